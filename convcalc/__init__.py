@@ -1,0 +1,55 @@
+"""convcalc: the exact cost of convolutional networks, from a YAML spec.
+
+>>> import convcalc
+>>> report = convcalc.summary({"input": [3, 32, 32], "layers": [{"conv": {"out_channels": 64, "kernel_size": 3}}]})
+>>> report.totals.params
+1792
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from convcalc.version import __version__
+
+if TYPE_CHECKING:
+    from convcalc.analysis.report import LayerReport, Report, Totals, analyse
+    from convcalc.api import Summary, load, summary
+    from convcalc.network import Network
+    from convcalc.problems import InvalidSpec, Problem
+    from convcalc.shape import Shape
+
+HOMES = {
+    "InvalidSpec": "convcalc.problems",
+    "LayerReport": "convcalc.analysis.report",
+    "Network": "convcalc.network",
+    "Problem": "convcalc.problems",
+    "Report": "convcalc.analysis.report",
+    "Shape": "convcalc.shape",
+    "Summary": "convcalc.api",
+    "Totals": "convcalc.analysis.report",
+    "analyse": "convcalc.analysis.report",
+    "load": "convcalc.api",
+    "summary": "convcalc.api",
+}
+__all__ = [
+    "InvalidSpec",
+    "LayerReport",
+    "Network",
+    "Problem",
+    "Report",
+    "Shape",
+    "Summary",
+    "Totals",
+    "__version__",
+    "analyse",
+    "load",
+    "summary",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name where it is first used: start-up is a feature."""
+    if name not in HOMES:
+        raise AttributeError(f"module 'convcalc' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(HOMES[name]), name)

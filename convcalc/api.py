@@ -1,0 +1,93 @@
+"""The Python entry points: load a spec, analyse it, or both."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
+
+from convcalc.analysis.report import Report, analyse
+from convcalc.network import Network
+from convcalc.problems import InvalidSpec, Problem
+from convcalc.spec import source
+from convcalc.spec.reader import Overrides, read_network
+
+Source = str | os.PathLike[str] | IO[str] | Mapping[str, Any]
+
+
+def load(
+    spec: Source,
+    *,
+    params: Mapping[str, Any] | None = None,
+    input: Sequence[int] | Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Sequence[int]] | None = None,
+    batch: int | None = None,
+    dtype: str | Mapping[str, str] | None = None,
+) -> Network:
+    """The network of a spec: a path, a text stream, or a mapping as in the file.
+
+    `params`, `input` (or `inputs` by name), `batch` and `dtype` take the place of what the spec says. Raises
+    InvalidSpec where the spec is wrong, OSError where its file cannot be read.
+
+    >>> network = load({"input": [3, 32, 32], "layers": [{"conv": {"out_channels": 8, "kernel_size": 3}}]})
+    >>> network.nodes[0].layer.output
+    Shape(channels=8, spatial=(30, 30))
+    """
+    given: dict[str | None, Any] = {name: listed(shape) for name, shape in (inputs or {}).items()}
+    if input is not None:
+        given[None] = listed(input)
+    overrides = Overrides(params, given, batch, listed(dtype))
+    return read_network(document_of(spec), overrides)
+
+
+def summary(spec: Source, **overrides: Any) -> "Summary":
+    """The report of a spec; in a notebook it shows as a table. Takes what `load` takes and raises what it raises.
+
+    >>> summary({"input": [64], "layers": [{"linear": {"out_features": 10}}]}).totals.params
+    650
+    """
+    report = analyse(load(spec, **overrides))
+    return Summary(report.network, report.layers, report.totals)
+
+
+class Summary(Report):
+    """A report that shows as a table, in a terminal and in a notebook."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        from convcalc.render.table import table_text
+
+        return table_text(self)
+
+    def _repr_markdown_(self) -> str:
+        from convcalc.render.markdown import markdown_report
+
+        return markdown_report(self)
+
+
+def document_of(spec: Source) -> source.Document:
+    """The values of a spec, wherever it comes from."""
+    if isinstance(spec, Mapping):
+        return source.Document(plain(spec))
+    if isinstance(spec, str | os.PathLike):
+        return source.read_file(os.fspath(spec))
+    text = spec.read(source.MOST_BYTES + 1)
+    if not isinstance(text, str):
+        raise TypeError("load takes a path, a text stream or a mapping")
+    file = getattr(spec, "name", None)
+    return source.decode(text.encode("utf-8", "surrogatepass"), file if isinstance(file, str) else "<stream>", True)
+
+
+def plain(value: Any, nesting: int = 0) -> Any:
+    """A value given from Python as a file would give it: tuples as lists, mappings as dicts, keys as text."""
+    if nesting > source.MOST_NESTING:
+        raise InvalidSpec([Problem((), f"nested more than {source.MOST_NESTING} deep", "CV004")])
+    if isinstance(value, Mapping):
+        return {str(key): plain(item, nesting + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item, nesting + 1) for item in value]
+    return value
+
+
+def listed(value: Any) -> Any:
+    """A tuple as a list, a mapping as a dict."""
+    return None if value is None else plain(value)

@@ -1,0 +1,247 @@
+"""What commands share: their options, reading a network, writing a result."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from typing import IO, Any, NamedTuple
+
+import click
+
+from convcalc import examples
+from convcalc.network import Network
+from convcalc.problems import InvalidSpec, did_you_mean, printable, shown
+from convcalc.render.lines import Line, plain_text, styled_text
+from convcalc.spec.reader import Overrides, read_network
+from convcalc.spec.source import Document, read_file, read_value
+
+Function = Callable[..., Any]
+WRONG_NETWORK = 1
+NOT_DONE = 2
+
+
+class Output(NamedTuple):
+    """Where a result goes, and whether in colour."""
+
+    file: str | None
+    color: str
+    quiet: bool
+
+
+class Failure(click.ClickException):
+    """The command could not do its work."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """One line on standard error."""
+        click.echo(f"convcalc: {self.message}", err=True)
+
+
+def network_options(function: Function) -> Function:
+    """NET and what takes the place of what it says."""
+    for option in reversed(
+        (
+            click.argument("net", metavar="NET", shell_complete=complete_net),
+            click.option(
+                "--set", "params", metavar="NAME=VALUE", multiple=True, help="The value of a param of the spec."
+            ),
+            click.option(
+                "--input", "inputs", metavar="[NAME=]3,320,320", multiple=True, help="The shape of the input."
+            ),
+            click.option("--batch", type=click.IntRange(1), metavar="N", help="Samples in a batch."),
+            click.option(
+                "--dtype", metavar="TYPE", help="A data type: int8, or weights=int8,activations=int16,bias=int32."
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def output_options(function: Function) -> Function:
+    """Where the result goes."""
+    for option in reversed(
+        (
+            click.option("-o", "--output", metavar="FILE", help="Write to a file, whole or not at all."),
+            click.option(
+                "--color",
+                type=click.Choice(["auto", "always", "never"]),
+                default="auto",
+                help="Colours; by itself on a terminal.",
+            ),
+            click.option("-q", "--quiet", is_flag=True, help="Only what matters most."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def complete_net(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
+    """Completion in a shell: the examples, or files."""
+    from click.shell_completion import CompletionItem
+
+    if incomplete.startswith("e") and "example:".startswith(incomplete[:8]):
+        found = [f"example:{name}" for name in examples.names()]
+        return [CompletionItem(name) for name in found if name.startswith(incomplete)]
+    return [CompletionItem(incomplete, type="file")]
+
+
+# -- reading
+
+
+def read_overrides(params: Iterable[str], inputs: Iterable[str], batch: int | None, dtype: str | None) -> Overrides:
+    """What the options say, read as in a file."""
+    return Overrides(
+        dict(read_param(text) for text in params),
+        dict(read_input(text) for text in inputs),
+        batch,
+        None if dtype is None else read_dtype(dtype),
+    )
+
+
+def read_param(text: str) -> tuple[str, Any]:
+    """`width=0.5`."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise Failure(f"--set takes NAME=VALUE, not {shown(text)}")
+    return name, value_of("--set", value)
+
+
+def read_input(text: str) -> tuple[str | None, Any]:
+    """`3,320,320`, or `left=3,320,320`."""
+    name, equals, sizes = text.rpartition("=")
+    return name if equals else None, value_of("--input", f"[{sizes.strip('[]')}]")
+
+
+def read_dtype(text: str) -> Any:
+    """`int8`, or `weights=int8,activations=int16`."""
+    if "=" not in text:
+        return text
+    return dict(part.split("=", 1) if "=" in part else (part, None) for part in text.split(","))
+
+
+def value_of(option: str, text: str) -> Any:
+    """A value on the command line, read as in a file."""
+    try:
+        return read_value(text)
+    except InvalidSpec as error:
+        raise Failure(f"{option}: {error.problems[0].message}") from None
+
+
+def read_document(net: str) -> Document:
+    """The document that NET names."""
+    try:
+        return read_file(examples.resolved(net))
+    except examples.NoExample as error:
+        raise Failure(str(error)) from None
+    except OSError as error:
+        raise Failure(f"{printable(net)}: {why_unreadable(net, error)}") from None
+
+
+def why_unreadable(net: str, error: OSError) -> str:
+    """In words why a file cannot be read, with the nearest name where there is none."""
+    if not isinstance(error, FileNotFoundError):
+        said = error.strerror or str(error).removeprefix(net).strip()
+        return printable(said[:1].lower() + said[1:])
+    folder = os.path.dirname(net) or "."
+    there = os.listdir(folder) if os.path.isdir(folder) else []
+    hint = did_you_mean(os.path.basename(net), [name for name in there if name.endswith((".yaml", ".yml"))])
+    if not hint and net in examples.names():
+        hint = f"did you mean example:{net}?"
+    return f"no such file{f': {printable(hint)}' if hint else ''}"
+
+
+def load(net: str, overrides: Overrides) -> Network:
+    """The network that NET names. Raises InvalidSpec."""
+    return read_network(read_document(net), overrides)
+
+
+# -- writing
+
+
+def report_invalid(error: InvalidSpec, output: Output, as_json: bool = False) -> int:
+    """Say what is wrong with a spec; the exit status."""
+    from convcalc.render.excerpt import problem_lines
+
+    if any(problem.code == "CV017" for problem in error.problems):
+        problem = error.problems[0]
+        raise Failure(f"{problem.message}{f': {problem.hint}' if problem.hint else ''}")
+    if as_json:
+        from convcalc.render.data import problems_json
+
+        write_text(problems_json([error]), output, ())
+        return WRONG_NETWORK
+    lines = problem_lines(error)[:-1]
+    found = len(error.problems)
+    lines.append([] if found < 2 else [(f"{found} problems", "dim")])
+    stderr = sys.stderr
+    stderr.write(styled_text(lines) if colored(output.color, stderr) else plain_text(lines).rstrip("\n") + "\n")
+    return WRONG_NETWORK
+
+
+def colored(color: str, stream: IO[str]) -> bool:
+    """Whether to write colours to a stream."""
+    if color != "auto":
+        return color == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def width_of(output: Output) -> int | None:
+    """How wide a table may be: the terminal's width or COLUMNS; None where it may be as wide as it needs to be."""
+    columns = os.environ.get("COLUMNS", "")
+    if output.file is not None:
+        return None
+    if columns.isdigit() and int(columns) > 0:
+        return int(columns)
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def as_text(lines: list[Line], output: Output) -> str:
+    """Lines for people as the text of a file or of standard output."""
+    color = colored(output.color, sys.stdout) if output.file is None else output.color == "always"
+    return styled_text(lines) if color else plain_text(lines)
+
+
+def write_text(text: str, output: Output, inputs: Iterable[str]) -> None:
+    """Write a result to standard output, or whole or not at all to a file that is none of the inputs."""
+    if output.file in (None, "-"):
+        sys.stdout.write(text)
+        return
+    assert output.file is not None
+    target = os.path.realpath(output.file)
+    for name in inputs:
+        if os.path.exists(name) and os.path.exists(target) and os.path.samefile(name, target):
+            raise Failure(f"-o {printable(output.file)} is an input: nothing is written")
+    try:
+        if os.path.exists(target) and not os.path.isfile(target):
+            with open(target, "w", encoding="utf-8") as stream:
+                stream.write(text)
+            return
+        replace_file(target, text)
+    except OSError as error:
+        raise Failure(f"-o {printable(output.file)}: {(error.strerror or str(error)).lower()}") from None
+
+
+def replace_file(target: str, text: str) -> None:
+    """Put a file in the place of another in one step, its permissions kept."""
+    mode = os.stat(target).st_mode & 0o777 if os.path.exists(target) else 0o666 & ~current_umask()
+    handle, partial = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".convcalc-")
+    try:
+        with open(handle, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+        os.chmod(partial, mode)
+        os.replace(partial, target)
+    except BaseException:
+        os.unlink(partial)
+        raise
+
+
+def current_umask() -> int:
+    """The permissions that new files do not get."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask

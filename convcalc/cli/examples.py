@@ -1,0 +1,31 @@
+"""`convcalc examples`: the specs that come with the package."""
+
+import click
+
+from convcalc import examples
+from convcalc.cli import common
+
+EXAMPLES = """\b
+Examples:
+  convcalc examples
+  convcalc examples resnet50 > net.yaml"""
+
+
+@click.command("examples", epilog=EXAMPLES)
+@click.argument("name", required=False, shell_complete=lambda context, parameter, start: [n for n in examples.names() if n.startswith(start)])
+@common.output_options
+def command(name: str | None, output: str | None, color: str, quiet: bool) -> int:
+    """The specs that come with convcalc: a list of them, or one to start from."""
+    where = common.Output(output, color, quiet)
+    if name is None:
+        from convcalc.render.gallery import gallery_lines
+
+        networks = [(found, common.load(f"example:{found}", common.Overrides())) for found in examples.names()]
+        common.write_text(common.as_text(gallery_lines(networks, common.width_of(where)), where), where, [])
+        return 0
+    try:
+        path = examples.path(name.removeprefix(examples.PREFIX))
+    except examples.NoExample as error:
+        raise common.Failure(str(error)) from None
+    common.write_text(path.read_text(encoding="utf-8"), where, [str(path)])
+    return 0

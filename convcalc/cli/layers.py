@@ -1,0 +1,27 @@
+"""`convcalc layers`: the manual of layer kinds."""
+
+import click
+
+from convcalc.cli import common
+from convcalc.layers import KINDS
+
+EXAMPLES = """\b
+Examples:
+  convcalc layers
+  convcalc layers conv"""
+
+
+@click.command("layers", epilog=EXAMPLES)
+@click.argument("kind", required=False, shell_complete=lambda context, parameter, start: [k for k in KINDS if k.startswith(start)])
+@common.output_options
+def command(kind: str | None, output: str | None, color: str, quiet: bool) -> int:
+    """The manual of layer kinds: all of them, or one with its arguments and what is counted."""
+    from convcalc.render.manual import kind_lines, kinds_lines
+    from convcalc.spec.dialects import kind_hint
+
+    where = common.Output(output, color, quiet)
+    if kind is not None and kind not in KINDS:
+        raise common.Failure(f"no layer kind {kind!r}: {kind_hint(kind, KINDS)[1]}")
+    lines = kinds_lines() if kind is None else kind_lines(KINDS[kind])
+    common.write_text(common.as_text(lines, where), where, [])
+    return 0

@@ -1,0 +1,106 @@
+"""The `convcalc` command: finds the commands, and turns what goes wrong into words and an exit status."""
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from convcalc.problems import did_you_mean, printable
+from convcalc.version import __version__
+
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "Look": ("summary",),
+    "Reference": ("layers", "examples"),
+}
+EXAMPLES = """\b
+Examples:
+  convcalc summary example:resnet50
+  convcalc examples mobilenet_v1 > net.yaml
+  convcalc layers conv_transpose"""
+WRONG_NETWORK = 1
+NOT_DONE = 2
+INTERRUPTED = 130
+
+
+class Commands(click.Group):
+    """Commands that are imported when they are asked for, in sections by what they are for."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """All commands, section by section."""
+        return [name for names in SECTIONS.values() for name in names]
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Import a command."""
+        if name not in self.list_commands(context):
+            return None
+        command: click.Command = import_module(f"convcalc.cli.{name}").command
+        return command
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """A mistyped command gets the nearest one."""
+        name = args[0]
+        if self.get_command(context, name) is None and not name.startswith("-"):
+            hint = did_you_mean(name, self.list_commands(context)) or "convcalc --help lists the commands"
+            raise click.UsageError(f"no command {printable(name)!r}: {hint}", context)
+        return super().resolve_command(context, args)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands under the headings of their sections."""
+        for section, names in SECTIONS.items():
+            commands = [(name, self.get_command(context, name)) for name in names]
+            with formatter.section(section):
+                formatter.write_dl([(name, found.get_short_help_str(80)) for name, found in commands if found])
+
+
+@click.command(
+    "convcalc", cls=Commands, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(__version__, prog_name="convcalc", message="%(prog)s %(version)s")
+def commands() -> None:
+    """The exact cost of convolutional networks, from a YAML spec: shapes, params, memory, multiply-adds.
+
+    NET is a file, - for standard input, or example:NAME for a spec that comes with convcalc.
+    """
+
+
+def main() -> None:
+    """Run the command line and exit: 0 well, 1 a wrong network, 2 not done, 130 interrupted."""
+    sys.exit(run())
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line; the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+    try:
+        result = commands.main(arguments, "convcalc", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as exit:
+        return exit.exit_code
+    except click.ClickException as error:
+        error.message = printable_lines(error.message)
+        error.show()
+        return NOT_DONE
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # the reader of a pipe has gone; nothing is left to say, and the flush at exit must not complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if "CONVCALC_TRACEBACK" in os.environ:
+            raise
+        said = printable(f"{type(error).__name__}: {error}")[:500]
+        click.echo(f"convcalc: internal error: {said}\nCONVCALC_TRACEBACK=1 shows where; please report it", err=True)
+        return NOT_DONE
+    return result if isinstance(result, int) else 0
+
+
+def printable_lines(text: str) -> str:
+    """A message without power over the terminal, its lines kept."""
+    return "\n".join(map(printable, text.split("\n")))

@@ -1,0 +1,101 @@
+"""`convcalc summary`: the table of a network."""
+
+import click
+
+from convcalc.analysis.report import Report, analyse
+from convcalc.cli import common
+from convcalc.problems import InvalidSpec
+
+EXAMPLES = """\b
+Examples:
+  convcalc summary example:resnet50 --depth 1
+  convcalc summary example:mobilenet_v1 --set width=0.5 --input 3,160,160
+  convcalc summary example:unet -f json"""
+UNUSED = {"json": ("columns", "depth", "sort", "exact"), "csv": ("depth", "exact")}
+
+
+@click.command("summary", epilog=EXAMPLES)
+@common.network_options
+@click.option(
+    "-f",
+    "--format",
+    "format",
+    type=click.Choice(["table", "json", "csv", "markdown"]),
+    default="table",
+    help="How the result is written.",
+)
+@click.option("--columns", metavar="A,B,C", help="The columns: name, kind, what, output, params, macs, flops, …")
+@click.option("--depth", type=click.IntRange(0), metavar="N", help="Fold what lies deeper than N names.")
+@click.option("--sort", metavar="COLUMN", help="List the layers by a column, the largest first.")
+@click.option("--exact", is_flag=True, help="Whole numbers, without K, M and G.")
+@common.output_options
+def command(
+    net: str,
+    params: tuple[str, ...],
+    inputs: tuple[str, ...],
+    batch: int | None,
+    dtype: str | None,
+    format: str,
+    columns: str | None,
+    depth: int | None,
+    sort: str | None,
+    exact: bool,
+    output: str | None,
+    color: str,
+    quiet: bool,
+) -> int:
+    """Layers with output shape, params, MACs and memory, and the totals.
+
+    Counts and activation memory are for the whole batch. MACs are the multiplications of convolution and linear
+    layers, FLOPs the multiplications and additions of all layers.
+    """
+    where = common.Output(output, color, quiet)
+    given = {"columns": columns is not None, "depth": depth is not None, "sort": sort is not None, "exact": exact}
+    for name in UNUSED.get(format, ()):
+        if given[name]:
+            raise click.UsageError(f"--{name} does not go with -f {format}")
+    try:
+        network = common.load(net, common.read_overrides(params, inputs, batch, dtype))
+    except InvalidSpec as error:
+        return common.report_invalid(error, where, as_json=format == "json")
+    text = rendered(analyse(network), format, columns, depth, sort, exact, where)
+    common.write_text(text, where, [net])
+    return 0
+
+
+def rendered(
+    report: Report,
+    format: str,
+    columns: str | None,
+    depth: int | None,
+    sort: str | None,
+    exact: bool,
+    output: common.Output,
+) -> str:
+    """The report in a format."""
+    if format == "json":
+        from convcalc.render.data import report_json
+
+        return report_json(report)
+    from convcalc.render.columns import UnknownColumn, chosen
+
+    try:
+        picked = chosen(columns)
+        if sort is not None:
+            chosen(sort)
+    except UnknownColumn as error:
+        raise click.UsageError(str(error)) from None
+    if format == "csv":
+        from convcalc.render.data import report_csv
+
+        return report_csv(report, picked, sort)
+    if format == "markdown":
+        from convcalc.render.markdown import markdown_report
+
+        return markdown_report(report, picked, depth=depth, sort=sort, exact=exact)
+    from convcalc.render.table import table
+
+    lines = table(
+        report, picked, width=common.width_of(output), depth=depth, sort=sort, exact=exact, layers=not output.quiet
+    )
+    return common.as_text(lines, output)

@@ -1,0 +1,87 @@
+"""The layer kinds. This list is all there are; a new kind is its class and a line here."""
+
+from convcalc.layers.activation import (
+    CELU,
+    ELU,
+    GELU,
+    SELU,
+    Dropout,
+    DropPath,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
+    Identity,
+    LeakyReLU,
+    LogSoftmax,
+    Mish,
+    PReLU,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Softsign,
+    Tanh,
+)
+from convcalc.layers.base import Layer
+from convcalc.layers.conv import Conv, ConvTranspose, DepthwiseConv, LocallyConnected, PointwiseConv, SeparableConv
+from convcalc.layers.linear import Linear
+from convcalc.layers.merge import Add, Concat, Multiply
+from convcalc.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Scale
+from convcalc.layers.pool import (
+    AdaptiveAvgPool,
+    AdaptiveMaxPool,
+    AvgPool,
+    BlurPool,
+    GlobalAvgPool,
+    GlobalMaxPool,
+    LPPool,
+    MaxPool,
+    MaxUnpool,
+)
+from convcalc.layers.reshape import Flatten, Reshape, Slice
+from convcalc.layers.resize import ChannelShuffle, Crop, Pad, PixelShuffle, PixelUnshuffle, Upsample
+
+FAMILIES: dict[str, tuple[type[Layer], ...]] = {
+    "convolution": (Conv, ConvTranspose, PointwiseConv, DepthwiseConv, SeparableConv, LocallyConnected),
+    "fully connected": (Linear,),
+    "pooling": (
+        MaxPool,
+        AvgPool,
+        LPPool,
+        AdaptiveAvgPool,
+        AdaptiveMaxPool,
+        GlobalAvgPool,
+        GlobalMaxPool,
+        MaxUnpool,
+        BlurPool,
+    ),
+    "normalisation": (BatchNorm, LayerNorm, GroupNorm, InstanceNorm, LocalResponseNorm, Scale),
+    "activation": (
+        ReLU,
+        ReLU6,
+        LeakyReLU,
+        PReLU,
+        ELU,
+        SELU,
+        CELU,
+        GELU,
+        SiLU,
+        Mish,
+        Sigmoid,
+        Tanh,
+        Softplus,
+        Softsign,
+        Hardswish,
+        Hardsigmoid,
+        Hardtanh,
+        Softmax,
+        LogSoftmax,
+    ),
+    "in training only": (Dropout, DropPath, Identity),
+    "size": (Upsample, PixelShuffle, PixelUnshuffle, ChannelShuffle, Pad, Crop),
+    "shape": (Flatten, Reshape, Slice),
+    "merging": (Add, Multiply, Concat),
+}
+KINDS: dict[str, type[Layer]] = {kind.kind: kind for family in FAMILIES.values() for kind in family}

@@ -1,0 +1,329 @@
+"""What every layer kind is made of: declared keys, and rules that give its shape and its cost.
+
+A kind is one class. Its keys are the arguments of the YAML, its docstring is its page in the manual (with
+an `Example on [input shape]: entry` line that the tests run), its rules are the methods below. The rules are
+abstract, so that a kind that forgets one cannot be made; a kind for which a rule gives nothing says so by
+the base that it inherits.
+"""
+
+from abc import ABC, abstractmethod
+from math import prod
+from typing import Any, ClassVar
+
+from convcalc.arithmetic import Pair, same_padding, window_count, window_formula
+from convcalc.keys import LARGEST, Flag, Key, PerAxisPadding, plain
+from convcalc.problems import Flaw
+from convcalc.shape import Shape, axis_name
+
+Tensors = tuple[int, ...]
+Sizes = tuple[int, ...]
+
+
+# PyTorch's order of arguments, in which they are shown whatever base a kind has them from
+ORDER = {
+    name: place
+    for place, name in enumerate(
+        (
+            "out_channels",
+            "kernel_size",
+            "stride",
+            "padding",
+            "output_padding",
+            "dilation",
+            "groups",
+            "multiplier",
+            "bias",
+            "ceil_mode",
+            "in_channels",
+            "in_features",
+        )
+    )
+}
+
+
+class StatedChannels(Key[int | None]):
+    """What a spec may state of its input; it is checked, and otherwise has no effect."""
+
+    expected = "an integer from 1"
+
+    def read(self, value: Any, axes: int | None) -> int:
+        """The integer."""
+        if value.__class__ is not int or value < 1:
+            raise self.flaw(value)
+        return int(value)
+
+
+class Layer(ABC):
+    """A layer bound to the shapes that it reads. Frozen; `output` is the shape that it gives.
+
+    All rules speak of one sample. Raises `Flaw` where the inputs do not fit the arguments.
+    """
+
+    kind: ClassVar[str] = ""
+    keys: ClassVar[dict[str, Key[Any]]] = {}
+    stated: ClassVar[tuple[str, ...]] = ()
+    reads_many: ClassVar[bool] = False
+    needs_axes: ClassVar[bool] = False
+
+    inputs: tuple[Shape, ...]
+    output: Shape
+
+    def __init_subclass__(cls) -> None:
+        keys: dict[str, Key[Any]] = {}
+        for base in cls.__mro__:
+            for name, key in vars(base).items():
+                if isinstance(key, Key):
+                    keys.setdefault(name, key)
+        cls.keys = dict(sorted(keys.items(), key=lambda item: ORDER.get(item[0], 0)))
+        cls.stated = tuple(name for name, key in keys.items() if isinstance(key, StatedChannels))
+
+    def __init__(self, inputs: tuple[Shape, ...], arguments: dict[str, Any]) -> None:
+        self.fill(inputs=inputs, **arguments)
+        if self.needs_axes and not inputs[0].spatial:
+            raise Flaw(
+                f"{self.kind} needs spatial axes, but its input is a vector of {inputs[0].channels} features",
+                "reshape gives a vector spatial axes",
+                code="CV016",
+            )
+        self._check_stated()
+        self.normalise()
+        output = self.output_shape()
+        for size in output.sizes:
+            if size > LARGEST:
+                raise Flaw(f"{self.kind} gives {output}: sizes have at most 18 digits", code="CV004")
+        self.fill(output=output)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a layer is frozen: {name} cannot be set")
+
+    def fill(self, **values: Any) -> None:
+        """Set values while the layer is being made."""
+        self.__dict__.update(values)
+
+    @classmethod
+    def defaults(cls, axes: int | None) -> dict[str, Any]:
+        """The default of every argument in its normal form, None where there is none."""
+        return {name: key.default_for(axes) for name, key in cls.keys.items()}
+
+    def _check_stated(self) -> None:
+        for name in self.stated:
+            stated = self.__dict__[name]
+            if stated is not None and stated != self.input.channels:
+                found = self.input.channels
+                raise Flaw(f"{name} is stated as {stated}, but the input has {found}", key=name, code="CV016")
+
+    @property
+    def input(self) -> Shape:
+        """The shape of the first input."""
+        return self.inputs[0]
+
+    def normalise(self) -> None:
+        """Work out arguments that depend on the input, such as `same` padding."""
+        return
+
+    @abstractmethod
+    def output_shape(self) -> Shape:
+        """The shape of the output; raises `Flaw` where there is none."""
+
+    @abstractmethod
+    def weight_tensors(self) -> Tensors:
+        """Elements of each learnt tensor other than the biases."""
+
+    @abstractmethod
+    def bias_tensors(self) -> Tensors:
+        """Elements of each learnt tensor that is added."""
+
+    @abstractmethod
+    def buffer_tensors(self) -> Tensors:
+        """Elements of each tensor that is kept with the weights but not learnt (running statistics)."""
+
+    @abstractmethod
+    def multiplications(self) -> int:
+        """Multiplications (and divisions) of one sample."""
+
+    @abstractmethod
+    def additions(self) -> int:
+        """Additions (and subtractions) of one sample."""
+
+    @abstractmethod
+    def macs(self) -> int:
+        """The multiplications that count as multiply-accumulates: those of convolution and linear layers."""
+
+    def weight_input(self) -> object:
+        """What of the input the shapes of the weights depend on: layers that share weights agree in it."""
+        return self.input.channels
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments in their normal form, as JSON holds them."""
+        values = self.__dict__
+        return {
+            name: plain(values[name])
+            for name, key in self.keys.items()
+            if values.get(name) is not None and not isinstance(key, StatedChannels)
+        }
+
+    def glance(self) -> str:
+        """The arguments in short, those left at their default not shown: `3×3, 64, /2, p1`."""
+        axes = self.input.axes
+        return ", ".join(
+            key.glance(self.__dict__[name])
+            for name, key in self.glance_keys()
+            if self.__dict__[name] is not None and (key.required or self.__dict__[name] != key.default_for(axes))
+        )
+
+    @classmethod
+    def glance_keys(cls) -> list[tuple[str, Key[Any]]]:
+        """The keys that the table shows, the kernel first; what is on or off is left to the full report."""
+        shown = [
+            (name, key) for name, key in cls.keys.items() if not isinstance(key, Flag | StatedChannels)
+        ]
+        return sorted(shown, key=lambda pair: pair[0] != "kernel_size")
+
+
+class NoWeights(Layer):
+    """A kind that learns nothing."""
+
+    def weight_tensors(self) -> Tensors:
+        """None."""
+        return ()
+
+    def bias_tensors(self) -> Tensors:
+        """None."""
+        return ()
+
+    def buffer_tensors(self) -> Tensors:
+        """None."""
+        return ()
+
+
+class NoMacs(Layer):
+    """A kind whose multiplications are not counted as multiply-accumulates."""
+
+    def macs(self) -> int:
+        """None, by the convention of papers."""
+        return 0
+
+
+class NoArithmetic(NoMacs):
+    """A kind that neither multiplies nor adds (comparisons and functions are not counted)."""
+
+    def multiplications(self) -> int:
+        """None."""
+        return 0
+
+    def additions(self) -> int:
+        """None."""
+        return 0
+
+
+class KeepsShape(Layer):
+    """A kind whose output has the shape of its input."""
+
+    def output_shape(self) -> Shape:
+        """That of the input."""
+        return self.input
+
+
+class Free(NoWeights, NoArithmetic):
+    """A kind that learns nothing and whose work is not counted."""
+
+
+class AllMacs(Layer):
+    """A kind all of whose multiplications count as multiply-accumulates."""
+
+    def macs(self) -> int:
+        """All multiplications."""
+        return self.multiplications()
+
+
+class NoBuffers(Layer):
+    """A kind that keeps nothing with its weights."""
+
+    def buffer_tensors(self) -> Tensors:
+        """None."""
+        return ()
+
+
+class Bias(NoBuffers):
+    """A kind that may add a learnt bias, one an output channel."""
+
+    bias = Flag("whether a learnt bias is added to every output channel", True)
+
+    def bias_tensors(self) -> Tensors:
+        """One an output channel."""
+        return (self.output.channels,) if self.bias else ()
+
+
+class SumOfProducts(Bias, AllMacs):
+    """A kind in which every output value is a sum of products of inputs and weights, plus a bias."""
+
+    @abstractmethod
+    def products(self) -> int:
+        """The products in one output value."""
+
+    def weight_tensors(self) -> Tensors:
+        """One weight a product and output channel, shared between positions."""
+        return (self.output.channels * self.products(),)
+
+    def multiplications(self) -> int:
+        """Output values × products."""
+        return self.output.elements * self.products()
+
+    def additions(self) -> int:
+        """Per output value one less than its products, plus one with a bias."""
+        return self.output.elements * (self.products() - 1 + self.bias)
+
+
+def check_divides(divisor: int, number: int, key: str, what: str, called: str = "") -> None:
+    """A divisor must go into a number without remainder."""
+    if number % divisor:
+        raise Flaw(
+            f"{called or key} {divisor} does not divide the {number} {what}: {number} / {divisor} is not whole",
+            key=key,
+            code="CV016",
+        )
+
+
+def slide(
+    layer: Layer, kernel_size: Sizes, stride: Sizes, padding: PerAxisPadding, dilation: Sizes, ceil_mode: bool = False
+) -> Sizes:
+    """How many windows fit on each axis; raises `Flaw` with the formula where none does."""
+    spatial = layer.input.spatial
+    counts = []
+    for axis, (size, k, s, p, d) in enumerate(zip(spatial, kernel_size, stride, padding, dilation, strict=True)):
+        count = window_count(size, k, s, p, d, ceil_mode)
+        if count < 1:
+            raise too_large(layer, axis, window_formula(size, k, s, p, d, ceil_mode), size, p, d * (k - 1) + 1)
+        counts.append(count)
+    return tuple(counts)
+
+
+def too_large(layer: Layer, axis: int, formula: str, size: int, padding: Pair, reach: int) -> Flaw:
+    """The error that a window does not fit into its input."""
+    padded = f"{size} + {padding[0]} + {padding[1]}" if any(padding) else f"{size}"
+    return Flaw(
+        f"{layer.kind} does not fit: its kernel reaches over {reach}, the {axis_name(axis, layer.input.axes)} "
+        f"of its input ({layer.input}) is {padded}",
+        f"output size: {formula}",
+        key="kernel_size" if "kernel_size" in layer.keys else None,
+        code="CV016",
+    )
+
+
+def check_positive(layer: Layer, sizes: Sizes, formulas: list[str], key: str | None = None) -> Sizes:
+    """Every size of an output is at least 1; raises `Flaw` with the formula where one is not."""
+    for axis, (size, formula) in enumerate(zip(sizes, formulas, strict=True)):
+        if size < 1:
+            name = axis_name(axis, len(sizes))
+            raise Flaw(
+                f"{layer.kind} gives a {name} of {size} from the input {layer.input}: a size is at least 1",
+                f"output size: {formula}",
+                key=key,
+                code="CV016",
+            )
+    return sizes
+
+
+def volume(kernel_size: Sizes) -> int:
+    """The taps of a kernel."""
+    return prod(kernel_size)

@@ -1,0 +1,1 @@
+"""From reports and problems to text. rich is known only here."""

@@ -1,0 +1,109 @@
+"""The one list of columns: what each is called, how important it is, and what it shows of a row."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from convcalc.problems import did_you_mean, shown
+from convcalc.render.rows import Row
+from convcalc.units import format_bytes, format_count
+
+BAR = 8
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+class Column(NamedTuple):
+    """A column: `value` for sorting, CSV and JSON-like output, `text` for people; the least `weight` falls away first.
+
+    A weight of 0 means that the column is shown only when asked for; 9 that it always stays.
+    """
+
+    name: str
+    title: str
+    weight: int
+    value: Callable[[Row], Any]
+    text: Callable[[Row, bool], str]
+    right: bool = True
+
+
+def count_column(name: str, title: str, weight: int) -> Column:
+    """A column of counts."""
+
+    def text(row: Row, exact: bool) -> str:
+        number = row.sums[name]
+        return ("0" if exact else "·") if not number else f"{number:,}" if exact else format_count(number)
+
+    return Column(name, title, weight, lambda row: row.sums[name], text)
+
+
+def bytes_column(name: str, title: str, weight: int, value: Callable[[Row], int]) -> Column:
+    """A column of bytes."""
+
+    def text(row: Row, exact: bool) -> str:
+        number = value(row)
+        return ("0" if exact else "·") if not number else f"{number:,}" if exact else format_bytes(number)
+
+    return Column(name, title, weight, value, text)
+
+
+def text_column(name: str, title: str, weight: int, value: Callable[[Row], Any]) -> Column:
+    """A column of text."""
+    return Column(name, title, weight, value, lambda row, exact: str(value(row)), right=False)
+
+
+def bar(share: float) -> str:
+    """A share of the whole as a bar of eighths of characters; something is never drawn as nothing."""
+    eighths = max(round(share * BAR * 8), 1) if share > 0 else 0
+    return "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()
+
+
+def share_text(row: Row, exact: bool) -> str:
+    """`12.3% █`, nothing where a layer costs nothing."""
+    return f"{row.share:6.1%} {bar(row.share):<{BAR}}" if row.share else " " * (BAR + 7)
+
+
+def joined(shapes: Any) -> str:
+    """Shapes of several inputs."""
+    return " + ".join(map(str, shapes))
+
+
+COLUMNS: dict[str, Column] = {
+    column.name: column
+    for column in (
+        Column("name", "layer", 9, lambda row: row.name, lambda row, exact: row.label, right=False),
+        text_column("kind", "kind", 0, lambda row: row.kind),
+        text_column("what", "what", 6, lambda row: row.what),
+        text_column("line", "line", 0, lambda row: "" if row.line is None else row.line),
+        text_column("from", "from", 0, lambda row: " ".join(row.reads)),
+        text_column("input", "input", 0, lambda row: joined(row.input_shapes)),
+        Column("output", "output", 8, lambda row: str(row.output_shape), lambda row, exact: str(row.output_shape)),
+        count_column("params", "params", 9),
+        count_column("trainable_params", "trainable", 0),
+        count_column("buffers", "buffers", 0),
+        count_column("multiplications", "multiplications", 0),
+        count_column("additions", "additions", 0),
+        count_column("macs", "MACs", 9),
+        count_column("flops", "FLOPs", 2),
+        bytes_column("memory.input", "input", 0, lambda row: row.input_bytes),
+        bytes_column("memory.weights", "weights", 1, lambda row: row.sums["weight_bytes"]),
+        bytes_column("memory.output", "memory", 4, lambda row: row.sums["output_bytes"]),
+        Column("share", "share", 5, lambda row: round(row.share, 6), share_text, right=False),
+    )
+}
+SHOWN = tuple(column for column in COLUMNS.values() if column.weight)
+
+
+class UnknownColumn(ValueError):
+    """A column that is asked for is none of the list."""
+
+
+def chosen(names: str | None) -> tuple[Column, ...]:
+    """The columns of a comma-separated list, those shown by default where there is none. Raises UnknownColumn."""
+    if names is None:
+        return SHOWN
+    columns = []
+    for name in (part.strip() for part in names.split(",")):
+        if name not in COLUMNS:
+            hint = did_you_mean(name, COLUMNS) or f"there are {', '.join(COLUMNS)}"
+            raise UnknownColumn(f"no column {shown(name)}: {hint}")
+        columns.append(COLUMNS[name])
+    return tuple(dict.fromkeys(columns))

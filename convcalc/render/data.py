@@ -1,0 +1,66 @@
+"""The report for programs: JSON and CSV."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from convcalc.analysis.report import Report
+from convcalc.problems import InvalidSpec, Problem
+from convcalc.render.columns import Column
+
+PROBLEMS_SCHEMA = "convcalc/problems/1"
+
+
+def report_json(report: Report) -> str:
+    """The JSON report: a key a line, a layer a line, so that a line-by-line diff says what changed."""
+    return "".join(json_lines(report))
+
+
+def json_lines(report: Report) -> Iterator[str]:
+    """The lines of the JSON report."""
+    encode = json.JSONEncoder().encode
+    yield "{"
+    for key, value in report.header().items():
+        yield f"{encode(key)}: {encode(value)},\n "
+    yield '"layers": [\n  '
+    yield ",\n  ".join(encode(layer.to_dict()) for layer in report.layers)
+    yield f'],\n "totals": {encode(report.totals.to_dict())}}}\n'
+
+
+def report_csv(report: Report, columns: Sequence[Column], sort: str | None) -> str:
+    """A line a layer, exact numbers, full names."""
+    import csv
+    from io import StringIO
+
+    from convcalc.render.rows import layer_rows
+    from convcalc.render.table import sorted_rows
+
+    stream = StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([column.name for column in columns])
+    for row in sorted_rows(report, sort) if sort else layer_rows(report):
+        writer.writerow([column.value(row) for column in columns])
+    return stream.getvalue()
+
+
+def problems_json(errors: Sequence[InvalidSpec]) -> str:
+    """The problems of some files as JSON."""
+    problems = [problem_dict(problem, error.file) for error in errors for problem in error.problems]
+    return json.dumps({"schema": PROBLEMS_SCHEMA, "problems": problems}, indent=1) + "\n"
+
+
+def problem_dict(problem: Problem, file: str | None) -> dict[str, Any]:
+    """One problem as JSON holds it; places are null where the spec came from no text."""
+    span = problem.span
+    return {
+        "file": file,
+        "line": span.line if span else None,
+        "column": span.column if span else None,
+        "end_line": span.end_line if span else None,
+        "end_column": span.end_column if span else None,
+        "path": list(problem.path),
+        "code": problem.code,
+        "message": problem.message,
+        "hint": problem.hint,
+        "severity": problem.severity,
+    }

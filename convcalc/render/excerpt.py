@@ -1,0 +1,68 @@
+"""A problem as people see it: where it is, what it is, the line with a caret, what would be right."""
+
+from convcalc.problems import TITLES, InvalidSpec, Problem, Span, printable
+from convcalc.render.lines import Line
+
+WIDEST = 120
+LEAD = 30  # characters kept before the caret of a long line
+
+
+def problem_lines(error: InvalidSpec) -> list[Line]:
+    """All problems of one file."""
+    lines: list[Line] = []
+    source = None if error.text is None else split_lines(error.text)
+    for problem in error.problems:
+        lines += one_problem(error, problem, source)
+    return lines
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines of a text, by line feeds and carriage returns only."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def one_problem(error: InvalidSpec, problem: Problem, source: list[str] | None) -> list[Line]:
+    """One problem with its excerpt; of a file that may not be quoted only what sort of problem it is."""
+    place: Line = [(error.place(problem), "place"), (": ", "")]
+    if source is None and problem.span is not None:
+        return [[*place, (f"{TITLES[problem.code]} (the file is not quoted)", "error")], []]
+    lines: list[Line] = [[*place, (problem.message, "error")]]
+    if source is not None and problem.span is not None:
+        lines += excerpt(source, problem.span, "")
+        for other in problem.related:
+            if other.span is not None:
+                lines += excerpt(source, other.span, other.label)
+    if problem.hint:
+        lines.append([("   = ", "dim"), (problem.hint, "hint")])
+    return [*lines, []]
+
+
+def excerpt(source: list[str], span: Span, label: str) -> list[Line]:
+    """The line of a place, and a caret under it as long as the place is."""
+    from rich.cells import cell_len  # how wide a character is in a terminal
+
+    if span.line > len(source):
+        return []
+    text = source[span.line - 1]
+    start = span.column - 1
+    end = span.end_column - 1 if span.end_line == span.line else len(text)
+    cut = max(0, start - LEAD) if len(text) > WIDEST else 0
+    before, marked = shown_line(text[cut:start]), shown_line(text[start : max(end, start + 1)])
+    after = shown_line(text[max(end, start + 1) :])
+    if cut:
+        before = "…" + before
+    line = before + marked + after
+    if len(line) > WIDEST:
+        line = line[: WIDEST - 1] + "…"
+    number = f"{span.line:>4} | "
+    room = cell_len(line) + 1 - cell_len(before)
+    caret = "^" * max(1, min(cell_len(marked), room))
+    return [
+        [(number, "dim"), (line, "")],
+        [(" " * (len(number) - 2) + "| ", "dim"), (" " * cell_len(before) + caret, "caret"), (f" {label}".rstrip(), "dim")],
+    ]
+
+
+def shown_line(text: str) -> str:
+    """A piece of a source line, tabs as one blank, printable."""
+    return printable(text.replace("\t", " "))

@@ -1,0 +1,50 @@
+"""Lines of styled text, and writing them: plainly, or through rich where there are colours."""
+
+from collections.abc import Iterable
+from typing import IO
+
+Styled = tuple[str, str]  # text and the name of its style
+Line = list[Styled]
+
+STYLES = {
+    "": "",
+    "title": "bold",
+    "head": "dim",
+    "dim": "dim",
+    "group": "bold",
+    "bar": "cyan",
+    "error": "bold red",
+    "place": "bold",
+    "caret": "red",
+    "hint": "cyan",
+}
+
+
+def plain_text(lines: Iterable[Line]) -> str:
+    """The lines without styles, trailing blanks cut."""
+    return "".join("".join(text for text, _ in line).rstrip() + "\n" for line in lines)
+
+
+def styled_text(lines: Iterable[Line]) -> str:
+    """The lines with the escape sequences of their styles. Needs rich, which is imported here."""
+    from io import StringIO
+
+    from rich.console import Console
+    from rich.segment import Segment, Segments
+    from rich.style import Style
+
+    styles = {name: Style.parse(style) if style else None for name, style in STYLES.items()}
+    segments = []
+    for line in lines:
+        segments += [Segment(text, styles[style]) for text, style in line]
+        segments.append(Segment.line())
+    # rich decides by the environment which colours there are, so that NO_COLOR and TERM hold
+    console = Console(file=StringIO(), force_terminal=True, width=10_000, legacy_windows=False)
+    with console.capture() as capture:
+        console.print(Segments(segments), end="")
+    return capture.get()
+
+
+def write(lines: Iterable[Line], stream: IO[str], color: bool) -> None:
+    """Write the lines to a stream."""
+    stream.write(styled_text(lines) if color else plain_text(lines))

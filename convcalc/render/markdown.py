@@ -1,0 +1,53 @@
+"""The report as a Markdown table, for a pull request or a notebook."""
+
+import re
+from collections.abc import Sequence
+
+from convcalc.analysis.report import Report
+from convcalc.problems import printable
+from convcalc.render.columns import SHOWN, Column
+from convcalc.render.rows import layer_rows, tree_rows
+from convcalc.render.table import sorted_rows
+from convcalc.units import format_bytes, format_count
+
+DEFAULT = tuple(column for column in SHOWN if column.name != "share")
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown takes as text."""
+    return re.sub(r"([\\`*_{}\[\]<>|#!&~])", r"\\\1", printable(text))
+
+
+def markdown_report(
+    report: Report,
+    columns: Sequence[Column] = SHOWN,
+    *,
+    depth: int | None = None,
+    sort: str | None = None,
+    exact: bool = False,
+) -> str:
+    """A title, the table with full names, and the totals."""
+    columns = DEFAULT if columns is SHOWN else columns
+    rows = sorted_rows(report, sort) if sort else layer_rows(report) if depth is None else tree_rows(report, depth)
+    lines = [f"### {escaped(report.network.name)}", ""]
+    if report.network.description:
+        lines += [escaped(" ".join(report.network.description.split())), ""]
+    lines.append("| " + " | ".join(column.title for column in columns) + " |")
+    lines.append("|" + "|".join("---:" if column.right else "---" for column in columns) + "|")
+    for row in rows if depth != 0 else []:
+        named = row._replace(label=row.name)
+        cells = [escaped(column.text(named, exact)).strip() for column in columns]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", totals_line(report), ""])
+
+
+def totals_line(report: Report) -> str:
+    """The totals in one sentence."""
+    total = report.totals
+    return (
+        f"**{total.layers:,} layers, {total.params:,} params ({format_count(total.params)}), "
+        f"{total.macs:,} MACs ({format_count(total.macs)}), {format_count(total.flops)} FLOPs, "
+        f"weights {format_bytes(total.weight_bytes)}, activations {format_bytes(total.activation_bytes)}**"
+    )
+
+

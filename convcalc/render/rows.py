@@ -1,0 +1,134 @@
+"""The rows of a table: layers, and the scopes that hold them as a tree."""
+
+from itertools import accumulate
+from typing import NamedTuple
+
+from convcalc.analysis.report import LayerReport, Report
+from convcalc.network import Group
+from convcalc.problems import fold
+from convcalc.shape import Shape
+
+# these scopes only number what they hold: opened up, their numbers stand in the names of what is in them
+UNSEEN = ("repeat", "branch")
+SUMMED = (
+    "params",
+    "trainable_params",
+    "buffers",
+    "multiplications",
+    "additions",
+    "macs",
+    "flops",
+    "weight_bytes",
+    "output_bytes",
+)
+
+
+class Row(NamedTuple):
+    """A layer, or a scope with the sums over its layers."""
+
+    name: str
+    label: str
+    indent: int
+    is_group: bool
+    kind: str
+    what: str
+    line: int | None
+    reads: tuple[str, ...]
+    input_shapes: tuple[Shape, ...]
+    output_shape: Shape
+    input_bytes: int
+    sums: dict[str, int]
+    share: float
+
+
+def cost_basis(report: Report) -> str:
+    """What shares are of: MACs, or FLOPs where the network has no MACs."""
+    return "macs" if report.totals.macs else "flops"
+
+
+def layer_rows(report: Report) -> list[Row]:
+    """A row a layer, flat, with full names."""
+    basis = cost_basis(report)
+    whole = getattr(report.totals, basis) or 1
+    return [layer_row(layer, layer.name, 0, getattr(layer, basis) / whole) for layer in report.layers]
+
+
+def layer_row(layer: LayerReport, label: str, indent: int, share: float) -> Row:
+    """The row of one layer."""
+    glance = layer.layer.glance()
+    own_word = fold(layer.name.rsplit(".", 1)[-1]).startswith(fold(layer.kind))
+    what = glance if own_word else " ".join(filter(None, (layer.kind, glance)))
+    return Row(
+        name=layer.name,
+        label=label,
+        indent=indent,
+        is_group=False,
+        kind=layer.kind,
+        what=f"{what}, shares {layer.shares}" if layer.shares else what,
+        line=layer.line,
+        reads=layer.reads,
+        input_shapes=layer.layer.inputs,
+        output_shape=layer.output_shape,
+        input_bytes=layer.input_bytes,
+        sums={name: getattr(layer, name) for name in SUMMED},
+        share=share,
+    )
+
+
+def tree_rows(report: Report, depth: int | None = None) -> list[Row]:
+    """Layers as a tree by scope; what lies deeper than `depth` parts of a name is folded into its scope."""
+    basis = cost_basis(report)
+    whole = getattr(report.totals, basis) or 1
+    sums = {name: [0, *accumulate(getattr(layer, name) for layer in report.layers)] for name in SUMMED}
+    rows: list[Row] = []
+    shown: list[Group] = []
+    groups = iter((*report.groups, None))
+    group = next(groups)
+    index = 0
+    while index < len(report.layers):
+        while shown and shown[-1].stop <= index:
+            shown.pop()
+        if group is not None and group.start <= index:
+            if group.stop > index:
+                folded = depth is not None and group.name.count(".") + 1 >= depth
+                if folded or group.word not in UNSEEN:
+                    rows.append(group_row(report, group, shown, sums, folded, whole, basis))
+                    shown.append(group)
+                index = group.stop if folded else index
+            group = next(groups)
+            continue
+        layer = report.layers[index]
+        rows.append(layer_row(layer, label_of(layer.name, shown), len(shown), getattr(layer, basis) / whole))
+        index += 1
+    return rows
+
+
+def label_of(name: str, shown: list[Group]) -> str:
+    """The part of a name that the scopes around it do not say."""
+    return name[len(shown[-1].name) + 1 :] if shown else name
+
+
+def group_row(
+    report: Report, group: Group, shown: list[Group], sums: dict[str, list[int]], folded: bool, whole: int, basis: str
+) -> Row:
+    """The row of a scope; what it sums to stands in it where it is folded, and as well where it is open."""
+    while shown and shown[-1].stop <= group.start:
+        shown.pop()
+    total = {name: column[group.stop] - column[group.start] for name, column in sums.items()}
+    layers = group.stop - group.start
+    first = report.layers[group.start]
+    return Row(
+        name=group.name,
+        label=label_of(group.name, shown),
+        indent=len(shown),
+        is_group=not folded,
+        kind=group.word,
+        what=f"{layers} {'layer' if layers == 1 else 'layers'}" if folded else "",
+        line=group.line,
+        reads=(),
+        input_shapes=first.layer.inputs[:1],
+        output_shape=report.network.tensor_shape(group.output),
+        input_bytes=first.input_bytes,
+        sums=total,
+        share=total[basis] / whole,
+    )

@@ -1,0 +1,94 @@
+"""The budget of a spec: limits as written, read into whole numbers. Whether they are kept is asked elsewhere."""
+
+from fnmatch import fnmatchcase
+from typing import Any
+
+from convcalc.network import Limit
+from convcalc.problems import Flaw, Path, did_you_mean, shown
+from convcalc.shape import MOST_AXES
+from convcalc.units import COUNT_SUFFIXES, MEMORY_SUFFIXES, parse_quantity
+
+COUNTS = ("params", "macs", "flops", "multiplications", "layers")
+MEMORY = ("weight_memory", "activation_memory", "peak_memory")
+PER_OUTPUT = ("receptive_field", "output_shape")
+METRICS = (*COUNTS, *MEMORY, *PER_OUTPUT)
+PER_LAYER = tuple(metric for metric in (*COUNTS, *MEMORY) if metric not in ("layers", "peak_memory"))
+
+
+def quantity(metric: str, value: Any) -> int:
+    """The whole number that a limit stands for. Raises Flaw."""
+    suffixes = MEMORY_SUFFIXES if metric in MEMORY else COUNT_SUFFIXES
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise Flaw(f"{metric} takes a quantity such as {'256KiB' if metric in MEMORY else '5M'}, not {shown(value)}")
+    if isinstance(value, str) and metric in MEMORY and value[-1:] in ("K", "M", "G"):
+        unit, digits = value[-1], value[:-1].strip()
+        message = f"{shown(value)} of memory may be {unit}B (1000) or {unit}iB (1024)"
+        raise Flaw(message, f"write {digits}{unit}iB or {digits}{unit}B")
+    try:
+        return parse_quantity(str(value), suffixes)
+    except ValueError as error:
+        raise Flaw(f"{metric} takes {error}, not {shown(value)}") from None
+
+
+def bounds(metric: str, value: Any) -> tuple[int | None, int | None]:
+    """Minimum and maximum of a limit: a maximum alone, or a mapping. Raises Flaw."""
+    if not isinstance(value, dict):
+        if metric == "receptive_field":
+            raise Flaw(f"receptive_field takes {{min:, max:}}, not {shown(value)}", "write {min: 224}")
+        return None, quantity(metric, value)
+    for key in value:
+        if key not in ("min", "max"):
+            raise Flaw(f"a limit has min and max, not {shown(key)}", did_you_mean(key, ("min", "max")), where=(key,))
+    if not value:
+        raise Flaw(f"{metric} has neither min nor max")
+    found: dict[str, int] = {}
+    for key, written in value.items():
+        try:
+            found[key] = quantity(metric, written)
+        except Flaw as flaw:
+            raise Flaw(flaw.message, flaw.hint, where=(key,)) from None
+    if "min" in found and "max" in found and found["min"] > found["max"]:
+        raise Flaw(f"min {found['min']} is over max {found['max']}")
+    return found.get("min"), found.get("max")
+
+
+def limit(metric: str, value: Any, path: Path, output: str | None = None, pattern: str | None = None) -> Limit:
+    """One limit. Raises Flaw."""
+    if metric == "output_shape":
+        sizes = isinstance(value, list) and all(type(size) is int and size > 0 for size in value)
+        if not sizes or not 1 <= len(value) <= MOST_AXES + 1:
+            raise Flaw(f"output_shape takes a list of sizes, channels first, not {shown(value)}", "write [1000]")
+        return Limit(metric, None, None, path, output, pattern, tuple(value))
+    minimum, maximum = bounds(metric, value)
+    return Limit(metric, minimum, maximum, path, output, pattern)
+
+
+def is_per_output(metric: str, value: Any) -> bool:
+    """Whether a limit is a mapping from output names."""
+    return metric in PER_OUTPUT and isinstance(value, dict) and not set(value) <= {"min", "max"}
+
+
+def per_output(metric: str, value: dict[str, Any], path: Path, outputs: list[str]) -> list[Limit]:
+    """A limit for each of some outputs. Raises Flaw."""
+    limits = []
+    for name, written in value.items():
+        if name not in outputs:
+            hint = did_you_mean(name, outputs) or f"the outputs are {', '.join(outputs)}"
+            raise Flaw(f"no output {shown(name)}", hint, where=(name,), code="CV015")
+        limits.append(limit(metric, written, (*path, name), output=name))
+    return limits
+
+
+def per_layer(pattern: str, written: Any, path: Path, names: list[str]) -> list[Limit]:
+    """Limits of the layers that a pattern names. Raises Flaw."""
+    if not any(fnmatchcase(name, pattern) for name in names):
+        raise Flaw(f"the pattern {shown(pattern)} names no layer", did_you_mean(pattern, names[:1000]), code="CV015")
+    if not isinstance(written, dict):
+        raise Flaw(f"per_layer takes limits such as {{params: 1M}}, not {shown(written)}")
+    limits = []
+    for metric, value in written.items():
+        if metric not in PER_LAYER:
+            hint = did_you_mean(metric, PER_LAYER)
+            raise Flaw(f"no limit {shown(metric)} of a layer", hint, where=(metric,), code="CV010")
+        limits.append(limit(metric, value, (*path, metric), pattern=pattern))
+    return limits

@@ -1,0 +1,160 @@
+"""Words of other dialects (PyTorch's class names, Keras, Caffe, habits), and the right word for each."""
+
+import re
+from collections.abc import Iterable
+
+from convcalc.problems import did_you_mean, fold
+
+FOREIGN_KINDS: dict[str, str] = {
+    "convolution": "conv",
+    "convtranspose": "conv_transpose",
+    "convolutiontranspose": "conv_transpose",
+    "transposedconv": "conv_transpose",
+    "deconv": "conv_transpose",
+    "deconvolution": "conv_transpose",
+    "upconv": "conv_transpose",
+    "dwconv": "depthwise_conv",
+    "pwconv": "pointwise_conv",
+    "dense": "linear",
+    "fc": "linear",
+    "fullyconnected": "linear",
+    "innerproduct": "linear",
+    "gemm": "linear",
+    "maxpooling": "maxpool",
+    "averagepool": "avgpool",
+    "averagepooling": "avgpool",
+    "avgpooling": "avgpool",
+    "globalaveragepool": "global_avgpool",
+    "globalaveragepooling": "global_avgpool",
+    "globalmaxpooling": "global_maxpool",
+    "adaptiveaveragepool": "adaptive_avgpool",
+    "unpool": "max_unpool",
+    "bn": "batchnorm",
+    "batchnormalization": "batchnorm",
+    "layernormalization": "layernorm",
+    "groupnormalization": "groupnorm",
+    "instancenormalization": "instancenorm",
+    "lrn": "local_response_norm",
+    "layerscale": "scale",
+    "swish": "silu",
+    "hswish": "hardswish",
+    "hsigmoid": "hardsigmoid",
+    "leakyrelu": "leaky_relu",
+    "lrelu": "leaky_relu",
+    "upsampling": "upsample",
+    "interpolate": "upsample",
+    "resize": "upsample",
+    "depthtospace": "pixel_shuffle",
+    "spacetodepth": "pixel_unshuffle",
+    "zeropad": "pad",
+    "zeropadding": "pad",
+    "constantpad": "pad",
+    "cropping": "crop",
+    "centercrop": "crop",
+    "cat": "concat",
+    "concatenate": "concat",
+    "concatenation": "concat",
+    "route": "concat",
+    "shortcut": "add",
+    "sum": "add",
+    "mul": "multiply",
+    "view": "reshape",
+    "stochasticdepth": "drop_path",
+    "noop": "identity",
+    "sequential": "sequence",
+    "stack": "sequence",
+    "parallel": "branches",
+}
+FOREIGN_KEYS: dict[str, str] = {
+    "filters": "out_channels",
+    "nfilters": "out_channels",
+    "numfilters": "out_channels",
+    "channels": "out_channels",
+    "outplanes": "out_channels",
+    "outputchannels": "out_channels",
+    "numoutput": "out_channels",
+    "out": "out_channels",
+    "units": "out_features",
+    "outputsize": "output_size",
+    "inplanes": "in_channels",
+    "numfeatures": "in_channels",
+    "numchannels": "in_channels",
+    "kernel": "kernel_size",
+    "ksize": "kernel_size",
+    "k": "kernel_size",
+    "poolsize": "kernel_size",
+    "filtersize": "kernel_size",
+    "strides": "stride",
+    "s": "stride",
+    "pad": "padding",
+    "pads": "padding",
+    "p": "padding",
+    "amount": "padding",
+    "cropping": "amount",
+    "dilations": "dilation",
+    "dilationrate": "dilation",
+    "atrous": "dilation",
+    "group": "groups",
+    "usebias": "bias",
+    "biasterm": "bias",
+    "depthmultiplier": "multiplier",
+    "channelmultiplier": "multiplier",
+    "rate": "p",
+    "prob": "p",
+    "dropprob": "p",
+    "factor": "scale_factor",
+    "scale": "scale_factor",
+    "interpolation": "mode",
+    "blocksize": "upscale_factor",
+    "alpha": "negative_slope",
+    "targetshape": "shape",
+    "inputs": "from",
+    "input": "from",
+    "bottom": "from",
+    "source": "from",
+    "count": "repeat",
+    "times": "repeat",
+    "n": "repeat",
+    "repeats": "repeat",
+    "number": "repeat",
+    "if": "when",
+    "condition": "when",
+    "id": "name",
+    "label": "name",
+    "trainable": "frozen",
+    "freeze": "frozen",
+    "weights": "share",
+    "tie": "share",
+}
+KIND_KEYS = frozenset({"type", "kind", "layer", "class", "module", "op", "class_name"})
+INFERRED = frozenset({"num_features", "normalized_shape", "in_channels", "in_features", "num_channels"})
+
+
+def kind_hint(word: str, known: Iterable[str]) -> tuple[str | None, str]:
+    """The kind or block that a wrong word meant, if that is clear, and the hint."""
+    known = list(known)
+    bare = re.sub(r"^(torch\.)?(nn|F|keras|tf|layers|tf\.keras\.layers|keras\.layers)\.", "", word.strip())
+    folded = re.sub(r"[123]d$", "", fold(bare))
+    by_folded = {fold(name): name for name in known}
+    meant = by_folded.get(folded) or FOREIGN_KINDS.get(folded)
+    if meant is not None:
+        return meant, f"write {meant}"
+    hint = did_you_mean(folded, known)
+    close = hint.removeprefix("did you mean ").removesuffix("?")
+    return (close if hint else None), hint or "convcalc layers lists the kinds"
+
+
+def key_hint(word: str, known: Iterable[str]) -> str:
+    """The hint for a wrong argument name: the right word where there is one."""
+    known = list(known)
+    by_folded = {fold(name): name for name in known}
+    meant = by_folded.get(fold(word)) or FOREIGN_KEYS.get(fold(word))
+    if meant in known:
+        return f"write {meant}"
+    if fold(word) in {"units", "filters", "outchannels"} and "out_features" in known:
+        return "write out_features"
+    if word in INFERRED:
+        return "leave it out: it is inferred from the input"
+    if word == "activation":
+        return "an activation is an entry of its own: - relu"
+    return did_you_mean(word, known)

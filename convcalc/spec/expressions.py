@@ -1,0 +1,527 @@
+"""Arithmetic in a spec: `$name` and `$(expression)`, parsed and evaluated by a whitelist. Nothing is executed.
+
+Grammar, loosest first (`chain` compares as Python does, a < b < c):
+
+    conditional: or ["if" or "else" conditional]
+    or:          and ("or" and)*
+    and:         not ("and" not)*
+    not:         "not" not | chain
+    chain:       sum (("<" | "<=" | ">" | ">=" | "==" | "!=") sum)*
+    sum:         term (("+" | "-") term)*
+    term:        factor (("*" | "/" | "//" | "%") factor)*
+    factor:      ("+" | "-") factor | power
+    power:       atom ["**" factor]
+    atom:        number | name | text in quotes | function "(" conditional ("," conditional)* ")" | "(" conditional ")"
+"""
+
+import math
+import operator
+import re
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from convcalc.keys import MOST_DIGITS, is_number
+from convcalc.problems import Flaw, did_you_mean, shortened, shown
+
+MOST_CHARACTERS = 1000
+MOST_PARENTHESES = 32
+MOST_STEPS = 50
+BOUND = 10**MOST_DIGITS
+
+TOKEN = re.compile(
+    r"""\s*(?:(?P<number>(?:[0-9]+(?:_[0-9]+)*\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)
+    |(?P<word>[A-Za-z_][A-Za-z0-9_]*)
+    |(?P<text>'[^']*'|"[^"]*")
+    |(?P<sign>\*\*|//|<=|>=|==|!=|[-+*/%<>(),=]))""",
+    re.ASCII | re.VERBOSE,
+)
+NAME = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
+WORDS = frozenset({"and", "or", "not", "if", "else", "true", "false"})
+
+Number = int | float
+Lookup = Callable[[str], Any]
+Evaluate = Callable[[Lookup], Any]
+
+
+class WrongExpression(Flaw):
+    """An expression that cannot be read or has no value; `within` are characters of the text it stands in."""
+
+    def __init__(self, message: str, start: int, end: int, hint: str = "") -> None:
+        super().__init__(message, hint, within=(start, end), code="CV014")
+
+
+def round_to(value: Number, divisor: Number) -> int:
+    """The nearest multiple of the divisor, at least it, ties upward, the next one up if under 0.9 × the value.
+
+    Source: make_divisible of MobileNet (Howard et al. 2017; tensorflow/models, slim/nets/mobilenet).
+    """
+    if not is_whole(divisor) or divisor < 1:
+        raise ArithmeticError(f"round_to takes a whole divisor from 1, not {divisor}")
+    step = int(divisor)
+    nearest = max(step, int(value + step / 2) // step * step)
+    return nearest + step if nearest < 0.9 * value else nearest
+
+
+def round8(value: Number) -> int:
+    """`round_to(value, 8)`."""
+    return round_to(value, 8)
+
+
+FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
+    "min": (min, 2, 100),
+    "max": (max, 2, 100),
+    "abs": (abs, 1, 1),
+    "round": (round, 1, 1),
+    "floor": (math.floor, 1, 1),
+    "ceil": (math.ceil, 1, 1),
+    "int": (int, 1, 1),
+    "sqrt": (math.sqrt, 1, 1),
+    "log2": (math.log2, 1, 1),
+    "round_to": (round_to, 2, 2),
+    "round8": (round8, 1, 1),
+}
+RESERVED = frozenset({*FUNCTIONS, *WORDS, "index", "in_channels", "input", "previous"})
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a number has no fraction."""
+    return is_number(value) and value == int(value)
+
+
+def power(base: Number, exponent: Number) -> Number:
+    """base ** exponent, its size checked before it is raised."""
+    if abs(base) > 1 and exponent * math.log10(abs(base)) > MOST_DIGITS + 1:
+        raise OverflowError
+    if 0 < abs(base) < 1 and exponent * math.log10(abs(base)) > MOST_DIGITS + 1:
+        raise OverflowError
+    result = base**exponent
+    if isinstance(result, complex):
+        raise ArithmeticError(f"a fractional power of {base} is no real number")
+    return result  # type: ignore[no-any-return]
+
+
+OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "**": power,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!="})
+
+
+class Token:
+    """A word of an expression with its place in the text around it."""
+
+    __slots__ = ("end", "kind", "start", "value")
+
+    def __init__(self, kind: str, value: str, start: int, end: int) -> None:
+        self.kind = kind
+        self.value = value
+        self.start = start
+        self.end = end
+
+
+def tokens_of(text: str, start: int, end: int) -> list[Token]:
+    """The tokens of an expression between two places of a text, and one that ends it."""
+    tokens, position = [], start
+    while text[position:end].strip():
+        match = TOKEN.match(text, position, end)
+        if match is None or match.lastgroup is None:
+            position += len(text[position:end]) - len(text[position:end].lstrip())
+            raise WrongExpression(f"{shown(text[position])} means nothing in an expression", position, position + 1)
+        kind = match.lastgroup
+        tokens.append(Token(kind, match[kind], match.start(kind), match.end(kind)))
+        position = match.end()
+    tokens.append(Token("end", "the end", end, end + 1))
+    return tokens
+
+
+class Parser:
+    """Makes tokens into a function of the names' values; `names` are those that it asks for."""
+
+    def __init__(self, text: str, start: int, end: int) -> None:
+        self.tokens = tokens_of(text, start, end)
+        self.position = 0
+        self.parentheses = 0
+        self.depth = 0
+        self.names: dict[str, tuple[int, int]] = {}
+
+    @property
+    def token(self) -> Token:
+        """The token that is next."""
+        return self.tokens[self.position]
+
+    def next(self) -> Token:
+        """Take the next token."""
+        token = self.tokens[self.position]
+        self.position += 1
+        return token
+
+    def found(self, *values: str) -> Token | None:
+        """Take the next token if it is one of these signs or words."""
+        token = self.token
+        if token.value in values and token.kind in ("sign", "word"):
+            return self.next()
+        return None
+
+    def expected(self, what: str) -> NoReturn:
+        """Say what should stand here."""
+        token = self.token
+        found = token.value if token.kind == "end" else shown(token.value)
+        hint = "compare with ==" if token.value == "=" else ""
+        raise WrongExpression(f"expected {what}, found {found}", token.start, token.end, hint)
+
+    def whole(self) -> Evaluate:
+        """The whole expression."""
+        evaluate = self.conditional()
+        if self.token.kind != "end":
+            self.expected("an operator")
+        return evaluate
+
+    def conditional(self) -> Evaluate:
+        """`a if b else c`."""
+        self.depth += 1
+        if self.depth > MOST_STEPS:
+            raise WrongExpression("too deeply nested", self.token.start, self.token.end)
+        value = self.either()
+        if self.found("if"):
+            condition = truth(self.either(), self.token)
+            if not self.found("else"):
+                self.expected("else")
+            other = self.conditional()
+            self.depth -= 1
+            return lambda lookup: value(lookup) if condition(lookup) else other(lookup)
+        self.depth -= 1
+        return value
+
+    def either(self) -> Evaluate:
+        """`a or b`."""
+        return self.joined("or", self.both, any)
+
+    def both(self) -> Evaluate:
+        """`a and b`."""
+        return self.joined("and", self.negated, all)
+
+    def joined(self, word: str, side: Callable[[], Evaluate], join: Callable[[Any], bool]) -> Evaluate:
+        """Sides joined by a word to a truth; later ones are asked only where they matter."""
+        token, sides = self.token, [side()]
+        while self.found(word):
+            sides.append(side())
+        if len(sides) == 1:
+            return sides[0]
+        truths = [truth(operand, token) for operand in sides]
+        return lambda lookup: join(operand(lookup) for operand in truths)
+
+    def negated(self) -> Evaluate:
+        """`not a`."""
+        token, times = self.token, 0
+        while self.found("not"):
+            times += 1
+        value = self.chain()
+        if not times:
+            return value
+        condition, odd = truth(value, token), times % 2 == 1
+        return lambda lookup: condition(lookup) is not odd
+
+    def chain(self) -> Evaluate:
+        """`a < b <= c`."""
+        first = self.sum()
+        links: list[tuple[Token, Evaluate]] = []
+        while token := self.found(*COMPARISONS):
+            links.append((token, self.sum()))
+        return compared(first, links) if links else first
+
+    def sum(self) -> Evaluate:
+        """`a + b - c`."""
+        return self.operations(self.term, "+", "-")
+
+    def term(self) -> Evaluate:
+        """`a * b / c`."""
+        return self.operations(self.factor, "*", "/", "//", "%")
+
+    def operations(self, operand: Callable[[], Evaluate], *signs: str) -> Evaluate:
+        """Operands joined by signs of one strength, calculated from the left."""
+        first, steps = operand(), []
+        while token := self.found(*signs):
+            steps.append((token, number(operand(), token)))
+        return calculated(first, steps) if steps else first
+
+    def factor(self) -> Evaluate:
+        """`-a`."""
+        token, negative, signs = self.token, False, 0
+        while sign := self.found("+", "-"):
+            signs += 1
+            negative ^= sign.value == "-"
+        value = self.power()
+        if not signs:
+            return value
+        operand = number(value, token)
+        return (lambda lookup: -operand(lookup)) if negative else (lambda lookup: +operand(lookup))
+
+    def power(self) -> Evaluate:
+        """`a ** b`."""
+        base = self.atom()
+        token = self.found("**")
+        if token is None:
+            return base
+        self.depth += 1
+        if self.depth > MOST_STEPS:
+            raise WrongExpression("too deeply nested", token.start, token.end)
+        exponent = self.factor()
+        self.depth -= 1
+        return calculated(base, [(token, number(exponent, token))])
+
+    def atom(self) -> Evaluate:
+        """A number, a name, a text, a call, or parentheses."""
+        token = self.token
+        if token.kind == "number":
+            return self.constant(literal(self.next()))
+        if token.kind == "text":
+            return self.constant(self.next().value[1:-1])
+        if token.kind == "word" and (token.value not in WORDS or token.value in ("true", "false")):
+            return self.word(self.next())
+        if self.found("("):
+            value = self.inside(token)
+            if not self.found(")"):
+                self.expected("')'")
+            self.parentheses -= 1
+            return value
+        self.expected("a value")
+
+    def inside(self, token: Token) -> Evaluate:
+        """What parentheses hold."""
+        self.parentheses += 1
+        if self.parentheses > MOST_PARENTHESES:
+            raise WrongExpression(f"parentheses more than {MOST_PARENTHESES} deep", token.start, token.end)
+        return self.conditional()
+
+    @staticmethod
+    def constant(value: Any) -> Evaluate:
+        """Always the same value."""
+        return lambda lookup: value
+
+    def word(self, token: Token) -> Evaluate:
+        """A name, true, false, or a function with its arguments."""
+        name = token.value
+        if name in ("true", "false"):
+            return self.constant(name == "true")
+        if self.token.value == "(" and self.token.kind == "sign":
+            return self.call(token)
+        if name in FUNCTIONS:
+            self.expected(f"'(' after the function {name}")
+        self.names.setdefault(name, (token.start, token.end))
+        return lambda lookup: lookup(name)
+
+    def call(self, token: Token) -> Evaluate:
+        """A function and its arguments."""
+        if token.value not in FUNCTIONS:
+            hint = did_you_mean(token.value, FUNCTIONS) or f"there are {' '.join(FUNCTIONS)}"
+            raise WrongExpression(f"no function {token.value}", token.start, token.end, hint)
+        arguments = []
+        opening = self.next()
+        if self.token.value != ")":
+            arguments.append(number(self.inside(opening), token))
+            self.parentheses -= 1
+            while self.found(","):
+                arguments.append(number(self.inside(opening), token))
+                self.parentheses -= 1
+        if not self.found(")"):
+            self.expected("',' or ')'")
+        return called(token, arguments)
+
+
+def literal(token: Token) -> Number:
+    """The value of a number."""
+    digits = token.value.replace("_", "")
+    value: Number = int(digits) if digits.isdigit() else float(digits)
+    if abs(value) >= BOUND:
+        raise WrongExpression(f"over {MOST_DIGITS} digits", token.start, token.end)
+    if digits.isdigit() and digits != str(value):
+        raise WrongExpression("numbers are decimal, without leading zeros", token.start, token.end, f"write {value}")
+    return value
+
+
+def number(evaluate: Evaluate, token: Token) -> Evaluate:
+    """The value, which must be a number or a boolean."""
+
+    def checked(lookup: Lookup) -> Any:
+        value = evaluate(lookup)
+        if value.__class__ is int or value.__class__ is float or value.__class__ is bool:
+            return value
+        message = f"arithmetic takes numbers, not {shown(value)}"
+        raise WrongExpression(message, token.start, token.end, "text only in == and !=")
+
+    return checked
+
+
+def truth(evaluate: Evaluate, token: Token) -> Callable[[Lookup], bool]:
+    """Whether a number is not 0, or a boolean true."""
+    checked = number(evaluate, token)
+    return lambda lookup: bool(checked(lookup))
+
+
+def bounded(token: Token, calculate: Callable[..., Any], *operands: Any) -> Any:
+    """The result of a calculation, if it has one under the bound."""
+    start, end = token.start, token.end
+    try:
+        value = calculate(*operands)
+    except OverflowError:
+        raise WrongExpression(f"the result has more than {MOST_DIGITS} digits", start, end) from None
+    except ZeroDivisionError:
+        raise WrongExpression("a division by zero", start, end) from None
+    except (ArithmeticError, ValueError) as error:
+        said = str(error).replace("math domain error", f"{token.value} has no value here")
+        raise WrongExpression(said, start, end) from None
+    if not -BOUND < value < BOUND:
+        raise WrongExpression(f"the result has more than {MOST_DIGITS} digits", start, end)
+    return value
+
+
+def calculated(first: Evaluate, steps: list[tuple[Token, Evaluate]]) -> Evaluate:
+    """Operators applied from the left."""
+    start = number(first, steps[0][0])
+
+    def evaluate(lookup: Lookup) -> Any:
+        value = start(lookup)
+        for token, operand in steps:
+            value = bounded(token, OPERATORS[token.value], value, operand(lookup))
+        return value
+
+    return evaluate
+
+
+def called(token: Token, arguments: list[Evaluate]) -> Evaluate:
+    """A function of numbers."""
+    function, fewest, most = FUNCTIONS[token.value]
+    if not fewest <= len(arguments) <= most:
+        due = f"{fewest}" if fewest == most else f"{fewest} or more"
+        message = f"{token.value} takes {due} values, not {len(arguments)}"
+        raise WrongExpression(message, token.start, token.end)
+    return lambda lookup: bounded(token, function, *[argument(lookup) for argument in arguments])
+
+
+def compared(first: Evaluate, links: list[tuple[Token, Evaluate]]) -> Evaluate:
+    """A chain of comparisons, each of two neighbours; text is compared with == and != only."""
+
+    def evaluate(lookup: Lookup) -> bool:
+        left = first(lookup)
+        for token, operand in links:
+            right = operand(lookup)
+            for value in (left, right):
+                comparable = value.__class__ is not str or token.value in ("==", "!=")
+                if not comparable or not isinstance(value, int | float | str):
+                    raise WrongExpression(f"{shown(value)} cannot be compared with {token.value}", token.start, token.end)
+            if not OPERATORS[token.value](left, right):
+                return False
+            left = right
+        return True
+
+    return evaluate
+
+
+class Expression:
+    """One `$name` or `$(expression)`: a function of the values of its names."""
+
+    __slots__ = ("evaluate", "is_name", "names")
+
+    def __init__(self, evaluate: Evaluate, names: dict[str, tuple[int, int]], is_name: bool) -> None:
+        self.evaluate = evaluate
+        self.names = names
+        self.is_name = is_name
+
+
+class Template:
+    """A text with expressions in it; one that is a single expression has its value, others are text."""
+
+    __slots__ = ("names", "parts", "text", "whole")
+
+    def __init__(self, text: str, parts: list[str | Expression]) -> None:
+        self.text = text
+        self.parts = parts
+        self.whole = parts[0] if len(parts) == 1 and isinstance(parts[0], Expression) else None
+        self.names = {
+            name: place for part in parts if isinstance(part, Expression) for name, place in part.names.items()
+        }
+
+    def value(self, lookup: Lookup) -> Any:
+        """The value with the names looked up; whole floats come as integers. Raises WrongExpression."""
+        if self.whole is not None:
+            value = self.whole.evaluate(lookup)
+            return int(value) if value.__class__ is float and value.is_integer() else value
+        return "".join(part if isinstance(part, str) else self._inserted(part.evaluate(lookup)) for part in self.parts)
+
+    def _inserted(self, value: Any) -> str:
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if is_number(value):
+            return str(int(value)) if is_whole(value) else repr(value)
+        if isinstance(value, str):
+            return value
+        raise WrongExpression(f"a text cannot hold {shown(value)}", 0, len(self.text))
+
+
+def compile_text(text: str) -> Template | str:
+    """A text with its expressions compiled; plain text (with `$$` as a dollar) where it has none.
+
+    Raises WrongExpression.
+    """
+    parts: list[str | Expression] = []
+    position, literal_text = 0, ""
+    while (dollar := text.find("$", position)) >= 0:
+        literal_text += text[position:dollar]
+        if text.startswith("$$", dollar):
+            literal_text += "$"
+            position = dollar + 2
+            continue
+        if literal_text:
+            parts.append(literal_text)
+            literal_text = ""
+        expression, position = compile_one(text, dollar)
+        parts.append(expression)
+    literal_text += text[position:]
+    if literal_text:
+        parts.append(literal_text)
+    if any(isinstance(part, Expression) for part in parts):
+        return Template(text, parts)
+    return literal_text
+
+
+def compile_one(text: str, dollar: int) -> tuple[Expression, int]:
+    """The expression that a dollar begins, and where it ends."""
+    if text.startswith("$(", dollar):
+        end = closing_parenthesis(text, dollar + 1)
+        if end - dollar > MOST_CHARACTERS:
+            raise WrongExpression(f"an expression of more than {MOST_CHARACTERS} characters", dollar, dollar + 2)
+        parser = Parser(text, dollar + 2, end)
+        return Expression(parser.whole(), parser.names, is_name=False), end + 1
+    match = NAME.match(text, dollar)
+    if match is None:
+        raise WrongExpression("a dollar that begins no $name or $(expression)", dollar, dollar + 1, "write $$ for a dollar")
+    name = match[1]
+    return Expression(lambda lookup: lookup(name), {name: match.span(1)}, is_name=True), match.end()
+
+
+def closing_parenthesis(text: str, opening: int) -> int:
+    """Where the parenthesis that closes stands."""
+    depth, quote = 0, ""
+    for index in range(opening, len(text)):
+        character = text[index]
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character in "()":
+            depth += 1 if character == "(" else -1
+            if depth == 0:
+                return index
+    what = "a text in quotes" if quote else "$("
+    raise WrongExpression(f"{what} that is never closed in {shortened(text)}", opening - 1, opening + 1)

@@ -1,0 +1,522 @@
+"""From a document to a network: the keys of a spec, what may be overridden, and what comes of it all."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from convcalc.keys import LARGEST, is_integer
+from convcalc.network import Dtype, Limit, Network
+from convcalc.problems import Flaw, InvalidSpec, Path, did_you_mean, shortened, shown
+from convcalc.shape import AXIS_NAMES, MOST_AXES, Shape
+from convcalc.spec import budget
+from convcalc.spec.entries import (
+    LAYER_NAME,
+    MOST_NAME,
+    Compiled,
+    Compiler,
+    Computed,
+    Problems,
+    Visible,
+)
+from convcalc.spec.expand import MYSTERY, RESERVED_LAYERS, Expander, Laying, Place, Scope, TooMuch, UnknownValue
+from convcalc.spec.expressions import Template, WrongExpression
+from convcalc.spec.source import UNKNOWN, Document
+from convcalc.units import BITS, is_integer_type
+
+TOP_KEYS = (
+    "name",
+    "description",
+    "params",
+    "input",
+    "inputs",
+    "dtype",
+    "batch",
+    "blocks",
+    "layers",
+    "outputs",
+    "budget",
+    "check",
+)
+FOREIGN_TOP_KEYS = {
+    "input_shape": "input",
+    "model": "layers",
+    "network": "layers",
+    "architecture": "layers",
+    "parameters": "params",
+    "variables": "params",
+    "batch_size": "batch",
+    "precision": "dtype",
+    "limits": "budget",
+    "output": "outputs",
+    "modules": "blocks",
+    "backbone": "layers",
+    "lint": "check",
+}
+RULE_CODE = re.compile(r"CV[0-9]{0,3}", re.ASCII)
+INPUT_KEYS = ("channels", "features", "length", "height", "width", "depth")
+
+Read = TypeVar("Read")
+
+
+class Overrides:
+    """What is given from outside the file, by name: it takes the place of what the file says."""
+
+    def __init__(
+        self,
+        params: Mapping[str, Any] | None = None,
+        inputs: Mapping[str | None, Any] | None = None,
+        batch: int | None = None,
+        dtype: Any = None,
+    ) -> None:
+        self.params = dict(params or {})
+        self.inputs = dict(inputs or {})
+        self.batch = batch
+        self.dtype = dtype
+
+
+class WrongOverride(InvalidSpec):
+    """What is given from outside the file does not go with it."""
+
+
+def read_network(document: Document, overrides: Overrides | None = None) -> Network:
+    """The network that a document describes. Raises InvalidSpec with all that is wrong."""
+    reader = SpecReader(document, overrides or Overrides())
+    network = reader.network()
+    found = [*document.problems, *reader.problems.found]
+    if found or network is None:
+        raise document.invalid(found)
+    return network
+
+
+class SpecReader:
+    """Reads the keys of one spec."""
+
+    def __init__(self, document: Document, overrides: Overrides) -> None:
+        self.document = document
+        self.overrides = overrides
+        self.problems = Problems()
+        self.compiler = Compiler(document, self.problems)
+        self.variables: dict[str, Any] = {}
+
+    def network(self) -> Network | None:
+        """The network, None where the spec is wrong."""
+        root = self.document.root
+        if root is UNKNOWN:
+            return None
+        if not isinstance(root, dict):
+            hint = "it begins with input: and layers:"
+            self.problems.add((), f"a spec is a mapping, not {shown(root)}", "CV013", hint)
+            return None
+        self.unknown_keys(root)
+        self.params(root)
+        name, description = self.name(root), self.text(root, "description", "")
+        inputs = self.inputs(root)
+        dtype, batch = self.dtype(root), self.batch(root)
+        check = self.checks(root)
+        names = frozenset(self.variables)
+        blocks = self.compiler.blocks(root.get("blocks"), names)
+        if "layers" not in root:
+            self.problems.add((), "the spec has no layers", "CV012", "layers: is the list of the network's entries")
+            return None
+        entries = self.compiler.body(root["layers"], ("layers",), Visible(names, blocks, frozenset()))
+        if root["layers"] == []:
+            self.problems.add(("layers",), "layers is empty: a network has at least one layer", "CV012", on_key=True)
+        expander = Expander(self.problems, self.variables, inputs)
+        scope = self.top_scope(expander, inputs)
+        try:
+            expander.lay_body(entries, scope, ("layers",))
+        except TooMuch:
+            return None
+        if entries and not expander.nodes and not self.problems.found:
+            message = "no layer is laid: every entry is left out"
+            self.problems.add(("layers",), message, "CV012", on_key=True)
+        outputs = self.outputs(root, expander, scope)
+        limits = self.budget(root, [node.name for node in expander.nodes], list(outputs))
+        if self.problems.found or self.document.problems:
+            return None
+        groups = sorted(expander.groups, key=lambda group: (group.start, -group.stop, len(group.name)))
+        shapes = {name: shape for name, shape in inputs.items() if shape is not None}
+        return Network(
+            name=name,
+            description=description,
+            file=self.document.file,
+            params=self.variables,
+            dtype=dtype,
+            batch=batch,
+            inputs=shapes,
+            nodes=tuple(expander.nodes),
+            groups=tuple(groups),
+            outputs=outputs,
+            budget=tuple(limits),
+            check=check,
+        )
+
+    @staticmethod
+    def top_scope(expander: Expander, inputs: dict[str, Shape | None]) -> Scope:
+        """The outermost scope, which is given the inputs."""
+        scope = Scope("", None, tuple(expander.tensors), expander.variables, 0, False)
+        if not inputs:
+            scope.given = scope.previous = (MYSTERY,)
+        if list(inputs) != ["input"] and inputs:
+            scope.unnamed = False
+            for name, tensor in zip(inputs, expander.tensors, strict=True):
+                scope.places[name] = Place("input", ("inputs", name), (tensor,))
+        return scope
+
+    # -- keys
+
+    def unknown_keys(self, root: dict[str, Any]) -> None:
+        """Keys that are none of a spec's."""
+        for key in root:
+            if key not in TOP_KEYS and not key.startswith("x-"):
+                meant = FOREIGN_TOP_KEYS.get(key)
+                hint = f"write {meant}" if meant else did_you_mean(key, TOP_KEYS) or "keys of your own begin with x-"
+                self.problems.add((key,), f"a spec has no key {shown(key)}", "CV010", hint, on_key=True)
+
+    def text(self, root: dict[str, Any], key: str, default: str) -> str:
+        """A key that holds text."""
+        value = root.get(key, default)
+        if isinstance(value, str):
+            return value
+        if value is not UNKNOWN:
+            hint = "put it in quotes" if isinstance(value, int | float | bool) else ""
+            self.problems.add((key,), f"{key} takes text, not {shown(value)}", "CV013", hint)
+        return default
+
+    def name(self, root: dict[str, Any]) -> str:
+        """The network's name; the file's stem where it has none."""
+        stem = re.sub(r"\.(convcalc\.)?(ya?ml)$", "", re.split(r"[/\\]", self.document.file or "network")[-1])
+        name = self.text(root, "name", "network" if stem in ("-", "<stdin>") else stem)
+        if len(name) > MOST_NAME or ("name" in root and not name.isprintable()) or name == "":
+            message = f"the name is not 1 to {MOST_NAME} printable characters"
+            self.problems.add(("name",), message, "CV015")
+        return name
+
+    def batch(self, root: dict[str, Any]) -> int:
+        """Samples in a batch."""
+        value = self.overrides.batch if self.overrides.batch is not None else root.get("batch", 1)
+        if not is_integer(value) or not 1 <= value <= LARGEST:
+            if value is not UNKNOWN:
+                self.problems.add(("batch",), f"batch takes an integer from 1, not {shown(value)}", "CV013")
+            return 1
+        return int(value)
+
+    def dtype(self, root: dict[str, Any]) -> Dtype:
+        """The data types of weights, activations and biases."""
+        value = self.overrides.dtype if self.overrides.dtype is not None else root.get("dtype", "float32")
+        if value is UNKNOWN:
+            return Dtype()
+        given = value if isinstance(value, dict) else {"weights": value, "activations": value}
+        for key in given:
+            if key not in Dtype._fields:
+                hint = did_you_mean(key, Dtype._fields)
+                message = f"dtype has weights, activations and bias, not {shown(key)}"
+                self.problems.add(("dtype", key), message, "CV010", hint, on_key=True)
+        types = {}
+        for key in Dtype._fields:
+            types[key] = given.get(key, "float32")
+            if not isinstance(types[key], str) or types[key] not in BITS:
+                path: Path = ("dtype", key) if isinstance(value, dict) else ("dtype",)
+                self.wrong_dtype(types[key], path)
+                types[key] = "float32"
+        if "bias" not in given:
+            types["bias"] = "int32" if is_integer_type(types["weights"]) else types["weights"]
+        return Dtype(**types)
+
+    def wrong_dtype(self, value: Any, path: Path) -> None:
+        """Report a data type that is none."""
+        if value is UNKNOWN:
+            return
+        meant = {"half": "float16", "fp16": "float16", "fp32": "float32", "f32": "float32", "double": "float64"}
+        hint = f"write {meant[value]}" if value in meant else ""
+        if isinstance(value, str) and not hint:
+            hint = did_you_mean(value, BITS)
+        known = "float64 float32 float16 bfloat16 float8 int32 int16 int8 int4 int2 int1, uint alike"
+        self.problems.add(path, f"no data type {shown(value)}", "CV013", hint or f"there are {known}")
+
+    def checks(self, root: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+        """Rule codes for the linter."""
+        written = root.get("check", {})
+        found: dict[str, tuple[str, ...]] = {}
+        if not isinstance(written, dict):
+            if written is not UNKNOWN:
+                self.problems.add(("check",), f"check takes select and ignore, not {shown(written)}", "CV013")
+            return found
+        for key, codes in written.items():
+            if key not in ("select", "ignore"):
+                hint = did_you_mean(key, ("select", "ignore"))
+                message = f"check has select and ignore, not {shown(key)}"
+                self.problems.add(("check", key), message, "CV010", hint, on_key=True)
+            elif not isinstance(codes, list) or not all(isinstance(c, str) and RULE_CODE.fullmatch(c) for c in codes):
+                if codes is not UNKNOWN:
+                    message = f"{key} takes a list of rule codes, not {shown(codes)}"
+                    self.problems.add(("check", key), message, "CV013", "write [CV201]")
+            else:
+                found[key] = tuple(codes)
+        return found
+
+    # -- params and inputs
+
+    def evaluated(self, value: Compiled, path: Path) -> Any:
+        """The value of what stands outside of all entries. Raises UnknownValue; why is then reported."""
+        if isinstance(value, Template):
+            try:
+                return value.value(self.lookup)
+            except WrongExpression as flaw:
+                self.problems.add_flaw(path, flaw)
+                raise UnknownValue from None
+        if isinstance(value, Computed):
+            return [self.evaluated(item, (*path, index)) for index, item in enumerate(value.items)]
+        if value is UNKNOWN:
+            raise UnknownValue
+        return value
+
+    def lookup(self, name: str) -> Any:
+        """The value of a param."""
+        value = self.variables.get(name, UNKNOWN)
+        if value is UNKNOWN:
+            raise UnknownValue
+        return value
+
+    def resolved(self, value: Any, path: Path) -> Any:
+        """A written value outside of all entries, evaluated. Raises UnknownValue."""
+        if isinstance(value, dict):
+            return {key: self.resolved(item, (*path, key)) for key, item in value.items()}
+        return self.evaluated(self.compiler.value(value, path, frozenset(self.variables)), path)
+
+    def params(self, root: dict[str, Any]) -> None:
+        """The params, each default with those above it in sight, overrides in place of defaults."""
+        written = root.get("params")
+        if written is not None and not isinstance(written, dict):
+            if written is not UNKNOWN:
+                message = f"params takes a mapping from names to defaults, not {shown(written)}"
+                self.problems.add(("params",), message, "CV013")
+            written = None
+        for name, default in (written or {}).items():
+            self.compiler.parameter_name(name, ("params", name))
+            self.variables[name] = self.param(name, default)
+        for name in self.overrides.params:
+            if name not in self.variables:
+                known = f"there are {' '.join(self.variables)}" if self.variables else "the spec has no params"
+                hint = did_you_mean(name, self.variables) or known
+                raise WrongOverride(
+                    [problem_of(f"the spec has no param {shown(name)}", hint)], self.document.file
+                )
+
+    def param(self, name: str, default: Any) -> Any:
+        """The value of one param."""
+        path: Path = ("params", name)
+        if name in self.overrides.params:
+            given = self.overrides.params[name]
+            if isinstance(given, list | str | int | float):
+                return given
+            raise WrongOverride([problem_of(f"a param holds a number, true or false, text or a list: {name}")])
+        if default is None:
+            self.problems.add(path, f"the param {shortened(name)} needs a value", "CV012", f"--set {name}=…", on_key=True)
+            return UNKNOWN
+        try:
+            return self.evaluated(self.compiler.parameter(default, path, frozenset(self.variables)), path)
+        except UnknownValue:
+            return UNKNOWN
+
+    def inputs(self, root: dict[str, Any]) -> dict[str, Shape | None]:
+        """The inputs by name; a single one is called input."""
+        written = root.get("inputs")
+        given = dict(self.overrides.inputs)
+        if written is UNKNOWN or root.get("input") is UNKNOWN:
+            return {}
+        if "inputs" not in root:
+            single = given.pop(None, given.pop("input", root.get("input")))
+            self.no_such_input(given, ["input"])
+            if single is None:
+                self.problems.add((), "the spec has no input", "CV012", "input: [3, 224, 224]")
+                return {"input": None}
+            return {"input": self.shape(single, ("input",))}
+        if "input" in root:
+            message = "input and inputs exclude each other"
+            self.problems.add(("input",), message, "CV010", on_key=True)
+        if not isinstance(written, dict) or not written:
+            message = f"inputs takes a mapping from names to shapes, not {shown(written)}"
+            self.problems.add(("inputs",), message, "CV013", "write {left: [3, 64, 64], right: [3, 64, 64]}")
+            return {}
+        if None in given and len(written) == 1:
+            given = {next(iter(written)): given[None]}
+        self.no_such_input(given, list(written))
+        return {name: self.named_input(name, given.get(name, shape)) for name, shape in written.items()}
+
+    def no_such_input(self, given: dict[str | None, Any], names: list[str]) -> None:
+        """Overrides of inputs that the spec does not have."""
+        for name in given:
+            if name not in names:
+                hint = f"the inputs are {', '.join(names)}"
+                said = "an input shape needs the input's name" if name is None else f"no input {shown(name)}"
+                raise WrongOverride([problem_of(said, hint)], self.document.file)
+
+    def named_input(self, name: str, shape: Any) -> Shape | None:
+        """One of several inputs."""
+        path: Path = ("inputs", name)
+        if not LAYER_NAME.fullmatch(name) or len(name) > MOST_NAME:
+            message = f"{shown(name)} cannot name an input: a letter, then letters, digits, _ and -"
+            self.problems.add(path, message, "CV015", on_key=True)
+        elif name in RESERVED_LAYERS:
+            self.problems.add(path, f"{name} cannot name an input: the word is taken", "CV015", on_key=True)
+        return self.shape(shape, path)
+
+    def shape(self, written: Any, path: Path) -> Shape | None:
+        """The shape of an input, as a list or by the names of the axes."""
+        try:
+            value = self.resolved(written, path)
+            sizes = self.named_axes(value, path) if isinstance(value, dict) else value
+        except UnknownValue:
+            return None
+        if not isinstance(sizes, list) or not 1 <= len(sizes) <= MOST_AXES + 1:
+            message = f"an input is a list of 1 to {MOST_AXES + 1} sizes, channels first, not {shown(sizes)}"
+            self.problems.add(path, message, "CV013", "write [3, 224, 224]")
+            return None
+        names = list(value) if isinstance(value, dict) else None
+        for index, size in enumerate(sizes):
+            if not is_integer(size) or not 1 <= size <= LARGEST:
+                message = f"a size is an integer from 1, not {shown(size)}"
+                self.problems.add((*path, names[index] if names else index), message, "CV013", self.origin(written, index))
+                return None
+        channels, *spatial = sizes
+        return Shape(channels, tuple(spatial))
+
+    @staticmethod
+    def origin(written: Any, index: int) -> str:
+        """The hint where a wrong size came from an expression."""
+        items = list(written.values()) if isinstance(written, dict) else written
+        item = items[index] if isinstance(items, list) and index < len(items) else None
+        return f"it is the value of {shortened(item)}" if isinstance(item, str) and "$" in item else ""
+
+    def named_axes(self, value: dict[str, Any], path: Path) -> list[Any]:
+        """The sizes of a shape whose axes are named, channels first. Raises UnknownValue."""
+        for key in value:
+            if key not in INPUT_KEYS:
+                hint = did_you_mean(key, INPUT_KEYS)
+                message = f"an input has channels and length, height and width, or depth, not {shown(key)}"
+                self.problems.add((*path, key), message, "CV010", hint, on_key=True)
+                raise UnknownValue
+        if set(value) == {"features"}:
+            return [value["features"]]
+        for names in AXIS_NAMES.values():
+            if names and set(value) == {"channels", *names}:
+                ordered = {name: value[name] for name in ("channels", *names)}
+                value.clear()
+                value.update(ordered)
+                return list(ordered.values())
+        message = f"an input of {', '.join(value) or 'nothing'}"
+        hint = "channels with length, with height and width, or with depth, height and width; or features alone"
+        self.problems.add(path, message, "CV012", hint, on_key=True)
+        raise UnknownValue
+
+    # -- outputs and budget
+
+    def outputs(self, root: dict[str, Any], expander: Expander, scope: Scope) -> dict[str, int]:
+        """The tensors that leave the network, by the names as written."""
+        if "outputs" not in root:
+            last = scope.previous[0].number if expander.nodes and scope.previous else -1
+            first_node = len(expander.tensors) - len(expander.nodes)
+            return {expander.nodes[last - first_node].name: last} if last >= first_node else {}
+        written, path = root["outputs"], ("outputs",)
+        try:
+            names = self.resolved(written, path)
+        except UnknownValue:
+            return {}
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+            message = f"outputs takes a list of names of layers, not {shown(names)}"
+            self.problems.add(path, message, "CV013", f"write [{names}]" if isinstance(names, str) else "")
+            return {}
+        outputs: dict[str, int] = {}
+        laying = Laying(self.compiler.entry("identity", ("outputs",), Visible(frozenset(), {}, frozenset())), scope, None)
+        for index, name in enumerate(names):
+            tensor = self.output(expander, laying, name, (*path, index))
+            if name in outputs:
+                self.problems.add((*path, index), f"the output {shortened(name)} stands twice", "CV015")
+            outputs[name] = tensor
+        return outputs
+
+    def output(self, expander: Expander, laying: Laying, name: str, path: Path) -> int:
+        """The number of the tensor that a name in outputs stands for."""
+        try:
+            place = expander.find(laying, name, path)
+        except UnknownValue:
+            return -1
+        first_node = len(expander.tensors) - len(expander.nodes)
+        if place.outputs == (MYSTERY,):
+            return -1
+        if len(place.outputs) != 1 or place.outputs[0].number < first_node:
+            self.problems.add(path, f"{shortened(name)} is no layer: outputs are names of layers", "CV015")
+            return -1
+        return place.outputs[0].number
+
+    def budget(self, root: dict[str, Any], names: list[str], outputs: list[str]) -> list[Limit]:
+        """The limits of the budget."""
+        path: Path = ("budget",)
+        written = root.get("budget")
+        if written is None and "budget" not in root:
+            return []
+        if not isinstance(written, dict):
+            if written is not UNKNOWN:
+                message = f"budget takes a mapping from metrics to limits, not {shown(written)}"
+                self.problems.add(path, message, "CV013", "write {params: 5M}")
+            return []
+        limits: list[Limit] = []
+        for metric, value in written.items():
+            if metric == "per_layer":
+                limits += self.per_layer(value, names)
+            elif metric not in budget.METRICS:
+                known = (*budget.METRICS, "per_layer")
+                hint = did_you_mean(metric, known) or f"there are {' '.join(known)}"
+                self.problems.add((*path, metric), f"no budget {shown(metric)}", "CV010", hint, on_key=True)
+            else:
+                limits += self.limits(metric, value, (*path, metric), outputs)
+        return limits
+
+    def limits(self, metric: str, value: Any, path: Path, outputs: list[str]) -> list[Limit]:
+        """One limit, or one for each output."""
+
+        def read(value: Any) -> list[Limit]:
+            if budget.is_per_output(metric, value):
+                return budget.per_output(metric, value, path, outputs)
+            return [budget.limit(metric, value, path)]
+
+        return self.guarded(value, path, read, [])
+
+    def per_layer(self, written: Any, names: list[str]) -> list[Limit]:
+        """Limits of layers by pattern."""
+        path: Path = ("budget", "per_layer")
+        if not isinstance(written, dict):
+            if written is not UNKNOWN:
+                message = f"per_layer takes a mapping from patterns to limits, not {shown(written)}"
+                self.problems.add(path, message, "CV013", 'write {"head.*": {params: 1M}}')
+            return []
+        if self.problems.found:
+            return []
+        limits: list[Limit] = []
+        for pattern, value in written.items():
+            place = (*path, pattern)
+            limits += self.guarded(value, place, reading_per_layer(pattern, place, names), [])
+        return limits
+
+    def guarded(self, value: Any, path: Path, read: Callable[[Any], Read], default: Read) -> Read:
+        """What is read of a value with its expressions evaluated; the default where it is wrong, which is reported."""
+        try:
+            return read(self.resolved(value, path))
+        except UnknownValue:
+            return default
+        except Flaw as flaw:
+            self.problems.add_flaw(path, flaw)
+            return default
+
+
+def reading_per_layer(pattern: str, path: Path, names: list[str]) -> Callable[[Any], list[Limit]]:
+    """Reads the limits of one pattern."""
+    return lambda value: budget.per_layer(pattern, value, path, names)
+
+
+def problem_of(message: str, hint: str = "") -> Any:
+    """A problem of what is given from outside the file."""
+    from convcalc.problems import Problem
+
+    return Problem((), message, "CV017", hint)

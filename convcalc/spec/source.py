@@ -1,0 +1,526 @@
+"""From the bytes of a file to values and their places. The only file that knows PyYAML.
+
+The events of a YAML 1.1 parser are made into mappings, lists and scalars here, without recursion and under
+limits; PyYAML's constructors are not used, so that nothing in a file is executed. Plain scalars are decimal
+integers and floats, true, false, null and text; everything else that YAML 1.1 knows (octal, hexadecimal,
+sexagesimal, dates, yes and no) stays text.
+"""
+
+import os
+import re
+import stat
+import sys
+from bisect import bisect_right
+from collections.abc import Iterator
+from math import inf
+from typing import Any
+
+import yaml
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from convcalc.keys import MOST_DIGITS
+from convcalc.problems import InvalidSpec, Path, Problem, Related, Span, shortened
+
+MOST_BYTES = 4 * 1024 * 1024
+MOST_NESTING = 64
+MOST_NODES = 500_000
+
+INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*(_[0-9]+)*)", re.ASCII)
+FLOAT = re.compile(
+    r"[-+]?(0|[1-9][0-9]*(_[0-9]+)*)?(\.[0-9]+([eE][-+]?[0-9]+)?|\.?[eE][-+]?[0-9]+|\.)", re.ASCII
+)
+CONSTANTS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
+NUMBER_STARTS = frozenset("0123456789+-.")
+BARE_WORD_ENTRY = re.compile(r"\s*-\s+([\w$]+)\s*(#.*)?", re.ASCII)
+DIRECTIVE = re.compile("(?:^|[\n\r\x85\u2028\u2029])%")
+
+MERGE = "<" + "<"  # these two are told from equal texts of a file by identity
+DROPPED = "dropped" + ""
+
+Extent = tuple[int, int]
+
+
+class Unknown:
+    """Stands for a value that could not be read; what is wrong with it has been reported."""
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+UNKNOWN = Unknown()
+
+
+class Mapping(dict[str, Any]):
+    """A mapping of a file: a dict that knows where it starts and where its keys and values stand."""
+
+    __slots__ = ("extent", "key_extents", "value_extents")
+
+    def __init__(self, extent: Extent) -> None:
+        super().__init__()
+        self.extent = extent
+        self.key_extents: dict[str, Extent] = {}
+        self.value_extents: dict[str, Extent] = {}
+
+
+class Sequence(list[Any]):
+    """A list of a file: a list that knows where its items stand."""
+
+    __slots__ = ("extent", "item_extents")
+
+    def __init__(self, extent: Extent) -> None:
+        super().__init__()
+        self.extent = extent
+        self.item_extents: list[Extent] = []
+
+
+class Document:
+    """The values of a spec, what was wrong with its YAML, and the way from a path to a place in the text."""
+
+    def __init__(self, root: Any, file: str | None = None, text: str | None = None, quotable: bool = True) -> None:
+        self.root = root
+        self.file = file
+        self.text = text
+        self.quotable = quotable
+        self.problems: list[Problem] = []
+        self._line_starts: list[int] | None = None
+
+    def line_and_column(self, index: int) -> tuple[int, int]:
+        """Line and column, from 1, of a character of the text."""
+        if self._line_starts is None:
+            starts = [match.end() for match in re.finditer(r"\r\n|\r|\n", self.text or "")]
+            self._line_starts = [0, *starts]
+        line = bisect_right(self._line_starts, index)
+        return line, index - self._line_starts[line - 1] + 1
+
+    def span(self, extent: Extent) -> Span:
+        """The stretch of the text, the end at the line's end where it goes over it."""
+        line, column = self.line_and_column(extent[0])
+        end_line, end_column = self.line_and_column(max(extent[1], extent[0] + 1))
+        return Span(line, column, end_line, end_column)
+
+    def line(self, path: Path) -> int | None:
+        """The line of the key or value that a path leads to."""
+        extent = self.find(path, on_key=True)
+        return None if extent is None else self.line_and_column(extent[0])[0]
+
+    def find(self, path: Path, on_key: bool = False, within: Extent | None = None) -> Extent | None:
+        """Where a path leads to, as characters of the text: as far as the path can be followed."""
+        extent: Extent | None = getattr(self.root, "extent", None)
+        value = self.root
+        for position, step in enumerate(path):
+            last = position == len(path) - 1
+            if isinstance(value, Mapping) and isinstance(step, str) and step in value:
+                extent = (value.key_extents if last and on_key else value.value_extents)[step]
+                value = value[step]
+            elif isinstance(value, Sequence) and isinstance(step, int) and step < len(value):
+                extent = value.item_extents[step]
+                value = value[step]
+            else:
+                break
+        if extent is not None and within is not None and isinstance(value, str):
+            return self._inside(extent, value, within)
+        return extent
+
+    def _inside(self, extent: Extent, value: str, within: Extent) -> Extent:
+        """Characters of a scalar, where it stands in the text as it was read (no escapes, no folding)."""
+        found = (self.text or "").find(value, extent[0], extent[1])
+        return extent if found < 0 else (found + within[0], found + max(within[1], within[0] + 1))
+
+    def located(self, problem: Problem) -> Problem:
+        """The problem with its line and column, and those of the places that it speaks of."""
+        if self.text is None or problem.span is not None:
+            return problem
+        extent = self.find(problem.path, problem.on_key, problem.within)
+        related = tuple(self._located_related(place) for place in problem.related)
+        return problem._replace(span=None if extent is None else self.span(extent), related=related)
+
+    def _located_related(self, place: Related) -> Related:
+        extent = self.find(place.path, on_key=True)
+        return place if extent is None else place._replace(span=self.span(extent))
+
+    def invalid(self, problems: list[Problem]) -> InvalidSpec:
+        """The error that holds all the problems, each with its place, in the order of the file."""
+        located = [self.located(problem) for problem in problems]
+        located.sort(key=lambda problem: (problem.span is not None, problem.span or (), problem.message))
+        return InvalidSpec(dict.fromkeys(located), self.file, self.text if self.quotable else None)
+
+
+class Frame:
+    """A collection that is being read: where it is in it, and how many nodes it stands for so far."""
+
+    __slots__ = ("anchor", "container", "flow", "key", "key_extent", "merges", "nodes", "swallowed")
+
+    def __init__(self, container: Mapping | Sequence, anchor: str | None, flow: bool) -> None:
+        self.container = container
+        self.anchor = anchor
+        self.flow = flow
+        self.key: str | None = None
+        self.key_extent: Extent = (0, 0)
+        self.merges: list[Mapping] = []
+        self.nodes = 1
+        self.swallowed: tuple[int, float] = (0, 0)
+
+    def swallows(self, extent: Extent, value: Any) -> bool:
+        """Whether an entry that starts here is a piece of an expression that was put together."""
+        start, end = self.swallowed
+        if not start < extent[0] < end:
+            return False
+        return end != inf or value is None or isinstance(self.container, Sequence)
+
+
+class TooMuch(Exception):
+    """A limit is reached; reading stops."""
+
+
+class Reader:
+    """Makes the events of one document into values."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.text = document.text or ""
+        self.stack: list[Frame] = []
+        self.anchors: dict[str, tuple[Any, int, Extent]] = {}
+        self.nodes = 0
+        self.read_one = False
+
+    def problem(self, extent: Extent, message: str, code: str = "CV003", hint: str = "") -> None:
+        """Note what is wrong at a place."""
+        span = self.document.span(extent)
+        self.document.problems.append(Problem((), message, code, hint, span=span))
+
+    def read(self, events: Iterator[Event]) -> None:
+        """Read all events; what comes of them is the document's root."""
+        for event in events:
+            kind = event.__class__
+            if kind is ScalarEvent:
+                self.scalar(event)
+            elif kind is MappingStartEvent or kind is SequenceStartEvent:
+                self.open(event)
+            elif kind is MappingEndEvent or kind is SequenceEndEvent:
+                self.close(event)
+            elif kind is AliasEvent:
+                self.alias(event)
+            elif kind is DocumentStartEvent:
+                if self.read_one:
+                    self.problem(place(event), "a second document: a spec is one YAML document")
+                    return
+                self.read_one = True
+
+    def count(self, nodes: int, extent: Extent) -> None:
+        """Count nodes against the limit."""
+        self.nodes += nodes
+        if self.nodes > MOST_NODES:
+            self.problem(extent, f"over {MOST_NODES:,} nodes here (an alias counts as all it stands for)", "CV004")
+            raise TooMuch
+
+    def check_tag(self, event: Any) -> None:
+        """Tags are not part of the language."""
+        if event.tag is not None:
+            tag = shortened(event.tag.replace("tag:yaml.org,2002:", "!!"))
+            self.problem(place(event), f"the tag {tag}: specs have no tags", hint="take the tag away")
+
+    def scalar(self, event: Any) -> None:
+        """A scalar: a value, or a key."""
+        extent = place(event)
+        self.count(1, extent)
+        if event.tag is not None:
+            self.check_tag(event)
+        text: str = event.value
+        frame = self.stack[-1] if self.stack else None
+        if frame is not None and frame.key is None and frame.container.__class__ is Mapping:
+            if event.anchor:
+                self.anchors[event.anchor] = (text, 1, extent)
+            self.take_key(frame, MERGE if text == "<<" and event.implicit[0] else text, extent)
+            return
+        value: Any = text
+        if event.implicit[0]:
+            value = self.plain_value(text, extent)
+            if frame is not None and frame.flow and "$(" in text:
+                value = self.whole_expression(frame, text, extent)
+        if event.anchor:
+            self.anchors[event.anchor] = (value, 1, extent)
+        self.take(value, extent, 1)
+
+    def plain_value(self, text: str, extent: Extent) -> Any:
+        """What a plain scalar stands for."""
+        if text in CONSTANTS:
+            return CONSTANTS[text]
+        if text[0] not in NUMBER_STARTS:
+            return text
+        if INTEGER.fullmatch(text):
+            digits = text.replace("_", "")
+            if len(digits.lstrip("+-")) > MOST_DIGITS:
+                self.problem(extent, f"the integer has more than {MOST_DIGITS} digits", "CV004")
+                return UNKNOWN
+            return int(digits)
+        if FLOAT.fullmatch(text) and any(map(str.isdigit, text)):
+            value = float(text.replace("_", ""))
+            if abs(value) >= 10**MOST_DIGITS:
+                self.problem(extent, f"the number has more than {MOST_DIGITS} digits", "CV004")
+                return UNKNOWN
+            return value
+        return text
+
+    def whole_expression(self, frame: Frame, text: str, extent: Extent) -> Any:
+        """An expression that a comma cut in pieces, put together: its quotes are missing.
+
+        The pieces that the parser made of the rest are swallowed, so that this is reported once.
+        """
+        start = extent[0] + text.index("$(") + 1
+        if frame.swallows(extent, None) or closing(self.text, start, extent[1]) is not None:
+            return text
+        end = closing(self.text, start, len(self.text), ends="\n")
+        frame.swallowed = (extent[0], inf if end is None else end)
+        if end is None:
+            message = "an expression that is not closed; one with a comma needs quotes here"
+            self.problem(extent, message, "CV014", 'write "$(…)"')
+            return UNKNOWN
+        whole = self.text[extent[0] : end]
+        message = "an expression with a comma needs quotes here"
+        self.problem((extent[0], end), message, "CV014", f'write "{shortened(whole, 200)}"')
+        return whole
+
+    def take_key(self, frame: Frame, key: str, extent: Extent) -> None:
+        """Remember a key until its value comes."""
+        frame.nodes += 1
+        frame.key = key
+        frame.key_extent = extent
+
+    def take(self, value: Any, extent: Extent, nodes: int) -> None:
+        """Put a value where it belongs."""
+        if not self.stack:
+            self.document.root = value
+            return
+        frame = self.stack[-1]
+        frame.nodes += nodes
+        container = frame.container
+        if isinstance(container, Sequence):
+            if not frame.swallows(extent, value):
+                container.append(value)
+                container.item_extents.append(extent)
+            return
+        key, frame.key = frame.key, None
+        if key is None:
+            self.problem(extent, "a key is one word, not a list or a mapping")
+            frame.key = DROPPED
+        elif key is MERGE:
+            self.merge(frame, value, extent)
+        elif key in container:
+            self.duplicate(container, key, frame.key_extent)
+        elif key is not DROPPED and not frame.swallows(frame.key_extent, value):
+            self.put(container, key, frame.key_extent, value, extent)
+
+    @staticmethod
+    def put(container: Mapping, key: str, key_extent: Extent, value: Any, extent: Extent) -> None:
+        """Set a key of a mapping."""
+        container[key] = value
+        container.key_extents[key] = key_extent
+        container.value_extents[key] = extent
+
+    def duplicate(self, container: Mapping, key: str, extent: Extent) -> None:
+        """A key written twice: the first counts, the second is a problem."""
+        line = self.document.line_and_column(container.key_extents[key][0])[0]
+        self.problem(extent, f"the key {shortened(key)} is written twice, first on line {line}", "CV003")
+
+    def merge(self, frame: Frame, value: Any, extent: Extent) -> None:
+        """`<<`: keep the mappings until all keys beside it are known."""
+        for item in value if isinstance(value, Sequence) else [value]:
+            if isinstance(item, Mapping):
+                frame.merges.append(item)
+            elif item is not UNKNOWN:
+                self.problem(extent, "<< takes a mapping or a list of mappings")
+
+    def open(self, event: Any) -> None:
+        """A collection starts."""
+        extent = place(event)
+        self.count(1, extent)
+        self.check_tag(event)
+        if len(self.stack) == MOST_NESTING:
+            self.problem(extent, f"nested more than {MOST_NESTING} deep", "CV004")
+            raise TooMuch
+        container = Mapping(extent) if event.__class__ is MappingStartEvent else Sequence(extent)
+        self.stack.append(Frame(container, event.anchor, bool(event.flow_style)))
+        if event.anchor:
+            self.anchors[event.anchor] = (None, 0, extent)
+
+    def close(self, event: Any) -> None:
+        """A collection ends."""
+        frame = self.stack.pop()
+        container = frame.container
+        if frame.flow:
+            container.extent = (container.extent[0], event.end_mark.index)
+        if frame.merges and isinstance(container, Mapping):
+            self.merge_all(container, frame.merges)
+        if frame.anchor:
+            self.anchors[frame.anchor] = (container, frame.nodes, container.extent)
+        self.take(container, container.extent, frame.nodes)
+
+    def merge_all(self, container: Mapping, merges: list[Mapping]) -> None:
+        """Put merged keys before the mapping's own, which win; of several mappings the first wins."""
+        own = [(key, container.key_extents[key], value, container.value_extents[key]) for key, value in container.items()]
+        taken = set(container)
+        container.clear()
+        for source in merges:
+            for key, value in source.items():
+                if key not in taken:
+                    taken.add(key)
+                    self.put(container, key, source.key_extents[key], value, source.value_extents[key])
+        for key, key_extent, value, extent in own:
+            self.put(container, key, key_extent, value, extent)
+
+    def alias(self, event: Any) -> None:
+        """An alias: what its anchor stands for, counted as all of it."""
+        extent = place(event)
+        anchor = self.anchors.get(event.anchor)
+        value, nodes, origin = anchor or (UNKNOWN, 1, extent)
+        if anchor is None:
+            self.problem(extent, f"the alias *{shortened(event.anchor)} has no anchor above it")
+        elif nodes == 0:
+            self.problem(extent, f"the alias *{shortened(event.anchor)} stands inside its own anchor")
+            value, nodes, origin = UNKNOWN, 1, extent
+        self.count(nodes, extent)
+        frame = self.stack[-1] if self.stack else None
+        if frame is not None and frame.key is None and isinstance(frame.container, Mapping):
+            self.take_key(frame, value if isinstance(value, str) else DROPPED, extent)
+            return
+        self.take(value, origin if isinstance(value, Mapping | Sequence) else extent, nodes)
+
+
+def place(event: Any) -> Extent:
+    """The characters that an event stands at; of a block collection only the first."""
+    start: int = event.start_mark.index
+    return start, event.end_mark.index if event.__class__ is ScalarEvent else start + 1
+
+
+def closing(text: str, start: int, stop: int, ends: str = "") -> int | None:
+    """The index after the parenthesis that closes the one at `start`, if it comes before `stop`."""
+    depth, quote = 0, ""
+    for index in range(start, min(stop, start + 2000)):
+        character = text[index]
+        if character in ends:
+            return None
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character in "()":
+            depth += 1 if character == "(" else -1
+            if depth == 0:
+                return index + 1
+    return None
+
+
+def read_text(text: str, file: str | None = None, quotable: bool = True) -> Document:
+    """The values of a YAML text. Its `problems` say what was wrong; the root is UNKNOWN where nothing came of it."""
+    document = Document(UNKNOWN, file, text, quotable)
+    reader = Reader(document)
+    directive = DIRECTIVE.search(text) if "%" in text else None
+    if directive is not None:
+        reader.problem((directive.end() - 1, directive.end()), "a line that begins with %: specs have no directives")
+        return document
+    try:
+        reader.read(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    except TooMuch:
+        document.root = UNKNOWN
+    except yaml.MarkedYAMLError as error:
+        document.root = UNKNOWN
+        report_malformed(reader, error)
+    except yaml.reader.ReaderError as error:
+        document.root = UNKNOWN
+        index = text.find(chr(error.character)) if isinstance(error.character, int) else 0
+        reader.problem((max(index, 0), max(index, 0) + 1), "a control character: specs are printable text", "CV001")
+    else:
+        if not reader.read_one:
+            document.problems.append(Problem((), "the file is empty: a spec has input and layers", "CV012", span=Span(1, 1, 1, 2)))
+    return document
+
+
+def report_malformed(reader: Reader, error: Any) -> None:
+    """What the parser could not read, in words, at its place."""
+    mark = error.problem_mark or error.context_mark
+    index = min(mark.index, len(reader.text))
+    said = str(error.problem or error.context)
+    hint = ""
+    if error.context and error.context_mark and error.context_mark.line != mark.line:
+        hint = f"{error.context}, which begins on line {error.context_mark.line + 1}"
+    if "mapping values are not allowed" in said:
+        said, hint = misplaced_mapping(reader.text, index)
+    elif "cannot start any token" in said:
+        character = reader.text[index : index + 1]
+        said = "a tab cannot indent" if character == "\t" else f"{character} cannot start a value here"
+        hint = "indent with spaces" if character == "\t" else "put the value in quotes"
+    reader.problem((index, index + 1), said, "CV002", hint)
+
+
+def misplaced_mapping(text: str, index: int) -> tuple[str, str]:
+    """Message and hint for a colon where none can be: most likely options under an entry that is a bare word."""
+    lines = text[:index].splitlines()
+    above = next((line for line in reversed(lines[:-1]) if line.strip()), "")
+    bare = BARE_WORD_ENTRY.fullmatch(above)
+    option = text[text.rfind("\n", 0, index) + 1 :].split("\n", 1)[0].strip()
+    if bare and not option.startswith("-"):
+        return (
+            f"options stand inside the entry, not under the bare word {shortened(bare[1])}",
+            f"write - {shortened(bare[1])}: {{{shortened(option)}}}",
+        )
+    return "a colon that belongs to no key", "put a value that holds ': ' in quotes"
+
+
+def read_value(text: str) -> Any:
+    """A value on the command line, read as in a file. Raises InvalidSpec."""
+    document = read_text(text)
+    if document.problems:
+        if not text.strip():
+            return None
+        raise document.invalid(document.problems)
+    return document.root
+
+
+def read_file(name: str) -> Document:
+    """Read a spec from a file, or from standard input where the name is `-`.
+
+    Raises OSError where it cannot be read, InvalidSpec where it is no text.
+    """
+    if name == "-":
+        return decode(sys.stdin.buffer.read(MOST_BYTES + 1), "<stdin>", True)
+    mode = os.stat(name).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(f"{name} is a directory")
+    if not stat.S_ISREG(mode):
+        raise OSError(f"{name} is not a regular file")
+    with open(name, "rb") as stream:
+        return decode(stream.read(MOST_BYTES + 1), name, not reached_through_link(name))
+
+
+def reached_through_link(name: str) -> bool:
+    """Whether a part of a file's name, below the current directory where it is there, is a symbolic link."""
+    path, here = os.path.abspath(name), os.getcwd()
+    while path not in (here, os.path.dirname(path)):
+        if os.path.islink(path):
+            return True
+        path = os.path.dirname(path)
+    return False
+
+
+def decode(data: bytes, file: str, quotable: bool) -> Document:
+    """The values of a file's bytes: UTF-8, one byte order mark allowed."""
+    if len(data) > MOST_BYTES:
+        problem = Problem((), f"larger than {MOST_BYTES // 1024**2} MiB", "CV004", span=Span(1, 1, 1, 2))
+        raise InvalidSpec([problem], file)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = len(data[data.rfind(b"\n", 0, error.start) + 1 : error.start].decode("utf-8", "replace")) + 1
+        message = f"not UTF-8: the byte 0x{data[error.start]:02x}"
+        raise InvalidSpec([Problem((), message, "CV001", span=Span(line, column, line, column + 1))], file) from None
+    return read_text(text.removeprefix("\ufeff"), file, quotable)

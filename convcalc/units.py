@@ -1,0 +1,69 @@
+"""Quantities as people write them: counts (`5M`), memory (`4 MiB`), data types (`int8`)."""
+
+import re
+from fractions import Fraction
+
+BITS: dict[str, int] = {
+    "float64": 64,
+    "float32": 32,
+    "float16": 16,
+    "bfloat16": 16,
+    "float8": 8,
+    **{f"{sign}int{bits}": bits for bits in (32, 16, 8, 4, 2, 1) for sign in ("", "u")},
+}
+COUNT_SUFFIXES: dict[str, int] = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4}
+MEMORY_SUFFIXES: dict[str, int] = {
+    "B": 1,
+    "KB": 1000,
+    "MB": 1000**2,
+    "GB": 1000**3,
+    "KiB": 1024,
+    "MiB": 1024**2,
+    "GiB": 1024**3,
+}
+
+
+def is_integer_type(dtype: str) -> bool:
+    """Whether a data type holds whole numbers."""
+    return "int" in dtype
+
+
+def tensor_bytes(elements: int, dtype: str) -> int:
+    """Bytes of one tensor, rounded up to whole ones."""
+    return -(-elements * BITS[dtype] // 8)
+
+
+def parse_quantity(text: str, suffixes: dict[str, int]) -> int:
+    """Whole number of a text such as `5M`, `0.5 G` or `256 KiB`.
+
+    Raises ValueError with what was expected where the text is no such quantity or not a whole number of units.
+    """
+    match = re.fullmatch(r"([0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?) ?([A-Za-z]*)", text, re.ASCII)
+    if match is None or match[2] not in suffixes:
+        raise ValueError("a number with one of the suffixes " + " ".join(filter(None, suffixes)))
+    value = Fraction(match[1].replace("_", "")) * suffixes[match[2]]
+    if value.denominator != 1:
+        raise ValueError(f"a whole number ({text} is {float(value):g})")
+    return int(value)
+
+
+def format_count(value: int) -> str:
+    """Three or four digits with K, M, G or T: 25557032 is `25.56 M`."""
+    return _scaled(value, 1000, ("", "K", "M", "G", "T", "P"))
+
+
+def format_bytes(value: int) -> str:
+    """Three or four digits with KiB, MiB or GiB: 102228128 is `97.49 MiB`."""
+    return _scaled(value, 1024, ("B", "KiB", "MiB", "GiB", "TiB", "PiB"))
+
+
+def _scaled(value: int, base: int, suffixes: tuple[str, ...]) -> str:
+    scaled: float = value
+    for suffix in suffixes:
+        if abs(scaled) < 999.95 or suffix == suffixes[-1]:
+            break
+        scaled /= base
+    if scaled == value:
+        return f"{value:,} {suffix}".rstrip()
+    digits = 2 if abs(scaled) < 99.995 else 1
+    return f"{scaled:,.{digits}f} {suffix}"

@@ -1,0 +1,3 @@
+"""The version, written out: asking the installed package for it costs start-up time."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""What PyTorch answers for single layers: the table that the layer kinds are tested against."""

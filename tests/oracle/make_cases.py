@@ -1,0 +1,1049 @@
+"""Makes cases.jsonl: thousands of single layers, with the shape and counts that PyTorch gives for each.
+
+Run as ``python -m tests.oracle.make_cases`` with PyTorch 2.13. The table is the same on every run.
+
+Layers run on the CPU: tensors on the meta device miss some of its checks (output_padding not under stride or
+dilation, kernels and dilations of 0, negative padding). Left out of the table is what PyTorch cannot decide:
+
+- sizes of 0, which its adaptive pooling, padding and linear layers accept and a spec does not;
+- its average pooling in 3-D refuses an axis shorter than the kernel, whatever the padding or ceil_mode;
+- padding that differs before and after, in a pooling with ceil_mode, or there over half the kernel: its
+  pooling has no such padding, and a padding of its own before the layer would know neither rule;
+- layers with spatial axes on a vector, which its pooling and instance normalisation take for a sample without
+  a batch, and linear layers on more than a vector, which they take for a batch of vectors;
+- normalisations over a single value, which it refuses although the shapes are right.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
+
+TABLE = Path(__file__).parent / "cases.jsonl"
+
+Case = dict[str, Any]
+Arguments = dict[str, Any]
+Shape = list[int]
+Request = tuple[Shape, Arguments]
+Pairs = list[tuple[int, int]]
+
+AXES = (1, 2, 3)
+REFUSALS = (RuntimeError, ValueError, ZeroDivisionError)
+WITH_MACS = {"conv", "conv_transpose", "pointwise_conv", "depthwise_conv", "separable_conv", "linear"}
+
+
+class UndecidedError(Exception):
+    """PyTorch cannot say whether the layer is right."""
+
+
+# --- The layers in PyTorch -------------------------------------------------------------------------------------------
+
+
+class Call(nn.Module):
+    """A function as a layer."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, values: Tensor) -> Tensor:
+        return self.function(values)
+
+
+class LocallyConnected(nn.Module):
+    """A convolution with weights of its own at every position; PyTorch has none, so its windows are unfolded."""
+
+    def __init__(self, shape: Shape, arguments: Arguments) -> None:
+        super().__init__()
+        axes = len(shape) - 1
+        self.kernel = each_axis(arguments["kernel_size"], axes)
+        self.stride = each_axis(arguments.get("stride", 1), axes)
+        self.dilation = each_axis(arguments.get("dilation", 1), axes)
+        windows = self.windows(torch.zeros(1, *shape))
+        self.positions = windows.shape[2 : 2 + axes]
+        self.out_channels = arguments["out_channels"]
+        taps = shape[0] * product_of(self.kernel)
+        self.weight = nn.Parameter(torch.zeros(product_of(self.positions), self.out_channels, taps))
+        if arguments.get("bias", True):
+            self.bias = nn.Parameter(torch.zeros(self.out_channels, *self.positions))
+
+    def windows(self, values: Tensor) -> Tensor:
+        """Batch, channels, positions…, taps…"""
+        for axis, (kernel, stride, dilation) in enumerate(zip(self.kernel, self.stride, self.dilation, strict=True)):
+            values = values.unfold(2 + axis, dilation * (kernel - 1) + 1, stride)[..., ::dilation]
+        return values
+
+    def forward(self, values: Tensor) -> Tensor:
+        channels = values.shape[1]
+        windows = self.windows(values).reshape(channels, len(self.weight), -1)
+        taps = windows.permute(1, 0, 2).flatten(1)
+        products = torch.einsum("pt,pot->op", taps, self.weight)
+        return products.reshape(1, self.out_channels, *self.positions)
+
+
+def product_of(values: Iterable[int]) -> int:
+    total = 1
+    for value in values:
+        total *= value
+    return total
+
+
+def each_axis(value: Any, axes: int) -> list[Any]:
+    return list(value) if isinstance(value, list) else [value] * axes
+
+
+def torch_layer(name: str, axes: int) -> Callable[..., nn.Module]:
+    layer: Callable[..., nn.Module] = getattr(nn, f"{name}{axes}d")
+    return layer
+
+
+def same_pairs(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    """TensorFlow's rule, which is PyTorch's own where the stride is 1."""
+    total = max((-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1 - size, 0)
+    return total // 2, total - total // 2
+
+
+def geometry(shape: Shape, arguments: Arguments, stride: Any) -> list[tuple[int, int, int, int]]:
+    """Size, kernel, stride and dilation of every axis."""
+    axes = len(shape) - 1
+    kernels = each_axis(arguments["kernel_size"], axes)
+    dilations = each_axis(arguments.get("dilation", 1), axes)
+    return list(zip(shape[1:], kernels, each_axis(stride, axes), dilations, strict=True))
+
+
+def pair_of(entry: Any) -> tuple[int, int]:
+    return (entry[0], entry[1]) if isinstance(entry, list) else (entry, entry)
+
+
+def spread_pairs(padding: Any, axes: int) -> Pairs:
+    return [pair_of(entry) for entry in each_axis(padding, axes)]
+
+
+def padding_layer(name: str, pairs: Pairs, *fill: float) -> nn.Module:
+    """PyTorch lists the last axis first."""
+    sides = [side for pair in reversed(pairs) for side in pair]
+    return torch_layer(name, len(pairs))(sides, *fill)
+
+
+def own_padding(shape: Shape, arguments: Arguments, stride: Any, fill: float) -> tuple[list[nn.Module], Any]:
+    """The padding layers that must stand before a layer, and the padding that is left to itself."""
+    padding = arguments.get("padding", 0)
+    if padding == "valid":
+        return [], 0
+    if padding == "same":
+        pairs = [same_pairs(*axis) for axis in geometry(shape, arguments, stride)]
+    elif isinstance(padding, list) and any(isinstance(entry, list) for entry in padding):
+        pairs = spread_pairs(padding, len(shape) - 1)
+    else:
+        return [], padding
+    if all(before == after for before, after in pairs):
+        return [], [before for before, _ in pairs]
+    return [padding_layer("ConstantPad", pairs, fill)], 0
+
+
+def convolution(shape: Shape, arguments: Arguments, out_channels: int, groups: int, bias: bool) -> nn.Module:
+    stride = arguments.get("stride", 1)
+    before: list[nn.Module] = []
+    padding: Any = "same"
+    if arguments.get("padding") != "same" or set(each_axis(stride, 1)) != {1}:
+        before, padding = own_padding(shape, arguments, stride, 0.0)
+    layer = torch_layer("Conv", len(shape) - 1)
+    dilation = arguments.get("dilation", 1)
+    return nn.Sequential(
+        *before, layer(shape[0], out_channels, arguments["kernel_size"], stride, padding, dilation, groups, bias)
+    )
+
+
+def conv(shape: Shape, arguments: Arguments) -> nn.Module:
+    groups, bias = arguments.get("groups", 1), arguments.get("bias", True)
+    return convolution(shape, arguments, arguments["out_channels"], groups, bias)
+
+
+def pointwise_conv(shape: Shape, arguments: Arguments) -> nn.Module:
+    return conv(shape, arguments | {"kernel_size": 1})
+
+
+def depthwise_conv(shape: Shape, arguments: Arguments) -> nn.Module:
+    out_channels = shape[0] * arguments.get("multiplier", 1)
+    return convolution(shape, arguments, out_channels, shape[0], arguments.get("bias", True))
+
+
+def separable_conv(shape: Shape, arguments: Arguments) -> nn.Module:
+    between = [shape[0] * arguments.get("multiplier", 1), *shape[1:]]
+    pointwise: Arguments = {name: arguments[name] for name in ("out_channels", "bias") if name in arguments}
+    return nn.Sequential(
+        depthwise_conv(shape, arguments | {"bias": False}),
+        pointwise_conv(between, pointwise),
+    )
+
+
+def same_transposed(shape: Shape, arguments: Arguments) -> Arguments:
+    """What gives size × stride: the surplus is cut off, the odd one after; a kernel under the stride is filled up."""
+    axes = geometry(shape, arguments, arguments.get("stride", 1))
+    surplus = [dilation * (kernel - 1) + 1 - stride for _, kernel, stride, dilation in axes]
+    cuts = [max(total, 0) for total in surplus]
+    return {
+        "padding": [[cut // 2, cut - cut // 2] for cut in cuts],
+        "output_padding": [max(-total, 0) for total in surplus],
+    }
+
+
+def conv_transpose(shape: Shape, arguments: Arguments) -> nn.Module:
+    """Padding that differs before and after is cut off the result of a layer without any."""
+    if arguments.get("padding") == "same":
+        arguments = arguments | same_transposed(shape, arguments)
+    axes, padding = len(shape) - 1, arguments.get("padding", 0)
+    after: list[nn.Module] = []
+    if padding == "valid":
+        padding = 0
+    if isinstance(padding, list) and any(isinstance(entry, list) for entry in padding):
+        pairs = [(-before, -behind) for before, behind in spread_pairs(padding, axes)]
+        after, padding = [padding_layer("ConstantPad", pairs, 0.0)], 0
+    layer = torch_layer("ConvTranspose", axes)(
+        shape[0],
+        arguments["out_channels"],
+        arguments["kernel_size"],
+        arguments.get("stride", 1),
+        padding,
+        arguments.get("output_padding", 0),
+        arguments.get("groups", 1),
+        arguments.get("bias", True),
+        arguments.get("dilation", 1),
+    )
+    return nn.Sequential(layer, *after)
+
+
+def locally_connected(shape: Shape, arguments: Arguments) -> nn.Module:
+    axes = len(shape) - 1
+    before, padding = own_padding(shape, arguments, arguments.get("stride", 1), 0.0)
+    before = before or [padding_layer("ConstantPad", spread_pairs(padding, axes), 0.0)]
+    padded = before[0](torch.zeros(1, *shape))
+    return nn.Sequential(*before, LocallyConnected(list(padded.shape[1:]), arguments))
+
+
+def pooling(name: str, fill: float, shape: Shape, arguments: Arguments, **options: Any) -> nn.Module:
+    kernel, ceil_mode = arguments["kernel_size"], arguments.get("ceil_mode", False)
+    stride = arguments.get("stride", kernel)
+    before, padding = own_padding(shape, arguments, stride, fill)
+    if ceil_mode and (before or arguments.get("padding") == "same"):
+        raise UndecidedError
+    if before and not within_half(shape, arguments, stride):
+        raise UndecidedError
+    layer = torch_layer(name, len(shape) - 1)
+    return nn.Sequential(*before, layer(kernel, stride, padding, ceil_mode=ceil_mode, **options))
+
+
+def within_half(shape: Shape, arguments: Arguments, stride: Any) -> bool:
+    axes = geometry(shape, arguments, stride)
+    if arguments["padding"] == "same":
+        pairs = [same_pairs(*axis) for axis in axes]
+    else:
+        pairs = spread_pairs(arguments["padding"], len(axes))
+    return all(2 * max(pair) <= kernel for pair, (_, kernel, _, _) in zip(pairs, axes, strict=True))
+
+
+def maxpool(shape: Shape, arguments: Arguments) -> nn.Module:
+    return pooling("MaxPool", -float("inf"), shape, arguments, dilation=arguments.get("dilation", 1))
+
+
+def avgpool(shape: Shape, arguments: Arguments) -> nn.Module:
+    layer = pooling("AvgPool", 0.0, shape, arguments)
+    leave_out_short_axes(shape, arguments)
+    return layer
+
+
+def leave_out_short_axes(shape: Shape, arguments: Arguments) -> None:
+    """Average pooling in 3-D, and what is built on it, asks that no axis be shorter than the kernel."""
+    if len(shape) < 4:
+        return
+    kernels = each_axis(arguments["kernel_size"], 3)
+    short = any(size < kernel for size, kernel in zip(shape[1:], kernels, strict=False))
+    if short and (arguments.get("ceil_mode", False) or arguments.get("padding", 0) != 0):
+        raise UndecidedError
+
+
+def lppool(shape: Shape, arguments: Arguments) -> nn.Module:
+    leave_out_short_axes(shape, arguments)
+    axes = len(shape) - 1
+    # In 1-D, PyTorch takes plain integers only.
+    sizes = {
+        name: value[0] if axes == 1 and isinstance(value, list) else value
+        for name, value in arguments.items()
+        if name != "ceil_mode"
+    }
+    return torch_layer("LPPool", axes)(2, **sizes, ceil_mode=arguments.get("ceil_mode", False))
+
+
+def adaptive_pool(name: str) -> Callable[[Shape, Arguments], nn.Module]:
+    def build(shape: Shape, arguments: Arguments) -> nn.Module:
+        return torch_layer(name, len(shape) - 1)(arguments["output_size"])
+
+    return build
+
+
+def global_pool(name: str) -> Callable[[Shape, Arguments], nn.Module]:
+    def build(shape: Shape, arguments: Arguments) -> nn.Module:
+        pool = torch_layer(name, len(shape) - 1)(1)
+        return pool if arguments.get("keepdims", True) else nn.Sequential(pool, nn.Flatten())
+
+    return build
+
+
+def max_unpool(shape: Shape, arguments: Arguments) -> nn.Module:
+    layer = torch_layer("MaxUnpool", len(shape) - 1)(
+        arguments["kernel_size"], arguments.get("stride"), arguments.get("padding", 0)
+    )
+    return Call(lambda values: layer(values, torch.zeros_like(values, dtype=torch.int64)))
+
+
+def blurpool(shape: Shape, arguments: Arguments) -> nn.Module:
+    """The low-pass is fixed, so it is no parameter; which values it has changes no shape."""
+    axes = len(shape) - 1
+    kernels, strides = each_axis(arguments.get("kernel_size", 3), axes), each_axis(arguments.get("stride", 2), axes)
+    pad = padding_layer("ReflectionPad", [((kernel - 1) // 2, kernel // 2) for kernel in kernels])
+    weight = torch.zeros(shape[0], 1, *kernels, dtype=torch.float64)
+    convolve = getattr(functional, f"conv{axes}d")
+    return Call(lambda values: convolve(pad(values), weight, stride=strides, groups=shape[0]))
+
+
+def upsample(_: Shape, arguments: Arguments) -> nn.Module:
+    """PyTorch wants a tuple where the spec has a list."""
+    written: Arguments = {name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()}
+    return nn.Upsample(**written)
+
+
+def pad(shape: Shape, arguments: Arguments) -> nn.Module:
+    return padding_layer("ConstantPad", spread_pairs(arguments["padding"], len(shape) - 1), 0.0)
+
+
+def crop(shape: Shape, arguments: Arguments) -> nn.Module:
+    pairs = spread_pairs(arguments["amount"], len(shape) - 1)
+    return padding_layer("ConstantPad", [(-before, -after) for before, after in pairs], 0.0)
+
+
+def channel_slice(_: Shape, arguments: Arguments) -> nn.Module:
+    start, stop = arguments["channels"]
+    return Call(lambda values: values.narrow(1, start, stop - start))
+
+
+def reshape(_: Shape, arguments: Arguments) -> nn.Module:
+    return Call(lambda values: values.reshape(1, *arguments["shape"]))
+
+
+def linear(shape: Shape, arguments: Arguments) -> nn.Module:
+    return nn.Linear(shape[0], **arguments)
+
+
+def batchnorm(shape: Shape, arguments: Arguments) -> nn.Module:
+    return torch_layer("BatchNorm", max(len(shape) - 1, 1))(shape[0], **arguments)
+
+
+def instancenorm(shape: Shape, arguments: Arguments) -> nn.Module:
+    return torch_layer("InstanceNorm", len(shape) - 1)(shape[0], **arguments)
+
+
+def groupnorm(shape: Shape, arguments: Arguments) -> nn.Module:
+    return nn.GroupNorm(arguments["num_groups"], shape[0], affine=arguments.get("affine", True))
+
+
+def layernorm(shape: Shape, arguments: Arguments) -> nn.Module:
+    affine = arguments.get("affine", True)
+    if arguments.get("axes", "all") == "all":
+        return nn.LayerNorm(shape, elementwise_affine=affine)
+    channels_last = Call(lambda values: values.movedim(1, -1))
+    channels_first = Call(lambda values: values.movedim(-1, 1))
+    return nn.Sequential(channels_last, nn.LayerNorm(shape[0], elementwise_affine=affine), channels_first)
+
+
+def plain(layer: Callable[..., nn.Module], **fixed: Any) -> Callable[[Shape, Arguments], nn.Module]:
+    """A layer that takes the spec's arguments as they are."""
+
+    def build(_: Shape, arguments: Arguments) -> nn.Module:
+        return layer(**fixed, **arguments)
+
+    return build
+
+
+ACTIVATIONS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {
+    "relu": plain(nn.ReLU),
+    "relu6": plain(nn.ReLU6),
+    "leaky_relu": plain(nn.LeakyReLU),
+    "elu": plain(nn.ELU),
+    "selu": plain(nn.SELU),
+    "celu": plain(nn.CELU),
+    "gelu": plain(nn.GELU),
+    "silu": plain(nn.SiLU),
+    "mish": plain(nn.Mish),
+    "sigmoid": plain(nn.Sigmoid),
+    "tanh": plain(nn.Tanh),
+    "softplus": plain(nn.Softplus),
+    "softsign": plain(nn.Softsign),
+    "hardswish": plain(nn.Hardswish),
+    "hardsigmoid": plain(nn.Hardsigmoid),
+    "hardtanh": plain(nn.Hardtanh),
+    "softmax": plain(nn.Softmax, dim=1),
+    "log_softmax": plain(nn.LogSoftmax, dim=1),
+}
+
+BUILDERS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {
+    "conv": conv,
+    "conv_transpose": conv_transpose,
+    "pointwise_conv": pointwise_conv,
+    "depthwise_conv": depthwise_conv,
+    "separable_conv": separable_conv,
+    "locally_connected": locally_connected,
+    "maxpool": maxpool,
+    "avgpool": avgpool,
+    "lppool": lppool,
+    "adaptive_avgpool": adaptive_pool("AdaptiveAvgPool"),
+    "adaptive_maxpool": adaptive_pool("AdaptiveMaxPool"),
+    "global_avgpool": global_pool("AdaptiveAvgPool"),
+    "global_maxpool": global_pool("AdaptiveMaxPool"),
+    "max_unpool": max_unpool,
+    "blurpool": blurpool,
+    "upsample": upsample,
+    "pixel_shuffle": plain(nn.PixelShuffle),
+    "pixel_unshuffle": plain(nn.PixelUnshuffle),
+    "channel_shuffle": plain(nn.ChannelShuffle),
+    "pad": pad,
+    "crop": crop,
+    "slice": channel_slice,
+    "linear": linear,
+    "flatten": plain(nn.Flatten),
+    "reshape": reshape,
+    "batchnorm": batchnorm,
+    "layernorm": layernorm,
+    "groupnorm": groupnorm,
+    "instancenorm": instancenorm,
+    "local_response_norm": lambda _, arguments: nn.LocalResponseNorm(arguments.get("size", 5)),
+    "prelu": plain(nn.PReLU),
+    "dropout": plain(nn.Dropout),
+    "identity": plain(nn.Identity),
+    **ACTIVATIONS,
+}
+
+
+def answer(kind: str, shape: Shape, arguments: Arguments) -> Case:
+    """What PyTorch says; raises UndecidedError where that decides nothing.
+
+    In double precision it runs its own kernels; those of oneDNN, taken or not by what the processor has, check less.
+    """
+    counter = FlopCounterMode(display=False)
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            layer = BUILDERS[kind](shape, arguments).double().eval()
+            with counter:
+                output = list(layer(torch.zeros(1, *shape, dtype=torch.float64)).shape[1:])
+    except REFUSALS:
+        return {"refused": True}
+    if min(output) < 1:
+        raise UndecidedError
+    case: Case = {"output": output, "params": sum(weights.numel() for weights in layer.parameters())}
+    statistics = (values for name, values in layer.named_buffers() if name.endswith(("running_mean", "running_var")))
+    case["buffers"] = sum(values.numel() for values in statistics)
+    if kind in WITH_MACS:
+        case["macs"] = counter.get_total_flops() // 2
+    return case
+
+
+# --- Boundary cases --------------------------------------------------------------------------------------------------
+
+
+def uneven(axes: int, size: int, channels: int = 2) -> Shape:
+    """Sizes that differ from axis to axis."""
+    return [channels, *(size + axis for axis in range(axes))]
+
+
+def around_the_fit() -> Iterator[Request]:
+    """Kernels that just fit the padded input, and ones one off; a stride tells floor from truncation."""
+    for axes, kernel, padding, dilation in product(AXES, (1, 2, 3, 5), (0, 1, 2), (1, 2)):
+        reach = dilation * (kernel - 1) + 1 - 2 * padding
+        for size, stride in product((reach - 1, reach, reach + 1), (1, 2)):
+            if size >= 1:
+                sizes = {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+                yield [2] + [size] * axes, sizes
+
+
+def wrong_lengths(names: Iterable[str]) -> Iterator[Request]:
+    for axes, name in product(AXES, names):
+        yield [4] + [8] * axes, {"kernel_size": 3} | {name: [1] * (axes + 1)}
+        if axes == 3:
+            yield [4] + [8] * axes, {"kernel_size": 3} | {name: [1] * (axes - 1)}
+
+
+def wrong_values(names: Iterable[str]) -> Iterator[Request]:
+    for axes, name in product(AXES, names):
+        yield [4] + [8] * axes, {"kernel_size": 3} | {name: -1 if name == "padding" else 0}
+
+
+def same_sweep(dilations: Iterable[int]) -> Iterator[Request]:
+    for size, kernel, stride, dilation in product((7, 8), range(1, 7), (1, 2, 3), dilations):
+        yield [3, size], {"kernel_size": kernel, "stride": stride, "dilation": dilation, "padding": "same"}
+    for kernel, stride in product((2, 3, 4), (1, 2)):
+        yield [3, 9, 10], {"kernel_size": [kernel, 3], "stride": [stride, 1], "padding": "same"}
+        yield [2, 5, 6, 7], {"kernel_size": kernel, "stride": stride, "padding": "same"}
+
+
+def add_to(requests: Iterable[Request], **arguments: Any) -> Iterator[Request]:
+    for shape, written in requests:
+        yield shape, arguments | written
+
+
+def without_dilation(requests: Iterable[Request]) -> Iterator[Request]:
+    for shape, written in requests:
+        if written.get("dilation", 1) == 1:
+            yield shape, {name: value for name, value in written.items() if name != "dilation"}
+
+
+def conv_boundaries() -> Iterator[Request]:
+    yield [64, 14, 14], {"out_channels": 128, "kernel_size": 3, "padding": 1, "groups": 32, "bias": True}
+    yield [3, 224, 224], {"out_channels": 64, "kernel_size": 7, "stride": 2, "padding": 3, "bias": False}
+    yield [3, 32, 31], {"out_channels": 8, "kernel_size": 3}
+    yield [1, 28, 28], {"out_channels": 6, "kernel_size": 5, "padding": "valid"}
+    yield [4, 9, 7], {"out_channels": 4, "kernel_size": 3, "stride": 4, "padding": [[1, 2], 0]}
+    yield [4, 9], {"out_channels": 4, "kernel_size": 3, "padding": [[1, 2]]}
+    yield [4, 9, 9], {"out_channels": 4, "kernel_size": 3, "padding": [1, [0, 1]]}
+    for channels, out_channels, groups in product((4, 6), (4, 6), (1, 2, 3, 4, 6, 8)):
+        yield [channels, 9, 8], {"out_channels": out_channels, "kernel_size": 3, "groups": groups}
+    yield [4, 9, 8], {"out_channels": 4, "kernel_size": 3, "groups": 0}
+    yield [4, 9, 8], {"out_channels": 0, "kernel_size": 3}
+    every_size = ("kernel_size", "stride", "padding", "dilation")
+    yield from add_to(around_the_fit(), out_channels=4)
+    yield from add_to(wrong_lengths(every_size), out_channels=4)
+    yield from add_to(wrong_values(every_size), out_channels=4)
+    yield from add_to(same_sweep((1, 2)), out_channels=2, bias=False)
+
+
+def conv_transpose_boundaries() -> Iterator[Request]:
+    yield [16, 7, 7], {"out_channels": 32, "kernel_size": 4, "stride": 2, "padding": 1}
+    yield [16, 7], {"out_channels": 32, "kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1}
+    for axes, stride, dilation, extra in product(AXES, (1, 2, 3), (1, 2, 3), (0, 1, 2, 3)):
+        sizes = {"kernel_size": 3, "stride": stride, "dilation": dilation, "output_padding": extra}
+        yield uneven(axes, 3), {"out_channels": 3} | sizes
+    for extra_axes in ([1, 1], [1, 0], [0, 1], [0, 0], [2, 0]):
+        written = {"out_channels": 4, "kernel_size": 3, "stride": [2, 1], "output_padding": extra_axes}
+        yield [4, 5, 6], written
+        yield [4, 5, 6], written | {"dilation": [1, 2]}
+    for axes, size, padding in product(AXES, (1, 2, 5), (1, 2, 3, 4)):
+        yield [2] + [size] * axes, {"out_channels": 2, "kernel_size": 3, "padding": padding}
+    for groups, out_channels in product((1, 2, 3, 4, 0), (4, 6)):
+        yield [4, 6, 5], {"out_channels": out_channels, "kernel_size": 2, "stride": 2, "groups": groups}
+    every_size = ("kernel_size", "stride", "padding", "output_padding", "dilation")
+    yield from add_to(wrong_lengths(every_size), out_channels=4)
+    yield from add_to(wrong_values(every_size[:3] + every_size[4:]), out_channels=4)
+    yield from add_to(same_sweep((1, 2)), out_channels=2)
+
+
+def pointwise_boundaries() -> Iterator[Request]:
+    yield [1024, 7, 7], {"out_channels": 1000}
+    yield [64, 56, 56], {"out_channels": 256, "bias": False}
+    yield [240, 28, 28], {"out_channels": 60, "groups": 3, "bias": False}
+    for axes, stride in product(AXES, (1, 2, 3, 4)):
+        yield uneven(axes, 4, 3), {"out_channels": 5, "stride": stride}
+    yield [4, 8, 9], {"out_channels": 4, "stride": 0}
+    yield [4, 8, 9], {"out_channels": 0}
+
+
+def depthwise_boundaries() -> Iterator[Request]:
+    yield [32, 112, 112], {"kernel_size": 3, "stride": 2, "padding": 1, "bias": False}
+    yield [4, 8, 9], {"kernel_size": 3, "multiplier": 0}
+    for axes, multiplier in product(AXES, (1, 2, 3)):
+        yield uneven(axes, 6, 4), {"kernel_size": 3, "multiplier": multiplier}
+    yield from without_dilation(same_sweep((1,)))
+
+
+def half_kernel_padding(dilations: Iterable[int]) -> Iterator[Request]:
+    """Pooling may be padded by half its kernel, rounded down; dilation does not stretch that."""
+    for axes, kernel, dilation in product(AXES, range(1, 6), dilations):
+        written = {"kernel_size": kernel, "stride": 2, "padding": kernel // 2, "dilation": dilation}
+        yield uneven(axes, 14), written
+        yield uneven(axes, 13), written | {"ceil_mode": True}
+        yield uneven(axes, 14), written | {"padding": kernel // 2 + 1}
+
+
+def ceil_sweep() -> Iterator[Request]:
+    for size, kernel, stride in product(range(1, 9), range(1, 5), range(1, 5)):
+        yield [2, size], {"kernel_size": kernel, "stride": stride, "ceil_mode": True}
+    for size, kernel, stride in product(range(3, 8), (2, 3), (2, 3)):
+        yield [2, size, size + 1], {"kernel_size": kernel, "stride": stride, "padding": 1, "ceil_mode": True}
+
+
+def pool_boundaries(sizes: tuple[str, ...]) -> Iterator[Request]:
+    yield [3, 9, 8], {"kernel_size": 3}
+    yield [3, 9, 8], {"kernel_size": [3, 2]}
+    yield [3, 9, 8], {"kernel_size": 2, "stride": 5}
+    yield [3, 9, 8], {"kernel_size": 2, "stride": 2, "padding": "valid"}
+    yield [3, 9, 8], {"kernel_size": 3, "stride": 2, "padding": [[0, 1], [1, 0]]}
+    yield from wrong_lengths(sizes)
+    yield from wrong_values(sizes)
+
+
+def maxpool_boundaries() -> Iterator[Request]:
+    yield [64, 112, 112], {"kernel_size": 3, "stride": 2, "padding": 1}
+    yield from pool_boundaries(("kernel_size", "stride", "padding", "dilation"))
+    yield from ceil_sweep()
+    yield from half_kernel_padding((1, 2, 3))
+    yield from without_dilation(same_sweep((1,)))
+
+
+def avgpool_boundaries() -> Iterator[Request]:
+    yield from pool_boundaries(("kernel_size", "stride", "padding"))
+    yield from ceil_sweep()
+    yield from without_dilation(half_kernel_padding((1,)))
+    yield from without_dilation(same_sweep((1,)))
+
+
+def lppool_boundaries() -> Iterator[Request]:
+    for shape, written in ceil_sweep():
+        if "padding" not in written and shape[1] > 3:
+            yield shape, written
+    for axes, size in product(AXES, (4, 5, 6)):
+        yield [2] + [size] * axes, {"kernel_size": 5, "stride": 2}
+
+
+def adaptive_boundaries() -> Iterator[Request]:
+    for axes, size in product(AXES, (1, 2, 5, 6, 9, -1)):
+        yield uneven(axes, 6, 3), {"output_size": size}
+    for axes in AXES:
+        yield uneven(axes, 6, 3), {"output_size": [3] * (axes + 1)}
+        yield uneven(axes, 6, 3), {"output_size": [2 + axis for axis in range(axes)]}
+
+
+def global_boundaries() -> Iterator[Request]:
+    for axes, written in product(AXES, ({}, {"keepdims": True}, {"keepdims": False})):
+        yield uneven(axes, 5, 6), dict(written)
+        yield [4] + [1] * axes, dict(written)
+
+
+def unpool_boundaries() -> Iterator[Request]:
+    for axes, kernel, stride in product(AXES, (1, 2, 3), (1, 2, 3)):
+        for padding in range(kernel // 2 + 1):
+            yield uneven(axes, 4), {"kernel_size": kernel, "stride": stride, "padding": padding}
+    for axes in AXES:
+        yield uneven(axes, 4), {"kernel_size": 2}
+        yield [2] + [2] * axes, {"kernel_size": 2, "stride": 2, "padding": 7}
+
+
+def blurpool_boundaries() -> Iterator[Request]:
+    """Reflection needs an axis longer than the padding."""
+    for axes in AXES:
+        yield uneven(axes, 8, 3), {}
+        for kernel, size in product(range(1, 8), (1, 2, 3, 4, 5)):
+            yield [2] + [size] * axes, {"kernel_size": kernel, "stride": 2}
+
+
+UPSAMPLE_MODES = ("nearest", "linear", "bilinear", "bicubic", "trilinear")
+
+
+def upsample_boundaries() -> Iterator[Request]:
+    for shape, mode in product(([6], [2, 6], [2, 6, 5], [2, 4, 3, 5]), UPSAMPLE_MODES):
+        yield shape, {"scale_factor": 2, "mode": mode}
+        yield shape, {"size": 7, "mode": mode}
+    # Products that a float misses or overshoots by its last bit.
+    for size, factor in ((100, 0.29), (100, 0.57), (100, 1.15), (100, 2.3), (10, 1.1), (3, 1.1), (50, 0.58), (7, 0.1)):
+        yield [1, size], {"scale_factor": factor}
+        yield [1, size, size], {"scale_factor": factor, "mode": "bilinear"}
+    for written in ({}, {"scale_factor": 2, "size": 4}, {"scale_factor": 0.0}, {"scale_factor": -1.0}, {"size": 0}):
+        yield [2, 6, 5], dict(written)
+    for axes in AXES:
+        yield uneven(axes, 4), {"scale_factor": [1.5] * axes}
+        yield uneven(axes, 4), {"scale_factor": [1.5] * (axes + 1)}
+        yield uneven(axes, 4), {"size": [5 + axis for axis in range(axes)]}
+        yield uneven(axes, 4), {"size": [5] * (axes + 1)}
+
+
+def shuffle_boundaries(name: str, shapes: Iterable[Shape]) -> Iterator[Request]:
+    for shape, factor in product(([36], *shapes), (1, 2, 3, 4, 0, -1)):
+        if len(shape) > 1 or factor == 2:
+            yield shape, {name: factor}
+
+
+def channel_shuffle_boundaries() -> Iterator[Request]:
+    for axes, channels, groups in product(AXES, (4, 6), (1, 2, 3, 4, 6, 0)):
+        yield uneven(axes, 3, channels), {"groups": groups}
+
+
+def pad_boundaries() -> Iterator[Request]:
+    yield [3, 5, 7], {"padding": [[1, 2], [3, 4]]}
+    yield [3, 5, 7], {"padding": [1, [0, 2]]}
+    yield [3, 5, 7], {"padding": [1, 2]}
+    yield [3, 5], {"padding": [[2, 0]]}
+    yield [3, 4, 5, 6], {"padding": [1, 2, 3]}
+
+
+def crop_boundaries() -> Iterator[Request]:
+    for axes, amount in product(AXES, (1, 2, 3, 4)):
+        yield [2] + [5] * axes, {"amount": amount}
+    yield [3, 9, 8], {"amount": [[1, 2], [3, 4]]}
+    yield [3, 9, 8], {"amount": [1, [0, 2]]}
+    yield [3, 9, 8], {"amount": [[4, 6], 0]}
+
+
+def slice_boundaries() -> Iterator[Request]:
+    for shape, channels in product(([8], [8, 5], [8, 5, 4]), ([0, 8], [0, 3], [3, 8], [7, 8], [2, 9], [8, 10], [5, 2])):
+        yield shape, {"channels": channels}
+
+
+SHAPES = ([7], [4, 9], [3, 5, 6], [2, 3, 4, 5])
+MAPS = SHAPES[1:]
+
+
+def linear_boundaries() -> Iterator[Request]:
+    for features, out_features in product((1, 7, 512, 2048), (1, 10, 100, 1000)):
+        yield [features], {"out_features": out_features}
+        yield [features], {"out_features": out_features, "bias": False}
+
+
+def flatten_boundaries() -> Iterator[Request]:
+    for shape in (*SHAPES, [1, 1], [512, 7, 7], [16, 1, 1], [1, 28, 28], [8, 2, 1, 3]):
+        yield shape, {}
+
+
+def reshape_boundaries() -> Iterator[Request]:
+    shapes = ([24], [-1], [4, -1], [-1, 6], [2, 3, 4], [2, -1, 2], [2, 3, 2, 2], [1, 2, -1, 4], [5, -1], [25], [-1, -1])
+    for shape, new in product(([24], [4, 6], [2, 3, 4], [2, 3, 2, 2]), shapes):
+        yield shape, {"shape": new}
+    yield [24], {"shape": [-2, -12]}
+
+
+def batchnorm_boundaries() -> Iterator[Request]:
+    switches = (None, True, False)
+    for shape, affine, track in product(SHAPES, switches, switches):
+        if len(shape) > 1 or track is not False:
+            yield shape, chosen(affine=affine, track_running_stats=track)
+
+
+def chosen(**arguments: Any) -> Arguments:
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def layernorm_boundaries() -> Iterator[Request]:
+    for shape, axes, affine in product((*SHAPES, [96, 7, 7]), (None, "all", "channels"), (None, True, False)):
+        yield shape, chosen(axes=axes, affine=affine)
+
+
+def groupnorm_boundaries() -> Iterator[Request]:
+    for shape, groups in product(([12], [6, 5], [6, 5, 4], [6, 3, 2, 3]), (1, 2, 3, 4, 5, 6, 0)):
+        yield shape, {"num_groups": groups}
+        if groups in (2, 4):
+            yield shape, {"num_groups": groups, "affine": False}
+            yield shape, {"num_groups": groups, "affine": True}
+
+
+def instancenorm_boundaries() -> Iterator[Request]:
+    for shape, affine in product((*MAPS, [6, 2], [5, 1, 2], [2, 1, 2, 1]), (None, True, False)):
+        yield shape, chosen(affine=affine)
+
+
+def local_response_norm_boundaries() -> Iterator[Request]:
+    for shape, size in product(MAPS, (None, 1, 2, 4, 9, 0)):
+        yield shape, chosen(size=size)
+
+
+def bare_boundaries() -> Iterator[Request]:
+    for shape in SHAPES:
+        yield shape, {}
+
+
+def leaky_relu_boundaries() -> Iterator[Request]:
+    for shape, slope in product(SHAPES, (None, 0.2)):
+        yield shape, chosen(negative_slope=slope)
+
+
+def prelu_boundaries() -> Iterator[Request]:
+    for shape in SHAPES:
+        for count in (None, 1, shape[0], shape[0] + 1):
+            yield shape, chosen(num_parameters=count)
+
+
+def dropout_boundaries() -> Iterator[Request]:
+    for shape, probability in product(SHAPES, (None, 0.0, 0.2, 1.0, 1.5, -0.1)):
+        yield shape, chosen(p=probability)
+
+
+BOUNDARIES: dict[str, Callable[[], Iterator[Request]]] = {
+    "conv": conv_boundaries,
+    "conv_transpose": conv_transpose_boundaries,
+    "pointwise_conv": pointwise_boundaries,
+    "depthwise_conv": depthwise_boundaries,
+    "separable_conv": lambda: add_to(depthwise_boundaries(), out_channels=6),
+    "locally_connected": lambda: add_to(without_dilation(around_the_fit()), out_channels=3),
+    "maxpool": maxpool_boundaries,
+    "avgpool": avgpool_boundaries,
+    "lppool": lppool_boundaries,
+    "adaptive_avgpool": adaptive_boundaries,
+    "adaptive_maxpool": adaptive_boundaries,
+    "global_avgpool": global_boundaries,
+    "global_maxpool": global_boundaries,
+    "max_unpool": unpool_boundaries,
+    "blurpool": blurpool_boundaries,
+    "upsample": upsample_boundaries,
+    "pixel_shuffle": lambda: shuffle_boundaries("upscale_factor", ([4, 5, 6], [9, 5, 6], [36, 2, 3], [144, 3, 4])),
+    "pixel_unshuffle": lambda: shuffle_boundaries("downscale_factor", ([1, 12, 24], [3, 6, 8], [2, 9, 6], [4, 5, 8])),
+    "channel_shuffle": channel_shuffle_boundaries,
+    "pad": pad_boundaries,
+    "crop": crop_boundaries,
+    "slice": slice_boundaries,
+    "linear": linear_boundaries,
+    "flatten": flatten_boundaries,
+    "reshape": reshape_boundaries,
+    "batchnorm": batchnorm_boundaries,
+    "layernorm": layernorm_boundaries,
+    "groupnorm": groupnorm_boundaries,
+    "instancenorm": instancenorm_boundaries,
+    "local_response_norm": local_response_norm_boundaries,
+    "prelu": prelu_boundaries,
+    "dropout": dropout_boundaries,
+    "leaky_relu": leaky_relu_boundaries,
+}
+
+
+# --- Random cases ----------------------------------------------------------------------------------------------------
+
+CHANNELS = (1, 2, 3, 4, 6, 8, 12, 16)
+KERNELS = (1, 2, 3, 3, 3, 4, 5, 5, 7)
+STRIDES = (1, 1, 2, 2, 3, 4)
+DILATIONS = (1, 1, 1, 2, 3)
+PADDINGS = (0, 1, 1, 2, 3)
+LARGEST = {1: 40, 2: 24, 3: 11}
+
+
+def sizes(generator: random.Random, axes: int) -> list[int]:
+    largest = 6 if generator.random() < 0.15 else LARGEST[axes]
+    return [generator.randint(1, largest) for _ in range(axes)]
+
+
+def spread(generator: random.Random, axes: int, choices: tuple[Any, ...]) -> Any:
+    """One value for all axes, or one an axis: a spec may write either."""
+    if generator.random() < 0.6:
+        return generator.choice(choices)
+    return [generator.choice(choices) for _ in range(axes)]
+
+
+def some(generator: random.Random, **arguments: Any) -> Arguments:
+    """Some of the arguments; the others keep their defaults."""
+    return {name: value for name, value in arguments.items() if generator.random() < 0.6}
+
+
+def padding_entry(generator: random.Random, choices: tuple[int, ...]) -> Any:
+    if generator.random() < 0.3:
+        return generator.choice(choices)
+    return [generator.choice(choices), generator.choice(choices)]
+
+
+def paddings(generator: random.Random, axes: int, choices: tuple[int, ...]) -> Any:
+    form = generator.random()
+    if form < 0.08:
+        return "same"
+    if form < 0.12:
+        return "valid"
+    if form < 0.35:
+        return [padding_entry(generator, choices) for _ in range(axes)]
+    return spread(generator, axes, choices)
+
+
+def group_count(generator: random.Random, channels: int, out_channels: int) -> int:
+    if generator.random() < 0.15:
+        return generator.choice((2, 3, 4, 5))
+    shared = [count for count in range(1, channels + 1) if channels % count == 0 and out_channels % count == 0]
+    return generator.choice(shared)
+
+
+def window(generator: random.Random, axes: int) -> Arguments:
+    """The arguments that all layers with a sliding kernel share."""
+    return {"kernel_size": spread(generator, axes, KERNELS)} | some(
+        generator,
+        stride=spread(generator, axes, STRIDES),
+        padding=paddings(generator, axes, PADDINGS),
+        dilation=spread(generator, axes, DILATIONS),
+    )
+
+
+def feature_map(generator: random.Random) -> tuple[int, Shape]:
+    axes = generator.choice((1, 2, 2, 3))
+    return axes, [generator.choice(CHANNELS), *sizes(generator, axes)]
+
+
+def draw_conv(generator: random.Random) -> Request:
+    axes, shape = feature_map(generator)
+    out_channels = generator.choice(CHANNELS)
+    groups = group_count(generator, shape[0], out_channels)
+    options = some(generator, groups=groups, bias=generator.random() < 0.5)
+    return shape, {"out_channels": out_channels} | window(generator, axes) | options
+
+
+def draw_conv_transpose(generator: random.Random) -> Request:
+    shape, written = draw_conv(generator)
+    shape = [shape[0], *(min(size, 9) for size in shape[1:])]
+    if written.get("padding") != "same" and generator.random() < 0.4:
+        written["output_padding"] = spread(generator, len(shape) - 1, (0, 1, 1))
+    return shape, written
+
+
+def draw_pointwise(generator: random.Random) -> Request:
+    axes, shape = feature_map(generator)
+    out_channels = generator.choice(CHANNELS)
+    groups = group_count(generator, shape[0], out_channels)
+    stride = spread(generator, axes, STRIDES)
+    return shape, {"out_channels": out_channels} | some(generator, stride=stride, groups=groups, bias=False)
+
+
+def draw_depthwise(generator: random.Random) -> Request:
+    axes, shape = feature_map(generator)
+    options = some(generator, multiplier=generator.choice((1, 2, 3, 4)), bias=generator.random() < 0.5)
+    return shape, window(generator, axes) | options
+
+
+def draw_separable(generator: random.Random) -> Request:
+    shape, written = draw_depthwise(generator)
+    return shape, {"out_channels": generator.choice(CHANNELS)} | written
+
+
+def draw_locally_connected(generator: random.Random) -> Request:
+    axes, shape = feature_map(generator)
+    shape = [min(shape[0], 4), *(min(size, 14) for size in shape[1:])]
+    written = {"out_channels": generator.choice((1, 2, 3, 5))} | window(generator, axes)
+    return shape, written | some(generator, bias=generator.random() < 0.5)
+
+
+def draw_maxpool(generator: random.Random) -> Request:
+    axes, shape = feature_map(generator)
+    written = {"kernel_size": spread(generator, axes, KERNELS)} | some(
+        generator,
+        stride=spread(generator, axes, STRIDES),
+        padding=paddings(generator, axes, (0, 1, 1, 2)),
+        ceil_mode=generator.random() < 0.7,
+        dilation=spread(generator, axes, DILATIONS),
+    )
+    if written.get("padding") == "same":
+        written.pop("dilation", None)
+    return shape, written
+
+
+def draw_avgpool(generator: random.Random) -> Request:
+    shape, written = draw_maxpool(generator)
+    written.pop("dilation", None)
+    return shape, written
+
+
+def draw_lppool(generator: random.Random) -> Request:
+    shape, written = draw_avgpool(generator)
+    written.pop("padding", None)
+    return shape, written
+
+
+def draw_adaptive(generator: random.Random) -> Request:
+    axes, shape = feature_map(generator)
+    return shape, {"output_size": spread(generator, axes, (1, 2, 3, 4, 7, 12))}
+
+
+def draw_unpool(generator: random.Random) -> Request:
+    """PyTorch pads an unpooling by any amount; one that undoes a pooling has half the kernel at most."""
+    axes, shape = feature_map(generator)
+    kernels = spread(generator, axes, (1, 2, 2, 3, 4))
+    padding = [generator.randint(0, kernel // 2) for kernel in each_axis(kernels, axes)]
+    options = some(generator, stride=spread(generator, axes, STRIDES), padding=padding)
+    return [shape[0], *(min(size, 8) for size in shape[1:])], {"kernel_size": kernels} | options
+
+
+def draw_blurpool(generator: random.Random) -> Request:
+    axes, shape = feature_map(generator)
+    kernel, stride = spread(generator, axes, (2, 3, 4, 5, 6, 7)), spread(generator, axes, (1, 2, 3))
+    return shape, some(generator, kernel_size=kernel, stride=stride)
+
+
+def draw_upsample(generator: random.Random) -> Request:
+    axes, shape = feature_map(generator)
+    shape = [min(shape[0], 4), *shape[1:]]
+    fitting = {1: ("linear",), 2: ("bilinear", "bicubic"), 3: ("trilinear",)}[axes]
+    mode = some(generator, mode=generator.choice((*fitting, "nearest")))
+    if generator.random() < 0.3:
+        return shape, {"size": spread(generator, axes, (1, 2, 5, 8, 16))} | mode
+    factors = (2, 3, 2.0, 1.5, 0.5, round(generator.uniform(0.1, 3.0), 2), round(generator.uniform(0.1, 3.0), 1))
+    return shape, {"scale_factor": spread(generator, axes, factors)} | mode
+
+
+def draw_pad(generator: random.Random) -> Request:
+    axes, shape = feature_map(generator)
+    return shape, {"padding": edges(generator, axes)}
+
+
+def draw_crop(generator: random.Random) -> Request:
+    axes, shape = feature_map(generator)
+    return shape, {"amount": edges(generator, axes)}
+
+
+def edges(generator: random.Random, axes: int) -> Any:
+    if generator.random() < 0.4:
+        return spread(generator, axes, PADDINGS)
+    return [padding_entry(generator, PADDINGS) for _ in range(axes)]
+
+
+DRAWS: dict[str, tuple[Callable[[random.Random], Request], int]] = {
+    "conv": (draw_conv, 600),
+    "conv_transpose": (draw_conv_transpose, 350),
+    "pointwise_conv": (draw_pointwise, 120),
+    "depthwise_conv": (draw_depthwise, 200),
+    "separable_conv": (draw_separable, 150),
+    "locally_connected": (draw_locally_connected, 120),
+    "maxpool": (draw_maxpool, 240),
+    "avgpool": (draw_avgpool, 200),
+    "lppool": (draw_lppool, 80),
+    "adaptive_avgpool": (draw_adaptive, 40),
+    "adaptive_maxpool": (draw_adaptive, 40),
+    "max_unpool": (draw_unpool, 70),
+    "blurpool": (draw_blurpool, 80),
+    "upsample": (draw_upsample, 150),
+    "pad": (draw_pad, 80),
+    "crop": (draw_crop, 60),
+}
+
+
+# --- The table -------------------------------------------------------------------------------------------------------
+
+
+def requests(kind: str) -> Iterator[Request]:
+    """The boundary cases, then random ones; a generator for each kind keeps the kinds independent of each other."""
+    yield from BOUNDARIES.get(kind, bare_boundaries)()
+    if kind in DRAWS:
+        draw, count = DRAWS[kind]
+        generator = random.Random(f"oracle {kind}")
+        for _ in range(count):
+            yield draw(generator)
+
+
+def line_of(case: Case) -> str:
+    return json.dumps(case, sort_keys=True, separators=(",", ":"))
+
+
+def cases() -> Iterator[Case]:
+    seen: set[str] = set()
+    for kind in BUILDERS:
+        for shape, arguments in requests(kind):
+            case: Case = {"kind": kind, "input": shape, "arguments": arguments}
+            if line_of(case) in seen:
+                continue
+            seen.add(line_of(case))
+            try:
+                yield case | answer(kind, shape, arguments)
+            except UndecidedError:
+                continue
+
+
+def main() -> None:
+    TABLE.write_text("".join(f"{line_of(case)}\n" for case in cases()), encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Every layer kind against a table of what PyTorch answers; oracle/make_cases.py makes the table."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import convcalc
+
+ORACLE = Path(__file__).parent / "oracle"
+Case = dict[str, Any]
+
+
+def committed_lines() -> list[str]:
+    return (ORACLE / "cases.jsonl").read_text(encoding="utf-8").splitlines()
+
+
+def cases_by_kind() -> dict[str, list[Case]]:
+    grouped: dict[str, list[Case]] = defaultdict(list)
+    for line in committed_lines():
+        case = json.loads(line)
+        grouped[case["kind"]].append(case)
+    return grouped
+
+
+CASES = cases_by_kind()
+
+
+def expected(case: Case) -> Case:
+    return {name: value for name, value in case.items() if name not in ("kind", "input", "arguments")}
+
+
+def answer(case: Case) -> Case:
+    """What convcalc says to the same layer, as far as the case has a figure for it."""
+    try:
+        network = convcalc.load({"input": case["input"], "layers": [{case["kind"]: case["arguments"]}]})
+        layer = convcalc.analyse(network).to_dict()["layers"][0]
+    except convcalc.InvalidSpec:
+        return {"refused": True}
+    figures = {"output": layer["output_shape"]} | {name: layer[name] for name in ("params", "buffers", "macs")}
+    return {name: figures[name] for name in figures if name in case or "refused" in case}
+
+
+def mismatches(cases: list[Case]) -> list[str]:
+    wrong = []
+    for case in cases:
+        found = answer(case)
+        if found != expected(case):
+            wrong.append(f"{case['input']} {case['arguments']}: PyTorch {expected(case)}, convcalc {found}")
+    return wrong
+
+
+@pytest.mark.parametrize("kind", sorted(CASES))
+def test_answers_are_those_of_pytorch(kind: str) -> None:
+    assert mismatches(CASES[kind]) == []
+
+
+@pytest.mark.parametrize("kind", sorted(CASES))
+def test_every_kind_is_accepted_by_pytorch_somewhere(kind: str) -> None:
+    """A kind that is refused throughout would be right by not existing."""
+    assert any("output" in case for case in CASES[kind])
+
+
+def test_no_case_stands_in_the_table_twice() -> None:
+    lines = committed_lines()
+    assert len(set(lines)) == len(lines) > 4000
+
+
+@pytest.mark.torch
+def test_the_table_is_what_pytorch_answers() -> None:
+    pytest.importorskip("torch", reason="the table is made by PyTorch")
+    specification = importlib.util.spec_from_file_location("make_cases", ORACLE / "make_cases.py")
+    assert specification is not None
+    assert specification.loader is not None
+    make_cases = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(make_cases)
+    assert [make_cases.line_of(case) for case in make_cases.cases()] == committed_lines()
