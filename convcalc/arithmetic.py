@@ -17,7 +17,9 @@ def extent(kernel_size: int, dilation: int) -> int:
     return dilation * (kernel_size - 1) + 1
 
 
-def window_count(size: int, kernel_size: int, stride: int, padding: Pair, dilation: int, ceil_mode: bool = False) -> int:
+def window_count(
+    size: int, kernel_size: int, stride: int, padding: Pair, dilation: int, ceil_mode: bool = False
+) -> int:
     """How many windows fit: floor((n + p_before + p_after - d (k - 1) - 1) / s) + 1, under 1 where none does.
 
     With `ceil_mode` the division rounds up, less one where the last window would start beyond the input
@@ -51,9 +53,7 @@ def same_padding(size: int, kernel_size: int, stride: int, dilation: int) -> Pai
     return total // 2, total - total // 2
 
 
-def transposed_size(
-    size: int, kernel_size: int, stride: int, padding: Pair, dilation: int, output_padding: int
-) -> int:
+def transposed_size(size: int, kernel_size: int, stride: int, padding: Pair, dilation: int, output_padding: int) -> int:
     """Output size of a transposed convolution: (n - 1) s - p_before - p_after + d (k - 1) + output_padding + 1."""
     return (size - 1) * stride - padding[0] - padding[1] + extent(kernel_size, dilation) + output_padding
 

@@ -60,7 +60,9 @@ class Key(Generic[Value]):
     def flaw(self, value: Any, where: tuple[int, ...] = (), expected: str = "") -> Flaw:
         """The error that a value is not what was expected."""
         due = expected or self.expected
-        return Flaw(f"{self.name} takes {due}, not {shown(value)}", mistaken_value(value, due), key=self.name, where=where)
+        return Flaw(
+            f"{self.name} takes {due}, not {shown(value)}", mistaken_value(value, due), key=self.name, where=where
+        )
 
     def described_default(self) -> str:
         """The default as the manual shows it."""
@@ -230,7 +232,9 @@ class Padding(Key[PerAxisPadding]):
 
     sign = "p"
 
-    def __init__(self, help: str, default: int | None = None, *, named: tuple[str, ...] = ("same", "valid"), **rest: Any):
+    def __init__(
+        self, help: str, default: int | None = None, *, named: tuple[str, ...] = ("same", "valid"), **rest: Any
+    ):
         super().__init__(help, default, **rest)
         self.named = named
         self.expected = "an integer from 0, or a list with an integer or a [before, after] pair an axis" + "".join(

@@ -9,31 +9,31 @@ from convcalc.units import tensor_bytes
 
 
 class Cost(NamedTuple):
-    """Elements, operations of a whole batch, and bytes. FLOPs are multiplications + additions."""
+    """Elements, operations of a whole batch, and bytes of weights (params and buffers)."""
 
     params: int
     buffers: int
     multiplications: int
     additions: int
     macs: int
-    input_bytes: int
     weight_bytes: int
-    output_bytes: int
 
 
 def cost(layer: Layer, dtype: Dtype, batch: int) -> Cost:
     """The cost of a layer that has weights of its own."""
     weights, biases, buffers = layer.weight_tensors(), layer.bias_tensors(), layer.buffer_tensors()
+    stored = 0
+    for elements in weights + buffers:
+        stored += tensor_bytes(elements, dtype.weights)
+    for elements in biases:
+        stored += tensor_bytes(elements, dtype.bias)
     return Cost(
-        params=sum(weights) + sum(biases),
-        buffers=sum(buffers),
-        multiplications=batch * layer.multiplications(),
-        additions=batch * layer.additions(),
-        macs=batch * layer.macs(),
-        input_bytes=sum(activation_bytes(shape, dtype, batch) for shape in layer.inputs),
-        weight_bytes=sum(tensor_bytes(elements, dtype.weights) for elements in (*weights, *buffers))
-        + sum(tensor_bytes(elements, dtype.bias) for elements in biases),
-        output_bytes=activation_bytes(layer.output, dtype, batch),
+        sum(weights) + sum(biases),
+        sum(buffers),
+        batch * layer.multiplications(),
+        batch * layer.additions(),
+        batch * layer.macs(),
+        stored,
     )
 
 

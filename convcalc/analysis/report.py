@@ -160,49 +160,62 @@ class Report:
 
 def analyse(network: Network) -> Report:
     """Every figure of a network."""
-    names = [*network.inputs, *(node.name for node in network.nodes)]
-    costs: dict[int, Cost] = {}
-    layers = tuple(layer_report(node, network, names, costs) for node in network.nodes)
-    return Report(network, layers, totals(network, layers))
+    given = [activation_bytes(shape, network.dtype, network.batch) for shape in network.inputs.values()]
+    tensors = list(zip(network.inputs, given, strict=True))  # name and bytes of every tensor, by its number
+    costs: dict[int, tuple[Cost, int]] = {}  # layers that are one object are counted once
+    layers = []
+    for node in network.nodes:
+        found = costs.get(id(node.layer))
+        if found is None:
+            found = costs[id(node.layer)] = costs_of(node.layer, network)
+        layers.append(layer_report(node, network, tensors, *found))
+        tensors.append((node.name, found[1]))
+    return Report(network, tuple(layers), totals(layers, sum(given)))
 
 
-def layer_report(node: Node, network: Network, names: list[str], costs: dict[int, Cost]) -> LayerReport:
-    """The figures of one node; layers that are one object (in repeated blocks) are counted once."""
-    found = costs.get(id(node.layer))
-    if found is None:
-        found = costs[id(node.layer)] = cost(node.layer, network.dtype, network.batch)
+def costs_of(layer: Layer, network: Network) -> tuple[Cost, int]:
+    """What a layer costs, and the bytes of its output."""
+    output = activation_bytes(layer.output, network.dtype, network.batch)
+    return cost(layer, network.dtype, network.batch), output
+
+
+def layer_report(
+    node: Node, network: Network, tensors: list[tuple[str, int]], cost: Cost, output_bytes: int
+) -> LayerReport:
+    """The figures of one node."""
+    read = [tensors[tensor] for tensor in node.reads]
     owns = node.owner is None
     return LayerReport(
         name=node.name,
         kind=node.layer.kind,
         line=node.line,
-        reads=tuple([names[tensor] for tensor in node.reads]),
+        reads=tuple([name for name, _ in read]),
         layer=node.layer,
-        params=found.params if owns else 0,
-        trainable_params=0 if node.frozen or not owns else found.params,
-        buffers=found.buffers if owns else 0,
-        multiplications=found.multiplications,
-        additions=found.additions,
-        macs=found.macs,
-        input_bytes=found.input_bytes,
-        weight_bytes=found.weight_bytes if owns else 0,
-        output_bytes=found.output_bytes,
+        params=cost.params if owns else 0,
+        trainable_params=0 if node.frozen or not owns else cost.params,
+        buffers=cost.buffers if owns else 0,
+        multiplications=cost.multiplications,
+        additions=cost.additions,
+        macs=cost.macs,
+        input_bytes=sum([size for _, size in read]),
+        weight_bytes=cost.weight_bytes if owns else 0,
+        output_bytes=output_bytes,
         frozen=node.frozen,
         shares=None if node.owner is None else network.nodes[node.owner].name,
     )
 
 
-def totals(network: Network, layers: tuple[LayerReport, ...]) -> Totals:
+def totals(layers: list[LayerReport], input_bytes: int) -> Totals:
     """The sums over all layers."""
     return Totals(
         layers=len(layers),
-        params=sum(layer.params for layer in layers),
-        trainable_params=sum(layer.trainable_params for layer in layers),
-        buffers=sum(layer.buffers for layer in layers),
-        multiplications=sum(layer.multiplications for layer in layers),
-        additions=sum(layer.additions for layer in layers),
-        macs=sum(layer.macs for layer in layers),
-        input_bytes=sum(activation_bytes(shape, network.dtype, network.batch) for shape in network.inputs.values()),
-        weight_bytes=sum(layer.weight_bytes for layer in layers),
-        activation_bytes=sum(layer.output_bytes for layer in layers),
+        params=sum([layer.params for layer in layers]),
+        trainable_params=sum([layer.trainable_params for layer in layers]),
+        buffers=sum([layer.buffers for layer in layers]),
+        multiplications=sum([layer.multiplications for layer in layers]),
+        additions=sum([layer.additions for layer in layers]),
+        macs=sum([layer.macs for layer in layers]),
+        input_bytes=input_bytes,
+        weight_bytes=sum([layer.weight_bytes for layer in layers]),
+        activation_bytes=sum([layer.output_bytes for layer in layers]),
     )

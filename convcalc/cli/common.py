@@ -32,10 +32,6 @@ class Output(NamedTuple):
 class Failure(click.ClickException):
     """The command could not do its work."""
 
-    def show(self, file: IO[Any] | None = None) -> None:
-        """One line on standard error."""
-        click.echo(f"convcalc: {self.message}", err=True)
-
 
 def network_options(function: Function) -> Function:
     """NET and what takes the place of what it says."""
@@ -117,7 +113,7 @@ def read_dtype(text: str) -> Any:
     """`int8`, or `weights=int8,activations=int16`."""
     if "=" not in text:
         return text
-    return dict(part.split("=", 1) if "=" in part else (part, None) for part in text.split(","))
+    return {name: dtype for name, _, dtype in (part.partition("=") for part in text.split(","))}
 
 
 def value_of(option: str, text: str) -> Any:

@@ -4,6 +4,7 @@ import click
 
 from convcalc import examples
 from convcalc.cli import common
+from convcalc.spec.reader import Overrides
 
 EXAMPLES = """\b
 Examples:
@@ -12,15 +13,22 @@ Examples:
 
 
 @click.command("examples", epilog=EXAMPLES)
-@click.argument("name", required=False, shell_complete=lambda context, parameter, start: [n for n in examples.names() if n.startswith(start)])
+@click.argument(
+    "name",
+    required=False,
+    shell_complete=lambda context, parameter, start: [n for n in examples.names() if n.startswith(start)],
+)
 @common.output_options
 def command(name: str | None, output: str | None, color: str, quiet: bool) -> int:
-    """The specs that come with convcalc: a list of them, or one to start from."""
+    """The specs that come with convcalc.
+
+    A list of them with their cost, or the text of one to start from. Everywhere NET may be example:NAME.
+    """
     where = common.Output(output, color, quiet)
     if name is None:
         from convcalc.render.gallery import gallery_lines
 
-        networks = [(found, common.load(f"example:{found}", common.Overrides())) for found in examples.names()]
+        networks = [(found, common.load(f"example:{found}", Overrides())) for found in examples.names()]
         common.write_text(common.as_text(gallery_lines(networks, common.width_of(where)), where), where, [])
         return 0
     try:

@@ -12,10 +12,15 @@ Examples:
 
 
 @click.command("layers", epilog=EXAMPLES)
-@click.argument("kind", required=False, shell_complete=lambda context, parameter, start: [k for k in KINDS if k.startswith(start)])
+@click.argument(
+    "kind", required=False, shell_complete=lambda context, parameter, start: [k for k in KINDS if k.startswith(start)]
+)
 @common.output_options
 def command(kind: str | None, output: str | None, color: str, quiet: bool) -> int:
-    """The manual of layer kinds: all of them, or one with its arguments and what is counted."""
+    """The manual of layer kinds.
+
+    All kinds with their arguments, or the page of one: what it takes, what it gives, what is counted, an example.
+    """
     from convcalc.render.manual import kind_lines, kinds_lines
     from convcalc.spec.dialects import kind_hint
 

@@ -44,7 +44,7 @@ def command(
     color: str,
     quiet: bool,
 ) -> int:
-    """Layers with output shape, params, MACs and memory, and the totals.
+    """Layers with shape, params, MACs and memory, and totals.
 
     Counts and activation memory are for the whole batch. MACs are the multiplications of convolution and linear
     layers, FLOPs the multiplications and additions of all layers.

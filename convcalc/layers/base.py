@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from math import prod
 from typing import Any, ClassVar
 
-from convcalc.arithmetic import Pair, same_padding, window_count, window_formula
+from convcalc.arithmetic import Pair, window_count, window_formula
 from convcalc.keys import LARGEST, Flag, Key, PerAxisPadding, plain
 from convcalc.problems import Flaw
 from convcalc.shape import Shape, axis_name
@@ -62,6 +62,7 @@ class Layer(ABC):
     kind: ClassVar[str] = ""
     keys: ClassVar[dict[str, Key[Any]]] = {}
     stated: ClassVar[tuple[str, ...]] = ()
+    known_defaults: ClassVar[dict[int | None, dict[str, Any]]] = {}
     reads_many: ClassVar[bool] = False
     needs_axes: ClassVar[bool] = False
 
@@ -75,6 +76,7 @@ class Layer(ABC):
                 if isinstance(key, Key):
                     keys.setdefault(name, key)
         cls.keys = dict(sorted(keys.items(), key=lambda item: ORDER.get(item[0], 0)))
+        cls.known_defaults = {}
         cls.stated = tuple(name for name, key in keys.items() if isinstance(key, StatedChannels))
 
     def __init__(self, inputs: tuple[Shape, ...], arguments: dict[str, Any]) -> None:
@@ -102,8 +104,11 @@ class Layer(ABC):
 
     @classmethod
     def defaults(cls, axes: int | None) -> dict[str, Any]:
-        """The default of every argument in its normal form, None where there is none."""
-        return {name: key.default_for(axes) for name, key in cls.keys.items()}
+        """The default of every argument in its normal form, None where there is none; not to be changed."""
+        found = cls.known_defaults.get(axes)
+        if found is None:
+            found = cls.known_defaults[axes] = {name: key.default_for(axes) for name, key in cls.keys.items()}
+        return found
 
     def _check_stated(self) -> None:
         for name in self.stated:
@@ -174,9 +179,7 @@ class Layer(ABC):
     @classmethod
     def glance_keys(cls) -> list[tuple[str, Key[Any]]]:
         """The keys that the table shows, the kernel first; what is on or off is left to the full report."""
-        shown = [
-            (name, key) for name, key in cls.keys.items() if not isinstance(key, Flag | StatedChannels)
-        ]
+        shown = [(name, key) for name, key in cls.keys.items() if not isinstance(key, Flag | StatedChannels)]
         return sorted(shown, key=lambda pair: pair[0] != "kernel_size")
 
 

@@ -139,7 +139,7 @@ class ConvTranspose(OutChannels, Groups, Bias, InChannels, AllMacs):
         return (self.input.channels * self._products(),)
 
     def multiplications(self) -> int:
-        """in positions × in_channels × (k… × out_channels / groups)."""
+        """In positions × in_channels × (k… × out_channels / groups)."""
         return self.input.elements * self._products()
 
     def additions(self) -> int:
@@ -194,7 +194,7 @@ class DepthwiseConv(Window, SumOfProducts, InChannels):
         return Shape(self.input.channels * self.multiplier, self.windows())
 
     def products(self) -> int:
-        """k…"""
+        """All taps: k…."""
         return volume(self.kernel_size)
 
 

@@ -43,7 +43,7 @@ class Add(Elementwise, NoWeights, NoMacs):
         return 0
 
     def additions(self) -> int:
-        """inputs - 1 an output value."""
+        """Inputs - 1 an output value."""
         return self.output.elements * (len(self.inputs) - 1)
 
 
@@ -58,7 +58,7 @@ class Multiply(Elementwise, NoWeights, NoMacs):
     kind = "multiply"
 
     def multiplications(self) -> int:
-        """inputs - 1 an output value."""
+        """Inputs - 1 an output value."""
         return self.output.elements * (len(self.inputs) - 1)
 
     def additions(self) -> int:

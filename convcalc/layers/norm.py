@@ -129,11 +129,11 @@ class LocalResponseNorm(KeepsShape, NoWeights, NoMacs):
     size = Integer("neighbouring channels", 5)
 
     def multiplications(self) -> int:
-        """size squares, the factor and the division."""
+        """Size squares, the factor and the division."""
         return self.input.elements * (self.size + 2)
 
     def additions(self) -> int:
-        """size - 1 to sum the squares, 1 for the constant."""
+        """Size - 1 to sum the squares, 1 for the constant."""
         return self.input.elements * self.size
 
 

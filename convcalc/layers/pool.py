@@ -37,7 +37,7 @@ class Pooling(Layer):
         return Shape(self.input.channels, counts)
 
     def settle(self, padding: PerAxisPadding | str, dilation: Sizes) -> None:
-        """Work out `same`; stated padding over half the kernel is refused, as PyTorch does (dilation does not count)."""
+        """Work out `same`; refuse stated padding over half the kernel, as PyTorch does (dilation does not count)."""
         if isinstance(padding, str):
             window = (self.kernel_size, self.stride, dilation)
             self.fill(padding=tuple(map(same_padding, self.input.spatial, *window)))
@@ -213,7 +213,7 @@ class GlobalAvgPool(Global, NoWeights, NoMacs):
         return self.output.elements
 
     def additions(self) -> int:
-        """positions - 1 a channel."""
+        """Positions - 1 a channel."""
         return self.input.elements - self.input.channels
 
 
@@ -240,7 +240,9 @@ class MaxUnpool(Free):
         """The size that the pooling had before it."""
         per_axis = list(zip(self.input.spatial, self.kernel_size, self.stride, self.padding, strict=True))
         sizes = tuple((n - 1) * s - p[0] - p[1] + k for n, k, s, p in per_axis)
-        formulas = [f"({n} - 1) × {s} - {p[0]} - {p[1]} + {k} = {(n - 1) * s - p[0] - p[1] + k}" for n, k, s, p in per_axis]
+        formulas = [
+            f"({n} - 1) × {s} - {p[0]} - {p[1]} + {k} = {(n - 1) * s - p[0] - p[1] + k}" for n, k, s, p in per_axis
+        ]
         return Shape(self.input.channels, check_positive(self, sizes, formulas, "padding"))
 
 
@@ -263,7 +265,9 @@ class BlurPool(NoWeights, AllMacs):
         """The windows that fit after reflecting the border."""
         padding = tuple(((k - 1) // 2, k // 2) for k in self.kernel_size)
         self._check_reflection(padding)
-        spatial = tuple(map(window_count, self.input.spatial, self.kernel_size, self.stride, padding, (1,) * len(padding)))
+        spatial = tuple(
+            map(window_count, self.input.spatial, self.kernel_size, self.stride, padding, (1,) * len(padding))
+        )
         return Shape(self.input.channels, spatial)
 
     def _check_reflection(self, padding: PerAxisPadding) -> None:

@@ -50,7 +50,7 @@ class Reshape(Free):
         if elements % known if -1 in self.shape else elements != known:
             raise Flaw(
                 f"reshape does not fit: the input {self.input} has {elements} elements, "
-                f"{' × '.join(map(str, self.shape))} is {known if -1 not in self.shape else f'no divisor of it'}",
+                f"{' × '.join(map(str, self.shape))} is {known if -1 not in self.shape else 'no divisor of it'}",
                 key="shape",
                 code="CV016",
             )

@@ -81,7 +81,9 @@ class PixelShuffle(Free):
         """Fewer channels, more positions."""
         factor = self.upscale_factor
         block = factor**self.input.axes
-        check_divides(block, self.input.channels, "upscale_factor", "input channels", f"upscale_factor {factor}, a block of")
+        check_divides(
+            block, self.input.channels, "upscale_factor", "input channels", f"upscale_factor {factor}, a block of"
+        )
         return Shape(self.input.channels // block, tuple(size * factor for size in self.input.spatial))
 
 
@@ -158,7 +160,8 @@ class Bordered(Free):
         sides: tuple[Pair, ...] = getattr(self, self.amount_key)
         sizes = tuple(n + sign * (a + b) for n, (a, b) in zip(self.input.spatial, sides, strict=True))
         formulas = [
-            f"{n} {word} {a} {word} {b} = {n + sign * (a + b)}" for n, (a, b) in zip(self.input.spatial, sides, strict=True)
+            f"{n} {word} {a} {word} {b} = {n + sign * (a + b)}"
+            for n, (a, b) in zip(self.input.spatial, sides, strict=True)
         ]
         return Shape(self.input.channels, check_positive(self, sizes, formulas, self.amount_key))
 
@@ -215,5 +218,3 @@ def like_sizes(layer: Layer, name: str, shape: Shape | None) -> Sizes:
 def counted_axes(axes: int) -> str:
     """`1 axis`, `2 axes`."""
     return f"{axes} {'axis' if axes == 1 else 'axes'}"
-
-

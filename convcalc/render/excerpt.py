@@ -59,7 +59,11 @@ def excerpt(source: list[str], span: Span, label: str) -> list[Line]:
     caret = "^" * max(1, min(cell_len(marked), room))
     return [
         [(number, "dim"), (line, "")],
-        [(" " * (len(number) - 2) + "| ", "dim"), (" " * cell_len(before) + caret, "caret"), (f" {label}".rstrip(), "dim")],
+        [
+            (" " * (len(number) - 2) + "| ", "dim"),
+            (" " * cell_len(before) + caret, "caret"),
+            (f" {label}".rstrip(), "dim"),
+        ],
     ]
 
 

@@ -49,5 +49,3 @@ def totals_line(report: Report) -> str:
         f"{total.macs:,} MACs ({format_count(total.macs)}), {format_count(total.flops)} FLOPs, "
         f"weights {format_bytes(total.weight_bytes)}, activations {format_bytes(total.activation_bytes)}**"
     )
-
-

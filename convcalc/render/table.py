@@ -150,7 +150,11 @@ def totals(report: Report, width: int | None) -> list[Line]:
         ("MACs", f"{total.macs:,}", format_count(total.macs)),
         ("FLOPs", f"{total.flops:,}", f"{format_count(total.flops)}, multiplications + additions of all layers"),
         ("weights", f"{total.weight_bytes:,} B", format_bytes(total.weight_bytes)),
-        ("activations", f"{total.activation_bytes:,} B", f"{format_bytes(total.activation_bytes)}, all outputs added up"),
+        (
+            "activations",
+            f"{total.activation_bytes:,} B",
+            f"{format_bytes(total.activation_bytes)}, all outputs added up",
+        ),
     ]
     number = max(len(exact) for _, exact, _ in facts)
     lines: list[Line] = []

@@ -41,15 +41,26 @@ Compiled = Any  # a literal value, a Template, a Computed list, or UNKNOWN
 class Block:
     """A block as written: parameters (None: required) and entries."""
 
-    __slots__ = ("broken", "entries", "input_names", "name", "parameters", "path")
+    __slots__ = ("body", "broken", "input_names", "name", "parameters", "path")
 
     def __init__(self, name: str, path: Path) -> None:
         self.name = name
         self.path = path
         self.parameters: dict[str, Compiled] = {}
         self.input_names: tuple[str, ...] | None = None
-        self.entries: list[Entry] = []
+        self.body = Body([])
         self.broken = False
+
+
+class Body:
+    """The entries of a scope. `least` is how many entries laying it looks at, at the least."""
+
+    __slots__ = ("dynamic", "entries", "least")
+
+    def __init__(self, entries: "list[Entry]") -> None:
+        self.entries = entries
+        self.dynamic = any(entry.dynamic for entry in entries)
+        self.least = sum(entry.least() for entry in entries)
 
 
 class Entry:
@@ -62,6 +73,7 @@ class Entry:
         "blocks",
         "bodies",
         "broken",
+        "dynamic",
         "kind",
         "line",
         "literal",
@@ -85,17 +97,21 @@ class Entry:
         self.arguments: dict[str, Compiled] = {}
         self.arguments_path = word_path
         self.options: dict[str, Compiled] = {}
-        self.bodies: list[list[Entry]] = []
+        self.bodies: list[Body] = []
         self.merge: Compiled = None
         self.broken = False
         self.literal = True
         self.ordinal = 0
         self.read: dict[int | None, dict[str, Any]] = {}
+        self.dynamic = word.startswith("$")  # a parameter names the kind
 
-    @property
-    def dynamic(self) -> bool:
-        """Whether the word is a parameter that names the kind."""
-        return self.word.startswith("$")
+    def least(self) -> int:
+        """How many entries laying it looks at, at the least: itself, and what is in it where no condition says no."""
+        repeat = self.options.get("repeat", 1)
+        if "when" in self.options or not isinstance(repeat, int):
+            return 1
+        inside = self.block.body.least if self.block is not None else sum(body.least for body in self.bodies)
+        return 1 + repeat * inside
 
     def option_path(self, option: str) -> Path:
         """Where an option stands: among the arguments, or beside a list of entries."""
@@ -186,18 +202,18 @@ class Compiler:
 
     # -- entries
 
-    def body(self, entries: Any, path: Path, visible: Visible) -> list[Entry]:
+    def body(self, entries: Any, path: Path, visible: Visible) -> Body:
         """A list of entries."""
         if not isinstance(entries, list):
             if entries is not UNKNOWN:
                 message = f"a list of entries was expected, not {shown(entries)}"
                 self.problems.add(path, message, "CV013", "each entry begins with - ", on_key=True)
-            return []
+            return Body([])
         compiled = [self.entry(entry, (*path, index), visible) for index, entry in enumerate(entries)]
         ordinals: dict[str, int] = {}
         for entry in compiled:
             ordinals[entry.word] = entry.ordinal = ordinals.get(entry.word, 0) + 1
-        return compiled
+        return Body(compiled)
 
     def entry(self, written: Any, path: Path, visible: Visible) -> Entry:
         """One entry."""
@@ -218,7 +234,9 @@ class Compiler:
             return self.crowded(written, path, line, visible)
         if written is not UNKNOWN:
             example = "write - relu, or - conv: {out_channels: 64, kernel_size: 3}"
-            self.problems.add(path, f"an entry is a layer kind with its arguments, not {shown(written)}", "CV013", example)
+            self.problems.add(
+                path, f"an entry is a layer kind with its arguments, not {shown(written)}", "CV013", example
+            )
         return broken(path, line)
 
     def crowded(self, written: dict[str, Any], path: Path, line: int | None, visible: Visible) -> Entry:
@@ -311,6 +329,7 @@ class Compiler:
                 hint = key_hint(key, [*known, *OPTIONS])
                 message = f"{entry.word} has no argument {shown(key)}"
                 self.problems.add((*path, key), message, "CV010", hint, on_key=True)
+                entry.broken = True
             elif value is None:
                 self.problems.add((*path, key), f"{key} has no value", "CV012", on_key=True)
                 given[key] = UNKNOWN
@@ -385,9 +404,11 @@ class Compiler:
             entry.broken = not all(isinstance(branch, list) for branch in branches)
         entry.merge = self.value(written.get("merge"), (*entry.path, "merge"), names)
         if entry.merge is None:
-            self.problems.add(path, "branches needs merge", "CV012", "write merge: add, multiply or concat", on_key=True)
+            self.problems.add(
+                path, "branches needs merge", "CV012", "write merge: add, multiply or concat", on_key=True
+            )
             entry.broken = True
-        elif isinstance(entry.merge, str) and entry.merge not in MERGES or isinstance(entry.merge, int | float | list):
+        elif plain_literal(entry.merge) and entry.merge not in MERGES:
             hint = kind_hint(str(entry.merge), MERGES)[1]
             message = f"merge takes add, multiply or concat, not {shown(entry.merge)}"
             self.problems.add((*entry.path, "merge"), message, "CV013", hint if "layers" not in hint else "")
@@ -401,7 +422,9 @@ class Compiler:
         if written is UNKNOWN or written is None:
             return blocks
         if not isinstance(written, dict):
-            self.problems.add(("blocks",), f"blocks takes a mapping from names to blocks, not {shown(written)}", "CV013")
+            self.problems.add(
+                ("blocks",), f"blocks takes a mapping from names to blocks, not {shown(written)}", "CV013"
+            )
             return blocks
         for name, definition in written.items():
             path: Path = ("blocks", name)
@@ -439,7 +462,7 @@ class Compiler:
             block.broken = True
         else:
             inside = Visible(visible.names | own, visible.blocks, visible.later_blocks)
-            block.entries = self.body(definition["layers"], (*path, "layers"), inside)
+            block.body = self.body(definition["layers"], (*path, "layers"), inside)
             block.broken = not isinstance(definition["layers"], list)
         return block
 
@@ -478,7 +501,9 @@ class Compiler:
         if written is None or written is UNKNOWN:
             return
         if not isinstance(written, list) or not written or not all(isinstance(name, str) for name in written):
-            self.problems.add(path, f"inputs takes a list of names, not {shown(written)}", "CV013", "write [deep, skip]")
+            self.problems.add(
+                path, f"inputs takes a list of names, not {shown(written)}", "CV013", "write [deep, skip]"
+            )
             block.broken = True
             return
         for index, name in enumerate(written):
@@ -529,7 +554,9 @@ def unknown_name(name: str, names: frozenset[str]) -> tuple[str, str, str]:
 def not_arguments(entry: Entry, arguments: Any) -> tuple[str, str, str]:
     """Message, code and hint for arguments that are no mapping."""
     keys = list(argument_names(entry) or ())
-    example = f"write - {entry.word}: {{{keys[0]}: {shortened(str(arguments), 20)}}}" if keys else f"write - {entry.word}"
+    example = (
+        f"write - {entry.word}: {{{keys[0]}: {shortened(str(arguments), 20)}}}" if keys else f"write - {entry.word}"
+    )
     return f"{entry.word} takes a mapping of arguments, not {shown(arguments)}", "CV013", example
 
 

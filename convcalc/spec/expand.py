@@ -12,7 +12,7 @@ from convcalc.layers.base import Layer
 from convcalc.network import Group, Node
 from convcalc.problems import Flaw, Path, Related, did_you_mean, shortened, shown
 from convcalc.shape import Shape
-from convcalc.spec.entries import LAYER_NAME, LISTS, MERGES, MOST_NAME, Block, Compiled, Computed, Entry, Problems
+from convcalc.spec.entries import LAYER_NAME, LISTS, MERGES, MOST_NAME, Block, Body, Compiled, Computed, Entry, Problems
 from convcalc.spec.expressions import Template, WrongExpression
 from convcalc.spec.source import UNKNOWN
 
@@ -42,6 +42,7 @@ class Tensor:
 
 MYSTERY = Tensor(-1, None)
 Tensors = tuple[Tensor, ...]
+NOTHING = Body([])
 
 
 class Place:
@@ -55,16 +56,36 @@ class Place:
         self.outputs = outputs
         self.children = children
         self.node: int | None = None
-        self.signature: object = None
+        self.signature: Use | None = None
         self.left_out: Path | None = None
+
+
+class Use:
+    """One use of a block: with which values, on what."""
+
+    __slots__ = ("block", "given", "variables")
+
+    def __init__(self, block: Block, variables: dict[str, Any], given: Tensors) -> None:
+        self.block = block
+        self.variables = variables
+        self.given = given
+
+    def equals(self, other: "Use") -> bool:
+        """Whether weights can be shared: the same block with equal arguments and input channels."""
+        return self.block is other.block and self.values() == other.values()
+
+    def values(self) -> list[Any]:
+        """The parameters' values and the channels that are read."""
+        channels = [tensor.shape and tensor.shape.channels for tensor in self.given]
+        return [*(self.variables[name] for name in self.block.parameters), *channels]
 
 
 class Scope:
     """Where entries are laid: what they are given, what they may name."""
 
     __slots__ = (
+        "body",
         "depth",
-        "entries",
         "frozen",
         "given",
         "index",
@@ -93,7 +114,7 @@ class Scope:
         self.index: int | None = None
         self.twin: Place | None = None
         self.use: Path | None = None
-        self.entries: list[Entry] = []
+        self.body = NOTHING
 
 
 class Laying:
@@ -118,6 +139,7 @@ class Expander:
         self.nodes: list[Node] = []
         self.groups: list[Group] = []
         self.entries = 0
+        self.made: dict[object, Layer] = {}  # equal layers are one object
         self.tensors = [Tensor(number, shape) for number, shape in enumerate(inputs.values())]
 
     # -- counting
@@ -130,7 +152,9 @@ class Expander:
 
     def stop(self, path: Path, message: str) -> None:
         """A limit is reached."""
-        self.problems.add(path, message, "CV004", "convcalc lays networks up to this size", on_key=True, laying=object())
+        self.problems.add(
+            path, message, "CV004", "convcalc lays networks up to this size", on_key=True, laying=object()
+        )
         raise TooMuch
 
     # -- values
@@ -211,8 +235,8 @@ class Expander:
         entry, scope = laying.entry, laying.scope
         if "from" not in entry.options:
             if laying.first is None and not scope.unnamed and scope.previous is scope.given:
-                names = " or ".join(name for name in scope.places)
-                message = f"the first entry needs from: there are several inputs ({shortened(names)})"
+                there = ", ".join(scope.places)
+                message = f"the first entry needs from: the inputs have names ({shortened(there)})"
                 self.problems.add(entry.word_path, message, "CV012", on_key=True, **self.context(laying))
                 raise UnknownValue
             return laying.first or scope.previous
@@ -232,7 +256,7 @@ class Expander:
         written = laying.entry.options["from"]
         items = written.items if isinstance(written, Computed) else written if isinstance(written, list) else None
         if items is None:
-            names = [None if laying.first is not None else self.value(written, path, laying)]
+            names: list[Any] = [None if laying.first is not None else self.value(written, path, laying)]
         else:
             # the first name of a later copy is not looked at: it may hold an $index that names nothing
             skip = 1 if laying.first is not None else 0
@@ -300,7 +324,7 @@ class Expander:
         scope: Scope | None = laying.scope
         while scope is not None:
             visible += scope.places
-            later |= {written_name(entry) for entry in scope.entries}
+            later |= {written_name(entry) for entry in scope.body.entries}
             scope = scope.outer
         message, hint = f"no layer {shown(name)} above", did_you_mean(first, visible)
         if first in later:
@@ -309,18 +333,21 @@ class Expander:
 
     # -- laying
 
-    def lay_body(self, entries: list[Entry], scope: Scope, path: Path) -> None:
+    def lay_body(self, body: Body, scope: Scope, path: Path) -> None:
         """Lay the entries of a scope in their order."""
-        self.count(len(entries), path)
-        scope.entries = entries
-        dynamic = any(entry.dynamic for entry in entries)
+        if self.entries + body.least > MOST_ENTRIES:
+            self.count(body.least, path)
+        self.count(len(body.entries), path)
+        scope.body = body
+        if not body.dynamic:
+            for entry in body.entries:
+                self.lay(entry, scope, f"{entry.word}{entry.ordinal}")
+            return
         ordinals: dict[str, int] = {}
-        for entry in entries:
-            word, ordinal = entry.word, entry.ordinal
-            if dynamic:
-                word = self.word(entry, scope)
-                ordinal = ordinals[word] = ordinals.get(word, 0) + 1
-            self.lay(entry, scope, f"{word}{ordinal}")
+        for entry in body.entries:
+            word = self.word(entry, scope)
+            ordinals[word] = ordinals.get(word, 0) + 1
+            self.lay(entry, scope, f"{word}{ordinals[word]}")
 
     @staticmethod
     def word(entry: Entry, scope: Scope) -> str:
@@ -417,7 +444,7 @@ class Expander:
             frozen = self.flag(laying, "frozen", False) or home.frozen
             twin = self.twin(laying, home, name)
             kind, block = self.kind_and_block(laying)
-            if entry.broken:
+            if entry.broken and kind is None:
                 raise UnknownValue
             if kind is not None:
                 return self.lay_layer(laying, kind, tensors, home.prefix + name, frozen, twin)
@@ -452,13 +479,16 @@ class Expander:
         arguments = self.arguments(laying, kind, tensors[0].shape)
         self.check_arity(laying, kind, tensors)
         shapes = tuple(tensor.shape for tensor in tensors if tensor.shape is not None)
-        if arguments is None or len(shapes) < len(tensors):
+        if arguments is None or entry.broken or len(shapes) < len(tensors):
             raise UnknownValue
-        try:
-            layer = kind(shapes, arguments)
-        except Flaw as flaw:
-            self.misfit(laying, flaw)
-            raise UnknownValue from None
+        same = (kind, shapes, *arguments.values())
+        layer = self.made.get(same)
+        if layer is None:
+            try:
+                layer = self.made[same] = kind(shapes, arguments)
+            except Flaw as flaw:
+                self.misfit(laying, flaw)
+                raise UnknownValue from None
         return self.add_node(laying, layer, tensors, name, frozen, twin, entry.word_path)
 
     def add_node(
@@ -494,7 +524,7 @@ class Expander:
         cached = entry.read.get(axes)
         if cached is not None:
             return cached
-        values = kind.defaults(axes)
+        values = dict(kind.defaults(axes))
         known = True
         for name, compiled in entry.arguments.items():
             key = kind.keys.get(name)
@@ -547,7 +577,7 @@ class Expander:
         """Report an argument's value, with the expression that gave it."""
         item = compiled
         for step in flaw.where:
-            item = item.items[step] if isinstance(item, Computed) else item
+            item = item.items[int(step)] if isinstance(item, Computed) else item
         hint = flaw.hint
         if isinstance(item, Template):
             hint = f"it is the value of {shortened(item.text)}"
@@ -575,7 +605,14 @@ class Expander:
         return scope
 
     def lay_scope(
-        self, laying: Laying, block: Block | None, tensors: Tensors, home: Scope, name: str, frozen: bool, twin: Place | None
+        self,
+        laying: Laying,
+        block: Block | None,
+        tensors: Tensors,
+        home: Scope,
+        name: str,
+        frozen: bool,
+        twin: Place | None,
     ) -> Place:
         """Lay a block's use, a sequence, or branches."""
         entry = laying.entry
@@ -583,7 +620,7 @@ class Expander:
         scope.frozen = frozen
         scope.twin = twin
         start = len(self.nodes)
-        signature: object = None
+        signature: Use | None = None
         if entry.word == "branches":
             outputs = self.lay_branches(laying, scope)
         elif block is None:
@@ -591,9 +628,9 @@ class Expander:
             outputs = self.outcome(laying, scope)
         else:
             signature = self.enter_block(laying, block, scope)
-            if twin is not None and twin.signature != signature:
+            if twin is not None and not (twin.signature and signature.equals(twin.signature)):
                 self.unlike(laying, "the same block with equal arguments and input channels")
-            self.lay_body(block.entries, scope, entry.path)
+            self.lay_body(block.body, scope, entry.path)
             outputs = self.outcome(laying, scope)
         place = Place(block.name if block else entry.word, entry.path, outputs, scope.places)
         place.signature = signature
@@ -614,8 +651,8 @@ class Expander:
             raise UnknownValue
         return scope.previous
 
-    def enter_block(self, laying: Laying, block: Block, scope: Scope) -> object:
-        """Make a scope that of a block: its inputs and parameters. Returns what tells equal uses."""
+    def enter_block(self, laying: Laying, block: Block, scope: Scope) -> "Use":
+        """Make a scope that of a block: its inputs and parameters."""
         if block.broken:
             raise UnknownValue
         scope.outer = None
@@ -633,38 +670,51 @@ class Expander:
             scope.unnamed = False
             for index, name in enumerate(block.input_names):
                 scope.places[name] = Place("input", (*block.path, "inputs", index), (scope.given[index],))
-        channels = [tensor.shape.channels for tensor in scope.given if tensor.shape is not None]
-        return block, [str(scope.variables[name]) for name in block.parameters], channels
+        return Use(block, scope.variables, scope.given)
 
     def block_variables(self, laying: Laying, block: Block) -> dict[str, Any]:
         """The variables that a block sees: the top-level ones, and its own, which hide them."""
-        variables = dict(self.variables)
         entry = laying.entry
-        defaults = Laying(entry, laying.scope, None)
-        defaults.tensors = laying.tensors
-        shelf = Scope("", None, (), variables, 0, False)
-        shelf.use = entry.word_path
-        defaults.scope = shelf
+        if entry.dynamic:
+            self.check_dynamic_use(laying, block)
+        if not block.parameters:
+            return self.variables
+        variables = dict(self.variables)
         for name, default in block.parameters.items():
-            given = name in entry.arguments
-            if not given and default is None and entry.dynamic:
-                message = f"{entry.word} is {block.name} here, which needs {name}"
-                self.problems.add(entry.word_path, message, "CV012", on_key=True, **self.context(laying))
             try:
-                if given:
+                if name in entry.arguments:
                     value = self.value(entry.arguments[name], (*entry.arguments_path, name), laying)
                     self.check_parameter(laying, name, value)
+                elif isinstance(default, Template | Computed):
+                    value = self.value(default, (*block.path, "params", name), self.inside(laying, variables))
                 else:
-                    value = self.value(default, (*block.path, "params", name), defaults)
+                    value = UNKNOWN if default is None else default
             except UnknownValue:
                 value = UNKNOWN
             variables[name] = value
-        for name in entry.arguments if entry.dynamic else ():
+        return variables
+
+    @staticmethod
+    def inside(laying: Laying, variables: dict[str, Any]) -> Laying:
+        """Where the defaults of a block's parameters are read: they see what the block reads, and its variables."""
+        scope = Scope("", None, (), variables, 0, False)
+        scope.use = laying.entry.word_path
+        inside = Laying(laying.entry, scope, None)
+        inside.tensors = laying.tensors
+        return inside
+
+    def check_dynamic_use(self, laying: Laying, block: Block) -> None:
+        """The arguments where a parameter names the block, which could not be checked before."""
+        entry = laying.entry
+        for name, default in block.parameters.items():
+            if default is None and name not in entry.arguments:
+                message = f"{entry.word} is {block.name} here, which needs {name}"
+                self.problems.add(entry.word_path, message, "CV012", on_key=True, **self.context(laying))
+        for name in entry.arguments:
             if name not in block.parameters:
                 message = f"{block.name} has no parameter {shown(name)}"
                 path = (*entry.arguments_path, name)
                 self.problems.add(path, message, "CV010", on_key=True, **self.context(laying))
-        return variables
 
     def check_parameter(self, laying: Laying, name: str, value: Any) -> None:
         """A parameter holds a number, true or false, text or a list."""

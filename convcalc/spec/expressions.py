@@ -89,7 +89,7 @@ def is_whole(value: Any) -> bool:
 
 
 def power(base: Number, exponent: Number) -> Number:
-    """base ** exponent, its size checked before it is raised."""
+    """Base ** exponent, its size checked before it is raised."""
     if abs(base) > 1 and exponent * math.log10(abs(base)) > MOST_DIGITS + 1:
         raise OverflowError
     if 0 < abs(base) < 1 and exponent * math.log10(abs(base)) > MOST_DIGITS + 1:
@@ -97,7 +97,7 @@ def power(base: Number, exponent: Number) -> Number:
     result = base**exponent
     if isinstance(result, complex):
         raise ArithmeticError(f"a fractional power of {base} is no real number")
-    return result  # type: ignore[no-any-return]
+    return result
 
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
@@ -295,7 +295,7 @@ class Parser:
                 self.expected("')'")
             self.parentheses -= 1
             return value
-        self.expected("a value")
+        return self.expected("a value")
 
     def inside(self, token: Token) -> Evaluate:
         """What parentheses hold."""
@@ -419,7 +419,9 @@ def compared(first: Evaluate, links: list[tuple[Token, Evaluate]]) -> Evaluate:
             for value in (left, right):
                 comparable = value.__class__ is not str or token.value in ("==", "!=")
                 if not comparable or not isinstance(value, int | float | str):
-                    raise WrongExpression(f"{shown(value)} cannot be compared with {token.value}", token.start, token.end)
+                    raise WrongExpression(
+                        f"{shown(value)} cannot be compared with {token.value}", token.start, token.end
+                    )
             if not OPERATORS[token.value](left, right):
                 return False
             left = right
@@ -505,7 +507,9 @@ def compile_one(text: str, dollar: int) -> tuple[Expression, int]:
         return Expression(parser.whole(), parser.names, is_name=False), end + 1
     match = NAME.match(text, dollar)
     if match is None:
-        raise WrongExpression("a dollar that begins no $name or $(expression)", dollar, dollar + 1, "write $$ for a dollar")
+        raise WrongExpression(
+            "a dollar that begins no $name or $(expression)", dollar, dollar + 1, "write $$ for a dollar"
+        )
     name = match[1]
     return Expression(lambda lookup: lookup(name), {name: match.span(1)}, is_name=True), match.end()
 

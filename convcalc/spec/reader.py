@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from convcalc.keys import LARGEST, is_integer
 from convcalc.network import Dtype, Limit, Network
-from convcalc.problems import Flaw, InvalidSpec, Path, did_you_mean, shortened, shown
+from convcalc.problems import Flaw, InvalidSpec, Path, Problem, did_you_mean, shortened, shown
 from convcalc.shape import AXIS_NAMES, MOST_AXES, Shape
 from convcalc.spec import budget
 from convcalc.spec.entries import (
@@ -127,7 +127,7 @@ class SpecReader:
             expander.lay_body(entries, scope, ("layers",))
         except TooMuch:
             return None
-        if entries and not expander.nodes and not self.problems.found:
+        if entries.entries and not expander.nodes and not self.problems.found:
             message = "no layer is laid: every entry is left out"
             self.problems.add(("layers",), message, "CV012", on_key=True)
         outputs = self.outputs(root, expander, scope)
@@ -299,9 +299,7 @@ class SpecReader:
             if name not in self.variables:
                 known = f"there are {' '.join(self.variables)}" if self.variables else "the spec has no params"
                 hint = did_you_mean(name, self.variables) or known
-                raise WrongOverride(
-                    [problem_of(f"the spec has no param {shown(name)}", hint)], self.document.file
-                )
+                raise WrongOverride([problem_of(f"the spec has no param {shown(name)}", hint)], self.document.file)
 
     def param(self, name: str, default: Any) -> Any:
         """The value of one param."""
@@ -312,7 +310,9 @@ class SpecReader:
                 return given
             raise WrongOverride([problem_of(f"a param holds a number, true or false, text or a list: {name}")])
         if default is None:
-            self.problems.add(path, f"the param {shortened(name)} needs a value", "CV012", f"--set {name}=…", on_key=True)
+            self.problems.add(
+                path, f"the param {shortened(name)} needs a value", "CV012", f"--set {name}=…", on_key=True
+            )
             return UNKNOWN
         try:
             return self.evaluated(self.compiler.parameter(default, path, frozenset(self.variables)), path)
@@ -377,7 +377,9 @@ class SpecReader:
         for index, size in enumerate(sizes):
             if not is_integer(size) or not 1 <= size <= LARGEST:
                 message = f"a size is an integer from 1, not {shown(size)}"
-                self.problems.add((*path, names[index] if names else index), message, "CV013", self.origin(written, index))
+                self.problems.add(
+                    (*path, names[index] if names else index), message, "CV013", self.origin(written, index)
+                )
                 return None
         channels, *spatial = sizes
         return Shape(channels, tuple(spatial))
@@ -428,7 +430,9 @@ class SpecReader:
             self.problems.add(path, message, "CV013", f"write [{names}]" if isinstance(names, str) else "")
             return {}
         outputs: dict[str, int] = {}
-        laying = Laying(self.compiler.entry("identity", ("outputs",), Visible(frozenset(), {}, frozenset())), scope, None)
+        laying = Laying(
+            self.compiler.entry("identity", ("outputs",), Visible(frozenset(), {}, frozenset())), scope, None
+        )
         for index, name in enumerate(names):
             tensor = self.output(expander, laying, name, (*path, index))
             if name in outputs:
@@ -515,8 +519,6 @@ def reading_per_layer(pattern: str, path: Path, names: list[str]) -> Callable[[A
     return lambda value: budget.per_layer(pattern, value, path, names)
 
 
-def problem_of(message: str, hint: str = "") -> Any:
+def problem_of(message: str, hint: str = "") -> Problem:
     """A problem of what is given from outside the file."""
-    from convcalc.problems import Problem
-
     return Problem((), message, "CV017", hint)

@@ -35,9 +35,7 @@ MOST_NESTING = 64
 MOST_NODES = 500_000
 
 INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*(_[0-9]+)*)", re.ASCII)
-FLOAT = re.compile(
-    r"[-+]?(0|[1-9][0-9]*(_[0-9]+)*)?(\.[0-9]+([eE][-+]?[0-9]+)?|\.?[eE][-+]?[0-9]+|\.)", re.ASCII
-)
+FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*(_[0-9]+)*)?(\.[0-9]+([eE][-+]?[0-9]+)?|\.?[eE][-+]?[0-9]+|\.)", re.ASCII)
 CONSTANTS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
 NUMBER_STARTS = frozenset("0123456789+-.")
 BARE_WORD_ENTRY = re.compile(r"\s*-\s+([\w$]+)\s*(#.*)?", re.ASCII)
@@ -366,7 +364,9 @@ class Reader:
 
     def merge_all(self, container: Mapping, merges: list[Mapping]) -> None:
         """Put merged keys before the mapping's own, which win; of several mappings the first wins."""
-        own = [(key, container.key_extents[key], value, container.value_extents[key]) for key, value in container.items()]
+        own = [
+            (key, container.key_extents[key], value, container.value_extents[key]) for key, value in container.items()
+        ]
         taken = set(container)
         container.clear()
         for source in merges:
@@ -440,17 +440,18 @@ def read_text(text: str, file: str | None = None, quotable: bool = True) -> Docu
         reader.problem((max(index, 0), max(index, 0) + 1), "a control character: specs are printable text", "CV001")
     else:
         if not reader.read_one:
-            document.problems.append(Problem((), "the file is empty: a spec has input and layers", "CV012", span=Span(1, 1, 1, 2)))
+            document.problems.append(
+                Problem((), "the file is empty: a spec has input and layers", "CV012", span=Span(1, 1, 1, 2))
+            )
     return document
 
 
 def report_malformed(reader: Reader, error: Any) -> None:
     """What the parser could not read, in words, at its place."""
-    mark = error.problem_mark or error.context_mark
-    index = min(mark.index, len(reader.text))
+    index = min((error.problem_mark or error.context_mark).index, len(reader.text))
     said = str(error.problem or error.context)
     hint = ""
-    if error.context and error.context_mark and error.context_mark.line != mark.line:
+    if error.context and error.context_mark and error.context_mark.line != error.problem_mark.line:
         hint = f"{error.context}, which begins on line {error.context_mark.line + 1}"
     if "mapping values are not allowed" in said:
         said, hint = misplaced_mapping(reader.text, index)
