@@ -7,8 +7,11 @@ from typing import IO, Any
 from convcalc.analysis.report import Report, analyse
 from convcalc.network import Network
 from convcalc.problems import InvalidSpec, Problem
-from convcalc.spec import source
-from convcalc.spec.reader import Overrides, read_network
+from convcalc.spec import files
+from convcalc.spec.document import Document
+from convcalc.spec.inputs import Overrides
+from convcalc.spec.reader import read_network
+from convcalc.spec.source import MOST_NESTING
 
 Source = str | os.PathLike[str] | IO[str] | Mapping[str, Any]
 
@@ -64,23 +67,23 @@ class Summary(Report):
         return markdown_report(self)
 
 
-def document_of(spec: Source) -> source.Document:
+def document_of(spec: Source) -> Document:
     """The values of a spec, wherever it comes from."""
     if isinstance(spec, Mapping):
-        return source.Document(plain(spec))
+        return Document(plain(spec))
     if isinstance(spec, str | os.PathLike):
-        return source.read_file(os.fspath(spec))
-    text = spec.read(source.MOST_BYTES + 1)
+        return files.read_file(os.fspath(spec))
+    text = spec.read(files.MOST_BYTES + 1)
     if not isinstance(text, str):
         raise TypeError("load takes a path, a text stream or a mapping")
     file = getattr(spec, "name", None)
-    return source.decode(text.encode("utf-8", "surrogatepass"), file if isinstance(file, str) else "<stream>", True)
+    return files.decode(text.encode("utf-8", "surrogatepass"), file if isinstance(file, str) else "<stream>", True)
 
 
 def plain(value: Any, nesting: int = 0) -> Any:
     """A value given from Python as a file would give it: tuples as lists, mappings as dicts, keys as text."""
-    if nesting > source.MOST_NESTING:
-        raise InvalidSpec([Problem((), f"nested more than {source.MOST_NESTING} deep", "CV004")])
+    if nesting > MOST_NESTING:
+        raise InvalidSpec([Problem((), f"nested more than {MOST_NESTING} deep", "CV004")])
     if isinstance(value, Mapping):
         return {str(key): plain(item, nesting + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -13,8 +13,11 @@ from convcalc import examples
 from convcalc.network import Network
 from convcalc.problems import InvalidSpec, did_you_mean, printable, shown
 from convcalc.render.lines import Line, plain_text, styled_text
-from convcalc.spec.reader import Overrides, read_network
-from convcalc.spec.source import Document, read_file, read_value
+from convcalc.spec.document import Document
+from convcalc.spec.files import read_file
+from convcalc.spec.inputs import Overrides
+from convcalc.spec.reader import read_network
+from convcalc.spec.source import read_value
 
 Function = Callable[..., Any]
 WRONG_NETWORK = 1

@@ -4,7 +4,7 @@ import click
 
 from convcalc import examples
 from convcalc.cli import common
-from convcalc.spec.reader import Overrides
+from convcalc.spec.inputs import Overrides
 
 EXAMPLES = """\b
 Examples:

@@ -14,16 +14,14 @@ Grammar, loosest first (`chain` compares as Python does, a < b < c):
     atom:        number | name | text in quotes | function "(" conditional ("," conditional)* ")" | "(" conditional ")"
 """
 
-import math
-import operator
 import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from convcalc.keys import MOST_DIGITS, is_number
-from convcalc.problems import Flaw, did_you_mean, shortened, shown
+from convcalc.keys import MOST_DIGITS
+from convcalc.problems import Flaw, did_you_mean, shown
+from convcalc.spec.functions import FUNCTIONS, OPERATORS, Number
 
-MOST_CHARACTERS = 1000
 MOST_PARENTHESES = 32
 MOST_STEPS = 50
 BOUND = 10**MOST_DIGITS
@@ -35,10 +33,8 @@ TOKEN = re.compile(
     |(?P<sign>\*\*|//|<=|>=|==|!=|[-+*/%<>(),=]))""",
     re.ASCII | re.VERBOSE,
 )
-NAME = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
 WORDS = frozenset({"and", "or", "not", "if", "else", "true", "false"})
 
-Number = int | float
 Lookup = Callable[[str], Any]
 Evaluate = Callable[[Lookup], Any]
 
@@ -50,71 +46,9 @@ class WrongExpression(Flaw):
         super().__init__(message, hint, within=(start, end), code="CV014")
 
 
-def round_to(value: Number, divisor: Number) -> int:
-    """The nearest multiple of the divisor, at least it, ties upward, the next one up if under 0.9 × the value.
-
-    Source: make_divisible of MobileNet (Howard et al. 2017; tensorflow/models, slim/nets/mobilenet).
-    """
-    if not is_whole(divisor) or divisor < 1:
-        raise ArithmeticError(f"round_to takes a whole divisor from 1, not {divisor}")
-    step = int(divisor)
-    nearest = max(step, int(value + step / 2) // step * step)
-    return nearest + step if nearest < 0.9 * value else nearest
-
-
-def round8(value: Number) -> int:
-    """`round_to(value, 8)`."""
-    return round_to(value, 8)
-
-
-FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
-    "min": (min, 2, 100),
-    "max": (max, 2, 100),
-    "abs": (abs, 1, 1),
-    "round": (round, 1, 1),
-    "floor": (math.floor, 1, 1),
-    "ceil": (math.ceil, 1, 1),
-    "int": (int, 1, 1),
-    "sqrt": (math.sqrt, 1, 1),
-    "log2": (math.log2, 1, 1),
-    "round_to": (round_to, 2, 2),
-    "round8": (round8, 1, 1),
-}
 RESERVED = frozenset({*FUNCTIONS, *WORDS, "index", "in_channels", "input", "previous"})
 
 
-def is_whole(value: Any) -> bool:
-    """Whether a number has no fraction."""
-    return is_number(value) and value == int(value)
-
-
-def power(base: Number, exponent: Number) -> Number:
-    """Base ** exponent, its size checked before it is raised."""
-    if abs(base) > 1 and exponent * math.log10(abs(base)) > MOST_DIGITS + 1:
-        raise OverflowError
-    if 0 < abs(base) < 1 and exponent * math.log10(abs(base)) > MOST_DIGITS + 1:
-        raise OverflowError
-    result = base**exponent
-    if isinstance(result, complex):
-        raise ArithmeticError(f"a fractional power of {base} is no real number")
-    return result
-
-
-OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": operator.truediv,
-    "//": operator.floordiv,
-    "%": operator.mod,
-    "**": power,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
 COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!="})
 
 
@@ -428,104 +362,3 @@ def compared(first: Evaluate, links: list[tuple[Token, Evaluate]]) -> Evaluate:
         return True
 
     return evaluate
-
-
-class Expression:
-    """One `$name` or `$(expression)`: a function of the values of its names."""
-
-    __slots__ = ("evaluate", "is_name", "names")
-
-    def __init__(self, evaluate: Evaluate, names: dict[str, tuple[int, int]], is_name: bool) -> None:
-        self.evaluate = evaluate
-        self.names = names
-        self.is_name = is_name
-
-
-class Template:
-    """A text with expressions in it; one that is a single expression has its value, others are text."""
-
-    __slots__ = ("names", "parts", "text", "whole")
-
-    def __init__(self, text: str, parts: list[str | Expression]) -> None:
-        self.text = text
-        self.parts = parts
-        self.whole = parts[0] if len(parts) == 1 and isinstance(parts[0], Expression) else None
-        self.names = {
-            name: place for part in parts if isinstance(part, Expression) for name, place in part.names.items()
-        }
-
-    def value(self, lookup: Lookup) -> Any:
-        """The value with the names looked up; whole floats come as integers. Raises WrongExpression."""
-        if self.whole is not None:
-            value = self.whole.evaluate(lookup)
-            return int(value) if value.__class__ is float and value.is_integer() else value
-        return "".join(part if isinstance(part, str) else self._inserted(part.evaluate(lookup)) for part in self.parts)
-
-    def _inserted(self, value: Any) -> str:
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if is_number(value):
-            return str(int(value)) if is_whole(value) else repr(value)
-        if isinstance(value, str):
-            return value
-        raise WrongExpression(f"a text cannot hold {shown(value)}", 0, len(self.text))
-
-
-def compile_text(text: str) -> Template | str:
-    """A text with its expressions compiled; plain text (with `$$` as a dollar) where it has none.
-
-    Raises WrongExpression.
-    """
-    parts: list[str | Expression] = []
-    position, literal_text = 0, ""
-    while (dollar := text.find("$", position)) >= 0:
-        literal_text += text[position:dollar]
-        if text.startswith("$$", dollar):
-            literal_text += "$"
-            position = dollar + 2
-            continue
-        if literal_text:
-            parts.append(literal_text)
-            literal_text = ""
-        expression, position = compile_one(text, dollar)
-        parts.append(expression)
-    literal_text += text[position:]
-    if literal_text:
-        parts.append(literal_text)
-    if any(isinstance(part, Expression) for part in parts):
-        return Template(text, parts)
-    return literal_text
-
-
-def compile_one(text: str, dollar: int) -> tuple[Expression, int]:
-    """The expression that a dollar begins, and where it ends."""
-    if text.startswith("$(", dollar):
-        end = closing_parenthesis(text, dollar + 1)
-        if end - dollar > MOST_CHARACTERS:
-            raise WrongExpression(f"an expression of more than {MOST_CHARACTERS} characters", dollar, dollar + 2)
-        parser = Parser(text, dollar + 2, end)
-        return Expression(parser.whole(), parser.names, is_name=False), end + 1
-    match = NAME.match(text, dollar)
-    if match is None:
-        raise WrongExpression(
-            "a dollar that begins no $name or $(expression)", dollar, dollar + 1, "write $$ for a dollar"
-        )
-    name = match[1]
-    return Expression(lambda lookup: lookup(name), {name: match.span(1)}, is_name=True), match.end()
-
-
-def closing_parenthesis(text: str, opening: int) -> int:
-    """Where the parenthesis that closes stands."""
-    depth, quote = 0, ""
-    for index in range(opening, len(text)):
-        character = text[index]
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "'\"":
-            quote = character
-        elif character in "()":
-            depth += 1 if character == "(" else -1
-            if depth == 0:
-                return index
-    what = "a text in quotes" if quote else "$("
-    raise WrongExpression(f"{what} that is never closed in {shortened(text)}", opening - 1, opening + 1)

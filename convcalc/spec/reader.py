@@ -1,26 +1,20 @@
 """From a document to a network: the keys of a spec, what may be overridden, and what comes of it all."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from convcalc.keys import LARGEST, is_integer
 from convcalc.network import Dtype, Limit, Network
-from convcalc.problems import Flaw, InvalidSpec, Path, Problem, did_you_mean, shortened, shown
-from convcalc.shape import AXIS_NAMES, MOST_AXES, Shape
+from convcalc.problems import Flaw, Path, did_you_mean, shortened, shown
+from convcalc.shape import Shape
 from convcalc.spec import budget
-from convcalc.spec.entries import (
-    LAYER_NAME,
-    MOST_NAME,
-    Compiled,
-    Compiler,
-    Computed,
-    Problems,
-    Visible,
-)
-from convcalc.spec.expand import MYSTERY, RESERVED_LAYERS, Expander, Laying, Place, Scope, TooMuch, UnknownValue
-from convcalc.spec.expressions import Template, WrongExpression
-from convcalc.spec.source import UNKNOWN, Document
+from convcalc.spec.compile import Visible
+from convcalc.spec.document import UNKNOWN, Document
+from convcalc.spec.entries import MOST_NAME
+from convcalc.spec.expand import Expander
+from convcalc.spec.inputs import GivenReader, Overrides
+from convcalc.spec.scopes import MYSTERY, Laying, Place, Scope, TooMuch, UnknownValue
 from convcalc.units import BITS, is_integer_type
 
 TOP_KEYS = (
@@ -53,29 +47,8 @@ FOREIGN_TOP_KEYS = {
     "lint": "check",
 }
 RULE_CODE = re.compile(r"CV[0-9]{0,3}", re.ASCII)
-INPUT_KEYS = ("channels", "features", "length", "height", "width", "depth")
 
 Read = TypeVar("Read")
-
-
-class Overrides:
-    """What is given from outside the file, by name: it takes the place of what the file says."""
-
-    def __init__(
-        self,
-        params: Mapping[str, Any] | None = None,
-        inputs: Mapping[str | None, Any] | None = None,
-        batch: int | None = None,
-        dtype: Any = None,
-    ) -> None:
-        self.params = dict(params or {})
-        self.inputs = dict(inputs or {})
-        self.batch = batch
-        self.dtype = dtype
-
-
-class WrongOverride(InvalidSpec):
-    """What is given from outside the file does not go with it."""
 
 
 def read_network(document: Document, overrides: Overrides | None = None) -> Network:
@@ -88,15 +61,8 @@ def read_network(document: Document, overrides: Overrides | None = None) -> Netw
     return network
 
 
-class SpecReader:
+class SpecReader(GivenReader):
     """Reads the keys of one spec."""
-
-    def __init__(self, document: Document, overrides: Overrides) -> None:
-        self.document = document
-        self.overrides = overrides
-        self.problems = Problems()
-        self.compiler = Compiler(document, self.problems)
-        self.variables: dict[str, Any] = {}
 
     def network(self) -> Network | None:
         """The network, None where the spec is wrong."""
@@ -255,163 +221,6 @@ class SpecReader:
                 found[key] = tuple(codes)
         return found
 
-    # -- params and inputs
-
-    def evaluated(self, value: Compiled, path: Path) -> Any:
-        """The value of what stands outside of all entries. Raises UnknownValue; why is then reported."""
-        if isinstance(value, Template):
-            try:
-                return value.value(self.lookup)
-            except WrongExpression as flaw:
-                self.problems.add_flaw(path, flaw)
-                raise UnknownValue from None
-        if isinstance(value, Computed):
-            return [self.evaluated(item, (*path, index)) for index, item in enumerate(value.items)]
-        if value is UNKNOWN:
-            raise UnknownValue
-        return value
-
-    def lookup(self, name: str) -> Any:
-        """The value of a param."""
-        value = self.variables.get(name, UNKNOWN)
-        if value is UNKNOWN:
-            raise UnknownValue
-        return value
-
-    def resolved(self, value: Any, path: Path) -> Any:
-        """A written value outside of all entries, evaluated. Raises UnknownValue."""
-        if isinstance(value, dict):
-            return {key: self.resolved(item, (*path, key)) for key, item in value.items()}
-        return self.evaluated(self.compiler.value(value, path, frozenset(self.variables)), path)
-
-    def params(self, root: dict[str, Any]) -> None:
-        """The params, each default with those above it in sight, overrides in place of defaults."""
-        written = root.get("params")
-        if written is not None and not isinstance(written, dict):
-            if written is not UNKNOWN:
-                message = f"params takes a mapping from names to defaults, not {shown(written)}"
-                self.problems.add(("params",), message, "CV013")
-            written = None
-        for name, default in (written or {}).items():
-            self.compiler.parameter_name(name, ("params", name))
-            self.variables[name] = self.param(name, default)
-        for name in self.overrides.params:
-            if name not in self.variables:
-                known = f"there are {' '.join(self.variables)}" if self.variables else "the spec has no params"
-                hint = did_you_mean(name, self.variables) or known
-                raise WrongOverride([problem_of(f"the spec has no param {shown(name)}", hint)], self.document.file)
-
-    def param(self, name: str, default: Any) -> Any:
-        """The value of one param."""
-        path: Path = ("params", name)
-        if name in self.overrides.params:
-            given = self.overrides.params[name]
-            if isinstance(given, list | str | int | float):
-                return given
-            raise WrongOverride([problem_of(f"a param holds a number, true or false, text or a list: {name}")])
-        if default is None:
-            self.problems.add(
-                path, f"the param {shortened(name)} needs a value", "CV012", f"--set {name}=…", on_key=True
-            )
-            return UNKNOWN
-        try:
-            return self.evaluated(self.compiler.parameter(default, path, frozenset(self.variables)), path)
-        except UnknownValue:
-            return UNKNOWN
-
-    def inputs(self, root: dict[str, Any]) -> dict[str, Shape | None]:
-        """The inputs by name; a single one is called input."""
-        written = root.get("inputs")
-        given = dict(self.overrides.inputs)
-        if written is UNKNOWN or root.get("input") is UNKNOWN:
-            return {}
-        if "inputs" not in root:
-            single = given.pop(None, given.pop("input", root.get("input")))
-            self.no_such_input(given, ["input"])
-            if single is None:
-                self.problems.add((), "the spec has no input", "CV012", "input: [3, 224, 224]")
-                return {"input": None}
-            return {"input": self.shape(single, ("input",))}
-        if "input" in root:
-            message = "input and inputs exclude each other"
-            self.problems.add(("input",), message, "CV010", on_key=True)
-        if not isinstance(written, dict) or not written:
-            message = f"inputs takes a mapping from names to shapes, not {shown(written)}"
-            self.problems.add(("inputs",), message, "CV013", "write {left: [3, 64, 64], right: [3, 64, 64]}")
-            return {}
-        if None in given and len(written) == 1:
-            given = {next(iter(written)): given[None]}
-        self.no_such_input(given, list(written))
-        return {name: self.named_input(name, given.get(name, shape)) for name, shape in written.items()}
-
-    def no_such_input(self, given: dict[str | None, Any], names: list[str]) -> None:
-        """Overrides of inputs that the spec does not have."""
-        for name in given:
-            if name not in names:
-                hint = f"the inputs are {', '.join(names)}"
-                said = "an input shape needs the input's name" if name is None else f"no input {shown(name)}"
-                raise WrongOverride([problem_of(said, hint)], self.document.file)
-
-    def named_input(self, name: str, shape: Any) -> Shape | None:
-        """One of several inputs."""
-        path: Path = ("inputs", name)
-        if not LAYER_NAME.fullmatch(name) or len(name) > MOST_NAME:
-            message = f"{shown(name)} cannot name an input: a letter, then letters, digits, _ and -"
-            self.problems.add(path, message, "CV015", on_key=True)
-        elif name in RESERVED_LAYERS:
-            self.problems.add(path, f"{name} cannot name an input: the word is taken", "CV015", on_key=True)
-        return self.shape(shape, path)
-
-    def shape(self, written: Any, path: Path) -> Shape | None:
-        """The shape of an input, as a list or by the names of the axes."""
-        try:
-            value = self.resolved(written, path)
-            sizes = self.named_axes(value, path) if isinstance(value, dict) else value
-        except UnknownValue:
-            return None
-        if not isinstance(sizes, list) or not 1 <= len(sizes) <= MOST_AXES + 1:
-            message = f"an input is a list of 1 to {MOST_AXES + 1} sizes, channels first, not {shown(sizes)}"
-            self.problems.add(path, message, "CV013", "write [3, 224, 224]")
-            return None
-        names = list(value) if isinstance(value, dict) else None
-        for index, size in enumerate(sizes):
-            if not is_integer(size) or not 1 <= size <= LARGEST:
-                message = f"a size is an integer from 1, not {shown(size)}"
-                self.problems.add(
-                    (*path, names[index] if names else index), message, "CV013", self.origin(written, index)
-                )
-                return None
-        channels, *spatial = sizes
-        return Shape(channels, tuple(spatial))
-
-    @staticmethod
-    def origin(written: Any, index: int) -> str:
-        """The hint where a wrong size came from an expression."""
-        items = list(written.values()) if isinstance(written, dict) else written
-        item = items[index] if isinstance(items, list) and index < len(items) else None
-        return f"it is the value of {shortened(item)}" if isinstance(item, str) and "$" in item else ""
-
-    def named_axes(self, value: dict[str, Any], path: Path) -> list[Any]:
-        """The sizes of a shape whose axes are named, channels first. Raises UnknownValue."""
-        for key in value:
-            if key not in INPUT_KEYS:
-                hint = did_you_mean(key, INPUT_KEYS)
-                message = f"an input has channels and length, height and width, or depth, not {shown(key)}"
-                self.problems.add((*path, key), message, "CV010", hint, on_key=True)
-                raise UnknownValue
-        if set(value) == {"features"}:
-            return [value["features"]]
-        for names in AXIS_NAMES.values():
-            if names and set(value) == {"channels", *names}:
-                ordered = {name: value[name] for name in ("channels", *names)}
-                value.clear()
-                value.update(ordered)
-                return list(ordered.values())
-        message = f"an input of {', '.join(value) or 'nothing'}"
-        hint = "channels with length, with height and width, or with depth, height and width; or features alone"
-        self.problems.add(path, message, "CV012", hint, on_key=True)
-        raise UnknownValue
-
     # -- outputs and budget
 
     def outputs(self, root: dict[str, Any], expander: Expander, scope: Scope) -> dict[str, int]:
@@ -517,8 +326,3 @@ class SpecReader:
 def reading_per_layer(pattern: str, path: Path, names: list[str]) -> Callable[[Any], list[Limit]]:
     """Reads the limits of one pattern."""
     return lambda value: budget.per_layer(pattern, value, path, names)
-
-
-def problem_of(message: str, hint: str = "") -> Problem:
-    """A problem of what is given from outside the file."""
-    return Problem((), message, "CV017", hint)

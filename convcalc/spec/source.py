@@ -1,4 +1,4 @@
-"""From the bytes of a file to values and their places. The only file that knows PyYAML.
+"""From the text of a spec to values and their places. The only file that knows PyYAML.
 
 The events of a YAML 1.1 parser are made into mappings, lists and scalars here, without recursion and under
 limits; PyYAML's constructors are not used, so that nothing in a file is executed. Plain scalars are decimal
@@ -6,11 +6,7 @@ integers and floats, true, false, null and text; everything else that YAML 1.1 k
 sexagesimal, dates, yes and no) stays text.
 """
 
-import os
 import re
-import stat
-import sys
-from bisect import bisect_right
 from collections.abc import Iterator
 from math import inf
 from typing import Any
@@ -28,9 +24,9 @@ from yaml.events import (
 )
 
 from convcalc.keys import MOST_DIGITS
-from convcalc.problems import InvalidSpec, Path, Problem, Related, Span, shortened
+from convcalc.problems import Problem, Span, shortened
+from convcalc.spec.document import UNKNOWN, Document, Extent, Mapping, Sequence
 
-MOST_BYTES = 4 * 1024 * 1024
 MOST_NESTING = 64
 MOST_NODES = 500_000
 
@@ -41,115 +37,8 @@ NUMBER_STARTS = frozenset("0123456789+-.")
 BARE_WORD_ENTRY = re.compile(r"\s*-\s+([\w$]+)\s*(#.*)?", re.ASCII)
 DIRECTIVE = re.compile("(?:^|[\n\r\x85\u2028\u2029])%")
 
-MERGE = "<" + "<"  # these two are told from equal texts of a file by identity
-DROPPED = "dropped" + ""
-
-Extent = tuple[int, int]
-
-
-class Unknown:
-    """Stands for a value that could not be read; what is wrong with it has been reported."""
-
-    def __repr__(self) -> str:
-        return "UNKNOWN"
-
-
-UNKNOWN = Unknown()
-
-
-class Mapping(dict[str, Any]):
-    """A mapping of a file: a dict that knows where it starts and where its keys and values stand."""
-
-    __slots__ = ("extent", "key_extents", "value_extents")
-
-    def __init__(self, extent: Extent) -> None:
-        super().__init__()
-        self.extent = extent
-        self.key_extents: dict[str, Extent] = {}
-        self.value_extents: dict[str, Extent] = {}
-
-
-class Sequence(list[Any]):
-    """A list of a file: a list that knows where its items stand."""
-
-    __slots__ = ("extent", "item_extents")
-
-    def __init__(self, extent: Extent) -> None:
-        super().__init__()
-        self.extent = extent
-        self.item_extents: list[Extent] = []
-
-
-class Document:
-    """The values of a spec, what was wrong with its YAML, and the way from a path to a place in the text."""
-
-    def __init__(self, root: Any, file: str | None = None, text: str | None = None, quotable: bool = True) -> None:
-        self.root = root
-        self.file = file
-        self.text = text
-        self.quotable = quotable
-        self.problems: list[Problem] = []
-        self._line_starts: list[int] | None = None
-
-    def line_and_column(self, index: int) -> tuple[int, int]:
-        """Line and column, from 1, of a character of the text."""
-        if self._line_starts is None:
-            starts = [match.end() for match in re.finditer(r"\r\n|\r|\n", self.text or "")]
-            self._line_starts = [0, *starts]
-        line = bisect_right(self._line_starts, index)
-        return line, index - self._line_starts[line - 1] + 1
-
-    def span(self, extent: Extent) -> Span:
-        """The stretch of the text, the end at the line's end where it goes over it."""
-        line, column = self.line_and_column(extent[0])
-        end_line, end_column = self.line_and_column(max(extent[1], extent[0] + 1))
-        return Span(line, column, end_line, end_column)
-
-    def line(self, path: Path) -> int | None:
-        """The line of the key or value that a path leads to."""
-        extent = self.find(path, on_key=True)
-        return None if extent is None else self.line_and_column(extent[0])[0]
-
-    def find(self, path: Path, on_key: bool = False, within: Extent | None = None) -> Extent | None:
-        """Where a path leads to, as characters of the text: as far as the path can be followed."""
-        extent: Extent | None = getattr(self.root, "extent", None)
-        value = self.root
-        for position, step in enumerate(path):
-            last = position == len(path) - 1
-            if isinstance(value, Mapping) and isinstance(step, str) and step in value:
-                extent = (value.key_extents if last and on_key else value.value_extents)[step]
-                value = value[step]
-            elif isinstance(value, Sequence) and isinstance(step, int) and step < len(value):
-                extent = value.item_extents[step]
-                value = value[step]
-            else:
-                break
-        if extent is not None and within is not None and isinstance(value, str):
-            return self._inside(extent, value, within)
-        return extent
-
-    def _inside(self, extent: Extent, value: str, within: Extent) -> Extent:
-        """Characters of a scalar, where it stands in the text as it was read (no escapes, no folding)."""
-        found = (self.text or "").find(value, extent[0], extent[1])
-        return extent if found < 0 else (found + within[0], found + max(within[1], within[0] + 1))
-
-    def located(self, problem: Problem) -> Problem:
-        """The problem with its line and column, and those of the places that it speaks of."""
-        if self.text is None or problem.span is not None:
-            return problem
-        extent = self.find(problem.path, problem.on_key, problem.within)
-        related = tuple(self._located_related(place) for place in problem.related)
-        return problem._replace(span=None if extent is None else self.span(extent), related=related)
-
-    def _located_related(self, place: Related) -> Related:
-        extent = self.find(place.path, on_key=True)
-        return place if extent is None else place._replace(span=self.span(extent))
-
-    def invalid(self, problems: list[Problem]) -> InvalidSpec:
-        """The error that holds all the problems, each with its place, in the order of the file."""
-        located = [self.located(problem) for problem in problems]
-        located.sort(key=lambda problem: (problem.span is not None, problem.span or (), problem.message))
-        return InvalidSpec(dict.fromkeys(located), self.file, self.text if self.quotable else None)
+MERGE = object()  # the key <<, which is told from a text in quotes
+DROPPED = object()  # a key that is none; its value is passed over
 
 
 class Frame:
@@ -161,7 +50,7 @@ class Frame:
         self.container = container
         self.anchor = anchor
         self.flow = flow
-        self.key: str | None = None
+        self.key: Any = None
         self.key_extent: Extent = (0, 0)
         self.merges: list[Mapping] = []
         self.nodes = 1
@@ -287,7 +176,7 @@ class Reader:
         self.problem((extent[0], end), message, "CV014", f'write "{shortened(whole, 200)}"')
         return whole
 
-    def take_key(self, frame: Frame, key: str, extent: Extent) -> None:
+    def take_key(self, frame: Frame, key: Any, extent: Extent) -> None:
         """Remember a key until its value comes."""
         frame.nodes += 1
         frame.key = key
@@ -398,7 +287,8 @@ class Reader:
 def place(event: Any) -> Extent:
     """The characters that an event stands at; of a block collection only the first."""
     start: int = event.start_mark.index
-    return start, event.end_mark.index if event.__class__ is ScalarEvent else start + 1
+    end: int = event.end_mark.index
+    return start, end if event.__class__ is ScalarEvent else start + 1
 
 
 def closing(text: str, start: int, stop: int, ends: str = "") -> int | None:
@@ -484,44 +374,3 @@ def read_value(text: str) -> Any:
             return None
         raise document.invalid(document.problems)
     return document.root
-
-
-def read_file(name: str) -> Document:
-    """Read a spec from a file, or from standard input where the name is `-`.
-
-    Raises OSError where it cannot be read, InvalidSpec where it is no text.
-    """
-    if name == "-":
-        return decode(sys.stdin.buffer.read(MOST_BYTES + 1), "<stdin>", True)
-    mode = os.stat(name).st_mode
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(f"{name} is a directory")
-    if not stat.S_ISREG(mode):
-        raise OSError(f"{name} is not a regular file")
-    with open(name, "rb") as stream:
-        return decode(stream.read(MOST_BYTES + 1), name, not reached_through_link(name))
-
-
-def reached_through_link(name: str) -> bool:
-    """Whether a part of a file's name, below the current directory where it is there, is a symbolic link."""
-    path, here = os.path.abspath(name), os.getcwd()
-    while path not in (here, os.path.dirname(path)):
-        if os.path.islink(path):
-            return True
-        path = os.path.dirname(path)
-    return False
-
-
-def decode(data: bytes, file: str, quotable: bool) -> Document:
-    """The values of a file's bytes: UTF-8, one byte order mark allowed."""
-    if len(data) > MOST_BYTES:
-        problem = Problem((), f"larger than {MOST_BYTES // 1024**2} MiB", "CV004", span=Span(1, 1, 1, 2))
-        raise InvalidSpec([problem], file)
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        column = len(data[data.rfind(b"\n", 0, error.start) + 1 : error.start].decode("utf-8", "replace")) + 1
-        message = f"not UTF-8: the byte 0x{data[error.start]:02x}"
-        raise InvalidSpec([Problem((), message, "CV001", span=Span(line, column, line, column + 1))], file) from None
-    return read_text(text.removeprefix("\ufeff"), file, quotable)

@@ -1,0 +1,108 @@
+"""From the written blocks of a spec to recipes, each with the blocks above it in sight."""
+
+from typing import Any
+
+from convcalc.problems import Path, did_you_mean, shortened, shown
+from convcalc.spec.compile import EntryCompiler, Visible
+from convcalc.spec.document import UNKNOWN
+from convcalc.spec.entries import MOST_NAME, PARAMETER_NAME, RESERVED_BLOCKS, RESERVED_NAMES, Block, Compiled
+
+
+class Compiler(EntryCompiler):
+    """Reads the written blocks and entries of one document."""
+
+    def blocks(self, written: Any, names: frozenset[str]) -> dict[str, Block]:
+        """All blocks in their order, each with those above it in sight."""
+        blocks: dict[str, Block] = {}
+        if written is UNKNOWN or written is None:
+            return blocks
+        if not isinstance(written, dict):
+            self.problems.add(
+                ("blocks",), f"blocks takes a mapping from names to blocks, not {shown(written)}", "CV013"
+            )
+            return blocks
+        for name, definition in written.items():
+            path: Path = ("blocks", name)
+            self.block_name(name, path)
+            later = frozenset(written) - frozenset(blocks)
+            blocks = {**blocks, name: self.block(name, definition, path, Visible(names, blocks, later))}
+        return blocks
+
+    def block_name(self, name: str, path: Path) -> None:
+        """A block's name is a name of its own."""
+        if not PARAMETER_NAME.fullmatch(name) or len(name) > MOST_NAME:
+            message = f"{shown(name)} cannot name a block: a letter, then letters, digits and _"
+            self.problems.add(path, message, "CV015", on_key=True)
+        elif name in RESERVED_BLOCKS or name in RESERVED_NAMES:
+            self.problems.add(path, f"{name} cannot name a block: the word is taken", "CV015", on_key=True)
+
+    def block(self, name: str, definition: Any, path: Path, visible: Visible) -> Block:
+        """One block."""
+        block = Block(name, path)
+        if not isinstance(definition, dict):
+            block.broken = True
+            if definition is not UNKNOWN:
+                message = f"a block is a mapping with layers, and params where it has some, not {shown(definition)}"
+                self.problems.add(path, message, "CV013", on_key=True)
+            return block
+        for key in definition:
+            if key not in ("params", "inputs", "layers"):
+                hint = did_you_mean(key, ("params", "inputs", "layers"))
+                message = f"a block has params, inputs and layers, not {shown(key)}"
+                self.problems.add((*path, key), message, "CV010", hint, on_key=True)
+        own = self.parameters(block, definition.get("params"), (*path, "params"), visible.names)
+        self.block_inputs(block, definition.get("inputs"), (*path, "inputs"))
+        if "layers" not in definition:
+            self.problems.add(path, f"the block {shortened(name)} has no layers", "CV012", on_key=True)
+            block.broken = True
+        else:
+            inside = Visible(visible.names | own, visible.blocks, visible.later_blocks)
+            block.body = self.body(definition["layers"], (*path, "layers"), inside)
+            block.broken = not isinstance(definition["layers"], list)
+        return block
+
+    def parameters(self, block: Block, written: Any, path: Path, names: frozenset[str]) -> frozenset[str]:
+        """A block's parameters; each default may use those above it."""
+        if written is None or written is UNKNOWN:
+            return frozenset()
+        if not isinstance(written, dict):
+            message = f"params takes a mapping from names to defaults, not {shown(written)}"
+            self.problems.add(path, message, "CV013", "an empty value makes a parameter required")
+            return frozenset()
+        for name, default in written.items():
+            self.parameter_name(name, (*path, name))
+            sees = names | frozenset(block.parameters) | {"in_channels"}
+            block.parameters[name] = self.parameter(default, (*path, name), sees)
+        return frozenset(block.parameters)
+
+    def parameter(self, default: Any, path: Path, names: frozenset[str]) -> Compiled:
+        """A parameter's default: a number, true or false, text, or a list of these."""
+        if isinstance(default, dict):
+            message = f"a parameter holds a number, true or false, text or a list, not {shown(default)}"
+            self.problems.add(path, message, "CV013")
+            return UNKNOWN
+        return self.value(default, path, names)
+
+    def parameter_name(self, name: str, path: Path) -> None:
+        """A parameter's name is a name that expressions can hold."""
+        if not PARAMETER_NAME.fullmatch(name) or len(name) > MOST_NAME:
+            message = f"{shown(name)} cannot name a parameter: a letter, then letters, digits and _"
+            self.problems.add(path, message, "CV015", on_key=True)
+        elif name in RESERVED_NAMES:
+            self.problems.add(path, f"{name} cannot name a parameter: the word is taken", "CV015", on_key=True)
+
+    def block_inputs(self, block: Block, written: Any, path: Path) -> None:
+        """The names of a block's inputs, where it has several."""
+        if written is None or written is UNKNOWN:
+            return
+        if not isinstance(written, list) or not written or not all(isinstance(name, str) for name in written):
+            self.problems.add(
+                path, f"inputs takes a list of names, not {shown(written)}", "CV013", "write [deep, skip]"
+            )
+            block.broken = True
+            return
+        for index, name in enumerate(written):
+            self.parameter_name(name, (*path, index))
+            if name in written[:index]:
+                self.problems.add((*path, index), f"the input {shortened(name)} stands twice", "CV015")
+        block.input_names = tuple(written)

@@ -1,0 +1,344 @@
+"""From the written entries of a spec to recipes: what can be checked without knowing any shape is checked here.
+
+Each written entry is read once, however often it is laid: its kind or block, the names of its arguments, its
+options, and the syntax and names of its expressions.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from convcalc.keys import required_names
+from convcalc.layers import KINDS
+from convcalc.problems import Path, nearest, shortened, shown
+from convcalc.spec.dialects import KIND_KEYS, key_hint, kind_hint
+from convcalc.spec.document import UNKNOWN, Document
+from convcalc.spec.entries import (
+    LISTS,
+    MERGES,
+    OPTIONS,
+    PARAMETER_NAME,
+    Block,
+    Body,
+    Compiled,
+    Computed,
+    Entry,
+    Problems,
+)
+from convcalc.spec.expressions import WrongExpression
+from convcalc.spec.templates import Expression, Template, compile_text
+
+
+class Visible:
+    """What an entry may name: parameters, blocks above it, and whether `$index` counts something."""
+
+    __slots__ = ("blocks", "index", "later_blocks", "names")
+
+    def __init__(
+        self, names: frozenset[str], blocks: dict[str, Block], later_blocks: frozenset[str], index: bool = False
+    ) -> None:
+        self.names = names
+        self.blocks = blocks
+        self.later_blocks = later_blocks
+        self.index = index
+
+    def counting(self) -> "Visible":
+        """The same inside a repeat."""
+        return Visible(self.names, self.blocks, self.later_blocks, True)
+
+
+class EntryCompiler:
+    """Reads the written entries of one document."""
+
+    def __init__(self, document: Document, problems: Problems) -> None:
+        self.document = document
+        self.problems = problems
+
+    def value(self, value: Any, path: Path, names: frozenset[str]) -> Compiled:
+        """A value with its expressions compiled and their names checked."""
+        if isinstance(value, str):
+            return self.text(value, path, names) if "$" in value else value
+        if isinstance(value, list):
+            items = [self.value(item, (*path, index), names) for index, item in enumerate(value)]
+            if any(item is UNKNOWN for item in items):
+                return UNKNOWN
+            return Computed(items) if any(isinstance(item, Template | Computed) for item in items) else items
+        return value
+
+    def text(self, text: str, path: Path, names: frozenset[str]) -> Compiled:
+        """A text with expressions."""
+        try:
+            template = compile_text(text)
+        except WrongExpression as flaw:
+            self.problems.add_flaw(path, flaw)
+            return UNKNOWN
+        if isinstance(template, str):
+            return template
+        for name, place in template.names.items():
+            if name not in names:
+                self.problems.add(path, *unknown_name(name, names), within=place)
+                return UNKNOWN
+        return template
+
+    def body(self, entries: Any, path: Path, visible: Visible) -> Body:
+        """A list of entries."""
+        if not isinstance(entries, list):
+            if entries is not UNKNOWN:
+                message = f"a list of entries was expected, not {shown(entries)}"
+                self.problems.add(path, message, "CV013", "each entry begins with - ", on_key=True)
+            return Body([])
+        compiled = [self.entry(entry, (*path, index), visible) for index, entry in enumerate(entries)]
+        ordinals: dict[str, int] = {}
+        for entry in compiled:
+            ordinals[entry.word] = entry.ordinal = ordinals.get(entry.word, 0) + 1
+        return Body(compiled)
+
+    def entry(self, written: Any, path: Path, visible: Visible) -> Entry:
+        """One entry."""
+        line = self.document.line(path)
+        if isinstance(written, str):
+            entry = Entry(path, written, path, line)
+            self.use(entry, {}, visible)
+            return entry
+        if isinstance(written, dict) and written:
+            for word in LISTS:
+                if word in written:
+                    return self.list_entry(written, word, path, line, visible)
+            if len(written) == 1:
+                [(word, arguments)] = written.items()
+                entry = Entry(path, word, (*path, word), line)
+                self.use(entry, arguments, visible)
+                return entry
+            return self.crowded(written, path, line, visible)
+        if written is not UNKNOWN:
+            example = "write - relu, or - conv: {out_channels: 64, kernel_size: 3}"
+            self.problems.add(
+                path, f"an entry is a layer kind with its arguments, not {shown(written)}", "CV013", example
+            )
+        return broken(path, line)
+
+    def crowded(self, written: dict[str, Any], path: Path, line: int | None, visible: Visible) -> Entry:
+        """An entry with several keys: options beside the kind, arguments that are not indented, or two kinds."""
+        word = next((key for key in written if key in KINDS or key in visible.blocks), None)
+        entry = broken(path, line, word or "")
+        beside = [key for key in written if key != word]
+        if word is None:
+            kind_key = next((key for key in beside if key in KIND_KEYS), None)
+            if kind_key is not None:
+                meant, _ = kind_hint(str(written[kind_key]), [*KINDS, *visible.blocks])
+                entry.word = meant or ""
+                message = "the layer kind is the key of an entry, not a value"
+                hint = f"write - {meant or 'conv'}: {{…}}"
+                self.problems.add((*path, kind_key), message, "CV010", hint, on_key=True)
+                return entry
+            word = beside[0]
+            return self.crowd_of(entry, word, beside[1:], visible)
+        return self.crowd_of(entry, word, beside, visible)
+
+    def crowd_of(self, entry: Entry, word: str, beside: list[str], visible: Visible) -> Entry:
+        """Report what stands beside a word that should stand inside it."""
+        if word not in KINDS and word not in visible.blocks:
+            self.unknown_word(entry, word, (*entry.path, word), visible)
+        for key in beside:
+            what = "an option" if key in OPTIONS else "what follows"
+            message = f"{what} stands inside the entry: {shortened(key)} is beside {shortened(word)}"
+            hint = f"write - {shortened(word)}: {{{shortened(key)}: …}}, or indent it under {shortened(word)}"
+            self.problems.add((*entry.path, key), message, "CV010", hint, on_key=True)
+        return entry
+
+    def use(self, entry: Entry, arguments: Any, visible: Visible) -> None:
+        """A kind or block with its arguments."""
+        word = entry.word
+        if word in visible.blocks:
+            entry.block = visible.blocks[word]
+        elif word in KINDS:
+            entry.kind = KINDS[word]
+        elif word.startswith("$"):
+            self.dynamic_word(entry, visible)
+        else:
+            self.unknown_word(entry, word, entry.word_path, visible)
+            entry.broken = True
+        if arguments is None:
+            arguments = {}
+        if not isinstance(arguments, dict):
+            entry.broken = True
+            if arguments is not UNKNOWN and not (entry.kind is None and entry.block is None):
+                self.problems.add(entry.word_path, *not_arguments(entry, arguments))
+            return
+        self.arguments(entry, arguments, visible)
+
+    def dynamic_word(self, entry: Entry, visible: Visible) -> None:
+        """A parameter that names the kind."""
+        name = entry.word[1:]
+        if not PARAMETER_NAME.fullmatch(name):
+            message = f"{shortened(entry.word)} is no layer kind: a parameter that names one is a whole $name"
+            self.problems.add(entry.word_path, message, "CV011", on_key=True)
+            entry.broken = True
+        elif name not in visible.names:
+            self.problems.add(entry.word_path, *unknown_name(name, visible.names), on_key=True)
+            entry.broken = True
+        else:
+            entry.blocks = visible.blocks
+
+    def unknown_word(self, entry: Entry, word: str, path: Path, visible: Visible) -> None:
+        """A word that is no kind and no block above; the entry takes the ordinal of the word that was meant."""
+        if word in visible.later_blocks:
+            message = f"the block {word} stands below: a block may use only blocks that stand above it"
+            self.problems.add(path, message, "CV011", on_key=True)
+            return
+        meant, hint = kind_hint(word, [*KINDS, *visible.blocks, *LISTS])
+        if word in OPTIONS:
+            hint = "an option stands among the arguments of a layer"
+        elif word in KIND_KEYS:
+            hint = "the kind itself is the key: - conv: {…}"
+        self.problems.add(path, f"no layer kind or block {shown(word)}", "CV011", hint, on_key=True)
+        entry.word = meant or word
+
+    def arguments(self, entry: Entry, arguments: dict[str, Any], visible: Visible) -> None:
+        """The options and arguments of an entry: their names, then their expressions."""
+        known = argument_names(entry)
+        names = available(visible, "repeat" in arguments)
+        path = entry.arguments_path
+        given = {}
+        for key, value in arguments.items():
+            if key in OPTIONS:
+                self.option(entry, key, value, visible, names)
+            elif known is not None and key not in known:
+                hint = key_hint(key, [*known, *OPTIONS])
+                message = f"{entry.word} has no argument {shown(key)}"
+                self.problems.add((*path, key), message, "CV010", hint, on_key=True)
+                entry.broken = True
+            elif value is None:
+                self.problems.add((*path, key), f"{key} has no value", "CV012", on_key=True)
+                given[key] = UNKNOWN
+            else:
+                given[key] = self.value(value, (*path, key), names)
+        entry.arguments = given
+        entry.literal = all(plain_literal(value) for value in given.values())
+        self.missing(entry, arguments)
+
+    def missing(self, entry: Entry, arguments: dict[str, Any]) -> None:
+        """Required arguments that are not given."""
+        if entry.kind is not None:
+            required = required_names(entry.kind.keys)
+        elif entry.block is not None:
+            required = [name for name, default in entry.block.parameters.items() if default is None]
+        else:
+            return
+        absent = [name for name in required if name not in arguments]
+        # a wrong word may be the missing one: it has been reported with the right word
+        strangers = [key for key in arguments if key not in OPTIONS and key not in (argument_names(entry) or ())]
+        absent = [name for name in absent if not any(f"{name}" in key_hint(key, [name]) for key in strangers)]
+        if absent:
+            message = f"{entry.word} needs {' and '.join(absent)}"
+            example = f"- {entry.word}: {{{', '.join(f'{name}: …' for name in absent)}}}"
+            self.problems.add(entry.word_path, message, "CV012", f"write {example}", on_key=True)
+            entry.broken = True
+
+    def option(self, entry: Entry, key: str, value: Any, visible: Visible, names: frozenset[str]) -> None:
+        """One option."""
+        path = entry.option_path(key)
+        if value is None:
+            self.problems.add(path, f"{key} has no value", "CV012", on_key=True)
+            entry.options[key] = UNKNOWN
+            return
+        if key in ("name", "repeat"):
+            names = available(visible, visible.index)
+        elif key == "from":
+            names = names - {"in_channels"}
+        entry.options[key] = self.value(value, path, names)
+
+    def list_entry(self, written: dict[str, Any], word: str, path: Path, line: int | None, visible: Visible) -> Entry:
+        """An entry of branches, or a sequence."""
+        entry = Entry(path, word, (*path, word), line)
+        allowed = [word, *OPTIONS, *(["merge"] if word == "branches" else [])]
+        inside = visible.counting() if "repeat" in written else visible
+        names = available(visible, "repeat" in written)
+        for key, value in written.items():
+            if key in OPTIONS:
+                self.option(entry, key, value, visible, names)
+            elif key not in allowed:
+                hint = key_hint(key, allowed)
+                self.problems.add((*path, key), f"{word} has no option {shown(key)}", "CV010", hint, on_key=True)
+        if word == "sequence":
+            entry.bodies = [self.body(written[word], (*path, word), inside)]
+            entry.broken = not isinstance(written[word], list)
+        else:
+            self.branches(entry, written, names, inside)
+        return entry
+
+    def branches(self, entry: Entry, written: dict[str, Any], names: frozenset[str], visible: Visible) -> None:
+        """The branches and their merge."""
+        path, branches = (*entry.path, "branches"), written["branches"]
+        if not isinstance(branches, list) or len(branches) < 2:
+            entry.broken = True
+            if branches is not UNKNOWN:
+                found = "1 of them" if isinstance(branches, list) and branches else shown(branches)
+                hint = "one branch alone is a sequence" if isinstance(branches, list) and branches else ""
+                message = f"branches takes a list of two branches or more, not {found}"
+                self.problems.add(path, message, "CV013", hint, on_key=True)
+        else:
+            entry.bodies = [self.body(branch, (*path, index), visible) for index, branch in enumerate(branches)]
+            entry.broken = not all(isinstance(branch, list) for branch in branches)
+        entry.merge = self.value(written.get("merge"), (*entry.path, "merge"), names)
+        if entry.merge is None:
+            self.problems.add(
+                path, "branches needs merge", "CV012", "write merge: add, multiply or concat", on_key=True
+            )
+            entry.broken = True
+        elif plain_literal(entry.merge) and entry.merge not in MERGES:
+            hint = kind_hint(str(entry.merge), MERGES)[1]
+            message = f"merge takes add, multiply or concat, not {shown(entry.merge)}"
+            self.problems.add((*entry.path, "merge"), message, "CV013", hint if "layers" not in hint else "")
+            entry.broken = True
+
+
+def broken(path: Path, line: int | None, word: str = "") -> Entry:
+    """An entry that could not be read: what it gives is not known."""
+    entry = Entry(path, word, path, line)
+    entry.broken = True
+    return entry
+
+
+def plain_literal(value: Compiled) -> bool:
+    """Whether a value needs no expression evaluated."""
+    return not isinstance(value, Template | Computed) and value is not UNKNOWN
+
+
+def available(visible: Visible, counting: bool) -> frozenset[str]:
+    """The names that expressions of an entry may use."""
+    return visible.names | ({"in_channels", "index"} if counting or visible.index else {"in_channels"})
+
+
+def argument_names(entry: Entry) -> Iterable[str] | None:
+    """The arguments that a kind or block takes, None where that is not known."""
+    if entry.kind is not None:
+        return entry.kind.keys
+    return entry.block.parameters if entry.block is not None else None
+
+
+def unknown_name(name: str, names: frozenset[str]) -> tuple[str, str, str]:
+    """Message, code and hint for a name in an expression that stands for nothing."""
+    if name == "index":
+        return "$index counts the copies of a repeat, and this is in none", "CV014", ""
+    if name == "in_channels":
+        return "$in_channels is what an entry reads, and nothing is read here", "CV014", ""
+    params = sorted(names - {"index", "in_channels"})
+    close = nearest(name, params)
+    if close:
+        return f"no parameter {shown(name)}", "CV014", f"did you mean {close}?"
+    quoted = f"text is written in quotes: '{shortened(name)}'"
+    return f"no parameter {shown(name)}", "CV014", f"there are {' '.join(params)}" if params else quoted
+
+
+def not_arguments(entry: Entry, arguments: Any) -> tuple[str, str, str]:
+    """Message, code and hint for arguments that are no mapping."""
+    keys = list(argument_names(entry) or ())
+    example = (
+        f"write - {entry.word}: {{{keys[0]}: {shortened(str(arguments), 20)}}}" if keys else f"write - {entry.word}"
+    )
+    return f"{entry.word} takes a mapping of arguments, not {shown(arguments)}", "CV013", example
+
+
+def one_name(value: Compiled) -> bool:
+    """Whether a compiled value is one whole `$name`."""
+    return isinstance(value, Template) and isinstance(value.whole, Expression) and value.whole.is_name

@@ -1,0 +1,114 @@
+"""The values of a spec with their places: from a path in the values to a line and a column of the text."""
+
+import re
+from bisect import bisect_right
+from typing import Any
+
+from convcalc.problems import InvalidSpec, Path, Problem, Related, Span
+
+Extent = tuple[int, int]
+
+
+class Unknown:
+    """Stands for a value that could not be read; what is wrong with it has been reported."""
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+UNKNOWN = Unknown()
+
+
+class Mapping(dict[str, Any]):
+    """A mapping of a file: a dict that knows where it starts and where its keys and values stand."""
+
+    __slots__ = ("extent", "key_extents", "value_extents")
+
+    def __init__(self, extent: Extent) -> None:
+        super().__init__()
+        self.extent = extent
+        self.key_extents: dict[str, Extent] = {}
+        self.value_extents: dict[str, Extent] = {}
+
+
+class Sequence(list[Any]):
+    """A list of a file: a list that knows where its items stand."""
+
+    __slots__ = ("extent", "item_extents")
+
+    def __init__(self, extent: Extent) -> None:
+        super().__init__()
+        self.extent = extent
+        self.item_extents: list[Extent] = []
+
+
+class Document:
+    """The values of a spec, what was wrong with its YAML, and the way from a path to a place in the text."""
+
+    def __init__(self, root: Any, file: str | None = None, text: str | None = None, quotable: bool = True) -> None:
+        self.root = root
+        self.file = file
+        self.text = text
+        self.quotable = quotable
+        self.problems: list[Problem] = []
+        self._line_starts: list[int] | None = None
+
+    def line_and_column(self, index: int) -> tuple[int, int]:
+        """Line and column, from 1, of a character of the text."""
+        if self._line_starts is None:
+            starts = [match.end() for match in re.finditer(r"\r\n|\r|\n", self.text or "")]
+            self._line_starts = [0, *starts]
+        line = bisect_right(self._line_starts, index)
+        return line, index - self._line_starts[line - 1] + 1
+
+    def span(self, extent: Extent) -> Span:
+        """The stretch of the text, the end at the line's end where it goes over it."""
+        line, column = self.line_and_column(extent[0])
+        end_line, end_column = self.line_and_column(max(extent[1], extent[0] + 1))
+        return Span(line, column, end_line, end_column)
+
+    def line(self, path: Path) -> int | None:
+        """The line of the key or value that a path leads to."""
+        extent = self.find(path, on_key=True)
+        return None if extent is None else self.line_and_column(extent[0])[0]
+
+    def find(self, path: Path, on_key: bool = False, within: Extent | None = None) -> Extent | None:
+        """Where a path leads to, as characters of the text: as far as the path can be followed."""
+        extent: Extent | None = getattr(self.root, "extent", None)
+        value = self.root
+        for position, step in enumerate(path):
+            last = position == len(path) - 1
+            if isinstance(value, Mapping) and isinstance(step, str) and step in value:
+                extent = (value.key_extents if last and on_key else value.value_extents)[step]
+                value = value[step]
+            elif isinstance(value, Sequence) and isinstance(step, int) and step < len(value):
+                extent = value.item_extents[step]
+                value = value[step]
+            else:
+                break
+        if extent is not None and within is not None and isinstance(value, str):
+            return self._inside(extent, value, within)
+        return extent
+
+    def _inside(self, extent: Extent, value: str, within: Extent) -> Extent:
+        """Characters of a scalar, where it stands in the text as it was read (no escapes, no folding)."""
+        found = (self.text or "").find(value, extent[0], extent[1])
+        return extent if found < 0 else (found + within[0], found + max(within[1], within[0] + 1))
+
+    def located(self, problem: Problem) -> Problem:
+        """The problem with its line and column, and those of the places that it speaks of."""
+        if self.text is None or problem.span is not None:
+            return problem
+        extent = self.find(problem.path, problem.on_key, problem.within)
+        related = tuple(self._located_related(place) for place in problem.related)
+        return problem._replace(span=None if extent is None else self.span(extent), related=related)
+
+    def _located_related(self, place: Related) -> Related:
+        extent = self.find(place.path, on_key=True)
+        return place if extent is None else place._replace(span=self.span(extent))
+
+    def invalid(self, problems: list[Problem]) -> InvalidSpec:
+        """The error that holds all the problems, each with its place, in the order of the file."""
+        located = [self.located(problem) for problem in problems]
+        located.sort(key=lambda problem: (problem.span is not None, problem.span or (), problem.message))
+        return InvalidSpec(dict.fromkeys(located), self.file, self.text if self.quotable else None)

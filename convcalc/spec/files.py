@@ -1,0 +1,52 @@
+"""The bytes of a spec, from a file or from standard input."""
+
+import os
+import stat
+import sys
+
+from convcalc.problems import InvalidSpec, Problem, Span
+from convcalc.spec.document import Document
+from convcalc.spec.source import read_text
+
+MOST_BYTES = 4 * 1024 * 1024
+
+
+def read_file(name: str) -> Document:
+    """Read a spec from a file, or from standard input where the name is `-`.
+
+    Raises OSError where it cannot be read, InvalidSpec where it is no text.
+    """
+    if name == "-":
+        return decode(sys.stdin.buffer.read(MOST_BYTES + 1), "<stdin>", True)
+    mode = os.stat(name).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(f"{name} is a directory")
+    if not stat.S_ISREG(mode):
+        raise OSError(f"{name} is not a regular file")
+    with open(name, "rb") as stream:
+        return decode(stream.read(MOST_BYTES + 1), name, not reached_through_link(name))
+
+
+def reached_through_link(name: str) -> bool:
+    """Whether a part of a file's name, below the current directory where it is there, is a symbolic link."""
+    path, here = os.path.abspath(name), os.getcwd()
+    while path not in (here, os.path.dirname(path)):
+        if os.path.islink(path):
+            return True
+        path = os.path.dirname(path)
+    return False
+
+
+def decode(data: bytes, file: str, quotable: bool) -> Document:
+    """The values of a file's bytes: UTF-8, one byte order mark allowed."""
+    if len(data) > MOST_BYTES:
+        problem = Problem((), f"larger than {MOST_BYTES // 1024**2} MiB", "CV004", span=Span(1, 1, 1, 2))
+        raise InvalidSpec([problem], file)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = len(data[data.rfind(b"\n", 0, error.start) + 1 : error.start].decode("utf-8", "replace")) + 1
+        message = f"not UTF-8: the byte 0x{data[error.start]:02x}"
+        raise InvalidSpec([Problem((), message, "CV001", span=Span(line, column, line, column + 1))], file) from None
+    return read_text(text.removeprefix("\ufeff"), file, quotable)

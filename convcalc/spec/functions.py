@@ -1,0 +1,74 @@
+"""What expressions can calculate: the functions and operators of numbers, results bounded before they are large."""
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from convcalc.keys import MOST_DIGITS, is_number
+
+Number = int | float
+
+
+def round_to(value: Number, divisor: Number) -> int:
+    """The nearest multiple of the divisor, at least it, ties upward, the next one up if under 0.9 × the value.
+
+    Source: make_divisible of MobileNet (Howard et al. 2017; tensorflow/models, slim/nets/mobilenet).
+    """
+    if not is_whole(divisor) or divisor < 1:
+        raise ArithmeticError(f"round_to takes a whole divisor from 1, not {divisor}")
+    step = int(divisor)
+    nearest = max(step, int(value + step / 2) // step * step)
+    return nearest + step if nearest < 0.9 * value else nearest
+
+
+def round8(value: Number) -> int:
+    """`round_to(value, 8)`."""
+    return round_to(value, 8)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a number has no fraction."""
+    return is_number(value) and value == int(value)
+
+
+def power(base: Number, exponent: Number) -> Number:
+    """Base ** exponent, its size checked before it is raised."""
+    if abs(base) > 1 and exponent * math.log10(abs(base)) > MOST_DIGITS + 1:
+        raise OverflowError
+    if 0 < abs(base) < 1 and exponent * math.log10(abs(base)) > MOST_DIGITS + 1:
+        raise OverflowError
+    result = base**exponent
+    if isinstance(result, complex):
+        raise ArithmeticError(f"a fractional power of {base} is no real number")
+    return result
+
+
+FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
+    "min": (min, 2, 100),
+    "max": (max, 2, 100),
+    "abs": (abs, 1, 1),
+    "round": (round, 1, 1),
+    "floor": (math.floor, 1, 1),
+    "ceil": (math.ceil, 1, 1),
+    "int": (int, 1, 1),
+    "sqrt": (math.sqrt, 1, 1),
+    "log2": (math.log2, 1, 1),
+    "round_to": (round_to, 2, 2),
+    "round8": (round8, 1, 1),
+}
+OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "**": power,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}

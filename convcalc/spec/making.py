@@ -1,0 +1,200 @@
+"""Making layers: their arguments read, their inputs checked, their weights owned or shared."""
+
+from typing import Any
+
+from convcalc.keys import LayerName, NamedShape
+from convcalc.layers.base import Layer
+from convcalc.network import Node
+from convcalc.problems import Flaw, Path, did_you_mean, shortened, shown
+from convcalc.shape import Shape
+from convcalc.spec.entries import LISTS, Compiled, Computed, Problems
+from convcalc.spec.resolve import Resolver
+from convcalc.spec.scopes import MYSTERY, Laying, Place, Scope, Tensor, Tensors, TooMuch, UnknownValue
+from convcalc.spec.templates import Template
+
+MOST_LAYERS = 50_000
+
+
+class LayerMaker(Resolver):
+    """Makes layers and wires them; `nodes` are those made."""
+
+    def __init__(self, problems: Problems, inputs: dict[str, Shape | None]) -> None:
+        super().__init__(problems)
+        self.nodes: list[Node] = []
+        self.made: dict[object, Layer] = {}  # equal layers are one object
+        self.tensors = [Tensor(number, shape) for number, shape in enumerate(inputs.values())]
+
+    def stop(self, path: Path, message: str) -> None:
+        """A limit is reached."""
+        self.problems.add(
+            path, message, "CV004", "convcalc lays networks up to this size", on_key=True, laying=object()
+        )
+        raise TooMuch
+
+    # -- layers
+
+    def lay_layer(
+        self, laying: Laying, kind: type[Layer], tensors: Tensors, name: str, frozen: bool, twin: Place | None
+    ) -> Place:
+        """Make a layer and wire it."""
+        entry = laying.entry
+        arguments = self.arguments(laying, kind, tensors[0].shape)
+        self.check_arity(laying, kind, tensors)
+        shapes = tuple(tensor.shape for tensor in tensors if tensor.shape is not None)
+        if arguments is None or entry.broken or len(shapes) < len(tensors):
+            raise UnknownValue
+        same = (kind, shapes, *arguments.values())
+        layer = self.made.get(same)
+        if layer is None:
+            try:
+                layer = self.made[same] = kind(shapes, arguments)
+            except Flaw as flaw:
+                self.misfit(laying, flaw)
+                raise UnknownValue from None
+        return self.add_node(laying, layer, tensors, name, frozen, twin, entry.word_path)
+
+    def add_node(
+        self, laying: Laying, layer: Layer, tensors: Tensors, name: str, frozen: bool, twin: Place | None, path: Path
+    ) -> Place:
+        """Put a layer into the network."""
+        entry = laying.entry
+        if len(self.nodes) == MOST_LAYERS:
+            self.stop(path, f"over {MOST_LAYERS:,} layers")
+        owner = None if twin is None else self.owner(laying, layer, twin)
+        reads = tuple(tensor.number for tensor in tensors)
+        place = Place(entry.word, entry.path, (Tensor(len(self.tensors), layer.output),))
+        place.node = len(self.nodes)
+        self.nodes.append(Node(name, layer, reads, path, entry.line, frozen, owner))
+        self.tensors.append(place.outputs[0])
+        return place
+
+    def check_arity(self, laying: Laying, kind: type[Layer], tensors: Tensors) -> None:
+        """Merging kinds read two inputs or more, all others one."""
+        if kind.reads_many == (len(tensors) > 1):
+            return
+        due = "two inputs or more" if kind.reads_many else "one input"
+        hint = f"write from: [previous, input], or {kind.kind} has nothing to merge"
+        if not kind.reads_many:
+            hint = "add, multiply or concat makes one of several"
+        message = f"{kind.kind} reads {due}, not {len(tensors)}"
+        self.problems.add(laying.entry.word_path, message, "CV016", hint, on_key=True, **self.context(laying))
+        raise UnknownValue
+
+    def arguments(self, laying: Laying, kind: type[Layer], shape: Shape | None) -> dict[str, Any] | None:
+        """The arguments of a layer in their normal form, None where one is wrong."""
+        entry, axes = laying.entry, None if shape is None else shape.axes
+        cached = entry.read.get(axes)
+        if cached is not None:
+            return cached
+        values = dict(kind.defaults(axes))
+        known = True
+        for name, compiled in entry.arguments.items():
+            key = kind.keys.get(name)
+            try:
+                if key is None:
+                    self.stray_argument(laying, kind, name)
+                value = self.value(compiled, (*entry.arguments_path, name), laying)
+                if isinstance(key, LayerName):
+                    value = self.named_shape(laying, name, value)
+                assert key is not None
+                values[name] = key.read(value, axes)
+            except UnknownValue:
+                known = False
+            except Flaw as flaw:
+                self.wrong_argument(laying, name, compiled, flaw)
+                known = False
+        if entry.dynamic and known:
+            known = self.all_given(laying, kind)
+        if known and entry.literal and not entry.dynamic and "like" not in entry.arguments:
+            entry.read[axes] = values
+        return values if known else None
+
+    def stray_argument(self, laying: Laying, kind: type[Layer], name: str) -> None:
+        """An argument that the kind a parameter names does not take."""
+        path = (*laying.entry.arguments_path, name)
+        message = f"{kind.kind} has no argument {shown(name)}"
+        self.problems.add(path, message, "CV010", did_you_mean(name, kind.keys), on_key=True, **self.context(laying))
+        raise UnknownValue
+
+    def all_given(self, laying: Laying, kind: type[Layer]) -> bool:
+        """Whether the kind that a parameter names has all that it requires."""
+        absent = [name for name, key in kind.keys.items() if key.required and name not in laying.entry.arguments]
+        if absent:
+            message = f"{laying.entry.word} is {kind.kind} here, which needs {' and '.join(absent)}"
+            self.problems.add(laying.entry.word_path, message, "CV012", on_key=True, **self.context(laying))
+        return not absent
+
+    def named_shape(self, laying: Laying, key: str, value: Any) -> Any:
+        """The layer that an argument names, with its shape."""
+        if not isinstance(value, str):
+            return value
+        outputs = self.find(laying, value, (*laying.entry.arguments_path, key)).outputs
+        if len(outputs) != 1:
+            raise Flaw(f"{key} names one layer, and {shown(value)} stands for {len(outputs)}", key=key, code="CV015")
+        if outputs[0].shape is None:
+            raise UnknownValue
+        return NamedShape(value, outputs[0].shape)
+
+    def wrong_argument(self, laying: Laying, name: str, compiled: Compiled, flaw: Flaw) -> None:
+        """Report an argument's value, with the expression that gave it."""
+        item = compiled
+        for step in flaw.where:
+            item = item.items[int(step)] if isinstance(item, Computed) else item
+        hint = flaw.hint
+        if isinstance(item, Template):
+            hint = f"it is the value of {shortened(item.text)}"
+        path = (*laying.entry.arguments_path, name, *flaw.where)
+        self.problems.add(path, flaw.message, flaw.code, hint, **self.context(laying))
+
+    def misfit(self, laying: Laying, flaw: Flaw) -> None:
+        """Report that a layer does not fit, at the argument at fault where it is written."""
+        entry = laying.entry
+        written = flaw.key is not None and flaw.key in entry.arguments
+        path = (*entry.arguments_path, str(flaw.key), *flaw.where) if written else entry.word_path
+        self.problems.add(path, flaw.message, flaw.code, flaw.hint, on_key=not written, **self.context(laying))
+
+    # -- shared weights
+
+    def twin(self, laying: Laying, home: Scope, name: str) -> Place | None:
+        """The earlier layer or block use whose weights this laying uses too."""
+        if "share" not in laying.entry.options:
+            return None if home.twin is None else (home.twin.children or {}).get(name)
+        value = self.option(laying, "share")
+        path = laying.entry.option_path("share")
+        if not isinstance(value, str):
+            self.wrong_option(laying, "share", f"share takes the name of a layer, not {shown(value)}")
+            raise UnknownValue
+        place = self.find(laying, value, path)
+        shareable = place.node is not None or place.signature is not None
+        if laying.entry.word in LISTS or not (shareable or place.outputs == (MYSTERY,)):
+            self.unlike(laying, "one layer, or one use of a block")
+        if not shareable:
+            raise UnknownValue
+        return place
+
+    def unlike(self, laying: Laying, due: str) -> None:
+        """Report weights that cannot be shared."""
+        self.wrong_option(laying, "share", f"weights are shared by {due}", code="CV015")
+        raise UnknownValue
+
+    def owner(self, laying: Laying, layer: Layer, twin: Place) -> int:
+        """The node whose weights a layer uses too: of the same kind, arguments and weights."""
+        if twin.outputs == (MYSTERY,):
+            raise UnknownValue
+        if twin.node is None:
+            self.unlike(laying, "layers of the same kind")
+        assert twin.node is not None
+        node = self.nodes[twin.node]
+        other = node.layer
+        same = other.kind == layer.kind and other.arguments() == layer.arguments()
+        if not same or other.weight_input() != layer.weight_input():
+            due = "the same kind and arguments" if not same else "inputs of the same channels"
+            self.problems.add(
+                laying.entry.option_path("share") if "share" in laying.entry.options else laying.entry.word_path,
+                f"weights are shared by layers of {due}: {node.name} is {other.kind} {other.glance()} "
+                f"on {other.input}, this is {layer.kind} {layer.glance()} on {layer.input}",
+                "CV015",
+                **self.context(laying),
+            )
+            raise UnknownValue
+        return twin.node if node.owner is None else node.owner

@@ -1,0 +1,115 @@
+"""What laying entries keeps: tensors, what names stand for, scopes, and one laying of an entry."""
+
+from typing import Any
+
+from convcalc.problems import Path
+from convcalc.shape import Shape
+from convcalc.spec.entries import Block, Body, Entry
+
+
+class UnknownValue(Exception):
+    """A value that depends on a mistake that has been reported."""
+
+
+class TooMuch(Exception):
+    """A limit is reached; nothing more is laid."""
+
+
+class Tensor:
+    """What a layer gives: its number in the network and its shape, None where it is not known."""
+
+    __slots__ = ("number", "shape")
+
+    def __init__(self, number: int, shape: Shape | None) -> None:
+        self.number = number
+        self.shape = shape
+
+
+MYSTERY = Tensor(-1, None)
+Tensors = tuple[Tensor, ...]
+NOTHING = Body([])
+
+
+class Place:
+    """What a name stands for: a layer, a finished scope with its names, an input, or an entry left out."""
+
+    __slots__ = ("children", "left_out", "node", "outputs", "path", "signature", "word")
+
+    def __init__(self, word: str, path: Path, outputs: Tensors, children: "dict[str, Place] | None" = None) -> None:
+        self.word = word
+        self.path = path
+        self.outputs = outputs
+        self.children = children
+        self.node: int | None = None
+        self.signature: Use | None = None
+        self.left_out: Path | None = None
+
+
+class Use:
+    """One use of a block: with which values, on what."""
+
+    __slots__ = ("block", "given", "variables")
+
+    def __init__(self, block: Block, variables: dict[str, Any], given: Tensors) -> None:
+        self.block = block
+        self.variables = variables
+        self.given = given
+
+    def equals(self, other: "Use") -> bool:
+        """Whether weights can be shared: the same block with equal arguments and input channels."""
+        return self.block is other.block and self.values() == other.values()
+
+    def values(self) -> list[Any]:
+        """The parameters' values and the channels that are read."""
+        channels = [tensor.shape and tensor.shape.channels for tensor in self.given]
+        return [*(self.variables[name] for name in self.block.parameters), *channels]
+
+
+class Scope:
+    """Where entries are laid: what they are given, what they may name."""
+
+    __slots__ = (
+        "body",
+        "depth",
+        "frozen",
+        "given",
+        "index",
+        "outer",
+        "places",
+        "prefix",
+        "previous",
+        "twin",
+        "unnamed",
+        "use",
+        "variables",
+    )
+
+    def __init__(
+        self, prefix: str, outer: "Scope | None", given: Tensors, variables: dict[str, Any], depth: int, frozen: bool
+    ) -> None:
+        self.prefix = prefix
+        self.outer = outer
+        self.given = given
+        self.previous = given
+        self.variables = variables
+        self.depth = depth
+        self.frozen = frozen
+        self.places: dict[str, Place] = {}
+        self.unnamed = True  # whether what is given is called input (named inputs are not)
+        self.index: int | None = None
+        self.twin: Place | None = None
+        self.use: Path | None = None
+        self.body = NOTHING
+
+
+class Laying:
+    """One laying of an entry: where its options are read, and the copy's number and input in a repeat."""
+
+    __slots__ = ("entry", "first", "index", "scope", "tensors")
+
+    def __init__(self, entry: Entry, scope: Scope, index: int | None, first: Tensors | None = None) -> None:
+        self.entry = entry
+        self.scope = scope
+        self.index = index
+        self.first = first
+        self.tensors: Tensors | None = None

@@ -1,0 +1,113 @@
+"""Texts with expressions in them: `$name` and `$(expression)`, found, compiled, and put together."""
+
+import re
+from typing import Any
+
+from convcalc.keys import is_number
+from convcalc.problems import shortened, shown
+from convcalc.spec.expressions import Evaluate, Lookup, Parser, WrongExpression
+from convcalc.spec.functions import is_whole
+
+MOST_CHARACTERS = 1000
+NAME = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
+
+
+class Expression:
+    """One `$name` or `$(expression)`: a function of the values of its names."""
+
+    __slots__ = ("evaluate", "is_name", "names")
+
+    def __init__(self, evaluate: Evaluate, names: dict[str, tuple[int, int]], is_name: bool) -> None:
+        self.evaluate = evaluate
+        self.names = names
+        self.is_name = is_name
+
+
+class Template:
+    """A text with expressions in it; one that is a single expression has its value, others are text."""
+
+    __slots__ = ("names", "parts", "text", "whole")
+
+    def __init__(self, text: str, parts: list[str | Expression]) -> None:
+        self.text = text
+        self.parts = parts
+        self.whole = parts[0] if len(parts) == 1 and isinstance(parts[0], Expression) else None
+        self.names = {
+            name: place for part in parts if isinstance(part, Expression) for name, place in part.names.items()
+        }
+
+    def value(self, lookup: Lookup) -> Any:
+        """The value with the names looked up; whole floats come as integers. Raises WrongExpression."""
+        if self.whole is not None:
+            value = self.whole.evaluate(lookup)
+            return int(value) if value.__class__ is float and value.is_integer() else value
+        return "".join(part if isinstance(part, str) else self._inserted(part.evaluate(lookup)) for part in self.parts)
+
+    def _inserted(self, value: Any) -> str:
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if is_number(value):
+            return str(int(value)) if is_whole(value) else repr(value)
+        if isinstance(value, str):
+            return value
+        raise WrongExpression(f"a text cannot hold {shown(value)}", 0, len(self.text))
+
+
+def compile_text(text: str) -> Template | str:
+    """A text with its expressions compiled; plain text (with `$$` as a dollar) where it has none.
+
+    Raises WrongExpression.
+    """
+    parts: list[str | Expression] = []
+    position, literal_text = 0, ""
+    while (dollar := text.find("$", position)) >= 0:
+        literal_text += text[position:dollar]
+        if text.startswith("$$", dollar):
+            literal_text += "$"
+            position = dollar + 2
+            continue
+        if literal_text:
+            parts.append(literal_text)
+            literal_text = ""
+        expression, position = compile_one(text, dollar)
+        parts.append(expression)
+    literal_text += text[position:]
+    if literal_text:
+        parts.append(literal_text)
+    if any(isinstance(part, Expression) for part in parts):
+        return Template(text, parts)
+    return literal_text
+
+
+def compile_one(text: str, dollar: int) -> tuple[Expression, int]:
+    """The expression that a dollar begins, and where it ends."""
+    if text.startswith("$(", dollar):
+        end = closing_parenthesis(text, dollar + 1)
+        if end - dollar > MOST_CHARACTERS:
+            raise WrongExpression(f"an expression of more than {MOST_CHARACTERS} characters", dollar, dollar + 2)
+        parser = Parser(text, dollar + 2, end)
+        return Expression(parser.whole(), parser.names, is_name=False), end + 1
+    match = NAME.match(text, dollar)
+    if match is None:
+        raise WrongExpression(
+            "a dollar that begins no $name or $(expression)", dollar, dollar + 1, "write $$ for a dollar"
+        )
+    name = match[1]
+    return Expression(lambda lookup: lookup(name), {name: match.span(1)}, is_name=True), match.end()
+
+
+def closing_parenthesis(text: str, opening: int) -> int:
+    """Where the parenthesis that closes stands."""
+    depth, quote = 0, ""
+    for index in range(opening, len(text)):
+        character = text[index]
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character in "()":
+            depth += 1 if character == "(" else -1
+            if depth == 0:
+                return index
+    what = "a text in quotes" if quote else "$("
+    raise WrongExpression(f"{what} that is never closed in {shortened(text)}", opening - 1, opening + 1)
