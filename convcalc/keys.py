@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Generic, TypeVar, overload
 
 from convcalc.arithmetic import Pair
-from convcalc.problems import Flaw, shown, words
+from convcalc.problems import Flaw, did_you_mean, shown, words
 from convcalc.shape import MOST_AXES, Shape
 
 Value = TypeVar("Value")
@@ -24,6 +24,7 @@ class Key(Generic[Value]):
 
     expected = ""
     sign = ""
+    named: tuple[str, ...] = ()  # words that are values
 
     def __init__(self, help: str, default: Any = None, *, required: bool = False, default_text: str = "") -> None:
         self.help = help
@@ -60,9 +61,8 @@ class Key(Generic[Value]):
     def flaw(self, value: Any, where: tuple[int, ...] = (), expected: str = "") -> Flaw:
         """The error that a value is not what was expected."""
         due = expected or self.expected
-        return Flaw(
-            f"{self.name} takes {due}, not {shown(value)}", mistaken_value(value, due), key=self.name, where=where
-        )
+        hint = mistaken_value(value, due) or (did_you_mean(value, self.named) if isinstance(value, str) else "")
+        return Flaw(f"{self.name} takes {due}, not {shown(value)}", hint, key=self.name, where=where)
 
     def described_default(self) -> str:
         """The default as the manual shows it."""
@@ -166,12 +166,12 @@ class Choice(Key[str]):
 
     def __init__(self, help: str, default: str, *, choices: tuple[str, ...]) -> None:
         super().__init__(help, default)
-        self.choices = choices
+        self.named = choices
         self.expected = words(choices)
 
     def read(self, value: Any, axes: int | None) -> str:
         """The word, if it is one of the choices."""
-        if value not in self.choices or not isinstance(value, str):
+        if value not in self.named or not isinstance(value, str):
             raise self.flaw(value)
         return value
 

@@ -28,7 +28,10 @@ class Node(NamedTuple):
 
 
 class Group(NamedTuple):
-    """A scope that was laid (a block's use, a sequence, branches, a repeat, a copy): nodes from start up to stop."""
+    """A scope that was laid (a block's use, a sequence, branches, a branch, a repeat): nodes from start up to stop.
+
+    `word` is what stands in the spec; of a repeat `copies` is how many copies were laid.
+    """
 
     name: str
     word: str
@@ -36,6 +39,7 @@ class Group(NamedTuple):
     stop: int
     output: int
     line: int | None
+    copies: int | None = None
 
 
 class Limit(NamedTuple):

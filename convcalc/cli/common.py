@@ -170,11 +170,10 @@ def report_invalid(error: InvalidSpec, output: Output, as_json: bool = False) ->
 
         write_text(problems_json([error]), output, ())
         return WRONG_NETWORK
-    lines = problem_lines(error)[:-1]
+    lines = problem_lines(error)
     found = len(error.problems)
-    lines.append([] if found < 2 else [(f"{found} problems", "dim")])
-    stderr = sys.stderr
-    stderr.write(styled_text(lines) if colored(output.color, stderr) else plain_text(lines).rstrip("\n") + "\n")
+    lines = [*lines, [(f"{found} problems", "dim")]] if found > 1 else lines[:-1]
+    sys.stderr.write(styled_text(lines) if colored(output.color, sys.stderr) else plain_text(lines))
     return WRONG_NETWORK
 
 

@@ -27,6 +27,7 @@ def command(kind: str | None, output: str | None, color: str, quiet: bool) -> in
     where = common.Output(output, color, quiet)
     if kind is not None and kind not in KINDS:
         raise common.Failure(f"no layer kind {kind!r}: {kind_hint(kind, KINDS)[1]}")
-    lines = kinds_lines() if kind is None else kind_lines(KINDS[kind])
+    width = common.width_of(where)
+    lines = kinds_lines(width) if kind is None else kind_lines(KINDS[kind], width)
     common.write_text(common.as_text(lines, where), where, [])
     return 0

@@ -77,10 +77,10 @@ def rendered(
         from convcalc.render.data import report_json
 
         return report_json(report)
-    from convcalc.render.columns import UnknownColumn, chosen
+    from convcalc.render.columns import EVERY, SHOWN, UnknownColumn, chosen
 
     try:
-        picked = chosen(columns)
+        picked = chosen(columns, EVERY if format == "csv" else SHOWN)
         if sort is not None:
             chosen(sort)
     except UnknownColumn as error:

@@ -89,17 +89,18 @@ COLUMNS: dict[str, Column] = {
         Column("share", "share", 5, lambda row: round(row.share, 6), share_text, right=False),
     )
 }
-SHOWN = tuple(column for column in COLUMNS.values() if column.weight)
+EVERY = tuple(COLUMNS.values())
+SHOWN = tuple(column for column in EVERY if column.weight)
 
 
 class UnknownColumn(ValueError):
     """A column that is asked for is none of the list."""
 
 
-def chosen(names: str | None) -> tuple[Column, ...]:
-    """The columns of a comma-separated list, those shown by default where there is none. Raises UnknownColumn."""
+def chosen(names: str | None, default: tuple[Column, ...] = SHOWN) -> tuple[Column, ...]:
+    """The columns of a comma-separated list, the default where there is none. Raises UnknownColumn."""
     if names is None:
-        return SHOWN
+        return default
     columns = []
     for name in (part.strip() for part in names.split(",")):
         if name not in COLUMNS:

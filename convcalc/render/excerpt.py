@@ -1,6 +1,6 @@
 """A problem as people see it: where it is, what it is, the line with a caret, what would be right."""
 
-from convcalc.problems import TITLES, InvalidSpec, Problem, Span, printable
+from convcalc.problems import InvalidSpec, Problem, Span, printable
 from convcalc.render.lines import Line
 
 WIDEST = 120
@@ -22,11 +22,8 @@ def split_lines(text: str) -> list[str]:
 
 
 def one_problem(error: InvalidSpec, problem: Problem, source: list[str] | None) -> list[Line]:
-    """One problem with its excerpt; of a file that may not be quoted only what sort of problem it is."""
-    place: Line = [(error.place(problem), "place"), (": ", "")]
-    if source is None and problem.span is not None:
-        return [[*place, (f"{TITLES[problem.code]} (the file is not quoted)", "error")], []]
-    lines: list[Line] = [[*place, (problem.message, "error")]]
+    """One problem with its excerpt."""
+    lines: list[Line] = [[(error.place(problem), "place"), (": ", ""), (problem.message, "error")]]
     if source is not None and problem.span is not None:
         lines += excerpt(source, problem.span, "")
         for other in problem.related:

@@ -1,7 +1,7 @@
 """The manual of layer kinds, from their declarations."""
 
 import re
-from textwrap import dedent
+from textwrap import dedent, wrap
 from typing import NamedTuple
 
 from convcalc.keys import Key
@@ -10,6 +10,7 @@ from convcalc.layers.base import Layer
 from convcalc.render.lines import Line
 
 SECTION = re.compile(r"(Output|Params|Counted|Source|Example on \[[0-9, ]+\]): ")
+PAGE = 100  # as wide as a page is where no terminal says how wide it is
 ALIASES = {"in_channels", "in_features"}
 
 
@@ -52,30 +53,38 @@ def signature(kind: type[Layer]) -> str:
     return ", ".join(sorted(parts, key=lambda part: " " in part)) or "—"
 
 
-def kinds_lines() -> list[Line]:
+def kinds_lines(width: int | None) -> list[Line]:
     """All kinds by family, with their arguments."""
-    width = max(len(kind.kind) for family in FAMILIES.values() for kind in family)
+    names = max(len(kind.kind) for family in FAMILIES.values() for kind in family)
     lines: list[Line] = []
     for family, kinds in FAMILIES.items():
         lines += [[], [(family, "title")]]
-        lines += [[(f"  {kind.kind:<{width}}  ", ""), (signature(kind), "dim")] for kind in kinds]
+        for kind in kinds:
+            lines += hanging(f"  {kind.kind:<{names}}  ", signature(kind), width, "", "dim")
     return [*lines[1:], [], [("convcalc layers KIND shows a kind's page.", "dim")]]
 
 
-def kind_lines(kind: type[Layer]) -> list[Line]:
+def kind_lines(kind: type[Layer], width: int | None) -> list[Line]:
     """The page of one kind."""
     found = page(kind)
-    lines: list[Line] = [[(kind.kind, "title")], [], [(found.summary, "")], []]
+    lines: list[Line] = [[(kind.kind, "title")], [], *hanging("", found.summary, width), []]
     if kind.keys:
-        width = max(map(len, kind.keys))
+        names = max(map(len, kind.keys))
         lines.append([("arguments", "title")])
         for name, key in kind.keys.items():
-            lines.append([(f"  {name:<{width}}  ", ""), (f"{key.help}; {described(key)}", "dim")])
+            lines += hanging(f"  {name:<{names}}  ", f"{key.help}; {described(key)}", width, "", "dim")
         lines.append([])
     for name, text in found.sections.items():
-        lines.append([(f"{name.lower():<9} ", "title"), (text, "")])
+        lines += hanging(f"{name.lower():<9} ", text, width, "title")
     lines += [[], [("example on input ", "title"), (found.example_input, "")], [(f"  - {found.example}", "")]]
     return lines
+
+
+def hanging(lead: str, text: str, width: int | None, lead_style: str = "", style: str = "") -> list[Line]:
+    """A text beside its lead, on as many lines as it needs."""
+    pieces = wrap(text, max((width or PAGE) - len(lead), 20)) or [""]
+    first: Line = [(lead, lead_style), (pieces[0], style)]
+    return [first, *([(" " * len(lead), ""), (piece, style)] for piece in pieces[1:])]
 
 
 def described(key: Key[object]) -> str:

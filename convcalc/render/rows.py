@@ -8,8 +8,6 @@ from convcalc.network import Group
 from convcalc.problems import fold
 from convcalc.shape import Shape
 
-# these scopes only number what they hold: opened up, their numbers stand in the names of what is in them
-UNSEEN = ("repeat", "branch")
 SUMMED = (
     "params",
     "trainable_params",
@@ -91,7 +89,7 @@ def tree_rows(report: Report, depth: int | None = None) -> list[Row]:
         if group is not None and group.start <= index:
             if group.stop > index:
                 folded = depth is not None and group.name.count(".") + 1 >= depth
-                if folded or group.word not in UNSEEN:
+                if folded or not numbers(group):
                     rows.append(group_row(report, group, shown, sums, folded, whole, basis))
                     shown.append(group)
                 index = group.stop if folded else index
@@ -115,7 +113,6 @@ def group_row(
     while shown and shown[-1].stop <= group.start:
         shown.pop()
     total = {name: column[group.stop] - column[group.start] for name, column in sums.items()}
-    layers = group.stop - group.start
     first = report.layers[group.start]
     return Row(
         name=group.name,
@@ -123,7 +120,7 @@ def group_row(
         indent=len(shown),
         is_group=not folded,
         kind=group.word,
-        what=f"{layers} {'layer' if layers == 1 else 'layers'}" if folded else "",
+        what=folded_what(group, label_of(group.name, shown)) if folded else "",
         line=group.line,
         reads=(),
         input_shapes=first.layer.inputs[:1],
@@ -132,3 +129,17 @@ def group_row(
         sums=total,
         share=total[basis] / whole,
     )
+
+
+def numbers(group: Group) -> bool:
+    """Whether a scope only numbers what it holds: opened up, the numbers stand in the names of what is in it."""
+    return group.copies is not None or group.word == "branch"
+
+
+def folded_what(group: Group, label: str) -> str:
+    """What a folded scope is: `bottleneck × 3, 32 layers`; its word is left out where its name says it."""
+    layers = group.stop - group.start
+    counted = f"{layers} {'layer' if layers == 1 else 'layers'}"
+    word = "" if label.startswith(group.word) else group.word
+    times = "" if group.copies is None else f"× {group.copies}"
+    return ", ".join(filter(None, (f"{word} {times}".strip(), counted)))

@@ -4,7 +4,7 @@ import re
 from bisect import bisect_right
 from typing import Any
 
-from convcalc.problems import InvalidSpec, Path, Problem, Related, Span
+from convcalc.problems import TITLES, InvalidSpec, Path, Problem, Related, Span
 
 Extent = tuple[int, int]
 
@@ -99,9 +99,9 @@ class Document:
         """The problem with its line and column, and those of the places that it speaks of."""
         if self.text is None or problem.span is not None:
             return problem
-        extent = self.find(problem.path, problem.on_key, problem.within)
+        extent = self.find(problem.path, problem.on_key, problem.within) or (0, 1)
         related = tuple(self._located_related(place) for place in problem.related)
-        return problem._replace(span=None if extent is None else self.span(extent), related=related)
+        return problem._replace(span=self.span(extent), related=related)
 
     def _located_related(self, place: Related) -> Related:
         extent = self.find(place.path, on_key=True)
@@ -110,5 +110,13 @@ class Document:
     def invalid(self, problems: list[Problem]) -> InvalidSpec:
         """The error that holds all the problems, each with its place, in the order of the file."""
         located = [self.located(problem) for problem in problems]
+        if not self.quotable:
+            located = [unquoted(problem) for problem in located]
         located.sort(key=lambda problem: (problem.span is not None, problem.span or (), problem.message))
         return InvalidSpec(dict.fromkeys(located), self.file, self.text if self.quotable else None)
+
+
+def unquoted(problem: Problem) -> Problem:
+    """The problem without a word of the file: what sort it is, and where."""
+    message = f"{TITLES[problem.code]} (nothing is quoted of a file behind a symbolic link)"
+    return problem._replace(message=message, hint="", path=(), related=())

@@ -135,7 +135,8 @@ class Expander(LayerMaker):
             self.register(scope, name, self.left_out(entry, option))
             return
         self.register(scope, name, Place("repeat", entry.path, first, home.places))
-        self.group(scope.prefix + name, "repeat", start, first, entry.line)
+        laid = sum(not place.left_out for place in home.places.values())
+        self.group(scope.prefix + name, self.word(entry, scope), start, first, entry.line, laid)
         scope.previous = first
 
     def lay_once(self, laying: Laying, home: Scope, name: str) -> Place:
@@ -219,10 +220,12 @@ class Expander(LayerMaker):
         self.group(scope.prefix[:-1], place.word, start, outputs, entry.line)
         return place
 
-    def group(self, name: str, word: str, start: int, outputs: Tensors, line: int | None) -> None:
+    def group(
+        self, name: str, word: str, start: int, outputs: Tensors, line: int | None, copies: int | None = None
+    ) -> None:
         """Keep where a scope's layers stand, if it has any."""
         if start < len(self.nodes) and len(outputs) == 1:
-            self.groups.append(Group(name, word, start, len(self.nodes), outputs[0].number, line))
+            self.groups.append(Group(name, word, start, len(self.nodes), outputs[0].number, line, copies))
 
     def outcome(self, laying: Laying, scope: Scope) -> Tensors:
         """What a finished scope gives: its last entry's output, or its one input where nothing was laid."""

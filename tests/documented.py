@@ -1,0 +1,70 @@
+"""The README's blocks, run: what stands after `$ convcalc …` is what the command prints at 80 columns.
+
+`python -m tests.documented` writes the README anew with what the commands print now; read what it changed.
+"""
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from convcalc.cli.main import run
+
+README = Path(__file__).parent.parent / "README.md"
+BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def printed(arguments: list[str]) -> str:
+    """What convcalc prints, standard output and error one after the other."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        run(arguments)
+    return out.getvalue() + err.getvalue()
+
+
+def answered(console: str) -> str:
+    """A console block with the answers that its commands give now."""
+    lines = []
+    for line in console.splitlines():
+        if line.startswith("$ convcalc "):
+            answer = printed(shlex.split(line)[2:]).rstrip("\n")
+            lines += [line, *answer.split("\n")]
+    return "\n".join(lines) + "\n"
+
+
+@contextlib.contextmanager
+def workplace(text: str) -> Iterator[None]:
+    """A folder with the files that the text shows, a terminal of 80 columns without colours."""
+    before, here = dict(os.environ), os.getcwd()
+    with tempfile.TemporaryDirectory() as folder:
+        for language, name, content in BLOCK.findall(text):
+            if language == "yaml" and name:
+                Path(folder, name).write_text(content, encoding="utf-8")
+        os.chdir(folder)
+        os.environ.update(COLUMNS="80", NO_COLOR="1")
+        try:
+            yield
+        finally:
+            os.chdir(here)
+            os.environ.clear()
+            os.environ.update(before)
+
+
+def rewritten(text: str) -> str:
+    """The text with every console block answered."""
+
+    def answer(match: re.Match[str]) -> str:
+        return f"```console\n{answered(match[3])}```" if match[1] == "console" else match[0]
+
+    with workplace(text):
+        return BLOCK.sub(answer, text)
+
+
+if __name__ == "__main__":
+    README.write_text(rewritten(README.read_text(encoding="utf-8")), encoding="utf-8")
+    sys.stdout.write("README.md is written anew: read what changed\n")

@@ -1,0 +1,67 @@
+"""The house stands as it was drawn: floors, one library in one room, every kind in the list."""
+
+import ast
+import inspect
+import pkgutil
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import convcalc
+from convcalc.layers import KINDS
+from convcalc.layers.base import Layer
+
+PACKAGE = Path(convcalc.__file__).parent
+FLOORS = {
+    "arithmetic": 0, "shape": 0, "units": 0, "problems": 0, "version": 0, "keys": 1, "layers": 2, "network": 3,
+    "spec": 4, "analysis": 4, "examples": 5, "render": 6, "api": 7, "cli": 8, "__init__": 9, "__main__": 9,
+}  # fmt: skip
+LIBRARIES = {"yaml": "spec/source.py", "rich": "render", "click": "cli"}
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found.append(node.module or "")
+            if node.module == "convcalc":
+                found += [f"convcalc.{alias.name}" for alias in node.names]
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_floors_below(path: Path) -> None:
+    own = room(path)
+    others = {name.split(".")[1] for name in imports(path) if name.startswith("convcalc.")} - {own}
+    lazily = {"render"} if own == "api" else set()  # a summary shows itself as a table when it is asked to
+    assert [other for other in others - lazily if FLOORS[other] >= FLOORS[own]] == []
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_library_is_known_in_one_room(library: str) -> None:
+    users = [path for path in SOURCES if any(name.split(".")[0] == library for name in imports(path))]
+    inside = PACKAGE / LIBRARIES[library]
+    assert users
+    assert [path for path in users if path != inside and inside not in path.parents] == []
+
+
+def test_every_concrete_kind_is_in_the_list() -> None:
+    classes = set()
+    for module in pkgutil.iter_modules([str(PACKAGE / "layers")]):
+        members = inspect.getmembers(import_module(f"convcalc.layers.{module.name}"), inspect.isclass)
+        classes |= {cls for _, cls in members if issubclass(cls, Layer) and cls.kind}
+    assert classes == set(KINDS.values())
+    assert [kind for kind in classes if inspect.isabstract(kind)] == []
+
+
+@pytest.mark.parametrize("name", convcalc.__all__)
+def test_every_public_name_is_there_and_documented(name: str) -> None:
+    assert name == "__version__" or inspect.getdoc(getattr(convcalc, name))

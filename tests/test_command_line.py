@@ -1,0 +1,242 @@
+"""The commands as a terminal, a pipe and a script see them."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from convcalc.cli.main import SECTIONS, commands, run
+
+GOOD = "name: small\ninput: [3, 8, 8]\nlayers:\n  - conv: {out_channels: 4, kernel_size: 3}\n"
+BAD = GOOD.replace("kernel_size", "kernel_sze")
+
+
+@pytest.fixture
+def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    Path("net.yaml").write_text(GOOD, encoding="utf-8")
+    return "net.yaml"
+
+
+def convcalc(*arguments: str, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "convcalc", *arguments]
+    return subprocess.run(command, input=stdin, capture_output=True, env={**os.environ, **environment}, check=False)
+
+
+def epilogues() -> list[str]:
+    names = [name for names in SECTIONS.values() for name in names]
+    helps = [run_help([])] + [run_help([name]) for name in names]
+    return [line.strip() for text in helps for line in text.split("Examples:")[-1].splitlines() if line.strip()]
+
+
+def run_help(arguments: list[str]) -> str:
+    return subprocess.run(
+        [sys.executable, "-m", "convcalc", *arguments, "--help"], capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_examples_of_the_help_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = epilogues()
+    assert len(lines) >= 2 * len(commands.list_commands(None))  # type: ignore[arg-type]
+    for line in lines:
+        arguments, _, target = line.partition(" > ")
+        assert run([*shlex.split(arguments)[1:], "-o", target or "out.txt"]) == 0, line
+
+
+def test_every_command_is_in_the_help_by_section() -> None:
+    text = run_help([])
+    for section, names in SECTIONS.items():
+        assert f"{section}:\n" in text
+        assert all(re.search(rf"^  {name} ", text, re.MULTILINE) for name in names)
+
+
+def test_json_is_the_report(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["summary", net, "-f", "json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["schema"] == "convcalc/report/1"
+    assert report["file"] == "net.yaml"
+    assert report["layers"] == [
+        {
+            "name": "conv1",
+            "kind": "conv",
+            "line": 4,
+            "from": ["input"],
+            "arguments": {
+                "out_channels": 4,
+                "kernel_size": [3, 3],
+                "stride": [1, 1],
+                "padding": [[0, 0], [0, 0]],
+                "dilation": [1, 1],
+                "groups": 1,
+                "bias": True,
+            },
+            "input_shapes": [[3, 8, 8]],
+            "output_shape": [4, 6, 6],
+            "params": 112,
+            "trainable_params": 112,
+            "buffers": 0,
+            "multiplications": 3888,
+            "additions": 3888,
+            "macs": 3888,
+            "flops": 7776,
+            "memory": {"input": 768, "weights": 448, "output": 576},
+        }
+    ]
+    assert report["totals"]["memory"] == {"input": 768, "weights": 448, "activations": 576}
+
+
+def test_options_take_the_place_of_what_the_spec_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = tmp_path / "wide.yaml"
+    spec.write_text(
+        "params: {width: 8, act: relu}\ninput: [3, 8, 8]\nlayers:\n"
+        "  - conv: {out_channels: $width, kernel_size: 3}\n  - $act\n",
+        encoding="utf-8",
+    )
+    options = ["--set", "width=16", "--set", "act=tanh", "--input", "1,10,10", "--batch", "2", "--dtype", "int8"]
+    assert run(["summary", str(spec), "-f", "json", *options]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [layer["kind"] for layer in report["layers"]] == ["conv", "tanh"]
+    assert report["layers"][0]["output_shape"] == [16, 8, 8]
+    assert report["layers"][0]["memory"] == {"input": 200, "weights": 16 * 9 + 16 * 4, "output": 2048}
+    assert (report["params"], report["batch"]) == ({"width": 16, "act": "tanh"}, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["sumary", "net.yaml"], "did you mean summary?"),
+        (["summary", "ne.yaml"], "no such file: did you mean net.yaml?"),
+        (["summary", "resnet50"], "did you mean example:resnet50?"),
+        (["summary", "example:resnet5"], "did you mean resnet50?"),
+        (["summary", "."], "directory"),
+        (["summary", "/dev/null"], "not a regular file"),
+        (["summary", "net.yaml", "--set", "width"], "NAME=VALUE"),
+        (["summary", "net.yaml", "--set", "width=2"], "no param 'width'"),
+        (["summary", "net.yaml", "--set", "width=[1"], "--set: "),
+        (["summary", "net.yaml", "--input", "left=3,8,8"], "no input 'left'"),
+        (["summary", "net.yaml", "--columns", "name,parms"], "did you mean params?"),
+        (["summary", "net.yaml", "--sort", "mcs"], "did you mean macs?"),
+        (["summary", "net.yaml", "-f", "json", "--depth", "1"], "--depth does not go with -f json"),
+        (["summary", "net.yaml", "-o", "net.yaml"], "is an input"),
+        (["summary", "net.yaml", "-o", "no/such/folder/out"], "no such file or directory"),
+        (["summary", "net.yaml", "--batch", "0"], "x>=1"),
+        (["layers", "conv2d"], "write conv"),
+        (["examples", "resnet5"], "did you mean resnet50?"),
+        ([], "Usage: convcalc"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_gives_2(
+    arguments: list[str], said: str, net: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert said in printed.err
+    assert Path(net).read_text(encoding="utf-8") == GOOD
+
+
+def test_standard_input_is_a_spec() -> None:
+    good, bad = convcalc("summary", "-", stdin=GOOD.encode()), convcalc("summary", "-", stdin=BAD.encode())
+    assert (good.returncode, b"112" in good.stdout) == (0, True)
+    assert (bad.returncode, bad.stderr.startswith(b"<stdin>:4:29: ")) == (1, True)
+
+
+def test_a_closed_pipe_ends_quietly() -> None:
+    command = f"{shlex.quote(sys.executable)} -m convcalc summary example:resnet50 -f csv | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, check=True)
+    assert done.stderr == b""
+    assert done.stdout.startswith(b"name,")
+
+
+def test_output_is_written_whole_with_the_permissions_of_what_was_there(net: str) -> None:
+    target = Path("out.json")
+    target.write_text("old", encoding="utf-8")
+    target.chmod(0o640)
+    assert run(["summary", net, "-f", "json", "-o", "out.json"]) == 0
+    assert json.loads(target.read_text(encoding="utf-8"))["name"] == "small"
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert sorted(path.name for path in Path().iterdir()) == ["net.yaml", "out.json"]
+
+
+def test_a_wrong_spec_leaves_the_output_alone(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(BAD, encoding="utf-8")
+    out = tmp_path / "out.txt"
+    out.write_text("old", encoding="utf-8")
+    assert run(["summary", str(tmp_path / "bad.yaml"), "-o", str(out)]) == 1
+    assert out.read_text(encoding="utf-8") == "old"
+
+
+def test_of_a_file_behind_a_link_nothing_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("secret").write_text("root:x:0:0\ntoken hunter2\n", encoding="utf-8")
+    Path("link.yaml").symlink_to("secret")
+    text = convcalc("summary", "link.yaml")
+    as_json = convcalc("summary", "link.yaml", "-f", "json")
+    assert (text.returncode, as_json.returncode) == (1, 1)
+    printed = text.stdout + text.stderr + as_json.stdout + as_json.stderr
+    assert b"link.yaml:1:" in text.stderr
+    assert not re.search(rb"root|token|hunter", printed)
+
+
+def test_colours_come_when_asked_for_and_never_from_a_file(net: str) -> None:
+    always = convcalc("summary", net, "--color", "always").stdout
+    plain = convcalc("summary", net).stdout
+    assert re.sub(rb"\x1b\[[0-9;]*m", b"", always).split() == plain.split()
+    assert b"\x1b[" in always
+    assert b"\x1b" not in plain
+    assert b"\x1b" in convcalc("summary", net, FORCE_COLOR="1").stdout
+    assert b"\x1b" not in convcalc("summary", net, FORCE_COLOR="1", NO_COLOR="1").stdout
+
+
+def test_json_needs_no_rich(net: str) -> None:
+    code = "import sys; from convcalc.cli.main import run; run(sys.argv[1:]); sys.exit('rich' in sys.modules)"
+    for arguments in (["-f", "json"], []):
+        subprocess.run([sys.executable, "-c", code, "summary", net, *arguments], capture_output=True, check=True)
+
+
+def test_an_internal_error_is_no_traceback(
+    net: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("broken \x1b[31m")
+
+    monkeypatch.setattr("convcalc.cli.summary.analyse", fail)
+    assert run(["summary", net]) == 2
+    assert "internal error: RuntimeError: broken \\x1b[31m" in capsys.readouterr().err
+    monkeypatch.setenv("CONVCALC_TRACEBACK", "1")
+    with pytest.raises(RuntimeError):
+        run(["summary", net])
+
+
+def test_an_interrupt_gives_130(net: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("convcalc.cli.summary.analyse", interrupt)
+    assert run(["summary", net]) == 130
+
+
+def test_shells_complete_examples_and_kinds() -> None:
+    def completed(words: str) -> list[str]:
+        environment = {"_CONVCALC_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "2"}
+        code = "from convcalc.cli.main import main; import sys; sys.argv = ['convcalc']; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment}, check=False
+        )
+        return [line.partition(",")[2] for line in done.stdout.splitlines()]
+
+    assert "example:resnet50" in completed("convcalc summary example:res")
+    assert completed("convcalc layers conv_") == ["conv_transpose"]
+
+
+def test_quiet_gives_only_the_totals(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["summary", net, "-q"]) == 0
+    printed = capsys.readouterr().out
+    assert "conv1  " not in printed
+    assert "params" in printed

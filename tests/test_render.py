@@ -1,0 +1,150 @@
+"""The same numbers in every format, and tables that fit."""
+
+import csv
+import io
+import itertools
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+
+import convcalc
+from convcalc import examples
+from convcalc.analysis.report import Report
+from convcalc.cli.main import run
+from convcalc.render.columns import COLUMNS, EVERY, SHOWN
+from convcalc.render.data import report_csv, report_json
+from convcalc.render.lines import plain_text
+from convcalc.render.markdown import markdown_report
+from convcalc.render.rows import tree_rows
+from convcalc.render.table import table
+
+Render = Callable[[Report], dict[str, dict[str, int]]]
+FIGURES = ("params", "macs", "flops", "memory.weights", "memory.output")
+
+
+@pytest.fixture(scope="module", params=["resnet50", "unet", "squeezenet1_1", "m5", "c3d"])
+def report(request: pytest.FixtureRequest) -> Report:
+    return convcalc.summary(str(examples.path(request.param)))
+
+
+def from_json(report: Report) -> dict[str, dict[str, int]]:
+    layers = json.loads(report_json(report))["layers"]
+    return {
+        layer["name"]: {
+            **{name: layer[name] for name in ("params", "macs", "flops")},
+            "memory.weights": layer["memory"]["weights"],
+            "memory.output": layer["memory"]["output"],
+        }
+        for layer in layers
+    }
+
+
+def from_csv(report: Report) -> dict[str, dict[str, int]]:
+    rows = csv.DictReader(io.StringIO(report_csv(report, EVERY, None)))
+    return {row["name"]: {name: int(row[name]) for name in FIGURES} for row in rows}
+
+
+def from_markdown(report: Report) -> dict[str, dict[str, int]]:
+    columns = [COLUMNS[name] for name in ("name", *FIGURES)]
+    lines = markdown_report(report, columns, exact=True).splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("| ")][1:]
+    return {
+        name.replace("\\", ""): dict(zip(FIGURES, (int(cell.replace(",", "")) for cell in cells), strict=True))
+        for name, *cells in rows
+    }
+
+
+def from_table(report: Report) -> dict[str, dict[str, int]]:
+    columns = [COLUMNS[name] for name in ("name", *FIGURES)]
+    body = plain_text(table(report, columns, exact=True, sort="name")).split("\n\n")[1].splitlines()[1:]
+    return {
+        line.split()[0]: dict(zip(FIGURES, (int(cell.replace(",", "")) for cell in line.split()[1:]), strict=True))
+        for line in body
+    }
+
+
+@pytest.mark.parametrize("render", [from_csv, from_markdown, from_table])
+def test_every_format_has_the_numbers_of_the_json(report: Report, render: Render) -> None:
+    assert render(report) == from_json(report)
+
+
+def test_json_is_what_to_dict_gives(report: Report) -> None:
+    assert json.loads(report_json(report)) == report.to_dict()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+@pytest.mark.parametrize("depth", [None, 1, 2, 3])
+def test_the_table_fits(report: Report, width: int, depth: int | None) -> None:
+    lines = plain_text(table(report, width=width, depth=depth)).splitlines()
+    assert [line for line in lines if len(line) > width] == []
+    for title in ("layer", "output", "params", "MACs"):
+        assert title in lines[3] or title in lines[4], lines[:6]
+
+
+def test_columns_fall_away_from_the_least_important(report: Report) -> None:
+    def titles(width: int) -> set[str]:
+        lines = plain_text(table(report, width=width)).splitlines()
+        head = next(line for line in lines if line.startswith("layer "))
+        return set(head.split()) - {"layer"}
+
+    widths = [300, 200, 120, 100, 80, 60]
+    for wide, narrow in itertools.pairwise(widths):
+        assert titles(narrow) <= titles(wide)
+    assert titles(300) == {column.title for column in SHOWN} - {"layer"}
+    assert {"output", "params", "MACs"} <= titles(60)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, None])
+def test_a_folded_tree_adds_up_to_the_totals(report: Report, depth: int | None) -> None:
+    rows = tree_rows(report, depth)
+    leaves = [row for row in rows if not row.is_group]
+    assert sum(row.sums["params"] for row in leaves) == report.totals.params
+    assert sum(row.sums["flops"] for row in leaves) == report.totals.flops
+    assert all(depth is None or row.name.count(".") < depth for row in rows)
+    assert sum(row.share for row in leaves) == pytest.approx(1)
+
+
+def test_scopes_hold_the_sums_of_their_layers(report: Report) -> None:
+    for row in tree_rows(report):
+        inside = [layer for layer in report.layers if layer.name.startswith(row.name + ".")]
+        if row.is_group:
+            assert row.sums["macs"] == sum(layer.macs for layer in inside)
+            assert row.sums["params"] == sum(layer.params for layer in inside)
+
+
+def test_sorting_lists_the_largest_first(report: Report) -> None:
+    rows = list(csv.DictReader(io.StringIO(report_csv(report, EVERY, "macs"))))
+    macs = [int(row["macs"]) for row in rows]
+    assert macs == sorted(macs, reverse=True)
+    assert macs[0] > 0
+
+
+def test_text_of_a_spec_has_no_power_over_a_terminal_or_markdown(capsys: pytest.CaptureFixture[str]) -> None:
+    spec = {
+        "name": "a|b<script>[bold]",
+        "description": "red \x1b[31m \u202e turned \n over",
+        "input": [3],
+        "layers": [{"linear": {"out_features": 2}}],
+    }
+    report = convcalc.summary(spec)
+    for text in (str(report), markdown_report(report), report_json(report)):
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
+    assert "a\\|b\\<script\\>\\[bold\\]" in markdown_report(report)
+    assert "[bold]" in str(report)
+
+
+def test_a_notebook_shows_the_table() -> None:
+    summary = convcalc.summary({"input": [3], "layers": [{"linear": {"out_features": 2}}]})
+    assert "| linear1 | 2 | 2 | 8 | 6 |" in summary._repr_markdown_()
+    assert "linear1" in str(summary)
+
+
+def test_explicit_columns_stay_however_narrow(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert run(["summary", "example:lenet5", "--columns", "name,input,output,params,macs,flops"]) == 0
+    head = capsys.readouterr().out.splitlines()[4]
+    assert head.split() == ["layer", "input", "output", "params", "MACs", "FLOPs"]
