@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from convcalc.analysis.report import Report, analyse
+from convcalc.keys import LARGEST, MOST_DIGITS
 from convcalc.network import Network
-from convcalc.problems import InvalidSpec, Problem
+from convcalc.problems import InvalidSpec, Path, Problem
 from convcalc.spec import files
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
@@ -80,14 +81,16 @@ def document_of(spec: Source) -> Document:
     return files.decode(text.encode("utf-8", "surrogatepass"), file if isinstance(file, str) else "<stream>", True)
 
 
-def plain(value: Any, nesting: int = 0) -> Any:
+def plain(value: Any, path: Path = ()) -> Any:
     """A value given from Python as a file would give it: tuples as lists, mappings as dicts, keys as text."""
-    if nesting > MOST_NESTING:
-        raise InvalidSpec([Problem((), f"nested more than {MOST_NESTING} deep", "CV004")])
+    if len(path) > MOST_NESTING:
+        raise InvalidSpec([Problem(path, f"nested more than {MOST_NESTING} deep", "CV004")])
     if isinstance(value, Mapping):
-        return {str(key): plain(item, nesting + 1) for key, item in value.items()}
+        return {str(key): plain(item, (*path, str(key))) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item, nesting + 1) for item in value]
+        return [plain(item, (*path, index)) for index, item in enumerate(value)]
+    if isinstance(value, int | float) and not abs(value) <= LARGEST:
+        raise InvalidSpec([Problem(path, f"a number has at most {MOST_DIGITS} digits", "CV004")])
     return value
 
 

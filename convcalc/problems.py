@@ -127,7 +127,7 @@ def shown(value: object) -> str:
         return "a mapping"
     if isinstance(value, list | tuple):
         return f"the list {shortened(listed(value))}" if value else "an empty list"
-    return str(value)
+    return str(value) if not isinstance(value, int) or abs(value) < 10**40 else "an integer of over 40 digits"
 
 
 def listed(value: object) -> str:

@@ -67,6 +67,7 @@ class Layer(ABC):
     needs_axes: ClassVar[bool] = False
 
     inputs: tuple[Shape, ...]
+    given: dict[str, Any]  # the arguments as read, before anything in them was worked out
     output: Shape
 
     def __init_subclass__(cls) -> None:
@@ -80,7 +81,7 @@ class Layer(ABC):
         cls.stated = tuple(name for name, key in keys.items() if isinstance(key, StatedChannels))
 
     def __init__(self, inputs: tuple[Shape, ...], arguments: dict[str, Any]) -> None:
-        self.fill(inputs=inputs, **arguments)
+        self.fill(inputs=inputs, given=arguments, **arguments)
         if self.needs_axes and not inputs[0].spatial:
             raise Flaw(
                 f"{self.kind} needs spatial axes, but its input is a vector of {inputs[0].channels} features",

@@ -50,6 +50,8 @@ class Compiler(EntryCompiler):
                 hint = did_you_mean(key, ("params", "inputs", "layers"))
                 message = f"a block has params, inputs and layers, not {shown(key)}"
                 self.problems.add((*path, key), message, "CV010", hint, on_key=True)
+            elif definition[key] is None:
+                self.problems.add((*path, key), f"{key} has no value", "CV012", "write [] or leave it out", on_key=True)
         own = self.parameters(block, definition.get("params"), (*path, "params"), visible.names)
         self.block_inputs(block, definition.get("inputs"), (*path, "inputs"))
         if "layers" not in definition:
@@ -57,7 +59,8 @@ class Compiler(EntryCompiler):
             block.broken = True
         else:
             inside = Visible(visible.names | own, visible.blocks, visible.later_blocks)
-            block.body = self.body(definition["layers"], (*path, "layers"), inside)
+            layers = UNKNOWN if definition["layers"] is None else definition["layers"]
+            block.body = self.body(layers, (*path, "layers"), inside)
             block.broken = not isinstance(definition["layers"], list)
         return block
 
@@ -77,7 +80,7 @@ class Compiler(EntryCompiler):
 
     def parameter(self, default: Any, path: Path, names: frozenset[str]) -> Compiled:
         """A parameter's default: a number, true or false, text, or a list of these."""
-        if isinstance(default, dict):
+        if not holds_only_values(default) and default is not None:
             message = f"a parameter holds a number, true or false, text or a list, not {shown(default)}"
             self.problems.add(path, message, "CV013")
             return UNKNOWN
@@ -106,3 +109,10 @@ class Compiler(EntryCompiler):
             if name in written[:index]:
                 self.problems.add((*path, index), f"the input {shortened(name)} stands twice", "CV015")
         block.input_names = tuple(written)
+
+
+def holds_only_values(value: Any) -> bool:
+    """Whether a value is a number, true or false, text, or a list of these."""
+    if isinstance(value, list):
+        return all(map(holds_only_values, value))
+    return value is not None and not isinstance(value, dict)

@@ -113,7 +113,12 @@ class Document:
         if not self.quotable:
             located = [unquoted(problem) for problem in located]
         located.sort(key=lambda problem: (problem.span is not None, problem.span or (), problem.message))
-        return InvalidSpec(dict.fromkeys(located), self.file, self.text if self.quotable else None)
+        told = {(problem.span, problem.message): problem for problem in reversed(located)}
+        return InvalidSpec(
+            reversed(told.values()) if self.text is not None else located,
+            self.file,
+            self.text if self.quotable else None,
+        )
 
 
 def unquoted(problem: Problem) -> Problem:

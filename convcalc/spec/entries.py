@@ -101,10 +101,13 @@ class Entry:
     def least(self) -> int:
         """How many entries laying it looks at, at the least: itself, and what is in it where no condition says no."""
         repeat = self.options.get("repeat", 1)
-        if "when" in self.options or not isinstance(repeat, int):
-            return 1
-        inside = self.block.body.least if self.block is not None else sum(body.least for body in self.bodies)
-        return 1 + repeat * inside
+        return 1 + repeat * self.least_inside() if isinstance(repeat, int) else 1
+
+    def least_inside(self) -> int:
+        """How many entries laying what is in it looks at, at the least: none where a condition may say no."""
+        if self.options.get("when", True) is not True:
+            return 0
+        return self.block.body.least if self.block is not None else sum(body.least for body in self.bodies)
 
     def option_path(self, option: str) -> Path:
         """Where an option stands: among the arguments, or beside a list of entries."""

@@ -11,6 +11,7 @@ from convcalc.layers.base import Layer
 from convcalc.network import Group
 from convcalc.problems import Flaw, Path, Related, did_you_mean, shortened, shown
 from convcalc.shape import Shape
+from convcalc.spec.blocks import holds_only_values
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.entries import LAYER_NAME, MERGES, MOST_NAME, Block, Body, Computed, Entry, Problems
 from convcalc.spec.making import LayerMaker
@@ -122,6 +123,8 @@ class Expander(LayerMaker):
             self.wrong_option(laying, "repeat", f"repeat takes an integer from 0, not {shown(copies)}", hint)
             raise UnknownValue
         self.count(copies, entry.option_path("repeat"))
+        if self.entries + copies * entry.least_inside() > MOST_ENTRIES:
+            self.count(copies * entry.least_inside(), entry.option_path("repeat"))
         home = self.inner_scope(laying, scope, name, scope.given)
         first: Tensors | None = None
         start = len(self.nodes)
@@ -303,7 +306,7 @@ class Expander(LayerMaker):
 
     def check_parameter(self, laying: Laying, name: str, value: Any) -> None:
         """A parameter holds a number, true or false, text or a list."""
-        if isinstance(value, dict):
+        if not holds_only_values(value):
             path = (*laying.entry.arguments_path, name)
             message = f"a parameter holds a number, true or false, text or a list, not {shown(value)}"
             self.problems.add(path, message, "CV013", **self.context(laying))

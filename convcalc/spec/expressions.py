@@ -2,15 +2,14 @@
 
 Grammar, loosest first (`chain` compares as Python does, a < b < c):
 
-    conditional: or ["if" or "else" conditional]
+    conditional: or ("if" or "else" or)*
     or:          and ("or" and)*
     and:         not ("and" not)*
     not:         "not" not | chain
     chain:       sum (("<" | "<=" | ">" | ">=" | "==" | "!=") sum)*
     sum:         term (("+" | "-") term)*
     term:        factor (("*" | "/" | "//" | "%") factor)*
-    factor:      ("+" | "-") factor | power
-    power:       atom ["**" factor]
+    factor:      ("+" | "-")* atom ["**" factor]
     atom:        number | name | text in quotes | function "(" conditional ("," conditional)* ")" | "(" conditional ")"
 """
 
@@ -23,7 +22,6 @@ from convcalc.problems import Flaw, did_you_mean, shown
 from convcalc.spec.functions import FUNCTIONS, OPERATORS, Number
 
 MOST_PARENTHESES = 32
-MOST_STEPS = 50
 BOUND = 10**MOST_DIGITS
 
 TOKEN = re.compile(
@@ -86,7 +84,6 @@ class Parser:
         self.tokens = tokens_of(text, start, end)
         self.position = 0
         self.parentheses = 0
-        self.depth = 0
         self.names: dict[str, tuple[int, int]] = {}
 
     @property
@@ -122,20 +119,15 @@ class Parser:
         return evaluate
 
     def conditional(self) -> Evaluate:
-        """`a if b else c`."""
-        self.depth += 1
-        if self.depth > MOST_STEPS:
-            raise WrongExpression("too deeply nested", self.token.start, self.token.end)
+        """`a if b else c if d else e`."""
+        cases: list[tuple[Callable[[Lookup], bool], Evaluate]] = []
         value = self.either()
-        if self.found("if"):
-            condition = truth(self.either(), self.token)
+        while self.found("if"):
+            cases.append((truth(self.either(), self.token), value))
             if not self.found("else"):
                 self.expected("else")
-            other = self.conditional()
-            self.depth -= 1
-            return lambda lookup: value(lookup) if condition(lookup) else other(lookup)
-        self.depth -= 1
-        return value
+            value = self.either()
+        return decided(cases, value) if cases else value
 
     def either(self) -> Evaluate:
         """`a or b`."""
@@ -190,29 +182,22 @@ class Parser:
         return calculated(first, steps) if steps else first
 
     def factor(self) -> Evaluate:
-        """`-a`."""
-        token, negative, signs = self.token, False, 0
-        while sign := self.found("+", "-"):
-            signs += 1
-            negative ^= sign.value == "-"
-        value = self.power()
-        if not signs:
-            return value
-        operand = number(value, token)
-        return (lambda lookup: -operand(lookup)) if negative else (lambda lookup: +operand(lookup))
+        """`-a ** -b`: powers from the right, each sign before the power that it stands before."""
+        token, signs, bases = self.token, [self.sign()], [self.atom()]
+        while power := self.found("**"):
+            token = power
+            signs.append(self.sign())
+            bases.append(self.atom())
+        if len(bases) == 1 and signs[0] is None:
+            return bases[0]
+        return raised(token, signs, [number(base, token) for base in bases])
 
-    def power(self) -> Evaluate:
-        """`a ** b`."""
-        base = self.atom()
-        token = self.found("**")
-        if token is None:
-            return base
-        self.depth += 1
-        if self.depth > MOST_STEPS:
-            raise WrongExpression("too deeply nested", token.start, token.end)
-        exponent = self.factor()
-        self.depth -= 1
-        return calculated(base, [(token, number(exponent, token))])
+    def sign(self) -> int | None:
+        """The product of the signs before a value, None where there is none."""
+        product = None
+        while sign := self.found("+", "-"):
+            product = (product or 1) * (-1 if sign.value == "-" else 1)
+        return product
 
     def atom(self) -> Evaluate:
         """A number, a name, a text, a call, or parentheses."""
@@ -328,6 +313,32 @@ def calculated(first: Evaluate, steps: list[tuple[Token, Evaluate]]) -> Evaluate
         value = start(lookup)
         for token, operand in steps:
             value = bounded(token, OPERATORS[token.value], value, operand(lookup))
+        return value
+
+    return evaluate
+
+
+def decided(cases: list[tuple[Callable[[Lookup], bool], Evaluate]], otherwise: Evaluate) -> Evaluate:
+    """The value of the first case that holds."""
+
+    def evaluate(lookup: Lookup) -> Any:
+        for condition, value in cases:
+            if condition(lookup):
+                return value(lookup)
+        return otherwise(lookup)
+
+    return evaluate
+
+
+def raised(token: Token, signs: list[int | None], bases: list[Evaluate]) -> Evaluate:
+    """Powers from the right, signed."""
+
+    def evaluate(lookup: Lookup) -> Any:
+        value: Any = None
+        for sign, base in zip(reversed(signs), reversed(bases), strict=True):
+            operand = base(lookup)
+            value = operand if value is None else bounded(token, OPERATORS["**"], operand, value)
+            value = value if sign is None else sign * value
         return value
 
     return evaluate

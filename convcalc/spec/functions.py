@@ -45,8 +45,8 @@ def power(base: Number, exponent: Number) -> Number:
 
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
-    "min": (min, 2, 100),
-    "max": (max, 2, 100),
+    "min": (min, 2, 1000),
+    "max": (max, 2, 1000),
     "abs": (abs, 1, 1),
     "round": (round, 1, 1),
     "floor": (math.floor, 1, 1),

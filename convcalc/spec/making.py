@@ -186,7 +186,7 @@ class LayerMaker(Resolver):
         assert twin.node is not None
         node = self.nodes[twin.node]
         other = node.layer
-        same = other.kind == layer.kind and other.arguments() == layer.arguments()
+        same = other.kind == layer.kind and other.given == layer.given
         if not same or other.weight_input() != layer.weight_input():
             due = "the same kind and arguments" if not same else "inputs of the same channels"
             self.problems.add(

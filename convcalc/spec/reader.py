@@ -73,7 +73,7 @@ class SpecReader(GivenReader):
             hint = "it begins with input: and layers:"
             self.problems.add((), f"a spec is a mapping, not {shown(root)}", "CV013", hint)
             return None
-        self.unknown_keys(root)
+        root = self.top_keys(root)
         self.params(root)
         name, description = self.name(root), self.text(root, "description", "")
         inputs = self.inputs(root)
@@ -131,13 +131,16 @@ class SpecReader(GivenReader):
 
     # -- keys
 
-    def unknown_keys(self, root: dict[str, Any]) -> None:
-        """Keys that are none of a spec's."""
-        for key in root:
+    def top_keys(self, root: dict[str, Any]) -> dict[str, Any]:
+        """The keys of the spec; those that are none of its, or have no value, are reported."""
+        for key, value in root.items():
             if key not in TOP_KEYS and not key.startswith("x-"):
                 meant = FOREIGN_TOP_KEYS.get(key)
                 hint = f"write {meant}" if meant else did_you_mean(key, TOP_KEYS) or "keys of your own begin with x-"
                 self.problems.add((key,), f"a spec has no key {shown(key)}", "CV010", hint, on_key=True)
+            elif value is None and key in TOP_KEYS:
+                self.problems.add((key,), f"{key} has no value", "CV012", "leave it out", on_key=True)
+        return {key: UNKNOWN if value is None else value for key, value in root.items()}
 
     def text(self, root: dict[str, Any], key: str, default: str) -> str:
         """A key that holds text."""
@@ -194,9 +197,9 @@ class SpecReader(GivenReader):
         if value is UNKNOWN:
             return
         meant = {"half": "float16", "fp16": "float16", "fp32": "float32", "f32": "float32", "double": "float64"}
-        hint = f"write {meant[value]}" if value in meant else ""
-        if isinstance(value, str) and not hint:
-            hint = did_you_mean(value, BITS)
+        hint = ""
+        if isinstance(value, str):
+            hint = f"write {meant[value]}" if value in meant else did_you_mean(value, BITS)
         known = "float64 float32 float16 bfloat16 float8 int32 int16 int8 int4 int2 int1, uint alike"
         self.problems.add(path, f"no data type {shown(value)}", "CV013", hint or f"there are {known}")
 

@@ -80,7 +80,9 @@ class Resolver:
         value = self.option(laying, name)
         if isinstance(value, bool) or (name == "when" and is_number(value)):
             return bool(value)
-        hint = f"an expression is written $({shortened(value)})" if isinstance(value, str) else ""
+        written = laying.entry.options[name]
+        text = written.text if isinstance(written, Template) else value
+        hint = f"an expression is written $({shortened(text.replace('$', ''))})" if isinstance(value, str) else ""
         self.wrong_option(laying, name, f"{name} takes true or false, not {shown(value)}", hint)
         raise UnknownValue
 

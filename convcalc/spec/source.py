@@ -31,10 +31,10 @@ MOST_NESTING = 64
 MOST_NODES = 500_000
 
 INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*(_[0-9]+)*)", re.ASCII)
-FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*(_[0-9]+)*)?(\.[0-9]+([eE][-+]?[0-9]+)?|\.?[eE][-+]?[0-9]+|\.)", re.ASCII)
+FLOAT = re.compile(r"[-+]?((0|[1-9][0-9]*(_[0-9]+)*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?", re.ASCII)
 CONSTANTS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
 NUMBER_STARTS = frozenset("0123456789+-.")
-BARE_WORD_ENTRY = re.compile(r"\s*-\s+([\w$]+)\s*(#.*)?", re.ASCII)
+BARE_WORD_ENTRY = re.compile(r"\s*(?:-\s+)+([\w$]+)\s*(#.*)?", re.ASCII)
 DIRECTIVE = re.compile("(?:^|[\n\r\x85\u2028\u2029])%")
 
 MERGE = object()  # the key <<, which is told from a text in quotes
@@ -44,7 +44,7 @@ DROPPED = object()  # a key that is none; its value is passed over
 class Frame:
     """A collection that is being read: where it is in it, and how many nodes it stands for so far."""
 
-    __slots__ = ("anchor", "container", "flow", "key", "key_extent", "merges", "nodes", "swallowed")
+    __slots__ = ("anchor", "container", "flow", "key", "key_extent", "merged", "merges", "nodes", "swallowed")
 
     def __init__(self, container: Mapping | Sequence, anchor: str | None, flow: bool) -> None:
         self.container = container
@@ -52,6 +52,7 @@ class Frame:
         self.flow = flow
         self.key: Any = None
         self.key_extent: Extent = (0, 0)
+        self.merged: Extent | None = None  # where the key << stands
         self.merges: list[Mapping] = []
         self.nodes = 1
         self.swallowed: tuple[int, float] = (0, 0)
@@ -149,7 +150,7 @@ class Reader:
                 self.problem(extent, f"the integer has more than {MOST_DIGITS} digits", "CV004")
                 return UNKNOWN
             return int(digits)
-        if FLOAT.fullmatch(text) and any(map(str.isdigit, text)):
+        if FLOAT.fullmatch(text):
             value = float(text.replace("_", ""))
             if abs(value) >= 10**MOST_DIGITS:
                 self.problem(extent, f"the number has more than {MOST_DIGITS} digits", "CV004")
@@ -215,11 +216,19 @@ class Reader:
 
     def duplicate(self, container: Mapping, key: str, extent: Extent) -> None:
         """A key written twice: the first counts, the second is a problem."""
-        line = self.document.line_and_column(container.key_extents[key][0])[0]
-        self.problem(extent, f"the key {shortened(key)} is written twice, first on line {line}", "CV003")
+        self.written_twice(key, container.key_extents[key], extent)
+
+    def written_twice(self, key: str, first: Extent, second: Extent) -> None:
+        """Report the second place of a key."""
+        line = self.document.line_and_column(first[0])[0]
+        self.problem(second, f"the key {shortened(key)} is written twice, first on line {line}")
 
     def merge(self, frame: Frame, value: Any, extent: Extent) -> None:
         """`<<`: keep the mappings until all keys beside it are known."""
+        if frame.merged is not None:
+            self.written_twice("<<", frame.merged, frame.key_extent)
+            return
+        frame.merged = frame.key_extent
         for item in value if isinstance(value, Sequence) else [value]:
             if isinstance(item, Mapping):
                 frame.merges.append(item)
@@ -279,6 +288,8 @@ class Reader:
         self.count(nodes, extent)
         frame = self.stack[-1] if self.stack else None
         if frame is not None and frame.key is None and isinstance(frame.container, Mapping):
+            if not isinstance(value, str) and value is not UNKNOWN:
+                self.problem(extent, "a key is one word, and the alias stands for something else")
             self.take_key(frame, value if isinstance(value, str) else DROPPED, extent)
             return
         self.take(value, origin if isinstance(value, Mapping | Sequence) else extent, nodes)
@@ -313,6 +324,9 @@ def read_text(text: str, file: str | None = None, quotable: bool = True) -> Docu
     """The values of a YAML text. Its `problems` say what was wrong; the root is UNKNOWN where nothing came of it."""
     document = Document(UNKNOWN, file, text, quotable)
     reader = Reader(document)
+    if text.startswith("\ufeff"):
+        reader.problem((0, 1), "a second byte order mark: one is allowed", "CV001")
+        return document
     directive = DIRECTIVE.search(text) if "%" in text else None
     if directive is not None:
         reader.problem((directive.end() - 1, directive.end()), "a line that begins with %: specs have no directives")
@@ -343,8 +357,11 @@ def report_malformed(reader: Reader, error: Any) -> None:
     hint = ""
     if error.context and error.context_mark and error.context_mark.line != error.problem_mark.line:
         hint = f"{error.context}, which begins on line {error.context_mark.line + 1}"
-    if "mapping values are not allowed" in said:
-        said, hint = misplaced_mapping(reader.text, index)
+    bare = bare_word_above(reader.text, index)
+    if bare is not None and ("mapping values are not allowed" in said or "expected '-' indicator" in said):
+        said, hint = bare
+    elif "mapping values are not allowed" in said:
+        said, hint = "a colon that belongs to no key", "put a value that holds ': ' in quotes"
     elif "cannot start any token" in said:
         character = reader.text[index : index + 1]
         said = "a tab cannot indent" if character == "\t" else f"{character} cannot start a value here"
@@ -352,18 +369,17 @@ def report_malformed(reader: Reader, error: Any) -> None:
     reader.problem((index, index + 1), said, "CV002", hint)
 
 
-def misplaced_mapping(text: str, index: int) -> tuple[str, str]:
-    """Message and hint for a colon where none can be: most likely options under an entry that is a bare word."""
-    lines = text[:index].splitlines()
-    above = next((line for line in reversed(lines[:-1]) if line.strip()), "")
+def bare_word_above(text: str, index: int) -> tuple[str, str] | None:
+    """Message and hint for options under an entry that is a bare word, where that is the mistake."""
+    start = text.rfind("\n", 0, index) + 1
+    above = next((line for line in reversed(text[:start].splitlines()) if line.strip()), "")
     bare = BARE_WORD_ENTRY.fullmatch(above)
-    option = text[text.rfind("\n", 0, index) + 1 :].split("\n", 1)[0].strip()
-    if bare and not option.startswith("-"):
-        return (
-            f"options stand inside the entry, not under the bare word {shortened(bare[1])}",
-            f"write - {shortened(bare[1])}: {{{shortened(option)}}}",
-        )
-    return "a colon that belongs to no key", "put a value that holds ': ' in quotes"
+    option = text[start:].split("\n", 1)[0].strip()
+    if bare is None or option.startswith("-") or ":" not in option:
+        return None
+    word = shortened(bare[1])
+    message = f"options stand inside the entry, not under the bare word {word}"
+    return message, f"write - {word}: {{{shortened(option)}}}"
 
 
 def read_value(text: str) -> Any:

@@ -83,7 +83,7 @@ def compile_one(text: str, dollar: int) -> tuple[Expression, int]:
     """The expression that a dollar begins, and where it ends."""
     if text.startswith("$(", dollar):
         end = closing_parenthesis(text, dollar + 1)
-        if end - dollar > MOST_CHARACTERS:
+        if end - dollar - 2 > MOST_CHARACTERS:
             raise WrongExpression(f"an expression of more than {MOST_CHARACTERS} characters", dollar, dollar + 2)
         parser = Parser(text, dollar + 2, end)
         return Expression(parser.whole(), parser.names, is_name=False), end + 1
