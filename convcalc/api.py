@@ -38,7 +38,7 @@ def load(
     given: dict[str | None, Any] = {name: listed(shape) for name, shape in (inputs or {}).items()}
     if input is not None:
         given[None] = listed(input)
-    overrides = Overrides(params, given, batch, listed(dtype))
+    overrides = Overrides(plain(params or {}), given, batch, listed(dtype))
     return read_network(document_of(spec), overrides)
 
 

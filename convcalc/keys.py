@@ -76,6 +76,8 @@ def mistaken_value(value: Any, expected: str) -> str:
     number_due = "integer" in expected or "number" in expected
     if isinstance(value, float) and value.is_integer() and "integer" in expected:
         return f"write {int(value)}"
+    if "true or false" in expected and value.__class__ is int and value in (0, 1):
+        return "write true" if value else "write false"
     if not isinstance(value, str):
         return ""
     if "true or false" in expected and value.lower() in {"yes", "no", "on", "off", "true", "false"}:
@@ -148,17 +150,29 @@ class Number(Key[float]):
             raise self.flaw(value)
         return float(value)
 
+    def glance(self, value: float) -> str:
+        """`0.2`, three digits."""
+        return f"{value:.3g}"
+
 
 class Flag(Key[bool]):
     """True or false."""
 
     expected = "true or false"
 
+    def __init__(self, help: str, default: bool, *, sign: str = "") -> None:
+        super().__init__(help, default)
+        self.sign = sign
+
     def read(self, value: Any, axes: int | None) -> bool:
         """The boolean."""
         if value.__class__ is not bool:
             raise self.flaw(value)
         return bool(value)
+
+    def glance(self, value: bool) -> str:
+        """Its sign, where it has one."""
+        return self.sign
 
 
 class Choice(Key[str]):
@@ -272,8 +286,9 @@ class Padding(Key[PerAxisPadding]):
 class IntegerList(Key[tuple[int, ...]]):
     """A list of whole numbers."""
 
-    def __init__(self, help: str, *, lengths: tuple[int, int], minimum: int, expected: str) -> None:
+    def __init__(self, help: str, *, lengths: tuple[int, int], minimum: int, expected: str, sign: str = "×") -> None:
         super().__init__(help, required=True)
+        self.sign = sign
         self.lengths = lengths
         self.minimum = minimum
         self.expected = expected
@@ -288,8 +303,8 @@ class IntegerList(Key[tuple[int, ...]]):
         return tuple(value)
 
     def glance(self, value: tuple[int, ...]) -> str:
-        """`64×8×8`."""
-        return "×".join(map(str, value))
+        """`64×8×8`, `0:58`."""
+        return self.sign.join(map(str, value))
 
 
 class NamedShape:

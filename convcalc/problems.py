@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 from typing import NamedTuple
 
 Path = tuple[str | int, ...]
+
+MOST_CANDIDATES = 500  # words among which the nearest is sought
 
 TITLES: dict[str, str] = {
     "CV001": "not readable as text",
@@ -61,7 +64,8 @@ class Problem(NamedTuple):
 class Flaw(Exception):
     """What is wrong with a value, raised where its place in the file is not known; the caller adds it.
 
-    `key` names the argument at fault, `where` leads further into its value, `within` to characters of a text.
+    `key` names the argument at fault, `where` leads further into its value (with `on_key` to a key of it),
+    `within` to characters of a text.
     """
 
     def __init__(
@@ -72,9 +76,11 @@ class Flaw(Exception):
         key: str | None = None,
         where: Path = (),
         within: tuple[int, int] | None = None,
+        on_key: bool = False,
         code: str = "CV013",
     ) -> None:
         super().__init__(message)
+        self.on_key = on_key
         self.message = message
         self.hint = hint
         self.key = key
@@ -87,7 +93,7 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
     """The one of the words that a mistyped one most likely meant, if any is close."""
     from difflib import get_close_matches  # only where something is wrong: difflib costs start-up time
 
-    by_folded = {fold(known): known for known in words}
+    by_folded = {fold(known): known for known in islice(words, MOST_CANDIDATES)}
     close = get_close_matches(fold(word[:100]), list(by_folded), n=1, cutoff=0.7)
     return by_folded[close[0]] if close else None
 
@@ -120,7 +126,7 @@ def shown(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
-        return "nothing"
+        return "an empty value"
     if isinstance(value, str):
         return f"'{shortened(value)}'"
     if isinstance(value, dict):

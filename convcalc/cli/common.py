@@ -10,6 +10,7 @@ from typing import IO, Any, NamedTuple
 import click
 
 from convcalc import examples
+from convcalc.keys import is_integer
 from convcalc.network import Network
 from convcalc.problems import InvalidSpec, did_you_mean, printable, shown
 from convcalc.render.lines import Line, plain_text, styled_text
@@ -18,6 +19,7 @@ from convcalc.spec.files import read_file
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network
 from convcalc.spec.source import read_value
+from convcalc.units import BITS
 
 Function = Callable[..., Any]
 WRONG_NETWORK = 1
@@ -109,11 +111,19 @@ def read_param(text: str) -> tuple[str, Any]:
 def read_input(text: str) -> tuple[str | None, Any]:
     """`3,320,320`, or `left=3,320,320`."""
     name, equals, sizes = text.rpartition("=")
-    return name if equals else None, value_of("--input", f"[{sizes.strip('[]')}]")
+    shape = value_of("--input", f"[{sizes.strip('[]')}]")
+    if not all(is_integer(size) and size > 0 for size in shape):
+        raise Failure(f"--input takes sizes with commas between, channels first, such as 3,320,320, not {shown(text)}")
+    return name if equals else None, shape
 
 
 def read_dtype(text: str) -> Any:
     """`int8`, or `weights=int8,activations=int16`."""
+    parts = text.split(",") if "=" in text else [f"={text}"]
+    for part in parts:
+        dtype = part.partition("=")[2]
+        if dtype not in BITS:
+            raise Failure(f"--dtype: no data type {shown(dtype)}: {did_you_mean(dtype, BITS) or ' '.join(BITS)}")
     if "=" not in text:
         return text
     return {name: dtype for name, _, dtype in (part.partition("=") for part in text.split(","))}

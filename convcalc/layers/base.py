@@ -8,15 +8,18 @@ the base that it inherits.
 
 from abc import ABC, abstractmethod
 from math import prod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from convcalc.arithmetic import Pair, window_count, window_formula
 from convcalc.keys import LARGEST, Flag, Key, PerAxisPadding, plain
 from convcalc.problems import Flaw
+from convcalc.reads import Reads, sliding
 from convcalc.shape import Shape, axis_name
 
 Tensors = tuple[int, ...]
 Sizes = tuple[int, ...]
+# an interval on every axis; its own position; everything; values that are no longer where they were
+Reach = tuple[Reads, ...] | Literal["same", "everything", "elsewhere"]
 
 
 # PyTorch's order of arguments, in which they are shown whatever base a kind has them from
@@ -155,6 +158,10 @@ class Layer(ABC):
     def macs(self) -> int:
         """The multiplications that count as multiply-accumulates: those of convolution and linear layers."""
 
+    @abstractmethod
+    def reach(self) -> Reach:
+        """Which inputs an output reads: an interval on every axis, or one of the words of `Reach`."""
+
     def weight_input(self) -> object:
         """What of the input the shapes of the weights depend on: layers that share weights agree in it."""
         return self.input.channels
@@ -179,8 +186,9 @@ class Layer(ABC):
 
     @classmethod
     def glance_keys(cls) -> list[tuple[str, Key[Any]]]:
-        """The keys that the table shows, the kernel first; what is on or off is left to the full report."""
-        shown = [(name, key) for name, key in cls.keys.items() if not isinstance(key, Flag | StatedChannels)]
+        """The keys that the table shows, the kernel first; of what is on or off only what has a sign."""
+        unshown = {name for name, key in cls.keys.items() if isinstance(key, Flag) and not key.sign} | set(cls.stated)
+        shown = [(name, key) for name, key in cls.keys.items() if name not in unshown]
         return sorted(shown, key=lambda pair: pair[0] != "kernel_size")
 
 
@@ -220,8 +228,16 @@ class NoArithmetic(NoMacs):
         return 0
 
 
-class KeepsShape(Layer):
-    """A kind whose output has the shape of its input."""
+class SamePlace(Layer):
+    """A kind whose outputs read their own position, in all channels."""
+
+    def reach(self) -> Reach:
+        """Its own position."""
+        return "same"
+
+
+class KeepsShape(SamePlace):
+    """A kind whose output has the shape of its input, each value from its own position."""
 
     def output_shape(self) -> Shape:
         """That of the input."""
@@ -331,3 +347,9 @@ def check_positive(layer: Layer, sizes: Sizes, formulas: list[str], key: str | N
 def volume(kernel_size: Sizes) -> int:
     """The taps of a kernel."""
     return prod(kernel_size)
+
+
+def sliding_reach(kernel_size: Sizes, stride: Sizes, padding: PerAxisPadding, dilation: Sizes) -> Reach:
+    """A window on every axis."""
+    before = [side for side, _ in padding]
+    return tuple(map(sliding, kernel_size, stride, before, dilation))

@@ -6,6 +6,7 @@ from convcalc.layers.base import (
     AllMacs,
     Bias,
     Layer,
+    Reach,
     Sizes,
     StatedChannels,
     SumOfProducts,
@@ -13,9 +14,11 @@ from convcalc.layers.base import (
     check_divides,
     check_positive,
     slide,
+    sliding_reach,
     volume,
 )
 from convcalc.problems import Flaw
+from convcalc.reads import transposed
 from convcalc.shape import Shape
 
 
@@ -43,6 +46,10 @@ class Window(Layer):
     def windows(self) -> Sizes:
         """How many windows fit on each axis."""
         return slide(self, self.kernel_size, self.stride, self.padding, self.dilation)
+
+    def reach(self) -> Reach:
+        """A window on every axis."""
+        return sliding_reach(self.kernel_size, self.stride, self.padding, self.dilation)
 
 
 class Groups(Layer):
@@ -134,6 +141,11 @@ class ConvTranspose(OutChannels, Groups, Bias, InChannels, AllMacs):
         formulas = list(map(transposed_formula, *parameters))
         return Shape(self.out_channels, check_positive(self, tuple(map(transposed_size, *parameters)), formulas))
 
+    def reach(self) -> Reach:
+        """The inputs whose products are added into an output."""
+        before = [padding for padding, _ in self.padding]
+        return tuple(map(transposed, self.kernel_size, self.stride, before, self.dilation))
+
     def weight_tensors(self) -> Tensors:
         """in_channels × (k… × out_channels / groups)."""
         return (self.input.channels * self._products(),)
@@ -169,6 +181,10 @@ class PointwiseConv(OutChannels, Groups, SumOfProducts, InChannels):
         """Every stride-th position."""
         self.check_groups(self.out_channels)
         return Shape(self.out_channels, slide(self, *single_taps(self.input.axes, self.stride)))
+
+    def reach(self) -> Reach:
+        """Every stride-th position."""
+        return sliding_reach(*single_taps(self.input.axes, self.stride))
 
     def products(self) -> int:
         """in_channels / groups."""

@@ -1,7 +1,7 @@
 """The fully connected layer."""
 
 from convcalc.keys import Integer
-from convcalc.layers.base import StatedChannels, SumOfProducts
+from convcalc.layers.base import Reach, StatedChannels, SumOfProducts
 from convcalc.problems import Flaw
 from convcalc.shape import Shape
 
@@ -30,6 +30,10 @@ class Linear(SumOfProducts):
                 code="CV016",
             )
         return Shape(self.out_features)
+
+    def reach(self) -> Reach:
+        """All features."""
+        return "everything"
 
     def products(self) -> int:
         """in_features."""

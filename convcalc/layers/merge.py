@@ -1,11 +1,11 @@
 """Layers that read several inputs."""
 
-from convcalc.layers.base import Free, Layer, NoMacs, NoWeights
+from convcalc.layers.base import Free, NoMacs, NoWeights, SamePlace
 from convcalc.problems import Flaw
 from convcalc.shape import Shape
 
 
-class Elementwise(Layer):
+class Elementwise(SamePlace):
     """Merges value by value; an axis (or the channels) of size 1 is repeated to fit."""
 
     reads_many = True
@@ -66,7 +66,7 @@ class Multiply(Elementwise, NoWeights, NoMacs):
         return 0
 
 
-class Concat(Free):
+class Concat(SamePlace, Free):
     """Its inputs one after the other along the channels; all other sizes are equal.
 
     Counted: nothing.

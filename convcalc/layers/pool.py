@@ -10,12 +10,15 @@ from convcalc.layers.base import (
     Layer,
     NoMacs,
     NoWeights,
+    Reach,
     Sizes,
     check_positive,
     slide,
+    sliding_reach,
     volume,
 )
 from convcalc.problems import Flaw
+from convcalc.reads import adaptive, transposed
 from convcalc.shape import Shape, axis_name
 
 
@@ -25,7 +28,7 @@ class Pooling(Layer):
     needs_axes = True
     kernel_size = PerAxis("size of the window", required=True)
     stride = PerAxis("step between windows", None, sign="/", default_text="kernel_size")
-    ceil_mode = Flag("whether a last window may reach over the end", False)
+    ceil_mode = Flag("whether a last window may reach over the end", False, sign="ceil")
 
     def normalise(self) -> None:
         """Work out the stride."""
@@ -50,6 +53,13 @@ class Pooling(Layer):
                     code="CV016",
                 )
 
+    def reach(self) -> Reach:
+        """A window on every axis."""
+        axes = self.input.axes
+        padding = getattr(self, "padding", ((0, 0),) * axes)
+        dilation = getattr(self, "dilation", (1,) * axes)
+        return sliding_reach(self.kernel_size, self.stride, padding, dilation)
+
 
 class Adaptive(Layer):
     """Pooling to an output of a given size."""
@@ -61,6 +71,12 @@ class Adaptive(Layer):
         """As asked for."""
         return Shape(self.input.channels, self.output_size)
 
+    def reach(self) -> Reach:
+        """A window that differs from position to position; everything where there is one position."""
+        if self.output.positions == 1:
+            return "everything"
+        return tuple(map(adaptive, self.input.spatial, self.output_size))
+
 
 class Global(Layer):
     """Pooling of all positions to one."""
@@ -71,6 +87,10 @@ class Global(Layer):
     def output_shape(self) -> Shape:
         """One position."""
         return Shape(self.input.channels, (1,) * self.input.axes if self.keepdims else ())
+
+    def reach(self) -> Reach:
+        """All positions."""
+        return "everything"
 
 
 class MaxPool(Pooling, Free):
@@ -245,6 +265,11 @@ class MaxUnpool(Free):
         ]
         return Shape(self.input.channels, check_positive(self, sizes, formulas, "padding"))
 
+    def reach(self) -> Reach:
+        """The pooled values whose windows hold an output."""
+        before = [padding for padding, _ in self.padding]
+        return tuple(map(transposed, self.kernel_size, self.stride, before, (1,) * self.input.axes))
+
 
 class BlurPool(NoWeights, AllMacs):
     """Anti-aliased downsampling: a fixed binomial low-pass, reflect padding, then every stride-th value.
@@ -263,12 +288,19 @@ class BlurPool(NoWeights, AllMacs):
 
     def output_shape(self) -> Shape:
         """The windows that fit after reflecting the border."""
-        padding = tuple(((k - 1) // 2, k // 2) for k in self.kernel_size)
+        padding = self._reflected()
         self._check_reflection(padding)
         spatial = tuple(
             map(window_count, self.input.spatial, self.kernel_size, self.stride, padding, (1,) * len(padding))
         )
         return Shape(self.input.channels, spatial)
+
+    def _reflected(self) -> PerAxisPadding:
+        return tuple(((k - 1) // 2, k // 2) for k in self.kernel_size)
+
+    def reach(self) -> Reach:
+        """A window on every axis."""
+        return sliding_reach(self.kernel_size, self.stride, self._reflected(), (1,) * self.input.axes)
 
     def _check_reflection(self, padding: PerAxisPadding) -> None:
         for axis, (size, (_, after)) in enumerate(zip(self.input.spatial, padding, strict=True)):

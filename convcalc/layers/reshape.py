@@ -3,12 +3,12 @@
 from math import prod
 
 from convcalc.keys import IntegerList
-from convcalc.layers.base import Free
+from convcalc.layers.base import Free, Reach, SamePlace
 from convcalc.problems import Flaw
 from convcalc.shape import MOST_AXES, Shape
 
 
-class Flatten(Free):
+class Flatten(SamePlace, Free):
     """All values of a sample as one vector.
 
     Output: channels × positions features.
@@ -48,17 +48,19 @@ class Reshape(Free):
         if 0 in self.shape or self.shape.count(-1) > 1:
             raise Flaw("shape takes sizes from 1, and -1 once at most", key="shape")
         if elements % known if -1 in self.shape else elements != known:
-            raise Flaw(
-                f"reshape does not fit: the input {self.input} has {elements} elements, "
-                f"{' × '.join(map(str, self.shape))} is {known if -1 not in self.shape else 'no divisor of it'}",
-                key="shape",
-                code="CV016",
-            )
+            product = " × ".join(str(size) for size in self.shape if size != -1)
+            relation = "does not divide it" if -1 in self.shape else f"is {known}"
+            message = f"reshape does not fit: the input {self.input} has {elements} elements, {product} {relation}"
+            raise Flaw(message, key="shape", code="CV016")
         channels, *spatial = (elements // known if size == -1 else size for size in self.shape)
         return Shape(channels, tuple(spatial))
 
+    def reach(self) -> Reach:
+        """Its own position where the axes stay as they are."""
+        return "same" if self.output.spatial == self.input.spatial else "elsewhere"
 
-class Slice(Free):
+
+class Slice(SamePlace, Free):
     """Some of the channels: from start up to, not including, stop.
 
     Output: stop - start channels.
@@ -68,7 +70,7 @@ class Slice(Free):
     """
 
     kind = "slice"
-    channels = IntegerList("start and stop", lengths=(2, 2), minimum=0, expected="a list [start, stop]")
+    channels = IntegerList("start and stop", lengths=(2, 2), minimum=0, expected="a list [start, stop]", sign=":")
 
     def output_shape(self) -> Shape:
         """Fewer channels."""

@@ -1,11 +1,23 @@
 """Layers that change the size of the axes without weights: upsampling, rearranging, padding, cropping."""
 
+from fractions import Fraction
 from math import floor
 
 from convcalc.arithmetic import Pair
 from convcalc.keys import Choice, Integer, LayerName, Padding, PerAxis, PerAxisNumber
-from convcalc.layers.base import Free, Layer, NoMacs, NoWeights, Sizes, check_divides, check_positive
+from convcalc.layers.base import (
+    Free,
+    Layer,
+    NoMacs,
+    NoWeights,
+    Reach,
+    SamePlace,
+    Sizes,
+    check_divides,
+    check_positive,
+)
 from convcalc.problems import Flaw
+from convcalc.reads import interpolated, moved, nearest, sliding
 from convcalc.shape import AXIS_NAMES, Shape
 
 MODE_AXES = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
@@ -55,6 +67,16 @@ class Upsample(NoWeights, NoMacs):
         formulas = [f"floor({size} × {factor}) = {floor(size * factor)}" for size, factor in factors]
         return Shape(self.input.channels, check_positive(self, sizes, formulas, "scale_factor"))
 
+    def reach(self) -> Reach:
+        """The inputs between which an output is interpolated."""
+        if self.scale_factor is None:
+            scales = list(map(Fraction, self.input.spatial, self.output.spatial))
+        else:
+            scales = [1 / Fraction(str(factor)) for factor in self.scale_factor]
+        if self.mode == "nearest":
+            return tuple(map(nearest, scales))
+        return tuple(interpolated(scale, 1 if self.mode == "bicubic" else 0) for scale in scales)
+
     def multiplications(self) -> int:
         """One a tap of the interpolation."""
         return self.output.elements * MODE_TAPS.get(self.mode, 0)
@@ -86,6 +108,10 @@ class PixelShuffle(Free):
         )
         return Shape(self.input.channels // block, tuple(size * factor for size in self.input.spatial))
 
+    def reach(self) -> Reach:
+        """A block of outputs reads one position."""
+        return (nearest(Fraction(1, self.upscale_factor)),) * self.input.axes
+
 
 class PixelUnshuffle(Free):
     """Moves space into channels: r × r × … positions become r… channels.
@@ -108,8 +134,12 @@ class PixelUnshuffle(Free):
         channels = self.input.channels * factor**self.input.axes
         return Shape(channels, tuple(size // factor for size in self.input.spatial))
 
+    def reach(self) -> Reach:
+        """An output reads a block of positions."""
+        return (sliding(self.downscale_factor, self.downscale_factor, 0, 1),) * self.input.axes
 
-class ChannelShuffle(Free):
+
+class ChannelShuffle(SamePlace, Free):
     """Deals the channels of all groups out in turn, so that grouped convolutions mix.
 
     Output: as the input.
@@ -142,6 +172,11 @@ class Bordered(Free):
         if self.like is not None:
             target = like_sizes(self, self.like.name, self.like.shape)
             self.fill(**{self.amount_key: tuple(map(self._to_reach, self.input.spatial, target))})
+
+    def reach(self) -> Reach:
+        """Its own position, moved."""
+        sides: tuple[Pair, ...] = getattr(self, self.amount_key)
+        return tuple(moved(-self.direction * before) for before, _ in sides)
 
     def _to_reach(self, size: int, target: int) -> Pair:
         missing = (target - size) * self.direction

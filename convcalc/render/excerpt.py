@@ -44,8 +44,9 @@ def excerpt(source: list[str], span: Span, label: str) -> list[Line]:
     start = span.column - 1
     end = span.end_column - 1 if span.end_line == span.line else len(text)
     cut = max(0, start - LEAD) if len(text) > WIDEST else 0
-    before, marked = shown_line(text[cut:start]), shown_line(text[start : max(end, start + 1)])
-    after = shown_line(text[max(end, start + 1) :])
+    end = max(end, start + 1)
+    before, marked = shown_line(text[cut:start]), shown_line(text[start : min(end, start + WIDEST)])
+    after = shown_line(text[end : end + WIDEST])
     if cut:
         before = "…" + before
     line = before + marked + after

@@ -24,8 +24,8 @@ class Compiler(EntryCompiler):
         for name, definition in written.items():
             path: Path = ("blocks", name)
             self.block_name(name, path)
-            later = frozenset(written) - frozenset(blocks)
-            blocks = {**blocks, name: self.block(name, definition, path, Visible(names, blocks, later))}
+            block = self.block(name, definition, path, Visible(names, blocks, written))
+            blocks[name] = block
         return blocks
 
     def block_name(self, name: str, path: Path) -> None:
@@ -38,7 +38,7 @@ class Compiler(EntryCompiler):
 
     def block(self, name: str, definition: Any, path: Path, visible: Visible) -> Block:
         """One block."""
-        block = Block(name, path)
+        block = Block(name, path, len(visible.blocks))
         if not isinstance(definition, dict):
             block.broken = True
             if definition is not UNKNOWN:
@@ -51,14 +51,20 @@ class Compiler(EntryCompiler):
                 message = f"a block has params, inputs and layers, not {shown(key)}"
                 self.problems.add((*path, key), message, "CV010", hint, on_key=True)
             elif definition[key] is None:
-                self.problems.add((*path, key), f"{key} has no value", "CV012", "write [] or leave it out", on_key=True)
+                self.problems.add(
+                    (*path, key),
+                    f"{key} has no value",
+                    "CV012",
+                    "leave it out" if key != "layers" else "write []",
+                    on_key=True,
+                )
         own = self.parameters(block, definition.get("params"), (*path, "params"), visible.names)
         self.block_inputs(block, definition.get("inputs"), (*path, "inputs"))
         if "layers" not in definition:
             self.problems.add(path, f"the block {shortened(name)} has no layers", "CV012", on_key=True)
             block.broken = True
         else:
-            inside = Visible(visible.names | own, visible.blocks, visible.later_blocks)
+            inside = Visible(visible.names | own, visible.blocks, visible.all_blocks)
             layers = UNKNOWN if definition["layers"] is None else definition["layers"]
             block.body = self.body(layers, (*path, "layers"), inside)
             block.broken = not isinstance(definition["layers"], list)
@@ -72,10 +78,11 @@ class Compiler(EntryCompiler):
             message = f"params takes a mapping from names to defaults, not {shown(written)}"
             self.problems.add(path, message, "CV013", "an empty value makes a parameter required")
             return frozenset()
+        seen = {"in_channels"}
         for name, default in written.items():
             self.parameter_name(name, (*path, name))
-            sees = names | frozenset(block.parameters) | {"in_channels"}
-            block.parameters[name] = self.parameter(default, (*path, name), sees)
+            block.parameters[name] = self.parameter(default, (*path, name), names | seen)
+            seen.add(name)
         return frozenset(block.parameters)
 
     def parameter(self, default: Any, path: Path, names: frozenset[str]) -> Compiled:

@@ -27,7 +27,10 @@ def quantity(metric: str, value: Any) -> int:
     try:
         return parse_quantity(str(value), suffixes)
     except ValueError as error:
-        raise Flaw(f"{metric} takes {error}, not {shown(value)}") from None
+        unit = str(value).lstrip("0123456789._ ")
+        meant = next((suffix for suffix in suffixes if suffix.lower() == unit.lower()), None)
+        hint = f"write {str(value)[: -len(unit)]}{meant}" if unit and meant else ""
+        raise Flaw(f"{metric} takes {error}, not {shown(value)}", hint) from None
 
 
 def bounds(metric: str, value: Any) -> tuple[int | None, int | None]:
@@ -38,7 +41,8 @@ def bounds(metric: str, value: Any) -> tuple[int | None, int | None]:
         return None, quantity(metric, value)
     for key in value:
         if key not in ("min", "max"):
-            raise Flaw(f"a limit has min and max, not {shown(key)}", did_you_mean(key, ("min", "max")), where=(key,))
+            hint = did_you_mean(key, ("min", "max"))
+            raise Flaw(f"a limit has min and max, not {shown(key)}", hint, where=(key,), on_key=True)
     if not value:
         raise Flaw(f"{metric} has neither min nor max")
     found: dict[str, int] = {}
@@ -65,7 +69,7 @@ def limit(metric: str, value: Any, path: Path, output: str | None = None, patter
 
 def is_per_output(metric: str, value: Any) -> bool:
     """Whether a limit is a mapping from output names."""
-    return metric in PER_OUTPUT and isinstance(value, dict) and not set(value) <= {"min", "max"}
+    return metric in PER_OUTPUT and isinstance(value, dict) and not set(value) & {"min", "max"}
 
 
 def per_output(metric: str, value: dict[str, Any], path: Path, outputs: list[str]) -> list[Limit]:
@@ -74,21 +78,21 @@ def per_output(metric: str, value: dict[str, Any], path: Path, outputs: list[str
     for name, written in value.items():
         if name not in outputs:
             hint = did_you_mean(name, outputs) or f"the outputs are {', '.join(outputs)}"
-            raise Flaw(f"no output {shown(name)}", hint, where=(name,), code="CV015")
+            raise Flaw(f"no output {shown(name)}", hint, where=(name,), on_key=True, code="CV015")
         limits.append(limit(metric, written, (*path, name), output=name))
     return limits
 
 
-def per_layer(pattern: str, written: Any, path: Path, names: list[str]) -> list[Limit]:
-    """Limits of the layers that a pattern names. Raises Flaw."""
-    if not any(fnmatchcase(name, pattern) for name in names):
-        raise Flaw(f"the pattern {shown(pattern)} names no layer", did_you_mean(pattern, names[:1000]), code="CV015")
+def per_layer(pattern: str, written: Any, path: Path, names: list[str] | None) -> list[Limit]:
+    """Limits of the layers that a pattern names, among the names where they are all known. Raises Flaw."""
+    if names is not None and not any(fnmatchcase(name, pattern) for name in names):
+        raise Flaw(f"the pattern {shown(pattern)} names no layer", did_you_mean(pattern, names), code="CV015")
     if not isinstance(written, dict):
         raise Flaw(f"per_layer takes limits such as {{params: 1M}}, not {shown(written)}")
     limits = []
     for metric, value in written.items():
         if metric not in PER_LAYER:
             hint = did_you_mean(metric, PER_LAYER)
-            raise Flaw(f"no limit {shown(metric)} of a layer", hint, where=(metric,), code="CV010")
+            raise Flaw(f"no limit {shown(metric)} of a layer", hint, where=(metric,), on_key=True, code="CV010")
         limits.append(limit(metric, value, (*path, metric), pattern=pattern))
     return limits

@@ -4,7 +4,7 @@ Each written entry is read once, however often it is laid: its kind or block, th
 options, and the syntax and names of its expressions.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 from convcalc.keys import required_names
@@ -31,19 +31,21 @@ from convcalc.spec.templates import Expression, Template, compile_text
 class Visible:
     """What an entry may name: parameters, blocks above it, and whether `$index` counts something."""
 
-    __slots__ = ("blocks", "index", "later_blocks", "names")
+    __slots__ = ("all_blocks", "blocks", "index", "names", "reading", "repeating")
 
     def __init__(
-        self, names: frozenset[str], blocks: dict[str, Block], later_blocks: frozenset[str], index: bool = False
+        self, names: frozenset[str], blocks: dict[str, Block], all_blocks: Container[str], index: bool = False
     ) -> None:
         self.names = names
         self.blocks = blocks
-        self.later_blocks = later_blocks
+        self.all_blocks = all_blocks
         self.index = index
+        self.repeating = names | {"in_channels", "index"}
+        self.reading = self.repeating if index else names | {"in_channels"}
 
     def counting(self) -> "Visible":
         """The same inside a repeat."""
-        return Visible(self.names, self.blocks, self.later_blocks, True)
+        return Visible(self.names, self.blocks, self.all_blocks, True)
 
 
 class EntryCompiler:
@@ -73,18 +75,18 @@ class EntryCompiler:
             return UNKNOWN
         if isinstance(template, str):
             return template
-        for name, place in template.names.items():
-            if name not in names:
-                self.problems.add(path, *unknown_name(name, names), within=place)
-                return UNKNOWN
-        return template
+        unknown = [name for name in template.names if name not in names]
+        for name in unknown:
+            self.problems.add(path, *unknown_name(name, names), within=template.names[name])
+        return UNKNOWN if unknown else template
 
     def body(self, entries: Any, path: Path, visible: Visible) -> Body:
         """A list of entries."""
         if not isinstance(entries, list):
             if entries is not UNKNOWN:
                 message = f"a list of entries was expected, not {shown(entries)}"
-                self.problems.add(path, message, "CV013", "each entry begins with - ", on_key=True)
+                on_key = isinstance(entries, dict) or entries is None
+                self.problems.add(path, message, "CV013", "each entry begins with -", on_key=on_key)
             return Body([])
         compiled = [self.entry(entry, (*path, index), visible) for index, entry in enumerate(entries)]
         ordinals: dict[str, int] = {}
@@ -118,7 +120,8 @@ class EntryCompiler:
 
     def crowded(self, written: dict[str, Any], path: Path, line: int | None, visible: Visible) -> Entry:
         """An entry with several keys: options beside the kind, arguments that are not indented, or two kinds."""
-        word = next((key for key in written if key in KINDS or key in visible.blocks), None)
+        known = (key for key in written if key in KINDS or key in visible.blocks or key.startswith("$"))
+        word = next(known, None)
         entry = broken(path, line, word or "")
         beside = [key for key in written if key != word]
         if word is None:
@@ -131,13 +134,17 @@ class EntryCompiler:
                 self.problems.add((*path, kind_key), message, "CV010", hint, on_key=True)
                 return entry
             word = beside[0]
-            return self.crowd_of(entry, word, beside[1:], visible)
-        return self.crowd_of(entry, word, beside, visible)
+            return self.crowd_of(entry, written, word, beside[1:], visible)
+        return self.crowd_of(entry, written, word, beside, visible)
 
-    def crowd_of(self, entry: Entry, word: str, beside: list[str], visible: Visible) -> Entry:
+    def crowd_of(self, entry: Entry, written: dict[str, Any], word: str, beside: list[str], visible: Visible) -> Entry:
         """Report what stands beside a word that should stand inside it."""
-        if word not in KINDS and word not in visible.blocks:
+        if word not in KINDS and word not in visible.blocks and not word.startswith("$"):
             self.unknown_word(entry, word, (*entry.path, word), visible)
+        if not any(key in OPTIONS or key in KINDS for key in beside) and entry_is_empty(written, word):
+            message = f"the arguments of {shortened(word)} stand beside it"
+            self.problems.add((*entry.path, beside[0]), message, "CV010", f"indent them under {word}", on_key=True)
+            return entry
         for key in beside:
             what = "an option" if key in OPTIONS else "what follows"
             message = f"{what} stands inside the entry: {shortened(key)} is beside {shortened(word)}"
@@ -155,8 +162,8 @@ class EntryCompiler:
         elif word.startswith("$"):
             self.dynamic_word(entry, visible)
         else:
-            self.unknown_word(entry, word, entry.word_path, visible)
             entry.broken = True
+            self.unknown_word(entry, word, entry.word_path, visible)
         if arguments is None:
             arguments = {}
         if not isinstance(arguments, dict):
@@ -177,27 +184,32 @@ class EntryCompiler:
             self.problems.add(entry.word_path, *unknown_name(name, visible.names), on_key=True)
             entry.broken = True
         else:
-            entry.blocks = visible.blocks
+            entry.blocks, entry.block_limit = visible.blocks, len(visible.blocks)
 
     def unknown_word(self, entry: Entry, word: str, path: Path, visible: Visible) -> None:
         """A word that is no kind and no block above; the entry takes the ordinal of the word that was meant."""
-        if word in visible.later_blocks:
-            message = f"the block {word} stands below: a block may use only blocks that stand above it"
+        if word in visible.all_blocks:
+            inside = entry.path[:2] == ("blocks", word)
+            where = "uses itself" if inside else "stands below"
+            message = f"the block {word} {where}: a block may use only blocks that stand above it"
             self.problems.add(path, message, "CV011", on_key=True)
             return
         meant, hint = kind_hint(word, [*KINDS, *visible.blocks, *LISTS])
         if word in OPTIONS:
             hint = "an option stands among the arguments of a layer"
         elif word in KIND_KEYS:
-            hint = "the kind itself is the key: - conv: {…}"
+            hint = "the kind itself is the key of an entry: - conv: {…}"
         self.problems.add(path, f"no layer kind or block {shown(word)}", "CV011", hint, on_key=True)
         entry.word = meant or word
+        if hint.startswith("write "):
+            entry.kind = KINDS.get(meant or "")  # the meaning is clear: its arguments are looked at too
 
     def arguments(self, entry: Entry, arguments: dict[str, Any], visible: Visible) -> None:
         """The options and arguments of an entry: their names, then their expressions."""
         known = argument_names(entry)
-        names = available(visible, "repeat" in arguments)
+        names = visible.repeating if "repeat" in arguments else visible.reading
         path = entry.arguments_path
+        guessed = entry.broken  # the word was wrong, and the kind is what it most likely meant
         given = {}
         for key, value in arguments.items():
             if key in OPTIONS:
@@ -214,7 +226,8 @@ class EntryCompiler:
                 given[key] = self.value(value, (*path, key), names)
         entry.arguments = given
         entry.literal = all(plain_literal(value) for value in given.values())
-        self.missing(entry, arguments)
+        if not guessed:
+            self.missing(entry, arguments)
 
     def missing(self, entry: Entry, arguments: dict[str, Any]) -> None:
         """Required arguments that are not given."""
@@ -223,6 +236,9 @@ class EntryCompiler:
         elif entry.block is not None:
             required = [name for name, default in entry.block.parameters.items() if default is None]
         else:
+            return
+        if getattr(arguments, "incomplete", False):
+            entry.broken = True
             return
         absent = [name for name in required if name not in arguments]
         # a wrong word may be the missing one: it has been reported with the right word
@@ -242,7 +258,7 @@ class EntryCompiler:
             entry.options[key] = UNKNOWN
             return
         if key in ("name", "repeat"):
-            names = available(visible, visible.index)
+            names = visible.reading
         elif key == "from":
             names = names - {"in_channels"}
         entry.options[key] = self.value(value, path, names)
@@ -252,7 +268,7 @@ class EntryCompiler:
         entry = Entry(path, word, (*path, word), line)
         allowed = [word, *OPTIONS, *(["merge"] if word == "branches" else [])]
         inside = visible.counting() if "repeat" in written else visible
-        names = available(visible, "repeat" in written)
+        names = visible.repeating if "repeat" in written else visible.reading
         for key, value in written.items():
             if key in OPTIONS:
                 self.option(entry, key, value, visible, names)
@@ -269,6 +285,11 @@ class EntryCompiler:
     def branches(self, entry: Entry, written: dict[str, Any], names: frozenset[str], visible: Visible) -> None:
         """The branches and their merge."""
         path, branches = (*entry.path, "branches"), written["branches"]
+        if isinstance(branches, dict):
+            message = "branches takes a list; its options and merge stand beside it"
+            self.problems.add(path, message, "CV013", "write - branches: […] with merge: add under it", on_key=True)
+            entry.broken = True
+            return
         if not isinstance(branches, list) or len(branches) < 2:
             entry.broken = True
             if branches is not UNKNOWN:
@@ -299,14 +320,14 @@ def broken(path: Path, line: int | None, word: str = "") -> Entry:
     return entry
 
 
+def entry_is_empty(written: dict[str, Any], word: str) -> bool:
+    """Whether a kind has no arguments of its own."""
+    return written.get(word, UNKNOWN) is None
+
+
 def plain_literal(value: Compiled) -> bool:
     """Whether a value needs no expression evaluated."""
     return not isinstance(value, Template | Computed) and value is not UNKNOWN
-
-
-def available(visible: Visible, counting: bool) -> frozenset[str]:
-    """The names that expressions of an entry may use."""
-    return visible.names | ({"in_channels", "index"} if counting or visible.index else {"in_channels"})
 
 
 def argument_names(entry: Entry) -> Iterable[str] | None:
@@ -323,7 +344,7 @@ def unknown_name(name: str, names: frozenset[str]) -> tuple[str, str, str]:
     if name == "in_channels":
         return "$in_channels is what an entry reads, and nothing is read here", "CV014", ""
     params = sorted(names - {"index", "in_channels"})
-    close = nearest(name, params)
+    close = nearest(name, names)
     if close:
         return f"no parameter {shown(name)}", "CV014", f"did you mean {close}?"
     quoted = f"text is written in quotes: '{shortened(name)}'"

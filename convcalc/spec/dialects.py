@@ -127,13 +127,14 @@ FOREIGN_KEYS: dict[str, str] = {
     "tie": "share",
 }
 KIND_KEYS = frozenset({"type", "kind", "layer", "class", "module", "op", "class_name"})
+NO_FIGURE = frozenset({"inplace", "device", "padding_mode", "momentum", "eps", "align_corners", "return_indices"})
 INFERRED = frozenset({"num_features", "normalized_shape", "in_channels", "in_features", "num_channels"})
 
 
 def kind_hint(word: str, known: Iterable[str]) -> tuple[str | None, str]:
     """The kind or block that a wrong word meant, if that is clear, and the hint."""
     known = list(known)
-    bare = re.sub(r"^(torch\.)?(nn|F|keras|tf|layers|tf\.keras\.layers|keras\.layers)\.", "", word.strip())
+    bare = re.sub(r"^((torch|nn|functional|F|tf|keras|layers|tensorflow)\.)+", "", word.strip())
     folded = re.sub(r"[123]d$", "", fold(bare))
     by_folded = {fold(name): name for name in known}
     meant = by_folded.get(folded) or FOREIGN_KINDS.get(folded)
@@ -155,6 +156,8 @@ def key_hint(word: str, known: Iterable[str]) -> str:
         return "write out_features"
     if word in INFERRED:
         return "leave it out: it is inferred from the input"
+    if word in NO_FIGURE:
+        return "leave it out: it changes no figure"
     if word == "activation":
         return "an activation is an entry of its own: - relu"
     return did_you_mean(word, known)

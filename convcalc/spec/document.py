@@ -4,7 +4,7 @@ import re
 from bisect import bisect_right
 from typing import Any
 
-from convcalc.problems import TITLES, InvalidSpec, Path, Problem, Related, Span
+from convcalc.problems import TITLES, InvalidSpec, Path, Problem, Related, Span, printable
 
 Extent = tuple[int, int]
 
@@ -22,11 +22,12 @@ UNKNOWN = Unknown()
 class Mapping(dict[str, Any]):
     """A mapping of a file: a dict that knows where it starts and where its keys and values stand."""
 
-    __slots__ = ("extent", "key_extents", "value_extents")
+    __slots__ = ("extent", "incomplete", "key_extents", "value_extents")
 
     def __init__(self, extent: Extent) -> None:
         super().__init__()
         self.extent = extent
+        self.incomplete = False  # whether some of it could not be read
         self.key_extents: dict[str, Extent] = {}
         self.value_extents: dict[str, Extent] = {}
 
@@ -109,16 +110,18 @@ class Document:
 
     def invalid(self, problems: list[Problem]) -> InvalidSpec:
         """The error that holds all the problems, each with its place, in the order of the file."""
-        located = [self.located(problem) for problem in problems]
+        located = [safe(self.located(problem)) for problem in problems]
         if not self.quotable:
             located = [unquoted(problem) for problem in located]
         located.sort(key=lambda problem: (problem.span is not None, problem.span or (), problem.message))
-        told = {(problem.span, problem.message): problem for problem in reversed(located)}
-        return InvalidSpec(
-            reversed(told.values()) if self.text is not None else located,
-            self.file,
-            self.text if self.quotable else None,
-        )
+        # of an alias the same mistake may be found in many places that are one place of the text
+        told = {(problem.span or problem.path, problem.message): problem for problem in reversed(located)}
+        return InvalidSpec(reversed(told.values()), self.file, self.text if self.quotable else None)
+
+
+def safe(problem: Problem) -> Problem:
+    """The problem with all that it says printable: keys and names of a file stand in it."""
+    return problem._replace(message=printable(problem.message), hint=printable(problem.hint))
 
 
 def unquoted(problem: Problem) -> Problem:

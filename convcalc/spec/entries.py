@@ -13,10 +13,15 @@ OPTIONS = ("name", "from", "repeat", "when", "frozen", "share")
 LISTS = ("branches", "sequence")
 MERGES = ("add", "multiply", "concat")
 MOST_NAME = 200
+MOST_PROBLEMS = 1000
 LAYER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*", re.ASCII)
 PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 RESERVED_NAMES = frozenset({*OPTIONS, *RESERVED})
 RESERVED_BLOCKS = frozenset({*KINDS, *LISTS, "merge"})
+
+
+class TooMuch(Exception):
+    """A limit is reached; nothing more is read."""
 
 
 class Computed:
@@ -34,9 +39,10 @@ Compiled = Any  # a literal value, a Template, a Computed list, or UNKNOWN
 class Block:
     """A block as written: parameters (None: required) and entries."""
 
-    __slots__ = ("body", "broken", "input_names", "name", "parameters", "path")
+    __slots__ = ("body", "broken", "input_names", "name", "number", "parameters", "path")
 
-    def __init__(self, name: str, path: Path) -> None:
+    def __init__(self, name: str, path: Path, number: int) -> None:
+        self.number = number
         self.name = name
         self.path = path
         self.parameters: dict[str, Compiled] = {}
@@ -63,6 +69,7 @@ class Entry:
         "arguments",
         "arguments_path",
         "block",
+        "block_limit",
         "blocks",
         "bodies",
         "broken",
@@ -86,7 +93,8 @@ class Entry:
         self.line = line
         self.kind: type[Layer] | None = None
         self.block: Block | None = None
-        self.blocks: dict[str, Block] = {}
+        self.blocks: dict[str, Block] = {}  # of a parameter that names one: all blocks, those above by their number
+        self.block_limit = 0
         self.arguments: dict[str, Compiled] = {}
         self.arguments_path = word_path
         self.options: dict[str, Compiled] = {}
@@ -97,6 +105,11 @@ class Entry:
         self.ordinal = 0
         self.read: dict[int | None, dict[str, Any]] = {}
         self.dynamic = word.startswith("$")  # a parameter names the kind
+
+    def block_above(self, word: object) -> Block | None:
+        """The block that a parameter names, if it stands above the one that this entry is in."""
+        block = self.blocks.get(word) if isinstance(word, str) else None
+        return block if block is not None and block.number < self.block_limit else None
 
     def least(self) -> int:
         """How many entries laying it looks at, at the least: itself, and what is in it where no condition says no."""
@@ -136,8 +149,11 @@ class Problems:
         """Note a problem; `laying` tells one laying of an entry from another."""
         if self._first.setdefault(path, laying) is not laying:
             return
+        if len(self.found) == MOST_PROBLEMS:
+            raise TooMuch
         self.found.append(Problem(path, message, code, hint, on_key, within, tuple(related)))
 
     def add_flaw(self, path: Path, flaw: Flaw, **rest: Any) -> None:
         """Note a flaw of the value at a path."""
-        self.add((*path, *flaw.where), flaw.message, flaw.code, flaw.hint, within=flaw.within, **rest)
+        place, within = (*path, *flaw.where), flaw.within
+        self.add(place, flaw.message, flaw.code, flaw.hint, on_key=flaw.on_key, within=within, **rest)

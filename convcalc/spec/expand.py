@@ -6,12 +6,14 @@ known to be unknown, after a mistake) when the next is laid.
 
 from typing import Any
 
+from convcalc.keys import mistaken_value
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
 from convcalc.network import Group
-from convcalc.problems import Flaw, Path, Related, did_you_mean, shortened, shown
+from convcalc.problems import Flaw, Path, Related, shortened, shown
 from convcalc.shape import Shape
 from convcalc.spec.blocks import holds_only_values
+from convcalc.spec.dialects import kind_hint
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.entries import LAYER_NAME, MERGES, MOST_NAME, Block, Body, Computed, Entry, Problems
 from convcalc.spec.making import LayerMaker
@@ -26,9 +28,8 @@ MOST_SCOPES = 64
 class Expander(LayerMaker):
     """Lays entries; `nodes` and `groups` are what came of them."""
 
-    def __init__(self, problems: Problems, variables: dict[str, Any], inputs: dict[str, Shape | None]) -> None:
-        super().__init__(problems, inputs)
-        self.variables = variables
+    def __init__(self, problems: Problems, params: dict[str, Any], inputs: dict[str, Shape | None]) -> None:
+        super().__init__(problems, params, inputs)
         self.groups: list[Group] = []
         self.entries = 0
 
@@ -54,12 +55,11 @@ class Expander(LayerMaker):
             ordinals[word] = ordinals.get(word, 0) + 1
             self.lay(entry, scope, f"{word}{ordinals[word]}")
 
-    @staticmethod
-    def word(entry: Entry, scope: Scope) -> str:
+    def word(self, entry: Entry, scope: Scope) -> str:
         """The word that an entry stands for, its parameter looked up."""
         if not entry.dynamic:
             return entry.word
-        value = scope.variables.get(entry.word[1:])
+        value = self.variable(scope, entry.word[1:])
         return value if isinstance(value, str) else entry.word[1:]
 
     def lay(self, entry: Entry, scope: Scope, default_name: str) -> None:
@@ -73,10 +73,10 @@ class Expander(LayerMaker):
                     self.lay_repeat(laying, name)
                     return
             except UnknownValue:
-                scope.previous = self.register(scope, name, Place(entry.word, entry.path, (MYSTERY,))).outputs
+                scope.previous = self.register(scope, name, Place(entry.word, entry.path, (MYSTERY,)), entry).outputs
                 return
         place = self.lay_once(laying, scope, name)
-        self.register(scope, name, place)
+        self.register(scope, name, place, entry)
         if not place.left_out:
             scope.previous = place.outputs
 
@@ -94,15 +94,17 @@ class Expander(LayerMaker):
             self.wrong_option(laying, "name", f"{value} cannot name a layer: the word is taken", code="CV015")
         return value
 
-    def register(self, scope: Scope, name: str, place: Place) -> Place:
+    def register(self, scope: Scope, name: str, place: Place, entry: Entry) -> Place:
         """Give a name to what was laid; a name is unique among what a scope lays."""
+        place.path = entry.option_path("name") if "name" in entry.options else entry.word_path
         other = scope.places.get(name)
         if other is not None and not place.left_out:
             if not other.left_out:
                 related = [Related(other.path, "and this one")]
                 message = f"two entries are called {shortened(name)}"
                 hint = "an entry without a name is called by its kind and its ordinal"
-                self.problems.add(place.path, message, "CV015", hint, on_key=True, laying=scope, related=related)
+                at_word = "name" not in entry.options
+                self.problems.add(place.path, message, "CV015", hint, on_key=at_word, laying=scope, related=related)
             scope.places[name] = place
         elif other is None:
             scope.places[name] = place
@@ -119,7 +121,7 @@ class Expander(LayerMaker):
         entry, scope = laying.entry, laying.scope
         copies = self.option(laying, "repeat")
         if not isinstance(copies, int) or isinstance(copies, bool) or copies < 0:
-            hint = f"write {int(copies)}" if isinstance(copies, float) and copies.is_integer() else ""
+            hint = mistaken_value(copies, "an integer")
             self.wrong_option(laying, "repeat", f"repeat takes an integer from 0, not {shown(copies)}", hint)
             raise UnknownValue
         self.count(copies, entry.option_path("repeat"))
@@ -135,9 +137,9 @@ class Expander(LayerMaker):
                 first = place.outputs
         if first is None:
             option = "when" if copies else "repeat"
-            self.register(scope, name, self.left_out(entry, option))
+            self.register(scope, name, self.left_out(entry, option), entry)
             return
-        self.register(scope, name, Place("repeat", entry.path, first, home.places))
+        self.register(scope, name, Place("repeat", entry.path, first, home.places), entry)
         laid = sum(not place.left_out for place in home.places.values())
         self.group(scope.prefix + name, self.word(entry, scope), start, first, entry.line, laid)
         scope.previous = first
@@ -165,15 +167,16 @@ class Expander(LayerMaker):
         entry = laying.entry
         if not entry.dynamic or entry.broken:
             return entry.kind, entry.block
-        word = laying.scope.variables.get(entry.word[1:], UNKNOWN)
+        word = self.variable(laying.scope, entry.word[1:])
         if word is UNKNOWN or word is None:
             raise UnknownValue
-        if isinstance(word, str) and word in entry.blocks:
-            return None, entry.blocks[word]
+        block = entry.block_above(word)
+        if block is not None:
+            return None, block
         if isinstance(word, str) and word in KINDS:
             return KINDS[word], None
         message = f"{entry.word} is {shown(word)}, which is no layer kind and no block above"
-        hint = did_you_mean(word, [*KINDS, *entry.blocks]) if isinstance(word, str) else ""
+        hint = kind_hint(word, KINDS)[1] if isinstance(word, str) else ""
         self.problems.add(entry.word_path, message, "CV011", hint, on_key=True, **self.context(laying))
         raise UnknownValue
 
@@ -261,13 +264,11 @@ class Expander(LayerMaker):
         return Use(block, scope.variables, scope.given)
 
     def block_variables(self, laying: Laying, block: Block) -> dict[str, Any]:
-        """The variables that a block sees: the top-level ones, and its own, which hide them."""
+        """The parameters of a block, which hide the top-level ones."""
         entry = laying.entry
         if entry.dynamic:
             self.check_dynamic_use(laying, block)
-        if not block.parameters:
-            return self.variables
-        variables = dict(self.variables)
+        variables: dict[str, Any] = {}
         for name, default in block.parameters.items():
             try:
                 if name in entry.arguments:

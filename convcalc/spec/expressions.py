@@ -183,14 +183,14 @@ class Parser:
 
     def factor(self) -> Evaluate:
         """`-a ** -b`: powers from the right, each sign before the power that it stands before."""
-        token, signs, bases = self.token, [self.sign()], [self.atom()]
+        tokens, signs, bases = [self.token], [self.sign()], [self.atom()]
         while power := self.found("**"):
-            token = power
+            tokens.append(power)
             signs.append(self.sign())
             bases.append(self.atom())
         if len(bases) == 1 and signs[0] is None:
             return bases[0]
-        return raised(token, signs, [number(base, token) for base in bases])
+        return raised(tokens, signs, list(map(number, bases, tokens)))
 
     def sign(self) -> int | None:
         """The product of the signs before a value, None where there is none."""
@@ -277,7 +277,8 @@ def number(evaluate: Evaluate, token: Token) -> Evaluate:
         if value.__class__ is int or value.__class__ is float or value.__class__ is bool:
             return value
         message = f"arithmetic takes numbers, not {shown(value)}"
-        raise WrongExpression(message, token.start, token.end, "text only in == and !=")
+        hint = "text only in == and !=" if isinstance(value, str) else ""
+        raise WrongExpression(message, token.start, token.end, hint)
 
     return checked
 
@@ -330,14 +331,14 @@ def decided(cases: list[tuple[Callable[[Lookup], bool], Evaluate]], otherwise: E
     return evaluate
 
 
-def raised(token: Token, signs: list[int | None], bases: list[Evaluate]) -> Evaluate:
-    """Powers from the right, signed."""
+def raised(tokens: list[Token], signs: list[int | None], bases: list[Evaluate]) -> Evaluate:
+    """Powers from the right, each sign before the power that it stands before; a token stands before each base."""
 
     def evaluate(lookup: Lookup) -> Any:
         value: Any = None
-        for sign, base in zip(reversed(signs), reversed(bases), strict=True):
-            operand = base(lookup)
-            value = operand if value is None else bounded(token, OPERATORS["**"], operand, value)
+        for place in range(len(bases) - 1, -1, -1):
+            operand, sign = bases[place](lookup), signs[place]
+            value = operand if value is None else bounded(tokens[place + 1], OPERATORS["**"], operand, value)
             value = value if sign is None else sign * value
         return value
 

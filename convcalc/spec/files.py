@@ -48,5 +48,6 @@ def decode(data: bytes, file: str, quotable: bool) -> Document:
         line = data.count(b"\n", 0, error.start) + 1
         column = len(data[data.rfind(b"\n", 0, error.start) + 1 : error.start].decode("utf-8", "replace")) + 1
         message = f"not UTF-8: the byte 0x{data[error.start]:02x}"
-        raise InvalidSpec([Problem((), message, "CV001", span=Span(line, column, line, column + 1))], file) from None
+        place = Span(line, column, line, column + 1)
+        raise InvalidSpec([Problem((), message, "CV001", "save it as UTF-8", span=place)], file) from None
     return read_text(text.removeprefix("\ufeff"), file, quotable)

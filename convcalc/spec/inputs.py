@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from convcalc.keys import LARGEST, is_integer
+from convcalc.keys import LARGEST, is_integer, mistaken_value
 from convcalc.problems import InvalidSpec, Path, Problem, did_you_mean, shortened, shown
 from convcalc.shape import AXIS_NAMES, MOST_AXES, Shape
 from convcalc.spec.blocks import Compiler
@@ -46,6 +46,7 @@ class GivenReader:
         self.problems = Problems()
         self.compiler = Compiler(document, self.problems)
         self.variables: dict[str, Any] = {}
+        self.meant: set[str | None] = set()  # what misspelt keys most likely meant
 
     def evaluated(self, value: Compiled, path: Path) -> Any:
         """The value of what stands outside of all entries. Raises UnknownValue; why is then reported."""
@@ -119,7 +120,8 @@ class GivenReader:
             single = given.pop(None, given.pop("input", root.get("input")))
             self.no_such_input(given, ["input"])
             if single is None:
-                self.problems.add((), "the spec has no input", "CV012", "input: [3, 224, 224]")
+                if not {"input", "inputs"} & self.meant:
+                    self.problems.add((), "the spec has no input", "CV012", "write input: [3, 224, 224]")
                 return {"input": None}
             return {"input": self.shape(single, ("input",))}
         if "input" in root:
@@ -167,9 +169,8 @@ class GivenReader:
         for index, size in enumerate(sizes):
             if not is_integer(size) or not 1 <= size <= LARGEST:
                 message = f"a size is an integer from 1, not {shown(size)}"
-                self.problems.add(
-                    (*path, names[index] if names else index), message, "CV013", self.origin(written, index)
-                )
+                hint = self.origin(written, index) or mistaken_value(size, "an integer")
+                self.problems.add((*path, names[index] if names else index), message, "CV013", hint)
                 return None
         channels, *spatial = sizes
         return Shape(channels, tuple(spatial))
@@ -197,7 +198,10 @@ class GivenReader:
                 value.clear()
                 value.update(ordered)
                 return list(ordered.values())
-        message = f"an input of {', '.join(value) or 'nothing'}"
+        given = set(value) - {"channels", "features"}
+        likely = next((names for names in AXIS_NAMES.values() if given and given <= set(names)), ("height", "width"))
+        absent = [name for name in ("channels", *likely) if name not in value]
+        message = f"an input without {' and '.join(absent)}" if absent else "an input has channels, or features alone"
         hint = "channels with length, with height and width, or with depth, height and width; or features alone"
         self.problems.add(path, message, "CV012", hint, on_key=True)
         raise UnknownValue

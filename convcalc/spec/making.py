@@ -7,9 +7,9 @@ from convcalc.layers.base import Layer
 from convcalc.network import Node
 from convcalc.problems import Flaw, Path, did_you_mean, shortened, shown
 from convcalc.shape import Shape
-from convcalc.spec.entries import LISTS, Compiled, Computed, Problems
+from convcalc.spec.entries import LISTS, Compiled, Computed, Problems, TooMuch
 from convcalc.spec.resolve import Resolver
-from convcalc.spec.scopes import MYSTERY, Laying, Place, Scope, Tensor, Tensors, TooMuch, UnknownValue
+from convcalc.spec.scopes import MYSTERY, Laying, Place, Scope, Tensor, Tensors, UnknownValue
 from convcalc.spec.templates import Template
 
 MOST_LAYERS = 50_000
@@ -18,8 +18,8 @@ MOST_LAYERS = 50_000
 class LayerMaker(Resolver):
     """Makes layers and wires them; `nodes` are those made."""
 
-    def __init__(self, problems: Problems, inputs: dict[str, Shape | None]) -> None:
-        super().__init__(problems)
+    def __init__(self, problems: Problems, params: dict[str, Any], inputs: dict[str, Shape | None]) -> None:
+        super().__init__(problems, params)
         self.nodes: list[Node] = []
         self.made: dict[object, Layer] = {}  # equal layers are one object
         self.tensors = [Tensor(number, shape) for number, shape in enumerate(inputs.values())]

@@ -4,17 +4,17 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from convcalc.keys import LARGEST, is_integer
+from convcalc.keys import LARGEST, is_integer, mistaken_value
 from convcalc.network import Dtype, Limit, Network
-from convcalc.problems import Flaw, Path, did_you_mean, shortened, shown
+from convcalc.problems import Flaw, Path, Problem, did_you_mean, nearest, shortened, shown
 from convcalc.shape import Shape
 from convcalc.spec import budget
 from convcalc.spec.compile import Visible
 from convcalc.spec.document import UNKNOWN, Document
-from convcalc.spec.entries import MOST_NAME
+from convcalc.spec.entries import MOST_NAME, MOST_PROBLEMS, TooMuch
 from convcalc.spec.expand import Expander
 from convcalc.spec.inputs import GivenReader, Overrides
-from convcalc.spec.scopes import MYSTERY, Laying, Place, Scope, TooMuch, UnknownValue
+from convcalc.spec.scopes import MYSTERY, Laying, Place, Scope, UnknownValue
 from convcalc.units import BITS, is_integer_type
 
 TOP_KEYS = (
@@ -54,8 +54,13 @@ Read = TypeVar("Read")
 def read_network(document: Document, overrides: Overrides | None = None) -> Network:
     """The network that a document describes. Raises InvalidSpec with all that is wrong."""
     reader = SpecReader(document, overrides or Overrides())
-    network = reader.network()
-    found = [*document.problems, *reader.problems.found]
+    network, more = None, []
+    try:
+        network = reader.network()
+    except TooMuch:
+        if len(reader.problems.found) == MOST_PROBLEMS:
+            more = [Problem((), f"over {MOST_PROBLEMS:,} problems: these are the first", "CV004")]
+    found = [*document.problems, *reader.problems.found, *more]
     if found or network is None:
         raise document.invalid(found)
     return network
@@ -82,18 +87,16 @@ class SpecReader(GivenReader):
         names = frozenset(self.variables)
         blocks = self.compiler.blocks(root.get("blocks"), names)
         if "layers" not in root:
-            self.problems.add((), "the spec has no layers", "CV012", "layers: is the list of the network's entries")
+            if "layers" not in self.meant:
+                self.problems.add((), "the spec has no layers", "CV012", "layers: is the list of the network's entries")
             return None
-        entries = self.compiler.body(root["layers"], ("layers",), Visible(names, blocks, frozenset()))
+        entries = self.compiler.body(root["layers"], ("layers",), Visible(names, blocks, ()))
         if root["layers"] == []:
             self.problems.add(("layers",), "layers is empty: a network has at least one layer", "CV012", on_key=True)
         expander = Expander(self.problems, self.variables, inputs)
         scope = self.top_scope(expander, inputs)
-        try:
-            expander.lay_body(entries, scope, ("layers",))
-        except TooMuch:
-            return None
-        if entries.entries and not expander.nodes and not self.problems.found:
+        expander.lay_body(entries, scope, ("layers",))
+        if entries.entries and not expander.nodes and not self.problems.found and not self.document.problems:
             message = "no layer is laid: every entry is left out"
             self.problems.add(("layers",), message, "CV012", on_key=True)
         outputs = self.outputs(root, expander, scope)
@@ -120,7 +123,7 @@ class SpecReader(GivenReader):
     @staticmethod
     def top_scope(expander: Expander, inputs: dict[str, Shape | None]) -> Scope:
         """The outermost scope, which is given the inputs."""
-        scope = Scope("", None, tuple(expander.tensors), expander.variables, 0, False)
+        scope = Scope("", None, tuple(expander.tensors), {}, 0, False)
         if not inputs:
             scope.given = scope.previous = (MYSTERY,)
         if list(inputs) != ["input"] and inputs:
@@ -135,8 +138,10 @@ class SpecReader(GivenReader):
         """The keys of the spec; those that are none of its, or have no value, are reported."""
         for key, value in root.items():
             if key not in TOP_KEYS and not key.startswith("x-"):
-                meant = FOREIGN_TOP_KEYS.get(key)
-                hint = f"write {meant}" if meant else did_you_mean(key, TOP_KEYS) or "keys of your own begin with x-"
+                foreign, near = FOREIGN_TOP_KEYS.get(key), nearest(key, TOP_KEYS)
+                self.meant |= {foreign, near}
+                hint = f"did you mean {near}?" if near else "keys of your own begin with x-"
+                hint = f"write {foreign}" if foreign else hint
                 self.problems.add((key,), f"a spec has no key {shown(key)}", "CV010", hint, on_key=True)
             elif value is None and key in TOP_KEYS:
                 self.problems.add((key,), f"{key} has no value", "CV012", "leave it out", on_key=True)
@@ -166,7 +171,8 @@ class SpecReader(GivenReader):
         value = self.overrides.batch if self.overrides.batch is not None else root.get("batch", 1)
         if not is_integer(value) or not 1 <= value <= LARGEST:
             if value is not UNKNOWN:
-                self.problems.add(("batch",), f"batch takes an integer from 1, not {shown(value)}", "CV013")
+                hint = mistaken_value(value, "an integer")
+                self.problems.add(("batch",), f"batch takes an integer from 1, not {shown(value)}", "CV013", hint)
             return 1
         return int(value)
 
@@ -185,8 +191,8 @@ class SpecReader(GivenReader):
         for key in Dtype._fields:
             types[key] = given.get(key, "float32")
             if not isinstance(types[key], str) or types[key] not in BITS:
-                path: Path = ("dtype", key) if isinstance(value, dict) else ("dtype",)
-                self.wrong_dtype(types[key], path)
+                if isinstance(value, dict) or key == "weights":
+                    self.wrong_dtype(types[key], ("dtype", key) if isinstance(value, dict) else ("dtype",))
                 types[key] = "float32"
         if "bias" not in given:
             types["bias"] = "int32" if is_integer_type(types["weights"]) else types["weights"]
@@ -242,9 +248,7 @@ class SpecReader(GivenReader):
             self.problems.add(path, message, "CV013", f"write [{names}]" if isinstance(names, str) else "")
             return {}
         outputs: dict[str, int] = {}
-        laying = Laying(
-            self.compiler.entry("identity", ("outputs",), Visible(frozenset(), {}, frozenset())), scope, None
-        )
+        laying = Laying(self.compiler.entry("identity", ("outputs",), Visible(frozenset(), {}, ())), scope, None)
         for index, name in enumerate(names):
             tensor = self.output(expander, laying, name, (*path, index))
             if name in outputs:
@@ -307,12 +311,11 @@ class SpecReader(GivenReader):
                 message = f"per_layer takes a mapping from patterns to limits, not {shown(written)}"
                 self.problems.add(path, message, "CV013", 'write {"head.*": {params: 1M}}')
             return []
-        if self.problems.found:
-            return []
+        known = None if self.problems.found else names
         limits: list[Limit] = []
         for pattern, value in written.items():
             place = (*path, pattern)
-            limits += self.guarded(value, place, reading_per_layer(pattern, place, names), [])
+            limits += self.guarded(value, place, reading_per_layer(pattern, place, known), [])
         return limits
 
     def guarded(self, value: Any, path: Path, read: Callable[[Any], Read], default: Read) -> Read:
@@ -326,6 +329,6 @@ class SpecReader(GivenReader):
             return default
 
 
-def reading_per_layer(pattern: str, path: Path, names: list[str]) -> Callable[[Any], list[Limit]]:
+def reading_per_layer(pattern: str, path: Path, names: list[str] | None) -> Callable[[Any], list[Limit]]:
     """Reads the limits of one pattern."""
     return lambda value: budget.per_layer(pattern, value, path, names)

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from convcalc.keys import is_number
+from convcalc.keys import is_number, mistaken_value
 from convcalc.problems import Path, Related, did_you_mean, shortened, shown
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.entries import Compiled, Computed, Entry, Problems
 from convcalc.spec.expressions import WrongExpression
 from convcalc.spec.scopes import MYSTERY, Laying, Place, Scope, Tensor, Tensors, UnknownValue
-from convcalc.spec.templates import Template
+from convcalc.spec.templates import Template, bounded_list
 
 RESERVED_LAYERS = ("input", "previous")
 
@@ -16,8 +16,9 @@ RESERVED_LAYERS = ("input", "previous")
 class Resolver:
     """Looks up what the laying of an entry asks for; reports what is not there and raises UnknownValue."""
 
-    def __init__(self, problems: Problems) -> None:
+    def __init__(self, problems: Problems, params: dict[str, Any]) -> None:
         self.problems = problems
+        self.params = params
 
     # -- values
 
@@ -30,12 +31,16 @@ class Resolver:
             elif name == "in_channels":
                 value = self.in_channels(laying)
             else:
-                value = laying.scope.variables.get(name, UNKNOWN)
+                value = self.variable(laying.scope, name)
             if value is UNKNOWN or value is None:
                 raise UnknownValue
             return value
 
         return value_of
+
+    def variable(self, scope: Scope, name: str) -> Any:
+        """The value of a parameter: of the block's own, or a top-level one."""
+        return scope.variables[name] if name in scope.variables else self.params.get(name, UNKNOWN)
 
     def in_channels(self, laying: Laying) -> int:
         """The channels that an entry reads, of the first input of several."""
@@ -53,7 +58,12 @@ class Resolver:
                 self.problems.add_flaw(path, flaw, **self.context(laying))
                 raise UnknownValue from None
         if isinstance(compiled, Computed):
-            return [self.value(item, (*path, index), laying) for index, item in enumerate(compiled.items)]
+            items = [self.value(item, (*path, index), laying) for index, item in enumerate(compiled.items)]
+            try:
+                return bounded_list(items)
+            except WrongExpression as flaw:
+                self.problems.add(path, flaw.message, flaw.code, **self.context(laying))
+                raise UnknownValue from None
         if compiled is UNKNOWN:
             raise UnknownValue
         return compiled
@@ -81,8 +91,10 @@ class Resolver:
         if isinstance(value, bool) or (name == "when" and is_number(value)):
             return bool(value)
         written = laying.entry.options[name]
-        text = written.text if isinstance(written, Template) else value
-        hint = f"an expression is written $({shortened(text.replace('$', ''))})" if isinstance(value, str) else ""
+        text = written.text.replace("$", "") if isinstance(written, Template) else value
+        hint = mistaken_value(text, "true or false") if text != value or not isinstance(written, Template) else ""
+        if isinstance(text, str) and text is value and self.variable(laying.scope, text) is not UNKNOWN:
+            hint = f"an expression is written $({text})"
         self.wrong_option(laying, name, f"{name} takes true or false, not {shown(value)}", hint)
         raise UnknownValue
 
@@ -101,17 +113,23 @@ class Resolver:
             if laying.first is None and not scope.unnamed and scope.previous is scope.given:
                 there = ", ".join(scope.places)
                 message = f"the first entry needs from: the inputs have names ({shortened(there)})"
-                self.problems.add(entry.word_path, message, "CV012", on_key=True, **self.context(laying))
+                hint = f"write from: {next(iter(scope.places))}"
+                self.problems.add(entry.word_path, message, "CV012", hint, on_key=True, **self.context(laying))
                 raise UnknownValue
             return laying.first or scope.previous
         laying.tensors = (MYSTERY,)  # a name of `from` that asks for $in_channels gets no answer
         names, path = self.from_names(laying)
         found: list[Tensor] = []
+        known = True
         for index, name in enumerate(names):
-            if index == 0 and laying.first is not None:
-                found.extend(laying.first)
-            else:
-                found.extend(self.find(laying, name, (*path, index) if len(names) > 1 else path).outputs)
+            try:
+                given = laying.first if index == 0 else None
+                place = (*path, index) if len(names) > 1 else path
+                found.extend(self.find(laying, name, place).outputs if given is None else given)
+            except UnknownValue:
+                known = False
+        if not known:
+            raise UnknownValue
         return tuple(found)
 
     def from_names(self, laying: Laying) -> tuple[list[str], Path]:
@@ -120,17 +138,17 @@ class Resolver:
         written = laying.entry.options["from"]
         items = written.items if isinstance(written, Computed) else written if isinstance(written, list) else None
         if items is None:
-            names: list[Any] = [None if laying.first is not None else self.value(written, path, laying)]
+            names: list[Any] = ["" if laying.first is not None else self.value(written, path, laying)]
         else:
             # the first name of a later copy is not looked at: it may hold an $index that names nothing
             skip = 1 if laying.first is not None else 0
             values = [self.value(item, (*path, index), laying) for index, item in enumerate(items) if index >= skip]
-            names = [None] * min(skip, len(items)) + values
+            names = [""] * min(skip, len(items)) + values
             path = path if len(names) > 1 else (*path, 0)
-        if not names or not all(isinstance(name, str) or name is None for name in names):
-            self.wrong_option(laying, "from", f"from takes a name or a list of names, not {shown(names)}")
+        if not names or not all(isinstance(name, str) for name in names):
+            self.wrong_option(laying, "from", f"from takes a name or a list of names, not {shown(written)}")
             raise UnknownValue
-        return [name or "" for name in names], path
+        return names, path
 
     def find(self, laying: Laying, name: str, path: Path) -> Place:
         """What a name stands for, sought from the innermost scope outwards; reports where there is nothing."""

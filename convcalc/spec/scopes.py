@@ -11,10 +11,6 @@ class UnknownValue(Exception):
     """A value that depends on a mistake that has been reported."""
 
 
-class TooMuch(Exception):
-    """A limit is reached; nothing more is laid."""
-
-
 class Tensor:
     """What a layer gives: its number in the network and its shape, None where it is not known."""
 
@@ -57,6 +53,8 @@ class Use:
 
     def equals(self, other: "Use") -> bool:
         """Whether weights can be shared: the same block with equal arguments and input channels."""
+        if any(tensor.shape is None for tensor in (*self.given, *other.given)):
+            raise UnknownValue
         return self.block is other.block and self.values() == other.values()
 
     def values(self) -> list[Any]:

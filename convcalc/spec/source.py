@@ -26,6 +26,7 @@ from yaml.events import (
 from convcalc.keys import MOST_DIGITS
 from convcalc.problems import Problem, Span, shortened
 from convcalc.spec.document import UNKNOWN, Document, Extent, Mapping, Sequence
+from convcalc.spec.entries import MOST_PROBLEMS, TooMuch
 
 MOST_NESTING = 64
 MOST_NODES = 500_000
@@ -37,6 +38,25 @@ NUMBER_STARTS = frozenset("0123456789+-.")
 BARE_WORD_ENTRY = re.compile(r"\s*(?:-\s+)+([\w$]+)\s*(#.*)?", re.ASCII)
 DIRECTIVE = re.compile("(?:^|[\n\r\x85\u2028\u2029])%")
 
+# libyaml's words, in ours with what helps
+PLAIN_WORDS = {
+    "did not find expected ',' or '}'": ("a { that is not closed", "a mapping ends with }, commas between its keys"),
+    "did not find expected ',' or ']'": ("a [ that is not closed", "a list ends with ], commas between its items"),
+    "found unexpected end of stream": ("a text in quotes that is not closed", "it ends as it begins"),
+    "could not find expected ':'": ("a key without a colon", "write key: value"),
+    "did not find expected key": ("this line does not fit those above", "indent the keys of one mapping alike"),
+    "did not find expected '-' indicator": (
+        "this line does not fit those above",
+        "begin the items of a list with - alike",
+    ),
+    "found unknown escape character": ("a backslash that escapes nothing", "write it twice in double quotes"),
+    "did not find expected <document start>": ("something follows the end of the spec", ""),
+    "block sequence entries are not allowed": ("a list item cannot begin here", "begin it on a line of its own"),
+    "did not find expected node content": ("a value was expected here", ""),
+    "mapping keys are not allowed": ("a key cannot begin here", "begin it on a line of its own"),
+}
+UNCLOSED = tuple(PLAIN_WORDS)[:4]  # shown where they begin, not where the parser gave up
+
 MERGE = object()  # the key <<, which is told from a text in quotes
 DROPPED = object()  # a key that is none; its value is passed over
 
@@ -44,7 +64,7 @@ DROPPED = object()  # a key that is none; its value is passed over
 class Frame:
     """A collection that is being read: where it is in it, and how many nodes it stands for so far."""
 
-    __slots__ = ("anchor", "container", "flow", "key", "key_extent", "merged", "merges", "nodes", "swallowed")
+    __slots__ = ("anchor", "container", "flow", "key", "key_extent", "merged", "merges", "nodes", "swallowed", "tagged")
 
     def __init__(self, container: Mapping | Sequence, anchor: str | None, flow: bool) -> None:
         self.container = container
@@ -55,6 +75,7 @@ class Frame:
         self.merged: Extent | None = None  # where the key << stands
         self.merges: list[Mapping] = []
         self.nodes = 1
+        self.tagged = False
         self.swallowed: tuple[int, float] = (0, 0)
 
     def swallows(self, extent: Extent, value: Any) -> bool:
@@ -63,10 +84,6 @@ class Frame:
         if not start < extent[0] < end:
             return False
         return end != inf or value is None or isinstance(self.container, Sequence)
-
-
-class TooMuch(Exception):
-    """A limit is reached; reading stops."""
 
 
 class Reader:
@@ -84,6 +101,8 @@ class Reader:
         """Note what is wrong at a place."""
         span = self.document.span(extent)
         self.document.problems.append(Problem((), message, code, hint, span=span))
+        if len(self.document.problems) == MOST_PROBLEMS:
+            raise TooMuch
 
     def read(self, events: Iterator[Event]) -> None:
         """Read all events; what comes of them is the document's root."""
@@ -110,27 +129,29 @@ class Reader:
             self.problem(extent, f"over {MOST_NODES:,} nodes here (an alias counts as all it stands for)", "CV004")
             raise TooMuch
 
-    def check_tag(self, event: Any) -> None:
+    def refuse_tag(self, event: Any) -> None:
         """Tags are not part of the language."""
-        if event.tag is not None:
-            tag = shortened(event.tag.replace("tag:yaml.org,2002:", "!!"))
-            self.problem(place(event), f"the tag {tag}: specs have no tags", hint="take the tag away")
+        tag = shortened(event.tag.replace("tag:yaml.org,2002:", "!!"))
+        self.problem(place(event), f"the tag {tag}: specs have no tags", hint="take the tag away")
 
     def scalar(self, event: Any) -> None:
         """A scalar: a value, or a key."""
         extent = place(event)
         self.count(1, extent)
-        if event.tag is not None:
-            self.check_tag(event)
         text: str = event.value
         frame = self.stack[-1] if self.stack else None
         if frame is not None and frame.key is None and frame.container.__class__ is Mapping:
             if event.anchor:
                 self.anchors[event.anchor] = (text, 1, extent)
+            if event.tag is not None:
+                self.refuse_tag(event)
             self.take_key(frame, MERGE if text == "<<" and event.implicit[0] else text, extent)
             return
         value: Any = text
-        if event.implicit[0]:
+        if event.tag is not None:
+            self.refuse_tag(event)
+            value = UNKNOWN
+        elif event.implicit[0]:
             value = self.plain_value(text, extent)
             if frame is not None and frame.flow and "$(" in text:
                 value = self.whole_expression(frame, text, extent)
@@ -166,13 +187,15 @@ class Reader:
         start = extent[0] + text.index("$(") + 1
         if frame.swallows(extent, None) or closing(self.text, start, extent[1]) is not None:
             return text
-        end = closing(self.text, start, len(self.text), ends="\n")
+        end = closing(self.text, start, len(self.text))
         frame.swallowed = (extent[0], inf if end is None else end)
         if end is None:
+            if isinstance(frame.container, Mapping):
+                frame.container.incomplete = True
             message = "an expression that is not closed; one with a comma needs quotes here"
             self.problem(extent, message, "CV014", 'write "$(…)"')
             return UNKNOWN
-        whole = self.text[extent[0] : end]
+        whole = " ".join(self.text[extent[0] : end].split())
         message = "an expression with a comma needs quotes here"
         self.problem((extent[0], end), message, "CV014", f'write "{shortened(whole, 200)}"')
         return whole
@@ -239,12 +262,14 @@ class Reader:
         """A collection starts."""
         extent = place(event)
         self.count(1, extent)
-        self.check_tag(event)
+        if event.tag is not None:
+            self.refuse_tag(event)
         if len(self.stack) == MOST_NESTING:
             self.problem(extent, f"nested more than {MOST_NESTING} deep", "CV004")
             raise TooMuch
         container = Mapping(extent) if event.__class__ is MappingStartEvent else Sequence(extent)
         self.stack.append(Frame(container, event.anchor, bool(event.flow_style)))
+        self.stack[-1].tagged = event.tag is not None
         if event.anchor:
             self.anchors[event.anchor] = (None, 0, extent)
 
@@ -256,9 +281,10 @@ class Reader:
             container.extent = (container.extent[0], event.end_mark.index)
         if frame.merges and isinstance(container, Mapping):
             self.merge_all(container, frame.merges)
+        value = UNKNOWN if frame.tagged else container
         if frame.anchor:
-            self.anchors[frame.anchor] = (container, frame.nodes, container.extent)
-        self.take(container, container.extent, frame.nodes)
+            self.anchors[frame.anchor] = (value, frame.nodes, container.extent)
+        self.take(value, container.extent, frame.nodes)
 
     def merge_all(self, container: Mapping, merges: list[Mapping]) -> None:
         """Put merged keys before the mapping's own, which win; of several mappings the first wins."""
@@ -292,25 +318,28 @@ class Reader:
                 self.problem(extent, "a key is one word, and the alias stands for something else")
             self.take_key(frame, value if isinstance(value, str) else DROPPED, extent)
             return
-        self.take(value, origin if isinstance(value, Mapping | Sequence) else extent, nodes)
+        self.take(value, origin, nodes)
 
 
 def place(event: Any) -> Extent:
     """The characters that an event stands at; of a block collection only the first."""
     start: int = event.start_mark.index
     end: int = event.end_mark.index
-    return start, end if event.__class__ is ScalarEvent else start + 1
+    return start, end if event.__class__ is ScalarEvent or event.__class__ is AliasEvent else start + 1
 
 
-def closing(text: str, start: int, stop: int, ends: str = "") -> int | None:
-    """The index after the parenthesis that closes the one at `start`, if it comes before `stop`."""
+def closing(text: str, start: int, stop: int) -> int | None:
+    """The index after the parenthesis that closes the one at `start`, if it comes before `stop`.
+
+    Brackets and a colon before a blank are no part of an expression: nothing is sought beyond them.
+    """
     depth, quote = 0, ""
     for index in range(start, min(stop, start + 2000)):
         character = text[index]
-        if character in ends:
-            return None
         if quote:
             quote = "" if character == quote else quote
+        elif character in "{}[]" or text.startswith(": ", index):
+            return None
         elif character in "'\"":
             quote = character
         elif character in "()":
@@ -354,19 +383,27 @@ def report_malformed(reader: Reader, error: Any) -> None:
     """What the parser could not read, in words, at its place."""
     index = min((error.problem_mark or error.context_mark).index, len(reader.text))
     said = str(error.problem or error.context)
-    hint = ""
-    if error.context and error.context_mark and error.context_mark.line != error.problem_mark.line:
-        hint = f"{error.context}, which begins on line {error.context_mark.line + 1}"
     bare = bare_word_above(reader.text, index)
     if bare is not None and ("mapping values are not allowed" in said or "expected '-' indicator" in said):
-        said, hint = bare
-    elif "mapping values are not allowed" in said:
-        said, hint = "a colon that belongs to no key", "put a value that holds ': ' in quotes"
-    elif "cannot start any token" in said:
-        character = reader.text[index : index + 1]
-        said = "a tab cannot indent" if character == "\t" else f"{character} cannot start a value here"
-        hint = "indent with spaces" if character == "\t" else "put the value in quotes"
-    reader.problem((index, index + 1), said, "CV002", hint)
+        line = reader.text.rfind("\n", 0, index) + 1
+        indent = len(reader.text[line:]) - len(reader.text[line:].lstrip(" "))
+        index, (message, hint) = line + indent, bare
+    else:
+        message, hint = in_plain_words(said, reader.text[index : index + 1])
+    if error.context_mark is not None and any(jargon in said for jargon in UNCLOSED):
+        index = error.context_mark.index
+    reader.problem((index, index + 1), message, "CV002", hint)
+
+
+def in_plain_words(said: str, character: str) -> tuple[str, str]:
+    """What libyaml said, at a character, in our words, and what helps."""
+    if "cannot start any token" in said:
+        if character == "\t":
+            return "a tab cannot indent", "indent with spaces"
+        return f"{character} cannot start a value here", "put the value in quotes"
+    if "mapping values are not allowed" in said:
+        return "a colon that belongs to no key", "put a value that holds ': ' in quotes"
+    return next((words for jargon, words in PLAIN_WORDS.items() if jargon in said), (said, ""))
 
 
 def bare_word_above(text: str, index: int) -> tuple[str, str] | None:

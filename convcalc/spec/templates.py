@@ -9,6 +9,8 @@ from convcalc.spec.expressions import Evaluate, Lookup, Parser, WrongExpression
 from convcalc.spec.functions import is_whole
 
 MOST_CHARACTERS = 1000
+MOST_TEXT = 10_000  # characters, of a text put together
+MOST_ITEMS = 10_000  # of a list put together, nested ones included
 NAME = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
 
 
@@ -41,7 +43,10 @@ class Template:
         if self.whole is not None:
             value = self.whole.evaluate(lookup)
             return int(value) if value.__class__ is float and value.is_integer() else value
-        return "".join(part if isinstance(part, str) else self._inserted(part.evaluate(lookup)) for part in self.parts)
+        text = "".join(part if isinstance(part, str) else self._inserted(part.evaluate(lookup)) for part in self.parts)
+        if len(text) > MOST_TEXT:
+            raise WrongExpression(f"a text of more than {MOST_TEXT:,} characters", 0, len(self.text))
+        return text
 
     def _inserted(self, value: Any) -> str:
         if isinstance(value, bool):
@@ -111,3 +116,22 @@ def closing_parenthesis(text: str, opening: int) -> int:
                 return index
     what = "a text in quotes" if quote else "$("
     raise WrongExpression(f"{what} that is never closed in {shortened(text)}", opening - 1, opening + 1)
+
+
+def bounded_list(items: list[Any]) -> list[Any]:
+    """The list, if it is not too long: parameters that double each other grow fast. Raises WrongExpression."""
+    if count_items(items, MOST_ITEMS) > MOST_ITEMS:
+        raise WrongExpression(f"a list of more than {MOST_ITEMS:,} items", 0, 1)
+    return items
+
+
+def count_items(value: Any, most: int) -> int:
+    """The items of nested lists, counted until they are too many."""
+    if not isinstance(value, list):
+        return 1
+    total = len(value)
+    for item in value:
+        if total > most:
+            break
+        total += count_items(item, most - total) if isinstance(item, list) else 0
+    return total

@@ -1,0 +1,191 @@
+"""Which inputs an output reads, on one axis, over all positions at once: the arithmetic of receptive fields.
+
+A `Reads` maps an output position to an interval of input positions, as if the axis had no ends. It repeats:
+output i + period reads the interval of output i, moved on by shift. A convolution with stride s has period 1
+and shift s; after a transposed convolution or an upsampling the interval differs from position to position,
+and the period is more than 1.
+
+Source: Araujo, Norris and Sim 2019, "Computing receptive fields of convolutional neural networks" (Distill),
+whose one number a layer is the case of period 1.
+"""
+
+from collections.abc import Callable
+from fractions import Fraction
+from math import gcd, lcm
+from typing import NamedTuple
+
+from convcalc.arithmetic import extent
+
+MOST_POSITIONS = 100_000
+
+
+class TooVaried(ValueError):
+    """The period is so long that it is not followed."""
+
+
+class Reads(NamedTuple):
+    """The intervals of one period of outputs, from `low` to `high` inclusive; None where an output reads nothing."""
+
+    period: int
+    shift: int
+    low: tuple[int | None, ...]
+    high: tuple[int | None, ...]
+
+    @property
+    def jump(self) -> Fraction:
+        """Input positions between neighbouring outputs."""
+        return Fraction(self.shift, self.period)
+
+    def sizes(self) -> list[int]:
+        """The size of the interval of each output of a period, 0 where it reads nothing."""
+        pairs = zip(self.low, self.high, strict=True)
+        return [0 if low is None or high is None else high - low + 1 for low, high in pairs]
+
+    def center(self) -> Fraction:
+        """The middle of what output 0 reads: the mean over a period of the middle of output i, less i × jump."""
+        middles = [
+            Fraction(low + high, 2) - position * self.jump
+            for position, (low, high) in enumerate(zip(self.low, self.high, strict=True))
+            if low is not None and high is not None
+        ]
+        return sum(middles, Fraction(0)) / len(middles) if middles else Fraction(0)
+
+    def at(self, position: int) -> tuple[int, int] | None:
+        """The interval that one output reads, None where it reads nothing."""
+        turn, index = divmod(position, self.period)
+        low, high = self.low[index], self.high[index]
+        return None if low is None or high is None else (low + turn * self.shift, high + turn * self.shift)
+
+
+SAME = Reads(1, 1, (0,), (0,))
+
+
+def sliding(kernel_size: int, stride: int, before: int, dilation: int) -> Reads:
+    """A window: output i reads from i s - p to i s - p + d (k - 1)."""
+    return Reads(1, stride, (-before,), (extent(kernel_size, dilation) - 1 - before,))
+
+
+def moved(offset: int) -> Reads:
+    """Output i reads input i + offset."""
+    return Reads(1, 1, (offset,), (offset,))
+
+
+def transposed(kernel_size: int, stride: int, before: int, dilation: int) -> Reads:
+    """A transposed window: output i reads the inputs j for which j s - p + d t = i for a tap t under k.
+
+    Taps that meet output i are t0, t0 + s / g, t0 + 2 s / g, … with g = gcd(s, d); some outputs may have none.
+    """
+    if stride > MOST_POSITIONS:
+        raise TooVaried
+    common = gcd(stride, dilation)
+    step = stride // common
+    inverse = pow(dilation // common, -1, step)
+    low: list[int | None] = []
+    high: list[int | None] = []
+    for output in range(before, before + stride):
+        first = output // common * inverse % step
+        if output % common or first >= kernel_size:
+            low.append(None)
+            high.append(None)
+        else:
+            last = first + (kernel_size - 1 - first) // step * step
+            low.append((output - dilation * last) // stride)
+            high.append((output - dilation * first) // stride)
+    return simplest(Reads(stride, 1, tuple(low), tuple(high)))
+
+
+def adaptive(size: int, output_size: int) -> Reads:
+    """An adaptive pooling: output i reads from floor(i n / o) to ceil((i + 1) n / o) - 1."""
+    scale = Fraction(size, output_size)
+    return repeated(scale, lambda output: (output * size // output_size, -(-(output + 1) * size // output_size) - 1))
+
+
+def nearest(scale: Fraction) -> Reads:
+    """Nearest interpolation: output i reads floor(i × scale), scale being input size over output size."""
+    return repeated(scale, lambda output: (output * scale // 1, output * scale // 1))
+
+
+def interpolated(scale: Fraction, before: int) -> Reads:
+    """Interpolation between the `before` + 1 nearest inputs on each side of (i + 1/2) × scale - 1/2.
+
+    Where that falls on an input, the others have no weight. Source: torch.nn.functional.interpolate,
+    align_corners false.
+    """
+
+    def interval(output: int) -> tuple[int, int]:
+        place = (output + Fraction(1, 2)) * scale - Fraction(1, 2)
+        floor = place // 1
+        return (floor, floor) if place == floor else (floor - before, floor + 1 + before)
+
+    return repeated(scale, interval)
+
+
+def repeated(scale: Fraction, interval: Callable[[int], tuple[int, int]]) -> Reads:
+    """Intervals that repeat every denominator of the scale."""
+    period = scale.denominator
+    if period > MOST_POSITIONS:
+        raise TooVaried
+    low, high = zip(*map(interval, range(period)), strict=True)
+    return simplest(Reads(period, scale.numerator, low, high))
+
+
+def simplest(reads: Reads) -> Reads:
+    """The same with period 1 where every output reads alike."""
+    if reads.period == 1 or reads.shift % reads.period or None in reads.low:
+        return reads
+    step = reads.shift // reads.period
+    for ends in (reads.low, reads.high):
+        first = ends[0] or 0
+        if any(end != first + position * step for position, end in enumerate(ends)):
+            return reads
+    return Reads(1, step, reads.low[:1], reads.high[:1])
+
+
+def through(outer: Reads, inner: Reads) -> Reads:
+    """What an output reads through two layers: `outer` of the later, `inner` of what it reads. Raises TooVaried."""
+    if outer.period == inner.period == 1:
+        (low,), (high,) = outer.low, outer.high
+        (inner_low,), (inner_high,) = inner.low, inner.high
+        if low is None or high is None or inner_low is None or inner_high is None:
+            return Reads(1, outer.shift * inner.shift, (None,), (None,))
+        step = inner.shift
+        return Reads(1, outer.shift * step, (inner_low + low * step,), (inner_high + high * step,))
+    turns = inner.period // gcd(outer.shift, inner.period)
+    period = outer.period * turns
+    if period > MOST_POSITIONS:
+        raise TooVaried
+    spans = [hull(outer.at(position), inner) for position in range(period)]
+    shift = outer.shift * turns // inner.period * inner.shift
+    low_ends = tuple(None if span is None else span[0] for span in spans)
+    high_ends = tuple(None if span is None else span[1] for span in spans)
+    return simplest(Reads(period, shift, low_ends, high_ends))
+
+
+def hull(interval: tuple[int, int] | None, reads: Reads) -> tuple[int, int] | None:
+    """From the first to the last input that an interval of outputs reads.
+
+    Later periods read no earlier, so the first lies in the first period of the interval, the last in the last.
+    """
+    if interval is None:
+        return None
+    start, stop = interval
+    firsts = filter(None, map(reads.at, range(start, min(stop, start + reads.period - 1) + 1)))
+    lasts = filter(None, map(reads.at, range(max(start, stop - reads.period + 1), stop + 1)))
+    lows, highs = [low for low, _ in firsts], [high for _, high in lasts]
+    return (min(lows), max(highs)) if lows and highs else None
+
+
+def union(one: Reads, other: Reads) -> Reads:
+    """From the first to the last input that either reads; both have the same jump. Raises TooVaried."""
+    if one == other:
+        return one
+    period = lcm(one.period, other.period)
+    if period > MOST_POSITIONS:
+        raise TooVaried
+    low: list[int | None] = []
+    high: list[int | None] = []
+    for position in range(period):
+        found = [interval for interval in (one.at(position), other.at(position)) if interval is not None]
+        low.append(min((start for start, _ in found), default=None))
+        high.append(max((stop for _, stop in found), default=None))
+    return simplest(Reads(period, one.shift * period // one.period, tuple(low), tuple(high)))

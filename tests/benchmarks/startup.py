@@ -1,0 +1,64 @@
+"""Whole processes: convcalc against the least that a script does with the same libraries and the same file."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+import convcalc
+
+from .measure import SPEC, WALL, Goal, Row, medians, milliseconds, python
+
+TABLE_SCRIPT = """
+import sys
+import click, rich, yaml
+from rich.console import Console
+from rich.table import Table
+with open(sys.argv[1], "rb") as file:
+    yaml.load(file, yaml.CSafeLoader)
+table = Table("layer", "what", "output", "params", "MACs", "FLOPs", "weights", "memory")
+for number in range(int(sys.argv[2])):
+    table.add_row(f"layer{number}", "1×1, 64", "64×56×56", "4.10 K", "12.8 M", "25.7 M", "16.00 KiB", "784.0 KiB")
+Console(width=120).print(table)
+"""
+JSON_SCRIPT = """
+import json, sys
+import click, yaml
+with open(sys.argv[1], "rb") as file:
+    print(json.dumps(yaml.load(file, yaml.CSafeLoader)))
+"""
+SUMMARY = ("-m", "convcalc", "summary", str(SPEC))
+JSON_SUMMARY = (*SUMMARY, "-f", "json")
+
+
+def table(runs: int) -> list[Row]:
+    """The table of resnet50."""
+    layers = len(convcalc.summary(SPEC).layers)
+    script = ("-c", TABLE_SCRIPT, str(SPEC), str(layers))
+    return [compared("table", "click + rich + yaml", runs, SUMMARY, script, Goal(most=1.35))]
+
+
+def json(runs: int) -> list[Row]:
+    """The JSON of resnet50, for which nothing of rich may be imported."""
+    script = ("-c", JSON_SCRIPT, str(SPEC))
+    found = rich_modules()
+    detail = "modules of rich imported for JSON" + "".join(f", {name}" for name in found[:1])
+    return [
+        compared("json", "click + yaml", runs, JSON_SUMMARY, script, Goal(most=1.6)),
+        Row("json imports", len(found), Goal(most=0), detail),
+    ]
+
+
+def compared(
+    name: str, libraries: str, runs: int, command: tuple[str, ...], script: tuple[str, ...], goal: Goal
+) -> Row:
+    """One row: the command against the script, and beside it against the bare interpreter."""
+    processes = (partial(python, *command), partial(python, *script), partial(python, "-c", "pass"))
+    ours, theirs, bare = medians(runs, *processes, clock=WALL)
+    detail = f"convcalc {milliseconds(ours)}, {libraries} {milliseconds(theirs)}; {ours / bare:.1f} × python -c pass"
+    return Row(name, ours / theirs, goal, detail)
+
+
+def rich_modules() -> list[str]:
+    """The modules of rich that making JSON imports."""
+    return re.findall(r"\| +(rich(?:\.[\w.]+)?)$", python("-X", "importtime", *JSON_SUMMARY).stderr, re.MULTILINE)

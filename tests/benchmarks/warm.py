@@ -1,0 +1,63 @@
+"""resnet50 in a warm process: convcalc against torchinfo, and against the shape inference of ONNX."""
+
+from __future__ import annotations
+
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import convcalc
+
+from .measure import IN_PROCESS, SPEC, Goal, Row, medians, milliseconds
+
+MODELS = "tests.oracle.reference_models"
+
+
+def torchinfo(runs: int) -> list[Row]:
+    """The summary, reading included, against torchinfo's of the same network on the meta device."""
+    goal = Goal(least=25)
+    if not installed("torch", "torchinfo"):
+        return [Row("torchinfo", None, goal, "needs torch torchinfo: pip install torch==2.13.0 torchinfo")]
+    network, shape = meta_network()
+    summary = import_module("torchinfo").summary
+    summarise = partial(summary, network, input_size=(1, *shape), device="meta", verbose=0)
+    read = partial(convcalc.summary, SPEC)
+    agree("params", summarise().total_params, read().totals.params)
+    theirs, ours = medians(runs, summarise, read, clock=IN_PROCESS)
+    detail = f"torchinfo on meta {milliseconds(theirs)}, convcalc.summary {milliseconds(ours)}"
+    return [Row("torchinfo", theirs / ours, goal, detail)]
+
+
+def onnx(runs: int) -> list[Row]:
+    """The analysis of a network that is read, against shape inference of the same graph."""
+    if not installed("onnx"):
+        return [Row("onnx", None, None, "needs onnx: pip install onnx")]
+    from . import onnx_graph
+
+    network = convcalc.load(SPEC)
+    report = convcalc.analyse(network)
+    model = onnx_graph.model(report.to_dict())
+    infer = partial(import_module("onnx.shape_inference").infer_shapes, model)
+    inferred = onnx_graph.shapes(infer())
+    agree("shapes", inferred, {layer.name: layer.output_shape.sizes for layer in report.layers})
+    theirs, ours = medians(runs, infer, partial(convcalc.analyse, network), clock=IN_PROCESS)
+    detail = f"onnx infer_shapes {milliseconds(theirs)}, convcalc.analyse {milliseconds(ours)}"
+    return [Row("onnx", theirs / ours, None, detail)]
+
+
+def installed(*names: str) -> bool:
+    return all(find_spec(name) is not None for name in names)
+
+
+def meta_network() -> tuple[Any, tuple[int, ...]]:
+    """resnet50 in PyTorch, without memory behind its weights, and the shape of its input."""
+    with import_module("torch").device("meta"):
+        network, shape = import_module(MODELS).resnet50()
+    return network.eval(), shape
+
+
+def agree(what: str, theirs: object, ours: object) -> None:
+    """Only answers to the same question are worth timing."""
+    if theirs != ours:
+        raise RuntimeError(f"not the same network: its {what} are {theirs}, convcalc's {ours}")

@@ -1,0 +1,342 @@
+"""Networks of examples/, written by hand in PyTorch, and what PyTorch counts for them: dense prediction, sound, video.
+
+They share nothing with the YAML: every in_channels is stated and every size is a number, so that a mistake in a spec
+and the same mistake here are unlikely. The architectures are those of torchvision, Keras and the papers, as each
+function says.
+"""
+
+# PyTorch is not among the tests' requirements: without it its classes are unknown to mypy.
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
+
+Shape = tuple[int, ...]
+Built = tuple[nn.Module, Shape]
+
+
+# --- Residual networks -----------------------------------------------------------------------------------------------
+
+
+class BasicBlock(nn.Module):
+    """Two 3×3 convolutions beside a shortcut, in 2-D or 3-D."""
+
+    def __init__(self, axes: int, in_channels: int, channels: int, stride: int) -> None:
+        super().__init__()
+        conv = nn.Conv2d if axes == 2 else nn.Conv3d
+        norm = nn.BatchNorm2d if axes == 2 else nn.BatchNorm3d
+        self.conv1 = conv(in_channels, channels, 3, stride, 1, bias=False)
+        self.norm1 = norm(channels)
+        self.conv2 = conv(channels, channels, 3, 1, 1, bias=False)
+        self.norm2 = norm(channels)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or in_channels != channels:
+            self.shortcut = nn.Sequential(conv(in_channels, channels, 1, stride, bias=False), norm(channels))
+
+    def forward(self, features: Tensor) -> Tensor:
+        inner = functional.relu(self.norm1(self.conv1(features)))
+        return functional.relu(self.norm2(self.conv2(inner)) + self.shortcut(features))
+
+
+class Bottleneck(nn.Module):
+    """1×1, 3×3 and 1×1 beside a shortcut; the stride and the dilation are the 3×3 convolution's."""
+
+    def __init__(self, in_channels: int, channels: int, stride: int = 1, dilation: int = 1) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(in_channels, channels, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.middle = nn.Conv2d(channels, channels, 3, stride, dilation, dilation, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+        self.expand = nn.Conv2d(channels, channels * 4, 1, bias=False)
+        self.norm3 = nn.BatchNorm2d(channels * 4)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or in_channels != channels * 4:
+            projection = nn.Conv2d(in_channels, channels * 4, 1, stride, bias=False)
+            self.shortcut = nn.Sequential(projection, nn.BatchNorm2d(channels * 4))
+
+    def forward(self, features: Tensor) -> Tensor:
+        inner = functional.relu(self.norm1(self.reduce(features)))
+        inner = functional.relu(self.norm2(self.middle(inner)))
+        return functional.relu(self.norm3(self.expand(inner)) + self.shortcut(features))
+
+
+def stem() -> list[nn.Module]:
+    return [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
+
+
+def classifier(features: int) -> list[nn.Module]:
+    return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(features, 1000)]
+
+
+def bottlenecks(depths: tuple[int, int, int, int]) -> nn.Module:
+    """A residual network of bottlenecks, with torchvision's stride in the 3×3 convolution."""
+    blocks: list[nn.Module] = []
+    in_channels = 64
+    for channels, depth, stride in zip((64, 128, 256, 512), depths, (1, 2, 2, 2), strict=True):
+        blocks.append(Bottleneck(in_channels, channels, stride))
+        blocks += [Bottleneck(channels * 4, channels) for _ in range(depth - 1)]
+        in_channels = channels * 4
+    return nn.Sequential(*stem(), *blocks, *classifier(2048))
+
+
+def resnet34() -> Built:
+    """torchvision's of He et al. 2015."""
+    blocks: list[nn.Module] = []
+    in_channels = 64
+    for channels, depth, stride in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
+        blocks.append(BasicBlock(2, in_channels, channels, stride))
+        blocks += [BasicBlock(2, channels, channels, 1) for _ in range(depth - 1)]
+        in_channels = channels
+    return nn.Sequential(*stem(), *blocks, *classifier(512)), (3, 224, 224)
+
+
+def resnet101() -> Built:
+    """torchvision's of He et al. 2015."""
+    return bottlenecks((3, 4, 23, 3)), (3, 224, 224)
+
+
+def resnet152() -> Built:
+    """torchvision's of He et al. 2015."""
+    return bottlenecks((3, 8, 36, 3)), (3, 224, 224)
+
+
+def r3d_18() -> Built:
+    """torchvision's of Tran et al. 2017: basic blocks in 3-D, and a stem that keeps every frame and has no pool."""
+    head = [nn.Conv3d(3, 64, (3, 7, 7), (1, 2, 2), (1, 3, 3), bias=False), nn.BatchNorm3d(64), nn.ReLU()]
+    blocks = [
+        BasicBlock(3, 64, 64, 1), BasicBlock(3, 64, 64, 1),
+        BasicBlock(3, 64, 128, 2), BasicBlock(3, 128, 128, 1),
+        BasicBlock(3, 128, 256, 2), BasicBlock(3, 256, 256, 1),
+        BasicBlock(3, 256, 512, 2), BasicBlock(3, 512, 512, 1),
+    ]  # fmt: skip
+    module = nn.Sequential(*head, *blocks, nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(512, 400))
+    return module, (3, 16, 112, 112)
+
+
+# --- Segmentation ----------------------------------------------------------------------------------------------------
+
+
+def dilated_backbone() -> nn.Module:
+    """ResNet-50 without its classifier; the strides of its last two stages turned into dilation, an eighth remains.
+
+    The first block of a stage still has the dilation of the stage before.
+    """
+    return nn.Sequential(
+        *stem(),
+        Bottleneck(64, 64), *[Bottleneck(256, 64) for _ in range(2)],
+        Bottleneck(256, 128, stride=2), *[Bottleneck(512, 128) for _ in range(3)],
+        Bottleneck(512, 256, dilation=1), *[Bottleneck(1024, 256, dilation=2) for _ in range(5)],
+        Bottleneck(1024, 512, dilation=2), *[Bottleneck(2048, 512, dilation=4) for _ in range(2)],
+    )  # fmt: skip
+
+
+class Segmentation(nn.Module):
+    """A head on the features of a backbone, its scores brought to the picture's size."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone = dilated_backbone()
+        self.head = head
+
+    def forward(self, picture: Tensor) -> Tensor:
+        return functional.interpolate(self.head(self.backbone(picture)), size=(520, 520), mode="bilinear")
+
+
+class PyramidPooling(nn.Module):
+    """DeepLabv3's five views of the same features: one position, three dilations, the whole picture."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Sequential(nn.Conv2d(2048, 256, 1, bias=False), nn.BatchNorm2d(256), nn.ReLU())
+        self.dilated = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(2048, 256, 3, padding=rate, dilation=rate, bias=False), nn.BatchNorm2d(256), nn.ReLU()
+            )
+            for rate in (12, 24, 36)
+        )
+        self.whole = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(2048, 256, 1, bias=False), nn.BatchNorm2d(256), nn.ReLU()
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        whole = functional.interpolate(self.whole(features), size=(65, 65), mode="bilinear")
+        return torch.cat([self.one(features), *(view(features) for view in self.dilated), whole], dim=1)
+
+
+def fcn_resnet50() -> Built:
+    """torchvision's of Long et al. 2014, without the auxiliary classifier."""
+    head = nn.Sequential(
+        nn.Conv2d(2048, 512, 3, padding=1, bias=False), nn.BatchNorm2d(512), nn.ReLU(), nn.Dropout(0.1),
+        nn.Conv2d(512, 21, 1),
+    )  # fmt: skip
+    return Segmentation(head), (3, 520, 520)
+
+
+def deeplabv3_resnet50() -> Built:
+    """torchvision's of Chen et al. 2017, without the auxiliary classifier."""
+    head = nn.Sequential(
+        PyramidPooling(),
+        nn.Conv2d(1280, 256, 1, bias=False), nn.BatchNorm2d(256), nn.ReLU(), nn.Dropout(0.5),
+        nn.Conv2d(256, 256, 3, padding=1, bias=False), nn.BatchNorm2d(256), nn.ReLU(),
+        nn.Conv2d(256, 21, 1),
+    )  # fmt: skip
+    return Segmentation(head), (3, 520, 520)
+
+
+# --- Detection -------------------------------------------------------------------------------------------------------
+
+
+class DarknetConv(nn.Sequential):
+    """darknet's [convolutional] with batch_normalize and the leaky activation."""
+
+    def __init__(self, in_channels: int, out_channels: int, size: int, stride: int = 1) -> None:
+        conv = nn.Conv2d(in_channels, out_channels, size, stride, size // 2, bias=False)
+        super().__init__(conv, nn.BatchNorm2d(out_channels), nn.LeakyReLU(0.1))
+
+
+class DarknetShortcut(nn.Module):
+    """A 1×1 and a 3×3 convolution, and darknet's [shortcut] around them."""
+
+    def __init__(self, channels: int, inner: int) -> None:
+        super().__init__()
+        self.reduce = DarknetConv(channels, inner, 1)
+        self.expand = DarknetConv(inner, channels, 3)
+
+    def forward(self, features: Tensor) -> Tensor:
+        inner: Tensor = self.expand(self.reduce(features))
+        return features + inner
+
+
+def five_convs(in_channels: int, narrow: int, wide: int) -> nn.Module:
+    return nn.Sequential(
+        DarknetConv(in_channels, narrow, 1),
+        DarknetConv(narrow, wide, 3),
+        DarknetConv(wide, narrow, 1),
+        DarknetConv(narrow, wide, 3),
+        DarknetConv(wide, narrow, 1),
+    )
+
+
+def detector(narrow: int, wide: int) -> nn.Module:
+    return nn.Sequential(DarknetConv(narrow, wide, 3), nn.Conv2d(wide, 255, 1))
+
+
+class YOLOv3(nn.Module):
+    """The authors' yolov3.cfg: Darknet-53 and three detectors; layers 36 and 61 are read again further on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.to_layer_36 = nn.Sequential(
+            DarknetConv(3, 32, 3),
+            DarknetConv(32, 64, 3, 2), DarknetShortcut(64, 32),
+            DarknetConv(64, 128, 3, 2), *[DarknetShortcut(128, 64) for _ in range(2)],
+            DarknetConv(128, 256, 3, 2), *[DarknetShortcut(256, 128) for _ in range(8)],
+        )  # fmt: skip
+        self.to_layer_61 = nn.Sequential(
+            DarknetConv(256, 512, 3, 2), *[DarknetShortcut(512, 256) for _ in range(8)]
+        )  # fmt: skip
+        self.to_layer_74 = nn.Sequential(
+            DarknetConv(512, 1024, 3, 2), *[DarknetShortcut(1024, 512) for _ in range(4)]
+        )  # fmt: skip
+        self.neck_13, self.detect_13 = five_convs(1024, 512, 1024), detector(512, 1024)
+        self.narrow_26, self.neck_26 = DarknetConv(512, 256, 1), five_convs(768, 256, 512)
+        self.detect_26 = detector(256, 512)
+        self.narrow_52, self.neck_52 = DarknetConv(256, 128, 1), five_convs(384, 128, 256)
+        self.detect_52 = detector(128, 256)
+
+    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        layer_36 = self.to_layer_36(picture)
+        layer_61 = self.to_layer_61(layer_36)
+        at_13 = self.neck_13(self.to_layer_74(layer_61))
+        raised = functional.interpolate(self.narrow_26(at_13), scale_factor=2)
+        at_26 = self.neck_26(torch.cat([raised, layer_61], dim=1))
+        raised = functional.interpolate(self.narrow_52(at_26), scale_factor=2)
+        at_52 = self.neck_52(torch.cat([raised, layer_36], dim=1))
+        return self.detect_13(at_13), self.detect_26(at_26), self.detect_52(at_52)
+
+
+def yolov3() -> Built:
+    """Redmon and Farhadi 2018, 80 classes."""
+    return YOLOv3(), (3, 416, 416)
+
+
+# --- Small networks --------------------------------------------------------------------------------------------------
+
+
+def conv_autoencoder() -> Built:
+    """Keras' denoising example; its transposed convolutions double the size, as output_padding=1 does here."""
+    module = nn.Sequential(
+        nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.ConvTranspose2d(32, 32, 3, stride=2, padding=1, output_padding=1), nn.ReLU(),
+        nn.ConvTranspose2d(32, 32, 3, stride=2, padding=1, output_padding=1), nn.ReLU(),
+        nn.Conv2d(32, 1, 3, padding=1), nn.Sigmoid(),
+    )  # fmt: skip
+    return module, (1, 28, 28)
+
+
+def espcn() -> Built:
+    """Shi et al. 2016, three times as large, on luminance."""
+    module = nn.Sequential(
+        nn.Conv2d(1, 64, 5, padding=2), nn.Tanh(),
+        nn.Conv2d(64, 32, 3, padding=1), nn.Tanh(),
+        nn.Conv2d(32, 9, 3, padding=1), nn.PixelShuffle(3),
+    )  # fmt: skip
+    return module, (1, 224, 224)
+
+
+def ds_cnn() -> Built:
+    """MLPerf Tiny's keyword spotting; its `same` padding of 49×10 under 10×4 at stride 2 is 4 + 5 and 1 + 1."""
+    blocks: list[nn.Module] = []
+    for _ in range(4):
+        blocks += [nn.Conv2d(64, 64, 3, padding=1, groups=64), nn.BatchNorm2d(64), nn.ReLU()]
+        blocks += [nn.Conv2d(64, 64, 1), nn.BatchNorm2d(64), nn.ReLU()]
+    module = nn.Sequential(
+        nn.ZeroPad2d((1, 1, 4, 5)), nn.Conv2d(1, 64, (10, 4), stride=2), nn.BatchNorm2d(64), nn.ReLU(),
+        nn.Dropout(0.2), *blocks, nn.Dropout(0.4),
+        nn.AvgPool2d((24, 5)), nn.Flatten(), nn.Linear(64, 12), nn.Softmax(dim=1),
+    )  # fmt: skip
+    return module, (1, 49, 10)
+
+
+MODELS: dict[str, Callable[[], Built]] = {
+    build.__name__: build
+    for build in (
+        conv_autoencoder, deeplabv3_resnet50, ds_cnn, espcn, fcn_resnet50, r3d_18, resnet34, resnet101, resnet152,
+        yolov3,
+    )
+}  # fmt: skip
+
+
+def running_statistics(module: nn.Module) -> int:
+    """Running means and variances; the count of batches that PyTorch keeps beside them is no statistic."""
+    return sum(
+        buffer.numel() for name, buffer in module.named_buffers() if name.endswith(("running_mean", "running_var"))
+    )
+
+
+def figures(name: str) -> dict[str, Any]:
+    """What PyTorch counts, for one sample, on the meta device: shapes alone, no arithmetic.
+
+    Its flop counter charges two for each multiply-add of convolutions and linear layers, no bias, and takes the input
+    positions of a transposed convolution.
+    """
+    with torch.device("meta"):
+        module, shape = MODELS[name]()
+        sample = torch.empty(1, *shape)
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        results = module.eval()(sample)
+    outputs = results if isinstance(results, tuple) else (results,)
+    return {
+        "params": sum(parameter.numel() for parameter in module.parameters()),
+        "buffers": running_statistics(module),
+        "macs": counter.get_total_flops() // 2,
+        "output_shapes": [list(output.shape[1:]) for output in outputs],
+    }

@@ -1,0 +1,32 @@
+"""The benchmarks run and print their table. How fast anything is, no test says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[1]
+HEADINGS = ["benchmark", "ratio", "goal", "medians"]
+
+
+def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.benchmarks", *arguments]
+    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, check=False, encoding="utf-8")
+
+
+def test_the_command_prints_a_table_of_ratios_and_goals() -> None:
+    result = benchmarks("--runs", "1", "table", "json")
+    assert (result.returncode, result.stderr) == (0, "")
+    headings, *rows = [line.split() for line in result.stdout.splitlines()]
+    assert headings == HEADINGS
+    assert [row[0] for row in rows] == ["table", "json", "json"]
+    assert all("met" in row or "missed" in row for row in rows)
+    # of all goals the only one that does not depend on the machine: JSON imports nothing of rich
+    assert rows[-1][:6] == ["json", "imports", "0.00", "≤", "0", "met"]
+
+
+def test_an_unknown_benchmark_is_refused_with_those_there_are() -> None:
+    result = benchmarks("tabel")
+    assert result.returncode == 2
+    assert "no benchmark tabel: there are table, json" in result.stderr
