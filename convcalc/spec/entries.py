@@ -7,6 +7,7 @@ from typing import Any
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
 from convcalc.problems import Flaw, Path, Problem, Related
+from convcalc.shape import Shape
 from convcalc.spec.expressions import RESERVED
 
 OPTIONS = ("name", "from", "repeat", "when", "frozen", "share")
@@ -77,11 +78,11 @@ class Entry:
         "kind",
         "line",
         "literal",
+        "made",
         "merge",
         "options",
         "ordinal",
         "path",
-        "read",
         "word",
         "word_path",
     )
@@ -103,7 +104,7 @@ class Entry:
         self.broken = False
         self.literal = True
         self.ordinal = 0
-        self.read: dict[int | None, dict[str, Any]] = {}
+        self.made: dict[tuple[Shape | None, ...], Layer] = {}  # by the shapes that it reads, where no expression counts
         self.dynamic = word.startswith("$")  # a parameter names the kind
 
     def block_above(self, word: object) -> Block | None:

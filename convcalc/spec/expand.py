@@ -16,7 +16,8 @@ from convcalc.spec.blocks import holds_only_values
 from convcalc.spec.dialects import kind_hint
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.entries import LAYER_NAME, MERGES, MOST_NAME, Block, Body, Computed, Entry, Problems
-from convcalc.spec.making import LayerMaker
+from convcalc.spec.making import MOST_LAYERS, LayerMaker
+from convcalc.spec.replay import Recording, key_of
 from convcalc.spec.resolve import RESERVED_LAYERS
 from convcalc.spec.scopes import MYSTERY, Laying, Place, Scope, Tensor, Tensors, UnknownValue, Use
 from convcalc.spec.templates import Template
@@ -31,6 +32,7 @@ class Expander(LayerMaker):
     def __init__(self, problems: Problems, params: dict[str, Any], inputs: dict[str, Shape | None]) -> None:
         super().__init__(problems, params, inputs)
         self.groups: list[Group] = []
+        self.recordings: dict[object, Recording] = {}
         self.entries = 0
 
     def count(self, entries: int, path: Path) -> None:
@@ -209,21 +211,34 @@ class Expander(LayerMaker):
         scope.frozen = frozen
         scope.twin = twin
         start = len(self.nodes)
-        signature: Use | None = None
-        if entry.word == "branches":
-            outputs = self.lay_branches(laying, scope)
-        elif block is None:
-            self.lay_body(entry.bodies[0], scope, entry.path)
-            outputs = self.outcome(laying, scope)
+        if block is not None:
+            place = self.lay_block(laying, block, scope)
+        elif entry.word == "branches":
+            place = Place(entry.word, entry.path, self.lay_branches(laying, scope), scope.places)
         else:
-            signature = self.enter_block(laying, block, scope)
-            if twin is not None and not (twin.signature and signature.equals(twin.signature)):
-                self.unlike(laying, "the same block with equal arguments and input channels")
+            self.lay_body(entry.bodies[0], scope, entry.path)
+            place = Place(entry.word, entry.path, self.outcome(laying, scope), scope.places)
+        self.group(scope.prefix[:-1], place.word, start, place.outputs, entry.line)
+        return place
+
+    def lay_block(self, laying: Laying, block: Block, scope: Scope) -> Place:
+        """Lay one use of a block, or copy an equal one."""
+        entry, use = laying.entry, self.enter_block(laying, block, scope)
+        if scope.twin is not None and not (scope.twin.signature and use.equals(scope.twin.signature)):
+            self.unlike(laying, "the same block with equal arguments and input channels")
+        key = key_of(use, scope)
+        found = self.recordings.get(key)
+        if found is not None and len(self.nodes) + len(found.nodes) <= MOST_LAYERS:
+            self.count(found.entries, entry.path)
+            place = Place(block.name, entry.path, *found.replay(scope))
+        else:
+            recording, problems = Recording(self, scope), len(self.problems.found)
             self.lay_body(block.body, scope, entry.path)
-            outputs = self.outcome(laying, scope)
-        place = Place(block.name if block else entry.word, entry.path, outputs, scope.places)
-        place.signature = signature
-        self.group(scope.prefix[:-1], place.word, start, outputs, entry.line)
+            place = Place(block.name, entry.path, self.outcome(laying, scope), scope.places)
+            if key is not None and len(self.problems.found) == problems:
+                recording.finish(place.outputs)
+                self.recordings[key] = recording
+        place.signature = use
         return place
 
     def group(

@@ -22,7 +22,7 @@ class LayerMaker(Resolver):
         super().__init__(problems, params)
         self.nodes: list[Node] = []
         self.made: dict[object, Layer] = {}  # equal layers are one object
-        self.tensors = [Tensor(number, shape) for number, shape in enumerate(inputs.values())]
+        self.inputs = tuple(Tensor(number, shape) for number, shape in enumerate(inputs.values()))
 
     def stop(self, path: Path, message: str) -> None:
         """A limit is reached."""
@@ -38,20 +38,30 @@ class LayerMaker(Resolver):
     ) -> Place:
         """Make a layer and wire it."""
         entry = laying.entry
-        arguments = self.arguments(laying, kind, tensors[0].shape)
+        shapes = tuple([tensor.shape for tensor in tensors])
+        layer = entry.made.get(shapes)
+        if layer is None:
+            layer = self.make(laying, kind, tensors, shapes)
+            if entry.literal and not entry.dynamic and "like" not in entry.arguments:
+                entry.made[shapes] = layer
+        return self.add_node(laying, layer, tensors, name, frozen, twin, entry.word_path)
+
+    def make(self, laying: Laying, kind: type[Layer], tensors: Tensors, shapes: tuple[Shape | None, ...]) -> Layer:
+        """A layer of a kind, or the equal one that was made before."""
+        arguments = self.arguments(laying, kind, shapes[0])
         self.check_arity(laying, kind, tensors)
-        shapes = tuple(tensor.shape for tensor in tensors if tensor.shape is not None)
-        if arguments is None or entry.broken or len(shapes) < len(tensors):
+        known = tuple([shape for shape in shapes if shape is not None])
+        if arguments is None or laying.entry.broken or len(known) < len(shapes):
             raise UnknownValue
-        same = (kind, shapes, *arguments.values())
+        same = (kind, known, *arguments.values())
         layer = self.made.get(same)
         if layer is None:
             try:
-                layer = self.made[same] = kind(shapes, arguments)
+                layer = self.made[same] = kind(known, arguments)
             except Flaw as flaw:
                 self.misfit(laying, flaw)
                 raise UnknownValue from None
-        return self.add_node(laying, layer, tensors, name, frozen, twin, entry.word_path)
+        return layer
 
     def add_node(
         self, laying: Laying, layer: Layer, tensors: Tensors, name: str, frozen: bool, twin: Place | None, path: Path
@@ -61,11 +71,11 @@ class LayerMaker(Resolver):
         if len(self.nodes) == MOST_LAYERS:
             self.stop(path, f"over {MOST_LAYERS:,} layers")
         owner = None if twin is None else self.owner(laying, layer, twin)
-        reads = tuple(tensor.number for tensor in tensors)
-        place = Place(entry.word, entry.path, (Tensor(len(self.tensors), layer.output),))
-        place.node = len(self.nodes)
+        reads = tuple([tensor.number for tensor in tensors])
+        number = len(self.nodes)
+        place = Place(entry.word, entry.path, (Tensor(len(self.inputs) + number, layer.output),))
+        place.node = number
         self.nodes.append(Node(name, layer, reads, path, entry.line, frozen, owner))
-        self.tensors.append(place.outputs[0])
         return place
 
     def check_arity(self, laying: Laying, kind: type[Layer], tensors: Tensors) -> None:
@@ -83,9 +93,6 @@ class LayerMaker(Resolver):
     def arguments(self, laying: Laying, kind: type[Layer], shape: Shape | None) -> dict[str, Any] | None:
         """The arguments of a layer in their normal form, None where one is wrong."""
         entry, axes = laying.entry, None if shape is None else shape.axes
-        cached = entry.read.get(axes)
-        if cached is not None:
-            return cached
         values = dict(kind.defaults(axes))
         known = True
         for name, compiled in entry.arguments.items():
@@ -105,8 +112,6 @@ class LayerMaker(Resolver):
                 known = False
         if entry.dynamic and known:
             known = self.all_given(laying, kind)
-        if known and entry.literal and not entry.dynamic and "like" not in entry.arguments:
-            entry.read[axes] = values
         return values if known else None
 
     def stray_argument(self, laying: Laying, kind: type[Layer], name: str) -> None:

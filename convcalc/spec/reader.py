@@ -123,12 +123,12 @@ class SpecReader(GivenReader):
     @staticmethod
     def top_scope(expander: Expander, inputs: dict[str, Shape | None]) -> Scope:
         """The outermost scope, which is given the inputs."""
-        scope = Scope("", None, tuple(expander.tensors), {}, 0, False)
+        scope = Scope("", None, expander.inputs, {}, 0, False)
         if not inputs:
             scope.given = scope.previous = (MYSTERY,)
         if list(inputs) != ["input"] and inputs:
             scope.unnamed = False
-            for name, tensor in zip(inputs, expander.tensors, strict=True):
+            for name, tensor in zip(inputs, expander.inputs, strict=True):
                 scope.places[name] = Place("input", ("inputs", name), (tensor,))
         return scope
 
@@ -236,7 +236,7 @@ class SpecReader(GivenReader):
         """The tensors that leave the network, by the names as written."""
         if "outputs" not in root:
             last = scope.previous[0].number if expander.nodes and scope.previous else -1
-            first_node = len(expander.tensors) - len(expander.nodes)
+            first_node = len(expander.inputs)
             return {expander.nodes[last - first_node].name: last} if last >= first_node else {}
         written, path = root["outputs"], ("outputs",)
         try:
@@ -262,7 +262,7 @@ class SpecReader(GivenReader):
             place = expander.find(laying, name, path)
         except UnknownValue:
             return -1
-        first_node = len(expander.tensors) - len(expander.nodes)
+        first_node = len(expander.inputs)
         if place.outputs == (MYSTERY,):
             return -1
         if len(place.outputs) != 1 or place.outputs[0].number < first_node:

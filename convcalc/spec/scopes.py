@@ -1,5 +1,6 @@
 """What laying entries keeps: tensors, what names stand for, scopes, and one laying of an entry."""
 
+from collections.abc import Callable
 from typing import Any
 
 from convcalc.problems import Path
@@ -29,16 +30,29 @@ NOTHING = Body([])
 class Place:
     """What a name stands for: a layer, a finished scope with its names, an input, or an entry left out."""
 
-    __slots__ = ("children", "left_out", "node", "outputs", "path", "signature", "word")
+    __slots__ = ("_children", "left_out", "node", "outputs", "path", "signature", "word")
 
-    def __init__(self, word: str, path: Path, outputs: Tensors, children: "dict[str, Place] | None" = None) -> None:
+    def __init__(
+        self,
+        word: str,
+        path: Path,
+        outputs: Tensors,
+        children: "dict[str, Place] | Callable[[], dict[str, Place]] | None" = None,
+    ) -> None:
         self.word = word
         self.path = path
         self.outputs = outputs
-        self.children = children
+        self._children = children
         self.node: int | None = None
         self.signature: Use | None = None
         self.left_out: Path | None = None
+
+    @property
+    def children(self) -> "dict[str, Place] | None":
+        """The names of a finished scope; those of a copy are made when they are first asked for."""
+        if callable(self._children):
+            self._children = self._children()
+        return self._children
 
 
 class Use:

@@ -1,0 +1,78 @@
+"""Laying a block again: equal uses on equal shapes give equal layers, which are copied instead of made anew."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from convcalc.network import Node
+from convcalc.spec.scopes import Place, Scope, Tensor, Tensors, Use
+
+if TYPE_CHECKING:
+    from convcalc.spec.expand import Expander
+
+
+def key_of(use: Use, scope: Scope) -> object | None:
+    """What equal uses have in common, None where it cannot be told (lists, unknown shapes, shared weights)."""
+    values = tuple((value.__class__, value) for value in use.variables.values())
+    shapes = tuple(tensor.shape for tensor in scope.given)
+    if scope.twin is not None or None in shapes or any(kind not in (int, float, bool, str) for kind, _ in values):
+        return None
+    return use.block, values, shapes, scope.frozen, scope.depth
+
+
+Names = Callable[[], dict[str, Place]]
+
+
+class Recording:
+    """What laying a block gave: a stretch of nodes and groups, and names."""
+
+    def __init__(self, expander: "Expander", scope: Scope) -> None:
+        self.expander = expander
+        self.scope = scope
+        self.start = len(expander.nodes)
+        self.groups_start = len(expander.groups)
+        self.entries_start = expander.entries
+
+    def finish(self, outputs: Tensors) -> None:
+        """The block is laid."""
+        self.outputs = outputs
+        self.nodes = self.expander.nodes[self.start :]
+        self.groups = self.expander.groups[self.groups_start :]
+        self.entries = self.expander.entries - self.entries_start
+
+    def replay(self, scope: Scope) -> "tuple[Tensors, Names]":
+        """Lay the block again in another scope: what it gives there, and its names."""
+        expander = self.expander
+        offset = len(expander.nodes) - self.start
+        first = len(expander.inputs) + self.start
+        given = {old.number: new.number for old, new in zip(self.scope.given, scope.given, strict=True)}
+
+        def moved(number: int) -> int:
+            return number + offset if number >= first else given[number]
+
+        cut, prefix = len(self.scope.prefix), scope.prefix
+        for name, layer, reads, path, line, frozen, owner in self.nodes:
+            own = None if owner is None else owner + offset
+            there = tuple([moved(number) for number in reads])
+            expander.nodes.append(Node(prefix + name[cut:], layer, there, path, line, frozen, own))
+        for group in self.groups:
+            name, output = prefix + group.name[cut:], moved(group.output)
+            moved_group = group._replace(name=name, start=group.start + offset, stop=group.stop + offset, output=output)
+            expander.groups.append(moved_group)
+        outputs = tuple(Tensor(moved(tensor.number), tensor.shape) for tensor in self.outputs)
+        return outputs, lambda: copied(self.scope.places, moved, offset)
+
+
+def copied(places: dict[str, Place], moved: Callable[[int], int], offset: int) -> dict[str, Place]:
+    """The names of a block that was laid again."""
+    return {name: copied_place(place, moved, offset) for name, place in places.items()}
+
+
+def copied_place(place: Place, moved: Callable[[int], int], offset: int) -> Place:
+    """One name of a block that was laid again; what is below it is copied when it is asked for."""
+    outputs = tuple(Tensor(moved(tensor.number), tensor.shape) for tensor in place.outputs)
+    below = place.children
+    copy = Place(place.word, place.path, outputs, None if below is None else lambda: copied(below, moved, offset))
+    copy.node = None if place.node is None else place.node + offset
+    copy.signature = place.signature
+    copy.left_out = place.left_out
+    return copy
