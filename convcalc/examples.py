@@ -1,11 +1,13 @@
 """The specs that come with the package."""
 
-from pathlib import Path
+import os
 
 from convcalc.problems import did_you_mean, shown
 
-PACKAGED = Path(__file__).parent / "example_specs"
-CHECKED_OUT = Path(__file__).parent.parent / "examples"
+HERE = os.path.dirname(os.path.abspath(__file__))
+PACKAGED = os.path.join(HERE, "example_specs")
+CHECKED_OUT = os.path.join(os.path.dirname(HERE), "examples")
+SUFFIX = ".yaml"
 PREFIX = "example:"
 
 
@@ -13,25 +15,25 @@ class NoExample(ValueError):
     """No example has the name asked for."""
 
 
-def folder() -> Path:
+def folder() -> str:
     """Where the examples are: beside the installed modules, or in the checkout."""
-    return PACKAGED if PACKAGED.is_dir() else CHECKED_OUT
+    return PACKAGED if os.path.isdir(PACKAGED) else CHECKED_OUT
 
 
 def names() -> list[str]:
     """The examples by name."""
-    return sorted(path.stem for path in folder().glob("*.yaml"))
+    return sorted(file.removesuffix(SUFFIX) for file in os.listdir(folder()) if file.endswith(SUFFIX))
 
 
-def path(name: str) -> Path:
+def path(name: str) -> str:
     """The file of an example. Raises NoExample with the nearest name."""
     known = names()
     if name not in known:
         hint = did_you_mean(name, known) or f"there are {', '.join(known)}"
         raise NoExample(f"no example {shown(name)}: {hint}")
-    return folder() / f"{name}.yaml"
+    return os.path.join(folder(), name + SUFFIX)
 
 
 def resolved(net: str) -> str:
     """The file that NET stands for. Raises NoExample."""
-    return str(path(net.removeprefix(PREFIX))) if net.startswith(PREFIX) else net
+    return path(net.removeprefix(PREFIX)) if net.startswith(PREFIX) else net

@@ -10,13 +10,19 @@ whose one number a layer is the case of period 1.
 """
 
 from collections.abc import Callable
-from fractions import Fraction
 from math import gcd, lcm
 from typing import NamedTuple
 
 from convcalc.arithmetic import extent
 
 MOST_POSITIONS = 100_000
+Ratio = tuple[int, int]  # a fraction in lowest terms: fractions.Fraction costs start-up time
+
+
+def reduced(numerator: int, denominator: int) -> Ratio:
+    """A fraction in lowest terms."""
+    common = gcd(numerator, denominator)
+    return numerator // common, denominator // common
 
 
 class TooVaried(ValueError):
@@ -32,23 +38,23 @@ class Reads(NamedTuple):
     high: tuple[int | None, ...]
 
     @property
-    def jump(self) -> Fraction:
+    def jump(self) -> Ratio:
         """Input positions between neighbouring outputs."""
-        return Fraction(self.shift, self.period)
+        return reduced(self.shift, self.period)
 
     def sizes(self) -> list[int]:
         """The size of the interval of each output of a period, 0 where it reads nothing."""
         pairs = zip(self.low, self.high, strict=True)
         return [0 if low is None or high is None else high - low + 1 for low, high in pairs]
 
-    def center(self) -> Fraction:
+    def center(self) -> Ratio:
         """The middle of what output 0 reads: the mean over a period of the middle of output i, less i × jump."""
-        middles = [
-            Fraction(low + high, 2) - position * self.jump
-            for position, (low, high) in enumerate(zip(self.low, self.high, strict=True))
-            if low is not None and high is not None
-        ]
-        return sum(middles, Fraction(0)) / len(middles) if middles else Fraction(0)
+        doubled, count = 0, 0  # twice the middles, times the period
+        for position, (low, high) in enumerate(zip(self.low, self.high, strict=True)):
+            if low is not None and high is not None:
+                doubled += (low + high) * self.period - 2 * position * self.shift
+                count += 1
+        return reduced(doubled, 2 * self.period * count) if count else (0, 1)
 
     def at(self, position: int) -> tuple[int, int] | None:
         """The interval that one output reads, None where it reads nothing."""
@@ -96,37 +102,38 @@ def transposed(kernel_size: int, stride: int, before: int, dilation: int) -> Rea
 
 def adaptive(size: int, output_size: int) -> Reads:
     """An adaptive pooling: output i reads from floor(i n / o) to ceil((i + 1) n / o) - 1."""
-    scale = Fraction(size, output_size)
-    return repeated(scale, lambda output: (output * size // output_size, -(-(output + 1) * size // output_size) - 1))
+    size, output_size = reduced(size, output_size)
+    return repeated((size, output_size), lambda i: (i * size // output_size, -(-(i + 1) * size // output_size) - 1))
 
 
-def nearest(scale: Fraction) -> Reads:
+def nearest(scale: Ratio) -> Reads:
     """Nearest interpolation: output i reads floor(i × scale), scale being input size over output size."""
-    return repeated(scale, lambda output: (output * scale // 1, output * scale // 1))
+    size, output_size = scale
+    return repeated(scale, lambda i: (i * size // output_size, i * size // output_size))
 
 
-def interpolated(scale: Fraction, before: int) -> Reads:
+def interpolated(scale: Ratio, before: int) -> Reads:
     """Interpolation between the `before` + 1 nearest inputs on each side of (i + 1/2) × scale - 1/2.
 
     Where that falls on an input, the others have no weight. Source: torch.nn.functional.interpolate,
     align_corners false.
     """
+    size, output_size = scale
 
     def interval(output: int) -> tuple[int, int]:
-        place = (output + Fraction(1, 2)) * scale - Fraction(1, 2)
-        floor = place // 1
-        return (floor, floor) if place == floor else (floor - before, floor + 1 + before)
+        floor, rest = divmod((2 * output + 1) * size - output_size, 2 * output_size)
+        return (floor - before, floor + 1 + before) if rest else (floor, floor)
 
     return repeated(scale, interval)
 
 
-def repeated(scale: Fraction, interval: Callable[[int], tuple[int, int]]) -> Reads:
+def repeated(scale: Ratio, interval: Callable[[int], tuple[int, int]]) -> Reads:
     """Intervals that repeat every denominator of the scale."""
-    period = scale.denominator
+    shift, period = scale
     if period > MOST_POSITIONS:
         raise TooVaried
     low, high = zip(*map(interval, range(period)), strict=True)
-    return simplest(Reads(period, scale.numerator, low, high))
+    return simplest(Reads(period, shift, low, high))
 
 
 def simplest(reads: Reads) -> Reads:

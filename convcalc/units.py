@@ -1,7 +1,6 @@
 """Quantities as people write them: counts (`5M`), memory (`4 MiB`), data types (`int8`)."""
 
 import re
-from fractions import Fraction
 
 BITS: dict[str, int] = {
     "float64": 64,
@@ -38,6 +37,8 @@ def parse_quantity(text: str, suffixes: dict[str, int]) -> int:
 
     Raises ValueError with what was expected where the text is no such quantity or not a whole number of units.
     """
+    from fractions import Fraction  # only where a budget is read: it costs start-up time
+
     match = re.fullmatch(r"([0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?) ?([A-Za-z]*)", text, re.ASCII)
     if match is None or match[2] not in suffixes:
         raise ValueError("a number with one of the suffixes " + " ".join(filter(None, suffixes)))

@@ -1,5 +1,6 @@
 """What one layer costs: the rules of its kind, for a whole batch and in bytes."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from convcalc.layers.base import Layer
@@ -19,6 +20,7 @@ class Cost(NamedTuple):
     weight_bytes: int
 
 
+@lru_cache(maxsize=10_000)
 def cost(layer: Layer, dtype: Dtype, batch: int) -> Cost:
     """The cost of a layer that has weights of its own."""
     weights, biases, buffers = layer.weight_tensors(), layer.bias_tensors(), layer.buffer_tensors()

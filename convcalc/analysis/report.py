@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from convcalc.analysis.cost import Cost, activation_bytes, cost
+from convcalc.collection import collecting_later
 from convcalc.layers.base import Layer
 from convcalc.network import Group, Network, Node
 from convcalc.shape import Shape
@@ -158,25 +159,18 @@ class Report:
         return {**self.header(), "layers": layers, "totals": self.totals.to_dict()}
 
 
+@collecting_later
 def analyse(network: Network) -> Report:
     """Every figure of a network."""
     given = [activation_bytes(shape, network.dtype, network.batch) for shape in network.inputs.values()]
     tensors = list(zip(network.inputs, given, strict=True))  # name and bytes of every tensor, by its number
-    costs: dict[int, tuple[Cost, int]] = {}  # layers that are one object are counted once
     layers = []
     for node in network.nodes:
-        found = costs.get(id(node.layer))
-        if found is None:
-            found = costs[id(node.layer)] = costs_of(node.layer, network)
-        layers.append(layer_report(node, network, tensors, *found))
-        tensors.append((node.name, found[1]))
+        output_bytes = activation_bytes(node.layer.output, network.dtype, network.batch)
+        found = cost(node.layer, network.dtype, network.batch)
+        layers.append(layer_report(node, network, tensors, found, output_bytes))
+        tensors.append((node.name, output_bytes))
     return Report(network, tuple(layers), totals(layers, sum(given)))
-
-
-def costs_of(layer: Layer, network: Network) -> tuple[Cost, int]:
-    """What a layer costs, and the bytes of its output."""
-    output = activation_bytes(layer.output, network.dtype, network.batch)
-    return cost(layer, network.dtype, network.batch), output
 
 
 def layer_report(
@@ -185,23 +179,24 @@ def layer_report(
     """The figures of one node."""
     read = [tensors[tensor] for tensor in node.reads]
     owns = node.owner is None
+    # by position: thirty thousand layers have their arguments named thirty thousand times
     return LayerReport(
-        name=node.name,
-        kind=node.layer.kind,
-        line=node.line,
-        reads=tuple([name for name, _ in read]),
-        layer=node.layer,
-        params=cost.params if owns else 0,
-        trainable_params=0 if node.frozen or not owns else cost.params,
-        buffers=cost.buffers if owns else 0,
-        multiplications=cost.multiplications,
-        additions=cost.additions,
-        macs=cost.macs,
-        input_bytes=sum([size for _, size in read]),
-        weight_bytes=cost.weight_bytes if owns else 0,
-        output_bytes=output_bytes,
-        frozen=node.frozen,
-        shares=None if node.owner is None else network.nodes[node.owner].name,
+        node.name,
+        node.layer.kind,
+        node.line,
+        tuple([name for name, _ in read]),
+        node.layer,
+        cost.params if owns else 0,
+        0 if node.frozen or not owns else cost.params,
+        cost.buffers if owns else 0,
+        cost.multiplications,
+        cost.additions,
+        cost.macs,
+        sum([size for _, size in read]),
+        cost.weight_bytes if owns else 0,
+        output_bytes,
+        node.frozen,
+        None if node.owner is None else network.nodes[node.owner].name,
     )
 
 

@@ -1,9 +1,7 @@
 """What commands share: their options, reading a network, writing a result."""
 
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable
 from typing import IO, Any, NamedTuple
 
@@ -205,7 +203,7 @@ def width_of(output: Output) -> int | None:
         return None
     if columns.isdigit() and int(columns) > 0:
         return int(columns)
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else None
 
 
 def as_text(lines: list[Line], output: Output) -> str:
@@ -236,6 +234,8 @@ def write_text(text: str, output: Output, inputs: Iterable[str]) -> None:
 
 def replace_file(target: str, text: str) -> None:
     """Put a file in the place of another in one step, its permissions kept."""
+    import tempfile  # only where a file is written: it costs start-up time
+
     mode = os.stat(target).st_mode & 0o777 if os.path.exists(target) else 0o666 & ~current_umask()
     handle, partial = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".convcalc-")
     try:

@@ -35,5 +35,6 @@ def command(name: str | None, output: str | None, color: str, quiet: bool) -> in
         path = examples.path(name.removeprefix(examples.PREFIX))
     except examples.NoExample as error:
         raise common.Failure(str(error)) from None
-    common.write_text(path.read_text(encoding="utf-8"), where, [str(path)])
+    with open(path, encoding="utf-8") as stream:
+        common.write_text(stream.read(), where, [path])
     return 0

@@ -74,12 +74,10 @@ class Layer(ABC):
     output: Shape
 
     def __init_subclass__(cls) -> None:
-        keys: dict[str, Key[Any]] = {}
-        for base in cls.__mro__:
-            for name, key in vars(base).items():
-                if isinstance(key, Key):
-                    keys.setdefault(name, key)
-        cls.keys = dict(sorted(keys.items(), key=lambda item: ORDER.get(item[0], 0)))
+        keys = {name: key for name, key in vars(cls).items() if isinstance(key, Key)}
+        for base in cls.__bases__:
+            keys = {**getattr(base, "keys", {}), **keys}
+        cls.keys = dict(sorted(keys.items(), key=lambda item: ORDER.get(item[0], 0))) if keys else keys
         cls.known_defaults = {}
         cls.stated = tuple(name for name, key in keys.items() if isinstance(key, StatedChannels))
 

@@ -1,6 +1,5 @@
 """Layers that change the size of the axes without weights: upsampling, rearranging, padding, cropping."""
 
-from fractions import Fraction
 from math import floor
 
 from convcalc.arithmetic import Pair
@@ -17,7 +16,7 @@ from convcalc.layers.base import (
     check_positive,
 )
 from convcalc.problems import Flaw
-from convcalc.reads import interpolated, moved, nearest, sliding
+from convcalc.reads import Ratio, interpolated, moved, nearest, reduced, sliding
 from convcalc.shape import AXIS_NAMES, Shape
 
 MODE_AXES = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
@@ -70,9 +69,9 @@ class Upsample(NoWeights, NoMacs):
     def reach(self) -> Reach:
         """The inputs between which an output is interpolated."""
         if self.scale_factor is None:
-            scales = list(map(Fraction, self.input.spatial, self.output.spatial))
+            scales = list(map(reduced, self.input.spatial, self.output.spatial))
         else:
-            scales = [1 / Fraction(str(factor)) for factor in self.scale_factor]
+            scales = [inverse(factor) for factor in self.scale_factor]
         if self.mode == "nearest":
             return tuple(map(nearest, scales))
         return tuple(interpolated(scale, 1 if self.mode == "bicubic" else 0) for scale in scales)
@@ -110,7 +109,7 @@ class PixelShuffle(Free):
 
     def reach(self) -> Reach:
         """A block of outputs reads one position."""
-        return (nearest(Fraction(1, self.upscale_factor)),) * self.input.axes
+        return (nearest((1, self.upscale_factor)),) * self.input.axes
 
 
 class PixelUnshuffle(Free):
@@ -248,6 +247,16 @@ def like_sizes(layer: Layer, name: str, shape: Shape | None) -> Sizes:
             code="CV016",
         )
     return shape.spatial
+
+
+def inverse(factor: float) -> Ratio:
+    """1 / factor as a fraction, the factor taken as it is written."""
+    if isinstance(factor, int):
+        return 1, factor
+    from fractions import Fraction  # only where it is needed: it costs start-up time
+
+    written = Fraction(str(factor))
+    return written.denominator, written.numerator
 
 
 def counted_axes(axes: int) -> str:

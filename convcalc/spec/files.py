@@ -18,13 +18,14 @@ def read_file(name: str) -> Document:
     """
     if name == "-":
         return decode(sys.stdin.buffer.read(MOST_BYTES + 1), "<stdin>", True)
-    mode = os.stat(name).st_mode
-    if stat.S_ISDIR(mode):
+    found = os.stat(name)
+    if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(f"{name} is a directory")
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(found.st_mode):
         raise OSError(f"{name} is not a regular file")
     with open(name, "rb") as stream:
-        return decode(stream.read(MOST_BYTES + 1), name, not reached_through_link(name))
+        # asking for 4 MiB would set them aside, however small the file is
+        return decode(stream.read(min(found.st_size, MOST_BYTES) + 1), name, not reached_through_link(name))
 
 
 def reached_through_link(name: str) -> bool:

@@ -1,5 +1,6 @@
 """Making layers: their arguments read, their inputs checked, their weights owned or shared."""
 
+from functools import lru_cache
 from typing import Any
 
 from convcalc.keys import LayerName, NamedShape
@@ -15,13 +16,18 @@ from convcalc.spec.templates import Template
 MOST_LAYERS = 50_000
 
 
+@lru_cache(maxsize=10_000)
+def layer_of(kind: type[Layer], shapes: tuple[Shape, ...], values: tuple[Any, ...]) -> Layer:
+    """A layer with all its arguments, in the order of its keys; equal layers are one object. Raises Flaw."""
+    return kind(shapes, dict(zip(kind.keys, values, strict=True)))
+
+
 class LayerMaker(Resolver):
     """Makes layers and wires them; `nodes` are those made."""
 
     def __init__(self, problems: Problems, params: dict[str, Any], inputs: dict[str, Shape | None]) -> None:
         super().__init__(problems, params)
         self.nodes: list[Node] = []
-        self.made: dict[object, Layer] = {}  # equal layers are one object
         self.inputs = tuple(Tensor(number, shape) for number, shape in enumerate(inputs.values()))
 
     def stop(self, path: Path, message: str) -> None:
@@ -53,15 +59,11 @@ class LayerMaker(Resolver):
         known = tuple([shape for shape in shapes if shape is not None])
         if arguments is None or laying.entry.broken or len(known) < len(shapes):
             raise UnknownValue
-        same = (kind, known, *arguments.values())
-        layer = self.made.get(same)
-        if layer is None:
-            try:
-                layer = self.made[same] = kind(known, arguments)
-            except Flaw as flaw:
-                self.misfit(laying, flaw)
-                raise UnknownValue from None
-        return layer
+        try:
+            return layer_of(kind, known, tuple(arguments.values()))
+        except Flaw as flaw:
+            self.misfit(laying, flaw)
+            raise UnknownValue from None
 
     def add_node(
         self, laying: Laying, layer: Layer, tensors: Tensors, name: str, frozen: bool, twin: Place | None, path: Path

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from convcalc.collection import collecting_later
 from convcalc.keys import LARGEST, is_integer, mistaken_value
 from convcalc.network import Dtype, Limit, Network
 from convcalc.problems import Flaw, Path, Problem, did_you_mean, nearest, shortened, shown
@@ -46,11 +47,12 @@ FOREIGN_TOP_KEYS = {
     "backbone": "layers",
     "lint": "check",
 }
-RULE_CODE = re.compile(r"CV[0-9]{0,3}", re.ASCII)
+RULE_CODE = r"CV[0-9]{0,3}"
 
 Read = TypeVar("Read")
 
 
+@collecting_later
 def read_network(document: Document, overrides: Overrides | None = None) -> Network:
     """The network that a document describes. Raises InvalidSpec with all that is wrong."""
     reader = SpecReader(document, overrides or Overrides())
@@ -222,7 +224,7 @@ class SpecReader(GivenReader):
                 hint = did_you_mean(key, ("select", "ignore"))
                 message = f"check has select and ignore, not {shown(key)}"
                 self.problems.add(("check", key), message, "CV010", hint, on_key=True)
-            elif not isinstance(codes, list) or not all(isinstance(c, str) and RULE_CODE.fullmatch(c) for c in codes):
+            elif not isinstance(codes, list) or not all(map(is_rule_code, codes)):
                 if codes is not UNKNOWN:
                     message = f"{key} takes a list of rule codes, not {shown(codes)}"
                     self.problems.add(("check", key), message, "CV013", "write [CV201]")
@@ -332,3 +334,8 @@ class SpecReader(GivenReader):
 def reading_per_layer(pattern: str, path: Path, names: list[str] | None) -> Callable[[Any], list[Limit]]:
     """Reads the limits of one pattern."""
     return lambda value: budget.per_layer(pattern, value, path, names)
+
+
+def is_rule_code(code: Any) -> bool:
+    """Whether a value looks like a rule's code, or the beginning of some."""
+    return isinstance(code, str) and re.fullmatch(RULE_CODE, code, re.ASCII) is not None

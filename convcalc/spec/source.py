@@ -23,6 +23,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
+from convcalc.collection import collecting_later
 from convcalc.keys import MOST_DIGITS
 from convcalc.problems import Problem, Span, shortened
 from convcalc.spec.document import UNKNOWN, Document, Extent, Mapping, Sequence
@@ -31,12 +32,13 @@ from convcalc.spec.entries import MOST_PROBLEMS, TooMuch
 MOST_NESTING = 64
 MOST_NODES = 500_000
 
-INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*(_[0-9]+)*)", re.ASCII)
-FLOAT = re.compile(r"[-+]?((0|[1-9][0-9]*(_[0-9]+)*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?", re.ASCII)
+# compiled where they are first used: start-up is a feature
+INTEGER = r"[-+]?(0|[1-9][0-9]*(_[0-9]+)*)"
+FLOAT = r"[-+]?((0|[1-9][0-9]*(_[0-9]+)*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?"
 CONSTANTS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
 NUMBER_STARTS = frozenset("0123456789+-.")
-BARE_WORD_ENTRY = re.compile(r"\s*(?:-\s+)+([\w$]+)\s*(#.*)?", re.ASCII)
-DIRECTIVE = re.compile("(?:^|[\n\r\x85\u2028\u2029])%")
+BARE_WORD_ENTRY = r"\s*(?:-\s+)+([\w$]+)\s*(#.*)?"
+DIRECTIVE = "(?:^|[\n\r\x85\u2028\u2029])%"
 
 # libyaml's words, in ours with what helps
 PLAIN_WORDS = {
@@ -165,13 +167,15 @@ class Reader:
             return CONSTANTS[text]
         if text[0] not in NUMBER_STARTS:
             return text
-        if INTEGER.fullmatch(text):
+        if text.isdigit() and len(text) < MOST_DIGITS and text[0] != "0" and text.isascii():
+            return int(text)
+        if re.fullmatch(INTEGER, text, re.ASCII):
             digits = text.replace("_", "")
             if len(digits.lstrip("+-")) > MOST_DIGITS:
                 self.problem(extent, f"the integer has more than {MOST_DIGITS} digits", "CV004")
                 return UNKNOWN
             return int(digits)
-        if FLOAT.fullmatch(text):
+        if re.fullmatch(FLOAT, text, re.ASCII):
             value = float(text.replace("_", ""))
             if abs(value) >= 10**MOST_DIGITS:
                 self.problem(extent, f"the number has more than {MOST_DIGITS} digits", "CV004")
@@ -349,6 +353,7 @@ def closing(text: str, start: int, stop: int) -> int | None:
     return None
 
 
+@collecting_later
 def read_text(text: str, file: str | None = None, quotable: bool = True) -> Document:
     """The values of a YAML text. Its `problems` say what was wrong; the root is UNKNOWN where nothing came of it."""
     document = Document(UNKNOWN, file, text, quotable)
@@ -356,7 +361,7 @@ def read_text(text: str, file: str | None = None, quotable: bool = True) -> Docu
     if text.startswith("\ufeff"):
         reader.problem((0, 1), "a second byte order mark: one is allowed", "CV001")
         return document
-    directive = DIRECTIVE.search(text) if "%" in text else None
+    directive = re.search(DIRECTIVE, text) if "%" in text else None
     if directive is not None:
         reader.problem((directive.end() - 1, directive.end()), "a line that begins with %: specs have no directives")
         return document
@@ -410,7 +415,7 @@ def bare_word_above(text: str, index: int) -> tuple[str, str] | None:
     """Message and hint for options under an entry that is a bare word, where that is the mistake."""
     start = text.rfind("\n", 0, index) + 1
     above = next((line for line in reversed(text[:start].splitlines()) if line.strip()), "")
-    bare = BARE_WORD_ENTRY.fullmatch(above)
+    bare = re.fullmatch(BARE_WORD_ENTRY, above, re.ASCII)
     option = text[start:].split("\n", 1)[0].strip()
     if bare is None or option.startswith("-") or ":" not in option:
         return None

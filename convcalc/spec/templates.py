@@ -1,6 +1,7 @@
 """Texts with expressions in them: `$name` and `$(expression)`, found, compiled, and put together."""
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from convcalc.keys import is_number
@@ -58,6 +59,7 @@ class Template:
         raise WrongExpression(f"a text cannot hold {shown(value)}", 0, len(self.text))
 
 
+@lru_cache(maxsize=10_000)
 def compile_text(text: str) -> Template | str:
     """A text with its expressions compiled; plain text (with `$$` as a dollar) where it has none.
 
