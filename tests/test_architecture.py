@@ -14,9 +14,17 @@ from convcalc.layers.base import Layer
 
 PACKAGE = Path(convcalc.__file__).parent
 FLOORS = {
-    "arithmetic": 0, "shape": 0, "units": 0, "problems": 0, "version": 0, "collection": 0, "reads": 1, "keys": 1, "layers": 2, "network": 3,
-    "spec": 4, "analysis": 4, "examples": 5, "render": 6, "api": 7, "cli": 8, "__init__": 9, "__main__": 9,
-}  # fmt: skip
+    **dict.fromkeys(("arithmetic", "collection", "problems", "shape", "units", "version"), 0),
+    **dict.fromkeys(("keys", "reads"), 1),
+    "layers": 2,
+    "network": 3,
+    **dict.fromkeys(("analysis", "spec"), 4),
+    "examples": 5,
+    "render": 6,
+    "api": 7,
+    "cli": 8,
+    **dict.fromkeys(("__init__", "__main__"), 9),
+}
 LIBRARIES = {"yaml": "spec/source.py", "rich": "render", "click": "cli"}
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
