@@ -49,7 +49,7 @@ def summary(spec: Source, **overrides: Any) -> "Summary":
     650
     """
     report = analyse(load(spec, **overrides))
-    return Summary(report.network, report.layers, report.totals)
+    return Summary(**{name: getattr(report, name) for name in Report.__slots__})
 
 
 class Summary(Report):

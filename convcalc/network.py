@@ -69,6 +69,7 @@ class Network(NamedTuple):
     outputs: dict[str, int]
     budget: tuple[Limit, ...]
     check: dict[str, tuple[str, ...]]
+    own: dict[str, Any]  # the keys that begin with x-, which are the user's own
 
     def tensor_shape(self, tensor: int) -> Shape:
         """The shape of a tensor by its number."""

@@ -85,10 +85,14 @@ def test_json_is_the_report(net: str, capsys: pytest.CaptureFixture[str]) -> Non
             "additions": 3888,
             "macs": 3888,
             "flops": 7776,
-            "memory": {"input": 768, "weights": 448, "output": 576},
+            "memory": {"input": 768, "weights": 448, "output": 576, "live": 1344},
+            "receptive_field": {"size": [3, 3], "jump": [1, 1], "center": [1, 1], "aligned": True},
         }
     ]
-    assert report["totals"]["memory"] == {"input": 768, "weights": 448, "activations": 576}
+    memory = report["totals"]["memory"]
+    assert (memory["input"], memory["weights"], memory["activations"]) == (768, 448, 576)
+    assert (memory["peak"], memory["peak_at"]) == (1344, "conv1")
+    assert report["totals"]["receptive_field"]["size"] == [3, 3]
 
 
 def test_options_take_the_place_of_what_the_spec_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,7 +107,12 @@ def test_options_take_the_place_of_what_the_spec_says(tmp_path: Path, capsys: py
     report = json.loads(capsys.readouterr().out)
     assert [layer["kind"] for layer in report["layers"]] == ["conv", "tanh"]
     assert report["layers"][0]["output_shape"] == [16, 8, 8]
-    assert report["layers"][0]["memory"] == {"input": 200, "weights": 16 * 9 + 16 * 4, "output": 2048}
+    assert report["layers"][0]["memory"] == {
+        "input": 200,
+        "weights": 16 * 9 + 16 * 4,
+        "output": 2048,
+        "live": 2248,
+    }
     assert (report["params"], report["batch"]) == ({"width": 16, "act": "tanh"}, 2)
 
 
@@ -203,7 +212,7 @@ def test_json_needs_no_rich(net: str) -> None:
 def test_an_internal_error_is_no_traceback(
     net: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*arguments: object) -> None:
+    def fail(*arguments: object, **named: object) -> None:
         raise RuntimeError("broken \x1b[31m")
 
     monkeypatch.setattr("convcalc.cli.summary.analyse", fail)
@@ -215,7 +224,7 @@ def test_an_internal_error_is_no_traceback(
 
 
 def test_an_interrupt_gives_130(net: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*arguments: object) -> None:
+    def interrupt(*arguments: object, **named: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("convcalc.cli.summary.analyse", interrupt)

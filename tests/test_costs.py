@@ -35,7 +35,7 @@ def positions(sizes: list[int]) -> Iterator[Position]:
 def test_a_convolution_of_64_filters_on_a_small_image() -> None:
     conv = {"conv": {"out_channels": 64, "kernel_size": 3, "padding": 1, "bias": False}}
     layer = only_layer([3, 32, 32], conv, dtype="int8")
-    assert layer["memory"] == {"input": 3_072, "weights": 1_728, "output": 65_536}
+    assert layer["memory"] == {"input": 3_072, "weights": 1_728, "output": 65_536, "live": 68_608}
     assert (layer["params"], layer["multiplications"]) == (1_728, 1_769_472)
 
 
@@ -434,17 +434,25 @@ CONV = {"conv": {"out_channels": 3, "kernel_size": 3}}
 def test_a_batch_multiplies_operations_and_activations_only() -> None:
     one, many = only_layer([2, 5, 5], CONV), only_layer([2, 5, 5], CONV, batch=7)
     assert costs(many) == tuple(7 * cost for cost in costs(one))
-    assert (many["params"], many["memory"]) == (57, {"input": 7 * 200, "weights": 228, "output": 7 * 108})
+    assert (many["params"], many["memory"]) == (
+        57,
+        {"input": 7 * 200, "weights": 228, "output": 7 * 108, "live": 7 * 308},
+    )
 
 
 def test_small_types_round_up_to_whole_bytes_for_each_tensor() -> None:
     # 9 weights of 4 bits are 5 bytes, one bias of 32 bits is 4; 49 values of 4 bits are 25 bytes, 25 are 13
     layer = only_layer([1, 7, 7], {"conv": {"out_channels": 1, "kernel_size": 3}}, dtype="int4")
-    assert layer["memory"] == {"input": 25, "weights": 5 + 4, "output": 13}
+    assert layer["memory"] == {"input": 25, "weights": 5 + 4, "output": 13, "live": 38}
 
 
 def test_a_batch_of_small_types_is_one_tensor() -> None:
-    assert only_layer([3], "relu", dtype="int4", batch=3)["memory"] == {"input": 5, "weights": 0, "output": 5}
+    assert only_layer([3], "relu", dtype="int4", batch=3)["memory"] == {
+        "input": 5,
+        "weights": 0,
+        "output": 5,
+        "live": 5,  # in place
+    }
 
 
 def test_inputs_are_tensors_of_their_own() -> None:

@@ -206,6 +206,7 @@ def test_a_batch_multiplies_activations_and_operations() -> None:
         "input": 3 * one["memory"]["input"],
         "weights": one["memory"]["weights"],
         "output": 3 * one["memory"]["output"],
+        "live": 3 * one["memory"]["live"],
     }
     assert (three["macs"], three["params"]) == (3 * one["macs"], one["params"])
 

@@ -2,10 +2,14 @@
 
 from typing import Any, NamedTuple
 
+from convcalc.analysis import folding
 from convcalc.analysis.cost import Cost, activation_bytes, cost
+from convcalc.analysis.memory import Liveness, liveness
+from convcalc.analysis.receptive_field import Field, FieldReport, field_report, fields, input_size
 from convcalc.collection import collecting_later
 from convcalc.layers.base import Layer
 from convcalc.network import Group, Network, Node
+from convcalc.reads import Ratio
 from convcalc.shape import Shape
 from convcalc.version import __version__
 
@@ -32,6 +36,8 @@ class LayerReport(NamedTuple):
     input_bytes: int
     weight_bytes: int
     output_bytes: int
+    live_bytes: int
+    field: FieldReport
     frozen: bool
     shares: str | None
 
@@ -67,12 +73,23 @@ class LayerReport(NamedTuple):
             "additions": self.additions,
             "macs": self.macs,
             "flops": self.flops,
-            "memory": {"input": self.input_bytes, "weights": self.weight_bytes, "output": self.output_bytes},
+            "memory": {
+                "input": self.input_bytes,
+                "weights": self.weight_bytes,
+                "output": self.output_bytes,
+                "live": self.live_bytes,
+            },
+            "receptive_field": field_dict(self.field),
         }
 
 
 class Totals(NamedTuple):
-    """The figures of the whole network. `activations` are the bytes of all layers' outputs added up."""
+    """The figures of the whole network.
+
+    `activation_bytes` are those of all layers' outputs added up, `peak_bytes` the most that is live at once, at the
+    layer `peak_at`. `field` is that of the last layer that still has positions: not of what global pooling and
+    linear layers give, which see everything.
+    """
 
     layers: int
     params: int
@@ -84,6 +101,9 @@ class Totals(NamedTuple):
     input_bytes: int
     weight_bytes: int
     activation_bytes: int
+    peak_bytes: int
+    peak_at: str
+    field: FieldReport
 
     @property
     def flops(self) -> int:
@@ -105,23 +125,46 @@ class Totals(NamedTuple):
                 "input": self.input_bytes,
                 "weights": self.weight_bytes,
                 "activations": self.activation_bytes,
+                "peak": self.peak_bytes,
+                "peak_at": self.peak_at,
             },
+            "receptive_field": field_dict(self.field),
         }
 
 
-class Report:
-    """All figures of a network; frozen."""
+def field_dict(field: FieldReport) -> dict[str, Any]:
+    """What the JSON holds of a receptive field; fractions that are not whole are texts."""
+    if field.whole:
+        return {"size": list(field.size or ()), "global": True, "aligned": field.aligned}
+    found: dict[str, Any] = {"size": None if field.size is None else list(field.size)}
+    if field.size_min is not None:
+        found["size_min"] = list(field.size_min)
+    for name, ratios in (("jump", field.jump), ("center", field.center)):
+        found[name] = None if ratios is None else [ratio_value(ratio) for ratio in ratios]
+    return {**found, "aligned": field.aligned}
 
-    __slots__ = ("layers", "network", "totals")
+
+def ratio_value(ratio: Ratio) -> int | str:
+    """A fraction as JSON holds it: a whole number, or `1/2`."""
+    numerator, denominator = ratio
+    return numerator if denominator == 1 else f"{numerator}/{denominator}"
+
+
+class Report:
+    """All figures of a network; frozen. `fields` and `tensor_bytes` are by the number of a tensor."""
+
+    __slots__ = ("fields", "layers", "liveness", "network", "tensor_bytes", "totals")
 
     network: Network
     layers: tuple[LayerReport, ...]
     totals: Totals
+    fields: tuple[Field, ...]
+    tensor_bytes: tuple[int, ...]
+    liveness: Liveness
 
-    def __init__(self, network: Network, layers: tuple[LayerReport, ...], totals: Totals) -> None:
-        object.__setattr__(self, "network", network)
-        object.__setattr__(self, "layers", layers)
-        object.__setattr__(self, "totals", totals)
+    def __init__(self, **values: Any) -> None:
+        for name in Report.__slots__:
+            object.__setattr__(self, name, values[name])
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a report is frozen: {name} cannot be set")
@@ -130,6 +173,11 @@ class Report:
     def groups(self) -> tuple[Group, ...]:
         """The scopes of the network: blocks in use, sequences, branches, repeats and their copies."""
         return self.network.groups
+
+    @property
+    def complete(self) -> bool:
+        """Whether every figure is known."""
+        return all(layer.field.whole or layer.field.jump is not None for layer in self.layers)
 
     def outputs(self) -> dict[str, Shape]:
         """The shapes that leave the network, by name."""
@@ -143,7 +191,7 @@ class Report:
         return {
             "schema": SCHEMA,
             "version": __version__,
-            "complete": True,
+            "complete": self.complete,
             "name": network.name,
             "file": network.file,
             "params": network.params,
@@ -160,31 +208,55 @@ class Report:
 
 
 @collecting_later
-def analyse(network: Network) -> Report:
-    """Every figure of a network."""
-    given = [activation_bytes(shape, network.dtype, network.batch) for shape in network.inputs.values()]
-    tensors = list(zip(network.inputs, given, strict=True))  # name and bytes of every tensor, by its number
+def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = False) -> Report:
+    """Every figure of a network.
+
+    `inplace` lets elementwise layers write into their inputs where nothing else reads them; `fold_batchnorm` folds
+    batch norms into the convolutions before them.
+    """
+    if fold_batchnorm:
+        network = folding.fold_batchnorm(network)
+    dtype, batch = network.dtype, network.batch
+    shapes = [*network.inputs.values(), *(node.layer.output for node in network.nodes)]
+    sizes = tuple([activation_bytes(shape, dtype, batch) for shape in shapes])
+    names = [*network.inputs, *(node.name for node in network.nodes)]
+    live = liveness(network, sizes, inplace)
+    seen = tuple(fields(network))
+    whole = input_size(network)
     layers = []
-    for node in network.nodes:
-        output_bytes = activation_bytes(node.layer.output, network.dtype, network.batch)
-        found = cost(node.layer, network.dtype, network.batch)
-        layers.append(layer_report(node, network, tensors, found, output_bytes))
-        tensors.append((node.name, output_bytes))
-    return Report(network, tuple(layers), totals(layers, sum(given)))
+    for index, node in enumerate(network.nodes):
+        number = len(network.inputs) + index
+        field = field_report(seen[number], node.layer.output.spatial, whole)
+        spent = cost(node.layer, dtype, batch)
+        layers.append(layer_report(node, network, names, sizes, spent, live.live[index], field, number))
+    return Report(
+        network=network,
+        layers=tuple(layers),
+        totals=totals(layers, seen[len(network.inputs) :], live, sum(sizes[: len(network.inputs)])),
+        fields=seen,
+        tensor_bytes=sizes,
+        liveness=live,
+    )
 
 
 def layer_report(
-    node: Node, network: Network, tensors: list[tuple[str, int]], cost: Cost, output_bytes: int
+    node: Node,
+    network: Network,
+    names: list[str],
+    sizes: tuple[int, ...],
+    cost: Cost,
+    live_bytes: int,
+    field: FieldReport,
+    number: int,
 ) -> LayerReport:
     """The figures of one node."""
-    read = [tensors[tensor] for tensor in node.reads]
     owns = node.owner is None
     # by position: thirty thousand layers have their arguments named thirty thousand times
     return LayerReport(
         node.name,
         node.layer.kind,
         node.line,
-        tuple([name for name, _ in read]),
+        tuple([names[tensor] for tensor in node.reads]),
         node.layer,
         cost.params if owns else 0,
         0 if node.frozen or not owns else cost.params,
@@ -192,16 +264,19 @@ def layer_report(
         cost.multiplications,
         cost.additions,
         cost.macs,
-        sum([size for _, size in read]),
+        sum([sizes[tensor] for tensor in node.reads]),
         cost.weight_bytes if owns else 0,
-        output_bytes,
+        sizes[number],
+        live_bytes,
+        field,
         node.frozen,
         None if node.owner is None else network.nodes[node.owner].name,
     )
 
 
-def totals(layers: list[LayerReport], input_bytes: int) -> Totals:
-    """The sums over all layers."""
+def totals(layers: list[LayerReport], seen: tuple[Field, ...], live: Liveness, input_bytes: int) -> Totals:
+    """The sums over all layers, the peak, and the last field of a layer that has positions."""
+    placed = [layer.field for layer, field in zip(layers, seen, strict=True) if not field.collapsed]
     return Totals(
         layers=len(layers),
         params=sum([layer.params for layer in layers]),
@@ -213,4 +288,7 @@ def totals(layers: list[LayerReport], input_bytes: int) -> Totals:
         input_bytes=input_bytes,
         weight_bytes=sum([layer.weight_bytes for layer in layers]),
         activation_bytes=sum([layer.output_bytes for layer in layers]),
+        peak_bytes=live.peak,
+        peak_at=layers[live.peak_at].name,
+        field=placed[-1] if placed else layers[-1].field,
     )

@@ -57,6 +57,15 @@ def network_options(function: Function) -> Function:
     return function
 
 
+def memory_options(function: Function) -> Function:
+    """How memory is counted."""
+    inplace = click.option(
+        "--no-inplace", "inplace", flag_value=False, default=True, help="Every layer writes into memory of its own."
+    )
+    fold = click.option("--fold-batchnorm", is_flag=True, help="Fold batch norms into the convolutions before them.")
+    return inplace(fold(function))
+
+
 def output_options(function: Function) -> Function:
     """Where the result goes."""
     for option in reversed(
@@ -161,6 +170,11 @@ def why_unreadable(net: str, error: OSError) -> str:
 def load(net: str, overrides: Overrides) -> Network:
     """The network that NET names. Raises InvalidSpec."""
     return read_network(read_document(net), overrides)
+
+
+def reader_of(document: Document) -> Callable[[Overrides], Network]:
+    """Reads a document again with other overrides. Raises InvalidSpec."""
+    return lambda overrides: read_network(Document(document.root, document.file, document.text), overrides)
 
 
 # -- writing

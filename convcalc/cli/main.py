@@ -11,7 +11,7 @@ from convcalc.problems import did_you_mean, printable
 from convcalc.version import __version__
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Look": ("summary",),
+    "Look": ("summary", "rf", "memory"),
     "Reference": ("layers", "examples"),
 }
 EXAMPLES = """\b

@@ -16,6 +16,7 @@ UNUSED = {"json": ("columns", "depth", "sort", "exact"), "csv": ("depth", "exact
 
 @click.command("summary", epilog=EXAMPLES)
 @common.network_options
+@common.memory_options
 @click.option(
     "-f",
     "--format",
@@ -35,6 +36,8 @@ def command(
     inputs: tuple[str, ...],
     batch: int | None,
     dtype: str | None,
+    inplace: bool,
+    fold_batchnorm: bool,
     format: str,
     columns: str | None,
     depth: int | None,
@@ -58,7 +61,8 @@ def command(
         network = common.load(net, common.read_overrides(params, inputs, batch, dtype))
     except InvalidSpec as error:
         return common.report_invalid(error, where, as_json=format == "json")
-    text = rendered(analyse(network), format, columns, depth, sort, exact, where)
+    report = analyse(network, inplace=inplace, fold_batchnorm=fold_batchnorm)
+    text = rendered(report, format, columns, depth, sort, exact, where)
     common.write_text(text, where, [net])
     return 0
 

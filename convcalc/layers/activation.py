@@ -3,7 +3,18 @@
 from typing import ClassVar
 
 from convcalc.keys import Integer, Number
-from convcalc.layers.base import Free, KeepsShape, NoBuffers, NoMacs, NoWeights, Tensors
+from convcalc.layers.base import (
+    Free,
+    KeepsInput,
+    KeepsNothing,
+    KeepsOutput,
+    KeepsShape,
+    Kept,
+    NoBuffers,
+    NoMacs,
+    NoWeights,
+    Tensors,
+)
 from convcalc.problems import Flaw
 from convcalc.shape import Shape
 
@@ -11,10 +22,13 @@ from convcalc.shape import Shape
 class FreeActivation(KeepsShape, Free):
     """Activations that are comparisons and functions, which are not counted."""
 
+    in_place = True
 
-class Activation(KeepsShape, NoWeights, NoMacs):
-    """Activations with a known number of multiplications and additions for each value."""
 
+class Activation(KeepsShape, NoWeights, NoMacs, KeepsInput):
+    """Activations with a known number of multiplications and additions for each value; they keep their input."""
+
+    in_place = True
     multiplications_each: ClassVar[int]
     additions_each: ClassVar[int]
 
@@ -27,7 +41,7 @@ class Activation(KeepsShape, NoWeights, NoMacs):
         return self.input.elements * self.additions_each
 
 
-class ReLU(FreeActivation):
+class ReLU(FreeActivation, KeepsOutput):
     """max(0, x).
 
     Counted: nothing.
@@ -38,7 +52,7 @@ class ReLU(FreeActivation):
     kind = "relu"
 
 
-class ReLU6(FreeActivation):
+class ReLU6(FreeActivation, KeepsInput):
     """min(max(0, x), 6).
 
     Counted: nothing.
@@ -49,7 +63,7 @@ class ReLU6(FreeActivation):
     kind = "relu6"
 
 
-class ELU(FreeActivation):
+class ELU(FreeActivation, KeepsInput):
     """x above 0, exp(x) - 1 below.
 
     Counted: nothing.
@@ -60,7 +74,7 @@ class ELU(FreeActivation):
     kind = "elu"
 
 
-class SELU(FreeActivation):
+class SELU(FreeActivation, KeepsInput):
     """A scaled elu that keeps mean and variance.
 
     Counted: nothing.
@@ -71,7 +85,7 @@ class SELU(FreeActivation):
     kind = "selu"
 
 
-class CELU(FreeActivation):
+class CELU(FreeActivation, KeepsInput):
     """max(0, x) + min(0, exp(x) - 1).
 
     Counted: nothing.
@@ -82,7 +96,7 @@ class CELU(FreeActivation):
     kind = "celu"
 
 
-class Sigmoid(FreeActivation):
+class Sigmoid(FreeActivation, KeepsOutput):
     """1 / (1 + exp(-x)).
 
     Counted: nothing.
@@ -93,7 +107,7 @@ class Sigmoid(FreeActivation):
     kind = "sigmoid"
 
 
-class Tanh(FreeActivation):
+class Tanh(FreeActivation, KeepsOutput):
     """The hyperbolic tangent.
 
     Counted: nothing.
@@ -104,7 +118,7 @@ class Tanh(FreeActivation):
     kind = "tanh"
 
 
-class Softplus(FreeActivation):
+class Softplus(FreeActivation, KeepsInput):
     """log(1 + exp(x)).
 
     Counted: nothing.
@@ -125,8 +139,12 @@ class Softsign(FreeActivation):
 
     kind = "softsign"
 
+    def kept(self) -> Kept:
+        """As PyTorch composes it: the input, and 1 + |x|."""
+        return Kept(inputs=True, values=self.input.elements)
 
-class Hardtanh(FreeActivation):
+
+class Hardtanh(FreeActivation, KeepsInput):
     """x between -1 and 1, cut off beyond.
 
     Counted: nothing.
@@ -202,7 +220,7 @@ class Hardswish(Activation):
     additions_each = 1
 
 
-class Softmax(Activation):
+class Softmax(KeepsOutput, Activation):
     """exp(x) over its sum over the channels.
 
     Counted: per value one multiplication and one addition; no MACs.
@@ -211,11 +229,12 @@ class Softmax(Activation):
     """
 
     kind = "softmax"
+    in_place = False  # every output reads all channels
     multiplications_each = 1
     additions_each = 1
 
 
-class LogSoftmax(Activation):
+class LogSoftmax(KeepsOutput, Activation):
     """The logarithm of softmax.
 
     Counted: per value one multiplication and one addition; no MACs.
@@ -224,6 +243,7 @@ class LogSoftmax(Activation):
     """
 
     kind = "log_softmax"
+    in_place = False  # every output reads all channels
     multiplications_each = 1
     additions_each = 1
 
@@ -242,7 +262,7 @@ class LeakyReLU(Activation):
     additions_each = 0
 
 
-class PReLU(KeepsShape, NoBuffers, NoMacs):
+class PReLU(KeepsShape, NoBuffers, NoMacs, KeepsInput):
     """max(0, x) + a min(0, x), a learnt for all channels together or for each.
 
     Params: num_parameters.
@@ -252,6 +272,7 @@ class PReLU(KeepsShape, NoBuffers, NoMacs):
     """
 
     kind = "prelu"
+    in_place = True
     num_parameters = Integer("1, or the number of channels", 1)
 
     def output_shape(self) -> Shape:
@@ -291,7 +312,12 @@ class Dropout(FreeActivation):
     """
 
     kind = "dropout"
+    is_view = True
     p = Number("the share of values that are dropped", 0.5, minimum=0, maximum=1)
+
+    def kept(self) -> Kept:
+        """Which values stay, a byte each, as on a GPU (PyTorch's CPU code keeps factors); nothing where all do."""
+        return Kept(mask_bytes=self.input.elements) if self.p else Kept()
 
 
 class DropPath(FreeActivation):
@@ -303,10 +329,15 @@ class DropPath(FreeActivation):
     """
 
     kind = "drop_path"
+    is_view = True
     p = Number("the share of samples whose path is dropped", 0.5, minimum=0, maximum=1)
 
+    def kept(self) -> Kept:
+        """The factor of a sample, as torchvision's StochasticDepth; nothing where all stay."""
+        return Kept(values=1) if self.p else Kept()
 
-class Identity(FreeActivation):
+
+class Identity(FreeActivation, KeepsNothing):
     """Gives what it reads.
 
     Counted: nothing.
@@ -315,3 +346,4 @@ class Identity(FreeActivation):
     """
 
     kind = "identity"
+    is_view = True

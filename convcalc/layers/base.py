@@ -8,7 +8,7 @@ the base that it inherits.
 
 from abc import ABC, abstractmethod
 from math import prod
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from convcalc.arithmetic import Pair, window_count, window_formula
 from convcalc.keys import LARGEST, Flag, Key, PerAxisPadding, plain
@@ -56,6 +56,20 @@ class StatedChannels(Key[int | None]):
         return int(value)
 
 
+class Kept(NamedTuple):
+    """What a layer keeps for the backward pass, beside its weights, as PyTorch 2.13 does.
+
+    Source: the formulas of PyTorch's tools/autograd/derivatives.yaml, where a gradient names what it needs; a
+    function that PyTorch composes of others keeps what these keep.
+    """
+
+    inputs: bool = False  # all that it reads
+    output: bool = False
+    values: int = 0  # further elements of the activations' data type, of each sample
+    batch_values: int = 0  # further elements of that type, however many samples there are
+    mask_bytes: int = 0  # masks and indices, of each sample, whatever the activations' data type
+
+
 class Layer(ABC):
     """A layer bound to the shapes that it reads. Frozen; `output` is the shape that it gives.
 
@@ -67,6 +81,9 @@ class Layer(ABC):
     stated: ClassVar[tuple[str, ...]] = ()
     known_defaults: ClassVar[dict[int | None, dict[str, Any]]] = {}
     reads_many: ClassVar[bool] = False
+    is_view: ClassVar[bool] = False  # whether the output is the input's own memory
+    is_part: ClassVar[bool] = False  # whether PyTorch gives a part of the input's memory
+    in_place: ClassVar[bool] = False  # whether the output may take the input's memory
     needs_axes: ClassVar[bool] = False
 
     inputs: tuple[Shape, ...]
@@ -160,6 +177,10 @@ class Layer(ABC):
     def reach(self) -> Reach:
         """Which inputs an output reads: an interval on every axis, or one of the words of `Reach`."""
 
+    @abstractmethod
+    def kept(self) -> Kept:
+        """What it keeps for the backward pass."""
+
     def weight_input(self) -> object:
         """What of the input the shapes of the weights depend on: layers that share weights agree in it."""
         return self.input.channels
@@ -246,6 +267,30 @@ class Free(NoWeights, NoArithmetic):
     """A kind that learns nothing and whose work is not counted."""
 
 
+class KeepsNothing(Layer):
+    """A kind whose gradient needs the gradient of its output alone."""
+
+    def kept(self) -> Kept:
+        """Nothing."""
+        return Kept()
+
+
+class KeepsInput(Layer):
+    """A kind whose gradient depends on what it read."""
+
+    def kept(self) -> Kept:
+        """The input."""
+        return Kept(inputs=True)
+
+
+class KeepsOutput(Layer):
+    """A kind whose gradient is found from what it gave."""
+
+    def kept(self) -> Kept:
+        """The output."""
+        return Kept(output=True)
+
+
 class AllMacs(Layer):
     """A kind all of whose multiplications count as multiply-accumulates."""
 
@@ -272,8 +317,11 @@ class Bias(NoBuffers):
         return (self.output.channels,) if self.bias else ()
 
 
-class SumOfProducts(Bias, AllMacs):
-    """A kind in which every output value is a sum of products of inputs and weights, plus a bias."""
+class SumOfProducts(Bias, AllMacs, KeepsInput):
+    """A kind in which every output value is a sum of products of inputs and weights, plus a bias.
+
+    The gradient of the weights is made of the input, which is kept without the zeros around it.
+    """
 
     @abstractmethod
     def products(self) -> int:

@@ -5,6 +5,8 @@ from convcalc.keys import Integer, Padding, PerAxis
 from convcalc.layers.base import (
     AllMacs,
     Bias,
+    KeepsInput,
+    Kept,
     Layer,
     Reach,
     Sizes,
@@ -92,7 +94,7 @@ class Conv(OutChannels, Window, Groups, SumOfProducts, InChannels):
         return volume(self.kernel_size) * self.input.channels // self.groups
 
 
-class ConvTranspose(OutChannels, Groups, Bias, InChannels, AllMacs):
+class ConvTranspose(OutChannels, Groups, Bias, InChannels, AllMacs, KeepsInput):
     """Transposed convolution: every input position is multiplied with the whole kernel and added into the output.
 
     Output: (n - 1) s - p_before - p_after + d (k - 1) + output_padding + 1 on every axis; n × s with `same`.
@@ -256,6 +258,10 @@ class SeparableConv(OutChannels, Window, Bias, InChannels, AllMacs):
     def additions(self) -> int:
         """Of both."""
         return self.depthwise.additions() + self.pointwise.additions()
+
+    def kept(self) -> Kept:
+        """The input of each of both."""
+        return Kept(inputs=True, values=self.depthwise.output.elements)
 
 
 class LocallyConnected(OutChannels, Window, SumOfProducts, InChannels):

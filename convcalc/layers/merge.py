@@ -1,6 +1,6 @@
 """Layers that read several inputs."""
 
-from convcalc.layers.base import Free, NoMacs, NoWeights, SamePlace
+from convcalc.layers.base import Free, KeepsNothing, Kept, NoMacs, NoWeights, SamePlace
 from convcalc.problems import Flaw
 from convcalc.shape import Shape
 
@@ -9,6 +9,7 @@ class Elementwise(SamePlace):
     """Merges value by value; an axis (or the channels) of size 1 is repeated to fit."""
 
     reads_many = True
+    in_place = True
 
     def output_shape(self) -> Shape:
         """The larger of the sizes of each axis, which are equal or 1."""
@@ -18,17 +19,17 @@ class Elementwise(SamePlace):
                 "flatten, reshape or global pooling with keepdims brings them to the same",
                 code="CV016",
             )
-        sizes = [broadcast(column) for column in zip(*(shape.sizes for shape in self.inputs), strict=True)]
-        if 0 in sizes:
+        merged = merged_shape(self.inputs)
+        if 0 in merged.sizes:
             raise Flaw(
                 f"{self.kind} reads inputs that do not fit: {join_shapes(self.inputs)}",
                 "sizes are equal, or 1",
                 code="CV016",
             )
-        return Shape(sizes[0], tuple(sizes[1:]))
+        return merged
 
 
-class Add(Elementwise, NoWeights, NoMacs):
+class Add(Elementwise, NoWeights, NoMacs, KeepsNothing):
     """The sum of its inputs, broadcast where a size is 1.
 
     Counted: per output value one addition less than there are inputs; no MACs.
@@ -65,8 +66,13 @@ class Multiply(Elementwise, NoWeights, NoMacs):
         """None."""
         return 0
 
+    def kept(self) -> Kept:
+        """All inputs, and the products on the way: PyTorch multiplies two at a time."""
+        products = (merged_shape(self.inputs[:count]) for count in range(2, len(self.inputs)))
+        return Kept(inputs=True, values=sum(shape.elements for shape in products))
 
-class Concat(SamePlace, Free):
+
+class Concat(SamePlace, Free, KeepsNothing):
     """Its inputs one after the other along the channels; all other sizes are equal.
 
     Counted: nothing.
@@ -86,6 +92,12 @@ class Concat(SamePlace, Free):
                 code="CV016",
             )
         return Shape(sum(shape.channels for shape in self.inputs), self.input.spatial)
+
+
+def merged_shape(shapes: tuple[Shape, ...]) -> Shape:
+    """The shape that shapes have together, 0 on an axis on which they do not fit."""
+    channels, *spatial = (broadcast(column) for column in zip(*(shape.sizes for shape in shapes), strict=True))
+    return Shape(channels, tuple(spatial))
 
 
 def broadcast(sizes: tuple[int, ...]) -> int:

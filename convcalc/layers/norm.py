@@ -1,7 +1,19 @@
 """Normalisation, and the learnt factor a channel."""
 
+from abc import abstractmethod
+
 from convcalc.keys import Choice, Flag, Integer
-from convcalc.layers.base import KeepsShape, Layer, NoBuffers, NoMacs, NoWeights, Tensors, check_divides
+from convcalc.layers.base import (
+    KeepsInput,
+    KeepsShape,
+    Kept,
+    Layer,
+    NoBuffers,
+    NoMacs,
+    NoWeights,
+    Tensors,
+    check_divides,
+)
 from convcalc.shape import Shape
 
 
@@ -26,6 +38,8 @@ class Affine(Layer):
 class InputStatistics(Affine, KeepsShape, NoBuffers, NoMacs):
     """Normalisations by the mean and variance of the input itself."""
 
+    in_place = True
+
     def multiplications(self) -> int:
         """Per value the square and the division by the deviation, plus the factor where affine."""
         return self.input.elements * (2 + self.affine)
@@ -33,6 +47,14 @@ class InputStatistics(Affine, KeepsShape, NoBuffers, NoMacs):
     def additions(self) -> int:
         """Per value the sum, the mean's subtraction and the sum of squares, plus the shift where affine."""
         return self.input.elements * (3 + self.affine)
+
+    def kept(self) -> Kept:
+        """The input, and the mean and inverse deviation of all that is normalised together."""
+        return Kept(inputs=True, values=2 * self.statistics())
+
+    @abstractmethod
+    def statistics(self) -> int:
+        """How many means a sample has, and as many deviations."""
 
 
 class BatchNorm(Affine, KeepsShape, NoMacs):
@@ -45,6 +67,7 @@ class BatchNorm(Affine, KeepsShape, NoMacs):
     """
 
     kind = "batchnorm"
+    in_place = True
     affine = Flag("whether a factor and a shift a channel are learnt", True)
     track_running_stats = Flag("whether running mean and variance are kept", True)
 
@@ -59,6 +82,10 @@ class BatchNorm(Affine, KeepsShape, NoMacs):
     def additions(self) -> int:
         """One a value."""
         return self.input.elements
+
+    def kept(self) -> Kept:
+        """The input, and the mean and inverse deviation of each channel over the batch."""
+        return Kept(inputs=True, batch_values=2 * self.input.channels)
 
 
 class LayerNorm(InputStatistics):
@@ -82,6 +109,10 @@ class LayerNorm(InputStatistics):
         """The whole shape where all of it is normalised together."""
         return self.input if self.axes == "all" else self.input.channels
 
+    def statistics(self) -> int:
+        """One, or one a position."""
+        return 1 if self.axes == "all" else self.input.positions
+
 
 class GroupNorm(InputStatistics):
     """Normalisation of groups of channels.
@@ -101,6 +132,10 @@ class GroupNorm(InputStatistics):
         check_divides(self.num_groups, self.input.channels, "num_groups", "input channels")
         return self.input
 
+    def statistics(self) -> int:
+        """One a group."""
+        return self.num_groups
+
 
 class InstanceNorm(InputStatistics):
     """Normalisation of each channel of each sample.
@@ -115,6 +150,14 @@ class InstanceNorm(InputStatistics):
     needs_axes = True
     affine = Flag("whether a factor and a shift a channel are learnt", False)
 
+    def statistics(self) -> int:
+        """One a channel."""
+        return self.input.channels
+
+    def kept(self) -> Kept:
+        """As a batch norm of one sample that has the channels of all, for which the factors are repeated."""
+        return Kept(inputs=True, values=(2 + self.affine) * self.input.channels)
+
 
 class LocalResponseNorm(KeepsShape, NoWeights, NoMacs):
     """Normalisation by the squares of neighbouring channels.
@@ -125,6 +168,7 @@ class LocalResponseNorm(KeepsShape, NoWeights, NoMacs):
     """
 
     kind = "local_response_norm"
+    in_place = True
     needs_axes = True
     size = Integer("neighbouring channels", 5)
 
@@ -136,8 +180,13 @@ class LocalResponseNorm(KeepsShape, NoWeights, NoMacs):
         """Size - 1 to sum the squares, 1 for the constant."""
         return self.input.elements * self.size
 
+    def kept(self) -> Kept:
+        """As PyTorch composes it: the input, its squares padded for their mean, the power's base and the power."""
+        padded = self.input.elements + (self.size - 1) * self.input.positions
+        return Kept(inputs=True, values=padded + 2 * self.input.elements)
 
-class Scale(KeepsShape, NoBuffers, NoMacs):
+
+class Scale(KeepsShape, NoBuffers, NoMacs, KeepsInput):
     """One learnt factor a channel (layer scale).
 
     Params: channels.
@@ -147,6 +196,7 @@ class Scale(KeepsShape, NoBuffers, NoMacs):
     """
 
     kind = "scale"
+    in_place = True
 
     def weight_tensors(self) -> Tensors:
         """One a channel."""

@@ -7,6 +7,9 @@ from convcalc.keys import Flag, Padding, PerAxis, PerAxisPadding
 from convcalc.layers.base import (
     AllMacs,
     Free,
+    KeepsInput,
+    KeepsNothing,
+    Kept,
     Layer,
     NoMacs,
     NoWeights,
@@ -93,7 +96,15 @@ class Global(Layer):
         return "everything"
 
 
-class MaxPool(Pooling, Free):
+class KeepsPlaces(Layer):
+    """Pooling that takes the largest value, whose place gets the gradient."""
+
+    def kept(self) -> Kept:
+        """The input, and the place of each largest value as an integer of 64 bits."""
+        return Kept(inputs=True, mask_bytes=8 * self.output.elements)
+
+
+class MaxPool(Pooling, Free, KeepsPlaces):
     """The largest value of each window.
 
     Output: floor((n + p_before + p_after - d (k - 1) - 1) / s) + 1 on every axis; with ceil_mode the division rounds
@@ -117,7 +128,7 @@ class MaxPool(Pooling, Free):
         return self.windows(self.padding, self.dilation)
 
 
-class AvgPool(Pooling, NoWeights, NoMacs):
+class AvgPool(Pooling, NoWeights, NoMacs, KeepsInput):
     """The mean of each window, padding counted as zeros.
 
     Output: as of maxpool.
@@ -171,8 +182,12 @@ class LPPool(Pooling, NoWeights, NoMacs):
         """k… - 1 an output value."""
         return self.output.elements * (volume(self.kernel_size) - 1)
 
+    def kept(self) -> Kept:
+        """As PyTorch composes it: the input, its powers, their mean, its sign and size, and what the root is of."""
+        return Kept(inputs=True, values=self.input.elements + 4 * self.output.elements)
 
-class AdaptiveMaxPool(Adaptive, Free):
+
+class AdaptiveMaxPool(Adaptive, Free, KeepsPlaces):
     """The largest value of each of as many windows as the output has positions.
 
     Output: output_size. Window i goes from floor(i n / o) to ceil((i + 1) n / o).
@@ -204,8 +219,12 @@ class AdaptiveAvgPool(Adaptive, NoWeights, NoMacs):
         reads = prod(map(adaptive_reads, self.input.spatial, self.output_size))
         return self.input.channels * reads - self.output.elements
 
+    def kept(self) -> Kept:
+        """The input; nothing for one position, where PyTorch takes the mean."""
+        return Kept(inputs=self.output.positions > 1)
 
-class GlobalMaxPool(Global, Free):
+
+class GlobalMaxPool(Global, Free, KeepsPlaces):
     """The largest value of each channel.
 
     Output: every axis 1; a vector with keepdims false.
@@ -217,7 +236,7 @@ class GlobalMaxPool(Global, Free):
     kind = "global_maxpool"
 
 
-class GlobalAvgPool(Global, NoWeights, NoMacs):
+class GlobalAvgPool(Global, NoWeights, NoMacs, KeepsNothing):
     """The mean of each channel.
 
     Output: every axis 1; a vector with keepdims false.
@@ -237,7 +256,7 @@ class GlobalAvgPool(Global, NoWeights, NoMacs):
         return self.input.elements - self.input.channels
 
 
-class MaxUnpool(Free):
+class MaxUnpool(Free, KeepsNothing):
     """The inverse of max pooling: each value goes back to where it came from, the rest is zero.
 
     Output: (n - 1) s - 2 p + k on every axis.
@@ -318,3 +337,8 @@ class BlurPool(NoWeights, AllMacs):
     def additions(self) -> int:
         """k… - 1 an output value."""
         return self.output.elements * (volume(self.kernel_size) - 1)
+
+    def kept(self) -> Kept:
+        """The input, of which the border is reflected, and the reflected, which a convolution reads."""
+        sides = zip(self.input.spatial, self._reflected(), strict=True)
+        return Kept(inputs=True, values=self.input.channels * prod(n + a + b for n, (a, b) in sides))

@@ -3,12 +3,12 @@
 from math import prod
 
 from convcalc.keys import IntegerList
-from convcalc.layers.base import Free, Reach, SamePlace
+from convcalc.layers.base import Free, KeepsNothing, Reach, SamePlace
 from convcalc.problems import Flaw
 from convcalc.shape import MOST_AXES, Shape
 
 
-class Flatten(SamePlace, Free):
+class Flatten(SamePlace, Free, KeepsNothing):
     """All values of a sample as one vector.
 
     Output: channels × positions features.
@@ -18,13 +18,14 @@ class Flatten(SamePlace, Free):
     """
 
     kind = "flatten"
+    is_view = True
 
     def output_shape(self) -> Shape:
         """A vector."""
         return Shape(self.input.elements)
 
 
-class Reshape(Free):
+class Reshape(Free, KeepsNothing):
     """The same values in another shape, channels first; one entry may be -1 and is worked out.
 
     Output: shape.
@@ -34,6 +35,7 @@ class Reshape(Free):
     """
 
     kind = "reshape"
+    is_view = True
     shape = IntegerList(
         "the new shape, channels first",
         lengths=(1, MOST_AXES + 1),
@@ -60,7 +62,7 @@ class Reshape(Free):
         return "same" if self.output.spatial == self.input.spatial else "elsewhere"
 
 
-class Slice(SamePlace, Free):
+class Slice(SamePlace, Free, KeepsNothing):
     """Some of the channels: from start up to, not including, stop.
 
     Output: stop - start channels.
@@ -70,6 +72,7 @@ class Slice(SamePlace, Free):
     """
 
     kind = "slice"
+    is_part = True
     channels = IntegerList("start and stop", lengths=(2, 2), minimum=0, expected="a list [start, stop]", sign=":")
 
     def output_shape(self) -> Shape:

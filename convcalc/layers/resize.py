@@ -6,6 +6,7 @@ from convcalc.arithmetic import Pair
 from convcalc.keys import Choice, Integer, LayerName, Padding, PerAxis, PerAxisNumber
 from convcalc.layers.base import (
     Free,
+    KeepsNothing,
     Layer,
     NoMacs,
     NoWeights,
@@ -23,7 +24,7 @@ MODE_AXES = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 MODE_TAPS = {"linear": 2, "bilinear": 4, "bicubic": 16, "trilinear": 8}
 
 
-class Upsample(NoWeights, NoMacs):
+class Upsample(NoWeights, NoMacs, KeepsNothing):
     """Interpolation to a larger (or smaller) size: by a factor, to a size, or to the size of another layer.
 
     Output: floor(n × scale_factor) on every axis, or size, or that of the layer named by like.
@@ -85,7 +86,7 @@ class Upsample(NoWeights, NoMacs):
         return self.output.elements * max(MODE_TAPS.get(self.mode, 0) - 1, 0)
 
 
-class PixelShuffle(Free):
+class PixelShuffle(Free, KeepsNothing):
     """Moves channels into space: r… channels become r × r × … positions.
 
     Output: channels / r…, every axis × r.
@@ -112,7 +113,7 @@ class PixelShuffle(Free):
         return (nearest((1, self.upscale_factor)),) * self.input.axes
 
 
-class PixelUnshuffle(Free):
+class PixelUnshuffle(Free, KeepsNothing):
     """Moves space into channels: r × r × … positions become r… channels.
 
     Output: channels × r…, every axis / r.
@@ -138,7 +139,7 @@ class PixelUnshuffle(Free):
         return (sliding(self.downscale_factor, self.downscale_factor, 0, 1),) * self.input.axes
 
 
-class ChannelShuffle(SamePlace, Free):
+class ChannelShuffle(SamePlace, Free, KeepsNothing):
     """Deals the channels of all groups out in turn, so that grouped convolutions mix.
 
     Output: as the input.
@@ -157,7 +158,7 @@ class ChannelShuffle(SamePlace, Free):
         return self.input
 
 
-class Bordered(Free):
+class Bordered(Free, KeepsNothing):
     """Adds or takes elements at the borders: so many, or as many as make the size of another layer."""
 
     needs_axes = True

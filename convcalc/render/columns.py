@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from convcalc.analysis.report import LayerReport
 from convcalc.problems import did_you_mean, shown
+from convcalc.reads import Ratio
 from convcalc.render.rows import Row
 from convcalc.units import format_bytes, format_count
 
@@ -61,6 +63,36 @@ def share_text(row: Row, exact: bool) -> str:
     return f"{row.share:6.1%} {bar(row.share):<{BAR}}" if row.share else " " * (BAR + 7)
 
 
+def field_text(row: Row | LayerReport) -> str:
+    """`427`, `43×11`, `188–204` where it differs from position to position, `all` where it is everything."""
+    field = row.field
+    if field.whole:
+        return "all"
+    if field.size is None:
+        return "?"
+    largest = per_axis_text(field.size)
+    text = largest if field.size_min is None else f"{per_axis_text(field.size_min)}–{largest}"
+    return text if field.aligned else f"{text} !"
+
+
+def jump_text(row: Row | LayerReport) -> str:
+    """The distance between neighbours in the input: `32`, `1/2`."""
+    if row.field.jump is None:
+        return ""
+    return per_axis_text(map(ratio_text, row.field.jump))
+
+
+def ratio_text(ratio: Ratio) -> str:
+    """`32`, `1/2`."""
+    return str(ratio[0]) if ratio[1] == 1 else f"{ratio[0]}/{ratio[1]}"
+
+
+def per_axis_text(values: Any) -> str:
+    """One value where all axes agree, else all."""
+    texts = [str(value) for value in values]
+    return texts[0] if len(set(texts)) == 1 else "×".join(texts)
+
+
 def joined(shapes: Any) -> str:
     """Shapes of several inputs."""
     return " + ".join(map(str, shapes))
@@ -71,7 +103,7 @@ COLUMNS: dict[str, Column] = {
     for column in (
         Column("name", "layer", 9, lambda row: row.name, lambda row, exact: row.label, right=False),
         text_column("kind", "kind", 0, lambda row: row.kind),
-        text_column("what", "what", 6, lambda row: row.what),
+        text_column("what", "what", 7, lambda row: row.what),
         text_column("line", "line", 0, lambda row: "" if row.line is None else row.line),
         text_column("from", "from", 0, lambda row: " ".join(row.reads)),
         text_column("input", "input", 0, lambda row: joined(row.input_shapes)),
@@ -82,11 +114,14 @@ COLUMNS: dict[str, Column] = {
         count_column("multiplications", "multiplications", 0),
         count_column("additions", "additions", 0),
         count_column("macs", "MACs", 9),
-        count_column("flops", "FLOPs", 2),
+        count_column("flops", "FLOPs", 3),
+        text_column("receptive_field", "field", 4, field_text)._replace(right=True),
+        text_column("jump", "jump", 0, jump_text)._replace(right=True),
         bytes_column("memory.input", "input", 0, lambda row: row.input_bytes),
         bytes_column("memory.weights", "weights", 1, lambda row: row.sums["weight_bytes"]),
-        bytes_column("memory.output", "memory", 4, lambda row: row.sums["output_bytes"]),
-        Column("share", "share", 5, lambda row: round(row.share, 6), share_text, right=False),
+        bytes_column("memory.output", "memory", 5, lambda row: row.sums["output_bytes"]),
+        bytes_column("memory.live", "live", 2, lambda row: row.live_bytes),
+        Column("share", "share", 6, lambda row: round(row.share, 6), share_text, right=False),
     )
 }
 EVERY = tuple(COLUMNS.values())

@@ -47,5 +47,5 @@ def totals_line(report: Report) -> str:
     return (
         f"**{total.layers:,} layers, {total.params:,} params ({format_count(total.params)}), "
         f"{total.macs:,} MACs ({format_count(total.macs)}), {format_count(total.flops)} FLOPs, "
-        f"weights {format_bytes(total.weight_bytes)}, activations {format_bytes(total.activation_bytes)}**"
+        f"weights {format_bytes(total.weight_bytes)}, peak memory {format_bytes(total.peak_bytes)}**"
     )

@@ -3,6 +3,7 @@
 from itertools import accumulate
 from typing import NamedTuple
 
+from convcalc.analysis.receptive_field import FieldReport, field_report, input_size
 from convcalc.analysis.report import LayerReport, Report
 from convcalc.network import Group
 from convcalc.problems import fold
@@ -35,6 +36,8 @@ class Row(NamedTuple):
     input_shapes: tuple[Shape, ...]
     output_shape: Shape
     input_bytes: int
+    live_bytes: int
+    field: FieldReport
     sums: dict[str, int]
     share: float
 
@@ -68,6 +71,8 @@ def layer_row(layer: LayerReport, label: str, indent: int, share: float) -> Row:
         input_shapes=layer.layer.inputs,
         output_shape=layer.output_shape,
         input_bytes=layer.input_bytes,
+        live_bytes=layer.live_bytes,
+        field=layer.field,
         sums={name: getattr(layer, name) for name in SUMMED},
         share=share,
     )
@@ -126,9 +131,17 @@ def group_row(
         input_shapes=first.layer.inputs[:1],
         output_shape=report.network.tensor_shape(group.output),
         input_bytes=first.input_bytes,
+        live_bytes=max(layer.live_bytes for layer in report.layers[group.start : group.stop]),
+        field=field_of_tensor(report, group.output),
         sums=total,
         share=total[basis] / whole,
     )
+
+
+def field_of_tensor(report: Report, tensor: int) -> FieldReport:
+    """The receptive field of what a scope gives."""
+    whole, shape = input_size(report.network), report.network.tensor_shape(tensor)
+    return field_report(report.fields[tensor], shape.spatial, whole)
 
 
 def numbers(group: Group) -> bool:

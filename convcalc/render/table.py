@@ -144,17 +144,15 @@ def totals(report: Report, width: int | None) -> list[Line]:
     total = report.totals
     trainable = "" if total.trainable_params == total.params else f", {total.trainable_params:,} trainable"
     buffers = f", and {total.buffers:,} in buffers" if total.buffers else ""
+    activations = format_bytes(total.activation_bytes)
     facts = [
         ("layers", f"{total.layers:,}", ""),
         ("params", f"{total.params:,}", f"{format_count(total.params)}{trainable}{buffers}"),
         ("MACs", f"{total.macs:,}", format_count(total.macs)),
         ("FLOPs", f"{total.flops:,}", f"{format_count(total.flops)}, multiplications + additions of all layers"),
         ("weights", f"{total.weight_bytes:,} B", format_bytes(total.weight_bytes)),
-        (
-            "activations",
-            f"{total.activation_bytes:,} B",
-            f"{format_bytes(total.activation_bytes)}, all outputs added up",
-        ),
+        ("activations", f"{total.activation_bytes:,} B", f"{activations}, all outputs added up"),
+        ("peak memory", f"{total.peak_bytes:,} B", f"{format_bytes(total.peak_bytes)}, at {total.peak_at}"),
     ]
     number = max(len(exact) for _, exact, _ in facts)
     lines: list[Line] = []

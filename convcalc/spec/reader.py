@@ -120,6 +120,7 @@ class SpecReader(GivenReader):
             outputs=outputs,
             budget=tuple(limits),
             check=check,
+            own={key: value for key, value in root.items() if key.startswith("x-")},
         )
 
     @staticmethod
@@ -180,10 +181,13 @@ class SpecReader(GivenReader):
 
     def dtype(self, root: dict[str, Any]) -> Dtype:
         """The data types of weights, activations and biases."""
-        value = self.overrides.dtype if self.overrides.dtype is not None else root.get("dtype", "float32")
+        value = root.get("dtype", "float32")
         if value is UNKNOWN:
             return Dtype()
-        given = value if isinstance(value, dict) else {"weights": value, "activations": value}
+        given = by_use(value)
+        if self.overrides.dtype is not None:
+            value = self.overrides.dtype
+            given = {**given, **by_use(value)} if isinstance(value, dict) else by_use(value)
         for key in given:
             if key not in Dtype._fields:
                 hint = did_you_mean(key, Dtype._fields)
@@ -334,6 +338,11 @@ class SpecReader(GivenReader):
 def reading_per_layer(pattern: str, path: Path, names: list[str] | None) -> Callable[[Any], list[Limit]]:
     """Reads the limits of one pattern."""
     return lambda value: budget.per_layer(pattern, value, path, names)
+
+
+def by_use(dtype: Any) -> dict[str, Any]:
+    """A data type for all uses, or a mapping as it is."""
+    return dtype if isinstance(dtype, dict) else {"weights": dtype, "activations": dtype}
 
 
 def is_rule_code(code: Any) -> bool:

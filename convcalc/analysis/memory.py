@@ -1,0 +1,106 @@
+"""Memory while a network runs: which tensors are live when, and how much that is at the most.
+
+A tensor lives from the layer that makes it to the last layer that reads it; what leaves the network lives to
+the end. Layers run in the order of the file. Views own nothing and keep alive what they view. With reuse in
+place, an elementwise layer writes into its input where nothing else reads that. Tensors only: no scratch
+space of kernels and no alignment.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from convcalc.network import Network
+
+
+class Liveness(NamedTuple):
+    """The live bytes along the execution. `peak_at` is the node where they are most, None of no nodes."""
+
+    live: tuple[int, ...]
+    peak: int
+    peak_at: int
+    peak_tensors: tuple[int, ...]
+
+
+def owners(network: Network, sizes: Sequence[int], inplace: bool) -> list[int]:
+    """For each tensor the one in whose memory it lies: its own number, or that of what it views or overwrites."""
+    first = len(network.inputs)
+    readers = reader_counts(network)
+    owner = list(range(first))
+    for index, node in enumerate(network.nodes):
+        number = first + index
+        if node.layer.is_view:
+            owner.append(owner[node.reads[0]])
+        elif inplace and node.layer.in_place:
+            target = next(
+                (tensor for tensor in node.reads if overwritable(network, tensor, readers, sizes, number)), None
+            )
+            owner.append(number if target is None else owner[target])
+        else:
+            owner.append(number)
+    return owner
+
+
+def overwritable(network: Network, tensor: int, readers: list[int], sizes: Sequence[int], number: int) -> bool:
+    """Whether a layer may write into a tensor: nothing else reads it or what it views, and the sizes are equal."""
+    first = len(network.inputs)
+    if sizes[tensor] != sizes[number]:
+        return False
+    while readers[tensor] == 1:
+        if tensor < first or not network.nodes[tensor - first].layer.is_view:
+            return True
+        tensor = network.nodes[tensor - first].reads[0]
+    return False
+
+
+def reader_counts(network: Network) -> list[int]:
+    """How often each tensor is read; leaving the network is a reading."""
+    readers = [0] * (len(network.inputs) + len(network.nodes))
+    for node in network.nodes:
+        for tensor in node.reads:
+            readers[tensor] += 1
+    for tensor in network.outputs.values():
+        readers[tensor] += 1
+    return readers
+
+
+def last_uses(network: Network, owner: list[int]) -> list[int]:
+    """For each owner the node after which its memory is free; what leaves the network stays to the end."""
+    first, end = len(network.inputs), len(network.nodes) - 1
+    last = [-1] * len(owner)
+    for index, node in enumerate(network.nodes):
+        last[owner[first + index]] = index
+        for tensor in node.reads:
+            last[owner[tensor]] = index
+    for tensor in network.outputs.values():
+        last[owner[tensor]] = end
+    return last
+
+
+def liveness(network: Network, sizes: Sequence[int], inplace: bool = True) -> Liveness:
+    """The live bytes along the execution, given the bytes of every tensor by number.
+
+    The input counts until its last reader.
+    """
+    first = len(network.inputs)
+    owner = owners(network, sizes, inplace)
+    last = last_uses(network, owner)
+    freed: list[list[int]] = [[] for _ in network.nodes]
+    for tensor, index in enumerate(last):
+        if owner[tensor] == tensor and index >= 0:
+            freed[index].append(tensor)
+    alive = dict.fromkeys(tensor for tensor in range(first) if last[tensor] >= 0)
+    size, live = sum(sizes[tensor] for tensor in alive), []
+    peak, peak_at = 0, 0
+    peak_tensors: tuple[int, ...] = ()
+    for index in range(len(network.nodes)):
+        number = first + index
+        if owner[number] == number:
+            alive[number] = None
+            size += sizes[number]
+        live.append(size)
+        if size > peak:
+            peak, peak_at, peak_tensors = size, index, tuple(alive)
+        for tensor in freed[index]:
+            del alive[tensor]
+            size -= sizes[tensor]
+    return Liveness(tuple(live), peak, peak_at, peak_tensors)

@@ -1,0 +1,77 @@
+"""`convcalc rf`: the receptive field."""
+
+import click
+
+from convcalc.analysis.report import analyse
+from convcalc.cli import common
+from convcalc.problems import InvalidSpec, shown
+from convcalc.region import NoRegion, layer_index, middle, region
+
+EXAMPLES = """\b
+Examples:
+  convcalc rf example:resnet18
+  convcalc rf example:unet_padded conv1 --position 100,100
+  convcalc rf example:vgg16 stage5.maxpool1 -f svg -o field.svg"""
+
+
+@click.command("rf", epilog=EXAMPLES)
+@common.network_options
+@click.argument("layer", required=False)
+@click.option("--position", metavar="3,5", help="The position of the layer that looks; the middle by itself.")
+@click.option("--all", "every", is_flag=True, help="Also layers that see no more than what they read.")
+@click.option("-f", "--format", "format", type=click.Choice(["table", "json", "svg"]), default="table")
+@common.output_options
+def command(
+    net: str,
+    params: tuple[str, ...],
+    inputs: tuple[str, ...],
+    batch: int | None,
+    dtype: str | None,
+    layer: str | None,
+    position: str | None,
+    every: bool,
+    format: str,
+    output: str | None,
+    color: str,
+    quiet: bool,
+) -> int:
+    """The receptive field: how it grows, or what one position of LAYER sees.
+
+    The size of the region of the input that an interior position sees, exact through strides, dilation, upsampling and
+    several paths; a range where it differs from position to position, ! where paths disagree about where they look.
+    """
+    where = common.Output(output, color, quiet)
+    if layer is None and (position is not None or format == "svg"):
+        raise click.UsageError("--position and -f svg are of one LAYER")
+    try:
+        report = analyse(common.load(net, common.read_overrides(params, inputs, batch, dtype)))
+    except InvalidSpec as error:
+        return common.report_invalid(error, where, as_json=format == "json")
+    from convcalc.render import field
+
+    try:
+        index = None if layer is None else layer_index(report, layer)
+        seen = None
+        if index is not None:
+            seen = region(report, index, middle(report, index) if position is None else read_position(position))
+    except NoRegion as error:
+        raise common.Failure(str(error)) from None
+    width = common.width_of(where)
+    if format == "json":
+        text = field.field_json(report, index, seen)
+    elif index is None or seen is None:
+        text = common.as_text(field.growth_lines(report, width, every), where)
+    elif format == "svg":
+        text = field.region_svg(report, index, seen)
+    else:
+        text = common.as_text(field.region_lines(report, index, seen, width), where)
+    common.write_text(text, where, [net])
+    return 0
+
+
+def read_position(text: str) -> tuple[int, ...]:
+    """`3,5`."""
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise common.Failure(f"--position takes whole numbers with commas between, not {shown(text)}")
+    return tuple(map(int, parts))

@@ -1,0 +1,125 @@
+"""What would lower the peak of activation memory: each change is made, and the peak counted again."""
+
+from collections.abc import Callable, Iterable
+from itertools import permutations
+from typing import NamedTuple
+
+from convcalc.analysis.report import Report, analyse
+from convcalc.network import Group, Network, Node
+from convcalc.problems import InvalidSpec
+from convcalc.spec.inputs import Overrides
+
+MOST_ORDERS = 24  # orders of one set of branches that are tried
+MOST_SETS = 20  # sets of branches whose order is tried
+Load = Callable[[Overrides], Network]
+
+
+class Suggestion(NamedTuple):
+    """A change, and the peak in bytes that it gives."""
+
+    change: str
+    peak: int
+
+
+def suggestions(report: Report, load: Load, overrides: Overrides, inplace: bool, fold: bool) -> list[Suggestion]:
+    """The changes that lower the peak, the lowest first."""
+    found = [
+        *settings(report.network, inplace, fold),
+        *orders(report.network, inplace),
+        *dtypes(report.network, inplace),
+        *sizes(report.network, load, overrides, inplace),
+    ]
+    lower = [suggestion for suggestion in found if suggestion.peak < report.totals.peak_bytes]
+    return sorted(lower, key=lambda suggestion: suggestion.peak)
+
+
+def peak(network: Network, inplace: bool) -> int:
+    """The peak of a network."""
+    return analyse(network, inplace=inplace).totals.peak_bytes
+
+
+def settings(network: Network, inplace: bool, fold: bool) -> Iterable[Suggestion]:
+    """Reuse in place, batch norms folded, one sample at a time."""
+    if not inplace:
+        yield Suggestion("elementwise layers in place (without --no-inplace)", peak(network, True))
+    if not fold:
+        folded = analyse(network, inplace=inplace, fold_batchnorm=True)
+        yield Suggestion("batch norms folded into convolutions (--fold-batchnorm)", folded.totals.peak_bytes)
+    if network.batch > 1:
+        yield Suggestion("one sample at a time (--batch 1)", peak(network._replace(batch=1), inplace))
+
+
+def dtypes(network: Network, inplace: bool) -> Iterable[Suggestion]:
+    """Narrower activations."""
+    for dtype in ("float16", "int8"):
+        narrow = network._replace(dtype=network.dtype._replace(activations=dtype))
+        yield Suggestion(f"{dtype} activations (--dtype activations={dtype})", peak(narrow, inplace))
+
+
+def sizes(network: Network, load: Load, overrides: Overrides, inplace: bool) -> Iterable[Suggestion]:
+    """A smaller input, where the network still fits: three quarters and half of each axis."""
+    if len(network.inputs) != 1:
+        return
+    [(name, shape)] = network.inputs.items()
+    for share in (3, 2):
+        spatial = [max(size * share // 4, 1) for size in shape.spatial]
+        if not spatial:
+            continue
+        smaller = Overrides(overrides.params, {name: [shape.channels, *spatial]}, overrides.batch, overrides.dtype)
+        try:
+            found = load(smaller)
+        except InvalidSpec:
+            continue
+        text = ",".join(map(str, (shape.channels, *spatial)))
+        yield Suggestion(f"a smaller input (--input {text})", peak(found, inplace))
+
+
+def orders(network: Network, inplace: bool) -> Iterable[Suggestion]:
+    """Branches in another order of execution, one set of branches at a time."""
+    sets = [group for group in network.groups if group.word == "branches"]
+    for group in sets[:MOST_SETS]:
+        found = best_order(network, group, inplace)
+        if found is not None:
+            yield found
+
+
+def best_order(network: Network, group: Group, inplace: bool) -> Suggestion | None:
+    """The best order of one set of branches, None where there is only one order."""
+    branches = branches_of(network, group)
+    best: Suggestion | None = None
+    for count, order in enumerate(permutations(range(len(branches)))):
+        if count == MOST_ORDERS:
+            break
+        found = peak(reordered(network, [branches[place] for place in order], branches), inplace)
+        if best is None or found < best.peak:
+            named = ", ".join(branches[place].name.rsplit(".", 1)[-1] for place in order)
+            best = Suggestion(f"the branches of {group.name} in the order {named}", found)
+    return best if len(branches) > 1 else None
+
+
+def branches_of(network: Network, group: Group) -> list[Group]:
+    """The branches of a set that have layers, in their order."""
+    depth = group.name.count(".") + 1
+    return [
+        inner
+        for inner in network.groups
+        if inner.word == "branch" and inner.name.startswith(group.name + ".") and inner.name.count(".") == depth
+    ]
+
+
+def reordered(network: Network, order: list[Group], branches: list[Group]) -> Network:
+    """The network with branches that stand side by side run in another order."""
+    start, stop = branches[0].start, branches[-1].stop
+    old = [*range(start), *(index for branch in order for index in range(branch.start, branch.stop))]
+    old += range(stop, len(network.nodes))
+    first = len(network.inputs)
+    moved = {first + index: first + place for place, index in enumerate(old)}
+    nodes = tuple(moved_node(network.nodes[index], moved, first) for index in old)
+    outputs = {name: moved.get(tensor, tensor) for name, tensor in network.outputs.items()}
+    return network._replace(nodes=nodes, groups=(), outputs=outputs)
+
+
+def moved_node(node: Node, moved: dict[int, int], first: int) -> Node:
+    """The node with what it reads at its new place."""
+    owner = None if node.owner is None else moved[first + node.owner] - first
+    return node._replace(reads=tuple(moved.get(tensor, tensor) for tensor in node.reads), owner=owner)

@@ -1,0 +1,101 @@
+"""Memory for people and programs: the live bytes along the execution, the peak, and what would lower it."""
+
+import json
+from typing import Any
+
+from convcalc.analysis.report import Report
+from convcalc.lowering import Suggestion
+from convcalc.render.lines import Line
+from convcalc.render.table import GAP, heading
+from convcalc.units import format_bytes
+
+SCHEMA = "convcalc/memory/1"
+ROWS = 10
+WIDEST = 72
+EIGHTHS = " ▁▂▃▄▅▆▇█"
+
+
+def memory_lines(report: Report, suggested: list[Suggestion], width: int | None) -> list[Line]:
+    """The profile, the tensors that are live at the peak, and what would lower it."""
+    return [
+        *heading(report, width),
+        [],
+        *profile(report, width),
+        [],
+        *at_the_peak(report),
+        *what_would_lower_it(report, suggested),
+    ]
+
+
+def profile(report: Report, width: int | None) -> list[Line]:
+    """The live bytes along the execution, from the first layer to the last, as a profile."""
+    live = report.liveness.live
+    label = max(len(format_bytes(report.totals.peak_bytes)), 3)
+    across = min(len(live), (width or WIDEST + label + 3) - label - 3)
+    columns = [max(live[part * len(live) // across : (part + 1) * len(live) // across]) for part in range(across)]
+    top = max(report.totals.peak_bytes, 1)
+    peak_column = min(report.liveness.peak_at * across // len(live), across - 1)
+    lines: list[Line] = []
+    for row in range(ROWS, 0, -1):
+        texts = "".join(level(value, top, row) for value in columns)
+        axis = format_bytes(top) if row == ROWS else "0 B" if row == 1 else ""
+        lines.append([(f"{axis:>{label}} ", "head"), ("│ ", "dim"), (texts, "bar")])
+    name = report.totals.peak_at
+    pointer = " " * peak_column + "▲"
+    text = f"{pointer} {name}" if peak_column + len(name) + 2 <= across else f"{name} ▲".rjust(peak_column + 1)
+    return [*lines, [(" " * (label + 1), ""), ("  ", ""), (text, "title")]]
+
+
+def level(value: int, top: int, row: int) -> str:
+    """The character of one row of a column."""
+    eighths = round(value * ROWS * 8 / top) - (row - 1) * 8
+    return EIGHTHS[max(0, min(eighths, 8))]
+
+
+def at_the_peak(report: Report) -> list[Line]:
+    """The tensors that are live at the peak, the largest first."""
+    network, total = report.network, report.totals
+    peak = f"{total.peak_bytes:,} B"
+    lines: list[Line] = [
+        [("peak ", "head"), (peak, "title"), (f" ({format_bytes(total.peak_bytes)}) at {total.peak_at}", "")]
+    ]
+    tensors = sorted(report.liveness.peak_tensors, key=lambda tensor: -report.tensor_bytes[tensor])
+    names = [network.tensor_name(tensor) for tensor in tensors]
+    shapes = [str(network.tensor_shape(tensor)) for tensor in tensors]
+    for name, shape, tensor in zip(names, shapes, tensors, strict=True):
+        size = format_bytes(report.tensor_bytes[tensor])
+        row = (f"  {name:<{max(map(len, names))}}", f"{shape:>{max(map(len, shapes))}}", f"{size:>10}")
+        lines.append([(GAP.join(row), "")])
+    return lines
+
+
+def what_would_lower_it(report: Report, suggested: list[Suggestion]) -> list[Line]:
+    """Each suggestion with the peak that it gives."""
+    if not suggested:
+        return [[], [("nothing that was tried lowers the peak", "dim")]]
+    lines: list[Line] = [[], [("what would lower it", "head")]]
+    for suggestion in suggested:
+        change = 1 - suggestion.peak / report.totals.peak_bytes
+        figures = f"{format_bytes(suggestion.peak):>12}  {-change:>5.0%}  "
+        lines.append([(figures, ""), (suggestion.change, "")])
+    return lines
+
+
+def memory_json(report: Report, suggested: list[Suggestion]) -> str:
+    """The same for programs."""
+    network = report.network
+    found: dict[str, Any] = {
+        "schema": SCHEMA,
+        "name": network.name,
+        "file": network.file,
+        "batch": network.batch,
+        "peak": report.totals.peak_bytes,
+        "peak_at": report.totals.peak_at,
+        "peak_tensors": [
+            {"name": network.tensor_name(tensor), "bytes": report.tensor_bytes[tensor]}
+            for tensor in report.liveness.peak_tensors
+        ],
+        "live": [{"name": layer.name, "bytes": layer.live_bytes} for layer in report.layers],
+        "suggestions": [suggestion._asdict() for suggestion in suggested],
+    }
+    return json.dumps(found, indent=1) + "\n"
