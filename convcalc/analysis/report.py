@@ -16,6 +16,14 @@ from convcalc.version import __version__
 SCHEMA = "convcalc/report/1"
 
 
+COUNTS = ("params", "trainable_params", "buffers", "multiplications", "additions", "macs", "flops")
+
+
+def counts(figures: "LayerReport | Totals") -> dict[str, int]:
+    """The counts that layers and totals have in common, as JSON holds them."""
+    return {name: getattr(figures, name) for name in COUNTS}
+
+
 class LayerReport(NamedTuple):
     """The figures of one layer: elements, operations of the whole batch, bytes.
 
@@ -66,13 +74,7 @@ class LayerReport(NamedTuple):
             "arguments": arguments,
             "input_shapes": [list(shape.sizes) for shape in self.layer.inputs],
             "output_shape": list(self.output_shape.sizes),
-            "params": self.params,
-            "trainable_params": self.trainable_params,
-            "buffers": self.buffers,
-            "multiplications": self.multiplications,
-            "additions": self.additions,
-            "macs": self.macs,
-            "flops": self.flops,
+            **counts(self),
             "memory": {
                 "input": self.input_bytes,
                 "weights": self.weight_bytes,
@@ -114,13 +116,7 @@ class Totals(NamedTuple):
         """What the JSON holds of the totals."""
         return {
             "layers": self.layers,
-            "params": self.params,
-            "trainable_params": self.trainable_params,
-            "buffers": self.buffers,
-            "multiplications": self.multiplications,
-            "additions": self.additions,
-            "macs": self.macs,
-            "flops": self.flops,
+            **counts(self),
             "memory": {
                 "input": self.input_bytes,
                 "weights": self.weight_bytes,

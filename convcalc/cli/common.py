@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterable
+from functools import wraps
 from typing import IO, Any, NamedTuple
 
 import click
@@ -37,49 +38,60 @@ class Failure(click.ClickException):
 
 
 def network_options(function: Function) -> Function:
-    """NET and what takes the place of what it says."""
-    for option in reversed(
-        (
-            click.argument("net", metavar="NET", shell_complete=complete_net),
-            click.option(
-                "--set", "params", metavar="NAME=VALUE", multiple=True, help="The value of a param of the spec."
-            ),
-            click.option(
-                "--input", "inputs", metavar="[NAME=]3,320,320", multiple=True, help="The shape of the input."
-            ),
-            click.option("--batch", type=click.IntRange(1), metavar="N", help="Samples in a batch."),
-            click.option(
-                "--dtype", metavar="TYPE", help="A data type: int8, or weights=int8,activations=int16,bias=int32."
-            ),
-        )
-    ):
-        function = option(function)
-    return function
+    """NET, and what takes the place of what it says, which the command gets as `overrides`."""
+
+    @wraps(function)
+    def run(params: Any, inputs: Any, batch: int | None, dtype: str | None, **rest: Any) -> Any:
+        return function(overrides=read_overrides(params, inputs, batch, dtype), **rest)
+
+    return with_options(
+        run,
+        click.argument("net", metavar="NET", shell_complete=complete_net),
+        click.option("--set", "params", metavar="NAME=VALUE", multiple=True, help="The value of a param of the spec."),
+        click.option("--input", "inputs", metavar="[NAME=]3,320,320", multiple=True, help="The shape of the input."),
+        click.option("--batch", type=click.IntRange(1), metavar="N", help="Samples in a batch."),
+        click.option("--dtype", metavar="TYPE", help="int8, or weights=int8,activations=int16,bias=int32."),
+    )
 
 
 def memory_options(function: Function) -> Function:
     """How memory is counted."""
-    inplace = click.option(
-        "--no-inplace", "inplace", flag_value=False, default=True, help="Every layer writes into memory of its own."
+    return with_options(
+        function,
+        click.option(
+            "--no-inplace", "inplace", flag_value=False, default=True, help="Every layer writes into memory of its own."
+        ),
+        click.option("--fold-batchnorm", is_flag=True, help="Fold batch norms into the convolutions before them."),
     )
-    fold = click.option("--fold-batchnorm", is_flag=True, help="Fold batch norms into the convolutions before them.")
-    return inplace(fold(function))
 
 
 def output_options(function: Function) -> Function:
-    """Where the result goes."""
-    for option in reversed(
-        (
-            click.option("-o", "--output", metavar="FILE", help="Write to a file, whole or not at all."),
-            click.option(
-                "--color",
-                type=click.Choice(["auto", "always", "never"]),
-                default="auto",
-                help="Colours; by itself on a terminal.",
-            ),
-            click.option("-q", "--quiet", is_flag=True, help="Only what matters most."),
-        )
-    ):
+    """Where the result goes, which the command gets as `where`; a wrong spec is said there too."""
+
+    @wraps(function)
+    def run(output: str | None, color: str, quiet: bool, **rest: Any) -> Any:
+        where = Output(output, color, quiet)
+        try:
+            return function(where=where, **rest)
+        except InvalidSpec as error:
+            return report_invalid(error, where, as_json=rest.get("format") == "json")
+
+    return with_options(
+        run,
+        click.option("-o", "--output", metavar="FILE", help="Write to a file, whole or not at all."),
+        click.option(
+            "--color",
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            help="Colours; by themselves on a terminal.",
+        ),
+        click.option("-q", "--quiet", is_flag=True, help="Only what matters most."),
+    )
+
+
+def with_options(function: Function, *options: Function) -> Function:
+    """The function with options, in the order in which the help lists them."""
+    for option in reversed(options):
         function = option(function)
     return function
 

@@ -19,12 +19,11 @@ Examples:
     shell_complete=lambda context, parameter, start: [n for n in examples.names() if n.startswith(start)],
 )
 @common.output_options
-def command(name: str | None, output: str | None, color: str, quiet: bool) -> int:
+def command(name: str | None, where: common.Output) -> int:
     """The specs that come with convcalc.
 
     A list of them with their cost, or the text of one to start from. Everywhere NET may be example:NAME.
     """
-    where = common.Output(output, color, quiet)
     if name is None:
         from convcalc.render.gallery import gallery_lines
 

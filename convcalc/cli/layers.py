@@ -16,7 +16,7 @@ Examples:
     "kind", required=False, shell_complete=lambda context, parameter, start: [k for k in KINDS if k.startswith(start)]
 )
 @common.output_options
-def command(kind: str | None, output: str | None, color: str, quiet: bool) -> int:
+def command(kind: str | None, where: common.Output) -> int:
     """The manual of layer kinds.
 
     All kinds with their arguments, or the page of one: what it takes, what it gives, what is counted, an example.
@@ -24,7 +24,6 @@ def command(kind: str | None, output: str | None, color: str, quiet: bool) -> in
     from convcalc.render.manual import kind_lines, kinds_lines
     from convcalc.spec.dialects import kind_hint
 
-    where = common.Output(output, color, quiet)
     if kind is not None and kind not in KINDS:
         raise common.Failure(f"no layer kind {kind!r}: {kind_hint(kind, KINDS)[1]}")
     width = common.width_of(where)

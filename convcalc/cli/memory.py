@@ -4,7 +4,7 @@ import click
 
 from convcalc.analysis.report import analyse
 from convcalc.cli import common
-from convcalc.problems import InvalidSpec
+from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network
 
 EXAMPLES = """\b
@@ -21,16 +21,11 @@ Examples:
 @common.output_options
 def command(
     net: str,
-    params: tuple[str, ...],
-    inputs: tuple[str, ...],
-    batch: int | None,
-    dtype: str | None,
+    overrides: Overrides,
     inplace: bool,
     fold_batchnorm: bool,
     format: str,
-    output: str | None,
-    color: str,
-    quiet: bool,
+    where: common.Output,
 ) -> int:
     """The live bytes along the execution, what is live at the peak, and what would lower it.
 
@@ -40,16 +35,10 @@ def command(
     from convcalc.lowering import suggestions
     from convcalc.render.memory import memory_json, memory_lines
 
-    where = common.Output(output, color, quiet)
-    overrides = common.read_overrides(params, inputs, batch, dtype)
     document = common.read_document(net)
-    try:
-        network = read_network(document, overrides)
-    except InvalidSpec as error:
-        return common.report_invalid(error, where, as_json=format == "json")
-    report = analyse(network, inplace=inplace, fold_batchnorm=fold_batchnorm)
+    report = analyse(read_network(document, overrides), inplace=inplace, fold_batchnorm=fold_batchnorm)
     load = common.reader_of(document)
-    suggested = [] if quiet else suggestions(report, load, overrides, inplace, fold_batchnorm)
+    suggested = [] if where.quiet else suggestions(report, load, overrides, inplace, fold_batchnorm)
     if format == "json":
         text = memory_json(report, suggested)
     else:

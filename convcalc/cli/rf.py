@@ -4,8 +4,9 @@ import click
 
 from convcalc.analysis.report import analyse
 from convcalc.cli import common
-from convcalc.problems import InvalidSpec, shown
+from convcalc.problems import shown
 from convcalc.region import NoRegion, layer_index, middle, region
+from convcalc.spec.inputs import Overrides
 
 EXAMPLES = """\b
 Examples:
@@ -23,30 +24,21 @@ Examples:
 @common.output_options
 def command(
     net: str,
-    params: tuple[str, ...],
-    inputs: tuple[str, ...],
-    batch: int | None,
-    dtype: str | None,
+    overrides: Overrides,
     layer: str | None,
     position: str | None,
     every: bool,
     format: str,
-    output: str | None,
-    color: str,
-    quiet: bool,
+    where: common.Output,
 ) -> int:
     """The receptive field: how it grows, or what one position of LAYER sees.
 
     The size of the region of the input that an interior position sees, exact through strides, dilation, upsampling and
     several paths; a range where it differs from position to position, ! where paths disagree about where they look.
     """
-    where = common.Output(output, color, quiet)
     if layer is None and (position is not None or format == "svg"):
         raise click.UsageError("--position and -f svg are of one LAYER")
-    try:
-        report = analyse(common.load(net, common.read_overrides(params, inputs, batch, dtype)))
-    except InvalidSpec as error:
-        return common.report_invalid(error, where, as_json=format == "json")
+    report = analyse(common.load(net, overrides))
     from convcalc.render import field
 
     try:

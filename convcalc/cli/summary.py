@@ -4,7 +4,7 @@ import click
 
 from convcalc.analysis.report import Report, analyse
 from convcalc.cli import common
-from convcalc.problems import InvalidSpec
+from convcalc.spec.inputs import Overrides
 
 EXAMPLES = """\b
 Examples:
@@ -32,10 +32,7 @@ UNUSED = {"json": ("columns", "depth", "sort", "exact"), "csv": ("depth", "exact
 @common.output_options
 def command(
     net: str,
-    params: tuple[str, ...],
-    inputs: tuple[str, ...],
-    batch: int | None,
-    dtype: str | None,
+    overrides: Overrides,
     inplace: bool,
     fold_batchnorm: bool,
     format: str,
@@ -43,25 +40,18 @@ def command(
     depth: int | None,
     sort: str | None,
     exact: bool,
-    output: str | None,
-    color: str,
-    quiet: bool,
+    where: common.Output,
 ) -> int:
     """Layers with shape, params, MACs and memory, and totals.
 
     Counts and activation memory are for the whole batch. MACs are the multiplications of convolution and linear
     layers, FLOPs the multiplications and additions of all layers.
     """
-    where = common.Output(output, color, quiet)
     given = {"columns": columns is not None, "depth": depth is not None, "sort": sort is not None, "exact": exact}
     for name in UNUSED.get(format, ()):
         if given[name]:
             raise click.UsageError(f"--{name} does not go with -f {format}")
-    try:
-        network = common.load(net, common.read_overrides(params, inputs, batch, dtype))
-    except InvalidSpec as error:
-        return common.report_invalid(error, where, as_json=format == "json")
-    report = analyse(network, inplace=inplace, fold_batchnorm=fold_batchnorm)
+    report = analyse(common.load(net, overrides), inplace=inplace, fold_batchnorm=fold_batchnorm)
     text = rendered(report, format, columns, depth, sort, exact, where)
     common.write_text(text, where, [net])
     return 0

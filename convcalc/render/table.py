@@ -114,11 +114,11 @@ def heading(report: Report, width: int | None) -> list[Line]:
     """What the network is: name, description, inputs and outputs, data types, batch."""
     network = report.network
     inputs = ", ".join(f"{name} {shape}" for name, shape in network.inputs.items())
-    outputs = ", ".join(f"{name} {shape}" for name, shape in report.outputs().items())
+    first, *others = [f"{name} {shape}" for name, shape in report.outputs().items()]
     dtype = network.dtype.weights
     if network.dtype.activations != dtype:
         dtype = f"{dtype} weights, {network.dtype.activations} activations"
-    facts = [f"{inputs} → {outputs}", dtype, f"batch {network.batch}"]
+    facts = [f"{inputs} → {first}", *others, dtype, f"batch {network.batch}"]
     facts += [f"{name} {printable(str(value))}" for name, value in network.params.items()]
     title: Line = [(printable(network.name), "title")]
     if network.description:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable
 
-from . import growth, startup, warm
+from . import graphs, growth, startup, warm
 from .measure import Row, like_installed
 
 BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
@@ -14,6 +14,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "json": startup.json,
     "written": growth.written,  # before torch is imported, whose objects would burden the garbage collections here
     "repeated": growth.repeated,
+    "graphs": graphs.graphs,
     "torchinfo": warm.torchinfo,
     "onnx": warm.onnx,
 }

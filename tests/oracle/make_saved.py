@@ -1,0 +1,316 @@
+"""Makes saved.jsonl: what PyTorch keeps for the backward pass, of single layers and of whole networks.
+
+Run as ``python -m tests.oracle.make_saved`` with PyTorch 2.13. The table is the same on every run.
+
+PyTorch tells what it keeps by its hooks for saved tensors. Storages are counted, each once and whole; those of
+parameters and buffers are left out. Of a layer the table says whether it keeps all its inputs, whether its output, and
+the bytes of everything else at two batch sizes. Layers run on the CPU, networks on the meta device, where all is the
+same but the arithmetic.
+
+Dropout is the fused operation with a mask of one byte a value, which PyTorch takes on a GPU; its code for the CPU keeps
+factors of four. Left out is locally_connected, which PyTorch has not, and pixel_shuffle in 1-D and 3-D.
+"""
+
+# PyTorch is not among the tests' requirements: without it its classes are unknown to mypy.
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.nn import functional
+
+from tests.oracle import make_cases, reference_dense, reference_models, reference_zoo
+
+TABLE = Path(__file__).parent / "saved.jsonl"
+BATCHES = (2, 5)
+NETWORK_BATCH = 2
+
+Case = dict[str, Any]
+Shape = list[int]
+
+
+# --- What PyTorch keeps ----------------------------------------------------------------------------------------------
+
+
+def storage(tensor: Tensor) -> int:
+    """What tells storages apart: tensors on the meta device have no address."""
+    return int(tensor.untyped_storage()._cdata)
+
+
+def saved_storages(module: nn.Module, inputs: list[Tensor]) -> tuple[dict[int, int], Any]:
+    """The bytes of every storage that is kept, but for parameters and buffers; and the output."""
+    saved: list[Tensor] = []  # holds the tensors, so that no storage takes the place of another
+
+    def keep(tensor: Tensor) -> Tensor:
+        saved.append(tensor)
+        return tensor
+
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        output = module(*inputs)
+    weights = {storage(tensor) for tensor in (*module.parameters(), *module.buffers())}
+    found = {storage(tensor): tensor.untyped_storage().nbytes() for tensor in saved}
+    return {key: size for key, size in found.items() if key not in weights}, output
+
+
+def kept_by_layer(module: nn.Module, shapes: list[Shape], batch: int) -> tuple[bool, bool, int]:
+    """Whether a layer keeps all inputs, whether its output, and the bytes of the rest."""
+    inputs = [torch.randn(batch, *shape, requires_grad=True) for shape in shapes]
+    found, output = saved_storages(module.train(), inputs)
+    of_inputs, of_output = {storage(tensor) for tensor in inputs}, {storage(output)} - {*map(storage, inputs)}
+    rest = sum(size for key, size in found.items() if key not in of_inputs | of_output)
+    return of_inputs <= found.keys(), bool(of_output & found.keys()), rest
+
+
+# --- Layers that the other table has not, or in another form ---------------------------------------------------------
+
+
+class Call(nn.Module):
+    """A function of any number of inputs as a layer."""
+
+    def __init__(self, function: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *values: Tensor) -> Tensor:
+        return self.function(*values)
+
+
+class FusedDropout(nn.Module):
+    """Dropout as a GPU does it."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, values: Tensor) -> Tensor:
+        return torch.native_dropout(values, self.p, True)[0] if self.p else values
+
+
+class DropPath(nn.Module):
+    """torchvision's StochasticDepth, of whole samples."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, values: Tensor) -> Tensor:
+        if not self.p:
+            return values
+        factors = torch.empty(len(values), *[1] * (values.dim() - 1), dtype=values.dtype, device=values.device)
+        return values * factors.bernoulli_(1 - self.p).div_(1 - self.p)
+
+
+class Scale(nn.Module):
+    """torchvision's layer scale."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(shape[0], *[1] * (len(shape) - 1)))
+
+    def forward(self, values: Tensor) -> Tensor:
+        return self.weight * values
+
+
+class BlurPool(nn.Module):
+    """Reflect padding, and a depthwise convolution with weights that are not learnt."""
+
+    weight: Tensor
+
+    def __init__(self, shape: Shape, kernel: int = 3, stride: int = 2) -> None:
+        super().__init__()
+        self.axes = len(shape) - 1
+        self.pad = getattr(nn, f"ReflectionPad{self.axes}d")([(kernel - 1) // 2, kernel // 2] * self.axes)
+        self.stride = stride
+        self.register_buffer("weight", torch.ones(shape[0], 1, *[kernel] * self.axes))
+
+    def forward(self, values: Tensor) -> Tensor:
+        convolve = getattr(functional, f"conv{self.axes}d")
+        return convolve(self.pad(values), self.weight, stride=self.stride, groups=len(self.weight))
+
+
+class MaxUnpool(nn.Module):
+    """Its indices are the pooling's, which has kept them."""
+
+    indices: Tensor
+
+    def __init__(self, shape: Shape, kernel: int) -> None:
+        super().__init__()
+        self.unpool = getattr(nn, f"MaxUnpool{len(shape) - 1}d")(kernel)
+        self.register_buffer("indices", torch.zeros(max(BATCHES), *shape, dtype=torch.int64))
+
+    def forward(self, values: Tensor) -> Tensor:
+        return self.unpool(values, self.indices[: len(values)])
+
+
+def product(*values: Tensor) -> Tensor:
+    result = values[0]
+    for value in values[1:]:
+        result = result * value
+    return result
+
+
+OWN: dict[str, Callable[[list[Shape], Case], nn.Module]] = {
+    "dropout": lambda _, arguments: FusedDropout(**arguments),
+    "drop_path": lambda _, arguments: DropPath(**arguments),
+    "scale": lambda shapes, _: Scale(shapes[0]),
+    "blurpool": lambda shapes, arguments: BlurPool(shapes[0], arguments.get("kernel_size", 3)),
+    "max_unpool": lambda shapes, arguments: MaxUnpool(shapes[0], arguments["kernel_size"]),
+    "add": lambda _shapes, _: Call(lambda *values: sum(values[1:], values[0])),
+    "multiply": lambda _shapes, _: Call(product),
+    "concat": lambda _shapes, _: Call(lambda *values: torch.cat(values, dim=1)),
+}
+
+ARGUMENTS: dict[str, list[Case]] = {
+    "conv": [{"out_channels": 4, "kernel_size": 3}, {"out_channels": 4, "kernel_size": 3, "padding": 1, "groups": 2}],
+    "conv_transpose": [{"out_channels": 4, "kernel_size": 3, "stride": 2}],
+    "pointwise_conv": [{"out_channels": 4}],
+    "depthwise_conv": [{"kernel_size": 3, "padding": 1, "stride": 2}],
+    "separable_conv": [{"out_channels": 4, "kernel_size": 3}, {"out_channels": 4, "kernel_size": 3, "multiplier": 2}],
+    "maxpool": [{"kernel_size": 2}, {"kernel_size": 3, "stride": 2, "padding": 1}],
+    "avgpool": [{"kernel_size": 2}],
+    "lppool": [{"kernel_size": 2}],
+    "adaptive_avgpool": [{"output_size": 3}, {"output_size": 1}],
+    "adaptive_maxpool": [{"output_size": 3}],
+    "global_avgpool": [{}, {"keepdims": False}],
+    "global_maxpool": [{}, {"keepdims": False}],
+    "max_unpool": [{"kernel_size": 2}],
+    "blurpool": [{}, {"kernel_size": 4}],
+    "upsample": [{"scale_factor": 2}],
+    "pixel_shuffle": [{"upscale_factor": 2}],
+    "pixel_unshuffle": [{"downscale_factor": 2}],
+    "channel_shuffle": [{"groups": 2}],
+    "pad": [{"padding": 1}],
+    "crop": [{"amount": 1}],
+    "slice": [{"channels": [0, 2]}],
+    "linear": [{"out_features": 3}],
+    "groupnorm": [{"num_groups": 2}, {"num_groups": 4, "affine": False}],
+    "layernorm": [{}, {"axes": "channels"}],
+    "instancenorm": [{}, {"affine": True}],
+    "batchnorm": [{}, {"affine": False}, {"track_running_stats": False}],
+    "local_response_norm": [{}, {"size": 2}],
+    "prelu": [{}, {"num_parameters": 8}],
+    "dropout": [{}, {"p": 0}],
+    "drop_path": [{}, {"p": 0}],
+}
+MAPS: list[Shape] = [[8, 6], [8, 6, 4], [8, 6, 4, 8]]
+ANY: list[Shape] = [[8], *MAPS]
+SHAPES: dict[str, list[Shape]] = {
+    "linear": [[8]],
+    "pixel_shuffle": [[8, 6, 4]],
+    **dict.fromkeys(
+        ("batchnorm", "layernorm", "flatten", "prelu", "dropout", "drop_path", "scale", "identity", "slice"), ANY
+    ),
+    **dict.fromkeys(make_cases.ACTIVATIONS, ANY),
+}
+SEVERAL: dict[str, list[list[Shape]]] = {
+    "add": [[[8, 6, 4], [8, 6, 4]], [[8, 6, 4], [8, 1, 1]]],
+    "multiply": [
+        [[8], [8]],
+        [[8, 6, 4], [8, 1, 1]],
+        [[8, 6, 4], [8, 6, 4], [8, 1, 1]],
+        [[8, 1, 1], [1, 6, 4], [8, 6, 4]],
+    ],
+    "concat": [[[8, 6, 4], [2, 6, 4]]],
+}
+UPSAMPLINGS: list[tuple[Shape, Case]] = [
+    ([8, 6], {"scale_factor": 2, "mode": "linear"}),
+    ([8, 6, 4], {"scale_factor": 2, "mode": "bilinear"}),
+    ([8, 6, 4], {"scale_factor": 2, "mode": "bicubic"}),
+    ([8, 6, 4, 8], {"scale_factor": 2, "mode": "trilinear"}),
+]
+
+
+def requests() -> Iterator[tuple[str, list[Shape], Case]]:
+    """Kind, shapes of the inputs, arguments."""
+    for kind in sorted({*make_cases.BUILDERS, *OWN} - {"locally_connected", "reshape"}):
+        for arguments in ARGUMENTS.get(kind, [{}]):
+            for shapes in SEVERAL.get(kind) or [[shape] for shape in SHAPES.get(kind, MAPS)]:
+                yield kind, shapes, arguments
+    for shape, arguments in UPSAMPLINGS:
+        yield "upsample", [shape], arguments
+
+
+def built(kind: str, shapes: list[Shape], arguments: Case) -> nn.Module:
+    if kind in OWN:
+        return OWN[kind](shapes, arguments)
+    return make_cases.BUILDERS[kind](shapes[0], arguments)
+
+
+def layer_cases() -> Iterator[Case]:
+    for kind, shapes, arguments in requests():
+        module = built(kind, shapes, arguments)
+        answers = [kept_by_layer(module, shapes, batch) for batch in BATCHES]
+        [inputs], [output] = {answer[0] for answer in answers}, {answer[1] for answer in answers}
+        rest = {str(batch): answer[2] for batch, answer in zip(BATCHES, answers, strict=True)}
+        case: Case = {"kind": kind, "shapes": shapes, "arguments": arguments}
+        yield case | {"keeps_inputs": inputs, "keeps_output": output, "other_bytes": rest}
+
+
+# --- Networks --------------------------------------------------------------------------------------------------------
+
+BEFORE_THE_LAST_LINEAR = {
+    "googlenet": 0.2,
+    "inception_v3": 0.5,
+    "efficientnet_b0": 0.2,
+    "mnasnet1_0": 0.2,
+}
+"""The dropout of networks whose hand-written form has none, because it was written for inference."""
+
+NETWORKS: dict[str, Callable[..., tuple[nn.Module, tuple[int, ...]]]] = {
+    **reference_models.NETWORKS,
+    **reference_zoo.MODELS,
+    **reference_dense.MODELS,
+}
+
+
+def in_training(name: str, network: nn.Module) -> nn.Module:
+    """The network with the dropout that its spec has, fused."""
+    for module in list(network.modules()):
+        for child_name, child in list(module.named_children()):
+            if isinstance(child, nn.Dropout):
+                setattr(module, child_name, FusedDropout(child.p))
+    if name in BEFORE_THE_LAST_LINEAR:
+        network[-1].insert(2, FusedDropout(BEFORE_THE_LAST_LINEAR[name]))
+    if name == "mobilenet_v3_large":
+        network.insert(len(network) - 1, FusedDropout(0.2))
+    if name == "efficientnet_b0":
+        for module in network.modules():
+            if isinstance(module, reference_zoo.Residual):
+                module.body.append(DropPath(0.1))
+    return network.train()
+
+
+def kept_by_network(name: str, device: str = "meta", batch: int = NETWORK_BATCH) -> int:
+    """Bytes of all that a network keeps; what it reads needs no gradient."""
+    with torch.device(device):
+        network, shape = NETWORKS[name]()
+        network = in_training(name, network)
+        found, _ = saved_storages(network, [torch.zeros(batch, *shape)])
+    return sum(found.values())
+
+
+def network_cases() -> Iterator[Case]:
+    for name in sorted(NETWORKS):
+        yield {"network": name, "batch": NETWORK_BATCH, "kept_bytes": kept_by_network(name)}
+
+
+# --- The table -------------------------------------------------------------------------------------------------------
+
+
+def lines() -> list[str]:
+    cases = [*layer_cases(), *network_cases()]
+    return [json.dumps(case, sort_keys=True, separators=(",", ":")) for case in cases]
+
+
+def main() -> None:
+    TABLE.write_text("".join(f"{line}\n" for line in lines()), encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    main()

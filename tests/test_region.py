@@ -1,0 +1,132 @@
+"""What one position sees, and `convcalc rf`."""
+
+import json
+import re
+
+import pytest
+
+import convcalc
+from convcalc.analysis.report import Report
+from convcalc.cli.main import run
+from convcalc.region import NoRegion, layer_index, middle, region
+
+CHAIN = {
+    "input": [1, 12, 20],
+    "layers": [
+        {"conv": {"out_channels": 1, "kernel_size": 3, "stride": 2, "padding": 1}},
+        {"conv": {"out_channels": 1, "kernel_size": [1, 5], "padding": [0, 2]}},
+        "global_avgpool",
+    ],
+}
+
+
+@pytest.fixture
+def report() -> Report:
+    return convcalc.summary(CHAIN)
+
+
+@pytest.mark.parametrize(
+    ("index", "position", "unclipped", "clipped", "outside"),
+    [
+        (0, (0, 0), ((-1, 1), (-1, 1)), ((0, 1), (0, 1)), (5, 9)),
+        (0, (3, 4), ((5, 7), (7, 9)), ((5, 7), (7, 9)), (0, 1)),
+        (1, (0, 0), ((-1, 1), (-5, 5)), ((0, 1), (0, 5)), (7, 11)),
+        (1, (5, 9), ((9, 11), (13, 23)), ((9, 11), (13, 19)), (4, 11)),
+        (2, (0, 0), ((0, 11), (0, 19)), ((0, 11), (0, 19)), (0, 1)),
+    ],
+)
+def test_a_position_sees_a_region(
+    report: Report, index: int, position: tuple[int, ...], unclipped: object, clipped: object, outside: object
+) -> None:
+    assert region(report, index, position) == (position, unclipped, clipped, outside)
+
+
+def test_a_gap_of_a_transposed_convolution_sees_nothing() -> None:
+    layer = {"conv_transpose": {"out_channels": 1, "kernel_size": 1, "stride": 3}}
+    seen = region(convcalc.summary({"input": [1, 4], "layers": [layer]}), 0, (1,))
+    assert (seen.unclipped, seen.clipped, seen.outside) == (None, None, (0, 1))
+
+
+def test_a_position_may_see_only_padding() -> None:
+    layer = {"conv": {"out_channels": 1, "kernel_size": 1, "padding": 2}}
+    seen = region(convcalc.summary({"input": [1, 4], "layers": [layer]}), 0, (0,))
+    assert (seen.unclipped, seen.clipped, seen.outside) == (((-2, -2),), None, (1, 1))
+
+
+@pytest.mark.parametrize(("name", "said"), [("conv3", "did you mean"), ("zzz", "convcalc rf NET lists the layers")])
+def test_a_wrong_layer_gets_a_hint(report: Report, name: str, said: str) -> None:
+    with pytest.raises(NoRegion, match=said):
+        layer_index(report, name)
+
+
+@pytest.mark.parametrize("position", [(6, 0), (0,), (0, 0, 0), ()])
+def test_a_position_lies_in_the_output(report: Report, position: tuple[int, ...]) -> None:
+    with pytest.raises(NoRegion, match="it has no position"):
+        region(report, 0, position)
+
+
+def test_the_middle_is_the_position_that_looks_by_itself(report: Report) -> None:
+    assert [middle(report, index) for index in range(3)] == [(3, 5), (3, 5), (0, 0)]
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert run(["rf", *arguments]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", ["60", "80", "120"])
+@pytest.mark.parametrize("name", ["resnet18", "unet", "r3d_18", "m5", "yolov3", "dcgan_generator"])
+def test_growth_fits_the_terminal(
+    name: str, width: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    lines = printed(capsys, f"example:{name}").splitlines()
+    assert max(map(len, lines)) <= int(width)
+
+
+def test_the_layer_that_first_covers_the_input_is_marked_once(capsys: pytest.CaptureFixture[str]) -> None:
+    marked = [line for line in printed(capsys, "example:resnet18").splitlines() if "◀" in line]
+    assert [line.split()[0] for line in marked] == ["stage4.0.branches1.0.conv1"]
+
+
+def test_every_layer_is_listed_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "batchnorm1" in printed(capsys, "example:resnet18", "--all")
+    assert "batchnorm1" not in printed(capsys, "example:resnet18")
+
+
+def test_the_drawing_shows_what_is_seen_and_what_lies_beyond(capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(capsys, "example:alexnet", "maxpool3", "--position", "0,5")
+    assert {"█", "░", "·"} <= set(text)
+    assert "height  -66 … 128  within the input 0 … 128" in text
+
+
+def test_json_holds_the_region(capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(printed(capsys, "example:alexnet", "maxpool3", "--position", "0,5", "-f", "json"))
+    assert found["schema"] == "convcalc/receptive_field/1"
+    assert found["layers"][0]["size"] == [195, 195]
+    assert found["region"]["unclipped"] == [[-66, 128], [94, 288]]
+    assert found["region"]["clipped"] == [[0, 128], [94, 223]]
+
+
+def test_json_holds_all_layers(capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(printed(capsys, "example:lenet5", "-f", "json"))
+    assert [layer["size"] for layer in found["layers"][:4]] == [[5, 5], [5, 5], [6, 6], [14, 14]]
+    assert found["layers"][-1]["global"]
+
+
+def test_svg_draws_the_input_and_the_region(capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(capsys, "example:vgg16", "stage1.maxpool1", "-f", "svg")
+    assert re.findall(r'<rect x="(-?\d+)" y="(-?\d+)" width="(\d+)" height="(\d+)"', text) == [
+        ("0", "0", "224", "224"),
+        ("110", "110", "6", "6"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["example:lenet5", "-f", "svg"], ["example:lenet5", "--position", "1,1"], ["example:lenet5", "conv9"],
+     ["example:lenet5", "conv1", "--position", "a"], ["example:lenet5", "conv1", "--position", "99,0"]],
+)  # fmt: skip
+def test_what_cannot_be_shown_gives_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["rf", *arguments]) == 2
+    assert capsys.readouterr().out == ""
