@@ -159,7 +159,8 @@ def through(outer: Reads, inner: Reads) -> Reads:
         return Reads(1, outer.shift * step, (inner_low + low * step,), (inner_high + high * step,))
     turns = inner.period // gcd(outer.shift, inner.period)
     period = outer.period * turns
-    if period > MOST_POSITIONS:
+    longest = min(max(outer.sizes()), inner.period)
+    if period > MOST_POSITIONS or period * longest > 10 * MOST_POSITIONS:
         raise TooVaried
     spans = [hull(outer.at(position), inner) for position in range(period)]
     shift = outer.shift * turns // inner.period * inner.shift

@@ -19,7 +19,7 @@ FLOORS = {
     "layers": 2,
     "network": 3,
     **dict.fromkeys(("analysis", "spec"), 4),
-    **dict.fromkeys(("examples", "lowering", "region"), 5),
+    **dict.fromkeys(("check", "examples", "lowering", "region"), 5),
     "render": 6,
     "api": 7,
     "cli": 8,

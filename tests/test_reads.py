@@ -164,9 +164,7 @@ def weighed(scale: Ratio, weight: Callable[[Fraction], Fraction]) -> Marked:
 
 
 @pytest.mark.parametrize(("before", "weight"), [(0, triangle), (1, cubic)], ids=["linear", "cubic"])
-def test_interpolation_reads_the_inputs_that_have_weight(
-    before: int, weight: Callable[[Fraction], Fraction]
-) -> None:
+def test_interpolation_reads_the_inputs_that_have_weight(before: int, weight: Callable[[Fraction], Fraction]) -> None:
     for scale in SCALES:
         assert_reads(interpolated(scale, before), weighed(scale, weight), scale)
 

@@ -6,6 +6,7 @@ from convcalc.analysis import folding
 from convcalc.analysis.cost import Cost, activation_bytes, cost
 from convcalc.analysis.memory import Liveness, liveness
 from convcalc.analysis.receptive_field import Field, FieldReport, field_report, fields, input_size
+from convcalc.analysis.training import OPTIMIZERS, Training, training_bytes
 from convcalc.collection import collecting_later
 from convcalc.layers.base import Layer
 from convcalc.network import Group, Network, Node
@@ -149,7 +150,7 @@ def ratio_value(ratio: Ratio) -> int | str:
 class Report:
     """All figures of a network; frozen. `fields` and `tensor_bytes` are by the number of a tensor."""
 
-    __slots__ = ("fields", "layers", "liveness", "network", "tensor_bytes", "totals")
+    __slots__ = ("fields", "layers", "liveness", "network", "optimizer", "tensor_bytes", "totals", "trained")
 
     network: Network
     layers: tuple[LayerReport, ...]
@@ -157,6 +158,8 @@ class Report:
     fields: tuple[Field, ...]
     tensor_bytes: tuple[int, ...]
     liveness: Liveness
+    trained: Network  # the network before batch norms were folded
+    optimizer: str
 
     def __init__(self, **values: Any) -> None:
         for name in Report.__slots__:
@@ -174,6 +177,15 @@ class Report:
     def complete(self) -> bool:
         """Whether every figure is known."""
         return all(layer.field.whole or layer.field.jump is not None for layer in self.layers)
+
+    def training(self) -> Training:
+        """The memory of training the network as it is written, batch norms not folded."""
+        network = self.trained
+        sizes = tensor_sizes(network)
+        stored = sum(
+            cost(node.layer, network.dtype, network.batch).weight_bytes for node in network.nodes if node.owner is None
+        )
+        return training_bytes(network, sizes, stored, self.optimizer)
 
     def outputs(self) -> dict[str, Shape]:
         """The shapes that leave the network, by name."""
@@ -200,21 +212,36 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """What the JSON holds."""
         layers = [layer.to_dict() for layer in self.layers]
-        return {**self.header(), "layers": layers, "totals": self.totals.to_dict()}
+        return {**self.header(), "layers": layers, "totals": self.totals_dict()}
+
+    def totals_dict(self) -> dict[str, Any]:
+        """What the JSON holds of the totals."""
+        totals = self.totals.to_dict()
+        totals["memory"]["training"] = self.training().total
+        return totals
+
+
+def tensor_sizes(network: Network) -> tuple[int, ...]:
+    """The bytes of every tensor of a network, by its number."""
+    shapes = [*network.inputs.values(), *(node.layer.output for node in network.nodes)]
+    return tuple([activation_bytes(shape, network.dtype, network.batch) for shape in shapes])
 
 
 @collecting_later
-def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = False) -> Report:
+def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = False, optimizer: str = "sgd") -> Report:
     """Every figure of a network.
 
     `inplace` lets elementwise layers write into their inputs where nothing else reads them; `fold_batchnorm` folds
-    batch norms into the convolutions before them.
+    batch norms into the convolutions before them; `optimizer` (sgd, momentum or adam) is the one whose states the
+    memory of training counts. Raises ValueError for another optimizer.
     """
+    if optimizer not in OPTIMIZERS:
+        raise ValueError(f"optimizer is {', '.join(OPTIMIZERS)}, not {optimizer}")
+    trained = network
     if fold_batchnorm:
         network = folding.fold_batchnorm(network)
     dtype, batch = network.dtype, network.batch
-    shapes = [*network.inputs.values(), *(node.layer.output for node in network.nodes)]
-    sizes = tuple([activation_bytes(shape, dtype, batch) for shape in shapes])
+    sizes = tensor_sizes(network)
     names = [*network.inputs, *(node.name for node in network.nodes)]
     live = liveness(network, sizes, inplace)
     seen = tuple(fields(network))
@@ -232,6 +259,8 @@ def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = Fa
         fields=seen,
         tensor_bytes=sizes,
         liveness=live,
+        trained=trained,
+        optimizer=optimizer,
     )
 
 

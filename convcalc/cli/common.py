@@ -9,6 +9,7 @@ from typing import IO, Any, NamedTuple
 import click
 
 from convcalc import examples
+from convcalc.analysis.training import OPTIMIZERS
 from convcalc.keys import is_integer
 from convcalc.network import Network
 from convcalc.problems import InvalidSpec, did_you_mean, printable, shown
@@ -62,6 +63,12 @@ def memory_options(function: Function) -> Function:
             "--no-inplace", "inplace", flag_value=False, default=True, help="Every layer writes into memory of its own."
         ),
         click.option("--fold-batchnorm", is_flag=True, help="Fold batch norms into the convolutions before them."),
+        click.option(
+            "--optimizer",
+            type=click.Choice(list(OPTIMIZERS)),
+            default="sgd",
+            help="Whose states the memory of training counts.",
+        ),
     )
 
 

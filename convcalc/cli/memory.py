@@ -24,6 +24,7 @@ def command(
     overrides: Overrides,
     inplace: bool,
     fold_batchnorm: bool,
+    optimizer: str,
     format: str,
     where: common.Output,
 ) -> int:
@@ -36,7 +37,9 @@ def command(
     from convcalc.render.memory import memory_json, memory_lines
 
     document = common.read_document(net)
-    report = analyse(read_network(document, overrides), inplace=inplace, fold_batchnorm=fold_batchnorm)
+    report = analyse(
+        read_network(document, overrides), inplace=inplace, fold_batchnorm=fold_batchnorm, optimizer=optimizer
+    )
     load = common.reader_of(document)
     suggested = [] if where.quiet else suggestions(report, load, overrides, inplace, fold_batchnorm)
     if format == "json":

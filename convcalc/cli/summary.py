@@ -35,6 +35,7 @@ def command(
     overrides: Overrides,
     inplace: bool,
     fold_batchnorm: bool,
+    optimizer: str,
     format: str,
     columns: str | None,
     depth: int | None,
@@ -51,7 +52,7 @@ def command(
     for name in UNUSED.get(format, ()):
         if given[name]:
             raise click.UsageError(f"--{name} does not go with -f {format}")
-    report = analyse(common.load(net, overrides), inplace=inplace, fold_batchnorm=fold_batchnorm)
+    report = analyse(common.load(net, overrides), inplace=inplace, fold_batchnorm=fold_batchnorm, optimizer=optimizer)
     text = rendered(report, format, columns, depth, sort, exact, where)
     common.write_text(text, where, [net])
     return 0

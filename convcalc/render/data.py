@@ -24,7 +24,7 @@ def json_lines(report: Report) -> Iterator[str]:
         yield f"{encode(key)}: {encode(value)},\n "
     yield '"layers": [\n  '
     yield ",\n  ".join(encode(layer.to_dict()) for layer in report.layers)
-    yield f'],\n "totals": {encode(report.totals.to_dict())}}}\n'
+    yield f'],\n "totals": {encode(report.totals_dict())}}}\n'
 
 
 def report_csv(report: Report, columns: Sequence[Column], sort: str | None) -> str:

@@ -23,6 +23,8 @@ def memory_lines(report: Report, suggested: list[Suggestion], width: int | None)
         *profile(report, width),
         [],
         *at_the_peak(report),
+        [],
+        *in_training(report),
         *what_would_lower_it(report, suggested),
     ]
 
@@ -69,6 +71,21 @@ def at_the_peak(report: Report) -> list[Line]:
     return lines
 
 
+def in_training(report: Report) -> list[Line]:
+    """The memory of training, and what it is made of."""
+    found = report.training()
+    parts = (
+        ("kept for the backward pass", found.kept),
+        ("weights", found.weights),
+        ("gradients", found.gradients),
+        (f"states of the optimizer, {report.optimizer}", found.optimizer),
+    )
+    lines: list[Line] = [
+        [("in training ", "head"), (f"{found.total:,} B", "title"), (f" ({format_bytes(found.total)})", "")]
+    ]
+    return [*lines, *([(f"{format_bytes(size):>12}  {name}", "")] for name, size in parts if size)]
+
+
 def what_would_lower_it(report: Report, suggested: list[Suggestion]) -> list[Line]:
     """Each suggestion with the peak that it gives."""
     if not suggested:
@@ -95,6 +112,7 @@ def memory_json(report: Report, suggested: list[Suggestion]) -> str:
             {"name": network.tensor_name(tensor), "bytes": report.tensor_bytes[tensor]}
             for tensor in report.liveness.peak_tensors
         ],
+        "training": report.training()._asdict(),
         "live": [{"name": layer.name, "bytes": layer.live_bytes} for layer in report.layers],
         "suggestions": [suggestion._asdict() for suggestion in suggested],
     }

@@ -8,7 +8,8 @@ the bytes of everything else at two batch sizes. Layers run on the CPU, networks
 same but the arithmetic.
 
 Dropout is the fused operation with a mask of one byte a value, which PyTorch takes on a GPU; its code for the CPU keeps
-factors of four. Left out is locally_connected, which PyTorch has not, and pixel_shuffle in 1-D and 3-D.
+factors of four. Left out are locally_connected and pixel_shuffle in 1-D and 3-D, which PyTorch has not, and
+reshape, which is a view as flatten is.
 """
 
 # PyTorch is not among the tests' requirements: without it its classes are unknown to mypy.
@@ -269,21 +270,27 @@ NETWORKS: dict[str, Callable[..., tuple[nn.Module, tuple[int, ...]]]] = {
 }
 
 
-def in_training(name: str, network: nn.Module) -> nn.Module:
+def in_training(name: str, network: Any) -> nn.Module:
     """The network with the dropout that its spec has, fused."""
     for module in list(network.modules()):
-        for child_name, child in list(module.named_children()):
+        for place, child in list(module.named_children()):
             if isinstance(child, nn.Dropout):
-                setattr(module, child_name, FusedDropout(child.p))
+                setattr(module, place, FusedDropout(child.p))
     if name in BEFORE_THE_LAST_LINEAR:
         network[-1].insert(2, FusedDropout(BEFORE_THE_LAST_LINEAR[name]))
     if name == "mobilenet_v3_large":
         network.insert(len(network) - 1, FusedDropout(0.2))
     if name == "efficientnet_b0":
-        for module in network.modules():
-            if isinstance(module, reference_zoo.Residual):
-                module.body.append(DropPath(0.1))
+        drop_paths(network)
     return network.train()
+
+
+def drop_paths(network: nn.Module) -> None:
+    """Stochastic depth at the end of every residual body."""
+    for module in network.modules():
+        if isinstance(module, reference_zoo.Residual):
+            body: Any = module.body
+            body.append(DropPath(0.1))
 
 
 def kept_by_network(name: str, device: str = "meta", batch: int = NETWORK_BATCH) -> int:

@@ -1,0 +1,150 @@
+"""The layers of a report run by PyTorch, so that its gradients show which inputs a position of an output depends on.
+
+Channels do not matter to that, nor do values: every layer has one channel, equal weights and no biases, and what works
+value by value (activations, normalisations) does nothing. Concatenation, addition and multiplication are sums, and the
+largest of a window is its mean: gradients are never negative and nowhere cancel. What is run may be some of the axes
+alone: on each axis of every layer an output reads a window of its own.
+"""
+
+# PyTorch is not among the tests' requirements: without it its classes are unknown to mypy.
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Layer = dict[str, Any]
+Axes = tuple[int, ...]
+Span = tuple[int, int]
+
+VALUE_BY_VALUE = (
+    "batchnorm", "channel_shuffle", "drop_path", "dropout", "elu", "gelu", "identity", "layernorm", "leaky_relu",
+    "local_response_norm", "relu", "relu6", "scale", "sigmoid", "silu", "slice", "tanh",
+)  # fmt: skip
+INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}
+
+
+class Projection:
+    """The layers of a report, along some axes, up to the first that leaves no positions."""
+
+    def __init__(self, report: dict[str, Any], axes: Axes) -> None:
+        self.axes = axes
+        self.layers: list[Layer] = report["layers"]
+        [(self.input, shape)] = report["inputs"].items()
+        self.sizes = [shape[1:][axis] for axis in axes]
+
+    def run(self, last: str) -> tuple[Tensor, Tensor]:
+        """The input, and the output of a layer."""
+        source = torch.ones(1, 1, *self.sizes, dtype=torch.float64, requires_grad=True)
+        values = {self.input: source}
+        for layer in self.layers:
+            values[layer["name"]] = self.value(layer, [values[name] for name in layer["from"]])
+            if layer["name"] == last:
+                break
+        return source, values[last]
+
+    def spans(self, last: str, positions: list[Axes]) -> list[list[Span]]:
+        """The first and the last input on every axis that a position of a layer depends on."""
+        source, output = self.run(last)
+        return [self._span(source, output[(0, 0, *position)]) for position in positions]
+
+    def _span(self, source: Tensor, value: Tensor) -> list[Span]:
+        [gradient] = torch.autograd.grad(value, source, retain_graph=True)
+        places = gradient[0, 0].nonzero()
+        return [(int(column.min()), int(column.max())) for column in places.T]
+
+    def value(self, layer: Layer, read: list[Tensor]) -> Tensor:
+        kind = layer["kind"]
+        if kind in VALUE_BY_VALUE:
+            return read[0]
+        if kind in ("add", "multiply", "concat"):
+            return torch.stack(read).mean(dim=0)
+        result = RULES[kind](self, layer, read[0])
+        assert list(result.shape[2:]) == self.output_sizes(layer), layer["name"]
+        return result
+
+    def output_sizes(self, layer: Layer) -> list[int]:
+        return [layer["output_shape"][1:][axis] for axis in self.axes]
+
+    def of(self, layer: Layer, argument: str, default: Any = 1) -> list[Any]:
+        """An argument on the axes that are run."""
+        values = layer["arguments"].get(argument)
+        return [default if values is None else values[axis] for axis in self.axes]
+
+    def function(self, name: str) -> Callable[..., Tensor]:
+        found: Callable[..., Tensor] = getattr(functional, f"{name}{len(self.axes)}d")
+        return found
+
+    def window(self, layer: Layer, value: Tensor) -> Tensor:
+        """A sliding window; in ceil mode the last one may need more padding than there is."""
+        kernel, stride, dilation = (self.of(layer, name) for name in ("kernel_size", "stride", "dilation"))
+        padding = self.of(layer, "padding", [0, 0])
+        reach = [
+            (n - 1) * s + d * (k - 1) + 1
+            for n, s, d, k in zip(self.output_sizes(layer), stride, dilation, kernel, strict=True)
+        ]
+        sizes = zip(reach, value.shape[2:], padding, strict=True)
+        sides = [(before, max(after, most - size - before)) for most, size, (before, after) in sizes]
+        return self.function("conv")(padded(value, sides), even(kernel), stride=stride, dilation=dilation)
+
+    def transposed(self, layer: Layer, value: Tensor) -> Tensor:
+        kernel, stride, dilation = (self.of(layer, name) for name in ("kernel_size", "stride", "dilation"))
+        padding, extra = self.of(layer, "padding", [0, 0]), self.of(layer, "output_padding", 0)
+        full = self.function("conv_transpose")(
+            value, even(kernel), stride=stride, dilation=dilation, output_padding=extra
+        )
+        return cut(full, padding)
+
+    def pointwise(self, layer: Layer, value: Tensor) -> Tensor:
+        steps = tuple(slice(None, None, step) for step in self.of(layer, "stride"))
+        return value[(..., *steps)]
+
+    def adaptive(self, layer: Layer, value: Tensor) -> Tensor:
+        return self.function("adaptive_avg_pool")(value, self.output_sizes(layer))
+
+    def upsample(self, layer: Layer, value: Tensor) -> Tensor:
+        """By its factor, where it has one: PyTorch then does not work it out from the sizes."""
+        mode = "nearest" if layer["arguments"]["mode"] == "nearest" else INTERPOLATION[len(self.axes)]
+        if "scale_factor" in layer["arguments"]:
+            return functional.interpolate(value, scale_factor=self.of(layer, "scale_factor"), mode=mode)
+        return functional.interpolate(value, size=self.output_sizes(layer), mode=mode)
+
+    def pixel_shuffle(self, layer: Layer, value: Tensor) -> Tensor:
+        for axis in range(len(self.axes)):
+            value = value.repeat_interleave(layer["arguments"]["upscale_factor"], dim=axis + 2)
+        return value
+
+    def crop(self, layer: Layer, value: Tensor) -> Tensor:
+        return cut(value, self.of(layer, "amount"))
+
+    def pad(self, layer: Layer, value: Tensor) -> Tensor:
+        return padded(value, self.of(layer, "padding"))
+
+
+def even(kernel: list[int]) -> Tensor:
+    return torch.full((1, 1, *kernel), 1 / prod(kernel), dtype=torch.float64)
+
+
+def padded(value: Tensor, sides: list[Span]) -> Tensor:
+    return functional.pad(value, [side for pair in reversed(sides) for side in pair])
+
+
+def cut(value: Tensor, sides: list[Span]) -> Tensor:
+    return padded(value, [(-before, -after) for before, after in sides])
+
+
+RULES: dict[str, Callable[[Projection, Layer, Tensor], Tensor]] = {
+    **dict.fromkeys(("conv", "depthwise_conv", "separable_conv", "maxpool", "avgpool"), Projection.window),
+    **dict.fromkeys(("adaptive_avgpool", "adaptive_maxpool"), Projection.adaptive),
+    "conv_transpose": Projection.transposed,
+    "pointwise_conv": Projection.pointwise,
+    "upsample": Projection.upsample,
+    "pixel_shuffle": Projection.pixel_shuffle,
+    "crop": Projection.crop,
+    "pad": Projection.pad,
+}
