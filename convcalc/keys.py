@@ -17,6 +17,7 @@ PerAxisPadding = tuple[Pair, ...]
 
 MOST_DIGITS = 18
 LARGEST = 10**MOST_DIGITS - 1
+EXPRESSION: dict[str, Any] = {"type": "string", "pattern": r"\$"}  # the JSON Schema of a text with an expression in it
 
 
 class Key(Generic[Value]):
@@ -53,6 +54,10 @@ class Key(Generic[Value]):
     def default_for(self, axes: int | None) -> Any:
         """The normal form of the default, None where there is none."""
         return None if self.default is None else self.read(self.default, axes)
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of a written value that is no expression."""
+        return {}
 
     def glance(self, value: Any) -> str:
         """How the table shows a value that is not the default."""
@@ -128,6 +133,10 @@ class Integer(Key[int]):
             raise self.flaw(value)
         return int(value)
 
+    def schema(self) -> dict[str, Any]:
+        """An integer from the minimum."""
+        return {"type": "integer", "minimum": self.minimum}
+
 
 class Number(Key[float]):
     """A number between two bounds."""
@@ -150,6 +159,11 @@ class Number(Key[float]):
             raise self.flaw(value)
         return float(value)
 
+    def schema(self) -> dict[str, Any]:
+        """A number between the bounds."""
+        bounds = {"minimum": self.minimum, "maximum": self.maximum}
+        return {"type": "number", **{name: bound for name, bound in bounds.items() if bound is not None}}
+
     def glance(self, value: float) -> str:
         """`0.2`, three digits."""
         return f"{value:.3g}"
@@ -170,6 +184,10 @@ class Flag(Key[bool]):
             raise self.flaw(value)
         return bool(value)
 
+    def schema(self) -> dict[str, Any]:
+        """A boolean."""
+        return {"type": "boolean"}
+
     def glance(self, value: bool) -> str:
         """Its sign, where it has one."""
         return self.sign
@@ -188,6 +206,16 @@ class Choice(Key[str]):
         if value not in self.named or not isinstance(value, str):
             raise self.flaw(value)
         return value
+
+    def schema(self) -> dict[str, Any]:
+        """One of the words."""
+        return {"enum": list(self.named)}
+
+
+def one_an_axis(item: dict[str, Any]) -> list[dict[str, Any]]:
+    """The JSON Schemas of one value for all axes, or a list with one an axis."""
+    items = {"anyOf": [item, EXPRESSION]}
+    return [item, {"type": "array", "items": items, "minItems": 1, "maxItems": MOST_AXES}]
 
 
 class PerAxis(Key[tuple[int, ...]]):
@@ -213,6 +241,10 @@ class PerAxis(Key[tuple[int, ...]]):
                 raise self.flaw(item, (index,), f"integers from {self.minimum}")
         return tuple(value)
 
+    def schema(self) -> dict[str, Any]:
+        """An integer, or a list of some."""
+        return {"anyOf": one_an_axis({"type": "integer", "minimum": self.minimum})}
+
     def glance(self, value: tuple[int, ...]) -> str:
         """`3×3`; a sign before it stands for all axes where they agree."""
         return per_axis_glance(self.sign, value)
@@ -232,6 +264,10 @@ class PerAxisNumber(Key[tuple[float, ...] | None]):
             if not is_number(item) or item <= 0:
                 raise self.flaw(item, (index,) if isinstance(value, list) else ())
         return tuple(items)
+
+    def schema(self) -> dict[str, Any]:
+        """A number over 0, or a list of some."""
+        return {"anyOf": one_an_axis({"type": "number", "exclusiveMinimum": 0})}
 
     def glance(self, value: tuple[float, ...]) -> str:
         """`×2`."""
@@ -278,6 +314,13 @@ class Padding(Key[PerAxisPadding]):
             raise self.flaw(item, where, "" if where == () else "an integer from 0 or a [before, after] pair")
         return (pair[0], pair[1])
 
+    def schema(self) -> dict[str, Any]:
+        """An integer, a list of integers or pairs, or a word."""
+        side = {"type": "integer", "minimum": 0}
+        pair = {"type": "array", "items": {"anyOf": [side, EXPRESSION]}, "minItems": 2, "maxItems": 2}
+        words = [{"enum": list(self.named)}] if self.named else []
+        return {"anyOf": [side, *one_an_axis({"anyOf": [side, pair]})[1:], *words]}
+
     def glance(self, value: PerAxisPadding) -> str:
         """`p1`, `p1×0`, `p0-1` where the sides differ."""
         return per_axis_glance(self.sign, [str(a) if a == b else f"{a}-{b}" for a, b in value])
@@ -301,6 +344,12 @@ class IntegerList(Key[tuple[int, ...]]):
             if not is_integer(item) or not self.minimum <= item <= LARGEST:
                 raise self.flaw(item, (index,), f"integers from {self.minimum}")
         return tuple(value)
+
+    def schema(self) -> dict[str, Any]:
+        """A list of integers."""
+        items = {"anyOf": [{"type": "integer", "minimum": self.minimum}, EXPRESSION]}
+        fewest, most = self.lengths
+        return {"type": "array", "items": items, "minItems": fewest, "maxItems": most}
 
     def glance(self, value: tuple[int, ...]) -> str:
         """`64×8×8`, `0:58`."""
@@ -326,6 +375,10 @@ class LayerName(Key[NamedShape | None]):
         if not isinstance(value, NamedShape):
             raise self.flaw(value)
         return value
+
+    def schema(self) -> dict[str, Any]:
+        """A text."""
+        return {"type": "string"}
 
     def glance(self, value: NamedShape) -> str:
         """`like skip3`."""

@@ -44,9 +44,9 @@ def test_examples_of_the_help_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     lines = epilogues()
     assert len(lines) >= 2 * len(commands.list_commands(None))  # type: ignore[arg-type]
-    for line in lines:
+    for number, line in enumerate(lines):
         arguments, _, target = line.partition(" > ")
-        assert run([*shlex.split(arguments)[1:], "-o", target or "out.txt"]) == 0, line
+        assert run([*shlex.split(arguments)[1:], "-o", target or f"out{number}.txt"]) == 0, line
 
 
 def test_every_command_is_in_the_help_by_section() -> None:

@@ -113,6 +113,11 @@ def complete_net(context: click.Context, parameter: click.Parameter, incomplete:
     return [CompletionItem(incomplete, type="file")]
 
 
+def completing(words: Callable[[], Iterable[str]]) -> Callable[..., list[str]]:
+    """Completion in a shell from a list of words."""
+    return lambda context, parameter, incomplete: [word for word in words() if word.startswith(incomplete)]
+
+
 # -- reading
 
 

@@ -13,11 +13,7 @@ Examples:
 
 
 @click.command("examples", epilog=EXAMPLES)
-@click.argument(
-    "name",
-    required=False,
-    shell_complete=lambda context, parameter, start: [n for n in examples.names() if n.startswith(start)],
-)
+@click.argument("name", required=False, shell_complete=common.completing(examples.names))
 @common.output_options
 def command(name: str | None, where: common.Output) -> int:
     """The specs that come with convcalc.

@@ -12,9 +12,7 @@ Examples:
 
 
 @click.command("layers", epilog=EXAMPLES)
-@click.argument(
-    "kind", required=False, shell_complete=lambda context, parameter, start: [k for k in KINDS if k.startswith(start)]
-)
+@click.argument("kind", required=False, shell_complete=common.completing(lambda: KINDS))
 @common.output_options
 def command(kind: str | None, where: common.Output) -> int:
     """The manual of layer kinds.

@@ -12,7 +12,7 @@ from convcalc.version import __version__
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Look": ("summary", "rf", "memory"),
-    "Reference": ("layers", "examples"),
+    "Reference": ("layers", "schema", "examples", "init"),
 }
 EXAMPLES = """\b
 Examples:

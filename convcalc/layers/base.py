@@ -55,6 +55,10 @@ class StatedChannels(Key[int | None]):
             raise self.flaw(value)
         return int(value)
 
+    def schema(self) -> dict[str, Any]:
+        """An integer from 1."""
+        return {"type": "integer", "minimum": 1}
+
 
 class Kept(NamedTuple):
     """What a layer keeps for the backward pass, beside its weights, as PyTorch 2.13 does.

@@ -1,0 +1,32 @@
+"""`convcalc init`: what it writes is a spec that is well and keeps its budget."""
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+import convcalc
+from convcalc.check.budgets import breaches
+from convcalc.cli.main import run
+from convcalc.spec.schema import schema
+
+
+def test_the_starter_is_well(tmp_path: Path) -> None:
+    target = tmp_path / "net.convcalc.yaml"
+    assert run(["init", "-o", str(target)]) == 0
+    report = convcalc.summary(target)
+    # by hand, batch norms included: the stem, three blocks (the first two with a projection), the last layer
+    stem, last = 3 * 16 * 9 + 2 * 16, 64 * 10 + 10
+    projected = [16 * 32 * 9 + 32 * 32 * 9 + 16 * 32 + 6 * 32, 32 * 64 * 9 + 64 * 64 * 9 + 32 * 64 + 6 * 64]
+    assert report.totals.params == stem + sum(projected) + 2 * 64 * 64 * 9 + 4 * 64 + last
+    assert breaches(report) == []
+    jsonschema.Draft7Validator(schema()).validate(yaml.safe_load(target.read_text(encoding="utf-8")))
+
+
+def test_an_existing_file_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "net.yaml"
+    target.write_text("mine", encoding="utf-8")
+    assert run(["init", "-o", str(target)]) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert target.read_text(encoding="utf-8") == "mine"
