@@ -52,6 +52,7 @@ class Limit(NamedTuple):
     output: str | None = None
     pattern: str | None = None
     shape: tuple[int, ...] | None = None
+    origin: str = ""  # where it was set, if not in the spec
 
 
 class Network(NamedTuple):

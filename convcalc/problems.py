@@ -22,6 +22,8 @@ TITLES: dict[str, str] = {
     "CV015": "wrong name",
     "CV016": "shapes that do not fit",
     "CV017": "wrong override",
+    "CV100": "a budget that is not kept",
+    "CV199": "a comment that ignores nothing",
 }
 
 

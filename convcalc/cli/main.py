@@ -12,7 +12,8 @@ from convcalc.version import __version__
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Look": ("summary", "rf", "memory"),
-    "Reference": ("layers", "schema", "examples", "init"),
+    "Gate": ("check",),
+    "Reference": ("layers", "rules", "schema", "examples", "init"),
 }
 EXAMPLES = """\b
 Examples:

@@ -23,7 +23,7 @@ def split_lines(text: str) -> list[str]:
 
 def one_problem(error: InvalidSpec, problem: Problem, source: list[str] | None) -> list[Line]:
     """One problem with its excerpt."""
-    lines: list[Line] = [[(error.place(problem), "place"), (": ", ""), (problem.message, "error")]]
+    lines: list[Line] = [[(error.place(problem), "place"), (": ", ""), (problem.message, problem.severity)]]
     if source is not None and problem.span is not None:
         lines += excerpt(source, problem.span, "")
         for other in problem.related:

@@ -14,6 +14,8 @@ STYLES = {
     "group": "bold",
     "bar": "cyan",
     "error": "bold red",
+    "warning": "bold yellow",
+    "note": "bold cyan",
     "place": "bold",
     "caret": "red",
     "hint": "cyan",

@@ -424,6 +424,12 @@ def bare_word_above(text: str, index: int) -> tuple[str, str] | None:
     return message, f"write - {word}: {{{shortened(option)}}}"
 
 
+def scalar_extents(text: str) -> list[Extent]:
+    """Where the scalars of a well-formed text stand: what looks like a comment inside one is none."""
+    events = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return [place(event) for event in events if event.__class__ is ScalarEvent]
+
+
 def read_value(text: str) -> Any:
     """A value on the command line, read as in a file. Raises InvalidSpec."""
     document = read_text(text)

@@ -1,0 +1,1 @@
+"""The CI gate: are specs valid, are budgets kept, and are there known mistakes of network design."""

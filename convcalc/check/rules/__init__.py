@@ -1,0 +1,49 @@
+"""The rules of the linter. This list is all there are; a new rule is its file and a line here."""
+
+from convcalc.check.rule import Rule
+from convcalc.check.rules.aliasing import Aliasing
+from convcalc.check.rules.batch_norm_of_a_point import BatchNormOfAPoint
+from convcalc.check.rules.bias_before_norm import BiasBeforeNorm
+from convcalc.check.rules.channel_multiple import ChannelMultiple
+from convcalc.check.rules.checkerboard import Checkerboard
+from convcalc.check.rules.dropout_before_batchnorm import DropoutBeforeBatchnorm
+from convcalc.check.rules.even_kernel_same import EvenKernelSame
+from convcalc.check.rules.field_under_input import FieldUnderInput
+from convcalc.check.rules.gridding import Gridding
+from convcalc.check.rules.heavy_head import HeavyHead
+from convcalc.check.rules.instance_norm_of_a_point import InstanceNormOfAPoint
+from convcalc.check.rules.late_pooling import LatePooling
+from convcalc.check.rules.misaligned_merge import MisalignedMerge
+from convcalc.check.rules.padding_only_window import PaddingOnlyWindow
+from convcalc.check.rules.repeated_activation import RepeatedActivation
+from convcalc.check.rules.stacked_linear import StackedLinear
+from convcalc.check.rules.uneven_padding import UnevenPadding
+from convcalc.check.rules.unproductive_layers import UnproductiveLayers
+from convcalc.check.rules.unread_input import UnreadInput
+from convcalc.check.rules.unread_output import UnreadOutput
+
+RULES: dict[str, type[Rule]] = {
+    rule.code: rule
+    for rule in (
+        UnreadInput,
+        PaddingOnlyWindow,
+        Checkerboard,
+        Gridding,
+        MisalignedMerge,
+        BiasBeforeNorm,
+        UnreadOutput,
+        StackedLinear,
+        InstanceNormOfAPoint,
+        DropoutBeforeBatchnorm,
+        LatePooling,
+        RepeatedActivation,
+        Aliasing,
+        UnproductiveLayers,
+        FieldUnderInput,
+        UnevenPadding,
+        EvenKernelSame,
+        BatchNormOfAPoint,
+        ChannelMultiple,
+        HeavyHead,
+    )
+}

@@ -1,0 +1,33 @@
+"""The manual of the linter's rules, from their declarations."""
+
+from collections.abc import Sequence
+from inspect import cleandoc
+
+from convcalc.check.rule import Rule
+from convcalc.render.lines import Line
+from convcalc.render.manual import hanging
+
+
+def rules_lines(rules: Sequence[type[Rule]], width: int | None) -> list[Line]:
+    """All rules: those that are on, then those that are asked for."""
+    lines: list[Line] = []
+    names = max((len(rule.name) for rule in rules), default=0)
+    for title, default in (("on by default", True), ("opt-in, by --select", False)):
+        lines += [[], [(title, "title")]]
+        for rule in rules:
+            if rule.default is default:
+                lead = f"  {rule.code}  {rule.name:<{names}}  {rule.severity:<7}  "
+                lines += hanging(lead, cleandoc(rule.__doc__ or "").split("\n")[0], width, "", "dim")
+    return [*lines[1:], [], [("convcalc rules CODE explains a rule.", "dim")]]
+
+
+def rule_lines(rule: type[Rule], width: int | None) -> list[Line]:
+    """The page of one rule."""
+    state = "on by default" if rule.default else "opt-in: --select " + rule.code
+    text = " ".join(cleandoc(rule.__doc__ or "").split())
+    lines: list[Line] = [[(f"{rule.code} {rule.name}", "title"), (f"  {rule.severity}, {state}", "dim")], []]
+    lines += [*hanging("", text, width), [], *hanging("why     ", " ".join(rule.why.split()), width, "title")]
+    lines += [*hanging("source  ", " ".join(rule.source.split()), width, "title")]
+    for title, spec in (("wrong", rule.wrong), ("right", rule.right)):
+        lines += [[], [(title, "title")], *([("  " + line, "")] for line in cleandoc(spec).splitlines())]
+    return lines

@@ -1,0 +1,114 @@
+import io
+
+import pytest
+
+from convcalc import summary
+from convcalc.check.rules.batch_norm_of_a_point import BatchNormOfAPoint
+from convcalc.problems import Path
+
+
+def found(text: str) -> list[tuple[Path, str]]:
+    return [(problem.path, problem.message) for problem in BatchNormOfAPoint().findings(summary(io.StringIO(text)))]
+
+
+FLAGGED: list[tuple[str, list[tuple[Path, str]]]] = [
+    (
+        """\
+input: [8, 32, 32]
+layers:
+  - global_avgpool
+  - batchnorm
+""",
+        [
+            (
+                ("layers", 1),
+                "batchnorm reads 8×1×1, one value a channel and sample: its statistics come from the batch alone",
+            )
+        ],
+    ),
+    (
+        """\
+input: [8, 32, 32]
+layers:
+  - conv: {out_channels: 4, kernel_size: 32}
+  - batchnorm: {affine: false}
+""",
+        [
+            (
+                ("layers", 1, "batchnorm"),
+                "batchnorm reads 4×1×1, one value a channel and sample: its statistics come from the batch alone",
+            )
+        ],
+    ),
+    (
+        """\
+input: [8, 20]
+layers:
+  - adaptive_maxpool: {output_size: 1}
+  - relu
+  - batchnorm
+""",
+        [
+            (
+                ("layers", 2),
+                "batchnorm reads 8×1, one value a channel and sample: its statistics come from the batch alone",
+            )
+        ],
+    ),
+]
+
+LEFT_ALONE = [
+    """\
+input: [8, 32, 32]
+layers:
+  - batchnorm
+""",
+    """\
+input: [8, 32, 32]
+layers:
+  - global_avgpool: {keepdims: false}
+  - batchnorm
+""",
+    """\
+input: [8, 32, 32]
+layers:
+  - global_avgpool
+  - groupnorm: {num_groups: 2}
+""",
+    """\
+input: [8, 32, 32]
+layers:
+  - global_avgpool
+  - batchnorm: {frozen: true}
+""",
+    """\
+input: [8, 32, 32]
+layers:
+  - conv: {out_channels: 4, kernel_size: [32, 31]}
+  - batchnorm
+""",
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), FLAGGED)
+def test_flags(text: str, expected: list[tuple[Path, str]]) -> None:
+    assert found(text) == expected
+
+
+@pytest.mark.parametrize("text", LEFT_ALONE)
+def test_leaves_alone(text: str) -> None:
+    assert found(text) == []
+
+
+def test_its_own_examples_show_it() -> None:
+    assert found(BatchNormOfAPoint.wrong) != []
+    assert found(BatchNormOfAPoint.right) == []
+
+
+def test_finds_the_image_pooling_of_deeplab() -> None:
+    # its pooled branch is why torchvision's model does not train with one picture at a time
+    (problem,) = BatchNormOfAPoint().findings(summary("examples/deeplabv3_resnet50.yaml"))
+    assert problem.message == (
+        "batchnorm reads 256×1×1, one value a channel and sample: its statistics come from the batch alone"
+    )
+    assert list(BatchNormOfAPoint().findings(summary("examples/resnet50.yaml"))) == []

@@ -1,0 +1,112 @@
+import io
+
+import pytest
+
+from convcalc import summary
+from convcalc.check.rules.even_kernel_same import EvenKernelSame
+from convcalc.problems import Path
+
+
+def found(text: str) -> list[tuple[Path, str]]:
+    return [(problem.path, problem.message) for problem in EvenKernelSame().findings(summary(io.StringIO(text)))]
+
+
+FLAGGED: list[tuple[str, list[tuple[Path, str]]]] = [
+    (
+        """\
+input: [8, 32, 32]
+layers:
+  - conv: {out_channels: 8, kernel_size: 2, padding: same}
+""",
+        [
+            (
+                ("layers", 0, "conv"),
+                "same padding of the even kernel 2 is 0 before the height and 1 after it: a shift by half a position",
+            )
+        ],
+    ),
+    (
+        """\
+input: [8, 32, 32]
+layers:
+  - conv: {out_channels: 8, kernel_size: [3, 4], padding: same}
+""",
+        [
+            (
+                ("layers", 0, "conv"),
+                "same padding of the even kernel 4 is 1 before the width and 2 after it: a shift by half a position",
+            )
+        ],
+    ),
+    (
+        """\
+input: [8, 32]
+layers:
+  - depthwise_conv: {kernel_size: 4, padding: same, dilation: 3}
+""",
+        [
+            (
+                ("layers", 0, "depthwise_conv"),
+                "same padding of the even kernel 4 is 4 before the length and 5 after it: a shift by half a position",
+            )
+        ],
+    ),
+]
+
+LEFT_ALONE = [
+    """\
+input: [8, 32, 32]
+layers:
+  - conv: {out_channels: 8, kernel_size: 3, padding: same}
+""",
+    """\
+input: [8, 32, 32]
+layers:
+  - conv: {out_channels: 8, kernel_size: 4, padding: [[1, 2], [1, 2]]}
+""",
+    """\
+input: [8, 32, 32]
+layers:
+  - conv: {out_channels: 8, kernel_size: 2, padding: same, dilation: 2}
+""",
+    """\
+input: [8, 32, 32]
+layers:
+  - conv: {out_channels: 8, kernel_size: 2, stride: 2, padding: same}
+""",
+    """\
+input: [8, 32, 32]
+layers:
+  - conv: {out_channels: 8, kernel_size: 4, stride: 2, padding: same}
+""",
+    """\
+input: [8, 32, 32]
+layers:
+  - maxpool: {kernel_size: 2, stride: 1, padding: same}
+""",
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), FLAGGED)
+def test_flags(text: str, expected: list[tuple[Path, str]]) -> None:
+    assert found(text) == expected
+
+
+@pytest.mark.parametrize("text", LEFT_ALONE)
+def test_leaves_alone(text: str) -> None:
+    assert found(text) == []
+
+
+def test_its_own_examples_show_it() -> None:
+    assert found(EvenKernelSame.wrong) != []
+    assert found(EvenKernelSame.right) == []
+
+
+def test_finds_the_first_convolution_of_ds_cnn() -> None:
+    # its kernel is 10 × 4 over 49 × 10: 9 elements of padding along the height, 2 along the width
+    (problem,) = EvenKernelSame().findings(summary("examples/ds_cnn.yaml"))
+    assert (problem.path, problem.message) == (
+        ("layers", 0, "conv"),
+        "same padding of the even kernel 10 is 4 before the height and 5 after it: a shift by half a position",
+    )
+    assert list(EvenKernelSame().findings(summary("examples/vgg16.yaml"))) == []

@@ -1,0 +1,110 @@
+import io
+
+import pytest
+
+from convcalc import summary
+from convcalc.check.rules.field_under_input import FieldUnderInput
+from convcalc.problems import Path
+
+
+def found(text: str) -> list[tuple[Path, str]]:
+    return [(problem.path, problem.message) for problem in FieldUnderInput().findings(summary(io.StringIO(text)))]
+
+
+FLAGGED: list[tuple[str, list[tuple[Path, str]]]] = [
+    (
+        """\
+input: [8, 32, 32]
+layers:
+  - conv: {out_channels: 8, kernel_size: 3, padding: 1}
+  - global_avgpool
+""",
+        [(("layers", 1), "what global_avgpool reads has a field of 3×3, and the input is 32×32")],
+    ),
+    (
+        """\
+input: [8, 32, 32]
+layers:
+  - conv: {out_channels: 8, kernel_size: [31, 63], padding: same}
+  - global_maxpool
+  - flatten
+""",
+        [(("layers", 1), "what global_maxpool reads has a field of 31×63, and the input is 32×32")],
+    ),
+    (
+        """\
+input: [8, 32, 32]
+layers:
+  - conv: {out_channels: 8, kernel_size: 3, padding: 1}
+  - adaptive_avgpool: {output_size: 1}
+  - flatten
+  - linear: {out_features: 4}
+""",
+        [(("layers", 1, "adaptive_avgpool"), "what adaptive_avgpool reads has a field of 3×3, and the input is 32×32")],
+    ),
+]
+
+LEFT_ALONE = [
+    """\
+input: [8, 32, 32]
+layers:
+  - conv: {out_channels: 8, kernel_size: 33, padding: 16}
+  - global_avgpool
+""",
+    """\
+input: [8, 32, 32]
+layers:
+  - {branches: [[global_avgpool, pointwise_conv: {out_channels: 8}, sigmoid], []], merge: multiply}
+""",
+    """\
+input: [8, 32, 32]
+layers:
+  - {branches: [[global_avgpool, pointwise_conv: {out_channels: 8}, sigmoid], []], merge: multiply}
+  - global_avgpool
+""",
+    """\
+input: [8, 32, 32]
+layers:
+  - conv: {out_channels: 8, kernel_size: 3, padding: 1}
+  - adaptive_avgpool: {output_size: 2}
+  - flatten
+  - linear: {out_features: 4}
+""",
+    """\
+input: [8, 32, 32]
+layers:
+  - conv: {out_channels: 8, kernel_size: 3, padding: 1}
+  - flatten
+  - linear: {out_features: 4}
+""",
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), FLAGGED)
+def test_flags(text: str, expected: list[tuple[Path, str]]) -> None:
+    assert found(text) == expected
+
+
+@pytest.mark.parametrize("text", LEFT_ALONE)
+def test_leaves_alone(text: str) -> None:
+    assert found(text) == []
+
+
+def test_its_own_examples_show_it() -> None:
+    assert found(FieldUnderInput.wrong) != []
+    assert found(FieldUnderInput.right) == []
+
+
+def test_knows_the_published_fields() -> None:
+    # Araujo et al. 2019: MobileNet 315, ResNet-50 483; and both see 224
+    assert list(FieldUnderInput().findings(summary("examples/mobilenet_v1.yaml"))) == []
+    assert list(FieldUnderInput().findings(summary("examples/resnet50.yaml"))) == []
+    large = summary("examples/mobilenet_v1.yaml", params={"size": 320})
+    assert [problem.message for problem in FieldUnderInput().findings(large)] == [
+        "what global_avgpool reads has a field of 315×315, and the input is 320×320"
+    ]
+
+
+def test_finds_squeezenet() -> None:
+    (problem,) = FieldUnderInput().findings(summary("examples/squeezenet1_0.yaml"))
+    assert problem.message == "what global_avgpool reads has a field of 155×155, and the input is 224×224"

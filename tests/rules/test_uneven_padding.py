@@ -1,0 +1,112 @@
+import io
+
+import pytest
+
+from convcalc import summary
+from convcalc.check.rules.uneven_padding import UnevenPadding
+from convcalc.problems import Path
+
+
+def found(text: str) -> list[tuple[Path, str]]:
+    return [(problem.path, problem.message) for problem in UnevenPadding().findings(summary(io.StringIO(text)))]
+
+
+FLAGGED: list[tuple[str, list[tuple[Path, str]]]] = [
+    (
+        """\
+input: [8, 32, 32]
+layers:
+  - conv: {out_channels: 8, kernel_size: 3, stride: 2, padding: 1}
+""",
+        [(("layers", 0, "conv"), "stride 2 leaves 1 of padding before the height and 0 after it")],
+    ),
+    (
+        """\
+input: [8, 33, 32]
+layers:
+  - conv: {out_channels: 8, kernel_size: 3, stride: 2, padding: 1}
+""",
+        [(("layers", 0, "conv"), "stride 2 leaves 1 of padding before the width and 0 after it")],
+    ),
+    (
+        """\
+input: [8, 32, 32]
+layers:
+  - depthwise_conv: {kernel_size: 3, stride: 2, padding: same}
+""",
+        [(("layers", 0, "depthwise_conv"), "stride 2 leaves 0 of padding before the height and 1 after it")],
+    ),
+    (
+        """\
+input: [8, 32, 32]
+layers:
+  - avgpool: {kernel_size: 3, stride: 2, padding: 1}
+""",
+        [(("layers", 0, "avgpool"), "stride 2 leaves 1 of padding before the height and 0 after it")],
+    ),
+    (
+        """\
+input: [8, 32]
+layers:
+  - conv: {out_channels: 8, kernel_size: 7, stride: 4, padding: 3}
+""",
+        [(("layers", 0, "conv"), "stride 4 leaves 3 of padding before the length and 0 after it")],
+    ),
+]
+
+LEFT_ALONE = [
+    """\
+input: [8, 33, 33]
+layers:
+  - conv: {out_channels: 8, kernel_size: 3, stride: 2, padding: 1}
+""",
+    """\
+input: [8, 32, 32]
+layers:
+  - conv: {out_channels: 8, kernel_size: 4, stride: 2, padding: 1}
+""",
+    """\
+input: [8, 32, 32]
+layers:
+  - maxpool: {kernel_size: 3, stride: 2, padding: 1}
+""",
+    """\
+input: [8, 32, 32]
+layers:
+  - conv: {out_channels: 8, kernel_size: 3, stride: 2}
+""",
+    """\
+input: [8, 32, 32]
+layers:
+  - conv: {out_channels: 8, kernel_size: 4, padding: same}
+""",
+    """\
+input: [8, 33, 33]
+layers:
+  - avgpool: {kernel_size: 3, stride: 2, padding: 1}
+""",
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), FLAGGED)
+def test_flags(text: str, expected: list[tuple[Path, str]]) -> None:
+    assert found(text) == expected
+
+
+@pytest.mark.parametrize("text", LEFT_ALONE)
+def test_leaves_alone(text: str) -> None:
+    assert found(text) == []
+
+
+def test_its_own_examples_show_it() -> None:
+    assert found(UnevenPadding.wrong) != []
+    assert found(UnevenPadding.right) == []
+
+
+def test_finds_resnet_at_224_and_not_at_225() -> None:
+    # the first convolution, and the 3×3 convolutions of stride 2 of three stages; the max pooling pads no zeros
+    found_at_224 = list(UnevenPadding().findings(summary("examples/resnet50.yaml")))
+    assert len(found_at_224) == 4
+    assert found_at_224[0].hint == "with a height of 225 before it the windows end where the padding ends"
+    assert list(UnevenPadding().findings(summary("examples/resnet50.yaml", input=[3, 225, 225]))) == []
+    assert list(UnevenPadding().findings(summary("examples/vgg16.yaml"))) == []

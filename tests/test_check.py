@@ -1,0 +1,184 @@
+"""`convcalc check`: what is checked, what is silenced, what fails."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from convcalc.check.comments import Ignore, ignores
+from convcalc.cli.main import run
+
+# a bias right before a batch norm is what the linter finds here, on line 4
+BIASED = """\
+name: net
+input: [3, 32, 32]
+layers:
+  - conv: {out_channels: 8, kernel_size: 3}
+  - batchnorm
+  - global_avgpool
+  - flatten
+  - linear: {out_features: 10}
+"""
+CLEAN = BIASED.replace("kernel_size: 3}", "kernel_size: 3, bias: false}")
+WRONG = BIASED.replace("kernel_size", "kernel_sze")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, text in (("clean.yaml", CLEAN), ("biased.yaml", BIASED), ("wrong.yaml", WRONG)):
+        Path(name).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def codes(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[str]]:
+    """Exit status and the codes that are found."""
+    status = run(["check", *arguments, "-f", "json"])
+    return status, [problem["code"] for problem in json.loads(capsys.readouterr().out)["problems"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "found"),
+    [
+        (["clean.yaml"], 0, []),
+        (["biased.yaml"], 1, ["CV206"]),
+        (["wrong.yaml"], 1, ["CV010"]),
+        (["clean.yaml", "wrong.yaml", "biased.yaml"], 1, ["CV206", "CV010"]),
+        (["biased.yaml", "--ignore", "CV206"], 0, []),
+        (["biased.yaml", "--ignore", "CV2"], 0, []),
+        (["biased.yaml", "--fail-on", "error"], 0, ["CV206"]),
+        (["biased.yaml", "--exit-zero"], 0, ["CV206"]),
+        (["wrong.yaml", "--exit-zero"], 1, ["CV010"]),
+        (["clean.yaml", "--max-params", "100"], 1, ["CV100"]),
+        (["clean.yaml", "--max-params", "1K", "--min-receptive-field", "3"], 0, []),
+        (["clean.yaml", "--select", "CV307"], 0, ["CV307"]),
+        (["clean.yaml", "--select", "CV307", "--fail-on", "note"], 1, ["CV307"]),
+    ],
+)
+def test_what_is_found_and_whether_it_fails(
+    arguments: list[str], status: int, found: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = CLEAN.replace("out_channels: 8", "out_channels: 12")
+    if "CV307" in arguments:
+        Path("clean.yaml").write_text(text, encoding="utf-8")
+    assert codes(capsys, *arguments) == (status, found)
+
+
+def test_the_spec_chooses_rules_and_the_command_line_wins(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("own.yaml").write_text(BIASED + "check: {ignore: [CV206]}\n", encoding="utf-8")
+    assert codes(capsys, "own.yaml") == (0, [])
+    assert codes(capsys, "own.yaml", "--select", "CV206") == (1, ["CV206"])
+
+
+@pytest.mark.parametrize("file", ["convcalc.toml", "pyproject.toml"])
+def test_the_nearest_configuration_above_a_file_counts(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    head = "[tool.convcalc]\n" if file == "pyproject.toml" else ""
+    inner = "[tool.convcalc.per-path.'models/*']\n" if head else "[per-path.'models/*']\n"
+    Path(file).write_text(f'{head}ignore = ["CV206"]\n{inner}max-params = 100\n', encoding="utf-8")
+    Path("models").mkdir()
+    Path("models/net.yaml").write_text(BIASED, encoding="utf-8")
+    assert codes(capsys, "biased.yaml") == (0, [])
+    assert codes(capsys, "models/net.yaml") == (1, ["CV100"])
+    assert codes(capsys, "models/net.yaml", "--isolated") == (1, ["CV206"])
+
+
+def test_nothing_in_a_file_loosens_a_limit_from_outside(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("convcalc.toml").write_text("max-params = 100\n", encoding="utf-8")
+    text = CLEAN + "check: {ignore: [CV1]}\nbudget: {params: 1G}  # convcalc: ignore[CV100]\n"
+    Path("sly.yaml").write_text(text, encoding="utf-8")
+    status, found = codes(capsys, "sly.yaml")
+    assert (status, sorted(found)) == (1, ["CV100", "CV199"])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("max-parms = 5\n", "convcalc.toml:1: no setting 'max-parms' (did you mean max-params?)"),
+        ('ignore = ["CV999"]\n', "no rule 'CV999'"),
+        ('fail-on = "eror"\n', "did you mean error?"),
+        ("select = 3\n", "takes a list of rule codes"),
+        ("max-params = [\n", "convcalc.toml"),
+    ],
+)
+def test_a_wrong_configuration_gives_2(text: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("convcalc.toml").write_text(text, encoding="utf-8")
+    assert run(["check", "clean.yaml"]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_comments_silence_findings_on_their_line(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("net.yaml").write_text(BIASED.replace("3}", "3}  # convcalc: ignore[CV206]"), encoding="utf-8")
+    assert codes(capsys, "net.yaml") == (0, [])
+    assert codes(capsys, "net.yaml", "--no-ignores") == (1, ["CV206"])
+
+
+def test_a_comment_that_silences_nothing_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("net.yaml").write_text(
+        CLEAN.replace("3, ", "3, ").replace("- batchnorm", "- batchnorm  # convcalc: ignore[CV206]")
+    )
+    assert codes(capsys, "net.yaml") == (1, ["CV199"])
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a: b  # convcalc: ignore[CV201]", [Ignore(1, 26, "CV201")]),
+        ("a: b\nc: d # convcalc: ignore[CV201, CV202]", [Ignore(2, 25, "CV201"), Ignore(2, 32, "CV202")]),
+        ("a: 'b # convcalc: ignore[CV201]'", []),
+        ("a: |\n  b # convcalc: ignore[CV201]\n", []),
+        ("a: b#convcalc:ignore[CV201]", []),
+    ],
+)
+def test_only_comments_are_comments(text: str, found: list[Ignore]) -> None:
+    assert ignores(text) == found
+
+
+def test_folders_and_patterns_are_walked_for_specs(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("models/deep").mkdir(parents=True)
+    Path("models/deep/a.yaml").write_text(BIASED, encoding="utf-8")
+    Path("models/b.convcalc.yaml").write_text("input: [3]\n", encoding="utf-8")
+    Path("models/other.yml").write_text("jobs: []\n", encoding="utf-8")
+    assert sorted(codes(capsys, "models")[1]) == ["CV012", "CV206"]
+    assert codes(capsys, "models/**/a.yaml")[1] == ["CV206"]
+    assert run(["check", "models/other.*"]) == 2
+    assert "nothing to check (1 YAML files are no specs)" in capsys.readouterr().err
+
+
+def test_an_unreadable_file_gives_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", "clean.yaml", "no.yaml"]) == 2
+    assert "no such file" in capsys.readouterr().err
+
+
+def test_github_actions_get_annotations_text_and_a_summary(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(here / "summary.md"))
+    assert run(["check", "biased.yaml"]) == 1
+    printed = capsys.readouterr().out
+    assert printed.startswith("::warning file=biased.yaml,line=4,")
+    assert "biased.yaml:4:5: " in printed
+    assert "CV206" in (here / "summary.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("format", ["text", "json", "github", "sarif", "junit", "gitlab"])
+def test_every_format_tells_of_the_finding(format: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", "biased.yaml", "-f", format]) == 1
+    assert "CV206" in capsys.readouterr().out
+
+
+def test_statistics_count_the_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("again.yaml").write_text(BIASED, encoding="utf-8")
+    assert run(["check", "biased.yaml", "again.yaml", "--statistics"]) == 1
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines() if "CV206" in line] == [["2", "CV206"]]
+
+
+def test_the_zoo_passes() -> None:
+    command = [sys.executable, "-m", "convcalc", "check", str(Path(__file__).parent.parent / "examples"), "--isolated"]
+    done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
