@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from convcalc.arithmetic import extent
 
-MOST_POSITIONS = 100_000
+MOST_POSITIONS = 4_096  # of a period that is followed
+MOST_READ = 100_000  # positions that are looked at to put two layers together
 Ratio = tuple[int, int]  # a fraction in lowest terms: fractions.Fraction costs start-up time
 
 
@@ -36,6 +37,7 @@ class Reads(NamedTuple):
     shift: int
     low: tuple[int | None, ...]
     high: tuple[int | None, ...]
+    step: int = 1  # from one input that is read to the next, where a layer passes some over
 
     @property
     def jump(self) -> Ratio:
@@ -68,7 +70,7 @@ SAME = Reads(1, 1, (0,), (0,))
 
 def sliding(kernel_size: int, stride: int, before: int, dilation: int) -> Reads:
     """A window: output i reads from i s - p to i s - p + d (k - 1)."""
-    return Reads(1, stride, (-before,), (extent(kernel_size, dilation) - 1 - before,))
+    return Reads(1, stride, (-before,), (extent(kernel_size, dilation) - 1 - before,), dilation)
 
 
 def moved(offset: int) -> Reads:
@@ -97,7 +99,7 @@ def transposed(kernel_size: int, stride: int, before: int, dilation: int) -> Rea
             last = first + (kernel_size - 1 - first) // step * step
             low.append((output - dilation * last) // stride)
             high.append((output - dilation * first) // stride)
-    return simplest(Reads(stride, 1, tuple(low), tuple(high)))
+    return simplest(Reads(stride, 1, tuple(low), tuple(high), dilation // common))
 
 
 def adaptive(size: int, output_size: int) -> Reads:
@@ -145,7 +147,7 @@ def simplest(reads: Reads) -> Reads:
         first = ends[0] or 0
         if any(end != first + position * step for position, end in enumerate(ends)):
             return reads
-    return Reads(1, step, reads.low[:1], reads.high[:1])
+    return Reads(1, step, reads.low[:1], reads.high[:1], reads.step)
 
 
 def through(outer: Reads, inner: Reads) -> Reads:
@@ -159,26 +161,27 @@ def through(outer: Reads, inner: Reads) -> Reads:
         return Reads(1, outer.shift * step, (inner_low + low * step,), (inner_high + high * step,))
     turns = inner.period // gcd(outer.shift, inner.period)
     period = outer.period * turns
-    longest = min(max(outer.sizes()), inner.period)
-    if period > MOST_POSITIONS or period * longest > 10 * MOST_POSITIONS:
+    longest = min(max(outer.sizes()) // outer.step, inner.period)
+    if period > MOST_POSITIONS or period * longest > MOST_READ:
         raise TooVaried
-    spans = [hull(outer.at(position), inner) for position in range(period)]
+    spans = [hull(outer.at(position), inner, outer.step) for position in range(period)]
     shift = outer.shift * turns // inner.period * inner.shift
     low_ends = tuple(None if span is None else span[0] for span in spans)
     high_ends = tuple(None if span is None else span[1] for span in spans)
     return simplest(Reads(period, shift, low_ends, high_ends))
 
 
-def hull(interval: tuple[int, int] | None, reads: Reads) -> tuple[int, int] | None:
-    """From the first to the last input that an interval of outputs reads.
+def hull(interval: tuple[int, int] | None, reads: Reads, step: int = 1) -> tuple[int, int] | None:
+    """From the first to the last input that outputs read: those of an interval that are a step apart.
 
-    Later periods read no earlier, so the first lies in the first period of the interval, the last in the last.
+    Later periods read no earlier, so the first lies in the first turn of the outputs' residues, the last in the last.
     """
     if interval is None:
         return None
     start, stop = interval
-    firsts = filter(None, map(reads.at, range(start, min(stop, start + reads.period - 1) + 1)))
-    lasts = filter(None, map(reads.at, range(max(start, stop - reads.period + 1), stop + 1)))
+    turn = (reads.period // gcd(step, reads.period) - 1) * step
+    firsts = filter(None, map(reads.at, range(start, min(stop, start + turn) + 1, step)))
+    lasts = filter(None, map(reads.at, range(stop, max(start, stop - turn) - 1, -step)))
     lows, highs = [low for low, _ in firsts], [high for _, high in lasts]
     return (min(lows), max(highs)) if lows and highs else None
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
+from itertools import pairwise
 from math import ceil, floor, lcm
 from typing import Any, NamedTuple
 
@@ -32,7 +33,7 @@ class Axis(NamedTuple):
         """Whether every position reads something, and none reads from or up to earlier inputs than the one before."""
         read = [sorted(self.taps(position)) for position in range(2 * self.period + 1)]
         ends = [(found[0], found[-1]) for found in read if found]
-        steps = zip(ends, ends[1:], strict=False)
+        steps = pairwise(ends)
         return len(ends) == len(read) and all(a <= c and b <= d for (a, b), (c, d) in steps)
 
 
@@ -134,7 +135,7 @@ def source(name: str, sizes: tuple[int, ...]) -> Tensor:
 
 
 def behind(axis: Axis, path: Path) -> Path:
-    @lru_cache(maxsize=None)
+    @cache
     def sees(position: int) -> frozenset[int]:
         return frozenset().union(*(path.sees(read) for read in axis.taps(position)))
 
@@ -142,9 +143,7 @@ def behind(axis: Axis, path: Path) -> Path:
 
 
 def layer(name: str, read: Tensor, axes: list[Axis]) -> Tensor:
-    paths = tuple(
-        tuple(behind(axis, path) for path in paths) for axis, paths in zip(axes, read.paths, strict=True)
-    )
+    paths = tuple(tuple(behind(axis, path) for path in paths) for axis, paths in zip(axes, read.paths, strict=True))
     return Tensor(name, tuple(axis.size for axis in axes), paths, read.aligned, read.whole)
 
 
@@ -389,9 +388,7 @@ class Plan:
             shifts = [shifted(n, sign * a, sign * b) for n, (a, b) in zip(tensor.sizes, sides, strict=True)]
             return self.lay(([{kind: like}], shifts), tensor)
         mode = draw(st.sampled_from(modes(tensor.sizes)))
-        axes = [
-            resampled(size, Fraction(own, size), mode) for own, size in zip(tensor.sizes, model.sizes, strict=True)
-        ]
+        axes = [resampled(size, Fraction(own, size), mode) for own, size in zip(tensor.sizes, model.sizes, strict=True)]
         return self.lay(([{"upsample": {**like, "mode": mode}}], axes), tensor)
 
     def excite(self, read: Tensor) -> Tensor:
@@ -424,5 +421,3 @@ def networks(draw: st.DrawFn, axes: int, in_order: bool, most_layers: int = 7) -
 def full(plan: Plan, last: Tensor) -> list[Tensor]:
     """All tensors but those that a pooling of everything has left with one position."""
     return [tensor for tensor in plan.tensors if not tensor.whole or tensor.sizes == last.sizes]
-
-

@@ -53,7 +53,8 @@ def foldable(network: Network) -> set[int]:
     found = set()
     for index, node in enumerate(network.nodes):
         source = node.reads[0] - first
-        if isinstance(node.layer, BatchNorm) and source >= 0 and readers[node.reads[0]] == 1:
+        fixed = isinstance(node.layer, BatchNorm) and node.layer.track_running_stats  # else it is the batch's own
+        if fixed and source >= 0 and readers[node.reads[0]] == 1:
             before = network.nodes[source]
             shared = node.owner is not None or before.owner is not None or {index, source} & owners
             if isinstance(before.layer, Bias) and before.layer.kind != "locally_connected" and not shared:

@@ -84,23 +84,18 @@ def liveness(network: Network, sizes: Sequence[int], inplace: bool = True) -> Li
     first = len(network.inputs)
     owner = owners(network, sizes, inplace)
     last = last_uses(network, owner)
-    freed: list[list[int]] = [[] for _ in network.nodes]
+    freed = [0] * len(network.nodes)  # bytes that are free after a node
     for tensor, index in enumerate(last):
         if owner[tensor] == tensor and index >= 0:
-            freed[index].append(tensor)
-    alive = dict.fromkeys(tensor for tensor in range(first) if last[tensor] >= 0)
-    size, live = sum(sizes[tensor] for tensor in alive), []
-    peak, peak_at = 0, 0
-    peak_tensors: tuple[int, ...] = ()
+            freed[index] += sizes[tensor]
+    size = sum(sizes[tensor] for tensor in range(first) if last[tensor] >= 0)
+    live: list[int] = []
     for index in range(len(network.nodes)):
         number = first + index
-        if owner[number] == number:
-            alive[number] = None
-            size += sizes[number]
+        size += sizes[number] if owner[number] == number else 0
         live.append(size)
-        if size > peak:
-            peak, peak_at, peak_tensors = size, index, tuple(alive)
-        for tensor in freed[index]:
-            del alive[tensor]
-            size -= sizes[tensor]
-    return Liveness(tuple(live), peak, peak_at, peak_tensors)
+        size -= freed[index]
+    peak_at = max(range(len(live)), key=live.__getitem__)
+    born = range(first + peak_at + 1)
+    alive = tuple(tensor for tensor in born if owner[tensor] == tensor and last[tensor] >= peak_at)
+    return Liveness(tuple(live), live[peak_at], peak_at, alive)

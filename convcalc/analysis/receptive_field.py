@@ -9,6 +9,8 @@ Source: Araujo, Norris and Sim 2019, "Computing receptive fields of convolutiona
 """
 
 from functools import lru_cache
+from itertools import combinations
+from math import lcm
 from typing import NamedTuple
 
 from convcalc.layers.base import Layer
@@ -16,19 +18,22 @@ from convcalc.network import Network
 from convcalc.reads import SAME, Ratio, Reads, TooVaried, reduced, through, union
 
 Paths = tuple[Reads, ...]  # of one axis, each with a jump of its own; none where no spatial input is read
-MOST_CHECKED = 100_000  # positions at which paths with different jumps are put together
+MOST_PATHS = 6  # of one axis: paths with different jumps
+MOST_RESIDUES = 512  # of the period of paths with different jumps, as far as there are positions
 
 
 class Field(NamedTuple):
     """What a tensor sees. `whole` is everything; `axes` None is not known; not `aligned`: its paths disagree.
 
-    `collapsed` is what a global pooling or a linear layer gives: it has no positions left of its own.
+    `collapsed` is what a global pooling or a linear layer gives: it has no positions left of its own. `flat` is a
+    vector of what stood at several positions.
     """
 
     axes: tuple[Paths, ...] | None
     aligned: bool = True
     whole: bool = False
     collapsed: bool = False
+    flat: bool = False
 
 
 class FieldReport(NamedTuple):
@@ -74,17 +79,20 @@ def input_size(network: Network) -> tuple[int, ...]:
 def field_of(layer: Layer, inputs: tuple[Field, ...]) -> Field:
     """What a layer's output sees, given what its inputs see."""
     try:
-        met = inputs[0] if len(inputs) == 1 else meeting(inputs)
+        met = inputs[0] if len(inputs) == 1 else meeting(layer, inputs)
         reach = layer.reach()
-        if reach == "same" or met.axes is None or not met.axes:
-            return met
         if reach == "everything":
             return met._replace(whole=True, collapsed=True)
+        if reach == "same":
+            flattened = layer.input.positions > 1 and not layer.output.axes
+            return met._replace(flat=True) if flattened else met
+        if met.axes is None or not met.axes or met.whole:
+            return met._replace(collapsed=False) if layer.output.positions > 1 else met
         if reach == "elsewhere":
-            return met if met.whole or layer.input.positions == 1 else UNKNOWN_FIELD
-        if met.whole or layer.input.axes != len(met.axes):
-            return met._replace(collapsed=False) if met.whole else UNKNOWN_FIELD
-        assert not isinstance(reach, str)
+            one_place = layer.input.positions == layer.output.positions == 1 and not met.flat
+            return met if one_place else UNKNOWN_FIELD
+        if len(reach) != len(met.axes):
+            return UNKNOWN_FIELD
         axes = tuple(
             tuple([through(reads, path) for path in paths]) for reads, paths in zip(reach, met.axes, strict=True)
         )
@@ -93,8 +101,14 @@ def field_of(layer: Layer, inputs: tuple[Field, ...]) -> Field:
     return met._replace(axes=axes)
 
 
-def meeting(inputs: tuple[Field, ...]) -> Field:
-    """What several inputs see together, and whether they agree about where they look. Raises TooVaried."""
+def meeting(layer: Layer, inputs: tuple[Field, ...]) -> Field:
+    """What several inputs see together, and whether they agree about where they look. Raises TooVaried.
+
+    One position that is broadcast over many is not followed, unless it sees everything.
+    """
+    for shape, field in zip(layer.inputs, inputs, strict=True):
+        if shape.spatial != layer.output.spatial and not field.whole and field.axes:
+            raise TooVaried
     known = [field.axes for field in inputs if field.axes is not None]
     whole = any(field.whole for field in inputs)
     aligned = all(field.aligned for field in inputs)
@@ -110,7 +124,7 @@ def meeting(inputs: tuple[Field, ...]) -> Field:
             aligned = aligned and agree(list(seen))
         axes.append(united(tuple(path for paths in seen for path in paths)))
     collapsed = all(field.collapsed for field in inputs)
-    return Field(tuple(axes), aligned, whole, collapsed)
+    return Field(tuple(axes), aligned, whole, collapsed, any(field.flat for field in inputs))
 
 
 def agree(inputs: list[Paths]) -> bool:
@@ -124,6 +138,8 @@ def united(paths: Paths) -> Paths:
     for path in paths:
         jump = path.jump
         by_jump[jump] = union(by_jump[jump], path) if jump in by_jump else path
+    if len(by_jump) > MOST_PATHS:
+        raise TooVaried
     return tuple(by_jump.values())
 
 
@@ -136,7 +152,10 @@ def field_report(field: Field, spatial: tuple[int, ...], whole_input: tuple[int,
         return FieldReport(None, None, None, None, field.aligned, False)
     positions = spatial if len(spatial) == len(field.axes) else (1,) * len(field.axes)
     spans = [span(paths, count) for paths, count in zip(field.axes, positions, strict=True)]
-    largest, smallest = tuple(high for _, high in spans), tuple(low for low, _ in spans)
+    if None in spans:
+        return FieldReport(None, None, None, None, field.aligned, False)
+    known = [found for found in spans if found is not None]
+    largest, smallest = tuple(high for _, high in known), tuple(low for low, _ in known)
     one_jump = all(len(paths) == 1 for paths in field.axes)
     return FieldReport(
         size=largest,
@@ -148,13 +167,35 @@ def field_report(field: Field, spatial: tuple[int, ...], whole_input: tuple[int,
     )
 
 
-def span(paths: Paths, positions: int) -> tuple[int, int]:
-    """The smallest and the largest size of a field over the positions of an axis."""
+def span(paths: Paths, positions: int) -> tuple[int, int] | None:
+    """The smallest and the largest size of a field over the positions of an axis, None where it is not followed.
+
+    Of paths with different jumps the size at every residue of the period is convex along the axis: it is largest at
+    an end, and smallest at an end or where two paths cross.
+    """
     if len(paths) == 1:
         sizes = paths[0].sizes()
         return min(sizes), max(sizes)
-    sizes = [size_at(paths, position) for position in range(min(positions, MOST_CHECKED))]
-    return min(sizes), max([*sizes, size_at(paths, positions - 1)])
+    period = lcm(*(path.period for path in paths))
+    residues = range(min(period, positions))
+    if len(residues) > MOST_RESIDUES:
+        return None
+    places = {place for residue in residues for place in turning_places(paths, period, residue, positions)}
+    sizes = [size_at(paths, place) for place in places]
+    return min(sizes, default=0), max(sizes, default=0)
+
+
+def turning_places(paths: Paths, period: int, residue: int, positions: int) -> set[int]:
+    """Of the positions with a residue the first and the last, and those beside which two paths cross."""
+    turns = (positions - 1 - residue) // period
+    lines = [(path.at(residue), path.shift * period // path.period) for path in paths]
+    places = {0, turns}
+    for (one, slope), (other, other_slope) in combinations(lines, 2):
+        if one is not None and other is not None and slope != other_slope:
+            for end in (0, 1):
+                crossing = (other[end] - one[end]) // (slope - other_slope)
+                places |= {place for place in (crossing, crossing + 1) if 0 <= place <= turns}
+    return {residue + place * period for place in places}
 
 
 def size_at(paths: Paths, position: int) -> int:

@@ -102,7 +102,7 @@ class Projection:
 
     def pointwise(self, layer: Layer, value: Tensor) -> Tensor:
         steps = tuple(slice(None, None, step) for step in self.of(layer, "stride"))
-        return value[(..., *steps)]
+        return value[(slice(None), slice(None), *steps)]
 
     def adaptive(self, layer: Layer, value: Tensor) -> Tensor:
         return self.function("adaptive_avg_pool")(value, self.output_sizes(layer))
