@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from convcalc.analysis.report import Report, analyse
+from convcalc.collection import collecting_later
 from convcalc.keys import LARGEST, MOST_DIGITS
 from convcalc.network import Network
 from convcalc.problems import InvalidSpec, Path, Problem
@@ -42,6 +43,7 @@ def load(
     return read_network(document_of(spec), overrides)
 
 
+@collecting_later
 def summary(spec: Source, **overrides: Any) -> "Summary":
     """The report of a spec; in a notebook it shows as a table. Takes what `load` takes and raises what it raises.
 

@@ -57,8 +57,14 @@ def fields(network: Network) -> list[Field]:
     """The field of every tensor of a network, by its number."""
     axes = input_axes(network)
     found = [Field(((SAME,),) * axes if shape.axes == axes else ((),) * axes) for shape in network.inputs.values()]
+    # most layers see what the one before sees, as one object: telling it by identity spares comparing it in depth
+    known: dict[tuple[object, ...], Field] = {}
     for node in network.nodes:
-        found.append(field_of(node.layer, tuple([found[tensor] for tensor in node.reads])))
+        same = (node.layer, *[id(found[tensor]) for tensor in node.reads])
+        field = known.get(same)
+        if field is None:
+            field = known[same] = field_of(node.layer, tuple([found[tensor] for tensor in node.reads]))
+        found.append(field)
     return found
 
 

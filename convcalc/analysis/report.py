@@ -246,10 +246,14 @@ def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = Fa
     live = liveness(network, sizes, inplace)
     seen = tuple(fields(network))
     whole = input_size(network)
+    reported: dict[tuple[int, tuple[int, ...]], FieldReport] = {}
     layers = []
     for index, node in enumerate(network.nodes):
         number = len(network.inputs) + index
-        field = field_report(seen[number], node.layer.output.spatial, whole)
+        same = (id(seen[number]), node.layer.output.spatial)
+        field = reported.get(same)
+        if field is None:
+            field = reported[same] = field_report(seen[number], node.layer.output.spatial, whole)
         spent = cost(node.layer, dtype, batch)
         layers.append(layer_report(node, network, names, sizes, spent, live.live[index], field, number))
     return Report(

@@ -16,7 +16,7 @@ from convcalc.spec.blocks import holds_only_values
 from convcalc.spec.dialects import kind_hint
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.entries import LAYER_NAME, MERGES, MOST_NAME, Block, Body, Computed, Entry, Problems
-from convcalc.spec.making import MOST_LAYERS, LayerMaker
+from convcalc.spec.making import MOST_LAYERS, LayerMaker, layer_of
 from convcalc.spec.replay import Recording, key_of
 from convcalc.spec.resolve import RESERVED_LAYERS
 from convcalc.spec.scopes import MYSTERY, Laying, Place, Scope, Tensor, Tensors, UnknownValue, Use
@@ -287,8 +287,10 @@ class Expander(LayerMaker):
         for name, default in block.parameters.items():
             try:
                 if name in entry.arguments:
-                    value = self.value(entry.arguments[name], (*entry.arguments_path, name), laying)
-                    self.check_parameter(laying, name, value)
+                    value = entry.arguments[name]
+                    if value.__class__ is not int:
+                        value = self.value(value, (*entry.arguments_path, name), laying)
+                        self.check_parameter(laying, name, value)
                 elif isinstance(default, Template | Computed):
                     value = self.value(default, (*block.path, "params", name), self.inside(laying, variables))
                 else:
@@ -356,7 +358,7 @@ class Expander(LayerMaker):
         if len(shapes) < len(tensors):
             raise UnknownValue
         try:
-            layer = kind(shapes, {})
+            layer = layer_of(kind, shapes, ())
         except Flaw as flaw:
             self.problems.add(path, flaw.message, flaw.code, flaw.hint, **self.context(laying))
             raise UnknownValue from None

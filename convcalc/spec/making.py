@@ -102,7 +102,8 @@ class LayerMaker(Resolver):
             try:
                 if key is None:
                     self.stray_argument(laying, kind, name)
-                value = self.value(compiled, (*entry.arguments_path, name), laying)
+                plain = compiled.__class__ is int or compiled.__class__ is bool
+                value = compiled if plain else self.value(compiled, (*entry.arguments_path, name), laying)
                 if isinstance(key, LayerName):
                     value = self.named_shape(laying, name, value)
                 assert key is not None
