@@ -91,9 +91,9 @@ def command(
     format: str | None,
     where: common.Output,
 ) -> int:
-    """Are the specs valid, are budgets kept, are there known mistakes of network design.
+    """The gate: specs, budgets, known mistakes of design.
 
-    A file that is named is always checked; folders and patterns are walked for *.convcalc.yaml and files with layers.
+    Are the specs valid, are the budgets kept, does the linter know better.     A file that is named is always checked; folders and patterns are walked for *.convcalc.yaml and files with layers.
     """
     files = chosen(nets)
     if not files.files:

@@ -28,9 +28,9 @@ def command(
     format: str,
     where: common.Output,
 ) -> int:
-    """The live bytes along the execution, what is live at the peak, and what would lower it.
+    """The live bytes along the execution, and the peak.
 
-    A tensor lives from the layer that makes it to its last reader. Tensors only: no scratch space of kernels. Each
+    What is live at the peak, what would lower it, and the memory of training. A tensor lives from the layer that makes it to its last reader. Tensors only: no scratch space of kernels. Each
     suggestion is made and counted again.
     """
     from convcalc.lowering import suggestions
