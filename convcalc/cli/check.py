@@ -93,7 +93,8 @@ def command(
 ) -> int:
     """The gate: specs, budgets, known mistakes of design.
 
-    Are the specs valid, are the budgets kept, does the linter know better.     A file that is named is always checked; folders and patterns are walked for *.convcalc.yaml and files with layers.
+    Are the specs valid, are the budgets kept, does the linter know better. A file that is named is always checked;
+    folders and patterns are walked for *.convcalc.yaml and files with layers.
     """
     files = chosen(nets)
     if not files.files:

@@ -30,8 +30,8 @@ def command(
 ) -> int:
     """The live bytes along the execution, and the peak.
 
-    What is live at the peak, what would lower it, and the memory of training. A tensor lives from the layer that makes it to its last reader. Tensors only: no scratch space of kernels. Each
-    suggestion is made and counted again.
+    What is live at the peak, what would lower it, and the memory of training. A tensor lives from the layer that makes
+    it to its last reader. Tensors only: no scratch space of kernels. Each suggestion is made and counted again.
     """
     from convcalc.lowering import suggestions
     from convcalc.render.memory import memory_json, memory_lines
