@@ -1,5 +1,6 @@
 """Batch norms folded into the convolutions before them, as a network is deployed."""
 
+from convcalc.analysis.memory import reader_counts
 from convcalc.layers.base import Bias
 from convcalc.layers.norm import BatchNorm
 from convcalc.network import Group, Network, Node
@@ -43,12 +44,7 @@ def fold_batchnorm(network: Network) -> Network:
 def foldable(network: Network) -> set[int]:
     """The batch norms that can be folded, by node."""
     first = len(network.inputs)
-    readers = [0] * (first + len(network.nodes))
-    for node in network.nodes:
-        for tensor in node.reads:
-            readers[tensor] += 1
-    for tensor in network.outputs.values():
-        readers[tensor] += 1
+    readers = reader_counts(network)
     owners = {node.owner for node in network.nodes}
     found = set()
     for index, node in enumerate(network.nodes):

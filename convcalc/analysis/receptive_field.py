@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from convcalc.layers.base import Layer
 from convcalc.network import Network
-from convcalc.reads import SAME, Ratio, Reads, TooVaried, reduced, through, union
+from convcalc.reads import SAME, Ratio, Reads, TooVaried, through, union
 
 Paths = tuple[Reads, ...]  # of one axis, each with a jump of its own; none where no spatial input is read
 MOST_PATHS = 6  # of one axis: paths with different jumps
@@ -214,12 +214,3 @@ def interval_at(paths: Paths, position: int) -> tuple[int, int] | None:
     """What all paths together span at one position, None where nothing is read."""
     found = [interval for interval in (path.at(position) for path in paths) if interval is not None]
     return (min(low for low, _ in found), max(high for _, high in found)) if found else None
-
-
-def outside(interval: tuple[int, int] | None, size: int) -> Ratio:
-    """The share of an interval that lies outside of an input of a size."""
-    if interval is None:
-        return 0, 1
-    low, high = interval
-    inside = max(min(high, size - 1) - max(low, 0) + 1, 0)
-    return reduced(high - low + 1 - inside, high - low + 1)

@@ -23,7 +23,6 @@ from convcalc.units import BITS
 
 Function = Callable[..., Any]
 WRONG_NETWORK = 1
-NOT_DONE = 2
 
 
 class Output(NamedTuple):

@@ -20,7 +20,6 @@ Examples:
   convcalc summary example:resnet50
   convcalc examples mobilenet_v1 > net.yaml
   convcalc layers conv_transpose"""
-WRONG_NETWORK = 1
 NOT_DONE = 2
 INTERRUPTED = 130
 

@@ -12,7 +12,6 @@ from convcalc.units import format_bytes, format_count
 GAP = "  "
 INDENT = "  "
 LEAST_NAME = 12
-RIGHT_OF_NAME = "output"
 
 
 def table_text(report: Report) -> str:

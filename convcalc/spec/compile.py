@@ -25,7 +25,7 @@ from convcalc.spec.entries import (
     Problems,
 )
 from convcalc.spec.expressions import WrongExpression
-from convcalc.spec.templates import Expression, Template, compile_text
+from convcalc.spec.templates import Template, compile_text
 
 
 class Visible:
@@ -358,8 +358,3 @@ def not_arguments(entry: Entry, arguments: Any) -> tuple[str, str, str]:
         f"write - {entry.word}: {{{keys[0]}: {shortened(str(arguments), 20)}}}" if keys else f"write - {entry.word}"
     )
     return f"{entry.word} takes a mapping of arguments, not {shown(arguments)}", "CV013", example
-
-
-def one_name(value: Compiled) -> bool:
-    """Whether a compiled value is one whole `$name`."""
-    return isinstance(value, Template) and isinstance(value.whole, Expression) and value.whole.is_name

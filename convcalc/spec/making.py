@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Any
 
-from convcalc.keys import LayerName, NamedShape
+from convcalc.keys import LayerName, NamedShape, required_names
 from convcalc.layers.base import Layer
 from convcalc.network import Node
 from convcalc.problems import Flaw, Path, did_you_mean, shortened, shown
@@ -126,7 +126,7 @@ class LayerMaker(Resolver):
 
     def all_given(self, laying: Laying, kind: type[Layer]) -> bool:
         """Whether the kind that a parameter names has all that it requires."""
-        absent = [name for name, key in kind.keys.items() if key.required and name not in laying.entry.arguments]
+        absent = [name for name in required_names(kind.keys) if name not in laying.entry.arguments]
         if absent:
             message = f"{laying.entry.word} is {kind.kind} here, which needs {' and '.join(absent)}"
             self.problems.add(laying.entry.word_path, message, "CV012", on_key=True, **self.context(laying))

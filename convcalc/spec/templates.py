@@ -18,12 +18,11 @@ NAME = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
 class Expression:
     """One `$name` or `$(expression)`: a function of the values of its names."""
 
-    __slots__ = ("evaluate", "is_name", "names")
+    __slots__ = ("evaluate", "names")
 
-    def __init__(self, evaluate: Evaluate, names: dict[str, tuple[int, int]], is_name: bool) -> None:
+    def __init__(self, evaluate: Evaluate, names: dict[str, tuple[int, int]]) -> None:
         self.evaluate = evaluate
         self.names = names
-        self.is_name = is_name
 
 
 class Template:
@@ -93,14 +92,14 @@ def compile_one(text: str, dollar: int) -> tuple[Expression, int]:
         if end - dollar - 2 > MOST_CHARACTERS:
             raise WrongExpression(f"an expression of more than {MOST_CHARACTERS} characters", dollar, dollar + 2)
         parser = Parser(text, dollar + 2, end)
-        return Expression(parser.whole(), parser.names, is_name=False), end + 1
+        return Expression(parser.whole(), parser.names), end + 1
     match = NAME.match(text, dollar)
     if match is None:
         raise WrongExpression(
             "a dollar that begins no $name or $(expression)", dollar, dollar + 1, "write $$ for a dollar"
         )
     name = match[1]
-    return Expression(lambda lookup: lookup(name), {name: match.span(1)}, is_name=True), match.end()
+    return Expression(lambda lookup: lookup(name), {name: match.span(1)}), match.end()
 
 
 def closing_parenthesis(text: str, opening: int) -> int:
