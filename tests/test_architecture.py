@@ -19,7 +19,9 @@ FLOORS = {
     "layers": 2,
     "network": 3,
     **dict.fromkeys(("analysis", "spec"), 4),
-    **dict.fromkeys(("check", "examples", "lowering", "region"), 5),
+    **dict.fromkeys(
+        ("alternatives", "check", "comparing", "convert", "examples", "explain", "fitting", "lowering", "region"), 5
+    ),
     "render": 6,
     "api": 7,
     "cli": 8,

@@ -1,0 +1,78 @@
+"""A network that comes from elsewhere: steps of our kinds in an order of execution, not yet a spec."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from convcalc.spec.entries import RESERVED_NAMES
+
+
+class Step(NamedTuple):
+    """One layer of the source.
+
+    `name` is the source's own, any text, unique; `kind` and `arguments` are ours, written as in a spec (defaults may
+    stand among them). `reads` are names of inputs and of steps above, `share` the step above whose weights it uses.
+    """
+
+    name: str
+    kind: str
+    arguments: Mapping[str, Any]
+    reads: tuple[str, ...]
+    share: str | None = None
+    frozen: bool = False
+
+
+class Graph(NamedTuple):
+    """A network of the source: shapes are those of one sample, channels first; `origin` says where it came from.
+
+    `notes` say what our language does not express, by name and place; each stands for an `opaque` step.
+    """
+
+    name: str
+    origin: str
+    inputs: Mapping[str, tuple[int, ...]]
+    steps: tuple[Step, ...]
+    outputs: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+class NotImported(Exception):
+    """A file is none of the format, is over a limit, or holds what cannot be imported."""
+
+
+def legal_names(names: Iterable[str]) -> dict[str, str]:
+    """For each name of the source one that a spec may hold: letters, digits, `_` and `-`, unique."""
+    given: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in names:
+        legal = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-") or "layer"
+        if not legal[0].isalpha():
+            legal = f"layer_{legal}"
+        legal = legal[:150]
+        number, candidate = 1, legal
+        while candidate in taken or candidate in RESERVED_NAMES:
+            number += 1
+            candidate = f"{legal}_{number}"
+        taken.add(candidate)
+        given[name] = candidate
+    return given
+
+
+def plain_spec(graph: Graph) -> dict[str, Any]:
+    """The spec of a graph as values, an entry a step and every wire written: nothing is folded or left out."""
+    names = legal_names([*graph.inputs, *(step.name for step in graph.steps)])
+    entries = []
+    for step in graph.steps:
+        reads = [names[name] for name in step.reads]
+        options: dict[str, Any] = {"name": names[step.name], "from": reads[0] if len(reads) == 1 else reads}
+        if step.share is not None:
+            options["share"] = names[step.share]
+        if step.frozen:
+            options["frozen"] = True
+        entries.append({step.kind: {**step.arguments, **options}})
+    return {
+        "name": graph.name,
+        "inputs": {names[name]: list(shape) for name, shape in graph.inputs.items()},
+        "layers": entries,
+        "outputs": [names[name] for name in graph.outputs],
+    }
