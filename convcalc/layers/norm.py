@@ -138,7 +138,7 @@ class GroupNorm(InputStatistics):
     num_groups = Integer("groups, which divide the channels", required=True, sign="g")
     affine = Flag("whether a factor and a shift a channel are learnt", True)
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """That of the input."""
         check_divides(self.num_groups, self.input.channels, "num_groups", "input channels")
         return self.input
