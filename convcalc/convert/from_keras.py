@@ -43,9 +43,12 @@ def read(path: str, inputs: Inputs | None = None) -> Graph:
     `inputs` are the shapes (channels first) of the model's inputs by name, or by None of its one input, where the file
     leaves a size open. Raises NotImported where the file is none or holds what cannot be expressed, OSError.
     """
-    whole = read_model(path)
-    reader = ModelReader(whole, inputs or {})
-    return reader.graph(whole)
+    try:
+        whole = read_model(path)
+        return ModelReader(whole, inputs or {}).graph(whole)
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
+        # any value of the file may be of another sort than Keras writes
+        raise NotImported(f"a Keras model that is not whole: {type(error).__name__} {shown(str(error))}") from None
 
 
 class ModelReader:
@@ -177,8 +180,6 @@ class ModelReader:
             why = layer.class_name
         except CannotSay as flaw:
             why = f"{layer.class_name} with {flaw}"
-        except (KeyError, TypeError, ValueError) as error:
-            raise NotImported(f"the layer {shown(layer.name)} is not whole: {shown(str(error))}") from None
         output = said.get((layer.name, use.number, 0))
         if layer.class_name not in WITHOUT_WEIGHTS:
             self.unknown[layer.name] = why

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from convcalc.convert.graph import NotImported
-from convcalc.problems import printable, shown
+from convcalc.problems import printable
 
 MOST_BYTES = 256 * 1024 * 1024
 MOST_NESTING = 32  # models in models
@@ -46,17 +46,22 @@ class ModelConfig(NamedTuple):
 
 
 def read_model(path: str) -> ModelConfig:
-    """The model of a file. Raises NotImported, OSError."""
+    """The model of a file.
+
+    Raises NotImported, OSError, and what Python raises of values that are not what they should be.
+    """
     try:
-        found = json.loads(text_of(path))
+        found = json.loads(text_of(path), parse_constant=no_number)
     except (ValueError, RecursionError) as error:
         raise NotImported(f"no JSON of a Keras model: {printable(str(error))[:200]}") from None
     if not isinstance(found, dict) or found.get("class_name") not in MODELS:
         raise NotImported("no Keras model: the JSON of model.to_json() has class_name and config")
-    try:
-        return model(found)
-    except (AttributeError, IndexError, KeyError, TypeError) as error:
-        raise NotImported(f"a Keras model that is not whole: {shown(str(error))}") from None
+    return model(found)
+
+
+def no_number(word: str) -> None:
+    """NaN and Infinity stand in no model. Raises ValueError."""
+    raise ValueError(f"{word} is no number")
 
 
 def text_of(path: str) -> str:
@@ -158,6 +163,8 @@ def references(value: Any) -> tuple[Reference, ...]:
     """Tensors by name: one, a list of them, or a mapping from names to them."""
     if is_reference(value):
         return (reference(value),)
+    if not isinstance(value, Mapping | list):
+        raise ValueError(f"{value} names no tensors")
     items = value.values() if isinstance(value, Mapping) else value
     return tuple(part for item in items for part in references(item))
 

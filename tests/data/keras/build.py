@@ -1,7 +1,7 @@
 """Builds the models of this folder with Keras itself, and writes what Keras says of them.
 
-Needs `pip install keras torch`; run as `KERAS_BACKEND=torch python build.py`. Keras 3.15.1 on PyTorch 2.13.0 wrote the files
-that stand here.
+Needs `pip install keras torch`; run as `KERAS_BACKEND=torch python build.py`. Keras 3.15.1 on PyTorch 2.13.0 wrote
+the files that stand here. MACs are those of one call of each layer.
 """
 
 import gzip
@@ -16,9 +16,9 @@ from keras import applications, layers
 
 HERE = Path(__file__).parent
 APPLICATIONS = (
-    "ConvNeXtTiny DenseNet121 EfficientNetB0 EfficientNetV2B0 InceptionV3 MobileNet MobileNetV2 MobileNetV3Small "
-    "ResNet50 ResNet50V2 VGG16 Xception"
-).split()
+    *("ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionV3", "MobileNet", "MobileNetV2"),
+    *("MobileNetV3Small", "ResNet50", "ResNet50V2", "VGG16", "Xception"),
+)
 
 
 def macs(layer: Any) -> int:
@@ -32,7 +32,7 @@ def macs(layer: Any) -> int:
 
 def described(model: Any) -> dict[str, Any]:
     """What Keras says of a model."""
-    inner = [layer for layer in model.layers if not hasattr(layer, "layers")]
+    inner = [layer for layer in model._flatten_layers(include_self=False) if not hasattr(layer, "layers")]
     trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
     return {
         "keras": json.loads(model.to_json()),
@@ -65,6 +65,7 @@ def each(make: Any, shape: tuple[int, ...], **choices: Any) -> list[Any]:
 
 def small() -> list[Any]:
     """One layer each, with the arguments that matter to its shape and weights."""
+    shape: tuple[int, ...]
     window = {"strides": (1, 2, 3), "padding": ("same", "valid")}
     found = []
     for conv, shape in ((layers.Conv1D, (17, 4)), (layers.Conv2D, (9, 14, 4)), (layers.Conv3D, (5, 6, 7, 4))):
@@ -77,14 +78,30 @@ def small() -> list[Any]:
         (layers.Conv3DTranspose, (2, 3, 4, 4)),
     ):
         found += each(conv, shape, filters=(6,), kernel_size=(1, 2, 3, 4), **window)
-        found += each(conv, shape, filters=(6,), kernel_size=(3, 4), strides=(2, 3), output_padding=(1,), padding=("same", "valid"))
+        found += each(
+            conv,
+            shape,
+            filters=(6,),
+            kernel_size=(3, 4),
+            strides=(2, 3),
+            output_padding=(1,),
+            padding=("same", "valid"),
+        )
     for conv, shape in ((layers.DepthwiseConv1D, (17, 4)), (layers.DepthwiseConv2D, (9, 14, 4))):
         found += each(conv, shape, kernel_size=(2, 3), **window, depth_multiplier=(1, 3))
     for conv, shape in ((layers.SeparableConv1D, (17, 4)), (layers.SeparableConv2D, (9, 14, 4))):
-        found += each(conv, shape, filters=(6,), kernel_size=(2, 3), **window, depth_multiplier=(1, 3), use_bias=(True, False))
+        found += each(
+            conv, shape, filters=(6,), kernel_size=(2, 3), **window, depth_multiplier=(1, 3), use_bias=(True, False)
+        )
     for dimension, shape in (("1D", (17, 4)), ("2D", (9, 14, 4)), ("3D", (5, 6, 7, 4))):
         for pool in ("MaxPooling", "AveragePooling"):
-            found += each(getattr(layers, pool + dimension), shape, pool_size=(2, 3), strides=(None, 1, 2), padding=("same", "valid"))
+            found += each(
+                getattr(layers, pool + dimension),
+                shape,
+                pool_size=(2, 3),
+                strides=(None, 1, 2),
+                padding=("same", "valid"),
+            )
         for pool in ("GlobalAveragePooling", "GlobalMaxPooling"):
             found += each(getattr(layers, pool + dimension), shape, keepdims=(True, False))
         found += each(getattr(layers, "ZeroPadding" + dimension), shape, padding=(1, 2))
@@ -100,7 +117,9 @@ def small() -> list[Any]:
         found += each(layers.LayerNormalization, shape)
         found += each(layers.Flatten, shape)
         found += each(layers.Dropout, shape, rate=(0.25,))
-        found += each(layers.Activation, shape, activation=("elu", "gelu", "hard_sigmoid", "hard_silu", "swish", "linear"))
+        found += each(
+            layers.Activation, shape, activation=("elu", "gelu", "hard_sigmoid", "hard_silu", "swish", "linear")
+        )
         found += each(layers.ReLU, shape, max_value=(None, 6), negative_slope=(0.0,))
         found += each(layers.LeakyReLU, shape, negative_slope=(0.1,))
     found += each(layers.GroupNormalization, (5, 7, 12), groups=(1, 4, -1))
@@ -120,19 +139,29 @@ def graphs() -> dict[str, Any]:
 
     inner_input = layers.Input((16, 16, 3))
     hidden = layers.Conv2D(4, 3, padding="same", name="first")(inner_input)
-    inner = keras.Model(inner_input, layers.Add(name="sum")([hidden, layers.Conv2D(4, 1, name="second")(inner_input)]), name="body")
+    inner = keras.Model(
+        inner_input, layers.Add(name="sum")([hidden, layers.Conv2D(4, 1, name="second")(inner_input)]), name="body"
+    )
     x = layers.Input((16, 16, 3), name="x")
     nested = keras.Model(x, layers.Flatten(name="flat")(inner(x)))
     y, z = layers.Input((16, 16, 3), name="y"), layers.Input((16, 16, 3), name="z")
     siamese = keras.Model([y, z], layers.Multiply(name="product")([inner(y), inner(z)]))
 
     chain = keras.Sequential(
-        [layers.Input((32, 32, 3)), layers.Conv2D(8, 3, strides=2), layers.ReLU(), layers.GlobalAveragePooling2D(), layers.Dense(10)],
+        [
+            layers.Input((32, 32, 3)),
+            layers.Conv2D(8, 3, strides=2),
+            layers.ReLU(),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(10),
+        ],
         name="chain",
     )
     gate_input = layers.Input((8, 8, 6), name="map")
     gate = layers.GlobalAveragePooling2D(keepdims=True)(gate_input)
-    gated = keras.Model(gate_input, layers.Multiply()([gate_input, layers.Dense(6, activation="sigmoid", name="gate")(gate)]))
+    gated = keras.Model(
+        gate_input, layers.Multiply()([gate_input, layers.Dense(6, activation="sigmoid", name="gate")(gate)])
+    )
     frozen_layer = layers.Conv2D(5, 3, name="frozen", trainable=False)
     frozen = keras.Model(x, layers.Conv2D(2, 1, name="free")(frozen_layer(x)))
     models = {"towers": towers, "nested": nested, "siamese": siamese, "chain": chain, "gated": gated, "frozen": frozen}
