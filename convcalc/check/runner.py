@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from convcalc.analysis.report import analyse
-from convcalc.check.budgets import breaches
+from convcalc.analysis.budgets import breaches
 from convcalc.check.comments import ignores, silenced
 from convcalc.check.rule import Rule
 from convcalc.check.settings import Settings
