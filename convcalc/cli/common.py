@@ -57,14 +57,22 @@ def network_options(function: Function) -> Function:
     )
 
 
-def memory_options(function: Function) -> Function:
-    """How memory is counted."""
+def inference_options(function: Function) -> Function:
+    """How the memory of inference is counted."""
     return with_options(
         function,
         click.option(
             "--no-inplace", "inplace", flag_value=False, default=True, help="Every layer writes into memory of its own."
         ),
         click.option("--fold-batchnorm", is_flag=True, help="Fold batch norms into the convolutions before them."),
+    )
+
+
+def memory_options(function: Function) -> Function:
+    """How memory is counted."""
+    return with_options(
+        function,
+        inference_options,
         click.option(
             "--optimizer",
             type=click.Choice(list(OPTIMIZERS)),
