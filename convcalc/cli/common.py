@@ -242,7 +242,7 @@ def load(net: str, overrides: Overrides) -> Network:
 
 def reader_of(document: Document) -> Callable[[Overrides], Network]:
     """Reads a document again with other overrides. Raises InvalidSpec."""
-    return lambda overrides: read_network(Document(document.root, document.file, document.text), overrides)
+    return lambda overrides: read_network(document, overrides)
 
 
 # -- writing
