@@ -50,6 +50,7 @@ def test_fit_agrees_with_every_value_tried_by_itself(capsys: pytest.CaptureFixtu
     kept = []
     for width, size in itertools.product(WIDTHS, sizes):
         totals = convcalc.summary(MOBILENET, params={"width": width, "size": size}, dtype="int8").totals
+        assert totals.macs is not None
         if totals.peak_bytes <= 256 * 1024 and totals.macs <= 50_000_000:
             kept.append((totals.macs, {"width": width, "size": size}))
     options = ["-p", "width=0.25:0.75:0.05", "-p", "size=96,128,160", "--dtype", "int8"]
@@ -180,6 +181,19 @@ def test_a_spec_that_is_wrong_whatever_the_values_is_shown(net: str, capsys: pyt
     Path(net).write_text(NET.replace("kernel_size", "kernel_sise"), encoding="utf-8")
     said = refused(capsys, net, "-p", "width=1,2", "--max-params", "1M", status=1)
     assert "net.yaml:5:34: conv has no argument 'kernel_sise'" in said
+
+
+def test_a_file_that_is_no_yaml_is_said_to_be_none(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(net).write_text("params: {width: 1}\nlayers: [\n", encoding="utf-8")
+    assert "net.yaml:3:1: " in refused(capsys, net, "-p", "width=1,2", "--max-params", "1M", status=1)
+
+
+def test_nothing_is_quoted_of_a_file_behind_a_link(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(net).write_text(NET.replace("kernel_size", "secret"), encoding="utf-8")
+    Path("link.yaml").symlink_to(net)
+    said = refused(capsys, "link.yaml", "-p", "width=1,2", "--max-params", "1M", status=1)
+    assert "link.yaml:5:" in said
+    assert "secret" not in said
 
 
 def test_csv_and_quiet_are_for_scripts(net: str, capsys: pytest.CaptureFixture[str]) -> None:

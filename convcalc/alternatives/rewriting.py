@@ -237,7 +237,7 @@ def flow(value: Any, in_list: bool = False) -> str:
         inside = ", ".join(f"{key}: {flow(item)}" for key, item in value.items())
         return inside if in_list and len(value) == 1 else f"{{{inside}}}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(flow(item) for item in value)}]"
+        return f"[{', '.join(flow(item, in_list=True) for item in value)}]"
     if isinstance(value, str):
         return value if PLAIN_TEXT.fullmatch(value) and value not in NO_TEXT else json.dumps(value, ensure_ascii=False)
     return json.dumps(value)

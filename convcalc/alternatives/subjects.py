@@ -1,6 +1,6 @@
 """The convolutions of a network, as entries of its spec: one entry may be laid many times."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -55,16 +55,25 @@ def convolution(document: Document, network: Network, path: Path, nodes: Sequenc
     )
 
 
-def check_changeable(conv: Convolution, network: Network) -> None:
+def sharers(network: Network) -> dict[int, list[int]]:
+    """The nodes that use the weights of another, by that other."""
+    found: dict[int, list[int]] = {}
+    for index, node in enumerate(network.nodes):
+        if node.owner is not None:
+            found.setdefault(node.owner, []).append(index)
+    return found
+
+
+def check_changeable(conv: Convolution, network: Network, sharing: Mapping[int, Sequence[int]]) -> None:
     """An entry stands for itself: no other decides what it is or has its weights. Raises CannotChange."""
     if conv.word not in KINDS:
         raise CannotChange(f"its kind is the parameter {conv.word}")
     if "share" in conv.options:
         raise CannotChange("it uses the weights of another layer (share)")
     own = set(conv.nodes)
-    for index, node in enumerate(network.nodes):
-        if node.owner in own and index not in own:
-            raise CannotChange(f"{node.name} uses its weights too (share)")
+    for user in (user for node in conv.nodes for user in sharing.get(node, ())):
+        if user not in own:
+            raise CannotChange(f"{network.nodes[user].name} uses its weights too (share)")
 
 
 def named(convs: Sequence[Convolution], network: Network, pattern: str) -> list[Convolution]:
@@ -97,7 +106,9 @@ def no_such_layer(names: Sequence[str], network: Network, pattern: str) -> str:
     for node in network.nodes:
         if node.name == pattern:
             return f"{pattern} is {node.layer.kind}: only {', '.join(WORDS)} have alternatives"
-    hint = did_you_mean(pattern, names) or (f"there are {', '.join(names[:MOST_NAMED])}, …" if names else "it has none")
+    hint = did_you_mean(pattern, names) or (
+        f"there are {', '.join(names[:MOST_NAMED])}, …" if names else "the network has none"
+    )
     return f"no convolution {shown(pattern)}: {hint}"
 
 

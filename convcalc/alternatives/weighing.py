@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from convcalc.alternatives.factorings import FACTORINGS, CannotChange, Convolution, Entry
 from convcalc.alternatives.rewriting import Change, Rewritten, rewritten
-from convcalc.alternatives.subjects import check_changeable
+from convcalc.alternatives.subjects import check_changeable, sharers
 from convcalc.analysis.cost import activation_bytes, cost
 from convcalc.analysis.report import LayerReport, Report, analyse
 from convcalc.layers import KINDS
@@ -76,9 +76,10 @@ def options(convs: Iterable[Convolution], network: Network) -> tuple[list[Option
     """Every alternative to some convolutions with its cost, and what is refused."""
     found: list[Option] = []
     refused: list[Refused] = []
+    sharing = sharers(network)
     for conv in convs:
         try:
-            check_changeable(conv, network)
+            check_changeable(conv, network, sharing)
         except CannotChange as error:
             refused.append(Refused(conv, "", str(error)))
             continue
@@ -97,17 +98,21 @@ def option_of(conv: Convolution, factoring: str, network: Network) -> Option | N
     entries = FACTORINGS[factoring].make(conv)
     if entries is None:
         return None
-    before, after = [], []
+    after = []
     for use, node in enumerate(conv.nodes):
         own = FACTORINGS[factoring].make(conv.literal(use))
-        owned = network.nodes[node].owner is None
         try:
             made = built(own or [], conv.layers[use].input)
         except Flaw as flaw:
             raise CannotChange(flaw.message) from None
-        before.append(figures([conv.layers[use]], network, owned))
-        after.append(figures(made, network, owned))
-    return Option(conv, factoring, entries, total(before), total(after))
+        after.append(figures(made, network, network.nodes[node].owner is None))
+    return Option(conv, factoring, entries, cost_of(conv, network), total(after))
+
+
+def cost_of(conv: Convolution, network: Network) -> Figures:
+    """What all uses of an entry cost."""
+    uses = zip(conv.nodes, conv.layers, strict=True)
+    return total(figures([layer], network, network.nodes[node].owner is None) for node, layer in uses)
 
 
 def built(entries: Sequence[Entry], shape: Shape) -> list[Layer]:
@@ -122,10 +127,13 @@ def built(entries: Sequence[Entry], shape: Shape) -> list[Layer]:
 
 
 def figures(layers: Iterable[Layer], network: Network, owned: bool) -> Figures:
-    """The cost of layers; weights that are not their own are not counted."""
+    """The cost of layers, all of kinds whose cost is known; weights that are not their own are not counted."""
     found = []
     for layer in layers:
         spent = cost(layer, network.dtype, network.batch)
+        assert spent.macs is not None
+        assert spent.multiplications is not None
+        assert spent.additions is not None
         given = activation_bytes(layer.output, network.dtype, network.batch)
         weights = spent.weight_bytes if owned else 0
         flops = spent.multiplications + spent.additions

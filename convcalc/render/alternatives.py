@@ -6,7 +6,7 @@ from typing import Any
 
 from convcalc.alternatives.factorings import FACTORINGS, Convolution
 from convcalc.alternatives.subjects import common_pattern
-from convcalc.alternatives.weighing import METRICS, Alternative, Refused
+from convcalc.alternatives.weighing import Alternative, Refused, cost_of
 from convcalc.analysis.report import Report, field_dict
 from convcalc.problems import printable
 from convcalc.render.cells import Cells, cell_lines, cell_markdown
@@ -17,8 +17,6 @@ from convcalc.render.table import heading, wrapped
 from convcalc.units import format_bytes, format_count
 
 SCHEMA = "convcalc/alternatives/1"
-TITLES = {"macs": "MACs", "flops": "FLOPs", "weight_memory": "weights"}
-LAYER_FIGURES = (*METRICS, "memory")
 SAME = "="
 
 
@@ -36,8 +34,10 @@ def ratio_text(before: int, after: int) -> str:
     return f"{ratio:.3f}" if ratio < 9.9995 else f"{ratio:,.1f}" if ratio < 1000 else f"{ratio:,.0f}"
 
 
-def change_text(before: int, after: int) -> str:
+def change_text(before: int | None, after: int | None) -> str:
     """`-12.3 %` of the network's figure, `=` where it is the same."""
+    if before is None or after is None:
+        return "?"
     if before == after:
         return SAME
     return "" if not before else f"{100 * (after - before) / before:+,.1f} %"
@@ -69,9 +69,9 @@ def columns_of(report: Report, found: Sequence[Alternative], one: bool) -> list[
     return [
         *([] if one else [Cells("layer", layer, right=False)]),
         Cells("alternative", [alternative.option.factoring for alternative in found], right=False),
-        Cells("", what, 1, right=False),
-        Cells("params", ratios("params"), 8),
-        Cells("MACs", ratios("macs")),
+        Cells("what", what, 1, right=False),
+        Cells("params", ratios("params"), 6),
+        Cells("MACs", ratios("macs"), 8),
         Cells("memory", ratios("memory"), 4),
         Cells("field", list(map(field_cell, found)), 5),
         Cells("output", list(map(shape_cell, found)), 3),
@@ -105,13 +105,13 @@ def alternative_lines(
 def subject_lines(report: Report, conv: Convolution, width: int | None) -> list[Line]:
     """A convolution: its name, what it is, and what all its uses cost."""
     layers = [report.layers[node] for node in conv.nodes]
-    first, times = layers[0], len(layers)
+    first, times, spent = layers[0], len(layers), cost_of(conv, report.network)
     facts = [
         f"{first.kind} {first.layer.glance()}",
-        f"{first.layer.input} → {first.output_shape}" + (f" and {times - 1} more uses" if times > 1 else ""),
-        f"params {format_count(sum(layer.params for layer in layers))}",
-        f"MACs {format_count(sum(layer.macs for layer in layers))}",
-        f"memory {format_bytes(sum(layer.weight_bytes + layer.output_bytes for layer in layers))}",
+        f"{first.layer.input} → {first.output_shape}" + (f" and {times - 1:,} more" if times > 1 else ""),
+        f"params {format_count(spent.params)}",
+        f"MACs {format_count(spent.macs)}",
+        f"memory {format_bytes(spent.memory)}",
         f"field {field_text(first)}",
     ]
     return [[(printable(pattern_of(conv, report)), "title")], *wrapped(facts, width)]
@@ -149,7 +149,7 @@ def names_of(report: Report, conv: Convolution) -> list[str]:
     return [report.layers[node].name for node in conv.nodes]
 
 
-def network_figures(report: Report) -> dict[str, int]:
+def network_figures(report: Report) -> dict[str, int | None]:
     """The totals that an alternative may change."""
     total = report.totals
     return {

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from convcalc.problems import shortened
 from convcalc.render.lines import Line
 from convcalc.render.markdown import escaped
-from convcalc.render.table import GAP
+from convcalc.render.table import GAP, LEAST_NAME
 
 
 class Cells(NamedTuple):
@@ -27,13 +28,23 @@ class Cells(NamedTuple):
 
 
 def fitting(columns: Sequence[Cells], width: int | None) -> list[Cells]:
-    """The columns that fit, those that must stay in any case."""
+    """The columns that fit; where those that must stay do not, the texts of the first are cut."""
     kept = list(columns)
+    if width is None:
+        return kept
     for column in sorted(columns, key=lambda column: column.weight):
-        if width is None or column.weight >= 9 or sum(one.width + len(GAP) for one in kept) - len(GAP) <= width:
+        if column.weight >= 9 or taken(kept) <= width:
             break
         kept.remove(column)
+    room = max(LEAST_NAME, kept[0].width + width - taken(kept))
+    if room < kept[0].width and not kept[0].right:
+        kept[0] = kept[0]._replace(texts=[shortened(text, room) for text in kept[0].texts])
     return kept
+
+
+def taken(columns: Sequence[Cells]) -> int:
+    """The width of the columns with the gaps between them."""
+    return sum(column.width + len(GAP) for column in columns) - len(GAP)
 
 
 def cell_lines(columns: Sequence[Cells], width: int | None, first: str = "title") -> list[Line]:

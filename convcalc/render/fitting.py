@@ -49,8 +49,6 @@ def figure_text(trial: Trial, metric: str) -> str:
     """A figure of a network, in short, `?` where it is not known."""
     assert trial.figures is not None
     value = trial.figures[metric]
-    if value is None:
-        return "?"
     return format_bytes(value) if metric in MEMORY else format_count(value)
 
 
