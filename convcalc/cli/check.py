@@ -1,8 +1,6 @@
 """`convcalc check`: the gate for pull requests."""
 
 import os
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import click
@@ -11,13 +9,11 @@ from convcalc.check.files import chosen
 from convcalc.check.rules import RULES
 from convcalc.check.runner import Checked, check
 from convcalc.check.settings import (
-    LIMITED,
     SEVERITIES,
     Settings,
     WrongConfiguration,
     codes_of,
     configured,
-    limit_of,
     nearest_configuration,
 )
 from convcalc.cli import common
@@ -30,38 +26,6 @@ Examples:
   convcalc check example:mobilenet_v1 --max-params 5M --max-peak-memory 8MiB
   convcalc check example:lenet5 --select CV3 --fail-on error"""
 FORMATS = ("text", "json", "github", "sarif", "junit", "gitlab")
-BOUNDS = tuple(f"{bound}-{metric.replace('_', '-')}" for metric in LIMITED for bound in ("max", "min"))
-SHOWN_BOUNDS = ("max-params", "max-macs", "max-flops", "max-peak-memory", "max-weight-memory", "min-receptive-field")
-
-
-def limit_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """An option for every limit, which the command gets as `limits`; the rarer ones are not listed in the help."""
-
-    @wraps(function)
-    def run(**given: Any) -> Any:
-        values = {bound: given.pop(bound.replace("-", "_")) for bound in BOUNDS}
-        try:
-            limits = [limit_of(name, value, f"--{name}") for name, value in values.items() if value is not None]
-        except Flaw as flaw:
-            raise common.Failure(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
-        return function(limits=tuple(limits), **given)
-
-    options = [
-        click.option(f"--{bound}", metavar=example(bound), hidden=bound not in SHOWN_BOUNDS, help=limit_help(bound))
-        for bound in BOUNDS
-    ]
-    return common.with_options(run, *options)
-
-
-def example(bound: str) -> str:
-    """What a limit looks like."""
-    return "256KiB" if "memory" in bound else "224" if "field" in bound else "5M"
-
-
-def limit_help(bound: str) -> str:
-    """The help of a limit's option."""
-    side, metric = bound.split("-", 1)
-    return f"At {'most' if side == 'max' else 'least'} so much: {metric.replace('-', ' ')}, whatever the specs say."
 
 
 @click.command("check", epilog=EXAMPLES)
@@ -74,7 +38,7 @@ def limit_help(bound: str) -> str:
 @click.option("--statistics", is_flag=True, help="Only how often each code was found.")
 @click.option("--config", metavar="FILE", help="The configuration; by itself the nearest above each file.")
 @click.option("--isolated", is_flag=True, help="Use no configuration file.")
-@limit_options
+@common.limit_options
 @click.option("-f", "--format", "format", type=click.Choice(FORMATS), help="text; github under GITHUB_ACTIONS.")
 @common.output_options
 def command(
