@@ -10,7 +10,6 @@ from convcalc.comparing.figures import Figure
 from convcalc.problems import Flaw, did_you_mean, shown
 from convcalc.spec import budget
 
-METRICS = (*budget.COUNTS, *budget.MEMORY, "receptive_field")
 OPERATORS: dict[str, Callable[[Fraction, Fraction], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
@@ -54,11 +53,10 @@ def condition(text: str) -> Condition:
     match = PARTS.fullmatch(text)
     assert match is not None  # every text is four parts, empty ones too
     metric, compare, sign, amount = match.groups()
-    if metric not in METRICS:
-        hint = did_you_mean(metric, METRICS) or f"there are {', '.join(METRICS)}"
-        raise Flaw(f"no metric {shown(metric)}", hint, within=match.span(1)) if metric else Flaw(
-            "a condition begins with a metric", EXAMPLE, within=match.span(1)
-        )
+    if metric not in budget.LIMITED:
+        hint = did_you_mean(metric, budget.LIMITED) or f"there are {', '.join(budget.LIMITED)}"
+        message = f"no metric {shown(metric)}" if metric else "a condition begins with a metric"
+        raise Flaw(message, hint if metric else EXAMPLE, within=match.span(1))
     if compare not in OPERATORS:
         message = f"no comparison {shown(compare)}" if compare else f"{metric} is compared with nothing"
         raise Flaw(message, f"there are {' '.join(OPERATORS)}", within=match.span(2))

@@ -59,9 +59,10 @@ def pairs(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
     by_name = {new[index].name: index for index in set(range(len(new))) - {pair.new for pair in kept}}
     for index in sorted(set(range(len(old))) - {pair.old for pair in kept}):
         mark, other = old[index], by_name.get(old[index].name)
-        if other is not None and (mark.leaf_written or mark.arguments == new[other].arguments):
-            if mark.kind == new[other].kind:
-                kept.append(Pair(index, other, moved=True))
+        if other is None or mark.kind != new[other].kind:
+            continue
+        if mark.leaf_written or mark.arguments == new[other].arguments:
+            kept.append(Pair(index, other, moved=True))
     return kept
 
 

@@ -7,9 +7,6 @@ from convcalc.problems import printable
 from convcalc.spec import files
 from convcalc.spec.document import Document
 
-# what git's environment variables would make of the answer is not asked for
-COMMAND = ("git", "--no-pager", "--no-replace-objects", "-c", "core.quotePath=false")
-
 
 class NoRevision(ValueError):
     """The file cannot be had at the revision."""
@@ -35,10 +32,10 @@ def read_at(revision: str, file: str) -> Document:
 
 
 def asked(folder: str, *arguments: str) -> bytes | None:
-    """What git answers, at most a byte more than a spec may have; None where it fails. Raises NoRevision without git."""
+    """What git answers, a byte more than a spec may have at most; None where it fails. Raises NoRevision."""
     try:
         with subprocess.Popen(
-            [*COMMAND, *arguments],
+            ["git", *arguments],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from convcalc.analysis.report import LayerReport
+from convcalc.analysis.report import LayerReport, Totals
 from convcalc.reads import Ratio
 from convcalc.render.grid import Column, column_named
 from convcalc.render.rows import Row
@@ -58,7 +58,7 @@ def share_text(row: Row, exact: bool) -> str:
     return f"{row.share:6.1%} {bar(row.share):<{BAR}}" if row.share else " " * (BAR + 7)
 
 
-def field_text(row: Row | LayerReport) -> str:
+def field_text(row: Row | LayerReport | Totals) -> str:
     """`427`, `43×11`, `188–204` where it differs from position to position, `all` where it is everything."""
     field = row.field
     if field.whole:

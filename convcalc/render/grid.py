@@ -85,13 +85,16 @@ def fitting(columns: Sequence[Column[Kind]], widths: dict[str, int], width: int)
 
 
 def narrow(columns: Sequence[Column[Any]], cells: dict[str, list[str]], widths: dict[str, int], width: int) -> None:
-    """Cut what may be cut so that the rest fits, from the last column."""
-    for column in reversed(columns):
-        over = taken(columns, widths) - width
-        if column.cut and over > 0:
-            most = max(column.cut, widths[column.name] - over)
-            cells[column.name] = [text if len(text) <= most else text[: most - 1] + "…" for text in cells[column.name]]
-            widths[column.name] = max(map(len, [column.title, *cells[column.name]]))
+    """Cut what may be cut so that the rest fits, always from the widest."""
+    for _ in range(taken(columns, widths) - width):
+        widest = max(columns, key=lambda column: widths[column.name] if widths[column.name] > column.cut > 0 else 0)
+        if not widths[widest.name] > widest.cut > 0:
+            break
+        widths[widest.name] -= 1
+    for column in columns:
+        most = max(widths[column.name], len(column.title))
+        cells[column.name] = [text if len(text) <= most else text[: most - 1] + "…" for text in cells[column.name]]
+        widths[column.name] = max(map(len, [column.title, *cells[column.name]]))
 
 
 def aligned(column: Column[Any], text: str, widths: dict[str, int]) -> str:
