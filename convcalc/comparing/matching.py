@@ -113,7 +113,7 @@ def next_row(mark: Mark, columns: Sequence[Mark], above: list[int]) -> tuple[lis
             best, choice = left, SKIP_NEW
         if other.kind == kind:
             gain = score(mark, other)
-            if gain and above[index] + gain >= best:
+            if gain and above[index] + gain > best:  # of equal ways the one that pairs early layers
                 best, choice = above[index] + gain, TAKE
         choices[index] = choice
         row.append(best)
