@@ -162,7 +162,8 @@ def networks_markdown(rows: Sequence[NetworkRow], exact: bool) -> str:
     cells = [
         Cells(column.title, [column.text(row, exact).strip() for row in rows], right=column.right) for column in EVERY
     ]
-    return "\n".join([*cell_markdown(cells), *(["", LEGEND.replace(BEST, f"\\{BEST}")] if rows else []), ""])
+    legend = ["", LEGEND.replace(BEST, f"\\{BEST}")] if any(row.best for row in rows) else []
+    return "\n".join([*cell_markdown(cells), *legend, ""])
 
 
 def networks_csv(rows: Sequence[NetworkRow]) -> str:
