@@ -10,6 +10,7 @@ Path = tuple[str | int, ...]
 MOST_CANDIDATES = 500  # words among which the nearest is sought
 
 TITLES: dict[str, str] = {
+    "CV000": "a file that cannot be checked",
     "CV001": "not readable as text",
     "CV002": "malformed YAML",
     "CV003": "YAML that specs do not use",
