@@ -235,9 +235,12 @@ def test_a_configuration_is_read_once_for_all_files(
     Path("a/b/pyproject.toml").write_text("[tool.convcalc]\nignore = ['CV206']\n", encoding="utf-8")
     reads: list[str] = []
     table_of = configuration.table_of
-    monkeypatch.setattr(
-        configuration, "table_of", lambda path: (reads.append(os.path.relpath(path)), table_of(path))[1]
-    )
+
+    def read(path: str) -> dict[str, object] | None:
+        reads.append(os.path.relpath(path))
+        return table_of(path)
+
+    monkeypatch.setattr(configuration, "table_of", read)
     assert codes(capsys, "a") == (0, [])
     assert sorted(reads) == ["a/b/pyproject.toml", "convcalc.toml"]
 

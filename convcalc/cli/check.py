@@ -69,8 +69,10 @@ def limit_help(bound: str) -> str:
 @click.option("--config", metavar="FILE", help="The configuration; by itself the nearest above each file.")
 @click.option("--isolated", is_flag=True, help="Use no configuration file.")
 @limit_options
-@click.option("--channel-multiple", type=click.IntRange(1), metavar="N", help="What CV307 wants channels to divide by.")
-@click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Processes at once; by itself as many as pay.")
+@click.option(
+    "--channel-multiple", type=click.IntRange(1), metavar="N", help="What CV307 wants channels to be a multiple of (8)."
+)
+@click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Parallel processes; by itself as many as pay.")
 @click.option("-f", "--format", "format", type=click.Choice(FORMATS), help="text; github under GITHUB_ACTIONS.")
 @common.output_options
 def command(
