@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from convcalc.analysis.budgets import breaches
 from convcalc.analysis.report import analyse
-from convcalc.check.budgets import breaches
 from convcalc.check.comments import ignores, silenced
 from convcalc.check.rule import Rule
 from convcalc.check.settings import Settings

@@ -10,7 +10,6 @@ from convcalc.problems import Flaw, did_you_mean, shown
 from convcalc.spec import budget
 
 SEVERITIES = ("error", "warning", "note")
-LIMITED = (*budget.COUNTS, *budget.MEMORY, "receptive_field")
 KEYS = ("select", "ignore", "fail-on", "channel-multiple", "per-path")
 
 
@@ -50,8 +49,8 @@ class Settings(NamedTuple):
 def limit_of(name: str, value: Any, origin: str) -> Limit:
     """A limit by its option's name, `max-params` or `min-receptive-field`. Raises Flaw."""
     bound, _, metric = name.replace("-", "_").partition("_")
-    if bound not in ("max", "min") or metric not in LIMITED:
-        names = [f"{side}-{known.replace('_', '-')}" for known in LIMITED for side in ("max", "min")]
+    if bound not in ("max", "min") or metric not in budget.LIMITED:
+        names = [f"{side}-{known.replace('_', '-')}" for known in budget.LIMITED for side in ("max", "min")]
         raise Flaw(f"no setting {shown(name)}", did_you_mean(name, [*names, *KEYS]))
     number = budget.quantity(metric, value)
     least, most = (number, None) if bound == "min" else (None, number)

@@ -2,8 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from functools import wraps
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import click
@@ -13,7 +12,7 @@ from convcalc.check.files import chosen
 from convcalc.check.many import NOT_CHECKED, How, NoProcesses, Task, check_all
 from convcalc.check.rules import RULES
 from convcalc.check.runner import Checked
-from convcalc.check.settings import LIMITED, SEVERITIES, Settings, codes_of, limit_of
+from convcalc.check.settings import SEVERITIES, Settings, codes_of
 from convcalc.cli import common
 from convcalc.cli.main import NOT_DONE
 from convcalc.problems import Flaw
@@ -24,38 +23,6 @@ Examples:
   convcalc check example:mobilenet_v1 --max-params 5M --max-peak-memory 8MiB
   convcalc check example:lenet5 --select CV3 --fail-on error"""
 FORMATS = ("text", "json", "github", "sarif", "junit", "gitlab")
-BOUNDS = tuple(f"{bound}-{metric.replace('_', '-')}" for metric in LIMITED for bound in ("max", "min"))
-SHOWN_BOUNDS = ("max-params", "max-macs", "max-flops", "max-peak-memory", "max-weight-memory", "min-receptive-field")
-
-
-def limit_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """An option for every limit, which the command gets as `limits`; the rarer ones are not listed in the help."""
-
-    @wraps(function)
-    def run(**given: Any) -> Any:
-        values = {bound: given.pop(bound.replace("-", "_")) for bound in BOUNDS}
-        try:
-            limits = [limit_of(name, value, f"--{name}") for name, value in values.items() if value is not None]
-        except Flaw as flaw:
-            raise common.Failure(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
-        return function(limits=tuple(limits), **given)
-
-    options = [
-        click.option(f"--{bound}", metavar=example(bound), hidden=bound not in SHOWN_BOUNDS, help=limit_help(bound))
-        for bound in BOUNDS
-    ]
-    return common.with_options(run, *options)
-
-
-def example(bound: str) -> str:
-    """What a limit looks like."""
-    return "256KiB" if "memory" in bound else "224" if "field" in bound else "5M"
-
-
-def limit_help(bound: str) -> str:
-    """The help of a limit's option."""
-    side, metric = bound.split("-", 1)
-    return f"At {'most' if side == 'max' else 'least'} so much: {metric.replace('-', ' ')}, whatever the specs say."
 
 
 @click.command("check", epilog=EXAMPLES)
@@ -68,7 +35,7 @@ def limit_help(bound: str) -> str:
 @click.option("--statistics", is_flag=True, help="Only how often each code was found.")
 @click.option("--config", metavar="FILE", help="The configuration; by itself the nearest above each file.")
 @click.option("--isolated", is_flag=True, help="Use no configuration file.")
-@limit_options
+@common.limit_options
 @click.option(
     "--channel-multiple", type=click.IntRange(1), metavar="N", help="What CV307 wants channels to be a multiple of (8)."
 )

@@ -12,8 +12,9 @@ from convcalc import examples
 from convcalc.analysis.training import OPTIMIZERS
 from convcalc.keys import is_integer
 from convcalc.network import Network
-from convcalc.problems import InvalidSpec, did_you_mean, printable, shown
+from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, shown
 from convcalc.render.lines import Line, plain_text, styled_text
+from convcalc.spec.budget import LIMITED
 from convcalc.spec.document import Document
 from convcalc.spec.files import read_file, why_unreadable
 from convcalc.spec.inputs import Overrides
@@ -23,6 +24,8 @@ from convcalc.units import BITS
 
 Function = Callable[..., Any]
 WRONG_NETWORK = 1
+BOUNDS = tuple(f"{bound}-{metric.replace('_', '-')}" for metric in LIMITED for bound in ("max", "min"))
+SHOWN_BOUNDS = ("max-params", "max-macs", "max-flops", "max-peak-memory", "max-weight-memory", "min-receptive-field")
 
 
 class Output(NamedTuple):
@@ -54,14 +57,22 @@ def network_options(function: Function) -> Function:
     )
 
 
-def memory_options(function: Function) -> Function:
-    """How memory is counted."""
+def inference_options(function: Function) -> Function:
+    """How the memory of inference is counted."""
     return with_options(
         function,
         click.option(
             "--no-inplace", "inplace", flag_value=False, default=True, help="Every layer writes into memory of its own."
         ),
         click.option("--fold-batchnorm", is_flag=True, help="Fold batch norms into the convolutions before them."),
+    )
+
+
+def memory_options(function: Function) -> Function:
+    """How memory is counted."""
+    return with_options(
+        function,
+        inference_options,
         click.option(
             "--optimizer",
             type=click.Choice(list(OPTIMIZERS)),
@@ -69,6 +80,40 @@ def memory_options(function: Function) -> Function:
             help="Whose states the memory of training counts.",
         ),
     )
+
+
+def limit_options(function: Function) -> Function:
+    """An option for every limit, which the command gets as `limits`; the rarer ones are not listed in the help."""
+
+    @wraps(function)
+    def run(**given: Any) -> Any:
+        from convcalc.check.settings import limit_of
+
+        values = {bound: given.pop(bound.replace("-", "_")) for bound in BOUNDS}
+        try:
+            limits = [limit_of(name, value, f"--{name}") for name, value in values.items() if value is not None]
+        except Flaw as flaw:
+            raise Failure(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
+        return function(limits=tuple(limits), **given)
+
+    options = [
+        click.option(
+            f"--{bound}", metavar=limit_example(bound), hidden=bound not in SHOWN_BOUNDS, help=limit_help(bound)
+        )
+        for bound in BOUNDS
+    ]
+    return with_options(run, *options)
+
+
+def limit_example(bound: str) -> str:
+    """What a limit looks like."""
+    return "256KiB" if "memory" in bound else "224" if "field" in bound else "5M"
+
+
+def limit_help(bound: str) -> str:
+    """The help of a limit's option."""
+    side, metric = bound.split("-", 1)
+    return f"At {'most' if side == 'max' else 'least'} so much: {metric.replace('-', ' ')}, whatever the specs say."
 
 
 def output_options(function: Function) -> Function:
@@ -184,7 +229,7 @@ def load(net: str, overrides: Overrides) -> Network:
 
 def reader_of(document: Document) -> Callable[[Overrides], Network]:
     """Reads a document again with other overrides. Raises InvalidSpec."""
-    return lambda overrides: read_network(Document(document.root, document.file, document.text), overrides)
+    return lambda overrides: read_network(document, overrides)
 
 
 # -- writing
