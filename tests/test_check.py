@@ -166,6 +166,17 @@ def test_a_file_that_cannot_be_read_is_reported_and_the_others_are_checked(capsy
     assert codes(capsys, "folder.yaml", "wrong.yaml") == (2, ["CV000", "CV010"])
 
 
+def test_findings_behind_a_symbolic_link_are_told_without_a_word_of_the_file(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    os.symlink("biased.yaml", "link.yaml")
+    assert run(["check", "link.yaml"]) == 1
+    told = capsys.readouterr().out
+    assert told.startswith("link.yaml:4:5: a finding of the linter (nothing is quoted")
+    assert "CV206" in told
+    assert "conv" not in told
+
+
 def test_an_example_that_there_is_not_is_reported_as_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check", "example:lenet", "clean.yaml"]) == 2
     assert "example:lenet: no example 'lenet': did you mean lenet5?" in capsys.readouterr().out
