@@ -41,10 +41,10 @@ def check(
         return Checked(file, error.problems, error.text)
     last = command_line or Settings()
     own = report.network.check
-    chosen = settings.with_choice(own.get("select", ()), own.get("ignore", ()))
-    chosen = chosen._replace(choices=chosen.choices + last.choices)
-    kept = breaches(report, (*settings.limits, *last.limits))
-    found = [problem for rule in chosen.enabled(rules) for problem in once_a_place(rule().findings(report))]
+    chosen = settings.with_choice(own.get("select", ()), own.get("ignore", ())).then(last)
+    kept = breaches(report, chosen.limits)
+    on = [rule.adjusted(chosen) for rule in chosen.enabled(rules)]
+    found = [problem for rule in on for problem in once_a_place(rule.findings(report))]
     located = [document.located(problem) for problem in found]
     if heed_comments and document.text is not None:
         located = silenced(located, ignores(document.text), set(rules))

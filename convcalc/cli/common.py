@@ -16,7 +16,7 @@ from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, shown
 from convcalc.render.lines import Line, plain_text, styled_text
 from convcalc.spec.budget import LIMITED
 from convcalc.spec.document import Document
-from convcalc.spec.files import read_file
+from convcalc.spec.files import read_file, why_unreadable
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network
 from convcalc.spec.source import read_value
@@ -220,19 +220,6 @@ def read_document(net: str) -> Document:
         raise Failure(str(error)) from None
     except OSError as error:
         raise Failure(f"{printable(net)}: {why_unreadable(net, error)}") from None
-
-
-def why_unreadable(net: str, error: OSError) -> str:
-    """In words why a file cannot be read, with the nearest name where there is none."""
-    if not isinstance(error, FileNotFoundError):
-        said = error.strerror or str(error).removeprefix(net).strip()
-        return printable(said[:1].lower() + said[1:])
-    folder = os.path.dirname(net) or "."
-    there = os.listdir(folder) if os.path.isdir(folder) else []
-    hint = did_you_mean(os.path.basename(net), [name for name in there if name.endswith((".yaml", ".yml"))])
-    if not hint and net in examples.names():
-        hint = f"did you mean example:{net}?"
-    return f"no such file{f': {printable(hint)}' if hint else ''}"
 
 
 def load(net: str, overrides: Overrides) -> Network:
