@@ -9,10 +9,12 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from convcalc import examples
+from convcalc.check.fixing import fix, possible
 from convcalc.check.rule import Rule
 from convcalc.check.runner import Checked, check
 from convcalc.check.settings import Settings
 from convcalc.problems import InvalidSpec, Problem
+from convcalc.spec.document import Document
 from convcalc.spec.files import STANDARD_INPUT, read_file, why_unreadable
 from convcalc.spec.inputs import Overrides
 
@@ -39,6 +41,7 @@ class How(NamedTuple):
     rules: Mapping[str, type[Rule]]
     heed_comments: bool = True
     command_line: Settings = Settings()
+    fixing: bool = False
 
 
 class NoProcesses(Exception):
@@ -85,8 +88,7 @@ def collect_garbage() -> None:
 def check_file(task: Task, how: How) -> Checked:
     """What is found in one file; one that cannot be read, or fails in a way not foreseen, says so in its place."""
     try:
-        document = read_file(examples.resolved(task.file))
-        found = check(document, Overrides(), task.settings, how.rules, how.heed_comments, how.command_line)
+        found = check_document(read_file(examples.resolved(task.file)), task.settings, how)
     except InvalidSpec as error:
         found = Checked(error.file or task.file, error.problems, error.text)
     except OSError as error:
@@ -99,6 +101,18 @@ def check_file(task: Task, how: How) -> Checked:
         said = f"internal error: {type(error).__name__}: {error}"[:500]
         found = not_checked(task.file, said, "CONVCALC_TRACEBACK=1 shows where; please report it")
     return found if found.problems else found._replace(text=None)  # of which nothing is quoted
+
+
+def check_document(document: Document, settings: Settings, how: How) -> Checked:
+    """What is found in a document, after fixes where they are wanted."""
+
+    def checked(document: Document) -> Checked:
+        return check(document, Overrides(), settings, how.rules, how.heed_comments, how.command_line)
+
+    found = fix(document, checked) if how.fixing else checked(document)
+    if not any(problem.fix for problem in found.problems):
+        return found
+    return found._replace(fixable=len(possible(document, found.problems)) if found.rewritten is None else 0)
 
 
 def not_checked(file: str, why: str, hint: str = "") -> Checked:

@@ -14,12 +14,25 @@ from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network
 
 
+class Rewritten(NamedTuple):
+    """The text of a file before and after so many fixes."""
+
+    before: str
+    after: str
+    fixes: int
+
+
 class Checked(NamedTuple):
-    """What was found in a file, in its order; `text` is what may be quoted of it."""
+    """What was found in a file, in its order; `text` is what may be quoted of it.
+
+    `fixable` is how many fixes could be tried. Where some were made, what was found is that of `rewritten.after`.
+    """
 
     file: str
     problems: tuple[Problem, ...]
     text: str | None
+    fixable: int = 0
+    rewritten: Rewritten | None = None
 
 
 def check(

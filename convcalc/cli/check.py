@@ -2,13 +2,14 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import click
 
 from convcalc.check.configuration import Configurations, WrongConfiguration
 from convcalc.check.files import chosen
+from convcalc.check.fixing import difference
 from convcalc.check.many import NOT_CHECKED, How, NoProcesses, Task, check_all
 from convcalc.check.rules import RULES
 from convcalc.check.runner import Checked
@@ -22,6 +23,7 @@ Examples:
   convcalc check example:resnet50
   convcalc check example:mobilenet_v1 --max-params 5M --max-peak-memory 8MiB
   convcalc check example:lenet5 --select CV3 --fail-on error"""
+DIFFERENCE_STYLES = {"-": "error", "+": "hint", "@": "dim"}
 FORMATS = ("text", "json", "github", "sarif", "junit", "gitlab")
 
 
@@ -39,6 +41,8 @@ FORMATS = ("text", "json", "github", "sarif", "junit", "gitlab")
 @click.option(
     "--channel-multiple", type=click.IntRange(1), metavar="N", help="What CV307 wants channels to be a multiple of (8)."
 )
+@click.option("--fix", is_flag=True, help="Mend what can be mended exactly: comments and layout stay.")
+@click.option("--diff", is_flag=True, help="Show what --fix would write, and write nothing.")
 @click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Parallel processes; by itself as many as pay.")
 @click.option("-f", "--format", "format", type=click.Choice(FORMATS), help="text; github under GITHUB_ACTIONS.")
 @common.output_options
@@ -53,6 +57,8 @@ def command(
     config: str | None,
     isolated: bool,
     channel_multiple: int | None,
+    fix: bool,
+    diff: bool,
     jobs: int | None,
     limits: tuple[Any, ...],
     format: str | None,
@@ -71,15 +77,51 @@ def command(
         codes = [() if text is None else codes_of("--select", text.split(","), RULES) for text in (select, ignore)]
         line = Settings((), limits, fail_on, channel_multiple).with_choice(*codes)
         tasks = tasks_of(files.files, config, isolated)
-        checked = list(with_progress(check_all(tasks, How(RULES, not no_ignores, line), jobs), len(tasks), where))
+        how = How(RULES, not no_ignores, line, fix or diff)
+        checked = list(with_progress(check_all(tasks, how, jobs), len(tasks), where))
     except (Flaw, WrongConfiguration, NoProcesses) as error:
         raise common.Failure(str(error)) from None
-    text = rendered(checked, files.passed_over, format, statistics, where)
+    if fix and not diff:
+        write_fixes(checked, files.files, where)
+        checked = [one._replace(fixable=0) for one in checked]
+    text = differences(checked, where) if diff else rendered(checked, files.passed_over, format, statistics, where)
     common.write_text(text, where, files.files)
+    differs = common.WRONG_NETWORK if diff and text else 0
     return max(
-        status(found, task.settings.then(line).fail_on or "warning", exit_zero)
-        for found, task in zip(checked, tasks, strict=True)
+        differs,
+        *(
+            status(found, task.settings.then(line).fail_on or "warning", exit_zero)
+            for found, task in zip(checked, tasks, strict=True)
+        ),
     )
+
+
+def write_fixes(checked: Sequence[Checked], files: Sequence[str], where: common.Output) -> None:
+    """Write the files that were mended, and say so."""
+    mended = [(file, one.rewritten) for file, one in zip(files, checked, strict=True) if one.rewritten is not None]
+    for file, change in mended:
+        common.rewrite(file, change.before, change.after)
+    fixes = sum(change.fixes for _, change in mended)
+    held_back = sum(one.fixable > 0 for one in checked)
+    if where.quiet or not (fixes or held_back):
+        return
+    from convcalc.render.findings import counted
+
+    if fixes:
+        click.echo(f"{counted(fixes, 'fix', 'fixes')} in {counted(len(mended), 'file')}", err=True)
+    if held_back:
+        click.echo(f"{counted(held_back, 'file')} not mended: other errors would stay", err=True)
+
+
+def differences(checked: Iterable[Checked], where: common.Output) -> str:
+    """What --fix would write, as `diff -u` shows it."""
+    lines = [
+        [(line, DIFFERENCE_STYLES.get(line[:1], ""))]
+        for one in checked
+        if one.rewritten is not None
+        for line in difference(one.file, one.rewritten)
+    ]
+    return common.as_text(lines, where) if lines else ""
 
 
 def tasks_of(files: Iterable[str], config: str | None, isolated: bool) -> list[Task]:

@@ -49,22 +49,25 @@ def names(rules: Mapping[str, type[Rule]]) -> dict[str, str]:
 
 def summary(checked: Sequence[Checked], passed_over: int = 0) -> str:
     """How many files, errors, warnings and notes there are, and how many YAML files were passed over as no specs."""
-    files = _counted(len(checked), "file")
+    files = counted(len(checked), "file")
     wrong = sum(bool(one.problems) for one in checked)
-    rest = f"; {_counted(passed_over, 'YAML file')} passed over: no layers" if passed_over else ""
+    fixable = sum(one.fixable for one in checked)
+    mend = f"; --fix may mend {fixable:,} of them" if fixable else ""
+    rest = f"; {counted(passed_over, 'YAML file')} passed over: no layers" if passed_over else ""
     if not wrong:
         return (f"{files} checked: all well" if checked else "no files checked") + rest
-    return f"{files if len(checked) == 1 else f'{wrong} of {files}'}: {severities(checked)}{rest}"
+    return f"{files if len(checked) == 1 else f'{wrong} of {files}'}: {severities(checked)}{mend}{rest}"
 
 
 def severities(checked: Iterable[Checked]) -> str:
     """`1 error, 4 warnings`."""
     counts = Counter(problem.severity for one in checked for problem in one.problems)
-    return ", ".join(_counted(counts[severity], severity) for severity in SEVERITIES if counts[severity])
+    return ", ".join(counted(counts[severity], severity) for severity in SEVERITIES if counts[severity])
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+def counted(number: int, what: str, several: str = "") -> str:
+    """`1 file`, `2 files`."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {several or what + 's'}"
 
 
 def text_lines(checked: Sequence[Checked], passed_over: int = 0) -> list[Line]:
