@@ -19,7 +19,7 @@ def followed(items: Iterable[Item], total: int, stream: IO[str]) -> Iterator[Ite
     try:
         for done, item in enumerate(items, 1):
             now = monotonic()
-            if now >= due:
+            if now >= due and done < total:
                 due, drawn = now + PAUSE, True
                 stream.write(f"{ERASE}{bar(done, total, width_of(stream))}")
                 stream.flush()
