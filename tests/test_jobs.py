@@ -214,6 +214,13 @@ def test_the_bar_shows_only_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> 
     assert "5 of 10 files ━" in drawn(PATIENCE / 3, monkeypatch)
 
 
+def test_a_single_item_has_no_bar_however_long_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr("convcalc.render.progress.monotonic", Clock(PATIENCE * 3))
+    assert list(followed(["item"], 1, stream)) == ["item"]
+    assert stream.getvalue() == ""
+
+
 @pytest.mark.parametrize("most", [7, 10])
 def test_the_bar_leaves_an_empty_line_also_where_it_is_broken_off(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     text = drawn(PATIENCE / 3, monkeypatch, most)
