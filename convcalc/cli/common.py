@@ -16,7 +16,7 @@ from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, shown
 from convcalc.render.lines import Line, plain_text, styled_text
 from convcalc.spec.budget import LIMITED
 from convcalc.spec.document import Document
-from convcalc.spec.files import read_file
+from convcalc.spec.files import STANDARD_INPUT, read_file, why_unreadable
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network
 from convcalc.spec.source import read_value
@@ -24,6 +24,7 @@ from convcalc.units import BITS
 
 Function = Callable[..., Any]
 WRONG_NETWORK = 1
+BYTE_ORDER_MARK = "\ufeff"
 BOUNDS = tuple(f"{bound}-{metric.replace('_', '-')}" for metric in LIMITED for bound in ("max", "min"))
 SHOWN_BOUNDS = ("max-params", "max-macs", "max-flops", "max-peak-memory", "max-weight-memory", "min-receptive-field")
 
@@ -226,19 +227,6 @@ def read_document(net: str) -> Document:
         raise Failure(f"{printable(net)}: {why_unreadable(net, error)}") from None
 
 
-def why_unreadable(net: str, error: OSError) -> str:
-    """In words why a file cannot be read, with the nearest name where there is none."""
-    if not isinstance(error, FileNotFoundError):
-        said = error.strerror or str(error).removeprefix(net).strip()
-        return printable(said[:1].lower() + said[1:])
-    folder = os.path.dirname(net) or "."
-    there = os.listdir(folder) if os.path.isdir(folder) else []
-    hint = did_you_mean(os.path.basename(net), [name for name in there if name.endswith((".yaml", ".yml"))])
-    if not hint and net in examples.names():
-        hint = f"did you mean example:{net}?"
-    return f"no such file{f': {printable(hint)}' if hint else ''}"
-
-
 def load(net: str, overrides: Overrides) -> Network:
     """The network that NET names. Raises InvalidSpec."""
     return read_network(read_document(net), overrides)
@@ -331,6 +319,22 @@ def write_text(text: str, output: Output, inputs: Iterable[str]) -> None:
         replace_file(target, text)
     except OSError as error:
         raise Failure(f"-o {printable(output.file)}: {(error.strerror or str(error)).lower()}") from None
+
+
+def rewrite(file: str, before: str, after: str) -> None:
+    """Put another text into a file whose text is known, a byte order mark kept. Raises Failure."""
+    name = printable(file)
+    if file == STANDARD_INPUT or file.startswith("example:"):
+        raise Failure(f"{name} is no file to write to: nothing is written there (--diff shows what would be)")
+    try:
+        with open(file, encoding="utf-8", newline="") as stream:
+            text = stream.read()
+        mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
+        if text != mark + before:
+            raise Failure(f"{name} has changed while it was checked: nothing is written")
+        replace_file(file, mark + after)
+    except OSError as error:
+        raise Failure(f"{name}: {why_unreadable(file, error)}") from None
 
 
 def replace_file(target: str, text: str) -> None:
