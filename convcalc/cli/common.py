@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from typing import IO, Any, NamedTuple
 
@@ -43,6 +43,11 @@ class Failure(click.ClickException):
 
 def network_options(function: Function) -> Function:
     """NET, and what takes the place of what it says, which the command gets as `overrides`."""
+    return with_options(override_options(function), click.argument("net", metavar="NET", shell_complete=complete_net))
+
+
+def override_options(function: Function) -> Function:
+    """What takes the place of what a spec says, which the command gets as `overrides`."""
 
     @wraps(function)
     def run(params: Any, inputs: Any, batch: int | None, dtype: str | None, **rest: Any) -> Any:
@@ -50,7 +55,6 @@ def network_options(function: Function) -> Function:
 
     return with_options(
         run,
-        click.argument("net", metavar="NET", shell_complete=complete_net),
         click.option("--set", "params", metavar="NAME=VALUE", multiple=True, help="The value of a param of the spec."),
         click.option("--input", "inputs", metavar="[NAME=]3,320,320", multiple=True, help="The shape of the input."),
         click.option("--batch", type=click.IntRange(1), metavar="N", help="Samples in a batch."),
@@ -126,7 +130,7 @@ def output_options(function: Function) -> Function:
         try:
             return function(where=where, **rest)
         except InvalidSpec as error:
-            return report_invalid(error, where, as_json=rest.get("format") == "json")
+            return report_invalid([error], where, as_json=rest.get("format") == "json")
 
     return with_options(
         run,
@@ -176,12 +180,12 @@ def read_overrides(params: Iterable[str], inputs: Iterable[str], batch: int | No
     )
 
 
-def read_param(text: str) -> tuple[str, Any]:
+def read_param(text: str, option: str = "--set") -> tuple[str, Any]:
     """`width=0.5`."""
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise Failure(f"--set takes NAME=VALUE, not {shown(text)}")
-    return name, value_of("--set", value)
+        raise Failure(f"{option} takes NAME=VALUE, not {shown(text)}")
+    return name, value_of(option, value)
 
 
 def read_input(text: str) -> tuple[str | None, Any]:
@@ -236,23 +240,38 @@ def reader_of(document: Document) -> Callable[[Overrides], Network]:
 # -- writing
 
 
-def report_invalid(error: InvalidSpec, output: Output, as_json: bool = False) -> int:
-    """Say what is wrong with a spec; the exit status."""
-    from convcalc.render.excerpt import problem_lines
-
-    if any(problem.code == "CV017" for problem in error.problems):
-        problem = error.problems[0]
-        raise Failure(f"{problem.message}{f': {problem.hint}' if problem.hint else ''}")
+def report_invalid(errors: Sequence[InvalidSpec], output: Output, as_json: bool = False) -> int:
+    """Say what is wrong with specs; the exit status. Raises Failure where what was given from outside is wrong."""
+    for error in errors:
+        refused = refusal(error)
+        if refused is not None:
+            raise Failure(refused)
     if as_json:
         from convcalc.render.data import problems_json
 
-        write_text(problems_json([error]), output, ())
+        write_text(problems_json(errors), output, ())
         return WRONG_NETWORK
+    for error in errors:
+        tell_invalid(error, output)
+    return WRONG_NETWORK
+
+
+def refusal(error: InvalidSpec) -> str | None:
+    """What is wrong with what was given from outside of a spec, None where the spec itself is wrong."""
+    if all(problem.code != "CV017" for problem in error.problems):
+        return None
+    problem = error.problems[0]
+    return f"{problem.message}{f': {problem.hint}' if problem.hint else ''}"
+
+
+def tell_invalid(error: InvalidSpec, output: Output) -> None:
+    """Say on standard error what is wrong with a spec."""
+    from convcalc.render.excerpt import problem_lines
+
     lines = problem_lines(error)
     found = len(error.problems)
     lines = [*lines, [(f"{found} problems", "dim")]] if found > 1 else lines[:-1]
     sys.stderr.write(styled_text(lines) if colored(output.color, sys.stderr) else plain_text(lines))
-    return WRONG_NETWORK
 
 
 def colored(color: str, stream: IO[str]) -> bool:
