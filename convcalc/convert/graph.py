@@ -11,7 +11,8 @@ class Step(NamedTuple):
     """One layer of the source.
 
     `name` is the source's own, any text, unique, with a dot between a scope and what is in it; it is not `named` where
-    an exporter made it up. `kind` and `arguments` are ours, written as in a spec (defaults may stand among them).
+    an exporter made it up. `kind` and `arguments` are ours, written as in a spec (defaults may stand among them; `like`
+    is a name as in `reads`).
     `reads` are names of inputs and of steps above, `share` the step above whose weights it uses.
     """
 
@@ -71,13 +72,36 @@ def plain_spec(graph: Graph) -> dict[str, Any]:
             options["share"] = names[step.share]
         if step.frozen:
             options["frozen"] = True
-        entries.append({step.kind: {**literal(step.arguments), **options}})
+        arguments = literal(step.arguments)
+        if arguments.get("like") in names:
+            arguments["like"] = names[arguments["like"]]
+        entries.append({step.kind: {**arguments, **options}})
     return {
         "name": graph.name,
         "inputs": {names[name]: list(shape) for name, shape in graph.inputs.items()},
         "layers": entries,
         "outputs": [names[name] for name in graph.outputs],
     }
+
+
+def gathered(graph: Graph) -> Graph:
+    """The graph with its steps in an order in which every branch runs to its end before the next begins.
+
+    For sources whose order of steps is none of execution: what a step reads first comes first, as late as it may.
+    """
+    steps = {step.name: step for step in graph.steps}
+    placed: dict[str, Step] = {}
+    for last in (*graph.outputs, *steps):
+        waiting = [last] if last in steps else []
+        while waiting:
+            step = steps[waiting[-1]]
+            needed = (*step.reads, step.share, step.arguments.get("like"))
+            missing = [name for name in needed if name in steps and name not in placed]
+            if missing:
+                waiting.append(missing[0])
+                continue
+            placed.setdefault(waiting.pop(), step)
+    return graph._replace(steps=tuple(placed.values()))
 
 
 def literal(value: Any) -> Any:

@@ -5,7 +5,8 @@ network: the inputs, then the output of every layer.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 Value = Any  # an argument as a spec holds it, or one of the classes below that stand for one
 
@@ -102,7 +103,6 @@ class Use(NamedTuple):
 
 
 Item = Leaf | Branches | Group | Use
-Found = TypeVar("Found", bound=Item)
 
 
 class Block:
@@ -182,8 +182,9 @@ def replaced(items: list[Item], change: Callable[[Value], Value]) -> list[Item]:
     return [replaced_item(item, change) for item in items]
 
 
-def replaced_item(item: Found, change: Callable[[Value], Value]) -> Found:
+def replaced_item(item: Item, change: Callable[[Value], Value]) -> Item:
     """An entry with every value changed."""
+    changed: Item
     if isinstance(item, Leaf | Use):
         changed = item._replace(values=tuple(map(change, item.values)))
     elif isinstance(item, Branches):
@@ -195,8 +196,15 @@ def replaced_item(item: Found, change: Callable[[Value], Value]) -> Found:
 
 
 def lines_of(items: list[Item]) -> int:
-    """The lines that some entries take."""
-    return sum(map(item_lines, items))
+    """The lines that some entries take, equal uses of a block in a row taken together."""
+    repeated = sum(is_repeated(one, other) for one, other in pairwise(items))
+    return sum(map(item_lines, items)) - repeated
+
+
+def is_repeated(one: Item, other: Item) -> bool:
+    """Whether two entries are the same use of a block, one after the other."""
+    both = isinstance(one, Use) and isinstance(other, Use) and one.block is other.block and one.values == other.values
+    return both and other.reads == (one.output,)
 
 
 def item_lines(item: Item) -> int:
