@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from convcalc.spec.entries import RESERVED_NAMES
+from convcalc.problems import shortened
+from convcalc.spec.entries import MOST_NAME, RESERVED_NAMES
 
 
 class Step(NamedTuple):
@@ -77,11 +78,16 @@ def plain_spec(graph: Graph) -> dict[str, Any]:
             arguments["like"] = names[arguments["like"]]
         entries.append({step.kind: {**arguments, **options}})
     return {
-        "name": graph.name,
+        "name": title(graph),
         "inputs": {names[name]: list(shape) for name, shape in graph.inputs.items()},
         "layers": entries,
         "outputs": [names[name] for name in graph.outputs],
     }
+
+
+def title(graph: Graph) -> str:
+    """The name of a graph as a spec may have it."""
+    return shortened(graph.name, MOST_NAME).strip()[:MOST_NAME] or "network"
 
 
 def gathered(graph: Graph) -> Graph:

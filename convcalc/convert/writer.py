@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from convcalc.convert.graph import Graph, NotImported, legal_names, plain_spec
+from convcalc.convert.graph import Graph, NotImported, legal_names, plain_spec, title
 from convcalc.convert.writing.folding import Folder
 from convcalc.convert.writing.inlining import inline_single_uses, unroll
 from convcalc.convert.writing.items import Body
@@ -88,7 +88,7 @@ def text_of(graph: Graph, network: Network, top: Body) -> str:
     if top.given == 0 and any(writer.names.inputs_read):
         # in a scope `input` is what that reads: to be read in one, the network's input needs a name
         return text_of(graph, network, Body(None, top.items))
-    lines = [*comments(graph), f"name: {scalar(printable(graph.name))}", *input_lines(graph, inputs), ""]
+    lines = [*comments(graph), f"name: {scalar(title(graph))}", *input_lines(graph, inputs), ""]
     lines += [*blocks_text(top), "layers:", *entries]
     last = len(network.inputs) + len(network.nodes) - 1
     if list(network.outputs.values()) != [last]:

@@ -18,10 +18,11 @@ from convcalc.convert.writing.items import (
     lines_of,
     live_bodies,
     replaced,
+    typed,
     values_of,
 )
 from convcalc.convert.writing.regions import Wiring, is_free
-from convcalc.convert.writing.repeats import partition, typed
+from convcalc.convert.writing.repeats import partition
 from convcalc.convert.writing.tokens import Tokens, may_differ
 
 LONGEST = 20  # entries of a block in one list

@@ -170,7 +170,8 @@ def values_of(items: list[Item]) -> Iterator[Value]:
     """All values of some entries, in their order."""
     for item in items:
         if isinstance(item, Leaf | Use):
-            yield from item.values
+            for value in item.values:
+                yield from value if isinstance(value, FirstElse) else (value,)
         for inner in inner_bodies(item):
             yield from values_of(inner.items)
         if item.when is not None:
@@ -186,13 +187,26 @@ def replaced_item(item: Item, change: Callable[[Value], Value]) -> Item:
     """An entry with every value changed."""
     changed: Item
     if isinstance(item, Leaf | Use):
-        changed = item._replace(values=tuple(map(change, item.values)))
+        changed = item._replace(values=tuple(changed_value(value, change) for value in item.values))
     elif isinstance(item, Branches):
         bodies = tuple(Body(inner.given, replaced(inner.items, change)) for inner in item.bodies)
         changed = item._replace(bodies=bodies)
     else:
         changed = item._replace(body=Body(item.body.given, replaced(item.body.items, change)))
     return changed if changed.when is None else changed._replace(when=change(changed.when))
+
+
+def changed_value(value: Value, change: Callable[[Value], Value]) -> Value:
+    """A value changed, or both of a first copy and the others: one again where they came to be the same."""
+    if not isinstance(value, FirstElse):
+        return change(value)
+    first, rest = change(value.first), change(value.rest)
+    return first if typed(first) == typed(rest) else FirstElse(first, rest)
+
+
+def typed(value: Value) -> tuple[type, Value]:
+    """A value that equals only those of its own type: 1 is not true."""
+    return value.__class__, value
 
 
 def lines_of(items: list[Item]) -> int:

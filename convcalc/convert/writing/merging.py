@@ -17,9 +17,9 @@ from convcalc.convert.writing.items import (
     inner_bodies,
     lines_of,
     live_bodies,
+    typed,
     used_blocks,
 )
-from convcalc.convert.writing.repeats import typed
 
 MOST_COMPARED = 24  # blocks
 

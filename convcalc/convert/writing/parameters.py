@@ -20,11 +20,12 @@ from convcalc.convert.writing.items import (
     inner_bodies,
     live_bodies,
     replaced,
+    typed,
     used_blocks,
 )
 from convcalc.convert.writing.leaves import default_of
 from convcalc.convert.writing.regions import Wiring
-from convcalc.convert.writing.repeats import repeat, typed
+from convcalc.convert.writing.repeats import repeat
 
 Column = tuple[tuple[type, Value], ...]
 CHANNELS = "out_channels"
@@ -66,12 +67,7 @@ class Filling:
 
     def __call__(self, value: Value) -> Value:
         """The value with its meaning in place of its holes."""
-        if isinstance(value, Hole):
-            return self.meaning[value.number]
-        if isinstance(value, FirstElse):
-            first, rest = self(value.first), self(value.rest)
-            return first if typed(first) == typed(rest) else FirstElse(first, rest)
-        return value
+        return self.meaning[value.number] if isinstance(value, Hole) else value
 
 
 def with_parameters(item: Item, block: Block, places: Sequence[int]) -> Item:

@@ -2,17 +2,13 @@
 
 from collections.abc import Sequence
 
-from convcalc.convert.writing.items import Body, FirstElse, Group, Item, Use, Value, live_bodies
+from convcalc.convert.writing.items import Body, FirstElse, Group, Item, Use, Value, live_bodies, typed
 from convcalc.convert.writing.regions import Wiring
 
 OTHER_FIRST = 0.5  # of a line: what a number that only the first copy has costs the reader
 FLAG_FIRST = 0.3  # the same of true and false
+LARGE = 8  # a count of channels: where it changes is worth a line
 Values = tuple[Value, ...]
-
-
-def typed(value: Value) -> tuple[type, Value]:
-    """A value that equals only those of its own type: 1 is not true."""
-    return value.__class__, value
 
 
 def partition(uses: Sequence[Values]) -> list[tuple[int, int]]:
@@ -47,7 +43,8 @@ def first_differs(first: Values, rest: Values) -> float | None:
     """What it costs the reader that a first use differs from the others, None where an expression cannot say it."""
     pairs = {(typed(one), typed(other)) for one, other in zip(first, rest, strict=True) if typed(one) != typed(other)}
     listed = any(isinstance(value, tuple) and not hasattr(value, "_fields") for pair in pairs for _, value in pair)
-    return None if listed else sum(FLAG_FIRST if word is bool else OTHER_FIRST for (word, _), _ in pairs)
+    large = any(isinstance(value, int) and value >= LARGE for pair in pairs for _, value in pair)
+    return None if listed or large else sum(FLAG_FIRST if word is bool else OTHER_FIRST for (word, _), _ in pairs)
 
 
 def runs(body: Body, wiring: Wiring) -> list[tuple[int, int]]:

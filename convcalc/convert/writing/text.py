@@ -18,10 +18,10 @@ from convcalc.convert.writing.items import (
     Use,
     Value,
     inner_bodies,
+    typed,
     used_blocks,
 )
 from convcalc.convert.writing.leaves import default_of
-from convcalc.convert.writing.repeats import typed
 from convcalc.convert.writing.scalars import flow, scalar
 
 INDENT = "  "

@@ -1,6 +1,6 @@
 """What makes entries alike: all but the values that may differ from one use of a block to the next."""
 
-from convcalc.convert.writing.items import Body, Branches, Group, Item, Leaf, Value
+from convcalc.convert.writing.items import Body, Branches, FirstElse, Group, Item, Leaf, Value
 
 
 class Tokens:
@@ -47,6 +47,8 @@ class Tokens:
 
 def fixed(value: Value) -> object:
     """A value that is the same in all uses of a block, an empty tuple for one that may differ."""
+    if isinstance(value, FirstElse):
+        return fixed(value.first), fixed(value.rest)
     return () if may_differ(value) else (value.__class__, value)
 
 
