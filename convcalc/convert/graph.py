@@ -4,14 +4,17 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from convcalc.spec.entries import RESERVED_NAMES
+from convcalc.problems import shortened
+from convcalc.spec.entries import MOST_NAME, RESERVED_NAMES
 
 
 class Step(NamedTuple):
     """One layer of the source.
 
-    `name` is the source's own, any text, unique; `kind` and `arguments` are ours, written as in a spec (defaults may
-    stand among them). `reads` are names of inputs and of steps above, `share` the step above whose weights it uses.
+    `name` is the source's own, any text, unique, with a dot between a scope and what is in it; it is not `named` where
+    an exporter made it up. `kind` and `arguments` are ours, written as in a spec (defaults may stand among them; `like`
+    is a name as in `reads`).
+    `reads` are names of inputs and of steps above, `share` the step above whose weights it uses.
     """
 
     name: str
@@ -20,6 +23,7 @@ class Step(NamedTuple):
     reads: tuple[str, ...]
     share: str | None = None
     frozen: bool = False
+    named: bool = True
 
 
 class Graph(NamedTuple):
@@ -44,15 +48,17 @@ def legal_names(names: Iterable[str]) -> dict[str, str]:
     """For each name of the source one that a spec may hold: letters, digits, `_` and `-`, unique."""
     given: dict[str, str] = {}
     taken: set[str] = set()
+    counts: dict[str, int] = {}
     for name in names:
         legal = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-") or "layer"
         if not legal[0].isalpha():
             legal = f"layer_{legal}"
         legal = legal[:150]
-        number, candidate = 1, legal
+        number, candidate = counts.get(legal, 1), legal
         while candidate in taken or candidate in RESERVED_NAMES:
             number += 1
             candidate = f"{legal}_{number}"
+        counts[legal] = number
         taken.add(candidate)
         given[name] = candidate
     return given
@@ -69,10 +75,47 @@ def plain_spec(graph: Graph) -> dict[str, Any]:
             options["share"] = names[step.share]
         if step.frozen:
             options["frozen"] = True
-        entries.append({step.kind: {**step.arguments, **options}})
+        arguments = literal(step.arguments)
+        if arguments.get("like") in names:
+            arguments["like"] = names[arguments["like"]]
+        entries.append({step.kind: {**arguments, **options}})
     return {
-        "name": graph.name,
+        "name": title(graph),
         "inputs": {names[name]: list(shape) for name, shape in graph.inputs.items()},
         "layers": entries,
         "outputs": [names[name] for name in graph.outputs],
     }
+
+
+def title(graph: Graph) -> str:
+    """The name of a graph as a spec may have it."""
+    return shortened(graph.name, MOST_NAME).strip()[:MOST_NAME] or "network"
+
+
+def gathered(graph: Graph) -> Graph:
+    """The graph with its steps in an order in which every branch runs to its end before the next begins.
+
+    For sources whose order of steps is none of execution: what a step reads first comes first, as late as it may.
+    """
+    steps = {step.name: step for step in graph.steps}
+    placed: dict[str, Step] = {}
+    for last in (*graph.outputs, *steps):
+        waiting = [last] if last in steps else []
+        while waiting:
+            step = steps[waiting[-1]]
+            needed = (*step.reads, step.share, step.arguments.get("like"))
+            missing = [name for name in needed if name in steps and name not in placed]
+            if missing:
+                waiting.append(missing[0])
+                continue
+            placed.setdefault(waiting.pop(), step)
+    return graph._replace(steps=tuple(placed.values()))
+
+
+def literal(value: Any) -> Any:
+    """A value as a spec holds it: tuples as lists, a dollar, which would begin an expression, doubled."""
+    if isinstance(value, Mapping):
+        return {name: literal(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [literal(item) for item in value]
+    return value.replace("$", "$$") if isinstance(value, str) else value
