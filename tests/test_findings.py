@@ -201,6 +201,10 @@ def test_nothing_forges_an_annotation(text: str) -> None:
     assert properties["line"] == "3"
 
 
+def test_github_gets_the_path_in_the_repository() -> None:
+    assert "file=nets/a.yaml," in github([Checked("./nets/a.yaml", (BIAS,), TEXT)])
+
+
 def test_github_finds_a_file_whose_name_holds_what_is_escaped() -> None:
     for name in ("a\n::error::b.yaml", "%0A.yaml", "a\r,b:c=d%.yaml"):
         assert annotation(github([Checked(name, (WRONG,), None)]).rstrip("\n"))[1]["file"] == name

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePath
 
 from convcalc.check.rule import Rule
 from convcalc.check.runner import Checked
@@ -108,7 +109,7 @@ def github(checked: Sequence[Checked]) -> str:
 
 
 def _command(file: str, problem: Problem) -> str:
-    properties: dict[str, object] = {"file": file}
+    properties: dict[str, object] = {"file": PurePath(file).as_posix()}  # GitHub finds no file by ./name
     if span := problem.span:
         properties |= {"line": span.line, "endLine": span.end_line}
         if span.line == span.end_line:  # GitHub drops the columns of several lines
