@@ -83,6 +83,7 @@ class Layer(ABC):
     kind: ClassVar[str] = ""
     keys: ClassVar[dict[str, Key[Any]]] = {}
     stated: ClassVar[tuple[str, ...]] = ()
+    one_of: ClassVar[tuple[str, ...]] = ()  # arguments of which just one is given
     known_defaults: ClassVar[dict[int | None, dict[str, Any]]] = {}
     reads_many: ClassVar[bool] = False
     reads_any: ClassVar[bool] = False  # whether it reads one input or more

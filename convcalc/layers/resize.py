@@ -36,6 +36,7 @@ class Upsample(NoWeights, NoMacs, KeepsNothing):
 
     kind = "upsample"
     needs_axes = True
+    one_of = ("scale_factor", "size", "like")
     scale_factor = PerAxisNumber("output size over input size")
     size = PerAxis("output size", None, sign="→")
     like = LayerName("a layer whose size is taken")
@@ -45,7 +46,7 @@ class Upsample(NoWeights, NoMacs, KeepsNothing):
 
     def normalise(self) -> None:
         """Just one of scale_factor, size and like; a mode that fits the number of axes."""
-        one_of(self, ("scale_factor", "size", "like"))
+        check_one_of(self)
         wanted = MODE_AXES.get(self.mode, self.input.axes)
         if wanted != self.input.axes:
             right = [mode for mode in MODE_AXES if MODE_AXES[mode] == self.input.axes]
@@ -168,7 +169,7 @@ class Bordered(Free, KeepsNothing):
 
     def normalise(self) -> None:
         """Just one of the amount and like; work out what like comes to."""
-        one_of(self, (self.amount_key, "like"))
+        check_one_of(self)
         if self.like is not None:
             target = like_sizes(self, self.like.name, self.like.shape)
             self.fill(**{self.amount_key: tuple(map(self._to_reach, self.input.spatial, target))})
@@ -212,6 +213,7 @@ class Pad(Bordered):
 
     kind = "pad"
     amount_key = "padding"
+    one_of = ("padding", "like")
     padding = Padding("zeros before and after each axis", None, named=())
 
 
@@ -226,16 +228,17 @@ class Crop(Bordered):
 
     kind = "crop"
     amount_key = "amount"
+    one_of = ("amount", "like")
     direction = -1
     amount = Padding("elements cut before and after each axis", None, named=())
 
 
-def one_of(layer: Layer, names: tuple[str, ...]) -> None:
-    """Just one of some arguments is given."""
-    given = [name for name in names if getattr(layer, name) is not None]
+def check_one_of(layer: Layer) -> None:
+    """Just one of the arguments that exclude each other is given."""
+    given = [name for name in layer.one_of if getattr(layer, name) is not None]
     if len(given) != 1:
         found = f"{' and '.join(given)} exclude each other" if given else "none is given"
-        raise Flaw(f"{layer.kind} takes one of {', '.join(names)}: {found}", code="CV012")
+        raise Flaw(f"{layer.kind} takes one of {', '.join(layer.one_of)}: {found}", code="CV012")
 
 
 def like_sizes(layer: Layer, name: str, shape: Shape | None) -> Sizes:

@@ -1,4 +1,8 @@
-"""The JSON Schema of a spec, for editors: draft-07, flat, so that all kinds complete."""
+"""The JSON Schema of a spec, for editors: draft-07, one flat key a kind, so that all kinds complete.
+
+It says what can be said without knowing names, shapes and the values of expressions, and refuses no spec that is right.
+Titles head what editors show under the pointer; words are constants with a description each for the same reason.
+"""
 
 import re
 from typing import Any
@@ -6,126 +10,301 @@ from typing import Any
 from convcalc.keys import EXPRESSION, Key, required_names
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
+from convcalc.shape import AXIS_NAMES, MOST_AXES
 from convcalc.spec import budget
-from convcalc.spec.entries import MERGES
-from convcalc.spec.reader import TOP_KEYS
-from convcalc.units import BITS
+from convcalc.spec.entries import (
+    LAYER_NAME,
+    MERGES,
+    MOST_NAME,
+    OPTIONS,
+    PARAMETER_NAME,
+    RESERVED_BLOCKS,
+    RESERVED_NAMES,
+)
+from convcalc.spec.reader import RULE_CODE, TOP_KEYS
+from convcalc.spec.resolve import RESERVED_LAYERS
+from convcalc.units import BITS, COUNT_SUFFIXES, MEMORY_SUFFIXES
 
-ENTRY = {"$ref": "#/definitions/entry"}
-ENTRIES = {"type": "array", "items": ENTRY}
-VALUE: dict[str, Any] = {"type": ["number", "boolean", "string", "array"]}
-SIZE: dict[str, Any] = {"anyOf": [{"type": "integer", "minimum": 1}, EXPRESSION]}
-AXES = ("channels", "features", "length", "height", "width", "depth")
-OPTIONS: dict[str, Any] = {
-    "name": {"type": "string", "description": "the entry's name, unique in its scope"},
-    "from": {
-        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
-        "description": "what it reads: a name or a list of names; input and previous are always there",
-    },
-    "repeat": {
-        "anyOf": [{"type": "integer", "minimum": 0}, EXPRESSION],
-        "description": "how many times it is laid in sequence; $index counts from 0",
-    },
-    "when": {"anyOf": [{"type": ["boolean", "number"]}, EXPRESSION], "description": "false leaves the entry out"},
-    "frozen": {"anyOf": [{"type": "boolean"}, EXPRESSION], "description": "keeps the weights out of training"},
-    "share": {"type": "string", "description": "an earlier layer or use of a block whose weights it uses too"},
-}
+Schema = dict[str, Any]
+
+ENTRIES: Schema = {"type": "array", "items": {"$ref": "#/definitions/entry"}}
+SHAPE: Schema = {"$ref": "#/definitions/shape"}
+WORD: Schema = {"type": "string", "pattern": rf"^\$?{PARAMETER_NAME.pattern}$"}  # a kind, a block, a parameter
+VALUE: Schema = {"type": ["number", "boolean", "string", "array"]}
+SIZE: Schema = {"anyOf": [{"type": "integer", "minimum": 1}, EXPRESSION]}
+SIZES: Schema = {"type": "array", "items": SIZE, "minItems": 1, "maxItems": MOST_AXES + 1}
+NAME: Schema = {"type": "string", "pattern": rf"^{LAYER_NAME.pattern}$|\$", "not": {"enum": list(RESERVED_LAYERS)}}
+NAMES: Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+SHARED: Schema = {"type": "string", "description": "an earlier layer or use of a block whose weights it uses too"}
+BESIDE = tuple(option for option in OPTIONS if option != "share")  # the options of branches and sequences
 
 
-def schema() -> dict[str, Any]:
+def schema() -> Schema:
     """The JSON Schema of a spec."""
+    properties = top_properties()
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "$id": "convcalc/spec/1",
         "title": "convcalc network",
         "type": "object",
-        "properties": {name: top_properties()[name] for name in TOP_KEYS},
+        "properties": {name: {"title": name, **properties[name]} for name in TOP_KEYS},
         "patternProperties": {"^x-": {}},
         "additionalProperties": False,
         "required": ["layers"],
         "oneOf": [{"required": ["input"]}, {"required": ["inputs"]}],
-        "definitions": {"entry": entry(), "shape": shape(), "quantity": {"type": ["number", "string"]}},
+        "definitions": {**options(), "entry": entry(), "shape": shape(), "parameters": parameters()},
     }
 
 
-def top_properties() -> dict[str, dict[str, Any]]:
+def top_properties() -> dict[str, Schema]:
     """The keys of a spec."""
-    names = {"type": "array", "items": {"type": "string"}, "minItems": 1}
-    dtype = {"enum": list(BITS)}
-    uses = {"type": "object", "properties": dict.fromkeys(("weights", "activations", "bias"), dtype)}
+    dtype: Schema = {"enum": list(BITS)}
+    uses = {name: {"title": name, **dtype} for name in ("weights", "activations", "bias")}
+    codes = {"type": "array", "items": {"type": "string", "pattern": f"^{RULE_CODE}$"}, "description": "[CV201, CV3]"}
     return {
-        "name": {"type": "string", "description": "the network's name; by itself the file's stem"},
-        "description": {"type": "string"},
-        "params": {"type": "object", "additionalProperties": {"anyOf": [VALUE, {"type": "null"}]}},
-        "input": {"$ref": "#/definitions/shape"},
-        "inputs": {"type": "object", "additionalProperties": {"$ref": "#/definitions/shape"}, "minProperties": 1},
-        "dtype": {"anyOf": [dtype, {**uses, "additionalProperties": False}]},
-        "batch": {"type": "integer", "minimum": 1},
-        "blocks": {"type": "object", "additionalProperties": block()},
-        "layers": {**ENTRIES, "minItems": 1},
-        "outputs": names,
+        "name": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MOST_NAME,
+            "description": "the network's name; by itself the file's stem",
+        },
+        "description": {"type": "string", "description": "what the network is, in a line"},
+        "params": {
+            "$ref": "#/definitions/parameters",
+        },
+        "input": SHAPE,
+        "inputs": {
+            "type": "object",
+            "additionalProperties": SHAPE,
+            "minProperties": 1,
+            "propertyNames": {"pattern": f"^{LAYER_NAME.pattern}$", "not": {"enum": list(RESERVED_LAYERS)}},
+            "description": "several named inputs in place of one; the first entry then needs from",
+        },
+        "dtype": {
+            "anyOf": [dtype, {"type": "object", "properties": uses, "additionalProperties": False}],
+            "default": "float32",
+            "description": "the data type of all, or of weights, activations and bias each",
+        },
+        "batch": {"type": "integer", "minimum": 1, "default": 1, "description": "samples in a batch"},
+        "blocks": {
+            "type": "object",
+            "additionalProperties": block(),
+            "propertyNames": own_names(RESERVED_NAMES | RESERVED_BLOCKS),
+            "description": "blocks by name, each used like a layer kind by the entries below it",
+        },
+        "layers": {**ENTRIES, "minItems": 1, "description": "the entries of the network, in the order of execution"},
+        "outputs": {
+            "anyOf": [{**NAMES, "uniqueItems": True}, EXPRESSION],
+            "description": "names of the layers whose results leave the network; by itself the last layer",
+        },
         "budget": budget_schema(),
-        "check": {"type": "object", "properties": {"select": names, "ignore": names}, "additionalProperties": False},
+        "check": {
+            "type": "object",
+            "properties": {"select": codes, "ignore": codes},
+            "additionalProperties": False,
+            "description": "rules to turn on or off for this file: convcalc rules lists them",
+        },
     }
 
 
-def shape() -> dict[str, Any]:
-    """An input's shape: a list, channels first, or a mapping from the names of the axes."""
-    listed = {"type": "array", "items": SIZE, "minItems": 1, "maxItems": 4}
-    named = {"type": "object", "properties": dict.fromkeys(AXES, SIZE), "additionalProperties": False}
-    return {"anyOf": [listed, named, EXPRESSION], "examples": [[3, 224, 224]]}
+def own_names(reserved: frozenset[str]) -> Schema:
+    """The names that parameters and blocks may have."""
+    return {"pattern": f"^{PARAMETER_NAME.pattern}$", "not": {"enum": sorted(reserved)}}
 
 
-def block() -> dict[str, Any]:
-    """A block."""
-    parameters = {"type": "object", "additionalProperties": {"anyOf": [VALUE, {"type": "null"}]}}
-    inputs = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+def parameters() -> Schema:
+    """The parameters of a network or a block."""
     return {
         "type": "object",
-        "properties": {"params": parameters, "inputs": inputs, "layers": ENTRIES},
+        "additionalProperties": {"anyOf": [VALUE, {"type": "null"}]},
+        "propertyNames": own_names(RESERVED_NAMES),
+        "description": "parameters and their defaults, for expressions such as $width and $(8 * width); "
+        "an empty value makes one required",
+    }
+
+
+def shape() -> Schema:
+    """An input's shape: a list, channels first, or a mapping from the names of the axes."""
+    axes = [("features",), *(("channels", *names) for names in AXIS_NAMES.values() if names)]
+    named = {
+        "type": "object",
+        "properties": {name: SIZE for names in axes for name in names},
+        "additionalProperties": False,
+        "oneOf": [{"required": list(names), "maxProperties": len(names)} for names in axes],
+    }
+    return {
+        "anyOf": [SIZES, named, EXPRESSION],
+        "description": "sizes, channels first: [C], [C, L], [C, H, W] or [C, D, H, W]; or by the names of the axes",
+        "examples": [[3, 224, 224]],
+    }
+
+
+def block() -> Schema:
+    """A block."""
+    inputs = {"type": "array", "items": {"type": "string", **own_names(RESERVED_NAMES)}, "minItems": 1}
+    return {
+        "title": "block",
+        "type": "object",
         "required": ["layers"],
         "additionalProperties": False,
+        "properties": {
+            "params": {"$ref": "#/definitions/parameters"},
+            "inputs": {**inputs, "uniqueItems": True, "description": "the names of its inputs, where it has several"},
+            "layers": {**ENTRIES, "description": "the entries of the block"},
+        },
     }
 
 
-def budget_schema() -> dict[str, Any]:
+def budget_schema() -> Schema:
     """The limits of a budget."""
-    quantity = {"anyOf": [{"type": ["number", "string"]}, {"type": "object"}]}
-    limits: dict[str, Any] = dict.fromkeys((*budget.COUNTS, *budget.MEMORY), quantity)
-    limits["receptive_field"] = {"type": "object"}
-    limits["output_shape"] = {"type": ["array", "object", "string"]}
-    limits["per_layer"] = {"type": "object"}
-    return {"type": "object", "properties": limits, "additionalProperties": False}
-
-
-def entry() -> dict[str, Any]:
-    """An entry: a bare word, one kind or block with its arguments, branches, or a sequence."""
-    branches = {"type": "array", "items": ENTRIES, "minItems": 2}
-    merge = {"anyOf": [{"enum": list(MERGES)}, EXPRESSION]}
-    properties = {
-        **{name: kind_schema(kind) for name, kind in KINDS.items()},
-        "branches": {**branches, "description": "lists of entries that all read the same input"},
-        "merge": {**merge, "description": "how the branches come together"},
-        "sequence": {**ENTRIES, "description": "a group of entries, to name it or repeat it"},
-        **OPTIONS,
+    limits = {metric: limit(metric) for metric in (*budget.COUNTS, *budget.MEMORY)}
+    field = bounds(quantity("receptive_field"))
+    shapes: Schema = {"type": "object", "additionalProperties": {"anyOf": [SIZES, EXPRESSION]}}
+    of_layers = {"type": "object", "additionalProperties": False}
+    patterns = {**of_layers, "properties": {metric: limits[metric] for metric in budget.PER_LAYER}}
+    found = {
+        **limits,
+        "receptive_field": {
+            "type": "object",
+            "properties": field["properties"],
+            "additionalProperties": field,
+            "description": "{min: 224}, of every axis; or such limits by the names of outputs",
+        },
+        "output_shape": {
+            "anyOf": [SIZES, shapes, EXPRESSION],
+            "description": "[1000], the exact shape; or shapes by the names of outputs",
+        },
+        "per_layer": {
+            "type": "object",
+            "additionalProperties": patterns,
+            "description": 'limits of the layers that a pattern names: {"head.*": {params: 1M}}',
+        },
     }
-    words = {"type": "string", "examples": [name for name, kind in KINDS.items() if not required_names(kind.keys)]}
-    return {"anyOf": [words, {"type": "object", "properties": properties, "minProperties": 1}]}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "description": "limits that convcalc check keeps",
+        "properties": {name: {"title": name, **value} for name, value in found.items()},
+    }
 
 
-def kind_schema(kind: type[Layer]) -> dict[str, Any]:
+def limit(metric: str) -> Schema:
+    """A maximum, or a mapping from min and max."""
+    found = quantity(metric)
+    example = "256 KiB" if metric in budget.MEMORY else "5M"
+    return {
+        "anyOf": [found, bounds(found)],
+        "description": f"at most so much, such as {example}; or {{min:, max:}}",
+        "examples": [example],
+    }
+
+
+def bounds(found: Schema) -> Schema:
+    """A minimum, a maximum or both."""
+    limits = {"type": "object", "properties": {"min": found, "max": found}}
+    return {**limits, "minProperties": 1, "additionalProperties": False}
+
+
+def quantity(metric: str) -> Schema:
+    """A whole number as people write it, or an expression; memory has a unit."""
+    in_bytes = metric in budget.MEMORY
+    units = "|".join(MEMORY_SUFFIXES if in_bytes else filter(None, COUNT_SUFFIXES))
+    written = {"type": "string", "pattern": rf"^[0-9]+(_[0-9]+)*(\.[0-9]+)? ?({units}){'' if in_bytes else '?'}$|\$"}
+    return written if in_bytes else {"anyOf": [{"type": "integer", "minimum": 0}, written]}
+
+
+def options() -> dict[str, Schema]:
+    """The options of an entry, to be referred to."""
+    yes_or_no = {"anyOf": [{"type": "boolean"}, EXPRESSION]}
+    found: dict[str, Schema] = {
+        "name": {**NAME, "description": "the entry's name, unique in its scope"},
+        "from": {
+            "anyOf": [{"type": "string"}, NAMES],
+            "description": "what it reads: a name or a list of names; input and previous are always there",
+        },
+        "repeat": {
+            "anyOf": [{"type": "integer", "minimum": 0}, EXPRESSION],
+            "description": "how many times it is laid in sequence; $index counts from 0",
+        },
+        "when": {
+            "anyOf": [{"type": ["boolean", "number"]}, EXPRESSION],
+            "description": "false leaves the entry out",
+        },
+        "frozen": {**yes_or_no, "description": "true keeps the weights out of training"},
+        "share": SHARED,
+    }
+    return {name: {"title": name, **value} for name, value in found.items()}
+
+
+def references(names: tuple[str, ...]) -> dict[str, Schema]:
+    """Options by reference."""
+    return {name: {"$ref": f"#/definitions/{name}"} for name in names}
+
+
+def entry() -> Schema:
+    """An entry: a bare word, one kind or block with its arguments, branches, or a sequence."""
+    words = [{"const": name, "title": name, "description": purpose(kind)} for name, kind in KINDS.items() if bare(kind)]
+    merges = [{"const": name} for name in MERGES]
+    lists: dict[str, Schema] = {
+        "branches": {
+            "type": "array",
+            "items": ENTRIES,
+            "minItems": 2,
+            "description": "lists of entries that all read the same input; [] is the identity",
+        },
+        "merge": {"anyOf": [*merges, EXPRESSION], "description": "how the branches come together"},
+        "sequence": {**ENTRIES, "description": "a group of entries, to name it or repeat it"},
+    }
+    of_block = {"type": ["object", "null"], "properties": references(OPTIONS), "additionalProperties": VALUE}
+    mapping = {
+        "type": "object",
+        "properties": {
+            **{name: kind_schema(kind) for name, kind in KINDS.items()},
+            **{name: {"title": name, **value} for name, value in lists.items()},
+            **references(BESIDE),
+        },
+        "additionalProperties": of_block,
+        "minProperties": 1,
+        "propertyNames": WORD,
+        "if": {"anyOf": [{"required": ["branches"]}, {"required": ["sequence"]}]},
+        "then": {
+            "dependencies": {
+                "branches": {"required": ["merge"], "propertyNames": {"enum": ["branches", "merge", *BESIDE]}},
+                "sequence": {"propertyNames": {"enum": ["sequence", *BESIDE]}},
+            }
+        },
+        "else": {"maxProperties": 1, "propertyNames": {"not": {"enum": ["merge", *OPTIONS]}}},
+    }
+    return {"anyOf": [*words, WORD, mapping]}
+
+
+def bare(kind: type[Layer]) -> bool:
+    """Whether a kind needs no arguments."""
+    return not required_names(kind.keys) and not kind.one_of
+
+
+def purpose(kind: type[Layer]) -> str:
+    """What a kind is for: the first paragraph of its manual."""
+    return re.sub(r"\s+", " ", (kind.__doc__ or "").strip().split("\n\n")[0])
+
+
+def kind_schema(kind: type[Layer]) -> Schema:
     """The arguments of a kind, with the entry's options."""
     required = required_names(kind.keys)
-    found = {
-        "type": "object" if required else ["object", "null"],
-        "description": re.sub(r"\s+", " ", (kind.__doc__ or "").strip().split("\n\n")[0]),
-        "properties": {**{name: key_schema(key) for name, key in kind.keys.items()}, **OPTIONS},
+    found: Schema = {
+        "title": kind.kind,
+        "type": ["object", "null"] if bare(kind) else "object",
+        "description": purpose(kind),
+        "properties": {**{name: key_schema(key) for name, key in kind.keys.items()}, **references(OPTIONS)},
         "additionalProperties": False,
     }
+    if kind.one_of:
+        found["oneOf"] = [{"required": [name]} for name in kind.one_of]
     return {**found, "required": required} if required else found
 
 
-def key_schema(key: Key[Any]) -> dict[str, Any]:
+def key_schema(key: Key[Any]) -> Schema:
     """One argument: its values, an expression in their place, its default."""
-    found = {"description": key.help, "anyOf": [key.schema(), EXPRESSION]}
+    default = "required" if key.required else f"default {key.described_default()}"
+    found = {"title": key.name, "description": f"{key.help} ({default})", "anyOf": [key.schema(), EXPRESSION]}
     return {**found, "default": key.default} if key.default is not None else found
