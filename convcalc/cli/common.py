@@ -40,7 +40,7 @@ class Failure(click.ClickException):
     """The command could not do its work."""
 
 
-def network_options(function: Function) -> Function:
+def network_options(function: Function, required: bool = True) -> Function:
     """NET, and what takes the place of what it says, which the command gets as `overrides`."""
 
     @wraps(function)
@@ -49,12 +49,17 @@ def network_options(function: Function) -> Function:
 
     return with_options(
         run,
-        click.argument("net", metavar="NET", shell_complete=complete_net),
+        click.argument("net", metavar="NET", required=required, shell_complete=complete_net),
         click.option("--set", "params", metavar="NAME=VALUE", multiple=True, help="The value of a param of the spec."),
         click.option("--input", "inputs", metavar="[NAME=]3,320,320", multiple=True, help="The shape of the input."),
         click.option("--batch", type=click.IntRange(1), metavar="N", help="Samples in a batch."),
         click.option("--dtype", metavar="TYPE", help="int8, or weights=int8,activations=int16,bias=int32."),
     )
+
+
+def optional_network(function: Function) -> Function:
+    """The same for a command that does without NET."""
+    return network_options(function, required=False)
 
 
 def inference_options(function: Function) -> Function:
