@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from typing import IO, Any, NamedTuple
 
@@ -16,7 +16,7 @@ from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, shown
 from convcalc.render.lines import Line, plain_text, styled_text
 from convcalc.spec.budget import LIMITED
 from convcalc.spec.document import Document
-from convcalc.spec.files import read_file
+from convcalc.spec.files import STANDARD_INPUT, read_file, why_unreadable
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network
 from convcalc.spec.source import read_value
@@ -24,6 +24,7 @@ from convcalc.units import BITS
 
 Function = Callable[..., Any]
 WRONG_NETWORK = 1
+BYTE_ORDER_MARK = "\ufeff"
 BOUNDS = tuple(f"{bound}-{metric.replace('_', '-')}" for metric in LIMITED for bound in ("max", "min"))
 SHOWN_BOUNDS = ("max-params", "max-macs", "max-flops", "max-peak-memory", "max-weight-memory", "min-receptive-field")
 
@@ -40,8 +41,13 @@ class Failure(click.ClickException):
     """The command could not do its work."""
 
 
-def network_options(function: Function, required: bool = True) -> Function:
+def network_options(function: Function) -> Function:
     """NET, and what takes the place of what it says, which the command gets as `overrides`."""
+    return with_options(override_options(function), click.argument("net", metavar="NET", shell_complete=complete_net))
+
+
+def override_options(function: Function) -> Function:
+    """What takes the place of what a spec says, which the command gets as `overrides`."""
 
     @wraps(function)
     def run(params: Any, inputs: Any, batch: int | None, dtype: str | None, **rest: Any) -> Any:
@@ -49,17 +55,11 @@ def network_options(function: Function, required: bool = True) -> Function:
 
     return with_options(
         run,
-        click.argument("net", metavar="NET", required=required, shell_complete=complete_net),
         click.option("--set", "params", metavar="NAME=VALUE", multiple=True, help="The value of a param of the spec."),
         click.option("--input", "inputs", metavar="[NAME=]3,320,320", multiple=True, help="The shape of the input."),
         click.option("--batch", type=click.IntRange(1), metavar="N", help="Samples in a batch."),
         click.option("--dtype", metavar="TYPE", help="int8, or weights=int8,activations=int16,bias=int32."),
     )
-
-
-def optional_network(function: Function) -> Function:
-    """The same for a command that does without NET."""
-    return network_options(function, required=False)
 
 
 def inference_options(function: Function) -> Function:
@@ -130,7 +130,7 @@ def output_options(function: Function) -> Function:
         try:
             return function(where=where, **rest)
         except InvalidSpec as error:
-            return report_invalid(error, where, as_json=rest.get("format") == "json")
+            return report_invalid([error], where, as_json=rest.get("format") == "json")
 
     return with_options(
         run,
@@ -180,12 +180,12 @@ def read_overrides(params: Iterable[str], inputs: Iterable[str], batch: int | No
     )
 
 
-def read_param(text: str) -> tuple[str, Any]:
+def read_param(text: str, option: str = "--set") -> tuple[str, Any]:
     """`width=0.5`."""
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise Failure(f"--set takes NAME=VALUE, not {shown(text)}")
-    return name, value_of("--set", value)
+        raise Failure(f"{option} takes NAME=VALUE, not {shown(text)}")
+    return name, value_of(option, value)
 
 
 def read_input(text: str) -> tuple[str | None, Any]:
@@ -227,19 +227,6 @@ def read_document(net: str) -> Document:
         raise Failure(f"{printable(net)}: {why_unreadable(net, error)}") from None
 
 
-def why_unreadable(net: str, error: OSError) -> str:
-    """In words why a file cannot be read, with the nearest name where there is none."""
-    if not isinstance(error, FileNotFoundError):
-        said = error.strerror or str(error).removeprefix(net).strip()
-        return printable(said[:1].lower() + said[1:])
-    folder = os.path.dirname(net) or "."
-    there = os.listdir(folder) if os.path.isdir(folder) else []
-    hint = did_you_mean(os.path.basename(net), [name for name in there if name.endswith((".yaml", ".yml"))])
-    if not hint and net in examples.names():
-        hint = f"did you mean example:{net}?"
-    return f"no such file{f': {printable(hint)}' if hint else ''}"
-
-
 def load(net: str, overrides: Overrides) -> Network:
     """The network that NET names. Raises InvalidSpec."""
     return read_network(read_document(net), overrides)
@@ -253,23 +240,38 @@ def reader_of(document: Document) -> Callable[[Overrides], Network]:
 # -- writing
 
 
-def report_invalid(error: InvalidSpec, output: Output, as_json: bool = False) -> int:
-    """Say what is wrong with a spec; the exit status."""
-    from convcalc.render.excerpt import problem_lines
-
-    if any(problem.code == "CV017" for problem in error.problems):
-        problem = error.problems[0]
-        raise Failure(f"{problem.message}{f': {problem.hint}' if problem.hint else ''}")
+def report_invalid(errors: Sequence[InvalidSpec], output: Output, as_json: bool = False) -> int:
+    """Say what is wrong with specs; the exit status. Raises Failure where what was given from outside is wrong."""
+    for error in errors:
+        refused = refusal(error)
+        if refused is not None:
+            raise Failure(refused)
     if as_json:
         from convcalc.render.data import problems_json
 
-        write_text(problems_json([error]), output, ())
+        write_text(problems_json(errors), output, ())
         return WRONG_NETWORK
+    for error in errors:
+        tell_invalid(error, output)
+    return WRONG_NETWORK
+
+
+def refusal(error: InvalidSpec) -> str | None:
+    """What is wrong with what was given from outside of a spec, None where the spec itself is wrong."""
+    if all(problem.code != "CV017" for problem in error.problems):
+        return None
+    problem = error.problems[0]
+    return f"{problem.message}{f': {problem.hint}' if problem.hint else ''}"
+
+
+def tell_invalid(error: InvalidSpec, output: Output) -> None:
+    """Say on standard error what is wrong with a spec."""
+    from convcalc.render.excerpt import problem_lines
+
     lines = problem_lines(error)
     found = len(error.problems)
     lines = [*lines, [(f"{found} problems", "dim")]] if found > 1 else lines[:-1]
     sys.stderr.write(styled_text(lines) if colored(output.color, sys.stderr) else plain_text(lines))
-    return WRONG_NETWORK
 
 
 def colored(color: str, stream: IO[str]) -> bool:
@@ -317,6 +319,22 @@ def write_text(text: str, output: Output, inputs: Iterable[str]) -> None:
         replace_file(target, text)
     except OSError as error:
         raise Failure(f"-o {printable(output.file)}: {(error.strerror or str(error)).lower()}") from None
+
+
+def rewrite(file: str, before: str, after: str) -> None:
+    """Put another text into a file whose text is known, a byte order mark kept. Raises Failure."""
+    name = printable(file)
+    if file == STANDARD_INPUT or file.startswith("example:"):
+        raise Failure(f"{name} is no file to write to: nothing is written there (--diff shows what would be)")
+    try:
+        with open(file, encoding="utf-8", newline="") as stream:
+            text = stream.read()
+        mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
+        if text != mark + before:
+            raise Failure(f"{name} has changed while it was checked: nothing is written")
+        replace_file(file, mark + after)
+    except OSError as error:
+        raise Failure(f"{name}: {why_unreadable(file, error)}") from None
 
 
 def replace_file(target: str, text: str) -> None:

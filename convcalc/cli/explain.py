@@ -14,7 +14,8 @@ Examples:
 
 
 @click.command("explain", epilog=EXAMPLES)
-@common.optional_network
+@common.override_options
+@click.argument("net", required=False, shell_complete=common.complete_net)
 @click.argument("layer", required=False)
 @common.inference_options
 @click.option("--conventions", is_flag=True, help="How MACs, FLOPs and memory are counted, here and by other tools.")

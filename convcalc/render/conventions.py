@@ -7,10 +7,11 @@ from convcalc.analysis.report import Report
 from convcalc.explain.conventions import PAGE, TAKEN, cautions
 from convcalc.explain.counters import KERAS, TOOLS, Reconciled, Tool, reconciled
 from convcalc.render.explanation import WORDS
+from convcalc.render.grid import GAP
 from convcalc.render.lines import Line
 from convcalc.render.manual import hanging
 from convcalc.render.markdown import escaped
-from convcalc.render.table import GAP, heading
+from convcalc.render.table import heading
 
 SCHEMA = "convcalc/conventions/1"
 

@@ -8,10 +8,11 @@ from convcalc.explain.figures import Explanation, Figure
 from convcalc.explain.totals import remarks, shares
 from convcalc.formula import Notation
 from convcalc.render.cells import Cells, cell_lines
+from convcalc.render.grid import GAP
 from convcalc.render.lines import Line
 from convcalc.render.manual import hanging, page
 from convcalc.render.rows import layer_row
-from convcalc.render.table import GAP, heading, totals
+from convcalc.render.table import heading, totals
 from convcalc.render.table import wrapped as fact_lines
 from convcalc.units import format_bytes, format_count, format_exact
 
