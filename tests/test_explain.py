@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tests.specs import load
 from tests.test_oracle import CASES, Case
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-MOST = 60  # cases of a kind
+MOST = 30  # cases of a kind
 COSTS = ("params", "buffers", "multiplications", "additions", "MACs", "FLOPs")
 
 
@@ -327,6 +328,7 @@ def test_markdown_has_the_derivation_as_latex() -> None:
     assert MARKDOWN in printed(["explain", "example:resnet50", "conv1", "-f", "markdown"])
 
 
+@cache
 def equations() -> list[str]:
     text = "".join(
         printed(["explain", f"example:{name}", "*", "-f", "markdown"]) for name in ("unet", "mobilenet_v3_large")
