@@ -83,3 +83,10 @@ class Network(NamedTuple):
         if tensor < len(self.inputs):
             return list(self.inputs)[tensor]
         return self.nodes[tensor - len(self.inputs)].name
+
+
+def goes_by(name: str, pattern: str) -> bool:
+    """Whether a layer goes by a pattern, or is inside of a scope of that name."""
+    from fnmatch import fnmatchcase  # only where a pattern is given
+
+    return fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")

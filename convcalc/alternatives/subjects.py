@@ -1,12 +1,11 @@
 """The convolutions of a network, as entries of its spec: one entry may be laid many times."""
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 from convcalc.alternatives.factorings import CannotChange, Convolution
 from convcalc.layers import KINDS
-from convcalc.network import Network
+from convcalc.network import Network, goes_by
 from convcalc.problems import Path, did_you_mean, shortened, shown
 from convcalc.spec.document import Document
 from convcalc.spec.entries import OPTIONS
@@ -82,7 +81,7 @@ def named(convs: Sequence[Convolution], network: Network, pattern: str) -> list[
     Raises NoSuchLayer where there is none, and where only some of the uses of an entry go by it.
     """
     names = [network.nodes[node].name for conv in convs for node in conv.nodes]
-    chosen = {name for name in names if matches(name, pattern)}
+    chosen = {name for name in names if goes_by(name, pattern)}
     if not chosen:
         raise NoSuchLayer(no_such_layer(names, network, pattern))
     found = []
@@ -94,11 +93,6 @@ def named(convs: Sequence[Convolution], network: Network, pattern: str) -> list[
         if not others:
             found.append(conv)
     return found
-
-
-def matches(name: str, pattern: str) -> bool:
-    """Whether a layer goes by a pattern, or is inside of a scope of that name."""
-    return fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")
 
 
 def no_such_layer(names: Sequence[str], network: Network, pattern: str) -> str:

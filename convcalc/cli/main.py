@@ -12,7 +12,7 @@ from convcalc.version import __version__
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Look": ("summary", "rf", "memory"),
-    "Decide": ("fit", "alternatives", "diff", "compare"),
+    "Decide": ("explain", "alternatives", "fit", "diff", "compare"),
     "Gate": ("check",),
     "Reference": ("layers", "rules", "schema", "examples", "init"),
 }

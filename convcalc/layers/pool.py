@@ -210,14 +210,19 @@ class AdaptiveAvgPool(Adaptive, NoWeights, NoMacs):
 
     kind = "adaptive_avgpool"
 
+    window_reads: Sizes  # inputs that all windows read, on each axis
+
+    def normalise(self) -> None:
+        """Count what the windows read."""
+        self.fill(window_reads=tuple(map(adaptive_reads, self.input.spatial, self.output_size)))
+
     def multiplications(self) -> int:
         """One division an output value."""
         return self.output.elements
 
     def additions(self) -> int:
         """What all windows read, less one an output value."""
-        reads = prod(map(adaptive_reads, self.input.spatial, self.output_size))
-        return self.input.channels * reads - self.output.elements
+        return self.input.channels * prod(self.window_reads) - self.output.elements
 
     def kept(self) -> Kept:
         """The input; nothing for one position, where PyTorch takes the mean."""

@@ -1,0 +1,86 @@
+"""`convcalc explain`: every figure as it is derived."""
+
+import click
+
+from convcalc.analysis.report import Report, analyse
+from convcalc.cli import common
+from convcalc.spec.inputs import Overrides
+
+EXAMPLES = """\b
+Examples:
+  convcalc explain example:resnet50 conv1
+  convcalc explain example:resnet50 'stage2.*' -f markdown
+  convcalc explain example:resnet50 --conventions"""
+
+
+@click.command("explain", epilog=EXAMPLES)
+@common.override_options
+@click.argument("net", required=False, shell_complete=common.complete_net)
+@click.argument("layer", required=False)
+@common.inference_options
+@click.option("--conventions", is_flag=True, help="How MACs, FLOPs and memory are counted, here and by other tools.")
+@click.option("-f", "--format", "format", type=click.Choice(["text", "markdown", "json"]), default="text")
+@common.output_options
+def command(
+    net: str | None,
+    overrides: Overrides,
+    layer: str | None,
+    inplace: bool,
+    fold_batchnorm: bool,
+    conventions: bool,
+    format: str,
+    where: common.Output,
+) -> int:
+    """Every figure as its formula, with the numbers put in.
+
+    LAYER is a layer's name, or a pattern such as 'stage2.*' for several; without it, how the totals come about. The
+    formulas are the rules that are computed. With --conventions, what other tools print for the network, term by term.
+    """
+    if net is None and not conventions:
+        raise click.UsageError("Missing argument 'NET'.")
+    if layer is not None and conventions:
+        raise click.UsageError("--conventions is of a whole network, not of a LAYER")
+    if net is None:
+        text = rendered_conventions(None, format, where)
+    else:
+        loaded = common.load(net, overrides)
+        report = analyse(loaded, inplace=inplace, fold_batchnorm=fold_batchnorm)
+        text = rendered_conventions(report, format, where) if conventions else rendered(report, layer, format, where)
+    common.write_text(text, where, [net] if net else [])
+    return 0
+
+
+def rendered(report: Report, layer: str | None, format: str, where: common.Output) -> str:
+    """The figures of layers, or how the totals come about."""
+    from convcalc.explain.figures import NoLayer, explained
+    from convcalc.render import explanation, explanation_data, explanation_markdown
+
+    try:
+        found = None if layer is None else explained(report, layer)
+    except NoLayer as error:
+        raise common.Failure(str(error)) from None
+    if format == "json":
+        return (
+            explanation_data.totals_json(report) if found is None else explanation_data.explanation_json(report, found)
+        )
+    if format == "markdown":
+        markdown = explanation_markdown
+        return markdown.totals_markdown(report) if found is None else markdown.explanation_markdown(found)
+    width = common.width_of(where)
+    if found is None:
+        return common.as_text(explanation.totals_lines(report, width), where)
+    return common.as_text(explanation.explanation_lines(found, width, not where.quiet), where)
+
+
+def rendered_conventions(report: Report | None, format: str, where: common.Output) -> str:
+    """How figures are counted, or what other tools print for a network."""
+    from convcalc.render import conventions as render
+
+    if format == "json":
+        return render.page_json() if report is None else render.reconciliation_json(report)
+    if format == "markdown":
+        return render.page_markdown() if report is None else render.reconciliation_markdown(report)
+    width = common.width_of(where)
+    if report is None:
+        return common.as_text(render.page_lines(width), where)
+    return common.as_text(render.reconciliation_lines(report, width, not where.quiet), where)

@@ -1,0 +1,128 @@
+"""How others come to their totals, and how figures are counted here: as text, Markdown and JSON."""
+
+import json
+from typing import Any
+
+from convcalc.analysis.report import Report
+from convcalc.explain.conventions import PAGE, TAKEN, cautions
+from convcalc.explain.counters import KERAS, TOOLS, Reconciled, Tool, reconciled
+from convcalc.render.explanation import WORDS
+from convcalc.render.grid import GAP
+from convcalc.render.lines import Line
+from convcalc.render.manual import hanging
+from convcalc.render.markdown import escaped
+from convcalc.render.table import heading
+
+SCHEMA = "convcalc/conventions/1"
+
+
+# -- the page
+
+
+def page_lines(width: int | None) -> list[Line]:
+    """How figures are counted here, then how others count."""
+    lines: list[Line] = [[("how convcalc counts", "title")], []]
+    for name, text in PAGE:
+        lines += hanging(f"{name:<{WORDS}}", text, width, "head")
+    lines += [[], [("what other tools count beside the MACs", "title")]]
+    for tool in TOOLS:
+        lines += [[], tool_line(tool), *hanging("  ", tool.call, width, style="dim")]
+        lines += [line for term in tool.terms for line in hanging("  · ", term.what, width)]
+    lines += [[], tool_line(KERAS), *hanging("  ", f"{KERAS.call}; its params include the running statistics", width)]
+    lines += [[], *hanging("", TAKEN, width, style="dim"), []]
+    return [
+        *lines,
+        *hanging("", "convcalc explain NET --conventions gives the terms of a network.", width, style="dim"),
+    ]
+
+
+def tool_line(tool: Tool) -> Line:
+    """The name and version."""
+    return [(tool.name, "title"), (f"  {tool.version}", "dim")]
+
+
+def page_markdown() -> str:
+    """The page in Markdown."""
+    lines = ["## How convcalc counts", "", *(f"- **{name}**: {escaped(text)}" for name, text in PAGE), ""]
+    lines += ["## What other tools count beside the MACs", "", "| tool | version | beside the MACs |", "|---|---|---|"]
+    for tool in TOOLS:
+        lines.append(f"| {tool.name} | {tool.version} | {escaped('; '.join(term.what for term in tool.terms))} |")
+    return "\n".join([*lines, "", escaped(TAKEN), ""])
+
+
+def page_json() -> str:
+    """The page for programs."""
+    tools = [{**tool_dict(tool), "terms": [term.what for term in tool.terms]} for tool in (*TOOLS, KERAS)]
+    found = {"schema": SCHEMA, "conventions": dict(PAGE), "taken": TAKEN, "tools": tools}
+    return json.dumps(found, indent=1) + "\n"
+
+
+def tool_dict(tool: Tool) -> dict[str, Any]:
+    """A tool as JSON holds it."""
+    return {"name": tool.name, "version": tool.version, "call": tool.call, "prints": tool.prints}
+
+
+# -- one network
+
+
+def reconciliation_lines(report: Report, width: int | None, taken: bool = True) -> list[Line]:
+    """Tool by tool: our total, what it counts more, what it prints; then what is taken of how the tools are run."""
+    found = reconciled(report)
+    number = max(len(f"{tool.total:,}") for tool in found)
+    lines = heading(report, width)
+    for tool in found:
+        lines += [[], *tool_lines(tool, number, width)]
+    said = [*cautions(report), *([TAKEN] if taken else [])]
+    return [*lines, *([[]] if said else []), *(line for text in said for line in hanging("", text, width, style="dim"))]
+
+
+def tool_lines(found: Reconciled, number: int, width: int | None) -> list[Line]:
+    """The sum of one tool."""
+    tool = found.tool
+    lines = [[*tool_line(tool), (f"{GAP}{tool.call}" if fits(tool, width) else "", "dim")]]
+    lines += hanging(f"    {found.ours:>{number},}{GAP}", found.basis, width)
+    for what, amount in found.terms:
+        lines += hanging(f"  {sign(amount)} {abs(amount):>{number},}{GAP}", what, width)
+    return [*lines, *hanging(f"  = {found.total:>{number},}{GAP}", tool.prints, width, "title")]
+
+
+def fits(tool: Tool, width: int | None) -> bool:
+    """Whether the call stands beside the name."""
+    return width is None or len(tool.name) + len(tool.version) + len(tool.call) + 2 * len(GAP) <= width
+
+
+def sign(amount: int) -> str:
+    """The sign of a term."""
+    return "+" if amount > 0 else "-"
+
+
+def reconciliation_markdown(report: Report) -> str:
+    """A table with a row a term."""
+    lines = [
+        f"### {escaped(report.network.name)}: the totals of other tools",
+        "",
+        "| tool | term | count |",
+        "|---|---|---:|",
+    ]
+    for found in reconciled(report):
+        tool = found.tool
+        lines.append(f"| {tool.name} {tool.version} | {found.basis} | {found.ours:,} |")
+        lines += [f"| | {sign(amount)} {escaped(what)} | {abs(amount):,} |" for what, amount in found.terms]
+        lines.append(f"| | **= {tool.prints}** | **{found.total:,}** |")
+    return "\n".join([*lines, "", *(f"{escaped(text)}\n" for text in (*cautions(report), TAKEN))])
+
+
+def reconciliation_json(report: Report) -> str:
+    """The sums for programs."""
+    tools = [
+        {
+            **tool_dict(found.tool),
+            found.basis.lower(): found.ours,
+            "terms": [{"what": what, "count": amount} for what, amount in found.terms],
+            "total": found.total,
+        }
+        for found in reconciled(report)
+    ]
+    network = report.network
+    found = {"schema": SCHEMA, "name": network.name, "file": network.file, "tools": tools, "cautions": cautions(report)}
+    return json.dumps(found, indent=1) + "\n"

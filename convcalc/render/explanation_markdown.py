@@ -1,0 +1,65 @@
+"""Explanations in Markdown with LaTeX, as GitHub and Jupyter show it.
+
+LaTeX in Markdown is first read as Markdown: nothing in it is escaped by a backslash before punctuation, and every
+index follows a letter, so that no renderer takes it for something else.
+"""
+
+from convcalc.analysis.report import Report
+from convcalc.explain.figures import Explanation, Figure
+from convcalc.explain.totals import remarks
+from convcalc.formula import Latex
+from convcalc.render.cells import cell_markdown
+from convcalc.render.explanation import facts, result_text, share_cells
+from convcalc.render.manual import page
+from convcalc.render.markdown import escaped, totals_line
+
+
+def explanation_markdown(found: list[Explanation]) -> str:
+    """Layer after layer."""
+    return "\n".join(layer_markdown(explanation) for explanation in found)
+
+
+def layer_markdown(explanation: Explanation) -> str:
+    """One layer: what it is, its figures, what the symbols are, what is counted, the source."""
+    about = page(type(explanation.layer.layer))
+    lines = [f"### {escaped(explanation.layer.name)}", "", escaped(" · ".join(facts(explanation))), ""]
+    lines += [escaped(about.summary), ""]
+    for note in explanation.notes:
+        lines += [f"> {escaped(note)}", ""]
+    for figure in explanation.figures:
+        lines += [*figure_markdown(figure), ""]
+    legend = [f"{', '.join(map(inline, names))} {escaped(meaning)}" for meaning, names in explanation.legend().items()]
+    lines += [f"Where {'; '.join(legend)}.", ""] if legend else []
+    for section in ("Counted", "Source"):
+        if section in about.sections:
+            lines += [f"*{section}*: {escaped(about.sections[section])}", ""]
+    return "\n".join(lines)
+
+
+def inline(name: str) -> str:
+    """A symbol in a sentence."""
+    return f"${Latex(False).symbol(name)}$"
+
+
+def figure_markdown(figure: Figure) -> list[str]:
+    """The name and the result, then the derivation as a displayed equation."""
+    result = "" if figure.value is None else result_text(figure.value, figure.unit)
+    first = f"**{escaped(figure.name)}**: {escaped(', '.join(filter(None, (result, figure.words))))}"
+    if figure.formula is None or figure.value is None:
+        return [first]
+    symbols = Latex(False, figure.one_axis).write(figure.formula)
+    numbers = Latex(True).write(figure.formula)
+    steps = dict.fromkeys([symbols, *([numbers] if numbers != str(figure.value) else []), quantity(figure)])
+    return [first, "", f"$${' = '.join(steps)}$$"] if len(steps) > 1 else [first]
+
+
+def quantity(figure: Figure) -> str:
+    """The result with its unit."""
+    return f"{figure.value:,}".replace(",", "{,}") + (rf"\text{{ {figure.unit}}}" if figure.unit else "")
+
+
+def totals_markdown(report: Report) -> str:
+    """What each kind adds to the totals, the sums, and the rest in words."""
+    lines = [f"### {escaped(report.network.name)}: how the totals come about", ""]
+    lines += [*cell_markdown(share_cells(report)), "", totals_line(report), ""]
+    return "\n".join([*lines, *(f"- *{name}*: {escaped(text)}" for name, text in remarks(report)), ""])

@@ -1,0 +1,212 @@
+"""A network in PyTorch with one module a layer, as tools that count operations meet it.
+
+The weights are not set: the tools look at shapes.
+"""
+
+# PyTorch is not among the tests' requirements: without it its classes are unknown to mypy.
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from convcalc import Network
+from convcalc.layers.base import Layer
+
+PLAIN = {
+    "relu": nn.ReLU, "relu6": nn.ReLU6, "leaky_relu": nn.LeakyReLU, "elu": nn.ELU, "selu": nn.SELU, "celu": nn.CELU,
+    "gelu": nn.GELU, "silu": nn.SiLU, "mish": nn.Mish, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "softplus": nn.Softplus,
+    "softsign": nn.Softsign, "hardswish": nn.Hardswish, "hardsigmoid": nn.Hardsigmoid, "hardtanh": nn.Hardtanh,
+    "dropout": nn.Dropout, "drop_path": nn.Identity, "identity": nn.Identity, "flatten": nn.Flatten,
+}  # fmt: skip
+
+
+class Scaled(nn.Module):
+    """One learnt factor a channel."""
+
+    def __init__(self, channels: int, axes: int) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.ones(channels, *(1,) * axes))
+
+    def forward(self, value: Tensor) -> Tensor:
+        return self.factor * value
+
+
+class ChannelsLast(nn.Module):
+    """A layer norm over the channels of every position."""
+
+    def __init__(self, channels: int, affine: bool) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels, elementwise_affine=affine)
+
+    def forward(self, value: Tensor) -> Tensor:
+        moved: Tensor = self.norm(value.movedim(1, -1)).movedim(-1, 1)
+        return moved
+
+
+class Operation(nn.Module):
+    """What has no module: merges, rearrangements."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, *values: Tensor) -> Tensor:
+        layer = self.layer
+        if layer.kind == "concat":
+            return torch.cat(values, dim=1)
+        if layer.kind in ("add", "multiply"):
+            total = values[0]
+            for value in values[1:]:
+                total = total + value if layer.kind == "add" else total * value
+            return total
+        value = values[0]
+        if layer.kind == "slice":
+            start, stop = layer.arguments()["channels"]
+            return value[:, start:stop]
+        if layer.kind == "crop":
+            for axis, ((before, _), size) in enumerate(
+                zip(layer.arguments()["amount"], layer.output.spatial, strict=True)
+            ):
+                value = value.narrow(2 + axis, before, size)
+            return value
+        return value.reshape(value.shape[0], *layer.output.sizes)
+
+
+def module_of(layer: Layer) -> nn.Module:
+    """The module of one layer."""
+    kind, given, axes = layer.kind, layer.arguments(), layer.input.axes
+    channels = layer.input.channels
+    if kind in PLAIN:
+        module: nn.Module = PLAIN[kind]()
+        return module
+    if kind in ("add", "multiply", "concat", "slice", "crop", "reshape"):
+        return Operation(layer)
+    if kind == "linear":
+        return nn.Linear(channels, given["out_features"], given["bias"])
+    if "conv" in kind:
+        return convolution(layer, given)
+    if kind in ("maxpool", "avgpool"):
+        return padded(layer, of_axes("MaxPool" if kind == "maxpool" else "AvgPool", axes), given)
+    if kind.removeprefix("global_").removeprefix("adaptive_") in ("avgpool", "maxpool"):
+        word = "AdaptiveAvgPool" if "avg" in kind else "AdaptiveMaxPool"
+        pooled = of_axes(word, axes)(given.get("output_size", (1,) * axes))
+        return pooled if layer.output.axes else nn.Sequential(pooled, nn.Flatten())
+    if kind == "batchnorm":
+        return of_axes("BatchNorm", max(axes, 1))(channels, affine=given["affine"])
+    if kind == "instancenorm":
+        return of_axes("InstanceNorm", axes)(channels, affine=given["affine"])
+    return other(layer, kind, given)
+
+
+def other(layer: Layer, kind: str, given: dict[str, Any]) -> nn.Module:
+    channels, axes = layer.input.channels, layer.input.axes
+    if kind == "layernorm":
+        whole = given["axes"] == "all"
+        return (
+            nn.LayerNorm(layer.input.sizes, elementwise_affine=given["affine"])
+            if whole
+            else ChannelsLast(channels, given["affine"])
+        )
+    if kind == "pad":
+        return nn.ConstantPad2d(turned(given["padding"]), 0)
+    made: dict[str, Any] = {
+        "groupnorm": lambda: nn.GroupNorm(given["num_groups"], channels, affine=given["affine"]),
+        "lppool": lambda: of_axes("LPPool", axes)(2, *(window(given[name]) for name in ("kernel_size", "stride"))),
+        "local_response_norm": lambda: nn.LocalResponseNorm(given["size"]),
+        "prelu": lambda: nn.PReLU(given["num_parameters"]),
+        "softmax": lambda: nn.Softmax(dim=1),
+        "log_softmax": lambda: nn.LogSoftmax(dim=1),
+        "scale": lambda: Scaled(channels, axes),
+        "upsample": lambda: nn.Upsample(
+            size=None if given.get("scale_factor") else layer.output.spatial,
+            scale_factor=tuple(map(float, given["scale_factor"])) if given.get("scale_factor") else None,
+            mode=given["mode"],
+        ),
+        "pixel_shuffle": lambda: nn.PixelShuffle(given["upscale_factor"]),
+        "pixel_unshuffle": lambda: nn.PixelUnshuffle(given["downscale_factor"]),
+        "channel_shuffle": lambda: nn.ChannelShuffle(given["groups"]),
+    }
+    module: nn.Module = made[kind]()
+    return module
+
+
+def of_axes(word: str, axes: int) -> Any:
+    return getattr(nn, f"{word}{axes}d")
+
+
+def window(sizes: list[int]) -> Any:
+    """A size that every pooling takes: a number where there is one axis."""
+    return tuple(sizes) if len(sizes) > 1 else sizes[0]
+
+
+def turned(padding: list[list[int]]) -> list[int]:
+    """Padding in PyTorch's order, the last axis first."""
+    return [side for pair in reversed(padding) for side in pair]
+
+
+def padded(layer: Layer, module: Any, given: dict[str, Any]) -> nn.Module:
+    """A pooling with its padding, which is the same on both sides."""
+    assert all(before == after for before, after in given["padding"])
+    sizes = {name: tuple(given[name]) for name in ("kernel_size", "stride", "dilation") if name in given}
+    made: nn.Module = module(**sizes, padding=[pair[0] for pair in given["padding"]], ceil_mode=given["ceil_mode"])
+    return made
+
+
+def convolution(layer: Layer, given: dict[str, Any]) -> nn.Module:
+    """A convolution of any kind; padding that differs between the sides is a module of its own."""
+    axes, read, written = layer.input.axes, layer.input.channels, layer.output.channels
+    sizes = {name: tuple(given[name]) for name in ("kernel_size", "stride", "dilation") if name in given}
+    sizes.setdefault("kernel_size", (1,) * axes)
+    pairs = given.get("padding", [[0, 0]] * axes)
+    if layer.kind == "conv_transpose":
+        assert all(before == after for before, after in pairs)
+        made: nn.Module = of_axes("ConvTranspose", axes)(
+            read,
+            written,
+            **sizes,
+            padding=[pair[0] for pair in pairs],
+            output_padding=given["output_padding"],
+            groups=given["groups"],
+            bias=given["bias"],
+        )
+        return made
+    even = all(before == after for before, after in pairs)
+    around: list[nn.Module] = [] if even else [of_axes("ConstantPad", axes)(turned(pairs), 0)]
+    sides = [pair[0] for pair in pairs] if even else 0
+    depthwise = layer.kind in ("depthwise_conv", "separable_conv")
+    inner = read * given["multiplier"] if layer.kind == "separable_conv" else written
+    groups, bias = read if depthwise else given["groups"], given["bias"] and layer.kind != "separable_conv"
+    around.append(of_axes("Conv", axes)(read, inner, **sizes, padding=sides, groups=groups, bias=bias))
+    if layer.kind == "separable_conv":
+        around.append(of_axes("Conv", axes)(inner, written, 1, bias=given["bias"]))
+    return nn.Sequential(*around)
+
+
+def padded_in_words() -> nn.Module:
+    """A convolution of 4 channels whose padding is a word."""
+    return nn.Sequential(nn.Conv2d(4, 8, 3, padding="same"))
+
+
+class Layerwise(nn.Module):
+    """All layers of a network with one input and one output, in the order of the file."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.reads = [node.reads for node in network.nodes]
+        [self.result] = network.outputs.values()
+        self.layers = nn.ModuleList(module_of(node.layer) for node in network.nodes)
+
+    def forward(self, value: Tensor) -> Tensor:
+        tensors = [value]
+        for reads, layer in zip(self.reads, self.layers, strict=True):
+            tensors.append(layer(*[tensors[tensor] for tensor in reads]))
+        return tensors[self.result]
+
+
+def built(network: Network) -> tuple[nn.Module, tuple[int, ...]]:
+    """The network as a module, and the shape of its input."""
+    [shape] = network.inputs.values()
+    return Layerwise(network).eval(), shape.sizes
