@@ -9,6 +9,7 @@ from convcalc.convert.onnx_graph.file import read_model
 from convcalc.convert.onnx_graph.operators import OPERATORS
 from convcalc.convert.onnx_graph.patterns import merged
 from convcalc.convert.onnx_graph.program import Operation, Program, Progress, Shapes, Sizes, program
+from convcalc.spec.making import MOST_LAYERS
 
 
 def read(path: str, shapes: Shapes | None = None, progress: Progress | None = None) -> Graph:
@@ -21,7 +22,7 @@ def read(path: str, shapes: Shapes | None = None, progress: Progress | None = No
     model = read_model(path)
     found = program(model, shapes or {}, progress)
     operations = merged(found)
-    builder = Builder(found)
+    builder = Builder(found, operations)
     try:
         for name in found.inputs:
             builder.add_input(name, input_order(found, operations, name))
@@ -30,6 +31,8 @@ def read(path: str, shapes: Shapes | None = None, progress: Progress | None = No
         outputs = output_steps(builder, found)
     except Inexpressible as error:
         raise NotImported(str(error)) from None
+    if len(builder.steps) > MOST_LAYERS:
+        raise NotImported(f"over {MOST_LAYERS:,} layers")
     inputs = {name: builder.data[name].shape.sizes for name in found.inputs}
     title = os.path.splitext(os.path.basename(path))[0]
     producer = f", written by {model.producer_name}" if model.producer_name else ""
@@ -43,8 +46,13 @@ def input_order(found: Program, operations: Iterable[Operation], name: str) -> S
     last = (0, *range(2, rank), 1)
     to_front = (0, rank - 1, *range(1, rank - 1))
     readers = [operation for operation in operations if name in (*operation.inputs, *operation.captured)]
-    if rank > 2 and readers and all(
-        reader.operator == "Transpose" and tuple(reader.attributes.get("perm", ())) == to_front for reader in readers
+    if (
+        rank > 2
+        and readers
+        and all(
+            reader.operator == "Transpose" and tuple(reader.attributes.get("perm", ())) == to_front
+            for reader in readers
+        )
     ):
         return last
     return tuple(range(rank))

@@ -1,17 +1,15 @@
 """Making the steps of a graph: what is read, layers checked against the shapes of the file, what is not expressed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
 from convcalc.convert.graph import Step
 from convcalc.convert.onnx_graph.naming import Names
 from convcalc.convert.onnx_graph.program import Operation, Program, Sizes, Value, place_of
-from convcalc.layers import KINDS
-from convcalc.layers.base import Layer
+from convcalc.convert.shapes import made_layer
 from convcalc.problems import Flaw, shortened
 from convcalc.shape import MOST_AXES, Shape
-from convcalc.spec.making import layer_of
 
 
 class Inexpressible(Exception):
@@ -45,12 +43,12 @@ class Data(NamedTuple):
 class Builder:
     """Steps that are made of the operations of a program."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, operations: Iterable[Operation]) -> None:
         self.program = program
         self.steps: list[Step] = []
         self.notes: list[str] = []
         self.data: dict[str, Data] = {}
-        self.names = Names()
+        self.names = Names(operation.name for operation in operations)
         self.owners: dict[tuple[str, tuple[str, ...]], str] = {}
         self.counted: set[str] = set()
         self.batch = next(iter(program.inputs.values()))[0]
@@ -79,6 +77,11 @@ class Builder:
             del self.steps[made:]
             self.owners = owners
             self.opaque(operation, error.message if isinstance(error, Flaw) else str(error))
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            # any attribute may be missing, or of another sort than the operator takes
+            del self.steps[made:]
+            self.owners = owners
+            self.opaque(operation, f"its attributes are malformed: {shortened(str(error))}")
 
     def reorder(self, operation: Operation, name: str) -> None:
         """Bring the axes of a tensor into the order in which the file has them, which no kind of ours does."""
@@ -151,8 +154,8 @@ class Builder:
         suffix: str = "",
     ) -> Data:
         """A step; raises Flaw or Inexpressible where its inputs do not fit."""
-        layer = made_layer(kind, tuple(data.shape for data in reads), arguments)
-        name = self.names.name(operation.name, operation.operator, kind, roots) + suffix
+        layer = made_layer(kind, arguments, tuple(data.shape for data in reads))
+        name = self.names.name(operation.name, kind, roots) + suffix
         owner = self.owners.get((kind, roots)) if roots else None
         if owner is not None:
             self.check_owner(owner, kind, arguments)
@@ -215,7 +218,7 @@ class Builder:
     def opaque_step(self, operation: Operation, sizes: Sizes, params: int, sources: list[str]) -> Data:
         """A step of unknown cost."""
         arguments = {"output_shape": list(sizes), "params": params, "what": shortened(operation.operator)}
-        name = self.names.name(operation.name, operation.operator, "opaque", ())
+        name = self.names.name(operation.name, "opaque", ())
         self.steps.append(Step(name, "opaque", arguments, tuple(sources)))
         return Data(name, Shape(sizes[0], sizes[1:]), tuple(range(len(sizes) + 1)))
 
@@ -223,13 +226,3 @@ class Builder:
         """The shape of one sample, or all elements as a vector where it has none that we know."""
         sizes = dims[1:] if len(dims) > 1 and dims[0] == self.batch else dims
         return sizes if 1 <= len(sizes) <= MOST_AXES + 1 and all(sizes) else (max(prod(sizes), 1),)
-
-
-def made_layer(kind: str, shapes: tuple[Shape, ...], arguments: dict[str, Any]) -> Layer:
-    """A layer as a spec would make it. Raises Flaw."""
-    found = KINDS[kind]
-    axes = shapes[0].axes
-    values = dict(found.defaults(axes))
-    for name, value in arguments.items():
-        values[name] = found.keys[name].read(value, axes)
-    return layer_of(found, shapes, tuple(values.values()))

@@ -1,6 +1,8 @@
 """Names of layers: those of the weights or of the module where the file tells them, else the kind and a number."""
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 
 WEIGHT = re.compile(r"[._/](weight|kernel|gamma|scale|bias|beta|w|W|b|B|s|bn_scale|slope)(_?\d+)?(:\d+)?$")
 NUMBERED = re.compile(r"(node_)?[A-Za-z]*\d*_?[Nn]?\d+$|(node_)?[A-Za-z0-9]+_\d+$")
@@ -10,7 +12,8 @@ GIVEN_BY_EXPORTER = re.compile(r"(onnx::|node_)")
 class Names:
     """Gives each layer a name of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, nodes: Iterable[str] = ()) -> None:
+        self.modules = Counter(module_of(node) for node in nodes)
         self.taken: set[str] = set()
         self.numbers: dict[str, int] = {}
 
@@ -18,9 +21,9 @@ class Names:
         """A name that is an input's."""
         self.taken.add(name)
 
-    def name(self, node: str, operator: str, kind: str, roots: tuple[str, ...]) -> str:
+    def name(self, node: str, kind: str, roots: tuple[str, ...]) -> str:
         """The name of a layer of a node that uses some weights."""
-        found = self.of_weights(roots) or self.of_node(node, operator)
+        found = self.of_weights(roots) or self.of_node(node)
         if not found:
             self.numbers[kind] = self.numbers.get(kind, 0) + 1
             found = f"{kind}{self.numbers[kind]}"
@@ -38,18 +41,22 @@ class Names:
         stem = WEIGHT.sub("", roots[0])
         return "" if stem == roots[0] else stem
 
-    def of_node(self, node: str, operator: str) -> str:
-        """The module that a node stands in: `/layer1/layer1.0/conv1/Conv` is `layer1.0.conv1`."""
+    def of_node(self, node: str) -> str:
+        """The module that a node stands in, with the operator where others stand there too."""
         if not node.startswith("/"):
             return "" if NUMBERED.fullmatch(node) else node
-        *modules, last = node.strip("/").split("/")
-        found: list[str] = []
-        for module in modules:
-            if found and module.startswith(f"{found[-1]}."):
-                found.pop()
-            found.append(module)
-        stem = ".".join(found)
-        word = re.sub(r"_\d+$", "", last)
-        if stem and stem not in self.taken and word == operator:
-            return stem
-        return ".".join([*found, word.lower()])
+        module = module_of(node)
+        if module and self.modules[module] < 2 and module not in self.taken:
+            return module
+        word = re.sub(r"_\d+$", "", node.rsplit("/", 1)[-1]).lower()
+        return f"{module}.{word}" if module else word
+
+
+def module_of(node: str) -> str:
+    """The module that a node stands in as PyTorch names it: `/layer1/layer1.0/conv1/Conv` is `layer1.0.conv1`."""
+    found: list[str] = []
+    for module in node.strip("/").split("/")[:-1]:
+        if found and module.startswith(f"{found[-1]}."):
+            found.pop()
+        found.append(module)
+    return ".".join(found)

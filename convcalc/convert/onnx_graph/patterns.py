@@ -21,9 +21,12 @@ class Merger:
     def __init__(self, program: Program) -> None:
         self.values = program.values
         self.found: list[Operation | None] = [
-            operation if any(not program.values[name].constant for name in operation.outputs if name in program.values) else None
+            operation
+            if any(not program.values[name].constant for name in operation.outputs if name in program.values)
+            else None
             for operation in program.operations
         ]
+        self.sources = {name: operation for operation in program.operations for name in operation.outputs}
         self.makers: dict[str, int] = {}
         self.readers: dict[str, list[int]] = {name: [-1] for name in program.outputs}
         for place, operation in enumerate(self.found):
@@ -204,6 +207,19 @@ def affine_batch_norm(merger: Merger, place: int, operation: Operation) -> bool:
     return merger.replace(place, norm[1]._replace(outputs=operation.outputs), norm[0], factor[0])
 
 
+def stochastic_depth(merger: Merger, place: int, operation: Operation) -> bool:
+    """A product with a factor a sample that is dropped at random."""
+    pair = split_constant(merger, operation)
+    source = None if pair is None else merger.sources.get(pair[1])
+    if pair is None or source is None or source.operator != "Dropout" or prod(merger.dims(pair[1])[1:]) > 1:
+        return False
+    if len(merger.dims(pair[0])) != len(merger.dims(pair[1])):
+        return False
+    return merger.replace(
+        place, source._replace(operator="DropPath", inputs=(pair[0], *source.inputs[1:2]), outputs=operation.outputs)
+    )
+
+
 def affine_norm(merger: Merger, place: int, operation: Operation) -> bool:
     """The factor, or after it the shift, of a norm that was written out."""
     pair = split_constant(merger, operation)
@@ -232,8 +248,10 @@ def written_layer_norm(merger: Merger, place: int, operation: Operation) -> bool
     found = [merger.found[other] for other in inside or ()]
     counted = sorted(other.operator for other in found if other is not None and other.operator != "Sub")
     means = [other for other in found if other is not None and other.operator == "ReduceMean"]
-    if counted not in (["Add", "Div", "Pow", "ReduceMean", "ReduceMean", "Sqrt"],
-                       ["Add", "Div", "Mul", "ReduceMean", "ReduceMean", "Sqrt"]):
+    if counted not in (
+        ["Add", "Div", "Pow", "ReduceMean", "ReduceMean", "Sqrt"],
+        ["Add", "Div", "Mul", "ReduceMean", "ReduceMean", "Sqrt"],
+    ):
         return False
     axes = {trailing_axis(merger, mean) for mean in means}
     if inside is None or len(axes) != 1 or None in axes or not closed(merger, inside, place):
@@ -329,7 +347,7 @@ def shuffled(sizes: Sizes, middle: Sizes, order: Sizes, after: Sizes) -> tuple[s
 
 Pattern = Callable[[Merger, int, Operation], bool]
 PATTERNS: dict[str, tuple[Pattern, ...]] = {
-    "Mul": (written_activation, affine_norm),
+    "Mul": (written_activation, affine_norm, stochastic_depth),
     "Div": (written_activation, written_layer_norm),
     "Min": (written_activation,),
     "Max": (written_activation,),

@@ -88,31 +88,29 @@ class Reader:
         if len(graph.node) > MOST_NODES:
             raise NotImported(f"over {MOST_NODES:,} nodes")
         for tensor in graph.initializer:
-            self.add_weight(tensor.name, self.checked(tuple(tensor.dims), tensor.name), tensor)
+            self.add_weight(text(tensor.name), tuple(tensor.dims), tensor)
         for sparse in graph.sparse_initializer:
-            self.add_weight(sparse.values.name, self.checked(tuple(sparse.dims), sparse.values.name), sparse.values)
+            self.add_weight(text(sparse.values.name), tuple(sparse.dims), sparse.values)
         inputs = self.read_inputs(info for info in graph.input if info.name not in self.values)
         operations = []
         for place, node in enumerate(graph.node):
             progress(place, len(graph.node))
             operations.append(self.read_node(node, place))
         progress(len(graph.node), len(graph.node))
-        outputs = tuple(dict.fromkeys(info.name for info in graph.output))
+        outputs = tuple(dict.fromkeys(text(info.name) for info in graph.output))
         for name in outputs:
             if name not in self.values:
                 raise NotImported(self.unknown.get(name, f"nothing gives the output {shown(name)}"))
-        return Program(
-            graph.name, inputs, operations, outputs, self.values, self.weights, frozenset(self.literal)
-        )
+        return Program(text(graph.name), inputs, operations, outputs, self.values, self.weights, frozenset(self.literal))
 
     # -- values
 
     def checked(self, dims: Sizes, name: str) -> Sizes:
         """The sizes of a tensor, which are known and not beyond belief."""
         if any(size < 0 for size in dims):
-            raise NotImported(f"{shown(name)} has a size under 0: {shown(list(dims))}")
+            raise NotImported(f"{shown(name)} has a size under 0: {' × '.join(map(str, dims))}")
         if prod(dims) > MOST_ELEMENTS:
-            raise NotImported(f"{shown(name)} claims {shown(list(dims))} elements, over the limit of {MOST_ELEMENTS:,}")
+            raise NotImported(f"{shown(name)} claims {' × '.join(map(str, dims))} elements: at most {MOST_ELEMENTS:,} are read")
         return dims
 
     def add(self, name: str, value: Value, data: Any = None) -> None:
@@ -124,8 +122,9 @@ class Reader:
         elif value.held is not None:
             self.data[name] = self.onnx.numpy_helper.from_array(value.held, name)
 
-    def add_weight(self, name: str, dims: Sizes, tensor: Any, root: str | None = None) -> None:
+    def add_weight(self, name: str, dims: Sizes, tensor: Any) -> None:
         """A constant of the file."""
+        self.checked(dims, name)
         held = self.held(tensor) if prod(dims) <= folding.MOST_ELEMENTS else None
         roots: tuple[str, ...] = ()
         if tensor.data_type in WEIGHT_TYPES:
@@ -148,6 +147,7 @@ class Reader:
         """The inputs with their sizes, those of a batch first."""
         found = {}
         for info in list(infos):
+            text(info.name)
             dims = self.input_dims(info)
             self.add(info.name, Value(self.checked(dims, info.name), info.type.tensor_type.elem_type))
             found[info.name] = dims
@@ -182,11 +182,11 @@ class Reader:
         """One node, the values that it gives made known."""
         default = node.domain in DEFAULT_DOMAIN
         operation = Operation(
-            node.name or f"{node.op_type}_{place}",
-            node.op_type if default else f"{node.domain}.{node.op_type}",
+            text(node.name) or f"{text(node.op_type)}_{place}",
+            text(node.op_type) if default else f"{text(node.domain)}.{text(node.op_type)}",
             {attribute.name: self.attribute(attribute) for attribute in node.attribute},
-            tuple(node.input),
-            tuple(node.output),
+            tuple(map(text, node.input)),
+            tuple(map(text, node.output)),
             self.versions.get("" if default else node.domain, self.versions.get("ai.onnx", 1)),
             tuple(captured(node)),
         )
@@ -197,7 +197,11 @@ class Reader:
         for name in operation.outputs:
             if name and (name in self.values or name in self.unknown):
                 raise NotImported(f"{place_of(operation)} gives {shown(name)}, which is there already")
-        self.give(node, operation)
+        try:
+            self.give(node, operation)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # any attribute may be missing, or of another sort than the operator takes
+            raise NotImported(f"{place_of(operation)} is malformed: {shortened(str(error))}") from None
         return operation
 
     def attribute(self, attribute: Any) -> Any:
@@ -228,9 +232,7 @@ class Reader:
             roots = self.roots(operation, name, dims, kind, reads) if constant else ()
             self.add(name, Value(self.checked(dims, name), kind, constant, held, roots))
 
-    def roots(
-        self, operation: Operation, name: str, dims: Sizes, kind: int, reads: list[Value]
-    ) -> tuple[str, ...]:
+    def roots(self, operation: Operation, name: str, dims: Sizes, kind: int, reads: list[Value]) -> tuple[str, ...]:
         """The learnt tensors that a constant is made of: those of what it is made from, or itself."""
         if operation.operator in ("Shape", "Size") or kind not in WEIGHT_TYPES:
             return ()
@@ -253,7 +255,9 @@ class Reader:
             dims = self.values[operation.inputs[0]].dims if operation.inputs else ()
             if operation.operator == "Size":
                 return [numpy.asarray(prod(dims), numpy.int64)]
-            return [numpy.asarray(dims[operation.attributes.get("start", 0) : operation.attributes.get("end")], "int64")]
+            return [
+                numpy.asarray(dims[operation.attributes.get("start", 0) : operation.attributes.get("end")], "int64")
+            ]
         if operation.operator == "Constant":
             return literal(numpy, operation.attributes)
         held = [self.values[name].held if name else None for name in operation.inputs]
@@ -299,6 +303,13 @@ class Reader:
         return dict(found)
 
 
+def text(value: str | bytes) -> str:
+    """A text of the file. Raises NotImported where it is none: the parser gives bytes that are no UTF-8 as bytes."""
+    if isinstance(value, bytes):
+        raise NotImported(f"not an ONNX model: the name {shown(repr(value))} is no text")
+    return value
+
+
 def literal(numpy: Any, attributes: Mapping[str, Any]) -> list[Any] | None:
     """The value of a Constant, however it is written."""
     for name, kind in (("value_float", "float32"), ("value_int", "int64")):
@@ -328,7 +339,7 @@ def size_of(size: Any) -> int | None:
 
 def declared_text(size: Any) -> Any:
     """A size, or its name, as a file says it."""
-    return size.dim_value if size.WhichOneof("value") == "dim_value" else size.dim_param or "?"
+    return size.dim_value if size.WhichOneof("value") == "dim_value" else text(size.dim_param) or "?"
 
 
 def place_of(operation: Operation) -> str:
@@ -353,7 +364,7 @@ def free_names(graph: Any) -> list[str]:
         found.update(dict.fromkeys(name for name in (*node.input, *captured(node)) if name not in made))
         made.update(node.output)
     found.update(dict.fromkeys(info.name for info in graph.output if info.name not in made))
-    return list(found)
+    return [text(name) for name in found]
 
 
 # -- functions of the model's own

@@ -1,6 +1,7 @@
 """Operators that compute value by value, and norms."""
 
 from collections.abc import Callable
+from struct import pack
 from typing import Any
 
 from convcalc.convert.onnx_graph.building import Builder, Data, Inexpressible
@@ -22,7 +23,7 @@ def activation(kind: str) -> Rule:
 def leaky_relu(builder: Builder, operation: Operation) -> None:
     """LeakyRelu with its slope, which is a number of single precision."""
     data = builder.any_order(operation.inputs[0])
-    slope = float(f"{operation.attributes.get('alpha', 0.01):.6g}")
+    slope = written_number(operation.attributes.get("alpha", 0.01))
     arguments = {} if slope == 0.01 else {"negative_slope": slope}
     builder.add(operation, "leaky_relu", arguments, [data], order=data.order)
 
@@ -71,11 +72,21 @@ def channel_axis(sizes: Sizes, data: Data, what: str) -> None:
         raise Inexpressible(f"its {what} have the sizes {list(sizes)}")
 
 
-def dropout(builder: Builder, operation: Operation) -> None:
-    """Dropout, its share an attribute before version 12."""
-    data = builder.any_order(operation.inputs[0])
-    share = float(f"{(builder.numbers(operation, 1, 'ratio') or [0.5])[0]:.6g}")
-    builder.add(operation, "dropout", {} if share == 0.5 else {"p": share}, [data], order=data.order)
+def dropping(kind: str) -> Rule:
+    """Dropout and stochastic depth, their share an attribute before version 12."""
+
+    def rule(builder: Builder, operation: Operation) -> None:
+        data = builder.any_order(operation.inputs[0])
+        share = written_number((builder.numbers(operation, 1, "ratio") or [0.5])[0])
+        builder.add(operation, kind, {} if share == 0.5 else {"p": share}, [data], order=data.order)
+
+    return rule
+
+
+def written_number(value: float) -> float:
+    """The shortest number that is this one in single precision, in which files hold it: 0.1, not 0.10000000149."""
+    single = pack("f", value)
+    return next(short for digits in range(1, 18) if pack("f", short := float(f"{value:.{digits}g}")) == single)
 
 
 def batch_norm(builder: Builder, operation: Operation) -> None:

@@ -152,7 +152,11 @@ def pooling(builder: Builder, operation: Operation) -> None:
     if operation.attributes.get("ceil_mode"):
         arguments["ceil_mode"] = True
     for name in ("dilation", "padding"):
-        if name in arguments and (name, kind) in (("dilation", "avgpool"), ("dilation", "lppool"), ("padding", "lppool")):
+        if name in arguments and (name, kind) in (
+            ("dilation", "avgpool"),
+            ("dilation", "lppool"),
+            ("padding", "lppool"),
+        ):
             raise Inexpressible(f"{kind} takes no {name}")
     builder.add(operation, kind, arguments, [data])
 
