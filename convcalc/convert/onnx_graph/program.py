@@ -168,11 +168,13 @@ class Reader:
         batch = (declared[0] if declared else None) or 1
         if given is not None:
             return (batch, *given)
-        if len(declared) < 2 or any(not size for size in declared[1:]):
-            said = shown([declared_text(size) for size in info.type.tensor_type.shape.dim])
+        said = " × ".join(str(declared_text(size)) for size in info.type.tensor_type.shape.dim)
+        if len(declared) == 1:
+            raise NotImported(f"the input {shown(info.name)} has one axis ({said}), and no samples with channels")
+        if not declared or not all(declared[1:]):
             raise NotImported(
-                f"the input {shown(info.name)} has the sizes {said}, of which some are not known: "
-                f"--input {shortened(info.name)}=3,224,224 says them, without the batch"
+                f"the input {shown(info.name)} has the shape {said or '?'}, which is not known: "
+                f"--input {shortened(info.name)}=3,224,224 says it, without the batch"
             )
         return (batch, *(size or 1 for size in declared[1:]))
 

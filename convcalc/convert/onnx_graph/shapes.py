@@ -125,8 +125,8 @@ def reshaping(builder: Builder, operation: Operation) -> None:
     """Reshape, Flatten, Squeeze and Unsqueeze of each sample."""
     data = builder.any_order(operation.inputs[0])
     dims = builder.value(operation.outputs[0]).dims
-    if not dims or dims[0] != builder.batch or prod(dims[1:]) != data.shape.elements:
-        raise Inexpressible(f"it makes {list(dims)} of several samples")
+    if len(dims) < 2 or dims[0] != builder.batch or prod(dims[1:]) != data.shape.elements:
+        raise Inexpressible(f"it gives {list(dims)}, which is not a sample's shape after that of the batch")
     if dims == builder.value(operation.inputs[0]).dims:
         builder.alias(operation, data)
     elif len(dims) == 2:

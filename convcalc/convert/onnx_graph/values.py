@@ -58,7 +58,8 @@ def parametric_relu(builder: Builder, operation: Operation) -> None:
     """PRelu with one slope, or one a channel."""
     data = builder.any_order(operation.inputs[0])
     slopes = builder.constant(operation, 1, "slopes").dims
-    if max(slopes, default=1) > 1:
+    each = operation.version < 7 and slopes == (data.shape.channels,)  # versions before had no broadcasting
+    if max(slopes, default=1) > 1 and not each:
         channel_axis(slopes, data, "slopes")
     arguments = {"num_parameters": data.shape.channels} if max(slopes, default=1) > 1 else {}
     builder.add(operation, "prelu", arguments, [data], builder.roots(operation, 1), data.order)

@@ -1,10 +1,11 @@
 """The nodes of ONNX that each of our layer kinds is."""
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import starmap
 from math import comb, prod
 from typing import Any
 
-from convcalc.arithmetic import Pair
+from convcalc.arithmetic import Pair, extent, window_count
 from convcalc.layers.base import Layer
 
 Rule = Callable[["Writer", Any], None]
@@ -158,14 +159,28 @@ def pool(operator: str, **attributes: Any) -> Rule:
     """A pooling with a sliding window."""
 
     def rule(writer: Writer, layer: Any) -> None:
+        axes = layer.input.axes
+        padding = getattr(layer, "padding", ((0, 0),) * axes)
+        dilation = getattr(layer, "dilation", (1,) * axes)
         found: dict[str, Any] = {"kernel_shape": layer.kernel_size, "strides": layer.stride, **attributes}
         if operator != "LpPool":
-            found["pads"] = pads(layer.padding)
+            found["pads"] = pads(padding)
         if operator == "MaxPool":
-            found["dilations"] = layer.dilation
-        writer.add(operator, ceil_mode=int(layer.ceil_mode), **found)
+            found["dilations"] = dilation
+        writer.add(operator, ceil_mode=ceil_mode(layer, padding, dilation), **found)
 
     return rule
+
+
+def ceil_mode(layer: Any, padding: Sequence[Pair], dilation: Sequence[int]) -> int:
+    """Whether ONNX is to round up. Its ceil_mode does not leave out a last window that starts beyond the input."""
+    windows = list(zip(layer.input.spatial, layer.kernel_size, layer.stride, padding, dilation, strict=True))
+    if layer.output.spatial == tuple(starmap(window_count, windows)):
+        return 0
+    rooms = [n + sum(p) - extent(k, d) for n, k, s, p, d in windows]
+    if layer.output.spatial == tuple(-(-room // s) + 1 for room, s in zip(rooms, layer.stride, strict=True)):
+        return 1
+    raise Inexpressible(f"{layer.kind} that rounds up on one axis and leaves out a window on another")
 
 
 def adaptive_pool(operator: str, whole: str) -> Rule:
