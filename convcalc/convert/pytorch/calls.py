@@ -282,8 +282,8 @@ def blurpool(layer: Any) -> Made:
             "BlurPool",
             (
                 Argument("channels", layer.input.channels),
-                Argument("kernel_size", layer.kernel_size, (3,) * layer.input.axes),
-                Argument("stride", layer.stride, (2,) * layer.input.axes),
+                Argument("kernel_size", layer.kernel_size, (3, 3)),
+                Argument("stride", layer.stride, (2, 2)),
             ),
         )
     )

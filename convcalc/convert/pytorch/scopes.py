@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from typing import NamedTuple, Union
 
 from convcalc.convert.pytorch.calls import MERGES
-from convcalc.network import Group, Network
+from convcalc.convert.pytorch.names import TAKEN, distinct, identifier
+from convcalc.network import Group, Network, Node
 
+AROUND = ("_pad", "_crop")  # behind the name of a layer: the modules before and after it
 Child = Union[int, "Scope"]
 
 
@@ -86,24 +88,82 @@ class Wiring:
         given: tuple[int, ...] | None = None
         for child in children:
             reads = self.reads(child)
-            if self.is_merge(child) or is_branches(child) or len(reads) != 1 or given not in (None, reads):
+            if self.is_merge(child) or self.is_list(child) or len(reads) != 1 or given not in (None, reads):
                 return False
             given = self.gives(child)
             if len(given) != 1:
                 return False
         return True
 
+    def is_list(self, child: Child) -> bool:
+        """Whether a child is an nn.ModuleList: branches, or copies that do not chain.
+
+        What is in it is called in the forward of what it is in.
+        """
+        if isinstance(child, int):
+            return False
+        return not self.is_chain(child.children) if child.copies is not None else child.word == "branches"
+
+    def is_class(self, scope: Scope) -> bool:
+        """Whether a scope becomes a class: the network, a block, and what is neither a chain nor a list."""
+        if not scope.name:
+            return True
+        is_block = scope.copies is None and scope.word not in ("sequence", "branches", "branch")
+        return is_block or not (self.is_chain(scope.children) or self.is_list(scope))
+
+    def is_frozen(self, child: Child) -> bool:
+        """Whether a child has weights, all out of training."""
+        start, stop = self.span(child)
+        learning = [node for node in self.network.nodes[start:stop] if node.owner is None and has_weights(node)]
+        return bool(learning) and all(node.frozen for node in learning)
+
     def full_name(self, child: Child) -> str:
         """The name of a layer or scope."""
         return self.network.nodes[child].name if isinstance(child, int) else child.name
 
 
-def is_branches(child: Child) -> bool:
-    """Whether a child is a set of branches, whose layers and scopes stand in the forward of what they are in."""
-    return isinstance(child, Scope) and child.word == "branches" and child.copies is None
+def has_weights(node: Node) -> bool:
+    """Whether a layer learns or keeps anything."""
+    layer = node.layer
+    return bool(layer.weight_tensors() or layer.bias_tensors() or layer.buffer_tensors())
 
 
-def own_names(scope: Scope, wiring: Wiring) -> list[str]:
-    """The names of the children in their scope."""
-    beginning = len(scope.name) + 1 if scope.name else 0
-    return [wiring.full_name(child)[beginning:] for child in scope.children]
+class Places:
+    """Where the module of every layer and scope is: its name in its scope, and the scope."""
+
+    def __init__(self, root: Scope, wiring: Wiring) -> None:
+        self.wiring = wiring
+        self.keys: dict[str, str] = {}
+        self.parents: dict[str, Scope] = {}
+        self.settle(root)
+
+    def settle(self, scope: Scope) -> None:
+        """Name the children of a scope: numbers among copies and branches, else attributes."""
+        beginning = len(scope.name) + 1 if scope.name else 0
+        names = [self.wiring.full_name(child) for child in scope.children]
+        own = [name[beginning:] for name in names]
+        if scope.copies is None and scope.word != "branches":
+            beside = {f"{identifier(name)}{suffix}" for name in own for suffix in AROUND}
+            own = distinct(own, TAKEN | beside)
+        for child, name, key in zip(scope.children, names, own, strict=True):
+            self.keys[name], self.parents[name] = key, scope
+            if not isinstance(child, int):
+                self.settle(child)
+
+    def path(self, name: str, within: Scope) -> str:
+        """How a module is reached from the class that it is in: `self.stage1[0].conv1`."""
+        steps = []
+        while True:
+            key, scope = self.keys[name], self.parents[name]
+            steps.append(f"[{key}]" if key.isdigit() else f".{key}")
+            if scope.name == within.name:
+                return "self" + "".join(reversed(steps))
+            name = scope.name
+
+    def ancestors(self, name: str) -> list[Scope]:
+        """The scopes that a layer or scope is in, the innermost first."""
+        found = []
+        while name:
+            found.append(self.parents[name])
+            name = found[-1].name
+        return found
