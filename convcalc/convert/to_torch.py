@@ -1,6 +1,7 @@
 """A network as the text of a PyTorch module, as a person would write it."""
 
 import ast
+import os
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +36,7 @@ def heading(network: Network) -> Iterator[str]:
     said = f"{network.name}: {network.description}" if network.description else network.name
     shapes = [f"{name} {shape}" for name, shape in network.inputs.items()]
     inputs = f"Inputs {', '.join(shapes)}" if len(shapes) > 1 else f"Input {next(iter(network.inputs.values()))}"
-    source = f" from {quotable(network.file)}" if network.file else ""
+    source = f" from {quotable(os.path.basename(network.file))}" if network.file else ""
     facts = f"{inputs}, channels first, without the batch. Written by convcalc {__version__}{source}."
     first, *others = textwrap.wrap(quotable(said), WIDTH - 3, break_long_words=False) or [""]
     yield f'"""{first}'

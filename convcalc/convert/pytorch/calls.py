@@ -51,9 +51,14 @@ def made(node: Node) -> Made:
     return MAKERS[node.layer.kind](node.layer)
 
 
+def is_known(node: Node) -> bool:
+    """Whether PyTorch has anything for a layer."""
+    return node.layer.kind in MERGES or node.layer.kind in MAKERS
+
+
 def check_known(network: Network) -> None:
     """Raises NotExported with the names of the layers that PyTorch has nothing for."""
-    unknown = [node for node in network.nodes if node.layer.kind not in MERGES and node.layer.kind not in MAKERS]
+    unknown = [node for node in network.nodes if not is_known(node)]
     if unknown:
         named = ", ".join(f"{node.name} ({node.layer.kind})" for node in unknown[:10])
         more = f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""
@@ -245,9 +250,7 @@ def lppool(layer: Any) -> Made:
 
 def adaptive(name: str) -> Maker:
     """An adaptive pooling."""
-    return lambda layer: Made(
-        module(name, layer.input.axes, Argument("output_size", simple(layer.output_size)))
-    )
+    return lambda layer: Made(module(name, layer.input.axes, Argument("output_size", simple(layer.output_size))))
 
 
 def global_pool(name: str, flat: str) -> Maker:

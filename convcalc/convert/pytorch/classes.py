@@ -116,9 +116,8 @@ def free_class(name: str, used: set[str]) -> str:
 
 def joined(name: str, word: str, drafts: Sequence[Draft]) -> tuple[Class, list[Call]]:
     """The class of drafts that are alike, and how each use makes it."""
-    columns: list[Column] = list(
-        zip(*([argument for _, item in draft.items for argument in arguments_of(item)] for draft in drafts), strict=True)
-    )
+    uses_arguments = [[found for _, item in draft.items for found in arguments_of(item)] for draft in drafts]
+    columns: list[Column] = list(zip(*uses_arguments, strict=True))
     slots = named_slots(columns, owners(drafts[0]))
     values = iter([settled(column, slots[place]) for place, column in enumerate(columns)])
     items = tuple((key, replaced(item, values)) for key, item in drafts[0].items)

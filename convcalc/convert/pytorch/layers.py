@@ -83,9 +83,7 @@ class MaxUnpool(nn.Module):
 class BlurPool(nn.Module):
     """A fixed binomial low-pass over the reflected input, then every stride-th value (Zhang 2019)."""
 
-    def __init__(
-        self, channels: int, kernel_size: tuple[int, ...] = (3, 3), stride: tuple[int, ...] = (2, 2)
-    ) -> None:
+    def __init__(self, channels: int, kernel_size: tuple[int, ...] = (3, 3), stride: tuple[int, ...] = (2, 2)) -> None:
         super().__init__()
         self.stride = stride
         self.sides = [side for k in reversed(kernel_size) for side in ((k - 1) // 2, k // 2)]

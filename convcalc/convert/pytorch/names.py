@@ -9,14 +9,17 @@ from convcalc.problems import printable
 LONGEST_CLASS = 60
 # what nn.Module and nn.Sequential have themselves, and may not be the name of a layer
 TAKEN = frozenset(
-    "T_destination add_module append apply bfloat16 buffers call_super_init children compile cpu cuda double "
-    "dump_patches eval extend extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half "
-    "insert ipu keys load_state_dict modules mtia named_buffers named_children named_modules named_parameters "
-    "parameters pop register_backward_hook register_buffer register_forward_hook register_forward_pre_hook "
-    "register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook "
-    "register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook "
-    "register_state_dict_pre_hook requires_grad_ self set_extra_state set_submodule share_memory state_dict to "
-    "to_empty train training type xpu zero_grad".split()
+    re.findall(
+        r"\S+",
+        "T_destination add_module append apply bfloat16 buffers call_super_init children compile cpu cuda double "
+        "dump_patches eval extend extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half "
+        "insert ipu keys load_state_dict modules mtia named_buffers named_children named_modules named_parameters "
+        "parameters pop register_backward_hook register_buffer register_forward_hook register_forward_pre_hook "
+        "register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook "
+        "register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook "
+        "register_state_dict_pre_hook requires_grad_ self set_extra_state set_submodule share_memory state_dict to "
+        "to_empty train training type xpu zero_grad",
+    )
 )
 VARIABLES_TAKEN = frozenset({"self", "x", "out", "nn", "torch"})
 CLASSES_TAKEN = frozenset({"OrderedDict", "Tensor", "True", "False", "None"})

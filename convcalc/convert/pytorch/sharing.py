@@ -53,7 +53,5 @@ def common_class(tie: Tie, places: Places) -> str:
     """The innermost class in which both modules are."""
     around = {scope.name for scope in places.ancestors(tie.source)}
     return next(
-        scope.name
-        for scope in places.ancestors(tie.target)
-        if scope.name in around and places.wiring.is_class(scope)
+        scope.name for scope in places.ancestors(tie.target) if scope.name in around and places.wiring.is_class(scope)
     )

@@ -4,16 +4,16 @@ Modules are made from the network itself, by name from torch.nn, and no text is 
 has a shape and no values, so nothing is computed and no memory is taken.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from convcalc.analysis.report import LayerReport, Report, analyse
+from convcalc.analysis.report import Report, analyse
 from convcalc.convert.graph import NotImported
 from convcalc.convert.pytorch.building import built
-from convcalc.convert.pytorch.calls import check_known, made
+from convcalc.convert.pytorch.calls import is_known, made
 from convcalc.network import Network, Node
-from convcalc.problems import shortened
 
+REFUSALS = (RuntimeError, ValueError, TypeError, ZeroDivisionError, OverflowError)
 STATISTICS = ("running_mean", "running_var")
 
 
@@ -31,18 +31,22 @@ class Figures(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """A layer's figures, ours and PyTorch's; those are None where PyTorch refuses the layer, and says why."""
+    """A layer's figures, ours and PyTorch's.
+
+    Those are None where PyTorch refuses the layer and says why, and where there is nothing to compare with.
+    """
 
     name: str
     kind: str
     ours: Figures
     pytorch: Figures | None
     refusal: str = ""
+    known: bool = True
 
     @property
     def agrees(self) -> bool:
         """Whether all figures are equal."""
-        return self.ours == self.pytorch
+        return self.ours == self.pytorch or not self.known
 
 
 class Verification(NamedTuple):
@@ -56,6 +60,11 @@ class Verification(NamedTuple):
         """The layers about which PyTorch says something else."""
         return [layer for layer in self.layers if not layer.agrees]
 
+    @property
+    def unknown(self) -> list[Compared]:
+        """The layers that PyTorch has nothing for, which are not compared."""
+        return [layer for layer in self.layers if not layer.known]
+
 
 def check_installed() -> None:
     """Raises NoTorch with the command that installs PyTorch."""
@@ -66,38 +75,37 @@ def check_installed() -> None:
 
 
 def verified(network: Network) -> Verification:
-    """Every layer compared with PyTorch. Raises NoTorch, and NotExported where PyTorch has nothing for a layer."""
+    """Every layer compared with PyTorch. Raises NoTorch."""
     check_installed()
-    check_known(network)
     report = analyse(network)
     return Verification(report, tuple(compared(network, report)))
 
 
-def compared(network: Network, report: Report) -> list[Compared]:
+def compared(network: Network, report: Report) -> Iterator[Compared]:
     """The layers in their order, each fed what PyTorch gave before, or our shape where that differs."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    found: list[Compared] = []
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         tensors = [torch.empty(network.batch, *shape.sizes) for shape in network.inputs.values()]
         modules: list[Sequence[Any]] = []
         for node, layer in zip(network.nodes, report.layers, strict=True):
-            before = counter.get_total_flops()
-            ours = our_figures(layer)
+            sizes = (network.batch, *layer.output_shape.sizes)
+            ours = Figures(layer.output_shape.sizes, layer.params, layer.buffers, layer.macs)
+            found = Compared(node.name, node.layer.kind, ours, None, known=is_known(node))
+            before, output = counter.get_total_flops(), None
+            parts: Sequence[Any] = ()
             try:
-                parts = modules[node.owner] if node.owner is not None else modules_of(node)
-                output = run(node, parts, [tensors[tensor] for tensor in node.reads])
-                macs = (counter.get_total_flops() - before) // 2  # a FLOP a multiplication, and one an addition
-                figures = pytorch_figures(output, () if node.owner is not None else parts, macs)
-                found.append(Compared(node.name, node.layer.kind, ours, figures))
-            except (RuntimeError, ValueError, TypeError, ZeroDivisionError, OverflowError) as error:
-                parts, output = (), None
-                found.append(Compared(node.name, node.layer.kind, ours, None, shortened(str(error), 300)))
+                if found.known:
+                    parts = modules_of(node) if node.owner is None else modules[node.owner]
+                    output = run(node, parts, [tensors[tensor] for tensor in node.reads])
+                    macs = (counter.get_total_flops() - before) // 2  # a FLOP a multiplication and one an addition
+                    found = found._replace(pytorch=figures(output, parts if node.owner is None else (), macs))
+            except REFUSALS as error:
+                found = found._replace(refusal=" ".join(str(error).split())[:300])
             modules.append(parts)
-            sizes = (network.batch, *ours.output_shape)
             tensors.append(output if output is not None and output.shape == sizes else torch.empty(sizes))
-    return found
+            yield found
 
 
 def modules_of(node: Node) -> tuple[Any, ...]:
@@ -122,15 +130,9 @@ def run(node: Node, parts: Sequence[Any], reads: list[Any]) -> Any:
     return reduce(lambda value, part: part(value), parts, reads[0])
 
 
-def our_figures(layer: LayerReport) -> Figures:
-    """What we say of a layer."""
-    return Figures(layer.output_shape.sizes, layer.params, layer.buffers, layer.macs)
-
-
-def pytorch_figures(output: Any, parts: Sequence[Any], macs: int) -> Figures:
+def figures(output: Any, parts: Sequence[Any], macs: int) -> Figures:
     """What PyTorch says; the count of batches that it keeps beside a batch norm's statistics is no statistic."""
     params = sum(parameter.numel() for part in parts for parameter in part.parameters())
-    buffers = sum(
-        buffer.numel() for part in parts for name, buffer in part.named_buffers() if name.endswith(STATISTICS)
-    )
+    named = (pair for part in parts for pair in part.named_buffers())
+    buffers = sum(buffer.numel() for name, buffer in named if name.endswith(STATISTICS))
     return Figures(tuple(output.shape[1:]), params, buffers, macs)
