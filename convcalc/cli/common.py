@@ -39,6 +39,11 @@ class Failure(click.ClickException):
 
 def network_options(function: Function) -> Function:
     """NET, and what takes the place of what it says, which the command gets as `overrides`."""
+    return with_options(override_options(function), click.argument("net", metavar="NET", shell_complete=complete_net))
+
+
+def override_options(function: Function) -> Function:
+    """What takes the place of what a spec says, which the command gets as `overrides`."""
 
     @wraps(function)
     def run(params: Any, inputs: Any, batch: int | None, dtype: str | None, **rest: Any) -> Any:
@@ -46,7 +51,6 @@ def network_options(function: Function) -> Function:
 
     return with_options(
         run,
-        click.argument("net", metavar="NET", shell_complete=complete_net),
         click.option("--set", "params", metavar="NAME=VALUE", multiple=True, help="The value of a param of the spec."),
         click.option("--input", "inputs", metavar="[NAME=]3,320,320", multiple=True, help="The shape of the input."),
         click.option("--batch", type=click.IntRange(1), metavar="N", help="Samples in a batch."),
@@ -254,6 +258,15 @@ def write_text(text: str, output: Output, inputs: Iterable[str]) -> None:
     if output.file in (None, "-"):
         sys.stdout.write(text)
         return
+    # text that was read with a broken character in it is written with a question mark there, as to a terminal
+    write_bytes(text.encode("utf-8", "replace"), output, inputs)
+
+
+def write_bytes(content: bytes, output: Output, inputs: Iterable[str]) -> None:
+    """Write a result that is no text, as `write_text` does."""
+    if output.file in (None, "-"):
+        sys.stdout.buffer.write(content)
+        return
     assert output.file is not None
     target = os.path.realpath(output.file)
     for name in inputs:
@@ -261,23 +274,23 @@ def write_text(text: str, output: Output, inputs: Iterable[str]) -> None:
             raise Failure(f"-o {printable(output.file)} is an input: nothing is written")
     try:
         if os.path.exists(target) and not os.path.isfile(target):
-            with open(target, "w", encoding="utf-8") as stream:
-                stream.write(text)
+            with open(target, "wb") as stream:
+                stream.write(content)
             return
-        replace_file(target, text)
+        replace_file(target, content)
     except OSError as error:
         raise Failure(f"-o {printable(output.file)}: {(error.strerror or str(error)).lower()}") from None
 
 
-def replace_file(target: str, text: str) -> None:
+def replace_file(target: str, content: bytes) -> None:
     """Put a file in the place of another in one step, its permissions kept."""
     import tempfile  # only where a file is written: it costs start-up time
 
     mode = os.stat(target).st_mode & 0o777 if os.path.exists(target) else 0o666 & ~current_umask()
     handle, partial = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".convcalc-")
     try:
-        with open(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
+        with open(handle, "wb") as stream:
+            stream.write(content)
         os.chmod(partial, mode)
         os.replace(partial, target)
     except BaseException:

@@ -14,7 +14,7 @@ from convcalc.version import __version__
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Look": ("summary", "rf", "memory"),
     "Gate": ("check",),
-    "Convert": ("import",),
+    "Convert": ("import", "export", "verify"),
     "Reference": ("layers", "rules", "schema", "examples", "init"),
 }
 EXAMPLES = """\b
