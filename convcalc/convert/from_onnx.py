@@ -35,8 +35,8 @@ def read(path: str, inputs: Shapes | None = None, progress: Progress | None = No
         raise NotImported(f"over {MOST_LAYERS:,} layers")
     inputs = {name: builder.data[name].shape.sizes for name in found.inputs}
     title = os.path.splitext(os.path.basename(path))[0]
-    producer = f", written by {model.producer_name}" if model.producer_name else ""
-    origin = f"{os.path.basename(path)}, ONNX{producer}"
+    written = f", written by {model.producer_name}" if model.producer_name else ""
+    origin = f"{os.path.basename(path)} (ONNX{written})"
     return Graph(title, origin, inputs, tuple(builder.steps), outputs, tuple(builder.notes))
 
 
