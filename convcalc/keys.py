@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Generic, TypeVar, overload
 
 from convcalc.arithmetic import Pair
-from convcalc.problems import Flaw, did_you_mean, shown, words
+from convcalc.problems import Flaw, did_you_mean, printable, shortened, shown, words
 from convcalc.shape import MOST_AXES, Shape
 
 Value = TypeVar("Value")
@@ -210,6 +210,26 @@ class Choice(Key[str]):
     def schema(self) -> dict[str, Any]:
         """One of the words."""
         return {"enum": list(self.named)}
+
+
+class Text(Key[str]):
+    """A text in the user's own words, made printable as it is read."""
+
+    expected = "a text"
+
+    def read(self, value: Any, axes: int | None) -> str:
+        """The text, with what is not printable spelt out."""
+        if not isinstance(value, str):
+            raise self.flaw(value)
+        return printable(value)
+
+    def schema(self) -> dict[str, Any]:
+        """A text."""
+        return {"type": "string"}
+
+    def glance(self, value: str) -> str:
+        """The text, cut where it is long."""
+        return shortened(value, 40)
 
 
 def one_an_axis(item: dict[str, Any]) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ def suggestions(report: Report, load: Load, overrides: Overrides, inplace: bool,
         *settings(report.network, inplace, fold),
         *orders(report.network, inplace),
         *dtypes(report.network, inplace),
-        *sizes(report.network, load, overrides, inplace),
+        *([] if report.uncounted else sizes(report.network, load, overrides, inplace)),  # their shapes are stated
     ]
     lower = [suggestion for suggestion in found if suggestion.peak < report.totals.peak_bytes]
     return sorted(lower, key=lambda suggestion: suggestion.peak)

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterable
 from itertools import islice
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 Path = tuple[str | int, ...]
 
 MOST_CANDIDATES = 500  # words among which the nearest is sought
+CLEARLY = 0.1  # by how much the nearest word is nearer than the next, where it is taken without asking
 
 TITLES: dict[str, str] = {
     "CV001": "not readable as text",
@@ -44,6 +45,17 @@ class Related(NamedTuple):
     span: Span | None = None
 
 
+class Fix(NamedTuple):
+    """An exact rewrite that mends a problem, at the problem's own place; `convcalc.spec.edits` carries it out.
+
+    `rename` writes `text` in the place of a key, `quote` puts a value in quotes, `quote_line` the value of a line that
+    is no YAML without them, `argument` sets an argument (`text` is its `name: value`) of the layer at the path.
+    """
+
+    action: Literal["rename", "quote", "quote_line", "argument"]
+    text: str = ""
+
+
 class Problem(NamedTuple):
     """One mistake of a spec.
 
@@ -61,6 +73,7 @@ class Problem(NamedTuple):
     related: tuple[Related, ...] = ()
     span: Span | None = None
     severity: str = "error"
+    fix: Fix | None = None
 
 
 class Flaw(Exception):
@@ -80,8 +93,10 @@ class Flaw(Exception):
         within: tuple[int, int] | None = None,
         on_key: bool = False,
         code: str = "CV013",
+        fix: Fix | None = None,
     ) -> None:
         super().__init__(message)
+        self.fix = fix
         self.on_key = on_key
         self.message = message
         self.hint = hint
@@ -109,6 +124,21 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
     """A hint with the nearest word, or nothing."""
     close = nearest(word, words)
     return f"did you mean {close}?" if close else ""
+
+
+def renaming(word: str, words: Iterable[str], hint: str = "", taken: Iterable[str] = ()) -> Fix | None:
+    """The fix of a misspelt word, where one word alone is near, the hint speaks of no other, and it is not taken."""
+    from difflib import SequenceMatcher, get_close_matches
+
+    by_folded = {fold(known): known for known in islice(words, MOST_CANDIDATES)}
+    meant = fold(word[:100])
+    close = get_close_matches(meant, list(by_folded), n=2, cutoff=0.7)
+    likeness = [SequenceMatcher(None, candidate, meant).ratio() for candidate in close]
+    if not close or (len(close) > 1 and likeness[0] - likeness[1] < CLEARLY):
+        return None
+    near = by_folded[close[0]]
+    spoken = re.findall(r"[A-Za-z0-9_]+", hint)
+    return None if near in taken or (hint and near not in spoken) else Fix("rename", near)
 
 
 def printable(text: str) -> str:

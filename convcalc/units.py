@@ -48,14 +48,19 @@ def parse_quantity(text: str, suffixes: dict[str, int]) -> int:
     return int(value)
 
 
-def format_count(value: int) -> str:
-    """Three or four digits with K, M, G or T: 25557032 is `25.56 M`."""
-    return _scaled(value, 1000, ("", "K", "M", "G", "T", "P"))
+def format_exact(value: int | None) -> str:
+    """All digits, in groups of three; `?` where a figure is not known."""
+    return "?" if value is None else f"{value:,}"
 
 
-def format_bytes(value: int) -> str:
-    """Three or four digits with KiB, MiB or GiB: 102228128 is `97.49 MiB`."""
-    return _scaled(value, 1024, ("B", "KiB", "MiB", "GiB", "TiB", "PiB"))
+def format_count(value: int | None) -> str:
+    """Three or four digits with K, M, G or T: 25557032 is `25.56 M`; `?` where a figure is not known."""
+    return "?" if value is None else _scaled(value, 1000, ("", "K", "M", "G", "T", "P"))
+
+
+def format_bytes(value: int | None) -> str:
+    """Three or four digits with KiB, MiB or GiB: 102228128 is `97.49 MiB`; `?` where a figure is not known."""
+    return "?" if value is None else _scaled(value, 1024, ("B", "KiB", "MiB", "GiB", "TiB", "PiB"))
 
 
 def _scaled(value: int, base: int, suffixes: tuple[str, ...]) -> str:

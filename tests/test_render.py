@@ -100,17 +100,17 @@ def test_columns_fall_away_from_the_least_important(report: Report) -> None:
 def test_a_folded_tree_adds_up_to_the_totals(report: Report, depth: int | None) -> None:
     rows = tree_rows(report, depth)
     leaves = [row for row in rows if not row.is_group]
-    assert sum(row.sums["params"] for row in leaves) == report.totals.params
-    assert sum(row.sums["flops"] for row in leaves) == report.totals.flops
+    assert sum(row.sums["params"] or 0 for row in leaves) == report.totals.params
+    assert sum(row.sums["flops"] or 0 for row in leaves) == report.totals.flops
     assert all(depth is None or row.name.count(".") < depth for row in rows)
-    assert sum(row.share for row in leaves) == pytest.approx(1)
+    assert sum(row.share or 0 for row in leaves) == pytest.approx(1)
 
 
 def test_scopes_hold_the_sums_of_their_layers(report: Report) -> None:
     for row in tree_rows(report):
         inside = [layer for layer in report.layers if layer.name.startswith(row.name + ".")]
         if row.is_group:
-            assert row.sums["macs"] == sum(layer.macs for layer in inside)
+            assert row.sums["macs"] == sum(layer.macs or 0 for layer in inside)
             assert row.sums["params"] == sum(layer.params for layer in inside)
 
 

@@ -38,7 +38,7 @@ DIFFERENCES = {
         "the one by hand pads before its first convolution, which then keeps the padded input: 4 + 5 and 1 + 1 zeros",
     ),
 }
-NEITHER_WAY = {"locally_connected", "reshape"}
+NEITHER_WAY = {"locally_connected", "opaque", "reshape"}
 """Kinds that PyTorch has not, or has in a form of its own."""
 
 
@@ -56,7 +56,7 @@ def sizes(network: Network) -> list[int]:
     return [activation_bytes(network.tensor_shape(tensor), network.dtype, network.batch) for tensor in tensors]
 
 
-def kept(spec: Spec, **overrides: Any) -> int:
+def kept(spec: Spec, **overrides: Any) -> int | None:
     network = load(spec, **overrides)
     return kept_bytes(network, sizes(network))
 
@@ -66,7 +66,7 @@ def training(spec: Spec, optimizer: str, weight_bytes: int = 0, **overrides: Any
     return training_bytes(network, sizes(network), weight_bytes, optimizer)
 
 
-def rule(case: Case) -> Kept:
+def rule(case: Case) -> Kept | None:
     """What convcalc says of the layer of a case."""
     inputs = {f"input{number}": shape for number, shape in enumerate(case["shapes"])}
     reads: Any = list(inputs) if len(inputs) > 1 else "input0"
@@ -80,6 +80,7 @@ def expected(case: Case) -> Case:
 
 def answer(case: Case) -> Case:
     found = rule(case)
+    assert found is not None
     rest = {
         batch: 4 * (int(batch) * found.values + found.batch_values) + int(batch) * found.mask_bytes
         for batch in case["other_bytes"]
@@ -105,7 +106,7 @@ def test_a_network_keeps_what_pytorch_keeps(name: str) -> None:
     case = NETWORKS[name]
     network = convcalc.load(EXAMPLES / f"{name}.yaml", batch=case["batch"], dtype="float32")
     more = DIFFERENCES[name].more if name in DIFFERENCES else 0
-    assert kept_bytes(network, sizes(network)) - more == case["kept_bytes"]
+    assert kept_bytes(network, sizes(network)) == case["kept_bytes"] + more
 
 
 def test_every_example_is_in_the_table() -> None:

@@ -10,13 +10,13 @@ from convcalc.units import tensor_bytes
 
 
 class Cost(NamedTuple):
-    """Elements, operations of a whole batch, and bytes of weights (params and buffers)."""
+    """Elements, operations of a whole batch (None: not known), and bytes of weights (params and buffers)."""
 
     params: int
     buffers: int
-    multiplications: int
-    additions: int
-    macs: int
+    multiplications: int | None
+    additions: int | None
+    macs: int | None
     weight_bytes: int
 
 
@@ -32,11 +32,16 @@ def cost(layer: Layer, dtype: Dtype, batch: int) -> Cost:
     return Cost(
         sum(weights) + sum(biases),
         sum(buffers),
-        batch * layer.multiplications(),
-        batch * layer.additions(),
-        batch * layer.macs(),
+        times(batch, layer.multiplications()),
+        times(batch, layer.additions()),
+        times(batch, layer.macs()),
         stored,
     )
+
+
+def times(batch: int, operations: int | None) -> int | None:
+    """The operations of a whole batch, None where those of a sample are not known."""
+    return None if operations is None else batch * operations
 
 
 def activation_bytes(shape: Shape, dtype: Dtype, batch: int) -> int:

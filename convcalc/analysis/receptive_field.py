@@ -26,7 +26,8 @@ class Field(NamedTuple):
     """What a tensor sees. `whole` is everything; `axes` None is not known; not `aligned`: its paths disagree.
 
     `collapsed` is what a global pooling or a linear layer gives: it has no positions left of its own. `flat` is a
-    vector of what stood at several positions.
+    vector of what stood at several positions. `lost` is what an opaque layer gives: not even what sees all of that
+    is known.
     """
 
     axes: tuple[Paths, ...] | None
@@ -34,6 +35,7 @@ class Field(NamedTuple):
     whole: bool = False
     collapsed: bool = False
     flat: bool = False
+    lost: bool = False
 
 
 class FieldReport(NamedTuple):
@@ -51,6 +53,7 @@ class FieldReport(NamedTuple):
 
 
 UNKNOWN_FIELD = Field(None)
+LOST_FIELD = Field(None, lost=True)
 
 
 def fields(network: Network) -> list[Field]:
@@ -85,10 +88,12 @@ def input_size(network: Network) -> tuple[int, ...]:
 def field_of(layer: Layer, inputs: tuple[Field, ...]) -> Field:
     """What a layer's output sees, given what its inputs see."""
     try:
-        met = inputs[0] if len(inputs) == 1 else meeting(layer, inputs)
         reach = layer.reach()
+        if reach == "unknown":
+            return LOST_FIELD
+        met = inputs[0] if len(inputs) == 1 else meeting(layer, inputs)
         if reach == "everything":
-            return met._replace(whole=True, collapsed=True)
+            return met._replace(whole=met.whole or not met.lost, collapsed=True)
         if reach == "same":
             flattened = layer.input.positions > 1 and not layer.output.axes
             return met._replace(flat=True) if flattened else met
@@ -103,7 +108,7 @@ def field_of(layer: Layer, inputs: tuple[Field, ...]) -> Field:
             tuple([through(reads, path) for path in paths]) for reads, paths in zip(reach, met.axes, strict=True)
         )
     except TooVaried:
-        return UNKNOWN_FIELD
+        return UNKNOWN_FIELD._replace(lost=any(field.lost for field in inputs))
     return met._replace(axes=axes)
 
 
@@ -119,7 +124,7 @@ def meeting(layer: Layer, inputs: tuple[Field, ...]) -> Field:
     whole = any(field.whole for field in inputs)
     aligned = all(field.aligned for field in inputs)
     if len(known) < len(inputs):
-        return UNKNOWN_FIELD._replace(aligned=aligned, whole=whole)
+        return UNKNOWN_FIELD._replace(aligned=aligned, whole=whole, lost=any(field.lost for field in inputs))
     axes = []
     for paths_of_inputs in zip(*known, strict=True):
         seen: dict[Paths, None] = dict.fromkeys(filter(None, paths_of_inputs))

@@ -1,5 +1,6 @@
 """The report of a network: every figure of every layer, and the totals."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from convcalc.analysis import folding
@@ -20,13 +21,13 @@ SCHEMA = "convcalc/report/1"
 COUNTS = ("params", "trainable_params", "buffers", "multiplications", "additions", "macs", "flops")
 
 
-def counts(figures: "LayerReport | Totals") -> dict[str, int]:
+def counts(figures: "LayerReport | Totals") -> dict[str, int | None]:
     """The counts that layers and totals have in common, as JSON holds them."""
     return {name: getattr(figures, name) for name in COUNTS}
 
 
 class LayerReport(NamedTuple):
-    """The figures of one layer: elements, operations of the whole batch, bytes.
+    """The figures of one layer: elements, operations of the whole batch (None: not known), bytes.
 
     A layer that uses the weights of another (`shares`) has no params of its own: they count once.
     """
@@ -39,9 +40,9 @@ class LayerReport(NamedTuple):
     params: int
     trainable_params: int
     buffers: int
-    multiplications: int
-    additions: int
-    macs: int
+    multiplications: int | None
+    additions: int | None
+    macs: int | None
     input_bytes: int
     weight_bytes: int
     output_bytes: int
@@ -51,9 +52,9 @@ class LayerReport(NamedTuple):
     shares: str | None
 
     @property
-    def flops(self) -> int:
+    def flops(self) -> int | None:
         """Multiplications + additions."""
-        return self.multiplications + self.additions
+        return summed((self.multiplications, self.additions))
 
     @property
     def output_shape(self) -> Shape:
@@ -87,7 +88,7 @@ class LayerReport(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """The figures of the whole network.
+    """The figures of the whole network; a sum is None where a part of it is not known.
 
     `activation_bytes` are those of all layers' outputs added up, `peak_bytes` the most that is live at once, at the
     layer `peak_at`. `field` is that of the last layer that still has positions: not of what global pooling and
@@ -98,9 +99,9 @@ class Totals(NamedTuple):
     params: int
     trainable_params: int
     buffers: int
-    multiplications: int
-    additions: int
-    macs: int
+    multiplications: int | None
+    additions: int | None
+    macs: int | None
     input_bytes: int
     weight_bytes: int
     activation_bytes: int
@@ -109,9 +110,9 @@ class Totals(NamedTuple):
     field: FieldReport
 
     @property
-    def flops(self) -> int:
+    def flops(self) -> int | None:
         """Multiplications + additions."""
-        return self.multiplications + self.additions
+        return summed((self.multiplications, self.additions))
 
     def to_dict(self) -> dict[str, Any]:
         """What the JSON holds of the totals."""
@@ -176,7 +177,12 @@ class Report:
     @property
     def complete(self) -> bool:
         """Whether every figure is known."""
-        return all(layer.field.whole or layer.field.jump is not None for layer in self.layers)
+        return all(layer.field.whole or layer.field.jump is not None for layer in self.layers) and not self.uncounted
+
+    @property
+    def uncounted(self) -> tuple[LayerReport, ...]:
+        """The layers whose cost is not known."""
+        return tuple(layer for layer in self.layers if layer.flops is None)
 
     def training(self) -> Training:
         """The memory of training the network as it is written, batch norms not folded."""
@@ -303,6 +309,12 @@ def layer_report(
     )
 
 
+def summed(figures: Sequence[int | None]) -> int | None:
+    """The sum, None where one of the figures is not known."""
+    known = [figure for figure in figures if figure is not None]
+    return sum(known) if len(known) == len(figures) else None
+
+
 def totals(layers: list[LayerReport], seen: tuple[Field, ...], live: Liveness, input_bytes: int) -> Totals:
     """The sums over all layers, the peak, and the last field of a layer that has positions."""
     placed = [layer.field for layer, field in zip(layers, seen, strict=True) if not field.collapsed]
@@ -311,9 +323,9 @@ def totals(layers: list[LayerReport], seen: tuple[Field, ...], live: Liveness, i
         params=sum([layer.params for layer in layers]),
         trainable_params=sum([layer.trainable_params for layer in layers]),
         buffers=sum([layer.buffers for layer in layers]),
-        multiplications=sum([layer.multiplications for layer in layers]),
-        additions=sum([layer.additions for layer in layers]),
-        macs=sum([layer.macs for layer in layers]),
+        multiplications=summed([layer.multiplications for layer in layers]),
+        additions=summed([layer.additions for layer in layers]),
+        macs=summed([layer.macs for layer in layers]),
         input_bytes=input_bytes,
         weight_bytes=sum([layer.weight_bytes for layer in layers]),
         activation_bytes=sum([layer.output_bytes for layer in layers]),

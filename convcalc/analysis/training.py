@@ -18,20 +18,24 @@ NOTHING = Kept()
 
 
 class Training(NamedTuple):
-    """Bytes of training. `kept` is kept for the backward pass, `weights` are params and buffers."""
+    """Bytes of training. `kept` is kept for the backward pass, `weights` are params and buffers.
 
-    kept: int
+    What is kept, and the total with it, are None where a layer does not say what it keeps.
+    """
+
+    kept: int | None
     gradients: int
     optimizer: int
     weights: int
-    total: int
+    total: int | None
 
 
 def training_bytes(network: Network, sizes: Sequence[int], weight_bytes: int, optimizer: str) -> Training:
     """The bytes of training, given those of every tensor by number, those of all weights, and one of OPTIMIZERS."""
     kept, gradients = kept_bytes(network, sizes), gradient_bytes(network)
     states = OPTIMIZERS[optimizer] * gradients
-    return Training(kept, gradients, states, weight_bytes, weight_bytes + gradients + states + kept)
+    total = None if kept is None else weight_bytes + gradients + states + kept
+    return Training(kept, gradients, states, weight_bytes, total)
 
 
 def gradient_bytes(network: Network) -> int:
@@ -50,8 +54,8 @@ def learnt_bytes(layer: Layer, dtype: Dtype) -> int:
     return weights + sum(tensor_bytes(elements, dtype.bias) for elements in layer.bias_tensors())
 
 
-def kept_bytes(network: Network, sizes: Sequence[int]) -> int:
-    """Bytes of all that is kept for the backward pass, given the bytes of every tensor by number.
+def kept_bytes(network: Network, sizes: Sequence[int]) -> int | None:
+    """Bytes of all that is kept for the backward pass, given the bytes of every tensor by number; None: not known.
 
     A tensor that several layers keep counts once, in the memory in which it lies. Where neither a layer nor anything
     before it learns, nothing is kept. A frozen layer after one that learns is taken to keep what it keeps when it
@@ -65,6 +69,8 @@ def kept_bytes(network: Network, sizes: Sequence[int]) -> int:
         if not learns[number]:
             continue
         kept = node.layer.kept()
+        if kept is None:
+            return None
         own += own_bytes(kept, network)
         if kept.inputs:
             tensors.update(memory[tensor] for tensor in node.reads)

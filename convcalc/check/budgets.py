@@ -34,20 +34,23 @@ def broken(report: Report, limit: Limit) -> Iterator[Problem]:
         yield from over(limit, figure(report, limit.metric), limit.metric, costliest(report, limit.metric))
 
 
-def figure(report: Report, metric: str) -> int:
-    """The network's figure of a metric."""
-    found: int = getattr(report.totals, MEMORY.get(metric, metric))
+def figure(report: Report, metric: str) -> int | None:
+    """The network's figure of a metric, None where it is not known."""
+    found: int | None = getattr(report.totals, MEMORY.get(metric, metric))
     return found
 
 
-def layer_figure(layer: LayerReport, metric: str) -> int:
-    """One layer's figure of a metric."""
-    found: int = getattr(layer, LAYER_MEMORY.get(metric, metric))
+def layer_figure(layer: LayerReport, metric: str) -> int | None:
+    """One layer's figure of a metric, None where it is not known."""
+    found: int | None = getattr(layer, LAYER_MEMORY.get(metric, metric))
     return found
 
 
-def over(limit: Limit, value: int, what: str, hint: str) -> Iterator[Problem]:
-    """A figure over its maximum or under its minimum."""
+def over(limit: Limit, value: int | None, what: str, hint: str) -> Iterator[Problem]:
+    """A figure over its maximum or under its minimum, or one that is not known: then no budget is kept."""
+    if value is None:
+        yield breach(limit, f"{what} is not known", hint)
+        return
     if limit.maximum is not None and value > limit.maximum:
         excess = f", {percent(value - limit.maximum, limit.maximum)} over" if limit.maximum else ""
         most = shown(limit.metric, limit.maximum)
@@ -64,9 +67,11 @@ def breach(limit: Limit, message: str, hint: str) -> Problem:
     return Problem(limit.path, message + origin, CODE, hint)
 
 
-def shown(metric: str, value: int) -> str:
+def shown(metric: str, value: int | None) -> str:
     """A figure, exact and in short where it is large."""
     short = format_bytes(value) if metric in MEMORY else format_count(value)
+    if value is None:
+        return short
     return f"{value:,}" if value < 1000 else f"{value:,} ({short})"
 
 
@@ -81,9 +86,18 @@ def costliest(report: Report, metric: str) -> str:
         return ""
     if metric == "peak_memory":
         return f"the peak is at {report.totals.peak_at}: convcalc memory says what would lower it"
-    layers = sorted(report.layers, key=lambda layer: -layer_figure(layer, metric))[:COSTLIEST]
+    if figure(report, metric) is None:
+        return unknown_hint(report, metric)
+    layers = sorted(report.layers, key=lambda layer: -(layer_figure(layer, metric) or 0))[:COSTLIEST]
     named = [f"{layer.name} ({shown(metric, layer_figure(layer, metric))})" for layer in layers]
     return f"the most cost {', '.join(named)}"
+
+
+def unknown_hint(report: Report, metric: str) -> str:
+    """The layers whose figure of a metric is not known."""
+    names = [layer.name for layer in report.layers if layer_figure(layer, metric) is None]
+    more = f" and {len(names) - COSTLIEST} more" if len(names) > COSTLIEST else ""
+    return f"the {metric} of {', '.join(names[:COSTLIEST])}{more} cannot be counted"
 
 
 def wrong_shapes(report: Report, limit: Limit) -> Iterator[Problem]:

@@ -29,6 +29,7 @@ from convcalc.layers.conv import Conv, ConvTranspose, DepthwiseConv, LocallyConn
 from convcalc.layers.linear import Linear
 from convcalc.layers.merge import Add, Concat, Multiply
 from convcalc.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Scale
+from convcalc.layers.opaque import Opaque
 from convcalc.layers.pool import (
     AdaptiveAvgPool,
     AdaptiveMaxPool,
@@ -83,5 +84,6 @@ FAMILIES: dict[str, tuple[type[Layer], ...]] = {
     "size": (Upsample, PixelShuffle, PixelUnshuffle, ChannelShuffle, Pad, Crop),
     "shape": (Flatten, Reshape, Slice),
     "merging": (Add, Multiply, Concat),
+    "not expressed": (Opaque,),
 }
 KINDS: dict[str, type[Layer]] = {kind.kind: kind for family in FAMILIES.values() for kind in family}

@@ -275,7 +275,7 @@ class PReLU(KeepsShape, NoBuffers, NoMacs, KeepsInput):
     in_place = True
     num_parameters = Integer("1, or the number of channels", 1)
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """That of the input."""
         if self.num_parameters not in (1, self.input.channels):
             raise Flaw(

@@ -18,8 +18,8 @@ from convcalc.shape import Shape, axis_name
 
 Tensors = tuple[int, ...]
 Sizes = tuple[int, ...]
-# an interval on every axis; its own position; everything; values that are no longer where they were
-Reach = tuple[Reads, ...] | Literal["same", "everything", "elsewhere"]
+# an interval on every axis; its own position; everything; values that are no longer where they were; not known
+Reach = tuple[Reads, ...] | Literal["same", "everything", "elsewhere", "unknown"]
 
 
 # PyTorch's order of arguments, in which they are shown whatever base a kind has them from
@@ -85,6 +85,7 @@ class Layer(ABC):
     stated: ClassVar[tuple[str, ...]] = ()
     known_defaults: ClassVar[dict[int | None, dict[str, Any]]] = {}
     reads_many: ClassVar[bool] = False
+    reads_any: ClassVar[bool] = False  # whether it reads one input or more
     is_view: ClassVar[bool] = False  # whether the output is the input's own memory
     is_part: ClassVar[bool] = False  # whether PyTorch gives a part of the input's memory
     in_place: ClassVar[bool] = False  # whether the output may take the input's memory
@@ -112,7 +113,7 @@ class Layer(ABC):
             )
         self._check_stated()
         self.normalise()
-        output = self.output_shape()
+        output = self.inferred_shape()
         for size in output.sizes:
             if size > LARGEST:
                 raise Flaw(f"{self.kind} gives {output}: sizes have at most 18 digits", code="CV004")
@@ -150,7 +151,7 @@ class Layer(ABC):
         return
 
     @abstractmethod
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """The shape of the output; raises `Flaw` where there is none."""
 
     @abstractmethod
@@ -166,15 +167,15 @@ class Layer(ABC):
         """Elements of each tensor that is kept with the weights but not learnt (running statistics)."""
 
     @abstractmethod
-    def multiplications(self) -> int:
-        """Multiplications (and divisions) of one sample."""
+    def multiplications(self) -> int | None:
+        """Multiplications (and divisions) of one sample; None where they are not known."""
 
     @abstractmethod
-    def additions(self) -> int:
-        """Additions (and subtractions) of one sample."""
+    def additions(self) -> int | None:
+        """Additions (and subtractions) of one sample; None where they are not known."""
 
     @abstractmethod
-    def macs(self) -> int:
+    def macs(self) -> int | None:
         """The multiplications that count as multiply-accumulates: those of convolution and linear layers."""
 
     @abstractmethod
@@ -182,8 +183,8 @@ class Layer(ABC):
         """Which inputs an output reads: an interval on every axis, or one of the words of `Reach`."""
 
     @abstractmethod
-    def kept(self) -> Kept:
-        """What it keeps for the backward pass."""
+    def kept(self) -> Kept | None:
+        """What it keeps for the backward pass; None where that is not known."""
 
     def weight_input(self) -> object:
         """What of the input the shapes of the weights depend on: layers that share weights agree in it."""
@@ -262,7 +263,7 @@ class SamePlace(Layer):
 class KeepsShape(SamePlace):
     """A kind whose output has the shape of its input, each value from its own position."""
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """That of the input."""
         return self.input
 
@@ -297,6 +298,10 @@ class KeepsOutput(Layer):
 
 class AllMacs(Layer):
     """A kind all of whose multiplications count as multiply-accumulates."""
+
+    @abstractmethod
+    def multiplications(self) -> int:
+        """Multiplications of one sample."""
 
     def macs(self) -> int:
         """All multiplications."""

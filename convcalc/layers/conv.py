@@ -84,7 +84,7 @@ class Conv(OutChannels, Window, Groups, SumOfProducts, InChannels):
 
     kind = "conv"
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """The windows that fit."""
         self.check_groups(self.out_channels)
         return Shape(self.out_channels, self.windows())
@@ -129,7 +129,7 @@ class ConvTranspose(OutChannels, Groups, Bias, InChannels, AllMacs, KeepsInput):
                 output_padding=tuple(output_padding for _, output_padding in settled),
             )
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """The span of all products, cut by the padding."""
         self.check_groups(self.out_channels)
         parameters = (
@@ -179,7 +179,7 @@ class PointwiseConv(OutChannels, Groups, SumOfProducts, InChannels):
     needs_axes = True
     stride = PerAxis("step between positions", 1, sign="/")
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """Every stride-th position."""
         self.check_groups(self.out_channels)
         return Shape(self.out_channels, slide(self, *single_taps(self.input.axes, self.stride)))
@@ -207,7 +207,7 @@ class DepthwiseConv(Window, SumOfProducts, InChannels):
     kind = "depthwise_conv"
     multiplier = Integer("kernels for each channel", 1, sign="m")
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """The windows that fit."""
         return Shape(self.input.channels * self.multiplier, self.windows())
 
@@ -243,7 +243,7 @@ class SeparableConv(OutChannels, Window, Bias, InChannels, AllMacs):
         pointwise = PointwiseConv((depthwise.output,), {**mixing, "in_channels": None})
         self.fill(depthwise=depthwise, pointwise=pointwise)
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """That of the pointwise convolution."""
         return self.pointwise.output
 
@@ -277,7 +277,7 @@ class LocallyConnected(OutChannels, Window, SumOfProducts, InChannels):
 
     kind = "locally_connected"
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """The windows that fit."""
         return Shape(self.out_channels, self.windows())
 

@@ -21,7 +21,7 @@ class Linear(SumOfProducts):
     out_features = Integer("features of the output", required=True)
     in_features = StatedChannels("features of the input, checked where it is stated")
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """A vector."""
         if self.input.spatial:
             raise Flaw(

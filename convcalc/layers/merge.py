@@ -11,7 +11,7 @@ class Elementwise(SamePlace):
     reads_many = True
     in_place = True
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """The larger of the sizes of each axis, which are equal or 1."""
         if len({shape.axes for shape in self.inputs}) > 1:
             raise Flaw(
@@ -83,7 +83,7 @@ class Concat(SamePlace, Free, KeepsNothing):
     kind = "concat"
     reads_many = True
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """The sum of the channels."""
         if len({shape.spatial for shape in self.inputs}) > 1:
             raise Flaw(

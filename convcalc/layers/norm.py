@@ -60,9 +60,10 @@ class InputStatistics(Affine, KeepsShape, NoBuffers, NoMacs):
 class BatchNorm(Affine, KeepsShape, NoMacs):
     """Batch normalisation, at inference: running statistics folded into one factor and one shift a channel.
 
-    Params: 2 × channels where affine; buffers: 2 × channels (running mean and variance) where they are tracked.
+    Params: where affine channels for the scale and as many for the center, if it has them; buffers: 2 × channels
+    (running mean and variance) where they are tracked.
     Counted: per value one multiplication and one addition; no MACs.
-    Source: Ioffe and Szegedy 2015.
+    Source: Ioffe and Szegedy 2015; scale and center are Keras's words.
     Example on [64, 56, 56]: batchnorm
     """
 
@@ -70,6 +71,16 @@ class BatchNorm(Affine, KeepsShape, NoMacs):
     in_place = True
     affine = Flag("whether a factor and a shift a channel are learnt", True)
     track_running_stats = Flag("whether running mean and variance are kept", True)
+    scale = Flag("whether, where affine, there is a factor", True)
+    center = Flag("whether, where affine, there is a shift", True)
+
+    def weight_tensors(self) -> Tensors:
+        """The factors."""
+        return super().weight_tensors() if self.scale else ()
+
+    def bias_tensors(self) -> Tensors:
+        """The shifts."""
+        return super().bias_tensors() if self.center else ()
 
     def buffer_tensors(self) -> Tensors:
         """Running mean and variance."""
@@ -127,7 +138,7 @@ class GroupNorm(InputStatistics):
     num_groups = Integer("groups, which divide the channels", required=True, sign="g")
     affine = Flag("whether a factor and a shift a channel are learnt", True)
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """That of the input."""
         check_divides(self.num_groups, self.input.channels, "num_groups", "input channels")
         return self.input

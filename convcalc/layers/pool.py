@@ -70,7 +70,7 @@ class Adaptive(Layer):
     needs_axes = True
     output_size = PerAxis("size of the output", required=True, sign="→")
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """As asked for."""
         return Shape(self.input.channels, self.output_size)
 
@@ -87,7 +87,7 @@ class Global(Layer):
     needs_axes = True
     keepdims = Flag("whether the axes stay, with size 1", True)
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """One position."""
         return Shape(self.input.channels, (1,) * self.input.axes if self.keepdims else ())
 
@@ -123,7 +123,7 @@ class MaxPool(Pooling, Free, KeepsPlaces):
         super().normalise()
         self.settle(self.padding, self.dilation)
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """The windows that fit."""
         return self.windows(self.padding, self.dilation)
 
@@ -145,7 +145,7 @@ class AvgPool(Pooling, NoWeights, NoMacs, KeepsInput):
         super().normalise()
         self.settle(self.padding, (1,) * self.input.axes)
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """The windows that fit."""
         return self.windows(self.padding, (1,) * self.input.axes)
 
@@ -169,7 +169,7 @@ class LPPool(Pooling, NoWeights, NoMacs):
 
     kind = "lppool"
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """The windows that fit."""
         axes = self.input.axes
         return self.windows(((0, 0),) * axes, (1,) * axes)
@@ -275,7 +275,7 @@ class MaxUnpool(Free, KeepsNothing):
         """Work out the stride."""
         self.fill(stride=self.stride or self.kernel_size)
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """The size that the pooling had before it."""
         per_axis = list(zip(self.input.spatial, self.kernel_size, self.stride, self.padding, strict=True))
         sizes = tuple((n - 1) * s - p[0] - p[1] + k for n, k, s, p in per_axis)
@@ -305,7 +305,7 @@ class BlurPool(NoWeights, AllMacs):
     kernel_size = PerAxis("size of the low-pass", 3)
     stride = PerAxis("step between windows", 2, sign="/")
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """The windows that fit after reflecting the border."""
         padding = self._reflected()
         self._check_reflection(padding)

@@ -20,7 +20,7 @@ class Flatten(SamePlace, Free, KeepsNothing):
     kind = "flatten"
     is_view = True
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """A vector."""
         return Shape(self.input.elements)
 
@@ -43,7 +43,7 @@ class Reshape(Free, KeepsNothing):
         expected=f"a list of 1 to {MOST_AXES + 1} integers, channels first, of which one may be -1",
     )
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """The shape with -1 worked out."""
         known = prod(size for size in self.shape if size != -1)
         elements = self.input.elements
@@ -75,7 +75,7 @@ class Slice(SamePlace, Free, KeepsNothing):
     is_part = True
     channels = IntegerList("start and stop", lengths=(2, 2), minimum=0, expected="a list [start, stop]", sign=":")
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """Fewer channels."""
         start, stop = self.channels
         if not start < stop <= self.input.channels:

@@ -56,7 +56,7 @@ class Upsample(NoWeights, NoMacs, KeepsNothing):
                 code="CV016",
             )
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """The size asked for."""
         if self.like is not None:
             return Shape(self.input.channels, like_sizes(self, self.like.name, self.like.shape))
@@ -99,7 +99,7 @@ class PixelShuffle(Free, KeepsNothing):
     needs_axes = True
     upscale_factor = Integer("r, the factor of every axis", required=True, sign="×")
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """Fewer channels, more positions."""
         factor = self.upscale_factor
         block = factor**self.input.axes
@@ -126,7 +126,7 @@ class PixelUnshuffle(Free, KeepsNothing):
     needs_axes = True
     downscale_factor = Integer("r, which divides every axis", required=True, sign="/")
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """More channels, fewer positions."""
         factor = self.downscale_factor
         for size, name in zip(self.input.spatial, AXIS_NAMES[self.input.axes], strict=True):
@@ -152,7 +152,7 @@ class ChannelShuffle(SamePlace, Free, KeepsNothing):
     needs_axes = True
     groups = Integer("groups, which divide the channels", required=True, sign="g")
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """That of the input."""
         check_divides(self.groups, self.input.channels, "groups", "input channels")
         return self.input
@@ -189,7 +189,7 @@ class Bordered(Free, KeepsNothing):
             )
         return missing // 2, missing - missing // 2
 
-    def output_shape(self) -> Shape:
+    def inferred_shape(self) -> Shape:
         """Every axis longer or shorter by both sides."""
         sign, word = self.direction, "+" if self.direction > 0 else "-"
         sides: tuple[Pair, ...] = getattr(self, self.amount_key)

@@ -7,7 +7,7 @@ from convcalc.analysis.report import LayerReport
 from convcalc.problems import did_you_mean, shown
 from convcalc.reads import Ratio
 from convcalc.render.rows import Row
-from convcalc.units import format_bytes, format_count
+from convcalc.units import format_bytes, format_count, format_exact
 
 BAR = 8
 EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -32,17 +32,17 @@ def count_column(name: str, title: str, weight: int) -> Column:
 
     def text(row: Row, exact: bool) -> str:
         number = row.sums[name]
-        return ("0" if exact else "·") if not number else f"{number:,}" if exact else format_count(number)
+        return format_exact(number) if exact else "·" if number == 0 else format_count(number)
 
     return Column(name, title, weight, lambda row: row.sums[name], text)
 
 
-def bytes_column(name: str, title: str, weight: int, value: Callable[[Row], int]) -> Column:
+def bytes_column(name: str, title: str, weight: int, value: Callable[[Row], int | None]) -> Column:
     """A column of bytes."""
 
     def text(row: Row, exact: bool) -> str:
         number = value(row)
-        return ("0" if exact else "·") if not number else f"{number:,}" if exact else format_bytes(number)
+        return format_exact(number) if exact else "·" if number == 0 else format_bytes(number)
 
     return Column(name, title, weight, value, text)
 
@@ -59,7 +59,9 @@ def bar(share: float) -> str:
 
 
 def share_text(row: Row, exact: bool) -> str:
-    """`12.3% █`, nothing where a layer costs nothing."""
+    """`12.3% █`, nothing where a layer costs nothing; `?` of a whole that is not known."""
+    if row.share is None:
+        return f"{'?':>6} {'':<{BAR}}"
     return f"{row.share:6.1%} {bar(row.share):<{BAR}}" if row.share else " " * (BAR + 7)
 
 
@@ -121,7 +123,9 @@ COLUMNS: dict[str, Column] = {
         bytes_column("memory.weights", "weights", 1, lambda row: row.sums["weight_bytes"]),
         bytes_column("memory.output", "memory", 5, lambda row: row.sums["output_bytes"]),
         bytes_column("memory.live", "live", 2, lambda row: row.live_bytes),
-        Column("share", "share", 6, lambda row: round(row.share, 6), share_text, right=False),
+        Column(
+            "share", "share", 6, lambda row: None if row.share is None else round(row.share, 6), share_text, right=False
+        ),
     )
 }
 EVERY = tuple(COLUMNS.values())

@@ -7,7 +7,7 @@ from convcalc.analysis.report import Report
 from convcalc.problems import printable
 from convcalc.render.columns import SHOWN, Column
 from convcalc.render.rows import layer_rows, tree_rows
-from convcalc.render.table import sorted_rows
+from convcalc.render.table import sorted_rows, unknown_costs
 from convcalc.units import format_bytes, format_count
 
 DEFAULT = tuple(column for column in SHOWN if column.name != "share")
@@ -44,8 +44,10 @@ def markdown_report(
 def totals_line(report: Report) -> str:
     """The totals in one sentence."""
     total = report.totals
+    macs = "? MACs" if total.macs is None else f"{total.macs:,} MACs ({format_count(total.macs)})"
+    unknown = f", not known: {escaped(unknown_costs(report))}" if report.uncounted else ""
     return (
         f"**{total.layers:,} layers, {total.params:,} params ({format_count(total.params)}), "
-        f"{total.macs:,} MACs ({format_count(total.macs)}), {format_count(total.flops)} FLOPs, "
-        f"weights {format_bytes(total.weight_bytes)}, peak memory {format_bytes(total.peak_bytes)}**"
+        f"{macs}, {format_count(total.flops)} FLOPs, "
+        f"weights {format_bytes(total.weight_bytes)}, peak memory {format_bytes(total.peak_bytes)}{unknown}**"
     )

@@ -7,7 +7,7 @@ from convcalc.analysis.report import Report
 from convcalc.lowering import Suggestion
 from convcalc.render.lines import Line
 from convcalc.render.table import GAP, heading
-from convcalc.units import format_bytes
+from convcalc.units import format_bytes, format_exact
 
 SCHEMA = "convcalc/memory/1"
 ROWS = 10
@@ -80,10 +80,9 @@ def in_training(report: Report) -> list[Line]:
         ("gradients", found.gradients),
         (f"states of the optimizer, {report.optimizer}", found.optimizer),
     )
-    lines: list[Line] = [
-        [("in training ", "head"), (f"{found.total:,} B", "title"), (f" ({format_bytes(found.total)})", "")]
-    ]
-    return [*lines, *([(f"{format_bytes(size):>12}  {name}", "")] for name, size in parts if size)]
+    short = " (not known)" if found.total is None else f" ({format_bytes(found.total)})"
+    lines: list[Line] = [[("in training ", "head"), (f"{format_exact(found.total)} B", "title"), (short, "")]]
+    return [*lines, *([(f"{format_bytes(size):>12}  {name}", "")] for name, size in parts if size != 0)]
 
 
 def what_would_lower_it(report: Report, suggested: list[Suggestion]) -> list[Line]:

@@ -1,5 +1,6 @@
 """The rows of a table: layers, and the scopes that hold them as a tree."""
 
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ SUMMED = (
 
 
 class Row(NamedTuple):
-    """A layer, or a scope with the sums over its layers."""
+    """A layer, or a scope with the sums over its layers; figures that are not known are None."""
 
     name: str
     label: str
@@ -38,23 +39,42 @@ class Row(NamedTuple):
     input_bytes: int
     live_bytes: int
     field: FieldReport
-    sums: dict[str, int]
-    share: float
+    sums: dict[str, int | None]
+    share: float | None
+
+
+class Sums:
+    """The sums of figures over any stretch of layers."""
+
+    def __init__(self, figures: Sequence[int | None]) -> None:
+        self.known = [0, *accumulate([figure or 0 for figure in figures])]
+        self.unknown = [0, *accumulate([figure is None for figure in figures])] if None in figures else None
+
+    def between(self, start: int, stop: int) -> int | None:
+        """The sum from start up to stop, None where one of the figures is not known."""
+        if self.unknown is not None and self.unknown[start] != self.unknown[stop]:
+            return None
+        return self.known[stop] - self.known[start]
 
 
 def cost_basis(report: Report) -> str:
     """What shares are of: MACs, or FLOPs where the network has no MACs."""
-    return "macs" if report.totals.macs else "flops"
+    return "flops" if report.totals.macs == 0 else "macs"
+
+
+def share_of(part: int | None, whole: int | None) -> float | None:
+    """A share of the whole, 0 of nothing, None where it is not known."""
+    return None if part is None or whole is None else part / (whole or 1)
 
 
 def layer_rows(report: Report) -> list[Row]:
     """A row a layer, flat, with full names."""
     basis = cost_basis(report)
-    whole = getattr(report.totals, basis) or 1
-    return [layer_row(layer, layer.name, 0, getattr(layer, basis) / whole) for layer in report.layers]
+    whole = getattr(report.totals, basis)
+    return [layer_row(layer, layer.name, 0, share_of(getattr(layer, basis), whole)) for layer in report.layers]
 
 
-def layer_row(layer: LayerReport, label: str, indent: int, share: float) -> Row:
+def layer_row(layer: LayerReport, label: str, indent: int, share: float | None) -> Row:
     """The row of one layer."""
     glance = layer.layer.glance()
     own_word = fold(layer.name.rsplit(".", 1)[-1]).startswith(fold(layer.kind))
@@ -81,8 +101,8 @@ def layer_row(layer: LayerReport, label: str, indent: int, share: float) -> Row:
 def tree_rows(report: Report, depth: int | None = None) -> list[Row]:
     """Layers as a tree by scope; what lies deeper than `depth` parts of a name is folded into its scope."""
     basis = cost_basis(report)
-    whole = getattr(report.totals, basis) or 1
-    sums = {name: [0, *accumulate(getattr(layer, name) for layer in report.layers)] for name in SUMMED}
+    whole = getattr(report.totals, basis)
+    sums = {name: Sums([getattr(layer, name) for layer in report.layers]) for name in SUMMED}
     rows: list[Row] = []
     shown: list[Group] = []
     groups = iter((*report.groups, None))
@@ -101,7 +121,8 @@ def tree_rows(report: Report, depth: int | None = None) -> list[Row]:
             group = next(groups)
             continue
         layer = report.layers[index]
-        rows.append(layer_row(layer, label_of(layer.name, shown), len(shown), getattr(layer, basis) / whole))
+        share = share_of(getattr(layer, basis), whole)
+        rows.append(layer_row(layer, label_of(layer.name, shown), len(shown), share))
         index += 1
     return rows
 
@@ -112,12 +133,18 @@ def label_of(name: str, shown: list[Group]) -> str:
 
 
 def group_row(
-    report: Report, group: Group, shown: list[Group], sums: dict[str, list[int]], folded: bool, whole: int, basis: str
+    report: Report,
+    group: Group,
+    shown: list[Group],
+    sums: dict[str, Sums],
+    folded: bool,
+    whole: int | None,
+    basis: str,
 ) -> Row:
     """The row of a scope; what it sums to stands in it where it is folded, and as well where it is open."""
     while shown and shown[-1].stop <= group.start:
         shown.pop()
-    total = {name: column[group.stop] - column[group.start] for name, column in sums.items()}
+    total = {name: column.between(group.start, group.stop) for name, column in sums.items()}
     first = report.layers[group.start]
     return Row(
         name=group.name,
@@ -134,7 +161,7 @@ def group_row(
         live_bytes=max(layer.live_bytes for layer in report.layers[group.start : group.stop]),
         field=field_of_tensor(report, group.output),
         sums=total,
-        share=total[basis] / whole,
+        share=share_of(total[basis], whole),
     )
 
 

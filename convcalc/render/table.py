@@ -1,17 +1,19 @@
 """The table of a report, for people."""
 
 from collections.abc import Sequence
+from math import inf
 
 from convcalc.analysis.report import Report
 from convcalc.problems import printable, shortened
 from convcalc.render.columns import COLUMNS, SHOWN, Column
 from convcalc.render.lines import Line, plain_text
 from convcalc.render.rows import Row, layer_rows, tree_rows
-from convcalc.units import format_bytes, format_count
+from convcalc.units import format_bytes, format_count, format_exact
 
 GAP = "  "
 INDENT = "  "
 LEAST_NAME = 12
+NAMED = 3  # layers of unknown cost that are named
 
 
 def table_text(report: Report) -> str:
@@ -49,10 +51,12 @@ def table(
 
 
 def sorted_rows(report: Report, sort: str) -> list[Row]:
-    """Layers by a column: numbers from the largest, text from A."""
+    """Layers by a column: numbers from the largest, before them what is not known; text from A."""
     rows, value = layer_rows(report), COLUMNS[sort].value
-    numeric = bool(rows) and isinstance(value(rows[0]), int | float)
-    return sorted(rows, key=value, reverse=numeric)
+    numeric = any(isinstance(value(row), int | float) for row in rows)
+    if not numeric:
+        return sorted(rows, key=lambda row: value(row) or "")
+    return sorted(rows, key=lambda row: inf if value(row) is None else value(row), reverse=True)
 
 
 def cell(row: Row, column: Column, exact: bool) -> str:
@@ -147,12 +151,14 @@ def totals(report: Report, width: int | None) -> list[Line]:
     facts = [
         ("layers", f"{total.layers:,}", ""),
         ("params", f"{total.params:,}", f"{format_count(total.params)}{trainable}{buffers}"),
-        ("MACs", f"{total.macs:,}", format_count(total.macs)),
-        ("FLOPs", f"{total.flops:,}", f"{format_count(total.flops)}, multiplications + additions of all layers"),
+        ("MACs", format_exact(total.macs), in_short(total.macs)),
+        ("FLOPs", format_exact(total.flops), in_short(total.flops, "multiplications + additions of all layers")),
         ("weights", f"{total.weight_bytes:,} B", format_bytes(total.weight_bytes)),
         ("activations", f"{total.activation_bytes:,} B", f"{activations}, all outputs added up"),
         ("peak memory", f"{total.peak_bytes:,} B", f"{format_bytes(total.peak_bytes)}, at {total.peak_at}"),
     ]
+    if report.uncounted:
+        facts.append(("not known", format_exact(len(report.uncounted)), unknown_costs(report)))
     number = max(len(exact) for _, exact, _ in facts)
     lines: list[Line] = []
     for label, exact, note in facts:
@@ -162,3 +168,15 @@ def totals(report: Report, width: int | None) -> list[Line]:
             line[-1] = (note.split(", ")[0], "dim")
         lines.append(line)
     return lines
+
+
+def in_short(count: int | None, meaning: str = "") -> str:
+    """A count in short, and what it means; only that where it is not known."""
+    return ", ".join(filter(None, ("" if count is None else format_count(count), meaning)))
+
+
+def unknown_costs(report: Report) -> str:
+    """What is not known of a report, by name: the cost of layers, of which the first are named."""
+    names = [layer.name for layer in report.uncounted]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"the cost of {', '.join(names[:NAMED])}{more}"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from convcalc.problems import Path, did_you_mean, shortened, shown
+from convcalc.problems import Path, did_you_mean, renaming, shortened, shown
 from convcalc.spec.compile import EntryCompiler, Visible
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.entries import MOST_NAME, PARAMETER_NAME, RESERVED_BLOCKS, RESERVED_NAMES, Block, Compiled
@@ -49,7 +49,8 @@ class Compiler(EntryCompiler):
             if key not in ("params", "inputs", "layers"):
                 hint = did_you_mean(key, ("params", "inputs", "layers"))
                 message = f"a block has params, inputs and layers, not {shown(key)}"
-                self.problems.add((*path, key), message, "CV010", hint, on_key=True)
+                fix = renaming(key, ("params", "inputs", "layers"), taken=definition)
+                self.problems.add((*path, key), message, "CV010", hint, on_key=True, fix=fix)
             elif definition[key] is None:
                 self.problems.add(
                     (*path, key),

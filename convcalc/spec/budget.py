@@ -4,7 +4,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from convcalc.network import Limit
-from convcalc.problems import Flaw, Path, did_you_mean, shown
+from convcalc.problems import Flaw, Path, did_you_mean, renaming, shown
 from convcalc.shape import MOST_AXES
 from convcalc.units import COUNT_SUFFIXES, MEMORY_SUFFIXES, parse_quantity
 
@@ -93,6 +93,8 @@ def per_layer(pattern: str, written: Any, path: Path, names: list[str] | None) -
     for metric, value in written.items():
         if metric not in PER_LAYER:
             hint = did_you_mean(metric, PER_LAYER)
-            raise Flaw(f"no limit {shown(metric)} of a layer", hint, where=(metric,), on_key=True, code="CV010")
+            fix = renaming(metric, PER_LAYER, taken=written)
+            message = f"no limit {shown(metric)} of a layer"
+            raise Flaw(message, hint, where=(metric,), on_key=True, code="CV010", fix=fix)
         limits.append(limit(metric, value, (*path, metric), pattern=pattern))
     return limits

@@ -9,7 +9,7 @@ from typing import Any
 
 from convcalc.keys import required_names
 from convcalc.layers import KINDS
-from convcalc.problems import Path, nearest, shortened, shown
+from convcalc.problems import Path, nearest, renaming, shortened, shown
 from convcalc.spec.dialects import KIND_KEYS, key_hint, kind_hint
 from convcalc.spec.document import UNKNOWN, Document
 from convcalc.spec.entries import (
@@ -199,7 +199,8 @@ class EntryCompiler:
             hint = "an option stands among the arguments of a layer"
         elif word in KIND_KEYS:
             hint = "the kind itself is the key of an entry: - conv: {…}"
-        self.problems.add(path, f"no layer kind or block {shown(word)}", "CV011", hint, on_key=True)
+        fix = renaming(word, [*KINDS, *visible.blocks], hint)
+        self.problems.add(path, f"no layer kind or block {shown(word)}", "CV011", hint, on_key=True, fix=fix)
         entry.word = meant or word
         if hint.startswith("write "):
             entry.kind = KINDS.get(meant or "")  # the meaning is clear: its arguments are looked at too
@@ -217,7 +218,8 @@ class EntryCompiler:
             elif known is not None and key not in known:
                 hint = key_hint(key, [*known, *OPTIONS])
                 message = f"{entry.word} has no argument {shown(key)}"
-                self.problems.add((*path, key), message, "CV010", hint, on_key=True)
+                fix = renaming(key, [*known, *OPTIONS], hint, taken=arguments)
+                self.problems.add((*path, key), message, "CV010", hint, on_key=True, fix=fix)
                 entry.broken = True
             elif value is None:
                 self.problems.add((*path, key), f"{key} has no value", "CV012", on_key=True)
@@ -273,8 +275,9 @@ class EntryCompiler:
             if key in OPTIONS:
                 self.option(entry, key, value, visible, names)
             elif key not in allowed:
-                hint = key_hint(key, allowed)
-                self.problems.add((*path, key), f"{word} has no option {shown(key)}", "CV010", hint, on_key=True)
+                hint, message = key_hint(key, allowed), f"{word} has no option {shown(key)}"
+                fix = renaming(key, allowed, hint, taken=written)
+                self.problems.add((*path, key), message, "CV010", hint, on_key=True, fix=fix)
         if word == "sequence":
             entry.bodies = [self.body(written[word], (*path, word), inside)]
             entry.broken = not isinstance(written[word], list)

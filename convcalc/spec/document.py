@@ -54,13 +54,23 @@ class Document:
         self.problems: list[Problem] = []
         self._line_starts: list[int] | None = None
 
-    def line_and_column(self, index: int) -> tuple[int, int]:
-        """Line and column, from 1, of a character of the text."""
+    @property
+    def line_starts(self) -> list[int]:
+        """The character that each line begins with."""
         if self._line_starts is None:
             starts = [match.end() for match in re.finditer(r"\r\n|\r|\n", self.text or "")]
             self._line_starts = [0, *starts]
-        line = bisect_right(self._line_starts, index)
-        return line, index - self._line_starts[line - 1] + 1
+        return self._line_starts
+
+    def line_and_column(self, index: int) -> tuple[int, int]:
+        """Line and column, from 1, of a character of the text."""
+        starts = self.line_starts
+        line = bisect_right(starts, index)
+        return line, index - starts[line - 1] + 1
+
+    def index(self, line: int, column: int) -> int:
+        """The character at a line and column."""
+        return self.line_starts[line - 1] + column - 1
 
     def span(self, extent: Extent) -> Span:
         """The stretch of the text, the end at the line's end where it goes over it."""
@@ -127,4 +137,4 @@ def safe(problem: Problem) -> Problem:
 def unquoted(problem: Problem) -> Problem:
     """The problem without a word of the file: what sort it is, and where."""
     message = f"{TITLES[problem.code]} (nothing is quoted of a file behind a symbolic link)"
-    return problem._replace(message=message, hint="", path=(), related=())
+    return problem._replace(message=message, hint="", path=(), related=(), fix=None)

@@ -6,7 +6,7 @@ from typing import Any
 
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
-from convcalc.problems import Flaw, Path, Problem, Related
+from convcalc.problems import Fix, Flaw, Path, Problem, Related
 from convcalc.shape import Shape
 from convcalc.spec.expressions import RESERVED
 
@@ -146,15 +146,16 @@ class Problems:
         within: tuple[int, int] | None = None,
         related: Iterable[Related] = (),
         laying: object = None,
+        fix: Fix | None = None,
     ) -> None:
         """Note a problem; `laying` tells one laying of an entry from another."""
         if self._first.setdefault(path, laying) is not laying:
             return
         if len(self.found) == MOST_PROBLEMS:
             raise TooMuch
-        self.found.append(Problem(path, message, code, hint, on_key, within, tuple(related)))
+        self.found.append(Problem(path, message, code, hint, on_key, within, tuple(related), fix=fix))
 
     def add_flaw(self, path: Path, flaw: Flaw, **rest: Any) -> None:
         """Note a flaw of the value at a path."""
         place, within = (*path, *flaw.where), flaw.within
-        self.add(place, flaw.message, flaw.code, flaw.hint, on_key=flaw.on_key, within=within, **rest)
+        self.add(place, flaw.message, flaw.code, flaw.hint, on_key=flaw.on_key, within=within, fix=flaw.fix, **rest)

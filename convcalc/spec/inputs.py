@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from convcalc.keys import LARGEST, is_integer, mistaken_value
-from convcalc.problems import InvalidSpec, Path, Problem, did_you_mean, shortened, shown
+from convcalc.problems import InvalidSpec, Path, Problem, did_you_mean, renaming, shortened, shown
 from convcalc.shape import AXIS_NAMES, MOST_AXES, Shape
 from convcalc.spec.blocks import Compiler
 from convcalc.spec.document import UNKNOWN, Document
@@ -188,7 +188,8 @@ class GivenReader:
             if key not in INPUT_KEYS:
                 hint = did_you_mean(key, INPUT_KEYS)
                 message = f"an input has channels and length, height and width, or depth, not {shown(key)}"
-                self.problems.add((*path, key), message, "CV010", hint, on_key=True)
+                fix = renaming(key, INPUT_KEYS, taken=value)
+                self.problems.add((*path, key), message, "CV010", hint, on_key=True, fix=fix)
                 raise UnknownValue
         if set(value) == {"features"}:
             return [value["features"]]

@@ -81,8 +81,8 @@ class LayerMaker(Resolver):
         return place
 
     def check_arity(self, laying: Laying, kind: type[Layer], tensors: Tensors) -> None:
-        """Merging kinds read two inputs or more, all others one."""
-        if kind.reads_many == (len(tensors) > 1):
+        """Merging kinds read two inputs or more, opaque ones any number, all others one."""
+        if kind.reads_any or kind.reads_many == (len(tensors) > 1):
             return
         due = "two inputs or more" if kind.reads_many else "one input"
         hint = f"write from: [previous, input], or {kind.kind} has nothing to merge"

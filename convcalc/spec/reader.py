@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from convcalc.collection import collecting_later
 from convcalc.keys import LARGEST, is_integer, mistaken_value
 from convcalc.network import Dtype, Limit, Network
-from convcalc.problems import Flaw, Path, Problem, did_you_mean, nearest, shortened, shown
+from convcalc.problems import Fix, Flaw, Path, Problem, did_you_mean, nearest, renaming, shortened, shown
 from convcalc.shape import Shape
 from convcalc.spec import budget
 from convcalc.spec.compile import Visible
@@ -145,7 +145,8 @@ class SpecReader(GivenReader):
                 self.meant |= {foreign, near}
                 hint = f"did you mean {near}?" if near else "keys of your own begin with x-"
                 hint = f"write {foreign}" if foreign else hint
-                self.problems.add((key,), f"a spec has no key {shown(key)}", "CV010", hint, on_key=True)
+                fix = renaming(key, TOP_KEYS, hint, taken=root)
+                self.problems.add((key,), f"a spec has no key {shown(key)}", "CV010", hint, on_key=True, fix=fix)
             elif value is None and key in TOP_KEYS:
                 self.problems.add((key,), f"{key} has no value", "CV012", "leave it out", on_key=True)
         return {key: UNKNOWN if value is None else value for key, value in root.items()}
@@ -156,8 +157,9 @@ class SpecReader(GivenReader):
         if isinstance(value, str):
             return value
         if value is not UNKNOWN:
-            hint = "put it in quotes" if isinstance(value, int | float | bool) else ""
-            self.problems.add((key,), f"{key} takes text, not {shown(value)}", "CV013", hint)
+            bare = isinstance(value, int | float | bool)
+            hint, fix = ("put it in quotes", Fix("quote")) if bare else ("", None)
+            self.problems.add((key,), f"{key} takes text, not {shown(value)}", "CV013", hint, fix=fix)
         return default
 
     def name(self, root: dict[str, Any]) -> str:
@@ -192,7 +194,8 @@ class SpecReader(GivenReader):
             if key not in Dtype._fields:
                 hint = did_you_mean(key, Dtype._fields)
                 message = f"dtype has weights, activations and bias, not {shown(key)}"
-                self.problems.add(("dtype", key), message, "CV010", hint, on_key=True)
+                fix = renaming(key, Dtype._fields, taken=given)
+                self.problems.add(("dtype", key), message, "CV010", hint, on_key=True, fix=fix)
         types = {}
         for key in Dtype._fields:
             types[key] = given.get(key, "float32")
@@ -227,7 +230,8 @@ class SpecReader(GivenReader):
             if key not in ("select", "ignore"):
                 hint = did_you_mean(key, ("select", "ignore"))
                 message = f"check has select and ignore, not {shown(key)}"
-                self.problems.add(("check", key), message, "CV010", hint, on_key=True)
+                fix = renaming(key, ("select", "ignore"), taken=written)
+                self.problems.add(("check", key), message, "CV010", hint, on_key=True, fix=fix)
             elif not isinstance(codes, list) or not all(map(is_rule_code, codes)):
                 if codes is not UNKNOWN:
                     message = f"{key} takes a list of rule codes, not {shown(codes)}"
@@ -294,7 +298,8 @@ class SpecReader(GivenReader):
             elif metric not in budget.METRICS:
                 known = (*budget.METRICS, "per_layer")
                 hint = did_you_mean(metric, known) or f"there are {' '.join(known)}"
-                self.problems.add((*path, metric), f"no budget {shown(metric)}", "CV010", hint, on_key=True)
+                fix = renaming(metric, known, taken=written)
+                self.problems.add((*path, metric), f"no budget {shown(metric)}", "CV010", hint, on_key=True, fix=fix)
             else:
                 limits += self.limits(metric, value, (*path, metric), outputs)
         return limits

@@ -25,7 +25,7 @@ from yaml.events import (
 
 from convcalc.collection import collecting_later
 from convcalc.keys import MOST_DIGITS
-from convcalc.problems import Problem, Span, shortened
+from convcalc.problems import Fix, Problem, Span, shortened
 from convcalc.spec.document import UNKNOWN, Document, Extent, Mapping, Sequence
 from convcalc.spec.entries import MOST_PROBLEMS, TooMuch
 
@@ -99,10 +99,12 @@ class Reader:
         self.nodes = 0
         self.read_one = False
 
-    def problem(self, extent: Extent, message: str, code: str = "CV003", hint: str = "") -> None:
+    def problem(
+        self, extent: Extent, message: str, code: str = "CV003", hint: str = "", fix: Fix | None = None
+    ) -> None:
         """Note what is wrong at a place."""
         span = self.document.span(extent)
-        self.document.problems.append(Problem((), message, code, hint, span=span))
+        self.document.problems.append(Problem((), message, code, hint, span=span, fix=fix))
         if len(self.document.problems) == MOST_PROBLEMS:
             raise TooMuch
 
@@ -201,7 +203,7 @@ class Reader:
             return UNKNOWN
         whole = " ".join(self.text[extent[0] : end].split())
         message = "an expression with a comma needs quotes here"
-        self.problem((extent[0], end), message, "CV014", f'write "{shortened(whole, 200)}"')
+        self.problem((extent[0], end), message, "CV014", f'write "{shortened(whole, 200)}"', Fix("quote"))
         return whole
 
     def take_key(self, frame: Frame, key: Any, extent: Extent) -> None:
@@ -397,7 +399,8 @@ def report_malformed(reader: Reader, error: Any) -> None:
         message, hint = in_plain_words(said, reader.text[index : index + 1])
     if error.context_mark is not None and any(jargon in said for jargon in UNCLOSED):
         index = error.context_mark.index
-    reader.problem((index, index + 1), message, "CV002", hint)
+    fix = Fix("quote_line") if hint.startswith("put ") else None
+    reader.problem((index, index + 1), message, "CV002", hint, fix)
 
 
 def in_plain_words(said: str, character: str) -> tuple[str, str]:

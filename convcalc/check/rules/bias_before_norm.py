@@ -1,5 +1,6 @@
 """Biases that a batch norm takes off again."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from convcalc.analysis.report import Report
@@ -7,7 +8,8 @@ from convcalc.check.rule import Rule
 from convcalc.check.wiring import sole_reads
 from convcalc.layers.base import Bias
 from convcalc.layers.norm import BatchNorm
-from convcalc.problems import Problem
+from convcalc.network import Network, Node
+from convcalc.problems import Fix, Problem
 
 
 class BiasBeforeNorm(Rule):
@@ -42,13 +44,24 @@ layers:
     def findings(self, report: Report) -> Iterator[Problem]:
         """Each layer with such a bias."""
         network = report.network
-        shared = {node.owner for node in network.nodes}
-        for reader, giver in sole_reads(network).items():
-            node, norm = network.nodes[giver], network.nodes[reader]
-            layer = node.layer
-            if not isinstance(norm.layer, BatchNorm) or not isinstance(layer, Bias) or not layer.bias:
-                continue
-            # a locally connected layer has a bias a position, of which the batch norm takes off the mean alone
-            if layer.kind != "locally_connected" and node.owner is None and giver not in shared and not norm.frozen:
-                message = f"{norm.name} takes the bias of {node.name} off again: {sum(layer.bias_tensors()):,} params"
-                yield self.finding(node.path, message, "write bias: false")
+        found = list(biased(network))
+        laid = Counter(node.path for node in network.nodes)
+        laid.subtract(node.path for node, _ in found)
+        for node, norm in found:
+            message = f"{norm.name} takes the bias of {node.name} off again: {sum(node.layer.bias_tensors()):,} params"
+            # of an entry that is laid several times the bias can go only where a batch norm follows each time
+            fix = None if laid[node.path] else Fix("argument", "bias: false")
+            yield self.finding(node.path, message, "write bias: false")._replace(fix=fix)
+
+
+def biased(network: Network) -> Iterator[tuple[Node, Node]]:
+    """The layers with such a bias, each with its batch norm."""
+    shared = {node.owner for node in network.nodes}
+    for reader, giver in sole_reads(network).items():
+        node, norm = network.nodes[giver], network.nodes[reader]
+        layer = node.layer
+        if not isinstance(norm.layer, BatchNorm) or not isinstance(layer, Bias) or not layer.bias:
+            continue
+        # a locally connected layer has a bias a position, of which the batch norm takes off the mean alone
+        if layer.kind != "locally_connected" and node.owner is None and giver not in shared and not norm.frozen:
+            yield node, norm

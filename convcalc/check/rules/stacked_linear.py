@@ -1,11 +1,12 @@
 """Linear layers in a row that are one."""
 
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from convcalc.analysis.report import Report
 from convcalc.check.rule import Rule
 from convcalc.check.wiring import sole_reads
-from convcalc.layers.base import Layer
+from convcalc.layers.base import Layer, SumOfProducts
 from convcalc.network import Node
 from convcalc.problems import Problem, Related
 
@@ -68,7 +69,7 @@ layers:
         )
 
 
-def is_mixing(layer: Layer) -> bool:
+def is_mixing(layer: Layer) -> TypeGuard[SumOfProducts]:
     """Whether a layer is linear, or a 1×1 convolution of all channels without padding."""
     if layer.kind == "linear":
         return True

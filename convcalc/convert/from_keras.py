@@ -1,0 +1,285 @@
+"""A network from a Keras model: the JSON of `model.to_json()`, or a `.keras` archive."""
+
+from collections import Counter
+from collections.abc import Mapping
+from heapq import heapify, heappop, heappush
+from typing import NamedTuple
+
+from convcalc.convert.graph import Graph, NotImported, Step
+from convcalc.convert.keras_config import (
+    MODELS,
+    MOST_NESTING,
+    Call,
+    LayerConfig,
+    ModelConfig,
+    Reference,
+    model,
+    read_model,
+)
+from convcalc.convert.keras_layers import CLASSES, CannotSay, Pieces, channels_first, opaque, relu
+from convcalc.convert.shapes import layer_of
+from convcalc.problems import printable, shown
+from convcalc.shape import Shape
+from convcalc.spec.making import MOST_LAYERS
+
+Inputs = Mapping[str | None, tuple[int, ...]]
+WITHOUT_WEIGHTS = frozenset(
+    {"Dot", "Lambda", "Masking", "RepeatVector", "SlicingOpLambda", "TFOpLambda", "UnitNormalization"}
+)
+SIXTH = 1 / 6
+
+
+class Use(NamedTuple):
+    """One call of a layer of a model: it is number `number` of its calls."""
+
+    layer: LayerConfig
+    number: int
+    call: Call
+
+
+def read(path: str, inputs: Inputs | None = None) -> Graph:
+    """The network of a Keras model.
+
+    `inputs` are the shapes (channels first) of the model's inputs by name, or by None of its one input, where the file
+    leaves a size open. Raises NotImported where the file is none or holds what cannot be expressed, OSError.
+    """
+    try:
+        whole = read_model(path)
+        return ModelReader(whole, inputs or {}).graph(whole)
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
+        # any value of the file may be of another sort than Keras writes
+        raise NotImported(f"a Keras model that is not whole: {type(error).__name__} {shown(str(error))}") from None
+
+
+class ModelReader:
+    """Turns the calls of a model's layers into steps, in an order of execution."""
+
+    def __init__(self, whole: ModelConfig, inputs: Inputs) -> None:
+        self.given = inputs
+        self.steps: list[Step] = []
+        self.shapes: dict[str, Shape] = {}
+        self.inputs: dict[str, tuple[int, ...]] = {}
+        self.notes: list[str] = []
+        self.first = is_channels_first(whole)
+        self.unknown: dict[str, str] = {}
+
+    def graph(self, whole: ModelConfig) -> Graph:
+        """The graph of the outermost model."""
+        given = []
+        inputs = {layer.name: layer for layer in whole.layers if layer.class_name == "InputLayer"}
+        for name, _, _ in whole.inputs:
+            if name not in inputs:
+                raise NotImported(f"the input {shown(name)} is no layer of the model")
+            given.append(self.input(inputs[name], len(whole.inputs)))
+        outputs = self.model(whole, given, "", None, 0)
+        origin = f"Keras model {printable(whole.name)}"
+        unique = tuple(dict.fromkeys(outputs))
+        return Graph(whole.name, origin, self.inputs, tuple(self.steps), unique, tuple(self.notes))
+
+    def input(self, layer: LayerConfig, count: int) -> str:
+        """An input, with its shape."""
+        written = layer.config.get("batch_shape") or layer.config.get("batch_input_shape") or []
+        sizes = self.given.get(layer.name) or (self.given.get(None) if count == 1 else None)
+        if sizes is None:
+            if None in written[1:] or len(written) < 2:
+                example = "" if count == 1 else f"{printable(layer.name)}="
+                raise NotImported(f"the size of the input {shown(layer.name)} is open: give --input {example}3,224,224")
+            sizes = self.sample(tuple(written)).sizes
+        self.inputs[layer.name] = tuple(sizes)
+        self.shapes[layer.name] = Shape(sizes[0], tuple(sizes[1:]))
+        return layer.name
+
+    def sample(self, shape: tuple[int | None, ...]) -> Shape:
+        """The shape of one sample, channels first."""
+        sizes = [size or 0 for size in shape[1:]]
+        if self.first or len(sizes) == 1:
+            return Shape(sizes[0], tuple(sizes[1:]))
+        return Shape(sizes[-1], tuple(sizes[:-1]))
+
+    def model(self, config: ModelConfig, given: list[str], prefix: str, twin: str | None, depth: int) -> list[str]:
+        """Lay a model: the names of its outputs. `twin` is the prefix of the call whose weights it uses too."""
+        if depth > MOST_NESTING:
+            raise NotImported(f"models nested more than {MOST_NESTING} deep")
+        tensors: dict[Reference, str] = dict(zip(config.inputs, given, strict=True))
+        said = self.shapes_said(config)
+        uses = ordered(config, set(tensors))
+        absorbed, whole = hard_sigmoids(uses, config.outputs)
+        for use in uses:
+            place = (use.layer.name, use.number)
+            if place in absorbed:
+                continue
+            if place in whole:
+                use = whole[place]
+            if use.layer.class_name in MODELS:
+                self.inner(use, tensors, prefix, twin, depth)
+            elif (use.layer.name, use.number, 0) not in tensors:
+                tensors[use.layer.name, use.number, 0] = self.lay(use, tensors, prefix, twin, said)
+        self.refuse_unknown()
+        return [tensors[reference] for reference in config.outputs]
+
+    def refuse_unknown(self) -> None:
+        """Layers that are not expressed and may have weights: counts without them would be wrong."""
+        if self.unknown:
+            named = ", ".join(f"{printable(name)} ({printable(what)})" for name, what in self.unknown.items())
+            raise NotImported(f"our language does not express {named}; what weights they have the file does not say")
+
+    def inner(self, use: Use, tensors: dict[Reference, str], prefix: str, twin: str | None, depth: int) -> None:
+        """A model in the model."""
+        reads = [tensors[reference] for reference in use.call.reads]
+        config = model({"class_name": use.layer.class_name, "config": use.layer.config, "name": use.layer.name})
+        name = prefix + use.layer.name
+        if use.number:
+            name, twin = f"{name}_{use.number + 1}", name + "."
+        elif twin is not None:
+            twin = f"{twin}{use.layer.name}."
+        for number, output in enumerate(self.model(config, reads, name + ".", twin, depth + 1)):
+            tensors[use.layer.name, use.number, number] = output
+
+    def lay(
+        self, use: Use, tensors: dict[Reference, str], prefix: str, twin: str | None, said: dict[Reference, Shape]
+    ) -> str:
+        """The steps of one call of a layer: the name of the last."""
+        layer = use.layer
+        reads = tuple(tensors[reference] for reference in use.call.reads)
+        shapes = tuple(self.shapes[name] for name in reads)
+        self.check_built(use, shapes)
+        name = prefix + layer.name
+        own = name if not use.number else f"{name}_{use.number + 1}"
+        shared = name if use.number else None if twin is None else twin + layer.name
+        for index, piece in enumerate(self.pieces(use, shapes, said)):
+            suffix = f"_{piece.kind}" if index else ""
+            made = layer_of(own, piece.kind, piece.arguments, tuple(self.shapes[name] for name in reads))
+            learns = bool(made.weight_tensors() or made.bias_tensors())
+            share = shared + suffix if shared is not None and learns else None
+            frozen = learns and layer.config.get("trainable") is False
+            if piece.kind == "opaque":
+                self.notes.append(f"{own}: {piece.arguments['what']}")
+            self.add(Step(own + suffix, piece.kind, piece.arguments, reads, share, frozen), made.output)
+            reads = (own + suffix,)
+        return reads[0]
+
+    def add(self, step: Step, output: Shape) -> None:
+        """Put a step into the graph."""
+        if step.name in self.shapes:
+            raise NotImported(f"two layers are called {shown(step.name)}")
+        if len(self.steps) == MOST_LAYERS:
+            raise NotImported(f"over {MOST_LAYERS:,} layers")
+        self.shapes[step.name] = output
+        self.steps.append(step)
+
+    def pieces(self, use: Use, shapes: tuple[Shape, ...], said: dict[Reference, Shape]) -> Pieces:
+        """What a layer is in our kinds; one that they do not express is opaque, or noted as unknown."""
+        layer = use.layer
+        translate = CLASSES.get(layer.class_name)
+        if not shapes:
+            raise NotImported(f"the layer {shown(layer.name)} reads nothing")
+        config = {**layer.config, "data_format": "channels_first" if self.first else "channels_last"}
+        try:
+            if translate is not None:
+                return translate(config, shapes)
+            why = layer.class_name
+        except CannotSay as flaw:
+            why = f"{layer.class_name} with {flaw}"
+        output = said.get((layer.name, use.number, 0))
+        if layer.class_name not in WITHOUT_WEIGHTS:
+            self.unknown[layer.name] = why
+        if output is None:
+            self.unknown[layer.name] = why
+            self.refuse_unknown()
+        assert output is not None
+        return [opaque(output, why)]
+
+    def shapes_said(self, config: ModelConfig) -> dict[Reference, Shape]:
+        """The shapes of a model's tensors, as far as those who read them say them."""
+        return {
+            reference: self.sample(shape)
+            for layer in config.layers
+            for call in layer.calls
+            for reference, shape in zip(call.reads, call.shapes, strict=False)
+            if shape is not None and None not in shape[1:] and len(shape) > 1
+        }
+
+    def check_built(self, use: Use, shapes: tuple[Shape, ...]) -> None:
+        """What a layer reads has the shape that the file says, where the model's own input is used."""
+        if self.given:
+            return
+        built = [use.layer.built] if len(shapes) == 1 else []
+        for said, shape in [*zip(use.call.shapes, shapes, strict=False), *zip(built, shapes, strict=False)]:
+            if said is not None and None not in said[1:] and self.sample(said) != shape:
+                name = printable(use.layer.name)
+                raise NotImported(f"{name} was built on {self.sample(said)}, but {shape} comes to it here")
+
+
+def hard_sigmoids(
+    uses: list[Use], outputs: tuple[Reference, ...]
+) -> tuple[set[tuple[str, int]], dict[tuple[str, int], Use]]:
+    """Where ReLU6(x + 3) / 6 is written out: the calls that go into another, and what that other is.
+
+    So writes keras.applications.MobileNetV3 the hard sigmoid of Howard et al. 2019.
+    """
+    by_place = {(use.layer.name, use.number): use for use in uses}
+    readers = Counter(reference[:2] for use in uses for reference in use.call.reads)
+    readers.update(reference[:2] for reference in outputs)
+    absorbed: set[tuple[str, int]] = set()
+    whole = {}
+    for place, use in by_place.items():
+        if use.layer.class_name != "Multiply" or not any(abs(value - SIXTH) < 1e-6 for value in use.call.constants):
+            continue
+        clip = by_place.get(use.call.reads[0][:2])
+        shift = by_place.get(clip.call.reads[0][:2]) if clip is not None and clip.layer.class_name == "ReLU" else None
+        if clip is None or shift is None or shift.layer.class_name != "Add" or shift.call.constants != (3,):
+            continue
+        inside = {(part.layer.name, part.number) for part in (clip, shift)}
+        if relu(clip.layer.config, ())[0].kind == "relu6" and all(readers[part] == 1 for part in inside):
+            absorbed |= inside
+            layer = LayerConfig(use.layer.name, "Activation", {"activation": "hard_sigmoid"}, (), None)
+            whole[place] = Use(layer, use.number, shift.call)
+    return absorbed, whole
+
+
+def is_channels_first(config: ModelConfig) -> bool:
+    """Whether the channels come first in a model. Raises NotImported where its layers disagree."""
+    found, waiting = set(), [config]
+    while waiting:
+        for layer in waiting.pop().layers:
+            if layer.class_name in MODELS:
+                waiting.append(model({"class_name": layer.class_name, "config": layer.config}))
+            elif "data_format" in layer.config:
+                found.add(channels_first(layer.config))
+    if len(found) > 1:
+        raise NotImported("some layers have their channels first and others last")
+    return found == {True}
+
+
+def ordered(config: ModelConfig, known: set[Reference]) -> list[Use]:
+    """The calls of a model's layers in an order of execution, that of the file where it is one."""
+    uses = [
+        Use(layer, number, call)
+        for layer in config.layers
+        if layer.class_name != "InputLayer"
+        for number, call in enumerate(layer.calls)
+    ]
+    places = {(use.layer.name, use.number): index for index, use in enumerate(uses)}
+    readers: dict[int, list[int]] = {index: [] for index in range(len(uses))}
+    missing = []
+    for index, use in enumerate(uses):
+        givers = {reference[:2] for reference in use.call.reads if reference not in known}
+        absent = [giver for giver in givers if giver not in places]
+        if absent:
+            raise NotImported(f"the layer {shown(use.layer.name)} reads {shown(absent[0][0])}, which is not there")
+        missing.append(len(givers))
+        for giver in givers:
+            readers[places[giver]].append(index)
+    ready = [index for index, count in enumerate(missing) if count == 0]
+    heapify(ready)
+    found = []
+    while ready:
+        index = heappop(ready)
+        found.append(uses[index])
+        for reader in readers[index]:
+            missing[reader] -= 1
+            if missing[reader] == 0:
+                heappush(ready, reader)
+    if len(found) < len(uses):
+        raise NotImported("its layers read each other in a circle")
+    return found

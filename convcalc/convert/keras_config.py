@@ -1,0 +1,186 @@
+"""The configuration of a Keras model, from the JSON of `model.to_json()` or from a `.keras` archive, under limits.
+
+Nothing of Keras is needed, and nothing in the file is executed. Both Keras 2 and Keras 3 are read: they differ in how
+a call of a layer is written. Source: keras.src.models.functional and keras.src.saving.serialization_lib of Keras 3.
+"""
+
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from convcalc.convert.graph import NotImported
+from convcalc.problems import printable
+
+MOST_BYTES = 256 * 1024 * 1024
+MOST_NESTING = 32  # models in models
+MODELS = ("Functional", "Model", "Sequential")
+Reference = tuple[str, int, int]  # of a tensor: the layer, which of its calls, which of its outputs
+
+
+class Call(NamedTuple):
+    """One use of a layer: the tensors that it reads, with their shapes where the file says them, and constants."""
+
+    reads: tuple[Reference, ...]
+    shapes: tuple[tuple[int | None, ...] | None, ...] = ()
+    constants: tuple[float, ...] = ()
+
+
+class LayerConfig(NamedTuple):
+    """A layer, or a model in the model, and its calls in order."""
+
+    name: str
+    class_name: str
+    config: Mapping[str, Any]
+    calls: tuple[Call, ...]
+    built: tuple[int | None, ...] | None  # the shape of the input that it was built on
+
+
+class ModelConfig(NamedTuple):
+    """A model: its layers in the order of the file, and the tensors that enter and leave it."""
+
+    name: str
+    layers: tuple[LayerConfig, ...]
+    inputs: tuple[Reference, ...]
+    outputs: tuple[Reference, ...]
+
+
+def read_model(path: str) -> ModelConfig:
+    """The model of a file.
+
+    Raises NotImported, OSError, and what Python raises of values that are not what they should be.
+    """
+    try:
+        found = json.loads(text_of(path), parse_constant=no_number)
+    except (ValueError, RecursionError) as error:
+        raise NotImported(f"no JSON of a Keras model: {printable(str(error))[:200]}") from None
+    if not isinstance(found, dict) or found.get("class_name") not in MODELS:
+        raise NotImported("no Keras model: the JSON of model.to_json() has class_name and config")
+    return model(found)
+
+
+def no_number(word: str) -> None:
+    """NaN and Infinity stand in no model. Raises ValueError."""
+    raise ValueError(f"{word} is no number")
+
+
+def text_of(path: str) -> str:
+    """The JSON in a file, bounded. Raises NotImported."""
+    with open(path, "rb") as stream:
+        begins = stream.read(4)
+        if begins == b"\x89HDF":
+            raise NotImported("HDF5 holds the weights too: save the model as .keras, or the JSON of model.to_json()")
+        stream.seek(0)
+        if begins != b"PK\x03\x04":
+            data = stream.read(MOST_BYTES + 1)
+        else:
+            try:
+                with zipfile.ZipFile(stream) as archive, archive.open("config.json") as inner:
+                    data = inner.read(MOST_BYTES + 1)
+            except KeyError:
+                raise NotImported("the archive holds no config.json: it is no .keras file") from None
+            except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+                raise NotImported(f"the archive cannot be read: {printable(str(error))}") from None
+            except Exception as error:  # zlib.error, lzma.LZMAError: what a broken archive may raise
+                raise NotImported(f"the archive cannot be read: {printable(str(error))}") from None
+    if len(data) > MOST_BYTES:
+        raise NotImported(f"larger than {MOST_BYTES // 1024**2} MiB")
+    return data.decode("utf-8")
+
+
+def model(found: Mapping[str, Any]) -> ModelConfig:
+    """A model of its configuration."""
+    config = found["config"]
+    if found["class_name"] == "Sequential":
+        return sequential(config, str(found.get("name") or "sequential"))
+    layers = tuple(layer(item) for item in config["layers"])
+    inputs, outputs = references(config["input_layers"]), references(config["output_layers"])
+    return ModelConfig(str(config.get("name", "model")), layers, inputs, outputs)
+
+
+def sequential(config: Any, name: str) -> ModelConfig:
+    """A chain of layers; its input is that of the first layer."""
+    items = config if isinstance(config, list) else config["layers"]
+    built = None if isinstance(config, list) else config.get("build_input_shape")
+    layers: list[LayerConfig] = []
+    if not items:
+        raise NotImported("a model without layers")
+    if items[0]["class_name"] != "InputLayer":
+        first = items[0]["config"]
+        if items[0]["class_name"] in MODELS and isinstance(first, Mapping):
+            first = first["layers"][0]["config"]
+        shape = first.get("batch_shape") or first.get("batch_input_shape") or built
+        layers.append(LayerConfig("input", "InputLayer", {"batch_shape": shape}, (Call(()),), None))
+    for item in items:
+        read = layer(item)
+        calls = (Call(((layers[-1].name, 0, 0),)),) if layers else (Call(()),)
+        layers.append(read._replace(calls=calls))
+    named = name if isinstance(config, list) else str(config.get("name", name))
+    return ModelConfig(named, tuple(layers), ((layers[0].name, 0, 0),), ((layers[-1].name, 0, 0),))
+
+
+def layer(item: Mapping[str, Any]) -> LayerConfig:
+    """A layer of its configuration."""
+    config = item["config"]
+    name = item.get("name") or (config.get("name") if isinstance(config, Mapping) else None) or item["class_name"]
+    built = (item.get("build_config") or {}).get("input_shape")
+    calls = tuple(call(node) for node in item.get("inbound_nodes", ()))
+    class_name = str(item["class_name"])
+    known = config if class_name in MODELS else dict(config)
+    return LayerConfig(str(name), class_name, known, calls or (Call(()),), shape_of(built))
+
+
+def call(node: Any) -> Call:
+    """A call, as Keras 3 writes it (args and kwargs) or Keras 2 (a list of tensors)."""
+    if isinstance(node, Mapping):
+        tensors = list(tensors_in([node.get("args", []), node.get("kwargs", {})]))
+        constants = [item for item in node.get("args", []) if type(item) in (int, float)]
+        reads = tuple(reference(tensor["keras_history"]) for tensor in tensors)
+        return Call(reads, tuple(shape_of(tensor.get("shape")) for tensor in tensors), tuple(constants))
+    if node and isinstance(node[0], str):
+        node = [node]  # of one tensor the list may be left out
+    named = [reference(part) for part in node]
+    for part in node:
+        given = part[3].values() if len(part) > 3 and isinstance(part[3], Mapping) else ()
+        named += [reference(value) for value in given if is_reference(value)]
+    return Call(tuple(named), (None,) * len(named))
+
+
+def tensors_in(value: Any) -> Iterator[Mapping[str, Any]]:
+    """The tensors among the arguments of a call, however deep."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop(0)
+        if isinstance(item, Mapping) and item.get("class_name") == "__keras_tensor__":
+            yield item["config"]
+        elif isinstance(item, Mapping):
+            waiting[:0] = item.values()
+        elif isinstance(item, list):
+            waiting[:0] = item
+
+
+def references(value: Any) -> tuple[Reference, ...]:
+    """Tensors by name: one, a list of them, or a mapping from names to them."""
+    if is_reference(value):
+        return (reference(value),)
+    if not isinstance(value, Mapping | list):
+        raise ValueError(f"{value} names no tensors")
+    items = value.values() if isinstance(value, Mapping) else value
+    return tuple(part for item in items for part in references(item))
+
+
+def is_reference(value: Any) -> bool:
+    """Whether a value names a tensor."""
+    return isinstance(value, list) and len(value) >= 3 and isinstance(value[0], str) and type(value[1]) is int
+
+
+def reference(value: Any) -> Reference:
+    """A tensor by name."""
+    return str(value[0]), int(value[1]), int(value[2])
+
+
+def shape_of(value: Any) -> tuple[int | None, ...] | None:
+    """A shape with the batch first, None where there is none."""
+    if not isinstance(value, list) or not all(size is None or type(size) is int for size in value):
+        return None
+    return tuple(value)

@@ -1,0 +1,233 @@
+"""Edits of a spec's text at the places of its values: comments and layout around them stay as they are."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from convcalc.problems import Path, Problem, Span
+from convcalc.spec.document import Document, Extent, Mapping
+from convcalc.spec.document import Sequence as Items
+from convcalc.spec.source import scalar_extents
+
+FLOW = "{["
+ITEM = r"[ ]*(?:-[ ]+)+"
+VALUE_OF_LINE = r"\s*(?:-\s+)*[A-Za-z][\w-]*:[ ]+(?P<value>[^\s'\"\[{&*|>#].*?)(?:\s+#.*)?\s*"
+COMMENT = r"(?:(?<=\s)|^)#.*"
+
+
+class Edit(NamedTuple):
+    """Characters of a text from `start` up to `stop` give way to `text`."""
+
+    start: int
+    stop: int
+    text: str
+
+
+class CannotEdit(ValueError):
+    """A value cannot be edited where it stands; the message says why."""
+
+
+def applied(text: str, edits: Iterable[Edit]) -> str:
+    """The text with all edits. Raises CannotEdit where two of them meet."""
+    ordered = sorted(set(edits))
+    pieces, position = [], 0
+    for edit in ordered:
+        if edit.start < position:
+            raise CannotEdit("two changes at one place")
+        pieces += [text[position : edit.start], edit.text]
+        position = edit.stop
+    return "".join([*pieces, text[position:]])
+
+
+def edit_of(document: Document, problem: Problem) -> Edit:
+    """What the fix of a problem does, the problem with its place filled in. Raises CannotEdit."""
+    if problem.fix is None or problem.span is None or document.text is None:
+        raise CannotEdit("nothing to write")
+    action, text = problem.fix
+    if action == "argument":
+        return argument(document, problem.path, *text.split(": ", 1))
+    check_own(document, problem.path)
+    start, stop = extent_of(document, problem.span)
+    if action == "rename":
+        return Edit(start, stop, text)
+    if action == "quote":
+        return Edit(start, stop, quoted(document.text[start:stop]))
+    return quoted_value_of_line(document.text, start)
+
+
+def extent_of(document: Document, span: Span) -> Extent:
+    """The characters of a span."""
+    return document.index(span.line, span.column), document.index(span.end_line, span.end_column)
+
+
+def quoted(value: str) -> str:
+    """A plain value in quotes, its blanks joined."""
+    joined = " ".join(value.split())
+    return f'"{joined}"' if not re.search(r'["\\]', joined) else "'" + joined.replace("'", "''") + "'"
+
+
+def quoted_value_of_line(text: str, index: int) -> Edit:
+    """The value of the line that a character is in, in quotes. Raises CannotEdit."""
+    start = text.rfind("\n", 0, index) + 1
+    line = text[start:].split("\n", 1)[0]
+    found = re.fullmatch(VALUE_OF_LINE, line)
+    if found is None:
+        raise CannotEdit("the line is no key with its value")
+    begin, end = found.span("value")
+    return Edit(start + begin, start + end, quoted(line[begin:end]))
+
+
+def check_own(document: Document, path: Path) -> None:
+    """What a path leads to is written there alone: not under an anchor or an alias. Raises CannotEdit."""
+    text = document.text or ""
+    for length in range(1, len(path) + 1):
+        extent = document.find(path[:length])
+        if extent is not None and text[extent[0] : extent[0] + 1] in ("&", "*"):
+            raise CannotEdit("an alias uses it too")
+
+
+# -- an argument of a layer
+
+
+def argument(document: Document, path: Path, name: str, value: str) -> Edit:
+    """Sets an argument of the entry whose word (a kind) a path leads to. Raises CannotEdit."""
+    check_own(document, path)
+    text, word = document.text or "", document.find(path, on_key=True)
+    written = value_at(document.root, path)
+    if word is None:
+        raise CannotEdit("the entry is not written there")
+    if isinstance(path[-1], int):
+        return Edit(word[1], word[1], f": {{{name}: {value}}}")
+    extent = document.find(path)
+    if written is None:
+        colon = text.index(":", word[1]) + 1
+        return Edit(colon, max(colon, extent[1] if extent else colon), f" {{{name}: {value}}}")
+    if not isinstance(written, Mapping) or extent is None or extent[0] < word[0]:
+        raise CannotEdit("its arguments are written elsewhere")
+    if name in written:
+        return changed(written, name, value, text)
+    return added_in_flow(written, name, value) if text[extent[0]] == "{" else added_line(written, name, value, text)
+
+
+def changed(written: Mapping, name: str, value: str, text: str) -> Edit:
+    """Another value for an argument that is written."""
+    start, stop = written.value_extents[name]
+    if start < written.key_extents[name][1] or written.key_extents[name][0] < written.extent[0]:
+        raise CannotEdit("the argument is written elsewhere")
+    if "$" in text[start:stop]:
+        raise CannotEdit("the argument is an expression")
+    return Edit(start, stop, value)
+
+
+def added_in_flow(written: Mapping, name: str, value: str) -> Edit:
+    """A further argument of `{…}`, after the last."""
+    last = last_end(written)
+    if last is None:
+        start = written.extent[0] + 1
+        return Edit(start, start, f"{name}: {value}" + (", " if written else ""))
+    return Edit(last, last, f", {name}: {value}")
+
+
+def added_line(written: Mapping, name: str, value: str, text: str) -> Edit:
+    """A further argument on a line of its own, after the last."""
+    last = last_end(written)
+    if last is None:
+        raise CannotEdit("its arguments are written elsewhere")
+    start = min(written.key_extents.values())[0]
+    indent = start - (text.rfind("\n", 0, start) + 1)
+    end = line_end(text, last)
+    return Edit(end, end, f"{line_break(text)}{' ' * indent}{name}: {value}")
+
+
+def last_end(value: Any) -> int | None:
+    """Where the last of a collection ends, None where that is not known: it is an alias, or nothing is in it."""
+    if isinstance(value, Mapping):
+        inside = [(value.value_extents[key], item, value.key_extents[key][1]) for key, item in value.items()]
+        if any(before < value.extent[0] for _, _, before in inside):
+            inside = [part for part in inside if part[2] >= value.extent[0]]  # what << brings stands elsewhere
+    elif isinstance(value, Items):
+        inside = [(extent, item, value.extent[0]) for extent, item in zip(value.item_extents, value, strict=True)]
+    else:
+        return None
+    if not inside or any(extent[0] < before for extent, _, before in inside):
+        return None
+    extent, item, _ = max(inside, key=lambda part: part[0])
+    if isinstance(item, Mapping | Items) and extent[1] == extent[0] + 1:  # a block collection: only its start is known
+        return last_end(item)
+    return extent[1]
+
+
+# -- an entry
+
+
+def replaced_entry(document: Document, path: Path, entries: Sequence[Sequence[str]]) -> Edit:
+    """Other entries in the place of the one that a path leads to (`layers`, 3), each given by its lines.
+
+    The first line of each has no dash, the others are indented as below it. Comments inside the entry go above it.
+    Raises CannotEdit where the entry stands in `[…]` and lines are given that do not fit there.
+    """
+    check_own(document, path)
+    text, extent = document.text or "", document.find(path)
+    if extent is None or not isinstance(path[-1], int):
+        raise CannotEdit("the entry is not written there")
+    start, stop = extent[0], entry_end(document, path, extent)
+    before = text[text.rfind("\n", 0, start) + 1 : start]
+    if not re.fullmatch(ITEM, before):
+        if any(len(lines) > 1 for lines in entries):
+            raise CannotEdit("it stands in a list in brackets")
+        return Edit(start, stop, ", ".join(lines[0] for lines in entries))
+    kept = [comment[0].strip() for comment in comments(text, start, stop)]
+    dash = before.rindex("-")
+    alone = not before[:dash].strip()  # else the entry opens a list in a list
+    lines = block_lines(dash, before[dash:], entries, kept if alone else ())
+    if alone:
+        return Edit(start - len(before), stop, line_break(text).join(lines))
+    lines[0] = f"{line_break(text)}{' ' * len(before)}".join([*kept, lines[0][len(before) :]])
+    return Edit(start, stop, line_break(text).join(lines))
+
+
+def block_lines(column: int, dash: str, entries: Sequence[Sequence[str]], kept: Sequence[str]) -> list[str]:
+    """Comments and entries as lines, the dash of each entry at a column."""
+    indent, below = " " * column, " " * (column + len(dash))
+    lines = [indent + comment for comment in kept]
+    for first, *rest in entries:
+        lines += [indent + dash + first, *(below + line for line in rest)]
+    return lines
+
+
+def entry_end(document: Document, path: Path, extent: Extent) -> int:
+    """Where an entry ends. Raises CannotEdit where an alias stands at its end."""
+    value = value_at(document.root, path)
+    if not isinstance(value, Mapping) or extent[1] > extent[0] + 1:
+        return extent[1]
+    end = last_end(value)
+    if end is None:
+        raise CannotEdit("an alias stands in it")
+    return end
+
+
+def comments(text: str, start: int, stop: int) -> list[re.Match[str]]:
+    """The comments between two places."""
+    if "#" not in text[start:stop]:
+        return []
+    scalars = scalar_extents(text)
+    found = re.compile(COMMENT, re.MULTILINE).finditer(text, start, stop)
+    return [match for match in found if not any(begin <= match.start() < end for begin, end in scalars)]
+
+
+def value_at(value: Any, path: Path) -> Any:
+    """The value that a path leads to."""
+    for step in path:
+        value = value[step]
+    return value
+
+
+def line_end(text: str, index: int) -> int:
+    """The end of the line that a character is in."""
+    found = re.compile(r"\r?\n|$").search(text, index)
+    return len(text) if found is None else found.start()
+
+
+def line_break(text: str) -> str:
+    """How the lines of a text end."""
+    return "\r\n" if "\r\n" in text else "\n"
