@@ -1,4 +1,4 @@
-"""A PyTorch module as a network of ours: traced on the meta device, where it needs no weights and nothing is computed."""
+"""A PyTorch module as a network of ours: traced on the meta device, where nothing is computed and weights are none."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ def graph_of(module: Any, shapes: Shapes, name: str | None = None, origin: str =
 
     Raises NoTorch where PyTorch is not installed, NotImported where the module cannot be traced.
     """
-    listed = list(shapes.values()) if isinstance(shapes, Mapping) else list(shapes)
+    listed: list[Any] = list(shapes.values()) if isinstance(shapes, Mapping) else list(shapes)
     each = [listed] if listed and isinstance(listed[0], int) else listed
     word = type(module).__name__
     reader = Reader(traced(module, each), OPERATORS)

@@ -45,7 +45,9 @@ def is_padding(before: Step, step: Step) -> bool:
     if step.kind in ("conv", "depthwise_conv"):
         return True
     pairs = before.arguments["padding"]
-    return all(max(pair) <= half for pair, half in zip(pairs, halves(step.arguments["kernel_size"], pairs), strict=True))
+    return all(
+        max(pair) <= half for pair, half in zip(pairs, halves(step.arguments["kernel_size"], pairs), strict=True)
+    )
 
 
 def halves(kernel: Any, pairs: list[Any]) -> list[int]:

@@ -47,7 +47,7 @@ def products(node: Any) -> list[tuple[Any, Any]]:
 
 
 def silu(node: Any) -> Match:
-    """x × sigmoid(x)."""
+    """The product x × sigmoid(x)."""
     for source, gate in products(node):
         if only(gate, "sigmoid") and gate.args[0] is source:
             return source, [gate]
@@ -55,7 +55,7 @@ def silu(node: Any) -> Match:
 
 
 def mish(node: Any) -> Match:
-    """x × tanh(softplus(x))."""
+    """The product x × tanh(softplus(x))."""
     for source, gate in products(node):
         if only(gate, "tanh") and only(gate.args[0], "softplus") and gate.args[0].args[0] is source:
             return source, [gate, gate.args[0]]
@@ -87,7 +87,7 @@ def hardsigmoid(node: Any) -> Match:
 
 
 def hardswish(node: Any) -> Match:
-    """x × relu6(x + 3) / 6, whatever is divided first."""
+    """The product x × relu6(x + 3) / 6, whatever is divided first."""
     for source, gate in products(node):
         matched = hardsigmoid(gate) if hasattr(gate, "users") and len(gate.users) == 1 else None
         if matched is not None and matched[0] is source:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
+from operator import getitem
 from typing import Any, NamedTuple, Union
 
 from convcalc.convert.graph import Graph, NotImported, Step
@@ -86,27 +87,24 @@ class Reader:
         if given is None:
             sizes = sizes_of(node)[1:]
             self.inputs[node.name] = sizes
-            given_value = Value(node.name, sizes)
-            self.known[node] = given_value
+            self.known[node] = Value(node.name, sizes)
         else:
             self.known[node] = given
 
     def outputs(self, node: Any) -> tuple[str, ...]:
-        """The names of what leaves the network."""
+        """The names of what leaves the network; what goes through as it came is an identity."""
         found = []
         for given in flat(node.args):
-            if isinstance(self.known.get(given), Moved):
-                self.known[given] = self.kept_as_it_is(given)
-            known = self.known.get(given)
+            known = self.known[given]
+            if isinstance(known, Moved):
+                known = self.known[given] = self.moved(given, known)
             if isinstance(known, Foreign):
-                known = self.opaque(given, [given], known.what, (prod(sizes_of(given)) // BATCH,))
+                known = self.opaque(given, [given], known.what, (max(prod(sizes_of(given)) // BATCH, 1),))
+            if isinstance(known, Value) and known.name in self.inputs:
+                known = self.step(given, "identity", {}, [known], known.shape)
             if isinstance(known, Value):
                 found.append(known.name)
         return tuple(dict.fromkeys(found))
-
-    def kept_as_it_is(self, node: Any) -> Known:
-        """What a moved tensor is as an output: where moving it cannot be expressed, a part of its own."""
-        return self.tensor(node, last=True)
 
     def call(self, node: Any, done: set[str]) -> None:
         """An operation: of a module that is one layer, of a pattern, of the table, or one that cannot be expressed."""
@@ -117,16 +115,13 @@ class Reader:
                     done.add(place.key)
                     self.whole(place)
                 return
-        if operator_of(node) == "" and node.args:
-            self.known[node] = self.taken(node)
-            return
-        result: Known
         try:
-            result = self.expressed(node)
+            result = self.taken(node) if node.target is getitem else self.expressed(node)
         except Refused as error:
-            result = self.unexpressed(node, str(error) or operator_of(node))
+            result = self.unexpressed(node, str(error) or operator_of(node) or str(node.target))
         self.known[node] = result
-        if node.target._schema.is_mutable and node.args:
+        schema = getattr(node.target, "_schema", None)
+        if schema is not None and schema.is_mutable and node.args:
             self.known[node.args[0]] = result  # what is read from here on is what was written
 
     def taken(self, node: Any) -> Known:
@@ -171,7 +166,8 @@ class Reader:
             kind, source = self.ends[node]
             value = self.tensor(source)
             return self.step(node, kind, {}, [value], value.shape, last=value.last)
-        arguments = named_arguments(node)
+        if operator_of(node) == "":
+            raise Refused
         givens = [self.known[given] for given in flat((node.args, node.kwargs)) if given in self.known]
         if not any(isinstance(given, Value | Moved | Foreign | Parts | list) for given in givens):
             weights = [given for given in givens if isinstance(given, Weight)]
@@ -182,21 +178,21 @@ class Reader:
         handler = self.operators.get(operator_of(node))
         if handler is None:
             raise Refused
-        result: Known = handler(self, node, arguments)
+        result: Known = handler(self, node, named_arguments(node))
         return result
 
     # -- what operations read
 
-    def tensor(self, node: Any, last: bool = False) -> Value:
-        """The tensor of a node, what moves come to as a layer. Raises Refused; `last` forces a part of its own."""
+    def tensor(self, node: Any) -> Value:
+        """The tensor of a node; moves that nothing undid become layers. Raises Refused."""
         known = self.known.get(node)
         if isinstance(known, Moved):
-            known = self.known[node] = self.moved(node, known, last)
+            known = self.known[node] = self.moved(node, known)
         if not isinstance(known, Value):
             raise Refused
         return known
 
-    def moved(self, node: Any, moved: Moved, forced: bool) -> Known:
+    def moved(self, node: Any, moved: Moved) -> Known:
         """Moves that nothing undoes: a reshape, and then perhaps channels last."""
         source = moved.source
         for count, (name, change) in enumerate(moved.moves):
@@ -208,15 +204,13 @@ class Reader:
             result = settled(Moved(source, ((name, change),), change))
             if not isinstance(result, Value):
                 rest = " and ".join(dict.fromkeys(name for name, _ in moved.moves[count:]))
-                return self.own_part(node, source, rest, moved.sizes, forced)
+                return self.own_part(node, source, rest, moved.sizes)
             source = result
         return source
 
-    def own_part(self, node: Any, source: Value, what: str, sizes: Sizes, forced: bool) -> Known:
+    def own_part(self, node: Any, source: Value, what: str, sizes: Sizes) -> Known:
         """A tensor moved as none of our kinds does."""
-        if is_shape(sizes):
-            return self.opaque(node, [source], what, sizes[1:])
-        return Foreign((source,), (), what) if not forced else self.opaque(node, [source], what, (prod(sizes) // BATCH,))
+        return self.opaque(node, [source], what, sizes[1:]) if is_shape(sizes) else Foreign((source,), (), what)
 
     def weight(self, node: Any) -> Weight | None:
         """A learnt tensor; None where there is none. Raises Refused where it is something else."""
@@ -271,7 +265,7 @@ class Reader:
         reads_names = tuple(dict.fromkeys(value.name for value in values))
         self.steps.append(Step(name, "opaque", arguments, reads_names, None, frozen))
         self.shapes[name] = shape
-        self.notes.append(f"{name}: {what} is none of our kinds: its cost is unknown")
+        self.notes.append(f"{name}: {what}")
         return Value(name, shape)
 
     def made_of(self, nodes: Iterable[Any]) -> tuple[list[Value], list[str]]:
@@ -317,7 +311,9 @@ class Reader:
         if place.word in WHOLE and len(given) == 1:
             kind, _ = WHOLE[place.word]
             value = self.tensor(next(node for node in read if isinstance(self.known.get(node), Value | Moved)))
-            self.known[given[0]] = self.step(given[0], kind, whole_arguments(place, nodes), [value], sizes_of(given[0])[1:])
+            self.known[given[0]] = self.step(
+                given[0], kind, whole_arguments(place, nodes), [value], sizes_of(given[0])[1:]
+            )
             return
         for node in given:
             sizes = sizes_of(node)

@@ -1,15 +1,18 @@
 """A module traced on the meta device: its operations in their order, with shapes and the modules that they are in."""
 
 import copy
+import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr
+from io import StringIO
 from typing import Any, NamedTuple
 
 from convcalc.convert.graph import NotImported
 from convcalc.convert.pytorch.verify import check_installed
 from convcalc.problems import shortened
 
-BATCH = 2  # more than 1, so that an operation on an axis of 1 is none on the batch
+BATCH = 11  # a size that few axes have, by which the batch is known among them
 PATHS = {"DropPath": "drop_path", "StochasticDepth": "drop_path"}  # classes of timm and torchvision, by their names
 
 
@@ -44,7 +47,7 @@ def traced(module: Any, shapes: Sequence[Sequence[int]]) -> Traced:
     check_installed()
     import torch
 
-    module = copy.deepcopy(module).to("meta").eval()
+    module = without_values(module).eval()
     learnt = dict(module.named_parameters(remove_duplicate=False))
     first = {id(parameter): name for name, parameter in reversed(learnt.items())}
     elements = {name: parameter.numel() for name, parameter in learnt.items()}
@@ -64,22 +67,48 @@ def traced(module: Any, shapes: Sequence[Sequence[int]]) -> Traced:
     return Traced(tuple(program.graph.nodes), given, elements, frozen, kept, leaves)
 
 
+def without_values(module: Any) -> Any:
+    """A copy of a module on the meta device, where its weights take no memory; what is shared stays shared."""
+    from torch import nn
+
+    memo: dict[int, Any] = {}
+    for parameter in module.parameters():
+        memo[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), parameter.requires_grad)
+    for buffer in module.buffers():
+        memo[id(buffer)] = buffer.detach().to("meta")
+    try:
+        return copy.deepcopy(module, memo)
+    except Exception as error:  # whatever the code of the module raises
+        raise NotImported(
+            f"the module cannot be copied: {type(error).__name__}: {shortened(str(error), 300)}"
+        ) from error
+
+
 def exported(module: Any, samples: tuple[Any, ...]) -> Any:
     """The program of torch.export; where that fails, of what torch.fx makes of the module."""
     import torch
 
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        try:
-            return torch.export.export(module, samples)
-        except Exception as error:  # whatever the code of the module and the tracing raise
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), torch.no_grad(), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")
             try:
-                return torch.export.export(torch.fx.symbolic_trace(module), samples)
-            except Exception:
-                said = " ".join(str(error).split("\n\n")[0].split())
-                raise NotImported(
-                    f"the module cannot be traced: {type(error).__name__}: {shortened(said, 300)}"
-                ) from error
+                return torch.export.export(module, samples)
+            except Exception as error:  # whatever the code of the module and the tracing raise
+                try:
+                    return torch.export.export(torch.fx.symbolic_trace(module), samples)
+                except Exception:
+                    raise NotImported(f"the module cannot be traced: {why(error)}") from error
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def why(error: Exception) -> str:
+    """In words why a module cannot be traced."""
+    if "DataDependent" in type(error).__name__:
+        return "what its forward does depends on the values of a tensor"
+    said = str(error).split("\n\n")[0]
+    return f"{type(error).__name__}: {shortened(' '.join(said.split()), 300)}"
 
 
 def keep_modules(module: Any) -> dict[str, tuple[str, Mapping[str, Any]]]:

@@ -22,12 +22,15 @@ class NoTorch(NotImported):
 
 
 class Figures(NamedTuple):
-    """What a layer gives and costs: elements of learnt weights and of running statistics, multiply-adds of a batch."""
+    """What a layer gives and costs: elements of learnt weights and of running statistics, multiply-adds of a batch.
+
+    Those are None where they are not known.
+    """
 
     output_shape: tuple[int, ...]
     params: int
     buffers: int
-    macs: int
+    macs: int | None
 
 
 class Compared(NamedTuple):
