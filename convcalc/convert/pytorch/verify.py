@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from convcalc.analysis.report import Report, analyse
 from convcalc.convert.graph import NotImported
 from convcalc.convert.pytorch.building import built
-from convcalc.convert.pytorch.calls import is_known, made
+from convcalc.convert.pytorch.makers import is_known, made
 from convcalc.network import Network, Node
 
 REFUSALS = (RuntimeError, ValueError, TypeError, ZeroDivisionError, OverflowError)
