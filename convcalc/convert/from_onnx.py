@@ -12,15 +12,15 @@ from convcalc.convert.onnx_graph.program import Operation, Program, Progress, Sh
 from convcalc.spec.making import MOST_LAYERS
 
 
-def read(path: str, shapes: Shapes | None = None, progress: Progress | None = None) -> Graph:
+def read(path: str, inputs: Shapes | None = None, progress: Progress | None = None) -> Graph:
     """The network of an ONNX file.
 
-    `shapes` are those of inputs by name (None: of the one input), as the file has them but without the batch; they
+    `inputs` are the shapes of inputs by name (None: of the one input), as the file has them but without the batch; they
     take the place of what it says. `progress` is told how many nodes of how many are read. Raises OSError where the
     file cannot be read, NotImported where it is no ONNX model, is over a limit, or its shapes cannot be known.
     """
     model = read_model(path)
-    found = program(model, shapes or {}, progress)
+    found = program(model, inputs or {}, progress)
     operations = merged(found)
     builder = Builder(found, operations)
     try:

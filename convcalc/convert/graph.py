@@ -10,8 +10,9 @@ from convcalc.spec.entries import RESERVED_NAMES
 class Step(NamedTuple):
     """One layer of the source.
 
-    `name` is the source's own, any text, unique; `kind` and `arguments` are ours, written as in a spec (defaults may
-    stand among them). `reads` are names of inputs and of steps above, `share` the step above whose weights it uses.
+    `name` is the source's own, any text, unique, with a dot between a scope and what is in it; it is not `named` where
+    an exporter made it up. `kind` and `arguments` are ours, written as in a spec (defaults may stand among them).
+    `reads` are names of inputs and of steps above, `share` the step above whose weights it uses.
     """
 
     name: str
@@ -20,6 +21,7 @@ class Step(NamedTuple):
     reads: tuple[str, ...]
     share: str | None = None
     frozen: bool = False
+    named: bool = True
 
 
 class Graph(NamedTuple):
@@ -69,10 +71,19 @@ def plain_spec(graph: Graph) -> dict[str, Any]:
             options["share"] = names[step.share]
         if step.frozen:
             options["frozen"] = True
-        entries.append({step.kind: {**step.arguments, **options}})
+        entries.append({step.kind: {**literal(step.arguments), **options}})
     return {
         "name": graph.name,
         "inputs": {names[name]: list(shape) for name, shape in graph.inputs.items()},
         "layers": entries,
         "outputs": [names[name] for name in graph.outputs],
     }
+
+
+def literal(value: Any) -> Any:
+    """A value as a spec holds it: tuples as lists, a dollar, which would begin an expression, doubled."""
+    if isinstance(value, Mapping):
+        return {name: literal(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [literal(item) for item in value]
+    return value.replace("$", "$$") if isinstance(value, str) else value

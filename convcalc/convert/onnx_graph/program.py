@@ -91,7 +91,7 @@ class Reader:
             self.add_weight(text(tensor.name), tuple(tensor.dims), tensor)
         for sparse in graph.sparse_initializer:
             self.add_weight(text(sparse.values.name), tuple(sparse.dims), sparse.values)
-        inputs = self.read_inputs(info for info in graph.input if info.name not in self.values)
+        inputs = self.read_inputs([info for info in graph.input if info.name not in self.values])
         operations = []
         for place, node in enumerate(graph.node):
             progress(place, len(graph.node))
@@ -147,20 +147,18 @@ class Reader:
 
     # -- inputs
 
-    def read_inputs(self, infos: Iterable[Any]) -> dict[str, Sizes]:
+    def read_inputs(self, infos: Sequence[Any]) -> dict[str, Sizes]:
         """The inputs with their sizes, those of a batch first."""
+        names = [text(info.name) for info in infos]
+        if not names:
+            raise NotImported("the graph has no input")
+        if any(name not in names for name in self.shapes if name is not None) or (None in self.shapes and names[1:]):
+            raise NotImported(f"--input names one of the inputs: {', '.join(map(shortened, names))}")
         found = {}
-        for info in list(infos):
-            text(info.name)
+        for info in infos:
             dims = self.input_dims(info)
             self.add(info.name, Value(self.checked(dims, info.name), info.type.tensor_type.elem_type))
             found[info.name] = dims
-        if not found:
-            raise NotImported("the graph has no input")
-        unknown = [name for name in self.shapes if name is not None and name not in found]
-        if unknown or (None in self.shapes and len(found) > 1):
-            names = ", ".join(shortened(name) for name in found)
-            raise NotImported(f"--input names one of the inputs: {names}")
         return found
 
     def input_dims(self, info: Any) -> Sizes:

@@ -131,7 +131,7 @@ def transposed_padding(
     due = wanted[axis - axes] if wanted else size * stride
     total = stride * (size - 1) + extra + extent(kernel, dilation) - due
     if total < 0:
-        return (0, 0), extra - total
+        return (0, 0), extra - total if wanted else extra
     half = total // 2
     return ((half, total - half) if automatic == "SAME_UPPER" else (total - half, half)), extra
 

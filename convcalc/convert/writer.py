@@ -1,0 +1,134 @@
+"""Writes an imported network as the spec that a person would want: what stands in it more than once is said once."""
+
+from collections.abc import Iterator, Mapping
+
+from convcalc.convert.graph import Graph, NotImported, legal_names, plain_spec
+from convcalc.convert.writing.folding import Folder
+from convcalc.convert.writing.inlining import inline_single_uses, unroll
+from convcalc.convert.writing.items import Body
+from convcalc.convert.writing.leaves import leaves_of
+from convcalc.convert.writing.merging import merge_blocks
+from convcalc.convert.writing.naming import name_blocks
+from convcalc.convert.writing.parameters import parametrise
+from convcalc.convert.writing.regions import Scoped, Wiring, branch, dissolve, flat, scopes
+from convcalc.convert.writing.repeats import repeat
+from convcalc.convert.writing.scalars import flow, scalar
+from convcalc.convert.writing.text import Writer, blocks_text
+from convcalc.network import Network
+from convcalc.problems import InvalidSpec, printable
+from convcalc.spec.document import Document
+from convcalc.spec.files import MOST_BYTES, decode
+from convcalc.spec.reader import read_network
+
+LONGER = 1.5  # times the shortest: a spec that keeps the names of the source is taken up to that
+
+
+def spec_text(graph: Graph) -> str:
+    """The text of a spec that gives the network of a graph, layer by layer.
+
+    One that keeps the names of the source is taken where it is not much longer than one that does not. Raises
+    InvalidSpec where the graph is no network, NotImported where no spec can hold it.
+    """
+    network = read_network(Document(plain_spec(graph)))
+    leaves = leaves_of(graph, network)
+    texts = [text for text in folded_texts(graph, network, leaves) if is_exact(text, network)]
+    if texts:
+        shortest = min(text.count("\n") for text in texts)
+        return next(text for text in texts if text.count("\n") <= LONGER * shortest)
+    for nameless in (False, True):
+        text = text_of(graph, network, flat(leaves, given(network), nameless=nameless))
+        if is_exact(text, network):
+            return text
+    raise NotImported(f"{len(network.nodes):,} layers are more than a spec of {MOST_BYTES // 1024**2} MiB can hold")
+
+
+def folded_texts(graph: Graph, network: Network, leaves: list[Scoped]) -> Iterator[str]:
+    """Texts that fold what repeats: by the scopes of the names, then by what stands there alone."""
+    shapes = [network.tensor_shape(tensor) for tensor in range(len(network.inputs))]
+    shapes += [node.layer.output for node in network.nodes]
+    wiring = Wiring([leaf for _, leaf in leaves], shapes, set(network.outputs.values()))
+    if any(path for path, _ in leaves):
+        top = scopes(leaves, given(network))
+        Folder(top, wiring).fold(inner_first=True)
+        merge_blocks(top)
+        repeat(top, wiring)
+        Folder(top, wiring).fold()
+        yield text_of(graph, network, folded(top, wiring))
+    yield text_of(graph, network, folded(flat(leaves, given(network), soft=True), wiring))
+
+
+def folded(top: Body, wiring: Wiring) -> Body:
+    """The list with everything folded that can be, and its blocks named."""
+    dissolve(top)
+    branch(top, wiring)
+    Folder(top, wiring).fold(stretches=True)
+    merge_blocks(top)
+    repeat(top, wiring)
+    inline_single_uses(top)
+    unroll(top)
+    name_blocks(top)
+    parametrise(top)
+    return top
+
+
+def given(network: Network) -> int | None:
+    """The tensor that a network reads first, None where it has several inputs."""
+    return 0 if len(network.inputs) == 1 else None
+
+
+# -- the text
+
+
+def text_of(graph: Graph, network: Network, top: Body) -> str:
+    """The whole text."""
+    inputs = input_names(graph)
+    writer = Writer(top, inputs)
+    lines = [*comments(graph), f"name: {scalar(printable(graph.name))}", *input_lines(graph, inputs), ""]
+    lines += [*blocks_text(top), "layers:", *(f"  {line}" for line in writer.lines(top))]
+    last = len(network.inputs) + len(network.nodes) - 1
+    if list(network.outputs.values()) != [last]:
+        names = [writer.names.reference(tensor, ()) for tensor in network.outputs.values()]
+        lines += ["", f"outputs: {flow(names)}"]
+    return "\n".join(lines) + "\n"
+
+
+def comments(graph: Graph) -> Iterator[str]:
+    """Where the network comes from, and what of it our language does not express."""
+    yield f"# imported from {printable(graph.origin)}"
+    yield from (f"# not expressed: {printable(note)}" for note in graph.notes)
+
+
+def input_names(graph: Graph) -> dict[int, str]:
+    """The names of the inputs by the numbers of their tensors."""
+    if len(graph.inputs) == 1:
+        return {0: "input"}
+    return dict(enumerate(legal_names(graph.inputs).values()))
+
+
+def input_lines(graph: Graph, names: Mapping[int, str]) -> Iterator[str]:
+    """The input, or the inputs."""
+    if len(graph.inputs) == 1:
+        [shape] = graph.inputs.values()
+        yield f"input: {flow(shape)}"
+        return
+    shapes = zip(names.values(), graph.inputs.values(), strict=True)
+    yield f"inputs: {{{', '.join(f'{scalar(name)}: {flow(shape)}' for name, shape in shapes)}}}"
+
+
+# -- whether it says the same
+
+
+def is_exact(text: str, network: Network) -> bool:
+    """Whether a text gives a network: the same layers in the same order, wired alike, with the same weights."""
+    try:
+        found = read_network(decode(text.encode(), "<imported>", True))
+    except InvalidSpec:
+        return False
+    same_ends = list(found.inputs.values()) == list(network.inputs.values())
+    same_ends = same_ends and list(found.outputs.values()) == list(network.outputs.values())
+    return same_ends and len(found.nodes) == len(network.nodes) and all(
+        (one.reads, one.frozen, one.owner, one.layer.kind, one.layer.output, one.layer.inputs)
+        == (other.reads, other.frozen, other.owner, other.layer.kind, other.layer.output, other.layer.inputs)
+        and (one.layer is other.layer or one.layer.arguments() == other.layer.arguments())
+        for one, other in zip(found.nodes, network.nodes, strict=True)
+    )

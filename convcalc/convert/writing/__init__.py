@@ -1,0 +1,1 @@
+"""From an imported network to the text of a spec that a person would want."""
