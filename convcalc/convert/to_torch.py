@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from convcalc.convert.pytorch.calls import check_known
 from convcalc.convert.pytorch.classes import classes_of
+from convcalc.convert.pytorch.makers import check_known
 from convcalc.convert.pytorch.names import quotable
 from convcalc.convert.pytorch.text import WIDTH, class_lines
 from convcalc.network import Network

@@ -41,10 +41,15 @@ def cells(network: Verification) -> tuple[str, ...]:
     return (
         printable(network.report.network.name),
         f"{total.layers:,}",
-        f"{total.params:,}",
-        f"{total.macs:,}",
+        known(total.params),
+        known(total.macs),
         verdict(network),
     )
+
+
+def known(count: int | None) -> str:
+    """A count, `?` where it is not known."""
+    return "?" if count is None else f"{count:,}"
 
 
 def verdict(network: Verification) -> str:

@@ -57,7 +57,9 @@ class Builder:
         """An input of the network."""
         dims = self.program.inputs[name]
         if dims[0] != self.batch or not 1 <= len(dims) - 1 <= MOST_AXES + 1 or not all(dims):
-            raise Inexpressible(f"the input {shortened(name)} has the sizes {list(dims)}: no batch of samples with channels")
+            raise Inexpressible(
+                f"the input {shortened(name)} has the sizes {list(dims)}: no batch of samples with channels"
+            )
         sizes = sorted(zip(order, dims, strict=True))
         channels, *spatial = (size for _, size in sizes[1:])
         self.names.reserve(name)

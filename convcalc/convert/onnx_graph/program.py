@@ -102,7 +102,9 @@ class Reader:
         for name in outputs:
             if name not in self.values:
                 raise NotImported(self.unknown.get(name, f"nothing gives the output {shown(name)}"))
-        return Program(text(graph.name), inputs, operations, outputs, self.values, self.weights, frozenset(self.literal))
+        return Program(
+            text(graph.name), inputs, operations, outputs, self.values, self.weights, frozenset(self.literal)
+        )
 
     # -- values
 
@@ -111,7 +113,9 @@ class Reader:
         if any(size < 0 for size in dims):
             raise NotImported(f"{shown(name)} has a size under 0: {' × '.join(map(str, dims))}")
         if prod(dims) > MOST_ELEMENTS:
-            raise NotImported(f"{shown(name)} claims {' × '.join(map(str, dims))} elements: at most {MOST_ELEMENTS:,} are read")
+            raise NotImported(
+                f"{shown(name)} claims {' × '.join(map(str, dims))} elements: at most {MOST_ELEMENTS:,} are read"
+            )
         return dims
 
     def add(self, name: str, value: Value, data: Any = None) -> None:

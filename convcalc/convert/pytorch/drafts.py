@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Union
 
-from convcalc.convert.pytorch.calls import Argument, Call, made
+from convcalc.convert.pytorch.calls import Argument, Call
 from convcalc.convert.pytorch.forward import Forward, forward_of
+from convcalc.convert.pytorch.makers import made
 from convcalc.convert.pytorch.scopes import AROUND, Child, Places, Scope, Wiring
 from convcalc.convert.pytorch.sharing import Tie
 

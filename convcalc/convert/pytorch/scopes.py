@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple, Union
 
-from convcalc.convert.pytorch.calls import MERGES
+from convcalc.convert.pytorch.makers import MERGES
 from convcalc.convert.pytorch.names import TAKEN, distinct, identifier
 from convcalc.network import Group, Network, Node
 

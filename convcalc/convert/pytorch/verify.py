@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from convcalc.analysis.report import Report, analyse
 from convcalc.convert.graph import NotImported
 from convcalc.convert.pytorch.building import built
-from convcalc.convert.pytorch.calls import is_known, made
+from convcalc.convert.pytorch.makers import is_known, made
 from convcalc.network import Network, Node
 
 REFUSALS = (RuntimeError, ValueError, TypeError, ZeroDivisionError, OverflowError)
@@ -22,12 +22,15 @@ class NoTorch(NotImported):
 
 
 class Figures(NamedTuple):
-    """What a layer gives and costs: elements of learnt weights and of running statistics, multiply-adds of a batch."""
+    """What a layer gives and costs: elements of learnt weights and of running statistics, multiply-adds of a batch.
+
+    Those are None where they are not known.
+    """
 
     output_shape: tuple[int, ...]
     params: int
     buffers: int
-    macs: int
+    macs: int | None
 
 
 class Compared(NamedTuple):
