@@ -1,5 +1,6 @@
 """A file from anywhere is refused in words, or read; it takes neither memory, nor time, nor the terminal."""
 
+import contextlib
 import random
 from pathlib import Path
 from typing import Any
@@ -50,12 +51,8 @@ def read(folder: Path, content: bytes) -> None:
     """Read a file; what is read is a spec that loads."""
     path = folder / "any.onnx"
     path.write_bytes(content)
-    try:
-        graph = from_onnx.read(str(path))
-    except NotImported as error:
-        assert str(error)
-    else:
-        convcalc.summary(plain_spec(graph))
+    with contextlib.suppress(NotImported):
+        convcalc.summary(plain_spec(from_onnx.read(str(path))))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("any")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(st.tuples(st.integers(0, len(BYTES) - 1), st.integers(0, 255)), min_size=1, max_size=6))
 def test_changed_bytes_are_read_or_refused(folder: Path, changes: list[tuple[int, int]]) -> None:
     content = bytearray(BYTES)
@@ -72,13 +69,13 @@ def test_changed_bytes_are_read_or_refused(folder: Path, changes: list[tuple[int
     read(folder, bytes(content))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, len(BYTES) - 1))
 def test_a_file_that_is_cut_off_is_read_or_refused(folder: Path, length: int) -> None:
     read(folder, BYTES[:length])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=300))
 def test_garbage_is_refused(folder: Path, content: bytes) -> None:
     path = folder / "garbage.onnx"
@@ -87,7 +84,7 @@ def test_garbage_is_refused(folder: Path, content: bytes) -> None:
         from_onnx.read(str(path))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.randoms(use_true_random=False))
 def test_a_changed_graph_is_read_or_refused(folder: Path, chance: random.Random) -> None:
     model = onnx.load_from_string(BYTES)
