@@ -19,6 +19,10 @@ MOST_NODES = 100_000
 MOST_ELEMENTS = 10**11  # of one tensor
 DEFAULT_DOMAIN = ("", "ai.onnx")
 KEEPS_SHAPE = frozenset(("GroupNormalization", "MeanVarianceNormalization", "Swish", "Gelu", "Mish", "HardSwish"))
+MOST_AXES = 64
+BY_LENGTH = frozenset(  # operators for which the length of an input is the number of axes, which inference would make
+    ("ConstantOfShape", "Expand", "Pad", "Reshape", "Resize", "Slice", "Squeeze", "Tile", "Unsqueeze", "Upsample")
+)
 WEIGHT_TYPES = frozenset((1, 2, 3, 10, 11, 16, 17, 18, 19, 20, 21, 22))  # onnx.TensorProto: floats, and narrow integers
 
 
@@ -202,12 +206,22 @@ class Reader:
         for name in operation.outputs:
             if name and (name in self.values or name in self.unknown):
                 raise NotImported(f"{place_of(operation)} gives {shown(name)}, which is there already")
+        if operation.operator in BY_LENGTH:
+            self.check_lengths(operation)
         try:
             self.give(node, operation)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
             # any attribute may be missing, or of another sort than the operator takes
             raise NotImported(f"{place_of(operation)} is malformed: {shortened(str(error))}") from None
         return operation
+
+    def check_lengths(self, operation: Operation) -> None:
+        """Refuse a list of sizes or axes that is longer than any tensor has axes."""
+        sizes = operation.inputs if operation.operator == "ConstantOfShape" else operation.inputs[1:]
+        for name in filter(None, sizes):
+            value = self.values[name]
+            if value.kind == self.onnx.TensorProto.INT64 and len(value.dims) == 1 and value.dims[0] > MOST_AXES:
+                raise NotImported(f"{place_of(operation)} reads {value.dims[0]} numbers: a tensor has {MOST_AXES} axes")
 
     def attribute(self, attribute: Any) -> Any:
         """The value of an attribute: tensors as arrays (None where not at hand), texts as text, graphs left out."""
