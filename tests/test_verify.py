@@ -63,7 +63,7 @@ def test_the_whole_zoo_agrees(capsys: pytest.CaptureFixture[str]) -> None:
     ("rule", "replacement", "said"),
     [
         ("weight_tensors", lambda self: (100,), "params 104 here, 112 in PyTorch"),
-        ("macs", lambda self: 5, "macs 5 here, 3,888 in PyTorch"),
+        ("macs", lambda self: 5, "MACs 5 here, 3,888 in PyTorch"),
         ("inferred_shape", lambda self: Shape(4, (7, 6)), "output shape 4×7×6 here, 4×6×6 in PyTorch"),
     ],
 )
@@ -79,9 +79,7 @@ def test_a_wrong_figure_is_shown_with_both(
 
 
 @pytest.mark.torch
-def test_what_pytorch_refuses_is_a_difference(
-    spec: str, wrong: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_pytorch_refuses_is_a_difference(spec: str, wrong: Any, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch", reason="verify compares with PyTorch")
     Path(spec).write_text("input: [6, 8, 8]\nlayers:\n  - conv: {out_channels: 4, kernel_size: 3, groups: 4}\n")
     wrong("check_groups", lambda self, out_channels: None)

@@ -142,7 +142,9 @@ class Rearranging(nn.Module):
     def forward(self, x: Tensor) -> Any:
         batch, channels, height, width = x.shape
         dealt = x.view(batch, 2, channels // 2, height, width).transpose(1, 2).reshape(x.shape)
-        spread = x.view(batch, 2, 2, 2, height, width).permute(0, 1, 4, 2, 5, 3).reshape(batch, 2, 2 * height, 2 * width)
+        spread = (
+            x.view(batch, 2, 2, 2, height, width).permute(0, 1, 4, 2, 5, 3).reshape(batch, 2, 2 * height, 2 * width)
+        )
         gathered = x.view(batch, channels, height // 2, 2, width // 2, 2).permute(0, 1, 3, 5, 2, 4)
         there_and_back = functional.relu(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         first, second = x.chunk(2, dim=1)
@@ -153,7 +155,7 @@ class Rearranging(nn.Module):
             there_and_back,
             first + second,
             x[..., 1:-1, 2:5],
-            functional.pad(x, (0, 1, -1, -1)[2:] + (0, 0)),
+            functional.pad(x, (-1, -1, 0, 0)),
             functional.interpolate(x, scale_factor=2, mode="bilinear"),
         )
 
