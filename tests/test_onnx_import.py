@@ -190,10 +190,7 @@ WITH_INTEGERS = {
     "y = Pad(x, a)": ({"a": [0, 0, 1, 2, 0, 0, 3, 2]}, [("pad", {"padding": [[1, 3], [2, 2]]})]),
     "y = Pad(x, a) ": ({"a": [0, 0, -1, -2, 0, 0, -1, -2]}, [("crop", {"amount": [1, 2]})]),
     "y = Resize(x, , , a)": ({"a": [1, 4, 24, 20]}, [("upsample", {"scale_factor": 2})]),
-    'y = Resize<mode="linear">(x, , , a)': (
-        {"a": [1, 4, 15, 20]},
-        [("upsample", {"size": [15, 20], "mode": "bilinear"})],
-    ),
+    'y = Resize<mode="linear">(x, , , a)': ({"a": [1, 4, 15, 20]}, [("upsample", {"size": [15, 20], "mode": "bilinear"})]),
     'y = Resize<mode="cubic">(x, , , a)': (
         {"a": [1, 4, 24, 30]},
         [("upsample", {"scale_factor": [2, 3], "mode": "bicubic"})],

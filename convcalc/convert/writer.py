@@ -126,13 +126,9 @@ def is_exact(text: str, network: Network) -> bool:
         return False
     same_ends = list(found.inputs.values()) == list(network.inputs.values())
     same_ends = same_ends and list(found.outputs.values()) == list(network.outputs.values())
-    return (
-        same_ends
-        and len(found.nodes) == len(network.nodes)
-        and all(
-            (one.reads, one.frozen, one.owner, one.layer.kind, one.layer.output, one.layer.inputs)
-            == (other.reads, other.frozen, other.owner, other.layer.kind, other.layer.output, other.layer.inputs)
-            and (one.layer is other.layer or one.layer.arguments() == other.layer.arguments())
-            for one, other in zip(found.nodes, network.nodes, strict=True)
-        )
+    return same_ends and len(found.nodes) == len(network.nodes) and all(
+        (one.reads, one.frozen, one.owner, one.layer.kind, one.layer.output, one.layer.inputs)
+        == (other.reads, other.frozen, other.owner, other.layer.kind, other.layer.output, other.layer.inputs)
+        and (one.layer is other.layer or one.layer.arguments() == other.layer.arguments())
+        for one, other in zip(found.nodes, network.nodes, strict=True)
     )

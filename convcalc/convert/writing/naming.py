@@ -83,3 +83,5 @@ def count_convolutions(items: list[Item]) -> int:
         elif isinstance(item, Use):
             total += count_convolutions(item.block.body.items)
     return total
+
+

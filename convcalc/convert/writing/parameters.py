@@ -10,6 +10,7 @@ from convcalc.convert.writing.items import (
     Body,
     Branches,
     FirstElse,
+    Group,
     Half,
     Hole,
     Item,
@@ -168,7 +169,9 @@ def is_half(hole: int, found: dict[int, Slot], columns: Sequence[Column], varyin
     return all(size.__class__ is int and typed(size // 2) == padding for padding, (_, size) in pairs)
 
 
-def parameter_names(found: dict[int, Slot], columns: Sequence[Column], holes: Sequence[int]) -> dict[Column, str]:
+def parameter_names(
+    found: dict[int, Slot], columns: Sequence[Column], holes: Sequence[int]
+) -> dict[Column, str]:
     """A name for every column that differs from use to use, that of the argument it is first given to."""
     firsts: dict[Column, str] = {}
     lasts: dict[Column, int] = {}

@@ -191,7 +191,9 @@ def blocks_text(top: Body) -> list[str]:
 
 def block_lines(block: Block) -> Iterator[str]:
     """The parameters and the entries of a block."""
-    given = (f"{name}: {'' if default is NOTHING else flow(default)}" for name, default in block.parameters.items())
+    given = (
+        f"{name}: {'' if default is NOTHING else flow(default)}" for name, default in block.parameters.items()
+    )
     if block.parameters:
         yield f"{INDENT * 2}params: {{{', '.join(given)}}}"
     yield f"{INDENT * 2}layers:"

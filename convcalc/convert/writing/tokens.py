@@ -52,7 +52,7 @@ def fixed(value: Value) -> object:
 
 def may_differ(value: Value) -> bool:
     """Whether a value may be that of a parameter: numbers and lists of them are, words and choices are not."""
-    return (isinstance(value, int | float | tuple) and value.__class__ is not bool) or isinstance(value, Hole)
+    return isinstance(value, int | float | tuple) and value.__class__ is not bool or isinstance(value, Hole)
 
 
 def is_use(item: Item) -> bool:
