@@ -16,7 +16,7 @@ Examples:
   convcalc import resnet50.onnx -o resnet50.yaml
   convcalc import model.keras
   convcalc import net.onnx --input 3,224,224 --strict
-  convcalc import --torch torchvision.models:resnet18 --input 3,224,224"""
+  convcalc import --torch nets:small --input 3,224,224"""
 KERAS = (".keras", ".json", ".h5", ".hdf5")
 MOST_NOTES = 20
 Shapes = dict[str | None, tuple[int, ...]]

@@ -33,11 +33,11 @@ def read(path: str, inputs: Shapes | None = None, progress: Progress | None = No
         raise NotImported(str(error)) from None
     if len(builder.steps) > MOST_LAYERS:
         raise NotImported(f"over {MOST_LAYERS:,} layers")
-    inputs = {name: builder.data[name].shape.sizes for name in found.inputs}
+    shapes = {name: builder.data[name].shape.sizes for name in found.inputs}
     title = os.path.splitext(os.path.basename(path))[0]
-    producer = f", written by {model.producer_name}" if model.producer_name else ""
-    origin = f"{os.path.basename(path)}, ONNX{producer}"
-    return Graph(title, origin, inputs, tuple(builder.steps), outputs, tuple(builder.notes))
+    written = f", written by {model.producer_name}" if model.producer_name else ""
+    origin = f"{os.path.basename(path)} (ONNX{written})"
+    return Graph(title, origin, shapes, tuple(builder.steps), outputs, tuple(builder.notes))
 
 
 def input_order(found: Program, operations: Iterable[Operation], name: str) -> Sizes:

@@ -34,12 +34,13 @@ MESSAGES: dict[str, Message] = {  # by the numbers of the fields, those that lea
 
 
 class Field(NamedTuple):
-    """A field of a message: its number, its bytes whole, and its content where it has a length."""
+    """A field of a message: its number, and where it, its content and the next begin."""
 
     number: int
     start: int
-    content: int | None
+    content: int
     stop: int
+    has_length: bool
 
 
 def read_model(path: str) -> Any:
@@ -75,38 +76,34 @@ def read_description(path: str) -> bytes:
             raise NotImported("over 2 GiB, the most that an ONNX file holds: weights may stand in files beside it")
         if status.st_size == 0:
             raise NotImported("not an ONNX model: it is empty")
-        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as data:
-            return description_of(data)
-
-
-def description_of(data: memoryview) -> bytes:
-    """A model without what its large tensors hold."""
-    return bytes(data) if len(data) <= MOST_HELD else Walk().without_held(data, "model", 0)
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return data[:] if len(data) <= MOST_HELD else Walk(data).without_held("model", 0, len(data), 0)
 
 
 class Walk:
     """One walk through a file: how many fields were met, and how many bytes of them are kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, data: mmap.mmap) -> None:
+        self.data = data
         self.met = 0
         self.kept = 0
 
-    def without_held(self, data: memoryview, message: str, depth: int) -> bytes:
+    def without_held(self, message: str, start: int, stop: int, depth: int) -> bytes:
         """A message without what the large tensors in it hold; small parts are taken as they are."""
         if depth > MOST_NESTED:
             raise NotImported(f"graphs nested more than {MOST_NESTED} deep")
         parts = []
-        for field in fields(data):
+        for field in fields(self.data, start, stop):
             inner = MESSAGES[message].get(field.number)
-            large = field.content is not None and field.stop - field.content > MOST_HELD
-            if inner == "held" and (large or field.content is None):
+            large = field.stop - field.content > MOST_HELD
+            if inner == "held" and (large or not field.has_length):
                 self.count(0)
             elif inner is None or not large:
                 self.count(field.stop - field.start)
-                parts.append(bytes(data[field.start : field.stop]))
+                parts.append(self.data[field.start : field.stop])
             else:
                 self.count(0)
-                content = self.without_held(data[field.content : field.stop], inner, depth + 1)
+                content = self.without_held(inner, field.content, field.stop, depth + 1)
                 parts.append(varint(field.number << 3 | BYTES) + varint(len(content)) + content)
         return b"".join(parts)
 
@@ -118,32 +115,31 @@ class Walk:
             raise NotImported(f"over {MOST_DESCRIPTION // 2**20} MiB or {MOST_FIELDS:,} fields beside its weights")
 
 
-def fields(data: memoryview) -> Iterator[Field]:
+def fields(data: mmap.mmap, position: int, end: int) -> Iterator[Field]:
     """The fields of a message, in their order. Raises NotImported where it is cut off or malformed."""
-    position = 0
-    while position < len(data):
+    while position < end:
         start = position
-        key, position = read_varint(data, position)
-        content = None
+        key, position = read_varint(data, position, end)
+        content = position
         if key & 7 == VARINT:
-            _, position = read_varint(data, position)
+            _, position = read_varint(data, position, end)
         elif key & 7 == BYTES:
-            length, content = read_varint(data, position)
+            length, content = read_varint(data, position, end)
             position = content + length
         elif key & 7 in (FIXED32, FIXED64):
             position += 4 if key & 7 == FIXED32 else 8
         else:
             raise NotImported("not an ONNX model: malformed")
-        if position > len(data):
+        if position > end:
             raise NotImported("not an ONNX model, or cut off: it ends inside of a field")
-        yield Field(key >> 3, start, content, position)
+        yield Field(key >> 3, start, content, position, key & 7 == BYTES)
 
 
-def read_varint(data: memoryview, position: int) -> tuple[int, int]:
+def read_varint(data: mmap.mmap, position: int, end: int) -> tuple[int, int]:
     """An integer of variable length, and the position after it."""
     value = 0
     for shift in range(0, 70, 7):
-        if position >= len(data):
+        if position >= end:
             break
         byte = data[position]
         position += 1

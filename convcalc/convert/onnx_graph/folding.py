@@ -113,15 +113,16 @@ def axes_of(attributes: Attributes, given: Arrays) -> tuple[int, ...] | None:
 
 
 def sliced(x: Any, attributes: Attributes, given: Arrays) -> Any:
-    """From starts to ends along axes."""
-    if given:
-        starts, ends, axes, steps = [*(None if part is None else part.ravel() for part in given), None, None][:4]
-    else:
-        starts, ends, axes, steps = attributes["starts"], attributes["ends"], attributes.get("axes"), None
+    """From starts to ends along axes, which are inputs, or attributes in old versions."""
+    names = ("starts", "ends", "axes", "steps")
+    found: Attributes = dict(zip(names, given, strict=False)) if given else attributes
+    parts: list[Any] = [found.get(name) for name in names]
+    starts, ends, axes, steps = parts
     index = [slice(None)] * x.ndim
-    for place, (start, end) in enumerate(zip(starts, ends, strict=True)):
+    for place in range(len(starts)):
         axis = place if axes is None else int(axes[place])
-        index[axis] = slice(int(start), int(end), 1 if steps is None else int(steps[place]))
+        step = 1 if steps is None else int(steps[place])
+        index[axis] = slice(int(starts[place]), int(ends[place]), step)
     return x[tuple(index)]
 
 

@@ -23,7 +23,8 @@ class Names:
 
     def name(self, node: str, kind: str, roots: tuple[str, ...]) -> str:
         """The name of a layer of a node that uses some weights."""
-        found = self.of_weights(roots) or self.of_node(node)
+        given = [name for name in (self.of_weights(roots), self.of_node(node, kind)) if name]
+        found = next((name for name in given if name not in self.taken), "") or next(iter(given), "")
         if not found:
             self.numbers[kind] = self.numbers.get(kind, 0) + 1
             found = f"{kind}{self.numbers[kind]}"
@@ -41,15 +42,13 @@ class Names:
         stem = WEIGHT.sub("", roots[0])
         return "" if stem == roots[0] else stem
 
-    def of_node(self, node: str) -> str:
-        """The module that a node stands in, with the operator where others stand there too."""
+    def of_node(self, node: str, kind: str) -> str:
+        """The module that a node stands in, with the kind where others stand there too; nothing where it says none."""
         if not node.startswith("/"):
             return "" if NUMBERED.fullmatch(node) else node
         module = module_of(node)
-        if module and self.modules[module] < 2 and module not in self.taken:
-            return module
-        word = re.sub(r"_\d+$", "", node.rsplit("/", 1)[-1]).lower()
-        return f"{module}.{word}" if module else word
+        alone = self.modules[module] < 2 and module not in self.taken
+        return module if alone or not module else f"{module}.{kind}"
 
 
 def module_of(node: str) -> str:

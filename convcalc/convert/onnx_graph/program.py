@@ -78,6 +78,7 @@ class Reader:
         self.data: dict[str, Any] = {}
         self.weights: dict[str, int] = {}
         self.literal: set[str] = set()
+        self.failure = ""  # why the shapes that the last node gives were not inferred
         self.unknown: dict[str, str] = {}  # why the shape of a tensor is not known
         self.versions = {entry.domain: entry.version for entry in model.opset_import}
         self.declared = {info.name: info.type for info in (*model.graph.value_info, *model.graph.output)}
@@ -229,7 +230,8 @@ class Reader:
             if not name:
                 continue
             if name not in inferred:
-                self.unknown[name] = f"the shape that {place_of(operation)} gives cannot be known from the file"
+                why = f": {self.failure}" if self.failure else ""
+                self.unknown[name] = f"the shape that {place_of(operation)} gives cannot be known{why}"
                 continue
             kind, dims = inferred[name]
             held = folded[place] if folded and place < len(folded) and folded[place].shape == dims else None
@@ -288,6 +290,7 @@ class Reader:
         """What the package onnx infers of a node's outputs; nothing where it knows no rule."""
         domain = "" if node.domain in DEFAULT_DOMAIN else node.domain
         onnx = self.onnx
+        self.failure = ""
         try:
             schema = onnx.defs.get_schema(node.op_type, operation.version, domain)
             names = {name for name in (*operation.inputs, *operation.captured) if name}
@@ -295,14 +298,17 @@ class Reader:
             data = {name: self.data[name] for name in names if name in self.data}
             opsets = list(self.model.opset_import)
             found = onnx.shape_inference.infer_node_outputs(schema, node, types, data, None, opsets)
+        except onnx.defs.SchemaError:
+            self.failure = "the package onnx knows no such operator"
+            return {}
         except (
-            onnx.defs.SchemaError,
             onnx.shape_inference.InferenceError,
             onnx.checker.ValidationError,
             RuntimeError,
             ValueError,
             TypeError,
-        ):
+        ) as error:
+            self.failure = shortened(" ".join(str(error).rsplit("): ", 1)[-1].split()), 100)
             return {}
         return dict(found)
 

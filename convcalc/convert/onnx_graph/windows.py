@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from convcalc.arithmetic import Pair, extent, same_padding
-from convcalc.convert.onnx_graph.building import Builder, Inexpressible
-from convcalc.convert.onnx_graph.program import Operation, Sizes
+from convcalc.convert.graph import NotImported
+from convcalc.convert.onnx_graph.building import Builder, Data, Inexpressible
+from convcalc.convert.onnx_graph.program import Operation, Sizes, place_of
 
 
 def plain(values: Sequence[Any]) -> Any:
@@ -69,13 +70,19 @@ def has_bias(builder: Builder, operation: Operation, channels: int) -> bool:
     return True
 
 
+def check_fit(operation: Operation, data: Data, channels: int, kernel: Sequence[int]) -> None:
+    """Weights are for the channels and the axes of the data. Raises NotImported."""
+    if channels != data.shape.channels or len(kernel) != data.shape.axes or not kernel:
+        weights = f"weights for {channels} channels and {len(kernel)} axes"
+        raise NotImported(f"{place_of(operation)} has {weights}, but reads {data.shape}")
+
+
 def convolution(builder: Builder, operation: Operation) -> None:
     """Conv: a depthwise one where each channel is a group."""
     data = builder.read(operation.inputs[0])
     out_channels, per_group, *kernel = builder.constant(operation, 1, "weights").dims
     axes, groups = data.shape.axes, operation.attributes.get("group", 1)
-    if len(kernel) != axes or per_group * groups != data.shape.channels or not axes:
-        raise Inexpressible(f"weights for {per_group} × {groups} channels do not fit {data.shape}")
+    check_fit(operation, data, per_group * groups, kernel)
     stride, dilation = per_axis(operation, "strides", axes), per_axis(operation, "dilations", axes)
     window = settled(
         kernel_size=plain(kernel),
@@ -98,8 +105,7 @@ def transposed_convolution(builder: Builder, operation: Operation) -> None:
     data = builder.read(operation.inputs[0])
     channels, per_group, *kernel = builder.constant(operation, 1, "weights").dims
     axes, groups = data.shape.axes, operation.attributes.get("group", 1)
-    if len(kernel) != axes or channels != data.shape.channels or not axes:
-        raise Inexpressible(f"weights for {channels} channels do not fit {data.shape}")
+    check_fit(operation, data, channels, kernel)
     stride, dilation = per_axis(operation, "strides", axes), per_axis(operation, "dilations", axes)
     extra = tuple(operation.attributes.get("output_padding") or (0,) * axes)
     pairs = [

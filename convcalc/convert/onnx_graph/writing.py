@@ -329,7 +329,7 @@ def upsample(writer: Writer, layer: Any) -> None:
     nearest = layer.mode == "nearest"
     spatial = list(zip(layer.input.spatial, layer.output.spatial, strict=True))
     axes = list(range(2, layer.input.axes + 2))
-    how = {"coordinate_transformation_mode": "asymmetric" if nearest else "half_pixel", "axes": axes}
+    how: dict[str, Any] = {"coordinate_transformation_mode": "asymmetric" if nearest else "half_pixel", "axes": axes}
     if nearest:
         how["nearest_mode"] = "floor"
     how["mode"] = "nearest" if nearest else "cubic" if layer.mode == "bicubic" else "linear"
