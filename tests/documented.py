@@ -1,6 +1,7 @@
 """The README's blocks, run: what stands after `$ convcalc …` is what the command prints at 80 columns.
 
-`python -m tests.documented` writes the README anew with what the commands print now; read what it changed.
+A block that is marked `console torch` is run where PyTorch is installed, and stays as it is elsewhere. `python -m
+tests.documented` writes the README anew with what the commands print now; read what it changed.
 """
 
 import contextlib
@@ -11,11 +12,13 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from convcalc.cli.main import run
 
 README = Path(__file__).parent.parent / "README.md"
+NEEDS_TORCH = "torch"  # behind `console`: the block is run where PyTorch is installed
 BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -59,7 +62,9 @@ def rewritten(text: str) -> str:
     """The text with every console block answered."""
 
     def answer(match: re.Match[str]) -> str:
-        return f"```console\n{answered(match[3])}```" if match[1] == "console" else match[0]
+        if match[1] != "console" or (match[2] == NEEDS_TORCH and find_spec("torch") is None):
+            return match[0]
+        return f"```{f'console {match[2]}'.rstrip()}\n{answered(match[3])}```"
 
     with workplace(text):
         return BLOCK.sub(answer, text)

@@ -66,9 +66,9 @@ def made(package: str, function: str) -> Any:
             module = found() if not isinstance(found, torch.nn.Module) else found
     except Exception as error:  # whatever the code of the package raises
         said = shortened(" ".join(str(error).split()), 300)
-        raise NotImported(f"{package}:{function} gives no module: {type(error).__name__}: {said}") from error
+        raise NotImported(f"it gives no module: {type(error).__name__}: {said}") from error
     finally:
         sys.path.remove(os.getcwd())
     if not isinstance(module, torch.nn.Module):
-        raise NotImported(f"{package}:{function} gives a {type(module).__name__}, not a torch.nn.Module")
+        raise NotImported(f"it gives a {type(module).__name__}, not a torch.nn.Module")
     return module

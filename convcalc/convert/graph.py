@@ -4,14 +4,16 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from convcalc.spec.entries import RESERVED_NAMES
+from convcalc.problems import shortened
+from convcalc.spec.entries import MOST_NAME, RESERVED_NAMES
 
 
 class Step(NamedTuple):
     """One layer of the source.
 
     `name` is the source's own, any text, unique, with a dot between a scope and what is in it; it is not `named` where
-    an exporter made it up. `kind` and `arguments` are ours, written as in a spec (defaults may stand among them).
+    an exporter made it up. `kind` and `arguments` are ours, written as in a spec (defaults may stand among them; `like`
+    is a name as in `reads`).
     `reads` are names of inputs and of steps above, `share` the step above whose weights it uses.
     """
 
@@ -71,13 +73,41 @@ def plain_spec(graph: Graph) -> dict[str, Any]:
             options["share"] = names[step.share]
         if step.frozen:
             options["frozen"] = True
-        entries.append({step.kind: {**literal(step.arguments), **options}})
+        arguments = literal(step.arguments)
+        if arguments.get("like") in names:
+            arguments["like"] = names[arguments["like"]]
+        entries.append({step.kind: {**arguments, **options}})
     return {
-        "name": graph.name,
+        "name": title(graph),
         "inputs": {names[name]: list(shape) for name, shape in graph.inputs.items()},
         "layers": entries,
         "outputs": [names[name] for name in graph.outputs],
     }
+
+
+def title(graph: Graph) -> str:
+    """The name of a graph as a spec may have it."""
+    return shortened(graph.name, MOST_NAME).strip()[:MOST_NAME] or "network"
+
+
+def gathered(graph: Graph) -> Graph:
+    """The graph with its steps in an order in which every branch runs to its end before the next begins.
+
+    For sources whose order of steps is none of execution: what a step reads first comes first, as late as it may.
+    """
+    steps = {step.name: step for step in graph.steps}
+    placed: dict[str, Step] = {}
+    for last in (*graph.outputs, *steps):
+        waiting = [last] if last in steps else []
+        while waiting:
+            step = steps[waiting[-1]]
+            needed = (*step.reads, step.share, step.arguments.get("like"))
+            missing = [name for name in needed if name in steps and name not in placed]
+            if missing:
+                waiting.append(missing[0])
+                continue
+            placed.setdefault(waiting.pop(), step)
+    return graph._replace(steps=tuple(placed.values()))
 
 
 def literal(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from convcalc.convert.graph import Graph, NotImported, legal_names, plain_spec
+from convcalc.convert.graph import Graph, NotImported, legal_names, plain_spec, title
 from convcalc.convert.writing.folding import Folder
 from convcalc.convert.writing.inlining import inline_single_uses, unroll
 from convcalc.convert.writing.items import Body
@@ -14,7 +14,8 @@ from convcalc.convert.writing.regions import Scoped, Wiring, branch, dissolve, f
 from convcalc.convert.writing.repeats import repeat
 from convcalc.convert.writing.scalars import flow, scalar
 from convcalc.convert.writing.text import Writer, blocks_text
-from convcalc.network import Network
+from convcalc.layers.base import Layer
+from convcalc.network import Network, Node
 from convcalc.problems import InvalidSpec, printable
 from convcalc.spec.document import Document
 from convcalc.spec.files import MOST_BYTES, decode
@@ -67,7 +68,7 @@ def folded(top: Body, wiring: Wiring) -> Body:
     inline_single_uses(top)
     unroll(top)
     name_blocks(top)
-    parametrise(top)
+    parametrise(top, wiring)
     return top
 
 
@@ -81,10 +82,14 @@ def given(network: Network) -> int | None:
 
 def text_of(graph: Graph, network: Network, top: Body) -> str:
     """The whole text."""
-    inputs = input_names(graph)
+    inputs = {0: "input"} if top.given == 0 else dict(enumerate(legal_names(graph.inputs).values()))
     writer = Writer(top, inputs)
-    lines = [*comments(graph), f"name: {scalar(printable(graph.name))}", *input_lines(graph, inputs), ""]
-    lines += [*blocks_text(top), "layers:", *(f"  {line}" for line in writer.lines(top))]
+    entries = [f"  {line}" for line in writer.lines(top)]
+    if top.given == 0 and any(writer.names.inputs_read):
+        # in a scope `input` is what that reads: to be read in one, the network's input needs a name
+        return text_of(graph, network, Body(None, top.items))
+    lines = [*comments(graph), f"name: {scalar(title(graph))}", *input_lines(graph, inputs), ""]
+    lines += [*blocks_text(top), "layers:", *entries]
     last = len(network.inputs) + len(network.nodes) - 1
     if list(network.outputs.values()) != [last]:
         names = [writer.names.reference(tensor, ()) for tensor in network.outputs.values()]
@@ -98,16 +103,9 @@ def comments(graph: Graph) -> Iterator[str]:
     yield from (f"# not expressed: {printable(note)}" for note in graph.notes)
 
 
-def input_names(graph: Graph) -> dict[int, str]:
-    """The names of the inputs by the numbers of their tensors."""
-    if len(graph.inputs) == 1:
-        return {0: "input"}
-    return dict(enumerate(legal_names(graph.inputs).values()))
-
-
 def input_lines(graph: Graph, names: Mapping[int, str]) -> Iterator[str]:
     """The input, or the inputs."""
-    if len(graph.inputs) == 1:
+    if names == {0: "input"}:
         [shape] = graph.inputs.values()
         yield f"input: {flow(shape)}"
         return
@@ -124,11 +122,17 @@ def is_exact(text: str, network: Network) -> bool:
         found = read_network(decode(text.encode(), "<imported>", True))
     except InvalidSpec:
         return False
-    same_ends = list(found.inputs.values()) == list(network.inputs.values())
-    same_ends = same_ends and list(found.outputs.values()) == list(network.outputs.values())
-    return same_ends and len(found.nodes) == len(network.nodes) and all(
-        (one.reads, one.frozen, one.owner, one.layer.kind, one.layer.output, one.layer.inputs)
-        == (other.reads, other.frozen, other.owner, other.layer.kind, other.layer.output, other.layer.inputs)
-        and (one.layer is other.layer or one.layer.arguments() == other.layer.arguments())
-        for one, other in zip(found.nodes, network.nodes, strict=True)
-    )
+    ends = [(list(each.inputs.values()), list(each.outputs.values()), len(each.nodes)) for each in (found, network)]
+    return ends[0] == ends[1] and all(map(is_same, found.nodes, network.nodes))
+
+
+def is_same(one: Node, other: Node) -> bool:
+    """Whether two nodes are the same but for their names, those of others among their arguments included."""
+    wires = one.reads == other.reads and one.frozen == other.frozen and one.owner == other.owner
+    return wires and (one.layer is other.layer or nameless(one.layer) == nameless(other.layer))
+
+
+def nameless(layer: Layer) -> tuple[object, ...]:
+    """All that a layer is, without the name of another whose size it takes: the shape says as much."""
+    arguments = {name: value for name, value in layer.arguments().items() if name != "like"}
+    return layer.kind, layer.inputs, layer.output, arguments

@@ -11,6 +11,7 @@ SCHEMA = "convcalc/verify/1"
 GAP = "  "
 TITLES = ("network", "layers", "params", "MACs", "PyTorch")
 LEAST_NAME = 12
+WORDS = {"output_shape": "output shape", "macs": "MACs"}
 FIRST_TO_GO = (1, 2, 3)
 
 
@@ -87,7 +88,9 @@ def differences(layer: Compared) -> list[str]:
         return [f"PyTorch refuses it: {layer.refusal}"]
     pairs = zip(figures(layer.ours).items(), figures(layer.pytorch).values(), strict=True)
     return [
-        f"{figure} {said(ours)} here, {said(theirs)} in PyTorch" for (figure, ours), theirs in pairs if ours != theirs
+        f"{WORDS.get(figure, figure)} {said(ours)} here, {said(theirs)} in PyTorch"
+        for (figure, ours), theirs in pairs
+        if ours != theirs
     ]
 
 

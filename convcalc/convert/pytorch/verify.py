@@ -78,7 +78,7 @@ def check_installed() -> None:
 
 
 def verified(network: Network) -> Verification:
-    """Every layer compared with PyTorch. Raises NoTorch."""
+    """Every layer compared with PyTorch. Raises NoTorch, and NotImported where a tensor is too large for PyTorch."""
     check_installed()
     report = analyse(network)
     return Verification(report, tuple(compared(network, report)))
@@ -90,7 +90,7 @@ def compared(network: Network, report: Report) -> Iterator[Compared]:
     from torch.utils.flop_counter import FlopCounterMode
 
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        tensors = [torch.empty(network.batch, *shape.sizes) for shape in network.inputs.values()]
+        tensors = [blank((network.batch, *shape.sizes)) for shape in network.inputs.values()]
         modules: list[Sequence[Any]] = []
         for node, layer in zip(network.nodes, report.layers, strict=True):
             sizes = (network.batch, *layer.output_shape.sizes)
@@ -107,8 +107,19 @@ def compared(network: Network, report: Report) -> Iterator[Compared]:
             except REFUSALS as error:
                 found = found._replace(refusal=" ".join(str(error).split())[:300])
             modules.append(parts)
-            tensors.append(output if output is not None and output.shape == sizes else torch.empty(sizes))
+            tensors.append(output if output is not None and output.shape == sizes else blank(sizes))
             yield found
+
+
+def blank(sizes: tuple[int, ...]) -> Any:
+    """A tensor without values. Raises NotImported where PyTorch cannot count so far."""
+    import torch
+
+    try:
+        return torch.empty(sizes)
+    except RuntimeError:
+        shape = "×".join(map(str, sizes))
+        raise NotImported(f"PyTorch has no tensor of {shape}: it counts to 2**63 bytes") from None
 
 
 def modules_of(node: Node) -> tuple[Any, ...]:

@@ -18,16 +18,17 @@ from convcalc.convert.writing.items import (
     lines_of,
     live_bodies,
     replaced,
+    typed,
     values_of,
 )
 from convcalc.convert.writing.regions import Wiring, is_free
-from convcalc.convert.writing.repeats import partition, typed
+from convcalc.convert.writing.repeats import partition
 from convcalc.convert.writing.tokens import Tokens, may_differ
 
 LONGEST = 20  # entries of a block in one list
 MOST_BLOCKS = 60
 MOST_PARAMETERS = 8
-MOST_LOOKS = 3_000_000  # at stretches of entries: beyond, no more blocks are sought
+MOST_LOOKS = 1_000_000  # at stretches of entries: beyond, no more blocks are sought
 CLOSELY = 16  # candidates that are counted exactly
 HEAD = 4  # lines of a block beside its entries
 LEAST_SAVED = 2
@@ -112,8 +113,8 @@ class Folder:
                 read_until = max(read_until, self.wiring.last[last.output])
 
     def is_closed(self, scope: Group) -> bool:
-        """Whether a scope reads one tensor, gives one, and nothing in it must keep its place."""
-        return self.only_reads(scope.body.items, {scope.body.given}, scope.output)
+        """Whether a scope of some entries reads one tensor, gives one, and nothing in it must keep its place."""
+        return len(scope.body.items) > 1 and self.only_reads(scope.body.items, {scope.body.given}, scope.output)
 
     def only_reads(self, items: list[Item], known: set[int | None], last: int) -> bool:
         """Whether entries read only tensors that are known or their own, and are read by none after the last."""

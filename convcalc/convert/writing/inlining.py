@@ -70,7 +70,10 @@ def moved(item: Item, tensors: dict[int | None, int], fresh: Iterator[int]) -> I
     """An entry with other numbers for its tensors, new ones where none is known."""
     reads = tuple(tensors[tensor] for tensor in item.reads)
     bodies = [
-        Body(None if inner.given is None else tensors[inner.given], [moved(entry, tensors, fresh) for entry in inner.items])
+        Body(
+            None if inner.given is None else tensors[inner.given],
+            [moved(entry, tensors, fresh) for entry in inner.items],
+        )
         for inner in inner_bodies(item)
     ]
     if item.output not in tensors:

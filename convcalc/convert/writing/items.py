@@ -5,7 +5,8 @@ network: the inputs, then the output of every layer.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 Value = Any  # an argument as a spec holds it, or one of the classes below that stand for one
 
@@ -102,7 +103,6 @@ class Use(NamedTuple):
 
 
 Item = Leaf | Branches | Group | Use
-Found = TypeVar("Found", bound=Item)
 
 
 class Block:
@@ -170,7 +170,8 @@ def values_of(items: list[Item]) -> Iterator[Value]:
     """All values of some entries, in their order."""
     for item in items:
         if isinstance(item, Leaf | Use):
-            yield from item.values
+            for value in item.values:
+                yield from value if isinstance(value, FirstElse) else (value,)
         for inner in inner_bodies(item):
             yield from values_of(inner.items)
         if item.when is not None:
@@ -182,10 +183,11 @@ def replaced(items: list[Item], change: Callable[[Value], Value]) -> list[Item]:
     return [replaced_item(item, change) for item in items]
 
 
-def replaced_item(item: Found, change: Callable[[Value], Value]) -> Found:
+def replaced_item(item: Item, change: Callable[[Value], Value]) -> Item:
     """An entry with every value changed."""
+    changed: Item
     if isinstance(item, Leaf | Use):
-        changed = item._replace(values=tuple(map(change, item.values)))
+        changed = item._replace(values=tuple(changed_value(value, change) for value in item.values))
     elif isinstance(item, Branches):
         bodies = tuple(Body(inner.given, replaced(inner.items, change)) for inner in item.bodies)
         changed = item._replace(bodies=bodies)
@@ -194,9 +196,29 @@ def replaced_item(item: Found, change: Callable[[Value], Value]) -> Found:
     return changed if changed.when is None else changed._replace(when=change(changed.when))
 
 
+def changed_value(value: Value, change: Callable[[Value], Value]) -> Value:
+    """A value changed, or both of a first copy and the others: one again where they came to be the same."""
+    if not isinstance(value, FirstElse):
+        return change(value)
+    first, rest = change(value.first), change(value.rest)
+    return first if typed(first) == typed(rest) else FirstElse(first, rest)
+
+
+def typed(value: Value) -> tuple[type, Value]:
+    """A value that equals only those of its own type: 1 is not true."""
+    return value.__class__, value
+
+
 def lines_of(items: list[Item]) -> int:
-    """The lines that some entries take."""
-    return sum(map(item_lines, items))
+    """The lines that some entries take, equal uses of a block in a row taken together."""
+    repeated = sum(is_repeated(one, other) for one, other in pairwise(items))
+    return sum(map(item_lines, items)) - repeated
+
+
+def is_repeated(one: Item, other: Item) -> bool:
+    """Whether two entries are the same use of a block, one after the other."""
+    both = isinstance(one, Use) and isinstance(other, Use) and one.block is other.block and one.values == other.values
+    return both and other.reads == (one.output,)
 
 
 def item_lines(item: Item) -> int:

@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from convcalc.convert.graph import Graph
+from convcalc.convert.graph import Graph, legal_names
 from convcalc.convert.writing.items import Leaf, Reference, Value
 from convcalc.keys import IntegerList, Key
 from convcalc.layers import KINDS
@@ -29,7 +29,8 @@ MADE_UP = frozenset({*WORDS.split(), *map(fold, KINDS)})
 def leaves_of(graph: Graph, network: Network) -> list[tuple[tuple[str, ...], Leaf]]:
     """The layers of a network with the scopes of their names."""
     first = len(network.inputs)
-    numbers = {name: number for number, name in enumerate((*graph.inputs, *(step.name for step in graph.steps)))}
+    names = legal_names([*graph.inputs, *(step.name for step in graph.steps)])
+    numbers = {name: number for number, name in enumerate(names.values())}
     found = []
     for number, (step, node) in enumerate(zip(graph.steps, network.nodes, strict=True), first):
         scopes, name = name_of(step.name) if step.named else ((), None)

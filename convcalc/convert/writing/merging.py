@@ -17,9 +17,9 @@ from convcalc.convert.writing.items import (
     inner_bodies,
     lines_of,
     live_bodies,
+    typed,
     used_blocks,
 )
-from convcalc.convert.writing.repeats import typed
 
 MOST_COMPARED = 24  # blocks
 
@@ -70,8 +70,7 @@ def align(larger: Block, smaller: Block) -> Alignment:
     """How the smaller block lies in the larger one. Raises Unlike."""
     aligner = Aligner()
     aligner.bodies(larger.body, smaller.body)
-    lines = lines_of(larger.body.items)
-    if aligner.lacking_lines * 2 > lines:
+    if aligner.lacking_lines * 2 > lines_of(larger.body.items) or aligner.places > 1:
         raise Unlike
     return Alignment(aligner.holes, aligner.lacking)
 
@@ -84,18 +83,21 @@ class Aligner:
         self.holes: dict[int, int] = {}
         self.lacking: list[int] = []
         self.lacking_lines = 0
+        self.places = 0  # where one or more entries in a row are lacking
 
     def bodies(self, larger: Body, smaller: Body) -> None:
         """Two lists. Raises Unlike."""
         self.tensors[larger.given] = smaller.given
-        before, place = larger.given, 0
+        before, place, lacking = larger.given, 0, False
         for item in larger.items:
             if place < len(smaller.items) and self.is_like(item, smaller.items[place]):
                 self.match(item, smaller.items[place])
                 self.tensors[item.output] = smaller.items[place].output
-                place += 1
+                place, lacking = place + 1, False
             else:
                 self.lack(item, before)
+                self.places += not lacking
+                lacking = True
             before = item.output
         if place < len(smaller.items):
             raise Unlike

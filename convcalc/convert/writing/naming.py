@@ -1,7 +1,7 @@
 """What blocks are called: by the scopes that they come from, else by what is in them."""
 
 import re
-from os.path import commonprefix
+from itertools import takewhile
 
 from convcalc.convert.writing.folding import all_uses
 from convcalc.convert.writing.items import Block, Body, Branches, Item, Leaf, Use, used_blocks
@@ -10,7 +10,7 @@ from convcalc.spec.entries import PARAMETER_NAME, RESERVED_BLOCKS, RESERVED_NAME
 
 CONVOLUTIONS = frozenset(kind.kind for kind in FAMILIES["convolution"])
 SHORT = {"batchnorm": "bn", "pointwise_conv": "pointwise", "depthwise_conv": "depthwise", "global_avgpool": "avgpool"}
-MOST_WORDS = 4
+LONGEST = 20  # letters of a name made of the words of all entries
 LEAST_LETTERS = 3
 
 
@@ -32,7 +32,9 @@ def word_of_scopes(top: Body, block: Block) -> str:
     uses = [use for use in all_uses(top) if use.block is block]
     if any(use.name is None or use.repeat is not None for use in uses):
         return ""
-    word = re.sub(r"([-_]?[0-9]+[a-z]?)?[-_]*$", "", commonprefix([use.name or "" for use in uses])).replace("-", "_")
+    letters = takewhile(lambda column: len(set(column)) == 1, zip(*(use.name or "" for use in uses), strict=False))
+    common = "".join(column[0] for column in letters)
+    word = re.sub(r"([-_]?[0-9]+[a-z]?)?[-_]*$", "", common).replace("-", "_")
     return word if len(word) >= LEAST_LETTERS and PARAMETER_NAME.fullmatch(word) else ""
 
 
@@ -45,10 +47,16 @@ def word_of_content(block: Block) -> str:
     merge = next((item for item in items if isinstance(item, Leaf) and len(item.reads) > 1), None)
     if merge is not None:
         return word_of_merge(merge.kind, count_convolutions(items))
-    words = [word_of(item) for item in items]
-    if len(words) <= MOST_WORDS:
-        return "_".join(words)
-    return f"{words[0]}_block" if count_convolutions(items) else "block"
+    words = "_".join(word_of(item) for item in items)
+    if len(words) <= LONGEST:
+        return words
+    return "depthwise_block" if "depthwise_conv" in kinds_in(items) else "conv_block"
+
+
+def kinds_in(items: list[Item]) -> set[str]:
+    """The kinds of some entries and of those in blocks that they use."""
+    leaves = {item.kind for item in items if isinstance(item, Leaf)}
+    return leaves.union(*(kinds_in(item.block.body.items) for item in items if isinstance(item, Use)))
 
 
 def word_of(item: Item) -> str:
@@ -83,5 +91,3 @@ def count_convolutions(items: list[Item]) -> int:
         elif isinstance(item, Use):
             total += count_convolutions(item.block.body.items)
     return total
-
-

@@ -10,7 +10,6 @@ from convcalc.convert.writing.items import (
     Body,
     Branches,
     FirstElse,
-    Group,
     Half,
     Hole,
     Item,
@@ -21,10 +20,12 @@ from convcalc.convert.writing.items import (
     inner_bodies,
     live_bodies,
     replaced,
+    typed,
     used_blocks,
 )
 from convcalc.convert.writing.leaves import default_of
-from convcalc.convert.writing.repeats import typed
+from convcalc.convert.writing.regions import Wiring
+from convcalc.convert.writing.repeats import repeat
 
 Column = tuple[tuple[type, Value], ...]
 CHANNELS = "out_channels"
@@ -38,7 +39,7 @@ class Slot(NamedTuple):
     kernel: int | None = None
 
 
-def parametrise(top: Body) -> None:
+def parametrise(top: Body, wiring: Wiring) -> None:
     """Give every block its parameters, and every use their values; outer blocks come first."""
     for block in used_blocks(top):
         uses = [use for use in all_uses(top) if use.block is block]
@@ -52,6 +53,7 @@ def parametrise(top: Body) -> None:
         }
         block.parameters = dict(sorted(defaults.items(), key=lambda pair: pair[1] is not NOTHING))
         block.body.items = replaced(block.body.items, Filling(meaning))
+        repeat(block.body, wiring)  # with parameters in them, uses may be equal that had holes
         places = tuple(names[name] for name in block.parameters)
         for body in live_bodies(top):
             body.items = [with_parameters(item, block, places) for item in body.items]
@@ -64,12 +66,8 @@ class Filling:
         self.meaning = meaning
 
     def __call__(self, value: Value) -> Value:
-        if isinstance(value, Hole):
-            return self.meaning[value.number]
-        if isinstance(value, FirstElse):
-            first, rest = self(value.first), self(value.rest)
-            return first if typed(first) == typed(rest) else FirstElse(first, rest)
-        return value
+        """The value with its meaning in place of its holes."""
+        return self.meaning[value.number] if isinstance(value, Hole) else value
 
 
 def with_parameters(item: Item, block: Block, places: Sequence[int]) -> Item:
@@ -169,9 +167,7 @@ def is_half(hole: int, found: dict[int, Slot], columns: Sequence[Column], varyin
     return all(size.__class__ is int and typed(size // 2) == padding for padding, (_, size) in pairs)
 
 
-def parameter_names(
-    found: dict[int, Slot], columns: Sequence[Column], holes: Sequence[int]
-) -> dict[Column, str]:
+def parameter_names(found: dict[int, Slot], columns: Sequence[Column], holes: Sequence[int]) -> dict[Column, str]:
     """A name for every column that differs from use to use, that of the argument it is first given to."""
     firsts: dict[Column, str] = {}
     lasts: dict[Column, int] = {}

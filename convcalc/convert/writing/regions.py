@@ -62,11 +62,14 @@ def scopes(leaves: list[Scoped], given: int | None, depth: int = 0) -> Body:
 
 
 def flat(leaves: list[Scoped], given: int | None, soft: bool = False, nameless: bool = False) -> Body:
-    """The layers in one list, under names that may go where they are folded (`soft`), or without names."""
+    """The layers in one list, under their whole names or without names.
+
+    `soft`: under those that have no scope, which may go where they are folded.
+    """
     taken: set[str] = set()
     items: list[Item] = []
     for path, leaf in leaves:
-        named = leaf._replace(name=None) if nameless else renamed(leaf, path, taken)
+        named = leaf._replace(name=None) if nameless or (soft and path) else renamed(leaf, path, taken)
         items.append(named._replace(soft=soft))
     return Body(given, items)
 

@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 
-from convcalc.convert.writing.items import Body, FirstElse, Group, Item, Use, Value, live_bodies
+from convcalc.convert.writing.items import Body, FirstElse, Group, Item, Use, Value, live_bodies, typed
 from convcalc.convert.writing.regions import Wiring
 
-OTHER_FIRST = 0.4  # of a line: what a value that only the first copy has costs the reader
+OTHER_FIRST = 0.5  # of a line: what a number that only the first copy has costs the reader
+FLAG_FIRST = 0.3  # the same of true and false
+LARGE = 8  # a count of channels: where it changes is worth a line
 Values = tuple[Value, ...]
-
-
-def typed(value: Value) -> tuple[type, Value]:
-    """A value that equals only those of its own type: 1 is not true."""
-    return value.__class__, value
 
 
 def partition(uses: Sequence[Values]) -> list[tuple[int, int]]:
@@ -26,8 +23,8 @@ def partition(uses: Sequence[Values]) -> list[tuple[int, int]]:
         cost, cut = costs[run] + 1, run
         if run and starts[run] - starts[run - 1] == 1:
             other = first_differs(uses[start - 1], uses[start])
-            if other is not None and costs[run - 1] + 1 + OTHER_FIRST * other < cost:
-                cost, cut = costs[run - 1] + 1 + OTHER_FIRST * other, run - 1
+            if other is not None and costs[run - 1] + 1 + other < cost:
+                cost, cut = costs[run - 1] + 1 + other, run - 1
         costs.append(cost)
         cuts.append(cut)
     parts, run = [], len(starts)
@@ -42,11 +39,12 @@ def same(one: Values, other: Values) -> bool:
     return one == other and list(map(type, one)) == list(map(type, other))
 
 
-def first_differs(first: Values, rest: Values) -> int | None:
-    """In how many ways a first use differs from the others, None where an expression cannot say it."""
+def first_differs(first: Values, rest: Values) -> float | None:
+    """What it costs the reader that a first use differs from the others, None where an expression cannot say it."""
     pairs = {(typed(one), typed(other)) for one, other in zip(first, rest, strict=True) if typed(one) != typed(other)}
     listed = any(isinstance(value, tuple) and not hasattr(value, "_fields") for pair in pairs for _, value in pair)
-    return None if listed else len(pairs)
+    large = any(isinstance(value, int) and value >= LARGE for pair in pairs for _, value in pair)
+    return None if listed or large else sum(FLAG_FIRST if word is bool else OTHER_FIRST for (word, _), _ in pairs)
 
 
 def runs(body: Body, wiring: Wiring) -> list[tuple[int, int]]:
@@ -69,12 +67,13 @@ def follows(one: Item, other: Item, wiring: Wiring) -> bool:
         and (one.name is None or one.soft)
         and (other.name is None or other.soft)
         and other.reads == (one.output,)
+        and one.output < len(wiring.last)
         and wiring.last[one.output] <= other.output
     )
 
 
 def repeat(top: Body, wiring: Wiring) -> None:
-    """Put uses of one block in a row together, in all lists."""
+    """Put uses of one block in a row together, in a list, the lists in it and those of the blocks that it uses."""
     for body in live_bodies(top):
         made: list[Item] = []
         for start, stop in runs(body, wiring):

@@ -18,10 +18,10 @@ from convcalc.convert.writing.items import (
     Use,
     Value,
     inner_bodies,
+    typed,
     used_blocks,
 )
 from convcalc.convert.writing.leaves import default_of
-from convcalc.convert.writing.repeats import typed
 from convcalc.convert.writing.scalars import flow, scalar
 
 INDENT = "  "
@@ -33,15 +33,17 @@ class Names:
 
     def __init__(self, body: Body, inputs: Mapping[int, str]) -> None:
         self.inputs = inputs
+        self.inputs_read: set[Scope] = set()  # the scopes that read an input of the network by its name
         self.of_items: dict[tuple[Scope, int], str] = {}
         self.written: dict[tuple[Scope, int], bool] = {}
         self.homes: dict[int, tuple[Scope, str]] = {}  # the outermost entry that gives a tensor
+        self.layers: dict[int, tuple[Scope, str]] = {}  # the layer itself, which is the innermost
         self.give(body, ())
 
     def give(self, body: Body, scope: Scope) -> None:
         """Name the entries of a list."""
         kept = {item.name for item in body.items if item.name is not None}
-        taken: set[str] = set()
+        taken = set() if scope else set(self.inputs.values())
         counts: Counter[str] = Counter()
         for place, item in enumerate(body.items):
             counts[word_of(item)] += 1
@@ -53,6 +55,7 @@ class Names:
             self.of_items[scope, place] = name
             self.written[scope, place] = name != automatic
             self.homes.setdefault(item.output, (scope, name))
+            self.layers[item.output] = (scope, name)
             for number, inner in enumerate(inner_bodies(item)):
                 own = (name, str(number)) if isinstance(item, Branches) else (name,)
                 self.give(inner, (*scope, *own))
@@ -60,8 +63,13 @@ class Names:
     def reference(self, tensor: int, scope: Scope) -> str:
         """The name of a tensor where it is read."""
         if tensor in self.inputs:
+            self.inputs_read.add(scope)
             return self.inputs[tensor]
-        home, name = self.homes[tensor]
+        return self.path(self.homes[tensor], scope)
+
+    def path(self, place: tuple[Scope, str], scope: Scope) -> str:
+        """The name of an entry as another scope speaks of it."""
+        home, name = place
         shared = 0
         while shared < min(len(home), len(scope)) and home[shared] == scope[shared]:
             shared += 1
@@ -135,7 +143,9 @@ class Writer:
             found["from"] = reads[0] if len(reads) == 1 else f"[{', '.join(reads)}]"
         if isinstance(item, Leaf):
             found |= {"frozen": "true"} if item.frozen else {}
-            found |= {} if item.share is None else {"share": self.names.reference(item.share, scope)}
+            found |= (
+                {} if item.share is None else {"share": scalar(self.names.path(self.names.layers[item.share], scope))}
+            )
         elif not isinstance(item, Branches) and item.repeat is not None:
             found["repeat"] = str(item.repeat)
         if item.when is not None:
@@ -191,9 +201,7 @@ def blocks_text(top: Body) -> list[str]:
 
 def block_lines(block: Block) -> Iterator[str]:
     """The parameters and the entries of a block."""
-    given = (
-        f"{name}: {'' if default is NOTHING else flow(default)}" for name, default in block.parameters.items()
-    )
+    given = (f"{name}: {'' if default is NOTHING else flow(default)}" for name, default in block.parameters.items())
     if block.parameters:
         yield f"{INDENT * 2}params: {{{', '.join(given)}}}"
     yield f"{INDENT * 2}layers:"

@@ -1,6 +1,6 @@
 """What makes entries alike: all but the values that may differ from one use of a block to the next."""
 
-from convcalc.convert.writing.items import Body, Branches, Group, Hole, Item, Leaf, Use, Value
+from convcalc.convert.writing.items import Body, Branches, FirstElse, Group, Item, Leaf, Value
 
 
 class Tokens:
@@ -47,14 +47,11 @@ class Tokens:
 
 def fixed(value: Value) -> object:
     """A value that is the same in all uses of a block, an empty tuple for one that may differ."""
+    if isinstance(value, FirstElse):
+        return fixed(value.first), fixed(value.rest)
     return () if may_differ(value) else (value.__class__, value)
 
 
 def may_differ(value: Value) -> bool:
     """Whether a value may be that of a parameter: numbers and lists of them are, words and choices are not."""
-    return isinstance(value, int | float | tuple) and value.__class__ is not bool or isinstance(value, Hole)
-
-
-def is_use(item: Item) -> bool:
-    """Whether an entry is a plain use of a block, one of possibly many in a row."""
-    return isinstance(item, Use) and item.repeat is None and item.when is None
+    return isinstance(value, int | float | tuple) and value.__class__ is not bool  # what stands for a value is a tuple

@@ -1,0 +1,368 @@
+"""The writer of imported networks: exact, folded as a person would, whatever names and texts a source has."""
+
+from __future__ import annotations
+
+import io
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import convcalc
+from convcalc import Network, examples
+from convcalc.convert.graph import Graph, Step, gathered, plain_spec
+from convcalc.convert.writer import folded_texts, is_exact, spec_text
+from convcalc.convert.writing.leaves import leaves_of
+from convcalc.convert.writing.scalars import flow, scalar
+from convcalc.spec.source import read_text
+from tests.flattening import flat, torchvision_names
+
+ZOO = examples.names()
+RESNETS = [name for name in ZOO if name.startswith("resnet")]
+
+
+def example(name: str) -> Network:
+    """A network of the zoo; what is imported has no batch and no data types."""
+    return convcalc.load(examples.path(name), batch=1, dtype="float32")
+
+
+def own_names(network: Network) -> Graph:
+    return flat(network, lambda name: name)
+
+
+def torch_names(network: Network) -> Graph:
+    return flat(network, torchvision_names(network).__getitem__)
+
+
+def loaded(text: str) -> Network:
+    return convcalc.load(io.StringIO(text))
+
+
+def figures(network: Network) -> list[dict[str, Any]]:
+    """All that is reported layer by layer, but for names and lines; wires by the numbers of tensors."""
+    found = []
+    for node, layer in zip(network.nodes, convcalc.analyse(network).to_dict()["layers"], strict=True):
+        layer["arguments"] = {key: value for key, value in layer["arguments"].items() if key not in ("like", "share")}
+        wires = {"from": node.reads, "owner": node.owner}
+        found.append({key: value for key, value in layer.items() if key not in ("name", "line")} | wires)
+    return found
+
+
+def lines(text: str) -> int:
+    return len(text.splitlines())
+
+
+def step(name: str, kind: str, reads: str, **arguments: Any) -> Step:
+    return Step(name, kind, arguments, tuple(reads.split()))
+
+
+def graph(*steps: Step, **more: Any) -> Graph:
+    return Graph(
+        **{
+            "name": "net",
+            "origin": "a test",
+            "inputs": {"x": (8, 6, 6)},
+            "steps": steps,
+            "outputs": (steps[-1].name,),
+            **more,
+        }
+    )
+
+
+# --- The zoo, from a flat list of layers -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("naming", [own_names, flat], ids=["named", "nameless"])
+@pytest.mark.parametrize("name", ZOO)
+def test_the_text_gives_the_network_that_it_was_made_of(name: str, naming: Any) -> None:
+    network = example(name)
+    found = loaded(spec_text(naming(network)))
+    assert figures(found) == figures(network)
+    assert list(found.outputs.values()) == list(network.outputs.values())
+
+
+@pytest.mark.parametrize("naming", [own_names, flat], ids=["named", "nameless"])
+@pytest.mark.parametrize("name", ZOO)
+def test_it_is_not_much_longer_than_what_a_person_writes(name: str, naming: Any) -> None:
+    with open(examples.path(name), encoding="utf-8") as file:
+        by_hand = lines(file.read())
+    assert lines(spec_text(naming(example(name)))) <= 2 * by_hand
+
+
+@pytest.mark.parametrize("naming", [own_names, flat], ids=["named", "nameless"])
+@pytest.mark.parametrize("name", ZOO)
+def test_folding_never_has_to_be_taken_back(name: str, naming: Any) -> None:
+    source = naming(example(name))
+    network = convcalc.load(plain_spec(source))
+    texts = list(folded_texts(source, network, leaves_of(source, network)))
+    assert [is_exact(text, network) for text in texts] == [True] * len(texts)
+
+
+@pytest.mark.parametrize("naming", [own_names, torch_names, flat], ids=["own", "torchvision", "nameless"])
+def test_resnet50_takes_at_most_sixty_lines(naming: Any) -> None:
+    assert lines(spec_text(naming(example("resnet50")))) <= 60
+
+
+@pytest.mark.parametrize("name", RESNETS)
+def test_layers_with_weights_keep_the_names_of_torchvision(name: str) -> None:
+    network = example(name)
+    names = torchvision_names(network)
+    pairs = [
+        (found.name, names[node.name])
+        for found, node in zip(loaded(spec_text(torch_names(network))).nodes, network.nodes, strict=True)
+        if node.layer.weight_tensors() and ".downsample." not in names[node.name]  # whose layers are only numbered
+    ]
+    assert [pair for pair in pairs if pair[0] != pair[1]] == []
+    assert len(pairs) > 20
+
+
+def test_resnet50_is_as_a_person_writes_it() -> None:
+    text = spec_text(torch_names(example("resnet50")))
+    assert (
+        "  - bottleneck: {mid_channels: 64, out_channels: 256, downsample: $(index == 0), repeat: 3, name: layer1}"
+        in (text.splitlines())
+    )
+    assert text.count("bottleneck:") == 1 + 4
+
+
+# --- What is written and what is left out ----------------------------------------------------------------------------
+
+
+def test_arguments_at_their_default_and_wires_to_the_entry_before_are_left_out() -> None:
+    conv = step("1", "conv", "x", out_channels=4, kernel_size=[3, 3], stride=[1, 1], padding=[[1, 1], [1, 1]], groups=1)
+    pool = step("2", "maxpool", "1", kernel_size=[2, 2], stride=[2, 2])
+    text = spec_text(graph(conv, pool))
+    assert text.splitlines()[-3:] == [
+        "layers:",
+        "  - conv: {out_channels: 4, kernel_size: 3, padding: 1}",
+        "  - maxpool: {kernel_size: 2}",
+    ]
+
+
+def test_values_that_differ_between_axes_are_listed() -> None:
+    conv = step("1", "conv", "x", out_channels=4, kernel_size=[1, 3], padding=[[0, 0], [1, 2]])
+    assert "{out_channels: 4, kernel_size: [1, 3], padding: [0, [1, 2]]}" in spec_text(graph(conv))
+
+
+@pytest.mark.parametrize("name", ["Conv_0", "node_conv2d_12", "17", "conv2d_3", "/", "", "conv"])
+def test_names_that_say_nothing_go(name: str) -> None:
+    conv = step(name, "conv", "x", out_channels=4, kernel_size=1)
+    assert loaded(spec_text(graph(conv))).nodes[0].name == ("conv" if name == "conv" else "conv1")
+
+
+def test_names_that_an_exporter_made_up_go() -> None:
+    conv = step("stem", "conv", "x", out_channels=4, kernel_size=1)._replace(named=False)
+    assert loaded(spec_text(graph(conv))).nodes[0].name == "conv1"
+
+
+@pytest.mark.parametrize(
+    "name", ["stem", "yes", "null", "input", "previous", "a b", "1e3", "#5", "é", "x" * 500, "a:b"]
+)
+def test_any_name_of_a_source_is_one_that_a_spec_may_hold(name: str) -> None:
+    first, second = step(name, "relu", "x"), step("head", "tanh", name)
+    last = step("sum", "add", f"{'head'} x")._replace(reads=("head", name, "x"))
+    text = spec_text(graph(first, second._replace(reads=(name,)), last))
+    assert [node.reads for node in loaded(text).nodes] == [(0,), (1,), (2, 1, 0)]
+
+
+def test_where_it_comes_from_and_what_is_not_expressed_stand_above_it() -> None:
+    text = spec_text(graph(step("1", "relu", "x"), origin="net.onnx\n- evil", notes=("Loop_3: a loop\x1b[31m",)))
+    assert text.splitlines()[:2] == [r"# imported from net.onnx\x0a- evil", r"# not expressed: Loop_3: a loop\x1b[31m"]
+
+
+def test_outputs_are_named_where_they_are_not_the_last_layer() -> None:
+    steps = [step("stem", "relu", "x"), step("1", "tanh", "stem"), step("2", "relu", "1")]
+    found = loaded(spec_text(graph(*steps, outputs=("2", "stem"))))
+    assert list(found.outputs.values()) == [3, 1]
+    assert "outputs" not in spec_text(graph(*steps))
+
+
+def test_several_inputs_keep_their_names() -> None:
+    steps = [step("1", "relu", "left"), step("2", "add", "1 right")]
+    found = loaded(spec_text(graph(*steps, inputs={"left": (3, 4, 4), "right": (3, 4, 4)})))
+    assert {name: shape.sizes for name, shape in found.inputs.items()} == {"left": (3, 4, 4), "right": (3, 4, 4)}
+
+
+def test_shared_and_frozen_weights_stay_so() -> None:
+    conv = {"out_channels": 8, "kernel_size": 1}
+    steps = [step("a.stem", "conv", "x", **conv), step("a.2", "relu", "a.stem"), step("3", "conv", "a.2", **conv)]
+    steps[2] = steps[2]._replace(share="a.stem")
+    steps[0] = steps[0]._replace(frozen=True)
+    nodes = loaded(spec_text(graph(*steps))).nodes
+    assert [(node.owner, node.frozen) for node in nodes] == [(None, True), (None, False), (0, False)]
+
+
+def test_a_size_taken_from_another_layer_is_taken_from_it_still() -> None:
+    steps = [
+        step("1", "maxpool", "x", kernel_size=2),
+        step("skip", "relu", "1"),
+        step("3", "maxpool", "skip", kernel_size=2),
+    ]
+    text = spec_text(graph(*steps, step("4", "upsample", "3", like="skip")))
+    assert "upsample: {like: skip}" in text
+
+
+# --- Folding ---------------------------------------------------------------------------------------------------------
+
+
+def chain(*kinds: str, first: int = 0, reads: str = "x") -> list[Step]:
+    """Layers one after the other; `conv8` is a convolution of 8 channels."""
+    steps: list[Step] = []
+    for number, kind in enumerate(kinds, first):
+        arguments = {"out_channels": int(kind[4:]), "kernel_size": 3, "padding": 1} if kind.startswith("conv") else {}
+        steps.append(Step(str(number), kind[:4] if arguments else kind, arguments, (reads,)))
+        reads = str(number)
+    return steps
+
+
+def test_what_repeats_as_it_is_becomes_a_sequence_that_repeats() -> None:
+    text = spec_text(graph(*chain(*["conv8", "batchnorm", "relu"] * 5)))
+    assert "blocks" not in text
+    assert "    repeat: 5" in text.splitlines()
+
+
+def test_what_repeats_with_other_numbers_becomes_a_block() -> None:
+    kinds = [word for channels in (8, 16, 32, 64, 128) for word in (f"conv{channels}", "batchnorm", "relu")]
+    text = spec_text(graph(*chain(*kinds)))
+    assert [line for line in text.splitlines() if "conv_bn_relu: {" in line] == [
+        f"  - conv_bn_relu: {{out_channels: {channels}}}" for channels in (8, 16, 32, 64, 128)
+    ]
+
+
+def test_what_only_the_first_of_many_has_is_said_by_the_index() -> None:
+    steps = chain(*["conv8", "batchnorm", "relu"] * 6)
+    steps[0] = steps[0]._replace(arguments={**steps[0].arguments, "stride": 2})
+    assert "stride: $(2 if index == 0 else 1)" in spec_text(graph(*steps))
+
+
+def test_a_flag_and_a_number_of_one_value_stay_apart() -> None:
+    """1 equals true in Python: a parameter of one must not stand for the other."""
+    blocks = []
+    for number, (padding, groups) in enumerate([(1, 1), (0, 2), (1, 1), (0, 2)]):
+        reads = "x" if not number else f"r{number - 1}"
+        arguments = {"out_channels": 8, "kernel_size": 3 if padding else 1, "padding": padding, "groups": groups}
+        blocks += [Step(f"c{number}", "conv", arguments, (reads,)), step(f"b{number}", "batchnorm", f"c{number}")]
+        blocks += [step(f"r{number}", "relu", f"b{number}")]
+    source = graph(*blocks)
+    assert figures(loaded(spec_text(source))) == figures(convcalc.load(plain_spec(source)))
+
+
+def test_a_skip_over_layers_that_change_the_size_is_read_by_its_name() -> None:
+    names = spec_text(flat(example("unet_padded")))
+    assert "branches" not in names
+
+
+def test_layers_of_branches_that_take_turns_are_gathered() -> None:
+    a, b = chain("conv8", "relu", "conv8"), chain("conv8", "relu", "conv8", first=3)
+    taking_turns = [one for pair in zip(a, b, strict=True) for one in pair]
+    source = graph(*taking_turns, step("sum", "add", "2 5"))
+    assert [found.name for found in gathered(source).steps] == ["0", "1", "2", "3", "4", "5", "sum"]
+    assert "branches" in spec_text(gathered(source))
+    assert "branches" not in spec_text(source)
+
+
+def test_gathering_keeps_owners_above_and_layers_that_nothing_reads() -> None:
+    conv = {"out_channels": 8, "kernel_size": 1}
+    steps = [step("unread", "relu", "x"), step("owner", "conv", "x", **conv), step("user", "conv", "x", **conv)]
+    source = graph(*steps[:2], steps[2]._replace(share="owner"), outputs=("user",))
+    assert [found.name for found in gathered(source).steps] == ["owner", "user", "unread"]
+
+
+@pytest.mark.parametrize("count", [3_000])
+def test_networks_in_which_nothing_repeats_are_written_flat(count: int) -> None:
+    random = Random(1)
+    kinds = random.choices(["relu", "tanh", "sigmoid", "elu", "conv4", "conv8"], k=count)
+    source = graph(*chain(*kinds))
+    assert len(loaded(spec_text(source)).nodes) == count
+
+
+def test_branches_in_branches_without_end_are_written() -> None:
+    steps = chain(*["relu"] * 300)
+    reads = steps[-1].name
+    for number in range(300):
+        steps.append(Step(f"a{number}", "add", {}, (reads, steps[299 - number].name)))
+        reads = f"a{number}"
+    assert len(loaded(spec_text(graph(*steps))).nodes) == 600
+
+
+# --- Any graph -------------------------------------------------------------------------------------------------------
+
+
+KINDS: list[tuple[str, dict[str, Any]]] = [
+    ("relu", {}),
+    ("batchnorm", {}),
+    ("dropout", {"p": 0.25}),
+    ("opaque", {"output_shape": [8, 6, 6], "what": "a $b"}),
+]
+PARTS = ["stage", "0", "1", "yes", "conv1", "previous", "a:b", "x", ""]
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Graph:
+    """Graphs of layers that keep the shape, with motifs that repeat, reads of anything above, and names of any sort."""
+    motif = draw(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 4)), min_size=1, max_size=5))
+    copies = draw(st.integers(1, 5))
+    prefixes = draw(st.lists(st.sampled_from(PARTS), max_size=3))
+    steps: list[Step] = []
+    names = ["x"]
+    for copy in range(copies):
+        for place, (kind, back) in enumerate(motif):
+            if draw(st.integers(0, 9)) == 0:
+                kind = draw(st.integers(0, 5))
+            reads: tuple[str, ...] = (names[-1],)
+            if kind < 4:
+                word, arguments = KINDS[kind]
+            elif kind == 4:
+                word, arguments = "add", {}
+                reads = (names[-1], names[-min(back, len(names))])
+            else:
+                size = draw(st.sampled_from([1, 3]))
+                word, arguments = "conv", {"out_channels": 8, "kernel_size": size, "padding": size // 2}
+            name = ".".join([*prefixes, str(copy), f"{draw(st.sampled_from(PARTS))}{place}_{len(steps)}"])
+            steps.append(Step(name, word, arguments, reads, named=draw(st.booleans())))
+            names.append(name)
+    outputs = {names[-1], draw(st.sampled_from(names[1:]))}
+    return graph(*steps, outputs=tuple(sorted(outputs)))
+
+
+@given(graphs())
+@settings(max_examples=150, deadline=None)
+def test_any_graph_is_written_exactly(source: Graph) -> None:
+    assert is_exact(spec_text(source), convcalc.load(plain_spec(source)))
+    assert is_exact(spec_text(gathered(source)), convcalc.load(plain_spec(gathered(source))))
+
+
+# --- YAML ------------------------------------------------------------------------------------------------------------
+
+VALUES = st.one_of(
+    st.text().map(lambda text: "".join(character for character in text if character.isprintable())),
+    st.sampled_from(
+        ["yes", "No", "null", "~", "", "1e3", "0x10", "1:30", "a: b", "a #b", "- a", "<<", "&a", "!x", "a b"]
+    ),
+    st.integers(-(10**18) + 1, 10**18 - 1),
+    st.floats(allow_nan=False, allow_infinity=False, min_value=-1e17, max_value=1e17),
+    st.booleans(),
+)
+
+
+@given(VALUES)
+@settings(deadline=None)
+def test_a_value_reads_back_as_it_was(value: Any) -> None:
+    document = read_text(
+        f"a: {scalar(value)}\nb: {flow([value, [value]])}\nc: {{d: {scalar(value)}, e: 1}}\n", "x", True
+    )
+    assert document.problems == []
+    back = document.root
+    assert (back["a"], back["b"], back["c"]) == (value, [value, [value]], {"d": value, "e": 1})
+    assert type(back["a"]) is type(value)
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+@settings(max_examples=60, deadline=None)
+def test_texts_of_strangers_are_written_as_text(name: str, what: str) -> None:
+    opaque = step("1", "opaque", "x", output_shape=[2], what=what)
+    found = loaded(spec_text(graph(opaque, name=name, origin=name, notes=(what,))))
+    assert found.nodes[0].layer.arguments()["what"].isprintable()
+    assert found.name.isprintable()
