@@ -14,7 +14,7 @@ from convcalc.problems import shortened, shown
 
 Sizes = tuple[int, ...]
 Shapes = Mapping[str | None, Sequence[int]]
-Progress = Callable[[int, int], None]
+Follow = Callable[[Iterable[Any], int], Iterable[Any]]
 MOST_NODES = 100_000
 MOST_ELEMENTS = 10**11  # of one tensor
 DEFAULT_DOMAIN = ("", "ai.onnx")
@@ -63,9 +63,9 @@ class Program(NamedTuple):
     literal: frozenset[str]
 
 
-def program(model: Any, shapes: Shapes, progress: Progress | None = None) -> Program:
+def program(model: Any, shapes: Shapes, follow: Follow | None = None) -> Program:
     """The program of a model. Raises NotImported where a shape cannot be known, or a limit is met."""
-    return Reader(inlined(model), shapes).read(progress or (lambda done, total: None))
+    return Reader(inlined(model), shapes).read(follow or (lambda nodes, total: nodes))
 
 
 class Reader:
@@ -87,7 +87,7 @@ class Reader:
         self.versions = {entry.domain: entry.version for entry in model.opset_import}
         self.declared = {info.name: info.type for info in (*model.graph.value_info, *model.graph.output)}
 
-    def read(self, progress: Progress) -> Program:
+    def read(self, follow: Follow) -> Program:
         """The program."""
         graph = self.model.graph
         if len(graph.node) > MOST_NODES:
@@ -97,11 +97,8 @@ class Reader:
         for sparse in graph.sparse_initializer:
             self.add_weight(text(sparse.values.name), tuple(sparse.dims), sparse.values)
         inputs = self.read_inputs([info for info in graph.input if info.name not in self.values])
-        operations = []
-        for place, node in enumerate(graph.node):
-            progress(place, len(graph.node))
-            operations.append(self.read_node(node, place))
-        progress(len(graph.node), len(graph.node))
+        nodes = follow(graph.node, len(graph.node))
+        operations = [self.read_node(node, place) for place, node in enumerate(nodes)]
         outputs = tuple(dict.fromkeys(text(info.name) for info in graph.output))
         for name in outputs:
             if name not in self.values:
