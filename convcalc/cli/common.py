@@ -285,6 +285,11 @@ def colored(color: str, stream: IO[str]) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def may_show_bar(output: Output) -> bool:
+    """Whether standard error is a terminal on which a progress bar can be drawn."""
+    return not output.quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def width_of(output: Output) -> int | None:
     """How wide a table may be: the terminal's width or COLUMNS; None where it may be as wide as it needs to be."""
     columns = os.environ.get("COLUMNS", "")
