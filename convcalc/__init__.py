@@ -12,7 +12,7 @@ from convcalc.version import __version__
 
 if TYPE_CHECKING:
     from convcalc.analysis.report import LayerReport, Report, Totals, analyse
-    from convcalc.api import Summary, load, summary
+    from convcalc.api import Summary, from_torch, load, summary
     from convcalc.network import Network
     from convcalc.problems import InvalidSpec, Problem
     from convcalc.shape import Shape
@@ -27,6 +27,7 @@ HOMES = {
     "Summary": "convcalc.api",
     "Totals": "convcalc.analysis.report",
     "analyse": "convcalc.analysis.report",
+    "from_torch": "convcalc.api",
     "load": "convcalc.api",
     "summary": "convcalc.api",
 }
@@ -41,6 +42,7 @@ __all__ = [
     "Totals",
     "__version__",
     "analyse",
+    "from_torch",
     "load",
     "summary",
 ]

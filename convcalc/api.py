@@ -43,6 +43,23 @@ def load(
     return read_network(document_of(spec), overrides)
 
 
+def from_torch(
+    module: Any, input_shape: Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
+) -> Network:
+    """The network of a torch.nn.Module, as `load` gives that of a spec: `analyse(from_torch(module, (3, 224, 224)))`.
+
+    The shape is channels first, without the batch; several inputs have a shape each, in their order or by name. The
+    module is traced on the meta device, where its weights take no memory and nothing is computed; its own weights stay
+    as they are. What cannot be expressed is a layer of the kind `opaque`. For the text of a spec there is the command
+    `convcalc import --torch`. Raises NotImported (of convcalc.convert.graph) where PyTorch, the extra
+    convcalc[torch], is not installed, or the module cannot be traced.
+    """
+    from convcalc.convert.from_torch import graph_of
+    from convcalc.convert.graph import plain_spec
+
+    return load(plain_spec(graph_of(module, input_shape)))
+
+
 @collecting_later
 def summary(spec: Source, **overrides: Any) -> "Summary":
     """The report of a spec; in a notebook it shows as a table. Takes what `load` takes and raises what it raises.

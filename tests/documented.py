@@ -1,5 +1,6 @@
 """The README's blocks, run: what stands after `$ convcalc …` is what the command prints at 80 columns.
 
+A block that is marked `console torch` or `console onnx` is run where that package is, and stays as it is elsewhere.
 `python -m tests.documented` writes the README anew with what the commands print now; read what it changed.
 """
 
@@ -11,6 +12,7 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from convcalc.cli.main import run
@@ -33,7 +35,7 @@ def answered(console: str) -> str:
     for line in console.splitlines():
         if line.startswith("$ convcalc "):
             answer = printed(shlex.split(line)[2:]).rstrip("\n")
-            lines += [line, *answer.split("\n")]
+            lines += [line, *(answer.split("\n") if answer else [])]
     return "\n".join(lines) + "\n"
 
 
@@ -59,7 +61,9 @@ def rewritten(text: str) -> str:
     """The text with every console block answered."""
 
     def answer(match: re.Match[str]) -> str:
-        return f"```console\n{answered(match[3])}```" if match[1] == "console" else match[0]
+        if match[1] != "console" or (match[2] and find_spec(match[2]) is None):
+            return match[0]
+        return f"```{f'console {match[2]}'.rstrip()}\n{answered(match[3])}```"
 
     with workplace(text):
         return BLOCK.sub(answer, text)

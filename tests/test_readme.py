@@ -3,12 +3,21 @@
 import doctest
 import re
 
+import pytest
+
 from tests.documented import BLOCK, README, rewritten
 
 TEXT = README.read_text(encoding="utf-8")
 
 
 def test_commands_print_what_the_readme_shows() -> None:
+    assert rewritten(TEXT) == TEXT
+
+
+@pytest.mark.torch
+def test_commands_that_need_pytorch_print_what_the_readme_shows() -> None:
+    pytest.importorskip("torch", reason="the commands need PyTorch")
+    assert "```console torch\n" in TEXT
     assert rewritten(TEXT) == TEXT
 
 

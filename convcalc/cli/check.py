@@ -134,7 +134,7 @@ def tasks_of(files: Iterable[str], config: str | None, isolated: bool) -> list[T
 
 def with_progress(checked: Iterator[Checked], total: int, where: common.Output) -> Iterator[Checked]:
     """What is found, with a bar on a terminal's standard error meanwhile."""
-    if where.quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+    if not common.may_show_bar(where):
         return checked
     from convcalc.render.progress import followed
 

@@ -285,6 +285,11 @@ def colored(color: str, stream: IO[str]) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def may_show_bar(output: Output) -> bool:
+    """Whether standard error is a terminal on which a progress bar can be drawn."""
+    return not output.quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def width_of(output: Output) -> int | None:
     """How wide a table may be: the terminal's width or COLUMNS; None where it may be as wide as it needs to be."""
     columns = os.environ.get("COLUMNS", "")
@@ -306,6 +311,15 @@ def write_text(text: str, output: Output, inputs: Iterable[str]) -> None:
     if output.file in (None, "-"):
         sys.stdout.write(text)
         return
+    # text that was read with a broken character in it is written with a question mark there, as to a terminal
+    write_bytes(text.encode("utf-8", "replace"), output, inputs)
+
+
+def write_bytes(content: bytes, output: Output, inputs: Iterable[str]) -> None:
+    """Write a result that is no text, as `write_text` does."""
+    if output.file in (None, "-"):
+        sys.stdout.buffer.write(content)
+        return
     assert output.file is not None
     target = os.path.realpath(output.file)
     for name in inputs:
@@ -313,10 +327,10 @@ def write_text(text: str, output: Output, inputs: Iterable[str]) -> None:
             raise Failure(f"-o {printable(output.file)} is an input: nothing is written")
     try:
         if os.path.exists(target) and not os.path.isfile(target):
-            with open(target, "w", encoding="utf-8") as stream:
-                stream.write(text)
+            with open(target, "wb") as stream:
+                stream.write(content)
             return
-        replace_file(target, text)
+        replace_file(target, content)
     except OSError as error:
         raise Failure(f"-o {printable(output.file)}: {(error.strerror or str(error)).lower()}") from None
 
@@ -332,20 +346,20 @@ def rewrite(file: str, before: str, after: str) -> None:
         mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
         if text != mark + before:
             raise Failure(f"{name} has changed while it was checked: nothing is written")
-        replace_file(file, mark + after)
+        replace_file(file, (mark + after).encode())
     except OSError as error:
         raise Failure(f"{name}: {why_unreadable(file, error)}") from None
 
 
-def replace_file(target: str, text: str) -> None:
+def replace_file(target: str, content: bytes) -> None:
     """Put a file in the place of another in one step, its permissions kept."""
     import tempfile  # only where a file is written: it costs start-up time
 
     mode = os.stat(target).st_mode & 0o777 if os.path.exists(target) else 0o666 & ~current_umask()
     handle, partial = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".convcalc-")
     try:
-        with open(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
+        with open(handle, "wb") as stream:
+            stream.write(content)
         os.chmod(partial, mode)
         os.replace(partial, target)
     except BaseException:

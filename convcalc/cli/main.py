@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 from importlib import import_module
+from keyword import iskeyword
 
 import click
 
@@ -14,6 +15,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Look": ("summary", "rf", "memory"),
     "Decide": ("explain", "alternatives", "fit", "diff", "compare"),
     "Gate": ("check",),
+    "Convert": ("import", "export", "verify"),
     "Reference": ("layers", "rules", "schema", "examples", "init"),
 }
 EXAMPLES = """\b
@@ -36,7 +38,8 @@ class Commands(click.Group):
         """Import a command."""
         if name not in self.list_commands(context):
             return None
-        command: click.Command = import_module(f"convcalc.cli.{name}").command
+        module = f"{name}_" if iskeyword(name) else name
+        command: click.Command = import_module(f"convcalc.cli.{module}").command
         return command
 
     def resolve_command(

@@ -13,7 +13,7 @@ WIDEST = 40  # of the bar
 ERASE = "\r\x1b[2K"
 
 
-def followed(items: Iterable[Item], total: int, stream: IO[str]) -> Iterator[Item]:
+def followed(items: Iterable[Item], total: int, stream: IO[str], what: str = "files") -> Iterator[Item]:
     """The items as they come, with a bar on a terminal that says how many of the total have come."""
     due, drawn = monotonic() + PATIENCE, False
     try:
@@ -21,7 +21,7 @@ def followed(items: Iterable[Item], total: int, stream: IO[str]) -> Iterator[Ite
             now = monotonic()
             if now >= due and done < total:
                 due, drawn = now + PAUSE, True
-                stream.write(f"{ERASE}{bar(done, total, width_of(stream))}")
+                stream.write(f"{ERASE}{bar(done, total, width_of(stream), what)}")
                 stream.flush()
             yield item
     finally:
@@ -30,9 +30,9 @@ def followed(items: Iterable[Item], total: int, stream: IO[str]) -> Iterator[Ite
             stream.flush()
 
 
-def bar(done: int, total: int, width: int) -> str:
+def bar(done: int, total: int, width: int, what: str = "files") -> str:
     """How much is done, as text and as a bar, short enough not to be wrapped."""
-    said = f"{done:,} of {total:,} files "
+    said = f"{done:,} of {total:,} {what} "
     room = min(width - 1 - len(said), WIDEST)
     full = room * done // total
     return (said + "━" * full + "─" * (room - full))[: max(width - 1, 0)]

@@ -1,0 +1,43 @@
+"""`convcalc export`: a network for other programs."""
+
+import sys
+
+import click
+
+from convcalc.cli import common
+from convcalc.spec.inputs import Overrides
+
+EXAMPLES = """\b
+Examples:
+  convcalc export example:resnet18 --to torch -o resnet18.py
+  convcalc export example:mobilenet_v1 --to torch --set width=0.5
+  convcalc export example:resnet18 --to onnx -o resnet18.onnx"""
+
+
+@click.command("export", epilog=EXAMPLES)
+@common.network_options
+@click.option("--to", "to", type=click.Choice(["torch", "onnx"]), required=True, help="The form that is written.")
+@common.output_options
+def command(net: str, overrides: Overrides, to: str, where: common.Output) -> int:
+    """A PyTorch module, or an ONNX graph without weights.
+
+    torch: a Python file with an nn.Module, blocks as classes, names kept; PyTorch is not needed to write it. onnx: a
+    graph without weights, which needs the extra convcalc[onnx].
+    """
+    from convcalc.convert.graph import NotImported
+
+    network = common.load(net, overrides)
+    try:
+        if to == "torch":
+            from convcalc.convert.to_torch import module_text
+
+            common.write_text(module_text(network), where, [net])
+        else:
+            from convcalc.convert.to_onnx import model_bytes
+
+            if where.file is None and sys.stdout.isatty():
+                raise common.Failure("an ONNX graph is no text: write it to a file with -o")
+            common.write_bytes(model_bytes(network), where, [net])
+    except NotImported as error:
+        raise common.Failure(str(error)) from None
+    return 0

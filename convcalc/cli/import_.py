@@ -1,0 +1,132 @@
+"""`convcalc import`: a spec from a network that is there in another form."""
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from convcalc.cli import common
+from convcalc.convert.graph import Graph, NotImported
+from convcalc.problems import printable, shown
+from convcalc.render.lines import Line, write
+from convcalc.spec.files import why_unreadable
+
+EXAMPLES = """\b
+Examples:
+  convcalc import resnet50.onnx -o resnet50.yaml
+  convcalc import model.keras
+  convcalc import net.onnx --input 3,224,224 --strict
+  convcalc import --torch nets:small --input 3,224,224"""
+KERAS = (".keras", ".json", ".h5", ".hdf5")
+MOST_NOTES = 20
+Shapes = dict[str | None, tuple[int, ...]]
+
+
+@click.command("import", epilog=EXAMPLES)
+@click.argument("file", metavar="[FILE]", required=False, type=click.Path())
+@click.option(
+    "--torch",
+    "factory",
+    metavar="PACKAGE.MODULE:FACTORY",
+    help="A function or class of yours that gives a torch.nn.Module. This imports the module and runs its code.",
+)
+@click.option("--input", "inputs", metavar="[NAME=]3,224,224", multiple=True, help="The shape of an input.")
+@click.option("--name", metavar="NAME", help="The name of the network.")
+@click.option("--strict", is_flag=True, help="Refuse what cannot be expressed, rather than keep it as opaque.")
+@common.output_options
+def command(
+    file: str | None,
+    factory: str | None,
+    inputs: tuple[str, ...],
+    name: str | None,
+    strict: bool,
+    where: common.Output,
+) -> int:
+    """A spec from an ONNX file, a Keras model or a PyTorch module.
+
+    FILE is ONNX, the JSON of a Keras model's to_json(), or a .keras archive; weights are not needed, and nothing in it
+    is run. Code is run only under --torch. What our language cannot express is said, and kept as an opaque layer of
+    unknown cost. ONNX and PyTorch need extras: convcalc[onnx], convcalc[torch].
+    """
+    if (file is None) == (factory is None):
+        raise click.UsageError("import takes a FILE, or --torch")
+    try:
+        graph = imported(file, factory, shapes_of(inputs), common.may_show_bar(where))
+    except NotImported as error:
+        raise common.Failure(f"{printable(file or str(factory))}: {printable(str(error))}") from None
+    graph = graph if name is None else graph._replace(name=name)
+    if graph.notes and (strict or not where.quiet):
+        said = sys.stderr
+        write(note_lines(graph.notes, strict), said, common.colored(where.color, said))
+    if graph.notes and strict:
+        return common.WRONG_NETWORK
+    from convcalc.convert.writer import spec_text
+
+    common.write_text(spec_text(graph), where, [] if file is None else [file])
+    return 0
+
+
+def imported(file: str | None, factory: str | None, shapes: Shapes, bar: bool) -> Graph:
+    """The network of a file, or of a function of PyTorch. Raises NotImported."""
+    if factory is not None:
+        return from_torch(factory, shapes)
+    assert file is not None
+    if os.path.exists(file) and not os.path.isfile(file) and not os.path.isdir(file):
+        raise common.Failure(f"{printable(file)}: not a regular file")
+    try:
+        if is_keras(file):
+            from convcalc.convert import from_keras
+
+            return from_keras.read(file, shapes)
+        from convcalc.convert import from_onnx
+
+        return from_onnx.read(file, shapes, with_bar if bar else None)
+    except OSError as error:
+        raise common.Failure(f"{printable(file)}: {why_unreadable(file, error)}") from None
+
+
+def with_bar(nodes: Iterable[Any], total: int) -> Iterable[Any]:
+    """The nodes of a graph, with a bar where they are many."""
+    from convcalc.render.progress import followed
+
+    return followed(nodes, total, sys.stderr, "nodes")
+
+
+def from_torch(factory: str, shapes: Shapes) -> Graph:
+    """The network that a function of PyTorch gives. Raises NotImported."""
+    if len(shapes) != 1:
+        raise click.UsageError("--torch needs one --input, such as --input 3,224,224")
+    from convcalc.convert import from_torch
+
+    return from_torch.read(factory, next(iter(shapes.values())))
+
+
+def is_keras(file: str) -> bool:
+    """Whether a file is Keras's, by its name, else by how it begins."""
+    if file.lower().endswith((*KERAS, ".onnx")):
+        return file.lower().endswith(KERAS)
+    with open(file, "rb") as stream:
+        begins = stream.read(64)
+    return begins.lstrip().startswith(b"{") or begins.startswith((b"PK", b"\x89HDF"))
+
+
+def shapes_of(inputs: Iterable[str]) -> Shapes:
+    """What --input says, by the name of the input or None of the one input."""
+    found: Shapes = {}
+    for text in inputs:
+        name, shape = common.read_input(text)
+        if name in found:
+            raise common.Failure(f"--input gives {'the shape' if name is None else shown(name)} twice")
+        found[name] = tuple(shape)
+    return found
+
+
+def note_lines(notes: tuple[str, ...], strict: bool) -> list[Line]:
+    """What is not expressed, and what becomes of it."""
+    lines: list[Line] = [[("not expressed: ", "warning"), (printable(note), "")] for note in notes[:MOST_NOTES]]
+    if len(notes) > MOST_NOTES:
+        lines.append([(f"and {len(notes) - MOST_NOTES} more", "dim")])
+    outcome = "nothing is written" if strict else "kept as opaque layers, whose cost is unknown"
+    return [*lines, [(f"{len(notes)} not expressed: {outcome}", "dim")]]

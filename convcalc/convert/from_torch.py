@@ -1,0 +1,74 @@
+"""A PyTorch module as a network of ours: traced on the meta device, where nothing is computed and weights are none."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from convcalc.convert.graph import Graph, NotImported
+from convcalc.convert.pytorch.joining import joined
+from convcalc.convert.pytorch.operators import OPERATORS
+from convcalc.convert.pytorch.reading import Reader
+from convcalc.convert.pytorch.tracing import traced
+from convcalc.convert.pytorch.verify import check_installed
+from convcalc.problems import shortened, shown
+
+Shapes = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
+
+
+def graph_of(module: Any, shapes: Shapes, name: str | None = None, origin: str = "") -> Graph:
+    """The network of a module; shapes are channels first, without the batch: one, several in order, or by name.
+
+    Raises NoTorch where PyTorch is not installed, NotImported where the module cannot be traced.
+    """
+    listed: list[Any] = list(shapes.values()) if isinstance(shapes, Mapping) else list(shapes)
+    each = [listed] if listed and isinstance(listed[0], int) else listed
+    word = type(module).__name__
+    reader = Reader(traced(module, each), OPERATORS)
+    graph = joined(reader.graph(name or word, origin or f"the PyTorch module {word}"))
+    return named_inputs(graph, list(shapes)) if isinstance(shapes, Mapping) else graph
+
+
+def named_inputs(graph: Graph, names: list[str]) -> Graph:
+    """The graph with other names of its inputs."""
+    new = dict(zip(graph.inputs, names, strict=True))
+    steps = tuple(step._replace(reads=tuple(new.get(read, read) for read in step.reads)) for step in graph.steps)
+    inputs = {new[name]: sizes for name, sizes in graph.inputs.items()}
+    return graph._replace(inputs=inputs, steps=steps)
+
+
+def read(factory: str, input_shape: tuple[int, ...]) -> Graph:
+    """The network of what `package.module:factory` makes: the code of the package is run.
+
+    The factory is called without arguments on the meta device, where weights take no memory. Raises NoTorch, and
+    NotImported where there is no such factory, it fails, or its module cannot be traced.
+    """
+    check_installed()
+    package, colon, function = factory.partition(":")
+    if not (package and colon and function):
+        raise NotImported(f"--torch takes package.module:factory, not {shown(factory)}")
+    module = made(package, function)
+    return graph_of(module, input_shape, function.rpartition(".")[2], f"the PyTorch module {factory}")
+
+
+def made(package: str, function: str) -> Any:
+    """The module that a factory makes; its package is sought in the current folder first."""
+    from importlib import import_module
+
+    import torch
+
+    sys.path.insert(0, os.getcwd())
+    try:
+        found: Any = import_module(package)
+        for part in function.split("."):
+            found = getattr(found, part)
+        with torch.device("meta"):
+            module = found() if not isinstance(found, torch.nn.Module) else found
+    except Exception as error:  # whatever the code of the package raises
+        said = shortened(" ".join(str(error).split()), 300)
+        raise NotImported(f"it gives no module: {type(error).__name__}: {said}") from error
+    finally:
+        sys.path.remove(os.getcwd())
+    if not isinstance(module, torch.nn.Module):
+        raise NotImported(f"it gives a {type(module).__name__}, not a torch.nn.Module")
+    return module

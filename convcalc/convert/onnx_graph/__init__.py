@@ -1,0 +1,1 @@
+"""Reading an ONNX graph: the file, the values in it, and what its operators are in our language."""

@@ -1,0 +1,241 @@
+"""Making the steps of a graph: what is read, layers checked against the shapes of the file, what is not expressed."""
+
+from collections.abc import Callable, Iterable, Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+from convcalc.convert.graph import Step
+from convcalc.convert.onnx_graph.naming import Names
+from convcalc.convert.onnx_graph.program import Operation, Program, Sizes, Value, place_of
+from convcalc.convert.shapes import made_layer
+from convcalc.problems import Flaw, shortened
+from convcalc.shape import MOST_AXES, Shape
+
+
+class Inexpressible(Exception):
+    """An operation that our language does not express, and why."""
+
+
+class Reorder(Exception):
+    """An operation reads a tensor whose axes have to be brought into the order of channels first before."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+class Data(NamedTuple):
+    """A tensor of a step, and which axis of a batch, the channels and the positions each of its axes is.
+
+    `order` is (0, 1, 2, 3) of channels first and (0, 2, 3, 1) of channels last.
+    """
+
+    step: str
+    shape: Shape
+    order: Sizes
+
+    @property
+    def standard(self) -> bool:
+        """Whether the channels come first."""
+        return self.order == tuple(range(len(self.order)))
+
+
+class Builder:
+    """Steps that are made of the operations of a program.
+
+    `mobile` says that some of its convolutions are depthwise: then those of 1×1 are called pointwise, as papers do.
+    """
+
+    def __init__(self, program: Program, operations: Iterable[Operation]) -> None:
+        self.program = program
+        self.steps: list[Step] = []
+        self.notes: list[str] = []
+        self.data: dict[str, Data] = {}
+        self.names = Names(operation.name for operation in operations)
+        self.owners: dict[tuple[str, tuple[str, ...]], str] = {}
+        self.counted: set[str] = set()
+        self.mobile = any(is_depthwise(program, operation) for operation in program.operations)
+        self.batch = next(iter(program.inputs.values()))[0]
+
+    def add_input(self, name: str, order: Sizes) -> None:
+        """An input of the network."""
+        dims = self.program.inputs[name]
+        if dims[0] != self.batch or not 1 <= len(dims) - 1 <= MOST_AXES + 1 or not all(dims):
+            raise Inexpressible(
+                f"the input {shortened(name)} has the sizes {list(dims)}: no batch of samples with channels"
+            )
+        sizes = sorted(zip(order, dims, strict=True))
+        channels, *spatial = (size for _, size in sizes[1:])
+        self.names.reserve(name)
+        self.data[name] = Data(name, Shape(channels, tuple(spatial)), order)
+
+    def run(self, operation: Operation, rule: Callable[["Builder", Operation], None] | None) -> None:
+        """The steps of an operation: as its rule says, else an opaque one."""
+        made, owners = len(self.steps), dict(self.owners)
+        try:
+            if rule is None:
+                raise Inexpressible("no layer kind is this operator")
+            rule(self, operation)
+        except Reorder as reorder:
+            self.reorder(operation, reorder.name)
+            self.run(operation, rule)
+        except (Inexpressible, Flaw) as error:
+            del self.steps[made:]
+            self.owners = owners
+            self.opaque(operation, error.message if isinstance(error, Flaw) else str(error))
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            # any attribute may be missing, or of another sort than the operator takes
+            del self.steps[made:]
+            self.owners = owners
+            self.opaque(operation, f"its attributes are malformed: {shortened(str(error))}")
+
+    def reorder(self, operation: Operation, name: str) -> None:
+        """Bring the axes of a tensor into the order in which the file has them, which no kind of ours does."""
+        data = self.data[name]
+        moving = operation._replace(name=f"{operation.name}_transpose", operator="Transpose")
+        sizes = self.sample_sizes(self.value(name).dims)
+        self.notes.append(f"Transpose before {place_of(operation)}: no layer kind moves axes")
+        self.data[name] = self.opaque_step(moving, sizes, 0, [data.step])
+
+    # -- what is read
+
+    def value(self, name: str) -> Value:
+        """A tensor as the file has it."""
+        return self.program.values[name]
+
+    def any_order(self, name: str) -> Data:
+        """Data that is of one sample, in whatever order of axes."""
+        found = self.data.get(name)
+        if found is None:
+            raise Inexpressible("it reads what no layer gives")
+        sizes = (self.batch, *found.shape.sizes)
+        if self.value(name).dims != tuple(sizes[axis] for axis in found.order) or found.order[0] != 0:
+            raise Inexpressible("it reads what is not of one sample")
+        return found
+
+    def read(self, name: str) -> Data:
+        """Data with the channels first."""
+        found = self.any_order(name)
+        if not found.standard:
+            raise Reorder(name)
+        return found
+
+    def constant(self, operation: Operation, place: int, what: str) -> Value:
+        """A constant among the inputs of an operation."""
+        name = operation.inputs[place] if place < len(operation.inputs) else ""
+        if not name or not self.value(name).constant:
+            raise Inexpressible(f"its {what} are computed" if name else f"it has no {what}")
+        return self.value(name)
+
+    def numbers(self, operation: Operation, place: int, attribute: str) -> list[float] | None:
+        """Numbers that are an attribute in old versions and an input in later ones; None where there are none."""
+        if attribute in operation.attributes:
+            given = operation.attributes[attribute]
+            return list(given) if isinstance(given, tuple) else [given]
+        if place >= len(operation.inputs) or not operation.inputs[place]:
+            return None
+        held = self.value(operation.inputs[place]).held
+        if held is None or held.dtype.kind not in "fiub":
+            raise Inexpressible(f"its {attribute} are computed")
+        return [item.item() for item in held.ravel()]
+
+    def integers(self, operation: Operation, place: int, attribute: str) -> list[int] | None:
+        """The same, of whole numbers."""
+        found = self.numbers(operation, place, attribute)
+        return None if found is None else [int(number) for number in found]
+
+    # -- what is made
+
+    def alias(self, operation: Operation, data: Data) -> None:
+        """An operation that gives what it reads."""
+        self.data[operation.outputs[0]] = data
+
+    def make(
+        self,
+        operation: Operation,
+        kind: str,
+        arguments: dict[str, Any],
+        reads: Sequence[Data],
+        roots: tuple[str, ...] = (),
+        suffix: str = "",
+    ) -> Data:
+        """A step; raises Flaw or Inexpressible where its inputs do not fit."""
+        layer = made_layer(kind, arguments, tuple(data.shape for data in reads))
+        name = self.names.name(operation.name, kind, roots) + suffix
+        owner = self.owners.get((kind, roots)) if roots else None
+        if owner is not None:
+            self.check_owner(owner, kind, arguments)
+        elif roots:
+            self.owners[kind, roots] = name
+        self.counted.update(roots)
+        self.steps.append(Step(name, kind, arguments, tuple(data.step for data in reads), owner))
+        return Data(name, layer.output, tuple(range(len(layer.output.sizes) + 1)))
+
+    def check_owner(self, owner: str, kind: str, arguments: dict[str, Any]) -> None:
+        """Weights are shared by equal layers only."""
+        step = next(step for step in self.steps if step.name == owner)
+        if (step.kind, step.arguments) != (kind, arguments):
+            raise Inexpressible(f"it uses the weights of {shortened(owner)} in another way")
+
+    def add(
+        self,
+        operation: Operation,
+        kind: str,
+        arguments: dict[str, Any],
+        reads: Sequence[Data],
+        roots: tuple[str, ...] = (),
+        order: Sizes | None = None,
+        output: int = 0,
+    ) -> Data:
+        """A step that gives an output of an operation, of the shape that the file says."""
+        data = self.make(operation, kind, arguments, reads, roots)
+        data = data if order is None else data._replace(order=order)
+        name = operation.outputs[output]
+        sizes = (self.batch, *data.shape.sizes)
+        if self.value(name).dims != tuple(sizes[axis] for axis in data.order):
+            raise Inexpressible(f"it gives {list(self.value(name).dims)}, where {kind} gives {data.shape}")
+        self.data[name] = data
+        return data
+
+    def roots(self, operation: Operation, *places: int) -> tuple[str, ...]:
+        """The learnt tensors that some inputs of an operation are made of."""
+        names = [operation.inputs[place] for place in places if place < len(operation.inputs)]
+        return tuple(dict.fromkeys(root for name in names if name for root in self.value(name).roots))
+
+    # -- what is not expressed
+
+    def opaque(self, operation: Operation, reason: str) -> None:
+        """A step of unknown cost for each output of an operation that something reads."""
+        names = dict.fromkeys(name for name in (*operation.inputs, *operation.captured) if name)
+        reads = [self.data[name] for name in names if name in self.data]
+        roots = {root for name in names for root in self.value(name).roots} - self.counted
+        params = sum(self.program.weights[root] for root in roots if self.program.weights[root] > 1)
+        if not reads:
+            raise Inexpressible(f"{place_of(operation)} reads nothing that a layer gives")
+        self.notes.append(f"{place_of(operation)}: {reason}")
+        self.counted |= roots
+        sources = list(dict.fromkeys(data.step for data in reads))
+        for name in filter(None, operation.outputs):
+            if name in self.program.values:
+                sizes = self.sample_sizes(self.value(name).dims)
+                self.data[name] = self.opaque_step(operation, sizes, params, sources)
+                params = 0
+
+    def opaque_step(self, operation: Operation, sizes: Sizes, params: int, sources: list[str]) -> Data:
+        """A step of unknown cost."""
+        arguments = {"output_shape": list(sizes), "params": params, "what": shortened(operation.operator)}
+        name = self.names.name(operation.name, "opaque", ())
+        self.steps.append(Step(name, "opaque", arguments, tuple(sources)))
+        return Data(name, Shape(sizes[0], sizes[1:]), tuple(range(len(sizes) + 1)))
+
+    def sample_sizes(self, dims: Sizes) -> Sizes:
+        """The shape of one sample, or all elements as a vector where it has none that we know."""
+        sizes = dims[1:] if len(dims) > 1 and dims[0] == self.batch else dims
+        return sizes if 1 <= len(sizes) <= MOST_AXES + 1 and all(sizes) else (max(prod(sizes), 1),)
+
+
+def is_depthwise(program: Program, operation: Operation) -> bool:
+    """Whether a convolution keeps all channels apart."""
+    if operation.operator != "Conv" or operation.attributes.get("group", 1) == 1 or len(operation.inputs) < 2:
+        return False
+    return program.values[operation.inputs[1]].dims[1:2] == (1,)

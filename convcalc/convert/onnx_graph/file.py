@@ -1,0 +1,160 @@
+"""An ONNX file without its weights: what of it is read, and how far it is trusted.
+
+A file may be gigabytes of weights around some kilobytes that describe the network. It is mapped into memory, not
+read, and only the description is given to the parser: the wire format of protocol buffers is walked down to the
+tensors, and what they hold is left out. Source: protobuf.dev/programming-guides/encoding, onnx/onnx.proto.
+"""
+
+import mmap
+import os
+import stat
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from convcalc.convert.graph import NotImported
+
+MOST_BYTES = 2**31  # a message of protocol buffers ends here
+MOST_DESCRIPTION = 64 * 2**20
+MOST_HELD = 65_536  # bytes of a tensor that are read: the shapes that a network computes with are small
+MOST_FIELDS = 2_000_000
+MOST_NESTED = 32
+INSTALL = "reading ONNX needs the package onnx: pip install 'convcalc[onnx]'"
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+Message = dict[int, str]
+MESSAGES: dict[str, Message] = {  # by the numbers of the fields, those that lead to what tensors hold
+    "model": {7: "graph", 25: "function"},
+    "function": {7: "node"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": dict.fromkeys((4, 5, 6, 7, 9, 10, 11), "held"),
+}
+
+
+class Field(NamedTuple):
+    """A field of a message: its number, and where it, its content and the next begin."""
+
+    number: int
+    start: int
+    content: int
+    stop: int
+    has_length: bool
+
+
+def read_model(path: str) -> Any:
+    """The onnx.ModelProto of a file, its large tensors empty. Raises OSError, and NotImported where it is none."""
+    onnx = needed()
+    description = read_description(path)
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(description)
+    except Exception as error:  # the parser's own error, which differs between its implementations
+        raise NotImported(f"not an ONNX model: {str(error) or type(error).__name__}") from None
+    if not model.HasField("graph") or not model.graph.output or not model.opset_import:
+        raise NotImported("not an ONNX model: it holds no graph with an output and a version of its operators")
+    return model
+
+
+def needed() -> Any:
+    """The package onnx. Raises NotImported, with how to install it, where it is absent."""
+    try:
+        import onnx
+    except ImportError:
+        raise NotImported(INSTALL) from None
+    return onnx
+
+
+def read_description(path: str) -> bytes:
+    """The bytes of a file without what its large tensors hold."""
+    if stat.S_ISFIFO(os.stat(path).st_mode):
+        raise NotImported("not a regular file")  # to open it would wait for someone who writes
+    with open(path, "rb") as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise NotImported("not a regular file")
+        if status.st_size > MOST_BYTES:
+            raise NotImported("over 2 GiB, the most that an ONNX file holds: weights may stand in files beside it")
+        if status.st_size == 0:
+            raise NotImported("not an ONNX model: it is empty")
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return data[:] if len(data) <= MOST_HELD else Walk(data).without_held("model", 0, len(data), 0)
+
+
+class Walk:
+    """One walk through a file: how many fields were met, and how many bytes of them are kept."""
+
+    def __init__(self, data: mmap.mmap) -> None:
+        self.data = data
+        self.met = 0
+        self.kept = 0
+
+    def without_held(self, message: str, start: int, stop: int, depth: int) -> bytes:
+        """A message without what the large tensors in it hold; small parts are taken as they are."""
+        if depth > MOST_NESTED:
+            raise NotImported(f"graphs nested more than {MOST_NESTED} deep")
+        parts = []
+        for field in fields(self.data, start, stop):
+            inner = MESSAGES[message].get(field.number)
+            large = field.stop - field.content > MOST_HELD
+            if inner == "held" and (large or not field.has_length):
+                self.count(0)
+            elif inner is None or not large:
+                self.count(field.stop - field.start)
+                parts.append(self.data[field.start : field.stop])
+            else:
+                self.count(0)
+                content = self.without_held(inner, field.content, field.stop, depth + 1)
+                parts.append(varint(field.number << 3 | BYTES) + varint(len(content)) + content)
+        return b"".join(parts)
+
+    def count(self, kept: int) -> None:
+        """One more field, so many bytes of which are kept. Raises NotImported at a limit."""
+        self.met += 1
+        self.kept += kept
+        if self.kept > MOST_DESCRIPTION or self.met > MOST_FIELDS:
+            raise NotImported(f"over {MOST_DESCRIPTION // 2**20} MiB or {MOST_FIELDS:,} fields beside its weights")
+
+
+def fields(data: mmap.mmap, position: int, end: int) -> Iterator[Field]:
+    """The fields of a message, in their order. Raises NotImported where it is cut off or malformed."""
+    while position < end:
+        start = position
+        key, position = read_varint(data, position, end)
+        content = position
+        if key & 7 == VARINT:
+            _, position = read_varint(data, position, end)
+        elif key & 7 == BYTES:
+            length, content = read_varint(data, position, end)
+            position = content + length
+        elif key & 7 in (FIXED32, FIXED64):
+            position += 4 if key & 7 == FIXED32 else 8
+        else:
+            raise NotImported("not an ONNX model: malformed")
+        if position > end:
+            raise NotImported("not an ONNX model, or cut off: it ends inside of a field")
+        yield Field(key >> 3, start, content, position, key & 7 == BYTES)
+
+
+def read_varint(data: mmap.mmap, position: int, end: int) -> tuple[int, int]:
+    """An integer of variable length, and the position after it."""
+    value = 0
+    for shift in range(0, 70, 7):
+        if position >= end:
+            break
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise NotImported("not an ONNX model, or cut off: malformed")
+
+
+def varint(value: int) -> bytes:
+    """An integer of variable length."""
+    written = bytearray()
+    while value > 0x7F:
+        written.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*written, value])

@@ -1,0 +1,144 @@
+"""What is computed from constants alone: the small sums, gathers and concatenations that shapes are made of.
+
+Only operators of the table below are computed, and only where what they read and what they give has few elements,
+which is known before from their shapes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+MOST_ELEMENTS = 4096  # of a constant whose values are kept
+Arrays = Sequence[Any]
+Attributes = Mapping[str, Any]
+
+
+def fold(operator: str, attributes: Attributes, arrays: Arrays) -> list[Any] | None:
+    """The outputs of an operator, None where it is none of those that are computed, or fails."""
+    import numpy
+
+    rule = rules(numpy).get(operator)
+    if rule is None:
+        return None
+    try:
+        with numpy.errstate(all="ignore"):
+            found = rule(attributes, *arrays)
+    except (ArithmeticError, IndexError, TypeError, ValueError):
+        return None
+    outputs = found if isinstance(found, list) else [found]
+    return [numpy.asarray(output) for output in outputs]
+
+
+RULES: dict[str, Callable[..., Any]] = {}
+
+
+def rules(np: Any) -> dict[str, Callable[..., Any]]:
+    """How each operator is computed: of its attributes, and of the arrays that it reads."""
+    if not RULES:
+        RULES.update({**elementwise(np), **moving(np)})
+    return RULES
+
+
+def elementwise(np: Any) -> dict[str, Callable[..., Any]]:
+    """Operators that compute value by value, and sums over all values."""
+    return {
+        "Identity": lambda at, x: x,
+        "Add": lambda at, x, y: x + y,
+        "Sub": lambda at, x, y: x - y,
+        "Mul": lambda at, x, y: x * y,
+        "Div": lambda at, x, y: divided(np, x, y),
+        "Mod": lambda at, x, y: np.fmod(x, y) if at.get("fmod") else np.mod(x, y),
+        "Pow": lambda at, x, y: np.power(x, y).astype(x.dtype),
+        "Neg": lambda at, x: -x,
+        "Abs": lambda at, x: np.abs(x),
+        "Sqrt": lambda at, x: np.sqrt(x),
+        "Reciprocal": lambda at, x: 1 / x,
+        "Floor": lambda at, x: np.floor(x),
+        "Ceil": lambda at, x: np.ceil(x),
+        "Round": lambda at, x: np.round(x),
+        "Min": lambda at, *xs: np.minimum.reduce(np.broadcast_arrays(*xs)),
+        "Max": lambda at, *xs: np.maximum.reduce(np.broadcast_arrays(*xs)),
+        "Equal": lambda at, x, y: np.equal(x, y),
+        "Less": lambda at, x, y: np.less(x, y),
+        "Greater": lambda at, x, y: np.greater(x, y),
+        "Not": lambda at, x: np.logical_not(x),
+        "And": lambda at, x, y: np.logical_and(x, y),
+        "Or": lambda at, x, y: np.logical_or(x, y),
+        "Where": lambda at, chosen, x, y: np.where(chosen, x, y),
+        "Cast": lambda at, x: cast(np, x, at["to"]),
+    }
+
+
+def moving(np: Any) -> dict[str, Callable[..., Any]]:
+    """Operators that move values, or make them."""
+    return {
+        "Concat": lambda at, *xs: np.concatenate(xs, at["axis"]),
+        "Gather": lambda at, x, places: np.take(x, places, at.get("axis", 0)),
+        "Slice": lambda at, x, *given: sliced(x, at, given),
+        "Split": lambda at, x, *given: split(np, x, at, given),
+        "Squeeze": lambda at, x, *axes: np.squeeze(x, axes_of(at, axes)),
+        "Unsqueeze": lambda at, x, *axes: np.expand_dims(x, axes_of(at, axes)),
+        "Reshape": lambda at, x, *shape: reshaped(np, x, (shape or [at.get("shape")])[0]),
+        "Transpose": lambda at, x: np.transpose(x, at.get("perm")),
+        "Expand": lambda at, x, shape: x * np.ones(tuple(map(int, shape)), x.dtype),
+        "ConstantOfShape": lambda at, shape: np.full(tuple(map(int, shape)), filling(np, at)),
+        "Range": lambda at, start, limit, step: np.arange(start, limit, step),
+        "ReduceProd": lambda at, x, *axes: np.prod(x, axes_of(at, axes), keepdims=bool(at.get("keepdims", 1))),
+        "ReduceSum": lambda at, x, *axes: np.sum(x, axes_of(at, axes), keepdims=bool(at.get("keepdims", 1))),
+    }
+
+
+def divided(np: Any, x: Any, y: Any) -> Any:
+    """The quotient; of integers rounded towards zero, and none by zero."""
+    if np.issubdtype(np.asarray(x).dtype, np.integer):
+        if not np.all(y):
+            raise ZeroDivisionError
+        return (np.sign(x) * np.sign(y) * (np.abs(x) // np.abs(y))).astype(x.dtype)
+    return x / y
+
+
+def cast(np: Any, x: Any, to: int) -> Any:
+    """The values as another type, where it is one of numpy's own."""
+    names = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64"}
+    if to not in names:
+        raise ValueError
+    return x.astype(np.dtype(names[to]))
+
+
+def axes_of(attributes: Attributes, given: Arrays) -> tuple[int, ...] | None:
+    """Axes, which are an attribute in old versions and an input in later ones; None where none are named."""
+    if given and given[0] is not None:
+        return tuple(map(int, given[0].ravel())) or None
+    axes = attributes.get("axes")
+    return None if axes is None else tuple(axes)
+
+
+def sliced(x: Any, attributes: Attributes, given: Arrays) -> Any:
+    """From starts to ends along axes, which are inputs, or attributes in old versions."""
+    names = ("starts", "ends", "axes", "steps")
+    found: Attributes = dict(zip(names, given, strict=False)) if given else attributes
+    parts: list[Any] = [found.get(name) for name in names]
+    starts, ends, axes, steps = parts
+    index = [slice(None)] * x.ndim
+    for place in range(len(starts)):
+        axis = place if axes is None else int(axes[place])
+        step = 1 if steps is None else int(steps[place])
+        index[axis] = slice(int(starts[place]), int(ends[place]), step)
+    return x[tuple(index)]
+
+
+def split(np: Any, x: Any, attributes: Attributes, given: Arrays) -> list[Any]:
+    """Parts along an axis, of the sizes given."""
+    sizes = given[0] if given else attributes["split"]
+    return list(np.split(x, np.cumsum(sizes)[:-1], attributes.get("axis", 0)))
+
+
+def reshaped(np: Any, x: Any, shape: Any) -> Any:
+    """The values in another shape, in which 0 stands for a size that stays."""
+    sizes = [x.shape[place] if size == 0 else int(size) for place, size in enumerate(shape)]
+    return np.reshape(x, sizes)
+
+
+def filling(np: Any, attributes: Attributes) -> Any:
+    """The value that fills a constant; 0 where none is said."""
+    value = attributes.get("value")
+    return np.float32(0) if value is None else value.ravel()[0]

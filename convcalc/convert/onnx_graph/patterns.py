@@ -1,0 +1,356 @@
+"""Several nodes that are one layer: written-out activations and norms, shuffles, biases and factors apart."""
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+from convcalc.convert.onnx_graph import functions
+from convcalc.convert.onnx_graph.program import Operation, Program, Sizes
+
+BIASED = {"Conv": 2, "ConvTranspose": 2, "MatMul": 2, "Gemm": 2}  # by how many inputs they have without a bias
+
+
+def merged(program: Program) -> list[Operation]:
+    """The operations of a program that read data, several that are one layer made one."""
+    return Merger(program).merge()
+
+
+class Merger:
+    """Looks at each operation as the last of several; `found` are operations by their place, None where merged."""
+
+    def __init__(self, program: Program) -> None:
+        self.values = program.values
+        self.found: list[Operation | None] = [
+            operation
+            if any(not program.values[name].constant for name in operation.outputs if name in program.values)
+            else None
+            for operation in program.operations
+        ]
+        self.sources = {name: operation for operation in program.operations for name in operation.outputs}
+        self.makers: dict[str, int] = {}
+        self.readers: dict[str, list[int]] = {name: [-1] for name in program.outputs}
+        for place, operation in enumerate(self.found):
+            for name in operation.outputs if operation else ():
+                self.makers[name] = place
+            for name in (*operation.inputs, *operation.captured) if operation else ():
+                self.readers.setdefault(name, []).append(place)
+
+    def merge(self) -> list[Operation]:
+        """The operations, merged."""
+        for place, operation in enumerate(self.found):
+            if operation is not None:
+                for pattern in PATTERNS.get(operation.operator, ()):
+                    if pattern(self, place, operation):
+                        break
+        return [operation for operation in self.found if operation is not None]
+
+    # -- looking
+
+    def maker(self, name: str, *operators: str) -> tuple[int, Operation] | None:
+        """The operation that gives a tensor, where it is one of some kinds."""
+        place = self.makers.get(name)
+        operation = None if place is None else self.found[place]
+        if place is None or operation is None or (operators and operation.operator not in operators):
+            return None
+        return place, operation
+
+    def lone(self, name: str, *operators: str) -> tuple[int, Operation] | None:
+        """The same, where nothing but one operation reads the tensor, once."""
+        return self.maker(name, *operators) if len(self.readers.get(name, ())) == 1 else None
+
+    def dims(self, name: str) -> Sizes:
+        """The sizes of a tensor."""
+        return self.values[name].dims
+
+    def constant(self, name: str) -> bool:
+        """Whether a tensor is a constant."""
+        return self.values[name].constant
+
+    def filled(self, name: str, value: float) -> bool:
+        """Whether a tensor is known to hold one value everywhere."""
+        held = self.values[name].held
+        return held is not None and bool((held == value).all())
+
+    def scalar(self, name: str) -> float | None:
+        """The value of a constant with one element."""
+        held = self.values[name].held if name else None
+        if held is None or held.size != 1 or held.dtype.kind not in "fiub":
+            return None
+        return float(held.ravel()[0])
+
+    # -- merging
+
+    def replace(self, place: int, operation: Operation, *gone: int) -> bool:
+        """Put an operation at a place, in whose stead others go."""
+        for other in gone:
+            self.found[other] = None
+        self.found[place] = operation
+        self.makers.update({name: place for name in operation.outputs if name})
+        return True
+
+
+def split_constant(merger: Merger, operation: Operation) -> tuple[str, str] | None:
+    """The data and the constant that an operation of two inputs reads."""
+    if len(operation.inputs) != 2:
+        return None
+    first, second = operation.inputs
+    if merger.constant(first) == merger.constant(second):
+        return None
+    return (second, first) if merger.constant(first) else (first, second)
+
+
+def channel_vector(merger: Merger, constant: str, data: str, axis: int) -> bool:
+    """Whether a constant has one value a channel, which stand along an axis of some data."""
+    sizes = merger.dims(data)
+    own = merger.dims(constant)
+    padded = (1,) * (len(sizes) - len(own)) + own
+    axis %= len(sizes)
+    return len(own) <= len(sizes) and all(
+        size == (sizes[place] if place == axis else 1) for place, size in enumerate(padded)
+    )
+
+
+def written_activation(merger: Merger, place: int, operation: Operation) -> bool:
+    """A chain of elementwise operators that equals an activation."""
+    chain = collected(merger, place)
+    for root in chain:
+        used: dict[int, None] = {}
+        values = evaluated(merger, operation.outputs[0], root, used, {})
+        kind = None if values is None else functions.activation(values)
+        inside = set(used)
+        if kind is None or not closed(merger, inside, place):
+            continue
+        made = operation._replace(operator=kind, attributes={}, inputs=(root,))
+        others = inside - {place}
+        named = [merger.found[other] for other in sorted(others)]
+        name = next((found.name for found in named if found is not None), operation.name)
+        merger.readers[root] = [reader for reader in merger.readers[root] if reader not in inside] + [place]
+        return merger.replace(place, made._replace(name=name), *others)
+    return False
+
+
+def collected(merger: Merger, place: int) -> list[str]:
+    """The data at which a chain of elementwise operators may begin, nearest first."""
+    found: dict[str, None] = {}
+    pending = [place]
+    for current in pending:
+        operation = merger.found[current]
+        assert operation is not None
+        for name in operation.inputs:
+            if not name or merger.constant(name) or name in found:
+                continue
+            found[name] = None
+            maker = merger.maker(name)
+            if maker is not None and maker[1].operator in functions.COMPUTED and len(found) < functions.MOST_CHAIN:
+                pending.append(maker[0])
+    return list(found)
+
+
+def evaluated(
+    merger: Merger, name: str, root: str, used: dict[int, None], known: dict[str, list[float] | None]
+) -> list[float] | None:
+    """A tensor at the points that `root` takes, None where it depends on more; `used` are the operations."""
+    if name == root:
+        return list(functions.POINTS)
+    if name in known:
+        return known[name]
+    known[name] = None
+    if merger.constant(name):
+        value = merger.scalar(name)
+        known[name] = None if value is None else [value] * len(functions.POINTS)
+        return known[name]
+    maker = merger.maker(name)
+    if maker is None or maker[1].operator not in functions.COMPUTED or len(used) == functions.MOST_CHAIN:
+        return None
+    used[maker[0]] = None
+    columns = [evaluated(merger, source, root, used, known) for source in maker[1].inputs if source]
+    whole = [column for column in columns if column is not None]
+    if len(whole) == len(columns):
+        known[name] = functions.compute(maker[1].operator, maker[1].attributes, whole)
+    return known[name]
+
+
+def closed(merger: Merger, inside: set[int], last: int) -> bool:
+    """Whether nothing outside reads what is made inside, but for the last."""
+    for place in inside - {last}:
+        operation = merger.found[place]
+        assert operation is not None
+        if any(reader not in inside for name in operation.outputs for reader in merger.readers.get(name, ())):
+            return False
+    return True
+
+
+def bias_apart(merger: Merger, place: int, operation: Operation) -> bool:
+    """A bias that is added to what a convolution or a product gives."""
+    pair = split_constant(merger, operation)
+    made = None if pair is None else merger.lone(pair[0], *BIASED)
+    if pair is None or made is None:
+        return False
+    at, maker = made
+    axis = 1 if maker.operator.startswith("Conv") else -1
+    if sum(map(bool, maker.inputs)) != BIASED[maker.operator] or not channel_vector(merger, pair[1], pair[0], axis):
+        return False
+    inputs = (*maker.inputs[:2], pair[1])
+    return merger.replace(place, maker._replace(inputs=inputs, outputs=operation.outputs), at)
+
+
+def affine_batch_norm(merger: Merger, place: int, operation: Operation) -> bool:
+    """A batch norm whose learnt factor and shift follow it, as Caffe's BatchNorm and Scale."""
+    shifted = split_constant(merger, operation)
+    factor = None if shifted is None else merger.lone(shifted[0], "Mul")
+    scaled = None if factor is None else split_constant(merger, factor[1])
+    norm = None if scaled is None else merger.lone(scaled[0], "BatchNormalization")
+    if shifted is None or factor is None or scaled is None or norm is None:
+        return False
+    if not all(channel_vector(merger, constant, norm[1].outputs[0], 1) for constant in (shifted[1], scaled[1])):
+        return False
+    return merger.replace(place, norm[1]._replace(outputs=operation.outputs), norm[0], factor[0])
+
+
+def stochastic_depth(merger: Merger, place: int, operation: Operation) -> bool:
+    """A product with a factor a sample that is dropped at random."""
+    pair = split_constant(merger, operation)
+    source = None if pair is None else merger.sources.get(pair[1])
+    if pair is None or source is None or source.operator != "Dropout" or prod(merger.dims(pair[1])[1:]) > 1:
+        return False
+    if len(merger.dims(pair[0])) != len(merger.dims(pair[1])):
+        return False
+    return merger.replace(
+        place, source._replace(operator="DropPath", inputs=(pair[0], *source.inputs[1:2]), outputs=operation.outputs)
+    )
+
+
+def affine_norm(merger: Merger, place: int, operation: Operation) -> bool:
+    """The factor, or after it the shift, of a norm that was written out."""
+    pair = split_constant(merger, operation)
+    made = None if pair is None else merger.lone(pair[0], "LayerNormalization", "GroupNormalization")
+    if pair is None or made is None or not made[1].attributes.get("written"):
+        return False
+    at, norm = made
+    if len(norm.inputs) != (1 if operation.operator == "Mul" else 2):
+        return False
+    if norm.operator == "GroupNormalization":
+        fits = channel_vector(merger, pair[1], pair[0], 1)
+    else:
+        sizes = merger.dims(pair[0])
+        fits = merger.dims(pair[1]) == sizes[norm.attributes["axis"] % len(sizes) :]
+    inputs = (*norm.inputs, pair[1])
+    return fits and merger.replace(place, norm._replace(inputs=inputs, outputs=operation.outputs), at)
+
+
+def written_layer_norm(merger: Merger, place: int, operation: Operation) -> bool:
+    """(x - mean) / sqrt(variance + epsilon), written out."""
+    made = [merger.maker(name) for name in operation.inputs]
+    if made[0] is None or made[1] is None or made[0][1].operator != "Sub" or made[1][1].operator != "Sqrt":
+        return False
+    source = made[0][1].inputs[0]
+    inside = chain_back(merger, operation.outputs[0], source)
+    found = [merger.found[other] for other in inside or ()]
+    counted = sorted(other.operator for other in found if other is not None and other.operator != "Sub")
+    means = [other for other in found if other is not None and other.operator == "ReduceMean"]
+    if counted not in (
+        ["Add", "Div", "Pow", "ReduceMean", "ReduceMean", "Sqrt"],
+        ["Add", "Div", "Mul", "ReduceMean", "ReduceMean", "Sqrt"],
+    ):
+        return False
+    axes = {trailing_axis(merger, mean) for mean in means}
+    if inside is None or len(axes) != 1 or None in axes or not closed(merger, inside, place):
+        return False
+    attributes = {"axis": axes.pop(), "written": True}
+    merger.readers[source] = [reader for reader in merger.readers[source] if reader not in inside] + [place]
+    norm = operation._replace(operator="LayerNormalization", attributes=attributes, inputs=(source,))
+    return merger.replace(place, norm, *(inside - {place}))
+
+
+def chain_back(merger: Merger, name: str, source: str) -> set[int] | None:
+    """The operations between two tensors, None where there are too many, or one reads other data."""
+    inside: set[int] = set()
+    pending = [name]
+    while pending:
+        current = pending.pop()
+        maker = merger.maker(current)
+        if current == source or merger.constant(current):
+            continue
+        if maker is None or len(inside) > functions.MOST_CHAIN:
+            return None
+        if maker[0] not in inside:
+            inside.add(maker[0])
+            pending += [other for other in maker[1].inputs if other]
+    return inside
+
+
+def trailing_axis(merger: Merger, mean: Operation) -> int | None:
+    """The first of the axes that a mean is taken over, where they are the last ones and stay."""
+    rank = len(merger.dims(mean.inputs[0]))
+    axes: Any = mean.attributes.get("axes")
+    if axes is None and len(mean.inputs) > 1:
+        held = merger.values[mean.inputs[1]].held
+        axes = None if held is None else held.ravel()
+    if axes is None or not mean.attributes.get("keepdims", 1):
+        return None
+    places = sorted(int(axis) % rank for axis in axes)
+    return places[0] if places == list(range(rank - len(places), rank)) else None
+
+
+def written_group_norm(merger: Merger, place: int, operation: Operation) -> bool:
+    """An instance norm of groups of channels: reshaped, normalised, and reshaped back."""
+    norm = merger.lone(operation.inputs[0], "InstanceNormalization")
+    before = None if norm is None else merger.lone(norm[1].inputs[0], "Reshape")
+    if norm is None or before is None:
+        return False
+    source = before[1].inputs[0]
+    groups = merger.dims(norm[1].inputs[0])
+    same = merger.dims(source) == merger.dims(operation.outputs[0])
+    plain = merger.filled(norm[1].inputs[1], 1) and merger.filled(norm[1].inputs[2], 0)
+    if not same or not plain or len(groups) != 3 or groups[0] != merger.dims(source)[0]:
+        return False
+    merged = operation._replace(
+        operator="GroupNormalization", attributes={"num_groups": groups[1], "written": True}, inputs=(source,)
+    )
+    return merger.replace(place, merged, norm[0], before[0])
+
+
+def shuffle(merger: Merger, place: int, operation: Operation) -> bool:
+    """Reshape, transpose, reshape: channels dealt out anew, or moved into space or out of it."""
+    moved = merger.lone(operation.inputs[0], "Transpose")
+    before = None if moved is None else merger.lone(moved[1].inputs[0], "Reshape")
+    if moved is None or before is None:
+        return False
+    source = before[1].inputs[0]
+    sizes, middle, after = (merger.dims(name) for name in (source, before[1].outputs[0], operation.outputs[0]))
+    found = shuffled(sizes, middle, tuple(moved[1].attributes.get("perm", ())), after)
+    if found is None:
+        return False
+    operator, attributes = found
+    made = operation._replace(operator=operator, attributes=attributes, inputs=(source,))
+    return merger.replace(place, made, moved[0], before[0])
+
+
+def shuffled(sizes: Sizes, middle: Sizes, order: Sizes, after: Sizes) -> tuple[str, dict[str, int]] | None:
+    """The shuffle of channels that sizes and an order of axes make."""
+    if sizes[:1] != middle[:1] or len(sizes) < 3:
+        return None
+    spatial = sizes[2:]
+    if after == sizes and middle[3:] == spatial and order == (0, 2, 1, *range(3, len(middle))):
+        return "ChannelShuffle", {"groups": middle[1]}
+    if len(sizes) != 4 or len(middle) != 6:
+        return None
+    if order in ((0, 1, 4, 2, 5, 3), (0, 3, 4, 1, 5, 2)) and middle[4:] == spatial:
+        blocks = middle[2:4] if order[1] == 1 else middle[1:3]
+        moved = (middle[1] if order[1] == 1 else middle[3], spatial[0] * blocks[0], spatial[1] * blocks[1])
+        return ("DepthToSpace", {"blocksize": blocks[0]}) if blocks[0] == blocks[1] and after[1:] == moved else None
+    if order in ((0, 1, 3, 5, 2, 4), (0, 3, 5, 1, 2, 4)) and middle[1] == sizes[1] and middle[3] == middle[5]:
+        moved = (sizes[1] * prod(middle[3:6:2]), middle[2], middle[4])
+        return ("SpaceToDepth", {"blocksize": middle[3]}) if after[1:] == moved else None
+    return None
+
+
+Pattern = Callable[[Merger, int, Operation], bool]
+PATTERNS: dict[str, tuple[Pattern, ...]] = {
+    "Mul": (written_activation, affine_norm, stochastic_depth),
+    "Div": (written_activation, written_layer_norm),
+    "Min": (written_activation,),
+    "Max": (written_activation,),
+    "Add": (bias_apart, affine_batch_norm, affine_norm),
+    "Reshape": (shuffle, written_group_norm),
+}

@@ -1,0 +1,361 @@
+"""A graph of ONNX as nodes in their order and values whose shapes are known; constants are told from data.
+
+Shapes are inferred a node at a time by the package onnx itself, which is given what small constants hold, so that
+arithmetic on shapes is worked out on the way. Nothing of the size that a shape claims is ever made.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+from convcalc.convert.graph import NotImported
+from convcalc.convert.onnx_graph import folding
+from convcalc.convert.onnx_graph.nested import MOST_NODES, captured, inlined, text
+from convcalc.problems import shortened, shown
+
+Sizes = tuple[int, ...]
+Shapes = Mapping[str | None, Sequence[int]]
+Follow = Callable[[Iterable[Any], int], Iterable[Any]]
+MOST_ELEMENTS = 10**11  # of one tensor
+DEFAULT_DOMAIN = ("", "ai.onnx")
+KEEPS_SHAPE = frozenset(("GroupNormalization", "MeanVarianceNormalization", "Swish", "Gelu", "Mish", "HardSwish"))
+MOST_AXES = 64
+BY_LENGTH = frozenset(  # operators for which the length of an input is the number of axes, which inference would make
+    ("ConstantOfShape", "Expand", "Pad", "Reshape", "Resize", "Slice", "Squeeze", "Tile", "Unsqueeze", "Upsample")
+)
+WEIGHT_TYPES = frozenset((1, 2, 3, 10, 11, 16, 17, 18, 19, 20, 21, 22))  # onnx.TensorProto: floats, and narrow integers
+
+
+class Value(NamedTuple):
+    """A tensor: its sizes with those of a batch, and of a constant what it holds (where small) and is made of.
+
+    `roots` are the learnt tensors that a constant is made of; `kind` is the number of its data type.
+    """
+
+    dims: Sizes
+    kind: int
+    constant: bool = False
+    held: Any = None
+    roots: tuple[str, ...] = ()
+
+
+class Operation(NamedTuple):
+    """A node: `operator` with its domain unless that is ONNX's own; `captured` are tensors that its graphs read."""
+
+    name: str
+    operator: str
+    attributes: Mapping[str, Any]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    version: int
+    captured: tuple[str, ...] = ()
+
+
+class Program(NamedTuple):
+    """All of a graph. `weights` are the elements of each learnt tensor; `literal` are constants written in nodes."""
+
+    name: str
+    inputs: dict[str, Sizes]
+    operations: list[Operation]
+    outputs: tuple[str, ...]
+    values: dict[str, Value]
+    weights: dict[str, int]
+    literal: frozenset[str]
+
+
+def program(model: Any, shapes: Shapes, follow: Follow | None = None) -> Program:
+    """The program of a model. Raises NotImported where a shape cannot be known, or a limit is met."""
+    return Reader(inlined(model), shapes).read(follow or (lambda nodes, total: nodes))
+
+
+class Reader:
+    """Reads a model into a program; `types` are what the package onnx knows of each tensor."""
+
+    def __init__(self, model: Any, shapes: Shapes) -> None:
+        import onnx
+
+        self.onnx = onnx
+        self.model = model
+        self.shapes = dict(shapes)
+        self.values: dict[str, Value] = {}
+        self.types: dict[str, Any] = {}
+        self.data: dict[str, Any] = {}
+        self.weights: dict[str, int] = {}
+        self.literal: set[str] = set()
+        self.failure = ""  # why the shapes that the last node gives were not inferred
+        self.unknown: dict[str, str] = {}  # why the shape of a tensor is not known
+        self.versions = {entry.domain: entry.version for entry in model.opset_import}
+        self.declared = {info.name: info.type for info in (*model.graph.value_info, *model.graph.output)}
+
+    def read(self, follow: Follow) -> Program:
+        """The program."""
+        graph = self.model.graph
+        if len(graph.node) > MOST_NODES:
+            raise NotImported(f"over {MOST_NODES:,} nodes")
+        for tensor in graph.initializer:
+            self.add_weight(text(tensor.name), tuple(tensor.dims), tensor)
+        for sparse in graph.sparse_initializer:
+            self.add_weight(text(sparse.values.name), tuple(sparse.dims), sparse.values)
+        inputs = self.read_inputs([info for info in graph.input if info.name not in self.values])
+        nodes = follow(graph.node, len(graph.node))
+        operations = [self.read_node(node, place) for place, node in enumerate(nodes)]
+        outputs = tuple(dict.fromkeys(text(info.name) for info in graph.output))
+        for name in outputs:
+            if name not in self.values:
+                raise NotImported(self.unknown.get(name, f"nothing gives the output {shown(name)}"))
+        return Program(
+            text(graph.name), inputs, operations, outputs, self.values, self.weights, frozenset(self.literal)
+        )
+
+    # -- values
+
+    def checked(self, dims: Sizes, name: str) -> Sizes:
+        """The sizes of a tensor, which are known and not beyond belief."""
+        if any(size < 0 for size in dims):
+            raise NotImported(f"{shown(name)} has a size under 0: {' × '.join(map(str, dims))}")
+        if prod(dims) > MOST_ELEMENTS:
+            raise NotImported(
+                f"{shown(name)} claims {' × '.join(map(str, dims))} elements: at most {MOST_ELEMENTS:,} are read"
+            )
+        return dims
+
+    def add(self, name: str, value: Value, data: Any = None) -> None:
+        """A value, of which onnx is told the type and what it holds."""
+        self.values[name] = value
+        self.types[name] = self.onnx.helper.make_tensor_type_proto(value.kind, value.dims)
+        if data is not None:
+            self.data[name] = data
+        elif value.held is not None:
+            self.data[name] = self.onnx.numpy_helper.from_array(value.held, name)
+
+    def add_weight(self, name: str, dims: Sizes, tensor: Any) -> None:
+        """A constant of the file."""
+        self.checked(dims, name)
+        held = self.held(tensor) if prod(dims) <= folding.MOST_ELEMENTS else None
+        roots: tuple[str, ...] = ()
+        if tensor.data_type in WEIGHT_TYPES:
+            roots = (name,)
+            self.weights[name] = prod(dims)
+        self.add(name, Value(dims, tensor.data_type, True, held, roots))
+
+    def held(self, tensor: Any) -> Any:
+        """What a tensor holds, None where that stands in another file or does not fit its sizes."""
+        if tensor.data_location == self.onnx.TensorProto.EXTERNAL:
+            return None
+        try:
+            return self.onnx.numpy_helper.to_array(tensor)
+        except Exception:  # whatever a malformed tensor makes the package raise: it holds nothing then
+            return None
+
+    # -- inputs
+
+    def read_inputs(self, infos: Sequence[Any]) -> dict[str, Sizes]:
+        """The inputs with their sizes, those of a batch first."""
+        names = [text(info.name) for info in infos]
+        if not names:
+            raise NotImported("the graph has no input")
+        if any(name not in names for name in self.shapes if name is not None) or (None in self.shapes and names[1:]):
+            raise NotImported(f"--input names one of the inputs: {', '.join(map(shortened, names))}")
+        found = {}
+        for info in infos:
+            dims = self.input_dims(info)
+            self.add(info.name, Value(self.checked(dims, info.name), info.type.tensor_type.elem_type))
+            found[info.name] = dims
+        return found
+
+    def input_dims(self, info: Any) -> Sizes:
+        """The sizes of an input: as given, else as the file says; a batch of a size that is not said is 1."""
+        given = self.shapes.get(info.name, self.shapes.get(None))
+        if info.type.WhichOneof("value") != "tensor_type":
+            raise NotImported(f"the input {shown(info.name)} is no tensor")
+        declared = [size_of(size) for size in info.type.tensor_type.shape.dim]
+        batch = (declared[0] if declared else None) or 1
+        if given is not None:
+            return (batch, *given)
+        said = " × ".join(str(declared_text(size)) for size in info.type.tensor_type.shape.dim)
+        if len(declared) == 1:
+            raise NotImported(f"the input {shown(info.name)} has one axis ({said}), and no samples with channels")
+        if not declared or not all(declared[1:]):
+            raise NotImported(
+                f"the input {shown(info.name)} has the shape {said or '?'}, which is not known: "
+                f"--input {shortened(info.name)}=3,224,224 says it, without the batch"
+            )
+        return (batch, *(size or 1 for size in declared[1:]))
+
+    # -- nodes
+
+    def read_node(self, node: Any, place: int) -> Operation:
+        """One node, the values that it gives made known."""
+        default = node.domain in DEFAULT_DOMAIN
+        operation = Operation(
+            text(node.name) or f"{text(node.op_type)}_{place}",
+            text(node.op_type) if default else f"{text(node.domain)}.{text(node.op_type)}",
+            {attribute.name: self.attribute(attribute) for attribute in node.attribute},
+            tuple(map(text, node.input)),
+            tuple(map(text, node.output)),
+            self.versions.get("" if default else node.domain, self.versions.get("ai.onnx", 1)),
+            tuple(captured(node)),
+        )
+        for name in (*operation.inputs, *operation.captured):
+            if name and name not in self.values:
+                nothing = f"{place_of(operation)} reads {shown(name)}, which nothing above it gives"
+                raise NotImported(self.unknown.get(name, nothing))
+        for name in operation.outputs:
+            if name and (name in self.values or name in self.unknown):
+                raise NotImported(f"{place_of(operation)} gives {shown(name)}, which is there already")
+        if operation.operator in BY_LENGTH:
+            self.check_lengths(operation)
+        try:
+            self.give(node, operation)
+        except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
+            # any attribute may be missing, or of another sort than the operator takes
+            raise NotImported(f"{place_of(operation)} is malformed: {shortened(str(error))}") from None
+        return operation
+
+    def check_lengths(self, operation: Operation) -> None:
+        """Refuse a list of sizes or axes that is longer than any tensor has axes."""
+        sizes = operation.inputs if operation.operator == "ConstantOfShape" else operation.inputs[1:]
+        for name in filter(None, sizes):
+            value = self.values[name]
+            if value.kind == self.onnx.TensorProto.INT64 and len(value.dims) == 1 and value.dims[0] > MOST_AXES:
+                raise NotImported(f"{place_of(operation)} reads {value.dims[0]} numbers: a tensor has {MOST_AXES} axes")
+
+    def attribute(self, attribute: Any) -> Any:
+        """The value of an attribute: tensors as arrays (None where not at hand), texts as text, graphs left out."""
+        value = self.onnx.helper.get_attribute_value(attribute)
+        if isinstance(value, self.onnx.TensorProto):
+            return self.held(value) if prod(value.dims) <= folding.MOST_ELEMENTS else None
+        if isinstance(value, bytes):
+            return value.decode("utf-8", "replace")
+        if attribute.type in (attribute.FLOATS, attribute.INTS):
+            return tuple(value)
+        return value if isinstance(value, int | float) else None
+
+    def give(self, node: Any, operation: Operation) -> None:
+        """Make known what a node gives."""
+        reads = [self.values[name] for name in (*operation.inputs, *operation.captured) if name]
+        inferred = self.inferred(node, operation)
+        constant = all(value.constant for value in reads) or operation.operator in ("Shape", "Size")
+        folded = self.folded(operation, inferred) if constant else None
+        for place, name in enumerate(operation.outputs):
+            if not name:
+                continue
+            if name not in inferred:
+                why = f": {self.failure}" if self.failure else ""
+                self.unknown[name] = f"the shape that {place_of(operation)} gives cannot be known{why}"
+                continue
+            kind, dims = inferred[name]
+            held = folded[place] if folded and place < len(folded) and folded[place].shape == dims else None
+            roots = self.roots(operation, name, dims, kind, reads) if constant else ()
+            self.add(name, Value(self.checked(dims, name), kind, constant, held, roots))
+
+    def roots(self, operation: Operation, name: str, dims: Sizes, kind: int, reads: list[Value]) -> tuple[str, ...]:
+        """The learnt tensors that a constant is made of: those of what it is made from, or itself."""
+        if operation.operator in ("Shape", "Size") or kind not in WEIGHT_TYPES:
+            return ()
+        found = tuple(dict.fromkeys(root for value in reads for root in value.roots))
+        if found or operation.operator not in ("Constant", "ConstantOfShape"):
+            return found
+        if operation.operator == "Constant":
+            self.literal.add(name)
+        self.weights[name] = prod(dims)
+        return (name,)
+
+    def folded(self, operation: Operation, inferred: dict[str, tuple[int, Sizes]]) -> list[Any] | None:
+        """What a node of small constants gives, None where that is not worked out."""
+        import numpy
+
+        sizes = [prod(dims) for _, dims in inferred.values()]
+        if max(sizes, default=folding.MOST_ELEMENTS + 1) > folding.MOST_ELEMENTS:
+            return None
+        if operation.operator in ("Shape", "Size"):
+            dims = self.values[operation.inputs[0]].dims if operation.inputs else ()
+            if operation.operator == "Size":
+                return [numpy.asarray(prod(dims), numpy.int64)]
+            return [
+                numpy.asarray(dims[operation.attributes.get("start", 0) : operation.attributes.get("end")], "int64")
+            ]
+        if operation.operator == "Constant":
+            return literal(numpy, operation.attributes)
+        held = [self.values[name].held if name else None for name in operation.inputs]
+        if any(array is None for array, name in zip(held, operation.inputs, strict=True) if name):
+            return None
+        return folding.fold(operation.operator, operation.attributes, held)
+
+    def inferred(self, node: Any, operation: Operation) -> dict[str, tuple[int, Sizes]]:
+        """The type and sizes of each output: inferred, else as the file says."""
+        found = {}
+        types = self.inferred_types(node, operation)
+        for name in filter(None, operation.outputs):
+            for source in (types.get(name), self.declared.get(name)):
+                known = None if source is None else tensor_type(source)
+                if known is not None:
+                    found[name] = known
+                    break
+        if operation.operator in KEEPS_SHAPE and operation.outputs[0] not in found:
+            value = self.values[operation.inputs[0]]
+            found[operation.outputs[0]] = (value.kind, value.dims)
+        return found
+
+    def inferred_types(self, node: Any, operation: Operation) -> dict[str, Any]:
+        """What the package onnx infers of a node's outputs; nothing where it knows no rule."""
+        domain = "" if node.domain in DEFAULT_DOMAIN else node.domain
+        onnx = self.onnx
+        self.failure = ""
+        try:
+            schema = onnx.defs.get_schema(node.op_type, operation.version, domain)
+            names = {name for name in (*operation.inputs, *operation.captured) if name}
+            types = {name: self.types[name] for name in names}
+            data = {name: self.data[name] for name in names if name in self.data}
+            opsets = list(self.model.opset_import)
+            found = onnx.shape_inference.infer_node_outputs(schema, node, types, data, None, opsets)
+        except onnx.defs.SchemaError:
+            self.failure = "the package onnx knows no such operator"
+            return {}
+        except (
+            onnx.shape_inference.InferenceError,
+            onnx.checker.ValidationError,
+            RuntimeError,
+            ValueError,
+            TypeError,
+        ) as error:
+            self.failure = shortened(" ".join(str(error).rsplit("): ", 1)[-1].split()), 100)
+            return {}
+        return dict(found)
+
+
+def literal(numpy: Any, attributes: Mapping[str, Any]) -> list[Any] | None:
+    """The value of a Constant, however it is written."""
+    for name, kind in (("value_float", "float32"), ("value_int", "int64")):
+        if name in attributes:
+            return [numpy.asarray(attributes[name], kind)]
+    for name, kind in (("value_floats", "float32"), ("value_ints", "int64")):
+        if name in attributes:
+            return [numpy.asarray(attributes[name], kind)]
+    value = attributes.get("value")
+    return None if value is None else [value]
+
+
+def tensor_type(found: Any) -> tuple[int, Sizes] | None:
+    """The data type and sizes of a tensor, None where one is not known."""
+    if found.WhichOneof("value") != "tensor_type" or not found.tensor_type.HasField("shape"):
+        return None
+    sizes = [size_of(size) for size in found.tensor_type.shape.dim]
+    if any(size is None for size in sizes):
+        return None
+    return found.tensor_type.elem_type, tuple(size for size in sizes if size is not None)
+
+
+def size_of(size: Any) -> int | None:
+    """A size that a file says, None where it is a name or nothing."""
+    return int(size.dim_value) if size.WhichOneof("value") == "dim_value" else None
+
+
+def declared_text(size: Any) -> Any:
+    """A size, or its name, as a file says it."""
+    return size.dim_value if size.WhichOneof("value") == "dim_value" else text(size.dim_param) or "?"
+
+
+def place_of(operation: Operation) -> str:
+    """A node as messages name it."""
+    return f"{shortened(operation.operator)} {shown(operation.name)}"

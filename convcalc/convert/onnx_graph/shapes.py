@@ -1,0 +1,167 @@
+"""Operators that move values or change their shape: slices, padding, resizing, reshaping, transposing."""
+
+from math import prod
+from typing import Any
+
+from convcalc.convert.onnx_graph.building import Builder, Data, Inexpressible
+from convcalc.convert.onnx_graph.program import Operation, Sizes
+from convcalc.convert.onnx_graph.windows import plain, written_padding
+
+MODES = {"linear": ("linear", "bilinear", "trilinear"), "cubic": ("", "bicubic", "")}
+
+
+def concatenation(builder: Builder, operation: Operation) -> None:
+    """Concat along the channels."""
+    data = [builder.any_order(name) for name in operation.inputs]
+    order = data[0].order
+    axis = operation.attributes.get("axis", 1) % len(order)
+    if order[axis] != 1 or any(other.order != order for other in data):
+        raise Inexpressible(f"it concatenates along axis {axis}")
+    if len(data) == 1:
+        builder.alias(operation, data[0])
+    else:
+        builder.add(operation, "concat", {}, data, order=order)
+
+
+def taken(builder: Builder, operation: Operation, data: Data, starts: dict[int, int], output: int) -> None:
+    """A part of some data, from starts by axis, of the sizes that the output has: a slice, a crop, or both."""
+    sizes = (builder.batch, *data.shape.sizes)
+    gives = dict(zip(data.order, builder.value(operation.outputs[output]).dims, strict=True))
+    stops = {axis: starts.get(axis, 0) + gives[axis] for axis in data.order}
+    if gives[0] != sizes[0]:
+        raise Inexpressible("it takes some samples of a batch")
+    amount = [(starts.get(axis, 0), sizes[axis] - stops[axis]) for axis in range(2, len(sizes))]
+    sliced = (starts.get(1, 0), stops[1]) != (0, sizes[1])
+    cropped = any(side for pair in amount for side in pair)
+    if sliced:
+        arguments = {"channels": [starts.get(1, 0), stops[1]]}
+        if not cropped:
+            builder.add(operation, "slice", arguments, [data], order=data.order, output=output)
+            return
+        data = builder.make(operation, "slice", arguments, [data])._replace(order=data.order)
+    if cropped:
+        crop = {"amount": written_padding(amount)}
+        builder.add(operation, "crop", crop, [data], order=data.order, output=output)
+    elif not sliced:
+        builder.data[operation.outputs[output]] = data
+
+
+def slicing(builder: Builder, operation: Operation) -> None:
+    """Slice, one step at a time."""
+    data = builder.any_order(operation.inputs[0])
+    starts = builder.integers(operation, 1, "starts") or []
+    axes = builder.integers(operation, 3, "axes")
+    steps = builder.integers(operation, 4, "steps")
+    if steps is not None and set(steps) != {1}:
+        raise Inexpressible(f"it takes every n-th value: its steps are {steps}")
+    rank = len(data.order)
+    places = [axis % rank for axis in (range(len(starts)) if axes is None else axes)]
+    sizes = builder.value(operation.inputs[0]).dims
+    first = {data.order[axis]: clamped(start, sizes[axis]) for axis, start in zip(places, starts, strict=True)}
+    taken(builder, operation, data, first, 0)
+
+
+def clamped(start: int, size: int) -> int:
+    """A start counted from 0, within the size."""
+    return min(max(start + size if start < 0 else start, 0), size)
+
+
+def splitting(builder: Builder, operation: Operation) -> None:
+    """Split: a slice or a crop for each output."""
+    data = builder.any_order(operation.inputs[0])
+    axis = operation.attributes.get("axis", 0) % len(data.order)
+    start = 0
+    for place, name in enumerate(operation.outputs):
+        if name:
+            taken(builder, operation, data, {data.order[axis]: start}, place)
+            start += builder.value(name).dims[axis]
+
+
+def padding(builder: Builder, operation: Operation) -> None:
+    """Pad with constants around the positions; with numbers under 0 it crops."""
+    data = builder.any_order(operation.inputs[0])
+    mode = operation.attributes.get("mode") or "constant"
+    pads = builder.integers(operation, 1, "pads")
+    axes = builder.integers(operation, 3, "axes") or list(range(len(data.order)))
+    if pads is None or len(pads) != 2 * len(axes) or mode != "constant":
+        raise Inexpressible(f"it pads by {mode}: pad adds zeros")
+    sides = {data.order[axis % len(data.order)]: (pads[i], pads[i + len(axes)]) for i, axis in enumerate(axes)}
+    pairs = [sides.get(axis, (0, 0)) for axis in range(2, len(data.order))]
+    if any(any(sides.get(axis, (0, 0))) for axis in (0, 1)):
+        raise Inexpressible("it pads the channels")
+    if not any(any(pair) for pair in pairs):
+        builder.alias(operation, data)
+    elif all(side >= 0 for pair in pairs for side in pair):
+        builder.add(operation, "pad", {"padding": written_padding(pairs)}, [data], order=data.order)
+    elif all(side <= 0 for pair in pairs for side in pair):
+        amount = written_padding([(-before, -after) for before, after in pairs])
+        builder.add(operation, "crop", {"amount": amount}, [data], order=data.order)
+    else:
+        raise Inexpressible("it pads on one side and crops on another")
+
+
+def resizing(builder: Builder, operation: Operation) -> None:
+    """Resize and Upsample of the positions: by a factor where that is whole, else to a size."""
+    data = builder.any_order(operation.inputs[0])
+    dims = builder.value(operation.outputs[0]).dims
+    sizes = dict(zip(data.order, dims, strict=True))
+    before, after = data.shape.spatial, tuple(sizes[axis] for axis in range(2, len(data.order)))
+    if sizes[0] != builder.batch or sizes[1] != data.shape.channels or not before:
+        raise Inexpressible("it resizes the channels")
+    mode = operation.attributes.get("mode") or "nearest"
+    arguments: dict[str, Any]
+    if all(new % old == 0 for old, new in zip(before, after, strict=True)):
+        arguments = {"scale_factor": plain([new // old for old, new in zip(before, after, strict=True)])}
+    else:
+        arguments = {"size": plain(after)}
+    if mode != "nearest":
+        arguments["mode"] = MODES.get(mode, ("", "", ""))[len(before) - 1]
+        if not arguments["mode"]:
+            raise Inexpressible(f"it interpolates by {mode} on {len(before)} axes")
+    builder.add(operation, "upsample", arguments, [data], order=data.order)
+
+
+def reshaping(builder: Builder, operation: Operation) -> None:
+    """Reshape, Flatten, Squeeze and Unsqueeze of each sample."""
+    data = builder.any_order(operation.inputs[0])
+    dims = builder.value(operation.outputs[0]).dims
+    if len(dims) < 2 or dims[0] != builder.batch or prod(dims[1:]) != data.shape.elements:
+        raise Inexpressible(f"it gives {list(dims)}, which is not a sample's shape after that of the batch")
+    if dims == builder.value(operation.inputs[0]).dims:
+        builder.alias(operation, data)
+    elif len(dims) == 2:
+        builder.add(operation, "flatten", {}, [data])
+    else:
+        data = builder.read(operation.inputs[0])
+        builder.add(operation, "reshape", {"shape": list(dims[1:])}, [data])
+
+
+def transposing(builder: Builder, operation: Operation) -> None:
+    """Transpose: the same data, whose axes stand in another order."""
+    data = builder.any_order(operation.inputs[0])
+    order: Sizes = tuple(operation.attributes.get("perm") or reversed(range(len(data.order))))
+    moved = tuple(data.order[axis] for axis in order)
+    if moved[0] != 0:
+        raise Inexpressible("it moves the axis of the samples")
+    builder.alias(operation, data._replace(order=moved))
+
+
+def space_and_depth(builder: Builder, operation: Operation) -> None:
+    """DepthToSpace and SpaceToDepth: which channel goes where is not ours to say, and costs nothing."""
+    data = builder.read(operation.inputs[0])
+    block = operation.attributes["blocksize"]
+    if operation.operator == "DepthToSpace":
+        builder.add(operation, "pixel_shuffle", {"upscale_factor": block}, [data])
+    else:
+        builder.add(operation, "pixel_unshuffle", {"downscale_factor": block}, [data])
+
+
+def channel_shuffle(builder: Builder, operation: Operation) -> None:
+    """Channels dealt out anew."""
+    data = builder.read(operation.inputs[0])
+    builder.add(operation, "channel_shuffle", {"groups": operation.attributes["groups"]}, [data])
+
+
+def passing(builder: Builder, operation: Operation) -> None:
+    """Operators that give what they read."""
+    builder.alias(operation, builder.any_order(operation.inputs[0]))

@@ -1,0 +1,398 @@
+"""The nodes of ONNX that each of our layer kinds is."""
+
+from collections.abc import Callable, Sequence
+from itertools import starmap
+from math import comb
+from typing import Any
+
+from convcalc.arithmetic import Pair, extent, window_count
+from convcalc.convert.onnx_graph.composing import ONE, RANDOM, ZERO, Inexpressible, Writer, factors, pads
+from convcalc.layers.base import Layer
+
+Rule = Callable[[Writer, Any], None]
+
+
+# -- convolutions and products
+
+
+def convolution(
+    writer: Writer, layer: Any, out_channels: int, groups: int, kernel: Sequence[int], **window: Any
+) -> None:
+    """Conv with its weights."""
+    sizes = (out_channels, layer.input.channels // groups, *kernel)
+    weights = [writer.weight("weight", sizes, RANDOM)]
+    if layer.bias:
+        weights.append(writer.weight("bias", (out_channels,), ZERO))
+    writer.add("Conv", *weights, group=groups, kernel_shape=kernel, **window)
+
+
+def sliding(layer: Any) -> dict[str, Any]:
+    """The attributes of a sliding window."""
+    return {"strides": layer.stride, "pads": pads(layer.padding), "dilations": layer.dilation}
+
+
+def conv(writer: Writer, layer: Any) -> None:
+    """Conv."""
+    convolution(writer, layer, layer.out_channels, layer.groups, layer.kernel_size, **sliding(layer))
+
+
+def pointwise_conv(writer: Writer, layer: Any) -> None:
+    """Conv with a kernel of 1."""
+    convolution(writer, layer, layer.out_channels, layer.groups, (1,) * layer.input.axes, strides=layer.stride)
+
+
+def depthwise_conv(writer: Writer, layer: Any) -> None:
+    """Conv with a group a channel."""
+    convolution(writer, layer, layer.output.channels, layer.input.channels, layer.kernel_size, **sliding(layer))
+
+
+def separable_conv(writer: Writer, layer: Any) -> None:
+    """Two Convs."""
+    first, second = layer.depthwise, layer.pointwise
+    sizes = (first.output.channels, 1, *first.kernel_size)
+    weight = writer.weight("depthwise.weight", sizes, RANDOM)
+    window = sliding(first)
+    writer.add("Conv", weight, last=False, group=layer.input.channels, kernel_shape=first.kernel_size, **window)
+    weights = [
+        writer.weight(
+            "pointwise.weight", (layer.out_channels, first.output.channels, *(1,) * second.input.axes), RANDOM
+        )
+    ]
+    if layer.bias:
+        weights.append(writer.weight("pointwise.bias", (layer.out_channels,), ZERO))
+    writer.add("Conv", *weights)
+
+
+def conv_transpose(writer: Writer, layer: Any) -> None:
+    """ConvTranspose."""
+    sizes = (layer.input.channels, layer.out_channels // layer.groups, *layer.kernel_size)
+    weights = [writer.weight("weight", sizes, RANDOM)]
+    if layer.bias:
+        weights.append(writer.weight("bias", (layer.out_channels,), ZERO))
+    extra = {"output_padding": layer.output_padding, "group": layer.groups}
+    writer.add("ConvTranspose", *weights, kernel_shape=layer.kernel_size, **sliding(layer), **extra)
+
+
+def linear(writer: Writer, layer: Any) -> None:
+    """Gemm."""
+    weights = [writer.weight("weight", (layer.out_features, layer.input.channels), RANDOM)]
+    if layer.bias:
+        weights.append(writer.weight("bias", (layer.out_features,), ZERO))
+    writer.add("Gemm", *weights, transB=1)
+
+
+# -- pooling
+
+
+def pool(operator: str, **attributes: Any) -> Rule:
+    """A pooling with a sliding window."""
+
+    def rule(writer: Writer, layer: Any) -> None:
+        axes = layer.input.axes
+        padding = getattr(layer, "padding", ((0, 0),) * axes)
+        dilation = getattr(layer, "dilation", (1,) * axes)
+        found: dict[str, Any] = {"kernel_shape": layer.kernel_size, "strides": layer.stride, **attributes}
+        if operator != "LpPool":
+            found["pads"] = pads(padding)
+        if operator == "MaxPool":
+            found["dilations"] = dilation
+        writer.add(operator, ceil_mode=ceil_mode(layer, padding, dilation), **found)
+
+    return rule
+
+
+def ceil_mode(layer: Any, padding: Sequence[Pair], dilation: Sequence[int]) -> int:
+    """Whether ONNX is to round up. Its ceil_mode does not leave out a last window that starts beyond the input."""
+    windows = list(zip(layer.input.spatial, layer.kernel_size, layer.stride, padding, dilation, strict=True))
+    if layer.output.spatial == tuple(starmap(window_count, windows)):
+        return 0
+    rooms = [n + sum(p) - extent(k, d) for n, k, s, p, d in windows]
+    if layer.output.spatial == tuple(-(-room // s) + 1 for room, s in zip(rooms, layer.stride, strict=True)):
+        return 1
+    raise Inexpressible(f"{layer.kind} that rounds up on one axis and leaves out a window on another")
+
+
+def adaptive_pool(operator: str, whole: str) -> Rule:
+    """An adaptive pooling: of all positions, or with equal windows where the sizes divide."""
+
+    def rule(writer: Writer, layer: Any) -> None:
+        sizes = list(zip(layer.input.spatial, layer.output_size, strict=True))
+        if layer.output.positions == 1:
+            writer.add(whole)
+        elif any(size % count for size, count in sizes):
+            raise Inexpressible(f"{layer.kind} of {layer.input} to sizes that do not divide it")
+        else:
+            window = [size // count for size, count in sizes]
+            writer.add(operator, kernel_shape=window, strides=window)
+
+    return rule
+
+
+def global_pool(operator: str, reduction: str) -> Rule:
+    """A pooling of all positions."""
+
+    def rule(writer: Writer, layer: Any) -> None:
+        if layer.keepdims:
+            writer.add(operator)
+        else:
+            writer.add(reduction, writer.integers(range(2, layer.input.axes + 2)), keepdims=0)
+
+    return rule
+
+
+def blurpool(writer: Writer, layer: Any) -> None:
+    """Pad by reflection and a depthwise Conv with binomial weights, which are not learnt."""
+    channels = layer.input.channels
+    amount = writer.integers(pads([(0, 0), (0, 0), *(((k - 1) // 2, k // 2) for k in layer.kernel_size)]))
+    writer.add("Pad", amount, last=False, mode="reflect")
+    taps = [1.0]
+    for size in layer.kernel_size:
+        row = [comb(size - 1, place) / 2 ** (size - 1) for place in range(size)]
+        taps = [tap * value for tap in taps for value in row]
+    weights = writer.constant(taps * channels, (channels, 1, *layer.kernel_size))
+    writer.add("Conv", weights, group=channels, strides=layer.stride)
+
+
+def batchnorm(writer: Writer, layer: Any) -> None:
+    """BatchNormalization with running statistics."""
+    if not layer.track_running_stats:
+        raise Inexpressible("batchnorm without running statistics")
+    channels = layer.input.channels
+    means = [("running_mean", ZERO), ("running_var", ONE)]
+    statistics = [writer.weight(part, (channels,), value) for part, value in means]
+    writer.add("BatchNormalization", *factors(writer, layer, (channels,)), *statistics)
+
+
+def layernorm(writer: Writer, layer: Any) -> None:
+    """LayerNormalization, which takes the last axes; without factors MeanVarianceNormalization."""
+    axes = layer.input.axes
+    if not layer.affine:
+        every = range(1, axes + 2) if layer.axes == "all" else [1]
+        writer.add("MeanVarianceNormalization", axes=list(every))
+    elif layer.axes == "all" or not axes:
+        writer.add("LayerNormalization", *factors(writer, layer, layer.input.sizes), axis=1)
+    else:
+        writer.add("Transpose", last=False, perm=[0, *range(2, axes + 2), 1])
+        writer.add("LayerNormalization", *factors(writer, layer, (layer.input.channels,)), last=False, axis=-1)
+        writer.add("Transpose", perm=[0, axes + 1, *range(1, axes + 1)])
+
+
+def groupnorm(writer: Writer, layer: Any) -> None:
+    """GroupNormalization; without factors as an instance norm of the groups."""
+    channels, groups = layer.input.channels, layer.num_groups
+    if layer.affine:
+        writer.add("GroupNormalization", *factors(writer, layer, (channels,)), num_groups=groups)
+        return
+    writer.add("Reshape", writer.integers([0, groups, -1]), last=False)
+    writer.add("InstanceNormalization", *factors(writer, layer, (groups,)), last=False)
+    writer.add("Reshape", writer.integers([0, *layer.input.sizes]))
+
+
+def instancenorm(writer: Writer, layer: Any) -> None:
+    """InstanceNormalization; without factors MeanVarianceNormalization."""
+    if layer.affine:
+        writer.add("InstanceNormalization", *factors(writer, layer, (layer.input.channels,)))
+    else:
+        writer.add("MeanVarianceNormalization", axes=list(range(2, layer.input.axes + 2)))
+
+
+def scale(writer: Writer, layer: Any) -> None:
+    """Mul with a factor a channel."""
+    writer.add("Mul", writer.weight("weight", (layer.input.channels, *(1,) * layer.input.axes), ONE))
+
+
+def prelu(writer: Writer, layer: Any) -> None:
+    """PRelu."""
+    count = layer.num_parameters
+    sizes = (count, *(1,) * layer.input.axes) if count > 1 else (1,)
+    writer.add("PRelu", writer.weight("weight", sizes, 0.25))
+
+
+# -- values and shapes
+
+
+def simple(operator: str, **attributes: Any) -> Rule:
+    """A kind that is one operator."""
+    return lambda writer, layer: writer.add(operator, **attributes)
+
+
+def clip(low: float, high: float) -> Rule:
+    """Values cut off at both ends."""
+    return lambda writer, layer: writer.add("Clip", writer.number(low), writer.number(high))
+
+
+def silu(writer: Writer, layer: Layer) -> None:
+    """Sigmoid, and Mul with what it reads."""
+    [source] = writer.reads
+    writer.add("Sigmoid", last=False)
+    writer.add("Mul", source)
+
+
+def merge(two: str, many: str | None = None) -> Rule:
+    """An operator of two inputs, or another of more; a chain of the first where there is none."""
+
+    def rule(writer: Writer, layer: Any) -> None:
+        reads = writer.reads
+        if len(reads) == 2 or many:
+            writer.add(two if len(reads) == 2 or many is None else many)
+            return
+        writer.reads = reads[:1]
+        for place, other in enumerate(reads[1:], 2):
+            writer.add(two, other, last=place == len(reads))
+
+    return rule
+
+
+def upsample(writer: Writer, layer: Any) -> None:
+    """Resize by factors where they are whole, else to a size, as PyTorch interpolates."""
+    nearest = layer.mode == "nearest"
+    spatial = list(zip(layer.input.spatial, layer.output.spatial, strict=True))
+    axes = list(range(2, layer.input.axes + 2))
+    how: dict[str, Any] = {"coordinate_transformation_mode": "asymmetric" if nearest else "half_pixel", "axes": axes}
+    if nearest:
+        how["nearest_mode"] = "floor"
+    how["mode"] = "nearest" if nearest else "cubic" if layer.mode == "bicubic" else "linear"
+    if all(new % old == 0 for old, new in spatial):
+        values = [float(new // old) for old, new in spatial]
+        name = "factors_" + "_".join(str(new // old) for old, new in spatial)
+        scales = writer.initializer(name, writer.onnx.TensorProto.FLOAT, [len(values)], values)
+        writer.add("Resize", "", scales, **how)
+    else:
+        writer.add("Resize", "", "", writer.integers(new for _, new in spatial), **how)
+
+
+def pixel_shuffle(writer: Writer, layer: Any) -> None:
+    """DepthToSpace, in PyTorch's order of channels."""
+    check_two_axes(layer)
+    writer.add("DepthToSpace", blocksize=layer.upscale_factor, mode="CRD")
+
+
+def pixel_unshuffle(writer: Writer, layer: Any) -> None:
+    """SpaceToDepth; its channels are in another order than PyTorch's."""
+    check_two_axes(layer)
+    writer.add("SpaceToDepth", blocksize=layer.downscale_factor)
+
+
+def check_two_axes(layer: Layer) -> None:
+    """Operators that are there for two axes only."""
+    if layer.input.axes != 2:
+        raise Inexpressible(f"{layer.kind} on {layer.input}")
+
+
+def channel_shuffle(writer: Writer, layer: Any) -> None:
+    """Reshape, Transpose, Reshape."""
+    groups, spatial = layer.groups, layer.input.spatial
+    writer.add("Reshape", writer.integers([0, groups, layer.input.channels // groups, *spatial]), last=False)
+    writer.add("Transpose", last=False, perm=[0, 2, 1, *range(3, len(spatial) + 3)])
+    writer.add("Reshape", writer.integers([0, *layer.input.sizes]))
+
+
+def pad(writer: Writer, layer: Any) -> None:
+    """Pad with zeros."""
+    amount = writer.integers(pads(layer.padding))
+    writer.add("Pad", amount, "", writer.integers(range(2, layer.input.axes + 2)))
+
+
+def crop(writer: Writer, layer: Any) -> None:
+    """Slice of the positions."""
+    starts = [before for before, _ in layer.amount]
+    ends = [size - after for size, (_, after) in zip(layer.input.spatial, layer.amount, strict=True)]
+    axes = writer.integers(range(2, layer.input.axes + 2))
+    writer.add("Slice", writer.integers(starts), writer.integers(ends), axes)
+
+
+def channel_slice(writer: Writer, layer: Any) -> None:
+    """Slice of the channels."""
+    start, stop = layer.channels
+    writer.add("Slice", writer.integers([start]), writer.integers([stop]), writer.integers([1]))
+
+
+def reshape(writer: Writer, layer: Any) -> None:
+    """Reshape of each sample."""
+    writer.add("Reshape", writer.integers([0, *layer.output.sizes]))
+
+
+def dropout(writer: Writer, layer: Any) -> None:
+    """Dropout."""
+    writer.add("Dropout", writer.number(float(layer.p)))
+
+
+def drop_path(writer: Writer, layer: Any) -> None:
+    """Mul with the Dropout of a one for each sample."""
+    if not layer.p:
+        writer.add("Identity")
+        return
+    [source] = writer.reads
+    writer.add("Shape", last=False, start=0, end=1)
+    writer.add("Concat", writer.integers([1] * len(layer.input.sizes)), last=False, axis=0)
+    writer.add("ConstantOfShape", last=False, value=writer.onnx.helper.make_tensor("value", 1, [1], [ONE]))
+    writer.add("Dropout", writer.number(float(layer.p)), last=False)
+    writer.add("Mul", source)
+
+
+def leaky_relu(writer: Writer, layer: Any) -> None:
+    """LeakyRelu."""
+    writer.add("LeakyRelu", alpha=float(layer.negative_slope))
+
+
+def response_norm(writer: Writer, layer: Any) -> None:
+    """LRN."""
+    writer.add("LRN", size=layer.size)
+
+
+WRITERS: dict[str, Rule] = {
+    "conv": conv,
+    "pointwise_conv": pointwise_conv,
+    "depthwise_conv": depthwise_conv,
+    "separable_conv": separable_conv,
+    "conv_transpose": conv_transpose,
+    "linear": linear,
+    "maxpool": pool("MaxPool"),
+    "avgpool": pool("AveragePool", count_include_pad=1),
+    "lppool": pool("LpPool", p=2),
+    "adaptive_avgpool": adaptive_pool("AveragePool", "GlobalAveragePool"),
+    "adaptive_maxpool": adaptive_pool("MaxPool", "GlobalMaxPool"),
+    "global_avgpool": global_pool("GlobalAveragePool", "ReduceMean"),
+    "global_maxpool": global_pool("GlobalMaxPool", "ReduceMax"),
+    "blurpool": blurpool,
+    "batchnorm": batchnorm,
+    "layernorm": layernorm,
+    "groupnorm": groupnorm,
+    "instancenorm": instancenorm,
+    "local_response_norm": response_norm,
+    "scale": scale,
+    "relu": simple("Relu"),
+    "relu6": clip(0.0, 6.0),
+    "hardtanh": clip(-1.0, 1.0),
+    "leaky_relu": leaky_relu,
+    "prelu": prelu,
+    "elu": simple("Elu"),
+    "selu": simple("Selu"),
+    "celu": simple("Celu"),
+    "gelu": simple("Gelu"),
+    "silu": silu,
+    "mish": simple("Mish"),
+    "sigmoid": simple("Sigmoid"),
+    "tanh": simple("Tanh"),
+    "softplus": simple("Softplus"),
+    "softsign": simple("Softsign"),
+    "hardswish": simple("HardSwish"),
+    "hardsigmoid": simple("HardSigmoid", alpha=1 / 6, beta=0.5),
+    "softmax": simple("Softmax", axis=1),
+    "log_softmax": simple("LogSoftmax", axis=1),
+    "dropout": dropout,
+    "drop_path": drop_path,
+    "identity": simple("Identity"),
+    "upsample": upsample,
+    "pixel_shuffle": pixel_shuffle,
+    "pixel_unshuffle": pixel_unshuffle,
+    "channel_shuffle": channel_shuffle,
+    "pad": pad,
+    "crop": crop,
+    "flatten": simple("Flatten", axis=1),
+    "reshape": reshape,
+    "slice": channel_slice,
+    "add": merge("Add", "Sum"),
+    "multiply": merge("Mul"),
+    "concat": simple("Concat", axis=1),
+}

@@ -1,0 +1,1 @@
+"""PyTorch: a module's text, the comparison with PyTorch itself, and modules read."""

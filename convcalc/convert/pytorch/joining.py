@@ -1,0 +1,65 @@
+"""Padding that stands apart from its layer because PyTorch's layer has none like it, put back into the layer.
+
+Only where the names say so, as in a module that we wrote: `conv1_pad` before `conv1`, `conv1_crop` after it.
+"""
+
+from collections import Counter
+from typing import Any
+
+from convcalc.convert.graph import Graph, Step
+from convcalc.convert.pytorch.scopes import AROUND
+
+BEFORE, AFTER = AROUND
+PADDED = frozenset({"conv", "depthwise_conv", "maxpool", "avgpool"})
+
+
+def joined(graph: Graph) -> Graph:
+    """The graph without the padding and cutting that belong to a layer beside them."""
+    steps = {step.name: step for step in graph.steps}
+    readers = Counter(name for step in graph.steps for name in step.reads) + Counter(graph.outputs)
+    renamed: dict[str, str] = {}
+    for step in graph.steps:
+        before, after = steps.get(step.name + BEFORE), steps.get(step.name + AFTER)
+        if before is not None and readers[before.name] == 1 and is_padding(before, step):
+            padding = {"padding": before.arguments["padding"]}
+            steps[step.name] = step._replace(arguments={**step.arguments, **padding}, reads=before.reads)
+            del steps[before.name]
+        elif after is not None and readers[step.name] == 1 and is_cut(after, step):
+            padding = {"padding": after.arguments["amount"]}
+            steps[step.name] = step._replace(arguments={**step.arguments, **padding})
+            del steps[after.name]
+            renamed[after.name] = step.name
+    outputs = tuple(renamed.get(name, name) for name in graph.outputs)
+    return graph._replace(steps=tuple(with_names(step, renamed) for step in steps.values()), outputs=outputs)
+
+
+def with_names(step: Step, renamed: dict[str, str]) -> Step:
+    """The step with what it reads under new names."""
+    return step._replace(reads=tuple(renamed.get(name, name) for name in step.reads))
+
+
+def is_padding(before: Step, step: Step) -> bool:
+    """Whether a step is the padding of the one that reads it."""
+    if before.kind != "pad" or step.kind not in PADDED or step.reads != (before.name,) or "padding" in step.arguments:
+        return False
+    if step.kind in ("conv", "depthwise_conv"):
+        return True
+    pairs = before.arguments["padding"]
+    return all(
+        max(pair) <= half for pair, half in zip(pairs, halves(step.arguments["kernel_size"], pairs), strict=True)
+    )
+
+
+def halves(kernel: Any, pairs: list[Any]) -> list[int]:
+    """Half of the kernel on every axis."""
+    return [size // 2 for size in (kernel if isinstance(kernel, list) else [kernel] * len(pairs))]
+
+
+def is_cut(after: Step, step: Step) -> bool:
+    """Whether a step cuts what a transposed convolution gives."""
+    return (
+        after.kind == "crop"
+        and step.kind == "conv_transpose"
+        and after.reads == (step.name,)
+        and "padding" not in step.arguments
+    )

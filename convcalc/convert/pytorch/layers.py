@@ -1,0 +1,199 @@
+"""Layers that PyTorch has no module for. The text of a module takes the classes that it uses from this file."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class SeparableConv(nn.Sequential):
+    """A depthwise convolution, then a 1×1 one."""
+
+    def __init__(self, depthwise: nn.Module, pointwise: nn.Module) -> None:
+        super().__init__()
+        self.depthwise = depthwise
+        self.pointwise = pointwise
+
+
+class LocallyConnected(nn.Module):
+    """A convolution without weight sharing: every position has a kernel and biases of its own."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        output_size: tuple[int, ...],
+        kernel_size: tuple[int, ...],
+        stride: tuple[int, ...] | None = None,
+        dilation: tuple[int, ...] | None = None,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        ones = (1,) * len(kernel_size)
+        self.windows = list(zip(kernel_size, stride or ones, dilation or ones, strict=True))
+        positions, taps = torch.Size(output_size).numel(), torch.Size(kernel_size).numel()
+        self.weight = nn.Parameter(torch.randn(positions, out_channels, in_channels * taps))
+        self.bias = nn.Parameter(torch.zeros(out_channels, *output_size)) if bias else None
+        self.output_size = output_size
+
+    def forward(self, x: Tensor) -> Tensor:
+        for axis, (kernel, stride, dilation) in enumerate(self.windows, start=2):
+            x = x.unfold(axis, dilation * (kernel - 1) + 1, stride)[..., ::dilation]
+        x = x.flatten(2 + len(self.windows)).movedim(1, -2).flatten(-2).flatten(1, -2)
+        x = torch.bmm(x.transpose(0, 1), self.weight.transpose(1, 2))  # a matrix of its own at every position
+        x = x.permute(1, 2, 0).unflatten(2, self.output_size)
+        return x if self.bias is None else x + self.bias
+
+
+class GlobalAvgPool(nn.Module):
+    """The mean of each channel, as a vector."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(dim=tuple(range(2, x.dim())))
+
+
+class GlobalMaxPool(nn.Module):
+    """The largest value of each channel, as a vector."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.amax(dim=tuple(range(2, x.dim())))
+
+
+class MaxUnpool(nn.Module):
+    """The inverse of max pooling, every value put at the start of its window."""
+
+    def __init__(
+        self,
+        kernel_size: tuple[int, ...],
+        stride: tuple[int, ...] | None = None,
+        padding: tuple[tuple[int, int], ...] | None = None,
+    ) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.stride = stride or kernel_size
+        self.cut = [-side for pair in reversed(padding or ()) for side in pair]
+
+    def forward(self, x: Tensor) -> Tensor:
+        spans = [(n - 1) * s for n, s in zip(x.shape[2:], self.stride, strict=True)]
+        spread = x.new_zeros(*x.shape[:2], *(span + k for span, k in zip(spans, self.kernel_size, strict=True)))
+        places = [slice(0, span + 1, s) for span, s in zip(spans, self.stride, strict=True)]
+        spread[(..., *places)] = x
+        return functional.pad(spread, self.cut)
+
+
+class BlurPool(nn.Module):
+    """A fixed binomial low-pass over the reflected input, then every stride-th value (Zhang 2019)."""
+
+    def __init__(self, channels: int, kernel_size: tuple[int, ...] = (3, 3), stride: tuple[int, ...] = (2, 2)) -> None:
+        super().__init__()
+        self.stride = stride
+        self.sides = [side for k in reversed(kernel_size) for side in ((k - 1) // 2, k // 2)]
+        self.convolve = (functional.conv1d, functional.conv2d, functional.conv3d)[len(kernel_size) - 1]
+        kernel = torch.ones(())
+        for k in kernel_size:
+            taps = torch.ones(1)
+            for _ in range(k - 1):
+                taps = (functional.pad(taps, (0, 1)) + functional.pad(taps, (1, 0))) / 2
+            kernel = kernel.unsqueeze(-1) * taps
+        self.register_buffer("kernel", kernel.expand(channels, 1, *kernel_size), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.pad(x, self.sides, mode="reflect")
+        return self.convolve(x, self.kernel, stride=self.stride, groups=x.shape[1])
+
+
+class ChannelsLayerNorm(nn.LayerNorm):
+    """Layer normalisation over the channels at each position."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class Scale(nn.Module):
+    """One learnt factor a channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight.view(-1, *(1,) * (x.dim() - 2))
+
+
+class DropPath(nn.Module):
+    """Drops whole paths at random in training (stochastic depth)."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        kept = torch.rand(len(x), *(1,) * (x.dim() - 1), device=x.device) >= self.p
+        return x * kept / (1 - self.p)
+
+
+class PixelShuffleNd(nn.Module):
+    """Moves channels into space."""
+
+    def __init__(self, upscale_factor: int) -> None:
+        super().__init__()
+        self.upscale_factor = upscale_factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        axes, r = x.dim() - 2, self.upscale_factor
+        sizes = [n * r for n in x.shape[2:]]
+        x = x.reshape(len(x), -1, *(r,) * axes, *x.shape[2:])
+        order = [place for axis in range(axes) for place in (2 + axes + axis, 2 + axis)]
+        return x.permute(0, 1, *order).reshape(len(x), -1, *sizes)
+
+
+class PixelUnshuffleNd(nn.Module):
+    """Moves space into channels."""
+
+    def __init__(self, downscale_factor: int) -> None:
+        super().__init__()
+        self.downscale_factor = downscale_factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        axes, r = x.dim() - 2, self.downscale_factor
+        sizes = [n // r for n in x.shape[2:]]
+        x = x.reshape(*x.shape[:2], *(size for n in sizes for size in (n, r)))
+        order = [*range(3, 3 + 2 * axes, 2), *range(2, 2 + 2 * axes, 2)]
+        return x.permute(0, 1, *order).reshape(len(x), -1, *sizes)
+
+
+class Crop(nn.Module):
+    """Cuts so many elements before and after each axis."""
+
+    def __init__(self, amount: tuple[tuple[int, int], ...]) -> None:
+        super().__init__()
+        self.amount = amount
+
+    def forward(self, x: Tensor) -> Tensor:
+        for axis, (before, after) in enumerate(self.amount, start=2):
+            x = x.narrow(axis, before, x.shape[axis] - before - after)
+        return x
+
+
+class Reshape(nn.Module):
+    """The same values of each sample in another shape."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(len(x), *self.shape)
+
+
+class Slice(nn.Module):
+    """The channels from start up to stop."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        super().__init__()
+        self.start = start
+        self.stop = stop
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, self.start : self.stop]

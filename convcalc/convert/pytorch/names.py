@@ -1,0 +1,65 @@
+"""Names that Python and torch.nn take: attributes, variables and classes from the names of a network."""
+
+import keyword
+import re
+from collections.abc import Iterable
+
+from convcalc.problems import printable
+
+LONGEST_CLASS = 60
+# what nn.Module and nn.Sequential have themselves, and may not be the name of a layer
+TAKEN = frozenset(
+    re.findall(
+        r"\S+",
+        "T_destination add_module append apply bfloat16 buffers call_super_init children compile cpu cuda double "
+        "dump_patches eval extend extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half "
+        "insert ipu keys load_state_dict modules mtia named_buffers named_children named_modules named_parameters "
+        "parameters pop register_backward_hook register_buffer register_forward_hook register_forward_pre_hook "
+        "register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook "
+        "register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook "
+        "register_state_dict_pre_hook requires_grad_ self set_extra_state set_submodule share_memory state_dict to "
+        "to_empty train training type xpu zero_grad",
+    )
+)
+VARIABLES_TAKEN = frozenset({"self", "x", "out", "nn", "torch"})
+CLASSES_TAKEN = frozenset({"OrderedDict", "Tensor", "True", "False", "None"})
+
+
+def identifier(text: str, taken: Iterable[str] = TAKEN) -> str:
+    """A name of a network as Python takes it: `-` is `_`, and what is taken gets a `_` behind."""
+    name = re.sub(r"[^A-Za-z0-9_]", "_", text)
+    return f"{name}_" if keyword.iskeyword(name) or name in taken else name
+
+
+def distinct(names: Iterable[str], taken: Iterable[str]) -> list[str]:
+    """Identifiers for names, each its own."""
+    found: list[str] = []
+    used = set(taken)
+    for name in names:
+        candidate = first_free(identifier(name, taken), used)
+        used.add(candidate)
+        found.append(candidate)
+    return found
+
+
+def first_free(name: str, used: Iterable[str]) -> str:
+    """The name, or with the first number behind it that is free."""
+    candidate, number = name, 1
+    while candidate in used:
+        number += 1
+        candidate = f"{name}_{number}"
+    return candidate
+
+
+def class_name(text: str) -> str:
+    """`conv_bn` as `ConvBn`; a text without letters gives `Network`."""
+    parts = re.findall(r"[A-Za-z0-9]+", text)
+    name = "".join(part[:1].upper() + part[1:] for part in parts)[:LONGEST_CLASS]
+    if not name[:1].isalpha():
+        name = f"Network{name}"
+    return f"{name}_" if name in CLASSES_TAKEN else name
+
+
+def quotable(text: str) -> str:
+    """A text as it may stand in a docstring: on one line, printable, with nothing that ends the quotes."""
+    return printable(" ".join(text.split())).replace("\\", "\\\\").replace('"', '\\"')

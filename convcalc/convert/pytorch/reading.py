@@ -1,0 +1,369 @@
+"""A traced module read operation by operation into steps of our kinds."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import prod
+from operator import getitem
+from typing import Any, NamedTuple, Union
+
+from convcalc.convert.graph import Graph, NotImported, Step
+from convcalc.convert.pytorch.names import first_free
+from convcalc.convert.pytorch.patterns import operator_of, patterns
+from convcalc.convert.pytorch.tracing import BATCH, Constant, Traced, Weight
+from convcalc.convert.pytorch.values import Foreign, Moved, Parts, Sizes, Value, is_shape, settled
+from convcalc.shape import MOST_AXES
+
+Known = Union[Value, Moved, Parts, Foreign, Weight, Constant, "list[Any]"]
+# classes of torch.nn whose operations are one layer of ours; what is none of them is read operation by operation
+WHOLE = {
+    "Softsign": ("softsign", ()),
+    "LocalResponseNorm": ("local_response_norm", ("size",)),
+    **{f"LPPool{axes}d": ("lppool", ("kernel_size", "stride", "ceil_mode")) for axes in (1, 2, 3)},
+}
+OPAQUE = frozenset(
+    {"MultiheadAttention", "Transformer", "TransformerEncoder", "TransformerEncoderLayer", "TransformerDecoder"}
+    | {"TransformerDecoderLayer", "LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell", "CrossMapLRN2d"}
+)
+
+
+class Place(NamedTuple):
+    """The module that an operation is in: its path, its class, and the key of this call of it."""
+
+    path: str
+    word: str
+    key: str
+
+
+class Refused(Exception):
+    """An operation that none of our kinds expresses."""
+
+
+def places_of(node: Any) -> list[Place]:
+    """The modules that an operation is in, the outermost first."""
+    stack = node.meta.get("nn_module_stack") or {}
+    return [Place(path, str(word).rpartition(".")[2], key) for key, (path, word) in stack.items()]
+
+
+def sizes_of(node: Any) -> Sizes:
+    """The sizes of what an operation gives; none where it is no tensor."""
+    return tuple(getattr(node.meta.get("val"), "shape", ()))
+
+
+class Reader:
+    """Reads the operations of a trace one after the other. `known` says what each node is."""
+
+    def __init__(self, found: Traced, operators: Mapping[str, Any]) -> None:
+        self.found = found
+        self.operators = operators
+        self.known: dict[Any, Known] = {}
+        self.inputs: dict[str, Sizes] = {}
+        self.steps: list[Step] = []
+        self.shapes: dict[str, Sizes] = {}
+        self.notes: list[str] = []
+        self.owners: dict[tuple[Any, ...], str] = {}
+        self.counted: set[str] = set()
+        self.ends, self.inside = patterns(found.nodes)
+        self.called: dict[str, int] = {}
+
+    def graph(self, name: str, origin: str) -> Graph:
+        """The network of all operations."""
+        done: set[str] = set()
+        outputs: tuple[str, ...] = ()
+        for node in self.found.nodes:
+            if node.op == "placeholder":
+                self.place(node)
+            elif node.op == "output":
+                outputs = self.outputs(node)
+            elif node.op == "get_attr":
+                self.known[node] = Constant()
+            elif node not in self.inside:
+                self.call(node, done)
+        if not self.steps or not outputs:
+            raise NotImported("the module has no layers between its inputs and its outputs")
+        return Graph(name, origin, self.inputs, tuple(self.steps), outputs, tuple(self.notes))
+
+    def place(self, node: Any) -> None:
+        """An input, a weight or a buffer."""
+        given = self.found.given.get(node.name)
+        if given is None:
+            sizes = sizes_of(node)[1:]
+            self.inputs[node.name] = sizes
+            self.known[node] = Value(node.name, sizes)
+        else:
+            self.known[node] = given
+
+    def outputs(self, node: Any) -> tuple[str, ...]:
+        """The names of what leaves the network; what goes through as it came is an identity."""
+        found = []
+        for given in flat(node.args):
+            known = self.known[given]
+            if isinstance(known, Moved):
+                known = self.known[given] = self.moved(given, known)
+            if isinstance(known, Foreign):
+                known = self.opaque(given, [given], known.what, (max(prod(sizes_of(given)) // BATCH, 1),))
+            if isinstance(known, Value) and known.name in self.inputs:
+                known = self.step(given, "identity", {}, [known], known.shape)
+            if isinstance(known, Value):
+                found.append(known.name)
+        return tuple(dict.fromkeys(found))
+
+    def call(self, node: Any, done: set[str]) -> None:
+        """An operation: of a module that is one layer, of a pattern, of the table, or one that cannot be expressed."""
+        places = places_of(node)
+        for place in places:
+            if place.word in WHOLE or place.word in OPAQUE:
+                if place.key not in done:
+                    done.add(place.key)
+                    self.whole(place)
+                return
+        try:
+            result = self.taken(node) if node.target is getitem else self.expressed(node)
+        except Refused as error:
+            result = self.unexpressed(node, str(error) or operator_of(node) or str(node.target))
+        self.known[node] = result
+        schema = getattr(node.target, "_schema", None)
+        if schema is not None and schema.is_mutable and node.args:
+            self.known[node.args[0]] = result  # what is read from here on is what was written
+
+    def taken(self, node: Any) -> Known:
+        """One of several results."""
+        several, place = node.args
+        known = self.known[several]
+        if isinstance(known, list):
+            return known[place] if place < len(known) else Constant()
+        if isinstance(known, Parts):
+            return self.part(node, known, known.bounds[place])
+        return known if isinstance(known, Weight | Constant) else self.unexpressed(node, operator_of(several))
+
+    def part(self, node: Any, parts: Parts, bounds: tuple[int, int]) -> Value:
+        """One of the parts that a tensor is cut into."""
+        source, (start, stop) = parts.source, bounds
+        if stop - start == source.sizes[parts.axis]:
+            return source
+        if parts.axis == source.channel_axis:
+            shape = (stop - start, *source.shape[1:])
+            return self.step(node, "slice", {"channels": [start, stop]}, [source], shape, last=source.last)
+        place = source.spatial_axes().index(parts.axis)
+        amount = [[0, 0] for _ in source.shape[1:]]
+        amount[place] = [start, source.shape[1 + place] - stop]
+        before = self.steps[-1] if self.steps else None
+        if before and before.name == source.name and before.kind == "crop" and len(node.args[0].users) == 1:
+            self.steps.pop()  # one crop of several axes is as many operations
+            del self.shapes[before.name]
+            amount = [[a + c, b + d] for (a, b), (c, d) in zip(before.arguments["amount"], amount, strict=True)]
+            shape = (*source.shape[: 1 + place], stop - start, *source.shape[2 + place :])
+            whole = Value(before.reads[0], self.shape_of(before.reads[0]), source.last)
+            return self.step(node, "crop", {"amount": amount}, [whole], shape, last=source.last)
+        shape = (*source.shape[: 1 + place], stop - start, *source.shape[2 + place :])
+        return self.step(node, "crop", {"amount": amount}, [source], shape, last=source.last)
+
+    def shape_of(self, name: str) -> Sizes:
+        """The shape of an input or a step."""
+        return self.inputs[name] if name in self.inputs else self.shapes[name]
+
+    def expressed(self, node: Any) -> Known:
+        """What an operation gives by the table. Raises Refused."""
+        if node in self.ends:
+            kind, source = self.ends[node]
+            value = self.tensor(source)
+            return self.step(node, kind, {}, [value], value.shape, last=value.last)
+        if operator_of(node) == "":
+            raise Refused
+        givens = [self.known[given] for given in flat((node.args, node.kwargs)) if given in self.known]
+        if not any(isinstance(given, Value | Moved | Foreign | Parts | list) for given in givens):
+            weights = [given for given in givens if isinstance(given, Weight)]
+            sources = tuple(dict.fromkeys(source for weight in weights for source in weight.sources))
+            return Weight(sources, sizes_of(node)) if weights else Constant()
+        if any(isinstance(given, Foreign) for given in givens):
+            raise Refused
+        handler = self.operators.get(operator_of(node))
+        if handler is None:
+            raise Refused
+        result: Known = handler(self, node, named_arguments(node))
+        return result
+
+    # -- what operations read
+
+    def tensor(self, node: Any) -> Value:
+        """The tensor of a node; moves that nothing undid become layers. Raises Refused."""
+        known = self.known.get(node)
+        if isinstance(known, Moved):
+            known = self.known[node] = self.moved(node, known)
+        if not isinstance(known, Value):
+            raise Refused
+        return known
+
+    def moved(self, node: Any, moved: Moved) -> Known:
+        """Moves that nothing undoes: a reshape, and then perhaps channels last."""
+        source = moved.source
+        for count, (name, change) in enumerate(moved.moves):
+            if name == "view" and is_shape(change) and (not source.last or len(change) == 2):
+                kind: dict[str, Any] = {} if len(change) == 2 else {"shape": list(change[1:])}
+                named = "flatten" if len(change) == 2 else "reshape"
+                source = self.step(node, named, kind, [source], change[1:])
+                continue
+            result = settled(Moved(source, ((name, change),), change))
+            if not isinstance(result, Value):
+                rest = " and ".join(dict.fromkeys(name for name, _ in moved.moves[count:]))
+                return self.own_part(node, source, rest, moved.sizes)
+            source = result
+        return source
+
+    def own_part(self, node: Any, source: Value, what: str, sizes: Sizes) -> Known:
+        """A tensor moved as none of our kinds does."""
+        return self.opaque(node, [source], what, sizes[1:]) if is_shape(sizes) else Foreign((source,), (), what)
+
+    def weight(self, node: Any) -> Weight | None:
+        """A learnt tensor; None where there is none. Raises Refused where it is something else."""
+        if node is None:
+            return None
+        known = self.known.get(node)
+        if not isinstance(known, Weight):
+            raise Refused
+        return known
+
+    # -- steps
+
+    def step(
+        self,
+        node: Any,
+        kind: str,
+        arguments: Mapping[str, Any],
+        reads: Sequence[Value],
+        shape: Sizes,
+        weights: Sequence[Weight | None] = (),
+        last: bool = False,
+    ) -> Value:
+        """A layer. Raises Refused where its weights are not just those of a layer before, but partly."""
+        sources = [source for weight in weights if weight is not None for source in weight.sources]
+        key = (kind, str(sorted(arguments.items())), *sources)
+        share = self.owners.get(key) if sources else None
+        made_of = [weight for weight in weights if weight is not None]
+        whole = sum(prod(weight.sizes) for weight in made_of) == sum(self.found.elements[name] for name in sources)
+        if not whole or (share is None and self.counted.intersection(sources)):
+            raise Refused(f"{kind} with weights that are not its own")
+        name = self.name(node, kind)
+        frozen = share is None and bool(sources) and all(source in self.found.frozen for source in sources)
+        self.owners.setdefault(key, name)
+        self.counted |= set(sources)
+        self.steps.append(Step(name, kind, dict(arguments), tuple(read.name for read in reads), share, frozen))
+        self.shapes[name] = shape
+        return Value(name, shape, last)
+
+    def opaque(self, node: Any, reads: Iterable[Any], what: str, shape: Sizes, sources: Sequence[str] = ()) -> Value:
+        """A part that none of our kinds expresses, with a note; its params are those that nothing else counts."""
+        values, found = self.made_of(reads)
+        new = [source for source in dict.fromkeys([*found, *sources]) if source not in self.counted]
+        self.counted |= set(new)
+        params = sum(self.found.elements[source] for source in new)
+        if not values:
+            values = [Value(name, sizes) for name, sizes in list(self.inputs.items())[:1]]
+        name = self.name(node, "opaque")
+        if len(shape) > MOST_AXES + 1:
+            shape = (prod(shape),)
+        arguments = {"output_shape": list(shape), "params": params, "what": what}
+        frozen = bool(new) and all(source in self.found.frozen for source in new)
+        reads_names = tuple(dict.fromkeys(value.name for value in values))
+        self.steps.append(Step(name, "opaque", arguments, reads_names, None, frozen))
+        self.shapes[name] = shape
+        self.notes.append(f"{name}: {what}")
+        return Value(name, shape)
+
+    def made_of(self, nodes: Iterable[Any]) -> tuple[list[Value], list[str]]:
+        """The tensors and the learnt tensors that go into nodes."""
+        values: dict[Value, None] = {}
+        sources: dict[str, None] = {}
+        for node in nodes:
+            known = node if isinstance(node, Value) else self.known.get(node)
+            if isinstance(known, Moved | Parts):
+                known = known.source
+            if isinstance(known, Value):
+                values[known] = None
+            elif isinstance(known, Foreign):
+                values |= dict.fromkeys(known.reads)
+                sources |= dict.fromkeys(known.sources)
+            elif isinstance(known, Weight):
+                sources |= dict.fromkeys(known.sources)
+        return list(values), list(sources)
+
+    def unexpressed(self, node: Any, what: str) -> Known:
+        """An operation that cannot be expressed: a part of its own, or on the way to one."""
+        if not node.users:
+            return Constant()
+        reads = [given for given in flat((node.args, node.kwargs)) if given in self.known]
+        values, sources = self.made_of(reads)
+        sizes = sizes_of(node)
+        if not is_shape(sizes):
+            return Foreign(tuple(values), tuple(sources), what)
+        whats = [known.what for known in map(self.known.get, reads) if isinstance(known, Foreign)]
+        what = ", ".join(dict.fromkeys([*whats, what]))
+        keeps = bool(values) and values[0].last and len(sizes) == len(values[0].sizes)
+        shape = (sizes[-1], *sizes[1:-1]) if keeps else sizes[1:]
+        return self.opaque(node, values, what, shape, sources)._replace(last=keeps)
+
+    def whole(self, place: Place) -> None:
+        """All operations of a call of a module as one layer, or as one part that cannot be expressed."""
+        nodes = [node for node in self.found.nodes if any(found.key == place.key for found in places_of(node))]
+        inner = set(nodes)
+        read = [given for node in nodes for given in flat((node.args, node.kwargs)) if given not in inner]
+        given = [node for node in nodes if any(user not in inner for user in node.users)]
+        for node in nodes:
+            self.known[node] = Constant()
+        if place.word in WHOLE and len(given) == 1:
+            kind, _ = WHOLE[place.word]
+            value = self.tensor(next(node for node in read if isinstance(self.known.get(node), Value | Moved)))
+            self.known[given[0]] = self.step(
+                given[0], kind, whole_arguments(place, nodes), [value], sizes_of(given[0])[1:]
+            )
+            return
+        for node in given:
+            sizes = sizes_of(node)
+            values, sources = self.made_of(read)
+            if not is_shape(sizes):
+                self.known[node] = Foreign(tuple(values), tuple(sources), place.word)
+                continue
+            keeps = bool(values) and values[0].last and len(sizes) == len(values[0].sizes)
+            shape = (sizes[-1], *sizes[1:-1]) if keeps else sizes[1:]
+            self.known[node] = self.opaque(node, values, place.word, shape, sources)._replace(last=keeps)
+
+    # -- names
+
+    def name(self, node: Any, kind: str) -> str:
+        """The path of the module that the layer is, or the one that it is in and its kind with a number."""
+        places = places_of(node)
+        path = places[-1].path if places else ""
+        whole = next((place.path for place in places if place.word in WHOLE or place.word in OPAQUE), None)
+        if whole is not None or path in self.found.leaves:
+            return first_free(whole or path or kind, self.shapes)
+        word = f"{path}.{kind}" if path else kind
+        self.called[word] = self.called.get(word, 0) + 1
+        return first_free(f"{word}{self.called[word]}", {*self.shapes, *self.inputs})
+
+
+def whole_arguments(place: Place, nodes: Sequence[Any]) -> dict[str, Any]:
+    """The arguments of a layer that is several operations, read from those."""
+    pool = next((node for node in nodes if operator_of(node).startswith("avg_pool")), None)
+    if place.word == "LocalResponseNorm" and pool is not None:
+        return {"size": max(named_arguments(pool)["kernel_size"])}
+    if pool is None:
+        return {}
+    arguments = named_arguments(pool)
+    kernel = list(arguments["kernel_size"])
+    stride = list(arguments["stride"]) or kernel
+    return {"kernel_size": kernel, "stride": stride, "ceil_mode": arguments["ceil_mode"]}
+
+
+def named_arguments(node: Any) -> dict[str, Any]:
+    """The arguments of an operation by their names, defaults among them."""
+    declared = node.target._schema.arguments
+    found = {argument.name: argument.default_value for argument in declared if argument.has_default_value()}
+    found |= {argument.name: value for argument, value in zip(declared, node.args, strict=False)}
+    return found | dict(node.kwargs)
+
+
+def flat(given: Any) -> list[Any]:
+    """The nodes in nested arguments."""
+    if isinstance(given, dict):
+        return [node for value in given.values() for node in flat(value)]
+    if isinstance(given, list | tuple):
+        return [node for value in given for node in flat(value)]
+    return [given] if hasattr(given, "users") else []

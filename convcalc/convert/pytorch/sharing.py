@@ -1,0 +1,57 @@
+"""Weights that several layers use: which module of a text stands in the place of which."""
+
+from typing import NamedTuple
+
+from convcalc.convert.pytorch.scopes import Places, Scope, Wiring, has_weights
+
+
+class Tie(NamedTuple):
+    """The module of `target` is that of `source`; both are names of layers or scopes."""
+
+    target: str
+    source: str
+
+
+def ties_of(wiring: Wiring, places: Places) -> dict[str, list[Tie]]:
+    """The ties of a network by the class in which both modules are."""
+    found: dict[str, list[Tie]] = {}
+    nodes = wiring.network.nodes
+    done = 0
+    for index, node in enumerate(nodes):
+        if node.owner is None or index < done:
+            continue
+        tie, done = widest(Tie(node.name, nodes[node.owner].name), places, index + 1)
+        found.setdefault(common_class(tie, places), []).append(tie)
+    return found
+
+
+def widest(tie: Tie, places: Places, stop: int) -> tuple[Tie, int]:
+    """The tie of the largest scopes around both in which all weights are shared, and up to which layer it goes."""
+    while True:
+        target, source = places.parents[tie.target], places.parents[tie.source]
+        if target.name == source.name or not mirrors(target, source, places.wiring):
+            return tie, stop
+        tie, stop = Tie(target.name, source.name), target.stop
+
+
+def mirrors(target: Scope, source: Scope, wiring: Wiring) -> bool:
+    """Whether every layer of a scope uses the weights of the layer at the same place of another, if it has any."""
+    nodes = wiring.network.nodes
+    moved = target.start - source.start
+    if target.stop - target.start != source.stop - source.start or not target.name or not source.name:
+        return False
+    for index in range(target.start, target.stop):
+        node, other = nodes[index], nodes[index - moved]
+        owner = index - moved if other.owner is None else other.owner
+        shares = node.owner == owner if node.owner is not None else not has_weights(node)
+        if not shares or node.layer.kind != other.layer.kind:
+            return False
+    return True
+
+
+def common_class(tie: Tie, places: Places) -> str:
+    """The innermost class in which both modules are."""
+    around = {scope.name for scope in places.ancestors(tie.source)}
+    return next(
+        scope.name for scope in places.ancestors(tie.target) if scope.name in around and places.wiring.is_class(scope)
+    )

@@ -1,0 +1,121 @@
+"""What flows through a traced module: tensors of our network, and what is on the way to one."""
+
+from typing import Any, NamedTuple
+
+from convcalc.convert.pytorch.tracing import BATCH
+from convcalc.shape import MOST_AXES
+
+Sizes = tuple[int, ...]
+
+
+class Value(NamedTuple):
+    """A tensor of the network: the step or input that gives it, its shape, and whether PyTorch has channels last."""
+
+    name: str
+    shape: Sizes
+    last: bool = False
+
+    @property
+    def sizes(self) -> Sizes:
+        """The sizes as PyTorch has them, with the batch."""
+        channels, *spatial = self.shape
+        return (BATCH, *spatial, channels) if self.last else (BATCH, *self.shape)
+
+    @property
+    def channel_axis(self) -> int:
+        """The axis of the channels in PyTorch."""
+        return len(self.shape) if self.last else 1
+
+    def axis(self, axis: int) -> int:
+        """An axis counted from the front."""
+        return axis % (len(self.shape) + 1)
+
+    def spatial_axes(self) -> list[int]:
+        """The spatial axes in PyTorch."""
+        return [axis for axis in range(1, len(self.shape) + 1) if axis != self.channel_axis]
+
+
+class Moved(NamedTuple):
+    """A tensor seen in other sizes or another order of axes, not yet a layer: a later move may undo it."""
+
+    source: Value
+    moves: tuple[tuple[str, Sizes], ...]
+    sizes: Sizes
+
+
+class Parts(NamedTuple):
+    """A tensor cut along an axis: start and stop of each part."""
+
+    source: Value
+    axis: int
+    bounds: tuple[tuple[int, int], ...]
+
+
+class Foreign(NamedTuple):
+    """What has no shape of ours, on the way through something that cannot be expressed: all that it was made of."""
+
+    reads: tuple[Value, ...]
+    sources: tuple[str, ...]
+    what: str
+
+
+def is_shape(sizes: Sizes) -> bool:
+    """Whether sizes are a shape of ours, with the batch."""
+    return 2 <= len(sizes) <= MOST_AXES + 2 and sizes[0] == BATCH and all(size > 0 for size in sizes)
+
+
+def settled(moved: Moved) -> Value | tuple[str, dict[str, Any], Sizes] | None:
+    """What moves come to: the tensor itself, its axes in another order, or a kind with its arguments and shape."""
+    source, moves = moved.source, moved.moves
+    names = [name for name, _ in moves]
+    if names == ["permute"]:
+        return reordered(source, moves[0][1])
+    if names == ["view"] and moved.sizes == source.sizes:
+        return source
+    if names == ["view", "permute", "view"] and not source.last:
+        return dealt(moved)
+    return None
+
+
+def reordered(source: Value, order: Sizes) -> Value | None:
+    """Channels moved last, or back to the front."""
+    axes = len(order)
+    to_last, to_first = (0, *range(2, axes), 1), (0, axes - 1, *range(1, axes - 1))
+    if order == tuple(range(axes)):
+        return source
+    if order == to_last and not source.last:
+        return source._replace(last=True)
+    return source._replace(last=False) if order == to_first and source.last else None
+
+
+def dealt(moved: Moved) -> tuple[str, dict[str, Any], Sizes] | None:
+    """Channels dealt out anew, or moved into space and back: what shuffles are composed of."""
+    (_, cut), (_, order), _ = moved.moves
+    channels, *spatial = moved.source.shape
+    axes = len(spatial)
+    shape = moved.sizes[1:]
+    if len(cut) == 3 + axes and order == (0, 2, 1, *range(3, 3 + axes)) and shape == moved.source.shape:
+        return "channel_shuffle", {"groups": cut[1]}, shape
+    if len(cut) != 2 + 2 * axes or len(shape) != 1 + axes:
+        return None
+    spread = tuple(place for axis in range(axes) for place in (2 + axes + axis, 2 + axis))
+    gathered = (*range(3, 3 + 2 * axes, 2), *range(2, 2 + 2 * axes, 2))
+    factors = set(cut[2 : 2 + axes])
+    if order == (0, 1, *spread) and len(factors) == 1 and cut[2 + axes :] == tuple(spatial):
+        return "pixel_shuffle", {"upscale_factor": cut[2]}, shape
+    factors = set(cut[3::2])
+    if order == (0, 1, *gathered) and len(factors) == 1 and cut[1] == channels:
+        return "pixel_unshuffle", {"downscale_factor": cut[3]}, shape
+    return None
+
+
+def moved_again(value: Value | Moved, name: str, change: Sizes, sizes: Sizes) -> Moved:
+    """A further move, joined with the one before where both are of one sort."""
+    source, moves = (value, ()) if isinstance(value, Value) else (value.source, value.moves)
+    if moves and moves[-1][0] == name:
+        before = moves[-1][1]
+        change = change if name == "view" else tuple(before[axis] for axis in change)
+        moves = moves[:-1]
+        if name == "permute" and change == tuple(range(len(change))):
+            return Moved(source, moves, sizes)
+    return Moved(source, (*moves, (name, change)), sizes)

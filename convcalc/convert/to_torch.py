@@ -1,0 +1,69 @@
+"""A network as the text of a PyTorch module, as a person would write it."""
+
+import ast
+import os
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from convcalc.convert.pytorch.classes import classes_of
+from convcalc.convert.pytorch.makers import check_known
+from convcalc.convert.pytorch.names import quotable
+from convcalc.convert.pytorch.text import WIDTH, class_lines
+from convcalc.network import Network
+from convcalc.version import __version__
+
+LAYERS = Path(__file__).parent / "pytorch" / "layers.py"
+
+
+def module_text(network: Network) -> str:
+    """A Python file with the network as an nn.Module: blocks as classes, names kept.
+
+    Only the sanitised names of the network's layers stand in its code, and its name and description in a docstring.
+    Raises NotExported where PyTorch has no module for a layer.
+    """
+    check_known(network)
+    sources = layer_sources()
+    classes = classes_of(network, set(sources))
+    body = "\n\n\n".join("\n".join(class_lines(made)) for made in classes)
+    helpers = [source for name, source in sources.items() if f"{name}(" in body]
+    code = "\n\n\n".join([*helpers, body])
+    return "\n".join([*heading(network), "", *imports(code), "", "", code, ""])
+
+
+def heading(network: Network) -> Iterator[str]:
+    """The docstring: what the network is, and where the text comes from."""
+    said = f"{network.name}: {network.description}" if network.description else network.name
+    shapes = [f"{name} {shape}" for name, shape in network.inputs.items()]
+    inputs = f"Inputs {', '.join(shapes)}" if len(shapes) > 1 else f"Input {next(iter(network.inputs.values()))}"
+    source = f" from {quotable(os.path.basename(network.file))}" if network.file else ""
+    facts = f"{inputs}, channels first, without the batch. Written by convcalc {__version__}{source}."
+    first, *others = textwrap.wrap(quotable(said), WIDTH - 3, break_long_words=False) or [""]
+    yield f'"""{first}'
+    yield from others
+    yield ""
+    yield from textwrap.wrap(facts, WIDTH, break_long_words=False)
+    yield '"""'
+
+
+def imports(code: str) -> Iterator[str]:
+    """What the code takes from elsewhere."""
+    if "OrderedDict(" in code:
+        yield "from collections import OrderedDict"
+        yield ""
+    if "torch." in code:
+        yield "import torch"
+    yield f"from torch import {'Tensor, ' if 'Tensor' in code else ''}nn"
+    if "functional." in code:
+        yield "from torch.nn import functional"
+
+
+def layer_sources() -> dict[str, str]:
+    """The text of the layers that PyTorch has no module for, by their names."""
+    text = LAYERS.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    return {
+        node.name: "\n".join(lines[node.lineno - 1 : node.end_lineno])
+        for node in ast.parse(text).body
+        if isinstance(node, ast.ClassDef)
+    }

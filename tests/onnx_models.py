@@ -1,0 +1,52 @@
+"""Models of ONNX for the tests, made of nodes written as ONNX's own text."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from convcalc.convert import from_onnx
+from convcalc.convert.graph import Graph, Step
+
+Sizes = Sequence[int | str]
+
+
+def made(
+    nodes: str,
+    inputs: Mapping[str, Sizes],
+    weights: Mapping[str, Sequence[int]] | None = None,
+    *,
+    outputs: Sequence[str] = ("y",),
+    version: int = 17,
+    integers: Mapping[str, Sequence[int]] | None = None,
+) -> Any:
+    """A model: a node a line; weights have shapes alone, what they hold is said to stand in a file that is absent."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    tensors = []
+    for name, sizes in (weights or {}).items():
+        tensor = TensorProto(name=name, dims=sizes, data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL)
+        tensor.external_data.add(key="location", value="absent.bin")
+        tensors.append(tensor)
+    for name, values in (integers or {}).items():
+        tensors.append(helper.make_tensor(name, TensorProto.INT64, [len(values)], values))
+    graph = helper.make_graph(
+        [onnx.parser.parse_node(line.strip()) for line in nodes.strip().splitlines()],
+        "made",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, sizes) for name, sizes in inputs.items()],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        tensors,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", version)], ir_version=8)
+
+
+def imported(folder: Path, model: Any, **options: Any) -> Graph:
+    """The graph that a model is imported as."""
+    path = folder / "made.onnx"
+    path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
+    return from_onnx.read(str(path), **options)
+
+
+def entry(step: Step) -> tuple[str, dict[str, Any]]:
+    """A step as the kind and arguments of a spec."""
+    return step.kind, dict(step.arguments)

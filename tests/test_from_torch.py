@@ -1,0 +1,254 @@
+"""PyTorch modules read as networks: the networks written by hand, what we write ourselves, and what people bring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import convcalc
+from convcalc.convert.from_torch import graph_of, read
+from convcalc.convert.graph import Graph, NotImported, plain_spec
+from convcalc.convert.to_torch import module_text
+from convcalc.convert.writer import spec_text
+from tests.test_to_torch import EXAMPLES, NAMES, example, made
+from tests.torch_networks import specs
+
+PICTURE = (3, 32, 32)
+# kinds that say one thing: a person may write either
+SAME = {"pointwise_conv": "conv", "depthwise_conv": "conv", "adaptive_avgpool": "global_avgpool"}
+NO_ARITHMETIC = ("dropout", "drop_path", "identity", "flatten", "reshape", "pad")
+
+
+def modules() -> Any:
+    pytest.importorskip("torch", reason="PyTorch traces the modules")
+    from tests import torch_modules
+
+    return torch_modules
+
+
+def by_hand(name: str) -> tuple[Any, tuple[int, ...]]:
+    """The network of an example as it is written by hand in PyTorch."""
+    torch = pytest.importorskip("torch", reason="PyTorch traces the modules")
+    from tests.oracle import reference_dense, reference_models, reference_zoo
+
+    builders: dict[str, Callable[[], Any]] = {
+        **reference_models.NETWORKS,
+        **reference_zoo.MODELS,
+        **reference_dense.MODELS,
+    }
+    with torch.device("meta"):
+        module, shape = builders[name]()
+    return module, shape
+
+
+def imported(module: Any, shape: Any) -> convcalc.Report:
+    return convcalc.analyse(convcalc.from_torch(module, shape))
+
+
+def layers(report: convcalc.Report, leaving_out: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
+    """Each layer's kind, shape and costs."""
+    return [
+        (SAME.get(layer.kind, layer.kind), layer.output_shape, layer.params, layer.buffers, layer.macs, layer.additions)
+        for layer in report.layers
+        if layer.kind not in leaving_out
+    ]
+
+
+def totals(report: convcalc.Report) -> tuple[Any, ...]:
+    total = report.totals
+    shapes = sorted(shape.sizes for shape in report.outputs().values())
+    return total.params, total.trainable_params, total.buffers, total.macs, total.flops, shapes
+
+
+def kinds(graph: Graph) -> list[str]:
+    return [step.kind for step in graph.steps]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", NAMES)
+def test_a_network_written_by_hand_has_the_layers_of_the_example(name: str) -> None:
+    """In the order of branches they may differ, and in what neither costs nor has a place of its own in both."""
+    found, ours = imported(*by_hand(name)), convcalc.analyse(example(name))
+    assert totals(found) == totals(ours)
+    assert sorted(layers(found, NO_ARITHMETIC)) == sorted(layers(ours, NO_ARITHMETIC))
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", NAMES)
+def test_what_we_write_is_read_as_it_was(name: str) -> None:
+    pytest.importorskip("torch", reason="PyTorch traces the modules")
+    network = example(name)
+    graph = graph_of(made(module_text(network)), [shape.sizes for shape in network.inputs.values()])
+    assert graph.notes == ()
+    for spec in (plain_spec(graph), spec_text(graph)):
+        found = convcalc.analyse(loaded(spec, network))
+        ours = convcalc.analyse(network)
+        assert layers(found) == layers(ours)
+        assert totals(found) == totals(ours)
+        assert found.totals.peak_bytes == ours.totals.peak_bytes
+        assert found.totals.field == ours.totals.field
+
+
+def loaded(spec: Any, network: convcalc.Network) -> convcalc.Network:
+    """A spec as values or text, with the data types of a network."""
+    from io import StringIO
+
+    return convcalc.load(StringIO(spec) if isinstance(spec, str) else spec, dtype=network.dtype._asdict())
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", specs())
+def test_shared_and_frozen_weights_are_read_as_they_were(name: str) -> None:
+    pytest.importorskip("torch", reason="PyTorch traces the modules")
+    network = convcalc.load(specs()[name])
+    found = imported(made(module_text(network)), {key: shape.sizes for key, shape in network.inputs.items()})
+    assert len(network.inputs) == 1 or list(found.network.inputs) == list(network.inputs)
+    assert totals(found) == totals(convcalc.analyse(network))
+
+
+@pytest.mark.torch
+def test_names_are_the_paths_of_modules() -> None:
+    block = [{"conv": {"out_channels": 3, "kernel_size": 1}}, "relu", {"add": {"from": ["previous", "input"]}}]
+    spec = {"input": [3, 8, 8], "blocks": {"unit": {"layers": block}}, "layers": [{"unit": {"repeat": 2}}]}
+    graph = graph_of(made(module_text(convcalc.load(spec))), (3, 8, 8))
+    assert [step.name for step in graph.steps] == [
+        f"unit1.{copy}.{layer}" for copy in (0, 1) for layer in ("conv1", "relu1", "add1")
+    ]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("name", "shape", "opaque"),
+    [
+        ("Attending", PICTURE, {"attention": 1088}),
+        ("Recurrent", (1, 20), {"lstm": 3840, "opaque1": 0, "lstm_2": 0}),
+        ("Einsum", PICTURE, {"opaque1": 64}),
+        ("HalfTied", (8,), {"second": 8}),
+    ],
+)
+def test_what_cannot_be_expressed_is_opaque_with_its_params_and_a_note(
+    name: str, shape: tuple[int, ...], opaque: dict[str, int]
+) -> None:
+    module = getattr(modules(), name)()
+    graph = graph_of(module, shape)
+    found = {step.name: step.arguments["params"] for step in graph.steps if step.kind == "opaque"}
+    assert found == opaque
+    assert [note.partition(":")[0] for note in graph.notes] == list(opaque)
+    report = imported(module, shape)
+    assert report.totals.params == sum(parameter.numel() for parameter in module.parameters())
+    assert report.totals.macs is None
+    assert not report.complete
+
+
+@pytest.mark.torch
+def test_a_transformer_is_read_around_its_attention() -> None:
+    """What is linear at every position is a pointwise convolution, though PyTorch has the channels last."""
+    graph = graph_of(modules().Attending(), PICTURE)
+    assert kinds(graph) == [
+        "conv", "reshape", "layernorm", "opaque", "add", "layernorm", "pointwise_conv", "gelu", "pointwise_conv", "add",
+        "global_avgpool", "linear",
+    ]  # fmt: skip
+    assert graph.steps[5].share == "norm"
+
+
+@pytest.mark.torch
+def test_what_depends_on_a_value_is_refused_in_words() -> None:
+    with pytest.raises(NotImported, match="depends on the values of a tensor"):
+        graph_of(modules().ByValue(), PICTURE)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("name", "shape"), [("Odd", PICTURE), ("Frozen", (4, 32, 32)), ("Pair", PICTURE)])
+def test_what_cannot_be_traced_is_refused(name: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(NotImported, match="cannot be traced"):
+        graph_of(getattr(modules(), name)(), shape)
+
+
+@pytest.mark.torch
+def test_several_inputs_have_names_and_share_an_encoder() -> None:
+    report = imported(modules().Pair(), [PICTURE, PICTURE])
+    assert list(report.network.inputs) == ["left", "right"]
+    assert report.totals.params == 224 + 68
+    assert [layer.shares for layer in report.layers if layer.kind == "conv"] == [None, "encoder", None]
+    assert sorted(shape.sizes for shape in report.outputs().values()) == [(3, 32, 32), (4, 30, 30)]
+
+
+@pytest.mark.torch
+def test_weights_out_of_training_are_frozen() -> None:
+    module = modules().Frozen()
+    report = imported(module, PICTURE)
+    assert report.totals.trainable_params == sum(p.numel() for p in module.parameters() if p.requires_grad)
+    assert [layer.frozen for layer in report.layers] == [True, True, False]
+
+
+@pytest.mark.torch
+def test_what_is_written_over_is_read_as_it_was_written() -> None:
+    graph = graph_of(modules().InPlace(), PICTURE)
+    assert [(step.kind, step.reads) for step in graph.steps] == [
+        ("conv", ("x",)), ("relu", ("first",)), ("conv", ("relu1",)), ("add", ("second", "relu1")),
+    ]  # fmt: skip
+
+
+@pytest.mark.torch
+def test_activations_that_are_written_out_are_known() -> None:
+    graph = graph_of(modules().Composed(), PICTURE)
+    assert sorted(set(kinds(graph))) == ["hardsigmoid", "hardswish", "mish", "silu"]
+    assert kinds(graph).count("hardswish") == 2
+
+
+@pytest.mark.torch
+def test_views_that_come_to_a_shuffle_are_known() -> None:
+    graph = graph_of(modules().Rearranging(), (8, 8, 8))
+    assert graph.notes == ()
+    assert sorted(kinds(graph)) == [
+        "add", "channel_shuffle", "crop", "crop", "pixel_shuffle", "pixel_unshuffle", "relu", "slice", "slice",
+        "upsample",
+    ]  # fmt: skip
+
+
+@pytest.mark.torch
+def test_modules_without_operations_and_of_several_are_layers() -> None:
+    graph = graph_of(modules().LeavingNoTrace(), (8, 8, 8))
+    assert kinds(graph) == ["identity", "dropout", "local_response_norm", "softsign", "lppool", "mish"]
+    assert [step.name for step in graph.steps] == [f"body.{number}" for number in range(6)]
+
+
+@pytest.mark.torch
+def test_the_module_stays_as_it_is() -> None:
+    module = modules().LeavingNoTrace()
+    before = repr(module)
+    graph_of(module.train(), (8, 8, 8))
+    assert repr(module) == before
+    assert module.training
+    assert all(parameter.device.type == "cpu" for parameter in modules().Frozen().parameters())
+
+
+@pytest.mark.torch
+def test_a_factory_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    modules()
+    graph = read("tests.torch_modules:InPlace", PICTURE)
+    assert (graph.name, graph.origin) == ("InPlace", "the PyTorch module tests.torch_modules:InPlace")
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("factory", "said"),
+    [
+        ("tests.torch_modules", "takes package.module:factory"),
+        ("tests.torch_modules:nothing", "has no attribute 'nothing'"),
+        ("tests.nowhere:nothing", "No module named 'tests.nowhere'"),
+        ("tests.torch_modules:failing", "ValueError: no weights here"),
+        ("tests.torch_modules:number", "'int' object is not callable"),
+        ("tests.torch_modules:NotATensor", "not a torch.nn.Module"),
+    ],
+)
+def test_a_factory_that_gives_no_module_is_an_error(factory: str, said: str) -> None:
+    modules()
+    with pytest.raises(NotImported, match=said):
+        read(factory, PICTURE)
+
+
+def test_examples_are_all_read() -> None:
+    assert len(NAMES) == len(list(EXAMPLES.glob("*.yaml"))) >= 34

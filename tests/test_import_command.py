@@ -1,0 +1,248 @@
+"""`convcalc import`: which reader reads, what is said where, and how it ends."""
+
+import gzip
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import convcalc
+from convcalc.cli.main import run
+from convcalc.convert import from_onnx
+from convcalc.convert.graph import Graph, Step, plain_spec
+from convcalc.convert.to_onnx import model_bytes
+from convcalc.examples import path
+from tests.onnx_models import made
+
+onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+
+LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
+KERAS = Path(__file__).parent / "data" / "keras" / "VGG16.json.gz"
+X = {"x": (1, 4, 12, 10)}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def partly() -> str:
+    """A file with an operator that is not expressed."""
+    Path("partly.onnx").write_bytes(made("a = Exp(x)\ny = Conv(a, w)", X, {"w": (8, 4, 3, 3)}).SerializeToString())
+    return "partly.onnx"
+
+
+def lenet() -> str:
+    Path("lenet5.onnx").write_bytes(model_bytes(convcalc.load(path("lenet5"))))
+    return "lenet5.onnx"
+
+
+@pytest.mark.parametrize("file", sorted(LIGHT.glob("light_*.onnx")), ids=lambda file: file.stem)
+def test_what_is_written_is_the_network_of_the_file(file: Path) -> None:
+    assert run(["import", str(file), "-o", "net.yaml"]) == 0
+    written, plain = convcalc.summary("net.yaml"), convcalc.summary(plain_spec(from_onnx.read(str(file))))
+    assert written.totals.params == plain.totals.params
+    assert written.totals.macs == plain.totals.macs
+    assert written.outputs().values() == plain.outputs().values() or list(written.outputs().values()) == list(
+        plain.outputs().values()
+    )
+
+
+def test_resnet50_is_at_most_60_lines() -> None:
+    assert run(["import", str(LIGHT / "light_resnet50.onnx"), "-o", "net.yaml"]) == 0
+    assert len(Path("net.yaml").read_text(encoding="utf-8").splitlines()) <= 60
+
+
+def test_a_spec_goes_to_standard_output_and_loads(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["import", lenet(), "--name", "mine"]) == 0
+    out, err = capsys.readouterr()
+    Path("net.yaml").write_text(out, encoding="utf-8")
+    assert err == ""
+    assert convcalc.load("net.yaml").name == "mine"
+    assert convcalc.summary("net.yaml").totals.params == convcalc.summary(path("lenet5")).totals.params
+
+
+def test_what_is_not_expressed_is_said_and_is_opaque(partly: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["import", partly]) == 0
+    out, err = capsys.readouterr()
+    assert "opaque: {output_shape: [4, 12, 10], what: Exp" in out
+    assert err == (
+        "not expressed: Exp 'Exp_0': no layer kind is this operator\n"
+        "1 not expressed: kept as opaque layers, whose cost is unknown\n"
+    )
+
+
+def test_strict_refuses_what_is_not_expressed(partly: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["import", partly, "--strict", "-o", "net.yaml"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Exp 'Exp_0'" in err
+    assert "nothing is written" in err
+    assert not Path("net.yaml").exists()
+
+
+def test_quiet_keeps_what_is_not_expressed_to_the_spec(partly: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["import", partly, "-q"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_only_so_many_notes_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    chain = "\n".join(f"t{number + 1} = Exp(t{number})" for number in range(30))
+    Path("many.onnx").write_bytes(made(chain, {"t0": (1, 4)}, outputs=["t30"]).SerializeToString())
+    assert run(["import", "many.onnx"]) == 0
+    err = capsys.readouterr().err
+    assert err.count("not expressed: Exp") == 20
+    assert "and 10 more\n30 not expressed" in err
+
+
+def test_strict_passes_what_is_expressed() -> None:
+    assert run(["import", lenet(), "--strict", "-o", "net.yaml"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "empty"),
+        (b"\x00\x01garbage", "not an ONNX model"),
+        (b"{}", "no Keras model"),
+        (b"PK\x03\x04", "net.bin"),
+        (b"\x89HDF\r\n", "HDF5"),
+    ],
+)
+def test_a_file_that_is_none_is_not_read(content: bytes, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("net.bin").write_bytes(content)
+    assert run(["import", "net.bin"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("convcalc: net.bin: ")
+    assert said in err
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["net.onnx", "--torch", "a:b"], ["missing.onnx"], ["."], ["--torch", "a:b"], ["--strict"]]
+)
+def test_what_is_asked_wrongly_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["import", *arguments]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_pipe_is_not_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo("pipe")
+    assert run(["import", "pipe"]) == 2
+    assert "not a regular file" in capsys.readouterr().err
+
+
+def test_the_input_is_never_written_over(capsys: pytest.CaptureFixture[str]) -> None:
+    file = lenet()
+    before = Path(file).read_bytes()
+    assert run(["import", file, "-o", file]) == 2
+    assert "is an input" in capsys.readouterr().err
+    assert Path(file).read_bytes() == before
+
+
+def test_a_shape_is_given_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["import", lenet(), "--input", "1,32,32", "--input", "1,40,40"]) == 2
+    assert "--input gives the shape twice" in capsys.readouterr().err
+
+
+def test_a_shape_given_is_the_networks() -> None:
+    Path("open.onnx").write_bytes(
+        made("y = Conv(x, w)", {"x": ("n", 3, "h", "w_")}, {"w": (8, 3, 3, 3)}).SerializeToString()
+    )
+    assert run(["import", "open.onnx", "--input", "x=3,20,30", "-o", "net.yaml"]) == 0
+    assert [shape.sizes for shape in convcalc.load("net.yaml").inputs.values()] == [(3, 20, 30)]
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.keras", "model", "archive"])
+def test_keras_is_told_by_the_name_or_by_the_content(name: str) -> None:
+    config = json.dumps(json.loads(gzip.decompress(KERAS.read_bytes()))["keras"]).encode()
+    if name in ("model.keras", "archive"):
+        with zipfile.ZipFile(name, "w") as archive:
+            archive.writestr("config.json", config)
+    else:
+        Path(name).write_bytes(config)
+    assert run(["import", name, "-o", "net.yaml"]) == 0
+    assert convcalc.summary("net.yaml").totals.params == 138_357_544  # Keras Applications: VGG16
+
+
+def test_onnx_is_told_by_the_content() -> None:
+    shutil.copy(lenet(), "model")
+    assert run(["import", "model", "-o", "net.yaml"]) == 0
+
+
+def test_code_is_run_under_the_flag_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def read(factory: str, shape: tuple[int, ...]) -> Graph:
+        asked.append((factory, shape))
+        return Graph(
+            "small", "the factory nets:small", {"input": shape}, (Step("act", "relu", {}, ("input",)),), ("act",)
+        )
+
+    monkeypatch.setattr("convcalc.convert.from_torch.read", read)
+    Path("nets:small").write_bytes(Path(lenet()).read_bytes())
+    assert run(["import", "nets:small", "-o", "net.yaml"]) == 0
+    assert asked == []
+    assert run(["import", "--torch", "nets:small", "--input", "3,8,8", "-o", "small.yaml"]) == 0
+    assert asked == [("nets:small", (3, 8, 8))]
+    assert convcalc.load("small.yaml").name == "small"
+
+
+def test_without_the_package_the_error_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = lenet()
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert run(["import", file]) == 2
+    assert "pip install 'convcalc[onnx]'" in capsys.readouterr().err
+    assert run(["export", "example:lenet5", "--to", "onnx", "-o", "lenet5.onnx"]) == 2
+    assert "pip install 'convcalc[onnx]'" in capsys.readouterr().err
+
+
+# -- the bar
+
+
+def on_a_terminal(script: str) -> str:
+    """What a script writes to a terminal on its standard error."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL, stderr=theirs) as process:
+        os.close(theirs)
+        written = b""
+        while True:
+            try:
+                part = os.read(ours, 4096)
+            except OSError:  # the other end is closed
+                break
+            if not part:
+                break
+            written += part
+        process.wait()
+    os.close(ours)
+    return written.decode()
+
+
+SCRIPT = """
+from convcalc.cli.main import run
+from convcalc.render import progress
+progress.PATIENCE = {seconds}
+assert run(["import", "lenet5.onnx"]) == 0
+"""
+
+
+def test_a_bar_shows_how_far_a_long_read_is() -> None:
+    count = len(onnx.load(lenet()).graph.node)
+    assert f"1 of {count} nodes " in on_a_terminal(SCRIPT.format(seconds=0))
+
+
+def test_a_short_read_has_no_bar() -> None:
+    lenet()
+    assert on_a_terminal(SCRIPT.format(seconds=100)) == ""

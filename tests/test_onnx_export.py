@@ -1,0 +1,185 @@
+"""An exported graph passes the checks of the package onnx, and is the same network when it is imported."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import convcalc
+from convcalc.analysis.report import LayerReport
+from convcalc.convert import from_onnx
+from convcalc.convert.graph import NotImported, plain_spec
+from convcalc.convert.onnx_graph.writing import WRITERS
+from convcalc.convert.to_onnx import model_bytes
+from convcalc.examples import names, path
+from convcalc.layers import KINDS
+
+onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+
+WITHOUT_OPERATOR = {"locally_connected", "max_unpool", "opaque"}
+OTHERWISE = {"blurpool", "separable_conv", "adaptive_avgpool", "adaptive_maxpool"}  # several nodes, or no equal kind
+
+
+def round_trip(network: Any, folder: Path) -> convcalc.Report:
+    """What is imported of what was exported, in the data types of the network: ONNX has those of its values alone."""
+    file = folder / "exported.onnx"
+    file.write_bytes(model_bytes(network))
+    graph = from_onnx.read(str(file))
+    assert graph.notes == ()
+    dtype = {"weights": network.dtype.weights, "activations": network.dtype.activations}
+    return convcalc.analyse(convcalc.load(plain_spec(graph), dtype=dtype))
+
+
+def figures(layer: LayerReport) -> dict[str, Any]:
+    """What a layer costs, sees and gives."""
+    said = layer.to_dict()
+    return {name: said[name] for name in said if name not in ("name", "kind", "line", "from", "arguments")}
+
+
+def totals(report: convcalc.Report) -> dict[str, Any]:
+    """All totals, but for the name of the layer at the peak."""
+    found = report.totals_dict()
+    del found["memory"]["peak_at"]
+    return found
+
+
+@pytest.mark.parametrize("name", names())
+def test_an_example_is_a_valid_graph_with_the_same_shapes(name: str) -> None:
+    network = convcalc.load(path(name))
+    model = onnx.load_from_string(model_bytes(network))
+    onnx.checker.check_model(model, full_check=True)
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    known = {info.name: info.type.tensor_type for info in (*inferred.graph.value_info, *inferred.graph.output)}
+    for node in network.nodes:
+        sizes = [size.dim_value for size in known[node.name].shape.dim][1:]
+        assert sizes == list(node.layer.output.sizes)
+
+
+@pytest.mark.parametrize("name", names())
+def test_an_example_comes_back_with_the_same_report(name: str, tmp_path: Path) -> None:
+    network = convcalc.load(path(name))
+    report, back = convcalc.analyse(network), round_trip(network, tmp_path)
+    assert list(map(figures, back.layers)) == list(map(figures, report.layers))
+    assert totals(back) == totals(report)
+    assert [list(shape) for shape in back.outputs().values()] == [list(shape) for shape in report.outputs().values()]
+
+
+def of_kind(kind: str) -> dict[str, Any]:
+    """A network of the layer that the manual of a kind shows."""
+    import yaml
+
+    [line] = [line for line in (KINDS[kind].__doc__ or "").splitlines() if "Example on" in line]
+    shape, _, written = line.split("Example on ")[1].partition(": ")
+    return {"input": yaml.safe_load(shape), "layers": [yaml.safe_load(written)]}
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - WITHOUT_OPERATOR - OTHERWISE))
+def test_a_kind_comes_back_with_the_same_figures(kind: str, tmp_path: Path) -> None:
+    spec = of_kind(kind)
+    network = convcalc.load({**spec, "layers": ["identity", *spec["layers"]]})
+    onnx.checker.check_model(onnx.load_from_string(model_bytes(network)), full_check=True)
+    assert totals(round_trip(network, tmp_path)) == totals(convcalc.analyse(network))
+
+
+def test_a_separable_convolution_comes_back_as_two(tmp_path: Path) -> None:
+    network = convcalc.load(of_kind("separable_conv"))
+    back, report = round_trip(network, tmp_path), convcalc.analyse(network)
+    assert [layer.kind for layer in back.layers] == ["depthwise_conv", "pointwise_conv"]
+    assert (back.totals.params, back.totals.macs) == (report.totals.params, report.totals.macs)
+
+
+def test_a_blurpool_is_a_valid_graph() -> None:
+    network = convcalc.load(of_kind("blurpool"))
+    model = onnx.load_from_string(model_bytes(network))
+    onnx.checker.check_model(model, full_check=True)
+    assert [size.dim_value for size in model.graph.output[0].type.tensor_type.shape.dim][1:] == list(
+        network.nodes[0].layer.output.sizes
+    )
+
+
+@pytest.mark.parametrize(("kind", "other"), [("adaptive_avgpool", "avgpool"), ("adaptive_maxpool", "maxpool")])
+def test_an_adaptive_pooling_with_equal_windows_is_a_sliding_one(kind: str, other: str, tmp_path: Path) -> None:
+    network = convcalc.load({"input": [4, 14, 21], "layers": ["identity", {kind: {"output_size": [7, 7]}}]})
+    report, back = convcalc.analyse(network), round_trip(network, tmp_path)
+    assert back.layers[1].kind == other
+    assert totals(back) == totals(report)
+
+
+@pytest.mark.parametrize("kind", ["adaptive_avgpool", "adaptive_maxpool"])
+def test_an_adaptive_pooling_with_unequal_windows_has_no_operator(kind: str) -> None:
+    network = convcalc.load({"input": [4, 13, 13], "layers": [{kind: {"output_size": 6}}]})
+    with pytest.raises(NotImported, match=rf"{kind}1 \({kind} of 4×13×13"):
+        model_bytes(network)
+
+
+def test_every_kind_is_written_or_has_no_operator() -> None:
+    assert set(WRITERS) == set(KINDS) - WITHOUT_OPERATOR
+
+
+AFFINE = [
+    {"groupnorm": {"num_groups": 2, "affine": False}},
+    {"instancenorm": {"affine": True}},
+    {"layernorm": {"affine": False}},
+    {"layernorm": {"axes": "channels", "affine": False}},
+    {"batchnorm": {"affine": False}},
+    {"global_avgpool": {"keepdims": False}},
+    {"global_maxpool": {"keepdims": False}},
+    {"maxpool": {"kernel_size": 4, "stride": 4, "padding": [[1, 2], [1, 2]], "ceil_mode": True}},
+    {"avgpool": {"kernel_size": 3, "stride": 2, "ceil_mode": True}},
+    {"upsample": {"size": [20, 13], "mode": "bilinear"}},
+    {"conv": {"out_channels": 6, "kernel_size": 3, "stride": 2, "padding": "same"}},
+    {"conv_transpose": {"out_channels": 6, "kernel_size": 3, "stride": 2, "output_padding": 1, "groups": 2}},
+    {"dropout": {"p": 0.15}},
+    {"leaky_relu": {"negative_slope": 0.3}},
+]
+
+
+@pytest.mark.parametrize("entry", AFFINE, ids=str)
+def test_arguments_come_back(entry: dict[str, Any], tmp_path: Path) -> None:
+    network = convcalc.load({"input": [4, 14, 14], "layers": [{"conv": {"out_channels": 4, "kernel_size": 1}}, entry]})
+    report, back = convcalc.analyse(network), round_trip(network, tmp_path)
+    assert totals(back) == totals(report)
+    assert back.layers[1].kind == report.layers[1].kind
+
+
+def test_shared_weights_stay_shared(tmp_path: Path) -> None:
+    conv = {"out_channels": 4, "kernel_size": 3, "padding": 1}
+    layers = [{"conv": {**conv, "name": "one"}}, {"conv": {**conv, "share": "one"}}]
+    network = convcalc.load({"input": [4, 8, 8], "layers": layers})
+    assert round_trip(network, tmp_path).totals.params == 4 * 4 * 9 + 4
+
+
+def test_names_inputs_and_outputs_are_kept_and_the_batch_is_open() -> None:
+    layers = [
+        {"conv": {"out_channels": 4, "kernel_size": 1, "name": "stem", "from": "left"}},
+        {"add": {"from": ["stem", "right"], "name": "both"}},
+    ]
+    network = convcalc.load(
+        {"inputs": {"left": [3, 8, 8], "right": [4, 8, 8]}, "layers": layers, "outputs": ["both", "stem"]}
+    )
+    graph = onnx.load_from_string(model_bytes(network)).graph
+    assert [info.name for info in graph.input] == ["left", "right"]
+    assert [info.name for info in graph.output] == ["both", "stem"]
+    assert [node.name for node in graph.node if node.op_type in ("Conv", "Add")] == ["stem", "both"]
+    assert graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+
+
+def test_layers_that_onnx_has_nothing_for_are_all_named() -> None:
+    layers = [
+        {"locally_connected": {"out_channels": 2, "kernel_size": 3, "name": "local"}},
+        {"max_unpool": {"kernel_size": 2, "name": "unpool"}},
+    ]
+    network = convcalc.load({"input": [3, 8, 8], "layers": layers})
+    with pytest.raises(NotImported, match=r"local \(locally_connected\), unpool \(max_unpool\)"):
+        model_bytes(network)
+
+
+def test_a_graph_runs_in_the_reference_of_onnx() -> None:
+    import numpy
+    from onnx.reference import ReferenceEvaluator
+
+    network = convcalc.load(path("lenet5"))
+    [output] = ReferenceEvaluator(onnx.load_from_string(model_bytes(network))).run(
+        None, {"input": numpy.zeros((2, 1, 32, 32), numpy.float32)}
+    )
+    assert output.shape == (2, 10)

@@ -1,0 +1,195 @@
+"""Modules that a person might bring, of which not all can be expressed."""
+
+# PyTorch is not among the tests' requirements: without it its classes are unknown to mypy.
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Attending(nn.Module):
+    """A vision transformer's block over the positions of a map, channels last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 16, 4, 4)
+        self.norm = nn.LayerNorm(16)
+        self.attention = nn.MultiheadAttention(16, 4, batch_first=True)
+        self.wide = nn.Linear(16, 64)
+        self.narrow = nn.Linear(64, 16)
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        y = self.norm(x)
+        x = x + self.attention(y, y, y)[0]
+        x = x + self.narrow(functional.gelu(self.wide(self.norm(x))))
+        return self.head(x.mean(1))
+
+
+class Recurrent(nn.Module):
+    """Convolution, then an LSTM, of which the last state and the hidden state are used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(1, 8, 3)
+        self.lstm = nn.LSTM(8, 16, 2, batch_first=True)
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, x: Tensor) -> Any:
+        y, (hidden, _) = self.lstm(self.conv(x).transpose(1, 2))
+        return self.head(y[:, -1]), hidden
+
+
+class Einsum(nn.Module):
+    """A learnt mixing of channels, written as einsum, between convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mixing = nn.Parameter(torch.zeros(8, 8))
+        self.before = nn.Conv2d(3, 8, 3)
+        self.after = nn.Conv2d(8, 8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(torch.einsum("bchw,cd->bdhw", self.before(x), self.mixing))
+
+
+class ByValue(nn.Module):
+    """What it does depends on a value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x) if x.sum() > 0 else x
+
+
+class Pair(nn.Module):
+    """Two inputs through the same encoder; one goes through as it came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Conv2d(3, 8, 3)
+        self.head = nn.Conv2d(16, 4, 1)
+
+    def forward(self, left: Tensor, right: Tensor) -> dict[str, Tensor]:
+        joined = torch.cat([self.encoder(left), self.encoder(right)], dim=1)
+        return {"head": self.head(joined), "left": left}
+
+
+class Frozen(nn.Module):
+    """A backbone that is not trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.norm = nn.BatchNorm2d(8)
+        self.head = nn.Conv2d(8, 8, 3, bias=False)
+        for frozen in (self.conv, self.norm):
+            frozen.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.norm(self.conv(x)))
+
+
+class HalfTied(nn.Module):
+    """Two layers with one weight and biases of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(8, 8)
+        self.second = nn.Linear(8, 8)
+        self.second.weight = self.first.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x))
+
+
+class InPlace(nn.Module):
+    """Tensors that are written over after they were made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3)
+        self.second = nn.Conv2d(8, 8, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        x.relu_()
+        y = self.second(x)
+        y += x
+        return y
+
+
+class Composed(nn.Module):
+    """Activations written out."""
+
+    def forward(self, x: Tensor) -> Any:
+        gate = functional.relu6(x + 3)
+        swish = x * torch.sigmoid(x)
+        mish = x * torch.tanh(functional.softplus(x))
+        return x * functional.relu6(x + 3) / 6, x * (functional.relu6(x + 3) / 6), gate / 6, swish, mish
+
+
+class Rearranging(nn.Module):
+    """Shuffles composed of views, and cuts along several axes."""
+
+    def forward(self, x: Tensor) -> Any:
+        batch, channels, height, width = x.shape
+        dealt = x.view(batch, 2, channels // 2, height, width).transpose(1, 2).reshape(x.shape)
+        spread = (
+            x.view(batch, 2, 2, 2, height, width).permute(0, 1, 4, 2, 5, 3).reshape(batch, 2, 2 * height, 2 * width)
+        )
+        gathered = x.view(batch, channels, height // 2, 2, width // 2, 2).permute(0, 1, 3, 5, 2, 4)
+        there_and_back = functional.relu(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        first, second = x.chunk(2, dim=1)
+        return (
+            dealt,
+            spread,
+            gathered.reshape(batch, 4 * channels, height // 2, width // 2),
+            there_and_back,
+            first + second,
+            x[..., 1:-1, 2:5],
+            functional.pad(x, (-1, -1, 0, 0)),
+            functional.interpolate(x, scale_factor=2, mode="bilinear"),
+        )
+
+
+class LeavingNoTrace(nn.Module):
+    """Modules without operations, and such as are several."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Identity(), nn.Dropout(0.2), nn.LocalResponseNorm(3), nn.Softsign(), nn.LPPool2d(2, 2), nn.Mish()
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)
+
+
+class NotATensor:
+    """What a module may give that is none."""
+
+
+class Odd(nn.Module):
+    """Gives an object."""
+
+    def forward(self, x: Tensor) -> Any:
+        return NotATensor()
+
+
+def failing() -> nn.Module:
+    raise ValueError("no weights here")
+
+
+def pair() -> nn.Module:
+    return Pair()
+
+
+number = 3
