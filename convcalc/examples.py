@@ -2,7 +2,7 @@
 
 import os
 
-from convcalc.problems import did_you_mean, shown
+from convcalc import problems
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PACKAGED = os.path.join(HERE, "example_specs")
@@ -29,11 +29,17 @@ def path(name: str) -> str:
     """The file of an example. Raises NoExample with the nearest name."""
     known = names()
     if name not in known:
-        hint = did_you_mean(name, known) or f"there are {', '.join(known)}"
-        raise NoExample(f"no example {shown(name)}: {hint}")
+        hint = problems.did_you_mean(name, known) or f"there are {', '.join(known)}"
+        raise NoExample(f"no example {problems.shown(name)}: {hint}")
     return os.path.join(folder(), name + SUFFIX)
 
 
 def resolved(net: str) -> str:
     """The file that NET stands for. Raises NoExample."""
     return path(net.removeprefix(PREFIX)) if net.startswith(PREFIX) else net
+
+
+def shown(file: str) -> str:
+    """A file as the command line names it: `example:NAME` where it is an example."""
+    folder_of, name = os.path.split(file)
+    return PREFIX + name.removesuffix(SUFFIX) if folder_of == folder() else file

@@ -11,6 +11,7 @@ MOST_CANDIDATES = 500  # words among which the nearest is sought
 CLEARLY = 0.1  # by how much the nearest word is nearer than the next, where it is taken without asking
 
 TITLES: dict[str, str] = {
+    "CV000": "a file that cannot be checked",
     "CV001": "not readable as text",
     "CV002": "malformed YAML",
     "CV003": "YAML that specs do not use",

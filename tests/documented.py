@@ -1,6 +1,6 @@
 """The README's blocks, run: what stands after `$ convcalc …` is what the command prints at 80 columns.
 
-A block that is marked `console torch` is run where PyTorch is installed, and stays as it is elsewhere. `python -m
+A block that is marked `console torch` or `console onnx` is run where that package is, and stays as it is elsewhere. `python -m
 tests.documented` writes the README anew with what the commands print now; read what it changed.
 """
 
@@ -18,7 +18,6 @@ from pathlib import Path
 from convcalc.cli.main import run
 
 README = Path(__file__).parent.parent / "README.md"
-NEEDS_TORCH = "torch"  # behind `console`: the block is run where PyTorch is installed
 BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -36,7 +35,7 @@ def answered(console: str) -> str:
     for line in console.splitlines():
         if line.startswith("$ convcalc "):
             answer = printed(shlex.split(line)[2:]).rstrip("\n")
-            lines += [line, *answer.split("\n")]
+            lines += [line, *(answer.split("\n") if answer else [])]
     return "\n".join(lines) + "\n"
 
 
@@ -62,7 +61,7 @@ def rewritten(text: str) -> str:
     """The text with every console block answered."""
 
     def answer(match: re.Match[str]) -> str:
-        if match[1] != "console" or (match[2] == NEEDS_TORCH and find_spec("torch") is None):
+        if match[1] != "console" or (match[2] and find_spec(match[2]) is None):
             return match[0]
         return f"```{f'console {match[2]}'.rstrip()}\n{answered(match[3])}```"
 

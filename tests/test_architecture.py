@@ -15,13 +15,11 @@ from convcalc.layers.base import Layer
 PACKAGE = Path(convcalc.__file__).parent
 FLOORS = {
     **dict.fromkeys(("arithmetic", "collection", "problems", "shape", "units", "version"), 0),
-    **dict.fromkeys(("keys", "reads"), 1),
+    **dict.fromkeys(("examples", "keys", "reads"), 1),
     "layers": 2,
     "network": 3,
     **dict.fromkeys(("analysis", "spec"), 4),
-    **dict.fromkeys(
-        ("alternatives", "check", "comparing", "convert", "examples", "explain", "fitting", "lowering", "region"), 5
-    ),
+    **dict.fromkeys(("alternatives", "check", "comparing", "convert", "explain", "fitting", "lowering", "region"), 5),
     "render": 6,
     "api": 7,
     "cli": 8,

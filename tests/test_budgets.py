@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import convcalc
-from convcalc.check.budgets import breaches
+from convcalc.analysis.budgets import breaches
 from convcalc.check.settings import limit_of
 from convcalc.problems import Flaw, Problem
 

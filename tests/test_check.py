@@ -4,12 +4,18 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from convcalc.analysis.report import Report
+from convcalc.check import configuration
 from convcalc.check.comments import Ignore, ignores
+from convcalc.check.rule import Rule
+from convcalc.check.rules import RULES
 from convcalc.cli.main import run
+from convcalc.problems import Problem
 
 # a bias right before a batch norm is what the linter finds here, on line 4
 BIASED = """\
@@ -103,6 +109,8 @@ def test_nothing_in_a_file_loosens_a_limit_from_outside(capsys: pytest.CaptureFi
         ('fail-on = "eror"\n', "did you mean error?"),
         ("select = 3\n", "takes a list of rule codes"),
         ("max-params = [\n", "convcalc.toml"),
+        ("channel-multiple = 0\n", "convcalc.toml:1: channel-multiple takes an integer from 1, not 0"),
+        ('[per-path."*"]\nchannel-multiple = true\n', "convcalc.toml:2: channel-multiple takes an integer from 1"),
     ],
 )
 def test_a_wrong_configuration_gives_2(text: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,9 +157,103 @@ def test_folders_and_patterns_are_walked_for_specs(capsys: pytest.CaptureFixture
     assert "nothing to check (1 YAML files are no specs)" in capsys.readouterr().err
 
 
-def test_an_unreadable_file_gives_2(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["check", "clean.yaml", "no.yaml"]) == 2
-    assert "no such file" in capsys.readouterr().err
+def test_a_file_that_cannot_be_read_is_reported_and_the_others_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert codes(capsys, "no.yaml", "biased.yaml", "clean.yaml") == (2, ["CV206", "CV000"])
+    assert run(["check", "clean.yml", "--exit-zero"]) == 2
+    assert "clean.yml: no such file: did you mean clean.yaml? [CV000]" in capsys.readouterr().out
+    Path("folder.yaml").mkdir()
+    os.symlink("nowhere", "folder.yaml/link.convcalc.yaml")
+    assert codes(capsys, "folder.yaml", "wrong.yaml") == (2, ["CV000", "CV010"])
+
+
+def test_findings_behind_a_symbolic_link_are_told_without_a_word_of_the_file(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    os.symlink("biased.yaml", "link.yaml")
+    assert run(["check", "link.yaml"]) == 1
+    told = capsys.readouterr().out
+    assert told.startswith("link.yaml:4:5: a finding of the linter (nothing is quoted")
+    assert "CV206" in told
+    assert "conv" not in told
+
+
+def test_an_example_that_there_is_not_is_reported_as_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", "example:lenet", "clean.yaml"]) == 2
+    assert "example:lenet: no example 'lenet': did you mean lenet5?" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("format", ["text", "json", "github", "sarif", "junit", "gitlab"])
+def test_every_format_tells_of_a_file_that_cannot_be_read(format: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", "no.yaml", "biased.yaml", "-f", format]) == 2
+    told = capsys.readouterr().out
+    assert all(word in told for word in ("no.yaml", "no such file", "CV206"))
+
+
+def test_a_rule_that_fails_is_the_trouble_of_its_file_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def findings(self: Rule, report: Report) -> Iterator[Problem]:
+        if report.network.name == "net":
+            raise ZeroDivisionError("by zero")
+        return iter(())
+
+    monkeypatch.delenv("CONVCALC_TRACEBACK", raising=False)
+    monkeypatch.setattr(RULES["CV206"], "findings", findings)
+    assert codes(capsys, "biased.yaml", "wrong.yaml") == (2, ["CV000", "CV010"])
+    assert run(["check", "biased.yaml"]) == 2
+    assert "biased.yaml: internal error: ZeroDivisionError: by zero" in capsys.readouterr().out
+
+
+def test_the_summary_says_how_many_files_are_no_specs(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("ci.yml").write_text("jobs: []\n", encoding="utf-8")
+    Path("wrong.yaml").unlink()
+    assert run(["check", ".", "*.yml", "clean.yaml", "--ignore", "CV206"]) == 0
+    assert capsys.readouterr().out == "2 files checked: all well; 1 YAML file passed over: no layers\n"
+    Path("biased.yaml").unlink()
+    assert run(["check", "clean.yaml"]) == 0
+    assert capsys.readouterr().out == "1 file checked: all well\n"
+
+
+def test_the_multiple_of_channels_is_set_outside_of_the_spec(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("models").mkdir()
+    for file in ("net.yaml", "models/net.yaml"):
+        Path(file).write_text(CLEAN.replace("out_channels: 8", "out_channels: 24"), encoding="utf-8")
+    assert codes(capsys, "net.yaml", "--select", "CV307") == (0, [])
+    assert codes(capsys, "net.yaml", "--select", "CV307", "--channel-multiple", "16") == (0, ["CV307"])
+    text = 'select = ["CV307"]\nchannel-multiple = 16\n[per-path."models/*"]\nchannel-multiple = 12\n'
+    Path("convcalc.toml").write_text(text, encoding="utf-8")
+    assert codes(capsys, "net.yaml") == (0, ["CV307"])
+    assert codes(capsys, "models/net.yaml") == (0, [])
+    assert codes(capsys, "models/net.yaml", "--channel-multiple", "5") == (0, ["CV307"])
+    assert run(["check", "net.yaml"]) == 0
+    assert "24 channels, no multiple of 16" in capsys.readouterr().out
+
+
+def test_a_table_by_path_keeps_what_it_does_not_set(capsys: pytest.CaptureFixture[str]) -> None:
+    text = 'fail-on = "error"\n[per-path."biased.yaml"]\nmax-params = "1M"\n'
+    Path("convcalc.toml").write_text(text, encoding="utf-8")
+    assert codes(capsys, "biased.yaml") == (0, ["CV206"])
+
+
+def test_a_configuration_is_read_once_for_all_files(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("convcalc.toml").write_text('ignore = ["CV206"]\n', encoding="utf-8")
+    for folder in ("a", "a/b"):
+        Path(folder).mkdir()
+        for number in range(3):
+            Path(f"{folder}/net{number}.yaml").write_text(BIASED, encoding="utf-8")
+    Path("a/b/pyproject.toml").write_text("[tool.convcalc]\nignore = ['CV206']\n", encoding="utf-8")
+    reads: list[str] = []
+    table_of = configuration.table_of
+
+    def read(path: str) -> dict[str, object] | None:
+        reads.append(os.path.relpath(path))
+        return table_of(path)
+
+    monkeypatch.setattr(configuration, "table_of", read)
+    assert codes(capsys, "a") == (0, [])
+    assert sorted(reads) == ["a/b/pyproject.toml", "convcalc.toml"]
 
 
 def test_github_actions_get_annotations_text_and_a_summary(

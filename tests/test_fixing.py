@@ -1,13 +1,19 @@
 """`check --fix`: exact rewrites, kept only where what comes of them is valid."""
 
+import os
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 
-from convcalc.check.fixing import Fixed, fix
+from convcalc.check.fixing import fix
 from convcalc.check.rules import RULES
-from convcalc.check.runner import check
+from convcalc.check.runner import Checked, check
 from convcalc.check.settings import Settings
+from convcalc.cli.main import run
+from convcalc.examples import resolved
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.source import read_text
 
@@ -16,8 +22,14 @@ NORMED = HEAD + "  - conv: {out_channels: 8, kernel_size: 3}  # stem\n  - batchn
 UNBIASED = NORMED.replace("3}", "3, bias: false}")
 
 
-def fixed(text: str) -> Fixed:
+def fixed(text: str) -> Checked:
     return fix(read_text(text, "net.yaml"), partial(check, overrides=Overrides(), settings=Settings(), rules=RULES))
+
+
+def after(text: str) -> str:
+    rewritten = fixed(text).rewritten
+    assert rewritten is not None
+    return rewritten.after
 
 
 @pytest.mark.parametrize(
@@ -49,12 +61,13 @@ def fixed(text: str) -> Fixed:
 )
 def test_what_can_be_mended_exactly_is_mended(wrong: str, right: str | None) -> None:
     found = fixed(wrong)
+    assert found.rewritten is not None
     if right is None:  # the quotes inside the expression are kept as they are
-        assert found.text is not None
-        assert "\"$(8 if 'a' == 'a' and min(1, 2) else 3)\"" in found.text
+        assert "\"$(8 if 'a' == 'a' and min(1, 2) else 3)\"" in found.rewritten.after
     else:
-        assert found.text == right
-    assert found.checked.problems == ()
+        assert found.rewritten.after == right
+    assert found.rewritten.before == wrong
+    assert found.problems == ()
 
 
 @pytest.mark.parametrize(
@@ -70,9 +83,7 @@ def test_what_can_be_mended_exactly_is_mended(wrong: str, right: str | None) -> 
     ],
 )
 def test_nothing_is_written_where_nothing_valid_comes_of_it(text: str) -> None:
-    found = fixed(text)
-    assert found.text is None
-    assert found.checked == check(read_text(text, "net.yaml"), Overrides(), Settings(), RULES)
+    assert fixed(text) == check(read_text(text, "net.yaml"), Overrides(), Settings(), RULES)
 
 
 BLOCK = """\
@@ -90,16 +101,117 @@ layers:
 
 
 def test_a_bias_that_a_block_needs_elsewhere_stays() -> None:
-    assert "bias: false" in (fixed(BLOCK.replace("NORM", "true")).text or "")
+    assert "bias: false" in after(BLOCK.replace("NORM", "true"))
     found = fixed(BLOCK.replace("NORM", "false"))
-    assert found.text is None
-    assert [problem.code for problem in found.checked.problems] == ["CV206"]
+    assert found.rewritten is None
+    assert [problem.code for problem in found.problems] == ["CV206"]
 
 
 def test_a_bias_behind_an_alias_stays() -> None:
     text = "input: [3, 9, 9]\nlayers:\n  - conv: &a {out_channels: 3, kernel_size: 1}\n  - batchnorm\n  - conv: *a\n"
-    assert fixed(text).text is None
+    assert fixed(text).rewritten is None
 
 
 def test_a_silenced_finding_is_not_mended() -> None:
-    assert fixed(NORMED.replace("# stem", "# convcalc: ignore[CV206]")).text is None
+    assert fixed(NORMED.replace("# stem", "# convcalc: ignore[CV206]")).rewritten is None
+
+
+# -- on the command line
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    Path("biased.yaml").write_text(NORMED, encoding="utf-8")
+    Path("clean.yaml").write_text(UNBIASED, encoding="utf-8")
+    Path("wrong.yaml").write_text(NORMED.replace("8", "0").replace("kernel_size", "kernel_siez"), encoding="utf-8")
+    return tmp_path
+
+
+def texts(folder: Path) -> dict[str, str]:
+    return {file.name: file.read_bytes().decode() for file in folder.iterdir()}
+
+
+def test_fix_writes_what_is_valid_and_checks_what_it_wrote(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = texts(folder)
+    assert run(["check", "biased.yaml", "clean.yaml", "--fix"]) == 0
+    out, err = capsys.readouterr()
+    assert (out, err) == ("2 files checked: all well\n", "1 fix in 1 file\n")
+    assert texts(folder) == {**before, "biased.yaml": UNBIASED}
+
+
+def test_a_file_that_would_stay_wrong_is_left_as_it_is(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = texts(folder)
+    assert run(["check", "wrong.yaml", "--fix"]) == 1
+    out, err = capsys.readouterr()
+    assert "kernel_siez" in out
+    assert "--fix may mend" not in out
+    assert err == "1 file not mended: other errors would stay\n"
+    assert texts(folder) == before
+
+
+def test_diff_shows_and_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = texts(folder)
+    assert run(["check", "biased.yaml", "clean.yaml", "--diff"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "--- biased.yaml",
+        "+++ biased.yaml",
+        "@@ -1,4 +1,4 @@",
+        " input: [3, 32, 32]",
+        " layers:",
+        "-  - conv: {out_channels: 8, kernel_size: 3}  # stem",
+        "+  - conv: {out_channels: 8, kernel_size: 3, bias: false}  # stem",
+        "   - batchnorm",
+    ]
+    assert texts(folder) == before
+    assert run(["check", "clean.yaml", "--diff"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_the_difference_is_a_patch_that_patch_takes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["check", "biased.yaml", "--diff"])
+    patch = capsys.readouterr().out
+    subprocess.run(["git", "apply", "-p0", "-"], input=patch, text=True, check=True, cwd=folder)
+    assert texts(folder)["biased.yaml"] == UNBIASED
+
+
+def test_a_mark_line_ends_and_permissions_are_kept(folder: Path) -> None:
+    file = Path("biased.yaml")
+    file.write_bytes(b"\xef\xbb\xbf" + NORMED.replace("\n", "\r\n").encode())
+    file.chmod(0o640)
+    assert run(["check", str(file), "--fix"]) == 0
+    assert file.read_bytes() == b"\xef\xbb\xbf" + UNBIASED.replace("\n", "\r\n").encode()
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_behind_a_link_is_not_written(folder: Path) -> None:
+    before = texts(folder)
+    Path("link.yaml").symlink_to("biased.yaml")
+    assert run(["check", "link.yaml", "--fix"]) == 1
+    assert texts(folder) == {**before, "link.yaml": NORMED}
+
+
+def test_standard_input_is_shown_but_not_written(folder: Path) -> None:
+    for option, status, said in (("--fix", 2, "is no file to write to"), ("--diff", 1, "+  - conv:")):
+        done = subprocess.run(
+            [sys.executable, "-m", "convcalc", "check", "-", option],
+            input=NORMED,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        assert done.returncode == status
+        assert said in done.stdout + done.stderr
+
+
+def test_an_example_of_the_package_is_not_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = Path(resolved("example:m5")).read_bytes()
+    assert run(["check", "example:m5", "--no-ignores", "--fix"]) == 2
+    assert "example:m5 is no file to write to" in capsys.readouterr().err
+    assert Path(resolved("example:m5")).read_bytes() == before
+
+
+def test_the_summary_says_what_could_be_mended(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["check", "biased.yaml"])
+    assert capsys.readouterr().out.endswith("1 file: 1 warning; --fix may mend 1 of them\n")

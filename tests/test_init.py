@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 import convcalc
-from convcalc.check.budgets import breaches
+from convcalc.analysis.budgets import breaches
 from convcalc.cli.main import run
 from convcalc.spec.schema import schema
 

@@ -272,6 +272,12 @@ def test_a_gate_is_a_product_of_two_layers(tmp_path: Path) -> None:
     assert [step.kind for step in graph.steps] == ["global_avgpool", "conv", "sigmoid", "multiply"]
 
 
+def test_a_1x1_convolution_is_called_pointwise_beside_depthwise_ones(tmp_path: Path) -> None:
+    weights = {"w": (4, 1, 3, 3), "v": (8, 4, 1, 1)}
+    graph = imported(tmp_path, made("a = Conv<group=4>(x, w)\ny = Conv<strides=[2,2]>(a, v)", X, weights))
+    assert entry(graph.steps[1]) == ("pointwise_conv", {"out_channels": 8, "stride": 2, "bias": False})
+
+
 def test_a_bias_that_is_added_apart_is_the_layers_own(tmp_path: Path) -> None:
     nodes = "a = Conv(x, w)\nb = Add(a, c)\nf = Flatten(b)\ng = MatMul(f, m)\ny = Add(n, g)"
     weights = {"w": (8, 4, 12, 10), "c": (1, 8, 1, 1), "m": (8, 3), "n": (3,)}

@@ -15,7 +15,7 @@ onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
 LIGHT = sorted((Path(onnx.__file__).parent / "backend/test/data/light").glob("light_*.onnx"))
 KINDS = {
-    "Conv": ("conv", "depthwise_conv"),
+    "Conv": ("conv", "depthwise_conv", "pointwise_conv"),
     "Gemm": ("linear",),
     "BatchNormalization": ("batchnorm",),
 }

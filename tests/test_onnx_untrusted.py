@@ -138,6 +138,14 @@ def test_a_constant_that_claims_terabytes_is_not_made(tmp_path: Path) -> None:
         imported(tmp_path, model)
 
 
+@pytest.mark.parametrize("operator", ["Reshape", "Expand"])
+def test_a_shape_with_billions_of_axes_is_refused(operator: str, tmp_path: Path) -> None:
+    model = made(f"y = {operator}(x, p)", X, integers={"p": [1]})
+    model.graph.initializer[0].dims[0] = 2**31
+    with pytest.raises(NotImported, match=f"{operator}.*2147483648 numbers"):
+        imported(tmp_path, model)
+
+
 def large(floats: int) -> Any:
     """A model whose weights are in it."""
     model = made("y = Conv(x, w)", X, {"w": (floats // 4, 4, 1, 1)})

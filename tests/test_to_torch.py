@@ -36,8 +36,7 @@ def classes(text: str) -> list[ast.ClassDef]:
 
 def made(text: str) -> Any:
     """The module of a text, on the meta device."""
-    import torch
-
+    torch = pytest.importorskip("torch", reason="PyTorch makes the modules")
     space: dict[str, Any] = {"__name__": "written"}
     exec(compile(text, "written.py", "exec"), space)
     with torch.device("meta"):

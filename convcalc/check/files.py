@@ -1,9 +1,11 @@
 """Which files are checked: those that are named, and the specs below folders."""
 
-import glob
 import os
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
+
+from convcalc.examples import PREFIX
+from convcalc.spec.files import STANDARD_INPUT
 
 SUFFIXES = (".yaml", ".yml")
 MARKED = tuple(f".convcalc{suffix}" for suffix in SUFFIXES)
@@ -20,32 +22,38 @@ class Chosen(NamedTuple):
 def chosen(names: Iterable[str]) -> Chosen:
     """Files by name are always checked; folders and patterns are walked for specs."""
     found: dict[str, None] = {}
-    passed_over = 0
+    no_specs = set()
     for name in names:
-        if name == "-" or name.startswith("example:") or not (os.path.isdir(name) or is_pattern(name)):
+        if name == STANDARD_INPUT or name.startswith(PREFIX) or not (os.path.isdir(name) or is_pattern(name)):
             found[name] = None
             continue
         for path in walked(name):
             if is_spec(path):
                 found[path] = None
             else:
-                passed_over += 1
-    return Chosen(tuple(found), passed_over)
+                no_specs.add(path)
+    return Chosen(tuple(found), len(no_specs.difference(found)))
 
 
 def is_pattern(name: str) -> bool:
     """Whether a name is a pattern and no file."""
-    return glob.has_magic(name) and not os.path.exists(name)
+    if os.path.exists(name):
+        return False
+    from glob import has_magic  # only where it is needed: it costs start-up time
+
+    return has_magic(name)
 
 
 def walked(name: str) -> Iterator[str]:
     """The YAML files below a folder, or those that a pattern names."""
     if not os.path.isdir(name):
-        yield from sorted(path for path in glob.glob(name, recursive=True) if path.endswith(SUFFIXES))
+        from glob import glob
+
+        yield from sorted(path for path in glob(name, recursive=True) if path.endswith(SUFFIXES))
         return
     for folder, folders, files in os.walk(name):
         folders[:] = sorted(set(folders) - LEFT_ALONE)
-        yield from (os.path.join(folder, file) for file in sorted(files) if file.endswith(SUFFIXES))
+        yield from (os.path.normpath(os.path.join(folder, file)) for file in sorted(files) if file.endswith(SUFFIXES))
 
 
 def is_spec(path: str) -> bool:

@@ -1,9 +1,8 @@
 """Exact rewrites of a spec that mend what was found in it, made only where what comes of them is valid."""
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
-from convcalc.check.runner import Checked
+from convcalc.check.runner import Checked, Rewritten
 from convcalc.problems import Problem, printable
 from convcalc.spec.document import Document
 from convcalc.spec.edits import CannotEdit, Edit, applied, edit_of
@@ -12,18 +11,7 @@ from convcalc.spec.source import read_text
 MOST_ROUNDS = 10  # what was hidden by a mistake comes to light when it is mended
 
 
-class Fixed(NamedTuple):
-    """What is found in a document after all fixes; `text` is what to write, None where nothing is to be changed.
-
-    `fixes` is how many were made, or (where `text` is None) how many there are that do not lead to a valid spec.
-    """
-
-    checked: Checked
-    text: str | None
-    fixes: int
-
-
-def fix(document: Document, check: Callable[[Document], Checked]) -> Fixed:
+def fix(document: Document, check: Callable[[Document], Checked]) -> Checked:
     """Mend a document as far as it can be mended; what comes of it is checked again, and kept only if it is valid."""
     first = found = check(document)
     fixes, mended = 0, document
@@ -34,9 +22,9 @@ def fix(document: Document, check: Callable[[Document], Checked]) -> Fixed:
         fixes += len(edits)
         mended = read_text(applied(mended.text, edits), document.file, document.quotable)
         found = check(mended)
-    if fixes and is_valid(found):
-        return Fixed(found, mended.text, fixes)
-    return Fixed(first, None, fixes)
+    if fixes and is_valid(found) and document.text is not None and mended.text is not None:
+        return found._replace(rewritten=Rewritten(document.text, mended.text, fixes))
+    return first
 
 
 def possible(document: Document, problems: Iterable[Problem]) -> list[Edit]:
@@ -59,9 +47,9 @@ def is_valid(checked: Checked) -> bool:
     return all(problem.code >= "CV100" for problem in checked.problems)
 
 
-def difference(file: str, before: str, after: str) -> list[str]:
+def difference(file: str, change: Rewritten) -> list[str]:
     """What changes in a file, as `diff -u` shows it, line by line and printable."""
     from difflib import unified_diff  # only where a difference is shown: it costs start-up time
 
-    lines = unified_diff(before.splitlines(), after.splitlines(), file, file, lineterm="")
+    lines = unified_diff(change.before.splitlines(), change.after.splitlines(), file, file, lineterm="")
     return [printable(line) for line in lines]

@@ -2,10 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from convcalc.analysis.report import Report
 from convcalc.problems import Path, Problem, Related
+
+if TYPE_CHECKING:
+    from convcalc.check.settings import Settings
 
 
 class Rule(ABC):
@@ -23,6 +26,11 @@ class Rule(ABC):
     source: ClassVar[str]
     wrong: ClassVar[str]
     right: ClassVar[str]
+
+    @classmethod
+    def adjusted(cls, settings: "Settings") -> "Rule":
+        """The rule as settings adjust it; most have nothing to adjust."""
+        return cls()
 
     @abstractmethod
     def findings(self, report: Report) -> Iterator[Problem]:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from convcalc.analysis.budgets import breaches
 from convcalc.analysis.report import analyse
-from convcalc.check.budgets import breaches
 from convcalc.check.comments import ignores, silenced
 from convcalc.check.rule import Rule
 from convcalc.check.settings import Settings
@@ -14,12 +14,25 @@ from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network
 
 
+class Rewritten(NamedTuple):
+    """The text of a file before and after so many fixes."""
+
+    before: str
+    after: str
+    fixes: int
+
+
 class Checked(NamedTuple):
-    """What was found in a file, in its order; `text` is what may be quoted of it."""
+    """What was found in a file, in its order; `text` is what may be quoted of it.
+
+    `fixable` is how many fixes could be tried. Where some were made, what was found is that of `rewritten.after`.
+    """
 
     file: str
     problems: tuple[Problem, ...]
     text: str | None
+    fixable: int = 0
+    rewritten: Rewritten | None = None
 
 
 def check(
@@ -41,10 +54,10 @@ def check(
         return Checked(file, error.problems, error.text)
     last = command_line or Settings()
     own = report.network.check
-    chosen = settings.with_choice(own.get("select", ()), own.get("ignore", ()))
-    chosen = chosen._replace(choices=chosen.choices + last.choices)
-    kept = breaches(report, (*settings.limits, *last.limits))
-    found = [problem for rule in chosen.enabled(rules) for problem in once_a_place(rule().findings(report))]
+    chosen = settings.with_choice(own.get("select", ()), own.get("ignore", ())).then(last)
+    kept = breaches(report, chosen.limits)
+    on = [rule.adjusted(chosen) for rule in chosen.enabled(rules)]
+    found = [problem for rule in on for problem in once_a_place(rule.findings(report))]
     located = [document.located(problem) for problem in found]
     if heed_comments and document.text is not None:
         located = silenced(located, ignores(document.text), set(rules))

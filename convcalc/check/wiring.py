@@ -7,7 +7,8 @@ def readers(network: Network) -> list[list[int]]:
     """For every tensor, by its number, the nodes that read it, each once."""
     found: list[list[int]] = [[] for _ in range(len(network.inputs) + len(network.nodes))]
     for index, node in enumerate(network.nodes):
-        for tensor in dict.fromkeys(node.reads):
+        reads = node.reads
+        for tensor in reads if len(reads) == 1 else dict.fromkeys(reads):
             found[tensor].append(index)
     return found
 

@@ -1,67 +1,30 @@
 """`convcalc check`: the gate for pull requests."""
 
 import os
-from collections.abc import Callable
-from functools import wraps
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import click
 
+from convcalc.check.configuration import Configurations, WrongConfiguration
 from convcalc.check.files import chosen
+from convcalc.check.fixing import difference
+from convcalc.check.many import NOT_CHECKED, How, NoProcesses, Task, check_all
 from convcalc.check.rules import RULES
-from convcalc.check.runner import Checked, check
-from convcalc.check.settings import (
-    LIMITED,
-    SEVERITIES,
-    Settings,
-    WrongConfiguration,
-    codes_of,
-    configured,
-    limit_of,
-    nearest_configuration,
-)
+from convcalc.check.runner import Checked
+from convcalc.check.settings import SEVERITIES, Settings, codes_of
 from convcalc.cli import common
-from convcalc.problems import Flaw, InvalidSpec
-from convcalc.spec.inputs import Overrides
+from convcalc.cli.main import NOT_DONE
+from convcalc.problems import Flaw
 
 EXAMPLES = """\b
 Examples:
   convcalc check example:resnet50
   convcalc check example:mobilenet_v1 --max-params 5M --max-peak-memory 8MiB
   convcalc check example:lenet5 --select CV3 --fail-on error"""
+DIFFERENCE_STYLES = {"-": "error", "+": "hint", "@": "dim"}
 FORMATS = ("text", "json", "github", "sarif", "junit", "gitlab")
-BOUNDS = tuple(f"{bound}-{metric.replace('_', '-')}" for metric in LIMITED for bound in ("max", "min"))
-SHOWN_BOUNDS = ("max-params", "max-macs", "max-flops", "max-peak-memory", "max-weight-memory", "min-receptive-field")
-
-
-def limit_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """An option for every limit, which the command gets as `limits`; the rarer ones are not listed in the help."""
-
-    @wraps(function)
-    def run(**given: Any) -> Any:
-        values = {bound: given.pop(bound.replace("-", "_")) for bound in BOUNDS}
-        try:
-            limits = [limit_of(name, value, f"--{name}") for name, value in values.items() if value is not None]
-        except Flaw as flaw:
-            raise common.Failure(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
-        return function(limits=tuple(limits), **given)
-
-    options = [
-        click.option(f"--{bound}", metavar=example(bound), hidden=bound not in SHOWN_BOUNDS, help=limit_help(bound))
-        for bound in BOUNDS
-    ]
-    return common.with_options(run, *options)
-
-
-def example(bound: str) -> str:
-    """What a limit looks like."""
-    return "256KiB" if "memory" in bound else "224" if "field" in bound else "5M"
-
-
-def limit_help(bound: str) -> str:
-    """The help of a limit's option."""
-    side, metric = bound.split("-", 1)
-    return f"At {'most' if side == 'max' else 'least'} so much: {metric.replace('-', ' ')}, whatever the specs say."
 
 
 @click.command("check", epilog=EXAMPLES)
@@ -74,7 +37,13 @@ def limit_help(bound: str) -> str:
 @click.option("--statistics", is_flag=True, help="Only how often each code was found.")
 @click.option("--config", metavar="FILE", help="The configuration; by itself the nearest above each file.")
 @click.option("--isolated", is_flag=True, help="Use no configuration file.")
-@limit_options
+@common.limit_options
+@click.option(
+    "--channel-multiple", type=click.IntRange(1), metavar="N", help="What CV307 wants channels to be a multiple of (8)."
+)
+@click.option("--fix", is_flag=True, help="Mend what can be mended exactly: comments and layout stay.")
+@click.option("--diff", is_flag=True, help="Show what --fix would write, and write nothing.")
+@click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Parallel processes; by itself as many as pay.")
 @click.option("-f", "--format", "format", type=click.Choice(FORMATS), help="text; github under GITHUB_ACTIONS.")
 @common.output_options
 def command(
@@ -87,6 +56,10 @@ def command(
     statistics: bool,
     config: str | None,
     isolated: bool,
+    channel_multiple: int | None,
+    fix: bool,
+    diff: bool,
+    jobs: int | None,
     limits: tuple[Any, ...],
     format: str | None,
     where: common.Output,
@@ -102,54 +75,102 @@ def command(
         raise common.Failure(f"nothing to check{passed}")
     try:
         codes = [() if text is None else codes_of("--select", text.split(","), RULES) for text in (select, ignore)]
-        line = Settings(limits=limits).with_choice(*codes)
-        checked, failed = [], 0
-        for file in files.files:
-            settings = Settings() if isolated else configuration(config, file)
-            try:
-                found = check(common.read_document(file), Overrides(), settings, RULES, not no_ignores, line)
-            except InvalidSpec as error:
-                found = Checked(file, error.problems, error.text)
-            checked.append(found)
-            failed |= fails(found, fail_on or settings.fail_on, exit_zero)
-    except (Flaw, WrongConfiguration) as error:
+        line = Settings((), limits, fail_on, channel_multiple).with_choice(*codes)
+        tasks = tasks_of(files.files, config, isolated)
+        how = How(RULES, not no_ignores, line, fix or diff)
+        checked = list(with_progress(check_all(tasks, how, jobs), len(tasks), where))
+    except (Flaw, WrongConfiguration, NoProcesses) as error:
         raise common.Failure(str(error)) from None
-    text = rendered(checked, format, statistics, where)
+    if fix and not diff:
+        write_fixes(checked, files.files, where)
+        checked = [one._replace(fixable=0) for one in checked]
+    text = differences(checked, where) if diff else rendered(checked, files.passed_over, format, statistics, where)
     common.write_text(text, where, files.files)
-    return int(failed)
+    differs = common.WRONG_NETWORK if diff and text else 0
+    return max(
+        differs,
+        *(
+            status(found, task.settings.then(line).fail_on or "warning", exit_zero)
+            for found, task in zip(checked, tasks, strict=True)
+        ),
+    )
 
 
-def configuration(config: str | None, file: str) -> Settings:
-    """The settings of a configuration file for a checked file. Raises WrongConfiguration."""
-    if config is not None and not os.path.isfile(config):
-        raise WrongConfiguration(f"{config}: no such file")
-    path = config or nearest_configuration("." if file == "-" or file.startswith("example:") else file)
-    return Settings() if path is None else configured(path, file, RULES)
+def write_fixes(checked: Sequence[Checked], files: Sequence[str], where: common.Output) -> None:
+    """Write the files that were mended, and say so."""
+    mended = [(file, one.rewritten) for file, one in zip(files, checked, strict=True) if one.rewritten is not None]
+    for file, change in mended:
+        common.rewrite(file, change.before, change.after)
+    fixes = sum(change.fixes for _, change in mended)
+    held_back = sum(one.fixable > 0 for one in checked)
+    if where.quiet or not (fixes or held_back):
+        return
+    from convcalc.render.findings import counted
+
+    if fixes:
+        click.echo(f"{counted(fixes, 'fix', 'fixes')} in {counted(len(mended), 'file')}", err=True)
+    if held_back:
+        click.echo(f"{counted(held_back, 'file')} not mended: other errors would stay", err=True)
 
 
-def fails(checked: Checked, fail_on: str, exit_zero: bool) -> bool:
-    """Whether what was found fails the check: errors of a spec always do."""
+def differences(checked: Iterable[Checked], where: common.Output) -> str:
+    """What --fix would write, as `diff -u` shows it."""
+    lines = [
+        [(line, DIFFERENCE_STYLES.get(line[:1], ""))]
+        for one in checked
+        if one.rewritten is not None
+        for line in difference(one.file, one.rewritten)
+    ]
+    return common.as_text(lines, where) if lines else ""
+
+
+def tasks_of(files: Iterable[str], config: str | None, isolated: bool) -> list[Task]:
+    """The files with the settings that configurations have for them. Raises WrongConfiguration."""
+    if isolated:
+        return [Task(file, Settings()) for file in files]
+    configurations = Configurations(RULES, config)
+    return [Task(file, configurations.of(file)) for file in files]
+
+
+def with_progress(checked: Iterator[Checked], total: int, where: common.Output) -> Iterator[Checked]:
+    """What is found, with a bar on a terminal's standard error meanwhile."""
+    if not common.may_show_bar(where):
+        return checked
+    from convcalc.render.progress import followed
+
+    return followed(checked, total, sys.stderr)
+
+
+def status(checked: Checked, fail_on: str, exit_zero: bool) -> int:
+    """The exit status for a file: errors of a spec always fail, 2 is for one that could not be checked."""
+    if any(problem.code == NOT_CHECKED for problem in checked.problems):
+        return NOT_DONE
     grave = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
-    return any(problem.code < "CV100" or (not exit_zero and problem.severity in grave) for problem in checked.problems)
+    fails = (problem.code < "CV100" or (not exit_zero and problem.severity in grave) for problem in checked.problems)
+    return common.WRONG_NETWORK if any(fails) else 0
 
 
-def rendered(checked: list[Checked], format: str | None, statistics: bool, where: common.Output) -> str:
+def rendered(
+    checked: list[Checked], passed_over: int, format: str | None, statistics: bool, where: common.Output
+) -> str:
     """What was found, in a format; under GitHub Actions annotations by themselves, and a summary for the job."""
-    from convcalc.render import findings, findings_ci
+    from convcalc.render import findings
 
     actions = os.environ.get("GITHUB_ACTIONS") == "true"
     format = format or ("github" if actions else "text")
     if statistics or format in ("text", "github"):
-        lines = findings.statistics_lines(checked, RULES) if statistics else findings.text_lines(checked)
+        lines = findings.statistics_lines(checked, RULES) if statistics else findings.text_lines(checked, passed_over)
         text = common.as_text(lines, where)
         # what files say cannot be a command of the runner that reads the log
         text = findings.without_commands(text) if actions or format == "github" else text
         return text if statistics or format == "text" else annotated(checked) + text
+    if format == "json":
+        return findings.findings_json(checked)
+    from convcalc.render import findings_ci
+
     if format == "sarif":
         return findings_ci.sarif(checked, RULES)
-    if format == "junit":
-        return findings_ci.junit(checked)
-    return findings.findings_json(checked) if format == "json" else findings_ci.gitlab(checked)
+    return findings_ci.junit(checked) if format == "junit" else findings_ci.gitlab(checked)
 
 
 def annotated(checked: list[Checked]) -> str:

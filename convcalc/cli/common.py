@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from typing import IO, Any, NamedTuple
 
@@ -12,10 +12,11 @@ from convcalc import examples
 from convcalc.analysis.training import OPTIMIZERS
 from convcalc.keys import is_integer
 from convcalc.network import Network
-from convcalc.problems import InvalidSpec, did_you_mean, printable, shown
+from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, shown
 from convcalc.render.lines import Line, plain_text, styled_text
+from convcalc.spec.budget import LIMITED
 from convcalc.spec.document import Document
-from convcalc.spec.files import read_file
+from convcalc.spec.files import STANDARD_INPUT, read_file, why_unreadable
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network
 from convcalc.spec.source import read_value
@@ -23,6 +24,9 @@ from convcalc.units import BITS
 
 Function = Callable[..., Any]
 WRONG_NETWORK = 1
+BYTE_ORDER_MARK = "\ufeff"
+BOUNDS = tuple(f"{bound}-{metric.replace('_', '-')}" for metric in LIMITED for bound in ("max", "min"))
+SHOWN_BOUNDS = ("max-params", "max-macs", "max-flops", "max-peak-memory", "max-weight-memory", "min-receptive-field")
 
 
 class Output(NamedTuple):
@@ -58,14 +62,22 @@ def override_options(function: Function) -> Function:
     )
 
 
-def memory_options(function: Function) -> Function:
-    """How memory is counted."""
+def inference_options(function: Function) -> Function:
+    """How the memory of inference is counted."""
     return with_options(
         function,
         click.option(
             "--no-inplace", "inplace", flag_value=False, default=True, help="Every layer writes into memory of its own."
         ),
         click.option("--fold-batchnorm", is_flag=True, help="Fold batch norms into the convolutions before them."),
+    )
+
+
+def memory_options(function: Function) -> Function:
+    """How memory is counted."""
+    return with_options(
+        function,
+        inference_options,
         click.option(
             "--optimizer",
             type=click.Choice(list(OPTIMIZERS)),
@@ -73,6 +85,40 @@ def memory_options(function: Function) -> Function:
             help="Whose states the memory of training counts.",
         ),
     )
+
+
+def limit_options(function: Function) -> Function:
+    """An option for every limit, which the command gets as `limits`; the rarer ones are not listed in the help."""
+
+    @wraps(function)
+    def run(**given: Any) -> Any:
+        from convcalc.check.settings import limit_of
+
+        values = {bound: given.pop(bound.replace("-", "_")) for bound in BOUNDS}
+        try:
+            limits = [limit_of(name, value, f"--{name}") for name, value in values.items() if value is not None]
+        except Flaw as flaw:
+            raise Failure(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
+        return function(limits=tuple(limits), **given)
+
+    options = [
+        click.option(
+            f"--{bound}", metavar=limit_example(bound), hidden=bound not in SHOWN_BOUNDS, help=limit_help(bound)
+        )
+        for bound in BOUNDS
+    ]
+    return with_options(run, *options)
+
+
+def limit_example(bound: str) -> str:
+    """What a limit looks like."""
+    return "256KiB" if "memory" in bound else "224" if "field" in bound else "5M"
+
+
+def limit_help(bound: str) -> str:
+    """The help of a limit's option."""
+    side, metric = bound.split("-", 1)
+    return f"At {'most' if side == 'max' else 'least'} so much: {metric.replace('-', ' ')}, whatever the specs say."
 
 
 def output_options(function: Function) -> Function:
@@ -84,7 +130,7 @@ def output_options(function: Function) -> Function:
         try:
             return function(where=where, **rest)
         except InvalidSpec as error:
-            return report_invalid(error, where, as_json=rest.get("format") == "json")
+            return report_invalid([error], where, as_json=rest.get("format") == "json")
 
     return with_options(
         run,
@@ -134,12 +180,12 @@ def read_overrides(params: Iterable[str], inputs: Iterable[str], batch: int | No
     )
 
 
-def read_param(text: str) -> tuple[str, Any]:
+def read_param(text: str, option: str = "--set") -> tuple[str, Any]:
     """`width=0.5`."""
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise Failure(f"--set takes NAME=VALUE, not {shown(text)}")
-    return name, value_of("--set", value)
+        raise Failure(f"{option} takes NAME=VALUE, not {shown(text)}")
+    return name, value_of(option, value)
 
 
 def read_input(text: str) -> tuple[str | None, Any]:
@@ -181,19 +227,6 @@ def read_document(net: str) -> Document:
         raise Failure(f"{printable(net)}: {why_unreadable(net, error)}") from None
 
 
-def why_unreadable(net: str, error: OSError) -> str:
-    """In words why a file cannot be read, with the nearest name where there is none."""
-    if not isinstance(error, FileNotFoundError):
-        said = error.strerror or str(error).removeprefix(net).strip()
-        return printable(said[:1].lower() + said[1:])
-    folder = os.path.dirname(net) or "."
-    there = os.listdir(folder) if os.path.isdir(folder) else []
-    hint = did_you_mean(os.path.basename(net), [name for name in there if name.endswith((".yaml", ".yml"))])
-    if not hint and net in examples.names():
-        hint = f"did you mean example:{net}?"
-    return f"no such file{f': {printable(hint)}' if hint else ''}"
-
-
 def load(net: str, overrides: Overrides) -> Network:
     """The network that NET names. Raises InvalidSpec."""
     return read_network(read_document(net), overrides)
@@ -201,29 +234,44 @@ def load(net: str, overrides: Overrides) -> Network:
 
 def reader_of(document: Document) -> Callable[[Overrides], Network]:
     """Reads a document again with other overrides. Raises InvalidSpec."""
-    return lambda overrides: read_network(Document(document.root, document.file, document.text), overrides)
+    return lambda overrides: read_network(document, overrides)
 
 
 # -- writing
 
 
-def report_invalid(error: InvalidSpec, output: Output, as_json: bool = False) -> int:
-    """Say what is wrong with a spec; the exit status."""
-    from convcalc.render.excerpt import problem_lines
-
-    if any(problem.code == "CV017" for problem in error.problems):
-        problem = error.problems[0]
-        raise Failure(f"{problem.message}{f': {problem.hint}' if problem.hint else ''}")
+def report_invalid(errors: Sequence[InvalidSpec], output: Output, as_json: bool = False) -> int:
+    """Say what is wrong with specs; the exit status. Raises Failure where what was given from outside is wrong."""
+    for error in errors:
+        refused = refusal(error)
+        if refused is not None:
+            raise Failure(refused)
     if as_json:
         from convcalc.render.data import problems_json
 
-        write_text(problems_json([error]), output, ())
+        write_text(problems_json(errors), output, ())
         return WRONG_NETWORK
+    for error in errors:
+        tell_invalid(error, output)
+    return WRONG_NETWORK
+
+
+def refusal(error: InvalidSpec) -> str | None:
+    """What is wrong with what was given from outside of a spec, None where the spec itself is wrong."""
+    if all(problem.code != "CV017" for problem in error.problems):
+        return None
+    problem = error.problems[0]
+    return f"{problem.message}{f': {problem.hint}' if problem.hint else ''}"
+
+
+def tell_invalid(error: InvalidSpec, output: Output) -> None:
+    """Say on standard error what is wrong with a spec."""
+    from convcalc.render.excerpt import problem_lines
+
     lines = problem_lines(error)
     found = len(error.problems)
     lines = [*lines, [(f"{found} problems", "dim")]] if found > 1 else lines[:-1]
     sys.stderr.write(styled_text(lines) if colored(output.color, sys.stderr) else plain_text(lines))
-    return WRONG_NETWORK
 
 
 def colored(color: str, stream: IO[str]) -> bool:
@@ -235,6 +283,11 @@ def colored(color: str, stream: IO[str]) -> bool:
     if os.environ.get("FORCE_COLOR"):
         return True
     return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def may_show_bar(output: Output) -> bool:
+    """Whether standard error is a terminal on which a progress bar can be drawn."""
+    return not output.quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def width_of(output: Output) -> int | None:
@@ -280,6 +333,22 @@ def write_bytes(content: bytes, output: Output, inputs: Iterable[str]) -> None:
         replace_file(target, content)
     except OSError as error:
         raise Failure(f"-o {printable(output.file)}: {(error.strerror or str(error)).lower()}") from None
+
+
+def rewrite(file: str, before: str, after: str) -> None:
+    """Put another text into a file whose text is known, a byte order mark kept. Raises Failure."""
+    name = printable(file)
+    if file == STANDARD_INPUT or file.startswith("example:"):
+        raise Failure(f"{name} is no file to write to: nothing is written there (--diff shows what would be)")
+    try:
+        with open(file, encoding="utf-8", newline="") as stream:
+            text = stream.read()
+        mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
+        if text != mark + before:
+            raise Failure(f"{name} has changed while it was checked: nothing is written")
+        replace_file(file, (mark + after).encode())
+    except OSError as error:
+        raise Failure(f"{name}: {why_unreadable(file, error)}") from None
 
 
 def replace_file(target: str, content: bytes) -> None:

@@ -21,10 +21,11 @@ def command(name: str | None, where: common.Output) -> int:
     A list of them with their cost, or the text of one to start from. Everywhere NET may be example:NAME.
     """
     if name is None:
-        from convcalc.render.gallery import gallery_lines
+        from convcalc.analysis.report import analyse
+        from convcalc.render.networks import gallery_lines
 
-        networks = [(found, common.load(f"example:{found}", Overrides())) for found in examples.names()]
-        common.write_text(common.as_text(gallery_lines(networks, common.width_of(where)), where), where, [])
+        reports = [(found, analyse(common.load(f"example:{found}", Overrides()))) for found in examples.names()]
+        common.write_text(common.as_text(gallery_lines(reports, common.width_of(where)), where), where, [])
         return 0
     try:
         path = examples.path(name.removeprefix(examples.PREFIX))

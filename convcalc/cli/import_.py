@@ -1,8 +1,8 @@
 """`convcalc import`: a spec from a network that is there in another form."""
 
-import os
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 import click
 
@@ -51,7 +51,7 @@ def command(
     if (file is None) == (factory is None):
         raise click.UsageError("import takes a FILE, or --torch")
     try:
-        graph = imported(file, factory, shapes_of(inputs))
+        graph = imported(file, factory, shapes_of(inputs), common.may_show_bar(where))
     except NotImported as error:
         raise common.Failure(f"{printable(file or str(factory))}: {printable(str(error))}") from None
     graph = graph if name is None else graph._replace(name=name)
@@ -66,7 +66,7 @@ def command(
     return 0
 
 
-def imported(file: str | None, factory: str | None, shapes: Shapes) -> Graph:
+def imported(file: str | None, factory: str | None, shapes: Shapes, bar: bool) -> Graph:
     """The network of a file, or of a function of PyTorch. Raises NotImported."""
     if factory is not None:
         return from_torch(factory, shapes)
@@ -77,12 +77,17 @@ def imported(file: str | None, factory: str | None, shapes: Shapes) -> Graph:
 
             return from_keras.read(file, shapes)
         from convcalc.convert import from_onnx
-        from convcalc.render.progress import progress
 
-        with progress(f"Reading {printable(os.path.basename(file))}", sys.stderr) as advance:
-            return from_onnx.read(file, shapes, advance)
+        return from_onnx.read(file, shapes, with_bar if bar else None)
     except OSError as error:
         raise common.Failure(f"{printable(file)}: {common.why_unreadable(file, error)}") from None
+
+
+def with_bar(nodes: Iterable[Any], total: int) -> Iterable[Any]:
+    """The nodes of a graph, with a bar where they are many."""
+    from convcalc.render.progress import followed
+
+    return followed(nodes, total, sys.stderr, "nodes")
 
 
 def from_torch(factory: str, shapes: Shapes) -> Graph:

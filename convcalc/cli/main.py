@@ -13,6 +13,7 @@ from convcalc.version import __version__
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Look": ("summary", "rf", "memory"),
+    "Decide": ("fit", "alternatives", "diff", "compare"),
     "Gate": ("check",),
     "Convert": ("import", "export", "verify"),
     "Reference": ("layers", "rules", "schema", "examples", "init"),

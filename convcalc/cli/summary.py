@@ -72,7 +72,8 @@ def rendered(
         from convcalc.render.data import report_json
 
         return report_json(report)
-    from convcalc.render.columns import EVERY, SHOWN, UnknownColumn, chosen
+    from convcalc.render.columns import EVERY, SHOWN, chosen
+    from convcalc.render.grid import UnknownColumn
 
     try:
         picked = chosen(columns, EVERY if format == "csv" else SHOWN)

@@ -8,19 +8,19 @@ from convcalc.convert.onnx_graph.building import Builder, Inexpressible
 from convcalc.convert.onnx_graph.file import read_model
 from convcalc.convert.onnx_graph.operators import OPERATORS
 from convcalc.convert.onnx_graph.patterns import merged
-from convcalc.convert.onnx_graph.program import Operation, Program, Progress, Shapes, Sizes, program
+from convcalc.convert.onnx_graph.program import Operation, Program, Follow, Shapes, Sizes, program
 from convcalc.spec.making import MOST_LAYERS
 
 
-def read(path: str, inputs: Shapes | None = None, progress: Progress | None = None) -> Graph:
+def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) -> Graph:
     """The network of an ONNX file.
 
     `inputs` are the shapes of inputs by name (None: of the one input), as the file has them but without the batch; they
-    take the place of what it says. `progress` is told how many nodes of how many are read. Raises OSError where the
+    take the place of what it says. `follow` is given the nodes and their number, and gives them on as they are read. Raises OSError where the
     file cannot be read, NotImported where it is no ONNX model, is over a limit, or its shapes cannot be known.
     """
     model = read_model(path)
-    found = program(model, inputs or {}, progress)
+    found = program(model, inputs or {}, follow)
     operations = merged(found)
     builder = Builder(found, operations)
     try:

@@ -48,15 +48,17 @@ def legal_names(names: Iterable[str]) -> dict[str, str]:
     """For each name of the source one that a spec may hold: letters, digits, `_` and `-`, unique."""
     given: dict[str, str] = {}
     taken: set[str] = set()
+    counts: dict[str, int] = {}
     for name in names:
         legal = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-") or "layer"
         if not legal[0].isalpha():
             legal = f"layer_{legal}"
         legal = legal[:150]
-        number, candidate = 1, legal
+        number, candidate = counts.get(legal, 1), legal
         while candidate in taken or candidate in RESERVED_NAMES:
             number += 1
             candidate = f"{legal}_{number}"
+        counts[legal] = number
         taken.add(candidate)
         given[name] = candidate
     return given

@@ -1,33 +1,26 @@
 """The one list of columns: what each is called, how important it is, and what it shows of a row."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-from convcalc.analysis.report import LayerReport
-from convcalc.problems import did_you_mean, shown
+from convcalc.analysis.report import LayerReport, Totals
 from convcalc.reads import Ratio
+from convcalc.render.grid import Column, column_named
 from convcalc.render.rows import Row
 from convcalc.units import format_bytes, format_count, format_exact
 
 BAR = 8
 EIGHTHS = " ▏▎▍▌▋▊▉█"
+INDENT = "  "
+LEAST_NAME = 12
 
 
-class Column(NamedTuple):
-    """A column: `value` for sorting, CSV and JSON-like output, `text` for people; the least `weight` falls away first.
-
-    A weight of 0 means that the column is shown only when asked for; 9 that it always stays.
-    """
-
-    name: str
-    title: str
-    weight: int
-    value: Callable[[Row], Any]
-    text: Callable[[Row, bool], str]
-    right: bool = True
+def name_text(row: Row, exact: bool) -> str:
+    """A name, indented by the scopes that it is in."""
+    return INDENT * row.indent + row.label
 
 
-def count_column(name: str, title: str, weight: int) -> Column:
+def count_column(name: str, title: str, weight: int) -> Column[Row]:
     """A column of counts."""
 
     def text(row: Row, exact: bool) -> str:
@@ -37,7 +30,7 @@ def count_column(name: str, title: str, weight: int) -> Column:
     return Column(name, title, weight, lambda row: row.sums[name], text)
 
 
-def bytes_column(name: str, title: str, weight: int, value: Callable[[Row], int | None]) -> Column:
+def bytes_column(name: str, title: str, weight: int, value: Callable[[Row], int | None]) -> Column[Row]:
     """A column of bytes."""
 
     def text(row: Row, exact: bool) -> str:
@@ -47,7 +40,7 @@ def bytes_column(name: str, title: str, weight: int, value: Callable[[Row], int 
     return Column(name, title, weight, value, text)
 
 
-def text_column(name: str, title: str, weight: int, value: Callable[[Row], Any]) -> Column:
+def text_column(name: str, title: str, weight: int, value: Callable[[Row], Any]) -> Column[Row]:
     """A column of text."""
     return Column(name, title, weight, value, lambda row, exact: str(value(row)), right=False)
 
@@ -65,7 +58,7 @@ def share_text(row: Row, exact: bool) -> str:
     return f"{row.share:6.1%} {bar(row.share):<{BAR}}" if row.share else " " * (BAR + 7)
 
 
-def field_text(row: Row | LayerReport) -> str:
+def field_text(row: Row | LayerReport | Totals) -> str:
     """`427`, `43×11`, `188–204` where it differs from position to position, `all` where it is everything."""
     field = row.field
     if field.whole:
@@ -100,50 +93,37 @@ def joined(shapes: Any) -> str:
     return " + ".join(map(str, shapes))
 
 
-COLUMNS: dict[str, Column] = {
-    column.name: column
-    for column in (
-        Column("name", "layer", 9, lambda row: row.name, lambda row, exact: row.label, right=False),
-        text_column("kind", "kind", 0, lambda row: row.kind),
-        text_column("what", "what", 7, lambda row: row.what),
-        text_column("line", "line", 0, lambda row: "" if row.line is None else row.line),
-        text_column("from", "from", 0, lambda row: " ".join(row.reads)),
-        text_column("input", "input", 0, lambda row: joined(row.input_shapes)),
-        Column("output", "output", 8, lambda row: str(row.output_shape), lambda row, exact: str(row.output_shape)),
-        count_column("params", "params", 9),
-        count_column("trainable_params", "trainable", 0),
-        count_column("buffers", "buffers", 0),
-        count_column("multiplications", "multiplications", 0),
-        count_column("additions", "additions", 0),
-        count_column("macs", "MACs", 9),
-        count_column("flops", "FLOPs", 3),
-        text_column("receptive_field", "field", 4, field_text)._replace(right=True),
-        text_column("jump", "jump", 0, jump_text)._replace(right=True),
-        bytes_column("memory.input", "input", 0, lambda row: row.input_bytes),
-        bytes_column("memory.weights", "weights", 1, lambda row: row.sums["weight_bytes"]),
-        bytes_column("memory.output", "memory", 5, lambda row: row.sums["output_bytes"]),
-        bytes_column("memory.live", "live", 2, lambda row: row.live_bytes),
-        Column(
-            "share", "share", 6, lambda row: None if row.share is None else round(row.share, 6), share_text, right=False
-        ),
-    )
-}
-EVERY = tuple(COLUMNS.values())
+EVERY: tuple[Column[Row], ...] = (
+    Column("name", "layer", 9, lambda row: row.name, name_text, right=False, cut=LEAST_NAME),
+    text_column("kind", "kind", 0, lambda row: row.kind),
+    text_column("what", "what", 7, lambda row: row.what),
+    text_column("line", "line", 0, lambda row: "" if row.line is None else row.line),
+    text_column("from", "from", 0, lambda row: " ".join(row.reads)),
+    text_column("input", "input", 0, lambda row: joined(row.input_shapes)),
+    Column("output", "output", 8, lambda row: str(row.output_shape), lambda row, exact: str(row.output_shape)),
+    count_column("params", "params", 9),
+    count_column("trainable_params", "trainable", 0),
+    count_column("buffers", "buffers", 0),
+    count_column("multiplications", "multiplications", 0),
+    count_column("additions", "additions", 0),
+    count_column("macs", "MACs", 9),
+    count_column("flops", "FLOPs", 3),
+    text_column("receptive_field", "field", 4, field_text)._replace(right=True),
+    text_column("jump", "jump", 0, jump_text)._replace(right=True),
+    bytes_column("memory.input", "input", 0, lambda row: row.input_bytes),
+    bytes_column("memory.weights", "weights", 1, lambda row: row.sums["weight_bytes"]),
+    bytes_column("memory.output", "memory", 5, lambda row: row.sums["output_bytes"]),
+    bytes_column("memory.live", "live", 2, lambda row: row.live_bytes),
+    Column(
+        "share", "share", 6, lambda row: None if row.share is None else round(row.share, 6), share_text, right=False
+    ),
+)
+COLUMNS = {column.name: column for column in EVERY}
 SHOWN = tuple(column for column in EVERY if column.weight)
 
 
-class UnknownColumn(ValueError):
-    """A column that is asked for is none of the list."""
-
-
-def chosen(names: str | None, default: tuple[Column, ...] = SHOWN) -> tuple[Column, ...]:
+def chosen(names: str | None, default: tuple[Column[Row], ...] = SHOWN) -> tuple[Column[Row], ...]:
     """The columns of a comma-separated list, the default where there is none. Raises UnknownColumn."""
     if names is None:
         return default
-    columns = []
-    for name in (part.strip() for part in names.split(",")):
-        if name not in COLUMNS:
-            hint = did_you_mean(name, COLUMNS) or f"there are {', '.join(COLUMNS)}"
-            raise UnknownColumn(f"no column {shown(name)}: {hint}")
-        columns.append(COLUMNS[name])
-    return tuple(dict.fromkeys(columns))
+    return tuple(dict.fromkeys(column_named(name.strip(), COLUMNS) for name in names.split(",")))

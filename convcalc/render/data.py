@@ -6,7 +6,8 @@ from typing import Any
 
 from convcalc.analysis.report import Report
 from convcalc.problems import InvalidSpec, Problem
-from convcalc.render.columns import Column
+from convcalc.render.grid import Column
+from convcalc.render.rows import Row
 
 PROBLEMS_SCHEMA = "convcalc/problems/1"
 
@@ -27,7 +28,7 @@ def json_lines(report: Report) -> Iterator[str]:
     yield f'],\n "totals": {encode(report.totals_dict())}}}\n'
 
 
-def report_csv(report: Report, columns: Sequence[Column], sort: str | None) -> str:
+def report_csv(report: Report, columns: Sequence[Column[Row]], sort: str | None) -> str:
     """A line a layer, exact numbers, full names."""
     import csv
     from io import StringIO

@@ -9,8 +9,9 @@ from convcalc.problems import printable
 from convcalc.reads import Ratio
 from convcalc.region import Interval, NoRegion, Region, middle, region
 from convcalc.render.columns import EIGHTHS, field_text, jump_text, per_axis_text, ratio_text
+from convcalc.render.grid import GAP
 from convcalc.render.lines import Line
-from convcalc.render.table import GAP, heading
+from convcalc.render.table import heading
 from convcalc.shape import AXIS_NAMES
 
 SCHEMA = "convcalc/receptive_field/1"

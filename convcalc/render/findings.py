@@ -47,26 +47,30 @@ def names(rules: Mapping[str, type[Rule]]) -> dict[str, str]:
     return {**TITLES, **{code: rule.name for code, rule in rules.items()}}
 
 
-def summary(checked: Sequence[Checked]) -> str:
-    """How many files, errors, warnings and notes there are."""
-    files = _counted(len(checked), "file")
+def summary(checked: Sequence[Checked], passed_over: int = 0) -> str:
+    """How many files, errors, warnings and notes there are, and how many YAML files were passed over as no specs."""
+    files = counted(len(checked), "file")
     wrong = sum(bool(one.problems) for one in checked)
+    fixable = sum(one.fixable for one in checked)
+    mend = f"; --fix may mend {fixable:,} of them" if fixable else ""
+    rest = f"; {counted(passed_over, 'YAML file')} passed over: no layers" if passed_over else ""
     if not wrong:
-        return f"{files} checked: all well" if checked else "no files checked"
-    return f"{files if len(checked) == 1 else f'{wrong} of {files}'}: {severities(checked)}"
+        return (f"{files} checked: all well" if checked else "no files checked") + rest
+    return f"{files if len(checked) == 1 else f'{wrong} of {files}'}: {severities(checked)}{mend}{rest}"
 
 
 def severities(checked: Iterable[Checked]) -> str:
     """`1 error, 4 warnings`."""
     counts = Counter(problem.severity for one in checked for problem in one.problems)
-    return ", ".join(_counted(counts[severity], severity) for severity in SEVERITIES if counts[severity])
+    return ", ".join(counted(counts[severity], severity) for severity in SEVERITIES if counts[severity])
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+def counted(number: int, what: str, several: str = "") -> str:
+    """`1 file`, `2 files`."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {several or what + 's'}"
 
 
-def text_lines(checked: Sequence[Checked]) -> list[Line]:
+def text_lines(checked: Sequence[Checked], passed_over: int = 0) -> list[Line]:
     """Every problem with its code, the line it is in and a caret; then the summary."""
     from convcalc.render.excerpt import one_problem, split_lines
 
@@ -77,7 +81,7 @@ def text_lines(checked: Sequence[Checked]) -> list[Line]:
         for problem in one.problems:
             head, *rest = one_problem(error, problem, source)
             lines += [[*head, (f" [{problem.code}]", "dim")], *rest]
-    return [*lines, [(summary(checked), "title")]]
+    return [*lines, [(summary(checked, passed_over), "title")]]
 
 
 def statistics_lines(checked: Sequence[Checked], rules: Mapping[str, type[Rule]]) -> list[Line]:

@@ -13,6 +13,8 @@ STYLES = {
     "dim": "dim",
     "group": "bold",
     "bar": "cyan",
+    "added": "green",
+    "removed": "red",
     "error": "bold red",
     "warning": "bold yellow",
     "note": "bold cyan",

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from convcalc.analysis.report import Report
 from convcalc.problems import printable
-from convcalc.render.columns import SHOWN, Column
-from convcalc.render.rows import layer_rows, tree_rows
+from convcalc.render.columns import SHOWN
+from convcalc.render.grid import Column
+from convcalc.render.rows import Row, layer_rows, tree_rows
 from convcalc.render.table import sorted_rows, unknown_costs
 from convcalc.units import format_bytes, format_count
 
@@ -20,7 +21,7 @@ def escaped(text: str) -> str:
 
 def markdown_report(
     report: Report,
-    columns: Sequence[Column] = SHOWN,
+    columns: Sequence[Column[Row]] = SHOWN,
     *,
     depth: int | None = None,
     sort: str | None = None,

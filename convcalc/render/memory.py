@@ -5,8 +5,9 @@ from typing import Any
 
 from convcalc.analysis.report import Report
 from convcalc.lowering import Suggestion
+from convcalc.render.grid import GAP
 from convcalc.render.lines import Line
-from convcalc.render.table import GAP, heading
+from convcalc.render.table import heading
 from convcalc.units import format_bytes, format_exact
 
 SCHEMA = "convcalc/memory/1"

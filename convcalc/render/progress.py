@@ -1,53 +1,46 @@
-"""A bar for work that takes a while, on a terminal."""
+"""A progress bar on a terminal, in one line that is gone when the work is done."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import os
+from collections.abc import Iterable, Iterator
 from time import monotonic
-from typing import IO, Any
+from typing import IO, TypeVar
 
-SECONDS_UNSEEN = 0.5  # what is done sooner needs no bar
-Advance = Callable[[int, int], None]
+Item = TypeVar("Item")
+
+PATIENCE = 0.5  # seconds before there is anything to see
+PAUSE = 0.1  # seconds between two pictures
+WIDEST = 40  # of the bar
+ERASE = "\r\x1b[2K"
 
 
-@contextmanager
-def progress(label: str, stream: IO[str]) -> Iterator[Advance]:
-    """Gives a function that is told how much of how much is done; nothing is shown where the stream is no terminal."""
-    if not stream.isatty():
-        yield lambda done, total: None
-        return
-    bar = Bar(label, stream)
+def followed(items: Iterable[Item], total: int, stream: IO[str], what: str = "files") -> Iterator[Item]:
+    """The items as they come, with a bar on a terminal that says how many of the total have come."""
+    due, drawn = monotonic() + PATIENCE, False
     try:
-        yield bar.advance
+        for done, item in enumerate(items, 1):
+            now = monotonic()
+            if now >= due and done < total:
+                due, drawn = now + PAUSE, True
+                stream.write(f"{ERASE}{bar(done, total, width_of(stream), what)}")
+                stream.flush()
+            yield item
     finally:
-        bar.close()
+        if drawn:
+            stream.write(ERASE)
+            stream.flush()
 
 
-class Bar:
-    """A bar that appears once the work has taken half a second, and goes when it is done."""
+def bar(done: int, total: int, width: int, what: str = "files") -> str:
+    """How much is done, as text and as a bar, short enough not to be wrapped."""
+    said = f"{done:,} of {total:,} {what} "
+    room = min(width - 1 - len(said), WIDEST)
+    full = room * done // total
+    return (said + "━" * full + "─" * (room - full))[: max(width - 1, 0)]
 
-    def __init__(self, label: str, stream: IO[str]) -> None:
-        self.label = label
-        self.stream = stream
-        self.begun = monotonic()
-        self.shown: Any = None
 
-    def advance(self, done: int, total: int) -> None:
-        """So much is done."""
-        if self.shown is None and monotonic() - self.begun > SECONDS_UNSEEN:
-            self.shown = self.made()
-            self.shown.add_task(self.label)
-            self.shown.start()
-        if self.shown is not None:
-            self.shown.update(self.shown.task_ids[0], completed=done, total=total)
-
-    def made(self) -> Any:
-        """The bar of rich, which is imported here."""
-        from rich.console import Console
-        from rich.progress import Progress
-
-        return Progress(console=Console(file=self.stream), transient=True)
-
-    def close(self) -> None:
-        """Take the bar away."""
-        if self.shown is not None:
-            self.shown.stop()
+def width_of(stream: IO[str]) -> int:
+    """The width of a terminal."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except OSError:
+        return 80

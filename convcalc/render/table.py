@@ -5,14 +5,12 @@ from math import inf
 
 from convcalc.analysis.report import Report
 from convcalc.problems import printable, shortened
-from convcalc.render.columns import COLUMNS, SHOWN, Column
+from convcalc.render.columns import COLUMNS, SHOWN
+from convcalc.render.grid import GAP, Column, grid
 from convcalc.render.lines import Line, plain_text
 from convcalc.render.rows import Row, layer_rows, tree_rows
 from convcalc.units import format_bytes, format_count, format_exact
 
-GAP = "  "
-INDENT = "  "
-LEAST_NAME = 12
 NAMED = 3  # layers of unknown cost that are named
 
 
@@ -23,7 +21,7 @@ def table_text(report: Report) -> str:
 
 def table(
     report: Report,
-    columns: Sequence[Column] = SHOWN,
+    columns: Sequence[Column[Row]] = SHOWN,
     *,
     width: int | None = None,
     depth: int | None = None,
@@ -39,14 +37,7 @@ def table(
     if depth == 0 or not layers:
         return [*heading(report, width), [], *totals(report, width)]
     rows = sorted_rows(report, sort) if sort else tree_rows(report, depth)
-    cells = {column.name: [cell(row, column, exact) for row in rows] for column in columns}
-    widths = {column.name: max(map(len, [column.title, *cells[column.name]])) for column in columns}
-    kept = fitting(columns, widths, width)
-    if width is not None and "name" in widths and taken(kept, widths) > width:
-        narrow_names(cells["name"], widths, width - taken(kept, widths))
-    lines = [head(kept, widths)]
-    for index, row in enumerate(rows):
-        lines.append(body_line(row, kept, widths, [cells[column.name][index] for column in kept]))
+    lines = grid(columns, rows, width=width, exact=exact, fixed=columns is not SHOWN, style=style_of)
     return [*heading(report, width), [], *lines, [], *totals(report, width)]
 
 
@@ -59,58 +50,13 @@ def sorted_rows(report: Report, sort: str) -> list[Row]:
     return sorted(rows, key=lambda row: inf if value(row) is None else value(row), reverse=True)
 
 
-def cell(row: Row, column: Column, exact: bool) -> str:
-    """What a column shows of a row, names indented by their scopes."""
-    text = column.text(row, exact)
-    return INDENT * row.indent + text if column.name == "name" else text
-
-
-def taken(columns: Sequence[Column], widths: dict[str, int]) -> int:
-    """The width of the columns with the gaps between them."""
-    return sum(widths[column.name] for column in columns) + len(GAP) * (len(columns) - 1)
-
-
-def fitting(columns: Sequence[Column], widths: dict[str, int], width: int | None) -> list[Column]:
-    """The columns that fit: of the least important, those that fall away; asked for by name they stay."""
-    kept = list(columns)
-    if width is None or columns is not SHOWN:
-        return kept
-    for column in sorted(SHOWN, key=lambda column: column.weight):
-        least_name = max(LEAST_NAME, min(widths["name"], 24))
-        if taken(kept, widths) - widths["name"] + least_name <= width or column.weight >= 9:
-            break
-        kept.remove(column)
-    if taken(kept, widths) > width and COLUMNS["what"] in kept:
-        kept.remove(COLUMNS["what"])
-    return kept
-
-
-def narrow_names(names: list[str], widths: dict[str, int], room: int) -> None:
-    """Cut names so that the rest fits."""
-    least = max(LEAST_NAME, widths["name"] + room)
-    names[:] = [name if len(name) <= least else name[: least - 1] + "…" for name in names]
-    widths["name"] = max(map(len, ["layer", *names]))
-
-
-def head(columns: Sequence[Column], widths: dict[str, int]) -> Line:
-    """The titles."""
-    return [(GAP.join(aligned(column, column.title, widths) for column in columns), "head")]
-
-
-def aligned(column: Column, text: str, widths: dict[str, int]) -> str:
-    """A cell as wide as its column."""
-    return text.rjust(widths[column.name]) if column.right else text.ljust(widths[column.name])
-
-
-def body_line(row: Row, columns: Sequence[Column], widths: dict[str, int], cells: list[str]) -> Line:
-    """The line of one row."""
-    line: Line = []
-    for column, text in zip(columns, cells, strict=True):
-        style = "bar" if column.name == "share" else "dim" if row.is_group and column.name != "name" else ""
-        if row.is_group and column.name == "name":
-            style = "group"
-        line += [(aligned(column, text, widths), style), (GAP, "")]
-    return line[:-1]
+def style_of(row: Row, column: Column[Row]) -> str:
+    """Bars stand out, and of a scope its name more than its sums."""
+    if column.name == "share":
+        return "bar"
+    if row.is_group:
+        return "group" if column.name == "name" else "dim"
+    return ""
 
 
 def heading(report: Report, width: int | None) -> list[Line]:

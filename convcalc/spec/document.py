@@ -136,5 +136,6 @@ def safe(problem: Problem) -> Problem:
 
 def unquoted(problem: Problem) -> Problem:
     """The problem without a word of the file: what sort it is, and where."""
-    message = f"{TITLES[problem.code]} (nothing is quoted of a file behind a symbolic link)"
+    title = TITLES.get(problem.code, "a finding of the linter")
+    message = f"{title} (nothing is quoted of a file behind a symbolic link)"
     return problem._replace(message=message, hint="", path=(), related=(), fix=None)

@@ -4,10 +4,12 @@ import os
 import stat
 import sys
 
-from convcalc.problems import InvalidSpec, Problem, Span
+from convcalc import examples
+from convcalc.problems import InvalidSpec, Problem, Span, did_you_mean, printable
 from convcalc.spec.document import Document
 from convcalc.spec.source import read_text
 
+STANDARD_INPUT = "-"
 MOST_BYTES = 4 * 1024 * 1024
 
 
@@ -16,7 +18,7 @@ def read_file(name: str) -> Document:
 
     Raises OSError where it cannot be read, InvalidSpec where it is no text.
     """
-    if name == "-":
+    if name == STANDARD_INPUT:
         return decode(sys.stdin.buffer.read(MOST_BYTES + 1), "<stdin>", True)
     found = os.stat(name)
     if stat.S_ISDIR(found.st_mode):
@@ -26,6 +28,19 @@ def read_file(name: str) -> Document:
     with open(name, "rb") as stream:
         # asking for 4 MiB would set them aside, however small the file is
         return decode(stream.read(min(found.st_size, MOST_BYTES) + 1), name, not reached_through_link(name))
+
+
+def why_unreadable(name: str, error: OSError) -> str:
+    """In words why a file cannot be read, with the nearest name where there is none."""
+    if not isinstance(error, FileNotFoundError):
+        said = error.strerror or str(error).removeprefix(name).strip()
+        return printable(said[:1].lower() + said[1:])
+    folder = os.path.dirname(name) or "."
+    there = os.listdir(folder) if os.path.isdir(folder) else []
+    hint = did_you_mean(os.path.basename(name), [other for other in there if other.endswith((".yaml", ".yml"))])
+    if not hint and name in examples.names():
+        hint = f"did you mean example:{name}?"
+    return f"no such file{f': {printable(hint)}' if hint else ''}"
 
 
 def reached_through_link(name: str) -> bool:

@@ -6,12 +6,13 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable
 
-from . import graphs, growth, startup, warm
+from . import graphs, growth, many, startup, warm
 from .measure import Row, like_installed
 
 BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "table": startup.table,
     "json": startup.json,
+    "many": many.many,
     "written": growth.written,  # before torch is imported, whose objects would burden the garbage collections here
     "repeated": growth.repeated,
     "graphs": graphs.graphs,

@@ -1,10 +1,10 @@
 """Output channels that are no multiple of what the hardware works in."""
 
 from collections.abc import Iterator
-from typing import ClassVar
 
 from convcalc.analysis.report import Report
 from convcalc.check.rule import Rule
+from convcalc.check.settings import Settings
 from convcalc.layers.base import Layer
 from convcalc.layers.conv import OutChannels
 from convcalc.layers.linear import Linear
@@ -13,17 +13,18 @@ from convcalc.problems import Problem
 
 
 class ChannelMultiple(Rule):
-    """The output channels of a convolution or linear layer are no multiple of 8.
+    """The output channels of a convolution or linear layer are no multiple of 8, or of another number.
 
     Only where they are chosen: a depthwise convolution has those of its input. The last such layers before the outputs
-    are left alone, because the task sets how many classes there are.
+    are left alone, because the task sets how many classes there are. Another number is set by `channel-multiple = 16`
+    in the configuration, also per path, or by `--channel-multiple 16`.
     """
 
     code = "CV307"
     name = "channel-multiple"
     severity = "note"
     default = False
-    multiple: ClassVar[int] = 8
+    multiple: int = 8
     why = (
         "Convolutions run efficiently on NVIDIA's Tensor Cores where the channels are divisible by 8 (in FP16; by 4 in "
         "TF32). The code of the MobileNets rounds all channels to multiples of 8. Params and MACs do not show it."
@@ -46,6 +47,13 @@ layers:
   - relu
   - conv: {out_channels: 10, kernel_size: 3}
 """
+
+    @classmethod
+    def adjusted(cls, settings: Settings) -> "ChannelMultiple":
+        """The rule with the multiple that is set."""
+        rule = cls()
+        rule.multiple = settings.channel_multiple or cls.multiple
+        return rule
 
     def findings(self, report: Report) -> Iterator[Problem]:
         """Every chosen number of channels that is no multiple, but for those that the outputs have."""

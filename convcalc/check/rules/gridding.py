@@ -78,22 +78,29 @@ layers:
 
 def runs_of(network: Network) -> list[Run]:
     """The run that each tensor is at the end of."""
-    found = [Run() for _ in network.inputs]
+    none = Run()
+    found = [none] * len(network.inputs)
+    effects: dict[Layer, str] = {}  # layers that are laid again are the same objects
     for index, node in enumerate(network.nodes):
-        met = [found[tensor] for tensor in node.reads]
-        if node.layer.reach() == "same" and node.layer.output.axes:
-            found.append(joined(met))
-        elif keeps_resolution(node.layer):
-            found.append(continued(met[0], node.layer, index))
+        layer = node.layer
+        effect = effects.get(layer) or effects.setdefault(layer, effect_on_run(layer))
+        if effect == "joins":
+            found.append(joined([found[tensor] for tensor in node.reads]))
         else:
-            found.append(Run())
+            found.append(continued(found[node.reads[0]], layer, index) if effect == "continues" else none)
     return found
 
 
-def keeps_resolution(layer: Layer) -> bool:
-    """Whether a layer steps from position to position, as convolutions of stride 1, padding and cropping do."""
+def effect_on_run(layer: Layer) -> str:
+    """What a layer does to the runs before it: `joins` where it reads each position from the same one.
+
+    It `continues` where it steps from position to position, as convolutions of stride 1, padding and cropping do, and
+    else `ends` them.
+    """
     reach = layer.reach()
-    return not isinstance(reach, str) and all(reads.period == reads.shift == 1 for reads in reach)
+    if isinstance(reach, str):
+        return "joins" if reach == "same" and layer.output.axes else "ends"
+    return "continues" if all(reads.period == reads.shift == 1 for reads in reach) else "ends"
 
 
 def continued(run: Run, layer: Layer, index: int) -> Run:
@@ -110,8 +117,10 @@ def continued(run: Run, layer: Layer, index: int) -> Run:
 
 def joined(runs: list[Run]) -> Run:
     """The run of a layer that reads its inputs position by position: the longest, with what divides all of them."""
+    if len(runs) == 1:
+        return runs[0]
     longest = max(runs, key=lambda run: run.length)
-    if len(runs) == 1 or not longest.length:
+    if not longest.length:
         return longest
     known = [run.factors for run in runs if run.length and len(run.factors) == len(longest.factors)]
     return longest._replace(factors=tuple(gcd(*column) for column in zip(*known, strict=True)))

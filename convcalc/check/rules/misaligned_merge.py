@@ -1,7 +1,7 @@
 """Paths that meet where they look at different places."""
 
 from collections.abc import Iterator
-from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from convcalc.analysis.receptive_field import Field, Paths
 from convcalc.analysis.report import Report
@@ -9,6 +9,9 @@ from convcalc.check.rule import Rule
 from convcalc.network import Network, Node
 from convcalc.problems import Problem
 from convcalc.shape import axis_name
+
+if TYPE_CHECKING:
+    from fractions import Fraction  # else only where it is needed: it costs start-up time
 
 
 class MisalignedMerge(Rule):
@@ -60,7 +63,7 @@ layers:
                         yield self.apart(node, name, apart, jump)
                         break
 
-    def apart(self, node: Node, axis: str, apart: Fraction, jump: int) -> Problem:
+    def apart(self, node: Node, axis: str, apart: "Fraction", jump: int) -> Problem:
         """The finding of a merge of paths that are so many positions of the input apart."""
         message = (
             f"what {node.name} merges is {apart} {'position' if apart == 1 else 'positions'} of the input apart along "
@@ -76,8 +79,10 @@ def placed(network: Network, node: Node, fields: tuple[Field, ...]) -> list[Fiel
     return [field for field in found if field.axes and not field.whole and len(field.axes) == len(spatial)]
 
 
-def distance(inputs: list[Paths], size: int) -> tuple[Fraction, int]:
+def distance(inputs: list[Paths], size: int) -> tuple["Fraction", int]:
     """How far apart inputs look, at the first or the last position, and the largest jump on their paths."""
+    from fractions import Fraction
+
     if len(inputs) < 2:
         return Fraction(0), 1
     ends = []
@@ -88,8 +93,10 @@ def distance(inputs: list[Paths], size: int) -> tuple[Fraction, int]:
     return max(ends), max(path.shift for paths in inputs for path in paths)
 
 
-def center(paths: Paths, position: int) -> Fraction:
+def center(paths: Paths, position: int) -> "Fraction":
     """The middle of what an input sees at a position: the mean of its paths."""
+    from fractions import Fraction
+
     return sum((Fraction(*path.center()) + position * Fraction(*path.jump) for path in paths), Fraction(0)) / len(paths)
 
 

@@ -7,6 +7,7 @@ from convcalc.check.rule import Rule
 from convcalc.layers import FAMILIES
 from convcalc.problems import Problem, Related
 
+ACTIVATIONS = {kind.kind for kind in FAMILIES["activation"]}
 UNCHANGED = {"relu", "relu6", "hardtanh", "log_softmax"}  # f(f(x)) = f(x)
 
 
@@ -43,7 +44,7 @@ layers:
         network = report.network
         for node in network.nodes:
             before = node.reads[0] - len(network.inputs)
-            if before < 0 or not isinstance(node.layer, FAMILIES["activation"]):
+            if before < 0 or node.layer.kind not in ACTIVATIONS:
                 continue
             first = network.nodes[before]
             if first.layer.kind == node.layer.kind:

@@ -14,11 +14,15 @@ from convcalc.problems import shortened, shown
 
 Sizes = tuple[int, ...]
 Shapes = Mapping[str | None, Sequence[int]]
-Progress = Callable[[int, int], None]
+Follow = Callable[[Iterable[Any], int], Iterable[Any]]
 MOST_NODES = 100_000
 MOST_ELEMENTS = 10**11  # of one tensor
 DEFAULT_DOMAIN = ("", "ai.onnx")
 KEEPS_SHAPE = frozenset(("GroupNormalization", "MeanVarianceNormalization", "Swish", "Gelu", "Mish", "HardSwish"))
+MOST_AXES = 64
+BY_LENGTH = frozenset(  # operators for which the length of an input is the number of axes, which inference would make
+    ("ConstantOfShape", "Expand", "Pad", "Reshape", "Resize", "Slice", "Squeeze", "Tile", "Unsqueeze", "Upsample")
+)
 WEIGHT_TYPES = frozenset((1, 2, 3, 10, 11, 16, 17, 18, 19, 20, 21, 22))  # onnx.TensorProto: floats, and narrow integers
 
 
@@ -59,9 +63,9 @@ class Program(NamedTuple):
     literal: frozenset[str]
 
 
-def program(model: Any, shapes: Shapes, progress: Progress | None = None) -> Program:
+def program(model: Any, shapes: Shapes, follow: Follow | None = None) -> Program:
     """The program of a model. Raises NotImported where a shape cannot be known, or a limit is met."""
-    return Reader(inlined(model), shapes).read(progress or (lambda done, total: None))
+    return Reader(inlined(model), shapes).read(follow or (lambda nodes, total: nodes))
 
 
 class Reader:
@@ -83,7 +87,7 @@ class Reader:
         self.versions = {entry.domain: entry.version for entry in model.opset_import}
         self.declared = {info.name: info.type for info in (*model.graph.value_info, *model.graph.output)}
 
-    def read(self, progress: Progress) -> Program:
+    def read(self, follow: Follow) -> Program:
         """The program."""
         graph = self.model.graph
         if len(graph.node) > MOST_NODES:
@@ -93,11 +97,8 @@ class Reader:
         for sparse in graph.sparse_initializer:
             self.add_weight(text(sparse.values.name), tuple(sparse.dims), sparse.values)
         inputs = self.read_inputs([info for info in graph.input if info.name not in self.values])
-        operations = []
-        for place, node in enumerate(graph.node):
-            progress(place, len(graph.node))
-            operations.append(self.read_node(node, place))
-        progress(len(graph.node), len(graph.node))
+        nodes = follow(graph.node, len(graph.node))
+        operations = [self.read_node(node, place) for place, node in enumerate(nodes)]
         outputs = tuple(dict.fromkeys(text(info.name) for info in graph.output))
         for name in outputs:
             if name not in self.values:
@@ -202,12 +203,22 @@ class Reader:
         for name in operation.outputs:
             if name and (name in self.values or name in self.unknown):
                 raise NotImported(f"{place_of(operation)} gives {shown(name)}, which is there already")
+        if operation.operator in BY_LENGTH:
+            self.check_lengths(operation)
         try:
             self.give(node, operation)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
             # any attribute may be missing, or of another sort than the operator takes
             raise NotImported(f"{place_of(operation)} is malformed: {shortened(str(error))}") from None
         return operation
+
+    def check_lengths(self, operation: Operation) -> None:
+        """Refuse a list of sizes or axes that is longer than any tensor has axes."""
+        sizes = operation.inputs if operation.operator == "ConstantOfShape" else operation.inputs[1:]
+        for name in filter(None, sizes):
+            value = self.values[name]
+            if value.kind == self.onnx.TensorProto.INT64 and len(value.dims) == 1 and value.dims[0] > MOST_AXES:
+                raise NotImported(f"{place_of(operation)} reads {value.dims[0]} numbers: a tensor has {MOST_AXES} axes")
 
     def attribute(self, attribute: Any) -> Any:
         """The value of an attribute: tensors as arrays (None where not at hand), texts as text, graphs left out."""

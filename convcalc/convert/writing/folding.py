@@ -69,9 +69,9 @@ class Folder:
         """
         self.inner_first = inner_first
         for _ in range(MOST_BLOCKS):
-            candidates = self.candidates(stretches)
             if self.looks > MOST_LOOKS:
                 return
+            candidates = self.candidates(stretches)
             saved, places = max(map(self.saved, candidates), key=lambda found: found[0], default=(0.0, []))
             if saved < LEAST_SAVED:
                 return
@@ -88,7 +88,7 @@ class Folder:
             if stretches:
                 self.stretches(body, tokens, found)
             self.looks += len(body.items)
-        many = [places for places in found.values() if len(places) > 1]
+        many = [places for key, places in found.items() if len(places) > 1 and not is_periodic(key)]
         return sorted(many, key=rough_saving, reverse=True)[:CLOSELY]
 
     def stretches(self, body: Body, tokens: Tokens, found: dict[object, list[Place]]) -> None:
@@ -106,7 +106,7 @@ class Folder:
                 key += (number,)
                 last = body.items[stop - 1]
                 whole = len(key) > 1 or isinstance(last, Branches)
-                if whole and read_until <= last.output and not is_periodic(key) and not cuts_row(body, start, stop):
+                if whole and read_until <= last.output and not cuts_row(body, start, stop):
                     places = found.setdefault(key, [])
                     if not places or places[-1].body is not body or places[-1].stop <= start:
                         places.append(Place(body, start, stop))
@@ -197,8 +197,10 @@ def cuts_row(body: Body, start: int, stop: int) -> bool:
     )
 
 
-def is_periodic(key: tuple[int, ...]) -> bool:
-    """Whether a stretch is a shorter one several times."""
+def is_periodic(key: object) -> bool:
+    """Whether a stretch, by the numbers of its entries, is a shorter one several times."""
+    if not isinstance(key, tuple):
+        return False
     size = len(key)
     return any(size % period == 0 and key == key[:period] * (size // period) for period in range(1, size // 2 + 1))
 

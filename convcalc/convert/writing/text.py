@@ -50,7 +50,7 @@ class Names:
             automatic = f"{word_of(item)}{counts[word_of(item)]}"
             name = item.name
             if name is None or name in taken:
-                name = unused(automatic, kept | taken) if automatic in kept | taken else automatic
+                name = unused(automatic, kept, taken)
             taken.add(name)
             self.of_items[scope, place] = name
             self.written[scope, place] = name != automatic
@@ -76,12 +76,13 @@ class Names:
         return ".".join((*home[shared:], name))
 
 
-def unused(word: str, taken: set[str]) -> str:
-    """A name that is not taken."""
-    number = 2
-    while f"{word}_{number}" in taken:
+def unused(word: str, *taken: set[str]) -> str:
+    """A name that is not taken: the word, or one with a number."""
+    number, name = 1, word
+    while any(name in names for names in taken):
         number += 1
-    return f"{word}_{number}"
+        name = f"{word}_{number}"
+    return name
 
 
 def word_of(item: Item) -> str:

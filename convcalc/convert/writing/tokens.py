@@ -8,6 +8,7 @@ class Tokens:
 
     def __init__(self) -> None:
         self.known: dict[object, int] = {}
+        self.lists: dict[int, int] = {}  # by the id of a list: lists are not changed while they are compared
 
     def of(self, body: Body) -> list[tuple[int, int]]:
         """For each entry of a list its number, and how many entries up the farthest that it reads stands.
@@ -28,7 +29,9 @@ class Tokens:
 
     def list_number(self, body: Body) -> int:
         """The number of a whole list."""
-        return self.number(tuple(number for number, _ in self.of(body)))
+        if id(body) not in self.lists:
+            self.lists[id(body)] = self.number(tuple(number for number, _ in self.of(body)))
+        return self.lists[id(body)]
 
     def shape(self, item: Item) -> object:
         """All of an entry but its values and what it reads."""

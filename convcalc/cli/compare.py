@@ -1,0 +1,161 @@
+"""`convcalc compare`: many networks in one table."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from convcalc import examples
+from convcalc.analysis.report import Report, analyse
+from convcalc.check.files import chosen
+from convcalc.cli import common
+from convcalc.problems import InvalidSpec, did_you_mean, printable, shown
+from convcalc.spec.document import Document
+from convcalc.spec.inputs import Overrides
+from convcalc.spec.reader import read_network
+
+EXAMPLES = """\b
+Examples:
+  convcalc compare example:resnet18 example:mobilenet_v1 example:mobilenet_v2
+  convcalc compare 'example:mobilenet*' --input 3,160,160 --sort peak_memory
+  convcalc compare 'example:resnet*' -f csv"""
+UNREADABLE = 2
+
+
+@click.command("compare", epilog=EXAMPLES)
+@click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=common.complete_net)
+@common.override_options
+@common.memory_options
+@click.option("-f", "--format", "format", type=click.Choice(["table", "json", "csv", "markdown"]), default="table")
+@click.option("--sort", metavar="COLUMN", help="By a column, the largest first: params, macs, peak_memory, …")
+@click.option("--exact", is_flag=True, help="Whole numbers, without K, M and G.")
+@common.output_options
+def command(
+    nets: tuple[str, ...],
+    overrides: Overrides,
+    format: str,
+    sort: str | None,
+    exact: bool,
+    where: common.Output,
+    **memory: Any,
+) -> int:
+    """Many networks in one table, a row each.
+
+    The best figure of a column has a star: the least cost, the widest receptive field. --set sets a param of every
+    network that has it. A network that cannot be read is told of, and the others are shown.
+    """
+    from convcalc.render.networks import network_rows, sorted_rows
+
+    check_options(sort, exact, format)
+    files = chosen(matching(nets)).files
+    documents, status = read_all(files, where)
+    check_params(overrides, [document for _, document in documents])
+    reports = []
+    for name, document in documents:
+        try:
+            reports.append((name, analyse(read_network(document, suitable(overrides, document)), **memory)))
+        except InvalidSpec as error:
+            status = max(status, tell(name, error, where))
+    if reports:
+        rows = sorted_rows(network_rows(named(reports)), sort)
+        common.write_text(rendered(rows, format, exact, where), where, files)
+    elif not files:
+        raise common.Failure("nothing to compare")
+    return status
+
+
+def check_options(sort: str | None, exact: bool, format: str) -> None:
+    """A column to sort by is one of the table, and what JSON and CSV hold is exact anyway."""
+    from convcalc.render.grid import UnknownColumn, column_named
+    from convcalc.render.networks import COLUMNS
+
+    if exact and format in ("json", "csv"):
+        raise click.UsageError(f"--exact does not go with -f {format}")
+    try:
+        if sort is not None:
+            column_named(sort, COLUMNS)
+    except UnknownColumn as error:
+        raise click.UsageError(str(error)) from None
+
+
+def matching(nets: Sequence[str]) -> list[str]:
+    """The networks, each pattern of examples as the examples that it names."""
+    from fnmatch import fnmatchcase
+
+    found: list[str] = []
+    for net in nets:
+        if not (net.startswith(examples.PREFIX) and any(character in net for character in "*?[")):
+            found.append(net)
+            continue
+        names = [name for name in map(examples.PREFIX.__add__, examples.names()) if fnmatchcase(name, net)]
+        if not names:
+            raise common.Failure(f"the pattern {shown(net)} names no example")
+        found += names
+    return found
+
+
+def read_all(files: Sequence[str], where: common.Output) -> tuple[list[tuple[str, Document]], int]:
+    """The documents that can be read, by the names of their files, and the exit status so far."""
+    found, status = [], 0
+    for file in files:
+        try:
+            found.append((file, common.read_document(file)))
+        except common.Failure as failure:
+            sys.stderr.write(f"convcalc: {printable(failure.message)}\n")
+            status = UNREADABLE
+        except InvalidSpec as error:
+            status = max(status, tell(file, error, where))
+    return found, status
+
+
+def tell(file: str, error: InvalidSpec, where: common.Output) -> int:
+    """Say what is wrong with one of the networks; the exit status."""
+    refused = common.refusal(error)
+    if refused is None:
+        common.tell_invalid(error, where)
+        return common.WRONG_NETWORK
+    sys.stderr.write(f"convcalc: {printable(file)}: {refused}\n")
+    return UNREADABLE
+
+
+def params_of(document: Document) -> dict[str, Any]:
+    """The params of a spec, as far as they can be read."""
+    params = document.root.get("params") if isinstance(document.root, dict) else None
+    return params if isinstance(params, dict) else {}
+
+
+def check_params(overrides: Overrides, documents: Sequence[Document]) -> None:
+    """Every param that is set is one of some network."""
+    known = {name: None for document in documents for name in params_of(document)}
+    for name in overrides.params:
+        if documents and name not in known:
+            hint = did_you_mean(name, known)
+            raise common.Failure(f"no network has a param {shown(name)}{f': {hint}' if hint else ''}")
+
+
+def suitable(overrides: Overrides, document: Document) -> Overrides:
+    """What is given, without the params that the network does not have."""
+    params = {name: value for name, value in overrides.params.items() if name in params_of(document)}
+    return Overrides(params, overrides.inputs, overrides.batch, overrides.dtype)
+
+
+def named(reports: Sequence[tuple[str, Report]]) -> list[tuple[str, Report]]:
+    """The networks by their own names; by those of their files where two have the same."""
+    names = [report.network.name for _, report in reports]
+    return [
+        (name if names.count(name) == 1 else file, report) for name, (file, report) in zip(names, reports, strict=True)
+    ]
+
+
+def rendered(rows: Sequence[Any], format: str, exact: bool, where: common.Output) -> str:
+    """The networks in a format."""
+    from convcalc.render import networks
+
+    if format == "json":
+        return networks.networks_json(rows)
+    if format == "csv":
+        return networks.networks_csv(rows)
+    if format == "markdown":
+        return networks.networks_markdown(rows, exact)
+    return common.as_text(networks.networks_lines(rows, common.width_of(where), exact), where)

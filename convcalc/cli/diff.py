@@ -1,0 +1,166 @@
+"""`convcalc diff`: what a change to an architecture costs."""
+
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import click
+
+from convcalc import examples
+from convcalc.analysis.report import analyse
+from convcalc.cli import common
+from convcalc.comparing.condition import Condition, condition
+from convcalc.comparing.difference import Difference, compared
+from convcalc.network import Network
+from convcalc.problems import Flaw, InvalidSpec, printable
+from convcalc.spec.document import Document
+from convcalc.spec.inputs import Overrides
+from convcalc.spec.reader import read_network
+
+EXAMPLES = """\b
+Examples:
+  convcalc diff example:resnet50 example:resnext50_32x4d
+  convcalc diff example:mobilenet_v1 example:mobilenet_v1 --set-new width=0.5
+  convcalc diff example:resnet18 example:resnet34 --fail-if 'macs>+200%' -f markdown"""
+
+
+@click.command("diff", epilog=EXAMPLES)
+@click.argument("nets", metavar="OLD NEW", nargs=-1, required=True, shell_complete=common.complete_net)
+@click.option("--git", "revision", metavar="REV", help="Compare one FILE with what it was at a git revision.")
+@click.option("--set-old", "old_params", metavar="NAME=VALUE", multiple=True, help="The value of a param of OLD alone.")
+@click.option("--set-new", "new_params", metavar="NAME=VALUE", multiple=True, help="The value of a param of NEW alone.")
+@common.override_options
+@common.memory_options
+@click.option("--exit-code", is_flag=True, help="Exit with 1 where anything differs.")
+@click.option(
+    "--fail-if",
+    "conditions",
+    metavar="CONDITION",
+    multiple=True,
+    help="Exit with 1 where a figure changes so: 'macs > +5%', 'params > +100K', 'peak_memory >= +64KiB'.",
+)
+@click.option("-f", "--format", "format", type=click.Choice(["table", "json", "markdown"]), default="table")
+@common.output_options
+def command(
+    nets: tuple[str, ...],
+    revision: str | None,
+    old_params: tuple[str, ...],
+    new_params: tuple[str, ...],
+    overrides: Overrides,
+    exit_code: bool,
+    conditions: tuple[str, ...],
+    format: str,
+    where: common.Output,
+    **memory: Any,
+) -> int:
+    """What changed between two networks, and what it costs.
+
+    Totals side by side, then the layers that were added, removed, changed, moved and renamed; the same change in every
+    copy of a repeat or use of a block is one row. With --git REV it is one FILE, and what it was then. --set holds for
+    both networks, --set-old and --set-new for one.
+
+    A condition of --fail-if is on the change of params, macs, flops, multiplications, layers, receptive_field,
+    weight_memory, activation_memory or peak_memory. What was 0 and is no more grew by more than any percentage.
+    """
+    asked = [read_condition(text) for text in conditions]
+    sides = (
+        Side("OLD", old_reader(nets, revision), with_params(overrides, "--set-old", old_params)),
+        Side("NEW", new_reader(nets), with_params(overrides, "--set-new", new_params)),
+    )
+    reports, errors = [], []
+    for side in reversed(sides):  # that a file is not there is said before that it is not in git
+        try:
+            reports.append(analyse(network_of(side), **memory))
+        except InvalidSpec as error:
+            errors.append(error)
+    if errors:
+        return common.report_invalid(errors[::-1], where, format == "json")
+    difference = compared(*reports[::-1])
+    failed = [one for one in asked if one.holds(difference.figures[one.metric]) is not False]
+    common.write_text(rendered(difference, format, failed, where), where, nets)
+    return told(difference, failed) or int(exit_code and not difference.is_empty)
+
+
+class Side(NamedTuple):
+    """One of the networks: how it is called, what reads its document, and what it is given."""
+
+    name: str
+    document: Callable[[], Document]
+    overrides: Overrides
+
+
+def read_condition(text: str) -> Condition:
+    """A condition, a wrong one shown with a caret."""
+    try:
+        return condition(text)
+    except Flaw as flaw:
+        start, stop = flaw.within or (0, len(text))
+        room, caret = len(printable(text[:start])), max(1, len(printable(text[start:stop])))
+        message = f"--fail-if: {flaw.message}{f': {flaw.hint}' if flaw.hint else ''}"
+        raise common.Failure(f"{message}\n  {printable(text)}\n  {' ' * room}{'^' * caret}") from None
+
+
+def old_reader(nets: tuple[str, ...], revision: str | None) -> Callable[[], Document]:
+    """What reads the old network: a file, or a version of it in git."""
+    if revision is None:
+        if len(nets) != 2:
+            raise click.UsageError(f"diff takes two networks, OLD and NEW, not {len(nets)}; with --git REV one file")
+        if nets == ("-", "-"):
+            raise click.UsageError("only one of the networks can come from standard input")
+        return lambda: common.read_document(nets[0])
+    if len(nets) != 1 or nets[0] == "-" or nets[0].startswith(examples.PREFIX):
+        raise click.UsageError("--git REV compares one file with what it was: diff --git main net.yaml")
+    from convcalc.comparing.revision import NoRevision, read_at
+
+    def read() -> Document:
+        try:
+            return read_at(revision, nets[0])
+        except NoRevision as error:
+            raise common.Failure(str(error)) from None
+
+    return read
+
+
+def new_reader(nets: tuple[str, ...]) -> Callable[[], Document]:
+    """What reads the new network."""
+    return lambda: common.read_document(nets[-1])
+
+
+def with_params(overrides: Overrides, option: str, texts: tuple[str, ...]) -> Overrides:
+    """What is given to one of the networks: what both are, and its own params, which win."""
+    own = dict(common.read_param(text, option) for text in texts)
+    return Overrides({**overrides.params, **own}, overrides.inputs, overrides.batch, overrides.dtype)
+
+
+def network_of(side: Side) -> Network:
+    """The network of a side. Raises InvalidSpec, and Failure that names the side where what it is given is wrong."""
+    document = side.document()
+    try:
+        return read_network(document, side.overrides)
+    except InvalidSpec as error:
+        refused = common.refusal(error)
+        if refused is None:
+            raise
+        raise common.Failure(f"{side.name}, {printable(document.file or '')}: {refused}") from None
+
+
+def rendered(difference: Difference, format: str, failed: list[Condition], where: common.Output) -> str:
+    """The difference in a format."""
+    from convcalc.render.difference import difference_json, difference_lines, failure_text
+
+    if format == "json":
+        return difference_json(difference, [one.text for one in failed])
+    if format == "markdown":
+        from convcalc.render.difference_markdown import difference_markdown
+
+        return difference_markdown(difference, [failure_text(one, difference) for one in failed])
+    return common.as_text(difference_lines(difference, common.width_of(where), not where.quiet), where)
+
+
+def told(difference: Difference, failed: list[Condition]) -> int:
+    """Say which conditions hold, and by how much; the exit status."""
+    from convcalc.render.difference import failure_text
+
+    for one in failed:
+        sys.stderr.write(f"convcalc: {failure_text(one, difference)}\n")
+    return int(bool(failed))

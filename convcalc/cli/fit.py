@@ -1,0 +1,123 @@
+"""`convcalc fit`: the values of params that keep a budget."""
+
+from typing import Any
+
+import click
+
+from convcalc.cli import common
+from convcalc.fitting import METRICS, Fit, Order, Param, fit, values_of
+from convcalc.problems import Flaw, InvalidSpec, did_you_mean, shown
+from convcalc.spec.document import Document
+from convcalc.spec.inputs import Overrides, WrongOverride
+
+EXAMPLES = """\b
+Examples:
+  convcalc fit example:mobilenet_v1 -p width=0.25:1.5:0.05 --max-macs 300M
+  convcalc fit example:mobilenet_v1 -p size=96,128,160 --max-peak-memory 2MiB
+  convcalc fit example:ds_cnn -p channels=16:128:16 --max-params 50K --by -macs"""
+ROWS = 10  # of a table for people, where not asked for otherwise
+NONE_FITS = 1
+
+
+@click.command("fit", epilog=EXAMPLES)
+@common.network_options
+@click.option(
+    "-p",
+    "--param",
+    "tried",
+    metavar="NAME=VALUES",
+    multiple=True,
+    required=True,
+    help="What to try: start:stop:step, or values with commas between. Several make all combinations.",
+)
+@common.limit_options
+@common.inference_options
+@click.option(
+    "--by",
+    default="macs",
+    metavar="METRIC",
+    shell_complete=common.completing(lambda: METRICS),
+    help="Which is the best of those that keep the budget: the one with the most macs, params, peak_memory, …; "
+    "with a minus before it, the least.",
+)
+@click.option("--limit", "rows", type=click.IntRange(0), metavar="N", help="List N values; 0 lists all.")
+@click.option("-f", "--format", "format", type=click.Choice(["table", "json", "csv", "markdown"]), default="table")
+@common.output_options
+def command(
+    net: str,
+    overrides: Overrides,
+    tried: tuple[str, ...],
+    limits: tuple[Any, ...],
+    inplace: bool,
+    fold_batchnorm: bool,
+    by: str,
+    rows: int | None,
+    format: str,
+    where: common.Output,
+) -> int:
+    """The largest network that keeps a budget.
+
+    Every value is tried, and those that keep the budget of the spec and of the command line are listed, the best
+    first, with the first value that breaks it. -q prints the best alone, as options: convcalc summary NET $(…).
+    """
+    order, document = read_order(by), common.read_document(net)
+    if not limits and not has_budget(document):
+        raise common.Failure(
+            "no budget to keep: give one with --max-macs, --max-peak-memory and the like, or in the spec (budget:)"
+        )
+    try:
+        params = read_params(tried, overrides)
+        load = common.reader_of(document)
+        found = fit(load, overrides, params, limits, order, inplace=inplace, fold_batchnorm=fold_batchnorm)
+    except Flaw as flaw:
+        raise common.Failure(f"-p: {flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
+    except WrongOverride:
+        raise
+    except InvalidSpec:
+        click.echo("convcalc: no combination gives a valid network; the first:", err=True)
+        raise
+    common.write_text(rendered(found, format, rows, where), where, [net])
+    return 0 if found.keeping else NONE_FITS
+
+
+def has_budget(document: Document) -> bool:
+    """Whether a spec has a budget of its own, or is so wrong that reading it will say more."""
+    return not isinstance(document.root, dict) or bool(document.root.get("budget")) or bool(document.problems)
+
+
+def read_order(text: str) -> Order:
+    """`macs`, or `-params`."""
+    metric = text.removeprefix("-")
+    if metric not in METRICS:
+        raise common.Failure(f"--by: no figure {shown(metric)}: {did_you_mean(metric, METRICS) or ' '.join(METRICS)}")
+    return Order(metric, text.startswith("-"))
+
+
+def read_params(tried: tuple[str, ...], overrides: Overrides) -> list[Param]:
+    """`width=0.25:1.5:0.05`, `size=96,128`. Raises Flaw."""
+    params: dict[str, Param] = {}
+    for text in tried:
+        name, equals, values = text.partition("=")
+        if not equals or not name:
+            raise common.Failure(f"-p takes NAME=VALUES, such as width=0.25:1.5:0.05, not {shown(text)}")
+        if name in params or name in overrides.params:
+            raise common.Failure(f"-p: {shown(name)} is given twice")
+        params[name] = Param(name, values_of(common.value_of("-p", f"[{values}]")))
+    return list(params.values())
+
+
+def rendered(found: Fit, format: str, rows: int | None, where: common.Output) -> str:
+    """What was found, in a format; all of it where a program reads it, and where all rows are asked for."""
+    from convcalc.render import fitting
+
+    listed = rows or None
+    if format == "json":
+        return fitting.fit_json(found, listed)
+    if format == "csv":
+        return fitting.fit_csv(found, listed)
+    if where.quiet and format == "table":
+        return fitting.best_options(found)
+    listed = ROWS if rows is None else listed
+    if format == "markdown":
+        return fitting.fit_markdown(found, listed)
+    return common.as_text(fitting.fit_lines(found, common.width_of(where), listed), where)

@@ -1,0 +1,1 @@
+"""Two networks side by side: which layers are the same, what changed in them, and what it costs."""

@@ -1,0 +1,79 @@
+"""Conditions on what a change costs, such as `macs > +5%`: read without evaluating text, judged without rounding."""
+
+import operator
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from typing import NamedTuple
+
+from convcalc.comparing.figures import Figure
+from convcalc.problems import Flaw, did_you_mean, shown
+from convcalc.spec import budget
+
+OPERATORS: dict[str, Callable[[Fraction, Fraction], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+PARTS = re.compile(r"\s*([^\s<>=!+%-]*)\s*([<>=!]*)\s*([+-]?)\s*(.*?)\s*", re.DOTALL)
+PERCENT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?%")
+EXAMPLE = "write macs > +5%, or peak_memory > +64KiB"
+
+
+class Condition(NamedTuple):
+    """A bound on how much a metric grows, absolute, or `relative` as a part of what it was."""
+
+    text: str
+    metric: str
+    operator: str
+    bound: Fraction
+    relative: bool
+
+    def holds(self, figure: Figure) -> bool | None:
+        """Whether the change of a figure is what the condition says; None where the change is not known.
+
+        Of what was 0, no change is one of 0 %, and any other is over every percentage.
+        """
+        change = figure.change
+        if change is None:
+            return None
+        compare = OPERATORS[self.operator]
+        if not self.relative:
+            return compare(Fraction(change), self.bound)
+        if figure.relative is None:
+            return self.operator in (">", ">=", "!=")
+        return compare(figure.relative * 100, self.bound)
+
+
+def condition(text: str) -> Condition:
+    """Read a condition: a metric, a comparison, and a signed change. Raises Flaw with the characters at fault."""
+    match = PARTS.fullmatch(text)
+    assert match is not None  # every text is four parts, empty ones too
+    metric, compare, sign, amount = match.groups()
+    if metric not in budget.LIMITED:
+        hint = did_you_mean(metric, budget.LIMITED) or f"there are {', '.join(budget.LIMITED)}"
+        message = f"no metric {shown(metric)}" if metric else "a condition begins with a metric"
+        raise Flaw(message, hint if metric else EXAMPLE, within=match.span(1))
+    if compare not in OPERATORS:
+        message = f"no comparison {shown(compare)}" if compare else f"{metric} is compared with nothing"
+        raise Flaw(message, f"there are {' '.join(OPERATORS)}", within=match.span(2))
+    try:
+        bound, relative = amount_of(metric, amount)
+    except Flaw as flaw:
+        raise Flaw(flaw.message, flaw.hint, within=(match.start(3), match.end(4))) from None
+    return Condition(text.strip(), metric, compare, -bound if sign == "-" else bound, relative)
+
+
+def amount_of(metric: str, text: str) -> tuple[Fraction, bool]:
+    """A change without its sign, and whether it is a part of what was. Raises Flaw."""
+    if not text:
+        raise Flaw("the change is missing", EXAMPLE)
+    percent = PERCENT.fullmatch(text)
+    if percent:
+        return Fraction(percent[1]), True
+    if text.endswith("%"):
+        raise Flaw(f"{shown(text)} is no percentage", "write 5% or 0.5%")
+    return Fraction(budget.quantity(metric, text)), False

@@ -1,0 +1,205 @@
+"""Which layers of two networks are the same: by name and kind, then by order.
+
+The matching is the one of the greatest score among all that keep the order of both networks; what is left over with the
+same name has moved. Which network is the old one makes no difference.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from convcalc.comparing.marks import Mark, marks_of
+from convcalc.network import Network
+
+MOST_CELLS = 4_000_000  # of a table of scores: two networks of 2,000 layers
+WINDOW = 64  # layers of longer networks that are looked at together
+
+KIND, ARGUMENTS, SHAPE = 4, 3, 1  # what it counts for that both are alike
+WRITTEN, ORDINAL = 6, 1  # a name that a person gave, and one that any layer in this place has
+
+SKIP_OLD, SKIP_NEW, TAKE = range(3)
+
+
+class Pair(NamedTuple):
+    """A layer of the old network and the one of the new that it is, by their places in their networks."""
+
+    old: int
+    new: int
+    moved: bool = False
+
+
+class Stretch(NamedTuple):
+    """Layers of the old network, and layers of the new, between which pairs are sought."""
+
+    old: int
+    old_stop: int
+    new: int
+    new_stop: int
+
+    @property
+    def cells(self) -> int:
+        """How many pairs there might be."""
+        return (self.old_stop - self.old) * (self.new_stop - self.new)
+
+
+def matched(old: Network, new: Network) -> list[Pair]:
+    """The layers that are in both networks, in the order of the new one."""
+    marks = marks_of(old), marks_of(new)
+    if [mark.text() for mark in marks[1]] < [mark.text() for mark in marks[0]]:
+        # of two matchings with the same score one is taken, and it shall be the same both ways
+        found = [Pair(pair.new, pair.old, pair.moved) for pair in pairs(marks[1], marks[0])]
+    else:
+        found = pairs(*marks)
+    return sorted(found, key=lambda pair: pair.new)
+
+
+def pairs(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
+    """Pairs in the order of both, and then those that moved."""
+    kept = in_order(old, new)
+    by_name = {new[index].name: index for index in set(range(len(new))) - {pair.new for pair in kept}}
+    for index in sorted(set(range(len(old))) - {pair.old for pair in kept}):
+        mark, other = old[index], by_name.get(old[index].name)
+        if other is None or mark.kind != new[other].kind:
+            continue
+        if mark.leaf_written or mark.arguments == new[other].arguments:
+            kept.append(Pair(index, other, moved=True))
+    return kept
+
+
+def in_order(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
+    """Pairs that keep the order of both networks."""
+    found: list[Pair] = []
+    whole = trimmed(old, new, Stretch(0, len(old), 0, len(new)), found)
+    stretches = [whole] if whole.cells <= MOST_CELLS else between_anchors(old, new, whole, found)
+    for stretch in stretches:
+        rest = trimmed(old, new, stretch, found)
+        found += best(old, new, rest) if rest.cells <= MOST_CELLS else in_windows(old, new, rest)
+    return found
+
+
+def trimmed(old: Sequence[Mark], new: Sequence[Mark], stretch: Stretch, found: list[Pair]) -> Stretch:
+    """A stretch without the layers at its ends that are the same in both; these are added to what is found."""
+    i, i_stop, j, j_stop = stretch
+    while i < i_stop and j < j_stop and old[i].is_same(new[j]):
+        found.append(Pair(i, j))
+        i, j = i + 1, j + 1
+    while i < i_stop and j < j_stop and old[i_stop - 1].is_same(new[j_stop - 1]):
+        i_stop, j_stop = i_stop - 1, j_stop - 1
+        found.append(Pair(i_stop, j_stop))
+    return Stretch(i, i_stop, j, j_stop)
+
+
+# -- networks of a usual size: the matching of the greatest score
+
+
+def best(old: Sequence[Mark], new: Sequence[Mark], stretch: Stretch) -> list[Pair]:
+    """The pairs of a stretch that score most together (Needleman and Wunsch 1970, gaps for nothing)."""
+    columns = new[stretch.new : stretch.new_stop]
+    above = [0] * (len(columns) + 1)
+    taken = []
+    for mark in old[stretch.old : stretch.old_stop]:
+        above, choices = next_row(mark, columns, above)
+        taken.append(choices)
+    return list(walked_back(taken, stretch))
+
+
+def next_row(mark: Mark, columns: Sequence[Mark], above: list[int]) -> tuple[list[int], bytearray]:
+    """The best scores up to one layer of the old network and each of the new, and how they come about."""
+    kind, row, choices = mark.kind, [0], bytearray(len(columns))
+    left = 0
+    for index, other in enumerate(columns):
+        best, choice = above[index + 1], SKIP_OLD
+        if left > best:
+            best, choice = left, SKIP_NEW
+        if other.kind == kind:
+            gain = score(mark, other)
+            if gain and above[index] + gain > best:  # of equal ways the one that pairs early layers
+                best, choice = above[index] + gain, TAKE
+        choices[index] = choice
+        row.append(best)
+        left = best
+    return row, choices
+
+
+def score(mark: Mark, other: Mark) -> int:
+    """How much two layers of one kind are alike; 0 where neither their arguments nor their own names are."""
+    same_leaf = mark.leaf == other.leaf
+    gain = KIND
+    if mark.arguments == other.arguments:
+        gain += ARGUMENTS
+    elif not same_leaf:
+        return 0
+    if mark.shape == other.shape:
+        gain += SHAPE
+    if same_leaf:
+        gain += WRITTEN if mark.leaf_written else ORDINAL
+    if mark.scope == other.scope:
+        gain += WRITTEN if mark.scope_written else ORDINAL
+    return gain
+
+
+def walked_back(taken: Sequence[bytearray], stretch: Stretch) -> Iterator[Pair]:
+    """The pairs on the way from the last cell to the first."""
+    i, j = len(taken), stretch.new_stop - stretch.new
+    while i and j:
+        choice = taken[i - 1][j - 1]
+        if choice == TAKE:
+            yield Pair(stretch.old + i - 1, stretch.new + j - 1)
+        i, j = i - (choice != SKIP_NEW), j - (choice != SKIP_OLD)
+
+
+# -- long networks: between layers that are surely the same, a window at a time
+
+
+def between_anchors(old: Sequence[Mark], new: Sequence[Mark], whole: Stretch, found: list[Pair]) -> list[Stretch]:
+    """The stretches between layers of the same name and arguments, which are added to what is found."""
+    places = {new[j].name: j for j in range(whole.new, whole.new_stop)}
+    named = ((i, places.get(old[i].name)) for i in range(whole.old, whole.old_stop))
+    anchors = longest_rising([Pair(i, j) for i, j in named if j is not None and old[i].is_like(new[j])])
+    found += anchors
+    stretches, i, j = [], whole.old, whole.new
+    for anchor in anchors:
+        if anchor.old > i and anchor.new > j:
+            stretches.append(Stretch(i, anchor.old, j, anchor.new))
+        i, j = anchor.old + 1, anchor.new + 1
+    return [*stretches, Stretch(i, whole.old_stop, j, whole.new_stop)]
+
+
+def longest_rising(candidates: Sequence[Pair]) -> list[Pair]:
+    """The most pairs, given in the order of the old network, that are in the order of the new one too."""
+    ends: list[int] = []  # the least last place in the new network of so many pairs
+    last: list[int] = []  # which candidate that is
+    before: list[int | None] = []
+    for number, pair in enumerate(candidates):
+        length = bisect_left(ends, pair.new)
+        before.append(last[length - 1] if length else None)
+        ends[length : length + 1] = [pair.new]
+        last[length : length + 1] = [number]
+    found, at = [], last[-1] if last else None
+    while at is not None:
+        found.append(candidates[at])
+        at = before[at]
+    return found[::-1]
+
+
+def in_windows(old: Sequence[Mark], new: Sequence[Mark], stretch: Stretch) -> list[Pair]:
+    """Pairs of a long stretch: as far as layers are alike one by one, then the best of a window's first half."""
+    found: list[Pair] = []
+    i, i_stop, j, j_stop = stretch
+    while i < i_stop and j < j_stop:
+        if old[i].is_like(new[j]):
+            found.append(Pair(i, j))
+            i, j = i + 1, j + 1
+            continue
+        rest = Stretch(i, i_stop, j, j_stop)
+        if rest.cells <= MOST_CELLS:
+            return [*found, *best(old, new, rest)]
+        window = Stretch(i, min(i + WINDOW, i_stop), j, min(j + WINDOW, j_stop))
+        i_half, j_half = min(i + WINDOW // 2, i_stop), min(j + WINDOW // 2, j_stop)
+        near = [pair for pair in best(old, new, window)[::-1] if pair.old < i_half and pair.new < j_half]
+        found += near
+        if near and near[-1].old - i + near[-1].new - j >= WINDOW // 2:
+            i, j = near[-1].old + 1, near[-1].new + 1
+        else:
+            i, j = i_half, j_half
+    return found

@@ -1,0 +1,231 @@
+"""Which values of a spec's params keep a budget: every combination is read and analysed, none is guessed."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
+from itertools import product
+from math import inf, prod
+from typing import Any, NamedTuple
+
+from convcalc.analysis.budgets import breaches, figure, layer_figure, output_fields
+from convcalc.analysis.report import Report, analyse
+from convcalc.network import Limit, Network
+from convcalc.problems import Flaw, InvalidSpec, Problem, shown
+from convcalc.spec.budget import COUNTS, MEMORY
+from convcalc.spec.inputs import Overrides, WrongOverride
+
+METRICS = (*COUNTS, *MEMORY)
+MOST_COMBINATIONS = 10_000
+NUMBER = r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?"
+RANGE = re.compile(rf"({NUMBER}):({NUMBER}):({NUMBER})", re.ASCII)
+Load = Callable[[Overrides], Network]
+
+
+class Param(NamedTuple):
+    """A param of the spec, and the values that are tried in their order."""
+
+    name: str
+    values: tuple[Any, ...]
+
+
+class Trial(NamedTuple):
+    """One combination of values and what came of it: figures, or the first problem of a spec that they make wrong.
+
+    `place` is the index of each value among those of its param, `broken` says each limit that is not kept, `miss` is
+    how far the worst of them is missed, as a share of the limit.
+    """
+
+    place: tuple[int, ...]
+    values: dict[str, Any]
+    figures: dict[str, int | None] | None
+    broken: tuple[str, ...] = ()
+    miss: float = 0
+    problem: Problem | None = None
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the network is there and keeps every limit."""
+        return self.figures is not None and not self.broken
+
+
+class Order(NamedTuple):
+    """Which of the networks that keep the budget is the best: by a metric, the largest or the smallest first."""
+
+    metric: str
+    smallest: bool = False
+
+
+class Fit(NamedTuple):
+    """All combinations in the order in which they were tried. `network` is the first that is valid."""
+
+    params: tuple[Param, ...]
+    order: Order
+    network: Network
+    limits: tuple[Limit, ...]
+    trials: tuple[Trial, ...]
+
+    @property
+    def keeping(self) -> list[Trial]:
+        """Those that keep the budget, the best first; of equals the one that was tried first."""
+        sign = 1 if self.order.smallest else -1
+        kept = [trial for trial in self.trials if trial.keeps]
+        return sorted(kept, key=lambda trial: sign * figure_of(trial, self.order.metric))
+
+    @property
+    def invalid(self) -> list[Trial]:
+        """Those for which the spec is wrong."""
+        return [trial for trial in self.trials if trial.figures is None]
+
+    @property
+    def nearest(self) -> Trial | None:
+        """Of those that break the budget the one that misses it by least."""
+        breaking = [trial for trial in self.trials if trial.broken]
+        return min(breaking, key=lambda trial: trial.miss, default=None)
+
+    @property
+    def beyond(self) -> list[Trial]:
+        """Beside the best, along each param in both directions, the first value that breaks the budget."""
+        best = next(iter(self.keeping), None)
+        if best is None:
+            return []
+        by_place = {trial.place: trial for trial in self.trials}
+        ways = [
+            range_of
+            for place, param in enumerate(self.params)
+            for range_of in (
+                along(best.place, place, range(best.place[place] + 1, len(param.values))),
+                along(best.place, place, range(best.place[place] - 1, -1, -1)),
+            )
+        ]
+        first = (next((by_place[place] for place in way if by_place[place].broken), None) for way in ways)
+        return [trial for trial in first if trial is not None]
+
+
+def along(place: tuple[int, ...], axis: int, indexes: Iterable[int]) -> list[tuple[int, ...]]:
+    """The places that differ from one in the value of one param."""
+    return [(*place[:axis], index, *place[axis + 1 :]) for index in indexes]
+
+
+def figure_of(trial: Trial, metric: str) -> int:
+    """A figure of a network that is there; what is not known counts as nothing."""
+    assert trial.figures is not None
+    return trial.figures[metric] or 0
+
+
+# -- the values
+
+
+def values_of(written: Sequence[Any]) -> tuple[Any, ...]:
+    """The values that a list stands for, `start:stop:step` in it spread out, each once. Raises Flaw."""
+    found: dict[str, Any] = {}
+    for item in written:
+        for value in spread(item) if isinstance(item, str) else [item]:
+            found.setdefault(repr(value), value)
+    if not found:
+        raise Flaw("there is no value to try")
+    return tuple(found.values())
+
+
+def spread(text: str) -> list[Any]:
+    """The values of `0.25:1.5:0.05`, the stop included where a step meets it; another text stands for itself.
+
+    The steps are exact: 0.25 + 0.05 is 0.3. They are integers where all three are written as such. Raises Flaw.
+    """
+    from fractions import Fraction
+
+    match = RANGE.fullmatch(text)
+    if match is None:
+        if ":" in text and re.fullmatch(r"[-+.:0-9 ]+", text):
+            raise Flaw(f"{shown(text)} is no range", "write start:stop:step, such as 0.25:1.5:0.05")
+        return [text]
+    start, stop, step = map(Fraction, match.groups())
+    if not step or (stop - start) / step < 0:
+        raise Flaw(f"{shown(text)} never gets from {match[1]} to {match[2]}")
+    count = (stop - start) // step + 1
+    if count > MOST_COMBINATIONS:
+        raise too_many(count)
+    number = float if "." in text else int
+    return [number(start + index * step) for index in range(count)]
+
+
+def too_many(count: int) -> Flaw:
+    """The error that there is too much to try."""
+    return Flaw(f"{count:,} combinations: at most {MOST_COMBINATIONS:,} are tried", "take a larger step")
+
+
+# -- trying them
+
+
+def fit(
+    load: Load,
+    overrides: Overrides,
+    params: Sequence[Param],
+    outside: Sequence[Limit],
+    order: Order,
+    *,
+    inplace: bool = True,
+    fold_batchnorm: bool = False,
+) -> Fit:
+    """Try every combination of values of params.
+
+    `outside` are limits beside those of the spec. Raises Flaw where there are too many combinations, WrongOverride
+    where the spec has no such param, InvalidSpec where it is wrong in the same way whatever the values.
+    """
+    count = prod(len(param.values) for param in params)
+    if count > MOST_COMBINATIONS:
+        raise too_many(count)
+    network, errors, trials = None, [], []
+    for place in product(*(range(len(param.values)) for param in params)):
+        values = {param.name: param.values[index] for param, index in zip(params, place, strict=True)}
+        given = Overrides({**overrides.params, **values}, overrides.inputs, overrides.batch, overrides.dtype)
+        try:
+            found = load(given)
+        except WrongOverride:
+            raise
+        except InvalidSpec as error:
+            errors.append(error)
+            trials.append(Trial(place, values, None, problem=error.problems[0]))
+            continue
+        network = network or found
+        report = analyse(found, inplace=inplace, fold_batchnorm=fold_batchnorm)
+        trials.append(trial_of(place, values, report, outside))
+    if network is None:
+        raise errors[0]
+    return Fit(tuple(params), order, network, (*network.budget, *outside), tuple(trials))
+
+
+def trial_of(place: tuple[int, ...], values: dict[str, Any], report: Report, outside: Sequence[Limit]) -> Trial:
+    """What came of a combination for which the spec is valid."""
+    broken = tuple(problem.message for problem in breaches(report, outside))
+    miss = max(miss_of(report, limit) for limit in (*report.network.budget, *outside)) if broken else 0
+    return Trial(place, values, {metric: figure(report, metric) for metric in METRICS}, broken, miss)
+
+
+def miss_of(report: Report, limit: Limit) -> float:
+    """How far the worst figure of a limit is from it, as a share of the limit; 0 where it is kept."""
+    if limit.metric == "output_shape":
+        due = [shape for name, shape in report.outputs().items() if limit.output in (None, name)]
+        return 0 if all(shape.sizes == limit.shape for shape in due) else inf
+    return max((missed(value, limit) for value in figures(report, limit)), default=0)
+
+
+def figures(report: Report, limit: Limit) -> list[int | None]:
+    """The figures that a limit speaks of, None where one is not known."""
+    if limit.pattern is not None:
+        named = (layer for layer in report.layers if fnmatchcase(layer.name, limit.pattern))
+        return [layer_figure(layer, limit.metric) for layer in named]
+    if limit.metric == "receptive_field":
+        fields = [field for name, field in output_fields(report).items() if limit.output in (None, name)]
+        return [size for field in fields for size in (field.size_min or field.size or (None,)) + (field.size or ())]
+    return [figure(report, limit.metric)]
+
+
+def missed(value: int | None, limit: Limit) -> float:
+    """How far a figure is over the maximum or under the minimum, as a share of it."""
+    if value is None:
+        return inf
+    if limit.maximum is not None and value > limit.maximum:
+        return (value - limit.maximum) / limit.maximum if limit.maximum else inf
+    if limit.minimum is not None and value < limit.minimum:
+        return (limit.minimum - value) / limit.minimum
+    return 0

@@ -1,0 +1,188 @@
+"""Alternatives to convolutions, for people and for programs."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from convcalc.alternatives.factorings import FACTORINGS, Convolution
+from convcalc.alternatives.subjects import common_pattern
+from convcalc.alternatives.weighing import Alternative, Refused, cost_of
+from convcalc.analysis.report import Report, field_dict
+from convcalc.problems import printable
+from convcalc.render.cells import Cells, cell_lines, cell_markdown
+from convcalc.render.columns import field_text
+from convcalc.render.lines import Line
+from convcalc.render.markdown import escaped
+from convcalc.render.table import heading, wrapped
+from convcalc.units import format_bytes, format_count
+
+SCHEMA = "convcalc/alternatives/1"
+SAME = "="
+
+
+def pattern_of(conv: Convolution, report: Report) -> str:
+    """A name for all uses of an entry: that of its one layer, or a pattern of what their names have in common."""
+    names = [report.layers[node].name for node in conv.nodes]
+    return names[0] if len(names) == 1 else common_pattern(names)
+
+
+def ratio_text(before: int, after: int) -> str:
+    """`0.116`, `12.3`; three digits."""
+    if not before:
+        return "" if not after else "∞"
+    ratio = after / before
+    return f"{ratio:.3f}" if ratio < 9.9995 else f"{ratio:,.1f}" if ratio < 1000 else f"{ratio:,.0f}"
+
+
+def change_text(before: int | None, after: int | None) -> str:
+    """`-12.3 %` of the network's figure, `=` where it is the same."""
+    if before is None or after is None:
+        return "?"
+    if before == after:
+        return SAME
+    return "" if not before else f"{100 * (after - before) / before:+,.1f} %"
+
+
+def field_cell(alternative: Alternative) -> str:
+    """`=` where the receptive field is exactly what it was, else the new one."""
+    return SAME if alternative.same_field else field_text(alternative.after)
+
+
+def shape_cell(alternative: Alternative) -> str:
+    """`=` where the output has the shape that it had, else the new one."""
+    return SAME if alternative.same_shape else str(alternative.after.output_shape)
+
+
+def columns_of(report: Report, found: Sequence[Alternative], one: bool) -> list[Cells]:
+    """The columns of the table: which layer, what instead, each figure as a ratio, and what the network saves."""
+
+    def ratios(name: str) -> list[str]:
+        figures = [(alternative.option.before, alternative.option.after) for alternative in found]
+        return [ratio_text(getattr(before, name), getattr(after, name)) for before, after in figures]
+
+    def changes(name: str) -> list[str]:
+        old = getattr(report.totals, name)
+        return [change_text(old, getattr(alternative.report.totals, name)) for alternative in found]
+
+    layer = [printable(pattern_of(alternative.option.conv, report)) for alternative in found]
+    what = [FACTORINGS[alternative.option.factoring].what for alternative in found]
+    return [
+        *([] if one else [Cells("layer", layer, right=False)]),
+        Cells("alternative", [alternative.option.factoring for alternative in found], right=False),
+        Cells("what", what, 1, right=False),
+        Cells("params", ratios("params"), 6),
+        Cells("MACs", ratios("macs"), 8),
+        Cells("memory", ratios("memory"), 4),
+        Cells("field", list(map(field_cell, found)), 5),
+        Cells("output", list(map(shape_cell, found)), 3),
+        Cells("all MACs", changes("macs")),
+        Cells("all params", changes("params"), 7),
+        Cells("peak", changes("peak_bytes"), 2),
+    ]
+
+
+def alternative_lines(
+    report: Report,
+    chosen: Sequence[Convolution],
+    found: Sequence[Alternative],
+    refused: Sequence[Refused],
+    more: int,
+    width: int | None,
+) -> list[Line]:
+    """What the network is, the table, and what is left out; of one convolution also what it costs itself."""
+    one = len(chosen) == 1
+    lines = [*heading(report, width), []]
+    if one:
+        lines += [*subject_lines(report, chosen[0], width), []]
+    lines += cell_lines(columns_of(report, found, one), width, "") if found else [[("nothing to show", "dim")]]
+    if more > 0:
+        lines.append([(f"and {more:,} more: --limit 0 lists all, and LAYER those of one", "dim")])
+    if one:
+        lines += [[(f"not {one_refused.factoring}: {printable(one_refused.reason)}", "dim")] for one_refused in refused]
+    return lines
+
+
+def subject_lines(report: Report, conv: Convolution, width: int | None) -> list[Line]:
+    """A convolution: its name, what it is, and what all its uses cost."""
+    layers = [report.layers[node] for node in conv.nodes]
+    first, times, spent = layers[0], len(layers), cost_of(conv, report.network)
+    facts = [
+        f"{first.kind} {first.layer.glance()}",
+        f"{first.layer.input} → {first.output_shape}" + (f" and {times - 1:,} more" if times > 1 else ""),
+        f"params {format_count(spent.params)}",
+        f"MACs {format_count(spent.macs)}",
+        f"memory {format_bytes(spent.memory)}",
+        f"field {field_text(first)}",
+    ]
+    return [[(printable(pattern_of(conv, report)), "title")], *wrapped(facts, width)]
+
+
+def alternative_markdown(report: Report, found: Sequence[Alternative], more: int) -> str:
+    """The same as Markdown."""
+    lines = [f"### Alternatives in {escaped(report.network.name)}", ""]
+    lines += cell_markdown(columns_of(report, found, False)) if found else ["nothing to show"]
+    return "\n".join([*lines, *(["", f"and {more:,} more"] if more > 0 else []), ""])
+
+
+def alternative_json(
+    report: Report, found: Sequence[Alternative], refused: Sequence[Refused], metric: str, more: int
+) -> str:
+    """The same for programs: whole numbers before and after."""
+    answer = {
+        "schema": SCHEMA,
+        "name": report.network.name,
+        "file": report.network.file,
+        "by": metric,
+        "network": network_figures(report),
+        "alternatives": [alternative_dict(report, alternative) for alternative in found],
+        "more": more,
+        "refused": [
+            {"layers": names_of(report, one.conv), "alternative": one.factoring or None, "reason": one.reason}
+            for one in refused
+        ],
+    }
+    return json.dumps(answer, indent=1) + "\n"
+
+
+def names_of(report: Report, conv: Convolution) -> list[str]:
+    """The layers that are laid from an entry."""
+    return [report.layers[node].name for node in conv.nodes]
+
+
+def network_figures(report: Report) -> dict[str, int | None]:
+    """The totals that an alternative may change."""
+    total = report.totals
+    return {
+        "params": total.params,
+        "macs": total.macs,
+        "flops": total.flops,
+        "weight_memory": total.weight_bytes,
+        "peak_memory": total.peak_bytes,
+    }
+
+
+def alternative_dict(report: Report, alternative: Alternative) -> dict[str, Any]:
+    """One alternative as JSON holds it."""
+    option = alternative.option
+    return {
+        "layers": names_of(report, option.conv),
+        "alternative": option.factoring,
+        "source": FACTORINGS[option.factoring].source,
+        "entries": [{word: arguments} for word, arguments in option.entries],
+        "before": option.before._asdict(),
+        "after": option.after._asdict(),
+        "network": network_figures(alternative.report),
+        "output_shape": {"same": alternative.same_shape, "sizes": list(alternative.after.output_shape.sizes)},
+        "receptive_field": {"same": alternative.same_field, **field_dict(alternative.after.field)},
+    }
+
+
+def applied_line(before: Report, after: Report, entries: int) -> str:
+    """What a changed spec saves, in a line."""
+    old, new = before.totals, after.totals
+    counted = "1 entry" if entries == 1 else f"{entries} entries"
+    return (
+        f"{counted} changed: MACs {format_count(old.macs)} → {format_count(new.macs)} "
+        f"({change_text(old.macs, new.macs)}), params {format_count(old.params)} → {format_count(new.params)} "
+        f"({change_text(old.params, new.params)})"
+    )

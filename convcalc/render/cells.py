@@ -1,0 +1,46 @@
+"""Tables whose cells are texts: lines that fit a width, and Markdown."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from convcalc.render.columns import LEAST_NAME
+from convcalc.render.grid import ALWAYS, Column, grid
+from convcalc.render.lines import Line
+from convcalc.render.markdown import escaped
+
+
+class Cells(NamedTuple):
+    """A column: its title and a text a row. Of columns that do not fit the least `weight` falls away first; 9 stays."""
+
+    title: str
+    texts: Sequence[str]
+    weight: int = ALWAYS
+    right: bool = True
+
+    def column(self, cut: int) -> Column[int]:
+        """The column of a table whose rows are numbers."""
+        return Column(
+            self.title,
+            self.title,
+            self.weight,
+            self.texts.__getitem__,
+            lambda row, exact: self.texts[row],
+            self.right,
+            cut,
+        )
+
+
+def cell_lines(columns: Sequence[Cells], width: int | None, first: str = "title") -> list[Line]:
+    """The titles, and a line a row; `first` is the style of the first row. Where they do not fit, the first is cut."""
+    cuts = [0 if columns[0].right else LEAST_NAME, *[0] * (len(columns) - 1)]
+    measured = [column.column(cut) for column, cut in zip(columns, cuts, strict=True)]
+    rows = range(len(columns[0].texts))
+    return grid(measured, rows, width=width, style=lambda row, column: "" if row else first)
+
+
+def cell_markdown(columns: Sequence[Cells]) -> list[str]:
+    """The lines of a Markdown table."""
+    lines = ["| " + " | ".join(escaped(column.title) for column in columns) + " |"]
+    lines.append("|" + "|".join("---:" if column.right else "---" for column in columns) + "|")
+    rows = zip(*(column.texts for column in columns), strict=True)
+    return [*lines, *("| " + " | ".join(map(escaped, texts)) + " |" for texts in rows)]

@@ -1,0 +1,254 @@
+"""A difference for people and programs: totals side by side, then what became of the layers."""
+
+import json
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from convcalc import examples
+from convcalc.analysis.report import LayerReport, Report, field_dict
+from convcalc.comparing.condition import Condition
+from convcalc.comparing.difference import Change, Difference, LayerChange
+from convcalc.comparing.figures import Figure
+from convcalc.problems import printable, shortened
+from convcalc.render.columns import field_text
+from convcalc.render.difference_rows import DifferenceRow, difference_rows, value_text
+from convcalc.render.grid import Column, grid
+from convcalc.render.lines import Line
+from convcalc.shape import Shape
+from convcalc.units import format_bytes, format_count, format_exact
+from convcalc.version import __version__
+
+SCHEMA = "convcalc/diff/1"
+ALWAYS_SHOWN = {
+    "layers": "layers",
+    "params": "params",
+    "macs": "MACs",
+    "flops": "FLOPs",
+    "weight_memory": "weights",
+    "activation_memory": "activations",
+    "peak_memory": "peak memory",
+    "training_memory": "training",
+    "receptive_field": "field",
+}
+WHERE_DIFFERENT = {"trainable_params": "trainable", "buffers": "buffers"}
+STYLES = {"added": "added", "removed": "removed", "changed": "", "moved": "dim", "renamed": "dim", "reshaped": "dim"}
+
+
+class TotalRow(NamedTuple):
+    """A figure of both networks, under its title."""
+
+    name: str
+    title: str
+    figure: Figure
+    texts: tuple[str, str] | None  # what is shown in place of the numbers
+
+
+def total_rows(difference: Difference) -> list[TotalRow]:
+    """The figures that are always shown, and those that are where they differ."""
+    rows = []
+    for name, figure in difference.figures.items():
+        title = ALWAYS_SHOWN.get(name) or WHERE_DIFFERENT.get(name)
+        same = figure.old == figure.new or figure == difference.figures["params"]  # all params are trainable
+        if title is not None and not (name in WHERE_DIFFERENT and same):
+            sizes = difference.old.totals, difference.new.totals
+            texts = (field_text(sizes[0]), field_text(sizes[1])) if name == "receptive_field" else None
+            rows.append(TotalRow(name, title, figure, texts))
+    return rows
+
+
+def figure_text(row: TotalRow, value: int | None, exact: bool) -> str:
+    """A figure or a change of one, with its unit."""
+    if row.name.endswith("_memory"):
+        return f"{format_exact(value)} B" if exact else format_bytes(value)
+    return format_exact(value) if exact else format_count(value)
+
+
+def side_text(row: TotalRow, new: bool, exact: bool) -> str:
+    """The figure of one of the networks."""
+    return row.texts[new] if row.texts is not None else figure_text(row, row.figure[new], exact)
+
+
+def change_text(row: TotalRow, exact: bool) -> str:
+    """How much it grew; nothing where it did not."""
+    change = row.figure.change
+    return "" if change == 0 else f"{'+' if (change or 0) > 0 else ''}{figure_text(row, change, exact)}"
+
+
+def percent_text(figure: Figure) -> str:
+    """How much it grew as a part of what it was, nothing where it did not; of what was 0 there is no part."""
+    relative = figure.relative
+    if not figure.change or relative is None:
+        return ""
+    percent = float(relative * 100)
+    sign = "+" if percent > 0 else "-"
+    return f"{sign}<0.1%" if abs(percent) < 0.05 else f"{percent:+,.1f}%"
+
+
+TOTALS: tuple[Column[TotalRow], ...] = (
+    Column("name", "", 9, lambda row: row.name, lambda row, exact: row.title, right=False),
+    Column("old", "old", 5, lambda row: row.figure.old, lambda row, exact: side_text(row, False, exact)),
+    Column("new", "new", 9, lambda row: row.figure.new, lambda row, exact: side_text(row, True, exact)),
+    Column("change", "change", 6, lambda row: row.figure.change, change_text),
+    Column("relative", "", 8, lambda row: row.figure.relative, lambda row, exact: percent_text(row.figure)),
+)
+
+
+def signed(value: int | None) -> str:
+    """What is added to a count, nothing where that is 0."""
+    return "" if value == 0 else f"{'+' if (value or 0) > 0 else ''}{format_count(value)}"
+
+
+LAYERS: tuple[Column[DifferenceRow], ...] = (
+    Column("did", "", 9, lambda row: row.did, lambda row, exact: row.did, right=False),
+    Column("name", "layer", 9, lambda row: row.name, lambda row, exact: row.name, right=False, cut=12),
+    Column("what", "what", 8, lambda row: row.what, lambda row, exact: row.what, right=False, cut=12),
+    Column("layers", "layers", 4, lambda row: row.layers, lambda row, exact: f"{row.layers:,}"),
+    Column("output", "output", 3, lambda row: row.output, lambda row, exact: row.output),
+    Column("params", "params", 6, lambda row: row.params, lambda row, exact: signed(row.params)),
+    Column("macs", "MACs", 7, lambda row: row.macs, lambda row, exact: signed(row.macs)),
+)
+
+
+def difference_lines(difference: Difference, width: int | None, layers: bool) -> list[Line]:
+    """Which networks, the totals side by side, and a row a change; `layers` false leaves only the totals."""
+    lines = [*titles(difference, width), [], *totals_grid(difference, width)]
+    given = [f"{change.what} {given_text(change)}" for change in difference.given]
+    if given:
+        lines += [[], *([(fact if width is None else shortened(fact, width), "")] for fact in given)]
+    rows = difference_rows(difference) if layers else []
+    if rows:
+        lines += [[], *grid(LAYERS, rows, width=width, style=style_of)]
+    return [*lines, *([] if not difference.is_empty else [[], [("no difference", "title")]])]
+
+
+def style_of(row: DifferenceRow, column: Column[DifferenceRow]) -> str:
+    """What became of a layer stands out."""
+    return STYLES[row.did] if column.name in ("did", "name") else ""
+
+
+def titles(difference: Difference, width: int | None) -> list[Line]:
+    """The names of both networks, and the files where there is room."""
+    lines: list[Line] = []
+    for side, report in (("old", difference.old), ("new", difference.new)):
+        name, file = printable(report.network.name), printable(examples.shown(report.network.file or ""))
+        room = 1000 if width is None else max(width - len(name) - 7, 0)
+        lines.append([(f"{side}  ", "head"), (name, "title"), (f"  {file}" if len(file) <= room else "", "dim")])
+    return lines
+
+
+def totals_grid(difference: Difference, width: int | None) -> list[Line]:
+    """The totals, exact where there is room."""
+    rows = total_rows(difference)
+    exact = grid(TOTALS, rows, exact=True)
+    fits = width is None or max(sum(len(text) for text, _ in line) for line in exact) <= width
+    return exact if fits else grid(TOTALS, rows, width=width)
+
+
+def given_text(change: Change) -> str:
+    """`1.0 → 0.5`."""
+    return f"{value_text(change.old)} → {value_text(change.new)}"
+
+
+def failure_text(condition: Condition, difference: Difference) -> str:
+    """That a condition holds, and by how much the figure changed."""
+    figure, title = difference.figures[condition.metric], printable(condition.text)
+    if figure.change is None:
+        return f"{title}: it is not known how {condition.metric} changed"
+    row = TotalRow(condition.metric, "", figure, None)
+    before, after = (figure_text(row, value, True) for value in (figure.old, figure.new))
+    percent = percent_text(figure)
+    by = f"{change_text(row, True) or '0'}{f' ({percent})' if percent else ''}"
+    return f"{title}: {condition.metric} changed by {by}, from {before} to {after}"
+
+
+# -- for programs
+
+
+def difference_json(difference: Difference, failed: Sequence[str]) -> str:
+    """The difference as JSON: every layer that is not the same, figures exact; a layer a line."""
+    head = {
+        "schema": SCHEMA,
+        "version": __version__,
+        "equal": difference.is_empty,
+        "failed": list(failed),
+        "old": header(difference.old),
+        "new": header(difference.new),
+        "totals": totals_dict(difference),
+        "given": [change_dict(change) for change in difference.given],
+    }
+    lines = [f" {json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items()]
+    layers = ",\n  ".join(json.dumps(layer_dict(change)) for change in difference.layers)
+    return "{\n" + "".join(lines) + f' "layers": [\n  {layers}]\n}}\n'
+
+
+def header(report: Report) -> dict[str, Any]:
+    """What is said of one of the networks."""
+    return {name: value for name, value in report.header().items() if name not in ("schema", "version")}
+
+
+def totals_dict(difference: Difference) -> dict[str, Any]:
+    """The figures of both, with the change; of the receptive field the sizes too."""
+    found: dict[str, Any] = {name: figure_dict(figure) for name, figure in difference.figures.items()}
+    fields = (difference.old.totals.field, difference.new.totals.field)
+    found["receptive_field"]["fields"] = [field_dict(field) for field in fields]
+    return found
+
+
+def figure_dict(figure: Figure) -> dict[str, Any]:
+    """A figure of both, how much it grew, and that as a part of what it was, to nine digits."""
+    relative = figure.relative
+    return {
+        "old": figure.old,
+        "new": figure.new,
+        "change": figure.change,
+        "relative": None if relative is None else rounded(relative),
+    }
+
+
+def rounded(relative: Fraction) -> float:
+    """A fraction as a decimal number of nine digits after the point."""
+    return float(round(relative, 9))
+
+
+def layer_dict(change: LayerChange) -> dict[str, Any]:
+    """What became of one layer."""
+    return {
+        "did": did(change),
+        "old": place_dict(change.old),
+        "new": place_dict(change.new),
+        "kind": change.layer.kind,
+        "changes": [change_dict(written) for written in (*change.written, *change.shapes)],
+        "params": figure_dict(change.figure("params")),
+        "macs": figure_dict(change.figure("macs")),
+    }
+
+
+def did(change: LayerChange) -> list[str]:
+    """What became of it, in words."""
+    if change.old is None or change.new is None:
+        return ["added" if change.old is None else "removed"]
+    words = (
+        ("moved", change.moved),
+        ("renamed", change.renamed),
+        ("changed", change.written),
+        ("reshaped", change.shapes),
+    )
+    return [word for word, holds in words if holds]
+
+
+def place_dict(layer: LayerReport | None) -> dict[str, Any] | None:
+    """Where a layer is in one of the networks."""
+    return None if layer is None else {"name": layer.name, "line": layer.line}
+
+
+def change_dict(change: Change) -> dict[str, Any]:
+    """One value of both."""
+    return {"what": change.what, "old": json_value(change.old), "new": json_value(change.new)}
+
+
+def json_value(value: Any) -> Any:
+    """A value as JSON holds it: a shape as the list of its sizes."""
+    if isinstance(value, Shape):
+        return list(value.sizes)
+    return [json_value(item) for item in value] if isinstance(value, tuple | list) else value

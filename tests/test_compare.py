@@ -1,0 +1,192 @@
+"""`convcalc compare`: many networks in one table, the best of each column marked; the list of the examples too."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import convcalc
+from convcalc import examples
+from convcalc.cli.main import run
+from convcalc.render.lines import plain_text
+from convcalc.render.networks import BEST, COLUMNS, EVERY, GALLERY, gallery_lines, network_rows, networks_lines
+
+NAMES = ("mobilenet_v1", "mobilenet_v2", "resnet50", "unet")
+WIDTHS = [40, 80, 200]
+WRONG = "input: [3, 8, 8]\nlayers:\n  - conv: {out_channels: 4}\n"
+
+
+@pytest.fixture(scope="module")
+def reports() -> dict[str, convcalc.Report]:
+    return {name: convcalc.analyse(convcalc.load(examples.path(name))) for name in NAMES}
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> str:
+    assert run(["compare", *arguments]) == status
+    return capsys.readouterr().out
+
+
+def nets(*names: str) -> list[str]:
+    return [f"example:{name}" for name in names]
+
+
+def test_the_table_is_a_row_a_network_with_the_best_marked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    # figures of the networks' papers and of torchvision
+    assert printed(capsys, *nets("mobilenet_v1", "mobilenet_v2", "resnet50")).splitlines() == [
+        "network       input        params      MACs     weights       peak  field",
+        "mobilenet_v1  3×224×224   4.23 M   568.7 M   16.23 MiB   4.59 MiB*   315",
+        "mobilenet_v2  3×224×224   3.50 M*  300.8 M*  13.50 MiB*  5.74 MiB    491*",
+        "resnet50      3×224×224  25.56 M    4.09 G   97.69 MiB   6.89 MiB    427",
+        "",
+        "* the best of its column",
+    ]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_tables_fit(width: int, reports: dict[str, convcalc.Report]) -> None:
+    named = list(reports.items())
+    for lines in (networks_lines(network_rows(named), width, exact=False), gallery_lines(named, width)):
+        text = plain_text(lines).splitlines()
+        assert [line for line in text if len(line) > width] == []
+        assert {"params", "MACs"} <= set(text[0].split())
+        assert [line.split()[0] for line in text[1 : len(named) + 1]] == list(reports)
+
+
+def test_all_columns_are_there_where_there_is_room(reports: dict[str, convcalc.Report]) -> None:
+    text = plain_text(networks_lines(network_rows(list(reports.items())), None, exact=True))
+    assert text.splitlines()[0].split() == [column.title for column in EVERY]
+    assert "25,557,032" in text
+
+
+def test_the_least_cost_and_the_widest_field_are_the_best(reports: dict[str, convcalc.Report]) -> None:
+    rows = {row.name: row for row in network_rows(list(reports.items()))}
+    best = {column: [name for name, row in rows.items() if row.best and column in row.best] for column in COLUMNS}
+    for column in ("params", "macs", "flops"):
+        assert best[column] == [min(reports, key=lambda name: getattr(reports[name].totals, column))]
+    assert best["peak_memory"] == [min(reports, key=lambda name: reports[name].totals.peak_bytes)]
+    assert best["receptive_field"] == [max(reports, key=lambda name: max(reports[name].totals.field.size or (0,)))]
+    assert best["layers"] == best["name"] == []
+
+
+def test_where_all_are_equal_or_one_is_not_known_none_is_the_best() -> None:
+    def row(*layers: Any) -> convcalc.Report:
+        return convcalc.summary({"input": [3, 8, 8], "layers": ["relu", *layers]})
+
+    assert [one.best for one in network_rows([("a", row()), ("b", row())])] == [frozenset()] * 2
+    unknown = {"opaque": {"output_shape": [3, 8, 8], "params": 3}}
+    first, second = network_rows([("a", row()), ("b", row(unknown))])
+    assert first.best is not None
+    assert "params" in first.best
+    assert not {"macs", "flops"} & (first.best | (second.best or frozenset()))
+
+
+def test_formats_have_the_same_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(printed(capsys, *nets(*NAMES), "-f", "json"))
+    assert found["schema"] == "convcalc/compare/1"
+    rows = list(csv.DictReader(io.StringIO(printed(capsys, *nets(*NAMES), "-f", "csv"))))
+    assert [row["name"] for row in rows] == [network["name"] for network in found["networks"]] == list(NAMES)
+    for row, network in zip(rows, found["networks"], strict=True):
+        totals = network["totals"]
+        assert [int(row[name]) for name in ("params", "macs", "layers")] == [
+            totals[name] for name in ("params", "macs", "layers")
+        ]
+        assert int(row["training_memory"]) == totals["memory"]["training"]
+        assert totals == convcalc.summary(examples.path(network["name"])).to_dict()["totals"]
+    markdown = printed(capsys, *nets(*NAMES), "-f", "markdown", "--exact").splitlines()
+    assert len(markdown) == 2 + len(NAMES) + 2
+    assert "| mobilenet\\_v2 | 3×224×224 | 1000 | 153 | 3,504,872\\* |" in markdown[3]
+
+
+def test_rows_are_sorted_by_a_column_the_largest_first(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = csv.DictReader(io.StringIO(printed(capsys, *nets(*NAMES), "-f", "csv", "--sort", "params")))
+    params = [int(row["params"]) for row in rows]
+    assert params == sorted(params, reverse=True)
+    rows = csv.DictReader(io.StringIO(printed(capsys, *nets(*reversed(NAMES)), "-f", "csv", "--sort", "name")))
+    assert [row["name"] for row in rows] == sorted(NAMES)
+
+
+def test_patterns_of_examples_and_files_name_networks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.yaml", "b.yaml"):
+        Path(name).write_text("name: same\ninput: [3, 8, 8]\nlayers: [relu]\n", encoding="utf-8")
+    rows = list(csv.DictReader(io.StringIO(printed(capsys, "example:mobilenet*", "*.yaml", "-f", "csv"))))
+    # by their files where two have the same name
+    assert [row["name"] for row in rows] == ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "a.yaml", "b.yaml"]
+
+
+def test_params_are_set_where_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(printed(capsys, *nets("mobilenet_v1", "lenet5"), "--set", "width=0.5", "-f", "json"))
+    params = [network["totals"]["params"] for network in found["networks"]]
+    assert params == [1_331_592, 61_706]  # 1.3 M (Howard et al. 2017, table 6), and 61,706 (LeCun et al. 1998)
+
+
+def test_a_broken_network_is_told_of_and_the_others_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("wrong.yaml").write_text(WRONG, encoding="utf-8")
+    Path("broken.yaml").write_text("layers: [", encoding="utf-8")
+    assert run(["compare", "wrong.yaml", "example:lenet5", "broken.yaml"]) == 1
+    shown = capsys.readouterr()
+    assert "lenet5" in shown.out
+    assert "wrong.yaml:3:5: " in shown.err
+    assert "broken.yaml:1:" in shown.err
+    assert run(["compare", "wrong.yaml", "example:lenet5", "absent.yaml"]) == 2
+    shown = capsys.readouterr()
+    assert "lenet5" in shown.out
+    assert "convcalc: absent.yaml: no such file" in shown.err
+    assert run(["compare", "wrong.yaml", "-f", "json"]) == 1
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["example:lenet5", "--sort", "parms"], "did you mean params?"),
+        (["example:lenet5", "--set", "width=1"], "no network has a param 'width'"),
+        (["example:mobilenet_v1", "--set", "widht=1"], "did you mean width?"),
+        (["example:nosuch*"], "the pattern 'example:nosuch*' names no example"),
+        (["example:lenet5", "-f", "csv", "--exact"], "--exact does not go with -f csv"),
+        (["no/such/*.yaml"], "nothing to compare"),
+        (["example:lenet5", "--input", "left=3,8,8"], "example:lenet5: "),
+        ([], "Missing argument 'NET...'"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_gives_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["compare", *arguments]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert said in shown.err
+
+
+def test_names_have_no_power(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = 'name: "<script>|`x`"\ninput: [3, 8, 8]\nlayers: [relu]\n'
+    for name in ("a.yaml", "b\x1b[31m\n|.yaml"):
+        Path(name).write_text(text, encoding="utf-8")
+    for form in ("table", "markdown"):
+        out = printed(capsys, "a.yaml", "b\x1b[31m\n|.yaml", "-f", form)
+        assert "\x1b" not in out
+        assert "\n|.yaml" not in out
+    assert "<script>" not in printed(capsys, "a.yaml", "-f", "markdown")
+
+
+def test_the_list_of_examples_is_the_table_without_marks(reports: dict[str, convcalc.Report]) -> None:
+    text = plain_text(gallery_lines(list(reports.items()), None))
+    assert text.splitlines()[0].split() == [column.title for column in GALLERY]
+    assert BEST not in text
+    assert "25.56 M" in text

@@ -1,0 +1,229 @@
+"""The values that keep a budget: what every value gives, asked one by one."""
+
+import csv
+import io
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import convcalc
+from convcalc.cli.main import run
+from convcalc.fitting import values_of
+from convcalc.problems import Flaw
+
+MOBILENET = str(Path(__file__).parent.parent / "examples" / "mobilenet_v1.yaml")
+# 2-D, valid from size 5; params: width × (3 × 25 + 1)
+NET = """
+params: {width: 1, size: 8}
+input: [3, $size, $size]
+layers:
+  - conv: {out_channels: $width, kernel_size: 5}
+"""
+WIDTHS = [0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75]
+
+
+@pytest.fixture
+def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    Path("net.yaml").write_text(NET, encoding="utf-8")
+    return "net.yaml"
+
+
+def answer(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> dict[str, Any]:
+    assert run(["fit", *arguments, "-f", "json"]) == status
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 2) -> str:
+    assert run(["fit", *arguments]) == status
+    said = capsys.readouterr()
+    assert said.out == ""
+    return said.err
+
+
+def test_fit_agrees_with_every_value_tried_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = [96, 128, 160]
+    kept = []
+    for width, size in itertools.product(WIDTHS, sizes):
+        totals = convcalc.summary(MOBILENET, params={"width": width, "size": size}, dtype="int8").totals
+        assert totals.macs is not None
+        if totals.peak_bytes <= 256 * 1024 and totals.macs <= 50_000_000:
+            kept.append((totals.macs, {"width": width, "size": size}))
+    options = ["-p", "width=0.25:0.75:0.05", "-p", "size=96,128,160", "--dtype", "int8"]
+    found = answer(capsys, MOBILENET, *options, "--max-peak-memory", "256KiB", "--max-macs", "50M")
+    assert found["tried"] == {"width": WIDTHS, "size": sizes}
+    assert 0 < len(kept) < len(WIDTHS) * len(sizes)
+    by_macs = sorted(kept, key=lambda pair: -pair[0])
+    assert [fit["params"] for fit in found["fits"]] == [values for _, values in by_macs]
+    assert [fit["figures"]["macs"] for fit in found["fits"]] == [macs for macs, _ in by_macs]
+
+
+def test_beside_the_best_stands_what_breaks_the_budget_in_each_direction(
+    net: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # width × 76 params, 152 to 380: widths 2 to 5
+    found = answer(capsys, net, "-p", "width=1:9:1", "--max-params", "380", "--min-params", "152")
+    assert [fit["params"]["width"] for fit in found["fits"]] == [5, 4, 3, 2]
+    assert [beyond["params"]["width"] for beyond in found["breaks"]] == [6, 1]
+    assert found["breaks"][0]["problems"] == ["params is 456: at most 380 is allowed, 20.0 % over (--max-params)"]
+
+
+@pytest.mark.parametrize(("by", "widths"), [("params", [3, 2, 1]), ("-params", [1, 2, 3]), ("layers", [1, 2, 3])])
+def test_the_best_is_the_largest_or_the_smallest_of_a_figure(
+    net: str, by: str, widths: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = answer(capsys, net, "-p", "width=1:9:1", "--max-params", "240", "--by", by)
+    assert [fit["params"]["width"] for fit in found["fits"]] == widths
+
+
+def test_the_budget_of_the_spec_is_kept_too(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(net).write_text(NET + "budget: {params: 200}\n", encoding="utf-8")
+    found = answer(capsys, net, "-p", "width=1,2,3")
+    assert [fit["params"]["width"] for fit in found["fits"]] == [2, 1]
+    found = answer(capsys, net, "-p", "width=1,2,3", "--max-params", "100")
+    assert [fit["params"]["width"] for fit in found["fits"]] == [1]
+
+
+def test_values_that_make_the_spec_wrong_are_listed(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = answer(capsys, net, "-p", "size=3:7:1", "--max-params", "1K")
+    assert [fit["params"]["size"] for fit in found["fits"]] == [7, 6, 5]
+    assert [invalid["params"]["size"] for invalid in found["invalid"]] == [3, 4]
+    assert "its kernel reaches over 5" in found["invalid"][0]["problem"]
+
+
+def test_where_nothing_fits_the_nearest_miss_is_named(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = answer(capsys, net, "-p", "width=3:9:1", "--max-params", "100", status=1)
+    assert (found["fits"], found["nearest"]["params"]) == ([], {"width": 3})
+    assert run(["fit", net, "-p", "width=3:9:1", "--max-params", "100"]) == 1
+    assert "nearest miss: width 3\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("limits", "nearest"),
+    [
+        (["--max-macs", "1", "--min-receptive-field", "6"], 5),  # macs grow with the size, the field is always 5
+        (["--min-macs", "1G", "--max-receptive-field", "4"], 9),
+    ],
+)
+def test_the_nearest_miss_is_that_of_the_worst_limit(
+    net: str, limits: list[str], nearest: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = answer(capsys, net, "-p", "size=5:9:1", *limits, status=1)
+    assert found["nearest"]["params"]["size"] == nearest
+    assert len(found["nearest"]["problems"]) == 2
+
+
+def test_a_budget_of_a_layer_or_a_shape_counts(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(net).write_text(NET + "budget: {per_layer: {'conv*': {params: 100}}}\n", encoding="utf-8")
+    found = answer(capsys, net, "-p", "width=2,1", "-p", "size=5,8")
+    assert [fit["params"] for fit in found["fits"]] == [{"width": 1, "size": 8}, {"width": 1, "size": 5}]
+    Path(net).write_text(NET + "budget: {output_shape: [2, 4, 4]}\n", encoding="utf-8")
+    assert [fit["params"]["width"] for fit in answer(capsys, net, "-p", "width=1,2,3")["fits"]] == [2]
+    assert answer(capsys, net, "-p", "width=3,4", status=1)["nearest"]["params"] == {"width": 3}
+
+
+@pytest.mark.parametrize(
+    ("written", "values"),
+    [
+        (["0.25:1.5:0.25"], (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)),
+        (["0.1:0.5:0.1"], (0.1, 0.2, 0.3, 0.4, 0.5)),
+        (["1:10:4"], (1, 5, 9)),
+        (["3:1:-1"], (3, 2, 1)),
+        (["2:2:1"], (2,)),
+        ([96, "128:160:32", 96], (96, 128, 160)),
+        (["relu", True, [1, 2]], ("relu", True, [1, 2])),
+        ([1, 1.0, True], (1, 1.0, True)),
+    ],
+)
+def test_a_range_has_both_ends_and_exact_steps(written: list[Any], values: tuple[Any, ...]) -> None:
+    assert repr(values_of(written)) == repr(values)
+
+
+@pytest.mark.parametrize("text", ["1:2", "1:2:0", "2:1:1", "1:2:3:4", ":", "0:1:0.00001", f"1:{'9' * 18}:1"])
+def test_a_range_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(Flaw):
+        values_of([text])
+
+
+def test_there_is_an_end_to_what_is_tried(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, net, "-p", "width=1:101:1", "-p", "size=1:100:1", "--max-params", "1M")
+    assert said == "convcalc: -p: 10,100 combinations: at most 10,000 are tried: take a larger step\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-p", "width=1,2"], "no budget to keep: give one with --max-macs, --max-peak-memory"),
+        (["-p", "widht=1,2", "--max-params", "1M"], "the spec has no param 'widht': did you mean width?"),
+        (["-p", "width", "--max-params", "1M"], "-p takes NAME=VALUES, such as width=0.25:1.5:0.05, not 'width'"),
+        (["-p", "width=", "--max-params", "1M"], "-p: there is no value to try"),
+        (["-p", "width=1]", "--max-params", "1M"], "-p: "),
+        (["-p", "width=1", "-p", "width=2", "--max-params", "1M"], "-p: 'width' is given twice"),
+        (["-p", "width=1", "--set", "width=2", "--max-params", "1M"], "-p: 'width' is given twice"),
+        (["-p", "width={}", "--max-params", "1M"], "a param holds a number, true or false, text or a list"),
+        (["-p", "width=1", "--max-params", "1M", "--by", "mac"], "--by: no figure 'mac': did you mean macs?"),
+        (["-p", "\x1b[2J=1", "--max-params", "1M"], "\\x1b[2J"),
+    ],
+)
+def test_what_cannot_be_asked_is_said_in_a_line(
+    net: str, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(capsys, net, *arguments)
+    assert message in said
+    assert "\x1b" not in said
+
+
+def test_a_spec_that_is_wrong_whatever_the_values_is_shown(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(net).write_text(NET.replace("kernel_size", "kernel_sise"), encoding="utf-8")
+    said = refused(capsys, net, "-p", "width=1,2", "--max-params", "1M", status=1)
+    assert "net.yaml:5:34: conv has no argument 'kernel_sise'" in said
+
+
+def test_a_file_that_is_no_yaml_is_said_to_be_none(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(net).write_text("params: {width: 1}\nlayers: [\n", encoding="utf-8")
+    assert "net.yaml:3:1: " in refused(capsys, net, "-p", "width=1,2", "--max-params", "1M", status=1)
+
+
+def test_nothing_is_quoted_of_a_file_behind_a_link(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(net).write_text(NET.replace("kernel_size", "secret"), encoding="utf-8")
+    Path("link.yaml").symlink_to(net)
+    said = refused(capsys, "link.yaml", "-p", "width=1,2", "--max-params", "1M", status=1)
+    assert "link.yaml:5:" in said
+    assert "secret" not in said
+
+
+def test_csv_and_quiet_are_for_scripts(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["fit", net, "-p", "width=1:3:1", "-p", "size=8,9", "--max-params", "200"]
+    assert run([*arguments, "-f", "csv", "--limit", "2"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(row["width"], row["size"], row["params"], row["macs"]) for row in rows] == [
+        ("2", "9", "152", str(2 * 25 * 75)),
+        ("2", "8", "152", str(2 * 16 * 75)),
+    ]
+    assert run([*arguments, "-q"]) == 0
+    assert capsys.readouterr().out == "--set width=2 --set size=9\n"
+
+
+@pytest.mark.parametrize("columns", ["40", "80", "200"])
+def test_the_table_fits_the_terminal(
+    net: str, columns: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert run(["fit", net, "-p", "width=1:30:1", "-p", "size=2:8:2", "--max-params", "1K", "--limit", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    table = lines[: lines.index("and 23 more: --limit 0 lists all")]
+    assert all(len(line) <= int(columns) for line in table)
+    assert any("params" in line for line in table)
+
+
+def test_markdown_is_escaped(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(net).write_text("name: a|b*\n" + NET, encoding="utf-8")
+    assert run(["fit", net, "-p", "width=1,2,30", "--max-params", "200", "-f", "markdown"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("### a\\|b\\*: params ≤ 200\n")
+    assert "| 2 | 152 |" in text
+    assert "- breaks the budget: **width 30**" in text
