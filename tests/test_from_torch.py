@@ -274,3 +274,11 @@ def test_a_factory_that_gives_no_module_is_an_error(factory: str, said: str) -> 
 
 def test_examples_are_all_read() -> None:
     assert len(NAMES) == len(list(EXAMPLES.glob("*.yaml"))) >= 34
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("name", "kind"), [("mobilenet_v1", "pointwise_conv"), ("googlenet", "conv")])
+def test_convolutions_of_1_by_1_are_pointwise_beside_depthwise_ones(name: str, kind: str) -> None:
+    found = graph_of(*by_hand(name)).steps
+    ones = {step.kind for step in found if step.kind == "pointwise_conv" or step.arguments.get("kernel_size") == 1}
+    assert ones == {kind}
