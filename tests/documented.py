@@ -1,7 +1,7 @@
 """The README's blocks, run: what stands after `$ convcalc …` is what the command prints at 80 columns.
 
-A block that is marked `console torch` or `console onnx` is run where that package is, and stays as it is elsewhere. `python -m
-tests.documented` writes the README anew with what the commands print now; read what it changed.
+A block that is marked `console torch` or `console onnx` is run where that package is, and stays as it is elsewhere.
+`python -m tests.documented` writes the README anew with what the commands print now; read what it changed.
 """
 
 import contextlib

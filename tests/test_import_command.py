@@ -135,6 +135,12 @@ def test_what_is_asked_wrongly_ends_with_2(arguments: list[str], capsys: pytest.
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_a_pipe_is_not_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo("pipe")
+    assert run(["import", "pipe"]) == 2
+    assert "not a regular file" in capsys.readouterr().err
+
+
 def test_the_input_is_never_written_over(capsys: pytest.CaptureFixture[str]) -> None:
     file = lenet()
     before = Path(file).read_bytes()

@@ -1,6 +1,7 @@
 """A file from anywhere is refused in words, or read; it takes neither memory, nor time, nor the terminal."""
 
 import contextlib
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -248,5 +249,8 @@ def test_a_name_has_no_power_over_the_terminal(tmp_path: Path) -> None:
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="directory"):
         from_onnx.read(str(tmp_path))
-    with pytest.raises(NotImported, match="not a file"):
+    with pytest.raises(NotImported, match="not a regular file"):
         from_onnx.read("/dev/zero")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(NotImported, match="not a regular file"):
+        from_onnx.read(str(tmp_path / "pipe"))

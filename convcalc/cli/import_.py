@@ -1,5 +1,6 @@
 """`convcalc import`: a spec from a network that is there in another form."""
 
+import os
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -10,6 +11,7 @@ from convcalc.cli import common
 from convcalc.convert.graph import Graph, NotImported
 from convcalc.problems import printable, shown
 from convcalc.render.lines import Line, write
+from convcalc.spec.files import why_unreadable
 
 EXAMPLES = """\b
 Examples:
@@ -71,6 +73,8 @@ def imported(file: str | None, factory: str | None, shapes: Shapes, bar: bool) -
     if factory is not None:
         return from_torch(factory, shapes)
     assert file is not None
+    if os.path.exists(file) and not os.path.isfile(file) and not os.path.isdir(file):
+        raise common.Failure(f"{printable(file)}: not a regular file")
     try:
         if is_keras(file):
             from convcalc.convert import from_keras
@@ -80,7 +84,7 @@ def imported(file: str | None, factory: str | None, shapes: Shapes, bar: bool) -
 
         return from_onnx.read(file, shapes, with_bar if bar else None)
     except OSError as error:
-        raise common.Failure(f"{printable(file)}: {common.why_unreadable(file, error)}") from None
+        raise common.Failure(f"{printable(file)}: {why_unreadable(file, error)}") from None
 
 
 def with_bar(nodes: Iterable[Any], total: int) -> Iterable[Any]:

@@ -8,7 +8,7 @@ from convcalc.convert.onnx_graph.building import Builder, Inexpressible
 from convcalc.convert.onnx_graph.file import read_model
 from convcalc.convert.onnx_graph.operators import OPERATORS
 from convcalc.convert.onnx_graph.patterns import merged
-from convcalc.convert.onnx_graph.program import Operation, Program, Follow, Shapes, Sizes, program
+from convcalc.convert.onnx_graph.program import Follow, Operation, Program, Shapes, Sizes, program
 from convcalc.spec.making import MOST_LAYERS
 
 
@@ -16,8 +16,9 @@ def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) 
     """The network of an ONNX file.
 
     `inputs` are the shapes of inputs by name (None: of the one input), as the file has them but without the batch; they
-    take the place of what it says. `follow` is given the nodes and their number, and gives them on as they are read. Raises OSError where the
-    file cannot be read, NotImported where it is no ONNX model, is over a limit, or its shapes cannot be known.
+    take the place of what it says. `follow` is given the nodes and their number, and gives them on as they are read.
+    Raises OSError where the file cannot be read, NotImported where it is no ONNX model, is over a limit, or its shapes
+    cannot be known.
     """
     model = read_model(path)
     found = program(model, inputs or {}, follow)

@@ -7,8 +7,9 @@ all that reads ONNX.
 from typing import Any
 
 from convcalc.convert.graph import NotImported, legal_names
+from convcalc.convert.onnx_graph.composing import Inexpressible, Writer
 from convcalc.convert.onnx_graph.file import needed
-from convcalc.convert.onnx_graph.writing import WRITERS, Inexpressible, Writer
+from convcalc.convert.onnx_graph.writing import WRITERS
 from convcalc.network import Network, Node
 from convcalc.shape import Shape
 from convcalc.version import __version__

@@ -68,10 +68,12 @@ def needed() -> Any:
 
 def read_description(path: str) -> bytes:
     """The bytes of a file without what its large tensors hold."""
+    if stat.S_ISFIFO(os.stat(path).st_mode):
+        raise NotImported("not a regular file")  # to open it would wait for someone who writes
     with open(path, "rb") as stream:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise NotImported("not a file")
+            raise NotImported("not a regular file")
         if status.st_size > MOST_BYTES:
             raise NotImported("over 2 GiB, the most that an ONNX file holds: weights may stand in files beside it")
         if status.st_size == 0:

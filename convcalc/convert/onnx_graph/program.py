@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from convcalc.convert.graph import NotImported
 from convcalc.convert.onnx_graph import folding
+from convcalc.convert.onnx_graph.nested import MOST_NODES, captured, inlined, text
 from convcalc.problems import shortened, shown
 
 Sizes = tuple[int, ...]
 Shapes = Mapping[str | None, Sequence[int]]
 Follow = Callable[[Iterable[Any], int], Iterable[Any]]
-MOST_NODES = 100_000
 MOST_ELEMENTS = 10**11  # of one tensor
 DEFAULT_DOMAIN = ("", "ai.onnx")
 KEEPS_SHAPE = frozenset(("GroupNormalization", "MeanVarianceNormalization", "Swish", "Gelu", "Mish", "HardSwish"))
@@ -324,13 +324,6 @@ class Reader:
         return dict(found)
 
 
-def text(value: str | bytes) -> str:
-    """A text of the file. Raises NotImported where it is none: the parser gives bytes that are no UTF-8 as bytes."""
-    if isinstance(value, bytes):
-        raise NotImported(f"not an ONNX model: the name {shown(repr(value))} is no text")
-    return value
-
-
 def literal(numpy: Any, attributes: Mapping[str, Any]) -> list[Any] | None:
     """The value of a Constant, however it is written."""
     for name, kind in (("value_float", "float32"), ("value_int", "int64")):
@@ -366,60 +359,3 @@ def declared_text(size: Any) -> Any:
 def place_of(operation: Operation) -> str:
     """A node as messages name it."""
     return f"{shortened(operation.operator)} {shown(operation.name)}"
-
-
-def captured(node: Any) -> list[str]:
-    """The tensors outside that the graphs in a node read."""
-    found: dict[str, None] = {}
-    for attribute in node.attribute:
-        for graph in [attribute.g] if attribute.HasField("g") else list(attribute.graphs):
-            found.update(dict.fromkeys(free_names(graph)))
-    return list(found)
-
-
-def free_names(graph: Any) -> list[str]:
-    """The tensors that a graph reads and does not make."""
-    made = {info.name for info in graph.input} | {tensor.name for tensor in graph.initializer} | {""}
-    found: dict[str, None] = {}
-    for node in graph.node:
-        found.update(dict.fromkeys(name for name in (*node.input, *captured(node)) if name not in made))
-        made.update(node.output)
-    found.update(dict.fromkeys(info.name for info in graph.output if info.name not in made))
-    return [text(name) for name in found]
-
-
-# -- functions of the model's own
-
-
-def inlined(model: Any) -> Any:
-    """The model with the functions that it defines written out where they are used."""
-    if not model.functions:
-        return model
-    count_inlined(model)
-    import onnx.inliner
-
-    try:
-        return onnx.inliner.inline_local_functions(model)
-    except Exception as error:  # whatever the package raises of a malformed model
-        raise NotImported(f"its functions cannot be written out: {shortened(str(error))}") from None
-
-
-def count_inlined(model: Any) -> None:
-    """Refuse functions that call themselves, or that would be over the limit of nodes when written out."""
-    functions = {(function.domain, function.name): function for function in model.functions}
-    counted: dict[tuple[str, str], int] = {}
-
-    def count(nodes: Iterable[Any], above: tuple[tuple[str, str], ...]) -> int:
-        total = 0
-        for node in nodes:
-            key = (node.domain, node.op_type)
-            if key in above:
-                raise NotImported(f"the function {shown(node.op_type)} calls itself")
-            if key in functions and key not in counted:
-                counted[key] = count(functions[key].node, (*above, key))
-            total += counted.get(key, 1)
-        if total > MOST_NODES or len(above) > 50:
-            raise NotImported(f"over {MOST_NODES:,} nodes, its functions written out")
-        return total
-
-    count(model.graph.node, ())
