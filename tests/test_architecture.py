@@ -25,7 +25,14 @@ FLOORS = {
     "cli": 8,
     **dict.fromkeys(("__init__", "__main__"), 9),
 }
-LIBRARIES = {"yaml": "spec/source.py", "rich": "render", "click": "cli", "onnx": "convert", "numpy": "convert"}
+LIBRARIES = {
+    "yaml": "spec/source.py",
+    "rich": "render",
+    "click": "cli",
+    "torch": "convert",
+    "onnx": "convert",
+    "numpy": "convert",
+}
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import convcalc
 from convcalc.convert.from_torch import graph_of, read
@@ -13,7 +16,7 @@ from convcalc.convert.graph import Graph, NotImported, plain_spec
 from convcalc.convert.to_torch import module_text
 from convcalc.convert.writer import spec_text
 from tests.test_to_torch import EXAMPLES, NAMES, example, made
-from tests.torch_networks import specs
+from tests.torch_networks import random_spec, specs
 
 PICTURE = (3, 32, 32)
 # kinds that say one thing: a person may write either
@@ -109,6 +112,15 @@ def test_shared_and_frozen_weights_are_read_as_they_were(name: str) -> None:
 
 
 @pytest.mark.torch
+@settings(max_examples=40)
+@given(st.randoms(use_true_random=False))
+def test_any_module_that_we_write_is_read_with_our_figures(source: Random) -> None:
+    pytest.importorskip("torch", reason="PyTorch traces the modules")
+    network = convcalc.load(random_spec(source.randrange))
+    assert totals(imported(made(module_text(network)), (4, 3, 3))) == totals(convcalc.analyse(network))
+
+
+@pytest.mark.torch
 def test_names_are_the_paths_of_modules() -> None:
     block = [{"conv": {"out_channels": 3, "kernel_size": 1}}, "relu", {"add": {"from": ["previous", "input"]}}]
     spec = {"input": [3, 8, 8], "blocks": {"unit": {"layers": block}}, "layers": [{"unit": {"repeat": 2}}]}
@@ -164,6 +176,16 @@ def test_what_depends_on_a_value_is_refused_in_words() -> None:
 def test_what_cannot_be_traced_is_refused(name: str, shape: tuple[int, ...]) -> None:
     with pytest.raises(NotImported, match="cannot be traced"):
         graph_of(getattr(modules(), name)(), shape)
+
+
+@pytest.mark.torch
+def test_what_torch_export_refuses_is_traced_by_torch_fx() -> None:
+    graph = graph_of(modules().WithDataclass(), PICTURE)
+    assert [(step.name, step.kind) for step in graph.steps] == [
+        ("stem.0", "conv"), ("stem.1", "identity"), ("head.0", "global_avgpool"), ("head.1", "flatten"),
+        ("head.2", "linear"),
+    ]  # fmt: skip
+    assert graph.outputs == ("head.2", "stem.1")
 
 
 @pytest.mark.torch
@@ -252,3 +274,11 @@ def test_a_factory_that_gives_no_module_is_an_error(factory: str, said: str) -> 
 
 def test_examples_are_all_read() -> None:
     assert len(NAMES) == len(list(EXAMPLES.glob("*.yaml"))) >= 34
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("name", "kind"), [("mobilenet_v1", "pointwise_conv"), ("googlenet", "conv")])
+def test_convolutions_of_1_by_1_are_pointwise_beside_depthwise_ones(name: str, kind: str) -> None:
+    found = graph_of(*by_hand(name)).steps
+    ones = {step.kind for step in found if step.kind == "pointwise_conv" or step.arguments.get("kernel_size") == 1}
+    assert ones == {kind}

@@ -6,9 +6,12 @@ import ast
 import json
 from collections import defaultdict
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
 
 import convcalc
 from convcalc.cli.main import run
@@ -16,7 +19,7 @@ from convcalc.convert.pytorch.makers import MAKERS, MERGES
 from convcalc.convert.pytorch.names import TAKEN
 from convcalc.convert.to_torch import module_text
 from convcalc.layers import KINDS
-from tests.torch_networks import HOSTILE, specs
+from tests.torch_networks import HOSTILE, random_spec, specs
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.yaml"))
@@ -33,8 +36,7 @@ def classes(text: str) -> list[ast.ClassDef]:
 
 def made(text: str) -> Any:
     """The module of a text, on the meta device."""
-    import torch
-
+    torch = pytest.importorskip("torch", reason="PyTorch makes the modules")
     space: dict[str, Any] = {"__name__": "written"}
     exec(compile(text, "written.py", "exec"), space)
     with torch.device("meta"):
@@ -144,6 +146,18 @@ def test_the_module_of_every_layer_that_pytorch_takes_is_what_we_say() -> None:
             taken[case["kind"]] += 1
             asserted_equal(convcalc.load({"input": case["input"], "layers": [{case["kind"]: case["arguments"]}]}))
     assert len(taken) > 40
+
+
+@pytest.mark.torch
+@settings(max_examples=150)
+@given(st.randoms(use_true_random=False))
+def test_any_scopes_give_a_module_that_is_what_we_say(source: Random) -> None:
+    pytest.importorskip("torch", reason="PyTorch makes the modules")
+    try:
+        network = convcalc.load(random_spec(source.randrange))
+    except convcalc.InvalidSpec:
+        reject()
+    asserted_equal(network)
 
 
 @pytest.mark.torch

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -175,6 +176,27 @@ class LeavingNoTrace(nn.Module):
 
 class NotATensor:
     """What a module may give that is none."""
+
+
+@dataclass
+class Result:
+    """What torch.export does not take for tensors, and torch.fx does."""
+
+    logits: Tensor
+    features: Tensor
+
+
+class WithDataclass(nn.Module):
+    """Gives tensors in an object."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Identity())
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+
+    def forward(self, x: Tensor) -> Any:
+        features = self.stem(x)
+        return Result(logits=self.head(features), features=features)
 
 
 class Odd(nn.Module):

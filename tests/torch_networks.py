@@ -118,3 +118,62 @@ HOSTILE = {
 
 def specs() -> dict[str, Any]:
     return {**{name: yaml.safe_load(text) for name, text in SPECS.items()}, "hostile": HOSTILE}
+
+
+def random_spec(choose: Any) -> dict[str, Any]:
+    """A network of 4×3×3 tensors throughout, with scopes in scopes; `choose` draws a number under a bound."""
+    blocks: dict[str, Any] = {}
+    for number in range(choose(3)):
+        blocks[f"block{number}"] = {"layers": entries(choose, 2, list(blocks))}
+    layers = entries(choose, 3, list(blocks))
+    outputs = [name_of(entry) for entry in layers if name_of(entry) and choose(4) == 0]
+    spec: dict[str, Any] = {"input": [4, 3, 3], "blocks": blocks, "layers": [{"conv": CONV}, *layers]}
+    return {**spec, "outputs": outputs} if outputs else spec
+
+
+CONV = {"out_channels": 4, "kernel_size": 1}
+LATER = ("class", "forward", "a", "a-b", "a_b", "x", "out", "torch")
+
+
+def name_of(entry: dict[str, Any]) -> str:
+    """The name that is written in an entry."""
+    return str(
+        entry.get("name") or next((value.get("name", "") for value in entry.values() if isinstance(value, dict)), "")
+    )
+
+
+def entries(choose: Any, depth: int, blocks: list[str]) -> list[dict[str, Any]]:
+    """The entries of a scope; each gives what the next may read."""
+    found: list[dict[str, Any]] = [{"conv": CONV}]
+    names = list(LATER)
+    named: list[str] = []
+    convs: list[str] = []
+    for _ in range(1 + choose(4)):
+        kind = choose(8 if depth else 4)
+        options: dict[str, Any] = {"name": names.pop(choose(len(names)))} if choose(3) == 0 else {}
+        repeat = {"repeat": 1 + choose(3)} if choose(3) == 0 else {}
+        if kind == 0:
+            share = {"share": convs[choose(len(convs))]} if convs and choose(2) else {}
+            found.append(
+                {"conv": {**CONV, **options, **(share or repeat), **({"frozen": True} if choose(3) == 0 else {})}}
+            )
+            convs += [options["name"]] if options and not share and not repeat else []
+        elif kind == 1:
+            found.append({"batchnorm": {**options, **repeat}})
+        elif kind == 2:
+            found.append({"add": {"from": ["previous", "input"], **options}})
+        elif kind == 3:
+            others = [named[choose(len(named))]] if named else ["input"]
+            found.append({"multiply": {"from": ["previous", *others], **options}})
+        elif kind == 4:
+            found.append({"sequence": entries(choose, depth - 1, blocks), **options, **repeat})
+        elif kind == 5:
+            branches = [entries(choose, depth - 1, blocks) if choose(3) else [] for _ in range(2 + choose(2))]
+            found.append({"branches": branches, "merge": ("add", "multiply")[choose(2)], **options, **repeat})
+        elif kind == 6 and blocks:
+            frozen = {"frozen": True} if choose(3) == 0 else {}
+            found.append({blocks[choose(len(blocks))]: {**options, **repeat, **frozen}})
+        else:
+            found += [{"concat": {"from": ["previous", "input"]}}, {"conv": {**CONV, **options}}]
+        named += [options["name"]] if options else []
+    return found

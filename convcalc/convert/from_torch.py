@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from convcalc.convert.graph import Graph, NotImported
-from convcalc.convert.pytorch.joining import joined
+from convcalc.convert.pytorch.joining import joined, pointwise_beside_depthwise
 from convcalc.convert.pytorch.operators import OPERATORS
 from convcalc.convert.pytorch.reading import Reader
 from convcalc.convert.pytorch.tracing import traced
@@ -25,7 +25,7 @@ def graph_of(module: Any, shapes: Shapes, name: str | None = None, origin: str =
     each = [listed] if listed and isinstance(listed[0], int) else listed
     word = type(module).__name__
     reader = Reader(traced(module, each), OPERATORS)
-    graph = joined(reader.graph(name or word, origin or f"the PyTorch module {word}"))
+    graph = pointwise_beside_depthwise(joined(reader.graph(name or word, origin or f"the PyTorch module {word}")))
     return named_inputs(graph, list(shapes)) if isinstance(shapes, Mapping) else graph
 
 

@@ -1,5 +1,6 @@
 """A traced module read operation by operation into steps of our kinds."""
 
+from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from operator import getitem
@@ -59,6 +60,7 @@ class Reader:
         self.steps: list[Step] = []
         self.shapes: dict[str, Sizes] = {}
         self.notes: list[str] = []
+        self.used = ChainMap(self.shapes, self.inputs)  # names that are taken
         self.owners: dict[tuple[Any, ...], str] = {}
         self.counted: set[str] = set()
         self.ends, self.inside = patterns(found.nodes)
@@ -333,10 +335,10 @@ class Reader:
         path = places[-1].path if places else ""
         whole = next((place.path for place in places if place.word in WHOLE or place.word in OPAQUE), None)
         if whole is not None or path in self.found.leaves:
-            return first_free(whole or path or kind, self.shapes)
+            return first_free(whole or path or kind, self.used)
         word = f"{path}.{kind}" if path else kind
         self.called[word] = self.called.get(word, 0) + 1
-        return first_free(f"{word}{self.called[word]}", {*self.shapes, *self.inputs})
+        return first_free(f"{word}{self.called[word]}", self.used)
 
 
 def whole_arguments(place: Place, nodes: Sequence[Any]) -> dict[str, Any]:

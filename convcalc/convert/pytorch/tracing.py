@@ -85,7 +85,10 @@ def without_values(module: Any) -> Any:
 
 
 def exported(module: Any, samples: tuple[Any, ...]) -> Any:
-    """The program of torch.export; where that fails, of what torch.fx makes of the module."""
+    """The program of torch.export; where that fails, of what torch.fx makes of the module.
+
+    It is not strict: the module runs as it is, and what it does to tensors is written down.
+    """
     import torch
 
     logging.disable(logging.CRITICAL)
@@ -93,14 +96,31 @@ def exported(module: Any, samples: tuple[Any, ...]) -> Any:
         with warnings.catch_warnings(), torch.no_grad(), redirect_stderr(StringIO()):
             warnings.simplefilter("ignore")
             try:
-                return torch.export.export(module, samples)
+                return torch.export.export(module, samples, strict=False)
             except Exception as error:  # whatever the code of the module and the tracing raise
                 try:
-                    return torch.export.export(torch.fx.symbolic_trace(module), samples)
+                    return torch.export.export(symbolic(module), samples, strict=False)
                 except Exception:
                     raise NotImported(f"the module cannot be traced: {why(error)}") from error
     finally:
         logging.disable(logging.NOTSET)
+
+
+def symbolic(module: Any) -> Any:
+    """What torch.fx makes of a module: an object that it gives (a dataclass) is the tensors in it."""
+    import torch
+
+    class Tracer(torch.fx.Tracer):  # type: ignore[misc, unused-ignore]
+        def is_leaf_module(self, inner: Any, path: str) -> bool:
+            return hasattr(inner, "leaves_no_operation") or bool(super().is_leaf_module(inner, path))
+
+    graph = Tracer().trace(module)
+    [output] = [node for node in graph.nodes if node.op == "output"]
+    given = output.args[0]
+    if getattr(given, "op", "") == "call_function" and isinstance(given.target, type):
+        output.args = ((*given.args, *given.kwargs.values()),)
+        graph.erase_node(given)
+    return torch.fx.GraphModule(module, graph)
 
 
 def why(error: Exception) -> str:
@@ -117,6 +137,8 @@ def keep_modules(module: Any) -> dict[str, tuple[str, Mapping[str, Any]]]:
     from torch import nn
 
     class Kept(nn.Module):  # type: ignore[misc, unused-ignore]
+        leaves_no_operation = True
+
         def forward(self, x: Any) -> Any:
             return torch.ops.aten.alias(x)
 
