@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable
 
-from convcalc.convert.graph import Graph, NotImported
+from convcalc.convert.graph import Graph, NotImported, pointwise_beside_depthwise
 from convcalc.convert.onnx_graph.building import Builder, Inexpressible
 from convcalc.convert.onnx_graph.file import read_model
 from convcalc.convert.onnx_graph.operators import OPERATORS
@@ -38,7 +38,8 @@ def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) 
     title = os.path.splitext(os.path.basename(path))[0]
     written = f", written by {model.producer_name}" if model.producer_name else ""
     origin = f"{os.path.basename(path)} (ONNX{written})"
-    return Graph(title, origin, shapes, tuple(builder.steps), outputs, tuple(builder.notes))
+    graph = Graph(title, origin, shapes, tuple(builder.steps), outputs, tuple(builder.notes))
+    return pointwise_beside_depthwise(graph)
 
 
 def input_order(found: Program, operations: Iterable[Operation], name: str) -> Sizes:

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from convcalc.convert.graph import Graph, NotImported
-from convcalc.convert.pytorch.joining import joined, pointwise_beside_depthwise
+from convcalc.convert.graph import Graph, NotImported, pointwise_beside_depthwise
+from convcalc.convert.pytorch.joining import joined
 from convcalc.convert.pytorch.operators import OPERATORS
 from convcalc.convert.pytorch.reading import Reader
 from convcalc.convert.pytorch.tracing import traced

@@ -112,6 +112,32 @@ def gathered(graph: Graph) -> Graph:
     return graph._replace(steps=tuple(placed.values()))
 
 
+def pointwise_beside_depthwise(graph: Graph) -> Graph:
+    """The graph with its 1×1 convolutions called pointwise, as papers do, where some convolutions are depthwise."""
+    if not any(step.kind == "depthwise_conv" for step in graph.steps):
+        return graph
+    return graph._replace(steps=tuple(called_pointwise(step) for step in graph.steps))
+
+
+def called_pointwise(step: Step) -> Step:
+    """A 1×1 convolution without padding as a pointwise one; any other step as it is."""
+    if step.kind != "conv" or different(step.arguments["kernel_size"]) != {1}:
+        return step
+    if different(step.arguments.get("padding", 0)) != {0}:
+        return step
+    arguments = {
+        key: step.arguments[key] for key in ("out_channels", "stride", "groups", "bias") if key in step.arguments
+    }
+    return step._replace(kind="pointwise_conv", arguments=arguments)
+
+
+def different(value: Any) -> set[Any]:
+    """The different values of an argument, of all axes and sides."""
+    if isinstance(value, list | tuple):
+        return {number for item in value for number in different(item)}
+    return {value}
+
+
 def literal(value: Any) -> Any:
     """A value as a spec holds it: tuples as lists, a dollar, which would begin an expression, doubled."""
     if isinstance(value, Mapping):

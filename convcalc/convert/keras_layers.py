@@ -93,6 +93,8 @@ def window(config: Config, axes: int) -> dict[str, Any]:
     dilation = per_axis(config.get("dilation_rate", 1), axes)
     if padding == "causal":
         padding = [[(k - 1) * d, 0] for k, d in zip(kernel, dilation, strict=True)]
+    elif padding == "same" and set(kernel) == {1}:
+        padding = "valid"
     return {
         "kernel_size": kernel,
         "stride": per_axis(config.get("strides", 1), axes),

@@ -41,10 +41,7 @@ class Data(NamedTuple):
 
 
 class Builder:
-    """Steps that are made of the operations of a program.
-
-    `mobile` says that some of its convolutions are depthwise: then those of 1×1 are called pointwise, as papers do.
-    """
+    """Steps that are made of the operations of a program."""
 
     def __init__(self, program: Program, operations: Iterable[Operation]) -> None:
         self.program = program
@@ -54,7 +51,6 @@ class Builder:
         self.names = Names(operation.name for operation in operations)
         self.owners: dict[tuple[str, tuple[str, ...]], str] = {}
         self.counted: set[str] = set()
-        self.mobile = any(is_depthwise(program, operation) for operation in program.operations)
         self.batch = next(iter(program.inputs.values()))[0]
 
     def add_input(self, name: str, order: Sizes) -> None:
@@ -232,10 +228,3 @@ class Builder:
         """The shape of one sample, or all elements as a vector where it has none that we know."""
         sizes = dims[1:] if len(dims) > 1 and dims[0] == self.batch else dims
         return sizes if 1 <= len(sizes) <= MOST_AXES + 1 and all(sizes) else (max(prod(sizes), 1),)
-
-
-def is_depthwise(program: Program, operation: Operation) -> bool:
-    """Whether a convolution keeps all channels apart."""
-    if operation.operator != "Conv" or operation.attributes.get("group", 1) == 1 or len(operation.inputs) < 2:
-        return False
-    return program.values[operation.inputs[1]].dims[1:2] == (1,)

@@ -78,7 +78,7 @@ def check_fit(operation: Operation, data: Data, channels: int, kernel: Sequence[
 
 
 def convolution(builder: Builder, operation: Operation) -> None:
-    """Conv: a depthwise one where each channel is a group, a pointwise one beside such."""
+    """Conv: a depthwise one where each channel is a group."""
     data = builder.read(operation.inputs[0])
     out_channels, per_group, *kernel = builder.constant(operation, 1, "weights").dims
     axes, groups = data.shape.axes, operation.attributes.get("group", 1)
@@ -92,10 +92,7 @@ def convolution(builder: Builder, operation: Operation) -> None:
     )
     bias = settled(bias=has_bias(builder, operation, out_channels))
     roots = builder.roots(operation, 1, 2)
-    if builder.mobile and set(kernel) == {1} and groups < data.shape.channels and "padding" not in window:
-        arguments = settled(out_channels=out_channels, stride=plain(stride), groups=groups, **bias)
-        builder.add(operation, "pointwise_conv", arguments, [data], roots)
-    elif 1 < groups == data.shape.channels:
+    if 1 < groups == data.shape.channels:
         multiplier = {} if out_channels == groups else {"multiplier": out_channels // groups}
         builder.add(operation, "depthwise_conv", {**window, **multiplier, **bias}, [data], roots)
     else:

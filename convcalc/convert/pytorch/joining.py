@@ -1,8 +1,7 @@
 """What is said better of a whole graph than of one operation.
 
 Padding that stands apart from its layer because PyTorch's layer has none like it is put back into the layer, only where
-the names say so, as in a module that we wrote: `conv1_pad` before `conv1`, `conv1_crop` after it. And 1×1 convolutions
-are called pointwise beside depthwise ones, as papers do.
+the names say so, as in a module that we wrote: `conv1_pad` before `conv1`, `conv1_crop` after it.
 """
 
 from collections import Counter
@@ -33,21 +32,6 @@ def joined(graph: Graph) -> Graph:
             renamed[after.name] = step.name
     outputs = tuple(renamed.get(name, name) for name in graph.outputs)
     return graph._replace(steps=tuple(with_names(step, renamed) for step in steps.values()), outputs=outputs)
-
-
-def pointwise_beside_depthwise(graph: Graph) -> Graph:
-    """The graph with its 1×1 convolutions called pointwise, where some of its convolutions are depthwise."""
-    if not any(step.kind == "depthwise_conv" for step in graph.steps):
-        return graph
-    return graph._replace(steps=tuple(called_pointwise(step) for step in graph.steps))
-
-
-def called_pointwise(step: Step) -> Step:
-    """A 1×1 convolution as a pointwise one; any other step as it is."""
-    if step.kind != "conv" or step.arguments["kernel_size"] != 1 or "padding" in step.arguments:
-        return step
-    arguments = {key: value for key, value in step.arguments.items() if key not in ("kernel_size", "dilation")}
-    return step._replace(kind="pointwise_conv", arguments=arguments)
 
 
 def with_names(step: Step, renamed: dict[str, str]) -> Step:
