@@ -1,15 +1,9 @@
-import io
-
 import pytest
 
 from convcalc import summary
 from convcalc.check.rules.aliasing import Aliasing
 from convcalc.problems import Path
-
-
-def found(text: str) -> list[tuple[Path, str]]:
-    return [(problem.path, problem.message) for problem in Aliasing().findings(summary(io.StringIO(text)))]
-
+from tests.rules.helpers import found
 
 FLAGGED: list[tuple[str, list[tuple[Path, str]]]] = [
     (
@@ -100,17 +94,12 @@ layers:
 
 @pytest.mark.parametrize(("text", "expected"), FLAGGED)
 def test_flags(text: str, expected: list[tuple[Path, str]]) -> None:
-    assert found(text) == expected
+    assert found(Aliasing, text) == expected
 
 
 @pytest.mark.parametrize("text", LEFT_ALONE)
 def test_leaves_alone(text: str) -> None:
-    assert found(text) == []
-
-
-def test_its_own_examples_show_it() -> None:
-    assert found(Aliasing.wrong) != []
-    assert found(Aliasing.right) == []
+    assert found(Aliasing, text) == []
 
 
 def count(name: str) -> int:
@@ -131,4 +120,4 @@ def test_leaves_an_anti_aliased_vgg_alone() -> None:
     with open("examples/vgg16.yaml", encoding="utf-8") as file:
         text = file.read()
     blurred = text.replace("- maxpool: {kernel_size: 2}", "- maxpool: {kernel_size: 2, stride: 1}\n      - blurpool")
-    assert found(blurred) == []
+    assert found(Aliasing, blurred) == []

@@ -1,15 +1,9 @@
-import io
-
 import pytest
 
 from convcalc import summary
 from convcalc.check.rules.batch_norm_of_a_point import BatchNormOfAPoint
 from convcalc.problems import Path
-
-
-def found(text: str) -> list[tuple[Path, str]]:
-    return [(problem.path, problem.message) for problem in BatchNormOfAPoint().findings(summary(io.StringIO(text)))]
-
+from tests.rules.helpers import found
 
 FLAGGED: list[tuple[str, list[tuple[Path, str]]]] = [
     (
@@ -92,17 +86,12 @@ layers:
 
 @pytest.mark.parametrize(("text", "expected"), FLAGGED)
 def test_flags(text: str, expected: list[tuple[Path, str]]) -> None:
-    assert found(text) == expected
+    assert found(BatchNormOfAPoint, text) == expected
 
 
 @pytest.mark.parametrize("text", LEFT_ALONE)
 def test_leaves_alone(text: str) -> None:
-    assert found(text) == []
-
-
-def test_its_own_examples_show_it() -> None:
-    assert found(BatchNormOfAPoint.wrong) != []
-    assert found(BatchNormOfAPoint.right) == []
+    assert found(BatchNormOfAPoint, text) == []
 
 
 def test_finds_the_image_pooling_of_deeplab() -> None:

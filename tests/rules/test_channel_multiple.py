@@ -5,11 +5,7 @@ import pytest
 from convcalc import summary
 from convcalc.check.rules.channel_multiple import ChannelMultiple
 from convcalc.problems import Path
-
-
-def found(text: str) -> list[tuple[Path, str]]:
-    return [(problem.path, problem.message) for problem in ChannelMultiple().findings(summary(io.StringIO(text)))]
-
+from tests.rules.helpers import found
 
 FLAGGED: list[tuple[str, list[tuple[Path, str]]]] = [
     (
@@ -82,17 +78,12 @@ layers:
 
 @pytest.mark.parametrize(("text", "expected"), FLAGGED)
 def test_flags(text: str, expected: list[tuple[Path, str]]) -> None:
-    assert found(text) == expected
+    assert found(ChannelMultiple, text) == expected
 
 
 @pytest.mark.parametrize("text", LEFT_ALONE)
 def test_leaves_alone(text: str) -> None:
-    assert found(text) == []
-
-
-def test_its_own_examples_show_it() -> None:
-    assert found(ChannelMultiple.wrong) != []
-    assert found(ChannelMultiple.right) == []
+    assert found(ChannelMultiple, text) == []
 
 
 def test_knows_which_networks_round_their_channels() -> None:

@@ -1,15 +1,9 @@
-import io
-
 import pytest
 
 from convcalc import summary
 from convcalc.check.rules.even_kernel_same import EvenKernelSame
 from convcalc.problems import Path
-
-
-def found(text: str) -> list[tuple[Path, str]]:
-    return [(problem.path, problem.message) for problem in EvenKernelSame().findings(summary(io.StringIO(text)))]
-
+from tests.rules.helpers import found
 
 FLAGGED: list[tuple[str, list[tuple[Path, str]]]] = [
     (
@@ -89,17 +83,12 @@ layers:
 
 @pytest.mark.parametrize(("text", "expected"), FLAGGED)
 def test_flags(text: str, expected: list[tuple[Path, str]]) -> None:
-    assert found(text) == expected
+    assert found(EvenKernelSame, text) == expected
 
 
 @pytest.mark.parametrize("text", LEFT_ALONE)
 def test_leaves_alone(text: str) -> None:
-    assert found(text) == []
-
-
-def test_its_own_examples_show_it() -> None:
-    assert found(EvenKernelSame.wrong) != []
-    assert found(EvenKernelSame.right) == []
+    assert found(EvenKernelSame, text) == []
 
 
 def test_finds_the_first_convolution_of_ds_cnn() -> None:

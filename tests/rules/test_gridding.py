@@ -132,8 +132,3 @@ def test_what_it_flags(text: str, expected: list[tuple[Path, str]]) -> None:
 @pytest.mark.parametrize("text", LEFT_ALONE.values(), ids=LEFT_ALONE)
 def test_what_it_leaves_alone(text: str) -> None:
     assert found(Gridding, text) == []
-
-
-def test_its_own_examples() -> None:
-    assert len(found(Gridding, Gridding.wrong)) == 1
-    assert found(Gridding, Gridding.right) == []

@@ -1,15 +1,9 @@
-import io
-
 import pytest
 
 from convcalc import summary
 from convcalc.check.rules.heavy_head import HeavyHead
 from convcalc.problems import Path
-
-
-def found(text: str) -> list[tuple[Path, str]]:
-    return [(problem.path, problem.message) for problem in HeavyHead().findings(summary(io.StringIO(text)))]
-
+from tests.rules.helpers import found
 
 FLAGGED: list[tuple[str, list[tuple[Path, str]]]] = [
     (
@@ -79,17 +73,12 @@ layers:
 
 @pytest.mark.parametrize(("text", "expected"), FLAGGED)
 def test_flags(text: str, expected: list[tuple[Path, str]]) -> None:
-    assert found(text) == expected
+    assert found(HeavyHead, text) == expected
 
 
 @pytest.mark.parametrize("text", LEFT_ALONE)
 def test_leaves_alone(text: str) -> None:
-    assert found(text) == []
-
-
-def test_its_own_examples_show_it() -> None:
-    assert found(HeavyHead.wrong) != []
-    assert found(HeavyHead.right) == []
+    assert found(HeavyHead, text) == []
 
 
 def test_finds_the_heads_of_alexnet_and_vgg() -> None:

@@ -95,8 +95,3 @@ def test_what_it_flags(text: str, expected: list[tuple[Path, str]]) -> None:
 @pytest.mark.parametrize("text", LEFT_ALONE.values(), ids=LEFT_ALONE)
 def test_what_it_leaves_alone(text: str) -> None:
     assert found(LatePooling, text) == []
-
-
-def test_its_own_examples() -> None:
-    assert len(found(LatePooling, LatePooling.wrong)) == 1
-    assert found(LatePooling, LatePooling.right) == []

@@ -1,15 +1,9 @@
-import io
-
 import pytest
 
 from convcalc import summary
 from convcalc.check.rules.uneven_padding import UnevenPadding
 from convcalc.problems import Path
-
-
-def found(text: str) -> list[tuple[Path, str]]:
-    return [(problem.path, problem.message) for problem in UnevenPadding().findings(summary(io.StringIO(text)))]
-
+from tests.rules.helpers import found
 
 FLAGGED: list[tuple[str, list[tuple[Path, str]]]] = [
     (
@@ -90,17 +84,12 @@ layers:
 
 @pytest.mark.parametrize(("text", "expected"), FLAGGED)
 def test_flags(text: str, expected: list[tuple[Path, str]]) -> None:
-    assert found(text) == expected
+    assert found(UnevenPadding, text) == expected
 
 
 @pytest.mark.parametrize("text", LEFT_ALONE)
 def test_leaves_alone(text: str) -> None:
-    assert found(text) == []
-
-
-def test_its_own_examples_show_it() -> None:
-    assert found(UnevenPadding.wrong) != []
-    assert found(UnevenPadding.right) == []
+    assert found(UnevenPadding, text) == []
 
 
 def test_finds_resnet_at_224_and_not_at_225() -> None:

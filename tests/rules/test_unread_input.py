@@ -118,11 +118,6 @@ def test_what_it_leaves_alone(text: str) -> None:
     assert found(UnreadInput, text) == []
 
 
-def test_its_own_examples() -> None:
-    assert len(found(UnreadInput, UnreadInput.wrong)) == 1
-    assert found(UnreadInput, UnreadInput.right) == []
-
-
 def spec(kernel: int, stride: int, dilation: int) -> str:
     """A window over an axis."""
     window = f"kernel_size: {kernel}, stride: {stride}, dilation: {dilation}"

@@ -68,8 +68,3 @@ def test_what_it_flags(text: str, expected: list[tuple[Path, str]]) -> None:
 @pytest.mark.parametrize("text", LEFT_ALONE.values(), ids=LEFT_ALONE)
 def test_what_it_leaves_alone(text: str) -> None:
     assert found(UnreadOutput, text) == []
-
-
-def test_its_own_examples() -> None:
-    assert len(found(UnreadOutput, UnreadOutput.wrong)) == 1
-    assert found(UnreadOutput, UnreadOutput.right) == []
