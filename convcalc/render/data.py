@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convcalc.analysis.report import Report
 from convcalc.problems import InvalidSpec, Problem
-from convcalc.render.grid import Column
-from convcalc.render.rows import Row
+
+if TYPE_CHECKING:  # JSON needs no columns: start-up is a feature
+    from convcalc.render.grid import Column
+    from convcalc.render.rows import Row
 
 PROBLEMS_SCHEMA = "convcalc/problems/1"
 
@@ -28,7 +30,7 @@ def json_lines(report: Report) -> Iterator[str]:
     yield f'],\n "totals": {encode(report.totals_dict())}}}\n'
 
 
-def report_csv(report: Report, columns: Sequence[Column[Row]], sort: str | None) -> str:
+def report_csv(report: Report, columns: "Sequence[Column[Row]]", sort: str | None) -> str:
     """A line a layer, exact numbers, full names."""
     import csv
     from io import StringIO
