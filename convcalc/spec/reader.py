@@ -12,7 +12,7 @@ from convcalc.shape import Shape
 from convcalc.spec import budget
 from convcalc.spec.compile import Visible
 from convcalc.spec.document import UNKNOWN, Document
-from convcalc.spec.entries import MOST_NAME, MOST_PROBLEMS, TooMuch
+from convcalc.spec.entries import MOST_NAME, MOST_PROBLEMS, Body, TooMuch
 from convcalc.spec.expand import Expander
 from convcalc.spec.inputs import GivenReader, Overrides
 from convcalc.spec.scopes import MYSTERY, Laying, Place, Scope, UnknownValue
@@ -73,19 +73,52 @@ class SpecReader(GivenReader):
 
     def network(self) -> Network | None:
         """The network, None where the spec is wrong."""
-        root = self.document.root
-        if root is UNKNOWN:
+        root = self.root()
+        if root is None:
             return None
-        if not isinstance(root, dict):
-            hint = "it begins with input: and layers:"
-            self.problems.add((), f"a spec is a mapping, not {shown(root)}", "CV013", hint)
-            return None
-        root = self.top_keys(root)
         self.params(root)
         name, description = self.name(root), self.text(root, "description", "")
         inputs = self.inputs(root)
         dtype, batch = self.dtype(root), self.batch(root)
         check = self.checks(root)
+        entries = self.entries(root)
+        if entries is None:
+            return None
+        expander = Expander(self.problems, self.variables, inputs)
+        scope = self.top_scope(expander, inputs)
+        self.lay(entries, expander, scope)
+        outputs = self.outputs(root, expander, scope)
+        limits = self.budget(root, [node.name for node in expander.nodes], list(outputs))
+        if self.problems.found or self.document.problems:
+            return None
+        return Network(
+            name=name,
+            description=description,
+            file=self.document.file,
+            params=self.variables,
+            dtype=dtype,
+            batch=batch,
+            inputs={name: shape for name, shape in inputs.items() if shape is not None},
+            nodes=tuple(expander.nodes),
+            groups=tuple(sorted(expander.groups, key=lambda group: (group.start, -group.stop, len(group.name)))),
+            outputs=outputs,
+            budget=tuple(limits),
+            check=check,
+            own={key: value for key, value in root.items() if key.startswith("x-")},
+        )
+
+    def root(self) -> dict[str, Any] | None:
+        """The keys of the spec, None where it has none."""
+        root = self.document.root
+        if isinstance(root, dict):
+            return self.top_keys(root)
+        if root is not UNKNOWN:
+            hint = "it begins with input: and layers:"
+            self.problems.add((), f"a spec is a mapping, not {shown(root)}", "CV013", hint)
+        return None
+
+    def entries(self, root: dict[str, Any]) -> Body | None:
+        """The blocks and the entries of the network, None where there are none."""
         names = frozenset(self.variables)
         blocks = self.compiler.blocks(root.get("blocks"), names)
         if "layers" not in root:
@@ -95,33 +128,14 @@ class SpecReader(GivenReader):
         entries = self.compiler.body(root["layers"], ("layers",), Visible(names, blocks, ()))
         if root["layers"] == []:
             self.problems.add(("layers",), "layers is empty: a network has at least one layer", "CV012", on_key=True)
-        expander = Expander(self.problems, self.variables, inputs)
-        scope = self.top_scope(expander, inputs)
+        return entries
+
+    def lay(self, entries: Body, expander: Expander, scope: Scope) -> None:
+        """Lay the entries of the network; that all are left out is a problem where nothing else is."""
         expander.lay_body(entries, scope, ("layers",))
         if entries.entries and not expander.nodes and not self.problems.found and not self.document.problems:
             message = "no layer is laid: every entry is left out"
             self.problems.add(("layers",), message, "CV012", on_key=True)
-        outputs = self.outputs(root, expander, scope)
-        limits = self.budget(root, [node.name for node in expander.nodes], list(outputs))
-        if self.problems.found or self.document.problems:
-            return None
-        groups = sorted(expander.groups, key=lambda group: (group.start, -group.stop, len(group.name)))
-        shapes = {name: shape for name, shape in inputs.items() if shape is not None}
-        return Network(
-            name=name,
-            description=description,
-            file=self.document.file,
-            params=self.variables,
-            dtype=dtype,
-            batch=batch,
-            inputs=shapes,
-            nodes=tuple(expander.nodes),
-            groups=tuple(groups),
-            outputs=outputs,
-            budget=tuple(limits),
-            check=check,
-            own={key: value for key, value in root.items() if key.startswith("x-")},
-        )
 
     @staticmethod
     def top_scope(expander: Expander, inputs: dict[str, Shape | None]) -> Scope:
