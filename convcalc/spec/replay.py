@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from convcalc.network import Node
-from convcalc.spec.scopes import Place, Scope, Tensor, Tensors, Use
+from convcalc.spec.scopes import MYSTERY, Place, Scope, Tensor, Tensors, Use
 
 if TYPE_CHECKING:
     from convcalc.spec.expand import Expander
@@ -45,6 +45,7 @@ class Recording:
         offset = len(expander.nodes) - self.start
         first = len(expander.inputs) + self.start
         given = {old.number: new.number for old, new in zip(self.scope.given, scope.given, strict=True)}
+        given[MYSTERY.number] = MYSTERY.number  # what a mistake in the block gives
 
         def moved(number: int) -> int:
             return number + offset if number >= first else given[number]
@@ -58,7 +59,7 @@ class Recording:
             name, output = prefix + group.name[cut:], moved(group.output)
             moved_group = group._replace(name=name, start=group.start + offset, stop=group.stop + offset, output=output)
             expander.groups.append(moved_group)
-        outputs = tuple(Tensor(moved(tensor.number), tensor.shape) for tensor in self.outputs)
+        outputs = copied_tensors(self.outputs, moved)
         return outputs, lambda: copied(self.scope.places, moved, offset)
 
 
@@ -67,9 +68,14 @@ def copied(places: dict[str, Place], moved: Callable[[int], int], offset: int) -
     return {name: copied_place(place, moved, offset) for name, place in places.items()}
 
 
+def copied_tensors(tensors: Tensors, moved: Callable[[int], int]) -> Tensors:
+    """The tensors of a block that was laid again; what a mistake gives is told by its identity."""
+    return tuple(tensor if tensor is MYSTERY else Tensor(moved(tensor.number), tensor.shape) for tensor in tensors)
+
+
 def copied_place(place: Place, moved: Callable[[int], int], offset: int) -> Place:
     """One name of a block that was laid again; what is below it is copied when it is asked for."""
-    outputs = tuple(Tensor(moved(tensor.number), tensor.shape) for tensor in place.outputs)
+    outputs = copied_tensors(place.outputs, moved)
     below = place.children
     copy = Place(place.word, place.path, outputs, None if below is None else lambda: copied(below, moved, offset))
     copy.node = None if place.node is None else place.node + offset
