@@ -1,5 +1,6 @@
 """The JSON Schema that editors use: the zoo is valid by it, specs with a wrong structure are not."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,13 @@ from convcalc import examples
 from convcalc.check.rules import RULES
 from convcalc.cli.main import run
 from convcalc.layers import KINDS
+from convcalc.problems import InvalidSpec
 from convcalc.render.manual import page
+from convcalc.spec.entries import OPTIONS
+from convcalc.spec.reader import read_network
 from convcalc.spec.schema import bare, schema
+from convcalc.spec.source import read_text
+from tests.test_fuzz_specs import EXAMPLES, mutants
 
 SCHEMA = schema()
 BAD = Path(__file__).parent / "bad"
@@ -43,6 +49,41 @@ BEYOND = {
 UNSEEN = {name for names in BEYOND.values() for name in names.split()}
 FILES = sorted(path.stem for path in BAD.glob("*.yaml"))
 RULE_SPECS = [(code, sort, getattr(rule, sort)) for code, rule in RULES.items() for sort in ("wrong", "right")]
+
+
+# what the language allows beside what the examples use
+RIGHT = (
+    """
+params: {shape: [3, 8, 8], act: relu, how: add, last: tail, limit: 5, n: 2, on: 1, size: 4}
+input: $shape
+blocks:
+  two: {params: {width: , list: [1, $n]}, inputs: [left, right], layers: [{add: {from: [left, right]}}]}
+layers:
+  - conv: {out_channels: $(4 * n), kernel_size: [1, $n], padding: [0, [$n, 1]], bias: $(n > 3), name: stem$n}
+  - $act
+  - $act: {repeat: $n, when: $on, frozen: $(n == 2)}
+  - two: {width: 3, from: [previous, stem2], name: both}
+  - sequence: []
+    when: 0
+  - upsample: {size: $size, when: $(size > 100)}
+  - branches: [[relu], []]
+    merge: $how
+    name: tail
+    repeat: 1
+  - softmax:
+outputs: [$last, softmax1]
+budget:
+  params: $(limit)M
+  peak_memory: {min: 1 B, max: $(limit) MiB}
+  receptive_field: {tail: {min: 1}, softmax1: {max: $limit}}
+  output_shape: {tail: [8, $(4 * n), 10]}
+  per_layer: {"*": {macs: 1_000.5K, weight_memory: 64KiB}}
+""",
+    "inputs: {left: {features: 3}, right: [3]}\nlayers: [{add: {from: [left, right]}}]",
+    "params: {ends: [relu1]}\ninput: {length: 4, channels: 3}\nlayers: [relu, tanh]\noutputs: $ends",
+    "input: {channels: 3, depth: 4, height: 4, width: $(2 * 2)}\nlayers: [relu]\nx-mine: {a: [~]}\ndtype: int8",
+    "input: [3]\nlayers: [relu]\nbudget: {params: 0, layers: {max: 3}}\ndtype: {weights: int8}\nbatch: 2\ncheck: {}",
+)
 
 
 def problems(spec: Any) -> list[str]:
@@ -83,6 +124,45 @@ def test_what_is_said_to_be_unseen_is(name: str) -> None:
     assert problems(yaml.safe_load((BAD / f"{name}.yaml").read_bytes())) == []
 
 
+def test_a_changed_example_that_is_right_is_valid() -> None:
+    accepted = 0
+    for example in EXAMPLES:
+        for text in mutants(example.read_text(encoding="utf-8"), 25, f"schema {example.stem}"):
+            with contextlib.suppress(InvalidSpec):
+                document = read_text(text)
+                read_network(document)
+                accepted += 1
+                assert problems(document.root) == [], text
+    assert accepted > 100
+
+
+@pytest.mark.parametrize("text", RIGHT)
+def test_what_the_language_allows_is_valid(text: str) -> None:
+    document = read_text(text)
+    read_network(document)
+    assert problems(document.root) == []
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"budget": {"params": "5m"}},
+        {"budget": {"peak_memory": "256K"}},
+        {"budget": {"peak_memory": 1024}},
+        {"budget": {"macs": {"most": 3}}},
+        {"budget": {"receptive_field": 224}},
+        {"budget": {"per_layer": {"head": {"layers": 3}}}},
+        {"outputs": ["first", "first"]},
+        {"params": {"a-b": 3}},
+        {"blocks": {"conv": {"layers": ["relu"]}}},
+        {"check": {"select": ["no-bias"]}},
+        {"name": ""},
+    ],
+)
+def test_wrong_keys_are_not_valid(keys: Any) -> None:
+    assert problems({"input": [3, 8, 8], "layers": ["relu"], **keys}) != []
+
+
 @pytest.mark.parametrize(
     "entry",
     [
@@ -94,6 +174,20 @@ def test_what_is_said_to_be_unseen_is(name: str) -> None:
         {"relu": {"inplace": True}},
         {"dropout": {"p": 2}},
         {"upsample": {"mode": "cubic", "scale_factor": 2}},
+        {"upsample": {"size": 4, "scale_factor": 2}},
+        "upsample",
+        "conv",
+        "branches",
+        {"crop": {"name": "cropped"}},
+        "nn.ReLU",
+        {"relu": None, "name": "first"},
+        {"name": "first"},
+        {"relu": {"name": "input"}},
+        {"relu": {"name": "2nd"}},
+        {"block": [3]},
+        {"branches": [["relu"], []]},
+        {"branches": [["relu"], []], "merge": "add", "share": "first"},
+        {"sequence": ["relu"], "merge": "add"},
         {"branches": [["relu"]], "merge": "add"},
         {"relu": {"repeat": -1}},
         {},
@@ -111,7 +205,7 @@ def test_every_kind_completes_and_says_what_it_is() -> None:
     assert set(KINDS) <= set(properties)
     for kind in KINDS:
         arguments = set(properties[kind]["properties"])
-        assert set(KINDS[kind].keys) <= arguments
+        assert {*KINDS[kind].keys, *OPTIONS} == arguments
         assert properties[kind]["description"]
 
 

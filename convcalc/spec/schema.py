@@ -1,7 +1,8 @@
 """The JSON Schema of a spec, for editors: draft-07, one flat key a kind, so that all kinds complete.
 
 It says what can be said without knowing names, shapes and the values of expressions, and refuses no spec that is right.
-Titles head what editors show under the pointer; words are constants with a description each for the same reason.
+The bare words are constants, each with its description, so that an editor shows the one under the pointer. There are no
+titles: yaml-language-server heads a key by the title around it, once for each schema that it matches.
 """
 
 import re
@@ -10,6 +11,7 @@ from typing import Any
 from convcalc.keys import EXPRESSION, Key, required_names
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
+from convcalc.network import Dtype
 from convcalc.shape import AXIS_NAMES, MOST_AXES
 from convcalc.spec import budget
 from convcalc.spec.entries import (
@@ -35,7 +37,6 @@ SIZE: Schema = {"anyOf": [{"type": "integer", "minimum": 1}, EXPRESSION]}
 SIZES: Schema = {"type": "array", "items": SIZE, "minItems": 1, "maxItems": MOST_AXES + 1}
 NAME: Schema = {"type": "string", "pattern": rf"^{LAYER_NAME.pattern}$|\$", "not": {"enum": list(RESERVED_LAYERS)}}
 NAMES: Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1}
-SHARED: Schema = {"type": "string", "description": "an earlier layer or use of a block whose weights it uses too"}
 BESIDE = tuple(option for option in OPTIONS if option != "share")  # the options of branches and sequences
 
 
@@ -45,9 +46,8 @@ def schema() -> Schema:
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "$id": "convcalc/spec/1",
-        "title": "convcalc network",
         "type": "object",
-        "properties": {name: {"title": name, **properties[name]} for name in TOP_KEYS},
+        "properties": {name: properties[name] for name in TOP_KEYS},
         "patternProperties": {"^x-": {}},
         "additionalProperties": False,
         "required": ["layers"],
@@ -58,9 +58,6 @@ def schema() -> Schema:
 
 def top_properties() -> dict[str, Schema]:
     """The keys of a spec."""
-    dtype: Schema = {"enum": list(BITS)}
-    uses = {name: {"title": name, **dtype} for name in ("weights", "activations", "bias")}
-    codes = {"type": "array", "items": {"type": "string", "pattern": f"^{RULE_CODE}$"}, "description": "[CV201, CV3]"}
     return {
         "name": {
             "type": "string",
@@ -69,9 +66,7 @@ def top_properties() -> dict[str, Schema]:
             "description": "the network's name; by itself the file's stem",
         },
         "description": {"type": "string", "description": "what the network is, in a line"},
-        "params": {
-            "$ref": "#/definitions/parameters",
-        },
+        "params": {"$ref": "#/definitions/parameters"},
         "input": SHAPE,
         "inputs": {
             "type": "object",
@@ -80,11 +75,7 @@ def top_properties() -> dict[str, Schema]:
             "propertyNames": {"pattern": f"^{LAYER_NAME.pattern}$", "not": {"enum": list(RESERVED_LAYERS)}},
             "description": "several named inputs in place of one; the first entry then needs from",
         },
-        "dtype": {
-            "anyOf": [dtype, {"type": "object", "properties": uses, "additionalProperties": False}],
-            "default": "float32",
-            "description": "the data type of all, or of weights, activations and bias each",
-        },
+        "dtype": dtype(),
         "batch": {"type": "integer", "minimum": 1, "default": 1, "description": "samples in a batch"},
         "blocks": {
             "type": "object",
@@ -98,12 +89,29 @@ def top_properties() -> dict[str, Schema]:
             "description": "names of the layers whose results leave the network; by itself the last layer",
         },
         "budget": budget_schema(),
-        "check": {
-            "type": "object",
-            "properties": {"select": codes, "ignore": codes},
-            "additionalProperties": False,
-            "description": "rules to turn on or off for this file: convcalc rules lists them",
-        },
+        "check": check(),
+    }
+
+
+def dtype() -> Schema:
+    """The data types."""
+    word: Schema = {"enum": list(BITS)}
+    uses = {"type": "object", "properties": dict.fromkeys(Dtype._fields, word), "additionalProperties": False}
+    return {
+        "anyOf": [word, uses],
+        "default": "float32",
+        "description": "the data type of all, or of weights, activations and bias each",
+    }
+
+
+def check() -> Schema:
+    """The choice of rules."""
+    codes = {"type": "array", "items": {"type": "string", "pattern": f"^{RULE_CODE}$"}, "description": "[CV201, CV3]"}
+    return {
+        "type": "object",
+        "properties": {"select": codes, "ignore": codes},
+        "additionalProperties": False,
+        "description": "rules to turn on or off for this file: convcalc rules lists them",
     }
 
 
@@ -125,7 +133,8 @@ def parameters() -> Schema:
 
 def shape() -> Schema:
     """An input's shape: a list, channels first, or a mapping from the names of the axes."""
-    axes = [("features",), *(("channels", *names) for names in AXIS_NAMES.values() if names)]
+    # an editor's error names what the first of these needs
+    axes = [*(("channels", *AXIS_NAMES[axes]) for axes in (2, 1, 3)), ("features",)]
     named = {
         "type": "object",
         "properties": {name: SIZE for names in axes for name in names},
@@ -143,7 +152,6 @@ def block() -> Schema:
     """A block."""
     inputs = {"type": "array", "items": {"type": "string", **own_names(RESERVED_NAMES)}, "minItems": 1}
     return {
-        "title": "block",
         "type": "object",
         "required": ["layers"],
         "additionalProperties": False,
@@ -160,8 +168,7 @@ def budget_schema() -> Schema:
     limits = {metric: limit(metric) for metric in (*budget.COUNTS, *budget.MEMORY)}
     field = bounds(quantity("receptive_field"))
     shapes: Schema = {"type": "object", "additionalProperties": {"anyOf": [SIZES, EXPRESSION]}}
-    of_layers = {"type": "object", "additionalProperties": False}
-    patterns = {**of_layers, "properties": {metric: limits[metric] for metric in budget.PER_LAYER}}
+    of_layer = {metric: limits[metric] for metric in budget.PER_LAYER}
     found = {
         **limits,
         "receptive_field": {
@@ -176,7 +183,7 @@ def budget_schema() -> Schema:
         },
         "per_layer": {
             "type": "object",
-            "additionalProperties": patterns,
+            "additionalProperties": {"type": "object", "properties": of_layer, "additionalProperties": False},
             "description": 'limits of the layers that a pattern names: {"head.*": {params: 1M}}',
         },
     }
@@ -184,14 +191,14 @@ def budget_schema() -> Schema:
         "type": "object",
         "additionalProperties": False,
         "description": "limits that convcalc check keeps",
-        "properties": {name: {"title": name, **value} for name, value in found.items()},
+        "properties": found,
     }
 
 
 def limit(metric: str) -> Schema:
     """A maximum, or a mapping from min and max."""
     found = quantity(metric)
-    example = "256 KiB" if metric in budget.MEMORY else "5M"
+    example = "256 KiB" if metric in budget.MEMORY else 50 if metric == "layers" else "5M"
     return {
         "anyOf": [found, bounds(found)],
         "description": f"at most so much, such as {example}; or {{min:, max:}}",
@@ -215,8 +222,7 @@ def quantity(metric: str) -> Schema:
 
 def options() -> dict[str, Schema]:
     """The options of an entry, to be referred to."""
-    yes_or_no = {"anyOf": [{"type": "boolean"}, EXPRESSION]}
-    found: dict[str, Schema] = {
+    return {
         "name": {**NAME, "description": "the entry's name, unique in its scope"},
         "from": {
             "anyOf": [{"type": "string"}, NAMES],
@@ -230,10 +236,12 @@ def options() -> dict[str, Schema]:
             "anyOf": [{"type": ["boolean", "number"]}, EXPRESSION],
             "description": "false leaves the entry out",
         },
-        "frozen": {**yes_or_no, "description": "true keeps the weights out of training"},
-        "share": SHARED,
+        "frozen": {
+            "anyOf": [{"type": "boolean"}, EXPRESSION],
+            "description": "true keeps the weights out of training",
+        },
+        "share": {"type": "string", "description": "an earlier layer or use of a block whose weights it uses too"},
     }
-    return {name: {"title": name, **value} for name, value in found.items()}
 
 
 def references(names: tuple[str, ...]) -> dict[str, Schema]:
@@ -243,8 +251,8 @@ def references(names: tuple[str, ...]) -> dict[str, Schema]:
 
 def entry() -> Schema:
     """An entry: a bare word, one kind or block with its arguments, branches, or a sequence."""
-    words = [{"const": name, "title": name, "description": purpose(kind)} for name, kind in KINDS.items() if bare(kind)]
-    merges = [{"const": name} for name in MERGES]
+    words = [{"const": name, "description": purpose(kind)} for name, kind in KINDS.items() if bare(kind)]
+    other_words = {**WORD, "not": {"enum": sorted(RESERVED_NAMES | RESERVED_BLOCKS)}}
     lists: dict[str, Schema] = {
         "branches": {
             "type": "array",
@@ -252,7 +260,7 @@ def entry() -> Schema:
             "minItems": 2,
             "description": "lists of entries that all read the same input; [] is the identity",
         },
-        "merge": {"anyOf": [*merges, EXPRESSION], "description": "how the branches come together"},
+        "merge": {"anyOf": [{"enum": list(MERGES)}, EXPRESSION], "description": "how the branches come together"},
         "sequence": {**ENTRIES, "description": "a group of entries, to name it or repeat it"},
     }
     of_block = {"type": ["object", "null"], "properties": references(OPTIONS), "additionalProperties": VALUE}
@@ -260,7 +268,7 @@ def entry() -> Schema:
         "type": "object",
         "properties": {
             **{name: kind_schema(kind) for name, kind in KINDS.items()},
-            **{name: {"title": name, **value} for name, value in lists.items()},
+            **lists,
             **references(BESIDE),
         },
         "additionalProperties": of_block,
@@ -275,7 +283,7 @@ def entry() -> Schema:
         },
         "else": {"maxProperties": 1, "propertyNames": {"not": {"enum": ["merge", *OPTIONS]}}},
     }
-    return {"anyOf": [*words, WORD, mapping]}
+    return {"anyOf": [*words, other_words, mapping]}
 
 
 def bare(kind: type[Layer]) -> bool:
@@ -292,7 +300,6 @@ def kind_schema(kind: type[Layer]) -> Schema:
     """The arguments of a kind, with the entry's options."""
     required = required_names(kind.keys)
     found: Schema = {
-        "title": kind.kind,
         "type": ["object", "null"] if bare(kind) else "object",
         "description": purpose(kind),
         "properties": {**{name: key_schema(key) for name, key in kind.keys.items()}, **references(OPTIONS)},
@@ -306,5 +313,5 @@ def kind_schema(kind: type[Layer]) -> Schema:
 def key_schema(key: Key[Any]) -> Schema:
     """One argument: its values, an expression in their place, its default."""
     default = "required" if key.required else f"default {key.described_default()}"
-    found = {"title": key.name, "description": f"{key.help} ({default})", "anyOf": [key.schema(), EXPRESSION]}
+    found = {"description": f"{key.help} ({default})", "anyOf": [key.schema(), EXPRESSION]}
     return {**found, "default": key.default} if key.default is not None else found
