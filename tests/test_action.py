@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from convcalc.version import __version__
+
 ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 STEPS = {step["id"]: step for step in ACTION["runs"]["steps"]}
 SCRIPTS = {name: step for name, step in STEPS.items() if "run" in step}
@@ -94,6 +97,13 @@ def test_other_actions_are_pinned_to_a_commit() -> None:
     used = [step["uses"] for step in STEPS.values() if "uses" in step]
     assert used
     assert [name for name in used if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", name)] == []
+
+
+def test_the_readme_shows_inputs_that_there_are() -> None:
+    blocks = [yaml.safe_load(text) for text in re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)]
+    (steps,) = [block["steps"] for block in blocks if "steps" in block]
+    assert set(steps[1]["with"]) <= set(ACTION["inputs"])
+    assert steps[1]["uses"] == f"OWNER/convcalc@v{__version__}"
 
 
 def test_a_good_repository_passes(workspace: Path) -> None:

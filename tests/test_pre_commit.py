@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
+from convcalc.version import __version__
+
 ROOT = Path(__file__).parent.parent
 HOOKS_FILE = ROOT / ".pre-commit-hooks.yaml"
 (HOOK,) = yaml.safe_load(HOOKS_FILE.read_text(encoding="utf-8"))
@@ -45,6 +47,15 @@ def test_the_hook_runs_the_gate() -> None:
     assert [script.value for script in entry_points(group="console_scripts", name="convcalc")] == [
         "convcalc.cli.main:main"
     ]
+
+
+def test_the_readme_shows_the_hook() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"^```yaml\n(repos:.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    assert shown
+    (repository,) = yaml.safe_load(shown[1])["repos"]
+    assert repository["rev"] == f"v{__version__}"
+    assert [hook["id"] for hook in repository["hooks"]] == [HOOK["id"]]
 
 
 @pytest.mark.parametrize(
