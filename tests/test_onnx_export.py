@@ -112,6 +112,13 @@ def test_an_adaptive_pooling_with_unequal_windows_has_no_operator(kind: str) -> 
         model_bytes(network)
 
 
+@pytest.mark.parametrize("part", ["scale", "center"])
+def test_a_batch_norm_with_half_its_params_has_no_operator(part: str) -> None:
+    network = convcalc.load({"input": [4, 13, 13], "layers": [{"batchnorm": {part: False}}]})
+    with pytest.raises(NotImported, match="a factor or a shift alone"):
+        model_bytes(network)
+
+
 def test_every_kind_is_written_or_has_no_operator() -> None:
     assert set(WRITERS) == set(KINDS) - WITHOUT_OPERATOR
 

@@ -25,6 +25,18 @@ layers:
   - conv: {out_channels: 4, kernel_size: 1, share: conv2, name: out}
 outputs: [lambda, out]
 """,
+    "norms_with_half_their_params": """
+input: [3, 16, 16]
+layers:
+  - conv: {out_channels: 8, kernel_size: 3, bias: false}
+  - batchnorm: {scale: false}
+  - conv: {out_channels: 8, kernel_size: 3, bias: false}
+  - batchnorm: {center: false, track_running_stats: false}
+  - conv: {out_channels: 8, kernel_size: 3, bias: false}
+  - batchnorm: {scale: false, center: false}
+  - flatten
+  - batchnorm: {scale: false}
+""",
     "frozen": """
 input: [3, 64, 64]
 blocks:

@@ -157,6 +157,8 @@ def batchnorm(writer: Writer, layer: Any) -> None:
     """BatchNormalization with running statistics."""
     if not layer.track_running_stats:
         raise Inexpressible("batchnorm without running statistics")
+    if layer.affine and not (layer.scale and layer.center):
+        raise Inexpressible("batchnorm with a factor or a shift alone")
     channels = layer.input.channels
     means = [("running_mean", ZERO), ("running_var", ONE)]
     statistics = [writer.weight(part, (channels,), value) for part, value in means]

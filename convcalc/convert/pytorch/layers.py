@@ -44,6 +44,22 @@ class LocallyConnected(nn.Module):
         return x if self.bias is None else x + self.bias
 
 
+class PartialBatchNorm(nn.modules.batchnorm._BatchNorm):
+    """Batch normalisation whose learnt part is a factor alone, or a shift alone."""
+
+    def __init__(
+        self, num_features: int, scale: bool = True, center: bool = True, track_running_stats: bool = True
+    ) -> None:
+        super().__init__(num_features, track_running_stats=track_running_stats)
+        if not scale:
+            self.register_parameter("weight", None)
+        if not center:
+            self.register_parameter("bias", None)
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """As many axes as there are."""
+
+
 class GlobalAvgPool(nn.Module):
     """The mean of each channel, as a vector."""
 

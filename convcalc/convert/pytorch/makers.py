@@ -107,13 +107,17 @@ def shuffle(name: str, key: str) -> Maker:
 
 
 def batchnorm(layer: Any) -> Made:
-    """nn.BatchNorm."""
+    """nn.BatchNorm; with a factor or a shift alone a module of our own."""
+    if layer.affine and layer.scale != layer.center:
+        alone = Argument("scale", layer.scale, True), Argument("center", layer.center, True)
+        tracked = Argument("track_running_stats", layer.track_running_stats, True)
+        return Made(Call("PartialBatchNorm", (Argument("num_features", layer.input.channels), *alone, tracked)))
     return Made(
         module(
             "BatchNorm",
             max(layer.input.axes, 1),
             Argument("num_features", layer.input.channels),
-            Argument("affine", layer.affine, True),
+            Argument("affine", layer.affine and layer.scale, True),
             Argument("track_running_stats", layer.track_running_stats, True),
         )
     )
