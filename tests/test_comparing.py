@@ -305,6 +305,9 @@ def test_the_changes_of_layers_add_up_to_those_of_the_totals_between_any_two_of_
         ("params == -1", 5, 4, True),
         ("peak_memory > +64KiB", 0, 65536, False),
         ("peak_memory > +64 KiB", 0, 65537, True),
+        ("peak_memory > 0", 5, 6, True),
+        ("peak_memory > 0", 5, 5, False),
+        ("weight_memory != -0", 5, 5, False),
         ("  layers>3 ", 1, 5, True),
         # what was 0
         ("macs > +5%", 0, 1, True),
