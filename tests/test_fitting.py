@@ -4,6 +4,7 @@ import csv
 import io
 import itertools
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -274,7 +275,21 @@ def test_every_line_fits_the_terminal_and_none_is_empty_twice(
         assert max(map(len, out.splitlines())) <= columns
         assert "\n\n\n" not in out
         assert "--max-\n" not in out
+        assert not re.search(r"[0-9]\n +%", out)
         assert "give no valid network" in out
+
+
+def test_long_names_of_params_are_spread_over_lines(
+    net: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    Path(net).write_text(NET.replace("size: 8", "size: 8, learning_curriculum: 1, temperature: 2"), encoding="utf-8")
+    asked = ["-p", "learning_curriculum=1", "-p", "temperature=2", "-p", "size=9", "--max-params", "1"]
+    assert run(["fit", net, *asked]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 40
+    place = next(index for index, line in enumerate(lines) if line.startswith("nearest miss: learning_curriculum 1"))
+    assert lines[place + 1] == "  temperature 2, size 9"
 
 
 @pytest.mark.parametrize("values", ["1]", "1 : 5 : 2", "3,,5", "[1", "'1", "1e0:3e0:1e0", "1:2e0:1"])

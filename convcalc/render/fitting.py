@@ -10,6 +10,7 @@ from convcalc.fitting import METRICS, Fit, Trial
 from convcalc.network import Limit
 from convcalc.problems import InvalidSpec, printable, shown
 from convcalc.render.cells import Cells, cell_lines, cell_markdown
+from convcalc.render.explanation import KEPT
 from convcalc.render.lines import Line
 from convcalc.render.markdown import escaped
 from convcalc.render.table import wrapped
@@ -144,15 +145,23 @@ def outside(found: Fit) -> list[tuple[str, Trial]]:
 
 def misses(text: str, trial: Trial, width: int | None) -> list[Line]:
     """A combination with the limits that it does not keep."""
-    lines: list[Line] = [[(text, "head"), (named(trial.values), "title")]]
+    first, *others = pieces_of(text + named(trial.values), width)
+    lines: list[Line] = [[(first[: len(text)], "head"), (first[len(text) :], "title")]]
+    lines += [[(piece, "title")] for piece in others]
     return [*lines, *(line for message in trial.broken for line in message_lines(message, width))]
 
 
 def message_lines(message: str, width: int | None) -> list[Line]:
     """A message, set in, on as many lines as it needs."""
+    return [[(piece, "")] for piece in pieces_of(printable(message), width, "  ")]
+
+
+def pieces_of(text: str, width: int | None, indent: str = "") -> list[str]:
+    """A text on as many lines as it needs; the later ones are set in further, and no percentage is broken."""
     room = 1000 if width is None else max(width, LEAST_MESSAGE)
-    pieces = wrap(printable(message), room, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
-    return [[(piece, "")] for piece in pieces]
+    kept = text.replace(" %", f"{KEPT}%")
+    pieces = wrap(kept, room, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
+    return [piece.replace(KEPT, " ") for piece in pieces]
 
 
 def invalid_groups(found: Fit) -> list[tuple[str, str]]:
