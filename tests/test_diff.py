@@ -238,7 +238,7 @@ def test_names_and_values_have_no_power(form: str, write: Write, capsys: pytest.
     old = write("old.yaml", OLD)
     # a name with a line break is refused, so that it stands in a param, which is a text of any sort
     text = NEW.replace("classes: 10}", f"classes: 10, note: {HOSTILE}}}").replace(
-        "name: tiny", 'name: "<script>|`x` @all"'
+        "name: tiny", 'name: "<script>|`x` @all $x$"'
     )
     new = write("new.yaml", text)
     assert run(["diff", old, new, "-f", form]) == 0
@@ -249,6 +249,7 @@ def test_names_and_values_have_no_power(form: str, write: Write, capsys: pytest.
         assert "<script>" not in printed.out
         assert not re.search(r"(?<!\\)`x", printed.out)
         assert "@all" not in printed.out  # nobody is called
+        assert not re.search(r"(?<!\\)\$", printed.out)  # nothing is set as a formula
         widths = {line.count(" | ") for line in printed.out.splitlines() if line.startswith("| ")}
         assert len(widths) == 2  # two tables
 
