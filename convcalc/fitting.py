@@ -66,10 +66,12 @@ class Fit(NamedTuple):
 
     @property
     def keeping(self) -> list[Trial]:
-        """Those that keep the budget, the best first; of equals the one that was tried first."""
+        """Those that keep the budget, the best first, the unknown last; of equals the one that was tried first."""
         sign = 1 if self.order.smallest else -1
         kept = [trial for trial in self.trials if trial.keeps]
-        return sorted(kept, key=lambda trial: sign * figure_of(trial, self.order.metric))
+        figures = ((trial, figure_of(trial, self.order.metric)) for trial in kept)
+        ranks = {trial.place: (value is None, sign * (value or 0)) for trial, value in figures}
+        return sorted(kept, key=lambda trial: ranks[trial.place])
 
     @property
     def invalid(self) -> list[Trial]:
@@ -106,10 +108,10 @@ def along(place: tuple[int, ...], axis: int, indexes: Iterable[int]) -> list[tup
     return [(*place[:axis], index, *place[axis + 1 :]) for index in indexes]
 
 
-def figure_of(trial: Trial, metric: str) -> int:
-    """A figure of a network that is there; what is not known counts as nothing."""
+def figure_of(trial: Trial, metric: str) -> int | None:
+    """A figure of a network that is there; None where it is not known."""
     assert trial.figures is not None
-    return trial.figures[metric] or 0
+    return trial.figures[metric]
 
 
 # -- the values
@@ -135,7 +137,7 @@ def spread(text: str) -> list[Any]:
 
     match = RANGE.fullmatch(text)
     if match is None:
-        if ":" in text and re.fullmatch(r"[-+.:0-9 ]+", text):
+        if ":" in text and re.fullmatch(r"[-+.:0-9eE ]+", text):
             raise Flaw(f"{shown(text)} is no range", "write start:stop:step, such as 0.25:1.5:0.05")
         return [text]
     start, stop, step = map(Fraction, match.groups())

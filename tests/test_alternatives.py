@@ -401,10 +401,27 @@ def test_what_cannot_be_changed_is_refused_with_the_reason(
     assert "\x1b" not in said
 
 
+SHARED = """\
+input: [4, 16, 16]
+layers:
+  - conv: {out_channels: 4, kernel_size: 3, padding: 1, name: free}
+  - conv: {out_channels: 4, kernel_size: 3, padding: 1, name: owner}
+  - conv: {out_channels: 4, kernel_size: 3, padding: 1, name: user, share: owner}
+"""
+
+
+def test_what_cannot_be_changed_at_all_is_named(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net.write_text(SHARED, encoding="utf-8")
+    said = refused(capsys, "net.yaml", "--apply", "separable:*")
+    assert said == "convcalc: owner: user uses its weights too (share)\n"
+    assert run(["alternatives", "net.yaml", "owner"]) == 0
+    assert "cannot be changed: user uses its weights too (share)" in capsys.readouterr().out
+
+
 def test_an_input_is_never_written_to(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     net.write_text(OPTIONS, encoding="utf-8")
     said = refused(capsys, "net.yaml", "--apply", "separable:stem", "-o", "net.yaml")
-    assert "-o net.yaml is an input: nothing is written" in said
+    assert said == "convcalc: -o net.yaml is an input: nothing is written\n"
     assert net.read_text(encoding="utf-8") == OPTIONS
 
 

@@ -153,6 +153,8 @@ def test_a_broken_network_is_told_of_and_the_others_are_shown(
     ("arguments", "said"),
     [
         (["example:lenet5", "--sort", "parms"], "did you mean params?"),
+        (["example:lenet5", "--sort", "peak"], "did you mean peak_memory?"),
+        (["example:lenet5", "--sort", "field"], "did you mean receptive_field?"),
         (["example:lenet5", "--set", "width=1"], "no network has a param 'width'"),
         (["example:mobilenet_v1", "--set", "widht=1"], "did you mean width?"),
         (["example:nosuch*"], "the pattern 'example:nosuch*' names no example"),

@@ -106,6 +106,31 @@ def test_a_layer_put_between_two_does_not_rewire_them_and_a_skip_does() -> None:
     assert change.written == (Change("from", ("b",), ("a",)),)
 
 
+def test_another_kind_in_the_place_of_a_layer_is_a_change() -> None:
+    old = spec(conv(name="stem"), "relu", conv(), {"relu": {"name": "act"}}, "batchnorm")
+    new = spec(conv(name="stem"), "gelu", conv(), "dropout", {"silu": {"name": "act"}}, "batchnorm")
+    assert told(diff(old, new)) == ["gelu1 kind relu -> gelu", "+ dropout1", "act kind relu -> silu"]
+    assert told(diff(new, old)) == ["relu1 kind gelu -> relu", "- dropout1", "act kind silu -> relu"]
+
+
+def test_another_kind_that_takes_the_same_argument_has_the_change_of_both() -> None:
+    old = spec(conv(), {"maxpool": {"kernel_size": 3, "padding": 1, "stride": 1}}, conv())
+    new = spec(conv(), {"avgpool": {"kernel_size": 5, "padding": 2, "stride": 1}}, conv())
+    assert told(diff(old, new)) == [
+        "avgpool1 kind maxpool -> avgpool, kernel_size [3, 3] -> [5, 5], padding [[1, 1], [1, 1]] -> [[2, 2], [2, 2]]"
+    ]
+
+
+def test_other_kinds_of_other_shapes_or_in_another_number_are_no_change_of_a_layer() -> None:
+    pooled = spec(conv(), {"maxpool": {"kernel_size": 2}}, conv())
+    assert told(diff(spec(conv(), "relu", conv()), pooled)) == ["- relu1", "+ maxpool1", "conv2"]
+    assert told(diff(spec(conv(), "relu", conv()), spec(conv(), "gelu", "tanh", conv()))) == [
+        "- relu1",
+        "+ gelu1",
+        "+ tanh1",
+    ]
+
+
 def test_options_are_compared_with_the_arguments() -> None:
     assert told(diff(spec(conv(), "relu"), spec(conv(frozen=True), "relu"))) == ["conv1 frozen None -> True"]
     shared = spec(conv(), conv(share="conv1"))
@@ -280,6 +305,9 @@ def test_the_changes_of_layers_add_up_to_those_of_the_totals_between_any_two_of_
         ("params == -1", 5, 4, True),
         ("peak_memory > +64KiB", 0, 65536, False),
         ("peak_memory > +64 KiB", 0, 65537, True),
+        ("peak_memory > 0", 5, 6, True),
+        ("peak_memory > 0", 5, 5, False),
+        ("weight_memory != -0", 5, 5, False),
         ("  layers>3 ", 1, 5, True),
         # what was 0
         ("macs > +5%", 0, 1, True),

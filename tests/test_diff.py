@@ -174,13 +174,15 @@ def test_json_has_every_layer_and_exact_figures(both: list[str], capsys: pytest.
 def test_unknown_costs_are_null_and_fail_a_condition(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     known = "input: [3, 8, 8]\nlayers:\n  - relu\n"
     old = write("old.yaml", known)
-    new = write("new.yaml", known + "  - opaque: {output_shape: [3, 8, 8], what: Attention}\n")
+    new = write("new.yaml", known + "  - opaque: {output_shape: [3, 8, 8], params: 5, what: Attention}\n")
     assert run(["diff", old, new, "-f", "json", "--fail-if", "macs > 5%"]) == 1
     printed = capsys.readouterr()
     assert json.loads(printed.out)["totals"]["macs"] == {"old": 0, "new": None, "change": None, "relative": None}
     assert "macs > 5%: it is not known how macs changed" in printed.err
     assert run(["diff", old, new]) == 0
-    assert re.search(r"^MACs +0 +\? +\?$", capsys.readouterr().out, re.MULTILINE)
+    table = capsys.readouterr().out
+    assert re.search(r"^MACs +0 +\? +\?$", table, re.MULTILINE)
+    assert re.search(r"^training +0 B +\? +\?$", table, re.MULTILINE)
 
 
 # -- for a pull request
@@ -236,7 +238,7 @@ def test_names_and_values_have_no_power(form: str, write: Write, capsys: pytest.
     old = write("old.yaml", OLD)
     # a name with a line break is refused, so that it stands in a param, which is a text of any sort
     text = NEW.replace("classes: 10}", f"classes: 10, note: {HOSTILE}}}").replace(
-        "name: tiny", 'name: "<script>|`x` @all"'
+        "name: tiny", 'name: "<script>|`x` @all $x$"'
     )
     new = write("new.yaml", text)
     assert run(["diff", old, new, "-f", form]) == 0
@@ -246,6 +248,8 @@ def test_names_and_values_have_no_power(form: str, write: Write, capsys: pytest.
     if form == "markdown":
         assert "<script>" not in printed.out
         assert not re.search(r"(?<!\\)`x", printed.out)
+        assert "@all" not in printed.out  # nobody is called
+        assert not re.search(r"(?<!\\)\$", printed.out)  # nothing is set as a formula
         widths = {line.count(" | ") for line in printed.out.splitlines() if line.startswith("| ")}
         assert len(widths) == 2  # two tables
 

@@ -4,6 +4,8 @@ import csv
 import io
 import itertools
 import json
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import convcalc
 from convcalc.cli.main import run
 from convcalc.fitting import values_of
 from convcalc.problems import Flaw
+from convcalc.spec.source import read_value
 
 MOBILENET = str(Path(__file__).parent.parent / "examples" / "mobilenet_v1.yaml")
 # 2-D, valid from size 5; params: width × (3 × 25 + 1)
@@ -161,7 +164,7 @@ def test_there_is_an_end_to_what_is_tried(net: str, capsys: pytest.CaptureFixtur
         (["-p", "widht=1,2", "--max-params", "1M"], "the spec has no param 'widht': did you mean width?"),
         (["-p", "width", "--max-params", "1M"], "-p takes NAME=VALUES, such as width=0.25:1.5:0.05, not 'width'"),
         (["-p", "width=", "--max-params", "1M"], "-p: there is no value to try"),
-        (["-p", "width=1]", "--max-params", "1M"], "-p: "),
+        (["-p", "width=1]", "--max-params", "1M"], "-p takes NAME=VALUES, such as width=0.25:1.5:0.05, not 'width=1]'"),
         (["-p", "width=1", "-p", "width=2", "--max-params", "1M"], "-p: 'width' is given twice"),
         (["-p", "width=1", "--set", "width=2", "--max-params", "1M"], "-p: 'width' is given twice"),
         (["-p", "width={}", "--max-params", "1M"], "a param holds a number, true or false, text or a list"),
@@ -227,3 +230,75 @@ def test_markdown_is_escaped(net: str, capsys: pytest.CaptureFixture[str]) -> No
     assert text.startswith("### a\\|b\\*: params ≤ 200\n")
     assert "| 2 | 152 |" in text
     assert "- breaks the budget: **width 30**" in text
+
+
+OPAQUE = """
+params: {width: 1, known: true}
+input: [3, 8, 8]
+layers:
+  - conv: {out_channels: $width, kernel_size: 5}
+  - opaque: {output_shape: [1], when: $(width == 2)}
+"""
+
+
+@pytest.mark.parametrize("by", ["macs", "-macs"])
+def test_a_figure_that_is_not_known_is_never_the_best(net: str, by: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(net).write_text(OPAQUE, encoding="utf-8")
+    found = answer(capsys, net, "-p", "width=1:3:1", "--max-params", "1K", "--by", by)
+    assert [fit["params"]["width"] for fit in found["fits"]] == ([3, 1, 2] if by == "macs" else [1, 3, 2])
+    assert found["fits"][-1]["figures"]["macs"] is None
+
+
+@pytest.mark.parametrize("value", ['"3"', '"true"', "relu", "0.5", "true", "[1, 2]", '["3", a b]', f"[{'1, ' * 40}2]"])
+def test_what_quiet_prints_is_read_as_the_value_that_was_tried(
+    net: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(net).write_text(NET.replace("size: 8", "size: 8, note: x"), encoding="utf-8")
+    asked = ["-p", f"note={value}", "--max-params", "1M"]
+    [fit] = answer(capsys, net, *asked)["fits"]
+    assert run(["fit", net, *asked, "-q"]) == 0
+    [option, text] = shlex.split(capsys.readouterr().out)
+    name, _, written = text.partition("=")
+    assert (option, name) == ("--set", "note")
+    assert repr(read_value(written)) == repr(fit["params"]["note"])
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_every_line_fits_the_terminal_and_none_is_empty_twice(
+    net: str, columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for budget, status in (("160", 0), ("1", 1), ("1K", 0)):
+        asked = ["-p", "width=-1:4:1", "-p", "size=3:9:1", "--max-params", budget, "--max-peak-memory", "1KiB"]
+        assert run(["fit", net, *asked]) == status
+        out = capsys.readouterr().out
+        assert max(map(len, out.splitlines())) <= columns
+        assert "\n\n\n" not in out
+        assert "--max-\n" not in out
+        assert not re.search(r"[0-9]\n +%", out)
+        assert "give no valid network" in out
+
+
+def test_long_names_of_params_are_spread_over_lines(
+    net: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    Path(net).write_text(NET.replace("size: 8", "size: 8, learning_curriculum: 1, temperature: 2"), encoding="utf-8")
+    asked = ["-p", "learning_curriculum=1", "-p", "temperature=2", "-p", "size=9", "--max-params", "1"]
+    assert run(["fit", net, *asked]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 40
+    place = next(index for index, line in enumerate(lines) if line.startswith("nearest miss: learning_curriculum 1"))
+    assert lines[place + 1] == "  temperature 2, size 9"
+
+
+@pytest.mark.parametrize("values", ["1]", "1 : 5 : 2", "3,,5", "[1", "'1", "1e0:3e0:1e0", "1:2e0:1"])
+def test_values_that_cannot_be_read_are_shown(net: str, values: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, net, "-p", f"width={values}", "--max-params", "1M")
+    assert said.startswith(("convcalc: -p takes NAME=VALUES", "convcalc: -p: '1")), said
+    assert values in said
+
+
+def test_one_that_keeps_the_budget_is_spoken_of_as_one(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["fit", net, "-p", "width=1:3:1", "--max-params", "80"]) == 0
+    assert "1 of 3 combinations keeps the budget" in capsys.readouterr().out

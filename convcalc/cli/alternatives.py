@@ -53,8 +53,10 @@ def command(
     if apply is not None:
         if layer is not None or format != "table":
             raise click.UsageError("--apply names its LAYER, and writes a spec")
-        text = applied(document, overrides, report, convs, apply, where.quiet)
+        text, said = applied(document, overrides, report, convs, apply)
         common.write_text(text, where, [net])
+        if not where.quiet:
+            click.echo(said, err=True)
         return 0
     chosen = convs if layer is None else chosen_by(convs, report, layer)
     limit = (rows or None) if rows is not None else ROWS if layer is None else None
@@ -97,10 +99,10 @@ def rendered(
 
 
 def applied(
-    document: Document, overrides: Overrides, report: Report, convs: Sequence[Convolution], apply: str, quiet: bool
-) -> str:
-    """The text of the spec with an alternative; what it saves goes to standard error."""
-    from convcalc.render.alternatives import applied_line
+    document: Document, overrides: Overrides, report: Report, convs: Sequence[Convolution], apply: str
+) -> tuple[str, str]:
+    """The text of the spec with an alternative, and in a line what it saves."""
+    from convcalc.render.alternatives import applied_line, pattern_of
 
     factoring, colon, pattern = apply.partition(":")
     if not colon or not pattern:
@@ -110,15 +112,13 @@ def applied(
         raise common.Failure(f"no alternative {shown(factoring)}: {hint}")
     known, refused = options(chosen_by(convs, report, pattern), report.network)
     taken = [option for option in known if option.factoring == factoring]
-    reasons = [one.reason for one in refused if one.factoring in ("", factoring)]
+    reasons = [f"{pattern_of(one.conv, report)}: {one.reason}" for one in refused if one.factoring in ("", factoring)]
     if not taken or reasons:
         others = ", ".join(dict.fromkeys(option.factoring for option in known))
         hint = f"there are {others}" if others else "there is none"
-        raise common.Failure(printable(f"{apply}: {reasons[0] if reasons else f'no such alternative, {hint}'}"))
+        raise common.Failure(printable(reasons[0] if reasons else f"{apply}: no such alternative, {hint}"))
     text, changed = written(document, overrides, report, taken)
-    if not quiet:
-        click.echo(applied_line(report, changed, len(taken)), err=True)
-    return text
+    return text, applied_line(report, changed, len(taken))
 
 
 def written(document: Document, overrides: Overrides, report: Report, taken: Sequence[Option]) -> tuple[str, Report]:

@@ -9,6 +9,7 @@ from convcalc.fitting import METRICS, Fit, Order, Param, fit, values_of
 from convcalc.problems import Flaw, InvalidSpec, did_you_mean, shown
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides, WrongOverride
+from convcalc.spec.source import read_value
 
 EXAMPLES = """\b
 Examples:
@@ -17,6 +18,7 @@ Examples:
   convcalc fit example:ds_cnn -p channels=16:128:16 --max-params 50K --by -macs"""
 ROWS = 10  # of a table for people, where not asked for otherwise
 NONE_FITS = 1
+USAGE = "-p takes NAME=VALUES, such as width=0.25:1.5:0.05"
 
 
 @click.command("fit", epilog=EXAMPLES)
@@ -99,11 +101,22 @@ def read_params(tried: tuple[str, ...], overrides: Overrides) -> list[Param]:
     for text in tried:
         name, equals, values = text.partition("=")
         if not equals or not name:
-            raise common.Failure(f"-p takes NAME=VALUES, such as width=0.25:1.5:0.05, not {shown(text)}")
+            raise common.Failure(f"{USAGE}, not {shown(text)}")
         if name in params or name in overrides.params:
             raise common.Failure(f"-p: {shown(name)} is given twice")
-        params[name] = Param(name, values_of(common.value_of("-p", f"[{values}]")))
+        params[name] = Param(name, values_of(read_values(text, values)))
     return list(params.values())
+
+
+def read_values(text: str, values: str) -> list[Any]:
+    """The values between commas, read as in a file."""
+    try:
+        found = read_value(f"[{values}]")
+    except InvalidSpec:
+        found = None
+    if not isinstance(found, list):
+        raise common.Failure(f"{USAGE}, not {shown(text)}")
+    return found
 
 
 def rendered(found: Fit, format: str, rows: int | None, where: common.Output) -> str:

@@ -76,4 +76,6 @@ def amount_of(metric: str, text: str) -> tuple[Fraction, bool]:
         return Fraction(percent[1]), True
     if text.endswith("%"):
         raise Flaw(f"{shown(text)} is no percentage", "write 5% or 0.5%")
+    if text == "0":  # of bytes too: nothing needs no unit
+        return Fraction(0), False
     return Fraction(budget.quantity(metric, text)), False

@@ -5,8 +5,10 @@ from typing import Any, NamedTuple
 
 from convcalc.analysis.report import LayerReport, Report
 from convcalc.comparing.figures import Figure, figures_of
-from convcalc.comparing.matching import Pair, matched
+from convcalc.comparing.matching import Pair, matched, replaced
 from convcalc.network import Network
+
+OPTIONS = {"frozen", "share"}
 
 
 class Change(NamedTuple):
@@ -31,8 +33,9 @@ class LayerChange(NamedTuple):
 
     @property
     def renamed(self) -> bool:
-        """Whether it is there under another name."""
-        return self.old is not None and self.new is not None and self.old.name != self.new.name
+        """Whether it is there under another name; one of another kind is called otherwise anyway."""
+        old, new = self.old, self.new
+        return old is not None and new is not None and old.kind == new.kind and old.name != new.name
 
     @property
     def layer(self) -> LayerReport:
@@ -66,12 +69,14 @@ class Difference(NamedTuple):
 def compared(old: Report, new: Report) -> Difference:
     """What tells two networks apart."""
     before, after = figures_of(old), figures_of(new)
+    pairs = matched(old.network, new.network)
+    pairs = sorted([*pairs, *replaced(old.network, new.network, pairs)], key=lambda pair: pair.new)
     return Difference(
         old,
         new,
         {name: Figure(before[name], after[name]) for name in before},
         tuple(value_changes(given(old), given(new))),
-        tuple(layer_changes(old, new, matched(old.network, new.network))),
+        tuple(layer_changes(old, new, pairs)),
     )
 
 
@@ -118,13 +123,23 @@ def layer_changes(old: Report, new: Report, pairs: Sequence[Pair]) -> list[Layer
 
 def one_change(old: LayerReport, new: LayerReport, moved: bool, rewired: bool) -> LayerChange | None:
     """What changed in a layer, None where nothing did."""
-    written = tuple(value_changes(options(old), options(new)))
+    written = tuple(written_changes(old, new))
     if rewired:
         written += (Change("from", old.reads, new.reads),)
     before = {"input": old.layer.inputs, "output": old.output_shape}
     shapes = tuple(value_changes(before, {"input": new.layer.inputs, "output": new.output_shape}))
     change = LayerChange(old, new, moved, written, shapes)
     return change if written or shapes or moved or change.renamed else None
+
+
+def written_changes(old: LayerReport, new: LayerReport) -> Iterator[Change]:
+    """The arguments and options that differ; of a layer of another kind that, and what both kinds take."""
+    before, after = options(old), options(new)
+    if old.kind != new.kind:
+        yield Change("kind", old.kind, new.kind)
+        common = (old.layer.keys.keys() & new.layer.keys.keys()) | OPTIONS
+        before, after = ({name: one[name] for name in one if name in common} for one in (before, after))
+    yield from value_changes(before, after)
 
 
 def options(layer: LayerReport) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from convcalc.comparing.marks import Mark, marks_of
-from convcalc.network import Network
+from convcalc.network import Network, Node
 
 MOST_CELLS = 4_000_000  # of a table of scores: two networks of 2,000 layers
 WINDOW = 64  # layers of longer networks that are looked at together
@@ -87,6 +87,39 @@ def trimmed(old: Sequence[Mark], new: Sequence[Mark], stretch: Stretch, found: l
         i_stop, j_stop = i_stop - 1, j_stop - 1
         found.append(Pair(i_stop, j_stop))
     return Stretch(i, i_stop, j, j_stop)
+
+
+# -- layers of another kind in the same place
+
+
+def replaced(old: Network, new: Network, pairs: Sequence[Pair]) -> list[Pair]:
+    """Layers in the place of one of another kind, between the same layers: of the same name, or one for one."""
+    taken = {pair.old for pair in pairs}, {pair.new for pair in pairs}
+    found: list[Pair] = []
+    i = j = 0
+    for pair in (*sorted(pair for pair in pairs if not pair.moved), Pair(len(old.nodes), len(new.nodes))):
+        gone = [index for index in range(i, pair.old) if index not in taken[0]]
+        added = [index for index in range(j, pair.new) if index not in taken[1]]
+        found += stand_ins(old, new, gone, added)
+        i, j = pair.old + 1, pair.new + 1
+    return found
+
+
+def stand_ins(old: Network, new: Network, gone: Sequence[int], added: Sequence[int]) -> list[Pair]:
+    """Of layers that are gone, and of those that are new in their place, those that stand for one another."""
+    by_name = {new.nodes[index].name: index for index in added}
+    found = [Pair(index, by_name[old.nodes[index].name]) for index in gone if old.nodes[index].name in by_name]
+    if len(gone) == len(added):
+        named = {pair.old for pair in found}, {pair.new for pair in found}
+        rest = [index for index in gone if index not in named[0]], [index for index in added if index not in named[1]]
+        found += [pair for pair in map(Pair, *rest) if is_alike(old.nodes[pair.old], new.nodes[pair.new])]
+    return [pair for pair in found if old.nodes[pair.old].layer.kind != new.nodes[pair.new].layer.kind]
+
+
+def is_alike(old: Node, new: Node) -> bool:
+    """Whether two layers stand in the same scope and give the same shape."""
+    same_scope = old.name.rpartition(".")[0] == new.name.rpartition(".")[0]
+    return same_scope and old.layer.output == new.layer.output
 
 
 # -- networks of a usual size: the matching of the greatest score

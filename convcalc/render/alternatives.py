@@ -98,8 +98,14 @@ def alternative_lines(
     if more > 0:
         lines.append([(f"and {more:,} more: --limit 0 lists all, and LAYER those of one", "dim")])
     if one:
-        lines += [[(f"not {one_refused.factoring}: {printable(one_refused.reason)}", "dim")] for one_refused in refused]
+        lines += [[(refusal_text(one_refused), "dim")] for one_refused in refused]
     return lines
+
+
+def refusal_text(refused: Refused) -> str:
+    """What cannot be, and why."""
+    what = f"not {refused.factoring}" if refused.factoring else "cannot be changed"
+    return f"{what}: {printable(refused.reason)}"
 
 
 def subject_lines(report: Report, conv: Convolution, width: int | None) -> list[Line]:

@@ -59,7 +59,7 @@ def total_rows(difference: Difference) -> list[TotalRow]:
 
 def figure_text(row: TotalRow, value: int | None, exact: bool) -> str:
     """A figure or a change of one, with its unit."""
-    if row.name.endswith("_memory"):
+    if row.name.endswith("_memory") and value is not None:
         return f"{format_exact(value)} B" if exact else format_bytes(value)
     return format_exact(value) if exact else format_count(value)
 

@@ -8,12 +8,14 @@ from typing import Any
 
 from convcalc.fitting import METRICS, Fit, Trial
 from convcalc.network import Limit
-from convcalc.problems import printable, shown
+from convcalc.problems import InvalidSpec, printable, shown
 from convcalc.render.cells import Cells, cell_lines, cell_markdown
+from convcalc.render.explanation import KEPT
 from convcalc.render.lines import Line
 from convcalc.render.markdown import escaped
 from convcalc.render.table import wrapped
 from convcalc.spec.budget import MEMORY
+from convcalc.spec.source import read_value
 from convcalc.units import format_bytes, format_count
 
 SCHEMA = "convcalc/fit/1"
@@ -56,7 +58,7 @@ def summary(found: Fit) -> str:
     """How many there are, and how many keep the budget."""
     kept, count = len(found.keeping), len(found.trials)
     combinations = "1 combination" if count == 1 else f"{count:,} combinations"
-    return f"{kept:,} of {combinations} keep the budget" if kept else f"none of {combinations} keeps the budget"
+    return f"{f'{kept:,}' if kept else 'none'} of {combinations} keep{'' if kept > 1 else 's'} the budget"
 
 
 def order_text(found: Fit) -> str:
@@ -93,9 +95,24 @@ def best_options(found: Fit) -> str:
     """The best values as options of the command line; nothing where none keeps the budget."""
     best = found.keeping[:1]
     options = [
-        f"--set {quote(f'{name}={value_text(value)}')}" for trial in best for name, value in trial.values.items()
+        f"--set {quote(f'{name}={value_written(value)}')}" for trial in best for name, value in trial.values.items()
     ]
     return " ".join(options) + "\n" if options else ""
+
+
+def value_written(value: Any) -> str:
+    """A value in full, as --set reads it: a text in quotes only where it would else be something else."""
+    if isinstance(value, str) and reads_as(value, value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def reads_as(text: str, value: Any) -> bool:
+    """Whether a text on the command line is read as a value."""
+    try:
+        return bool(read_value(text) == value)
+    except InvalidSpec:
+        return False
 
 
 def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Line]:
@@ -113,8 +130,9 @@ def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Line]:
         if rows is not None and len(kept) > rows:
             lines.append([(f"and {len(kept) - rows:,} more: --limit 0 lists all", "dim")])
         lines.append([])
-    lines += [line for text, trial in outside(found) for line in misses(text, trial, width)]
-    lines += invalid_lines(found)
+    beyond = [line for text, trial in outside(found) for line in misses(text, trial, width)]
+    invalid = invalid_lines(found, width)
+    lines += [*beyond, *([[]] if beyond and invalid else []), *invalid]
     return lines if lines[-1] else lines[:-1]
 
 
@@ -127,13 +145,23 @@ def outside(found: Fit) -> list[tuple[str, Trial]]:
 
 def misses(text: str, trial: Trial, width: int | None) -> list[Line]:
     """A combination with the limits that it does not keep."""
-    lines: list[Line] = [[(text, "head"), (named(trial.values), "title")]]
+    first, *others = pieces_of(text + named(trial.values), width)
+    lines: list[Line] = [[(first[: len(text)], "head"), (first[len(text) :], "title")]]
+    lines += [[(piece, "title")] for piece in others]
+    return [*lines, *(line for message in trial.broken for line in message_lines(message, width))]
+
+
+def message_lines(message: str, width: int | None) -> list[Line]:
+    """A message, set in, on as many lines as it needs."""
+    return [[(piece, "")] for piece in pieces_of(printable(message), width, "  ")]
+
+
+def pieces_of(text: str, width: int | None, indent: str = "") -> list[str]:
+    """A text on as many lines as it needs; the later ones are set in further, and no percentage is broken."""
     room = 1000 if width is None else max(width, LEAST_MESSAGE)
-    for message in trial.broken:
-        lines += [
-            [(part, "")] for part in wrap(printable(message), room, initial_indent="  ", subsequent_indent="    ")
-        ]
-    return lines
+    kept = text.replace(" %", f"{KEPT}%")
+    pieces = wrap(kept, room, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
+    return [piece.replace(KEPT, " ") for piece in pieces]
 
 
 def invalid_groups(found: Fit) -> list[tuple[str, str]]:
@@ -147,13 +175,16 @@ def invalid_groups(found: Fit) -> list[tuple[str, str]]:
     ]
 
 
-def invalid_lines(found: Fit) -> list[Line]:
+def invalid_lines(found: Fit, width: int | None) -> list[Line]:
     """The combinations for which the spec is wrong."""
     groups, count = invalid_groups(found), len(found.invalid)
     if not count:
         return []
-    lines: list[Line] = [[], [(f"{count:,} {'gives' if count == 1 else 'give'} no valid network", "warning")]]
-    lines += [[("  ", ""), (names, "title"), (f": {text}", "")] for names, text in groups[:MOST_INVALID]]
+    lines: list[Line] = [[(f"{count:,} {'gives' if count == 1 else 'give'} no valid network", "warning")]]
+    for names, text in groups[:MOST_INVALID]:
+        [(first, style)], *others = message_lines(f"{names}: {text}", width)
+        split = min(len(first), 2 + len(names))  # the values stand out
+        lines += [[(first[:split], "title"), (first[split:], style)], *others]
     return [*lines, [("  …: -f json says why", "dim")]] if len(groups) > MOST_INVALID else lines
 
 

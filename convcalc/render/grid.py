@@ -33,11 +33,11 @@ class UnknownColumn(ValueError):
 
 
 def column_named(name: str, columns: Mapping[str, Column[Kind]]) -> Column[Kind]:
-    """The column of that name. Raises UnknownColumn with the nearest one."""
+    """The column of that name. Raises UnknownColumn with the one of that title, or the nearest one."""
     if name not in columns:
-        raise UnknownColumn(
-            f"no column {shown(name)}: {did_you_mean(name, columns) or 'there are ' + ', '.join(columns)}"
-        )
+        titled = [key for key, column in columns.items() if column.title.lower() == name.lower()]
+        hint = f"did you mean {titled[0]}?" if titled else did_you_mean(name, columns)
+        raise UnknownColumn(f"no column {shown(name)}: {hint or 'there are ' + ', '.join(columns)}")
     return columns[name]
 
 

@@ -15,8 +15,8 @@ DEFAULT = tuple(column for column in SHOWN if column.name != "share")
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown takes as text."""
-    return re.sub(r"([\\`*_{}\[\]<>|#!&~])", r"\\\1", printable(text))
+    """Text that Markdown takes as text, and that calls nobody: after an @ stands a blank without width."""
+    return re.sub(r"([\\`*_{}\[\]<>|#!&~$])", r"\\\1", printable(text)).replace("@", "@&#8203;")
 
 
 def markdown_report(
