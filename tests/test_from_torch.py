@@ -282,3 +282,28 @@ def test_convolutions_of_1_by_1_are_pointwise_beside_depthwise_ones(name: str, k
     found = graph_of(*by_hand(name)).steps
     ones = {step.kind for step in found if step.kind == "pointwise_conv" or step.arguments.get("kernel_size") == 1}
     assert ones == {kind}
+
+
+def test_what_is_written_into_a_part_of_a_tensor_is_not_lost() -> None:
+    report = imported(modules().InParts(), PICTURE)
+    assert report.totals.params == 2 * 112 + 144
+    assert report.layers[-1].macs == 8 * 16 * 30 * 30
+    assert report.totals.macs is None
+
+
+def test_a_view_written_over_that_nothing_reads_besides_is_no_part() -> None:
+    report = imported(modules().OverAView(), PICTURE)
+    assert report.totals.macs == 27 * 8 * 30 * 30 + 7200 * 3
+    assert [layer.kind for layer in report.layers if layer.kind == "opaque"] == []
+
+
+def test_a_class_of_another_package_is_not_known_by_its_name() -> None:
+    report = imported(modules().NamedLikeAnother(), PICTURE)
+    assert [layer.kind for layer in report.layers] == ["conv", "batchnorm"]
+    assert report.totals.params == 27 * 8 + 8 + 16
+
+
+def test_a_matrix_turned_over_is_no_error() -> None:
+    report = imported(modules().TurnedOver(), (6,))
+    assert report.layers[0].macs == 30
+    assert report.totals.macs is None

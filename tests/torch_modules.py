@@ -215,3 +215,69 @@ def pair() -> nn.Module:
 
 
 number = 3
+
+
+class InParts(nn.Module):
+    """Two convolutions that write a part each of one tensor, which a third reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Conv2d(3, 4, 3)
+        self.other = nn.Conv2d(3, 4, 3)
+        self.last = nn.Conv2d(8, 16, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        whole = torch.zeros(x.shape[0], 8, 30, 30)
+        whole[:, :4] = self.one(x)
+        whole[:, 4:] = self.other(x)
+        return self.last(whole)
+
+
+class OverAView(nn.Module):
+    """What is written over is a view that nothing reads besides."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.relu = nn.ReLU(inplace=True)
+        self.linear = nn.Linear(7200, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        left, right = self.conv(x).chunk(2, 1)
+        x = torch.cat([self.relu(left), right], 1)
+        return self.linear(self.relu(x.view(x.size(0), -1)))
+
+
+class Softsign(nn.Module):
+    """No activation, in spite of its name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)
+
+
+class NamedLikeAnother(nn.Module):
+    """Holds a module whose class has the name of one of torch.nn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = Softsign()
+        self.norm = nn.BatchNorm2d(8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.inner(x))
+
+
+class TurnedOver(nn.Module):
+    """A product of a matrix with itself, turned over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.linear(x)
+        return x @ (x.t() @ x)
