@@ -307,3 +307,21 @@ def test_a_matrix_turned_over_is_no_error() -> None:
     report = imported(modules().TurnedOver(), (6,))
     assert report.layers[0].macs == 30
     assert report.totals.macs is None
+
+
+def test_shapes_by_name_are_those_of_the_parameters_of_that_name() -> None:
+    network = convcalc.from_torch(modules().LeftAndRight(), {"right": (3, 20, 20), "left": (3, 8, 8)})
+    assert {name: shape.sizes for name, shape in network.inputs.items()} == {"left": (3, 8, 8), "right": (3, 20, 20)}
+    assert network.nodes[0].layer.input.sizes == (3, 8, 8)
+
+
+def test_an_input_may_have_the_name_of_a_layer() -> None:
+    network = convcalc.from_torch(modules().LeftAndRight(), {"two": (3, 8, 8), "one": (3, 20, 20)})
+    assert {name: shape.sizes for name, shape in network.inputs.items()} == {"two": (3, 8, 8), "one": (3, 20, 20)}
+    assert [node.layer.input.sizes for node in network.nodes[:2]] == [(3, 8, 8), (3, 20, 20)]
+
+
+@pytest.mark.parametrize("shape", [(-3, 8, 8), (0, 8, 8), (3, 2.5), "abc", [(3, 8, 8), 5]])
+def test_a_shape_that_is_none_is_refused_in_words(shape: Any) -> None:
+    with pytest.raises(NotImported, match="a shape is a list of integers from 1"):
+        convcalc.from_torch(modules().LeftAndRight(), shape)

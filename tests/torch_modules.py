@@ -281,3 +281,15 @@ class TurnedOver(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.linear(x)
         return x @ (x.t() @ x)
+
+
+class LeftAndRight(nn.Module):
+    """Two inputs that may be mistaken for each other, and layers that are called as inputs may be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Conv2d(3, 4, 3)
+        self.two = nn.Conv2d(3, 4, 5)
+
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        return self.one(left) * self.two(right).mean((2, 3), keepdim=True)

@@ -56,10 +56,11 @@ def sizes_of(node: Any) -> Sizes:
 
 
 class Reader:
-    """Reads the operations of a trace one after the other. `known` says what each node is."""
+    """Reads the operations of a trace one after the other. `known` says what each node is, `named` names the inputs."""
 
-    def __init__(self, found: Traced, operators: Mapping[str, Any]) -> None:
+    def __init__(self, found: Traced, operators: Mapping[str, Any], named: Sequence[str] = ()) -> None:
         self.found = found
+        self.named = iter(named)
         self.operators = operators
         self.known: dict[Any, Known] = {}
         self.inputs: dict[str, Sizes] = {}
@@ -94,8 +95,9 @@ class Reader:
         given = self.found.given.get(node.name)
         if given is None:
             sizes = sizes_of(node)[1:]
-            self.inputs[node.name] = sizes
-            self.known[node] = Value(node.name, sizes)
+            name = next(self.named, node.name)
+            self.inputs[name] = sizes
+            self.known[node] = Value(name, sizes)
         else:
             self.known[node] = given
 
