@@ -122,6 +122,8 @@ AFFINE = [
     {"layernorm": {"affine": False}},
     {"layernorm": {"axes": "channels", "affine": False}},
     {"batchnorm": {"affine": False}},
+    {"batchnorm": {"scale": False}},
+    {"batchnorm": {"center": False}},
     {"global_avgpool": {"keepdims": False}},
     {"global_maxpool": {"keepdims": False}},
     {"maxpool": {"kernel_size": 4, "stride": 4, "padding": [[1, 2], [1, 2]], "ceil_mode": True}},

@@ -146,10 +146,13 @@ def reduced(kind: str) -> Handler:
 def batch_norm(reader: Reader, node: Any, given: Arguments) -> Known:
     """Batch normalisation."""
     value, weight, bias = reader.tensor(node.args[0]), reader.weight(given["weight"]), reader.weight(given["bias"])
-    if value.last or (weight is None) != (bias is None):
+    if value.last:
         raise Refused
-    arguments = {"affine": weight is not None, "track_running_stats": given["running_mean"] is not None}
-    arguments = without(arguments, affine=True, track_running_stats=True)
+    arguments = {"affine": weight is not None or bias is not None}
+    if arguments["affine"]:
+        arguments |= {"scale": weight is not None, "center": bias is not None}
+    arguments |= {"track_running_stats": given["running_mean"] is not None}
+    arguments = without(arguments, affine=True, scale=True, center=True, track_running_stats=True)
     return reader.step(node, "batchnorm", arguments, [value], value.shape, [weight, bias])
 
 
