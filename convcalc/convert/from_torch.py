@@ -51,7 +51,7 @@ def check(shapes: Sequence[Any]) -> None:
             raise NotImported(f"a shape is a list of integers from 1, such as 3,224,224, not {shown(str(shape))}")
 
 
-def read(factory: str, input_shape: tuple[int, ...]) -> Graph:
+def read(factory: str, shapes: Shapes) -> Graph:
     """The network of what `package.module:factory` makes: the code of the package is run.
 
     The factory is called without arguments on the meta device, where weights take no memory. Raises NoTorch, and
@@ -62,7 +62,7 @@ def read(factory: str, input_shape: tuple[int, ...]) -> Graph:
     if not (package and colon and function):
         raise NotImported(f"--torch takes package.module:factory, not {shown(factory)}")
     module = made(package, function)
-    return graph_of(module, input_shape, function.rpartition(".")[2], f"the PyTorch module {factory}")
+    return graph_of(module, shapes, function.rpartition(".")[2], f"the PyTorch module {factory}")
 
 
 def made(package: str, function: str) -> Any:
