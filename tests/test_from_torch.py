@@ -325,3 +325,21 @@ def test_an_input_may_have_the_name_of_a_layer() -> None:
 def test_a_shape_that_is_none_is_refused_in_words(shape: Any) -> None:
     with pytest.raises(NotImported, match="a shape is a list of integers from 1"):
         convcalc.from_torch(modules().LeftAndRight(), shape)
+
+
+def test_what_is_expanded_for_a_product_is_read_as_the_product() -> None:
+    report = imported(modules().Squeezing(), PICTURE)
+    assert report.totals.macs == 27 * 16 * 30 * 30 + 16 * 4 * 2
+    last = report.layers[-1]
+    assert (last.kind, last.output_shape.sizes, last.multiplications) == ("multiply", (16, 30, 30), 16 * 30 * 30)
+
+
+def test_a_sum_of_what_was_expanded_has_the_size_that_it_has() -> None:
+    report = imported(modules().TwiceExpanded(), PICTURE)
+    assert report.layers[-1].output_shape.sizes == PICTURE
+    assert (report.layers[-1].kind, report.totals.macs) == ("opaque", None)
+
+
+def test_a_lazy_module_is_refused_in_words() -> None:
+    with pytest.raises(NotImported, match="the module cannot be copied: ValueError: .*uninitialized parameter"):
+        convcalc.from_torch(modules().Lazy(), PICTURE)

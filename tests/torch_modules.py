@@ -293,3 +293,39 @@ class LeftAndRight(nn.Module):
 
     def forward(self, left: Tensor, right: Tensor) -> Tensor:
         return self.one(left) * self.two(right).mean((2, 3), keepdim=True)
+
+
+class Squeezing(nn.Module):
+    """Squeeze and excitation as most people write it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 16, 3)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Sequential(nn.Linear(16, 4), nn.ReLU(inplace=True), nn.Linear(4, 16), nn.Sigmoid())
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        batch, channels, _, _ = x.size()
+        y = self.fc(self.pool(x).view(batch, channels)).view(batch, channels, 1, 1)
+        return x * y.expand_as(x)
+
+
+class TwiceExpanded(nn.Module):
+    """Two means, both repeated to the size of what they are the means of: their sum alone has it no more."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = x.mean((2, 3), keepdim=True)
+        most = x.amax((2, 3), keepdim=True)
+        return mean.expand_as(x) + most.expand_as(x)
+
+
+class Lazy(nn.Module):
+    """A convolution that learns its channels from what it is given first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.LazyConv2d(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)
