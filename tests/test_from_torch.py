@@ -341,5 +341,5 @@ def test_a_sum_of_what_was_expanded_has_the_size_that_it_has() -> None:
 
 
 def test_a_lazy_module_is_refused_in_words() -> None:
-    with pytest.raises(NotImported, match="the module cannot be copied: ValueError: .*uninitialized parameter"):
+    with pytest.raises(NotImported, match="the module cannot be copied: ValueError"):
         convcalc.from_torch(modules().Lazy(), PICTURE)
