@@ -273,3 +273,12 @@ def test_quiet_gives_only_the_totals(net: str, capsys: pytest.CaptureFixture[str
     printed = capsys.readouterr().out
     assert "conv1  " not in printed
     assert "params" in printed
+
+
+def test_the_choices_of_an_option_that_is_missing_are_on_lines_of_their_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["export", "example:lenet5"]) == 2
+    said = capsys.readouterr().err
+    assert "\\x09" not in said
+    assert said.split()[-2:] == ["torch,", "onnx"]

@@ -282,3 +282,64 @@ def test_convolutions_of_1_by_1_are_pointwise_beside_depthwise_ones(name: str, k
     found = graph_of(*by_hand(name)).steps
     ones = {step.kind for step in found if step.kind == "pointwise_conv" or step.arguments.get("kernel_size") == 1}
     assert ones == {kind}
+
+
+def test_what_is_written_into_a_part_of_a_tensor_is_not_lost() -> None:
+    report = imported(modules().InParts(), PICTURE)
+    assert report.totals.params == 2 * 112 + 144
+    assert report.layers[-1].macs == 8 * 16 * 30 * 30
+    assert report.totals.macs is None
+
+
+def test_a_view_written_over_that_nothing_reads_besides_is_no_part() -> None:
+    report = imported(modules().OverAView(), PICTURE)
+    assert report.totals.macs == 27 * 8 * 30 * 30 + 7200 * 3
+    assert [layer.kind for layer in report.layers if layer.kind == "opaque"] == []
+
+
+def test_a_class_of_another_package_is_not_known_by_its_name() -> None:
+    report = imported(modules().NamedLikeAnother(), PICTURE)
+    assert [layer.kind for layer in report.layers] == ["conv", "batchnorm"]
+    assert report.totals.params == 27 * 8 + 8 + 16
+
+
+def test_a_matrix_turned_over_is_no_error() -> None:
+    report = imported(modules().TurnedOver(), (6,))
+    assert report.layers[0].macs == 30
+    assert report.totals.macs is None
+
+
+def test_shapes_by_name_are_those_of_the_parameters_of_that_name() -> None:
+    network = convcalc.from_torch(modules().LeftAndRight(), {"right": (3, 20, 20), "left": (3, 8, 8)})
+    assert {name: shape.sizes for name, shape in network.inputs.items()} == {"left": (3, 8, 8), "right": (3, 20, 20)}
+    assert network.nodes[0].layer.input.sizes == (3, 8, 8)
+
+
+def test_an_input_may_have_the_name_of_a_layer() -> None:
+    network = convcalc.from_torch(modules().LeftAndRight(), {"two": (3, 8, 8), "one": (3, 20, 20)})
+    assert {name: shape.sizes for name, shape in network.inputs.items()} == {"two": (3, 8, 8), "one": (3, 20, 20)}
+    assert [node.layer.input.sizes for node in network.nodes[:2]] == [(3, 8, 8), (3, 20, 20)]
+
+
+@pytest.mark.parametrize("shape", [(-3, 8, 8), (0, 8, 8), (3, 2.5), "abc", [(3, 8, 8), 5]])
+def test_a_shape_that_is_none_is_refused_in_words(shape: Any) -> None:
+    with pytest.raises(NotImported, match="a shape is a list of integers from 1"):
+        convcalc.from_torch(modules().LeftAndRight(), shape)
+
+
+def test_what_is_expanded_for_a_product_is_read_as_the_product() -> None:
+    report = imported(modules().Squeezing(), PICTURE)
+    assert report.totals.macs == 27 * 16 * 30 * 30 + 16 * 4 * 2
+    last = report.layers[-1]
+    assert (last.kind, last.output_shape.sizes, last.multiplications) == ("multiply", (16, 30, 30), 16 * 30 * 30)
+
+
+def test_a_sum_of_what_was_expanded_has_the_size_that_it_has() -> None:
+    report = imported(modules().TwiceExpanded(), PICTURE)
+    assert report.layers[-1].output_shape.sizes == PICTURE
+    assert (report.layers[-1].kind, report.totals.macs) == ("opaque", None)
+
+
+def test_a_lazy_module_is_refused_in_words() -> None:
+    with pytest.raises(NotImported, match="the module cannot be copied: ValueError"):
+        convcalc.from_torch(modules().Lazy(), PICTURE)

@@ -246,3 +246,30 @@ def test_a_bar_shows_how_far_a_long_read_is() -> None:
 def test_a_short_read_has_no_bar() -> None:
     lenet()
     assert on_a_terminal(SCRIPT.format(seconds=100)) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("net.yaml", "net.yaml: a spec already"),
+        ("net.YML", "a spec already"),
+        ("net.py", "--torch PACKAGE.MODULE:FACTORY alone"),
+        ("model.pth", "a pickle, which is not read"),
+        ("example:resnet18", "an example is a spec already"),
+    ],
+)
+def test_what_is_of_another_sort_is_said_in_words(name: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if ":" not in name:
+        Path(name).write_text("layers: [relu]", encoding="utf-8")
+    assert run(["import", name]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_several_inputs_of_a_module_have_names(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch", reason="PyTorch traces the modules")
+    factory = ["import", "--torch", "tests.torch_modules:LeftAndRight"]
+    assert run([*factory, "--input", "right=3,20,20", "--input", "left=3,8,8", "-o", "net.yaml"]) == 0
+    network = convcalc.load("net.yaml")
+    assert {name: shape.sizes for name, shape in network.inputs.items()} == {"left": (3, 8, 8), "right": (3, 20, 20)}
+    assert run([*factory, "--input", "3,20,20", "--input", "left=3,8,8"]) == 2
+    assert "of several inputs each has a name" in capsys.readouterr().err

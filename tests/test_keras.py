@@ -298,3 +298,54 @@ def test_whatever_stands_in_a_file_it_is_imported_or_refused(tmp_path: Path, dat
     except NotImported:
         return
     assert isinstance(graph, Graph)
+
+
+def sequential(*layers: tuple[str, dict[str, Any]], shape: tuple[int, ...] = (12, 10, 4)) -> Any:
+    """A model as Keras writes it: layers by class and configuration, one after the other."""
+    listed = [("InputLayer", {"batch_shape": [None, *shape]}), *layers]
+    items = [
+        {"class_name": name, "config": {"name": f"layer{place}", **config}}
+        for place, (name, config) in enumerate(listed)
+    ]
+    return {"class_name": "Sequential", "config": {"name": "model", "layers": items}}
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (("LayerNormalization", {"axis": -1, "rms_scaling": True}), (12, 10, 4)),
+        (("LayerNormalization", {"axis": [1, 2]}), (12, 10, 4)),
+    ],
+)
+def test_a_norm_of_another_sort_is_refused_in_words(
+    tmp_path: Path, layer: tuple[str, dict[str, Any]], shape: tuple[int, ...]
+) -> None:
+    with pytest.raises(NotImported, match="does not express layer1"):
+        imported(tmp_path, sequential(layer, shape=shape))
+
+
+def test_a_layer_norm_of_all_axes_has_a_factor_for_each_value(tmp_path: Path) -> None:
+    found = report(imported(tmp_path, sequential(("LayerNormalization", {"axis": [1, 2, 3]}))))
+    assert found.totals.params == 2 * 12 * 10 * 4
+
+
+def test_dense_multiplies_the_last_axis_which_is_not_the_channels_where_those_come_first(tmp_path: Path) -> None:
+    conv = ("Conv2D", {"filters": 4, "kernel_size": [3, 3], "data_format": "channels_first"})
+    with pytest.raises(NotImported, match="Dense with an axis that is not the channels"):
+        imported(tmp_path, sequential(conv, ("Dense", {"units": 7}), shape=(3, 12, 10)))
+
+
+def test_what_augments_in_training_alone_is_nothing(tmp_path: Path) -> None:
+    found = report(imported(tmp_path, sequential(("RandomFlip", {}), ("RandomZoom", {}), ("Dense", {"units": 7}))))
+    assert (found.totals.params, found.totals.macs) == (4 * 7 + 7, 12 * 10 * 4 * 7)
+
+
+@pytest.mark.parametrize(
+    "layer", [("ReLU", {"max_value": 1.0}), ("Activation", {"activation": "exponential"}), ("UnitNormalization", {})]
+)
+def test_what_has_no_weights_and_is_not_expressed_is_opaque(tmp_path: Path, layer: tuple[str, dict[str, Any]]) -> None:
+    graph = imported(tmp_path, sequential(layer, ("Dense", {"units": 7})))
+    assert [step.kind for step in graph.steps] == ["opaque", "pointwise_conv"]
+    assert graph.steps[0].arguments["output_shape"] == [4, 12, 10]
+    assert len(graph.notes) == 1
+    assert report(graph).totals.macs is None

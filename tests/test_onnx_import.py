@@ -515,3 +515,35 @@ def test_windows_give_the_sizes_that_onnx_infers(data: st.DataObject, axes: int,
     model = made(node, {"x": (1, 2, *spatial)}, {} if operator == "MaxPool" else {"w": (2, 2, *kernel)})
     graph = imported(tmp_path_factory.mktemp("made"), model)
     assert graph.notes == ()
+
+
+def test_parts_of_a_tensor_are_weights_of_their_own(tmp_path: Path) -> None:
+    nodes = "w, v = Split<axis=0>(p, parts)\na = Conv(x, w)\nb = Conv(x, v)\ny = Add(a, b)"
+    graph = imported(tmp_path, made(nodes, X, {"p": (16, 4, 3, 3)}, integers={"parts": [8, 8]}))
+    assert [step.share for step in graph.steps] == [None, None, None]
+    assert convcalc.summary(plain_spec(graph)).totals.params == 16 * 4 * 9
+
+
+def test_weights_used_again_with_another_bias_count_once(tmp_path: Path) -> None:
+    nodes = "a = Conv(x, w, b)\nc = Conv(x, w, d)\ny = Add(a, c)"
+    graph = imported(tmp_path, made(nodes, X, {"w": (8, 4, 3, 3), "b": (8,), "d": (8,)}))
+    totals = convcalc.summary(plain_spec(graph)).totals
+    assert (totals.params, totals.macs) == (8 * 4 * 9 + 8 + 8, None)
+    assert len(graph.notes) == 1
+
+
+def test_a_batch_norm_that_has_learnt_factors_keeps_them_beside_those_that_follow_it(tmp_path: Path) -> None:
+    import numpy
+    from onnx import numpy_helper
+
+    nodes = "a = BatchNormalization(x, s, b, m, v)\nc = Mul(a, f)\ny = Add(c, g)"
+    model = made(nodes, X, {**dict.fromkeys("bmv", (4,)), "f": (4, 1, 1), "g": (4, 1, 1)})
+    model.graph.initializer.append(numpy_helper.from_array(numpy.array([0.5, 1, 2, 3], "float32"), "s"))
+    assert convcalc.summary(plain_spec(imported(tmp_path, model))).totals.params == 4 * 4
+
+
+def test_resizing_with_antialias_costs_more_than_we_know(tmp_path: Path) -> None:
+    nodes = 'y = Resize<mode="linear", antialias=1>(x, , , sizes)'
+    for sizes, kind in (([1, 4, 6, 5], "opaque"), ([1, 4, 24, 20], "upsample")):
+        graph = imported(tmp_path, made(nodes, X, integers={"sizes": sizes}, version=18))
+        assert [step.kind for step in graph.steps] == [kind]

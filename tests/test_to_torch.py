@@ -165,3 +165,13 @@ def test_all_that_a_module_has_itself_is_kept_from_the_names_of_layers() -> None
     nn = pytest.importorskip("torch", reason="PyTorch says what its modules have").nn
     own = {name for module in (nn.Module, nn.Sequential, nn.ModuleList) for name in dir(module)}
     assert {name for name in own if not name.startswith("_")} <= TAKEN
+
+
+@pytest.mark.parametrize("given", [{"scale": False}, {"center": False}, {"scale": False, "track_running_stats": False},
+                                   {"scale": False, "center": False}])  # fmt: skip
+def test_a_batch_norm_without_factors_or_without_shifts_is_one(given: dict[str, Any]) -> None:
+    pytest.importorskip("torch", reason="PyTorch makes the modules")
+    network = convcalc.load({"input": [4, 6, 6], "layers": [{"batchnorm": given}, "relu"]})
+    asserted_equal(network)
+    found = convcalc.from_torch(made(module_text(network)), (4, 6, 6))
+    assert convcalc.analyse(found).totals == convcalc.analyse(network).totals

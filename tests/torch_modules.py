@@ -215,3 +215,117 @@ def pair() -> nn.Module:
 
 
 number = 3
+
+
+class InParts(nn.Module):
+    """Two convolutions that write a part each of one tensor, which a third reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Conv2d(3, 4, 3)
+        self.other = nn.Conv2d(3, 4, 3)
+        self.last = nn.Conv2d(8, 16, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        whole = torch.zeros(x.shape[0], 8, 30, 30)
+        whole[:, :4] = self.one(x)
+        whole[:, 4:] = self.other(x)
+        return self.last(whole)
+
+
+class OverAView(nn.Module):
+    """What is written over is a view that nothing reads besides."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.relu = nn.ReLU(inplace=True)
+        self.linear = nn.Linear(7200, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        left, right = self.conv(x).chunk(2, 1)
+        x = torch.cat([self.relu(left), right], 1)
+        return self.linear(self.relu(x.view(x.size(0), -1)))
+
+
+class Softsign(nn.Module):
+    """No activation, in spite of its name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)
+
+
+class NamedLikeAnother(nn.Module):
+    """Holds a module whose class has the name of one of torch.nn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = Softsign()
+        self.norm = nn.BatchNorm2d(8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.inner(x))
+
+
+class TurnedOver(nn.Module):
+    """A product of a matrix with itself, turned over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.linear(x)
+        return x @ (x.t() @ x)
+
+
+class LeftAndRight(nn.Module):
+    """Two inputs that may be mistaken for each other, and layers that are called as inputs may be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Conv2d(3, 4, 3)
+        self.two = nn.Conv2d(3, 4, 5)
+
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        return self.one(left) * self.two(right).mean((2, 3), keepdim=True)
+
+
+class Squeezing(nn.Module):
+    """Squeeze and excitation as most people write it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 16, 3)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Sequential(nn.Linear(16, 4), nn.ReLU(inplace=True), nn.Linear(4, 16), nn.Sigmoid())
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        batch, channels, _, _ = x.size()
+        y = self.fc(self.pool(x).view(batch, channels)).view(batch, channels, 1, 1)
+        return x * y.expand_as(x)
+
+
+class TwiceExpanded(nn.Module):
+    """Two means, both repeated to the size of what they are the means of: their sum alone has it no more."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = x.mean((2, 3), keepdim=True)
+        most = x.amax((2, 3), keepdim=True)
+        return mean.expand_as(x) + most.expand_as(x)
+
+
+class Lazy(nn.Module):
+    """A convolution that learns its channels from what it is given first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.LazyConv2d(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)

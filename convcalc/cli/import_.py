@@ -20,6 +20,11 @@ Examples:
   convcalc import net.onnx --input 3,224,224 --strict
   convcalc import --torch nets:small --input 3,224,224"""
 KERAS = (".keras", ".json", ".h5", ".hdf5")
+OTHERS = {  # what is told by its name to be none of ours, and what there is instead
+    (".yaml", ".yml"): "a spec already: convcalc summary reads it as it is",
+    (".py",): "Python is run under --torch PACKAGE.MODULE:FACTORY alone",
+    (".pt", ".pth", ".ckpt", ".pkl"): "a pickle, which is not read: --torch PACKAGE.MODULE:FACTORY takes the code",
+}
 MOST_NOTES = 20
 Shapes = dict[str | None, tuple[int, ...]]
 
@@ -73,6 +78,7 @@ def imported(file: str | None, factory: str | None, shapes: Shapes, bar: bool) -
     if factory is not None:
         return from_torch(factory, shapes)
     assert file is not None
+    refuse_other(file)
     if os.path.exists(file) and not os.path.isfile(file) and not os.path.isdir(file):
         raise common.Failure(f"{printable(file)}: not a regular file")
     try:
@@ -87,6 +93,15 @@ def imported(file: str | None, factory: str | None, shapes: Shapes, bar: bool) -
         raise common.Failure(f"{printable(file)}: {why_unreadable(file, error)}") from None
 
 
+def refuse_other(file: str) -> None:
+    """Say of a file that is of another sort what there is for it. Raises Failure."""
+    if file.startswith("example:"):
+        raise common.Failure(f"{printable(file)}: an example is a spec already")
+    for endings, said in OTHERS.items():
+        if file.lower().endswith(endings) and os.path.isfile(file):
+            raise common.Failure(f"{printable(file)}: {said}")
+
+
 def with_bar(nodes: Iterable[Any], total: int) -> Iterable[Any]:
     """The nodes of a graph, with a bar where they are many."""
     from convcalc.render.progress import followed
@@ -96,11 +111,14 @@ def with_bar(nodes: Iterable[Any], total: int) -> Iterable[Any]:
 
 def from_torch(factory: str, shapes: Shapes) -> Graph:
     """The network that a function of PyTorch gives. Raises NotImported."""
-    if len(shapes) != 1:
-        raise click.UsageError("--torch needs one --input, such as --input 3,224,224")
+    if not shapes:
+        raise click.UsageError("--torch needs an --input, such as --input 3,224,224")
+    if None in shapes and len(shapes) > 1:
+        raise click.UsageError("of several inputs each has a name: --input left=3,64,64 --input right=3,64,64")
     from convcalc.convert import from_torch
 
-    return from_torch.read(factory, next(iter(shapes.values())))
+    named = {name: shape for name, shape in shapes.items() if name is not None}
+    return from_torch.read(factory, named or shapes[None])
 
 
 def is_keras(file: str) -> bool:

@@ -112,4 +112,4 @@ def run(arguments: list[str] | None = None) -> int:
 
 def printable_lines(text: str) -> str:
     """A message without power over the terminal, its lines kept."""
-    return "\n".join(map(printable, text.split("\n")))
+    return "\n".join(map(printable, text.expandtabs(4).split("\n")))

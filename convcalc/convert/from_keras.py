@@ -23,8 +23,10 @@ from convcalc.shape import Shape
 from convcalc.spec.making import MOST_LAYERS
 
 Inputs = Mapping[str | None, tuple[int, ...]]
-WITHOUT_WEIGHTS = frozenset(
-    {"Dot", "Lambda", "Masking", "RepeatVector", "SlicingOpLambda", "TFOpLambda", "UnitNormalization"}
+KEEP_SHAPE = frozenset({"Activation", "Masking", "ReLU", "UnitNormalization"})  # and have no weights
+WITHOUT_WEIGHTS = KEEP_SHAPE | frozenset(
+    {"CenterCrop", "Concatenate", "Dot", "Lambda", "Permute", "RepeatVector", "Reshape", "Resizing"}
+    | {"SlicingOpLambda", "TFOpLambda", "UpSampling1D", "UpSampling2D", "UpSampling3D"}
 )
 SIXTH = 1 / 6
 
@@ -181,8 +183,9 @@ class ModelReader:
             why = layer.class_name
         except CannotSay as flaw:
             why = f"{layer.class_name} with {flaw}"
-        output = said.get((layer.name, use.number, 0))
-        if layer.class_name not in WITHOUT_WEIGHTS:
+        kept = shapes[0] if layer.class_name in KEEP_SHAPE else None
+        output = said.get((layer.name, use.number, 0), kept)
+        if layer.class_name not in WITHOUT_WEIGHTS and not layer.computes:
             self.unknown[layer.name] = why
         if output is None:
             self.unknown[layer.name] = why

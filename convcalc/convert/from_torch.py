@@ -19,25 +19,39 @@ Shapes = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
 def graph_of(module: Any, shapes: Shapes, name: str | None = None, origin: str = "") -> Graph:
     """The network of a module; shapes are channels first, without the batch: one, several in order, or by name.
 
+    Names of parameters of its forward are those; by other names, which the inputs get, shapes are in order.
+
     Raises NoTorch where PyTorch is not installed, NotImported where the module cannot be traced.
     """
-    listed: list[Any] = list(shapes.values()) if isinstance(shapes, Mapping) else list(shapes)
+    named = dict(zip(*in_order(module, shapes), strict=True)) if isinstance(shapes, Mapping) else {}
+    listed: list[Any] = list(named.values()) if named else list(shapes)
     each = [listed] if listed and isinstance(listed[0], int) else listed
+    check(each)
     word = type(module).__name__
-    reader = Reader(traced(module, each), OPERATORS)
-    graph = pointwise_beside_depthwise(joined(reader.graph(name or word, origin or f"the PyTorch module {word}")))
-    return named_inputs(graph, list(shapes)) if isinstance(shapes, Mapping) else graph
+    reader = Reader(traced(module, each), OPERATORS, tuple(named))
+    return pointwise_beside_depthwise(joined(reader.graph(name or word, origin or f"the PyTorch module {word}")))
 
 
-def named_inputs(graph: Graph, names: list[str]) -> Graph:
-    """The graph with other names of its inputs."""
-    new = dict(zip(graph.inputs, names, strict=True))
-    steps = tuple(step._replace(reads=tuple(new.get(read, read) for read in step.reads)) for step in graph.steps)
-    inputs = {new[name]: sizes for name, sizes in graph.inputs.items()}
-    return graph._replace(inputs=inputs, steps=steps)
+def in_order(module: Any, shapes: Mapping[str, Sequence[int]]) -> tuple[list[str], list[Sequence[int]]]:
+    """Shapes by name as the module takes them: in the order of its parameters where all names are some of those."""
+    from inspect import signature
+
+    names = list(shapes)
+    taken = list(signature(module.forward).parameters)
+    if set(names) <= set(taken):
+        names.sort(key=taken.index)
+    return names, [shapes[name] for name in names]
 
 
-def read(factory: str, input_shape: tuple[int, ...]) -> Graph:
+def check(shapes: Sequence[Any]) -> None:
+    """Shapes are lists of integers from 1. Raises NotImported."""
+    for shape in shapes:
+        sizes = shape if isinstance(shape, Sequence) else ()
+        if not sizes or not all(type(size) is int and size > 0 for size in sizes):
+            raise NotImported(f"a shape is a list of integers from 1, such as 3,224,224, not {shown(str(shape))}")
+
+
+def read(factory: str, shapes: Shapes) -> Graph:
     """The network of what `package.module:factory` makes: the code of the package is run.
 
     The factory is called without arguments on the meta device, where weights take no memory. Raises NoTorch, and
@@ -48,7 +62,7 @@ def read(factory: str, input_shape: tuple[int, ...]) -> Graph:
     if not (package and colon and function):
         raise NotImported(f"--torch takes package.module:factory, not {shown(factory)}")
     module = made(package, function)
-    return graph_of(module, input_shape, function.rpartition(".")[2], f"the PyTorch module {factory}")
+    return graph_of(module, shapes, function.rpartition(".")[2], f"the PyTorch module {factory}")
 
 
 def made(package: str, function: str) -> Any:

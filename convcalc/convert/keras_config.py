@@ -27,13 +27,17 @@ class Call(NamedTuple):
 
 
 class LayerConfig(NamedTuple):
-    """A layer, or a model in the model, and its calls in order."""
+    """A layer, or a model in the model, and its calls in order.
+
+    `computes` says that it is a function of keras.ops, which has no weights.
+    """
 
     name: str
     class_name: str
     config: Mapping[str, Any]
     calls: tuple[Call, ...]
     built: tuple[int | None, ...] | None  # the shape of the input that it was built on
+    computes: bool = False
 
 
 class ModelConfig(NamedTuple):
@@ -127,7 +131,8 @@ def layer(item: Mapping[str, Any]) -> LayerConfig:
     calls = tuple(call(node) for node in item.get("inbound_nodes", ()))
     class_name = str(item["class_name"])
     known = config if class_name in MODELS else dict(config)
-    return LayerConfig(str(name), class_name, known, calls or (Call(()),), shape_of(built))
+    computes = str(item.get("module")).startswith("keras.src.ops.")
+    return LayerConfig(str(name), class_name, known, calls or (Call(()),), shape_of(built), computes)
 
 
 def call(node: Any) -> Call:

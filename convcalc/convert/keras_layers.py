@@ -145,6 +145,8 @@ def transposed(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
 
 def dense(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
     """Dense: a linear layer, at every position where there are some."""
+    if channels_first(config) and inputs[0].axes:
+        raise CannotSay("an axis that is not the channels")
     key, kind = ("out_channels", "pointwise_conv") if inputs[0].axes else ("out_features", "linear")
     return [Piece(kind, {key: config["units"], "bias": config.get("use_bias", True)}), *activation(config)]
 
@@ -176,11 +178,17 @@ def batch_norm(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
 
 
 def layer_norm(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """LayerNormalization over the channels."""
-    over_channels(config, inputs)
+    """LayerNormalization over the channels, or over all of a sample."""
+    if config.get("rms_scaling"):
+        raise CannotSay("factors alone (rms_scaling)")
+    axes = config.get("axis", -1)
+    every = isinstance(axes, list) and sorted(axis % (inputs[0].axes + 2) for axis in axes)
+    whole = every == list(range(1, inputs[0].axes + 2)) and inputs[0].axes > 0
+    if not whole:
+        over_channels(config, inputs)
     if config.get("scale", True) != config.get("center", True):
         raise CannotSay("a factor without a shift, or a shift without a factor")
-    return [Piece("layernorm", {"axes": "channels", "affine": bool(config.get("scale", True))})]
+    return [Piece("layernorm", {"axes": "all" if whole else "channels", "affine": bool(config.get("scale", True))})]
 
 
 def group_norm(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
@@ -197,7 +205,7 @@ def over_channels(config: Config, inputs: tuple[Shape, ...]) -> None:
     axis = config.get("axis", -1)
     axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
     last = inputs[0].axes + 1
-    if axis % (last + 1) != (1 if channels_first(config) else last):
+    if type(axis) is not int or axis % (last + 1) != (1 if channels_first(config) else last):
         raise CannotSay(f"the axis {axis}")
 
 
@@ -320,6 +328,7 @@ def merging(kind: str) -> Translate:
     return translate
 
 
+AUGMENTATIONS = ("Brightness", "Contrast", "Flip", "Rotation", "Translation", "Zoom")  # of training alone
 DIMENSIONS = ("1D", "2D", "3D")
 
 
@@ -359,6 +368,7 @@ CLASSES: dict[str, Translate] = {
     "AlphaDropout": dropout,
     "GaussianDropout": dropout,
     "GaussianNoise": plain("identity"),
+    **{f"Random{change}": plain("identity") for change in AUGMENTATIONS},
     "ActivityRegularization": plain("identity"),
     "Flatten": lambda config, inputs: [Piece("flatten" if inputs[0].axes else "identity", {})],
     "Reshape": reshaped,

@@ -8,6 +8,7 @@ from convcalc.convert.graph import Step
 from convcalc.convert.onnx_graph.naming import Names
 from convcalc.convert.onnx_graph.program import Operation, Program, Sizes, Value, place_of
 from convcalc.convert.shapes import made_layer
+from convcalc.layers.base import Layer
 from convcalc.problems import Flaw, shortened
 from convcalc.shape import MOST_AXES, Shape
 
@@ -158,7 +159,7 @@ class Builder:
         """A step; raises Flaw or Inexpressible where its inputs do not fit."""
         layer = made_layer(kind, arguments, tuple(data.shape for data in reads))
         name = self.names.name(operation.name, kind, roots) + suffix
-        owner = self.owners.get((kind, roots)) if roots else None
+        owner = self.owner(kind, roots, layer)
         if owner is not None:
             self.check_owner(owner, kind, arguments)
         elif roots:
@@ -166,6 +167,19 @@ class Builder:
         self.counted.update(roots)
         self.steps.append(Step(name, kind, arguments, tuple(data.step for data in reads), owner))
         return Data(name, layer.output, tuple(range(len(layer.output.sizes) + 1)))
+
+    def owner(self, kind: str, roots: tuple[str, ...], layer: Layer) -> str | None:
+        """The step whose weights a layer uses too; None where they are its own, or a part of what others use.
+
+        Raises Inexpressible where it uses the weights of another, and a bias of its own.
+        """
+        own = sum(layer.weight_tensors()) + sum(layer.bias_tensors())
+        if not roots or max(self.program.weights[root] for root in roots) > own:
+            return None
+        owner = self.owners.get((kind, roots))
+        if owner is None and kind != "batchnorm" and roots[0] in self.counted:
+            raise Inexpressible("it uses the weights of another layer in another way")
+        return owner
 
     def check_owner(self, owner: str, kind: str, arguments: dict[str, Any]) -> None:
         """Weights are shared by equal layers only."""

@@ -71,6 +71,11 @@ class Merger:
         held = self.values[name].held
         return held is not None and bool((held == value).all())
 
+    def varied(self, name: str) -> bool:
+        """Whether a tensor is known to hold different values, as one that was learnt does."""
+        held = self.values[name].held
+        return held is not None and bool((held != held.ravel()[0]).any())
+
     def scalar(self, name: str) -> float | None:
         """The value of a constant with one element."""
         held = self.values[name].held if name else None
@@ -203,6 +208,8 @@ def affine_batch_norm(merger: Merger, place: int, operation: Operation) -> bool:
     if shifted is None or factor is None or scaled is None or norm is None:
         return False
     if not all(channel_vector(merger, constant, norm[1].outputs[0], 1) for constant in (shifted[1], scaled[1])):
+        return False
+    if any(merger.varied(name) for name in norm[1].inputs[1:3]):
         return False
     return merger.replace(place, norm[1]._replace(outputs=operation.outputs), norm[0], factor[0])
 

@@ -109,6 +109,8 @@ def resizing(builder: Builder, operation: Operation) -> None:
     if sizes[0] != builder.batch or sizes[1] != data.shape.channels or not before:
         raise Inexpressible("it resizes the channels")
     mode = operation.attributes.get("mode") or "nearest"
+    if operation.attributes.get("antialias") and any(new < old for old, new in zip(before, after, strict=True)):
+        raise Inexpressible("it reads more values the smaller it makes the data (antialias)")
     arguments: dict[str, Any]
     if all(new % old == 0 for old, new in zip(before, after, strict=True)):
         arguments = {"scale_factor": plain([new // old for old, new in zip(before, after, strict=True)])}

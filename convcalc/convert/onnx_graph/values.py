@@ -98,18 +98,22 @@ def batch_norm(builder: Builder, operation: Operation) -> None:
             raise Inexpressible("it has not one factor a channel")
     roots = builder.roots(operation, 1, 2, 3, 4)
     # equal constants may have been made one by an exporter: then they are no sign of one layer used twice
-    affine = {} if plain_constants(builder, operation) else {"affine": True}
-    arguments = {} if affine else {"affine": False}
+    scale, center = (not plain_constant(builder, operation, place) for place in (1, 2))
+    arguments = {"affine": False} if not (scale or center) else {"scale": False} if not scale else {}
+    arguments |= {"center": False} if scale and not center else {}
     builder.add(operation, "batchnorm", arguments, [data], roots if len(roots) == 4 else ())
 
 
+def plain_constant(builder: Builder, operation: Operation, place: int) -> bool:
+    """Whether the factors (at place 1) are ones, or the shifts (at 2) zeros, written in the graph: nothing learnt."""
+    value = builder.value(operation.inputs[place])
+    plain = value.held is not None and bool((value.held == (1, 0)[place - 1]).all())
+    return plain and set(value.roots) <= builder.program.literal
+
+
 def plain_constants(builder: Builder, operation: Operation) -> bool:
-    """Whether factors and shifts are ones and zeros written in the graph: nothing that was learnt."""
-    for name, value in zip(operation.inputs[1:3], (1, 0), strict=True):
-        held = builder.value(name).held
-        if held is None or not (held == value).all() or not set(builder.value(name).roots) <= builder.program.literal:
-            return False
-    return True
+    """Whether neither factors nor shifts were learnt."""
+    return all(plain_constant(builder, operation, place) for place in (1, 2))
 
 
 def instance_norm(builder: Builder, operation: Operation) -> None:

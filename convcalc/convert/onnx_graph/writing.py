@@ -157,12 +157,16 @@ def batchnorm(writer: Writer, layer: Any) -> None:
     """BatchNormalization with running statistics."""
     if not layer.track_running_stats:
         raise Inexpressible("batchnorm without running statistics")
-    if layer.affine and not (layer.scale and layer.center):
-        raise Inexpressible("batchnorm with a factor or a shift alone")
     channels = layer.input.channels
     means = [("running_mean", ZERO), ("running_var", ONE)]
     statistics = [writer.weight(part, (channels,), value) for part, value in means]
-    writer.add("BatchNormalization", *factors(writer, layer, (channels,)), *statistics)
+    factor, shift = (
+        writer.weight(part, (channels,), value)
+        if layer.affine and learnt
+        else writer.constant([value] * channels, (channels,))
+        for part, value, learnt in (("weight", ONE, layer.scale), ("bias", ZERO, layer.center))
+    )
+    writer.add("BatchNormalization", factor, shift, *statistics)
 
 
 def layernorm(writer: Writer, layer: Any) -> None:

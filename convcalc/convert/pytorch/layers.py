@@ -44,20 +44,19 @@ class LocallyConnected(nn.Module):
         return x if self.bias is None else x + self.bias
 
 
-class PartialBatchNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch normalisation whose learnt part is a factor alone, or a shift alone."""
+class HalfBatchNorm(nn.Module):
+    """A batch norm that learns factors and no shifts, or shifts and no factors."""
 
-    def __init__(
-        self, num_features: int, scale: bool = True, center: bool = True, track_running_stats: bool = True
-    ) -> None:
-        super().__init__(num_features, track_running_stats=track_running_stats)
-        if not scale:
-            self.register_parameter("weight", None)
-        if not center:
-            self.register_parameter("bias", None)
+    def __init__(self, num_features: int, scale: bool, center: bool, track_running_stats: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(num_features)) if scale else None
+        self.bias = nn.Parameter(torch.zeros(num_features)) if center else None
+        self.register_buffer("running_mean", torch.zeros(num_features) if track_running_stats else None)
+        self.register_buffer("running_var", torch.ones(num_features) if track_running_stats else None)
 
-    def _check_input_dim(self, input: Tensor) -> None:
-        """As many axes as there are."""
+    def forward(self, x: Tensor) -> Tensor:
+        of_batch = self.training or self.running_mean is None
+        return functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, of_batch)
 
 
 class GlobalAvgPool(nn.Module):

@@ -107,18 +107,18 @@ def shuffle(name: str, key: str) -> Maker:
 
 
 def batchnorm(layer: Any) -> Made:
-    """nn.BatchNorm; with a factor or a shift alone a module of our own."""
-    if layer.affine and layer.scale != layer.center:
-        alone = Argument("scale", layer.scale, True), Argument("center", layer.center, True)
-        tracked = Argument("track_running_stats", layer.track_running_stats, True)
-        return Made(Call("PartialBatchNorm", (Argument("num_features", layer.input.channels), *alone, tracked)))
+    """nn.BatchNorm; a module of our own where it has factors and no shifts, or shifts and no factors."""
+    learns, tracks = layer.affine, Argument("track_running_stats", layer.track_running_stats, True)
+    if learns and layer.scale != layer.center:
+        half = (Argument("scale", layer.scale), Argument("center", layer.center))
+        return Made(Call("HalfBatchNorm", (Argument("num_features", layer.input.channels), *half, tracks)))
     return Made(
         module(
             "BatchNorm",
             max(layer.input.axes, 1),
             Argument("num_features", layer.input.channels),
-            Argument("affine", layer.affine and layer.scale, True),
-            Argument("track_running_stats", layer.track_running_stats, True),
+            Argument("affine", learns and layer.scale, True),
+            tracks,
         )
     )
 

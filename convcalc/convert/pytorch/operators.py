@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from convcalc.convert.pytorch.patterns import operator_of
 from convcalc.convert.pytorch.reading import Known, Reader, Refused, sizes_of
 from convcalc.convert.pytorch.rearranging import REARRANGING, Arguments, Handler, each, per_axis, spatial, without
 from convcalc.convert.pytorch.tracing import Constant, Weight
@@ -149,10 +150,10 @@ def batch_norm(reader: Reader, node: Any, given: Arguments) -> Known:
     if value.last:
         raise Refused
     arguments = {"affine": weight is not None or bias is not None}
-    arguments |= {"track_running_stats": given["running_mean"] is not None}
     if arguments["affine"]:
         arguments |= {"scale": weight is not None, "center": bias is not None}
-    arguments = without(arguments, affine=True, track_running_stats=True, scale=True, center=True)
+    arguments |= {"track_running_stats": given["running_mean"] is not None}
+    arguments = without(arguments, affine=True, scale=True, center=True, track_running_stats=True)
     return reader.step(node, "batchnorm", arguments, [value], value.shape, [weight, bias])
 
 
@@ -256,9 +257,21 @@ def merge(kind: str) -> Handler:
         if len({(len(value.shape), value.last) for value in values}) > 1:
             raise Refused
         shape = tuple(max(sizes) for sizes in zip(*(value.shape for value in values), strict=True))
+        if Value("", shape, values[0].last).sizes != sizes_of(node):
+            raise Refused
         return reader.step(node, kind, {}, values, shape, last=values[0].last)
 
     return handle
+
+
+def expanded(reader: Reader, node: Any, given: Arguments) -> Known:
+    """A tensor repeated along axes of one element, which sums and products do by themselves."""
+    if any(operator_of(user) not in MERGING or user.args[:1] == user.args[1:2] for user in node.users):
+        raise Refused
+    value = reader.tensor(node.args[0])
+    if len(value.sizes) != len(sizes_of(node)) or value.sizes[0] != sizes_of(node)[0]:
+        raise Refused
+    return value
 
 
 def scale(reader: Reader, node: Any, weight: Weight) -> Known:
@@ -271,6 +284,7 @@ def scale(reader: Reader, node: Any, weight: Weight) -> Known:
     return reader.step(node, "scale", {}, [value], value.shape, [weight], last=value.last)
 
 
+MERGING = ("add", "sub", "mul", "div")
 OPERATORS: dict[str, Handler] = {
     **each("conv#d", conv),
     **each("conv_transpose#d", conv_transpose),
@@ -300,6 +314,7 @@ OPERATORS: dict[str, Handler] = {
     **each("log_softmax _log_softmax", over_channels("log_softmax")),
     "prelu": prelu,
     **each("dropout feature_dropout alpha_dropout feature_alpha_dropout", dropout),
+    **each("expand expand_as", expanded),
     **each("add sub", merge("add")),
     **each("mul div", merge("multiply")),
     **REARRANGING,

@@ -1,6 +1,7 @@
 """Activations that code composes of other operations: x × sigmoid(x), x × relu6(x + 3) / 6 and their like."""
 
 from collections.abc import Callable
+from operator import getitem
 from typing import Any
 
 SIX = (6, 6.0)
@@ -11,6 +12,15 @@ def operator_of(node: Any) -> str:
     """The name of an operation, `relu` of `aten.relu_.default`; empty where a node is none."""
     schema = getattr(getattr(node, "target", None), "_schema", None)
     return "" if schema is None else str(schema.name).partition("::")[2].rstrip("_")
+
+
+def viewed(node: Any) -> Any:
+    """The tensor of which a node is a view; None where it is none."""
+    if node.target is getitem:
+        node = node.args[0]
+    schema = getattr(node.target, "_schema", None)
+    alias = schema.arguments[0].alias_info if schema is not None and schema.arguments else None
+    return node.args[0] if alias is not None and not alias.is_write else None
 
 
 def patterns(nodes: tuple[Any, ...]) -> tuple[dict[Any, tuple[str, Any]], set[Any]]:

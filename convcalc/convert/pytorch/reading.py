@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Union
 
 from convcalc.convert.graph import Graph, NotImported, Step
 from convcalc.convert.pytorch.names import first_free
-from convcalc.convert.pytorch.patterns import operator_of, patterns
+from convcalc.convert.pytorch.patterns import operator_of, patterns, viewed
 from convcalc.convert.pytorch.tracing import BATCH, Constant, Traced, Weight
 from convcalc.convert.pytorch.values import Foreign, Moved, Parts, Sizes, Value, is_shape, settled
 from convcalc.shape import MOST_AXES
@@ -27,7 +27,7 @@ OPAQUE = frozenset(
 
 
 class Place(NamedTuple):
-    """The module that an operation is in: its path, its class, and the key of this call of it."""
+    """The module that an operation is in: its path, its class of torch.nn, and the key of this call of it."""
 
     path: str
     word: str
@@ -41,7 +41,13 @@ class Refused(Exception):
 def places_of(node: Any) -> list[Place]:
     """The modules that an operation is in, the outermost first."""
     stack = node.meta.get("nn_module_stack") or {}
-    return [Place(path, str(word).rpartition(".")[2], key) for key, (path, word) in stack.items()]
+    return [Place(path, class_of(word), key) for key, (path, word) in stack.items()]
+
+
+def class_of(word: Any) -> str:
+    """The name of a class of torch.nn; of any other class nothing is known by its name."""
+    package, _, name = str(word if isinstance(word, str) else f"{word.__module__}.{word.__qualname__}").rpartition(".")
+    return name if package.startswith("torch.nn.") else ""
 
 
 def sizes_of(node: Any) -> Sizes:
@@ -50,10 +56,11 @@ def sizes_of(node: Any) -> Sizes:
 
 
 class Reader:
-    """Reads the operations of a trace one after the other. `known` says what each node is."""
+    """Reads the operations of a trace one after the other. `known` says what each node is, `named` names the inputs."""
 
-    def __init__(self, found: Traced, operators: Mapping[str, Any]) -> None:
+    def __init__(self, found: Traced, operators: Mapping[str, Any], named: Sequence[str] = ()) -> None:
         self.found = found
+        self.named = iter(named)
         self.operators = operators
         self.known: dict[Any, Known] = {}
         self.inputs: dict[str, Sizes] = {}
@@ -88,8 +95,9 @@ class Reader:
         given = self.found.given.get(node.name)
         if given is None:
             sizes = sizes_of(node)[1:]
-            self.inputs[node.name] = sizes
-            self.known[node] = Value(node.name, sizes)
+            name = next(self.named, node.name)
+            self.inputs[name] = sizes
+            self.known[node] = Value(name, sizes)
         else:
             self.known[node] = given
 
@@ -125,6 +133,19 @@ class Reader:
         schema = getattr(node.target, "_schema", None)
         if schema is not None and schema.is_mutable and node.args:
             self.known[node.args[0]] = result  # what is read from here on is what was written
+            self.write_through(node)
+
+    def write_through(self, node: Any) -> None:
+        """A tensor of which a part was written over is none of ours from there on, where it is read again."""
+        base = viewed(node.args[0])
+        while base is not None:
+            if any(user > node for user in base.users):
+                values, sources = self.made_of([base, *flat((node.args, node.kwargs))])
+                what, sizes = f"{operator_of(node)} to a part", sizes_of(base)
+                foreign = Foreign(tuple(values), tuple(sources), what)
+                shaped = is_shape(sizes)
+                self.known[base] = self.opaque(node, values, what, sizes[1:], sources) if shaped else foreign
+            base = viewed(base)
 
     def taken(self, node: Any) -> Known:
         """One of several results."""

@@ -142,7 +142,7 @@ def permuted(reader: Reader, node: Any, given: Arguments) -> Known:
         order = moved_axes(given["source"], given["destination"], axes)
     else:
         order = list(range(axes))
-        one, other = given["dim0"] % axes, given["dim1"] % axes
+        one, other = given.get("dim0", 0) % axes, given.get("dim1", -1) % axes  # `t` turns a matrix over
         order[one], order[other] = order[other], order[one]
     return moved_on(reader, node, "permute", tuple(order))
 

@@ -72,11 +72,11 @@ def without_values(module: Any) -> Any:
     from torch import nn
 
     memo: dict[int, Any] = {}
-    for parameter in module.parameters():
-        memo[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), parameter.requires_grad)
-    for buffer in module.buffers():
-        memo[id(buffer)] = buffer.detach().to("meta")
     try:
+        for parameter in module.parameters():
+            memo[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), parameter.requires_grad)
+        for buffer in module.buffers():
+            memo[id(buffer)] = buffer.detach().to("meta")
         return copy.deepcopy(module, memo)
     except Exception as error:  # whatever the code of the module raises
         raise NotImported(
