@@ -45,6 +45,12 @@ def after(text: str) -> str:
         (UNBIASED.replace("conv:", "convv:"), UNBIASED),
         (UNBIASED.replace("8", "$(min(8, 16))"), UNBIASED.replace("8", '"$(min(8, 16))"')),
         (UNBIASED.replace("8", "$(8 if 'a' == 'a' and min(1, 2) else 3)"), None),
+        (
+            "params: {p: 'a  b'}\n" + UNBIASED.replace("8", "$(4 if p == 'a  b' else min(1, 2))"),
+            "params: {p: 'a  b'}\n" + UNBIASED.replace("8", "\"$(4 if p == 'a  b' else min(1, 2))\""),
+        ),
+        (UNBIASED.replace("8", "$(min(8,\n    16))"), UNBIASED.replace("8", '"$(min(8, 16))"')),
+        ("description: a   b: c\n" + UNBIASED, 'description: "a   b: c"\n' + UNBIASED),
         ("name: 2024\n" + UNBIASED, 'name: "2024"\n' + UNBIASED),
         (
             "description: He et al.: ResNet  # 2015\n" + UNBIASED,

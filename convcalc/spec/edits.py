@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from convcalc.problems import Path, Problem, Span
 from convcalc.spec.document import Document, Extent, Mapping
 from convcalc.spec.document import Sequence as Items
-from convcalc.spec.source import scalar_extents
+from convcalc.spec.source import folded, scalar_extents
 
 FLOW = "{["
 ITEM = r"[ ]*(?:-[ ]+)+"
@@ -61,8 +61,8 @@ def extent_of(document: Document, span: Span) -> Extent:
 
 
 def quoted(value: str) -> str:
-    """A plain value in quotes, its blanks joined."""
-    joined = " ".join(value.split())
+    """A plain value in quotes, on one line."""
+    joined = folded(value)
     return f'"{joined}"' if not re.search(r'["\\]', joined) else "'" + joined.replace("'", "''") + "'"
 
 

@@ -201,7 +201,7 @@ class Reader:
             message = "an expression that is not closed; one with a comma needs quotes here"
             self.problem(extent, message, "CV014", 'write "$(…)"')
             return UNKNOWN
-        whole = " ".join(self.text[extent[0] : end].split())
+        whole = folded(self.text[extent[0] : end])
         message = "an expression with a comma needs quotes here"
         self.problem((extent[0], end), message, "CV014", f'write "{shortened(whole, 200)}"', Fix("quote"))
         return whole
@@ -332,6 +332,11 @@ def place(event: Any) -> Extent:
     start: int = event.start_mark.index
     end: int = event.end_mark.index
     return start, end if event.__class__ is ScalarEvent or event.__class__ is AliasEvent else start + 1
+
+
+def folded(text: str) -> str:
+    """A plain text of several lines as it is read: a blank for each end of a line, all other blanks as they are."""
+    return re.sub(r"[ \t]*(?:\r\n|\r|\n)\s*", " ", text.strip())
 
 
 def closing(text: str, start: int, stop: int) -> int | None:
