@@ -118,6 +118,52 @@ def test_a_bias_behind_an_alias_stays() -> None:
     assert fixed(text).rewritten is None
 
 
+MERGED = """\
+blocks:
+  plain: &a
+    layers:
+      - conv: {out_channels: 8, kernel_size: 1}
+  normed:
+    <<: *a
+layers:
+  - plain
+  - relu
+  - normed
+  - batchnorm
+input: [3, 9, 9]
+"""
+
+
+def test_a_bias_that_a_merge_brings_from_another_block_stays() -> None:
+    found = fixed(MERGED)
+    assert found.rewritten is None
+    assert [problem.code for problem in found.problems] == ["CV206"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x-a: &a {kernel_siez: 3}\n" + UNBIASED.replace("kernel_size: 3", "<<: *a"),
+        UNBIASED.replace("kernel_size: 3", "x: &a {kernel_siez: 3}, <<: *a"),
+    ],
+)
+def test_a_key_that_a_merge_brings_is_not_renamed(text: str) -> None:
+    assert fixed(text).rewritten is None
+
+
+@pytest.mark.parametrize("key", ["&k kernel_siez", "*k "])
+def test_a_key_with_an_anchor_or_an_alias_is_not_renamed(key: str) -> None:
+    assert fixed("x-a: &k kernel_siez\n" + UNBIASED.replace("kernel_size", key)).rewritten is None
+
+
+@pytest.mark.parametrize("style", ["|-", ">-"])
+def test_an_argument_goes_directly_below_a_block_scalar(style: str) -> None:
+    conv = f"  - conv:\n      out_channels: 8\n      kernel_size: 3\n      name: {style}\n        stem\n"
+    rest = "\n  # normed\n  - batchnorm\n  - relu\n"
+    assert after(HEAD + conv + rest) == HEAD + conv + "      bias: false\n" + rest
+    assert after(HEAD + conv + rest[-23:]) == HEAD + conv + "      bias: false\n" + rest[-23:]
+
+
 def test_a_silenced_finding_is_not_mended() -> None:
     assert fixed(NORMED.replace("# stem", "# convcalc: ignore[CV206]")).rewritten is None
 
