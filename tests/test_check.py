@@ -101,6 +101,15 @@ def test_nothing_in_a_file_loosens_a_limit_from_outside(capsys: pytest.CaptureFi
     assert (status, sorted(found)) == (1, ["CV100", "CV199"])
 
 
+def test_of_limits_from_outside_the_command_line_wins_then_the_path(capsys: pytest.CaptureFixture[str]) -> None:
+    table = 'max-params = 100\nmax-layers = 1\n[per-path."cl*"]\nmax-layers = 10\n'
+    Path("convcalc.toml").write_text(table, encoding="utf-8")
+    assert codes(capsys, "clean.yaml") == (1, ["CV100"])
+    assert codes(capsys, "clean.yaml", "--max-params", "1M") == (0, [])
+    assert codes(capsys, "clean.yaml", "--max-params", "1M", "--max-layers", "1") == (1, ["CV100"])
+    assert codes(capsys, "clean.yaml", "--min-params", "1") == (1, ["CV100"])
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
