@@ -128,6 +128,34 @@ def test_a_wrong_configuration_gives_2(text: str, said: str, capsys: pytest.Capt
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("# max-params\nmax-layers = 3\nmax-params = true\n", "convcalc.toml:3: params takes"),
+        ('max-params = 1\n[per-path."a"]\nmax-params = 1\n[per-path."b"]\nmax-params = true\n', "convcalc.toml:5: "),
+        ("per-path = {b = {max-params = true}}\n", "convcalc.toml:1: "),
+        ('[per-path."a"]\nselect = []\n[per-path."a".per-path."b"]\nselect = []\n', "convcalc.toml:1: per-path does"),
+    ],
+)
+def test_a_mistake_of_a_configuration_is_told_with_its_own_line(
+    text: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    test_a_wrong_configuration_gives_2(text, said, capsys)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[tool.lint]\nselect = ["E"]\n[tool.convcalc]\nselect = ["CV999"]\n', "pyproject.toml:4: no rule"),
+        ("[tool]\nconvcalc = 3\n", "tool.convcalc is a table, not 3"),
+    ],
+)
+def test_a_wrong_pyproject_gives_2(text: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("pyproject.toml").write_text(text, encoding="utf-8")
+    assert run(["check", "clean.yaml"]) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_comments_silence_findings_on_their_line(capsys: pytest.CaptureFixture[str]) -> None:
     Path("net.yaml").write_text(BIASED.replace("3}", "3}  # convcalc: ignore[CV206]"), encoding="utf-8")
     assert codes(capsys, "net.yaml") == (0, [])
