@@ -194,6 +194,51 @@ def test_folders_and_patterns_are_walked_for_specs(capsys: pytest.CaptureFixture
     assert "nothing to check (1 YAML files are no specs)" in capsys.readouterr().err
 
 
+def test_a_file_of_several_names_is_checked_once(capsys: pytest.CaptureFixture[str]) -> None:
+    here = os.getcwd()
+    assert codes(capsys, "biased.yaml", "./biased.yaml", f"{here}/biased.yaml", ".//biased.yaml", "*sed.yaml")[1] == [
+        "CV206"
+    ]
+    assert run(["check", "./biased.yaml", "biased.yaml", "--fix"]) == 0
+
+
+def test_what_stands_behind_a_link_is_another_file(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("other/inner").mkdir(parents=True)
+    Path("other/biased.yaml").write_text(CLEAN, encoding="utf-8")
+    os.symlink("other/inner", "link")
+    assert codes(capsys, "link/../biased.yaml", "biased.yaml") == (1, ["CV206"])
+
+
+@pytest.mark.parametrize("text", ["\ufefflayers:\n", "input: [3, 8, 8]\nlayers :\n"])
+def test_a_spec_is_known_behind_a_mark_and_by_a_colon_apart(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("models").mkdir()
+    Path("models/net.yaml").write_text(text + "  - conv: {}\n", encoding="utf-8")
+    assert codes(capsys, "models")[0] == 1
+
+
+def test_what_is_no_file_in_a_folder_is_said_and_not_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("models").mkdir()
+    os.mkfifo("models/net.yaml")
+    assert codes(capsys, "models") == (2, ["CV000"])
+
+
+def test_a_folder_that_cannot_be_looked_into_is_not_passed_over(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("models/shut").mkdir(parents=True)
+    Path("models/net.yaml").write_text(CLEAN, encoding="utf-8")
+    scandir = os.scandir
+
+    def refused(path: str) -> object:
+        if str(path).endswith("shut"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    assert run(["check", "models"]) == 2
+    assert "models/shut: permission denied [CV000]" in capsys.readouterr().out
+
+
 def test_a_file_that_cannot_be_read_is_reported_and_the_others_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
     assert codes(capsys, "no.yaml", "biased.yaml", "clean.yaml") == (2, ["CV206", "CV000"])
     assert run(["check", "clean.yml", "--exit-zero"]) == 2
