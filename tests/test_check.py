@@ -118,6 +118,8 @@ def test_of_limits_from_outside_the_command_line_wins_then_the_path(capsys: pyte
         ('fail-on = "eror"\n', "did you mean error?"),
         ("select = 3\n", "takes a list of rule codes"),
         ("max-params = [\n", "convcalc.toml"),
+        (f"max-params = {'9' * 5000}\n", "convcalc.toml: Exceeds the limit"),
+        (f"max-params = {'[' * 5000}\n", "convcalc.toml: maximum recursion depth"),
         ("channel-multiple = 0\n", "convcalc.toml:1: channel-multiple takes an integer from 1, not 0"),
         ('[per-path."*"]\nchannel-multiple = true\n', "convcalc.toml:2: channel-multiple takes an integer from 1"),
     ],
@@ -154,6 +156,32 @@ def test_a_wrong_pyproject_gives_2(text: str, said: str, capsys: pytest.CaptureF
     Path("pyproject.toml").write_text(text, encoding="utf-8")
     assert run(["check", "clean.yaml"]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--select", "cv206"], "convcalc: --select: no rule 'cv206': did you mean CV206?"),
+        (["--ignore", "CV206,X"], "convcalc: --ignore: no rule 'X': convcalc rules lists them"),
+    ],
+)
+def test_a_wrong_code_on_the_command_line_gives_2_and_a_hint(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["check", "clean.yaml", *arguments]) == 2
+    assert capsys.readouterr().err == said + "\n"
+
+
+def test_blanks_may_stand_between_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert codes(capsys, "biased.yaml", "--ignore", "CV201, CV206") == (0, [])
+
+
+def test_a_summary_of_the_job_that_cannot_be_written_gives_2(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "nowhere/summary.md")
+    assert run(["check", "clean.yaml", "-f", "github"]) == 2
+    assert capsys.readouterr().err == "convcalc: GITHUB_STEP_SUMMARY: nowhere/summary.md: no such file\n"
 
 
 def test_comments_silence_findings_on_their_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,7 +80,7 @@ def table_of(path: str) -> dict[str, Any] | None:
     try:
         with open(path, "rb") as stream:
             whole = tomllib.load(stream)
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # an integer of 5000 digits is a plain ValueError
         raise WrongConfiguration(f"{path}: {error}") from None
     if os.path.basename(path) != "pyproject.toml":
         return whole
