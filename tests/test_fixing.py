@@ -228,6 +228,32 @@ def test_the_difference_is_a_patch_that_patch_takes(folder: Path, capsys: pytest
     assert texts(folder)["biased.yaml"] == UNBIASED
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        NORMED.replace("\n", "\r\n"),
+        NORMED.rstrip(),
+        NORMED.replace("conv: ", "conv:\t"),
+        NORMED.replace("batchnorm", "batchnorm  "),
+    ],
+    ids=["cr", "end", "tab", "blanks"],
+)
+def test_the_difference_keeps_tabs_and_the_ends_of_lines(
+    text: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("net.yaml").write_bytes(text.encode())
+    run(["check", "net.yaml", "--diff"])
+    patch = capsys.readouterr().out
+    subprocess.run(["git", "apply", "-p0", "-"], input=patch.encode(), check=True, cwd=folder)
+    assert Path("net.yaml").read_bytes().decode() == text.replace("3}", "3, bias: false}")
+
+
+def test_the_difference_has_no_power_over_the_terminal(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("net.yaml").write_text(NORMED.replace("stem", "st\x9bem"), encoding="utf-8")
+    run(["check", "net.yaml", "--diff"])
+    assert "\x9b" not in capsys.readouterr().out
+
+
 def test_a_mark_line_ends_and_permissions_are_kept(folder: Path) -> None:
     file = Path("biased.yaml")
     file.write_bytes(b"\xef\xbb\xbf" + NORMED.replace("\n", "\r\n").encode())

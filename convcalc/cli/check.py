@@ -130,7 +130,7 @@ def differences(checked: Iterable[Checked], where: common.Output) -> str:
         if one.rewritten is not None
         for line in difference(one.file, one.rewritten)
     ]
-    return common.as_text(lines, where) if lines else ""
+    return common.as_text(lines, where, cut=False) if lines else ""
 
 
 def tasks_of(files: Iterable[str], config: str | None, isolated: bool) -> list[Task]:
