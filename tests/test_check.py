@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from convcalc.check.rule import Rule
 from convcalc.check.rules import RULES
 from convcalc.cli.main import run
 from convcalc.problems import Problem
+from convcalc.spec.source import scalar_extents
 
 # a bias right before a batch norm is what the linter finds here, on line 4
 BIASED = """\
@@ -205,10 +207,34 @@ def test_a_comment_that_silences_nothing_is_reported(capsys: pytest.CaptureFixtu
         ("a: 'b # convcalc: ignore[CV201]'", []),
         ("a: |\n  b # convcalc: ignore[CV201]\n", []),
         ("a: b#convcalc:ignore[CV201]", []),
+        ("a: b\rc: d # convcalc: ignore[CV201]", [Ignore(2, 25, "CV201")]),
+        ("a: '# b' # convcalc: ignore[CV201]", [Ignore(1, 29, "CV201")]),
     ],
 )
 def test_only_comments_are_comments(text: str, found: list[Ignore]) -> None:
     assert ignores(text) == found
+
+
+def test_thousands_of_comments_are_looked_up_and_not_compared_with_every_scalar(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    text = "a:\n" + "  - b # convcalc: ignore[CV201]\n" * 2_000
+
+    class Extents(list[tuple[int, int]]):
+        def __getitem__(self, index: Any) -> Any:
+            asked.append(index)
+            return super().__getitem__(index)
+
+        def __iter__(self) -> Any:
+            for extent in super().__iter__():
+                asked.append(0)
+                yield extent
+
+    found = Extents(scalar_extents(text))
+    monkeypatch.setattr("convcalc.check.comments.scalar_extents", lambda text: found)
+    assert len(ignores(text)) == 2_000
+    assert len(asked) < 2_000 * 40
 
 
 def test_folders_and_patterns_are_walked_for_specs(capsys: pytest.CaptureFixture[str]) -> None:

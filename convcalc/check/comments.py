@@ -4,7 +4,8 @@ import re
 from typing import NamedTuple
 
 from convcalc.problems import Problem, Span, did_you_mean, shown
-from convcalc.spec.source import scalar_extents
+from convcalc.spec.document import Document
+from convcalc.spec.source import is_inside, scalar_extents
 
 COMMENT = r"(?:^|(?<=\s))#\s*convcalc:\s*ignore\[([^\]\n]*)\]"
 UNUSED = "CV199"
@@ -22,15 +23,13 @@ def ignores(text: str) -> list[Ignore]:
     """The codes that comments silence; what stands inside a scalar is no comment."""
     if "convcalc:" not in text:
         return []
-    inside = scalar_extents(text)
+    inside, document = scalar_extents(text), Document(None, None, text)
     found = []
     for match in re.finditer(COMMENT, text, re.MULTILINE):
-        if any(start <= match.start() < end for start, end in inside):
-            continue
-        line = text.count("\n", 0, match.start()) + 1
-        begin = text.rfind("\n", 0, match.start()) + 1
-        start = match.start(1) - begin + 1
-        found += [Ignore(line, start + code.start(), code[0]) for code in re.finditer(r"[^\s,]+", match[1])]
+        if not is_inside(match.start(), inside):
+            for code in re.finditer(r"[^\s,]+", match[1]):
+                line, column = document.line_and_column(match.start(1) + code.start())
+                found.append(Ignore(line, column, code[0]))
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from convcalc.problems import Path, Problem, Span
 from convcalc.spec.document import Document, Extent, Mapping
 from convcalc.spec.document import Sequence as Items
-from convcalc.spec.source import folded, scalar_extents
+from convcalc.spec.source import folded, is_inside, scalar_extents
 
 FLOW = "{["
 ITEM = r"[ ]*(?:-[ ]+)+"
@@ -228,7 +228,7 @@ def comments(text: str, start: int, stop: int) -> list[re.Match[str]]:
         return []
     scalars = scalar_extents(text)
     found = re.compile(COMMENT, re.MULTILINE).finditer(text, start, stop)
-    return [match for match in found if not any(begin <= match.start() < end for begin, end in scalars)]
+    return [match for match in found if not is_inside(match.start(), scalars)]
 
 
 def value_at(value: Any, path: Path) -> Any:

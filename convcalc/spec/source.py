@@ -7,6 +7,7 @@ sexagesimal, dates, yes and no) stays text.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from math import inf
 from typing import Any
@@ -436,6 +437,12 @@ def scalar_extents(text: str) -> list[Extent]:
     """Where the scalars of a well-formed text stand: what looks like a comment inside one is none."""
     events = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return [place(event) for event in events if event.__class__ is ScalarEvent]
+
+
+def is_inside(index: int, scalars: list[Extent]) -> bool:
+    """Whether a character stands in one of the scalars of a text, which are in its order."""
+    before = bisect_right(scalars, (index, inf)) - 1
+    return before >= 0 and index < scalars[before][1]
 
 
 def read_value(text: str) -> Any:
