@@ -207,12 +207,23 @@ def test_a_comment_that_silences_nothing_is_reported(capsys: pytest.CaptureFixtu
         ("a: 'b # convcalc: ignore[CV201]'", []),
         ("a: |\n  b # convcalc: ignore[CV201]\n", []),
         ("a: b#convcalc:ignore[CV201]", []),
+        ("a: b  # convcalc: ignored", []),
+        ("a: b  # convcalc: ignore[]", [Ignore(1, 7, "")]),
+        ("a: b  # convcalc: ignore CV201", [Ignore(1, 7, "")]),
         ("a: b\rc: d # convcalc: ignore[CV201]", [Ignore(2, 25, "CV201")]),
         ("a: '# b' # convcalc: ignore[CV201]", [Ignore(1, 29, "CV201")]),
     ],
 )
 def test_only_comments_are_comments(text: str, found: list[Ignore]) -> None:
     assert ignores(text) == found
+
+
+def test_a_comment_that_names_no_rule_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("net.yaml").write_text(BIASED.replace("3}", "3}  # convcalc: ignore CV206"), encoding="utf-8")
+    assert run(["check", "net.yaml"]) == 1
+    out = capsys.readouterr().out
+    assert "the comment names no rule: it silences nothing [CV199]" in out
+    assert "[CV206]" in out
 
 
 def test_thousands_of_comments_are_looked_up_and_not_compared_with_every_scalar(
