@@ -55,6 +55,10 @@ def test_a_budget_that_is_kept_is_not_spoken_of(budget: str) -> None:
         ("layers: 2", "layers is 3: at most 2 is allowed, 50.0 % over"),
         ("macs: 0", "macs is 266,400 (266.4 K): at most 0 is allowed"),
         ("peak_memory: 40 KiB", "peak_memory is 41,088 (40.12 KiB): at most 40,960 (40.00 KiB) is allowed, 0.3 % over"),
+        (
+            "weight_memory: 100 B",
+            "weight_memory is 288,936 (282.2 KiB): at most 100 B is allowed, 288,836.0 % over",
+        ),
         ("output_shape: [11]", "the output head is 10, and 11 is due"),
         ("output_shape: {head: [10, 1]}", "the output head is 10, and 10×1 is due"),
         ("receptive_field: {min: 4}", "the receptive field of head is 3: at least 4 is due, 25.0 % under"),

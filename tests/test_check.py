@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from convcalc.check.rule import Rule
 from convcalc.check.rules import RULES
 from convcalc.cli.main import run
 from convcalc.problems import Problem
+from convcalc.spec.source import scalar_extents
 
 # a bias right before a batch norm is what the linter finds here, on line 4
 BIASED = """\
@@ -101,6 +103,15 @@ def test_nothing_in_a_file_loosens_a_limit_from_outside(capsys: pytest.CaptureFi
     assert (status, sorted(found)) == (1, ["CV100", "CV199"])
 
 
+def test_of_limits_from_outside_the_command_line_wins_then_the_path(capsys: pytest.CaptureFixture[str]) -> None:
+    table = 'max-params = 100\nmax-layers = 1\n[per-path."cl*"]\nmax-layers = 10\n'
+    Path("convcalc.toml").write_text(table, encoding="utf-8")
+    assert codes(capsys, "clean.yaml") == (1, ["CV100"])
+    assert codes(capsys, "clean.yaml", "--max-params", "1M") == (0, [])
+    assert codes(capsys, "clean.yaml", "--max-params", "1M", "--max-layers", "1") == (1, ["CV100"])
+    assert codes(capsys, "clean.yaml", "--min-params", "1") == (1, ["CV100"])
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -109,6 +120,8 @@ def test_nothing_in_a_file_loosens_a_limit_from_outside(capsys: pytest.CaptureFi
         ('fail-on = "eror"\n', "did you mean error?"),
         ("select = 3\n", "takes a list of rule codes"),
         ("max-params = [\n", "convcalc.toml"),
+        (f"max-params = {'9' * 5000}\n", "convcalc.toml: Exceeds the limit"),
+        (f"max-params = {'[' * 5000}\n", "convcalc.toml: maximum recursion depth"),
         ("channel-multiple = 0\n", "convcalc.toml:1: channel-multiple takes an integer from 1, not 0"),
         ('[per-path."*"]\nchannel-multiple = true\n', "convcalc.toml:2: channel-multiple takes an integer from 1"),
     ],
@@ -117,6 +130,60 @@ def test_a_wrong_configuration_gives_2(text: str, said: str, capsys: pytest.Capt
     Path("convcalc.toml").write_text(text, encoding="utf-8")
     assert run(["check", "clean.yaml"]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("# max-params\nmax-layers = 3\nmax-params = true\n", "convcalc.toml:3: params takes"),
+        ('max-params = 1\n[per-path."a"]\nmax-params = 1\n[per-path."b"]\nmax-params = true\n', "convcalc.toml:5: "),
+        ("per-path = {b = {max-params = true}}\n", "convcalc.toml:1: "),
+        ('[per-path."a"]\nselect = []\n[per-path."a".per-path."b"]\nselect = []\n', "convcalc.toml:1: per-path does"),
+    ],
+)
+def test_a_mistake_of_a_configuration_is_told_with_its_own_line(
+    text: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    test_a_wrong_configuration_gives_2(text, said, capsys)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[tool.lint]\nselect = ["E"]\n[tool.convcalc]\nselect = ["CV999"]\n', "pyproject.toml:4: no rule"),
+        ("[tool]\nconvcalc = 3\n", "tool.convcalc is a table, not 3"),
+    ],
+)
+def test_a_wrong_pyproject_gives_2(text: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("pyproject.toml").write_text(text, encoding="utf-8")
+    assert run(["check", "clean.yaml"]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--select", "cv206"], "convcalc: --select: no rule 'cv206': did you mean CV206?"),
+        (["--ignore", "CV206,X"], "convcalc: --ignore: no rule 'X': convcalc rules lists them"),
+    ],
+)
+def test_a_wrong_code_on_the_command_line_gives_2_and_a_hint(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["check", "clean.yaml", *arguments]) == 2
+    assert capsys.readouterr().err == said + "\n"
+
+
+def test_blanks_may_stand_between_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert codes(capsys, "biased.yaml", "--ignore", "CV201, CV206") == (0, [])
+
+
+def test_a_summary_of_the_job_that_cannot_be_written_gives_2(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "nowhere/summary.md")
+    assert run(["check", "clean.yaml", "-f", "github"]) == 2
+    assert capsys.readouterr().err == "convcalc: GITHUB_STEP_SUMMARY: nowhere/summary.md: no such file\n"
 
 
 def test_comments_silence_findings_on_their_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,10 +207,45 @@ def test_a_comment_that_silences_nothing_is_reported(capsys: pytest.CaptureFixtu
         ("a: 'b # convcalc: ignore[CV201]'", []),
         ("a: |\n  b # convcalc: ignore[CV201]\n", []),
         ("a: b#convcalc:ignore[CV201]", []),
+        ("a: b  # convcalc: ignored", []),
+        ("a: b  # convcalc: ignore[]", [Ignore(1, 7, "")]),
+        ("a: b  # convcalc: ignore CV201", [Ignore(1, 7, "")]),
+        ("a: b\rc: d # convcalc: ignore[CV201]", [Ignore(2, 25, "CV201")]),
+        ("a: '# b' # convcalc: ignore[CV201]", [Ignore(1, 29, "CV201")]),
     ],
 )
 def test_only_comments_are_comments(text: str, found: list[Ignore]) -> None:
     assert ignores(text) == found
+
+
+def test_a_comment_that_names_no_rule_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("net.yaml").write_text(BIASED.replace("3}", "3}  # convcalc: ignore CV206"), encoding="utf-8")
+    assert run(["check", "net.yaml"]) == 1
+    out = capsys.readouterr().out
+    assert "the comment names no rule: it silences nothing [CV199]" in out
+    assert "[CV206]" in out
+
+
+def test_thousands_of_comments_are_looked_up_and_not_compared_with_every_scalar(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    text = "a:\n" + "  - b # convcalc: ignore[CV201]\n" * 2_000
+
+    class Extents(list[tuple[int, int]]):
+        def __getitem__(self, index: Any) -> Any:
+            asked.append(index)
+            return super().__getitem__(index)
+
+        def __iter__(self) -> Any:
+            for extent in super().__iter__():
+                asked.append(0)
+                yield extent
+
+    found = Extents(scalar_extents(text))
+    monkeypatch.setattr("convcalc.check.comments.scalar_extents", lambda text: found)
+    assert len(ignores(text)) == 2_000
+    assert len(asked) < 2_000 * 40
 
 
 def test_folders_and_patterns_are_walked_for_specs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,6 +257,51 @@ def test_folders_and_patterns_are_walked_for_specs(capsys: pytest.CaptureFixture
     assert codes(capsys, "models/**/a.yaml")[1] == ["CV206"]
     assert run(["check", "models/other.*"]) == 2
     assert "nothing to check (1 YAML files are no specs)" in capsys.readouterr().err
+
+
+def test_a_file_of_several_names_is_checked_once(capsys: pytest.CaptureFixture[str]) -> None:
+    here = os.getcwd()
+    assert codes(capsys, "biased.yaml", "./biased.yaml", f"{here}/biased.yaml", ".//biased.yaml", "*sed.yaml")[1] == [
+        "CV206"
+    ]
+    assert run(["check", "./biased.yaml", "biased.yaml", "--fix"]) == 0
+
+
+def test_what_stands_behind_a_link_is_another_file(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("other/inner").mkdir(parents=True)
+    Path("other/biased.yaml").write_text(CLEAN, encoding="utf-8")
+    os.symlink("other/inner", "link")
+    assert codes(capsys, "link/../biased.yaml", "biased.yaml") == (1, ["CV206"])
+
+
+@pytest.mark.parametrize("text", ["\ufefflayers:\n", "input: [3, 8, 8]\nlayers :\n"])
+def test_a_spec_is_known_behind_a_mark_and_by_a_colon_apart(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("models").mkdir()
+    Path("models/net.yaml").write_text(text + "  - conv: {}\n", encoding="utf-8")
+    assert codes(capsys, "models")[0] == 1
+
+
+def test_what_is_no_file_in_a_folder_is_said_and_not_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("models").mkdir()
+    os.mkfifo("models/net.yaml")
+    assert codes(capsys, "models") == (2, ["CV000"])
+
+
+def test_a_folder_that_cannot_be_looked_into_is_not_passed_over(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("models/shut").mkdir(parents=True)
+    Path("models/net.yaml").write_text(CLEAN, encoding="utf-8")
+    scandir = os.scandir
+
+    def refused(path: str) -> object:
+        if str(path).endswith("shut"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    assert run(["check", "models"]) == 2
+    assert "models/shut: permission denied [CV000]" in capsys.readouterr().out
 
 
 def test_a_file_that_cannot_be_read_is_reported_and_the_others_are_checked(capsys: pytest.CaptureFixture[str]) -> None:

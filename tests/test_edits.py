@@ -130,6 +130,12 @@ def test_comments_inside_a_replaced_entry_go_above_it() -> None:
     assert "  # before\n  # after\n  - relu\n  - relu6\n  - batchnorm" in edited
 
 
+def test_what_follows_a_replaced_entry_that_ends_in_a_block_scalar_stays() -> None:
+    text, rest = "layers:\n  - conv:\n      name: |-\n        a\n", "\n  # next\n  - relu\n"
+    edited = applied(text + rest, [replaced_entry(read_text(text + rest), ("layers", 0), [["relu6"]])])
+    assert edited == "layers:\n  - relu6\n" + rest
+
+
 def test_entries_in_brackets_are_replaced_in_the_line() -> None:
     path: Path = ("layers", 6, "branches", 0, 1, 1)
     document = read_text(SPEC)

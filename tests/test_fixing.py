@@ -45,6 +45,12 @@ def after(text: str) -> str:
         (UNBIASED.replace("conv:", "convv:"), UNBIASED),
         (UNBIASED.replace("8", "$(min(8, 16))"), UNBIASED.replace("8", '"$(min(8, 16))"')),
         (UNBIASED.replace("8", "$(8 if 'a' == 'a' and min(1, 2) else 3)"), None),
+        (
+            "params: {p: 'a  b'}\n" + UNBIASED.replace("8", "$(4 if p == 'a  b' else min(1, 2))"),
+            "params: {p: 'a  b'}\n" + UNBIASED.replace("8", "\"$(4 if p == 'a  b' else min(1, 2))\""),
+        ),
+        (UNBIASED.replace("8", "$(min(8,\n    16))"), UNBIASED.replace("8", '"$(min(8, 16))"')),
+        ("description: a   b: c\n" + UNBIASED, 'description: "a   b: c"\n' + UNBIASED),
         ("name: 2024\n" + UNBIASED, 'name: "2024"\n' + UNBIASED),
         (
             "description: He et al.: ResNet  # 2015\n" + UNBIASED,
@@ -112,6 +118,52 @@ def test_a_bias_behind_an_alias_stays() -> None:
     assert fixed(text).rewritten is None
 
 
+MERGED = """\
+blocks:
+  plain: &a
+    layers:
+      - conv: {out_channels: 8, kernel_size: 1}
+  normed:
+    <<: *a
+layers:
+  - plain
+  - relu
+  - normed
+  - batchnorm
+input: [3, 9, 9]
+"""
+
+
+def test_a_bias_that_a_merge_brings_from_another_block_stays() -> None:
+    found = fixed(MERGED)
+    assert found.rewritten is None
+    assert [problem.code for problem in found.problems] == ["CV206"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x-a: &a {kernel_siez: 3}\n" + UNBIASED.replace("kernel_size: 3", "<<: *a"),
+        UNBIASED.replace("kernel_size: 3", "x: &a {kernel_siez: 3}, <<: *a"),
+    ],
+)
+def test_a_key_that_a_merge_brings_is_not_renamed(text: str) -> None:
+    assert fixed(text).rewritten is None
+
+
+@pytest.mark.parametrize("key", ["&k kernel_siez", "*k "])
+def test_a_key_with_an_anchor_or_an_alias_is_not_renamed(key: str) -> None:
+    assert fixed("x-a: &k kernel_siez\n" + UNBIASED.replace("kernel_size", key)).rewritten is None
+
+
+@pytest.mark.parametrize("style", ["|-", ">-"])
+def test_an_argument_goes_directly_below_a_block_scalar(style: str) -> None:
+    conv = f"  - conv:\n      out_channels: 8\n      kernel_size: 3\n      name: {style}\n        stem\n"
+    rest = "\n  # normed\n  - batchnorm\n  - relu\n"
+    assert after(HEAD + conv + rest) == HEAD + conv + "      bias: false\n" + rest
+    assert after(HEAD + conv + rest[-23:]) == HEAD + conv + "      bias: false\n" + rest[-23:]
+
+
 def test_a_silenced_finding_is_not_mended() -> None:
     assert fixed(NORMED.replace("# stem", "# convcalc: ignore[CV206]")).rewritten is None
 
@@ -174,6 +226,32 @@ def test_the_difference_is_a_patch_that_patch_takes(folder: Path, capsys: pytest
     patch = capsys.readouterr().out
     subprocess.run(["git", "apply", "-p0", "-"], input=patch, text=True, check=True, cwd=folder)
     assert texts(folder)["biased.yaml"] == UNBIASED
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        NORMED.replace("\n", "\r\n"),
+        NORMED.rstrip(),
+        NORMED.replace("conv: ", "conv:\t"),
+        NORMED.replace("batchnorm", "batchnorm  "),
+    ],
+    ids=["cr", "end", "tab", "blanks"],
+)
+def test_the_difference_keeps_tabs_and_the_ends_of_lines(
+    text: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("net.yaml").write_bytes(text.encode())
+    run(["check", "net.yaml", "--diff"])
+    patch = capsys.readouterr().out
+    subprocess.run(["git", "apply", "-p0", "-"], input=patch.encode(), check=True, cwd=folder)
+    assert Path("net.yaml").read_bytes().decode() == text.replace("3}", "3, bias: false}")
+
+
+def test_the_difference_has_no_power_over_the_terminal(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("net.yaml").write_text(NORMED.replace("stem", "st\x9bem"), encoding="utf-8")
+    run(["check", "net.yaml", "--diff"])
+    assert "\x9b" not in capsys.readouterr().out
 
 
 def test_a_mark_line_ends_and_permissions_are_kept(folder: Path) -> None:

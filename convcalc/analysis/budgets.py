@@ -70,8 +70,8 @@ def breach(limit: Limit, message: str, hint: str) -> Problem:
 def shown(metric: str, value: int | None) -> str:
     """A figure, exact and in short where it is large."""
     short = format_bytes(value) if metric in MEMORY else format_count(value)
-    if value is None:
-        return short
+    if value is None or (metric in MEMORY and value < 1000):
+        return short  # bytes with their unit
     return f"{value:,}" if value < 1000 else f"{value:,} ({short})"
 
 

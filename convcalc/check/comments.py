@@ -4,14 +4,15 @@ import re
 from typing import NamedTuple
 
 from convcalc.problems import Problem, Span, did_you_mean, shown
-from convcalc.spec.source import scalar_extents
+from convcalc.spec.document import Document
+from convcalc.spec.source import is_inside, scalar_extents
 
-COMMENT = r"(?:^|(?<=\s))#\s*convcalc:\s*ignore\[([^\]\n]*)\]"
+COMMENT = r"(?:^|(?<=\s))#[ \t]*convcalc:[ \t]*ignore\b(?:\[([^\]\n]*)\])?"
 UNUSED = "CV199"
 
 
 class Ignore(NamedTuple):
-    """One code that a comment silences on a line; `column` is where the code stands."""
+    """One code that a comment silences on a line; `column` is where it stands. Of a comment without it is empty."""
 
     line: int
     column: int
@@ -22,15 +23,13 @@ def ignores(text: str) -> list[Ignore]:
     """The codes that comments silence; what stands inside a scalar is no comment."""
     if "convcalc:" not in text:
         return []
-    inside = scalar_extents(text)
+    inside, document = scalar_extents(text), Document(None, None, text)
     found = []
     for match in re.finditer(COMMENT, text, re.MULTILINE):
-        if any(start <= match.start() < end for start, end in inside):
-            continue
-        line = text.count("\n", 0, match.start()) + 1
-        begin = text.rfind("\n", 0, match.start()) + 1
-        start = match.start(1) - begin + 1
-        found += [Ignore(line, start + code.start(), code[0]) for code in re.finditer(r"[^\s,]+", match[1])]
+        if not is_inside(match.start(), inside):
+            codes = [(match.start(1) + code.start(), code[0]) for code in re.finditer(r"[^\s,]+", match[1] or "")]
+            for place, code in codes or [(match.start(), "")]:
+                found.append(Ignore(*document.line_and_column(place), code))
     return found
 
 
@@ -44,7 +43,10 @@ def silenced(problems: list[Problem], found: list[Ignore], known: set[str]) -> l
 
 def unused(ignore: Ignore, known: set[str]) -> Problem:
     """A code in a comment that silences nothing."""
-    span = Span(ignore.line, ignore.column, ignore.line, ignore.column + len(ignore.code))
+    span = Span(ignore.line, ignore.column, ignore.line, ignore.column + max(len(ignore.code), 1))
+    if not ignore.code:
+        message, hint = "the comment names no rule: it silences nothing", "write # convcalc: ignore[CV201]"
+        return Problem((), message, UNUSED, hint, span=span, severity="warning")
     hint = (
         "take it away" if ignore.code in known else did_you_mean(ignore.code, known) or "convcalc rules lists the codes"
     )

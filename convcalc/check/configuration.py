@@ -80,13 +80,15 @@ def table_of(path: str) -> dict[str, Any] | None:
     try:
         with open(path, "rb") as stream:
             whole = tomllib.load(stream)
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # an integer of 5000 digits is a plain ValueError
         raise WrongConfiguration(f"{path}: {error}") from None
     if os.path.basename(path) != "pyproject.toml":
         return whole
     tools = whole.get("tool")
     table = tools.get("convcalc") if isinstance(tools, dict) else None
-    return table if isinstance(table, dict) else None
+    if table is not None and not isinstance(table, dict):
+        raise WrongConfiguration(f"{place(path)}tool.convcalc is a table, not {shown(table)}")
+    return table
 
 
 def read(path: str, table: dict[str, Any], rules: Mapping[str, type[Rule]]) -> Configuration:
@@ -98,12 +100,14 @@ def read(path: str, table: dict[str, Any], rules: Mapping[str, type[Rule]]) -> C
     for pattern, inner in patterns.items():
         if not isinstance(inner, dict):
             raise WrongConfiguration(place(path, pattern) + f"per-path takes a table for {shown(pattern)}")
-    more = tuple((pattern, of_table(inner, path, rules)) for pattern, inner in patterns.items())
+        if "per-path" in inner:
+            raise WrongConfiguration(place(path, pattern) + "per-path does not stand in a per-path table")
+    more = tuple((pattern, of_table(inner, path, rules, pattern)) for pattern, inner in patterns.items())
     return Configuration(os.path.dirname(os.path.abspath(path)), settings, more)
 
 
-def of_table(table: dict[str, Any], path: str, rules: Mapping[str, type[Rule]]) -> Settings:
-    """The settings of one table. Raises WrongConfiguration."""
+def of_table(table: dict[str, Any], path: str, rules: Mapping[str, type[Rule]], *above: str) -> Settings:
+    """The settings of one table, which stands below some keys. Raises WrongConfiguration."""
     chosen: dict[str, tuple[str, ...]] = {"select": (), "ignore": ()}
     limits, single = [], Settings()
     for key, value in table.items():
@@ -118,14 +122,19 @@ def of_table(table: dict[str, Any], path: str, rules: Mapping[str, type[Rule]]) 
                 limits.append(limit_of(key, value, f"{key} in {os.path.basename(path)}"))
         except Flaw as flaw:
             hint = f" ({flaw.hint})" if flaw.hint else ""
-            raise WrongConfiguration(f"{place(path, key)}{flaw.message}{hint}") from None
+            raise WrongConfiguration(f"{place(path, *above, key)}{flaw.message}{hint}") from None
     return single._replace(choices=((chosen["select"], chosen["ignore"]),), limits=tuple(limits))
 
 
-def place(path: str, key: str) -> str:
-    """`file:line: ` of a key, as far as it is found."""
+def place(path: str, *keys: str) -> str:
+    """`file:line: ` of the last of some keys, each sought from where the one before stands, as far as it is found."""
     with open(path, encoding="utf-8") as stream:
-        for number, line in enumerate(stream, 1):
-            if re.match(rf"\s*\[?.*[\"']?{re.escape(key)}\b", line):
-                return f"{path}:{number}: "
-    return f"{path}: "
+        lines = stream.read().split("\n")
+    number = 0
+    for key in ("tool.convcalc", *keys) if os.path.basename(path) == "pyproject.toml" else keys:
+        pattern = re.compile(rf"(?:[^#]*[^\w#-])?{re.escape(key)}[\"']?\s*[\]=.]")
+        found = next((at for at in range(number, len(lines)) if pattern.match(lines[at])), None)
+        if found is None:
+            return f"{path}: "
+        number = found
+    return f"{path}:{number + 1}: "

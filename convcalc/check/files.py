@@ -1,6 +1,7 @@
 """Which files are checked: those that are named, and the specs below folders."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from convcalc.spec.files import STANDARD_INPUT
 
 SUFFIXES = (".yaml", ".yml")
 MARKED = tuple(f".convcalc{suffix}" for suffix in SUFFIXES)
+LAYERS = rb"""(?:\xef\xbb\xbf)?(?:layers|'layers'|"layers")\s*:"""
 LEFT_ALONE = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox"})
 
 
@@ -21,18 +23,25 @@ class Chosen(NamedTuple):
 
 def chosen(names: Iterable[str]) -> Chosen:
     """Files by name are always checked; folders and patterns are walked for specs."""
-    found: dict[str, None] = {}
+    found: dict[str, str] = {}
     no_specs = set()
     for name in names:
-        if name == STANDARD_INPUT or name.startswith(PREFIX) or not (os.path.isdir(name) or is_pattern(name)):
-            found[name] = None
-            continue
-        for path in walked(name):
-            if is_spec(path):
-                found[path] = None
-            else:
-                no_specs.add(path)
-    return Chosen(tuple(found), len(no_specs.difference(found)))
+        if name == STANDARD_INPUT or name.startswith(PREFIX):
+            found.setdefault(name, name)
+        elif not (os.path.isdir(name) or is_pattern(name)):
+            found.setdefault(same(name), name)
+        else:
+            for path in walked(name):
+                if is_spec(path):
+                    found.setdefault(same(path), path)
+                else:
+                    no_specs.add(same(path))
+    return Chosen(tuple(found.values()), len(no_specs.difference(found)))
+
+
+def same(name: str) -> str:
+    """What several names of one file have in common, as far as names tell: behind a link, `..` is elsewhere."""
+    return name if ".." in name.split(os.sep) else os.path.abspath(name)
 
 
 def is_pattern(name: str) -> bool:
@@ -51,17 +60,19 @@ def walked(name: str) -> Iterator[str]:
 
         yield from sorted(path for path in glob(name, recursive=True) if path.endswith(SUFFIXES))
         return
-    for folder, folders, files in os.walk(name):
+    unreadable: list[str] = []
+    for folder, folders, files in os.walk(name, onerror=lambda error: unreadable.append(error.filename)):
         folders[:] = sorted(set(folders) - LEFT_ALONE)
         yield from (os.path.normpath(os.path.join(folder, file)) for file in sorted(files) if file.endswith(SUFFIXES))
+    yield from unreadable  # so that the check says why
 
 
 def is_spec(path: str) -> bool:
-    """Whether a file is a spec by its name, or has a key `layers` at its outermost."""
-    if path.endswith(MARKED):
+    """Whether a file is a spec by its name, or has a key `layers` at its outermost, or is none that can be read."""
+    if path.endswith(MARKED) or not os.path.isfile(path):
         return True
     try:
         with open(path, "rb") as stream:
-            return any(line.startswith((b"layers:", b"'layers':", b'"layers":')) for line in stream)
+            return any(re.match(LAYERS, line) for line in stream)
     except OSError:
         return True  # so that the check says why it cannot be read

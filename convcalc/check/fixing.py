@@ -1,6 +1,7 @@
 """Exact rewrites of a spec that mend what was found in it, made only where what comes of them is valid."""
 
 from collections.abc import Callable, Iterable
+from io import StringIO
 
 from convcalc.check.runner import Checked, Rewritten
 from convcalc.problems import Problem, printable
@@ -51,5 +52,13 @@ def difference(file: str, change: Rewritten) -> list[str]:
     """What changes in a file, as `diff -u` shows it, line by line and printable."""
     from difflib import unified_diff  # only where a difference is shown: it costs start-up time
 
-    lines = unified_diff(change.before.splitlines(), change.after.splitlines(), file, file, lineterm="")
-    return [printable(line) for line in lines]
+    before, after = (list(StringIO(text, newline="\n")) for text in (change.before, change.after))
+    return [shown for line in unified_diff(before, after, file, file) for shown in printable_line(line)]
+
+
+def printable_line(line: str) -> list[str]:
+    """A line of a difference, its tabs and how it ends as they are, so that `patch` takes it."""
+    text = line.removesuffix("\n")
+    body = text.removesuffix("\r")
+    shown = "\t".join(map(printable, body.split("\t"))) + text[len(body) :]
+    return [shown] if text != line else [shown, "\\ No newline at end of file"]

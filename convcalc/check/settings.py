@@ -25,10 +25,11 @@ class Settings(NamedTuple):
     channel_multiple: int | None = None
 
     def then(self, later: "Settings") -> "Settings":
-        """These and later ones, which win; a limit holds beside every other."""
+        """These and later ones, which win: a limit takes the place of one on the same side of the same metric."""
+        said = {side(limit) for limit in later.limits}
         return Settings(
             self.choices + later.choices,
-            self.limits + later.limits,
+            tuple(limit for limit in self.limits if side(limit) not in said) + later.limits,
             later.fail_on or self.fail_on,
             later.channel_multiple or self.channel_multiple,
         )
@@ -46,11 +47,16 @@ class Settings(NamedTuple):
         return [rules[code] for code in sorted(on) if on[code]]
 
 
+def side(limit: Limit) -> tuple[str, bool]:
+    """What a limit from outside limits: a metric, and whether from above."""
+    return limit.metric, limit.minimum is None
+
+
 def limit_of(name: str, value: Any, origin: str) -> Limit:
     """A limit by its option's name, `max-params` or `min-receptive-field`. Raises Flaw."""
     bound, _, metric = name.replace("-", "_").partition("_")
     if bound not in ("max", "min") or metric not in budget.LIMITED:
-        names = [f"{side}-{known.replace('_', '-')}" for known in budget.LIMITED for side in ("max", "min")]
+        names = [f"{bound}-{known.replace('_', '-')}" for known in budget.LIMITED for bound in ("max", "min")]
         raise Flaw(f"no setting {shown(name)}", did_you_mean(name, [*names, *KEYS]))
     number = budget.quantity(metric, value)
     least, most = (number, None) if bound == "min" else (None, number)

@@ -16,7 +16,8 @@ from convcalc.check.runner import Checked
 from convcalc.check.settings import SEVERITIES, Settings, codes_of
 from convcalc.cli import common
 from convcalc.cli.main import NOT_DONE
-from convcalc.problems import Flaw
+from convcalc.problems import Flaw, printable
+from convcalc.spec.files import why_unreadable
 
 EXAMPLES = """\b
 Examples:
@@ -74,12 +75,12 @@ def command(
         passed = f" ({files.passed_over} YAML files are no specs)" if files.passed_over else ""
         raise common.Failure(f"nothing to check{passed}")
     try:
-        codes = [() if text is None else codes_of("--select", text.split(","), RULES) for text in (select, ignore)]
+        codes = chosen_codes("--select", select), chosen_codes("--ignore", ignore)
         line = Settings((), limits, fail_on, channel_multiple).with_choice(*codes)
         tasks = tasks_of(files.files, config, isolated)
         how = How(RULES, not no_ignores, line, fix or diff)
         checked = list(with_progress(check_all(tasks, how, jobs), len(tasks), where))
-    except (Flaw, WrongConfiguration, NoProcesses) as error:
+    except (WrongConfiguration, NoProcesses) as error:
         raise common.Failure(str(error)) from None
     if fix and not diff:
         write_fixes(checked, files.files, where)
@@ -94,6 +95,14 @@ def command(
             for found, task in zip(checked, tasks, strict=True)
         ),
     )
+
+
+def chosen_codes(option: str, text: str | None) -> tuple[str, ...]:
+    """The codes that an option names, commas between. Raises Failure."""
+    try:
+        return () if text is None else codes_of(option, [code.strip() for code in text.split(",")], RULES)
+    except Flaw as flaw:
+        raise common.Failure(f"{option}: {flaw.message}: {flaw.hint}") from None
 
 
 def write_fixes(checked: Sequence[Checked], files: Sequence[str], where: common.Output) -> None:
@@ -121,7 +130,7 @@ def differences(checked: Iterable[Checked], where: common.Output) -> str:
         if one.rewritten is not None
         for line in difference(one.file, one.rewritten)
     ]
-    return common.as_text(lines, where) if lines else ""
+    return common.as_text(lines, where, cut=False) if lines else ""
 
 
 def tasks_of(files: Iterable[str], config: str | None, isolated: bool) -> list[Task]:
@@ -179,6 +188,10 @@ def annotated(checked: list[Checked]) -> str:
 
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
-        with open(summary, "a", encoding="utf-8") as stream:
-            stream.write(findings.github_summary(checked))
+        try:
+            with open(summary, "a", encoding="utf-8") as stream:
+                stream.write(findings.github_summary(checked))
+        except OSError as error:
+            why = why_unreadable(summary, error)
+            raise common.Failure(f"GITHUB_STEP_SUMMARY: {printable(summary)}: {why}") from None
     return findings.github(checked)

@@ -300,10 +300,10 @@ def width_of(output: Output) -> int | None:
     return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else None
 
 
-def as_text(lines: list[Line], output: Output) -> str:
-    """Lines for people as the text of a file or of standard output."""
+def as_text(lines: list[Line], output: Output, cut: bool = True) -> str:
+    """Lines for people as the text of a file or of standard output, trailing blanks cut unless they matter."""
     color = colored(output.color, sys.stdout) if output.file is None else output.color == "always"
-    return styled_text(lines) if color else plain_text(lines)
+    return styled_text(lines) if color else plain_text(lines, cut)
 
 
 def write_text(text: str, output: Output, inputs: Iterable[str]) -> None:

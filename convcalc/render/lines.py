@@ -24,9 +24,10 @@ STYLES = {
 }
 
 
-def plain_text(lines: Iterable[Line]) -> str:
+def plain_text(lines: Iterable[Line], cut: bool = True) -> str:
     """The lines without styles, trailing blanks cut."""
-    return "".join("".join(text for text, _ in line).rstrip() + "\n" for line in lines)
+    texts = ("".join(text for text, _ in line) for line in lines)
+    return "".join((text.rstrip() if cut else text) + "\n" for text in texts)
 
 
 def styled_text(lines: Iterable[Line]) -> str:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from convcalc.problems import Path, Problem, Span
 from convcalc.spec.document import Document, Extent, Mapping
 from convcalc.spec.document import Sequence as Items
-from convcalc.spec.source import scalar_extents
+from convcalc.spec.source import folded, is_inside, scalar_extents
 
 FLOW = "{["
 ITEM = r"[ ]*(?:-[ ]+)+"
@@ -49,6 +49,8 @@ def edit_of(document: Document, problem: Problem) -> Edit:
     check_own(document, problem.path)
     start, stop = extent_of(document, problem.span)
     if action == "rename":
+        if document.text[start] in "&*":
+            raise CannotEdit("an anchor or an alias stands there")
         return Edit(start, stop, text)
     if action == "quote":
         return Edit(start, stop, quoted(document.text[start:stop]))
@@ -61,8 +63,8 @@ def extent_of(document: Document, span: Span) -> Extent:
 
 
 def quoted(value: str) -> str:
-    """A plain value in quotes, its blanks joined."""
-    joined = " ".join(value.split())
+    """A plain value in quotes, on one line."""
+    joined = folded(value)
     return f'"{joined}"' if not re.search(r'["\\]', joined) else "'" + joined.replace("'", "''") + "'"
 
 
@@ -78,12 +80,21 @@ def quoted_value_of_line(text: str, index: int) -> Edit:
 
 
 def check_own(document: Document, path: Path) -> None:
-    """What a path leads to is written there alone: not under an anchor or an alias. Raises CannotEdit."""
+    """What a path leads to is written there alone: not under an anchor, an alias or `<<`. Raises CannotEdit."""
     text = document.text or ""
     for length in range(1, len(path) + 1):
-        extent = document.find(path[:length])
+        extent, parent = document.find(path[:length]), value_at(document.root, path[: length - 1])
+        if isinstance(parent, Mapping) and is_merged(parent, path[length - 1]):
+            raise CannotEdit("<< brings it from elsewhere")
         if extent is not None and text[extent[0] : extent[0] + 1] in ("&", "*"):
             raise CannotEdit("an alias uses it too")
+
+
+def is_merged(mapping: Mapping, key: str | int) -> bool:
+    """Whether << brings a key: it stands before the mapping, or in a value of it. Own keys come last, in order."""
+    places = {name: extent[0] for name, extent in mapping.key_extents.items()}
+    later = list(places.values())[list(places).index(key) :] if key in places else []
+    return bool(later) and (later[0] < mapping.extent[0] or later[0] > min(later))
 
 
 # -- an argument of a layer
@@ -135,7 +146,7 @@ def added_line(written: Mapping, name: str, value: str, text: str) -> Edit:
         raise CannotEdit("its arguments are written elsewhere")
     start = min(written.key_extents.values())[0]
     indent = start - (text.rfind("\n", 0, start) + 1)
-    end = line_end(text, last)
+    end = line_end(text, block_end(text, last))
     return Edit(end, end, f"{line_break(text)}{' ' * indent}{name}: {value}")
 
 
@@ -155,6 +166,11 @@ def last_end(value: Any) -> int | None:
     if isinstance(item, Mapping | Items) and extent[1] == extent[0] + 1:  # a block collection: only its start is known
         return last_end(item)
     return extent[1]
+
+
+def block_end(text: str, end: int) -> int:
+    """Where the last of a block ends: for the parser, a block scalar ends where the next thing begins."""
+    return len(text[:end].rstrip())
 
 
 # -- an entry
@@ -203,7 +219,7 @@ def entry_end(document: Document, path: Path, extent: Extent) -> int:
     end = last_end(value)
     if end is None:
         raise CannotEdit("an alias stands in it")
-    return end
+    return block_end(document.text or "", end)
 
 
 def comments(text: str, start: int, stop: int) -> list[re.Match[str]]:
@@ -212,7 +228,7 @@ def comments(text: str, start: int, stop: int) -> list[re.Match[str]]:
         return []
     scalars = scalar_extents(text)
     found = re.compile(COMMENT, re.MULTILINE).finditer(text, start, stop)
-    return [match for match in found if not any(begin <= match.start() < end for begin, end in scalars)]
+    return [match for match in found if not is_inside(match.start(), scalars)]
 
 
 def value_at(value: Any, path: Path) -> Any:

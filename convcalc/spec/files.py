@@ -22,6 +22,7 @@ def read_file(name: str) -> Document:
         return decode(sys.stdin.buffer.read(MOST_BYTES + 1), "<stdin>", True)
     found = os.stat(name)
     if stat.S_ISDIR(found.st_mode):
+        os.scandir(name).close()  # which says so where it may not be looked into
         raise IsADirectoryError(f"{name} is a directory")
     if not stat.S_ISREG(found.st_mode):
         raise OSError(f"{name} is not a regular file")

@@ -7,6 +7,7 @@ sexagesimal, dates, yes and no) stays text.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from math import inf
 from typing import Any
@@ -201,7 +202,7 @@ class Reader:
             message = "an expression that is not closed; one with a comma needs quotes here"
             self.problem(extent, message, "CV014", 'write "$(…)"')
             return UNKNOWN
-        whole = " ".join(self.text[extent[0] : end].split())
+        whole = folded(self.text[extent[0] : end])
         message = "an expression with a comma needs quotes here"
         self.problem((extent[0], end), message, "CV014", f'write "{shortened(whole, 200)}"', Fix("quote"))
         return whole
@@ -334,6 +335,11 @@ def place(event: Any) -> Extent:
     return start, end if event.__class__ is ScalarEvent or event.__class__ is AliasEvent else start + 1
 
 
+def folded(text: str) -> str:
+    """A plain text of several lines as it is read: a blank for each end of a line, all other blanks as they are."""
+    return re.sub(r"[ \t]*(?:\r\n|\r|\n)\s*", " ", text.strip())
+
+
 def closing(text: str, start: int, stop: int) -> int | None:
     """The index after the parenthesis that closes the one at `start`, if it comes before `stop`.
 
@@ -431,6 +437,12 @@ def scalar_extents(text: str) -> list[Extent]:
     """Where the scalars of a well-formed text stand: what looks like a comment inside one is none."""
     events = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return [place(event) for event in events if event.__class__ is ScalarEvent]
+
+
+def is_inside(index: int, scalars: list[Extent]) -> bool:
+    """Whether a character stands in one of the scalars of a text, which are in its order."""
+    before = bisect_right(scalars, (index, inf)) - 1
+    return before >= 0 and index < scalars[before][1]
 
 
 def read_value(text: str) -> Any:
