@@ -12,7 +12,6 @@ from convcalc.layers.base import Layer
 from convcalc.problems import Flaw, shortened
 from convcalc.shape import MOST_AXES, Shape
 
-
 MULTIPLYING = frozenset({"conv", "conv_transpose", "depthwise_conv", "linear", "pointwise_conv"})
 
 
