@@ -547,3 +547,9 @@ def test_resizing_with_antialias_costs_more_than_we_know(tmp_path: Path) -> None
     for sizes, kind in (([1, 4, 6, 5], "opaque"), ([1, 4, 24, 20], "upsample")):
         graph = imported(tmp_path, made(nodes, X, integers={"sizes": sizes}, version=18))
         assert [step.kind for step in graph.steps] == [kind]
+
+
+def test_a_factor_that_an_exporter_made_one_with_that_of_a_norm_is_a_scale(tmp_path: Path) -> None:
+    nodes = "a = LayerNormalization<axis=-1>(x, g, b)\ny = Mul(a, g)"
+    graph = imported(tmp_path, made(nodes, {"x": (1, 8)}, {"g": (8,), "b": (8,)}))
+    assert [step.kind for step in graph.steps] == ["layernorm", "scale"]

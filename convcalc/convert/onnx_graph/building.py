@@ -12,6 +12,8 @@ from convcalc.layers.base import Layer
 from convcalc.problems import Flaw, shortened
 from convcalc.shape import MOST_AXES, Shape
 
+MULTIPLYING = frozenset({"conv", "conv_transpose", "depthwise_conv", "linear", "pointwise_conv"})
+
 
 class Inexpressible(Exception):
     """An operation that our language does not express, and why."""
@@ -177,7 +179,8 @@ class Builder:
         if not roots or max(self.program.weights[root] for root in roots) > own:
             return None
         owner = self.owners.get((kind, roots))
-        if owner is None and kind != "batchnorm" and roots[0] in self.counted:
+        # equal factors of norms and scales may have been made one by an exporter, matrices hardly
+        if owner is None and kind in MULTIPLYING and roots[0] in self.counted:
             raise Inexpressible("it uses the weights of another layer in another way")
         return owner
 
