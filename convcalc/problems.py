@@ -50,11 +50,13 @@ class Fix(NamedTuple):
     """An exact rewrite that mends a problem, at the problem's own place; `convcalc.spec.edits` carries it out.
 
     `rename` writes `text` in the place of a key, `quote` puts a value in quotes, `quote_line` the value of a line that
-    is no YAML without them, `argument` sets an argument (`text` is its `name: value`) of the layer at the path.
+    is no YAML without them, `argument` sets an argument (`text` is its `name: value`) of the layer at the path, as long
+    as the layer at the path `relies_on` comes after it whatever the params are.
     """
 
     action: Literal["rename", "quote", "quote_line", "argument"]
     text: str = ""
+    relies_on: Path = ()
 
 
 class Problem(NamedTuple):

@@ -96,21 +96,38 @@ BLOCK = """\
 input: [3, 32, 32]
 blocks:
   unit:
-    params: {norm: true}
     layers:
       - conv: {out_channels: 8, kernel_size: 3}
-      - batchnorm: {when: $norm}
 layers:
   - unit
-  - unit: {norm: NORM}
+  - batchnorm
+  - unit
+  - AFTER
 """
 
 
 def test_a_bias_that_a_block_needs_elsewhere_stays() -> None:
-    assert "bias: false" in after(BLOCK.replace("NORM", "true"))
-    found = fixed(BLOCK.replace("NORM", "false"))
+    assert "bias: false" in after(BLOCK.replace("AFTER", "batchnorm"))
+    found = fixed(BLOCK.replace("AFTER", "relu"))
     assert found.rewritten is None
     assert [problem.code for problem in found.problems] == ["CV206"]
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        "  - batchnorm: {when: $on}\n",
+        "  - $norm\n",
+        "  - relu: {when: $(not on)}\n  - batchnorm\n",
+        "  - sequence: [batchnorm]\n    when: $on\n",
+    ],
+)
+def test_a_bias_stays_where_other_params_would_leave_its_norm_out(entries: str) -> None:
+    head = "params: {on: true, norm: batchnorm}\n" + NORMED.removesuffix("  - batchnorm\n")
+    found = fixed(head + entries)
+    assert [problem.code for problem in found.problems] == ["CV206"]
+    assert found.rewritten is None
+    assert "bias: false" in after(head + "  - batchnorm\n" + entries)
 
 
 def test_a_bias_behind_an_alias_stays() -> None:

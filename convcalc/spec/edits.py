@@ -43,8 +43,9 @@ def edit_of(document: Document, problem: Problem) -> Edit:
     """What the fix of a problem does, the problem with its place filled in. Raises CannotEdit."""
     if problem.fix is None or problem.span is None or document.text is None:
         raise CannotEdit("nothing to write")
-    action, text = problem.fix
+    action, text, relies_on = problem.fix
     if action == "argument":
+        check_always(document, problem.path, relies_on)
         return argument(document, problem.path, *text.split(": ", 1))
     check_own(document, problem.path)
     start, stop = extent_of(document, problem.span)
@@ -98,6 +99,26 @@ def is_merged(mapping: Mapping, key: str | int) -> bool:
 
 
 # -- an argument of a layer
+
+
+def check_always(document: Document, path: Path, follower: Path) -> None:
+    """A layer is followed by another whatever the params are: no entry up to it has a condition. Raises CannotEdit."""
+    shared = next((place for place, (one, other) in enumerate(zip(path, follower, strict=False)) if one != other), 0)
+    inside = [follower[:length] for length in range(shared + 1, len(follower) + 1)]
+    first, last = path[shared], follower[shared]
+    between: list[Path] = []
+    if isinstance(first, int) and isinstance(last, int):
+        between = [(*path[:shared], index) for index in range(first + 1, last)]
+    if any(is_conditional(value_at(document.root, entry)) for entry in (*inside, *between)):
+        raise CannotEdit("what follows it depends on a condition")
+
+
+def is_conditional(entry: Any) -> bool:
+    """Whether an entry may be left out, or a parameter names its kind."""
+    if not isinstance(entry, Mapping):
+        return isinstance(entry, str) and entry.startswith("$")
+    inside = [value for value in entry.values() if isinstance(value, Mapping)]
+    return any(key == "when" or key.startswith("$") for key in entry) or any("when" in value for value in inside)
 
 
 def argument(document: Document, path: Path, name: str, value: str) -> Edit:

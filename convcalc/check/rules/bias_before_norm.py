@@ -50,7 +50,7 @@ layers:
         for node, norm in found:
             message = f"{norm.name} takes the bias of {node.name} off again: {sum(node.layer.bias_tensors()):,} params"
             # of an entry that is laid several times the bias can go only where a batch norm follows each time
-            fix = None if laid[node.path] else Fix("argument", "bias: false")
+            fix = None if laid[node.path] else Fix("argument", "bias: false", norm.path)
             yield self.finding(node.path, message, "write bias: false")._replace(fix=fix)
 
 
