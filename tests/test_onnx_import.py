@@ -553,3 +553,9 @@ def test_a_factor_that_an_exporter_made_one_with_that_of_a_norm_is_a_scale(tmp_p
     nodes = "a = LayerNormalization<axis=-1>(x, g, b)\ny = Mul(a, g)"
     graph = imported(tmp_path, made(nodes, {"x": (1, 8)}, {"g": (8,), "b": (8,)}))
     assert [step.kind for step in graph.steps] == ["layernorm", "scale"]
+
+
+def test_a_pooling_by_another_norm_than_2_is_not_ours(tmp_path: Path) -> None:
+    for norm, kind in ((1, "opaque"), (2, "lppool")):
+        graph = imported(tmp_path, made(f"y = LpPool<kernel_shape=[2, 2], p={norm}>(x)", X))
+        assert [step.kind for step in graph.steps] == [kind]

@@ -157,6 +157,8 @@ def pooling(builder: Builder, operation: Operation) -> None:
     )
     if operation.attributes.get("ceil_mode"):
         arguments["ceil_mode"] = True
+    if kind == "lppool" and operation.attributes.get("p", 2) != 2:
+        raise Inexpressible("lppool has the norm 2")
     for name in ("dilation", "padding"):
         if name in arguments and (name, kind) in (
             ("dilation", "avgpool"),
