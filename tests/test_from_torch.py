@@ -343,3 +343,10 @@ def test_a_sum_of_what_was_expanded_has_the_size_that_it_has() -> None:
 def test_a_lazy_module_is_refused_in_words() -> None:
     with pytest.raises(NotImported, match="the module cannot be copied: ValueError"):
         convcalc.from_torch(modules().Lazy(), PICTURE)
+
+
+@pytest.mark.torch
+def test_params_that_forward_does_not_use_are_left_out_and_that_is_said() -> None:
+    graph = graph_of(modules().WithHead(), PICTURE)
+    assert [step.kind for step in graph.steps] == ["conv"]
+    assert graph.origin.endswith(f" without the {8 * 10 + 10} params that its forward does not use")

@@ -329,3 +329,15 @@ class Lazy(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(x)
+
+
+class WithHead(nn.Module):
+    """Has a head for training that its forward does not use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.auxiliary = nn.Linear(8, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)

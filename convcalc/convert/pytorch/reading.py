@@ -88,7 +88,18 @@ class Reader:
                 self.call(node, done)
         if not self.steps or not outputs:
             raise NotImported("the module has no layers between its inputs and its outputs")
-        return Graph(name, origin, self.inputs, tuple(self.steps), outputs, tuple(self.notes))
+        return Graph(name, origin + self.unused(), self.inputs, tuple(self.steps), outputs, tuple(self.notes))
+
+    def unused(self) -> str:
+        """What to say of params that the forward never uses, which no layer has."""
+        count = sum(
+            prod(given.sizes)
+            for node in self.found.nodes
+            if node.op == "placeholder" and not node.users
+            for given in [self.found.given.get(node.name)]
+            if isinstance(given, Weight)
+        )
+        return f" without the {count:,} params that its forward does not use" if count else ""
 
     def place(self, node: Any) -> None:
         """An input, a weight or a buffer."""
