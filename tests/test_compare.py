@@ -145,8 +145,14 @@ def test_a_broken_network_is_told_of_and_the_others_are_shown(
     shown = capsys.readouterr()
     assert "lenet5" in shown.out
     assert "convcalc: absent.yaml: no such file" in shown.err
-    assert run(["compare", "wrong.yaml", "-f", "json"]) == 1
-    assert capsys.readouterr().out == ""
+    assert run(["compare", "wrong.yaml", "broken.yaml", "-f", "json"]) == 1
+    shown = capsys.readouterr()
+    assert {problem["file"] for problem in json.loads(shown.out)["problems"]} == {"wrong.yaml", "broken.yaml"}
+    assert shown.err == ""
+    assert run(["compare", "wrong.yaml", "example:lenet5", "-f", "json"]) == 1
+    shown = capsys.readouterr()
+    assert [network["name"] for network in json.loads(shown.out)["networks"]] == ["lenet5"]
+    assert "wrong.yaml:3:5: " in shown.err
 
 
 @pytest.mark.parametrize(

@@ -49,14 +49,17 @@ def command(
 
     check_options(sort, exact, format)
     files = chosen(matching(nets)).files
-    documents, status = read_all(files, where)
+    documents, wrong, status = read_all(files)
     check_params(overrides, [document for _, document in documents])
     reports = []
     for name, document in documents:
         try:
             reports.append((name, analyse(read_network(document, suitable(overrides, document)), **memory)))
         except InvalidSpec as error:
-            status = max(status, tell(name, error, where))
+            wrong.append((name, error))
+    if wrong and not reports and format == "json":
+        return max(status, common.report_invalid([error for _, error in wrong], where, as_json=True))
+    status = max([status, *(tell(name, error, where) for name, error in wrong)])
     if reports:
         rows = sorted_rows(network_rows(named(reports)), sort)
         common.write_text(rendered(rows, format, exact, where), where, files)
@@ -95,9 +98,9 @@ def matching(nets: Sequence[str]) -> list[str]:
     return found
 
 
-def read_all(files: Sequence[str], where: common.Output) -> tuple[list[tuple[str, Document]], int]:
-    """The documents that can be read, by the names of their files, and the exit status so far."""
-    found, status = [], 0
+def read_all(files: Sequence[str]) -> tuple[list[tuple[str, Document]], list[tuple[str, InvalidSpec]], int]:
+    """The documents that can be read, by the names of their files, those that are no text, the exit status so far."""
+    found, wrong, status = [], [], 0
     for file in files:
         try:
             found.append((file, common.read_document(file)))
@@ -105,8 +108,8 @@ def read_all(files: Sequence[str], where: common.Output) -> tuple[list[tuple[str
             sys.stderr.write(f"convcalc: {printable(failure.message)}\n")
             status = UNREADABLE
         except InvalidSpec as error:
-            status = max(status, tell(file, error, where))
-    return found, status
+            wrong.append((file, error))
+    return found, wrong, status
 
 
 def tell(file: str, error: InvalidSpec, where: common.Output) -> int:
