@@ -180,6 +180,19 @@ def test_standard_input_is_a_spec() -> None:
     assert (bad.returncode, bad.stderr.startswith(b"<stdin>:4:29: ")) == (1, True)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here is always full")
+def test_a_full_disk_is_said_in_words() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "convcalc", "summary", "example:lenet5"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (2, "convcalc: no space left on device\n")
+
+
 def test_a_closed_pipe_ends_quietly() -> None:
     command = f"{shlex.quote(sys.executable)} -m convcalc summary example:resnet50 -f csv | head -n 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, check=True)

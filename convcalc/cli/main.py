@@ -98,9 +98,12 @@ def run(arguments: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:
-        # the reader of a pipe has gone; nothing is left to say, and the flush at exit must not complain
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        leave_output()  # the reader of a pipe has gone; nothing is left to say
         return 0
+    except OSError as error:
+        leave_output()
+        click.echo(f"convcalc: {printable(error.strerror or str(error)).lower()}", err=True)
+        return NOT_DONE
     except Exception as error:
         if "CONVCALC_TRACEBACK" in os.environ:
             raise
@@ -108,6 +111,11 @@ def run(arguments: list[str] | None = None) -> int:
         click.echo(f"convcalc: internal error: {said}\nCONVCALC_TRACEBACK=1 shows where; please report it", err=True)
         return NOT_DONE
     return result if isinstance(result, int) else 0
+
+
+def leave_output() -> None:
+    """Write nothing more to standard output, so that the flush at exit does not complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def printable_lines(text: str) -> str:
