@@ -3,9 +3,7 @@
 import gzip
 import json
 import os
-import pty
 import shutil
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -20,6 +18,7 @@ from convcalc.convert.graph import Graph, Step, plain_spec
 from convcalc.convert.to_onnx import model_bytes
 from convcalc.examples import path
 from tests.onnx_models import made
+from tests.terminal import on_terminal
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
@@ -211,25 +210,6 @@ def test_without_the_package_the_error_says_how_to_install_it(
 # -- the bar
 
 
-def on_a_terminal(script: str) -> str:
-    """What a script writes to a terminal on its standard error."""
-    ours, theirs = pty.openpty()
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL, stderr=theirs) as process:
-        os.close(theirs)
-        written = b""
-        while True:
-            try:
-                part = os.read(ours, 4096)
-            except OSError:  # the other end is closed
-                break
-            if not part:
-                break
-            written += part
-        process.wait()
-    os.close(ours)
-    return written.decode()
-
-
 SCRIPT = """
 from convcalc.cli.main import run
 from convcalc.render import progress
@@ -240,12 +220,12 @@ assert run(["import", "lenet5.onnx"]) == 0
 
 def test_a_bar_shows_how_far_a_long_read_is() -> None:
     count = len(onnx.load(lenet()).graph.node)
-    assert f"1 of {count} nodes " in on_a_terminal(SCRIPT.format(seconds=0))
+    assert f"1 of {count} nodes " in on_terminal("-c", SCRIPT.format(seconds=0))[1]
 
 
 def test_a_short_read_has_no_bar() -> None:
     lenet()
-    assert on_a_terminal(SCRIPT.format(seconds=100)) == ""
+    assert on_terminal("-c", SCRIPT.format(seconds=100))[1] == ""
 
 
 @pytest.mark.parametrize(

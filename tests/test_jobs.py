@@ -19,6 +19,7 @@ from convcalc.check.rules import RULES
 from convcalc.check.runner import Checked
 from convcalc.check.settings import Settings
 from convcalc.render.progress import ERASE, PATIENCE, bar, followed
+from tests.terminal import on_terminal
 
 BAD = Path(__file__).parent / "bad"
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -234,35 +235,19 @@ def test_the_bar_fits_the_terminal(width: int) -> None:
     assert len(bar(1000, 1000, width)) <= max(width - 1, 0)
 
 
-def on_terminal(*arguments: str) -> tuple[int, str]:
-    """Exit status, and what the command writes to a terminal that is its standard error."""
-    import pty  # which Windows does not have
-
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "convcalc", "check", "--isolated", *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, env={**os.environ, "TERM": "xterm"})
-    os.close(theirs)
-    written = b""
-    while True:
-        try:
-            part = os.read(ours, 4096)
-        except OSError:  # the other end is closed
-            break
-        if not part:
-            break
-        written += part
-    os.close(ours)
-    return process.wait(timeout=60), written.decode("utf-8")
+def checked(*arguments: str) -> tuple[int, str]:
+    """Exit status, and what the check writes to a terminal that is its standard error."""
+    return on_terminal("-m", "convcalc", "check", "--isolated", *arguments)
 
 
 @on_posix
 def test_a_terminal_gets_the_bar_unless_it_is_to_be_quiet(slow: list[str]) -> None:
     slow = slow[:5]
-    status, written = on_terminal("-j", "1", *slow)
+    status, written = checked("-j", "1", *slow)
     assert status == 0
     pictures = re.findall(r"(\d+) of 5 files ━", written)
     assert pictures
     assert pictures == sorted(pictures, key=int)
     assert written.endswith(ERASE)
-    assert on_terminal("-j", "1", "-q", *slow) == (0, "")
-    assert on_terminal(slow[0]) == (0, "")
+    assert checked("-j", "1", "-q", *slow) == (0, "")
+    assert checked(slow[0]) == (0, "")

@@ -1,0 +1,27 @@
+"""A command on a terminal."""
+
+import os
+import subprocess
+import sys
+
+
+def on_terminal(*arguments: str) -> tuple[int, str]:
+    """Exit status of Python with arguments, and what it writes to a terminal that is its standard error."""
+    import pty  # which Windows does not have
+
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm"}
+    command = [sys.executable, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        written = b""
+        while True:
+            try:
+                part = os.read(ours, 4096)
+            except OSError:  # the other end is closed
+                break
+            if not part:
+                break
+            written += part
+        os.close(ours)
+        return process.wait(timeout=60), written.decode("utf-8")
