@@ -52,7 +52,8 @@ class Builder:
         self.notes: list[str] = []
         self.data: dict[str, Data] = {}
         self.names = Names(operation.name for operation in operations)
-        self.owners: dict[tuple[str, tuple[str, ...]], str] = {}
+        self.owners: dict[tuple[str, tuple[str, ...]], Step] = {}
+        self.before: list[tuple[tuple[str, tuple[str, ...]], Step | None]] = []  # of this operation, to take it back
         self.counted: set[str] = set()
         self.batch = next(iter(program.inputs.values()))[0]
 
@@ -70,7 +71,7 @@ class Builder:
 
     def run(self, operation: Operation, rule: Callable[["Builder", Operation], None] | None) -> None:
         """The steps of an operation: as its rule says, else an opaque one."""
-        made, owners = len(self.steps), dict(self.owners)
+        made, self.before = len(self.steps), []
         try:
             if rule is None:
                 raise Inexpressible("no layer kind is this operator")
@@ -79,14 +80,21 @@ class Builder:
             self.reorder(operation, reorder.name)
             self.run(operation, rule)
         except (Inexpressible, Flaw) as error:
-            del self.steps[made:]
-            self.owners = owners
+            self.take_back(made)
             self.opaque(operation, error.message if isinstance(error, Flaw) else str(error))
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             # any attribute may be missing, or of another sort than the operator takes
-            del self.steps[made:]
-            self.owners = owners
+            self.take_back(made)
             self.opaque(operation, f"its attributes are malformed: {shortened(str(error))}")
+
+    def take_back(self, made: int) -> None:
+        """Leave only so many steps, and owners as they were before the operation."""
+        del self.steps[made:]
+        for key, owner in reversed(self.before):
+            if owner is None:
+                del self.owners[key]
+            else:
+                self.owners[key] = owner
 
     def reorder(self, operation: Operation, name: str) -> None:
         """Bring the axes of a tensor into the order in which the file has them, which no kind of ours does."""
@@ -162,15 +170,18 @@ class Builder:
         layer = made_layer(kind, arguments, tuple(data.shape for data in reads))
         name = self.names.name(operation.name, kind, roots) + suffix
         owner = self.owner(kind, roots, layer)
-        if owner is not None:
-            self.check_owner(owner, kind, arguments)
-        elif roots:
-            self.owners[kind, roots] = name
+        if owner is not None and (owner.kind, owner.arguments) != (kind, arguments):
+            raise Inexpressible(f"it uses the weights of {shortened(owner.name)} in another way")
+        shared = None if owner is None else owner.name
+        step = Step(name, kind, arguments, tuple(data.step for data in reads), shared)
+        if owner is None and roots:
+            self.before.append(((kind, roots), self.owners.get((kind, roots))))
+            self.owners[kind, roots] = step
         self.counted.update(roots)
-        self.steps.append(Step(name, kind, arguments, tuple(data.step for data in reads), owner))
+        self.steps.append(step)
         return Data(name, layer.output, tuple(range(len(layer.output.sizes) + 1)))
 
-    def owner(self, kind: str, roots: tuple[str, ...], layer: Layer) -> str | None:
+    def owner(self, kind: str, roots: tuple[str, ...], layer: Layer) -> Step | None:
         """The step whose weights a layer uses too; None where they are its own, or a part of what others use.
 
         Raises Inexpressible where it uses the weights of another, and a bias of its own.
@@ -183,12 +194,6 @@ class Builder:
         if owner is None and kind in MULTIPLYING and roots[0] in self.counted:
             raise Inexpressible("it uses the weights of another layer in another way")
         return owner
-
-    def check_owner(self, owner: str, kind: str, arguments: dict[str, Any]) -> None:
-        """Weights are shared by equal layers only."""
-        step = next(step for step in self.steps if step.name == owner)
-        if (step.kind, step.arguments) != (kind, arguments):
-            raise Inexpressible(f"it uses the weights of {shortened(owner)} in another way")
 
     def add(
         self,
