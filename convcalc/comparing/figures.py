@@ -4,17 +4,11 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from convcalc.analysis import budgets
-from convcalc.analysis.report import Report
+from convcalc.analysis.report import COUNTS, Report
 
 FIGURES = (
     "layers",
-    "params",
-    "trainable_params",
-    "buffers",
-    "multiplications",
-    "additions",
-    "macs",
-    "flops",
+    *COUNTS,
     "weight_memory",
     "activation_memory",
     "peak_memory",

@@ -5,22 +5,12 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from convcalc.analysis.receptive_field import FieldReport, field_report, input_size
-from convcalc.analysis.report import LayerReport, Report
+from convcalc.analysis.report import COUNTS, LayerReport, Report
 from convcalc.network import Group
 from convcalc.problems import fold
 from convcalc.shape import Shape
 
-SUMMED = (
-    "params",
-    "trainable_params",
-    "buffers",
-    "multiplications",
-    "additions",
-    "macs",
-    "flops",
-    "weight_bytes",
-    "output_bytes",
-)
+SUMMED = (*COUNTS, "weight_bytes", "output_bytes")
 
 
 class Row(NamedTuple):
