@@ -400,24 +400,24 @@ def report_malformed(reader: Reader, error: Any) -> None:
     if bare is not None and ("mapping values are not allowed" in said or "expected '-' indicator" in said):
         line = reader.text.rfind("\n", 0, index) + 1
         indent = len(reader.text[line:]) - len(reader.text[line:].lstrip(" "))
-        index, (message, hint) = line + indent, bare
+        index, (message, hint), fix = line + indent, bare, None
     else:
-        message, hint = in_plain_words(said, reader.text[index : index + 1])
+        message, hint, fix = in_plain_words(said, reader.text[index : index + 1])
     if error.context_mark is not None and any(jargon in said for jargon in UNCLOSED):
         index = error.context_mark.index
-    fix = Fix("quote_line") if hint.startswith("put ") else None
     reader.problem((index, index + 1), message, "CV002", hint, fix)
 
 
-def in_plain_words(said: str, character: str) -> tuple[str, str]:
-    """What libyaml said, at a character, in our words, and what helps."""
+def in_plain_words(said: str, character: str) -> tuple[str, str, Fix | None]:
+    """What libyaml said, at a character, in our words, what helps, and what mends it."""
     if "cannot start any token" in said:
         if character == "\t":
-            return "a tab cannot indent", "indent with spaces"
-        return f"{character} cannot start a value here", "put the value in quotes"
+            return "a tab cannot indent", "indent with spaces", None
+        return f"{character} cannot start a value here", "put the value in quotes", Fix("quote_line")
     if "mapping values are not allowed" in said:
-        return "a colon that belongs to no key", "put a value that holds ': ' in quotes"
-    return next((words for jargon, words in PLAIN_WORDS.items() if jargon in said), (said, ""))
+        return "a colon that belongs to no key", "put a value that holds ': ' in quotes", Fix("quote_line")
+    message, hint = next((words for jargon, words in PLAIN_WORDS.items() if jargon in said), (said, ""))
+    return message, hint, None
 
 
 def bare_word_above(text: str, index: int) -> tuple[str, str] | None:
