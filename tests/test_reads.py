@@ -31,6 +31,7 @@ from convcalc.reads import (
     transposed,
     union,
 )
+from tests.dependence import cubic, triangle
 
 Marked = Callable[[int], Iterable[int]]  # the inputs that an output reads
 Interval = tuple[int, int] | None
@@ -138,18 +139,6 @@ SCALES = sorted({reduced(size, output_size) for size, output_size in product(ran
 def test_nearest_interpolation_reads_one_input() -> None:
     for scale in SCALES:
         assert_reads(nearest(scale), picked(scale), scale)
-
-
-def triangle(distance: Fraction) -> Fraction:
-    return max(1 - abs(distance), Fraction(0))
-
-
-def cubic(distance: Fraction) -> Fraction:
-    """The convolution kernel of Keys 1981 with PyTorch's a = -3/4."""
-    x, a = abs(distance), Fraction(-3, 4)
-    if x <= 1:
-        return (a + 2) * x**3 - (a + 3) * x**2 + 1
-    return a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a if x < 2 else Fraction(0)
 
 
 def weighed(scale: Ratio, weight: Callable[[Fraction], Fraction]) -> Marked:
