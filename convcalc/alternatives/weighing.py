@@ -8,14 +8,13 @@ from convcalc.alternatives.rewriting import Change, Rewritten, rewritten
 from convcalc.alternatives.subjects import check_changeable, sharers
 from convcalc.analysis.cost import activation_bytes, cost
 from convcalc.analysis.report import LayerReport, Report, analyse
-from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
 from convcalc.network import Network
 from convcalc.problems import Flaw
 from convcalc.shape import Shape
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
-from convcalc.spec.making import layer_of
+from convcalc.spec.making import written_layer
 
 METRICS = ("macs", "params", "flops", "weight_memory")
 
@@ -119,9 +118,7 @@ def built(entries: Sequence[Entry], shape: Shape) -> list[Layer]:
     """The layers of entries in a row, each argument a number. Raises Flaw."""
     layers: list[Layer] = []
     for word, arguments in entries:
-        kind, axes = KINDS[word], shape.axes
-        read = {name: kind.keys[name].read(value, axes) for name, value in arguments.items()}
-        layers.append(layer_of(kind, (shape,), tuple({**kind.defaults(axes), **read}.values())))
+        layers.append(written_layer(word, arguments, (shape,)))
         shape = layers[-1].output
     return layers
 

@@ -17,10 +17,9 @@ from convcalc.convert.keras_config import (
     read_model,
 )
 from convcalc.convert.keras_layers import CLASSES, CannotSay, Pieces, channels_first, opaque, relu
-from convcalc.convert.shapes import layer_of
-from convcalc.problems import printable, shown
+from convcalc.problems import Flaw, printable, shown
 from convcalc.shape import Shape
-from convcalc.spec.making import MOST_LAYERS
+from convcalc.spec.making import MOST_LAYERS, written_layer
 
 Inputs = Mapping[str | None, tuple[int, ...]]
 KEEP_SHAPE = frozenset({"Activation", "Masking", "ReLU", "UnitNormalization"})  # and have no weights
@@ -151,7 +150,10 @@ class ModelReader:
         shared = name if use.number else None if twin is None else twin + layer.name
         for index, piece in enumerate(self.pieces(use, shapes, said)):
             suffix = f"_{piece.kind}" if index else ""
-            made = layer_of(own, piece.kind, piece.arguments, tuple(self.shapes[name] for name in reads))
+            try:
+                made = written_layer(piece.kind, piece.arguments, tuple(self.shapes[name] for name in reads))
+            except Flaw as flaw:
+                raise NotImported(f"{printable(own)}: {flaw.message}") from None
             learns = bool(made.weight_tensors() or made.bias_tensors())
             share = shared + suffix if shared is not None and learns else None
             frozen = learns and layer.config.get("trainable") is False

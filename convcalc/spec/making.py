@@ -1,9 +1,11 @@
 """Making layers: their arguments read, their inputs checked, their weights owned or shared."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from convcalc.keys import LayerName, NamedShape, required_names
+from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
 from convcalc.network import Node
 from convcalc.problems import Flaw, Path, did_you_mean, shortened, shown
@@ -20,6 +22,13 @@ MOST_LAYERS = 50_000
 def layer_of(kind: type[Layer], shapes: tuple[Shape, ...], values: tuple[Any, ...]) -> Layer:
     """A layer with all its arguments, in the order of its keys; equal layers are one object. Raises Flaw."""
     return kind(shapes, dict(zip(kind.keys, values, strict=True)))
+
+
+def written_layer(word: str, arguments: Mapping[str, Any], shapes: tuple[Shape, ...]) -> Layer:
+    """The layer of a kind by the arguments that a spec would hold, none of them an expression. Raises Flaw."""
+    kind, axes = KINDS[word], shapes[0].axes
+    read = {name: kind.keys[name].read(value, axes) for name, value in arguments.items()}
+    return layer_of(kind, shapes, tuple({**kind.defaults(axes), **read}.values()))
 
 
 class LayerMaker(Resolver):

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 from convcalc.convert.graph import Step
 from convcalc.convert.onnx_graph.naming import Names
 from convcalc.convert.onnx_graph.program import Operation, Program, Sizes, Value, place_of
-from convcalc.convert.shapes import made_layer
 from convcalc.layers.base import Layer
 from convcalc.problems import Flaw, shortened
 from convcalc.shape import MOST_AXES, Shape
+from convcalc.spec.making import written_layer
 
 MULTIPLYING = frozenset({"conv", "conv_transpose", "depthwise_conv", "linear", "pointwise_conv"})
 
@@ -167,7 +167,7 @@ class Builder:
         suffix: str = "",
     ) -> Data:
         """A step; raises Flaw or Inexpressible where its inputs do not fit."""
-        layer = made_layer(kind, arguments, tuple(data.shape for data in reads))
+        layer = written_layer(kind, arguments, tuple(data.shape for data in reads))
         name = self.names.name(operation.name, kind, roots) + suffix
         owner = self.owner(kind, roots, layer)
         if owner is not None and (owner.kind, owner.arguments) != (kind, arguments):
