@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import convcalc
 from convcalc import Network, examples
 from convcalc.convert.graph import Graph, Step, gathered, plain_spec
-from convcalc.convert.writer import folded_texts, is_exact, spec_text
+from convcalc.convert.writer import folds, is_exact, spec_text
 from convcalc.convert.writing.leaves import leaves_of
 from convcalc.convert.writing.scalars import flow, scalar
 from convcalc.spec.source import read_text
@@ -52,6 +52,12 @@ def figures(network: Network) -> list[dict[str, Any]]:
 
 def lines(text: str) -> int:
     return len(text.splitlines())
+
+
+def check_folds(source: Graph, network: Network) -> None:
+    """Every fold succeeds without the writer's guard around it, and gives the network exactly."""
+    texts = [fold() for fold in folds(source, network, leaves_of(source, network))]
+    assert [is_exact(text, network) for text in texts] == [True] * len(texts)
 
 
 def step(name: str, kind: str, reads: str, **arguments: Any) -> Step:
@@ -96,8 +102,7 @@ def test_it_is_not_much_longer_than_what_a_person_writes(name: str, naming: Any)
 def test_folding_never_has_to_be_taken_back(name: str, naming: Any) -> None:
     source = naming(example(name))
     network = convcalc.load(plain_spec(source))
-    texts = list(folded_texts(source, network, leaves_of(source, network)))
-    assert [is_exact(text, network) for text in texts] == [True] * len(texts)
+    check_folds(source, network)
 
 
 @pytest.mark.parametrize("naming", [own_names, torch_names, flat], ids=["own", "torchvision", "nameless"])
@@ -270,6 +275,64 @@ def test_gathering_keeps_owners_above_and_layers_that_nothing_reads() -> None:
     assert [found.name for found in gathered(source).steps] == ["owner", "user", "unread"]
 
 
+class InvertedResiduals:
+    """A random network in the style of MobileNetV2: stages of inverted residuals, with or without norms."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.steps: list[Step] = []
+        self.last, self.channels = "x", 8
+        self.with_norms, self.with_activations = self.random.random() < 0.2, self.random.random() < 0.7
+        self.add("conv", "0", out_channels=8, kernel_size=3, stride=2, padding=1)
+        for stage in range(self.random.randint(2, 7)):
+            self.add_stage(stage)
+
+    def add(self, kind: str, scope: str, **arguments: Any) -> None:
+        """One layer after the last; a convolution with what follows it."""
+        name = f"{scope}.{len(self.steps)}"
+        self.steps.append(step(name, kind, self.last, **arguments))
+        self.last = name
+        if "conv" in kind and self.with_norms:
+            self.add("batchnorm", scope)
+        if kind in ("conv", "depthwise_conv") and self.with_activations:
+            self.add("relu6", scope)
+
+    def add_stage(self, stage: int) -> None:
+        """Inverted residuals of which the first may change the size."""
+        out_channels = self.random.choice([self.channels, self.channels + 8, 2 * self.channels])
+        ratio, kernel = self.random.choice([1, 2, 4, 6]), self.random.choice([3, 3, 5])
+        for copy in range(self.random.choice([stage + 1, self.random.randint(1, 4)])):
+            scope, source = f"{stage}.{copy}", self.last
+            stride = self.random.choice([1, 1, 2]) if copy == 0 else 1
+            if ratio > 1:
+                self.add("pointwise_conv", scope, out_channels=ratio * self.channels)
+            self.add("depthwise_conv", scope, kernel_size=kernel, stride=stride, padding=kernel // 2)
+            self.add("pointwise_conv", scope, out_channels=out_channels)
+            if stride == 1 and out_channels == self.channels:
+                self.steps.append(step(f"{scope}.add", "add", f"{source} {self.last}"))
+                self.last = f"{scope}.add"
+            self.channels = out_channels
+        if self.random.random() < 0.3:
+            self.add("relu", str(stage))
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_inverted_residuals_are_folded_exactly(seed: int) -> None:
+    source = graph(*InvertedResiduals(seed).steps, inputs={"x": (3, 256, 256)})
+    check_folds(source, convcalc.load(plain_spec(source)))
+
+
+def test_a_network_that_cannot_be_folded_is_written_flat(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any, **options: Any) -> None:
+        raise IndexError
+
+    source = graph(*chain(*["conv8", "batchnorm", "relu"] * 5))
+    monkeypatch.setattr("convcalc.convert.writer.Folder.fold", fail)
+    text = spec_text(source)
+    assert text.count("conv:") == 5
+    assert is_exact(text, convcalc.load(plain_spec(source)))
+
+
 @pytest.mark.parametrize("count", [3_000])
 def test_networks_in_which_nothing_repeats_are_written_flat(count: int) -> None:
     random = Random(1)
@@ -330,8 +393,10 @@ def graphs(draw: st.DrawFn) -> Graph:
 @given(graphs())
 @settings(max_examples=150, deadline=None)
 def test_any_graph_is_written_exactly(source: Graph) -> None:
-    assert is_exact(spec_text(source), convcalc.load(plain_spec(source)))
-    assert is_exact(spec_text(gathered(source)), convcalc.load(plain_spec(gathered(source))))
+    for ordered in (source, gathered(source)):
+        network = convcalc.load(plain_spec(ordered))
+        check_folds(ordered, network)
+        assert is_exact(spec_text(ordered), network)
 
 
 # --- YAML ------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Writes an imported network as the spec that a person would want: what stands in it more than once is said once."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from convcalc.convert.graph import Graph, NotImported, legal_names, plain_spec, title
 from convcalc.convert.writing.folding import Folder
@@ -32,7 +32,8 @@ def spec_text(graph: Graph) -> str:
     """
     network = read_network(Document(plain_spec(graph)))
     leaves = leaves_of(graph, network)
-    texts = [text for text in folded_texts(graph, network, leaves) if is_exact(text, network)]
+    attempts = map(attempt, folds(graph, network, leaves))
+    texts = [text for text in attempts if text is not None and is_exact(text, network)]
     if texts:
         shortest = min(text.count("\n") for text in texts)
         return next(text for text in texts if text.count("\n") <= LONGER * shortest)
@@ -43,19 +44,37 @@ def spec_text(graph: Graph) -> str:
     raise NotImported(f"{len(network.nodes):,} layers are more than a spec of {MOST_BYTES // 1024**2} MiB can hold")
 
 
-def folded_texts(graph: Graph, network: Network, leaves: list[Scoped]) -> Iterator[str]:
-    """Texts that fold what repeats: by the scopes of the names, then by what stands there alone."""
+def attempt(fold: Callable[[], str]) -> str | None:
+    """The text that a fold gives, None if it fails.
+
+    Folding only shortens the spec: a fault in it must not cost the user the import. The tests call the folds themselves.
+    """
+    try:
+        return fold()
+    except Exception:
+        return None
+
+
+def folds(graph: Graph, network: Network, leaves: list[Scoped]) -> Iterator[Callable[[], str]]:
+    """The ways to fold what repeats: by the scopes of the names if there are any, and by repeated entries alone."""
     shapes = [network.tensor_shape(tensor) for tensor in range(len(network.inputs))]
     shapes += [node.layer.output for node in network.nodes]
     wiring = Wiring([leaf for _, leaf in leaves], shapes, set(network.outputs.values()))
-    if any(path for path, _ in leaves):
+
+    def by_scopes() -> str:
         top = scopes(leaves, given(network))
         Folder(top, wiring).fold(inner_first=True)
         merge_blocks(top)
         repeat(top, wiring)
         Folder(top, wiring).fold()
-        yield text_of(graph, network, folded(top, wiring))
-    yield text_of(graph, network, folded(flat(leaves, given(network), soft=True), wiring))
+        return text_of(graph, network, folded(top, wiring))
+
+    def by_entries() -> str:
+        return text_of(graph, network, folded(flat(leaves, given(network), soft=True), wiring))
+
+    if any(path for path, _ in leaves):
+        yield by_scopes
+    yield by_entries
 
 
 def folded(top: Body, wiring: Wiring) -> Body:

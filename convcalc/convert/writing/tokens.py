@@ -44,7 +44,8 @@ class Tokens:
         elif isinstance(item, Group):
             own = (self.list_number(item.body), item.repeat)
         else:
-            own = (id(item.block), item.repeat)
+            # of two repeats, one may give its first copy other values and so hold more of them
+            own = (id(item.block), item.repeat, tuple(map(fixed, item.values)))
         return type(item).__name__, own, kept, item.when is None
 
 
