@@ -47,7 +47,7 @@ def spec_text(graph: Graph) -> str:
 def attempt(fold: Callable[[], str]) -> str | None:
     """The text that a fold gives, None if it fails.
 
-    Folding only shortens the spec: a fault in it must not cost the user the import. The tests call the folds themselves.
+    Folding only shortens the spec: a fault in it must not cost the user the import. The tests call them unguarded.
     """
     try:
         return fold()

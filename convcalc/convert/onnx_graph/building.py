@@ -5,6 +5,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from convcalc.convert.graph import Step
+from convcalc.convert.onnx_graph.learnt import learnt_roots
 from convcalc.convert.onnx_graph.naming import Names
 from convcalc.convert.onnx_graph.program import Operation, Program, Sizes, Value, place_of
 from convcalc.layers.base import Layer
@@ -132,6 +133,8 @@ class Builder:
         name = operation.inputs[place] if place < len(operation.inputs) else ""
         if not name or not self.value(name).constant:
             raise Inexpressible(f"its {what} are computed" if name else f"it has no {what}")
+        if not self.value(name).roots:
+            raise Inexpressible(f"its {what} are not learnt: the graph computes them")
         return self.value(name)
 
     def numbers(self, operation: Operation, place: int, attribute: str) -> list[float] | None:
@@ -226,7 +229,7 @@ class Builder:
         """A step of unknown cost for each output of an operation that something reads."""
         names = dict.fromkeys(name for name in (*operation.inputs, *operation.captured) if name)
         reads = [self.data[name] for name in names if name in self.data]
-        roots = {root for name in names for root in self.value(name).roots} - self.counted
+        roots = set(learnt_roots(self.program, operation)) - self.counted
         params = sum(self.program.weights[root] for root in roots if self.program.weights[root] > 1)
         if not reads:
             raise Inexpressible(f"{place_of(operation)} reads nothing that a layer gives")

@@ -5,6 +5,7 @@ from math import prod
 from typing import Any
 
 from convcalc.convert.onnx_graph import functions
+from convcalc.convert.onnx_graph.learnt import is_learnt, is_varied
 from convcalc.convert.onnx_graph.program import Operation, Program, Sizes
 
 BIASED = {"Conv": 2, "ConvTranspose": 2, "MatMul": 2, "Gemm": 2}  # by how many inputs they have without a bias
@@ -19,6 +20,7 @@ class Merger:
     """Looks at each operation as the last of several; `found` are operations by their place, None where merged."""
 
     def __init__(self, program: Program) -> None:
+        self.program = program
         self.values = program.values
         self.found: list[Operation | None] = [
             operation
@@ -66,15 +68,14 @@ class Merger:
         """Whether a tensor is a constant."""
         return self.values[name].constant
 
+    def learnt(self, name: str) -> bool:
+        """Whether a constant operand is a weight."""
+        return is_learnt(self.program, self.values[name].roots)
+
     def filled(self, name: str, value: float) -> bool:
         """Whether a tensor is known to hold one value everywhere."""
         held = self.values[name].held
         return held is not None and bool((held == value).all())
-
-    def varied(self, name: str) -> bool:
-        """Whether a tensor is known to hold different values, as one that was learnt does."""
-        held = self.values[name].held
-        return held is not None and bool((held != held.ravel()[0]).any())
 
     def scalar(self, name: str) -> float | None:
         """The value of a constant with one element."""
@@ -195,6 +196,8 @@ def bias_apart(merger: Merger, place: int, operation: Operation) -> bool:
     axis = 1 if maker.operator.startswith("Conv") else -1
     if sum(map(bool, maker.inputs)) != BIASED[maker.operator] or not channel_vector(merger, pair[1], pair[0], axis):
         return False
+    if not merger.learnt(pair[1]):
+        return False
     inputs = (*maker.inputs[:2], pair[1])
     return merger.replace(place, maker._replace(inputs=inputs, outputs=operation.outputs), at)
 
@@ -209,7 +212,7 @@ def affine_batch_norm(merger: Merger, place: int, operation: Operation) -> bool:
         return False
     if not all(channel_vector(merger, constant, norm[1].outputs[0], 1) for constant in (shifted[1], scaled[1])):
         return False
-    if any(merger.varied(name) for name in norm[1].inputs[1:3]):
+    if any(is_varied(merger.program, name) for name in norm[1].inputs[1:3]):
         return False
     return merger.replace(place, norm[1]._replace(outputs=operation.outputs), norm[0], factor[0])
 
@@ -231,7 +234,7 @@ def affine_norm(merger: Merger, place: int, operation: Operation) -> bool:
     """The factor, or after it the shift, of a norm that was written out."""
     pair = split_constant(merger, operation)
     made = None if pair is None else merger.lone(pair[0], "LayerNormalization", "GroupNormalization")
-    if pair is None or made is None or not made[1].attributes.get("written"):
+    if pair is None or made is None or not made[1].attributes.get("written") or not merger.learnt(pair[1]):
         return False
     at, norm = made
     if len(norm.inputs) != (1 if operation.operator == "Mul" else 2):

@@ -23,13 +23,15 @@ MOST_AXES = 64
 BY_LENGTH = frozenset(  # operators for which the length of an input is the number of axes, which inference would make
     ("ConstantOfShape", "Expand", "Pad", "Reshape", "Resize", "Slice", "Squeeze", "Tile", "Unsqueeze", "Upsample")
 )
+PRODUCER = "convcalc"  # writes every weight as a ConstantOfShape of a shape that is an initializer
 WEIGHT_TYPES = frozenset((1, 2, 3, 10, 11, 16, 17, 18, 19, 20, 21, 22))  # onnx.TensorProto: floats, and narrow integers
 
 
 class Value(NamedTuple):
     """A tensor: its sizes with those of a batch, and of a constant what it holds (where small) and is made of.
 
-    `roots` are the learnt tensors that a constant is made of; `kind` is the number of its data type.
+    `roots` are the learnt tensors that a constant is made of; `kind` is the number of its data type; `measured` says
+    that a constant depends on the shape of data.
     """
 
     dims: Sizes
@@ -37,6 +39,7 @@ class Value(NamedTuple):
     constant: bool = False
     held: Any = None
     roots: tuple[str, ...] = ()
+    measured: bool = False
 
 
 class Operation(NamedTuple):
@@ -52,7 +55,10 @@ class Operation(NamedTuple):
 
 
 class Program(NamedTuple):
-    """All of a graph. `weights` are the elements of each learnt tensor; `literal` are constants written in nodes."""
+    """All of a graph. `weights` are the elements of each tensor that may be learnt; `literal` are constants in nodes.
+
+    `filled` are those of the weights that a node fills with one value: they are learnt where an operator says so.
+    """
 
     name: str
     inputs: dict[str, Sizes]
@@ -61,6 +67,7 @@ class Program(NamedTuple):
     values: dict[str, Value]
     weights: dict[str, int]
     literal: frozenset[str]
+    filled: frozenset[str]
 
 
 def program(model: Any, shapes: Shapes, follow: Follow | None = None) -> Program:
@@ -82,6 +89,7 @@ class Reader:
         self.data: dict[str, Any] = {}
         self.weights: dict[str, int] = {}
         self.literal: set[str] = set()
+        self.filled: set[str] = set()
         self.failure = ""  # why the shapes that the last node gives were not inferred
         self.unknown: dict[str, str] = {}  # why the shape of a tensor is not known
         self.versions = {entry.domain: entry.version for entry in model.opset_import}
@@ -103,9 +111,9 @@ class Reader:
         for name in outputs:
             if name not in self.values:
                 raise NotImported(self.unknown.get(name, f"nothing gives the output {shown(name)}"))
-        return Program(
-            text(graph.name), inputs, operations, outputs, self.values, self.weights, frozenset(self.literal)
-        )
+        own = self.model.producer_name == PRODUCER
+        constants = frozenset(self.literal), frozenset(() if own else self.filled)
+        return Program(text(graph.name), inputs, operations, outputs, self.values, self.weights, *constants)
 
     # -- values
 
@@ -237,6 +245,7 @@ class Reader:
         inferred = self.inferred(node, operation)
         constant = all(value.constant for value in reads) or operation.operator in ("Shape", "Size")
         folded = self.folded(operation, inferred) if constant else None
+        measured = operation.operator in ("Shape", "Size") or any(value.measured for value in reads)
         for place, name in enumerate(operation.outputs):
             if not name:
                 continue
@@ -247,19 +256,34 @@ class Reader:
             kind, dims = inferred[name]
             held = folded[place] if folded and place < len(folded) and folded[place].shape == dims else None
             roots = self.roots(operation, name, dims, kind, reads) if constant else ()
-            self.add(name, Value(self.checked(dims, name), kind, constant, held, roots))
+            self.add(name, Value(self.checked(dims, name), kind, constant, held, roots, constant and measured))
 
     def roots(self, operation: Operation, name: str, dims: Sizes, kind: int, reads: list[Value]) -> tuple[str, ...]:
         """The learnt tensors that a constant is made of: those of what it is made from, or itself."""
         if operation.operator in ("Shape", "Size") or kind not in WEIGHT_TYPES:
             return ()
-        found = tuple(dict.fromkeys(root for value in reads for root in value.roots))
-        if found or operation.operator not in ("Constant", "ConstantOfShape"):
+        is_dequantized = operation.operator == "DequantizeLinear"
+        sources = reads[:1] if is_dequantized else reads  # its scale and zero point are not learnt
+        found = tuple(dict.fromkeys(root for value in sources for root in value.roots))
+        if found or not (is_dequantized or operation.operator in ("Constant", "ConstantOfShape")):
             return found
+        if operation.operator == "ConstantOfShape" and any(value.measured for value in reads):
+            return ()
         if operation.operator == "Constant":
             self.literal.add(name)
+            if self.is_uniform(operation):
+                self.filled.add(name)
+        if operation.operator == "ConstantOfShape":
+            self.filled.add(name)
         self.weights[name] = prod(dims)
         return (name,)
+
+    def is_uniform(self, operation: Operation) -> bool:
+        """Whether a Constant is known to hold one value everywhere."""
+        import numpy
+
+        held = (literal(numpy, operation.attributes) or [None])[0]
+        return held is not None and held.size > 0 and bool((held == held.ravel()[0]).all())
 
     def folded(self, operation: Operation, inferred: dict[str, tuple[int, Sizes]]) -> list[Any] | None:
         """What a node of small constants gives, None where that is not worked out."""

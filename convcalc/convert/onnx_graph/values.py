@@ -5,6 +5,7 @@ from struct import pack
 from typing import Any
 
 from convcalc.convert.onnx_graph.building import Builder, Data, Inexpressible
+from convcalc.convert.onnx_graph.learnt import is_learnt
 from convcalc.convert.onnx_graph.program import Operation, Sizes
 
 Rule = Callable[[Builder, Operation], None]
@@ -203,4 +204,7 @@ def constant_operand(builder: Builder, operation: Operation, kind: str, data: li
         verb = "adds" if kind == "add" else "multiplies with"
         raise Inexpressible(f"it {verb} a constant of the sizes {list(sizes)}")
     channel_axis(sizes, data[0], "factors")
-    builder.add(operation, "scale", {}, data, builder.roots(operation, places[0]), data[0].order)
+    roots = builder.roots(operation, places[0])
+    if not is_learnt(builder.program, roots):
+        raise Inexpressible("it multiplies with a constant that is not learnt")
+    builder.add(operation, "scale", {}, data, roots, data[0].order)

@@ -1,0 +1,67 @@
+"""Which of the constants that a node reads are weights: what was learnt, not zero states, scales or worked-out values.
+
+ONNX has no mark for it. An operator whose description says which of its inputs are weights is taken at its word; of any
+other, an initializer of the file is a weight, and a constant that the graph fills with one value is not: `zeros_like(y)`
+is a ConstantOfShape. Only convcalc itself writes weights in that way (see `to_onnx`). Source: onnx.ai/onnx/operators.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from convcalc.convert.onnx_graph.program import Operation, Program
+
+RECURRENT = (1, 2, 3, 7)  # matrices of the input and of the state, biases, peepholes
+SLOTS: dict[str, tuple[int, ...]] = {  # by operator, the places of the inputs that are weights
+    "BatchNormalization": (1, 2),  # the running statistics are not learnt
+    "Conv": (1, 2),
+    "ConvInteger": (1,),
+    "ConvTranspose": (1, 2),
+    "DeformConv": (1, 3),
+    "Gather": (0,),
+    "Gemm": (0, 1, 2),
+    "GRU": RECURRENT,
+    "GroupNormalization": (1, 2),
+    "InstanceNormalization": (1, 2),
+    "LSTM": RECURRENT,
+    "LayerNormalization": (1, 2),
+    "MatMul": (0, 1),
+    "MatMulInteger": (0, 1),
+    "PRelu": (1,),
+    "QLinearConv": (3, 8),
+    "QLinearMatMul": (0, 3),
+    "RMSNormalization": (1,),
+    "RNN": RECURRENT,
+}
+STATES = {"GRU": (5,), "LSTM": (5, 6), "RNN": (5,)}  # where a recurrence begins: learnt only if the values differ
+
+
+def learnt_roots(program: Program, operation: Operation) -> tuple[str, ...]:
+    """The learnt tensors that an operation reads, those that the graphs in it read included."""
+    return tuple(
+        dict.fromkeys(root for name in learnt_inputs(program, operation) for root in program.values[name].roots)
+    )
+
+
+def learnt_inputs(program: Program, operation: Operation) -> Iterator[str]:
+    """The inputs of an operation that are weights."""
+    slots = SLOTS.get(operation.operator)
+    for place, name in enumerate(operation.inputs):
+        if slots is None:
+            is_weight = name and is_learnt(program, program.values[name].roots)
+        elif place in STATES.get(operation.operator, ()):
+            is_weight = name and is_varied(program, name)
+        else:
+            is_weight = name and place in slots
+        if is_weight:
+            yield name
+    yield from (name for name in operation.captured if is_learnt(program, program.values[name].roots))
+
+
+def is_learnt(program: Program, roots: Iterable[str]) -> bool:
+    """Whether an operand that its operator does not call a weight is one, by what it is made of."""
+    return any(root not in program.filled for root in roots)
+
+
+def is_varied(program: Program, name: str) -> bool:
+    """Whether a constant is known to hold different values."""
+    held = program.values[name].held
+    return held is not None and held.size > 0 and bool((held != held.ravel()[0]).any())
