@@ -1,4 +1,4 @@
-"""What of an ONNX file is a weight. The counts are those of the definitions of the layers, and never of the importer."""
+"""What of an ONNX file is a weight, and its data type. The counts follow from the definitions of the layers."""
 
 from math import prod
 from pathlib import Path
@@ -76,7 +76,7 @@ def recurrent(operator: str, gates: int, state: Any, states: int, size: int = 64
 
 @pytest.mark.parametrize(("operator", "gates", "states"), [("LSTM", 4, 2), ("GRU", 3, 1), ("RNN", 1, 1)])
 def test_a_zero_start_state_is_no_weight(operator: str, gates: int, states: int, tmp_path: Path) -> None:
-    """Reported: an LSTM with 33,280 params, as PyTorch counts 4 · 64 · (64 + 64) + 2 · 4 · 64, was said to have more."""
+    """Reported: 33,344 params for an LSTM of 33,280, which PyTorch counts: 4 · 64 · (64 + 64) + 2 · 4 · 64."""
     due = gates * 64 * (64 + 64) + 2 * gates * 64
     zeros = numpy.zeros((1, 1, 64), "float32")
     assert params_of(tmp_path, recurrent(operator, gates, zeros, states)) == due

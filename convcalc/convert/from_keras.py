@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
+from convcalc.convert.checking import loadable
 from convcalc.convert.graph import Graph, NotImported, Step, gathered, pointwise_beside_depthwise
 from convcalc.convert.keras_config import (
     MODELS,
@@ -47,7 +48,7 @@ def read(path: str, inputs: Inputs | None = None) -> Graph:
     try:
         whole = read_model(path)
         # the file's order of layers is none of execution
-        return pointwise_beside_depthwise(gathered(ModelReader(whole, inputs or {}).graph(whole)))
+        return loadable(pointwise_beside_depthwise(gathered(ModelReader(whole, inputs or {}).graph(whole))))
     except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
         # any value of the file may be of another sort than Keras writes
         raise NotImported(f"a Keras model that is not whole: {type(error).__name__} {shown(str(error))}") from None

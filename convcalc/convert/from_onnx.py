@@ -3,12 +3,14 @@
 import os
 from collections.abc import Iterable
 
+from convcalc.convert.checking import loadable
 from convcalc.convert.graph import Graph, NotImported, pointwise_beside_depthwise
 from convcalc.convert.onnx_graph.building import Builder, Inexpressible
 from convcalc.convert.onnx_graph.file import read_model
 from convcalc.convert.onnx_graph.operators import OPERATORS
 from convcalc.convert.onnx_graph.patterns import merged
 from convcalc.convert.onnx_graph.program import Follow, Operation, Program, Shapes, Sizes, program
+from convcalc.convert.onnx_graph.types import data_types
 from convcalc.spec.making import MOST_LAYERS
 
 
@@ -39,7 +41,7 @@ def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) 
     written = f", written by {model.producer_name}" if model.producer_name else ""
     origin = f"{os.path.basename(path)} (ONNX{written})"
     graph = Graph(title, origin, shapes, tuple(builder.steps), outputs, tuple(builder.notes))
-    return pointwise_beside_depthwise(graph)
+    return loadable(pointwise_beside_depthwise(data_types(builder, operations).written_on(graph)))
 
 
 def input_order(found: Program, operations: Iterable[Operation], name: str) -> Sizes:

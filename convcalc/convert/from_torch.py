@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from convcalc.convert.checking import loadable
 from convcalc.convert.graph import Graph, NotImported, pointwise_beside_depthwise
 from convcalc.convert.pytorch.joining import joined
 from convcalc.convert.pytorch.operators import OPERATORS
@@ -29,7 +30,8 @@ def graph_of(module: Any, shapes: Shapes, name: str | None = None, origin: str =
     check(each)
     word = type(module).__name__
     reader = Reader(traced(module, each), OPERATORS, tuple(named))
-    return pointwise_beside_depthwise(joined(reader.graph(name or word, origin or f"the PyTorch module {word}")))
+    graph = joined(reader.graph(name or word, origin or f"the PyTorch module {word}"))
+    return loadable(pointwise_beside_depthwise(graph))
 
 
 def in_order(module: Any, shapes: Mapping[str, Sequence[int]]) -> tuple[list[str], list[Sequence[int]]]:

@@ -29,7 +29,8 @@ class Step(NamedTuple):
 class Graph(NamedTuple):
     """A network of the source: shapes are those of one sample, channels first; `origin` says where it came from.
 
-    `notes` say what our language does not express, by name and place; each stands for an `opaque` step.
+    `notes` say what a spec does not express, by name and place: an `opaque` step, or several data types. `dtype` has
+    the data types by use (weights, activations, bias) unless all are float32.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Graph(NamedTuple):
     steps: tuple[Step, ...]
     outputs: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    dtype: Mapping[str, str] = {}
 
 
 class NotImported(Exception):
@@ -81,6 +83,7 @@ def plain_spec(graph: Graph) -> dict[str, Any]:
         entries.append({step.kind: {**arguments, **options}})
     return {
         "name": title(graph),
+        **({"dtype": dict(graph.dtype)} if graph.dtype else {}),
         "inputs": {names[name]: list(shape) for name, shape in graph.inputs.items()},
         "layers": entries,
         "outputs": [names[name] for name in graph.outputs],

@@ -41,7 +41,9 @@ def spec_text(graph: Graph) -> str:
         text = text_of(graph, network, flat(leaves, given(network), nameless=nameless))
         if is_exact(text, network):
             return text
-    raise NotImported(f"{len(network.nodes):,} layers are more than a spec of {MOST_BYTES // 1024**2} MiB can hold")
+    if len(text.encode()) > MOST_BYTES:
+        raise NotImported(f"{len(network.nodes):,} layers are more than a spec of {MOST_BYTES // 1024**2} MiB can hold")
+    raise NotImported("the spec that was written of it is not the same network")
 
 
 def attempt(fold: Callable[[], str]) -> str | None:
@@ -107,7 +109,7 @@ def text_of(graph: Graph, network: Network, top: Body) -> str:
     if top.given == 0 and any(writer.names.inputs_read):
         # in a scope `input` is what that reads: to be read in one, the network's input needs a name
         return text_of(graph, network, Body(None, top.items))
-    lines = [*comments(graph), f"name: {scalar(title(graph))}", *input_lines(graph, inputs), ""]
+    lines = [*comments(graph), f"name: {scalar(title(graph))}", *input_lines(graph, inputs), *dtype_lines(graph), ""]
     lines += [*blocks_text(top), "layers:", *entries]
     last = len(network.inputs) + len(network.nodes) - 1
     if list(network.outputs.values()) != [last]:
@@ -132,6 +134,14 @@ def input_lines(graph: Graph, names: Mapping[int, str]) -> Iterator[str]:
     yield f"inputs: {{{', '.join(f'{scalar(name)}: {flow(shape)}' for name, shape in shapes)}}}"
 
 
+def dtype_lines(graph: Graph) -> Iterator[str]:
+    """The data types, unless all are float32."""
+    if len(graph.dtype) == 2 and len(set(graph.dtype.values())) == 1:
+        yield f"dtype: {graph.dtype['weights']}"
+    elif graph.dtype:
+        yield f"dtype: {{{', '.join(f'{use}: {dtype}' for use, dtype in graph.dtype.items())}}}"
+
+
 # -- whether it says the same
 
 
@@ -142,7 +152,7 @@ def is_exact(text: str, network: Network) -> bool:
     except InvalidSpec:
         return False
     ends = [(list(each.inputs.values()), list(each.outputs.values()), len(each.nodes)) for each in (found, network)]
-    return ends[0] == ends[1] and all(map(is_same, found.nodes, network.nodes))
+    return ends[0] == ends[1] and found.dtype == network.dtype and all(map(is_same, found.nodes, network.nodes))
 
 
 def is_same(one: Node, other: Node) -> bool:

@@ -1,8 +1,8 @@
 """Which of the constants that a node reads are weights: what was learnt, not zero states, scales or worked-out values.
 
-ONNX has no mark for it. An operator whose description says which of its inputs are weights is taken at its word; of any
-other, an initializer of the file is a weight, and a constant that the graph fills with one value is not: `zeros_like(y)`
-is a ConstantOfShape. Only convcalc itself writes weights in that way (see `to_onnx`). Source: onnx.ai/onnx/operators.
+ONNX has no mark for it. For operators whose description names the inputs that are weights, those are weights. For all
+others an initializer is a weight, and a constant that the graph fills with one value is not: `zeros_like(y)` is a
+ConstantOfShape. Only convcalc itself writes such weights (see `to_onnx`). Source: onnx.ai/onnx/operators.
 """
 
 from collections.abc import Iterable, Iterator

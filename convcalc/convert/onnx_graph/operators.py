@@ -42,6 +42,8 @@ OPERATORS: dict[str, Rule] = {
     "ChannelShuffle": shapes.channel_shuffle,
     "Identity": values.activation("identity"),
     "Cast": shapes.passing,
+    "QuantizeLinear": shapes.quantising,
+    "DequantizeLinear": shapes.quantising,
     "Dropout": values.dropping("dropout"),
     "DropPath": values.dropping("drop_path"),
     "Clip": values.clip,

@@ -164,6 +164,13 @@ def channel_shuffle(builder: Builder, operation: Operation) -> None:
     builder.add(operation, "channel_shuffle", {"groups": operation.attributes["groups"]}, [data])
 
 
+def quantising(builder: Builder, operation: Operation) -> None:
+    """QuantizeLinear and DequantizeLinear, which give the same values in another data type."""
+    if not all(builder.value(name).constant for name in operation.inputs[1:] if name):
+        raise Inexpressible("its scale is computed")
+    builder.alias(operation, builder.any_order(operation.inputs[0]))
+
+
 def passing(builder: Builder, operation: Operation) -> None:
     """Operators that give what they read."""
     builder.alias(operation, builder.any_order(operation.inputs[0]))

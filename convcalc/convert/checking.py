@@ -1,0 +1,61 @@
+"""Whether a spec can hold what an importer found: the one check that all imported networks go through."""
+
+from collections.abc import Mapping
+
+from convcalc.convert.graph import Graph, NotImported, plain_spec
+from convcalc.problems import Flaw, InvalidSpec, Problem, printable
+from convcalc.shape import Shape
+from convcalc.spec.document import Document
+from convcalc.spec.making import written_layer
+from convcalc.spec.reader import read_network
+
+MOST_ROUNDS = 10  # a layer that is refused may hide that a later one is
+
+
+def loadable(graph: Graph) -> Graph:
+    """The graph with each layer that a spec refuses as an opaque one of the same shape and params, and a note.
+
+    Raises NotImported with the reason if the spec is refused for anything else.
+    """
+    for _ in range(MOST_ROUNDS):
+        problems = refused(graph)
+        if not problems:
+            return graph
+        found = {problem.path[1]: problem for problem in reversed(problems) if problem.path[:1] == ("layers",)}
+        if not found:
+            break
+        graph = without(graph, {graph.steps[int(place)].name: problem.message for place, problem in found.items()})
+    raise NotImported(f"no valid spec can be written of it: {problems[0].message}")
+
+
+def refused(graph: Graph) -> tuple[Problem, ...]:
+    """What is wrong with the spec of a graph."""
+    try:
+        read_network(Document(plain_spec(graph)))
+    except InvalidSpec as error:
+        return error.problems
+    return ()
+
+
+def without(graph: Graph, reasons: Mapping[str, str]) -> Graph:
+    """The graph with opaque layers in place of some, and of those that share their weights, each with its reason."""
+    shapes = {name: Shape(sizes[0], tuple(sizes[1:])) for name, sizes in graph.inputs.items()}
+    why, steps, notes = dict(reasons), [], list(graph.notes)
+    for step in graph.steps:
+        if step.share in why:
+            why.setdefault(step.name, f"it shares the weights of {step.share}")
+        layer_inputs = tuple(shapes[name] for name in step.reads)
+        try:
+            layer = written_layer(step.kind, step.arguments, layer_inputs)
+        except (Flaw, ArithmeticError, LookupError, TypeError, ValueError):
+            reason = why.get(step.name, "it is not valid")
+            raise NotImported(f"{printable(step.name)} ({step.kind}) cannot be written: {reason}") from None
+        shapes[step.name] = layer.output
+        if step.name in why:
+            learnt = 0 if step.share else sum(layer.weight_tensors()) + sum(layer.bias_tensors())
+            arguments = {"output_shape": list(layer.output.sizes), "params": learnt, "what": step.kind}
+            reads = tuple(dict.fromkeys(step.reads))
+            notes.append(f"{step.name} ({step.kind}): {why[step.name]}")
+            step = step._replace(kind="opaque", arguments=arguments, reads=reads, share=None)
+        steps.append(step)
+    return graph._replace(steps=tuple(steps), notes=tuple(notes))

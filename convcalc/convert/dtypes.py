@@ -1,0 +1,47 @@
+"""The data types of an imported network: one for all weights, one for all activations, one for all biases.
+
+A spec has no more. Of several types in a file the one that holds most elements is written, and a note says the others.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from convcalc.convert.graph import Graph
+from convcalc.units import BITS, is_integer_type
+
+USES = ("weights", "activations", "bias")
+FLOAT32 = "float32"
+
+
+class DataTypes:
+    """Counts the elements of each use by their data type."""
+
+    def __init__(self) -> None:
+        self.elements: dict[str, Counter[str]] = {use: Counter() for use in USES}
+
+    def add(self, use: str, dtype: str | None, elements: int) -> None:
+        """So many elements of a type; those of a type that a spec cannot say are ignored."""
+        if dtype in BITS and elements:
+            self.elements[use][dtype] += elements
+
+    def written_on(self, graph: Graph) -> Graph:
+        """The graph with the data types, and with a note for each use that has several."""
+        return graph._replace(dtype=self.dtype(), notes=(*graph.notes, *self.notes()))
+
+    def dtype(self) -> Mapping[str, str]:
+        """The data types as a spec has them, empty if all are float32."""
+        most = {use: found.most_common(1)[0][0] for use, found in self.elements.items() if found}
+        weights, activations = most.get("weights", FLOAT32), most.get("activations", FLOAT32)
+        dtype = {"weights": weights, "activations": activations}
+        implied = "int32" if is_integer_type(weights) else weights
+        if most.get("bias", implied) != implied:
+            dtype["bias"] = most["bias"]
+        return {} if set(dtype.values()) == {FLOAT32} else dtype
+
+    def notes(self) -> Iterator[str]:
+        """What the data types of a spec do not say."""
+        for use, found in self.elements.items():
+            (dtype, _), *others = found.most_common() or [("", 0)]
+            if others:
+                listed = ", ".join(f"{elements:,} are {other}" for other, elements in others)
+                yield f"data types: of {found.total():,} elements of {use} {listed}; all are counted as {dtype}"

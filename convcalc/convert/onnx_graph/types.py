@@ -1,0 +1,56 @@
+"""The data types of an ONNX graph: of the weights as the file stores them, and of the outputs of its layers."""
+
+from collections.abc import Iterable
+
+from convcalc.convert.dtypes import DataTypes
+from convcalc.convert.onnx_graph.building import Builder
+from convcalc.convert.onnx_graph.program import Operation
+from convcalc.units import BITS
+
+NAMES = {  # by the numbers of onnx.TensorProto
+    1: "float32",
+    10: "float16",
+    11: "float64",
+    16: "bfloat16",
+    17: "float8",
+    18: "float8",
+    19: "float8",
+    20: "float8",
+    2: "uint8",
+    3: "int8",
+    6: "int32",
+    12: "uint32",
+    4: "uint16",
+    5: "int16",
+    21: "uint4",
+    22: "int4",
+}
+NORMS = {"BatchNormalization", "GroupNormalization", "InstanceNormalization", "LayerNormalization"}
+BIASED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", *NORMS})
+"""Operators whose input number 2 is a bias; MatMul has one where an Add was merged into it."""
+
+
+def data_types(builder: Builder, operations: Iterable[Operation]) -> DataTypes:
+    """The elements of weights, biases and activations by their data type."""
+    found = DataTypes()
+    values = builder.program.values
+    biases = {root for operation in operations for root in bias_roots(builder, operation)}
+    for root in sorted(builder.counted):
+        use = "bias" if root in biases else "weights"
+        found.add(use, NAMES.get(values[root].kind), builder.program.weights[root])
+    types: dict[str, str] = {}
+    for name, data in builder.data.items():
+        dtype = NAMES.get(values[name].kind)
+        # of a tensor that is cast or quantised the smallest form is the one that is kept
+        if dtype is not None and BITS[dtype] < BITS.get(types.get(data.step, ""), 65):
+            types[data.step] = dtype
+    shapes = {data.step: data.shape for data in builder.data.values()}
+    for step in builder.steps:
+        if step.name in shapes:
+            found.add("activations", types.get(step.name), shapes[step.name].elements)
+    return found
+
+
+def bias_roots(builder: Builder, operation: Operation) -> tuple[str, ...]:
+    """The learnt tensors of the bias of an operation."""
+    return builder.roots(operation, 2) if operation.operator in BIASED else ()
