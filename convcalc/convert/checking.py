@@ -1,8 +1,9 @@
 """Whether a spec can hold what an importer found: the one check that all imported networks go through."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from convcalc.convert.graph import Graph, NotImported, plain_spec
+from convcalc.convert.graph import Graph, NotImported, different, plain_spec
+from convcalc.keys import MOST_DIGITS
 from convcalc.problems import Flaw, InvalidSpec, Problem, printable
 from convcalc.shape import Shape
 from convcalc.spec.document import Document
@@ -30,11 +31,22 @@ def loadable(graph: Graph) -> Graph:
 
 def refused(graph: Graph) -> tuple[Problem, ...]:
     """What is wrong with the spec of a graph."""
+    if long := tuple(long_numbers(graph)):
+        return long
     try:
         read_network(Document(plain_spec(graph)))
     except InvalidSpec as error:
         return error.problems
     return ()
+
+
+def long_numbers(graph: Graph) -> Iterator[Problem]:
+    """A problem for each argument with more digits than the text of a spec may have, or none that are finite."""
+    for place, step in enumerate(graph.steps):
+        for name, value in step.arguments.items():
+            numbers = [number for number in different(value) if isinstance(number, int | float)]
+            if not all(abs(number) < 10**MOST_DIGITS for number in numbers):
+                yield Problem(("layers", place, step.kind, name), f"{name} has over {MOST_DIGITS} digits", "CV004")
 
 
 def without(graph: Graph, reasons: Mapping[str, str]) -> Graph:

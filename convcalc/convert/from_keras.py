@@ -6,6 +6,7 @@ from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from convcalc.convert.checking import loadable
+from convcalc.convert.dtypes import DataTypes
 from convcalc.convert.graph import Graph, NotImported, Step, gathered, pointwise_beside_depthwise
 from convcalc.convert.keras_config import (
     MODELS,
@@ -18,6 +19,7 @@ from convcalc.convert.keras_config import (
     read_model,
 )
 from convcalc.convert.keras_layers import CLASSES, CannotSay, Pieces, channels_first, opaque, relu
+from convcalc.convert.keras_types import add_types
 from convcalc.problems import Flaw, printable, shown
 from convcalc.shape import Shape
 from convcalc.spec.making import MOST_LAYERS, written_layer
@@ -29,6 +31,8 @@ WITHOUT_WEIGHTS = KEEP_SHAPE | frozenset(
     | {"SlicingOpLambda", "TFOpLambda", "UpSampling1D", "UpSampling2D", "UpSampling3D"}
 )
 SIXTH = 1 / 6
+WRONG_SORT = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What Python raises of a value of another sort than Keras writes, as any value of a file may be."""
 
 
 class Use(NamedTuple):
@@ -49,8 +53,7 @@ def read(path: str, inputs: Inputs | None = None) -> Graph:
         whole = read_model(path)
         # the file's order of layers is none of execution
         return loadable(pointwise_beside_depthwise(gathered(ModelReader(whole, inputs or {}).graph(whole))))
-    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
-        # any value of the file may be of another sort than Keras writes
+    except WRONG_SORT as error:
         raise NotImported(f"a Keras model that is not whole: {type(error).__name__} {shown(str(error))}") from None
 
 
@@ -63,6 +66,7 @@ class ModelReader:
         self.shapes: dict[str, Shape] = {}
         self.inputs: dict[str, tuple[int, ...]] = {}
         self.notes: list[str] = []
+        self.types = DataTypes()
         self.first = is_channels_first(whole)
         self.unknown: dict[str, str] = {}
 
@@ -77,7 +81,8 @@ class ModelReader:
         outputs = self.model(whole, given, "", None, 0)
         origin = f"Keras model {printable(whole.name)}"
         unique = tuple(dict.fromkeys(outputs))
-        return Graph(whole.name, origin, self.inputs, tuple(self.steps), unique, tuple(self.notes))
+        graph = Graph(whole.name, origin, self.inputs, tuple(self.steps), unique, tuple(self.notes))
+        return self.types.written_on(graph)
 
     def input(self, layer: LayerConfig, count: int) -> str:
         """An input, with its shape."""
@@ -158,6 +163,7 @@ class ModelReader:
             learns = bool(made.weight_tensors() or made.bias_tensors())
             share = shared + suffix if shared is not None and learns else None
             frozen = learns and layer.config.get("trainable") is False
+            add_types(self.types, layer.config.get("dtype"), made, owns_weights=share is None)
             if piece.kind == "opaque":
                 self.notes.append(f"{own}: {piece.arguments['what']}")
             self.add(Step(own + suffix, piece.kind, piece.arguments, reads, share, frozen), made.output)
@@ -186,6 +192,8 @@ class ModelReader:
             why = layer.class_name
         except CannotSay as flaw:
             why = f"{layer.class_name} with {flaw}"
+        except WRONG_SORT:
+            why = f"{layer.class_name} with arguments that Keras does not write"
         kept = shapes[0] if layer.class_name in KEEP_SHAPE else None
         output = said.get((layer.name, use.number, 0), kept)
         if layer.class_name not in WITHOUT_WEIGHTS and not layer.computes:
@@ -237,11 +245,19 @@ def hard_sigmoids(
         if clip is None or shift is None or shift.layer.class_name != "Add" or shift.call.constants != (3,):
             continue
         inside = {(part.layer.name, part.number) for part in (clip, shift)}
-        if relu(clip.layer.config, ())[0].kind == "relu6" and all(readers[part] == 1 for part in inside):
+        if is_relu6(clip.layer) and all(readers[part] == 1 for part in inside):
             absorbed |= inside
             layer = LayerConfig(use.layer.name, "Activation", {"activation": "hard_sigmoid"}, (), None)
             whole[place] = Use(layer, use.number, shift.call)
     return absorbed, whole
+
+
+def is_relu6(layer: LayerConfig) -> bool:
+    """Whether a ReLU is cut off at 6."""
+    try:
+        return relu(layer.config, ())[0].kind == "relu6"
+    except CannotSay:
+        return False
 
 
 def is_channels_first(config: ModelConfig) -> bool:

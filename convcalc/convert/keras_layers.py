@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any, NamedTuple
 
+from convcalc.keys import LARGEST
+from convcalc.problems import shown
 from convcalc.shape import Shape
 
 Config = Mapping[str, Any]
@@ -56,6 +58,31 @@ def channels_first(config: Config) -> bool:
     return config.get("data_format") == "channels_first"
 
 
+def flag(config: Config, name: str, default: bool = False) -> bool:
+    """An argument that is true or false. Raises CannotSay."""
+    value = config.get(name, default)
+    if type(value) is not bool:
+        raise CannotSay(f"{name} {shown(str(value))}, which is neither true nor false")
+    return value
+
+
+def number(config: Config, name: str, default: float) -> float:
+    """An argument that is a number, which a boolean is not; null stands for the default. Raises CannotSay."""
+    value = config.get(name)
+    value = default if value is None else value
+    if type(value) not in (int, float) or not abs(value) < LARGEST:
+        raise CannotSay(f"{name} {shown(str(value))}, which is not a number that a spec can hold")
+    return float(value) if isinstance(value, float) else int(value)
+
+
+def padding_of(config: Config, *others: str) -> str:
+    """The padding by its name. Raises CannotSay."""
+    value = config.get("padding", "valid")
+    if value not in ("valid", "same", *others):
+        raise CannotSay(f"the padding {shown(str(value))}")
+    return str(value)
+
+
 def per_axis(value: Any, axes: int) -> list[int]:
     """One integer for every axis."""
     items = list(value) if isinstance(value, list) else [value] * axes
@@ -88,7 +115,7 @@ def activation(config: Config) -> Pieces:
 
 def window(config: Config, axes: int) -> dict[str, Any]:
     """Kernel, stride, dilation and padding of a convolution."""
-    padding = config.get("padding", "valid")
+    padding: Any = padding_of(config, "causal")
     kernel = per_axis(config["kernel_size"], axes)
     dilation = per_axis(config.get("dilation_rate", 1), axes)
     if padding == "causal":
@@ -106,14 +133,14 @@ def window(config: Config, axes: int) -> dict[str, Any]:
 def convolution(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
     """Conv1D, Conv2D, Conv3D."""
     arguments = {"out_channels": config["filters"], **window(config, inputs[0].axes)}
-    arguments |= {"groups": config.get("groups", 1), "bias": config.get("use_bias", True)}
+    arguments |= {"groups": config.get("groups", 1), "bias": flag(config, "use_bias", True)}
     return [Piece("conv", arguments), *activation(config)]
 
 
 def depthwise(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
     """DepthwiseConv1D, DepthwiseConv2D."""
     arguments = window(config, inputs[0].axes)
-    arguments |= {"multiplier": config.get("depth_multiplier", 1), "bias": config.get("use_bias", True)}
+    arguments |= {"multiplier": config.get("depth_multiplier", 1), "bias": flag(config, "use_bias", True)}
     return [Piece("depthwise_conv", arguments), *activation(config)]
 
 
@@ -139,7 +166,7 @@ def transposed(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
     elif arguments["padding"] == 0:
         strides = zip(arguments["stride"], reaches, strict=True)
         arguments["output_padding"] = [max(stride - reach, 0) for stride, reach in strides]
-    arguments["bias"] = config.get("use_bias", True)
+    arguments["bias"] = flag(config, "use_bias", True)
     return [Piece("conv_transpose", arguments), *activation(config)]
 
 
@@ -148,7 +175,7 @@ def dense(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
     if channels_first(config) and inputs[0].axes:
         raise CannotSay("an axis that is not the channels")
     key, kind = ("out_channels", "pointwise_conv") if inputs[0].axes else ("out_features", "linear")
-    return [Piece(kind, {key: config["units"], "bias": config.get("use_bias", True)}), *activation(config)]
+    return [Piece(kind, {key: config["units"], "bias": flag(config, "use_bias", True)}), *activation(config)]
 
 
 def pooling(kind: str) -> Translate:
@@ -158,20 +185,20 @@ def pooling(kind: str) -> Translate:
         axes, size = inputs[0].axes, config["pool_size"]
         stride = config.get("strides")
         arguments = {"kernel_size": per_axis(size, axes), "stride": per_axis(size if stride is None else stride, axes)}
-        return [Piece(kind, {**arguments, "padding": "same" if config.get("padding") == "same" else 0})]
+        return [Piece(kind, {**arguments, "padding": "same" if padding_of(config) == "same" else 0})]
 
     return translate
 
 
 def globally(kind: str) -> Translate:
     """GlobalAveragePooling and GlobalMaxPooling."""
-    return lambda config, inputs: [Piece(kind, {"keepdims": bool(config.get("keepdims", False))})]
+    return lambda config, inputs: [Piece(kind, {"keepdims": flag(config, "keepdims")})]
 
 
 def batch_norm(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
     """BatchNormalization, over the channels."""
     over_channels(config, inputs)
-    scale, center = bool(config.get("scale", True)), bool(config.get("center", True))
+    scale, center = flag(config, "scale", True), flag(config, "center", True)
     if scale == center:
         return [Piece("batchnorm", {"affine": scale})]
     return [Piece("batchnorm", {"scale": scale, "center": center})]
@@ -179,23 +206,24 @@ def batch_norm(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
 
 def layer_norm(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
     """LayerNormalization over the channels, or over all of a sample."""
-    if config.get("rms_scaling"):
+    if flag(config, "rms_scaling"):
         raise CannotSay("factors alone (rms_scaling)")
     axes = config.get("axis", -1)
     every = isinstance(axes, list) and sorted(axis % (inputs[0].axes + 2) for axis in axes)
     whole = every == list(range(1, inputs[0].axes + 2)) and inputs[0].axes > 0
     if not whole:
         over_channels(config, inputs)
-    if config.get("scale", True) != config.get("center", True):
+    affine = flag(config, "scale", True)
+    if affine != flag(config, "center", True):
         raise CannotSay("a factor without a shift, or a shift without a factor")
-    return [Piece("layernorm", {"axes": "all" if whole else "channels", "affine": bool(config.get("scale", True))})]
+    return [Piece("layernorm", {"axes": "all" if whole else "channels", "affine": affine})]
 
 
 def group_norm(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
     """GroupNormalization."""
     over_channels(config, inputs)
     groups = config.get("groups", 32)
-    if not (config.get("scale", True) and config.get("center", True)):
+    if not (flag(config, "scale", True) and flag(config, "center", True)):
         raise CannotSay("groups without factors and shifts")
     return [Piece("groupnorm", {"num_groups": inputs[0].channels if groups == -1 else groups})]
 
@@ -223,8 +251,9 @@ def normalization(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
 
 def relu(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
     """ReLU, with its largest value and its slope."""
-    most, slope = config.get("max_value"), config.get("negative_slope", 0) or 0
-    if config.get("threshold", 0):
+    most = None if config.get("max_value") is None else number(config, "max_value", 0)
+    slope = number(config, "negative_slope", 0)
+    if number(config, "threshold", 0):
         raise CannotSay("a threshold")
     if slope:
         if most is not None:
@@ -237,7 +266,8 @@ def relu(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
 
 def leaky_relu(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
     """LeakyReLU; Keras 2 calls the slope alpha."""
-    return [Piece("leaky_relu", {"negative_slope": config.get("negative_slope", config.get("alpha", 0.3))})]
+    named = "negative_slope" if "negative_slope" in config else "alpha"
+    return [Piece("leaky_relu", {"negative_slope": number(config, named, 0.3)})]
 
 
 def prelu(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
@@ -250,7 +280,7 @@ def prelu(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
 
 def dropout(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
     """Dropout and its kin."""
-    return [Piece("dropout", {"p": config.get("rate", 0.5)})]
+    return [Piece("dropout", {"p": number(config, "rate", 0.5)})]
 
 
 def reshaped(config: Config, inputs: tuple[Shape, ...]) -> Pieces:

@@ -1,0 +1,53 @@
+"""The data types of Keras layers, which their dtype policies say. Source: keras.io/api/mixed_precision/policy.
+
+A mixed policy computes in half precision and keeps its weights as float32. A quantised one stores kernels as integers,
+with biases and activations as its source policy has them: `Dense.quantize("int8")` changes the kernel alone.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from convcalc.convert.dtypes import DataTypes
+from convcalc.layers.base import Layer
+
+QUANTISED = ("int8", "int4")
+
+
+class Policy(NamedTuple):
+    """The data types of a layer: of its kernels, of its other weights, and of its output."""
+
+    kernel: str = "float32"
+    variable: str = "float32"
+    output: str = "float32"
+
+
+def policy_of(written: Any) -> Policy:
+    """The policy that a layer's `dtype` says: a name, or a configuration with one."""
+    config = written.get("config") if isinstance(written, Mapping) else {"name": written}
+    if not isinstance(config, Mapping):
+        return Policy()
+    name, mode, source = (config.get(key) for key in ("name", "mode", "source_name"))
+    if isinstance(name, str) and "_from_" in name:
+        mode, source = name.split("_from_", 1)
+    if isinstance(mode, str) and isinstance(source, str):
+        stored = mode.split("/")[0]
+        plain = named_policy(source)
+        return plain._replace(kernel=stored) if stored in QUANTISED else plain
+    return named_policy(name) if isinstance(name, str) else Policy()
+
+
+def named_policy(name: str) -> Policy:
+    """The policy of a name such as `float16` or `mixed_float16`."""
+    if name.startswith("mixed_"):
+        return Policy(output=name.removeprefix("mixed_"))
+    return Policy(name, name, name)
+
+
+def add_types(types: DataTypes, written: Any, layer: Layer, *, owns_weights: bool) -> None:
+    """Count the elements of a layer by the data types that its policy says."""
+    policy = policy_of(written)
+    types.add("activations", policy.output, layer.output.elements)
+    if owns_weights:
+        types.add("weights", policy.kernel, sum(layer.weight_tensors()))
+        types.add("weights", policy.variable, sum(layer.buffer_tensors()))
+        types.add("bias", policy.variable, sum(layer.bias_tensors()))
