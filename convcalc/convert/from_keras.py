@@ -11,6 +11,7 @@ from convcalc.convert.graph import Graph, NotImported, Step, gathered, pointwise
 from convcalc.convert.keras_config import (
     MODELS,
     MOST_NESTING,
+    WRONG_SORT,
     Call,
     LayerConfig,
     ModelConfig,
@@ -31,8 +32,6 @@ WITHOUT_WEIGHTS = KEEP_SHAPE | frozenset(
     | {"SlicingOpLambda", "TFOpLambda", "UpSampling1D", "UpSampling2D", "UpSampling3D"}
 )
 SIXTH = 1 / 6
-WRONG_SORT = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What Python raises of a value of another sort than Keras writes, as any value of a file may be."""
 
 
 class Use(NamedTuple):

@@ -10,11 +10,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from convcalc.convert.graph import NotImported
-from convcalc.problems import printable
+from convcalc.problems import printable, shown
 
 MOST_BYTES = 256 * 1024 * 1024
 MOST_NESTING = 32  # models in models
 MODELS = ("Functional", "Model", "Sequential")
+WRONG_SORT = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What Python raises of a value of another sort than Keras writes, as any value of a file may be."""
 Reference = tuple[str, int, int]  # of a tensor: the layer, which of its calls, which of its outputs
 
 
@@ -97,7 +99,7 @@ def model(found: Mapping[str, Any]) -> ModelConfig:
     config = found["config"]
     if found["class_name"] == "Sequential":
         return sequential(config, str(found.get("name") or "sequential"))
-    layers = tuple(layer(item) for item in config["layers"])
+    layers = tuple(named_layer(item, place) for place, item in enumerate(config["layers"]))
     inputs, outputs = references(config["input_layers"]), references(config["output_layers"])
     return ModelConfig(str(config.get("name", "model")), layers, inputs, outputs)
 
@@ -115,12 +117,22 @@ def sequential(config: Any, name: str) -> ModelConfig:
             first = first["layers"][0]["config"]
         shape = first.get("batch_shape") or first.get("batch_input_shape") or built
         layers.append(LayerConfig("input", "InputLayer", {"batch_shape": shape}, (Call(()),), None))
-    for item in items:
-        read = layer(item)
+    for place, item in enumerate(items):
+        read = named_layer(item, place)
         calls = (Call(((layers[-1].name, 0, 0),)),) if layers else (Call(()),)
         layers.append(read._replace(calls=calls))
     named = name if isinstance(config, list) else str(config.get("name", name))
     return ModelConfig(named, tuple(layers), ((layers[0].name, 0, 0),), ((layers[-1].name, 0, 0),))
+
+
+def named_layer(item: Any, place: int) -> LayerConfig:
+    """The same as `layer`, whose errors name the layer. Raises NotImported."""
+    try:
+        return layer(item)
+    except WRONG_SORT as error:
+        name = str(item.get("name") or place) if isinstance(item, Mapping) else str(place)
+        said = f"{type(error).__name__} {shown(str(error))}"
+        raise NotImported(f"the configuration of layer {shown(name)} is not as Keras writes it: {said}") from None
 
 
 def layer(item: Mapping[str, Any]) -> LayerConfig:

@@ -76,6 +76,9 @@ class Builder:
         try:
             if rule is None:
                 raise Inexpressible("no layer kind is this operator")
+            for name in operation.outputs:
+                if self.program.disputed.get(name):
+                    raise Inexpressible(self.program.disputed[name])
             rule(self, operation)
         except Reorder as reorder:
             self.reorder(operation, reorder.name)
@@ -157,8 +160,15 @@ class Builder:
     # -- what is made
 
     def alias(self, operation: Operation, data: Data) -> None:
-        """An operation that gives what it reads."""
+        """An operation that gives what it reads, its axes in the order of the data."""
+        self.check_shape(operation.outputs[0], data, "it passes on")
         self.data[operation.outputs[0]] = data
+
+    def check_shape(self, name: str, data: Data, what: str) -> None:
+        """Whether a tensor has the shape of some data in the file too. Raises Inexpressible."""
+        sizes = (self.batch, *data.shape.sizes)
+        if self.value(name).dims != tuple(sizes[axis] for axis in data.order):
+            raise Inexpressible(f"it gives {list(self.value(name).dims)}, where {what} {data.shape}")
 
     def make(
         self,
@@ -212,9 +222,7 @@ class Builder:
         data = self.make(operation, kind, arguments, reads, roots)
         data = data if order is None else data._replace(order=order)
         name = operation.outputs[output]
-        sizes = (self.batch, *data.shape.sizes)
-        if self.value(name).dims != tuple(sizes[axis] for axis in data.order):
-            raise Inexpressible(f"it gives {list(self.value(name).dims)}, where {kind} gives {data.shape}")
+        self.check_shape(name, data, f"{kind} gives")
         self.data[name] = data
         return data
 

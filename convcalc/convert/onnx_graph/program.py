@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from convcalc.convert.graph import NotImported
 from convcalc.convert.onnx_graph import folding
+from convcalc.convert.onnx_graph.declared import Sizes, declared_text, difference, size_of, tensor_type
 from convcalc.convert.onnx_graph.nested import MOST_NODES, captured, inlined, text
 from convcalc.problems import shortened, shown
 
-Sizes = tuple[int, ...]
 Shapes = Mapping[str | None, Sequence[int]]
 Follow = Callable[[Iterable[Any], int], Iterable[Any]]
 MOST_ELEMENTS = 10**11  # of one tensor
@@ -58,6 +58,7 @@ class Program(NamedTuple):
     """All of a graph. `weights` are the elements of each tensor that may be learnt; `literal` are constants in nodes.
 
     `filled` are those of the weights that a node fills with one value: they are learnt where an operator says so.
+    `disputed` says of tensors which other shape the file gives them than their operator does; empty where none.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Program(NamedTuple):
     weights: dict[str, int]
     literal: frozenset[str]
     filled: frozenset[str]
+    disputed: Mapping[str, str]
 
 
 def program(model: Any, shapes: Shapes, follow: Follow | None = None) -> Program:
@@ -90,6 +92,7 @@ class Reader:
         self.weights: dict[str, int] = {}
         self.literal: set[str] = set()
         self.filled: set[str] = set()
+        self.disputed: dict[str, str] = {}
         self.failure = ""  # why the shapes that the last node gives were not inferred
         self.unknown: dict[str, str] = {}  # why the shape of a tensor is not known
         self.versions = {entry.domain: entry.version for entry in model.opset_import}
@@ -113,7 +116,9 @@ class Reader:
                 raise NotImported(self.unknown.get(name, f"nothing gives the output {shown(name)}"))
         own = self.model.producer_name == PRODUCER
         constants = frozenset(self.literal), frozenset(() if own else self.filled)
-        return Program(text(graph.name), inputs, operations, outputs, self.values, self.weights, *constants)
+        return Program(
+            text(graph.name), inputs, operations, outputs, self.values, self.weights, *constants, self.disputed
+        )
 
     # -- values
 
@@ -265,7 +270,9 @@ class Reader:
         is_dequantized = operation.operator == "DequantizeLinear"
         sources = reads[:1] if is_dequantized else reads  # its scale and zero point are not learnt
         found = tuple(dict.fromkeys(root for value in sources for root in value.roots))
-        if found or not (is_dequantized or operation.operator in ("Constant", "ConstantOfShape")):
+        if is_dequantized and not found:  # a bias of 32 bits
+            name = operation.inputs[0]
+        elif found or operation.operator not in ("Constant", "ConstantOfShape"):
             return found
         if operation.operator == "ConstantOfShape" and any(value.measured for value in reads):
             return ()
@@ -316,6 +323,8 @@ class Reader:
                 if known is not None:
                     found[name] = known
                     break
+            if name in found and name in self.declared and not self.shapes:  # else what it says is of another input
+                self.disputed[name] = difference(self.declared[name], found[name][1])
         if operation.operator in KEEPS_SHAPE and operation.outputs[0] not in found:
             value = self.values[operation.inputs[0]]
             found[operation.outputs[0]] = (value.kind, value.dims)
@@ -358,26 +367,6 @@ def literal(numpy: Any, attributes: Mapping[str, Any]) -> list[Any] | None:
             return [numpy.asarray(attributes[name], kind)]
     value = attributes.get("value")
     return None if value is None else [value]
-
-
-def tensor_type(found: Any) -> tuple[int, Sizes] | None:
-    """The data type and sizes of a tensor, None where one is not known."""
-    if found.WhichOneof("value") != "tensor_type" or not found.tensor_type.HasField("shape"):
-        return None
-    sizes = [size_of(size) for size in found.tensor_type.shape.dim]
-    if any(size is None for size in sizes):
-        return None
-    return found.tensor_type.elem_type, tuple(size for size in sizes if size is not None)
-
-
-def size_of(size: Any) -> int | None:
-    """A size that a file says, None where it is a name or nothing."""
-    return int(size.dim_value) if size.WhichOneof("value") == "dim_value" else None
-
-
-def declared_text(size: Any) -> Any:
-    """A size, or its name, as a file says it."""
-    return size.dim_value if size.WhichOneof("value") == "dim_value" else text(size.dim_param) or "?"
 
 
 def place_of(operation: Operation) -> str:
