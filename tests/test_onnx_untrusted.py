@@ -1,6 +1,7 @@
 """A file from anywhere is refused in words, or read; it takes neither memory, nor time, nor the terminal."""
 
 import contextlib
+import io
 import os
 import random
 from pathlib import Path
@@ -15,7 +16,9 @@ from convcalc.convert import from_onnx, to_onnx
 from convcalc.convert.graph import NotImported, plain_spec
 from convcalc.convert.onnx_graph import file
 from convcalc.convert.onnx_graph.operators import OPERATORS
+from convcalc.convert.writer import spec_text
 from tests.onnx_models import imported, made
+from tests.test_onnx_import import ONE_NODE
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
@@ -45,7 +48,11 @@ SMALL = {
 }
 BYTES = to_onnx.model_bytes(convcalc.load(SMALL))
 NUMBERS = (0, 1, 2, 3, 7, -1, -2, 255, 2**31, 2**40, 2**62, -(2**63))
-VALUES: tuple[Any, ...] = (1, -5, 2**40, [1, 2], [0], [3, 3], [2**40, 1], 2.5, float("nan"), "x", [0.5])
+VALUES: tuple[Any, ...] = (
+    *(1, -5, 0, 2**40, [1, 2], [0], [3, 3], [2**40, 1], 2.5, 1e30, -1e-40, [0.5], "x", "SAME_UPPER"),
+    *(float("nan"), float("inf")),
+)
+FUZZED = [(node, inputs, weights) for node, inputs, weights, _ in ONE_NODE]
 
 
 def read(folder: Path, content: bytes) -> None:
@@ -53,7 +60,9 @@ def read(folder: Path, content: bytes) -> None:
     path = folder / "any.onnx"
     path.write_bytes(content)
     with contextlib.suppress(NotImported):
-        convcalc.summary(plain_spec(from_onnx.read(str(path))))
+        graph = from_onnx.read(str(path))
+        convcalc.summary(plain_spec(graph))
+        convcalc.load(io.StringIO(spec_text(graph)))
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +125,23 @@ def change(model: Any, chance: random.Random) -> None:
             tensor.dims[0] = chance.choice(NUMBERS)
     else:
         chance.choice(model.graph.input[0].type.tensor_type.shape.dim).dim_value = chance.choice(NUMBERS)
+
+
+@settings(max_examples=300)
+@given(st.randoms(use_true_random=False))
+def test_an_operator_with_any_attribute_is_read_or_refused(folder: Path, chance: random.Random) -> None:
+    node, inputs, weights = chance.choice(FUZZED)
+    model = made(node, inputs, weights)
+    changed = model.graph.node[0]
+    known = onnx.defs.get_schema(changed.op_type).attributes
+    if known:
+        name = chance.choice(sorted(known))
+        kept = [attribute for attribute in changed.attribute if attribute.name != name]
+        alike = [value for value in VALUES if onnx.helper.make_attribute("a", value).type == known[name].type.value]
+        value = chance.choice(alike or VALUES)
+        del changed.attribute[:]
+        changed.attribute.extend([*kept, onnx.helper.make_attribute(name, value)])
+    read(folder, model.SerializeToString())
 
 
 # -- sizes

@@ -1,0 +1,110 @@
+"""Arguments of the wrong type in Keras models, what no spec can hold, and data types."""
+
+import copy
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import convcalc
+from convcalc.convert.graph import NotImported
+from convcalc.convert.writer import spec_text
+from tests.test_keras import imported, report, said, sequential
+
+
+@pytest.mark.parametrize("wrong", [True, "x", [6], {}, 1e999, 10**30])
+def test_a_largest_value_that_is_no_number_is_opaque(tmp_path: Path, wrong: Any) -> None:
+    graph = imported(tmp_path, sequential(("ReLU", {"max_value": wrong})))
+    assert [step.kind for step in graph.steps] == ["opaque"]
+    assert "max_value" in graph.notes[0]
+
+
+def test_a_hard_sigmoid_with_a_largest_value_that_is_no_number_is_its_parts(tmp_path: Path) -> None:
+    """Reported: `max_value: true` in the ReLU of a hard sigmoid ended in an uncaught error."""
+    model = said("MobileNetV3Small")["keras"]
+    [first, *_] = [layer for layer in model["config"]["layers"] if layer["config"].get("max_value") == 6.0]
+    before = imported(tmp_path, model)
+    first["config"]["max_value"] = True
+    after = imported(tmp_path, model)
+    assert [note for note in after.notes if "max_value" in note]
+    assert [step.kind for step in after.steps].count("conv") == [step.kind for step in before.steps].count("conv")
+
+
+@pytest.mark.parametrize("name", ["use_bias", "filters", "kernel_size", "strides", "padding", "groups"])
+@pytest.mark.parametrize("wrong", ["x", 1.5, {}, -1, 10**30])
+def test_a_convolution_with_an_argument_of_the_wrong_type_is_refused(tmp_path: Path, name: str, wrong: Any) -> None:
+    layer = ("Conv2D", {"filters": 4, "kernel_size": [3, 3], name: wrong})
+    with pytest.raises(NotImported, match="layer1"):
+        imported(tmp_path, sequential(layer))
+
+
+def test_a_layer_that_is_fed_twice_and_reads_one_input_is_opaque(tmp_path: Path) -> None:
+    """Reported: the spec that was written was refused, as global_avgpool reads one input."""
+    model: Any = copy.deepcopy(said("graphs")["gated"]["keras"])
+    pooling = next(layer for layer in model["config"]["layers"] if layer["class_name"] == "GlobalAveragePooling2D")
+    [node] = pooling["inbound_nodes"]
+    node["args"] *= 2
+    graph = imported(tmp_path, model)
+    [opaque] = [step for step in graph.steps if step.kind == "opaque"]
+    [note] = [note for note in graph.notes if note.startswith(opaque.name)]
+    assert "(global_avgpool)" in note
+    convcalc.load(io.StringIO(spec_text(graph)))
+
+
+# -- data types, as Keras 3.15 has them: `[weight.dtype for weight in model.weights]`, and `layer.output.dtype`
+
+
+def policy(name: str) -> dict[str, Any]:
+    return {"dtype": {"module": "keras", "class_name": "DTypePolicy", "config": {"name": name}}}
+
+
+QUANTISED = {
+    "dtype": {
+        "module": "keras.dtype_policies",
+        "class_name": "QuantizedDTypePolicy",
+        "config": {"mode": "int8", "source_name": "float32"},
+    }
+}
+BATCH_NORM = ("BatchNormalization", {})
+DENSE = ("Dense", {"units": 5})
+
+
+@pytest.mark.parametrize(
+    ("given", "weight", "activation", "line"),
+    [
+        (policy("float32"), 4, 4, None),
+        (policy("float16"), 2, 2, "dtype: float16"),
+        (policy("bfloat16"), 2, 2, "dtype: bfloat16"),
+        (policy("float64"), 8, 8, "dtype: float64"),
+        (policy("mixed_float16"), 4, 2, "dtype: {weights: float32, activations: float16}"),
+        (policy("mixed_bfloat16"), 4, 2, "dtype: {weights: float32, activations: bfloat16}"),
+        ({"dtype": "float16"}, 2, 2, "dtype: float16"),
+        ({"dtype": {"class_name": "Policy", "config": {"name": "mixed_float16"}}}, 4, 2, None),
+    ],
+)
+def test_the_data_types_of_a_policy_are_kept(
+    tmp_path: Path, given: Any, weight: int, activation: int, line: str | None
+) -> None:
+    conv = ("Conv2D", {"filters": 4, "kernel_size": [3, 3]})
+    layers = [(name, {**config, **given}) for name, config in (conv, BATCH_NORM, ("Flatten", {}), DENSE)]
+    graph = imported(tmp_path, sequential(*layers))
+    totals = report(graph).totals
+    flat = 10 * 8 * 4
+    stored = 9 * 4 * 4 + 4 + 4 * 4 + flat * 5 + 5
+    assert (totals.weight_bytes, totals.activation_bytes) == (weight * stored, activation * (3 * flat + 5))
+    assert line is None or line in spec_text(graph).splitlines()
+    assert graph.notes == ()
+
+
+def test_a_quantised_layer_stores_its_kernel_as_integers(tmp_path: Path) -> None:
+    graph = imported(tmp_path, sequential(("Flatten", {}), ("Dense", {"units": 5, **QUANTISED})))
+    totals = report(graph).totals
+    assert (totals.weight_bytes, totals.activation_bytes) == (480 * 5 + 4 * 5, 4 * 485)
+
+
+def test_layers_of_several_data_types_are_noted(tmp_path: Path) -> None:
+    graph = imported(tmp_path, sequential(BATCH_NORM, ("Flatten", {}), ("Dense", {"units": 5, **QUANTISED})))
+    [note] = graph.notes
+    assert f"of {480 * 5 + 3 * 4:,} elements of weights 12 are float32" in note
+    assert graph.dtype["weights"] == "int8"
