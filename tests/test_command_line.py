@@ -286,7 +286,9 @@ STARTS = {
 
 
 @pytest.mark.parametrize("start", STARTS)
-@pytest.mark.parametrize("module", ["convcalc.cli.main", "click", "convcalc.cli.summary", "yaml", "convcalc.render.table"])
+@pytest.mark.parametrize(
+    "module", ["convcalc.cli.main", "click", "convcalc.cli.summary", "yaml", "convcalc.render.table"]
+)
 def test_an_interrupt_while_modules_are_imported_gives_130(module: str, start: str) -> None:
     code = INTERRUPT_AN_IMPORT.replace("MODULE", repr(module)) + STARTS[start]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

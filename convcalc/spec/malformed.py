@@ -238,9 +238,7 @@ def options_under_word(text: str, start: int) -> Malformed | None:
 def after_sign(index: int, sign: str) -> Malformed:
     """What follows a character that has a meaning of its own in YAML."""
     if sign in "|>":
-        return Malformed(
-            index, f"only +, - or a digit can follow {sign} here", "begin the text on the next line"
-        )
+        return Malformed(index, f"only +, - or a digit can follow {sign} here", "begin the text on the next line")
     if sign == "!":
         return Malformed(index, "a tag: specs have no tags", "remove the tag, or put the value in quotes")
     what = "an anchor" if sign == "&" else "an alias"
