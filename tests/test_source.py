@@ -636,13 +636,17 @@ def test_a_very_deep_file_is_refused_at_once(depth: int, opening: str, closing: 
     assert (found.code, place(found)) == ("CV004", (2, 3 + 63 * len(opening)))
 
 
+def test_problems_end_at_their_limit_also_where_the_text_is_malformed(parser: str) -> None:
+    assert len(refused("x-a: [" + "!!str 1, " * 999 + "@]")) == 1000
+
+
 def test_a_limit_of_the_parser_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     """A parser may look far ahead before it hands out an event, and refuse what it sees there."""
     text = "x-a: " + "[" * 90
 
     def limited(text: str) -> Iterator[Any]:
         yield from list(yaml.parse("x-a: 1"))[:4]  # up to the key
-        mark = yaml.Mark("", 80, 0, 80, None, None)
+        mark = yaml.Mark("", 80, 0, 80, None, 0)
         raise yaml.scanner.ScannerError("while looking ahead", mark, WORDS_OF_A_PARSER, mark)
 
     monkeypatch.setattr(source, "events", limited)

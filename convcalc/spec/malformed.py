@@ -4,8 +4,8 @@ In comes the text with the place where a parser gave up and what it had read bef
 message and a fix. What the parser said is not used: each parser, and each version of one, has words and limits of
 its own.
 
->>> found = explain("name: net: the second", Stopped(index=9, since=5, room=64))
->>> found.index, found.message
+>>> found = explain("name: net: the second", Stopped(place=9, since=5, room=64))
+>>> found.place, found.message
 (9, "unexpected ':' in a value")
 """
 
@@ -31,7 +31,7 @@ FLOW_TOKENS = (
     + r"(?P<close>[\]}])|(?P<comma>,)|(?P<property>[&*!][^\s,\[\]{}]*)|"
     + r"(?P<plain>.(?:(?!:(?:[\s,\[\]{}]|$)|\s#)[^\n\r,\[\]{}])*)"
 )
-BEFORE_SPEC = r"(?:\s|#.*|---(?=\s))*"
+BEFORE_SPEC = r"(?:\s++|#.*+|---(?=\s))*+"
 QUOTE = "put the value in quotes"
 COLLECTION_NAMES = {"-": "items of the list", ":": "keys of the mapping"}
 
@@ -39,7 +39,7 @@ COLLECTION_NAMES = {"-": "items of the list", ":": "keys of the mapping"}
 class Stopped(NamedTuple):
     """Where a parser gave up, and what it had read before."""
 
-    index: int  # the character it did not accept
+    place: int  # the character it did not accept
     since: int  # the end of what it had read
     room: int  # how many collections may be opened inside the open ones
     collections: tuple[tuple[str, int], ...] = ()  # the open ones: "[" "{" in brackets, "-" ":" in lines; their starts
@@ -50,18 +50,18 @@ class Stopped(NamedTuple):
 class Malformed(NamedTuple):
     """A place of the text, what is wrong there, and what to do."""
 
-    index: int
+    place: int
     message: str
     hint: str = ""
     fix: Fix | None = None
 
 
 class TooDeep(Exception):
-    """More collections are open than may be; `index` is where the first of these begins."""
+    """More collections are open than may be; `place` is where the first of these begins."""
 
-    def __init__(self, index: int) -> None:
-        super().__init__(index)
-        self.index = index
+    def __init__(self, place: int) -> None:
+        super().__init__(place)
+        self.place = place
 
 
 class Unread(NamedTuple):
@@ -77,11 +77,11 @@ def explain(text: str, stopped: Stopped) -> Malformed:
     unread = tokens(text, stopped)
     if isinstance(unread, Malformed):
         return unread
-    before = text[stopped.index - 1 : stopped.index]
+    before = text[stopped.place - 1 : stopped.place]
     if before in ("&", "*"):
-        return Malformed(stopped.index - 1, f"{before} must be followed by a name", QUOTE, Fix("quote_line"))
+        return Malformed(stopped.place - 1, f"{before} must be followed by a name", QUOTE, Fix("quote_line"))
     if unread.brackets:
-        return in_brackets(text, stopped.index, unread.brackets[-1], unread.previous)
+        return in_brackets(text, stopped.place, unread.brackets[-1], unread.previous)
     return in_lines(text, stopped, unread)
 
 
@@ -92,7 +92,7 @@ def tokens(text: str, stopped: Stopped) -> Unread | Malformed:
     position, word = stopped.since, None
     previous = "open" if text[position - 1 : position] in ("[", "{") else "value"
     patterns = re.compile(BLOCK_TOKENS), re.compile(FLOW_TOKENS)
-    while position < stopped.index:
+    while position < stopped.place:
         token = patterns[bool(brackets)].match(text, position)
         kind = "plain" if token is None else token.lastgroup or "plain"
         start, position = position, position + 1 if token is None else token.end()
@@ -189,7 +189,7 @@ def cannot_start(index: int, character: str) -> Malformed:
 
 def in_lines(text: str, stopped: Stopped, unread: Unread) -> Malformed:
     """What is wrong outside of brackets."""
-    index, character = stopped.index, text[stopped.index : stopped.index + 1]
+    index, character = stopped.place, text[stopped.place : stopped.place + 1]
     start = text.rfind("\n", 0, index) + 1
     before = text[start:index]
     at_start = not before.strip()
@@ -268,7 +268,7 @@ def wrong_indentation(text: str, stopped: Stopped, indent: int) -> Malformed:
     expected = start - (text.rfind("\n", 0, start) + 1)
     if indent != expected:
         message = f"this line is indented by {indent}, the {COLLECTION_NAMES[sign]} above by {expected}"
-        return Malformed(stopped.index, message, "indent them alike")
+        return Malformed(stopped.place, message, "indent them alike")
     if sign == "-":
-        return Malformed(stopped.index, "expected a list item as above", "begin it with -")
-    return Malformed(stopped.index, "expected a key as above", "write key: value")
+        return Malformed(stopped.place, "expected a list item as above", "begin it with -")
+    return Malformed(stopped.place, "expected a key as above", "write key: value")

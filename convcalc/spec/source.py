@@ -7,7 +7,6 @@ sexagesimal, dates, yes and no) stays text.
 """
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from math import inf
 from typing import Any
@@ -30,6 +29,7 @@ from convcalc.problems import Fix, Problem, Span, shortened
 from convcalc.spec.document import UNKNOWN, Document, Extent, Mapping, Sequence
 from convcalc.spec.entries import MOST_PROBLEMS, TooMuch
 from convcalc.spec.malformed import Stopped, TooDeep, explain
+from convcalc.spec.scalars import closing, folded
 
 MOST_NESTING = 64
 MOST_NODES = 500_000
@@ -39,7 +39,7 @@ INTEGER = r"[-+]?(0|[1-9][0-9]*(_[0-9]+)*)"
 FLOAT = r"[-+]?((0|[1-9][0-9]*(_[0-9]+)*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?"
 CONSTANTS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
 NUMBER_STARTS = frozenset("0123456789+-.")
-BLANKS = r"(?:\s|#.*)*"
+BLANKS = r"(?:\s++|#.*+)*+"
 PROPERTIES = r"(?:[&!]\S*\s+(?:#.*\s+)?)+"
 NOT_PRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 DIRECTIVE = "(?:^|[\n\r\x85\u2028\u2029])%"
@@ -90,7 +90,7 @@ class Reader:
         self.nodes = 0
         self.read_one = False
         self.closed: Frame | None = None  # of the collections that are complete, the last
-        self.last: Event | None = None  # the last event that came before the parser gave up
+        self.last: Any = None  # the last event that came before the parser gave up
 
     def problem(
         self, extent: Extent, message: str, code: str = "CV003", hint: str = "", fix: Fix | None = None
@@ -123,13 +123,13 @@ class Reader:
         finally:
             self.last = event
 
-    def stopped(self, index: int) -> Stopped:
+    def stopped(self, place: int) -> Stopped:
         """What had been read when the parser gave up at a character."""
         stack = self.stack
         ended = self.read_one and not stack and self.last.__class__ is not DocumentStartEvent
         frames = [self.closed] if ended and self.closed and not self.closed.flow else stack
         return Stopped(
-            index,
+            place,
             since=0 if self.last is None else self.last.end_mark.index,
             room=MOST_NESTING - len(stack),
             collections=tuple(self.written(frames)),
@@ -148,7 +148,7 @@ class Reader:
 
     def too_deep(self, error: TooDeep) -> None:
         """Note the collection that is one too deep."""
-        self.problem((error.index, error.index + 1), f"nested more than {MOST_NESTING} deep", "CV004")
+        self.problem((error.place, error.place + 1), f"nested more than {MOST_NESTING} deep", "CV004")
 
     def count(self, nodes: int, extent: Extent) -> None:
         """Count nodes against the limit."""
@@ -365,32 +365,6 @@ def place(event: Any) -> Extent:
     return start, end if event.__class__ is ScalarEvent or event.__class__ is AliasEvent else start + 1
 
 
-def folded(text: str) -> str:
-    """A plain text of several lines as it is read: a blank for each end of a line, all other blanks as they are."""
-    return re.sub(r"[ \t]*(?:\r\n|\r|\n)\s*", " ", text.strip())
-
-
-def closing(text: str, start: int, stop: int) -> int | None:
-    """The index after the parenthesis that closes the one at `start`, if it comes before `stop`.
-
-    Brackets and a colon before a blank are no part of an expression: nothing is sought beyond them.
-    """
-    depth, quote = 0, ""
-    for index in range(start, min(stop, start + 2000)):
-        character = text[index]
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "{}[]" or text.startswith(": ", index):
-            return None
-        elif character in "'\"":
-            quote = character
-        elif character in "()":
-            depth += 1 if character == "(" else -1
-            if depth == 0:
-                return index + 1
-    return None
-
-
 @collecting_later
 def read_text(text: str, file: str | None = None, quotable: bool = True) -> Document:
     """The values of a YAML text. Its `problems` say what was wrong; the root is UNKNOWN where nothing came of it."""
@@ -404,21 +378,27 @@ def read_text(text: str, file: str | None = None, quotable: bool = True) -> Docu
         reader.problem((directive.end() - 1, directive.end()), "a line that begins with %: specs have no directives")
         return document
     try:
-        reader.read(events(text))
+        read_events(reader)
     except TooMuch:
         document.root = UNKNOWN
-    except TooDeep as error:
-        document.root = UNKNOWN
-        reader.too_deep(error)
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: characters that no text has
-        document.root = UNKNOWN
-        report_malformed(reader, getattr(error, "problem_mark", None) or getattr(error, "context_mark", None))
     else:
-        if not reader.read_one:
+        if not reader.read_one and not document.problems:
             document.problems.append(
                 Problem((), "the file is empty: a spec has input and layers", "CV012", span=Span(1, 1, 1, 2))
             )
     return document
+
+
+def read_events(reader: Reader) -> None:
+    """Read the text of a reader, or report why that ended early. Raises TooMuch."""
+    try:
+        reader.read(events(reader.text))
+    except TooDeep as error:
+        reader.document.root = UNKNOWN
+        reader.too_deep(error)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: an escape sequence for a character that is none
+        reader.document.root = UNKNOWN
+        report_malformed(reader, getattr(error, "problem_mark", None) or getattr(error, "context_mark", None))
 
 
 def events(text: str) -> Iterator[Event]:
@@ -440,18 +420,12 @@ def report_malformed(reader: Reader, mark: Any) -> None:
     except TooDeep as error:
         reader.too_deep(error)
     else:
-        reader.problem((found.index, found.index + 1), found.message, "CV002", found.hint, found.fix)
+        reader.problem((found.place, found.place + 1), found.message, "CV002", found.hint, found.fix)
 
 
 def scalar_extents(text: str) -> list[Extent]:
     """Where the scalars of a well-formed text stand: what looks like a comment inside one is none."""
     return [place(event) for event in events(text) if event.__class__ is ScalarEvent]
-
-
-def is_inside(index: int, scalars: list[Extent]) -> bool:
-    """Whether a character stands in one of the scalars of a text, which are in its order."""
-    before = bisect_right(scalars, (index, inf)) - 1
-    return before >= 0 and index < scalars[before][1]
 
 
 def read_value(text: str) -> Any:
