@@ -6,9 +6,9 @@
 1792
 """
 
-from typing import TYPE_CHECKING, Any
-
 from convcalc.version import __version__
+
+TYPE_CHECKING = False  # as in typing, which the command does without until it can be interrupted
 
 if TYPE_CHECKING:
     from convcalc.analysis.report import LayerReport, Report, Totals, analyse
@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import a public name where it is first used: start-up is a feature."""
     if name not in HOMES:
         raise AttributeError(f"module 'convcalc' has no attribute {name!r}")

@@ -268,6 +268,40 @@ def test_an_interrupt_gives_130(net: str, monkeypatch: pytest.MonkeyPatch) -> No
     assert run(["summary", net]) == 130
 
 
+INTERRUPT_AN_IMPORT = """
+import sys
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == MODULE:
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupt())
+sys.argv = ["convcalc", "summary", "example:lenet5"]
+"""
+STARTS = {
+    "command": "from convcalc.__main__ import main\nsys.exit(main())",
+    "module": "import runpy\nrunpy.run_module('convcalc', run_name='__main__', alter_sys=True)",
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize(
+    "module", ["convcalc.cli.main", "click", "convcalc.cli.summary", "yaml", "convcalc.render.table"]
+)
+def test_an_interrupt_while_modules_are_imported_gives_130(module: str, start: str) -> None:
+    code = INTERRUPT_AN_IMPORT.replace("MODULE", repr(module)) + STARTS[start]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "")  # click ends the line of ^C
+
+
+@pytest.mark.parametrize("module", ["convcalc", "convcalc.__main__"])
+def test_little_is_imported_before_an_interrupt_is_expected(module: str) -> None:
+    code = f"import sys; before = set(sys.modules); import {module}; print(*sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= {"convcalc", "convcalc.version", "convcalc.__main__"}
+
+
 def test_shells_complete_examples_and_kinds() -> None:
     def completed(words: str) -> list[str]:
         environment = {"_CONVCALC_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "2"}

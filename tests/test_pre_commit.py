@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib.metadata import entry_points
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -44,9 +44,8 @@ def committed(folder: Path) -> str:
 def test_the_hook_runs_the_gate() -> None:
     assert set(HOOK) == {"id", "name", "description", "entry", "language", "files"}
     assert (HOOK["id"], HOOK["language"], HOOK["entry"]) == ("convcalc", "python", "convcalc check")
-    assert [script.value for script in entry_points(group="console_scripts", name="convcalc")] == [
-        "convcalc.cli.main:main"
-    ]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["scripts"] == {"convcalc": "convcalc.__main__:main"}
 
 
 def test_the_readme_shows_the_hook() -> None:

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from convcalc.problems import Problem, Span, did_you_mean, shown
 from convcalc.spec.document import Document
-from convcalc.spec.source import is_inside, scalar_extents
+from convcalc.spec.scalars import is_inside
+from convcalc.spec.source import scalar_extents
 
 COMMENT = r"(?:^|(?<=\s))#[ \t]*convcalc:[ \t]*ignore\b(?:\[([^\]\n]*)\])?"
 UNUSED = "CV199"

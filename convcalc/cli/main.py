@@ -30,6 +30,13 @@ INTERRUPTED = 130
 class Commands(click.Group):
     """Commands that are imported when they are asked for, in sections by what they are for."""
 
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Without a command the help is an answer to a mistake: versions of click differ in this."""
+        if not args:
+            click.echo(context.get_help(), err=True)
+            context.exit(NOT_DONE)
+        return super().parse_args(context, args)
+
     def list_commands(self, context: click.Context) -> list[str]:
         """All commands, section by section."""
         return [name for names in SECTIONS.values() for name in names]
@@ -86,9 +93,6 @@ def run(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
     except click.exceptions.Exit as exit:
         return exit.exit_code
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
-        return NOT_DONE
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         if context is not None:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from convcalc.problems import Path, Problem, Span
 from convcalc.spec.document import Document, Extent, Mapping
 from convcalc.spec.document import Sequence as Items
-from convcalc.spec.source import folded, is_inside, scalar_extents
+from convcalc.spec.scalars import folded, is_inside
+from convcalc.spec.source import scalar_extents
 
 FLOW = "{["
 ITEM = r"[ ]*(?:-[ ]+)+"

@@ -7,8 +7,7 @@ sexagesimal, dates, yes and no) stays text.
 """
 
 import re
-from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import inf
 from typing import Any
 
@@ -29,6 +28,8 @@ from convcalc.keys import MOST_DIGITS
 from convcalc.problems import Fix, Problem, Span, shortened
 from convcalc.spec.document import UNKNOWN, Document, Extent, Mapping, Sequence
 from convcalc.spec.entries import MOST_PROBLEMS, TooMuch
+from convcalc.spec.malformed import Stopped, TooDeep, explain
+from convcalc.spec.scalars import closing, folded
 
 MOST_NESTING = 64
 MOST_NODES = 500_000
@@ -38,27 +39,10 @@ INTEGER = r"[-+]?(0|[1-9][0-9]*(_[0-9]+)*)"
 FLOAT = r"[-+]?((0|[1-9][0-9]*(_[0-9]+)*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?"
 CONSTANTS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
 NUMBER_STARTS = frozenset("0123456789+-.")
-BARE_WORD_ENTRY = r"\s*(?:-\s+)+([\w$]+)\s*(#.*)?"
+BLANKS = r"(?:\s++|#.*+)*+"
+PROPERTIES = r"(?:[&!]\S*\s+(?:#.*\s+)?)+"
+NOT_PRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 DIRECTIVE = "(?:^|[\n\r\x85\u2028\u2029])%"
-
-# libyaml's words, in ours with what helps
-PLAIN_WORDS = {
-    "did not find expected ',' or '}'": ("a { that is not closed", "a mapping ends with }, commas between its keys"),
-    "did not find expected ',' or ']'": ("a [ that is not closed", "a list ends with ], commas between its items"),
-    "found unexpected end of stream": ("a text in quotes that is not closed", "it ends as it begins"),
-    "could not find expected ':'": ("a key without a colon", "write key: value"),
-    "did not find expected key": ("this line does not fit those above", "indent the keys of one mapping alike"),
-    "did not find expected '-' indicator": (
-        "this line does not fit those above",
-        "begin the items of a list with - alike",
-    ),
-    "found unknown escape character": ("a backslash that escapes nothing", "write it twice in double quotes"),
-    "did not find expected <document start>": ("something follows the end of the spec", ""),
-    "block sequence entries are not allowed": ("a list item cannot begin here", "begin it on a line of its own"),
-    "did not find expected node content": ("a value was expected here", ""),
-    "mapping keys are not allowed": ("a key cannot begin here", "begin it on a line of its own"),
-}
-UNCLOSED = tuple(PLAIN_WORDS)[:4]  # shown where they begin, not where the parser gave up
 
 MERGE = object()  # the key <<, which is told from a text in quotes
 DROPPED = object()  # a key that is none; its value is passed over
@@ -81,6 +65,12 @@ class Frame:
         self.tagged = False
         self.swallowed: tuple[int, float] = (0, 0)
 
+    @property
+    def sign(self) -> str:
+        """What the collection is written with: the bracket that opens it, or in lines - or :."""
+        signs = "{:" if isinstance(self.container, Mapping) else "[-"
+        return signs[0] if self.flow else signs[1]
+
     def swallows(self, extent: Extent, value: Any) -> bool:
         """Whether an entry that starts here is a piece of an expression that was put together."""
         start, end = self.swallowed
@@ -99,6 +89,8 @@ class Reader:
         self.anchors: dict[str, tuple[Any, int, Extent]] = {}
         self.nodes = 0
         self.read_one = False
+        self.closed: Frame | None = None  # of the collections that are complete, the last
+        self.last: Any = None  # the last event that came before the parser gave up
 
     def problem(
         self, extent: Extent, message: str, code: str = "CV003", hint: str = "", fix: Fix | None = None
@@ -109,23 +101,54 @@ class Reader:
         if len(self.document.problems) == MOST_PROBLEMS:
             raise TooMuch
 
-    def read(self, events: Iterator[Event]) -> None:
+    def read(self, stream: Iterator[Event]) -> None:
         """Read all events; what comes of them is the document's root."""
-        for event in events:
-            kind = event.__class__
-            if kind is ScalarEvent:
-                self.scalar(event)
-            elif kind is MappingStartEvent or kind is SequenceStartEvent:
-                self.open(event)
-            elif kind is MappingEndEvent or kind is SequenceEndEvent:
-                self.close(event)
-            elif kind is AliasEvent:
-                self.alias(event)
-            elif kind is DocumentStartEvent:
-                if self.read_one:
-                    self.problem(place(event), "a second document: a spec is one YAML document")
-                    return
-                self.read_one = True
+        event = None
+        try:
+            for event in stream:
+                kind = event.__class__
+                if kind is ScalarEvent:
+                    self.scalar(event)
+                elif kind is MappingStartEvent or kind is SequenceStartEvent:
+                    self.open(event)
+                elif kind is MappingEndEvent or kind is SequenceEndEvent:
+                    self.close(event)
+                elif kind is AliasEvent:
+                    self.alias(event)
+                elif kind is DocumentStartEvent:
+                    if self.read_one:
+                        self.problem(place(event), "a second document: a spec is one YAML document")
+                        return
+                    self.read_one = True
+        finally:
+            self.last = event
+
+    def stopped(self, place: int) -> Stopped:
+        """What had been read when the parser gave up at a character."""
+        stack = self.stack
+        ended = self.read_one and not stack and self.last.__class__ is not DocumentStartEvent
+        frames = [self.closed] if ended and self.closed and not self.closed.flow else stack
+        return Stopped(
+            place,
+            since=0 if self.last is None else self.last.end_mark.index,
+            room=MOST_NESTING - len(stack),
+            collections=tuple(self.written(frames)),
+            ended=ended,
+            key_due=bool(stack) and stack[-1].key is None and isinstance(stack[-1].container, Mapping),
+        )
+
+    def written(self, frames: Iterable[Frame]) -> Iterator[tuple[str, int]]:
+        """With what collections are written and where that is, after an anchor; a pair in [a: b] has no sign."""
+        for frame in frames:
+            start = frame.container.extent[0]
+            properties = re.compile(PROPERTIES).match(self.text, start)
+            after = start if properties is None else properties.end()
+            if not frame.flow or self.text.startswith(frame.sign, after):
+                yield frame.sign, after
+
+    def too_deep(self, error: TooDeep) -> None:
+        """Note the collection that is one too deep."""
+        self.problem((error.place, error.place + 1), f"nested more than {MOST_NESTING} deep", "CV004")
 
     def count(self, nodes: int, extent: Extent) -> None:
         """Count nodes against the limit."""
@@ -152,6 +175,8 @@ class Reader:
                 self.refuse_tag(event)
             self.take_key(frame, MERGE if text == "<<" and event.implicit[0] else text, extent)
             return
+        if not text and frame is not None and frame.flow and event.implicit[0]:
+            extent = self.after_blanks(extent)
         value: Any = text
         if event.tag is not None:
             self.refuse_tag(event)
@@ -163,6 +188,12 @@ class Reader:
         if event.anchor:
             self.anchors[event.anchor] = (value, 1, extent)
         self.take(value, extent, 1)
+
+    def after_blanks(self, extent: Extent) -> Extent:
+        """Where a value is missing: before what follows, also if the parser says after what is before."""
+        blanks = re.compile(BLANKS).match(self.text, extent[0])
+        end = extent[0] if blanks is None else blanks.end()
+        return end, end
 
     def plain_value(self, text: str, extent: Extent) -> Any:
         """What a plain scalar stands for."""
@@ -272,8 +303,7 @@ class Reader:
         if event.tag is not None:
             self.refuse_tag(event)
         if len(self.stack) == MOST_NESTING:
-            self.problem(extent, f"nested more than {MOST_NESTING} deep", "CV004")
-            raise TooMuch
+            raise TooDeep(extent[0])
         container = Mapping(extent) if event.__class__ is MappingStartEvent else Sequence(extent)
         self.stack.append(Frame(container, event.anchor, bool(event.flow_style)))
         self.stack[-1].tagged = event.tag is not None
@@ -282,7 +312,7 @@ class Reader:
 
     def close(self, event: Any) -> None:
         """A collection ends."""
-        frame = self.stack.pop()
+        frame = self.closed = self.stack.pop()
         container = frame.container
         if frame.flow:
             container.extent = (container.extent[0], event.end_mark.index)
@@ -335,32 +365,6 @@ def place(event: Any) -> Extent:
     return start, end if event.__class__ is ScalarEvent or event.__class__ is AliasEvent else start + 1
 
 
-def folded(text: str) -> str:
-    """A plain text of several lines as it is read: a blank for each end of a line, all other blanks as they are."""
-    return re.sub(r"[ \t]*(?:\r\n|\r|\n)\s*", " ", text.strip())
-
-
-def closing(text: str, start: int, stop: int) -> int | None:
-    """The index after the parenthesis that closes the one at `start`, if it comes before `stop`.
-
-    Brackets and a colon before a blank are no part of an expression: nothing is sought beyond them.
-    """
-    depth, quote = 0, ""
-    for index in range(start, min(stop, start + 2000)):
-        character = text[index]
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "{}[]" or text.startswith(": ", index):
-            return None
-        elif character in "'\"":
-            quote = character
-        elif character in "()":
-            depth += 1 if character == "(" else -1
-            if depth == 0:
-                return index + 1
-    return None
-
-
 @collecting_later
 def read_text(text: str, file: str | None = None, quotable: bool = True) -> Document:
     """The values of a YAML text. Its `problems` say what was wrong; the root is UNKNOWN where nothing came of it."""
@@ -374,75 +378,54 @@ def read_text(text: str, file: str | None = None, quotable: bool = True) -> Docu
         reader.problem((directive.end() - 1, directive.end()), "a line that begins with %: specs have no directives")
         return document
     try:
-        reader.read(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+        read_events(reader)
     except TooMuch:
         document.root = UNKNOWN
-    except yaml.MarkedYAMLError as error:
-        document.root = UNKNOWN
-        report_malformed(reader, error)
-    except yaml.reader.ReaderError as error:
-        document.root = UNKNOWN
-        index = text.find(chr(error.character)) if isinstance(error.character, int) else 0
-        reader.problem((max(index, 0), max(index, 0) + 1), "a control character: specs are printable text", "CV001")
     else:
-        if not reader.read_one:
+        if not reader.read_one and not document.problems:
             document.problems.append(
                 Problem((), "the file is empty: a spec has input and layers", "CV012", span=Span(1, 1, 1, 2))
             )
     return document
 
 
-def report_malformed(reader: Reader, error: Any) -> None:
-    """What the parser could not read, in words, at its place."""
-    index = min((error.problem_mark or error.context_mark).index, len(reader.text))
-    said = str(error.problem or error.context)
-    bare = bare_word_above(reader.text, index)
-    if bare is not None and ("mapping values are not allowed" in said or "expected '-' indicator" in said):
-        line = reader.text.rfind("\n", 0, index) + 1
-        indent = len(reader.text[line:]) - len(reader.text[line:].lstrip(" "))
-        index, (message, hint), fix = line + indent, bare, None
+def read_events(reader: Reader) -> None:
+    """Read the text of a reader, or report why that ended early. Raises TooMuch."""
+    try:
+        reader.read(events(reader.text))
+    except TooDeep as error:
+        reader.document.root = UNKNOWN
+        reader.too_deep(error)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: an escape sequence for a character that is none
+        reader.document.root = UNKNOWN
+        report_malformed(reader, getattr(error, "problem_mark", None) or getattr(error, "context_mark", None))
+
+
+def events(text: str) -> Iterator[Event]:
+    """The events of a YAML text. Raises YAMLError, or ValueError, each with the words of the parser that is there."""
+    parsed: Iterator[Event] = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return parsed
+
+
+def report_malformed(reader: Reader, mark: Any) -> None:
+    """What the parser could not read, in our words, at its place."""
+    text = reader.text
+    control = re.search(NOT_PRINTABLE, text)
+    if control is not None:  # one parser finds it before all else, the other when it comes to it
+        reader.document.problems.clear()
+        reader.problem(control.span(), "a control character: specs are printable text", "CV001")
+        return
+    try:
+        found = explain(text, reader.stopped(len(text) if mark is None else min(mark.index, len(text))))
+    except TooDeep as error:
+        reader.too_deep(error)
     else:
-        message, hint, fix = in_plain_words(said, reader.text[index : index + 1])
-    if error.context_mark is not None and any(jargon in said for jargon in UNCLOSED):
-        index = error.context_mark.index
-    reader.problem((index, index + 1), message, "CV002", hint, fix)
-
-
-def in_plain_words(said: str, character: str) -> tuple[str, str, Fix | None]:
-    """What libyaml said, at a character, in our words, what helps, and what mends it."""
-    if "cannot start any token" in said:
-        if character == "\t":
-            return "a tab cannot indent", "indent with spaces", None
-        return f"{character} cannot start a value here", "put the value in quotes", Fix("quote_line")
-    if "mapping values are not allowed" in said:
-        return "a colon that belongs to no key", "put a value that holds ': ' in quotes", Fix("quote_line")
-    message, hint = next((words for jargon, words in PLAIN_WORDS.items() if jargon in said), (said, ""))
-    return message, hint, None
-
-
-def bare_word_above(text: str, index: int) -> tuple[str, str] | None:
-    """Message and hint for options under an entry that is a bare word, where that is the mistake."""
-    start = text.rfind("\n", 0, index) + 1
-    above = next((line for line in reversed(text[:start].splitlines()) if line.strip()), "")
-    bare = re.fullmatch(BARE_WORD_ENTRY, above, re.ASCII)
-    option = text[start:].split("\n", 1)[0].strip()
-    if bare is None or option.startswith("-") or ":" not in option:
-        return None
-    word = shortened(bare[1])
-    message = f"options stand inside the entry, not under the bare word {word}"
-    return message, f"write - {word}: {{{shortened(option)}}}"
+        reader.problem((found.place, found.place + 1), found.message, "CV002", found.hint, found.fix)
 
 
 def scalar_extents(text: str) -> list[Extent]:
     """Where the scalars of a well-formed text stand: what looks like a comment inside one is none."""
-    events = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    return [place(event) for event in events if event.__class__ is ScalarEvent]
-
-
-def is_inside(index: int, scalars: list[Extent]) -> bool:
-    """Whether a character stands in one of the scalars of a text, which are in its order."""
-    before = bisect_right(scalars, (index, inf)) - 1
-    return before >= 0 and index < scalars[before][1]
+    return [place(event) for event in events(text) if event.__class__ is ScalarEvent]
 
 
 def read_value(text: str) -> Any:

@@ -1,0 +1,274 @@
+"""Why a text is not YAML, in convcalc's own words.
+
+In comes the text with the place where a parser gave up and what it had read before; out goes the place to show, a
+message and a fix. What the parser said is not used: each parser, and each version of one, has words and limits of
+its own.
+
+>>> found = explain("name: net: the second", Stopped(place=9, since=5, room=64))
+>>> found.place, found.message
+(9, "unexpected ':' in a value")
+"""
+
+import re
+from typing import NamedTuple
+
+from convcalc.problems import Fix, shortened
+
+CLOSERS = {"[": "]", "{": "}"}
+NAMES = {"[": "list", "{": "mapping"}
+MOST_KEY = 1024  # characters of a key: a limit of YAML 1.1
+BARE_WORD_ENTRY = r"\s*(?:-\s+)+([\w$]+)\s*(#.*)?"
+ENTRY_LINE = r"(?P<indent>[ ]*)(?:(?P<dash>-)\s|[\w.-]+:(?:\s|$))"
+DOUBLE_QUOTED = r"\"(?:[^\"\\]++|\\.)*+\""
+SINGLE_QUOTED = r"'(?:[^']++|'')*+'"
+ESCAPE = r"\\(x[0-9A-Fa-f]{2}|u(?![dD][89a-fA-F])[0-9A-Fa-f]{4}|U00(?:0[0-9A-Fa-f]|10)[0-9A-Fa-f]{4}|.)"
+ESCAPED = '0abt\tnvfre "/\\N_LP\r\n\x85\u2028\u2029'
+DOCUMENT_MARK = r"(?:^|(?<=[\r\n]))(?:---|\.\.\.)(?=\s|$)"
+TOKENS = r"(?P<blank>\s+)|(?P<comment>(?:^|(?<=\s))#.*)|(?P<quote>['\"])|(?P<open>[\[{])|(?P<sign>[-?:](?=\s|$))|"
+BLOCK_TOKENS = TOKENS + r"(?P<property>[&*!]\S*)|(?P<plain>.(?:(?!:(?:\s|$)|\s#).)*)"
+FLOW_TOKENS = (
+    TOKENS
+    + r"(?P<close>[\]}])|(?P<comma>,)|(?P<property>[&*!][^\s,\[\]{}]*)|"
+    + r"(?P<plain>.(?:(?!:(?:[\s,\[\]{}]|$)|\s#)[^\n\r,\[\]{}])*)"
+)
+BEFORE_SPEC = r"(?:\s++|#.*+|---(?=\s))*+"
+QUOTE = "put the value in quotes"
+COLLECTION_NAMES = {"-": "items of the list", ":": "keys of the mapping"}
+
+
+class Stopped(NamedTuple):
+    """Where a parser gave up, and what it had read before."""
+
+    place: int  # the character it did not accept
+    since: int  # the end of what it had read
+    room: int  # how many collections may be opened inside the open ones
+    collections: tuple[tuple[str, int], ...] = ()  # the open ones: "[" "{" in brackets, "-" ":" in lines; their starts
+    ended: bool = False  # whether the value of the whole file was complete; `collections` has it if it is in lines
+    key_due: bool = False  # whether the innermost collection is a mapping whose next key comes
+
+
+class Malformed(NamedTuple):
+    """A place of the text, what is wrong there, and what to do."""
+
+    place: int
+    message: str
+    hint: str = ""
+    fix: Fix | None = None
+
+
+class TooDeep(Exception):
+    """More collections are open than may be; `place` is where the first of these begins."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__(place)
+        self.place = place
+
+
+class Unread(NamedTuple):
+    """What the text holds between the end of what was read and the place where the parser gave up."""
+
+    brackets: list[int]  # the open brackets
+    previous: str  # the kind of the last token: "sign", "comma", "open", "plain", …
+    word: int | None  # where the first scalar begins
+
+
+def explain(text: str, stopped: Stopped) -> Malformed:
+    """What is wrong where a parser gave up. Raises TooDeep if the limit on nesting was exceeded before that."""
+    unread = tokens(text, stopped)
+    if isinstance(unread, Malformed):
+        return unread
+    before = text[stopped.place - 1 : stopped.place]
+    if before in ("&", "*"):
+        return Malformed(stopped.place - 1, f"{before} must be followed by a name", QUOTE, Fix("quote_line"))
+    if unread.brackets:
+        return in_brackets(text, stopped.place, unread.brackets[-1], unread.previous)
+    return in_lines(text, stopped, unread)
+
+
+def tokens(text: str, stopped: Stopped) -> Unread | Malformed:
+    """The brackets and words up to where the parser gave up, or what is wrong with quotes among them."""
+    brackets = [start for sign, start in stopped.collections if sign in CLOSERS]
+    most = len(brackets) + stopped.room
+    position, word = stopped.since, None
+    previous = "open" if text[position - 1 : position] in ("[", "{") else "value"
+    patterns = re.compile(BLOCK_TOKENS), re.compile(FLOW_TOKENS)
+    while position < stopped.place:
+        token = patterns[bool(brackets)].match(text, position)
+        kind = "plain" if token is None else token.lastgroup or "plain"
+        start, position = position, position + 1 if token is None else token.end()
+        if kind == "quote":
+            position = end_of_quotes(text, start)
+            escape = wrong_escape(text, start, len(text) if position < 0 else position)
+            if escape is not None:
+                return escape
+            if position < 0:
+                return Malformed(start, "a quote is never closed", f"end the text with {text[start]}")
+        elif kind == "open":
+            brackets.append(start)
+            if len(brackets) > most:
+                raise TooDeep(start)
+        elif kind == "close":
+            brackets.pop()
+        if kind not in ("blank", "comment"):
+            previous = kind
+        if kind in ("plain", "quote") and word is None:
+            word = start
+    return Unread(brackets, previous, word)
+
+
+def end_of_quotes(text: str, start: int) -> int:
+    """The character after the quote that closes the one at `start`; -1 if none does before the document ends."""
+    found = re.compile(DOUBLE_QUOTED if text[start] == '"' else SINGLE_QUOTED, re.DOTALL).match(text, start)
+    mark = re.compile(DOCUMENT_MARK).search(text, start)
+    if found is None or (mark is not None and mark.start() < found.end()):
+        return -1
+    return found.end()
+
+
+def wrong_escape(text: str, start: int, stop: int) -> Malformed | None:
+    """The first backslash in double quotes that begins no escape sequence."""
+    for found in re.compile(ESCAPE, re.DOTALL).finditer(text, start, stop) if text[start] == '"' else ():
+        if len(found[1]) == 1 and found[1] not in ESCAPED:
+            message = f"\\{found[1]} is not an escape sequence"
+            return Malformed(found.start(), message, "write \\\\ for a backslash, or use single quotes")
+    return None
+
+
+# -- in brackets
+
+
+def in_brackets(text: str, index: int, opening: int, previous: str) -> Malformed:
+    """What is wrong inside [ ] or { }."""
+    bracket, character = text[opening], text[index : index + 1]
+    closer, name = CLOSERS[bracket], NAMES[bracket]
+    if is_unclosed(text, opening, index):
+        return Malformed(opening, f"{bracket} is never closed", f"add {closer} at the end of the {name}")
+    if character in "]}" and character != closer:
+        return Malformed(index, f"{character} cannot close the {name} that begins with {bracket}", f"write {closer}")
+    if character == "\t":
+        return Malformed(index, "a tab cannot stand between values", "write spaces")
+    if previous in ("open", "comma", "sign"):
+        return no_value(index, character)
+    if character == ":" and re.search(r"\n[^\n,\[\]{}]*$", text[opening:index]):
+        hint = "end the line above with a comma"
+    else:
+        hint = "put a value that holds ': ' in quotes" if character == ":" else f"end the {name} with {closer}"
+    return Malformed(index, f"expected ',' or '{closer}'; got {character}", hint)
+
+
+def is_unclosed(text: str, opening: int, index: int) -> bool:
+    """Whether the text after a bracket is no longer its inside: the end, or lines that are entries outside of it."""
+    if not text[index:].strip() or re.compile(DOCUMENT_MARK).match(text, index):
+        return True
+    begin = text.rfind("\n", 0, opening) + 1
+    outside = len(text[begin:opening]) - len(text[begin:opening].lstrip(" "))
+    stop = text.find("\n", index)
+    lines = re.split("[\r\n]+", text[opening : stop if stop >= 0 else len(text)])[1:]
+    entries = (entry for line in lines if (entry := re.match(ENTRY_LINE, line)))
+    return any(len(entry["indent"]) <= outside or entry["dash"] for entry in entries)
+
+
+def no_value(index: int, character: str) -> Malformed:
+    """A character at which a value is due and which begins none."""
+    if character == ",":
+        return Malformed(index, "a value is missing before the comma", "remove the comma or write a value")
+    if character == "-":
+        return Malformed(index, "a list item cannot begin here", "separate the items with commas")
+    if character == ":":
+        return Malformed(index, "a key is missing before the colon", "write key: value")
+    return cannot_start(index, character)
+
+
+def cannot_start(index: int, character: str) -> Malformed:
+    """A character that begins no value."""
+    return Malformed(index, f"{character} cannot start a value here", QUOTE, Fix("quote_line"))
+
+
+# -- in lines
+
+
+def in_lines(text: str, stopped: Stopped, unread: Unread) -> Malformed:
+    """What is wrong outside of brackets."""
+    index, character = stopped.place, text[stopped.place : stopped.place + 1]
+    start = text.rfind("\n", 0, index) + 1
+    before = text[start:index]
+    at_start = not before.strip()
+    options = options_under_word(text, start) if character == ":" or at_start else None
+    if options is not None:
+        return options
+    if "\t" in before + character and at_start:
+        return Malformed(index, "a tab cannot indent", "indent with spaces")
+    if character == "\t":
+        return Malformed(index, "a tab cannot separate values", "write spaces")
+    if character and character in "]}":
+        return Malformed(index, f"{character} closes nothing", f"remove it, or {QUOTE}", Fix("quote_line"))
+    if character and character in "@`%,":
+        return cannot_start(index, character)
+    sign = re.search(r"(?:^|\s)([|>&*!])[^\s]*\s*$", before)
+    if sign is not None:
+        return after_sign(start + sign.start(1), sign[1])
+    if stopped.ended and not (at_start and stopped.collections):
+        return after_end(text, index)
+    if stopped.key_due and unread.word is not None:
+        return no_colon(text, unread.word)
+    if character == ":":
+        return Malformed(index, "unexpected ':' in a value", "put a value that holds ': ' in quotes", Fix("quote_line"))
+    if at_start:
+        return wrong_indentation(text, stopped, len(before))
+    if character in "-?" and character:
+        what = "a list item" if character == "-" else "a key"
+        return Malformed(index, f"{what} cannot begin here", "begin it on a line of its own")
+    return Malformed(index, "unexpected text after the value", "put the whole value in quotes")
+
+
+def options_under_word(text: str, start: int) -> Malformed | None:
+    """Options on the line at `start` under an entry that is a bare word, if that is the mistake."""
+    above = next((line for line in reversed(text[:start].splitlines()) if line.strip()), "")
+    bare = re.fullmatch(BARE_WORD_ENTRY, above, re.ASCII)
+    line = re.split("[\r\n]", text[start:], maxsplit=1)[0]
+    option = line.strip()
+    indent = len(line) - len(line.lstrip(" "))
+    if bare is None or option.startswith("-") or ":" not in option or indent <= above.index("-"):
+        return None
+    word = shortened(bare[1])
+    message = f"options stand inside the entry, not under the bare word {word}"
+    return Malformed(start + indent, message, f"write - {word}: {{{shortened(option)}}}")
+
+
+def after_sign(index: int, sign: str) -> Malformed:
+    """What follows a character that has a meaning of its own in YAML."""
+    if sign in "|>":
+        return Malformed(index, f"only +, - or a digit can follow {sign} here", "begin the text on the next line")
+    if sign == "!":
+        return Malformed(index, "a tag: specs have no tags", "remove the tag, or put the value in quotes")
+    what = "an anchor" if sign == "&" else "an alias"
+    return Malformed(index, f"{sign} begins {what}, and no value can follow its name here", QUOTE, Fix("quote_line"))
+
+
+def after_end(text: str, index: int) -> Malformed:
+    """What follows a value that is the whole spec: one in brackets, or a first line that is no key."""
+    begin = re.match(BEFORE_SPEC, text)
+    start = begin.end() if begin else 0
+    if text[start] in CLOSERS:
+        return Malformed(index, "text after the end of the spec", "write the keys of the spec without brackets")
+    return Malformed(start, "a key without a colon", "write key: value, with a space after the colon")
+
+
+def no_colon(text: str, word: int) -> Malformed:
+    """A word at which a key is due and which is none."""
+    key = re.split(r":\s|[\r\n]", text[word:], maxsplit=1)[0]
+    if len(key) > MOST_KEY:
+        return Malformed(word, f"a key of more than {MOST_KEY:,} characters", "write a shorter key")
+    return Malformed(word, "a key without a colon", "write key: value, with a space after the colon")
+
+
+def wrong_indentation(text: str, stopped: Stopped, indent: int) -> Malformed:
+    """A line that begins where no open collection continues."""
+    sign, start = stopped.collections[-1] if stopped.collections else (":", 0)
+    expected = start - (text.rfind("\n", 0, start) + 1)
+    if indent != expected:
+        message = f"this line is indented by {indent}, the {COLLECTION_NAMES[sign]} above by {expected}"
+        return Malformed(stopped.place, message, "indent them alike")
+    if sign == "-":
+        return Malformed(stopped.place, "expected a list item as above", "begin it with -")
+    return Malformed(stopped.place, "expected a key as above", "write key: value")
