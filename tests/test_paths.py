@@ -6,7 +6,7 @@ Expected values come from sets of positions, which are followed one by one, or b
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import combinations, product
+from itertools import combinations, permutations, product
 from typing import Any
 
 import pytest
@@ -201,3 +201,79 @@ def test_beside_every_second_input_a_path_of_its_own() -> None:
     """Position i of 8 sees i, and 2 (i - 2): 5 apart at 0, together at 4, and 4 apart at 7."""
     found = last_field({"input": [1, 8], "layers": [beside_every(2)]})
     assert (found["size"], found["size_min"], found["jump"]) == ([5], [1], None)
+
+
+# -- what stays of a field where positions are pooled, repeated or mixed up
+
+
+def placed(*entries: Any) -> Any:
+    """The field of the network's last layer that has positions of its own."""
+    return report({"input": [1, 64], "layers": list(entries)})["totals"]["receptive_field"]
+
+
+GLOBAL = {"size": [64], "global": True, "aligned": True}
+
+
+def test_what_is_repeated_over_many_positions_has_positions_again() -> None:
+    assert placed(conv(3), "global_avgpool")["size"] == [3]
+    assert placed(conv(3), "global_avgpool", {"upsample": {"size": 8}}) == GLOBAL
+    assert placed(conv(3), "global_avgpool", {"upsample": {"size": 1}})["size"] == [3]
+    assert placed(conv(3), "global_avgpool", {"pointwise_conv": {"out_channels": 2}})["size"] == [3]
+
+
+@pytest.mark.parametrize("order", [["conv1", "pooled"], ["pooled", "conv1"]])
+def test_what_is_scaled_by_a_pooled_value_has_positions(order: list[str]) -> None:
+    pooled = {"global_avgpool": {"name": "pooled"}}
+    assert placed(conv(3), pooled, {"multiply": {"from": order}}) == GLOBAL
+
+
+@pytest.mark.parametrize("order", [["one", "other"], ["other", "one"]])
+def test_a_vector_of_several_positions_is_not_that_of_one(order: list[str]) -> None:
+    """Beside a value that sees 0 to 3 a vector of all 8 positions: dealt out anew, a value may lie anywhere."""
+    layers: Entries = [
+        {"flatten": {"name": "one"}},
+        {"conv": {"out_channels": 2, "kernel_size": 4, "stride": 8, "from": "input"}},
+        {"flatten": {"name": "other"}},
+    ]
+    dealt = [{"concat": {"from": order}}, {"reshape": {"shape": [10, 1]}}]
+    found = fields(report({"input": [1, 8], "layers": layers + dealt}))
+    assert [found[name]["size"] for name in ("conv1", "other", "reshape1")] == [[4], [4], None]
+
+
+def test_one_position_that_becomes_a_vector_keeps_its_field() -> None:
+    layers: Entries = [{"conv": {"out_channels": 2, "kernel_size": 4, "stride": 8}}, "flatten"]
+    found = last_field({"input": [1, 8], "layers": [*layers, {"reshape": {"shape": [2, 1]}}]})
+    assert found["size"] == [4]
+
+
+@pytest.mark.parametrize("order", [["cropped", "opaque1"], ["opaque1", "cropped"]])
+def test_beside_what_is_not_known_nothing_is_known_to_see_everything(order: list[str]) -> None:
+    """Of 64 inputs the last 4 are added to what an opaque layer makes of them: whatever that saw, or nothing."""
+    cropped = {"crop": {"amount": [[60, 0]], "name": "cropped"}}
+    layers: Entries = [cropped, {"opaque": {"output_shape": [1, 4]}}, {"add": {"from": order}}, "global_avgpool"]
+    found = fields(report({"input": [1, 64], "layers": layers}))
+    assert [found[name]["size"] for name in ("opaque1", "add1", "global_avgpool1")] == [None] * 3
+    assert "global" not in found["global_avgpool1"]
+
+
+def test_axes_on_which_inputs_agree_stand_beside_those_on_which_they_do_not() -> None:
+    """Both see one row; on the width one sees i - 2 to i, the other i to i + 2. Likewise turned round."""
+    for kernel, before, after in (([1, 3], [0, [2, 0]], [0, [0, 2]]), ([3, 1], [[2, 0], 0], [[0, 2], 0])):
+        branches = [[conv(kernel, padding=padding)] for padding in (before, after)]  # type: ignore[arg-type]
+        found = last_field({"input": [1, 16, 16], "layers": [{"branches": branches, "merge": "add"}]})
+        size = [5 if k == 3 else 1 for k in kernel]
+        assert found == {"size": size, "jump": [1, 1], "center": [0, 0], "aligned": False}
+
+
+def test_the_whole_input_is_the_largest_of_those_with_most_axes() -> None:
+    """An image beside a smaller one and a vector, in every order."""
+    inputs = {"small": [1, 8, 6], "image": [1, 16, 9], "vector": [4]}
+    layers: Entries = [
+        {"linear": {"out_features": 2, "from": "vector"}},
+        {"conv": {"out_channels": 1, "kernel_size": [3, 5], "from": "image"}},
+        {"global_avgpool": {"from": "image"}},
+    ]
+    for names in permutations(inputs):
+        found = fields(report({"inputs": {name: inputs[name] for name in names}, "layers": layers}))
+        assert found["conv1"]["size"] == [3, 5]
+        assert found["global_avgpool1"] == {"size": [16, 9], "global": True, "aligned": True}
