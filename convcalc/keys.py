@@ -107,8 +107,8 @@ def is_number(value: Any) -> bool:
 
 
 def check_length(key: Key[Any], value: list[Any], axes: int | None) -> None:
-    """A list gives one value an axis."""
-    if axes is None:
+    """A list has one value per axis; for a vector any list will do, as the layer then says that it needs axes."""
+    if not axes:
         fits = 1 <= len(value) <= MOST_AXES
         due = f"1 to {MOST_AXES} entries"
     else:

@@ -1,0 +1,154 @@
+"""Groups of layers: which of a network's layers each block, sequence, branch and repeat stands for; and what is seen
+from inside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.specs import load, names, place, place_of, problem, refused
+
+BLOCKS = {"pair": {"layers": ["relu", "tanh"]}}
+
+
+def spec(*layers: Any, **top: Any) -> dict[str, Any]:
+    return {"input": [4, 8], "layers": list(layers), **top}
+
+
+def groups(*layers: Any, **top: Any) -> set[tuple[Any, ...]]:
+    """Name, word, the first layer and the one after the last, the output's number (0 is the input), and copies."""
+    found = [(g.name, g.word, g.start, g.stop, g.output, g.copies) for g in load(spec(*layers, **top)).groups]
+    assert len(found) == len(set(found))
+    return set(found)
+
+
+def test_every_scope_is_a_group_of_its_layers() -> None:
+    layers = [
+        {"pair": {"name": "a"}},  # layers 0, 1
+        {"sequence": ["relu", {"pair": {"repeat": 2}}], "name": "s"},  # 2; 3, 4 and 5, 6
+        {"branches": [["relu"], [], ["tanh", "relu"]], "merge": "add", "name": "b"},  # 7; 8, 9; 10 adds
+        {"relu": {"repeat": 3, "when": "$(index != 1)", "name": "r"}},  # 11, 12
+    ]
+    assert len(load(spec(*layers, blocks=BLOCKS)).nodes) == 13
+    assert groups(*layers, blocks=BLOCKS) == {
+        ("a", "pair", 0, 2, 2, None),
+        ("s", "sequence", 2, 7, 7, None),
+        ("s.pair1", "pair", 3, 7, 7, 2),
+        ("s.pair1.0", "pair", 3, 5, 5, None),
+        ("s.pair1.1", "pair", 5, 7, 7, None),
+        ("b", "branches", 7, 11, 11, None),
+        ("b.0", "branch", 7, 8, 8, None),
+        ("b.2", "branch", 8, 10, 10, None),
+        ("r", "relu", 11, 13, 13, 2),
+    }
+
+
+def test_a_scope_without_layers_is_no_group() -> None:
+    disabled = {"relu": {"when": False}}
+    assert groups("tanh", {"sequence": [disabled]}, {"sequence": [disabled], "repeat": 2}) == {}.keys()
+    assert groups("tanh", {"relu": {"repeat": 0}}, {"relu": {"repeat": 2, "when": False}}) == {}.keys()
+
+
+def test_a_group_of_a_kind_that_a_parameter_names_has_its_name() -> None:
+    params = {"act": "gelu", "blk": "pair"}
+    assert groups({"$act": {"repeat": 2}}, {"$blk": {"repeat": 1}}, params=params, blocks=BLOCKS) == {
+        ("gelu1", "gelu", 0, 2, 2, 2),
+        ("pair1", "pair", 2, 4, 4, 1),
+        ("pair1.0", "pair", 2, 4, 4, None),
+    }
+
+
+def test_entries_of_different_words_are_numbered_apart() -> None:
+    params = {"act": "relu"}
+    assert names(spec("$act", "tanh", "relu", "$act", "tanh", params=params)) == [
+        "relu1", "tanh1", "relu2", "relu3", "tanh2"
+    ]  # fmt: skip
+
+
+# -- what is seen from inside a block
+
+
+def test_the_index_of_a_repeat_ends_at_the_block() -> None:
+    """A sequence sees the index of the repeat that it is in; a block only what it is given."""
+    conv = {"pointwise_conv": {"out_channels": "$(index + 1)"}}
+    channels = [node.layer.output.channels for node in load(spec({"sequence": [conv], "repeat": 3})).nodes]
+    assert channels == [1, 2, 3]
+    found = problem(spec({"b": {"repeat": 3}}, blocks={"b": {"layers": [conv]}}))
+    assert "index" in found.message
+
+
+def test_a_block_sees_no_names_around_it() -> None:
+    found = problem(spec({"relu": {"name": "outside"}}, "b", blocks={"b": {"layers": [{"tanh": {"from": "outside"}}]}}))
+    assert "outside" in found.message
+
+
+def test_a_frozen_scope_freezes_all_within_it() -> None:
+    conv = {"pointwise_conv": {"out_channels": 2}}
+    blocks = {"b": {"layers": [conv, {"sequence": [conv]}]}}
+    inner = {"branches": [[conv], ["b"]], "merge": "add"}
+    layers = [conv, {"sequence": [inner, "b"], "frozen": True}, {"b": {"frozen": True, "repeat": 2}}, "b"]
+    frozen = [node.frozen for node in load(spec(*layers, blocks=blocks)).nodes if node.layer.kind == "pointwise_conv"]
+    assert frozen == [False] + [True] * (1 + 2 + 2) + [True] * 4 + [False] * 2
+
+
+# -- where a mistake is reported
+
+DYNAMIC = """
+input: [4, 8]
+params: {which: narrow}
+blocks:
+  narrow:
+    params: {channels: , kernel: 1}
+    layers:
+      - conv: {out_channels: $channels, kernel_size: $kernel}
+layers:
+  - USE
+"""
+
+
+def test_a_block_that_a_parameter_names_needs_what_it_requires() -> None:
+    text = DYNAMIC.replace("USE", "$which: {kernel: 3}")
+    found = problem(text)
+    assert (found.code, place(found)) == ("CV012", place_of(text, "$which: {"))
+    assert "narrow" in found.message and "needs channels" in found.message
+
+
+def test_a_block_that_a_parameter_names_takes_no_other_arguments() -> None:
+    text = DYNAMIC.replace("USE", "$which: {channels: 2, width: 3}")
+    found = problem(text)
+    assert (found.code, place(found)) == ("CV010", place_of(text, "width"))
+    [node] = load(DYNAMIC.replace("USE", "$which: {channels: 2, kernel: 3}")).nodes
+    assert node.layer.output.sizes == (2, 6)
+
+
+@pytest.mark.parametrize(
+    ("entries", "second"),
+    [
+        ("[relu: {name: a}, tanh: {name: a}]", "a}]"),
+        ("[tanh: {name: relu1}, relu: {}]", "relu: {}]"),
+    ],
+)
+def test_the_second_of_two_equal_names_is_reported_where_it_is_written(entries: str, second: str) -> None:
+    """At the name, or where there is none at the kind, whose ordinal it is called by."""
+    text = f"input: [4, 8]\nlayers: {entries}\n"
+    found = problem(text)
+    assert (found.code, place(found)) == ("CV015", place_of(text, second))
+
+
+def test_a_name_may_be_taken_again_by_what_is_enabled() -> None:
+    disabled = {"relu": {"name": "a", "when": False}}
+    enabled = {"tanh": {"name": "a"}}
+    for layers in ([disabled, enabled], [enabled, disabled], [disabled, disabled, enabled]):
+        assert names(spec(*layers, {"gelu": {"from": "a"}})) == ["a", "gelu1"]
+    assert [found.code for found in refused(spec(disabled, enabled, enabled))] == ["CV015"]
+
+
+@pytest.mark.parametrize(("length", "fits"), [(200, True), (201, False)])
+def test_a_name_has_up_to_200_characters(length: int, fits: bool) -> None:
+    entry = {"relu": {"name": "a" * length}}
+    if fits:
+        assert names(spec(entry)) == ["a" * length]
+    else:
+        found = problem(spec(entry))
+        assert (found.code, found.hint) == ("CV015", "at most 200 characters")

@@ -1,0 +1,279 @@
+"""Paths side by side: what a layer sees through branches that disagree about the jump, the centre or the period.
+
+Expected values come from sets of positions, which are followed one by one, or by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations, permutations, product
+from typing import Any
+
+import pytest
+
+from convcalc.analysis.receptive_field import MOST_PATHS, MOST_RESIDUES, interval_at, span
+from convcalc.reads import MOST_POSITIONS, Reads, TooVaried, nearest, sliding, through, transposed, union
+from tests.specs import report
+from tests.test_receptive_field import beside_every, conv, fields, last_field
+
+Entries = list[Any]
+Sees = Callable[[int], set[int]]
+
+
+# -- the smallest and the largest field over the positions of an axis
+
+
+def window(kernel: int, stride: int, before: int) -> tuple[Reads, Sees]:
+    return sliding(kernel, stride, before, 1), lambda i: {i * stride - before + tap for tap in range(kernel)}
+
+
+def spread(kernel: int, stride: int, before: int) -> tuple[Reads, Sees]:
+    """Input j lies on the outputs j s - p to j s - p + k - 1."""
+
+    def sees(i: int) -> set[int]:
+        return {j for j in range(-20, 40) if 0 <= i + before - j * stride < kernel}
+
+    return transposed(kernel, stride, before, 1), sees
+
+
+def repeated(factor: int) -> tuple[Reads, Sees]:
+    return nearest((1, factor)), lambda i: {i // factor}
+
+
+PATHS = [
+    *(window(kernel, stride, before) for kernel, stride, before in product((1, 4), (1, 2, 3), (0, 3))),
+    *(spread(kernel, stride, before) for kernel, stride, before in product((1, 4), (2, 3), (0, 1))),
+    repeated(2),
+]
+
+
+def sizes(sees: list[Sees], positions: int) -> list[int]:
+    """How much of the input each position spans, 0 for a position that sees nothing."""
+    seen = [set[int]().union(*(path(position) for path in sees)) for position in range(positions)]
+    return [max(found) - min(found) + 1 if found else 0 for found in seen]
+
+
+@pytest.mark.parametrize("positions", [1, 2, 3, 7, 12])
+@pytest.mark.parametrize("together", [2, 3])
+def test_the_field_of_several_paths_is_that_of_sets_of_positions(together: int, positions: int) -> None:
+    chosen = list(combinations(PATHS, together))[:: 1 if together == 2 else 7]
+    for paths in chosen:
+        reads, sees = tuple(path for path, _ in paths), [marked for _, marked in paths]
+        expected = sizes(sees, positions)
+        if len({path.jump for path in reads}) == together:
+            assert span(reads, positions) == (min(expected), max(expected)), reads
+
+
+def test_paths_that_cross_are_closest_where_they_cross() -> None:
+    """Position i sees i + 10, and 2 i: 10 apart at 0, together at 10, and 20 apart at 30."""
+    early, late = Reads(1, 1, (10,), (10,)), sliding(1, 2, 0, 1)
+    assert span((early, late), 31) == (1, 21)
+    assert span((early, late), 10) == (2, 11)
+    assert span((early, late), 11) == (1, 11)
+    assert span((early, sliding(1, 3, 0, 1)), 11) == (1, 11)  # 10 apart at both ends, and both see 15 at 5
+    assert span((early, sliding(1, 4, 1, 1)), 11) == (2, 20)  # 14 and 15 at 4, 20 and 39 at 10
+
+
+def test_a_position_that_no_path_reaches_sees_nothing() -> None:
+    """Of three outputs the first sees an input on both paths, the others on neither."""
+    scattered, further = transposed(1, 3, 0, 1), through(transposed(1, 3, 0, 1), sliding(1, 2, 0, 1))
+    assert [interval_at((scattered, further), position) for position in range(7)] == [
+        (0, 0), None, None, (1, 2), None, None, (2, 4)
+    ]  # fmt: skip
+    assert span((scattered, further), 7) == (0, 3)
+
+
+# -- how much is followed, on both sides of the limits
+
+
+def pads(strides: range) -> list[Entries]:
+    """Branches whose jumps are the strides, all brought to the size of the input."""
+    return [[conv(1, stride=stride), {"pad": {"like": "input"}}] for stride in strides]
+
+
+def test_as_many_jumps_as_the_limit_are_followed_and_not_one_more() -> None:
+    """With j jumps position i of 12 sees i s - p_s for the strides s to j, p_s of the padding lying before."""
+    for jumps in (MOST_PATHS, MOST_PATHS + 1):
+        found = last_field({"input": [1, 12], "layers": [{"branches": pads(range(1, jumps + 1)), "merge": "add"}]})
+        before = [(12 - -(-12 // stride)) // 2 for stride in range(1, jumps + 1)]
+        ends = [[(i - p) * s for s, p in enumerate(before, 1)] for i in range(12)]
+        expected = [max(places) - min(places) + 1 for places in ends]
+        assert found["size"] == ([max(expected)] if jumps == MOST_PATHS else None)
+
+
+def test_as_long_a_period_as_the_limit_is_followed_and_not_one_more() -> None:
+    """Position i sees i, and i // 521: they are together at 0, and i apart (less 0) up to 520."""
+    for positions in (MOST_RESIDUES, MOST_RESIDUES + 1):
+        paths = (sliding(1, 1, 0, 1), nearest((1, 521)))
+        assert span(paths, positions) == ((1, positions) if positions == MOST_RESIDUES else None)
+    short = (sliding(1, 1, 0, 1), nearest((1, MOST_RESIDUES)))
+    assert span(short, 2 * MOST_RESIDUES) == (1, 2 * MOST_RESIDUES - 1)  # at the end 1023 and 1
+    longer = (sliding(1, 1, 0, 1), nearest((1, MOST_RESIDUES + 1)))
+    assert span(longer, 2 * MOST_RESIDUES) is None
+
+
+def test_a_field_that_is_not_followed_has_no_figures() -> None:
+    """One axis that is not known makes the field unknown; the report says that it is not complete."""
+    wide = MOST_RESIDUES + 1
+    branches = [[{"upsample": {"scale_factor": [1, 521]}}, {"crop": {"amount": [[0, 0], [0, 520 * wide]]}}], []]
+    found = report({"input": [1, 4, wide], "layers": [{"branches": branches, "merge": "add"}]})
+    expected = {"size": None, "jump": None, "center": None, "aligned": False}
+    assert {key: fields(found)["branches1.add"].get(key) for key in expected} == expected
+    assert not found["complete"]
+
+
+def test_a_period_at_the_limit_is_followed_in_every_combination() -> None:
+    """4,096 = 64 × 64 = 2 × 2,048; one period more, or one factor more, is refused."""
+    assert MOST_POSITIONS == 64 * 64
+    assert transposed(1, MOST_POSITIONS, 0, 1).at(MOST_POSITIONS) == (1, 1)
+    together = through(nearest((1, 64)), nearest((1, 64)))
+    assert (together.period, together.at(MOST_POSITIONS - 1), together.at(MOST_POSITIONS)) == (4096, (0, 0), (1, 1))
+    with pytest.raises(TooVaried):
+        through(nearest((1, 64)), nearest((1, 65)))
+    one, other = (through(nearest((1, period)), sliding(1, period, 0, 1)) for period in (MOST_POSITIONS, 2))
+    both = union(one, other)
+    assert (both.period, both.at(MOST_POSITIONS - 1)) == (MOST_POSITIONS, (0, MOST_POSITIONS - 2))
+    odd = through(nearest((1, 3)), sliding(1, 3, 0, 1))
+    with pytest.raises(TooVaried):
+        union(one, odd)
+
+
+# -- whether paths look at the same place
+
+LEFT = conv(3, padding=[[2, 0]])  # position i sees i - 2 to i: its centre is -1
+BEFORE = {"branches": [[LEFT], []], "merge": "add", "name": "before"}  # i - 2 to i, centre -1, of two that disagree
+
+
+@pytest.mark.parametrize("order", [["before", "left"], ["left", "before"]])
+def test_one_misaligned_input_makes_a_merge_misaligned(order: list[str]) -> None:
+    """Both inputs span i - 2 to i, but one of them is put together from paths that disagree."""
+    left = {"conv": {**LEFT["conv"], "from": "input", "name": "left"}}
+    found = fields(report({"input": [1, 16], "layers": [BEFORE, left, {"add": {"from": order}}, "relu"]}))
+    span_of_both = {"size": [3], "jump": [1], "center": [-1]}
+    assert found["left"] == {**span_of_both, "aligned": True}
+    assert [found[name] for name in ("add1", "relu1")] == [{**span_of_both, "aligned": False}] * 2
+
+
+@pytest.mark.parametrize("order", [["before", "last"], ["last", "before"]])
+def test_a_misaligned_input_stays_so_beside_one_that_sees_the_same(order: list[str]) -> None:
+    layers = [BEFORE, {"relu": {"name": "last"}}, {"concat": {"from": order}}]
+    found = fields(report({"input": [1, 16], "layers": layers}))
+    assert found["concat1"] == {"size": [3], "jump": [1], "center": [-1], "aligned": False}
+
+
+@pytest.mark.parametrize("order", [["before", "pooled"], ["pooled", "before"]])
+def test_a_misaligned_input_stays_so_beside_one_that_sees_everything(order: list[str]) -> None:
+    layers = [BEFORE, {"global_avgpool": {"name": "pooled"}}, {"multiply": {"from": order}}]
+    found = fields(report({"input": [1, 16], "layers": layers}))
+    assert (found["pooled"]["aligned"], found["multiply1"]["aligned"]) == (False, False)
+
+
+def test_paths_disagree_about_one_axis() -> None:
+    """Aligned on the width, one input apart on the height, or the other way round."""
+    for padding in ([[2, 0], [1, 1]], [[1, 1], [2, 0]]):
+        branches = {"branches": [[conv(3, padding=padding)], []], "merge": "add"}
+        assert not last_field({"input": [1, 16, 16], "layers": [branches]})["aligned"]
+
+
+def test_paths_with_one_centre_and_different_jumps_disagree() -> None:
+    """Position 0 sees 0 on both paths, position 1 sees 1 and 2."""
+    doubled = [conv(1, stride=2), {"pad": {"padding": [[0, 8]]}}]
+    found = last_field({"input": [1, 16], "layers": [{"branches": [doubled, []], "merge": "add"}]})
+    assert found == {"size": [16], "size_min": [1], "jump": None, "center": None, "aligned": False}
+
+
+def test_jumps_that_differ_on_one_axis_leave_the_other_its_own() -> None:
+    """A field has jumps only if every axis has one."""
+    doubled = [conv(1, stride=[1, 2]), {"pad": {"padding": [[0, 0], [0, 8]]}}]
+    found = last_field({"input": [1, 16, 16], "layers": [{"branches": [doubled, []], "merge": "add"}]})
+    assert found == {"size": [1, 16], "size_min": [1, 1], "jump": None, "center": None, "aligned": False}
+
+
+def test_an_input_that_is_broadcast_is_followed_only_if_it_sees_everything() -> None:
+    """The one position of a convolution as large as the input spans 8: it is not called position by position."""
+    unseen = last_field({"input": [1, 8], "layers": [conv(8), {"add": {"from": ["input", "previous"]}}]})
+    assert unseen["size"] in ([8], None)
+    pooled = last_field({"input": [1, 8], "layers": ["global_avgpool", {"add": {"from": ["input", "previous"]}}]})
+    assert pooled["size"] == [8]
+
+
+def test_beside_every_second_input_a_path_of_its_own() -> None:
+    """Position i of 8 sees i, and 2 (i - 2): 5 apart at 0, together at 4, and 4 apart at 7."""
+    found = last_field({"input": [1, 8], "layers": [beside_every(2)]})
+    assert (found["size"], found["size_min"], found["jump"]) == ([5], [1], None)
+
+
+# -- what stays of a field where positions are pooled, repeated or mixed up
+
+
+def placed(*entries: Any) -> Any:
+    """The field of the network's last layer that has positions of its own."""
+    return report({"input": [1, 64], "layers": list(entries)})["totals"]["receptive_field"]
+
+
+GLOBAL = {"size": [64], "global": True, "aligned": True}
+
+
+def test_what_is_repeated_over_many_positions_has_positions_again() -> None:
+    assert placed(conv(3), "global_avgpool")["size"] == [3]
+    assert placed(conv(3), "global_avgpool", {"upsample": {"size": 8}}) == GLOBAL
+    assert placed(conv(3), "global_avgpool", {"upsample": {"size": 1}})["size"] == [3]
+    assert placed(conv(3), "global_avgpool", {"pointwise_conv": {"out_channels": 2}})["size"] == [3]
+
+
+@pytest.mark.parametrize("order", [["conv1", "pooled"], ["pooled", "conv1"]])
+def test_what_is_scaled_by_a_pooled_value_has_positions(order: list[str]) -> None:
+    pooled = {"global_avgpool": {"name": "pooled"}}
+    assert placed(conv(3), pooled, {"multiply": {"from": order}}) == GLOBAL
+
+
+@pytest.mark.parametrize("order", [["one", "other"], ["other", "one"]])
+def test_a_vector_of_several_positions_is_not_that_of_one(order: list[str]) -> None:
+    """Beside a value that sees 0 to 3 a vector of all 8 positions: dealt out anew, a value may lie anywhere."""
+    layers: Entries = [
+        {"flatten": {"name": "one"}},
+        {"conv": {"out_channels": 2, "kernel_size": 4, "stride": 8, "from": "input"}},
+        {"flatten": {"name": "other"}},
+    ]
+    dealt = [{"concat": {"from": order}}, {"reshape": {"shape": [10, 1]}}]
+    found = fields(report({"input": [1, 8], "layers": layers + dealt}))
+    assert [found[name]["size"] for name in ("conv1", "other", "reshape1")] == [[4], [4], None]
+
+
+def test_one_position_that_becomes_a_vector_keeps_its_field() -> None:
+    layers: Entries = [{"conv": {"out_channels": 2, "kernel_size": 4, "stride": 8}}, "flatten"]
+    found = last_field({"input": [1, 8], "layers": [*layers, {"reshape": {"shape": [2, 1]}}]})
+    assert found["size"] == [4]
+
+
+@pytest.mark.parametrize("order", [["cropped", "opaque1"], ["opaque1", "cropped"]])
+def test_beside_what_is_not_known_nothing_is_known_to_see_everything(order: list[str]) -> None:
+    """Of 64 inputs the last 4 are added to what an opaque layer makes of them: whatever that saw, or nothing."""
+    cropped = {"crop": {"amount": [[60, 0]], "name": "cropped"}}
+    layers: Entries = [cropped, {"opaque": {"output_shape": [1, 4]}}, {"add": {"from": order}}, "global_avgpool"]
+    found = fields(report({"input": [1, 64], "layers": layers}))
+    assert [found[name]["size"] for name in ("opaque1", "add1", "global_avgpool1")] == [None] * 3
+    assert "global" not in found["global_avgpool1"]
+
+
+def test_axes_on_which_inputs_agree_stand_beside_those_on_which_they_do_not() -> None:
+    """Both see one row; on the width one sees i - 2 to i, the other i to i + 2. Likewise turned round."""
+    for kernel, before, after in (([1, 3], [0, [2, 0]], [0, [0, 2]]), ([3, 1], [[2, 0], 0], [[0, 2], 0])):
+        branches = [[conv(kernel, padding=padding)] for padding in (before, after)]  # type: ignore[arg-type]
+        found = last_field({"input": [1, 16, 16], "layers": [{"branches": branches, "merge": "add"}]})
+        size = [5 if k == 3 else 1 for k in kernel]
+        assert found == {"size": size, "jump": [1, 1], "center": [0, 0], "aligned": False}
+
+
+def test_the_whole_input_is_the_largest_of_those_with_most_axes() -> None:
+    """An image beside a smaller one and a vector, in every order."""
+    inputs = {"small": [1, 8, 6], "image": [1, 16, 9], "vector": [4]}
+    layers: Entries = [
+        {"linear": {"out_features": 2, "from": "vector"}},
+        {"conv": {"out_channels": 1, "kernel_size": [3, 5], "from": "image"}},
+        {"global_avgpool": {"from": "image"}},
+    ]
+    for names in permutations(inputs):
+        found = fields(report({"inputs": {name: inputs[name] for name in names}, "layers": layers}))
+        assert found["conv1"]["size"] == [3, 5]
+        assert found["global_avgpool1"] == {"size": [16, 9], "global": True, "aligned": True}
