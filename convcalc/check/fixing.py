@@ -1,4 +1,4 @@
-"""Exact rewrites of a spec that fix what was found in it. Those that would only put another error in its place are left.
+"""Exact rewrites of a spec that fix what was found in it, less those that would only put another error in its place.
 
 `input: [3, 8, 8]` with `layers: [conv: {out_channels: 0, kernel_siez: 3}]` becomes `kernel_size`; that `out_channels`
 must not be 0 is still reported.

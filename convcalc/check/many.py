@@ -109,12 +109,15 @@ def check_document(document: Document, settings: Settings, how: How) -> Checked:
     def checked(document: Document) -> Checked:
         return check(document, Overrides(), settings, how.rules, how.heed_comments, how.command_line)
 
+    def read(document: Document) -> Checked:
+        return check(document, Overrides(), settings, {}, False)
+
     if how.fixing:
         return fix(document, checked)
     found = checked(document)
     if not any(problem.fix for problem in found.problems):
         return found
-    step = improved(document, found, checked)
+    step = improved(document, found, read)
     return found if step is None else found._replace(fixable=step.fixes)
 
 
