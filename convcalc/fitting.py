@@ -55,10 +55,19 @@ class Order(NamedTuple):
     smallest: bool = False
 
 
+class Setup(NamedTuple):
+    """What all combinations have in common: overrides, and how the memory of inference is counted."""
+
+    overrides: Overrides
+    inplace: bool = True
+    fold_batchnorm: bool = False
+
+
 class Fit(NamedTuple):
     """All combinations in the order in which they were tried. `network` is the first that is valid."""
 
     params: tuple[Param, ...]
+    setup: Setup
     order: Order
     network: Network
     limits: tuple[Limit, ...]
@@ -158,25 +167,17 @@ def too_many(count: int) -> Flaw:
 # -- trying them
 
 
-def fit(
-    load: Load,
-    overrides: Overrides,
-    params: Sequence[Param],
-    outside: Sequence[Limit],
-    order: Order,
-    *,
-    inplace: bool = True,
-    fold_batchnorm: bool = False,
-) -> Fit:
+def fit(load: Load, setup: Setup, params: Sequence[Param], outside: Sequence[Limit], order: Order) -> Fit:
     """Try every combination of values of params.
 
-    `outside` are limits beside those of the spec. Raises Flaw where there are too many combinations, WrongOverride
-    where the spec has no such param, InvalidSpec where it is wrong in the same way whatever the values.
+    `outside` are limits beside those of the networks that `load` returns. Raises Flaw where there are too many
+    combinations, WrongOverride where the spec has no such param, InvalidSpec where it is wrong in the same way
+    whatever the values.
     """
     count = prod(len(param.values) for param in params)
     if count > MOST_COMBINATIONS:
         raise too_many(count)
-    network, errors, trials = None, [], []
+    overrides, network, errors, trials = setup.overrides, None, [], []
     for place in product(*(range(len(param.values)) for param in params)):
         values = {param.name: param.values[index] for param, index in zip(params, place, strict=True)}
         given = Overrides({**overrides.params, **values}, overrides.inputs, overrides.batch, overrides.dtype)
@@ -189,11 +190,11 @@ def fit(
             trials.append(Trial(place, values, None, problem=error.problems[0]))
             continue
         network = network or found
-        report = analyse(found, inplace=inplace, fold_batchnorm=fold_batchnorm)
+        report = analyse(found, inplace=setup.inplace, fold_batchnorm=setup.fold_batchnorm)
         trials.append(trial_of(place, values, report, outside))
     if network is None:
         raise errors[0]
-    return Fit(tuple(params), order, network, (*network.budget, *outside), tuple(trials))
+    return Fit(tuple(params), setup, order, network, (*network.budget, *outside), tuple(trials))
 
 
 def trial_of(place: tuple[int, ...], values: dict[str, Any], report: Report, outside: Sequence[Limit]) -> Trial:

@@ -209,6 +209,105 @@ def test_csv_and_quiet_are_for_scripts(net: str, capsys: pytest.CaptureFixture[s
     ]
     assert run([*arguments, "-q"]) == 0
     assert capsys.readouterr().out == "--set width=2 --set size=9\n"
+    assert run([*arguments[:4], "--max-params", "1", "-q"]) == 1
+    assert capsys.readouterr().out == ""
+
+
+TWO_INPUTS = """
+params: {width: 4, size: 8, act: relu, kernel: [3, 3]}
+inputs: {left: [3, $size, $size], right: [3, $size, $size]}
+layers:
+  - conv: {out_channels: $width, kernel_size: $kernel, from: left, name: a}
+  - batchnorm
+  - $act: {name: activation}
+  - conv: {out_channels: $width, kernel_size: $kernel, from: right}
+  - add: {from: [activation, conv2]}
+"""
+ASKED: list[list[str]] = [
+    ["--dtype", "int8"],
+    ["--dtype", "weights=int8,activations=int16,bias=int32"],
+    ["--batch", "2"],
+    ["--fold-batchnorm"],
+    ["--no-inplace"],
+    ["--input", "left=3,11,13", "--input", "right=3,11,13"],
+    ["--set", "size=9"],
+]
+
+
+MEMORY_KEYS = {"weight_memory": "weights", "activation_memory": "activations", "peak_memory": "peak"}  # in the report
+
+
+def promised_and_shown(capsys: pytest.CaptureFixture[str], net: str, asked: list[str]) -> tuple[Any, Any]:
+    """The figures that fit has for the best, and those of a summary with the options that it prints."""
+    [best, *_] = answer(capsys, net, *asked)["fits"]
+    assert run(["fit", net, *asked, "-q"]) == 0
+    options = capsys.readouterr().out
+    assert options.count("\n") == 1
+    assert run(["summary", net, *shlex.split(options), "-f", "json"]) == 0
+    totals = json.loads(capsys.readouterr().out)["totals"]
+    figures = totals | {metric: totals["memory"][name] for metric, name in MEMORY_KEYS.items()}
+    return best["figures"], {metric: figures[metric] for metric in best["figures"]}
+
+
+@pytest.mark.parametrize("count", range(len(ASKED) + 1))
+def test_summary_shows_the_promised_figures_with_the_options_that_quiet_prints(
+    count: int, net: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(net).write_text(TWO_INPUTS, encoding="utf-8")
+    seen = set()
+    for options in itertools.combinations(ASKED, count):
+        chosen = [word for option in options for word in option]
+        promised, shown = promised_and_shown(capsys, net, ["-p", "width=2:20:3", "--max-params", "1500", *chosen])
+        assert promised == shown, chosen
+        seen.add(tuple(promised.values()))
+    assert len(seen) > 1 or count in (0, len(ASKED))  # else no option would matter
+
+
+@pytest.mark.parametrize("tried", ["act=relu,gelu", "kernel=[3, 3],[1, 5]", 'act="relu"', "act=sigmoid"])
+def test_texts_and_lists_are_read_again(tried: str, net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(net).write_text(TWO_INPUTS, encoding="utf-8")
+    asked = ["-p", tried, "--max-params", "1M", "--batch", "3", "--by", "-macs"]
+    promised, shown = promised_and_shown(capsys, net, asked)
+    assert promised == shown
+
+
+def test_a_shell_makes_the_options_of_what_quiet_prints(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`$(…)` splits at blanks and heeds no quotes; xargs heeds them."""
+    asked = ["-p", "width=1,2", "--max-params", "1K", "--set", "size=9", "--batch", "2", "--dtype", "weights=int8"]
+    assert run(["fit", net, *asked, "--input", "3,9,9", "-q"]) == 0
+    out = capsys.readouterr().out
+    assert out.split() == shlex.split(out)
+    assert out == "--set size=9 --set width=2 --input 3,9,9 --batch 2 --dtype weights=int8\n"
+
+
+def test_a_budget_of_the_spec_can_be_set_aside(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(net).write_text(NET + "budget: {params: 200}\n", encoding="utf-8")
+    tried = ["-p", "width=1:4:1", "--max-params", "250"]
+    assert [fit["params"]["width"] for fit in answer(capsys, net, *tried)["fits"]] == [2, 1]
+    found = answer(capsys, net, *tried, "--no-spec-budget")  # width × 76
+    assert [fit["params"]["width"] for fit in found["fits"]] == [3, 2, 1]
+    assert found["limits"] == [{"metric": "params", "max": 250}]
+    assert "no budget to keep" in refused(capsys, net, "-p", "width=1,2", "--no-spec-budget")
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "limits"),
+    [
+        ("{params: 200}", ["--max-params", "250"], [{"metric": "params", "max": 200}]),
+        ("{params: 200}", ["--max-params", "150"], [{"metric": "params", "max": 150}]),
+        ("{params: {min: 10}}", ["--max-params", "150"], [{"metric": "params", "min": 10, "max": 150}]),
+        (
+            "{params: 200, per_layer: {conv1: {params: 100}}}",
+            ["--max-params", "250"],
+            [{"metric": "params", "max": 200}, {"metric": "params", "max": 100, "layers": "conv1"}],
+        ),
+    ],
+)
+def test_a_figure_has_one_limit(
+    own: str, asked: list[str], limits: list[dict[str, Any]], net: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(net).write_text(f"{NET}budget: {own}\n", encoding="utf-8")
+    assert answer(capsys, net, "-p", "width=1", *asked)["limits"] == limits
 
 
 @pytest.mark.parametrize("columns", ["40", "80", "200"])

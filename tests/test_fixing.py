@@ -1,4 +1,4 @@
-"""`check --fix`: exact rewrites, kept only where what comes of them is valid."""
+"""`check --fix`: exact rewrites of what can be fixed; the remainder is reported."""
 
 import os
 import subprocess
@@ -81,7 +81,7 @@ def test_what_can_be_mended_exactly_is_mended(wrong: str, right: str | None) -> 
     [
         UNBIASED,
         UNBIASED.replace("8", "0"),
-        NORMED.replace("8", "0"),  # what is wrong stays wrong: nothing is written
+        NORMED.replace("8", "0"),  # whether the bias may go is known only once the network is valid
         UNBIASED.replace("kernel_size: 3", "kernel_size: 3, kernel_siez: 3"),  # the right key is there already
         UNBIASED.replace("out_channels: 8", "channels: 8"),  # in_channels and out_channels are both near
         UNBIASED.replace("out_channels", "filters"),  # a word of another dialect is no slip of the pen
@@ -210,14 +210,61 @@ def test_fix_writes_what_is_valid_and_checks_what_it_wrote(folder: Path, capsys:
     assert texts(folder) == {**before, "biased.yaml": UNBIASED}
 
 
-def test_a_file_that_would_stay_wrong_is_left_as_it_is(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_fixed_is_reported_and_the_rest_is_fixed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = texts(folder)
+    assert run(["check", "wrong.yaml"]) == 1
+    assert "1 file: 2 errors; --fix may fix 1 of them\n" in capsys.readouterr().out
     assert run(["check", "wrong.yaml", "--fix"]) == 1
     out, err = capsys.readouterr()
-    assert "kernel_siez" in out
-    assert "--fix may mend" not in out
-    assert err == "1 file not mended: other errors would stay\n"
-    assert texts(folder) == before
+    assert "wrong.yaml:3:26: out_channels takes an integer from 1, not 0 [CV013]\n" in out
+    assert out.endswith("1 file: 1 error\n")
+    assert err == "1 fix in 1 file\n"
+    assert texts(folder) == {**before, "wrong.yaml": NORMED.replace("8", "0")}
+
+
+def test_the_difference_is_shown_beside_what_remains(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = texts(folder)
+    assert run(["check", "wrong.yaml", "--diff"]) == 1
+    out, err = capsys.readouterr()
+    assert [line for line in out.splitlines() if line[0] in "+-"] == [
+        "--- wrong.yaml",
+        "+++ wrong.yaml",
+        "-  - conv: {out_channels: 0, kernel_siez: 3}  # stem",
+        "+  - conv: {out_channels: 0, kernel_size: 3}  # stem",
+    ]
+    assert err.startswith("would remain after these fixes:\nwrong.yaml:3:26: out_channels takes")
+    assert err.endswith("1 file: 1 error\n")
+    subprocess.run(["git", "apply", "-p0", "-"], input=out, text=True, check=True, cwd=folder)
+    assert texts(folder) == {**before, "wrong.yaml": NORMED.replace("8", "0")}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "remaining"),
+    [
+        # a shape that does not fit, an argument that is missing, a reference to nothing
+        ("convv: {out_channels: 8, kernel_size: 40}", "conv: {out_channels: 8, kernel_size: 40}", ["CV016"]),
+        ("conv: {out_channels: 8, kernel_siez: 40}", "conv: {out_channels: 8, kernel_size: 40}", ["CV016"]),
+        ("conv: {out_chanels: 8}", "conv: {out_channels: 8}", ["CV012"]),
+        (
+            "conv: {out_chanels: 8, kernel_size: 3, from: nothing}",
+            "conv: {out_channels: 8, kernel_size: 3, from: nothing}",
+            ["CV015"],
+        ),
+        # conv lacks arguments that rate says nothing of: perhaps another kind was meant
+        (
+            "convv: {rate: 3}\n  - conv: {out_chanels: 8, kernel_size: 3}",
+            "convv: {rate: 3}\n  - conv: {out_channels: 8, kernel_size: 3}",
+            ["CV011"],
+        ),
+    ],
+)
+def test_each_fix_is_made_whatever_else_is_wrong(wrong: str, right: str, remaining: list[str]) -> None:
+    found = fixed(f"{HEAD}  - {wrong}\n")
+    assert found.rewritten is not None
+    assert found.rewritten.after == f"{HEAD}  - {right}\n"
+    assert [problem.code for problem in found.problems] == remaining
 
 
 def test_diff_shows_and_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -283,7 +330,7 @@ def test_a_mark_line_ends_and_permissions_are_kept(folder: Path) -> None:
 def test_a_file_behind_a_link_is_not_written(folder: Path) -> None:
     before = texts(folder)
     Path("link.yaml").symlink_to("biased.yaml")
-    assert run(["check", "link.yaml", "--fix"]) == 1
+    assert run(["check", "link.yaml", "--fix", "--fail-on", "note"]) == 1
     assert texts(folder) == {**before, "link.yaml": NORMED}
 
 
@@ -309,4 +356,4 @@ def test_an_example_of_the_package_is_not_written(folder: Path, capsys: pytest.C
 
 def test_the_summary_says_what_could_be_mended(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(["check", "biased.yaml"])
-    assert capsys.readouterr().out.endswith("1 file: 1 warning; --fix may mend 1 of them\n")
+    assert capsys.readouterr().out.endswith("1 file: 1 note; --fix may fix 1 of them\n")

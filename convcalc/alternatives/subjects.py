@@ -1,6 +1,7 @@
 """The convolutions of a network, as entries of its spec: one entry may be laid many times."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from convcalc.alternatives.factorings import CannotChange, Convolution
@@ -76,23 +77,37 @@ def check_changeable(conv: Convolution, network: Network, sharing: Mapping[int, 
 
 
 def named(convs: Sequence[Convolution], network: Network, pattern: str) -> list[Convolution]:
-    """The convolutions that a name, a pattern, or the name of a scope stands for.
+    """The convolutions of which at least one use goes by a name, a pattern or the name of a scope.
 
-    Raises NoSuchLayer where there is none, and where only some of the uses of an entry go by it.
+    Several with commas between are all of them. Raises NoSuchLayer if one of these matches no convolution.
     """
     names = [network.nodes[node].name for conv in convs for node in conv.nodes]
-    chosen = {name for name in names if goes_by(name, pattern)}
-    if not chosen:
-        raise NoSuchLayer(no_such_layer(names, network, pattern))
-    found = []
-    for conv in convs:
-        own = [network.nodes[node].name for node in conv.nodes]
-        others = [name for name in own if name not in chosen]
-        if others and len(others) < len(own):
-            raise NoSuchLayer(only_some(own, others))
-        if not others:
-            found.append(conv)
+    chosen: set[str] = set()
+    for part in pattern.split(","):
+        matching = {name for name in names if goes_by(name, part)}
+        if not matching:
+            raise NoSuchLayer(no_such_layer(names, network, part))
+        chosen |= matching
+    return [conv for conv in convs if not chosen.isdisjoint(names_of(conv, network))]
+
+
+def wholly_named(convs: Sequence[Convolution], network: Network, pattern: str) -> list[Convolution]:
+    """The convolutions of which every use goes by a pattern, as `named` takes it.
+
+    Raises NoSuchLayer if there is none, or if only some of the uses of an entry go by it.
+    """
+    found = named(convs, network, pattern)
+    parts = pattern.split(",")
+    for conv in found:
+        others = [name for name in names_of(conv, network) if not any(goes_by(name, part) for part in parts)]
+        if others:
+            raise NoSuchLayer(only_some(conv, network, others))
     return found
+
+
+def names_of(conv: Convolution, network: Network) -> list[str]:
+    """The names of the layers that are laid from an entry."""
+    return [network.nodes[node].name for node in conv.nodes]
 
 
 def no_such_layer(names: Sequence[str], network: Network, pattern: str) -> str:
@@ -106,25 +121,58 @@ def no_such_layer(names: Sequence[str], network: Network, pattern: str) -> str:
     return f"no convolution {shown(pattern)}: {hint}"
 
 
-def only_some(own: Sequence[str], others: Sequence[str]) -> str:
-    """The message that an entry is laid elsewhere too, with a pattern that names all its uses."""
+def only_some(conv: Convolution, network: Network, others: Sequence[str]) -> str:
+    """The message that an entry has further uses, with a pattern that names all of them."""
+    own = names_of(conv, network)
     chosen = next(name for name in own if name not in others)
     rest = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
-    every = common_pattern(own)
     return (
         f"{chosen} is written once and laid {len(own)} times: what changes it changes "
-        f"{', '.join(map(shortened, others[:MOST_NAMED]))}{rest} too; name them all: '{every}'"
+        f"{', '.join(map(shortened, others[:MOST_NAMED]))}{rest} too; name them all: '{pattern_of(conv, network)}'"
     )
+
+
+# -- a name for an entry
+
+
+def pattern_of(conv: Convolution, network: Network) -> str:
+    """A name for all uses of an entry, and for no other convolution: a name, a pattern, or several with commas."""
+    own = names_of(conv, network)
+    if len(own) == 1:
+        return own[0]
+    others = {node.name for node in network.nodes if node.layer.kind in WORDS}.difference(own)
+    return ",".join(patterns(own, others))
+
+
+def patterns(names: Sequence[str], others: Iterable[str]) -> list[str]:
+    """A few patterns that together match names, and none of some others."""
+    if len(names) == 1:
+        return list(names)
+    for pattern in (common_pattern(names), common_letters(names)):
+        if all(goes_by(name, pattern) for name in names) and not any(goes_by(name, pattern) for name in others):
+            return [pattern]
+    start = common_start([name.split(".") for name in names])
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(".".join(name.split(".")[: start + 1]), []).append(name)
+    return [pattern for group in groups.values() for pattern in patterns(group, others)]
 
 
 def common_pattern(names: Sequence[str]) -> str:
     """A pattern of what names have in common at their beginning and at their end, part by part."""
     parts = [name.split(".") for name in names]
-    start = 0
-    while all(len(one) > start + 1 and one[: start + 1] == parts[0][: start + 1] for one in parts):
-        start += 1
-    stop = 0
-    shortest = min(map(len, parts)) - start
-    while stop < shortest and len({tuple(one[len(one) - stop - 1 :]) for one in parts}) == 1:
-        stop += 1
+    start = min(common_start(parts), min(map(len, parts)) - 1)
+    stop = common_start([one[start:][::-1] for one in parts])
     return ".".join([*parts[0][:start], "*", *parts[0][len(parts[0]) - stop :]])
+
+
+def common_letters(names: Sequence[str]) -> str:
+    """A pattern of what names have in common at their beginning and at their end, letter by letter."""
+    start = common_start(names)
+    stop = common_start([name[start:][::-1] for name in names])
+    return f"{names[0][:start]}*{names[0][len(names[0]) - stop :]}"
+
+
+def common_start(sequences: Sequence[Sequence[str]]) -> int:
+    """How many items all of some sequences begin with."""
+    return sum(1 for _ in takewhile(lambda items: len(set(items)) == 1, zip(*sequences, strict=False)))

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from convcalc import examples
-from convcalc.check.fixing import fix, possible
+from convcalc.check.fixing import fix, improved
 from convcalc.check.rule import Rule
 from convcalc.check.runner import Checked, check
 from convcalc.check.settings import Settings
@@ -109,10 +109,16 @@ def check_document(document: Document, settings: Settings, how: How) -> Checked:
     def checked(document: Document) -> Checked:
         return check(document, Overrides(), settings, how.rules, how.heed_comments, how.command_line)
 
-    found = fix(document, checked) if how.fixing else checked(document)
+    def read(document: Document) -> Checked:
+        return check(document, Overrides(), settings, {}, False)
+
+    if how.fixing:
+        return fix(document, checked)
+    found = checked(document)
     if not any(problem.fix for problem in found.problems):
         return found
-    return found._replace(fixable=len(possible(document, found.problems)) if found.rewritten is None else 0)
+    step = improved(document, found, read)
+    return found if step is None else found._replace(fixable=step.fixes)
 
 
 def not_checked(file: str, why: str, hint: str = "") -> Checked:

@@ -15,7 +15,7 @@ class Rule(ABC):
     """One known mistake of network design. Its docstring's first line is what it finds; the rest says more.
 
     `why` says why it matters and `source` where that is known from; `wrong` and `right` are specs that show it
-    (the tests run both). Rules that are `default` find nothing in published networks.
+    (the tests run both). Of the rules that are `default` only notes find something in published networks.
     """
 
     code: ClassVar[str]

@@ -25,7 +25,7 @@ class Rewritten(NamedTuple):
 class Checked(NamedTuple):
     """What was found in a file, in its order; `text` is what may be quoted of it.
 
-    `fixable` is how many fixes could be tried. Where some were made, what was found is that of `rewritten.after`.
+    `fixable` is how many fixes --fix would begin with. If some were made, what was found is that of `rewritten.after`.
     """
 
     file: str

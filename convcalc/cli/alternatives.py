@@ -1,15 +1,16 @@
 """`convcalc alternatives`: what else a convolution could be."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
 
 from convcalc.alternatives.factorings import FACTORINGS, CannotChange, Convolution
 from convcalc.alternatives.rewriting import Change, rewritten, rewritten_text
-from convcalc.alternatives.subjects import NoSuchLayer, convolutions, named
+from convcalc.alternatives.subjects import NoSuchLayer, convolutions, named, pattern_of, wholly_named
 from convcalc.alternatives.weighing import METRICS, Option, options, ranked, tried
 from convcalc.analysis.report import Report, analyse
 from convcalc.cli import common
+from convcalc.network import Network
 from convcalc.problems import did_you_mean, printable, shown
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
@@ -43,9 +44,10 @@ def command(
 ) -> int:
     """What cheaper convolutions would cost, and dearer ones.
 
-    For LAYER (a name, a pattern such as 'stage2.*', or a scope) or for all: depthwise separable, bottleneck, stacked
-    3-wide kernels, k×1 then 1×k, groups, a dilated smaller kernel; unshared and dense. Each is made in the network and
-    counted: ratios are those of the layer's figures, = what stays exactly. A layer of a block changes in all its uses.
+    For LAYER (a name, a pattern such as 'stage2.*', a scope, or several with commas) or for all: depthwise separable,
+    bottleneck, stacked 3-wide kernels, k×1 then 1×k, groups, a dilated smaller kernel; unshared and dense. Each is made
+    in the network and counted: ratios are those of the layer's figures, = what stays exactly. A layer of a block
+    changes in all its uses: it is listed if any of them goes by LAYER, by a name for all that --apply takes.
     """
     document = common.read_document(net)
     report = analyse(read_network(document, overrides))
@@ -58,16 +60,21 @@ def command(
         if not where.quiet:
             click.echo(said, err=True)
         return 0
-    chosen = convs if layer is None else chosen_by(convs, report, layer)
+    chosen = convs if layer is None else chosen_by(named, convs, report, layer)
     limit = (rows or None) if rows is not None else ROWS if layer is None else None
     common.write_text(rendered(document, overrides, report, chosen, by, limit, format, where), where, [net])
     return 0
 
 
-def chosen_by(convs: Sequence[Convolution], report: Report, layer: str) -> list[Convolution]:
-    """The convolutions that LAYER names."""
+def chosen_by(
+    choose: Callable[[Sequence[Convolution], Network, str], list[Convolution]],
+    convs: Sequence[Convolution],
+    report: Report,
+    layer: str,
+) -> list[Convolution]:
+    """The convolutions that LAYER names: to look at (`named`) or to change (`wholly_named`)."""
     try:
-        return named(convs, report.network, layer)
+        return choose(convs, report.network, layer)
     except NoSuchLayer as error:
         raise common.Failure(printable(str(error))) from None
 
@@ -102,7 +109,7 @@ def applied(
     document: Document, overrides: Overrides, report: Report, convs: Sequence[Convolution], apply: str
 ) -> tuple[str, str]:
     """The text of the spec with an alternative, and in a line what it saves."""
-    from convcalc.render.alternatives import applied_line, pattern_of
+    from convcalc.render.alternatives import applied_line
 
     factoring, colon, pattern = apply.partition(":")
     if not colon or not pattern:
@@ -110,9 +117,11 @@ def applied(
     if factoring not in FACTORINGS:
         hint = did_you_mean(factoring, FACTORINGS) or f"there are {' '.join(FACTORINGS)}"
         raise common.Failure(f"no alternative {shown(factoring)}: {hint}")
-    known, refused = options(chosen_by(convs, report, pattern), report.network)
+    known, refused = options(chosen_by(wholly_named, convs, report, pattern), report.network)
     taken = [option for option in known if option.factoring == factoring]
-    reasons = [f"{pattern_of(one.conv, report)}: {one.reason}" for one in refused if one.factoring in ("", factoring)]
+    reasons = [
+        f"{pattern_of(one.conv, report.network)}: {one.reason}" for one in refused if one.factoring in ("", factoring)
+    ]
     if not taken or reasons:
         others = ", ".join(dict.fromkeys(option.factoring for option in known))
         hint = f"there are {others}" if others else "there is none"

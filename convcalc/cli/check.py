@@ -42,8 +42,10 @@ FORMATS = ("text", "json", "github", "sarif", "junit", "gitlab")
 @click.option(
     "--channel-multiple", type=click.IntRange(1), metavar="N", help="What CV307 wants channels to be a multiple of (8)."
 )
-@click.option("--fix", is_flag=True, help="Mend what can be mended exactly: comments and layout stay.")
-@click.option("--diff", is_flag=True, help="Show what --fix would write, and write nothing.")
+@click.option(
+    "--fix", is_flag=True, help="Fix what can be fixed exactly and report the rest; comments and layout stay."
+)
+@click.option("--diff", is_flag=True, help="Show what --fix would write, and on standard error what would remain.")
 @click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Parallel processes; by itself as many as pay.")
 @click.option("-f", "--format", "format", type=click.Choice(FORMATS), help="text; github under GITHUB_ACTIONS.")
 @common.output_options
@@ -84,9 +86,10 @@ def command(
         raise common.Failure(str(error)) from None
     if fix and not diff:
         write_fixes(checked, files.files, where)
-        checked = [one._replace(fixable=0) for one in checked]
     text = differences(checked, where) if diff else rendered(checked, files.passed_over, format, statistics, where)
     common.write_text(text, where, files.files)
+    if diff:
+        tell_remaining(checked, where)
     differs = common.WRONG_NETWORK if diff and text else 0
     return max(
         differs,
@@ -106,20 +109,24 @@ def chosen_codes(option: str, text: str | None) -> tuple[str, ...]:
 
 
 def write_fixes(checked: Sequence[Checked], files: Sequence[str], where: common.Output) -> None:
-    """Write the files that were mended, and say so."""
-    mended = [(file, one.rewritten) for file, one in zip(files, checked, strict=True) if one.rewritten is not None]
-    for file, change in mended:
+    """Write the files in which something was fixed, and say so."""
+    changes = [(file, one.rewritten) for file, one in zip(files, checked, strict=True) if one.rewritten is not None]
+    for file, change in changes:
         common.rewrite(file, change.before, change.after)
-    fixes = sum(change.fixes for _, change in mended)
-    held_back = sum(one.fixable > 0 for one in checked)
-    if where.quiet or not (fixes or held_back):
-        return
-    from convcalc.render.findings import counted
+    if changes and not where.quiet:
+        from convcalc.render.findings import counted
 
-    if fixes:
-        click.echo(f"{counted(fixes, 'fix', 'fixes')} in {counted(len(mended), 'file')}", err=True)
-    if held_back:
-        click.echo(f"{counted(held_back, 'file')} not mended: other errors would stay", err=True)
+        fixes = sum(change.fixes for _, change in changes)
+        click.echo(f"{counted(fixes, 'fix', 'fixes')} in {counted(len(changes), 'file')}", err=True)
+
+
+def tell_remaining(checked: Iterable[Checked], where: common.Output) -> None:
+    """Say on standard error what fixes would leave, in the lines of the files after them."""
+    from convcalc.render.findings import text_lines
+
+    remaining = [one for one in checked if one.problems]
+    if remaining:
+        common.tell([[("would remain after these fixes:", "dim")], *text_lines(remaining)], where)
 
 
 def differences(checked: Iterable[Checked], where: common.Output) -> str:

@@ -271,6 +271,11 @@ def tell_invalid(error: InvalidSpec, output: Output) -> None:
     lines = problem_lines(error)
     found = len(error.problems)
     lines = [*lines, [(f"{found} problems", "dim")]] if found > 1 else lines[:-1]
+    tell(lines, output)
+
+
+def tell(lines: list[Line], output: Output) -> None:
+    """Write lines to standard error."""
     sys.stderr.write(styled_text(lines) if colored(output.color, sys.stderr) else plain_text(lines))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from convcalc.cli import common
-from convcalc.fitting import METRICS, Fit, Order, Param, fit, values_of
+from convcalc.fitting import METRICS, Fit, Load, Order, Param, Setup, fit, values_of
 from convcalc.problems import Flaw, InvalidSpec, did_you_mean, shown
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides, WrongOverride
@@ -18,6 +18,7 @@ Examples:
   convcalc fit example:ds_cnn -p channels=16:128:16 --max-params 50K --by -macs"""
 ROWS = 10  # of a table for people, where not asked for otherwise
 NONE_FITS = 1
+NO_BUDGET = "no budget to keep: give one with --max-macs, --max-peak-memory and the like, or in the spec (budget:)"
 USAGE = "-p takes NAME=VALUES, such as width=0.25:1.5:0.05"
 
 
@@ -33,6 +34,7 @@ USAGE = "-p takes NAME=VALUES, such as width=0.25:1.5:0.05"
     help="What to try: start:stop:step, or values with commas between. Several make all combinations.",
 )
 @common.limit_options
+@click.option("--no-spec-budget", is_flag=True, help="Set the spec's own budget aside.")
 @common.inference_options
 @click.option(
     "--by",
@@ -50,6 +52,7 @@ def command(
     overrides: Overrides,
     tried: tuple[str, ...],
     limits: tuple[Any, ...],
+    no_spec_budget: bool,
     inplace: bool,
     fold_batchnorm: bool,
     by: str,
@@ -60,17 +63,16 @@ def command(
     """The largest network that keeps a budget.
 
     Every value is tried, and those that keep the budget of the spec and of the command line are listed, the best
-    first, with the first value that breaks it. -q prints the best alone, as options: convcalc summary NET $(…).
+    first, with the first value that breaks it. -q prints the options with which summary shows the best:
+    convcalc summary NET $(convcalc fit NET … -q). Lists and texts with blanks need convcalc fit … -q | xargs
+    convcalc summary NET.
     """
     order, document = read_order(by), common.read_document(net)
-    if not limits and not has_budget(document):
-        raise common.Failure(
-            "no budget to keep: give one with --max-macs, --max-peak-memory and the like, or in the spec (budget:)"
-        )
+    if not limits and (no_spec_budget or not has_budget(document)):
+        raise common.Failure(NO_BUDGET)
     try:
-        params = read_params(tried, overrides)
-        load = common.reader_of(document)
-        found = fit(load, overrides, params, limits, order, inplace=inplace, fold_batchnorm=fold_batchnorm)
+        load = without_budget(common.reader_of(document)) if no_spec_budget else common.reader_of(document)
+        found = fit(load, Setup(overrides, inplace, fold_batchnorm), read_params(tried, overrides), limits, order)
     except Flaw as flaw:
         raise common.Failure(f"-p: {flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
     except WrongOverride:
@@ -85,6 +87,11 @@ def command(
 def has_budget(document: Document) -> bool:
     """Whether a spec has a budget of its own, or is so wrong that reading it will say more."""
     return not isinstance(document.root, dict) or bool(document.root.get("budget")) or bool(document.problems)
+
+
+def without_budget(load: Load) -> Load:
+    """Reads networks without their own budget."""
+    return lambda overrides: load(overrides)._replace(budget=())
 
 
 def read_order(text: str) -> Order:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from convcalc.alternatives.factorings import FACTORINGS, Convolution
-from convcalc.alternatives.subjects import common_pattern
+from convcalc.alternatives.subjects import names_of, pattern_of
 from convcalc.alternatives.weighing import Alternative, Refused, cost_of
 from convcalc.analysis.report import Report, field_dict
 from convcalc.problems import printable
@@ -18,12 +18,6 @@ from convcalc.units import format_bytes, format_count
 
 SCHEMA = "convcalc/alternatives/1"
 SAME = "="
-
-
-def pattern_of(conv: Convolution, report: Report) -> str:
-    """A name for all uses of an entry: that of its one layer, or a pattern of what their names have in common."""
-    names = [report.layers[node].name for node in conv.nodes]
-    return names[0] if len(names) == 1 else common_pattern(names)
 
 
 def ratio_text(before: int, after: int) -> str:
@@ -64,7 +58,9 @@ def columns_of(report: Report, found: Sequence[Alternative], one: bool) -> list[
         old = getattr(report.totals, name)
         return [change_text(old, getattr(alternative.report.totals, name)) for alternative in found]
 
-    layer = [printable(pattern_of(alternative.option.conv, report)) for alternative in found]
+    convs = {alternative.option.conv.path: alternative.option.conv for alternative in found}
+    patterns = {path: pattern_of(conv, report.network) for path, conv in convs.items()}
+    layer = [printable(patterns[alternative.option.conv.path]) for alternative in found]
     what = [FACTORINGS[alternative.option.factoring].what for alternative in found]
     return [
         *([] if one else [Cells("layer", layer, right=False)]),
@@ -120,7 +116,7 @@ def subject_lines(report: Report, conv: Convolution, width: int | None) -> list[
         f"memory {format_bytes(spent.memory)}",
         f"field {field_text(first)}",
     ]
-    return [[(printable(pattern_of(conv, report)), "title")], *wrapped(facts, width)]
+    return [[(printable(pattern_of(conv, report.network)), "title")], *wrapped(facts, width)]
 
 
 def alternative_markdown(report: Report, found: Sequence[Alternative], more: int) -> str:
@@ -143,16 +139,11 @@ def alternative_json(
         "alternatives": [alternative_dict(report, alternative) for alternative in found],
         "more": more,
         "refused": [
-            {"layers": names_of(report, one.conv), "alternative": one.factoring or None, "reason": one.reason}
+            {"layers": names_of(one.conv, report.network), "alternative": one.factoring or None, "reason": one.reason}
             for one in refused
         ],
     }
     return json.dumps(answer, indent=1) + "\n"
-
-
-def names_of(report: Report, conv: Convolution) -> list[str]:
-    """The layers that are laid from an entry."""
-    return [report.layers[node].name for node in conv.nodes]
 
 
 def network_figures(report: Report) -> dict[str, int | None]:
@@ -171,7 +162,8 @@ def alternative_dict(report: Report, alternative: Alternative) -> dict[str, Any]
     """One alternative as JSON holds it."""
     option = alternative.option
     return {
-        "layers": names_of(report, option.conv),
+        "layers": names_of(option.conv, report.network),
+        "pattern": pattern_of(option.conv, report.network),
         "alternative": option.factoring,
         "source": FACTORINGS[option.factoring].source,
         "entries": [{word: arguments} for word, arguments in option.entries],

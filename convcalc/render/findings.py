@@ -53,7 +53,7 @@ def summary(checked: Sequence[Checked], passed_over: int = 0) -> str:
     files = counted(len(checked), "file")
     wrong = sum(bool(one.problems) for one in checked)
     fixable = sum(one.fixable for one in checked)
-    mend = f"; --fix may mend {fixable:,} of them" if fixable else ""
+    mend = f"; --fix may fix {fixable:,} of them" if fixable else ""
     rest = f"; {counted(passed_over, 'YAML file')} passed over: no layers" if passed_over else ""
     if not wrong:
         return (f"{files} checked: all well" if checked else "no files checked") + rest

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from shlex import quote
+from shlex import join
 from textwrap import wrap
 from typing import Any
 
-from convcalc.fitting import METRICS, Fit, Trial
+from convcalc.fitting import METRICS, Fit, Setup, Trial
 from convcalc.network import Limit
 from convcalc.problems import InvalidSpec, printable, shown
 from convcalc.render.cells import Cells, cell_lines, cell_markdown
@@ -92,19 +92,39 @@ def tightest(limits: Sequence[Limit]) -> list[Limit]:
 
 
 def best_options(found: Fit) -> str:
-    """The best values as options of the command line; nothing where none keeps the budget."""
-    best = found.keeping[:1]
-    options = [
-        f"--set {quote(f'{name}={value_written(value)}')}" for trial in best for name, value in trial.values.items()
-    ]
-    return " ".join(options) + "\n" if options else ""
+    """The options with which summary shows the figures of the best, on a line; empty if none keeps the budget.
+
+    A shell, and xargs, split the line into the options.
+    """
+    return "".join(f"{join(options_of(found.setup, trial.values))}\n" for trial in found.keeping[:1])
+
+
+def options_of(setup: Setup, values: dict[str, Any]) -> list[str]:
+    """What is asked of a network by values of its params, as options of the command line."""
+    overrides = setup.overrides
+    params = {**overrides.params, **values}
+    options = [text for name, value in params.items() for text in ("--set", f"{name}={value_written(value)}")]
+    for name, sizes in overrides.inputs.items():
+        options += ["--input", ("" if name is None else f"{name}=") + ",".join(map(str, sizes))]
+    if overrides.batch is not None:
+        options += ["--batch", str(overrides.batch)]
+    if overrides.dtype is not None:
+        options += ["--dtype", dtype_written(overrides.dtype)]
+    options += [] if setup.inplace else ["--no-inplace"]
+    return [*options, *(["--fold-batchnorm"] if setup.fold_batchnorm else [])]
+
+
+def dtype_written(dtype: str | dict[str, str]) -> str:
+    """A data type, or one for each of weights, activations and bias, as --dtype reads it."""
+    return dtype if isinstance(dtype, str) else ",".join(f"{name}={value}" for name, value in dtype.items())
 
 
 def value_written(value: Any) -> str:
     """A value in full, as --set reads it: a text in quotes only where it would else be something else."""
     if isinstance(value, str) and reads_as(value, value):
         return value
-    return json.dumps(value, ensure_ascii=False)
+    # without blanks a list remains one word where a shell does not heed quotes, as in $(…)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def reads_as(text: str, value: Any) -> bool:
@@ -235,7 +255,7 @@ def fit_json(found: Fit, rows: int | None) -> str:
         "file": found.network.file,
         "by": found.order.metric,
         "best": "smallest" if found.order.smallest else "largest",
-        "limits": [limit_dict(limit) for limit in found.limits],
+        "limits": [limit_dict(limit) for limit in tightest(found.limits)],
         "tried": {param.name: param.values for param in found.params},
         "kept": len(found.keeping),
         "fits": fits,

@@ -94,8 +94,8 @@ def check_own(document: Document, path: Path) -> None:
 
 def is_merged(mapping: Mapping, key: str | int) -> bool:
     """Whether << brings a key: it stands before the mapping, or in a value of it. Own keys come last, in order."""
-    places = {name: extent[0] for name, extent in mapping.key_extents.items()}
-    later = list(places.values())[list(places).index(key) :] if key in places else []
+    names = [name for name in mapping if name in mapping.key_extents]
+    later = [mapping.key_extents[name][0] for name in names[names.index(key) :]] if key in names else []
     return bool(later) and (later[0] < mapping.extent[0] or later[0] > min(later))
 
 

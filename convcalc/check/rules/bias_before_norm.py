@@ -15,12 +15,13 @@ from convcalc.problems import Fix, Problem
 class BiasBeforeNorm(Rule):
     """A bias of a convolution or linear layer that a batch norm alone reads.
 
-    The batch norm takes the mean off, and the bias with it. A published network that has such biases is written with
-    a comment that says so, `# convcalc: ignore[CV206]`.
+    The batch norm subtracts the mean, and the bias with it. Published networks have such biases: Keras has them by
+    default, and so do all reference networks of MLPerf Tiny. They cost little and do no harm, so this is a note.
     """
 
     code = "CV206"
     name = "bias-before-norm"
+    severity = "note"
     why = "The params of the bias have no effect; the shift of the batch norm does their work."
     source = (
         'Ioffe and Szegedy 2015, "Batch normalization", 3.2: the bias "can be ignored since its effect will be '
