@@ -31,6 +31,7 @@ class Coverage:
         self.work = 0
         # whether a tensor sees all of the input for sure: found without sets, and true of nearly every tensor
         self.full = [shape.spatial == size for shape in network.inputs.values()]
+        self.all: Box = tuple((0, length - 1) for length in size)
         self.known: dict[int, Box | None] = {}
 
     def box(self, tensor: int) -> Box | None:
@@ -39,6 +40,8 @@ class Coverage:
         for node in self.network.nodes[len(self.full) - first : tensor + 1 - first]:
             reads_every = _reads_every_position(node.layer)
             self.full.append(reads_every and any(self.full[read] for read in node.reads))
+        if self.full[tensor]:
+            return self.all
         if tensor not in self.known:
             self.known[tensor] = self._followed(tensor)
         return self.known[tensor]
@@ -52,7 +55,7 @@ class Coverage:
                 sets = needed.pop(number)
                 shape = self.network.tensor_shape(number)
                 if self.full[number] and sets == every_place(shape):
-                    return tuple((0, size - 1) for size in self.size)
+                    return self.all
                 self.work += 1 + sum(shape.spatial) // 10_000
                 if self.work > MOST_WORK:
                     return None
@@ -68,7 +71,7 @@ class Coverage:
         except (TooLarge, TooVaried):
             return None
         box = tuple(map(ends, seen))
-        return box if is_known or box == tuple((0, size - 1) for size in self.size) else None
+        return box if is_known or box == self.all else None
 
 
 def every_place(shape: Shape) -> Sets:
