@@ -5,6 +5,7 @@ from typing import Any
 
 from convcalc.analysis.report import Report
 from convcalc.lowering import Suggestion
+from convcalc.render.columns import eighths_of
 from convcalc.render.grid import GAP
 from convcalc.render.lines import Line
 from convcalc.render.table import heading
@@ -51,7 +52,7 @@ def profile(report: Report, width: int | None) -> list[Line]:
 
 def level(value: int, top: int, row: int) -> str:
     """The character of one row of a column."""
-    eighths = round(value * ROWS * 8 / top) - (row - 1) * 8
+    eighths = eighths_of(value, top, ROWS) - (row - 1) * 8
     return EIGHTHS[max(0, min(eighths, 8))]
 
 
@@ -81,6 +82,9 @@ def in_training(report: Report) -> list[Line]:
         ("gradients", found.gradients),
         (f"states of the optimizer, {report.optimizer}", found.optimizer),
     )
+    if found.gradients is None:
+        why = " (integers have no gradients: --dtype float32 counts training)"
+        return [[("in training ", "head"), ("?", "title"), (why, "")]]
     short = " (not known)" if found.total is None else f" ({format_bytes(found.total)})"
     lines: list[Line] = [[("in training ", "head"), (f"{format_exact(found.total)} B", "title"), (short, "")]]
     return [*lines, *([(f"{format_bytes(size):>12}  {name}", "")] for name, size in parts if size != 0)]
