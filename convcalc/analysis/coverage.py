@@ -56,7 +56,7 @@ class Coverage:
                 shape = self.network.tensor_shape(number)
                 if self.full[number] and sets == every_place(shape):
                     return self.all
-                self.work += 1 + sum(shape.spatial) // 10_000
+                self.work += 1 + sum(shape.spatial) // 2_000
                 if self.work > MOST_WORK:
                     return None
                 if number < len(self.network.inputs):

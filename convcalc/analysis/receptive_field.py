@@ -155,11 +155,10 @@ def meeting(layer: Layer, inputs: tuple[Field, ...]) -> Field:
     """What several inputs see together, and whether they agree about where they look. Raises TooVaried."""
     whole = any(field.whole for field in inputs)
     aligned = all(field.aligned for field in inputs)
-    known = [
-        axes
-        for shape, field in zip(layer.inputs, inputs, strict=True)
-        if (axes := repeated_axes(field, shape, layer.output)) is not None
+    axes_of_inputs = [
+        repeated_axes(field, shape, layer.output) for shape, field in zip(layer.inputs, inputs, strict=True)
     ]
+    known = [found for found in axes_of_inputs if found is not None]
     if len(known) < len(inputs):
         return UNKNOWN_FIELD._replace(aligned=aligned, whole=whole)
     axes = []

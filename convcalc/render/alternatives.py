@@ -72,7 +72,7 @@ def columns_of(report: Report, found: Sequence[Alternative], one: bool) -> list[
         Cells("what", what, 1, right=False),
         Cells("params", ratios("params"), 6),
         Cells("MACs", ratios("macs"), 8),
-        Cells("weights", ratios("weight_memory"), 4),
+        Cells("weights", ratios("weight_memory"), 1),
         Cells("activations", ratios("activation_memory"), 4),
         Cells("field", list(map(field_cell, found)), 5),
         Cells("output", list(map(shape_cell, found)), 3),

@@ -38,16 +38,26 @@ def profile(report: Report, width: int | None) -> list[Line]:
     across = min(len(live), (width or WIDEST + label + 3) - label - 3)
     columns = [max(live[part * len(live) // across : (part + 1) * len(live) // across]) for part in range(across)]
     top = max(report.totals.peak_bytes, 1)
-    peak_column = min(report.liveness.peak_at * across // len(live), across - 1)
     lines: list[Line] = []
     for row in range(ROWS, 0, -1):
         texts = "".join(level(value, top, row) for value in columns)
         axis = format_bytes(top) if row == ROWS else "0 B" if row == 1 else ""
         lines.append([(f"{axis:>{label}} ", "head"), ("│ ", "dim"), (texts, "bar")])
-    name = report.totals.peak_at
-    pointer = " " * peak_column + "▲"
-    text = f"{pointer} {name}" if peak_column + len(name) + 2 <= across else f"{name} ▲".rjust(peak_column + 1)
-    return [*lines, [(" " * (label + 1), ""), ("  ", ""), (text, "title")]]
+    margin = " " * (label + 3)
+    return [
+        *lines,
+        *([(margin + text, "title")] for text in pointer(report.totals.peak_at, columns.index(max(columns)), across)),
+    ]
+
+
+def pointer(name: str, column: int, across: int) -> list[str]:
+    """An arrow at a column, and the name beside it, or below where there is no room."""
+    arrow = " " * column + "▲"
+    if column + len(name) + 2 <= across:
+        return [f"{arrow} {name}"]
+    if len(name) < column:
+        return [f"{name} ▲".rjust(column + 1)]
+    return [arrow, name.rjust(min(column + 1, across))]
 
 
 def level(value: int, top: int, row: int) -> str:
