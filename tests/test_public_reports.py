@@ -37,7 +37,7 @@ CROPPED: dict[str, Any] = {
 
 
 def tcn(length: int, kernel_size: int = 3, blocks: int = 5) -> dict[str, Any]:
-    """A classifier of a sequence's last step: two causal convolutions per block, dilated by 2^block (Bai et al. 2018)."""
+    """A classifier of the last step: two causal convolutions per block, dilation 1, 2, 4, … (Bai et al. 2018)."""
     layers: list[Any] = []
     for block in range(blocks):
         dilation = 2**block
