@@ -218,7 +218,7 @@ def figures(report: Report, limit: Limit) -> list[int | None]:
         named = (layer for layer in report.layers if fnmatchcase(layer.name, limit.pattern))
         return [layer_figure(layer, limit.metric) for layer in named]
     if limit.metric == "receptive_field":
-        fields = [field for name, field in output_fields(report).items() if limit.output in (None, name)]
+        fields = [field for name, (_, field) in output_fields(report).items() if limit.output in (None, name)]
         return [size for field in fields for size in (field.size_min or field.size or (None,)) + (field.size or ())]
     return [figure(report, limit.metric)]
 

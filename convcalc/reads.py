@@ -64,8 +64,19 @@ class Reads(NamedTuple):
         low, high = self.low[index], self.high[index]
         return None if low is None or high is None else (low + turn * self.shift, high + turn * self.shift)
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether every output reads the same."""
+        return not self.shift
+
 
 SAME = Reads(1, 1, (0,), (0,))
+
+
+def fixed(interval: tuple[int, int] | None) -> Reads:
+    """Every output reads the same interval, as after global pooling."""
+    low, high = interval or (None, None)
+    return Reads(1, 0, (low,), (high,))
 
 
 def sliding(kernel_size: int, stride: int, before: int, dilation: int) -> Reads:

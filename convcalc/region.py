@@ -28,10 +28,15 @@ class NoRegion(ValueError):
 
 
 def layer_index(report: Report, name: str) -> int:
-    """The layer of a full name. Raises NoRegion with the nearest name."""
+    """The layer of a full name, for a scope the layer whose output it gives. Raises NoRegion with the nearest name."""
     names = [layer.name for layer in report.layers]
     if name in names:
         return names.index(name)
+    first = len(report.network.inputs)
+    outputs = {group.name: group.output - first for group in report.groups if group.output >= first}
+    if name in outputs:
+        return outputs[name]
+    names += outputs
     ends = [found for found in names if found.endswith("." + name)]
     hint = f"did you mean {ends[0]}?" if ends else did_you_mean(name, names) or "convcalc rf NET lists the layers"
     raise NoRegion(f"no layer {shown(name)}: {hint}")

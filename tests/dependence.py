@@ -55,12 +55,16 @@ class Path(NamedTuple):
         return sum(middles, Fraction(0)) / len(middles) if middles else None
 
 
+Seen = tuple[frozenset[int], ...]  # the inputs that each position of an axis is made of, within the ends of every layer
+
+
 class Tensor(NamedTuple):
-    """A tensor by its name: per axis its size and the paths to the input."""
+    """A tensor by its name: per axis its size, the paths to the input, and the inputs it has values of."""
 
     name: str
     sizes: tuple[int, ...]
     paths: tuple[tuple[Path, ...], ...]
+    seen: tuple[Seen, ...]
     aligned: bool = True
     whole: bool = False
 
@@ -131,7 +135,8 @@ def shifted(size: int, before: int, after: int) -> Axis:
 
 def source(name: str, sizes: tuple[int, ...]) -> Tensor:
     itself = Path(Fraction(1), 1, lambda i: frozenset({i}))
-    return Tensor(name, sizes, tuple((itself,) for _ in sizes))
+    seen = tuple(tuple(frozenset({i}) for i in range(size)) for size in sizes)
+    return Tensor(name, sizes, tuple((itself,) for _ in sizes), seen)
 
 
 def behind(axis: Axis, path: Path) -> Path:
@@ -144,25 +149,51 @@ def behind(axis: Axis, path: Path) -> Path:
 
 def layer(name: str, read: Tensor, axes: list[Axis]) -> Tensor:
     paths = tuple(tuple(behind(axis, path) for path in paths) for axis, paths in zip(axes, read.paths, strict=True))
-    return Tensor(name, tuple(axis.size for axis in axes), paths, read.aligned, read.whole)
+    seen = tuple(map(within, axes, read.seen))
+    return Tensor(name, tuple(axis.size for axis in axes), paths, seen, read.aligned, read.whole)
+
+
+def within(axis: Axis, seen: Seen) -> Seen:
+    """What a layer's positions are made of, those that it reads beyond the ends being zeros."""
+    reads = [[i for i in axis.taps(position) if 0 <= i < len(seen)] for position in range(axis.size)]
+    return tuple(frozenset().union(*(seen[i] for i in found)) for found in reads)
+
+
+def everywhere(seen: frozenset[int]) -> Path:
+    """Every position sees the same."""
+    return Path(Fraction(0), 1, lambda i: seen)
+
+
+def pooled(read: Tensor) -> tuple[Path, ...]:
+    """Per axis what all positions together see."""
+    return tuple(everywhere(frozenset().union(*seen)) for seen in read.seen)
+
+
+def covers(paths: tuple[tuple[Path, ...], ...], input_sizes: tuple[int, ...]) -> bool:
+    """Whether every position sees from the first to the last input on every axis."""
+    return all(
+        any(not path.jump and path.size(0) == size for path in found)
+        for found, size in zip(paths, input_sizes, strict=True)
+    )
 
 
 def beside(one: Path, other: Path) -> Path:
     return Path(one.jump, lcm(one.period, other.period), lambda i: one.sees(i) | other.sees(i))
 
 
-def merged(name: str, tensors: list[Tensor]) -> Tensor:
+def merged(name: str, tensors: list[Tensor], input_sizes: tuple[int, ...]) -> Tensor:
     """Paths with one jump are seen together. Paths that disagree about jump or centre are not aligned, ever after."""
     axes, aligned = [], all(tensor.aligned for tensor in tensors)
     whole = any(tensor.whole for tensor in tensors)
     for all_paths in zip(*(tensor.paths for tensor in tensors), strict=True):
         met = [path for paths in all_paths for path in paths]
-        aligned = aligned and (whole or len({(path.jump, path.center()) for path in met}) == 1)
+        aligned = aligned and (whole or len({(path.jump, path.center()) for path in met if path.jump}) <= 1)
         by_jump: dict[Fraction, Path] = {}
         for path in met:
             by_jump[path.jump] = beside(by_jump[path.jump], path) if path.jump in by_jump else path
         axes.append(tuple(by_jump.values()))
-    return Tensor(name, tensors[0].sizes, tuple(axes), aligned, whole)
+    seen = tuple(tuple(map(frozenset.union, *both)) for both in zip(*(tensor.seen for tensor in tensors), strict=True))
+    return Tensor(name, tensors[0].sizes, tuple(axes), seen, aligned, whole or covers(tuple(axes), input_sizes))
 
 
 # -- what a report should say of it
@@ -374,7 +405,7 @@ class Plan:
         name = self.write({kind: {}}, [one.name, other.name])
         if kind == "concat":
             name = self.write({"pointwise_conv": {"out_channels": 2}}, [name])
-        return self.keep(merged(name, [one, other]))
+        return self.keep(merged(name, [one, other], self.sizes))
 
     def fitted(self, draw: st.DrawFn, tensor: Tensor, model: Tensor) -> Tensor:
         """A tensor padded, cropped or resampled to the size of another."""
@@ -393,10 +424,16 @@ class Plan:
 
     def excite(self, read: Tensor) -> Tensor:
         """Squeeze and excite: every position is multiplied by what all of them give."""
-        pooled = self.write({"global_avgpool": {}}, [read.name])
-        name = self.write({"multiply": {}}, [read.name, pooled])
-        self.keep(read._replace(name=pooled, whole=True, sizes=(1,) * len(read.sizes)))
-        return self.keep(read._replace(name=name, whole=True))
+        box = pooled(read)
+        whole = covers(tuple((path,) for path in box), self.sizes)
+        gate = self.write({"global_avgpool": {}}, [read.name])
+        name = self.write({"multiply": {}}, [read.name, gate])
+        together = tuple((path.sees(0),) for path in box)
+        gated = Tensor(gate, (1,) * len(box), tuple((path,) for path in box), together, read.aligned, whole)
+        self.keep(gated)
+        repeated = [(*seen, *seen * (size - 1)) for seen, size in zip(together, read.sizes, strict=True)]
+        wide = gated._replace(sizes=read.sizes, seen=tuple(repeated))
+        return self.keep(merged(name, [read, wide], self.sizes))
 
 
 @st.composite
@@ -420,4 +457,4 @@ def networks(draw: st.DrawFn, axes: int, in_order: bool, most_layers: int = 7) -
 
 def full(plan: Plan, last: Tensor) -> list[Tensor]:
     """All tensors but those that a pooling of everything has left with one position."""
-    return [tensor for tensor in plan.tensors if not tensor.whole or tensor.sizes == last.sizes]
+    return [tensor for tensor in plan.tensors if set(tensor.sizes) != {1} or tensor.sizes == last.sizes]

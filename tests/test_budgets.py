@@ -61,8 +61,8 @@ def test_a_budget_that_is_kept_is_not_spoken_of(budget: str) -> None:
         ),
         ("output_shape: [11]", "the output head is 10, and 11 is due"),
         ("output_shape: {head: [10, 1]}", "the output head is 10, and 10×1 is due"),
-        ("receptive_field: {min: 4}", "the receptive field of head is 3: at least 4 is due, 25.0 % under"),
-        ("receptive_field: {max: 2}", "the receptive field of head is 3: at most 2 is allowed, 50.0 % over"),
+        ("receptive_field: {min: 4}", "the receptive field of flatten1 is 3: at least 4 is due, 25.0 % under"),
+        ("receptive_field: {max: 2}", "the receptive field of flatten1 is 3: at most 2 is allowed, 50.0 % over"),
         ("per_layer: {'st*': {params: 200}}", "stem: params is 224: at most 200 is allowed, 12.0 % over"),
     ],
 )

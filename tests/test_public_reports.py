@@ -8,19 +8,203 @@ import io
 import json
 import shlex
 from pathlib import Path
+import json
+from typing import Any
 
 import pytest
 
 import convcalc
 from convcalc.cli.main import run
+from tests.specs import load, report
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert run(list(arguments)) == 0
+    return capsys.readouterr().out
+
 
 # -- shapes and inputs
 
 
 # -- receptive field and drawings
 
+# reported: a linear layer after a crop is said to see all of its input; gradients show positions 18 and 19
+CROPPED: dict[str, Any] = {
+    "input": [1, 20],
+    "layers": [
+        {"conv": {"out_channels": 1, "kernel_size": 3, "padding": 1}},
+        {"crop": {"amount": [[19, 0]]}},
+        "flatten",
+        {"linear": {"out_features": 4}},
+    ],
+}
+
+
+def tcn(length: int, kernel_size: int = 3, blocks: int = 5) -> dict[str, Any]:
+    """A classifier of the last step: two causal convolutions per block, dilation 1, 2, 4, … (Bai et al. 2018)."""
+    layers: list[Any] = []
+    for block in range(blocks):
+        dilation = 2**block
+        padding = [[dilation * (kernel_size - 1), 0]]
+        one = {"conv": {"out_channels": 2, "kernel_size": kernel_size, "dilation": dilation, "padding": padding}}
+        layers.append({"branches": [[one, "relu", one, "relu"], []], "merge": "add"})
+    last_step = {"crop": {"amount": [[length - 1, 0]]}}
+    return {"input": [2, length], "layers": [*layers, last_step, "flatten", {"linear": {"out_features": 3}}]}
+
+
+TCN_FIELD = 1 + 2 * (3 - 1) * (1 + 2 + 4 + 8 + 16)  # 125: each of ten convolutions adds (k - 1) × dilation
+
+
+def field_of(spec: dict[str, Any], layer: str) -> dict[str, Any]:
+    found = {each["name"]: each["receptive_field"] for each in report(spec)["layers"]}
+    return dict(found[layer])
+
+
+def test_a_linear_layer_after_a_crop_sees_what_is_left() -> None:
+    assert field_of(CROPPED, "linear1") == {"size": [2], "jump": [0], "center": ["37/2"], "aligned": True}
+
+
+def test_a_temporal_classifier_sees_as_far_back_as_its_convolutions() -> None:
+    assert TCN_FIELD == 125
+    assert field_of(tcn(400), "linear1")["size"] == [125]
+    short = field_of(tcn(100), "linear1")
+    assert (short["size"], short["global"]) == ([100], True)
+
+
+def test_every_report_of_a_temporal_classifier_says_the_same(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "tcn.yaml"
+    file.write_text(json.dumps(tcn(400)), encoding="utf-8")
+    field = json.loads(printed(capsys, "rf", str(file), "linear1", "-f", "json"))["layers"][0]
+    summary = json.loads(printed(capsys, "summary", str(file), "-f", "json"))
+    assert [field["size"], summary["layers"][-1]["receptive_field"]["size"]] == [[125], [125]]
+    assert "receptive field  125: " in printed(capsys, "explain", str(file), "linear1", "-q")
+    assert "length  275 … 399" in printed(capsys, "rf", str(file), "linear1")
+    assert run(["check", str(file), "--min-receptive-field", "400"]) == 1
+    assert "the receptive field of flatten1 is 125: at least 400 is due" in capsys.readouterr().out
+
+
+@pytest.mark.torch
+def test_gradients_of_a_temporal_classifier_reach_as_far_back() -> None:
+    torch = pytest.importorskip("torch", reason="the gradients are PyTorch's")
+    value = source = torch.ones(1, 1, 400, dtype=torch.float64, requires_grad=True)
+    kernel = torch.ones(1, 1, 3, dtype=torch.float64)
+    for dilation in (1, 2, 4, 8, 16):
+        kept = value
+        for _ in range(2):
+            padded = torch.nn.functional.pad(value, (2 * dilation, 0))
+            value = torch.nn.functional.conv1d(padded, kernel, dilation=dilation)
+        value = value + kept
+    value[..., -1].sum().backward()
+    seen = source.grad[0, 0].nonzero()
+    assert (int(seen.min()), int(seen.max())) == (400 - TCN_FIELD, 399)
+
+
+def test_a_layer_without_positions_has_none_to_show(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Reported: `rf NET linear1` prints "position it"."""
+    first = printed(capsys, "rf", "example:lenet5", "linear1").splitlines()[0]
+    assert first == "lenet5  linear1, 120"
+
+
+def test_what_a_corner_sees_is_marked_however_small_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """Reported: nothing is marked, although rows 0 … 5 of 224 are seen. Of 24 lines from -5 to 223 one holds -5 … 4."""
+    text = printed(capsys, "rf", "example:resnet50", "stage1.0.branches1.0.conv1", "--position", "0,0")
+    assert "height  -5 … 5  within the input 0 … 5" in text
+    rows = [line for line in text.splitlines() if line.startswith("  ") and "seen" not in line]
+    assert [row.count("█") > 0 for row in rows] == [True, True] + [False] * 22
+
+
+@pytest.mark.parametrize("width", [40, 50, 60, 80, 120, 200])
+def test_bars_of_different_fields_differ_at_every_width(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reported: at 60 columns 172, 188 and 204 of 256 look equal. Where there is no room there is no bar."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = printed(capsys, "rf", "example:unet_padded").splitlines()
+    assert max(map(len, lines[4:])) <= width
+    bars: dict[int, str] = {}
+    for line in lines[5:]:
+        field = next(word for word in line.split() if word.replace("–", "").isdecimal())
+        drawn = line.rpartition("  ")[2] if set(line) & set("▏▎▍▌▋▊▉█") else ""
+        bars.setdefault(int(field.rpartition("–")[2]), drawn)
+    drawn_at = [bars[field] for field in (140, 156, 172, 188, 204)]
+    lengths = [8 * text.count("█") + sum(" ▏▎▍▌▋▊▉".index(part) for part in text if part != "█") for text in drawn_at]
+    assert lengths == sorted(set(lengths)) if width > 40 else set(drawn_at) == {""}
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 120, 200])
+@pytest.mark.parametrize("name", ["resnet50", "m5", "lenet5"])
+def test_a_memory_profile_fits_shows_every_layer_and_points_at_the_peak(
+    name: str, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name of the peak once pushed the arrow away from its column."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    text = printed(capsys, "memory", f"example:{name}")
+    rows = [line for line in text.splitlines() if "│" in line]
+    axis = rows[0].index("│")
+    [arrow] = [line.index("▲") for line in text.splitlines() if "▲" in line]
+    assert rows[0][arrow] == "█"
+    assert " " not in rows[-1][axis + 2 :]
+    assert max(map(len, rows)) <= width
+
+
+def test_a_scope_stands_for_its_output(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Reported: `rf NET sequence1.2`, a row of `summary`, is "no layer"."""
+    convolution = {"conv": {"out_channels": 2, "kernel_size": 3, "padding": 1}}
+    block = [{"branches": [[convolution], []], "merge": "add"}]
+    spec = {"input": [2, 32], "layers": [{"sequence": [convolution, convolution, {"sequence": block}]}]}
+    file = tmp_path / "net.yaml"
+    file.write_text(json.dumps(spec), encoding="utf-8")
+    rows = [row["name"] for row in json.loads(printed(capsys, "summary", str(file), "-f", "json"))["layers"]]
+    groups = [group.name for group in load(spec).groups]
+    for group in groups:
+        [layer] = json.loads(printed(capsys, "rf", str(file), group, "-f", "json"))["layers"]
+        assert layer["name"] in rows
+        assert layer["name"].startswith(f"{group}.")
+    assert any(layer["name"].endswith(".add") for layer in report(spec)["layers"])
+    [outer] = json.loads(printed(capsys, "rf", str(file), "sequence1", "-f", "json"))["layers"]
+    assert outer["size"] == [7]
+
 
 # -- memory and data types
+
+
+def test_alternatives_tell_weights_from_activations(capsys: pytest.CaptureFixture[str]) -> None:
+    """Reported: memory is 546.8 KiB in `summary` and 1.71 MiB in `alternatives`, of one layer.
+
+    Output 192 × 27 × 27 float32; 192 × 64 × 5 × 5 weights and 192 biases.
+    """
+    found = json.loads(printed(capsys, "alternatives", "example:alexnet", "conv2", "-f", "json"))
+    before = found["alternatives"][0]["before"]
+    assert before["activation_memory"] == 192 * 27 * 27 * 4 == 559_872
+    assert before["weight_memory"] == (192 * 64 * 25 + 192) * 4
+    assert "memory" not in before
+    text = printed(capsys, "alternatives", "example:alexnet", "conv2")
+    assert "weights 1.17 MiB · activations 546.8 KiB" in " ".join(text.split())
+    assert "memory" not in text
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("dtype", ["int8", {"weights": "int8", "activations": "float32"}, {"activations": "int8"}])
+def test_integers_have_no_gradients(dtype: Any, optimizer: str) -> None:
+    """Reported: int8 networks print int8 gradients. PyTorch refuses integers that require gradients."""
+    spec = {"input": [1, 8], "dtype": dtype, "layers": [{"conv": {"out_channels": 1, "kernel_size": 3}}]}
+    found = convcalc.analyse(load(spec), optimizer=optimizer)
+    training = found.training()
+    assert (training.kept, training.gradients, training.optimizer, training.total) == (None,) * 4
+    assert training.weights == found.totals.weight_bytes
+    assert report(spec)["totals"]["memory"]["training"] is None
+
+
+def test_integers_that_are_not_learnt_need_no_gradients() -> None:
+    layers = [{"conv": {"out_channels": 1, "kernel_size": 3, "bias": False, "frozen": True}}, "relu"]
+    training = convcalc.analyse(load({"input": [1, 8], "dtype": "int8", "layers": layers})).training()
+    assert training == (0, 0, 0, 3, 3)
+
+
+def test_no_gradients_are_printed_for_int8(capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(capsys, "memory", "example:ds_cnn", "--dtype", "int8")
+    assert "in training ? (integers have no gradients: --dtype float32 counts training)" in text
+    assert "gradients\n" not in text
 
 
 # -- budgets, fit and alternatives

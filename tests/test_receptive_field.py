@@ -428,9 +428,14 @@ def probed(name: str, found: dict[str, Any]) -> list[str]:
 
 
 def last_placed(found: dict[str, Any]) -> str:
-    placed = [layer for layer in found["layers"] if not layer["receptive_field"].get("global")]
+    placed = [layer for layer in found["layers"] if has_places(layer["receptive_field"])]
     name: str = [layer["name"] for layer in placed if len(layer["output_shape"]) > 1][-1]
     return name
+
+
+def has_places(found: Field) -> bool:
+    """Whether a field moves from position to position."""
+    return not found.get("global") and any(found["jump"] or [1])
 
 
 @pytest.mark.torch

@@ -16,20 +16,20 @@ from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.making import written_layer
 
-METRICS = ("macs", "params", "flops", "weight_memory")
+METRICS = ("macs", "params", "flops", "weight_memory", "activation_memory")
 
 
 class Figures(NamedTuple):
     """The cost of all uses of an entry, or of what takes its place: elements, operations of the whole batch, bytes.
 
-    `memory` are the bytes of its weights and of all that it gives.
+    `weight_memory` are the bytes of its weights, `activation_memory` those of all layers' outputs.
     """
 
     params: int
     macs: int
     flops: int
     weight_memory: int
-    memory: int
+    activation_memory: int
 
 
 class Option(NamedTuple):
@@ -134,7 +134,7 @@ def figures(layers: Iterable[Layer], network: Network, owned: bool) -> Figures:
         given = activation_bytes(layer.output, network.dtype, network.batch)
         weights = spent.weight_bytes if owned else 0
         flops = spent.multiplications + spent.additions
-        found.append(Figures(spent.params if owned else 0, spent.macs, flops, weights, weights + given))
+        found.append(Figures(spent.params if owned else 0, spent.macs, flops, weights, given))
     return total(found)
 
 

@@ -110,25 +110,29 @@ def wrong_shapes(report: Report, limit: Limit) -> Iterator[Problem]:
 
 def wrong_fields(report: Report, limit: Limit) -> Iterator[Problem]:
     """Outputs whose receptive field is too small or too large along an axis."""
-    for name, field in output_fields(report).items():
+    for name, (layer, field) in output_fields(report).items():
         if limit.output not in (None, name):
             continue
+        what = f"the receptive field of {layer}"
         if field.size is None:
-            yield breach(limit, f"the receptive field of {name} is not known", "")
+            yield breach(limit, f"{what} is not known", "")
             continue
         largest, smallest = max(field.size, default=0), min(field.size_min or field.size, default=0)
-        what = f"the receptive field of {name}"
         yield from over(limit._replace(minimum=None), largest, what, "")
         yield from over(limit._replace(maximum=None), smallest, what, "")
 
 
-def output_fields(report: Report) -> dict[str, FieldReport]:
-    """The receptive field of every output; where one output has no positions left, that of the last layer that has."""
+def output_fields(report: Report) -> dict[str, tuple[str, FieldReport]]:
+    """The receptive field of every output, by its name, and the layer that has it.
+
+    If the only output has no positions left, that of the last layer that has positions.
+    """
     network, whole = report.network, input_size(report.network)
     found = {}
     for name, tensor in network.outputs.items():
         if report.fields[tensor].collapsed and len(network.outputs) == 1:
-            found[name] = report.totals.field
+            found[name] = (report.totals.field_at, report.totals.field)
         else:
-            found[name] = field_report(report.fields[tensor], network.tensor_shape(tensor).spatial, whole)
+            field = field_report(report.fields[tensor], network.tensor_shape(tensor).spatial, whole)
+            found[name] = (name, field)
     return found

@@ -2,7 +2,9 @@
 
 The inputs of a network share one coordinate system. Per axis a tensor has one or more paths to them, each a
 `Reads`; paths with one jump are united as they meet, paths with different jumps are kept apart, and the field
-at a position is what all of them span there. Normalisation by statistics of its input counts as position by
+at a position is what all of them span there. What reads all of a tensor (global pooling, a linear layer) sees the
+union of what its positions see, within the input; every position of its output sees the same, so its jump is 0.
+Normalisation by statistics of its input counts as position by
 position: only what a value is made of is followed, not what it is scaled by.
 
 Source: Araujo, Norris and Sim 2019, "Computing receptive fields of convolutional neural networks" (Distill).
@@ -13,9 +15,11 @@ from itertools import combinations
 from math import lcm
 from typing import NamedTuple
 
+from convcalc.analysis.coverage import Coverage
 from convcalc.layers.base import Layer
-from convcalc.network import Network
-from convcalc.reads import SAME, Ratio, Reads, TooVaried, through, union
+from convcalc.network import Network, Node
+from convcalc.reads import SAME, Ratio, Reads, TooVaried, fixed, through, union
+from convcalc.shape import Shape
 
 Paths = tuple[Reads, ...]  # of one axis, each with a jump of its own; none where no spatial input is read
 MOST_PATHS = 6  # of one axis: paths with different jumps
@@ -23,11 +27,10 @@ MOST_RESIDUES = 512  # of the period of paths with different jumps, as far as th
 
 
 class Field(NamedTuple):
-    """What a tensor sees. `whole` is everything; `axes` None is not known; not `aligned`: its paths disagree.
+    """What a tensor sees. `whole` is all of the input; `axes` None is not known; not `aligned`: its paths disagree.
 
     `collapsed` is what a global pooling or a linear layer gives: it has no positions left of its own. `flat` is a
-    vector of what stood at several positions. `lost` is what an opaque layer gives: not even what sees all of that
-    is known.
+    vector of what stood at several positions.
     """
 
     axes: tuple[Paths, ...] | None
@@ -35,7 +38,11 @@ class Field(NamedTuple):
     whole: bool = False
     collapsed: bool = False
     flat: bool = False
-    lost: bool = False
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether every position sees the same."""
+        return self.whole or (self.axes is not None and all(path.is_fixed for paths in self.axes for path in paths))
 
 
 class FieldReport(NamedTuple):
@@ -53,22 +60,54 @@ class FieldReport(NamedTuple):
 
 
 UNKNOWN_FIELD = Field(None)
-LOST_FIELD = Field(None, lost=True)
 
 
 def fields(network: Network) -> list[Field]:
     """The field of every tensor of a network, by its number."""
     axes = input_axes(network)
     found = [Field(((SAME,),) * axes if shape.axes == axes else ((),) * axes) for shape in network.inputs.values()]
+    coverage = Coverage(network, input_size(network))
     # most layers see what the one before sees, as one object: telling it by identity spares comparing it in depth
     known: dict[tuple[object, ...], Field] = {}
     for node in network.nodes:
         same = (node.layer, *[id(found[tensor]) for tensor in node.reads])
         field = known.get(same)
         if field is None:
-            field = known[same] = field_of(node.layer, tuple([found[tensor] for tensor in node.reads]))
+            field = next_field(node, [found[tensor] for tensor in node.reads], coverage)
+            if not field.collapsed:  # what all of a tensor sees depends on more than its field
+                known[same] = field
         found.append(field)
     return found
+
+
+def next_field(node: Node, inputs: list[Field], coverage: Coverage) -> Field:
+    """What a node's output sees, given what its inputs see."""
+    if reads_everything(node.layer):
+        box = coverage.box(node.reads[0])
+        if box is None:
+            return inputs[0]._replace(axes=None, whole=inputs[0].whole, collapsed=True)
+        axes = tuple([() if interval is None else (fixed(interval),) for interval in box])
+        field = Field(axes, inputs[0].aligned, inputs[0].whole, collapsed=True)
+    else:
+        field = field_of(node.layer, tuple(inputs))
+        if len(inputs) == 1 or field.whole:
+            return field
+    return field._replace(whole=field.whole or sees_all(field, coverage.size))
+
+
+def reads_everything(layer: Layer) -> bool:
+    """Whether a layer reads all of its input at once."""
+    try:
+        return layer.reach() == "everything"
+    except TooVaried:
+        return False
+
+
+def sees_all(field: Field, size: tuple[int, ...]) -> bool:
+    """Whether every position sees the whole input."""
+    return field.axes is not None and all(
+        any(path == fixed((0, length - 1)) for path in paths) for paths, length in zip(field.axes, size, strict=True)
+    )
 
 
 def input_axes(network: Network) -> int:
@@ -86,18 +125,18 @@ def input_size(network: Network) -> tuple[int, ...]:
 
 @lru_cache(maxsize=10_000)
 def field_of(layer: Layer, inputs: tuple[Field, ...]) -> Field:
-    """What a layer's output sees, given what its inputs see."""
+    """What a layer's output sees, given what its inputs see; of a layer that reads everything, the whole input."""
     try:
         reach = layer.reach()
         if reach == "unknown":
-            return LOST_FIELD
+            return UNKNOWN_FIELD
         met = inputs[0] if len(inputs) == 1 else meeting(layer, inputs)
         if reach == "everything":
-            return met._replace(whole=met.whole or not met.lost, collapsed=True)
+            return met._replace(whole=True, collapsed=True)
         if reach == "same":
             flattened = layer.input.positions > 1 and not layer.output.axes
             return met._replace(flat=True) if flattened else met
-        if met.axes is None or not met.axes or met.whole:
+        if met.axes is None or met.is_fixed:
             return met._replace(collapsed=False) if layer.output.positions > 1 else met
         if reach == "elsewhere":
             one_place = layer.input.positions == layer.output.positions == 1 and not met.flat
@@ -108,23 +147,20 @@ def field_of(layer: Layer, inputs: tuple[Field, ...]) -> Field:
             tuple([through(reads, path) for path in paths]) for reads, paths in zip(reach, met.axes, strict=True)
         )
     except TooVaried:
-        return UNKNOWN_FIELD._replace(lost=any(field.lost for field in inputs))
+        return UNKNOWN_FIELD._replace(whole=any(field.whole for field in inputs))
     return met._replace(axes=axes)
 
 
 def meeting(layer: Layer, inputs: tuple[Field, ...]) -> Field:
-    """What several inputs see together, and whether they agree about where they look. Raises TooVaried.
-
-    One position that is broadcast over many is not followed, unless it sees everything.
-    """
-    for shape, field in zip(layer.inputs, inputs, strict=True):
-        if shape.spatial != layer.output.spatial and not field.whole and field.axes:
-            raise TooVaried
-    known = [field.axes for field in inputs if field.axes is not None]
+    """What several inputs see together, and whether they agree about where they look. Raises TooVaried."""
     whole = any(field.whole for field in inputs)
     aligned = all(field.aligned for field in inputs)
+    axes_of_inputs = [
+        repeated_axes(field, shape, layer.output) for shape, field in zip(layer.inputs, inputs, strict=True)
+    ]
+    known = [found for found in axes_of_inputs if found is not None]
     if len(known) < len(inputs):
-        return UNKNOWN_FIELD._replace(aligned=aligned, whole=whole, lost=any(field.lost for field in inputs))
+        return UNKNOWN_FIELD._replace(aligned=aligned, whole=whole)
     axes = []
     for paths_of_inputs in zip(*known, strict=True):
         seen: dict[Paths, None] = dict.fromkeys(filter(None, paths_of_inputs))
@@ -138,9 +174,26 @@ def meeting(layer: Layer, inputs: tuple[Field, ...]) -> Field:
     return Field(tuple(axes), aligned, whole, collapsed, any(field.flat for field in inputs))
 
 
+def repeated_axes(field: Field, shape: Shape, output: Shape) -> tuple[Paths, ...] | None:
+    """The paths of an input of a merge; where its one position is repeated along an axis, all of them see the same."""
+    if field.axes is None or shape.spatial == output.spatial or field.is_fixed:
+        return field.axes
+    if len(field.axes) != shape.axes:
+        raise TooVaried
+    return tuple(
+        paths if size == count else tuple([fixed(path.at(0)) for path in paths])
+        for paths, size, count in zip(field.axes, shape.spatial, output.spatial, strict=True)
+    )
+
+
+def moving(paths: Paths) -> Paths:
+    """The paths that look elsewhere from position to position: what is the same everywhere has no place."""
+    return tuple([path for path in paths if not path.is_fixed])
+
+
 def agree(inputs: list[Paths]) -> bool:
-    """Whether inputs have one jump and one centre between them."""
-    return len({(path.jump, path.center()) for paths in inputs for path in paths}) == 1
+    """Whether inputs have one jump and one centre between them, as far as they have places."""
+    return len({(path.jump, path.center()) for paths in inputs for path in moving(paths)}) <= 1
 
 
 def united(paths: Paths) -> Paths:

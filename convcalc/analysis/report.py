@@ -91,8 +91,8 @@ class Totals(NamedTuple):
     """The figures of the whole network; a sum is None where a part of it is not known.
 
     `activation_bytes` are those of all layers' outputs added up, `peak_bytes` the most that is live at once, at the
-    layer `peak_at`. `field` is that of the last layer that still has positions: not of what global pooling and
-    linear layers give, which see everything.
+    layer `peak_at`. `field` is that of the last layer that still has positions, `field_at`: not of what global pooling
+    and linear layers give.
     """
 
     layers: int
@@ -108,6 +108,7 @@ class Totals(NamedTuple):
     peak_bytes: int
     peak_at: str
     field: FieldReport
+    field_at: str
 
     @property
     def flops(self) -> int | None:
@@ -317,7 +318,7 @@ def summed(figures: Sequence[int | None]) -> int | None:
 
 def totals(layers: list[LayerReport], seen: tuple[Field, ...], live: Liveness, input_bytes: int) -> Totals:
     """The sums over all layers, the peak, and the last field of a layer that has positions."""
-    placed = [layer.field for layer, field in zip(layers, seen, strict=True) if not field.collapsed]
+    placed = [layer for layer, field in zip(layers, seen, strict=True) if not field.collapsed] or layers
     return Totals(
         layers=len(layers),
         params=sum([layer.params for layer in layers]),
@@ -331,5 +332,6 @@ def totals(layers: list[LayerReport], seen: tuple[Field, ...], live: Liveness, i
         activation_bytes=sum([layer.output_bytes for layer in layers]),
         peak_bytes=live.peak,
         peak_at=layers[live.peak_at].name,
-        field=placed[-1] if placed else layers[-1].field,
+        field=placed[-1].field,
+        field_at=placed[-1].name,
     )

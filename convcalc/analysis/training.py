@@ -20,22 +20,36 @@ NOTHING = Kept()
 class Training(NamedTuple):
     """Bytes of training. `kept` is kept for the backward pass, `weights` are params and buffers.
 
-    What is kept, and the total with it, are None where a layer does not say what it keeps.
+    What is kept, and the total with it, are None where a layer does not say what it keeps. All but the weights are
+    None where integers would have to be learnt: they have no gradients.
     """
 
     kept: int | None
-    gradients: int
-    optimizer: int
+    gradients: int | None
+    optimizer: int | None
     weights: int
     total: int | None
 
 
 def training_bytes(network: Network, sizes: Sequence[int], weight_bytes: int, optimizer: str) -> Training:
-    """The bytes of training, given those of every tensor by number, those of all weights, and one of OPTIMIZERS."""
+    """The bytes of training, given those of every tensor by number, those of all weights, and one of OPTIMIZERS.
+
+    A network of integers is trained in floating point, with rounding inside (quantisation-aware training: Jacob et
+    al. 2018): that is another network, of other data types. PyTorch: "only Tensors of floating point and complex dtype
+    can require gradients".
+    """
+    if not is_trainable(network):
+        return Training(None, None, None, weight_bytes, None)
     kept, gradients = kept_bytes(network, sizes), gradient_bytes(network)
     states = OPTIMIZERS[optimizer] * gradients
     total = None if kept is None else weight_bytes + gradients + states + kept
     return Training(kept, gradients, states, weight_bytes, total)
+
+
+def is_trainable(network: Network) -> bool:
+    """Whether no integer would have to be learnt, or to pass a gradient on."""
+    learns = any(is_learnt(network, node) for node in network.nodes)
+    return not learns or not any("int" in dtype for dtype in network.dtype)
 
 
 def gradient_bytes(network: Network) -> int:

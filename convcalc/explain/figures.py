@@ -227,6 +227,8 @@ def field_figures(report: Report, index: int, twin: Layer) -> list[Figure]:
     reach = node.layer.reach()
     if after.whole or not after.size:
         return [Figure("receptive field", None, words="the whole input" if after.whole else "not known")]
+    if reach == "everything":
+        return told(after.size, AXIS_NAMES[len(after.size)], "what all positions of its input see, within the input")
     if reach == "same" and len(set(before)) == 1:
         return told(
             after.size, AXIS_NAMES[len(after.size)], "that of what it reads, as every value sees its own position"

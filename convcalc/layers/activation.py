@@ -13,6 +13,7 @@ from convcalc.layers.base import (
     NoBuffers,
     NoMacs,
     NoWeights,
+    Reach,
     Tensors,
 )
 from convcalc.problems import Flaw
@@ -220,7 +221,19 @@ class Hardswish(Activation):
     additions_each = 1
 
 
-class Softmax(KeepsOutput, Activation):
+class OverChannels(KeepsOutput, Activation):
+    """Activations by exp(x) and its sum over the channels."""
+
+    in_place = False  # every output reads all channels
+    multiplications_each = 1
+    additions_each = 1
+
+    def reach(self) -> Reach:
+        """Its own position, in all channels: all there is of a vector."""
+        return "same" if self.input.axes else "everything"
+
+
+class Softmax(OverChannels):
     """exp(x) over its sum over the channels.
 
     Counted: per value one multiplication and one addition; no MACs.
@@ -229,12 +242,9 @@ class Softmax(KeepsOutput, Activation):
     """
 
     kind = "softmax"
-    in_place = False  # every output reads all channels
-    multiplications_each = 1
-    additions_each = 1
 
 
-class LogSoftmax(KeepsOutput, Activation):
+class LogSoftmax(OverChannels):
     """The logarithm of softmax.
 
     Counted: per value one multiplication and one addition; no MACs.
@@ -243,9 +253,6 @@ class LogSoftmax(KeepsOutput, Activation):
     """
 
     kind = "log_softmax"
-    in_place = False  # every output reads all channels
-    multiplications_each = 1
-    additions_each = 1
 
 
 class LeakyReLU(Activation):

@@ -68,7 +68,8 @@ def columns_of(report: Report, found: Sequence[Alternative], one: bool) -> list[
         Cells("what", what, 1, right=False),
         Cells("params", ratios("params"), 6),
         Cells("MACs", ratios("macs"), 8),
-        Cells("memory", ratios("memory"), 4),
+        Cells("weights", ratios("weight_memory"), 1),
+        Cells("activations", ratios("activation_memory"), 4),
         Cells("field", list(map(field_cell, found)), 5),
         Cells("output", list(map(shape_cell, found)), 3),
         Cells("all MACs", changes("macs")),
@@ -113,7 +114,8 @@ def subject_lines(report: Report, conv: Convolution, width: int | None) -> list[
         f"{first.layer.input} → {first.output_shape}" + (f" and {times - 1:,} more" if times > 1 else ""),
         f"params {format_count(spent.params)}",
         f"MACs {format_count(spent.macs)}",
-        f"memory {format_bytes(spent.memory)}",
+        f"weights {format_bytes(spent.weight_memory)}",
+        f"activations {format_bytes(spent.activation_memory)}",
         f"field {field_text(first)}",
     ]
     return [[(printable(pattern_of(conv, report.network)), "title")], *wrapped(facts, width)]
@@ -154,6 +156,7 @@ def network_figures(report: Report) -> dict[str, int | None]:
         "macs": total.macs,
         "flops": total.flops,
         "weight_memory": total.weight_bytes,
+        "activation_memory": total.activation_bytes,
         "peak_memory": total.peak_bytes,
     }
 

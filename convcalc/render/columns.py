@@ -45,9 +45,20 @@ def text_column(name: str, title: str, weight: int, value: Callable[[Row], Any])
     return Column(name, title, weight, value, lambda row, exact: str(value(row)), right=False)
 
 
-def bar(share: float) -> str:
-    """A share of the whole as a bar of eighths of characters; something is never drawn as nothing."""
-    eighths = max(round(share * BAR * 8), 1) if share > 0 else 0
+def eighths_of(part: float, whole: float, cells: int) -> int:
+    """How many eighths of so many characters a part fills.
+
+    Something is never drawn as nothing, nor a part as the whole.
+    """
+    if part <= 0:
+        return 0
+    full = cells * 8
+    return full if part >= whole else min(max(round(part * full / whole), 1), full - 1)
+
+
+def bar(share: float, cells: int = BAR) -> str:
+    """A share of the whole as a bar of so many characters, drawn in eighths."""
+    eighths = eighths_of(share, 1, cells)
     return "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()
 
 

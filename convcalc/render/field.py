@@ -1,23 +1,25 @@
 """The receptive field for people and programs: its growth through the layers, and a region drawn over the input."""
 
 import json
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 from convcalc.analysis.receptive_field import FieldReport, input_size
 from convcalc.analysis.report import LayerReport, Report, field_dict
 from convcalc.problems import printable
 from convcalc.reads import Ratio
 from convcalc.region import Interval, NoRegion, Region, middle, region
-from convcalc.render.columns import EIGHTHS, field_text, jump_text, per_axis_text, ratio_text
+from convcalc.render.columns import LEAST_NAME, field_text, jump_text, per_axis_text, ratio_text
+from convcalc.render.columns import bar as share_bar
 from convcalc.render.grid import GAP
 from convcalc.render.lines import Line
 from convcalc.render.table import heading
 from convcalc.shape import AXIS_NAMES
 
 SCHEMA = "convcalc/receptive_field/1"
-BAR = 24
+BAR, LEAST_BAR = 24, 8  # characters of a bar
 WIDEST, TALLEST = 64, 24  # characters of a drawing
-COVERS = " ◀ covers it"
+COVERS, COVERS_SHORT = " ◀ covers it", " ◀"
 HEAD = ("layer", "output", "field", "jump", "center", "border")
 
 
@@ -32,15 +34,15 @@ def growth_lines(report: Report, width: int | None, every: bool) -> list[Line]:
     size = input_size(report.network)
     if not size:
         return [*heading(report, width), [], [("the input is a vector: it has no positions to see", "dim")]]
-    rows: list[tuple[str, ...]] = [HEAD]
-    bars, covered = [f"against the input, {'×'.join(map(str, size))}"], False
-    for index in shown_layers(report, every):
-        layer = report.layers[index]
-        first = not covered and covers(layer.field, size)
-        covered = covered or first
-        rows.append(cells(report, index))
-        bars.append(bar(layer.field, size) + (COVERS if first else ""))
-    return [*heading(report, width), [], *side_by_side(rows, bars, width)]
+    shown = shown_layers(report, every)
+    rows = [HEAD, *(cells(report, index) for index in shown)]
+    seen = [report.layers[index].field for index in shown]
+    texts, room = fitted(rows, width)
+    bars = drawn_bars(seen, size, room)
+    lines: list[Line] = []
+    for number, (text, drawn) in enumerate(zip(texts, bars, strict=True)):
+        lines.append([(text + GAP, "" if number else "head"), (drawn, "bar" if number else "head")])
+    return [*heading(report, width), [], *lines]
 
 
 def shown_layers(report: Report, every: bool) -> list[int]:
@@ -81,31 +83,55 @@ def percent(share: Ratio) -> str:
     return f"{share[0] / share[1]:.0%}"
 
 
-def bar(field: FieldReport, size: tuple[int, ...]) -> str:
+def drawn_bars(seen: list[FieldReport], size: tuple[int, ...], room: int) -> list[str]:
+    """A title and a bar per field, scaled to the room for them; the first that covers the input is marked."""
+    marker = COVERS if room > BAR + len(COVERS) else COVERS_SHORT
+    length = min(BAR, room - 1 - len(marker))
+    if length < LEAST_BAR:
+        return [""] * (len(seen) + 1)
+    of = "×".join(map(str, size))
+    bars = [next((title for title in (f"against the input, {of}", f"of {of}") if len(title) <= room), "")]
+    covered = False
+    for field in seen:
+        first = not covered and covers(field, size)
+        covered = covered or first
+        bars.append(bar(field, size, length) + (marker if first else ""))
+    return bars
+
+
+def bar(field: FieldReport, size: tuple[int, ...], length: int) -> str:
     """The largest part of the input that is seen along an axis, as a bar; an arrow where it is more than all."""
     if field.size is None:
         return "?"
-    part = max(seen / length for seen, length in zip(field.size, size, strict=True))
-    eighths = max(round(min(part, 1) * BAR * 8), 1)
-    text = "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()
-    return text + ("▸" if part > 1 else "")
+    part = max(seen / full for seen, full in zip(field.size, size, strict=True))
+    return share_bar(part, length) + ("▸" if part > 1 else "")
 
 
-def side_by_side(rows: list[tuple[str, ...]], bars: list[str], width: int | None) -> list[Line]:
-    """Columns, and the bars beside them where there is room."""
+def fitted(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[str], int]:
+    """The text of each row, and the room beside it for a bar.
+
+    Columns fall away until full bars fit; then names are cut, until those too would say too little, for short ones.
+    """
     kept = list(range(len(HEAD)))
     widths = [max(len(row[column]) for row in rows) for column in kept]
+    full, least = BAR + 1 + len(COVERS), LEAST_BAR + 1 + len(COVERS_SHORT)
     for dropped in (4, 5, 1, 3):  # centre, border, output, jump
-        if width is None or sum(widths[column] + len(GAP) for column in kept) + BAR + 1 + len(COVERS) <= width:
+        if width is None or sum(widths[column] + len(GAP) for column in kept) + full <= width:
             break
         kept.remove(dropped)
-    lines: list[Line] = []
-    for row, drawn in zip(rows, bars, strict=True):
-        texts = [row[c].ljust(widths[c]) if c == 0 else row[c].rjust(widths[c]) for c in kept]
-        style = "head" if row is HEAD else ""
-        room = 1000 if width is None else width - sum(map(len, texts)) - len(GAP) * len(texts)
-        lines.append([(GAP.join(texts) + GAP, style), (drawn[: max(room, 0)], style or "bar")])
-    return lines
+    room = full
+    if width is not None:
+        others = sum(widths[column] for column in kept[1:]) + len(GAP) * (len(kept) - 1)
+        beside = width - others - len(GAP) - least  # for a name, if there is a bar
+        if beside < min(widths[0], 2 * LEAST_NAME):
+            beside = width - others
+        widths[0] = min(widths[0], max(beside, LEAST_NAME))
+        room = width - others - widths[0] - len(GAP)
+    texts = []
+    for row in rows:
+        name = row[0] if len(row[0]) <= widths[0] else row[0][: widths[0] - 1] + "…"
+        texts.append(GAP.join([name.ljust(widths[0]), *(row[column].rjust(widths[column]) for column in kept[1:])]))
+    return texts, room
 
 
 # -- one region
@@ -114,9 +140,9 @@ def side_by_side(rows: list[tuple[str, ...]], bars: list[str], width: int | None
 def region_lines(report: Report, index: int, seen: Region, width: int | None) -> list[Line]:
     """What one position of a layer sees: the figures, and a drawing over the input."""
     layer, size = report.layers[index], input_size(report.network)
-    place = ", ".join(map(str, seen.position)) or "it"
+    place = f", position {', '.join(map(str, seen.position))}" if seen.position else ""
     lines: list[Line] = [
-        [(printable(report.network.name), "title"), (f"  {layer.name}, {layer.output_shape}, position {place}", "")],
+        [(printable(report.network.name), "title"), (f"  {layer.name}, {layer.output_shape}{place}", "")],
         [],
         *facts(layer, size, seen),
     ]
@@ -147,43 +173,62 @@ def shown_interval(interval: Interval) -> str:
 
 
 def drawing(intervals: tuple[Interval, ...], size: tuple[int, ...], width: int | None) -> list[Line]:
-    """The input as dots, the field over it: dark within the input, light beyond. The last two axes are drawn."""
+    """The input as dots, the field over it: dark within the input, light beyond. The last two axes are drawn.
+
+    A character stands for a stretch of positions, and shows what is seen of any of them.
+    """
     plane = list(zip(intervals, size, strict=True))[-2:]
     if len(plane) == 1:
         plane = [((0, 0), 1), *plane]
     (rows, height), (columns, length) = plane
-    across = min(WIDEST, (width or WIDEST) - 2)
-    ticks = [ticks_of(columns, length, across), ticks_of(rows, height, TALLEST if height > 1 else 1)]
+    across = max(min(WIDEST, (width or WIDEST) - 2), 1)
+    marks_across = [marks_of(tick, columns, length) for tick in ticks_of(columns, length, across)]
+    marks_down = [marks_of(tick, rows, height) for tick in ticks_of(rows, height, TALLEST if height > 1 else 1)]
     lines: list[Line] = []
-    for y in ticks[1]:
-        text = "".join(
-            mark(touches(x, columns) and touches(y, rows), touches(x, (0, length - 1)) and touches(y, (0, height - 1)))
-            for x in ticks[0]
-        )
+    for down in marks_down:
+        text = "".join(mark(*map(all, zip(down, over, strict=True))) for over in marks_across)
         lines.append([("  " + text, "bar")])
-    key = "█ seen   · input, not seen   ░ beyond the input"
-    return [*lines, [], [("  " + key, "dim")]]
+    return [*lines, [], *([("  " + text, "dim")] for text in key_lines(across))]
 
 
-def ticks_of(interval: Interval, size: int, most: int) -> list[tuple[float, float]]:
+def key_lines(across: int) -> list[str]:
+    """What the characters mean, on one line if it fits."""
+    parts = ["█ seen", "· input, not seen", "░ beyond the input"]
+    whole = "   ".join(parts)
+    return [whole] if len(whole) <= across else parts
+
+
+class Tick(NamedTuple):
+    """The stretch of an axis that a character stands for, from start up to stop, in so many parts of a position."""
+
+    start: int
+    stop: int
+    parts: int
+
+
+def ticks_of(interval: Interval, size: int, most: int) -> list[Tick]:
     """The stretches of an axis that the characters of a drawing stand for."""
     low, high = min(interval[0], 0), max(interval[1], size - 1) + 1
     count = min(most, high - low)
-    step = (high - low) / count
-    return [(low + step * place, low + step * (place + 1)) for place in range(count)]
+    starts = [low * count + (high - low) * place for place in range(count + 1)]
+    return [Tick(start, stop, count) for start, stop in pairwise(starts)]
 
 
-def touches(tick: tuple[float, float], interval: Interval) -> bool:
-    """Whether the middle of a stretch lies in an interval."""
-    center = (tick[0] + tick[1]) / 2
-    return interval[0] <= center < interval[1] + 1
+def marks_of(tick: Tick, interval: Interval, size: int) -> tuple[bool, bool, bool]:
+    """Whether a stretch holds what is seen within the input, what is seen at all, and any of the input."""
+    within = (max(interval[0], 0), min(interval[1], size - 1))
+    return touches(tick, within), touches(tick, interval), touches(tick, (0, size - 1))
 
 
-def mark(seen: bool, inside: bool) -> str:
+def touches(tick: Tick, interval: Interval) -> bool:
+    """Whether a stretch holds any part of an interval."""
+    low, high = interval[0] * tick.parts, (interval[1] + 1) * tick.parts
+    return max(tick.start, low) < min(tick.stop, high)
+
+
+def mark(seen_within: bool, seen: bool, within: bool) -> str:
     """The character of a place."""
-    if seen:
-        return "█" if inside else "░"
-    return "·" if inside else " "
+    return "█" if seen_within else "░" if seen else "·" if within else " "
 
 
 # -- for programs
@@ -231,7 +276,8 @@ def region_svg(report: Report, index: int, seen: Region) -> str:
     box = f"{x - margin:g} {y - margin:g} {across + 2 * margin:g} {down + 2 * margin:g}"
     stroke = f'stroke-width="{max(across, down) / 200:g}"'
     seen_box = f'x="{left}" y="{top}" width="{right - left + 1}" height="{bottom - top + 1}"'
-    title = f"{report.layers[index].name} at {', '.join(map(str, seen.position))}"
+    place = f" at {', '.join(map(str, seen.position))}" if seen.position else ""
+    title = report.layers[index].name + place
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" width="480">\n'
         f"<title>{title}</title>\n"

@@ -5,6 +5,7 @@ from typing import Any
 
 from convcalc.analysis.report import Report
 from convcalc.lowering import Suggestion
+from convcalc.render.columns import eighths_of
 from convcalc.render.grid import GAP
 from convcalc.render.lines import Line
 from convcalc.render.table import heading
@@ -37,21 +38,31 @@ def profile(report: Report, width: int | None) -> list[Line]:
     across = min(len(live), (width or WIDEST + label + 3) - label - 3)
     columns = [max(live[part * len(live) // across : (part + 1) * len(live) // across]) for part in range(across)]
     top = max(report.totals.peak_bytes, 1)
-    peak_column = min(report.liveness.peak_at * across // len(live), across - 1)
     lines: list[Line] = []
     for row in range(ROWS, 0, -1):
         texts = "".join(level(value, top, row) for value in columns)
         axis = format_bytes(top) if row == ROWS else "0 B" if row == 1 else ""
         lines.append([(f"{axis:>{label}} ", "head"), ("│ ", "dim"), (texts, "bar")])
-    name = report.totals.peak_at
-    pointer = " " * peak_column + "▲"
-    text = f"{pointer} {name}" if peak_column + len(name) + 2 <= across else f"{name} ▲".rjust(peak_column + 1)
-    return [*lines, [(" " * (label + 1), ""), ("  ", ""), (text, "title")]]
+    margin = " " * (label + 3)
+    return [
+        *lines,
+        *([(margin + text, "title")] for text in pointer(report.totals.peak_at, columns.index(max(columns)), across)),
+    ]
+
+
+def pointer(name: str, column: int, across: int) -> list[str]:
+    """An arrow at a column, and the name beside it, or below where there is no room."""
+    arrow = " " * column + "▲"
+    if column + len(name) + 2 <= across:
+        return [f"{arrow} {name}"]
+    if len(name) < column:
+        return [f"{name} ▲".rjust(column + 1)]
+    return [arrow, name.rjust(min(column + 1, across))]
 
 
 def level(value: int, top: int, row: int) -> str:
     """The character of one row of a column."""
-    eighths = round(value * ROWS * 8 / top) - (row - 1) * 8
+    eighths = eighths_of(value, top, ROWS) - (row - 1) * 8
     return EIGHTHS[max(0, min(eighths, 8))]
 
 
@@ -81,6 +92,9 @@ def in_training(report: Report) -> list[Line]:
         ("gradients", found.gradients),
         (f"states of the optimizer, {report.optimizer}", found.optimizer),
     )
+    if found.gradients is None:
+        why = " (integers have no gradients: --dtype float32 counts training)"
+        return [[("in training ", "head"), ("?", "title"), (why, "")]]
     short = " (not known)" if found.total is None else f" ({format_bytes(found.total)})"
     lines: list[Line] = [[("in training ", "head"), (f"{format_exact(found.total)} B", "title"), (short, "")]]
     return [*lines, *([(f"{format_bytes(size):>12}  {name}", "")] for name, size in parts if size != 0)]

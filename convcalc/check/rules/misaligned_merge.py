@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from convcalc.analysis.receptive_field import Field, Paths
+from convcalc.analysis.receptive_field import Field, Paths, moving
 from convcalc.analysis.report import Report
 from convcalc.check.rule import Rule
 from convcalc.network import Network, Node
@@ -55,7 +55,7 @@ layers:
             fields = placed(network, node, report.fields)
             if len(fields) > 1:
                 for axis, size in enumerate(node.layer.output.spatial):
-                    paths = [found for field in fields if field.axes and (found := field.axes[axis])]
+                    paths = [found for field in fields if field.axes and (found := moving(field.axes[axis]))]
                     apart, jump = distance(paths, size)
                     causal = axis == 0 and node.layer.output.axes != 2 and one_end(paths)
                     if 2 * apart > jump and not causal:

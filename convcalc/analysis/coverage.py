@@ -1,0 +1,139 @@
+"""What a layer that reads all of a tensor sees of the network's input: the union over all of the tensor's positions.
+
+Everything that is needed of each tensor before it is followed backward, exactly and within the real ends of every
+tensor: what a crop cuts off, what strides skip at a border and what lies in padding is not seen. For example global
+pooling after `crop: {amount: [[19, 0]]}` of 20 positions sees one position.
+
+As in `convcalc.analysis.receptive_field`, a layer reads all channels of a position, but of a vector only the features
+that it takes.
+"""
+
+from functools import lru_cache
+
+from convcalc.analysis.positions import Sets, TooLarge, ends, every, flattened, read_by, reads_all, unflattened
+from convcalc.layers.base import Layer, Reach
+from convcalc.layers.merge import Concat
+from convcalc.layers.reshape import Slice
+from convcalc.network import Network
+from convcalc.reads import Reads, TooVaried
+from convcalc.shape import Shape
+
+MOST_WORK = 50_000  # tensors that are followed in one network, larger ones counting for more
+Box = tuple[tuple[int, int] | None, ...]  # first and last position per axis, None if nothing of an axis is seen
+
+
+class Coverage:
+    """What all of a tensor together sees of the input of a network, tensor by tensor when asked for."""
+
+    def __init__(self, network: Network, size: tuple[int, ...]) -> None:
+        self.network = network
+        self.size = size
+        self.work = 0
+        # whether a tensor sees all of the input for sure: found without sets, and true of nearly every tensor
+        self.full = [shape.spatial == size for shape in network.inputs.values()]
+        self.all: Box = tuple((0, length - 1) for length in size)
+        self.known: dict[int, Box | None] = {}
+
+    def box(self, tensor: int) -> Box | None:
+        """From the first to the last position that a tensor sees on each axis of the input; None if not known."""
+        first = len(self.network.inputs)
+        for node in self.network.nodes[len(self.full) - first : tensor + 1 - first]:
+            reads_every = _reads_every_position(node.layer)
+            self.full.append(reads_every and any(self.full[read] for read in node.reads))
+        if self.full[tensor]:
+            return self.all
+        if tensor not in self.known:
+            self.known[tensor] = self._followed(tensor)
+        return self.known[tensor]
+
+    def _followed(self, tensor: int) -> Box | None:
+        seen, is_known = (0,) * len(self.size), True
+        try:
+            needed = {tensor: every_place(self.network.tensor_shape(tensor))}
+            while needed:
+                number = max(needed)  # nothing before it needs anything of it any more
+                sets = needed.pop(number)
+                shape = self.network.tensor_shape(number)
+                if self.full[number] and sets == every_place(shape):
+                    return self.all
+                self.work += 1 + sum(shape.spatial) // 2_000
+                if self.work > MOST_WORK:
+                    return None
+                if number < len(self.network.inputs):
+                    seen = joined(seen, sets) if shape.axes == len(self.size) else seen
+                    continue
+                node = self.network.nodes[number - len(self.network.inputs)]
+                for read, part in zip(node.reads, needs(node.layer, sets), strict=True):
+                    if part is None:
+                        is_known = False
+                    elif all(part):
+                        needed[read] = joined(needed[read], part) if read in needed else part
+        except (TooLarge, TooVaried):
+            return None
+        box = tuple(map(ends, seen))
+        return box if is_known or box == self.all else None
+
+
+def every_place(shape: Shape) -> Sets:
+    """All positions on every axis, or all features of a vector. Raises TooLarge."""
+    return tuple(map(every, shape.spatial or (shape.channels,)))
+
+
+def joined(one: Sets, other: Sets) -> Sets:
+    """What is in either of two, axis by axis."""
+    return tuple(a | b for a, b in zip(one, other, strict=True))
+
+
+@lru_cache(maxsize=10_000)
+def _reads_every_position(layer: Layer) -> bool:
+    try:
+        reach = layer.reach()
+    except TooVaried:
+        return False
+    if reach == "unknown" or (isinstance(layer, Slice) and not layer.input.axes):
+        return False
+    if isinstance(reach, str):
+        return True
+    return all(map(reads_all, reach, layer.output.spatial, layer.input.spatial))
+
+
+def needs(layer: Layer, sets: Sets) -> list[Sets | None]:
+    """What an output needs of each input of a layer; None if not known. Raises TooLarge and TooVaried."""
+    reach = layer.reach()
+    if reach == "unknown":
+        return [None] * len(layer.inputs)
+    if reach == "everything":
+        return [every_place(shape) for shape in layer.inputs]
+    if isinstance(layer, Slice | Concat) and not layer.output.axes:
+        return features_of_parts(layer, sets[0])
+    return [needed_of(reach, shape, layer.output, sets) for shape in layer.inputs]
+
+
+def needed_of(reach: Reach, shape: Shape, output: Shape, sets: Sets) -> Sets:
+    """What an output needs of one input, given how a layer reads it."""
+    if isinstance(reach, tuple):
+        return windows(reach, shape, sets)
+    if shape.axes and reach == "same" and output.axes:
+        return tuple(1 if size == 1 else places for size, places in zip(shape.spatial, sets, strict=True))
+    if not shape.axes and not output.axes:
+        return (1,) if shape.channels == 1 else sets
+    if sets == every_place(output):
+        return every_place(shape)
+    features = flattened(sets, output.spatial, output.channels) if output.axes else sets[0]
+    return unflattened(features, shape.spatial, shape.channels) if shape.axes else (features,)
+
+
+def windows(reach: tuple[Reads, ...], shape: Shape, sets: Sets) -> Sets:
+    """The positions that windows read, axis by axis."""
+    return tuple(map(read_by, reach, sets, shape.spatial))
+
+
+def features_of_parts(layer: Slice | Concat, features: int) -> list[Sets | None]:
+    """The features that a part of a vector, or several vectors in a row, are made of."""
+    if isinstance(layer, Slice):
+        return [(features << layer.channels[0],)]
+    found: list[Sets | None] = []
+    for shape in layer.inputs:
+        found.append((features & every(shape.channels),))
+        features >>= shape.channels
+    return found

@@ -1,0 +1,137 @@
+"""Sets of positions of one axis or of several, exact, as integers: bit i is set if position i is in the set.
+
+    read_by(sliding(3, 2, 1, 1), outputs=0b11, size=8) == 0b1111: outputs 0 and 1 read inputs 0 to 3
+
+A receptive field (`convcalc.reads`) is an interval on an axis without ends. A set knows the ends of every tensor, so
+that what lies in padding, or was cropped before, is not in it.
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from itertools import pairwise
+from math import prod
+
+from convcalc.reads import Reads
+
+MOST_BITS = 1 << 24  # of a set: two megabytes
+Sets = tuple[int, ...]  # one set per axis; a set of features for a vector
+
+
+class TooLarge(ValueError):
+    """A set would have more than MOST_BITS positions."""
+
+
+def every(count: int) -> int:
+    """All positions from 0 up to count. Raises TooLarge."""
+    if count > MOST_BITS:
+        raise TooLarge
+    return (1 << count) - 1
+
+
+def ends(positions: int) -> tuple[int, int] | None:
+    """The first and the last position of a set, None if it is empty."""
+    return ((positions & -positions).bit_length() - 1, positions.bit_length() - 1) if positions else None
+
+
+def read_by(reads: Reads, outputs: int, size: int) -> int:
+    """The inputs, of `size` on the axis, that any of a set of outputs reads. Raises TooLarge."""
+    inside = every(size)
+    digits = bin(outputs)[:1:-1]  # from position 0 on
+    found = 0
+    for residue, low, high in zip(range(len(digits)), reads.low, reads.high, strict=False):
+        if low is None or high is None:
+            continue
+        if high - low > MOST_BITS:
+            raise TooLarge
+        first, last = 0, len(digits)
+        if reads.shift:  # turns whose window touches the input
+            first, last = max(-(high // reads.shift), 0), (size - 1 - low) // reads.shift
+        starts = _spread(digits[residue :: reads.period][first : last + 1], reads.shift)
+        taps = _smear(starts, reads.step, (high - low) // reads.step + 1)
+        low += first * reads.shift
+        found |= (taps << low if low >= 0 else taps >> -low) & inside
+    return found
+
+
+def _spread(digits: str, step: int) -> int:
+    """The set of the places of the digits 1, each times step."""
+    if "1" not in digits:
+        return 0
+    return int(("0" * (step - 1)).join(digits)[::-1], 2) if step else 1
+
+
+def _smear(positions: int, step: int, count: int) -> int:
+    """Each position p with p + step, p + 2 step, … so that it becomes `count` positions."""
+    done = 1
+    while done < count and positions:
+        more = min(done, count - done)
+        positions |= positions << step * more
+        done += more
+    return positions
+
+
+@lru_cache(maxsize=10_000)
+def reads_all(reads: Reads, outputs: int, size: int) -> bool:
+    """Whether all outputs together read every input; False also if that takes too large a set to know."""
+    if None not in reads.low and _is_gapless(reads, outputs):
+        first, last = reads.at(0), reads.at(outputs - 1)
+        if first is not None and last is not None and first[0] <= 0 and last[1] >= size - 1:
+            return True
+    try:
+        return read_by(reads, every(outputs), size) == every(size)
+    except TooLarge:
+        return False
+
+
+def _is_gapless(reads: Reads, outputs: int) -> bool:
+    """Whether no position lies between what neighbouring outputs read, as far as that shows without a set."""
+    if reads.step > 1:
+        return reads.period == reads.shift == 1 and outputs >= reads.step
+    spans = [reads.at(position) for position in range(min(reads.period + 1, outputs))]
+    known = [span for span in spans if span is not None]
+    return all(low <= high + 1 for (_, high), (low, _) in pairwise(known))
+
+
+# -- values of a tensor in order, channels first
+
+
+def flattened(sets: Sets, spatial: Iterable[int], channels: int) -> int:
+    """The features that a vector of all values has at positions that are in the set of every axis. Raises TooLarge."""
+    block, count = 1, 1
+    for axis, size in reversed(list(zip(sets, spatial, strict=True))):
+        block, count = _repeated(block, count, axis), count * size
+    return _repeated(block, count, every(channels))
+
+
+def _repeated(block: int, count: int, places: int) -> int:
+    """A set of `count` positions at every place of another set."""
+    if (places.bit_length() + 1) * count > MOST_BITS:
+        raise TooLarge
+    if places & (places + 1) == 0:  # all from 0 on
+        return _smear(block, count, places.bit_length()) if places else 0
+    return sum(block << count * place for place, digit in enumerate(bin(places)[:1:-1]) if digit == "1")
+
+
+def unflattened(features: int, spatial: tuple[int, ...], channels: int) -> Sets:
+    """Per axis the positions of which a set of features has values. Raises TooLarge."""
+    count = prod(spatial)
+    if channels * count > MOST_BITS:
+        raise TooLarge
+    positions = _any_of(features, count)
+    sets = []
+    for size in spatial:
+        count //= size
+        digits = bin(positions)[:1:-1]
+        rows = [place for place in range(size) if "1" in digits[place * count : (place + 1) * count]]
+        sets.append(sum(1 << row for row in rows))
+        positions = _any_of(positions, count)
+    return tuple(sets)
+
+
+def _any_of(positions: int, count: int) -> int:
+    """Positions modulo count."""
+    folded, part = 0, every(count)
+    while positions:
+        folded |= positions & part
+        positions >>= count
+    return folded

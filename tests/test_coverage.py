@@ -1,0 +1,186 @@
+"""What global pooling and linear layers see: the union over all that they read, by sets and by PyTorch's gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.dependence import Entry, Plan, Tensor, networks, pooled
+from tests.specs import report
+from tests.test_receptive_field import Field, channels, fields, last_field, last_placed, report_of
+
+
+def chain(*entries: Any, length: int = 20) -> Field:
+    return last_field({"input": [1, length], "layers": list(entries)})
+
+
+def conv(kernel_size: int, **others: Any) -> Entry:
+    return {"conv": {"out_channels": 1, "kernel_size": kernel_size, **others}}
+
+
+def box(low: int, high: int) -> Field:
+    """The same interval seen from everywhere."""
+    doubled = low + high
+    center = f"{doubled}/2" if doubled % 2 else doubled // 2
+    return {"size": [high - low + 1], "jump": [0], "center": [center], "aligned": True}
+
+
+LINEAR = {"linear": {"out_features": 3}}
+ALL = {"size": [20], "global": True, "aligned": True}
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        # one of 20 positions is left, and its convolution has seen its neighbour
+        ([conv(3, padding=1), {"crop": {"amount": [[19, 0]]}}, "flatten", LINEAR], box(18, 19)),
+        # the convolution after the crop reads a zero where position 14 was
+        ([{"crop": {"amount": [[15, 0]]}}, conv(3, padding=1), "global_avgpool"], box(15, 19)),
+        # padding gives back positions, not what they held
+        ([{"crop": {"amount": [[15, 0]]}}, {"pad": {"padding": [[15, 0]]}}, "global_maxpool"], box(15, 19)),
+        # positions 0, 3, … 18
+        ([conv(1, stride=3), "global_avgpool"], box(0, 18)),
+        # 0 to 7 and 8 to 15: four are left over
+        ([conv(8, stride=8), "flatten", LINEAR], box(0, 15)),
+        # taps at -1 and 1, at 2 and 4, … at 17 and 19
+        ([conv(2, dilation=2, padding=1, stride=3), {"adaptive_avgpool": {"output_size": 1}}], box(1, 19)),
+        # a vector in order: features 5 to 9 are positions 5 to 9
+        (["flatten", {"slice": {"channels": [5, 10]}}, LINEAR], box(5, 9)),
+        # of three channels in order the first ends at feature 19, so 18 … 21 are 18, 19, 0 and 1
+        ([{"pointwise_conv": {"out_channels": 3}}, "flatten", {"slice": {"channels": [18, 22]}}, LINEAR], ALL),
+        (["flatten", {"slice": {"channels": [5, 10]}}, "softmax"], box(5, 9)),
+        ([{"crop": {"amount": [[0, 10]]}}, {"reshape": {"shape": [2, 5]}}, conv(3), "global_avgpool"], box(0, 9)),
+        # the row of 4 positions 1 to 4, to which 4 × 5 values became, holds values 1 to 4, 6 to 9, …
+        ([{"reshape": {"shape": [4, 5]}}, {"crop": {"amount": [[1, 0]]}}, "global_avgpool"], box(1, 19)),
+        ([{"upsample": {"scale_factor": 2}}, {"crop": {"amount": [[0, 31]]}}, "global_avgpool"], box(0, 4)),
+        # a gate made of 10 … 19: position 0 sees itself and those, position 19 those alone
+        (
+            [
+                {"crop": {"amount": [[10, 0]]}},
+                "global_avgpool",
+                {"multiply": {"from": ["input", "previous"]}},
+            ],
+            {"size": [20], "size_min": [10], "jump": None, "center": None, "aligned": True},
+        ),
+        # two halves together are all
+        (
+            [
+                {
+                    "branches": [
+                        [{"crop": {"amount": [[10, 0]]}}, "global_avgpool"],
+                        [{"crop": {"amount": [[0, 10]]}}, "global_avgpool"],
+                    ],
+                    "merge": "concat",
+                }
+            ],
+            ALL,
+        ),
+        # two linear layers of parts: 0 … 4 and 15 … 19 span all
+        (
+            [
+                {"branches": [[{"crop": {"amount": [[15, 0]]}}], [{"crop": {"amount": [[0, 15]]}}]], "merge": "add"},
+                "flatten",
+                LINEAR,
+            ],
+            ALL | {"aligned": False},
+        ),
+        ([{"crop": {"amount": [[15, 0]]}}, "global_avgpool", {"upsample": {"size": 8}}, conv(3)], box(15, 19)),
+        ([{"pad": {"padding": [[30, 0]]}}, {"crop": {"amount": [[0, 20]]}}, "global_avgpool"],
+         {"size": [0], "jump": None, "center": None, "aligned": True}),
+    ],
+)  # fmt: skip
+def test_what_reads_everything_sees_the_union(entries: list[Any], expected: Field) -> None:
+    assert chain(*entries) == expected
+
+
+@pytest.mark.parametrize("length", [10**6, 10**12])
+def test_a_long_input_is_covered_without_sets(length: int) -> None:
+    layers = [conv(3, padding=1), conv(7, stride=2, padding=3), {"upsample": {"scale_factor": 2}}, "global_avgpool"]
+    assert chain(*layers, length=length).get("global")
+
+
+def test_what_an_opaque_layer_sees_is_not_known_to_pooling_either() -> None:
+    layers = [{"opaque": {"output_shape": [1, 20]}}, "global_avgpool"]
+    assert chain(*layers)["size"] is None
+
+
+def test_what_is_said_in_a_budget_is_what_the_layer_named_sees() -> None:
+    layers = [conv(3, padding=1), {"crop": {"amount": [[19, 0]]}}, {"global_avgpool": {"keepdims": False}}]
+    found = report({"input": [1, 20], "layers": layers})
+    assert fields(found)["global_avgpool1"] == box(18, 19)
+    assert found["totals"]["receptive_field"] == fields(found)["crop1"]
+
+
+# -- random networks against sets of positions
+
+
+def expected_box(tensor: Tensor, sizes: tuple[int, ...]) -> tuple[list[int], bool]:
+    found = [path.size(0) for path in pooled(tensor)]
+    return found, found == list(sizes)
+
+
+def pool_everything(plan: Plan) -> Entry:
+    """The network with a global pooling and a linear layer after every tensor."""
+    entries = list(plan.entries)
+    for number, tensor in enumerate(plan.tensors):
+        entries.append({"global_maxpool": {"from": tensor.name, "name": f"pool{number}"}})
+        entries.append({"flatten": {"from": tensor.name, "name": f"flat{number}"}})
+        entries.append({"linear": {"out_features": 1, "name": f"line{number}"}})
+    return {"input": [2, *plan.sizes], "layers": entries}
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_pooling_of_random_networks_sees_the_sets_that_they_hold(axes: int, data: st.DataObject) -> None:
+    plan = data.draw(networks(axes, in_order=data.draw(st.booleans())))
+    found = fields(report(pool_everything(plan)))
+    for number, tensor in enumerate(plan.tensors):
+        size, is_whole = expected_box(tensor, plan.sizes)
+        for name in (f"pool{number}", f"line{number}"):
+            assert (found[name]["size"], found[name].get("global", False)) == (size, is_whole), name
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_parts_of_vectors_see_the_positions_of_their_features(data: st.DataObject) -> None:
+    """Feature v of a vector stands at position v modulo the length; rows of an image follow one another."""
+    height, width, depth = (data.draw(st.integers(1, 5)) for _ in range(3))
+    start, stop = sorted(
+        data.draw(st.lists(st.integers(0, height * width * depth), min_size=2, max_size=2, unique=True))
+    )
+    layers = ["flatten", {"slice": {"channels": [start, stop]}}, LINEAR]
+    size = last_field({"input": [depth, height, width], "layers": layers})["size"]
+    rows = {feature // width % height for feature in range(start, stop)}
+    columns = {feature % width for feature in range(start, stop)}
+    assert size == [max(rows) - min(rows) + 1, max(columns) - min(columns) + 1]
+
+
+# -- examples against PyTorch's gradients
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("m5", (8000,)),
+        ("squeezenet1_1", (224, 224)),
+        ("alexnet", (63, 63)),
+        ("resnet18", (97, 97)),
+        ("vgg16", (45, 45)),
+    ],
+)
+def test_classifiers_see_what_has_gradients(name: str, sizes: tuple[int, ...]) -> None:
+    pytest.importorskip("torch", reason="the gradients are PyTorch's")
+    from tests.oracle.dependence import Projection
+
+    found = report_of(name, input=[channels(name), *sizes])
+    source, output = Projection(found, (0,)).run(last_placed(found))
+    output.sum().backward()
+    assert source.grad is not None
+    seen = source.grad[0, 0].nonzero()
+    field = list(fields(found).values())[-1]
+    assert field["size"][0] == int(seen.max()) - int(seen.min()) + 1
