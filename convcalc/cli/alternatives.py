@@ -13,7 +13,6 @@ from convcalc.cli import common
 from convcalc.problems import did_you_mean, printable, shown
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
-from convcalc.spec.reader import read_network
 
 EXAMPLES = """\b
 Examples:
@@ -48,7 +47,7 @@ def command(
     counted: ratios are those of the layer's figures, = what stays exactly. A layer of a block changes in all its uses.
     """
     document = common.read_document(net)
-    report = analyse(read_network(document, overrides))
+    report = analyse(common.network_of(document, overrides, where))
     convs = convolutions(document, report.network)
     if apply is not None:
         if layer is not None or format != "table":

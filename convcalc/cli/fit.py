@@ -69,7 +69,7 @@ def command(
         )
     try:
         params = read_params(tried, overrides)
-        load = common.reader_of(document)
+        load = common.reader_of(document, where)
         found = fit(load, overrides, params, limits, order, inplace=inplace, fold_batchnorm=fold_batchnorm)
     except Flaw as flaw:
         raise common.Failure(f"-p: {flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None

@@ -9,7 +9,7 @@ import click
 
 from convcalc.cli import common
 from convcalc.convert.graph import Graph, NotImported
-from convcalc.problems import printable, shown
+from convcalc.problems import printable
 from convcalc.render.lines import Line, write
 from convcalc.spec.files import why_unreadable
 
@@ -132,13 +132,7 @@ def is_keras(file: str) -> bool:
 
 def shapes_of(inputs: Iterable[str]) -> Shapes:
     """What --input says, by the name of the input or None of the one input."""
-    found: Shapes = {}
-    for text in inputs:
-        name, shape = common.read_input(text)
-        if name in found:
-            raise common.Failure(f"--input gives {'the shape' if name is None else shown(name)} twice")
-        found[name] = tuple(shape)
-    return found
+    return common.collect_by_name("--input", ((name, tuple(shape)) for name, shape in map(common.read_input, inputs)))
 
 
 def note_lines(notes: tuple[str, ...], strict: bool) -> list[Line]:

@@ -38,7 +38,7 @@ def command(
     """
     if layer is None and (position is not None or format == "svg"):
         raise click.UsageError("--position and -f svg are of one LAYER")
-    report = analyse(common.load(net, overrides))
+    report = analyse(common.load(net, overrides, where))
     from convcalc.render import field
 
     try:
