@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from convcalc.examples import PREFIX
+from convcalc.formats import LAYERS
 from convcalc.spec.files import STANDARD_INPUT
 
 SUFFIXES = (".yaml", ".yml")
 MARKED = tuple(f".convcalc{suffix}" for suffix in SUFFIXES)
-LAYERS = rb"""(?:\xef\xbb\xbf)?(?:layers|'layers'|"layers")\s*:"""
 LEFT_ALONE = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox"})
 
 
@@ -58,6 +58,8 @@ def walked(name: str) -> Iterator[str]:
     if not os.path.isdir(name):
         from glob import glob
 
+        if not os.path.isabs(name):
+            os.getcwd()  # raises FileNotFoundError in a deleted folder, in which glob finds nothing
         yield from sorted(path for path in glob(name, recursive=True) if path.endswith(SUFFIXES))
         return
     unreadable: list[str] = []

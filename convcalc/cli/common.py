@@ -281,7 +281,8 @@ def report_invalid(errors: Sequence[InvalidSpec], output: Output, as_json: bool 
     for error in errors:
         refused = refusal(error)
         if refused is not None:
-            raise Failure(refused)
+            is_no_spec = error.problems[0].code == "CV000"
+            raise Failure(f"{printable(error.file or '')}: {refused}" if is_no_spec else refused)
     if as_json:
         from convcalc.render.data import problems_json
 
@@ -294,10 +295,8 @@ def report_invalid(errors: Sequence[InvalidSpec], output: Output, as_json: bool 
 
 def refusal(error: InvalidSpec) -> str | None:
     """What is wrong with what was given from outside of a spec, None where the spec itself is wrong."""
-    if all(problem.code != "CV017" for problem in error.problems):
-        return None
-    problem = error.problems[0]
-    return f"{problem.message}{f': {problem.hint}' if problem.hint else ''}"
+    problem = next((problem for problem in error.problems if problem.code in ("CV000", "CV017")), None)
+    return None if problem is None else f"{problem.message}{f': {problem.hint}' if problem.hint else ''}"
 
 
 def tell_invalid(error: InvalidSpec, output: Output) -> None:

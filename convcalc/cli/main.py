@@ -102,7 +102,7 @@ def run(arguments: list[str] | None = None) -> int:
         return 0
     except OSError as error:
         leave_output()
-        click.echo(f"convcalc: {printable(error.strerror or str(error)).lower()}", err=True)
+        click.echo(f"convcalc: {reason_of(error)}", err=True)
         return NOT_DONE
     except Exception as error:
         if "CONVCALC_TRACEBACK" in os.environ:
@@ -111,6 +111,15 @@ def run(arguments: list[str] | None = None) -> int:
         click.echo(f"convcalc: internal error: {said}\nCONVCALC_TRACEBACK=1 shows where; please report it", err=True)
         return NOT_DONE
     return result if isinstance(result, int) else 0
+
+
+def reason_of(error: OSError) -> str:
+    """Why a file, a folder or a stream cannot be used."""
+    from convcalc.spec.files import WORKING_FOLDER_GONE, is_working_folder_gone
+
+    if isinstance(error, FileNotFoundError) and is_working_folder_gone():
+        return WORKING_FOLDER_GONE
+    return printable(error.strerror or str(error)).lower()
 
 
 def leave_output() -> None:
