@@ -28,6 +28,7 @@ Name = TypeVar("Name", str, str | None)
 Function = Callable[..., Any]
 WRONG_NETWORK = 1
 COMPARING = ": to compare two values, convcalc diff NET NET --set-old NAME=VALUE --set-new NAME=VALUE"
+MOST_DIGITS_OF_WIDTH = 6
 BYTE_ORDER_MARK = "\ufeff"
 BOUNDS = tuple(f"{bound}-{metric.replace('_', '-')}" for metric in LIMITED for bound in ("max", "min"))
 SHOWN_BOUNDS = ("max-params", "max-macs", "max-flops", "max-peak-memory", "max-weight-memory", "min-receptive-field")
@@ -163,7 +164,8 @@ def complete_net(context: click.Context, parameter: click.Parameter, incomplete:
     if incomplete.startswith("e") and "example:".startswith(incomplete[:8]):
         found = [f"example:{name}" for name in examples.names()]
         return [CompletionItem(name) for name in found if name.startswith(incomplete)]
-    return [CompletionItem(incomplete, type="file")]
+    encodable = incomplete.encode("utf-8", "replace").decode()  # the shell completes files by what it has itself
+    return [CompletionItem(encodable, type="file")]
 
 
 def completing(words: Callable[[], Iterable[str]]) -> Callable[..., list[str]]:
@@ -330,7 +332,7 @@ def width_of(output: Output) -> int | None:
     columns = os.environ.get("COLUMNS", "")
     if output.file is not None:
         return None
-    if columns.isdigit() and int(columns) > 0:
+    if columns.isdecimal() and len(columns) <= MOST_DIGITS_OF_WIDTH and int(columns) > 0:
         return int(columns)
     return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else None
 

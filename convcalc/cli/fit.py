@@ -7,6 +7,7 @@ import click
 from convcalc.cli import common
 from convcalc.fitting import METRICS, Fit, Order, Param, fit, values_of
 from convcalc.problems import Flaw, InvalidSpec, did_you_mean, shown
+from convcalc.spec.blame import blame_params
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides, WrongOverride
 from convcalc.spec.source import read_value
@@ -75,9 +76,12 @@ def command(
         raise common.Failure(f"-p: {flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
     except WrongOverride:
         raise
-    except InvalidSpec:
-        click.echo("convcalc: no combination gives a valid network; the first:", err=True)
-        raise
+    except InvalidSpec as error:
+        first = overrides.with_params({**overrides.params, **{param.name: param.values[0] for param in params}})
+        error = blame_params(error, document, first, tuple(overrides.params))
+        if not isinstance(error, WrongOverride):
+            click.echo("convcalc: no combination gives a valid network; the first:", err=True)
+        raise error from None
     common.write_text(rendered(found, format, rows, where), where, [net])
     return 0 if found.keeping else NONE_FITS
 

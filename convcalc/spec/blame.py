@@ -23,25 +23,29 @@ def read_given(document: Document, overrides: Overrides) -> Network:
     """
     try:
         return read_network(document, overrides)
-    except WrongOverride:
-        raise
     except InvalidSpec as error:
-        names = find_wrong_params(error, document, overrides)
-        if not names:
-            raise
-        raise wrong_values(error, names, document, overrides) from None
+        raise blame_params(error, document, overrides, tuple(overrides.params)) from None
 
 
-def find_wrong_params(error: InvalidSpec, document: Document, overrides: Overrides) -> tuple[str, ...]:
+def blame_params(error: InvalidSpec, document: Document, overrides: Overrides, names: tuple[str, ...]) -> InvalidSpec:
+    """The error of wrong values of the named params, if they are the cause of an error; else the error itself."""
+    if isinstance(error, WrongOverride):
+        return error
+    wrong = find_wrong_params(error, document, overrides, names)
+    return wrong_values(error, wrong, document, overrides) if wrong else error
+
+
+def find_wrong_params(
+    error: InvalidSpec, document: Document, overrides: Overrides, names: tuple[str, ...]
+) -> tuple[str, ...]:
     """The params without whose given values the spec is valid: one if that is enough, () if the spec itself is wrong.
 
     Values with which the shapes do not fit are not wrong in themselves: that is a fault of the network.
     """
-    given = tuple(overrides.params)
-    if not given or not all(problem.code in WRONG_VALUES for problem in error.problems):
+    if not names or not all(problem.code in WRONG_VALUES for problem in error.problems):
         return ()
-    candidates = [(name,) for name in given] + [given]
-    return next((names for names in candidates if is_valid_without(names, document, overrides)), ())
+    candidates = [(name,) for name in names] + [names]
+    return next((wrong for wrong in candidates if is_valid_without(wrong, document, overrides)), ())
 
 
 def is_valid_without(names: Iterable[str], document: Document, overrides: Overrides) -> bool:
