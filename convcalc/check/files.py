@@ -55,11 +55,11 @@ def is_pattern(name: str) -> bool:
 
 def walked(name: str) -> Iterator[str]:
     """The YAML files below a folder, or those that a pattern names."""
+    if not os.path.isabs(name):
+        os.getcwd()  # raises FileNotFoundError in a folder that was deleted, in which nothing would be found
     if not os.path.isdir(name):
         from glob import glob
 
-        if not os.path.isabs(name):
-            os.getcwd()  # raises FileNotFoundError in a deleted folder, in which glob finds nothing
         yield from sorted(path for path in glob(name, recursive=True) if path.endswith(SUFFIXES))
         return
     unreadable: list[str] = []

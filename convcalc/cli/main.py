@@ -3,12 +3,14 @@
 import gc
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
+from io import UnsupportedOperation
 from keyword import iskeyword
 
 import click
 
-from convcalc.problems import did_you_mean, printable
+from convcalc.problems import did_you_mean, printable, shown
 from convcalc.version import __version__
 
 SECTIONS: dict[str, tuple[str, ...]] = {
@@ -49,7 +51,7 @@ class Commands(click.Group):
         name = args[0]
         if self.get_command(context, name) is None and not name.startswith("-"):
             hint = did_you_mean(name, self.list_commands(context)) or "convcalc --help lists the commands"
-            raise click.UsageError(f"no command {printable(name)!r}: {hint}", context)
+            raise click.UsageError(f"no command {shown(name)}: {hint}", context)
         return super().resolve_command(context, args)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
@@ -124,7 +126,8 @@ def reason_of(error: OSError) -> str:
 
 def leave_output() -> None:
     """Write nothing more to standard output, so that the flush at exit does not complain."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(UnsupportedOperation):  # of a stream that is no file there is nothing to leave
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def printable_lines(text: str) -> str:
