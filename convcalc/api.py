@@ -10,9 +10,9 @@ from convcalc.keys import LARGEST, MOST_DIGITS
 from convcalc.network import Network
 from convcalc.problems import InvalidSpec, Path, Problem
 from convcalc.spec import files
+from convcalc.spec.blame import read_given
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
-from convcalc.spec.reader import read_network
 from convcalc.spec.source import MOST_NESTING
 
 Source = str | os.PathLike[str] | IO[str] | Mapping[str, Any]
@@ -39,8 +39,8 @@ def load(
     given: dict[str | None, Any] = {name: listed(shape) for name, shape in (inputs or {}).items()}
     if input is not None:
         given[None] = listed(input)
-    overrides = Overrides(plain(params or {}), given, batch, listed(dtype))
-    return read_network(document_of(spec), overrides)
+    overrides = Overrides(plain(params or {}), given, batch, listed(dtype), from_python=True)
+    return read_given(document_of(spec), overrides)
 
 
 def from_torch(

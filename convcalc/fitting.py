@@ -180,7 +180,7 @@ def fit(load: Load, setup: Setup, params: Sequence[Param], outside: Sequence[Lim
     overrides, network, errors, trials = setup.overrides, None, [], []
     for place in product(*(range(len(param.values)) for param in params)):
         values = {param.name: param.values[index] for param, index in zip(params, place, strict=True)}
-        given = Overrides({**overrides.params, **values}, overrides.inputs, overrides.batch, overrides.dtype)
+        given = overrides.with_params({**overrides.params, **values})
         try:
             found = load(given)
         except WrongOverride:

@@ -1,8 +1,10 @@
 """A network: layers in the order of the file, wired, with shapes that fit."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from convcalc.layers.base import Layer
+from convcalc.layout import Misreading
 from convcalc.problems import Path
 from convcalc.shape import Shape
 
@@ -71,6 +73,7 @@ class Network(NamedTuple):
     budget: tuple[Limit, ...]
     check: dict[str, tuple[str, ...]]
     own: dict[str, Any]  # the keys that begin with x-, which are the user's own
+    misread: Mapping[str, Misreading] = {}  # inputs whose sizes look as if they were in another order
 
     def tensor_shape(self, tensor: int) -> Shape:
         """The shape of a tensor by its number."""

@@ -153,6 +153,8 @@ def printable(text: str) -> str:
 
 def _spelt_out(character: str) -> str:
     number = ord(character)
+    if 0xDC80 <= number <= 0xDCFF:
+        number -= 0xDC00  # a byte of a file name or an argument that is not UTF-8
     return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}" if number < 65536 else f"\\U{number:08x}"
 
 

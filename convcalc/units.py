@@ -20,6 +20,7 @@ MEMORY_SUFFIXES: dict[str, int] = {
     "MiB": 1024**2,
     "GiB": 1024**3,
 }
+MOST_QUANTITY_DIGITS = 40
 
 
 def is_integer_type(dtype: str) -> bool:
@@ -42,6 +43,8 @@ def parse_quantity(text: str, suffixes: dict[str, int]) -> int:
     match = re.fullmatch(r"([0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?) ?([A-Za-z]*)", text, re.ASCII)
     if match is None or match[2] not in suffixes:
         raise ValueError("a number with one of the suffixes " + " ".join(filter(None, suffixes)))
+    if len(match[1]) > MOST_QUANTITY_DIGITS:
+        raise ValueError(f"a number of at most {MOST_QUANTITY_DIGITS} digits")
     value = Fraction(match[1].replace("_", "")) * suffixes[match[2]]
     if value.denominator != 1:
         raise ValueError("a whole number")

@@ -233,8 +233,7 @@ def test_a_short_read_has_no_bar() -> None:
     [
         ("net.yaml", "net.yaml: a spec already"),
         ("net.YML", "a spec already"),
-        ("net.py", "--torch PACKAGE.MODULE:FACTORY alone"),
-        ("model.pth", "a pickle, which is not read"),
+        ("net.py", "net.py: a spec already"),
         ("example:resnet18", "an example is a spec already"),
     ],
 )

@@ -216,8 +216,8 @@ def test_a_batch_is_an_integer_from_1(batch: Any) -> None:
 
 
 def test_overrides_from_outside_take_the_place_of_the_file() -> None:
-    found = report(net("relu", batch=2, dtype="int8"), batch=5, dtype="float64", input=[2, 3])
-    assert (found["batch"], found["inputs"]) == (5, {"input": [2, 3]})
+    found = report(net("relu", batch=2, dtype="int8"), batch=5, dtype="float64", input=[2, 3, 1])
+    assert (found["batch"], found["inputs"]) == (5, {"input": [2, 3, 1]})
     assert found["layers"][0]["memory"]["input"] == 5 * 2 * 3 * 8
 
 

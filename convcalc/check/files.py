@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from convcalc.examples import PREFIX
+from convcalc.formats import LAYERS
 from convcalc.spec.files import STANDARD_INPUT
 
 SUFFIXES = (".yaml", ".yml")
 MARKED = tuple(f".convcalc{suffix}" for suffix in SUFFIXES)
-LAYERS = rb"""(?:\xef\xbb\xbf)?(?:layers|'layers'|"layers")\s*:"""
 LEFT_ALONE = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox"})
 
 
@@ -55,6 +55,8 @@ def is_pattern(name: str) -> bool:
 
 def walked(name: str) -> Iterator[str]:
     """The YAML files below a folder, or those that a pattern names."""
+    if not os.path.isabs(name):
+        os.getcwd()  # raises FileNotFoundError in a folder that was deleted, in which nothing would be found
     if not os.path.isdir(name):
         from glob import glob
 

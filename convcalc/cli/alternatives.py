@@ -14,7 +14,6 @@ from convcalc.network import Network
 from convcalc.problems import did_you_mean, printable, shown
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
-from convcalc.spec.reader import read_network
 
 EXAMPLES = """\b
 Examples:
@@ -50,7 +49,7 @@ def command(
     changes in all its uses: it is listed if any of them goes by LAYER, by a name for all that --apply takes.
     """
     document = common.read_document(net)
-    report = analyse(read_network(document, overrides))
+    report = analyse(common.network_of(document, overrides, where))
     convs = convolutions(document, report.network)
     if apply is not None:
         if layer is not None or format != "table":

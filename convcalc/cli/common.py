@@ -4,16 +4,18 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, TypeVar
 
 import click
 
 from convcalc import examples
 from convcalc.analysis.training import OPTIMIZERS
+from convcalc.cli.replacing import replace_file
 from convcalc.keys import is_integer
 from convcalc.network import Network
 from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, shown
 from convcalc.render.lines import Line, plain_text, styled_text
+from convcalc.spec.blame import read_given
 from convcalc.spec.budget import LIMITED
 from convcalc.spec.document import Document
 from convcalc.spec.files import STANDARD_INPUT, read_file, why_unreadable
@@ -22,8 +24,11 @@ from convcalc.spec.reader import read_network
 from convcalc.spec.source import read_value
 from convcalc.units import BITS
 
+Name = TypeVar("Name", str, str | None)
 Function = Callable[..., Any]
 WRONG_NETWORK = 1
+COMPARING = ": to compare two values, convcalc diff NET NET --set-old NAME=VALUE --set-new NAME=VALUE"
+MOST_DIGITS_OF_WIDTH = 6
 BYTE_ORDER_MARK = "\ufeff"
 BOUNDS = tuple(f"{bound}-{metric.replace('_', '-')}" for metric in LIMITED for bound in ("max", "min"))
 SHOWN_BOUNDS = ("max-params", "max-macs", "max-flops", "max-peak-memory", "max-weight-memory", "min-receptive-field")
@@ -56,7 +61,7 @@ def override_options(function: Function) -> Function:
     return with_options(
         run,
         click.option("--set", "params", metavar="NAME=VALUE", multiple=True, help="The value of a param of the spec."),
-        click.option("--input", "inputs", metavar="[NAME=]3,320,320", multiple=True, help="The shape of the input."),
+        click.option("--input", "inputs", metavar="[NAME=]3,320,320", multiple=True, help="The shape of one sample, channels first."),
         click.option("--batch", type=click.IntRange(1), metavar="N", help="Samples in a batch."),
         click.option("--dtype", metavar="TYPE", help="int8, or weights=int8,activations=int16,bias=int32."),
     )
@@ -159,7 +164,8 @@ def complete_net(context: click.Context, parameter: click.Parameter, incomplete:
     if incomplete.startswith("e") and "example:".startswith(incomplete[:8]):
         found = [f"example:{name}" for name in examples.names()]
         return [CompletionItem(name) for name in found if name.startswith(incomplete)]
-    return [CompletionItem(incomplete, type="file")]
+    encodable = incomplete.encode("utf-8", "replace").decode()  # the shell completes files by what it has itself
+    return [CompletionItem(encodable, type="file")]
 
 
 def completing(words: Callable[[], Iterable[str]]) -> Callable[..., list[str]]:
@@ -173,14 +179,30 @@ def completing(words: Callable[[], Iterable[str]]) -> Callable[..., list[str]]:
 def read_overrides(params: Iterable[str], inputs: Iterable[str], batch: int | None, dtype: str | None) -> Overrides:
     """What the options say, read as in a file."""
     return Overrides(
-        dict(read_param(text) for text in params),
-        dict(read_input(text) for text in inputs),
+        read_params(params),
+        collect_by_name("--input", map(read_input, inputs)),
         batch,
         None if dtype is None else read_dtype(dtype),
     )
 
 
-def read_param(text: str, option: str = "--set") -> tuple[str, Any]:
+def read_params(texts: Iterable[str], option: str = "--set") -> dict[str, Any]:
+    """The values of an option that may be repeated, by the names of the params. Raises Failure."""
+    return collect_by_name(option, (read_param(text, option) for text in texts))
+
+
+def collect_by_name(option: str, pairs: Iterable[tuple[Name, Any]]) -> dict[Name, Any]:
+    """The values by name. Raises Failure if a name has two: which one is meant is not known."""
+    found: dict[Name, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            what = "the shape" if name is None else shown(name)
+            raise Failure(f"{option} gives {what} twice{COMPARING if option == '--set' else ''}")
+        found[name] = value
+    return found
+
+
+def read_param(text: str, option: str) -> tuple[str, Any]:
     """`width=0.5`."""
     name, equals, value = text.partition("=")
     if not equals or not name:
@@ -227,14 +249,30 @@ def read_document(net: str) -> Document:
         raise Failure(f"{printable(net)}: {why_unreadable(net, error)}") from None
 
 
-def load(net: str, overrides: Overrides) -> Network:
-    """The network that NET names. Raises InvalidSpec."""
-    return read_network(read_document(net), overrides)
+def load(net: str, overrides: Overrides, output: Output) -> Network:
+    """The network that NET names, with a warning if its inputs look misread. Raises InvalidSpec."""
+    return network_of(read_document(net), overrides, output)
 
 
-def reader_of(document: Document) -> Callable[[Overrides], Network]:
-    """Reads a document again with other overrides. Raises InvalidSpec."""
-    return lambda overrides: read_network(document, overrides)
+def network_of(document: Document, overrides: Overrides, output: Output) -> Network:
+    """The network of a document, with a warning if its inputs look misread. Raises InvalidSpec."""
+    from convcalc.cli.misread import warn_of_misread_inputs
+
+    network = read_given(document, overrides)
+    if network.misread and not output.quiet:
+        warn_of_misread_inputs(document, overrides)
+    return network
+
+
+def reader_of(document: Document, output: Output | None = None) -> Callable[[Overrides], Network]:
+    """Reads a document again with other overrides, with one warning if there is an output. Raises InvalidSpec."""
+    outputs = [output] if output else []
+
+    def read(overrides: Overrides) -> Network:
+        network = read_network(document, overrides)
+        return network_of(document, overrides, outputs.pop()) if outputs else network
+
+    return read
 
 
 # -- writing
@@ -245,11 +283,12 @@ def report_invalid(errors: Sequence[InvalidSpec], output: Output, as_json: bool 
     for error in errors:
         refused = refusal(error)
         if refused is not None:
-            raise Failure(refused)
+            is_no_spec = error.problems[0].code == "CV000"
+            raise Failure(f"{printable(error.file or '')}: {refused}" if is_no_spec else refused)
     if as_json:
         from convcalc.render.data import problems_json
 
-        write_text(problems_json(errors), output, ())
+        sys.stdout.write(problems_json(errors))  # never to the file of -o, which keeps the report of an earlier run
         return WRONG_NETWORK
     for error in errors:
         tell_invalid(error, output)
@@ -258,10 +297,8 @@ def report_invalid(errors: Sequence[InvalidSpec], output: Output, as_json: bool 
 
 def refusal(error: InvalidSpec) -> str | None:
     """What is wrong with what was given from outside of a spec, None where the spec itself is wrong."""
-    if all(problem.code != "CV017" for problem in error.problems):
-        return None
-    problem = error.problems[0]
-    return f"{problem.message}{f': {problem.hint}' if problem.hint else ''}"
+    problem = next((problem for problem in error.problems if problem.code in ("CV000", "CV017")), None)
+    return None if problem is None else f"{problem.message}{f': {problem.hint}' if problem.hint else ''}"
 
 
 def tell_invalid(error: InvalidSpec, output: Output) -> None:
@@ -300,7 +337,7 @@ def width_of(output: Output) -> int | None:
     columns = os.environ.get("COLUMNS", "")
     if output.file is not None:
         return None
-    if columns.isdigit() and int(columns) > 0:
+    if columns.isdecimal() and len(columns) <= MOST_DIGITS_OF_WIDTH and int(columns) > 0:
         return int(columns)
     return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else None
 
@@ -354,26 +391,3 @@ def rewrite(file: str, before: str, after: str) -> None:
         replace_file(file, (mark + after).encode())
     except OSError as error:
         raise Failure(f"{name}: {why_unreadable(file, error)}") from None
-
-
-def replace_file(target: str, content: bytes) -> None:
-    """Put a file in the place of another in one step, its permissions kept."""
-    import tempfile  # only where a file is written: it costs start-up time
-
-    mode = os.stat(target).st_mode & 0o777 if os.path.exists(target) else 0o666 & ~current_umask()
-    handle, partial = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".convcalc-")
-    try:
-        with open(handle, "wb") as stream:
-            stream.write(content)
-        os.chmod(partial, mode)
-        os.replace(partial, target)
-    except BaseException:
-        os.unlink(partial)
-        raise
-
-
-def current_umask() -> int:
-    """The permissions that new files do not get."""
-    umask = os.umask(0o077)
-    os.umask(umask)
-    return umask

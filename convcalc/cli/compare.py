@@ -13,7 +13,6 @@ from convcalc.cli import common
 from convcalc.problems import InvalidSpec, did_you_mean, printable, shown
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
-from convcalc.spec.reader import read_network
 
 EXAMPLES = """\b
 Examples:
@@ -54,7 +53,7 @@ def command(
     reports = []
     for name, document in documents:
         try:
-            reports.append((name, analyse(read_network(document, suitable(overrides, document)), **memory)))
+            reports.append((name, analyse(common.network_of(document, suitable(overrides, document), where), **memory)))
         except InvalidSpec as error:
             wrong.append((name, error))
     if wrong and not reports and format == "json":
@@ -140,7 +139,7 @@ def check_params(overrides: Overrides, documents: Sequence[Document]) -> None:
 def suitable(overrides: Overrides, document: Document) -> Overrides:
     """What is given, without the params that the network does not have."""
     params = {name: value for name, value in overrides.params.items() if name in params_of(document)}
-    return Overrides(params, overrides.inputs, overrides.batch, overrides.dtype)
+    return overrides.with_params(params)
 
 
 def named(reports: Sequence[tuple[str, Report]]) -> list[tuple[str, Report]]:

@@ -15,7 +15,6 @@ from convcalc.network import Network
 from convcalc.problems import Flaw, InvalidSpec, printable
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
-from convcalc.spec.reader import read_network
 
 EXAMPLES = """\b
 Examples:
@@ -70,7 +69,7 @@ def command(
     reports, errors = [], []
     for side in reversed(sides):  # that a file is not there is said before that it is not in git
         try:
-            reports.append(analyse(network_of(side), **memory))
+            reports.append(analyse(network_of(side, where), **memory))
         except InvalidSpec as error:
             errors.append(error)
     if errors:
@@ -128,15 +127,14 @@ def new_reader(nets: tuple[str, ...]) -> Callable[[], Document]:
 
 def with_params(overrides: Overrides, option: str, texts: tuple[str, ...]) -> Overrides:
     """What is given to one of the networks: what both are, and its own params, which win."""
-    own = dict(common.read_param(text, option) for text in texts)
-    return Overrides({**overrides.params, **own}, overrides.inputs, overrides.batch, overrides.dtype)
+    return overrides.with_params({**overrides.params, **common.read_params(texts, option)})
 
 
-def network_of(side: Side) -> Network:
+def network_of(side: Side, where: common.Output) -> Network:
     """The network of a side. Raises InvalidSpec, and Failure that names the side where what it is given is wrong."""
     document = side.document()
     try:
-        return read_network(document, side.overrides)
+        return common.network_of(document, side.overrides, where)
     except InvalidSpec as error:
         refused = common.refusal(error)
         if refused is None:

@@ -24,7 +24,7 @@ def command(name: str | None, where: common.Output) -> int:
         from convcalc.analysis.report import analyse
         from convcalc.render.networks import gallery_lines
 
-        reports = [(found, analyse(common.load(f"example:{found}", Overrides()))) for found in examples.names()]
+        reports = [(found, analyse(common.load(f"example:{found}", Overrides(), where))) for found in examples.names()]
         common.write_text(common.as_text(gallery_lines(reports, common.width_of(where)), where), where, [])
         return 0
     try:

@@ -43,7 +43,7 @@ def command(
     if net is None:
         text = rendered_conventions(None, format, where)
     else:
-        loaded = common.load(net, overrides)
+        loaded = common.load(net, overrides, where)
         report = analyse(loaded, inplace=inplace, fold_batchnorm=fold_batchnorm)
         text = rendered_conventions(report, format, where) if conventions else rendered(report, layer, format, where)
     common.write_text(text, where, [net] if net else [])

@@ -26,7 +26,7 @@ def command(net: str, overrides: Overrides, to: str, where: common.Output) -> in
     """
     from convcalc.convert.graph import NotImported
 
-    network = common.load(net, overrides)
+    network = common.load(net, overrides, where)
     try:
         if to == "torch":
             from convcalc.convert.to_torch import module_text

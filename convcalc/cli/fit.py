@@ -7,6 +7,7 @@ import click
 from convcalc.cli import common
 from convcalc.fitting import METRICS, Fit, Load, Order, Param, Setup, fit, values_of
 from convcalc.problems import Flaw, InvalidSpec, did_you_mean, shown
+from convcalc.spec.blame import blame_params
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides, WrongOverride
 from convcalc.spec.source import read_value
@@ -71,15 +72,20 @@ def command(
     if not limits and (no_spec_budget or not has_budget(document)):
         raise common.Failure(NO_BUDGET)
     try:
-        load = without_budget(common.reader_of(document)) if no_spec_budget else common.reader_of(document)
-        found = fit(load, Setup(overrides, inplace, fold_batchnorm), read_params(tried, overrides), limits, order)
+        params = read_params(tried, overrides)
+        load = common.reader_of(document, where)
+        load = without_budget(load) if no_spec_budget else load
+        found = fit(load, Setup(overrides, inplace, fold_batchnorm), params, limits, order)
     except Flaw as flaw:
         raise common.Failure(f"-p: {flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
     except WrongOverride:
         raise
-    except InvalidSpec:
-        click.echo("convcalc: no combination gives a valid network; the first:", err=True)
-        raise
+    except InvalidSpec as error:
+        first = overrides.with_params({**overrides.params, **{param.name: param.values[0] for param in params}})
+        error = blame_params(error, document, first, tuple(overrides.params))
+        if not isinstance(error, WrongOverride):
+            click.echo("convcalc: no combination gives a valid network; the first:", err=True)
+        raise error from None
     common.write_text(rendered(found, format, rows, where), where, [net])
     return 0 if found.keeping else NONE_FITS
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from convcalc import examples, formats
 from convcalc.cli import common
 from convcalc.convert.graph import Graph, NotImported
-from convcalc.problems import printable, shown
+from convcalc.problems import printable
 from convcalc.render.lines import Line, write
 from convcalc.spec.files import why_unreadable
 
@@ -19,12 +20,6 @@ Examples:
   convcalc import model.keras
   convcalc import net.onnx --input 3,224,224 --strict
   convcalc import --torch nets:small --input 3,224,224"""
-KERAS = (".keras", ".json", ".h5", ".hdf5")
-OTHERS = {  # what is told by its name to be none of ours, and what there is instead
-    (".yaml", ".yml"): "a spec already: convcalc summary reads it as it is",
-    (".py",): "Python is run under --torch PACKAGE.MODULE:FACTORY alone",
-    (".pt", ".pth", ".ckpt", ".pkl"): "a pickle, which is not read: --torch PACKAGE.MODULE:FACTORY takes the code",
-}
 MOST_NOTES = 20
 Shapes = dict[str | None, tuple[int, ...]]
 
@@ -78,11 +73,12 @@ def imported(file: str | None, factory: str | None, shapes: Shapes, bar: bool) -
     if factory is not None:
         return from_torch(factory, shapes)
     assert file is not None
-    refuse_other(file)
+    if file.startswith(examples.PREFIX):
+        raise common.Failure(f"{printable(file)}: an example is a spec already")
     if os.path.exists(file) and not os.path.isfile(file) and not os.path.isdir(file):
         raise common.Failure(f"{printable(file)}: not a regular file")
     try:
-        if is_keras(file):
+        if reader_of(file) == "keras":
             from convcalc.convert import from_keras
 
             return from_keras.read(file, shapes)
@@ -93,13 +89,19 @@ def imported(file: str | None, factory: str | None, shapes: Shapes, bar: bool) -
         raise common.Failure(f"{printable(file)}: {why_unreadable(file, error)}") from None
 
 
-def refuse_other(file: str) -> None:
-    """Say of a file that is of another sort what there is for it. Raises Failure."""
-    if file.startswith("example:"):
-        raise common.Failure(f"{printable(file)}: an example is a spec already")
-    for endings, said in OTHERS.items():
-        if file.lower().endswith(endings) and os.path.isfile(file):
-            raise common.Failure(f"{printable(file)}: {said}")
+def reader_of(file: str) -> str:
+    """Which importer reads a file. Raises Failure if it is a spec or of a format without an importer, OSError."""
+    with open(file, "rb") as stream:
+        head = stream.read(formats.HEAD)
+    found = formats.recognise(file, head)
+    if found is formats.SPEC:
+        raise common.Failure(f"{printable(file)}: a spec already: convcalc summary {printable(file)} reads it")
+    if found is not None and not found.reader:
+        raise common.Failure(f"{printable(file)}: {found.name}: {found.advice}")
+    if found is not None:
+        return found.reader
+    looks_like_keras = file.lower().endswith(".json") or head.lstrip().startswith((b"{", b"PK"))
+    return "keras" if looks_like_keras else "onnx"
 
 
 def with_bar(nodes: Iterable[Any], total: int) -> Iterable[Any]:
@@ -121,24 +123,9 @@ def from_torch(factory: str, shapes: Shapes) -> Graph:
     return from_torch.read(factory, named or shapes[None])
 
 
-def is_keras(file: str) -> bool:
-    """Whether a file is Keras's, by its name, else by how it begins."""
-    if file.lower().endswith((*KERAS, ".onnx")):
-        return file.lower().endswith(KERAS)
-    with open(file, "rb") as stream:
-        begins = stream.read(64)
-    return begins.lstrip().startswith(b"{") or begins.startswith((b"PK", b"\x89HDF"))
-
-
 def shapes_of(inputs: Iterable[str]) -> Shapes:
     """What --input says, by the name of the input or None of the one input."""
-    found: Shapes = {}
-    for text in inputs:
-        name, shape = common.read_input(text)
-        if name in found:
-            raise common.Failure(f"--input gives {'the shape' if name is None else shown(name)} twice")
-        found[name] = tuple(shape)
-    return found
+    return common.collect_by_name("--input", ((name, tuple(shape)) for name, shape in map(common.read_input, inputs)))
 
 
 def note_lines(notes: tuple[str, ...], strict: bool) -> list[Line]:

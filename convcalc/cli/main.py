@@ -3,12 +3,14 @@
 import gc
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
+from io import UnsupportedOperation
 from keyword import iskeyword
 
 import click
 
-from convcalc.problems import did_you_mean, printable
+from convcalc.problems import did_you_mean, printable, shown
 from convcalc.version import __version__
 
 SECTIONS: dict[str, tuple[str, ...]] = {
@@ -56,7 +58,7 @@ class Commands(click.Group):
         name = args[0]
         if self.get_command(context, name) is None and not name.startswith("-"):
             hint = did_you_mean(name, self.list_commands(context)) or "convcalc --help lists the commands"
-            raise click.UsageError(f"no command {printable(name)!r}: {hint}", context)
+            raise click.UsageError(f"no command {shown(name)}: {hint}", context)
         return super().resolve_command(context, args)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
@@ -106,7 +108,7 @@ def run(arguments: list[str] | None = None) -> int:
         return 0
     except OSError as error:
         leave_output()
-        click.echo(f"convcalc: {printable(error.strerror or str(error)).lower()}", err=True)
+        click.echo(f"convcalc: {reason_of(error)}", err=True)
         return NOT_DONE
     except Exception as error:
         if "CONVCALC_TRACEBACK" in os.environ:
@@ -117,9 +119,19 @@ def run(arguments: list[str] | None = None) -> int:
     return result if isinstance(result, int) else 0
 
 
+def reason_of(error: OSError) -> str:
+    """Why a file, a folder or a stream cannot be used."""
+    from convcalc.spec.files import WORKING_FOLDER_GONE, is_working_folder_gone
+
+    if isinstance(error, FileNotFoundError) and is_working_folder_gone():
+        return WORKING_FOLDER_GONE
+    return printable(error.strerror or str(error)).lower()
+
+
 def leave_output() -> None:
     """Write nothing more to standard output, so that the flush at exit does not complain."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(UnsupportedOperation):  # of a stream that is no file there is nothing to leave
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def printable_lines(text: str) -> str:

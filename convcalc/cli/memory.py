@@ -5,7 +5,6 @@ import click
 from convcalc.analysis.report import analyse
 from convcalc.cli import common
 from convcalc.spec.inputs import Overrides
-from convcalc.spec.reader import read_network
 
 EXAMPLES = """\b
 Examples:
@@ -38,7 +37,10 @@ def command(
 
     document = common.read_document(net)
     report = analyse(
-        read_network(document, overrides), inplace=inplace, fold_batchnorm=fold_batchnorm, optimizer=optimizer
+        common.network_of(document, overrides, where),
+        inplace=inplace,
+        fold_batchnorm=fold_batchnorm,
+        optimizer=optimizer,
     )
     load = common.reader_of(document)
     suggested = [] if where.quiet else suggestions(report, load, overrides, inplace, fold_batchnorm)

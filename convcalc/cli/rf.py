@@ -4,6 +4,7 @@ import click
 
 from convcalc.analysis.report import analyse
 from convcalc.cli import common
+from convcalc.keys import MOST_DIGITS
 from convcalc.problems import shown
 from convcalc.region import NoRegion, layer_index, middle, region
 from convcalc.spec.inputs import Overrides
@@ -38,7 +39,7 @@ def command(
     """
     if layer is None and (position is not None or format == "svg"):
         raise click.UsageError("--position and -f svg are of one LAYER")
-    report = analyse(common.load(net, overrides))
+    report = analyse(common.load(net, overrides, where))
     from convcalc.render import field
 
     try:
@@ -64,6 +65,6 @@ def command(
 def read_position(text: str) -> tuple[int, ...]:
     """`3,5`."""
     parts = text.split(",")
-    if not all(part.strip().isdecimal() for part in parts):
+    if not all(part.strip().isdecimal() and len(part.strip()) <= MOST_DIGITS for part in parts):
         raise common.Failure(f"--position takes whole numbers with commas between, not {shown(text)}")
     return tuple(map(int, parts))

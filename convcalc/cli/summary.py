@@ -52,7 +52,8 @@ def command(
     for name in UNUSED.get(format, ()):
         if given[name]:
             raise click.UsageError(f"--{name} does not go with -f {format}")
-    report = analyse(common.load(net, overrides), inplace=inplace, fold_batchnorm=fold_batchnorm, optimizer=optimizer)
+    network = common.load(net, overrides, where)
+    report = analyse(network, inplace=inplace, fold_batchnorm=fold_batchnorm, optimizer=optimizer)
     text = rendered(report, format, columns, depth, sort, exact, where)
     common.write_text(text, where, [net])
     return 0

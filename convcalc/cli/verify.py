@@ -31,7 +31,7 @@ def command(nets: tuple[str, ...], overrides: Overrides, format: str, where: com
 
     try:
         check_installed()
-        found = [verified(common.load(net, overrides)) for net in nets]
+        found = [verified(common.load(net, overrides, where)) for net in nets]
     except NotImported as error:
         raise common.Failure(str(error)) from None
     if format == "json":

@@ -15,8 +15,10 @@ from convcalc.convert.writing.repeats import repeat
 from convcalc.convert.writing.scalars import flow, scalar
 from convcalc.convert.writing.text import Writer, blocks_text
 from convcalc.layers.base import Layer
+from convcalc.layout import misreading
 from convcalc.network import Network, Node
 from convcalc.problems import InvalidSpec, printable
+from convcalc.shape import AXIS_NAMES
 from convcalc.spec.document import Document
 from convcalc.spec.files import MOST_BYTES, decode
 from convcalc.spec.reader import read_network
@@ -128,10 +130,18 @@ def input_lines(graph: Graph, names: Mapping[int, str]) -> Iterator[str]:
     """The input, or the inputs."""
     if names == {0: "input"}:
         [shape] = graph.inputs.values()
-        yield f"input: {flow(shape)}"
+        yield f"input: {shape_text(shape)}"
         return
     shapes = zip(names.values(), graph.inputs.values(), strict=True)
-    yield f"inputs: {{{', '.join(f'{scalar(name)}: {flow(shape)}' for name, shape in shapes)}}}"
+    yield f"inputs: {{{', '.join(f'{scalar(name)}: {shape_text(shape)}' for name, shape in shapes)}}}"
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """A shape as a list, or with its axes named if a list would look as if it were in another order."""
+    if misreading(shape) is None:
+        return flow(shape)
+    axes = zip(("channels", *AXIS_NAMES[len(shape) - 1]), shape, strict=True)
+    return f"{{{', '.join(f'{axis}: {size}' for axis, size in axes)}}}"
 
 
 def dtype_lines(graph: Graph) -> Iterator[str]:

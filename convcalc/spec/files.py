@@ -4,12 +4,13 @@ import os
 import stat
 import sys
 
-from convcalc import examples
+from convcalc import examples, formats
 from convcalc.problems import InvalidSpec, Problem, Span, did_you_mean, printable
 from convcalc.spec.document import Document
 from convcalc.spec.source import read_text
 
 STANDARD_INPUT = "-"
+WORKING_FOLDER_GONE = "the folder that you are in has been deleted: cd to one that exists"
 MOST_BYTES = 4 * 1024 * 1024
 
 
@@ -36,6 +37,8 @@ def why_unreadable(name: str, error: OSError) -> str:
     if not isinstance(error, FileNotFoundError):
         said = error.strerror or str(error).removeprefix(name).strip()
         return printable(said[:1].lower() + said[1:])
+    if not os.path.isabs(name) and is_working_folder_gone():
+        return WORKING_FOLDER_GONE
     folder = os.path.dirname(name) or "."
     there = os.listdir(folder) if os.path.isdir(folder) else []
     hint = did_you_mean(os.path.basename(name), [other for other in there if other.endswith((".yaml", ".yml"))])
@@ -44,9 +47,19 @@ def why_unreadable(name: str, error: OSError) -> str:
     return f"no such file{f': {printable(hint)}' if hint else ''}"
 
 
+def is_working_folder_gone() -> bool:
+    """Whether the folder in which the command runs has been deleted."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
+
+
 def reached_through_link(name: str) -> bool:
     """Whether a part of a file's name, below the current directory where it is there, is a symbolic link."""
-    path, here = os.path.abspath(name), os.getcwd()
+    here = "" if os.path.isabs(name) else os.getcwd()
+    path = os.path.normpath(os.path.join(here, name))
     while path not in (here, os.path.dirname(path)):
         if os.path.islink(path):
             return True
@@ -55,7 +68,11 @@ def reached_through_link(name: str) -> bool:
 
 
 def decode(data: bytes, file: str, quotable: bool) -> Document:
-    """The values of a file's bytes: UTF-8, one byte order mark allowed."""
+    """The values of a file's bytes: UTF-8, one byte order mark allowed. Raises InvalidSpec if it is no spec's text."""
+    other = formats.foreign(file, data)
+    if other is not None:
+        hint = formats.advice(other, printable(file))
+        raise InvalidSpec([Problem((), f"{other.name}, not a spec", "CV000", hint, span=Span(1, 1, 1, 2))], file)
     if len(data) > MOST_BYTES:
         problem = Problem((), f"larger than {MOST_BYTES // 1024**2} MiB", "CV004", span=Span(1, 1, 1, 2))
         raise InvalidSpec([problem], file)

@@ -1,9 +1,10 @@
 """What a spec is given: its params and the shapes of its inputs, each as written or as overridden."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from convcalc.keys import LARGEST, is_integer, mistaken_value
+from convcalc.layout import Misreading, misreading, suggestion
 from convcalc.problems import InvalidSpec, Path, Problem, did_you_mean, renaming, shortened, shown
 from convcalc.shape import AXIS_NAMES, MOST_AXES, Shape
 from convcalc.spec.blocks import Compiler
@@ -14,11 +15,15 @@ from convcalc.spec.resolve import RESERVED_LAYERS
 from convcalc.spec.scopes import UnknownValue
 from convcalc.spec.templates import Template
 
+Value = TypeVar("Value")
 INPUT_KEYS = ("channels", "features", "length", "height", "width", "depth")
 
 
 class Overrides:
-    """What is given from outside the file, by name: it takes the place of what the file says."""
+    """What is given from outside the file, by name: it takes the place of what the file says.
+
+    `from_python` says whether messages speak of arguments of a function, not of options of the command line.
+    """
 
     def __init__(
         self,
@@ -26,11 +31,36 @@ class Overrides:
         inputs: Mapping[str | None, Any] | None = None,
         batch: int | None = None,
         dtype: Any = None,
+        from_python: bool = False,
     ) -> None:
         self.params = dict(params or {})
         self.inputs = dict(inputs or {})
         self.batch = batch
         self.dtype = dtype
+        self.from_python = from_python
+
+    def option(self, name: str) -> str:
+        """How an option is called where it is given: `--input`, or `input`."""
+        return name if self.from_python else f"--{name}"
+
+    def with_params(self, params: Mapping[str, Any]) -> "Overrides":
+        """The same with other params."""
+        return Overrides(params, self.inputs, self.batch, self.dtype, self.from_python)
+
+    def param_option(self, name: str) -> str:
+        """The option that gives a param its value: `--set width=0.5`."""
+        value = self.params[name]
+        if self.from_python:
+            return f"params[{shown(name)}] = {shown(value)}"
+        return f"--set {shortened(name)}={value_text(value)}"
+
+    def input_option(self, name: str | None, sizes: Sequence[int] | None = None) -> str:
+        """The option that gives an input, with its sizes if there are any: `--input left=3,64,64`."""
+        if self.from_python:
+            option = "input" if name is None else f"inputs[{name!r}]"
+            return option if sizes is None else f"{option}={list(sizes)}"
+        option = "--input" if name is None else f"--input {name}"
+        return option if sizes is None else f"{option}{' ' if name is None else '='}{','.join(map(str, sizes))}"
 
 
 class WrongOverride(InvalidSpec):
@@ -47,6 +77,7 @@ class GivenReader:
         self.compiler = Compiler(document, self.problems)
         self.variables: dict[str, Any] = {}
         self.meant: set[str | None] = set()  # what misspelt keys most likely meant
+        self.misread: dict[str, Misreading] = {}
 
     def evaluated(self, value: Compiled, path: Path) -> Any:
         """The value of what stands outside of all entries. Raises UnknownValue; why is then reported."""
@@ -99,7 +130,8 @@ class GivenReader:
             given = self.overrides.params[name]
             if isinstance(given, list | str | int | float):
                 return given
-            raise WrongOverride([problem_of(f"a param holds a number, true or false, text or a list: {name}")])
+            message = f"{self.overrides.param_option(name)}: a param takes a number, true, false, text or a list"
+            raise WrongOverride([problem_of(message)], self.document.file)
         if default is None:
             self.problems.add(
                 path, f"the param {shortened(name)} needs a value", "CV012", f"--set {name}=…", on_key=True
@@ -113,17 +145,15 @@ class GivenReader:
     def inputs(self, root: dict[str, Any]) -> dict[str, Shape | None]:
         """The inputs by name; a single one is called input."""
         written = root.get("inputs")
-        given = dict(self.overrides.inputs)
         if written is UNKNOWN or root.get("input") is UNKNOWN:
             return {}
         if "inputs" not in root:
-            single = given.pop(None, given.pop("input", root.get("input")))
-            self.no_such_input(given, ["input"])
-            if single is None:
+            given = self.given_inputs(["input"])
+            if "input" not in root and not given:
                 if not {"input", "inputs"} & self.meant:
                     self.problems.add((), "the spec has no input", "CV012", "write input: [3, 224, 224]")
                 return {"input": None}
-            return {"input": self.shape(single, ("input",))}
+            return {"input": self.one_input("input", root.get("input"), ("input",), given)}
         if "input" in root:
             message = "input and inputs exclude each other"
             self.problems.add(("input",), message, "CV010", on_key=True)
@@ -131,20 +161,24 @@ class GivenReader:
             message = f"inputs takes a mapping from names to shapes, not {shown(written)}"
             self.problems.add(("inputs",), message, "CV013", "write {left: [3, 64, 64], right: [3, 64, 64]}")
             return {}
-        if None in given and len(written) == 1:
-            given = {next(iter(written)): given[None]}
-        self.no_such_input(given, list(written))
-        return {name: self.named_input(name, given.get(name, shape)) for name, shape in written.items()}
+        given = self.given_inputs(list(written))
+        return {name: self.named_input(name, shape, given) for name, shape in written.items()}
 
-    def no_such_input(self, given: dict[str | None, Any], names: list[str]) -> None:
-        """Overrides of inputs that the spec does not have."""
+    def given_inputs(self, names: list[str]) -> Mapping[str | None, Any]:
+        """The shapes from outside the file; of a single input the name may be left out. Raises WrongOverride."""
+        given = self.overrides.inputs
         for name in given:
-            if name not in names:
-                hint = f"the inputs are {', '.join(names)}"
-                said = "an input shape needs the input's name" if name is None else f"no input {shown(name)}"
-                raise WrongOverride([problem_of(said, hint)], self.document.file)
+            if name in names or (name is None and len(names) == 1):
+                continue
+            hint = f"the inputs are {', '.join(names)}"
+            said = "an input shape needs the input's name" if name is None else f"no input {shown(name)}"
+            raise WrongOverride([problem_of(said, hint)], self.document.file)
+        if len(given) > len(names):
+            message = f"{self.overrides.input_option(None)} gives the shape of {names[0]} twice"
+            raise WrongOverride([problem_of(message)], self.document.file)
+        return given
 
-    def named_input(self, name: str, shape: Any) -> Shape | None:
+    def named_input(self, name: str, written: Any, given: Mapping[str | None, Any]) -> Shape | None:
         """One of several inputs."""
         path: Path = ("inputs", name)
         if not LAYER_NAME.fullmatch(name) or len(name) > MOST_NAME:
@@ -152,7 +186,51 @@ class GivenReader:
             self.problems.add(path, message, "CV015", on_key=True)
         elif name in RESERVED_LAYERS:
             self.problems.add(path, f"{name} cannot name an input: the word is taken", "CV015", on_key=True)
-        return self.shape(shape, path)
+        return self.one_input(name, written, path, given)
+
+    def one_input(self, name: str, written: Any, path: Path, given: Mapping[str | None, Any]) -> Shape | None:
+        """The shape of an input: as written, or as given in its place."""
+        own = None if written is None else self.shape(written, path)
+        doubt = None if own is None or isinstance(written, dict) else misreading(own.sizes)
+        shape, option = own, None if None in given else name
+        if option in given:
+            shape = self.given_shape(given[option], path, option, own)
+            may_hold_batch = own is None or doubt is not None
+            doubt = None if isinstance(given[option], dict) else misreading(shape.sizes, may_hold_batch)
+            doubt = doubt and doubt._replace(is_override=True)
+        if doubt is not None:
+            self.misread[name] = doubt
+        return shape
+
+    def given_shape(self, given: Any, path: Path, name: str | None, own: Shape | None) -> Shape:
+        """A shape from outside the file. Raises WrongOverride if it is wrong, or has another number of sizes."""
+        option = self.overrides.input_option(name)
+        shape = self.from_outside(option, lambda: self.shape(given, path))
+        assert shape is not None
+        if own is not None and own.axes != shape.axes:
+            better = suggestion(shape.sizes, own.sizes)
+            form = self.overrides.input_option(name, better.sizes)
+            batch = "" if better.batch is None else self.batch_form(better.batch)
+            spec_input = "the spec's input" if name is None else f"the spec's input {name}"
+            message = (
+                f"{option} has {counted_sizes(shape)}, {spec_input} {own} has {own.axes + 1}; "
+                f"{better.advice}: {form}{batch}"
+            )
+            raise WrongOverride([problem_of(message)], self.document.file)
+        return shape
+
+    def batch_form(self, batch: int) -> str:
+        """How the batch is given beside an input."""
+        return f", batch={batch}" if self.overrides.from_python else f" (--batch {batch})"
+
+    def from_outside(self, option: str, read: Callable[[], Value]) -> Value:
+        """What is read of a value from outside the file. Raises WrongOverride with what is found wrong."""
+        known = len(self.problems.found)
+        value = read()
+        if len(self.problems.found) > known:
+            problem = self.problems.found[known]
+            raise WrongOverride([problem_of(f"{option}: {problem.message}", problem.hint)], self.document.file)
+        return value
 
     def shape(self, written: Any, path: Path) -> Shape | None:
         """The shape of an input, as a list or by the names of the axes."""
@@ -206,6 +284,18 @@ class GivenReader:
         hint = "channels with length, with height and width, or with depth, height and width; or features alone"
         self.problems.add(path, message, "CV012", hint, on_key=True)
         raise UnknownValue
+
+
+def value_text(value: Any) -> str:
+    """A value as it is written on the command line."""
+    if value is None:
+        return ""
+    return shortened(value) if isinstance(value, str) else shown(value).removeprefix("the list ")
+
+
+def counted_sizes(shape: Shape) -> str:
+    """`3 sizes`."""
+    return f"{shape.axes + 1} size{'s' if shape.axes else ''}"
 
 
 def problem_of(message: str, hint: str = "") -> Problem:

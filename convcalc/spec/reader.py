@@ -105,6 +105,7 @@ class SpecReader(GivenReader):
             budget=tuple(limits),
             check=check,
             own={key: value for key, value in root.items() if key.startswith("x-")},
+            misread=self.misread,
         )
 
     def root(self) -> dict[str, Any] | None:
@@ -187,39 +188,48 @@ class SpecReader(GivenReader):
 
     def batch(self, root: dict[str, Any]) -> int:
         """Samples in a batch."""
-        value = self.overrides.batch if self.overrides.batch is not None else root.get("batch", 1)
-        if not is_integer(value) or not 1 <= value <= LARGEST:
-            if value is not UNKNOWN:
-                hint = mistaken_value(value, "an integer")
-                self.problems.add(("batch",), f"batch takes an integer from 1, not {shown(value)}", "CV013", hint)
-            return 1
-        return int(value)
+        own = self.batch_size(root.get("batch", 1))
+        given = self.overrides.batch
+        return (
+            own if given is None else self.from_outside(self.overrides.option("batch"), lambda: self.batch_size(given))
+        )
+
+    def batch_size(self, value: Any) -> int:
+        """A batch size; 1 if it is wrong."""
+        if is_integer(value) and 1 <= value <= LARGEST:
+            return int(value)
+        if value is not UNKNOWN:
+            hint = mistaken_value(value, "an integer")
+            self.problems.add(("batch",), f"batch takes an integer from 1, not {shown(value)}", "CV013", hint)
+        return 1
 
     def dtype(self, root: dict[str, Any]) -> Dtype:
         """The data types of weights, activations and biases."""
-        value = root.get("dtype", "float32")
+        types = self.data_types(root.get("dtype", "float32"))
+        given = self.overrides.dtype
+        if given is not None:
+            kept = types if isinstance(given, dict) else {}
+            types = {**kept, **self.from_outside(self.overrides.option("dtype"), lambda: self.data_types(given))}
+        weights = types.get("weights", "float32")
+        bias = types.get("bias", "int32" if is_integer_type(weights) else weights)
+        return Dtype(weights, types.get("activations", "float32"), bias)
+
+    def data_types(self, value: Any) -> dict[str, str]:
+        """The data types that are given, by what they are of; those that are wrong are left out."""
         if value is UNKNOWN:
-            return Dtype()
-        given = by_use(value)
-        if self.overrides.dtype is not None:
-            value = self.overrides.dtype
-            given = {**given, **by_use(value)} if isinstance(value, dict) else by_use(value)
+            return {}
+        given, types = by_use(value), {}
         for key in given:
             if key not in Dtype._fields:
                 hint = did_you_mean(key, Dtype._fields)
                 message = f"dtype has weights, activations and bias, not {shown(key)}"
                 fix = renaming(key, Dtype._fields, taken=given)
                 self.problems.add(("dtype", key), message, "CV010", hint, on_key=True, fix=fix)
-        types = {}
-        for key in Dtype._fields:
-            types[key] = given.get(key, "float32")
-            if not isinstance(types[key], str) or types[key] not in BITS:
-                if isinstance(value, dict) or key == "weights":
-                    self.wrong_dtype(types[key], ("dtype", key) if isinstance(value, dict) else ("dtype",))
-                types[key] = "float32"
-        if "bias" not in given:
-            types["bias"] = "int32" if is_integer_type(types["weights"]) else types["weights"]
-        return Dtype(**types)
+            elif isinstance(given[key], str) and given[key] in BITS:
+                types[key] = given[key]
+            elif isinstance(value, dict) or key == "weights":
+                self.wrong_dtype(given[key], ("dtype", key) if isinstance(value, dict) else ("dtype",))
+        return types
 
     def wrong_dtype(self, value: Any, path: Path) -> None:
         """Report a data type that is none."""

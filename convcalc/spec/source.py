@@ -25,7 +25,7 @@ from yaml.events import (
 
 from convcalc.collection import collecting_later
 from convcalc.keys import MOST_DIGITS
-from convcalc.problems import Fix, Problem, Span, shortened
+from convcalc.problems import Fix, InvalidSpec, Problem, Span, printable, shortened
 from convcalc.spec.document import UNKNOWN, Document, Extent, Mapping, Sequence
 from convcalc.spec.entries import MOST_PROBLEMS, TooMuch
 from convcalc.spec.malformed import Stopped, TooDeep, explain
@@ -430,6 +430,9 @@ def scalar_extents(text: str) -> list[Extent]:
 
 def read_value(text: str) -> Any:
     """A value on the command line, read as in a file. Raises InvalidSpec."""
+    broken = re.search("[\ud800-\udfff]", text)  # how Python keeps the bytes of an argument that are not UTF-8
+    if broken is not None:
+        raise InvalidSpec([Problem((), f"not UTF-8: {printable(broken[0])}", "CV001")])
     document = read_text(text)
     if document.problems:
         if not text.strip():

@@ -14,6 +14,7 @@ from convcalc.check.rules.heavy_head import HeavyHead
 from convcalc.check.rules.instance_norm_of_a_point import InstanceNormOfAPoint
 from convcalc.check.rules.late_pooling import LatePooling
 from convcalc.check.rules.misaligned_merge import MisalignedMerge
+from convcalc.check.rules.misread_input import MisreadInput
 from convcalc.check.rules.padding_only_window import PaddingOnlyWindow
 from convcalc.check.rules.repeated_activation import RepeatedActivation
 from convcalc.check.rules.stacked_linear import StackedLinear
@@ -37,6 +38,7 @@ RULES: dict[str, type[Rule]] = {
         DropoutBeforeBatchnorm,
         LatePooling,
         RepeatedActivation,
+        MisreadInput,
         Aliasing,
         UnproductiveLayers,
         FieldUnderInput,

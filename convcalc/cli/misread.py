@@ -1,0 +1,22 @@
+"""The warning of commands that show figures: inputs whose sizes look as if they were in another order."""
+
+import sys
+
+from convcalc import examples
+from convcalc.check.rules.misread_input import MisreadInput
+from convcalc.check.runner import check
+from convcalc.check.settings import Settings
+from convcalc.problems import printable
+from convcalc.spec.document import Document
+from convcalc.spec.inputs import Overrides
+
+
+def warn_of_misread_inputs(document: Document, overrides: Overrides) -> None:
+    """Say on standard error what `convcalc check` says of such inputs, unless the spec ignores it."""
+    code = MisreadInput.code
+    for problem in check(document, overrides, Settings(), {code: MisreadInput}).problems:
+        if problem.code == code:
+            place = printable(examples.shown(document.file or "<spec>"))
+            if problem.span is not None and not overrides.inputs:
+                place += f":{problem.span.line}:{problem.span.column}"
+            sys.stderr.write(f"convcalc: warning: {place}: {problem.message}: {problem.hint} [{code}]\n")

@@ -1,0 +1,26 @@
+"""Files written whole or not at all: what was there stays until the new content is complete."""
+
+import os
+
+
+def replace_file(target: str, content: bytes) -> None:
+    """Put a file in the place of another in one step, its permissions kept."""
+    import tempfile  # it costs start-up time
+
+    mode = os.stat(target).st_mode & 0o777 if os.path.exists(target) else 0o666 & ~current_umask()
+    handle, partial = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".convcalc-")
+    try:
+        with open(handle, "wb") as stream:
+            stream.write(content)
+        os.chmod(partial, mode)
+        os.replace(partial, target)
+    except BaseException:
+        os.unlink(partial)
+        raise
+
+
+def current_umask() -> int:
+    """The permissions that new files do not get."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask

@@ -1,0 +1,142 @@
+"""Files of networks that are no specs: recognised by what they hold, then by how their names end.
+
+This is the one list of formats. A command that reads specs uses it to say what it was given instead; `import` uses it
+to choose a reader, or to say why there is none. Nothing here is parsed, unpickled or run.
+"""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+HEAD = 65_536  # the bytes that are looked at, from the start of a file
+LAYERS = (
+    rb"""(?:\xef\xbb\xbf)?(?:layers|'layers'|"layers")\s*:"""  # the outermost key of every spec, at the start of a line
+)
+
+
+class Format(NamedTuple):
+    """A kind of file. `reader` is the importer that reads it ("" if none does), `advice` what to do instead."""
+
+    name: str
+    endings: tuple[str, ...]
+    holds: Callable[[bytes], object]
+    reader: str = ""
+    advice: str = ""
+
+
+THROUGH_ONNX = "export it to ONNX, then convcalc import model.onnx"
+CODE = "convcalc import --torch PACKAGE.MODULE:FACTORY --input 3,224,224 takes the code of the network"
+TF2ONNX = "python -m tf2onnx.convert writes ONNX, which convcalc import reads"
+
+
+def begins(*magic: bytes) -> Callable[[bytes], bool]:
+    """Recognises files by how they begin."""
+    return lambda head: head.startswith(magic)
+
+
+def matches(*patterns: bytes) -> Callable[[bytes], bool]:
+    """Recognises texts that hold a match of every pattern."""
+    return lambda head: b"\0" not in head and all(re.search(pattern, head, re.MULTILINE) for pattern in patterns)
+
+
+def is_zip_of(member: bytes) -> Callable[[bytes], bool]:
+    """Recognises archives by a member that is among the first or in the list at the end."""
+    return lambda head: head.startswith(b"PK\x03\x04") and re.search(member, head) is not None
+
+
+def never(head: bytes) -> bool:
+    """For files that only their names tell apart."""
+    return False
+
+
+SPEC = Format("a spec", (".yaml", ".yml"), matches(b"^" + LAYERS))
+FORMATS = (
+    Format("a Git LFS pointer", (), begins(b"version https://git-lfs."), "", "git lfs pull fetches the file itself"),
+    Format("a TFLite model", (".tflite",), lambda head: head[4:8] == b"TFL3", "", TF2ONNX),
+    Format("a GGUF file", (".gguf",), begins(b"GGUF"), "", "it holds weights, not layers; there is no importer for it"),
+    Format(
+        "a safetensors file",
+        (".safetensors",),
+        lambda head: head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**27,
+        "",
+        f"it holds weights without the network; {CODE}",
+    ),
+    Format(
+        "a Keras HDF5 model",
+        (".h5", ".hdf5"),
+        begins(b"\x89HDF\r\n"),
+        "",
+        "save the model as .keras, or the JSON of model.to_json(): convcalc import reads these",
+    ),
+    Format("a Keras model", (".keras",), is_zip_of(rb"config\.json"), "keras"),
+    Format(
+        "a PyTorch file",
+        (".pt", ".pth", ".ckpt", ".pkl", ".pt2"),
+        lambda head: is_zip_of(rb"data\.pkl|/version|archive_format")(head) or re.match(rb"\x80[\x02-\x05]", head),
+        "",
+        f"it is a pickle or holds one, which is not read because that could run code; {CODE}",
+    ),
+    Format("a TensorFlow SavedModel", (".pb",), never, "", TF2ONNX),
+    Format("a Core ML model", (".mlmodel",), never, "", THROUGH_ONNX),
+    Format(
+        "an ONNX model",
+        (".onnx",),
+        lambda head: re.match(rb"\x08[\x01-\x1f][\x12\x1a\x22\x28\x32\x3a\x42]", head),
+        "onnx",
+    ),
+    Format("a Keras model in JSON", (), lambda head: head.lstrip()[:1] == b"{" and b'"class_name"' in head, "keras"),
+    Format(
+        "an Ultralytics model YAML",
+        (),
+        matches(rb"^nc\s*:", rb"^backbone\s*:", rb"^head\s*:"),
+        "",
+        "there is no importer for it; yolo export model=NAME.yaml format=onnx writes ONNX, which convcalc import reads",
+    ),
+    Format(
+        "a Darknet configuration",
+        (),
+        matches(rb"^\s*\[(?:net|network)\]", rb"^\s*\[(?:convolutional|connected|maxpool)\]"),
+        "",
+        f"there is no importer for it; {THROUGH_ONNX}",
+    ),
+    Format(
+        "a Caffe network",
+        (".prototxt",),
+        matches(rb"^\s*layers?\s*\{"),
+        "",
+        f"there is no importer for it; {THROUGH_ONNX}",
+    ),
+    Format(
+        "an OpenVINO model",
+        (),
+        matches(rb"<net\b[^>]*>", rb"<layers>"),
+        "",
+        f"there is no importer for it; {THROUGH_ONNX}",
+    ),
+    Format("a Python file", (".py",), never, "", CODE),
+)
+
+
+def recognise(name: str, head: bytes) -> Format | None:
+    """The format of a file by its name and its first bytes, None if it is unknown.
+
+    The name decides if the content does not, and among formats that begin alike.
+    """
+    if SPEC.holds(head):
+        return SPEC
+    by_name = [kind for kind in (*FORMATS, SPEC) if kind.endings and name.lower().endswith(kind.endings)]
+    by_content = [kind for kind in FORMATS if kind.holds(head)]
+    both = [kind for kind in by_content if kind in by_name]
+    without_content = [kind for kind in by_name if kind.holds is never]
+    return next(iter([*both, *without_content, *by_content, *by_name]), None)
+
+
+def foreign(name: str, head: bytes) -> Format | None:
+    """The format of a file that is certainly no spec, None if it may be one."""
+    found = recognise(name, head)
+    return None if found is SPEC else found
+
+
+def advice(found: Format, file: str) -> str:
+    """What to do with a file of a format other than a spec."""
+    return f"convcalc import {file} reads it" if found.reader else found.advice

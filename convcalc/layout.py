@@ -1,0 +1,67 @@
+"""Shapes written in the order of another framework: with the batch in front, or with the channels last.
+
+convcalc takes one sample, channels first. PyTorch prints (1, 3, 224, 224), Keras (224, 224, 3): both are valid
+shapes here too, but of another network. What looks like them is reported, never changed.
+
+>>> misreading((1, 3, 224, 224))
+Misreading(why='the leading 1 looks like a batch', likely=(3, 224, 224))
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+CHANNELS_OF_IMAGES = (1, 3, 4)
+
+
+class Misreading(NamedTuple):
+    """Why a shape looks like one in another order, and the sizes that were probably meant, channels first."""
+
+    why: str
+    likely: tuple[int, ...]
+    is_override: bool = False
+
+
+class Suggestion(NamedTuple):
+    """What to write in place of a shape with a wrong number of sizes."""
+
+    advice: str
+    sizes: tuple[int, ...]
+    batch: int | None = None
+
+
+def misreading(sizes: Sequence[int], may_hold_batch: bool = True) -> Misreading | None:
+    """The other order that a shape looks like, None if it looks like channels first.
+
+    A leading 1 before three sizes looks like a batch; a last size of 1, 3 or 4 after two equal larger sizes like the
+    channels. `may_hold_batch` is False if the number of sizes is known to be right.
+    """
+    if len(sizes) == 4 and sizes[0] == 1 and may_hold_batch:
+        return Misreading("the leading 1 looks like a batch", channels_first(sizes[1:]))
+    if has_channels_last(sizes):
+        return Misreading("the last size looks like the channels", channels_first(sizes))
+    return None
+
+
+def has_channels_last(sizes: Sequence[int]) -> bool:
+    """Whether the last size looks like the channels of an image."""
+    if len(sizes) < 3 or (len(sizes) > 3 and sizes[0] in CHANNELS_OF_IMAGES):
+        return False
+    return sizes[-1] in CHANNELS_OF_IMAGES and sizes[-3] == sizes[-2] > sizes[-1]
+
+
+def channels_first(sizes: Sequence[int]) -> tuple[int, ...]:
+    """The sizes with the channels in front, if they look like channels last."""
+    return (sizes[-1], *sizes[:-1]) if has_channels_last(sizes) else tuple(sizes)
+
+
+def suggestion(given: Sequence[int], own: Sequence[int]) -> Suggestion:
+    """What to write in place of a shape that has another number of sizes than the input that it replaces."""
+    if len(given) == len(own) + 1:
+        batch, sample = given[0], tuple(given[1:])
+        if sample[0] != own[0] and sample[-1] == own[0]:
+            return Suggestion("leave out the batch and put the channels first", (own[0], *sample[:-1]), batch)
+        if sample[0] == own[0] or batch == 1:
+            return Suggestion("leave out the batch", sample, batch)
+    if len(given) == len(own) - 1 and len(given) > 1 and given[0] != own[0]:
+        return Suggestion("put the channels first", (own[0], *given))
+    return Suggestion(f"give {len(own)} {'size' if len(own) == 1 else 'sizes, channels first'}", tuple(own))

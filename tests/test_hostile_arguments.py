@@ -1,0 +1,154 @@
+"""Bytes that are not UTF-8 in every argument, file name and variable of the environment: an error in words at most.
+
+Python keeps such a byte of an argument or a file name as one of 128 surrogates, which no codec writes.
+"""
+
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from convcalc.cli.main import SECTIONS, commands, run
+
+BROKEN = os.fsdecode(b"\xff")
+NET = "params: {width: 4}\ninput: [3, 8, 8]\nlayers:\n  - conv: {out_channels: $width, kernel_size: 3, name: c}\n"
+NEEDS = {  # what a command is given, so that it would succeed
+    **{name: ["net.yaml"] for name in ("summary", "rf", "memory", "explain", "alternatives", "compare")},
+    "check": ["net.yaml"],
+    "verify": ["net.yaml"],
+    "fit": ["net.yaml", "-p", "width=1,2", "--max-params", "1M"],
+    "diff": ["net.yaml", "net.yaml"],
+    "import": ["model.json"],
+    "export": ["net.yaml", "--to", "torch"],
+    "layers": ["conv"],
+    "rules": ["CV201"],
+    "schema": [],
+    "examples": ["lenet5"],
+    "init": [],
+}
+FORMS = (
+    "{}",
+    "1{}",
+    "width={}",
+    "width=[{}]",
+    "{}=1",
+    "{}=3,8,8",
+    "input=3,{}",
+    "separable:{}",
+    "{}:c",
+    "[{}",
+    "CV2{}",
+)
+COMMANDS = list(itertools.chain.from_iterable(SECTIONS.values()))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.yaml").write_text(NET, encoding="utf-8")
+    Path("model.json").write_text('{"class_name": "Sequential", "config": {"layers": []}}', encoding="utf-8")
+
+
+def said_by(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What a command says of arguments; its exit status is one of those that are documented."""
+    assert run(arguments) in (0, 1, 2), arguments
+    said = "".join(capsys.readouterr())
+    assert "internal error" not in said, (arguments, said)
+    return said
+
+
+def options_of(command: str) -> list[str]:
+    found = commands.get_command(click.Context(commands), command)
+    assert found is not None
+    return [option.opts[-1] for option in found.params if isinstance(option, click.Option) and not option.is_flag]
+
+
+def test_every_command_is_tried() -> None:
+    assert set(COMMANDS) == set(NEEDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_value_of_every_option(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for option, form in itertools.product(options_of(command), FORMS):
+        said_by([command, *NEEDS[command], option, form.format(BROKEN)], capsys)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_argument(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    needs = NEEDS[command]
+    for place, form in itertools.product(range(len(needs) + 1), ("{}", "example:{}", "/{}/net.yaml", "-{}", "--{}=1")):
+        said_by([command, *needs[:place], form.format(BROKEN), *needs[place + 1 :]], capsys)
+
+
+def test_the_name_of_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no command '\\xff'" in said_by([BROKEN], capsys)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file systems elsewhere refuse such names")
+@pytest.mark.parametrize("command", [command for command, needs in NEEDS.items() if "net.yaml" in needs])
+@pytest.mark.parametrize("text", [NET, NET.replace("kernel_size", "kernel_sze")], ids=["right", "wrong"])
+def test_the_name_of_a_spec(command: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file = f"{BROKEN}.yaml"
+    Path(file).write_text(text, encoding="utf-8")
+    needs = [file if word == "net.yaml" else word for word in NEEDS[command]]
+    said_by([command, *needs], capsys)
+    for form in ("json", "csv", "markdown", "github", "sarif", "junit", "gitlab", "svg"):
+        said_by([command, *needs, "-f", form], capsys)
+        said_by([command, *needs, "-f", form, "-o", f"out{BROKEN}"], capsys)
+
+
+def test_a_value_that_is_not_utf_8_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert said_by(["summary", "net.yaml", "--set", f"width={BROKEN}"], capsys) == "convcalc: --set: not UTF-8: \\xff\n"
+
+
+@pytest.mark.parametrize(
+    "variable", ["COLUMNS", "NO_COLOR", "FORCE_COLOR", "TERM", "HOME", "XDG_CONFIG_HOME", "TMPDIR", "LANG", "_"]
+)
+@pytest.mark.parametrize("value", [b"\xff", b"\xc2\xb2", b"9" * 5000])
+def test_the_environment(variable: str, value: bytes) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "convcalc", "summary", "net.yaml"],
+        capture_output=True,
+        env={**os.environb, variable.encode(): value},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"internal error" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [b"convcalc summary \xff", b"convcalc layers \xff", b"convcalc \xff"])
+def test_words_that_a_shell_wants_completed(words: bytes) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; from convcalc.cli.main import main; sys.argv = ['convcalc']; main()"],
+        capture_output=True,
+        env={
+            **os.environb,
+            b"_CONVCALC_COMPLETE": b"bash_complete",
+            b"COMP_WORDS": words,
+            b"COMP_CWORD": b"%d" % words.count(b" "),
+        },
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["rf", "net.yaml", "c", "--position", "{},1"],
+        ["check", "net.yaml", "--max-params", "{}"],
+        ["diff", "net.yaml", "net.yaml", "--fail-if", "macs>{}"],
+        ["summary", "net.yaml", "--set", "width={}"],
+        ["summary", "net.yaml", "--input", "3,{},8"],
+        ["summary", "net.yaml", "--batch", "{}"],
+        ["fit", "net.yaml", "-p", "width=1:{}:1", "--max-params", "1M"],
+    ],
+    ids=" ".join,
+)
+def test_an_integer_of_more_digits_than_python_reads(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    said = said_by([word.format("9" * 5000) for word in arguments], capsys)
+    assert "set_int_max_str_digits" not in said

@@ -1,0 +1,60 @@
+"""Shapes in the order of other frameworks, and what is suggested in their place."""
+
+import pytest
+
+from convcalc.layout import Suggestion, misreading, suggestion
+
+LIKELY = [
+    ((1, 3, 224, 224), (3, 224, 224)),
+    ((1, 224, 224, 3), (3, 224, 224)),
+    ((1, 1, 28, 28), (1, 28, 28)),
+    ((1, 64, 56, 56), (64, 56, 56)),
+    ((224, 224, 3), (3, 224, 224)),
+    ((28, 28, 1), (1, 28, 28)),
+    ((96, 96, 4), (4, 96, 96)),
+    ((16, 112, 112, 3), (3, 16, 112, 112)),
+]
+USUAL = [
+    (784,), (1, 8000), (3, 224, 224), (1, 28, 28), (1, 49, 10), (3, 480, 640), (64, 1, 1), (3, 3, 3), (3, 16, 112, 112),
+    (2, 64, 64, 64), (224, 112, 3), (3, 16, 16, 4), (40, 40, 2), (4, 4, 4),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sizes", "likely"), LIKELY)
+def test_a_shape_in_another_order_is_noticed(sizes: tuple[int, ...], likely: tuple[int, ...]) -> None:
+    found = misreading(sizes)
+    assert found is not None
+    assert found.likely == likely
+
+
+@pytest.mark.parametrize("sizes", USUAL, ids=str)
+def test_a_shape_with_the_channels_first_is_not_remarked_on(sizes: tuple[int, ...]) -> None:
+    assert misreading(sizes) is None
+
+
+def test_a_leading_one_is_no_batch_where_four_sizes_are_known_to_be_right() -> None:
+    assert misreading((1, 64, 128, 128), may_hold_batch=False) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "own", "expected"),
+    [
+        ((1, 3, 224, 224), (3, 224, 224), Suggestion("leave out the batch", (3, 224, 224), 1)),
+        ((8, 3, 64, 64), (3, 224, 224), Suggestion("leave out the batch", (3, 64, 64), 8)),
+        ((1, 1, 64, 64), (3, 224, 224), Suggestion("leave out the batch", (1, 64, 64), 1)),
+        (
+            (8, 64, 48, 3),
+            (3, 224, 224),
+            Suggestion("leave out the batch and put the channels first", (3, 64, 48), 8),
+        ),
+        ((64, 64), (3, 224, 224), Suggestion("put the channels first", (3, 64, 64))),
+        ((3, 64), (3, 224, 224), Suggestion("give 3 sizes, channels first", (3, 224, 224))),
+        ((5, 16, 64, 64), (3, 224, 224), Suggestion("give 3 sizes, channels first", (3, 224, 224))),
+        ((1, 784), (784,), Suggestion("leave out the batch", (784,), 1)),
+        ((1, 28, 28), (784,), Suggestion("give 1 size", (784,))),
+    ],
+)
+def test_what_to_write_in_place_of_a_wrong_number_of_sizes(
+    given: tuple[int, ...], own: tuple[int, ...], expected: Suggestion
+) -> None:
+    assert suggestion(given, own) == expected
