@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from convcalc.convert.graph import Graph, NotImported, pointwise_beside_depthwise
+from convcalc.convert.pytorch.failures import in_words, line_of
+from convcalc.convert.pytorch.fidelity import account_for, measure
 from convcalc.convert.pytorch.joining import joined
 from convcalc.convert.pytorch.operators import OPERATORS
 from convcalc.convert.pytorch.reading import Reader
 from convcalc.convert.pytorch.tracing import traced
 from convcalc.convert.pytorch.verify import check_installed
-from convcalc.problems import shortened, shown
+from convcalc.problems import shown
 
 Shapes = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
 
@@ -29,7 +31,8 @@ def graph_of(module: Any, shapes: Shapes, name: str | None = None, origin: str =
     check(each)
     word = type(module).__name__
     reader = Reader(traced(module, each), OPERATORS, tuple(named))
-    return pointwise_beside_depthwise(joined(reader.graph(name or word, origin or f"the PyTorch module {word}")))
+    graph = pointwise_beside_depthwise(joined(reader.graph(name or word, origin or f"the PyTorch module {word}")))
+    return account_for(graph, measure(module, each), reader.beside_layers())
 
 
 def in_order(module: Any, shapes: Mapping[str, Sequence[int]]) -> tuple[list[str], list[Sequence[int]]]:
@@ -78,9 +81,8 @@ def made(package: str, function: str) -> Any:
             found = getattr(found, part)
         with torch.device("meta"):
             module = found() if not isinstance(found, torch.nn.Module) else found
-    except Exception as error:  # whatever the code of the package raises
-        said = shortened(" ".join(str(error).split()), 300)
-        raise NotImported(f"it gives no module: {type(error).__name__}: {said}") from error
+    except (Exception, SystemExit) as error:  # whatever the code of the package raises
+        raise NotImported(f"it gives no module: {line_of(error)}{in_words(error)}") from error
     finally:
         sys.path.remove(os.getcwd())
     if not isinstance(module, torch.nn.Module):
