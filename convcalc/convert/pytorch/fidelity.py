@@ -8,11 +8,11 @@ Each layer must have the shape, params, running statistics and MACs of the opera
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from convcalc.convert.comparison import Figures
 from convcalc.convert.graph import Graph, NotImported, Step, plain_spec
-from convcalc.convert.pytorch.failures import in_words
+from convcalc.convert.pytorch.measuring import run_whole
 from convcalc.convert.pytorch.names import first_free
-from convcalc.convert.pytorch.tracing import BATCH, blank_samples, statistics_of, without_values
-from convcalc.convert.pytorch.verify import Figures
+from convcalc.convert.pytorch.tracing import BATCH, statistics_of, without_values
 from convcalc.network import Network
 from convcalc.problems import Flaw, InvalidSpec
 from convcalc.shape import Shape
@@ -24,13 +24,17 @@ REST = "unaccounted"
 
 
 class Whole(NamedTuple):
-    """What a whole module is: elements by name of what it learns and keeps, PyTorch's FLOPs, the outputs' sizes."""
+    """What a whole module is: elements by name of what it learns and keeps, PyTorch's FLOPs, the outputs' sizes.
+
+    FLOPs are None if it does not run without values, as `refusal` says.
+    """
 
     trained: Mapping[str, int]
     frozen: Mapping[str, int]
     statistics: Mapping[str, int]
-    flops: int
+    flops: int | None
     outputs: tuple[tuple[int, ...], ...]
+    refusal: str = ""
 
 
 def layer_difference(
@@ -53,34 +57,17 @@ def layer_difference(
 
 
 def measure(module: Any, shapes: Sequence[Sequence[int]]) -> Whole:
-    """Run an unaltered module on the meta device. Raises NotImported if it does not run there."""
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
+    """An unaltered module, run on the meta device."""
     module = without_values(module).eval()
-    try:
-        with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
-            outputs = module(*blank_samples(shapes))
-    except (Exception, SystemExit) as error:  # whatever the code of the module raises
-        raise NotImported(f"the module does not run without values: {in_words(error)}") from error
     learnt = dict(module.named_parameters())
     trained = {name: value.numel() for name, value in learnt.items() if value.requires_grad}
     frozen = {name: value.numel() for name, value in learnt.items() if not value.requires_grad}
-    sizes = tuple(tuple(tensor.shape) for tensor in tensors_in(outputs))
-    return Whole(trained, frozen, statistics_of(module), counter.get_total_flops(), sizes)
-
-
-def tensors_in(outputs: Any) -> list[Any]:
-    """The tensors in what a module gives: itself, or in lists, dicts and objects."""
-    import torch
-
-    if isinstance(outputs, torch.Tensor):
-        return [outputs]
-    if isinstance(outputs, Mapping):
-        outputs = outputs.values()
-    elif hasattr(outputs, "__dict__"):
-        outputs = vars(outputs).values()
-    return [tensor for output in outputs for tensor in tensors_in(output)] if isinstance(outputs, Iterable) else []
+    statistics = statistics_of(module)
+    try:
+        flops, outputs = run_whole(module, [(BATCH, *shape) for shape in shapes])
+    except NotImported as error:
+        return Whole(trained, frozen, statistics, None, (), str(error))
+    return Whole(trained, frozen, statistics, flops, outputs)
 
 
 class Read(NamedTuple):
@@ -110,13 +97,13 @@ def account_for(graph: Graph, whole: Whole, read: Read) -> Graph:
     used_statistics = sum(count for key, count in whole.statistics.items() if key not in read.unused)
     rows = [
         ("params", params, sum(used.values())),
-        ("trained params", trained, used_trained),
+        ("trainable params", trained, used_trained),
         ("running statistics", statistics, used_statistics),
     ]
-    if read.opaque_flops is not None:
-        rows.append(("MACs of a sample", macs, (whole.flops - read.opaque_flops) / (2 * BATCH)))
-    said = [f"{ours:,} {name} where PyTorch has {theirs:,.10g}" for name, ours, theirs in rows if ours != theirs]
-    said += output_differences(network, whole, read)
+    if read.opaque_flops is not None and whole.flops is not None:
+        rows.append((f"MACs of {BATCH} samples", macs * BATCH, (whole.flops - read.opaque_flops) // 2))
+    said = [f"{ours:,} {name} here, {theirs:,} in PyTorch" for name, ours, theirs in rows if ours != theirs]
+    said += [whole.refusal] if whole.flops is None else output_differences(network, whole, read)
     if not said:
         return graph
     return with_rest(graph, ", ".join(said), *(max(0, int(theirs - ours)) for _, ours, theirs in (rows[0], rows[2])))
@@ -134,7 +121,7 @@ def sums_of(network: Network) -> tuple[int, int, int, int]:
 def output_differences(network: Network, whole: Whole, read: Read) -> Iterator[str]:
     """In words which outputs are not those of the module."""
     if read.outputs != whole.outputs:
-        yield f"outputs of {shown_sizes(read.outputs)} where PyTorch gives {shown_sizes(whole.outputs)}"
+        yield f"outputs {shown_sizes(read.outputs)} here, {shown_sizes(whole.outputs)} in PyTorch"
 
 
 def shown_sizes(outputs: Iterable[tuple[int, ...]]) -> str:
