@@ -11,6 +11,7 @@ SCHEMA = "convcalc/verify/1"
 GAP = "  "
 TITLES = ("network", "layers", "params", "MACs")
 LEAST_NAME = 12
+MOST_LAYERS = 20  # that differ are listed
 WORDS = {
     "output_shape": "output shape",
     "macs": "MACs",
@@ -87,9 +88,11 @@ def difference_lines(network: Verification) -> list[Line]:
         for total in network.totals
         if not total.agrees
     ]
-    for layer in network.differences:
+    for layer in network.differences[:MOST_LAYERS]:
         place: Line = [(f"{name}: {printable(layer.name)}", "place"), (f" ({printable(layer.kind)})", "dim")]
         lines += [[*place, (f": {said}", "")] for said in differences(layer, network.source)]
+    if len(network.differences) > MOST_LAYERS:
+        lines.append([(f"and {len(network.differences) - MOST_LAYERS} more layers: -f json has all", "dim")])
     return [[], *lines] if lines else []
 
 

@@ -25,15 +25,21 @@ SETTINGS: dict[str, tuple[int, ...]] = {
 }
 STATISTICS = {"BatchNormalization": (3, 4)}
 UNCOUNTED = frozenset({"LSTM", "GRU", "RNN", "Einsum", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"})
+FILLED = frozenset({"ConstantOfShape", "ConstantFill"})  # weights in files that leave them out
+WEIGHTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "PRelu", "BatchNormalization"})
 UNCOUNTED_WITH_BODY = frozenset({"If", "Loop", "Scan"})
 
 
 class Facts(NamedTuple):
-    """What is known of the values of a graph: sizes of all by name, elements of those that may be learnt, their roots."""
+    """What is known of the values of a graph: sizes of all by name, elements of those that may be learnt, their roots.
+
+    Those that are `filled` with one number stand for a weight only where an operator can have nothing else.
+    """
 
     sizes: Mapping[str, Sizes]
     elements: Mapping[str, int]
     roots: Mapping[str, str]
+    filled: frozenset[str]
 
 
 def model_of(path: str, network: Network) -> Model:
@@ -106,25 +112,31 @@ def facts_of(graph: Any) -> Facts:
         if kind.HasField("shape") and all(dim.HasField("dim_value") for dim in kind.shape.dim):
             sizes.setdefault(value.name, tuple(dim.dim_value for dim in kind.shape.dim))
     roots = {name: name for name in types}
+    filled = {node.output[0] for node in graph.node if node.op_type in FILLED and node.output[0] in sizes}
     for node in graph.node:
+        if node.output and node.output[0] in filled:
+            types[node.output[0]], roots[node.output[0]] = 1, node.output[0]
         if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
             tensor = node.attribute[0].t
             sizes[node.output[0]], types[node.output[0]] = tuple(tensor.dims), tensor.data_type
             roots[node.output[0]] = node.output[0]
-        elif node.op_type in THROUGH and node.input and node.input[0] in roots:
+        if node.op_type in THROUGH and node.input and node.input[0] in roots:
             root = roots[node.input[0]]
             roots[node.output[0]] = root
             if node.op_type == "DequantizeLinear":
                 types[root] = 1  # stored in few bits, and learnt all the same
     elements = {name: prod(sizes[name]) for name, kind in types.items() if kind in FLOATS}
-    return Facts(sizes, elements, roots)
+    return Facts(sizes, elements, roots, frozenset(filled))
 
 
 def part_of(node: Any, facts: Facts, seen: set[str], batch: int) -> Part | None:
     """What a node computes and learns; None if that is nothing, or it only hands a weight on."""
     if not node.output or node.output[0] in facts.roots:
         return None
-    learnt = [name for place, name in enumerate(node.input) if place in SETTINGS.get(node.op_type, range(len(node.input)))]
+    places = SETTINGS.get(node.op_type, range(len(node.input)))
+    learnt = [name for place, name in enumerate(node.input) if place in places]
+    if node.op_type not in WEIGHTS:
+        learnt = [name for name in learnt if facts.roots.get(name) not in facts.filled]
     kept = [node.input[place] for place in STATISTICS.get(node.op_type, ()) if place < len(node.input)]
     params = count_new(learnt, facts, seen, 1 if node.op_type in MACS or node.op_type == "PRelu" else 2)
     buffers = count_new(kept, facts, seen, 1)

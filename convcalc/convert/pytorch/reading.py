@@ -6,9 +6,10 @@ from math import prod
 from operator import getitem
 from typing import Any, Union
 
+from convcalc.convert.comparison import Figures
 from convcalc.convert.graph import Graph, NotImported, Step
 from convcalc.convert.pytorch.failures import line_of_node
-from convcalc.convert.pytorch.fidelity import Figures, Read, layer_difference
+from convcalc.convert.pytorch.fidelity import Read, layer_difference
 from convcalc.convert.pytorch.names import first_free
 from convcalc.convert.pytorch.nodes import Place, flat, has_unknown_size, named_arguments, places_of, sizes_of
 from convcalc.convert.pytorch.patterns import operator_of, patterns, viewed
