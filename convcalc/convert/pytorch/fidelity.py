@@ -101,8 +101,8 @@ def account_for(graph: Graph, whole: Whole, read: Read) -> Graph:
         ("running statistics", statistics, used_statistics),
     ]
     if read.opaque_flops is not None and whole.flops is not None:
-        rows.append((f"MACs of {BATCH} samples", macs * BATCH, (whole.flops - read.opaque_flops) // 2))
-    said = [f"{ours:,} {name} here, {theirs:,} in PyTorch" for name, ours, theirs in rows if ours != theirs]
+        rows.append(("MACs", macs, (whole.flops - read.opaque_flops) / (2 * BATCH)))
+    said = [f"{ours:,} {name} here, {theirs:,.12g} in PyTorch" for name, ours, theirs in rows if ours != theirs]
     said += [whole.refusal] if whole.flops is None else output_differences(network, whole, read)
     if not said:
         return graph
