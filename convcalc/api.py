@@ -61,30 +61,23 @@ def from_torch(
 
 
 @collecting_later
-def summary(spec: Source, **overrides: Any) -> "Summary":
-    """The report of a spec; in a notebook it shows as a table. Takes what `load` takes and raises what it raises.
+def summary(spec: Source | Network, **overrides: Any) -> Report:
+    """The report of a spec or a network, which prints as a table. Takes what `load` takes and raises what it raises.
+
+    Raises TypeError if anything is given that overrides a network: only a spec can be read otherwise.
 
     >>> summary({"input": [64], "layers": [{"linear": {"out_features": 10}}]}).totals.params
     650
     """
-    report = analyse(load(spec, **overrides))
-    return Summary(**{name: getattr(report, name) for name in Report.__slots__})
+    if not isinstance(spec, Network):
+        return analyse(load(spec, **overrides))
+    if overrides:
+        raise TypeError(f"a network is read already: give {' and '.join(overrides)} to load or from_torch")
+    return analyse(spec)
 
 
-class Summary(Report):
-    """A report that shows as a table, in a terminal and in a notebook."""
-
-    __slots__ = ()
-
-    def __str__(self) -> str:
-        from convcalc.render.table import table_text
-
-        return table_text(self)
-
-    def _repr_markdown_(self) -> str:
-        from convcalc.render.markdown import markdown_report
-
-        return markdown_report(self)
+Summary = Report
+"""The former name of a report that prints as a table, which every report does."""
 
 
 def document_of(spec: Source) -> Document:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from convcalc.layers.base import Layer
 from convcalc.layout import Misreading
-from convcalc.problems import Path
+from convcalc.problems import Path, printable
 from convcalc.shape import Shape
 
 
@@ -74,6 +74,15 @@ class Network(NamedTuple):
     check: dict[str, tuple[str, ...]]
     own: dict[str, Any]  # the keys that begin with x-, which are the user's own
     misread: Mapping[str, Misreading] = {}  # inputs whose sizes look as if they were in another order
+
+    def __repr__(self) -> str:
+        return f"<Network {self.glance()}>"
+
+    def glance(self) -> str:
+        """`resnet18, 69 layers, input 3×224×224`."""
+        inputs = ", ".join(f"{name} {shape}" for name, shape in self.inputs.items())
+        count = f"{len(self.nodes):,} layer{'' if len(self.nodes) == 1 else 's'}"
+        return f"{printable(self.name)}, {count}, {inputs}"
 
     def tensor_shape(self, tensor: int) -> Shape:
         """The shape of a tensor by its number."""

@@ -7,11 +7,9 @@ the framework.
 import io
 import json
 import shlex
-from pathlib import Path
-import json
-from typing import Any
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +21,7 @@ from tests.specs import load, report
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert run(list(arguments)) == 0
     return capsys.readouterr().out
+
 
 from convcalc.convert.graph import Graph, Step
 from convcalc.convert.writer import spec_text

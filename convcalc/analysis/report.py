@@ -1,6 +1,6 @@
 """The report of a network: every figure of every layer, and the totals."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from convcalc.analysis import folding
@@ -150,7 +150,10 @@ def ratio_value(ratio: Ratio) -> int | str:
 
 
 class Report:
-    """All figures of a network; frozen. `fields` and `tensor_bytes` are by the number of a tensor."""
+    """All figures of a network; frozen. `fields` and `tensor_bytes` are by the number of a tensor.
+
+    It prints as a table, also with rich and in a notebook.
+    """
 
     __slots__ = ("fields", "layers", "liveness", "network", "optimizer", "tensor_bytes", "totals", "trained")
 
@@ -169,6 +172,26 @@ class Report:
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a report is frozen: {name} cannot be set")
+
+    def __repr__(self) -> str:
+        counted = "unknown" if self.totals.macs is None else f"{self.totals.macs:,}"
+        return f"<Report of {self.network.glance()}: {self.totals.params:,} params, {counted} MACs>"
+
+    def __str__(self) -> str:
+        from convcalc.render.table import table_text
+
+        return table_text(self)
+
+    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
+        from convcalc.render.lines import rich_segments
+        from convcalc.render.table import table
+
+        yield from rich_segments(table(self, width=options.max_width))
+
+    def _repr_markdown_(self) -> str:
+        from convcalc.render.markdown import markdown_report
+
+        return markdown_report(self)
 
     @property
     def groups(self) -> tuple[Group, ...]:

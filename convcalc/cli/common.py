@@ -61,7 +61,13 @@ def override_options(function: Function) -> Function:
     return with_options(
         run,
         click.option("--set", "params", metavar="NAME=VALUE", multiple=True, help="The value of a param of the spec."),
-        click.option("--input", "inputs", metavar="[NAME=]3,320,320", multiple=True, help="The shape of one sample, channels first."),
+        click.option(
+            "--input",
+            "inputs",
+            metavar="[NAME=]3,320,320",
+            multiple=True,
+            help="The shape of one sample, channels first.",
+        ),
         click.option("--batch", type=click.IntRange(1), metavar="N", help="Samples in a batch."),
         click.option("--dtype", metavar="TYPE", help="int8, or weights=int8,activations=int16,bias=int32."),
     )

@@ -7,12 +7,14 @@ from typing import Any
 
 from convcalc.convert.checking import loadable
 from convcalc.convert.graph import Graph, NotImported, pointwise_beside_depthwise
+from convcalc.convert.pytorch.failures import in_words, line_of
+from convcalc.convert.pytorch.fidelity import account_for, measure
 from convcalc.convert.pytorch.joining import joined
 from convcalc.convert.pytorch.operators import OPERATORS
 from convcalc.convert.pytorch.reading import Reader
 from convcalc.convert.pytorch.tracing import traced
 from convcalc.convert.pytorch.verify import check_installed
-from convcalc.problems import shortened, shown
+from convcalc.problems import shown
 
 Shapes = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
 
@@ -28,10 +30,11 @@ def graph_of(module: Any, shapes: Shapes, name: str | None = None, origin: str =
     listed: list[Any] = list(named.values()) if named else list(shapes)
     each = [listed] if listed and isinstance(listed[0], int) else listed
     check(each)
+    check_count(module, len(each))
     word = type(module).__name__
     reader = Reader(traced(module, each), OPERATORS, tuple(named))
     graph = joined(reader.graph(name or word, origin or f"the PyTorch module {word}"))
-    return loadable(pointwise_beside_depthwise(graph))
+    return account_for(loadable(pointwise_beside_depthwise(graph)), measure(module, each), reader.beside_layers())
 
 
 def in_order(module: Any, shapes: Mapping[str, Sequence[int]]) -> tuple[list[str], list[Sequence[int]]]:
@@ -53,18 +56,38 @@ def check(shapes: Sequence[Any]) -> None:
             raise NotImported(f"a shape is a list of integers from 1, such as 3,224,224, not {shown(str(shape))}")
 
 
+def check_count(module: Any, count: int) -> None:
+    """A module is given as many shapes as its forward takes inputs. Raises NotImported."""
+    from inspect import signature
+
+    taken = signature(module.forward).parameters.values()
+    listed = [each for each in taken if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    required = [each.name for each in listed if each.default is each.empty]
+    most = count if any(each.kind is each.VAR_POSITIONAL for each in taken) else len(listed)
+    if not len(required) <= count <= most:
+        names = ", ".join(each.name for each in listed) or "none"
+        raise NotImported(
+            f"its forward takes the inputs {names}, and {count} shape{'s are' if count > 1 else ' is'} given"
+        )
+
+
 def read(factory: str, shapes: Shapes) -> Graph:
     """The network of what `package.module:factory` makes: the code of the package is run.
 
     The factory is called without arguments on the meta device, where weights take no memory. Raises NoTorch, and
     NotImported where there is no such factory, it fails, or its module cannot be traced.
     """
+    name = factory.rpartition(":")[2].rpartition(".")[2]
+    return graph_of(module_of(factory), shapes, name, f"the PyTorch module {factory}")
+
+
+def module_of(factory: str) -> Any:
+    """The module that `package.module:factory` makes. Raises NoTorch, and NotImported if there is none."""
     check_installed()
     package, colon, function = factory.partition(":")
     if not (package and colon and function):
         raise NotImported(f"--torch takes package.module:factory, not {shown(factory)}")
-    module = made(package, function)
-    return graph_of(module, shapes, function.rpartition(".")[2], f"the PyTorch module {factory}")
+    return made(package, function)
 
 
 def made(package: str, function: str) -> Any:
@@ -80,9 +103,8 @@ def made(package: str, function: str) -> Any:
             found = getattr(found, part)
         with torch.device("meta"):
             module = found() if not isinstance(found, torch.nn.Module) else found
-    except Exception as error:  # whatever the code of the package raises
-        said = shortened(" ".join(str(error).split()), 300)
-        raise NotImported(f"it gives no module: {type(error).__name__}: {said}") from error
+    except (Exception, SystemExit) as error:  # whatever the code of the package raises
+        raise NotImported(f"it gives no module: {line_of(error)}{in_words(error)}") from error
     finally:
         sys.path.remove(os.getcwd())
     if not isinstance(module, torch.nn.Module):

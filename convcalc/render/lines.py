@@ -1,7 +1,10 @@
 """Lines of styled text, and writing them: plainly, or through rich where there are colours."""
 
 from collections.abc import Iterable
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.segment import Segment
 
 Styled = tuple[str, str]  # text and the name of its style
 Line = list[Styled]
@@ -35,7 +38,18 @@ def styled_text(lines: Iterable[Line]) -> str:
     from io import StringIO
 
     from rich.console import Console
-    from rich.segment import Segment, Segments
+    from rich.segment import Segments
+
+    # rich decides by the environment which colours there are, so that NO_COLOR and TERM hold
+    console = Console(file=StringIO(), force_terminal=True, width=10_000, legacy_windows=False)
+    with console.capture() as capture:
+        console.print(Segments(rich_segments(lines)), end="")
+    return capture.get()
+
+
+def rich_segments(lines: Iterable[Line]) -> "list[Segment]":
+    """The lines as rich prints them. Needs rich, which is imported here."""
+    from rich.segment import Segment
     from rich.style import Style
 
     styles = {name: Style.parse(style) if style else None for name, style in STYLES.items()}
@@ -43,11 +57,7 @@ def styled_text(lines: Iterable[Line]) -> str:
     for line in lines:
         segments += [Segment(text, styles[style]) for text, style in line]
         segments.append(Segment.line())
-    # rich decides by the environment which colours there are, so that NO_COLOR and TERM hold
-    console = Console(file=StringIO(), force_terminal=True, width=10_000, legacy_windows=False)
-    with console.capture() as capture:
-        console.print(Segments(segments), end="")
-    return capture.get()
+    return segments
 
 
 def write(lines: Iterable[Line], stream: IO[str], color: bool) -> None:

@@ -3,23 +3,30 @@
 import json
 from typing import Any
 
-from convcalc.convert.pytorch.verify import Compared, Figures, Verification
+from convcalc.convert.comparison import Compared, Figures, Verification
 from convcalc.problems import printable, shortened
 from convcalc.render.lines import Line
 
 SCHEMA = "convcalc/verify/1"
 GAP = "  "
-TITLES = ("network", "layers", "params", "MACs", "PyTorch")
+TITLES = ("network", "layers", "params", "MACs")
 LEAST_NAME = 12
-WORDS = {"output_shape": "output shape", "macs": "MACs"}
+MOST_LAYERS = 20  # that differ are listed
+WORDS = {
+    "output_shape": "output shape",
+    "macs": "MACs",
+    "trainable_params": "trainable params",
+    "buffers": "running statistics",
+}
 FIRST_TO_GO = (1, 2, 3)
 
 
 def verification_lines(found: list[Verification], width: int | None) -> list[Line]:
-    """A row a network, and below the rows every difference with both figures."""
-    rows = [TITLES, *(cells(network) for network in found)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(TITLES))]
-    columns = list(range(len(TITLES)))
+    """A row per network, and below the rows every difference with both figures."""
+    titles = (*TITLES, found[0].source)
+    rows = [titles, *(cells(network) for network in found)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(titles))]
+    columns = list(range(len(titles)))
     for column in FIRST_TO_GO:
         if width is not None and taken(columns, widths) - widths[0] + min(widths[0], LEAST_NAME) > width:
             columns.remove(column)
@@ -37,7 +44,7 @@ def taken(columns: list[int], widths: list[int]) -> int:
 
 
 def cells(network: Verification) -> tuple[str, ...]:
-    """A network's name and totals, and what PyTorch says to them."""
+    """A network's name and totals, and whether the other agrees."""
     total = network.report.totals
     return (
         printable(network.report.network.name),
@@ -54,8 +61,9 @@ def known(count: int | None) -> str:
 
 
 def verdict(network: Verification) -> str:
-    """Whether PyTorch agrees, and of how many layers nothing is known."""
-    differences, unknown = len(network.differences), len(network.unknown)
+    """Whether the other agrees, and how many layers were not compared."""
+    unknown = len(network.unknown)
+    differences = len(network.differences) or sum(not total.agrees for total in network.totals)
     said = f"{differences} differ{'s' if differences == 1 else ''}" if differences else "agrees"
     return f"{said}, {unknown} unknown" if unknown else said
 
@@ -67,7 +75,7 @@ def row_line(row: tuple[str, ...], columns: list[int], widths: list[int], style:
         text = row[column].rjust(widths[column]) if column in FIRST_TO_GO else row[column]
         if column == 0:
             text = shortened(text, widths[0]).ljust(widths[0])
-        differs = column == len(TITLES) - 1 and not row[column].startswith(("agrees", TITLES[-1]))
+        differs = column == len(TITLES) and "differ" in row[column]
         line += [(text, "error" if differs else style), (GAP, "")]
     return line[:-1]
 
@@ -75,23 +83,35 @@ def row_line(row: tuple[str, ...], columns: list[int], widths: list[int], style:
 def difference_lines(network: Verification) -> list[Line]:
     """Every difference of a network, with both figures."""
     name = printable(network.report.network.name)
-    lines: list[Line] = []
-    for layer in network.differences:
-        place: Line = [(f"{name}: {layer.name}", "place"), (f" ({layer.kind})", "dim")]
-        lines += [[*place, (f": {said}", "")] for said in differences(layer)]
+    lines: list[Line] = [
+        [(name, "place"), (f": {both(total.name, total.ours, total.theirs, network.source)}", "")]
+        for total in network.totals
+        if not total.agrees
+    ]
+    for layer in network.differences[:MOST_LAYERS]:
+        place: Line = [(f"{name}: {printable(layer.name)}", "place"), (f" ({printable(layer.kind)})", "dim")]
+        lines += [[*place, (f": {said}", "")] for said in differences(layer, network.source)]
+    if len(network.differences) > MOST_LAYERS:
+        lines.append([(f"and {len(network.differences) - MOST_LAYERS} more layers: -f json has all", "dim")])
     return [[], *lines] if lines else []
 
 
-def differences(layer: Compared) -> list[str]:
+def differences(layer: Compared, source: str) -> list[str]:
     """What is different, figure by figure."""
-    if layer.pytorch is None:
+    if layer.refusal:
         return [f"PyTorch refuses it: {layer.refusal}"]
-    pairs = zip(figures(layer.ours).items(), figures(layer.pytorch).values(), strict=True)
-    return [
-        f"{WORDS.get(figure, figure)} {said(ours)} here, {said(theirs)} in PyTorch"
-        for (figure, ours), theirs in pairs
-        if ours != theirs
-    ]
+    if layer.ours is None or layer.theirs is None:
+        only, alone = ("the spec", layer.ours) if layer.theirs is None else (source, layer.theirs)
+        assert alone is not None
+        listed = [f"{WORDS.get(key, key)} {said(value)}" for key, value in figures(alone).items() if value]
+        return [f"only in {only}: {', '.join(listed)}"]
+    pairs = zip(figures(layer.ours).items(), figures(layer.theirs).values(), strict=True)
+    return [both(figure, ours, theirs, source) for (figure, ours), theirs in pairs if ours != theirs]
+
+
+def both(figure: str, ours: Any, theirs: Any, source: str) -> str:
+    """A figure that differs: `params 104 here, 112 in PyTorch`."""
+    return f"{WORDS.get(figure, figure)} {said(ours)} here, {said(theirs)} in {source}"
 
 
 def figures(of: Figures) -> dict[str, Any]:
@@ -100,8 +120,10 @@ def figures(of: Figures) -> dict[str, Any]:
 
 
 def said(figure: Any) -> str:
-    """A shape or a count."""
-    return "×".join(map(str, figure)) if isinstance(figure, list) else f"{figure:,}"
+    """A shape, several, or a count."""
+    if isinstance(figure, list) and figure and not isinstance(figure[0], int):
+        return ", ".join(map(said, figure))
+    return "×".join(map(str, figure)) if isinstance(figure, list | tuple) else known(figure)
 
 
 def verification_json(found: list[Verification]) -> str:
@@ -110,17 +132,26 @@ def verification_json(found: list[Verification]) -> str:
         {
             "name": network.report.network.name,
             "file": network.report.network.file,
-            "agrees": not network.differences,
+            "agrees": network.agrees,
             "complete": not network.unknown,
-            "layers": [layer_dict(layer) for layer in network.layers],
+            **whole_dict(network),
+            "layers": [layer_dict(layer, network.source) for layer in network.layers],
         }
         for network in found
     ]
     return json.dumps({"schema": SCHEMA, "networks": networks}, indent=1) + "\n"
 
 
-def layer_dict(layer: Compared) -> dict[str, Any]:
-    """What JSON holds of a layer: PyTorch's figures are null where there are none, with a word why."""
-    pytorch = None if layer.pytorch is None else figures(layer.pytorch)
+def whole_dict(network: Verification) -> dict[str, Any]:
+    """What JSON holds of a network that was compared as a whole."""
+    if not network.totals:
+        return {}
+    key = network.source.lower()
+    return {"totals": {total.name: {"ours": total.ours, key: total.theirs} for total in network.totals}}
+
+
+def layer_dict(layer: Compared, source: str) -> dict[str, Any]:
+    """What JSON holds of a layer: figures are null if there are none, with a word why."""
+    ours, theirs = (None if each is None else figures(each) for each in (layer.ours, layer.theirs))
     why = {"refusal": layer.refusal} if layer.refusal else {}
-    return {"name": layer.name, "kind": layer.kind, "ours": figures(layer.ours), "pytorch": pytorch, **why}
+    return {"name": layer.name, "kind": layer.kind, "ours": ours, source.lower(): theirs, **why}

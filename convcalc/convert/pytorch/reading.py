@@ -4,10 +4,14 @@ from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from operator import getitem
-from typing import Any, NamedTuple, Union
+from typing import Any, Union
 
+from convcalc.convert.comparison import Figures
 from convcalc.convert.graph import Graph, NotImported, Step
+from convcalc.convert.pytorch.failures import line_of_node
+from convcalc.convert.pytorch.fidelity import Read, layer_difference
 from convcalc.convert.pytorch.names import first_free
+from convcalc.convert.pytorch.nodes import Place, flat, has_unknown_size, named_arguments, places_of, sizes_of
 from convcalc.convert.pytorch.patterns import operator_of, patterns, viewed
 from convcalc.convert.pytorch.tracing import BATCH, Constant, Traced, Weight
 from convcalc.convert.pytorch.values import Foreign, Moved, Parts, Sizes, Value, is_shape, settled
@@ -26,33 +30,8 @@ OPAQUE = frozenset(
 )
 
 
-class Place(NamedTuple):
-    """The module that an operation is in: its path, its class of torch.nn, and the key of this call of it."""
-
-    path: str
-    word: str
-    key: str
-
-
 class Refused(Exception):
     """An operation that none of our kinds expresses."""
-
-
-def places_of(node: Any) -> list[Place]:
-    """The modules that an operation is in, the outermost first."""
-    stack = node.meta.get("nn_module_stack") or {}
-    return [Place(path, class_of(word), key) for key, (path, word) in stack.items()]
-
-
-def class_of(word: Any) -> str:
-    """The name of a class of torch.nn; of any other class nothing is known by its name."""
-    package, _, name = str(word if isinstance(word, str) else f"{word.__module__}.{word.__qualname__}").rpartition(".")
-    return name if package.startswith("torch.nn.") else ""
-
-
-def sizes_of(node: Any) -> Sizes:
-    """The sizes of what an operation gives; none where it is no tensor."""
-    return tuple(getattr(node.meta.get("val"), "shape", ()))
 
 
 class Reader:
@@ -72,6 +51,7 @@ class Reader:
         self.counted: set[str] = set()
         self.ends, self.inside = patterns(found.nodes)
         self.called: dict[str, int] = {}
+        self.unknown: set[Any] = set()  # operations of which no layer states what they cost
 
     def graph(self, name: str, origin: str) -> Graph:
         """The network of all operations."""
@@ -88,18 +68,21 @@ class Reader:
                 self.call(node, done)
         if not self.steps or not outputs:
             raise NotImported("the module has no layers between its inputs and its outputs")
-        return Graph(name, origin + self.unused(), self.inputs, tuple(self.steps), outputs, tuple(self.notes))
+        left = sum(self.found.elements.get(name, 0) for name in self.unused())
+        without = f" without the {left:,} params that its forward does not use" if left else ""
+        return Graph(name, origin + without, self.inputs, tuple(self.steps), outputs, tuple(self.notes))
 
-    def unused(self) -> str:
-        """What to say of params that the forward never uses, which no layer has."""
-        count = sum(
-            prod(given.sizes)
-            for node in self.found.nodes
-            if node.op == "placeholder" and not node.users
-            for given in [self.found.given.get(node.name)]
-            if isinstance(given, Weight)
-        )
-        return f" without the {count:,} params that its forward does not use" if count else ""
+    def unused(self) -> set[str]:
+        """The names of learnt tensors and running statistics that the forward never uses, which no layer has."""
+        given = [self.found.given.get(node.name) for node in self.found.nodes if is_unused(node)]
+        return {name for each in given for name in names_of(each)} - self.counted
+
+    def beside_layers(self) -> Read:
+        """What else is to be known of the trace to compare all layers with the whole module."""
+        flops = self.found.flops
+        [output] = [node for node in self.found.nodes if node.op == "output"]
+        outputs = tuple(sizes_of(given) for given in flat(output.args))
+        return Read(self.unused(), None if flops is None else sum(flops[node] for node in self.unknown), outputs)
 
     def place(self, node: Any) -> None:
         """An input, a weight or a buffer."""
@@ -117,10 +100,15 @@ class Reader:
         found = []
         for given in flat(node.args):
             known = self.known[given]
+            if has_unknown_size(given):
+                what = f"the size of the output of {operator_of(given) or 'an operation'}"
+                raise NotImported(f"{line_of_node(given)}{what} depends on the values of a tensor")
             if isinstance(known, Moved):
                 known = self.known[given] = self.moved(given, known)
             if isinstance(known, Foreign):
-                known = self.opaque(given, [given], known.what, (max(prod(sizes_of(given)) // BATCH, 1),))
+                elements = prod(sizes_of(given))
+                shape = (elements // BATCH if elements % BATCH == 0 else elements,)
+                known = self.opaque(given, [given], known.what, shape)
             if isinstance(known, Value) and known.name in self.inputs:
                 known = self.step(given, "identity", {}, [known], known.shape)
             if isinstance(known, Value):
@@ -233,7 +221,7 @@ class Reader:
             if name == "view" and is_shape(change) and (not source.last or len(change) == 2):
                 kind: dict[str, Any] = {} if len(change) == 2 else {"shape": list(change[1:])}
                 named = "flatten" if len(change) == 2 else "reshape"
-                source = self.step(node, named, kind, [source], change[1:])
+                source = self.step(node, named, kind, [source], change[1:], sizes=change)
                 continue
             result = settled(Moved(source, ((name, change),), change))
             if not isinstance(result, Value):
@@ -266,44 +254,98 @@ class Reader:
         shape: Sizes,
         weights: Sequence[Weight | None] = (),
         last: bool = False,
+        sizes: Sizes | None = None,
     ) -> Value:
-        """A layer. Raises Refused where its weights are not just those of a layer before, but partly."""
+        """A layer that gives `sizes`, by default those of the operation.
+
+        Raises Refused if it is not what PyTorch runs, or its weights are not just its own or those of a layer before.
+        """
         sources = [source for weight in weights if weight is not None for source in weight.sources]
-        key = (kind, str(sorted(arguments.items())), *sources)
-        share = self.owners.get(key) if sources else None
+        statistics = self.made_of(given for given in flat((node.args, node.kwargs)) if self.is_statistic(given))[1]
+        key = (kind, str(sorted(arguments.items())), *sources, *statistics)
+        share = self.owners.get(key) if sources or statistics else None
         made_of = [weight for weight in weights if weight is not None]
         whole = sum(prod(weight.sizes) for weight in made_of) == sum(self.found.elements[name] for name in sources)
         if not whole or (share is None and self.counted.intersection(sources)):
             raise Refused(f"{kind} with weights that are not its own")
+        frozen = self.found.frozen.intersection(sources)
+        if share is None and frozen and len(frozen) < len(set(sources)):
+            count, total = (sum(map(self.found.elements.__getitem__, names)) for names in (frozen, set(sources)))
+            raise Refused(f"{kind} of which {count:,} of {total:,} params are frozen: a spec freezes whole layers")
+        self.check_traced(node, kind, arguments, reads, Value("", shape, last), {*sources, *statistics}, sizes)
         name = self.name(node, kind)
-        frozen = share is None and bool(sources) and all(source in self.found.frozen for source in sources)
         self.owners.setdefault(key, name)
-        self.counted |= set(sources)
-        self.steps.append(Step(name, kind, dict(arguments), tuple(read.name for read in reads), share, frozen))
+        self.counted |= {*sources, *statistics}
+        self.steps.append(
+            Step(name, kind, dict(arguments), tuple(read.name for read in reads), share, bool(frozen and share is None))
+        )
         self.shapes[name] = shape
         return Value(name, shape, last)
 
+    def check_traced(
+        self,
+        node: Any,
+        kind: str,
+        arguments: Mapping[str, Any],
+        reads: Sequence[Value],
+        result: Value,
+        sources: set[str],
+        sizes: Sizes | None,
+    ) -> None:
+        """Raises Refused if the figures of a layer are not those of the operation."""
+        traced = sizes_of(node) if sizes is None else sizes
+        if traced and result.sizes != traced:
+            raise Refused(f"{kind} with an output of {traced}")
+        params, buffers = (
+            sum(counts.get(name, 0) for name in sources) for counts in (self.found.elements, self.found.statistics)
+        )
+        macs = None if self.found.flops is None else self.found.flops[node] // (2 * BATCH)
+        figures = Figures(result.shape, params, buffers, macs)
+        problem = layer_difference(kind, arguments, [read.shape for read in reads], figures)
+        if problem:
+            raise Refused(f"{kind} with {problem}")
+
+    def is_statistic(self, node: Any) -> bool:
+        """Whether a node is a running statistic."""
+        return isinstance(self.known.get(node), Constant)
+
     def opaque(self, node: Any, reads: Iterable[Any], what: str, shape: Sizes, sources: Sequence[str] = ()) -> Value:
-        """A part that none of our kinds expresses, with a note; its params are those that nothing else counts."""
+        """A part that none of our kinds expresses, with a note; its params are those that nothing else counts.
+
+        Frozen params beside others are a part of their own, before it: a spec freezes whole layers.
+        """
         values, found = self.made_of(reads)
-        new = [source for source in dict.fromkeys([*found, *sources]) if source not in self.counted]
+        new = {source: None for source in [*found, *sources] if source not in self.counted}
         self.counted |= set(new)
-        params = sum(self.found.elements[source] for source in new)
         if not values:
             values = [Value(name, sizes) for name, sizes in list(self.inputs.items())[:1]]
-        name = self.name(node, "opaque")
         if len(shape) > MOST_AXES + 1:
             shape = (prod(shape),)
-        arguments = {"output_shape": list(shape), "params": params, "what": what}
-        frozen = bool(new) and all(source in self.found.frozen for source in new)
-        reads_names = tuple(dict.fromkeys(value.name for value in values))
-        self.steps.append(Step(name, "opaque", arguments, reads_names, None, frozen))
-        self.shapes[name] = shape
-        self.notes.append(f"{name}: {what}")
+        name = self.name(node, "opaque")
+        before = tuple(dict.fromkeys(value.name for value in values))
+        frozen = [source for source in new if source in self.found.frozen]
+        others = [source for source in new if source not in self.found.frozen]
+        if frozen and any(source in self.found.elements for source in others):
+            apart = first_free(f"{name}_frozen", self.used)
+            self.add_opaque(apart, before, f"frozen params of {what}", shape, frozen)
+            before, frozen = (apart,), []
+        self.add_opaque(name, before, what, shape, [*frozen, *others])
         return Value(name, shape)
 
+    def add_opaque(self, name: str, reads: tuple[str, ...], what: str, shape: Sizes, sources: Sequence[str]) -> None:
+        """Add an opaque step with a note; it is frozen if any of its learnt tensors is."""
+        arguments: dict[str, Any] = {"output_shape": list(shape), "what": what}
+        arguments["params"] = sum(self.found.elements.get(source, 0) for source in sources)
+        buffers = sum(self.found.statistics.get(source, 0) for source in sources)
+        if buffers:
+            arguments["buffers"] = buffers
+        frozen = not self.found.frozen.isdisjoint(sources)
+        self.steps.append(Step(name, "opaque", arguments, reads, None, frozen))
+        self.shapes[name] = shape
+        self.notes.append(f"{name}: {what}")
+
     def made_of(self, nodes: Iterable[Any]) -> tuple[list[Value], list[str]]:
-        """The tensors and the learnt tensors that go into nodes."""
+        """The tensors, and the learnt tensors and running statistics, that go into nodes."""
         values: dict[Value, None] = {}
         sources: dict[str, None] = {}
         for node in nodes:
@@ -315,8 +357,8 @@ class Reader:
             elif isinstance(known, Foreign):
                 values |= dict.fromkeys(known.reads)
                 sources |= dict.fromkeys(known.sources)
-            elif isinstance(known, Weight):
-                sources |= dict.fromkeys(known.sources)
+            else:
+                sources |= dict.fromkeys(names_of(known))
         return list(values), list(sources)
 
     def unexpressed(self, node: Any, what: str) -> Known:
@@ -325,6 +367,7 @@ class Reader:
             return Constant()
         reads = [given for given in flat((node.args, node.kwargs)) if given in self.known]
         values, sources = self.made_of(reads)
+        self.unknown.add(node)
         sizes = sizes_of(node)
         if not is_shape(sizes):
             return Foreign(tuple(values), tuple(sources), what)
@@ -344,11 +387,16 @@ class Reader:
             self.known[node] = Constant()
         if place.word in WHOLE and len(given) == 1:
             kind, _ = WHOLE[place.word]
-            value = self.tensor(next(node for node in read if isinstance(self.known.get(node), Value | Moved)))
-            self.known[given[0]] = self.step(
-                given[0], kind, whole_arguments(place, nodes), [value], sizes_of(given[0])[1:]
-            )
-            return
+            source = next(node for node in read if isinstance(self.known.get(node), Value | Moved))
+            shape = sizes_of(given[0])[1:]
+            try:
+                self.known[given[0]] = self.step(
+                    given[0], kind, whole_arguments(place, nodes), [self.tensor(source)], shape
+                )
+                return
+            except Refused:
+                pass  # none of ours in spite of its class: opaque, as below
+        self.unknown.update(nodes)
         for node in given:
             sizes = sizes_of(node)
             values, sources = self.made_of(read)
@@ -373,6 +421,18 @@ class Reader:
         return first_free(f"{word}{self.called[word]}", self.used)
 
 
+def names_of(known: Any) -> tuple[str, ...]:
+    """The names of the learnt tensors or running statistics that something is made of."""
+    if isinstance(known, Weight):
+        return known.sources
+    return known.statistics if isinstance(known, Constant) else ()
+
+
+def is_unused(node: Any) -> bool:
+    """Whether a node is an input, a weight or a buffer that nothing reads."""
+    return node.op == "placeholder" and not node.users
+
+
 def whole_arguments(place: Place, nodes: Sequence[Any]) -> dict[str, Any]:
     """The arguments of a layer that is several operations, read from those."""
     pool = next((node for node in nodes if operator_of(node).startswith("avg_pool")), None)
@@ -384,20 +444,3 @@ def whole_arguments(place: Place, nodes: Sequence[Any]) -> dict[str, Any]:
     kernel = list(arguments["kernel_size"])
     stride = list(arguments["stride"]) or kernel
     return {"kernel_size": kernel, "stride": stride, "ceil_mode": arguments["ceil_mode"]}
-
-
-def named_arguments(node: Any) -> dict[str, Any]:
-    """The arguments of an operation by their names, defaults among them."""
-    declared = node.target._schema.arguments
-    found = {argument.name: argument.default_value for argument in declared if argument.has_default_value()}
-    found |= {argument.name: value for argument, value in zip(declared, node.args, strict=False)}
-    return found | dict(node.kwargs)
-
-
-def flat(given: Any) -> list[Any]:
-    """The nodes in nested arguments."""
-    if isinstance(given, dict):
-        return [node for value in given.values() for node in flat(value)]
-    if isinstance(given, list | tuple):
-        return [node for value in given for node in flat(value)]
-    return [given] if hasattr(given, "users") else []

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from convcalc.convert.pytorch.reading import Known, Reader, Refused, places_of, sizes_of
+from convcalc.convert.pytorch.nodes import places_of, sizes_of
+from convcalc.convert.pytorch.reading import Known, Reader, Refused
 from convcalc.convert.pytorch.values import Moved, Parts, Value, moved_again, settled
 
 Arguments = dict[str, Any]

@@ -9,8 +9,8 @@ from io import StringIO
 from typing import Any, NamedTuple
 
 from convcalc.convert.graph import NotImported
-from convcalc.convert.pytorch.verify import check_installed
-from convcalc.problems import shortened
+from convcalc.convert.pytorch.failures import in_words, why
+from convcalc.convert.pytorch.verify import STATISTICS, check_installed
 
 BATCH = 11  # a size that few axes have, by which the batch is known among them
 PATHS = {"DropPath": "drop_path", "StochasticDepth": "drop_path"}  # classes of timm and torchvision, by their names
@@ -24,26 +24,31 @@ class Weight(NamedTuple):
 
 
 class Constant(NamedTuple):
-    """Anything that depends neither on the input nor on weights."""
+    """Anything that depends neither on the input nor on weights; `statistics` are the names of running statistics."""
+
+    statistics: tuple[str, ...] = ()
 
 
 class Traced(NamedTuple):
     """The operations of a module: nodes of a torch.fx graph, and what its placeholders stand for.
 
-    `elements` are the sizes of learnt tensors, `frozen` those out of training, `kept` modules that leave no
-    operation behind: their kind and arguments by their path. `leaves` are the paths of modules without inner ones.
+    `elements` are the sizes of learnt tensors, `frozen` those that are not trained, `statistics` the sizes of running
+    statistics, `kept` modules that leave no operation behind: their kind and arguments by their path. `leaves` are the
+    paths of modules without inner ones. `flops` are PyTorch's count of each operation, None if they cannot be counted.
     """
 
     nodes: tuple[Any, ...]
     given: Mapping[str, Weight | Constant]
     elements: Mapping[str, int]
     frozen: frozenset[str]
+    statistics: Mapping[str, int]
     kept: Mapping[str, tuple[str, Mapping[str, Any]]]
     leaves: frozenset[str]
+    flops: Mapping[Any, int] | None
 
 
 def traced(module: Any, shapes: Sequence[Sequence[int]]) -> Traced:
-    """Trace a module with inputs of shapes without the batch. Raises NoTorch, and NotImported where it cannot be."""
+    """Trace a module with inputs of shapes without the batch. Raises NoTorch, and NotImported if it cannot be traced."""
     check_installed()
     import torch
 
@@ -53,18 +58,42 @@ def traced(module: Any, shapes: Sequence[Sequence[int]]) -> Traced:
     elements = {name: parameter.numel() for name, parameter in learnt.items()}
     frozen = frozenset(name for name, parameter in learnt.items() if not parameter.requires_grad)
     leaves = frozenset(path for path, inner in module.named_modules() if not any(inner.children()))
+    statistics, kept_as = statistics_of(module), aliases_of_statistics(module)
     kept = keep_modules(module)
     with torch.device("meta"):
-        samples = tuple(torch.empty(BATCH, *shape) for shape in shapes)
-        program = exported(module, samples)
+        program = exported(module, blank_samples(shapes), frozenset(kept))
     given: dict[str, Weight | Constant] = {}
     for spec in program.graph_signature.input_specs:
         if spec.kind.name == "PARAMETER":
             parameter = learnt[spec.target]
             given[spec.arg.name] = Weight((first[id(parameter)],), tuple(parameter.shape))
         elif spec.kind.name != "USER_INPUT":
-            given[spec.arg.name] = Constant()
-    return Traced(tuple(program.graph.nodes), given, elements, frozen, kept, leaves)
+            given[spec.arg.name] = Constant(kept_as.get(spec.target, ()))
+    flops = count_flops(program)
+    return Traced(tuple(program.graph.nodes), given, elements, frozen, statistics, kept, leaves, flops)
+
+
+def blank_samples(shapes: Sequence[Sequence[int]]) -> tuple[Any, ...]:
+    """Inputs of shapes without the batch, on the device in force."""
+    import torch
+
+    return tuple(torch.empty(BATCH, *shape) for shape in shapes)
+
+
+def statistics_of(module: Any) -> dict[str, int]:
+    """The sizes of the running statistics of a module, by name."""
+    buffers = module.named_buffers()
+    return {name: buffer.numel() for name, buffer in buffers if name.rpartition(".")[2] in STATISTICS}
+
+
+def aliases_of_statistics(module: Any) -> dict[str, tuple[str, ...]]:
+    """For every name of a running statistic the one that `statistics_of` has it by."""
+    first = {id(buffer): name for name, buffer in module.named_buffers() if name.rpartition(".")[2] in STATISTICS}
+    return {
+        name: (first[id(buffer)],)
+        for name, buffer in module.named_buffers(remove_duplicate=False)
+        if id(buffer) in first
+    }
 
 
 def without_values(module: Any) -> Any:
@@ -79,13 +108,11 @@ def without_values(module: Any) -> Any:
             memo[id(buffer)] = buffer.detach().to("meta")
         return copy.deepcopy(module, memo)
     except Exception as error:  # whatever the code of the module raises
-        raise NotImported(
-            f"the module cannot be copied: {type(error).__name__}: {shortened(str(error), 300)}"
-        ) from error
+        raise NotImported(f"the module cannot be copied: {in_words(error)}") from error
 
 
-def exported(module: Any, samples: tuple[Any, ...]) -> Any:
-    """The program of torch.export; where that fails, of what torch.fx makes of the module.
+def exported(module: Any, samples: tuple[Any, ...], whole: frozenset[str]) -> Any:
+    """The program of torch.export; if that fails, of what torch.fx makes of the module, `whole` inner ones not entered.
 
     It is not strict: the module runs as it is, and what it does to tensors is written down.
     """
@@ -97,22 +124,22 @@ def exported(module: Any, samples: tuple[Any, ...]) -> Any:
             warnings.simplefilter("ignore")
             try:
                 return torch.export.export(module, samples, strict=False)
-            except Exception as error:  # whatever the code of the module and the tracing raise
+            except (Exception, SystemExit) as error:  # whatever the code of the module and the tracing raise
                 try:
-                    return torch.export.export(symbolic(module), samples, strict=False)
-                except Exception:
+                    return torch.export.export(symbolic(module, whole), samples, strict=False)
+                except (Exception, SystemExit):
                     raise NotImported(f"the module cannot be traced: {why(error)}") from error
     finally:
         logging.disable(logging.NOTSET)
 
 
-def symbolic(module: Any) -> Any:
+def symbolic(module: Any, whole: frozenset[str]) -> Any:
     """What torch.fx makes of a module: an object that it gives (a dataclass) is the tensors in it."""
     import torch
 
     class Tracer(torch.fx.Tracer):  # type: ignore[misc, unused-ignore]
         def is_leaf_module(self, inner: Any, path: str) -> bool:
-            return hasattr(inner, "leaves_no_operation") or bool(super().is_leaf_module(inner, path))
+            return path in whole or bool(super().is_leaf_module(inner, path))
 
     graph = Tracer().trace(module)
     [output] = [node for node in graph.nodes if node.op == "output"]
@@ -123,32 +150,51 @@ def symbolic(module: Any) -> Any:
     return torch.fx.GraphModule(module, graph)
 
 
-def why(error: Exception) -> str:
-    """In words why a module cannot be traced."""
-    if "DataDependent" in type(error).__name__:
-        return "what its forward does depends on the values of a tensor"
-    said = str(error).split("\n\n")[0]
-    return f"{type(error).__name__}: {shortened(' '.join(said.split()), 300)}"
+def count_flops(program: Any) -> dict[Any, int] | None:
+    """PyTorch's count of the FLOPs of each operation of a program; None if the program does not run by itself."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    found: dict[Any, int] = {}
+
+    class Counting(torch.fx.Interpreter):  # type: ignore[misc, unused-ignore]
+        def run_node(self, node: Any) -> Any:
+            before = counter.get_total_flops()
+            result = super().run_node(node)
+            found[node] = counter.get_total_flops() - before
+            return result
+
+    given = [node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"]
+    blank = [
+        torch.empty(value.shape, dtype=value.dtype, device="meta") if isinstance(value, torch.Tensor) else value
+        for value in given
+    ]
+    try:
+        with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+            Counting(program.graph_module).run(*blank)
+    except Exception:  # an operation that has no meaning without values
+        return None
+    return found
 
 
 def keep_modules(module: Any) -> dict[str, tuple[str, Mapping[str, Any]]]:
-    """Put a trace of themselves into modules that leave no operation behind: identities and dropped paths."""
+    """Have identities and dropped paths leave an operation behind, though they only give back what they are given.
+
+    A hook does so: the modules themselves stay, since code may ask for their class. One that computes, whatever its
+    name, leaves its own operations.
+    """
     import torch
     from torch import nn
 
-    class Kept(nn.Module):  # type: ignore[misc, unused-ignore]
-        leaves_no_operation = True
-
-        def forward(self, x: Any) -> Any:
-            return torch.ops.aten.alias(x)
+    def mark(inner: Any, given: tuple[Any, ...], result: Any) -> Any:
+        return torch.ops.aten.alias(result) if len(given) == 1 and result is given[0] else None
 
     found: dict[str, tuple[str, Mapping[str, Any]]] = {}
-    for path, inner in list(module.named_modules()):
+    for path, inner in module.named_modules():
         kind = "identity" if type(inner) is nn.Identity else PATHS.get(type(inner).__name__)
         if kind is None or not path:
             continue
         dropped = getattr(inner, "p", getattr(inner, "drop_prob", None))
         found[path] = kind, {} if kind == "identity" or not isinstance(dropped, int | float) else {"p": dropped}
-        parent, _, name = path.rpartition(".")
-        setattr(module.get_submodule(parent), name, Kept())
+        inner.register_forward_hook(mark)
     return found

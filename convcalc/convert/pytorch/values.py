@@ -89,23 +89,32 @@ def reordered(source: Value, order: Sizes) -> Value | None:
 
 
 def dealt(moved: Moved) -> tuple[str, dict[str, Any], Sizes] | None:
-    """Channels dealt out anew, or moved into space and back: what shuffles are composed of."""
+    """Channels dealt out anew, or moved into space and back: what shuffles are composed of.
+
+    Every size is compared, those of the last view too: the same axes joined otherwise are no shuffle.
+    """
     (_, cut), (_, order), _ = moved.moves
     channels, *spatial = moved.source.shape
-    axes = len(spatial)
-    shape = moved.sizes[1:]
-    if len(cut) == 3 + axes and order == (0, 2, 1, *range(3, 3 + axes)) and shape == moved.source.shape:
-        return "channel_shuffle", {"groups": cut[1]}, shape
-    if len(cut) != 2 + 2 * axes or len(shape) != 1 + axes:
+    axes, shape = len(spatial), moved.sizes[1:]
+    if len(cut) not in (3 + axes, 2 + 2 * axes) or cut[0] != BATCH or moved.sizes[0] != BATCH:
         return None
+    groups = cut[1]
+    in_groups = (BATCH, groups, channels // groups, *spatial)
+    if (cut, order, shape) == (in_groups, (0, 2, 1, *range(3, 3 + axes)), moved.source.shape):
+        return "channel_shuffle", {"groups": groups}, shape
+    if axes == 0 or len(cut) != 2 + 2 * axes:
+        return None
+    factor = cut[2]
     spread = tuple(place for axis in range(axes) for place in (2 + axes + axis, 2 + axis))
+    wide = (groups, *(factor * size for size in spatial))
+    if (cut[2:], order, shape) == ((*[factor] * axes, *spatial), (0, 1, *spread), wide):
+        return "pixel_shuffle", {"upscale_factor": factor}, shape
+    factor = cut[3]
     gathered = (*range(3, 3 + 2 * axes, 2), *range(2, 2 + 2 * axes, 2))
-    factors = set(cut[2 : 2 + axes])
-    if order == (0, 1, *spread) and len(factors) == 1 and cut[2 + axes :] == tuple(spatial):
-        return "pixel_shuffle", {"upscale_factor": cut[2]}, shape
-    factors = set(cut[3::2])
-    if order == (0, 1, *gathered) and len(factors) == 1 and cut[1] == channels:
-        return "pixel_unshuffle", {"downscale_factor": cut[3]}, shape
+    narrow = tuple(size // factor for size in spatial)
+    by_factor = (channels, *(part for size in narrow for part in (size, factor)))
+    if (cut[1:], order, shape) == (by_factor, (0, 1, *gathered), (channels * factor**axes, *narrow)):
+        return "pixel_unshuffle", {"downscale_factor": factor}, shape
     return None
 
 

@@ -5,9 +5,10 @@ has a shape and no values, so nothing is computed and no memory is taken.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from convcalc.analysis.report import Report, analyse
+from convcalc.convert.comparison import Compared, Figures, Verification, figures_of
 from convcalc.convert.graph import NotImported
 from convcalc.convert.pytorch.building import built
 from convcalc.convert.pytorch.makers import is_known, made
@@ -19,54 +20,6 @@ STATISTICS = ("running_mean", "running_var")
 
 class NoTorch(NotImported):
     """PyTorch is not installed."""
-
-
-class Figures(NamedTuple):
-    """What a layer gives and costs: elements of learnt weights and of running statistics, multiply-adds of a batch.
-
-    Those are None where they are not known.
-    """
-
-    output_shape: tuple[int, ...]
-    params: int
-    buffers: int
-    macs: int | None
-
-
-class Compared(NamedTuple):
-    """A layer's figures, ours and PyTorch's.
-
-    Those are None where PyTorch refuses the layer and says why, and where there is nothing to compare with.
-    """
-
-    name: str
-    kind: str
-    ours: Figures
-    pytorch: Figures | None
-    refusal: str = ""
-    known: bool = True
-
-    @property
-    def agrees(self) -> bool:
-        """Whether all figures are equal."""
-        return self.ours == self.pytorch or not self.known
-
-
-class Verification(NamedTuple):
-    """A network's layers compared."""
-
-    report: Report
-    layers: tuple[Compared, ...]
-
-    @property
-    def differences(self) -> list[Compared]:
-        """The layers about which PyTorch says something else."""
-        return [layer for layer in self.layers if not layer.agrees]
-
-    @property
-    def unknown(self) -> list[Compared]:
-        """The layers that PyTorch has nothing for, which are not compared."""
-        return [layer for layer in self.layers if not layer.known]
 
 
 def check_installed() -> None:
@@ -94,8 +47,7 @@ def compared(network: Network, report: Report) -> Iterator[Compared]:
         modules: list[Sequence[Any]] = []
         for node, layer in zip(network.nodes, report.layers, strict=True):
             sizes = (network.batch, *layer.output_shape.sizes)
-            ours = Figures(layer.output_shape.sizes, layer.params, layer.buffers, layer.macs)
-            found = Compared(node.name, node.layer.kind, ours, None, known=is_known(node))
+            found = Compared(node.name, node.layer.kind, figures_of(layer), None, known=is_known(node))
             before, output = counter.get_total_flops(), None
             parts: Sequence[Any] = ()
             try:
@@ -103,7 +55,7 @@ def compared(network: Network, report: Report) -> Iterator[Compared]:
                     parts = modules_of(node) if node.owner is None else modules[node.owner]
                     output = run(node, parts, [tensors[tensor] for tensor in node.reads])
                     macs = (counter.get_total_flops() - before) // 2  # a FLOP a multiplication and one an addition
-                    found = found._replace(pytorch=figures(output, parts if node.owner is None else (), macs))
+                    found = found._replace(theirs=figures(output, parts if node.owner is None else (), macs))
             except REFUSALS as error:
                 found = found._replace(refusal=" ".join(str(error).split())[:300])
             modules.append(parts)

@@ -1,0 +1,51 @@
+"""Why a module cannot be traced, in words, and the line of its code: `nets.py:12: RuntimeError: …`."""
+
+import os
+import re
+import traceback
+from typing import Any
+
+from convcalc.problems import shortened
+
+
+def why(error: BaseException) -> str:
+    """In words why a module cannot be traced, and at which line of its code."""
+    place = line_of(error)
+    if "DataDependent" in type(error).__name__:
+        return f"{place}what its forward does depends on the values of a tensor"
+    return f"{place}{in_words(error)}"
+
+
+def in_words(error: BaseException) -> str:
+    """The class of an error and the first paragraph of what it says."""
+    said = shortened(" ".join(str(error).split("\n\n")[0].split()), 300)
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def line_of(error: BaseException) -> str:
+    """`nets.py:12: `, the innermost line of a module's own code that an error came from; nothing if there is none."""
+    while error is not None:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_own_code(frame.filename)]
+        if frames:
+            return f"{frames[-1].filename}:{frames[-1].lineno}: "
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    return ""
+
+
+def is_own_code(file: str) -> bool:
+    """Whether a file is neither PyTorch's, nor convcalc's, nor of the standard library."""
+    import torch
+
+    homes = (torch.__path__[0], __file__.partition("convert")[0], os.path.dirname(os.__file__))
+    return (
+        os.path.isfile(file)
+        and ("site-packages" in file or not file.startswith(homes[2]))
+        and not file.startswith(homes[:2])
+    )
+
+
+def line_of_node(node: Any) -> str:
+    """`nets.py:12: `, the line of a module's own code that an operation comes from; nothing if that is not known."""
+    places = re.findall(r'File "([^"\n]+)", line (\d+)', node.meta.get("stack_trace") or "")
+    own = [f"{file}:{line}: " for file, line in places if is_own_code(file)]
+    return own[-1] if own else ""

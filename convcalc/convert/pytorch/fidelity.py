@@ -1,0 +1,139 @@
+"""An import is compared with the module itself before it is believed.
+
+Each layer must have the shape, params, running statistics and MACs of the operation that it stands for
+(`layer_difference`), and all of them together those of the unaltered module, which is run once more on the meta device
+(`account_for`). PyTorch's own counts are on one side, the rules of our kinds on the other.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from convcalc.convert.comparison import Figures
+from convcalc.convert.graph import Graph, NotImported, Step, plain_spec
+from convcalc.convert.pytorch.measuring import run_whole
+from convcalc.convert.pytorch.names import first_free
+from convcalc.convert.pytorch.tracing import BATCH, statistics_of, without_values
+from convcalc.network import Network
+from convcalc.problems import Flaw, InvalidSpec
+from convcalc.shape import Shape
+from convcalc.spec.document import Document
+from convcalc.spec.making import written_layer
+from convcalc.spec.reader import read_network
+
+REST = "unaccounted"
+
+
+class Whole(NamedTuple):
+    """What a whole module is: elements by name of what it learns and keeps, PyTorch's FLOPs, the outputs' sizes.
+
+    FLOPs are None if it does not run without values, as `refusal` says.
+    """
+
+    trained: Mapping[str, int]
+    frozen: Mapping[str, int]
+    statistics: Mapping[str, int]
+    flops: int | None
+    outputs: tuple[tuple[int, ...], ...]
+    refusal: str = ""
+
+
+def layer_difference(kind: str, arguments: Mapping[str, Any], reads: Sequence[tuple[int, ...]], traced: Figures) -> str:
+    """In words what a layer on inputs of some shapes has otherwise than PyTorch; empty if all figures are equal.
+
+    MACs of None are not compared.
+    """
+    shapes = tuple(Shape(channels, tuple(spatial)) for channels, *spatial in reads)
+    try:
+        layer = written_layer(kind, arguments, shapes)
+    except Flaw as flaw:
+        return f"what does not fit: {flaw.message}"
+    params = sum(layer.weight_tensors()) + sum(layer.bias_tensors())
+    macs = None if traced.macs is None else layer.macs()
+    ours = Figures(layer.output.sizes, params, sum(layer.buffer_tensors()), macs)
+    pairs = zip(ours._asdict().items(), traced, strict=True)
+    return ", ".join(
+        f"{name.replace('_', ' ')} {mine} for {theirs}" for (name, mine), theirs in pairs if mine != theirs
+    )
+
+
+def measure(module: Any, shapes: Sequence[Sequence[int]]) -> Whole:
+    """An unaltered module, run on the meta device."""
+    module = without_values(module).eval()
+    learnt = dict(module.named_parameters())
+    trained = {name: value.numel() for name, value in learnt.items() if value.requires_grad}
+    frozen = {name: value.numel() for name, value in learnt.items() if not value.requires_grad}
+    statistics = statistics_of(module)
+    try:
+        flops, outputs = run_whole(module, [(BATCH, *shape) for shape in shapes])
+    except NotImported as error:
+        return Whole(trained, frozen, statistics, None, (), str(error))
+    return Whole(trained, frozen, statistics, flops, outputs)
+
+
+class Read(NamedTuple):
+    """What was read of a trace beside the layers.
+
+    `unused` are the names of what the forward never uses, `opaque_flops` PyTorch's count of what opaque layers stand
+    for (None: not known), `outputs` the sizes of the trace's outputs.
+    """
+
+    unused: set[str]
+    opaque_flops: int | None
+    outputs: tuple[tuple[int, ...], ...]
+
+
+def account_for(graph: Graph, whole: Whole, read: Read) -> Graph:
+    """The graph, with one more opaque layer and a note if its layers do not add up to the whole module.
+
+    Raises NotImported if the graph is no network.
+    """
+    try:
+        network = read_network(Document(plain_spec(graph)))
+    except InvalidSpec as error:
+        raise NotImported(f"what was read of it is no network: {error.problems[0].message}") from None
+    params, trained, statistics, macs = sums_of(network)
+    used = {key: count for key, count in {**whole.trained, **whole.frozen}.items() if key not in read.unused}
+    used_trained = sum(count for key, count in used.items() if key in whole.trained)
+    used_statistics = sum(count for key, count in whole.statistics.items() if key not in read.unused)
+    rows = [
+        ("params", params, sum(used.values())),
+        ("trainable params", trained, used_trained),
+        ("running statistics", statistics, used_statistics),
+    ]
+    if read.opaque_flops is not None and whole.flops is not None:
+        rows.append(("MACs", macs, (whole.flops - read.opaque_flops) / (2 * BATCH)))
+    said = [f"{ours:,} {name} here, {theirs:,.12g} in PyTorch" for name, ours, theirs in rows if ours != theirs]
+    said += [whole.refusal] if whole.flops is None else output_differences(network, whole, read)
+    if not said:
+        return graph
+    return with_rest(graph, ", ".join(said), *(max(0, int(theirs - ours)) for _, ours, theirs in (rows[0], rows[2])))
+
+
+def sums_of(network: Network) -> tuple[int, int, int, int]:
+    """Params, trained params, running statistics, and the MACs of a sample of all layers that state them."""
+    own = [node for node in network.nodes if node.owner is None]
+    params = {node.name: sum(node.layer.weight_tensors()) + sum(node.layer.bias_tensors()) for node in own}
+    trained = sum(params[node.name] for node in own if not node.frozen)
+    statistics = sum(sum(node.layer.buffer_tensors()) for node in own)
+    return sum(params.values()), trained, statistics, sum(node.layer.macs() or 0 for node in network.nodes)
+
+
+def output_differences(network: Network, whole: Whole, read: Read) -> Iterator[str]:
+    """In words which outputs are not those of the module."""
+    if read.outputs != whole.outputs:
+        yield f"outputs {shown_sizes(read.outputs)} here, {shown_sizes(whole.outputs)} in PyTorch"
+
+
+def shown_sizes(outputs: Iterable[tuple[int, ...]]) -> str:
+    """`11×16×8×8 and 11×10`, with the batch of the trace."""
+    return " and ".join("×".join(map(str, sizes)) or "a number" for sizes in outputs) or "no tensor"
+
+
+def with_rest(graph: Graph, what: str, params: int, buffers: int) -> Graph:
+    """The graph with an opaque layer beside all others that has what none of them has."""
+    name = first_free(REST, {*graph.inputs, *(step.name for step in graph.steps)})
+    arguments: dict[str, Any] = {"output_shape": [1], "params": params, "what": what}
+    if buffers:
+        arguments["buffers"] = buffers
+    step = Step(name, "opaque", arguments, tuple(graph.inputs)[:1])
+    return graph._replace(steps=(*graph.steps, step), notes=(*graph.notes, f"{name}: {what}"))
