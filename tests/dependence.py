@@ -263,8 +263,11 @@ def convolution(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
     return windows(draw, draw(st.sampled_from(CONVOLUTIONS)), sizes, lambda kernel: 3)
 
 
+POOLINGS = ("maxpool", "avgpool", "lppool")
+
+
 def pooling(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
-    kind = draw(st.sampled_from(["maxpool", "avgpool", "lppool"]))
+    kind = draw(st.sampled_from(POOLINGS))
     return windows(draw, kind, sizes, lambda kernel: 0 if kind == "lppool" else kernel // 2)
 
 
@@ -300,9 +303,12 @@ def blurring(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
     return [{"blurpool": {"kernel_size": kernel, "stride": stride}}], axes
 
 
+DIVISIONS = ("adaptive_avgpool", "adaptive_maxpool")
+
+
 def dividing(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
     counts = lists(draw, sizes, 2, 8)
-    kind = draw(st.sampled_from(["adaptive_avgpool", "adaptive_maxpool"]))
+    kind = draw(st.sampled_from(DIVISIONS))
     return [{kind: {"output_size": counts}}], list(map(divided, sizes, counts))
 
 
@@ -347,15 +353,37 @@ def bordering(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
     return [{"crop": {"amount": [list(side) for side in sides]}}], axes
 
 
+# every position of what they give is made of the same position of what they read; tensors have two channels
+PLAIN = (
+    "relu", "relu6", "leaky_relu", "prelu", "elu", "selu", "celu", "gelu", "silu", "mish", "sigmoid", "tanh",
+    "softplus", "softsign", "hardswish", "hardsigmoid", "hardtanh", "softmax", "log_softmax", "batchnorm", "layernorm",
+    "instancenorm", "local_response_norm", "scale", "dropout", "drop_path", "identity",
+)  # fmt: skip
+VALUE_BY_VALUE: dict[str, Entry] = {
+    **{kind: {} for kind in PLAIN},
+    "groupnorm": {"num_groups": 2},
+    "channel_shuffle": {"groups": 2},
+    "slice": {"channels": [0, 2]},
+}
+
+
 def relu(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
-    kinds = ["relu", "batchnorm", "layernorm", "dropout", "identity", "softmax", "local_response_norm"]
-    return [{draw(st.sampled_from(kinds)): {}}], [shifted(size, 0, 0) for size in sizes]
+    kind = draw(st.sampled_from(sorted(VALUE_BY_VALUE)))
+    return [{kind: VALUE_BY_VALUE[kind]}], [shifted(size, 0, 0) for size in sizes]
 
 
 LAYERS = (
     convolution, convolution, convolution, pooling, strided, transposed, transposed, unpooling, blurring, dividing,
     resampling, resampling, shuffling, unshuffling, bordering, relu,
 )  # fmt: skip
+
+MERGES = ("add", "multiply", "concat")
+GLOBAL_POOLINGS = ("global_avgpool", "global_maxpool")
+# every kind that a network is drawn of
+DRAWN = {
+    *CONVOLUTIONS, *POOLINGS, *DIVISIONS, *VALUE_BY_VALUE, *MERGES, *GLOBAL_POOLINGS, "pointwise_conv",
+    "conv_transpose", "max_unpool", "blurpool", "upsample", "pixel_shuffle", "pixel_unshuffle", "pad", "crop",
+}  # fmt: skip
 
 
 # -- networks to draw
@@ -401,7 +429,7 @@ class Plan:
         other = self.fitted(draw, other, one)
         if one.sizes != other.sizes:
             return one
-        kind = draw(st.sampled_from(["add", "multiply", "concat"]))
+        kind = draw(st.sampled_from(MERGES))
         name = self.write({kind: {}}, [one.name, other.name])
         if kind == "concat":
             name = self.write({"pointwise_conv": {"out_channels": 2}}, [name])
@@ -422,11 +450,11 @@ class Plan:
         axes = [resampled(size, Fraction(own, size), mode) for own, size in zip(tensor.sizes, model.sizes, strict=True)]
         return self.lay(([{"upsample": {**like, "mode": mode}}], axes), tensor)
 
-    def excite(self, read: Tensor) -> Tensor:
+    def excite(self, draw: st.DrawFn, read: Tensor) -> Tensor:
         """Squeeze and excite: every position is multiplied by what all of them give."""
         box = pooled(read)
         whole = covers(tuple((path,) for path in box), self.sizes)
-        gate = self.write({"global_avgpool": {}}, [read.name])
+        gate = self.write({draw(st.sampled_from(GLOBAL_POOLINGS)): {}}, [read.name])
         name = self.write({"multiply": {}}, [read.name, gate])
         together = tuple((path.sees(0),) for path in box)
         gated = Tensor(gate, (1,) * len(box), tuple((path,) for path in box), together, read.aligned, whole)
@@ -446,7 +474,7 @@ def networks(draw: st.DrawFn, axes: int, in_order: bool, most_layers: int = 7) -
         if action == "meet":
             last = plan.meet(draw, last, draw(st.sampled_from(full(plan, last))))
         elif action == "excite" and draw(st.integers(0, 3)) == 0:
-            last = plan.excite(last)
+            last = plan.excite(draw, last)
         else:
             read = last if action == "go on" else draw(st.sampled_from(full(plan, last)))
             last = plan.lay(draw(st.sampled_from(LAYERS))(draw, read.sizes), read)

@@ -29,7 +29,10 @@ def random_spec(seed: int) -> Entry:
     def conv(taken: set[str]) -> Entry:
         arguments: Entry = {"out_channels": 8, "kernel_size": draw.choice([3, 5]), "padding": "same"}
         name = draw.choice(LAYERS)
-        return {"conv": arguments | ({"name": name} if name and name not in taken and not taken.add(name) else {})}
+        if name is not None and name not in taken:
+            taken.add(name)
+            arguments["name"] = name
+        return {"conv": arguments}
 
     def entries(depth: int, blocks: tuple[str, ...]) -> list[Entry]:
         found: list[Entry] = []

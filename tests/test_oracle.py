@@ -11,9 +11,20 @@ from typing import Any
 import pytest
 
 import convcalc
+from convcalc.cli.main import run
+from convcalc.layers import KINDS
+from convcalc.render.manual import page
+from tests.dependence import DRAWN
 
 ORACLE = Path(__file__).parent / "oracle"
 Case = dict[str, Any]
+NOT_IN_THE_TABLE = {"opaque": "its figures are those that it is given"}
+NOT_DRAWN = {
+    "linear": "no positions remain: every output sees all that its input sees",
+    "flatten": "no positions remain",
+    "reshape": "positions get another meaning",
+    "opaque": "which inputs it reads is not known",
+}
 
 
 def committed_lines() -> list[str]:
@@ -64,6 +75,27 @@ def test_answers_are_those_of_pytorch(kind: str) -> None:
 def test_every_kind_is_accepted_by_pytorch_somewhere(kind: str) -> None:
     """A kind that is refused throughout would be right by not existing."""
     assert any("output" in case for case in CASES[kind])
+
+
+def test_every_kind_is_in_the_table() -> None:
+    assert set(CASES) == KINDS.keys() - NOT_IN_THE_TABLE.keys()
+
+
+def test_every_kind_is_drawn_where_receptive_fields_are_compared() -> None:
+    assert KINDS.keys() - NOT_DRAWN.keys() == DRAWN
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - NOT_IN_THE_TABLE.keys()))
+def test_the_example_of_the_manual_is_verified(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch", reason="verify compares with PyTorch")
+    found = page(KINDS[kind])
+    net = tmp_path / "net.yaml"
+    net.write_text(f"input: {found.example_input}\nlayers:\n  - {found.example}\n", encoding="utf-8")
+    assert run(["verify", str(net), "-f", "json"]) == 0
+    [network] = json.loads(capsys.readouterr().out)["networks"]
+    assert network["complete"]
+    assert [layer["kind"] for layer in network["layers"]] == [kind]
 
 
 def test_no_case_stands_in_the_table_twice() -> None:

@@ -60,6 +60,17 @@ class Call(nn.Module):
         return self.function(values)
 
 
+class Scale(nn.Module):
+    """A learnt factor for each channel, as Touvron et al. 2021 have it (timm's LayerScale, channels first)."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(shape[0], *[1] * (len(shape) - 1)))
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values * self.gamma
+
+
 class LocallyConnected(nn.Module):
     """A convolution with weights of its own at every position; PyTorch has none, so its windows are unfolded."""
 
@@ -430,6 +441,11 @@ BUILDERS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {
     "dropout": plain(nn.Dropout),
     "identity": plain(nn.Identity),
     **ACTIVATIONS,
+    "drop_path": lambda shape, arguments: nn.Identity(),  # of Huang et al. 2016; at inference every path is kept
+    "scale": lambda shape, arguments: Scale(shape),
+    "add": lambda shape, arguments: Call(lambda values: sum([values] * len(arguments["from"]))),
+    "multiply": lambda shape, arguments: Call(lambda values: values ** len(arguments["from"])),
+    "concat": lambda shape, arguments: Call(lambda values: torch.cat([values] * len(arguments["from"]), 1)),
 }
 
 
@@ -751,6 +767,17 @@ def local_response_norm_boundaries() -> Iterator[Request]:
         yield shape, chosen(size=size)
 
 
+def merge_boundaries() -> Iterator[Request]:
+    """The input with itself: a case has one."""
+    for shape, count in product(SHAPES, (2, 3)):
+        yield shape, {"from": ["input"] * count}
+
+
+def drop_path_boundaries() -> Iterator[Request]:
+    for shape, share in product(SHAPES, (None, 0.1)):
+        yield shape, chosen(p=share)
+
+
 def bare_boundaries() -> Iterator[Request]:
     for shape in SHAPES:
         yield shape, {}
@@ -806,6 +833,8 @@ BOUNDARIES: dict[str, Callable[[], Iterator[Request]]] = {
     "prelu": prelu_boundaries,
     "dropout": dropout_boundaries,
     "leaky_relu": leaky_relu_boundaries,
+    "drop_path": drop_path_boundaries,
+    **dict.fromkeys(("add", "multiply", "concat"), merge_boundaries),
 }
 
 

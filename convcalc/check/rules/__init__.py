@@ -1,5 +1,7 @@
 """The rules of the linter. This list is all there are; a new rule is its file and a line here."""
 
+from collections.abc import Iterable
+
 from convcalc.check.rule import Rule
 from convcalc.check.rules.aliasing import Aliasing
 from convcalc.check.rules.batch_norm_of_a_point import BatchNormOfAPoint
@@ -23,29 +25,40 @@ from convcalc.check.rules.unproductive_layers import UnproductiveLayers
 from convcalc.check.rules.unread_input import UnreadInput
 from convcalc.check.rules.unread_output import UnreadOutput
 
-RULES: dict[str, type[Rule]] = {
-    rule.code: rule
-    for rule in (
-        UnreadInput,
-        PaddingOnlyWindow,
-        Checkerboard,
-        Gridding,
-        MisalignedMerge,
-        BiasBeforeNorm,
-        UnreadOutput,
-        StackedLinear,
-        InstanceNormOfAPoint,
-        DropoutBeforeBatchnorm,
-        LatePooling,
-        RepeatedActivation,
-        MisreadInput,
-        Aliasing,
-        UnproductiveLayers,
-        FieldUnderInput,
-        UnevenPadding,
-        EvenKernelSame,
-        BatchNormOfAPoint,
-        ChannelMultiple,
-        HeavyHead,
-    )
-}
+LIST: tuple[type[Rule], ...] = (
+    UnreadInput,
+    PaddingOnlyWindow,
+    Checkerboard,
+    Gridding,
+    MisalignedMerge,
+    BiasBeforeNorm,
+    UnreadOutput,
+    StackedLinear,
+    InstanceNormOfAPoint,
+    DropoutBeforeBatchnorm,
+    LatePooling,
+    RepeatedActivation,
+    MisreadInput,
+    Aliasing,
+    UnproductiveLayers,
+    FieldUnderInput,
+    UnevenPadding,
+    EvenKernelSame,
+    BatchNormOfAPoint,
+    ChannelMultiple,
+    HeavyHead,
+)
+
+
+def by_code(rules: Iterable[type[Rule]]) -> dict[str, type[Rule]]:
+    """Rules by their codes. Raises ValueError if two have the same code or name."""
+    found: dict[str, type[Rule]] = {}
+    for rule in rules:
+        for other in found.values():
+            if rule.code == other.code or rule.name == other.name:
+                raise ValueError(f"{rule.__name__} and {other.__name__} are both {rule.code} {rule.name}")
+        found[rule.code] = rule
+    return found
+
+
+RULES = by_code(LIST)

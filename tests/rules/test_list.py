@@ -1,0 +1,42 @@
+"""Every rule is listed under a code of its own, and tested."""
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from convcalc.check import rules
+from convcalc.check.rule import Rule
+from convcalc.check.rules import LIST, RULES, by_code
+from convcalc.problems import TITLES
+
+FILES = sorted(path.stem for path in Path(rules.__file__).parent.glob("*.py") if path.stem != "__init__")
+
+
+def rules_in(file: str) -> list[type[Rule]]:
+    module = import_module(f"convcalc.check.rules.{file}")
+    classes = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, Rule)]
+    return [found for found in classes if found.__module__ == module.__name__]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_rules_of_a_file_are_listed_and_tested(file: str) -> None:
+    found = rules_in(file)
+    assert found
+    assert all(rule in LIST for rule in found)
+    assert (Path(__file__).parent / f"test_{file}.py").is_file()
+
+
+def test_every_rule_that_is_listed_is_found_by_its_code() -> None:
+    assert list(RULES.values()) == list(LIST)
+    assert list(RULES) == [rule.code for rule in LIST]
+    assert not RULES.keys() & TITLES.keys()
+
+
+@pytest.mark.parametrize("taken", ["code", "name"])
+def test_a_second_rule_with_a_taken_code_or_name_is_refused(taken: str) -> None:
+    first = LIST[0]
+    others = {"code": "CV999", "name": "another-rule", taken: getattr(first, taken)}
+    second = type("Second", (first,), others)
+    with pytest.raises(ValueError, match="Second"):
+        by_code([first, second])
