@@ -188,7 +188,7 @@ def test_a_spec_that_is_wrong_whatever_the_values_is_shown(net: str, capsys: pyt
 
 def test_a_file_that_is_no_yaml_is_said_to_be_none(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path(net).write_text("params: {width: 1}\nlayers: [\n", encoding="utf-8")
-    assert "net.yaml:3:1: " in refused(capsys, net, "-p", "width=1,2", "--max-params", "1M", status=1)
+    assert "net.yaml:2:9: [ is never closed" in refused(capsys, net, "-p", "width=1,2", "--max-params", "1M", status=1)
 
 
 def test_nothing_is_quoted_of_a_file_behind_a_link(net: str, capsys: pytest.CaptureFixture[str]) -> None:

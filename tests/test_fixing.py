@@ -297,7 +297,7 @@ def test_the_difference_is_a_patch_that_patch_takes(folder: Path, capsys: pytest
     [
         NORMED.replace("\n", "\r\n"),
         NORMED.rstrip(),
-        NORMED.replace("conv: ", "conv:\t"),
+        NORMED.replace("batchnorm", "batchnorm # a\tb"),
         NORMED.replace("batchnorm", "batchnorm  "),
     ],
     ids=["cr", "end", "tab", "blanks"],
