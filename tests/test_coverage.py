@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import product
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from convcalc.analysis.positions import flattened, read_by, reads_all, unflattened
+from convcalc.reads import Reads, adaptive, interpolated, moved, nearest, reduced, sliding, transposed
 from tests.dependence import Entry, Plan, Tensor, networks, pooled
 from tests.specs import report
 from tests.test_receptive_field import Field, channels, fields, last_field, last_placed, report_of
@@ -114,6 +118,13 @@ def test_what_is_said_in_a_budget_is_what_the_layer_named_sees() -> None:
     assert found["totals"]["receptive_field"] == fields(found)["crop1"]
 
 
+def test_gates_after_a_crop_are_followed_through_thousands_of_layers() -> None:
+    """Each gate is made of all that the gate before it was made of: what is known of that one is not found again."""
+    gate = [{"branches": [["global_avgpool"], [conv(3, padding=1)]], "merge": "multiply"}]
+    layers = [{"crop": {"amount": [[1, 0]]}}, {"sequence": gate, "repeat": 1500}, "global_avgpool"]
+    assert chain(*layers) == box(1, 19)
+
+
 # -- random networks against sets of positions
 
 
@@ -184,3 +195,50 @@ def test_classifiers_see_what_has_gradients(name: str, sizes: tuple[int, ...]) -
     seen = source.grad[0, 0].nonzero()
     field = list(fields(found).values())[-1]
     assert field["size"][0] == int(seen.max()) - int(seen.min()) + 1
+
+
+# -- sets of positions against loops
+
+
+WINDOWS = st.one_of(
+    st.builds(sliding, st.integers(1, 5), st.integers(1, 6), st.integers(0, 6), st.integers(1, 4)),
+    st.builds(moved, st.integers(-6, 6)),
+    st.builds(transposed, st.integers(1, 6), st.integers(1, 5), st.integers(0, 5), st.integers(1, 4)),
+    st.builds(adaptive, st.integers(1, 30), st.integers(1, 30)),
+    st.builds(lambda n, o: nearest(reduced(n, o)), st.integers(1, 9), st.integers(1, 9)),
+    st.builds(lambda n, o, more: interpolated(reduced(n, o), more), *[st.integers(1, 9)] * 2, st.integers(0, 1)),
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(WINDOWS, st.sets(st.integers(0, 30)), st.integers(1, 30))
+def test_sets_that_windows_read(reads: Reads, outputs: set[int], size: int) -> None:
+    def read(positions: Iterable[int]) -> set[int]:
+        spans = [span for span in map(reads.at, positions) if span is not None]
+        return {place for low, high in spans for place in range(low, high + 1, reads.step) if 0 <= place < size}
+
+    assert read_by(reads, bits(outputs), size) == bits(read(outputs))
+    count = len(outputs) + 1
+    assert reads_all(reads, count, size) == (read(range(count)) == set(range(size)))
+
+
+def bits(positions: Iterable[int]) -> int:
+    return sum(1 << position for position in positions)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data(), st.lists(st.integers(1, 4), min_size=1, max_size=3), st.integers(1, 4))
+def test_features_of_positions_and_positions_of_features(
+    data: st.DataObject, spatial: list[int], channels: int
+) -> None:
+    places = list(product(range(channels), *map(range, spatial)))
+    per_axis = [data.draw(st.sets(st.integers(0, size - 1))) for size in spatial]
+    features = {
+        number
+        for number, (_, *position) in enumerate(places)
+        if all(place in found for place, found in zip(position, per_axis, strict=True))
+    }
+    assert flattened(tuple(map(bits, per_axis)), spatial, channels) == bits(features)
+    some = data.draw(st.sets(st.integers(0, len(places) - 1)))
+    expected = [{places[number][axis + 1] for number in some} for axis in range(len(spatial))]
+    assert unflattened(bits(some), tuple(spatial), channels) == tuple(map(bits, expected))

@@ -10,7 +10,17 @@ that it takes.
 
 from functools import lru_cache
 
-from convcalc.analysis.positions import Sets, TooLarge, ends, every, flattened, read_by, reads_all, unflattened
+from convcalc.analysis.positions import (
+    MOST_BITS,
+    Sets,
+    TooLarge,
+    ends,
+    every,
+    flattened,
+    read_by,
+    reads_all,
+    unflattened,
+)
 from convcalc.layers.base import Layer, Reach
 from convcalc.layers.merge import Concat
 from convcalc.layers.reshape import Slice
@@ -47,31 +57,46 @@ class Coverage:
         return self.known[tensor]
 
     def _followed(self, tensor: int) -> Box | None:
-        seen, is_known = (0,) * len(self.size), True
+        if max(self.size, default=0) > MOST_BITS:
+            return None
+        seen: Sets = (0,) * len(self.size)
+        is_known = True
         try:
             needed = {tensor: every_place(self.network.tensor_shape(tensor))}
             while needed:
-                number = max(needed)  # nothing before it needs anything of it any more
+                number = max(needed)  # no tensor that is left reads it
                 sets = needed.pop(number)
-                shape = self.network.tensor_shape(number)
-                if self.full[number] and sets == every_place(shape):
-                    return self.all
-                self.work += 1 + sum(shape.spatial) // 2_000
-                if self.work > MOST_WORK:
-                    return None
-                if number < len(self.network.inputs):
-                    seen = joined(seen, sets) if shape.axes == len(self.size) else seen
-                    continue
-                node = self.network.nodes[number - len(self.network.inputs)]
-                for read, part in zip(node.reads, needs(node.layer, sets), strict=True):
-                    if part is None:
-                        is_known = False
-                    elif all(part):
-                        needed[read] = joined(needed[read], part) if read in needed else part
+                part = self._seen_at_once(number, sets)
+                if part is None:
+                    is_known = self._add_needs(number, sets, needed) and is_known
+                else:
+                    seen = joined(seen, part)
         except (TooLarge, TooVaried):
             return None
         box = tuple(map(ends, seen))
         return box if is_known or box == self.all else None
+
+    def _seen_at_once(self, tensor: int, sets: Sets) -> Sets | None:
+        """What is seen through some positions of an input, or of a tensor for which it is known; else None."""
+        shape = self.network.tensor_shape(tensor)
+        if tensor < len(self.network.inputs):
+            return sets if shape.axes == len(self.size) else (0,) * len(self.size)
+        box = self.all if self.full[tensor] else self.known.get(tensor)
+        if box is None or sets != every_place(shape):
+            return None
+        return tuple(0 if interval is None else 1 << interval[0] | 1 << interval[1] for interval in box)
+
+    def _add_needs(self, tensor: int, sets: Sets, needed: dict[int, Sets]) -> bool:
+        """Add what some positions of a tensor are made of; False if that is not known. Raises TooLarge."""
+        node = self.network.nodes[tensor - len(self.network.inputs)]
+        self.work += 1 + sum(node.layer.output.spatial) // 2_000
+        if self.work > MOST_WORK:
+            raise TooLarge
+        parts = needs(node.layer, sets)
+        for read, part in zip(node.reads, parts, strict=True):
+            if part is not None and all(part):
+                needed[read] = joined(needed[read], part) if read in needed else part
+        return None not in parts
 
 
 def every_place(shape: Shape) -> Sets:

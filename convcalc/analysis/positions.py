@@ -36,21 +36,31 @@ def ends(positions: int) -> tuple[int, int] | None:
 def read_by(reads: Reads, outputs: int, size: int) -> int:
     """The inputs, of `size` on the axis, that any of a set of outputs reads. Raises TooLarge."""
     inside = every(size)
+    if reads.period == reads.shift == 1:
+        return _taps_of(reads, 0, outputs) & inside
     digits = bin(outputs)[:1:-1]  # from position 0 on
     found = 0
     for residue, low, high in zip(range(len(digits)), reads.low, reads.high, strict=False):
         if low is None or high is None:
             continue
-        if high - low > MOST_BITS:
-            raise TooLarge
         first, last = 0, len(digits)
         if reads.shift:  # turns whose window touches the input
             first, last = max(-(high // reads.shift), 0), (size - 1 - low) // reads.shift
         starts = _spread(digits[residue :: reads.period][first : last + 1], reads.shift)
-        taps = _smear(starts, reads.step, (high - low) // reads.step + 1)
-        low += first * reads.shift
-        found |= (taps << low if low >= 0 else taps >> -low) & inside
+        found |= _taps_of(reads, residue, starts, first * reads.shift) & inside
     return found
+
+
+def _taps_of(reads: Reads, residue: int, starts: int, offset: int = 0) -> int:
+    """What windows read, given by how much each is moved from that of an output. Raises TooLarge."""
+    low, high = reads.low[residue], reads.high[residue]
+    if low is None or high is None:
+        return 0
+    if high - low > MOST_BITS:
+        raise TooLarge
+    taps = _smear(starts, reads.step, (high - low) // reads.step + 1)
+    low += offset
+    return taps << low if low >= 0 else taps >> -low
 
 
 def _spread(digits: str, step: int) -> int:

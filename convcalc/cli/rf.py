@@ -32,7 +32,7 @@ def command(
     format: str,
     where: common.Output,
 ) -> int:
-    """The receptive field, or what a position of LAYER sees.
+    """The receptive field, or what a position of LAYER (or of a scope's output) sees.
 
     The size of the region of the input that an interior position sees, exact through strides, dilation, upsampling and
     several paths; a range where it differs from position to position, ! where paths disagree about where they look.
