@@ -130,7 +130,9 @@ class GivenReader:
             given = self.overrides.params[name]
             if isinstance(given, list | str | int | float):
                 return given
-            message = f"{self.overrides.param_option(name)}: a param takes a number, true, false, text or a list"
+            message = (
+                f"a param holds a number, true or false, text or a list: {shortened(name)} is given {shown(given)}"
+            )
             raise WrongOverride([problem_of(message)], self.document.file)
         if default is None:
             self.problems.add(
@@ -285,8 +287,6 @@ class GivenReader:
 
 def value_text(value: Any) -> str:
     """A value as it is written on the command line."""
-    if value is None:
-        return ""
     return shortened(value) if isinstance(value, str) else shown(value).removeprefix("the list ")
 
 
