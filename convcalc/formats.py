@@ -76,7 +76,8 @@ FORMATS = (
         "",
         f"it is a pickle or holds one, which is not read because that could run code; {CODE}",
     ),
-    Format("a TensorFlow SavedModel", (".pb",), never, "", TF2ONNX),
+    # schema version 1 and a graph; ONNX begins alike, with a higher version
+    Format("a TensorFlow graph", (".pb",), begins(b"\x08\x01\x12"), "", TF2ONNX),
     Format("a Core ML model", (".mlmodel",), never, "", THROUGH_ONNX),
     Format(
         "an ONNX model",

@@ -54,6 +54,17 @@ def channels_first(sizes: Sequence[int]) -> tuple[int, ...]:
     return (sizes[-1], *sizes[:-1]) if has_channels_last(sizes) else tuple(sizes)
 
 
+def wrong_number_of_sizes(given: Sequence[int], own: Sequence[int], option: str, own_input: str) -> str:
+    """What is wrong with a shape that has another number of sizes than the input that it replaces (0: unknown size)."""
+    known = "×".join(str(size or "?") for size in own)
+    return f"{option} has {counted_sizes(given)}, {own_input} {known} has {len(own)}"
+
+
+def counted_sizes(sizes: Sequence[int]) -> str:
+    """`3 sizes`."""
+    return f"{len(sizes)} size{'' if len(sizes) == 1 else 's'}"
+
+
 def suggestion(given: Sequence[int], own: Sequence[int]) -> Suggestion:
     """What to write in place of a shape that has another number of sizes than the input that it replaces."""
     if len(given) == len(own) + 1:

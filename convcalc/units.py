@@ -20,6 +20,7 @@ MEMORY_SUFFIXES: dict[str, int] = {
     "MiB": 1024**2,
     "GiB": 1024**3,
 }
+DTYPE_ALIASES = {"half": "float16", "fp16": "float16", "fp32": "float32", "f32": "float32", "double": "float64"}
 MOST_QUANTITY_DIGITS = 40
 
 

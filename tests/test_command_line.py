@@ -144,6 +144,12 @@ def test_options_take_the_place_of_what_the_spec_says(tmp_path: Path, capsys: py
     ("arguments", "said"),
     [
         (["sumary", "net.yaml"], "did you mean summary?"),
+        (["net.yaml"], "convcalc summary net.yaml shows a network"),
+        (["example:lenet5"], "convcalc summary example:lenet5 shows a network"),
+        (["summary", ""], "'': no such file"),
+        (["summary", "net.yaml", "-o", ""], "-o takes the name of a file, not ''"),
+        (["summary", "net.yaml", "-o", "out/"], "-o takes the name of a file, not 'out/'"),
+        (["summary", "net.yaml", "--dtype", "fp16"], "write float16"),
         (["summary", "ne.yaml"], "no such file: did you mean net.yaml?"),
         (["summary", "resnet50"], "did you mean example:resnet50?"),
         (["summary", "example:resnet5"], "did you mean resnet50?"),

@@ -44,6 +44,7 @@ CONTENTS = {  # name of the format: ending, content, what the way on holds
     "a Keras HDF5 model": ("h5", b"\x89HDF\r\n\x1a\n" + bytes(50), "model.to_json()"),
     "a PyTorch file": ("pt", archive("archive/data.pkl", "archive/version", "archive/data/0"), "--torch"),
     "a TFLite model": ("tflite", struct.pack("<I", 28) + b"TFL3" + bytes(40), "tf2onnx"),
+    "a TensorFlow graph": ("pb", b"\x08\x01\x12\x02\x0a\x00" + bytes(40), "tf2onnx"),
     "a safetensors file": ("safetensors", struct.pack("<Q", 2) + b"{}", "--torch"),
     "a GGUF file": ("gguf", b"GGUF\x03\x00\x00\x00" + bytes(40), "weights"),
     "an Ultralytics model YAML": (
@@ -64,7 +65,7 @@ CONTENTS = {  # name of the format: ending, content, what the way on holds
     ),
     "a Git LFS pointer": ("bin", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n", "git lfs pull"),
 }
-BY_NAME = {"a TensorFlow SavedModel": "pb", "a Core ML model": "mlmodel", "a Python file": "py"}
+BY_NAME = {"a Core ML model": "mlmodel", "a Python file": "py"}
 READERS = {kind.name: kind.reader for kind in FORMATS}
 
 
@@ -91,6 +92,18 @@ def test_a_format_whose_content_says_nothing_is_told_by_its_name(name: str) -> N
     found = recognise(f"model.{BY_NAME[name]}", b"\x08\x01\x12\x00")
     assert found is not None
     assert found.name == name
+
+
+def test_what_begins_alike_is_told_by_the_version_and_then_by_the_name() -> None:
+    first = b"\x08\x01\x12\x00"
+    told = {
+        name: recognise(name, data) for name, data in {"a.pb": onnx_bytes(), "b.onnx": first, "c.pb": b"\x0a"}.items()
+    }
+    assert {name: found and found.name for name, found in told.items()} == {
+        "a.pb": "an ONNX model",
+        "b.onnx": "an ONNX model",
+        "c.pb": "a TensorFlow graph",
+    }
 
 
 def test_a_pickle_is_told_and_never_unpickled(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ import io
 import json
 import shlex
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -373,6 +374,7 @@ def test_fit_promises_what_summary_shows(capsys: pytest.CaptureFixture[str]) -> 
     ("options", "said"),
     [
         (["--set", "width=1", "--set", "width=2"], "--set gives 'width' twice: to compare two values, convcalc diff"),
+        (["--dtype", "weights=int8,weights=int4"], "--dtype gives 'weights' twice"),
         (["--input", "3,8,8", "--input", "3,9,9"], "--input gives the shape twice"),
         (["--input", "3,8,8", "--input", "input=3,9,9"], "--input gives the shape of input twice"),
     ],
@@ -518,3 +520,28 @@ def test_a_deleted_working_folder_is_what_is_reported(
 
 
 # -- imports: ONNX and Keras
+
+
+# the same kind as a batch in `summary --input`: the error was one of onnx, "Attribute dilations has incorrect size"
+
+
+def test_an_input_with_a_batch_is_refused_by_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = ["net.json"]
+    layers = [
+        {"class_name": "InputLayer", "config": {"batch_shape": [None, None, None, 3], "name": "image"}},
+        {"class_name": "ReLU", "config": {"name": "relu"}},
+    ]
+    Path("net.json").write_text(json.dumps({"class_name": "Sequential", "config": {"layers": layers}}), "utf-8")
+    if find_spec("onnx"):
+        Path("net.yaml").write_text(IMAGE, encoding="utf-8")
+        assert run(["export", "net.yaml", "--to", "onnx", "-o", "net.onnx"]) == 0
+        files.append("net.onnx")
+    for file in files:
+        assert run(["import", file, "--input", "1,3,64,64"]) == 2
+        assert "--input has 4 sizes" in (said := capsys.readouterr().err)
+        assert "leave out the batch" in said
+        assert run(["import", file, "--input", "3,64,64", "-o", "out.yaml"]) == 0
+        assert convcalc.load("out.yaml").inputs.popitem()[1].sizes == (3, 64, 64)

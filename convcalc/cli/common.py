@@ -22,7 +22,7 @@ from convcalc.spec.files import STANDARD_INPUT, read_file, why_unreadable
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network
 from convcalc.spec.source import read_value
-from convcalc.units import BITS
+from convcalc.units import BITS, DTYPE_ALIASES
 
 Name = TypeVar("Name", str, str | None)
 Function = Callable[..., Any]
@@ -231,10 +231,12 @@ def read_dtype(text: str) -> Any:
     for part in parts:
         dtype = part.partition("=")[2]
         if dtype not in BITS:
-            raise Failure(f"--dtype: no data type {shown(dtype)}: {did_you_mean(dtype, BITS) or ' '.join(BITS)}")
+            alias = f"write {DTYPE_ALIASES[dtype]}" if dtype in DTYPE_ALIASES else ""
+            hint = alias or did_you_mean(dtype, BITS) or " ".join(BITS)
+            raise Failure(f"--dtype: no data type {shown(dtype)}: {hint}")
     if "=" not in text:
         return text
-    return {name: dtype for name, _, dtype in (part.partition("=") for part in text.split(","))}
+    return collect_by_name("--dtype", ((name, dtype) for name, _, dtype in (part.partition("=") for part in parts)))
 
 
 def value_of(option: str, text: str) -> Any:
@@ -252,7 +254,7 @@ def read_document(net: str) -> Document:
     except examples.NoExample as error:
         raise Failure(str(error)) from None
     except OSError as error:
-        raise Failure(f"{printable(net)}: {why_unreadable(net, error)}") from None
+        raise Failure(f"{printable(net) or shown(net)}: {why_unreadable(net, error)}") from None
 
 
 def load(net: str, overrides: Overrides, output: Output) -> Network:
@@ -369,6 +371,8 @@ def write_bytes(content: bytes, output: Output, inputs: Iterable[str]) -> None:
         sys.stdout.buffer.write(content)
         return
     assert output.file is not None
+    if output.file.endswith(("/", os.sep)) or not output.file:
+        raise Failure(f"-o takes the name of a file, not {shown(output.file)}")
     target = os.path.realpath(output.file)
     for name in inputs:
         if os.path.exists(name) and os.path.exists(target) and os.path.samefile(name, target):

@@ -58,6 +58,8 @@ class Commands(click.Group):
         name = args[0]
         if self.get_command(context, name) is None and not name.startswith("-"):
             hint = did_you_mean(name, self.list_commands(context)) or "convcalc --help lists the commands"
+            if name.startswith("example:") or os.path.isfile(name):
+                hint = f"convcalc summary {printable(name)} shows a network"
             raise click.UsageError(f"no command {shown(name)}: {hint}", context)
         return super().resolve_command(context, args)
 

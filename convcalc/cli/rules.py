@@ -22,6 +22,7 @@ def command(code: str | None, where: common.Output) -> int:
     """
     from convcalc.render.rulebook import rule_lines, rules_lines
 
+    code = next((rule.code for rule in RULES.values() if rule.name == code), code)
     if code is not None and code not in RULES:
         raise common.Failure(f"no rule {shown(code)}: {did_you_mean(code, RULES) or 'convcalc rules lists them'}")
     width = common.width_of(where)

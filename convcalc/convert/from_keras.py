@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from convcalc.convert.checking import loadable
 from convcalc.convert.dtypes import DataTypes
-from convcalc.convert.graph import Graph, NotImported, Step, gathered, pointwise_beside_depthwise
+from convcalc.convert.graph import Graph, NotImported, Step, check_number_of_sizes, gathered, pointwise_beside_depthwise
 from convcalc.convert.keras_config import (
     MODELS,
     MOST_NESTING,
@@ -87,6 +87,10 @@ class ModelReader:
         """An input, with its shape."""
         written = layer.config.get("batch_shape") or layer.config.get("batch_input_shape") or []
         sizes = self.given.get(layer.name) or (self.given.get(None) if count == 1 else None)
+        if sizes is not None and written:
+            check_number_of_sizes(
+                layer.name if layer.name in self.given else None, sizes, self.sample(tuple(written)).sizes
+            )
         if sizes is None:
             if None in written[1:] or len(written) < 2:
                 example = "" if count == 1 else f"{printable(layer.name)}="

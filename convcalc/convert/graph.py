@@ -1,9 +1,10 @@
 """A network that comes from elsewhere: steps of our kinds in an order of execution, not yet a spec."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from convcalc.layout import suggestion, wrong_number_of_sizes
 from convcalc.problems import shortened
 from convcalc.spec.entries import MOST_NAME, RESERVED_NAMES
 
@@ -88,6 +89,18 @@ def plain_spec(graph: Graph) -> dict[str, Any]:
         "layers": entries,
         "outputs": [names[name] for name in graph.outputs],
     }
+
+
+def check_number_of_sizes(name: str | None, given: Sequence[int], own: Sequence[int | None]) -> None:
+    """Refuse a shape with another number of sizes than the input of the file, without its batch. Raises NotImported."""
+    if len(given) == len(own):
+        return
+    sizes = [size or 0 for size in own]
+    better = suggestion(given, sizes)
+    option = "--input " if name is None else f"--input {shortened(name)}="
+    form = f": {option}{','.join(map(str, better.sizes))}" if all(better.sizes) else ""
+    message = wrong_number_of_sizes(given, sizes, option.rstrip(" ="), "the file's input without the batch")
+    raise NotImported(f"{message}; {better.advice}{form}")
 
 
 def title(graph: Graph) -> str:

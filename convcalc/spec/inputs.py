@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from convcalc.keys import LARGEST, is_integer, mistaken_value
-from convcalc.layout import Misreading, misreading, suggestion
+from convcalc.layout import Misreading, misreading, suggestion, wrong_number_of_sizes
 from convcalc.problems import InvalidSpec, Path, Problem, did_you_mean, renaming, shortened, shown
 from convcalc.shape import AXIS_NAMES, MOST_AXES, Shape
 from convcalc.spec.blocks import Compiler
@@ -130,7 +130,9 @@ class GivenReader:
             given = self.overrides.params[name]
             if isinstance(given, list | str | int | float):
                 return given
-            message = f"{self.overrides.param_option(name)}: a param takes a number, true, false, text or a list"
+            message = (
+                f"a param holds a number, true or false, text or a list: {shortened(name)} is given {shown(given)}"
+            )
             raise WrongOverride([problem_of(message)], self.document.file)
         if default is None:
             self.problems.add(
@@ -212,11 +214,8 @@ class GivenReader:
             form = self.overrides.input_option(name, better.sizes)
             batch = "" if better.batch is None else self.batch_form(better.batch)
             spec_input = "the spec's input" if name is None else f"the spec's input {name}"
-            message = (
-                f"{option} has {counted_sizes(shape)}, {spec_input} {own} has {own.axes + 1}; "
-                f"{better.advice}: {form}{batch}"
-            )
-            raise WrongOverride([problem_of(message)], self.document.file)
+            message = wrong_number_of_sizes(shape.sizes, own.sizes, option, spec_input)
+            raise WrongOverride([problem_of(f"{message}; {better.advice}: {form}{batch}")], self.document.file)
         return shape
 
     def batch_form(self, batch: int) -> str:
@@ -288,14 +287,7 @@ class GivenReader:
 
 def value_text(value: Any) -> str:
     """A value as it is written on the command line."""
-    if value is None:
-        return ""
     return shortened(value) if isinstance(value, str) else shown(value).removeprefix("the list ")
-
-
-def counted_sizes(shape: Shape) -> str:
-    """`3 sizes`."""
-    return f"{shape.axes + 1} size{'s' if shape.axes else ''}"
 
 
 def problem_of(message: str, hint: str = "") -> Problem:

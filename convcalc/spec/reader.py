@@ -16,7 +16,7 @@ from convcalc.spec.entries import MOST_NAME, MOST_PROBLEMS, Body, TooMuch
 from convcalc.spec.expand import Expander
 from convcalc.spec.inputs import GivenReader, Overrides
 from convcalc.spec.scopes import MYSTERY, Laying, Place, Scope, UnknownValue
-from convcalc.units import BITS, is_integer_type
+from convcalc.units import BITS, DTYPE_ALIASES, is_integer_type
 
 TOP_KEYS = (
     "name",
@@ -235,10 +235,9 @@ class SpecReader(GivenReader):
         """Report a data type that is none."""
         if value is UNKNOWN:
             return
-        meant = {"half": "float16", "fp16": "float16", "fp32": "float32", "f32": "float32", "double": "float64"}
         hint = ""
         if isinstance(value, str):
-            hint = f"write {meant[value]}" if value in meant else did_you_mean(value, BITS)
+            hint = f"write {DTYPE_ALIASES[value]}" if value in DTYPE_ALIASES else did_you_mean(value, BITS)
         known = "float64 float32 float16 bfloat16 float8 int32 int16 int8 int4 int2 int1, uint alike"
         self.problems.add(path, f"no data type {shown(value)}", "CV013", hint or f"there are {known}")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
-from convcalc.convert.graph import NotImported
+from convcalc.convert.graph import NotImported, check_number_of_sizes
 from convcalc.convert.onnx_graph import folding
 from convcalc.convert.onnx_graph.declared import Sizes, declared_text, difference, size_of, tensor_type
 from convcalc.convert.onnx_graph.nested import MOST_NODES, captured, inlined, text
@@ -184,6 +184,8 @@ class Reader:
         declared = [size_of(size) for size in info.type.tensor_type.shape.dim]
         batch = (declared[0] if declared else None) or 1
         if given is not None:
+            if declared:
+                check_number_of_sizes(info.name if info.name in self.shapes else None, given, declared[1:])
             return (batch, *given)
         said = " × ".join(str(declared_text(size)) for size in info.type.tensor_type.shape.dim)
         if len(declared) == 1:
