@@ -74,6 +74,15 @@ def test_paths_that_cross_are_closest_where_they_cross() -> None:
     assert span((early, sliding(1, 4, 1, 1)), 11) == (2, 20)  # 14 and 15 at 4, 20 and 39 at 10
 
 
+def test_two_of_three_paths_cross_at_one_end_only() -> None:
+    """From 2 i - 100 to the larger of i + 20 and 3 i, or from the smaller of i and 3 i - 20 to 2 i + 100: 121 positions
+    at 0, 111 at 10, where two paths cross, and 131 at 30. The third path crosses neither."""
+    for offsets in ((-100, 20, 0), (100, 0, -20)):
+        shifts = (2, 1, 3)
+        paths = tuple(Reads(1, shift, (at,), (at,)) for shift, at in zip(shifts, offsets, strict=True))
+        assert [span(paths, count) for count in (1, 10, 11, 31)] == [(121, 121), (112, 121), (111, 121), (111, 131)]
+
+
 def test_a_position_that_no_path_reaches_sees_nothing() -> None:
     """Of three outputs the first sees an input on both paths, the others on neither."""
     scattered, further = transposed(1, 3, 0, 1), through(transposed(1, 3, 0, 1), sliding(1, 2, 0, 1))
