@@ -12,7 +12,18 @@ from typing import Any
 import pytest
 
 from convcalc.analysis.receptive_field import MOST_PATHS, MOST_RESIDUES, interval_at, span
-from convcalc.reads import MOST_POSITIONS, Reads, TooVaried, nearest, sliding, through, transposed, union
+from convcalc.reads import (
+    MOST_POSITIONS,
+    MOST_READ,
+    Reads,
+    TooVaried,
+    adaptive,
+    nearest,
+    sliding,
+    through,
+    transposed,
+    union,
+)
 from tests.specs import report
 from tests.test_receptive_field import beside_every, conv, fields, last_field
 
@@ -72,6 +83,15 @@ def test_paths_that_cross_are_closest_where_they_cross() -> None:
     assert span((early, late), 11) == (1, 11)
     assert span((early, sliding(1, 3, 0, 1)), 11) == (1, 11)  # 10 apart at both ends, and both see 15 at 5
     assert span((early, sliding(1, 4, 1, 1)), 11) == (2, 20)  # 14 and 15 at 4, 20 and 39 at 10
+
+
+def test_two_of_three_paths_cross_at_one_end_only() -> None:
+    """From 2 i - 100 to the larger of i + 20 and 3 i, or from the smaller of i and 3 i - 20 to 2 i + 100: 121 positions
+    at 0, 111 at 10, where two paths cross, and 131 at 30. The third path crosses neither."""
+    for offsets in ((-100, 20, 0), (100, 0, -20)):
+        shifts = (2, 1, 3)
+        paths = tuple(Reads(1, shift, (at,), (at,)) for shift, at in zip(shifts, offsets, strict=True))
+        assert [span(paths, count) for count in (1, 10, 11, 31)] == [(121, 121), (112, 121), (111, 121), (111, 131)]
 
 
 def test_a_position_that_no_path_reaches_sees_nothing() -> None:
@@ -136,6 +156,47 @@ def test_a_period_at_the_limit_is_followed_in_every_combination() -> None:
     odd = through(nearest((1, 3)), sliding(1, 3, 0, 1))
     with pytest.raises(TooVaried):
         union(one, odd)
+
+
+def test_as_many_positions_as_the_limit_are_looked_at_to_put_two_layers_together() -> None:
+    """Each output of a period of 400 may look at 250 of what it reads: 100,000. Dilation passes every second over."""
+    assert MOST_READ == 400 * 250
+    repeats = nearest((1, 400))
+    for dilation, kernel in ((1, 250), (2, 251)):
+        reads = through(sliding(kernel, 1, 0, dilation), repeats)
+        assert (reads.period, reads.at(0), reads.at(400)) == (400, (0, dilation * (kernel - 1) // 400), (1, dilation))
+        with pytest.raises(TooVaried):
+            through(sliding(kernel + 1, 1, 0, dilation), repeats)
+
+
+def test_a_window_over_many_periods_looks_at_one_of_them() -> None:
+    """316 × 316 = 99,856, however large the window is; 317 × 317 is over the limit."""
+    assert through(sliding(10**6, 1, 0, 1), nearest((1, 316))).at(1) == (0, 10**6 // 316)
+    with pytest.raises(TooVaried):
+        through(sliding(10**6, 1, 0, 1), nearest((1, 317)))
+
+
+def test_sizes_are_reduced_before_the_period_is_limited() -> None:
+    assert adaptive(20 * MOST_POSITIONS, 10 * MOST_POSITIONS) == sliding(2, 2, 0, 1)
+
+
+def test_a_union_that_reads_alike_everywhere_has_period_1() -> None:
+    """Of positions i and i + 1 the second path reads i + 2, all within the first one's i to i + 10."""
+    pairs = Reads(2, 2, (2, 2), (2, 2))
+    for wide in (sliding(11, 1, 0, 1), sliding(16, 1, 5, 1)):
+        assert union(wide, pairs) == union(pairs, wide) == wide
+    assert union(sliding(2, 1, 0, 1), pairs) == Reads(2, 2, (0, 1), (2, 2))
+
+
+def test_paths_that_read_nothing_have_no_centre() -> None:
+    """Every second output of a transposed convolution with stride 2 reads nothing."""
+    for nothing in (
+        through(sliding(1, 2, 1, 1), transposed(1, 2, 0, 1)),
+        through(through(sliding(1, 2, 1, 1), transposed(1, 2, 0, 1)), sliding(3, 1, 0, 1)),
+        through(sliding(3, 1, 0, 1), through(sliding(1, 2, 1, 1), transposed(1, 2, 0, 1))),
+    ):
+        assert (nothing.at(0), nothing.at(5), nothing.sizes(), nothing.jump) == (None, None, [0], (1, 1))
+        assert nothing.center() == (0, 1)
 
 
 # -- whether paths look at the same place
