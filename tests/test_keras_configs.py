@@ -66,7 +66,7 @@ QUANTISED = {
         "config": {"mode": "int8", "source_name": "float32"},
     }
 }
-BATCH_NORM = ("BatchNormalization", {})
+BATCH_NORM: tuple[str, dict[str, Any]] = ("BatchNormalization", {})
 DENSE = ("Dense", {"units": 5})
 
 

@@ -2,10 +2,12 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from convcalc.convert.checking import loadable
+from convcalc.convert.dtypes import FLOAT32, DataTypes
 from convcalc.convert.graph import Graph, NotImported, pointwise_beside_depthwise
 from convcalc.convert.pytorch.joining import joined
 from convcalc.convert.pytorch.operators import OPERATORS
@@ -13,6 +15,7 @@ from convcalc.convert.pytorch.reading import Reader
 from convcalc.convert.pytorch.tracing import traced
 from convcalc.convert.pytorch.verify import check_installed
 from convcalc.problems import shortened, shown
+from convcalc.units import is_integer_type
 
 Shapes = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
 
@@ -29,9 +32,38 @@ def graph_of(module: Any, shapes: Shapes, name: str | None = None, origin: str =
     each = [listed] if listed and isinstance(listed[0], int) else listed
     check(each)
     word = type(module).__name__
-    reader = Reader(traced(module, each), OPERATORS, tuple(named))
+    check_installed()
+    types = types_of(module)
+    with default_type(types.dtype().get("activations", FLOAT32)):
+        reader = Reader(traced(module, each), OPERATORS, tuple(named))
     graph = joined(reader.graph(name or word, origin or f"the PyTorch module {word}"))
-    return loadable(pointwise_beside_depthwise(graph))
+    return loadable(pointwise_beside_depthwise(types.written_on(graph)))
+
+
+def types_of(module: Any) -> DataTypes:
+    """The data types of a module: those of its parameters, in the most common of which it computes."""
+    from torch import nn
+
+    types = DataTypes()
+    for parameter in module.parameters() if isinstance(module, nn.Module) else ():
+        if not nn.parameter.is_lazy(parameter):
+            types.add("weights", str(parameter.dtype).removeprefix("torch."), parameter.numel())
+    computed = types.dtype().get("weights", FLOAT32)
+    types.add("activations", FLOAT32 if is_integer_type(computed) else computed, 1)
+    return types
+
+
+@contextmanager
+def default_type(name: str) -> Iterator[None]:
+    """Let PyTorch make tensors of a data type, as a module in half precision needs its input."""
+    import torch
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(getattr(torch, name))
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def in_order(module: Any, shapes: Mapping[str, Sequence[int]]) -> tuple[list[str], list[Sequence[int]]]:
