@@ -52,25 +52,26 @@ def test_a_layer_that_is_fed_twice_and_reads_one_input_is_opaque(tmp_path: Path)
     convcalc.load(io.StringIO(spec_text(graph)))
 
 
-def functional(*layers: tuple[str, str, dict[str, Any], list[list[str]], Any]) -> Any:
-    """A model as Keras writes it: name, class, configuration, what each call reads, and the shape it was built on."""
+Entry = tuple[str, str, dict[str, Any], Any, Any]
+
+
+def functional(*layers: Entry) -> Any:
+    """A model of layers as Keras writes it: name, class, configuration, the inputs of each call, the first's shapes."""
     items = [
         {
             "class_name": kind,
             "name": name,
             "config": {"name": name, **config},
             "build_config": {"input_shape": built},
-            "inbound_nodes": [
-                [[read, *map(int, number or ["0"]), 0, {}] for read, *number in calls] for calls in reads
-            ],
+            "inbound_nodes": [[[read, int(*number or "0"), 0, {}] for read, *number in call] for call in calls],
         }
-        for name, kind, config, reads, built in layers
+        for name, kind, config, calls, built in layers
     ]
     ends = {"input_layers": [["x", 0, 0]], "output_layers": [[layers[-1][0], 0, 0]]}
     return {"class_name": "Functional", "config": {"name": "model", "layers": items, **ends}}
 
 
-INPUT = ("x", "InputLayer", {"batch_shape": [None, 12, 12, 4]}, [], None)
+INPUT: Entry = ("x", "InputLayer", {"batch_shape": [None, 12, 12, 4]}, [], None)
 
 
 def test_a_layer_that_is_called_on_two_sizes_is_read(tmp_path: Path) -> None:
@@ -91,8 +92,8 @@ def test_a_layer_that_is_called_on_two_sizes_is_read(tmp_path: Path) -> None:
 
 
 def test_a_merge_that_was_built_on_other_shapes_is_refused(tmp_path: Path) -> None:
-    relu = ("r", "ReLU", {}, [[["x"]]], [None, 12, 12, 4])
-    merge = ("y", "Add", {}, [[["x"], ["r"]]], [[None, 12, 12, 4], [None, 6, 6, 4]])
+    relu: Entry = ("r", "ReLU", {}, [[["x"]]], [None, 12, 12, 4])
+    merge: Entry = ("y", "Add", {}, [[["x"], ["r"]]], [[None, 12, 12, 4], [None, 6, 6, 4]])
     with pytest.raises(NotImported, match="y was built on 4×6×6, but 4×12×12 comes to it"):
         imported(tmp_path, functional(INPUT, relu, merge))
 
