@@ -57,7 +57,7 @@ Entry = tuple[str, str, dict[str, Any], Any, Any]
 
 def functional(*layers: Entry) -> Any:
     """A model of layers as Keras writes it: name, class, configuration, the inputs of each call, the first's shapes."""
-    items = [
+    items: list[Any] = [
         {
             "class_name": kind,
             "name": name,
