@@ -350,3 +350,19 @@ def test_params_that_forward_does_not_use_are_left_out_and_that_is_said() -> Non
     graph = graph_of(modules().WithHead(), PICTURE)
     assert [step.kind for step in graph.steps] == ["conv"]
     assert graph.origin.endswith(f" without the {8 * 10 + 10} params that its forward does not use")
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "float64"])
+def test_the_data_type_of_the_parameters_is_kept(name: str) -> None:
+    import torch
+    from torch import nn
+
+    dtype = getattr(torch, name)
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 6 * 6, 5))
+    network = convcalc.from_torch(module.to(dtype), (3, 8, 8))
+    totals = convcalc.analyse(network).totals
+    tensors = [*module.parameters(), *(buffer for buffer in module.buffers() if buffer.is_floating_point())]
+    assert totals.weight_bytes == sum(tensor.nbytes for tensor in tensors)
+    assert (network.dtype.weights, network.dtype.activations) == (name, name)
+    assert torch.get_default_dtype() is torch.float32

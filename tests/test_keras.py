@@ -268,7 +268,9 @@ def test_a_circle_is_refused(tmp_path: Path) -> None:
         imported(tmp_path, model)
 
 
-WRONG = st.sampled_from([True, False, None, "x", 1e999, -1, 0, [], {}, 10**30, 10**17, 0.5, [1, 2], [[1, 2], [3, 4]]])
+WRONG: st.SearchStrategy[Any] = st.sampled_from(
+    [True, False, None, "x", 1e999, -1, 0, [], {}, 10**30, 10**17, 0.5, [1, 2], [[1, 2], [3, 4]]]
+)
 JUNK = WRONG | st.recursive(
     st.none() | st.booleans() | st.integers(-3, 10**30) | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

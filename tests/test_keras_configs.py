@@ -52,6 +52,52 @@ def test_a_layer_that_is_fed_twice_and_reads_one_input_is_opaque(tmp_path: Path)
     convcalc.load(io.StringIO(spec_text(graph)))
 
 
+Entry = tuple[str, str, dict[str, Any], Any, Any]
+
+
+def functional(*layers: Entry) -> Any:
+    """A model of layers as Keras writes it: name, class, configuration, the inputs of each call, the first's shapes."""
+    items: list[Any] = [
+        {
+            "class_name": kind,
+            "name": name,
+            "config": {"name": name, **config},
+            "build_config": {"input_shape": built},
+            "inbound_nodes": [[[read, int(*number or "0"), 0, {}] for read, *number in call] for call in calls],
+        }
+        for name, kind, config, calls, built in layers
+    ]
+    ends = {"input_layers": [["x", 0, 0]], "output_layers": [[layers[-1][0], 0, 0]]}
+    return {"class_name": "Functional", "config": {"name": "model", "layers": items, **ends}}
+
+
+INPUT: Entry = ("x", "InputLayer", {"batch_shape": [None, 12, 12, 4]}, [], None)
+
+
+def test_a_layer_that_is_called_on_two_sizes_is_read(tmp_path: Path) -> None:
+    """Keras keeps the shape of the first call alone: 4 · 4 · 9 + 4 params, and 100 + 16 positions."""
+    graph = imported(
+        tmp_path,
+        functional(
+            INPUT,
+            ("half", "MaxPooling2D", {"pool_size": 2}, [[["x"]]], [None, 12, 12, 4]),
+            ("head", "Conv2D", {"filters": 4, "kernel_size": 3}, [[["x"]], [["half"]]], [None, 12, 12, 4]),
+            ("p", "GlobalAveragePooling2D", {}, [[["head"]]], [None, 10, 10, 4]),
+            ("q", "GlobalAveragePooling2D", {}, [[["head", "1"]]], [None, 4, 4, 4]),
+            ("y", "Add", {}, [[["p"], ["q"]]], [[None, 4], [None, 4]]),
+        ),
+    )
+    totals = report(graph).totals
+    assert (totals.params, totals.macs) == (4 * 4 * 9 + 4, (100 + 16) * 4 * 4 * 9)
+
+
+def test_a_merge_that_was_built_on_other_shapes_is_refused(tmp_path: Path) -> None:
+    relu: Entry = ("r", "ReLU", {}, [[["x"]]], [None, 12, 12, 4])
+    merge: Entry = ("y", "Add", {}, [[["x"], ["r"]]], [[None, 12, 12, 4], [None, 6, 6, 4]])
+    with pytest.raises(NotImported, match="y was built on 4×6×6, but 4×12×12 comes to it"):
+        imported(tmp_path, functional(INPUT, relu, merge))
+
+
 # -- data types, as Keras 3.15 has them: `[weight.dtype for weight in model.weights]`, and `layer.output.dtype`
 
 
@@ -66,7 +112,7 @@ QUANTISED = {
         "config": {"mode": "int8", "source_name": "float32"},
     }
 }
-BATCH_NORM = ("BatchNormalization", {})
+BATCH_NORM: tuple[str, dict[str, Any]] = ("BatchNormalization", {})
 DENSE = ("Dense", {"units": 5})
 
 

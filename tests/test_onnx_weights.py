@@ -78,7 +78,7 @@ def recurrent(operator: str, gates: int, state: Any, states: int, size: int = 64
 def test_a_zero_start_state_is_no_weight(operator: str, gates: int, states: int, tmp_path: Path) -> None:
     """Reported: 33,344 params for an LSTM of 33,280, which PyTorch counts: 4 · 64 · (64 + 64) + 2 · 4 · 64."""
     due = gates * 64 * (64 + 64) + 2 * gates * 64
-    zeros = numpy.zeros((1, 1, 64), "float32")
+    zeros: Any = numpy.zeros((1, 1, 64), "float32")
     assert params_of(tmp_path, recurrent(operator, gates, zeros, states)) == due
     learnt = numpy.linspace(-1, 1, 64, dtype="float32").reshape(1, 1, 64)
     assert params_of(tmp_path, recurrent(operator, gates, learnt, states)) == due + states * 64

@@ -11,6 +11,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,8 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 from convcalc.convert.graph import Graph, Step
 from convcalc.convert.writer import spec_text
+from convcalc.convert.graph import plain_spec
+from tests.onnx_models import imported, made
 
 # -- shapes and inputs
 
@@ -545,3 +548,27 @@ def test_an_input_with_a_batch_is_refused_by_import(
         assert "leave out the batch" in said
         assert run(["import", file, "--input", "3,64,64", "-o", "out.yaml"]) == 0
         assert convcalc.load("out.yaml").inputs.popitem()[1].sizes == (3, 64, 64)
+
+
+@pytest.mark.parametrize("spatial", [(8, 10), (80, 100)])
+def test_a_constant_of_the_size_of_the_data_is_no_weight(spatial: tuple[int, int], tmp_path: Path) -> None:
+    """Reported: 332 params at 8×10 and 32,012 at 80×100. A 1×1 convolution of 2 to 4 channels has 2 · 4 + 4 = 12."""
+    pytest.importorskip("onnx", reason="the package onnx is not installed")
+    nodes = "y = Conv(x, w, b)\ns = Shape(y)\no = ConstantOfShape(s)\nz = Mul(y, o)"
+    weights = {"w": (4, 2, 1, 1), "b": (4,)}
+    graph = imported(tmp_path, made(nodes, {"x": (1, 2, *spatial)}, weights, outputs=["z"]))
+    assert convcalc.summary(plain_spec(graph)).totals.params == 12
+
+
+def test_weights_of_half_precision_take_two_bytes(tmp_path: Path) -> None:
+    """Reported: an fp16 file of 72,234 params was said to have 288,936 B of weights; 2 · 72,234 = 144,468."""
+    onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+    nodes = "a = Conv(x, w, b)\nf = Flatten(a)\ny = Gemm(f, v, c)"
+    weights = {"w": (8, 3, 3, 3), "b": (8,), "v": (7200, 10), "c": (10,)}
+    model = made(nodes, {"x": (1, 3, 32, 32)}, weights)
+    for info in (*model.graph.input, *model.graph.output):
+        info.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    for tensor in model.graph.initializer:
+        tensor.data_type = onnx.TensorProto.FLOAT16
+    totals = convcalc.summary(plain_spec(imported(tmp_path, model))).totals
+    assert (totals.params, totals.weight_bytes) == (72_234, 144_468)

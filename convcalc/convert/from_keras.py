@@ -153,7 +153,8 @@ class ModelReader:
         layer = use.layer
         reads = tuple(tensors[reference] for reference in use.call.reads)
         shapes = tuple(self.shapes[name] for name in reads)
-        self.check_built(use, shapes)
+        if twin is None:  # else what the file says is of the first call of the model
+            self.check_built(use, shapes)
         name = prefix + layer.name
         own = name if not use.number else f"{name}_{use.number + 1}"
         shared = name if use.number else None if twin is None else twin + layer.name
@@ -221,7 +222,7 @@ class ModelReader:
         """What a layer reads has the shape that the file says, where the model's own input is used."""
         if self.given:
             return
-        built = [use.layer.built] if len(shapes) == 1 else []
+        built = use.layer.built if use.number == 0 and len(use.layer.built) == len(shapes) else ()
         for said, shape in [*zip(use.call.shapes, shapes, strict=False), *zip(built, shapes, strict=False)]:
             if said is not None and None not in said[1:] and self.sample(said) != shape:
                 name = printable(use.layer.name)
@@ -250,7 +251,7 @@ def hard_sigmoids(
         inside = {(part.layer.name, part.number) for part in (clip, shift)}
         if is_relu6(clip.layer) and all(readers[part] == 1 for part in inside):
             absorbed |= inside
-            layer = LayerConfig(use.layer.name, "Activation", {"activation": "hard_sigmoid"}, (), None)
+            layer = LayerConfig(use.layer.name, "Activation", {"activation": "hard_sigmoid"}, (), ())
             whole[place] = Use(layer, use.number, shift.call)
     return absorbed, whole
 

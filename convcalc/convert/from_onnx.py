@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from convcalc.convert.checking import loadable
 from convcalc.convert.graph import Graph, NotImported, pointwise_beside_depthwise
 from convcalc.convert.onnx_graph.building import Builder, Inexpressible
+from convcalc.convert.onnx_graph.declared import Sizes
 from convcalc.convert.onnx_graph.file import read_model
 from convcalc.convert.onnx_graph.operators import OPERATORS
 from convcalc.convert.onnx_graph.patterns import merged
-from convcalc.convert.onnx_graph.program import Follow, Operation, Program, Shapes, Sizes, program
+from convcalc.convert.onnx_graph.program import Follow, Operation, Program, Shapes, program
 from convcalc.convert.onnx_graph.types import data_types
 from convcalc.spec.making import MOST_LAYERS
 

@@ -2,10 +2,12 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from convcalc.convert.checking import loadable
+from convcalc.convert.dtypes import FLOAT32, DataTypes
 from convcalc.convert.graph import Graph, NotImported, pointwise_beside_depthwise
 from convcalc.convert.pytorch.failures import in_words, line_of
 from convcalc.convert.pytorch.fidelity import account_for, measure
@@ -15,6 +17,7 @@ from convcalc.convert.pytorch.reading import Reader
 from convcalc.convert.pytorch.tracing import traced
 from convcalc.convert.pytorch.verify import check_installed
 from convcalc.problems import shown
+from convcalc.units import is_integer_type
 
 Shapes = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
 
@@ -32,9 +35,40 @@ def graph_of(module: Any, shapes: Shapes, name: str | None = None, origin: str =
     check(each)
     check_count(module, len(each))
     word = type(module).__name__
-    reader = Reader(traced(module, each), OPERATORS, tuple(named))
+    check_installed()
+    types = types_of(module)
+    with default_type(types.dtype().get("activations", FLOAT32)):
+        reader = Reader(traced(module, each), OPERATORS, tuple(named))
+        whole = measure(module, each)
     graph = joined(reader.graph(name or word, origin or f"the PyTorch module {word}"))
-    return account_for(loadable(pointwise_beside_depthwise(graph)), measure(module, each), reader.beside_layers())
+    graph = loadable(pointwise_beside_depthwise(types.written_on(graph)))
+    return account_for(graph, whole, reader.beside_layers())
+
+
+def types_of(module: Any) -> DataTypes:
+    """The data types of a module: those of its parameters, in the most common of which it computes."""
+    from torch import nn
+
+    types = DataTypes()
+    for parameter in module.parameters() if isinstance(module, nn.Module) else ():
+        if not nn.parameter.is_lazy(parameter):
+            types.add("weights", str(parameter.dtype).removeprefix("torch."), parameter.numel())
+    computed = types.dtype().get("weights", FLOAT32)
+    types.add("activations", FLOAT32 if is_integer_type(computed) else computed, 1)
+    return types
+
+
+@contextmanager
+def default_type(name: str) -> Iterator[None]:
+    """Let PyTorch make tensors of a data type, as a module in half precision needs its input."""
+    import torch
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(getattr(torch, name))
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def in_order(module: Any, shapes: Mapping[str, Sequence[int]]) -> tuple[list[str], list[Sequence[int]]]:

@@ -38,7 +38,7 @@ class LayerConfig(NamedTuple):
     class_name: str
     config: Mapping[str, Any]
     calls: tuple[Call, ...]
-    built: tuple[int | None, ...] | None  # the shape of the input that it was built on
+    built: tuple[tuple[int | None, ...] | None, ...]  # the shapes of the inputs of its first call
     computes: bool = False
 
 
@@ -116,7 +116,7 @@ def sequential(config: Any, name: str) -> ModelConfig:
         if items[0]["class_name"] in MODELS and isinstance(first, Mapping):
             first = first["layers"][0]["config"]
         shape = first.get("batch_shape") or first.get("batch_input_shape") or built
-        layers.append(LayerConfig("input", "InputLayer", {"batch_shape": shape}, (Call(()),), None))
+        layers.append(LayerConfig("input", "InputLayer", {"batch_shape": shape}, (Call(()),), ()))
     for place, item in enumerate(items):
         read = named_layer(item, place)
         calls = (Call(((layers[-1].name, 0, 0),)),) if layers else (Call(()),)
@@ -144,7 +144,7 @@ def layer(item: Mapping[str, Any]) -> LayerConfig:
     class_name = str(item["class_name"])
     known = config if class_name in MODELS else dict(config)
     computes = str(item.get("module")).startswith("keras.src.ops.")
-    return LayerConfig(str(name), class_name, known, calls or (Call(()),), shape_of(built), computes)
+    return LayerConfig(str(name), class_name, known, calls or (Call(()),), shapes_of(built), computes)
 
 
 def call(node: Any) -> Call:
@@ -194,6 +194,13 @@ def is_reference(value: Any) -> bool:
 def reference(value: Any) -> Reference:
     """A tensor by name."""
     return str(value[0]), int(value[1]), int(value[2])
+
+
+def shapes_of(value: Any) -> tuple[tuple[int | None, ...] | None, ...]:
+    """The shapes of several inputs, or that of one."""
+    if isinstance(value, list) and value and isinstance(value[0], list):
+        return tuple(map(shape_of, value))
+    return (shape_of(value),)
 
 
 def shape_of(value: Any) -> tuple[int | None, ...] | None:

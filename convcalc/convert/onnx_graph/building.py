@@ -5,9 +5,10 @@ from math import prod
 from typing import Any, NamedTuple
 
 from convcalc.convert.graph import Step
+from convcalc.convert.onnx_graph.declared import Sizes
 from convcalc.convert.onnx_graph.learnt import learnt_roots
 from convcalc.convert.onnx_graph.naming import Names
-from convcalc.convert.onnx_graph.program import Operation, Program, Sizes, Value, place_of
+from convcalc.convert.onnx_graph.program import Operation, Program, Value, place_of
 from convcalc.layers.base import Layer
 from convcalc.problems import Flaw, shortened
 from convcalc.shape import MOST_AXES, Shape

@@ -5,8 +5,9 @@ from math import prod
 from typing import Any
 
 from convcalc.convert.onnx_graph import functions
+from convcalc.convert.onnx_graph.declared import Sizes
 from convcalc.convert.onnx_graph.learnt import is_learnt, is_varied
-from convcalc.convert.onnx_graph.program import Operation, Program, Sizes
+from convcalc.convert.onnx_graph.program import Operation, Program
 
 BIASED = {"Conv": 2, "ConvTranspose": 2, "MatMul": 2, "Gemm": 2}  # by how many inputs they have without a bias
 

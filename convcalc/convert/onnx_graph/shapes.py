@@ -4,7 +4,8 @@ from math import prod
 from typing import Any
 
 from convcalc.convert.onnx_graph.building import Builder, Data, Inexpressible
-from convcalc.convert.onnx_graph.program import Operation, Sizes
+from convcalc.convert.onnx_graph.declared import Sizes
+from convcalc.convert.onnx_graph.program import Operation
 from convcalc.convert.onnx_graph.windows import plain, written_padding
 
 MODES = {"linear": ("linear", "bilinear", "trilinear"), "cubic": ("", "bicubic", "")}

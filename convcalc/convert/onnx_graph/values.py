@@ -5,8 +5,9 @@ from struct import pack
 from typing import Any
 
 from convcalc.convert.onnx_graph.building import Builder, Data, Inexpressible
+from convcalc.convert.onnx_graph.declared import Sizes
 from convcalc.convert.onnx_graph.learnt import is_learnt
-from convcalc.convert.onnx_graph.program import Operation, Sizes
+from convcalc.convert.onnx_graph.program import Operation
 
 Rule = Callable[[Builder, Operation], None]
 

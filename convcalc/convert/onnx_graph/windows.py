@@ -6,7 +6,8 @@ from typing import Any
 from convcalc.arithmetic import Pair, extent, same_padding
 from convcalc.convert.graph import NotImported
 from convcalc.convert.onnx_graph.building import Builder, Data, Inexpressible
-from convcalc.convert.onnx_graph.program import Operation, Sizes, place_of
+from convcalc.convert.onnx_graph.declared import Sizes
+from convcalc.convert.onnx_graph.program import Operation, place_of
 
 
 def plain(values: Sequence[Any]) -> Any:
