@@ -11,12 +11,14 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from pathlib import Path
 
 import pytest
 
 import convcalc
 from convcalc.cli.main import run
+from convcalc.convert.graph import Graph, Step, plain_spec
+from convcalc.convert.writer import spec_text
+from tests.onnx_models import imported, made
 from tests.specs import load, report
 
 
@@ -24,11 +26,6 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert run(list(arguments)) == 0
     return capsys.readouterr().out
 
-
-from convcalc.convert.graph import Graph, Step
-from convcalc.convert.writer import spec_text
-from convcalc.convert.graph import plain_spec
-from tests.onnx_models import imported, made
 
 # -- shapes and inputs
 
