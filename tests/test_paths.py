@@ -303,6 +303,11 @@ def test_a_vector_of_several_positions_is_not_that_of_one(order: list[str]) -> N
     assert [found[name]["size"] for name in ("conv1", "other", "reshape1")] == [[4], [4], None]
 
 
+def test_a_report_is_complete_if_what_has_no_jump_sees_everything() -> None:
+    assert report({"input": [1, 64], "layers": [conv(3), "global_avgpool", "flatten"]})["complete"]
+    assert not report({"input": [1, 64], "layers": [beside_every(2)]})["complete"]
+
+
 def test_one_position_that_becomes_a_vector_keeps_its_field() -> None:
     layers: Entries = [{"conv": {"out_channels": 2, "kernel_size": 4, "stride": 8}}, "flatten"]
     found = last_field({"input": [1, 8], "layers": [*layers, {"reshape": {"shape": [2, 1]}}]})
