@@ -117,3 +117,11 @@ def test_a_limit_from_outside_says_where_it_was_set() -> None:
     report = convcalc.summary(io.StringIO(NET))
     [problem] = breaches(report, [limit_of("max-params", "70K", "--max-params")])
     assert problem.message.endswith("3.2 % over (--max-params)")
+
+
+def test_of_several_outputs_one_without_positions_has_its_own_receptive_field() -> None:
+    """The head sees all 32 × 32; it does not stand for the stem, as it does where it is the only output."""
+    net = NET + "outputs: [stem, head]\n"
+    assert found("receptive_field: {stem: {min: 3, max: 3}, head: {min: 32, max: 32}}", net) == []
+    assert found("receptive_field: {head: {max: 3}}") == []
+    assert len(found("receptive_field: {head: {max: 31}}", net)) == 1

@@ -86,11 +86,13 @@ def test_paths_that_cross_are_closest_where_they_cross() -> None:
 
 
 def test_two_of_three_paths_cross_at_one_end_only() -> None:
-    """From 2 i - 100 to the larger of i + 20 and 3 i, or from the smaller of i and 3 i - 20 to 2 i + 100: 121 positions
-    at 0, 111 at 10, where two paths cross, and 131 at 30. The third path crosses neither."""
-    for offsets in ((-100, 20, 0), (100, 0, -20)):
-        shifts = (2, 1, 3)
-        paths = tuple(Reads(1, shift, (at,), (at,)) for shift, at in zip(shifts, offsets, strict=True))
+    """From 2 i - 100 to the larger of i + 20 and 3 i, or from the smaller of i and 3 i - 20 to 2 i + 100.
+
+    That is 121 positions at 0, 111 at 10, where these ends cross, and 131 at 30; the other ends cross elsewhere.
+    """
+    upper = (Reads(1, 2, (-100,), (-100,)), Reads(1, 1, (15,), (20,)), Reads(1, 3, (0,), (0,)))
+    lower = (Reads(1, 2, (100,), (100,)), Reads(1, 1, (0,), (5,)), Reads(1, 3, (-20,), (-20,)))
+    for paths in (upper, lower):
         assert [span(paths, count) for count in (1, 10, 11, 31)] == [(121, 121), (112, 121), (111, 121), (111, 131)]
 
 
@@ -299,6 +301,11 @@ def test_a_vector_of_several_positions_is_not_that_of_one(order: list[str]) -> N
     dealt = [{"concat": {"from": order}}, {"reshape": {"shape": [10, 1]}}]
     found = fields(report({"input": [1, 8], "layers": layers + dealt}))
     assert [found[name]["size"] for name in ("conv1", "other", "reshape1")] == [[4], [4], None]
+
+
+def test_a_report_is_complete_if_what_has_no_jump_sees_everything() -> None:
+    assert report({"input": [1, 64], "layers": [conv(3), "global_avgpool", "flatten"]})["complete"]
+    assert not report({"input": [1, 64], "layers": [beside_every(2)]})["complete"]
 
 
 def test_one_position_that_becomes_a_vector_keeps_its_field() -> None:

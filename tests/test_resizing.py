@@ -141,6 +141,7 @@ def test_a_crop_leaves_one_position_at_least() -> None:
     assert shape([1, 8, 8], crop={"amount": [[3, 4], [0, 7]]}) == [1, 1, 1]
     for amount in ([[4, 4], 0], [0, [0, 8]], [[9, 0], 0]):
         assert refusal([1, 8, 8], crop={"amount": amount})
+    assert "8 - 3 - 5 = 0" in refusal([1, 8, 8], crop={"amount": [[3, 5], 0]})
 
 
 def test_padding_and_cropping_count_both_sides_of_each_axis() -> None:
