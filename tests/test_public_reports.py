@@ -95,7 +95,7 @@ def test_a_partly_frozen_convolution_trains_its_bias_alone() -> None:
 
 @pytest.mark.torch
 def test_what_no_layer_accounts_for_is_said_and_the_report_is_not_complete() -> None:
-    """Kind: an import is believed without a check. The product of the two weights is 8·8·8 MACs, once for all samples."""
+    """Kind: an import is believed without a check. The weights' product is 8·8·8 MACs, once for all samples."""
     from convcalc.convert.from_torch import graph_of
     from convcalc.convert.writer import spec_text
 
@@ -125,8 +125,11 @@ def test_what_cannot_be_traced_is_an_error_that_names_the_line(
     module = reported(name)
     file = Path(str(inspect.getsourcefile(type(module))))
     lines = file.read_text(encoding="utf-8").splitlines()
-    number = next(number for number, line in enumerate(lines, 1) if line.endswith(f"# the line of {comment}")
-                  or line.endswith(f"# the line of the {comment}"))
+    number = next(
+        number
+        for number, line in enumerate(lines, 1)
+        if line.endswith((f"# the line of {comment}", f"# the line of the {comment}"))
+    )
     assert run(["import", "--torch", f"tests.reported_modules:{name}", "--input", "3,32,32"]) == 2
     told = capsys.readouterr().err
     assert f"{file.name}:{number}: " in told
@@ -169,8 +172,6 @@ def test_summary_refuses_to_override_a_network() -> None:
     network = convcalc.load({"input": [3], "layers": [{"linear": {"out_features": 4}}]})
     with pytest.raises(TypeError, match="give batch to load"):
         convcalc.summary(network, batch=2)
-
-
 
 
 # -- imports: ONNX and Keras

@@ -65,7 +65,9 @@ def check_count(module: Any, count: int) -> None:
     most = count if any(each.kind is each.VAR_POSITIONAL for each in taken) else len(listed)
     if not len(required) <= count <= most:
         names = ", ".join(each.name for each in listed) or "none"
-        raise NotImported(f"its forward takes the inputs {names}, and {count} shape{'s are' if count > 1 else ' is'} given")
+        raise NotImported(
+            f"its forward takes the inputs {names}, and {count} shape{'s are' if count > 1 else ' is'} given"
+        )
 
 
 def read(factory: str, shapes: Shapes) -> Graph:

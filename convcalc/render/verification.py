@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from convcalc.convert.comparison import Compared, Figures, Total, Verification
+from convcalc.convert.comparison import Compared, Figures, Verification
 from convcalc.problems import printable, shortened
 from convcalc.render.lines import Line
 

@@ -94,7 +94,8 @@ def set_sizes(value: Any, shape: Sizes) -> None:
     fitting = [
         order
         for order in orders
-        if len(order) == len(stated) and all(size in (None, due) for size, due in zip(stated[1:], order[1:], strict=True))
+        if len(order) == len(stated)
+        and all(size in (None, due) for size, due in zip(stated[1:], order[1:], strict=True))
     ]
     if not fitting:
         said = "×".join("?" if size is None else str(size) for size in stated)

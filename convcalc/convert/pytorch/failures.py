@@ -37,7 +37,11 @@ def is_own_code(file: str) -> bool:
     import torch
 
     homes = (torch.__path__[0], __file__.partition("convert")[0], os.path.dirname(os.__file__))
-    return os.path.isfile(file) and ("site-packages" in file or not file.startswith(homes[2])) and not file.startswith(homes[:2])
+    return (
+        os.path.isfile(file)
+        and ("site-packages" in file or not file.startswith(homes[2]))
+        and not file.startswith(homes[:2])
+    )
 
 
 def line_of_node(node: Any) -> str:

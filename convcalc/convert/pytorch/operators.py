@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from convcalc.convert.pytorch.patterns import operator_of
 from convcalc.convert.pytorch.nodes import sizes_of
+from convcalc.convert.pytorch.patterns import operator_of
 from convcalc.convert.pytorch.reading import Known, Reader, Refused
 from convcalc.convert.pytorch.rearranging import REARRANGING, Arguments, Handler, each, per_axis, spatial, without
 from convcalc.convert.pytorch.tracing import Constant, Weight
