@@ -1,11 +1,14 @@
 """A part of a tensor as a layer: some of its channels, or of the positions of an axis."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convcalc.convert.pytorch.values import Parts, Value
 
+if TYPE_CHECKING:
+    from convcalc.convert.pytorch.reading import Reader
 
-def part(reader: Any, node: Any, parts: Parts, bounds: tuple[int, int]) -> Value:
+
+def part(reader: "Reader", node: Any, parts: Parts, bounds: tuple[int, int]) -> Value:
     """One of the parts that a tensor is cut into."""
     source, (start, stop) = parts.source, bounds
     if stop - start == source.sizes[parts.axis]:
