@@ -350,3 +350,13 @@ def test_params_that_forward_does_not_use_are_left_out_and_that_is_said() -> Non
     graph = graph_of(modules().WithHead(), PICTURE)
     assert [step.kind for step in graph.steps] == ["conv"]
     assert graph.origin.endswith(f" without the {8 * 10 + 10} params that its forward does not use")
+
+
+@pytest.mark.torch
+def test_params_that_a_function_reads_are_not_said_to_be_unused() -> None:
+    """A lambda that the module holds reads the weights of the module, of which the trace has a copy: 3·8·9 + 8."""
+    module = modules().WithFunction()
+    report = imported(module, PICTURE)
+    assert report.totals.params == 224
+    assert not report.complete
+    assert "does not use" not in graph_of(module, PICTURE).origin

@@ -59,8 +59,3 @@ def names_of(known: Any) -> tuple[str, ...]:
     if isinstance(known, Weight):
         return known.sources
     return known.statistics if isinstance(known, Constant) else ()
-
-
-def is_unused(node: Any) -> bool:
-    """Whether a node is an input, a weight or a buffer that nothing reads."""
-    return node.op == "placeholder" and not node.users

@@ -16,7 +16,6 @@ from convcalc.convert.pytorch.nodes import (
     Place,
     flat,
     has_unknown_size,
-    is_unused,
     named_arguments,
     names_of,
     places_of,
@@ -74,9 +73,15 @@ class Reader:
         return Graph(name, origin + without, self.inputs, tuple(self.steps), outputs, tuple(self.notes))
 
     def unused(self) -> set[str]:
-        """The names of learnt tensors and running statistics that the forward never uses, which no layer has."""
-        given = [self.found.given.get(node.name) for node in self.found.nodes if is_unused(node)]
-        return {name for each in given for name in names_of(each)} - self.counted
+        """The names of learnt tensors and running statistics that the forward never uses, which no layer has.
+
+        A constant of the size of one may be it: a function that the module holds reads the weights of the module
+        itself, of which the trace sees a copy.
+        """
+        nodes = [node for node in self.found.nodes if node.op == "placeholder"]
+        constants = {sizes_of(node) for node in nodes if node.users and self.found.given.get(node.name) == Constant()}
+        unread = [node for node in nodes if not node.users and sizes_of(node) not in constants]
+        return {name for node in unread for name in names_of(self.found.given.get(node.name))} - self.counted
 
     def beside_layers(self) -> Read:
         """What else is to be known of the trace to compare all layers with the whole module."""
