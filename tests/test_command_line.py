@@ -46,16 +46,19 @@ def run_help(arguments: list[str]) -> str:
 
 
 def make_files_of_the_help() -> None:
-    """The files that examples of the help import, in the current folder."""
+    """The files that examples of the help import or compare, in the current folder."""
     config = json.dumps(json.loads(gzip.decompress((DATA / "keras" / "VGG16.json.gz").read_bytes()))["keras"])
     with zipfile.ZipFile("model.keras", "w") as archive:
         archive.writestr("config.json", config)
     Path("nets.py").write_text(
         "from torch import nn\n\n\ndef small():\n    return nn.Conv2d(3, 4, 3)\n", encoding="utf-8"
     )
+    small = "input: [3, 8, 8]\nlayers:\n  - conv: {out_channels: 4, kernel_size: 3}\n"
+    Path("small.yaml").write_text(small, encoding="utf-8")
     if find_spec("onnx"):
         for file in ("resnet50.onnx", "net.onnx"):
             assert run(["export", "example:resnet50", "--to", "onnx", "-o", file]) == 0
+        assert run(["import", "resnet50.onnx", "-o", "resnet50.yaml"]) == 0
 
 
 def is_runnable(line: str) -> bool:

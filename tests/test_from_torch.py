@@ -366,3 +366,13 @@ def test_the_data_type_of_the_parameters_is_kept(name: str) -> None:
     assert totals.weight_bytes == sum(tensor.nbytes for tensor in tensors)
     assert (network.dtype.weights, network.dtype.activations) == (name, name)
     assert torch.get_default_dtype() is torch.float32
+
+
+@pytest.mark.torch
+def test_params_that_a_function_reads_are_not_said_to_be_unused() -> None:
+    """A lambda that the module holds reads the weights of the module, of which the trace has a copy: 3·8·9 + 8."""
+    module = modules().WithFunction()
+    report = imported(module, PICTURE)
+    assert report.totals.params == 224
+    assert not report.complete
+    assert "does not use" not in graph_of(module, PICTURE).origin

@@ -341,3 +341,15 @@ class WithHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(x)
+
+
+class WithFunction(nn.Module):
+    """Calls its convolution through a function that it holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.call = lambda x: self.conv(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.call(x)

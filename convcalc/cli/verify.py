@@ -14,7 +14,7 @@ EXAMPLES = """\b
 Examples:
   convcalc verify example:resnet50
   convcalc verify net.yaml --input 3,320,320
-  convcalc verify net.yaml --torch nets:small
+  convcalc verify small.yaml --torch nets:small
   convcalc verify resnet50.yaml --onnx resnet50.onnx
   convcalc verify example:lenet5 example:unet -f json"""
 DIFFERENT = 1

@@ -14,7 +14,7 @@ Sizes = tuple[int, ...]
 
 
 class Figures(NamedTuple):
-    """The output shape and the costs of a layer: learnt elements, running statistics, MACs of a batch (None: unknown)."""
+    """A layer's output shape and costs: learnt elements, running statistics, MACs of a batch (None: unknown)."""
 
     output_shape: Sizes
     params: int

@@ -94,15 +94,17 @@ def check_count(module: Any, count: int) -> None:
     """A module is given as many shapes as its forward takes inputs. Raises NotImported."""
     from inspect import signature
 
-    taken = signature(module.forward).parameters.values()
+    try:
+        taken = signature(module.forward).parameters.values()
+    except (TypeError, ValueError):  # a forward that is not of Python
+        return
     listed = [each for each in taken if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
     required = [each.name for each in listed if each.default is each.empty]
     most = count if any(each.kind is each.VAR_POSITIONAL for each in taken) else len(listed)
     if not len(required) <= count <= most:
         names = ", ".join(each.name for each in listed) or "none"
-        raise NotImported(
-            f"its forward takes the inputs {names}, and {count} shape{'s are' if count > 1 else ' is'} given"
-        )
+        given = f"{count} shape{'s are' if count > 1 else ' is'} given"
+        raise NotImported(f"the module cannot be traced: its forward takes the inputs {names}, and {given}")
 
 
 def read(factory: str, shapes: Shapes) -> Graph:

@@ -6,7 +6,7 @@ from convcalc.shape import MOST_AXES, Shape
 
 
 class Opaque(Layer):
-    """A part of a network that no other kind expresses: its shape, params and buffers are stated, its cost is not known.
+    """A part of a network that no other kind expresses: its shape, params and buffers are stated, its cost is unknown.
 
     It reads one input or more. What depends on its cost is not known either, and no figure of it is taken for 0: its
     multiplications, additions and MACs, what it keeps in training and what it sees are `?` in a table and null in

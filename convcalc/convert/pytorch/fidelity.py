@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from convcalc.convert.comparison import Figures
 from convcalc.convert.graph import Graph, NotImported, Step, plain_spec
+from convcalc.convert.pytorch.joining import AFTER
 from convcalc.convert.pytorch.measuring import run_whole
 from convcalc.convert.pytorch.names import first_free
 from convcalc.convert.pytorch.tracing import BATCH, statistics_of, without_values
@@ -74,12 +75,14 @@ class Read(NamedTuple):
     """What was read of a trace beside the layers.
 
     `unused` are the names of what the forward never uses, `opaque_flops` PyTorch's count of what opaque layers stand
-    for (None: not known), `outputs` the sizes of the trace's outputs.
+    for (None: not known), `outputs` the sizes of the trace's outputs, `shapes` those of all
+    steps as they were read.
     """
 
     unused: set[str]
     opaque_flops: int | None
     outputs: tuple[tuple[int, ...], ...]
+    shapes: Mapping[str, tuple[int, ...]]
 
 
 def account_for(graph: Graph, whole: Whole, read: Read) -> Graph:
@@ -95,7 +98,7 @@ def account_for(graph: Graph, whole: Whole, read: Read) -> Graph:
     used = {key: count for key, count in {**whole.trained, **whole.frozen}.items() if key not in read.unused}
     used_trained = sum(count for key, count in used.items() if key in whole.trained)
     used_statistics = sum(count for key, count in whole.statistics.items() if key not in read.unused)
-    rows = [
+    rows: list[tuple[str, int, float]] = [
         ("params", params, sum(used.values())),
         ("trainable params", trained, used_trained),
         ("running statistics", statistics, used_statistics),
@@ -103,7 +106,8 @@ def account_for(graph: Graph, whole: Whole, read: Read) -> Graph:
     if read.opaque_flops is not None and whole.flops is not None:
         rows.append(("MACs", macs, (whole.flops - read.opaque_flops) / (2 * BATCH)))
     said = [f"{ours:,} {name} here, {theirs:,.12g} in PyTorch" for name, ours, theirs in rows if ours != theirs]
-    said += [whole.refusal] if whole.flops is None else output_differences(network, whole, read)
+    said += [whole.refusal] if whole.flops is None else output_differences(whole, read)
+    said += shape_differences(graph, network, read)
     if not said:
         return graph
     return with_rest(graph, ", ".join(said), *(max(0, int(theirs - ours)) for _, ours, theirs in (rows[0], rows[2])))
@@ -118,7 +122,17 @@ def sums_of(network: Network) -> tuple[int, int, int, int]:
     return sum(params.values()), trained, statistics, sum(node.layer.macs() or 0 for node in network.nodes)
 
 
-def output_differences(network: Network, whole: Whole, read: Read) -> Iterator[str]:
+def shape_differences(graph: Graph, network: Network, read: Read) -> Iterator[str]:
+    """In words which layers have another shape than the trace, after what was cut behind a layer became its padding."""
+    steps = {step.name for step in graph.steps}
+    for step, node in zip(graph.steps, network.nodes, strict=True):
+        cut = step.name + AFTER
+        traced = read.shapes[cut] if cut in read.shapes and cut not in steps else read.shapes[step.name]
+        if node.layer.output.sizes != traced:
+            yield f"{step.name} {node.layer.output} here, {Shape(traced[0], traced[1:])} in PyTorch"
+
+
+def output_differences(whole: Whole, read: Read) -> Iterator[str]:
     """In words which outputs are not those of the module."""
     if read.outputs != whole.outputs:
         yield f"outputs {shown_sizes(read.outputs)} here, {shown_sizes(whole.outputs)} in PyTorch"

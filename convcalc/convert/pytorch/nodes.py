@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from convcalc.convert.pytorch.tracing import Constant, Weight
 from convcalc.convert.pytorch.values import Sizes
 
 
@@ -51,3 +52,10 @@ def flat(given: Any) -> list[Any]:
     if isinstance(given, list | tuple):
         return [node for value in given for node in flat(value)]
     return [given] if hasattr(given, "users") else []
+
+
+def names_of(known: Any) -> tuple[str, ...]:
+    """The names of the learnt tensors or running statistics that something is made of."""
+    if isinstance(known, Weight):
+        return known.sources
+    return known.statistics if isinstance(known, Constant) else ()

@@ -8,26 +8,26 @@ from typing import Any, Union
 
 from convcalc.convert.comparison import Figures
 from convcalc.convert.graph import Graph, NotImported, Step
+from convcalc.convert.pytorch.cutting import part
 from convcalc.convert.pytorch.failures import line_of_node
 from convcalc.convert.pytorch.fidelity import Read, layer_difference
 from convcalc.convert.pytorch.names import first_free
-from convcalc.convert.pytorch.nodes import Place, flat, has_unknown_size, named_arguments, places_of, sizes_of
+from convcalc.convert.pytorch.nodes import (
+    Place,
+    flat,
+    has_unknown_size,
+    named_arguments,
+    names_of,
+    places_of,
+    sizes_of,
+)
 from convcalc.convert.pytorch.patterns import operator_of, patterns, viewed
 from convcalc.convert.pytorch.tracing import BATCH, Constant, Traced, Weight
 from convcalc.convert.pytorch.values import Foreign, Moved, Parts, Sizes, Value, is_shape, settled
+from convcalc.convert.pytorch.whole_modules import OPAQUE, WHOLE, whole_arguments
 from convcalc.shape import MOST_AXES
 
 Known = Union[Value, Moved, Parts, Foreign, Weight, Constant, "list[Any]"]
-# classes of torch.nn whose operations are one layer of ours; what is none of them is read operation by operation
-WHOLE = {
-    "Softsign": ("softsign", ()),
-    "LocalResponseNorm": ("local_response_norm", ("size",)),
-    **{f"LPPool{axes}d": ("lppool", ("kernel_size", "stride", "ceil_mode")) for axes in (1, 2, 3)},
-}
-OPAQUE = frozenset(
-    {"MultiheadAttention", "Transformer", "TransformerEncoder", "TransformerEncoderLayer", "TransformerDecoder"}
-    | {"TransformerDecoderLayer", "LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell", "CrossMapLRN2d"}
-)
 
 
 class Refused(Exception):
@@ -73,16 +73,23 @@ class Reader:
         return Graph(name, origin + without, self.inputs, tuple(self.steps), outputs, tuple(self.notes))
 
     def unused(self) -> set[str]:
-        """The names of learnt tensors and running statistics that the forward never uses, which no layer has."""
-        given = [self.found.given.get(node.name) for node in self.found.nodes if is_unused(node)]
-        return {name for each in given for name in names_of(each)} - self.counted
+        """The names of learnt tensors and running statistics that the forward never uses, which no layer has.
+
+        A constant of the size of one may be it: a function that the module holds reads the weights of the module
+        itself, of which the trace sees a copy.
+        """
+        nodes = [node for node in self.found.nodes if node.op == "placeholder"]
+        constants = {sizes_of(node) for node in nodes if node.users and self.found.given.get(node.name) == Constant()}
+        unread = [node for node in nodes if not node.users and sizes_of(node) not in constants]
+        return {name for node in unread for name in names_of(self.found.given.get(node.name))} - self.counted
 
     def beside_layers(self) -> Read:
         """What else is to be known of the trace to compare all layers with the whole module."""
         flops = self.found.flops
         [output] = [node for node in self.found.nodes if node.op == "output"]
         outputs = tuple(sizes_of(given) for given in flat(output.args))
-        return Read(self.unused(), None if flops is None else sum(flops[node] for node in self.unknown), outputs)
+        opaque_flops = None if flops is None else sum(flops[node] for node in self.unknown)
+        return Read(self.unused(), opaque_flops, outputs, self.shapes)
 
     def place(self, node: Any) -> None:
         """An input, a weight or a buffer."""
@@ -153,30 +160,8 @@ class Reader:
         if isinstance(known, list):
             return known[place] if place < len(known) else Constant()
         if isinstance(known, Parts):
-            return self.part(node, known, known.bounds[place])
+            return part(self, node, known, known.bounds[place])
         return known if isinstance(known, Weight | Constant) else self.unexpressed(node, operator_of(several))
-
-    def part(self, node: Any, parts: Parts, bounds: tuple[int, int]) -> Value:
-        """One of the parts that a tensor is cut into."""
-        source, (start, stop) = parts.source, bounds
-        if stop - start == source.sizes[parts.axis]:
-            return source
-        if parts.axis == source.channel_axis:
-            shape = (stop - start, *source.shape[1:])
-            return self.step(node, "slice", {"channels": [start, stop]}, [source], shape, last=source.last)
-        place = source.spatial_axes().index(parts.axis)
-        amount = [[0, 0] for _ in source.shape[1:]]
-        amount[place] = [start, source.shape[1 + place] - stop]
-        before = self.steps[-1] if self.steps else None
-        if before and before.name == source.name and before.kind == "crop" and len(node.args[0].users) == 1:
-            self.steps.pop()  # one crop of several axes is as many operations
-            del self.shapes[before.name]
-            amount = [[a + c, b + d] for (a, b), (c, d) in zip(before.arguments["amount"], amount, strict=True)]
-            shape = (*source.shape[: 1 + place], stop - start, *source.shape[2 + place :])
-            whole = Value(before.reads[0], self.shape_of(before.reads[0]), source.last)
-            return self.step(node, "crop", {"amount": amount}, [whole], shape, last=source.last)
-        shape = (*source.shape[: 1 + place], stop - start, *source.shape[2 + place :])
-        return self.step(node, "crop", {"amount": amount}, [source], shape, last=source.last)
 
     def shape_of(self, name: str) -> Sizes:
         """The shape of an input or a step."""
@@ -419,28 +404,3 @@ class Reader:
         word = f"{path}.{kind}" if path else kind
         self.called[word] = self.called.get(word, 0) + 1
         return first_free(f"{word}{self.called[word]}", self.used)
-
-
-def names_of(known: Any) -> tuple[str, ...]:
-    """The names of the learnt tensors or running statistics that something is made of."""
-    if isinstance(known, Weight):
-        return known.sources
-    return known.statistics if isinstance(known, Constant) else ()
-
-
-def is_unused(node: Any) -> bool:
-    """Whether a node is an input, a weight or a buffer that nothing reads."""
-    return node.op == "placeholder" and not node.users
-
-
-def whole_arguments(place: Place, nodes: Sequence[Any]) -> dict[str, Any]:
-    """The arguments of a layer that is several operations, read from those."""
-    pool = next((node for node in nodes if operator_of(node).startswith("avg_pool")), None)
-    if place.word == "LocalResponseNorm" and pool is not None:
-        return {"size": max(named_arguments(pool)["kernel_size"])}
-    if pool is None:
-        return {}
-    arguments = named_arguments(pool)
-    kernel = list(arguments["kernel_size"])
-    stride = list(arguments["stride"]) or kernel
-    return {"kernel_size": kernel, "stride": stride, "ceil_mode": arguments["ceil_mode"]}

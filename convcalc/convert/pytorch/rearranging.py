@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from convcalc.convert.pytorch.cutting import part
 from convcalc.convert.pytorch.nodes import places_of, sizes_of
 from convcalc.convert.pytorch.reading import Known, Reader, Refused
 from convcalc.convert.pytorch.values import Moved, Parts, Value, moved_again, settled
@@ -56,7 +57,7 @@ def cut(reader: Reader, node: Any, given: Arguments) -> Known:
     start, stop = (min(max(place + size if place < 0 else place, 0), size) for place in (start, stop))
     if given.get("step", 1) != 1 or (axis == 0 and stop - start != size) or stop <= start:
         raise Refused
-    return value if stop - start == size else reader.part(node, Parts(value, axis, ()), (start, stop))
+    return value if stop - start == size else part(reader, node, Parts(value, axis, ()), (start, stop))
 
 
 def parts(reader: Reader, node: Any, given: Arguments) -> Known:

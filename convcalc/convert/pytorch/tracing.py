@@ -48,7 +48,7 @@ class Traced(NamedTuple):
 
 
 def traced(module: Any, shapes: Sequence[Sequence[int]]) -> Traced:
-    """Trace a module with inputs of shapes without the batch. Raises NoTorch, and NotImported if it cannot be traced."""
+    """Trace a module with inputs of shapes without the batch. Raises NoTorch, and NotImported if that fails."""
     check_installed()
     import torch
 

@@ -1,0 +1,31 @@
+"""A part of a tensor as a layer: some of its channels, or of the positions of an axis."""
+
+from typing import TYPE_CHECKING, Any
+
+from convcalc.convert.pytorch.values import Parts, Value
+
+if TYPE_CHECKING:
+    from convcalc.convert.pytorch.reading import Reader
+
+
+def part(reader: "Reader", node: Any, parts: Parts, bounds: tuple[int, int]) -> Value:
+    """One of the parts that a tensor is cut into."""
+    source, (start, stop) = parts.source, bounds
+    if stop - start == source.sizes[parts.axis]:
+        return source
+    if parts.axis == source.channel_axis:
+        shape = (stop - start, *source.shape[1:])
+        return reader.step(node, "slice", {"channels": [start, stop]}, [source], shape, last=source.last)
+    place = source.spatial_axes().index(parts.axis)
+    amount = [[0, 0] for _ in source.shape[1:]]
+    amount[place] = [start, source.shape[1 + place] - stop]
+    before = reader.steps[-1] if reader.steps else None
+    if before and before.name == source.name and before.kind == "crop" and len(node.args[0].users) == 1:
+        reader.steps.pop()  # one crop of several axes is as many operations
+        del reader.shapes[before.name]
+        amount = [[a + c, b + d] for (a, b), (c, d) in zip(before.arguments["amount"], amount, strict=True)]
+        shape = (*source.shape[: 1 + place], stop - start, *source.shape[2 + place :])
+        whole = Value(before.reads[0], reader.shape_of(before.reads[0]), source.last)
+        return reader.step(node, "crop", {"amount": amount}, [whole], shape, last=source.last)
+    shape = (*source.shape[: 1 + place], stop - start, *source.shape[2 + place :])
+    return reader.step(node, "crop", {"amount": amount}, [source], shape, last=source.last)

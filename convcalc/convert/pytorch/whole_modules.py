@@ -1,0 +1,31 @@
+"""Classes of torch.nn that are one layer of ours, or one part that cannot be expressed, however many operations."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from convcalc.convert.pytorch.nodes import Place, named_arguments
+from convcalc.convert.pytorch.patterns import operator_of
+
+# classes of torch.nn whose operations are one layer of ours; what is none of them is read operation by operation
+WHOLE = {
+    "Softsign": ("softsign", ()),
+    "LocalResponseNorm": ("local_response_norm", ("size",)),
+    **{f"LPPool{axes}d": ("lppool", ("kernel_size", "stride", "ceil_mode")) for axes in (1, 2, 3)},
+}
+OPAQUE = frozenset(
+    {"MultiheadAttention", "Transformer", "TransformerEncoder", "TransformerEncoderLayer", "TransformerDecoder"}
+    | {"TransformerDecoderLayer", "LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell", "CrossMapLRN2d"}
+)
+
+
+def whole_arguments(place: Place, nodes: Sequence[Any]) -> dict[str, Any]:
+    """The arguments of a layer that is several operations, read from those."""
+    pool = next((node for node in nodes if operator_of(node).startswith("avg_pool")), None)
+    if place.word == "LocalResponseNorm" and pool is not None:
+        return {"size": max(named_arguments(pool)["kernel_size"])}
+    if pool is None:
+        return {}
+    arguments = named_arguments(pool)
+    kernel = list(arguments["kernel_size"])
+    stride = list(arguments["stride"]) or kernel
+    return {"kernel_size": kernel, "stride": stride, "ceil_mode": arguments["ceil_mode"]}
