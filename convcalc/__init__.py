@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from convcalc.problems import InvalidSpec, Problem
     from convcalc.shape import Shape
 
-HOMES = {
+_HOMES = {
     "InvalidSpec": "convcalc.problems",
     "LayerReport": "convcalc.analysis.report",
     "Network": "convcalc.network",
@@ -50,8 +50,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import a public name where it is first used: start-up is a feature."""
-    if name not in HOMES:
+    if name not in _HOMES:
         raise AttributeError(f"module 'convcalc' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(HOMES[name]), name)
+    return getattr(import_module(_HOMES[name]), name)

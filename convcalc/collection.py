@@ -5,11 +5,11 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
+_Parameters = ParamSpec("Parameters")
+_Result = TypeVar("_Result")
 
 
-def collecting_later(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+def collecting_later(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
     """The function, with the cyclic garbage collector off while it runs.
 
     Reading and analysing make many objects, nearly all of which stay: looking through them again and again
@@ -17,7 +17,7 @@ def collecting_later(function: Callable[Parameters, Result]) -> Callable[Paramet
     """
 
     @wraps(function)
-    def run(*arguments: Parameters.args, **named: Parameters.kwargs) -> Result:
+    def run(*arguments: _Parameters.args, **named: _Parameters.kwargs) -> _Result:
         if not gc.isenabled():
             return function(*arguments, **named)
         gc.disable()

@@ -4,10 +4,10 @@ import os
 
 from convcalc import problems
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-PACKAGED = os.path.join(HERE, "example_specs")
-CHECKED_OUT = os.path.join(os.path.dirname(HERE), "examples")
-SUFFIX = ".yaml"
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_PACKAGED = os.path.join(_HERE, "example_specs")
+_CHECKED_OUT = os.path.join(os.path.dirname(_HERE), "examples")
+_SUFFIX = ".yaml"
 PREFIX = "example:"
 
 
@@ -15,14 +15,14 @@ class NoExample(ValueError):
     """No example has the name asked for."""
 
 
-def folder() -> str:
+def _find_folder() -> str:
     """Where the examples are: beside the installed modules, or in the checkout."""
-    return PACKAGED if os.path.isdir(PACKAGED) else CHECKED_OUT
+    return _PACKAGED if os.path.isdir(_PACKAGED) else _CHECKED_OUT
 
 
 def names() -> list[str]:
     """The examples by name."""
-    return sorted(file.removesuffix(SUFFIX) for file in os.listdir(folder()) if file.endswith(SUFFIX))
+    return sorted(file.removesuffix(_SUFFIX) for file in os.listdir(_find_folder()) if file.endswith(_SUFFIX))
 
 
 def path(name: str) -> str:
@@ -31,7 +31,7 @@ def path(name: str) -> str:
     if name not in known:
         hint = problems.did_you_mean(name, known) or f"there are {', '.join(known)}"
         raise NoExample(f"no example {problems.shown(name)}: {hint}")
-    return os.path.join(folder(), name + SUFFIX)
+    return os.path.join(_find_folder(), name + _SUFFIX)
 
 
 def resolved(net: str) -> str:
@@ -42,4 +42,4 @@ def resolved(net: str) -> str:
 def shown(file: str) -> str:
     """A file as the command line names it: `example:NAME` where it is an example."""
     folder_of, name = os.path.split(file)
-    return PREFIX + name.removesuffix(SUFFIX) if folder_of == folder() else file
+    return PREFIX + name.removesuffix(_SUFFIX) if folder_of == _find_folder() else file

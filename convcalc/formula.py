@@ -71,7 +71,7 @@ Expression: TypeAlias = Symbol | Constant | Sum | Product | Quotient | Power | F
 # -- making expressions
 
 
-def add(one: Expression, other: Expression, sign: int = 1) -> Expression:
+def _add(one: Expression, other: Expression, sign: int = 1) -> Expression:
     """A sum (or, with sign -1, a difference), equal terms taken together and constants too."""
     found: dict[Expression | None, int] = {}  # by term; constants under None, where the first of them stood
     for factor, expression in ((1, one), (sign, other)):
@@ -88,59 +88,59 @@ def add(one: Expression, other: Expression, sign: int = 1) -> Expression:
     return terms[0][1] if len(terms) == 1 and terms[0][0] == 1 else Sum(terms)
 
 
-def multiply(one: Expression, other: Expression) -> Expression:
+def _multiply(one: Expression, other: Expression) -> Expression:
     """A product without factors of 1; nothing where a factor is 0; a minus stands before it."""
     factors: list[Expression] = []
     negative = False
     for side in (one, other):
         for factor in side.factors if isinstance(side, Product) else (side,):
-            negative ^= is_negative(factor)
-            factors.append(negate(factor) if is_negative(factor) else factor)
+            negative ^= _is_negative(factor)
+            factors.append(_negate(factor) if _is_negative(factor) else factor)
     kept = tuple(factor for factor in factors if factor != Constant(1))
     if Constant(0) in kept:
         return Constant(0)
     product = Product(kept) if len(kept) > 1 else kept[0] if kept else Constant(1)
-    return negate(product) if negative else product
+    return _negate(product) if negative else product
 
 
-def divide(dividend: Expression, divisor: Expression) -> Expression:
+def _divide(dividend: Expression, divisor: Expression) -> Expression:
     """A quotient rounded down; of divisors that leave no rest an exact one."""
     if isinstance(dividend, Constant) and isinstance(divisor, Constant):
         return Constant(dividend.value // divisor.value)
     if divisor == Constant(1):
         return dividend
-    if not leaves_no_rest(dividend, divisor):
+    if not _divides_exactly(dividend, divisor):
         return Quotient(dividend, divisor, "floor")
-    if is_negative(dividend):
-        return negate(Quotient(negate(dividend), divisor, "exact"))
+    if _is_negative(dividend):
+        return _negate(Quotient(_negate(dividend), divisor, "exact"))
     return Quotient(dividend, divisor, "exact")
 
 
-def leaves_no_rest(dividend: Expression, divisor: Expression) -> bool:
+def _divides_exactly(dividend: Expression, divisor: Expression) -> bool:
     """Whether a division is without remainder, whatever the values."""
     if isinstance(divisor, Constant):
         if isinstance(dividend, Sum):
-            return all(factor % divisor.value == 0 or leaves_no_rest(term, divisor) for factor, term in dividend.terms)
+            return all(factor % divisor.value == 0 or _divides_exactly(term, divisor) for factor, term in dividend.terms)
         factors = dividend.factors if isinstance(dividend, Product) else (dividend,)
         return any(isinstance(factor, Constant) and factor.value % divisor.value == 0 for factor in factors)
     if isinstance(divisor, Product):
-        return all(leaves_no_rest(dividend, factor) for factor in divisor.factors if not isinstance(factor, Constant))
+        return all(_divides_exactly(dividend, factor) for factor in divisor.factors if not isinstance(factor, Constant))
     base = divisor.base if isinstance(divisor, Power) else divisor
     return isinstance(base, Symbol) and base.exact
 
 
-def is_negative(value: Expression) -> bool:
+def _is_negative(value: Expression) -> bool:
     """Whether a minus stands before all that an expression has."""
     if isinstance(value, Constant):
         return value.value < 0
     return isinstance(value, Sum) and all(coefficient < 0 for coefficient, _ in value.terms)
 
 
-def negate(value: Expression) -> Expression:
+def _negate(value: Expression) -> Expression:
     """The negative; of a quotient rounded down, the negative dividend's rounded up."""
     if isinstance(value, Quotient) and value.rounding == "floor":
-        return Quotient(negate(value.dividend), value.divisor, "ceil")
-    return add(Constant(0), value, -1)
+        return Quotient(_negate(value.dividend), value.divisor, "ceil")
+    return _add(Constant(0), value, -1)
 
 
 def evaluate(value: Expression) -> Fraction:
@@ -159,7 +159,7 @@ def evaluate(value: Expression) -> Fraction:
     return {"floor": Fraction(floor(quotient)), "ceil": Fraction(ceil(quotient)), "exact": quotient}[value.rounding]
 
 
-def parts(value: Expression) -> tuple[Expression, ...]:
+def _list_parts(value: Expression) -> tuple[Expression, ...]:
     """The expressions that an expression is made of."""
     if isinstance(value, Sum):
         return tuple(term for _, term in value.terms)
@@ -174,7 +174,7 @@ def symbols(value: Expression) -> Iterator[Symbol]:
     """The symbols of an expression, from left to right."""
     if isinstance(value, Symbol):
         yield value
-    for part in parts(value):
+    for part in _list_parts(value):
         yield from symbols(part)
 
 
@@ -193,30 +193,30 @@ class Quantity(int):
         return quantity
 
     def __add__(self, other: int) -> "Quantity":
-        return Quantity(int(self) + int(other), add(self.expression, expression_of(other)))
+        return Quantity(int(self) + int(other), _add(self.expression, expression_of(other)))
 
     def __radd__(self, other: int) -> "Quantity":
-        return Quantity(int(other) + int(self), add(expression_of(other), self.expression))
+        return Quantity(int(other) + int(self), _add(expression_of(other), self.expression))
 
     def __sub__(self, other: int) -> "Quantity":
-        return Quantity(int(self) - int(other), add(self.expression, expression_of(other), -1))
+        return Quantity(int(self) - int(other), _add(self.expression, expression_of(other), -1))
 
     def __rsub__(self, other: int) -> "Quantity":
-        return Quantity(int(other) - int(self), add(expression_of(other), self.expression, -1))
+        return Quantity(int(other) - int(self), _add(expression_of(other), self.expression, -1))
 
     def __mul__(self, other: int) -> "Quantity":
         if isinstance(other, float):
             return NotImplemented
-        return Quantity(int(self) * int(other), multiply(self.expression, expression_of(other)))
+        return Quantity(int(self) * int(other), _multiply(self.expression, expression_of(other)))
 
     def __rmul__(self, other: int) -> "Quantity":
-        return Quantity(int(other) * int(self), multiply(expression_of(other), self.expression))
+        return Quantity(int(other) * int(self), _multiply(expression_of(other), self.expression))
 
     def __floordiv__(self, other: int) -> "Quantity":
-        return Quantity(int(self) // int(other), divide(self.expression, expression_of(other)))
+        return Quantity(int(self) // int(other), _divide(self.expression, expression_of(other)))
 
     def __rfloordiv__(self, other: int) -> "Quantity":
-        return Quantity(int(other) // int(self), divide(expression_of(other), self.expression))
+        return Quantity(int(other) // int(self), _divide(expression_of(other), self.expression))
 
     def __pow__(self, exponent: int, modulus: int | None = None) -> Any:
         if modulus is not None:  # a number in a ring has no formula here
@@ -224,7 +224,7 @@ class Quantity(int):
         return Quantity(int(self) ** int(exponent), Power(self.expression, int(exponent)))
 
     def __neg__(self) -> "Quantity":
-        return Quantity(-int(self), negate(self.expression))
+        return Quantity(-int(self), _negate(self.expression))
 
     def __floor__(self) -> "Quantity":
         return self
@@ -242,7 +242,7 @@ class Factor(float):
         return factor
 
     def __rmul__(self, other: int) -> "Factor":  # type: ignore[override]
-        return Factor(int(other) * float(self), multiply(expression_of(other), self.expression))
+        return Factor(int(other) * float(self), _multiply(expression_of(other), self.expression))
 
     def __floor__(self) -> Quantity:
         return Quantity(floor(float(self)), Floor(self.expression, float(self)))

@@ -12,7 +12,7 @@ from convcalc.arithmetic import Pair
 from convcalc.problems import Flaw, did_you_mean, printable, shortened, shown, words
 from convcalc.shape import MOST_AXES, Shape
 
-Value = TypeVar("Value")
+_Value = TypeVar("_Value")
 PerAxisPadding = tuple[Pair, ...]
 
 MOST_DIGITS = 18
@@ -20,7 +20,7 @@ LARGEST = 10**MOST_DIGITS - 1
 EXPRESSION: dict[str, Any] = {"type": "string", "pattern": r"\$"}  # the JSON Schema of a text with an expression in it
 
 
-class Key(Generic[Value]):
+class Key(Generic[_Value]):
     """One argument of a layer kind. As a descriptor it stands for its value on each layer."""
 
     expected = ""
@@ -38,16 +38,16 @@ class Key(Generic[Value]):
         self.name = name
 
     @overload
-    def __get__(self, layer: None, owner: type) -> "Key[Value]": ...
+    def __get__(self, layer: None, owner: type) -> "Key[_Value]": ...
     @overload
-    def __get__(self, layer: object, owner: type) -> Value: ...
-    def __get__(self, layer: object | None, owner: type) -> "Key[Value] | Value":
+    def __get__(self, layer: object, owner: type) -> _Value: ...
+    def __get__(self, layer: object | None, owner: type) -> "Key[_Value] | _Value":
         """The key itself on a class. On a layer the value stands in the layer's own dictionary and is found first."""
         if layer is None:
             return self
         raise AttributeError(self.name)
 
-    def read(self, value: Any, axes: int | None) -> Value:
+    def read(self, value: Any, axes: int | None) -> _Value:
         """The normal form of a written value for a layer of so many spatial axes (None: not known)."""
         raise NotImplementedError
 
@@ -106,7 +106,7 @@ def is_number(value: Any) -> bool:
     return value.__class__ is int or value.__class__ is float
 
 
-def check_length(key: Key[Any], value: list[Any], axes: int | None) -> None:
+def _check_length(key: Key[Any], value: list[Any], axes: int | None) -> None:
     """A list gives one value an axis."""
     if axes is None:
         fits = 1 <= len(value) <= MOST_AXES
@@ -232,7 +232,7 @@ class Text(Key[str]):
         return shortened(value, 40)
 
 
-def one_an_axis(item: dict[str, Any]) -> list[dict[str, Any]]:
+def _per_axis_schemas(item: dict[str, Any]) -> list[dict[str, Any]]:
     """The JSON Schemas of one value for all axes, or a list with one an axis."""
     items = {"anyOf": [item, EXPRESSION]}
     return [item, {"type": "array", "items": items, "minItems": 1, "maxItems": MOST_AXES}]
@@ -255,7 +255,7 @@ class PerAxis(Key[tuple[int, ...]]):
             return (value,) * (axes or 1)
         if not isinstance(value, list):
             raise self.flaw(value)
-        check_length(self, value, axes)
+        _check_length(self, value, axes)
         for index, item in enumerate(value):
             if not is_integer(item) or not self.minimum <= item <= LARGEST:
                 raise self.flaw(item, (index,), f"integers from {self.minimum}")
@@ -263,11 +263,11 @@ class PerAxis(Key[tuple[int, ...]]):
 
     def schema(self) -> dict[str, Any]:
         """An integer, or a list of some."""
-        return {"anyOf": one_an_axis({"type": "integer", "minimum": self.minimum})}
+        return {"anyOf": _per_axis_schemas({"type": "integer", "minimum": self.minimum})}
 
     def glance(self, value: tuple[int, ...]) -> str:
         """`3×3`; a sign before it stands for all axes where they agree."""
-        return per_axis_glance(self.sign, value)
+        return _abbreviate_per_axis(self.sign, value)
 
 
 class PerAxisNumber(Key[tuple[float, ...] | None]):
@@ -279,7 +279,7 @@ class PerAxisNumber(Key[tuple[float, ...] | None]):
     def read(self, value: Any, axes: int | None) -> tuple[float, ...]:
         """One number an axis, integers kept as they are."""
         items = value if isinstance(value, list) else [value] * (axes or 1)
-        check_length(self, items, axes)
+        _check_length(self, items, axes)
         for index, item in enumerate(items):
             if not is_number(item) or item <= 0:
                 raise self.flaw(item, (index,) if isinstance(value, list) else ())
@@ -287,11 +287,11 @@ class PerAxisNumber(Key[tuple[float, ...] | None]):
 
     def schema(self) -> dict[str, Any]:
         """A number over 0, or a list of some."""
-        return {"anyOf": one_an_axis({"type": "number", "exclusiveMinimum": 0})}
+        return {"anyOf": _per_axis_schemas({"type": "number", "exclusiveMinimum": 0})}
 
     def glance(self, value: tuple[float, ...]) -> str:
         """`×2`."""
-        return per_axis_glance(self.sign, value)
+        return _abbreviate_per_axis(self.sign, value)
 
 
 class Padding(Key[PerAxisPadding]):
@@ -325,7 +325,7 @@ class Padding(Key[PerAxisPadding]):
                 f"a pair for the one axis is written [[{value[0]}, {value[1]}]]",
                 key=self.name,
             )
-        check_length(self, value, axes)
+        _check_length(self, value, axes)
         return tuple(self._pair(item, (index,)) for index, item in enumerate(value))
 
     def _pair(self, item: Any, where: tuple[int, ...]) -> Pair:
@@ -339,11 +339,11 @@ class Padding(Key[PerAxisPadding]):
         side = {"type": "integer", "minimum": 0}
         pair = {"type": "array", "items": {"anyOf": [side, EXPRESSION]}, "minItems": 2, "maxItems": 2}
         words = [{"enum": list(self.named)}] if self.named else []
-        return {"anyOf": [side, *one_an_axis({"anyOf": [side, pair]})[1:], *words]}
+        return {"anyOf": [side, *_per_axis_schemas({"anyOf": [side, pair]})[1:], *words]}
 
     def glance(self, value: PerAxisPadding) -> str:
         """`p1`, `p1×0`, `p0-1` where the sides differ."""
-        return per_axis_glance(self.sign, [str(a) if a == b else f"{a}-{b}" for a, b in value])
+        return _abbreviate_per_axis(self.sign, [str(a) if a == b else f"{a}-{b}" for a, b in value])
 
 
 class IntegerList(Key[tuple[int, ...]]):
@@ -405,7 +405,7 @@ class LayerName(Key[NamedShape | None]):
         return f"{self.sign}{value.name}"
 
 
-def per_axis_glance(sign: str, values: Any) -> str:
+def _abbreviate_per_axis(sign: str, values: Any) -> str:
     """The values joined by `×`, or with a sign just one where all are equal."""
     texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
     if sign and len(set(texts)) == 1:

@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 
 Path = tuple[str | int, ...]
 
-MOST_CANDIDATES = 500  # words among which the nearest is sought
-CLEARLY = 0.1  # by how much the nearest word is nearer than the next, where it is taken without asking
+_MAX_CANDIDATES = 500  # words among which the nearest is sought
+_CLEAR_LEAD = 0.1  # by how much the nearest word is nearer than the next, where it is taken without asking
 
 TITLES: dict[str, str] = {
     "CV000": "a file that cannot be checked",
@@ -113,7 +113,7 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
     """The one of the words that a mistyped one most likely meant, if any is close."""
     from difflib import get_close_matches  # only where something is wrong: difflib costs start-up time
 
-    by_folded = {fold(known): known for known in islice(words, MOST_CANDIDATES)}
+    by_folded = {fold(known): known for known in islice(words, _MAX_CANDIDATES)}
     close = get_close_matches(fold(word[:100]), list(by_folded), n=1, cutoff=0.7)
     return by_folded[close[0]] if close else None
 
@@ -133,11 +133,11 @@ def renaming(word: str, words: Iterable[str], hint: str = "", taken: Iterable[st
     """The fix of a misspelt word, where one word alone is near, the hint speaks of no other, and it is not taken."""
     from difflib import SequenceMatcher, get_close_matches
 
-    by_folded = {fold(known): known for known in islice(words, MOST_CANDIDATES)}
+    by_folded = {fold(known): known for known in islice(words, _MAX_CANDIDATES)}
     meant = fold(word[:100])
     close = get_close_matches(meant, list(by_folded), n=2, cutoff=0.7)
     likeness = [SequenceMatcher(None, candidate, meant).ratio() for candidate in close]
-    if not close or (len(close) > 1 and likeness[0] - likeness[1] < CLEARLY):
+    if not close or (len(close) > 1 and likeness[0] - likeness[1] < _CLEAR_LEAD):
         return None
     near = by_folded[close[0]]
     spoken = re.findall(r"[A-Za-z0-9_]+", hint)
@@ -167,14 +167,14 @@ def shown(value: object) -> str:
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list | tuple):
-        return f"the list {shortened(listed(value))}" if value else "an empty list"
+        return f"the list {shortened(_format_list(value))}" if value else "an empty list"
     return str(value) if not isinstance(value, int) or abs(value) < 10**40 else "an integer of over 40 digits"
 
 
-def listed(value: object) -> str:
+def _format_list(value: object) -> str:
     """Nested lists in the flow style of YAML."""
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(listed(item) for item in value[:20]) + "]"
+        return "[" + ", ".join(_format_list(item) for item in value[:20]) + "]"
     return shown(value).strip("'")
 
 

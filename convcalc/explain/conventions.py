@@ -1,7 +1,7 @@
 """How figures are counted here, on one page."""
 
 from convcalc.analysis.report import Report
-from convcalc.explain.counters import MODULELESS, untraced
+from convcalc.explain.counters import MODULELESS, count_untraced_macs
 
 PAGE: tuple[tuple[str, str], ...] = (
     (
@@ -40,17 +40,17 @@ PAGE: tuple[tuple[str, str], ...] = (
         "field + (extent - 1) × jump for every sliding window, with extent = d (k - 1) + 1.",
     ),
 )
-TAKEN = (
+ASSUMPTIONS = (
     "The tools are taken as run on one sample, in evaluation mode, of the network written in PyTorch with one module a "
     "layer, padding in numbers, sums as +, products as *, and global average pooling as adaptive pooling to 1. "
     "Functions in place of modules change what ptflops, thop and torchinfo see."
 )
 
 
-def cautions(report: Report) -> list[str]:
+def list_cautions(report: Report) -> list[str]:
     """What of a network a tool may count in another way than is shown."""
     found = [f"of one sample, not of the batch of {report.network.batch:,}"] if report.network.batch > 1 else []
-    hidden = untraced(report)
+    hidden = count_untraced_macs(report)
     if hidden:
         found.append(
             f'fvcore prints {hidden:,} less where convolutions are written with padding="same", which it misses'

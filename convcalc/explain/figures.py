@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 from convcalc.analysis.folding import foldable
 from convcalc.analysis.receptive_field import Field
 from convcalc.analysis.report import LayerReport, Report
-from convcalc.explain.remembering import remembering
+from convcalc.explain.remembering import make_symbolic_layer
 from convcalc.formula import Constant, Expression, Notation, Symbol, expression_of, named, symbols
 from convcalc.layers.base import Layer
 from convcalc.network import Dtype, goes_by
@@ -15,8 +15,8 @@ from convcalc.reads import Reads
 from convcalc.shape import AXIS_NAMES
 from convcalc.units import tensor_bytes
 
-BEFORE = "of what it reads, in positions of the network's input"
-Value = TypeVar("Value", bound=Hashable)
+_BEFORE = "of what it reads, in positions of the network's input"
+_Value = TypeVar("_Value", bound=Hashable)
 
 
 class Figure(NamedTuple):
@@ -60,14 +60,14 @@ def explained(report: Report, pattern: str) -> list[Explanation]:
     indexes = [names.index(pattern)] if pattern in names else []
     indexes = indexes or [index for index, name in enumerate(names) if goes_by(name, pattern)]
     if not indexes:
-        raise NoLayer(f"no layer {shown(pattern)}: {hint_for(report, pattern, names)}")
-    bonds = bonds_of(report)
-    return [explain(report, index, bonds) for index in indexes]
+        raise NoLayer(f"no layer {shown(pattern)}: {_suggest_layer(report, pattern, names)}")
+    bonds = _find_links(report)
+    return [_explain_layer(report, index, bonds) for index in indexes]
 
 
-def hint_for(report: Report, name: str, names: list[str]) -> str:
+def _suggest_layer(report: Report, name: str, names: list[str]) -> str:
     """What was most likely meant."""
-    for layer, norms in bonds_of(report).folded.items():
+    for layer, norms in _find_links(report).folded.items():
         if name in norms:
             return f"it is folded into {layer}"
     ends = [found for found in names if found.endswith("." + name)]
@@ -76,14 +76,14 @@ def hint_for(report: Report, name: str, names: list[str]) -> str:
     ) or "convcalc summary NET lists the layers"
 
 
-class Bonds(NamedTuple):
+class _Links(NamedTuple):
     """By the name of a layer: the layers that use its weights, and the batch norms that are folded into it."""
 
     users: dict[str, list[str]]
     folded: dict[str, list[str]]
 
 
-def bonds_of(report: Report) -> Bonds:
+def _find_links(report: Report) -> _Links:
     """What the layers of a network have to do with one another."""
     users: dict[str, list[str]] = {}
     for layer in report.layers:
@@ -93,24 +93,24 @@ def bonds_of(report: Report) -> Bonds:
     nodes, first = report.trained.nodes, len(report.trained.inputs)
     for index in sorted(foldable(report.trained)) if report.trained is not report.network else ():
         folded.setdefault(nodes[nodes[index].reads[0] - first].name, []).append(nodes[index].name)
-    return Bonds(users, folded)
+    return _Links(users, folded)
 
 
-def explain(report: Report, index: int, bonds: Bonds) -> Explanation:
+def _explain_layer(report: Report, index: int, bonds: _Links) -> Explanation:
     """Every figure of one layer."""
     layer = report.layers[index]
-    twin = remembering(layer.layer)
+    twin = make_symbolic_layer(layer.layer)
     figures = (
-        *size_figures(layer.layer),
-        *weight_figures(layer, twin),
-        *operation_figures(layer, twin, report.network.batch),
-        *memory_figures(report, index, twin),
-        *field_figures(report, index, twin),
+        *_derive_sizes(layer.layer),
+        *_derive_weights(layer, twin),
+        *_derive_operations(layer, twin, report.network.batch),
+        *_derive_memory(report, index, twin),
+        *_derive_field(report, index, twin),
     )
-    return Explanation(layer, tuple(notes(layer, bonds)), figures)
+    return Explanation(layer, tuple(_list_notes(layer, bonds)), figures)
 
 
-def notes(layer: LayerReport, bonds: Bonds) -> Iterator[str]:
+def _list_notes(layer: LayerReport, bonds: _Links) -> Iterator[str]:
     """What is particular about a layer."""
     if layer.shares:
         yield f"uses the weights of {layer.shares}, where they count once"
@@ -127,20 +127,20 @@ def notes(layer: LayerReport, bonds: Bonds) -> Iterator[str]:
 # -- sizes
 
 
-def size_figures(layer: Layer) -> list[Figure]:
+def _derive_sizes(layer: Layer) -> list[Figure]:
     """The channels and the size of every axis of the output; axes of equal formulas and numbers together."""
-    shape = remembering(layer, sizes=True).inferred_shape()
+    shape = make_symbolic_layer(layer, sizes=True).inferred_shape()
     channels = Figure("channels" if shape.axes else "features", int(shape.channels), expression_of(shape.channels))
     written = [
         ((Notation(False, one_axis=True).write(expression_of(size)), Notation(True).write(expression_of(size))), size)
         for size in shape.spatial
     ]
     sizes = dict(reversed(written))
-    axes = together(zip((same for same, _ in written), AXIS_NAMES[shape.axes], strict=True))
-    return [channels, *(of_axes(names, sizes[same]) for same, names in axes)]
+    axes = _group_by_value(zip((same for same, _ in written), AXIS_NAMES[shape.axes], strict=True))
+    return [channels, *(_make_size_figure(names, sizes[same]) for same, names in axes)]
 
 
-def of_axes(names: list[str], size: int) -> Figure:
+def _make_size_figure(names: list[str], size: int) -> Figure:
     """The size of axes that agree."""
     formula = expression_of(size)
     met = set(symbols(formula))
@@ -151,39 +151,39 @@ def of_axes(names: list[str], size: int) -> Figure:
 # -- weights and operations
 
 
-def weight_figures(layer: LayerReport, twin: Layer) -> Iterator[Figure]:
+def _derive_weights(layer: LayerReport, twin: Layer) -> Iterator[Figure]:
     """The learnt elements, and those of running statistics where there are any."""
     learnt = sum(twin.weight_tensors()) + sum(twin.bias_tensors())
     if layer.shares:
         yield Figure("params", 0, words=f"those of {layer.shares}")
         return
-    yield counted("params", learnt, "nothing is learnt")
+    yield _make_figure("params", learnt, "nothing is learnt")
     kept = sum(twin.buffer_tensors())
     if kept:
-        yield counted("buffers", kept)
+        yield _make_figure("buffers", kept)
 
 
-def operation_figures(layer: LayerReport, twin: Layer, batch: int) -> list[Figure]:
+def _derive_operations(layer: LayerReport, twin: Layer, batch: int) -> list[Figure]:
     """Multiplications, additions, MACs and FLOPs of the whole batch."""
-    samples, products, sums = samples_of(batch), twin.multiplications(), twin.additions()
+    samples, products, sums = _make_batch_factor(batch), twin.multiplications(), twin.additions()
     if products is None or sums is None or layer.multiplications is None or layer.additions is None:
         return [Figure(name, None, words="not known") for name in ("multiplications", "additions", "MACs", "FLOPs")]
     multiplications = named(Symbol("multiplications", layer.multiplications))
     flops = multiplications + named(Symbol("additions", layer.additions))
     return [
-        counted("multiplications", samples * products),
-        counted("additions", samples * sums),
-        counted("MACs", multiplications if layer.macs else 0, "MACs are those of convolution and linear layers"),
-        counted("FLOPs", flops if layer.flops else 0),
+        _make_figure("multiplications", samples * products),
+        _make_figure("additions", samples * sums),
+        _make_figure("MACs", multiplications if layer.macs else 0, "MACs are those of convolution and linear layers"),
+        _make_figure("FLOPs", flops if layer.flops else 0),
     ]
 
 
-def samples_of(batch: int) -> int:
+def _make_batch_factor(batch: int) -> int:
     """The samples in a batch as a factor, which one alone does not show."""
     return named(Symbol("B", batch, "samples in a batch")) if batch > 1 else 1
 
 
-def counted(name: str, value: int, nothing: str = "", unit: str = "") -> Figure:
+def _make_figure(name: str, value: int, nothing: str = "", unit: str = "") -> Figure:
     """A figure by its formula; in words where there is nothing."""
     formula = expression_of(value)
     if not value:
@@ -194,18 +194,18 @@ def counted(name: str, value: int, nothing: str = "", unit: str = "") -> Figure:
 # -- memory
 
 
-def memory_figures(report: Report, index: int, twin: Layer) -> Iterator[Figure]:
+def _derive_memory(report: Report, index: int, twin: Layer) -> Iterator[Figure]:
     """Bytes of the weights, and of what is read and given, of the whole batch."""
     layer, network = report.layers[index], report.network
-    samples, dtype = samples_of(network.batch), network.dtype
+    samples, dtype = _make_batch_factor(network.batch), network.dtype
     if layer.weight_bytes:
-        yield Figure("weight memory", layer.weight_bytes, weight_formula(layer, twin, dtype), unit="B")
+        yield Figure("weight memory", layer.weight_bytes, _make_weight_formula(layer, twin, dtype), unit="B")
     read = sum(tensor_bytes(samples * shape.elements, dtype.activations) for shape in twin.inputs)
-    yield counted("input memory", read, unit="B")
-    yield counted("output memory", tensor_bytes(samples * twin.output.elements, dtype.activations), unit="B")
+    yield _make_figure("input memory", read, unit="B")
+    yield _make_figure("output memory", tensor_bytes(samples * twin.output.elements, dtype.activations), unit="B")
 
 
-def weight_formula(layer: LayerReport, twin: Layer, dtype: Dtype) -> Expression:
+def _make_weight_formula(layer: LayerReport, twin: Layer, dtype: Dtype) -> Expression:
     """All elements times their bits where that comes to the same, else tensor by tensor."""
     whole = named(Symbol("params", layer.params))
     if layer.buffers:
@@ -220,7 +220,7 @@ def weight_formula(layer: LayerReport, twin: Layer, dtype: Dtype) -> Expression:
 # -- the receptive field
 
 
-def field_figures(report: Report, index: int, twin: Layer) -> list[Figure]:
+def _derive_field(report: Report, index: int, twin: Layer) -> list[Figure]:
     """How far this layer's step widens the receptive field: field + (extent - 1) × jump on every axis."""
     node = report.network.nodes[index]
     before, after = [report.fields[tensor] for tensor in node.reads], report.layers[index].field
@@ -228,46 +228,46 @@ def field_figures(report: Report, index: int, twin: Layer) -> list[Figure]:
     if after.whole or not after.size:
         return [Figure("receptive field", None, words="the whole input" if after.whole else "not known")]
     if reach == "same" and len(set(before)) == 1:
-        return told(
+        return _describe_fields(
             after.size, AXIS_NAMES[len(after.size)], "that of what it reads, as every value sees its own position"
         )
     if reach == "same":
-        return told(after.size, AXIS_NAMES[len(after.size)], "from the first to the last position that any input sees")
-    if isinstance(reach, tuple) and all(map(regular, before)) and all(reads.period == 1 for reads in reach):
-        return steps(before[0], twin)
+        return _describe_fields(after.size, AXIS_NAMES[len(after.size)], "from the first to the last position that any input sees")
+    if isinstance(reach, tuple) and all(map(_is_regular, before)) and all(reads.period == 1 for reads in reach):
+        return _derive_steps(before[0], twin)
     least = after.size_min or after.size
     spread = "" if least == after.size else f"at the most, at the least {'×'.join(map(str, least))}; "
-    found = told(after.size, AXIS_NAMES[len(after.size)], f"{spread}followed position by position over a period")
+    found = _describe_fields(after.size, AXIS_NAMES[len(after.size)], f"{spread}followed position by position over a period")
     jumps = [] if after.jump is None else [f"{over}/{under}" if under > 1 else str(over) for over, under in after.jump]
     return [*found, *([Figure("jump", None, words="×".join(dict.fromkeys(jumps)))] if jumps else [])]
 
 
-def regular(field: Field) -> bool:
+def _is_regular(field: Field) -> bool:
     """Whether every axis has one path of sliding windows, whose field is the same everywhere."""
     return bool(field.axes) and all(len(paths) == 1 and paths[0].period == 1 for paths in field.axes or ())
 
 
-def told(sizes: tuple[int, ...], axes: tuple[str, ...], words: str) -> list[Figure]:
+def _describe_fields(sizes: tuple[int, ...], axes: tuple[str, ...], words: str) -> list[Figure]:
     """Fields in words, axes of equal size together."""
     return [
-        Figure(field_name(names, axes), size, words=words) for size, names in together(zip(sizes, axes, strict=True))
+        Figure(_name_field(names, axes), size, words=words) for size, names in _group_by_value(zip(sizes, axes, strict=True))
     ]
 
 
-def field_name(names: list[str], axes: tuple[str, ...], what: str = "receptive field") -> str:
+def _name_field(names: list[str], axes: tuple[str, ...], what: str = "receptive field") -> str:
     """What a figure of the field is called: with its axes only where they differ."""
     return what if len(names) == len(axes) else f"{what}, {', '.join(names)}"
 
 
-def together(pairs: Iterable[tuple[Value, str]]) -> list[tuple[Value, list[str]]]:
+def _group_by_value(pairs: Iterable[tuple[_Value, str]]) -> list[tuple[_Value, list[str]]]:
     """The names of equal values together."""
-    found: dict[Value, list[str]] = {}
+    found: dict[_Value, list[str]] = {}
     for value, name in pairs:
         found.setdefault(value, []).append(name)
     return list(found.items())
 
 
-def steps(field: Field, twin: Layer) -> list[Figure]:
+def _derive_steps(field: Field, twin: Layer) -> list[Figure]:
     """The step of sliding windows: the extent of the window, the field and the jump, axis by axis."""
     reach = twin.reach()
     assert isinstance(reach, tuple)
@@ -278,22 +278,22 @@ def steps(field: Field, twin: Layer) -> list[Figure]:
         (path.sizes()[0], path.jump[0], reads.low[0], reads.high[0], reads.shift)
         for path, reads in zip(paths, reach, strict=True)
     ]
-    for (size, jump, *_), names in together(zip(values, axes, strict=True)):
-        found += step_figures(size, jump, reach[axes.index(names[0])], names, axes)
+    for (size, jump, *_), names in _group_by_value(zip(values, axes, strict=True)):
+        found += _derive_step(size, jump, reach[axes.index(names[0])], names, axes)
     return found
 
 
-def step_figures(size: int, jump: int, reads: Reads, names: list[str], axes: tuple[str, ...]) -> list[Figure]:
+def _derive_step(size: int, jump: int, reads: Reads, names: list[str], axes: tuple[str, ...]) -> list[Figure]:
     """The step on axes that agree."""
     (low,), (high,) = reads.low, reads.high
     assert low is not None
     assert high is not None
     extent = high - low + 1
     window = named(Symbol("extent", int(extent)))
-    seen = named(Symbol("field", size, BEFORE))
-    step = named(Symbol("jump", jump, BEFORE))
+    seen = named(Symbol("field", size, _BEFORE))
+    step = named(Symbol("jump", jump, _BEFORE))
     figures = [("extent", extent), ("receptive field", seen + (window - 1) * step), ("jump", step * reads.shift)]
     return [
-        Figure(field_name(names, axes, what), int(value), expression_of(value), one_axis=True)
+        Figure(_name_field(names, axes, what), int(value), expression_of(value), one_axis=True)
         for what, value in figures
     ]

@@ -33,10 +33,10 @@ def shares(report: Report) -> list[Share]:
         )
         for kind, layers in kinds.items()
     ]
-    return sorted(found, key=weight, reverse=True)
+    return sorted(found, key=_sort_key, reverse=True)
 
 
-def weight(share: Share) -> tuple[float, ...]:
+def _sort_key(share: Share) -> tuple[float, ...]:
     """What shares are sorted by; what is not known comes first."""
     operations = summed((share.multiplications, share.additions))
     return tuple(inf if figure is None else figure for figure in (share.macs, share.params, operations))
@@ -55,7 +55,7 @@ def remarks(report: Report) -> list[tuple[str, str]]:
     if total.buffers:
         found.append(("buffers", f"{total.buffers:,} elements of running statistics, not learnt, no params"))
     if sharing:
-        found.append(("shared", f"{counted(len(sharing))} the weights of others, which count once"))
+        found.append(("shared", f"{_count_layers(len(sharing))} the weights of others, which count once"))
     if frozen:
         found.append(("frozen", f"{frozen:,} of the params are kept out of training"))
     if folded:
@@ -68,6 +68,6 @@ def remarks(report: Report) -> list[tuple[str, str]]:
     return found
 
 
-def counted(layers: int) -> str:
+def _count_layers(layers: int) -> str:
     """`1 layer uses`, `2 layers use`."""
     return "1 layer uses" if layers == 1 else f"{layers:,} layers use"

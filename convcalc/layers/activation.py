@@ -5,9 +5,9 @@ from typing import ClassVar
 from convcalc.keys import Integer, Number
 from convcalc.layers.base import (
     Free,
-    KeepsInput,
-    KeepsNothing,
-    KeepsOutput,
+    SavesInput,
+    SavesNothing,
+    SavesOutput,
     KeepsShape,
     Kept,
     NoBuffers,
@@ -19,13 +19,13 @@ from convcalc.problems import Flaw
 from convcalc.shape import Shape
 
 
-class FreeActivation(KeepsShape, Free):
+class _FreeActivation(KeepsShape, Free):
     """Activations that are comparisons and functions, which are not counted."""
 
     in_place = True
 
 
-class Activation(KeepsShape, NoWeights, NoMacs, KeepsInput):
+class _Activation(KeepsShape, NoWeights, NoMacs, SavesInput):
     """Activations with a known number of multiplications and additions for each value; they keep their input."""
 
     in_place = True
@@ -41,7 +41,7 @@ class Activation(KeepsShape, NoWeights, NoMacs, KeepsInput):
         return self.input.elements * self.additions_each
 
 
-class ReLU(FreeActivation, KeepsOutput):
+class ReLU(_FreeActivation, SavesOutput):
     """max(0, x).
 
     Counted: nothing.
@@ -52,7 +52,7 @@ class ReLU(FreeActivation, KeepsOutput):
     kind = "relu"
 
 
-class ReLU6(FreeActivation, KeepsInput):
+class ReLU6(_FreeActivation, SavesInput):
     """min(max(0, x), 6).
 
     Counted: nothing.
@@ -63,7 +63,7 @@ class ReLU6(FreeActivation, KeepsInput):
     kind = "relu6"
 
 
-class ELU(FreeActivation, KeepsInput):
+class ELU(_FreeActivation, SavesInput):
     """x above 0, exp(x) - 1 below.
 
     Counted: nothing.
@@ -74,7 +74,7 @@ class ELU(FreeActivation, KeepsInput):
     kind = "elu"
 
 
-class SELU(FreeActivation, KeepsInput):
+class SELU(_FreeActivation, SavesInput):
     """A scaled elu that keeps mean and variance.
 
     Counted: nothing.
@@ -85,7 +85,7 @@ class SELU(FreeActivation, KeepsInput):
     kind = "selu"
 
 
-class CELU(FreeActivation, KeepsInput):
+class CELU(_FreeActivation, SavesInput):
     """max(0, x) + min(0, exp(x) - 1).
 
     Counted: nothing.
@@ -96,7 +96,7 @@ class CELU(FreeActivation, KeepsInput):
     kind = "celu"
 
 
-class Sigmoid(FreeActivation, KeepsOutput):
+class Sigmoid(_FreeActivation, SavesOutput):
     """1 / (1 + exp(-x)).
 
     Counted: nothing.
@@ -107,7 +107,7 @@ class Sigmoid(FreeActivation, KeepsOutput):
     kind = "sigmoid"
 
 
-class Tanh(FreeActivation, KeepsOutput):
+class Tanh(_FreeActivation, SavesOutput):
     """The hyperbolic tangent.
 
     Counted: nothing.
@@ -118,7 +118,7 @@ class Tanh(FreeActivation, KeepsOutput):
     kind = "tanh"
 
 
-class Softplus(FreeActivation, KeepsInput):
+class Softplus(_FreeActivation, SavesInput):
     """log(1 + exp(x)).
 
     Counted: nothing.
@@ -129,7 +129,7 @@ class Softplus(FreeActivation, KeepsInput):
     kind = "softplus"
 
 
-class Softsign(FreeActivation):
+class Softsign(_FreeActivation):
     """x / (1 + |x|).
 
     Counted: nothing.
@@ -144,7 +144,7 @@ class Softsign(FreeActivation):
         return Kept(inputs=True, values=self.input.elements)
 
 
-class Hardtanh(FreeActivation, KeepsInput):
+class Hardtanh(_FreeActivation, SavesInput):
     """x between -1 and 1, cut off beyond.
 
     Counted: nothing.
@@ -155,7 +155,7 @@ class Hardtanh(FreeActivation, KeepsInput):
     kind = "hardtanh"
 
 
-class GELU(Activation):
+class GELU(_Activation):
     """x × the normal distribution's cumulative function.
 
     Counted: per value one multiplication; no MACs.
@@ -168,7 +168,7 @@ class GELU(Activation):
     additions_each = 0
 
 
-class SiLU(Activation):
+class SiLU(_Activation):
     """x × sigmoid(x), also called swish.
 
     Counted: per value one multiplication; no MACs.
@@ -181,7 +181,7 @@ class SiLU(Activation):
     additions_each = 0
 
 
-class Mish(Activation):
+class Mish(_Activation):
     """x × tanh(softplus(x)).
 
     Counted: per value one multiplication; no MACs.
@@ -194,7 +194,7 @@ class Mish(Activation):
     additions_each = 0
 
 
-class Hardsigmoid(Activation):
+class Hardsigmoid(_Activation):
     """relu6(x + 3) / 6.
 
     Counted: per value one multiplication and one addition; no MACs.
@@ -207,7 +207,7 @@ class Hardsigmoid(Activation):
     additions_each = 1
 
 
-class Hardswish(Activation):
+class Hardswish(_Activation):
     """x × relu6(x + 3) / 6.
 
     Counted: per value two multiplications and one addition; no MACs.
@@ -220,7 +220,7 @@ class Hardswish(Activation):
     additions_each = 1
 
 
-class Softmax(KeepsOutput, Activation):
+class Softmax(SavesOutput, _Activation):
     """exp(x) over its sum over the channels.
 
     Counted: per value one multiplication and one addition; no MACs.
@@ -234,7 +234,7 @@ class Softmax(KeepsOutput, Activation):
     additions_each = 1
 
 
-class LogSoftmax(KeepsOutput, Activation):
+class LogSoftmax(SavesOutput, _Activation):
     """The logarithm of softmax.
 
     Counted: per value one multiplication and one addition; no MACs.
@@ -248,7 +248,7 @@ class LogSoftmax(KeepsOutput, Activation):
     additions_each = 1
 
 
-class LeakyReLU(Activation):
+class LeakyReLU(_Activation):
     """x above 0, negative_slope × x below.
 
     Counted: per value one multiplication; no MACs.
@@ -262,7 +262,7 @@ class LeakyReLU(Activation):
     additions_each = 0
 
 
-class PReLU(KeepsShape, NoBuffers, NoMacs, KeepsInput):
+class PReLU(KeepsShape, NoBuffers, NoMacs, SavesInput):
     """max(0, x) + a min(0, x), a learnt for all channels together or for each.
 
     Params: num_parameters.
@@ -303,7 +303,7 @@ class PReLU(KeepsShape, NoBuffers, NoMacs, KeepsInput):
         return 0
 
 
-class Dropout(FreeActivation):
+class Dropout(_FreeActivation):
     """Zeroes values at random in training; nothing at inference.
 
     Counted: nothing.
@@ -320,7 +320,7 @@ class Dropout(FreeActivation):
         return Kept(mask_bytes=self.input.elements) if self.p else Kept()
 
 
-class DropPath(FreeActivation):
+class DropPath(_FreeActivation):
     """Drops whole paths at random in training (stochastic depth); nothing at inference.
 
     Counted: nothing.
@@ -337,7 +337,7 @@ class DropPath(FreeActivation):
         return Kept(values=1) if self.p else Kept()
 
 
-class Identity(FreeActivation, KeepsNothing):
+class Identity(_FreeActivation, SavesNothing):
     """Gives what it reads.
 
     Counted: nothing.

@@ -23,7 +23,7 @@ Reach = tuple[Reads, ...] | Literal["same", "everything", "elsewhere", "unknown"
 
 
 # PyTorch's order of arguments, in which they are shown whatever base a kind has them from
-ORDER = {
+_ARGUMENT_ORDER = {
     name: place
     for place, name in enumerate(
         (
@@ -100,7 +100,7 @@ class Layer(ABC):
         keys = {name: key for name, key in vars(cls).items() if isinstance(key, Key)}
         for base in cls.__bases__:
             keys = {**getattr(base, "keys", {}), **keys}
-        cls.keys = dict(sorted(keys.items(), key=lambda item: ORDER.get(item[0], 0))) if keys else keys
+        cls.keys = dict(sorted(keys.items(), key=lambda item: _ARGUMENT_ORDER.get(item[0], 0))) if keys else keys
         cls.known_defaults = {}
         cls.stated = tuple(name for name, key in keys.items() if isinstance(key, StatedChannels))
 
@@ -241,7 +241,7 @@ class NoMacs(Layer):
         return 0
 
 
-class NoArithmetic(NoMacs):
+class _NoArithmetic(NoMacs):
     """A kind that neither multiplies nor adds (comparisons and functions are not counted)."""
 
     def multiplications(self) -> int:
@@ -269,11 +269,11 @@ class KeepsShape(SamePlace):
         return self.input
 
 
-class Free(NoWeights, NoArithmetic):
+class Free(NoWeights, _NoArithmetic):
     """A kind that learns nothing and whose work is not counted."""
 
 
-class KeepsNothing(Layer):
+class SavesNothing(Layer):
     """A kind whose gradient needs the gradient of its output alone."""
 
     def kept(self) -> Kept:
@@ -281,7 +281,7 @@ class KeepsNothing(Layer):
         return Kept()
 
 
-class KeepsInput(Layer):
+class SavesInput(Layer):
     """A kind whose gradient depends on what it read."""
 
     def kept(self) -> Kept:
@@ -289,7 +289,7 @@ class KeepsInput(Layer):
         return Kept(inputs=True)
 
 
-class KeepsOutput(Layer):
+class SavesOutput(Layer):
     """A kind whose gradient is found from what it gave."""
 
     def kept(self) -> Kept:
@@ -327,7 +327,7 @@ class Bias(NoBuffers):
         return (self.output.channels,) if self.bias else ()
 
 
-class SumOfProducts(Bias, AllMacs, KeepsInput):
+class SumOfProducts(Bias, AllMacs, SavesInput):
     """A kind in which every output value is a sum of products of inputs and weights, plus a bias.
 
     The gradient of the weights is made of the input, which is kept without the zeros around it.
@@ -360,7 +360,7 @@ def check_divides(divisor: int, number: int, key: str, what: str, called: str = 
         )
 
 
-def slide(
+def count_windows(
     layer: Layer, kernel_size: Sizes, stride: Sizes, padding: PerAxisPadding, dilation: Sizes, ceil_mode: bool = False
 ) -> Sizes:
     """How many windows fit on each axis; raises `Flaw` with the formula where none does."""
@@ -369,12 +369,12 @@ def slide(
     for axis, (size, k, s, p, d) in enumerate(zip(spatial, kernel_size, stride, padding, dilation, strict=True)):
         count = window_count(size, k, s, p, d, ceil_mode)
         if count < 1:
-            raise too_large(layer, axis, window_formula(size, k, s, p, d, ceil_mode), size, p, d * (k - 1) + 1)
+            raise _kernel_too_large(layer, axis, window_formula(size, k, s, p, d, ceil_mode), size, p, d * (k - 1) + 1)
         counts.append(count)
     return tuple(counts)
 
 
-def too_large(layer: Layer, axis: int, formula: str, size: int, padding: Pair, reach: int) -> Flaw:
+def _kernel_too_large(layer: Layer, axis: int, formula: str, size: int, padding: Pair, reach: int) -> Flaw:
     """The error that a window does not fit into its input."""
     padded = f"{size} + {padding[0]} + {padding[1]}" if any(padding) else f"{size}"
     return Flaw(
@@ -400,12 +400,12 @@ def check_positive(layer: Layer, sizes: Sizes, formulas: list[str], key: str | N
     return sizes
 
 
-def volume(kernel_size: Sizes) -> int:
+def count_taps(kernel_size: Sizes) -> int:
     """The taps of a kernel."""
     return prod(kernel_size)
 
 
-def sliding_reach(kernel_size: Sizes, stride: Sizes, padding: PerAxisPadding, dilation: Sizes) -> Reach:
+def window_reach(kernel_size: Sizes, stride: Sizes, padding: PerAxisPadding, dilation: Sizes) -> Reach:
     """A window on every axis."""
     before = [side for side, _ in padding]
     return tuple(map(sliding, kernel_size, stride, before, dilation))

@@ -5,7 +5,7 @@ from convcalc.keys import Integer, Padding, PerAxis
 from convcalc.layers.base import (
     AllMacs,
     Bias,
-    KeepsInput,
+    SavesInput,
     Kept,
     Layer,
     Reach,
@@ -15,9 +15,9 @@ from convcalc.layers.base import (
     Tensors,
     check_divides,
     check_positive,
-    slide,
-    sliding_reach,
-    volume,
+    count_windows,
+    window_reach,
+    count_taps,
 )
 from convcalc.problems import Flaw
 from convcalc.reads import transposed
@@ -47,14 +47,14 @@ class Window(Layer):
 
     def windows(self) -> Sizes:
         """How many windows fit on each axis."""
-        return slide(self, self.kernel_size, self.stride, self.padding, self.dilation)
+        return count_windows(self, self.kernel_size, self.stride, self.padding, self.dilation)
 
     def reach(self) -> Reach:
         """A window on every axis."""
-        return sliding_reach(self.kernel_size, self.stride, self.padding, self.dilation)
+        return window_reach(self.kernel_size, self.stride, self.padding, self.dilation)
 
 
-class Groups(Layer):
+class _Groups(Layer):
     """Convolutions that may keep groups of channels apart."""
 
     groups = Integer("groups of channels that are convolved apart", 1, sign="g")
@@ -65,13 +65,13 @@ class Groups(Layer):
         check_divides(self.groups, out_channels, "groups", "output channels")
 
 
-class InChannels(Layer):
+class _InChannels(Layer):
     """Convolutions for which the input's channels may be stated."""
 
     in_channels = StatedChannels("channels of the input, checked where it is stated")
 
 
-class Conv(OutChannels, Window, Groups, SumOfProducts, InChannels):
+class Conv(OutChannels, Window, _Groups, SumOfProducts, _InChannels):
     """Convolution in one, two or three dimensions; the weights are shared between all positions.
 
     Output: floor((n + p_before + p_after - d (k - 1) - 1) / s) + 1 on every axis.
@@ -91,10 +91,10 @@ class Conv(OutChannels, Window, Groups, SumOfProducts, InChannels):
 
     def products(self) -> int:
         """k… × in_channels / groups."""
-        return volume(self.kernel_size) * self.input.channels // self.groups
+        return count_taps(self.kernel_size) * self.input.channels // self.groups
 
 
-class ConvTranspose(OutChannels, Groups, Bias, InChannels, AllMacs, KeepsInput):
+class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput):
     """Transposed convolution: every input position is multiplied with the whole kernel and added into the output.
 
     Output: (n - 1) s - p_before - p_after + d (k - 1) + output_padding + 1 on every axis; n × s with `same`.
@@ -161,10 +161,10 @@ class ConvTranspose(OutChannels, Groups, Bias, InChannels, AllMacs, KeepsInput):
         return self.multiplications() + self.bias * self.output.elements
 
     def _products(self) -> int:
-        return volume(self.kernel_size) * self.out_channels // self.groups
+        return count_taps(self.kernel_size) * self.out_channels // self.groups
 
 
-class PointwiseConv(OutChannels, Groups, SumOfProducts, InChannels):
+class PointwiseConv(OutChannels, _Groups, SumOfProducts, _InChannels):
     """1×1 convolution: a linear layer at every position, which mixes channels and sees no neighbours.
 
     Output: floor((n - 1) / s) + 1 on every axis.
@@ -182,18 +182,18 @@ class PointwiseConv(OutChannels, Groups, SumOfProducts, InChannels):
     def inferred_shape(self) -> Shape:
         """Every stride-th position."""
         self.check_groups(self.out_channels)
-        return Shape(self.out_channels, slide(self, *single_taps(self.input.axes, self.stride)))
+        return Shape(self.out_channels, count_windows(self, *_describe_1x1_windows(self.input.axes, self.stride)))
 
     def reach(self) -> Reach:
         """Every stride-th position."""
-        return sliding_reach(*single_taps(self.input.axes, self.stride))
+        return window_reach(*_describe_1x1_windows(self.input.axes, self.stride))
 
     def products(self) -> int:
         """in_channels / groups."""
         return self.input.channels // self.groups
 
 
-class DepthwiseConv(Window, SumOfProducts, InChannels):
+class DepthwiseConv(Window, SumOfProducts, _InChannels):
     """Depthwise convolution: each channel is convolved by itself, with `multiplier` kernels.
 
     Output: as of conv, with in_channels × multiplier channels.
@@ -213,10 +213,10 @@ class DepthwiseConv(Window, SumOfProducts, InChannels):
 
     def products(self) -> int:
         """All taps: k…."""
-        return volume(self.kernel_size)
+        return count_taps(self.kernel_size)
 
 
-class SeparableConv(OutChannels, Window, Bias, InChannels, AllMacs):
+class SeparableConv(OutChannels, Window, Bias, _InChannels, AllMacs):
     """Depthwise separable convolution: a depthwise one without bias, then a pointwise one with it.
 
     Against a full convolution of the same kernel it costs 1 / out_channels + 1 / k².
@@ -264,7 +264,7 @@ class SeparableConv(OutChannels, Window, Bias, InChannels, AllMacs):
         return Kept(inputs=True, values=self.depthwise.output.elements)
 
 
-class LocallyConnected(OutChannels, Window, SumOfProducts, InChannels):
+class LocallyConnected(OutChannels, Window, SumOfProducts, _InChannels):
     """A convolution without weight sharing: every position has a kernel and biases of its own.
 
     Output: as of conv.
@@ -283,7 +283,7 @@ class LocallyConnected(OutChannels, Window, SumOfProducts, InChannels):
 
     def products(self) -> int:
         """k… × in_channels."""
-        return volume(self.kernel_size) * self.input.channels
+        return count_taps(self.kernel_size) * self.input.channels
 
     def weight_tensors(self) -> Tensors:
         """A weight for each product of each output value."""
@@ -298,6 +298,6 @@ class LocallyConnected(OutChannels, Window, SumOfProducts, InChannels):
         return self.input
 
 
-def single_taps(axes: int, stride: Sizes) -> tuple[Sizes, Sizes, tuple[tuple[int, int], ...], Sizes]:
+def _describe_1x1_windows(axes: int, stride: Sizes) -> tuple[Sizes, Sizes, tuple[tuple[int, int], ...], Sizes]:
     """Kernel, stride, padding and dilation of a 1×1 kernel."""
     return (1,) * axes, stride, ((0, 0),) * axes, (1,) * axes

@@ -1,11 +1,11 @@
 """Layers that read several inputs."""
 
-from convcalc.layers.base import Free, KeepsNothing, Kept, NoMacs, NoWeights, SamePlace
+from convcalc.layers.base import Free, SavesNothing, Kept, NoMacs, NoWeights, SamePlace
 from convcalc.problems import Flaw
 from convcalc.shape import Shape
 
 
-class Elementwise(SamePlace):
+class _Elementwise(SamePlace):
     """Merges value by value; an axis (or the channels) of size 1 is repeated to fit."""
 
     reads_many = True
@@ -15,21 +15,21 @@ class Elementwise(SamePlace):
         """The larger of the sizes of each axis, which are equal or 1."""
         if len({shape.axes for shape in self.inputs}) > 1:
             raise Flaw(
-                f"{self.kind} reads inputs with different numbers of axes: {join_shapes(self.inputs)}",
+                f"{self.kind} reads inputs with different numbers of axes: {_join_shapes(self.inputs)}",
                 "flatten, reshape or global pooling with keepdims brings them to the same",
                 code="CV016",
             )
-        merged = merged_shape(self.inputs)
+        merged = _merge_shapes(self.inputs)
         if 0 in merged.sizes:
             raise Flaw(
-                f"{self.kind} reads inputs that do not fit: {join_shapes(self.inputs)}",
+                f"{self.kind} reads inputs that do not fit: {_join_shapes(self.inputs)}",
                 "sizes are equal, or 1",
                 code="CV016",
             )
         return merged
 
 
-class Add(Elementwise, NoWeights, NoMacs, KeepsNothing):
+class Add(_Elementwise, NoWeights, NoMacs, SavesNothing):
     """The sum of its inputs, broadcast where a size is 1.
 
     Counted: per output value one addition less than there are inputs; no MACs.
@@ -48,7 +48,7 @@ class Add(Elementwise, NoWeights, NoMacs, KeepsNothing):
         return self.output.elements * (len(self.inputs) - 1)
 
 
-class Multiply(Elementwise, NoWeights, NoMacs):
+class Multiply(_Elementwise, NoWeights, NoMacs):
     """The product of its inputs, broadcast where a size is 1.
 
     Counted: per output value one multiplication less than there are inputs; no MACs.
@@ -68,11 +68,11 @@ class Multiply(Elementwise, NoWeights, NoMacs):
 
     def kept(self) -> Kept:
         """All inputs, and the products on the way: PyTorch multiplies two at a time."""
-        products = (merged_shape(self.inputs[:count]) for count in range(2, len(self.inputs)))
+        products = (_merge_shapes(self.inputs[:count]) for count in range(2, len(self.inputs)))
         return Kept(inputs=True, values=sum(shape.elements for shape in products))
 
 
-class Concat(SamePlace, Free, KeepsNothing):
+class Concat(SamePlace, Free, SavesNothing):
     """Its inputs one after the other along the channels; all other sizes are equal.
 
     Counted: nothing.
@@ -87,26 +87,26 @@ class Concat(SamePlace, Free, KeepsNothing):
         """The sum of the channels."""
         if len({shape.spatial for shape in self.inputs}) > 1:
             raise Flaw(
-                f"concat reads inputs that do not fit: {join_shapes(self.inputs)}",
+                f"concat reads inputs that do not fit: {_join_shapes(self.inputs)}",
                 "all sizes but the channels are equal; crop or pad with like brings them to the same",
                 code="CV016",
             )
         return Shape(sum(shape.channels for shape in self.inputs), self.input.spatial)
 
 
-def merged_shape(shapes: tuple[Shape, ...]) -> Shape:
+def _merge_shapes(shapes: tuple[Shape, ...]) -> Shape:
     """The shape that shapes have together, 0 on an axis on which they do not fit."""
-    channels, *spatial = (broadcast(column) for column in zip(*(shape.sizes for shape in shapes), strict=True))
+    channels, *spatial = (_broadcast_sizes(column) for column in zip(*(shape.sizes for shape in shapes), strict=True))
     return Shape(channels, tuple(spatial))
 
 
-def broadcast(sizes: tuple[int, ...]) -> int:
+def _broadcast_sizes(sizes: tuple[int, ...]) -> int:
     """The size that sizes of one axis have together, 0 where they do not fit."""
     others = {size for size in sizes if size != 1}
     return 0 if len(others) > 1 else max(others, default=1)
 
 
-def join_shapes(shapes: tuple[Shape, ...]) -> str:
+def _join_shapes(shapes: tuple[Shape, ...]) -> str:
     """`64×56×56 and 128×56×56`, cut after a few."""
     texts = [str(shape) for shape in shapes[:4]] + (["…"] if len(shapes) > 4 else [])
     return " and ".join(texts)

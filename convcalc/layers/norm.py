@@ -4,7 +4,7 @@ from abc import abstractmethod
 
 from convcalc.keys import Choice, Flag, Integer
 from convcalc.layers.base import (
-    KeepsInput,
+    SavesInput,
     KeepsShape,
     Kept,
     Layer,
@@ -17,7 +17,7 @@ from convcalc.layers.base import (
 from convcalc.shape import Shape
 
 
-class Affine(Layer):
+class _Affine(Layer):
     """Normalisations that may scale and shift by learnt factors, one a channel each."""
 
     affine: bool
@@ -35,7 +35,7 @@ class Affine(Layer):
         return (self.factors(),) if self.affine else ()
 
 
-class InputStatistics(Affine, KeepsShape, NoBuffers, NoMacs):
+class _InputStatistics(_Affine, KeepsShape, NoBuffers, NoMacs):
     """Normalisations by the mean and variance of the input itself."""
 
     in_place = True
@@ -57,7 +57,7 @@ class InputStatistics(Affine, KeepsShape, NoBuffers, NoMacs):
         """How many means a sample has, and as many deviations."""
 
 
-class BatchNorm(Affine, KeepsShape, NoMacs):
+class BatchNorm(_Affine, KeepsShape, NoMacs):
     """Batch normalisation, at inference: running statistics folded into one factor and one shift a channel.
 
     Params: where affine channels for the scale and as many for the center, if it has them; buffers: 2 × channels
@@ -99,7 +99,7 @@ class BatchNorm(Affine, KeepsShape, NoMacs):
         return Kept(inputs=True, batch_values=2 * self.input.channels)
 
 
-class LayerNorm(InputStatistics):
+class LayerNorm(_InputStatistics):
     """Layer normalisation over all of a sample, or over the channels at each position.
 
     Params: where affine 2 × all elements of a sample, with axes: channels 2 × channels.
@@ -125,7 +125,7 @@ class LayerNorm(InputStatistics):
         return 1 if self.axes == "all" else self.input.positions
 
 
-class GroupNorm(InputStatistics):
+class GroupNorm(_InputStatistics):
     """Normalisation of groups of channels.
 
     Params: 2 × channels where affine.
@@ -148,7 +148,7 @@ class GroupNorm(InputStatistics):
         return self.num_groups
 
 
-class InstanceNorm(InputStatistics):
+class InstanceNorm(_InputStatistics):
     """Normalisation of each channel of each sample.
 
     Params: 2 × channels where affine.
@@ -197,7 +197,7 @@ class LocalResponseNorm(KeepsShape, NoWeights, NoMacs):
         return Kept(inputs=True, values=padded + 2 * self.input.elements)
 
 
-class Scale(KeepsShape, NoBuffers, NoMacs, KeepsInput):
+class Scale(KeepsShape, NoBuffers, NoMacs, SavesInput):
     """One learnt factor a channel (layer scale).
 
     Params: channels.

@@ -7,8 +7,8 @@ from convcalc.keys import Flag, Padding, PerAxis, PerAxisPadding
 from convcalc.layers.base import (
     AllMacs,
     Free,
-    KeepsInput,
-    KeepsNothing,
+    SavesInput,
+    SavesNothing,
     Kept,
     Layer,
     NoMacs,
@@ -16,16 +16,16 @@ from convcalc.layers.base import (
     Reach,
     Sizes,
     check_positive,
-    slide,
-    sliding_reach,
-    volume,
+    count_windows,
+    window_reach,
+    count_taps,
 )
 from convcalc.problems import Flaw
 from convcalc.reads import adaptive, transposed
 from convcalc.shape import Shape, axis_name
 
 
-class Pooling(Layer):
+class _Pooling(Layer):
     """Pooling by a sliding window."""
 
     needs_axes = True
@@ -39,7 +39,7 @@ class Pooling(Layer):
 
     def windows(self, padding: PerAxisPadding, dilation: Sizes) -> Shape:
         """The windows that fit."""
-        counts = slide(self, self.kernel_size, self.stride, padding, dilation, self.ceil_mode)
+        counts = count_windows(self, self.kernel_size, self.stride, padding, dilation, self.ceil_mode)
         return Shape(self.input.channels, counts)
 
     def settle(self, padding: PerAxisPadding | str, dilation: Sizes) -> None:
@@ -61,7 +61,7 @@ class Pooling(Layer):
         axes = self.input.axes
         padding = getattr(self, "padding", ((0, 0),) * axes)
         dilation = getattr(self, "dilation", (1,) * axes)
-        return sliding_reach(self.kernel_size, self.stride, padding, dilation)
+        return window_reach(self.kernel_size, self.stride, padding, dilation)
 
 
 class Adaptive(Layer):
@@ -96,7 +96,7 @@ class Global(Layer):
         return "everything"
 
 
-class KeepsPlaces(Layer):
+class _SavesMaxima(Layer):
     """Pooling that takes the largest value, whose place gets the gradient."""
 
     def kept(self) -> Kept:
@@ -104,7 +104,7 @@ class KeepsPlaces(Layer):
         return Kept(inputs=True, mask_bytes=8 * self.output.elements)
 
 
-class MaxPool(Pooling, Free, KeepsPlaces):
+class MaxPool(_Pooling, Free, _SavesMaxima):
     """The largest value of each window.
 
     Output: floor((n + p_before + p_after - d (k - 1) - 1) / s) + 1 on every axis; with ceil_mode the division rounds
@@ -128,7 +128,7 @@ class MaxPool(Pooling, Free, KeepsPlaces):
         return self.windows(self.padding, self.dilation)
 
 
-class AvgPool(Pooling, NoWeights, NoMacs, KeepsInput):
+class AvgPool(_Pooling, NoWeights, NoMacs, SavesInput):
     """The mean of each window, padding counted as zeros.
 
     Output: as of maxpool.
@@ -155,10 +155,10 @@ class AvgPool(Pooling, NoWeights, NoMacs, KeepsInput):
 
     def additions(self) -> int:
         """k… - 1 an output value."""
-        return self.output.elements * (volume(self.kernel_size) - 1)
+        return self.output.elements * (count_taps(self.kernel_size) - 1)
 
 
-class LPPool(Pooling, NoWeights, NoMacs):
+class LPPool(_Pooling, NoWeights, NoMacs):
     """The power mean of each window: the p-th root of the sum of p-th powers.
 
     Output: as of maxpool, without padding.
@@ -176,18 +176,18 @@ class LPPool(Pooling, NoWeights, NoMacs):
 
     def multiplications(self) -> int:
         """k… an output value."""
-        return self.output.elements * volume(self.kernel_size)
+        return self.output.elements * count_taps(self.kernel_size)
 
     def additions(self) -> int:
         """k… - 1 an output value."""
-        return self.output.elements * (volume(self.kernel_size) - 1)
+        return self.output.elements * (count_taps(self.kernel_size) - 1)
 
     def kept(self) -> Kept:
         """As PyTorch composes it: the input, its powers, their mean, its sign and size, and what the root is of."""
         return Kept(inputs=True, values=self.input.elements + 4 * self.output.elements)
 
 
-class AdaptiveMaxPool(Adaptive, Free, KeepsPlaces):
+class AdaptiveMaxPool(Adaptive, Free, _SavesMaxima):
     """The largest value of each of as many windows as the output has positions.
 
     Output: output_size. Window i goes from floor(i n / o) to ceil((i + 1) n / o).
@@ -229,7 +229,7 @@ class AdaptiveAvgPool(Adaptive, NoWeights, NoMacs):
         return Kept(inputs=self.output.positions > 1)
 
 
-class GlobalMaxPool(Global, Free, KeepsPlaces):
+class GlobalMaxPool(Global, Free, _SavesMaxima):
     """The largest value of each channel.
 
     Output: every axis 1; a vector with keepdims false.
@@ -241,7 +241,7 @@ class GlobalMaxPool(Global, Free, KeepsPlaces):
     kind = "global_maxpool"
 
 
-class GlobalAvgPool(Global, NoWeights, NoMacs, KeepsNothing):
+class GlobalAvgPool(Global, NoWeights, NoMacs, SavesNothing):
     """The mean of each channel.
 
     Output: every axis 1; a vector with keepdims false.
@@ -261,7 +261,7 @@ class GlobalAvgPool(Global, NoWeights, NoMacs, KeepsNothing):
         return self.input.elements - self.input.channels
 
 
-class MaxUnpool(Free, KeepsNothing):
+class MaxUnpool(Free, SavesNothing):
     """The inverse of max pooling: each value goes back to where it came from, the rest is zero.
 
     Output: (n - 1) s - 2 p + k on every axis.
@@ -324,7 +324,7 @@ class BlurPool(NoWeights, AllMacs):
 
     def reach(self) -> Reach:
         """A window on every axis."""
-        return sliding_reach(self.kernel_size, self.stride, self._reflected(), (1,) * self.input.axes)
+        return window_reach(self.kernel_size, self.stride, self._reflected(), (1,) * self.input.axes)
 
     def _check_reflection(self, padding: PerAxisPadding) -> None:
         for axis, (size, (_, after)) in enumerate(zip(self.input.spatial, padding, strict=True)):
@@ -337,11 +337,11 @@ class BlurPool(NoWeights, AllMacs):
 
     def multiplications(self) -> int:
         """k… an output value."""
-        return self.output.elements * volume(self.kernel_size)
+        return self.output.elements * count_taps(self.kernel_size)
 
     def additions(self) -> int:
         """k… - 1 an output value."""
-        return self.output.elements * (volume(self.kernel_size) - 1)
+        return self.output.elements * (count_taps(self.kernel_size) - 1)
 
     def kept(self) -> Kept:
         """The input, of which the border is reflected, and the reflected, which a convolution reads."""

@@ -3,12 +3,12 @@
 from math import prod
 
 from convcalc.keys import IntegerList
-from convcalc.layers.base import Free, KeepsNothing, Reach, SamePlace
+from convcalc.layers.base import Free, SavesNothing, Reach, SamePlace
 from convcalc.problems import Flaw
 from convcalc.shape import MOST_AXES, Shape
 
 
-class Flatten(SamePlace, Free, KeepsNothing):
+class Flatten(SamePlace, Free, SavesNothing):
     """All values of a sample as one vector.
 
     Output: channels × positions features.
@@ -25,7 +25,7 @@ class Flatten(SamePlace, Free, KeepsNothing):
         return Shape(self.input.elements)
 
 
-class Reshape(Free, KeepsNothing):
+class Reshape(Free, SavesNothing):
     """The same values in another shape, channels first; one entry may be -1 and is worked out.
 
     Output: shape.
@@ -62,7 +62,7 @@ class Reshape(Free, KeepsNothing):
         return "same" if self.output.spatial == self.input.spatial else "elsewhere"
 
 
-class Slice(SamePlace, Free, KeepsNothing):
+class Slice(SamePlace, Free, SavesNothing):
     """Some of the channels: from start up to, not including, stop.
 
     Output: stop - start channels.

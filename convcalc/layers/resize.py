@@ -6,7 +6,7 @@ from convcalc.arithmetic import Pair
 from convcalc.keys import Choice, Integer, LayerName, Padding, PerAxis, PerAxisNumber
 from convcalc.layers.base import (
     Free,
-    KeepsNothing,
+    SavesNothing,
     Layer,
     NoMacs,
     NoWeights,
@@ -20,11 +20,11 @@ from convcalc.problems import Flaw
 from convcalc.reads import Ratio, interpolated, moved, nearest, reduced, sliding
 from convcalc.shape import AXIS_NAMES, Shape
 
-MODE_AXES = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
-MODE_TAPS = {"linear": 2, "bilinear": 4, "bicubic": 16, "trilinear": 8}
+_MODE_AXES = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
+_MODE_TAPS = {"linear": 2, "bilinear": 4, "bicubic": 16, "trilinear": 8}
 
 
-class Upsample(NoWeights, NoMacs, KeepsNothing):
+class Upsample(NoWeights, NoMacs, SavesNothing):
     """Interpolation to a larger (or smaller) size: by a factor, to a size, or to the size of another layer.
 
     Output: floor(n × scale_factor) on every axis, or size, or that of the layer named by like.
@@ -46,12 +46,12 @@ class Upsample(NoWeights, NoMacs, KeepsNothing):
 
     def normalise(self) -> None:
         """Just one of scale_factor, size and like; a mode that fits the number of axes."""
-        check_one_of(self)
-        wanted = MODE_AXES.get(self.mode, self.input.axes)
+        _check_one_of(self)
+        wanted = _MODE_AXES.get(self.mode, self.input.axes)
         if wanted != self.input.axes:
-            right = [mode for mode in MODE_AXES if MODE_AXES[mode] == self.input.axes]
+            right = [mode for mode in _MODE_AXES if _MODE_AXES[mode] == self.input.axes]
             raise Flaw(
-                f"mode {self.mode} is for inputs with {counted_axes(wanted)}, not {self.input.axes}",
+                f"mode {self.mode} is for inputs with {_count_axes(wanted)}, not {self.input.axes}",
                 f"write {' or '.join(right)}",
                 key="mode",
                 code="CV016",
@@ -60,7 +60,7 @@ class Upsample(NoWeights, NoMacs, KeepsNothing):
     def inferred_shape(self) -> Shape:
         """The size asked for."""
         if self.like is not None:
-            return Shape(self.input.channels, like_sizes(self, self.like.name, self.like.shape))
+            return Shape(self.input.channels, _find_like_sizes(self, self.like.name, self.like.shape))
         if self.scale_factor is None:
             return Shape(self.input.channels, self.size)
         factors = list(zip(self.input.spatial, self.scale_factor, strict=True))
@@ -73,21 +73,21 @@ class Upsample(NoWeights, NoMacs, KeepsNothing):
         if self.scale_factor is None:
             scales = list(map(reduced, self.input.spatial, self.output.spatial))
         else:
-            scales = [inverse(factor) for factor in self.scale_factor]
+            scales = [_invert_factor(factor) for factor in self.scale_factor]
         if self.mode == "nearest":
             return tuple(map(nearest, scales))
         return tuple(interpolated(scale, 1 if self.mode == "bicubic" else 0) for scale in scales)
 
     def multiplications(self) -> int:
         """One a tap of the interpolation."""
-        return self.output.elements * MODE_TAPS.get(self.mode, 0)
+        return self.output.elements * _MODE_TAPS.get(self.mode, 0)
 
     def additions(self) -> int:
         """One less than the taps."""
-        return self.output.elements * max(MODE_TAPS.get(self.mode, 0) - 1, 0)
+        return self.output.elements * max(_MODE_TAPS.get(self.mode, 0) - 1, 0)
 
 
-class PixelShuffle(Free, KeepsNothing):
+class PixelShuffle(Free, SavesNothing):
     """Moves channels into space: r… channels become r × r × … positions.
 
     Output: channels / r…, every axis × r.
@@ -114,7 +114,7 @@ class PixelShuffle(Free, KeepsNothing):
         return (nearest((1, self.upscale_factor)),) * self.input.axes
 
 
-class PixelUnshuffle(Free, KeepsNothing):
+class PixelUnshuffle(Free, SavesNothing):
     """Moves space into channels: r × r × … positions become r… channels.
 
     Output: channels × r…, every axis / r.
@@ -140,7 +140,7 @@ class PixelUnshuffle(Free, KeepsNothing):
         return (sliding(self.downscale_factor, self.downscale_factor, 0, 1),) * self.input.axes
 
 
-class ChannelShuffle(SamePlace, Free, KeepsNothing):
+class ChannelShuffle(SamePlace, Free, SavesNothing):
     """Deals the channels of all groups out in turn, so that grouped convolutions mix.
 
     Output: as the input.
@@ -159,7 +159,7 @@ class ChannelShuffle(SamePlace, Free, KeepsNothing):
         return self.input
 
 
-class Bordered(Free, KeepsNothing):
+class _Bordered(Free, SavesNothing):
     """Adds or takes elements at the borders: so many, or as many as make the size of another layer."""
 
     needs_axes = True
@@ -169,9 +169,9 @@ class Bordered(Free, KeepsNothing):
 
     def normalise(self) -> None:
         """Just one of the amount and like; work out what like comes to."""
-        check_one_of(self)
+        _check_one_of(self)
         if self.like is not None:
-            target = like_sizes(self, self.like.name, self.like.shape)
+            target = _find_like_sizes(self, self.like.name, self.like.shape)
             self.fill(**{self.amount_key: tuple(map(self._to_reach, self.input.spatial, target))})
 
     def reach(self) -> Reach:
@@ -202,7 +202,7 @@ class Bordered(Free, KeepsNothing):
         return Shape(self.input.channels, check_positive(self, sizes, formulas, self.amount_key))
 
 
-class Pad(Bordered):
+class Pad(_Bordered):
     """Adds zeros around the input.
 
     Output: n + before + after on every axis, or the size of the layer named by like.
@@ -217,7 +217,7 @@ class Pad(Bordered):
     padding = Padding("zeros before and after each axis", None, named=())
 
 
-class Crop(Bordered):
+class Crop(_Bordered):
     """Cuts off the borders of the input.
 
     Output: n - before - after on every axis, or the size of the layer named by like.
@@ -233,7 +233,7 @@ class Crop(Bordered):
     amount = Padding("elements cut before and after each axis", None, named=())
 
 
-def check_one_of(layer: Layer) -> None:
+def _check_one_of(layer: Layer) -> None:
     """Just one of the arguments that exclude each other is given."""
     given = [name for name in layer.one_of if getattr(layer, name) is not None]
     if len(given) != 1:
@@ -241,7 +241,7 @@ def check_one_of(layer: Layer) -> None:
         raise Flaw(f"{layer.kind} takes one of {', '.join(layer.one_of)}: {found}", code="CV012")
 
 
-def like_sizes(layer: Layer, name: str, shape: Shape | None) -> Sizes:
+def _find_like_sizes(layer: Layer, name: str, shape: Shape | None) -> Sizes:
     """The sizes of a layer named by `like`, which has as many axes."""
     assert shape is not None  # a layer is only made where all that it names is known
     if shape.axes != layer.input.axes:
@@ -253,7 +253,7 @@ def like_sizes(layer: Layer, name: str, shape: Shape | None) -> Sizes:
     return shape.spatial
 
 
-def inverse(factor: float) -> Ratio:
+def _invert_factor(factor: float) -> Ratio:
     """1 / factor as a fraction, the factor taken as it is written."""
     if isinstance(factor, int):
         return 1, factor
@@ -263,6 +263,6 @@ def inverse(factor: float) -> Ratio:
     return written.denominator, written.numerator
 
 
-def counted_axes(axes: int) -> str:
+def _count_axes(axes: int) -> str:
     """`1 axis`, `2 axes`."""
     return f"{axes} {'axis' if axes == 1 else 'axes'}"

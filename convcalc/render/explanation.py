@@ -16,10 +16,10 @@ from convcalc.render.table import heading, totals
 from convcalc.render.table import wrapped as fact_lines
 from convcalc.units import format_bytes, format_count, format_exact
 
-PAGE = 100
-NARROW = 60  # columns under which formulas stand under their names
+_PAGE = 100
+_NARROW = 60  # columns under which formulas stand under their names
 WORDS = 17  # columns before the formulas
-KEPT = "\u00a0"  # a blank at which no line is broken
+_NO_BREAK = "\u00a0"  # a blank at which no line is broken
 
 
 def explanation_lines(found: list[Explanation], width: int | None, in_words: bool = True) -> list[Line]:
@@ -27,34 +27,34 @@ def explanation_lines(found: list[Explanation], width: int | None, in_words: boo
     lines: list[Line] = []
     for explanation in found:
         lines += (
-            [[], *layer_lines(explanation, width, in_words)] if lines else layer_lines(explanation, width, in_words)
+            [[], *_layer_lines(explanation, width, in_words)] if lines else _layer_lines(explanation, width, in_words)
         )
     return lines
 
 
-def lead_of(width: int | None) -> int:
+def _lead_width(width: int | None) -> int:
     """The columns before the formulas: under their names in a narrow terminal."""
-    return WORDS if (width or PAGE) >= NARROW else 2
+    return WORDS if (width or _PAGE) >= _NARROW else 2
 
 
-def layer_lines(explanation: Explanation, width: int | None, in_words: bool) -> list[Line]:
+def _layer_lines(explanation: Explanation, width: int | None, in_words: bool) -> list[Line]:
     """One layer: what it is, its figures, what the symbols are, what is counted, the source."""
-    lead, about = lead_of(width), page(type(explanation.layer.layer))
-    lines = [*title_lines(explanation, width), []]
+    lead, about = _lead_width(width), page(type(explanation.layer.layer))
+    lines = [*_title_lines(explanation, width), []]
     if in_words:
         lines += hanging("", about.summary, width)
         lines += [line for note in explanation.notes for line in hanging("", note, width, style="hint")]
         lines.append([])
-    lines += [line for figure in explanation.figures for line in figure_lines(figure, width, lead)]
+    lines += [line for figure in explanation.figures for line in _figure_lines(figure, width, lead)]
     if in_words:
-        lines += [[], *legend_lines(explanation, width, lead)]
+        lines += [[], *_legend_lines(explanation, width, lead)]
         for name in ("Counted", "Source"):
             if name in about.sections:
-                lines += named_lines(name.lower(), about.sections[name], width, lead, "dim")
+                lines += _named_lines(name.lower(), about.sections[name], width, lead, "dim")
     return lines
 
 
-def facts(explanation: Explanation) -> list[str]:
+def list_facts(explanation: Explanation) -> list[str]:
     """The kind with its arguments, the shapes, the line."""
     layer = explanation.layer
     shapes = " + ".join(map(str, layer.layer.inputs))
@@ -62,38 +62,38 @@ def facts(explanation: Explanation) -> list[str]:
     return [*filter(None, (layer_row(layer, layer.name, 0, 0).what, f"{shapes} → {layer.output_shape}", line))]
 
 
-def title_lines(explanation: Explanation, width: int | None) -> list[Line]:
+def _title_lines(explanation: Explanation, width: int | None) -> list[Line]:
     """The name, and what the layer is; under it where there is no room beside it."""
     name = explanation.layer.name
-    line = " · ".join(facts(explanation))
+    line = " · ".join(list_facts(explanation))
     if width is None or len(name) + len(GAP) + len(line) <= width:
         return [[(name, "title"), (GAP + line, "")]]
-    return [[(name, "title")], *fact_lines(facts(explanation), width)]
+    return [[(name, "title")], *fact_lines(list_facts(explanation), width)]
 
 
-def figure_lines(figure: Figure, width: int | None, lead: int) -> list[Line]:
+def _figure_lines(figure: Figure, width: int | None, lead: int) -> list[Line]:
     """The name; the formula in symbols, with the numbers, and the result; or words."""
-    texts = derivation(figure)
+    texts = _derivation_lines(figure)
     lines: list[Line] = []
     for place, text in enumerate(texts):
         style = "title" if place == len(texts) - 1 and figure.value is not None else ""
-        kept = text if figure.formula is None else unbroken(text, room_of(width, lead))
-        lines += named_lines("" if place else figure.name, kept, width, lead, style)
+        kept = text if figure.formula is None else _protect_blanks(text, _text_width(width, lead))
+        lines += _named_lines("" if place else figure.name, kept, width, lead, style)
     return lines
 
 
-def unbroken(text: str, room: int) -> str:
+def _protect_blanks(text: str, room: int) -> str:
     """A formula that breaks only before its signs, and not within parentheses that fit on a line."""
-    text = re.sub(r"(?<=[×/+=-]) | (?=/)| (?=[KMGTP]i?B?\))| (?=B\b)", KEPT, text)
+    text = re.sub(r"(?<=[×/+=-]) | (?=/)| (?=[KMGTP]i?B?\))| (?=B\b)", _NO_BREAK, text)
     groups = re.findall(r"\([^()]*\)", text)
     for group in groups:
-        text = text.replace(group, group.replace(" ", KEPT)) if len(group) < room - 4 else text
+        text = text.replace(group, group.replace(" ", _NO_BREAK)) if len(group) < room - 4 else text
     return text
 
 
-def derivation(figure: Figure) -> list[str]:
+def _derivation_lines(figure: Figure) -> list[str]:
     """At most three lines: symbols, numbers, result; a formula that is one symbol needs no second line."""
-    result = "" if figure.value is None else result_text(figure.value, figure.unit)
+    result = "" if figure.value is None else format_result(figure.value, figure.unit)
     if figure.formula is None:
         return [": ".join(filter(None, (result, figure.words)))]
     symbols = Notation(False, figure.one_axis).write(figure.formula)
@@ -105,16 +105,16 @@ def derivation(figure: Figure) -> list[str]:
     return [symbols, f"= {numbers}", f"= {result}"]
 
 
-def result_text(value: int, unit: str) -> str:
+def format_result(value: int, unit: str) -> str:
     """`118,013,952 (118.0 M)`, `37,632 B (36.75 KiB)`."""
     exact = f"{value:,} {unit}".rstrip()
     short = format_bytes(value) if unit == "B" else format_count(value)
     return exact if short.replace(" ", "") == exact.replace(" ", "") or value < 1000 else f"{exact} ({short})"
 
 
-def named_lines(name: str, text: str, width: int | None, lead: int, style: str = "") -> list[Line]:
+def _named_lines(name: str, text: str, width: int | None, lead: int, style: str = "") -> list[Line]:
     """A text beside its name; in a narrow terminal under it."""
-    pieces = wrapped(text, room_of(width, lead))
+    pieces = _wrap_text(text, _text_width(width, lead))
     lines: list[Line] = [[(" " * lead, ""), (piece, style)] for piece in pieces]
     if len(name) >= lead:
         return [[(name, "head")], *lines]
@@ -122,23 +122,23 @@ def named_lines(name: str, text: str, width: int | None, lead: int, style: str =
     return lines
 
 
-def room_of(width: int | None, lead: int) -> int:
+def _text_width(width: int | None, lead: int) -> int:
     """The columns beside the names."""
-    return max((width or PAGE) - lead, 20)
+    return max((width or _PAGE) - lead, 20)
 
 
-def wrapped(text: str, room: int) -> list[str]:
+def _wrap_text(text: str, room: int) -> list[str]:
     """A formula or a text on as many lines as it needs, the later ones of a formula set in."""
     later = "  " if text.startswith("=") else ""
     pieces = wrap(text, room, subsequent_indent=later, break_long_words=False, break_on_hyphens=False)
-    return [piece.replace(KEPT, " ") for piece in pieces] or [""]
+    return [piece.replace(_NO_BREAK, " ") for piece in pieces] or [""]
 
 
-def legend_lines(explanation: Explanation, width: int | None, lead: int) -> list[Line]:
+def _legend_lines(explanation: Explanation, width: int | None, lead: int) -> list[Line]:
     """What the symbols are."""
     lines: list[Line] = []
     for meaning, names in explanation.legend().items():
-        lines += named_lines("" if lines else "where", f"{', '.join(names)}  {meaning}", width, lead, "dim")
+        lines += _named_lines("" if lines else "where", f"{', '.join(names)}  {meaning}", width, lead, "dim")
     return lines
 
 

@@ -9,28 +9,28 @@ from convcalc.explain.totals import remarks, shares
 from convcalc.formula import Latex, Notation
 from convcalc.render.manual import page
 
-SCHEMA = "convcalc/explanation/1"
+_SCHEMA = "convcalc/explanation/1"
 
 
 def explanation_json(report: Report, found: list[Explanation]) -> str:
     """The layers that were asked for."""
-    return written(report, {"layers": [layer_dict(explanation) for explanation in found]})
+    return _write_json(report, {"layers": [_layer_dict(explanation) for explanation in found]})
 
 
 def totals_json(report: Report) -> str:
     """How the totals come about."""
     kinds = [share._asdict() for share in shares(report)]
-    return written(report, {"kinds": kinds, "totals": report.totals_dict(), "remarks": dict(remarks(report))})
+    return _write_json(report, {"kinds": kinds, "totals": report.totals_dict(), "remarks": dict(remarks(report))})
 
 
-def written(report: Report, found: dict[str, Any]) -> str:
+def _write_json(report: Report, found: dict[str, Any]) -> str:
     """The text, with what network it is of."""
     network = report.network
-    head = {"schema": SCHEMA, "name": network.name, "file": network.file, "batch": network.batch}
+    head = {"schema": _SCHEMA, "name": network.name, "file": network.file, "batch": network.batch}
     return json.dumps({**head, **found}, indent=1) + "\n"
 
 
-def layer_dict(explanation: Explanation) -> dict[str, Any]:
+def _layer_dict(explanation: Explanation) -> dict[str, Any]:
     """One layer; the legend has the symbols of the formulas by what they mean."""
     layer, about = explanation.layer, page(type(explanation.layer.layer))
     return {
@@ -42,14 +42,14 @@ def layer_dict(explanation: Explanation) -> dict[str, Any]:
         "input_shapes": [list(shape.sizes) for shape in layer.layer.inputs],
         "output_shape": list(layer.output_shape.sizes),
         "notes": list(explanation.notes),
-        "figures": [figure_dict(figure) for figure in explanation.figures],
+        "figures": [_figure_dict(figure) for figure in explanation.figures],
         "symbols": [{"names": names, "meaning": meaning} for meaning, names in explanation.legend().items()],
         "counted": about.sections.get("Counted"),
         "source": about.sections.get("Source"),
     }
 
 
-def figure_dict(figure: Figure) -> dict[str, Any]:
+def _figure_dict(figure: Figure) -> dict[str, Any]:
     """One figure, and its formula in symbols and in numbers, as text and as LaTeX; null where there is none."""
     found: dict[str, Any] = {"name": figure.name, "value": figure.value, "unit": figure.unit, "words": figure.words}
     for name, notation in (("formula", Notation), ("latex", Latex)):

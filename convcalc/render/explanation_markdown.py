@@ -9,26 +9,26 @@ from convcalc.explain.figures import Explanation, Figure
 from convcalc.explain.totals import remarks
 from convcalc.formula import Latex
 from convcalc.render.cells import cell_markdown
-from convcalc.render.explanation import facts, result_text, share_cells
+from convcalc.render.explanation import list_facts, format_result, share_cells
 from convcalc.render.manual import page
 from convcalc.render.markdown import escaped, totals_line
 
 
 def explanation_markdown(found: list[Explanation]) -> str:
     """Layer after layer."""
-    return "\n".join(layer_markdown(explanation) for explanation in found)
+    return "\n".join(_layer_markdown(explanation) for explanation in found)
 
 
-def layer_markdown(explanation: Explanation) -> str:
+def _layer_markdown(explanation: Explanation) -> str:
     """One layer: what it is, its figures, what the symbols are, what is counted, the source."""
     about = page(type(explanation.layer.layer))
-    lines = [f"### {escaped(explanation.layer.name)}", "", escaped(" · ".join(facts(explanation))), ""]
+    lines = [f"### {escaped(explanation.layer.name)}", "", escaped(" · ".join(list_facts(explanation))), ""]
     lines += [escaped(about.summary), ""]
     for note in explanation.notes:
         lines += [f"> {escaped(note)}", ""]
     for figure in explanation.figures:
-        lines += [*figure_markdown(figure), ""]
-    legend = [f"{', '.join(map(inline, names))} {escaped(meaning)}" for meaning, names in explanation.legend().items()]
+        lines += [*_figure_markdown(figure), ""]
+    legend = [f"{', '.join(map(_inline_symbol, names))} {escaped(meaning)}" for meaning, names in explanation.legend().items()]
     lines += [f"Where {'; '.join(legend)}.", ""] if legend else []
     for section in ("Counted", "Source"):
         if section in about.sections:
@@ -36,24 +36,24 @@ def layer_markdown(explanation: Explanation) -> str:
     return "\n".join(lines)
 
 
-def inline(name: str) -> str:
+def _inline_symbol(name: str) -> str:
     """A symbol in a sentence."""
     return f"${Latex(False).symbol(name)}$"
 
 
-def figure_markdown(figure: Figure) -> list[str]:
+def _figure_markdown(figure: Figure) -> list[str]:
     """The name and the result, then the derivation as a displayed equation."""
-    result = "" if figure.value is None else result_text(figure.value, figure.unit)
+    result = "" if figure.value is None else format_result(figure.value, figure.unit)
     first = f"**{escaped(figure.name)}**: {escaped(', '.join(filter(None, (result, figure.words))))}"
     if figure.formula is None or figure.value is None:
         return [first]
     symbols = Latex(False, figure.one_axis).write(figure.formula)
     numbers = Latex(True).write(figure.formula)
-    steps = dict.fromkeys([symbols, *([numbers] if numbers != str(figure.value) else []), quantity(figure)])
+    steps = dict.fromkeys([symbols, *([numbers] if numbers != str(figure.value) else []), _format_quantity(figure)])
     return [first, "", f"$${' = '.join(steps)}$$"] if len(steps) > 1 else [first]
 
 
-def quantity(figure: Figure) -> str:
+def _format_quantity(figure: Figure) -> str:
     """The result with its unit."""
     return f"{figure.value:,}".replace(",", "{,}") + (rf"\text{{ {figure.unit}}}" if figure.unit else "")
 

@@ -9,9 +9,9 @@ from convcalc.layers import FAMILIES
 from convcalc.layers.base import Layer
 from convcalc.render.lines import Line
 
-SECTION = re.compile(r"(Output|Params|Counted|Source|Example on \[[0-9, ]+\]): ")
-PAGE = 100  # as wide as a page is where no terminal says how wide it is
-ALIASES = {"in_channels", "in_features"}
+_SECTION = re.compile(r"(Output|Params|Counted|Source|Example on \[[0-9, ]+\]): ")
+_PAGE = 100  # as wide as a page is where no terminal says how wide it is
+_ALIASES = {"in_channels", "in_features"}
 
 
 class Page(NamedTuple):
@@ -29,7 +29,7 @@ def page(kind: type[Layer]) -> Page:
     summary, sections, example, example_input = [first.strip()], dict[str, str](), "", ""
     current = ""
     for line in dedent(rest).strip().splitlines():
-        match = SECTION.match(line)
+        match = _SECTION.match(line)
         if match:
             current = match[1]
             sections[current] = line[match.end() :]
@@ -43,12 +43,12 @@ def page(kind: type[Layer]) -> Page:
     return Page(" ".join(summary), sections, example, example_input)
 
 
-def signature(kind: type[Layer]) -> str:
+def _signature(kind: type[Layer]) -> str:
     """The arguments in one line, required ones first: `out_channels, kernel_size, stride 1`."""
     parts = [
         name if key.required else f"{name} {key.described_default()}"
         for name, key in kind.keys.items()
-        if name not in ALIASES
+        if name not in _ALIASES
     ]
     return ", ".join(sorted(parts, key=lambda part: " " in part)) or "—"
 
@@ -60,7 +60,7 @@ def kinds_lines(width: int | None) -> list[Line]:
     for family, kinds in FAMILIES.items():
         lines += [[], [(family, "title")]]
         for kind in kinds:
-            lines += hanging(f"  {kind.kind:<{names}}  ", signature(kind), width, "", "dim")
+            lines += hanging(f"  {kind.kind:<{names}}  ", _signature(kind), width, "", "dim")
     return [*lines[1:], [], [("convcalc layers KIND shows a kind's page.", "dim")]]
 
 
@@ -72,7 +72,7 @@ def kind_lines(kind: type[Layer], width: int | None) -> list[Line]:
         names = max(map(len, kind.keys))
         lines.append([("arguments", "title")])
         for name, key in kind.keys.items():
-            lines += hanging(f"  {name:<{names}}  ", f"{key.help}; {described(key)}", width, "", "dim")
+            lines += hanging(f"  {name:<{names}}  ", f"{key.help}; {_describe_key(key)}", width, "", "dim")
         lines.append([])
     for name, text in found.sections.items():
         lines += hanging(f"{name.lower():<9} ", text, width, "title")
@@ -82,12 +82,12 @@ def kind_lines(kind: type[Layer], width: int | None) -> list[Line]:
 
 def hanging(lead: str, text: str, width: int | None, lead_style: str = "", style: str = "") -> list[Line]:
     """A text beside its lead, on as many lines as it needs."""
-    pieces = wrap(text, max((width or PAGE) - len(lead), 20)) or [""]
+    pieces = wrap(text, max((width or _PAGE) - len(lead), 20)) or [""]
     first: Line = [(lead, lead_style), (pieces[0], style)]
     return [first, *([(" " * len(lead), ""), (piece, style)] for piece in pieces[1:])]
 
 
-def described(key: Key[object]) -> str:
+def _describe_key(key: Key[object]) -> str:
     """What a key takes, and its default."""
     default = "required" if key.required else f"default {key.described_default()}"
     return f"{key.expected}; {default}"
