@@ -1,4 +1,4 @@
-"""The layer kinds. This list is all there are; a new kind is its class and a line here."""
+"""The list of all layer kinds, by family. To add a kind, write its class and add it to this list."""
 
 from convcalc.layers.activation import (
     CELU,
