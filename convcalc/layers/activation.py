@@ -1,4 +1,4 @@
-"""Activations, element by element (softmax: over the channels), and what is only there in training."""
+"""Elementwise activations, softmax over the channels, and layers that are active only in training."""
 
 from typing import ClassVar
 
@@ -20,24 +20,20 @@ from convcalc.shape import Shape
 
 
 class _FreeActivation(KeepsShape, Free):
-    """Activations that are comparisons and functions, which are not counted."""
-
+    # only comparisons and functions such as exp, which are not counted
     in_place = True
 
 
 class _Activation(KeepsShape, NoWeights, NoMacs, SavesInput):
-    """Activations with a known number of multiplications and additions for each value; they keep their input."""
 
     in_place = True
     multiplications_each: ClassVar[int]
     additions_each: ClassVar[int]
 
     def multiplications(self) -> int:
-        """So many a value."""
         return self.input.elements * self.multiplications_each
 
     def additions(self) -> int:
-        """So many a value."""
         return self.input.elements * self.additions_each
 
 
@@ -64,7 +60,7 @@ class ReLU6(_FreeActivation, SavesInput):
 
 
 class ELU(_FreeActivation, SavesInput):
-    """x above 0, exp(x) - 1 below.
+    """x if x > 0, otherwise exp(x) - 1.
 
     Counted: nothing.
     Source: Clevert, Unterthiner and Hochreiter 2016.
@@ -75,7 +71,7 @@ class ELU(_FreeActivation, SavesInput):
 
 
 class SELU(_FreeActivation, SavesInput):
-    """A scaled elu that keeps mean and variance.
+    """A scaled elu that preserves mean and variance.
 
     Counted: nothing.
     Source: Klambauer et al. 2017.
@@ -140,12 +136,12 @@ class Softsign(_FreeActivation):
     kind = "softsign"
 
     def kept(self) -> Kept:
-        """As PyTorch composes it: the input, and 1 + |x|."""
+        """Save what PyTorch's composition saves: the input, and 1 + |x|."""
         return Kept(inputs=True, values=self.input.elements)
 
 
 class Hardtanh(_FreeActivation, SavesInput):
-    """x between -1 and 1, cut off beyond.
+    """x clipped to the range from -1 to 1.
 
     Counted: nothing.
     Source: torch.nn.Hardtanh.
@@ -156,9 +152,9 @@ class Hardtanh(_FreeActivation, SavesInput):
 
 
 class GELU(_Activation):
-    """x × the normal distribution's cumulative function.
+    """x × the cumulative distribution function of the standard normal distribution.
 
-    Counted: per value one multiplication; no MACs.
+    Counted: one multiplication per value; no MACs.
     Source: Hendrycks and Gimpel 2016.
     Example on [64, 56, 56]: gelu
     """
@@ -171,7 +167,7 @@ class GELU(_Activation):
 class SiLU(_Activation):
     """x × sigmoid(x), also called swish.
 
-    Counted: per value one multiplication; no MACs.
+    Counted: one multiplication per value; no MACs.
     Source: Elfwing, Uchibe and Doya 2017; Ramachandran, Zoph and Le 2017.
     Example on [64, 56, 56]: silu
     """
@@ -184,7 +180,7 @@ class SiLU(_Activation):
 class Mish(_Activation):
     """x × tanh(softplus(x)).
 
-    Counted: per value one multiplication; no MACs.
+    Counted: one multiplication per value; no MACs.
     Source: Misra 2019.
     Example on [64, 56, 56]: mish
     """
@@ -197,7 +193,7 @@ class Mish(_Activation):
 class Hardsigmoid(_Activation):
     """relu6(x + 3) / 6.
 
-    Counted: per value one multiplication and one addition; no MACs.
+    Counted: one multiplication and one addition per value; no MACs.
     Source: Howard et al. 2019, "Searching for MobileNetV3".
     Example on [64, 56, 56]: hardsigmoid
     """
@@ -210,7 +206,7 @@ class Hardsigmoid(_Activation):
 class Hardswish(_Activation):
     """x × relu6(x + 3) / 6.
 
-    Counted: per value two multiplications and one addition; no MACs.
+    Counted: two multiplications and one addition per value; no MACs.
     Source: Howard et al. 2019, "Searching for MobileNetV3".
     Example on [64, 56, 56]: hardswish
     """
@@ -221,15 +217,15 @@ class Hardswish(_Activation):
 
 
 class Softmax(SavesOutput, _Activation):
-    """exp(x) over its sum over the channels.
+    """exp(x) divided by the sum of exp(x) over the channels.
 
-    Counted: per value one multiplication and one addition; no MACs.
+    Counted: one multiplication and one addition per value; no MACs.
     Source: torch.nn.Softmax.
     Example on [1000]: softmax
     """
 
     kind = "softmax"
-    in_place = False  # every output reads all channels
+    in_place = False  # every output depends on all channels
     multiplications_each = 1
     additions_each = 1
 
@@ -237,49 +233,50 @@ class Softmax(SavesOutput, _Activation):
 class LogSoftmax(SavesOutput, _Activation):
     """The logarithm of softmax.
 
-    Counted: per value one multiplication and one addition; no MACs.
+    Counted: one multiplication and one addition per value; no MACs.
     Source: torch.nn.LogSoftmax.
     Example on [1000]: log_softmax
     """
 
     kind = "log_softmax"
-    in_place = False  # every output reads all channels
+    in_place = False  # every output depends on all channels
     multiplications_each = 1
     additions_each = 1
 
 
 class LeakyReLU(_Activation):
-    """x above 0, negative_slope × x below.
+    """x if x > 0, otherwise negative_slope × x.
 
-    Counted: per value one multiplication; no MACs.
+    Counted: one multiplication per value; no MACs.
     Source: Maas, Hannun and Ng 2013.
     Example on [64, 56, 56]: leaky_relu: {negative_slope: 0.2}
     """
 
     kind = "leaky_relu"
-    negative_slope = Number("the slope below 0", 0.01)
+    negative_slope = Number("slope for x < 0", 0.01)
     multiplications_each = 1
     additions_each = 0
 
 
 class PReLU(KeepsShape, NoBuffers, NoMacs, SavesInput):
-    """max(0, x) + a min(0, x), a learnt for all channels together or for each.
+    """max(0, x) + a min(0, x), with one learnt a for all channels or one per channel.
 
     Params: num_parameters.
-    Counted: per value one multiplication; no MACs.
+    Counted: one multiplication per value; no MACs.
     Source: He et al. 2015, "Delving deep into rectifiers".
     Example on [64, 56, 56]: prelu: {num_parameters: $in_channels}
     """
 
     kind = "prelu"
     in_place = True
-    num_parameters = Integer("1, or the number of channels", 1)
+    num_parameters = Integer("number of learnt slopes: 1, or the number of channels", 1)
 
     def inferred_shape(self) -> Shape:
-        """That of the input."""
+        """Return the input's shape; raises `Flaw` if num_parameters does not fit the channels."""
         if self.num_parameters not in (1, self.input.channels):
             raise Flaw(
-                f"num_parameters {self.num_parameters} is neither 1 nor the {self.input.channels} input channels",
+                f"num_parameters must be 1 or the number of input channels ({self.input.channels}); "
+                f"got {self.num_parameters}",
                 "write 1 or $in_channels",
                 key="num_parameters",
                 code="CV016",
@@ -287,24 +284,24 @@ class PReLU(KeepsShape, NoBuffers, NoMacs, SavesInput):
         return self.input
 
     def weight_tensors(self) -> Tensors:
-        """The slopes."""
+        """Return the number of slopes."""
         return (self.num_parameters,)
 
     def bias_tensors(self) -> Tensors:
-        """None."""
+        """No biases."""
         return ()
 
     def multiplications(self) -> int:
-        """One a value."""
+        """Return one per value."""
         return self.input.elements
 
     def additions(self) -> int:
-        """None."""
+        """No additions."""
         return 0
 
 
 class Dropout(_FreeActivation):
-    """Zeroes values at random in training; nothing at inference.
+    """Sets random values to zero in training; does nothing at inference.
 
     Counted: nothing.
     Source: Srivastava et al. 2014.
@@ -313,15 +310,15 @@ class Dropout(_FreeActivation):
 
     kind = "dropout"
     is_view = True
-    p = Number("the share of values that are dropped", 0.5, minimum=0, maximum=1)
+    p = Number("fraction of values that are dropped", 0.5, minimum=0, maximum=1)
 
     def kept(self) -> Kept:
-        """Which values stay, a byte each, as on a GPU (PyTorch's CPU code keeps factors); nothing where all do."""
+        """The mask, one byte per value as on a GPU (PyTorch's CPU code saves floats), is saved; nothing if p is 0."""
         return Kept(mask_bytes=self.input.elements) if self.p else Kept()
 
 
 class DropPath(_FreeActivation):
-    """Drops whole paths at random in training (stochastic depth); nothing at inference.
+    """Drops the whole path of random samples in training (stochastic depth); does nothing at inference.
 
     Counted: nothing.
     Source: Huang et al. 2016, "Deep networks with stochastic depth".
@@ -330,15 +327,15 @@ class DropPath(_FreeActivation):
 
     kind = "drop_path"
     is_view = True
-    p = Number("the share of samples whose path is dropped", 0.5, minimum=0, maximum=1)
+    p = Number("fraction of samples whose path is dropped", 0.5, minimum=0, maximum=1)
 
     def kept(self) -> Kept:
-        """The factor of a sample, as torchvision's StochasticDepth; nothing where all stay."""
+        """One factor per sample is saved, as in torchvision's StochasticDepth; nothing if p is 0."""
         return Kept(values=1) if self.p else Kept()
 
 
 class Identity(_FreeActivation, SavesNothing):
-    """Gives what it reads.
+    """Returns its input unchanged.
 
     Counted: nothing.
     Source: torch.nn.Identity.

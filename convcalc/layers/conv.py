@@ -69,7 +69,8 @@ class _InChannels(Layer):
 class Conv(OutChannels, Window, _Groups, SumOfProducts, _InChannels):
     """Convolution in one, two or three dimensions; all positions share the weights.
 
-    Output: floor((n + p_before + p_after - d (k - 1) - 1) / s) + 1 on every axis.
+    Output: floor((n + p_before + p_after - d (k - 1) - 1) / s) + 1 on every axis (n, k, s, p, d: input size, kernel
+    size, stride, padding, dilation).
     Params: out_channels × (k… × in_channels / groups), + out_channels with bias (k…: the product of all kernel sizes).
     Counted: output positions × out_channels × (k… × in_channels / groups) multiplications, which are the MACs;
     k… × in_channels / groups - 1 additions per output value, + 1 with bias.
@@ -192,7 +193,7 @@ class PointwiseConv(OutChannels, _Groups, SumOfProducts, _InChannels):
 class DepthwiseConv(Window, SumOfProducts, _InChannels):
     """Depthwise convolution: each channel is convolved separately, with `multiplier` kernels.
 
-    Output: the sizes of conv, with in_channels × multiplier channels.
+    Output: the same sizes as conv, with in_channels × multiplier channels.
     Params: in_channels × multiplier × k…, + in_channels × multiplier with bias (k…: the product of all kernel sizes).
     Counted: output positions × in_channels × multiplier × k… multiplications, which are the MACs; k… - 1 additions per
     output value, + 1 with bias.
@@ -216,7 +217,7 @@ class SeparableConv(OutChannels, Window, Bias, _InChannels, AllMacs):
     """Depthwise separable convolution: a depthwise convolution without bias, then a pointwise one with the bias.
 
     In 2-D it costs 1 / out_channels + 1 / k² of a full convolution with the same kernel.
-    Output: the sizes of conv, with out_channels.
+    Output: the same sizes as conv, with out_channels.
     Params: in_channels × multiplier × k… + in_channels × multiplier × out_channels, + out_channels with bias (k…: the
     product of all kernel sizes).
     Counted: the multiplications (which are the MACs) and additions of both convolutions.
@@ -264,7 +265,7 @@ class SeparableConv(OutChannels, Window, Bias, _InChannels, AllMacs):
 class LocallyConnected(OutChannels, Window, SumOfProducts, _InChannels):
     """A convolution without weight sharing: every output position has its own kernel and biases.
 
-    Output: the sizes of conv, with out_channels.
+    Output: the same sizes as conv, with out_channels.
     Params: output positions × out_channels × k… × in_channels, + output positions × out_channels with bias (k…: the
     product of all kernel sizes).
     Counted: output positions × out_channels × k… × in_channels multiplications, which are the MACs;

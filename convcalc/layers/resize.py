@@ -1,4 +1,4 @@
-"""Layers that change the size of the axes without weights: upsampling, rearranging, padding, cropping."""
+"""Layers without weights that change sizes or rearrange channels: upsampling, shuffles, padding and cropping."""
 
 from math import floor
 
@@ -25,11 +25,11 @@ _MODE_TAPS = {"linear": 2, "bilinear": 4, "bicubic": 16, "trilinear": 8}
 
 
 class Upsample(NoWeights, NoMacs, SavesNothing):
-    """Interpolation to a larger (or smaller) size: by a factor, to a size, or to the size of another layer.
+    """Interpolation to a larger or smaller size: by a factor, to a given size, or to the size of another layer.
 
-    Output: floor(n × scale_factor) on every axis, or size, or that of the layer named by like.
-    Counted: nearest nothing; linear, bilinear, trilinear and bicubic 2, 4, 8 and 16 multiplications an output value
-    and one addition less; no MACs.
+    Output: floor(n × scale_factor) on every axis, or size, or the size of the layer given by like.
+    Counted: nothing for nearest; linear 2, bilinear 4, trilinear 8 and bicubic 16 multiplications per output value, and
+    one addition fewer; no MACs.
     Source: torch.nn.Upsample.
     Example on [64, 28, 28]: upsample: {scale_factor: 2, mode: bilinear}
     """
@@ -37,28 +37,28 @@ class Upsample(NoWeights, NoMacs, SavesNothing):
     kind = "upsample"
     needs_axes = True
     one_of = ("scale_factor", "size", "like")
-    scale_factor = PerAxisNumber("output size over input size")
+    scale_factor = PerAxisNumber("output size divided by input size")
     size = PerAxis("output size", None, sign="→")
-    like = LayerName("a layer whose size is taken")
+    like = LayerName("layer whose size is used as the output size")
     mode = Choice(
-        "how values between are found", "nearest", choices=("nearest", "linear", "bilinear", "bicubic", "trilinear")
+        "interpolation method", "nearest", choices=("nearest", "linear", "bilinear", "bicubic", "trilinear")
     )
 
     def normalise(self) -> None:
-        """Just one of scale_factor, size and like; a mode that fits the number of axes."""
+        """Raise `Flaw` unless one of scale_factor, size and like is given and the mode fits the number of axes."""
         _check_one_of(self)
         wanted = _MODE_AXES.get(self.mode, self.input.axes)
         if wanted != self.input.axes:
             right = [mode for mode in _MODE_AXES if _MODE_AXES[mode] == self.input.axes]
             raise Flaw(
-                f"mode {self.mode} is for inputs with {_count_axes(wanted)}, not {self.input.axes}",
+                f"mode {self.mode} needs an input with {_count_axes(wanted)}, but this one has {self.input.axes}",
                 f"write {' or '.join(right)}",
                 key="mode",
                 code="CV016",
             )
 
     def inferred_shape(self) -> Shape:
-        """The size asked for."""
+        """Return the input's channels with the requested size."""
         if self.like is not None:
             return Shape(self.input.channels, _find_like_sizes(self, self.like.name, self.like.shape))
         if self.scale_factor is None:
@@ -69,7 +69,7 @@ class Upsample(NoWeights, NoMacs, SavesNothing):
         return Shape(self.input.channels, check_positive(self, sizes, formulas, "scale_factor"))
 
     def reach(self) -> Reach:
-        """The inputs between which an output is interpolated."""
+        """Return the interval of inputs from which an output is interpolated, for every axis."""
         if self.scale_factor is None:
             scales = list(map(reduced, self.input.spatial, self.output.spatial))
         else:
@@ -79,18 +79,18 @@ class Upsample(NoWeights, NoMacs, SavesNothing):
         return tuple(interpolated(scale, 1 if self.mode == "bicubic" else 0) for scale in scales)
 
     def multiplications(self) -> int:
-        """One a tap of the interpolation."""
+        """Return one per interpolation tap and output value."""
         return self.output.elements * _MODE_TAPS.get(self.mode, 0)
 
     def additions(self) -> int:
-        """One less than the taps."""
+        """Return taps - 1 per output value."""
         return self.output.elements * max(_MODE_TAPS.get(self.mode, 0) - 1, 0)
 
 
 class PixelShuffle(Free, SavesNothing):
-    """Moves channels into space: r… channels become r × r × … positions.
+    """Moves channels into space: in 2-D, r² channels become r × r positions.
 
-    Output: channels / r…, every axis × r.
+    Output: channels / r^axes, every axis × r.
     Counted: nothing.
     Source: Shi et al. 2016, "Real-time single image and video super-resolution".
     Example on [36, 56, 56]: pixel_shuffle: {upscale_factor: 2}
@@ -98,26 +98,30 @@ class PixelShuffle(Free, SavesNothing):
 
     kind = "pixel_shuffle"
     needs_axes = True
-    upscale_factor = Integer("r, the factor of every axis", required=True, sign="×")
+    upscale_factor = Integer("r, by which every axis grows", required=True, sign="×")
 
     def inferred_shape(self) -> Shape:
-        """Fewer channels, more positions."""
+        """Return channels / r^axes and every axis × r; raises `Flaw` if r^axes does not divide the channels."""
         factor = self.upscale_factor
         block = factor**self.input.axes
         check_divides(
-            block, self.input.channels, "upscale_factor", "input channels", f"upscale_factor {factor}, a block of"
+            block,
+            self.input.channels,
+            "upscale_factor",
+            "input channels",
+            f"upscale_factor {factor} needs blocks of {block} channels:",
         )
         return Shape(self.input.channels // block, tuple(size * factor for size in self.input.spatial))
 
     def reach(self) -> Reach:
-        """A block of outputs reads one position."""
+        """Return an interval of one position, on which a whole block of outputs depends."""
         return (nearest((1, self.upscale_factor)),) * self.input.axes
 
 
 class PixelUnshuffle(Free, SavesNothing):
-    """Moves space into channels: r × r × … positions become r… channels.
+    """Moves space into channels: in 2-D, r × r positions become r² channels.
 
-    Output: channels × r…, every axis / r.
+    Output: channels × r^axes, every axis / r.
     Counted: nothing.
     Source: Shi et al. 2016; torch.nn.PixelUnshuffle.
     Example on [3, 56, 56]: pixel_unshuffle: {downscale_factor: 2}
@@ -125,10 +129,10 @@ class PixelUnshuffle(Free, SavesNothing):
 
     kind = "pixel_unshuffle"
     needs_axes = True
-    downscale_factor = Integer("r, which divides every axis", required=True, sign="/")
+    downscale_factor = Integer("r, by which every axis shrinks; must divide every axis", required=True, sign="/")
 
     def inferred_shape(self) -> Shape:
-        """More channels, fewer positions."""
+        """Return channels × r^axes and every axis / r; raises `Flaw` if r does not divide an axis."""
         factor = self.downscale_factor
         for size, name in zip(self.input.spatial, AXIS_NAMES[self.input.axes], strict=True):
             check_divides(factor, size, "downscale_factor", f"elements of the {name}")
@@ -136,14 +140,14 @@ class PixelUnshuffle(Free, SavesNothing):
         return Shape(channels, tuple(size // factor for size in self.input.spatial))
 
     def reach(self) -> Reach:
-        """An output reads a block of positions."""
+        """Return the block of r positions that an output depends on, for every axis."""
         return (sliding(self.downscale_factor, self.downscale_factor, 0, 1),) * self.input.axes
 
 
 class ChannelShuffle(SamePlace, Free, SavesNothing):
-    """Deals the channels of all groups out in turn, so that grouped convolutions mix.
+    """Interleaves the channels of all groups, so that the next grouped convolution mixes them.
 
-    Output: as the input.
+    Output: the input's shape.
     Counted: nothing.
     Source: Zhang et al. 2018, "ShuffleNet".
     Example on [240, 28, 28]: channel_shuffle: {groups: 3}
@@ -151,47 +155,42 @@ class ChannelShuffle(SamePlace, Free, SavesNothing):
 
     kind = "channel_shuffle"
     needs_axes = True
-    groups = Integer("groups, which divide the channels", required=True, sign="g")
+    groups = Integer("number of groups; must divide the channels", required=True, sign="g")
 
     def inferred_shape(self) -> Shape:
-        """That of the input."""
+        """Return the input's shape; raises `Flaw` if groups does not divide the channels."""
         check_divides(self.groups, self.input.channels, "groups", "input channels")
         return self.input
 
 
 class _Bordered(Free, SavesNothing):
-    """Adds or takes elements at the borders: so many, or as many as make the size of another layer."""
-
     needs_axes = True
     amount_key = ""
     direction = 1
-    like = LayerName("a layer whose size is taken, centred, the odd element after")
+    like = LayerName("layer whose size is used; the input is centred, with an odd element at the end")
 
     def normalise(self) -> None:
-        """Just one of the amount and like; work out what like comes to."""
         _check_one_of(self)
         if self.like is not None:
             target = _find_like_sizes(self, self.like.name, self.like.shape)
             self.fill(**{self.amount_key: tuple(map(self._to_reach, self.input.spatial, target))})
 
     def reach(self) -> Reach:
-        """Its own position, moved."""
         sides: tuple[Pair, ...] = getattr(self, self.amount_key)
         return tuple(moved(-self.direction * before) for before, _ in sides)
 
     def _to_reach(self, size: int, target: int) -> Pair:
         missing = (target - size) * self.direction
         if missing < 0:
-            relation = "larger" if self.direction > 0 else "smaller"
+            change = "enlarge" if self.direction > 0 else "shrink"
             raise Flaw(
-                f"{self.kind} cannot bring the input {self.input} to a size of {target}: it is {relation} already",
+                f"{self.kind} can only {change} its input ({self.input}), but a size of {size} must become {target}",
                 key="like",
                 code="CV016",
             )
         return missing // 2, missing - missing // 2
 
     def inferred_shape(self) -> Shape:
-        """Every axis longer or shorter by both sides."""
         sign, word = self.direction, "+" if self.direction > 0 else "-"
         sides: tuple[Pair, ...] = getattr(self, self.amount_key)
         sizes = tuple(n + sign * (a + b) for n, (a, b) in zip(self.input.spatial, sides, strict=True))
@@ -205,7 +204,7 @@ class _Bordered(Free, SavesNothing):
 class Pad(_Bordered):
     """Adds zeros around the input.
 
-    Output: n + before + after on every axis, or the size of the layer named by like.
+    Output: n + before + after on every axis, or the size of the layer given by like.
     Counted: nothing.
     Source: torch.nn.ZeroPad2d.
     Example on [3, 224, 224]: pad: {padding: [[0, 1], [0, 1]]}
@@ -214,13 +213,13 @@ class Pad(_Bordered):
     kind = "pad"
     amount_key = "padding"
     one_of = ("padding", "like")
-    padding = Padding("zeros before and after each axis", None, named=())
+    padding = Padding("zeros added before and after each axis", None, named=())
 
 
 class Crop(_Bordered):
-    """Cuts off the borders of the input.
+    """Removes the borders of the input.
 
-    Output: n - before - after on every axis, or the size of the layer named by like.
+    Output: n - before - after on every axis, or the size of the layer given by like.
     Counted: nothing.
     Source: Ronneberger, Fischer and Brox 2015, "U-Net".
     Example on [64, 64, 64]: crop: {amount: 4}
@@ -230,23 +229,22 @@ class Crop(_Bordered):
     amount_key = "amount"
     one_of = ("amount", "like")
     direction = -1
-    amount = Padding("elements cut before and after each axis", None, named=())
+    amount = Padding("elements removed from the start and end of each axis", None, named=())
 
 
 def _check_one_of(layer: Layer) -> None:
-    """Just one of the arguments that exclude each other is given."""
     given = [name for name in layer.one_of if getattr(layer, name) is not None]
     if len(given) != 1:
-        found = f"{' and '.join(given)} exclude each other" if given else "none is given"
-        raise Flaw(f"{layer.kind} takes one of {', '.join(layer.one_of)}: {found}", code="CV012")
+        found = " and ".join(given) or "none"
+        raise Flaw(f"{layer.kind} needs exactly one of {', '.join(layer.one_of)}; got {found}", code="CV012")
 
 
 def _find_like_sizes(layer: Layer, name: str, shape: Shape | None) -> Sizes:
-    """The sizes of a layer named by `like`, which has as many axes."""
-    assert shape is not None  # a layer is only made where all that it names is known
+    """Return the sizes of the layer given by `like`; raises `Flaw` if it has another number of axes."""
+    assert shape is not None  # the spec reader makes a layer only after all layers that it refers to
     if shape.axes != layer.input.axes:
         raise Flaw(
-            f"{layer.kind} takes the size of {name} ({shape}), which has not as many axes as its input ({layer.input})",
+            f"like: {name} ({shape}) and the input of {layer.kind} ({layer.input}) have different numbers of axes",
             key="like",
             code="CV016",
         )
@@ -254,15 +252,15 @@ def _find_like_sizes(layer: Layer, name: str, shape: Shape | None) -> Sizes:
 
 
 def _invert_factor(factor: float) -> Ratio:
-    """1 / factor as a fraction, the factor taken as it is written."""
+    """Return 1 / factor as an exact fraction of its decimal notation: 0.1 is 1/10."""
     if isinstance(factor, int):
         return 1, factor
-    from fractions import Fraction  # only where it is needed: it costs start-up time
+    from fractions import Fraction  # imported only when needed: it costs start-up time
 
     written = Fraction(str(factor))
     return written.denominator, written.numerator
 
 
 def _count_axes(axes: int) -> str:
-    """`1 axis`, `2 axes`."""
+    """Return `1 axis` or `2 axes`."""
     return f"{axes} {'axis' if axes == 1 else 'axes'}"
