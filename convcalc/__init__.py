@@ -1,4 +1,4 @@
-"""convcalc: the exact cost of convolutional networks, from a YAML spec.
+"""convcalc calculates the exact shapes, params, memory and operations of convolutional networks from a YAML spec.
 
 >>> import convcalc
 >>> report = convcalc.summary({"input": [3, 32, 32], "layers": [{"conv": {"out_channels": 64, "kernel_size": 3}}]})
@@ -49,7 +49,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name where it is first used: start-up is a feature."""
+    # import public names on first use, to keep start-up fast
     if name not in _HOMES:
         raise AttributeError(f"module 'convcalc' has no attribute {name!r}")
     from importlib import import_module
