@@ -73,8 +73,11 @@ class Key(Generic[_Value]):
     def flaw(self, value: Any, where: tuple[int, ...] = (), expected: str = "") -> Flaw:
         """Return the error for a value that is not `expected`; `where` leads to the entry of a list that is wrong."""
         wanted = expected or self.expected
+        if is_integer(value) and value > LARGEST:
+            wanted = f"an integer of at most {MOST_DIGITS} digits"
+        name = f"each entry of {self.name}" if where else self.name
         hint = mistaken_value(value, wanted) or (did_you_mean(value, self.named) if isinstance(value, str) else "")
-        return Flaw(f"{self.name} must be {wanted}; got {shown(value)}", hint, key=self.name, where=where)
+        return Flaw(f"{name} must be {wanted}; got {shown(value)}", hint, key=self.name, where=where)
 
     def described_default(self) -> str:
         """Return the default as the manual shows it: `required`, `none` or the value."""
@@ -127,12 +130,8 @@ def _check_length(key: Key[Any], value: list[Any], axes: int | None) -> None:
         raise Flaw(f"{key.name} must be a list with {wanted}; got {len(value)}", key=key.name)
 
 
-def _describe_integers(minimum: int, one: bool = True) -> str:
-    """Return `a positive integer`, `a non-negative integer` or `an integer of at least 2`, or their plural."""
-    sign = {0: "non-negative ", 1: "positive "}.get(minimum)
-    if sign is None:
-        return f"an integer of at least {minimum}" if one else f"integers of at least {minimum}"
-    return f"a {sign}integer" if one else f"{sign}integers"
+def _describe_integer(minimum: int) -> str:
+    return {0: "a non-negative integer", 1: "a positive integer"}.get(minimum, f"an integer of at least {minimum}")
 
 
 class Integer(Key[int]):
@@ -142,7 +141,7 @@ class Integer(Key[int]):
         super().__init__(help, default, **rest)
         self.minimum = minimum
         self.sign = sign
-        self.expected = _describe_integers(minimum)
+        self.expected = _describe_integer(minimum)
 
     def read(self, value: Any, axes: int | None) -> int:
         """Return the integer; raises `Flaw` if it is below the minimum."""
@@ -262,7 +261,7 @@ class PerAxis(Key[tuple[int, ...]]):
         super().__init__(help, default, **rest)
         self.minimum = minimum
         self.sign = sign
-        self.expected = f"{_describe_integers(minimum)} or a list with one per axis"
+        self.expected = f"{_describe_integer(minimum)} or a list with one per axis"
 
     def read(self, value: Any, axes: int | None) -> tuple[int, ...]:
         """Return a tuple with one integer per axis."""
@@ -275,7 +274,7 @@ class PerAxis(Key[tuple[int, ...]]):
         _check_length(self, value, axes)
         for index, item in enumerate(value):
             if not is_integer(item) or not self.minimum <= item <= LARGEST:
-                raise self.flaw(item, (index,), f"a list of {_describe_integers(self.minimum, one=False)}")
+                raise self.flaw(item, (index,), _describe_integer(self.minimum))
         return tuple(value)
 
     def schema(self) -> dict[str, Any]:
@@ -299,7 +298,7 @@ class PerAxisNumber(Key[tuple[float, ...] | None]):
         _check_length(self, items, axes)
         for index, item in enumerate(items):
             if not is_number(item) or item <= 0:
-                raise self.flaw(item, (index,) if isinstance(value, list) else ())
+                raise self.flaw(item, *(((index,), "a positive number") if isinstance(value, list) else ()))
         return tuple(items)
 
     def schema(self) -> dict[str, Any]:
@@ -378,7 +377,7 @@ class IntegerList(Key[tuple[int, ...]]):
             raise self.flaw(value)
         for index, item in enumerate(value):
             if not is_integer(item) or not self.minimum <= item <= LARGEST:
-                raise self.flaw(item, (index,), f"a list of {_describe_integers(self.minimum, one=False)}")
+                raise self.flaw(item, (index,), _describe_integer(self.minimum))
         return tuple(value)
 
     def schema(self) -> dict[str, Any]:

@@ -1,10 +1,9 @@
-"""What other tools count in a network, term by term, from the rules in their sources.
+"""How the totals of other tools differ from convcalc's, term by term, according to their source code.
 
-Each tool is taken as run on the network written in PyTorch with one module a layer (`nn.Conv2d`, `nn.ReLU`, …), its
-padding in numbers, the sum of branches as `+`, their product as `*`, global average pooling as
-`nn.AdaptiveAvgPool2d(1)`, in evaluation mode, on one sample. A separable convolution is two modules. What has no
-module there (locally connected layers, low-pass pooling, layer scale) is taken as not counted by tools that hook
-modules.
+The totals are for one sample in evaluation mode of the network written in PyTorch with one module per layer
+(`nn.Conv2d`, `nn.ReLU`, …), numeric padding, the sum of branches as `+`, their product as `*`, and global average
+pooling as `nn.AdaptiveAvgPool2d(1)`. A separable convolution is two modules. Layers without a module in PyTorch (locally
+connected layers, blur pooling, layer scale) are not counted by tools that hook modules.
 """
 
 from collections.abc import Callable
@@ -26,7 +25,7 @@ MODULELESS = ("locally_connected", "blurpool")
 
 
 class Term(NamedTuple):
-    """What a tool counts more, or less, than the MACs of these kinds: a layer's amount."""
+    """A difference between a tool's total and the MACs (or params): what it counts, for which kinds, how much."""
 
     what: str
     kinds: tuple[str, ...]
@@ -34,7 +33,7 @@ class Term(NamedTuple):
 
 
 class Tool(NamedTuple):
-    """A tool, its version, how it is asked, what it calls the total, and what it counts beside the MACs (or params)."""
+    """A tool: its version, the call, the name of the total it prints, and the differences from the MACs (or params)."""
 
     name: str
     version: str
@@ -44,7 +43,7 @@ class Tool(NamedTuple):
 
 
 class Reconciled(NamedTuple):
-    """A tool's total: our MACs (or params), the terms that are not 0, and their sum, which the tool prints."""
+    """How a tool's total for a network follows from convcalc's MACs or params (`basis`, `ours`) and non-zero terms."""
 
     tool: Tool
     basis: str
@@ -53,12 +52,12 @@ class Reconciled(NamedTuple):
 
     @property
     def total(self) -> int:
-        """What the tool prints."""
+        """The total that the tool prints."""
         return self.ours + sum(amount for _, amount in self.terms)
 
 
 def reconciled(report: Report) -> list[Reconciled]:
-    """What each tool counts in one sample of a network; Keras, which counts no operations, in its params."""
+    """Return how each tool's total for one sample follows from the MACs; for Keras, from the params."""
     layers = [layer.layer for layer in report.layers]
     macs = sum(map(_count_macs, layers))
     found = []
@@ -72,7 +71,7 @@ def reconciled(report: Report) -> list[Reconciled]:
 
 
 def count_untraced_macs(report: Report) -> int:
-    """The MACs that fvcore leaves out where convolutions are written with padding="same"."""
+    """Return the MACs that fvcore does not count if convolutions are written with padding="same"."""
     layers = [layer.layer for layer in report.layers if layer.kind in _CONVOLUTIONS]
     return sum(_count_macs(layer) for layer in layers if layer.given.get("padding") == "same")
 
@@ -81,102 +80,90 @@ def count_untraced_macs(report: Report) -> int:
 
 
 def _count_inputs(layer: Layer) -> int:
-    """Elements of the input."""
     return layer.input.elements
 
 
 def _count_outputs(layer: Layer) -> int:
-    """Elements of the output."""
     return layer.output.elements
 
 
 def _count_macs(layer: Layer) -> int:
-    """The MACs; none where they are not known."""
-    return layer.macs() or 0
+    return layer.macs() or 0  # unknown MACs are listed in a warning
 
 
 def _subtract_macs(layer: Layer) -> int:
-    """The MACs taken away."""
     return -_count_macs(layer)
 
 
 def _count_biases(layer: Layer) -> int:
-    """Elements of the bias."""
     return sum(layer.bias_tensors())
 
 
 def _count_bias_additions(layer: Layer) -> int:
-    """An addition an output value where there is a bias."""
     return layer.output.elements if _count_biases(layer) else 0
 
 
 def _count_params(layer: Layer) -> int:
-    """Learnt elements."""
     return sum(layer.weight_tensors()) + _count_biases(layer)
 
 
 def _count_statistics(layer: Layer) -> int:
-    """Elements of running statistics."""
     return sum(layer.buffer_tensors())
 
 
 def _count_by_output(layer: Layer) -> int:
-    """A transposed convolution counted as if every output position met every tap: about stride² times as much."""
+    """Return the excess of counting a transposed convolution's taps at every output instead of input position."""
     return sum(layer.weight_tensors()) * (layer.output.positions - layer.input.positions)
 
 
 def _multiply_amount(count: int, amount: Amount = _count_inputs) -> Amount:
-    """An amount so many times."""
     return lambda layer: count * amount(layer)
 
 
-def _scale_by_affine(with_factors: int, without: int) -> Amount:
-    """So much a value where there are learnt factors, else so much."""
-    return lambda layer: (with_factors if layer.weight_tensors() else without) * layer.input.elements
+def _scale_by_affine(with_scale: int, without: int) -> Amount:
+    return lambda layer: (with_scale if layer.weight_tensors() else without) * layer.input.elements
 
 
 def _only_for_axes(axes: int, amount: Amount) -> Amount:
-    """An amount of inputs with so many axes, nothing of others."""
     return lambda layer: amount(layer) if layer.input.axes == axes else 0
 
 
 def _count_by_mode(taps: dict[str, int]) -> Amount:
-    """So much an output value, by the mode of an upsampling."""
     return lambda layer: taps.get(layer.arguments()["mode"], 0) * layer.output.elements
 
 
 def _count_adaptive_means(layer: Layer) -> int:
-    """Per output value the mean size of its window, as a fraction, and one; rounded down as a whole."""
+    """Return, per output value, the mean window size plus one; only the total is rounded down."""
     sizes = zip(layer.input.spatial, layer.output.spatial or (1,) * layer.input.axes, strict=True)
     return int((prod(size / out for size, out in sizes) + 1) * layer.output.elements)
 
 
 def _count_softmax(layer: Layer) -> int:
-    """A softmax: per channel an exponential and a division, and the sum."""
+    """Return the operations of a softmax: per position an exponential and a division per channel, and the sum."""
     return layer.input.positions * (3 * layer.input.channels - 1)
 
 
 def _count_scaled_outputs(layer: Layer) -> int:
-    """What a functional upsampling is taken to give: the input times the factors, or the size."""
+    """Return the output values that ptflops assumes for a functional upsampling: the input × the integer factors."""
     factors: list[float] | None = layer.arguments().get("scale_factor")
     return layer.output.elements if factors is None else layer.input.elements * prod(map(int, factors))
 
 
 def _count_response_norm(layer: Layer) -> int:
-    """A local response norm by the operations that it is made of: two products, a sum, and a mean over the padded."""
+    """Return the elements of a local response norm's parts: two products, a sum, and a mean over the padded input."""
     size: int = layer.arguments()["size"]
     return 4 * layer.input.elements + (size - 1) * layer.input.positions
 
 
 def _count_power_means(layer: Layer) -> int:
-    """A power mean by the operations that it is made of: a mean of the input, a relu and a product of the output."""
+    """Return the elements of lppool's parts: a mean over the input, and a relu and a product over the output."""
     return layer.input.elements + 2 * layer.output.elements
 
 
 # -- the tools
 
 _NO_MODULE = Term("layers without a module are not counted", MODULELESS, _subtract_macs)
-_BY_OUTPUT = Term("transposed convolution: by output positions, not input", _TRANSPOSED, _count_by_output)
+_BY_OUTPUT = Term("transposed convolution: counted by output instead of input positions", _TRANSPOSED, _count_by_output)
 
 _TORCHINFO = Tool(
     "torchinfo",
@@ -186,8 +173,8 @@ _TORCHINFO = Tool(
     (
         _NO_MODULE,
         _BY_OUTPUT,
-        Term("bias of convolutions: 1 an output value", _CONVOLUTIONS + _TRANSPOSED, _count_bias_additions),
-        Term("bias of linear layers: 1 an output", ("linear",), _count_biases),
+        Term("bias of convolutions: 1 per output value", _CONVOLUTIONS + _TRANSPOSED, _count_bias_additions),
+        Term("bias of linear layers: 1 per output", ("linear",), _count_biases),
         Term("batch norms: their params", _BATCH_NORM, _count_params),
         Term("other norms: their params", _OTHER_NORMS, _count_params),
         Term("prelu: its params", ("prelu",), _count_params),
@@ -200,11 +187,11 @@ _FVCORE = Tool(
     "flops",
     (
         Term("locally connected layers are not counted", ("locally_connected",), _subtract_macs),
-        Term("batch norm: 2 a value, 1 without factors", _BATCH_NORM, _scale_by_affine(2, 1)),
-        Term("other norms: 5 a value, 4 without factors", _OTHER_NORMS, _scale_by_affine(5, 4)),
-        Term("average pooling to a size, 2-D: 1 an input value", _ADAPTIVE_MEANS, _only_for_axes(2, _count_inputs)),
+        Term("batch norm: 2 per value, 1 if not affine", _BATCH_NORM, _scale_by_affine(2, 1)),
+        Term("other norms: 5 per value, 4 if not affine", _OTHER_NORMS, _scale_by_affine(5, 4)),
+        Term("adaptive average pooling, 2-D: 1 per input value", _ADAPTIVE_MEANS, _only_for_axes(2, _count_inputs)),
         Term(
-            "upsampling, 2-D: nearest 1, bilinear 4",
+            "upsampling, 2-D, per output value: nearest 1, bilinear 4",
             ("upsample",),
             _only_for_axes(2, _count_by_mode({"nearest": 1, "bilinear": 4})),
         ),
@@ -217,25 +204,25 @@ _PTFLOPS = Tool(
     "MACs",
     (
         _NO_MODULE,
-        Term("bias: 1 an output value", (*_CONVOLUTIONS, *_TRANSPOSED, "linear"), _count_bias_additions),
-        Term("batch norm: 2 a value, 1 without factors", _BATCH_NORM, _scale_by_affine(2, 1)),
-        Term("group and instance norm: 2 a value, 1 without factors", ("groupnorm", "instancenorm"), _scale_by_affine(2, 1)),
-        Term("layer norm: 1 a value", ("layernorm",), _count_inputs),
-        Term("local response norm: the products, sums and mean it is made of", ("local_response_norm",), _count_response_norm),
+        Term("bias: 1 per output value", (*_CONVOLUTIONS, *_TRANSPOSED, "linear"), _count_bias_additions),
+        Term("batch norm: 2 per value, 1 if not affine", _BATCH_NORM, _scale_by_affine(2, 1)),
+        Term("group and instance norm: 2 per value, 1 if not affine", ("groupnorm", "instancenorm"), _scale_by_affine(2, 1)),
+        Term("layer norm: 1 per value", ("layernorm",), _count_inputs),
+        Term("local response norm: its products, sums and mean", ("local_response_norm",), _count_response_norm),
         Term(
-            "pooling: 1 an input value, as a module and as a function",
+            "pooling: 1 per input value, counted twice (module and function)",
             _MAX_POOLING + _SLIDING_MEANS + _ADAPTIVE_MEANS,
             _multiply_amount(2),
         ),
         Term("lppool: its mean, relu and product", ("lppool",), _count_power_means),
         Term(
-            "relu, prelu, elu, gelu: 1 a value, as a module and as a function",
+            "relu, prelu, elu, gelu: 1 per value, counted twice (module and function)",
             ("relu", "prelu", "elu", "gelu"),
             _multiply_amount(2),
         ),
-        Term("relu6, leaky_relu, silu, softmax: 1 a value", ("relu6", "leaky_relu", "silu", "softmax"), _count_inputs),
-        Term("upsampling: 1 a value as a module", ("upsample",), _count_outputs),
-        Term("upsampling: 1 a value as a function", ("upsample",), _count_scaled_outputs),
+        Term("relu6, leaky_relu, silu, softmax: 1 per value", ("relu6", "leaky_relu", "silu", "softmax"), _count_inputs),
+        Term("upsampling: 1 per output value, counted as a module", ("upsample",), _count_outputs),
+        Term("upsampling: 1 per output value, counted again as a function", ("upsample",), _count_scaled_outputs),
     ),
 )
 _THOP = Tool(
@@ -246,14 +233,14 @@ _THOP = Tool(
     (
         _NO_MODULE,
         _BY_OUTPUT,
-        Term("batch norm: 4 a value, 2 without factors", _BATCH_NORM, _scale_by_affine(4, 2)),
-        Term("layer and instance norm: 4 a value, 2 without factors", ("layernorm", "instancenorm"), _scale_by_affine(4, 2)),
-        Term("average pooling: 1 an output value", _SLIDING_MEANS, _count_outputs),
-        Term("average pooling to a size: its window and 1 an output value", _ADAPTIVE_MEANS, _count_adaptive_means),
-        Term("prelu: 1 a value", ("prelu",), _count_inputs),
-        Term("softmax: 3 a value, less 1 a position", ("softmax",), _count_softmax),
+        Term("batch norm: 4 per value, 2 if not affine", _BATCH_NORM, _scale_by_affine(4, 2)),
+        Term("layer and instance norm: 4 per value, 2 if not affine", ("layernorm", "instancenorm"), _scale_by_affine(4, 2)),
+        Term("average pooling: 1 per output value", _SLIDING_MEANS, _count_outputs),
+        Term("adaptive average pooling: window size + 1 per output value", _ADAPTIVE_MEANS, _count_adaptive_means),
+        Term("prelu: 1 per value", ("prelu",), _count_inputs),
+        Term("softmax: 3 per value, minus 1 per position", ("softmax",), _count_softmax),
         Term(
-            "upsampling: nearest 1, linear 5, bilinear 11, bicubic 259",
+            "upsampling, per output value: nearest 1, linear 5, bilinear 11, bicubic 259",
             ("upsample",),
             _count_by_mode({"nearest": 1, "linear": 5, "bilinear": 11, "bicubic": 259}),
         ),
@@ -267,7 +254,7 @@ _FLOP_COUNTER_MODE = Tool(
     (
         Term("locally connected layers are not counted", ("locally_connected",), _subtract_macs),
         Term(
-            "a MAC is two FLOPs: the MACs once more",
+            "a MAC counts as two FLOPs: the MACs again",
             (*_CONVOLUTIONS, *_TRANSPOSED, "linear", "blurpool"),
             _count_macs,
         ),
@@ -276,7 +263,7 @@ _FLOP_COUNTER_MODE = Tool(
 KERAS = Tool(
     "Keras",
     "3",
-    "model.summary(), which counts no operations",
+    "model.summary(), which does not count operations",
     "Total params",
     (Term("running statistics of batch norms, not trainable", _BATCH_NORM, _count_statistics),),
 )

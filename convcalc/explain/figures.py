@@ -1,4 +1,9 @@
-"""Every figure of a layer with the formula that gives it."""
+"""The figures of a layer, each with the formula from which it was computed.
+
+Comes in: a report and the name of a layer. Goes out: an `Explanation` per layer with `Figure`s such as
+`params = C_out × k_h × k_w × C_in + C_out = 1,792`. The formulas are not written here: the layer's own rules are run on
+symbolic integers (see `make_symbolic_layer`).
+"""
 
 from collections.abc import Hashable, Iterable, Iterator
 from typing import NamedTuple, TypeVar
@@ -15,14 +20,14 @@ from convcalc.reads import Reads
 from convcalc.shape import AXIS_NAMES
 from convcalc.units import tensor_bytes
 
-_BEFORE = "of what it reads, in positions of the network's input"
+_BEFORE = "of the layer's input, in positions of the network's input"
 _Value = TypeVar("_Value", bound=Hashable)
 
 
 class Figure(NamedTuple):
-    """A figure: its value, None where it is not known, and how it comes about, by a formula or in words.
+    """A figure: its value (None: unknown), and its derivation as a formula or in words.
 
-    `one_axis`: the formula speaks of one axis, whose name the figure's has.
+    `one_axis` means that the formula is about the axis named by the figure, so that its symbols need no axis index.
     """
 
     name: str
@@ -34,14 +39,14 @@ class Figure(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """A layer, what is particular about it, and its figures."""
+    """A layer, notes such as `frozen: …`, and its figures."""
 
     layer: LayerReport
     notes: tuple[str, ...]
     figures: tuple[Figure, ...]
 
     def legend(self) -> dict[str, list[str]]:
-        """The symbols of the formulas by what they mean."""
+        """Return the names of the formulas' symbols by their meaning."""
         found: dict[str, list[str]] = {}
         for figure in self.figures:
             for symbol in symbols(figure.formula) if figure.formula is not None else ():
@@ -51,22 +56,24 @@ class Explanation(NamedTuple):
 
 
 class NoLayer(ValueError):
-    """No layer has the name, or fits the pattern, that was asked for."""
+    """No layer has the requested name or matches the requested pattern."""
 
 
 def explained(report: Report, pattern: str) -> list[Explanation]:
-    """The layers that a name, a scope's name or a pattern stands for. Raises NoLayer with the nearest name."""
+    """Explain the layers that match a layer's name, a scope's name or a pattern.
+
+    Raises `NoLayer` with the closest name if none matches.
+    """
     names = [layer.name for layer in report.layers]
     indexes = [names.index(pattern)] if pattern in names else []
     indexes = indexes or [index for index, name in enumerate(names) if goes_by(name, pattern)]
     if not indexes:
-        raise NoLayer(f"no layer {shown(pattern)}: {_suggest_layer(report, pattern, names)}")
-    bonds = _find_links(report)
-    return [_explain_layer(report, index, bonds) for index in indexes]
+        raise NoLayer(f"no layer named {shown(pattern)}: {_suggest_layer(report, pattern, names)}")
+    links = _find_links(report)
+    return [_explain_layer(report, index, links) for index in indexes]
 
 
 def _suggest_layer(report: Report, name: str, names: list[str]) -> str:
-    """What was most likely meant."""
     for layer, norms in _find_links(report).folded.items():
         if name in norms:
             return f"it is folded into {layer}"
@@ -77,14 +84,14 @@ def _suggest_layer(report: Report, name: str, names: list[str]) -> str:
 
 
 class _Links(NamedTuple):
-    """By the name of a layer: the layers that use its weights, and the batch norms that are folded into it."""
+    """By a layer's name: the layers that share its weights, and the batch norms that are folded into it."""
 
     users: dict[str, list[str]]
     folded: dict[str, list[str]]
 
 
 def _find_links(report: Report) -> _Links:
-    """What the layers of a network have to do with one another."""
+    """Return which layers share weights and which batch norms are folded."""
     users: dict[str, list[str]] = {}
     for layer in report.layers:
         if layer.shares:
@@ -96,8 +103,7 @@ def _find_links(report: Report) -> _Links:
     return _Links(users, folded)
 
 
-def _explain_layer(report: Report, index: int, bonds: _Links) -> Explanation:
-    """Every figure of one layer."""
+def _explain_layer(report: Report, index: int, links: _Links) -> Explanation:
     layer = report.layers[index]
     twin = make_symbolic_layer(layer.layer)
     figures = (
@@ -107,28 +113,27 @@ def _explain_layer(report: Report, index: int, bonds: _Links) -> Explanation:
         *_derive_memory(report, index, twin),
         *_derive_field(report, index, twin),
     )
-    return Explanation(layer, tuple(_list_notes(layer, bonds)), figures)
+    return Explanation(layer, tuple(_list_notes(layer, links)), figures)
 
 
-def _list_notes(layer: LayerReport, bonds: _Links) -> Iterator[str]:
-    """What is particular about a layer."""
+def _list_notes(layer: LayerReport, links: _Links) -> Iterator[str]:
     if layer.shares:
-        yield f"uses the weights of {layer.shares}, where they count once"
-    if layer.name in bonds.users:
-        yield f"its weights serve {', '.join(bonds.users[layer.name])} too, and count here"
+        yield f"shares the weights of {layer.shares}, where they are counted"
+    if layer.name in links.users:
+        yield f"its weights are shared by {', '.join(links.users[layer.name])} and counted only here"
     if layer.frozen:
-        yield "frozen: its params are kept out of training"
-    for norm in bonds.folded.get(layer.name, ()):
-        yield f"{norm} is folded into it: a factor into its weights, a shift into its bias"
+        yield "frozen: its params are not trained"
+    for norm in links.folded.get(layer.name, ()):
+        yield f"{norm} is folded into it: the scale into its weights, the bias into its bias"
     if layer.layer.is_view:
-        yield "a view: it gives the memory that it reads, and takes none"
+        yield "a view: the output shares the memory of the input"
 
 
 # -- sizes
 
 
 def _derive_sizes(layer: Layer) -> list[Figure]:
-    """The channels and the size of every axis of the output; axes of equal formulas and numbers together."""
+    """Return the output's channels and size of every axis; axes with equal formulas and numbers are combined."""
     shape = make_symbolic_layer(layer, sizes=True).inferred_shape()
     channels = Figure("channels" if shape.axes else "features", int(shape.channels), expression_of(shape.channels))
     written = [
@@ -141,10 +146,10 @@ def _derive_sizes(layer: Layer) -> list[Figure]:
 
 
 def _make_size_figure(names: list[str], size: int) -> Figure:
-    """The size of axes that agree."""
     formula = expression_of(size)
-    met = set(symbols(formula))
-    one_axis = len({symbol.called(True) for symbol in met}) == len(met)
+    used = set(symbols(formula))
+    # without axis indices only if no two symbols then have the same name
+    one_axis = len({symbol.called(True) for symbol in used}) == len(used)
     return Figure(", ".join(names), int(size), formula, one_axis=one_axis)
 
 
@@ -152,42 +157,40 @@ def _make_size_figure(names: list[str], size: int) -> Figure:
 
 
 def _derive_weights(layer: LayerReport, twin: Layer) -> Iterator[Figure]:
-    """The learnt elements, and those of running statistics where there are any."""
     learnt = sum(twin.weight_tensors()) + sum(twin.bias_tensors())
     if layer.shares:
-        yield Figure("params", 0, words=f"those of {layer.shares}")
+        yield Figure("params", 0, words=f"shared weights, counted at {layer.shares}")
         return
-    yield _make_figure("params", learnt, "nothing is learnt")
-    kept = sum(twin.buffer_tensors())
-    if kept:
-        yield _make_figure("buffers", kept)
+    yield _make_figure("params", learnt, "no learnt elements")
+    stored = sum(twin.buffer_tensors())
+    if stored:
+        yield _make_figure("buffers", stored)
 
 
 def _derive_operations(layer: LayerReport, twin: Layer, batch: int) -> list[Figure]:
-    """Multiplications, additions, MACs and FLOPs of the whole batch."""
+    # for the whole batch
     samples, products, sums = _make_batch_factor(batch), twin.multiplications(), twin.additions()
     if products is None or sums is None or layer.multiplications is None or layer.additions is None:
-        return [Figure(name, None, words="not known") for name in ("multiplications", "additions", "MACs", "FLOPs")]
+        return [Figure(name, None, words="unknown") for name in ("multiplications", "additions", "MACs", "FLOPs")]
     multiplications = named(Symbol("multiplications", layer.multiplications))
     flops = multiplications + named(Symbol("additions", layer.additions))
     return [
         _make_figure("multiplications", samples * products),
         _make_figure("additions", samples * sums),
-        _make_figure("MACs", multiplications if layer.macs else 0, "MACs are those of convolution and linear layers"),
+        _make_figure("MACs", multiplications if layer.macs else 0, "only convolution and linear layers have MACs"),
         _make_figure("FLOPs", flops if layer.flops else 0),
     ]
 
 
 def _make_batch_factor(batch: int) -> int:
-    """The samples in a batch as a factor, which one alone does not show."""
+    # a batch of 1 is not shown in formulas
     return named(Symbol("B", batch, "samples in a batch")) if batch > 1 else 1
 
 
-def _make_figure(name: str, value: int, nothing: str = "", unit: str = "") -> Figure:
-    """A figure by its formula; in words where there is nothing."""
+def _make_figure(name: str, value: int, zero_reason: str = "", unit: str = "") -> Figure:
     formula = expression_of(value)
     if not value:
-        return Figure(name, 0, None if formula == Constant(0) else formula, nothing, unit)
+        return Figure(name, 0, None if formula == Constant(0) else formula, zero_reason, unit)
     return Figure(name, int(value), formula, unit=unit)
 
 
@@ -195,7 +198,7 @@ def _make_figure(name: str, value: int, nothing: str = "", unit: str = "") -> Fi
 
 
 def _derive_memory(report: Report, index: int, twin: Layer) -> Iterator[Figure]:
-    """Bytes of the weights, and of what is read and given, of the whole batch."""
+    """Yield the bytes of the weights, and of the inputs and outputs for the whole batch."""
     layer, network = report.layers[index], report.network
     samples, dtype = _make_batch_factor(network.batch), network.dtype
     if layer.weight_bytes:
@@ -206,7 +209,7 @@ def _derive_memory(report: Report, index: int, twin: Layer) -> Iterator[Figure]:
 
 
 def _make_weight_formula(layer: LayerReport, twin: Layer, dtype: Dtype) -> Expression:
-    """All elements times their bits where that comes to the same, else tensor by tensor."""
+    # tensors are rounded up to bytes one by one, so the short formula holds only if it has the same result
     whole = named(Symbol("params", layer.params))
     if layer.buffers:
         whole = whole + named(Symbol("buffers", layer.buffers))
@@ -221,46 +224,48 @@ def _make_weight_formula(layer: LayerReport, twin: Layer, dtype: Dtype) -> Expre
 
 
 def _derive_field(report: Report, index: int, twin: Layer) -> list[Figure]:
-    """How far this layer's step widens the receptive field: field + (extent - 1) × jump on every axis."""
+    """Return the receptive field and jump after this layer: field + (extent - 1) × jump on every axis."""
     node = report.network.nodes[index]
     before, after = [report.fields[tensor] for tensor in node.reads], report.layers[index].field
     reach = node.layer.reach()
     if after.whole or not after.size:
-        return [Figure("receptive field", None, words="the whole input" if after.whole else "not known")]
+        return [Figure("receptive field", None, words="the whole input" if after.whole else "unknown")]
     if reach == "same" and len(set(before)) == 1:
         return _describe_fields(
-            after.size, AXIS_NAMES[len(after.size)], "that of what it reads, as every value sees its own position"
+            after.size,
+            AXIS_NAMES[len(after.size)],
+            "that of its input, because an output depends only on its own position",
         )
     if reach == "same":
-        return _describe_fields(after.size, AXIS_NAMES[len(after.size)], "from the first to the last position that any input sees")
+        return _describe_fields(
+            after.size, AXIS_NAMES[len(after.size)], "the region that covers the receptive fields of all its inputs"
+        )
     if isinstance(reach, tuple) and all(map(_is_regular, before)) and all(reads.period == 1 for reads in reach):
         return _derive_steps(before[0], twin)
     least = after.size_min or after.size
-    spread = "" if least == after.size else f"at the most, at the least {'×'.join(map(str, least))}; "
-    found = _describe_fields(after.size, AXIS_NAMES[len(after.size)], f"{spread}followed position by position over a period")
+    spread = "" if least == after.size else f"at most, at least {'×'.join(map(str, least))}; "
+    found = _describe_fields(after.size, AXIS_NAMES[len(after.size)], f"{spread}determined position by position over one period")
     jumps = [] if after.jump is None else [f"{over}/{under}" if under > 1 else str(over) for over, under in after.jump]
     return [*found, *([Figure("jump", None, words="×".join(dict.fromkeys(jumps)))] if jumps else [])]
 
 
 def _is_regular(field: Field) -> bool:
-    """Whether every axis has one path of sliding windows, whose field is the same everywhere."""
+    # every axis has one path of sliding windows, and its field is the same at all positions
     return bool(field.axes) and all(len(paths) == 1 and paths[0].period == 1 for paths in field.axes or ())
 
 
 def _describe_fields(sizes: tuple[int, ...], axes: tuple[str, ...], words: str) -> list[Figure]:
-    """Fields in words, axes of equal size together."""
     return [
         Figure(_name_field(names, axes), size, words=words) for size, names in _group_by_value(zip(sizes, axes, strict=True))
     ]
 
 
 def _name_field(names: list[str], axes: tuple[str, ...], what: str = "receptive field") -> str:
-    """What a figure of the field is called: with its axes only where they differ."""
+    # axes are named only if they differ
     return what if len(names) == len(axes) else f"{what}, {', '.join(names)}"
 
 
 def _group_by_value(pairs: Iterable[tuple[_Value, str]]) -> list[tuple[_Value, list[str]]]:
-    """The names of equal values together."""
     found: dict[_Value, list[str]] = {}
     for value, name in pairs:
         found.setdefault(value, []).append(name)
@@ -268,7 +273,7 @@ def _group_by_value(pairs: Iterable[tuple[_Value, str]]) -> list[tuple[_Value, l
 
 
 def _derive_steps(field: Field, twin: Layer) -> list[Figure]:
-    """The step of sliding windows: the extent of the window, the field and the jump, axis by axis."""
+    """Return the extent (effective kernel size), field and jump of a sliding window; equal axes are combined."""
     reach = twin.reach()
     assert isinstance(reach, tuple)
     axes = AXIS_NAMES[len(reach)]
@@ -284,7 +289,6 @@ def _derive_steps(field: Field, twin: Layer) -> list[Figure]:
 
 
 def _derive_step(size: int, jump: int, reads: Reads, names: list[str], axes: tuple[str, ...]) -> list[Figure]:
-    """The step on axes that agree."""
     (low,), (high,) = reads.low, reads.high
     assert low is not None
     assert high is not None

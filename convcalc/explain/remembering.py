@@ -1,7 +1,7 @@
-"""Layers whose numbers remember their symbols: run on them, the rules of a kind give formulas.
+"""Copies of layers with symbolic numbers, on which the rules of a layer kind compute their own formulas.
 
-No kind has its formulas written a second time: what is shown is the rule itself, run on a twin of the layer in which
-every number is a `Quantity`.
+No kind has its formulas written a second time: `make_symbolic_layer` replaces every number of a layer by a `Quantity`,
+so that for example `weight_tensors()` of a conv returns 1,728 with the formula `C_out × k_h × k_w × C_in`.
 """
 
 from typing import Any
@@ -36,17 +36,18 @@ _MEANINGS = {
     "out_channels": "channels of the output",
     "out_features": "features of the output",
     "bias": "1 with a bias, 0 without",
-    "affine": "1 where affine, else 0",
-    "window_reads": "inputs that all windows read along an axis, n + o - gcd(n, o)",
+    "affine": "1 if affine, 0 if not",
+    "window_reads": "total length of all windows along an axis, n + o - gcd(n, o)",
 }
-_DIVISORS = {"groups", "num_groups", "upscale_factor", "downscale_factor", "shape"}  # the kinds check that they divide
+_DIVISORS = {"groups", "num_groups", "upscale_factor", "downscale_factor", "shape"}  # checked by the kinds to leave no remainder
 _SET_SEPARATELY = {"inputs", "given", "output"}
 
 
 def make_symbolic_layer(layer: Layer, sizes: bool = False) -> Layer:
-    """The layer's twin: the same numbers, which remember their symbols.
+    """Return a copy of a layer with the same numbers as quantities that record their symbols.
 
-    With `sizes` the parts that a layer is made of have sizes as their rules give them, else the symbols of its output.
+    With `sizes`, the sizes between the parts of a composed layer (such as separable_conv) are formulas computed by the
+    parts' rules; without, they are the symbols of the output's sizes.
     """
     count = len(layer.inputs)
     names = ["in"] if count == 1 else [str(number) for number in range(1, count + 1)]
@@ -57,9 +58,9 @@ def make_symbolic_layer(layer: Layer, sizes: bool = False) -> Layer:
 def _copy_with_symbols(
     layer: Layer, inputs: tuple[Shape, ...], output: Shape | None, sizes: bool, whole: Layer | None = None
 ) -> Layer:
-    """A layer with symbolic numbers; of a part of a layer only those that it has in common with the whole.
+    """Return a copy with symbolic numbers; in a part of `whole`, only the numbers that both have in common.
 
-    Parts read one another in the order in which they were made.
+    The input of each part is the output of the part created before it.
     """
     found: Layer = object.__new__(type(layer))
     for name, value in layer.__dict__.items():
@@ -80,13 +81,13 @@ def _copy_with_symbols(
 
 
 def _axis_letters(axes: int) -> list[str]:
-    """The letter of every axis; none where there is only one."""
+    # a single axis needs no letter
     return [name[0] for name in AXIS_NAMES[axes]] if axes > 1 else [""] * axes
 
 
 def _make_symbolic_shape(shape: Shape, index: str) -> Shape:
-    """A shape of symbols: `C_in`, `H_in`, `W_in`; where one axis is spoken of the size of an input is n."""
-    what = {"in": "of the input", "out": "of the output", "like": "of what like names"}.get(index, f"of input {index}")
+    """Return a shape of symbols `C_in`, `H_in`, `W_in`; in formulas about one axis the size of an input is `n`."""
+    what = {"in": "of the input", "out": "of the output", "like": "of the layer given by like"}.get(index, f"of input {index}")
     channels = named(Symbol(f"C_{index}", shape.channels, f"{'channels' if shape.axes else 'features'} {what}"))
     plain = "" if index in ("out", "like") else "n" if index == "in" else f"n_{index}"
     sizes = [
@@ -97,7 +98,7 @@ def _make_symbolic_shape(shape: Shape, index: str) -> Shape:
 
 
 def _make_symbolic_value(layer: Layer, name: str, value: Any) -> Any:
-    """An argument with its numbers as symbols; what is no number stays."""
+    """Return an argument with its numbers as symbols; values that are not numbers are unchanged."""
     letter, exact = _LETTERS.get(name, name), name in _DIVISORS
     meaning = _MEANINGS.get(name) or (layer.keys[name].help if name in layer.keys else "")
     if isinstance(value, int):
@@ -114,7 +115,7 @@ def _make_symbolic_value(layer: Layer, name: str, value: Any) -> Any:
 
 
 def _make_axis_value(symbol: Symbol, axis: str, value: Any) -> Any:
-    """The value of one axis: a number, or what stands before and after."""
+    """Return the symbolic value of one axis: a number, or a (before, after) pair."""
     if isinstance(value, tuple):
         return tuple(
             _make_axis_value(symbol._replace(name=f"{symbol.name}_{side}", plain=f"{symbol.name}_{side}"), "", number)

@@ -19,7 +19,7 @@ class _Elementwise(SamePlace):
         merged = _merge_shapes(self.inputs)
         if 0 in merged.sizes:
             raise Flaw(
-                f"the inputs of {self.kind} have different shapes: {_join_shapes(self.inputs)}",
+                f"the input shapes of {self.kind} do not fit: {_join_shapes(self.inputs)}",
                 "on each axis the sizes must be equal or 1",
                 code="CV016",
             )
@@ -87,7 +87,7 @@ class Concat(SamePlace, Free, SavesNothing):
         """Return the sum of the channels with the common sizes; raises `Flaw` if the sizes differ."""
         if len({shape.spatial for shape in self.inputs}) > 1:
             raise Flaw(
-                f"the inputs of concat have different sizes: {_join_shapes(self.inputs)}",
+                f"the input sizes of concat do not fit: {_join_shapes(self.inputs)}",
                 "all sizes except the channels must be equal; use crop or pad with like to match them",
                 code="CV016",
             )

@@ -1,4 +1,7 @@
-"""How others come to their totals, and how figures are counted here: as text, Markdown and JSON."""
+"""Output of `explain --conventions` as text, Markdown and JSON.
+
+Without a network: how convcalc and other tools count. With a network: how each tool's total follows from convcalc's.
+"""
 
 import json
 from typing import Any
@@ -20,11 +23,11 @@ _SCHEMA = "convcalc/conventions/1"
 
 
 def page_lines(width: int | None) -> list[Line]:
-    """How figures are counted here, then how others count."""
+    """Return the page on how convcalc counts and how other tools count differently."""
     lines: list[Line] = [[("how convcalc counts", "title")], []]
     for name, text in PAGE:
         lines += hanging(f"{name:<{WORDS}}", text, width, "head")
-    lines += [[], [("what other tools count beside the MACs", "title")]]
+    lines += [[], [("what other tools count in addition to the MACs", "title")]]
     for tool in TOOLS:
         lines += [[], _tool_line(tool), *hanging("  ", tool.call, width, style="dim")]
         lines += [line for term in tool.terms for line in hanging("  · ", term.what, width)]
@@ -32,33 +35,32 @@ def page_lines(width: int | None) -> list[Line]:
     lines += [[], *hanging("", ASSUMPTIONS, width, style="dim"), []]
     return [
         *lines,
-        *hanging("", "convcalc explain NET --conventions gives the terms of a network.", width, style="dim"),
+        *hanging("", "convcalc explain NET --conventions shows the numbers for a network.", width, style="dim"),
     ]
 
 
 def _tool_line(tool: Tool) -> Line:
-    """The name and version."""
     return [(tool.name, "title"), (f"  {tool.version}", "dim")]
 
 
 def page_markdown() -> str:
-    """The page in Markdown."""
+    """Return the page as Markdown text."""
     lines = ["## How convcalc counts", "", *(f"- **{name}**: {escaped(text)}" for name, text in PAGE), ""]
-    lines += ["## What other tools count beside the MACs", "", "| tool | version | beside the MACs |", "|---|---|---|"]
+    lines += ["## What other tools count in addition to the MACs", ""]
+    lines += ["| tool | version | in addition to the MACs |", "|---|---|---|"]
     for tool in TOOLS:
         lines.append(f"| {tool.name} | {tool.version} | {escaped('; '.join(term.what for term in tool.terms))} |")
     return "\n".join([*lines, "", escaped(ASSUMPTIONS), ""])
 
 
 def page_json() -> str:
-    """The page for programs."""
+    """Return the page as JSON text."""
     tools = [{**_tool_dict(tool), "terms": [term.what for term in tool.terms]} for tool in (*TOOLS, KERAS)]
     found = {"schema": _SCHEMA, "conventions": dict(PAGE), "taken": ASSUMPTIONS, "tools": tools}
     return json.dumps(found, indent=1) + "\n"
 
 
 def _tool_dict(tool: Tool) -> dict[str, Any]:
-    """A tool as JSON holds it."""
     return {"name": tool.name, "version": tool.version, "call": tool.call, "prints": tool.prints}
 
 
@@ -66,18 +68,21 @@ def _tool_dict(tool: Tool) -> dict[str, Any]:
 
 
 def reconciliation_lines(report: Report, width: int | None, taken: bool = True) -> list[Line]:
-    """Tool by tool: our total, what it counts more, what it prints; then what is taken of how the tools are run."""
+    """Return, per tool, convcalc's total, the differences and the tool's total; then the warnings.
+
+    Without `taken`, the assumptions about how the tools are run are left out.
+    """
     found = reconciled(report)
     number = max(len(f"{tool.total:,}") for tool in found)
     lines = heading(report, width)
     for tool in found:
         lines += [[], *_tool_lines(tool, number, width)]
-    said = [*list_cautions(report), *([ASSUMPTIONS] if taken else [])]
-    return [*lines, *([[]] if said else []), *(line for text in said for line in hanging("", text, width, style="dim"))]
+    notes = [*list_cautions(report), *([ASSUMPTIONS] if taken else [])]
+    hints = [line for text in notes for line in hanging("", text, width, style="dim")]
+    return [*lines, *([[]] if notes else []), *hints]
 
 
 def _tool_lines(found: Reconciled, number: int, width: int | None) -> list[Line]:
-    """The sum of one tool."""
     tool = found.tool
     lines = [[*_tool_line(tool), (f"{GAP}{tool.call}" if _call_fits(tool, width) else "", "dim")]]
     lines += hanging(f"    {found.ours:>{number},}{GAP}", found.basis, width)
@@ -87,17 +92,15 @@ def _tool_lines(found: Reconciled, number: int, width: int | None) -> list[Line]
 
 
 def _call_fits(tool: Tool, width: int | None) -> bool:
-    """Whether the call stands beside the name."""
     return width is None or len(tool.name) + len(tool.version) + len(tool.call) + 2 * len(GAP) <= width
 
 
 def _sign(amount: int) -> str:
-    """The sign of a term."""
     return "+" if amount > 0 else "-"
 
 
 def reconciliation_markdown(report: Report) -> str:
-    """A table with a row a term."""
+    """Return a Markdown table with one row per term."""
     lines = [
         f"### {escaped(report.network.name)}: the totals of other tools",
         "",
@@ -113,7 +116,7 @@ def reconciliation_markdown(report: Report) -> str:
 
 
 def reconciliation_json(report: Report) -> str:
-    """The sums for programs."""
+    """Return the totals of the tools and their terms as JSON text."""
     tools = [
         {
             **_tool_dict(found.tool),

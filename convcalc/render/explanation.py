@@ -1,4 +1,7 @@
-"""Explanations for people: each figure as its formula, the formula with the numbers put in, and the result."""
+"""Explanations as text: each figure as a formula in symbols, the formula with its values, and the result.
+
+For example `params  C_out × (k_h × k_w × C_in) + C_out`, `= 64 × (3 × 3 × 3) + 64`, `= 1,792`.
+"""
 
 import re
 from textwrap import wrap
@@ -17,13 +20,13 @@ from convcalc.render.table import wrapped as fact_lines
 from convcalc.units import format_bytes, format_count, format_exact
 
 _PAGE = 100
-_NARROW = 60  # columns under which formulas stand under their names
-WORDS = 17  # columns before the formulas
-_NO_BREAK = "\u00a0"  # a blank at which no line is broken
+_NARROW = 60  # in a terminal of fewer columns, formulas go below their names
+WORDS = 17  # width of the names, to the left of the formulas
+_NO_BREAK = "\u00a0"  # a blank at which lines are not broken
 
 
 def explanation_lines(found: list[Explanation], width: int | None, in_words: bool = True) -> list[Line]:
-    """Layer after layer; `in_words` false leaves only the figures."""
+    """Return the explanations of all layers as lines; without `in_words` only the figures."""
     lines: list[Line] = []
     for explanation in found:
         lines += (
@@ -33,12 +36,11 @@ def explanation_lines(found: list[Explanation], width: int | None, in_words: boo
 
 
 def _lead_width(width: int | None) -> int:
-    """The columns before the formulas: under their names in a narrow terminal."""
     return WORDS if (width or _PAGE) >= _NARROW else 2
 
 
 def _layer_lines(explanation: Explanation, width: int | None, in_words: bool) -> list[Line]:
-    """One layer: what it is, its figures, what the symbols are, what is counted, the source."""
+    """Return one layer: title, summary, figures, legend of the symbols, what is counted, and the source."""
     lead, about = _lead_width(width), page(type(explanation.layer.layer))
     lines = [*_title_lines(explanation, width), []]
     if in_words:
@@ -55,7 +57,7 @@ def _layer_lines(explanation: Explanation, width: int | None, in_words: bool) ->
 
 
 def list_facts(explanation: Explanation) -> list[str]:
-    """The kind with its arguments, the shapes, the line."""
+    """Return the facts of a layer's title: its kind with arguments, its shapes, and its line in the spec."""
     layer = explanation.layer
     shapes = " + ".join(map(str, layer.layer.inputs))
     line = f"line {layer.line}" if layer.line else ""
@@ -63,7 +65,7 @@ def list_facts(explanation: Explanation) -> list[str]:
 
 
 def _title_lines(explanation: Explanation, width: int | None) -> list[Line]:
-    """The name, and what the layer is; under it where there is no room beside it."""
+    # facts go below the name if they do not fit next to it
     name = explanation.layer.name
     line = " · ".join(list_facts(explanation))
     if width is None or len(name) + len(GAP) + len(line) <= width:
@@ -72,7 +74,6 @@ def _title_lines(explanation: Explanation, width: int | None) -> list[Line]:
 
 
 def _figure_lines(figure: Figure, width: int | None, lead: int) -> list[Line]:
-    """The name; the formula in symbols, with the numbers, and the result; or words."""
     texts = _derivation_lines(figure)
     lines: list[Line] = []
     for place, text in enumerate(texts):
@@ -83,7 +84,7 @@ def _figure_lines(figure: Figure, width: int | None, lead: int) -> list[Line]:
 
 
 def _protect_blanks(text: str, room: int) -> str:
-    """A formula that breaks only before its signs, and not within parentheses that fit on a line."""
+    """Return a formula that breaks only before operators, and not inside parentheses that fit on a line."""
     text = re.sub(r"(?<=[×/+=-]) | (?=/)| (?=[KMGTP]i?B?\))| (?=B\b)", _NO_BREAK, text)
     groups = re.findall(r"\([^()]*\)", text)
     for group in groups:
@@ -92,7 +93,7 @@ def _protect_blanks(text: str, room: int) -> str:
 
 
 def _derivation_lines(figure: Figure) -> list[str]:
-    """At most three lines: symbols, numbers, result; a formula that is one symbol needs no second line."""
+    """Return at most three lines: symbols, values, result; a formula that is a single symbol needs only one."""
     result = "" if figure.value is None else format_result(figure.value, figure.unit)
     if figure.formula is None:
         return [": ".join(filter(None, (result, figure.words)))]
@@ -106,14 +107,14 @@ def _derivation_lines(figure: Figure) -> list[str]:
 
 
 def format_result(value: int, unit: str) -> str:
-    """`118,013,952 (118.0 M)`, `37,632 B (36.75 KiB)`."""
+    """Return a result exactly and rounded: `118,013,952 (118.0 M)`, `37,632 B (36.75 KiB)`."""
     exact = f"{value:,} {unit}".rstrip()
     short = format_bytes(value) if unit == "B" else format_count(value)
     return exact if short.replace(" ", "") == exact.replace(" ", "") or value < 1000 else f"{exact} ({short})"
 
 
 def _named_lines(name: str, text: str, width: int | None, lead: int, style: str = "") -> list[Line]:
-    """A text beside its name; in a narrow terminal under it."""
+    # the text goes to the right of the name, in a narrow terminal below it
     pieces = _wrap_text(text, _text_width(width, lead))
     lines: list[Line] = [[(" " * lead, ""), (piece, style)] for piece in pieces]
     if len(name) >= lead:
@@ -123,19 +124,17 @@ def _named_lines(name: str, text: str, width: int | None, lead: int, style: str 
 
 
 def _text_width(width: int | None, lead: int) -> int:
-    """The columns beside the names."""
     return max((width or _PAGE) - lead, 20)
 
 
 def _wrap_text(text: str, room: int) -> list[str]:
-    """A formula or a text on as many lines as it needs, the later ones of a formula set in."""
+    """Return a formula or text on as many lines as it needs; continued lines of a formula are indented."""
     later = "  " if text.startswith("=") else ""
     pieces = wrap(text, room, subsequent_indent=later, break_long_words=False, break_on_hyphens=False)
     return [piece.replace(_NO_BREAK, " ") for piece in pieces] or [""]
 
 
 def _legend_lines(explanation: Explanation, width: int | None, lead: int) -> list[Line]:
-    """What the symbols are."""
     lines: list[Line] = []
     for meaning, names in explanation.legend().items():
         lines += _named_lines("" if lines else "where", f"{', '.join(names)}  {meaning}", width, lead, "dim")
@@ -146,16 +145,16 @@ def _legend_lines(explanation: Explanation, width: int | None, lead: int) -> lis
 
 
 def totals_lines(report: Report, width: int | None) -> list[Line]:
-    """How the totals come about: what each kind adds, the sums, and the rest in words."""
+    """Return how the totals are composed: the contribution of each kind, the sums, and remarks."""
     lines = [*heading(report, width), [], *cell_lines(share_cells(report), width, first=""), []]
     lines += [*totals(report, width), []]
     for name, text in remarks(report):
         lines += hanging(f"{name:<11}{GAP}", text, width, "head", "dim")
-    return [*lines, [], *hanging("", "convcalc explain NET LAYER derives the figures of a layer.", width, style="dim")]
+    return [*lines, [], *hanging("", "convcalc explain NET LAYER shows how a layer's figures are calculated.", width, style="dim")]
 
 
 def share_cells(report: Report) -> list[Cells]:
-    """A column a figure, a row a kind, and the sums."""
+    """Return the table of contributions: a column per figure, a row per kind, and a row with the sums."""
     found, total = shares(report), report.totals
     columns = [Cells("kind", [*(share.kind for share in found), "sum"], right=False)]
     titles = (("layers", 4), ("params", 9), ("MACs", 9), ("multiplications", 3), ("additions", 2))

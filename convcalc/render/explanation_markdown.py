@@ -1,7 +1,7 @@
-"""Explanations in Markdown with LaTeX, as GitHub and Jupyter show it.
+"""Explanations as Markdown with LaTeX formulas, for GitHub and Jupyter.
 
-LaTeX in Markdown is first read as Markdown: nothing in it is escaped by a backslash before punctuation, and every
-index follows a letter, so that no renderer takes it for something else.
+A renderer parses the LaTeX as Markdown first. The formulas therefore contain no backslash before punctuation, and every
+index follows a letter, so that nothing is mistaken for Markdown syntax.
 """
 
 from convcalc.analysis.report import Report
@@ -15,12 +15,11 @@ from convcalc.render.markdown import escaped, totals_line
 
 
 def explanation_markdown(found: list[Explanation]) -> str:
-    """Layer after layer."""
+    """Return the explanations of all layers as Markdown text."""
     return "\n".join(_layer_markdown(explanation) for explanation in found)
 
 
 def _layer_markdown(explanation: Explanation) -> str:
-    """One layer: what it is, its figures, what the symbols are, what is counted, the source."""
     about = page(type(explanation.layer.layer))
     lines = [f"### {escaped(explanation.layer.name)}", "", escaped(" · ".join(list_facts(explanation))), ""]
     lines += [escaped(about.summary), ""]
@@ -37,12 +36,11 @@ def _layer_markdown(explanation: Explanation) -> str:
 
 
 def _inline_symbol(name: str) -> str:
-    """A symbol in a sentence."""
     return f"${Latex(False).symbol(name)}$"
 
 
 def _figure_markdown(figure: Figure) -> list[str]:
-    """The name and the result, then the derivation as a displayed equation."""
+    # the name and the result, then the derivation as a displayed equation
     result = "" if figure.value is None else format_result(figure.value, figure.unit)
     first = f"**{escaped(figure.name)}**: {escaped(', '.join(filter(None, (result, figure.words))))}"
     if figure.formula is None or figure.value is None:
@@ -54,12 +52,11 @@ def _figure_markdown(figure: Figure) -> list[str]:
 
 
 def _format_quantity(figure: Figure) -> str:
-    """The result with its unit."""
     return f"{figure.value:,}".replace(",", "{,}") + (rf"\text{{ {figure.unit}}}" if figure.unit else "")
 
 
 def totals_markdown(report: Report) -> str:
-    """What each kind adds to the totals, the sums, and the rest in words."""
-    lines = [f"### {escaped(report.network.name)}: how the totals come about", ""]
+    """Return the contributions of the kinds to the totals, the sums and the remarks as Markdown text."""
+    lines = [f"### {escaped(report.network.name)}: how the totals are composed", ""]
     lines += [*cell_markdown(share_cells(report)), "", totals_line(report), ""]
     return "\n".join([*lines, *(f"- *{name}*: {escaped(text)}" for name, text in remarks(report)), ""])
