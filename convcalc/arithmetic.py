@@ -57,7 +57,7 @@ def same_padding(size: int, kernel_size: int, stride: int, dilation: int) -> Pai
 
 
 def transposed_size(size: int, kernel_size: int, stride: int, padding: Pair, dilation: int, output_padding: int) -> int:
-    """Return a transposed convolution's output size: (n - 1) s - p_before - p_after + d (k - 1) + output_padding + 1."""
+    """Return a transposed convolution's size: (n - 1) s - p_before - p_after + d (k - 1) + output_padding + 1."""
     return (size - 1) * stride - padding[0] - padding[1] + extent(kernel_size, dilation) + output_padding
 
 

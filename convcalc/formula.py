@@ -129,7 +129,9 @@ def _divides_exactly(dividend: Expression, divisor: Expression) -> bool:
     """Return whether a division never leaves a remainder, whatever the values of the symbols."""
     if isinstance(divisor, Constant):
         if isinstance(dividend, Sum):
-            return all(factor % divisor.value == 0 or _divides_exactly(term, divisor) for factor, term in dividend.terms)
+            return all(
+                factor % divisor.value == 0 or _divides_exactly(term, divisor) for factor, term in dividend.terms
+            )
         factors = dividend.factors if isinstance(dividend, Product) else (dividend,)
         return any(isinstance(factor, Constant) and factor.value % divisor.value == 0 for factor in factors)
     if isinstance(divisor, Product):

@@ -192,15 +192,15 @@ def notes(name: str, **options: Any) -> list[str]:
 
 
 def test_shared_weights_are_said_on_both_sides() -> None:
-    assert notes("first") == ["its weights serve conv2 too, and count here"]
-    assert notes("conv2") == ["uses the weights of first, where they count once"]
+    assert notes("first") == ["its weights are shared by conv2 and counted only here"]
+    assert notes("conv2") == ["shares the weights of first, where they are counted"]
     [user] = explained(analyse(load(SHARED)), "conv2")
     assert figure(user, "params") == figure(user, "weight memory") == 0
 
 
 def test_frozen_layers_and_views_are_said() -> None:
-    assert notes("kept") == ["frozen: its params are kept out of training"]
-    assert notes("flatten1") == ["a view: it gives the memory that it reads, and takes none"]
+    assert notes("kept") == ["frozen: its params are not trained"]
+    assert notes("flatten1") == ["a view: the output shares the memory of the input"]
 
 
 def test_a_folded_batch_norm_is_said_where_it_went() -> None:
@@ -365,7 +365,7 @@ def test_a_pattern_or_a_scope_explains_several() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["example:lenet5", "linaer1"], "no layer 'linaer1': did you mean linear1?"),
+        (["example:lenet5", "linaer1"], "no layer named 'linaer1': did you mean linear1?"),
         (["example:unet", "conv_transpose1"], "did you mean up1.conv_transpose1?"),
         (["example:resnet18", "batchnorm1", "--fold-batchnorm"], "it is folded into conv1"),
         (["example:lenet5", "q"], "convcalc summary NET lists the layers"),

@@ -2,8 +2,8 @@
 
 The totals are for one sample in evaluation mode of the network written in PyTorch with one module per layer
 (`nn.Conv2d`, `nn.ReLU`, …), numeric padding, the sum of branches as `+`, their product as `*`, and global average
-pooling as `nn.AdaptiveAvgPool2d(1)`. A separable convolution is two modules. Layers without a module in PyTorch (locally
-connected layers, blur pooling, layer scale) are not counted by tools that hook modules.
+pooling as `nn.AdaptiveAvgPool2d(1)`. A separable convolution is two modules. Layers that have no module in PyTorch
+(locally connected layers, blur pooling, layer scale) are not counted by tools that hook modules.
 """
 
 from collections.abc import Callable
@@ -206,7 +206,11 @@ _PTFLOPS = Tool(
         _NO_MODULE,
         Term("bias: 1 per output value", (*_CONVOLUTIONS, *_TRANSPOSED, "linear"), _count_bias_additions),
         Term("batch norm: 2 per value, 1 if not affine", _BATCH_NORM, _scale_by_affine(2, 1)),
-        Term("group and instance norm: 2 per value, 1 if not affine", ("groupnorm", "instancenorm"), _scale_by_affine(2, 1)),
+        Term(
+            "group and instance norm: 2 per value, 1 if not affine",
+            ("groupnorm", "instancenorm"),
+            _scale_by_affine(2, 1),
+        ),
         Term("layer norm: 1 per value", ("layernorm",), _count_inputs),
         Term("local response norm: its products, sums and mean", ("local_response_norm",), _count_response_norm),
         Term(
@@ -220,7 +224,9 @@ _PTFLOPS = Tool(
             ("relu", "prelu", "elu", "gelu"),
             _multiply_amount(2),
         ),
-        Term("relu6, leaky_relu, silu, softmax: 1 per value", ("relu6", "leaky_relu", "silu", "softmax"), _count_inputs),
+        Term(
+            "relu6, leaky_relu, silu, softmax: 1 per value", ("relu6", "leaky_relu", "silu", "softmax"), _count_inputs
+        ),
         Term("upsampling: 1 per output value, counted as a module", ("upsample",), _count_outputs),
         Term("upsampling: 1 per output value, counted again as a function", ("upsample",), _count_scaled_outputs),
     ),
@@ -234,7 +240,11 @@ _THOP = Tool(
         _NO_MODULE,
         _BY_OUTPUT,
         Term("batch norm: 4 per value, 2 if not affine", _BATCH_NORM, _scale_by_affine(4, 2)),
-        Term("layer and instance norm: 4 per value, 2 if not affine", ("layernorm", "instancenorm"), _scale_by_affine(4, 2)),
+        Term(
+            "layer and instance norm: 4 per value, 2 if not affine",
+            ("layernorm", "instancenorm"),
+            _scale_by_affine(4, 2),
+        ),
         Term("average pooling: 1 per output value", _SLIDING_MEANS, _count_outputs),
         Term("adaptive average pooling: window size + 1 per output value", _ADAPTIVE_MEANS, _count_adaptive_means),
         Term("prelu: 1 per value", ("prelu",), _count_inputs),

@@ -244,7 +244,9 @@ def _derive_field(report: Report, index: int, twin: Layer) -> list[Figure]:
         return _derive_steps(before[0], twin)
     least = after.size_min or after.size
     spread = "" if least == after.size else f"at most, at least {'×'.join(map(str, least))}; "
-    found = _describe_fields(after.size, AXIS_NAMES[len(after.size)], f"{spread}determined position by position over one period")
+    found = _describe_fields(
+        after.size, AXIS_NAMES[len(after.size)], f"{spread}determined position by position over one period"
+    )
     jumps = [] if after.jump is None else [f"{over}/{under}" if under > 1 else str(over) for over, under in after.jump]
     return [*found, *([Figure("jump", None, words="×".join(dict.fromkeys(jumps)))] if jumps else [])]
 
@@ -256,7 +258,8 @@ def _is_regular(field: Field) -> bool:
 
 def _describe_fields(sizes: tuple[int, ...], axes: tuple[str, ...], words: str) -> list[Figure]:
     return [
-        Figure(_name_field(names, axes), size, words=words) for size, names in _group_by_value(zip(sizes, axes, strict=True))
+        Figure(_name_field(names, axes), size, words=words)
+        for size, names in _group_by_value(zip(sizes, axes, strict=True))
     ]
 
 

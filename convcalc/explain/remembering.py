@@ -35,11 +35,21 @@ _LETTERS = {
 _MEANINGS = {
     "out_channels": "channels of the output",
     "out_features": "features of the output",
+    "stride": "stride",
+    "dilation": "dilation",
+    "groups": "groups",
+    "num_groups": "groups",
     "bias": "1 with a bias, 0 without",
     "affine": "1 if affine, 0 if not",
     "window_reads": "total length of all windows along an axis, n + o - gcd(n, o)",
 }
-_DIVISORS = {"groups", "num_groups", "upscale_factor", "downscale_factor", "shape"}  # checked by the kinds to leave no remainder
+_DIVISORS = {
+    "groups",
+    "num_groups",
+    "upscale_factor",
+    "downscale_factor",
+    "shape",
+}  # checked by the kinds to leave no remainder
 _SET_SEPARATELY = {"inputs", "given", "output"}
 
 
@@ -87,7 +97,9 @@ def _axis_letters(axes: int) -> list[str]:
 
 def _make_symbolic_shape(shape: Shape, index: str) -> Shape:
     """Return a shape of symbols `C_in`, `H_in`, `W_in`; in formulas about one axis the size of an input is `n`."""
-    what = {"in": "of the input", "out": "of the output", "like": "of the layer given by like"}.get(index, f"of input {index}")
+    what = {"in": "of the input", "out": "of the output", "like": "of the layer given by like"}.get(
+        index, f"of input {index}"
+    )
     channels = named(Symbol(f"C_{index}", shape.channels, f"{'channels' if shape.axes else 'features'} {what}"))
     plain = "" if index in ("out", "like") else "n" if index == "in" else f"n_{index}"
     sizes = [

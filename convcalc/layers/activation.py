@@ -5,14 +5,14 @@ from typing import ClassVar
 from convcalc.keys import Integer, Number
 from convcalc.layers.base import (
     Free,
-    SavesInput,
-    SavesNothing,
-    SavesOutput,
     KeepsShape,
     Kept,
     NoBuffers,
     NoMacs,
     NoWeights,
+    SavesInput,
+    SavesNothing,
+    SavesOutput,
     Tensors,
 )
 from convcalc.problems import Flaw
@@ -25,7 +25,6 @@ class _FreeActivation(KeepsShape, Free):
 
 
 class _Activation(KeepsShape, NoWeights, NoMacs, SavesInput):
-
     in_place = True
     multiplications_each: ClassVar[int]
     additions_each: ClassVar[int]

@@ -5,19 +5,19 @@ from convcalc.keys import Integer, Padding, PerAxis
 from convcalc.layers.base import (
     AllMacs,
     Bias,
-    SavesInput,
     Kept,
     Layer,
     Reach,
+    SavesInput,
     Sizes,
     StatedChannels,
     SumOfProducts,
     Tensors,
     check_divides,
     check_positive,
+    count_taps,
     count_windows,
     window_reach,
-    count_taps,
 )
 from convcalc.problems import Flaw
 from convcalc.reads import transposed

@@ -1,6 +1,6 @@
 """Layers with several inputs: add, multiply and concat."""
 
-from convcalc.layers.base import Free, SavesNothing, Kept, NoMacs, NoWeights, SamePlace
+from convcalc.layers.base import Free, Kept, NoMacs, NoWeights, SamePlace, SavesNothing
 from convcalc.problems import Flaw
 from convcalc.shape import Shape
 

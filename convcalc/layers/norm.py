@@ -4,13 +4,13 @@ from abc import abstractmethod
 
 from convcalc.keys import Choice, Flag, Integer
 from convcalc.layers.base import (
-    SavesInput,
     KeepsShape,
     Kept,
     Layer,
     NoBuffers,
     NoMacs,
     NoWeights,
+    SavesInput,
     Tensors,
     check_divides,
 )

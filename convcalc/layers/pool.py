@@ -7,18 +7,18 @@ from convcalc.keys import Flag, Padding, PerAxis, PerAxisPadding
 from convcalc.layers.base import (
     AllMacs,
     Free,
-    SavesInput,
-    SavesNothing,
     Kept,
     Layer,
     NoMacs,
     NoWeights,
     Reach,
+    SavesInput,
+    SavesNothing,
     Sizes,
     check_positive,
+    count_taps,
     count_windows,
     window_reach,
-    count_taps,
 )
 from convcalc.problems import Flaw
 from convcalc.reads import adaptive, transposed

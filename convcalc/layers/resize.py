@@ -6,12 +6,12 @@ from convcalc.arithmetic import Pair
 from convcalc.keys import Choice, Integer, LayerName, Padding, PerAxis, PerAxisNumber
 from convcalc.layers.base import (
     Free,
-    SavesNothing,
     Layer,
     NoMacs,
     NoWeights,
     Reach,
     SamePlace,
+    SavesNothing,
     Sizes,
     check_divides,
     check_positive,
@@ -40,9 +40,7 @@ class Upsample(NoWeights, NoMacs, SavesNothing):
     scale_factor = PerAxisNumber("output size divided by input size")
     size = PerAxis("output size", None, sign="→")
     like = LayerName("layer whose size is used as the output size")
-    mode = Choice(
-        "interpolation method", "nearest", choices=("nearest", "linear", "bilinear", "bicubic", "trilinear")
-    )
+    mode = Choice("interpolation method", "nearest", choices=("nearest", "linear", "bilinear", "bicubic", "trilinear"))
 
     def normalise(self) -> None:
         """Raise `Flaw` unless one of scale_factor, size and like is given and the mode fits the number of axes."""

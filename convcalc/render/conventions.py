@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from convcalc.analysis.report import Report
-from convcalc.explain.conventions import PAGE, ASSUMPTIONS, list_cautions
+from convcalc.explain.conventions import ASSUMPTIONS, PAGE, list_cautions
 from convcalc.explain.counters import KERAS, TOOLS, Reconciled, Tool, reconciled
 from convcalc.render.explanation import WORDS
 from convcalc.render.grid import GAP
@@ -127,5 +127,11 @@ def reconciliation_json(report: Report) -> str:
         for found in reconciled(report)
     ]
     network = report.network
-    found = {"schema": _SCHEMA, "name": network.name, "file": network.file, "tools": tools, "cautions": list_cautions(report)}
+    found = {
+        "schema": _SCHEMA,
+        "name": network.name,
+        "file": network.file,
+        "tools": tools,
+        "cautions": list_cautions(report),
+    }
     return json.dumps(found, indent=1) + "\n"

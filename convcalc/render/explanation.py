@@ -150,7 +150,11 @@ def totals_lines(report: Report, width: int | None) -> list[Line]:
     lines += [*totals(report, width), []]
     for name, text in remarks(report):
         lines += hanging(f"{name:<11}{GAP}", text, width, "head", "dim")
-    return [*lines, [], *hanging("", "convcalc explain NET LAYER shows how a layer's figures are calculated.", width, style="dim")]
+    return [
+        *lines,
+        [],
+        *hanging("", "convcalc explain NET LAYER shows how a layer's figures are calculated.", width, style="dim"),
+    ]
 
 
 def share_cells(report: Report) -> list[Cells]:

@@ -9,7 +9,7 @@ from convcalc.explain.figures import Explanation, Figure
 from convcalc.explain.totals import remarks
 from convcalc.formula import Latex
 from convcalc.render.cells import cell_markdown
-from convcalc.render.explanation import list_facts, format_result, share_cells
+from convcalc.render.explanation import format_result, list_facts, share_cells
 from convcalc.render.manual import page
 from convcalc.render.markdown import escaped, totals_line
 
@@ -27,7 +27,9 @@ def _layer_markdown(explanation: Explanation) -> str:
         lines += [f"> {escaped(note)}", ""]
     for figure in explanation.figures:
         lines += [*_figure_markdown(figure), ""]
-    legend = [f"{', '.join(map(_inline_symbol, names))} {escaped(meaning)}" for meaning, names in explanation.legend().items()]
+    legend = [
+        f"{', '.join(map(_inline_symbol, names))} {escaped(meaning)}" for meaning, names in explanation.legend().items()
+    ]
     lines += [f"Where {'; '.join(legend)}.", ""] if legend else []
     for section in ("Counted", "Source"):
         if section in about.sections:
