@@ -203,8 +203,8 @@ def _derive_memory(report: Report, index: int, twin: Layer) -> Iterator[Figure]:
     samples, dtype = _make_batch_factor(network.batch), network.dtype
     if layer.weight_bytes:
         yield Figure("weight memory", layer.weight_bytes, _make_weight_formula(layer, twin, dtype), unit="B")
-    read = sum(tensor_bytes(samples * shape.elements, dtype.activations) for shape in twin.inputs)
-    yield _make_figure("input memory", read, unit="B")
+    inputs = sum(tensor_bytes(samples * shape.elements, dtype.activations) for shape in twin.inputs)
+    yield _make_figure("input memory", inputs, unit="B")
     yield _make_figure("output memory", tensor_bytes(samples * twin.output.elements, dtype.activations), unit="B")
 
 
@@ -234,7 +234,7 @@ def _derive_field(report: Report, index: int, twin: Layer) -> list[Figure]:
         return _describe_fields(
             after.size,
             AXIS_NAMES[len(after.size)],
-            "that of its input, because an output depends only on its own position",
+            "the field of its input, because an output depends only on its own position",
         )
     if reach == "same":
         return _describe_fields(
@@ -243,9 +243,9 @@ def _derive_field(report: Report, index: int, twin: Layer) -> list[Figure]:
     if isinstance(reach, tuple) and all(map(_is_regular, before)) and all(reads.period == 1 for reads in reach):
         return _derive_steps(before[0], twin)
     least = after.size_min or after.size
-    spread = "" if least == after.size else f"at most, at least {'×'.join(map(str, least))}; "
+    spread = "" if least == after.size else f"the largest; the smallest is {'×'.join(map(str, least))}; "
     found = _describe_fields(
-        after.size, AXIS_NAMES[len(after.size)], f"{spread}determined position by position over one period"
+        after.size, AXIS_NAMES[len(after.size)], f"{spread}computed position by position over one period of the strides"
     )
     jumps = [] if after.jump is None else [f"{over}/{under}" if under > 1 else str(over) for over, under in after.jump]
     return [*found, *([Figure("jump", None, words="×".join(dict.fromkeys(jumps)))] if jumps else [])]

@@ -120,10 +120,10 @@ class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput
                     code="CV016",
                 )
         if isinstance(self.padding, str):
-            settled = list(map(transposed_same, self.kernel_size, self.stride, self.dilation, self.output_padding))
+            resolved = list(map(transposed_same, self.kernel_size, self.stride, self.dilation, self.output_padding))
             self.fill(
-                padding=tuple(padding for padding, _ in settled),
-                output_padding=tuple(output_padding for _, output_padding in settled),
+                padding=tuple(padding for padding, _ in resolved),
+                output_padding=tuple(output_padding for _, output_padding in resolved),
             )
 
     def inferred_shape(self) -> Shape:

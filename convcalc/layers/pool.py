@@ -39,7 +39,7 @@ class _Pooling(Layer):
         counts = count_windows(self, self.kernel_size, self.stride, padding, dilation, self.ceil_mode)
         return Shape(self.input.channels, counts)
 
-    def settle(self, padding: PerAxisPadding | str, dilation: Sizes) -> None:
+    def resolve_padding(self, padding: PerAxisPadding | str, dilation: Sizes) -> None:
         # like PyTorch, reject padding that exceeds half the kernel, whatever the dilation
         if isinstance(padding, str):
             window = (self.kernel_size, self.stride, dilation)
@@ -115,7 +115,7 @@ class MaxPool(_Pooling, Free, _SavesMaxima):
     def normalise(self) -> None:
         """Resolve the default stride and `same` padding."""
         super().normalise()
-        self.settle(self.padding, self.dilation)
+        self.resolve_padding(self.padding, self.dilation)
 
     def inferred_shape(self) -> Shape:
         """Return the input's channels and the number of windows on every axis."""
@@ -138,7 +138,7 @@ class AvgPool(_Pooling, NoWeights, NoMacs, SavesInput):
     def normalise(self) -> None:
         """Resolve the default stride and `same` padding."""
         super().normalise()
-        self.settle(self.padding, (1,) * self.input.axes)
+        self.resolve_padding(self.padding, (1,) * self.input.axes)
 
     def inferred_shape(self) -> Shape:
         """Return the input's channels and the number of windows on every axis."""
