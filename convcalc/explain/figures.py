@@ -20,7 +20,7 @@ from convcalc.reads import Reads
 from convcalc.shape import AXIS_NAMES
 from convcalc.units import tensor_bytes
 
-_BEFORE = "of the layer's input, in positions of the network's input"
+_BEFORE = "receptive field and jump (cumulative stride) of the layer's input, in positions of the network's input"
 _Value = TypeVar("_Value", bound=Hashable)
 
 
@@ -296,7 +296,7 @@ def _derive_step(size: int, jump: int, reads: Reads, names: list[str], axes: tup
     assert low is not None
     assert high is not None
     extent = high - low + 1
-    window = named(Symbol("extent", int(extent)))
+    window = named(Symbol("extent", int(extent), "effective kernel size"))
     seen = named(Symbol("field", size, _BEFORE))
     step = named(Symbol("jump", jump, _BEFORE))
     figures = [("extent", extent), ("receptive field", seen + (window - 1) * step), ("jump", step * reads.shift)]
