@@ -126,7 +126,7 @@ def test_totals_are_of_one_sample_and_said_to_be() -> None:
 def test_padding_in_words_is_warned_of() -> None:
     entry = {"conv": {"out_channels": 8, "kernel_size": 3, "padding": "same", "bias": False}}
     macs = 8 * 4 * 9 * 100
-    assert f'fvcore prints {macs:,} less where convolutions are written with padding="same"' in printed_text(
+    assert f'fvcore prints {macs:,} less if convolutions are written with padding="same"' in printed_text(
         {"input": [4, 10, 10], "layers": [entry]}
     )
 

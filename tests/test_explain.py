@@ -205,7 +205,7 @@ def test_frozen_layers_and_views_are_said() -> None:
 
 def test_a_folded_batch_norm_is_said_where_it_went() -> None:
     assert notes("kept", fold_batchnorm=True)[1:] == [
-        "batchnorm2 is folded into it: a factor into its weights, a shift into its bias"
+        "batchnorm2 is folded into it: the scale into its weights, the bias into its bias"
     ]
     [kept] = explained(analyse(load(SHARED), fold_batchnorm=True), "kept")
     assert figure(kept, "params") == 4 * 4 + 4
@@ -231,8 +231,7 @@ def test_kinds_add_up_to_the_totals() -> None:
 CONV = """\
 conv1  7×7, 64, /2, p3 · 3×224×224 → 64×112×112 · line 35
 
-Convolution in one, two or three dimensions; the weights are shared between all
-positions.
+Convolution in one, two or three dimensions; all positions share the weights.
 
 channels         C_out = 64
 height, width    floor((n + p_before + p_after - d × (k - 1) - 1) / s) + 1

@@ -27,7 +27,7 @@ def page_lines(width: int | None) -> list[Line]:
     lines: list[Line] = [[("how convcalc counts", "title")], []]
     for name, text in PAGE:
         lines += hanging(f"{name:<{WORDS}}", text, width, "head")
-    lines += [[], [("what other tools count in addition to the MACs", "title")]]
+    lines += [[], [("how other tools count differently", "title")]]
     for tool in TOOLS:
         lines += [[], _tool_line(tool), *hanging("  ", tool.call, width, style="dim")]
         lines += [line for term in tool.terms for line in hanging("  · ", term.what, width)]
@@ -46,7 +46,7 @@ def _tool_line(tool: Tool) -> Line:
 def page_markdown() -> str:
     """Return the page as Markdown text."""
     lines = ["## How convcalc counts", "", *(f"- **{name}**: {escaped(text)}" for name, text in PAGE), ""]
-    lines += ["## What other tools count in addition to the MACs", ""]
+    lines += ["## How other tools count differently", ""]
     lines += ["| tool | version | in addition to the MACs |", "|---|---|---|"]
     for tool in TOOLS:
         lines.append(f"| {tool.name} | {tool.version} | {escaped('; '.join(term.what for term in tool.terms))} |")
