@@ -82,7 +82,7 @@ def kind_lines(kind: type[Layer], width: int | None) -> list[Line]:
 
 def hanging(lead: str, text: str, width: int | None, lead_style: str = "", style: str = "") -> list[Line]:
     """Return a text to the right of `lead`, on as many lines as it needs."""
-    pieces = wrap(text, max((width or _PAGE) - len(lead), 20)) or [""]
+    pieces = wrap(text, max((width or _PAGE) - len(lead), 16)) or [""]
     first: Line = [(lead, lead_style), (pieces[0], style)]
     return [first, *([(" " * len(lead), ""), (piece, style)] for piece in pieces[1:])]
 
