@@ -1,4 +1,4 @@
-"""convcalc: the exact cost of convolutional networks, from a YAML spec.
+"""convcalc calculates the exact shapes, params, memory and operations of convolutional networks from a YAML spec.
 
 >>> import convcalc
 >>> report = convcalc.summary({"input": [3, 32, 32], "layers": [{"conv": {"out_channels": 64, "kernel_size": 3}}]})
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from convcalc.problems import InvalidSpec, Problem
     from convcalc.shape import Shape
 
-HOMES = {
+_HOMES = {
     "InvalidSpec": "convcalc.problems",
     "LayerReport": "convcalc.analysis.report",
     "Network": "convcalc.network",
@@ -49,9 +49,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name where it is first used: start-up is a feature."""
-    if name not in HOMES:
+    # import public names on first use, to keep start-up fast
+    if name not in _HOMES:
         raise AttributeError(f"module 'convcalc' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(HOMES[name]), name)
+    return getattr(import_module(_HOMES[name]), name)

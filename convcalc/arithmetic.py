@@ -1,7 +1,10 @@
-"""The arithmetic of one spatial axis, in whole numbers.
+"""Integer arithmetic of one spatial axis.
 
-Every function takes and returns integers for a single axis and knows nothing of layers. Sizes are in
-elements; `padding` is a pair (before, after).
+Every function takes and returns integers for a single axis and knows nothing about layers. Sizes are in elements;
+`padding` is a pair (before, after). For example, a kernel of 3 with stride 2 and padding (1, 1) on an input of 224:
+
+>>> window_count(224, 3, 2, (1, 1), 1)
+112
 
 Sources: Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep learning"; the formulas in
 the documentation of `torch.nn.Conv2d`, `ConvTranspose2d` and `MaxPool2d`.
@@ -13,17 +16,17 @@ Pair = tuple[int, int]
 
 
 def extent(kernel_size: int, dilation: int) -> int:
-    """Inputs from the first to the last that a dilated kernel reaches over: d (k - 1) + 1."""
+    """Return the effective kernel size, d (k - 1) + 1: the inputs from a dilated kernel's first tap to its last."""
     return dilation * (kernel_size - 1) + 1
 
 
 def window_count(
     size: int, kernel_size: int, stride: int, padding: Pair, dilation: int, ceil_mode: bool = False
 ) -> int:
-    """How many windows fit: floor((n + p_before + p_after - d (k - 1) - 1) / s) + 1, under 1 where none does.
+    """Return how many windows fit: floor((n + p_before + p_after - d (k - 1) - 1) / s) + 1; less than 1 if none fits.
 
-    With `ceil_mode` the division rounds up, less one where the last window would start beyond the input
-    and its leading padding (as in `torch.nn.MaxPool2d`).
+    With `ceil_mode` the division rounds up, but a window that would start beyond the input and its leading padding is
+    dropped, as in `torch.nn.MaxPool2d`.
     """
     room = size + padding[0] + padding[1] - extent(kernel_size, dilation)
     if not ceil_mode:
@@ -36,7 +39,7 @@ def window_count(
 def window_formula(
     size: int, kernel_size: int, stride: int, padding: Pair, dilation: int, ceil_mode: bool = False
 ) -> str:
-    """`window_count` as text with its numbers put in, its result at the end."""
+    """Return the formula of `window_count` as text with these numbers and its result."""
     rounding = "ceil" if ceil_mode else "floor"
     result = window_count(size, kernel_size, stride, padding, dilation, ceil_mode)
     before, after = padding
@@ -44,7 +47,7 @@ def window_formula(
 
 
 def same_padding(size: int, kernel_size: int, stride: int, dilation: int) -> Pair:
-    """The padding that gives ceil(n / stride) windows, the odd element after.
+    """Return the padding with which ceil(n / stride) windows fit; an odd element goes after.
 
     Source: TensorFlow, `tf.nn.convolution`, padding "SAME"; `torch.nn.Conv2d(padding="same")` at stride 1.
     """
@@ -54,14 +57,14 @@ def same_padding(size: int, kernel_size: int, stride: int, dilation: int) -> Pai
 
 
 def transposed_size(size: int, kernel_size: int, stride: int, padding: Pair, dilation: int, output_padding: int) -> int:
-    """Output size of a transposed convolution: (n - 1) s - p_before - p_after + d (k - 1) + output_padding + 1."""
+    """Return a transposed convolution's size: (n - 1) s - p_before - p_after + d (k - 1) + output_padding + 1."""
     return (size - 1) * stride - padding[0] - padding[1] + extent(kernel_size, dilation) + output_padding
 
 
 def transposed_formula(
     size: int, kernel_size: int, stride: int, padding: Pair, dilation: int, output_padding: int
 ) -> str:
-    """`transposed_size` as text with its numbers put in, its result at the end."""
+    """Return the formula of `transposed_size` as text with these numbers and its result."""
     result = transposed_size(size, kernel_size, stride, padding, dilation, output_padding)
     return (
         f"({size} - 1) × {stride} - {padding[0]} - {padding[1]} + {dilation} × ({kernel_size} - 1)"
@@ -70,10 +73,10 @@ def transposed_formula(
 
 
 def transposed_same(kernel_size: int, stride: int, dilation: int, output_padding: int) -> tuple[Pair, int]:
-    """The padding and output padding with which a transposed convolution gives n × stride.
+    """Return the padding and output padding with which a transposed convolution's output size is n × stride.
 
-    The odd element is cut after. A kernel that reaches less far than the stride leaves nothing to cut;
-    the output padding then makes up the rest. Source: TensorFlow, `tf.nn.conv2d_transpose`, "SAME".
+    An odd element is removed after. If the effective kernel size is less than the stride, there is nothing to remove
+    and the output padding fills the gap. Source: TensorFlow, `tf.nn.conv2d_transpose`, "SAME".
     """
     output_padding = max(output_padding, stride - extent(kernel_size, dilation))
     total = extent(kernel_size, dilation) + output_padding - stride
@@ -81,9 +84,9 @@ def transposed_same(kernel_size: int, stride: int, dilation: int, output_padding
 
 
 def adaptive_reads(size: int, output_size: int) -> int:
-    """Inputs that the windows of an adaptive pooling read, added up over all its outputs.
+    """Return the total length of all windows of an adaptive pooling, n + o - gcd(n, o).
 
-    Window i goes from floor(i n / o) to ceil((i + 1) n / o); the lengths add up to n + o - gcd(n, o).
+    Window i goes from floor(i n / o) to ceil((i + 1) n / o), the end excluded.
     Source: `torch.nn.AdaptiveAvgPool2d`; the sum follows from the sum of floor(i n / o) over i < o, which
     is ((n - 1)(o - 1) + gcd(n, o) - 1) / 2 (Graham, Knuth, Patashnik, "Concrete Mathematics", 3.32).
     """

@@ -1,23 +1,23 @@
-"""Putting off the search for garbage while much is made that is kept."""
+"""Pausing the cyclic garbage collector while many long-lived objects are created."""
 
 import gc
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
 
 
-def collecting_later(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """The function, with the cyclic garbage collector off while it runs.
+def collecting_later(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
+    """Decorate a function so that the cyclic garbage collector is off while it runs.
 
-    Reading and analysing make many objects, nearly all of which stay: looking through them again and again
-    takes a quarter of the time of a large network, and makes it grow faster than the network does.
+    Reading and analysing a network create many objects, nearly all of which are kept. Scanning them repeatedly takes a
+    quarter of the run time of a large network, and grows faster than the network.
     """
 
     @wraps(function)
-    def run(*arguments: Parameters.args, **named: Parameters.kwargs) -> Result:
+    def run(*arguments: _Parameters.args, **named: _Parameters.kwargs) -> _Result:
         if not gc.isenabled():
             return function(*arguments, **named)
         gc.disable()

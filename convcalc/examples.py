@@ -1,45 +1,45 @@
-"""The specs that come with the package."""
+"""The example specs that are installed with the package, addressed as `example:NAME`."""
 
 import os
 
 from convcalc import problems
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-PACKAGED = os.path.join(HERE, "example_specs")
-CHECKED_OUT = os.path.join(os.path.dirname(HERE), "examples")
-SUFFIX = ".yaml"
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_PACKAGED = os.path.join(_HERE, "example_specs")
+_CHECKED_OUT = os.path.join(os.path.dirname(_HERE), "examples")
+_SUFFIX = ".yaml"
 PREFIX = "example:"
 
 
 class NoExample(ValueError):
-    """No example has the name asked for."""
+    """No example has the requested name."""
 
 
-def folder() -> str:
-    """Where the examples are: beside the installed modules, or in the checkout."""
-    return PACKAGED if os.path.isdir(PACKAGED) else CHECKED_OUT
+def _find_folder() -> str:
+    # in an installed package the examples are next to the modules, in a checkout at the top level
+    return _PACKAGED if os.path.isdir(_PACKAGED) else _CHECKED_OUT
 
 
 def names() -> list[str]:
-    """The examples by name."""
-    return sorted(file.removesuffix(SUFFIX) for file in os.listdir(folder()) if file.endswith(SUFFIX))
+    """Return the names of all examples, sorted."""
+    return sorted(file.removesuffix(_SUFFIX) for file in os.listdir(_find_folder()) if file.endswith(_SUFFIX))
 
 
 def path(name: str) -> str:
-    """The file of an example. Raises NoExample with the nearest name."""
+    """Return the file of an example; raises `NoExample` with the closest name if it does not exist."""
     known = names()
     if name not in known:
-        hint = problems.did_you_mean(name, known) or f"there are {', '.join(known)}"
-        raise NoExample(f"no example {problems.shown(name)}: {hint}")
-    return os.path.join(folder(), name + SUFFIX)
+        hint = problems.did_you_mean(name, known) or f"available: {', '.join(known)}"
+        raise NoExample(f"unknown example {problems.shown(name)}: {hint}")
+    return os.path.join(_find_folder(), name + _SUFFIX)
 
 
 def resolved(net: str) -> str:
-    """The file that NET stands for. Raises NoExample."""
+    """Return the file of a NET argument, which is a file or `example:NAME`; raises `NoExample`."""
     return path(net.removeprefix(PREFIX)) if net.startswith(PREFIX) else net
 
 
 def shown(file: str) -> str:
-    """A file as the command line names it: `example:NAME` where it is an example."""
+    """Return `example:NAME` for the file of an example, otherwise the file unchanged."""
     folder_of, name = os.path.split(file)
-    return PREFIX + name.removesuffix(SUFFIX) if folder_of == folder() else file
+    return PREFIX + name.removesuffix(_SUFFIX) if folder_of == _find_folder() else file

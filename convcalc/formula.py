@@ -1,8 +1,13 @@
-"""Formulas: expressions in symbols that have values, and numbers that remember how they were made.
+"""Symbolic integers: numbers that record the formula from which they were computed.
 
-A `Quantity` is a whole number with the expression that gave it: a rule of a layer kind that is run on quantities
-gives its result together with its own formula, so that what is shown is what is computed. An expression renders as
-text or LaTeX, in symbols or with the numbers put in.
+A `Quantity` is an integer with an expression. If a rule of a layer kind is run on quantities, its result carries its
+own formula, so that the formula shown is the one that was computed. An expression is written as text or LaTeX, in
+symbols or with their values:
+
+>>> n = named(Symbol("n", 28))
+>>> size = (n - 3) // 2 + 1
+>>> size, Notation(numbers=False).write(size.expression), Notation(numbers=True).write(size.expression)
+(13, 'floor((n - 3) / 2) + 1', 'floor((28 - 3) / 2) + 1')
 """
 
 from collections.abc import Iterator
@@ -12,7 +17,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 
 class Symbol(NamedTuple):
-    """A named value. `plain` is its name where only one axis is spoken of; `exact`: as a divisor it leaves no rest."""
+    """A named value with its meaning.
+
+    `plain` is its name in a formula that is about one axis (`k` instead of `k_h`). `exact` means that a division by it
+    never leaves a remainder.
+    """
 
     name: str
     value: int | float
@@ -21,30 +30,30 @@ class Symbol(NamedTuple):
     exact: bool = False
 
     def called(self, one_axis: bool) -> str:
-        """Its name, the short one where only one axis is spoken of."""
+        """Return the name, `plain` in a formula that is about one axis."""
         return self.plain if one_axis and self.plain else self.name
 
 
 class Constant(NamedTuple):
-    """A whole number."""
+    """An integer."""
 
     value: int
 
 
 class Sum(NamedTuple):
-    """Terms with their coefficients, in the order in which they were added."""
+    """A sum of terms, each with its coefficient, in the order in which they were added."""
 
     terms: tuple[tuple[int, "Expression"], ...]
 
 
 class Product(NamedTuple):
-    """Factors, in the order in which they were multiplied."""
+    """A product of factors, in the order in which they were multiplied."""
 
     factors: tuple["Expression", ...]
 
 
 class Quotient(NamedTuple):
-    """A division: rounded down (`floor`), up (`ceil`), or without a remainder (`exact`)."""
+    """A division that is rounded down (`floor`), rounded up (`ceil`) or has no remainder (`exact`)."""
 
     dividend: "Expression"
     divisor: "Expression"
@@ -52,14 +61,14 @@ class Quotient(NamedTuple):
 
 
 class Power(NamedTuple):
-    """A base to a whole power."""
+    """A base raised to an integer exponent."""
 
     base: "Expression"
     exponent: int
 
 
 class Floor(NamedTuple):
-    """A product that is not whole, rounded down; `product` is what it comes to as floating-point numbers."""
+    """A product with a non-integer factor, rounded down; `product` is its value in floating-point arithmetic."""
 
     value: "Expression"
     product: float
@@ -68,12 +77,12 @@ class Floor(NamedTuple):
 Expression: TypeAlias = Symbol | Constant | Sum | Product | Quotient | Power | Floor
 
 
-# -- making expressions
+# -- building expressions
 
 
-def add(one: Expression, other: Expression, sign: int = 1) -> Expression:
-    """A sum (or, with sign -1, a difference), equal terms taken together and constants too."""
-    found: dict[Expression | None, int] = {}  # by term; constants under None, where the first of them stood
+def _add(one: Expression, other: Expression, sign: int = 1) -> Expression:
+    """Return a sum (a difference with sign -1) in which equal terms, and all constants, are combined."""
+    found: dict[Expression | None, int] = {}  # by term; all constants under None, in the place of the first one
     for factor, expression in ((1, one), (sign, other)):
         for coefficient, term in expression.terms if isinstance(expression, Sum) else ((1, expression),):
             value, key = (term.value, None) if isinstance(term, Constant) else (1, term)
@@ -88,63 +97,65 @@ def add(one: Expression, other: Expression, sign: int = 1) -> Expression:
     return terms[0][1] if len(terms) == 1 and terms[0][0] == 1 else Sum(terms)
 
 
-def multiply(one: Expression, other: Expression) -> Expression:
-    """A product without factors of 1; nothing where a factor is 0; a minus stands before it."""
+def _multiply(one: Expression, other: Expression) -> Expression:
+    """Return a product without factors of 1, with its sign in front; 0 if a factor is 0."""
     factors: list[Expression] = []
     negative = False
     for side in (one, other):
         for factor in side.factors if isinstance(side, Product) else (side,):
-            negative ^= is_negative(factor)
-            factors.append(negate(factor) if is_negative(factor) else factor)
+            negative ^= _is_negative(factor)
+            factors.append(_negate(factor) if _is_negative(factor) else factor)
     kept = tuple(factor for factor in factors if factor != Constant(1))
     if Constant(0) in kept:
         return Constant(0)
     product = Product(kept) if len(kept) > 1 else kept[0] if kept else Constant(1)
-    return negate(product) if negative else product
+    return _negate(product) if negative else product
 
 
-def divide(dividend: Expression, divisor: Expression) -> Expression:
-    """A quotient rounded down; of divisors that leave no rest an exact one."""
+def _divide(dividend: Expression, divisor: Expression) -> Expression:
+    """Return a quotient that is rounded down, or exact if the division never leaves a remainder."""
     if isinstance(dividend, Constant) and isinstance(divisor, Constant):
         return Constant(dividend.value // divisor.value)
     if divisor == Constant(1):
         return dividend
-    if not leaves_no_rest(dividend, divisor):
+    if not _divides_exactly(dividend, divisor):
         return Quotient(dividend, divisor, "floor")
-    if is_negative(dividend):
-        return negate(Quotient(negate(dividend), divisor, "exact"))
+    if _is_negative(dividend):
+        return _negate(Quotient(_negate(dividend), divisor, "exact"))
     return Quotient(dividend, divisor, "exact")
 
 
-def leaves_no_rest(dividend: Expression, divisor: Expression) -> bool:
-    """Whether a division is without remainder, whatever the values."""
+def _divides_exactly(dividend: Expression, divisor: Expression) -> bool:
+    """Return whether a division never leaves a remainder, whatever the values of the symbols."""
     if isinstance(divisor, Constant):
         if isinstance(dividend, Sum):
-            return all(factor % divisor.value == 0 or leaves_no_rest(term, divisor) for factor, term in dividend.terms)
+            return all(
+                factor % divisor.value == 0 or _divides_exactly(term, divisor) for factor, term in dividend.terms
+            )
         factors = dividend.factors if isinstance(dividend, Product) else (dividend,)
         return any(isinstance(factor, Constant) and factor.value % divisor.value == 0 for factor in factors)
     if isinstance(divisor, Product):
-        return all(leaves_no_rest(dividend, factor) for factor in divisor.factors if not isinstance(factor, Constant))
+        return all(_divides_exactly(dividend, factor) for factor in divisor.factors if not isinstance(factor, Constant))
     base = divisor.base if isinstance(divisor, Power) else divisor
     return isinstance(base, Symbol) and base.exact
 
 
-def is_negative(value: Expression) -> bool:
-    """Whether a minus stands before all that an expression has."""
+def _is_negative(value: Expression) -> bool:
+    """Return whether an expression is a negative constant or a sum with only negative terms."""
     if isinstance(value, Constant):
         return value.value < 0
     return isinstance(value, Sum) and all(coefficient < 0 for coefficient, _ in value.terms)
 
 
-def negate(value: Expression) -> Expression:
-    """The negative; of a quotient rounded down, the negative dividend's rounded up."""
+def _negate(value: Expression) -> Expression:
+    """Return the negated expression: -floor(a / b) becomes ceil(-a / b)."""
     if isinstance(value, Quotient) and value.rounding == "floor":
-        return Quotient(negate(value.dividend), value.divisor, "ceil")
-    return add(Constant(0), value, -1)
+        return Quotient(_negate(value.dividend), value.divisor, "ceil")
+    return _add(Constant(0), value, -1)
 
 
 def evaluate(value: Expression) -> Fraction:
-    """What an expression comes to."""
+    """Return the exact value of an expression."""
     if isinstance(value, Symbol | Constant):
         return Fraction(str(value.value))
     if isinstance(value, Sum):
@@ -159,8 +170,8 @@ def evaluate(value: Expression) -> Fraction:
     return {"floor": Fraction(floor(quotient)), "ceil": Fraction(ceil(quotient)), "exact": quotient}[value.rounding]
 
 
-def parts(value: Expression) -> tuple[Expression, ...]:
-    """The expressions that an expression is made of."""
+def _list_parts(value: Expression) -> tuple[Expression, ...]:
+    """Return the operands of an expression."""
     if isinstance(value, Sum):
         return tuple(term for _, term in value.terms)
     if isinstance(value, Product):
@@ -171,98 +182,98 @@ def parts(value: Expression) -> tuple[Expression, ...]:
 
 
 def symbols(value: Expression) -> Iterator[Symbol]:
-    """The symbols of an expression, from left to right."""
+    """Yield the symbols of an expression from left to right."""
     if isinstance(value, Symbol):
         yield value
-    for part in parts(value):
+    for part in _list_parts(value):
         yield from symbols(part)
 
 
-# -- numbers that remember
+# -- numbers with their formulas
 
 
 class Quantity(int):
-    """A whole number with the expression that gave it; sums, products and quotients of it are quantities too."""
+    """An integer with the expression it was computed from; its sums, products and quotients are quantities too."""
 
     expression: Expression
 
     def __new__(cls, value: int, expression: Expression) -> "Quantity":
-        """A number and what gave it."""
+        """Create a number with its expression."""
         quantity = super().__new__(cls, value)
         quantity.expression = expression
         return quantity
 
     def __add__(self, other: int) -> "Quantity":
-        return Quantity(int(self) + int(other), add(self.expression, expression_of(other)))
+        return Quantity(int(self) + int(other), _add(self.expression, expression_of(other)))
 
     def __radd__(self, other: int) -> "Quantity":
-        return Quantity(int(other) + int(self), add(expression_of(other), self.expression))
+        return Quantity(int(other) + int(self), _add(expression_of(other), self.expression))
 
     def __sub__(self, other: int) -> "Quantity":
-        return Quantity(int(self) - int(other), add(self.expression, expression_of(other), -1))
+        return Quantity(int(self) - int(other), _add(self.expression, expression_of(other), -1))
 
     def __rsub__(self, other: int) -> "Quantity":
-        return Quantity(int(other) - int(self), add(expression_of(other), self.expression, -1))
+        return Quantity(int(other) - int(self), _add(expression_of(other), self.expression, -1))
 
     def __mul__(self, other: int) -> "Quantity":
         if isinstance(other, float):
             return NotImplemented
-        return Quantity(int(self) * int(other), multiply(self.expression, expression_of(other)))
+        return Quantity(int(self) * int(other), _multiply(self.expression, expression_of(other)))
 
     def __rmul__(self, other: int) -> "Quantity":
-        return Quantity(int(other) * int(self), multiply(expression_of(other), self.expression))
+        return Quantity(int(other) * int(self), _multiply(expression_of(other), self.expression))
 
     def __floordiv__(self, other: int) -> "Quantity":
-        return Quantity(int(self) // int(other), divide(self.expression, expression_of(other)))
+        return Quantity(int(self) // int(other), _divide(self.expression, expression_of(other)))
 
     def __rfloordiv__(self, other: int) -> "Quantity":
-        return Quantity(int(other) // int(self), divide(expression_of(other), self.expression))
+        return Quantity(int(other) // int(self), _divide(expression_of(other), self.expression))
 
     def __pow__(self, exponent: int, modulus: int | None = None) -> Any:
-        if modulus is not None:  # a number in a ring has no formula here
+        if modulus is not None:  # modular powers have no formula
             return pow(int(self), int(exponent), int(modulus))
         return Quantity(int(self) ** int(exponent), Power(self.expression, int(exponent)))
 
     def __neg__(self) -> "Quantity":
-        return Quantity(-int(self), negate(self.expression))
+        return Quantity(-int(self), _negate(self.expression))
 
     def __floor__(self) -> "Quantity":
         return self
 
 
 class Factor(float):
-    """A number that is not whole, with its expression; what it multiplies is rounded down before it is used."""
+    """A non-integer factor with its expression; `floor` of its product with an integer is a `Quantity`."""
 
     expression: Expression
 
     def __new__(cls, value: float, expression: Expression) -> "Factor":
-        """A number and what gave it."""
+        """Create a number with its expression."""
         factor = super().__new__(cls, value)
         factor.expression = expression
         return factor
 
     def __rmul__(self, other: int) -> "Factor":  # type: ignore[override]
-        return Factor(int(other) * float(self), multiply(expression_of(other), self.expression))
+        return Factor(int(other) * float(self), _multiply(expression_of(other), self.expression))
 
     def __floor__(self) -> Quantity:
         return Quantity(floor(float(self)), Floor(self.expression, float(self)))
 
 
 def expression_of(value: int) -> Expression:
-    """The expression of a number: that which gave it, or the number itself."""
+    """Return the expression of a number, which is a constant for a plain integer."""
     return value.expression if isinstance(value, Quantity | Factor) else Constant(int(value))
 
 
 def named(symbol: Symbol) -> Quantity:
-    """A symbol's value, which remembers the symbol."""
+    """Return a symbol's value as a quantity."""
     return Quantity(int(symbol.value), symbol)
 
 
-# -- as text and as LaTeX
+# -- text and LaTeX
 
 
 class Notation:
-    """How expressions are written as text: `floor((n - k) / s) + 1`, in symbols or with the numbers put in."""
+    """Writes expressions as text: `floor((n - k) / s) + 1` in symbols, or with `numbers` as values."""
 
     times = " × "
 
@@ -271,7 +282,7 @@ class Notation:
         self.one_axis = one_axis
 
     def write(self, value: Expression, place: int = 0) -> str:
-        """An expression, in parentheses where its place asks for more than it binds (1 a factor, 2 a divisor)."""
+        """Return an expression as text, in parentheses if needed at its place (0: alone, 1: a factor, 2: a divisor)."""
         if isinstance(value, Symbol):
             return self.number(value.value) if self.numbers else self.symbol(value.called(self.one_axis))
         if isinstance(value, Constant):
@@ -288,11 +299,11 @@ class Notation:
         return self.grouped(text) if binding < place else text
 
     def product(self, value: Product) -> str:
-        """Factors with a sign between."""
+        """Return the factors joined by the multiplication sign."""
         return self.times.join(self.write(factor, 1) for factor in value.factors)
 
     def sum(self, value: Sum) -> str:
-        """Terms with their signs between."""
+        """Return the terms joined by their signs."""
         text = ""
         for coefficient, term in value.terms:
             sign = ("-" if coefficient < 0 else "") if not text else " - " if coefficient < 0 else " + "
@@ -301,49 +312,49 @@ class Notation:
         return text
 
     def quotient(self, value: Quotient, place: int) -> str:
-        """`a / b`, rounded where it is."""
+        """Return `a / b`, or `floor(a / b)` if it is rounded."""
         text = f"{self.write(value.dividend, 1)} / {self.write(value.divisor, 2)}"
         if value.rounding == "exact":
             return self.grouped(text) if place > 1 else text
         return self.rounded(value.rounding, text)
 
     def rounded(self, rounding: str, text: str) -> str:
-        """`floor(…)`, `ceil(…)`."""
+        """Return `floor(text)` or `ceil(text)`."""
         return f"{rounding}({text})"
 
     def grouped(self, text: str) -> str:
-        """In parentheses."""
+        """Return the text in parentheses."""
         return f"({text})"
 
     def symbol(self, name: str) -> str:
-        """A symbol's name."""
+        """Return the name of a symbol."""
         return name
 
     def number(self, value: int | float) -> str:
-        """A number as it is put into a formula."""
+        """Return a number as it appears in a formula."""
         return str(value)
 
 
 class Latex(Notation):
-    """How expressions are written as LaTeX, without what Markdown would take for its own."""
+    """Writes expressions as LaTeX that Markdown renderers do not mistake for Markdown syntax."""
 
     times = r" \cdot "
 
     def quotient(self, value: Quotient, place: int) -> str:
-        """A fraction."""
+        r"""Return a `\frac`, with floor or ceiling brackets if it is rounded."""
         text = rf"\frac{{{self.write(value.dividend)}}}{{{self.write(value.divisor)}}}"
         return text if value.rounding == "exact" else self.rounded(value.rounding, text)
 
     def rounded(self, rounding: str, text: str) -> str:
-        """In the brackets of floor and ceiling."""
+        """Return the text in floor or ceiling brackets."""
         return rf"\left\l{rounding} {text} \right\r{rounding}"
 
     def grouped(self, text: str) -> str:
-        """In parentheses that grow."""
+        """Return the text in parentheses that grow with it."""
         return rf"\left( {text} \right)"
 
     def symbol(self, name: str) -> str:
-        """A letter with its index; longer names upright."""
+        """Return a letter with its index; longer names are set upright."""
         base, _, index = name.partition("_")
         if len(base) > 1:
             return rf"\text{{{name.replace('_', ' ')}}}"

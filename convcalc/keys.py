@@ -1,7 +1,8 @@
-"""The vocabulary with which a layer kind declares its arguments.
+"""The argument types with which a layer kind declares its arguments.
 
-A key reads a value at the door: what comes out is normal (a per-axis value is always a tuple with one entry
-an axis), what does not fit raises `Flaw`. Each key also describes itself, for messages and for the manual.
+A `Key` takes a value as written in a spec and returns its normal form, or raises `Flaw`. A per-axis value is always a
+tuple with one entry per axis: `kernel_size: 3` of a 2-D convolution becomes (3, 3). A key also provides the JSON Schema
+of its values, their short form in tables, and the text for messages and manual pages.
 """
 
 import re
@@ -12,20 +13,23 @@ from convcalc.arithmetic import Pair
 from convcalc.problems import Flaw, did_you_mean, printable, shortened, shown, words
 from convcalc.shape import MOST_AXES, Shape
 
-Value = TypeVar("Value")
+_Value = TypeVar("_Value")
 PerAxisPadding = tuple[Pair, ...]
 
 MOST_DIGITS = 18
 LARGEST = 10**MOST_DIGITS - 1
-EXPRESSION: dict[str, Any] = {"type": "string", "pattern": r"\$"}  # the JSON Schema of a text with an expression in it
+EXPRESSION: dict[str, Any] = {"type": "string", "pattern": r"\$"}  # JSON Schema of a string that contains an expression
 
 
-class Key(Generic[Value]):
-    """One argument of a layer kind. As a descriptor it stands for its value on each layer."""
+class Key(Generic[_Value]):
+    """One argument of a layer kind.
+
+    A key is a descriptor: on the class it is the key itself, on a layer the argument's value.
+    """
 
     expected = ""
     sign = ""
-    named: tuple[str, ...] = ()  # words that are values
+    named: tuple[str, ...] = ()  # words accepted as values
 
     def __init__(self, help: str, default: Any = None, *, required: bool = False, default_text: str = "") -> None:
         self.help = help
@@ -38,47 +42,56 @@ class Key(Generic[Value]):
         self.name = name
 
     @overload
-    def __get__(self, layer: None, owner: type) -> "Key[Value]": ...
+    def __get__(self, layer: None, owner: type) -> "Key[_Value]": ...
     @overload
-    def __get__(self, layer: object, owner: type) -> Value: ...
-    def __get__(self, layer: object | None, owner: type) -> "Key[Value] | Value":
-        """The key itself on a class. On a layer the value stands in the layer's own dictionary and is found first."""
+    def __get__(self, layer: object, owner: type) -> _Value: ...
+    def __get__(self, layer: object | None, owner: type) -> "Key[_Value] | _Value":
+        """Return the key itself; a layer's value is in the layer's own dictionary, which Python looks up first."""
         if layer is None:
             return self
         raise AttributeError(self.name)
 
-    def read(self, value: Any, axes: int | None) -> Value:
-        """The normal form of a written value for a layer of so many spatial axes (None: not known)."""
+    def read(self, value: Any, axes: int | None) -> _Value:
+        """Return the normal form of a written value for a layer with `axes` spatial axes (None: unknown).
+
+        Raises `Flaw` if the value is not valid.
+        """
         raise NotImplementedError
 
     def default_for(self, axes: int | None) -> Any:
-        """The normal form of the default, None where there is none."""
+        """Return the normal form of the default, or None if the argument has no default."""
         return None if self.default is None else self.read(self.default, axes)
 
     def schema(self) -> dict[str, Any]:
-        """The JSON Schema of a written value that is no expression."""
+        """Return the JSON Schema of a written value that is not an expression."""
         return {}
 
     def glance(self, value: Any) -> str:
-        """How the table shows a value that is not the default."""
+        """Return the short form in which tables show a value, such as `/2` for a stride of 2."""
         return f"{self.sign}{value}"
 
     def flaw(self, value: Any, where: tuple[int, ...] = (), expected: str = "") -> Flaw:
-        """The error that a value is not what was expected."""
-        due = expected or self.expected
-        hint = mistaken_value(value, due) or (did_you_mean(value, self.named) if isinstance(value, str) else "")
-        return Flaw(f"{self.name} takes {due}, not {shown(value)}", hint, key=self.name, where=where)
+        """Return the error for a value that is not `expected`; `where` leads to the entry of a list that is wrong."""
+        wanted = expected or self.expected
+        if is_integer(value) and value > LARGEST:
+            wanted = f"an integer of at most {MOST_DIGITS} digits"
+        name = f"each entry of {self.name}" if where else self.name
+        hint = mistaken_value(value, wanted) or (did_you_mean(value, self.named) if isinstance(value, str) else "")
+        return Flaw(f"{name} must be {wanted}; got {shown(value)}", hint, key=self.name, where=where)
 
     def described_default(self) -> str:
-        """The default as the manual shows it."""
+        """Return the default as the manual shows it: `required`, `none` or the value."""
         if self.required:
             return "required"
         return self.default_text or ("none" if self.default is None else shown(self.default).strip("'"))
 
 
 def mistaken_value(value: Any, expected: str) -> str:
-    """A hint for a value that looks right to a reader of another dialect of YAML."""
-    number_due = "integer" in expected or "number" in expected
+    """Return a hint for a value that looks valid but is not, such as "3", 3.0 or yes; "" if there is none.
+
+    `expected` is the text of the error message that says what the value must be.
+    """
+    number_expected = "integer" in expected or "number" in expected
     if isinstance(value, float) and value.is_integer() and "integer" in expected:
         return f"write {int(value)}"
     if "true or false" in expected and value.__class__ is int and value in (0, 1):
@@ -87,59 +100,62 @@ def mistaken_value(value: Any, expected: str) -> str:
         return ""
     if "true or false" in expected and value.lower() in {"yes", "no", "on", "off", "true", "false"}:
         return f"write {'true' if value.lower() in {'yes', 'on', 'true'} else 'false'}, without quotes"
-    if number_due and re.fullmatch(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?", value, re.ASCII):
-        return "a number in quotes is text: take the quotes away"
-    if number_due and re.match(r"[-+]?\.?[0-9]|[-+]?\.(inf|nan)", value, re.ASCII | re.IGNORECASE):
-        return f"{shown(value)} is text: numbers are decimal, without leading zeros"
+    if number_expected and re.fullmatch(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?", value, re.ASCII):
+        return "a number in quotes is text: remove the quotes"
+    if number_expected and re.match(r"[-+]?\.?[0-9]|[-+]?\.(inf|nan)", value, re.ASCII | re.IGNORECASE):
+        return f"{shown(value)} is text: write a decimal number without leading zeros"
     if re.search(r"[-+*/<>=]|\b(and|or|not|if)\b", value) and re.search(r"[A-Za-z0-9_]", value):
-        return f"an expression is written $({value[:60]})"
+        return f"write an expression as $({value[:60]})"
     return ""
 
 
 def is_integer(value: Any) -> bool:
-    """Whether a value is a whole number; booleans are not."""
+    """Return whether a value is an integer and not a boolean."""
     return value.__class__ is int
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a number; booleans are not."""
+    """Return whether a value is an integer or a float and not a boolean."""
     return value.__class__ is int or value.__class__ is float
 
 
-def check_length(key: Key[Any], value: list[Any], axes: int | None) -> None:
-    """A list has one value per axis; for a vector any list will do, as the layer then says that it needs axes."""
-    if not axes:
+def _check_length(key: Key[Any], value: list[Any], axes: int | None) -> None:
+    if not axes:  # for a vector any list passes here: the layer then reports that it needs axes
         fits = 1 <= len(value) <= MOST_AXES
-        due = f"1 to {MOST_AXES} entries"
+        wanted = f"1 to {MOST_AXES} entries"
     else:
         fits = len(value) == axes
-        due = f"one entry an axis, {axes} here"
+        wanted = f"one entry per axis ({axes} here)"
     if not fits:
-        raise Flaw(f"{key.name} takes a list with {due}, not {len(value)}", key=key.name)
+        raise Flaw(f"{key.name} must be a list with {wanted}; got {len(value)}", key=key.name)
+
+
+def _describe_integer(minimum: int) -> str:
+    return {0: "a non-negative integer", 1: "a positive integer"}.get(minimum, f"an integer of at least {minimum}")
 
 
 class Integer(Key[int]):
-    """A whole number."""
+    """An integer."""
 
     def __init__(self, help: str, default: int | None = None, *, minimum: int = 1, sign: str = "", **rest: Any) -> None:
         super().__init__(help, default, **rest)
         self.minimum = minimum
         self.sign = sign
-        self.expected = f"an integer from {minimum}"
+        self.expected = _describe_integer(minimum)
 
     def read(self, value: Any, axes: int | None) -> int:
-        """The integer, checked against the minimum."""
+        """Return the integer; raises `Flaw` if it is below the minimum."""
         if value.__class__ is not int or not self.minimum <= value <= LARGEST:
             raise self.flaw(value)
         return int(value)
 
     def schema(self) -> dict[str, Any]:
-        """An integer from the minimum."""
+        """Return the schema of an integer with its minimum."""
         return {"type": "integer", "minimum": self.minimum}
 
 
 class Number(Key[float]):
-    """A number between two bounds."""
+    """A number, optionally with a minimum and a maximum, both included."""
 
     def __init__(
         self, help: str, default: float, *, minimum: float | None = None, maximum: float | None = None
@@ -150,7 +166,7 @@ class Number(Key[float]):
         self.expected = "a number" if minimum is None else f"a number from {minimum} to {maximum}"
 
     def read(self, value: Any, axes: int | None) -> float:
-        """The number, checked against the bounds."""
+        """Return the number as a float; raises `Flaw` if it is out of bounds."""
         if not is_number(value):
             raise self.flaw(value)
         below = self.minimum is not None and value < self.minimum
@@ -160,12 +176,12 @@ class Number(Key[float]):
         return float(value)
 
     def schema(self) -> dict[str, Any]:
-        """A number between the bounds."""
+        """Return the schema of a number with its bounds."""
         bounds = {"minimum": self.minimum, "maximum": self.maximum}
         return {"type": "number", **{name: bound for name, bound in bounds.items() if bound is not None}}
 
     def glance(self, value: float) -> str:
-        """`0.2`, three digits."""
+        """Return the number with three significant digits: `0.2`."""
         return f"{value:.3g}"
 
 
@@ -179,22 +195,22 @@ class Flag(Key[bool]):
         self.sign = sign
 
     def read(self, value: Any, axes: int | None) -> bool:
-        """The boolean."""
+        """Return the boolean."""
         if value.__class__ is not bool:
             raise self.flaw(value)
         return bool(value)
 
     def schema(self) -> dict[str, Any]:
-        """A boolean."""
+        """Return the schema of a boolean."""
         return {"type": "boolean"}
 
     def glance(self, value: bool) -> str:
-        """Its sign, where it has one."""
+        """Return the sign that tables show, such as `ceil`, or ""."""
         return self.sign
 
 
 class Choice(Key[str]):
-    """One of a few words."""
+    """One of several words."""
 
     def __init__(self, help: str, default: str, *, choices: tuple[str, ...]) -> None:
         super().__init__(help, default)
@@ -202,102 +218,102 @@ class Choice(Key[str]):
         self.expected = words(choices)
 
     def read(self, value: Any, axes: int | None) -> str:
-        """The word, if it is one of the choices."""
+        """Return the word; raises `Flaw` if it is not one of the choices."""
         if value not in self.named or not isinstance(value, str):
             raise self.flaw(value)
         return value
 
     def schema(self) -> dict[str, Any]:
-        """One of the words."""
+        """Return the schema that lists the words."""
         return {"enum": list(self.named)}
 
 
 class Text(Key[str]):
-    """A text in the user's own words, made printable as it is read."""
+    """Free text; unprintable characters are escaped."""
 
-    expected = "a text"
+    expected = "text"
 
     def read(self, value: Any, axes: int | None) -> str:
-        """The text, with what is not printable spelt out."""
+        """Return the text with unprintable characters escaped."""
         if not isinstance(value, str):
             raise self.flaw(value)
         return printable(value)
 
     def schema(self) -> dict[str, Any]:
-        """A text."""
+        """Return the schema of a string."""
         return {"type": "string"}
 
     def glance(self, value: str) -> str:
-        """The text, cut where it is long."""
+        """Return the text, cut to 40 characters."""
         return shortened(value, 40)
 
 
-def one_an_axis(item: dict[str, Any]) -> list[dict[str, Any]]:
-    """The JSON Schemas of one value for all axes, or a list with one an axis."""
+def _per_axis_schemas(item: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the JSON Schemas of the two forms: one value for all axes, or a list with one value per axis."""
     items = {"anyOf": [item, EXPRESSION]}
     return [item, {"type": "array", "items": items, "minItems": 1, "maxItems": MOST_AXES}]
 
 
 class PerAxis(Key[tuple[int, ...]]):
-    """An integer for every axis, or a list with one an axis."""
+    """An integer for all axes, or a list with one integer per axis."""
 
     def __init__(self, help: str, default: int | None = None, *, minimum: int = 1, sign: str = "", **rest: Any) -> None:
         super().__init__(help, default, **rest)
         self.minimum = minimum
         self.sign = sign
-        self.expected = f"an integer from {minimum}, or a list with one an axis"
+        self.expected = f"{_describe_integer(minimum)} or a list with one per axis"
 
     def read(self, value: Any, axes: int | None) -> tuple[int, ...]:
-        """One integer an axis."""
+        """Return a tuple with one integer per axis."""
         if value.__class__ is int:
             if not self.minimum <= value <= LARGEST:
                 raise self.flaw(value)
             return (value,) * (axes or 1)
         if not isinstance(value, list):
             raise self.flaw(value)
-        check_length(self, value, axes)
+        _check_length(self, value, axes)
         for index, item in enumerate(value):
             if not is_integer(item) or not self.minimum <= item <= LARGEST:
-                raise self.flaw(item, (index,), f"integers from {self.minimum}")
+                raise self.flaw(item, (index,), _describe_integer(self.minimum))
         return tuple(value)
 
     def schema(self) -> dict[str, Any]:
-        """An integer, or a list of some."""
-        return {"anyOf": one_an_axis({"type": "integer", "minimum": self.minimum})}
+        """Return the schema of an integer or a list of integers."""
+        return {"anyOf": _per_axis_schemas({"type": "integer", "minimum": self.minimum})}
 
     def glance(self, value: tuple[int, ...]) -> str:
-        """`3×3`; a sign before it stands for all axes where they agree."""
-        return per_axis_glance(self.sign, value)
+        """Return `3×3`, or `/2` if there is a sign and all axes have the same value."""
+        return _abbreviate_per_axis(self.sign, value)
 
 
 class PerAxisNumber(Key[tuple[float, ...] | None]):
-    """A positive number for every axis, or a list with one an axis."""
+    """A positive number for all axes, or a list with one number per axis."""
 
-    expected = "a number over 0, or a list with one an axis"
+    expected = "a positive number or a list with one per axis"
     sign = "×"
 
     def read(self, value: Any, axes: int | None) -> tuple[float, ...]:
-        """One number an axis, integers kept as they are."""
+        """Return a tuple with one number per axis; integers stay integers."""
         items = value if isinstance(value, list) else [value] * (axes or 1)
-        check_length(self, items, axes)
+        _check_length(self, items, axes)
         for index, item in enumerate(items):
             if not is_number(item) or item <= 0:
-                raise self.flaw(item, (index,) if isinstance(value, list) else ())
+                raise self.flaw(item, *(((index,), "a positive number") if isinstance(value, list) else ()))
         return tuple(items)
 
     def schema(self) -> dict[str, Any]:
-        """A number over 0, or a list of some."""
-        return {"anyOf": one_an_axis({"type": "number", "exclusiveMinimum": 0})}
+        """Return the schema of a positive number or a list of positive numbers."""
+        return {"anyOf": _per_axis_schemas({"type": "number", "exclusiveMinimum": 0})}
 
     def glance(self, value: tuple[float, ...]) -> str:
-        """`×2`."""
-        return per_axis_glance(self.sign, value)
+        """Return `×2`, or `×2×1.5` if the axes differ."""
+        return _abbreviate_per_axis(self.sign, value)
 
 
 class Padding(Key[PerAxisPadding]):
-    """Elements before and after each axis: an integer, a list of integers or pairs, or a word.
+    """Elements before and after each axis: an integer, a list of integers or [before, after] pairs, or a word.
 
-    `same` stays a word here: what it comes to depends on the size of the input, and the layer works it out.
+    `same` stays a word, because its value depends on the size of the input; the layer resolves it.
     """
 
     sign = "p"
@@ -307,12 +323,11 @@ class Padding(Key[PerAxisPadding]):
     ):
         super().__init__(help, default, **rest)
         self.named = named
-        self.expected = "an integer from 0, or a list with an integer or a [before, after] pair an axis" + "".join(
-            f", or {word}" for word in named
-        )
+        forms = ["a non-negative integer", "a list with one integer or [before, after] pair per axis", *named]
+        self.expected = words(forms)
 
     def read(self, value: Any, axes: int | None) -> Any:
-        """One pair an axis, or the word `same`."""
+        """Return one (before, after) pair per axis, or the word `same`."""
         if value.__class__ is int:
             return (self._pair(value, ()),) * (axes or 1)
         if isinstance(value, str) and value in self.named:
@@ -321,33 +336,33 @@ class Padding(Key[PerAxisPadding]):
             raise self.flaw(value)
         if axes == 1 and len(value) == 2 and all(map(is_integer, value)):
             raise Flaw(
-                f"{self.name} takes one entry an axis, 1 here, not 2",
-                f"a pair for the one axis is written [[{value[0]}, {value[1]}]]",
+                f"{self.name} must have one entry per axis (1 here); got 2",
+                f"write [before, after] for this axis as [[{value[0]}, {value[1]}]]",
                 key=self.name,
             )
-        check_length(self, value, axes)
+        _check_length(self, value, axes)
         return tuple(self._pair(item, (index,)) for index, item in enumerate(value))
 
     def _pair(self, item: Any, where: tuple[int, ...]) -> Pair:
         pair = item if isinstance(item, list) else [item, item]
         if len(pair) != 2 or not all(is_integer(side) and 0 <= side <= LARGEST for side in pair):
-            raise self.flaw(item, where, "" if where == () else "an integer from 0 or a [before, after] pair")
+            raise self.flaw(item, where, "" if where == () else "a non-negative integer or a [before, after] pair")
         return (pair[0], pair[1])
 
     def schema(self) -> dict[str, Any]:
-        """An integer, a list of integers or pairs, or a word."""
+        """Return the schema of an integer, a list of integers or pairs, or a word."""
         side = {"type": "integer", "minimum": 0}
         pair = {"type": "array", "items": {"anyOf": [side, EXPRESSION]}, "minItems": 2, "maxItems": 2}
         words = [{"enum": list(self.named)}] if self.named else []
-        return {"anyOf": [side, *one_an_axis({"anyOf": [side, pair]})[1:], *words]}
+        return {"anyOf": [side, *_per_axis_schemas({"anyOf": [side, pair]})[1:], *words]}
 
     def glance(self, value: PerAxisPadding) -> str:
-        """`p1`, `p1×0`, `p0-1` where the sides differ."""
-        return per_axis_glance(self.sign, [str(a) if a == b else f"{a}-{b}" for a, b in value])
+        """Return `p1`, `p1×0` if the axes differ, `p0-1` if the two sides differ."""
+        return _abbreviate_per_axis(self.sign, [str(a) if a == b else f"{a}-{b}" for a, b in value])
 
 
 class IntegerList(Key[tuple[int, ...]]):
-    """A list of whole numbers."""
+    """A list of integers whose length and minimum are limited."""
 
     def __init__(self, help: str, *, lengths: tuple[int, int], minimum: int, expected: str, sign: str = "×") -> None:
         super().__init__(help, required=True)
@@ -357,27 +372,27 @@ class IntegerList(Key[tuple[int, ...]]):
         self.expected = expected
 
     def read(self, value: Any, axes: int | None) -> tuple[int, ...]:
-        """The integers as a tuple."""
+        """Return the integers as a tuple."""
         if not isinstance(value, list) or not self.lengths[0] <= len(value) <= self.lengths[1]:
             raise self.flaw(value)
         for index, item in enumerate(value):
             if not is_integer(item) or not self.minimum <= item <= LARGEST:
-                raise self.flaw(item, (index,), f"integers from {self.minimum}")
+                raise self.flaw(item, (index,), _describe_integer(self.minimum))
         return tuple(value)
 
     def schema(self) -> dict[str, Any]:
-        """A list of integers."""
+        """Return the schema of a list of integers."""
         items = {"anyOf": [{"type": "integer", "minimum": self.minimum}, EXPRESSION]}
         fewest, most = self.lengths
         return {"type": "array", "items": items, "minItems": fewest, "maxItems": most}
 
     def glance(self, value: tuple[int, ...]) -> str:
-        """`64×8×8`, `0:58`."""
+        """Return `64×8×8`, or `0:58` with another sign."""
         return self.sign.join(map(str, value))
 
 
 class NamedShape:
-    """A layer that an argument names, with the shape of its output (None: not known)."""
+    """A layer referred to by an argument, with its output shape (None: unknown)."""
 
     def __init__(self, name: str, shape: Shape | None) -> None:
         self.name = name
@@ -385,28 +400,28 @@ class NamedShape:
 
 
 class LayerName(Key[NamedShape | None]):
-    """The name of another layer, whose size is taken."""
+    """The name of another layer, whose spatial size is used."""
 
     expected = "the name of a layer"
     sign = "like "
 
     def read(self, value: Any, axes: int | None) -> NamedShape:
-        """The layer; who reads a spec looks the name up before it comes here."""
+        """Return the layer, which the spec reader has already looked up by name."""
         if not isinstance(value, NamedShape):
             raise self.flaw(value)
         return value
 
     def schema(self) -> dict[str, Any]:
-        """A text."""
+        """Return the schema of a string."""
         return {"type": "string"}
 
     def glance(self, value: NamedShape) -> str:
-        """`like skip3`."""
+        """Return `like skip3`."""
         return f"{self.sign}{value.name}"
 
 
-def per_axis_glance(sign: str, values: Any) -> str:
-    """The values joined by `×`, or with a sign just one where all are equal."""
+def _abbreviate_per_axis(sign: str, values: Any) -> str:
+    """Return the values joined by `×`; with a sign and equal values, just one."""
     texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
     if sign and len(set(texts)) == 1:
         return sign + texts[0]
@@ -414,12 +429,12 @@ def per_axis_glance(sign: str, values: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A normal value as JSON holds it: tuples as lists, a named layer as its name."""
+    """Return a normal value as JSON stores it: a tuple as a list, a `NamedShape` as its name."""
     if isinstance(value, tuple):
         return [plain(item) for item in value]
     return value.name if isinstance(value, NamedShape) else value
 
 
 def required_names(keys: Mapping[str, Key[Any]]) -> list[str]:
-    """The names of the arguments that must be given."""
+    """Return the names of the required arguments."""
     return [name for name, key in keys.items() if key.required]

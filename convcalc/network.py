@@ -1,4 +1,4 @@
-"""A network: layers in the order of the file, wired, with shapes that fit."""
+"""A `Network`: layers in the order of the file, with their connections and checked shapes."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -18,7 +18,11 @@ class Dtype(NamedTuple):
 
 
 class Node(NamedTuple):
-    """A layer in its place. `reads` are tensors of the network, `owner` the node whose weights it uses too."""
+    """A layer of a network.
+
+    `reads` are the numbers of its input tensors, `owner` is the index of the node whose weights it shares (None: its
+    own), `path` and `line` are its place in the spec, and `frozen` excludes its params from training.
+    """
 
     name: str
     layer: Layer
@@ -30,9 +34,10 @@ class Node(NamedTuple):
 
 
 class Group(NamedTuple):
-    """A scope that was laid (a block's use, a sequence, branches, a branch, a repeat): nodes from start up to stop.
+    """The nodes from start up to, but not including, stop that one scope of the spec expands to.
 
-    `word` is what stands in the spec; of a repeat `copies` is how many copies were laid.
+    A scope is a use of a block, a sequence, branches, one branch or a repeat; `word` is its key in the spec, `output`
+    the number of its output tensor. `copies` is the number of copies of a repeat.
     """
 
     name: str
@@ -45,7 +50,7 @@ class Group(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """A budget: the least and the most of a metric, of the network, of an output, or of layers by a pattern."""
+    """A budget: the minimum and maximum of a metric, for the network, an output, or the layers matching a pattern."""
 
     metric: str
     minimum: int | None
@@ -54,11 +59,14 @@ class Limit(NamedTuple):
     output: str | None = None
     pattern: str | None = None
     shape: tuple[int, ...] | None = None
-    origin: str = ""  # where it was set, if not in the spec
+    origin: str = ""  # where the budget was set, if not in the spec
 
 
 class Network(NamedTuple):
-    """A network whose shapes fit. Tensors are numbered: first the inputs, then the output of each node."""
+    """A network whose shapes fit. Tensors are numbered: first the inputs, then each node's output.
+
+    `params` are the values of the spec parameters, `check` the rules selected and ignored in the spec.
+    """
 
     name: str
     description: str
@@ -72,7 +80,7 @@ class Network(NamedTuple):
     outputs: dict[str, int]
     budget: tuple[Limit, ...]
     check: dict[str, tuple[str, ...]]
-    own: dict[str, Any]  # the keys that begin with x-, which are the user's own
+    own: dict[str, Any]  # the user's own keys, which begin with x-
     misread: Mapping[str, Misreading] = {}  # inputs whose sizes look as if they were in another order
 
     def __repr__(self) -> str:
@@ -85,20 +93,20 @@ class Network(NamedTuple):
         return f"{printable(self.name)}, {count}, {inputs}"
 
     def tensor_shape(self, tensor: int) -> Shape:
-        """The shape of a tensor by its number."""
+        """Return the shape of a tensor by its number."""
         if tensor < len(self.inputs):
             return list(self.inputs.values())[tensor]
         return self.nodes[tensor - len(self.inputs)].layer.output
 
     def tensor_name(self, tensor: int) -> str:
-        """The name of an input, or of the node that a tensor comes from."""
+        """Return the name of the input or node that produces a tensor."""
         if tensor < len(self.inputs):
             return list(self.inputs)[tensor]
         return self.nodes[tensor - len(self.inputs)].name
 
 
 def goes_by(name: str, pattern: str) -> bool:
-    """Whether a layer goes by a pattern, or is inside of a scope of that name."""
-    from fnmatch import fnmatchcase  # only where a pattern is given
+    """Return whether a layer's name matches a pattern such as `block*`, or is inside a scope of that name."""
+    from fnmatch import fnmatchcase  # imported only when a pattern is used: it costs start-up time
 
     return fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")

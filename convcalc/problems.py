@@ -1,4 +1,7 @@
-"""What is wrong with a spec, as values: where it is (a path, not yet a line), what it is, what would be right."""
+"""Problems of a spec as values, and helpers for their messages and hints.
+
+A `Problem` says where it is (a path in the spec; line and column are added later), what is wrong and how to fix it.
+"""
 
 import re
 from collections.abc import Iterable
@@ -7,30 +10,30 @@ from typing import Literal, NamedTuple
 
 Path = tuple[str | int, ...]
 
-MOST_CANDIDATES = 500  # words among which the nearest is sought
-CLEARLY = 0.1  # by how much the nearest word is nearer than the next, where it is taken without asking
+_MAX_CANDIDATES = 500  # at most this many words are compared with a misspelt one
+_CLEAR_LEAD = 0.1  # a misspelt word is renamed automatically only if the nearest word is this much nearer than the next
 
 TITLES: dict[str, str] = {
     "CV000": "a file that cannot be checked",
     "CV001": "not readable as text",
     "CV002": "malformed YAML",
-    "CV003": "YAML that specs do not use",
-    "CV004": "over a limit",
+    "CV003": "unsupported YAML feature",
+    "CV004": "limit exceeded",
     "CV010": "unknown key",
     "CV011": "unknown layer kind or block",
-    "CV012": "something missing",
-    "CV013": "wrong value",
-    "CV014": "wrong expression",
-    "CV015": "wrong name",
+    "CV012": "missing key or argument",
+    "CV013": "invalid value",
+    "CV014": "invalid expression",
+    "CV015": "invalid name",
     "CV016": "shapes that do not fit",
-    "CV017": "wrong override",
-    "CV100": "a budget that is not kept",
-    "CV199": "a comment that ignores nothing",
+    "CV017": "invalid override",
+    "CV100": "budget exceeded",
+    "CV199": "unused ignore comment",
 }
 
 
 class Span(NamedTuple):
-    """A stretch of a file, lines and columns from 1; the end column is the one after the last character."""
+    """A range of a file. Lines and columns start at 1; the end column is the one after the last character."""
 
     line: int
     column: int
@@ -39,7 +42,7 @@ class Span(NamedTuple):
 
 
 class Related(NamedTuple):
-    """Another place that a problem speaks of."""
+    """Another place that a problem refers to, with a label."""
 
     path: Path
     label: str
@@ -47,11 +50,11 @@ class Related(NamedTuple):
 
 
 class Fix(NamedTuple):
-    """An exact rewrite that mends a problem, at the problem's own place; `convcalc.spec.edits` carries it out.
+    """An edit that fixes a problem at its place; `convcalc.spec.edits` applies it.
 
-    `rename` writes `text` in the place of a key, `quote` puts a value in quotes, `quote_line` the value of a line that
-    is no YAML without them, `argument` sets an argument (`text` is its `name: value`) of the layer at the path, as long
-    as the layer at the path `relies_on` comes after it whatever the params are.
+    `rename` replaces a key by `text`; `quote` puts a value in quotes; `quote_line` quotes the value of a line that is
+    not valid YAML without quotes; `argument` sets an argument (`text` is `name: value`) of the layer at the path,
+    provided that the layer at the path `relies_on` follows it for all values of the spec parameters.
     """
 
     action: Literal["rename", "quote", "quote_line", "argument"]
@@ -60,11 +63,11 @@ class Fix(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """One mistake of a spec.
+    """One mistake in a spec.
 
-    `path` leads from the root of the spec to the value (or, with `on_key`, to the key) that is wrong;
-    `within` narrows it to (start, end) characters of a text; `span` is filled in where the spec came from
-    a text. `code` is one of `TITLES`.
+    `path` leads from the root of the spec to the value that is wrong, or to its key with `on_key`; `within` narrows it
+    to the characters (start, end) of a text; `span` is set if the spec was read from text. `code` is a key of `TITLES`
+    or the code of a lint rule.
     """
 
     path: Path
@@ -80,10 +83,10 @@ class Problem(NamedTuple):
 
 
 class Flaw(Exception):
-    """What is wrong with a value, raised where its place in the file is not known; the caller adds it.
+    """Raised for a wrong value by code that does not know the value's place in the file; the caller adds the place.
 
-    `key` names the argument at fault, `where` leads further into its value (with `on_key` to a key of it),
-    `within` to characters of a text.
+    `key` is the argument at fault, `where` the path inside its value (to a key with `on_key`), `within` the characters
+    (start, end) of a text.
     """
 
     def __init__(
@@ -110,48 +113,51 @@ class Flaw(Exception):
 
 
 def nearest(word: str, words: Iterable[str]) -> str | None:
-    """The one of the words that a mistyped one most likely meant, if any is close."""
-    from difflib import get_close_matches  # only where something is wrong: difflib costs start-up time
+    """Return the word closest to a misspelt one, or None if none is close."""
+    from difflib import get_close_matches  # imported only for errors: difflib costs start-up time
 
-    by_folded = {fold(known): known for known in islice(words, MOST_CANDIDATES)}
+    by_folded = {fold(known): known for known in islice(words, _MAX_CANDIDATES)}
     close = get_close_matches(fold(word[:100]), list(by_folded), n=1, cutoff=0.7)
     return by_folded[close[0]] if close else None
 
 
 def fold(word: str) -> str:
-    """A word without case, underscores and hyphens, for comparing what was meant."""
+    """Return a word in lower case without underscores, hyphens and blanks, for comparison."""
     return re.sub(r"[_\-\s]", "", word).lower()
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
-    """A hint with the nearest word, or nothing."""
+    """Return the hint `did you mean …?` with the closest word, or "" if none is close."""
     close = nearest(word, words)
     return f"did you mean {close}?" if close else ""
 
 
 def renaming(word: str, words: Iterable[str], hint: str = "", taken: Iterable[str] = ()) -> Fix | None:
-    """The fix of a misspelt word, where one word alone is near, the hint speaks of no other, and it is not taken."""
+    """Return the fix that renames a misspelt word, or None.
+
+    There is a fix only if a single word is close, no other is named in `hint`, and it is not in `taken`.
+    """
     from difflib import SequenceMatcher, get_close_matches
 
-    by_folded = {fold(known): known for known in islice(words, MOST_CANDIDATES)}
+    by_folded = {fold(known): known for known in islice(words, _MAX_CANDIDATES)}
     meant = fold(word[:100])
     close = get_close_matches(meant, list(by_folded), n=2, cutoff=0.7)
     likeness = [SequenceMatcher(None, candidate, meant).ratio() for candidate in close]
-    if not close or (len(close) > 1 and likeness[0] - likeness[1] < CLEARLY):
+    if not close or (len(close) > 1 and likeness[0] - likeness[1] < _CLEAR_LEAD):
         return None
     near = by_folded[close[0]]
-    spoken = re.findall(r"[A-Za-z0-9_]+", hint)
-    return None if near in taken or (hint and near not in spoken) else Fix("rename", near)
+    hinted = re.findall(r"[A-Za-z0-9_]+", hint)
+    return None if near in taken or (hint and near not in hinted) else Fix("rename", near)
 
 
 def printable(text: str) -> str:
-    """The text without power over a terminal: what is not printable (controls, escapes, bidi) is spelt out."""
+    """Return the text with unprintable characters (control, escape and bidi) escaped, so that a terminal is safe."""
     if text.isprintable():
         return text
-    return "".join(character if character.isprintable() else _spelt_out(character) for character in text)
+    return "".join(character if character.isprintable() else _escape(character) for character in text)
 
 
-def _spelt_out(character: str) -> str:
+def _escape(character: str) -> str:
     number = ord(character)
     if 0xDC80 <= number <= 0xDCFF:
         number -= 0xDC00  # a byte of a file name or an argument that is not UTF-8
@@ -159,7 +165,7 @@ def _spelt_out(character: str) -> str:
 
 
 def shown(value: object) -> str:
-    """A value of a spec as an error message shows it, short and printable."""
+    """Return a value of a spec as error messages show it, short and printable."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
@@ -169,33 +175,33 @@ def shown(value: object) -> str:
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list | tuple):
-        return f"the list {shortened(listed(value))}" if value else "an empty list"
-    return str(value) if not isinstance(value, int) or abs(value) < 10**40 else "an integer of over 40 digits"
+        return f"the list {shortened(_format_list(value))}" if value else "an empty list"
+    return str(value) if not isinstance(value, int) or abs(value) < 10**40 else "an integer of more than 40 digits"
 
 
-def listed(value: object) -> str:
-    """Nested lists in the flow style of YAML."""
+def _format_list(value: object) -> str:
+    """Return nested lists in the flow style of YAML: `[1, [2, 3]]`."""
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(listed(item) for item in value[:20]) + "]"
+        return "[" + ", ".join(_format_list(item) for item in value[:20]) + "]"
     return shown(value).strip("'")
 
 
 def shortened(text: str, most: int = 60) -> str:
-    """The text, printable, cut where it is long."""
+    """Return the text, printable and cut to at most `most` characters."""
     return printable(text if len(text) <= most else text[: most - 1] + "…")
 
 
 def words(names: Iterable[str]) -> str:
-    """`a, b or c`."""
+    """Return the names joined as `a, b or c`."""
     *most, last = names
     return f"{', '.join(most)} or {last}" if most else last
 
 
 class InvalidSpec(ValueError):
-    """A spec is wrong. `problems` are all that was found, in the order of the file.
+    """A spec is invalid. `problems` are all problems found, in the order of the file.
 
-    `file` is the name of the file, `text` what was read from it (None where it came from no text, or may
-    not be quoted because it was reached through a symbolic link).
+    `file` is the name of the file and `text` its contents. `text` is None if the spec was not read from text, or if the
+    file was reached through a symbolic link and must not be quoted.
     """
 
     def __init__(self, problems: Iterable[Problem], file: str | None = None, text: str | None = None) -> None:
@@ -205,7 +211,7 @@ class InvalidSpec(ValueError):
         super().__init__("\n".join(f"{self.place(problem)}: {problem.message}" for problem in self.problems))
 
     def place(self, problem: Problem) -> str:
-        """`file:line:column`, or the path in the spec where it came from no text."""
+        """Return `file:line:column`, or `file:path.in.spec` if the spec was not read from text."""
         file = printable(self.file or "<spec>")
         if problem.span is None:
             return f"{file}:{'.'.join(map(str, problem.path))}" if problem.path else file

@@ -1,4 +1,4 @@
-"""The shape of one sample of a tensor."""
+"""The shape of one sample of a tensor: `Shape(64, (56, 56))` has 64 channels and 56×56 positions."""
 
 from math import prod
 from typing import NamedTuple
@@ -13,7 +13,7 @@ MOST_AXES = max(AXIS_NAMES)
 
 
 class Shape(NamedTuple):
-    """Channels (or features) and the sizes of the spatial axes; a vector has no spatial axes."""
+    """Channels (or features) and the sizes of the spatial axes; the batch is not included. A vector has no axes."""
 
     channels: int
     spatial: tuple[int, ...] = ()
@@ -25,12 +25,12 @@ class Shape(NamedTuple):
 
     @property
     def positions(self) -> int:
-        """Spatial positions: 1 of a vector."""
+        """The number of spatial positions; 1 for a vector."""
         return prod(self.spatial)
 
     @property
     def elements(self) -> int:
-        """Channels × positions."""
+        """The number of elements: channels × positions."""
         return self.channels * prod(self.spatial)
 
     @property
@@ -43,5 +43,5 @@ class Shape(NamedTuple):
 
 
 def axis_name(axis: int, axes: int) -> str:
-    """The name of an axis among so many: `height` is axis 0 of 2."""
+    """Return the name of axis number `axis` of `axes`: axis 0 of 2 is `height`."""
     return AXIS_NAMES[axes][axis]

@@ -1,4 +1,4 @@
-"""Quantities as people write them: counts (`5M`), memory (`4 MiB`), data types (`int8`)."""
+"""Reading and formatting quantities: counts (`5M`), memory (`4 MiB`) and data types (`int8`)."""
 
 import re
 
@@ -25,21 +25,22 @@ MOST_QUANTITY_DIGITS = 40
 
 
 def is_integer_type(dtype: str) -> bool:
-    """Whether a data type holds whole numbers."""
+    """Return whether a data type holds integers."""
     return "int" in dtype
 
 
 def tensor_bytes(elements: int, dtype: str) -> int:
-    """Bytes of one tensor, rounded up to whole ones."""
+    """Return the bytes of one tensor, rounded up to an integer."""
     return -(-elements * BITS[dtype] // 8)
 
 
 def parse_quantity(text: str, suffixes: dict[str, int]) -> int:
-    """Whole number of a text such as `5M`, `0.5 G` or `256 KiB`.
+    """Return the integer that a text such as `5M`, `0.5 G` or `256 KiB` stands for.
 
-    Raises ValueError with what was expected where the text is no such quantity or not a whole number of units.
+    Raises ValueError, with the expected form as its message, if the text is not a quantity with one of the suffixes or
+    not an integer.
     """
-    from fractions import Fraction  # only where a budget is read: it costs start-up time
+    from fractions import Fraction  # imported only when a budget is read: it costs start-up time
 
     match = re.fullmatch(r"([0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?) ?([A-Za-z]*)", text, re.ASCII)
     if match is None or match[2] not in suffixes:
@@ -48,22 +49,22 @@ def parse_quantity(text: str, suffixes: dict[str, int]) -> int:
         raise ValueError(f"a number of at most {MOST_QUANTITY_DIGITS} digits")
     value = Fraction(match[1].replace("_", "")) * suffixes[match[2]]
     if value.denominator != 1:
-        raise ValueError("a whole number")
+        raise ValueError("an integer")
     return int(value)
 
 
 def format_exact(value: int | None) -> str:
-    """All digits, in groups of three; `?` where a figure is not known."""
+    """Return all digits in groups of three: `25,557,032`; `?` if the value is unknown."""
     return "?" if value is None else f"{value:,}"
 
 
 def format_count(value: int | None) -> str:
-    """Three or four digits with K, M, G or T: 25557032 is `25.56 M`; `?` where a figure is not known."""
+    """Return three or four digits with K, M, G or T: 25557032 is `25.56 M`; `?` if the value is unknown."""
     return "?" if value is None else _scaled(value, 1000, ("", "K", "M", "G", "T", "P"))
 
 
 def format_bytes(value: int | None) -> str:
-    """Three or four digits with KiB, MiB or GiB: 102228128 is `97.49 MiB`; `?` where a figure is not known."""
+    """Return three or four digits with KiB, MiB or GiB: 102228128 is `97.49 MiB`; `?` if the value is unknown."""
     return "?" if value is None else _scaled(value, 1024, ("B", "KiB", "MiB", "GiB", "TiB", "PiB"))
 
 

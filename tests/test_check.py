@@ -336,7 +336,7 @@ def test_findings_behind_a_symbolic_link_are_told_without_a_word_of_the_file(
 
 def test_an_example_that_there_is_not_is_reported_as_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check", "example:lenet", "clean.yaml"]) == 2
-    assert "example:lenet: no example 'lenet': did you mean lenet5?" in capsys.readouterr().out
+    assert "example:lenet: unknown example 'lenet': did you mean lenet5?" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("format", ["text", "json", "github", "sarif", "junit", "gitlab"])

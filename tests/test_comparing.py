@@ -347,7 +347,7 @@ def test_a_percentage_is_a_fraction_of_what_was(old: int, new: int, thousandths:
         ("macs > +%", "no percentage", "+%"),
         ("macs > 1/0%", "no percentage", "1/0%"),
         ("macs > __import__('os')", "suffixes", "__import__('os')"),
-        ("macs > 1.5", "a whole number", "1.5"),
+        ("macs > 1.5", "an integer", "1.5"),
         ("macs > ", "missing", ""),
         ("macs", "compared with nothing", ""),
         ("macs 5", "compared with nothing", ""),

@@ -113,20 +113,20 @@ def test_keras_counts_running_statistics_among_its_params() -> None:
 def test_an_unknown_cost_is_left_out_and_said() -> None:
     layers = ["relu", {"opaque": {"output_shape": [7], "params": 9}}]
     text = printed_text({"input": [4, 8, 8], "layers": layers})
-    assert "opaque1: not known, and left out of every total" in text
+    assert "opaque1: the cost is unknown and not included in any total" in text
 
 
 def test_totals_are_of_one_sample_and_said_to_be() -> None:
     entry = {"conv": {"out_channels": 8, "kernel_size": 3, "bias": False}}
     spec = {"input": [4, 10, 10], "batch": 5, "layers": [entry]}
     assert of_tool(analyse(load(spec)), "fvcore").total == 8 * 4 * 9 * 64
-    assert "of one sample, not of the batch of 5" in printed_text(spec)
+    assert "for one sample, not for the batch of 5" in printed_text(spec)
 
 
 def test_padding_in_words_is_warned_of() -> None:
     entry = {"conv": {"out_channels": 8, "kernel_size": 3, "padding": "same", "bias": False}}
     macs = 8 * 4 * 9 * 100
-    assert f'fvcore prints {macs:,} less where convolutions are written with padding="same"' in printed_text(
+    assert f'fvcore prints {macs:,} less if convolutions are written with padding="same"' in printed_text(
         {"input": [4, 10, 10], "layers": [entry]}
     )
 

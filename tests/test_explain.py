@@ -192,20 +192,20 @@ def notes(name: str, **options: Any) -> list[str]:
 
 
 def test_shared_weights_are_said_on_both_sides() -> None:
-    assert notes("first") == ["its weights serve conv2 too, and count here"]
-    assert notes("conv2") == ["uses the weights of first, where they count once"]
+    assert notes("first") == ["its weights are shared by conv2 and counted only here"]
+    assert notes("conv2") == ["shares the weights of first, where they are counted"]
     [user] = explained(analyse(load(SHARED)), "conv2")
     assert figure(user, "params") == figure(user, "weight memory") == 0
 
 
 def test_frozen_layers_and_views_are_said() -> None:
-    assert notes("kept") == ["frozen: its params are kept out of training"]
-    assert notes("flatten1") == ["a view: it gives the memory that it reads, and takes none"]
+    assert notes("kept") == ["frozen: its params are not trained"]
+    assert notes("flatten1") == ["a view: the output shares the memory of the input"]
 
 
 def test_a_folded_batch_norm_is_said_where_it_went() -> None:
     assert notes("kept", fold_batchnorm=True)[1:] == [
-        "batchnorm2 is folded into it: a factor into its weights, a shift into its bias"
+        "batchnorm2 is folded into it: the scale into its weights, the bias into its bias"
     ]
     [kept] = explained(analyse(load(SHARED), fold_batchnorm=True), "kept")
     assert figure(kept, "params") == 4 * 4 + 4
@@ -231,8 +231,7 @@ def test_kinds_add_up_to_the_totals() -> None:
 CONV = """\
 conv1  7×7, 64, /2, p3 · 3×224×224 → 64×112×112 · line 35
 
-Convolution in one, two or three dimensions; the weights are shared between all
-positions.
+Convolution in one, two or three dimensions; all positions share the weights.
 
 channels         C_out = 64
 height, width    floor((n + p_before + p_after - d × (k - 1) - 1) / s) + 1
@@ -365,7 +364,7 @@ def test_a_pattern_or_a_scope_explains_several() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["example:lenet5", "linaer1"], "no layer 'linaer1': did you mean linear1?"),
+        (["example:lenet5", "linaer1"], "no layer named 'linaer1': did you mean linear1?"),
         (["example:unet", "conv_transpose1"], "did you mean up1.conv_transpose1?"),
         (["example:resnet18", "batchnorm1", "--fold-batchnorm"], "it is folded into conv1"),
         (["example:lenet5", "q"], "convcalc summary NET lists the layers"),

@@ -95,7 +95,7 @@ def test_values_that_make_the_spec_wrong_are_listed(net: str, capsys: pytest.Cap
     found = answer(capsys, net, "-p", "size=3:7:1", "--max-params", "1K")
     assert [fit["params"]["size"] for fit in found["fits"]] == [7, 6, 5]
     assert [invalid["params"]["size"] for invalid in found["invalid"]] == [3, 4]
-    assert "its kernel reaches over 5" in found["invalid"][0]["problem"]
+    assert "kernel of 5 does not fit" in found["invalid"][0]["problem"]
 
 
 def test_where_nothing_fits_the_nearest_miss_is_named(net: str, capsys: pytest.CaptureFixture[str]) -> None:

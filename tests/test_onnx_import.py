@@ -445,7 +445,7 @@ def test_a_layer_is_named_for_its_weights_first(tmp_path: Path) -> None:
         ("y = Softmax<axis=3>(x)", "over axis 3"),
         ("y = Concat<axis=2>(x, x)", "along axis 2"),
         ("y = MatMul(x, x2)", "its weights are computed"),
-        ("y = MaxPool<kernel_shape=[2,2], pads=[2,2,2,2]>(x)", "padding 2 is over half the kernel"),
+        ("y = MaxPool<kernel_shape=[2,2], pads=[2,2,2,2]>(x)", "padding 2 exceeds half the kernel size"),
         ("y = MaxPool<kernel_shape=[1,1], strides=[5,5], ceil_mode=1>(x)", "it gives [1, 4, 4, 3], where maxpool"),
         ("y = Transpose<perm=[1,0,2,3]>(x)", "moves the axis of the samples"),
         ("t = Transpose<perm=[0,1,3,2]>(x)\ny = GlobalAveragePool(t)\nz = Conv(t, w)", "no layer kind moves axes"),

@@ -165,12 +165,12 @@ def test_what_it_stands_for_cannot_steer_a_terminal() -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ({"output_shape": []}, "output_shape takes a list of 1 to 4 integers from 1, channels first"),
-        ({"output_shape": [0, 3]}, "output_shape takes integers from 1, not 0"),
-        ({"output_shape": [1, 2, 3, 4, 5]}, "output_shape takes a list of 1 to 4 integers from 1, channels first"),
+        ({"output_shape": []}, "output_shape must be a list of 1 to 4 positive integers, channels first"),
+        ({"output_shape": [0, 3]}, "each entry of output_shape must be a positive integer; got 0"),
+        ({"output_shape": [1, 2, 3, 4, 5]}, "output_shape must be a list of 1 to 4 positive integers, channels first"),
         ({"output_shape": [10**17, 10**17]}, ""),
-        ({"params": -1}, "params takes an integer from 0, not -1"),
-        ({"what": 3}, "what takes a text, not 3"),
+        ({"params": -1}, "params must be a non-negative integer; got -1"),
+        ({"what": 3}, "what must be text; got 3"),
         ({"kernel_size": 3}, "opaque has no argument 'kernel_size'"),
     ],
 )

@@ -72,5 +72,5 @@ def test_copies_count_against_the_limits() -> None:
 def test_a_block_of_one_true_is_not_that_of_one() -> None:
     blocks = {"b": {"params": {"bias": None}, "layers": [{"pointwise_conv": {"out_channels": 2, "bias": "$bias"}}]}}
     layers = [{"b": {"bias": True}}, {"b": {"bias": 1}}]
-    with pytest.raises(convcalc.InvalidSpec, match="bias takes true or false, not 1"):
+    with pytest.raises(convcalc.InvalidSpec, match="bias must be true or false; got 1"):
         convcalc.load({"input": [1, 4], "blocks": blocks, "layers": layers})

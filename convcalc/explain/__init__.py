@@ -1,1 +1,1 @@
-"""Every figure as a person would derive it on paper, and how other tools come to theirs."""
+"""Derivations of figures: formulas for a layer, contributions to the totals, and the totals of other tools."""

@@ -1,63 +1,65 @@
-"""How figures are counted here, on one page."""
+"""How convcalc counts, as the page printed by `convcalc explain --conventions`, and warnings about other tools."""
 
 from convcalc.analysis.report import Report
-from convcalc.explain.counters import MODULELESS, untraced
+from convcalc.explain.counters import MODULELESS, count_untraced_macs
 
 PAGE: tuple[tuple[str, str], ...] = (
     (
         "MACs",
         "the multiplications of convolution, transposed convolution, locally connected and linear layers, and of "
-        "blurpool, a convolution with fixed weights: the convention of papers and of torchvision's published figures. "
-        "A bias is no MAC. Products with padding count: a kernel does the same work at the border.",
+        "blurpool, a convolution with fixed weights. This is the convention of papers and of torchvision's published "
+        "figures. A bias is not a MAC. Products with padding count, because a kernel does the same work at the border.",
     ),
     (
         "FLOPs",
-        "multiplications + additions of every layer: a sum of n products is n multiplications and n - 1 additions, its "
-        "bias one more. A division counts as a multiplication, a subtraction as an addition. Comparisons, exponentials "
-        "and other functions are not counted.",
+        "multiplications + additions of every layer: a sum of n products is n multiplications and n - 1 additions, a "
+        "bias is one more addition. A division counts as a multiplication, a subtraction as an addition. Comparisons, "
+        "exponentials and other functions are not counted.",
     ),
     (
         "transposed",
-        "a transposed convolution is charged by its input positions: every input meets every tap once, cropped ones "
-        "included. Charged by its output positions it would cost about stride² times as much.",
+        "a transposed convolution is counted by its input positions: every input is multiplied by every tap once, even "
+        "if the product is cropped. Counted by its output positions it would cost about stride² times as much.",
     ),
     (
         "norms",
-        "a batch norm is one multiplication and one addition a value, as its statistics are constants at inference; "
-        "other norms also find the statistics of their input.",
+        "a batch norm costs one multiplication and one addition per value, because its statistics are constants at "
+        "inference; other norms also compute the statistics of their input.",
     ),
-    ("params", "learnt elements; running statistics are buffers. Weights that several layers use count once."),
-    ("batch", "operations and the memory of activations are for the whole batch, weights for one model."),
+    ("params", "learnt elements; running statistics are buffers. Weights shared by several layers count once."),
+    ("batch", "operations and activation memory are for the whole batch, weight memory is for one model."),
     (
         "memory",
-        "elements × the bits of their data type / 8. Activations are all outputs added up; the peak is the most that "
-        "is live at once, each tensor from the layer that makes it to its last reader, with reuse in place. Tensors "
-        "only: no scratch space of kernels.",
+        "elements × the bits of their data type / 8. Activations are the sum of all outputs; the peak is the most "
+        "memory that is live at once, where a tensor is live from the layer that produces it to the last layer that "
+        "uses it, and in-place operations reuse their input. Only tensors count, not the scratch space of kernels.",
     ),
     (
         "receptive field",
-        "the region of the input that an interior position sees, not clipped at the border: "
-        "field + (extent - 1) × jump for every sliding window, with extent = d (k - 1) + 1.",
+        "the region of the input on which an interior output position depends, not clipped at the border. A sliding "
+        "window enlarges it to field + (extent - 1) × jump, where extent = d (k - 1) + 1 is the effective kernel size "
+        "and jump is the cumulative stride.",
     ),
 )
-TAKEN = (
-    "The tools are taken as run on one sample, in evaluation mode, of the network written in PyTorch with one module a "
-    "layer, padding in numbers, sums as +, products as *, and global average pooling as adaptive pooling to 1. "
-    "Functions in place of modules change what ptflops, thop and torchinfo see."
+ASSUMPTIONS = (
+    "The totals of other tools assume one sample, evaluation mode, and the network written in PyTorch with one module "
+    "per layer, numeric padding, sums as +, products as *, and global average pooling as adaptive pooling to 1. "
+    "If functions are used instead of modules, ptflops, thop and torchinfo count differently."
 )
 
 
-def cautions(report: Report) -> list[str]:
-    """What of a network a tool may count in another way than is shown."""
-    found = [f"of one sample, not of the batch of {report.network.batch:,}"] if report.network.batch > 1 else []
-    hidden = untraced(report)
+def list_cautions(report: Report) -> list[str]:
+    """Return warnings about layers that a tool may count differently from the totals shown."""
+    found = [f"for one sample, not for the batch of {report.network.batch:,}"] if report.network.batch > 1 else []
+    hidden = count_untraced_macs(report)
     if hidden:
         found.append(
-            f'fvcore prints {hidden:,} less where convolutions are written with padding="same", which it misses'
+            f'fvcore prints {hidden:,} less if convolutions are written with padding="same", which it does not count'
         )
     kinds = sorted({layer.kind for layer in report.layers if layer.kind in (*MODULELESS, "scale")})
     if kinds:
-        found.append(f"{' and '.join(kinds)}: what is counted depends on how it is written")
+        found.append(f"{' and '.join(kinds)}: the count depends on how the layer is written")
     if report.uncounted:
-        found.append(f"{', '.join(layer.name for layer in report.uncounted)}: not known, and left out of every total")
+        names = ", ".join(layer.name for layer in report.uncounted)
+        found.append(f"{names}: the cost is unknown and not included in any total")
     return found

@@ -1,10 +1,9 @@
-"""What other tools count in a network, term by term, from the rules in their sources.
+"""How the totals of other tools differ from convcalc's, term by term, according to their source code.
 
-Each tool is taken as run on the network written in PyTorch with one module a layer (`nn.Conv2d`, `nn.ReLU`, …), its
-padding in numbers, the sum of branches as `+`, their product as `*`, global average pooling as
-`nn.AdaptiveAvgPool2d(1)`, in evaluation mode, on one sample. A separable convolution is two modules. What has no
-module there (locally connected layers, low-pass pooling, layer scale) is taken as not counted by tools that hook
-modules.
+The totals are for one sample in evaluation mode of the network written in PyTorch with one module per layer
+(`nn.Conv2d`, `nn.ReLU`, …), numeric padding, the sum of branches as `+`, their product as `*`, and global average
+pooling as `nn.AdaptiveAvgPool2d(1)`. A separable convolution is two modules. Layers that have no module in PyTorch
+(locally connected layers, blur pooling, layer scale) are not counted by tools that hook modules.
 """
 
 from collections.abc import Callable
@@ -15,18 +14,18 @@ from convcalc.analysis.report import Report
 from convcalc.layers.base import Layer
 
 Amount = Callable[[Layer], int]
-CONVOLUTIONS = ("conv", "pointwise_conv", "depthwise_conv", "separable_conv")
-TRANSPOSED = ("conv_transpose",)
-BATCH_NORM = ("batchnorm",)
-OTHER_NORMS = ("layernorm", "groupnorm", "instancenorm")
-MAX_POOLING = ("maxpool", "adaptive_maxpool", "global_maxpool")
-SLIDING_MEANS = ("avgpool",)
-ADAPTIVE_MEANS = ("adaptive_avgpool", "global_avgpool")
+_CONVOLUTIONS = ("conv", "pointwise_conv", "depthwise_conv", "separable_conv")
+_TRANSPOSED = ("conv_transpose",)
+_BATCH_NORM = ("batchnorm",)
+_OTHER_NORMS = ("layernorm", "groupnorm", "instancenorm")
+_MAX_POOLING = ("maxpool", "adaptive_maxpool", "global_maxpool")
+_SLIDING_MEANS = ("avgpool",)
+_ADAPTIVE_MEANS = ("adaptive_avgpool", "global_avgpool")
 MODULELESS = ("locally_connected", "blurpool")
 
 
 class Term(NamedTuple):
-    """What a tool counts more, or less, than the MACs of these kinds: a layer's amount."""
+    """A difference between a tool's total and the MACs (or params): what it counts, for which kinds, how much."""
 
     what: str
     kinds: tuple[str, ...]
@@ -34,7 +33,7 @@ class Term(NamedTuple):
 
 
 class Tool(NamedTuple):
-    """A tool, its version, how it is asked, what it calls the total, and what it counts beside the MACs (or params)."""
+    """A tool: its version, the call, the name of the total it prints, and the differences from the MACs (or params)."""
 
     name: str
     version: str
@@ -44,7 +43,7 @@ class Tool(NamedTuple):
 
 
 class Reconciled(NamedTuple):
-    """A tool's total: our MACs (or params), the terms that are not 0, and their sum, which the tool prints."""
+    """How a tool's total for a network follows from convcalc's MACs or params (`basis`, `ours`) and non-zero terms."""
 
     tool: Tool
     basis: str
@@ -53,14 +52,14 @@ class Reconciled(NamedTuple):
 
     @property
     def total(self) -> int:
-        """What the tool prints."""
+        """The total that the tool prints."""
         return self.ours + sum(amount for _, amount in self.terms)
 
 
 def reconciled(report: Report) -> list[Reconciled]:
-    """What each tool counts in one sample of a network; Keras, which counts no operations, in its params."""
+    """Return how each tool's total for one sample follows from the MACs; for Keras, from the params."""
     layers = [layer.layer for layer in report.layers]
-    macs = sum(map(all_macs, layers))
+    macs = sum(map(_count_macs, layers))
     found = []
     for tool in TOOLS:
         sums = [
@@ -71,213 +70,211 @@ def reconciled(report: Report) -> list[Reconciled]:
     return [*found, Reconciled(KERAS, "params", report.totals.params, statistics)]
 
 
-def untraced(report: Report) -> int:
-    """The MACs that fvcore leaves out where convolutions are written with padding="same"."""
-    layers = [layer.layer for layer in report.layers if layer.kind in CONVOLUTIONS]
-    return sum(all_macs(layer) for layer in layers if layer.given.get("padding") == "same")
+def count_untraced_macs(report: Report) -> int:
+    """Return the MACs that fvcore does not count if convolutions are written with padding="same"."""
+    layers = [layer.layer for layer in report.layers if layer.kind in _CONVOLUTIONS]
+    return sum(_count_macs(layer) for layer in layers if layer.given.get("padding") == "same")
 
 
 # -- amounts
 
 
-def values_read(layer: Layer) -> int:
-    """Elements of the input."""
+def _count_inputs(layer: Layer) -> int:
     return layer.input.elements
 
 
-def values_given(layer: Layer) -> int:
-    """Elements of the output."""
+def _count_outputs(layer: Layer) -> int:
     return layer.output.elements
 
 
-def all_macs(layer: Layer) -> int:
-    """The MACs; none where they are not known."""
-    return layer.macs() or 0
+def _count_macs(layer: Layer) -> int:
+    return layer.macs() or 0  # unknown MACs are listed in a warning
 
 
-def no_macs(layer: Layer) -> int:
-    """The MACs taken away."""
-    return -all_macs(layer)
+def _subtract_macs(layer: Layer) -> int:
+    return -_count_macs(layer)
 
 
-def biases(layer: Layer) -> int:
-    """Elements of the bias."""
+def _count_biases(layer: Layer) -> int:
     return sum(layer.bias_tensors())
 
 
-def bias_additions(layer: Layer) -> int:
-    """An addition an output value where there is a bias."""
-    return layer.output.elements if biases(layer) else 0
+def _count_bias_additions(layer: Layer) -> int:
+    return layer.output.elements if _count_biases(layer) else 0
 
 
-def params(layer: Layer) -> int:
-    """Learnt elements."""
-    return sum(layer.weight_tensors()) + biases(layer)
+def _count_params(layer: Layer) -> int:
+    return sum(layer.weight_tensors()) + _count_biases(layer)
 
 
-def statistics(layer: Layer) -> int:
-    """Elements of running statistics."""
+def _count_statistics(layer: Layer) -> int:
     return sum(layer.buffer_tensors())
 
 
-def by_output(layer: Layer) -> int:
-    """A transposed convolution counted as if every output position met every tap: about stride² times as much."""
+def _count_by_output(layer: Layer) -> int:
+    """Return the excess of counting a transposed convolution's taps at every output instead of input position."""
     return sum(layer.weight_tensors()) * (layer.output.positions - layer.input.positions)
 
 
-def times(count: int, amount: Amount = values_read) -> Amount:
-    """An amount so many times."""
+def _multiply_amount(count: int, amount: Amount = _count_inputs) -> Amount:
     return lambda layer: count * amount(layer)
 
 
-def affine(with_factors: int, without: int) -> Amount:
-    """So much a value where there are learnt factors, else so much."""
-    return lambda layer: (with_factors if layer.weight_tensors() else without) * layer.input.elements
+def _scale_by_affine(with_scale: int, without: int) -> Amount:
+    return lambda layer: (with_scale if layer.weight_tensors() else without) * layer.input.elements
 
 
-def on_axes(axes: int, amount: Amount) -> Amount:
-    """An amount of inputs with so many axes, nothing of others."""
+def _only_for_axes(axes: int, amount: Amount) -> Amount:
     return lambda layer: amount(layer) if layer.input.axes == axes else 0
 
 
-def interpolated(taps: dict[str, int]) -> Amount:
-    """So much an output value, by the mode of an upsampling."""
+def _count_by_mode(taps: dict[str, int]) -> Amount:
     return lambda layer: taps.get(layer.arguments()["mode"], 0) * layer.output.elements
 
 
-def adaptive_means(layer: Layer) -> int:
-    """Per output value the mean size of its window, as a fraction, and one; rounded down as a whole."""
+def _count_adaptive_means(layer: Layer) -> int:
+    """Return, per output value, the mean window size plus one; only the total is rounded down."""
     sizes = zip(layer.input.spatial, layer.output.spatial or (1,) * layer.input.axes, strict=True)
     return int((prod(size / out for size, out in sizes) + 1) * layer.output.elements)
 
 
-def exponentials(layer: Layer) -> int:
-    """A softmax: per channel an exponential and a division, and the sum."""
+def _count_softmax(layer: Layer) -> int:
+    """Return the operations of a softmax: per position an exponential and a division per channel, and the sum."""
     return layer.input.positions * (3 * layer.input.channels - 1)
 
 
-def scaled(layer: Layer) -> int:
-    """What a functional upsampling is taken to give: the input times the factors, or the size."""
+def _count_scaled_outputs(layer: Layer) -> int:
+    """Return the output values that ptflops assumes for a functional upsampling: the input × the integer factors."""
     factors: list[float] | None = layer.arguments().get("scale_factor")
     return layer.output.elements if factors is None else layer.input.elements * prod(map(int, factors))
 
 
-def response_norm(layer: Layer) -> int:
-    """A local response norm by the operations that it is made of: two products, a sum, and a mean over the padded."""
+def _count_response_norm(layer: Layer) -> int:
+    """Return the elements of a local response norm's parts: two products, a sum, and a mean over the padded input."""
     size: int = layer.arguments()["size"]
     return 4 * layer.input.elements + (size - 1) * layer.input.positions
 
 
-def power_means(layer: Layer) -> int:
-    """A power mean by the operations that it is made of: a mean of the input, a relu and a product of the output."""
+def _count_power_means(layer: Layer) -> int:
+    """Return the elements of lppool's parts: a mean over the input, and a relu and a product over the output."""
     return layer.input.elements + 2 * layer.output.elements
 
 
 # -- the tools
 
-NO_MODULE = Term("layers without a module are not counted", MODULELESS, no_macs)
-BY_OUTPUT = Term("transposed convolution: by output positions, not input", TRANSPOSED, by_output)
+_NO_MODULE = Term("layers without a module are not counted", MODULELESS, _subtract_macs)
+_BY_OUTPUT = Term("transposed convolution: counted by output instead of input positions", _TRANSPOSED, _count_by_output)
 
-TORCHINFO = Tool(
+_TORCHINFO = Tool(
     "torchinfo",
     "1.8.0",
     "torchinfo.summary(model, input_size)",
     "Total mult-adds",
     (
-        NO_MODULE,
-        BY_OUTPUT,
-        Term("bias of convolutions: 1 an output value", CONVOLUTIONS + TRANSPOSED, bias_additions),
-        Term("bias of linear layers: 1 an output", ("linear",), biases),
-        Term("batch norms: their params", BATCH_NORM, params),
-        Term("other norms: their params", OTHER_NORMS, params),
-        Term("prelu: its params", ("prelu",), params),
+        _NO_MODULE,
+        _BY_OUTPUT,
+        Term("bias of convolutions: 1 per output value", _CONVOLUTIONS + _TRANSPOSED, _count_bias_additions),
+        Term("bias of linear layers: 1 per output", ("linear",), _count_biases),
+        Term("batch norms: their params", _BATCH_NORM, _count_params),
+        Term("other norms: their params", _OTHER_NORMS, _count_params),
+        Term("prelu: its params", ("prelu",), _count_params),
     ),
 )
-FVCORE = Tool(
+_FVCORE = Tool(
     "fvcore",
     "0.1.5.post20221221",
     "fvcore.nn.FlopCountAnalysis(model, input).total()",
     "flops",
     (
-        Term("locally connected layers are not counted", ("locally_connected",), no_macs),
-        Term("batch norm: 2 a value, 1 without factors", BATCH_NORM, affine(2, 1)),
-        Term("other norms: 5 a value, 4 without factors", OTHER_NORMS, affine(5, 4)),
-        Term("average pooling to a size, 2-D: 1 an input value", ADAPTIVE_MEANS, on_axes(2, values_read)),
+        Term("locally connected layers are not counted", ("locally_connected",), _subtract_macs),
+        Term("batch norm: 2 per value, 1 if not affine", _BATCH_NORM, _scale_by_affine(2, 1)),
+        Term("other norms: 5 per value, 4 if not affine", _OTHER_NORMS, _scale_by_affine(5, 4)),
+        Term("adaptive average pooling, 2-D: 1 per input value", _ADAPTIVE_MEANS, _only_for_axes(2, _count_inputs)),
         Term(
-            "upsampling, 2-D: nearest 1, bilinear 4",
+            "upsampling, 2-D, per output value: nearest 1, bilinear 4",
             ("upsample",),
-            on_axes(2, interpolated({"nearest": 1, "bilinear": 4})),
+            _only_for_axes(2, _count_by_mode({"nearest": 1, "bilinear": 4})),
         ),
     ),
 )
-PTFLOPS = Tool(
+_PTFLOPS = Tool(
     "ptflops",
     "0.7.5",
     "ptflops.get_model_complexity_info(model, input_size)",
     "MACs",
     (
-        NO_MODULE,
-        Term("bias: 1 an output value", (*CONVOLUTIONS, *TRANSPOSED, "linear"), bias_additions),
-        Term("batch norm: 2 a value, 1 without factors", BATCH_NORM, affine(2, 1)),
-        Term("group and instance norm: 2 a value, 1 without factors", ("groupnorm", "instancenorm"), affine(2, 1)),
-        Term("layer norm: 1 a value", ("layernorm",), values_read),
-        Term("local response norm: the products, sums and mean it is made of", ("local_response_norm",), response_norm),
+        _NO_MODULE,
+        Term("bias: 1 per output value", (*_CONVOLUTIONS, *_TRANSPOSED, "linear"), _count_bias_additions),
+        Term("batch norm: 2 per value, 1 if not affine", _BATCH_NORM, _scale_by_affine(2, 1)),
         Term(
-            "pooling: 1 an input value, as a module and as a function",
-            MAX_POOLING + SLIDING_MEANS + ADAPTIVE_MEANS,
-            times(2),
+            "group and instance norm: 2 per value, 1 if not affine",
+            ("groupnorm", "instancenorm"),
+            _scale_by_affine(2, 1),
         ),
-        Term("lppool: its mean, relu and product", ("lppool",), power_means),
+        Term("layer norm: 1 per value", ("layernorm",), _count_inputs),
+        Term("local response norm: its products, sums and mean", ("local_response_norm",), _count_response_norm),
         Term(
-            "relu, prelu, elu, gelu: 1 a value, as a module and as a function",
+            "pooling: 1 per input value, counted twice (module and function)",
+            _MAX_POOLING + _SLIDING_MEANS + _ADAPTIVE_MEANS,
+            _multiply_amount(2),
+        ),
+        Term("lppool: its mean, relu and product", ("lppool",), _count_power_means),
+        Term(
+            "relu, prelu, elu, gelu: 1 per value, counted twice (module and function)",
             ("relu", "prelu", "elu", "gelu"),
-            times(2),
+            _multiply_amount(2),
         ),
-        Term("relu6, leaky_relu, silu, softmax: 1 a value", ("relu6", "leaky_relu", "silu", "softmax"), values_read),
-        Term("upsampling: 1 a value as a module", ("upsample",), values_given),
-        Term("upsampling: 1 a value as a function", ("upsample",), scaled),
+        Term(
+            "relu6, leaky_relu, silu, softmax: 1 per value", ("relu6", "leaky_relu", "silu", "softmax"), _count_inputs
+        ),
+        Term("upsampling: 1 per output value, counted as a module", ("upsample",), _count_outputs),
+        Term("upsampling: 1 per output value, counted again as a function", ("upsample",), _count_scaled_outputs),
     ),
 )
-THOP = Tool(
+_THOP = Tool(
     "thop",
     "0.1.1.post2209072238",
     "thop.profile(model, (input,))",
     "total_ops",
     (
-        NO_MODULE,
-        BY_OUTPUT,
-        Term("batch norm: 4 a value, 2 without factors", BATCH_NORM, affine(4, 2)),
-        Term("layer and instance norm: 4 a value, 2 without factors", ("layernorm", "instancenorm"), affine(4, 2)),
-        Term("average pooling: 1 an output value", SLIDING_MEANS, values_given),
-        Term("average pooling to a size: its window and 1 an output value", ADAPTIVE_MEANS, adaptive_means),
-        Term("prelu: 1 a value", ("prelu",), values_read),
-        Term("softmax: 3 a value, less 1 a position", ("softmax",), exponentials),
+        _NO_MODULE,
+        _BY_OUTPUT,
+        Term("batch norm: 4 per value, 2 if not affine", _BATCH_NORM, _scale_by_affine(4, 2)),
         Term(
-            "upsampling: nearest 1, linear 5, bilinear 11, bicubic 259",
+            "layer and instance norm: 4 per value, 2 if not affine",
+            ("layernorm", "instancenorm"),
+            _scale_by_affine(4, 2),
+        ),
+        Term("average pooling: 1 per output value", _SLIDING_MEANS, _count_outputs),
+        Term("adaptive average pooling: window size + 1 per output value", _ADAPTIVE_MEANS, _count_adaptive_means),
+        Term("prelu: 1 per value", ("prelu",), _count_inputs),
+        Term("softmax: 3 per value, minus 1 per position", ("softmax",), _count_softmax),
+        Term(
+            "upsampling, per output value: nearest 1, linear 5, bilinear 11, bicubic 259",
             ("upsample",),
-            interpolated({"nearest": 1, "linear": 5, "bilinear": 11, "bicubic": 259}),
+            _count_by_mode({"nearest": 1, "linear": 5, "bilinear": 11, "bicubic": 259}),
         ),
     ),
 )
-FLOP_COUNTER_MODE = Tool(
+_FLOP_COUNTER_MODE = Tool(
     "FlopCounterMode",
     "torch 2.13.0",
     "torch.utils.flop_counter.FlopCounterMode().get_total_flops()",
     "FLOPs",
     (
-        Term("locally connected layers are not counted", ("locally_connected",), no_macs),
+        Term("locally connected layers are not counted", ("locally_connected",), _subtract_macs),
         Term(
-            "a MAC is two FLOPs: the MACs once more",
-            (*CONVOLUTIONS, *TRANSPOSED, "linear", "blurpool"),
-            all_macs,
+            "a MAC counts as two FLOPs: the MACs again",
+            (*_CONVOLUTIONS, *_TRANSPOSED, "linear", "blurpool"),
+            _count_macs,
         ),
     ),
 )
 KERAS = Tool(
     "Keras",
     "3",
-    "model.summary(), which counts no operations",
+    "model.summary(), which does not count operations",
     "Total params",
-    (Term("running statistics of batch norms, not trainable", BATCH_NORM, statistics),),
+    (Term("running statistics of batch norms, not trainable", _BATCH_NORM, _count_statistics),),
 )
-TOOLS = (TORCHINFO, FVCORE, PTFLOPS, THOP, FLOP_COUNTER_MODE)
+TOOLS = (_TORCHINFO, _FVCORE, _PTFLOPS, _THOP, _FLOP_COUNTER_MODE)

@@ -1,4 +1,9 @@
-"""Every figure of a layer with the formula that gives it."""
+"""The figures of a layer, each with the formula from which it was computed.
+
+Comes in: a report and the name of a layer. Goes out: an `Explanation` per layer with `Figure`s such as
+`params = C_out × k_h × k_w × C_in + C_out = 1,792`. The formulas are not written here: the layer's own rules are run on
+symbolic integers (see `make_symbolic_layer`).
+"""
 
 from collections.abc import Hashable, Iterable, Iterator
 from typing import NamedTuple, TypeVar
@@ -6,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from convcalc.analysis.folding import foldable
 from convcalc.analysis.receptive_field import Field
 from convcalc.analysis.report import LayerReport, Report
-from convcalc.explain.remembering import remembering
+from convcalc.explain.remembering import make_symbolic_layer
 from convcalc.formula import Constant, Expression, Notation, Symbol, expression_of, named, symbols
 from convcalc.layers.base import Layer
 from convcalc.network import Dtype, goes_by
@@ -15,14 +20,14 @@ from convcalc.reads import Reads
 from convcalc.shape import AXIS_NAMES
 from convcalc.units import tensor_bytes
 
-BEFORE = "of what it reads, in positions of the network's input"
-Value = TypeVar("Value", bound=Hashable)
+_BEFORE = "receptive field and jump (cumulative stride) of the layer's input, in positions of the network's input"
+_Value = TypeVar("_Value", bound=Hashable)
 
 
 class Figure(NamedTuple):
-    """A figure: its value, None where it is not known, and how it comes about, by a formula or in words.
+    """A figure: its value (None: unknown), and its derivation as a formula or in words.
 
-    `one_axis`: the formula speaks of one axis, whose name the figure's has.
+    `one_axis` means that the formula is about the axis named by the figure, so that its symbols need no axis index.
     """
 
     name: str
@@ -34,14 +39,14 @@ class Figure(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """A layer, what is particular about it, and its figures."""
+    """A layer, notes such as `frozen: …`, and its figures."""
 
     layer: LayerReport
     notes: tuple[str, ...]
     figures: tuple[Figure, ...]
 
     def legend(self) -> dict[str, list[str]]:
-        """The symbols of the formulas by what they mean."""
+        """Return the names of the formulas' symbols by their meaning."""
         found: dict[str, list[str]] = {}
         for figure in self.figures:
             for symbol in symbols(figure.formula) if figure.formula is not None else ():
@@ -51,23 +56,25 @@ class Explanation(NamedTuple):
 
 
 class NoLayer(ValueError):
-    """No layer has the name, or fits the pattern, that was asked for."""
+    """No layer has the requested name or matches the requested pattern."""
 
 
 def explained(report: Report, pattern: str) -> list[Explanation]:
-    """The layers that a name, a scope's name or a pattern stands for. Raises NoLayer with the nearest name."""
+    """Explain the layers that match a layer's name, a scope's name or a pattern.
+
+    Raises `NoLayer` with the closest name if none matches.
+    """
     names = [layer.name for layer in report.layers]
     indexes = [names.index(pattern)] if pattern in names else []
     indexes = indexes or [index for index, name in enumerate(names) if goes_by(name, pattern)]
     if not indexes:
-        raise NoLayer(f"no layer {shown(pattern)}: {hint_for(report, pattern, names)}")
-    bonds = bonds_of(report)
-    return [explain(report, index, bonds) for index in indexes]
+        raise NoLayer(f"no layer named {shown(pattern)}: {_suggest_layer(report, pattern, names)}")
+    links = _find_links(report)
+    return [_explain_layer(report, index, links) for index in indexes]
 
 
-def hint_for(report: Report, name: str, names: list[str]) -> str:
-    """What was most likely meant."""
-    for layer, norms in bonds_of(report).folded.items():
+def _suggest_layer(report: Report, name: str, names: list[str]) -> str:
+    for layer, norms in _find_links(report).folded.items():
         if name in norms:
             return f"it is folded into {layer}"
     ends = [found for found in names if found.endswith("." + name)]
@@ -76,15 +83,15 @@ def hint_for(report: Report, name: str, names: list[str]) -> str:
     ) or "convcalc summary NET lists the layers"
 
 
-class Bonds(NamedTuple):
-    """By the name of a layer: the layers that use its weights, and the batch norms that are folded into it."""
+class _Links(NamedTuple):
+    """By a layer's name: the layers that share its weights, and the batch norms that are folded into it."""
 
     users: dict[str, list[str]]
     folded: dict[str, list[str]]
 
 
-def bonds_of(report: Report) -> Bonds:
-    """What the layers of a network have to do with one another."""
+def _find_links(report: Report) -> _Links:
+    """Return which layers share weights and which batch norms are folded."""
     users: dict[str, list[str]] = {}
     for layer in report.layers:
         if layer.shares:
@@ -93,120 +100,116 @@ def bonds_of(report: Report) -> Bonds:
     nodes, first = report.trained.nodes, len(report.trained.inputs)
     for index in sorted(foldable(report.trained)) if report.trained is not report.network else ():
         folded.setdefault(nodes[nodes[index].reads[0] - first].name, []).append(nodes[index].name)
-    return Bonds(users, folded)
+    return _Links(users, folded)
 
 
-def explain(report: Report, index: int, bonds: Bonds) -> Explanation:
-    """Every figure of one layer."""
+def _explain_layer(report: Report, index: int, links: _Links) -> Explanation:
     layer = report.layers[index]
-    twin = remembering(layer.layer)
+    twin = make_symbolic_layer(layer.layer)
     figures = (
-        *size_figures(layer.layer),
-        *weight_figures(layer, twin),
-        *operation_figures(layer, twin, report.network.batch),
-        *memory_figures(report, index, twin),
-        *field_figures(report, index, twin),
+        *_derive_sizes(layer.layer),
+        *_derive_weights(layer, twin),
+        *_derive_operations(layer, twin, report.network.batch),
+        *_derive_memory(report, index, twin),
+        *_derive_field(report, index, twin),
     )
-    return Explanation(layer, tuple(notes(layer, bonds)), figures)
+    return Explanation(layer, tuple(_list_notes(layer, links)), figures)
 
 
-def notes(layer: LayerReport, bonds: Bonds) -> Iterator[str]:
-    """What is particular about a layer."""
+def _list_notes(layer: LayerReport, links: _Links) -> Iterator[str]:
     if layer.shares:
-        yield f"uses the weights of {layer.shares}, where they count once"
-    if layer.name in bonds.users:
-        yield f"its weights serve {', '.join(bonds.users[layer.name])} too, and count here"
+        yield f"shares the weights of {layer.shares}, where they are counted"
+    if layer.name in links.users:
+        yield f"its weights are shared by {', '.join(links.users[layer.name])} and counted only here"
     if layer.frozen:
-        yield "frozen: its params are kept out of training"
-    for norm in bonds.folded.get(layer.name, ()):
-        yield f"{norm} is folded into it: a factor into its weights, a shift into its bias"
+        yield "frozen: its params are not trained"
+    for norm in links.folded.get(layer.name, ()):
+        yield f"{norm} is folded into it: the scale into its weights, the bias into its bias"
     if layer.layer.is_view:
-        yield "a view: it gives the memory that it reads, and takes none"
+        yield "a view: the output shares the memory of the input"
 
 
 # -- sizes
 
 
-def size_figures(layer: Layer) -> list[Figure]:
-    """The channels and the size of every axis of the output; axes of equal formulas and numbers together."""
-    shape = remembering(layer, sizes=True).inferred_shape()
+def _derive_sizes(layer: Layer) -> list[Figure]:
+    """Return the output's channels and size of every axis; axes with equal formulas and numbers are combined."""
+    shape = make_symbolic_layer(layer, sizes=True).inferred_shape()
     channels = Figure("channels" if shape.axes else "features", int(shape.channels), expression_of(shape.channels))
     written = [
         ((Notation(False, one_axis=True).write(expression_of(size)), Notation(True).write(expression_of(size))), size)
         for size in shape.spatial
     ]
     sizes = dict(reversed(written))
-    axes = together(zip((same for same, _ in written), AXIS_NAMES[shape.axes], strict=True))
-    return [channels, *(of_axes(names, sizes[same]) for same, names in axes)]
+    axes = _group_by_value(zip((same for same, _ in written), AXIS_NAMES[shape.axes], strict=True))
+    return [channels, *(_make_size_figure(names, sizes[same]) for same, names in axes)]
 
 
-def of_axes(names: list[str], size: int) -> Figure:
-    """The size of axes that agree."""
+def _make_size_figure(names: list[str], size: int) -> Figure:
     formula = expression_of(size)
-    met = set(symbols(formula))
-    one_axis = len({symbol.called(True) for symbol in met}) == len(met)
+    used = set(symbols(formula))
+    # without axis indices only if no two symbols then have the same name
+    one_axis = len({symbol.called(True) for symbol in used}) == len(used)
     return Figure(", ".join(names), int(size), formula, one_axis=one_axis)
 
 
 # -- weights and operations
 
 
-def weight_figures(layer: LayerReport, twin: Layer) -> Iterator[Figure]:
-    """The learnt elements, and those of running statistics where there are any."""
+def _derive_weights(layer: LayerReport, twin: Layer) -> Iterator[Figure]:
     learnt = sum(twin.weight_tensors()) + sum(twin.bias_tensors())
     if layer.shares:
-        yield Figure("params", 0, words=f"those of {layer.shares}")
+        yield Figure("params", 0, words=f"shared weights, counted at {layer.shares}")
         return
-    yield counted("params", learnt, "nothing is learnt")
-    kept = sum(twin.buffer_tensors())
-    if kept:
-        yield counted("buffers", kept)
+    yield _make_figure("params", learnt, "no learnt elements")
+    stored = sum(twin.buffer_tensors())
+    if stored:
+        yield _make_figure("buffers", stored)
 
 
-def operation_figures(layer: LayerReport, twin: Layer, batch: int) -> list[Figure]:
-    """Multiplications, additions, MACs and FLOPs of the whole batch."""
-    samples, products, sums = samples_of(batch), twin.multiplications(), twin.additions()
+def _derive_operations(layer: LayerReport, twin: Layer, batch: int) -> list[Figure]:
+    # for the whole batch
+    samples, products, sums = _make_batch_factor(batch), twin.multiplications(), twin.additions()
     if products is None or sums is None or layer.multiplications is None or layer.additions is None:
-        return [Figure(name, None, words="not known") for name in ("multiplications", "additions", "MACs", "FLOPs")]
+        return [Figure(name, None, words="unknown") for name in ("multiplications", "additions", "MACs", "FLOPs")]
     multiplications = named(Symbol("multiplications", layer.multiplications))
     flops = multiplications + named(Symbol("additions", layer.additions))
     return [
-        counted("multiplications", samples * products),
-        counted("additions", samples * sums),
-        counted("MACs", multiplications if layer.macs else 0, "MACs are those of convolution and linear layers"),
-        counted("FLOPs", flops if layer.flops else 0),
+        _make_figure("multiplications", samples * products),
+        _make_figure("additions", samples * sums),
+        _make_figure("MACs", multiplications if layer.macs else 0, "only convolution and linear layers have MACs"),
+        _make_figure("FLOPs", flops if layer.flops else 0),
     ]
 
 
-def samples_of(batch: int) -> int:
-    """The samples in a batch as a factor, which one alone does not show."""
+def _make_batch_factor(batch: int) -> int:
+    # a batch of 1 is not shown in formulas
     return named(Symbol("B", batch, "samples in a batch")) if batch > 1 else 1
 
 
-def counted(name: str, value: int, nothing: str = "", unit: str = "") -> Figure:
-    """A figure by its formula; in words where there is nothing."""
+def _make_figure(name: str, value: int, zero_reason: str = "", unit: str = "") -> Figure:
     formula = expression_of(value)
     if not value:
-        return Figure(name, 0, None if formula == Constant(0) else formula, nothing, unit)
+        return Figure(name, 0, None if formula == Constant(0) else formula, zero_reason, unit)
     return Figure(name, int(value), formula, unit=unit)
 
 
 # -- memory
 
 
-def memory_figures(report: Report, index: int, twin: Layer) -> Iterator[Figure]:
-    """Bytes of the weights, and of what is read and given, of the whole batch."""
+def _derive_memory(report: Report, index: int, twin: Layer) -> Iterator[Figure]:
+    """Yield the bytes of the weights, and of the inputs and outputs for the whole batch."""
     layer, network = report.layers[index], report.network
-    samples, dtype = samples_of(network.batch), network.dtype
+    samples, dtype = _make_batch_factor(network.batch), network.dtype
     if layer.weight_bytes:
-        yield Figure("weight memory", layer.weight_bytes, weight_formula(layer, twin, dtype), unit="B")
-    read = sum(tensor_bytes(samples * shape.elements, dtype.activations) for shape in twin.inputs)
-    yield counted("input memory", read, unit="B")
-    yield counted("output memory", tensor_bytes(samples * twin.output.elements, dtype.activations), unit="B")
+        yield Figure("weight memory", layer.weight_bytes, _make_weight_formula(layer, twin, dtype), unit="B")
+    inputs = sum(tensor_bytes(samples * shape.elements, dtype.activations) for shape in twin.inputs)
+    yield _make_figure("input memory", inputs, unit="B")
+    yield _make_figure("output memory", tensor_bytes(samples * twin.output.elements, dtype.activations), unit="B")
 
 
-def weight_formula(layer: LayerReport, twin: Layer, dtype: Dtype) -> Expression:
-    """All elements times their bits where that comes to the same, else tensor by tensor."""
+def _make_weight_formula(layer: LayerReport, twin: Layer, dtype: Dtype) -> Expression:
+    # tensors are rounded up to bytes one by one, so the short formula holds only if it has the same result
     whole = named(Symbol("params", layer.params))
     if layer.buffers:
         whole = whole + named(Symbol("buffers", layer.buffers))
@@ -220,57 +223,63 @@ def weight_formula(layer: LayerReport, twin: Layer, dtype: Dtype) -> Expression:
 # -- the receptive field
 
 
-def field_figures(report: Report, index: int, twin: Layer) -> list[Figure]:
-    """How far this layer's step widens the receptive field: field + (extent - 1) × jump on every axis."""
+def _derive_field(report: Report, index: int, twin: Layer) -> list[Figure]:
+    """Return the receptive field and jump after this layer: field + (extent - 1) × jump on every axis."""
     node = report.network.nodes[index]
     before, after = [report.fields[tensor] for tensor in node.reads], report.layers[index].field
     reach = node.layer.reach()
     if after.whole or not after.size:
-        return [Figure("receptive field", None, words="the whole input" if after.whole else "not known")]
+        return [Figure("receptive field", None, words="the whole input" if after.whole else "unknown")]
     if reach == "everything":
-        return told(after.size, AXIS_NAMES[len(after.size)], "what all positions of its input see, within the input")
+        words = "the region that all positions of its input see, within the input"
+        return _describe_fields(after.size, AXIS_NAMES[len(after.size)], words)
     if reach == "same" and len(set(before)) == 1:
-        return told(
-            after.size, AXIS_NAMES[len(after.size)], "that of what it reads, as every value sees its own position"
+        return _describe_fields(
+            after.size,
+            AXIS_NAMES[len(after.size)],
+            "the field of its input, because an output depends only on its own position",
         )
     if reach == "same":
-        return told(after.size, AXIS_NAMES[len(after.size)], "from the first to the last position that any input sees")
-    if isinstance(reach, tuple) and all(map(regular, before)) and all(reads.period == 1 for reads in reach):
-        return steps(before[0], twin)
+        return _describe_fields(
+            after.size, AXIS_NAMES[len(after.size)], "the region that covers the receptive fields of all its inputs"
+        )
+    if isinstance(reach, tuple) and all(map(_is_regular, before)) and all(reads.period == 1 for reads in reach):
+        return _derive_steps(before[0], twin)
     least = after.size_min or after.size
-    spread = "" if least == after.size else f"at the most, at the least {'×'.join(map(str, least))}; "
-    found = told(after.size, AXIS_NAMES[len(after.size)], f"{spread}followed position by position over a period")
+    spread = "" if least == after.size else f"the largest; the smallest is {'×'.join(map(str, least))}; "
+    found = _describe_fields(
+        after.size, AXIS_NAMES[len(after.size)], f"{spread}computed position by position over one period of the strides"
+    )
     jumps = [] if after.jump is None else [f"{over}/{under}" if under > 1 else str(over) for over, under in after.jump]
     return [*found, *([Figure("jump", None, words="×".join(dict.fromkeys(jumps)))] if jumps else [])]
 
 
-def regular(field: Field) -> bool:
-    """Whether every axis has one path of sliding windows, whose field is the same everywhere."""
+def _is_regular(field: Field) -> bool:
+    # every axis has one path of sliding windows, and its field is the same at all positions
     return bool(field.axes) and all(len(paths) == 1 and paths[0].period == 1 for paths in field.axes or ())
 
 
-def told(sizes: tuple[int, ...], axes: tuple[str, ...], words: str) -> list[Figure]:
-    """Fields in words, axes of equal size together."""
+def _describe_fields(sizes: tuple[int, ...], axes: tuple[str, ...], words: str) -> list[Figure]:
     return [
-        Figure(field_name(names, axes), size, words=words) for size, names in together(zip(sizes, axes, strict=True))
+        Figure(_name_field(names, axes), size, words=words)
+        for size, names in _group_by_value(zip(sizes, axes, strict=True))
     ]
 
 
-def field_name(names: list[str], axes: tuple[str, ...], what: str = "receptive field") -> str:
-    """What a figure of the field is called: with its axes only where they differ."""
+def _name_field(names: list[str], axes: tuple[str, ...], what: str = "receptive field") -> str:
+    # axes are named only if they differ
     return what if len(names) == len(axes) else f"{what}, {', '.join(names)}"
 
 
-def together(pairs: Iterable[tuple[Value, str]]) -> list[tuple[Value, list[str]]]:
-    """The names of equal values together."""
-    found: dict[Value, list[str]] = {}
+def _group_by_value(pairs: Iterable[tuple[_Value, str]]) -> list[tuple[_Value, list[str]]]:
+    found: dict[_Value, list[str]] = {}
     for value, name in pairs:
         found.setdefault(value, []).append(name)
     return list(found.items())
 
 
-def steps(field: Field, twin: Layer) -> list[Figure]:
-    """The step of sliding windows: the extent of the window, the field and the jump, axis by axis."""
+def _derive_steps(field: Field, twin: Layer) -> list[Figure]:
+    """Return the extent (effective kernel size), field and jump of a sliding window; equal axes are combined."""
     reach = twin.reach()
     assert isinstance(reach, tuple)
     axes = AXIS_NAMES[len(reach)]
@@ -280,22 +289,21 @@ def steps(field: Field, twin: Layer) -> list[Figure]:
         (path.sizes()[0], path.jump[0], reads.low[0], reads.high[0], reads.shift)
         for path, reads in zip(paths, reach, strict=True)
     ]
-    for (size, jump, *_), names in together(zip(values, axes, strict=True)):
-        found += step_figures(size, jump, reach[axes.index(names[0])], names, axes)
+    for (size, jump, *_), names in _group_by_value(zip(values, axes, strict=True)):
+        found += _derive_step(size, jump, reach[axes.index(names[0])], names, axes)
     return found
 
 
-def step_figures(size: int, jump: int, reads: Reads, names: list[str], axes: tuple[str, ...]) -> list[Figure]:
-    """The step on axes that agree."""
+def _derive_step(size: int, jump: int, reads: Reads, names: list[str], axes: tuple[str, ...]) -> list[Figure]:
     (low,), (high,) = reads.low, reads.high
     assert low is not None
     assert high is not None
     extent = high - low + 1
-    window = named(Symbol("extent", int(extent)))
-    seen = named(Symbol("field", size, BEFORE))
-    step = named(Symbol("jump", jump, BEFORE))
+    window = named(Symbol("extent", int(extent), "effective kernel size"))
+    seen = named(Symbol("field", size, _BEFORE))
+    step = named(Symbol("jump", jump, _BEFORE))
     figures = [("extent", extent), ("receptive field", seen + (window - 1) * step), ("jump", step * reads.shift)]
     return [
-        Figure(field_name(names, axes, what), int(value), expression_of(value), one_axis=True)
+        Figure(_name_field(names, axes, what), int(value), expression_of(value), one_axis=True)
         for what, value in figures
     ]

@@ -1,7 +1,7 @@
-"""Layers whose numbers remember their symbols: run on them, the rules of a kind give formulas.
+"""Copies of layers with symbolic numbers, on which the rules of a layer kind compute their own formulas.
 
-No kind has its formulas written a second time: what is shown is the rule itself, run on a twin of the layer in which
-every number is a `Quantity`.
+No kind has its formulas written a second time: `make_symbolic_layer` replaces every number of a layer by a `Quantity`,
+so that for example `weight_tensors()` of a conv returns 1,728 with the formula `C_out × k_h × k_w × C_in`.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from convcalc.keys import IntegerList, NamedShape
 from convcalc.layers.base import Layer
 from convcalc.shape import AXIS_NAMES, Shape
 
-LETTERS = {
+_LETTERS = {
     "out_channels": "C_out",
     "out_features": "C_out",
     "kernel_size": "k",
@@ -32,46 +32,57 @@ LETTERS = {
     "num_parameters": "a",
     "window_reads": "r",
 }
-MEANINGS = {
+_MEANINGS = {
     "out_channels": "channels of the output",
     "out_features": "features of the output",
+    "stride": "stride",
+    "dilation": "dilation",
+    "groups": "groups",
+    "num_groups": "groups",
     "bias": "1 with a bias, 0 without",
-    "affine": "1 where affine, else 0",
-    "window_reads": "inputs that all windows read along an axis, n + o - gcd(n, o)",
+    "affine": "1 if affine, 0 if not",
+    "window_reads": "total length of all windows along an axis, n + o - gcd(n, o)",
 }
-DIVISORS = {"groups", "num_groups", "upscale_factor", "downscale_factor", "shape"}  # the kinds check that they divide
-SET_BY_HAND = {"inputs", "given", "output"}
+_DIVISORS = {
+    "groups",
+    "num_groups",
+    "upscale_factor",
+    "downscale_factor",
+    "shape",
+}  # checked by the kinds to leave no remainder
+_SET_SEPARATELY = {"inputs", "given", "output"}
 
 
-def remembering(layer: Layer, sizes: bool = False) -> Layer:
-    """The layer's twin: the same numbers, which remember their symbols.
+def make_symbolic_layer(layer: Layer, sizes: bool = False) -> Layer:
+    """Return a copy of a layer with the same numbers as quantities that record their symbols.
 
-    With `sizes` the parts that a layer is made of have sizes as their rules give them, else the symbols of its output.
+    With `sizes`, the sizes between the parts of a composed layer (such as separable_conv) are formulas computed by the
+    parts' rules; without, they are the symbols of the output's sizes.
     """
     count = len(layer.inputs)
     names = ["in"] if count == 1 else [str(number) for number in range(1, count + 1)]
-    inputs = tuple(symbolic_shape(shape, name) for shape, name in zip(layer.inputs, names, strict=True))
-    return twin(layer, inputs, symbolic_shape(layer.output, "out"), sizes)
+    inputs = tuple(_make_symbolic_shape(shape, name) for shape, name in zip(layer.inputs, names, strict=True))
+    return _copy_with_symbols(layer, inputs, _make_symbolic_shape(layer.output, "out"), sizes)
 
 
-def twin(
+def _copy_with_symbols(
     layer: Layer, inputs: tuple[Shape, ...], output: Shape | None, sizes: bool, whole: Layer | None = None
 ) -> Layer:
-    """A layer with symbolic numbers; of a part of a layer only those that it has in common with the whole.
+    """Return a copy with symbolic numbers; in a part of `whole`, only the numbers that both have in common.
 
-    Parts read one another in the order in which they were made.
+    The input of each part is the output of the part created before it.
     """
     found: Layer = object.__new__(type(layer))
     for name, value in layer.__dict__.items():
-        if name not in SET_BY_HAND and not isinstance(value, Layer):
+        if name not in _SET_SEPARATELY and not isinstance(value, Layer):
             common = whole is None or getattr(whole, name, None) == value
-            found.fill(**{name: symbolic(layer, name, value) if common else value})
+            found.fill(**{name: _make_symbolic_value(layer, name, value) if common else value})
     found.fill(inputs=inputs, given=layer.given)
     if output is not None:
         found.fill(output=output)
     for name, part in layer.__dict__.items():
         if isinstance(part, Layer) and output is not None:
-            made = twin(part, inputs, None, sizes, layer)
+            made = _copy_with_symbols(part, inputs, None, sizes, layer)
             shape = made.inferred_shape()
             made.fill(output=shape if sizes else Shape(shape.channels, output.spatial))
             found.fill(**{name: made})
@@ -79,14 +90,16 @@ def twin(
     return found
 
 
-def letters(axes: int) -> list[str]:
-    """The letter of every axis; none where there is only one."""
+def _axis_letters(axes: int) -> list[str]:
+    # a single axis needs no letter
     return [name[0] for name in AXIS_NAMES[axes]] if axes > 1 else [""] * axes
 
 
-def symbolic_shape(shape: Shape, index: str) -> Shape:
-    """A shape of symbols: `C_in`, `H_in`, `W_in`; where one axis is spoken of the size of an input is n."""
-    what = {"in": "of the input", "out": "of the output", "like": "of what like names"}.get(index, f"of input {index}")
+def _make_symbolic_shape(shape: Shape, index: str) -> Shape:
+    """Return a shape of symbols `C_in`, `H_in`, `W_in`; in formulas about one axis the size of an input is `n`."""
+    what = {"in": "of the input", "out": "of the output", "like": "of the layer given by like"}.get(
+        index, f"of input {index}"
+    )
     channels = named(Symbol(f"C_{index}", shape.channels, f"{'channels' if shape.axes else 'features'} {what}"))
     plain = "" if index in ("out", "like") else "n" if index == "in" else f"n_{index}"
     sizes = [
@@ -96,28 +109,28 @@ def symbolic_shape(shape: Shape, index: str) -> Shape:
     return Shape(channels, tuple(sizes))
 
 
-def symbolic(layer: Layer, name: str, value: Any) -> Any:
-    """An argument with its numbers as symbols; what is no number stays."""
-    letter, exact = LETTERS.get(name, name), name in DIVISORS
-    meaning = MEANINGS.get(name) or (layer.keys[name].help if name in layer.keys else "")
+def _make_symbolic_value(layer: Layer, name: str, value: Any) -> Any:
+    """Return an argument with its numbers as symbols; values that are not numbers are unchanged."""
+    letter, exact = _LETTERS.get(name, name), name in _DIVISORS
+    meaning = _MEANINGS.get(name) or (layer.keys[name].help if name in layer.keys else "")
     if isinstance(value, int):
         return named(Symbol(letter, int(value), meaning, exact=exact))
     if isinstance(value, NamedShape) and value.shape is not None:
-        return NamedShape(value.name, symbolic_shape(value.shape, "like"))
+        return NamedShape(value.name, _make_symbolic_shape(value.shape, "like"))
     if not isinstance(value, tuple):
         return value
     if isinstance(layer.keys.get(name), IntegerList):
         ends = ("start", "stop") if name == "channels" else [f"{name}_{place}" for place in range(1, len(value) + 1)]
         return tuple(named(Symbol(end, item, meaning, exact=exact)) for end, item in zip(ends, value, strict=True))
-    axes = zip(letters(len(value)), value, strict=True)
-    return tuple(of_an_axis(Symbol(letter, 0, meaning, letter, exact), axis, item) for axis, item in axes)
+    axes = zip(_axis_letters(len(value)), value, strict=True)
+    return tuple(_make_axis_value(Symbol(letter, 0, meaning, letter, exact), axis, item) for axis, item in axes)
 
 
-def of_an_axis(symbol: Symbol, axis: str, value: Any) -> Any:
-    """The value of one axis: a number, or what stands before and after."""
+def _make_axis_value(symbol: Symbol, axis: str, value: Any) -> Any:
+    """Return the symbolic value of one axis: a number, or a (before, after) pair."""
     if isinstance(value, tuple):
         return tuple(
-            of_an_axis(symbol._replace(name=f"{symbol.name}_{side}", plain=f"{symbol.name}_{side}"), "", number)
+            _make_axis_value(symbol._replace(name=f"{symbol.name}_{side}", plain=f"{symbol.name}_{side}"), "", number)
             for side, number in zip(("before", "after"), value, strict=True)
         )
     found = symbol._replace(name=f"{symbol.name}_{axis}" if axis else symbol.name, value=value)

@@ -1,4 +1,4 @@
-"""How the totals of a network come about: what each kind adds to them."""
+"""How the totals of a network are composed: the contribution of each layer kind, and remarks on the other totals."""
 
 from math import inf
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from convcalc.analysis.report import LayerReport, Report, summed
 
 
 class Share(NamedTuple):
-    """What the layers of one kind add up to; None where that is not known."""
+    """The sums over all layers of one kind; None if unknown."""
 
     kind: str
     layers: int
@@ -18,7 +18,7 @@ class Share(NamedTuple):
 
 
 def shares(report: Report) -> list[Share]:
-    """A share a kind, the most MACs first, then the most params and operations."""
+    """Return one share per kind, sorted by MACs, then params, then operations, the largest first."""
     kinds: dict[str, list[LayerReport]] = {}
     for layer in report.layers:
         kinds.setdefault(layer.kind, []).append(layer)
@@ -33,17 +33,17 @@ def shares(report: Report) -> list[Share]:
         )
         for kind, layers in kinds.items()
     ]
-    return sorted(found, key=weight, reverse=True)
+    return sorted(found, key=_sort_key, reverse=True)
 
 
-def weight(share: Share) -> tuple[float, ...]:
-    """What shares are sorted by; what is not known comes first."""
+def _sort_key(share: Share) -> tuple[float, ...]:
+    # unknown values come first
     operations = summed((share.multiplications, share.additions))
     return tuple(inf if figure is None else figure for figure in (share.macs, share.params, operations))
 
 
 def remarks(report: Report) -> list[tuple[str, str]]:
-    """In words where the other totals come from: what about."""
+    """Return (name, text) pairs that explain the totals which are not sums over kinds."""
     network, total = report.network, report.totals
     sharing = [layer for layer in report.layers if layer.shares]
     frozen = sum(layer.params for layer in report.layers if layer.frozen)
@@ -51,23 +51,23 @@ def remarks(report: Report) -> list[tuple[str, str]]:
     tensors = " + ".join(network.tensor_name(tensor) for tensor in report.liveness.peak_tensors)
     found = []
     if network.batch > 1:
-        found.append(("batch", f"operations and activations are those of {network.batch:,} samples"))
+        found.append(("batch", f"operations and activations are for {network.batch:,} samples"))
     if total.buffers:
-        found.append(("buffers", f"{total.buffers:,} elements of running statistics, not learnt, no params"))
+        found.append(("buffers", f"{total.buffers:,} elements of running statistics; not learnt, so not params"))
     if sharing:
-        found.append(("shared", f"{counted(len(sharing))} the weights of others, which count once"))
+        found.append(("shared", f"{_count_layers(len(sharing))} the weights of another layer, which count once"))
     if frozen:
-        found.append(("frozen", f"{frozen:,} of the params are kept out of training"))
+        found.append(("frozen", f"{frozen:,} of the params are not trained"))
     if folded:
         found.append(("folded", f"{folded:,} batch norms are folded into the layers before them"))
     found += [
-        ("weights", "the elements of params and buffers × the bits of their types / 8"),
-        ("peak", f"the most that is live at once, at {total.peak_at}: {tensors}"),
-        ("field", "that of the last layer that has positions: field + (extent - 1) × jump, layer by layer"),
+        ("weights", "elements of params and buffers × bits of their data types / 8"),
+        ("peak", f"the most memory live at once, at {total.peak_at}: {tensors}"),
+        ("field", "receptive field of the last layer with positions: field + (extent - 1) × jump, layer by layer"),
     ]
     return found
 
 
-def counted(layers: int) -> str:
-    """`1 layer uses`, `2 layers use`."""
-    return "1 layer uses" if layers == 1 else f"{layers:,} layers use"
+def _count_layers(layers: int) -> str:
+    """Return `1 layer shares` or `2 layers share`."""
+    return "1 layer shares" if layers == 1 else f"{layers:,} layers share"

@@ -1,4 +1,4 @@
-"""The layer kinds. This list is all there are; a new kind is its class and a line here."""
+"""The list of all layer kinds, by family. To add a kind, write its class and add it to this list."""
 
 from convcalc.layers.activation import (
     CELU,
@@ -80,10 +80,10 @@ FAMILIES: dict[str, tuple[type[Layer], ...]] = {
         Softmax,
         LogSoftmax,
     ),
-    "in training only": (Dropout, DropPath, Identity),
-    "size": (Upsample, PixelShuffle, PixelUnshuffle, ChannelShuffle, Pad, Crop),
-    "shape": (Flatten, Reshape, Slice),
+    "training only": (Dropout, DropPath, Identity),
+    "resizing": (Upsample, PixelShuffle, PixelUnshuffle, ChannelShuffle, Pad, Crop),
+    "reshaping": (Flatten, Reshape, Slice),
     "merging": (Add, Multiply, Concat),
-    "not expressed": (Opaque,),
+    "other": (Opaque,),
 }
 KINDS: dict[str, type[Layer]] = {kind.kind: kind for family in FAMILIES.values() for kind in family}

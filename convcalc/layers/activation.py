@@ -1,48 +1,43 @@
-"""Activations, element by element (softmax: over the channels), and what is only there in training."""
+"""Elementwise activations, softmax over the channels, and layers that are active only in training."""
 
 from typing import ClassVar
 
 from convcalc.keys import Integer, Number
 from convcalc.layers.base import (
     Free,
-    KeepsInput,
-    KeepsNothing,
-    KeepsOutput,
     KeepsShape,
     Kept,
     NoBuffers,
     NoMacs,
     NoWeights,
     Reach,
+    SavesInput,
+    SavesNothing,
+    SavesOutput,
     Tensors,
 )
 from convcalc.problems import Flaw
 from convcalc.shape import Shape
 
 
-class FreeActivation(KeepsShape, Free):
-    """Activations that are comparisons and functions, which are not counted."""
-
+class _FreeActivation(KeepsShape, Free):
+    # only comparisons and functions such as exp, which are not counted
     in_place = True
 
 
-class Activation(KeepsShape, NoWeights, NoMacs, KeepsInput):
-    """Activations with a known number of multiplications and additions for each value; they keep their input."""
-
+class _Activation(KeepsShape, NoWeights, NoMacs, SavesInput):
     in_place = True
     multiplications_each: ClassVar[int]
     additions_each: ClassVar[int]
 
     def multiplications(self) -> int:
-        """So many a value."""
         return self.input.elements * self.multiplications_each
 
     def additions(self) -> int:
-        """So many a value."""
         return self.input.elements * self.additions_each
 
 
-class ReLU(FreeActivation, KeepsOutput):
+class ReLU(_FreeActivation, SavesOutput):
     """max(0, x).
 
     Counted: nothing.
@@ -53,7 +48,7 @@ class ReLU(FreeActivation, KeepsOutput):
     kind = "relu"
 
 
-class ReLU6(FreeActivation, KeepsInput):
+class ReLU6(_FreeActivation, SavesInput):
     """min(max(0, x), 6).
 
     Counted: nothing.
@@ -64,8 +59,8 @@ class ReLU6(FreeActivation, KeepsInput):
     kind = "relu6"
 
 
-class ELU(FreeActivation, KeepsInput):
-    """x above 0, exp(x) - 1 below.
+class ELU(_FreeActivation, SavesInput):
+    """x if x > 0, otherwise exp(x) - 1.
 
     Counted: nothing.
     Source: Clevert, Unterthiner and Hochreiter 2016.
@@ -75,8 +70,8 @@ class ELU(FreeActivation, KeepsInput):
     kind = "elu"
 
 
-class SELU(FreeActivation, KeepsInput):
-    """A scaled elu that keeps mean and variance.
+class SELU(_FreeActivation, SavesInput):
+    """A scaled elu that preserves mean and variance.
 
     Counted: nothing.
     Source: Klambauer et al. 2017.
@@ -86,7 +81,7 @@ class SELU(FreeActivation, KeepsInput):
     kind = "selu"
 
 
-class CELU(FreeActivation, KeepsInput):
+class CELU(_FreeActivation, SavesInput):
     """max(0, x) + min(0, exp(x) - 1).
 
     Counted: nothing.
@@ -97,7 +92,7 @@ class CELU(FreeActivation, KeepsInput):
     kind = "celu"
 
 
-class Sigmoid(FreeActivation, KeepsOutput):
+class Sigmoid(_FreeActivation, SavesOutput):
     """1 / (1 + exp(-x)).
 
     Counted: nothing.
@@ -108,7 +103,7 @@ class Sigmoid(FreeActivation, KeepsOutput):
     kind = "sigmoid"
 
 
-class Tanh(FreeActivation, KeepsOutput):
+class Tanh(_FreeActivation, SavesOutput):
     """The hyperbolic tangent.
 
     Counted: nothing.
@@ -119,7 +114,7 @@ class Tanh(FreeActivation, KeepsOutput):
     kind = "tanh"
 
 
-class Softplus(FreeActivation, KeepsInput):
+class Softplus(_FreeActivation, SavesInput):
     """log(1 + exp(x)).
 
     Counted: nothing.
@@ -130,7 +125,7 @@ class Softplus(FreeActivation, KeepsInput):
     kind = "softplus"
 
 
-class Softsign(FreeActivation):
+class Softsign(_FreeActivation):
     """x / (1 + |x|).
 
     Counted: nothing.
@@ -141,12 +136,12 @@ class Softsign(FreeActivation):
     kind = "softsign"
 
     def kept(self) -> Kept:
-        """As PyTorch composes it: the input, and 1 + |x|."""
+        """Save what PyTorch's composition saves: the input, and 1 + |x|."""
         return Kept(inputs=True, values=self.input.elements)
 
 
-class Hardtanh(FreeActivation, KeepsInput):
-    """x between -1 and 1, cut off beyond.
+class Hardtanh(_FreeActivation, SavesInput):
+    """x clipped to the range from -1 to 1.
 
     Counted: nothing.
     Source: torch.nn.Hardtanh.
@@ -156,10 +151,10 @@ class Hardtanh(FreeActivation, KeepsInput):
     kind = "hardtanh"
 
 
-class GELU(Activation):
-    """x × the normal distribution's cumulative function.
+class GELU(_Activation):
+    """x × the cumulative distribution function of the standard normal distribution.
 
-    Counted: per value one multiplication; no MACs.
+    Counted: one multiplication per value; no MACs.
     Source: Hendrycks and Gimpel 2016.
     Example on [64, 56, 56]: gelu
     """
@@ -169,10 +164,10 @@ class GELU(Activation):
     additions_each = 0
 
 
-class SiLU(Activation):
+class SiLU(_Activation):
     """x × sigmoid(x), also called swish.
 
-    Counted: per value one multiplication; no MACs.
+    Counted: one multiplication per value; no MACs.
     Source: Elfwing, Uchibe and Doya 2017; Ramachandran, Zoph and Le 2017.
     Example on [64, 56, 56]: silu
     """
@@ -182,10 +177,10 @@ class SiLU(Activation):
     additions_each = 0
 
 
-class Mish(Activation):
+class Mish(_Activation):
     """x × tanh(softplus(x)).
 
-    Counted: per value one multiplication; no MACs.
+    Counted: one multiplication per value; no MACs.
     Source: Misra 2019.
     Example on [64, 56, 56]: mish
     """
@@ -195,10 +190,10 @@ class Mish(Activation):
     additions_each = 0
 
 
-class Hardsigmoid(Activation):
+class Hardsigmoid(_Activation):
     """relu6(x + 3) / 6.
 
-    Counted: per value one multiplication and one addition; no MACs.
+    Counted: one multiplication and one addition per value; no MACs.
     Source: Howard et al. 2019, "Searching for MobileNetV3".
     Example on [64, 56, 56]: hardsigmoid
     """
@@ -208,10 +203,10 @@ class Hardsigmoid(Activation):
     additions_each = 1
 
 
-class Hardswish(Activation):
+class Hardswish(_Activation):
     """x × relu6(x + 3) / 6.
 
-    Counted: per value two multiplications and one addition; no MACs.
+    Counted: two multiplications and one addition per value; no MACs.
     Source: Howard et al. 2019, "Searching for MobileNetV3".
     Example on [64, 56, 56]: hardswish
     """
@@ -221,22 +216,22 @@ class Hardswish(Activation):
     additions_each = 1
 
 
-class OverChannels(KeepsOutput, Activation):
-    """Activations by exp(x) and its sum over the channels."""
+class _OverChannels(SavesOutput, _Activation):
+    """Activations computed from exp(x) and its sum over the channels."""
 
-    in_place = False  # every output reads all channels
+    in_place = False  # every output depends on all channels
     multiplications_each = 1
     additions_each = 1
 
     def reach(self) -> Reach:
-        """Its own position, in all channels: all there is of a vector."""
+        """Its own position, in all channels: all of a vector."""
         return "same" if self.input.axes else "everything"
 
 
-class Softmax(OverChannels):
-    """exp(x) over its sum over the channels.
+class Softmax(_OverChannels):
+    """exp(x) divided by the sum of exp(x) over the channels.
 
-    Counted: per value one multiplication and one addition; no MACs.
+    Counted: one multiplication and one addition per value; no MACs.
     Source: torch.nn.Softmax.
     Example on [1000]: softmax
     """
@@ -244,10 +239,10 @@ class Softmax(OverChannels):
     kind = "softmax"
 
 
-class LogSoftmax(OverChannels):
+class LogSoftmax(_OverChannels):
     """The logarithm of softmax.
 
-    Counted: per value one multiplication and one addition; no MACs.
+    Counted: one multiplication and one addition per value; no MACs.
     Source: torch.nn.LogSoftmax.
     Example on [1000]: log_softmax
     """
@@ -255,38 +250,39 @@ class LogSoftmax(OverChannels):
     kind = "log_softmax"
 
 
-class LeakyReLU(Activation):
-    """x above 0, negative_slope × x below.
+class LeakyReLU(_Activation):
+    """x if x > 0, otherwise negative_slope × x.
 
-    Counted: per value one multiplication; no MACs.
+    Counted: one multiplication per value; no MACs.
     Source: Maas, Hannun and Ng 2013.
     Example on [64, 56, 56]: leaky_relu: {negative_slope: 0.2}
     """
 
     kind = "leaky_relu"
-    negative_slope = Number("the slope below 0", 0.01)
+    negative_slope = Number("slope for x < 0", 0.01)
     multiplications_each = 1
     additions_each = 0
 
 
-class PReLU(KeepsShape, NoBuffers, NoMacs, KeepsInput):
-    """max(0, x) + a min(0, x), a learnt for all channels together or for each.
+class PReLU(KeepsShape, NoBuffers, NoMacs, SavesInput):
+    """max(0, x) + a min(0, x), with one learnt a for all channels or one per channel.
 
     Params: num_parameters.
-    Counted: per value one multiplication; no MACs.
+    Counted: one multiplication per value; no MACs.
     Source: He et al. 2015, "Delving deep into rectifiers".
     Example on [64, 56, 56]: prelu: {num_parameters: $in_channels}
     """
 
     kind = "prelu"
     in_place = True
-    num_parameters = Integer("1, or the number of channels", 1)
+    num_parameters = Integer("number of learnt slopes: 1, or the number of channels", 1)
 
     def inferred_shape(self) -> Shape:
-        """That of the input."""
+        """Return the input's shape; raises `Flaw` if num_parameters does not fit the channels."""
         if self.num_parameters not in (1, self.input.channels):
             raise Flaw(
-                f"num_parameters {self.num_parameters} is neither 1 nor the {self.input.channels} input channels",
+                f"num_parameters must be 1 or the number of input channels ({self.input.channels}); "
+                f"got {self.num_parameters}",
                 "write 1 or $in_channels",
                 key="num_parameters",
                 code="CV016",
@@ -294,24 +290,24 @@ class PReLU(KeepsShape, NoBuffers, NoMacs, KeepsInput):
         return self.input
 
     def weight_tensors(self) -> Tensors:
-        """The slopes."""
+        """Return the number of slopes."""
         return (self.num_parameters,)
 
     def bias_tensors(self) -> Tensors:
-        """None."""
+        """No biases."""
         return ()
 
     def multiplications(self) -> int:
-        """One a value."""
+        """Return one per value."""
         return self.input.elements
 
     def additions(self) -> int:
-        """None."""
+        """No additions."""
         return 0
 
 
-class Dropout(FreeActivation):
-    """Zeroes values at random in training; nothing at inference.
+class Dropout(_FreeActivation):
+    """Sets random values to zero in training; does nothing at inference.
 
     Counted: nothing.
     Source: Srivastava et al. 2014.
@@ -320,15 +316,15 @@ class Dropout(FreeActivation):
 
     kind = "dropout"
     is_view = True
-    p = Number("the share of values that are dropped", 0.5, minimum=0, maximum=1)
+    p = Number("fraction of values that are dropped", 0.5, minimum=0, maximum=1)
 
     def kept(self) -> Kept:
-        """Which values stay, a byte each, as on a GPU (PyTorch's CPU code keeps factors); nothing where all do."""
+        """The mask, one byte per value as on a GPU (PyTorch's CPU code saves floats), is saved; nothing if p is 0."""
         return Kept(mask_bytes=self.input.elements) if self.p else Kept()
 
 
-class DropPath(FreeActivation):
-    """Drops whole paths at random in training (stochastic depth); nothing at inference.
+class DropPath(_FreeActivation):
+    """Drops the whole path of random samples in training (stochastic depth); does nothing at inference.
 
     Counted: nothing.
     Source: Huang et al. 2016, "Deep networks with stochastic depth".
@@ -337,15 +333,15 @@ class DropPath(FreeActivation):
 
     kind = "drop_path"
     is_view = True
-    p = Number("the share of samples whose path is dropped", 0.5, minimum=0, maximum=1)
+    p = Number("fraction of samples whose path is dropped", 0.5, minimum=0, maximum=1)
 
     def kept(self) -> Kept:
-        """The factor of a sample, as torchvision's StochasticDepth; nothing where all stay."""
+        """One factor per sample is saved, as in torchvision's StochasticDepth; nothing if p is 0."""
         return Kept(values=1) if self.p else Kept()
 
 
-class Identity(FreeActivation, KeepsNothing):
-    """Gives what it reads.
+class Identity(_FreeActivation, SavesNothing):
+    """Returns its input unchanged.
 
     Counted: nothing.
     Source: torch.nn.Identity.

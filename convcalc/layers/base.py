@@ -1,9 +1,9 @@
-"""What every layer kind is made of: declared keys, and rules that give its shape and its cost.
+"""The base class of all layer kinds, and mixins with the rules that several kinds share.
 
-A kind is one class. Its keys are the arguments of the YAML, its docstring is its page in the manual (with
-an `Example on [input shape]: entry` line that the tests run), its rules are the methods below. The rules are
-abstract, so that a kind that forgets one cannot be made; a kind for which a rule gives nothing says so by
-the base that it inherits.
+A kind is one class. Its keys are its arguments in the YAML, its docstring is its manual page (the tests run the line
+`Example on [input shape]: entry`), and its methods are the rules for the output shape, parameters, operations,
+receptive field and what is saved for backward. The rules are abstract, so that a kind that lacks one cannot be
+instantiated; a kind without weights or operations inherits that from a mixin such as `NoWeights`.
 """
 
 from abc import ABC, abstractmethod
@@ -18,12 +18,13 @@ from convcalc.shape import Shape, axis_name
 
 Tensors = tuple[int, ...]
 Sizes = tuple[int, ...]
-# an interval on every axis; its own position; everything; values that are no longer where they were; not known
+# which inputs an output depends on: an interval on every axis, its own position, all inputs, rearranged positions, or
+# unknown
 Reach = tuple[Reads, ...] | Literal["same", "everything", "elsewhere", "unknown"]
 
 
-# PyTorch's order of arguments, in which they are shown whatever base a kind has them from
-ORDER = {
+# arguments are shown in PyTorch's order, whichever base class declares them
+_ARGUMENT_ORDER = {
     name: place
     for place, name in enumerate(
         (
@@ -45,62 +46,62 @@ ORDER = {
 
 
 class StatedChannels(Key[int | None]):
-    """What a spec may state of its input; it is checked, and otherwise has no effect."""
+    """The number of input channels or features that a spec may give; it is only checked against the input."""
 
-    expected = "an integer from 1"
+    expected = "a positive integer"
 
     def read(self, value: Any, axes: int | None) -> int:
-        """The integer."""
+        """Return the integer."""
         if value.__class__ is not int or value < 1:
             raise self.flaw(value)
         return int(value)
 
     def schema(self) -> dict[str, Any]:
-        """An integer from 1."""
+        """Return the schema of a positive integer."""
         return {"type": "integer", "minimum": 1}
 
 
 class Kept(NamedTuple):
-    """What a layer keeps for the backward pass, beside its weights, as PyTorch 2.13 does.
+    """The tensors that a layer saves for backward in addition to its weights, as in PyTorch 2.13.
 
-    Source: the formulas of PyTorch's tools/autograd/derivatives.yaml, where a gradient names what it needs; a
-    function that PyTorch composes of others keeps what these keep.
+    Source: PyTorch's tools/autograd/derivatives.yaml, where the formula of each gradient names the tensors it needs. A
+    function that PyTorch composes of other functions saves what those save.
     """
 
-    inputs: bool = False  # all that it reads
+    inputs: bool = False  # all inputs
     output: bool = False
-    values: int = 0  # further elements of the activations' data type, of each sample
-    batch_values: int = 0  # further elements of that type, however many samples there are
-    mask_bytes: int = 0  # masks and indices, of each sample, whatever the activations' data type
+    values: int = 0  # further elements per sample, in the activations' data type
+    batch_values: int = 0  # further elements in that type, independent of the batch size
+    mask_bytes: int = 0  # bytes of masks and indices per sample, independent of the activations' data type
 
 
 class Layer(ABC):
-    """A layer bound to the shapes that it reads. Frozen; `output` is the shape that it gives.
+    """A layer with its arguments, input shapes (`inputs`) and output shape (`output`); immutable.
 
-    All rules speak of one sample. Raises `Flaw` where the inputs do not fit the arguments.
+    All shapes and counts are per sample. The constructor raises `Flaw` if the inputs do not fit the arguments.
     """
 
     kind: ClassVar[str] = ""
     keys: ClassVar[dict[str, Key[Any]]] = {}
     stated: ClassVar[tuple[str, ...]] = ()
-    one_of: ClassVar[tuple[str, ...]] = ()  # arguments of which just one is given
+    one_of: ClassVar[tuple[str, ...]] = ()  # arguments of which exactly one must be given
     known_defaults: ClassVar[dict[int | None, dict[str, Any]]] = {}
     reads_many: ClassVar[bool] = False
-    reads_any: ClassVar[bool] = False  # whether it reads one input or more
-    is_view: ClassVar[bool] = False  # whether the output is the input's own memory
-    is_part: ClassVar[bool] = False  # whether PyTorch gives a part of the input's memory
-    in_place: ClassVar[bool] = False  # whether the output may take the input's memory
+    reads_any: ClassVar[bool] = False  # whether it accepts one or more inputs
+    is_view: ClassVar[bool] = False  # whether the output shares the input's memory
+    is_part: ClassVar[bool] = False  # whether the output is a view of part of the input in PyTorch
+    in_place: ClassVar[bool] = False  # whether the output may overwrite the input
     needs_axes: ClassVar[bool] = False
 
     inputs: tuple[Shape, ...]
-    given: dict[str, Any]  # the arguments as read, before anything in them was worked out
+    given: dict[str, Any]  # the arguments in normal form, before `normalise` resolves values such as `same`
     output: Shape
 
     def __init_subclass__(cls) -> None:
         keys = {name: key for name, key in vars(cls).items() if isinstance(key, Key)}
         for base in cls.__bases__:
             keys = {**getattr(base, "keys", {}), **keys}
-        cls.keys = dict(sorted(keys.items(), key=lambda item: ORDER.get(item[0], 0))) if keys else keys
+        cls.keys = dict(sorted(keys.items(), key=lambda item: _ARGUMENT_ORDER.get(item[0], 0))) if keys else keys
         cls.known_defaults = {}
         cls.stated = tuple(name for name, key in keys.items() if isinstance(key, StatedChannels))
 
@@ -109,7 +110,7 @@ class Layer(ABC):
         if self.needs_axes and not inputs[0].spatial:
             raise Flaw(
                 f"{self.kind} needs spatial axes, but its input is a vector of {inputs[0].channels} features",
-                "reshape gives a vector spatial axes",
+                "use reshape to add spatial axes",
                 code="CV016",
             )
         self._check_stated()
@@ -117,19 +118,21 @@ class Layer(ABC):
         output = self.inferred_shape()
         for size in output.sizes:
             if size > LARGEST:
-                raise Flaw(f"{self.kind} gives {output}: sizes have at most 18 digits", code="CV004")
+                raise Flaw(
+                    f"the output of {self.kind} would be {output}; a size can have at most 18 digits", code="CV004"
+                )
         self.fill(output=output)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a layer is frozen: {name} cannot be set")
 
     def fill(self, **values: Any) -> None:
-        """Set values while the layer is being made."""
+        """Set attributes while the layer is being constructed."""
         self.__dict__.update(values)
 
     @classmethod
     def defaults(cls, axes: int | None) -> dict[str, Any]:
-        """The default of every argument in its normal form, None where there is none; not to be changed."""
+        """Return the default of every argument in normal form (None: no default). Do not modify the result."""
         found = cls.known_defaults.get(axes)
         if found is None:
             found = cls.known_defaults[axes] = {name: key.default_for(axes) for name, key in cls.keys.items()}
@@ -140,7 +143,8 @@ class Layer(ABC):
             stated = self.__dict__[name]
             if stated is not None and stated != self.input.channels:
                 found = self.input.channels
-                raise Flaw(f"{name} is stated as {stated}, but the input has {found}", key=name, code="CV016")
+                unit = name.removeprefix("in_")
+                raise Flaw(f"{name} is {stated}, but the input has {found} {unit}", key=name, code="CV016")
 
     @property
     def input(self) -> Shape:
@@ -148,51 +152,51 @@ class Layer(ABC):
         return self.inputs[0]
 
     def normalise(self) -> None:
-        """Work out arguments that depend on the input, such as `same` padding."""
+        """Resolve arguments that depend on the input, such as `same` padding."""
         return
 
     @abstractmethod
     def inferred_shape(self) -> Shape:
-        """The shape of the output; raises `Flaw` where there is none."""
+        """Return the output shape; raises `Flaw` if the arguments do not fit the input."""
 
     @abstractmethod
     def weight_tensors(self) -> Tensors:
-        """Elements of each learnt tensor other than the biases."""
+        """Return the number of elements of each learnt tensor that is not a bias."""
 
     @abstractmethod
     def bias_tensors(self) -> Tensors:
-        """Elements of each learnt tensor that is added."""
+        """Return the number of elements of each learnt bias."""
 
     @abstractmethod
     def buffer_tensors(self) -> Tensors:
-        """Elements of each tensor that is kept with the weights but not learnt (running statistics)."""
+        """Return the number of elements of each tensor stored with the weights but not learnt (running statistics)."""
 
     @abstractmethod
     def multiplications(self) -> int | None:
-        """Multiplications (and divisions) of one sample; None where they are not known."""
+        """Return the multiplications and divisions per sample; None if unknown."""
 
     @abstractmethod
     def additions(self) -> int | None:
-        """Additions (and subtractions) of one sample; None where they are not known."""
+        """Return the additions and subtractions per sample; None if unknown."""
 
     @abstractmethod
     def macs(self) -> int | None:
-        """The multiplications that count as multiply-accumulates: those of convolution and linear layers."""
+        """Return the multiply-accumulates per sample, 0 except for convolution and linear layers; None if unknown."""
 
     @abstractmethod
     def reach(self) -> Reach:
-        """Which inputs an output reads: an interval on every axis, or one of the words of `Reach`."""
+        """Return the input positions that an output position depends on: an interval per axis or a word of `Reach`."""
 
     @abstractmethod
     def kept(self) -> Kept | None:
-        """What it keeps for the backward pass; None where that is not known."""
+        """Return what the layer saves for backward; None if unknown."""
 
     def weight_input(self) -> object:
-        """What of the input the shapes of the weights depend on: layers that share weights agree in it."""
+        """Return the part of the input shape that fixes the weights; layers that share weights must agree in it."""
         return self.input.channels
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments in their normal form, as JSON holds them."""
+        """Return the arguments in normal form, as JSON stores them."""
         values = self.__dict__
         return {
             name: plain(values[name])
@@ -201,7 +205,7 @@ class Layer(ABC):
         }
 
     def glance(self) -> str:
-        """The arguments in short, those left at their default not shown: `3×3, 64, /2, p1`."""
+        """Return the arguments in short form, without those at their default: `3×3, 64, /2, p1`."""
         axes = self.input.axes
         return ", ".join(
             key.glance(self.__dict__[name])
@@ -211,25 +215,25 @@ class Layer(ABC):
 
     @classmethod
     def glance_keys(cls) -> list[tuple[str, Key[Any]]]:
-        """The keys that the table shows, the kernel first; of what is on or off only what has a sign."""
+        """Return the arguments that tables show, the kernel first; flags only if they have a sign."""
         unshown = {name for name, key in cls.keys.items() if isinstance(key, Flag) and not key.sign} | set(cls.stated)
         shown = [(name, key) for name, key in cls.keys.items() if name not in unshown]
         return sorted(shown, key=lambda pair: pair[0] != "kernel_size")
 
 
 class NoWeights(Layer):
-    """A kind that learns nothing."""
+    """A kind without weights, biases or buffers."""
 
     def weight_tensors(self) -> Tensors:
-        """None."""
+        """No weights."""
         return ()
 
     def bias_tensors(self) -> Tensors:
-        """None."""
+        """No biases."""
         return ()
 
     def buffer_tensors(self) -> Tensors:
-        """None."""
+        """No buffers."""
         return ()
 
 
@@ -237,149 +241,154 @@ class NoMacs(Layer):
     """A kind whose multiplications are not counted as multiply-accumulates."""
 
     def macs(self) -> int:
-        """None, by the convention of papers."""
+        """Return 0: papers count only the MACs of convolution and linear layers."""
         return 0
 
 
-class NoArithmetic(NoMacs):
-    """A kind that neither multiplies nor adds (comparisons and functions are not counted)."""
+class _NoArithmetic(NoMacs):
+    # comparisons and functions such as exp are not counted
 
     def multiplications(self) -> int:
-        """None."""
         return 0
 
     def additions(self) -> int:
-        """None."""
         return 0
 
 
 class SamePlace(Layer):
-    """A kind whose outputs read their own position, in all channels."""
+    """A kind whose output at a position depends only on the input at that position, in any channel."""
 
     def reach(self) -> Reach:
-        """Its own position."""
+        """Return `same`: an output position depends on its own position."""
         return "same"
 
 
 class KeepsShape(SamePlace):
-    """A kind whose output has the shape of its input, each value from its own position."""
+    """A kind whose output has the shape of its input and depends on its own position only."""
 
     def inferred_shape(self) -> Shape:
-        """That of the input."""
+        """Return the input's shape."""
         return self.input
 
 
-class Free(NoWeights, NoArithmetic):
-    """A kind that learns nothing and whose work is not counted."""
+class Free(NoWeights, _NoArithmetic):
+    """A kind without weights and without counted operations."""
 
 
-class KeepsNothing(Layer):
-    """A kind whose gradient needs the gradient of its output alone."""
+class SavesNothing(Layer):
+    """A kind whose gradient depends only on the gradient of its output."""
 
     def kept(self) -> Kept:
-        """Nothing."""
+        """Nothing is saved for backward."""
         return Kept()
 
 
-class KeepsInput(Layer):
-    """A kind whose gradient depends on what it read."""
+class SavesInput(Layer):
+    """A kind whose gradient depends on its input."""
 
     def kept(self) -> Kept:
-        """The input."""
+        """The input is saved for backward."""
         return Kept(inputs=True)
 
 
-class KeepsOutput(Layer):
-    """A kind whose gradient is found from what it gave."""
+class SavesOutput(Layer):
+    """A kind whose gradient is computed from its output."""
 
     def kept(self) -> Kept:
-        """The output."""
+        """The output is saved for backward."""
         return Kept(output=True)
 
 
 class AllMacs(Layer):
-    """A kind all of whose multiplications count as multiply-accumulates."""
+    """A kind whose multiplications all count as multiply-accumulates."""
 
     @abstractmethod
     def multiplications(self) -> int:
-        """Multiplications of one sample."""
+        """Return the multiplications per sample."""
 
     def macs(self) -> int:
-        """All multiplications."""
+        """Return the number of multiplications."""
         return self.multiplications()
 
 
 class NoBuffers(Layer):
-    """A kind that keeps nothing with its weights."""
+    """A kind without buffers such as running statistics."""
 
     def buffer_tensors(self) -> Tensors:
-        """None."""
+        """No buffers."""
         return ()
 
 
 class Bias(NoBuffers):
-    """A kind that may add a learnt bias, one an output channel."""
+    """A kind with an optional learnt bias per output channel."""
 
-    bias = Flag("whether a learnt bias is added to every output channel", True)
+    bias = Flag("add a learnt bias to each output channel", True)
 
     def bias_tensors(self) -> Tensors:
-        """One an output channel."""
+        """Return out_channels, or nothing without a bias."""
         return (self.output.channels,) if self.bias else ()
 
 
-class SumOfProducts(Bias, AllMacs, KeepsInput):
-    """A kind in which every output value is a sum of products of inputs and weights, plus a bias.
+class SumOfProducts(Bias, AllMacs, SavesInput):
+    """A kind in which every output value is a sum of products of inputs and weights, plus an optional bias.
 
-    The gradient of the weights is made of the input, which is kept without the zeros around it.
+    The gradient of the weights needs the input, which is saved for backward without its padding.
     """
 
     @abstractmethod
     def products(self) -> int:
-        """The products in one output value."""
+        """Return the number of products that are summed for one output value."""
 
     def weight_tensors(self) -> Tensors:
-        """One weight a product and output channel, shared between positions."""
+        """Return out_channels × products: all positions share the weights."""
         return (self.output.channels * self.products(),)
 
     def multiplications(self) -> int:
-        """Output values × products."""
+        """Return output values × products."""
         return self.output.elements * self.products()
 
     def additions(self) -> int:
-        """Per output value one less than its products, plus one with a bias."""
+        """Return output values × (products - 1), plus one addition per output value with a bias."""
         return self.output.elements * (self.products() - 1 + self.bias)
 
 
-def check_divides(divisor: int, number: int, key: str, what: str, called: str = "") -> None:
-    """A divisor must go into a number without remainder."""
+def check_divides(divisor: int, number: int, key: str, what: str, label: str = "") -> None:
+    """Raise `Flaw` unless `divisor` divides `number`.
+
+    `key` is the argument at fault, `what` the unit of `number` ("input channels"), `label` the name of the divisor in
+    the message if it is not the argument itself.
+    """
     if number % divisor:
         raise Flaw(
-            f"{called or key} {divisor} does not divide the {number} {what}: {number} / {divisor} is not whole",
+            f"{label or key} {divisor} does not divide the {number} {what}: {number} / {divisor} is not an integer",
             key=key,
             code="CV016",
         )
 
 
-def slide(
+def count_windows(
     layer: Layer, kernel_size: Sizes, stride: Sizes, padding: PerAxisPadding, dilation: Sizes, ceil_mode: bool = False
 ) -> Sizes:
-    """How many windows fit on each axis; raises `Flaw` with the formula where none does."""
+    """Return how many windows fit on each axis; raises `Flaw` with the formula if none fits."""
     spatial = layer.input.spatial
     counts = []
     for axis, (size, k, s, p, d) in enumerate(zip(spatial, kernel_size, stride, padding, dilation, strict=True)):
         count = window_count(size, k, s, p, d, ceil_mode)
         if count < 1:
-            raise too_large(layer, axis, window_formula(size, k, s, p, d, ceil_mode), size, p, d * (k - 1) + 1)
+            raise _kernel_too_large(layer, axis, window_formula(size, k, s, p, d, ceil_mode), size, p, k, d)
         counts.append(count)
     return tuple(counts)
 
 
-def too_large(layer: Layer, axis: int, formula: str, size: int, padding: Pair, reach: int) -> Flaw:
-    """The error that a window does not fit into its input."""
-    padded = f"{size} + {padding[0]} + {padding[1]}" if any(padding) else f"{size}"
+def _kernel_too_large(
+    layer: Layer, axis: int, formula: str, size: int, padding: Pair, kernel: int, dilation: int
+) -> Flaw:
+    dilated = dilation * (kernel - 1) + 1
+    called = f"kernel of {kernel}" if dilation == 1 else f"kernel of {kernel} (effectively {dilated})"
+    padded = f"padded {axis_name(axis, layer.input.axes)} of {size} + {padding[0]} + {padding[1]}"
+    room = padded if any(padding) else f"{axis_name(axis, layer.input.axes)} of {size}"
     return Flaw(
-        f"{layer.kind} does not fit: its kernel reaches over {reach}, the {axis_name(axis, layer.input.axes)} "
-        f"of its input ({layer.input}) is {padded}",
+        f"{called} does not fit the input's {room} (input {layer.input})",
         f"output size: {formula}",
         key="kernel_size" if "kernel_size" in layer.keys else None,
         code="CV016",
@@ -387,12 +396,12 @@ def too_large(layer: Layer, axis: int, formula: str, size: int, padding: Pair, r
 
 
 def check_positive(layer: Layer, sizes: Sizes, formulas: list[str], key: str | None = None) -> Sizes:
-    """Every size of an output is at least 1; raises `Flaw` with the formula where one is not."""
+    """Return the output sizes; raises `Flaw` with the formula if one is not positive."""
     for axis, (size, formula) in enumerate(zip(sizes, formulas, strict=True)):
         if size < 1:
             name = axis_name(axis, len(sizes))
             raise Flaw(
-                f"{layer.kind} gives a {name} of {size} from the input {layer.input}: a size is at least 1",
+                f"the output {name} of {layer.kind} would be {size}; it must be at least 1 (input {layer.input})",
                 f"output size: {formula}",
                 key=key,
                 code="CV016",
@@ -400,12 +409,12 @@ def check_positive(layer: Layer, sizes: Sizes, formulas: list[str], key: str | N
     return sizes
 
 
-def volume(kernel_size: Sizes) -> int:
-    """The taps of a kernel."""
+def count_taps(kernel_size: Sizes) -> int:
+    """Return the number of taps of a kernel: 9 of a 3×3 kernel."""
     return prod(kernel_size)
 
 
-def sliding_reach(kernel_size: Sizes, stride: Sizes, padding: PerAxisPadding, dilation: Sizes) -> Reach:
-    """A window on every axis."""
+def window_reach(kernel_size: Sizes, stride: Sizes, padding: PerAxisPadding, dilation: Sizes) -> Reach:
+    """Return the interval of inputs that a sliding window covers, for every axis."""
     before = [side for side, _ in padding]
     return tuple(map(sliding, kernel_size, stride, before, dilation))

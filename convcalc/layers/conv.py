@@ -1,23 +1,23 @@
-"""Convolutions: full, transposed, 1×1, depthwise, separable, and the one that shares no weights."""
+"""Convolutions: full, transposed, 1×1, depthwise, separable and locally connected (without weight sharing)."""
 
 from convcalc.arithmetic import same_padding, transposed_formula, transposed_same, transposed_size
 from convcalc.keys import Integer, Padding, PerAxis
 from convcalc.layers.base import (
     AllMacs,
     Bias,
-    KeepsInput,
     Kept,
     Layer,
     Reach,
+    SavesInput,
     Sizes,
     StatedChannels,
     SumOfProducts,
     Tensors,
     check_divides,
     check_positive,
-    slide,
-    sliding_reach,
-    volume,
+    count_taps,
+    count_windows,
+    window_reach,
 )
 from convcalc.problems import Flaw
 from convcalc.reads import transposed
@@ -25,59 +25,55 @@ from convcalc.shape import Shape
 
 
 class OutChannels(Layer):
-    """Convolutions whose output channels are chosen."""
+    """A convolution with an argument for the number of output channels."""
 
-    out_channels = Integer("channels of the output", required=True)
+    out_channels = Integer("output channels", required=True)
 
 
 class Window(Layer):
-    """Convolutions whose kernel slides over the input."""
+    """A convolution whose kernel slides over the input."""
 
     needs_axes = True
-    kernel_size = PerAxis("size of the kernel", required=True)
-    stride = PerAxis("step between windows", 1, sign="/")
-    padding = Padding("zeros before and after each axis", 0)
-    dilation = PerAxis("step between the taps of the kernel", 1, sign="d")
+    kernel_size = PerAxis("kernel size", required=True)
+    stride = PerAxis("distance between windows", 1, sign="/")
+    padding = Padding("zeros added before and after each axis", 0)
+    dilation = PerAxis("distance between the taps of the kernel", 1, sign="d")
 
     def normalise(self) -> None:
-        """Work out `same`."""
+        """Resolve `same` padding."""
         if isinstance(self.padding, str):
             window = (self.kernel_size, self.stride, self.dilation)
             self.fill(padding=tuple(map(same_padding, self.input.spatial, *window)))
 
     def windows(self) -> Sizes:
-        """How many windows fit on each axis."""
-        return slide(self, self.kernel_size, self.stride, self.padding, self.dilation)
+        """Return how many windows fit on each axis."""
+        return count_windows(self, self.kernel_size, self.stride, self.padding, self.dilation)
 
     def reach(self) -> Reach:
-        """A window on every axis."""
-        return sliding_reach(self.kernel_size, self.stride, self.padding, self.dilation)
+        """Return the interval that a window covers, for every axis."""
+        return window_reach(self.kernel_size, self.stride, self.padding, self.dilation)
 
 
-class Groups(Layer):
-    """Convolutions that may keep groups of channels apart."""
-
-    groups = Integer("groups of channels that are convolved apart", 1, sign="g")
+class _Groups(Layer):
+    groups = Integer("groups of channels that are convolved separately", 1, sign="g")
 
     def check_groups(self, out_channels: int) -> None:
-        """Groups divide the channels of the input and of the output."""
         check_divides(self.groups, self.input.channels, "groups", "input channels")
         check_divides(self.groups, out_channels, "groups", "output channels")
 
 
-class InChannels(Layer):
-    """Convolutions for which the input's channels may be stated."""
-
-    in_channels = StatedChannels("channels of the input, checked where it is stated")
+class _InChannels(Layer):
+    in_channels = StatedChannels("expected input channels; only checked against the input")
 
 
-class Conv(OutChannels, Window, Groups, SumOfProducts, InChannels):
-    """Convolution in one, two or three dimensions; the weights are shared between all positions.
+class Conv(OutChannels, Window, _Groups, SumOfProducts, _InChannels):
+    """Convolution in one, two or three dimensions; all positions share the weights.
 
-    Output: floor((n + p_before + p_after - d (k - 1) - 1) / s) + 1 on every axis.
-    Params: out_channels × (k… × in_channels / groups), + out_channels with bias.
-    Counted: out positions × out_channels × (k… × in_channels / groups) multiplications, which are the MACs;
-    per output value one addition less than its products, plus one with bias.
+    Output: floor((n + p_before + p_after - d (k - 1) - 1) / s) + 1 on every axis (n, k, s, p, d: input size, kernel
+    size, stride, padding, dilation).
+    Params: out_channels × (k… × in_channels / groups), + out_channels with bias (k…: the product of all kernel sizes).
+    Counted: output positions × out_channels × (k… × in_channels / groups) multiplications, which are the MACs;
+    k… × in_channels / groups - 1 additions per output value, + 1 with bias.
     Source: torch.nn.Conv1d, Conv2d, Conv3d; Dumoulin and Visin 2016.
     Example on [3, 224, 224]: conv: {out_channels: 64, kernel_size: 7, stride: 2, padding: 3}
     """
@@ -85,52 +81,53 @@ class Conv(OutChannels, Window, Groups, SumOfProducts, InChannels):
     kind = "conv"
 
     def inferred_shape(self) -> Shape:
-        """The windows that fit."""
+        """Return out_channels and the number of windows on every axis."""
         self.check_groups(self.out_channels)
         return Shape(self.out_channels, self.windows())
 
     def products(self) -> int:
-        """k… × in_channels / groups."""
-        return volume(self.kernel_size) * self.input.channels // self.groups
+        """Return k… × in_channels / groups."""
+        return count_taps(self.kernel_size) * self.input.channels // self.groups
 
 
-class ConvTranspose(OutChannels, Groups, Bias, InChannels, AllMacs, KeepsInput):
-    """Transposed convolution: every input position is multiplied with the whole kernel and added into the output.
+class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput):
+    """Transposed convolution: every input position is multiplied by the whole kernel and added to the output.
 
     Output: (n - 1) s - p_before - p_after + d (k - 1) + output_padding + 1 on every axis; n × s with `same`.
-    Params: in_channels × (k… × out_channels / groups), + out_channels with bias.
-    Counted: in positions × in_channels × (k… × out_channels / groups) multiplications, which are the MACs, and as
-    many additions (cropped ones included), plus one an output value with bias.
+    Params: in_channels × (k… × out_channels / groups), + out_channels with bias (k…: the product of all kernel sizes).
+    Counted: input positions × in_channels × (k… × out_channels / groups) multiplications, which are the MACs, and the
+    same number of additions (including those for cropped outputs), + 1 per output value with bias.
     Source: torch.nn.ConvTranspose1d, ConvTranspose2d, ConvTranspose3d; Dumoulin and Visin 2016.
     Example on [16, 7, 7]: conv_transpose: {out_channels: 32, kernel_size: 4, stride: 2, padding: 1}
     """
 
     kind = "conv_transpose"
     needs_axes = True
-    kernel_size = PerAxis("size of the kernel", required=True)
-    stride = PerAxis("step in the output between inputs", 1, sign="×")
-    padding = Padding("elements cut before and after each axis of the output", 0)
-    output_padding = PerAxis("elements added after each axis of the output", 0, minimum=0, sign="op")
-    dilation = PerAxis("step between the taps of the kernel", 1, sign="d")
+    kernel_size = PerAxis("kernel size", required=True)
+    stride = PerAxis("distance in the output between neighbouring inputs", 1, sign="×")
+    padding = Padding("elements removed from the start and end of each output axis", 0)
+    output_padding = PerAxis("elements added to the end of each output axis", 0, minimum=0, sign="op")
+    dilation = PerAxis("distance between the taps of the kernel", 1, sign="d")
 
     def normalise(self) -> None:
-        """Check the output padding and work out `same`."""
+        """Check the output padding and resolve `same` padding."""
         for stride, dilation, extra in zip(self.stride, self.dilation, self.output_padding, strict=True):
             if extra >= max(stride, dilation):
                 raise Flaw(
-                    f"output_padding {extra} is not under the larger of stride {stride} and dilation {dilation}",
+                    f"output_padding must be less than the larger of stride {stride} and dilation {dilation}; "
+                    f"got {extra}",
                     key="output_padding",
                     code="CV016",
                 )
         if isinstance(self.padding, str):
-            settled = list(map(transposed_same, self.kernel_size, self.stride, self.dilation, self.output_padding))
+            resolved = list(map(transposed_same, self.kernel_size, self.stride, self.dilation, self.output_padding))
             self.fill(
-                padding=tuple(padding for padding, _ in settled),
-                output_padding=tuple(output_padding for _, output_padding in settled),
+                padding=tuple(padding for padding, _ in resolved),
+                output_padding=tuple(output_padding for _, output_padding in resolved),
             )
 
     def inferred_shape(self) -> Shape:
-        """The span of all products, cut by the padding."""
+        """Return the shape spanned by all products, less the padding."""
         self.check_groups(self.out_channels)
         parameters = (
             self.input.spatial,
@@ -144,97 +141,98 @@ class ConvTranspose(OutChannels, Groups, Bias, InChannels, AllMacs, KeepsInput):
         return Shape(self.out_channels, check_positive(self, tuple(map(transposed_size, *parameters)), formulas))
 
     def reach(self) -> Reach:
-        """The inputs whose products are added into an output."""
+        """Return the interval of inputs whose products are added to an output, for every axis."""
         before = [padding for padding, _ in self.padding]
         return tuple(map(transposed, self.kernel_size, self.stride, before, self.dilation))
 
     def weight_tensors(self) -> Tensors:
-        """in_channels × (k… × out_channels / groups)."""
+        """Return in_channels × (k… × out_channels / groups)."""
         return (self.input.channels * self._products(),)
 
     def multiplications(self) -> int:
-        """In positions × in_channels × (k… × out_channels / groups)."""
+        """Return input positions × in_channels × (k… × out_channels / groups)."""
         return self.input.elements * self._products()
 
     def additions(self) -> int:
-        """Each product is added into its output, plus one an output value with bias."""
+        """Return one addition per product, plus one per output value with bias."""
         return self.multiplications() + self.bias * self.output.elements
 
     def _products(self) -> int:
-        return volume(self.kernel_size) * self.out_channels // self.groups
+        return count_taps(self.kernel_size) * self.out_channels // self.groups
 
 
-class PointwiseConv(OutChannels, Groups, SumOfProducts, InChannels):
-    """1×1 convolution: a linear layer at every position, which mixes channels and sees no neighbours.
+class PointwiseConv(OutChannels, _Groups, SumOfProducts, _InChannels):
+    """1×1 convolution: a linear layer applied at every position, which mixes channels but not positions.
 
     Output: floor((n - 1) / s) + 1 on every axis.
     Params: out_channels × in_channels / groups, + out_channels with bias.
-    Counted: out positions × out_channels × in_channels / groups multiplications, which are the MACs; per output
-    value one addition less, plus one with bias.
+    Counted: output positions × out_channels × in_channels / groups multiplications, which are the MACs;
+    in_channels / groups - 1 additions per output value, + 1 with bias.
     Source: Lin et al. 2014, "Network in network".
     Example on [256, 14, 14]: pointwise_conv: {out_channels: 64}
     """
 
     kind = "pointwise_conv"
     needs_axes = True
-    stride = PerAxis("step between positions", 1, sign="/")
+    stride = PerAxis("distance between positions", 1, sign="/")
 
     def inferred_shape(self) -> Shape:
-        """Every stride-th position."""
+        """Return out_channels and every stride-th position."""
         self.check_groups(self.out_channels)
-        return Shape(self.out_channels, slide(self, *single_taps(self.input.axes, self.stride)))
+        return Shape(self.out_channels, count_windows(self, *_describe_1x1_windows(self.input.axes, self.stride)))
 
     def reach(self) -> Reach:
-        """Every stride-th position."""
-        return sliding_reach(*single_taps(self.input.axes, self.stride))
+        """Return the one position that an output depends on, for every axis."""
+        return window_reach(*_describe_1x1_windows(self.input.axes, self.stride))
 
     def products(self) -> int:
-        """in_channels / groups."""
+        """Return in_channels / groups."""
         return self.input.channels // self.groups
 
 
-class DepthwiseConv(Window, SumOfProducts, InChannels):
-    """Depthwise convolution: each channel is convolved by itself, with `multiplier` kernels.
+class DepthwiseConv(Window, SumOfProducts, _InChannels):
+    """Depthwise convolution: each channel is convolved separately, with `multiplier` kernels.
 
-    Output: as of conv, with in_channels × multiplier channels.
-    Params: in_channels × multiplier × k…, + in_channels × multiplier with bias.
-    Counted: out positions × in_channels × multiplier × k… multiplications, which are the MACs; per output value one
-    addition less than its products, plus one with bias.
+    Output: the same sizes as conv, with in_channels × multiplier channels.
+    Params: in_channels × multiplier × k…, + in_channels × multiplier with bias (k…: the product of all kernel sizes).
+    Counted: output positions × in_channels × multiplier × k… multiplications, which are the MACs; k… - 1 additions per
+    output value, + 1 with bias.
     Source: Howard et al. 2017, "MobileNets".
     Example on [32, 112, 112]: depthwise_conv: {kernel_size: 3, padding: 1}
     """
 
     kind = "depthwise_conv"
-    multiplier = Integer("kernels for each channel", 1, sign="m")
+    multiplier = Integer("kernels per input channel", 1, sign="m")
 
     def inferred_shape(self) -> Shape:
-        """The windows that fit."""
+        """Return in_channels × multiplier and the number of windows on every axis."""
         return Shape(self.input.channels * self.multiplier, self.windows())
 
     def products(self) -> int:
-        """All taps: k…."""
-        return volume(self.kernel_size)
+        """Return the number of taps, k…."""
+        return count_taps(self.kernel_size)
 
 
-class SeparableConv(OutChannels, Window, Bias, InChannels, AllMacs):
-    """Depthwise separable convolution: a depthwise one without bias, then a pointwise one with it.
+class SeparableConv(OutChannels, Window, Bias, _InChannels, AllMacs):
+    """Depthwise separable convolution: a depthwise convolution without bias, then a pointwise one with the bias.
 
-    Against a full convolution of the same kernel it costs 1 / out_channels + 1 / k².
-    Output: as of conv.
-    Params: in_channels × multiplier × k… + in_channels × multiplier × out_channels, + out_channels with bias.
-    Counted: the multiplications (which are the MACs) and additions of both.
+    In 2-D it costs 1 / out_channels + 1 / k² of a full convolution with the same kernel.
+    Output: the same sizes as conv, with out_channels.
+    Params: in_channels × multiplier × k… + in_channels × multiplier × out_channels, + out_channels with bias (k…: the
+    product of all kernel sizes).
+    Counted: the multiplications (which are the MACs) and additions of both convolutions.
     Source: Chollet 2017, "Xception"; Howard et al. 2017, "MobileNets".
     Example on [32, 112, 112]: separable_conv: {out_channels: 64, kernel_size: 3, padding: 1}
     """
 
     kind = "separable_conv"
-    multiplier = Integer("depthwise kernels for each channel", 1, sign="m")
+    multiplier = Integer("depthwise kernels per input channel", 1, sign="m")
 
     depthwise: DepthwiseConv
     pointwise: PointwiseConv
 
     def normalise(self) -> None:
-        """Make the two convolutions."""
+        """Create the two convolutions."""
         super().normalise()
         shared = {"bias": False, "in_channels": None}
         window = {name: getattr(self, name) for name in DepthwiseConv.keys}
@@ -244,33 +242,34 @@ class SeparableConv(OutChannels, Window, Bias, InChannels, AllMacs):
         self.fill(depthwise=depthwise, pointwise=pointwise)
 
     def inferred_shape(self) -> Shape:
-        """That of the pointwise convolution."""
+        """Return the shape of the pointwise convolution's output."""
         return self.pointwise.output
 
     def weight_tensors(self) -> Tensors:
-        """Both kernels."""
+        """Return the weights of both convolutions."""
         return self.depthwise.weight_tensors() + self.pointwise.weight_tensors()
 
     def multiplications(self) -> int:
-        """Of both."""
+        """Return the multiplications of both convolutions."""
         return self.depthwise.multiplications() + self.pointwise.multiplications()
 
     def additions(self) -> int:
-        """Of both."""
+        """Return the additions of both convolutions."""
         return self.depthwise.additions() + self.pointwise.additions()
 
     def kept(self) -> Kept:
-        """The input of each of both."""
+        """The inputs of both convolutions are saved for backward."""
         return Kept(inputs=True, values=self.depthwise.output.elements)
 
 
-class LocallyConnected(OutChannels, Window, SumOfProducts, InChannels):
-    """A convolution without weight sharing: every position has a kernel and biases of its own.
+class LocallyConnected(OutChannels, Window, SumOfProducts, _InChannels):
+    """A convolution without weight sharing: every output position has its own kernel and biases.
 
-    Output: as of conv.
-    Params: out positions × out_channels × k… × in_channels, + out positions × out_channels with bias.
-    Counted: out positions × out_channels × k… × in_channels multiplications, which are the MACs; per output value one
-    addition less than its products, plus one with bias.
+    Output: the same sizes as conv, with out_channels.
+    Params: output positions × out_channels × k… × in_channels, + output positions × out_channels with bias (k…: the
+    product of all kernel sizes).
+    Counted: output positions × out_channels × k… × in_channels multiplications, which are the MACs;
+    k… × in_channels - 1 additions per output value, + 1 with bias.
     Source: Goodfellow, Bengio and Courville 2016, "Deep learning", 9.5 (unshared convolution).
     Example on [1, 280, 320]: locally_connected: {out_channels: 1, kernel_size: [1, 2], bias: false}
     """
@@ -278,26 +277,26 @@ class LocallyConnected(OutChannels, Window, SumOfProducts, InChannels):
     kind = "locally_connected"
 
     def inferred_shape(self) -> Shape:
-        """The windows that fit."""
+        """Return out_channels and the number of windows on every axis."""
         return Shape(self.out_channels, self.windows())
 
     def products(self) -> int:
-        """k… × in_channels."""
-        return volume(self.kernel_size) * self.input.channels
+        """Return k… × in_channels."""
+        return count_taps(self.kernel_size) * self.input.channels
 
     def weight_tensors(self) -> Tensors:
-        """A weight for each product of each output value."""
+        """Return output values × products: no position shares its weights."""
         return (self.output.elements * self.products(),)
 
     def bias_tensors(self) -> Tensors:
-        """A bias for each output value."""
+        """Return one bias per output value, or nothing without bias."""
         return (self.output.elements,) if self.bias else ()
 
     def weight_input(self) -> object:
-        """The whole shape: every position has weights of its own."""
+        """Return the whole shape, because every position has its own weights."""
         return self.input
 
 
-def single_taps(axes: int, stride: Sizes) -> tuple[Sizes, Sizes, tuple[tuple[int, int], ...], Sizes]:
-    """Kernel, stride, padding and dilation of a 1×1 kernel."""
+def _describe_1x1_windows(axes: int, stride: Sizes) -> tuple[Sizes, Sizes, tuple[tuple[int, int], ...], Sizes]:
+    """Return the kernel size, stride, padding and dilation of a 1×1 convolution."""
     return (1,) * axes, stride, ((0, 0),) * axes, (1,) * axes

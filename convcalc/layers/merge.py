@@ -1,38 +1,36 @@
-"""Layers that read several inputs."""
+"""Layers with several inputs: add, multiply and concat."""
 
-from convcalc.layers.base import Free, KeepsNothing, Kept, NoMacs, NoWeights, SamePlace
+from convcalc.layers.base import Free, Kept, NoMacs, NoWeights, SamePlace, SavesNothing
 from convcalc.problems import Flaw
 from convcalc.shape import Shape
 
 
-class Elementwise(SamePlace):
-    """Merges value by value; an axis (or the channels) of size 1 is repeated to fit."""
-
+class _Elementwise(SamePlace):
     reads_many = True
     in_place = True
 
     def inferred_shape(self) -> Shape:
-        """The larger of the sizes of each axis, which are equal or 1."""
         if len({shape.axes for shape in self.inputs}) > 1:
             raise Flaw(
-                f"{self.kind} reads inputs with different numbers of axes: {join_shapes(self.inputs)}",
-                "flatten, reshape or global pooling with keepdims brings them to the same",
+                f"the inputs of {self.kind} have different numbers of axes: {_join_shapes(self.inputs)}",
+                "use flatten, reshape or global pooling with keepdims to give them the same number",
                 code="CV016",
             )
-        merged = merged_shape(self.inputs)
+        merged = _merge_shapes(self.inputs)
         if 0 in merged.sizes:
             raise Flaw(
-                f"{self.kind} reads inputs that do not fit: {join_shapes(self.inputs)}",
-                "sizes are equal, or 1",
+                f"the input shapes of {self.kind} do not fit: {_join_shapes(self.inputs)}",
+                "on each axis the sizes must be equal or 1",
                 code="CV016",
             )
         return merged
 
 
-class Add(Elementwise, NoWeights, NoMacs, KeepsNothing):
-    """The sum of its inputs, broadcast where a size is 1.
+class Add(_Elementwise, NoWeights, NoMacs, SavesNothing):
+    """The sum of its inputs; an axis of size 1 is broadcast.
 
-    Counted: per output value one addition less than there are inputs; no MACs.
+    Output: the largest size on every axis and of the channels.
+    Counted: number of inputs - 1 additions per output value; no MACs.
     Source: He et al. 2016, "Deep residual learning".
     Example on [64, 56, 56]: add: {from: [input, input]}
     """
@@ -40,18 +38,19 @@ class Add(Elementwise, NoWeights, NoMacs, KeepsNothing):
     kind = "add"
 
     def multiplications(self) -> int:
-        """None."""
+        """No multiplications."""
         return 0
 
     def additions(self) -> int:
-        """Inputs - 1 an output value."""
+        """Return (number of inputs - 1) × output values."""
         return self.output.elements * (len(self.inputs) - 1)
 
 
-class Multiply(Elementwise, NoWeights, NoMacs):
-    """The product of its inputs, broadcast where a size is 1.
+class Multiply(_Elementwise, NoWeights, NoMacs):
+    """The product of its inputs; an axis of size 1 is broadcast.
 
-    Counted: per output value one multiplication less than there are inputs; no MACs.
+    Output: the largest size on every axis and of the channels.
+    Counted: number of inputs - 1 multiplications per output value; no MACs.
     Source: Hu, Shen and Sun 2018, "Squeeze-and-excitation networks".
     Example on [64, 56, 56]: multiply: {from: [input, input]}
     """
@@ -59,22 +58,23 @@ class Multiply(Elementwise, NoWeights, NoMacs):
     kind = "multiply"
 
     def multiplications(self) -> int:
-        """Inputs - 1 an output value."""
+        """Return (number of inputs - 1) × output values."""
         return self.output.elements * (len(self.inputs) - 1)
 
     def additions(self) -> int:
-        """None."""
+        """No additions."""
         return 0
 
     def kept(self) -> Kept:
-        """All inputs, and the products on the way: PyTorch multiplies two at a time."""
-        products = (merged_shape(self.inputs[:count]) for count in range(2, len(self.inputs)))
+        """All inputs and the intermediate products are saved for backward, as PyTorch multiplies two at a time."""
+        products = (_merge_shapes(self.inputs[:count]) for count in range(2, len(self.inputs)))
         return Kept(inputs=True, values=sum(shape.elements for shape in products))
 
 
-class Concat(SamePlace, Free, KeepsNothing):
-    """Its inputs one after the other along the channels; all other sizes are equal.
+class Concat(SamePlace, Free, SavesNothing):
+    """Concatenates its inputs along the channels; all other sizes must be equal.
 
+    Output: the sum of the channels, with the sizes of the inputs.
     Counted: nothing.
     Source: Huang et al. 2017, "Densely connected convolutional networks".
     Example on [64, 56, 56]: concat: {from: [input, input]}
@@ -84,29 +84,29 @@ class Concat(SamePlace, Free, KeepsNothing):
     reads_many = True
 
     def inferred_shape(self) -> Shape:
-        """The sum of the channels."""
+        """Return the sum of the channels with the common sizes; raises `Flaw` if the sizes differ."""
         if len({shape.spatial for shape in self.inputs}) > 1:
             raise Flaw(
-                f"concat reads inputs that do not fit: {join_shapes(self.inputs)}",
-                "all sizes but the channels are equal; crop or pad with like brings them to the same",
+                f"the input sizes of concat do not fit: {_join_shapes(self.inputs)}",
+                "all sizes except the channels must be equal; use crop or pad with like to match them",
                 code="CV016",
             )
         return Shape(sum(shape.channels for shape in self.inputs), self.input.spatial)
 
 
-def merged_shape(shapes: tuple[Shape, ...]) -> Shape:
-    """The shape that shapes have together, 0 on an axis on which they do not fit."""
-    channels, *spatial = (broadcast(column) for column in zip(*(shape.sizes for shape in shapes), strict=True))
+def _merge_shapes(shapes: tuple[Shape, ...]) -> Shape:
+    """Return the broadcast shape, with 0 on every axis on which the sizes do not fit."""
+    channels, *spatial = (_broadcast_sizes(column) for column in zip(*(shape.sizes for shape in shapes), strict=True))
     return Shape(channels, tuple(spatial))
 
 
-def broadcast(sizes: tuple[int, ...]) -> int:
-    """The size that sizes of one axis have together, 0 where they do not fit."""
+def _broadcast_sizes(sizes: tuple[int, ...]) -> int:
+    """Return the broadcast size of one axis, 0 if the sizes do not fit."""
     others = {size for size in sizes if size != 1}
     return 0 if len(others) > 1 else max(others, default=1)
 
 
-def join_shapes(shapes: tuple[Shape, ...]) -> str:
-    """`64×56×56 and 128×56×56`, cut after a few."""
+def _join_shapes(shapes: tuple[Shape, ...]) -> str:
+    """Return `64×56×56 and 128×56×56`, at most four shapes."""
     texts = [str(shape) for shape in shapes[:4]] + (["…"] if len(shapes) > 4 else [])
     return " and ".join(texts)

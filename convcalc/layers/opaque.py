@@ -1,4 +1,4 @@
-"""What a network does that no other kind expresses."""
+"""The kind for operations that no other layer kind covers."""
 
 from convcalc.keys import Integer, IntegerList, Text
 from convcalc.layers.base import Layer, Reach, Tensors
@@ -6,42 +6,42 @@ from convcalc.shape import MOST_AXES, Shape
 
 
 class Opaque(Layer):
-    """A part of a network that no other kind expresses: its shape, params and buffers are stated, its cost is unknown.
+    """An operation that no other kind covers: its output shape, params and buffers are given, its cost is unknown.
 
-    It reads one input or more. What depends on its cost is not known either, and no figure of it is taken for 0: its
-    multiplications, additions and MACs, what it keeps in training and what it sees are `?` in a table and null in
-    JSON, and so are the totals with them. Its output counts as activation memory, what it needs while it runs does not.
+    It accepts one or more inputs. Unknown is not zero: its multiplications, additions and MACs, the memory it saves for
+    backward and its receptive field are `?` in tables and null in JSON, and so are all totals that include them. Its
+    output counts as activation memory; its working memory is not counted.
 
     Output: output_shape.
     Params: params; buffers are counted apart from them.
-    Counted: not known.
-    Source: stands for an operation that the source of an imported network names.
+    Counted: unknown.
+    Source: used for operations of an imported network that convcalc does not support.
     Example on [64, 56, 56]: opaque: {output_shape: [100, 4], params: 12544, what: RoiAlign}
     """
 
     kind = "opaque"
     reads_any = True
     output_shape = IntegerList(
-        "the shape that it gives, channels first",
+        "output shape",
         lengths=(1, MOST_AXES + 1),
         minimum=1,
-        expected=f"a list of 1 to {MOST_AXES + 1} integers from 1, channels first",
+        expected=f"a list of 1 to {MOST_AXES + 1} positive integers, channels first",
     )
-    params = Integer("elements of learnt weights", 0, minimum=0, sign="params ")
-    buffers = Integer("elements of running statistics", 0, minimum=0)
-    what = Text("what it stands for, in words")
+    params = Integer("number of learnt elements", 0, minimum=0, sign="params ")
+    buffers = Integer("number of elements of running statistics", 0, minimum=0)
+    what = Text("description or name of the operation")
 
     def inferred_shape(self) -> Shape:
-        """As it is stated."""
+        """Return output_shape."""
         channels, *spatial = self.output_shape
         return Shape(channels, tuple(spatial))
 
     def weight_tensors(self) -> Tensors:
-        """One tensor with all params."""
+        """Return one tensor with all params."""
         return (self.params,) if self.params else ()
 
     def bias_tensors(self) -> Tensors:
-        """None apart from the params."""
+        """No biases: all params count as weights."""
         return ()
 
     def buffer_tensors(self) -> Tensors:
@@ -49,17 +49,17 @@ class Opaque(Layer):
         return (self.buffers,) if self.buffers else ()
 
     def multiplications(self) -> None:
-        """Not known."""
+        """Unknown."""
 
     def additions(self) -> None:
-        """Not known."""
+        """Unknown."""
 
     def macs(self) -> None:
-        """Not known."""
+        """Unknown."""
 
     def reach(self) -> Reach:
-        """Not known."""
+        """Unknown."""
         return "unknown"
 
     def kept(self) -> None:
-        """Not known."""
+        """Unknown."""

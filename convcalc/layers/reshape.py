@@ -1,15 +1,15 @@
-"""Layers that see the same values in another shape, or only some of them."""
+"""Layers that rearrange or select values without computing anything: flatten, reshape and slice."""
 
 from math import prod
 
 from convcalc.keys import IntegerList
-from convcalc.layers.base import Free, KeepsNothing, Reach, SamePlace
+from convcalc.layers.base import Free, Reach, SamePlace, SavesNothing
 from convcalc.problems import Flaw
 from convcalc.shape import MOST_AXES, Shape
 
 
-class Flatten(SamePlace, Free, KeepsNothing):
-    """All values of a sample as one vector.
+class Flatten(SamePlace, Free, SavesNothing):
+    """Turns a sample into a vector with all its values.
 
     Output: channels × positions features.
     Counted: nothing.
@@ -21,12 +21,12 @@ class Flatten(SamePlace, Free, KeepsNothing):
     is_view = True
 
     def inferred_shape(self) -> Shape:
-        """A vector."""
+        """Return a vector with all elements."""
         return Shape(self.input.elements)
 
 
-class Reshape(Free, KeepsNothing):
-    """The same values in another shape, channels first; one entry may be -1 and is worked out.
+class Reshape(Free, SavesNothing):
+    """The same values in another shape, channels first; an entry of -1 is inferred from the number of values.
 
     Output: shape.
     Counted: nothing.
@@ -37,33 +37,34 @@ class Reshape(Free, KeepsNothing):
     kind = "reshape"
     is_view = True
     shape = IntegerList(
-        "the new shape, channels first",
+        "new shape",
         lengths=(1, MOST_AXES + 1),
         minimum=-1,
-        expected=f"a list of 1 to {MOST_AXES + 1} integers, channels first, of which one may be -1",
+        expected=f"a list of 1 to {MOST_AXES + 1} positive integers, channels first; one may be -1",
     )
 
     def inferred_shape(self) -> Shape:
-        """The shape with -1 worked out."""
+        """Return the shape with -1 replaced; raises `Flaw` if the number of elements differs."""
         known = prod(size for size in self.shape if size != -1)
         elements = self.input.elements
         if 0 in self.shape or self.shape.count(-1) > 1:
-            raise Flaw("shape takes sizes from 1, and -1 once at most", key="shape")
+            raise Flaw("shape must consist of positive integers and at most one -1", key="shape")
         if elements % known if -1 in self.shape else elements != known:
             product = " × ".join(str(size) for size in self.shape if size != -1)
-            relation = "does not divide it" if -1 in self.shape else f"is {known}"
-            message = f"reshape does not fit: the input {self.input} has {elements} elements, {product} {relation}"
+            fixed = f"{product} = {known}" if "×" in product else product
+            wanted = f"a multiple of {fixed}" if -1 in self.shape else fixed
+            message = f"shape needs {wanted} elements, but the input {self.input} has {elements}"
             raise Flaw(message, key="shape", code="CV016")
         channels, *spatial = (elements // known if size == -1 else size for size in self.shape)
         return Shape(channels, tuple(spatial))
 
     def reach(self) -> Reach:
-        """Its own position where the axes stay as they are."""
+        """Return `same` if the axes do not change, otherwise `elsewhere`."""
         return "same" if self.output.spatial == self.input.spatial else "elsewhere"
 
 
-class Slice(SamePlace, Free, KeepsNothing):
-    """Some of the channels: from start up to, not including, stop.
+class Slice(SamePlace, Free, SavesNothing):
+    """Selects channels from start up to, but not including, stop.
 
     Output: stop - start channels.
     Counted: nothing.
@@ -73,15 +74,21 @@ class Slice(SamePlace, Free, KeepsNothing):
 
     kind = "slice"
     is_part = True
-    channels = IntegerList("start and stop", lengths=(2, 2), minimum=0, expected="a list [start, stop]", sign=":")
+    channels = IntegerList(
+        "first channel, and the channel after the last one",
+        lengths=(2, 2),
+        minimum=0,
+        expected="a list [start, stop]",
+        sign=":",
+    )
 
     def inferred_shape(self) -> Shape:
-        """Fewer channels."""
+        """Return stop - start channels; raises `Flaw` if the input does not have them."""
         start, stop = self.channels
         if not start < stop <= self.input.channels:
             raise Flaw(
-                f"slice [{start}, {stop}] does not lie in the {self.input.channels} input channels",
-                "start is under stop, and stop is at most the number of channels",
+                f"slice [{start}, {stop}] is not a range of the {self.input.channels} input channels",
+                "start must be less than stop, and stop at most the number of channels",
                 key="channels",
                 code="CV016",
             )

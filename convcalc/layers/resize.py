@@ -1,4 +1,4 @@
-"""Layers that change the size of the axes without weights: upsampling, rearranging, padding, cropping."""
+"""Layers without weights that change sizes or rearrange channels: upsampling, shuffles, padding and cropping."""
 
 from math import floor
 
@@ -6,12 +6,12 @@ from convcalc.arithmetic import Pair
 from convcalc.keys import Choice, Integer, LayerName, Padding, PerAxis, PerAxisNumber
 from convcalc.layers.base import (
     Free,
-    KeepsNothing,
     Layer,
     NoMacs,
     NoWeights,
     Reach,
     SamePlace,
+    SavesNothing,
     Sizes,
     check_divides,
     check_positive,
@@ -20,16 +20,16 @@ from convcalc.problems import Flaw
 from convcalc.reads import Ratio, interpolated, moved, nearest, reduced, sliding
 from convcalc.shape import AXIS_NAMES, Shape
 
-MODE_AXES = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
-MODE_TAPS = {"linear": 2, "bilinear": 4, "bicubic": 16, "trilinear": 8}
+_MODE_AXES = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
+_MODE_TAPS = {"linear": 2, "bilinear": 4, "bicubic": 16, "trilinear": 8}
 
 
-class Upsample(NoWeights, NoMacs, KeepsNothing):
-    """Interpolation to a larger (or smaller) size: by a factor, to a size, or to the size of another layer.
+class Upsample(NoWeights, NoMacs, SavesNothing):
+    """Interpolation to a larger or smaller size: by a factor, to a given size, or to the size of another layer.
 
-    Output: floor(n × scale_factor) on every axis, or size, or that of the layer named by like.
-    Counted: nearest nothing; linear, bilinear, trilinear and bicubic 2, 4, 8 and 16 multiplications an output value
-    and one addition less; no MACs.
+    Output: floor(n × scale_factor) on every axis, or size, or the size of the layer given by like.
+    Counted: nothing for nearest; linear 2, bilinear 4, trilinear 8 and bicubic 16 multiplications per output value, and
+    one addition fewer; no MACs.
     Source: torch.nn.Upsample.
     Example on [64, 28, 28]: upsample: {scale_factor: 2, mode: bilinear}
     """
@@ -37,30 +37,28 @@ class Upsample(NoWeights, NoMacs, KeepsNothing):
     kind = "upsample"
     needs_axes = True
     one_of = ("scale_factor", "size", "like")
-    scale_factor = PerAxisNumber("output size over input size")
+    scale_factor = PerAxisNumber("output size divided by input size")
     size = PerAxis("output size", None, sign="→")
-    like = LayerName("a layer whose size is taken")
-    mode = Choice(
-        "how values between are found", "nearest", choices=("nearest", "linear", "bilinear", "bicubic", "trilinear")
-    )
+    like = LayerName("layer whose size is used as the output size")
+    mode = Choice("interpolation method", "nearest", choices=("nearest", "linear", "bilinear", "bicubic", "trilinear"))
 
     def normalise(self) -> None:
-        """Just one of scale_factor, size and like; a mode that fits the number of axes."""
-        check_one_of(self)
-        wanted = MODE_AXES.get(self.mode, self.input.axes)
+        """Raise `Flaw` unless one of scale_factor, size and like is given and the mode fits the number of axes."""
+        _check_one_of(self)
+        wanted = _MODE_AXES.get(self.mode, self.input.axes)
         if wanted != self.input.axes:
-            right = [mode for mode in MODE_AXES if MODE_AXES[mode] == self.input.axes]
+            right = [mode for mode in _MODE_AXES if _MODE_AXES[mode] == self.input.axes]
             raise Flaw(
-                f"mode {self.mode} is for inputs with {counted_axes(wanted)}, not {self.input.axes}",
+                f"mode {self.mode} needs an input with {_count_axes(wanted)}, but this one has {self.input.axes}",
                 f"write {' or '.join(right)}",
                 key="mode",
                 code="CV016",
             )
 
     def inferred_shape(self) -> Shape:
-        """The size asked for."""
+        """Return the input's channels with the requested size."""
         if self.like is not None:
-            return Shape(self.input.channels, like_sizes(self, self.like.name, self.like.shape))
+            return Shape(self.input.channels, _find_like_sizes(self, self.like.name, self.like.shape))
         if self.scale_factor is None:
             return Shape(self.input.channels, self.size)
         factors = list(zip(self.input.spatial, self.scale_factor, strict=True))
@@ -69,28 +67,28 @@ class Upsample(NoWeights, NoMacs, KeepsNothing):
         return Shape(self.input.channels, check_positive(self, sizes, formulas, "scale_factor"))
 
     def reach(self) -> Reach:
-        """The inputs between which an output is interpolated."""
+        """Return the interval of inputs from which an output is interpolated, for every axis."""
         if self.scale_factor is None:
             scales = list(map(reduced, self.input.spatial, self.output.spatial))
         else:
-            scales = [inverse(factor) for factor in self.scale_factor]
+            scales = [_invert_factor(factor) for factor in self.scale_factor]
         if self.mode == "nearest":
             return tuple(map(nearest, scales))
         return tuple(interpolated(scale, 1 if self.mode == "bicubic" else 0) for scale in scales)
 
     def multiplications(self) -> int:
-        """One a tap of the interpolation."""
-        return self.output.elements * MODE_TAPS.get(self.mode, 0)
+        """Return one per interpolation tap and output value."""
+        return self.output.elements * _MODE_TAPS.get(self.mode, 0)
 
     def additions(self) -> int:
-        """One less than the taps."""
-        return self.output.elements * max(MODE_TAPS.get(self.mode, 0) - 1, 0)
+        """Return taps - 1 per output value."""
+        return self.output.elements * max(_MODE_TAPS.get(self.mode, 0) - 1, 0)
 
 
-class PixelShuffle(Free, KeepsNothing):
-    """Moves channels into space: r… channels become r × r × … positions.
+class PixelShuffle(Free, SavesNothing):
+    """Moves channels into space: in 2-D, r² channels become r × r positions.
 
-    Output: channels / r…, every axis × r.
+    Output: channels / r^axes, every axis × r.
     Counted: nothing.
     Source: Shi et al. 2016, "Real-time single image and video super-resolution".
     Example on [36, 56, 56]: pixel_shuffle: {upscale_factor: 2}
@@ -98,26 +96,30 @@ class PixelShuffle(Free, KeepsNothing):
 
     kind = "pixel_shuffle"
     needs_axes = True
-    upscale_factor = Integer("r, the factor of every axis", required=True, sign="×")
+    upscale_factor = Integer("r, by which every axis grows", required=True, sign="×")
 
     def inferred_shape(self) -> Shape:
-        """Fewer channels, more positions."""
+        """Return channels / r^axes and every axis × r; raises `Flaw` if r^axes does not divide the channels."""
         factor = self.upscale_factor
         block = factor**self.input.axes
         check_divides(
-            block, self.input.channels, "upscale_factor", "input channels", f"upscale_factor {factor}, a block of"
+            block,
+            self.input.channels,
+            "upscale_factor",
+            "input channels",
+            f"upscale_factor {factor} needs blocks of {block} channels:",
         )
         return Shape(self.input.channels // block, tuple(size * factor for size in self.input.spatial))
 
     def reach(self) -> Reach:
-        """A block of outputs reads one position."""
+        """Return an interval of one position, on which a whole block of outputs depends."""
         return (nearest((1, self.upscale_factor)),) * self.input.axes
 
 
-class PixelUnshuffle(Free, KeepsNothing):
-    """Moves space into channels: r × r × … positions become r… channels.
+class PixelUnshuffle(Free, SavesNothing):
+    """Moves space into channels: in 2-D, r × r positions become r² channels.
 
-    Output: channels × r…, every axis / r.
+    Output: channels × r^axes, every axis / r.
     Counted: nothing.
     Source: Shi et al. 2016; torch.nn.PixelUnshuffle.
     Example on [3, 56, 56]: pixel_unshuffle: {downscale_factor: 2}
@@ -125,10 +127,10 @@ class PixelUnshuffle(Free, KeepsNothing):
 
     kind = "pixel_unshuffle"
     needs_axes = True
-    downscale_factor = Integer("r, which divides every axis", required=True, sign="/")
+    downscale_factor = Integer("r, by which every axis shrinks; must divide every axis", required=True, sign="/")
 
     def inferred_shape(self) -> Shape:
-        """More channels, fewer positions."""
+        """Return channels × r^axes and every axis / r; raises `Flaw` if r does not divide an axis."""
         factor = self.downscale_factor
         for size, name in zip(self.input.spatial, AXIS_NAMES[self.input.axes], strict=True):
             check_divides(factor, size, "downscale_factor", f"elements of the {name}")
@@ -136,14 +138,14 @@ class PixelUnshuffle(Free, KeepsNothing):
         return Shape(channels, tuple(size // factor for size in self.input.spatial))
 
     def reach(self) -> Reach:
-        """An output reads a block of positions."""
+        """Return the block of r positions that an output depends on, for every axis."""
         return (sliding(self.downscale_factor, self.downscale_factor, 0, 1),) * self.input.axes
 
 
-class ChannelShuffle(SamePlace, Free, KeepsNothing):
-    """Deals the channels of all groups out in turn, so that grouped convolutions mix.
+class ChannelShuffle(SamePlace, Free, SavesNothing):
+    """Interleaves the channels of all groups, so that the next grouped convolution mixes them.
 
-    Output: as the input.
+    Output: the input's shape.
     Counted: nothing.
     Source: Zhang et al. 2018, "ShuffleNet".
     Example on [240, 28, 28]: channel_shuffle: {groups: 3}
@@ -151,47 +153,42 @@ class ChannelShuffle(SamePlace, Free, KeepsNothing):
 
     kind = "channel_shuffle"
     needs_axes = True
-    groups = Integer("groups, which divide the channels", required=True, sign="g")
+    groups = Integer("number of groups; must divide the channels", required=True, sign="g")
 
     def inferred_shape(self) -> Shape:
-        """That of the input."""
+        """Return the input's shape; raises `Flaw` if groups does not divide the channels."""
         check_divides(self.groups, self.input.channels, "groups", "input channels")
         return self.input
 
 
-class Bordered(Free, KeepsNothing):
-    """Adds or takes elements at the borders: so many, or as many as make the size of another layer."""
-
+class _Bordered(Free, SavesNothing):
     needs_axes = True
     amount_key = ""
     direction = 1
-    like = LayerName("a layer whose size is taken, centred, the odd element after")
+    like = LayerName("layer whose size is used; the input is centred, with an odd element at the end")
 
     def normalise(self) -> None:
-        """Just one of the amount and like; work out what like comes to."""
-        check_one_of(self)
+        _check_one_of(self)
         if self.like is not None:
-            target = like_sizes(self, self.like.name, self.like.shape)
+            target = _find_like_sizes(self, self.like.name, self.like.shape)
             self.fill(**{self.amount_key: tuple(map(self._to_reach, self.input.spatial, target))})
 
     def reach(self) -> Reach:
-        """Its own position, moved."""
         sides: tuple[Pair, ...] = getattr(self, self.amount_key)
         return tuple(moved(-self.direction * before) for before, _ in sides)
 
     def _to_reach(self, size: int, target: int) -> Pair:
         missing = (target - size) * self.direction
         if missing < 0:
-            relation = "larger" if self.direction > 0 else "smaller"
+            change = "enlarge" if self.direction > 0 else "shrink"
             raise Flaw(
-                f"{self.kind} cannot bring the input {self.input} to a size of {target}: it is {relation} already",
+                f"{self.kind} can only {change} its input ({self.input}), but a size of {size} must become {target}",
                 key="like",
                 code="CV016",
             )
         return missing // 2, missing - missing // 2
 
     def inferred_shape(self) -> Shape:
-        """Every axis longer or shorter by both sides."""
         sign, word = self.direction, "+" if self.direction > 0 else "-"
         sides: tuple[Pair, ...] = getattr(self, self.amount_key)
         sizes = tuple(n + sign * (a + b) for n, (a, b) in zip(self.input.spatial, sides, strict=True))
@@ -202,10 +199,10 @@ class Bordered(Free, KeepsNothing):
         return Shape(self.input.channels, check_positive(self, sizes, formulas, self.amount_key))
 
 
-class Pad(Bordered):
+class Pad(_Bordered):
     """Adds zeros around the input.
 
-    Output: n + before + after on every axis, or the size of the layer named by like.
+    Output: n + before + after on every axis, or the size of the layer given by like.
     Counted: nothing.
     Source: torch.nn.ZeroPad2d.
     Example on [3, 224, 224]: pad: {padding: [[0, 1], [0, 1]]}
@@ -214,13 +211,13 @@ class Pad(Bordered):
     kind = "pad"
     amount_key = "padding"
     one_of = ("padding", "like")
-    padding = Padding("zeros before and after each axis", None, named=())
+    padding = Padding("zeros added before and after each axis", None, named=())
 
 
-class Crop(Bordered):
-    """Cuts off the borders of the input.
+class Crop(_Bordered):
+    """Removes the borders of the input.
 
-    Output: n - before - after on every axis, or the size of the layer named by like.
+    Output: n - before - after on every axis, or the size of the layer given by like.
     Counted: nothing.
     Source: Ronneberger, Fischer and Brox 2015, "U-Net".
     Example on [64, 64, 64]: crop: {amount: 4}
@@ -230,39 +227,38 @@ class Crop(Bordered):
     amount_key = "amount"
     one_of = ("amount", "like")
     direction = -1
-    amount = Padding("elements cut before and after each axis", None, named=())
+    amount = Padding("elements removed from the start and end of each axis", None, named=())
 
 
-def check_one_of(layer: Layer) -> None:
-    """Just one of the arguments that exclude each other is given."""
+def _check_one_of(layer: Layer) -> None:
     given = [name for name in layer.one_of if getattr(layer, name) is not None]
     if len(given) != 1:
-        found = f"{' and '.join(given)} exclude each other" if given else "none is given"
-        raise Flaw(f"{layer.kind} takes one of {', '.join(layer.one_of)}: {found}", code="CV012")
+        found = " and ".join(given) or "none"
+        raise Flaw(f"{layer.kind} needs exactly one of {', '.join(layer.one_of)}; got {found}", code="CV012")
 
 
-def like_sizes(layer: Layer, name: str, shape: Shape | None) -> Sizes:
-    """The sizes of a layer named by `like`, which has as many axes."""
-    assert shape is not None  # a layer is only made where all that it names is known
+def _find_like_sizes(layer: Layer, name: str, shape: Shape | None) -> Sizes:
+    """Return the sizes of the layer given by `like`; raises `Flaw` if it has another number of axes."""
+    assert shape is not None  # the spec reader makes a layer only after all layers that it refers to
     if shape.axes != layer.input.axes:
         raise Flaw(
-            f"{layer.kind} takes the size of {name} ({shape}), which has not as many axes as its input ({layer.input})",
+            f"like: {name} ({shape}) and the input of {layer.kind} ({layer.input}) have different numbers of axes",
             key="like",
             code="CV016",
         )
     return shape.spatial
 
 
-def inverse(factor: float) -> Ratio:
-    """1 / factor as a fraction, the factor taken as it is written."""
+def _invert_factor(factor: float) -> Ratio:
+    """Return 1 / factor as an exact fraction of its decimal notation: 0.1 is 1/10."""
     if isinstance(factor, int):
         return 1, factor
-    from fractions import Fraction  # only where it is needed: it costs start-up time
+    from fractions import Fraction  # imported only when needed: it costs start-up time
 
     written = Fraction(str(factor))
     return written.denominator, written.numerator
 
 
-def counted_axes(axes: int) -> str:
-    """`1 axis`, `2 axes`."""
+def _count_axes(axes: int) -> str:
+    """Return `1 axis` or `2 axes`."""
     return f"{axes} {'axis' if axes == 1 else 'axes'}"

@@ -1,10 +1,13 @@
-"""How others come to their totals, and how figures are counted here: as text, Markdown and JSON."""
+"""Output of `explain --conventions` as text, Markdown and JSON.
+
+Without a network: how convcalc and other tools count. With a network: how each tool's total follows from convcalc's.
+"""
 
 import json
 from typing import Any
 
 from convcalc.analysis.report import Report
-from convcalc.explain.conventions import PAGE, TAKEN, cautions
+from convcalc.explain.conventions import ASSUMPTIONS, PAGE, list_cautions
 from convcalc.explain.counters import KERAS, TOOLS, Reconciled, Tool, reconciled
 from convcalc.render.explanation import WORDS
 from convcalc.render.grid import GAP
@@ -13,52 +16,51 @@ from convcalc.render.manual import hanging
 from convcalc.render.markdown import escaped
 from convcalc.render.table import heading
 
-SCHEMA = "convcalc/conventions/1"
+_SCHEMA = "convcalc/conventions/1"
 
 
 # -- the page
 
 
 def page_lines(width: int | None) -> list[Line]:
-    """How figures are counted here, then how others count."""
+    """Return the page on how convcalc counts and how other tools count differently."""
     lines: list[Line] = [[("how convcalc counts", "title")], []]
     for name, text in PAGE:
         lines += hanging(f"{name:<{WORDS}}", text, width, "head")
-    lines += [[], [("what other tools count beside the MACs", "title")]]
+    lines += [[], [("how other tools count differently", "title")]]
     for tool in TOOLS:
-        lines += [[], tool_line(tool), *hanging("  ", tool.call, width, style="dim")]
+        lines += [[], _tool_line(tool), *hanging("  ", tool.call, width, style="dim")]
         lines += [line for term in tool.terms for line in hanging("  · ", term.what, width)]
-    lines += [[], tool_line(KERAS), *hanging("  ", f"{KERAS.call}; its params include the running statistics", width)]
-    lines += [[], *hanging("", TAKEN, width, style="dim"), []]
+    lines += [[], _tool_line(KERAS), *hanging("  ", f"{KERAS.call}; its params include the running statistics", width)]
+    lines += [[], *hanging("", ASSUMPTIONS, width, style="dim"), []]
     return [
         *lines,
-        *hanging("", "convcalc explain NET --conventions gives the terms of a network.", width, style="dim"),
+        *hanging("", "convcalc explain NET --conventions shows the numbers for a network.", width, style="dim"),
     ]
 
 
-def tool_line(tool: Tool) -> Line:
-    """The name and version."""
+def _tool_line(tool: Tool) -> Line:
     return [(tool.name, "title"), (f"  {tool.version}", "dim")]
 
 
 def page_markdown() -> str:
-    """The page in Markdown."""
+    """Return the page as Markdown text."""
     lines = ["## How convcalc counts", "", *(f"- **{name}**: {escaped(text)}" for name, text in PAGE), ""]
-    lines += ["## What other tools count beside the MACs", "", "| tool | version | beside the MACs |", "|---|---|---|"]
+    lines += ["## How other tools count differently", ""]
+    lines += ["| tool | version | in addition to the MACs |", "|---|---|---|"]
     for tool in TOOLS:
         lines.append(f"| {tool.name} | {tool.version} | {escaped('; '.join(term.what for term in tool.terms))} |")
-    return "\n".join([*lines, "", escaped(TAKEN), ""])
+    return "\n".join([*lines, "", escaped(ASSUMPTIONS), ""])
 
 
 def page_json() -> str:
-    """The page for programs."""
-    tools = [{**tool_dict(tool), "terms": [term.what for term in tool.terms]} for tool in (*TOOLS, KERAS)]
-    found = {"schema": SCHEMA, "conventions": dict(PAGE), "taken": TAKEN, "tools": tools}
+    """Return the page as JSON text."""
+    tools = [{**_tool_dict(tool), "terms": [term.what for term in tool.terms]} for tool in (*TOOLS, KERAS)]
+    found = {"schema": _SCHEMA, "conventions": dict(PAGE), "taken": ASSUMPTIONS, "tools": tools}
     return json.dumps(found, indent=1) + "\n"
 
 
-def tool_dict(tool: Tool) -> dict[str, Any]:
-    """A tool as JSON holds it."""
+def _tool_dict(tool: Tool) -> dict[str, Any]:
     return {"name": tool.name, "version": tool.version, "call": tool.call, "prints": tool.prints}
 
 
@@ -66,38 +68,39 @@ def tool_dict(tool: Tool) -> dict[str, Any]:
 
 
 def reconciliation_lines(report: Report, width: int | None, taken: bool = True) -> list[Line]:
-    """Tool by tool: our total, what it counts more, what it prints; then what is taken of how the tools are run."""
+    """Return, per tool, convcalc's total, the differences and the tool's total; then the warnings.
+
+    Without `taken`, the assumptions about how the tools are run are left out.
+    """
     found = reconciled(report)
     number = max(len(f"{tool.total:,}") for tool in found)
     lines = heading(report, width)
     for tool in found:
-        lines += [[], *tool_lines(tool, number, width)]
-    said = [*cautions(report), *([TAKEN] if taken else [])]
-    return [*lines, *([[]] if said else []), *(line for text in said for line in hanging("", text, width, style="dim"))]
+        lines += [[], *_tool_lines(tool, number, width)]
+    notes = [*list_cautions(report), *([ASSUMPTIONS] if taken else [])]
+    hints = [line for text in notes for line in hanging("", text, width, style="dim")]
+    return [*lines, *([[]] if notes else []), *hints]
 
 
-def tool_lines(found: Reconciled, number: int, width: int | None) -> list[Line]:
-    """The sum of one tool."""
+def _tool_lines(found: Reconciled, number: int, width: int | None) -> list[Line]:
     tool = found.tool
-    lines = [[*tool_line(tool), (f"{GAP}{tool.call}" if fits(tool, width) else "", "dim")]]
+    lines = [[*_tool_line(tool), (f"{GAP}{tool.call}" if _call_fits(tool, width) else "", "dim")]]
     lines += hanging(f"    {found.ours:>{number},}{GAP}", found.basis, width)
     for what, amount in found.terms:
-        lines += hanging(f"  {sign(amount)} {abs(amount):>{number},}{GAP}", what, width)
+        lines += hanging(f"  {_sign(amount)} {abs(amount):>{number},}{GAP}", what, width)
     return [*lines, *hanging(f"  = {found.total:>{number},}{GAP}", tool.prints, width, "title")]
 
 
-def fits(tool: Tool, width: int | None) -> bool:
-    """Whether the call stands beside the name."""
+def _call_fits(tool: Tool, width: int | None) -> bool:
     return width is None or len(tool.name) + len(tool.version) + len(tool.call) + 2 * len(GAP) <= width
 
 
-def sign(amount: int) -> str:
-    """The sign of a term."""
+def _sign(amount: int) -> str:
     return "+" if amount > 0 else "-"
 
 
 def reconciliation_markdown(report: Report) -> str:
-    """A table with a row a term."""
+    """Return a Markdown table with one row per term."""
     lines = [
         f"### {escaped(report.network.name)}: the totals of other tools",
         "",
@@ -107,16 +110,16 @@ def reconciliation_markdown(report: Report) -> str:
     for found in reconciled(report):
         tool = found.tool
         lines.append(f"| {tool.name} {tool.version} | {found.basis} | {found.ours:,} |")
-        lines += [f"| | {sign(amount)} {escaped(what)} | {abs(amount):,} |" for what, amount in found.terms]
+        lines += [f"| | {_sign(amount)} {escaped(what)} | {abs(amount):,} |" for what, amount in found.terms]
         lines.append(f"| | **= {tool.prints}** | **{found.total:,}** |")
-    return "\n".join([*lines, "", *(f"{escaped(text)}\n" for text in (*cautions(report), TAKEN))])
+    return "\n".join([*lines, "", *(f"{escaped(text)}\n" for text in (*list_cautions(report), ASSUMPTIONS))])
 
 
 def reconciliation_json(report: Report) -> str:
-    """The sums for programs."""
+    """Return the totals of the tools and their terms as JSON text."""
     tools = [
         {
-            **tool_dict(found.tool),
+            **_tool_dict(found.tool),
             found.basis.lower(): found.ours,
             "terms": [{"what": what, "count": amount} for what, amount in found.terms],
             "total": found.total,
@@ -124,5 +127,11 @@ def reconciliation_json(report: Report) -> str:
         for found in reconciled(report)
     ]
     network = report.network
-    found = {"schema": SCHEMA, "name": network.name, "file": network.file, "tools": tools, "cautions": cautions(report)}
+    found = {
+        "schema": _SCHEMA,
+        "name": network.name,
+        "file": network.file,
+        "tools": tools,
+        "cautions": list_cautions(report),
+    }
     return json.dumps(found, indent=1) + "\n"

@@ -1,4 +1,7 @@
-"""Explanations for people: each figure as its formula, the formula with the numbers put in, and the result."""
+"""Explanations as text: each figure as a formula in symbols, the formula with its values, and the result.
+
+For example `params  C_out × (k_h × k_w × C_in) + C_out`, `= 64 × (3 × 3 × 3) + 64`, `= 1,792`.
+"""
 
 import re
 from textwrap import wrap
@@ -16,84 +19,82 @@ from convcalc.render.table import heading, totals
 from convcalc.render.table import wrapped as fact_lines
 from convcalc.units import format_bytes, format_count, format_exact
 
-PAGE = 100
-NARROW = 60  # columns under which formulas stand under their names
-WORDS = 17  # columns before the formulas
-KEPT = "\u00a0"  # a blank at which no line is broken
+_PAGE = 100
+_NARROW = 60  # in a terminal of fewer columns, formulas go below their names
+WORDS = 17  # width of the names, to the left of the formulas
+_NO_BREAK = "\u00a0"  # a blank at which lines are not broken
 
 
 def explanation_lines(found: list[Explanation], width: int | None, in_words: bool = True) -> list[Line]:
-    """Layer after layer; `in_words` false leaves only the figures."""
+    """Return the explanations of all layers as lines; without `in_words` only the figures."""
     lines: list[Line] = []
     for explanation in found:
         lines += (
-            [[], *layer_lines(explanation, width, in_words)] if lines else layer_lines(explanation, width, in_words)
+            [[], *_layer_lines(explanation, width, in_words)] if lines else _layer_lines(explanation, width, in_words)
         )
     return lines
 
 
-def lead_of(width: int | None) -> int:
-    """The columns before the formulas: under their names in a narrow terminal."""
-    return WORDS if (width or PAGE) >= NARROW else 2
+def _lead_width(width: int | None) -> int:
+    return WORDS if (width or _PAGE) >= _NARROW else 2
 
 
-def layer_lines(explanation: Explanation, width: int | None, in_words: bool) -> list[Line]:
-    """One layer: what it is, its figures, what the symbols are, what is counted, the source."""
-    lead, about = lead_of(width), page(type(explanation.layer.layer))
-    lines = [*title_lines(explanation, width), []]
+def _layer_lines(explanation: Explanation, width: int | None, in_words: bool) -> list[Line]:
+    """Return one layer: title, summary, figures, legend of the symbols, what is counted, and the source."""
+    lead, about = _lead_width(width), page(type(explanation.layer.layer))
+    lines = [*_title_lines(explanation, width), []]
     if in_words:
         lines += hanging("", about.summary, width)
         lines += [line for note in explanation.notes for line in hanging("", note, width, style="hint")]
         lines.append([])
-    lines += [line for figure in explanation.figures for line in figure_lines(figure, width, lead)]
+    lines += [line for figure in explanation.figures for line in _figure_lines(figure, width, lead)]
     if in_words:
-        lines += [[], *legend_lines(explanation, width, lead)]
+        lines += [[], *_legend_lines(explanation, width, lead)]
         for name in ("Counted", "Source"):
             if name in about.sections:
-                lines += named_lines(name.lower(), about.sections[name], width, lead, "dim")
+                lines += _named_lines(name.lower(), about.sections[name], width, lead, "dim")
     return lines
 
 
-def facts(explanation: Explanation) -> list[str]:
-    """The kind with its arguments, the shapes, the line."""
+def list_facts(explanation: Explanation) -> list[str]:
+    """Return the facts of a layer's title: its kind with arguments, its shapes, and its line in the spec."""
     layer = explanation.layer
     shapes = " + ".join(map(str, layer.layer.inputs))
     line = f"line {layer.line}" if layer.line else ""
     return [*filter(None, (layer_row(layer, layer.name, 0, 0).what, f"{shapes} → {layer.output_shape}", line))]
 
 
-def title_lines(explanation: Explanation, width: int | None) -> list[Line]:
-    """The name, and what the layer is; under it where there is no room beside it."""
+def _title_lines(explanation: Explanation, width: int | None) -> list[Line]:
+    # facts go below the name if they do not fit next to it
     name = explanation.layer.name
-    line = " · ".join(facts(explanation))
+    line = " · ".join(list_facts(explanation))
     if width is None or len(name) + len(GAP) + len(line) <= width:
         return [[(name, "title"), (GAP + line, "")]]
-    return [[(name, "title")], *fact_lines(facts(explanation), width)]
+    return [[(name, "title")], *fact_lines(list_facts(explanation), width)]
 
 
-def figure_lines(figure: Figure, width: int | None, lead: int) -> list[Line]:
-    """The name; the formula in symbols, with the numbers, and the result; or words."""
-    texts = derivation(figure)
+def _figure_lines(figure: Figure, width: int | None, lead: int) -> list[Line]:
+    texts = _derivation_lines(figure)
     lines: list[Line] = []
     for place, text in enumerate(texts):
         style = "title" if place == len(texts) - 1 and figure.value is not None else ""
-        kept = text if figure.formula is None else unbroken(text, room_of(width, lead))
-        lines += named_lines("" if place else figure.name, kept, width, lead, style)
+        kept = text if figure.formula is None else _protect_blanks(text, _text_width(width, lead))
+        lines += _named_lines("" if place else figure.name, kept, width, lead, style)
     return lines
 
 
-def unbroken(text: str, room: int) -> str:
-    """A formula that breaks only before its signs, and not within parentheses that fit on a line."""
-    text = re.sub(r"(?<=[×/+=-]) | (?=/)| (?=[KMGTP]i?B?\))| (?=B\b)", KEPT, text)
+def _protect_blanks(text: str, room: int) -> str:
+    """Return a formula that breaks only before operators, and not inside parentheses that fit on a line."""
+    text = re.sub(r"(?<=[×/+=-]) | (?=/)| (?=[KMGTP]i?B?\))| (?=B\b)", _NO_BREAK, text)
     groups = re.findall(r"\([^()]*\)", text)
     for group in groups:
-        text = text.replace(group, group.replace(" ", KEPT)) if len(group) < room - 4 else text
+        text = text.replace(group, group.replace(" ", _NO_BREAK)) if len(group) < room - 4 else text
     return text
 
 
-def derivation(figure: Figure) -> list[str]:
-    """At most three lines: symbols, numbers, result; a formula that is one symbol needs no second line."""
-    result = "" if figure.value is None else result_text(figure.value, figure.unit)
+def _derivation_lines(figure: Figure) -> list[str]:
+    """Return at most three lines: symbols, values, result; a formula that is a single symbol needs only one."""
+    result = "" if figure.value is None else format_result(figure.value, figure.unit)
     if figure.formula is None:
         return [": ".join(filter(None, (result, figure.words)))]
     symbols = Notation(False, figure.one_axis).write(figure.formula)
@@ -105,16 +106,16 @@ def derivation(figure: Figure) -> list[str]:
     return [symbols, f"= {numbers}", f"= {result}"]
 
 
-def result_text(value: int, unit: str) -> str:
-    """`118,013,952 (118.0 M)`, `37,632 B (36.75 KiB)`."""
+def format_result(value: int, unit: str) -> str:
+    """Return a result exactly and rounded: `118,013,952 (118.0 M)`, `37,632 B (36.75 KiB)`."""
     exact = f"{value:,} {unit}".rstrip()
     short = format_bytes(value) if unit == "B" else format_count(value)
     return exact if short.replace(" ", "") == exact.replace(" ", "") or value < 1000 else f"{exact} ({short})"
 
 
-def named_lines(name: str, text: str, width: int | None, lead: int, style: str = "") -> list[Line]:
-    """A text beside its name; in a narrow terminal under it."""
-    pieces = wrapped(text, room_of(width, lead))
+def _named_lines(name: str, text: str, width: int | None, lead: int, style: str = "") -> list[Line]:
+    # the text goes to the right of the name, in a narrow terminal below it
+    pieces = _wrap_text(text, _text_width(width, lead))
     lines: list[Line] = [[(" " * lead, ""), (piece, style)] for piece in pieces]
     if len(name) >= lead:
         return [[(name, "head")], *lines]
@@ -122,23 +123,21 @@ def named_lines(name: str, text: str, width: int | None, lead: int, style: str =
     return lines
 
 
-def room_of(width: int | None, lead: int) -> int:
-    """The columns beside the names."""
-    return max((width or PAGE) - lead, 20)
+def _text_width(width: int | None, lead: int) -> int:
+    return max((width or _PAGE) - lead, 20)
 
 
-def wrapped(text: str, room: int) -> list[str]:
-    """A formula or a text on as many lines as it needs, the later ones of a formula set in."""
+def _wrap_text(text: str, room: int) -> list[str]:
+    """Return a formula or text on as many lines as it needs; continued lines of a formula are indented."""
     later = "  " if text.startswith("=") else ""
     pieces = wrap(text, room, subsequent_indent=later, break_long_words=False, break_on_hyphens=False)
-    return [piece.replace(KEPT, " ") for piece in pieces] or [""]
+    return [piece.replace(_NO_BREAK, " ") for piece in pieces] or [""]
 
 
-def legend_lines(explanation: Explanation, width: int | None, lead: int) -> list[Line]:
-    """What the symbols are."""
+def _legend_lines(explanation: Explanation, width: int | None, lead: int) -> list[Line]:
     lines: list[Line] = []
     for meaning, names in explanation.legend().items():
-        lines += named_lines("" if lines else "where", f"{', '.join(names)}  {meaning}", width, lead, "dim")
+        lines += _named_lines("" if lines else "where", f"{', '.join(names)}  {meaning}", width, lead, "dim")
     return lines
 
 
@@ -146,16 +145,20 @@ def legend_lines(explanation: Explanation, width: int | None, lead: int) -> list
 
 
 def totals_lines(report: Report, width: int | None) -> list[Line]:
-    """How the totals come about: what each kind adds, the sums, and the rest in words."""
+    """Return how the totals are composed: the contribution of each kind, the sums, and remarks."""
     lines = [*heading(report, width), [], *cell_lines(share_cells(report), width, first=""), []]
     lines += [*totals(report, width), []]
     for name, text in remarks(report):
         lines += hanging(f"{name:<11}{GAP}", text, width, "head", "dim")
-    return [*lines, [], *hanging("", "convcalc explain NET LAYER derives the figures of a layer.", width, style="dim")]
+    return [
+        *lines,
+        [],
+        *hanging("", "convcalc explain NET LAYER shows how a layer's figures are calculated.", width, style="dim"),
+    ]
 
 
 def share_cells(report: Report) -> list[Cells]:
-    """A column a figure, a row a kind, and the sums."""
+    """Return the table of contributions: a column per figure, a row per kind, and a row with the sums."""
     found, total = shares(report), report.totals
     columns = [Cells("kind", [*(share.kind for share in found), "sum"], right=False)]
     titles = (("layers", 4), ("params", 9), ("MACs", 9), ("multiplications", 3), ("additions", 2))

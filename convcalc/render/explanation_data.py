@@ -1,4 +1,4 @@
-"""Explanations for programs: JSON."""
+"""Explanations as JSON: formulas in symbols and in values, each as text and as LaTeX."""
 
 import json
 from typing import Any
@@ -9,29 +9,27 @@ from convcalc.explain.totals import remarks, shares
 from convcalc.formula import Latex, Notation
 from convcalc.render.manual import page
 
-SCHEMA = "convcalc/explanation/1"
+_SCHEMA = "convcalc/explanation/1"
 
 
 def explanation_json(report: Report, found: list[Explanation]) -> str:
-    """The layers that were asked for."""
-    return written(report, {"layers": [layer_dict(explanation) for explanation in found]})
+    """Return the explanations of the requested layers as JSON text."""
+    return _write_json(report, {"layers": [_layer_dict(explanation) for explanation in found]})
 
 
 def totals_json(report: Report) -> str:
-    """How the totals come about."""
+    """Return the contributions of the kinds, the totals and the remarks as JSON text."""
     kinds = [share._asdict() for share in shares(report)]
-    return written(report, {"kinds": kinds, "totals": report.totals_dict(), "remarks": dict(remarks(report))})
+    return _write_json(report, {"kinds": kinds, "totals": report.totals_dict(), "remarks": dict(remarks(report))})
 
 
-def written(report: Report, found: dict[str, Any]) -> str:
-    """The text, with what network it is of."""
+def _write_json(report: Report, found: dict[str, Any]) -> str:
     network = report.network
-    head = {"schema": SCHEMA, "name": network.name, "file": network.file, "batch": network.batch}
+    head = {"schema": _SCHEMA, "name": network.name, "file": network.file, "batch": network.batch}
     return json.dumps({**head, **found}, indent=1) + "\n"
 
 
-def layer_dict(explanation: Explanation) -> dict[str, Any]:
-    """One layer; the legend has the symbols of the formulas by what they mean."""
+def _layer_dict(explanation: Explanation) -> dict[str, Any]:
     layer, about = explanation.layer, page(type(explanation.layer.layer))
     return {
         "name": layer.name,
@@ -42,15 +40,15 @@ def layer_dict(explanation: Explanation) -> dict[str, Any]:
         "input_shapes": [list(shape.sizes) for shape in layer.layer.inputs],
         "output_shape": list(layer.output_shape.sizes),
         "notes": list(explanation.notes),
-        "figures": [figure_dict(figure) for figure in explanation.figures],
+        "figures": [_figure_dict(figure) for figure in explanation.figures],
         "symbols": [{"names": names, "meaning": meaning} for meaning, names in explanation.legend().items()],
         "counted": about.sections.get("Counted"),
         "source": about.sections.get("Source"),
     }
 
 
-def figure_dict(figure: Figure) -> dict[str, Any]:
-    """One figure, and its formula in symbols and in numbers, as text and as LaTeX; null where there is none."""
+def _figure_dict(figure: Figure) -> dict[str, Any]:
+    """Return a figure with its formula in symbols and in values, as text and as LaTeX; null if it has none."""
     found: dict[str, Any] = {"name": figure.name, "value": figure.value, "unit": figure.unit, "words": figure.words}
     for name, notation in (("formula", Notation), ("latex", Latex)):
         for part, numbers in (("", False), ("_numbers", True)):

@@ -1,7 +1,7 @@
-"""Explanations in Markdown with LaTeX, as GitHub and Jupyter show it.
+"""Explanations as Markdown with LaTeX formulas, for GitHub and Jupyter.
 
-LaTeX in Markdown is first read as Markdown: nothing in it is escaped by a backslash before punctuation, and every
-index follows a letter, so that no renderer takes it for something else.
+A renderer parses the LaTeX as Markdown first. The formulas therefore contain no backslash before punctuation, and every
+index follows a letter, so that nothing is mistaken for Markdown syntax.
 """
 
 from convcalc.analysis.report import Report
@@ -9,26 +9,27 @@ from convcalc.explain.figures import Explanation, Figure
 from convcalc.explain.totals import remarks
 from convcalc.formula import Latex
 from convcalc.render.cells import cell_markdown
-from convcalc.render.explanation import facts, result_text, share_cells
+from convcalc.render.explanation import format_result, list_facts, share_cells
 from convcalc.render.manual import page
 from convcalc.render.markdown import escaped, totals_line
 
 
 def explanation_markdown(found: list[Explanation]) -> str:
-    """Layer after layer."""
-    return "\n".join(layer_markdown(explanation) for explanation in found)
+    """Return the explanations of all layers as Markdown text."""
+    return "\n".join(_layer_markdown(explanation) for explanation in found)
 
 
-def layer_markdown(explanation: Explanation) -> str:
-    """One layer: what it is, its figures, what the symbols are, what is counted, the source."""
+def _layer_markdown(explanation: Explanation) -> str:
     about = page(type(explanation.layer.layer))
-    lines = [f"### {escaped(explanation.layer.name)}", "", escaped(" · ".join(facts(explanation))), ""]
+    lines = [f"### {escaped(explanation.layer.name)}", "", escaped(" · ".join(list_facts(explanation))), ""]
     lines += [escaped(about.summary), ""]
     for note in explanation.notes:
         lines += [f"> {escaped(note)}", ""]
     for figure in explanation.figures:
-        lines += [*figure_markdown(figure), ""]
-    legend = [f"{', '.join(map(inline, names))} {escaped(meaning)}" for meaning, names in explanation.legend().items()]
+        lines += [*_figure_markdown(figure), ""]
+    legend = [
+        f"{', '.join(map(_inline_symbol, names))} {escaped(meaning)}" for meaning, names in explanation.legend().items()
+    ]
     lines += [f"Where {'; '.join(legend)}.", ""] if legend else []
     for section in ("Counted", "Source"):
         if section in about.sections:
@@ -36,30 +37,28 @@ def layer_markdown(explanation: Explanation) -> str:
     return "\n".join(lines)
 
 
-def inline(name: str) -> str:
-    """A symbol in a sentence."""
+def _inline_symbol(name: str) -> str:
     return f"${Latex(False).symbol(name)}$"
 
 
-def figure_markdown(figure: Figure) -> list[str]:
-    """The name and the result, then the derivation as a displayed equation."""
-    result = "" if figure.value is None else result_text(figure.value, figure.unit)
+def _figure_markdown(figure: Figure) -> list[str]:
+    # the name and the result, then the derivation as a displayed equation
+    result = "" if figure.value is None else format_result(figure.value, figure.unit)
     first = f"**{escaped(figure.name)}**: {escaped(', '.join(filter(None, (result, figure.words))))}"
     if figure.formula is None or figure.value is None:
         return [first]
     symbols = Latex(False, figure.one_axis).write(figure.formula)
     numbers = Latex(True).write(figure.formula)
-    steps = dict.fromkeys([symbols, *([numbers] if numbers != str(figure.value) else []), quantity(figure)])
+    steps = dict.fromkeys([symbols, *([numbers] if numbers != str(figure.value) else []), _format_quantity(figure)])
     return [first, "", f"$${' = '.join(steps)}$$"] if len(steps) > 1 else [first]
 
 
-def quantity(figure: Figure) -> str:
-    """The result with its unit."""
+def _format_quantity(figure: Figure) -> str:
     return f"{figure.value:,}".replace(",", "{,}") + (rf"\text{{ {figure.unit}}}" if figure.unit else "")
 
 
 def totals_markdown(report: Report) -> str:
-    """What each kind adds to the totals, the sums, and the rest in words."""
-    lines = [f"### {escaped(report.network.name)}: how the totals come about", ""]
+    """Return the contributions of the kinds to the totals, the sums and the remarks as Markdown text."""
+    lines = [f"### {escaped(report.network.name)}: how the totals are composed", ""]
     lines += [*cell_markdown(share_cells(report)), "", totals_line(report), ""]
     return "\n".join([*lines, *(f"- *{name}*: {escaped(text)}" for name, text in remarks(report)), ""])

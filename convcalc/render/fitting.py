@@ -10,7 +10,7 @@ from convcalc.fitting import METRICS, Fit, Setup, Trial
 from convcalc.network import Limit
 from convcalc.problems import InvalidSpec, printable, shown
 from convcalc.render.cells import Cells, cell_lines, cell_markdown
-from convcalc.render.explanation import KEPT
+from convcalc.render.explanation import _NO_BREAK
 from convcalc.render.lines import Line
 from convcalc.render.markdown import escaped
 from convcalc.render.table import wrapped
@@ -179,9 +179,9 @@ def message_lines(message: str, width: int | None) -> list[Line]:
 def pieces_of(text: str, width: int | None, indent: str = "") -> list[str]:
     """A text on as many lines as it needs; the later ones are set in further, and no percentage is broken."""
     room = 1000 if width is None else max(width, LEAST_MESSAGE)
-    kept = text.replace(" %", f"{KEPT}%")
+    kept = text.replace(" %", f"{_NO_BREAK}%")
     pieces = wrap(kept, room, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
-    return [piece.replace(KEPT, " ") for piece in pieces]
+    return [piece.replace(_NO_BREAK, " ") for piece in pieces]
 
 
 def invalid_groups(found: Fit) -> list[tuple[str, str]]:

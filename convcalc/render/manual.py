@@ -1,4 +1,4 @@
-"""The manual of layer kinds, from their declarations."""
+"""The manual of layer kinds as printed by `convcalc layers`, generated from the kinds' arguments and docstrings."""
 
 import re
 from textwrap import dedent, wrap
@@ -9,13 +9,13 @@ from convcalc.layers import FAMILIES
 from convcalc.layers.base import Layer
 from convcalc.render.lines import Line
 
-SECTION = re.compile(r"(Output|Params|Counted|Source|Example on \[[0-9, ]+\]): ")
-PAGE = 100  # as wide as a page is where no terminal says how wide it is
-ALIASES = {"in_channels", "in_features"}
+_SECTION = re.compile(r"(Output|Params|Counted|Source|Example on \[[0-9, ]+\]): ")
+_PAGE = 100  # the width of a page if the output is not a terminal
+_ALIASES = {"in_channels", "in_features"}
 
 
 class Page(NamedTuple):
-    """A kind's docstring, taken apart."""
+    """The parts of a kind's docstring; `sections` by name, such as Output, Params, Counted and Source."""
 
     summary: str
     sections: dict[str, str]
@@ -24,12 +24,12 @@ class Page(NamedTuple):
 
 
 def page(kind: type[Layer]) -> Page:
-    """The manual page in a kind's docstring."""
+    """Parse a kind's docstring into its parts."""
     first, _, rest = (kind.__doc__ or "").partition("\n")
     summary, sections, example, example_input = [first.strip()], dict[str, str](), "", ""
     current = ""
     for line in dedent(rest).strip().splitlines():
-        match = SECTION.match(line)
+        match = _SECTION.match(line)
         if match:
             current = match[1]
             sections[current] = line[match.end() :]
@@ -43,36 +43,36 @@ def page(kind: type[Layer]) -> Page:
     return Page(" ".join(summary), sections, example, example_input)
 
 
-def signature(kind: type[Layer]) -> str:
-    """The arguments in one line, required ones first: `out_channels, kernel_size, stride 1`."""
+def _signature(kind: type[Layer]) -> str:
+    """Return the arguments with their defaults, required ones first: `out_channels, kernel_size, stride 1`."""
     parts = [
         name if key.required else f"{name} {key.described_default()}"
         for name, key in kind.keys.items()
-        if name not in ALIASES
+        if name not in _ALIASES
     ]
     return ", ".join(sorted(parts, key=lambda part: " " in part)) or "—"
 
 
 def kinds_lines(width: int | None) -> list[Line]:
-    """All kinds by family, with their arguments."""
+    """Return the list of all kinds by family, with their arguments."""
     names = max(len(kind.kind) for family in FAMILIES.values() for kind in family)
     lines: list[Line] = []
     for family, kinds in FAMILIES.items():
         lines += [[], [(family, "title")]]
         for kind in kinds:
-            lines += hanging(f"  {kind.kind:<{names}}  ", signature(kind), width, "", "dim")
-    return [*lines[1:], [], [("convcalc layers KIND shows a kind's page.", "dim")]]
+            lines += hanging(f"  {kind.kind:<{names}}  ", _signature(kind), width, "", "dim")
+    return [*lines[1:], [], [("convcalc layers KIND shows the page of a kind.", "dim")]]
 
 
 def kind_lines(kind: type[Layer], width: int | None) -> list[Line]:
-    """The page of one kind."""
+    """Return the page of one kind."""
     found = page(kind)
     lines: list[Line] = [[(kind.kind, "title")], [], *hanging("", found.summary, width), []]
     if kind.keys:
         names = max(map(len, kind.keys))
         lines.append([("arguments", "title")])
         for name, key in kind.keys.items():
-            lines += hanging(f"  {name:<{names}}  ", f"{key.help}; {described(key)}", width, "", "dim")
+            lines += hanging(f"  {name:<{names}}  ", f"{key.help}; {_describe_key(key)}", width, "", "dim")
         lines.append([])
     for name, text in found.sections.items():
         lines += hanging(f"{name.lower():<9} ", text, width, "title")
@@ -81,13 +81,12 @@ def kind_lines(kind: type[Layer], width: int | None) -> list[Line]:
 
 
 def hanging(lead: str, text: str, width: int | None, lead_style: str = "", style: str = "") -> list[Line]:
-    """A text beside its lead, on as many lines as it needs."""
-    pieces = wrap(text, max((width or PAGE) - len(lead), 20)) or [""]
+    """Return a text to the right of `lead`, on as many lines as it needs."""
+    pieces = wrap(text, max((width or _PAGE) - len(lead), 16)) or [""]
     first: Line = [(lead, lead_style), (pieces[0], style)]
     return [first, *([(" " * len(lead), ""), (piece, style)] for piece in pieces[1:])]
 
 
-def described(key: Key[object]) -> str:
-    """What a key takes, and its default."""
+def _describe_key(key: Key[object]) -> str:
     default = "required" if key.required else f"default {key.described_default()}"
     return f"{key.expected}; {default}"
