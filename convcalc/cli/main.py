@@ -33,8 +33,8 @@ class Commands(click.Group):
     """Commands that are imported when they are asked for, in sections by what they are for."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        """Without a command the help is an answer to a mistake: versions of click differ in this."""
-        if not args:
+        """Without a command, print the help as an error; versions of click differ in this."""
+        if not args and not context.resilient_parsing:  # which a shell's completion sets
             click.echo(context.get_help(), err=True)
             context.exit(NOT_DONE)
         return super().parse_args(context, args)

@@ -24,7 +24,7 @@ SINGLE_QUOTED = r"'(?:[^']++|'')*+'"
 ESCAPE = r"\\(x[0-9A-Fa-f]{2}|u(?![dD][89a-fA-F])[0-9A-Fa-f]{4}|U00(?:0[0-9A-Fa-f]|10)[0-9A-Fa-f]{4}|.)"
 ESCAPED = '0abt\tnvfre "/\\N_LP\r\n\x85\u2028\u2029'
 DOCUMENT_MARK = r"(?:^|(?<=[\r\n]))(?:---|\.\.\.)(?=\s|$)"
-TOKENS = r"(?P<blank>\s+)|(?P<comment>(?:^|(?<=\s))#.*)|(?P<quote>['\"])|(?P<open>[\[{])|(?P<sign>[-?:](?=\s|$))|"
+TOKENS = r"(?P<blank>\s+)|(?P<comment>#.*)|(?P<quote>['\"])|(?P<open>[\[{])|(?P<sign>[-?:](?=\s|$))|"
 BLOCK_TOKENS = TOKENS + r"(?P<property>[&*!]\S*)|(?P<plain>.(?:(?!:(?:\s|$)|\s#).)*)"
 FLOW_TOKENS = (
     TOKENS
@@ -264,7 +264,7 @@ def no_colon(text: str, word: int) -> Malformed:
 
 def wrong_indentation(text: str, stopped: Stopped, indent: int) -> Malformed:
     """A line that begins where no open collection continues."""
-    sign, start = stopped.collections[-1] if stopped.collections else (":", 0)
+    sign, start = [(":", 0), *(each for each in stopped.collections if each[0] in COLLECTION_NAMES)][-1]
     expected = start - (text.rfind("\n", 0, start) + 1)
     if indent != expected:
         message = f"this line is indented by {indent}, the {COLLECTION_NAMES[sign]} above by {expected}"
