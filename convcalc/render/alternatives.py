@@ -16,7 +16,7 @@ from convcalc.render.markdown import escaped
 from convcalc.render.table import heading, wrapped
 from convcalc.units import format_bytes, format_count
 
-SCHEMA = "convcalc/alternatives/1"
+SCHEMA = "convcalc/alternatives/2"
 SAME = "="
 
 
