@@ -4,7 +4,7 @@ convcalc takes one sample, channels first. PyTorch prints (1, 3, 224, 224), Kera
 shapes here too, but of another network. What looks like them is reported, never changed.
 
 >>> misreading((1, 3, 224, 224))
-Misreading(why='the leading 1 looks like a batch', likely=(3, 224, 224))
+Misreading(why='the leading 1 looks like a batch size', likely=(3, 224, 224))
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ def misreading(sizes: Sequence[int], may_hold_batch: bool = True) -> Misreading 
     channels. `may_hold_batch` is False if the number of sizes is known to be right.
     """
     if len(sizes) == 4 and sizes[0] == 1 and may_hold_batch:
-        return Misreading("the leading 1 looks like a batch", channels_first(sizes[1:]))
+        return Misreading("the leading 1 looks like a batch size", channels_first(sizes[1:]))
     if has_channels_last(sizes):
         return Misreading("the last size looks like the channels", channels_first(sizes))
     return None
@@ -59,9 +59,9 @@ def suggestion(given: Sequence[int], own: Sequence[int]) -> Suggestion:
     if len(given) == len(own) + 1:
         batch, sample = given[0], tuple(given[1:])
         if sample[0] != own[0] and sample[-1] == own[0]:
-            return Suggestion("leave out the batch and put the channels first", (own[0], *sample[:-1]), batch)
+            return Suggestion("leave out the batch size and put the channels first", (own[0], *sample[:-1]), batch)
         if sample[0] == own[0] or batch == 1:
-            return Suggestion("leave out the batch", sample, batch)
+            return Suggestion("leave out the batch size", sample, batch)
     if len(given) == len(own) - 1 and len(given) > 1 and given[0] != own[0]:
         return Suggestion("put the channels first", (own[0], *given))
     return Suggestion(f"give {len(own)} {'size' if len(own) == 1 else 'sizes, channels first'}", tuple(own))

@@ -20,10 +20,10 @@ def quantity(metric: str, value: Any) -> int:
     """The whole number that a limit stands for. Raises Flaw."""
     suffixes = MEMORY_SUFFIXES if metric in MEMORY else COUNT_SUFFIXES
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise Flaw(f"{metric} takes a quantity such as {'256KiB' if metric in MEMORY else '5M'}, not {shown(value)}")
+        raise Flaw(f"{metric} must be a quantity such as {'256KiB' if metric in MEMORY else '5M'}; got {shown(value)}")
     if isinstance(value, str) and metric in MEMORY and value[-1:] in ("K", "M", "G"):
         unit, digits = value[-1], value[:-1].strip()
-        message = f"{shown(value)} of memory may be {unit}B (1000) or {unit}iB (1024)"
+        message = f"{shown(value)} is ambiguous: {unit} can mean {unit}B (powers of 1000) or {unit}iB (powers of 1024)"
         raise Flaw(message, f"write {digits}{unit}iB or {digits}{unit}B")
     try:
         return parse_quantity(str(value), suffixes)
@@ -31,21 +31,21 @@ def quantity(metric: str, value: Any) -> int:
         unit = str(value).lstrip("0123456789._ ")
         meant = next((suffix for suffix in suffixes if suffix.lower() == unit.lower()), None)
         hint = f"write {str(value)[: -len(unit)]}{meant}" if unit and meant else ""
-        raise Flaw(f"{metric} takes {error}, not {shown(value)}", hint) from None
+        raise Flaw(f"{metric} must be {error}; got {shown(value)}", hint) from None
 
 
 def bounds(metric: str, value: Any) -> tuple[int | None, int | None]:
     """Minimum and maximum of a limit: a maximum alone, or a mapping. Raises Flaw."""
     if not isinstance(value, dict):
         if metric == "receptive_field":
-            raise Flaw(f"receptive_field takes {{min:, max:}}, not {shown(value)}", "write {min: 224}")
+            raise Flaw(f"receptive_field must be a mapping with min, max or both; got {shown(value)}", "write {min: 224}")
         return None, quantity(metric, value)
     for key in value:
         if key not in ("min", "max"):
-            hint = did_you_mean(key, ("min", "max"))
-            raise Flaw(f"a limit has min and max, not {shown(key)}", hint, where=(key,), on_key=True)
+            hint = did_you_mean(key, ("min", "max")) or "available: min, max"
+            raise Flaw(f"unknown key {shown(key)} in a limit", hint, where=(key,), on_key=True)
     if not value:
-        raise Flaw(f"{metric} has neither min nor max")
+        raise Flaw(f"the limit of {metric} is empty: it needs min, max or both")
     found: dict[str, int] = {}
     for key, written in value.items():
         try:
@@ -53,7 +53,7 @@ def bounds(metric: str, value: Any) -> tuple[int | None, int | None]:
         except Flaw as flaw:
             raise Flaw(flaw.message, flaw.hint, where=(key,)) from None
     if "min" in found and "max" in found and found["min"] > found["max"]:
-        raise Flaw(f"min {found['min']} is over max {found['max']}")
+        raise Flaw(f"min {found['min']:,} exceeds max {found['max']:,}")
     return found.get("min"), found.get("max")
 
 
@@ -62,7 +62,7 @@ def limit(metric: str, value: Any, path: Path, output: str | None = None, patter
     if metric == "output_shape":
         sizes = isinstance(value, list) and all(type(size) is int and size > 0 for size in value)
         if not sizes or not 1 <= len(value) <= MOST_AXES + 1:
-            raise Flaw(f"output_shape takes a list of sizes, channels first, not {shown(value)}", "write [1000]")
+            raise Flaw(f"output_shape must be a list of positive integers, channels first; got {shown(value)}", "write [1000]")
         return Limit(metric, None, None, path, output, pattern, tuple(value))
     minimum, maximum = bounds(metric, value)
     return Limit(metric, minimum, maximum, path, output, pattern)
@@ -78,8 +78,8 @@ def per_output(metric: str, value: dict[str, Any], path: Path, outputs: list[str
     limits = []
     for name, written in value.items():
         if name not in outputs:
-            hint = did_you_mean(name, outputs) or f"the outputs are {', '.join(outputs)}"
-            raise Flaw(f"no output {shown(name)}", hint, where=(name,), on_key=True, code="CV015")
+            hint = did_you_mean(name, outputs) or f"available: {', '.join(outputs)}"
+            raise Flaw(f"unknown output {shown(name)}", hint, where=(name,), on_key=True, code="CV015")
         limits.append(limit(metric, written, (*path, name), output=name))
     return limits
 
@@ -87,15 +87,15 @@ def per_output(metric: str, value: dict[str, Any], path: Path, outputs: list[str
 def per_layer(pattern: str, written: Any, path: Path, names: list[str] | None) -> list[Limit]:
     """Limits of the layers that a pattern names, among the names where they are all known. Raises Flaw."""
     if names is not None and not any(fnmatchcase(name, pattern) for name in names):
-        raise Flaw(f"the pattern {shown(pattern)} names no layer", did_you_mean(pattern, names), code="CV015")
+        raise Flaw(f"the pattern {shown(pattern)} matches no layer", did_you_mean(pattern, names), code="CV015")
     if not isinstance(written, dict):
-        raise Flaw(f"per_layer takes limits such as {{params: 1M}}, not {shown(written)}")
+        raise Flaw(f"per_layer needs limits such as {{params: 1M}} for each pattern; got {shown(written)}")
     limits = []
     for metric, value in written.items():
         if metric not in PER_LAYER:
-            hint = did_you_mean(metric, PER_LAYER)
+            hint = did_you_mean(metric, PER_LAYER) or f"available: {', '.join(PER_LAYER)}"
             fix = renaming(metric, PER_LAYER, taken=written)
-            message = f"no limit {shown(metric)} of a layer"
+            message = f"unknown limit {shown(metric)} for a layer"
             raise Flaw(message, hint, where=(metric,), on_key=True, code="CV010", fix=fix)
         limits.append(limit(metric, value, (*path, metric), pattern=pattern))
     return limits

@@ -84,9 +84,9 @@ class EntryCompiler:
         """A list of entries."""
         if not isinstance(entries, list):
             if entries is not UNKNOWN:
-                message = f"a list of entries was expected, not {shown(entries)}"
+                message = f"expected a list of entries; got {shown(entries)}"
                 on_key = isinstance(entries, dict) or entries is None
-                self.problems.add(path, message, "CV013", "each entry begins with -", on_key=on_key)
+                self.problems.add(path, message, "CV013", "begin each entry with -", on_key=on_key)
             return Body([])
         compiled = [self.entry(entry, (*path, index), visible) for index, entry in enumerate(entries)]
         ordinals: dict[str, int] = {}
@@ -114,7 +114,7 @@ class EntryCompiler:
         if written is not UNKNOWN:
             example = "write - relu, or - conv: {out_channels: 64, kernel_size: 3}"
             self.problems.add(
-                path, f"an entry is a layer kind with its arguments, not {shown(written)}", "CV013", example
+                path, f"an entry must be a layer kind with its arguments; got {shown(written)}", "CV013", example
             )
         return broken(path, line)
 
@@ -129,7 +129,7 @@ class EntryCompiler:
             if kind_key is not None:
                 meant, _ = kind_hint(str(written[kind_key]), [*KINDS, *visible.blocks])
                 entry.word = meant or ""
-                message = "the layer kind is the key of an entry, not a value"
+                message = "the layer kind must be the key of the entry, not a value"
                 hint = f"write - {meant or 'conv'}: {{…}}"
                 self.problems.add((*path, kind_key), message, "CV010", hint, on_key=True)
                 return entry
@@ -142,12 +142,12 @@ class EntryCompiler:
         if word not in KINDS and word not in visible.blocks and not word.startswith("$"):
             self.unknown_word(entry, word, (*entry.path, word), visible)
         if not any(key in OPTIONS or key in KINDS for key in beside) and entry_is_empty(written, word):
-            message = f"the arguments of {shortened(word)} stand beside it"
+            message = f"the arguments of {shortened(word)} are not indented under it"
             self.problems.add((*entry.path, beside[0]), message, "CV010", f"indent them under {word}", on_key=True)
             return entry
         for key in beside:
-            what = "an option" if key in OPTIONS else "what follows"
-            message = f"{what} stands inside the entry: {shortened(key)} is beside {shortened(word)}"
+            subject = f"option {key}" if key in OPTIONS else shortened(key)
+            message = f"{subject} must be inside the entry {shortened(word)}, not next to it"
             hint = f"write - {shortened(word)}: {{{shortened(key)}: …}}, or indent it under {shortened(word)}"
             self.problems.add((*entry.path, key), message, "CV010", hint, on_key=True)
         return entry
@@ -177,8 +177,9 @@ class EntryCompiler:
         """A parameter that names the kind."""
         name = entry.word[1:]
         if not PARAMETER_NAME.fullmatch(name):
-            message = f"{shortened(entry.word)} is no layer kind: a parameter that names one is a whole $name"
-            self.problems.add(entry.word_path, message, "CV011", on_key=True)
+            message = f"{shortened(entry.word)} is not a layer kind"
+            hint = "write $name to take the layer kind from a parameter"
+            self.problems.add(entry.word_path, message, "CV011", hint, on_key=True)
             entry.broken = True
         elif name not in visible.names:
             self.problems.add(entry.word_path, *unknown_name(name, visible.names), on_key=True)
@@ -190,17 +191,17 @@ class EntryCompiler:
         """A word that is no kind and no block above; the entry takes the ordinal of the word that was meant."""
         if word in visible.all_blocks:
             inside = entry.path[:2] == ("blocks", word)
-            where = "uses itself" if inside else "stands below"
-            message = f"the block {word} {where}: a block may use only blocks that stand above it"
+            what = "uses itself" if inside else "is defined below"
+            message = f"block {word} {what}; a block can use only blocks defined above it"
             self.problems.add(path, message, "CV011", on_key=True)
             return
         meant, hint = kind_hint(word, [*KINDS, *visible.blocks, *LISTS])
         if word in OPTIONS:
-            hint = "an option stands among the arguments of a layer"
+            hint = "an option belongs in the arguments of an entry: - conv: {…}"
         elif word in KIND_KEYS:
-            hint = "the kind itself is the key of an entry: - conv: {…}"
+            hint = "use the layer kind as the key of the entry: - conv: {…}"
         fix = renaming(word, [*KINDS, *visible.blocks], hint)
-        self.problems.add(path, f"no layer kind or block {shown(word)}", "CV011", hint, on_key=True, fix=fix)
+        self.problems.add(path, f"unknown layer kind or block {shown(word)}", "CV011", hint, on_key=True, fix=fix)
         entry.word = meant or word
         if hint.startswith("write "):
             entry.kind = KINDS.get(meant or "")  # the meaning is clear: its arguments are looked at too
@@ -289,16 +290,16 @@ class EntryCompiler:
         """The branches and their merge."""
         path, branches = (*entry.path, "branches"), written["branches"]
         if isinstance(branches, dict):
-            message = "branches takes a list; its options and merge stand beside it"
-            self.problems.add(path, message, "CV013", "write - branches: […] with merge: add under it", on_key=True)
+            message = "branches must be a list; merge and the options are keys next to branches"
+            self.problems.add(path, message, "CV013", "write - branches: […] and, on the next line, merge: add", on_key=True)
             entry.broken = True
             return
         if not isinstance(branches, list) or len(branches) < 2:
             entry.broken = True
             if branches is not UNKNOWN:
-                found = "1 of them" if isinstance(branches, list) and branches else shown(branches)
-                hint = "one branch alone is a sequence" if isinstance(branches, list) and branches else ""
-                message = f"branches takes a list of two branches or more, not {found}"
+                found = "one" if isinstance(branches, list) and branches else shown(branches)
+                hint = "write sequence for a single branch" if isinstance(branches, list) and branches else ""
+                message = f"branches must be a list of at least two branches; got {found}"
                 self.problems.add(path, message, "CV013", hint, on_key=True)
         else:
             entry.bodies = [self.body(branch, (*path, index), visible) for index, branch in enumerate(branches)]
@@ -311,7 +312,7 @@ class EntryCompiler:
             entry.broken = True
         elif plain_literal(entry.merge) and entry.merge not in MERGES:
             hint = kind_hint(str(entry.merge), MERGES)[1]
-            message = f"merge takes add, multiply or concat, not {shown(entry.merge)}"
+            message = f"merge must be add, multiply or concat; got {shown(entry.merge)}"
             self.problems.add((*entry.path, "merge"), message, "CV013", hint if "layers" not in hint else "")
             entry.broken = True
 
@@ -343,15 +344,15 @@ def argument_names(entry: Entry) -> Iterable[str] | None:
 def unknown_name(name: str, names: frozenset[str]) -> tuple[str, str, str]:
     """Message, code and hint for a name in an expression that stands for nothing."""
     if name == "index":
-        return "$index counts the copies of a repeat, and this is in none", "CV014", ""
+        return "$index is available only inside a repeat", "CV014", ""
     if name == "in_channels":
-        return "$in_channels is what an entry reads, and nothing is read here", "CV014", ""
+        return "$in_channels (the channels of an entry's input) is not available here", "CV014", ""
     params = sorted(names - {"index", "in_channels"})
     close = nearest(name, names)
     if close:
-        return f"no parameter {shown(name)}", "CV014", f"did you mean {close}?"
-    quoted = f"text is written in quotes: '{shortened(name)}'"
-    return f"no parameter {shown(name)}", "CV014", f"there are {' '.join(params)}" if params else quoted
+        return f"unknown parameter {shown(name)}", "CV014", f"did you mean {close}?"
+    quoted = f"write text in quotes: '{shortened(name)}'"
+    return f"unknown parameter {shown(name)}", "CV014", f"available: {', '.join(params)}" if params else quoted
 
 
 def not_arguments(entry: Entry, arguments: Any) -> tuple[str, str, str]:
@@ -360,4 +361,4 @@ def not_arguments(entry: Entry, arguments: Any) -> tuple[str, str, str]:
     example = (
         f"write - {entry.word}: {{{keys[0]}: {shortened(str(arguments), 20)}}}" if keys else f"write - {entry.word}"
     )
-    return f"{entry.word} takes a mapping of arguments, not {shown(arguments)}", "CV013", example
+    return f"the arguments of {entry.word} must be a mapping; got {shown(arguments)}", "CV013", example

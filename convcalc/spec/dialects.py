@@ -142,7 +142,7 @@ def kind_hint(word: str, known: Iterable[str]) -> tuple[str | None, str]:
         return meant, f"write {meant}"
     hint = did_you_mean(folded, known)
     close = hint.removeprefix("did you mean ").removesuffix("?")
-    return (close if hint else None), hint or "convcalc layers lists the kinds"
+    return (close if hint else None), hint or "convcalc layers lists the layer kinds"
 
 
 def key_hint(word: str, known: Iterable[str]) -> str:
@@ -155,9 +155,9 @@ def key_hint(word: str, known: Iterable[str]) -> str:
     if fold(word) in {"units", "filters", "outchannels"} and "out_features" in known:
         return "write out_features"
     if word in INFERRED:
-        return "leave it out: it is inferred from the input"
+        return "remove it: it is inferred from the input"
     if word in NO_FIGURE:
-        return "leave it out: it changes no figure"
+        return "remove it: it does not affect any result"
     if word == "activation":
-        return "an activation is an entry of its own: - relu"
+        return "write the activation as a separate entry: - relu"
     return did_you_mean(word, known)

@@ -137,5 +137,5 @@ def safe(problem: Problem) -> Problem:
 def unquoted(problem: Problem) -> Problem:
     """The problem without a word of the file: what sort it is, and where."""
     title = TITLES.get(problem.code, "a finding of the linter")
-    message = f"{title} (nothing is quoted of a file behind a symbolic link)"
+    message = f"{title} (the contents of a file behind a symbolic link are not quoted)"
     return problem._replace(message=message, hint="", path=(), related=(), fix=None)

@@ -34,7 +34,7 @@ def applied(text: str, edits: Iterable[Edit]) -> str:
     pieces, position = [], 0
     for edit in ordered:
         if edit.start < position:
-            raise CannotEdit("two changes at one place")
+            raise CannotEdit("two changes overlap")
         pieces += [text[position : edit.start], edit.text]
         position = edit.stop
     return "".join([*pieces, text[position:]])
@@ -43,7 +43,7 @@ def applied(text: str, edits: Iterable[Edit]) -> str:
 def edit_of(document: Document, problem: Problem) -> Edit:
     """What the fix of a problem does, the problem with its place filled in. Raises CannotEdit."""
     if problem.fix is None or problem.span is None or document.text is None:
-        raise CannotEdit("nothing to write")
+        raise CannotEdit("there is nothing to change")
     action, text, relies_on = problem.fix
     if action == "argument":
         check_always(document, problem.path, relies_on)
@@ -52,7 +52,7 @@ def edit_of(document: Document, problem: Problem) -> Edit:
     start, stop = extent_of(document, problem.span)
     if action == "rename":
         if document.text[start] in "&*":
-            raise CannotEdit("an anchor or an alias stands there")
+            raise CannotEdit("it has an anchor or is an alias")
         return Edit(start, stop, text)
     if action == "quote":
         return Edit(start, stop, quoted(document.text[start:stop]))
@@ -76,7 +76,7 @@ def quoted_value_of_line(text: str, index: int) -> Edit:
     line = text[start:].split("\n", 1)[0]
     found = re.fullmatch(VALUE_OF_LINE, line)
     if found is None:
-        raise CannotEdit("the line is no key with its value")
+        raise CannotEdit("the line is not a key with a value")
     begin, end = found.span("value")
     return Edit(start + begin, start + end, quoted(line[begin:end]))
 
@@ -87,9 +87,9 @@ def check_own(document: Document, path: Path) -> None:
     for length in range(1, len(path) + 1):
         extent, parent = document.find(path[:length]), value_at(document.root, path[: length - 1])
         if isinstance(parent, Mapping) and is_merged(parent, path[length - 1]):
-            raise CannotEdit("<< brings it from elsewhere")
+            raise CannotEdit("it comes from another mapping through <<")
         if extent is not None and text[extent[0] : extent[0] + 1] in ("&", "*"):
-            raise CannotEdit("an alias uses it too")
+            raise CannotEdit("an alias also uses it")
 
 
 def is_merged(mapping: Mapping, key: str | int) -> bool:
@@ -111,7 +111,7 @@ def check_always(document: Document, path: Path, follower: Path) -> None:
     if isinstance(first, int) and isinstance(last, int):
         between = [(*path[:shared], index) for index in range(first + 1, last)]
     if any(is_conditional(value_at(document.root, entry)) for entry in (*inside, *between)):
-        raise CannotEdit("what follows it depends on a condition")
+        raise CannotEdit("the layer after it depends on a condition")
 
 
 def is_conditional(entry: Any) -> bool:
@@ -128,7 +128,7 @@ def argument(document: Document, path: Path, name: str, value: str) -> Edit:
     text, word = document.text or "", document.find(path, on_key=True)
     written = value_at(document.root, path)
     if word is None:
-        raise CannotEdit("the entry is not written there")
+        raise CannotEdit("the entry is not written out in the file")
     if isinstance(path[-1], int):
         return Edit(word[1], word[1], f": {{{name}: {value}}}")
     extent = document.find(path)
@@ -136,7 +136,7 @@ def argument(document: Document, path: Path, name: str, value: str) -> Edit:
         colon = text.index(":", word[1]) + 1
         return Edit(colon, max(colon, extent[1] if extent else colon), f" {{{name}: {value}}}")
     if not isinstance(written, Mapping) or extent is None or extent[0] < word[0]:
-        raise CannotEdit("its arguments are written elsewhere")
+        raise CannotEdit("its arguments come from an alias or from <<")
     if name in written:
         return changed(written, name, value, text)
     return added_in_flow(written, name, value) if text[extent[0]] == "{" else added_line(written, name, value, text)
@@ -146,7 +146,7 @@ def changed(written: Mapping, name: str, value: str, text: str) -> Edit:
     """Another value for an argument that is written."""
     start, stop = written.value_extents[name]
     if start < written.key_extents[name][1] or written.key_extents[name][0] < written.extent[0]:
-        raise CannotEdit("the argument is written elsewhere")
+        raise CannotEdit("the argument comes from an alias or from <<")
     if "$" in text[start:stop]:
         raise CannotEdit("the argument is an expression")
     return Edit(start, stop, value)
@@ -165,7 +165,7 @@ def added_line(written: Mapping, name: str, value: str, text: str) -> Edit:
     """A further argument on a line of its own, after the last."""
     last = last_end(written)
     if last is None:
-        raise CannotEdit("its arguments are written elsewhere")
+        raise CannotEdit("its arguments come from an alias or from <<")
     start = min(written.key_extents.values())[0]
     indent = start - (text.rfind("\n", 0, start) + 1)
     end = line_end(text, block_end(text, last))
@@ -207,12 +207,12 @@ def replaced_entry(document: Document, path: Path, entries: Sequence[Sequence[st
     check_own(document, path)
     text, extent = document.text or "", document.find(path)
     if extent is None or not isinstance(path[-1], int):
-        raise CannotEdit("the entry is not written there")
+        raise CannotEdit("the entry is not written out in the file")
     start, stop = extent[0], entry_end(document, path, extent)
     before = text[text.rfind("\n", 0, start) + 1 : start]
     if not re.fullmatch(ITEM, before):
         if any(len(lines) > 1 for lines in entries):
-            raise CannotEdit("it stands in a list in brackets")
+            raise CannotEdit("the entry is in a list in brackets")
         return Edit(start, stop, ", ".join(lines[0] for lines in entries))
     kept = [comment[0].strip() for comment in comments(text, start, stop)]
     dash = before.rindex("-")
@@ -240,7 +240,7 @@ def entry_end(document: Document, path: Path, extent: Extent) -> int:
         return extent[1]
     end = last_end(value)
     if end is None:
-        raise CannotEdit("an alias stands in it")
+        raise CannotEdit("it contains an alias")
     return block_end(document.text or "", end)
 
 

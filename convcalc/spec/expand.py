@@ -39,7 +39,7 @@ class Expander(LayerMaker):
         """Count entries before they are laid."""
         self.entries += entries
         if self.entries > MOST_ENTRIES:
-            self.stop(path, f"over {MOST_ENTRIES:,} entries to look at")
+            self.stop(path, f"more than {MOST_ENTRIES:,} entries")
 
     def lay_body(self, body: Body, scope: Scope, path: Path) -> None:
         """Lay the entries of a scope in their order."""
@@ -88,12 +88,13 @@ class Expander(LayerMaker):
             return default
         value = self.option(laying, "name")
         if not isinstance(value, str) or not LAYER_NAME.fullmatch(value) or len(value) > MOST_NAME:
-            hint = f"at most {MOST_NAME} characters" if isinstance(value, str) and len(value) > MOST_NAME else ""
-            message = f"{shown(value)} cannot name a layer: a letter, then letters, digits, _ and -"
+            too_long = isinstance(value, str) and len(value) > MOST_NAME
+            hint = f"use at most {MOST_NAME} characters" if too_long else "use a letter, then letters, digits, _ and -"
+            message = f"{shown(value)} is not a valid layer name"
             self.wrong_option(laying, "name", message, hint, "CV015")
             return value if isinstance(value, str) else default
         if value in RESERVED_LAYERS:
-            self.wrong_option(laying, "name", f"{value} cannot name a layer: the word is taken", code="CV015")
+            self.wrong_option(laying, "name", f"{value} is reserved and cannot be the name of a layer", code="CV015")
         return value
 
     def register(self, scope: Scope, name: str, place: Place, entry: Entry) -> Place:
@@ -102,9 +103,9 @@ class Expander(LayerMaker):
         other = scope.places.get(name)
         if other is not None and not place.left_out:
             if not other.left_out:
-                related = [Related(other.path, "and this one")]
-                message = f"two entries are called {shortened(name)}"
-                hint = "an entry without a name is called by its kind and its ordinal"
+                related = [Related(other.path, "first used here")]
+                message = f"two entries are named {shortened(name)}"
+                hint = "an entry without name is named after its kind and number: relu1, relu2"
                 at_word = "name" not in entry.options
                 self.problems.add(place.path, message, "CV015", hint, on_key=at_word, laying=scope, related=related)
             scope.places[name] = place
@@ -124,7 +125,7 @@ class Expander(LayerMaker):
         copies = self.option(laying, "repeat")
         if not isinstance(copies, int) or isinstance(copies, bool) or copies < 0:
             hint = mistaken_value(copies, "an integer")
-            self.wrong_option(laying, "repeat", f"repeat takes an integer from 0, not {shown(copies)}", hint)
+            self.wrong_option(laying, "repeat", f"repeat must be a non-negative integer; got {shown(copies)}", hint)
             raise UnknownValue
         self.count(copies, entry.option_path("repeat"))
         if self.entries + copies * entry.least_inside() > MOST_ENTRIES:
@@ -177,7 +178,7 @@ class Expander(LayerMaker):
             return None, block
         if isinstance(word, str) and word in KINDS:
             return KINDS[word], None
-        message = f"{entry.word} is {shown(word)}, which is no layer kind and no block above"
+        message = f"{entry.word} is {shown(word)}, which is neither a layer kind nor a block defined above"
         hint = kind_hint(word, KINDS)[1] if isinstance(word, str) else ""
         self.problems.add(entry.word_path, message, "CV011", hint, on_key=True, **self.context(laying))
         raise UnknownValue
@@ -187,7 +188,7 @@ class Expander(LayerMaker):
     def inner_scope(self, laying: Laying, home: Scope, name: str, given: Tensors) -> Scope:
         """A scope that sees outward, named inside its home."""
         if home.depth == MOST_SCOPES:
-            self.stop(laying.entry.path, f"scopes more than {MOST_SCOPES} deep")
+            self.stop(laying.entry.path, f"entries nested more than {MOST_SCOPES} levels deep")
         outer = laying.scope
         scope = Scope(f"{home.prefix}{name}.", outer, given, outer.variables, home.depth + 1, home.frozen)
         scope.index = laying.index
@@ -225,7 +226,7 @@ class Expander(LayerMaker):
         """Lay one use of a block, or copy an equal one."""
         entry, use = laying.entry, self.enter_block(laying, block, scope)
         if scope.twin is not None and not (scope.twin.signature and use.equals(scope.twin.signature)):
-            self.unlike(laying, "the same block with equal arguments and input channels")
+            self.unlike(laying, "uses of one block with equal arguments and input channels")
         key = key_of(use, scope)
         found = self.recordings.get(key)
         if found is not None and len(self.nodes) + len(found.nodes) <= MOST_LAYERS:
@@ -251,7 +252,7 @@ class Expander(LayerMaker):
     def outcome(self, laying: Laying, scope: Scope) -> Tensors:
         """What a finished scope gives: its last entry's output, or its one input where nothing was laid."""
         if scope.previous is scope.given and len(scope.given) > 1:
-            message = f"nothing is laid here, and there are {len(scope.given)} inputs to give on"
+            message = f"{laying.entry.word} has no layers and cannot pass on its {len(scope.given)} inputs as one output"
             path = laying.entry.word_path
             self.problems.add(path, message, "CV016", on_key=True, **self.context(laying))
             raise UnknownValue
@@ -268,7 +269,7 @@ class Expander(LayerMaker):
         due = len(block.input_names or "1")
         if len(scope.given) != due:
             what = f"{due} inputs ({', '.join(block.input_names)})" if block.input_names else "one input"
-            message = f"{block.name} reads {what}, not {len(scope.given)}"
+            message = f"{block.name} needs {what}; got {len(scope.given)}"
             path = laying.entry.word_path
             self.problems.add(path, message, "CV016", on_key=True, **self.context(laying))
             raise UnknownValue
@@ -326,7 +327,7 @@ class Expander(LayerMaker):
         """A parameter holds a number, true or false, text or a list."""
         if not holds_only_values(value):
             path = (*laying.entry.arguments_path, name)
-            message = f"a parameter holds a number, true or false, text or a list, not {shown(value)}"
+            message = f"a parameter must be a number, true, false, text or a list; got {shown(value)}"
             self.problems.add(path, message, "CV013", **self.context(laying))
             raise UnknownValue
 
@@ -345,7 +346,7 @@ class Expander(LayerMaker):
             outputs.extend(given)
         merge = self.value(entry.merge, (*entry.path, "merge"), laying)
         if merge not in MERGES:
-            message = f"merge takes add, multiply or concat, not {shown(merge)}"
+            message = f"merge must be add, multiply or concat; got {shown(merge)}"
             self.problems.add((*entry.path, "merge"), message, "CV013", **self.context(laying))
             raise UnknownValue
         scope.places[merge] = self.lay_merge(laying, KINDS[merge], tuple(outputs), scope)

@@ -69,11 +69,11 @@ def tokens_of(text: str, start: int, end: int) -> list[Token]:
         match = TOKEN.match(text, position, end)
         if match is None or match.lastgroup is None:
             position += len(text[position:end]) - len(text[position:end].lstrip())
-            raise WrongExpression(f"{shown(text[position])} means nothing in an expression", position, position + 1)
+            raise WrongExpression(f"unexpected {shown(text[position])} in an expression", position, position + 1)
         kind = match.lastgroup
         tokens.append(Token(kind, match[kind], match.start(kind), match.end(kind)))
         position = match.end()
-    tokens.append(Token("end", "the end", end, end + 1))
+    tokens.append(Token("end", "the end of the expression", end, end + 1))
     return tokens
 
 
@@ -109,7 +109,7 @@ class Parser:
         token = self.token
         found = token.value if token.kind == "end" else shown(token.value)
         hint = "compare with ==" if token.value == "=" else ""
-        raise WrongExpression(f"expected {what}, found {found}", token.start, token.end, hint)
+        raise WrongExpression(f"expected {what}; got {found}", token.start, token.end, hint)
 
     def whole(self) -> Evaluate:
         """The whole expression."""
@@ -220,7 +220,7 @@ class Parser:
         """What parentheses hold."""
         self.parentheses += 1
         if self.parentheses > MOST_PARENTHESES:
-            raise WrongExpression(f"parentheses more than {MOST_PARENTHESES} deep", token.start, token.end)
+            raise WrongExpression(f"parentheses nested more than {MOST_PARENTHESES} levels deep", token.start, token.end)
         return self.conditional()
 
     @staticmethod
@@ -243,8 +243,8 @@ class Parser:
     def call(self, token: Token) -> Evaluate:
         """A function and its arguments."""
         if token.value not in FUNCTIONS:
-            hint = did_you_mean(token.value, FUNCTIONS) or f"there are {' '.join(FUNCTIONS)}"
-            raise WrongExpression(f"no function {token.value}", token.start, token.end, hint)
+            hint = did_you_mean(token.value, FUNCTIONS) or f"available: {', '.join(FUNCTIONS)}"
+            raise WrongExpression(f"unknown function {token.value}", token.start, token.end, hint)
         arguments = []
         opening = self.next()
         if self.token.value != ")":
@@ -263,9 +263,9 @@ def literal(token: Token) -> Number:
     digits = token.value.replace("_", "")
     value: Number = int(digits) if digits.isdigit() else float(digits)
     if abs(value) >= BOUND:
-        raise WrongExpression(f"over {MOST_DIGITS} digits", token.start, token.end)
+        raise WrongExpression(f"the number has more than {MOST_DIGITS} digits", token.start, token.end)
     if digits.isdigit() and digits != str(value):
-        raise WrongExpression("numbers are decimal, without leading zeros", token.start, token.end, f"write {value}")
+        raise WrongExpression("a number must not begin with zeros", token.start, token.end, f"write {value}")
     return value
 
 
@@ -276,8 +276,8 @@ def number(evaluate: Evaluate, token: Token) -> Evaluate:
         value = evaluate(lookup)
         if value.__class__ is int or value.__class__ is float or value.__class__ is bool:
             return value
-        message = f"arithmetic takes numbers, not {shown(value)}"
-        hint = "text only in == and !=" if isinstance(value, str) else ""
+        message = f"arithmetic needs numbers; got {shown(value)}"
+        hint = "text can only be compared, with == or !=" if isinstance(value, str) else ""
         raise WrongExpression(message, token.start, token.end, hint)
 
     return checked
@@ -297,9 +297,9 @@ def bounded(token: Token, calculate: Callable[..., Any], *operands: Any) -> Any:
     except OverflowError:
         raise WrongExpression(f"the result has more than {MOST_DIGITS} digits", start, end) from None
     except ZeroDivisionError:
-        raise WrongExpression("a division by zero", start, end) from None
+        raise WrongExpression("division by zero", start, end) from None
     except (ArithmeticError, ValueError) as error:
-        said = str(error).replace("math domain error", f"{token.value} has no value here")
+        said = str(error).replace("math domain error", f"{token.value} is not defined for this value")
         raise WrongExpression(said, start, end) from None
     if not -BOUND < value < BOUND:
         raise WrongExpression(f"the result has more than {MOST_DIGITS} digits", start, end)
@@ -349,8 +349,8 @@ def called(token: Token, arguments: list[Evaluate]) -> Evaluate:
     """A function of numbers."""
     function, fewest, most = FUNCTIONS[token.value]
     if not fewest <= len(arguments) <= most:
-        due = f"{fewest}" if fewest == most else f"{fewest} or more"
-        message = f"{token.value} takes {due} values, not {len(arguments)}"
+        wanted = f"{fewest} argument{'s' if fewest > 1 else ''}"
+        message = f"{token.value} needs {'' if fewest == most else 'at least '}{wanted}; got {len(arguments)}"
         raise WrongExpression(message, token.start, token.end)
     return lambda lookup: bounded(token, function, *[argument(lookup) for argument in arguments])
 

@@ -10,7 +10,7 @@ from convcalc.spec.document import Document
 from convcalc.spec.source import read_text
 
 STANDARD_INPUT = "-"
-WORKING_FOLDER_GONE = "the folder that you are in has been deleted: cd to one that exists"
+WORKING_FOLDER_GONE = "the current directory has been deleted: change to one that exists"
 MOST_BYTES = 4 * 1024 * 1024
 
 
@@ -81,7 +81,7 @@ def decode(data: bytes, file: str, quotable: bool) -> Document:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = len(data[data.rfind(b"\n", 0, error.start) + 1 : error.start].decode("utf-8", "replace")) + 1
-        message = f"not UTF-8: the byte 0x{data[error.start]:02x}"
+        message = f"not UTF-8: byte 0x{data[error.start]:02x}"
         place = Span(line, column, line, column + 1)
-        raise InvalidSpec([Problem((), message, "CV001", "save it as UTF-8", span=place)], file) from None
+        raise InvalidSpec([Problem((), message, "CV001", "save the file as UTF-8", span=place)], file) from None
     return read_text(text.removeprefix("\ufeff"), file, quotable)

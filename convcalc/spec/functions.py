@@ -16,7 +16,7 @@ def round_to(value: Number, divisor: Number) -> int:
     Source: make_divisible of MobileNet (Howard et al. 2017; tensorflow/models, slim/nets/mobilenet).
     """
     if not is_whole(divisor) or divisor < 1:
-        raise ArithmeticError(f"round_to takes a whole divisor from 1, not {divisor}")
+        raise ArithmeticError(f"the divisor of round_to must be a positive integer; got {divisor}")
     step = int(divisor)
     nearest = max(step, int(value + step / 2) // step * step)
     return nearest + step if nearest < 0.9 * value else nearest
@@ -40,7 +40,7 @@ def power(base: Number, exponent: Number) -> Number:
         raise OverflowError
     result = base**exponent
     if isinstance(result, complex):
-        raise ArithmeticError(f"a fractional power of {base} is no real number")
+        raise ArithmeticError(f"a fractional power of {base} is not a real number")
     return result
 
 

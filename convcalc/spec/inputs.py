@@ -111,7 +111,7 @@ class GivenReader:
         written = root.get("params")
         if written is not None and not isinstance(written, dict):
             if written is not UNKNOWN:
-                message = f"params takes a mapping from names to defaults, not {shown(written)}"
+                message = f"params must be a mapping from names to defaults; got {shown(written)}"
                 self.problems.add(("params",), message, "CV013")
             written = None
         for name, default in (written or {}).items():
@@ -119,9 +119,9 @@ class GivenReader:
             self.variables[name] = self.param(name, default)
         for name in self.overrides.params:
             if name not in self.variables:
-                known = f"there are {' '.join(self.variables)}" if self.variables else "the spec has no params"
+                known = f"available: {', '.join(self.variables)}" if self.variables else "the spec has no parameters"
                 hint = did_you_mean(name, self.variables) or known
-                raise WrongOverride([problem_of(f"the spec has no param {shown(name)}", hint)], self.document.file)
+                raise WrongOverride([problem_of(f"the spec has no parameter {shown(name)}", hint)], self.document.file)
 
     def param(self, name: str, default: Any) -> Any:
         """The value of one param."""
@@ -130,11 +130,11 @@ class GivenReader:
             given = self.overrides.params[name]
             if isinstance(given, list | str | int | float):
                 return given
-            message = f"{self.overrides.param_option(name)}: a param takes a number, true, false, text or a list"
+            message = f"{self.overrides.param_option(name)}: a spec parameter must be a number, true, false, text or a list"
             raise WrongOverride([problem_of(message)], self.document.file)
         if default is None:
             self.problems.add(
-                path, f"the param {shortened(name)} needs a value", "CV012", f"--set {name}=…", on_key=True
+                path, f"spec parameter {shortened(name)} needs a value", "CV012", f"give it with --set {name}=…", on_key=True
             )
             return UNKNOWN
         try:
@@ -155,10 +155,10 @@ class GivenReader:
                 return {"input": None}
             return {"input": self.one_input("input", root.get("input"), ("input",), given)}
         if "input" in root:
-            message = "input and inputs exclude each other"
+            message = "input and inputs cannot both be given"
             self.problems.add(("input",), message, "CV010", on_key=True)
         if not isinstance(written, dict) or not written:
-            message = f"inputs takes a mapping from names to shapes, not {shown(written)}"
+            message = f"inputs must be a mapping from names to shapes; got {shown(written)}"
             self.problems.add(("inputs",), message, "CV013", "write {left: [3, 64, 64], right: [3, 64, 64]}")
             return {}
         given = self.given_inputs(list(written))
@@ -170,11 +170,12 @@ class GivenReader:
         for name in given:
             if name in names or (name is None and len(names) == 1):
                 continue
-            hint = f"the inputs are {', '.join(names)}"
-            said = "an input shape needs the input's name" if name is None else f"no input {shown(name)}"
+            hint = f"available: {', '.join(names)}"
+            several = f"the spec has {len(names)} inputs: an input shape needs the name of its input"
+            said = several if name is None else f"unknown input {shown(name)}"
             raise WrongOverride([problem_of(said, hint)], self.document.file)
         if len(given) > len(names):
-            message = f"{self.overrides.input_option(None)} gives the shape of {names[0]} twice"
+            message = f"{self.overrides.input_option(None)}: the shape of {names[0]} is given twice"
             raise WrongOverride([problem_of(message)], self.document.file)
         return given
 
@@ -182,10 +183,10 @@ class GivenReader:
         """One of several inputs."""
         path: Path = ("inputs", name)
         if not LAYER_NAME.fullmatch(name) or len(name) > MOST_NAME:
-            message = f"{shown(name)} cannot name an input: a letter, then letters, digits, _ and -"
-            self.problems.add(path, message, "CV015", on_key=True)
+            message, hint = f"{shown(name)} is not a valid input name", "use a letter, then letters, digits, _ and -"
+            self.problems.add(path, message, "CV015", hint, on_key=True)
         elif name in RESERVED_LAYERS:
-            self.problems.add(path, f"{name} cannot name an input: the word is taken", "CV015", on_key=True)
+            self.problems.add(path, f"{name} is reserved and cannot be the name of an input", "CV015", on_key=True)
         return self.one_input(name, written, path, given)
 
     def one_input(self, name: str, written: Any, path: Path, given: Mapping[str | None, Any]) -> Shape | None:
@@ -213,7 +214,7 @@ class GivenReader:
             batch = "" if better.batch is None else self.batch_form(better.batch)
             spec_input = "the spec's input" if name is None else f"the spec's input {name}"
             message = (
-                f"{option} has {counted_sizes(shape)}, {spec_input} {own} has {own.axes + 1}; "
+                f"{option} has {counted_sizes(shape)}, but {spec_input} {own} has {own.axes + 1}; "
                 f"{better.advice}: {form}{batch}"
             )
             raise WrongOverride([problem_of(message)], self.document.file)
@@ -240,13 +241,13 @@ class GivenReader:
         except UnknownValue:
             return None
         if not isinstance(sizes, list) or not 1 <= len(sizes) <= MOST_AXES + 1:
-            message = f"an input is a list of 1 to {MOST_AXES + 1} sizes, channels first, not {shown(sizes)}"
+            message = f"an input must be a list of 1 to {MOST_AXES + 1} sizes, channels first; got {shown(sizes)}"
             self.problems.add(path, message, "CV013", "write [3, 224, 224]")
             return None
         names = list(value) if isinstance(value, dict) else None
         for index, size in enumerate(sizes):
             if not is_integer(size) or not 1 <= size <= LARGEST:
-                message = f"a size is an integer from 1, not {shown(size)}"
+                message = f"a size must be a positive integer; got {shown(size)}"
                 hint = self.origin(written, index) or mistaken_value(size, "an integer")
                 self.problems.add((*path, names[index] if names else index), message, "CV013", hint)
                 return None
@@ -258,14 +259,14 @@ class GivenReader:
         """The hint where a wrong size came from an expression."""
         items = list(written.values()) if isinstance(written, dict) else written
         item = items[index] if isinstance(items, list) and index < len(items) else None
-        return f"it is the value of {shortened(item)}" if isinstance(item, str) and "$" in item else ""
+        return f"the value comes from {shortened(item)}" if isinstance(item, str) and "$" in item else ""
 
     def named_axes(self, value: dict[str, Any], path: Path) -> list[Any]:
         """The sizes of a shape whose axes are named, channels first. Raises UnknownValue."""
         for key in value:
             if key not in INPUT_KEYS:
-                hint = did_you_mean(key, INPUT_KEYS)
-                message = f"an input has channels and length, height and width, or depth, not {shown(key)}"
+                hint = did_you_mean(key, INPUT_KEYS) or f"available: {', '.join(INPUT_KEYS)}"
+                message = f"unknown axis {shown(key)} of an input"
                 fix = renaming(key, INPUT_KEYS, taken=value)
                 self.problems.add((*path, key), message, "CV010", hint, on_key=True, fix=fix)
                 raise UnknownValue
@@ -280,8 +281,8 @@ class GivenReader:
         given = set(value) - {"channels", "features"}
         likely = next((names for names in AXIS_NAMES.values() if given and given <= set(names)), ("height", "width"))
         absent = [name for name in ("channels", *likely) if name not in value]
-        message = f"an input without {' and '.join(absent)}" if absent else "an input has channels, or features alone"
-        hint = "channels with length, with height and width, or with depth, height and width; or features alone"
+        message = f"the input has no {' and no '.join(absent)}" if absent else f"an input cannot have {', '.join(value)}"
+        hint = "use channels with length, with height and width, or with depth, height and width; or only features"
         self.problems.add(path, message, "CV012", hint, on_key=True)
         raise UnknownValue
 

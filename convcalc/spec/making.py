@@ -42,7 +42,7 @@ class LayerMaker(Resolver):
     def stop(self, path: Path, message: str) -> None:
         """A limit is reached."""
         self.problems.add(
-            path, message, "CV004", "convcalc lays networks up to this size", on_key=True, laying=object()
+            path, message, "CV004", "this is the largest network that convcalc accepts", on_key=True, laying=object()
         )
         raise TooMuch
 
@@ -80,7 +80,7 @@ class LayerMaker(Resolver):
         """Put a layer into the network."""
         entry = laying.entry
         if len(self.nodes) == MOST_LAYERS:
-            self.stop(path, f"over {MOST_LAYERS:,} layers")
+            self.stop(path, f"more than {MOST_LAYERS:,} layers")
         owner = None if twin is None else self.owner(laying, layer, twin)
         reads = tuple([tensor.number for tensor in tensors])
         number = len(self.nodes)
@@ -93,11 +93,11 @@ class LayerMaker(Resolver):
         """Merging kinds read two inputs or more, opaque ones any number, all others one."""
         if kind.reads_any or kind.reads_many == (len(tensors) > 1):
             return
-        due = "two inputs or more" if kind.reads_many else "one input"
-        hint = f"write from: [previous, input], or {kind.kind} has nothing to merge"
+        due = "at least two inputs" if kind.reads_many else "one input"
+        hint = "name the inputs, such as from: [previous, input]"
         if not kind.reads_many:
-            hint = "add, multiply or concat makes one of several"
-        message = f"{kind.kind} reads {due}, not {len(tensors)}"
+            hint = "merge them first with add, multiply or concat"
+        message = f"{kind.kind} needs {due}; got {len(tensors)}"
         self.problems.add(laying.entry.word_path, message, "CV016", hint, on_key=True, **self.context(laying))
         raise UnknownValue
 
@@ -147,7 +147,7 @@ class LayerMaker(Resolver):
             return value
         outputs = self.find(laying, value, (*laying.entry.arguments_path, key)).outputs
         if len(outputs) != 1:
-            raise Flaw(f"{key} names one layer, and {shown(value)} stands for {len(outputs)}", key=key, code="CV015")
+            raise Flaw(f"{key} must name something with one output; {shown(value)} has {len(outputs)}", key=key, code="CV015")
         if outputs[0].shape is None:
             raise UnknownValue
         return NamedShape(value, outputs[0].shape)
@@ -159,7 +159,7 @@ class LayerMaker(Resolver):
             item = item.items[int(step)] if isinstance(item, Computed) else item
         hint = flaw.hint
         if isinstance(item, Template):
-            hint = f"it is the value of {shortened(item.text)}"
+            hint = f"the value comes from {shortened(item.text)}"
         path = (*laying.entry.arguments_path, name, *flaw.where)
         self.problems.add(path, flaw.message, flaw.code, hint, **self.context(laying))
 
@@ -179,19 +179,19 @@ class LayerMaker(Resolver):
         value = self.option(laying, "share")
         path = laying.entry.option_path("share")
         if not isinstance(value, str):
-            self.wrong_option(laying, "share", f"share takes the name of a layer, not {shown(value)}")
+            self.wrong_option(laying, "share", f"share must be the name of a layer; got {shown(value)}")
             raise UnknownValue
         place = self.find(laying, value, path)
         shareable = place.node is not None or place.signature is not None
         if laying.entry.word in LISTS or not (shareable or place.outputs == (MYSTERY,)):
-            self.unlike(laying, "one layer, or one use of a block")
+            self.unlike(laying, "single layers or uses of a block")
         if not shareable:
             raise UnknownValue
         return place
 
     def unlike(self, laying: Laying, due: str) -> None:
         """Report weights that cannot be shared."""
-        self.wrong_option(laying, "share", f"weights are shared by {due}", code="CV015")
+        self.wrong_option(laying, "share", f"weights can be shared only between {due}", code="CV015")
         raise UnknownValue
 
     def owner(self, laying: Laying, layer: Layer, twin: Place) -> int:
@@ -205,10 +205,10 @@ class LayerMaker(Resolver):
         other = node.layer
         same = other.kind == layer.kind and other.given == layer.given
         if not same or other.weight_input() != layer.weight_input():
-            due = "the same kind and arguments" if not same else "inputs of the same channels"
+            due = "of the same kind and arguments" if not same else "with the same input channels"
             self.problems.add(
                 laying.entry.option_path("share") if "share" in laying.entry.options else laying.entry.word_path,
-                f"weights are shared by layers of {due}: {node.name} is {other.kind} {other.glance()} "
+                f"weights can be shared only between layers {due}: {node.name} is {other.kind} {other.glance()} "
                 f"on {other.input}, this is {layer.kind} {layer.glance()} on {layer.input}",
                 "CV015",
                 **self.context(laying),

@@ -146,7 +146,7 @@ def in_brackets(text: str, index: int, opening: int, previous: str) -> Malformed
     if character in "]}" and character != closer:
         return Malformed(index, f"{character} cannot close the {name} that begins with {bracket}", f"write {closer}")
     if character == "\t":
-        return Malformed(index, "a tab cannot stand between values", "write spaces")
+        return Malformed(index, "a tab is not allowed between values", "write spaces")
     if previous in ("open", "comma", "sign"):
         return no_value(index, character)
     if character == ":" and re.search(r"\n[^\n,\[\]{}]*$", text[opening:index]):
@@ -197,11 +197,11 @@ def in_lines(text: str, stopped: Stopped, unread: Unread) -> Malformed:
     if options is not None:
         return options
     if "\t" in before + character and at_start:
-        return Malformed(index, "a tab cannot indent", "indent with spaces")
+        return Malformed(index, "a tab is not allowed as indentation", "indent with spaces")
     if character == "\t":
-        return Malformed(index, "a tab cannot separate values", "write spaces")
+        return Malformed(index, "a tab is not allowed between values", "write spaces")
     if character and character in "]}":
-        return Malformed(index, f"{character} closes nothing", f"remove it, or {QUOTE}", Fix("quote_line"))
+        return Malformed(index, f"unmatched {character}", f"remove it, or {QUOTE}", Fix("quote_line"))
     if character and character in "@`%,":
         return cannot_start(index, character)
     sign = re.search(r"(?:^|\s)([|>&*!])[^\s]*\s*$", before)
@@ -231,7 +231,7 @@ def options_under_word(text: str, start: int) -> Malformed | None:
     if bare is None or option.startswith("-") or ":" not in option or indent <= above.index("-"):
         return None
     word = shortened(bare[1])
-    message = f"options stand inside the entry, not under the bare word {word}"
+    message = f"options must be inside the entry, not below the bare word {word}"
     return Malformed(start + indent, message, f"write - {word}: {{{shortened(option)}}}")
 
 
@@ -240,9 +240,9 @@ def after_sign(index: int, sign: str) -> Malformed:
     if sign in "|>":
         return Malformed(index, f"only +, - or a digit can follow {sign} here", "begin the text on the next line")
     if sign == "!":
-        return Malformed(index, "a tag: specs have no tags", "remove the tag, or put the value in quotes")
+        return Malformed(index, "YAML tags are not supported", "remove the tag, or put the value in quotes")
     what = "an anchor" if sign == "&" else "an alias"
-    return Malformed(index, f"{sign} begins {what}, and no value can follow its name here", QUOTE, Fix("quote_line"))
+    return Malformed(index, f"{sign} begins {what}, and a value cannot follow its name here", QUOTE, Fix("quote_line"))
 
 
 def after_end(text: str, index: int) -> Malformed:
@@ -267,8 +267,8 @@ def wrong_indentation(text: str, stopped: Stopped, indent: int) -> Malformed:
     sign, start = stopped.collections[-1] if stopped.collections else (":", 0)
     expected = start - (text.rfind("\n", 0, start) + 1)
     if indent != expected:
-        message = f"this line is indented by {indent}, the {COLLECTION_NAMES[sign]} above by {expected}"
-        return Malformed(stopped.place, message, "indent them alike")
+        message = f"this line is indented by {indent}, but the {COLLECTION_NAMES[sign]} above by {expected}"
+        return Malformed(stopped.place, message, "indent them equally")
     if sign == "-":
         return Malformed(stopped.place, "expected a list item as above", "begin it with -")
     return Malformed(stopped.place, "expected a key as above", "write key: value")

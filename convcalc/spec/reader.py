@@ -61,7 +61,7 @@ def read_network(document: Document, overrides: Overrides | None = None) -> Netw
         network = reader.network()
     except TooMuch:
         if len(reader.problems.found) == MOST_PROBLEMS:
-            more = [Problem((), f"over {MOST_PROBLEMS:,} problems: these are the first", "CV004")]
+            more = [Problem((), f"more than {MOST_PROBLEMS:,} problems; only the first {MOST_PROBLEMS:,} are shown", "CV004")]
     found = [*document.problems, *reader.problems.found, *more]
     if found or network is None:
         raise document.invalid(found)
@@ -114,8 +114,8 @@ class SpecReader(GivenReader):
         if isinstance(root, dict):
             return self.top_keys(root)
         if root is not UNKNOWN:
-            hint = "it begins with input: and layers:"
-            self.problems.add((), f"a spec is a mapping, not {shown(root)}", "CV013", hint)
+            hint = "write input: and layers:"
+            self.problems.add((), f"a spec must be a mapping; got {shown(root)}", "CV013", hint)
         return None
 
     def entries(self, root: dict[str, Any]) -> Body | None:
@@ -124,18 +124,18 @@ class SpecReader(GivenReader):
         blocks = self.compiler.blocks(root.get("blocks"), names)
         if "layers" not in root:
             if "layers" not in self.meant:
-                self.problems.add((), "the spec has no layers", "CV012", "layers: is the list of the network's entries")
+                self.problems.add((), "the spec has no layers", "CV012", "add layers: with a list of entries")
             return None
         entries = self.compiler.body(root["layers"], ("layers",), Visible(names, blocks, ()))
         if root["layers"] == []:
-            self.problems.add(("layers",), "layers is empty: a network has at least one layer", "CV012", on_key=True)
+            self.problems.add(("layers",), "layers is empty; a network needs at least one layer", "CV012", on_key=True)
         return entries
 
     def lay(self, entries: Body, expander: Expander, scope: Scope) -> None:
         """Lay the entries of the network; that all are left out is a problem where nothing else is."""
         expander.lay_body(entries, scope, ("layers",))
         if entries.entries and not expander.nodes and not self.problems.found and not self.document.problems:
-            message = "no layer is laid: every entry is left out"
+            message = "the network has no layers: every entry is disabled by `when`"
             self.problems.add(("layers",), message, "CV012", on_key=True)
 
     @staticmethod
@@ -158,12 +158,12 @@ class SpecReader(GivenReader):
             if key not in TOP_KEYS and not key.startswith("x-"):
                 foreign, near = FOREIGN_TOP_KEYS.get(key), nearest(key, TOP_KEYS)
                 self.meant |= {foreign, near}
-                hint = f"did you mean {near}?" if near else "keys of your own begin with x-"
+                hint = f"did you mean {near}?" if near else "begin keys of your own with x-"
                 hint = f"write {foreign}" if foreign else hint
                 fix = renaming(key, TOP_KEYS, hint, taken=root)
-                self.problems.add((key,), f"a spec has no key {shown(key)}", "CV010", hint, on_key=True, fix=fix)
+                self.problems.add((key,), f"unknown key {shown(key)}", "CV010", hint, on_key=True, fix=fix)
             elif value is None and key in TOP_KEYS:
-                self.problems.add((key,), f"{key} has no value", "CV012", "leave it out", on_key=True)
+                self.problems.add((key,), f"{key} has no value", "CV012", "remove the key", on_key=True)
         return {key: UNKNOWN if value is None else value for key, value in root.items()}
 
     def text(self, root: dict[str, Any], key: str, default: str) -> str:
@@ -174,7 +174,7 @@ class SpecReader(GivenReader):
         if value is not UNKNOWN:
             bare = isinstance(value, int | float | bool)
             hint, fix = ("put it in quotes", Fix("quote")) if bare else ("", None)
-            self.problems.add((key,), f"{key} takes text, not {shown(value)}", "CV013", hint, fix=fix)
+            self.problems.add((key,), f"{key} must be text; got {shown(value)}", "CV013", hint, fix=fix)
         return default
 
     def name(self, root: dict[str, Any]) -> str:
@@ -182,7 +182,7 @@ class SpecReader(GivenReader):
         stem = re.sub(r"\.(convcalc\.)?(ya?ml)$", "", re.split(r"[/\\]", self.document.file or "network")[-1])
         name = self.text(root, "name", "network" if stem in ("-", "<stdin>") else stem)
         if len(name) > MOST_NAME or ("name" in root and not name.isprintable()) or name == "":
-            message = f"the name is not 1 to {MOST_NAME} printable characters"
+            message = f"the name must have 1 to {MOST_NAME} printable characters"
             self.problems.add(("name",), message, "CV015")
         return name
 
@@ -200,7 +200,7 @@ class SpecReader(GivenReader):
             return int(value)
         if value is not UNKNOWN:
             hint = mistaken_value(value, "an integer")
-            self.problems.add(("batch",), f"batch takes an integer from 1, not {shown(value)}", "CV013", hint)
+            self.problems.add(("batch",), f"batch must be a positive integer; got {shown(value)}", "CV013", hint)
         return 1
 
     def dtype(self, root: dict[str, Any]) -> Dtype:
@@ -221,8 +221,8 @@ class SpecReader(GivenReader):
         given, types = by_use(value), {}
         for key in given:
             if key not in Dtype._fields:
-                hint = did_you_mean(key, Dtype._fields)
-                message = f"dtype has weights, activations and bias, not {shown(key)}"
+                hint = did_you_mean(key, Dtype._fields) or f"available: {', '.join(Dtype._fields)}"
+                message = f"unknown key {shown(key)} in dtype"
                 fix = renaming(key, Dtype._fields, taken=given)
                 self.problems.add(("dtype", key), message, "CV010", hint, on_key=True, fix=fix)
             elif isinstance(given[key], str) and given[key] in BITS:
@@ -239,8 +239,8 @@ class SpecReader(GivenReader):
         hint = ""
         if isinstance(value, str):
             hint = f"write {meant[value]}" if value in meant else did_you_mean(value, BITS)
-        known = "float64 float32 float16 bfloat16 float8 int32 int16 int8 int4 int2 int1, uint alike"
-        self.problems.add(path, f"no data type {shown(value)}", "CV013", hint or f"there are {known}")
+        known = ", ".join(BITS)
+        self.problems.add(path, f"unknown data type {shown(value)}", "CV013", hint or f"available: {known}")
 
     def checks(self, root: dict[str, Any]) -> dict[str, tuple[str, ...]]:
         """Rule codes for the linter."""
@@ -248,17 +248,17 @@ class SpecReader(GivenReader):
         found: dict[str, tuple[str, ...]] = {}
         if not isinstance(written, dict):
             if written is not UNKNOWN:
-                self.problems.add(("check",), f"check takes select and ignore, not {shown(written)}", "CV013")
+                self.problems.add(("check",), f"check must be a mapping with select and ignore; got {shown(written)}", "CV013")
             return found
         for key, codes in written.items():
             if key not in ("select", "ignore"):
-                hint = did_you_mean(key, ("select", "ignore"))
-                message = f"check has select and ignore, not {shown(key)}"
+                hint = did_you_mean(key, ("select", "ignore")) or "available: select, ignore"
+                message = f"unknown key {shown(key)} in check"
                 fix = renaming(key, ("select", "ignore"), taken=written)
                 self.problems.add(("check", key), message, "CV010", hint, on_key=True, fix=fix)
             elif not isinstance(codes, list) or not all(map(is_rule_code, codes)):
                 if codes is not UNKNOWN:
-                    message = f"{key} takes a list of rule codes, not {shown(codes)}"
+                    message = f"{key} must be a list of rule codes; got {shown(codes)}"
                     self.problems.add(("check", key), message, "CV013", "write [CV201]")
             else:
                 found[key] = tuple(codes)
@@ -278,7 +278,7 @@ class SpecReader(GivenReader):
         except UnknownValue:
             return {}
         if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-            message = f"outputs takes a list of names of layers, not {shown(names)}"
+            message = f"outputs must be a list of layer names; got {shown(names)}"
             self.problems.add(path, message, "CV013", f"write [{names}]" if isinstance(names, str) else "")
             return {}
         outputs: dict[str, int] = {}
@@ -286,7 +286,7 @@ class SpecReader(GivenReader):
         for index, name in enumerate(names):
             tensor = self.output(expander, laying, name, (*path, index))
             if name in outputs:
-                self.problems.add((*path, index), f"the output {shortened(name)} stands twice", "CV015")
+                self.problems.add((*path, index), f"output {shortened(name)} is listed twice", "CV015")
             outputs[name] = tensor
         return outputs
 
@@ -300,7 +300,7 @@ class SpecReader(GivenReader):
         if place.outputs == (MYSTERY,):
             return -1
         if len(place.outputs) != 1 or place.outputs[0].number < first_node:
-            self.problems.add(path, f"{shortened(name)} is no layer: outputs are names of layers", "CV015")
+            self.problems.add(path, f"{shortened(name)} is not a layer; outputs must be layers", "CV015")
             return -1
         return place.outputs[0].number
 
@@ -312,7 +312,7 @@ class SpecReader(GivenReader):
             return []
         if not isinstance(written, dict):
             if written is not UNKNOWN:
-                message = f"budget takes a mapping from metrics to limits, not {shown(written)}"
+                message = f"budget must be a mapping from metrics to limits; got {shown(written)}"
                 self.problems.add(path, message, "CV013", "write {params: 5M}")
             return []
         limits: list[Limit] = []
@@ -321,9 +321,9 @@ class SpecReader(GivenReader):
                 limits += self.per_layer(value, names)
             elif metric not in budget.METRICS:
                 known = (*budget.METRICS, "per_layer")
-                hint = did_you_mean(metric, known) or f"there are {' '.join(known)}"
+                hint = did_you_mean(metric, known) or f"available: {', '.join(known)}"
                 fix = renaming(metric, known, taken=written)
-                self.problems.add((*path, metric), f"no budget {shown(metric)}", "CV010", hint, on_key=True, fix=fix)
+                self.problems.add((*path, metric), f"unknown key {shown(metric)} in budget", "CV010", hint, on_key=True, fix=fix)
             else:
                 limits += self.limits(metric, value, (*path, metric), outputs)
         return limits
@@ -343,7 +343,7 @@ class SpecReader(GivenReader):
         path: Path = ("budget", "per_layer")
         if not isinstance(written, dict):
             if written is not UNKNOWN:
-                message = f"per_layer takes a mapping from patterns to limits, not {shown(written)}"
+                message = f"per_layer must be a mapping from patterns to limits; got {shown(written)}"
                 self.problems.add(path, message, "CV013", 'write {"head.*": {params: 1M}}')
             return []
         known = None if self.problems.found else names

@@ -71,7 +71,7 @@ class Resolver:
     def context(self, laying: Laying) -> dict[str, Any]:
         """What a problem says of the laying it came up in: the use of the block, and which laying it was."""
         use = laying.scope.use
-        related = [] if use is None else [Related(use, "in the block's use here")]
+        related = [] if use is None else [Related(use, "in this use of the block")]
         return {"laying": laying.scope if laying.index == laying.scope.index else laying, "related": related}
 
     def option(self, laying: Laying, name: str) -> Any:
@@ -94,8 +94,8 @@ class Resolver:
         text = written.text.replace("$", "") if isinstance(written, Template) else value
         hint = mistaken_value(text, "true or false") if text != value or not isinstance(written, Template) else ""
         if isinstance(text, str) and text is value and self.variable(laying.scope, text) is not UNKNOWN:
-            hint = f"an expression is written $({text})"
-        self.wrong_option(laying, name, f"{name} takes true or false, not {shown(value)}", hint)
+            hint = f"write an expression as $({text})"
+        self.wrong_option(laying, name, f"{name} must be true or false; got {shown(value)}", hint)
         raise UnknownValue
 
     # -- names
@@ -112,7 +112,7 @@ class Resolver:
         if "from" not in entry.options:
             if laying.first is None and not scope.unnamed and scope.previous is scope.given:
                 there = ", ".join(scope.places)
-                message = f"the first entry needs from: the inputs have names ({shortened(there)})"
+                message = f"the first entry must name its input with from (inputs: {shortened(there)})"
                 hint = f"write from: {next(iter(scope.places))}"
                 self.problems.add(entry.word_path, message, "CV012", hint, on_key=True, **self.context(laying))
                 raise UnknownValue
@@ -146,7 +146,7 @@ class Resolver:
             names = [""] * min(skip, len(items)) + values
             path = path if len(names) > 1 else (*path, 0)
         if not names or not all(isinstance(name, str) for name in names):
-            self.wrong_option(laying, "from", f"from takes a name or a list of names, not {shown(written)}")
+            self.wrong_option(laying, "from", f"from must be a name or a list of names; got {shown(written)}")
             raise UnknownValue
         return names, path
 
@@ -161,14 +161,14 @@ class Resolver:
             inner = (place.children or {}).get(part)
             if inner is None:
                 there = list(place.children or {})
-                hint = did_you_mean(part, there) or (f"in it are {', '.join(there[:8])}" if there else "it is a layer")
-                self.missing(laying, path, f"{shortened(walked)} has no {shown(part)}", hint)
+                hint = did_you_mean(part, there) or (f"available: {', '.join(there[:8])}" if there else "it is a single layer")
+                self.missing(laying, path, f"{shortened(walked)} contains no layer {shown(part)}", hint)
             walked, place = f"{walked}.{part}", inner
         if place is None:
             self.not_found(laying, name, path)
         elif place.left_out:
-            related = [Related(place.left_out, "left out by this")]
-            message = f"{shortened(walked)} is left out"
+            related = [Related(place.left_out, "disabled here")]
+            message = f"{shortened(walked)} is disabled by `{place.left_out[-1]}`"
             self.problems.add(path, message, "CV015", laying=self.context(laying)["laying"], related=related)
             raise UnknownValue
         assert place is not None
@@ -185,7 +185,7 @@ class Resolver:
         if scope.unnamed or (name == "previous" and scope.previous is not scope.given):
             return Place(name, (), scope.given if name == "input" else scope.previous)
         names = ", ".join(list(scope.places)[:8])
-        self.missing(laying, path, f"there is no {name} here: the inputs have names", f"there are {names}")
+        self.missing(laying, path, f"{name} is not available here: the inputs have names", f"available: {names}")
         raise UnknownValue
 
     @staticmethod
@@ -208,9 +208,9 @@ class Resolver:
             visible += scope.places
             later |= {written_name(entry) for entry in scope.body.entries}
             scope = scope.outer
-        message, hint = f"no layer {shown(name)} above", did_you_mean(first, visible)
+        message, hint = f"no layer named {shown(name)} above", did_you_mean(first, visible)
         if first in later:
-            message = f"{shortened(first)} is not finished here: an entry reads only what stands above it"
+            message = f"{shortened(first)} is not complete here; an entry can read only entries above it"
         self.missing(laying, path, message, hint)
 
 

@@ -63,9 +63,9 @@ def top_properties() -> dict[str, Schema]:
             "type": "string",
             "minLength": 1,
             "maxLength": MOST_NAME,
-            "description": "the network's name; by itself the file's stem",
+            "description": "the network's name (default: the file name without its ending)",
         },
-        "description": {"type": "string", "description": "what the network is, in a line"},
+        "description": {"type": "string", "description": "a one-line description of the network"},
         "params": {"$ref": "#/definitions/parameters"},
         "input": SHAPE,
         "inputs": {
@@ -73,20 +73,20 @@ def top_properties() -> dict[str, Schema]:
             "additionalProperties": SHAPE,
             "minProperties": 1,
             "propertyNames": {"pattern": f"^{LAYER_NAME.pattern}$", "not": {"enum": list(RESERVED_LAYERS)}},
-            "description": "several named inputs in place of one; the first entry then needs from",
+            "description": "named inputs, instead of input; the first entry then needs from",
         },
         "dtype": dtype(),
-        "batch": {"type": "integer", "minimum": 1, "default": 1, "description": "samples in a batch"},
+        "batch": {"type": "integer", "minimum": 1, "default": 1, "description": "the number of samples per batch"},
         "blocks": {
             "type": "object",
             "additionalProperties": block(),
             "propertyNames": own_names(RESERVED_NAMES | RESERVED_BLOCKS),
-            "description": "blocks by name, each used like a layer kind by the entries below it",
+            "description": "blocks by name; the entries below use a block like a layer kind",
         },
         "layers": {**ENTRIES, "minItems": 1, "description": "the entries of the network, in the order of execution"},
         "outputs": {
             "anyOf": [{**NAMES, "uniqueItems": True}, EXPRESSION],
-            "description": "names of the layers whose results leave the network; by itself the last layer",
+            "description": "names of the layers whose outputs are outputs of the network (default: the last layer)",
         },
         "budget": budget_schema(),
         "check": check(),
@@ -100,7 +100,7 @@ def dtype() -> Schema:
     return {
         "anyOf": [word, uses],
         "default": "float32",
-        "description": "the data type of all, or of weights, activations and bias each",
+        "description": "one data type for everything, or one each for weights, activations and bias",
     }
 
 
@@ -111,7 +111,7 @@ def check() -> Schema:
         "type": "object",
         "properties": {"select": codes, "ignore": codes},
         "additionalProperties": False,
-        "description": "rules to turn on or off for this file: convcalc rules lists them",
+        "description": "lint rules to enable or disable for this file; convcalc rules lists them",
     }
 
 
@@ -127,7 +127,7 @@ def parameters() -> Schema:
         "additionalProperties": {"anyOf": [VALUE, {"type": "null"}]},
         "propertyNames": own_names(RESERVED_NAMES),
         "description": "parameters and their defaults, for expressions such as $width and $(8 * width); "
-        "an empty value makes one required",
+        "a parameter without a default is required",
     }
 
 
@@ -143,7 +143,7 @@ def shape() -> Schema:
     }
     return {
         "anyOf": [SIZES, named, EXPRESSION],
-        "description": "sizes, channels first: [C], [C, L], [C, H, W] or [C, D, H, W]; or by the names of the axes",
+        "description": "sizes, channels first: [C], [C, L], [C, H, W] or [C, D, H, W]; or a mapping from axis names to sizes",
         "examples": [[3, 224, 224]],
     }
 
@@ -157,7 +157,7 @@ def block() -> Schema:
         "additionalProperties": False,
         "properties": {
             "params": {"$ref": "#/definitions/parameters"},
-            "inputs": {**inputs, "uniqueItems": True, "description": "the names of its inputs, where it has several"},
+            "inputs": {**inputs, "uniqueItems": True, "description": "the names of the block's inputs, if it has several"},
             "layers": {**ENTRIES, "description": "the entries of the block"},
         },
     }
@@ -175,22 +175,22 @@ def budget_schema() -> Schema:
             "type": "object",
             "properties": field["properties"],
             "additionalProperties": field,
-            "description": "{min: 224}, of every axis; or such limits by the names of outputs",
+            "description": "limits for every axis, such as {min: 224}; or a mapping from outputs to limits",
         },
         "output_shape": {
             "anyOf": [SIZES, shapes, EXPRESSION],
-            "description": "[1000], the exact shape; or shapes by the names of outputs",
+            "description": "the exact shape, such as [1000]; or a mapping from outputs to shapes",
         },
         "per_layer": {
             "type": "object",
             "additionalProperties": {"type": "object", "properties": of_layer, "additionalProperties": False},
-            "description": 'limits of the layers that a pattern names: {"head.*": {params: 1M}}',
+            "description": 'limits for the layers that match a pattern: {"head.*": {params: 1M}}',
         },
     }
     return {
         "type": "object",
         "additionalProperties": False,
-        "description": "limits that convcalc check keeps",
+        "description": "limits that convcalc check enforces",
         "properties": found,
     }
 
@@ -201,7 +201,7 @@ def limit(metric: str) -> Schema:
     example = "256 KiB" if metric in budget.MEMORY else 50 if metric == "layers" else "5M"
     return {
         "anyOf": [found, bounds(found)],
-        "description": f"at most so much, such as {example}; or {{min:, max:}}",
+        "description": f"the maximum, such as {example}; or a mapping with min, max or both",
         "examples": [example],
     }
 
@@ -226,21 +226,21 @@ def options() -> dict[str, Schema]:
         "name": {**NAME, "description": "the entry's name, unique in its scope"},
         "from": {
             "anyOf": [{"type": "string"}, NAMES],
-            "description": "what it reads: a name or a list of names; input and previous are always there",
+            "description": "the entry's input: a name or a list of names; input and previous are always available",
         },
         "repeat": {
             "anyOf": [{"type": "integer", "minimum": 0}, EXPRESSION],
-            "description": "how many times it is laid in sequence; $index counts from 0",
+            "description": "the number of copies in sequence; $index counts them from 0",
         },
         "when": {
             "anyOf": [{"type": ["boolean", "number"]}, EXPRESSION],
-            "description": "false leaves the entry out",
+            "description": "false disables the entry",
         },
         "frozen": {
             "anyOf": [{"type": "boolean"}, EXPRESSION],
-            "description": "true keeps the weights out of training",
+            "description": "true excludes the weights from training",
         },
-        "share": {"type": "string", "description": "an earlier layer or use of a block whose weights it uses too"},
+        "share": {"type": "string", "description": "an earlier layer or block use whose weights are reused"},
     }
 
 
@@ -258,10 +258,10 @@ def entry() -> Schema:
             "type": "array",
             "items": ENTRIES,
             "minItems": 2,
-            "description": "lists of entries that all read the same input; [] is the identity",
+            "description": "lists of entries with the same input; [] passes the input on unchanged",
         },
-        "merge": {"anyOf": [{"enum": list(MERGES)}, EXPRESSION], "description": "how the branches come together"},
-        "sequence": {**ENTRIES, "description": "a group of entries, to name it or repeat it"},
+        "merge": {"anyOf": [{"enum": list(MERGES)}, EXPRESSION], "description": "how the outputs of the branches are merged"},
+        "sequence": {**ENTRIES, "description": "a list of entries to name or repeat as a group"},
     }
     of_block = {"type": ["object", "null"], "properties": references(OPTIONS), "additionalProperties": VALUE}
     mapping = {

@@ -117,7 +117,7 @@ class Reader:
                     self.alias(event)
                 elif kind is DocumentStartEvent:
                     if self.read_one:
-                        self.problem(place(event), "a second document: a spec is one YAML document")
+                        self.problem(place(event), "a second YAML document; a spec must be a single document")
                         return
                     self.read_one = True
         finally:
@@ -148,19 +148,19 @@ class Reader:
 
     def too_deep(self, error: TooDeep) -> None:
         """Note the collection that is one too deep."""
-        self.problem((error.place, error.place + 1), f"nested more than {MOST_NESTING} deep", "CV004")
+        self.problem((error.place, error.place + 1), f"nested more than {MOST_NESTING} levels deep", "CV004")
 
     def count(self, nodes: int, extent: Extent) -> None:
         """Count nodes against the limit."""
         self.nodes += nodes
         if self.nodes > MOST_NODES:
-            self.problem(extent, f"over {MOST_NODES:,} nodes here (an alias counts as all it stands for)", "CV004")
+            self.problem(extent, f"more than {MOST_NODES:,} YAML nodes (an alias counts as everything it stands for)", "CV004")
             raise TooMuch
 
     def refuse_tag(self, event: Any) -> None:
         """Tags are not part of the language."""
         tag = shortened(event.tag.replace("tag:yaml.org,2002:", "!!"))
-        self.problem(place(event), f"the tag {tag}: specs have no tags", hint="take the tag away")
+        self.problem(place(event), f"the tag {tag} is not supported", hint="remove the tag")
 
     def scalar(self, event: Any) -> None:
         """A scalar: a value, or a key."""
@@ -230,7 +230,7 @@ class Reader:
         if end is None:
             if isinstance(frame.container, Mapping):
                 frame.container.incomplete = True
-            message = "an expression that is not closed; one with a comma needs quotes here"
+            message = "the expression is not closed; an expression with a comma needs quotes here"
             self.problem(extent, message, "CV014", 'write "$(…)"')
             return UNKNOWN
         whole = folded(self.text[extent[0] : end])
@@ -259,7 +259,7 @@ class Reader:
             return
         key, frame.key = frame.key, None
         if key is None:
-            self.problem(extent, "a key is one word, not a list or a mapping")
+            self.problem(extent, "a key must be a single word, not a list or a mapping")
             frame.key = DROPPED
         elif key is MERGE:
             self.merge(frame, value, extent)
@@ -294,7 +294,7 @@ class Reader:
             if isinstance(item, Mapping):
                 frame.merges.append(item)
             elif item is not UNKNOWN:
-                self.problem(extent, "<< takes a mapping or a list of mappings")
+                self.problem(extent, "<< needs a mapping or a list of mappings")
 
     def open(self, event: Any) -> None:
         """A collection starts."""
@@ -346,13 +346,13 @@ class Reader:
         if anchor is None:
             self.problem(extent, f"the alias *{shortened(event.anchor)} has no anchor above it")
         elif nodes == 0:
-            self.problem(extent, f"the alias *{shortened(event.anchor)} stands inside its own anchor")
+            self.problem(extent, f"the alias *{shortened(event.anchor)} is inside its own anchor")
             value, nodes, origin = UNKNOWN, 1, extent
         self.count(nodes, extent)
         frame = self.stack[-1] if self.stack else None
         if frame is not None and frame.key is None and isinstance(frame.container, Mapping):
             if not isinstance(value, str) and value is not UNKNOWN:
-                self.problem(extent, "a key is one word, and the alias stands for something else")
+                self.problem(extent, "a key must be a single word, but the alias stands for something else")
             self.take_key(frame, value if isinstance(value, str) else DROPPED, extent)
             return
         self.take(value, origin, nodes)
@@ -371,11 +371,11 @@ def read_text(text: str, file: str | None = None, quotable: bool = True) -> Docu
     document = Document(UNKNOWN, file, text, quotable)
     reader = Reader(document)
     if text.startswith("\ufeff"):
-        reader.problem((0, 1), "a second byte order mark: one is allowed", "CV001")
+        reader.problem((0, 1), "a second byte order mark; only one is allowed", "CV001")
         return document
     directive = re.search(DIRECTIVE, text) if "%" in text else None
     if directive is not None:
-        reader.problem((directive.end() - 1, directive.end()), "a line that begins with %: specs have no directives")
+        reader.problem((directive.end() - 1, directive.end()), "YAML directives (lines that begin with %) are not supported")
         return document
     try:
         read_events(reader)
@@ -384,7 +384,7 @@ def read_text(text: str, file: str | None = None, quotable: bool = True) -> Docu
     else:
         if not reader.read_one and not document.problems:
             document.problems.append(
-                Problem((), "the file is empty: a spec has input and layers", "CV012", span=Span(1, 1, 1, 2))
+                Problem((), "the file is empty; a spec needs input and layers", "CV012", span=Span(1, 1, 1, 2))
             )
     return document
 
@@ -413,7 +413,7 @@ def report_malformed(reader: Reader, mark: Any) -> None:
     control = re.search(NOT_PRINTABLE, text)
     if control is not None:  # one parser finds it before all else, the other when it comes to it
         reader.document.problems.clear()
-        reader.problem(control.span(), "a control character: specs are printable text", "CV001")
+        reader.problem(control.span(), "a control character; a spec must be printable text", "CV001")
         return
     try:
         found = explain(text, reader.stopped(len(text) if mark is None else min(mark.index, len(text))))

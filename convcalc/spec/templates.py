@@ -45,7 +45,7 @@ class Template:
             return int(value) if value.__class__ is float and value.is_integer() else value
         text = "".join(part if isinstance(part, str) else self._inserted(part.evaluate(lookup)) for part in self.parts)
         if len(text) > MOST_TEXT:
-            raise WrongExpression(f"a text of more than {MOST_TEXT:,} characters", 0, len(self.text))
+            raise WrongExpression(f"the text has more than {MOST_TEXT:,} characters", 0, len(self.text))
         return text
 
     def _inserted(self, value: Any) -> str:
@@ -55,7 +55,7 @@ class Template:
             return str(int(value)) if is_whole(value) else repr(value)
         if isinstance(value, str):
             return value
-        raise WrongExpression(f"a text cannot hold {shown(value)}", 0, len(self.text))
+        raise WrongExpression(f"a text cannot contain {shown(value)}", 0, len(self.text))
 
 
 @lru_cache(maxsize=10_000)
@@ -90,13 +90,13 @@ def compile_one(text: str, dollar: int) -> tuple[Expression, int]:
     if text.startswith("$(", dollar):
         end = closing_parenthesis(text, dollar + 1)
         if end - dollar - 2 > MOST_CHARACTERS:
-            raise WrongExpression(f"an expression of more than {MOST_CHARACTERS} characters", dollar, dollar + 2)
+            raise WrongExpression(f"the expression has more than {MOST_CHARACTERS:,} characters", dollar, dollar + 2)
         parser = Parser(text, dollar + 2, end)
         return Expression(parser.whole(), parser.names), end + 1
     match = NAME.match(text, dollar)
     if match is None:
         raise WrongExpression(
-            "a dollar that begins no $name or $(expression)", dollar, dollar + 1, "write $$ for a dollar"
+            "$ must be followed by a name or by (expression)", dollar, dollar + 1, "write $$ for a literal dollar sign"
         )
     name = match[1]
     return Expression(lambda lookup: lookup(name), {name: match.span(1)}), match.end()
@@ -115,14 +115,14 @@ def closing_parenthesis(text: str, opening: int) -> int:
             depth += 1 if character == "(" else -1
             if depth == 0:
                 return index
-    what = "a text in quotes" if quote else "$("
-    raise WrongExpression(f"{what} that is never closed in {shortened(text)}", opening - 1, opening + 1)
+    what = "a quote" if quote else "$("
+    raise WrongExpression(f"{what} is never closed in {shortened(text)}", opening - 1, opening + 1)
 
 
 def bounded_list(items: list[Any]) -> list[Any]:
     """The list, if it is not too long: parameters that double each other grow fast. Raises WrongExpression."""
     if count_items(items, MOST_ITEMS) > MOST_ITEMS:
-        raise WrongExpression(f"a list of more than {MOST_ITEMS:,} items", 0, 1)
+        raise WrongExpression(f"the list has more than {MOST_ITEMS:,} items", 0, 1)
     return items
 
 
