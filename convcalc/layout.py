@@ -10,7 +10,7 @@ Misreading(why='the leading 1 looks like a batch size', likely=(3, 224, 224))
 from collections.abc import Sequence
 from typing import NamedTuple
 
-CHANNELS_OF_IMAGES = (1, 3, 4)
+_IMAGE_CHANNELS = (1, 3, 4)
 
 
 class Misreading(NamedTuple):
@@ -36,25 +36,25 @@ def misreading(sizes: Sequence[int], may_hold_batch: bool = True) -> Misreading 
     channels. `may_hold_batch` is False if the number of sizes is known to be right.
     """
     if len(sizes) == 4 and sizes[0] == 1 and may_hold_batch:
-        return Misreading("the leading 1 looks like a batch size", channels_first(sizes[1:]))
-    if has_channels_last(sizes):
-        return Misreading("the last size looks like the channels", channels_first(sizes))
+        return Misreading("the leading 1 looks like a batch size", _put_channels_first(sizes[1:]))
+    if _has_channels_last(sizes):
+        return Misreading("the last size looks like the channels", _put_channels_first(sizes))
     return None
 
 
-def has_channels_last(sizes: Sequence[int]) -> bool:
+def _has_channels_last(sizes: Sequence[int]) -> bool:
     """Whether the last size looks like the channels of an image."""
-    if len(sizes) < 3 or (len(sizes) > 3 and sizes[0] in CHANNELS_OF_IMAGES):
+    if len(sizes) < 3 or (len(sizes) > 3 and sizes[0] in _IMAGE_CHANNELS):
         return False
-    return sizes[-1] in CHANNELS_OF_IMAGES and sizes[-3] == sizes[-2] > sizes[-1]
+    return sizes[-1] in _IMAGE_CHANNELS and sizes[-3] == sizes[-2] > sizes[-1]
 
 
-def channels_first(sizes: Sequence[int]) -> tuple[int, ...]:
+def _put_channels_first(sizes: Sequence[int]) -> tuple[int, ...]:
     """The sizes with the channels in front, if they look like channels last."""
-    return (sizes[-1], *sizes[:-1]) if has_channels_last(sizes) else tuple(sizes)
+    return (sizes[-1], *sizes[:-1]) if _has_channels_last(sizes) else tuple(sizes)
 
 
-def suggestion(given: Sequence[int], own: Sequence[int]) -> Suggestion:
+def suggest_sizes(given: Sequence[int], own: Sequence[int]) -> Suggestion:
     """What to write in place of a shape that has another number of sizes than the input that it replaces."""
     if len(given) == len(own) + 1:
         batch, sample = given[0], tuple(given[1:])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from convcalc.layout import Suggestion, misreading, suggestion
+from convcalc.layout import Suggestion, misreading, suggest_sizes
 
 LIKELY = [
     ((1, 3, 224, 224), (3, 224, 224)),
@@ -57,4 +57,4 @@ def test_a_leading_one_is_no_batch_where_four_sizes_are_known_to_be_right() -> N
 def test_what_to_write_in_place_of_a_wrong_number_of_sizes(
     given: tuple[int, ...], own: tuple[int, ...], expected: Suggestion
 ) -> None:
-    assert suggestion(given, own) == expected
+    assert suggest_sizes(given, own) == expected

@@ -25,7 +25,7 @@ def comparable(network: Network) -> tuple[object, ...]:
 
 def laid_anew(spec: object, monkeypatch: pytest.MonkeyPatch) -> Network:
     with monkeypatch.context() as patched:
-        patched.setattr(expand, "key_of", lambda use, scope: None)
+        patched.setattr(expand, "make_replay_key", lambda use, scope: None)
         return convcalc.load(spec)  # type: ignore[arg-type]
 
 

@@ -412,7 +412,7 @@ def problems_of(text: str) -> list[tuple[Any, ...]]:
 def test_no_answer_depends_on_the_parser(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         expected = problems_of(text)
-        patch.setattr(source, "events", words_hidden)
+        patch.setattr(source, "parse_events", words_hidden)
         assert problems_of(text) == expected
         assert WORDS_OF_A_PARSER not in str(expected)
         patch.delattr(yaml, "CSafeLoader", raising=False)
@@ -649,7 +649,7 @@ def test_a_limit_of_the_parser_does_not_show(monkeypatch: pytest.MonkeyPatch) ->
         mark = yaml.Mark("", 80, 0, 80, None, 0)
         raise yaml.scanner.ScannerError("while looking ahead", mark, WORDS_OF_A_PARSER, mark)
 
-    monkeypatch.setattr(source, "events", limited)
+    monkeypatch.setattr(source, "parse_events", limited)
     found = problem(text)
     assert (found.code, place(found)) == ("CV004", (1, len("x-a: ") + 64))
     assert WORDS_OF_A_PARSER not in said(found)

@@ -10,10 +10,10 @@ from convcalc import examples
 from convcalc.network import Network
 from convcalc.problems import InvalidSpec, printable
 from convcalc.spec.document import Document
-from convcalc.spec.inputs import Overrides, WrongOverride, problem_of
+from convcalc.spec.inputs import Overrides, WrongOverride, make_override_problem
 from convcalc.spec.reader import read_network
 
-WRONG_VALUES = frozenset({"CV010", "CV011", "CV012", "CV013", "CV014", "CV015"})  # not shapes, not limits
+_WRONG_VALUE_CODES = frozenset({"CV010", "CV011", "CV012", "CV013", "CV014", "CV015"})  # not shapes, not limits
 
 
 def read_given(document: Document, overrides: Overrides) -> Network:
@@ -31,24 +31,24 @@ def blame_params(error: InvalidSpec, document: Document, overrides: Overrides, n
     """The error of wrong values of the named params, if they are the cause of an error; else the error itself."""
     if isinstance(error, WrongOverride):
         return error
-    wrong = find_wrong_params(error, document, overrides, names)
-    return wrong_values(error, wrong, document, overrides) if wrong else error
+    wrong = _find_wrong_params(error, document, overrides, names)
+    return _describe_wrong_values(error, wrong, document, overrides) if wrong else error
 
 
-def find_wrong_params(
+def _find_wrong_params(
     error: InvalidSpec, document: Document, overrides: Overrides, names: tuple[str, ...]
 ) -> tuple[str, ...]:
     """The params without whose given values the spec is valid: one if that is enough, () if the spec itself is wrong.
 
     Values with which the shapes do not fit are not wrong in themselves: that is a fault of the network.
     """
-    if not names or not all(problem.code in WRONG_VALUES for problem in error.problems):
+    if not names or not all(problem.code in _WRONG_VALUE_CODES for problem in error.problems):
         return ()
     candidates = [(name,) for name in names] + [names]
-    return next((wrong for wrong in candidates if is_valid_without(wrong, document, overrides)), ())
+    return next((wrong for wrong in candidates if _is_valid_without(wrong, document, overrides)), ())
 
 
-def is_valid_without(names: Iterable[str], document: Document, overrides: Overrides) -> bool:
+def _is_valid_without(names: Iterable[str], document: Document, overrides: Overrides) -> bool:
     """Whether nothing is wrong without the given values of some params but that some of these need a value."""
     kept = {name: value for name, value in overrides.params.items() if name not in names}
     try:
@@ -59,11 +59,13 @@ def is_valid_without(names: Iterable[str], document: Document, overrides: Overri
     return True
 
 
-def wrong_values(error: InvalidSpec, names: Iterable[str], document: Document, overrides: Overrides) -> WrongOverride:
+def _describe_wrong_values(
+    error: InvalidSpec, names: Iterable[str], document: Document, overrides: Overrides
+) -> WrongOverride:
     """The one error of wrong values: what was given, and what was expected at their first use."""
     problem = error.problems[0]
     given = ", ".join(overrides.param_option(name) for name in names)
     file = printable(error.file or "")
     place = examples.shown(file) + error.place(problem).removeprefix(file)
     message = f"{given}: {problem.message} (first used at {place})"
-    return WrongOverride([problem_of(message, problem.hint)], document.file)
+    return WrongOverride([make_override_problem(message, problem.hint)], document.file)

@@ -42,7 +42,9 @@ class Compiler(EntryCompiler):
         if not isinstance(definition, dict):
             block.broken = True
             if definition is not UNKNOWN:
-                message = f"a block must be a mapping with layers, and optionally params and inputs; got {shown(definition)}"
+                message = (
+                    f"a block must be a mapping with layers, and optionally params and inputs; got {shown(definition)}"
+                )
                 self.problems.add(path, message, "CV013", on_key=True)
             return block
         for key in definition:

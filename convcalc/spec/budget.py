@@ -10,8 +10,8 @@ from convcalc.units import COUNT_SUFFIXES, MEMORY_SUFFIXES, parse_quantity
 
 COUNTS = ("params", "macs", "flops", "multiplications", "layers")
 MEMORY = ("weight_memory", "activation_memory", "peak_memory")
-PER_OUTPUT = ("receptive_field", "output_shape")
-METRICS = (*COUNTS, *MEMORY, *PER_OUTPUT)
+_PER_OUTPUT = ("receptive_field", "output_shape")
+METRICS = (*COUNTS, *MEMORY, *_PER_OUTPUT)
 LIMITED = (*COUNTS, *MEMORY, "receptive_field")  # what may be limited from outside of a spec
 PER_LAYER = tuple(metric for metric in (*COUNTS, *MEMORY) if metric not in ("layers", "peak_memory"))
 
@@ -34,11 +34,13 @@ def quantity(metric: str, value: Any) -> int:
         raise Flaw(f"{metric} must be {error}; got {shown(value)}", hint) from None
 
 
-def bounds(metric: str, value: Any) -> tuple[int | None, int | None]:
+def _read_bounds(metric: str, value: Any) -> tuple[int | None, int | None]:
     """Minimum and maximum of a limit: a maximum alone, or a mapping. Raises Flaw."""
     if not isinstance(value, dict):
         if metric == "receptive_field":
-            raise Flaw(f"receptive_field must be a mapping with min, max or both; got {shown(value)}", "write {min: 224}")
+            raise Flaw(
+                f"receptive_field must be a mapping with min, max or both; got {shown(value)}", "write {min: 224}"
+            )
         return None, quantity(metric, value)
     for key in value:
         if key not in ("min", "max"):
@@ -57,34 +59,36 @@ def bounds(metric: str, value: Any) -> tuple[int | None, int | None]:
     return found.get("min"), found.get("max")
 
 
-def limit(metric: str, value: Any, path: Path, output: str | None = None, pattern: str | None = None) -> Limit:
+def read_limit(metric: str, value: Any, path: Path, output: str | None = None, pattern: str | None = None) -> Limit:
     """One limit. Raises Flaw."""
     if metric == "output_shape":
         sizes = isinstance(value, list) and all(type(size) is int and size > 0 for size in value)
         if not sizes or not 1 <= len(value) <= MOST_AXES + 1:
-            raise Flaw(f"output_shape must be a list of positive integers, channels first; got {shown(value)}", "write [1000]")
+            raise Flaw(
+                f"output_shape must be a list of positive integers, channels first; got {shown(value)}", "write [1000]"
+            )
         return Limit(metric, None, None, path, output, pattern, tuple(value))
-    minimum, maximum = bounds(metric, value)
+    minimum, maximum = _read_bounds(metric, value)
     return Limit(metric, minimum, maximum, path, output, pattern)
 
 
 def is_per_output(metric: str, value: Any) -> bool:
     """Whether a limit is a mapping from output names."""
-    return metric in PER_OUTPUT and isinstance(value, dict) and not set(value) & {"min", "max"}
+    return metric in _PER_OUTPUT and isinstance(value, dict) and not set(value) & {"min", "max"}
 
 
-def per_output(metric: str, value: dict[str, Any], path: Path, outputs: list[str]) -> list[Limit]:
+def read_output_limits(metric: str, value: dict[str, Any], path: Path, outputs: list[str]) -> list[Limit]:
     """A limit for each of some outputs. Raises Flaw."""
     limits = []
     for name, written in value.items():
         if name not in outputs:
             hint = did_you_mean(name, outputs) or f"available: {', '.join(outputs)}"
             raise Flaw(f"unknown output {shown(name)}", hint, where=(name,), on_key=True, code="CV015")
-        limits.append(limit(metric, written, (*path, name), output=name))
+        limits.append(read_limit(metric, written, (*path, name), output=name))
     return limits
 
 
-def per_layer(pattern: str, written: Any, path: Path, names: list[str] | None) -> list[Limit]:
+def read_layer_limits(pattern: str, written: Any, path: Path, names: list[str] | None) -> list[Limit]:
     """Limits of the layers that a pattern names, among the names where they are all known. Raises Flaw."""
     if names is not None and not any(fnmatchcase(name, pattern) for name in names):
         raise Flaw(f"the pattern {shown(pattern)} matches no layer", did_you_mean(pattern, names), code="CV015")
@@ -97,5 +101,5 @@ def per_layer(pattern: str, written: Any, path: Path, names: list[str] | None) -
             fix = renaming(metric, PER_LAYER, taken=written)
             message = f"unknown limit {shown(metric)} for a layer"
             raise Flaw(message, hint, where=(metric,), on_key=True, code="CV010", fix=fix)
-        limits.append(limit(metric, value, (*path, metric), pattern=pattern))
+        limits.append(read_limit(metric, value, (*path, metric), pattern=pattern))
     return limits

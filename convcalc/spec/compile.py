@@ -77,7 +77,7 @@ class EntryCompiler:
             return template
         unknown = [name for name in template.names if name not in names]
         for name in unknown:
-            self.problems.add(path, *unknown_name(name, names), within=template.names[name])
+            self.problems.add(path, *_describe_unknown_name(name, names), within=template.names[name])
         return UNKNOWN if unknown else template
 
     def body(self, entries: Any, path: Path, visible: Visible) -> Body:
@@ -116,13 +116,13 @@ class EntryCompiler:
             self.problems.add(
                 path, f"an entry must be a layer kind with its arguments; got {shown(written)}", "CV013", example
             )
-        return broken(path, line)
+        return _make_broken_entry(path, line)
 
     def crowded(self, written: dict[str, Any], path: Path, line: int | None, visible: Visible) -> Entry:
         """An entry with several keys: options beside the kind, arguments that are not indented, or two kinds."""
         known = (key for key in written if key in KINDS or key in visible.blocks or key.startswith("$"))
         word = next(known, None)
-        entry = broken(path, line, word or "")
+        entry = _make_broken_entry(path, line, word or "")
         beside = [key for key in written if key != word]
         if word is None:
             kind_key = next((key for key in beside if key in KIND_KEYS), None)
@@ -141,7 +141,7 @@ class EntryCompiler:
         """Report what stands beside a word that should stand inside it."""
         if word not in KINDS and word not in visible.blocks and not word.startswith("$"):
             self.unknown_word(entry, word, (*entry.path, word), visible)
-        if not any(key in OPTIONS or key in KINDS for key in beside) and entry_is_empty(written, word):
+        if not any(key in OPTIONS or key in KINDS for key in beside) and _has_no_arguments(written, word):
             message = f"the arguments of {shortened(word)} are not indented under it"
             self.problems.add((*entry.path, beside[0]), message, "CV010", f"indent them under {word}", on_key=True)
             return entry
@@ -169,7 +169,7 @@ class EntryCompiler:
         if not isinstance(arguments, dict):
             entry.broken = True
             if arguments is not UNKNOWN and not (entry.kind is None and entry.block is None):
-                self.problems.add(entry.word_path, *not_arguments(entry, arguments))
+                self.problems.add(entry.word_path, *_describe_wrong_arguments(entry, arguments))
             return
         self.arguments(entry, arguments, visible)
 
@@ -182,7 +182,7 @@ class EntryCompiler:
             self.problems.add(entry.word_path, message, "CV011", hint, on_key=True)
             entry.broken = True
         elif name not in visible.names:
-            self.problems.add(entry.word_path, *unknown_name(name, visible.names), on_key=True)
+            self.problems.add(entry.word_path, *_describe_unknown_name(name, visible.names), on_key=True)
             entry.broken = True
         else:
             entry.blocks, entry.block_limit = visible.blocks, len(visible.blocks)
@@ -208,7 +208,7 @@ class EntryCompiler:
 
     def arguments(self, entry: Entry, arguments: dict[str, Any], visible: Visible) -> None:
         """The options and arguments of an entry: their names, then their expressions."""
-        known = argument_names(entry)
+        known = _list_argument_names(entry)
         names = visible.repeating if "repeat" in arguments else visible.reading
         path = entry.arguments_path
         guessed = entry.broken  # the word was wrong, and the kind is what it most likely meant
@@ -228,7 +228,7 @@ class EntryCompiler:
             else:
                 given[key] = self.value(value, (*path, key), names)
         entry.arguments = given
-        entry.literal = all(plain_literal(value) for value in given.values())
+        entry.literal = all(_is_literal(value) for value in given.values())
         if not guessed:
             self.missing(entry, arguments)
 
@@ -245,7 +245,7 @@ class EntryCompiler:
             return
         absent = [name for name in required if name not in arguments]
         # a wrong word may be the missing one: it has been reported with the right word
-        strangers = [key for key in arguments if key not in OPTIONS and key not in (argument_names(entry) or ())]
+        strangers = [key for key in arguments if key not in OPTIONS and key not in (_list_argument_names(entry) or ())]
         absent = [name for name in absent if not any(f"{name}" in key_hint(key, [name]) for key in strangers)]
         if absent:
             message = f"{entry.word} needs {' and '.join(absent)}"
@@ -291,7 +291,9 @@ class EntryCompiler:
         path, branches = (*entry.path, "branches"), written["branches"]
         if isinstance(branches, dict):
             message = "branches must be a list; merge and the options are keys next to branches"
-            self.problems.add(path, message, "CV013", "write - branches: […] and, on the next line, merge: add", on_key=True)
+            self.problems.add(
+                path, message, "CV013", "write - branches: […] and, on the next line, merge: add", on_key=True
+            )
             entry.broken = True
             return
         if not isinstance(branches, list) or len(branches) < 2:
@@ -310,38 +312,38 @@ class EntryCompiler:
                 path, "branches needs merge", "CV012", "write merge: add, multiply or concat", on_key=True
             )
             entry.broken = True
-        elif plain_literal(entry.merge) and entry.merge not in MERGES:
+        elif _is_literal(entry.merge) and entry.merge not in MERGES:
             hint = kind_hint(str(entry.merge), MERGES)[1]
             message = f"merge must be add, multiply or concat; got {shown(entry.merge)}"
             self.problems.add((*entry.path, "merge"), message, "CV013", hint if "layers" not in hint else "")
             entry.broken = True
 
 
-def broken(path: Path, line: int | None, word: str = "") -> Entry:
+def _make_broken_entry(path: Path, line: int | None, word: str = "") -> Entry:
     """An entry that could not be read: what it gives is not known."""
     entry = Entry(path, word, path, line)
     entry.broken = True
     return entry
 
 
-def entry_is_empty(written: dict[str, Any], word: str) -> bool:
+def _has_no_arguments(written: dict[str, Any], word: str) -> bool:
     """Whether a kind has no arguments of its own."""
     return written.get(word, UNKNOWN) is None
 
 
-def plain_literal(value: Compiled) -> bool:
+def _is_literal(value: Compiled) -> bool:
     """Whether a value needs no expression evaluated."""
     return not isinstance(value, Template | Computed) and value is not UNKNOWN
 
 
-def argument_names(entry: Entry) -> Iterable[str] | None:
+def _list_argument_names(entry: Entry) -> Iterable[str] | None:
     """The arguments that a kind or block takes, None where that is not known."""
     if entry.kind is not None:
         return entry.kind.keys
     return entry.block.parameters if entry.block is not None else None
 
 
-def unknown_name(name: str, names: frozenset[str]) -> tuple[str, str, str]:
+def _describe_unknown_name(name: str, names: frozenset[str]) -> tuple[str, str, str]:
     """Message, code and hint for a name in an expression that stands for nothing."""
     if name == "index":
         return "$index is available only inside a repeat", "CV014", ""
@@ -355,9 +357,9 @@ def unknown_name(name: str, names: frozenset[str]) -> tuple[str, str, str]:
     return f"unknown parameter {shown(name)}", "CV014", f"available: {', '.join(params)}" if params else quoted
 
 
-def not_arguments(entry: Entry, arguments: Any) -> tuple[str, str, str]:
+def _describe_wrong_arguments(entry: Entry, arguments: Any) -> tuple[str, str, str]:
     """Message, code and hint for arguments that are no mapping."""
-    keys = list(argument_names(entry) or ())
+    keys = list(_list_argument_names(entry) or ())
     example = (
         f"write - {entry.word}: {{{keys[0]}: {shortened(str(arguments), 20)}}}" if keys else f"write - {entry.word}"
     )

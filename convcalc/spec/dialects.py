@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from convcalc.problems import did_you_mean, fold
 
-FOREIGN_KINDS: dict[str, str] = {
+_FOREIGN_KINDS: dict[str, str] = {
     "convolution": "conv",
     "convtranspose": "conv_transpose",
     "convolutiontranspose": "conv_transpose",
@@ -65,7 +65,7 @@ FOREIGN_KINDS: dict[str, str] = {
     "stack": "sequence",
     "parallel": "branches",
 }
-FOREIGN_KEYS: dict[str, str] = {
+_FOREIGN_KEYS: dict[str, str] = {
     "filters": "out_channels",
     "nfilters": "out_channels",
     "numfilters": "out_channels",
@@ -127,8 +127,8 @@ FOREIGN_KEYS: dict[str, str] = {
     "tie": "share",
 }
 KIND_KEYS = frozenset({"type", "kind", "layer", "class", "module", "op", "class_name"})
-NO_FIGURE = frozenset({"inplace", "device", "padding_mode", "momentum", "eps", "align_corners", "return_indices"})
-INFERRED = frozenset({"num_features", "normalized_shape", "in_channels", "in_features", "num_channels"})
+_WITHOUT_EFFECT = frozenset({"inplace", "device", "padding_mode", "momentum", "eps", "align_corners", "return_indices"})
+_INFERRED = frozenset({"num_features", "normalized_shape", "in_channels", "in_features", "num_channels"})
 
 
 def kind_hint(word: str, known: Iterable[str]) -> tuple[str | None, str]:
@@ -137,7 +137,7 @@ def kind_hint(word: str, known: Iterable[str]) -> tuple[str | None, str]:
     bare = re.sub(r"^((torch|nn|functional|F|tf|keras|layers|tensorflow)\.)+", "", word.strip())
     folded = re.sub(r"[123]d$", "", fold(bare))
     by_folded = {fold(name): name for name in known}
-    meant = by_folded.get(folded) or FOREIGN_KINDS.get(folded)
+    meant = by_folded.get(folded) or _FOREIGN_KINDS.get(folded)
     if meant is not None:
         return meant, f"write {meant}"
     hint = did_you_mean(folded, known)
@@ -149,14 +149,14 @@ def key_hint(word: str, known: Iterable[str]) -> str:
     """The hint for a wrong argument name: the right word where there is one."""
     known = list(known)
     by_folded = {fold(name): name for name in known}
-    meant = by_folded.get(fold(word)) or FOREIGN_KEYS.get(fold(word))
+    meant = by_folded.get(fold(word)) or _FOREIGN_KEYS.get(fold(word))
     if meant in known:
         return f"write {meant}"
     if fold(word) in {"units", "filters", "outchannels"} and "out_features" in known:
         return "write out_features"
-    if word in INFERRED:
+    if word in _INFERRED:
         return "remove it: it is inferred from the input"
-    if word in NO_FIGURE:
+    if word in _WITHOUT_EFFECT:
         return "remove it: it does not affect any result"
     if word == "activation":
         return "write the activation as a separate entry: - relu"

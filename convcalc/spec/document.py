@@ -9,14 +9,14 @@ from convcalc.problems import TITLES, InvalidSpec, Path, Problem, Related, Span,
 Extent = tuple[int, int]
 
 
-class Unknown:
+class _Unknown:
     """Stands for a value that could not be read; what is wrong with it has been reported."""
 
     def __repr__(self) -> str:
         return "UNKNOWN"
 
 
-UNKNOWN = Unknown()
+UNKNOWN = _Unknown()
 
 
 class Mapping(dict[str, Any]):
@@ -120,21 +120,21 @@ class Document:
 
     def invalid(self, problems: list[Problem]) -> InvalidSpec:
         """The error that holds all the problems, each with its place, in the order of the file."""
-        located = [safe(self.located(problem)) for problem in problems]
+        located = [_make_printable(self.located(problem)) for problem in problems]
         if not self.quotable:
-            located = [unquoted(problem) for problem in located]
+            located = [_remove_quotations(problem) for problem in located]
         located.sort(key=lambda problem: (problem.span is not None, problem.span or (), problem.message))
         # of an alias the same mistake may be found in many places that are one place of the text
         told = {(problem.span or problem.path, problem.message): problem for problem in reversed(located)}
         return InvalidSpec(reversed(told.values()), self.file, self.text if self.quotable else None)
 
 
-def safe(problem: Problem) -> Problem:
+def _make_printable(problem: Problem) -> Problem:
     """The problem with all that it says printable: keys and names of a file stand in it."""
     return problem._replace(message=printable(problem.message), hint=printable(problem.hint))
 
 
-def unquoted(problem: Problem) -> Problem:
+def _remove_quotations(problem: Problem) -> Problem:
     """The problem without a word of the file: what sort it is, and where."""
     title = TITLES.get(problem.code, "a finding of the linter")
     message = f"{title} (the contents of a file behind a symbolic link are not quoted)"

@@ -145,11 +145,11 @@ class Problems:
         on_key: bool = False,
         within: tuple[int, int] | None = None,
         related: Iterable[Related] = (),
-        laying: object = None,
+        expansion: object = None,
         fix: Fix | None = None,
     ) -> None:
         """Note a problem; `laying` tells one laying of an entry from another."""
-        if self._first.setdefault(path, laying) is not laying:
+        if self._first.setdefault(path, expansion) is not expansion:
             return
         if len(self.found) == MOST_PROBLEMS:
             raise TooMuch

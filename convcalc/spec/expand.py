@@ -16,10 +16,10 @@ from convcalc.spec.blocks import holds_only_values
 from convcalc.spec.dialects import kind_hint
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.entries import LAYER_NAME, MERGES, MOST_NAME, Block, Body, Computed, Entry, Problems
-from convcalc.spec.making import MOST_LAYERS, LayerMaker, layer_of
-from convcalc.spec.replay import Recording, key_of
+from convcalc.spec.making import MOST_LAYERS, LayerMaker, make_layer
+from convcalc.spec.replay import Recording, make_replay_key
 from convcalc.spec.resolve import RESERVED_LAYERS
-from convcalc.spec.scopes import MYSTERY, Laying, Place, Scope, Tensor, Tensors, UnknownValue, Use
+from convcalc.spec.scopes import UNKNOWN_TENSOR, Expansion, Place, Scope, Tensor, Tensors, UnknownValue, Use
 from convcalc.spec.templates import Template
 
 MOST_ENTRIES = 500_000
@@ -41,7 +41,7 @@ class Expander(LayerMaker):
         if self.entries > MOST_ENTRIES:
             self.stop(path, f"more than {MOST_ENTRIES:,} entries")
 
-    def lay_body(self, body: Body, scope: Scope, path: Path) -> None:
+    def expand_body(self, body: Body, scope: Scope, path: Path) -> None:
         """Lay the entries of a scope in their order."""
         if self.entries + body.least > MOST_ENTRIES:
             self.count(body.least, path)
@@ -49,13 +49,13 @@ class Expander(LayerMaker):
         scope.body = body
         if not body.dynamic:
             for entry in body.entries:
-                self.lay(entry, scope, f"{entry.word}{entry.ordinal}")
+                self.expand_entry(entry, scope, f"{entry.word}{entry.ordinal}")
             return
         ordinals: dict[str, int] = {}
         for entry in body.entries:
             word = self.word(entry, scope)
             ordinals[word] = ordinals.get(word, 0) + 1
-            self.lay(entry, scope, f"{word}{ordinals[word]}")
+            self.expand_entry(entry, scope, f"{word}{ordinals[word]}")
 
     def word(self, entry: Entry, scope: Scope) -> str:
         """The word that an entry stands for, its parameter looked up."""
@@ -64,37 +64,39 @@ class Expander(LayerMaker):
         value = self.variable(scope, entry.word[1:])
         return value if isinstance(value, str) else entry.word[1:]
 
-    def lay(self, entry: Entry, scope: Scope, default_name: str) -> None:
+    def expand_entry(self, entry: Entry, scope: Scope, default_name: str) -> None:
         """Lay one written entry: once, or as often as it repeats."""
         name = default_name
-        laying = Laying(entry, scope, scope.index)
+        expansion = Expansion(entry, scope, scope.index)
         if entry.options:
             try:
-                name = self.name(laying, default_name)
+                name = self.name(expansion, default_name)
                 if "repeat" in entry.options:
-                    self.lay_repeat(laying, name)
+                    self.expand_repeat(expansion, name)
                     return
             except UnknownValue:
-                scope.previous = self.register(scope, name, Place(entry.word, entry.path, (MYSTERY,)), entry).outputs
+                scope.previous = self.register(
+                    scope, name, Place(entry.word, entry.path, (UNKNOWN_TENSOR,)), entry
+                ).outputs
                 return
-        place = self.lay_once(laying, scope, name)
+        place = self.expand_once(expansion, scope, name)
         self.register(scope, name, place, entry)
         if not place.left_out:
             scope.previous = place.outputs
 
-    def name(self, laying: Laying, default: str) -> str:
+    def name(self, expansion: Expansion, default: str) -> str:
         """The name of an entry."""
-        if "name" not in laying.entry.options:
+        if "name" not in expansion.entry.options:
             return default
-        value = self.option(laying, "name")
+        value = self.option(expansion, "name")
         if not isinstance(value, str) or not LAYER_NAME.fullmatch(value) or len(value) > MOST_NAME:
             too_long = isinstance(value, str) and len(value) > MOST_NAME
             hint = f"use at most {MOST_NAME} characters" if too_long else "use a letter, then letters, digits, _ and -"
             message = f"{shown(value)} is not a valid layer name"
-            self.wrong_option(laying, "name", message, hint, "CV015")
+            self.wrong_option(expansion, "name", message, hint, "CV015")
             return value if isinstance(value, str) else default
         if value in RESERVED_LAYERS:
-            self.wrong_option(laying, "name", f"{value} is reserved and cannot be the name of a layer", code="CV015")
+            self.wrong_option(expansion, "name", f"{value} is reserved and cannot be the name of a layer", code="CV015")
         return value
 
     def register(self, scope: Scope, name: str, place: Place, entry: Entry) -> Place:
@@ -107,7 +109,7 @@ class Expander(LayerMaker):
                 message = f"two entries are named {shortened(name)}"
                 hint = "an entry without name is named after its kind and number: relu1, relu2"
                 at_word = "name" not in entry.options
-                self.problems.add(place.path, message, "CV015", hint, on_key=at_word, laying=scope, related=related)
+                self.problems.add(place.path, message, "CV015", hint, on_key=at_word, expansion=scope, related=related)
             scope.places[name] = place
         elif other is None:
             scope.places[name] = place
@@ -119,22 +121,22 @@ class Expander(LayerMaker):
         place.left_out = entry.option_path(option)
         return place
 
-    def lay_repeat(self, laying: Laying, name: str) -> None:
+    def expand_repeat(self, expansion: Expansion, name: str) -> None:
         """Lay the copies of an entry, each reading the one before."""
-        entry, scope = laying.entry, laying.scope
-        copies = self.option(laying, "repeat")
+        entry, scope = expansion.entry, expansion.scope
+        copies = self.option(expansion, "repeat")
         if not isinstance(copies, int) or isinstance(copies, bool) or copies < 0:
             hint = mistaken_value(copies, "an integer")
-            self.wrong_option(laying, "repeat", f"repeat must be a non-negative integer; got {shown(copies)}", hint)
+            self.wrong_option(expansion, "repeat", f"repeat must be a non-negative integer; got {shown(copies)}", hint)
             raise UnknownValue
         self.count(copies, entry.option_path("repeat"))
         if self.entries + copies * entry.least_inside() > MOST_ENTRIES:
             self.count(copies * entry.least_inside(), entry.option_path("repeat"))
-        home = self.inner_scope(laying, scope, name, scope.given)
+        home = self.inner_scope(expansion, scope, name, scope.given)
         first: Tensors | None = None
         start = len(self.nodes)
         for index in range(copies):
-            place = self.lay_once(Laying(entry, scope, index, first), home, str(index))
+            place = self.expand_once(Expansion(entry, scope, index, first), home, str(index))
             home.places[str(index)] = place
             if not place.left_out:
                 first = place.outputs
@@ -147,30 +149,30 @@ class Expander(LayerMaker):
         self.group(scope.prefix + name, self.word(entry, scope), start, first, entry.line, laid)
         scope.previous = first
 
-    def lay_once(self, laying: Laying, home: Scope, name: str) -> Place:
+    def expand_once(self, expansion: Expansion, home: Scope, name: str) -> Place:
         """Lay an entry once, under a name in its home scope."""
-        entry = laying.entry
+        entry = expansion.entry
         try:
-            if "when" in entry.options and not self.flag(laying, "when", True):
+            if "when" in entry.options and not self.flag(expansion, "when", True):
                 return self.left_out(entry, "when")
-            tensors = self.reads(laying)
-            frozen = self.flag(laying, "frozen", False) or home.frozen
-            twin = self.twin(laying, home, name)
-            kind, block = self.kind_and_block(laying)
+            tensors = self.reads(expansion)
+            frozen = self.flag(expansion, "frozen", False) or home.frozen
+            twin = self.twin(expansion, home, name)
+            kind, block = self.kind_and_block(expansion)
             if entry.broken and kind is None:
                 raise UnknownValue
             if kind is not None:
-                return self.lay_layer(laying, kind, tensors, home.prefix + name, frozen, twin)
-            return self.lay_scope(laying, block, tensors, home, name, frozen, twin)
+                return self.expand_layer(expansion, kind, tensors, home.prefix + name, frozen, twin)
+            return self.expand_scope(expansion, block, tensors, home, name, frozen, twin)
         except UnknownValue:
-            return Place(entry.word, entry.path, (MYSTERY,))
+            return Place(entry.word, entry.path, (UNKNOWN_TENSOR,))
 
-    def kind_and_block(self, laying: Laying) -> tuple[type[Layer] | None, Block | None]:
+    def kind_and_block(self, expansion: Expansion) -> tuple[type[Layer] | None, Block | None]:
         """The kind or the block of an entry, of a parameter that names it."""
-        entry = laying.entry
+        entry = expansion.entry
         if not entry.dynamic or entry.broken:
             return entry.kind, entry.block
-        word = self.variable(laying.scope, entry.word[1:])
+        word = self.variable(expansion.scope, entry.word[1:])
         if word is UNKNOWN or word is None:
             raise UnknownValue
         block = entry.block_above(word)
@@ -180,25 +182,25 @@ class Expander(LayerMaker):
             return KINDS[word], None
         message = f"{entry.word} is {shown(word)}, which is neither a layer kind nor a block defined above"
         hint = kind_hint(word, KINDS)[1] if isinstance(word, str) else ""
-        self.problems.add(entry.word_path, message, "CV011", hint, on_key=True, **self.context(laying))
+        self.problems.add(entry.word_path, message, "CV011", hint, on_key=True, **self.context(expansion))
         raise UnknownValue
 
     # -- scopes
 
-    def inner_scope(self, laying: Laying, home: Scope, name: str, given: Tensors) -> Scope:
+    def inner_scope(self, expansion: Expansion, home: Scope, name: str, given: Tensors) -> Scope:
         """A scope that sees outward, named inside its home."""
         if home.depth == MOST_SCOPES:
-            self.stop(laying.entry.path, f"entries nested more than {MOST_SCOPES} levels deep")
-        outer = laying.scope
+            self.stop(expansion.entry.path, f"entries nested more than {MOST_SCOPES} levels deep")
+        outer = expansion.scope
         scope = Scope(f"{home.prefix}{name}.", outer, given, outer.variables, home.depth + 1, home.frozen)
-        scope.index = laying.index
+        scope.index = expansion.index
         scope.use = outer.use
         scope.twin = None if home.twin is None else (home.twin.children or {}).get(name)
         return scope
 
-    def lay_scope(
+    def expand_scope(
         self,
-        laying: Laying,
+        expansion: Expansion,
         block: Block | None,
         tensors: Tensors,
         home: Scope,
@@ -207,35 +209,35 @@ class Expander(LayerMaker):
         twin: Place | None,
     ) -> Place:
         """Lay a block's use, a sequence, or branches."""
-        entry = laying.entry
-        scope = self.inner_scope(laying, home, name, tensors)
+        entry = expansion.entry
+        scope = self.inner_scope(expansion, home, name, tensors)
         scope.frozen = frozen
         scope.twin = twin
         start = len(self.nodes)
         if block is not None:
-            place = self.lay_block(laying, block, scope)
+            place = self.expand_block(expansion, block, scope)
         elif entry.word == "branches":
-            place = Place(entry.word, entry.path, self.lay_branches(laying, scope), scope.places)
+            place = Place(entry.word, entry.path, self.expand_branches(expansion, scope), scope.places)
         else:
-            self.lay_body(entry.bodies[0], scope, entry.path)
-            place = Place(entry.word, entry.path, self.outcome(laying, scope), scope.places)
+            self.expand_body(entry.bodies[0], scope, entry.path)
+            place = Place(entry.word, entry.path, self.outcome(expansion, scope), scope.places)
         self.group(scope.prefix[:-1], place.word, start, place.outputs, entry.line)
         return place
 
-    def lay_block(self, laying: Laying, block: Block, scope: Scope) -> Place:
+    def expand_block(self, expansion: Expansion, block: Block, scope: Scope) -> Place:
         """Lay one use of a block, or copy an equal one."""
-        entry, use = laying.entry, self.enter_block(laying, block, scope)
+        entry, use = expansion.entry, self.enter_block(expansion, block, scope)
         if scope.twin is not None and not (scope.twin.signature and use.equals(scope.twin.signature)):
-            self.unlike(laying, "uses of one block with equal arguments and input channels")
-        key = key_of(use, scope)
+            self.unlike(expansion, "uses of one block with equal arguments and input channels")
+        key = make_replay_key(use, scope)
         found = self.recordings.get(key)
         if found is not None and len(self.nodes) + len(found.nodes) <= MOST_LAYERS:
             self.count(found.entries, entry.path)
             place = Place(block.name, entry.path, *found.replay(scope))
         else:
             recording, problems = Recording(self, scope), len(self.problems.found)
-            self.lay_body(block.body, scope, entry.path)
-            place = Place(block.name, entry.path, self.outcome(laying, scope), scope.places)
+            self.expand_body(block.body, scope, entry.path)
+            place = Place(block.name, entry.path, self.outcome(expansion, scope), scope.places)
             if key is not None and len(self.problems.found) == problems:
                 recording.finish(place.outputs)
                 self.recordings[key] = recording
@@ -249,29 +251,31 @@ class Expander(LayerMaker):
         if start < len(self.nodes) and len(outputs) == 1:
             self.groups.append(Group(name, word, start, len(self.nodes), outputs[0].number, line, copies))
 
-    def outcome(self, laying: Laying, scope: Scope) -> Tensors:
+    def outcome(self, expansion: Expansion, scope: Scope) -> Tensors:
         """What a finished scope gives: its last entry's output, or its one input where nothing was laid."""
         if scope.previous is scope.given and len(scope.given) > 1:
-            message = f"{laying.entry.word} has no layers and cannot pass on its {len(scope.given)} inputs as one output"
-            path = laying.entry.word_path
-            self.problems.add(path, message, "CV016", on_key=True, **self.context(laying))
+            message = (
+                f"{expansion.entry.word} has no layers and cannot pass on its {len(scope.given)} inputs as one output"
+            )
+            path = expansion.entry.word_path
+            self.problems.add(path, message, "CV016", on_key=True, **self.context(expansion))
             raise UnknownValue
         return scope.previous
 
-    def enter_block(self, laying: Laying, block: Block, scope: Scope) -> "Use":
+    def enter_block(self, expansion: Expansion, block: Block, scope: Scope) -> "Use":
         """Make a scope that of a block: its inputs and parameters."""
         if block.broken:
             raise UnknownValue
         scope.outer = None
         scope.index = None
-        scope.use = laying.entry.word_path
-        scope.variables = self.block_variables(laying, block)
+        scope.use = expansion.entry.word_path
+        scope.variables = self.block_variables(expansion, block)
         due = len(block.input_names or "1")
         if len(scope.given) != due:
             what = f"{due} inputs ({', '.join(block.input_names)})" if block.input_names else "one input"
             message = f"{block.name} needs {what}; got {len(scope.given)}"
-            path = laying.entry.word_path
-            self.problems.add(path, message, "CV016", on_key=True, **self.context(laying))
+            path = expansion.entry.word_path
+            self.problems.add(path, message, "CV016", on_key=True, **self.context(expansion))
             raise UnknownValue
         if block.input_names is not None:
             scope.unnamed = False
@@ -279,21 +283,21 @@ class Expander(LayerMaker):
                 scope.places[name] = Place("input", (*block.path, "inputs", index), (scope.given[index],))
         return Use(block, scope.variables, scope.given)
 
-    def block_variables(self, laying: Laying, block: Block) -> dict[str, Any]:
+    def block_variables(self, expansion: Expansion, block: Block) -> dict[str, Any]:
         """The parameters of a block, which hide the top-level ones."""
-        entry = laying.entry
+        entry = expansion.entry
         if entry.dynamic:
-            self.check_dynamic_use(laying, block)
+            self.check_dynamic_use(expansion, block)
         variables: dict[str, Any] = {}
         for name, default in block.parameters.items():
             try:
                 if name in entry.arguments:
                     value = entry.arguments[name]
                     if value.__class__ is not int:
-                        value = self.value(value, (*entry.arguments_path, name), laying)
-                        self.check_parameter(laying, name, value)
+                        value = self.value(value, (*entry.arguments_path, name), expansion)
+                        self.check_parameter(expansion, name, value)
                 elif isinstance(default, Template | Computed):
-                    value = self.value(default, (*block.path, "params", name), self.inside(laying, variables))
+                    value = self.value(default, (*block.path, "params", name), self.inside(expansion, variables))
                 else:
                     value = UNKNOWN if default is None else default
             except UnknownValue:
@@ -302,65 +306,65 @@ class Expander(LayerMaker):
         return variables
 
     @staticmethod
-    def inside(laying: Laying, variables: dict[str, Any]) -> Laying:
+    def inside(expansion: Expansion, variables: dict[str, Any]) -> Expansion:
         """Where the defaults of a block's parameters are read: they see what the block reads, and its variables."""
         scope = Scope("", None, (), variables, 0, False)
-        scope.use = laying.entry.word_path
-        inside = Laying(laying.entry, scope, None)
-        inside.tensors = laying.tensors
+        scope.use = expansion.entry.word_path
+        inside = Expansion(expansion.entry, scope, None)
+        inside.tensors = expansion.tensors
         return inside
 
-    def check_dynamic_use(self, laying: Laying, block: Block) -> None:
+    def check_dynamic_use(self, expansion: Expansion, block: Block) -> None:
         """The arguments where a parameter names the block, which could not be checked before."""
-        entry = laying.entry
+        entry = expansion.entry
         for name, default in block.parameters.items():
             if default is None and name not in entry.arguments:
                 message = f"{entry.word} is {block.name} here, which needs {name}"
-                self.problems.add(entry.word_path, message, "CV012", on_key=True, **self.context(laying))
+                self.problems.add(entry.word_path, message, "CV012", on_key=True, **self.context(expansion))
         for name in entry.arguments:
             if name not in block.parameters:
                 message = f"{block.name} has no parameter {shown(name)}"
                 path = (*entry.arguments_path, name)
-                self.problems.add(path, message, "CV010", on_key=True, **self.context(laying))
+                self.problems.add(path, message, "CV010", on_key=True, **self.context(expansion))
 
-    def check_parameter(self, laying: Laying, name: str, value: Any) -> None:
+    def check_parameter(self, expansion: Expansion, name: str, value: Any) -> None:
         """A parameter holds a number, true or false, text or a list."""
         if not holds_only_values(value):
-            path = (*laying.entry.arguments_path, name)
+            path = (*expansion.entry.arguments_path, name)
             message = f"a parameter must be a number, true, false, text or a list; got {shown(value)}"
-            self.problems.add(path, message, "CV013", **self.context(laying))
+            self.problems.add(path, message, "CV013", **self.context(expansion))
             raise UnknownValue
 
-    def lay_branches(self, laying: Laying, scope: Scope) -> Tensors:
+    def expand_branches(self, expansion: Expansion, scope: Scope) -> Tensors:
         """Lay all branches, each reading the same, and merge what they give."""
-        entry = laying.entry
+        entry = expansion.entry
         outputs: list[Tensor] = []
         for index, body in enumerate(entry.bodies):
-            branch = Laying(entry, scope, laying.index)
+            branch = Expansion(entry, scope, expansion.index)
             inner = self.inner_scope(branch, scope, str(index), scope.given)
             start = len(self.nodes)
-            self.lay_body(body, inner, (*entry.path, "branches", index))
-            given = self.outcome(laying, inner)
+            self.expand_body(body, inner, (*entry.path, "branches", index))
+            given = self.outcome(expansion, inner)
             scope.places[str(index)] = Place("branch", (*entry.path, "branches", index), given, inner.places)
             self.group(inner.prefix[:-1], "branch", start, given, entry.line)
             outputs.extend(given)
-        merge = self.value(entry.merge, (*entry.path, "merge"), laying)
+        merge = self.value(entry.merge, (*entry.path, "merge"), expansion)
         if merge not in MERGES:
             message = f"merge must be add, multiply or concat; got {shown(merge)}"
-            self.problems.add((*entry.path, "merge"), message, "CV013", **self.context(laying))
+            self.problems.add((*entry.path, "merge"), message, "CV013", **self.context(expansion))
             raise UnknownValue
-        scope.places[merge] = self.lay_merge(laying, KINDS[merge], tuple(outputs), scope)
+        scope.places[merge] = self.expand_merge(expansion, KINDS[merge], tuple(outputs), scope)
         return scope.places[merge].outputs
 
-    def lay_merge(self, laying: Laying, kind: type[Layer], tensors: Tensors, scope: Scope) -> Place:
+    def expand_merge(self, expansion: Expansion, kind: type[Layer], tensors: Tensors, scope: Scope) -> Place:
         """The layer that merges branches."""
-        path = (*laying.entry.path, "merge")
+        path = (*expansion.entry.path, "merge")
         shapes = tuple(tensor.shape for tensor in tensors if tensor.shape is not None)
         if len(shapes) < len(tensors):
             raise UnknownValue
         try:
-            layer = layer_of(kind, shapes, ())
+            layer = make_layer(kind, shapes, ())
         except Flaw as flaw:
-            self.problems.add(path, flaw.message, flaw.code, flaw.hint, **self.context(laying))
+            self.problems.add(path, flaw.message, flaw.code, flaw.hint, **self.context(expansion))
             raise UnknownValue from None
-        return self.add_node(laying, layer, tensors, scope.prefix + kind.kind, scope.frozen, None, path)
+        return self.add_node(expansion, layer, tensors, scope.prefix + kind.kind, scope.frozen, None, path)

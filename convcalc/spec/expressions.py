@@ -21,17 +21,17 @@ from convcalc.keys import MOST_DIGITS
 from convcalc.problems import Flaw, did_you_mean, shown
 from convcalc.spec.functions import FUNCTIONS, OPERATORS, Number
 
-MOST_PARENTHESES = 32
-BOUND = 10**MOST_DIGITS
+_MOST_PARENTHESES = 32
+_BOUND = 10**MOST_DIGITS
 
-TOKEN = re.compile(
+_TOKEN = re.compile(
     r"""\s*(?:(?P<number>(?:[0-9]+(?:_[0-9]+)*\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)
     |(?P<word>[A-Za-z_][A-Za-z0-9_]*)
     |(?P<text>'[^']*'|"[^"]*")
     |(?P<sign>\*\*|//|<=|>=|==|!=|[-+*/%<>(),=]))""",
     re.ASCII | re.VERBOSE,
 )
-WORDS = frozenset({"and", "or", "not", "if", "else", "true", "false"})
+_WORDS = frozenset({"and", "or", "not", "if", "else", "true", "false"})
 
 Lookup = Callable[[str], Any]
 Evaluate = Callable[[Lookup], Any]
@@ -44,13 +44,13 @@ class WrongExpression(Flaw):
         super().__init__(message, hint, within=(start, end), code="CV014")
 
 
-RESERVED = frozenset({*FUNCTIONS, *WORDS, "index", "in_channels", "input", "previous"})
+RESERVED = frozenset({*FUNCTIONS, *_WORDS, "index", "in_channels", "input", "previous"})
 
 
-COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!="})
+_COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!="})
 
 
-class Token:
+class _Token:
     """A word of an expression with its place in the text around it."""
 
     __slots__ = ("end", "kind", "start", "value")
@@ -62,18 +62,18 @@ class Token:
         self.end = end
 
 
-def tokens_of(text: str, start: int, end: int) -> list[Token]:
+def _split_tokens(text: str, start: int, end: int) -> list[_Token]:
     """The tokens of an expression between two places of a text, and one that ends it."""
     tokens, position = [], start
     while text[position:end].strip():
-        match = TOKEN.match(text, position, end)
+        match = _TOKEN.match(text, position, end)
         if match is None or match.lastgroup is None:
             position += len(text[position:end]) - len(text[position:end].lstrip())
             raise WrongExpression(f"unexpected {shown(text[position])} in an expression", position, position + 1)
         kind = match.lastgroup
-        tokens.append(Token(kind, match[kind], match.start(kind), match.end(kind)))
+        tokens.append(_Token(kind, match[kind], match.start(kind), match.end(kind)))
         position = match.end()
-    tokens.append(Token("end", "the end of the expression", end, end + 1))
+    tokens.append(_Token("end", "the end of the expression", end, end + 1))
     return tokens
 
 
@@ -81,23 +81,23 @@ class Parser:
     """Makes tokens into a function of the names' values; `names` are those that it asks for."""
 
     def __init__(self, text: str, start: int, end: int) -> None:
-        self.tokens = tokens_of(text, start, end)
+        self.tokens = _split_tokens(text, start, end)
         self.position = 0
         self.parentheses = 0
         self.names: dict[str, tuple[int, int]] = {}
 
     @property
-    def token(self) -> Token:
+    def token(self) -> _Token:
         """The token that is next."""
         return self.tokens[self.position]
 
-    def next(self) -> Token:
+    def next(self) -> _Token:
         """Take the next token."""
         token = self.tokens[self.position]
         self.position += 1
         return token
 
-    def found(self, *values: str) -> Token | None:
+    def found(self, *values: str) -> _Token | None:
         """Take the next token if it is one of these signs or words."""
         token = self.token
         if token.value in values and token.kind in ("sign", "word"):
@@ -123,11 +123,11 @@ class Parser:
         cases: list[tuple[Callable[[Lookup], bool], Evaluate]] = []
         value = self.either()
         while self.found("if"):
-            cases.append((truth(self.either(), self.token), value))
+            cases.append((_require_truth(self.either(), self.token), value))
             if not self.found("else"):
                 self.expected("else")
             value = self.either()
-        return decided(cases, value) if cases else value
+        return _choose_case(cases, value) if cases else value
 
     def either(self) -> Evaluate:
         """`a or b`."""
@@ -144,7 +144,7 @@ class Parser:
             sides.append(side())
         if len(sides) == 1:
             return sides[0]
-        truths = [truth(operand, token) for operand in sides]
+        truths = [_require_truth(operand, token) for operand in sides]
         return lambda lookup: join(operand(lookup) for operand in truths)
 
     def negated(self) -> Evaluate:
@@ -155,16 +155,16 @@ class Parser:
         value = self.chain()
         if not times:
             return value
-        condition, odd = truth(value, token), times % 2 == 1
+        condition, odd = _require_truth(value, token), times % 2 == 1
         return lambda lookup: condition(lookup) is not odd
 
     def chain(self) -> Evaluate:
         """`a < b <= c`."""
         first = self.sum()
-        links: list[tuple[Token, Evaluate]] = []
-        while token := self.found(*COMPARISONS):
+        links: list[tuple[_Token, Evaluate]] = []
+        while token := self.found(*_COMPARISONS):
             links.append((token, self.sum()))
-        return compared(first, links) if links else first
+        return _chain_comparisons(first, links) if links else first
 
     def sum(self) -> Evaluate:
         """`a + b - c`."""
@@ -178,8 +178,8 @@ class Parser:
         """Operands joined by signs of one strength, calculated from the left."""
         first, steps = operand(), []
         while token := self.found(*signs):
-            steps.append((token, number(operand(), token)))
-        return calculated(first, steps) if steps else first
+            steps.append((token, _require_number(operand(), token)))
+        return _chain_operators(first, steps) if steps else first
 
     def factor(self) -> Evaluate:
         """`-a ** -b`: powers from the right, each sign before the power that it stands before."""
@@ -190,7 +190,7 @@ class Parser:
             bases.append(self.atom())
         if len(bases) == 1 and signs[0] is None:
             return bases[0]
-        return raised(tokens, signs, list(map(number, bases, tokens)))
+        return _raise_powers(tokens, signs, list(map(_require_number, bases, tokens)))
 
     def sign(self) -> int | None:
         """The product of the signs before a value, None where there is none."""
@@ -203,10 +203,10 @@ class Parser:
         """A number, a name, a text, a call, or parentheses."""
         token = self.token
         if token.kind == "number":
-            return self.constant(literal(self.next()))
+            return self.constant(_read_number(self.next()))
         if token.kind == "text":
             return self.constant(self.next().value[1:-1])
-        if token.kind == "word" and (token.value not in WORDS or token.value in ("true", "false")):
+        if token.kind == "word" and (token.value not in _WORDS or token.value in ("true", "false")):
             return self.word(self.next())
         if self.found("("):
             value = self.inside(token)
@@ -216,11 +216,13 @@ class Parser:
             return value
         return self.expected("a value")
 
-    def inside(self, token: Token) -> Evaluate:
+    def inside(self, token: _Token) -> Evaluate:
         """What parentheses hold."""
         self.parentheses += 1
-        if self.parentheses > MOST_PARENTHESES:
-            raise WrongExpression(f"parentheses nested more than {MOST_PARENTHESES} levels deep", token.start, token.end)
+        if self.parentheses > _MOST_PARENTHESES:
+            raise WrongExpression(
+                f"parentheses nested more than {_MOST_PARENTHESES} levels deep", token.start, token.end
+            )
         return self.conditional()
 
     @staticmethod
@@ -228,7 +230,7 @@ class Parser:
         """Always the same value."""
         return lambda lookup: value
 
-    def word(self, token: Token) -> Evaluate:
+    def word(self, token: _Token) -> Evaluate:
         """A name, true, false, or a function with its arguments."""
         name = token.value
         if name in ("true", "false"):
@@ -240,7 +242,7 @@ class Parser:
         self.names.setdefault(name, (token.start, token.end))
         return lambda lookup: lookup(name)
 
-    def call(self, token: Token) -> Evaluate:
+    def call(self, token: _Token) -> Evaluate:
         """A function and its arguments."""
         if token.value not in FUNCTIONS:
             hint = did_you_mean(token.value, FUNCTIONS) or f"available: {', '.join(FUNCTIONS)}"
@@ -248,28 +250,28 @@ class Parser:
         arguments = []
         opening = self.next()
         if self.token.value != ")":
-            arguments.append(number(self.inside(opening), token))
+            arguments.append(_require_number(self.inside(opening), token))
             self.parentheses -= 1
             while self.found(","):
-                arguments.append(number(self.inside(opening), token))
+                arguments.append(_require_number(self.inside(opening), token))
                 self.parentheses -= 1
         if not self.found(")"):
             self.expected("',' or ')'")
-        return called(token, arguments)
+        return _call_function(token, arguments)
 
 
-def literal(token: Token) -> Number:
+def _read_number(token: _Token) -> Number:
     """The value of a number."""
     digits = token.value.replace("_", "")
     value: Number = int(digits) if digits.isdigit() else float(digits)
-    if abs(value) >= BOUND:
+    if abs(value) >= _BOUND:
         raise WrongExpression(f"the number has more than {MOST_DIGITS} digits", token.start, token.end)
     if digits.isdigit() and digits != str(value):
         raise WrongExpression("a number must not begin with zeros", token.start, token.end, f"write {value}")
     return value
 
 
-def number(evaluate: Evaluate, token: Token) -> Evaluate:
+def _require_number(evaluate: Evaluate, token: _Token) -> Evaluate:
     """The value, which must be a number or a boolean."""
 
     def checked(lookup: Lookup) -> Any:
@@ -283,13 +285,13 @@ def number(evaluate: Evaluate, token: Token) -> Evaluate:
     return checked
 
 
-def truth(evaluate: Evaluate, token: Token) -> Callable[[Lookup], bool]:
+def _require_truth(evaluate: Evaluate, token: _Token) -> Callable[[Lookup], bool]:
     """Whether a number is not 0, or a boolean true."""
-    checked = number(evaluate, token)
+    checked = _require_number(evaluate, token)
     return lambda lookup: bool(checked(lookup))
 
 
-def bounded(token: Token, calculate: Callable[..., Any], *operands: Any) -> Any:
+def _calculate_bounded(token: _Token, calculate: Callable[..., Any], *operands: Any) -> Any:
     """The result of a calculation, if it has one under the bound."""
     start, end = token.start, token.end
     try:
@@ -301,25 +303,25 @@ def bounded(token: Token, calculate: Callable[..., Any], *operands: Any) -> Any:
     except (ArithmeticError, ValueError) as error:
         said = str(error).replace("math domain error", f"{token.value} is not defined for this value")
         raise WrongExpression(said, start, end) from None
-    if not -BOUND < value < BOUND:
+    if not -_BOUND < value < _BOUND:
         raise WrongExpression(f"the result has more than {MOST_DIGITS} digits", start, end)
     return value
 
 
-def calculated(first: Evaluate, steps: list[tuple[Token, Evaluate]]) -> Evaluate:
+def _chain_operators(first: Evaluate, steps: list[tuple[_Token, Evaluate]]) -> Evaluate:
     """Operators applied from the left."""
-    start = number(first, steps[0][0])
+    start = _require_number(first, steps[0][0])
 
     def evaluate(lookup: Lookup) -> Any:
         value = start(lookup)
         for token, operand in steps:
-            value = bounded(token, OPERATORS[token.value], value, operand(lookup))
+            value = _calculate_bounded(token, OPERATORS[token.value], value, operand(lookup))
         return value
 
     return evaluate
 
 
-def decided(cases: list[tuple[Callable[[Lookup], bool], Evaluate]], otherwise: Evaluate) -> Evaluate:
+def _choose_case(cases: list[tuple[Callable[[Lookup], bool], Evaluate]], otherwise: Evaluate) -> Evaluate:
     """The value of the first case that holds."""
 
     def evaluate(lookup: Lookup) -> Any:
@@ -331,31 +333,31 @@ def decided(cases: list[tuple[Callable[[Lookup], bool], Evaluate]], otherwise: E
     return evaluate
 
 
-def raised(tokens: list[Token], signs: list[int | None], bases: list[Evaluate]) -> Evaluate:
+def _raise_powers(tokens: list[_Token], signs: list[int | None], bases: list[Evaluate]) -> Evaluate:
     """Powers from the right, each sign before the power that it stands before; a token stands before each base."""
 
     def evaluate(lookup: Lookup) -> Any:
         value: Any = None
         for place in range(len(bases) - 1, -1, -1):
             operand, sign = bases[place](lookup), signs[place]
-            value = operand if value is None else bounded(tokens[place + 1], OPERATORS["**"], operand, value)
+            value = operand if value is None else _calculate_bounded(tokens[place + 1], OPERATORS["**"], operand, value)
             value = value if sign is None else sign * value
         return value
 
     return evaluate
 
 
-def called(token: Token, arguments: list[Evaluate]) -> Evaluate:
+def _call_function(token: _Token, arguments: list[Evaluate]) -> Evaluate:
     """A function of numbers."""
     function, fewest, most = FUNCTIONS[token.value]
     if not fewest <= len(arguments) <= most:
         wanted = f"{fewest} argument{'s' if fewest > 1 else ''}"
         message = f"{token.value} needs {'' if fewest == most else 'at least '}{wanted}; got {len(arguments)}"
         raise WrongExpression(message, token.start, token.end)
-    return lambda lookup: bounded(token, function, *[argument(lookup) for argument in arguments])
+    return lambda lookup: _calculate_bounded(token, function, *[argument(lookup) for argument in arguments])
 
 
-def compared(first: Evaluate, links: list[tuple[Token, Evaluate]]) -> Evaluate:
+def _chain_comparisons(first: Evaluate, links: list[tuple[_Token, Evaluate]]) -> Evaluate:
     """A chain of comparisons, each of two neighbours; text is compared with == and != only."""
 
     def evaluate(lookup: Lookup) -> bool:

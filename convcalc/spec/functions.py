@@ -10,7 +10,7 @@ from convcalc.keys import MOST_DIGITS, is_number
 Number = int | float
 
 
-def round_to(value: Number, divisor: Number) -> int:
+def _round_to(value: Number, divisor: Number) -> int:
     """The nearest multiple of the divisor, at least it, ties upward, the next one up if under 0.9 × the value.
 
     Source: make_divisible of MobileNet (Howard et al. 2017; tensorflow/models, slim/nets/mobilenet).
@@ -22,9 +22,9 @@ def round_to(value: Number, divisor: Number) -> int:
     return nearest + step if nearest < 0.9 * value else nearest
 
 
-def round8(value: Number) -> int:
+def _round8(value: Number) -> int:
     """`round_to(value, 8)`."""
-    return round_to(value, 8)
+    return _round_to(value, 8)
 
 
 def is_whole(value: Any) -> bool:
@@ -32,7 +32,7 @@ def is_whole(value: Any) -> bool:
     return is_number(value) and value == int(value)
 
 
-def power(base: Number, exponent: Number) -> Number:
+def _power(base: Number, exponent: Number) -> Number:
     """Base ** exponent, its size checked before it is raised."""
     if abs(base) > 1 and exponent * math.log10(abs(base)) > MOST_DIGITS + 1:
         raise OverflowError
@@ -54,8 +54,8 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
     "int": (int, 1, 1),
     "sqrt": (math.sqrt, 1, 1),
     "log2": (math.log2, 1, 1),
-    "round_to": (round_to, 2, 2),
-    "round8": (round8, 1, 1),
+    "round_to": (_round_to, 2, 2),
+    "round8": (_round8, 1, 1),
 }
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
@@ -64,7 +64,7 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "/": operator.truediv,
     "//": operator.floordiv,
     "%": operator.mod,
-    "**": power,
+    "**": _power,
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from convcalc.keys import LARGEST, is_integer, mistaken_value
-from convcalc.layout import Misreading, misreading, suggestion
+from convcalc.layout import Misreading, misreading, suggest_sizes
 from convcalc.problems import InvalidSpec, Path, Problem, did_you_mean, renaming, shortened, shown
 from convcalc.shape import AXIS_NAMES, MOST_AXES, Shape
 from convcalc.spec.blocks import Compiler
@@ -15,8 +15,8 @@ from convcalc.spec.resolve import RESERVED_LAYERS
 from convcalc.spec.scopes import UnknownValue
 from convcalc.spec.templates import Template
 
-Value = TypeVar("Value")
-INPUT_KEYS = ("channels", "features", "length", "height", "width", "depth")
+_Value = TypeVar("_Value")
+_INPUT_KEYS = ("channels", "features", "length", "height", "width", "depth")
 
 
 class Overrides:
@@ -52,7 +52,7 @@ class Overrides:
         value = self.params[name]
         if self.from_python:
             return f"params[{shown(name)}] = {shown(value)}"
-        return f"--set {shortened(name)}={value_text(value)}"
+        return f"--set {shortened(name)}={_format_value(value)}"
 
     def input_option(self, name: str | None, sizes: Sequence[int] | None = None) -> str:
         """The option that gives an input, with its sizes if there are any: `--input left=3,64,64`."""
@@ -121,7 +121,9 @@ class GivenReader:
             if name not in self.variables:
                 known = f"available: {', '.join(self.variables)}" if self.variables else "the spec has no parameters"
                 hint = did_you_mean(name, self.variables) or known
-                raise WrongOverride([problem_of(f"the spec has no parameter {shown(name)}", hint)], self.document.file)
+                raise WrongOverride(
+                    [make_override_problem(f"the spec has no parameter {shown(name)}", hint)], self.document.file
+                )
 
     def param(self, name: str, default: Any) -> Any:
         """The value of one param."""
@@ -130,11 +132,17 @@ class GivenReader:
             given = self.overrides.params[name]
             if isinstance(given, list | str | int | float):
                 return given
-            message = f"{self.overrides.param_option(name)}: a spec parameter must be a number, true, false, text or a list"
-            raise WrongOverride([problem_of(message)], self.document.file)
+            message = (
+                f"{self.overrides.param_option(name)}: a spec parameter must be a number, true, false, text or a list"
+            )
+            raise WrongOverride([make_override_problem(message)], self.document.file)
         if default is None:
             self.problems.add(
-                path, f"spec parameter {shortened(name)} needs a value", "CV012", f"give it with --set {name}=…", on_key=True
+                path,
+                f"spec parameter {shortened(name)} needs a value",
+                "CV012",
+                f"give it with --set {name}=…",
+                on_key=True,
             )
             return UNKNOWN
         try:
@@ -173,10 +181,10 @@ class GivenReader:
             hint = f"available: {', '.join(names)}"
             several = f"the spec has {len(names)} inputs: an input shape needs the name of its input"
             said = several if name is None else f"unknown input {shown(name)}"
-            raise WrongOverride([problem_of(said, hint)], self.document.file)
+            raise WrongOverride([make_override_problem(said, hint)], self.document.file)
         if len(given) > len(names):
             message = f"{self.overrides.input_option(None)}: the shape of {names[0]} is given twice"
-            raise WrongOverride([problem_of(message)], self.document.file)
+            raise WrongOverride([make_override_problem(message)], self.document.file)
         return given
 
     def named_input(self, name: str, written: Any, given: Mapping[str | None, Any]) -> Shape | None:
@@ -209,28 +217,30 @@ class GivenReader:
         shape = self.from_outside(option, lambda: self.shape(given, path))
         assert shape is not None
         if own is not None and own.axes != shape.axes:
-            better = suggestion(shape.sizes, own.sizes)
+            better = suggest_sizes(shape.sizes, own.sizes)
             form = self.overrides.input_option(name, better.sizes)
             batch = "" if better.batch is None else self.batch_form(better.batch)
             spec_input = "the spec's input" if name is None else f"the spec's input {name}"
             message = (
-                f"{option} has {counted_sizes(shape)}, but {spec_input} {own} has {own.axes + 1}; "
+                f"{option} has {_count_sizes(shape)}, but {spec_input} {own} has {own.axes + 1}; "
                 f"{better.advice}: {form}{batch}"
             )
-            raise WrongOverride([problem_of(message)], self.document.file)
+            raise WrongOverride([make_override_problem(message)], self.document.file)
         return shape
 
     def batch_form(self, batch: int) -> str:
         """How the batch is given beside an input."""
         return f", batch={batch}" if self.overrides.from_python else f" (--batch {batch})"
 
-    def from_outside(self, option: str, read: Callable[[], Value]) -> Value:
+    def from_outside(self, option: str, read: Callable[[], _Value]) -> _Value:
         """What is read of a value from outside the file. Raises WrongOverride with what is found wrong."""
         known = len(self.problems.found)
         value = read()
         if len(self.problems.found) > known:
             problem = self.problems.found[known]
-            raise WrongOverride([problem_of(f"{option}: {problem.message}", problem.hint)], self.document.file)
+            raise WrongOverride(
+                [make_override_problem(f"{option}: {problem.message}", problem.hint)], self.document.file
+            )
         return value
 
     def shape(self, written: Any, path: Path) -> Shape | None:
@@ -264,10 +274,10 @@ class GivenReader:
     def named_axes(self, value: dict[str, Any], path: Path) -> list[Any]:
         """The sizes of a shape whose axes are named, channels first. Raises UnknownValue."""
         for key in value:
-            if key not in INPUT_KEYS:
-                hint = did_you_mean(key, INPUT_KEYS) or f"available: {', '.join(INPUT_KEYS)}"
+            if key not in _INPUT_KEYS:
+                hint = did_you_mean(key, _INPUT_KEYS) or f"available: {', '.join(_INPUT_KEYS)}"
                 message = f"unknown axis {shown(key)} of an input"
-                fix = renaming(key, INPUT_KEYS, taken=value)
+                fix = renaming(key, _INPUT_KEYS, taken=value)
                 self.problems.add((*path, key), message, "CV010", hint, on_key=True, fix=fix)
                 raise UnknownValue
         if set(value) == {"features"}:
@@ -281,24 +291,26 @@ class GivenReader:
         given = set(value) - {"channels", "features"}
         likely = next((names for names in AXIS_NAMES.values() if given and given <= set(names)), ("height", "width"))
         absent = [name for name in ("channels", *likely) if name not in value]
-        message = f"the input has no {' and no '.join(absent)}" if absent else f"an input cannot have {', '.join(value)}"
+        message = (
+            f"the input has no {' and no '.join(absent)}" if absent else f"an input cannot have {', '.join(value)}"
+        )
         hint = "use channels with length, with height and width, or with depth, height and width; or only features"
         self.problems.add(path, message, "CV012", hint, on_key=True)
         raise UnknownValue
 
 
-def value_text(value: Any) -> str:
+def _format_value(value: Any) -> str:
     """A value as it is written on the command line."""
     if value is None:
         return ""
     return shortened(value) if isinstance(value, str) else shown(value).removeprefix("the list ")
 
 
-def counted_sizes(shape: Shape) -> str:
+def _count_sizes(shape: Shape) -> str:
     """`3 sizes`."""
     return f"{shape.axes + 1} size{'s' if shape.axes else ''}"
 
 
-def problem_of(message: str, hint: str = "") -> Problem:
+def make_override_problem(message: str, hint: str = "") -> Problem:
     """A problem of what is given from outside the file."""
     return Problem((), message, "CV017", hint)

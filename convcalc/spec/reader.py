@@ -15,7 +15,7 @@ from convcalc.spec.document import UNKNOWN, Document
 from convcalc.spec.entries import MOST_NAME, MOST_PROBLEMS, Body, TooMuch
 from convcalc.spec.expand import Expander
 from convcalc.spec.inputs import GivenReader, Overrides
-from convcalc.spec.scopes import MYSTERY, Laying, Place, Scope, UnknownValue
+from convcalc.spec.scopes import UNKNOWN_TENSOR, Expansion, Place, Scope, UnknownValue
 from convcalc.units import BITS, is_integer_type
 
 TOP_KEYS = (
@@ -32,7 +32,7 @@ TOP_KEYS = (
     "budget",
     "check",
 )
-FOREIGN_TOP_KEYS = {
+_FOREIGN_TOP_KEYS = {
     "input_shape": "input",
     "model": "layers",
     "network": "layers",
@@ -49,26 +49,30 @@ FOREIGN_TOP_KEYS = {
 }
 RULE_CODE = r"CV[0-9]{0,3}"
 
-Read = TypeVar("Read")
+_Read = TypeVar("_Read")
 
 
 @collecting_later
 def read_network(document: Document, overrides: Overrides | None = None) -> Network:
     """The network that a document describes. Raises InvalidSpec with all that is wrong."""
-    reader = SpecReader(document, overrides or Overrides())
+    reader = _SpecReader(document, overrides or Overrides())
     network, more = None, []
     try:
         network = reader.network()
     except TooMuch:
         if len(reader.problems.found) == MOST_PROBLEMS:
-            more = [Problem((), f"more than {MOST_PROBLEMS:,} problems; only the first {MOST_PROBLEMS:,} are shown", "CV004")]
+            more = [
+                Problem(
+                    (), f"more than {MOST_PROBLEMS:,} problems; only the first {MOST_PROBLEMS:,} are shown", "CV004"
+                )
+            ]
     found = [*document.problems, *reader.problems.found, *more]
     if found or network is None:
         raise document.invalid(found)
     return network
 
 
-class SpecReader(GivenReader):
+class _SpecReader(GivenReader):
     """Reads the keys of one spec."""
 
     def network(self) -> Network | None:
@@ -86,7 +90,7 @@ class SpecReader(GivenReader):
             return None
         expander = Expander(self.problems, self.variables, inputs)
         scope = self.top_scope(expander, inputs)
-        self.lay(entries, expander, scope)
+        self.expand(entries, expander, scope)
         outputs = self.outputs(root, expander, scope)
         limits = self.budget(root, [node.name for node in expander.nodes], list(outputs))
         if self.problems.found or self.document.problems:
@@ -131,9 +135,9 @@ class SpecReader(GivenReader):
             self.problems.add(("layers",), "layers is empty; a network needs at least one layer", "CV012", on_key=True)
         return entries
 
-    def lay(self, entries: Body, expander: Expander, scope: Scope) -> None:
+    def expand(self, entries: Body, expander: Expander, scope: Scope) -> None:
         """Lay the entries of the network; that all are left out is a problem where nothing else is."""
-        expander.lay_body(entries, scope, ("layers",))
+        expander.expand_body(entries, scope, ("layers",))
         if entries.entries and not expander.nodes and not self.problems.found and not self.document.problems:
             message = "the network has no layers: every entry is disabled by `when`"
             self.problems.add(("layers",), message, "CV012", on_key=True)
@@ -143,7 +147,7 @@ class SpecReader(GivenReader):
         """The outermost scope, which is given the inputs."""
         scope = Scope("", None, expander.inputs, {}, 0, False)
         if not inputs:
-            scope.given = scope.previous = (MYSTERY,)
+            scope.given = scope.previous = (UNKNOWN_TENSOR,)
         if list(inputs) != ["input"] and inputs:
             scope.unnamed = False
             for name, tensor in zip(inputs, expander.inputs, strict=True):
@@ -156,7 +160,7 @@ class SpecReader(GivenReader):
         """The keys of the spec; those that are none of its, or have no value, are reported."""
         for key, value in root.items():
             if key not in TOP_KEYS and not key.startswith("x-"):
-                foreign, near = FOREIGN_TOP_KEYS.get(key), nearest(key, TOP_KEYS)
+                foreign, near = _FOREIGN_TOP_KEYS.get(key), nearest(key, TOP_KEYS)
                 self.meant |= {foreign, near}
                 hint = f"did you mean {near}?" if near else "begin keys of your own with x-"
                 hint = f"write {foreign}" if foreign else hint
@@ -218,7 +222,7 @@ class SpecReader(GivenReader):
         """The data types that are given, by what they are of; those that are wrong are left out."""
         if value is UNKNOWN:
             return {}
-        given, types = by_use(value), {}
+        given, types = _split_by_use(value), {}
         for key in given:
             if key not in Dtype._fields:
                 hint = did_you_mean(key, Dtype._fields) or f"available: {', '.join(Dtype._fields)}"
@@ -248,7 +252,9 @@ class SpecReader(GivenReader):
         found: dict[str, tuple[str, ...]] = {}
         if not isinstance(written, dict):
             if written is not UNKNOWN:
-                self.problems.add(("check",), f"check must be a mapping with select and ignore; got {shown(written)}", "CV013")
+                self.problems.add(
+                    ("check",), f"check must be a mapping with select and ignore; got {shown(written)}", "CV013"
+                )
             return found
         for key, codes in written.items():
             if key not in ("select", "ignore"):
@@ -256,7 +262,7 @@ class SpecReader(GivenReader):
                 message = f"unknown key {shown(key)} in check"
                 fix = renaming(key, ("select", "ignore"), taken=written)
                 self.problems.add(("check", key), message, "CV010", hint, on_key=True, fix=fix)
-            elif not isinstance(codes, list) or not all(map(is_rule_code, codes)):
+            elif not isinstance(codes, list) or not all(map(_is_rule_code, codes)):
                 if codes is not UNKNOWN:
                     message = f"{key} must be a list of rule codes; got {shown(codes)}"
                     self.problems.add(("check", key), message, "CV013", "write [CV201]")
@@ -282,22 +288,22 @@ class SpecReader(GivenReader):
             self.problems.add(path, message, "CV013", f"write [{names}]" if isinstance(names, str) else "")
             return {}
         outputs: dict[str, int] = {}
-        laying = Laying(self.compiler.entry("identity", ("outputs",), Visible(frozenset(), {}, ())), scope, None)
+        expansion = Expansion(self.compiler.entry("identity", ("outputs",), Visible(frozenset(), {}, ())), scope, None)
         for index, name in enumerate(names):
-            tensor = self.output(expander, laying, name, (*path, index))
+            tensor = self.output(expander, expansion, name, (*path, index))
             if name in outputs:
                 self.problems.add((*path, index), f"output {shortened(name)} is listed twice", "CV015")
             outputs[name] = tensor
         return outputs
 
-    def output(self, expander: Expander, laying: Laying, name: str, path: Path) -> int:
+    def output(self, expander: Expander, expansion: Expansion, name: str, path: Path) -> int:
         """The number of the tensor that a name in outputs stands for."""
         try:
-            place = expander.find(laying, name, path)
+            place = expander.find(expansion, name, path)
         except UnknownValue:
             return -1
         first_node = len(expander.inputs)
-        if place.outputs == (MYSTERY,):
+        if place.outputs == (UNKNOWN_TENSOR,):
             return -1
         if len(place.outputs) != 1 or place.outputs[0].number < first_node:
             self.problems.add(path, f"{shortened(name)} is not a layer; outputs must be layers", "CV015")
@@ -323,7 +329,9 @@ class SpecReader(GivenReader):
                 known = (*budget.METRICS, "per_layer")
                 hint = did_you_mean(metric, known) or f"available: {', '.join(known)}"
                 fix = renaming(metric, known, taken=written)
-                self.problems.add((*path, metric), f"unknown key {shown(metric)} in budget", "CV010", hint, on_key=True, fix=fix)
+                self.problems.add(
+                    (*path, metric), f"unknown key {shown(metric)} in budget", "CV010", hint, on_key=True, fix=fix
+                )
             else:
                 limits += self.limits(metric, value, (*path, metric), outputs)
         return limits
@@ -333,8 +341,8 @@ class SpecReader(GivenReader):
 
         def read(value: Any) -> list[Limit]:
             if budget.is_per_output(metric, value):
-                return budget.per_output(metric, value, path, outputs)
-            return [budget.limit(metric, value, path)]
+                return budget.read_output_limits(metric, value, path, outputs)
+            return [budget.read_limit(metric, value, path)]
 
         return self.guarded(value, path, read, [])
 
@@ -350,10 +358,10 @@ class SpecReader(GivenReader):
         limits: list[Limit] = []
         for pattern, value in written.items():
             place = (*path, pattern)
-            limits += self.guarded(value, place, reading_per_layer(pattern, place, known), [])
+            limits += self.guarded(value, place, _make_limit_reader(pattern, place, known), [])
         return limits
 
-    def guarded(self, value: Any, path: Path, read: Callable[[Any], Read], default: Read) -> Read:
+    def guarded(self, value: Any, path: Path, read: Callable[[Any], _Read], default: _Read) -> _Read:
         """What is read of a value with its expressions evaluated; the default where it is wrong, which is reported."""
         try:
             return read(self.resolved(value, path))
@@ -364,16 +372,16 @@ class SpecReader(GivenReader):
             return default
 
 
-def reading_per_layer(pattern: str, path: Path, names: list[str] | None) -> Callable[[Any], list[Limit]]:
+def _make_limit_reader(pattern: str, path: Path, names: list[str] | None) -> Callable[[Any], list[Limit]]:
     """Reads the limits of one pattern."""
-    return lambda value: budget.per_layer(pattern, value, path, names)
+    return lambda value: budget.read_layer_limits(pattern, value, path, names)
 
 
-def by_use(dtype: Any) -> dict[str, Any]:
+def _split_by_use(dtype: Any) -> dict[str, Any]:
     """A data type for all uses, or a mapping as it is."""
     return dtype if isinstance(dtype, dict) else {"weights": dtype, "activations": dtype}
 
 
-def is_rule_code(code: Any) -> bool:
+def _is_rule_code(code: Any) -> bool:
     """Whether a value looks like a rule's code, or the beginning of some."""
     return isinstance(code, str) and re.fullmatch(RULE_CODE, code, re.ASCII) is not None

@@ -7,12 +7,12 @@ from math import inf
 from convcalc.spec.document import Extent
 
 
-def folded(text: str) -> str:
+def fold_lines(text: str) -> str:
     """A plain text of several lines as it is read: a blank for each end of a line, all other blanks as they are."""
     return re.sub(r"[ \t]*(?:\r\n|\r|\n)\s*", " ", text.strip())
 
 
-def closing(text: str, start: int, stop: int) -> int | None:
+def find_closing_parenthesis(text: str, start: int, stop: int) -> int | None:
     """The index after the parenthesis that closes the one at `start`, if it comes before `stop`.
 
     Brackets and a colon before a blank are no part of an expression: nothing is sought beyond them.

@@ -27,22 +27,22 @@ from convcalc.spec.reader import RULE_CODE, TOP_KEYS
 from convcalc.spec.resolve import RESERVED_LAYERS
 from convcalc.units import BITS, COUNT_SUFFIXES, MEMORY_SUFFIXES
 
-Schema = dict[str, Any]
+_Schema = dict[str, Any]
 
-ENTRIES: Schema = {"type": "array", "items": {"$ref": "#/definitions/entry"}}
-SHAPE: Schema = {"$ref": "#/definitions/shape"}
-WORD: Schema = {"type": "string", "pattern": rf"^\$?{PARAMETER_NAME.pattern}$"}  # a kind, a block, a parameter
-VALUE: Schema = {"type": ["number", "boolean", "string", "array"]}
-SIZE: Schema = {"anyOf": [{"type": "integer", "minimum": 1}, EXPRESSION]}
-SIZES: Schema = {"type": "array", "items": SIZE, "minItems": 1, "maxItems": MOST_AXES + 1}
-NAME: Schema = {"type": "string", "pattern": rf"^{LAYER_NAME.pattern}$|\$", "not": {"enum": list(RESERVED_LAYERS)}}
-NAMES: Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1}
-BESIDE = tuple(option for option in OPTIONS if option != "share")  # the options of branches and sequences
+_ENTRIES: _Schema = {"type": "array", "items": {"$ref": "#/definitions/entry"}}
+_SHAPE: _Schema = {"$ref": "#/definitions/shape"}
+_WORD: _Schema = {"type": "string", "pattern": rf"^\$?{PARAMETER_NAME.pattern}$"}  # a kind, a block, a parameter
+_VALUE: _Schema = {"type": ["number", "boolean", "string", "array"]}
+_SIZE: _Schema = {"anyOf": [{"type": "integer", "minimum": 1}, EXPRESSION]}
+_SIZES: _Schema = {"type": "array", "items": _SIZE, "minItems": 1, "maxItems": MOST_AXES + 1}
+_NAME: _Schema = {"type": "string", "pattern": rf"^{LAYER_NAME.pattern}$|\$", "not": {"enum": list(RESERVED_LAYERS)}}
+_NAMES: _Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+_LIST_OPTIONS = tuple(option for option in OPTIONS if option != "share")  # the options of branches and sequences
 
 
-def schema() -> Schema:
+def schema() -> _Schema:
     """The JSON Schema of a spec."""
-    properties = top_properties()
+    properties = _top_key_schemas()
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "$id": "convcalc/spec/1",
@@ -52,11 +52,16 @@ def schema() -> Schema:
         "additionalProperties": False,
         "required": ["layers"],
         "oneOf": [{"required": ["input"]}, {"required": ["inputs"]}],
-        "definitions": {**options(), "entry": entry(), "shape": shape(), "parameters": parameters()},
+        "definitions": {
+            **_option_schemas(),
+            "entry": _entry_schema(),
+            "shape": _shape_schema(),
+            "parameters": _parameters_schema(),
+        },
     }
 
 
-def top_properties() -> dict[str, Schema]:
+def _top_key_schemas() -> dict[str, _Schema]:
     """The keys of a spec."""
     return {
         "name": {
@@ -67,35 +72,35 @@ def top_properties() -> dict[str, Schema]:
         },
         "description": {"type": "string", "description": "a one-line description of the network"},
         "params": {"$ref": "#/definitions/parameters"},
-        "input": SHAPE,
+        "input": _SHAPE,
         "inputs": {
             "type": "object",
-            "additionalProperties": SHAPE,
+            "additionalProperties": _SHAPE,
             "minProperties": 1,
             "propertyNames": {"pattern": f"^{LAYER_NAME.pattern}$", "not": {"enum": list(RESERVED_LAYERS)}},
             "description": "named inputs, instead of input; the first entry then needs from",
         },
-        "dtype": dtype(),
+        "dtype": _dtype_schema(),
         "batch": {"type": "integer", "minimum": 1, "default": 1, "description": "the number of samples per batch"},
         "blocks": {
             "type": "object",
-            "additionalProperties": block(),
-            "propertyNames": own_names(RESERVED_NAMES | RESERVED_BLOCKS),
+            "additionalProperties": _block_schema(),
+            "propertyNames": _name_schema(RESERVED_NAMES | RESERVED_BLOCKS),
             "description": "blocks by name; the entries below use a block like a layer kind",
         },
-        "layers": {**ENTRIES, "minItems": 1, "description": "the entries of the network, in the order of execution"},
+        "layers": {**_ENTRIES, "minItems": 1, "description": "the entries of the network, in the order of execution"},
         "outputs": {
-            "anyOf": [{**NAMES, "uniqueItems": True}, EXPRESSION],
+            "anyOf": [{**_NAMES, "uniqueItems": True}, EXPRESSION],
             "description": "names of the layers whose outputs are outputs of the network (default: the last layer)",
         },
-        "budget": budget_schema(),
-        "check": check(),
+        "budget": _budget_schema(),
+        "check": _check_schema(),
     }
 
 
-def dtype() -> Schema:
+def _dtype_schema() -> _Schema:
     """The data types."""
-    word: Schema = {"enum": list(BITS)}
+    word: _Schema = {"enum": list(BITS)}
     uses = {"type": "object", "properties": dict.fromkeys(Dtype._fields, word), "additionalProperties": False}
     return {
         "anyOf": [word, uses],
@@ -104,7 +109,7 @@ def dtype() -> Schema:
     }
 
 
-def check() -> Schema:
+def _check_schema() -> _Schema:
     """The choice of rules."""
     codes = {"type": "array", "items": {"type": "string", "pattern": f"^{RULE_CODE}$"}, "description": "[CV201, CV3]"}
     return {
@@ -115,59 +120,63 @@ def check() -> Schema:
     }
 
 
-def own_names(reserved: frozenset[str]) -> Schema:
+def _name_schema(reserved: frozenset[str]) -> _Schema:
     """The names that parameters and blocks may have."""
     return {"pattern": f"^{PARAMETER_NAME.pattern}$", "not": {"enum": sorted(reserved)}}
 
 
-def parameters() -> Schema:
+def _parameters_schema() -> _Schema:
     """The parameters of a network or a block."""
     return {
         "type": "object",
-        "additionalProperties": {"anyOf": [VALUE, {"type": "null"}]},
-        "propertyNames": own_names(RESERVED_NAMES),
+        "additionalProperties": {"anyOf": [_VALUE, {"type": "null"}]},
+        "propertyNames": _name_schema(RESERVED_NAMES),
         "description": "parameters and their defaults, for expressions such as $width and $(8 * width); "
         "a parameter without a default is required",
     }
 
 
-def shape() -> Schema:
+def _shape_schema() -> _Schema:
     """An input's shape: a list, channels first, or a mapping from the names of the axes."""
     # an editor's error names what the first of these needs
     axes = [*(("channels", *AXIS_NAMES[axes]) for axes in (2, 1, 3)), ("features",)]
     named = {
         "type": "object",
-        "properties": {name: SIZE for names in axes for name in names},
+        "properties": {name: _SIZE for names in axes for name in names},
         "additionalProperties": False,
         "oneOf": [{"required": list(names), "maxProperties": len(names)} for names in axes],
     }
     return {
-        "anyOf": [SIZES, named, EXPRESSION],
-        "description": "sizes, channels first: [C], [C, L], [C, H, W] or [C, D, H, W]; or a mapping from axis names to sizes",
+        "anyOf": [_SIZES, named, EXPRESSION],
+        "description": "sizes, channels first: [C], [C, L], [C, H, W] or [C, D, H, W]; or a size for each axis name",
         "examples": [[3, 224, 224]],
     }
 
 
-def block() -> Schema:
+def _block_schema() -> _Schema:
     """A block."""
-    inputs = {"type": "array", "items": {"type": "string", **own_names(RESERVED_NAMES)}, "minItems": 1}
+    inputs = {"type": "array", "items": {"type": "string", **_name_schema(RESERVED_NAMES)}, "minItems": 1}
     return {
         "type": "object",
         "required": ["layers"],
         "additionalProperties": False,
         "properties": {
             "params": {"$ref": "#/definitions/parameters"},
-            "inputs": {**inputs, "uniqueItems": True, "description": "the names of the block's inputs, if it has several"},
-            "layers": {**ENTRIES, "description": "the entries of the block"},
+            "inputs": {
+                **inputs,
+                "uniqueItems": True,
+                "description": "the names of the block's inputs, if it has several",
+            },
+            "layers": {**_ENTRIES, "description": "the entries of the block"},
         },
     }
 
 
-def budget_schema() -> Schema:
+def _budget_schema() -> _Schema:
     """The limits of a budget."""
-    limits = {metric: limit(metric) for metric in (*budget.COUNTS, *budget.MEMORY)}
-    field = bounds(quantity("receptive_field"))
-    shapes: Schema = {"type": "object", "additionalProperties": {"anyOf": [SIZES, EXPRESSION]}}
+    limits = {metric: _limit_schema(metric) for metric in (*budget.COUNTS, *budget.MEMORY)}
+    field = _bounds_schema(_quantity_schema("receptive_field"))
+    shapes: _Schema = {"type": "object", "additionalProperties": {"anyOf": [_SIZES, EXPRESSION]}}
     of_layer = {metric: limits[metric] for metric in budget.PER_LAYER}
     found = {
         **limits,
@@ -178,7 +187,7 @@ def budget_schema() -> Schema:
             "description": "limits for every axis, such as {min: 224}; or a mapping from outputs to limits",
         },
         "output_shape": {
-            "anyOf": [SIZES, shapes, EXPRESSION],
+            "anyOf": [_SIZES, shapes, EXPRESSION],
             "description": "the exact shape, such as [1000]; or a mapping from outputs to shapes",
         },
         "per_layer": {
@@ -195,24 +204,24 @@ def budget_schema() -> Schema:
     }
 
 
-def limit(metric: str) -> Schema:
+def _limit_schema(metric: str) -> _Schema:
     """A maximum, or a mapping from min and max."""
-    found = quantity(metric)
+    found = _quantity_schema(metric)
     example = "256 KiB" if metric in budget.MEMORY else 50 if metric == "layers" else "5M"
     return {
-        "anyOf": [found, bounds(found)],
+        "anyOf": [found, _bounds_schema(found)],
         "description": f"the maximum, such as {example}; or a mapping with min, max or both",
         "examples": [example],
     }
 
 
-def bounds(found: Schema) -> Schema:
+def _bounds_schema(found: _Schema) -> _Schema:
     """A minimum, a maximum or both."""
     limits = {"type": "object", "properties": {"min": found, "max": found}}
     return {**limits, "minProperties": 1, "additionalProperties": False}
 
 
-def quantity(metric: str) -> Schema:
+def _quantity_schema(metric: str) -> _Schema:
     """A whole number as people write it, or an expression; memory has a unit."""
     in_bytes = metric in budget.MEMORY
     units = "|".join(MEMORY_SUFFIXES if in_bytes else filter(None, COUNT_SUFFIXES))
@@ -220,12 +229,12 @@ def quantity(metric: str) -> Schema:
     return written if in_bytes else {"anyOf": [{"type": "integer", "minimum": 0}, written]}
 
 
-def options() -> dict[str, Schema]:
+def _option_schemas() -> dict[str, _Schema]:
     """The options of an entry, to be referred to."""
     return {
-        "name": {**NAME, "description": "the entry's name, unique in its scope"},
+        "name": {**_NAME, "description": "the entry's name, unique in its scope"},
         "from": {
-            "anyOf": [{"type": "string"}, NAMES],
+            "anyOf": [{"type": "string"}, _NAMES],
             "description": "the entry's input: a name or a list of names; input and previous are always available",
         },
         "repeat": {
@@ -244,41 +253,44 @@ def options() -> dict[str, Schema]:
     }
 
 
-def references(names: tuple[str, ...]) -> dict[str, Schema]:
+def _refer_to_options(names: tuple[str, ...]) -> dict[str, _Schema]:
     """Options by reference."""
     return {name: {"$ref": f"#/definitions/{name}"} for name in names}
 
 
-def entry() -> Schema:
+def _entry_schema() -> _Schema:
     """An entry: a bare word, one kind or block with its arguments, branches, or a sequence."""
-    words = [{"const": name, "description": purpose(kind)} for name, kind in KINDS.items() if bare(kind)]
-    other_words = {**WORD, "not": {"enum": sorted(RESERVED_NAMES | RESERVED_BLOCKS)}}
-    lists: dict[str, Schema] = {
+    words = [{"const": name, "description": _describe_kind(kind)} for name, kind in KINDS.items() if can_be_bare(kind)]
+    other_words = {**_WORD, "not": {"enum": sorted(RESERVED_NAMES | RESERVED_BLOCKS)}}
+    lists: dict[str, _Schema] = {
         "branches": {
             "type": "array",
-            "items": ENTRIES,
+            "items": _ENTRIES,
             "minItems": 2,
             "description": "lists of entries with the same input; [] passes the input on unchanged",
         },
-        "merge": {"anyOf": [{"enum": list(MERGES)}, EXPRESSION], "description": "how the outputs of the branches are merged"},
-        "sequence": {**ENTRIES, "description": "a list of entries to name or repeat as a group"},
+        "merge": {
+            "anyOf": [{"enum": list(MERGES)}, EXPRESSION],
+            "description": "how the outputs of the branches are merged",
+        },
+        "sequence": {**_ENTRIES, "description": "a list of entries to name or repeat as a group"},
     }
-    of_block = {"type": ["object", "null"], "properties": references(OPTIONS), "additionalProperties": VALUE}
+    of_block = {"type": ["object", "null"], "properties": _refer_to_options(OPTIONS), "additionalProperties": _VALUE}
     mapping = {
         "type": "object",
         "properties": {
-            **{name: kind_schema(kind) for name, kind in KINDS.items()},
+            **{name: _kind_schema(kind) for name, kind in KINDS.items()},
             **lists,
-            **references(BESIDE),
+            **_refer_to_options(_LIST_OPTIONS),
         },
         "additionalProperties": of_block,
         "minProperties": 1,
-        "propertyNames": WORD,
+        "propertyNames": _WORD,
         "if": {"anyOf": [{"required": ["branches"]}, {"required": ["sequence"]}]},
         "then": {
             "dependencies": {
-                "branches": {"required": ["merge"], "propertyNames": {"enum": ["branches", "merge", *BESIDE]}},
-                "sequence": {"propertyNames": {"enum": ["sequence", *BESIDE]}},
+                "branches": {"required": ["merge"], "propertyNames": {"enum": ["branches", "merge", *_LIST_OPTIONS]}},
+                "sequence": {"propertyNames": {"enum": ["sequence", *_LIST_OPTIONS]}},
             }
         },
         "else": {"maxProperties": 1, "propertyNames": {"not": {"enum": ["merge", *OPTIONS]}}},
@@ -286,23 +298,23 @@ def entry() -> Schema:
     return {"anyOf": [*words, other_words, mapping]}
 
 
-def bare(kind: type[Layer]) -> bool:
+def can_be_bare(kind: type[Layer]) -> bool:
     """Whether a kind needs no arguments."""
     return not required_names(kind.keys) and not kind.one_of
 
 
-def purpose(kind: type[Layer]) -> str:
+def _describe_kind(kind: type[Layer]) -> str:
     """What a kind is for: the first paragraph of its manual."""
     return re.sub(r"\s+", " ", (kind.__doc__ or "").strip().split("\n\n")[0])
 
 
-def kind_schema(kind: type[Layer]) -> Schema:
+def _kind_schema(kind: type[Layer]) -> _Schema:
     """The arguments of a kind, with the entry's options."""
     required = required_names(kind.keys)
-    found: Schema = {
-        "type": ["object", "null"] if bare(kind) else "object",
-        "description": purpose(kind),
-        "properties": {**{name: key_schema(key) for name, key in kind.keys.items()}, **references(OPTIONS)},
+    found: _Schema = {
+        "type": ["object", "null"] if can_be_bare(kind) else "object",
+        "description": _describe_kind(kind),
+        "properties": {**{name: _key_schema(key) for name, key in kind.keys.items()}, **_refer_to_options(OPTIONS)},
         "additionalProperties": False,
     }
     if kind.one_of:
@@ -310,7 +322,7 @@ def kind_schema(kind: type[Layer]) -> Schema:
     return {**found, "required": required} if required else found
 
 
-def key_schema(key: Key[Any]) -> Schema:
+def _key_schema(key: Key[Any]) -> _Schema:
     """One argument: its values, an expression in their place, its default."""
     default = "required" if key.required else f"default {key.described_default()}"
     found = {"description": f"{key.help} ({default})", "anyOf": [key.schema(), EXPRESSION]}

@@ -22,9 +22,9 @@ class Tensor:
         self.shape = shape
 
 
-MYSTERY = Tensor(-1, None)
+UNKNOWN_TENSOR = Tensor(-1, None)
 Tensors = tuple[Tensor, ...]
-NOTHING = Body([])
+_EMPTY_BODY = Body([])
 
 
 class Place:
@@ -111,10 +111,10 @@ class Scope:
         self.index: int | None = None
         self.twin: Place | None = None
         self.use: Path | None = None
-        self.body = NOTHING
+        self.body = _EMPTY_BODY
 
 
-class Laying:
+class Expansion:
     """One laying of an entry: where its options are read, and the copy's number and input in a repeat."""
 
     __slots__ = ("entry", "first", "index", "scope", "tensors")

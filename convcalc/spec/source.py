@@ -28,27 +28,27 @@ from convcalc.keys import MOST_DIGITS
 from convcalc.problems import Fix, InvalidSpec, Problem, Span, printable, shortened
 from convcalc.spec.document import UNKNOWN, Document, Extent, Mapping, Sequence
 from convcalc.spec.entries import MOST_PROBLEMS, TooMuch
-from convcalc.spec.malformed import Stopped, TooDeep, explain
-from convcalc.spec.scalars import closing, folded
+from convcalc.spec.malformed import Stopped, TooDeep, explain_malformed
+from convcalc.spec.scalars import find_closing_parenthesis, fold_lines
 
 MOST_NESTING = 64
-MOST_NODES = 500_000
+_MOST_NODES = 500_000
 
 # compiled where they are first used: start-up is a feature
-INTEGER = r"[-+]?(0|[1-9][0-9]*(_[0-9]+)*)"
-FLOAT = r"[-+]?((0|[1-9][0-9]*(_[0-9]+)*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?"
-CONSTANTS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
-NUMBER_STARTS = frozenset("0123456789+-.")
-BLANKS = r"(?:\s++|#.*+)*+"
-PROPERTIES = r"(?:[&!]\S*\s+(?:#.*\s+)?)+"
-NOT_PRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
-DIRECTIVE = "(?:^|[\n\r\x85\u2028\u2029])%"
+_INTEGER = r"[-+]?(0|[1-9][0-9]*(_[0-9]+)*)"
+_FLOAT = r"[-+]?((0|[1-9][0-9]*(_[0-9]+)*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?"
+_CONSTANTS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
+_NUMBER_STARTS = frozenset("0123456789+-.")
+_BLANKS = r"(?:\s++|#.*+)*+"
+_PROPERTIES = r"(?:[&!]\S*\s+(?:#.*\s+)?)+"
+_NOT_PRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+_DIRECTIVE = "(?:^|[\n\r\x85\u2028\u2029])%"
 
-MERGE = object()  # the key <<, which is told from a text in quotes
-DROPPED = object()  # a key that is none; its value is passed over
+_MERGE = object()  # the key <<, which is told from a text in quotes
+_DROPPED = object()  # a key that is none; its value is passed over
 
 
-class Frame:
+class _Frame:
     """A collection that is being read: where it is in it, and how many nodes it stands for so far."""
 
     __slots__ = ("anchor", "container", "flow", "key", "key_extent", "merged", "merges", "nodes", "swallowed", "tagged")
@@ -79,17 +79,17 @@ class Frame:
         return end != inf or value is None or isinstance(self.container, Sequence)
 
 
-class Reader:
+class _YamlReader:
     """Makes the events of one document into values."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self.text = document.text or ""
-        self.stack: list[Frame] = []
+        self.stack: list[_Frame] = []
         self.anchors: dict[str, tuple[Any, int, Extent]] = {}
         self.nodes = 0
         self.read_one = False
-        self.closed: Frame | None = None  # of the collections that are complete, the last
+        self.closed: _Frame | None = None  # of the collections that are complete, the last
         self.last: Any = None  # the last event that came before the parser gave up
 
     def problem(
@@ -117,7 +117,7 @@ class Reader:
                     self.alias(event)
                 elif kind is DocumentStartEvent:
                     if self.read_one:
-                        self.problem(place(event), "a second YAML document; a spec must be a single document")
+                        self.problem(_find_extent(event), "a second YAML document; a spec must be a single document")
                         return
                     self.read_one = True
         finally:
@@ -137,11 +137,11 @@ class Reader:
             key_due=bool(stack) and stack[-1].key is None and isinstance(stack[-1].container, Mapping),
         )
 
-    def written(self, frames: Iterable[Frame]) -> Iterator[tuple[str, int]]:
+    def written(self, frames: Iterable[_Frame]) -> Iterator[tuple[str, int]]:
         """With what collections are written and where that is, after an anchor; a pair in [a: b] has no sign."""
         for frame in frames:
             start = frame.container.extent[0]
-            properties = re.compile(PROPERTIES).match(self.text, start)
+            properties = re.compile(_PROPERTIES).match(self.text, start)
             after = start if properties is None else properties.end()
             if not frame.flow or self.text.startswith(frame.sign, after):
                 yield frame.sign, after
@@ -153,18 +153,20 @@ class Reader:
     def count(self, nodes: int, extent: Extent) -> None:
         """Count nodes against the limit."""
         self.nodes += nodes
-        if self.nodes > MOST_NODES:
-            self.problem(extent, f"more than {MOST_NODES:,} YAML nodes (an alias counts as everything it stands for)", "CV004")
+        if self.nodes > _MOST_NODES:
+            self.problem(
+                extent, f"more than {_MOST_NODES:,} YAML nodes (an alias counts as everything it stands for)", "CV004"
+            )
             raise TooMuch
 
     def refuse_tag(self, event: Any) -> None:
         """Tags are not part of the language."""
         tag = shortened(event.tag.replace("tag:yaml.org,2002:", "!!"))
-        self.problem(place(event), f"the tag {tag} is not supported", hint="remove the tag")
+        self.problem(_find_extent(event), f"the tag {tag} is not supported", hint="remove the tag")
 
     def scalar(self, event: Any) -> None:
         """A scalar: a value, or a key."""
-        extent = place(event)
+        extent = _find_extent(event)
         self.count(1, extent)
         text: str = event.value
         frame = self.stack[-1] if self.stack else None
@@ -173,7 +175,7 @@ class Reader:
                 self.anchors[event.anchor] = (text, 1, extent)
             if event.tag is not None:
                 self.refuse_tag(event)
-            self.take_key(frame, MERGE if text == "<<" and event.implicit[0] else text, extent)
+            self.take_key(frame, _MERGE if text == "<<" and event.implicit[0] else text, extent)
             return
         if not text and frame is not None and frame.flow and event.implicit[0]:
             extent = self.after_blanks(extent)
@@ -191,25 +193,25 @@ class Reader:
 
     def after_blanks(self, extent: Extent) -> Extent:
         """Where a value is missing: before what follows, also if the parser says after what is before."""
-        blanks = re.compile(BLANKS).match(self.text, extent[0])
+        blanks = re.compile(_BLANKS).match(self.text, extent[0])
         end = extent[0] if blanks is None else blanks.end()
         return end, end
 
     def plain_value(self, text: str, extent: Extent) -> Any:
         """What a plain scalar stands for."""
-        if text in CONSTANTS:
-            return CONSTANTS[text]
-        if text[0] not in NUMBER_STARTS:
+        if text in _CONSTANTS:
+            return _CONSTANTS[text]
+        if text[0] not in _NUMBER_STARTS:
             return text
         if text.isdigit() and len(text) < MOST_DIGITS and text[0] != "0" and text.isascii():
             return int(text)
-        if re.fullmatch(INTEGER, text, re.ASCII):
+        if re.fullmatch(_INTEGER, text, re.ASCII):
             digits = text.replace("_", "")
             if len(digits.lstrip("+-")) > MOST_DIGITS:
                 self.problem(extent, f"the integer has more than {MOST_DIGITS} digits", "CV004")
                 return UNKNOWN
             return int(digits)
-        if re.fullmatch(FLOAT, text, re.ASCII):
+        if re.fullmatch(_FLOAT, text, re.ASCII):
             value = float(text.replace("_", ""))
             if abs(value) >= 10**MOST_DIGITS:
                 self.problem(extent, f"the number has more than {MOST_DIGITS} digits", "CV004")
@@ -217,15 +219,15 @@ class Reader:
             return value
         return text
 
-    def whole_expression(self, frame: Frame, text: str, extent: Extent) -> Any:
+    def whole_expression(self, frame: _Frame, text: str, extent: Extent) -> Any:
         """An expression that a comma cut in pieces, put together: its quotes are missing.
 
         The pieces that the parser made of the rest are swallowed, so that this is reported once.
         """
         start = extent[0] + text.index("$(") + 1
-        if frame.swallows(extent, None) or closing(self.text, start, extent[1]) is not None:
+        if frame.swallows(extent, None) or find_closing_parenthesis(self.text, start, extent[1]) is not None:
             return text
-        end = closing(self.text, start, len(self.text))
+        end = find_closing_parenthesis(self.text, start, len(self.text))
         frame.swallowed = (extent[0], inf if end is None else end)
         if end is None:
             if isinstance(frame.container, Mapping):
@@ -233,12 +235,12 @@ class Reader:
             message = "the expression is not closed; an expression with a comma needs quotes here"
             self.problem(extent, message, "CV014", 'write "$(…)"')
             return UNKNOWN
-        whole = folded(self.text[extent[0] : end])
+        whole = fold_lines(self.text[extent[0] : end])
         message = "an expression with a comma needs quotes here"
         self.problem((extent[0], end), message, "CV014", f'write "{shortened(whole, 200)}"', Fix("quote"))
         return whole
 
-    def take_key(self, frame: Frame, key: Any, extent: Extent) -> None:
+    def take_key(self, frame: _Frame, key: Any, extent: Extent) -> None:
         """Remember a key until its value comes."""
         frame.nodes += 1
         frame.key = key
@@ -260,12 +262,12 @@ class Reader:
         key, frame.key = frame.key, None
         if key is None:
             self.problem(extent, "a key must be a single word, not a list or a mapping")
-            frame.key = DROPPED
-        elif key is MERGE:
+            frame.key = _DROPPED
+        elif key is _MERGE:
             self.merge(frame, value, extent)
         elif key in container:
             self.duplicate(container, key, frame.key_extent)
-        elif key is not DROPPED and not frame.swallows(frame.key_extent, value):
+        elif key is not _DROPPED and not frame.swallows(frame.key_extent, value):
             self.put(container, key, frame.key_extent, value, extent)
 
     @staticmethod
@@ -284,7 +286,7 @@ class Reader:
         line = self.document.line_and_column(first[0])[0]
         self.problem(second, f"the key {shortened(key)} is written twice, first on line {line}")
 
-    def merge(self, frame: Frame, value: Any, extent: Extent) -> None:
+    def merge(self, frame: _Frame, value: Any, extent: Extent) -> None:
         """`<<`: keep the mappings until all keys beside it are known."""
         if frame.merged is not None:
             self.written_twice("<<", frame.merged, frame.key_extent)
@@ -298,14 +300,14 @@ class Reader:
 
     def open(self, event: Any) -> None:
         """A collection starts."""
-        extent = place(event)
+        extent = _find_extent(event)
         self.count(1, extent)
         if event.tag is not None:
             self.refuse_tag(event)
         if len(self.stack) == MOST_NESTING:
             raise TooDeep(extent[0])
         container = Mapping(extent) if event.__class__ is MappingStartEvent else Sequence(extent)
-        self.stack.append(Frame(container, event.anchor, bool(event.flow_style)))
+        self.stack.append(_Frame(container, event.anchor, bool(event.flow_style)))
         self.stack[-1].tagged = event.tag is not None
         if event.anchor:
             self.anchors[event.anchor] = (None, 0, extent)
@@ -340,7 +342,7 @@ class Reader:
 
     def alias(self, event: Any) -> None:
         """An alias: what its anchor stands for, counted as all of it."""
-        extent = place(event)
+        extent = _find_extent(event)
         anchor = self.anchors.get(event.anchor)
         value, nodes, origin = anchor or (UNKNOWN, 1, extent)
         if anchor is None:
@@ -353,12 +355,12 @@ class Reader:
         if frame is not None and frame.key is None and isinstance(frame.container, Mapping):
             if not isinstance(value, str) and value is not UNKNOWN:
                 self.problem(extent, "a key must be a single word, but the alias stands for something else")
-            self.take_key(frame, value if isinstance(value, str) else DROPPED, extent)
+            self.take_key(frame, value if isinstance(value, str) else _DROPPED, extent)
             return
         self.take(value, origin, nodes)
 
 
-def place(event: Any) -> Extent:
+def _find_extent(event: Any) -> Extent:
     """The characters that an event stands at; of a block collection only the first."""
     start: int = event.start_mark.index
     end: int = event.end_mark.index
@@ -369,16 +371,18 @@ def place(event: Any) -> Extent:
 def read_text(text: str, file: str | None = None, quotable: bool = True) -> Document:
     """The values of a YAML text. Its `problems` say what was wrong; the root is UNKNOWN where nothing came of it."""
     document = Document(UNKNOWN, file, text, quotable)
-    reader = Reader(document)
+    reader = _YamlReader(document)
     if text.startswith("\ufeff"):
         reader.problem((0, 1), "a second byte order mark; only one is allowed", "CV001")
         return document
-    directive = re.search(DIRECTIVE, text) if "%" in text else None
+    directive = re.search(_DIRECTIVE, text) if "%" in text else None
     if directive is not None:
-        reader.problem((directive.end() - 1, directive.end()), "YAML directives (lines that begin with %) are not supported")
+        reader.problem(
+            (directive.end() - 1, directive.end()), "YAML directives (lines that begin with %) are not supported"
+        )
         return document
     try:
-        read_events(reader)
+        _read_events(reader)
     except TooMuch:
         document.root = UNKNOWN
     else:
@@ -389,34 +393,34 @@ def read_text(text: str, file: str | None = None, quotable: bool = True) -> Docu
     return document
 
 
-def read_events(reader: Reader) -> None:
+def _read_events(reader: _YamlReader) -> None:
     """Read the text of a reader, or report why that ended early. Raises TooMuch."""
     try:
-        reader.read(events(reader.text))
+        reader.read(parse_events(reader.text))
     except TooDeep as error:
         reader.document.root = UNKNOWN
         reader.too_deep(error)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: an escape sequence for a character that is none
         reader.document.root = UNKNOWN
-        report_malformed(reader, getattr(error, "problem_mark", None) or getattr(error, "context_mark", None))
+        _report_malformed(reader, getattr(error, "problem_mark", None) or getattr(error, "context_mark", None))
 
 
-def events(text: str) -> Iterator[Event]:
+def parse_events(text: str) -> Iterator[Event]:
     """The events of a YAML text. Raises YAMLError, or ValueError, each with the words of the parser that is there."""
     parsed: Iterator[Event] = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return parsed
 
 
-def report_malformed(reader: Reader, mark: Any) -> None:
+def _report_malformed(reader: _YamlReader, mark: Any) -> None:
     """What the parser could not read, in our words, at its place."""
     text = reader.text
-    control = re.search(NOT_PRINTABLE, text)
+    control = re.search(_NOT_PRINTABLE, text)
     if control is not None:  # one parser finds it before all else, the other when it comes to it
         reader.document.problems.clear()
         reader.problem(control.span(), "a control character; a spec must be printable text", "CV001")
         return
     try:
-        found = explain(text, reader.stopped(len(text) if mark is None else min(mark.index, len(text))))
+        found = explain_malformed(text, reader.stopped(len(text) if mark is None else min(mark.index, len(text))))
     except TooDeep as error:
         reader.too_deep(error)
     else:
@@ -425,7 +429,7 @@ def report_malformed(reader: Reader, mark: Any) -> None:
 
 def scalar_extents(text: str) -> list[Extent]:
     """Where the scalars of a well-formed text stand: what looks like a comment inside one is none."""
-    return [place(event) for event in events(text) if event.__class__ is ScalarEvent]
+    return [_find_extent(event) for event in parse_events(text) if event.__class__ is ScalarEvent]
 
 
 def read_value(text: str) -> Any:

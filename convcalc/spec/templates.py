@@ -9,13 +9,13 @@ from convcalc.problems import shortened, shown
 from convcalc.spec.expressions import Evaluate, Lookup, Parser, WrongExpression
 from convcalc.spec.functions import is_whole
 
-MOST_CHARACTERS = 1000
-MOST_TEXT = 10_000  # characters, of a text put together
-MOST_ITEMS = 10_000  # of a list put together, nested ones included
-NAME = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
+_MOST_CHARACTERS = 1000
+_MOST_TEXT = 10_000  # characters, of a text put together
+_MOST_ITEMS = 10_000  # of a list put together, nested ones included
+_NAME = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
 
 
-class Expression:
+class _Expression:
     """One `$name` or `$(expression)`: a function of the values of its names."""
 
     __slots__ = ("evaluate", "names")
@@ -30,12 +30,12 @@ class Template:
 
     __slots__ = ("names", "parts", "text", "whole")
 
-    def __init__(self, text: str, parts: list[str | Expression]) -> None:
+    def __init__(self, text: str, parts: list[str | _Expression]) -> None:
         self.text = text
         self.parts = parts
-        self.whole = parts[0] if len(parts) == 1 and isinstance(parts[0], Expression) else None
+        self.whole = parts[0] if len(parts) == 1 and isinstance(parts[0], _Expression) else None
         self.names = {
-            name: place for part in parts if isinstance(part, Expression) for name, place in part.names.items()
+            name: place for part in parts if isinstance(part, _Expression) for name, place in part.names.items()
         }
 
     def value(self, lookup: Lookup) -> Any:
@@ -44,8 +44,8 @@ class Template:
             value = self.whole.evaluate(lookup)
             return int(value) if value.__class__ is float and value.is_integer() else value
         text = "".join(part if isinstance(part, str) else self._inserted(part.evaluate(lookup)) for part in self.parts)
-        if len(text) > MOST_TEXT:
-            raise WrongExpression(f"the text has more than {MOST_TEXT:,} characters", 0, len(self.text))
+        if len(text) > _MOST_TEXT:
+            raise WrongExpression(f"the text has more than {_MOST_TEXT:,} characters", 0, len(self.text))
         return text
 
     def _inserted(self, value: Any) -> str:
@@ -64,7 +64,7 @@ def compile_text(text: str) -> Template | str:
 
     Raises WrongExpression.
     """
-    parts: list[str | Expression] = []
+    parts: list[str | _Expression] = []
     position, literal_text = 0, ""
     while (dollar := text.find("$", position)) >= 0:
         literal_text += text[position:dollar]
@@ -75,34 +75,34 @@ def compile_text(text: str) -> Template | str:
         if literal_text:
             parts.append(literal_text)
             literal_text = ""
-        expression, position = compile_one(text, dollar)
+        expression, position = _compile_expression(text, dollar)
         parts.append(expression)
     literal_text += text[position:]
     if literal_text:
         parts.append(literal_text)
-    if any(isinstance(part, Expression) for part in parts):
+    if any(isinstance(part, _Expression) for part in parts):
         return Template(text, parts)
     return literal_text
 
 
-def compile_one(text: str, dollar: int) -> tuple[Expression, int]:
+def _compile_expression(text: str, dollar: int) -> tuple[_Expression, int]:
     """The expression that a dollar begins, and where it ends."""
     if text.startswith("$(", dollar):
-        end = closing_parenthesis(text, dollar + 1)
-        if end - dollar - 2 > MOST_CHARACTERS:
-            raise WrongExpression(f"the expression has more than {MOST_CHARACTERS:,} characters", dollar, dollar + 2)
+        end = _find_closing_parenthesis(text, dollar + 1)
+        if end - dollar - 2 > _MOST_CHARACTERS:
+            raise WrongExpression(f"the expression has more than {_MOST_CHARACTERS:,} characters", dollar, dollar + 2)
         parser = Parser(text, dollar + 2, end)
-        return Expression(parser.whole(), parser.names), end + 1
-    match = NAME.match(text, dollar)
+        return _Expression(parser.whole(), parser.names), end + 1
+    match = _NAME.match(text, dollar)
     if match is None:
         raise WrongExpression(
             "$ must be followed by a name or by (expression)", dollar, dollar + 1, "write $$ for a literal dollar sign"
         )
     name = match[1]
-    return Expression(lambda lookup: lookup(name), {name: match.span(1)}), match.end()
+    return _Expression(lambda lookup: lookup(name), {name: match.span(1)}), match.end()
 
 
-def closing_parenthesis(text: str, opening: int) -> int:
+def _find_closing_parenthesis(text: str, opening: int) -> int:
     """Where the parenthesis that closes stands."""
     depth, quote = 0, ""
     for index in range(opening, len(text)):
@@ -119,14 +119,14 @@ def closing_parenthesis(text: str, opening: int) -> int:
     raise WrongExpression(f"{what} is never closed in {shortened(text)}", opening - 1, opening + 1)
 
 
-def bounded_list(items: list[Any]) -> list[Any]:
+def check_list_length(items: list[Any]) -> list[Any]:
     """The list, if it is not too long: parameters that double each other grow fast. Raises WrongExpression."""
-    if count_items(items, MOST_ITEMS) > MOST_ITEMS:
-        raise WrongExpression(f"the list has more than {MOST_ITEMS:,} items", 0, 1)
+    if _count_items(items, _MOST_ITEMS) > _MOST_ITEMS:
+        raise WrongExpression(f"the list has more than {_MOST_ITEMS:,} items", 0, 1)
     return items
 
 
-def count_items(value: Any, most: int) -> int:
+def _count_items(value: Any, most: int) -> int:
     """The items of nested lists, counted until they are too many."""
     if not isinstance(value, list):
         return 1
@@ -134,5 +134,5 @@ def count_items(value: Any, most: int) -> int:
     for item in value:
         if total > most:
             break
-        total += count_items(item, most - total) if isinstance(item, list) else 0
+        total += _count_items(item, most - total) if isinstance(item, list) else 0
     return total
