@@ -1,10 +1,8 @@
-"""Shapes written in the order of another framework: with the batch in front, or with the channels last.
+"""Detects shapes in the order of another framework: with the batch size in front, or with the channels last.
 
-convcalc takes one sample, channels first. PyTorch prints (1, 3, 224, 224), Keras (224, 224, 3): both are valid
-shapes here too, but of another network. What looks like them is reported, never changed.
-
->>> misreading((1, 3, 224, 224))
-Misreading(why='the leading 1 looks like a batch size', likely=(3, 224, 224))
+convcalc takes the shape of one sample, channels first. PyTorch prints (1, 3, 224, 224), Keras (224, 224, 3): both are
+valid shapes in convcalc too, but of another network. Shapes that look like them are reported, never changed: for both,
+the sizes that were probably meant are (3, 224, 224).
 """
 
 from collections.abc import Sequence
@@ -22,7 +20,7 @@ class Misreading(NamedTuple):
 
 
 class Suggestion(NamedTuple):
-    """What to write in place of a shape with a wrong number of sizes."""
+    """What to write instead of a shape with a wrong number of sizes."""
 
     advice: str
     sizes: tuple[int, ...]
@@ -30,10 +28,10 @@ class Suggestion(NamedTuple):
 
 
 def misreading(sizes: Sequence[int], may_hold_batch: bool = True) -> Misreading | None:
-    """The other order that a shape looks like, None if it looks like channels first.
+    """Return the other order that a shape seems to have, None if it looks like channels first.
 
-    A leading 1 before three sizes looks like a batch; a last size of 1, 3 or 4 after two equal larger sizes like the
-    channels. `may_hold_batch` is False if the number of sizes is known to be right.
+    A leading 1 before three sizes looks like a batch size; a last size of 1, 3 or 4 after two equal, larger sizes looks
+    like the channels. Pass `may_hold_batch=False` if the number of sizes is known to be right.
     """
     if len(sizes) == 4 and sizes[0] == 1 and may_hold_batch:
         return Misreading("the leading 1 looks like a batch size", _put_channels_first(sizes[1:]))
@@ -50,12 +48,12 @@ def _has_channels_last(sizes: Sequence[int]) -> bool:
 
 
 def _put_channels_first(sizes: Sequence[int]) -> tuple[int, ...]:
-    """The sizes with the channels in front, if they look like channels last."""
+    """Return the sizes with the channels in front, if they look like channels last."""
     return (sizes[-1], *sizes[:-1]) if _has_channels_last(sizes) else tuple(sizes)
 
 
 def suggest_sizes(given: Sequence[int], own: Sequence[int]) -> Suggestion:
-    """What to write in place of a shape that has another number of sizes than the input that it replaces."""
+    """Return what to write instead of a shape that has another number of sizes than the input it replaces."""
     if len(given) == len(own) + 1:
         batch, sample = given[0], tuple(given[1:])
         if sample[0] != own[0] and sample[-1] == own[0]:

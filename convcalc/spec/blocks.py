@@ -1,4 +1,4 @@
-"""From the written blocks of a spec to recipes, each with the blocks above it in sight."""
+"""From the written blocks of a spec to compiled `Block` recipes, each of which can use the blocks above it."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from convcalc.spec.entries import MOST_NAME, PARAMETER_NAME, RESERVED_BLOCKS, RE
 
 
 class Compiler(EntryCompiler):
-    """Reads the written blocks and entries of one document."""
+    """Compiles the written blocks and entries of one document."""
 
     def blocks(self, written: Any, names: frozenset[str]) -> dict[str, Block]:
-        """All blocks in their order, each with those above it in sight."""
+        """Return all blocks by name; each can use the ones above it."""
         blocks: dict[str, Block] = {}
         if written is UNKNOWN or written is None:
             return blocks
@@ -29,7 +29,7 @@ class Compiler(EntryCompiler):
         return blocks
 
     def block_name(self, name: str, path: Path) -> None:
-        """A block's name is a name of its own."""
+        """Report a name that a block cannot have."""
         if not PARAMETER_NAME.fullmatch(name) or len(name) > MOST_NAME:
             message, hint = f"{shown(name)} is not a valid block name", "use a letter, then letters, digits and _"
             self.problems.add(path, message, "CV015", hint, on_key=True)
@@ -37,7 +37,7 @@ class Compiler(EntryCompiler):
             self.problems.add(path, f"{name} is reserved and cannot be the name of a block", "CV015", on_key=True)
 
     def block(self, name: str, definition: Any, path: Path, visible: Visible) -> Block:
-        """One block."""
+        """Compile one block."""
         block = Block(name, path, len(visible.blocks))
         if not isinstance(definition, dict):
             block.broken = True
@@ -74,7 +74,7 @@ class Compiler(EntryCompiler):
         return block
 
     def parameters(self, block: Block, written: Any, path: Path, names: frozenset[str]) -> frozenset[str]:
-        """A block's parameters; each default may use those above it."""
+        """Compile the parameters of a block and return their names; a default can use the parameters above it."""
         if written is None or written is UNKNOWN:
             return frozenset()
         if not isinstance(written, dict):
@@ -89,7 +89,7 @@ class Compiler(EntryCompiler):
         return frozenset(block.parameters)
 
     def parameter(self, default: Any, path: Path, names: frozenset[str]) -> Compiled:
-        """A parameter's default: a number, true or false, text, or a list of these."""
+        """Compile a parameter's default: a number, true, false, text or a list of these."""
         if not holds_only_values(default) and default is not None:
             message = f"a parameter must be a number, true, false, text or a list; got {shown(default)}"
             self.problems.add(path, message, "CV013")
@@ -97,7 +97,7 @@ class Compiler(EntryCompiler):
         return self.value(default, path, names)
 
     def parameter_name(self, name: str, path: Path) -> None:
-        """A parameter's name is a name that expressions can hold."""
+        """Report a name that a parameter cannot have."""
         if not PARAMETER_NAME.fullmatch(name) or len(name) > MOST_NAME:
             message, hint = f"{shown(name)} is not a valid parameter name", "use a letter, then letters, digits and _"
             self.problems.add(path, message, "CV015", hint, on_key=True)
@@ -105,7 +105,7 @@ class Compiler(EntryCompiler):
             self.problems.add(path, f"{name} is reserved and cannot be the name of a parameter", "CV015", on_key=True)
 
     def block_inputs(self, block: Block, written: Any, path: Path) -> None:
-        """The names of a block's inputs, where it has several."""
+        """Set the names of a block's inputs, if it lists several."""
         if written is None or written is UNKNOWN:
             return
         if not isinstance(written, list) or not written or not all(isinstance(name, str) for name in written):
@@ -122,7 +122,7 @@ class Compiler(EntryCompiler):
 
 
 def holds_only_values(value: Any) -> bool:
-    """Whether a value is a number, true or false, text, or a list of these."""
+    """Whether a value is a number, true, false, text or a list of these."""
     if isinstance(value, list):
         return all(map(holds_only_values, value))
     return value is not None and not isinstance(value, dict)

@@ -1,4 +1,7 @@
-"""The budget of a spec: limits as written, read into whole numbers. Whether they are kept is asked elsewhere."""
+"""The budget of a spec: limits as written become `Limit`s of whole numbers.
+
+For example, `params: 5M` becomes a limit with the maximum 5,000,000. Limits are not enforced here.
+"""
 
 from fnmatch import fnmatchcase
 from typing import Any
@@ -17,7 +20,7 @@ PER_LAYER = tuple(metric for metric in (*COUNTS, *MEMORY) if metric not in ("lay
 
 
 def quantity(metric: str, value: Any) -> int:
-    """The whole number that a limit stands for. Raises Flaw."""
+    """Return the whole number that a limit stands for, such as 5,000,000 for `5M`. Raises Flaw."""
     suffixes = MEMORY_SUFFIXES if metric in MEMORY else COUNT_SUFFIXES
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise Flaw(f"{metric} must be a quantity such as {'256KiB' if metric in MEMORY else '5M'}; got {shown(value)}")
@@ -35,7 +38,7 @@ def quantity(metric: str, value: Any) -> int:
 
 
 def _read_bounds(metric: str, value: Any) -> tuple[int | None, int | None]:
-    """Minimum and maximum of a limit: a maximum alone, or a mapping. Raises Flaw."""
+    """Return the minimum and maximum of a limit, given as a maximum or as a mapping with min and max. Raises Flaw."""
     if not isinstance(value, dict):
         if metric == "receptive_field":
             raise Flaw(
@@ -60,7 +63,7 @@ def _read_bounds(metric: str, value: Any) -> tuple[int | None, int | None]:
 
 
 def read_limit(metric: str, value: Any, path: Path, output: str | None = None, pattern: str | None = None) -> Limit:
-    """One limit. Raises Flaw."""
+    """Return the limit of one metric. Raises Flaw."""
     if metric == "output_shape":
         sizes = isinstance(value, list) and all(type(size) is int and size > 0 for size in value)
         if not sizes or not 1 <= len(value) <= MOST_AXES + 1:
@@ -78,7 +81,7 @@ def is_per_output(metric: str, value: Any) -> bool:
 
 
 def read_output_limits(metric: str, value: dict[str, Any], path: Path, outputs: list[str]) -> list[Limit]:
-    """A limit for each of some outputs. Raises Flaw."""
+    """Return one limit per named output. Raises Flaw."""
     limits = []
     for name, written in value.items():
         if name not in outputs:
@@ -89,7 +92,10 @@ def read_output_limits(metric: str, value: dict[str, Any], path: Path, outputs: 
 
 
 def read_layer_limits(pattern: str, written: Any, path: Path, names: list[str] | None) -> list[Limit]:
-    """Limits of the layers that a pattern names, among the names where they are all known. Raises Flaw."""
+    """Return the limits of the layers whose names match a pattern such as `head.*`. Raises Flaw.
+
+    `names` are the names of all layers, or None if they are not known.
+    """
     if names is not None and not any(fnmatchcase(name, pattern) for name in names):
         raise Flaw(f"the pattern {shown(pattern)} matches no layer", did_you_mean(pattern, names), code="CV015")
     if not isinstance(written, dict):

@@ -1,7 +1,7 @@
-"""From the written entries of a spec to recipes: what can be checked without knowing any shape is checked here.
+"""From the written entries of a spec to `Entry` recipes: everything that can be checked without shapes is checked here.
 
-Each written entry is read once, however often it is laid: its kind or block, the names of its arguments, its
-options, and the syntax and names of its expressions.
+Each written entry is compiled once, however often it is expanded: its layer kind or block, the names of its
+arguments, its options, and the syntax and names of its expressions.
 """
 
 from collections.abc import Container, Iterable
@@ -29,7 +29,7 @@ from convcalc.spec.templates import Template, compile_text
 
 
 class Visible:
-    """What an entry may name: parameters, blocks above it, and whether `$index` counts something."""
+    """What an entry can refer to: parameters, the blocks above it, and whether `$index` has a value."""
 
     __slots__ = ("all_blocks", "blocks", "index", "names", "reading", "repeating")
 
@@ -44,19 +44,19 @@ class Visible:
         self.reading = self.repeating if index else names | {"in_channels"}
 
     def counting(self) -> "Visible":
-        """The same inside a repeat."""
+        """Return the same for entries inside a repeat, where `$index` has a value."""
         return Visible(self.names, self.blocks, self.all_blocks, True)
 
 
 class EntryCompiler:
-    """Reads the written entries of one document."""
+    """Compiles the written entries of one document."""
 
     def __init__(self, document: Document, problems: Problems) -> None:
         self.document = document
         self.problems = problems
 
     def value(self, value: Any, path: Path, names: frozenset[str]) -> Compiled:
-        """A value with its expressions compiled and their names checked."""
+        """Compile the expressions in a value and check the names in them."""
         if isinstance(value, str):
             return self.text(value, path, names) if "$" in value else value
         if isinstance(value, list):
@@ -67,7 +67,7 @@ class EntryCompiler:
         return value
 
     def text(self, text: str, path: Path, names: frozenset[str]) -> Compiled:
-        """A text with expressions."""
+        """Compile a text with expressions."""
         try:
             template = compile_text(text)
         except WrongExpression as flaw:
@@ -81,7 +81,7 @@ class EntryCompiler:
         return UNKNOWN if unknown else template
 
     def body(self, entries: Any, path: Path, visible: Visible) -> Body:
-        """A list of entries."""
+        """Compile a list of entries."""
         if not isinstance(entries, list):
             if entries is not UNKNOWN:
                 message = f"expected a list of entries; got {shown(entries)}"
@@ -95,7 +95,7 @@ class EntryCompiler:
         return Body(compiled)
 
     def entry(self, written: Any, path: Path, visible: Visible) -> Entry:
-        """One entry."""
+        """Compile one entry."""
         line = self.document.line(path)
         if isinstance(written, str):
             entry = Entry(path, written, path, line)
@@ -119,7 +119,7 @@ class EntryCompiler:
         return _make_broken_entry(path, line)
 
     def crowded(self, written: dict[str, Any], path: Path, line: int | None, visible: Visible) -> Entry:
-        """An entry with several keys: options beside the kind, arguments that are not indented, or two kinds."""
+        """Report an entry with several keys: misplaced options, arguments that are not indented, or two kinds."""
         known = (key for key in written if key in KINDS or key in visible.blocks or key.startswith("$"))
         word = next(known, None)
         entry = _make_broken_entry(path, line, word or "")
@@ -138,7 +138,7 @@ class EntryCompiler:
         return self.crowd_of(entry, written, word, beside, visible)
 
     def crowd_of(self, entry: Entry, written: dict[str, Any], word: str, beside: list[str], visible: Visible) -> Entry:
-        """Report what stands beside a word that should stand inside it."""
+        """Report the keys next to a layer kind that belong inside its entry."""
         if word not in KINDS and word not in visible.blocks and not word.startswith("$"):
             self.unknown_word(entry, word, (*entry.path, word), visible)
         if not any(key in OPTIONS or key in KINDS for key in beside) and _has_no_arguments(written, word):
@@ -153,7 +153,7 @@ class EntryCompiler:
         return entry
 
     def use(self, entry: Entry, arguments: Any, visible: Visible) -> None:
-        """A kind or block with its arguments."""
+        """Compile a layer kind or block with its arguments."""
         word = entry.word
         if word in visible.blocks:
             entry.block = visible.blocks[word]
@@ -174,7 +174,7 @@ class EntryCompiler:
         self.arguments(entry, arguments, visible)
 
     def dynamic_word(self, entry: Entry, visible: Visible) -> None:
-        """A parameter that names the kind."""
+        """Compile an entry whose layer kind is the value of a parameter, such as `- $act`."""
         name = entry.word[1:]
         if not PARAMETER_NAME.fullmatch(name):
             message = f"{shortened(entry.word)} is not a layer kind"
@@ -188,7 +188,10 @@ class EntryCompiler:
             entry.blocks, entry.block_limit = visible.blocks, len(visible.blocks)
 
     def unknown_word(self, entry: Entry, word: str, path: Path, visible: Visible) -> None:
-        """A word that is no kind and no block above; the entry takes the ordinal of the word that was meant."""
+        """Report a word that is neither a layer kind nor a block above.
+
+        If it resembles one, the entry is numbered as if that one were written, so that default names below stay right.
+        """
         if word in visible.all_blocks:
             inside = entry.path[:2] == ("blocks", word)
             what = "uses itself" if inside else "is defined below"
@@ -207,7 +210,7 @@ class EntryCompiler:
             entry.kind = KINDS.get(meant or "")  # the meaning is clear: its arguments are looked at too
 
     def arguments(self, entry: Entry, arguments: dict[str, Any], visible: Visible) -> None:
-        """The options and arguments of an entry: their names, then their expressions."""
+        """Compile the options and arguments of an entry: first their names, then their expressions."""
         known = _list_argument_names(entry)
         names = visible.repeating if "repeat" in arguments else visible.reading
         path = entry.arguments_path
@@ -233,7 +236,7 @@ class EntryCompiler:
             self.missing(entry, arguments)
 
     def missing(self, entry: Entry, arguments: dict[str, Any]) -> None:
-        """Required arguments that are not given."""
+        """Report required arguments that are not given."""
         if entry.kind is not None:
             required = required_names(entry.kind.keys)
         elif entry.block is not None:
@@ -254,7 +257,7 @@ class EntryCompiler:
             entry.broken = True
 
     def option(self, entry: Entry, key: str, value: Any, visible: Visible, names: frozenset[str]) -> None:
-        """One option."""
+        """Compile one option."""
         path = entry.option_path(key)
         if value is None:
             self.problems.add(path, f"{key} has no value", "CV012", on_key=True)
@@ -267,7 +270,7 @@ class EntryCompiler:
         entry.options[key] = self.value(value, path, names)
 
     def list_entry(self, written: dict[str, Any], word: str, path: Path, line: int | None, visible: Visible) -> Entry:
-        """An entry of branches, or a sequence."""
+        """Compile branches or a sequence."""
         entry = Entry(path, word, (*path, word), line)
         allowed = [word, *OPTIONS, *(["merge"] if word == "branches" else [])]
         inside = visible.counting() if "repeat" in written else visible
@@ -287,7 +290,7 @@ class EntryCompiler:
         return entry
 
     def branches(self, entry: Entry, written: dict[str, Any], names: frozenset[str], visible: Visible) -> None:
-        """The branches and their merge."""
+        """Compile the branches and their merge."""
         path, branches = (*entry.path, "branches"), written["branches"]
         if isinstance(branches, dict):
             message = "branches must be a list; merge and the options are keys next to branches"
@@ -320,31 +323,31 @@ class EntryCompiler:
 
 
 def _make_broken_entry(path: Path, line: int | None, word: str = "") -> Entry:
-    """An entry that could not be read: what it gives is not known."""
+    """Return an entry that could not be read; its output is unknown."""
     entry = Entry(path, word, path, line)
     entry.broken = True
     return entry
 
 
 def _has_no_arguments(written: dict[str, Any], word: str) -> bool:
-    """Whether a kind has no arguments of its own."""
+    """Whether nothing is written after the colon of a layer kind or block."""
     return written.get(word, UNKNOWN) is None
 
 
 def _is_literal(value: Compiled) -> bool:
-    """Whether a value needs no expression evaluated."""
+    """Whether a compiled value contains no expression."""
     return not isinstance(value, Template | Computed) and value is not UNKNOWN
 
 
 def _list_argument_names(entry: Entry) -> Iterable[str] | None:
-    """The arguments that a kind or block takes, None where that is not known."""
+    """Return the names of the arguments that a kind or block has, None if that is not known."""
     if entry.kind is not None:
         return entry.kind.keys
     return entry.block.parameters if entry.block is not None else None
 
 
 def _describe_unknown_name(name: str, names: frozenset[str]) -> tuple[str, str, str]:
-    """Message, code and hint for a name in an expression that stands for nothing."""
+    """Return message, code and hint for an unknown name in an expression."""
     if name == "index":
         return "$index is available only inside a repeat", "CV014", ""
     if name == "in_channels":
@@ -358,7 +361,7 @@ def _describe_unknown_name(name: str, names: frozenset[str]) -> tuple[str, str, 
 
 
 def _describe_wrong_arguments(entry: Entry, arguments: Any) -> tuple[str, str, str]:
-    """Message, code and hint for arguments that are no mapping."""
+    """Return message, code and hint for arguments that are not a mapping."""
     keys = list(_list_argument_names(entry) or ())
     example = (
         f"write - {entry.word}: {{{keys[0]}: {shortened(str(arguments), 20)}}}" if keys else f"write - {entry.word}"

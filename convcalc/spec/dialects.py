@@ -1,4 +1,8 @@
-"""Words of other dialects (PyTorch's class names, Keras, Caffe, habits), and the right word for each."""
+"""Words from other tools (PyTorch's class names, Keras, Caffe, common habits), and convcalc's word for each.
+
+>>> kind_hint("Conv2d", ["conv", "relu"])
+('conv', 'write conv')
+"""
 
 import re
 from collections.abc import Iterable
@@ -132,7 +136,7 @@ _INFERRED = frozenset({"num_features", "normalized_shape", "in_channels", "in_fe
 
 
 def kind_hint(word: str, known: Iterable[str]) -> tuple[str | None, str]:
-    """The kind or block that a wrong word meant, if that is clear, and the hint."""
+    """Return the kind or block that a wrong word meant, None if that is unclear, and a hint."""
     known = list(known)
     bare = re.sub(r"^((torch|nn|functional|F|tf|keras|layers|tensorflow)\.)+", "", word.strip())
     folded = re.sub(r"[123]d$", "", fold(bare))
@@ -146,7 +150,7 @@ def kind_hint(word: str, known: Iterable[str]) -> tuple[str | None, str]:
 
 
 def key_hint(word: str, known: Iterable[str]) -> str:
-    """The hint for a wrong argument name: the right word where there is one."""
+    """Return a hint for a wrong argument name, with the right name if it is known; "" if there is none."""
     known = list(known)
     by_folded = {fold(name): name for name in known}
     meant = by_folded.get(fold(word)) or _FOREIGN_KEYS.get(fold(word))

@@ -1,4 +1,7 @@
-"""Edits of a spec's text at the places of its values: comments and layout around them stay as they are."""
+"""Edits of the text of a spec at the places of its values; comments and layout around them are preserved.
+
+In come a document and a change; out comes an `Edit`: Edit(0, 4, "silu") turns `relu: {}` into `silu: {}`.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -17,7 +20,7 @@ _COMMENT = r"(?:(?<=\s)|^)#.*"
 
 
 class Edit(NamedTuple):
-    """Characters of a text from `start` up to `stop` give way to `text`."""
+    """Replaces the characters of a text from `start` up to, but not including, `stop` by `text`."""
 
     start: int
     stop: int
@@ -25,11 +28,11 @@ class Edit(NamedTuple):
 
 
 class CannotEdit(ValueError):
-    """A value cannot be edited where it stands; the message says why."""
+    """A value cannot be edited in the text; the message says why."""
 
 
 def applied(text: str, edits: Iterable[Edit]) -> str:
-    """The text with all edits. Raises CannotEdit where two of them meet."""
+    """Return the text with all edits made. Raises CannotEdit if two of them overlap."""
     ordered = sorted(set(edits))
     pieces, position = [], 0
     for edit in ordered:
@@ -41,7 +44,7 @@ def applied(text: str, edits: Iterable[Edit]) -> str:
 
 
 def edit_of(document: Document, problem: Problem) -> Edit:
-    """What the fix of a problem does, the problem with its place filled in. Raises CannotEdit."""
+    """Return the edit that fixes a problem whose place is known. Raises CannotEdit."""
     if problem.fix is None or problem.span is None or document.text is None:
         raise CannotEdit("there is nothing to change")
     action, text, relies_on = problem.fix
@@ -60,18 +63,17 @@ def edit_of(document: Document, problem: Problem) -> Edit:
 
 
 def _find_extent(document: Document, span: Span) -> Extent:
-    """The characters of a span."""
     return document.index(span.line, span.column), document.index(span.end_line, span.end_column)
 
 
 def _quote(value: str) -> str:
-    """A plain value in quotes, on one line."""
+    """Return a plain value in quotes, joined into one line."""
     joined = fold_lines(value)
     return f'"{joined}"' if not re.search(r'["\\]', joined) else "'" + joined.replace("'", "''") + "'"
 
 
 def _quote_value_of_line(text: str, index: int) -> Edit:
-    """The value of the line that a character is in, in quotes. Raises CannotEdit."""
+    """Return the edit that quotes the value of a `key: value` line, given any of its characters. Raises CannotEdit."""
     start = text.rfind("\n", 0, index) + 1
     line = text[start:].split("\n", 1)[0]
     found = re.fullmatch(_VALUE_OF_LINE, line)
@@ -82,7 +84,10 @@ def _quote_value_of_line(text: str, index: int) -> Edit:
 
 
 def _check_written_once(document: Document, path: Path) -> None:
-    """What a path leads to is written there alone: not under an anchor, an alias or `<<`. Raises CannotEdit."""
+    """Raise CannotEdit if other parts of the file share the value at a path.
+
+    That is the case if it, or anything around it, has an anchor, is an alias, or comes from a mapping through `<<`.
+    """
     text = document.text or ""
     for length in range(1, len(path) + 1):
         extent, parent = document.find(path[:length]), _get_value(document.root, path[: length - 1])
@@ -93,7 +98,10 @@ def _check_written_once(document: Document, path: Path) -> None:
 
 
 def _is_merged(mapping: Mapping, key: str | int) -> bool:
-    """Whether << brings a key: it stands before the mapping, or in a value of it. Own keys come last, in order."""
+    """Whether a key of a mapping comes from another mapping through `<<`.
+
+    Such a key is outside of the mapping's text or inside one of its values; the mapping's own keys come last, in order.
+    """
     names = [name for name in mapping if name in mapping.key_extents]
     later = [mapping.key_extents[name][0] for name in names[names.index(key) :]] if key in names else []
     return bool(later) and (later[0] < mapping.extent[0] or later[0] > min(later))
@@ -103,7 +111,10 @@ def _is_merged(mapping: Mapping, key: str | int) -> bool:
 
 
 def _check_unconditional(document: Document, path: Path, follower: Path) -> None:
-    """A layer is followed by another whatever the params are: no entry up to it has a condition. Raises CannotEdit."""
+    """Raise CannotEdit unless the layer at `follower` always comes right after the one at `path`.
+
+    That depends on the spec parameters if an entry between them, or around the second, is conditional.
+    """
     shared = next((place for place, (one, other) in enumerate(zip(path, follower, strict=False)) if one != other), 0)
     inside = [follower[:length] for length in range(shared + 1, len(follower) + 1)]
     first, last = path[shared], follower[shared]
@@ -115,7 +126,7 @@ def _check_unconditional(document: Document, path: Path, follower: Path) -> None
 
 
 def _is_conditional(entry: Any) -> bool:
-    """Whether an entry may be left out, or a parameter names its kind."""
+    """Whether an entry can be disabled, or takes its layer kind from a parameter."""
     if not isinstance(entry, Mapping):
         return isinstance(entry, str) and entry.startswith("$")
     inside = [value for value in entry.values() if isinstance(value, Mapping)]
@@ -123,7 +134,7 @@ def _is_conditional(entry: Any) -> bool:
 
 
 def argument(document: Document, path: Path, name: str, value: str) -> Edit:
-    """Sets an argument of the entry whose word (a kind) a path leads to. Raises CannotEdit."""
+    """Return the edit that sets an argument of the entry whose layer kind is at `path`. Raises CannotEdit."""
     _check_written_once(document, path)
     text, word = document.text or "", document.find(path, on_key=True)
     written = _get_value(document.root, path)
@@ -143,7 +154,7 @@ def argument(document: Document, path: Path, name: str, value: str) -> Edit:
 
 
 def _change_argument(written: Mapping, name: str, value: str, text: str) -> Edit:
-    """Another value for an argument that is written."""
+    """Return the edit that changes the value of an argument that is already written."""
     start, stop = written.value_extents[name]
     if start < written.key_extents[name][1] or written.key_extents[name][0] < written.extent[0]:
         raise CannotEdit("the argument comes from an alias or from <<")
@@ -153,7 +164,7 @@ def _change_argument(written: Mapping, name: str, value: str, text: str) -> Edit
 
 
 def _add_in_braces(written: Mapping, name: str, value: str) -> Edit:
-    """A further argument of `{…}`, after the last."""
+    """Return the edit that adds an argument at the end of `{…}`."""
     last = _find_last_end(written)
     if last is None:
         start = written.extent[0] + 1
@@ -162,7 +173,7 @@ def _add_in_braces(written: Mapping, name: str, value: str) -> Edit:
 
 
 def _add_line(written: Mapping, name: str, value: str, text: str) -> Edit:
-    """A further argument on a line of its own, after the last."""
+    """Return the edit that adds an argument on a line of its own, after the last one."""
     last = _find_last_end(written)
     if last is None:
         raise CannotEdit("its arguments come from an alias or from <<")
@@ -173,7 +184,7 @@ def _add_line(written: Mapping, name: str, value: str, text: str) -> Edit:
 
 
 def _find_last_end(value: Any) -> int | None:
-    """Where the last of a collection ends, None where that is not known: it is an alias, or nothing is in it."""
+    """Return the end of the last item of a collection, None if it is unknown (an alias) or there are no items."""
     if isinstance(value, Mapping):
         inside = [(value.value_extents[key], item, value.key_extents[key][1]) for key, item in value.items()]
         if any(before < value.extent[0] for _, _, before in inside):
@@ -191,7 +202,10 @@ def _find_last_end(value: Any) -> int | None:
 
 
 def _find_block_end(text: str, end: int) -> int:
-    """Where the last of a block ends: for the parser, a block scalar ends where the next thing begins."""
+    """Return the end of a block's last line of content, given the end that the parser reports.
+
+    For the parser, a block scalar ends where the next thing begins.
+    """
     return len(text[:end].rstrip())
 
 
@@ -199,10 +213,10 @@ def _find_block_end(text: str, end: int) -> int:
 
 
 def replaced_entry(document: Document, path: Path, entries: Sequence[Sequence[str]]) -> Edit:
-    """Other entries in the place of the one that a path leads to (`layers`, 3), each given by its lines.
+    """Return the edit that replaces the entry at `path`, such as ("layers", 3), by others, each given as its lines.
 
-    The first line of each has no dash, the others are indented as below it. Comments inside the entry go above it.
-    Raises CannotEdit where the entry stands in `[…]` and lines are given that do not fit there.
+    The first line of each entry has no dash; the other lines are indented relative to it. Comments inside the old entry
+    move above the new ones. Raises CannotEdit if the entry is in a list in brackets and a new one needs several lines.
     """
     _check_written_once(document, path)
     text, extent = document.text or "", document.find(path)
@@ -225,7 +239,7 @@ def replaced_entry(document: Document, path: Path, entries: Sequence[Sequence[st
 
 
 def _indent_entries(column: int, dash: str, entries: Sequence[Sequence[str]], kept: Sequence[str]) -> list[str]:
-    """Comments and entries as lines, the dash of each entry at a column."""
+    """Return comments and entries as lines, with the dash of each entry at a column."""
     indent, below = " " * column, " " * (column + len(dash))
     lines = [indent + comment for comment in kept]
     for first, *rest in entries:
@@ -234,7 +248,7 @@ def _indent_entries(column: int, dash: str, entries: Sequence[Sequence[str]], ke
 
 
 def _find_entry_end(document: Document, path: Path, extent: Extent) -> int:
-    """Where an entry ends. Raises CannotEdit where an alias stands at its end."""
+    """Return the end of an entry. Raises CannotEdit if the entry ends with an alias."""
     value = _get_value(document.root, path)
     if not isinstance(value, Mapping) or extent[1] > extent[0] + 1:
         return extent[1]
@@ -245,7 +259,6 @@ def _find_entry_end(document: Document, path: Path, extent: Extent) -> int:
 
 
 def _find_comments(text: str, start: int, stop: int) -> list[re.Match[str]]:
-    """The comments between two places."""
     if "#" not in text[start:stop]:
         return []
     scalars = scalar_extents(text)
@@ -254,18 +267,15 @@ def _find_comments(text: str, start: int, stop: int) -> list[re.Match[str]]:
 
 
 def _get_value(value: Any, path: Path) -> Any:
-    """The value that a path leads to."""
     for step in path:
         value = value[step]
     return value
 
 
 def _find_line_end(text: str, index: int) -> int:
-    """The end of the line that a character is in."""
     found = re.compile(r"\r?\n|$").search(text, index)
     return len(text) if found is None else found.start()
 
 
 def _find_line_break(text: str) -> str:
-    """How the lines of a text end."""
     return "\r\n" if "\r\n" in text else "\n"

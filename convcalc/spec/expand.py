@@ -1,7 +1,7 @@
-"""Laying the entries of a spec: parameters, blocks, repeats, conditions, branches, names, shapes.
+"""Expands the entries of a spec into layers: parameters, blocks, repeats, conditions, branches, names and shapes.
 
-One pass in the order of the file. What an entry reads stands above it, so each layer's shape is known (or
-known to be unknown, after a mistake) when the next is laid.
+One pass in the order of the file is enough: an entry reads only entries above it, so each layer's input shapes are
+known (or known to be unknown, after a mistake) when it is made.
 """
 
 from typing import Any
@@ -27,7 +27,7 @@ MOST_SCOPES = 64
 
 
 class Expander(LayerMaker):
-    """Lays entries; `nodes` and `groups` are what came of them."""
+    """Expands entries; the results are in `nodes` and `groups`."""
 
     def __init__(self, problems: Problems, params: dict[str, Any], inputs: dict[str, Shape | None]) -> None:
         super().__init__(problems, params, inputs)
@@ -36,13 +36,13 @@ class Expander(LayerMaker):
         self.entries = 0
 
     def count(self, entries: int, path: Path) -> None:
-        """Count entries before they are laid."""
+        """Count entries before they are expanded, and stop if they are too many."""
         self.entries += entries
         if self.entries > MOST_ENTRIES:
             self.stop(path, f"more than {MOST_ENTRIES:,} entries")
 
     def expand_body(self, body: Body, scope: Scope, path: Path) -> None:
-        """Lay the entries of a scope in their order."""
+        """Expand the entries of a scope in order."""
         if self.entries + body.least > MOST_ENTRIES:
             self.count(body.least, path)
         self.count(len(body.entries), path)
@@ -58,14 +58,14 @@ class Expander(LayerMaker):
             self.expand_entry(entry, scope, f"{word}{ordinals[word]}")
 
     def word(self, entry: Entry, scope: Scope) -> str:
-        """The word that an entry stands for, its parameter looked up."""
+        """Return the layer kind, block or list of an entry, with a parameter replaced by its value."""
         if not entry.dynamic:
             return entry.word
         value = self.variable(scope, entry.word[1:])
         return value if isinstance(value, str) else entry.word[1:]
 
     def expand_entry(self, entry: Entry, scope: Scope, default_name: str) -> None:
-        """Lay one written entry: once, or as often as it repeats."""
+        """Expand one written entry: once, or as often as it repeats."""
         name = default_name
         expansion = Expansion(entry, scope, scope.index)
         if entry.options:
@@ -85,7 +85,7 @@ class Expander(LayerMaker):
             scope.previous = place.outputs
 
     def name(self, expansion: Expansion, default: str) -> str:
-        """The name of an entry."""
+        """Return the name of an entry; an invalid one is reported."""
         if "name" not in expansion.entry.options:
             return default
         value = self.option(expansion, "name")
@@ -100,7 +100,7 @@ class Expander(LayerMaker):
         return value
 
     def register(self, scope: Scope, name: str, place: Place, entry: Entry) -> Place:
-        """Give a name to what was laid; a name is unique among what a scope lays."""
+        """Register the name of an expanded entry and report it if the scope already has that name."""
         place.path = entry.option_path("name") if "name" in entry.options else entry.word_path
         other = scope.places.get(name)
         if other is not None and not place.left_out:
@@ -116,13 +116,13 @@ class Expander(LayerMaker):
         return place
 
     def left_out(self, entry: Entry, option: str) -> Place:
-        """The place of an entry that is left out."""
+        """Return the place of a disabled entry."""
         place = Place(entry.word, entry.path, ())
         place.left_out = entry.option_path(option)
         return place
 
     def expand_repeat(self, expansion: Expansion, name: str) -> None:
-        """Lay the copies of an entry, each reading the one before."""
+        """Expand the copies of a repeated entry, each with the output of the one before as its input."""
         entry, scope = expansion.entry, expansion.scope
         copies = self.option(expansion, "repeat")
         if not isinstance(copies, int) or isinstance(copies, bool) or copies < 0:
@@ -150,7 +150,7 @@ class Expander(LayerMaker):
         scope.previous = first
 
     def expand_once(self, expansion: Expansion, home: Scope, name: str) -> Place:
-        """Lay an entry once, under a name in its home scope."""
+        """Expand one copy of an entry under a name in the scope `home`."""
         entry = expansion.entry
         try:
             if "when" in entry.options and not self.flag(expansion, "when", True):
@@ -168,7 +168,7 @@ class Expander(LayerMaker):
             return Place(entry.word, entry.path, (UNKNOWN_TENSOR,))
 
     def kind_and_block(self, expansion: Expansion) -> tuple[type[Layer] | None, Block | None]:
-        """The kind or the block of an entry, of a parameter that names it."""
+        """Return the layer kind or the block of an entry, also if a parameter names it; the other is None."""
         entry = expansion.entry
         if not entry.dynamic or entry.broken:
             return entry.kind, entry.block
@@ -188,7 +188,7 @@ class Expander(LayerMaker):
     # -- scopes
 
     def inner_scope(self, expansion: Expansion, home: Scope, name: str, given: Tensors) -> Scope:
-        """A scope that sees outward, named inside its home."""
+        """Return a new scope inside `home`, from which the names of the outer scopes are visible."""
         if home.depth == MOST_SCOPES:
             self.stop(expansion.entry.path, f"entries nested more than {MOST_SCOPES} levels deep")
         outer = expansion.scope
@@ -208,7 +208,7 @@ class Expander(LayerMaker):
         frozen: bool,
         twin: Place | None,
     ) -> Place:
-        """Lay a block's use, a sequence, or branches."""
+        """Expand the use of a block, a sequence, or branches."""
         entry = expansion.entry
         scope = self.inner_scope(expansion, home, name, tensors)
         scope.frozen = frozen
@@ -225,7 +225,7 @@ class Expander(LayerMaker):
         return place
 
     def expand_block(self, expansion: Expansion, block: Block, scope: Scope) -> Place:
-        """Lay one use of a block, or copy an equal one."""
+        """Expand one use of a block, or copy the layers of an equal use."""
         entry, use = expansion.entry, self.enter_block(expansion, block, scope)
         if scope.twin is not None and not (scope.twin.signature and use.equals(scope.twin.signature)):
             self.unlike(expansion, "uses of one block with equal arguments and input channels")
@@ -247,12 +247,12 @@ class Expander(LayerMaker):
     def group(
         self, name: str, word: str, start: int, outputs: Tensors, line: int | None, copies: int | None = None
     ) -> None:
-        """Keep where a scope's layers stand, if it has any."""
+        """Record which layers belong to a scope, if it has any."""
         if start < len(self.nodes) and len(outputs) == 1:
             self.groups.append(Group(name, word, start, len(self.nodes), outputs[0].number, line, copies))
 
     def outcome(self, expansion: Expansion, scope: Scope) -> Tensors:
-        """What a finished scope gives: its last entry's output, or its one input where nothing was laid."""
+        """Return the output of a finished scope: that of its last entry, or its only input if it has no layers."""
         if scope.previous is scope.given and len(scope.given) > 1:
             message = (
                 f"{expansion.entry.word} has no layers and cannot pass on its {len(scope.given)} inputs as one output"
@@ -263,7 +263,10 @@ class Expander(LayerMaker):
         return scope.previous
 
     def enter_block(self, expansion: Expansion, block: Block, scope: Scope) -> "Use":
-        """Make a scope that of a block: its inputs and parameters."""
+        """Set up a scope for a block, with its inputs and parameters.
+
+        The scopes around the use of the block are not visible inside it.
+        """
         if block.broken:
             raise UnknownValue
         scope.outer = None
@@ -284,7 +287,7 @@ class Expander(LayerMaker):
         return Use(block, scope.variables, scope.given)
 
     def block_variables(self, expansion: Expansion, block: Block) -> dict[str, Any]:
-        """The parameters of a block, which hide the top-level ones."""
+        """Return the parameters of a block with their values; they hide those of the spec."""
         entry = expansion.entry
         if entry.dynamic:
             self.check_dynamic_use(expansion, block)
@@ -307,7 +310,7 @@ class Expander(LayerMaker):
 
     @staticmethod
     def inside(expansion: Expansion, variables: dict[str, Any]) -> Expansion:
-        """Where the defaults of a block's parameters are read: they see what the block reads, and its variables."""
+        """Return the context for a block's defaults: they can use its input and the parameters above them."""
         scope = Scope("", None, (), variables, 0, False)
         scope.use = expansion.entry.word_path
         inside = Expansion(expansion.entry, scope, None)
@@ -315,7 +318,7 @@ class Expander(LayerMaker):
         return inside
 
     def check_dynamic_use(self, expansion: Expansion, block: Block) -> None:
-        """The arguments where a parameter names the block, which could not be checked before."""
+        """Check the arguments of a block that a parameter names, which could not be checked before."""
         entry = expansion.entry
         for name, default in block.parameters.items():
             if default is None and name not in entry.arguments:
@@ -328,7 +331,7 @@ class Expander(LayerMaker):
                 self.problems.add(path, message, "CV010", on_key=True, **self.context(expansion))
 
     def check_parameter(self, expansion: Expansion, name: str, value: Any) -> None:
-        """A parameter holds a number, true or false, text or a list."""
+        """Report a parameter that is not a number, true, false, text or a list."""
         if not holds_only_values(value):
             path = (*expansion.entry.arguments_path, name)
             message = f"a parameter must be a number, true, false, text or a list; got {shown(value)}"
@@ -336,7 +339,7 @@ class Expander(LayerMaker):
             raise UnknownValue
 
     def expand_branches(self, expansion: Expansion, scope: Scope) -> Tensors:
-        """Lay all branches, each reading the same, and merge what they give."""
+        """Expand all branches, each on the same input, and merge their outputs."""
         entry = expansion.entry
         outputs: list[Tensor] = []
         for index, body in enumerate(entry.bodies):
@@ -357,7 +360,7 @@ class Expander(LayerMaker):
         return scope.places[merge].outputs
 
     def expand_merge(self, expansion: Expansion, kind: type[Layer], tensors: Tensors, scope: Scope) -> Place:
-        """The layer that merges branches."""
+        """Add the layer that merges the branches."""
         path = (*expansion.entry.path, "merge")
         shapes = tuple(tensor.shape for tensor in tensors if tensor.shape is not None)
         if len(shapes) < len(tensors):

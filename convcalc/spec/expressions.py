@@ -1,6 +1,8 @@
-"""Arithmetic in a spec: `$name` and `$(expression)`, parsed and evaluated by a whitelist. Nothing is executed.
+"""Arithmetic in a spec: `$name` and `$(expression)`, parsed and evaluated with a whitelist. Nothing is executed.
 
-Grammar, loosest first (`chain` compares as Python does, a < b < c):
+In comes the text of an expression; out comes a function from a lookup of names to its value.
+
+Grammar, loosest first (a `chain` compares as in Python, a < b < c):
 
     conditional: or ("if" or "else" or)*
     or:          and ("or" and)*
@@ -38,7 +40,7 @@ Evaluate = Callable[[Lookup], Any]
 
 
 class WrongExpression(Flaw):
-    """An expression that cannot be read or has no value; `within` are characters of the text it stands in."""
+    """An expression that is malformed or has no value; `within` are the characters at fault in its text."""
 
     def __init__(self, message: str, start: int, end: int, hint: str = "") -> None:
         super().__init__(message, hint, within=(start, end), code="CV014")
@@ -51,7 +53,6 @@ _COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!="})
 
 
 class _Token:
-    """A word of an expression with its place in the text around it."""
 
     __slots__ = ("end", "kind", "start", "value")
 
@@ -63,7 +64,7 @@ class _Token:
 
 
 def _split_tokens(text: str, start: int, end: int) -> list[_Token]:
-    """The tokens of an expression between two places of a text, and one that ends it."""
+    """Return the tokens of an expression between two positions of a text, and one for its end."""
     tokens, position = [], start
     while text[position:end].strip():
         match = _TOKEN.match(text, position, end)
@@ -78,7 +79,7 @@ def _split_tokens(text: str, start: int, end: int) -> list[_Token]:
 
 
 class Parser:
-    """Makes tokens into a function of the names' values; `names` are those that it asks for."""
+    """Parses one expression into a function of its names; `names` has the places where they are used."""
 
     def __init__(self, text: str, start: int, end: int) -> None:
         self.tokens = _split_tokens(text, start, end)
@@ -88,38 +89,38 @@ class Parser:
 
     @property
     def token(self) -> _Token:
-        """The token that is next."""
+        """The next token."""
         return self.tokens[self.position]
 
     def next(self) -> _Token:
-        """Take the next token."""
+        """Consume and return the next token."""
         token = self.tokens[self.position]
         self.position += 1
         return token
 
     def found(self, *values: str) -> _Token | None:
-        """Take the next token if it is one of these signs or words."""
+        """Consume and return the next token if it is one of these signs or words."""
         token = self.token
         if token.value in values and token.kind in ("sign", "word"):
             return self.next()
         return None
 
     def expected(self, what: str) -> NoReturn:
-        """Say what should stand here."""
+        """Raise WrongExpression with what should be here."""
         token = self.token
         found = token.value if token.kind == "end" else shown(token.value)
         hint = "compare with ==" if token.value == "=" else ""
         raise WrongExpression(f"expected {what}; got {found}", token.start, token.end, hint)
 
     def whole(self) -> Evaluate:
-        """The whole expression."""
+        """Parse the whole expression."""
         evaluate = self.conditional()
         if self.token.kind != "end":
             self.expected("an operator")
         return evaluate
 
     def conditional(self) -> Evaluate:
-        """`a if b else c if d else e`."""
+        """Parse `a if b else c if d else e`."""
         cases: list[tuple[Callable[[Lookup], bool], Evaluate]] = []
         value = self.either()
         while self.found("if"):
@@ -130,15 +131,15 @@ class Parser:
         return _choose_case(cases, value) if cases else value
 
     def either(self) -> Evaluate:
-        """`a or b`."""
+        """Parse `a or b`."""
         return self.joined("or", self.both, any)
 
     def both(self) -> Evaluate:
-        """`a and b`."""
+        """Parse `a and b`."""
         return self.joined("and", self.negated, all)
 
     def joined(self, word: str, side: Callable[[], Evaluate], join: Callable[[Any], bool]) -> Evaluate:
-        """Sides joined by a word to a truth; later ones are asked only where they matter."""
+        """Parse sides joined by `and` or `or`; a later side is evaluated only if it matters."""
         token, sides = self.token, [side()]
         while self.found(word):
             sides.append(side())
@@ -148,7 +149,7 @@ class Parser:
         return lambda lookup: join(operand(lookup) for operand in truths)
 
     def negated(self) -> Evaluate:
-        """`not a`."""
+        """Parse `not a`."""
         token, times = self.token, 0
         while self.found("not"):
             times += 1
@@ -159,7 +160,7 @@ class Parser:
         return lambda lookup: condition(lookup) is not odd
 
     def chain(self) -> Evaluate:
-        """`a < b <= c`."""
+        """Parse `a < b <= c`."""
         first = self.sum()
         links: list[tuple[_Token, Evaluate]] = []
         while token := self.found(*_COMPARISONS):
@@ -167,22 +168,22 @@ class Parser:
         return _chain_comparisons(first, links) if links else first
 
     def sum(self) -> Evaluate:
-        """`a + b - c`."""
+        """Parse `a + b - c`."""
         return self.operations(self.term, "+", "-")
 
     def term(self) -> Evaluate:
-        """`a * b / c`."""
+        """Parse `a * b / c`."""
         return self.operations(self.factor, "*", "/", "//", "%")
 
     def operations(self, operand: Callable[[], Evaluate], *signs: str) -> Evaluate:
-        """Operands joined by signs of one strength, calculated from the left."""
+        """Parse operands joined by operators of equal precedence, evaluated from the left."""
         first, steps = operand(), []
         while token := self.found(*signs):
             steps.append((token, _require_number(operand(), token)))
         return _chain_operators(first, steps) if steps else first
 
     def factor(self) -> Evaluate:
-        """`-a ** -b`: powers from the right, each sign before the power that it stands before."""
+        """Parse `-a ** -b`: powers from the right; a sign applies to the power after it."""
         tokens, signs, bases = [self.token], [self.sign()], [self.atom()]
         while power := self.found("**"):
             tokens.append(power)
@@ -193,14 +194,14 @@ class Parser:
         return _raise_powers(tokens, signs, list(map(_require_number, bases, tokens)))
 
     def sign(self) -> int | None:
-        """The product of the signs before a value, None where there is none."""
+        """Return the product of the signs before a value, None if there are none."""
         product = None
         while sign := self.found("+", "-"):
             product = (product or 1) * (-1 if sign.value == "-" else 1)
         return product
 
     def atom(self) -> Evaluate:
-        """A number, a name, a text, a call, or parentheses."""
+        """Parse a number, a name, a text, a call, or an expression in parentheses."""
         token = self.token
         if token.kind == "number":
             return self.constant(_read_number(self.next()))
@@ -217,7 +218,7 @@ class Parser:
         return self.expected("a value")
 
     def inside(self, token: _Token) -> Evaluate:
-        """What parentheses hold."""
+        """Parse the expression inside parentheses or between the commas of a call."""
         self.parentheses += 1
         if self.parentheses > _MOST_PARENTHESES:
             raise WrongExpression(
@@ -227,11 +228,11 @@ class Parser:
 
     @staticmethod
     def constant(value: Any) -> Evaluate:
-        """Always the same value."""
+        """Return a function that always has the same value."""
         return lambda lookup: value
 
     def word(self, token: _Token) -> Evaluate:
-        """A name, true, false, or a function with its arguments."""
+        """Parse a name, true, false, or a function with its arguments."""
         name = token.value
         if name in ("true", "false"):
             return self.constant(name == "true")
@@ -243,7 +244,7 @@ class Parser:
         return lambda lookup: lookup(name)
 
     def call(self, token: _Token) -> Evaluate:
-        """A function and its arguments."""
+        """Parse the arguments of a function."""
         if token.value not in FUNCTIONS:
             hint = did_you_mean(token.value, FUNCTIONS) or f"available: {', '.join(FUNCTIONS)}"
             raise WrongExpression(f"unknown function {token.value}", token.start, token.end, hint)
@@ -261,7 +262,7 @@ class Parser:
 
 
 def _read_number(token: _Token) -> Number:
-    """The value of a number."""
+    """Return the value of a number token."""
     digits = token.value.replace("_", "")
     value: Number = int(digits) if digits.isdigit() else float(digits)
     if abs(value) >= _BOUND:
@@ -272,7 +273,7 @@ def _read_number(token: _Token) -> Number:
 
 
 def _require_number(evaluate: Evaluate, token: _Token) -> Evaluate:
-    """The value, which must be a number or a boolean."""
+    """Return the same function, restricted to numbers and booleans."""
 
     def checked(lookup: Lookup) -> Any:
         value = evaluate(lookup)
@@ -286,13 +287,13 @@ def _require_number(evaluate: Evaluate, token: _Token) -> Evaluate:
 
 
 def _require_truth(evaluate: Evaluate, token: _Token) -> Callable[[Lookup], bool]:
-    """Whether a number is not 0, or a boolean true."""
+    """Return the truth of a value: a number other than 0, or true."""
     checked = _require_number(evaluate, token)
     return lambda lookup: bool(checked(lookup))
 
 
 def _calculate_bounded(token: _Token, calculate: Callable[..., Any], *operands: Any) -> Any:
-    """The result of a calculation, if it has one under the bound."""
+    """Return the result of a calculation, if it has one within the limit of digits."""
     start, end = token.start, token.end
     try:
         value = calculate(*operands)
@@ -309,7 +310,7 @@ def _calculate_bounded(token: _Token, calculate: Callable[..., Any], *operands: 
 
 
 def _chain_operators(first: Evaluate, steps: list[tuple[_Token, Evaluate]]) -> Evaluate:
-    """Operators applied from the left."""
+    """Return a function that applies operators from the left."""
     start = _require_number(first, steps[0][0])
 
     def evaluate(lookup: Lookup) -> Any:
@@ -322,7 +323,7 @@ def _chain_operators(first: Evaluate, steps: list[tuple[_Token, Evaluate]]) -> E
 
 
 def _choose_case(cases: list[tuple[Callable[[Lookup], bool], Evaluate]], otherwise: Evaluate) -> Evaluate:
-    """The value of the first case that holds."""
+    """Return a function with the value of the first case whose condition holds."""
 
     def evaluate(lookup: Lookup) -> Any:
         for condition, value in cases:
@@ -334,7 +335,7 @@ def _choose_case(cases: list[tuple[Callable[[Lookup], bool], Evaluate]], otherwi
 
 
 def _raise_powers(tokens: list[_Token], signs: list[int | None], bases: list[Evaluate]) -> Evaluate:
-    """Powers from the right, each sign before the power that it stands before; a token stands before each base."""
+    """Return a function that evaluates powers from the right; a sign applies to the power after it."""
 
     def evaluate(lookup: Lookup) -> Any:
         value: Any = None
@@ -348,7 +349,7 @@ def _raise_powers(tokens: list[_Token], signs: list[int | None], bases: list[Eva
 
 
 def _call_function(token: _Token, arguments: list[Evaluate]) -> Evaluate:
-    """A function of numbers."""
+    """Return a function that evaluates a call."""
     function, fewest, most = FUNCTIONS[token.value]
     if not fewest <= len(arguments) <= most:
         wanted = f"{fewest} argument{'s' if fewest > 1 else ''}"
@@ -358,7 +359,7 @@ def _call_function(token: _Token, arguments: list[Evaluate]) -> Evaluate:
 
 
 def _chain_comparisons(first: Evaluate, links: list[tuple[_Token, Evaluate]]) -> Evaluate:
-    """A chain of comparisons, each of two neighbours; text is compared with == and != only."""
+    """Return a function that compares neighbours; text can only be compared with == and !=."""
 
     def evaluate(lookup: Lookup) -> bool:
         left = first(lookup)

@@ -1,4 +1,4 @@
-"""What expressions can calculate: the functions and operators of numbers, results bounded before they are large."""
+"""The functions and operators of expressions; results are bounded before they become large."""
 
 import math
 import operator
@@ -11,9 +11,13 @@ Number = int | float
 
 
 def _round_to(value: Number, divisor: Number) -> int:
-    """The nearest multiple of the divisor, at least it, ties upward, the next one up if under 0.9 × the value.
+    """Return the nearest multiple of the divisor (ties upward, at least the divisor), but not below 0.9 × the value.
 
-    Source: make_divisible of MobileNet (Howard et al. 2017; tensorflow/models, slim/nets/mobilenet).
+    If it is, the next multiple is returned. Source: make_divisible of MobileNet (Howard et al. 2017; tensorflow/models,
+    slim/nets/mobilenet).
+
+    >>> _round_to(37, 8), _round_to(10, 8)
+    (40, 16)
     """
     if not is_whole(divisor) or divisor < 1:
         raise ArithmeticError(f"the divisor of round_to must be a positive integer; got {divisor}")
@@ -23,17 +27,16 @@ def _round_to(value: Number, divisor: Number) -> int:
 
 
 def _round8(value: Number) -> int:
-    """`round_to(value, 8)`."""
     return _round_to(value, 8)
 
 
 def is_whole(value: Any) -> bool:
-    """Whether a number has no fraction."""
+    """Whether a value is a number without a fraction."""
     return is_number(value) and value == int(value)
 
 
 def _power(base: Number, exponent: Number) -> Number:
-    """Base ** exponent, its size checked before it is raised."""
+    """Return base ** exponent; the number of digits is estimated before it is calculated."""
     if abs(base) > 1 and exponent * math.log10(abs(base)) > MOST_DIGITS + 1:
         raise OverflowError
     if 0 < abs(base) < 1 and exponent * math.log10(abs(base)) > MOST_DIGITS + 1:

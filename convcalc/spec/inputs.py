@@ -1,4 +1,4 @@
-"""What a spec is given: its params and the shapes of its inputs, each as written or as overridden."""
+"""The spec parameters and the input shapes of a network, each as written or as overridden."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -20,9 +20,9 @@ _INPUT_KEYS = ("channels", "features", "length", "height", "width", "depth")
 
 
 class Overrides:
-    """What is given from outside the file, by name: it takes the place of what the file says.
+    """Values given from outside the file, by name; they replace those in the file.
 
-    `from_python` says whether messages speak of arguments of a function, not of options of the command line.
+    `from_python` is whether messages name arguments of a function instead of options of the command line.
     """
 
     def __init__(
@@ -40,22 +40,22 @@ class Overrides:
         self.from_python = from_python
 
     def option(self, name: str) -> str:
-        """How an option is called where it is given: `--input`, or `input`."""
+        """Return the name of an option as the caller writes it: `--input`, or `input` in Python."""
         return name if self.from_python else f"--{name}"
 
     def with_params(self, params: Mapping[str, Any]) -> "Overrides":
-        """The same with other params."""
+        """Return the same overrides with other spec parameters."""
         return Overrides(params, self.inputs, self.batch, self.dtype, self.from_python)
 
     def param_option(self, name: str) -> str:
-        """The option that gives a param its value: `--set width=0.5`."""
+        """Return the option that sets a spec parameter: `--set width=0.5`."""
         value = self.params[name]
         if self.from_python:
             return f"params[{shown(name)}] = {shown(value)}"
         return f"--set {shortened(name)}={_format_value(value)}"
 
     def input_option(self, name: str | None, sizes: Sequence[int] | None = None) -> str:
-        """The option that gives an input, with its sizes if there are any: `--input left=3,64,64`."""
+        """Return the option that sets an input, with the sizes if given: `--input left=3,64,64`."""
         if self.from_python:
             option = "input" if name is None else f"inputs[{name!r}]"
             return option if sizes is None else f"{option}={list(sizes)}"
@@ -64,11 +64,11 @@ class Overrides:
 
 
 class WrongOverride(InvalidSpec):
-    """What is given from outside the file does not go with it."""
+    """A value given from outside the file is wrong or does not match the file."""
 
 
 class GivenReader:
-    """Reads params and inputs; what stands outside of all entries is evaluated with the params in sight."""
+    """Reads spec parameters and inputs; expressions outside of entries can use the parameters."""
 
     def __init__(self, document: Document, overrides: Overrides) -> None:
         self.document = document
@@ -80,7 +80,7 @@ class GivenReader:
         self.misread: dict[str, Misreading] = {}
 
     def evaluated(self, value: Compiled, path: Path) -> Any:
-        """The value of what stands outside of all entries. Raises UnknownValue; why is then reported."""
+        """Return the value of a compiled expression outside of entries. Raises UnknownValue after reporting why."""
         if isinstance(value, Template):
             try:
                 return value.value(self.lookup)
@@ -94,20 +94,20 @@ class GivenReader:
         return value
 
     def lookup(self, name: str) -> Any:
-        """The value of a param."""
+        """Return the value of a spec parameter. Raises UnknownValue."""
         value = self.variables.get(name, UNKNOWN)
         if value is UNKNOWN:
             raise UnknownValue
         return value
 
     def resolved(self, value: Any, path: Path) -> Any:
-        """A written value outside of all entries, evaluated. Raises UnknownValue."""
+        """Compile and evaluate a written value outside of entries. Raises UnknownValue after reporting why."""
         if isinstance(value, dict):
             return {key: self.resolved(item, (*path, key)) for key, item in value.items()}
         return self.evaluated(self.compiler.value(value, path, frozenset(self.variables)), path)
 
     def params(self, root: dict[str, Any]) -> None:
-        """The params, each default with those above it in sight, overrides in place of defaults."""
+        """Read the spec parameters; each default can use the ones above it, and overrides replace defaults."""
         written = root.get("params")
         if written is not None and not isinstance(written, dict):
             if written is not UNKNOWN:
@@ -126,7 +126,7 @@ class GivenReader:
                 )
 
     def param(self, name: str, default: Any) -> Any:
-        """The value of one param."""
+        """Return the value of one spec parameter."""
         path: Path = ("params", name)
         if name in self.overrides.params:
             given = self.overrides.params[name]
@@ -151,7 +151,7 @@ class GivenReader:
             return UNKNOWN
 
     def inputs(self, root: dict[str, Any]) -> dict[str, Shape | None]:
-        """The inputs by name; a single one is called input."""
+        """Return the inputs by name; a single unnamed one is called input. An unknown shape is None."""
         written = root.get("inputs")
         if written is UNKNOWN or root.get("input") is UNKNOWN:
             return {}
@@ -173,7 +173,7 @@ class GivenReader:
         return {name: self.named_input(name, shape, given) for name, shape in written.items()}
 
     def given_inputs(self, names: list[str]) -> Mapping[str | None, Any]:
-        """The shapes from outside the file; of a single input the name may be left out. Raises WrongOverride."""
+        """Return the overriding shapes; the name of a single input is optional. Raises WrongOverride."""
         given = self.overrides.inputs
         for name in given:
             if name in names or (name is None and len(names) == 1):
@@ -188,7 +188,7 @@ class GivenReader:
         return given
 
     def named_input(self, name: str, written: Any, given: Mapping[str | None, Any]) -> Shape | None:
-        """One of several inputs."""
+        """Return the shape of one of several inputs."""
         path: Path = ("inputs", name)
         if not LAYER_NAME.fullmatch(name) or len(name) > MOST_NAME:
             message, hint = f"{shown(name)} is not a valid input name", "use a letter, then letters, digits, _ and -"
@@ -198,7 +198,7 @@ class GivenReader:
         return self.one_input(name, written, path, given)
 
     def one_input(self, name: str, written: Any, path: Path, given: Mapping[str | None, Any]) -> Shape | None:
-        """The shape of an input: as written, or as given in its place."""
+        """Return the shape of an input, as written or as overridden."""
         own = None if written is None else self.shape(written, path)
         doubt = None if own is None or isinstance(written, dict) else misreading(own.sizes)
         shape, option = own, None if None in given else name
@@ -212,7 +212,7 @@ class GivenReader:
         return shape
 
     def given_shape(self, given: Any, path: Path, name: str | None, own: Shape | None) -> Shape:
-        """A shape from outside the file. Raises WrongOverride if it is wrong, or has another number of sizes."""
+        """Return an overriding shape. Raises WrongOverride if it is wrong or has another number of sizes."""
         option = self.overrides.input_option(name)
         shape = self.from_outside(option, lambda: self.shape(given, path))
         assert shape is not None
@@ -229,11 +229,11 @@ class GivenReader:
         return shape
 
     def batch_form(self, batch: int) -> str:
-        """How the batch is given beside an input."""
+        """Return how the batch size is written after an input."""
         return f", batch={batch}" if self.overrides.from_python else f" (--batch {batch})"
 
     def from_outside(self, option: str, read: Callable[[], _Value]) -> _Value:
-        """What is read of a value from outside the file. Raises WrongOverride with what is found wrong."""
+        """Read a value given from outside the file. Raises WrongOverride with the first problem found in it."""
         known = len(self.problems.found)
         value = read()
         if len(self.problems.found) > known:
@@ -244,7 +244,7 @@ class GivenReader:
         return value
 
     def shape(self, written: Any, path: Path) -> Shape | None:
-        """The shape of an input, as a list or by the names of the axes."""
+        """Return the shape of an input, written as a list or by axis names; None after reporting a mistake."""
         try:
             value = self.resolved(written, path)
             sizes = self.named_axes(value, path) if isinstance(value, dict) else value
@@ -266,13 +266,13 @@ class GivenReader:
 
     @staticmethod
     def origin(written: Any, index: int) -> str:
-        """The hint where a wrong size came from an expression."""
+        """Return the hint for a wrong size that is the value of an expression."""
         items = list(written.values()) if isinstance(written, dict) else written
         item = items[index] if isinstance(items, list) and index < len(items) else None
         return f"the value comes from {shortened(item)}" if isinstance(item, str) and "$" in item else ""
 
     def named_axes(self, value: dict[str, Any], path: Path) -> list[Any]:
-        """The sizes of a shape whose axes are named, channels first. Raises UnknownValue."""
+        """Return the sizes of a shape with named axes, channels first. Raises UnknownValue after reporting why."""
         for key in value:
             if key not in _INPUT_KEYS:
                 hint = did_you_mean(key, _INPUT_KEYS) or f"available: {', '.join(_INPUT_KEYS)}"
@@ -300,17 +300,17 @@ class GivenReader:
 
 
 def _format_value(value: Any) -> str:
-    """A value as it is written on the command line."""
+    """Return a value as it is written on the command line."""
     if value is None:
         return ""
     return shortened(value) if isinstance(value, str) else shown(value).removeprefix("the list ")
 
 
 def _count_sizes(shape: Shape) -> str:
-    """`3 sizes`."""
+    """Return a number of sizes in words, such as `3 sizes`."""
     return f"{shape.axes + 1} size{'s' if shape.axes else ''}"
 
 
 def make_override_problem(message: str, hint: str = "") -> Problem:
-    """A problem of what is given from outside the file."""
+    """Return a problem with a value given from outside the file."""
     return Problem((), message, "CV017", hint)

@@ -1,4 +1,4 @@
-"""Making layers: their arguments read, their inputs checked, their weights owned or shared."""
+"""Makes layers from expanded entries: their arguments, their inputs, and their own or shared weights."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -20,19 +20,22 @@ MOST_LAYERS = 50_000
 
 @lru_cache(maxsize=10_000)
 def make_layer(kind: type[Layer], shapes: tuple[Shape, ...], values: tuple[Any, ...]) -> Layer:
-    """A layer with all its arguments, in the order of its keys; equal layers are one object. Raises Flaw."""
+    """Return a layer from all its arguments, in the order of its keys; equal layers are one object. Raises Flaw."""
     return kind(shapes, dict(zip(kind.keys, values, strict=True)))
 
 
 def written_layer(word: str, arguments: Mapping[str, Any], shapes: tuple[Shape, ...]) -> Layer:
-    """The layer of a kind by the arguments that a spec would hold, none of them an expression. Raises Flaw."""
+    """Return a layer from a kind and arguments as a spec would contain them, without expressions. Raises Flaw.
+
+    For example, from "conv", {"out_channels": 8, "kernel_size": 3} and the input shapes (3×32×32,).
+    """
     kind, axes = KINDS[word], shapes[0].axes
     read = {name: kind.keys[name].read(value, axes) for name, value in arguments.items()}
     return make_layer(kind, shapes, tuple({**kind.defaults(axes), **read}.values()))
 
 
 class LayerMaker(Resolver):
-    """Makes layers and wires them; `nodes` are those made."""
+    """Makes layers and connects them; the results are in `nodes`."""
 
     def __init__(self, problems: Problems, params: dict[str, Any], inputs: dict[str, Shape | None]) -> None:
         super().__init__(problems, params)
@@ -40,7 +43,7 @@ class LayerMaker(Resolver):
         self.inputs = tuple(Tensor(number, shape) for number, shape in enumerate(inputs.values()))
 
     def stop(self, path: Path, message: str) -> None:
-        """A limit is reached."""
+        """Report that a limit is exceeded and stop. Raises TooMuch."""
         self.problems.add(
             path, message, "CV004", "this is the largest network that convcalc accepts", on_key=True, expansion=object()
         )
@@ -51,7 +54,7 @@ class LayerMaker(Resolver):
     def expand_layer(
         self, expansion: Expansion, kind: type[Layer], tensors: Tensors, name: str, frozen: bool, twin: Place | None
     ) -> Place:
-        """Make a layer and wire it."""
+        """Make the layer of an entry and add it to the network."""
         entry = expansion.entry
         shapes = tuple([tensor.shape for tensor in tensors])
         layer = entry.made.get(shapes)
@@ -64,7 +67,7 @@ class LayerMaker(Resolver):
     def make(
         self, expansion: Expansion, kind: type[Layer], tensors: Tensors, shapes: tuple[Shape | None, ...]
     ) -> Layer:
-        """A layer of a kind, or the equal one that was made before."""
+        """Return a layer of a kind, or an equal one made before. Raises UnknownValue after reporting a mistake."""
         arguments = self.arguments(expansion, kind, shapes[0])
         self.check_arity(expansion, kind, tensors)
         known = tuple([shape for shape in shapes if shape is not None])
@@ -86,7 +89,7 @@ class LayerMaker(Resolver):
         twin: Place | None,
         path: Path,
     ) -> Place:
-        """Put a layer into the network."""
+        """Add a layer to the network."""
         entry = expansion.entry
         if len(self.nodes) == MOST_LAYERS:
             self.stop(path, f"more than {MOST_LAYERS:,} layers")
@@ -99,7 +102,7 @@ class LayerMaker(Resolver):
         return place
 
     def check_arity(self, expansion: Expansion, kind: type[Layer], tensors: Tensors) -> None:
-        """Merging kinds read two inputs or more, opaque ones any number, all others one."""
+        """Report a wrong number of inputs: merges need at least two, opaque any number, all other kinds one."""
         if kind.reads_any or kind.reads_many == (len(tensors) > 1):
             return
         due = "at least two inputs" if kind.reads_many else "one input"
@@ -111,7 +114,7 @@ class LayerMaker(Resolver):
         raise UnknownValue
 
     def arguments(self, expansion: Expansion, kind: type[Layer], shape: Shape | None) -> dict[str, Any] | None:
-        """The arguments of a layer in their normal form, None where one is wrong."""
+        """Return the arguments of a layer in their normal form, None if one is wrong."""
         entry, axes = expansion.entry, None if shape is None else shape.axes
         values = dict(kind.defaults(axes))
         known = True
@@ -136,14 +139,14 @@ class LayerMaker(Resolver):
         return values if known else None
 
     def stray_argument(self, expansion: Expansion, kind: type[Layer], name: str) -> None:
-        """An argument that the kind a parameter names does not take."""
+        """Report an argument that the layer kind named by a parameter does not have."""
         path = (*expansion.entry.arguments_path, name)
         message = f"{kind.kind} has no argument {shown(name)}"
         self.problems.add(path, message, "CV010", did_you_mean(name, kind.keys), on_key=True, **self.context(expansion))
         raise UnknownValue
 
     def all_given(self, expansion: Expansion, kind: type[Layer]) -> bool:
-        """Whether the kind that a parameter names has all that it requires."""
+        """Whether the layer kind named by a parameter has all the arguments that it requires."""
         absent = [name for name in required_names(kind.keys) if name not in expansion.entry.arguments]
         if absent:
             message = f"{expansion.entry.word} is {kind.kind} here, which needs {' and '.join(absent)}"
@@ -151,7 +154,7 @@ class LayerMaker(Resolver):
         return not absent
 
     def named_shape(self, expansion: Expansion, key: str, value: Any) -> Any:
-        """The layer that an argument names, with its shape."""
+        """Return the layer that an argument (`like`) names, with its output shape."""
         if not isinstance(value, str):
             return value
         outputs = self.find(expansion, value, (*expansion.entry.arguments_path, key)).outputs
@@ -164,7 +167,7 @@ class LayerMaker(Resolver):
         return NamedShape(value, outputs[0].shape)
 
     def wrong_argument(self, expansion: Expansion, name: str, compiled: Compiled, flaw: Flaw) -> None:
-        """Report an argument's value, with the expression that gave it."""
+        """Report a wrong value of an argument; the hint shows the expression that it comes from."""
         item = compiled
         for step in flaw.where:
             item = item.items[int(step)] if isinstance(item, Computed) else item
@@ -175,7 +178,7 @@ class LayerMaker(Resolver):
         self.problems.add(path, flaw.message, flaw.code, hint, **self.context(expansion))
 
     def misfit(self, expansion: Expansion, flaw: Flaw) -> None:
-        """Report that a layer does not fit, at the argument at fault where it is written."""
+        """Report a layer that does not fit its input, at the argument at fault if that is written."""
         entry = expansion.entry
         written = flaw.key is not None and flaw.key in entry.arguments
         path = (*entry.arguments_path, str(flaw.key), *flaw.where) if written else entry.word_path
@@ -184,7 +187,7 @@ class LayerMaker(Resolver):
     # -- shared weights
 
     def twin(self, expansion: Expansion, home: Scope, name: str) -> Place | None:
-        """The earlier layer or block use whose weights this laying uses too."""
+        """Return the earlier layer or use of a block whose weights are reused here, None if there is none."""
         if "share" not in expansion.entry.options:
             return None if home.twin is None else (home.twin.children or {}).get(name)
         value = self.option(expansion, "share")
@@ -201,12 +204,12 @@ class LayerMaker(Resolver):
         return place
 
     def unlike(self, expansion: Expansion, due: str) -> None:
-        """Report weights that cannot be shared."""
+        """Report weights that cannot be shared. Raises UnknownValue."""
         self.wrong_option(expansion, "share", f"weights can be shared only between {due}", code="CV015")
         raise UnknownValue
 
     def owner(self, expansion: Expansion, layer: Layer, twin: Place) -> int:
-        """The node whose weights a layer uses too: of the same kind, arguments and weights."""
+        """Return the node whose weights a layer reuses, after checking that kind, arguments and weights are equal."""
         if twin.outputs == (UNKNOWN_TENSOR,):
             raise UnknownValue
         if twin.node is None:

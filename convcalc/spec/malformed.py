@@ -1,10 +1,9 @@
-"""Why a text is not YAML, in convcalc's own words.
+"""Explains why a text is not YAML, in convcalc's own words.
 
-In comes the text with the place where a parser gave up and what it had read before; out goes the place to show, a
-message and a fix. What the parser said is not used: each parser, and each version of one, has words and limits of
-its own.
+In come the text, the place where the parser gave up, and what it had read before; out come the place to show, a
+message and a fix. The parser's own message is not used: it differs between parsers and their versions.
 
->>> found = explain("name: net: the second", Stopped(place=9, since=5, room=64))
+>>> found = explain_malformed("name: net: the second", Stopped(place=9, since=5, room=64))
 >>> found.place, found.message
 (9, "unexpected ':' in a value")
 """
@@ -48,7 +47,7 @@ class Stopped(NamedTuple):
 
 
 class Malformed(NamedTuple):
-    """A place of the text, what is wrong there, and what to do."""
+    """A place in the text, what is wrong there, and how to fix it."""
 
     place: int
     message: str
@@ -57,7 +56,7 @@ class Malformed(NamedTuple):
 
 
 class TooDeep(Exception):
-    """More collections are open than may be; `place` is where the first of these begins."""
+    """Too many collections are nested; `place` is where the first of the excess ones begins."""
 
     def __init__(self, place: int) -> None:
         super().__init__(place)
@@ -65,7 +64,7 @@ class TooDeep(Exception):
 
 
 class _Unread(NamedTuple):
-    """What the text holds between the end of what was read and the place where the parser gave up."""
+    """The text between the end of what was read and the place where the parser gave up."""
 
     brackets: list[int]  # the open brackets
     previous: str  # the kind of the last token: "sign", "comma", "open", "plain", …
@@ -73,7 +72,7 @@ class _Unread(NamedTuple):
 
 
 def explain_malformed(text: str, stopped: Stopped) -> Malformed:
-    """What is wrong where a parser gave up. Raises TooDeep if the limit on nesting was exceeded before that."""
+    """Explain what is wrong where a parser gave up. Raises TooDeep if the nesting limit is exceeded before."""
     unread = _read_tokens(text, stopped)
     if isinstance(unread, Malformed):
         return unread
@@ -86,7 +85,7 @@ def explain_malformed(text: str, stopped: Stopped) -> Malformed:
 
 
 def _read_tokens(text: str, stopped: Stopped) -> _Unread | Malformed:
-    """The brackets and words up to where the parser gave up, or what is wrong with quotes among them."""
+    """Return the open brackets and the words up to where the parser gave up, or a mistake in quotes before it."""
     brackets = [start for sign, start in stopped.collections if sign in _CLOSERS]
     most = len(brackets) + stopped.room
     position, word = stopped.since, None
@@ -117,7 +116,7 @@ def _read_tokens(text: str, stopped: Stopped) -> _Unread | Malformed:
 
 
 def _find_end_of_quotes(text: str, start: int) -> int:
-    """The character after the quote that closes the one at `start`; -1 if none does before the document ends."""
+    """Return the index after the quote that closes the one at `start`; -1 if there is none in this document."""
     found = re.compile(_DOUBLE_QUOTED if text[start] == '"' else _SINGLE_QUOTED, re.DOTALL).match(text, start)
     mark = re.compile(_DOCUMENT_MARK).search(text, start)
     if found is None or (mark is not None and mark.start() < found.end()):
@@ -126,7 +125,7 @@ def _find_end_of_quotes(text: str, start: int) -> int:
 
 
 def _find_wrong_escape(text: str, start: int, stop: int) -> Malformed | None:
-    """The first backslash in double quotes that begins no escape sequence."""
+    """Return the first backslash in double quotes that does not begin an escape sequence."""
     for found in re.compile(_ESCAPE, re.DOTALL).finditer(text, start, stop) if text[start] == '"' else ():
         if len(found[1]) == 1 and found[1] not in _ESCAPED:
             message = f"\\{found[1]} is not an escape sequence"
@@ -138,7 +137,7 @@ def _find_wrong_escape(text: str, start: int, stop: int) -> Malformed | None:
 
 
 def _explain_in_brackets(text: str, index: int, opening: int, previous: str) -> Malformed:
-    """What is wrong inside [ ] or { }."""
+    """Explain a mistake inside [ ] or { }."""
     bracket, character = text[opening], text[index : index + 1]
     closer, name = _CLOSERS[bracket], _NAMES[bracket]
     if _is_unclosed(text, opening, index):
@@ -157,7 +156,7 @@ def _explain_in_brackets(text: str, index: int, opening: int, previous: str) -> 
 
 
 def _is_unclosed(text: str, opening: int, index: int) -> bool:
-    """Whether the text after a bracket is no longer its inside: the end, or lines that are entries outside of it."""
+    """Whether the bracket ends nowhere: the text ends, or the next lines are clearly entries outside of it."""
     if not text[index:].strip() or re.compile(_DOCUMENT_MARK).match(text, index):
         return True
     begin = text.rfind("\n", 0, opening) + 1
@@ -169,7 +168,7 @@ def _is_unclosed(text: str, opening: int, index: int) -> bool:
 
 
 def _explain_missing_value(index: int, character: str) -> Malformed:
-    """A character at which a value is due and which begins none."""
+    """Explain a character that does not begin a value, where a value is expected."""
     if character == ",":
         return Malformed(index, "a value is missing before the comma", "remove the comma or write a value")
     if character == "-":
@@ -180,7 +179,6 @@ def _explain_missing_value(index: int, character: str) -> Malformed:
 
 
 def _explain_wrong_start(index: int, character: str) -> Malformed:
-    """A character that begins no value."""
     return Malformed(index, f"{character} cannot start a value here", _QUOTE, Fix("quote_line"))
 
 
@@ -188,7 +186,7 @@ def _explain_wrong_start(index: int, character: str) -> Malformed:
 
 
 def _explain_in_lines(text: str, stopped: Stopped, unread: _Unread) -> Malformed:
-    """What is wrong outside of brackets."""
+    """Explain a mistake outside of brackets."""
     index, character = stopped.place, text[stopped.place : stopped.place + 1]
     start = text.rfind("\n", 0, index) + 1
     before = text[start:index]
@@ -222,7 +220,7 @@ def _explain_in_lines(text: str, stopped: Stopped, unread: _Unread) -> Malformed
 
 
 def _explain_options_below_word(text: str, start: int) -> Malformed | None:
-    """Options on the line at `start` under an entry that is a bare word, if that is the mistake."""
+    """Explain options in the line at `start` below an entry that is a bare word; None if they are not there."""
     above = next((line for line in reversed(text[:start].splitlines()) if line.strip()), "")
     bare = re.fullmatch(_BARE_WORD_ENTRY, above, re.ASCII)
     line = re.split("[\r\n]", text[start:], maxsplit=1)[0]
@@ -236,7 +234,7 @@ def _explain_options_below_word(text: str, start: int) -> Malformed | None:
 
 
 def _explain_after_sign(index: int, sign: str) -> Malformed:
-    """What follows a character that has a meaning of its own in YAML."""
+    """Explain text after a character with a special meaning in YAML."""
     if sign in "|>":
         return Malformed(index, f"only +, - or a digit can follow {sign} here", "begin the text on the next line")
     if sign == "!":
@@ -246,7 +244,7 @@ def _explain_after_sign(index: int, sign: str) -> Malformed:
 
 
 def _explain_after_end(text: str, index: int) -> Malformed:
-    """What follows a value that is the whole spec: one in brackets, or a first line that is no key."""
+    """Explain text after the value of the whole spec: one in brackets, or a first line that is not a key."""
     begin = re.match(_BEFORE_SPEC, text)
     start = begin.end() if begin else 0
     if text[start] in _CLOSERS:
@@ -255,7 +253,7 @@ def _explain_after_end(text: str, index: int) -> Malformed:
 
 
 def _explain_missing_colon(text: str, word: int) -> Malformed:
-    """A word at which a key is due and which is none."""
+    """Explain a word without a colon where a key is expected."""
     key = re.split(r":\s|[\r\n]", text[word:], maxsplit=1)[0]
     if len(key) > _MOST_KEY:
         return Malformed(word, f"a key of more than {_MOST_KEY:,} characters", "write a shorter key")
@@ -263,7 +261,7 @@ def _explain_missing_colon(text: str, word: int) -> Malformed:
 
 
 def _explain_indentation(text: str, stopped: Stopped, indent: int) -> Malformed:
-    """A line that begins where no open collection continues."""
+    """Explain a line with an indentation that no open collection has."""
     sign, start = stopped.collections[-1] if stopped.collections else (":", 0)
     expected = start - (text.rfind("\n", 0, start) + 1)
     if indent != expected:

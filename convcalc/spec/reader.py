@@ -1,4 +1,4 @@
-"""From a document to a network: the keys of a spec, what may be overridden, and what comes of it all."""
+"""From a `Document` to a `Network`: reads the keys of a spec, applies overrides, and expands the entries."""
 
 import re
 from collections.abc import Callable
@@ -54,7 +54,7 @@ _Read = TypeVar("_Read")
 
 @collecting_later
 def read_network(document: Document, overrides: Overrides | None = None) -> Network:
-    """The network that a document describes. Raises InvalidSpec with all that is wrong."""
+    """Return the network that a document describes. Raises InvalidSpec with all its problems."""
     reader = _SpecReader(document, overrides or Overrides())
     network, more = None, []
     try:
@@ -73,10 +73,9 @@ def read_network(document: Document, overrides: Overrides | None = None) -> Netw
 
 
 class _SpecReader(GivenReader):
-    """Reads the keys of one spec."""
 
     def network(self) -> Network | None:
-        """The network, None where the spec is wrong."""
+        """Return the network, None if the spec is wrong."""
         root = self.root()
         if root is None:
             return None
@@ -113,7 +112,7 @@ class _SpecReader(GivenReader):
         )
 
     def root(self) -> dict[str, Any] | None:
-        """The keys of the spec, None where it has none."""
+        """Return the keys of the spec, None if it is not a mapping."""
         root = self.document.root
         if isinstance(root, dict):
             return self.top_keys(root)
@@ -123,7 +122,7 @@ class _SpecReader(GivenReader):
         return None
 
     def entries(self, root: dict[str, Any]) -> Body | None:
-        """The blocks and the entries of the network, None where there are none."""
+        """Compile the blocks and return the compiled entries of the network, None if there is no key layers."""
         names = frozenset(self.variables)
         blocks = self.compiler.blocks(root.get("blocks"), names)
         if "layers" not in root:
@@ -136,7 +135,7 @@ class _SpecReader(GivenReader):
         return entries
 
     def expand(self, entries: Body, expander: Expander, scope: Scope) -> None:
-        """Lay the entries of the network; that all are left out is a problem where nothing else is."""
+        """Expand the entries of the network; if all are disabled, and nothing else is wrong, report that."""
         expander.expand_body(entries, scope, ("layers",))
         if entries.entries and not expander.nodes and not self.problems.found and not self.document.problems:
             message = "the network has no layers: every entry is disabled by `when`"
@@ -144,7 +143,7 @@ class _SpecReader(GivenReader):
 
     @staticmethod
     def top_scope(expander: Expander, inputs: dict[str, Shape | None]) -> Scope:
-        """The outermost scope, which is given the inputs."""
+        """Return the outermost scope, whose inputs are those of the network."""
         scope = Scope("", None, expander.inputs, {}, 0, False)
         if not inputs:
             scope.given = scope.previous = (UNKNOWN_TENSOR,)
@@ -157,7 +156,7 @@ class _SpecReader(GivenReader):
     # -- keys
 
     def top_keys(self, root: dict[str, Any]) -> dict[str, Any]:
-        """The keys of the spec; those that are none of its, or have no value, are reported."""
+        """Return the keys of the spec; unknown keys and keys without a value are reported."""
         for key, value in root.items():
             if key not in TOP_KEYS and not key.startswith("x-"):
                 foreign, near = _FOREIGN_TOP_KEYS.get(key), nearest(key, TOP_KEYS)
@@ -171,7 +170,7 @@ class _SpecReader(GivenReader):
         return {key: UNKNOWN if value is None else value for key, value in root.items()}
 
     def text(self, root: dict[str, Any], key: str, default: str) -> str:
-        """A key that holds text."""
+        """Return the text of a key, or the default."""
         value = root.get(key, default)
         if isinstance(value, str):
             return value
@@ -182,7 +181,7 @@ class _SpecReader(GivenReader):
         return default
 
     def name(self, root: dict[str, Any]) -> str:
-        """The network's name; the file's stem where it has none."""
+        """Return the network's name; the default is the file name without its ending."""
         stem = re.sub(r"\.(convcalc\.)?(ya?ml)$", "", re.split(r"[/\\]", self.document.file or "network")[-1])
         name = self.text(root, "name", "network" if stem in ("-", "<stdin>") else stem)
         if len(name) > MOST_NAME or ("name" in root and not name.isprintable()) or name == "":
@@ -191,7 +190,7 @@ class _SpecReader(GivenReader):
         return name
 
     def batch(self, root: dict[str, Any]) -> int:
-        """Samples in a batch."""
+        """Return the number of samples per batch."""
         own = self.batch_size(root.get("batch", 1))
         given = self.overrides.batch
         return (
@@ -199,7 +198,7 @@ class _SpecReader(GivenReader):
         )
 
     def batch_size(self, value: Any) -> int:
-        """A batch size; 1 if it is wrong."""
+        """Return a batch size; 1 if it is wrong."""
         if is_integer(value) and 1 <= value <= LARGEST:
             return int(value)
         if value is not UNKNOWN:
@@ -208,7 +207,7 @@ class _SpecReader(GivenReader):
         return 1
 
     def dtype(self, root: dict[str, Any]) -> Dtype:
-        """The data types of weights, activations and biases."""
+        """Return the data types of weights, activations and biases."""
         types = self.data_types(root.get("dtype", "float32"))
         given = self.overrides.dtype
         if given is not None:
@@ -219,7 +218,7 @@ class _SpecReader(GivenReader):
         return Dtype(weights, types.get("activations", "float32"), bias)
 
     def data_types(self, value: Any) -> dict[str, str]:
-        """The data types that are given, by what they are of; those that are wrong are left out."""
+        """Return the data types that are given, by their use; wrong ones are reported and omitted."""
         if value is UNKNOWN:
             return {}
         given, types = _split_by_use(value), {}
@@ -236,7 +235,7 @@ class _SpecReader(GivenReader):
         return types
 
     def wrong_dtype(self, value: Any, path: Path) -> None:
-        """Report a data type that is none."""
+        """Report an unknown data type."""
         if value is UNKNOWN:
             return
         meant = {"half": "float16", "fp16": "float16", "fp32": "float32", "f32": "float32", "double": "float64"}
@@ -247,7 +246,7 @@ class _SpecReader(GivenReader):
         self.problems.add(path, f"unknown data type {shown(value)}", "CV013", hint or f"available: {known}")
 
     def checks(self, root: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-        """Rule codes for the linter."""
+        """Return the rule codes that the linter selects and ignores."""
         written = root.get("check", {})
         found: dict[str, tuple[str, ...]] = {}
         if not isinstance(written, dict):
@@ -273,7 +272,7 @@ class _SpecReader(GivenReader):
     # -- outputs and budget
 
     def outputs(self, root: dict[str, Any], expander: Expander, scope: Scope) -> dict[str, int]:
-        """The tensors that leave the network, by the names as written."""
+        """Return the output tensors of the network by the names in the spec; by default, the last layer."""
         if "outputs" not in root:
             last = scope.previous[0].number if expander.nodes and scope.previous else -1
             first_node = len(expander.inputs)
@@ -297,7 +296,7 @@ class _SpecReader(GivenReader):
         return outputs
 
     def output(self, expander: Expander, expansion: Expansion, name: str, path: Path) -> int:
-        """The number of the tensor that a name in outputs stands for."""
+        """Return the number of the tensor that a name in outputs refers to, -1 after reporting a mistake."""
         try:
             place = expander.find(expansion, name, path)
         except UnknownValue:
@@ -311,7 +310,6 @@ class _SpecReader(GivenReader):
         return place.outputs[0].number
 
     def budget(self, root: dict[str, Any], names: list[str], outputs: list[str]) -> list[Limit]:
-        """The limits of the budget."""
         path: Path = ("budget",)
         written = root.get("budget")
         if written is None and "budget" not in root:
@@ -337,7 +335,7 @@ class _SpecReader(GivenReader):
         return limits
 
     def limits(self, metric: str, value: Any, path: Path, outputs: list[str]) -> list[Limit]:
-        """One limit, or one for each output."""
+        """Return one limit, or one per output."""
 
         def read(value: Any) -> list[Limit]:
             if budget.is_per_output(metric, value):
@@ -347,7 +345,7 @@ class _SpecReader(GivenReader):
         return self.guarded(value, path, read, [])
 
     def per_layer(self, written: Any, names: list[str]) -> list[Limit]:
-        """Limits of layers by pattern."""
+        """Return the limits of layers, by name pattern."""
         path: Path = ("budget", "per_layer")
         if not isinstance(written, dict):
             if written is not UNKNOWN:
@@ -362,7 +360,7 @@ class _SpecReader(GivenReader):
         return limits
 
     def guarded(self, value: Any, path: Path, read: Callable[[Any], _Read], default: _Read) -> _Read:
-        """What is read of a value with its expressions evaluated; the default where it is wrong, which is reported."""
+        """Evaluate a value and read it; if it is wrong, report that and return the default."""
         try:
             return read(self.resolved(value, path))
         except UnknownValue:
@@ -373,15 +371,15 @@ class _SpecReader(GivenReader):
 
 
 def _make_limit_reader(pattern: str, path: Path, names: list[str] | None) -> Callable[[Any], list[Limit]]:
-    """Reads the limits of one pattern."""
+    """Return a function that reads the limits for one pattern."""
     return lambda value: budget.read_layer_limits(pattern, value, path, names)
 
 
 def _split_by_use(dtype: Any) -> dict[str, Any]:
-    """A data type for all uses, or a mapping as it is."""
+    """Return data types by use: a mapping as it is, a single one for weights and activations."""
     return dtype if isinstance(dtype, dict) else {"weights": dtype, "activations": dtype}
 
 
 def _is_rule_code(code: Any) -> bool:
-    """Whether a value looks like a rule's code, or the beginning of some."""
+    """Whether a value looks like the code of a rule, or the beginning of one."""
     return isinstance(code, str) and re.fullmatch(RULE_CODE, code, re.ASCII) is not None

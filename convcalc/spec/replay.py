@@ -1,4 +1,7 @@
-"""Laying a block again: equal uses on equal shapes give equal layers, which are copied instead of made anew."""
+"""Expands a block again by copying: equal uses on equal shapes have equal layers.
+
+In comes a `Recording` of the nodes, groups and names of the first use; out come copies with new numbers and names.
+"""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -11,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def make_replay_key(use: Use, scope: Scope) -> object | None:
-    """What equal uses have in common, None where it cannot be told (lists, unknown shapes, shared weights)."""
+    """Return what equal uses of a block have in common, None if that is not known.
+
+    It is not known with lists, unknown shapes and shared weights.
+    """
     values = tuple((value.__class__, value) for value in use.variables.values())
     shapes = tuple(tensor.shape for tensor in scope.given)
     if scope.twin is not None or None in shapes or any(kind not in (int, float, bool, str) for kind, _ in values):
@@ -23,7 +29,7 @@ _Names = Callable[[], dict[str, Place]]
 
 
 class Recording:
-    """What laying a block gave: a stretch of nodes and groups, and names."""
+    """The result of expanding a block: a range of nodes, a range of groups, and names."""
 
     def __init__(self, expander: "Expander", scope: Scope) -> None:
         self.expander = expander
@@ -33,14 +39,14 @@ class Recording:
         self.entries_start = expander.entries
 
     def finish(self, outputs: Tensors) -> None:
-        """The block is laid."""
+        """Record the results once the block is expanded."""
         self.outputs = outputs
         self.nodes = self.expander.nodes[self.start :]
         self.groups = self.expander.groups[self.groups_start :]
         self.entries = self.expander.entries - self.entries_start
 
     def replay(self, scope: Scope) -> "tuple[Tensors, _Names]":
-        """Lay the block again in another scope: what it gives there, and its names."""
+        """Copy the layers of the block into another scope; return the outputs there, and its names when asked for."""
         expander = self.expander
         offset = len(expander.nodes) - self.start
         first = len(expander.inputs) + self.start
@@ -64,19 +70,19 @@ class Recording:
 
 
 def _copy_places(places: dict[str, Place], moved: Callable[[int], int], offset: int) -> dict[str, Place]:
-    """The names of a block that was laid again."""
+    """Return the names of a copied block."""
     return {name: _copy_place(place, moved, offset) for name, place in places.items()}
 
 
 def _copy_tensors(tensors: Tensors, moved: Callable[[int], int]) -> Tensors:
-    """The tensors of a block that was laid again; what a mistake gives is told by its identity."""
+    """Return the tensors of a copied block; the unknown tensor stays the same object, which identifies it."""
     return tuple(
         tensor if tensor is UNKNOWN_TENSOR else Tensor(moved(tensor.number), tensor.shape) for tensor in tensors
     )
 
 
 def _copy_place(place: Place, moved: Callable[[int], int], offset: int) -> Place:
-    """One name of a block that was laid again; what is below it is copied when it is asked for."""
+    """Return one name of a copied block; the names inside it are copied when they are first asked for."""
     outputs = _copy_tensors(place.outputs, moved)
     below = place.children
     copy = Place(place.word, place.path, outputs, None if below is None else lambda: _copy_places(below, moved, offset))

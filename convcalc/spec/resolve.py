@@ -1,4 +1,4 @@
-"""What entries say, looked up: the values of expressions and options, and what names stand for."""
+"""Looks up what entries refer to: the values of their expressions and options, and the layers that names refer to."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ RESERVED_LAYERS = ("input", "previous")
 
 
 class Resolver:
-    """Looks up what the laying of an entry asks for; reports what is not there and raises UnknownValue."""
+    """Looks up values and names while an entry is expanded; reports unknown ones and raises UnknownValue."""
 
     def __init__(self, problems: Problems, params: dict[str, Any]) -> None:
         self.problems = problems
@@ -23,7 +23,7 @@ class Resolver:
     # -- values
 
     def lookup(self, expansion: Expansion) -> Any:
-        """What the names in an entry's expressions stand for."""
+        """Return the function that looks up the names in an entry's expressions."""
 
         def value_of(name: str) -> Any:
             if name == "index":
@@ -39,18 +39,18 @@ class Resolver:
         return value_of
 
     def variable(self, scope: Scope, name: str) -> Any:
-        """The value of a parameter: of the block's own, or a top-level one."""
+        """Return the value of a parameter, of the block or else of the spec."""
         return scope.variables[name] if name in scope.variables else self.params.get(name, UNKNOWN)
 
     def in_channels(self, expansion: Expansion) -> int:
-        """The channels that an entry reads, of the first input of several."""
+        """Return the channels of an entry's input; of its first one if it has several."""
         shape = self.reads(expansion)[0].shape
         if shape is None:
             raise UnknownValue
         return shape.channels
 
     def value(self, compiled: Compiled, path: Path, expansion: Expansion) -> Any:
-        """A compiled value. Raises UnknownValue where it has none; why is then reported."""
+        """Return the value of something compiled. Raises UnknownValue after reporting why it has none."""
         if isinstance(compiled, Template):
             try:
                 return compiled.value(self.lookup(expansion))
@@ -69,7 +69,7 @@ class Resolver:
         return compiled
 
     def context(self, expansion: Expansion) -> dict[str, Any]:
-        """What a problem says of the laying it came up in: the use of the block, and which laying it was."""
+        """Return what every problem of this expansion refers to: the expansion, and the use of the block it is in."""
         use = expansion.scope.use
         related = [] if use is None else [Related(use, "in this use of the block")]
         return {
@@ -78,16 +78,16 @@ class Resolver:
         }
 
     def option(self, expansion: Expansion, name: str) -> Any:
-        """The value of an option that is given."""
+        """Return the value of an option that is given."""
         return self.value(expansion.entry.options[name], expansion.entry.option_path(name), expansion)
 
     def wrong_option(self, expansion: Expansion, name: str, message: str, hint: str = "", code: str = "CV013") -> None:
-        """Report an option's value."""
+        """Report a wrong value of an option."""
         path = expansion.entry.option_path(name)
         self.problems.add(path, message, code, hint, **self.context(expansion))
 
     def flag(self, expansion: Expansion, name: str, default: bool) -> bool:
-        """An option that is true or false."""
+        """Return the value of an option that is true or false."""
         if name not in expansion.entry.options:
             return default
         value = self.option(expansion, name)
@@ -104,13 +104,13 @@ class Resolver:
     # -- names
 
     def reads(self, expansion: Expansion) -> Tensors:
-        """What an entry reads: what `from` names, or the entry before."""
+        """Return the inputs of an entry: those that `from` names, or the output of the entry before."""
         if expansion.tensors is None:
             expansion.tensors = self.sources(expansion)
         return expansion.tensors
 
     def sources(self, expansion: Expansion) -> Tensors:
-        """Look up `from`. In later copies of a repeat the copy before stands for its first name."""
+        """Look up `from`. In later copies of a repeat, the output of the copy before replaces the first name."""
         entry, scope = expansion.entry, expansion.scope
         if "from" not in entry.options:
             if expansion.first is None and not scope.unnamed and scope.previous is scope.given:
@@ -136,7 +136,7 @@ class Resolver:
         return tuple(found)
 
     def from_names(self, expansion: Expansion) -> tuple[list[str], Path]:
-        """The names in `from`, as text."""
+        """Return the names in `from`, and their path."""
         path = expansion.entry.option_path("from")
         written = expansion.entry.options["from"]
         items = written.items if isinstance(written, Computed) else written if isinstance(written, list) else None
@@ -154,7 +154,7 @@ class Resolver:
         return names, path
 
     def find(self, expansion: Expansion, name: str, path: Path) -> Place:
-        """What a name stands for, sought from the innermost scope outwards; reports where there is nothing."""
+        """Return what a name refers to, searched from the innermost scope outwards; an unknown name is reported."""
         first, *rest = name.split(".")
         place = (
             self.given_place(expansion, first, path) if first in RESERVED_LAYERS else self.seek(expansion.scope, first)
@@ -182,12 +182,12 @@ class Resolver:
         return place
 
     def missing(self, expansion: Expansion, path: Path, message: str, hint: str) -> None:
-        """Report a name that stands for nothing."""
+        """Report an unknown name. Raises UnknownValue."""
         self.problems.add(path, message, "CV015", hint, **self.context(expansion))
         raise UnknownValue
 
     def given_place(self, expansion: Expansion, name: str, path: Path) -> Place:
-        """`input` and `previous`."""
+        """Return what `input` or `previous` refers to."""
         scope = expansion.scope
         if scope.unnamed or (name == "previous" and scope.previous is not scope.given):
             return Place(name, (), scope.given if name == "input" else scope.previous)
@@ -197,7 +197,7 @@ class Resolver:
 
     @staticmethod
     def seek(scope: Scope | None, name: str) -> Place | None:
-        """The first hit from the innermost scope outwards."""
+        """Return the place with this name in the innermost scope that has it, None if none has."""
         while scope is not None:
             place = scope.places.get(name)
             if place is not None:
@@ -206,7 +206,7 @@ class Resolver:
         return None
 
     def not_found(self, expansion: Expansion, name: str, path: Path) -> None:
-        """Report a name that nothing above bears."""
+        """Report a name that no entry above has."""
         first = name.split(".")[0]
         visible: list[str] = ["input", "previous"]
         later: set[str] = set()
@@ -222,6 +222,6 @@ class Resolver:
 
 
 def _guess_name(entry: Entry) -> str:
-    """The name of an entry as far as it is known without laying it."""
+    """Return the name of an entry as far as it is known without expanding it."""
     name = entry.options.get("name")
     return name if isinstance(name, str) else f"{entry.word}{entry.ordinal}"

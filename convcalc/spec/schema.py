@@ -1,8 +1,8 @@
-"""The JSON Schema of a spec, for editors: draft-07, one flat key a kind, so that all kinds complete.
+"""The JSON Schema of a spec, for editors: draft-07, one flat key per layer kind, so that editors complete all kinds.
 
-It says what can be said without knowing names, shapes and the values of expressions, and refuses no spec that is right.
-The bare words are constants, each with its description, so that an editor shows the one under the pointer. There are no
-titles: yaml-language-server heads a key by the title around it, once for each schema that it matches.
+It describes what is known without names, shapes and the values of expressions, and accepts every valid spec. Bare
+words are constants with a description each, so that an editor shows the one under the pointer. There are no titles:
+yaml-language-server shows the title around a key as its heading, once for each schema that matches.
 """
 
 import re
@@ -41,7 +41,7 @@ _LIST_OPTIONS = tuple(option for option in OPTIONS if option != "share")  # the 
 
 
 def schema() -> _Schema:
-    """The JSON Schema of a spec."""
+    """Return the JSON Schema of a spec."""
     properties = _top_key_schemas()
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -62,7 +62,6 @@ def schema() -> _Schema:
 
 
 def _top_key_schemas() -> dict[str, _Schema]:
-    """The keys of a spec."""
     return {
         "name": {
             "type": "string",
@@ -99,7 +98,6 @@ def _top_key_schemas() -> dict[str, _Schema]:
 
 
 def _dtype_schema() -> _Schema:
-    """The data types."""
     word: _Schema = {"enum": list(BITS)}
     uses = {"type": "object", "properties": dict.fromkeys(Dtype._fields, word), "additionalProperties": False}
     return {
@@ -110,7 +108,7 @@ def _dtype_schema() -> _Schema:
 
 
 def _check_schema() -> _Schema:
-    """The choice of rules."""
+    """Return the schema of `check`, the selection of lint rules."""
     codes = {"type": "array", "items": {"type": "string", "pattern": f"^{RULE_CODE}$"}, "description": "[CV201, CV3]"}
     return {
         "type": "object",
@@ -121,12 +119,12 @@ def _check_schema() -> _Schema:
 
 
 def _name_schema(reserved: frozenset[str]) -> _Schema:
-    """The names that parameters and blocks may have."""
+    """Return the schema of the names that parameters and blocks can have."""
     return {"pattern": f"^{PARAMETER_NAME.pattern}$", "not": {"enum": sorted(reserved)}}
 
 
 def _parameters_schema() -> _Schema:
-    """The parameters of a network or a block."""
+    """Return the schema of the parameters of a network or a block."""
     return {
         "type": "object",
         "additionalProperties": {"anyOf": [_VALUE, {"type": "null"}]},
@@ -137,7 +135,7 @@ def _parameters_schema() -> _Schema:
 
 
 def _shape_schema() -> _Schema:
-    """An input's shape: a list, channels first, or a mapping from the names of the axes."""
+    """Return the schema of an input shape: a list, channels first, or a mapping from axis names to sizes."""
     # an editor's error names what the first of these needs
     axes = [*(("channels", *AXIS_NAMES[axes]) for axes in (2, 1, 3)), ("features",)]
     named = {
@@ -154,7 +152,6 @@ def _shape_schema() -> _Schema:
 
 
 def _block_schema() -> _Schema:
-    """A block."""
     inputs = {"type": "array", "items": {"type": "string", **_name_schema(RESERVED_NAMES)}, "minItems": 1}
     return {
         "type": "object",
@@ -173,7 +170,6 @@ def _block_schema() -> _Schema:
 
 
 def _budget_schema() -> _Schema:
-    """The limits of a budget."""
     limits = {metric: _limit_schema(metric) for metric in (*budget.COUNTS, *budget.MEMORY)}
     field = _bounds_schema(_quantity_schema("receptive_field"))
     shapes: _Schema = {"type": "object", "additionalProperties": {"anyOf": [_SIZES, EXPRESSION]}}
@@ -205,7 +201,7 @@ def _budget_schema() -> _Schema:
 
 
 def _limit_schema(metric: str) -> _Schema:
-    """A maximum, or a mapping from min and max."""
+    """Return the schema of a maximum, or of a mapping with min and max."""
     found = _quantity_schema(metric)
     example = "256 KiB" if metric in budget.MEMORY else 50 if metric == "layers" else "5M"
     return {
@@ -216,13 +212,13 @@ def _limit_schema(metric: str) -> _Schema:
 
 
 def _bounds_schema(found: _Schema) -> _Schema:
-    """A minimum, a maximum or both."""
+    """Return the schema of a mapping with min, max or both."""
     limits = {"type": "object", "properties": {"min": found, "max": found}}
     return {**limits, "minProperties": 1, "additionalProperties": False}
 
 
 def _quantity_schema(metric: str) -> _Schema:
-    """A whole number as people write it, or an expression; memory has a unit."""
+    """Return the schema of a quantity such as 5M, or an expression; memory must have a unit."""
     in_bytes = metric in budget.MEMORY
     units = "|".join(MEMORY_SUFFIXES if in_bytes else filter(None, COUNT_SUFFIXES))
     written = {"type": "string", "pattern": rf"^[0-9]+(_[0-9]+)*(\.[0-9]+)? ?({units}){'' if in_bytes else '?'}$|\$"}
@@ -230,7 +226,7 @@ def _quantity_schema(metric: str) -> _Schema:
 
 
 def _option_schemas() -> dict[str, _Schema]:
-    """The options of an entry, to be referred to."""
+    """Return the definitions of the options of an entry."""
     return {
         "name": {**_NAME, "description": "the entry's name, unique in its scope"},
         "from": {
@@ -254,12 +250,12 @@ def _option_schemas() -> dict[str, _Schema]:
 
 
 def _refer_to_options(names: tuple[str, ...]) -> dict[str, _Schema]:
-    """Options by reference."""
+    """Return options as references to their definitions."""
     return {name: {"$ref": f"#/definitions/{name}"} for name in names}
 
 
 def _entry_schema() -> _Schema:
-    """An entry: a bare word, one kind or block with its arguments, branches, or a sequence."""
+    """Return the schema of an entry: a bare word, a kind or block with arguments, branches, or a sequence."""
     words = [{"const": name, "description": _describe_kind(kind)} for name, kind in KINDS.items() if can_be_bare(kind)]
     other_words = {**_WORD, "not": {"enum": sorted(RESERVED_NAMES | RESERVED_BLOCKS)}}
     lists: dict[str, _Schema] = {
@@ -299,17 +295,17 @@ def _entry_schema() -> _Schema:
 
 
 def can_be_bare(kind: type[Layer]) -> bool:
-    """Whether a kind needs no arguments."""
+    """Whether a kind has no required arguments, so that its name alone is an entry."""
     return not required_names(kind.keys) and not kind.one_of
 
 
 def _describe_kind(kind: type[Layer]) -> str:
-    """What a kind is for: the first paragraph of its manual."""
+    """Return the first paragraph of the manual page of a kind."""
     return re.sub(r"\s+", " ", (kind.__doc__ or "").strip().split("\n\n")[0])
 
 
 def _kind_schema(kind: type[Layer]) -> _Schema:
-    """The arguments of a kind, with the entry's options."""
+    """Return the schema of a kind's arguments and of the options of its entry."""
     required = required_names(kind.keys)
     found: _Schema = {
         "type": ["object", "null"] if can_be_bare(kind) else "object",
@@ -323,7 +319,7 @@ def _kind_schema(kind: type[Layer]) -> _Schema:
 
 
 def _key_schema(key: Key[Any]) -> _Schema:
-    """One argument: its values, an expression in their place, its default."""
+    """Return the schema of one argument: its values or an expression, and its default."""
     default = "required" if key.required else f"default {key.described_default()}"
     found = {"description": f"{key.help} ({default})", "anyOf": [key.schema(), EXPRESSION]}
     return {**found, "default": key.default} if key.default is not None else found

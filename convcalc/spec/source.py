@@ -1,9 +1,10 @@
-"""From the text of a spec to values and their places. The only file that knows PyYAML.
+"""From the text of a spec to values with their places. The only file that knows PyYAML.
 
-The events of a YAML 1.1 parser are made into mappings, lists and scalars here, without recursion and under
-limits; PyYAML's constructors are not used, so that nothing in a file is executed. Plain scalars are decimal
-integers and floats, true, false, null and text; everything else that YAML 1.1 knows (octal, hexadecimal,
-sexagesimal, dates, yes and no) stays text.
+In comes a text such as `input: [3, 32, 32]`; out comes a `Document` with the values and the problems of the YAML.
+The events of a YAML 1.1 parser are turned into mappings, lists and scalars here, without recursion and within limits.
+PyYAML's constructors are not used, so nothing in a file is executed. Plain scalars are decimal integers and floats,
+true, false, null and text; everything else that YAML 1.1 knows (octal, hexadecimal and sexagesimal numbers, dates,
+yes and no) stays text.
 """
 
 import re
@@ -49,7 +50,7 @@ _DROPPED = object()  # a key that is none; its value is passed over
 
 
 class _Frame:
-    """A collection that is being read: where it is in it, and how many nodes it stands for so far."""
+    """A collection that is being read: its values, the current key, and the number of nodes in it so far."""
 
     __slots__ = ("anchor", "container", "flow", "key", "key_extent", "merged", "merges", "nodes", "swallowed", "tagged")
 
@@ -67,12 +68,12 @@ class _Frame:
 
     @property
     def sign(self) -> str:
-        """What the collection is written with: the bracket that opens it, or in lines - or :."""
+        """The character that opens the collection: its bracket, or - or : in block style."""
         signs = "{:" if isinstance(self.container, Mapping) else "[-"
         return signs[0] if self.flow else signs[1]
 
     def swallows(self, extent: Extent, value: Any) -> bool:
-        """Whether an entry that starts here is a piece of an expression that was put together."""
+        """Whether a value that starts here is a piece of an expression that was already put together."""
         start, end = self.swallowed
         if not start < extent[0] < end:
             return False
@@ -80,7 +81,7 @@ class _Frame:
 
 
 class _YamlReader:
-    """Makes the events of one document into values."""
+    """Turns the events of one YAML document into values."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -95,14 +96,14 @@ class _YamlReader:
     def problem(
         self, extent: Extent, message: str, code: str = "CV003", hint: str = "", fix: Fix | None = None
     ) -> None:
-        """Note what is wrong at a place."""
+        """Add a problem at a place. Raises TooMuch at the limit."""
         span = self.document.span(extent)
         self.document.problems.append(Problem((), message, code, hint, span=span, fix=fix))
         if len(self.document.problems) == MOST_PROBLEMS:
             raise TooMuch
 
     def read(self, stream: Iterator[Event]) -> None:
-        """Read all events; what comes of them is the document's root."""
+        """Read all events; the result is the document's root."""
         event = None
         try:
             for event in stream:
@@ -124,7 +125,7 @@ class _YamlReader:
             self.last = event
 
     def stopped(self, place: int) -> Stopped:
-        """What had been read when the parser gave up at a character."""
+        """Return what had been read when the parser gave up at a character."""
         stack = self.stack
         ended = self.read_one and not stack and self.last.__class__ is not DocumentStartEvent
         frames = [self.closed] if ended and self.closed and not self.closed.flow else stack
@@ -138,7 +139,7 @@ class _YamlReader:
         )
 
     def written(self, frames: Iterable[_Frame]) -> Iterator[tuple[str, int]]:
-        """With what collections are written and where that is, after an anchor; a pair in [a: b] has no sign."""
+        """Yield the opening character of each collection and its place, after any anchor; a pair in [a: b] has none."""
         for frame in frames:
             start = frame.container.extent[0]
             properties = re.compile(_PROPERTIES).match(self.text, start)
@@ -147,11 +148,11 @@ class _YamlReader:
                 yield frame.sign, after
 
     def too_deep(self, error: TooDeep) -> None:
-        """Note the collection that is one too deep."""
+        """Report the collection that exceeds the nesting limit."""
         self.problem((error.place, error.place + 1), f"nested more than {MOST_NESTING} levels deep", "CV004")
 
     def count(self, nodes: int, extent: Extent) -> None:
-        """Count nodes against the limit."""
+        """Count nodes against the limit. Raises TooMuch."""
         self.nodes += nodes
         if self.nodes > _MOST_NODES:
             self.problem(
@@ -160,12 +161,12 @@ class _YamlReader:
             raise TooMuch
 
     def refuse_tag(self, event: Any) -> None:
-        """Tags are not part of the language."""
+        """Report a tag; specs cannot have any."""
         tag = shortened(event.tag.replace("tag:yaml.org,2002:", "!!"))
         self.problem(_find_extent(event), f"the tag {tag} is not supported", hint="remove the tag")
 
     def scalar(self, event: Any) -> None:
-        """A scalar: a value, or a key."""
+        """Read a scalar: a value, or a key."""
         extent = _find_extent(event)
         self.count(1, extent)
         text: str = event.value
@@ -192,13 +193,13 @@ class _YamlReader:
         self.take(value, extent, 1)
 
     def after_blanks(self, extent: Extent) -> Extent:
-        """Where a value is missing: before what follows, also if the parser says after what is before."""
+        """Return the place of a missing value: right before what follows, on which parsers differ."""
         blanks = re.compile(_BLANKS).match(self.text, extent[0])
         end = extent[0] if blanks is None else blanks.end()
         return end, end
 
     def plain_value(self, text: str, extent: Extent) -> Any:
-        """What a plain scalar stands for."""
+        """Return the value of a plain scalar."""
         if text in _CONSTANTS:
             return _CONSTANTS[text]
         if text[0] not in _NUMBER_STARTS:
@@ -220,9 +221,9 @@ class _YamlReader:
         return text
 
     def whole_expression(self, frame: _Frame, text: str, extent: Extent) -> Any:
-        """An expression that a comma cut in pieces, put together: its quotes are missing.
+        """Put together an expression without quotes that its comma split into pieces, and report the missing quotes.
 
-        The pieces that the parser made of the rest are swallowed, so that this is reported once.
+        The pieces that the parser makes of the rest are skipped, so that this is reported once.
         """
         start = extent[0] + text.index("$(") + 1
         if frame.swallows(extent, None) or find_closing_parenthesis(self.text, start, extent[1]) is not None:
@@ -247,7 +248,7 @@ class _YamlReader:
         frame.key_extent = extent
 
     def take(self, value: Any, extent: Extent, nodes: int) -> None:
-        """Put a value where it belongs."""
+        """Add a value to the collection that it belongs to."""
         if not self.stack:
             self.document.root = value
             return
@@ -272,22 +273,20 @@ class _YamlReader:
 
     @staticmethod
     def put(container: Mapping, key: str, key_extent: Extent, value: Any, extent: Extent) -> None:
-        """Set a key of a mapping."""
         container[key] = value
         container.key_extents[key] = key_extent
         container.value_extents[key] = extent
 
     def duplicate(self, container: Mapping, key: str, extent: Extent) -> None:
-        """A key written twice: the first counts, the second is a problem."""
+        """Report a key that is written twice; its first value counts."""
         self.written_twice(key, container.key_extents[key], extent)
 
     def written_twice(self, key: str, first: Extent, second: Extent) -> None:
-        """Report the second place of a key."""
         line = self.document.line_and_column(first[0])[0]
         self.problem(second, f"the key {shortened(key)} is written twice, first on line {line}")
 
     def merge(self, frame: _Frame, value: Any, extent: Extent) -> None:
-        """`<<`: keep the mappings until all keys beside it are known."""
+        """Read `<<`: remember the mappings until all keys next to it are known."""
         if frame.merged is not None:
             self.written_twice("<<", frame.merged, frame.key_extent)
             return
@@ -299,7 +298,7 @@ class _YamlReader:
                 self.problem(extent, "<< needs a mapping or a list of mappings")
 
     def open(self, event: Any) -> None:
-        """A collection starts."""
+        """Read the start of a collection."""
         extent = _find_extent(event)
         self.count(1, extent)
         if event.tag is not None:
@@ -313,7 +312,7 @@ class _YamlReader:
             self.anchors[event.anchor] = (None, 0, extent)
 
     def close(self, event: Any) -> None:
-        """A collection ends."""
+        """Read the end of a collection."""
         frame = self.closed = self.stack.pop()
         container = frame.container
         if frame.flow:
@@ -326,7 +325,7 @@ class _YamlReader:
         self.take(value, container.extent, frame.nodes)
 
     def merge_all(self, container: Mapping, merges: list[Mapping]) -> None:
-        """Put merged keys before the mapping's own, which win; of several mappings the first wins."""
+        """Put merged keys before the mapping's own, which win; among several mappings, the first wins."""
         own = [
             (key, container.key_extents[key], value, container.value_extents[key]) for key, value in container.items()
         ]
@@ -341,7 +340,7 @@ class _YamlReader:
             self.put(container, key, key_extent, value, extent)
 
     def alias(self, event: Any) -> None:
-        """An alias: what its anchor stands for, counted as all of it."""
+        """Read an alias: the value of its anchor, all of whose nodes count."""
         extent = _find_extent(event)
         anchor = self.anchors.get(event.anchor)
         value, nodes, origin = anchor or (UNKNOWN, 1, extent)
@@ -361,7 +360,7 @@ class _YamlReader:
 
 
 def _find_extent(event: Any) -> Extent:
-    """The characters that an event stands at; of a block collection only the first."""
+    """Return the characters of an event; of a block collection, only the first one."""
     start: int = event.start_mark.index
     end: int = event.end_mark.index
     return start, end if event.__class__ is ScalarEvent or event.__class__ is AliasEvent else start + 1
@@ -369,7 +368,10 @@ def _find_extent(event: Any) -> Extent:
 
 @collecting_later
 def read_text(text: str, file: str | None = None, quotable: bool = True) -> Document:
-    """The values of a YAML text. Its `problems` say what was wrong; the root is UNKNOWN where nothing came of it."""
+    """Return the document of a YAML text, with what is wrong in its `problems`.
+
+    The root is UNKNOWN if the text could not be read.
+    """
     document = Document(UNKNOWN, file, text, quotable)
     reader = _YamlReader(document)
     if text.startswith("\ufeff"):
@@ -394,7 +396,7 @@ def read_text(text: str, file: str | None = None, quotable: bool = True) -> Docu
 
 
 def _read_events(reader: _YamlReader) -> None:
-    """Read the text of a reader, or report why that ended early. Raises TooMuch."""
+    """Read the text of a reader, or report why it is malformed. Raises TooMuch."""
     try:
         reader.read(parse_events(reader.text))
     except TooDeep as error:
@@ -406,13 +408,13 @@ def _read_events(reader: _YamlReader) -> None:
 
 
 def parse_events(text: str) -> Iterator[Event]:
-    """The events of a YAML text. Raises YAMLError, or ValueError, each with the words of the parser that is there."""
+    """Return the events of a YAML text. Raises YAMLError or ValueError, with texts that depend on the parser."""
     parsed: Iterator[Event] = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return parsed
 
 
 def _report_malformed(reader: _YamlReader, mark: Any) -> None:
-    """What the parser could not read, in our words, at its place."""
+    """Report what the parser could not read, in convcalc's own words."""
     text = reader.text
     control = re.search(_NOT_PRINTABLE, text)
     if control is not None:  # one parser finds it before all else, the other when it comes to it
@@ -428,12 +430,12 @@ def _report_malformed(reader: _YamlReader, mark: Any) -> None:
 
 
 def scalar_extents(text: str) -> list[Extent]:
-    """Where the scalars of a well-formed text stand: what looks like a comment inside one is none."""
+    """Return the places of the scalars in a well-formed text; a # inside one does not begin a comment."""
     return [_find_extent(event) for event in parse_events(text) if event.__class__ is ScalarEvent]
 
 
 def read_value(text: str) -> Any:
-    """A value on the command line, read as in a file. Raises InvalidSpec."""
+    """Return a value given on the command line, read as in a file. Raises InvalidSpec."""
     broken = re.search("[\ud800-\udfff]", text)  # how Python keeps the bytes of an argument that are not UTF-8
     if broken is not None:
         raise InvalidSpec([Problem((), f"not UTF-8: {printable(broken[0])}", "CV001")])

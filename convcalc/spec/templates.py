@@ -1,4 +1,7 @@
-"""Texts with expressions in them: `$name` and `$(expression)`, found, compiled, and put together."""
+"""Texts with expressions, `$name` and `$(expression)`: finds them, compiles them, and inserts their values.
+
+In comes a text such as "conv$index"; out comes a `Template`, whose value is "conv3" if index is 3.
+"""
 
 import re
 from functools import lru_cache
@@ -26,7 +29,7 @@ class _Expression:
 
 
 class Template:
-    """A text with expressions in it; one that is a single expression has its value, others are text."""
+    """A text with expressions; if it is a single expression, its value can be of any type, else it is text."""
 
     __slots__ = ("names", "parts", "text", "whole")
 
@@ -39,7 +42,7 @@ class Template:
         }
 
     def value(self, lookup: Lookup) -> Any:
-        """The value with the names looked up; whole floats come as integers. Raises WrongExpression."""
+        """Return the value for a lookup of names; whole floats become integers. Raises WrongExpression."""
         if self.whole is not None:
             value = self.whole.evaluate(lookup)
             return int(value) if value.__class__ is float and value.is_integer() else value
@@ -60,7 +63,7 @@ class Template:
 
 @lru_cache(maxsize=10_000)
 def compile_text(text: str) -> Template | str:
-    """A text with its expressions compiled; plain text (with `$$` as a dollar) where it has none.
+    """Return a text with its expressions compiled; if it has none, the text, with `$$` as a dollar sign.
 
     Raises WrongExpression.
     """
@@ -86,7 +89,7 @@ def compile_text(text: str) -> Template | str:
 
 
 def _compile_expression(text: str, dollar: int) -> tuple[_Expression, int]:
-    """The expression that a dollar begins, and where it ends."""
+    """Return the expression that begins at a dollar sign, and where it ends."""
     if text.startswith("$(", dollar):
         end = _find_closing_parenthesis(text, dollar + 1)
         if end - dollar - 2 > _MOST_CHARACTERS:
@@ -103,7 +106,7 @@ def _compile_expression(text: str, dollar: int) -> tuple[_Expression, int]:
 
 
 def _find_closing_parenthesis(text: str, opening: int) -> int:
-    """Where the parenthesis that closes stands."""
+    """Return the index of the parenthesis that closes the one at `opening`."""
     depth, quote = 0, ""
     for index in range(opening, len(text)):
         character = text[index]
@@ -120,14 +123,17 @@ def _find_closing_parenthesis(text: str, opening: int) -> int:
 
 
 def check_list_length(items: list[Any]) -> list[Any]:
-    """The list, if it is not too long: parameters that double each other grow fast. Raises WrongExpression."""
+    """Return the list, if it is not too long. Raises WrongExpression.
+
+    Parameters that each repeat the one before in a list grow exponentially.
+    """
     if _count_items(items, _MOST_ITEMS) > _MOST_ITEMS:
         raise WrongExpression(f"the list has more than {_MOST_ITEMS:,} items", 0, 1)
     return items
 
 
 def _count_items(value: Any, most: int) -> int:
-    """The items of nested lists, counted until they are too many."""
+    """Count the items of nested lists, but stop once there are more than `most`."""
     if not isinstance(value, list):
         return 1
     total = len(value)
