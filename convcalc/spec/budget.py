@@ -15,7 +15,7 @@ COUNTS = ("params", "macs", "flops", "multiplications", "layers")
 MEMORY = ("weight_memory", "activation_memory", "peak_memory")
 _PER_OUTPUT = ("receptive_field", "output_shape")
 METRICS = (*COUNTS, *MEMORY, *_PER_OUTPUT)
-LIMITED = (*COUNTS, *MEMORY, "receptive_field")  # what may be limited from outside of a spec
+LIMITED = (*COUNTS, *MEMORY, "receptive_field")  # the metrics that options and settings can limit
 PER_LAYER = tuple(metric for metric in (*COUNTS, *MEMORY) if metric not in ("layers", "peak_memory"))
 
 

@@ -110,7 +110,7 @@ class EntryCompiler:
                 entry = Entry(path, word, (*path, word), line)
                 self.use(entry, arguments, visible)
                 return entry
-            return self.crowded(written, path, line, visible)
+            return self.report_crowded_entry(written, path, line, visible)
         if written is not UNKNOWN:
             example = "write - relu, or - conv: {out_channels: 64, kernel_size: 3}"
             self.problems.add(
@@ -118,7 +118,7 @@ class EntryCompiler:
             )
         return _make_broken_entry(path, line)
 
-    def crowded(self, written: dict[str, Any], path: Path, line: int | None, visible: Visible) -> Entry:
+    def report_crowded_entry(self, written: dict[str, Any], path: Path, line: int | None, visible: Visible) -> Entry:
         """Report an entry with several keys: misplaced options, arguments that are not indented, or two kinds."""
         known = (key for key in written if key in KINDS or key in visible.blocks or key.startswith("$"))
         word = next(known, None)
@@ -134,13 +134,15 @@ class EntryCompiler:
                 self.problems.add((*path, kind_key), message, "CV010", hint, on_key=True)
                 return entry
             word = beside[0]
-            return self.crowd_of(entry, written, word, beside[1:], visible)
-        return self.crowd_of(entry, written, word, beside, visible)
+            return self.report_crowd(entry, written, word, beside[1:], visible)
+        return self.report_crowd(entry, written, word, beside, visible)
 
-    def crowd_of(self, entry: Entry, written: dict[str, Any], word: str, beside: list[str], visible: Visible) -> Entry:
+    def report_crowd(
+        self, entry: Entry, written: dict[str, Any], word: str, beside: list[str], visible: Visible
+    ) -> Entry:
         """Report the keys next to a layer kind that belong inside its entry."""
         if word not in KINDS and word not in visible.blocks and not word.startswith("$"):
-            self.unknown_word(entry, word, (*entry.path, word), visible)
+            self.report_unknown_word(entry, word, (*entry.path, word), visible)
         if not any(key in OPTIONS or key in KINDS for key in beside) and _has_no_arguments(written, word):
             message = f"the arguments of {shortened(word)} are not indented under it"
             self.problems.add((*entry.path, beside[0]), message, "CV010", f"indent them under {word}", on_key=True)
@@ -163,7 +165,7 @@ class EntryCompiler:
             self.dynamic_word(entry, visible)
         else:
             entry.broken = True
-            self.unknown_word(entry, word, entry.word_path, visible)
+            self.report_unknown_word(entry, word, entry.word_path, visible)
         if arguments is None:
             arguments = {}
         if not isinstance(arguments, dict):
@@ -187,7 +189,7 @@ class EntryCompiler:
         else:
             entry.blocks, entry.block_limit = visible.blocks, len(visible.blocks)
 
-    def unknown_word(self, entry: Entry, word: str, path: Path, visible: Visible) -> None:
+    def report_unknown_word(self, entry: Entry, word: str, path: Path, visible: Visible) -> None:
         """Report a word that is neither a layer kind nor a block above.
 
         If it resembles one, the entry is numbered as if that one were written, so that default names below stay right.
@@ -207,14 +209,14 @@ class EntryCompiler:
         self.problems.add(path, f"unknown layer kind or block {shown(word)}", "CV011", hint, on_key=True, fix=fix)
         entry.word = meant or word
         if hint.startswith("write "):
-            entry.kind = KINDS.get(meant or "")  # the meaning is clear: its arguments are looked at too
+            entry.kind = KINDS.get(meant or "")  # the meaning is clear, so its arguments are checked as well
 
     def arguments(self, entry: Entry, arguments: dict[str, Any], visible: Visible) -> None:
         """Compile the options and arguments of an entry: first their names, then their expressions."""
         known = _list_argument_names(entry)
         names = visible.repeating if "repeat" in arguments else visible.reading
         path = entry.arguments_path
-        guessed = entry.broken  # the word was wrong, and the kind is what it most likely meant
+        guessed = entry.broken  # the word was wrong; the kind is the one that it most likely meant
         given = {}
         for key, value in arguments.items():
             if key in OPTIONS:
@@ -233,9 +235,9 @@ class EntryCompiler:
         entry.arguments = given
         entry.literal = all(_is_literal(value) for value in given.values())
         if not guessed:
-            self.missing(entry, arguments)
+            self.report_missing(entry, arguments)
 
-    def missing(self, entry: Entry, arguments: dict[str, Any]) -> None:
+    def report_missing(self, entry: Entry, arguments: dict[str, Any]) -> None:
         """Report required arguments that are not given."""
         if entry.kind is not None:
             required = required_names(entry.kind.keys)
@@ -247,7 +249,7 @@ class EntryCompiler:
             entry.broken = True
             return
         absent = [name for name in required if name not in arguments]
-        # a wrong word may be the missing one: it has been reported with the right word
+        # a misspelt argument may be the missing one, and it was already reported with the right name
         strangers = [key for key in arguments if key not in OPTIONS and key not in (_list_argument_names(entry) or ())]
         absent = [name for name in absent if not any(f"{name}" in key_hint(key, [name]) for key in strangers)]
         if absent:

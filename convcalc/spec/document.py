@@ -27,7 +27,7 @@ class Mapping(dict[str, Any]):
     def __init__(self, extent: Extent) -> None:
         super().__init__()
         self.extent = extent
-        self.incomplete = False  # whether some of it could not be read
+        self.incomplete = False  # whether a part of it could not be read
         self.key_extents: dict[str, Extent] = {}
         self.value_extents: dict[str, Extent] = {}
 
@@ -111,10 +111,10 @@ class Document:
         if self.text is None or problem.span is not None:
             return problem
         extent = self.find(problem.path, problem.on_key, problem.within) or (0, 1)
-        related = tuple(self._located_related(place) for place in problem.related)
+        related = tuple(self._locate_related(place) for place in problem.related)
         return problem._replace(span=self.span(extent), related=related)
 
-    def _located_related(self, place: Related) -> Related:
+    def _locate_related(self, place: Related) -> Related:
         extent = self.find(place.path, on_key=True)
         return place if extent is None else place._replace(span=self.span(extent))
 
@@ -124,9 +124,9 @@ class Document:
         if not self.quotable:
             located = [_remove_quotations(problem) for problem in located]
         located.sort(key=lambda problem: (problem.span is not None, problem.span or (), problem.message))
-        # of an alias the same mistake may be found in many places that are one place of the text
-        told = {(problem.span or problem.path, problem.message): problem for problem in reversed(located)}
-        return InvalidSpec(reversed(told.values()), self.file, self.text if self.quotable else None)
+        # a mistake in an anchor is found once per alias, at paths that all lead to one place of the text
+        distinct = {(problem.span or problem.path, problem.message): problem for problem in reversed(located)}
+        return InvalidSpec(reversed(distinct.values()), self.file, self.text if self.quotable else None)
 
 
 def _make_printable(problem: Problem) -> Problem:

@@ -188,7 +188,9 @@ def _find_last_end(value: Any) -> int | None:
     if isinstance(value, Mapping):
         inside = [(value.value_extents[key], item, value.key_extents[key][1]) for key, item in value.items()]
         if any(before < value.extent[0] for _, _, before in inside):
-            inside = [part for part in inside if part[2] >= value.extent[0]]  # what << brings stands elsewhere
+            inside = [
+                part for part in inside if part[2] >= value.extent[0]
+            ]  # keys merged through << are written elsewhere
     elif isinstance(value, Items):
         inside = [(extent, item, value.extent[0]) for extent, item in zip(value.item_extents, value, strict=True)]
     else:
@@ -230,7 +232,7 @@ def replaced_entry(document: Document, path: Path, entries: Sequence[Sequence[st
         return Edit(start, stop, ", ".join(lines[0] for lines in entries))
     kept = [comment[0].strip() for comment in _find_comments(text, start, stop)]
     dash = before.rindex("-")
-    alone = not before[:dash].strip()  # else the entry opens a list in a list
+    alone = not before[:dash].strip()  # otherwise the entry is the first of a nested list
     lines = _indent_entries(dash, before[dash:], entries, kept if alone else ())
     if alone:
         return Edit(start - len(before), stop, _find_line_break(text).join(lines))

@@ -97,7 +97,7 @@ class Entry:
         self.line = line
         self.kind: type[Layer] | None = None
         self.block: Block | None = None
-        self.blocks: dict[str, Block] = {}  # of a parameter that names one: all blocks, those above by their number
+        self.blocks: dict[str, Block] = {}  # if a parameter names the block: all candidates, of which those above count
         self.block_limit = 0
         self.arguments: dict[str, Compiled] = {}
         self.arguments_path = word_path
@@ -107,8 +107,8 @@ class Entry:
         self.broken = False
         self.literal = True
         self.ordinal = 0
-        self.made: dict[tuple[Shape | None, ...], Layer] = {}  # by the shapes that it reads, where no expression counts
-        self.dynamic = word.startswith("$")  # a parameter names the kind
+        self.made: dict[tuple[Shape | None, ...], Layer] = {}  # by input shapes, if no expression is involved
+        self.dynamic = word.startswith("$")  # whether a parameter names the kind
 
     def block_above(self, word: object) -> Block | None:
         """Return the block with the name that a parameter holds, if it is defined above this entry; else None."""

@@ -93,10 +93,12 @@ class Expander(LayerMaker):
             too_long = isinstance(value, str) and len(value) > MOST_NAME
             hint = f"use at most {MOST_NAME} characters" if too_long else "use a letter, then letters, digits, _ and -"
             message = f"{shown(value)} is not a valid layer name"
-            self.wrong_option(expansion, "name", message, hint, "CV015")
+            self.report_wrong_option(expansion, "name", message, hint, "CV015")
             return value if isinstance(value, str) else default
         if value in RESERVED_LAYERS:
-            self.wrong_option(expansion, "name", f"{value} is reserved and cannot be the name of a layer", code="CV015")
+            self.report_wrong_option(
+                expansion, "name", f"{value} is reserved and cannot be the name of a layer", code="CV015"
+            )
         return value
 
     def register(self, scope: Scope, name: str, place: Place, entry: Entry) -> Place:
@@ -115,7 +117,7 @@ class Expander(LayerMaker):
             scope.places[name] = place
         return place
 
-    def left_out(self, entry: Entry, option: str) -> Place:
+    def make_disabled_place(self, entry: Entry, option: str) -> Place:
         """Return the place of a disabled entry."""
         place = Place(entry.word, entry.path, ())
         place.left_out = entry.option_path(option)
@@ -127,7 +129,9 @@ class Expander(LayerMaker):
         copies = self.option(expansion, "repeat")
         if not isinstance(copies, int) or isinstance(copies, bool) or copies < 0:
             hint = mistaken_value(copies, "an integer")
-            self.wrong_option(expansion, "repeat", f"repeat must be a non-negative integer; got {shown(copies)}", hint)
+            self.report_wrong_option(
+                expansion, "repeat", f"repeat must be a non-negative integer; got {shown(copies)}", hint
+            )
             raise UnknownValue
         self.count(copies, entry.option_path("repeat"))
         if self.entries + copies * entry.least_inside() > MOST_ENTRIES:
@@ -142,7 +146,7 @@ class Expander(LayerMaker):
                 first = place.outputs
         if first is None:
             option = "when" if copies else "repeat"
-            self.register(scope, name, self.left_out(entry, option), entry)
+            self.register(scope, name, self.make_disabled_place(entry, option), entry)
             return
         self.register(scope, name, Place("repeat", entry.path, first, home.places), entry)
         laid = sum(not place.left_out for place in home.places.values())
@@ -154,10 +158,10 @@ class Expander(LayerMaker):
         entry = expansion.entry
         try:
             if "when" in entry.options and not self.flag(expansion, "when", True):
-                return self.left_out(entry, "when")
+                return self.make_disabled_place(entry, "when")
             tensors = self.reads(expansion)
             frozen = self.flag(expansion, "frozen", False) or home.frozen
-            twin = self.twin(expansion, home, name)
+            twin = self.find_twin(expansion, home, name)
             kind, block = self.kind_and_block(expansion)
             if entry.broken and kind is None:
                 raise UnknownValue
@@ -228,7 +232,7 @@ class Expander(LayerMaker):
         """Expand one use of a block, or copy the layers of an equal use."""
         entry, use = expansion.entry, self.enter_block(expansion, block, scope)
         if scope.twin is not None and not (scope.twin.signature and use.equals(scope.twin.signature)):
-            self.unlike(expansion, "uses of one block with equal arguments and input channels")
+            self.report_unshareable(expansion, "uses of one block with equal arguments and input channels")
         key = make_replay_key(use, scope)
         found = self.recordings.get(key)
         if found is not None and len(self.nodes) + len(found.nodes) <= MOST_LAYERS:
@@ -300,7 +304,9 @@ class Expander(LayerMaker):
                         value = self.value(value, (*entry.arguments_path, name), expansion)
                         self.check_parameter(expansion, name, value)
                 elif isinstance(default, Template | Computed):
-                    value = self.value(default, (*block.path, "params", name), self.inside(expansion, variables))
+                    value = self.value(
+                        default, (*block.path, "params", name), self.make_default_context(expansion, variables)
+                    )
                 else:
                     value = UNKNOWN if default is None else default
             except UnknownValue:
@@ -309,7 +315,7 @@ class Expander(LayerMaker):
         return variables
 
     @staticmethod
-    def inside(expansion: Expansion, variables: dict[str, Any]) -> Expansion:
+    def make_default_context(expansion: Expansion, variables: dict[str, Any]) -> Expansion:
         """Return the context for a block's defaults: they can use its input and the parameters above them."""
         scope = Scope("", None, (), variables, 0, False)
         scope.use = expansion.entry.word_path

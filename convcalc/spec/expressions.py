@@ -53,7 +53,6 @@ _COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!="})
 
 
 class _Token:
-
     __slots__ = ("end", "kind", "start", "value")
 
     def __init__(self, kind: str, value: str, start: int, end: int) -> None:
@@ -98,60 +97,60 @@ class Parser:
         self.position += 1
         return token
 
-    def found(self, *values: str) -> _Token | None:
+    def accept(self, *values: str) -> _Token | None:
         """Consume and return the next token if it is one of these signs or words."""
         token = self.token
         if token.value in values and token.kind in ("sign", "word"):
             return self.next()
         return None
 
-    def expected(self, what: str) -> NoReturn:
+    def fail_expecting(self, what: str) -> NoReturn:
         """Raise WrongExpression with what should be here."""
         token = self.token
         found = token.value if token.kind == "end" else shown(token.value)
         hint = "compare with ==" if token.value == "=" else ""
         raise WrongExpression(f"expected {what}; got {found}", token.start, token.end, hint)
 
-    def whole(self) -> Evaluate:
+    def parse(self) -> Evaluate:
         """Parse the whole expression."""
         evaluate = self.conditional()
         if self.token.kind != "end":
-            self.expected("an operator")
+            self.fail_expecting("an operator")
         return evaluate
 
     def conditional(self) -> Evaluate:
         """Parse `a if b else c if d else e`."""
         cases: list[tuple[Callable[[Lookup], bool], Evaluate]] = []
         value = self.either()
-        while self.found("if"):
+        while self.accept("if"):
             cases.append((_require_truth(self.either(), self.token), value))
-            if not self.found("else"):
-                self.expected("else")
+            if not self.accept("else"):
+                self.fail_expecting("else")
             value = self.either()
         return _choose_case(cases, value) if cases else value
 
     def either(self) -> Evaluate:
         """Parse `a or b`."""
-        return self.joined("or", self.both, any)
+        return self.join_sides("or", self.both, any)
 
     def both(self) -> Evaluate:
         """Parse `a and b`."""
-        return self.joined("and", self.negated, all)
+        return self.join_sides("and", self.negation, all)
 
-    def joined(self, word: str, side: Callable[[], Evaluate], join: Callable[[Any], bool]) -> Evaluate:
+    def join_sides(self, word: str, side: Callable[[], Evaluate], join: Callable[[Any], bool]) -> Evaluate:
         """Parse sides joined by `and` or `or`; a later side is evaluated only if it matters."""
         token, sides = self.token, [side()]
-        while self.found(word):
+        while self.accept(word):
             sides.append(side())
         if len(sides) == 1:
             return sides[0]
         truths = [_require_truth(operand, token) for operand in sides]
         return lambda lookup: join(operand(lookup) for operand in truths)
 
-    def negated(self) -> Evaluate:
+    def negation(self) -> Evaluate:
         """Parse `not a`."""
         token, times = self.token, 0
-        while self.found("not"):
+        while self.accept("not"):
             times += 1
         value = self.chain()
         if not times:
@@ -163,7 +162,7 @@ class Parser:
         """Parse `a < b <= c`."""
         first = self.sum()
         links: list[tuple[_Token, Evaluate]] = []
-        while token := self.found(*_COMPARISONS):
+        while token := self.accept(*_COMPARISONS):
             links.append((token, self.sum()))
         return _chain_comparisons(first, links) if links else first
 
@@ -178,14 +177,14 @@ class Parser:
     def operations(self, operand: Callable[[], Evaluate], *signs: str) -> Evaluate:
         """Parse operands joined by operators of equal precedence, evaluated from the left."""
         first, steps = operand(), []
-        while token := self.found(*signs):
+        while token := self.accept(*signs):
             steps.append((token, _require_number(operand(), token)))
         return _chain_operators(first, steps) if steps else first
 
     def factor(self) -> Evaluate:
         """Parse `-a ** -b`: powers from the right; a sign applies to the power after it."""
         tokens, signs, bases = [self.token], [self.sign()], [self.atom()]
-        while power := self.found("**"):
+        while power := self.accept("**"):
             tokens.append(power)
             signs.append(self.sign())
             bases.append(self.atom())
@@ -196,7 +195,7 @@ class Parser:
     def sign(self) -> int | None:
         """Return the product of the signs before a value, None if there are none."""
         product = None
-        while sign := self.found("+", "-"):
+        while sign := self.accept("+", "-"):
             product = (product or 1) * (-1 if sign.value == "-" else 1)
         return product
 
@@ -209,13 +208,13 @@ class Parser:
             return self.constant(self.next().value[1:-1])
         if token.kind == "word" and (token.value not in _WORDS or token.value in ("true", "false")):
             return self.word(self.next())
-        if self.found("("):
+        if self.accept("("):
             value = self.inside(token)
-            if not self.found(")"):
-                self.expected("')'")
+            if not self.accept(")"):
+                self.fail_expecting("')'")
             self.parentheses -= 1
             return value
-        return self.expected("a value")
+        return self.fail_expecting("a value")
 
     def inside(self, token: _Token) -> Evaluate:
         """Parse the expression inside parentheses or between the commas of a call."""
@@ -239,7 +238,7 @@ class Parser:
         if self.token.value == "(" and self.token.kind == "sign":
             return self.call(token)
         if name in FUNCTIONS:
-            self.expected(f"'(' after the function {name}")
+            self.fail_expecting(f"'(' after the function {name}")
         self.names.setdefault(name, (token.start, token.end))
         return lambda lookup: lookup(name)
 
@@ -253,11 +252,11 @@ class Parser:
         if self.token.value != ")":
             arguments.append(_require_number(self.inside(opening), token))
             self.parentheses -= 1
-            while self.found(","):
+            while self.accept(","):
                 arguments.append(_require_number(self.inside(opening), token))
                 self.parentheses -= 1
-        if not self.found(")"):
-            self.expected("',' or ')'")
+        if not self.accept(")"):
+            self.fail_expecting("',' or ')'")
         return _call_function(token, arguments)
 
 

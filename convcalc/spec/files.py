@@ -23,12 +23,12 @@ def read_file(name: str) -> Document:
         return decode(sys.stdin.buffer.read(MOST_BYTES + 1), "<stdin>", True)
     found = os.stat(name)
     if stat.S_ISDIR(found.st_mode):
-        os.scandir(name).close()  # which says so where it may not be looked into
+        os.scandir(name).close()  # raises PermissionError if it cannot be listed
         raise IsADirectoryError(f"{name} is a directory")
     if not stat.S_ISREG(found.st_mode):
         raise OSError(f"{name} is not a regular file")
     with open(name, "rb") as stream:
-        # asking for 4 MiB would set them aside, however small the file is
+        # reading up to 4 MiB would allocate them even for a small file
         return decode(stream.read(min(found.st_size, MOST_BYTES) + 1), name, not reached_through_link(name))
 
 

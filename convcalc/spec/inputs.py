@@ -76,10 +76,10 @@ class GivenReader:
         self.problems = Problems()
         self.compiler = Compiler(document, self.problems)
         self.variables: dict[str, Any] = {}
-        self.meant: set[str | None] = set()  # what misspelt keys most likely meant
+        self.meant: set[str | None] = set()  # the keys that misspelt ones most likely meant
         self.misread: dict[str, Misreading] = {}
 
-    def evaluated(self, value: Compiled, path: Path) -> Any:
+    def evaluate_value(self, value: Compiled, path: Path) -> Any:
         """Return the value of a compiled expression outside of entries. Raises UnknownValue after reporting why."""
         if isinstance(value, Template):
             try:
@@ -88,7 +88,7 @@ class GivenReader:
                 self.problems.add_flaw(path, flaw)
                 raise UnknownValue from None
         if isinstance(value, Computed):
-            return [self.evaluated(item, (*path, index)) for index, item in enumerate(value.items)]
+            return [self.evaluate_value(item, (*path, index)) for index, item in enumerate(value.items)]
         if value is UNKNOWN:
             raise UnknownValue
         return value
@@ -100,11 +100,11 @@ class GivenReader:
             raise UnknownValue
         return value
 
-    def resolved(self, value: Any, path: Path) -> Any:
+    def resolve(self, value: Any, path: Path) -> Any:
         """Compile and evaluate a written value outside of entries. Raises UnknownValue after reporting why."""
         if isinstance(value, dict):
-            return {key: self.resolved(item, (*path, key)) for key, item in value.items()}
-        return self.evaluated(self.compiler.value(value, path, frozenset(self.variables)), path)
+            return {key: self.resolve(item, (*path, key)) for key, item in value.items()}
+        return self.evaluate_value(self.compiler.value(value, path, frozenset(self.variables)), path)
 
     def params(self, root: dict[str, Any]) -> None:
         """Read the spec parameters; each default can use the ones above it, and overrides replace defaults."""
@@ -146,7 +146,7 @@ class GivenReader:
             )
             return UNKNOWN
         try:
-            return self.evaluated(self.compiler.parameter(default, path, frozenset(self.variables)), path)
+            return self.evaluate_value(self.compiler.parameter(default, path, frozenset(self.variables)), path)
         except UnknownValue:
             return UNKNOWN
 
@@ -246,7 +246,7 @@ class GivenReader:
     def shape(self, written: Any, path: Path) -> Shape | None:
         """Return the shape of an input, written as a list or by axis names; None after reporting a mistake."""
         try:
-            value = self.resolved(written, path)
+            value = self.resolve(written, path)
             sizes = self.named_axes(value, path) if isinstance(value, dict) else value
         except UnknownValue:
             return None

@@ -76,7 +76,7 @@ class LayerMaker(Resolver):
         try:
             return make_layer(kind, known, tuple(arguments.values()))
         except Flaw as flaw:
-            self.misfit(expansion, flaw)
+            self.report_misfit(expansion, flaw)
             raise UnknownValue from None
 
     def add_node(
@@ -93,7 +93,7 @@ class LayerMaker(Resolver):
         entry = expansion.entry
         if len(self.nodes) == MOST_LAYERS:
             self.stop(path, f"more than {MOST_LAYERS:,} layers")
-        owner = None if twin is None else self.owner(expansion, layer, twin)
+        owner = None if twin is None else self.find_owner(expansion, layer, twin)
         reads = tuple([tensor.number for tensor in tensors])
         number = len(self.nodes)
         place = Place(entry.word, entry.path, (Tensor(len(self.inputs) + number, layer.output),))
@@ -122,7 +122,7 @@ class LayerMaker(Resolver):
             key = kind.keys.get(name)
             try:
                 if key is None:
-                    self.stray_argument(expansion, kind, name)
+                    self.report_stray_argument(expansion, kind, name)
                 plain = compiled.__class__ is int or compiled.__class__ is bool
                 value = compiled if plain else self.value(compiled, (*entry.arguments_path, name), expansion)
                 if isinstance(key, LayerName):
@@ -132,20 +132,20 @@ class LayerMaker(Resolver):
             except UnknownValue:
                 known = False
             except Flaw as flaw:
-                self.wrong_argument(expansion, name, compiled, flaw)
+                self.report_wrong_argument(expansion, name, compiled, flaw)
                 known = False
         if entry.dynamic and known:
-            known = self.all_given(expansion, kind)
+            known = self.has_required_arguments(expansion, kind)
         return values if known else None
 
-    def stray_argument(self, expansion: Expansion, kind: type[Layer], name: str) -> None:
+    def report_stray_argument(self, expansion: Expansion, kind: type[Layer], name: str) -> None:
         """Report an argument that the layer kind named by a parameter does not have."""
         path = (*expansion.entry.arguments_path, name)
         message = f"{kind.kind} has no argument {shown(name)}"
         self.problems.add(path, message, "CV010", did_you_mean(name, kind.keys), on_key=True, **self.context(expansion))
         raise UnknownValue
 
-    def all_given(self, expansion: Expansion, kind: type[Layer]) -> bool:
+    def has_required_arguments(self, expansion: Expansion, kind: type[Layer]) -> bool:
         """Whether the layer kind named by a parameter has all the arguments that it requires."""
         absent = [name for name in required_names(kind.keys) if name not in expansion.entry.arguments]
         if absent:
@@ -166,7 +166,7 @@ class LayerMaker(Resolver):
             raise UnknownValue
         return NamedShape(value, outputs[0].shape)
 
-    def wrong_argument(self, expansion: Expansion, name: str, compiled: Compiled, flaw: Flaw) -> None:
+    def report_wrong_argument(self, expansion: Expansion, name: str, compiled: Compiled, flaw: Flaw) -> None:
         """Report a wrong value of an argument; the hint shows the expression that it comes from."""
         item = compiled
         for step in flaw.where:
@@ -177,7 +177,7 @@ class LayerMaker(Resolver):
         path = (*expansion.entry.arguments_path, name, *flaw.where)
         self.problems.add(path, flaw.message, flaw.code, hint, **self.context(expansion))
 
-    def misfit(self, expansion: Expansion, flaw: Flaw) -> None:
+    def report_misfit(self, expansion: Expansion, flaw: Flaw) -> None:
         """Report a layer that does not fit its input, at the argument at fault if that is written."""
         entry = expansion.entry
         written = flaw.key is not None and flaw.key in entry.arguments
@@ -186,34 +186,34 @@ class LayerMaker(Resolver):
 
     # -- shared weights
 
-    def twin(self, expansion: Expansion, home: Scope, name: str) -> Place | None:
+    def find_twin(self, expansion: Expansion, home: Scope, name: str) -> Place | None:
         """Return the earlier layer or use of a block whose weights are reused here, None if there is none."""
         if "share" not in expansion.entry.options:
             return None if home.twin is None else (home.twin.children or {}).get(name)
         value = self.option(expansion, "share")
         path = expansion.entry.option_path("share")
         if not isinstance(value, str):
-            self.wrong_option(expansion, "share", f"share must be the name of a layer; got {shown(value)}")
+            self.report_wrong_option(expansion, "share", f"share must be the name of a layer; got {shown(value)}")
             raise UnknownValue
         place = self.find(expansion, value, path)
         shareable = place.node is not None or place.signature is not None
         if expansion.entry.word in LISTS or not (shareable or place.outputs == (UNKNOWN_TENSOR,)):
-            self.unlike(expansion, "single layers or uses of a block")
+            self.report_unshareable(expansion, "single layers or uses of a block")
         if not shareable:
             raise UnknownValue
         return place
 
-    def unlike(self, expansion: Expansion, due: str) -> None:
+    def report_unshareable(self, expansion: Expansion, due: str) -> None:
         """Report weights that cannot be shared. Raises UnknownValue."""
-        self.wrong_option(expansion, "share", f"weights can be shared only between {due}", code="CV015")
+        self.report_wrong_option(expansion, "share", f"weights can be shared only between {due}", code="CV015")
         raise UnknownValue
 
-    def owner(self, expansion: Expansion, layer: Layer, twin: Place) -> int:
+    def find_owner(self, expansion: Expansion, layer: Layer, twin: Place) -> int:
         """Return the node whose weights a layer reuses, after checking that kind, arguments and weights are equal."""
         if twin.outputs == (UNKNOWN_TENSOR,):
             raise UnknownValue
         if twin.node is None:
-            self.unlike(expansion, "layers of the same kind")
+            self.report_unshareable(expansion, "layers of the same kind")
         assert twin.node is not None
         node = self.nodes[twin.node]
         other = node.layer

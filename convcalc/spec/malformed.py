@@ -15,7 +15,7 @@ from convcalc.problems import Fix, shortened
 
 _CLOSERS = {"[": "]", "{": "}"}
 _NAMES = {"[": "list", "{": "mapping"}
-_MOST_KEY = 1024  # characters of a key: a limit of YAML 1.1
+_MOST_KEY = 1024  # characters; a limit of YAML 1.1
 _BARE_WORD_ENTRY = r"\s*(?:-\s+)+([\w$]+)\s*(#.*)?"
 _ENTRY_LINE = r"(?P<indent>[ ]*)(?:(?P<dash>-)\s|[\w.-]+:(?:\s|$))"
 _DOUBLE_QUOTED = r"\"(?:[^\"\\]++|\\.)*+\""
@@ -40,10 +40,10 @@ class Stopped(NamedTuple):
 
     place: int  # the character it did not accept
     since: int  # the end of what it had read
-    room: int  # how many collections may be opened inside the open ones
-    collections: tuple[tuple[str, int], ...] = ()  # the open ones: "[" "{" in brackets, "-" ":" in lines; their starts
-    ended: bool = False  # whether the value of the whole file was complete; `collections` has it if it is in lines
-    key_due: bool = False  # whether the innermost collection is a mapping whose next key comes
+    room: int  # how many more collections can be nested
+    collections: tuple[tuple[str, int], ...] = ()  # open ones: "[", "{", or "-", ":" in block style; where
+    ended: bool = False  # whether the whole value was complete; if in block style, it is in `collections`
+    key_due: bool = False  # whether the innermost collection is a mapping that expects a key
 
 
 class Malformed(NamedTuple):

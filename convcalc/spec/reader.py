@@ -73,7 +73,6 @@ def read_network(document: Document, overrides: Overrides | None = None) -> Netw
 
 
 class _SpecReader(GivenReader):
-
     def network(self) -> Network | None:
         """Return the network, None if the spec is wrong."""
         root = self.root()
@@ -231,10 +230,10 @@ class _SpecReader(GivenReader):
             elif isinstance(given[key], str) and given[key] in BITS:
                 types[key] = given[key]
             elif isinstance(value, dict) or key == "weights":
-                self.wrong_dtype(given[key], ("dtype", key) if isinstance(value, dict) else ("dtype",))
+                self.report_wrong_dtype(given[key], ("dtype", key) if isinstance(value, dict) else ("dtype",))
         return types
 
-    def wrong_dtype(self, value: Any, path: Path) -> None:
+    def report_wrong_dtype(self, value: Any, path: Path) -> None:
         """Report an unknown data type."""
         if value is UNKNOWN:
             return
@@ -279,7 +278,7 @@ class _SpecReader(GivenReader):
             return {expander.nodes[last - first_node].name: last} if last >= first_node else {}
         written, path = root["outputs"], ("outputs",)
         try:
-            names = self.resolved(written, path)
+            names = self.resolve(written, path)
         except UnknownValue:
             return {}
         if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
@@ -342,7 +341,7 @@ class _SpecReader(GivenReader):
                 return budget.read_output_limits(metric, value, path, outputs)
             return [budget.read_limit(metric, value, path)]
 
-        return self.guarded(value, path, read, [])
+        return self.read_guarded(value, path, read, [])
 
     def per_layer(self, written: Any, names: list[str]) -> list[Limit]:
         """Return the limits of layers, by name pattern."""
@@ -356,13 +355,13 @@ class _SpecReader(GivenReader):
         limits: list[Limit] = []
         for pattern, value in written.items():
             place = (*path, pattern)
-            limits += self.guarded(value, place, _make_limit_reader(pattern, place, known), [])
+            limits += self.read_guarded(value, place, _make_limit_reader(pattern, place, known), [])
         return limits
 
-    def guarded(self, value: Any, path: Path, read: Callable[[Any], _Read], default: _Read) -> _Read:
+    def read_guarded(self, value: Any, path: Path, read: Callable[[Any], _Read], default: _Read) -> _Read:
         """Evaluate a value and read it; if it is wrong, report that and return the default."""
         try:
-            return read(self.resolved(value, path))
+            return read(self.resolve(value, path))
         except UnknownValue:
             return default
         except Flaw as flaw:

@@ -51,7 +51,7 @@ class Recording:
         offset = len(expander.nodes) - self.start
         first = len(expander.inputs) + self.start
         given = {old.number: new.number for old, new in zip(self.scope.given, scope.given, strict=True)}
-        given[UNKNOWN_TENSOR.number] = UNKNOWN_TENSOR.number  # what a mistake in the block gives
+        given[UNKNOWN_TENSOR.number] = UNKNOWN_TENSOR.number  # the output of an entry with a mistake
 
         def moved(number: int) -> int:
             return number + offset if number >= first else given[number]

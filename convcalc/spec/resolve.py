@@ -81,7 +81,9 @@ class Resolver:
         """Return the value of an option that is given."""
         return self.value(expansion.entry.options[name], expansion.entry.option_path(name), expansion)
 
-    def wrong_option(self, expansion: Expansion, name: str, message: str, hint: str = "", code: str = "CV013") -> None:
+    def report_wrong_option(
+        self, expansion: Expansion, name: str, message: str, hint: str = "", code: str = "CV013"
+    ) -> None:
         """Report a wrong value of an option."""
         path = expansion.entry.option_path(name)
         self.problems.add(path, message, code, hint, **self.context(expansion))
@@ -98,7 +100,7 @@ class Resolver:
         hint = mistaken_value(text, "true or false") if text != value or not isinstance(written, Template) else ""
         if isinstance(text, str) and text is value and self.variable(expansion.scope, text) is not UNKNOWN:
             hint = f"write an expression as $({text})"
-        self.wrong_option(expansion, name, f"{name} must be true or false; got {shown(value)}", hint)
+        self.report_wrong_option(expansion, name, f"{name} must be true or false; got {shown(value)}", hint)
         raise UnknownValue
 
     # -- names
@@ -106,10 +108,10 @@ class Resolver:
     def reads(self, expansion: Expansion) -> Tensors:
         """Return the inputs of an entry: those that `from` names, or the output of the entry before."""
         if expansion.tensors is None:
-            expansion.tensors = self.sources(expansion)
+            expansion.tensors = self.find_sources(expansion)
         return expansion.tensors
 
-    def sources(self, expansion: Expansion) -> Tensors:
+    def find_sources(self, expansion: Expansion) -> Tensors:
         """Look up `from`. In later copies of a repeat, the output of the copy before replaces the first name."""
         entry, scope = expansion.entry, expansion.scope
         if "from" not in entry.options:
@@ -120,7 +122,7 @@ class Resolver:
                 self.problems.add(entry.word_path, message, "CV012", hint, on_key=True, **self.context(expansion))
                 raise UnknownValue
             return expansion.first or scope.previous
-        expansion.tensors = (UNKNOWN_TENSOR,)  # a name of `from` that asks for $in_channels gets no answer
+        expansion.tensors = (UNKNOWN_TENSOR,)  # $in_channels is not known inside `from`, which determines it
         names, path = self.from_names(expansion)
         found: list[Tensor] = []
         known = True
@@ -143,13 +145,13 @@ class Resolver:
         if items is None:
             names: list[Any] = ["" if expansion.first is not None else self.value(written, path, expansion)]
         else:
-            # the first name of a later copy is not looked at: it may hold an $index that names nothing
+            # the first name is ignored in later copies: with an $index, it may not exist
             skip = 1 if expansion.first is not None else 0
             values = [self.value(item, (*path, index), expansion) for index, item in enumerate(items) if index >= skip]
             names = [""] * min(skip, len(items)) + values
             path = path if len(names) > 1 else (*path, 0)
         if not names or not all(isinstance(name, str) for name in names):
-            self.wrong_option(expansion, "from", f"from must be a name or a list of names; got {shown(written)}")
+            self.report_wrong_option(expansion, "from", f"from must be a name or a list of names; got {shown(written)}")
             raise UnknownValue
         return names, path
 
@@ -157,7 +159,9 @@ class Resolver:
         """Return what a name refers to, searched from the innermost scope outwards; an unknown name is reported."""
         first, *rest = name.split(".")
         place = (
-            self.given_place(expansion, first, path) if first in RESERVED_LAYERS else self.seek(expansion.scope, first)
+            self.find_input(expansion, first, path)
+            if first in RESERVED_LAYERS
+            else self.find_place(expansion.scope, first)
         )
         walked = first
         for part in rest:
@@ -169,10 +173,10 @@ class Resolver:
                 hint = did_you_mean(part, there) or (
                     f"available: {', '.join(there[:8])}" if there else "it is a single layer"
                 )
-                self.missing(expansion, path, f"{shortened(walked)} contains no layer {shown(part)}", hint)
+                self.report_missing(expansion, path, f"{shortened(walked)} contains no layer {shown(part)}", hint)
             walked, place = f"{walked}.{part}", inner
         if place is None:
-            self.not_found(expansion, name, path)
+            self.report_unknown_name(expansion, name, path)
         elif place.left_out:
             related = [Related(place.left_out, "disabled here")]
             message = f"{shortened(walked)} is disabled by `{place.left_out[-1]}`"
@@ -181,22 +185,24 @@ class Resolver:
         assert place is not None
         return place
 
-    def missing(self, expansion: Expansion, path: Path, message: str, hint: str) -> None:
+    def report_missing(self, expansion: Expansion, path: Path, message: str, hint: str) -> None:
         """Report an unknown name. Raises UnknownValue."""
         self.problems.add(path, message, "CV015", hint, **self.context(expansion))
         raise UnknownValue
 
-    def given_place(self, expansion: Expansion, name: str, path: Path) -> Place:
+    def find_input(self, expansion: Expansion, name: str, path: Path) -> Place:
         """Return what `input` or `previous` refers to."""
         scope = expansion.scope
         if scope.unnamed or (name == "previous" and scope.previous is not scope.given):
             return Place(name, (), scope.given if name == "input" else scope.previous)
         names = ", ".join(list(scope.places)[:8])
-        self.missing(expansion, path, f"{name} is not available here: the inputs have names", f"available: {names}")
+        self.report_missing(
+            expansion, path, f"{name} is not available here: the inputs have names", f"available: {names}"
+        )
         raise UnknownValue
 
     @staticmethod
-    def seek(scope: Scope | None, name: str) -> Place | None:
+    def find_place(scope: Scope | None, name: str) -> Place | None:
         """Return the place with this name in the innermost scope that has it, None if none has."""
         while scope is not None:
             place = scope.places.get(name)
@@ -205,7 +211,7 @@ class Resolver:
             scope = scope.outer
         return None
 
-    def not_found(self, expansion: Expansion, name: str, path: Path) -> None:
+    def report_unknown_name(self, expansion: Expansion, name: str, path: Path) -> None:
         """Report a name that no entry above has."""
         first = name.split(".")[0]
         visible: list[str] = ["input", "previous"]
@@ -218,7 +224,7 @@ class Resolver:
         message, hint = f"no layer named {shown(name)} above", did_you_mean(first, visible)
         if first in later:
             message = f"{shortened(first)} is not complete here; an entry can read only entries above it"
-        self.missing(expansion, path, message, hint)
+        self.report_missing(expansion, path, message, hint)
 
 
 def _guess_name(entry: Entry) -> str:

@@ -136,7 +136,7 @@ def _parameters_schema() -> _Schema:
 
 def _shape_schema() -> _Schema:
     """Return the schema of an input shape: a list, channels first, or a mapping from axis names to sizes."""
-    # an editor's error names what the first of these needs
+    # the error that an editor shows is about the first of these
     axes = [*(("channels", *AXIS_NAMES[axes]) for axes in (2, 1, 3)), ("features",)]
     named = {
         "type": "object",

@@ -107,7 +107,7 @@ class Scope:
         self.depth = depth
         self.frozen = frozen
         self.places: dict[str, Place] = {}
-        self.unnamed = True  # whether what is given is called input (named inputs are not)
+        self.unnamed = True  # whether the input is called input (named inputs are not)
         self.index: int | None = None
         self.twin: Place | None = None
         self.use: Path | None = None

@@ -35,7 +35,7 @@ from convcalc.spec.scalars import find_closing_parenthesis, fold_lines
 MOST_NESTING = 64
 _MOST_NODES = 500_000
 
-# compiled where they are first used: start-up is a feature
+# compiled when first used, so that convcalc starts faster
 _INTEGER = r"[-+]?(0|[1-9][0-9]*(_[0-9]+)*)"
 _FLOAT = r"[-+]?((0|[1-9][0-9]*(_[0-9]+)*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?"
 _CONSTANTS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
@@ -45,8 +45,8 @@ _PROPERTIES = r"(?:[&!]\S*\s+(?:#.*\s+)?)+"
 _NOT_PRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _DIRECTIVE = "(?:^|[\n\r\x85\u2028\u2029])%"
 
-_MERGE = object()  # the key <<, which is told from a text in quotes
-_DROPPED = object()  # a key that is none; its value is passed over
+_MERGE = object()  # the key <<, as opposed to the quoted text "<<"
+_DROPPED = object()  # an invalid key, whose value is skipped
 
 
 class _Frame:
@@ -60,7 +60,7 @@ class _Frame:
         self.flow = flow
         self.key: Any = None
         self.key_extent: Extent = (0, 0)
-        self.merged: Extent | None = None  # where the key << stands
+        self.merged: Extent | None = None  # where the key << is
         self.merges: list[Mapping] = []
         self.nodes = 1
         self.tagged = False
@@ -90,7 +90,7 @@ class _YamlReader:
         self.anchors: dict[str, tuple[Any, int, Extent]] = {}
         self.nodes = 0
         self.read_one = False
-        self.closed: _Frame | None = None  # of the collections that are complete, the last
+        self.closed: _Frame | None = None  # the collection that was completed last
         self.last: Any = None  # the last event that came before the parser gave up
 
     def problem(
@@ -124,7 +124,7 @@ class _YamlReader:
         finally:
             self.last = event
 
-    def stopped(self, place: int) -> Stopped:
+    def describe_stop(self, place: int) -> Stopped:
         """Return what had been read when the parser gave up at a character."""
         stack = self.stack
         ended = self.read_one and not stack and self.last.__class__ is not DocumentStartEvent
@@ -133,12 +133,12 @@ class _YamlReader:
             place,
             since=0 if self.last is None else self.last.end_mark.index,
             room=MOST_NESTING - len(stack),
-            collections=tuple(self.written(frames)),
+            collections=tuple(self.list_openings(frames)),
             ended=ended,
             key_due=bool(stack) and stack[-1].key is None and isinstance(stack[-1].container, Mapping),
         )
 
-    def written(self, frames: Iterable[_Frame]) -> Iterator[tuple[str, int]]:
+    def list_openings(self, frames: Iterable[_Frame]) -> Iterator[tuple[str, int]]:
         """Yield the opening character of each collection and its place, after any anchor; a pair in [a: b] has none."""
         for frame in frames:
             start = frame.container.extent[0]
@@ -402,7 +402,7 @@ def _read_events(reader: _YamlReader) -> None:
     except TooDeep as error:
         reader.document.root = UNKNOWN
         reader.too_deep(error)
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: an escape sequence for a character that is none
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: an escape sequence that is not a character
         reader.document.root = UNKNOWN
         _report_malformed(reader, getattr(error, "problem_mark", None) or getattr(error, "context_mark", None))
 
@@ -417,12 +417,12 @@ def _report_malformed(reader: _YamlReader, mark: Any) -> None:
     """Report what the parser could not read, in convcalc's own words."""
     text = reader.text
     control = re.search(_NOT_PRINTABLE, text)
-    if control is not None:  # one parser finds it before all else, the other when it comes to it
+    if control is not None:  # one parser finds it first of all, the other only when it gets there
         reader.document.problems.clear()
         reader.problem(control.span(), "a control character; a spec must be printable text", "CV001")
         return
     try:
-        found = explain_malformed(text, reader.stopped(len(text) if mark is None else min(mark.index, len(text))))
+        found = explain_malformed(text, reader.describe_stop(len(text) if mark is None else min(mark.index, len(text))))
     except TooDeep as error:
         reader.too_deep(error)
     else:

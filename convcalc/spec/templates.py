@@ -13,8 +13,8 @@ from convcalc.spec.expressions import Evaluate, Lookup, Parser, WrongExpression
 from convcalc.spec.functions import is_whole
 
 _MOST_CHARACTERS = 1000
-_MOST_TEXT = 10_000  # characters, of a text put together
-_MOST_ITEMS = 10_000  # of a list put together, nested ones included
+_MOST_TEXT = 10_000  # characters, after expressions are inserted
+_MOST_ITEMS = 10_000  # after expressions are inserted, including nested lists
 _NAME = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
 
 
@@ -95,7 +95,7 @@ def _compile_expression(text: str, dollar: int) -> tuple[_Expression, int]:
         if end - dollar - 2 > _MOST_CHARACTERS:
             raise WrongExpression(f"the expression has more than {_MOST_CHARACTERS:,} characters", dollar, dollar + 2)
         parser = Parser(text, dollar + 2, end)
-        return _Expression(parser.whole(), parser.names), end + 1
+        return _Expression(parser.parse(), parser.names), end + 1
     match = _NAME.match(text, dollar)
     if match is None:
         raise WrongExpression(
