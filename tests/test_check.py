@@ -128,7 +128,7 @@ def test_of_limits_from_outside_the_command_line_wins_then_the_path(capsys: pyte
         ("max-parms = 5\n", "convcalc.toml:1: no setting 'max-parms' (did you mean max-params?)"),
         ('ignore = ["CV999"]\n', "no rule 'CV999'"),
         ('fail-on = "eror"\n', "did you mean error?"),
-        ("select = 3\n", "takes a list of rule codes"),
+        ("select = 3\n", "must be a list of rule codes"),
         ("max-params = [\n", "convcalc.toml"),
         (f"max-params = {'9' * 5000}\n", "convcalc.toml: Exceeds the limit"),
         (f"max-params = {'[' * 5000}\n", "convcalc.toml: maximum recursion depth"),

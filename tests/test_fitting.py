@@ -161,7 +161,7 @@ def test_there_is_an_end_to_what_is_tried(net: str, capsys: pytest.CaptureFixtur
     ("arguments", "message"),
     [
         (["-p", "width=1,2"], "no budget to keep: give one with --max-macs, --max-peak-memory"),
-        (["-p", "widht=1,2", "--max-params", "1M"], "the spec has no param 'widht': did you mean width?"),
+        (["-p", "widht=1,2", "--max-params", "1M"], "the spec has no parameter 'widht': did you mean width?"),
         (["-p", "width", "--max-params", "1M"], "-p takes NAME=VALUES, such as width=0.25:1.5:0.05, not 'width'"),
         (["-p", "width=", "--max-params", "1M"], "-p: there is no value to try"),
         (["-p", "width=1]", "--max-params", "1M"], "-p takes NAME=VALUES, such as width=0.25:1.5:0.05, not 'width=1]'"),
