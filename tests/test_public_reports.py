@@ -454,11 +454,11 @@ def test_a_value_for_which_the_shapes_do_not_fit_is_a_wrong_network(
 
 def test_a_wrong_value_in_python_names_the_argument() -> None:
     text = "params: {k: 3}\ninput: [3, 8, 8]\nlayers:\n  - conv: {out_channels: 4, kernel_size: $k}\n"
-    with pytest.raises(convcalc.InvalidSpec, match=r"params\['k'\] = 'abc': kernel_size takes"):
+    with pytest.raises(convcalc.InvalidSpec, match=r"params\['k'\] = 'abc': kernel_size"):
         convcalc.load(io.StringIO(text), params={"k": "abc"})
     with pytest.raises(convcalc.InvalidSpec, match="batch: batch must be a positive integer; got 0"):
         convcalc.load(io.StringIO(text), batch=0)
-    with pytest.raises(convcalc.InvalidSpec, match="dtype: dtype has weights"):
+    with pytest.raises(convcalc.InvalidSpec, match="dtype: unknown key 'wieghts' in dtype"):
         convcalc.load(io.StringIO(text), dtype={"wieghts": "int8"})
 
 
