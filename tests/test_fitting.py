@@ -167,7 +167,7 @@ def test_there_is_an_end_to_what_is_tried(net: str, capsys: pytest.CaptureFixtur
         (["-p", "width=1]", "--max-params", "1M"], "-p takes NAME=VALUES, such as width=0.25:1.5:0.05, not 'width=1]'"),
         (["-p", "width=1", "-p", "width=2", "--max-params", "1M"], "-p: 'width' is given twice"),
         (["-p", "width=1", "--set", "width=2", "--max-params", "1M"], "-p: 'width' is given twice"),
-        (["-p", "width={}", "--max-params", "1M"], "a parameter must be a number, true, false, text or a list"),
+        (["-p", "width={}", "--max-params", "1M"], "a spec parameter must be a number, true, false, text or a list"),
         (["-p", "width=1", "--max-params", "1M", "--by", "mac"], "--by: no figure 'mac': did you mean macs?"),
         (["-p", "\x1b[2J=1", "--max-params", "1M"], "\\x1b[2J"),
     ],
