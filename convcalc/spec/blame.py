@@ -14,9 +14,8 @@ from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides, WrongOverride, make_override_problem
 from convcalc.spec.reader import read_network
 
-_WRONG_VALUE_CODES = frozenset(
-    {"CV010", "CV011", "CV012", "CV013", "CV014", "CV015"}
-)  # without those of shapes and limits
+# without the codes of shapes and limits
+_WRONG_VALUE_CODES = frozenset({"CV010", "CV011", "CV012", "CV013", "CV014", "CV015"})
 
 
 def read_given(document: Document, overrides: Overrides) -> Network:
