@@ -1,16 +1,14 @@
-"""Shapes written in the order of another framework: with the batch in front, or with the channels last.
+"""Detects shapes in the order of another framework: with the batch size in front, or with the channels last.
 
-convcalc takes one sample, channels first. PyTorch prints (1, 3, 224, 224), Keras (224, 224, 3): both are valid
-shapes here too, but of another network. What looks like them is reported, never changed.
-
->>> misreading((1, 3, 224, 224))
-Misreading(why='the leading 1 looks like a batch', likely=(3, 224, 224))
+convcalc takes the shape of one sample, channels first. PyTorch prints (1, 3, 224, 224), Keras (224, 224, 3): both are
+valid shapes in convcalc too, but of another network. Shapes that look like them are reported, never changed: for both,
+the sizes that were probably meant are (3, 224, 224).
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-CHANNELS_OF_IMAGES = (1, 3, 4)
+_IMAGE_CHANNELS = (1, 3, 4)
 
 
 class Misreading(NamedTuple):
@@ -22,7 +20,7 @@ class Misreading(NamedTuple):
 
 
 class Suggestion(NamedTuple):
-    """What to write in place of a shape with a wrong number of sizes."""
+    """What to write instead of a shape with a wrong number of sizes."""
 
     advice: str
     sizes: tuple[int, ...]
@@ -30,49 +28,48 @@ class Suggestion(NamedTuple):
 
 
 def misreading(sizes: Sequence[int], may_hold_batch: bool = True) -> Misreading | None:
-    """The other order that a shape looks like, None if it looks like channels first.
+    """Return the other order that a shape seems to have, None if it looks like channels first.
 
-    A leading 1 before three sizes looks like a batch; a last size of 1, 3 or 4 after two equal larger sizes like the
-    channels. `may_hold_batch` is False if the number of sizes is known to be right.
+    A leading 1 before three sizes looks like a batch size; a last size of 1, 3 or 4 after two equal, larger sizes looks
+    like the channels. Pass `may_hold_batch=False` if the number of sizes is known to be right.
     """
     if len(sizes) == 4 and sizes[0] == 1 and may_hold_batch:
-        return Misreading("the leading 1 looks like a batch", channels_first(sizes[1:]))
-    if has_channels_last(sizes):
-        return Misreading("the last size looks like the channels", channels_first(sizes))
+        return Misreading("the leading 1 looks like a batch size", _put_channels_first(sizes[1:]))
+    if _has_channels_last(sizes):
+        return Misreading("the last size looks like the channels", _put_channels_first(sizes))
     return None
 
 
-def has_channels_last(sizes: Sequence[int]) -> bool:
+def _has_channels_last(sizes: Sequence[int]) -> bool:
     """Whether the last size looks like the channels of an image."""
-    if len(sizes) < 3 or (len(sizes) > 3 and sizes[0] in CHANNELS_OF_IMAGES):
+    if len(sizes) < 3 or (len(sizes) > 3 and sizes[0] in _IMAGE_CHANNELS):
         return False
-    return sizes[-1] in CHANNELS_OF_IMAGES and sizes[-3] == sizes[-2] > sizes[-1]
+    return sizes[-1] in _IMAGE_CHANNELS and sizes[-3] == sizes[-2] > sizes[-1]
 
 
-def channels_first(sizes: Sequence[int]) -> tuple[int, ...]:
-    """The sizes with the channels in front, if they look like channels last."""
-    return (sizes[-1], *sizes[:-1]) if has_channels_last(sizes) else tuple(sizes)
+def _put_channels_first(sizes: Sequence[int]) -> tuple[int, ...]:
+    """Return the sizes with the channels in front, if they look like channels last."""
+    return (sizes[-1], *sizes[:-1]) if _has_channels_last(sizes) else tuple(sizes)
 
 
-def wrong_number_of_sizes(given: Sequence[int], own: Sequence[int], option: str, own_input: str) -> str:
-    """What is wrong with a shape that has another number of sizes than the input that it replaces (0: unknown size)."""
+def describe_wrong_number_of_sizes(given: Sequence[int], own: Sequence[int], option: str, own_input: str) -> str:
+    """Return the message for a shape that has another number of sizes than the input it replaces (0: unknown size)."""
     known = "×".join(str(size or "?") for size in own)
-    return f"{option} has {counted_sizes(given)}, {own_input} {known} has {len(own)}"
+    return f"{option} has {_count_sizes(given)}, but {own_input} {known} has {len(own)}"
 
 
-def counted_sizes(sizes: Sequence[int]) -> str:
-    """`3 sizes`."""
+def _count_sizes(sizes: Sequence[int]) -> str:
     return f"{len(sizes)} size{'' if len(sizes) == 1 else 's'}"
 
 
-def suggestion(given: Sequence[int], own: Sequence[int]) -> Suggestion:
-    """What to write in place of a shape that has another number of sizes than the input that it replaces."""
+def suggest_sizes(given: Sequence[int], own: Sequence[int]) -> Suggestion:
+    """Return what to write instead of a shape that has another number of sizes than the input it replaces."""
     if len(given) == len(own) + 1:
         batch, sample = given[0], tuple(given[1:])
         if sample[0] != own[0] and sample[-1] == own[0]:
-            return Suggestion("leave out the batch and put the channels first", (own[0], *sample[:-1]), batch)
+            return Suggestion("leave out the batch size and put the channels first", (own[0], *sample[:-1]), batch)
         if sample[0] == own[0] or batch == 1:
-            return Suggestion("leave out the batch", sample, batch)
+            return Suggestion("leave out the batch size", sample, batch)
     if len(given) == len(own) - 1 and len(given) > 1 and given[0] != own[0]:
         return Suggestion("put the channels first", (own[0], *given))
     return Suggestion(f"give {len(own)} {'size' if len(own) == 1 else 'sizes, channels first'}", tuple(own))

@@ -374,7 +374,7 @@ def test_an_entry_is_changed_however_it_is_laid_out(text: str, expected: str, ne
         (
             "x-a: &a {conv: {out_channels: 3, kernel_size: 3, padding: 1}}\nlayers:\n  - *a\n  - *a\n",
             "separable:conv1",
-            "an alias uses it too",
+            "an alias also uses it",
         ),
         (
             "layers:\n  - conv: {out_channels: 3, kernel_size: 3}\n",

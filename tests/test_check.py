@@ -145,7 +145,7 @@ def test_a_wrong_configuration_gives_2(text: str, said: str, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("# max-params\nmax-layers = 3\nmax-params = true\n", "convcalc.toml:3: params takes"),
+        ("# max-params\nmax-layers = 3\nmax-params = true\n", "convcalc.toml:3: params must be"),
         ('max-params = 1\n[per-path."a"]\nmax-params = 1\n[per-path."b"]\nmax-params = true\n', "convcalc.toml:5: "),
         ("per-path = {b = {max-params = true}}\n", "convcalc.toml:1: "),
         ('[per-path."a"]\nselect = []\n[per-path."a".per-path."b"]\nselect = []\n', "convcalc.toml:1: per-path does"),
@@ -329,7 +329,7 @@ def test_findings_behind_a_symbolic_link_are_told_without_a_word_of_the_file(
     os.symlink("biased.yaml", "link.yaml")
     assert run(["check", "link.yaml", "--fail-on", "note"]) == 1
     told = capsys.readouterr().out
-    assert told.startswith("link.yaml:4:5: a finding of the linter (nothing is quoted")
+    assert told.startswith("link.yaml:4:5: a finding of the linter (the contents")
     assert "CV206" in told
     assert "conv" not in told
 

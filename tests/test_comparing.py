@@ -353,7 +353,7 @@ def test_a_percentage_is_a_fraction_of_what_was(old: int, new: int, thousandths:
         ("macs 5", "compared with nothing", ""),
         ("> 5", "begins with a metric", ""),
         ("", "begins with a metric", ""),
-        ("macs > " + "9" * 5000, "macs takes", "9" * 5000),
+        ("macs > " + "9" * 5000, "macs must be", "9" * 5000),
         ("macs > \n5\n%\n6", "suffixes", "5\n%\n6"),
     ],
 )

@@ -166,5 +166,5 @@ def test_two_changes_at_one_place_are_refused_and_equal_ones_are_one() -> None:
     document = read_text(SPEC)
     edit = argument(document, WORDS[0], "bias", "false")
     assert applied(SPEC, [edit, edit]) == applied(SPEC, [edit])
-    with pytest.raises(CannotEdit, match="one place"):
+    with pytest.raises(CannotEdit, match="overlap"):
         applied(SPEC, [edit._replace(start=edit.start - 3), edit._replace(start=edit.start - 1, text="x")])

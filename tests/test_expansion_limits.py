@@ -68,7 +68,7 @@ def test_entries_up_to_the_limit_are_looked_at_and_not_one_more(
     assert load(spec(blocks, layers)).nodes
     monkeypatch.setattr(expand, "MOST_ENTRIES", entries - 1)
     found = problem(spec(blocks, layers))
-    assert (found.code, f"over {entries - 1} entries" in found.message) == ("CV004", True)
+    assert (found.code, f"more than {entries - 1} entries" in found.message) == ("CV004", True)
 
 
 # -- layers
@@ -90,7 +90,7 @@ def test_layers_up_to_the_limit_are_expanded_and_not_one_more(
     assert len(load(spec(blocks, layers)).nodes) == count
     limit_layers(monkeypatch, count - 1)
     found = problem(spec(blocks, layers))
-    assert (found.code, f"over {count - 1} layers" in found.message) == ("CV004", True)
+    assert (found.code, f"more than {count - 1} layers" in found.message) == ("CV004", True)
 
 
 def limit_layers(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
@@ -121,4 +121,4 @@ def nested_blocks(depth: int, inmost: Any) -> dict[str, Any]:
 def test_scopes_up_to_64_deep_are_expanded_and_not_one_more(inmost: Any, scopes: int) -> None:
     assert convcalc.load(nested_blocks(64 - scopes, inmost)).nodes
     found = problem(nested_blocks(65 - scopes, inmost))
-    assert (found.code, "more than 64 deep" in said(found)) == ("CV004", True)
+    assert (found.code, "more than 64 levels deep" in said(found)) == ("CV004", True)

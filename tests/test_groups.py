@@ -151,4 +151,4 @@ def test_a_name_has_up_to_200_characters(length: int, fits: bool) -> None:
         assert names(spec(entry)) == ["a" * length]
     else:
         found = problem(spec(entry))
-        assert (found.code, found.hint) == ("CV015", "at most 200 characters")
+        assert (found.code, found.hint) == ("CV015", "use at most 200 characters")

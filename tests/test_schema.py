@@ -17,7 +17,7 @@ from convcalc.problems import InvalidSpec
 from convcalc.render.manual import page
 from convcalc.spec.entries import OPTIONS
 from convcalc.spec.reader import read_network
-from convcalc.spec.schema import bare, schema
+from convcalc.spec.schema import can_be_bare, schema
 from convcalc.spec.source import read_text
 from tests.test_fuzz_specs import EXAMPLES, mutants
 
@@ -201,7 +201,7 @@ def test_wrong_entries_are_not_valid(entry: Any) -> None:
 def test_every_kind_completes_and_says_what_it_is() -> None:
     *words, _, mapping = SCHEMA["definitions"]["entry"]["anyOf"]
     properties = mapping["properties"]
-    assert {word["const"] for word in words} == {name for name, kind in KINDS.items() if bare(kind)}
+    assert {word["const"] for word in words} == {name for name, kind in KINDS.items() if can_be_bare(kind)}
     assert set(KINDS) <= set(properties)
     for kind in KINDS:
         arguments = set(properties[kind]["properties"])

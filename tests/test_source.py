@@ -332,10 +332,10 @@ MALFORMED = [
     ("a: 1\nfoo\nb: 2", "foo", "a key without a colon"),
     ("a:1\nb: 2", "a:1", "a key without a colon"),
     ("a: 1\n" + "k" * 1025 + ": 2", "kk", "a key of more than 1,024 characters"),
-    ("\ta: 1", "\t", "a tab cannot indent"),
-    ("a:\n\t- b", "\t", "a tab cannot indent"),
+    ("\ta: 1", "\t", "a tab is not allowed as indentation"),
+    ("a:\n\t- b", "\t", "a tab is not allowed as indentation"),
     ("a: @b", "@", "@ cannot start a value here"),
-    ("a: ]", "]", "] closes nothing"),
+    ("a: ]", "]", "unmatched ]"),
     ("a: , b", ",", ", cannot start a value here"),
     ("a: |b\n  c", "|", "only +, - or a digit can follow | here"),
     ("a: & b", "&", "& must be followed by a name"),
@@ -343,10 +343,10 @@ MALFORMED = [
     ("a: - b", "- b", "a list item cannot begin here"),
     ("a: ? b", "? b", "a key cannot begin here"),
     ("a: 'b' c", "c", "unexpected text after the value"),
-    ("a: 'b'\n c: 1", "c", "this line is indented by 1, the keys of the mapping above by 0"),
-    (" a: 1\nb: 2", "b", "this line is indented by 0, the keys of the mapping above by 1"),
-    ("a: &b\n  - c\n d: 1", "d", "this line is indented by 1, the keys of the mapping above by 0"),
-    ("a:\n   - b\n  - c", "- c", "this line is indented by 2, the keys of the mapping above by 0"),
+    ("a: 'b'\n c: 1", "c", "this line is indented by 1, but the keys of the mapping above by 0"),
+    (" a: 1\nb: 2", "b", "this line is indented by 0, but the keys of the mapping above by 1"),
+    ("a: &b\n  - c\n d: 1", "d", "this line is indented by 1, but the keys of the mapping above by 0"),
+    ("a:\n   - b\n  - c", "- c", "this line is indented by 2, but the keys of the mapping above by 0"),
     ("- a\nb: 1", "b", "expected a list item as above"),
     ("a: 1\n- b", "- b", "expected a key as above"),
     ("{a: 1}\nb: 2", "b", "text after the end of the spec"),
@@ -414,7 +414,7 @@ def problems_of(text: str) -> list[tuple[Any, ...]]:
 def test_no_answer_depends_on_the_parser(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         expected = problems_of(text)
-        patch.setattr(source, "events", words_hidden)
+        patch.setattr(source, "parse_events", words_hidden)
         assert problems_of(text) == expected
         assert WORDS_OF_A_PARSER not in str(expected)
         patch.delattr(yaml, "CSafeLoader", raising=False)
@@ -651,7 +651,7 @@ def test_a_limit_of_the_parser_does_not_show(monkeypatch: pytest.MonkeyPatch) ->
         mark = yaml.Mark("", 80, 0, 80, None, 0)
         raise yaml.scanner.ScannerError("while looking ahead", mark, WORDS_OF_A_PARSER, mark)
 
-    monkeypatch.setattr(source, "events", limited)
+    monkeypatch.setattr(source, "parse_events", limited)
     found = problem(text)
     assert (found.code, place(found)) == ("CV004", (1, len("x-a: ") + 64))
     assert WORDS_OF_A_PARSER not in said(found)

@@ -15,7 +15,7 @@ from convcalc.analysis.cost import cost
 from convcalc.cli.main import run
 from convcalc.layers.conv import Conv
 from convcalc.shape import Shape
-from convcalc.spec.making import layer_of
+from convcalc.spec.making import make_layer
 
 SPEC = "input: [3, 8, 8]\nlayers:\n  - conv: {out_channels: 4, kernel_size: 3, name: first}\n  - relu\n"
 
@@ -25,7 +25,7 @@ def wrong(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, Any], None
     """Puts a wrong rule into conv; layers and costs that were kept before are forgotten, and those with it after."""
 
     def forget() -> None:
-        layer_of.cache_clear()
+        make_layer.cache_clear()
         cost.cache_clear()
 
     forget()

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from convcalc.layout import suggestion, wrong_number_of_sizes
+from convcalc.layout import describe_wrong_number_of_sizes, suggest_sizes
 from convcalc.problems import shortened
 from convcalc.spec.entries import MOST_NAME, RESERVED_NAMES
 
@@ -96,10 +96,10 @@ def check_number_of_sizes(name: str | None, given: Sequence[int], own: Sequence[
     if len(given) == len(own):
         return
     sizes = [size or 0 for size in own]
-    better = suggestion(given, sizes)
+    better = suggest_sizes(given, sizes)
     option = "--input " if name is None else f"--input {shortened(name)}="
     form = f": {option}{','.join(map(str, better.sizes))}" if all(better.sizes) else ""
-    message = wrong_number_of_sizes(given, sizes, option.rstrip(" ="), "the file's input without the batch")
+    message = describe_wrong_number_of_sizes(given, sizes, option.rstrip(" ="), "the file's input without the batch")
     raise NotImported(f"{message}; {better.advice}{form}")
 
 

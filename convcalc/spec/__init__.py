@@ -1,1 +1,1 @@
-"""From the text of a spec to a network: reading, expressions, expansion."""
+"""From the text of a spec to a `Network`: YAML, expressions, and the expansion of entries into layers."""

@@ -1,7 +1,8 @@
-"""Whether a wrong value of a param, not the spec, is why a network cannot be read.
+"""Decides whether a wrong value of a spec parameter, and not the spec, is why a network cannot be read.
 
-A param may be used in many places, and each of them reports a wrong value. If the spec is valid without the values
-from outside, there is one mistake, and it is where the value was given: `--set width=abc`.
+In come the error, the document and the overrides; out comes the error to report. A parameter may be used in many
+places, and each of them reports a wrong value. If the spec is valid without the values given from outside, there is
+only one mistake, and it is reported where the value was given: `--set width=abc`.
 """
 
 from collections.abc import Iterable
@@ -10,16 +11,17 @@ from convcalc import examples
 from convcalc.network import Network
 from convcalc.problems import InvalidSpec, printable
 from convcalc.spec.document import Document
-from convcalc.spec.inputs import Overrides, WrongOverride, problem_of
+from convcalc.spec.inputs import Overrides, WrongOverride, make_override_problem
 from convcalc.spec.reader import read_network
 
-WRONG_VALUES = frozenset({"CV010", "CV011", "CV012", "CV013", "CV014", "CV015"})  # not shapes, not limits
+# without the codes of shapes and limits
+_WRONG_VALUE_CODES = frozenset({"CV010", "CV011", "CV012", "CV013", "CV014", "CV015"})
 
 
 def read_given(document: Document, overrides: Overrides) -> Network:
-    """The network of a document, like `read_network`, a wrong value of a param reported once, where it was given.
+    """Return the network of a document; a wrong spec parameter is reported once, where it was given.
 
-    Raises InvalidSpec, and WrongOverride if what is given is wrong.
+    Raises InvalidSpec if the spec is wrong, WrongOverride if an override is.
     """
     try:
         return read_network(document, overrides)
@@ -28,28 +30,28 @@ def read_given(document: Document, overrides: Overrides) -> Network:
 
 
 def blame_params(error: InvalidSpec, document: Document, overrides: Overrides, names: tuple[str, ...]) -> InvalidSpec:
-    """The error of wrong values of the named params, if they are the cause of an error; else the error itself."""
+    """Return the error about the values of the named spec parameters if they are the cause, else the error itself."""
     if isinstance(error, WrongOverride):
         return error
-    wrong = find_wrong_params(error, document, overrides, names)
-    return wrong_values(error, wrong, document, overrides) if wrong else error
+    wrong = _find_wrong_params(error, document, overrides, names)
+    return _describe_wrong_values(error, wrong, document, overrides) if wrong else error
 
 
-def find_wrong_params(
+def _find_wrong_params(
     error: InvalidSpec, document: Document, overrides: Overrides, names: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """The params without whose given values the spec is valid: one if that is enough, () if the spec itself is wrong.
+    """Return the spec parameters without whose given values the spec is valid: one if that suffices, () if none do.
 
-    Values with which the shapes do not fit are not wrong in themselves: that is a fault of the network.
+    Values that only make shapes not fit are not wrong in themselves; that is a mistake in the network.
     """
-    if not names or not all(problem.code in WRONG_VALUES for problem in error.problems):
+    if not names or not all(problem.code in _WRONG_VALUE_CODES for problem in error.problems):
         return ()
     candidates = [(name,) for name in names] + [names]
-    return next((wrong for wrong in candidates if is_valid_without(wrong, document, overrides)), ())
+    return next((wrong for wrong in candidates if _is_valid_without(wrong, document, overrides)), ())
 
 
-def is_valid_without(names: Iterable[str], document: Document, overrides: Overrides) -> bool:
-    """Whether nothing is wrong without the given values of some params but that some of these need a value."""
+def _is_valid_without(names: Iterable[str], document: Document, overrides: Overrides) -> bool:
+    """Whether the spec has no mistake without the given values, except that these spec parameters need a value."""
     kept = {name: value for name, value in overrides.params.items() if name not in names}
     try:
         read_network(document, overrides.with_params(kept))
@@ -59,11 +61,13 @@ def is_valid_without(names: Iterable[str], document: Document, overrides: Overri
     return True
 
 
-def wrong_values(error: InvalidSpec, names: Iterable[str], document: Document, overrides: Overrides) -> WrongOverride:
-    """The one error of wrong values: what was given, and what was expected at their first use."""
+def _describe_wrong_values(
+    error: InvalidSpec, names: Iterable[str], document: Document, overrides: Overrides
+) -> WrongOverride:
+    """Return one error for wrong values: what was given, and what was expected at their first use."""
     problem = error.problems[0]
     given = ", ".join(overrides.param_option(name) for name in names)
     file = printable(error.file or "")
     place = examples.shown(file) + error.place(problem).removeprefix(file)
     message = f"{given}: {problem.message} (first used at {place})"
-    return WrongOverride([problem_of(message, problem.hint)], document.file)
+    return WrongOverride([make_override_problem(message, problem.hint)], document.file)

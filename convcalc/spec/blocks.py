@@ -1,4 +1,4 @@
-"""From the written blocks of a spec to recipes, each with the blocks above it in sight."""
+"""From the written blocks of a spec to compiled `Block` recipes, each of which can use the blocks above it."""
 
 from typing import Any
 
@@ -9,16 +9,16 @@ from convcalc.spec.entries import MOST_NAME, PARAMETER_NAME, RESERVED_BLOCKS, RE
 
 
 class Compiler(EntryCompiler):
-    """Reads the written blocks and entries of one document."""
+    """Compiles the written blocks and entries of one document."""
 
     def blocks(self, written: Any, names: frozenset[str]) -> dict[str, Block]:
-        """All blocks in their order, each with those above it in sight."""
+        """Return all blocks by name; each can use the ones above it."""
         blocks: dict[str, Block] = {}
         if written is UNKNOWN or written is None:
             return blocks
         if not isinstance(written, dict):
             self.problems.add(
-                ("blocks",), f"blocks takes a mapping from names to blocks, not {shown(written)}", "CV013"
+                ("blocks",), f"blocks must be a mapping from names to blocks; got {shown(written)}", "CV013"
             )
             return blocks
         for name, definition in written.items():
@@ -29,26 +29,28 @@ class Compiler(EntryCompiler):
         return blocks
 
     def block_name(self, name: str, path: Path) -> None:
-        """A block's name is a name of its own."""
+        """Report a name that a block cannot have."""
         if not PARAMETER_NAME.fullmatch(name) or len(name) > MOST_NAME:
-            message = f"{shown(name)} cannot name a block: a letter, then letters, digits and _"
-            self.problems.add(path, message, "CV015", on_key=True)
+            message, hint = f"{shown(name)} is not a valid block name", "use a letter, then letters, digits and _"
+            self.problems.add(path, message, "CV015", hint, on_key=True)
         elif name in RESERVED_BLOCKS or name in RESERVED_NAMES:
-            self.problems.add(path, f"{name} cannot name a block: the word is taken", "CV015", on_key=True)
+            self.problems.add(path, f"{name} is reserved and cannot be the name of a block", "CV015", on_key=True)
 
     def block(self, name: str, definition: Any, path: Path, visible: Visible) -> Block:
-        """One block."""
+        """Compile one block."""
         block = Block(name, path, len(visible.blocks))
         if not isinstance(definition, dict):
             block.broken = True
             if definition is not UNKNOWN:
-                message = f"a block is a mapping with layers, and params where it has some, not {shown(definition)}"
+                message = (
+                    f"a block must be a mapping with layers, and optionally params and inputs; got {shown(definition)}"
+                )
                 self.problems.add(path, message, "CV013", on_key=True)
             return block
         for key in definition:
             if key not in ("params", "inputs", "layers"):
-                hint = did_you_mean(key, ("params", "inputs", "layers"))
-                message = f"a block has params, inputs and layers, not {shown(key)}"
+                hint = did_you_mean(key, ("params", "inputs", "layers")) or "available: params, inputs, layers"
+                message = f"unknown key {shown(key)} in a block"
                 fix = renaming(key, ("params", "inputs", "layers"), taken=definition)
                 self.problems.add((*path, key), message, "CV010", hint, on_key=True, fix=fix)
             elif definition[key] is None:
@@ -56,7 +58,7 @@ class Compiler(EntryCompiler):
                     (*path, key),
                     f"{key} has no value",
                     "CV012",
-                    "leave it out" if key != "layers" else "write []",
+                    "remove the key" if key != "layers" else "write []",
                     on_key=True,
                 )
         own = self.parameters(block, definition.get("params"), (*path, "params"), visible.names)
@@ -72,12 +74,12 @@ class Compiler(EntryCompiler):
         return block
 
     def parameters(self, block: Block, written: Any, path: Path, names: frozenset[str]) -> frozenset[str]:
-        """A block's parameters; each default may use those above it."""
+        """Compile the parameters of a block and return their names; a default can use the parameters above it."""
         if written is None or written is UNKNOWN:
             return frozenset()
         if not isinstance(written, dict):
-            message = f"params takes a mapping from names to defaults, not {shown(written)}"
-            self.problems.add(path, message, "CV013", "an empty value makes a parameter required")
+            message = f"params must be a mapping from names to defaults; got {shown(written)}"
+            self.problems.add(path, message, "CV013", "write {width: 64}, or {width: } if the parameter is required")
             return frozenset()
         seen = {"in_channels"}
         for name, default in written.items():
@@ -87,40 +89,40 @@ class Compiler(EntryCompiler):
         return frozenset(block.parameters)
 
     def parameter(self, default: Any, path: Path, names: frozenset[str]) -> Compiled:
-        """A parameter's default: a number, true or false, text, or a list of these."""
+        """Compile a parameter's default: a number, true, false, text or a list of these."""
         if not holds_only_values(default) and default is not None:
-            message = f"a parameter holds a number, true or false, text or a list, not {shown(default)}"
+            message = f"a parameter must be a number, true, false, text or a list; got {shown(default)}"
             self.problems.add(path, message, "CV013")
             return UNKNOWN
         return self.value(default, path, names)
 
     def parameter_name(self, name: str, path: Path) -> None:
-        """A parameter's name is a name that expressions can hold."""
+        """Report a name that a parameter cannot have."""
         if not PARAMETER_NAME.fullmatch(name) or len(name) > MOST_NAME:
-            message = f"{shown(name)} cannot name a parameter: a letter, then letters, digits and _"
-            self.problems.add(path, message, "CV015", on_key=True)
+            message, hint = f"{shown(name)} is not a valid parameter name", "use a letter, then letters, digits and _"
+            self.problems.add(path, message, "CV015", hint, on_key=True)
         elif name in RESERVED_NAMES:
-            self.problems.add(path, f"{name} cannot name a parameter: the word is taken", "CV015", on_key=True)
+            self.problems.add(path, f"{name} is reserved and cannot be the name of a parameter", "CV015", on_key=True)
 
     def block_inputs(self, block: Block, written: Any, path: Path) -> None:
-        """The names of a block's inputs, where it has several."""
+        """Set the names of a block's inputs, if it lists several."""
         if written is None or written is UNKNOWN:
             return
         if not isinstance(written, list) or not written or not all(isinstance(name, str) for name in written):
             self.problems.add(
-                path, f"inputs takes a list of names, not {shown(written)}", "CV013", "write [deep, skip]"
+                path, f"inputs must be a list of names; got {shown(written)}", "CV013", "write [deep, skip]"
             )
             block.broken = True
             return
         for index, name in enumerate(written):
             self.parameter_name(name, (*path, index))
             if name in written[:index]:
-                self.problems.add((*path, index), f"the input {shortened(name)} stands twice", "CV015")
+                self.problems.add((*path, index), f"input {shortened(name)} is listed twice", "CV015")
         block.input_names = tuple(written)
 
 
 def holds_only_values(value: Any) -> bool:
-    """Whether a value is a number, true or false, text, or a list of these."""
+    """Whether a value is a number, true, false, text or a list of these."""
     if isinstance(value, list):
         return all(map(holds_only_values, value))
     return value is not None and not isinstance(value, dict)

@@ -1,4 +1,7 @@
-"""The budget of a spec: limits as written, read into whole numbers. Whether they are kept is asked elsewhere."""
+"""The budget of a spec: limits as written become `Limit`s of whole numbers.
+
+For example, `params: 5M` becomes a limit with the maximum 5,000,000. Limits are not enforced here.
+"""
 
 from fnmatch import fnmatchcase
 from typing import Any
@@ -10,20 +13,20 @@ from convcalc.units import COUNT_SUFFIXES, MEMORY_SUFFIXES, parse_quantity
 
 COUNTS = ("params", "macs", "flops", "multiplications", "layers")
 MEMORY = ("weight_memory", "activation_memory", "peak_memory")
-PER_OUTPUT = ("receptive_field", "output_shape")
-METRICS = (*COUNTS, *MEMORY, *PER_OUTPUT)
-LIMITED = (*COUNTS, *MEMORY, "receptive_field")  # what may be limited from outside of a spec
+_PER_OUTPUT = ("receptive_field", "output_shape")
+METRICS = (*COUNTS, *MEMORY, *_PER_OUTPUT)
+LIMITED = (*COUNTS, *MEMORY, "receptive_field")  # the metrics that options and settings can limit
 PER_LAYER = tuple(metric for metric in (*COUNTS, *MEMORY) if metric not in ("layers", "peak_memory"))
 
 
 def quantity(metric: str, value: Any) -> int:
-    """The whole number that a limit stands for. Raises Flaw."""
+    """Return the whole number that a limit stands for, such as 5,000,000 for `5M`. Raises Flaw."""
     suffixes = MEMORY_SUFFIXES if metric in MEMORY else COUNT_SUFFIXES
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise Flaw(f"{metric} takes a quantity such as {'256KiB' if metric in MEMORY else '5M'}, not {shown(value)}")
+        raise Flaw(f"{metric} must be a quantity such as {'256KiB' if metric in MEMORY else '5M'}; got {shown(value)}")
     if isinstance(value, str) and metric in MEMORY and value[-1:] in ("K", "M", "G"):
         unit, digits = value[-1], value[:-1].strip()
-        message = f"{shown(value)} of memory may be {unit}B (1000) or {unit}iB (1024)"
+        message = f"{shown(value)} is ambiguous: {unit} can mean {unit}B (powers of 1000) or {unit}iB (powers of 1024)"
         raise Flaw(message, f"write {digits}{unit}iB or {digits}{unit}B")
     try:
         return parse_quantity(str(value), suffixes)
@@ -31,21 +34,23 @@ def quantity(metric: str, value: Any) -> int:
         unit = str(value).lstrip("0123456789._ ")
         meant = next((suffix for suffix in suffixes if suffix.lower() == unit.lower()), None)
         hint = f"write {str(value)[: -len(unit)]}{meant}" if unit and meant else ""
-        raise Flaw(f"{metric} takes {error}, not {shown(value)}", hint) from None
+        raise Flaw(f"{metric} must be {error}; got {shown(value)}", hint) from None
 
 
-def bounds(metric: str, value: Any) -> tuple[int | None, int | None]:
-    """Minimum and maximum of a limit: a maximum alone, or a mapping. Raises Flaw."""
+def _read_bounds(metric: str, value: Any) -> tuple[int | None, int | None]:
+    """Return the minimum and maximum of a limit, given as a maximum or as a mapping with min and max. Raises Flaw."""
     if not isinstance(value, dict):
         if metric == "receptive_field":
-            raise Flaw(f"receptive_field takes {{min:, max:}}, not {shown(value)}", "write {min: 224}")
+            raise Flaw(
+                f"receptive_field must be a mapping with min, max or both; got {shown(value)}", "write {min: 224}"
+            )
         return None, quantity(metric, value)
     for key in value:
         if key not in ("min", "max"):
-            hint = did_you_mean(key, ("min", "max"))
-            raise Flaw(f"a limit has min and max, not {shown(key)}", hint, where=(key,), on_key=True)
+            hint = did_you_mean(key, ("min", "max")) or "available: min, max"
+            raise Flaw(f"unknown key {shown(key)} in a limit", hint, where=(key,), on_key=True)
     if not value:
-        raise Flaw(f"{metric} has neither min nor max")
+        raise Flaw(f"the limit of {metric} is empty: it needs min, max or both")
     found: dict[str, int] = {}
     for key, written in value.items():
         try:
@@ -53,49 +58,54 @@ def bounds(metric: str, value: Any) -> tuple[int | None, int | None]:
         except Flaw as flaw:
             raise Flaw(flaw.message, flaw.hint, where=(key,)) from None
     if "min" in found and "max" in found and found["min"] > found["max"]:
-        raise Flaw(f"min {found['min']} is over max {found['max']}")
+        raise Flaw(f"min {found['min']:,} exceeds max {found['max']:,}")
     return found.get("min"), found.get("max")
 
 
-def limit(metric: str, value: Any, path: Path, output: str | None = None, pattern: str | None = None) -> Limit:
-    """One limit. Raises Flaw."""
+def read_limit(metric: str, value: Any, path: Path, output: str | None = None, pattern: str | None = None) -> Limit:
+    """Return the limit of one metric. Raises Flaw."""
     if metric == "output_shape":
         sizes = isinstance(value, list) and all(type(size) is int and size > 0 for size in value)
         if not sizes or not 1 <= len(value) <= MOST_AXES + 1:
-            raise Flaw(f"output_shape takes a list of sizes, channels first, not {shown(value)}", "write [1000]")
+            raise Flaw(
+                f"output_shape must be a list of positive integers, channels first; got {shown(value)}", "write [1000]"
+            )
         return Limit(metric, None, None, path, output, pattern, tuple(value))
-    minimum, maximum = bounds(metric, value)
+    minimum, maximum = _read_bounds(metric, value)
     return Limit(metric, minimum, maximum, path, output, pattern)
 
 
 def is_per_output(metric: str, value: Any) -> bool:
     """Whether a limit is a mapping from output names."""
-    return metric in PER_OUTPUT and isinstance(value, dict) and not set(value) & {"min", "max"}
+    return metric in _PER_OUTPUT and isinstance(value, dict) and not set(value) & {"min", "max"}
 
 
-def per_output(metric: str, value: dict[str, Any], path: Path, outputs: list[str]) -> list[Limit]:
-    """A limit for each of some outputs. Raises Flaw."""
+def read_output_limits(metric: str, value: dict[str, Any], path: Path, outputs: list[str]) -> list[Limit]:
+    """Return one limit per named output. Raises Flaw."""
     limits = []
     for name, written in value.items():
         if name not in outputs:
-            hint = did_you_mean(name, outputs) or f"the outputs are {', '.join(outputs)}"
-            raise Flaw(f"no output {shown(name)}", hint, where=(name,), on_key=True, code="CV015")
-        limits.append(limit(metric, written, (*path, name), output=name))
+            hint = did_you_mean(name, outputs) or f"available: {', '.join(outputs)}"
+            raise Flaw(f"unknown output {shown(name)}", hint, where=(name,), on_key=True, code="CV015")
+        limits.append(read_limit(metric, written, (*path, name), output=name))
     return limits
 
 
-def per_layer(pattern: str, written: Any, path: Path, names: list[str] | None) -> list[Limit]:
-    """Limits of the layers that a pattern names, among the names where they are all known. Raises Flaw."""
+def read_layer_limits(pattern: str, written: Any, path: Path, names: list[str] | None) -> list[Limit]:
+    """Return the limits of the layers whose names match a pattern such as `head.*`. Raises Flaw.
+
+    `names` are the names of all layers, or None if they are not known.
+    """
     if names is not None and not any(fnmatchcase(name, pattern) for name in names):
-        raise Flaw(f"the pattern {shown(pattern)} names no layer", did_you_mean(pattern, names), code="CV015")
+        raise Flaw(f"the pattern {shown(pattern)} matches no layer", did_you_mean(pattern, names), code="CV015")
     if not isinstance(written, dict):
-        raise Flaw(f"per_layer takes limits such as {{params: 1M}}, not {shown(written)}")
+        raise Flaw(f"per_layer needs limits such as {{params: 1M}} for each pattern; got {shown(written)}")
     limits = []
     for metric, value in written.items():
         if metric not in PER_LAYER:
-            hint = did_you_mean(metric, PER_LAYER)
+            hint = did_you_mean(metric, PER_LAYER) or f"available: {', '.join(PER_LAYER)}"
             fix = renaming(metric, PER_LAYER, taken=written)
-            message = f"no limit {shown(metric)} of a layer"
+            message = f"unknown limit {shown(metric)} for a layer"
             raise Flaw(message, hint, where=(metric,), on_key=True, code="CV010", fix=fix)
-        limits.append(limit(metric, value, (*path, metric), pattern=pattern))
+        limits.append(read_limit(metric, value, (*path, metric), pattern=pattern))
     return limits

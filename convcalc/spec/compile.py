@@ -1,7 +1,7 @@
-"""From the written entries of a spec to recipes: what can be checked without knowing any shape is checked here.
+"""From the written entries of a spec to `Entry` recipes: everything that can be checked without shapes is checked here.
 
-Each written entry is read once, however often it is laid: its kind or block, the names of its arguments, its
-options, and the syntax and names of its expressions.
+Each written entry is compiled once, however often it is expanded: its layer kind or block, the names of its
+arguments, its options, and the syntax and names of its expressions.
 """
 
 from collections.abc import Container, Iterable
@@ -29,7 +29,7 @@ from convcalc.spec.templates import Template, compile_text
 
 
 class Visible:
-    """What an entry may name: parameters, blocks above it, and whether `$index` counts something."""
+    """What an entry can refer to: parameters, the blocks above it, and whether `$index` has a value."""
 
     __slots__ = ("all_blocks", "blocks", "index", "names", "reading", "repeating")
 
@@ -44,19 +44,19 @@ class Visible:
         self.reading = self.repeating if index else names | {"in_channels"}
 
     def counting(self) -> "Visible":
-        """The same inside a repeat."""
+        """Return the same for entries inside a repeat, where `$index` has a value."""
         return Visible(self.names, self.blocks, self.all_blocks, True)
 
 
 class EntryCompiler:
-    """Reads the written entries of one document."""
+    """Compiles the written entries of one document."""
 
     def __init__(self, document: Document, problems: Problems) -> None:
         self.document = document
         self.problems = problems
 
     def value(self, value: Any, path: Path, names: frozenset[str]) -> Compiled:
-        """A value with its expressions compiled and their names checked."""
+        """Compile the expressions in a value and check the names in them."""
         if isinstance(value, str):
             return self.text(value, path, names) if "$" in value else value
         if isinstance(value, list):
@@ -67,7 +67,7 @@ class EntryCompiler:
         return value
 
     def text(self, text: str, path: Path, names: frozenset[str]) -> Compiled:
-        """A text with expressions."""
+        """Compile a text with expressions."""
         try:
             template = compile_text(text)
         except WrongExpression as flaw:
@@ -77,16 +77,16 @@ class EntryCompiler:
             return template
         unknown = [name for name in template.names if name not in names]
         for name in unknown:
-            self.problems.add(path, *unknown_name(name, names), within=template.names[name])
+            self.problems.add(path, *_describe_unknown_name(name, names), within=template.names[name])
         return UNKNOWN if unknown else template
 
     def body(self, entries: Any, path: Path, visible: Visible) -> Body:
-        """A list of entries."""
+        """Compile a list of entries."""
         if not isinstance(entries, list):
             if entries is not UNKNOWN:
-                message = f"a list of entries was expected, not {shown(entries)}"
+                message = f"expected a list of entries; got {shown(entries)}"
                 on_key = isinstance(entries, dict) or entries is None
-                self.problems.add(path, message, "CV013", "each entry begins with -", on_key=on_key)
+                self.problems.add(path, message, "CV013", "begin each entry with -", on_key=on_key)
             return Body([])
         compiled = [self.entry(entry, (*path, index), visible) for index, entry in enumerate(entries)]
         ordinals: dict[str, int] = {}
@@ -95,7 +95,7 @@ class EntryCompiler:
         return Body(compiled)
 
     def entry(self, written: Any, path: Path, visible: Visible) -> Entry:
-        """One entry."""
+        """Compile one entry."""
         line = self.document.line(path)
         if isinstance(written, str):
             entry = Entry(path, written, path, line)
@@ -110,50 +110,52 @@ class EntryCompiler:
                 entry = Entry(path, word, (*path, word), line)
                 self.use(entry, arguments, visible)
                 return entry
-            return self.crowded(written, path, line, visible)
+            return self.report_crowded_entry(written, path, line, visible)
         if written is not UNKNOWN:
             example = "write - relu, or - conv: {out_channels: 64, kernel_size: 3}"
             self.problems.add(
-                path, f"an entry is a layer kind with its arguments, not {shown(written)}", "CV013", example
+                path, f"an entry must be a layer kind with its arguments; got {shown(written)}", "CV013", example
             )
-        return broken(path, line)
+        return _make_broken_entry(path, line)
 
-    def crowded(self, written: dict[str, Any], path: Path, line: int | None, visible: Visible) -> Entry:
-        """An entry with several keys: options beside the kind, arguments that are not indented, or two kinds."""
+    def report_crowded_entry(self, written: dict[str, Any], path: Path, line: int | None, visible: Visible) -> Entry:
+        """Report an entry with several keys: misplaced options, arguments that are not indented, or two kinds."""
         known = (key for key in written if key in KINDS or key in visible.blocks or key.startswith("$"))
         word = next(known, None)
-        entry = broken(path, line, word or "")
+        entry = _make_broken_entry(path, line, word or "")
         beside = [key for key in written if key != word]
         if word is None:
             kind_key = next((key for key in beside if key in KIND_KEYS), None)
             if kind_key is not None:
                 meant, _ = kind_hint(str(written[kind_key]), [*KINDS, *visible.blocks])
                 entry.word = meant or ""
-                message = "the layer kind is the key of an entry, not a value"
+                message = "the layer kind must be the key of the entry, not a value"
                 hint = f"write - {meant or 'conv'}: {{…}}"
                 self.problems.add((*path, kind_key), message, "CV010", hint, on_key=True)
                 return entry
             word = beside[0]
-            return self.crowd_of(entry, written, word, beside[1:], visible)
-        return self.crowd_of(entry, written, word, beside, visible)
+            return self.report_crowd(entry, written, word, beside[1:], visible)
+        return self.report_crowd(entry, written, word, beside, visible)
 
-    def crowd_of(self, entry: Entry, written: dict[str, Any], word: str, beside: list[str], visible: Visible) -> Entry:
-        """Report what stands beside a word that should stand inside it."""
+    def report_crowd(
+        self, entry: Entry, written: dict[str, Any], word: str, beside: list[str], visible: Visible
+    ) -> Entry:
+        """Report the keys next to a layer kind that belong inside its entry."""
         if word not in KINDS and word not in visible.blocks and not word.startswith("$"):
-            self.unknown_word(entry, word, (*entry.path, word), visible)
-        if not any(key in OPTIONS or key in KINDS for key in beside) and entry_is_empty(written, word):
-            message = f"the arguments of {shortened(word)} stand beside it"
+            self.report_unknown_word(entry, word, (*entry.path, word), visible)
+        if not any(key in OPTIONS or key in KINDS for key in beside) and _has_no_arguments(written, word):
+            message = f"the arguments of {shortened(word)} are not indented under it"
             self.problems.add((*entry.path, beside[0]), message, "CV010", f"indent them under {word}", on_key=True)
             return entry
         for key in beside:
-            what = "an option" if key in OPTIONS else "what follows"
-            message = f"{what} stands inside the entry: {shortened(key)} is beside {shortened(word)}"
+            subject = f"option {key}" if key in OPTIONS else shortened(key)
+            message = f"{subject} must be inside the entry {shortened(word)}, not next to it"
             hint = f"write - {shortened(word)}: {{{shortened(key)}: …}}, or indent it under {shortened(word)}"
             self.problems.add((*entry.path, key), message, "CV010", hint, on_key=True)
         return entry
 
     def use(self, entry: Entry, arguments: Any, visible: Visible) -> None:
-        """A kind or block with its arguments."""
+        """Compile a layer kind or block with its arguments."""
         word = entry.word
         if word in visible.blocks:
             entry.block = visible.blocks[word]
@@ -163,54 +165,58 @@ class EntryCompiler:
             self.dynamic_word(entry, visible)
         else:
             entry.broken = True
-            self.unknown_word(entry, word, entry.word_path, visible)
+            self.report_unknown_word(entry, word, entry.word_path, visible)
         if arguments is None:
             arguments = {}
         if not isinstance(arguments, dict):
             entry.broken = True
             if arguments is not UNKNOWN and not (entry.kind is None and entry.block is None):
-                self.problems.add(entry.word_path, *not_arguments(entry, arguments))
+                self.problems.add(entry.word_path, *_describe_wrong_arguments(entry, arguments))
             return
         self.arguments(entry, arguments, visible)
 
     def dynamic_word(self, entry: Entry, visible: Visible) -> None:
-        """A parameter that names the kind."""
+        """Compile an entry whose layer kind is the value of a parameter, such as `- $act`."""
         name = entry.word[1:]
         if not PARAMETER_NAME.fullmatch(name):
-            message = f"{shortened(entry.word)} is no layer kind: a parameter that names one is a whole $name"
-            self.problems.add(entry.word_path, message, "CV011", on_key=True)
+            message = f"{shortened(entry.word)} is not a layer kind"
+            hint = "write $name to take the layer kind from a parameter"
+            self.problems.add(entry.word_path, message, "CV011", hint, on_key=True)
             entry.broken = True
         elif name not in visible.names:
-            self.problems.add(entry.word_path, *unknown_name(name, visible.names), on_key=True)
+            self.problems.add(entry.word_path, *_describe_unknown_name(name, visible.names), on_key=True)
             entry.broken = True
         else:
             entry.blocks, entry.block_limit = visible.blocks, len(visible.blocks)
 
-    def unknown_word(self, entry: Entry, word: str, path: Path, visible: Visible) -> None:
-        """A word that is no kind and no block above; the entry takes the ordinal of the word that was meant."""
+    def report_unknown_word(self, entry: Entry, word: str, path: Path, visible: Visible) -> None:
+        """Report a word that is neither a layer kind nor a block above.
+
+        If it resembles one, the entry is numbered as if that one were written, so that default names below stay right.
+        """
         if word in visible.all_blocks:
             inside = entry.path[:2] == ("blocks", word)
-            where = "uses itself" if inside else "stands below"
-            message = f"the block {word} {where}: a block may use only blocks that stand above it"
+            what = "uses itself" if inside else "is defined below"
+            message = f"block {word} {what}; a block can use only blocks defined above it"
             self.problems.add(path, message, "CV011", on_key=True)
             return
         meant, hint = kind_hint(word, [*KINDS, *visible.blocks, *LISTS])
         if word in OPTIONS:
-            hint = "an option stands among the arguments of a layer"
+            hint = "an option belongs in the arguments of an entry: - conv: {…}"
         elif word in KIND_KEYS:
-            hint = "the kind itself is the key of an entry: - conv: {…}"
+            hint = "use the layer kind as the key of the entry: - conv: {…}"
         fix = renaming(word, [*KINDS, *visible.blocks], hint)
-        self.problems.add(path, f"no layer kind or block {shown(word)}", "CV011", hint, on_key=True, fix=fix)
+        self.problems.add(path, f"unknown layer kind or block {shown(word)}", "CV011", hint, on_key=True, fix=fix)
         entry.word = meant or word
         if hint.startswith("write "):
-            entry.kind = KINDS.get(meant or "")  # the meaning is clear: its arguments are looked at too
+            entry.kind = KINDS.get(meant or "")  # the meaning is clear, so its arguments are checked as well
 
     def arguments(self, entry: Entry, arguments: dict[str, Any], visible: Visible) -> None:
-        """The options and arguments of an entry: their names, then their expressions."""
-        known = argument_names(entry)
+        """Compile the options and arguments of an entry: first their names, then their expressions."""
+        known = _list_argument_names(entry)
         names = visible.repeating if "repeat" in arguments else visible.reading
         path = entry.arguments_path
-        guessed = entry.broken  # the word was wrong, and the kind is what it most likely meant
+        guessed = entry.broken  # the word was wrong; the kind is the one that it most likely meant
         given = {}
         for key, value in arguments.items():
             if key in OPTIONS:
@@ -227,12 +233,12 @@ class EntryCompiler:
             else:
                 given[key] = self.value(value, (*path, key), names)
         entry.arguments = given
-        entry.literal = all(plain_literal(value) for value in given.values())
+        entry.literal = all(_is_literal(value) for value in given.values())
         if not guessed:
-            self.missing(entry, arguments)
+            self.report_missing(entry, arguments)
 
-    def missing(self, entry: Entry, arguments: dict[str, Any]) -> None:
-        """Required arguments that are not given."""
+    def report_missing(self, entry: Entry, arguments: dict[str, Any]) -> None:
+        """Report required arguments that are not given."""
         if entry.kind is not None:
             required = required_names(entry.kind.keys)
         elif entry.block is not None:
@@ -243,8 +249,8 @@ class EntryCompiler:
             entry.broken = True
             return
         absent = [name for name in required if name not in arguments]
-        # a wrong word may be the missing one: it has been reported with the right word
-        strangers = [key for key in arguments if key not in OPTIONS and key not in (argument_names(entry) or ())]
+        # a misspelt argument may be the missing one, and it was already reported with the right name
+        strangers = [key for key in arguments if key not in OPTIONS and key not in (_list_argument_names(entry) or ())]
         absent = [name for name in absent if not any(f"{name}" in key_hint(key, [name]) for key in strangers)]
         if absent:
             message = f"{entry.word} needs {' and '.join(absent)}"
@@ -253,7 +259,7 @@ class EntryCompiler:
             entry.broken = True
 
     def option(self, entry: Entry, key: str, value: Any, visible: Visible, names: frozenset[str]) -> None:
-        """One option."""
+        """Compile one option."""
         path = entry.option_path(key)
         if value is None:
             self.problems.add(path, f"{key} has no value", "CV012", on_key=True)
@@ -266,7 +272,7 @@ class EntryCompiler:
         entry.options[key] = self.value(value, path, names)
 
     def list_entry(self, written: dict[str, Any], word: str, path: Path, line: int | None, visible: Visible) -> Entry:
-        """An entry of branches, or a sequence."""
+        """Compile branches or a sequence."""
         entry = Entry(path, word, (*path, word), line)
         allowed = [word, *OPTIONS, *(["merge"] if word == "branches" else [])]
         inside = visible.counting() if "repeat" in written else visible
@@ -286,19 +292,21 @@ class EntryCompiler:
         return entry
 
     def branches(self, entry: Entry, written: dict[str, Any], names: frozenset[str], visible: Visible) -> None:
-        """The branches and their merge."""
+        """Compile the branches and their merge."""
         path, branches = (*entry.path, "branches"), written["branches"]
         if isinstance(branches, dict):
-            message = "branches takes a list; its options and merge stand beside it"
-            self.problems.add(path, message, "CV013", "write - branches: […] with merge: add under it", on_key=True)
+            message = "branches must be a list; merge and the options are keys next to branches"
+            self.problems.add(
+                path, message, "CV013", "write - branches: […] and, on the next line, merge: add", on_key=True
+            )
             entry.broken = True
             return
         if not isinstance(branches, list) or len(branches) < 2:
             entry.broken = True
             if branches is not UNKNOWN:
-                found = "1 of them" if isinstance(branches, list) and branches else shown(branches)
-                hint = "one branch alone is a sequence" if isinstance(branches, list) and branches else ""
-                message = f"branches takes a list of two branches or more, not {found}"
+                found = "one" if isinstance(branches, list) and branches else shown(branches)
+                hint = "write sequence for a single branch" if isinstance(branches, list) and branches else ""
+                message = f"branches must be a list of at least two branches; got {found}"
                 self.problems.add(path, message, "CV013", hint, on_key=True)
         else:
             entry.bodies = [self.body(branch, (*path, index), visible) for index, branch in enumerate(branches)]
@@ -309,55 +317,55 @@ class EntryCompiler:
                 path, "branches needs merge", "CV012", "write merge: add, multiply or concat", on_key=True
             )
             entry.broken = True
-        elif plain_literal(entry.merge) and entry.merge not in MERGES:
+        elif _is_literal(entry.merge) and entry.merge not in MERGES:
             hint = kind_hint(str(entry.merge), MERGES)[1]
-            message = f"merge takes add, multiply or concat, not {shown(entry.merge)}"
+            message = f"merge must be add, multiply or concat; got {shown(entry.merge)}"
             self.problems.add((*entry.path, "merge"), message, "CV013", hint if "layers" not in hint else "")
             entry.broken = True
 
 
-def broken(path: Path, line: int | None, word: str = "") -> Entry:
-    """An entry that could not be read: what it gives is not known."""
+def _make_broken_entry(path: Path, line: int | None, word: str = "") -> Entry:
+    """Return an entry that could not be read; its output is unknown."""
     entry = Entry(path, word, path, line)
     entry.broken = True
     return entry
 
 
-def entry_is_empty(written: dict[str, Any], word: str) -> bool:
-    """Whether a kind has no arguments of its own."""
+def _has_no_arguments(written: dict[str, Any], word: str) -> bool:
+    """Whether nothing is written after the colon of a layer kind or block."""
     return written.get(word, UNKNOWN) is None
 
 
-def plain_literal(value: Compiled) -> bool:
-    """Whether a value needs no expression evaluated."""
+def _is_literal(value: Compiled) -> bool:
+    """Whether a compiled value contains no expression."""
     return not isinstance(value, Template | Computed) and value is not UNKNOWN
 
 
-def argument_names(entry: Entry) -> Iterable[str] | None:
-    """The arguments that a kind or block takes, None where that is not known."""
+def _list_argument_names(entry: Entry) -> Iterable[str] | None:
+    """Return the names of the arguments that a kind or block has, None if that is not known."""
     if entry.kind is not None:
         return entry.kind.keys
     return entry.block.parameters if entry.block is not None else None
 
 
-def unknown_name(name: str, names: frozenset[str]) -> tuple[str, str, str]:
-    """Message, code and hint for a name in an expression that stands for nothing."""
+def _describe_unknown_name(name: str, names: frozenset[str]) -> tuple[str, str, str]:
+    """Return message, code and hint for an unknown name in an expression."""
     if name == "index":
-        return "$index counts the copies of a repeat, and this is in none", "CV014", ""
+        return "$index is available only inside a repeat", "CV014", ""
     if name == "in_channels":
-        return "$in_channels is what an entry reads, and nothing is read here", "CV014", ""
+        return "$in_channels (the channels of an entry's input) is not available here", "CV014", ""
     params = sorted(names - {"index", "in_channels"})
     close = nearest(name, names)
     if close:
-        return f"no parameter {shown(name)}", "CV014", f"did you mean {close}?"
-    quoted = f"text is written in quotes: '{shortened(name)}'"
-    return f"no parameter {shown(name)}", "CV014", f"there are {' '.join(params)}" if params else quoted
+        return f"unknown parameter {shown(name)}", "CV014", f"did you mean {close}?"
+    quoted = f"write text in quotes: '{shortened(name)}'"
+    return f"unknown parameter {shown(name)}", "CV014", f"available: {', '.join(params)}" if params else quoted
 
 
-def not_arguments(entry: Entry, arguments: Any) -> tuple[str, str, str]:
-    """Message, code and hint for arguments that are no mapping."""
-    keys = list(argument_names(entry) or ())
+def _describe_wrong_arguments(entry: Entry, arguments: Any) -> tuple[str, str, str]:
+    """Return message, code and hint for arguments that are not a mapping."""
+    keys = list(_list_argument_names(entry) or ())
     example = (
         f"write - {entry.word}: {{{keys[0]}: {shortened(str(arguments), 20)}}}" if keys else f"write - {entry.word}"
     )
-    return f"{entry.word} takes a mapping of arguments, not {shown(arguments)}", "CV013", example
+    return f"the arguments of {entry.word} must be a mapping; got {shown(arguments)}", "CV013", example

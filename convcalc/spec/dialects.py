@@ -1,11 +1,15 @@
-"""Words of other dialects (PyTorch's class names, Keras, Caffe, habits), and the right word for each."""
+"""Words from other tools (PyTorch's class names, Keras, Caffe, common habits), and convcalc's word for each.
+
+>>> kind_hint("Conv2d", ["conv", "relu"])
+('conv', 'write conv')
+"""
 
 import re
 from collections.abc import Iterable
 
 from convcalc.problems import did_you_mean, fold
 
-FOREIGN_KINDS: dict[str, str] = {
+_FOREIGN_KINDS: dict[str, str] = {
     "convolution": "conv",
     "convtranspose": "conv_transpose",
     "convolutiontranspose": "conv_transpose",
@@ -65,7 +69,7 @@ FOREIGN_KINDS: dict[str, str] = {
     "stack": "sequence",
     "parallel": "branches",
 }
-FOREIGN_KEYS: dict[str, str] = {
+_FOREIGN_KEYS: dict[str, str] = {
     "filters": "out_channels",
     "nfilters": "out_channels",
     "numfilters": "out_channels",
@@ -127,37 +131,37 @@ FOREIGN_KEYS: dict[str, str] = {
     "tie": "share",
 }
 KIND_KEYS = frozenset({"type", "kind", "layer", "class", "module", "op", "class_name"})
-NO_FIGURE = frozenset({"inplace", "device", "padding_mode", "momentum", "eps", "align_corners", "return_indices"})
-INFERRED = frozenset({"num_features", "normalized_shape", "in_channels", "in_features", "num_channels"})
+_WITHOUT_EFFECT = frozenset({"inplace", "device", "padding_mode", "momentum", "eps", "align_corners", "return_indices"})
+_INFERRED = frozenset({"num_features", "normalized_shape", "in_channels", "in_features", "num_channels"})
 
 
 def kind_hint(word: str, known: Iterable[str]) -> tuple[str | None, str]:
-    """The kind or block that a wrong word meant, if that is clear, and the hint."""
+    """Return the kind or block that a wrong word meant, None if that is unclear, and a hint."""
     known = list(known)
     bare = re.sub(r"^((torch|nn|functional|F|tf|keras|layers|tensorflow)\.)+", "", word.strip())
     folded = re.sub(r"[123]d$", "", fold(bare))
     by_folded = {fold(name): name for name in known}
-    meant = by_folded.get(folded) or FOREIGN_KINDS.get(folded)
+    meant = by_folded.get(folded) or _FOREIGN_KINDS.get(folded)
     if meant is not None:
         return meant, f"write {meant}"
     hint = did_you_mean(folded, known)
     close = hint.removeprefix("did you mean ").removesuffix("?")
-    return (close if hint else None), hint or "convcalc layers lists the kinds"
+    return (close if hint else None), hint or "convcalc layers lists the layer kinds"
 
 
 def key_hint(word: str, known: Iterable[str]) -> str:
-    """The hint for a wrong argument name: the right word where there is one."""
+    """Return a hint for a wrong argument name, with the right name if it is known; "" if there is none."""
     known = list(known)
     by_folded = {fold(name): name for name in known}
-    meant = by_folded.get(fold(word)) or FOREIGN_KEYS.get(fold(word))
+    meant = by_folded.get(fold(word)) or _FOREIGN_KEYS.get(fold(word))
     if meant in known:
         return f"write {meant}"
     if fold(word) in {"units", "filters", "outchannels"} and "out_features" in known:
         return "write out_features"
-    if word in INFERRED:
-        return "leave it out: it is inferred from the input"
-    if word in NO_FIGURE:
-        return "leave it out: it changes no figure"
+    if word in _INFERRED:
+        return "remove it: it is inferred from the input"
+    if word in _WITHOUT_EFFECT:
+        return "remove it: it does not affect any result"
     if word == "activation":
-        return "an activation is an entry of its own: - relu"
+        return "write the activation as a separate entry: - relu"
     return did_you_mean(word, known)

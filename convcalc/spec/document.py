@@ -1,4 +1,4 @@
-"""The values of a spec with their places: from a path in the values to a line and a column of the text."""
+"""The values of a spec with their places: a path such as ("layers", 2, "conv") has a line and a column."""
 
 import re
 from bisect import bisect_right
@@ -9,31 +9,31 @@ from convcalc.problems import TITLES, InvalidSpec, Path, Problem, Related, Span,
 Extent = tuple[int, int]
 
 
-class Unknown:
-    """Stands for a value that could not be read; what is wrong with it has been reported."""
+class _Unknown:
+    """A value that could not be read; the reason has already been reported."""
 
     def __repr__(self) -> str:
         return "UNKNOWN"
 
 
-UNKNOWN = Unknown()
+UNKNOWN = _Unknown()
 
 
 class Mapping(dict[str, Any]):
-    """A mapping of a file: a dict that knows where it starts and where its keys and values stand."""
+    """A mapping of a file: a dict with the places of itself, its keys and its values in the text."""
 
     __slots__ = ("extent", "incomplete", "key_extents", "value_extents")
 
     def __init__(self, extent: Extent) -> None:
         super().__init__()
         self.extent = extent
-        self.incomplete = False  # whether some of it could not be read
+        self.incomplete = False  # whether a part of it could not be read
         self.key_extents: dict[str, Extent] = {}
         self.value_extents: dict[str, Extent] = {}
 
 
 class Sequence(list[Any]):
-    """A list of a file: a list that knows where its items stand."""
+    """A list of a file: a list with the places of itself and its items in the text."""
 
     __slots__ = ("extent", "item_extents")
 
@@ -44,7 +44,7 @@ class Sequence(list[Any]):
 
 
 class Document:
-    """The values of a spec, what was wrong with its YAML, and the way from a path to a place in the text."""
+    """The values of a spec, the problems of its YAML, and the translation of paths to places in the text."""
 
     def __init__(self, root: Any, file: str | None = None, text: str | None = None, quotable: bool = True) -> None:
         self.root = root
@@ -56,35 +56,35 @@ class Document:
 
     @property
     def line_starts(self) -> list[int]:
-        """The character that each line begins with."""
+        """The index of the first character of each line."""
         if self._line_starts is None:
             starts = [match.end() for match in re.finditer(r"\r\n|\r|\n", self.text or "")]
             self._line_starts = [0, *starts]
         return self._line_starts
 
     def line_and_column(self, index: int) -> tuple[int, int]:
-        """Line and column, from 1, of a character of the text."""
+        """Return the line and column, both counted from 1, of a character of the text."""
         starts = self.line_starts
         line = bisect_right(starts, index)
         return line, index - starts[line - 1] + 1
 
     def index(self, line: int, column: int) -> int:
-        """The character at a line and column."""
+        """Return the index of the character at a line and column."""
         return self.line_starts[line - 1] + column - 1
 
     def span(self, extent: Extent) -> Span:
-        """The stretch of the text, the end at the line's end where it goes over it."""
+        """Return the lines and columns of a range of characters; an empty range becomes one character."""
         line, column = self.line_and_column(extent[0])
         end_line, end_column = self.line_and_column(max(extent[1], extent[0] + 1))
         return Span(line, column, end_line, end_column)
 
     def line(self, path: Path) -> int | None:
-        """The line of the key or value that a path leads to."""
+        """Return the line of the key or value at a path."""
         extent = self.find(path, on_key=True)
         return None if extent is None else self.line_and_column(extent[0])[0]
 
     def find(self, path: Path, on_key: bool = False, within: Extent | None = None) -> Extent | None:
-        """Where a path leads to, as characters of the text: as far as the path can be followed."""
+        """Return the characters of the value (or key) at a path, or at the longest part of the path that exists."""
         extent: Extent | None = getattr(self.root, "extent", None)
         value = self.root
         for position, step in enumerate(path):
@@ -102,40 +102,40 @@ class Document:
         return extent
 
     def _inside(self, extent: Extent, value: str, within: Extent) -> Extent:
-        """Characters of a scalar, where it stands in the text as it was read (no escapes, no folding)."""
+        """Return the characters of a part of a scalar, if its text equals its value (no escapes or line breaks)."""
         found = (self.text or "").find(value, extent[0], extent[1])
         return extent if found < 0 else (found + within[0], found + max(within[1], within[0] + 1))
 
     def located(self, problem: Problem) -> Problem:
-        """The problem with its line and column, and those of the places that it speaks of."""
+        """Return the problem with its line and column, and those of its related places."""
         if self.text is None or problem.span is not None:
             return problem
         extent = self.find(problem.path, problem.on_key, problem.within) or (0, 1)
-        related = tuple(self._located_related(place) for place in problem.related)
+        related = tuple(self._locate_related(place) for place in problem.related)
         return problem._replace(span=self.span(extent), related=related)
 
-    def _located_related(self, place: Related) -> Related:
+    def _locate_related(self, place: Related) -> Related:
         extent = self.find(place.path, on_key=True)
         return place if extent is None else place._replace(span=self.span(extent))
 
     def invalid(self, problems: list[Problem]) -> InvalidSpec:
-        """The error that holds all the problems, each with its place, in the order of the file."""
-        located = [safe(self.located(problem)) for problem in problems]
+        """Return the error for all the problems, each with its place, in the order of the file."""
+        located = [_make_printable(self.located(problem)) for problem in problems]
         if not self.quotable:
-            located = [unquoted(problem) for problem in located]
+            located = [_remove_quotations(problem) for problem in located]
         located.sort(key=lambda problem: (problem.span is not None, problem.span or (), problem.message))
-        # of an alias the same mistake may be found in many places that are one place of the text
-        told = {(problem.span or problem.path, problem.message): problem for problem in reversed(located)}
-        return InvalidSpec(reversed(told.values()), self.file, self.text if self.quotable else None)
+        # a mistake in an anchor is found once per alias, at paths that all lead to one place of the text
+        distinct = {(problem.span or problem.path, problem.message): problem for problem in reversed(located)}
+        return InvalidSpec(reversed(distinct.values()), self.file, self.text if self.quotable else None)
 
 
-def safe(problem: Problem) -> Problem:
-    """The problem with all that it says printable: keys and names of a file stand in it."""
+def _make_printable(problem: Problem) -> Problem:
+    """Return the problem with a printable message and hint: they can contain keys and names of the file."""
     return problem._replace(message=printable(problem.message), hint=printable(problem.hint))
 
 
-def unquoted(problem: Problem) -> Problem:
-    """The problem without a word of the file: what sort it is, and where."""
+def _remove_quotations(problem: Problem) -> Problem:
+    """Return the problem without any text of the file: only its title and place."""
     title = TITLES.get(problem.code, "a finding of the linter")
-    message = f"{title} (nothing is quoted of a file behind a symbolic link)"
+    message = f"{title} (the contents of a file behind a symbolic link are not quoted)"
     return problem._replace(message=message, hint="", path=(), related=(), fix=None)

@@ -1,4 +1,7 @@
-"""Edits of a spec's text at the places of its values: comments and layout around them stay as they are."""
+"""Edits of the text of a spec at the places of its values; comments and layout around them are preserved.
+
+In come a document and a change; out comes an `Edit`: Edit(0, 4, "silu") turns `relu: {}` into `silu: {}`.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,17 +10,17 @@ from typing import Any, NamedTuple
 from convcalc.problems import Path, Problem, Span
 from convcalc.spec.document import Document, Extent, Mapping
 from convcalc.spec.document import Sequence as Items
-from convcalc.spec.scalars import folded, is_inside
+from convcalc.spec.scalars import fold_lines, is_inside
 from convcalc.spec.source import scalar_extents
 
-FLOW = "{["
-ITEM = r"[ ]*(?:-[ ]+)+"
-VALUE_OF_LINE = r"\s*(?:-\s+)*[A-Za-z][\w-]*:[ ]+(?P<value>[^\s'\"\[{&*|>#].*?)(?:\s+#.*)?\s*"
-COMMENT = r"(?:(?<=\s)|^)#.*"
+_FLOW = "{["
+_ITEM = r"[ ]*(?:-[ ]+)+"
+_VALUE_OF_LINE = r"\s*(?:-\s+)*[A-Za-z][\w-]*:[ ]+(?P<value>[^\s'\"\[{&*|>#].*?)(?:\s+#.*)?\s*"
+_COMMENT = r"(?:(?<=\s)|^)#.*"
 
 
 class Edit(NamedTuple):
-    """Characters of a text from `start` up to `stop` give way to `text`."""
+    """Replaces the characters of a text from `start` up to, but not including, `stop` by `text`."""
 
     start: int
     stop: int
@@ -25,75 +28,80 @@ class Edit(NamedTuple):
 
 
 class CannotEdit(ValueError):
-    """A value cannot be edited where it stands; the message says why."""
+    """A value cannot be edited in the text; the message says why."""
 
 
 def applied(text: str, edits: Iterable[Edit]) -> str:
-    """The text with all edits. Raises CannotEdit where two of them meet."""
+    """Return the text with all edits made. Raises CannotEdit if two of them overlap."""
     ordered = sorted(set(edits))
     pieces, position = [], 0
     for edit in ordered:
         if edit.start < position:
-            raise CannotEdit("two changes at one place")
+            raise CannotEdit("two changes overlap")
         pieces += [text[position : edit.start], edit.text]
         position = edit.stop
     return "".join([*pieces, text[position:]])
 
 
 def edit_of(document: Document, problem: Problem) -> Edit:
-    """What the fix of a problem does, the problem with its place filled in. Raises CannotEdit."""
+    """Return the edit that fixes a problem whose place is known. Raises CannotEdit."""
     if problem.fix is None or problem.span is None or document.text is None:
-        raise CannotEdit("nothing to write")
+        raise CannotEdit("there is nothing to change")
     action, text, relies_on = problem.fix
     if action == "argument":
-        check_always(document, problem.path, relies_on)
+        _check_unconditional(document, problem.path, relies_on)
         return argument(document, problem.path, *text.split(": ", 1))
-    check_own(document, problem.path)
-    start, stop = extent_of(document, problem.span)
+    _check_written_once(document, problem.path)
+    start, stop = _find_extent(document, problem.span)
     if action == "rename":
         if document.text[start] in "&*":
-            raise CannotEdit("an anchor or an alias stands there")
+            raise CannotEdit("it has an anchor or is an alias")
         return Edit(start, stop, text)
     if action == "quote":
-        return Edit(start, stop, quoted(document.text[start:stop]))
-    return quoted_value_of_line(document.text, start)
+        return Edit(start, stop, _quote(document.text[start:stop]))
+    return _quote_value_of_line(document.text, start)
 
 
-def extent_of(document: Document, span: Span) -> Extent:
-    """The characters of a span."""
+def _find_extent(document: Document, span: Span) -> Extent:
     return document.index(span.line, span.column), document.index(span.end_line, span.end_column)
 
 
-def quoted(value: str) -> str:
-    """A plain value in quotes, on one line."""
-    joined = folded(value)
+def _quote(value: str) -> str:
+    """Return a plain value in quotes, joined into one line."""
+    joined = fold_lines(value)
     return f'"{joined}"' if not re.search(r'["\\]', joined) else "'" + joined.replace("'", "''") + "'"
 
 
-def quoted_value_of_line(text: str, index: int) -> Edit:
-    """The value of the line that a character is in, in quotes. Raises CannotEdit."""
+def _quote_value_of_line(text: str, index: int) -> Edit:
+    """Return the edit that quotes the value of a `key: value` line, given any of its characters. Raises CannotEdit."""
     start = text.rfind("\n", 0, index) + 1
     line = text[start:].split("\n", 1)[0]
-    found = re.fullmatch(VALUE_OF_LINE, line)
+    found = re.fullmatch(_VALUE_OF_LINE, line)
     if found is None:
-        raise CannotEdit("the line is no key with its value")
+        raise CannotEdit("the line is not a key with a value")
     begin, end = found.span("value")
-    return Edit(start + begin, start + end, quoted(line[begin:end]))
+    return Edit(start + begin, start + end, _quote(line[begin:end]))
 
 
-def check_own(document: Document, path: Path) -> None:
-    """What a path leads to is written there alone: not under an anchor, an alias or `<<`. Raises CannotEdit."""
+def _check_written_once(document: Document, path: Path) -> None:
+    """Raise CannotEdit if other parts of the file share the value at a path.
+
+    That is the case if it, or anything around it, has an anchor, is an alias, or comes from a mapping through `<<`.
+    """
     text = document.text or ""
     for length in range(1, len(path) + 1):
-        extent, parent = document.find(path[:length]), value_at(document.root, path[: length - 1])
-        if isinstance(parent, Mapping) and is_merged(parent, path[length - 1]):
-            raise CannotEdit("<< brings it from elsewhere")
+        extent, parent = document.find(path[:length]), _get_value(document.root, path[: length - 1])
+        if isinstance(parent, Mapping) and _is_merged(parent, path[length - 1]):
+            raise CannotEdit("it comes from another mapping through <<")
         if extent is not None and text[extent[0] : extent[0] + 1] in ("&", "*"):
-            raise CannotEdit("an alias uses it too")
+            raise CannotEdit("an alias also uses it")
 
 
-def is_merged(mapping: Mapping, key: str | int) -> bool:
-    """Whether << brings a key: it stands before the mapping, or in a value of it. Own keys come last, in order."""
+def _is_merged(mapping: Mapping, key: str | int) -> bool:
+    """Whether a key of a mapping comes from another mapping through `<<`.
+
+    Such a key is outside of the mapping's text or inside one of its values; the mapping's own keys come last, in order.
+    """
     names = [name for name in mapping if name in mapping.key_extents]
     later = [mapping.key_extents[name][0] for name in names[names.index(key) :]] if key in names else []
     return bool(later) and (later[0] < mapping.extent[0] or later[0] > min(later))
@@ -102,20 +110,23 @@ def is_merged(mapping: Mapping, key: str | int) -> bool:
 # -- an argument of a layer
 
 
-def check_always(document: Document, path: Path, follower: Path) -> None:
-    """A layer is followed by another whatever the params are: no entry up to it has a condition. Raises CannotEdit."""
+def _check_unconditional(document: Document, path: Path, follower: Path) -> None:
+    """Raise CannotEdit unless the layer at `follower` always comes right after the one at `path`.
+
+    That depends on the spec parameters if an entry between them, or around the second, is conditional.
+    """
     shared = next((place for place, (one, other) in enumerate(zip(path, follower, strict=False)) if one != other), 0)
     inside = [follower[:length] for length in range(shared + 1, len(follower) + 1)]
     first, last = path[shared], follower[shared]
     between: list[Path] = []
     if isinstance(first, int) and isinstance(last, int):
         between = [(*path[:shared], index) for index in range(first + 1, last)]
-    if any(is_conditional(value_at(document.root, entry)) for entry in (*inside, *between)):
-        raise CannotEdit("what follows it depends on a condition")
+    if any(_is_conditional(_get_value(document.root, entry)) for entry in (*inside, *between)):
+        raise CannotEdit("the layer after it depends on a condition")
 
 
-def is_conditional(entry: Any) -> bool:
-    """Whether an entry may be left out, or a parameter names its kind."""
+def _is_conditional(entry: Any) -> bool:
+    """Whether an entry can be disabled, or takes its layer kind from a parameter."""
     if not isinstance(entry, Mapping):
         return isinstance(entry, str) and entry.startswith("$")
     inside = [value for value in entry.values() if isinstance(value, Mapping)]
@@ -123,12 +134,12 @@ def is_conditional(entry: Any) -> bool:
 
 
 def argument(document: Document, path: Path, name: str, value: str) -> Edit:
-    """Sets an argument of the entry whose word (a kind) a path leads to. Raises CannotEdit."""
-    check_own(document, path)
+    """Return the edit that sets an argument of the entry whose layer kind is at `path`. Raises CannotEdit."""
+    _check_written_once(document, path)
     text, word = document.text or "", document.find(path, on_key=True)
-    written = value_at(document.root, path)
+    written = _get_value(document.root, path)
     if word is None:
-        raise CannotEdit("the entry is not written there")
+        raise CannotEdit("the entry is not written out in the file")
     if isinstance(path[-1], int):
         return Edit(word[1], word[1], f": {{{name}: {value}}}")
     extent = document.find(path)
@@ -136,48 +147,50 @@ def argument(document: Document, path: Path, name: str, value: str) -> Edit:
         colon = text.index(":", word[1]) + 1
         return Edit(colon, max(colon, extent[1] if extent else colon), f" {{{name}: {value}}}")
     if not isinstance(written, Mapping) or extent is None or extent[0] < word[0]:
-        raise CannotEdit("its arguments are written elsewhere")
+        raise CannotEdit("its arguments come from an alias or from <<")
     if name in written:
-        return changed(written, name, value, text)
-    return added_in_flow(written, name, value) if text[extent[0]] == "{" else added_line(written, name, value, text)
+        return _change_argument(written, name, value, text)
+    return _add_in_braces(written, name, value) if text[extent[0]] == "{" else _add_line(written, name, value, text)
 
 
-def changed(written: Mapping, name: str, value: str, text: str) -> Edit:
-    """Another value for an argument that is written."""
+def _change_argument(written: Mapping, name: str, value: str, text: str) -> Edit:
+    """Return the edit that changes the value of an argument that is already written."""
     start, stop = written.value_extents[name]
     if start < written.key_extents[name][1] or written.key_extents[name][0] < written.extent[0]:
-        raise CannotEdit("the argument is written elsewhere")
+        raise CannotEdit("the argument comes from an alias or from <<")
     if "$" in text[start:stop]:
         raise CannotEdit("the argument is an expression")
     return Edit(start, stop, value)
 
 
-def added_in_flow(written: Mapping, name: str, value: str) -> Edit:
-    """A further argument of `{…}`, after the last."""
-    last = last_end(written)
+def _add_in_braces(written: Mapping, name: str, value: str) -> Edit:
+    """Return the edit that adds an argument at the end of `{…}`."""
+    last = _find_last_end(written)
     if last is None:
         start = written.extent[0] + 1
         return Edit(start, start, f"{name}: {value}" + (", " if written else ""))
     return Edit(last, last, f", {name}: {value}")
 
 
-def added_line(written: Mapping, name: str, value: str, text: str) -> Edit:
-    """A further argument on a line of its own, after the last."""
-    last = last_end(written)
+def _add_line(written: Mapping, name: str, value: str, text: str) -> Edit:
+    """Return the edit that adds an argument on a line of its own, after the last one."""
+    last = _find_last_end(written)
     if last is None:
-        raise CannotEdit("its arguments are written elsewhere")
+        raise CannotEdit("its arguments come from an alias or from <<")
     start = min(written.key_extents.values())[0]
     indent = start - (text.rfind("\n", 0, start) + 1)
-    end = line_end(text, block_end(text, last))
-    return Edit(end, end, f"{line_break(text)}{' ' * indent}{name}: {value}")
+    end = _find_line_end(text, _find_block_end(text, last))
+    return Edit(end, end, f"{_find_line_break(text)}{' ' * indent}{name}: {value}")
 
 
-def last_end(value: Any) -> int | None:
-    """Where the last of a collection ends, None where that is not known: it is an alias, or nothing is in it."""
+def _find_last_end(value: Any) -> int | None:
+    """Return the end of the last item of a collection, None if it is unknown (an alias) or there are no items."""
     if isinstance(value, Mapping):
         inside = [(value.value_extents[key], item, value.key_extents[key][1]) for key, item in value.items()]
         if any(before < value.extent[0] for _, _, before in inside):
-            inside = [part for part in inside if part[2] >= value.extent[0]]  # what << brings stands elsewhere
+            inside = [
+                part for part in inside if part[2] >= value.extent[0]
+            ]  # keys merged through << are written elsewhere
     elif isinstance(value, Items):
         inside = [(extent, item, value.extent[0]) for extent, item in zip(value.item_extents, value, strict=True)]
     else:
@@ -186,12 +199,15 @@ def last_end(value: Any) -> int | None:
         return None
     extent, item, _ = max(inside, key=lambda part: part[0])
     if isinstance(item, Mapping | Items) and extent[1] == extent[0] + 1:  # a block collection: only its start is known
-        return last_end(item)
+        return _find_last_end(item)
     return extent[1]
 
 
-def block_end(text: str, end: int) -> int:
-    """Where the last of a block ends: for the parser, a block scalar ends where the next thing begins."""
+def _find_block_end(text: str, end: int) -> int:
+    """Return the end of a block's last line of content, given the end that the parser reports.
+
+    For the parser, a block scalar ends where the next thing begins.
+    """
     return len(text[:end].rstrip())
 
 
@@ -199,33 +215,33 @@ def block_end(text: str, end: int) -> int:
 
 
 def replaced_entry(document: Document, path: Path, entries: Sequence[Sequence[str]]) -> Edit:
-    """Other entries in the place of the one that a path leads to (`layers`, 3), each given by its lines.
+    """Return the edit that replaces the entry at `path`, such as ("layers", 3), by others, each given as its lines.
 
-    The first line of each has no dash, the others are indented as below it. Comments inside the entry go above it.
-    Raises CannotEdit where the entry stands in `[…]` and lines are given that do not fit there.
+    The first line of each entry has no dash; the other lines are indented relative to it. Comments inside the old entry
+    move above the new ones. Raises CannotEdit if the entry is in a list in brackets and a new one needs several lines.
     """
-    check_own(document, path)
+    _check_written_once(document, path)
     text, extent = document.text or "", document.find(path)
     if extent is None or not isinstance(path[-1], int):
-        raise CannotEdit("the entry is not written there")
-    start, stop = extent[0], entry_end(document, path, extent)
+        raise CannotEdit("the entry is not written out in the file")
+    start, stop = extent[0], _find_entry_end(document, path, extent)
     before = text[text.rfind("\n", 0, start) + 1 : start]
-    if not re.fullmatch(ITEM, before):
+    if not re.fullmatch(_ITEM, before):
         if any(len(lines) > 1 for lines in entries):
-            raise CannotEdit("it stands in a list in brackets")
+            raise CannotEdit("the entry is in a list in brackets")
         return Edit(start, stop, ", ".join(lines[0] for lines in entries))
-    kept = [comment[0].strip() for comment in comments(text, start, stop)]
+    kept = [comment[0].strip() for comment in _find_comments(text, start, stop)]
     dash = before.rindex("-")
-    alone = not before[:dash].strip()  # else the entry opens a list in a list
-    lines = block_lines(dash, before[dash:], entries, kept if alone else ())
+    alone = not before[:dash].strip()  # otherwise the entry is the first of a nested list
+    lines = _indent_entries(dash, before[dash:], entries, kept if alone else ())
     if alone:
-        return Edit(start - len(before), stop, line_break(text).join(lines))
-    lines[0] = f"{line_break(text)}{' ' * len(before)}".join([*kept, lines[0][len(before) :]])
-    return Edit(start, stop, line_break(text).join(lines))
+        return Edit(start - len(before), stop, _find_line_break(text).join(lines))
+    lines[0] = f"{_find_line_break(text)}{' ' * len(before)}".join([*kept, lines[0][len(before) :]])
+    return Edit(start, stop, _find_line_break(text).join(lines))
 
 
-def block_lines(column: int, dash: str, entries: Sequence[Sequence[str]], kept: Sequence[str]) -> list[str]:
-    """Comments and entries as lines, the dash of each entry at a column."""
+def _indent_entries(column: int, dash: str, entries: Sequence[Sequence[str]], kept: Sequence[str]) -> list[str]:
+    """Return comments and entries as lines, with the dash of each entry at a column."""
     indent, below = " " * column, " " * (column + len(dash))
     lines = [indent + comment for comment in kept]
     for first, *rest in entries:
@@ -233,39 +249,35 @@ def block_lines(column: int, dash: str, entries: Sequence[Sequence[str]], kept: 
     return lines
 
 
-def entry_end(document: Document, path: Path, extent: Extent) -> int:
-    """Where an entry ends. Raises CannotEdit where an alias stands at its end."""
-    value = value_at(document.root, path)
+def _find_entry_end(document: Document, path: Path, extent: Extent) -> int:
+    """Return the end of an entry. Raises CannotEdit if the entry ends with an alias."""
+    value = _get_value(document.root, path)
     if not isinstance(value, Mapping) or extent[1] > extent[0] + 1:
         return extent[1]
-    end = last_end(value)
+    end = _find_last_end(value)
     if end is None:
-        raise CannotEdit("an alias stands in it")
-    return block_end(document.text or "", end)
+        raise CannotEdit("it contains an alias")
+    return _find_block_end(document.text or "", end)
 
 
-def comments(text: str, start: int, stop: int) -> list[re.Match[str]]:
-    """The comments between two places."""
+def _find_comments(text: str, start: int, stop: int) -> list[re.Match[str]]:
     if "#" not in text[start:stop]:
         return []
     scalars = scalar_extents(text)
-    found = re.compile(COMMENT, re.MULTILINE).finditer(text, start, stop)
+    found = re.compile(_COMMENT, re.MULTILINE).finditer(text, start, stop)
     return [match for match in found if not is_inside(match.start(), scalars)]
 
 
-def value_at(value: Any, path: Path) -> Any:
-    """The value that a path leads to."""
+def _get_value(value: Any, path: Path) -> Any:
     for step in path:
         value = value[step]
     return value
 
 
-def line_end(text: str, index: int) -> int:
-    """The end of the line that a character is in."""
+def _find_line_end(text: str, index: int) -> int:
     found = re.compile(r"\r?\n|$").search(text, index)
     return len(text) if found is None else found.start()
 
 
-def line_break(text: str) -> str:
-    """How the lines of a text end."""
+def _find_line_break(text: str) -> str:
     return "\r\n" if "\r\n" in text else "\n"

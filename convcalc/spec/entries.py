@@ -1,4 +1,7 @@
-"""What entries and blocks are once they are read: recipes for laying, and the list of what is wrong with them."""
+"""Entries and blocks once they are compiled, and the list of problems found in them.
+
+An `Entry` is a recipe: it is compiled once and expanded into layers as often as its block is used or it repeats.
+"""
 
 import re
 from collections.abc import Iterable
@@ -22,11 +25,11 @@ RESERVED_BLOCKS = frozenset({*KINDS, *LISTS, "merge"})
 
 
 class TooMuch(Exception):
-    """A limit is reached; nothing more is read."""
+    """A limit is exceeded; reading stops."""
 
 
 class Computed:
-    """A value with expressions in it: a text, or a list that holds some."""
+    """A list with expressions in some of its items."""
 
     __slots__ = ("items",)
 
@@ -38,7 +41,7 @@ Compiled = Any  # a literal value, a Template, a Computed list, or UNKNOWN
 
 
 class Block:
-    """A block as written: parameters (None: required) and entries."""
+    """A compiled block: its parameters with their defaults (None if required) and its entries."""
 
     __slots__ = ("body", "broken", "input_names", "name", "number", "parameters", "path")
 
@@ -53,7 +56,7 @@ class Block:
 
 
 class Body:
-    """The entries of a scope. `least` is how many entries laying it looks at, at the least."""
+    """The entries of a scope. `least` is the minimum number of entries visited when it is expanded."""
 
     __slots__ = ("dynamic", "entries", "least")
 
@@ -64,7 +67,7 @@ class Body:
 
 
 class Entry:
-    """An entry as written."""
+    """A compiled entry."""
 
     __slots__ = (
         "arguments",
@@ -94,7 +97,7 @@ class Entry:
         self.line = line
         self.kind: type[Layer] | None = None
         self.block: Block | None = None
-        self.blocks: dict[str, Block] = {}  # of a parameter that names one: all blocks, those above by their number
+        self.blocks: dict[str, Block] = {}  # if a parameter names the block: all candidates, of which those above count
         self.block_limit = 0
         self.arguments: dict[str, Compiled] = {}
         self.arguments_path = word_path
@@ -104,32 +107,35 @@ class Entry:
         self.broken = False
         self.literal = True
         self.ordinal = 0
-        self.made: dict[tuple[Shape | None, ...], Layer] = {}  # by the shapes that it reads, where no expression counts
-        self.dynamic = word.startswith("$")  # a parameter names the kind
+        self.made: dict[tuple[Shape | None, ...], Layer] = {}  # by input shapes, if no expression is involved
+        self.dynamic = word.startswith("$")  # whether a parameter names the kind
 
     def block_above(self, word: object) -> Block | None:
-        """The block that a parameter names, if it stands above the one that this entry is in."""
+        """Return the block with the name that a parameter holds, if it is defined above this entry; else None."""
         block = self.blocks.get(word) if isinstance(word, str) else None
         return block if block is not None and block.number < self.block_limit else None
 
     def least(self) -> int:
-        """How many entries laying it looks at, at the least: itself, and what is in it where no condition says no."""
+        """Return the minimum number of entries visited when this one is expanded: itself and what it contains."""
         repeat = self.options.get("repeat", 1)
         return 1 + repeat * self.least_inside() if isinstance(repeat, int) else 1
 
     def least_inside(self) -> int:
-        """How many entries laying what is in it looks at, at the least: none where a condition may say no."""
+        """Return the minimum number of entries visited in one copy of this one: 0 if a condition can disable it."""
         if self.options.get("when", True) is not True:
             return 0
         return self.block.body.least if self.block is not None else sum(body.least for body in self.bodies)
 
     def option_path(self, option: str) -> Path:
-        """Where an option stands: among the arguments, or beside a list of entries."""
+        """Return the path of an option: among the arguments, or next to branches and sequence."""
         return (*(self.path if self.bodies or self.word in LISTS else self.arguments_path), option)
 
 
 class Problems:
-    """All that is found wrong. A mistake in what is laid several times is kept once, from the first laying."""
+    """All problems found.
+
+    A mistake in an entry that is expanded several times is reported for the first expansion only.
+    """
 
     def __init__(self) -> None:
         self.found: list[Problem] = []
@@ -145,17 +151,17 @@ class Problems:
         on_key: bool = False,
         within: tuple[int, int] | None = None,
         related: Iterable[Related] = (),
-        laying: object = None,
+        expansion: object = None,
         fix: Fix | None = None,
     ) -> None:
-        """Note a problem; `laying` tells one laying of an entry from another."""
-        if self._first.setdefault(path, laying) is not laying:
+        """Add a problem; `expansion` tells one expansion of an entry from another. Raises TooMuch beyond the limit."""
+        if self._first.setdefault(path, expansion) is not expansion:
             return
         if len(self.found) == MOST_PROBLEMS:
             raise TooMuch
         self.found.append(Problem(path, message, code, hint, on_key, within, tuple(related), fix=fix))
 
     def add_flaw(self, path: Path, flaw: Flaw, **rest: Any) -> None:
-        """Note a flaw of the value at a path."""
+        """Add a flaw of the value at a path."""
         place, within = (*path, *flaw.where), flaw.within
         self.add(place, flaw.message, flaw.code, flaw.hint, on_key=flaw.on_key, within=within, fix=flaw.fix, **rest)

@@ -1,6 +1,8 @@
-"""Arithmetic in a spec: `$name` and `$(expression)`, parsed and evaluated by a whitelist. Nothing is executed.
+"""Arithmetic in a spec: `$name` and `$(expression)`, parsed and evaluated with a whitelist. Nothing is executed.
 
-Grammar, loosest first (`chain` compares as Python does, a < b < c):
+In comes the text of an expression; out comes a function from a lookup of names to its value.
+
+Grammar, loosest first (a `chain` compares as in Python, a < b < c):
 
     conditional: or ("if" or "else" or)*
     or:          and ("or" and)*
@@ -21,38 +23,36 @@ from convcalc.keys import MOST_DIGITS
 from convcalc.problems import Flaw, did_you_mean, shown
 from convcalc.spec.functions import FUNCTIONS, OPERATORS, Number
 
-MOST_PARENTHESES = 32
-BOUND = 10**MOST_DIGITS
+_MOST_PARENTHESES = 32
+_BOUND = 10**MOST_DIGITS
 
-TOKEN = re.compile(
+_TOKEN = re.compile(
     r"""\s*(?:(?P<number>(?:[0-9]+(?:_[0-9]+)*\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)
     |(?P<word>[A-Za-z_][A-Za-z0-9_]*)
     |(?P<text>'[^']*'|"[^"]*")
     |(?P<sign>\*\*|//|<=|>=|==|!=|[-+*/%<>(),=]))""",
     re.ASCII | re.VERBOSE,
 )
-WORDS = frozenset({"and", "or", "not", "if", "else", "true", "false"})
+_WORDS = frozenset({"and", "or", "not", "if", "else", "true", "false"})
 
 Lookup = Callable[[str], Any]
 Evaluate = Callable[[Lookup], Any]
 
 
 class WrongExpression(Flaw):
-    """An expression that cannot be read or has no value; `within` are characters of the text it stands in."""
+    """An expression that is malformed or has no value; `within` are the characters at fault in its text."""
 
     def __init__(self, message: str, start: int, end: int, hint: str = "") -> None:
         super().__init__(message, hint, within=(start, end), code="CV014")
 
 
-RESERVED = frozenset({*FUNCTIONS, *WORDS, "index", "in_channels", "input", "previous"})
+RESERVED = frozenset({*FUNCTIONS, *_WORDS, "index", "in_channels", "input", "previous"})
 
 
-COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!="})
+_COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!="})
 
 
-class Token:
-    """A word of an expression with its place in the text around it."""
-
+class _Token:
     __slots__ = ("end", "kind", "start", "value")
 
     def __init__(self, kind: str, value: str, start: int, end: int) -> None:
@@ -62,265 +62,267 @@ class Token:
         self.end = end
 
 
-def tokens_of(text: str, start: int, end: int) -> list[Token]:
-    """The tokens of an expression between two places of a text, and one that ends it."""
+def _split_tokens(text: str, start: int, end: int) -> list[_Token]:
+    """Return the tokens of an expression between two positions of a text, and one for its end."""
     tokens, position = [], start
     while text[position:end].strip():
-        match = TOKEN.match(text, position, end)
+        match = _TOKEN.match(text, position, end)
         if match is None or match.lastgroup is None:
             position += len(text[position:end]) - len(text[position:end].lstrip())
-            raise WrongExpression(f"{shown(text[position])} means nothing in an expression", position, position + 1)
+            raise WrongExpression(f"unexpected {shown(text[position])} in an expression", position, position + 1)
         kind = match.lastgroup
-        tokens.append(Token(kind, match[kind], match.start(kind), match.end(kind)))
+        tokens.append(_Token(kind, match[kind], match.start(kind), match.end(kind)))
         position = match.end()
-    tokens.append(Token("end", "the end", end, end + 1))
+    tokens.append(_Token("end", "the end of the expression", end, end + 1))
     return tokens
 
 
 class Parser:
-    """Makes tokens into a function of the names' values; `names` are those that it asks for."""
+    """Parses one expression into a function of its names; `names` has the places where they are used."""
 
     def __init__(self, text: str, start: int, end: int) -> None:
-        self.tokens = tokens_of(text, start, end)
+        self.tokens = _split_tokens(text, start, end)
         self.position = 0
         self.parentheses = 0
         self.names: dict[str, tuple[int, int]] = {}
 
     @property
-    def token(self) -> Token:
-        """The token that is next."""
+    def token(self) -> _Token:
+        """The next token."""
         return self.tokens[self.position]
 
-    def next(self) -> Token:
-        """Take the next token."""
+    def next(self) -> _Token:
+        """Consume and return the next token."""
         token = self.tokens[self.position]
         self.position += 1
         return token
 
-    def found(self, *values: str) -> Token | None:
-        """Take the next token if it is one of these signs or words."""
+    def accept(self, *values: str) -> _Token | None:
+        """Consume and return the next token if it is one of these signs or words."""
         token = self.token
         if token.value in values and token.kind in ("sign", "word"):
             return self.next()
         return None
 
-    def expected(self, what: str) -> NoReturn:
-        """Say what should stand here."""
+    def fail_expecting(self, what: str) -> NoReturn:
+        """Raise WrongExpression with what should be here."""
         token = self.token
         found = token.value if token.kind == "end" else shown(token.value)
         hint = "compare with ==" if token.value == "=" else ""
-        raise WrongExpression(f"expected {what}, found {found}", token.start, token.end, hint)
+        raise WrongExpression(f"expected {what}; got {found}", token.start, token.end, hint)
 
-    def whole(self) -> Evaluate:
-        """The whole expression."""
+    def parse(self) -> Evaluate:
+        """Parse the whole expression."""
         evaluate = self.conditional()
         if self.token.kind != "end":
-            self.expected("an operator")
+            self.fail_expecting("an operator")
         return evaluate
 
     def conditional(self) -> Evaluate:
-        """`a if b else c if d else e`."""
+        """Parse `a if b else c if d else e`."""
         cases: list[tuple[Callable[[Lookup], bool], Evaluate]] = []
         value = self.either()
-        while self.found("if"):
-            cases.append((truth(self.either(), self.token), value))
-            if not self.found("else"):
-                self.expected("else")
+        while self.accept("if"):
+            cases.append((_require_truth(self.either(), self.token), value))
+            if not self.accept("else"):
+                self.fail_expecting("else")
             value = self.either()
-        return decided(cases, value) if cases else value
+        return _choose_case(cases, value) if cases else value
 
     def either(self) -> Evaluate:
-        """`a or b`."""
-        return self.joined("or", self.both, any)
+        """Parse `a or b`."""
+        return self.join_sides("or", self.both, any)
 
     def both(self) -> Evaluate:
-        """`a and b`."""
-        return self.joined("and", self.negated, all)
+        """Parse `a and b`."""
+        return self.join_sides("and", self.negation, all)
 
-    def joined(self, word: str, side: Callable[[], Evaluate], join: Callable[[Any], bool]) -> Evaluate:
-        """Sides joined by a word to a truth; later ones are asked only where they matter."""
+    def join_sides(self, word: str, side: Callable[[], Evaluate], join: Callable[[Any], bool]) -> Evaluate:
+        """Parse sides joined by `and` or `or`; a later side is evaluated only if it matters."""
         token, sides = self.token, [side()]
-        while self.found(word):
+        while self.accept(word):
             sides.append(side())
         if len(sides) == 1:
             return sides[0]
-        truths = [truth(operand, token) for operand in sides]
+        truths = [_require_truth(operand, token) for operand in sides]
         return lambda lookup: join(operand(lookup) for operand in truths)
 
-    def negated(self) -> Evaluate:
-        """`not a`."""
+    def negation(self) -> Evaluate:
+        """Parse `not a`."""
         token, times = self.token, 0
-        while self.found("not"):
+        while self.accept("not"):
             times += 1
         value = self.chain()
         if not times:
             return value
-        condition, odd = truth(value, token), times % 2 == 1
+        condition, odd = _require_truth(value, token), times % 2 == 1
         return lambda lookup: condition(lookup) is not odd
 
     def chain(self) -> Evaluate:
-        """`a < b <= c`."""
+        """Parse `a < b <= c`."""
         first = self.sum()
-        links: list[tuple[Token, Evaluate]] = []
-        while token := self.found(*COMPARISONS):
+        links: list[tuple[_Token, Evaluate]] = []
+        while token := self.accept(*_COMPARISONS):
             links.append((token, self.sum()))
-        return compared(first, links) if links else first
+        return _chain_comparisons(first, links) if links else first
 
     def sum(self) -> Evaluate:
-        """`a + b - c`."""
+        """Parse `a + b - c`."""
         return self.operations(self.term, "+", "-")
 
     def term(self) -> Evaluate:
-        """`a * b / c`."""
+        """Parse `a * b / c`."""
         return self.operations(self.factor, "*", "/", "//", "%")
 
     def operations(self, operand: Callable[[], Evaluate], *signs: str) -> Evaluate:
-        """Operands joined by signs of one strength, calculated from the left."""
+        """Parse operands joined by operators of equal precedence, evaluated from the left."""
         first, steps = operand(), []
-        while token := self.found(*signs):
-            steps.append((token, number(operand(), token)))
-        return calculated(first, steps) if steps else first
+        while token := self.accept(*signs):
+            steps.append((token, _require_number(operand(), token)))
+        return _chain_operators(first, steps) if steps else first
 
     def factor(self) -> Evaluate:
-        """`-a ** -b`: powers from the right, each sign before the power that it stands before."""
+        """Parse `-a ** -b`: powers from the right; a sign applies to the power after it."""
         tokens, signs, bases = [self.token], [self.sign()], [self.atom()]
-        while power := self.found("**"):
+        while power := self.accept("**"):
             tokens.append(power)
             signs.append(self.sign())
             bases.append(self.atom())
         if len(bases) == 1 and signs[0] is None:
             return bases[0]
-        return raised(tokens, signs, list(map(number, bases, tokens)))
+        return _raise_powers(tokens, signs, list(map(_require_number, bases, tokens)))
 
     def sign(self) -> int | None:
-        """The product of the signs before a value, None where there is none."""
+        """Return the product of the signs before a value, None if there are none."""
         product = None
-        while sign := self.found("+", "-"):
+        while sign := self.accept("+", "-"):
             product = (product or 1) * (-1 if sign.value == "-" else 1)
         return product
 
     def atom(self) -> Evaluate:
-        """A number, a name, a text, a call, or parentheses."""
+        """Parse a number, a name, a text, a call, or an expression in parentheses."""
         token = self.token
         if token.kind == "number":
-            return self.constant(literal(self.next()))
+            return self.constant(_read_number(self.next()))
         if token.kind == "text":
             return self.constant(self.next().value[1:-1])
-        if token.kind == "word" and (token.value not in WORDS or token.value in ("true", "false")):
+        if token.kind == "word" and (token.value not in _WORDS or token.value in ("true", "false")):
             return self.word(self.next())
-        if self.found("("):
+        if self.accept("("):
             value = self.inside(token)
-            if not self.found(")"):
-                self.expected("')'")
+            if not self.accept(")"):
+                self.fail_expecting("')'")
             self.parentheses -= 1
             return value
-        return self.expected("a value")
+        return self.fail_expecting("a value")
 
-    def inside(self, token: Token) -> Evaluate:
-        """What parentheses hold."""
+    def inside(self, token: _Token) -> Evaluate:
+        """Parse the expression inside parentheses or between the commas of a call."""
         self.parentheses += 1
-        if self.parentheses > MOST_PARENTHESES:
-            raise WrongExpression(f"parentheses more than {MOST_PARENTHESES} deep", token.start, token.end)
+        if self.parentheses > _MOST_PARENTHESES:
+            raise WrongExpression(
+                f"parentheses nested more than {_MOST_PARENTHESES} levels deep", token.start, token.end
+            )
         return self.conditional()
 
     @staticmethod
     def constant(value: Any) -> Evaluate:
-        """Always the same value."""
+        """Return a function that always has the same value."""
         return lambda lookup: value
 
-    def word(self, token: Token) -> Evaluate:
-        """A name, true, false, or a function with its arguments."""
+    def word(self, token: _Token) -> Evaluate:
+        """Parse a name, true, false, or a function with its arguments."""
         name = token.value
         if name in ("true", "false"):
             return self.constant(name == "true")
         if self.token.value == "(" and self.token.kind == "sign":
             return self.call(token)
         if name in FUNCTIONS:
-            self.expected(f"'(' after the function {name}")
+            self.fail_expecting(f"'(' after the function {name}")
         self.names.setdefault(name, (token.start, token.end))
         return lambda lookup: lookup(name)
 
-    def call(self, token: Token) -> Evaluate:
-        """A function and its arguments."""
+    def call(self, token: _Token) -> Evaluate:
+        """Parse the arguments of a function."""
         if token.value not in FUNCTIONS:
-            hint = did_you_mean(token.value, FUNCTIONS) or f"there are {' '.join(FUNCTIONS)}"
-            raise WrongExpression(f"no function {token.value}", token.start, token.end, hint)
+            hint = did_you_mean(token.value, FUNCTIONS) or f"available: {', '.join(FUNCTIONS)}"
+            raise WrongExpression(f"unknown function {token.value}", token.start, token.end, hint)
         arguments = []
         opening = self.next()
         if self.token.value != ")":
-            arguments.append(number(self.inside(opening), token))
+            arguments.append(_require_number(self.inside(opening), token))
             self.parentheses -= 1
-            while self.found(","):
-                arguments.append(number(self.inside(opening), token))
+            while self.accept(","):
+                arguments.append(_require_number(self.inside(opening), token))
                 self.parentheses -= 1
-        if not self.found(")"):
-            self.expected("',' or ')'")
-        return called(token, arguments)
+        if not self.accept(")"):
+            self.fail_expecting("',' or ')'")
+        return _call_function(token, arguments)
 
 
-def literal(token: Token) -> Number:
-    """The value of a number."""
+def _read_number(token: _Token) -> Number:
+    """Return the value of a number token."""
     digits = token.value.replace("_", "")
     value: Number = int(digits) if digits.isdigit() else float(digits)
-    if abs(value) >= BOUND:
-        raise WrongExpression(f"over {MOST_DIGITS} digits", token.start, token.end)
+    if abs(value) >= _BOUND:
+        raise WrongExpression(f"the number has more than {MOST_DIGITS} digits", token.start, token.end)
     if digits.isdigit() and digits != str(value):
-        raise WrongExpression("numbers are decimal, without leading zeros", token.start, token.end, f"write {value}")
+        raise WrongExpression("a number must not begin with zeros", token.start, token.end, f"write {value}")
     return value
 
 
-def number(evaluate: Evaluate, token: Token) -> Evaluate:
-    """The value, which must be a number or a boolean."""
+def _require_number(evaluate: Evaluate, token: _Token) -> Evaluate:
+    """Return the same function, restricted to numbers and booleans."""
 
     def checked(lookup: Lookup) -> Any:
         value = evaluate(lookup)
         if value.__class__ is int or value.__class__ is float or value.__class__ is bool:
             return value
-        message = f"arithmetic takes numbers, not {shown(value)}"
-        hint = "text only in == and !=" if isinstance(value, str) else ""
+        message = f"arithmetic needs numbers; got {shown(value)}"
+        hint = "text can only be compared, with == or !=" if isinstance(value, str) else ""
         raise WrongExpression(message, token.start, token.end, hint)
 
     return checked
 
 
-def truth(evaluate: Evaluate, token: Token) -> Callable[[Lookup], bool]:
-    """Whether a number is not 0, or a boolean true."""
-    checked = number(evaluate, token)
+def _require_truth(evaluate: Evaluate, token: _Token) -> Callable[[Lookup], bool]:
+    """Return the truth of a value: a number other than 0, or true."""
+    checked = _require_number(evaluate, token)
     return lambda lookup: bool(checked(lookup))
 
 
-def bounded(token: Token, calculate: Callable[..., Any], *operands: Any) -> Any:
-    """The result of a calculation, if it has one under the bound."""
+def _calculate_bounded(token: _Token, calculate: Callable[..., Any], *operands: Any) -> Any:
+    """Return the result of a calculation, if it has one within the limit of digits."""
     start, end = token.start, token.end
     try:
         value = calculate(*operands)
     except OverflowError:
         raise WrongExpression(f"the result has more than {MOST_DIGITS} digits", start, end) from None
     except ZeroDivisionError:
-        raise WrongExpression("a division by zero", start, end) from None
+        raise WrongExpression("division by zero", start, end) from None
     except (ArithmeticError, ValueError) as error:
-        said = str(error).replace("math domain error", f"{token.value} has no value here")
+        said = str(error).replace("math domain error", f"{token.value} is not defined for this value")
         raise WrongExpression(said, start, end) from None
-    if not -BOUND < value < BOUND:
+    if not -_BOUND < value < _BOUND:
         raise WrongExpression(f"the result has more than {MOST_DIGITS} digits", start, end)
     return value
 
 
-def calculated(first: Evaluate, steps: list[tuple[Token, Evaluate]]) -> Evaluate:
-    """Operators applied from the left."""
-    start = number(first, steps[0][0])
+def _chain_operators(first: Evaluate, steps: list[tuple[_Token, Evaluate]]) -> Evaluate:
+    """Return a function that applies operators from the left."""
+    start = _require_number(first, steps[0][0])
 
     def evaluate(lookup: Lookup) -> Any:
         value = start(lookup)
         for token, operand in steps:
-            value = bounded(token, OPERATORS[token.value], value, operand(lookup))
+            value = _calculate_bounded(token, OPERATORS[token.value], value, operand(lookup))
         return value
 
     return evaluate
 
 
-def decided(cases: list[tuple[Callable[[Lookup], bool], Evaluate]], otherwise: Evaluate) -> Evaluate:
-    """The value of the first case that holds."""
+def _choose_case(cases: list[tuple[Callable[[Lookup], bool], Evaluate]], otherwise: Evaluate) -> Evaluate:
+    """Return a function with the value of the first case whose condition holds."""
 
     def evaluate(lookup: Lookup) -> Any:
         for condition, value in cases:
@@ -331,32 +333,32 @@ def decided(cases: list[tuple[Callable[[Lookup], bool], Evaluate]], otherwise: E
     return evaluate
 
 
-def raised(tokens: list[Token], signs: list[int | None], bases: list[Evaluate]) -> Evaluate:
-    """Powers from the right, each sign before the power that it stands before; a token stands before each base."""
+def _raise_powers(tokens: list[_Token], signs: list[int | None], bases: list[Evaluate]) -> Evaluate:
+    """Return a function that evaluates powers from the right; a sign applies to the power after it."""
 
     def evaluate(lookup: Lookup) -> Any:
         value: Any = None
         for place in range(len(bases) - 1, -1, -1):
             operand, sign = bases[place](lookup), signs[place]
-            value = operand if value is None else bounded(tokens[place + 1], OPERATORS["**"], operand, value)
+            value = operand if value is None else _calculate_bounded(tokens[place + 1], OPERATORS["**"], operand, value)
             value = value if sign is None else sign * value
         return value
 
     return evaluate
 
 
-def called(token: Token, arguments: list[Evaluate]) -> Evaluate:
-    """A function of numbers."""
+def _call_function(token: _Token, arguments: list[Evaluate]) -> Evaluate:
+    """Return a function that evaluates a call."""
     function, fewest, most = FUNCTIONS[token.value]
     if not fewest <= len(arguments) <= most:
-        due = f"{fewest}" if fewest == most else f"{fewest} or more"
-        message = f"{token.value} takes {due} values, not {len(arguments)}"
+        wanted = f"{fewest} argument{'s' if fewest > 1 else ''}"
+        message = f"{token.value} needs {'' if fewest == most else 'at least '}{wanted}; got {len(arguments)}"
         raise WrongExpression(message, token.start, token.end)
-    return lambda lookup: bounded(token, function, *[argument(lookup) for argument in arguments])
+    return lambda lookup: _calculate_bounded(token, function, *[argument(lookup) for argument in arguments])
 
 
-def compared(first: Evaluate, links: list[tuple[Token, Evaluate]]) -> Evaluate:
-    """A chain of comparisons, each of two neighbours; text is compared with == and != only."""
+def _chain_comparisons(first: Evaluate, links: list[tuple[_Token, Evaluate]]) -> Evaluate:
+    """Return a function that compares neighbours; text can only be compared with == and !=."""
 
     def evaluate(lookup: Lookup) -> bool:
         left = first(lookup)

@@ -1,4 +1,4 @@
-"""The bytes of a spec, from a file or from standard input."""
+"""The bytes of a spec, from a file or from standard input, decoded into a `Document`."""
 
 import os
 import stat
@@ -10,30 +10,30 @@ from convcalc.spec.document import Document
 from convcalc.spec.source import read_text
 
 STANDARD_INPUT = "-"
-WORKING_FOLDER_GONE = "the folder that you are in has been deleted: cd to one that exists"
+WORKING_FOLDER_GONE = "the current directory has been deleted: change to one that exists"
 MOST_BYTES = 4 * 1024 * 1024
 
 
 def read_file(name: str) -> Document:
-    """Read a spec from a file, or from standard input where the name is `-`.
+    """Read a spec from a file, or from standard input if the name is `-`.
 
-    Raises OSError where it cannot be read, InvalidSpec where it is no text.
+    Raises OSError if it cannot be read, InvalidSpec if it is not text.
     """
     if name == STANDARD_INPUT:
         return decode(sys.stdin.buffer.read(MOST_BYTES + 1), "<stdin>", True)
     found = os.stat(name)
     if stat.S_ISDIR(found.st_mode):
-        os.scandir(name).close()  # which says so where it may not be looked into
+        os.scandir(name).close()  # raises PermissionError if it cannot be listed
         raise IsADirectoryError(f"{name} is a directory")
     if not stat.S_ISREG(found.st_mode):
         raise OSError(f"{name} is not a regular file")
     with open(name, "rb") as stream:
-        # asking for 4 MiB would set them aside, however small the file is
+        # reading up to 4 MiB would allocate them even for a small file
         return decode(stream.read(min(found.st_size, MOST_BYTES) + 1), name, not reached_through_link(name))
 
 
 def why_unreadable(name: str, error: OSError) -> str:
-    """In words why a file cannot be read, with the nearest name where there is none."""
+    """Return the reason why a file cannot be read; for a missing file, with the most similar name there is."""
     if not isinstance(error, FileNotFoundError):
         said = error.strerror or str(error).removeprefix(name).strip()
         return printable(said[:1].lower() + said[1:])
@@ -48,7 +48,7 @@ def why_unreadable(name: str, error: OSError) -> str:
 
 
 def is_working_folder_gone() -> bool:
-    """Whether the folder in which the command runs has been deleted."""
+    """Whether the current directory has been deleted."""
     try:
         os.getcwd()
     except FileNotFoundError:
@@ -57,7 +57,7 @@ def is_working_folder_gone() -> bool:
 
 
 def reached_through_link(name: str) -> bool:
-    """Whether a part of a file's name, below the current directory where it is there, is a symbolic link."""
+    """Whether any part of a path (below the current directory, if it is inside) is a symbolic link."""
     here = "" if os.path.isabs(name) else os.getcwd()
     path = os.path.normpath(os.path.join(here, name))
     while path not in (here, os.path.dirname(path)):
@@ -68,7 +68,10 @@ def reached_through_link(name: str) -> bool:
 
 
 def decode(data: bytes, file: str, quotable: bool) -> Document:
-    """The values of a file's bytes: UTF-8, one byte order mark allowed. Raises InvalidSpec if it is no spec's text."""
+    """Return the document of a file's bytes: UTF-8, optionally with a byte order mark.
+
+    Raises InvalidSpec if they are not the text of a spec.
+    """
     other = formats.foreign(file, data)
     if other is not None:
         hint = formats.advice(other, printable(file))
@@ -81,7 +84,7 @@ def decode(data: bytes, file: str, quotable: bool) -> Document:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = len(data[data.rfind(b"\n", 0, error.start) + 1 : error.start].decode("utf-8", "replace")) + 1
-        message = f"not UTF-8: the byte 0x{data[error.start]:02x}"
+        message = f"not UTF-8: byte 0x{data[error.start]:02x}"
         place = Span(line, column, line, column + 1)
-        raise InvalidSpec([Problem((), message, "CV001", "save it as UTF-8", span=place)], file) from None
+        raise InvalidSpec([Problem((), message, "CV001", "save the file as UTF-8", span=place)], file) from None
     return read_text(text.removeprefix("\ufeff"), file, quotable)

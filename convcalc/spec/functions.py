@@ -1,4 +1,4 @@
-"""What expressions can calculate: the functions and operators of numbers, results bounded before they are large."""
+"""The functions and operators of expressions; results are bounded before they become large."""
 
 import math
 import operator
@@ -10,37 +10,40 @@ from convcalc.keys import MOST_DIGITS, is_number
 Number = int | float
 
 
-def round_to(value: Number, divisor: Number) -> int:
-    """The nearest multiple of the divisor, at least it, ties upward, the next one up if under 0.9 × the value.
+def _round_to(value: Number, divisor: Number) -> int:
+    """Return the nearest multiple of the divisor (ties upward, at least the divisor), but not below 0.9 × the value.
 
-    Source: make_divisible of MobileNet (Howard et al. 2017; tensorflow/models, slim/nets/mobilenet).
+    If it is, the next multiple is returned. Source: make_divisible of MobileNet (Howard et al. 2017; tensorflow/models,
+    slim/nets/mobilenet).
+
+    >>> _round_to(37, 8), _round_to(10, 8)
+    (40, 16)
     """
     if not is_whole(divisor) or divisor < 1:
-        raise ArithmeticError(f"round_to takes a whole divisor from 1, not {divisor}")
+        raise ArithmeticError(f"the divisor of round_to must be a positive integer; got {divisor}")
     step = int(divisor)
     nearest = max(step, int(value + step / 2) // step * step)
     return nearest + step if nearest < 0.9 * value else nearest
 
 
-def round8(value: Number) -> int:
-    """`round_to(value, 8)`."""
-    return round_to(value, 8)
+def _round8(value: Number) -> int:
+    return _round_to(value, 8)
 
 
 def is_whole(value: Any) -> bool:
-    """Whether a number has no fraction."""
+    """Whether a value is a number without a fraction."""
     return is_number(value) and value == int(value)
 
 
-def power(base: Number, exponent: Number) -> Number:
-    """Base ** exponent, its size checked before it is raised."""
+def _power(base: Number, exponent: Number) -> Number:
+    """Return base ** exponent; the number of digits is estimated before it is calculated."""
     if abs(base) > 1 and exponent * math.log10(abs(base)) > MOST_DIGITS + 1:
         raise OverflowError
     if 0 < abs(base) < 1 and exponent * math.log10(abs(base)) > MOST_DIGITS + 1:
         raise OverflowError
     result = base**exponent
     if isinstance(result, complex):
-        raise ArithmeticError(f"a fractional power of {base} is no real number")
+        raise ArithmeticError(f"a fractional power of {base} is not a real number")
     return result
 
 
@@ -54,8 +57,8 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
     "int": (int, 1, 1),
     "sqrt": (math.sqrt, 1, 1),
     "log2": (math.log2, 1, 1),
-    "round_to": (round_to, 2, 2),
-    "round8": (round8, 1, 1),
+    "round_to": (_round_to, 2, 2),
+    "round8": (_round8, 1, 1),
 }
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
@@ -64,7 +67,7 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "/": operator.truediv,
     "//": operator.floordiv,
     "%": operator.mod,
-    "**": power,
+    "**": _power,
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,

@@ -1,10 +1,10 @@
-"""What a spec is given: its params and the shapes of its inputs, each as written or as overridden."""
+"""The spec parameters and the input shapes of a network, each as written or as overridden."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from convcalc.keys import LARGEST, is_integer, mistaken_value
-from convcalc.layout import Misreading, misreading, suggestion, wrong_number_of_sizes
+from convcalc.layout import Misreading, describe_wrong_number_of_sizes, misreading, suggest_sizes
 from convcalc.problems import InvalidSpec, Path, Problem, did_you_mean, renaming, shortened, shown
 from convcalc.shape import AXIS_NAMES, MOST_AXES, Shape
 from convcalc.spec.blocks import Compiler
@@ -15,14 +15,14 @@ from convcalc.spec.resolve import RESERVED_LAYERS
 from convcalc.spec.scopes import UnknownValue
 from convcalc.spec.templates import Template
 
-Value = TypeVar("Value")
-INPUT_KEYS = ("channels", "features", "length", "height", "width", "depth")
+_Value = TypeVar("_Value")
+_INPUT_KEYS = ("channels", "features", "length", "height", "width", "depth")
 
 
 class Overrides:
-    """What is given from outside the file, by name: it takes the place of what the file says.
+    """Values given from outside the file, by name; they replace those in the file.
 
-    `from_python` says whether messages speak of arguments of a function, not of options of the command line.
+    `from_python` is whether messages name arguments of a function instead of options of the command line.
     """
 
     def __init__(
@@ -40,22 +40,22 @@ class Overrides:
         self.from_python = from_python
 
     def option(self, name: str) -> str:
-        """How an option is called where it is given: `--input`, or `input`."""
+        """Return the name of an option as the caller writes it: `--input`, or `input` in Python."""
         return name if self.from_python else f"--{name}"
 
     def with_params(self, params: Mapping[str, Any]) -> "Overrides":
-        """The same with other params."""
+        """Return the same overrides with other spec parameters."""
         return Overrides(params, self.inputs, self.batch, self.dtype, self.from_python)
 
     def param_option(self, name: str) -> str:
-        """The option that gives a param its value: `--set width=0.5`."""
+        """Return the option that sets a spec parameter: `--set width=0.5`."""
         value = self.params[name]
         if self.from_python:
             return f"params[{shown(name)}] = {shown(value)}"
-        return f"--set {shortened(name)}={value_text(value)}"
+        return f"--set {shortened(name)}={_format_value(value)}"
 
     def input_option(self, name: str | None, sizes: Sequence[int] | None = None) -> str:
-        """The option that gives an input, with its sizes if there are any: `--input left=3,64,64`."""
+        """Return the option that sets an input, with the sizes if given: `--input left=3,64,64`."""
         if self.from_python:
             option = "input" if name is None else f"inputs[{name!r}]"
             return option if sizes is None else f"{option}={list(sizes)}"
@@ -64,11 +64,11 @@ class Overrides:
 
 
 class WrongOverride(InvalidSpec):
-    """What is given from outside the file does not go with it."""
+    """A value given from outside the file is wrong or does not match the file."""
 
 
 class GivenReader:
-    """Reads params and inputs; what stands outside of all entries is evaluated with the params in sight."""
+    """Reads spec parameters and inputs; expressions outside of entries can use the parameters."""
 
     def __init__(self, document: Document, overrides: Overrides) -> None:
         self.document = document
@@ -76,11 +76,11 @@ class GivenReader:
         self.problems = Problems()
         self.compiler = Compiler(document, self.problems)
         self.variables: dict[str, Any] = {}
-        self.meant: set[str | None] = set()  # what misspelt keys most likely meant
+        self.meant: set[str | None] = set()  # the keys that misspelt ones most likely meant
         self.misread: dict[str, Misreading] = {}
 
-    def evaluated(self, value: Compiled, path: Path) -> Any:
-        """The value of what stands outside of all entries. Raises UnknownValue; why is then reported."""
+    def evaluate_value(self, value: Compiled, path: Path) -> Any:
+        """Return the value of a compiled expression outside of entries. Raises UnknownValue after reporting why."""
         if isinstance(value, Template):
             try:
                 return value.value(self.lookup)
@@ -88,30 +88,30 @@ class GivenReader:
                 self.problems.add_flaw(path, flaw)
                 raise UnknownValue from None
         if isinstance(value, Computed):
-            return [self.evaluated(item, (*path, index)) for index, item in enumerate(value.items)]
+            return [self.evaluate_value(item, (*path, index)) for index, item in enumerate(value.items)]
         if value is UNKNOWN:
             raise UnknownValue
         return value
 
     def lookup(self, name: str) -> Any:
-        """The value of a param."""
+        """Return the value of a spec parameter. Raises UnknownValue."""
         value = self.variables.get(name, UNKNOWN)
         if value is UNKNOWN:
             raise UnknownValue
         return value
 
-    def resolved(self, value: Any, path: Path) -> Any:
-        """A written value outside of all entries, evaluated. Raises UnknownValue."""
+    def resolve(self, value: Any, path: Path) -> Any:
+        """Compile and evaluate a written value outside of entries. Raises UnknownValue after reporting why."""
         if isinstance(value, dict):
-            return {key: self.resolved(item, (*path, key)) for key, item in value.items()}
-        return self.evaluated(self.compiler.value(value, path, frozenset(self.variables)), path)
+            return {key: self.resolve(item, (*path, key)) for key, item in value.items()}
+        return self.evaluate_value(self.compiler.value(value, path, frozenset(self.variables)), path)
 
     def params(self, root: dict[str, Any]) -> None:
-        """The params, each default with those above it in sight, overrides in place of defaults."""
+        """Read the spec parameters; each default can use the ones above it, and overrides replace defaults."""
         written = root.get("params")
         if written is not None and not isinstance(written, dict):
             if written is not UNKNOWN:
-                message = f"params takes a mapping from names to defaults, not {shown(written)}"
+                message = f"params must be a mapping from names to defaults; got {shown(written)}"
                 self.problems.add(("params",), message, "CV013")
             written = None
         for name, default in (written or {}).items():
@@ -119,33 +119,40 @@ class GivenReader:
             self.variables[name] = self.param(name, default)
         for name in self.overrides.params:
             if name not in self.variables:
-                known = f"there are {' '.join(self.variables)}" if self.variables else "the spec has no params"
+                known = f"available: {', '.join(self.variables)}" if self.variables else "the spec has no parameters"
                 hint = did_you_mean(name, self.variables) or known
-                raise WrongOverride([problem_of(f"the spec has no param {shown(name)}", hint)], self.document.file)
+                raise WrongOverride(
+                    [make_override_problem(f"the spec has no parameter {shown(name)}", hint)], self.document.file
+                )
 
     def param(self, name: str, default: Any) -> Any:
-        """The value of one param."""
+        """Return the value of one spec parameter."""
         path: Path = ("params", name)
         if name in self.overrides.params:
             given = self.overrides.params[name]
             if isinstance(given, list | str | int | float):
                 return given
             message = (
-                f"a param holds a number, true or false, text or a list: {shortened(name)} is given {shown(given)}"
+                "a spec parameter must be a number, true, false, text or a list; "
+                f"{shortened(name)} is given {shown(given)}"
             )
-            raise WrongOverride([problem_of(message)], self.document.file)
+            raise WrongOverride([make_override_problem(message)], self.document.file)
         if default is None:
             self.problems.add(
-                path, f"the param {shortened(name)} needs a value", "CV012", f"--set {name}=…", on_key=True
+                path,
+                f"spec parameter {shortened(name)} needs a value",
+                "CV012",
+                f"give it with --set {name}=…",
+                on_key=True,
             )
             return UNKNOWN
         try:
-            return self.evaluated(self.compiler.parameter(default, path, frozenset(self.variables)), path)
+            return self.evaluate_value(self.compiler.parameter(default, path, frozenset(self.variables)), path)
         except UnknownValue:
             return UNKNOWN
 
     def inputs(self, root: dict[str, Any]) -> dict[str, Shape | None]:
-        """The inputs by name; a single one is called input."""
+        """Return the inputs by name; a single unnamed one is called input. An unknown shape is None."""
         written = root.get("inputs")
         if written is UNKNOWN or root.get("input") is UNKNOWN:
             return {}
@@ -157,41 +164,42 @@ class GivenReader:
                 return {"input": None}
             return {"input": self.one_input("input", root.get("input"), ("input",), given)}
         if "input" in root:
-            message = "input and inputs exclude each other"
+            message = "input and inputs cannot both be given"
             self.problems.add(("input",), message, "CV010", on_key=True)
         if not isinstance(written, dict) or not written:
-            message = f"inputs takes a mapping from names to shapes, not {shown(written)}"
+            message = f"inputs must be a mapping from names to shapes; got {shown(written)}"
             self.problems.add(("inputs",), message, "CV013", "write {left: [3, 64, 64], right: [3, 64, 64]}")
             return {}
         given = self.given_inputs(list(written))
         return {name: self.named_input(name, shape, given) for name, shape in written.items()}
 
     def given_inputs(self, names: list[str]) -> Mapping[str | None, Any]:
-        """The shapes from outside the file; of a single input the name may be left out. Raises WrongOverride."""
+        """Return the overriding shapes; the name of a single input is optional. Raises WrongOverride."""
         given = self.overrides.inputs
         for name in given:
             if name in names or (name is None and len(names) == 1):
                 continue
-            hint = f"the inputs are {', '.join(names)}"
-            said = "an input shape needs the input's name" if name is None else f"no input {shown(name)}"
-            raise WrongOverride([problem_of(said, hint)], self.document.file)
+            hint = f"available: {', '.join(names)}"
+            several = f"the spec has {len(names)} inputs: an input shape needs the name of its input"
+            said = several if name is None else f"unknown input {shown(name)}"
+            raise WrongOverride([make_override_problem(said, hint)], self.document.file)
         if len(given) > len(names):
-            message = f"{self.overrides.input_option(None)} gives the shape of {names[0]} twice"
-            raise WrongOverride([problem_of(message)], self.document.file)
+            message = f"{self.overrides.input_option(None)}: the shape of {names[0]} is given twice"
+            raise WrongOverride([make_override_problem(message)], self.document.file)
         return given
 
     def named_input(self, name: str, written: Any, given: Mapping[str | None, Any]) -> Shape | None:
-        """One of several inputs."""
+        """Return the shape of one of several inputs."""
         path: Path = ("inputs", name)
         if not LAYER_NAME.fullmatch(name) or len(name) > MOST_NAME:
-            message = f"{shown(name)} cannot name an input: a letter, then letters, digits, _ and -"
-            self.problems.add(path, message, "CV015", on_key=True)
+            message, hint = f"{shown(name)} is not a valid input name", "use a letter, then letters, digits, _ and -"
+            self.problems.add(path, message, "CV015", hint, on_key=True)
         elif name in RESERVED_LAYERS:
-            self.problems.add(path, f"{name} cannot name an input: the word is taken", "CV015", on_key=True)
+            self.problems.add(path, f"{name} is reserved and cannot be the name of an input", "CV015", on_key=True)
         return self.one_input(name, written, path, given)
 
     def one_input(self, name: str, written: Any, path: Path, given: Mapping[str | None, Any]) -> Shape | None:
-        """The shape of an input: as written, or as given in its place."""
+        """Return the shape of an input, as written or as overridden."""
         own = None if written is None else self.shape(written, path)
         doubt = None if own is None or isinstance(written, dict) else misreading(own.sizes)
         shape, option = own, None if None in given else name
@@ -205,47 +213,50 @@ class GivenReader:
         return shape
 
     def given_shape(self, given: Any, path: Path, name: str | None, own: Shape | None) -> Shape:
-        """A shape from outside the file. Raises WrongOverride if it is wrong, or has another number of sizes."""
+        """Return an overriding shape. Raises WrongOverride if it is wrong or has another number of sizes."""
         option = self.overrides.input_option(name)
         shape = self.from_outside(option, lambda: self.shape(given, path))
         assert shape is not None
         if own is not None and own.axes != shape.axes:
-            better = suggestion(shape.sizes, own.sizes)
+            better = suggest_sizes(shape.sizes, own.sizes)
             form = self.overrides.input_option(name, better.sizes)
             batch = "" if better.batch is None else self.batch_form(better.batch)
             spec_input = "the spec's input" if name is None else f"the spec's input {name}"
-            message = wrong_number_of_sizes(shape.sizes, own.sizes, option, spec_input)
-            raise WrongOverride([problem_of(f"{message}; {better.advice}: {form}{batch}")], self.document.file)
+            message = describe_wrong_number_of_sizes(shape.sizes, own.sizes, option, spec_input)
+            message = f"{message}; {better.advice}: {form}{batch}"
+            raise WrongOverride([make_override_problem(message)], self.document.file)
         return shape
 
     def batch_form(self, batch: int) -> str:
-        """How the batch is given beside an input."""
+        """Return how the batch size is written after an input."""
         return f", batch={batch}" if self.overrides.from_python else f" (--batch {batch})"
 
-    def from_outside(self, option: str, read: Callable[[], Value]) -> Value:
-        """What is read of a value from outside the file. Raises WrongOverride with what is found wrong."""
+    def from_outside(self, option: str, read: Callable[[], _Value]) -> _Value:
+        """Read a value given from outside the file. Raises WrongOverride with the first problem found in it."""
         known = len(self.problems.found)
         value = read()
         if len(self.problems.found) > known:
             problem = self.problems.found[known]
-            raise WrongOverride([problem_of(f"{option}: {problem.message}", problem.hint)], self.document.file)
+            raise WrongOverride(
+                [make_override_problem(f"{option}: {problem.message}", problem.hint)], self.document.file
+            )
         return value
 
     def shape(self, written: Any, path: Path) -> Shape | None:
-        """The shape of an input, as a list or by the names of the axes."""
+        """Return the shape of an input, written as a list or by axis names; None after reporting a mistake."""
         try:
-            value = self.resolved(written, path)
+            value = self.resolve(written, path)
             sizes = self.named_axes(value, path) if isinstance(value, dict) else value
         except UnknownValue:
             return None
         if not isinstance(sizes, list) or not 1 <= len(sizes) <= MOST_AXES + 1:
-            message = f"an input is a list of 1 to {MOST_AXES + 1} sizes, channels first, not {shown(sizes)}"
+            message = f"an input must be a list of 1 to {MOST_AXES + 1} sizes, channels first; got {shown(sizes)}"
             self.problems.add(path, message, "CV013", "write [3, 224, 224]")
             return None
         names = list(value) if isinstance(value, dict) else None
         for index, size in enumerate(sizes):
             if not is_integer(size) or not 1 <= size <= LARGEST:
-                message = f"a size is an integer from 1, not {shown(size)}"
+                message = f"a size must be a positive integer; got {shown(size)}"
                 hint = self.origin(written, index) or mistaken_value(size, "an integer")
                 self.problems.add((*path, names[index] if names else index), message, "CV013", hint)
                 return None
@@ -254,18 +265,18 @@ class GivenReader:
 
     @staticmethod
     def origin(written: Any, index: int) -> str:
-        """The hint where a wrong size came from an expression."""
+        """Return the hint for a wrong size that is the value of an expression."""
         items = list(written.values()) if isinstance(written, dict) else written
         item = items[index] if isinstance(items, list) and index < len(items) else None
-        return f"it is the value of {shortened(item)}" if isinstance(item, str) and "$" in item else ""
+        return f"the value comes from {shortened(item)}" if isinstance(item, str) and "$" in item else ""
 
     def named_axes(self, value: dict[str, Any], path: Path) -> list[Any]:
-        """The sizes of a shape whose axes are named, channels first. Raises UnknownValue."""
+        """Return the sizes of a shape with named axes, channels first. Raises UnknownValue after reporting why."""
         for key in value:
-            if key not in INPUT_KEYS:
-                hint = did_you_mean(key, INPUT_KEYS)
-                message = f"an input has channels and length, height and width, or depth, not {shown(key)}"
-                fix = renaming(key, INPUT_KEYS, taken=value)
+            if key not in _INPUT_KEYS:
+                hint = did_you_mean(key, _INPUT_KEYS) or f"available: {', '.join(_INPUT_KEYS)}"
+                message = f"unknown axis {shown(key)} of an input"
+                fix = renaming(key, _INPUT_KEYS, taken=value)
                 self.problems.add((*path, key), message, "CV010", hint, on_key=True, fix=fix)
                 raise UnknownValue
         if set(value) == {"features"}:
@@ -279,17 +290,19 @@ class GivenReader:
         given = set(value) - {"channels", "features"}
         likely = next((names for names in AXIS_NAMES.values() if given and given <= set(names)), ("height", "width"))
         absent = [name for name in ("channels", *likely) if name not in value]
-        message = f"an input without {' and '.join(absent)}" if absent else "an input has channels, or features alone"
-        hint = "channels with length, with height and width, or with depth, height and width; or features alone"
+        message = (
+            f"the input has no {' and no '.join(absent)}" if absent else f"an input cannot have {', '.join(value)}"
+        )
+        hint = "use channels with length, with height and width, or with depth, height and width; or only features"
         self.problems.add(path, message, "CV012", hint, on_key=True)
         raise UnknownValue
 
 
-def value_text(value: Any) -> str:
-    """A value as it is written on the command line."""
+def _format_value(value: Any) -> str:
+    """Return a value as it is written on the command line."""
     return shortened(value) if isinstance(value, str) else shown(value).removeprefix("the list ")
 
 
-def problem_of(message: str, hint: str = "") -> Problem:
-    """A problem of what is given from outside the file."""
+def make_override_problem(message: str, hint: str = "") -> Problem:
+    """Return a problem with a value given from outside the file."""
     return Problem((), message, "CV017", hint)

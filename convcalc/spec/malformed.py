@@ -1,10 +1,9 @@
-"""Why a text is not YAML, in convcalc's own words.
+"""Explains why a text is not YAML, in convcalc's own words.
 
-In comes the text with the place where a parser gave up and what it had read before; out goes the place to show, a
-message and a fix. What the parser said is not used: each parser, and each version of one, has words and limits of
-its own.
+In come the text, the place where the parser gave up, and what it had read before; out come the place to show, a
+message and a fix. The parser's own message is not used: it differs between parsers and their versions.
 
->>> found = explain("name: net: the second", Stopped(place=9, since=5, room=64))
+>>> found = explain_malformed("name: net: the second", Stopped(place=9, since=5, room=64))
 >>> found.place, found.message
 (9, "unexpected ':' in a value")
 """
@@ -14,26 +13,26 @@ from typing import NamedTuple
 
 from convcalc.problems import Fix, shortened
 
-CLOSERS = {"[": "]", "{": "}"}
-NAMES = {"[": "list", "{": "mapping"}
-MOST_KEY = 1024  # characters of a key: a limit of YAML 1.1
-BARE_WORD_ENTRY = r"\s*(?:-\s+)+([\w$]+)\s*(#.*)?"
-ENTRY_LINE = r"(?P<indent>[ ]*)(?:(?P<dash>-)\s|[\w.-]+:(?:\s|$))"
-DOUBLE_QUOTED = r"\"(?:[^\"\\]++|\\.)*+\""
-SINGLE_QUOTED = r"'(?:[^']++|'')*+'"
-ESCAPE = r"\\(x[0-9A-Fa-f]{2}|u(?![dD][89a-fA-F])[0-9A-Fa-f]{4}|U00(?:0[0-9A-Fa-f]|10)[0-9A-Fa-f]{4}|.)"
-ESCAPED = '0abt\tnvfre "/\\N_LP\r\n\x85\u2028\u2029'
-DOCUMENT_MARK = r"(?:^|(?<=[\r\n]))(?:---|\.\.\.)(?=\s|$)"
-TOKENS = r"(?P<blank>\s+)|(?P<comment>#.*)|(?P<quote>['\"])|(?P<open>[\[{])|(?P<sign>[-?:](?=\s|$))|"
-BLOCK_TOKENS = TOKENS + r"(?P<property>[&*!]\S*)|(?P<plain>.(?:(?!:(?:\s|$)|\s#).)*)"
-FLOW_TOKENS = (
-    TOKENS
+_CLOSERS = {"[": "]", "{": "}"}
+_NAMES = {"[": "list", "{": "mapping"}
+_MOST_KEY = 1024  # characters; a limit of YAML 1.1
+_BARE_WORD_ENTRY = r"\s*(?:-\s+)+([\w$]+)\s*(#.*)?"
+_ENTRY_LINE = r"(?P<indent>[ ]*)(?:(?P<dash>-)\s|[\w.-]+:(?:\s|$))"
+_DOUBLE_QUOTED = r"\"(?:[^\"\\]++|\\.)*+\""
+_SINGLE_QUOTED = r"'(?:[^']++|'')*+'"
+_ESCAPE = r"\\(x[0-9A-Fa-f]{2}|u(?![dD][89a-fA-F])[0-9A-Fa-f]{4}|U00(?:0[0-9A-Fa-f]|10)[0-9A-Fa-f]{4}|.)"
+_ESCAPED = '0abt\tnvfre "/\\N_LP\r\n\x85\u2028\u2029'
+_DOCUMENT_MARK = r"(?:^|(?<=[\r\n]))(?:---|\.\.\.)(?=\s|$)"
+_TOKENS = r"(?P<blank>\s+)|(?P<comment>#.*)|(?P<quote>['\"])|(?P<open>[\[{])|(?P<sign>[-?:](?=\s|$))|"
+_BLOCK_TOKENS = _TOKENS + r"(?P<property>[&*!]\S*)|(?P<plain>.(?:(?!:(?:\s|$)|\s#).)*)"
+_FLOW_TOKENS = (
+    _TOKENS
     + r"(?P<close>[\]}])|(?P<comma>,)|(?P<property>[&*!][^\s,\[\]{}]*)|"
     + r"(?P<plain>.(?:(?!:(?:[\s,\[\]{}]|$)|\s#)[^\n\r,\[\]{}])*)"
 )
-BEFORE_SPEC = r"(?:\s++|#.*+|---(?=\s))*+"
-QUOTE = "put the value in quotes"
-COLLECTION_NAMES = {"-": "items of the list", ":": "keys of the mapping"}
+_BEFORE_SPEC = r"(?:\s++|#.*+|---(?=\s))*+"
+_QUOTE = "put the value in quotes"
+_COLLECTION_NAMES = {"-": "items of the list", ":": "keys of the mapping"}
 
 
 class Stopped(NamedTuple):
@@ -41,14 +40,14 @@ class Stopped(NamedTuple):
 
     place: int  # the character it did not accept
     since: int  # the end of what it had read
-    room: int  # how many collections may be opened inside the open ones
-    collections: tuple[tuple[str, int], ...] = ()  # the open ones: "[" "{" in brackets, "-" ":" in lines; their starts
-    ended: bool = False  # whether the value of the whole file was complete; `collections` has it if it is in lines
-    key_due: bool = False  # whether the innermost collection is a mapping whose next key comes
+    room: int  # how many more collections can be nested
+    collections: tuple[tuple[str, int], ...] = ()  # open ones: "[", "{", or "-", ":" in block style; where
+    ended: bool = False  # whether the whole value was complete; if in block style, it is in `collections`
+    key_due: bool = False  # whether the innermost collection is a mapping that expects a key
 
 
 class Malformed(NamedTuple):
-    """A place of the text, what is wrong there, and what to do."""
+    """A place in the text, what is wrong there, and how to fix it."""
 
     place: int
     message: str
@@ -57,48 +56,48 @@ class Malformed(NamedTuple):
 
 
 class TooDeep(Exception):
-    """More collections are open than may be; `place` is where the first of these begins."""
+    """Too many collections are nested; `place` is where the first of the excess ones begins."""
 
     def __init__(self, place: int) -> None:
         super().__init__(place)
         self.place = place
 
 
-class Unread(NamedTuple):
-    """What the text holds between the end of what was read and the place where the parser gave up."""
+class _Unread(NamedTuple):
+    """The text between the end of what was read and the place where the parser gave up."""
 
     brackets: list[int]  # the open brackets
     previous: str  # the kind of the last token: "sign", "comma", "open", "plain", …
     word: int | None  # where the first scalar begins
 
 
-def explain(text: str, stopped: Stopped) -> Malformed:
-    """What is wrong where a parser gave up. Raises TooDeep if the limit on nesting was exceeded before that."""
-    unread = tokens(text, stopped)
+def explain_malformed(text: str, stopped: Stopped) -> Malformed:
+    """Explain what is wrong where a parser gave up. Raises TooDeep if the nesting limit is exceeded before."""
+    unread = _read_tokens(text, stopped)
     if isinstance(unread, Malformed):
         return unread
     before = text[stopped.place - 1 : stopped.place]
     if before in ("&", "*"):
-        return Malformed(stopped.place - 1, f"{before} must be followed by a name", QUOTE, Fix("quote_line"))
+        return Malformed(stopped.place - 1, f"{before} must be followed by a name", _QUOTE, Fix("quote_line"))
     if unread.brackets:
-        return in_brackets(text, stopped.place, unread.brackets[-1], unread.previous)
-    return in_lines(text, stopped, unread)
+        return _explain_in_brackets(text, stopped.place, unread.brackets[-1], unread.previous)
+    return _explain_in_lines(text, stopped, unread)
 
 
-def tokens(text: str, stopped: Stopped) -> Unread | Malformed:
-    """The brackets and words up to where the parser gave up, or what is wrong with quotes among them."""
-    brackets = [start for sign, start in stopped.collections if sign in CLOSERS]
+def _read_tokens(text: str, stopped: Stopped) -> _Unread | Malformed:
+    """Return the open brackets and the words up to where the parser gave up, or a mistake in quotes before it."""
+    brackets = [start for sign, start in stopped.collections if sign in _CLOSERS]
     most = len(brackets) + stopped.room
     position, word = stopped.since, None
     previous = "open" if text[position - 1 : position] in ("[", "{") else "value"
-    patterns = re.compile(BLOCK_TOKENS), re.compile(FLOW_TOKENS)
+    patterns = re.compile(_BLOCK_TOKENS), re.compile(_FLOW_TOKENS)
     while position < stopped.place:
         token = patterns[bool(brackets)].match(text, position)
         kind = "plain" if token is None else token.lastgroup or "plain"
         start, position = position, position + 1 if token is None else token.end()
         if kind == "quote":
-            position = end_of_quotes(text, start)
-            escape = wrong_escape(text, start, len(text) if position < 0 else position)
+            position = _find_end_of_quotes(text, start)
+            escape = _find_wrong_escape(text, start, len(text) if position < 0 else position)
             if escape is not None:
                 return escape
             if position < 0:
@@ -113,22 +112,22 @@ def tokens(text: str, stopped: Stopped) -> Unread | Malformed:
             previous = kind
         if kind in ("plain", "quote") and word is None:
             word = start
-    return Unread(brackets, previous, word)
+    return _Unread(brackets, previous, word)
 
 
-def end_of_quotes(text: str, start: int) -> int:
-    """The character after the quote that closes the one at `start`; -1 if none does before the document ends."""
-    found = re.compile(DOUBLE_QUOTED if text[start] == '"' else SINGLE_QUOTED, re.DOTALL).match(text, start)
-    mark = re.compile(DOCUMENT_MARK).search(text, start)
+def _find_end_of_quotes(text: str, start: int) -> int:
+    """Return the index after the quote that closes the one at `start`; -1 if there is none in this document."""
+    found = re.compile(_DOUBLE_QUOTED if text[start] == '"' else _SINGLE_QUOTED, re.DOTALL).match(text, start)
+    mark = re.compile(_DOCUMENT_MARK).search(text, start)
     if found is None or (mark is not None and mark.start() < found.end()):
         return -1
     return found.end()
 
 
-def wrong_escape(text: str, start: int, stop: int) -> Malformed | None:
-    """The first backslash in double quotes that begins no escape sequence."""
-    for found in re.compile(ESCAPE, re.DOTALL).finditer(text, start, stop) if text[start] == '"' else ():
-        if len(found[1]) == 1 and found[1] not in ESCAPED:
+def _find_wrong_escape(text: str, start: int, stop: int) -> Malformed | None:
+    """Return the first backslash in double quotes that does not begin an escape sequence."""
+    for found in re.compile(_ESCAPE, re.DOTALL).finditer(text, start, stop) if text[start] == '"' else ():
+        if len(found[1]) == 1 and found[1] not in _ESCAPED:
             message = f"\\{found[1]} is not an escape sequence"
             return Malformed(found.start(), message, "write \\\\ for a backslash, or use single quotes")
     return None
@@ -137,18 +136,18 @@ def wrong_escape(text: str, start: int, stop: int) -> Malformed | None:
 # -- in brackets
 
 
-def in_brackets(text: str, index: int, opening: int, previous: str) -> Malformed:
-    """What is wrong inside [ ] or { }."""
+def _explain_in_brackets(text: str, index: int, opening: int, previous: str) -> Malformed:
+    """Explain a mistake inside [ ] or { }."""
     bracket, character = text[opening], text[index : index + 1]
-    closer, name = CLOSERS[bracket], NAMES[bracket]
-    if is_unclosed(text, opening, index):
+    closer, name = _CLOSERS[bracket], _NAMES[bracket]
+    if _is_unclosed(text, opening, index):
         return Malformed(opening, f"{bracket} is never closed", f"add {closer} at the end of the {name}")
     if character in "]}" and character != closer:
         return Malformed(index, f"{character} cannot close the {name} that begins with {bracket}", f"write {closer}")
     if character == "\t":
-        return Malformed(index, "a tab cannot stand between values", "write spaces")
+        return Malformed(index, "a tab is not allowed between values", "write spaces")
     if previous in ("open", "comma", "sign"):
-        return no_value(index, character)
+        return _explain_missing_value(index, character)
     if character == ":" and re.search(r"\n[^\n,\[\]{}]*$", text[opening:index]):
         hint = "end the line above with a comma"
     else:
@@ -156,119 +155,118 @@ def in_brackets(text: str, index: int, opening: int, previous: str) -> Malformed
     return Malformed(index, f"expected ',' or '{closer}'; got {character}", hint)
 
 
-def is_unclosed(text: str, opening: int, index: int) -> bool:
-    """Whether the text after a bracket is no longer its inside: the end, or lines that are entries outside of it."""
-    if not text[index:].strip() or re.compile(DOCUMENT_MARK).match(text, index):
+def _is_unclosed(text: str, opening: int, index: int) -> bool:
+    """Whether the bracket ends nowhere: the text ends, or the next lines are clearly entries outside of it."""
+    if not text[index:].strip() or re.compile(_DOCUMENT_MARK).match(text, index):
         return True
     begin = text.rfind("\n", 0, opening) + 1
     outside = len(text[begin:opening]) - len(text[begin:opening].lstrip(" "))
     stop = text.find("\n", index)
     lines = re.split("[\r\n]+", text[opening : stop if stop >= 0 else len(text)])[1:]
-    entries = (entry for line in lines if (entry := re.match(ENTRY_LINE, line)))
+    entries = (entry for line in lines if (entry := re.match(_ENTRY_LINE, line)))
     return any(len(entry["indent"]) <= outside or entry["dash"] for entry in entries)
 
 
-def no_value(index: int, character: str) -> Malformed:
-    """A character at which a value is due and which begins none."""
+def _explain_missing_value(index: int, character: str) -> Malformed:
+    """Explain a character that does not begin a value, where a value is expected."""
     if character == ",":
         return Malformed(index, "a value is missing before the comma", "remove the comma or write a value")
     if character == "-":
         return Malformed(index, "a list item cannot begin here", "separate the items with commas")
     if character == ":":
         return Malformed(index, "a key is missing before the colon", "write key: value")
-    return cannot_start(index, character)
+    return _explain_wrong_start(index, character)
 
 
-def cannot_start(index: int, character: str) -> Malformed:
-    """A character that begins no value."""
-    return Malformed(index, f"{character} cannot start a value here", QUOTE, Fix("quote_line"))
+def _explain_wrong_start(index: int, character: str) -> Malformed:
+    return Malformed(index, f"{character} cannot start a value here", _QUOTE, Fix("quote_line"))
 
 
 # -- in lines
 
 
-def in_lines(text: str, stopped: Stopped, unread: Unread) -> Malformed:
-    """What is wrong outside of brackets."""
+def _explain_in_lines(text: str, stopped: Stopped, unread: _Unread) -> Malformed:
+    """Explain a mistake outside of brackets."""
     index, character = stopped.place, text[stopped.place : stopped.place + 1]
     start = text.rfind("\n", 0, index) + 1
     before = text[start:index]
     at_start = not before.strip()
-    options = options_under_word(text, start) if character == ":" or at_start else None
+    options = _explain_options_below_word(text, start) if character == ":" or at_start else None
     if options is not None:
         return options
     if "\t" in before + character and at_start:
-        return Malformed(index, "a tab cannot indent", "indent with spaces")
+        return Malformed(index, "a tab is not allowed as indentation", "indent with spaces")
     if character == "\t":
-        return Malformed(index, "a tab cannot separate values", "write spaces")
+        return Malformed(index, "a tab is not allowed between values", "write spaces")
     if character and character in "]}":
-        return Malformed(index, f"{character} closes nothing", f"remove it, or {QUOTE}", Fix("quote_line"))
+        return Malformed(index, f"unmatched {character}", f"remove it, or {_QUOTE}", Fix("quote_line"))
     if character and character in "@`%,":
-        return cannot_start(index, character)
+        return _explain_wrong_start(index, character)
     sign = re.search(r"(?:^|\s)([|>&*!])[^\s]*\s*$", before)
     if sign is not None:
-        return after_sign(start + sign.start(1), sign[1])
+        return _explain_after_sign(start + sign.start(1), sign[1])
     if stopped.ended and not (at_start and stopped.collections):
-        return after_end(text, index)
+        return _explain_after_end(text, index)
     if stopped.key_due and unread.word is not None:
-        return no_colon(text, unread.word)
+        return _explain_missing_colon(text, unread.word)
     if character == ":":
         return Malformed(index, "unexpected ':' in a value", "put a value that holds ': ' in quotes", Fix("quote_line"))
     if at_start:
-        return wrong_indentation(text, stopped, len(before))
+        return _explain_indentation(text, stopped, len(before))
     if character in "-?" and character:
         what = "a list item" if character == "-" else "a key"
         return Malformed(index, f"{what} cannot begin here", "begin it on a line of its own")
     return Malformed(index, "unexpected text after the value", "put the whole value in quotes")
 
 
-def options_under_word(text: str, start: int) -> Malformed | None:
-    """Options on the line at `start` under an entry that is a bare word, if that is the mistake."""
+def _explain_options_below_word(text: str, start: int) -> Malformed | None:
+    """Explain options in the line at `start` below an entry that is a bare word; None if they are not there."""
     above = next((line for line in reversed(text[:start].splitlines()) if line.strip()), "")
-    bare = re.fullmatch(BARE_WORD_ENTRY, above, re.ASCII)
+    bare = re.fullmatch(_BARE_WORD_ENTRY, above, re.ASCII)
     line = re.split("[\r\n]", text[start:], maxsplit=1)[0]
     option = line.strip()
     indent = len(line) - len(line.lstrip(" "))
     if bare is None or option.startswith("-") or ":" not in option or indent <= above.index("-"):
         return None
     word = shortened(bare[1])
-    message = f"options stand inside the entry, not under the bare word {word}"
+    message = f"options must be inside the entry, not below the bare word {word}"
     return Malformed(start + indent, message, f"write - {word}: {{{shortened(option)}}}")
 
 
-def after_sign(index: int, sign: str) -> Malformed:
-    """What follows a character that has a meaning of its own in YAML."""
+def _explain_after_sign(index: int, sign: str) -> Malformed:
+    """Explain text after a character with a special meaning in YAML."""
     if sign in "|>":
         return Malformed(index, f"only +, - or a digit can follow {sign} here", "begin the text on the next line")
     if sign == "!":
-        return Malformed(index, "a tag: specs have no tags", "remove the tag, or put the value in quotes")
+        return Malformed(index, "YAML tags are not supported", "remove the tag, or put the value in quotes")
     what = "an anchor" if sign == "&" else "an alias"
-    return Malformed(index, f"{sign} begins {what}, and no value can follow its name here", QUOTE, Fix("quote_line"))
+    return Malformed(index, f"{sign} begins {what}, and a value cannot follow its name here", _QUOTE, Fix("quote_line"))
 
 
-def after_end(text: str, index: int) -> Malformed:
-    """What follows a value that is the whole spec: one in brackets, or a first line that is no key."""
-    begin = re.match(BEFORE_SPEC, text)
+def _explain_after_end(text: str, index: int) -> Malformed:
+    """Explain text after the value of the whole spec: one in brackets, or a first line that is not a key."""
+    begin = re.match(_BEFORE_SPEC, text)
     start = begin.end() if begin else 0
-    if text[start] in CLOSERS:
+    if text[start] in _CLOSERS:
         return Malformed(index, "text after the end of the spec", "write the keys of the spec without brackets")
     return Malformed(start, "a key without a colon", "write key: value, with a space after the colon")
 
 
-def no_colon(text: str, word: int) -> Malformed:
-    """A word at which a key is due and which is none."""
+def _explain_missing_colon(text: str, word: int) -> Malformed:
+    """Explain a word without a colon where a key is expected."""
     key = re.split(r":\s|[\r\n]", text[word:], maxsplit=1)[0]
-    if len(key) > MOST_KEY:
-        return Malformed(word, f"a key of more than {MOST_KEY:,} characters", "write a shorter key")
+    if len(key) > _MOST_KEY:
+        return Malformed(word, f"a key of more than {_MOST_KEY:,} characters", "write a shorter key")
     return Malformed(word, "a key without a colon", "write key: value, with a space after the colon")
 
 
-def wrong_indentation(text: str, stopped: Stopped, indent: int) -> Malformed:
-    """A line that begins where no open collection continues."""
-    sign, start = [(":", 0), *(each for each in stopped.collections if each[0] in COLLECTION_NAMES)][-1]
+def _explain_indentation(text: str, stopped: Stopped, indent: int) -> Malformed:
+    """Explain a line with an indentation that no open collection has."""
+    sign, start = [(":", 0), *(each for each in stopped.collections if each[0] in _COLLECTION_NAMES)][-1]
     expected = start - (text.rfind("\n", 0, start) + 1)
     if indent != expected:
-        message = f"this line is indented by {indent}, the {COLLECTION_NAMES[sign]} above by {expected}"
-        return Malformed(stopped.place, message, "indent them alike")
+        message = f"this line is indented by {indent}, but the {_COLLECTION_NAMES[sign]} above by {expected}"
+        return Malformed(stopped.place, message, "indent them equally")
     if sign == "-":
         return Malformed(stopped.place, "expected a list item as above", "begin it with -")
     return Malformed(stopped.place, "expected a key as above", "write key: value")

@@ -1,4 +1,4 @@
-"""From a document to a network: the keys of a spec, what may be overridden, and what comes of it all."""
+"""From a `Document` to a `Network`: reads the keys of a spec, applies overrides, and expands the entries."""
 
 import re
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from convcalc.spec.document import UNKNOWN, Document
 from convcalc.spec.entries import MOST_NAME, MOST_PROBLEMS, Body, TooMuch
 from convcalc.spec.expand import Expander
 from convcalc.spec.inputs import GivenReader, Overrides
-from convcalc.spec.scopes import MYSTERY, Laying, Place, Scope, UnknownValue
+from convcalc.spec.scopes import UNKNOWN_TENSOR, Expansion, Place, Scope, UnknownValue
 from convcalc.units import BITS, DTYPE_ALIASES, is_integer_type
 
 TOP_KEYS = (
@@ -32,7 +32,7 @@ TOP_KEYS = (
     "budget",
     "check",
 )
-FOREIGN_TOP_KEYS = {
+_FOREIGN_TOP_KEYS = {
     "input_shape": "input",
     "model": "layers",
     "network": "layers",
@@ -49,30 +49,32 @@ FOREIGN_TOP_KEYS = {
 }
 RULE_CODE = r"CV[0-9]{0,3}"
 
-Read = TypeVar("Read")
+_Read = TypeVar("_Read")
 
 
 @collecting_later
 def read_network(document: Document, overrides: Overrides | None = None) -> Network:
-    """The network that a document describes. Raises InvalidSpec with all that is wrong."""
-    reader = SpecReader(document, overrides or Overrides())
+    """Return the network that a document describes. Raises InvalidSpec with all its problems."""
+    reader = _SpecReader(document, overrides or Overrides())
     network, more = None, []
     try:
         network = reader.network()
     except TooMuch:
         if len(reader.problems.found) == MOST_PROBLEMS:
-            more = [Problem((), f"over {MOST_PROBLEMS:,} problems: these are the first", "CV004")]
+            more = [
+                Problem(
+                    (), f"more than {MOST_PROBLEMS:,} problems; only the first {MOST_PROBLEMS:,} are shown", "CV004"
+                )
+            ]
     found = [*document.problems, *reader.problems.found, *more]
     if found or network is None:
         raise document.invalid(found)
     return network
 
 
-class SpecReader(GivenReader):
-    """Reads the keys of one spec."""
-
+class _SpecReader(GivenReader):
     def network(self) -> Network | None:
-        """The network, None where the spec is wrong."""
+        """Return the network, None if the spec is wrong."""
         root = self.root()
         if root is None:
             return None
@@ -86,7 +88,7 @@ class SpecReader(GivenReader):
             return None
         expander = Expander(self.problems, self.variables, inputs)
         scope = self.top_scope(expander, inputs)
-        self.lay(entries, expander, scope)
+        self.expand(entries, expander, scope)
         outputs = self.outputs(root, expander, scope)
         limits = self.budget(root, [node.name for node in expander.nodes], list(outputs))
         if self.problems.found or self.document.problems:
@@ -109,41 +111,41 @@ class SpecReader(GivenReader):
         )
 
     def root(self) -> dict[str, Any] | None:
-        """The keys of the spec, None where it has none."""
+        """Return the keys of the spec, None if it is not a mapping."""
         root = self.document.root
         if isinstance(root, dict):
             return self.top_keys(root)
         if root is not UNKNOWN:
-            hint = "it begins with input: and layers:"
-            self.problems.add((), f"a spec is a mapping, not {shown(root)}", "CV013", hint)
+            hint = "write input: and layers:"
+            self.problems.add((), f"a spec must be a mapping; got {shown(root)}", "CV013", hint)
         return None
 
     def entries(self, root: dict[str, Any]) -> Body | None:
-        """The blocks and the entries of the network, None where there are none."""
+        """Compile the blocks and return the compiled entries of the network, None if there is no key layers."""
         names = frozenset(self.variables)
         blocks = self.compiler.blocks(root.get("blocks"), names)
         if "layers" not in root:
             if "layers" not in self.meant:
-                self.problems.add((), "the spec has no layers", "CV012", "layers: is the list of the network's entries")
+                self.problems.add((), "the spec has no layers", "CV012", "add layers: with a list of entries")
             return None
         entries = self.compiler.body(root["layers"], ("layers",), Visible(names, blocks, ()))
         if root["layers"] == []:
-            self.problems.add(("layers",), "layers is empty: a network has at least one layer", "CV012", on_key=True)
+            self.problems.add(("layers",), "layers is empty; a network needs at least one layer", "CV012", on_key=True)
         return entries
 
-    def lay(self, entries: Body, expander: Expander, scope: Scope) -> None:
-        """Lay the entries of the network; that all are left out is a problem where nothing else is."""
-        expander.lay_body(entries, scope, ("layers",))
+    def expand(self, entries: Body, expander: Expander, scope: Scope) -> None:
+        """Expand the entries of the network; if all are disabled, and nothing else is wrong, report that."""
+        expander.expand_body(entries, scope, ("layers",))
         if entries.entries and not expander.nodes and not self.problems.found and not self.document.problems:
-            message = "no layer is laid: every entry is left out"
+            message = "the network has no layers: every entry is disabled by `when`"
             self.problems.add(("layers",), message, "CV012", on_key=True)
 
     @staticmethod
     def top_scope(expander: Expander, inputs: dict[str, Shape | None]) -> Scope:
-        """The outermost scope, which is given the inputs."""
+        """Return the outermost scope, whose inputs are those of the network."""
         scope = Scope("", None, expander.inputs, {}, 0, False)
         if not inputs:
-            scope.given = scope.previous = (MYSTERY,)
+            scope.given = scope.previous = (UNKNOWN_TENSOR,)
         if list(inputs) != ["input"] and inputs:
             scope.unnamed = False
             for name, tensor in zip(inputs, expander.inputs, strict=True):
@@ -153,41 +155,41 @@ class SpecReader(GivenReader):
     # -- keys
 
     def top_keys(self, root: dict[str, Any]) -> dict[str, Any]:
-        """The keys of the spec; those that are none of its, or have no value, are reported."""
+        """Return the keys of the spec; unknown keys and keys without a value are reported."""
         for key, value in root.items():
             if key not in TOP_KEYS and not key.startswith("x-"):
-                foreign, near = FOREIGN_TOP_KEYS.get(key), nearest(key, TOP_KEYS)
+                foreign, near = _FOREIGN_TOP_KEYS.get(key), nearest(key, TOP_KEYS)
                 self.meant |= {foreign, near}
-                hint = f"did you mean {near}?" if near else "keys of your own begin with x-"
+                hint = f"did you mean {near}?" if near else "begin keys of your own with x-"
                 hint = f"write {foreign}" if foreign else hint
                 fix = renaming(key, TOP_KEYS, hint, taken=root)
-                self.problems.add((key,), f"a spec has no key {shown(key)}", "CV010", hint, on_key=True, fix=fix)
+                self.problems.add((key,), f"unknown key {shown(key)}", "CV010", hint, on_key=True, fix=fix)
             elif value is None and key in TOP_KEYS:
-                self.problems.add((key,), f"{key} has no value", "CV012", "leave it out", on_key=True)
+                self.problems.add((key,), f"{key} has no value", "CV012", "remove the key", on_key=True)
         return {key: UNKNOWN if value is None else value for key, value in root.items()}
 
     def text(self, root: dict[str, Any], key: str, default: str) -> str:
-        """A key that holds text."""
+        """Return the text of a key, or the default."""
         value = root.get(key, default)
         if isinstance(value, str):
             return value
         if value is not UNKNOWN:
             bare = isinstance(value, int | float | bool)
             hint, fix = ("put it in quotes", Fix("quote")) if bare else ("", None)
-            self.problems.add((key,), f"{key} takes text, not {shown(value)}", "CV013", hint, fix=fix)
+            self.problems.add((key,), f"{key} must be text; got {shown(value)}", "CV013", hint, fix=fix)
         return default
 
     def name(self, root: dict[str, Any]) -> str:
-        """The network's name; the file's stem where it has none."""
+        """Return the network's name; the default is the file name without its ending."""
         stem = re.sub(r"\.(convcalc\.)?(ya?ml)$", "", re.split(r"[/\\]", self.document.file or "network")[-1])
         name = self.text(root, "name", "network" if stem in ("-", "<stdin>") else stem)
         if len(name) > MOST_NAME or ("name" in root and not name.isprintable()) or name == "":
-            message = f"the name is not 1 to {MOST_NAME} printable characters"
+            message = f"the name must have 1 to {MOST_NAME} printable characters"
             self.problems.add(("name",), message, "CV015")
         return name
 
     def batch(self, root: dict[str, Any]) -> int:
-        """Samples in a batch."""
+        """Return the number of samples per batch."""
         own = self.batch_size(root.get("batch", 1))
         given = self.overrides.batch
         return (
@@ -195,16 +197,16 @@ class SpecReader(GivenReader):
         )
 
     def batch_size(self, value: Any) -> int:
-        """A batch size; 1 if it is wrong."""
+        """Return a batch size; 1 if it is wrong."""
         if is_integer(value) and 1 <= value <= LARGEST:
             return int(value)
         if value is not UNKNOWN:
             hint = mistaken_value(value, "an integer")
-            self.problems.add(("batch",), f"batch takes an integer from 1, not {shown(value)}", "CV013", hint)
+            self.problems.add(("batch",), f"batch must be a positive integer; got {shown(value)}", "CV013", hint)
         return 1
 
     def dtype(self, root: dict[str, Any]) -> Dtype:
-        """The data types of weights, activations and biases."""
+        """Return the data types of weights, activations and biases."""
         types = self.data_types(root.get("dtype", "float32"))
         given = self.overrides.dtype
         if given is not None:
@@ -215,49 +217,51 @@ class SpecReader(GivenReader):
         return Dtype(weights, types.get("activations", "float32"), bias)
 
     def data_types(self, value: Any) -> dict[str, str]:
-        """The data types that are given, by what they are of; those that are wrong are left out."""
+        """Return the data types that are given, by their use; wrong ones are reported and omitted."""
         if value is UNKNOWN:
             return {}
-        given, types = by_use(value), {}
+        given, types = _split_by_use(value), {}
         for key in given:
             if key not in Dtype._fields:
-                hint = did_you_mean(key, Dtype._fields)
-                message = f"dtype has weights, activations and bias, not {shown(key)}"
+                hint = did_you_mean(key, Dtype._fields) or f"available: {', '.join(Dtype._fields)}"
+                message = f"unknown key {shown(key)} in dtype"
                 fix = renaming(key, Dtype._fields, taken=given)
                 self.problems.add(("dtype", key), message, "CV010", hint, on_key=True, fix=fix)
             elif isinstance(given[key], str) and given[key] in BITS:
                 types[key] = given[key]
             elif isinstance(value, dict) or key == "weights":
-                self.wrong_dtype(given[key], ("dtype", key) if isinstance(value, dict) else ("dtype",))
+                self.report_wrong_dtype(given[key], ("dtype", key) if isinstance(value, dict) else ("dtype",))
         return types
 
-    def wrong_dtype(self, value: Any, path: Path) -> None:
-        """Report a data type that is none."""
+    def report_wrong_dtype(self, value: Any, path: Path) -> None:
+        """Report an unknown data type."""
         if value is UNKNOWN:
             return
         hint = ""
         if isinstance(value, str):
             hint = f"write {DTYPE_ALIASES[value]}" if value in DTYPE_ALIASES else did_you_mean(value, BITS)
-        known = "float64 float32 float16 bfloat16 float8 int32 int16 int8 int4 int2 int1, uint alike"
-        self.problems.add(path, f"no data type {shown(value)}", "CV013", hint or f"there are {known}")
+        known = ", ".join(BITS)
+        self.problems.add(path, f"unknown data type {shown(value)}", "CV013", hint or f"available: {known}")
 
     def checks(self, root: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-        """Rule codes for the linter."""
+        """Return the rule codes that the linter selects and ignores."""
         written = root.get("check", {})
         found: dict[str, tuple[str, ...]] = {}
         if not isinstance(written, dict):
             if written is not UNKNOWN:
-                self.problems.add(("check",), f"check takes select and ignore, not {shown(written)}", "CV013")
+                self.problems.add(
+                    ("check",), f"check must be a mapping with select and ignore; got {shown(written)}", "CV013"
+                )
             return found
         for key, codes in written.items():
             if key not in ("select", "ignore"):
-                hint = did_you_mean(key, ("select", "ignore"))
-                message = f"check has select and ignore, not {shown(key)}"
+                hint = did_you_mean(key, ("select", "ignore")) or "available: select, ignore"
+                message = f"unknown key {shown(key)} in check"
                 fix = renaming(key, ("select", "ignore"), taken=written)
                 self.problems.add(("check", key), message, "CV010", hint, on_key=True, fix=fix)
-            elif not isinstance(codes, list) or not all(map(is_rule_code, codes)):
+            elif not isinstance(codes, list) or not all(map(_is_rule_code, codes)):
                 if codes is not UNKNOWN:
-                    message = f"{key} takes a list of rule codes, not {shown(codes)}"
+                    message = f"{key} must be a list of rule codes; got {shown(codes)}"
                     self.problems.add(("check", key), message, "CV013", "write [CV201]")
             else:
                 found[key] = tuple(codes)
@@ -266,52 +270,51 @@ class SpecReader(GivenReader):
     # -- outputs and budget
 
     def outputs(self, root: dict[str, Any], expander: Expander, scope: Scope) -> dict[str, int]:
-        """The tensors that leave the network, by the names as written."""
+        """Return the output tensors of the network by the names in the spec; by default, the last layer."""
         if "outputs" not in root:
             last = scope.previous[0].number if expander.nodes and scope.previous else -1
             first_node = len(expander.inputs)
             return {expander.nodes[last - first_node].name: last} if last >= first_node else {}
         written, path = root["outputs"], ("outputs",)
         try:
-            names = self.resolved(written, path)
+            names = self.resolve(written, path)
         except UnknownValue:
             return {}
         if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-            message = f"outputs takes a list of names of layers, not {shown(names)}"
+            message = f"outputs must be a list of layer names; got {shown(names)}"
             self.problems.add(path, message, "CV013", f"write [{names}]" if isinstance(names, str) else "")
             return {}
         outputs: dict[str, int] = {}
-        laying = Laying(self.compiler.entry("identity", ("outputs",), Visible(frozenset(), {}, ())), scope, None)
+        expansion = Expansion(self.compiler.entry("identity", ("outputs",), Visible(frozenset(), {}, ())), scope, None)
         for index, name in enumerate(names):
-            tensor = self.output(expander, laying, name, (*path, index))
+            tensor = self.output(expander, expansion, name, (*path, index))
             if name in outputs:
-                self.problems.add((*path, index), f"the output {shortened(name)} stands twice", "CV015")
+                self.problems.add((*path, index), f"output {shortened(name)} is listed twice", "CV015")
             outputs[name] = tensor
         return outputs
 
-    def output(self, expander: Expander, laying: Laying, name: str, path: Path) -> int:
-        """The number of the tensor that a name in outputs stands for."""
+    def output(self, expander: Expander, expansion: Expansion, name: str, path: Path) -> int:
+        """Return the number of the tensor that a name in outputs refers to, -1 after reporting a mistake."""
         try:
-            place = expander.find(laying, name, path)
+            place = expander.find(expansion, name, path)
         except UnknownValue:
             return -1
         first_node = len(expander.inputs)
-        if place.outputs == (MYSTERY,):
+        if place.outputs == (UNKNOWN_TENSOR,):
             return -1
         if len(place.outputs) != 1 or place.outputs[0].number < first_node:
-            self.problems.add(path, f"{shortened(name)} is no layer: outputs are names of layers", "CV015")
+            self.problems.add(path, f"{shortened(name)} is not a layer; outputs must be layers", "CV015")
             return -1
         return place.outputs[0].number
 
     def budget(self, root: dict[str, Any], names: list[str], outputs: list[str]) -> list[Limit]:
-        """The limits of the budget."""
         path: Path = ("budget",)
         written = root.get("budget")
         if written is None and "budget" not in root:
             return []
         if not isinstance(written, dict):
             if written is not UNKNOWN:
-                message = f"budget takes a mapping from metrics to limits, not {shown(written)}"
+                message = f"budget must be a mapping from metrics to limits; got {shown(written)}"
                 self.problems.add(path, message, "CV013", "write {params: 5M}")
             return []
         limits: list[Limit] = []
@@ -320,42 +323,44 @@ class SpecReader(GivenReader):
                 limits += self.per_layer(value, names)
             elif metric not in budget.METRICS:
                 known = (*budget.METRICS, "per_layer")
-                hint = did_you_mean(metric, known) or f"there are {' '.join(known)}"
+                hint = did_you_mean(metric, known) or f"available: {', '.join(known)}"
                 fix = renaming(metric, known, taken=written)
-                self.problems.add((*path, metric), f"no budget {shown(metric)}", "CV010", hint, on_key=True, fix=fix)
+                self.problems.add(
+                    (*path, metric), f"unknown key {shown(metric)} in budget", "CV010", hint, on_key=True, fix=fix
+                )
             else:
                 limits += self.limits(metric, value, (*path, metric), outputs)
         return limits
 
     def limits(self, metric: str, value: Any, path: Path, outputs: list[str]) -> list[Limit]:
-        """One limit, or one for each output."""
+        """Return one limit, or one per output."""
 
         def read(value: Any) -> list[Limit]:
             if budget.is_per_output(metric, value):
-                return budget.per_output(metric, value, path, outputs)
-            return [budget.limit(metric, value, path)]
+                return budget.read_output_limits(metric, value, path, outputs)
+            return [budget.read_limit(metric, value, path)]
 
-        return self.guarded(value, path, read, [])
+        return self.read_guarded(value, path, read, [])
 
     def per_layer(self, written: Any, names: list[str]) -> list[Limit]:
-        """Limits of layers by pattern."""
+        """Return the limits of layers, by name pattern."""
         path: Path = ("budget", "per_layer")
         if not isinstance(written, dict):
             if written is not UNKNOWN:
-                message = f"per_layer takes a mapping from patterns to limits, not {shown(written)}"
+                message = f"per_layer must be a mapping from patterns to limits; got {shown(written)}"
                 self.problems.add(path, message, "CV013", 'write {"head.*": {params: 1M}}')
             return []
         known = None if self.problems.found else names
         limits: list[Limit] = []
         for pattern, value in written.items():
             place = (*path, pattern)
-            limits += self.guarded(value, place, reading_per_layer(pattern, place, known), [])
+            limits += self.read_guarded(value, place, _make_limit_reader(pattern, place, known), [])
         return limits
 
-    def guarded(self, value: Any, path: Path, read: Callable[[Any], Read], default: Read) -> Read:
-        """What is read of a value with its expressions evaluated; the default where it is wrong, which is reported."""
+    def read_guarded(self, value: Any, path: Path, read: Callable[[Any], _Read], default: _Read) -> _Read:
+        """Evaluate a value and read it; if it is wrong, report that and return the default."""
         try:
-            return read(self.resolved(value, path))
+            return read(self.resolve(value, path))
         except UnknownValue:
             return default
         except Flaw as flaw:
@@ -363,16 +368,16 @@ class SpecReader(GivenReader):
             return default
 
 
-def reading_per_layer(pattern: str, path: Path, names: list[str] | None) -> Callable[[Any], list[Limit]]:
-    """Reads the limits of one pattern."""
-    return lambda value: budget.per_layer(pattern, value, path, names)
+def _make_limit_reader(pattern: str, path: Path, names: list[str] | None) -> Callable[[Any], list[Limit]]:
+    """Return a function that reads the limits for one pattern."""
+    return lambda value: budget.read_layer_limits(pattern, value, path, names)
 
 
-def by_use(dtype: Any) -> dict[str, Any]:
-    """A data type for all uses, or a mapping as it is."""
+def _split_by_use(dtype: Any) -> dict[str, Any]:
+    """Return data types by use: a mapping as it is, a single one for weights and activations."""
     return dtype if isinstance(dtype, dict) else {"weights": dtype, "activations": dtype}
 
 
-def is_rule_code(code: Any) -> bool:
-    """Whether a value looks like a rule's code, or the beginning of some."""
+def _is_rule_code(code: Any) -> bool:
+    """Whether a value looks like the code of a rule, or the beginning of one."""
     return isinstance(code, str) and re.fullmatch(RULE_CODE, code, re.ASCII) is not None

@@ -1,17 +1,23 @@
-"""Laying a block again: equal uses on equal shapes give equal layers, which are copied instead of made anew."""
+"""Expands a block again by copying: equal uses on equal shapes have equal layers.
+
+In comes a `Recording` of the nodes, groups and names of the first use; out come copies with new numbers and names.
+"""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from convcalc.network import Node
-from convcalc.spec.scopes import MYSTERY, Place, Scope, Tensor, Tensors, Use
+from convcalc.spec.scopes import UNKNOWN_TENSOR, Place, Scope, Tensor, Tensors, Use
 
 if TYPE_CHECKING:
     from convcalc.spec.expand import Expander
 
 
-def key_of(use: Use, scope: Scope) -> object | None:
-    """What equal uses have in common, None where it cannot be told (lists, unknown shapes, shared weights)."""
+def make_replay_key(use: Use, scope: Scope) -> object | None:
+    """Return what equal uses of a block have in common, None if that is not known.
+
+    It is not known with lists, unknown shapes and shared weights.
+    """
     values = tuple((value.__class__, value) for value in use.variables.values())
     shapes = tuple(tensor.shape for tensor in scope.given)
     if scope.twin is not None or None in shapes or any(kind not in (int, float, bool, str) for kind, _ in values):
@@ -19,11 +25,11 @@ def key_of(use: Use, scope: Scope) -> object | None:
     return use.block, values, shapes, scope.frozen, scope.depth
 
 
-Names = Callable[[], dict[str, Place]]
+_Names = Callable[[], dict[str, Place]]
 
 
 class Recording:
-    """What laying a block gave: a stretch of nodes and groups, and names."""
+    """The result of expanding a block: a range of nodes, a range of groups, and names."""
 
     def __init__(self, expander: "Expander", scope: Scope) -> None:
         self.expander = expander
@@ -33,19 +39,19 @@ class Recording:
         self.entries_start = expander.entries
 
     def finish(self, outputs: Tensors) -> None:
-        """The block is laid."""
+        """Record the results once the block is expanded."""
         self.outputs = outputs
         self.nodes = self.expander.nodes[self.start :]
         self.groups = self.expander.groups[self.groups_start :]
         self.entries = self.expander.entries - self.entries_start
 
-    def replay(self, scope: Scope) -> "tuple[Tensors, Names]":
-        """Lay the block again in another scope: what it gives there, and its names."""
+    def replay(self, scope: Scope) -> "tuple[Tensors, _Names]":
+        """Copy the layers of the block into another scope; return the outputs there, and its names when asked for."""
         expander = self.expander
         offset = len(expander.nodes) - self.start
         first = len(expander.inputs) + self.start
         given = {old.number: new.number for old, new in zip(self.scope.given, scope.given, strict=True)}
-        given[MYSTERY.number] = MYSTERY.number  # what a mistake in the block gives
+        given[UNKNOWN_TENSOR.number] = UNKNOWN_TENSOR.number  # the output of an entry with a mistake
 
         def moved(number: int) -> int:
             return number + offset if number >= first else given[number]
@@ -59,25 +65,27 @@ class Recording:
             name, output = prefix + group.name[cut:], moved(group.output)
             moved_group = group._replace(name=name, start=group.start + offset, stop=group.stop + offset, output=output)
             expander.groups.append(moved_group)
-        outputs = copied_tensors(self.outputs, moved)
-        return outputs, lambda: copied(self.scope.places, moved, offset)
+        outputs = _copy_tensors(self.outputs, moved)
+        return outputs, lambda: _copy_places(self.scope.places, moved, offset)
 
 
-def copied(places: dict[str, Place], moved: Callable[[int], int], offset: int) -> dict[str, Place]:
-    """The names of a block that was laid again."""
-    return {name: copied_place(place, moved, offset) for name, place in places.items()}
+def _copy_places(places: dict[str, Place], moved: Callable[[int], int], offset: int) -> dict[str, Place]:
+    """Return the names of a copied block."""
+    return {name: _copy_place(place, moved, offset) for name, place in places.items()}
 
 
-def copied_tensors(tensors: Tensors, moved: Callable[[int], int]) -> Tensors:
-    """The tensors of a block that was laid again; what a mistake gives is told by its identity."""
-    return tuple(tensor if tensor is MYSTERY else Tensor(moved(tensor.number), tensor.shape) for tensor in tensors)
+def _copy_tensors(tensors: Tensors, moved: Callable[[int], int]) -> Tensors:
+    """Return the tensors of a copied block; the unknown tensor stays the same object, which identifies it."""
+    return tuple(
+        tensor if tensor is UNKNOWN_TENSOR else Tensor(moved(tensor.number), tensor.shape) for tensor in tensors
+    )
 
 
-def copied_place(place: Place, moved: Callable[[int], int], offset: int) -> Place:
-    """One name of a block that was laid again; what is below it is copied when it is asked for."""
-    outputs = copied_tensors(place.outputs, moved)
+def _copy_place(place: Place, moved: Callable[[int], int], offset: int) -> Place:
+    """Return one name of a copied block; the names inside it are copied when they are first asked for."""
+    outputs = _copy_tensors(place.outputs, moved)
     below = place.children
-    copy = Place(place.word, place.path, outputs, None if below is None else lambda: copied(below, moved, offset))
+    copy = Place(place.word, place.path, outputs, None if below is None else lambda: _copy_places(below, moved, offset))
     copy.node = None if place.node is None else place.node + offset
     copy.signature = place.signature
     copy.left_out = place.left_out

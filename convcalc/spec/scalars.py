@@ -1,4 +1,4 @@
-"""Where texts of a spec end and what they are on one line, from their characters alone."""
+"""Where the scalars of a spec end and what their text is on one line, from their characters only."""
 
 import re
 from bisect import bisect_right
@@ -7,15 +7,15 @@ from math import inf
 from convcalc.spec.document import Extent
 
 
-def folded(text: str) -> str:
-    """A plain text of several lines as it is read: a blank for each end of a line, all other blanks as they are."""
+def fold_lines(text: str) -> str:
+    """Return a plain text of several lines as YAML reads it: each line break becomes a space, others stay."""
     return re.sub(r"[ \t]*(?:\r\n|\r|\n)\s*", " ", text.strip())
 
 
-def closing(text: str, start: int, stop: int) -> int | None:
-    """The index after the parenthesis that closes the one at `start`, if it comes before `stop`.
+def find_closing_parenthesis(text: str, start: int, stop: int) -> int | None:
+    """Return the index after the parenthesis that closes the one at `start`, if that is before `stop`; else None.
 
-    Brackets and a colon before a blank are no part of an expression: nothing is sought beyond them.
+    Brackets, braces and a colon before a space cannot be part of an expression, so the search ends there.
     """
     depth, quote = 0, ""
     for index in range(start, min(stop, start + 2000)):
@@ -34,6 +34,6 @@ def closing(text: str, start: int, stop: int) -> int | None:
 
 
 def is_inside(index: int, scalars: list[Extent]) -> bool:
-    """Whether a character stands in one of the scalars of a text, which are in its order."""
+    """Whether a character is inside one of the scalars of a text; these are sorted by place."""
     before = bisect_right(scalars, (index, inf)) - 1
     return before >= 0 and index < scalars[before][1]

@@ -1,8 +1,8 @@
-"""The JSON Schema of a spec, for editors: draft-07, one flat key a kind, so that all kinds complete.
+"""The JSON Schema of a spec, for editors: draft-07, one flat key per layer kind, so that editors complete all kinds.
 
-It says what can be said without knowing names, shapes and the values of expressions, and refuses no spec that is right.
-The bare words are constants, each with its description, so that an editor shows the one under the pointer. There are no
-titles: yaml-language-server heads a key by the title around it, once for each schema that it matches.
+It describes what is known without names, shapes and the values of expressions, and accepts every valid spec. Bare
+words are constants with a description each, so that an editor shows the one under the pointer. There are no titles:
+yaml-language-server shows the title around a key as its heading, once for each schema that matches.
 """
 
 import re
@@ -27,22 +27,22 @@ from convcalc.spec.reader import RULE_CODE, TOP_KEYS
 from convcalc.spec.resolve import RESERVED_LAYERS
 from convcalc.units import BITS, COUNT_SUFFIXES, MEMORY_SUFFIXES
 
-Schema = dict[str, Any]
+_Schema = dict[str, Any]
 
-ENTRIES: Schema = {"type": "array", "items": {"$ref": "#/definitions/entry"}}
-SHAPE: Schema = {"$ref": "#/definitions/shape"}
-WORD: Schema = {"type": "string", "pattern": rf"^\$?{PARAMETER_NAME.pattern}$"}  # a kind, a block, a parameter
-VALUE: Schema = {"type": ["number", "boolean", "string", "array"]}
-SIZE: Schema = {"anyOf": [{"type": "integer", "minimum": 1}, EXPRESSION]}
-SIZES: Schema = {"type": "array", "items": SIZE, "minItems": 1, "maxItems": MOST_AXES + 1}
-NAME: Schema = {"type": "string", "pattern": rf"^{LAYER_NAME.pattern}$|\$", "not": {"enum": list(RESERVED_LAYERS)}}
-NAMES: Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1}
-BESIDE = tuple(option for option in OPTIONS if option != "share")  # the options of branches and sequences
+_ENTRIES: _Schema = {"type": "array", "items": {"$ref": "#/definitions/entry"}}
+_SHAPE: _Schema = {"$ref": "#/definitions/shape"}
+_WORD: _Schema = {"type": "string", "pattern": rf"^\$?{PARAMETER_NAME.pattern}$"}  # a kind, a block, a parameter
+_VALUE: _Schema = {"type": ["number", "boolean", "string", "array"]}
+_SIZE: _Schema = {"anyOf": [{"type": "integer", "minimum": 1}, EXPRESSION]}
+_SIZES: _Schema = {"type": "array", "items": _SIZE, "minItems": 1, "maxItems": MOST_AXES + 1}
+_NAME: _Schema = {"type": "string", "pattern": rf"^{LAYER_NAME.pattern}$|\$", "not": {"enum": list(RESERVED_LAYERS)}}
+_NAMES: _Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+_LIST_OPTIONS = tuple(option for option in OPTIONS if option != "share")  # the options of branches and sequences
 
 
-def schema() -> Schema:
-    """The JSON Schema of a spec."""
-    properties = top_properties()
+def schema() -> _Schema:
+    """Return the JSON Schema of a spec."""
+    properties = _top_key_schemas()
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "$id": "convcalc/spec/1",
@@ -52,122 +52,127 @@ def schema() -> Schema:
         "additionalProperties": False,
         "required": ["layers"],
         "oneOf": [{"required": ["input"]}, {"required": ["inputs"]}],
-        "definitions": {**options(), "entry": entry(), "shape": shape(), "parameters": parameters()},
+        "definitions": {
+            **_option_schemas(),
+            "entry": _entry_schema(),
+            "shape": _shape_schema(),
+            "parameters": _parameters_schema(),
+        },
     }
 
 
-def top_properties() -> dict[str, Schema]:
-    """The keys of a spec."""
+def _top_key_schemas() -> dict[str, _Schema]:
     return {
         "name": {
             "type": "string",
             "minLength": 1,
             "maxLength": MOST_NAME,
-            "description": "the network's name; by itself the file's stem",
+            "description": "the network's name (default: the file name without its ending)",
         },
-        "description": {"type": "string", "description": "what the network is, in a line"},
+        "description": {"type": "string", "description": "a one-line description of the network"},
         "params": {"$ref": "#/definitions/parameters"},
-        "input": SHAPE,
+        "input": _SHAPE,
         "inputs": {
             "type": "object",
-            "additionalProperties": SHAPE,
+            "additionalProperties": _SHAPE,
             "minProperties": 1,
             "propertyNames": {"pattern": f"^{LAYER_NAME.pattern}$", "not": {"enum": list(RESERVED_LAYERS)}},
-            "description": "several named inputs in place of one; the first entry then needs from",
+            "description": "named inputs, instead of input; the first entry then needs from",
         },
-        "dtype": dtype(),
-        "batch": {"type": "integer", "minimum": 1, "default": 1, "description": "samples in a batch"},
+        "dtype": _dtype_schema(),
+        "batch": {"type": "integer", "minimum": 1, "default": 1, "description": "the number of samples per batch"},
         "blocks": {
             "type": "object",
-            "additionalProperties": block(),
-            "propertyNames": own_names(RESERVED_NAMES | RESERVED_BLOCKS),
-            "description": "blocks by name, each used like a layer kind by the entries below it",
+            "additionalProperties": _block_schema(),
+            "propertyNames": _name_schema(RESERVED_NAMES | RESERVED_BLOCKS),
+            "description": "blocks by name; the entries below use a block like a layer kind",
         },
-        "layers": {**ENTRIES, "minItems": 1, "description": "the entries of the network, in the order of execution"},
+        "layers": {**_ENTRIES, "minItems": 1, "description": "the entries of the network, in the order of execution"},
         "outputs": {
-            "anyOf": [{**NAMES, "uniqueItems": True}, EXPRESSION],
-            "description": "names of the layers whose results leave the network; by itself the last layer",
+            "anyOf": [{**_NAMES, "uniqueItems": True}, EXPRESSION],
+            "description": "names of the layers whose outputs are outputs of the network (default: the last layer)",
         },
-        "budget": budget_schema(),
-        "check": check(),
+        "budget": _budget_schema(),
+        "check": _check_schema(),
     }
 
 
-def dtype() -> Schema:
-    """The data types."""
-    word: Schema = {"enum": list(BITS)}
+def _dtype_schema() -> _Schema:
+    word: _Schema = {"enum": list(BITS)}
     uses = {"type": "object", "properties": dict.fromkeys(Dtype._fields, word), "additionalProperties": False}
     return {
         "anyOf": [word, uses],
         "default": "float32",
-        "description": "the data type of all, or of weights, activations and bias each",
+        "description": "one data type for everything, or one each for weights, activations and bias",
     }
 
 
-def check() -> Schema:
-    """The choice of rules."""
+def _check_schema() -> _Schema:
+    """Return the schema of `check`, the selection of lint rules."""
     codes = {"type": "array", "items": {"type": "string", "pattern": f"^{RULE_CODE}$"}, "description": "[CV201, CV3]"}
     return {
         "type": "object",
         "properties": {"select": codes, "ignore": codes},
         "additionalProperties": False,
-        "description": "rules to turn on or off for this file: convcalc rules lists them",
+        "description": "lint rules to enable or disable for this file; convcalc rules lists them",
     }
 
 
-def own_names(reserved: frozenset[str]) -> Schema:
-    """The names that parameters and blocks may have."""
+def _name_schema(reserved: frozenset[str]) -> _Schema:
+    """Return the schema of the names that parameters and blocks can have."""
     return {"pattern": f"^{PARAMETER_NAME.pattern}$", "not": {"enum": sorted(reserved)}}
 
 
-def parameters() -> Schema:
-    """The parameters of a network or a block."""
+def _parameters_schema() -> _Schema:
+    """Return the schema of the parameters of a network or a block."""
     return {
         "type": "object",
-        "additionalProperties": {"anyOf": [VALUE, {"type": "null"}]},
-        "propertyNames": own_names(RESERVED_NAMES),
+        "additionalProperties": {"anyOf": [_VALUE, {"type": "null"}]},
+        "propertyNames": _name_schema(RESERVED_NAMES),
         "description": "parameters and their defaults, for expressions such as $width and $(8 * width); "
-        "an empty value makes one required",
+        "a parameter without a default is required",
     }
 
 
-def shape() -> Schema:
-    """An input's shape: a list, channels first, or a mapping from the names of the axes."""
-    # an editor's error names what the first of these needs
+def _shape_schema() -> _Schema:
+    """Return the schema of an input shape: a list, channels first, or a mapping from axis names to sizes."""
+    # the error that an editor shows is about the first of these
     axes = [*(("channels", *AXIS_NAMES[axes]) for axes in (2, 1, 3)), ("features",)]
     named = {
         "type": "object",
-        "properties": {name: SIZE for names in axes for name in names},
+        "properties": {name: _SIZE for names in axes for name in names},
         "additionalProperties": False,
         "oneOf": [{"required": list(names), "maxProperties": len(names)} for names in axes],
     }
     return {
-        "anyOf": [SIZES, named, EXPRESSION],
-        "description": "sizes, channels first: [C], [C, L], [C, H, W] or [C, D, H, W]; or by the names of the axes",
+        "anyOf": [_SIZES, named, EXPRESSION],
+        "description": "sizes, channels first: [C], [C, L], [C, H, W] or [C, D, H, W]; or a size for each axis name",
         "examples": [[3, 224, 224]],
     }
 
 
-def block() -> Schema:
-    """A block."""
-    inputs = {"type": "array", "items": {"type": "string", **own_names(RESERVED_NAMES)}, "minItems": 1}
+def _block_schema() -> _Schema:
+    inputs = {"type": "array", "items": {"type": "string", **_name_schema(RESERVED_NAMES)}, "minItems": 1}
     return {
         "type": "object",
         "required": ["layers"],
         "additionalProperties": False,
         "properties": {
             "params": {"$ref": "#/definitions/parameters"},
-            "inputs": {**inputs, "uniqueItems": True, "description": "the names of its inputs, where it has several"},
-            "layers": {**ENTRIES, "description": "the entries of the block"},
+            "inputs": {
+                **inputs,
+                "uniqueItems": True,
+                "description": "the names of the block's inputs, if it has several",
+            },
+            "layers": {**_ENTRIES, "description": "the entries of the block"},
         },
     }
 
 
-def budget_schema() -> Schema:
-    """The limits of a budget."""
-    limits = {metric: limit(metric) for metric in (*budget.COUNTS, *budget.MEMORY)}
-    field = bounds(quantity("receptive_field"))
-    shapes: Schema = {"type": "object", "additionalProperties": {"anyOf": [SIZES, EXPRESSION]}}
+def _budget_schema() -> _Schema:
+    limits = {metric: _limit_schema(metric) for metric in (*budget.COUNTS, *budget.MEMORY)}
+    field = _bounds_schema(_quantity_schema("receptive_field"))
+    shapes: _Schema = {"type": "object", "additionalProperties": {"anyOf": [_SIZES, EXPRESSION]}}
     of_layer = {metric: limits[metric] for metric in budget.PER_LAYER}
     found = {
         **limits,
@@ -175,110 +180,113 @@ def budget_schema() -> Schema:
             "type": "object",
             "properties": field["properties"],
             "additionalProperties": field,
-            "description": "{min: 224}, of every axis; or such limits by the names of outputs",
+            "description": "limits for every axis, such as {min: 224}; or a mapping from outputs to limits",
         },
         "output_shape": {
-            "anyOf": [SIZES, shapes, EXPRESSION],
-            "description": "[1000], the exact shape; or shapes by the names of outputs",
+            "anyOf": [_SIZES, shapes, EXPRESSION],
+            "description": "the exact shape, such as [1000]; or a mapping from outputs to shapes",
         },
         "per_layer": {
             "type": "object",
             "additionalProperties": {"type": "object", "properties": of_layer, "additionalProperties": False},
-            "description": 'limits of the layers that a pattern names: {"head.*": {params: 1M}}',
+            "description": 'limits for the layers that match a pattern: {"head.*": {params: 1M}}',
         },
     }
     return {
         "type": "object",
         "additionalProperties": False,
-        "description": "limits that convcalc check keeps",
+        "description": "limits that convcalc check enforces",
         "properties": found,
     }
 
 
-def limit(metric: str) -> Schema:
-    """A maximum, or a mapping from min and max."""
-    found = quantity(metric)
+def _limit_schema(metric: str) -> _Schema:
+    """Return the schema of a maximum, or of a mapping with min and max."""
+    found = _quantity_schema(metric)
     example = "256 KiB" if metric in budget.MEMORY else 50 if metric == "layers" else "5M"
     return {
-        "anyOf": [found, bounds(found)],
-        "description": f"at most so much, such as {example}; or {{min:, max:}}",
+        "anyOf": [found, _bounds_schema(found)],
+        "description": f"the maximum, such as {example}; or a mapping with min, max or both",
         "examples": [example],
     }
 
 
-def bounds(found: Schema) -> Schema:
-    """A minimum, a maximum or both."""
+def _bounds_schema(found: _Schema) -> _Schema:
+    """Return the schema of a mapping with min, max or both."""
     limits = {"type": "object", "properties": {"min": found, "max": found}}
     return {**limits, "minProperties": 1, "additionalProperties": False}
 
 
-def quantity(metric: str) -> Schema:
-    """A whole number as people write it, or an expression; memory has a unit."""
+def _quantity_schema(metric: str) -> _Schema:
+    """Return the schema of a quantity such as 5M, or an expression; memory must have a unit."""
     in_bytes = metric in budget.MEMORY
     units = "|".join(MEMORY_SUFFIXES if in_bytes else filter(None, COUNT_SUFFIXES))
     written = {"type": "string", "pattern": rf"^[0-9]+(_[0-9]+)*(\.[0-9]+)? ?({units}){'' if in_bytes else '?'}$|\$"}
     return written if in_bytes else {"anyOf": [{"type": "integer", "minimum": 0}, written]}
 
 
-def options() -> dict[str, Schema]:
-    """The options of an entry, to be referred to."""
+def _option_schemas() -> dict[str, _Schema]:
+    """Return the definitions of the options of an entry."""
     return {
-        "name": {**NAME, "description": "the entry's name, unique in its scope"},
+        "name": {**_NAME, "description": "the entry's name, unique in its scope"},
         "from": {
-            "anyOf": [{"type": "string"}, NAMES],
-            "description": "what it reads: a name or a list of names; input and previous are always there",
+            "anyOf": [{"type": "string"}, _NAMES],
+            "description": "the entry's input: a name or a list of names; input and previous are always available",
         },
         "repeat": {
             "anyOf": [{"type": "integer", "minimum": 0}, EXPRESSION],
-            "description": "how many times it is laid in sequence; $index counts from 0",
+            "description": "the number of copies in sequence; $index counts them from 0",
         },
         "when": {
             "anyOf": [{"type": ["boolean", "number"]}, EXPRESSION],
-            "description": "false leaves the entry out",
+            "description": "false disables the entry",
         },
         "frozen": {
             "anyOf": [{"type": "boolean"}, EXPRESSION],
-            "description": "true keeps the weights out of training",
+            "description": "true excludes the weights from training",
         },
-        "share": {"type": "string", "description": "an earlier layer or use of a block whose weights it uses too"},
+        "share": {"type": "string", "description": "an earlier layer or block use whose weights are reused"},
     }
 
 
-def references(names: tuple[str, ...]) -> dict[str, Schema]:
-    """Options by reference."""
+def _refer_to_options(names: tuple[str, ...]) -> dict[str, _Schema]:
+    """Return options as references to their definitions."""
     return {name: {"$ref": f"#/definitions/{name}"} for name in names}
 
 
-def entry() -> Schema:
-    """An entry: a bare word, one kind or block with its arguments, branches, or a sequence."""
-    words = [{"const": name, "description": purpose(kind)} for name, kind in KINDS.items() if bare(kind)]
-    other_words = {**WORD, "not": {"enum": sorted(RESERVED_NAMES | RESERVED_BLOCKS)}}
-    lists: dict[str, Schema] = {
+def _entry_schema() -> _Schema:
+    """Return the schema of an entry: a bare word, a kind or block with arguments, branches, or a sequence."""
+    words = [{"const": name, "description": _describe_kind(kind)} for name, kind in KINDS.items() if can_be_bare(kind)]
+    other_words = {**_WORD, "not": {"enum": sorted(RESERVED_NAMES | RESERVED_BLOCKS)}}
+    lists: dict[str, _Schema] = {
         "branches": {
             "type": "array",
-            "items": ENTRIES,
+            "items": _ENTRIES,
             "minItems": 2,
-            "description": "lists of entries that all read the same input; [] is the identity",
+            "description": "lists of entries with the same input; [] passes the input on unchanged",
         },
-        "merge": {"anyOf": [{"enum": list(MERGES)}, EXPRESSION], "description": "how the branches come together"},
-        "sequence": {**ENTRIES, "description": "a group of entries, to name it or repeat it"},
+        "merge": {
+            "anyOf": [{"enum": list(MERGES)}, EXPRESSION],
+            "description": "how the outputs of the branches are merged",
+        },
+        "sequence": {**_ENTRIES, "description": "a list of entries to name or repeat as a group"},
     }
-    of_block = {"type": ["object", "null"], "properties": references(OPTIONS), "additionalProperties": VALUE}
+    of_block = {"type": ["object", "null"], "properties": _refer_to_options(OPTIONS), "additionalProperties": _VALUE}
     mapping = {
         "type": "object",
         "properties": {
-            **{name: kind_schema(kind) for name, kind in KINDS.items()},
+            **{name: _kind_schema(kind) for name, kind in KINDS.items()},
             **lists,
-            **references(BESIDE),
+            **_refer_to_options(_LIST_OPTIONS),
         },
         "additionalProperties": of_block,
         "minProperties": 1,
-        "propertyNames": WORD,
+        "propertyNames": _WORD,
         "if": {"anyOf": [{"required": ["branches"]}, {"required": ["sequence"]}]},
         "then": {
             "dependencies": {
-                "branches": {"required": ["merge"], "propertyNames": {"enum": ["branches", "merge", *BESIDE]}},
-                "sequence": {"propertyNames": {"enum": ["sequence", *BESIDE]}},
+                "branches": {"required": ["merge"], "propertyNames": {"enum": ["branches", "merge", *_LIST_OPTIONS]}},
+                "sequence": {"propertyNames": {"enum": ["sequence", *_LIST_OPTIONS]}},
             }
         },
         "else": {"maxProperties": 1, "propertyNames": {"not": {"enum": ["merge", *OPTIONS]}}},
@@ -286,23 +294,23 @@ def entry() -> Schema:
     return {"anyOf": [*words, other_words, mapping]}
 
 
-def bare(kind: type[Layer]) -> bool:
-    """Whether a kind needs no arguments."""
+def can_be_bare(kind: type[Layer]) -> bool:
+    """Whether a kind has no required arguments, so that its name alone is an entry."""
     return not required_names(kind.keys) and not kind.one_of
 
 
-def purpose(kind: type[Layer]) -> str:
-    """What a kind is for: the first paragraph of its manual."""
+def _describe_kind(kind: type[Layer]) -> str:
+    """Return the first paragraph of the manual page of a kind."""
     return re.sub(r"\s+", " ", (kind.__doc__ or "").strip().split("\n\n")[0])
 
 
-def kind_schema(kind: type[Layer]) -> Schema:
-    """The arguments of a kind, with the entry's options."""
+def _kind_schema(kind: type[Layer]) -> _Schema:
+    """Return the schema of a kind's arguments and of the options of its entry."""
     required = required_names(kind.keys)
-    found: Schema = {
-        "type": ["object", "null"] if bare(kind) else "object",
-        "description": purpose(kind),
-        "properties": {**{name: key_schema(key) for name, key in kind.keys.items()}, **references(OPTIONS)},
+    found: _Schema = {
+        "type": ["object", "null"] if can_be_bare(kind) else "object",
+        "description": _describe_kind(kind),
+        "properties": {**{name: _key_schema(key) for name, key in kind.keys.items()}, **_refer_to_options(OPTIONS)},
         "additionalProperties": False,
     }
     if kind.one_of:
@@ -310,8 +318,8 @@ def kind_schema(kind: type[Layer]) -> Schema:
     return {**found, "required": required} if required else found
 
 
-def key_schema(key: Key[Any]) -> Schema:
-    """One argument: its values, an expression in their place, its default."""
+def _key_schema(key: Key[Any]) -> _Schema:
+    """Return the schema of one argument: its values or an expression, and its default."""
     default = "required" if key.required else f"default {key.described_default()}"
     found = {"description": f"{key.help} ({default})", "anyOf": [key.schema(), EXPRESSION]}
     return {**found, "default": key.default} if key.default is not None else found

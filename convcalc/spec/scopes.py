@@ -1,4 +1,4 @@
-"""What laying entries keeps: tensors, what names stand for, scopes, and one laying of an entry."""
+"""The state of an expansion: tensors, what names refer to, scopes, and the expansion of a single entry."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,11 +9,11 @@ from convcalc.spec.entries import Block, Body, Entry
 
 
 class UnknownValue(Exception):
-    """A value that depends on a mistake that has been reported."""
+    """A value depends on a mistake that has already been reported."""
 
 
 class Tensor:
-    """What a layer gives: its number in the network and its shape, None where it is not known."""
+    """The output of a layer, or an input: its number in the network and its shape, None if unknown."""
 
     __slots__ = ("number", "shape")
 
@@ -22,13 +22,13 @@ class Tensor:
         self.shape = shape
 
 
-MYSTERY = Tensor(-1, None)
+UNKNOWN_TENSOR = Tensor(-1, None)
 Tensors = tuple[Tensor, ...]
-NOTHING = Body([])
+_EMPTY_BODY = Body([])
 
 
 class Place:
-    """What a name stands for: a layer, a finished scope with its names, an input, or an entry left out."""
+    """What a name refers to: a layer, a finished scope with its names, an input, or a disabled entry."""
 
     __slots__ = ("_children", "left_out", "node", "outputs", "path", "signature", "word")
 
@@ -49,14 +49,14 @@ class Place:
 
     @property
     def children(self) -> "dict[str, Place] | None":
-        """The names of a finished scope; those of a copy are made when they are first asked for."""
+        """The names in a finished scope; those of a copied block are made when they are first asked for."""
         if callable(self._children):
             self._children = self._children()
         return self._children
 
 
 class Use:
-    """One use of a block: with which values, on what."""
+    """One use of a block: the values of its parameters and its inputs."""
 
     __slots__ = ("block", "given", "variables")
 
@@ -66,19 +66,19 @@ class Use:
         self.given = given
 
     def equals(self, other: "Use") -> bool:
-        """Whether weights can be shared: the same block with equal arguments and input channels."""
+        """Whether two uses can share weights: the same block with equal arguments and input channels."""
         if any(tensor.shape is None for tensor in (*self.given, *other.given)):
             raise UnknownValue
         return self.block is other.block and self.values() == other.values()
 
     def values(self) -> list[Any]:
-        """The parameters' values and the channels that are read."""
+        """Return the values of the parameters and the channels of the inputs."""
         channels = [tensor.shape and tensor.shape.channels for tensor in self.given]
         return [*(self.variables[name] for name in self.block.parameters), *channels]
 
 
 class Scope:
-    """Where entries are laid: what they are given, what they may name."""
+    """Where entries are expanded: the inputs, the parameters, and the names they can refer to."""
 
     __slots__ = (
         "body",
@@ -107,15 +107,15 @@ class Scope:
         self.depth = depth
         self.frozen = frozen
         self.places: dict[str, Place] = {}
-        self.unnamed = True  # whether what is given is called input (named inputs are not)
+        self.unnamed = True  # whether the input is called input (named inputs are not)
         self.index: int | None = None
         self.twin: Place | None = None
         self.use: Path | None = None
-        self.body = NOTHING
+        self.body = _EMPTY_BODY
 
 
-class Laying:
-    """One laying of an entry: where its options are read, and the copy's number and input in a repeat."""
+class Expansion:
+    """The expansion of one entry: its scope, and, in a repeat, which copy it is and what the one before returned."""
 
     __slots__ = ("entry", "first", "index", "scope", "tensors")
 

@@ -1,4 +1,7 @@
-"""Texts with expressions in them: `$name` and `$(expression)`, found, compiled, and put together."""
+"""Texts with expressions, `$name` and `$(expression)`: finds them, compiles them, and inserts their values.
+
+In comes a text such as "conv$index"; out comes a `Template`, whose value is "conv3" if index is 3.
+"""
 
 import re
 from functools import lru_cache
@@ -9,13 +12,13 @@ from convcalc.problems import shortened, shown
 from convcalc.spec.expressions import Evaluate, Lookup, Parser, WrongExpression
 from convcalc.spec.functions import is_whole
 
-MOST_CHARACTERS = 1000
-MOST_TEXT = 10_000  # characters, of a text put together
-MOST_ITEMS = 10_000  # of a list put together, nested ones included
-NAME = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
+_MOST_CHARACTERS = 1000
+_MOST_TEXT = 10_000  # characters, after expressions are inserted
+_MOST_ITEMS = 10_000  # after expressions are inserted, including nested lists
+_NAME = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
 
 
-class Expression:
+class _Expression:
     """One `$name` or `$(expression)`: a function of the values of its names."""
 
     __slots__ = ("evaluate", "names")
@@ -26,26 +29,26 @@ class Expression:
 
 
 class Template:
-    """A text with expressions in it; one that is a single expression has its value, others are text."""
+    """A text with expressions; if it is a single expression, its value can be of any type, else it is text."""
 
     __slots__ = ("names", "parts", "text", "whole")
 
-    def __init__(self, text: str, parts: list[str | Expression]) -> None:
+    def __init__(self, text: str, parts: list[str | _Expression]) -> None:
         self.text = text
         self.parts = parts
-        self.whole = parts[0] if len(parts) == 1 and isinstance(parts[0], Expression) else None
+        self.whole = parts[0] if len(parts) == 1 and isinstance(parts[0], _Expression) else None
         self.names = {
-            name: place for part in parts if isinstance(part, Expression) for name, place in part.names.items()
+            name: place for part in parts if isinstance(part, _Expression) for name, place in part.names.items()
         }
 
     def value(self, lookup: Lookup) -> Any:
-        """The value with the names looked up; whole floats come as integers. Raises WrongExpression."""
+        """Return the value for a lookup of names; whole floats become integers. Raises WrongExpression."""
         if self.whole is not None:
             value = self.whole.evaluate(lookup)
             return int(value) if value.__class__ is float and value.is_integer() else value
         text = "".join(part if isinstance(part, str) else self._inserted(part.evaluate(lookup)) for part in self.parts)
-        if len(text) > MOST_TEXT:
-            raise WrongExpression(f"a text of more than {MOST_TEXT:,} characters", 0, len(self.text))
+        if len(text) > _MOST_TEXT:
+            raise WrongExpression(f"the text has more than {_MOST_TEXT:,} characters", 0, len(self.text))
         return text
 
     def _inserted(self, value: Any) -> str:
@@ -55,16 +58,16 @@ class Template:
             return str(int(value)) if is_whole(value) else repr(value)
         if isinstance(value, str):
             return value
-        raise WrongExpression(f"a text cannot hold {shown(value)}", 0, len(self.text))
+        raise WrongExpression(f"a text cannot contain {shown(value)}", 0, len(self.text))
 
 
 @lru_cache(maxsize=10_000)
 def compile_text(text: str) -> Template | str:
-    """A text with its expressions compiled; plain text (with `$$` as a dollar) where it has none.
+    """Return a text with its expressions compiled; if it has none, the text, with `$$` as a dollar sign.
 
     Raises WrongExpression.
     """
-    parts: list[str | Expression] = []
+    parts: list[str | _Expression] = []
     position, literal_text = 0, ""
     while (dollar := text.find("$", position)) >= 0:
         literal_text += text[position:dollar]
@@ -75,35 +78,35 @@ def compile_text(text: str) -> Template | str:
         if literal_text:
             parts.append(literal_text)
             literal_text = ""
-        expression, position = compile_one(text, dollar)
+        expression, position = _compile_expression(text, dollar)
         parts.append(expression)
     literal_text += text[position:]
     if literal_text:
         parts.append(literal_text)
-    if any(isinstance(part, Expression) for part in parts):
+    if any(isinstance(part, _Expression) for part in parts):
         return Template(text, parts)
     return literal_text
 
 
-def compile_one(text: str, dollar: int) -> tuple[Expression, int]:
-    """The expression that a dollar begins, and where it ends."""
+def _compile_expression(text: str, dollar: int) -> tuple[_Expression, int]:
+    """Return the expression that begins at a dollar sign, and where it ends."""
     if text.startswith("$(", dollar):
-        end = closing_parenthesis(text, dollar + 1)
-        if end - dollar - 2 > MOST_CHARACTERS:
-            raise WrongExpression(f"an expression of more than {MOST_CHARACTERS} characters", dollar, dollar + 2)
+        end = _find_closing_parenthesis(text, dollar + 1)
+        if end - dollar - 2 > _MOST_CHARACTERS:
+            raise WrongExpression(f"the expression has more than {_MOST_CHARACTERS:,} characters", dollar, dollar + 2)
         parser = Parser(text, dollar + 2, end)
-        return Expression(parser.whole(), parser.names), end + 1
-    match = NAME.match(text, dollar)
+        return _Expression(parser.parse(), parser.names), end + 1
+    match = _NAME.match(text, dollar)
     if match is None:
         raise WrongExpression(
-            "a dollar that begins no $name or $(expression)", dollar, dollar + 1, "write $$ for a dollar"
+            "$ must be followed by a name or by (expression)", dollar, dollar + 1, "write $$ for a literal dollar sign"
         )
     name = match[1]
-    return Expression(lambda lookup: lookup(name), {name: match.span(1)}), match.end()
+    return _Expression(lambda lookup: lookup(name), {name: match.span(1)}), match.end()
 
 
-def closing_parenthesis(text: str, opening: int) -> int:
-    """Where the parenthesis that closes stands."""
+def _find_closing_parenthesis(text: str, opening: int) -> int:
+    """Return the index of the parenthesis that closes the one at `opening`."""
     depth, quote = 0, ""
     for index in range(opening, len(text)):
         character = text[index]
@@ -115,24 +118,27 @@ def closing_parenthesis(text: str, opening: int) -> int:
             depth += 1 if character == "(" else -1
             if depth == 0:
                 return index
-    what = "a text in quotes" if quote else "$("
-    raise WrongExpression(f"{what} that is never closed in {shortened(text)}", opening - 1, opening + 1)
+    what = "a quote" if quote else "$("
+    raise WrongExpression(f"{what} is never closed in {shortened(text)}", opening - 1, opening + 1)
 
 
-def bounded_list(items: list[Any]) -> list[Any]:
-    """The list, if it is not too long: parameters that double each other grow fast. Raises WrongExpression."""
-    if count_items(items, MOST_ITEMS) > MOST_ITEMS:
-        raise WrongExpression(f"a list of more than {MOST_ITEMS:,} items", 0, 1)
+def check_list_length(items: list[Any]) -> list[Any]:
+    """Return the list, if it is not too long. Raises WrongExpression.
+
+    Parameters that each repeat the one before in a list grow exponentially.
+    """
+    if _count_items(items, _MOST_ITEMS) > _MOST_ITEMS:
+        raise WrongExpression(f"the list has more than {_MOST_ITEMS:,} items", 0, 1)
     return items
 
 
-def count_items(value: Any, most: int) -> int:
-    """The items of nested lists, counted until they are too many."""
+def _count_items(value: Any, most: int) -> int:
+    """Count the items of nested lists, but stop once there are more than `most`."""
     if not isinstance(value, list):
         return 1
     total = len(value)
     for item in value:
         if total > most:
             break
-        total += count_items(item, most - total) if isinstance(item, list) else 0
+        total += _count_items(item, most - total) if isinstance(item, list) else 0
     return total

@@ -8,7 +8,7 @@ from convcalc.problems import Path
 from tests.rules.helpers import found
 
 REST = "layers:\n  - conv: {out_channels: 4, kernel_size: 1}\n"
-BATCH, LAST = "the leading 1 looks like a batch", "the last size looks like the channels"
+BATCH, LAST = "the leading 1 looks like a batch size", "the last size looks like the channels"
 FLAGGED: list[tuple[str, list[tuple[Path, str]]]] = [
     (
         "input: [1, 3, 32, 32]\n" + REST,
