@@ -1,4 +1,4 @@
-"""`convcalc explain`: every figure as it is derived."""
+"""`convcalc explain`: shows how every figure is derived."""
 
 import click
 
@@ -18,8 +18,15 @@ Examples:
 @click.argument("net", required=False, shell_complete=common.complete_net)
 @click.argument("layer", required=False)
 @common.inference_options
-@click.option("--conventions", is_flag=True, help="How MACs, FLOPs and memory are counted, here and by other tools.")
-@click.option("-f", "--format", "format", type=click.Choice(["text", "markdown", "json"]), default="text")
+@click.option("--conventions", is_flag=True, help="Explain how this and other tools count MACs, FLOPs and memory.")
+@click.option(
+    "-f",
+    "--format",
+    "format",
+    type=click.Choice(["text", "markdown", "json"]),
+    default="text",
+    help="Output format.",
+)
 @common.output_options
 def command(
     net: str | None,
@@ -31,15 +38,16 @@ def command(
     format: str,
     where: common.Output,
 ) -> int:
-    """Every figure as its formula, with the numbers put in.
+    """Show the formula behind every figure, with its numbers.
 
-    LAYER is a layer's name, or a pattern such as 'stage2.*' for several; without it, how the totals come about. The
-    formulas are the rules that are computed. With --conventions, what other tools print for the network, term by term.
+    LAYER is a layer's name, or a pattern such as 'stage2.*' for several layers; without it, the totals are derived. The
+    formulas come from the code that computes the figures. --conventions with a NET shows, term by term, how convcalc's
+    MACs lead to the totals that other tools print.
     """
     if net is None and not conventions:
         raise click.UsageError("Missing argument 'NET'.")
     if layer is not None and conventions:
-        raise click.UsageError("--conventions is of a whole network, not of a LAYER")
+        raise click.UsageError("--conventions applies to a whole network: omit LAYER")
     if net is None:
         text = rendered_conventions(None, format, where)
     else:
@@ -51,7 +59,6 @@ def command(
 
 
 def rendered(report: Report, layer: str | None, format: str, where: common.Output) -> str:
-    """The figures of layers, or how the totals come about."""
     from convcalc.explain.figures import NoLayer, explained
     from convcalc.render import explanation, explanation_data, explanation_markdown
 
@@ -73,7 +80,6 @@ def rendered(report: Report, layer: str | None, format: str, where: common.Outpu
 
 
 def rendered_conventions(report: Report | None, format: str, where: common.Output) -> str:
-    """How figures are counted, or what other tools print for a network."""
     from convcalc.render import conventions as render
 
     if format == "json":

@@ -1,4 +1,4 @@
-"""`convcalc import`: a spec from a network that is there in another form."""
+"""`convcalc import`: converts an ONNX file, a Keras model or a PyTorch module to a spec."""
 
 import os
 import sys
@@ -30,11 +30,11 @@ Shapes = dict[str | None, tuple[int, ...]]
     "--torch",
     "factory",
     metavar="PACKAGE.MODULE:FACTORY",
-    help="A function or class of yours that gives a torch.nn.Module. This imports the module and runs its code.",
+    help="Function or class that returns a torch.nn.Module. Imports MODULE and runs its code.",
 )
-@click.option("--input", "inputs", metavar="[NAME=]3,224,224", multiple=True, help="The shape of an input.")
-@click.option("--name", metavar="NAME", help="The name of the network.")
-@click.option("--strict", is_flag=True, help="Refuse what cannot be expressed, rather than keep it as opaque.")
+@click.option("--input", "inputs", metavar="[NAME=]3,224,224", multiple=True, help="Shape of an input, channels first.")
+@click.option("--name", metavar="NAME", help="Name of the network.")
+@click.option("--strict", is_flag=True, help="Fail if an operation is unsupported, instead of writing an opaque layer.")
 @common.output_options
 def command(
     file: str | None,
@@ -44,14 +44,14 @@ def command(
     strict: bool,
     where: common.Output,
 ) -> int:
-    """A spec from an ONNX file, a Keras model or a PyTorch module.
+    """Convert an ONNX file, a Keras model or a PyTorch module to a spec.
 
-    FILE is ONNX, the JSON of a Keras model's to_json(), or a .keras archive; weights are not needed, and nothing in it
-    is run. Code is run only under --torch. What our language cannot express is said, and kept as an opaque layer of
-    unknown cost. ONNX and PyTorch need extras: convcalc[onnx], convcalc[torch].
+    FILE is an ONNX file, the JSON of a Keras model's to_json(), or a .keras archive. Weights are not needed. Nothing
+    in FILE is executed; only --torch runs code. Whatever a spec cannot express is reported and becomes an opaque layer
+    of unknown cost. ONNX and PyTorch need the extras convcalc[onnx] and convcalc[torch].
     """
     if (file is None) == (factory is None):
-        raise click.UsageError("import takes a FILE, or --torch")
+        raise click.UsageError("import takes either a FILE or --torch")
     try:
         graph = imported(file, factory, shapes_of(inputs), common.may_show_bar(where))
     except NotImported as error:
@@ -69,12 +69,12 @@ def command(
 
 
 def imported(file: str | None, factory: str | None, shapes: Shapes, bar: bool) -> Graph:
-    """The network of a file, or of a function of PyTorch. Raises NotImported."""
+    """Import a file, or the PyTorch module that a function returns. Raises NotImported and Failure."""
     if factory is not None:
         return from_torch(factory, shapes)
     assert file is not None
     if file.startswith(examples.PREFIX):
-        raise common.Failure(f"{printable(file)}: an example is a spec already")
+        raise common.Failure(f"{printable(file)}: an example is already a spec")
     if os.path.exists(file) and not os.path.isfile(file) and not os.path.isdir(file):
         raise common.Failure(f"{printable(file)}: not a regular file")
     try:
@@ -90,12 +90,12 @@ def imported(file: str | None, factory: str | None, shapes: Shapes, bar: bool) -
 
 
 def reader_of(file: str) -> str:
-    """Which importer reads a file. Raises Failure if it is a spec or of a format without an importer, OSError."""
+    """Return which importer reads a file. Raises Failure for a spec or an unsupported format, and OSError."""
     with open(file, "rb") as stream:
         head = stream.read(formats.HEAD)
     found = formats.recognise(file, head)
     if found is formats.SPEC:
-        raise common.Failure(f"{printable(file)}: a spec already: convcalc summary {printable(file)} reads it")
+        raise common.Failure(f"{printable(file)}: already a spec: use convcalc summary {printable(file)}")
     if found is not None and not found.reader:
         raise common.Failure(f"{printable(file)}: {found.name}: {found.advice}")
     if found is not None:
@@ -105,18 +105,18 @@ def reader_of(file: str) -> str:
 
 
 def with_bar(nodes: Iterable[Any], total: int) -> Iterable[Any]:
-    """The nodes of a graph, with a bar where they are many."""
+    """Iterate over the nodes of a graph, with a progress bar if it takes long."""
     from convcalc.render.progress import followed
 
     return followed(nodes, total, sys.stderr, "nodes")
 
 
 def from_torch(factory: str, shapes: Shapes) -> Graph:
-    """The network that a function of PyTorch gives. Raises NotImported."""
+    """Import the PyTorch module that a function returns. Raises NotImported."""
     if not shapes:
         raise click.UsageError("--torch needs an --input, such as --input 3,224,224")
     if None in shapes and len(shapes) > 1:
-        raise click.UsageError("of several inputs each has a name: --input left=3,64,64 --input right=3,64,64")
+        raise click.UsageError("with several inputs, each needs a name: --input left=3,64,64 --input right=3,64,64")
     from convcalc.convert import from_torch
 
     named = {name: shape for name, shape in shapes.items() if name is not None}
@@ -124,14 +124,14 @@ def from_torch(factory: str, shapes: Shapes) -> Graph:
 
 
 def shapes_of(inputs: Iterable[str]) -> Shapes:
-    """What --input says, by the name of the input or None of the one input."""
+    """Read the --input options, by the input's name or None if it has no name."""
     return common.collect_by_name("--input", ((name, tuple(shape)) for name, shape in map(common.read_input, inputs)))
 
 
 def note_lines(notes: tuple[str, ...], strict: bool) -> list[Line]:
-    """What is not expressed, and what becomes of it."""
-    lines: list[Line] = [[("not expressed: ", "warning"), (printable(note), "")] for note in notes[:MOST_NOTES]]
+    """List what a spec cannot express, and what becomes of it."""
+    lines: list[Line] = [[("unsupported: ", "warning"), (printable(note), "")] for note in notes[:MOST_NOTES]]
     if len(notes) > MOST_NOTES:
         lines.append([(f"and {len(notes) - MOST_NOTES} more", "dim")])
-    outcome = "nothing is written" if strict else "kept as opaque layers, whose cost is unknown"
-    return [*lines, [(f"{len(notes)} not expressed: {outcome}", "dim")]]
+    outcome = "nothing was written" if strict else "imported as opaque layers of unknown cost"
+    return [*lines, [(f"{len(notes)} unsupported: {outcome}", "dim")]]

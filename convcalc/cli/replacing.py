@@ -1,10 +1,10 @@
-"""Files written whole or not at all: what was there stays until the new content is complete."""
+"""Replaces a file in one step: the old content stays until the new content is complete."""
 
 import os
 
 
 def replace_file(target: str, content: bytes) -> None:
-    """Put a file in the place of another in one step, its permissions kept."""
+    """Write a file in one step, keeping the permissions of the one it replaces. Raises OSError."""
     import tempfile  # it costs start-up time
 
     mode = os.stat(target).st_mode & 0o777 if os.path.exists(target) else 0o666 & ~current_umask()
@@ -20,7 +20,7 @@ def replace_file(target: str, content: bytes) -> None:
 
 
 def current_umask() -> int:
-    """The permissions that new files do not get."""
+    """Return the process's umask: the permissions that new files do not get."""
     umask = os.umask(0o077)
     os.umask(umask)
     return umask

@@ -15,9 +15,10 @@ Examples:
 @click.command("schema", epilog=EXAMPLES)
 @common.output_options
 def command(where: common.Output) -> int:
-    """The JSON Schema of a spec, for editors.
+    """Print the JSON Schema of a spec, for editors.
 
-    The first line `# yaml-language-server: $schema=convcalc.schema.json` of a spec makes an editor complete it.
+    Editors complete and check a spec whose first line is
+    `# yaml-language-server: $schema=convcalc.schema.json`.
     """
     from convcalc.spec.schema import schema
 
