@@ -36,11 +36,11 @@ def load(
     >>> network.nodes[0].layer.output
     Shape(channels=8, spatial=(30, 30))
     """
-    given: dict[str | None, Any] = {name: listed(shape) for name, shape in (inputs or {}).items()}
+    given: dict[str | None, Any] = {name: _normalise_optional(shape) for name, shape in (inputs or {}).items()}
     if input is not None:
-        given[None] = listed(input)
-    overrides = Overrides(plain(params or {}), given, batch, listed(dtype), from_python=True)
-    return read_given(document_of(spec), overrides)
+        given[None] = _normalise_optional(input)
+    overrides = Overrides(_normalise_value(params or {}), given, batch, _normalise_optional(dtype), from_python=True)
+    return read_given(_read_document(spec), overrides)
 
 
 def from_torch(
@@ -80,10 +80,10 @@ Summary = Report
 """The former name of a report that prints as a table, which every report does."""
 
 
-def document_of(spec: Source) -> Document:
+def _read_document(spec: Source) -> Document:
     """The values of a spec, wherever it comes from."""
     if isinstance(spec, Mapping):
-        return Document(plain(spec))
+        return Document(_normalise_value(spec))
     if isinstance(spec, str | os.PathLike):
         return files.read_file(os.fspath(spec))
     text = spec.read(files.MOST_BYTES + 1)
@@ -93,19 +93,19 @@ def document_of(spec: Source) -> Document:
     return files.decode(text.encode("utf-8", "surrogatepass"), file if isinstance(file, str) else "<stream>", True)
 
 
-def plain(value: Any, path: Path = ()) -> Any:
+def _normalise_value(value: Any, path: Path = ()) -> Any:
     """A value given from Python as a file would give it: tuples as lists, mappings as dicts, keys as text."""
     if len(path) > MOST_NESTING:
         raise InvalidSpec([Problem(path, f"nested more than {MOST_NESTING} deep", "CV004")])
     if isinstance(value, Mapping):
-        return {str(key): plain(item, (*path, str(key))) for key, item in value.items()}
+        return {str(key): _normalise_value(item, (*path, str(key))) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item, (*path, index)) for index, item in enumerate(value)]
+        return [_normalise_value(item, (*path, index)) for index, item in enumerate(value)]
     if isinstance(value, int | float) and not abs(value) <= LARGEST:
         raise InvalidSpec([Problem(path, f"a number has at most {MOST_DIGITS} digits", "CV004")])
     return value
 
 
-def listed(value: Any) -> Any:
+def _normalise_optional(value: Any) -> Any:
     """A tuple as a list, a mapping as a dict."""
-    return None if value is None else plain(value)
+    return None if value is None else _normalise_value(value)

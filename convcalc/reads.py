@@ -16,7 +16,7 @@ from typing import NamedTuple
 from convcalc.arithmetic import extent
 
 MOST_POSITIONS = 4_096  # of a period that is followed
-MOST_READ = 100_000  # positions that are looked at to put two layers together
+_MOST_READ = 100_000  # positions that are looked at to put two layers together
 Ratio = tuple[int, int]  # a fraction in lowest terms: fractions.Fraction costs start-up time
 
 
@@ -110,19 +110,21 @@ def transposed(kernel_size: int, stride: int, before: int, dilation: int) -> Rea
             last = first + (kernel_size - 1 - first) // step * step
             low.append((output - dilation * last) // stride)
             high.append((output - dilation * first) // stride)
-    return simplest(Reads(stride, 1, tuple(low), tuple(high), dilation // common))
+    return _simplify(Reads(stride, 1, tuple(low), tuple(high), dilation // common))
 
 
 def adaptive(size: int, output_size: int) -> Reads:
     """An adaptive pooling: output i reads from floor(i n / o) to ceil((i + 1) n / o) - 1."""
     size, output_size = reduced(size, output_size)
-    return repeated((size, output_size), lambda i: (i * size // output_size, -(-(i + 1) * size // output_size) - 1))
+    return _make_periodic(
+        (size, output_size), lambda i: (i * size // output_size, -(-(i + 1) * size // output_size) - 1)
+    )
 
 
 def nearest(scale: Ratio) -> Reads:
     """Nearest interpolation: output i reads floor(i × scale), scale being input size over output size."""
     size, output_size = scale
-    return repeated(scale, lambda i: (i * size // output_size, i * size // output_size))
+    return _make_periodic(scale, lambda i: (i * size // output_size, i * size // output_size))
 
 
 def interpolated(scale: Ratio, before: int) -> Reads:
@@ -137,19 +139,19 @@ def interpolated(scale: Ratio, before: int) -> Reads:
         floor, rest = divmod((2 * output + 1) * size - output_size, 2 * output_size)
         return (floor - before, floor + 1 + before) if rest else (floor, floor)
 
-    return repeated(scale, interval)
+    return _make_periodic(scale, interval)
 
 
-def repeated(scale: Ratio, interval: Callable[[int], tuple[int, int]]) -> Reads:
+def _make_periodic(scale: Ratio, interval: Callable[[int], tuple[int, int]]) -> Reads:
     """Intervals that repeat every denominator of the scale."""
     shift, period = scale
     if period > MOST_POSITIONS:
         raise TooVaried
     low, high = zip(*map(interval, range(period)), strict=True)
-    return simplest(Reads(period, shift, low, high))
+    return _simplify(Reads(period, shift, low, high))
 
 
-def simplest(reads: Reads) -> Reads:
+def _simplify(reads: Reads) -> Reads:
     """The same with period 1 where every output reads alike."""
     if reads.period == 1 or reads.shift % reads.period or None in reads.low:
         return reads
@@ -173,16 +175,16 @@ def through(outer: Reads, inner: Reads) -> Reads:
     turns = inner.period // gcd(outer.shift, inner.period)
     period = outer.period * turns
     longest = min(max(outer.sizes()) // outer.step, inner.period)
-    if period > MOST_POSITIONS or period * longest > MOST_READ:
+    if period > MOST_POSITIONS or period * longest > _MOST_READ:
         raise TooVaried
-    spans = [hull(outer.at(position), inner, outer.step) for position in range(period)]
+    spans = [_find_hull(outer.at(position), inner, outer.step) for position in range(period)]
     shift = outer.shift * turns // inner.period * inner.shift
     low_ends = tuple(None if span is None else span[0] for span in spans)
     high_ends = tuple(None if span is None else span[1] for span in spans)
-    return simplest(Reads(period, shift, low_ends, high_ends))
+    return _simplify(Reads(period, shift, low_ends, high_ends))
 
 
-def hull(interval: tuple[int, int] | None, reads: Reads, step: int = 1) -> tuple[int, int] | None:
+def _find_hull(interval: tuple[int, int] | None, reads: Reads, step: int = 1) -> tuple[int, int] | None:
     """From the first to the last input that outputs read: those of an interval that are a step apart.
 
     Later periods read no earlier, so the first lies in the first turn of the outputs' residues, the last in the last.
@@ -210,4 +212,4 @@ def union(one: Reads, other: Reads) -> Reads:
         found = [interval for interval in (one.at(position), other.at(position)) if interval is not None]
         low.append(min((start for start, _ in found), default=None))
         high.append(max((stop for _, stop in found), default=None))
-    return simplest(Reads(period, one.shift * period // one.period, tuple(low), tuple(high)))
+    return _simplify(Reads(period, one.shift * period // one.period, tuple(low), tuple(high)))

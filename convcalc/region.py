@@ -65,18 +65,18 @@ def region(report: Report, index: int, position: tuple[int, ...]) -> Region:
     known = [interval for interval in found if interval is not None]
     if len(known) < len(found):
         return Region(position, None, None, (0, 1))
-    return Region(position, tuple(known), clipped(known, size), outside(known, size))
+    return Region(position, tuple(known), _clip_to_input(known, size), _share_outside(known, size))
 
 
-def clipped(intervals: list[Interval], size: tuple[int, ...]) -> tuple[Interval, ...] | None:
+def _clip_to_input(intervals: list[Interval], size: tuple[int, ...]) -> tuple[Interval, ...] | None:
     """The intervals within the input, None where they lie beyond it altogether."""
     cut = [(max(low, 0), min(high, length - 1)) for (low, high), length in zip(intervals, size, strict=True)]
     return tuple(cut) if all(low <= high for low, high in cut) else None
 
 
-def outside(intervals: list[Interval], size: tuple[int, ...]) -> Ratio:
+def _share_outside(intervals: list[Interval], size: tuple[int, ...]) -> Ratio:
     """The share of the intervals' product that lies beyond the input."""
     whole = prod(high - low + 1 for low, high in intervals)
-    inner = clipped(intervals, size)
+    inner = _clip_to_input(intervals, size)
     inside = 0 if inner is None else prod(high - low + 1 for low, high in inner)
     return reduced(whole - inside, whole)

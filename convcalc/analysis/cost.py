@@ -32,14 +32,14 @@ def cost(layer: Layer, dtype: Dtype, batch: int) -> Cost:
     return Cost(
         sum(weights) + sum(biases),
         sum(buffers),
-        times(batch, layer.multiplications()),
-        times(batch, layer.additions()),
-        times(batch, layer.macs()),
+        _scale_to_batch(batch, layer.multiplications()),
+        _scale_to_batch(batch, layer.additions()),
+        _scale_to_batch(batch, layer.macs()),
         stored,
     )
 
 
-def times(batch: int, operations: int | None) -> int | None:
+def _scale_to_batch(batch: int, operations: int | None) -> int | None:
     """The operations of a whole batch, None where those of a sample are not known."""
     return None if operations is None else batch * operations
 

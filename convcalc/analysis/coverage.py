@@ -14,9 +14,9 @@ from convcalc.analysis.positions import (
     MOST_BITS,
     Sets,
     TooLarge,
-    ends,
-    every,
+    find_ends,
     flattened,
+    full_set,
     read_by,
     reads_all,
     unflattened,
@@ -28,7 +28,7 @@ from convcalc.network import Network
 from convcalc.reads import Reads, TooVaried
 from convcalc.shape import Shape
 
-MOST_WORK = 50_000  # tensors that are followed in one network, larger ones counting for more
+_MOST_WORK = 50_000  # tensors that are followed in one network, larger ones counting for more
 Box = tuple[tuple[int, int] | None, ...]  # first and last position per axis, None if nothing of an axis is seen
 
 
@@ -62,7 +62,7 @@ class Coverage:
         seen: Sets = (0,) * len(self.size)
         is_known = True
         try:
-            needed = {tensor: every_place(self.network.tensor_shape(tensor))}
+            needed = {tensor: _all_positions(self.network.tensor_shape(tensor))}
             while needed:
                 number = max(needed)  # no tensor that is left reads it
                 sets = needed.pop(number)
@@ -70,10 +70,10 @@ class Coverage:
                 if part is None:
                     is_known = self._add_needs(number, sets, needed) and is_known
                 else:
-                    seen = joined(seen, part)
+                    seen = _unite_sets(seen, part)
         except (TooLarge, TooVaried):
             return None
-        box = tuple(map(ends, seen))
+        box = tuple(map(find_ends, seen))
         return box if is_known or box == self.all else None
 
     def _seen_at_once(self, tensor: int, sets: Sets) -> Sets | None:
@@ -82,7 +82,7 @@ class Coverage:
         if tensor < len(self.network.inputs):
             return sets if shape.axes == len(self.size) else (0,) * len(self.size)
         box = self.all if self.full[tensor] else self.known.get(tensor)
-        if box is None or sets != every_place(shape):
+        if box is None or sets != _all_positions(shape):
             return None
         return tuple(0 if interval is None else 1 << interval[0] | 1 << interval[1] for interval in box)
 
@@ -90,21 +90,21 @@ class Coverage:
         """Add what some positions of a tensor are made of; False if that is not known. Raises TooLarge."""
         node = self.network.nodes[tensor - len(self.network.inputs)]
         self.work += 1 + sum(node.layer.output.spatial) // 2_000
-        if self.work > MOST_WORK:
+        if self.work > _MOST_WORK:
             raise TooLarge
-        parts = needs(node.layer, sets)
+        parts = _find_needs(node.layer, sets)
         for read, part in zip(node.reads, parts, strict=True):
             if part is not None and all(part):
-                needed[read] = joined(needed[read], part) if read in needed else part
+                needed[read] = _unite_sets(needed[read], part) if read in needed else part
         return None not in parts
 
 
-def every_place(shape: Shape) -> Sets:
+def _all_positions(shape: Shape) -> Sets:
     """All positions on every axis, or all features of a vector. Raises TooLarge."""
-    return tuple(map(every, shape.spatial or (shape.channels,)))
+    return tuple(map(full_set, shape.spatial or (shape.channels,)))
 
 
-def joined(one: Sets, other: Sets) -> Sets:
+def _unite_sets(one: Sets, other: Sets) -> Sets:
     """What is in either of two, axis by axis."""
     return tuple(a | b for a, b in zip(one, other, strict=True))
 
@@ -122,43 +122,43 @@ def _reads_every_position(layer: Layer) -> bool:
     return all(map(reads_all, reach, layer.output.spatial, layer.input.spatial))
 
 
-def needs(layer: Layer, sets: Sets) -> list[Sets | None]:
+def _find_needs(layer: Layer, sets: Sets) -> list[Sets | None]:
     """What an output needs of each input of a layer; None if not known. Raises TooLarge and TooVaried."""
     reach = layer.reach()
     if reach == "unknown":
         return [None] * len(layer.inputs)
     if reach == "everything":
-        return [every_place(shape) for shape in layer.inputs]
+        return [_all_positions(shape) for shape in layer.inputs]
     if isinstance(layer, Slice | Concat) and not layer.output.axes:
-        return features_of_parts(layer, sets[0])
-    return [needed_of(reach, shape, layer.output, sets) for shape in layer.inputs]
+        return _find_needed_features(layer, sets[0])
+    return [_find_needs_of_input(reach, shape, layer.output, sets) for shape in layer.inputs]
 
 
-def needed_of(reach: Reach, shape: Shape, output: Shape, sets: Sets) -> Sets:
+def _find_needs_of_input(reach: Reach, shape: Shape, output: Shape, sets: Sets) -> Sets:
     """What an output needs of one input, given how a layer reads it."""
     if isinstance(reach, tuple):
-        return windows(reach, shape, sets)
+        return _read_windows(reach, shape, sets)
     if shape.axes and reach == "same" and output.axes:
         return tuple(1 if size == 1 else places for size, places in zip(shape.spatial, sets, strict=True))
     if not shape.axes and not output.axes:
         return (1,) if shape.channels == 1 else sets
-    if sets == every_place(output):
-        return every_place(shape)
+    if sets == _all_positions(output):
+        return _all_positions(shape)
     features = flattened(sets, output.spatial, output.channels) if output.axes else sets[0]
     return unflattened(features, shape.spatial, shape.channels) if shape.axes else (features,)
 
 
-def windows(reach: tuple[Reads, ...], shape: Shape, sets: Sets) -> Sets:
+def _read_windows(reach: tuple[Reads, ...], shape: Shape, sets: Sets) -> Sets:
     """The positions that windows read, axis by axis."""
     return tuple(map(read_by, reach, sets, shape.spatial))
 
 
-def features_of_parts(layer: Slice | Concat, features: int) -> list[Sets | None]:
+def _find_needed_features(layer: Slice | Concat, features: int) -> list[Sets | None]:
     """The features that a part of a vector, or several vectors in a row, are made of."""
     if isinstance(layer, Slice):
         return [(features << layer.channels[0],)]
     found: list[Sets | None] = []
     for shape in layer.inputs:
-        found.append((features & every(shape.channels),))
+        found.append((features & full_set(shape.channels),))
         features >>= shape.channels
     return found

@@ -1,6 +1,6 @@
 """Batch norms folded into the convolutions before them, as a network is deployed."""
 
-from convcalc.analysis.memory import reader_counts
+from convcalc.analysis.memory import count_readers
 from convcalc.layers.base import Bias
 from convcalc.layers.norm import BatchNorm
 from convcalc.network import Group, Network, Node
@@ -32,10 +32,10 @@ def fold_batchnorm(network: Network) -> Network:
         nodes.append(node._replace(reads=reads, owner=owner))
     for index in folded:
         place = moved[first + index] - first
-        nodes[place] = with_bias(nodes[place])
+        nodes[place] = _add_bias(nodes[place])
     places.append(len(nodes))
     groups = tuple(
-        moved_group(group, places, moved) for group in network.groups if places[group.start] < places[group.stop]
+        _move_group(group, places, moved) for group in network.groups if places[group.start] < places[group.stop]
     )
     outputs = {name: moved[tensor] for name, tensor in network.outputs.items()}
     return network._replace(nodes=tuple(nodes), groups=groups, outputs=outputs)
@@ -44,7 +44,7 @@ def fold_batchnorm(network: Network) -> Network:
 def foldable(network: Network) -> set[int]:
     """The batch norms that can be folded, by node."""
     first = len(network.inputs)
-    readers = reader_counts(network)
+    readers = count_readers(network)
     owners = {node.owner for node in network.nodes}
     found = set()
     for index, node in enumerate(network.nodes):
@@ -58,12 +58,12 @@ def foldable(network: Network) -> set[int]:
     return found
 
 
-def with_bias(node: Node) -> Node:
+def _add_bias(node: Node) -> Node:
     """The node with a bias."""
     layer = node.layer
     return node._replace(layer=type(layer)(layer.inputs, {**layer.given, "bias": True}))
 
 
-def moved_group(group: Group, places: list[int], moved: list[int]) -> Group:
+def _move_group(group: Group, places: list[int], moved: list[int]) -> Group:
     """The group at its new place."""
     return group._replace(start=places[group.start], stop=places[group.stop], output=moved[group.output])

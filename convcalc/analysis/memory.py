@@ -21,10 +21,10 @@ class Liveness(NamedTuple):
     peak_tensors: tuple[int, ...]
 
 
-def owners(network: Network, sizes: Sequence[int], inplace: bool) -> list[int]:
+def _find_owners(network: Network, sizes: Sequence[int], inplace: bool) -> list[int]:
     """For each tensor the one in whose memory it lies: its own number, or that of what it views or overwrites."""
     first = len(network.inputs)
-    readers = reader_counts(network)
+    readers = count_readers(network)
     owner = list(range(first))
     for index, node in enumerate(network.nodes):
         number = first + index
@@ -32,7 +32,7 @@ def owners(network: Network, sizes: Sequence[int], inplace: bool) -> list[int]:
             owner.append(owner[node.reads[0]])
         elif inplace and node.layer.in_place:
             target = next(
-                (tensor for tensor in node.reads if overwritable(network, tensor, readers, sizes, number)), None
+                (tensor for tensor in node.reads if _can_overwrite(network, tensor, readers, sizes, number)), None
             )
             owner.append(number if target is None else owner[target])
         else:
@@ -40,7 +40,7 @@ def owners(network: Network, sizes: Sequence[int], inplace: bool) -> list[int]:
     return owner
 
 
-def overwritable(network: Network, tensor: int, readers: list[int], sizes: Sequence[int], number: int) -> bool:
+def _can_overwrite(network: Network, tensor: int, readers: list[int], sizes: Sequence[int], number: int) -> bool:
     """Whether a layer may write into a tensor: nothing else reads it or what it views, and the sizes are equal."""
     first = len(network.inputs)
     if sizes[tensor] != sizes[number]:
@@ -52,7 +52,7 @@ def overwritable(network: Network, tensor: int, readers: list[int], sizes: Seque
     return False
 
 
-def reader_counts(network: Network) -> list[int]:
+def count_readers(network: Network) -> list[int]:
     """How often each tensor is read; leaving the network is a reading."""
     readers = [0] * (len(network.inputs) + len(network.nodes))
     for node in network.nodes:
@@ -63,7 +63,7 @@ def reader_counts(network: Network) -> list[int]:
     return readers
 
 
-def last_uses(network: Network, owner: list[int]) -> list[int]:
+def _find_last_uses(network: Network, owner: list[int]) -> list[int]:
     """For each owner the node after which its memory is free; what leaves the network stays to the end."""
     first, end = len(network.inputs), len(network.nodes) - 1
     last = [-1] * len(owner)
@@ -82,8 +82,8 @@ def liveness(network: Network, sizes: Sequence[int], inplace: bool = True) -> Li
     The input counts until its last reader.
     """
     first = len(network.inputs)
-    owner = owners(network, sizes, inplace)
-    last = last_uses(network, owner)
+    owner = _find_owners(network, sizes, inplace)
+    last = _find_last_uses(network, owner)
     freed = [0] * len(network.nodes)  # bytes that are free after a node
     for tensor, index in enumerate(last):
         if owner[tensor] == tensor and index >= 0:

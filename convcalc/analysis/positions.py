@@ -21,23 +21,23 @@ class TooLarge(ValueError):
     """A set would have more than MOST_BITS positions."""
 
 
-def every(count: int) -> int:
+def full_set(count: int) -> int:
     """All positions from 0 up to count. Raises TooLarge."""
     if count > MOST_BITS:
         raise TooLarge
     return (1 << count) - 1
 
 
-def ends(positions: int) -> tuple[int, int] | None:
+def find_ends(positions: int) -> tuple[int, int] | None:
     """The first and the last position of a set, None if it is empty."""
     return ((positions & -positions).bit_length() - 1, positions.bit_length() - 1) if positions else None
 
 
 def read_by(reads: Reads, outputs: int, size: int) -> int:
     """The inputs, of `size` on the axis, that any of a set of outputs reads. Raises TooLarge."""
-    inside = every(size)
+    inside = full_set(size)
     if reads.period == reads.shift == 1:
-        return _taps_of(reads, 0, outputs) & inside
+        return _read_taps(reads, 0, outputs) & inside
     digits = bin(outputs)[:1:-1]  # from position 0 on
     found = 0
     for residue, low, high in zip(range(len(digits)), reads.low, reads.high, strict=False):
@@ -46,31 +46,31 @@ def read_by(reads: Reads, outputs: int, size: int) -> int:
         first, last = 0, len(digits)
         if reads.shift:  # turns whose window touches the input
             first, last = max(-(high // reads.shift), 0), (size - 1 - low) // reads.shift
-        starts = _spread(digits[residue :: reads.period][first : last + 1], reads.shift)
-        found |= _taps_of(reads, residue, starts, first * reads.shift) & inside
+        starts = _spread_digits(digits[residue :: reads.period][first : last + 1], reads.shift)
+        found |= _read_taps(reads, residue, starts, first * reads.shift) & inside
     return found
 
 
-def _taps_of(reads: Reads, residue: int, starts: int, offset: int = 0) -> int:
+def _read_taps(reads: Reads, residue: int, starts: int, offset: int = 0) -> int:
     """What windows read, given by how much each is moved from that of an output. Raises TooLarge."""
     low, high = reads.low[residue], reads.high[residue]
     if low is None or high is None:
         return 0
     if high - low > MOST_BITS:
         raise TooLarge
-    taps = _smear(starts, reads.step, (high - low) // reads.step + 1)
+    taps = _extend_positions(starts, reads.step, (high - low) // reads.step + 1)
     low += offset
     return taps << low if low >= 0 else taps >> -low
 
 
-def _spread(digits: str, step: int) -> int:
+def _spread_digits(digits: str, step: int) -> int:
     """The set of the places of the digits 1, each times step."""
     if "1" not in digits:
         return 0
     return int(("0" * (step - 1)).join(digits)[::-1], 2) if step else 1
 
 
-def _smear(positions: int, step: int, count: int) -> int:
+def _extend_positions(positions: int, step: int, count: int) -> int:
     """Each position p with p + step, p + 2 step, … so that it becomes `count` positions."""
     done = 1
     while done < count and positions:
@@ -88,7 +88,7 @@ def reads_all(reads: Reads, outputs: int, size: int) -> bool:
         if first is not None and last is not None and first[0] <= 0 and last[1] >= size - 1:
             return True
     try:
-        return read_by(reads, every(outputs), size) == every(size)
+        return read_by(reads, full_set(outputs), size) == full_set(size)
     except TooLarge:
         return False
 
@@ -109,16 +109,16 @@ def flattened(sets: Sets, spatial: Iterable[int], channels: int) -> int:
     """The features that a vector of all values has at positions that are in the set of every axis. Raises TooLarge."""
     block, count = 1, 1
     for axis, size in reversed(list(zip(sets, spatial, strict=True))):
-        block, count = _repeated(block, count, axis), count * size
-    return _repeated(block, count, every(channels))
+        block, count = _repeat_block(block, count, axis), count * size
+    return _repeat_block(block, count, full_set(channels))
 
 
-def _repeated(block: int, count: int, places: int) -> int:
+def _repeat_block(block: int, count: int, places: int) -> int:
     """A set of `count` positions at every place of another set."""
     if (places.bit_length() + 1) * count > MOST_BITS:
         raise TooLarge
     if places & (places + 1) == 0:  # all from 0 on
-        return _smear(block, count, places.bit_length()) if places else 0
+        return _extend_positions(block, count, places.bit_length()) if places else 0
     return sum(block << count * place for place, digit in enumerate(bin(places)[:1:-1]) if digit == "1")
 
 
@@ -127,20 +127,20 @@ def unflattened(features: int, spatial: tuple[int, ...], channels: int) -> Sets:
     count = prod(spatial)
     if channels * count > MOST_BITS:
         raise TooLarge
-    positions = _any_of(features, count)
+    positions = _fold_modulo(features, count)
     sets = []
     for size in spatial:
         count //= size
         digits = bin(positions)[:1:-1]
         rows = [place for place in range(size) if "1" in digits[place * count : (place + 1) * count]]
         sets.append(sum(1 << row for row in rows))
-        positions = _any_of(positions, count)
+        positions = _fold_modulo(positions, count)
     return tuple(sets)
 
 
-def _any_of(positions: int, count: int) -> int:
+def _fold_modulo(positions: int, count: int) -> int:
     """Positions modulo count."""
-    folded, part = 0, every(count)
+    folded, part = 0, full_set(count)
     while positions:
         folded |= positions & part
         positions >>= count

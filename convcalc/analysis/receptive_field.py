@@ -59,12 +59,12 @@ class FieldReport(NamedTuple):
     whole: bool
 
 
-UNKNOWN_FIELD = Field(None)
+_UNKNOWN_FIELD = Field(None)
 
 
 def fields(network: Network) -> list[Field]:
     """The field of every tensor of a network, by its number."""
-    axes = input_axes(network)
+    axes = _count_input_axes(network)
     found = [Field(((SAME,),) * axes if shape.axes == axes else ((),) * axes) for shape in network.inputs.values()]
     coverage = Coverage(network, input_size(network))
     # most layers see what the one before sees, as one object: telling it by identity spares comparing it in depth
@@ -73,16 +73,16 @@ def fields(network: Network) -> list[Field]:
         same = (node.layer, *[id(found[tensor]) for tensor in node.reads])
         field = known.get(same)
         if field is None:
-            field = next_field(node, [found[tensor] for tensor in node.reads], coverage)
+            field = _compute_field(node, [found[tensor] for tensor in node.reads], coverage)
             if not field.collapsed:  # what all of a tensor sees depends on more than its field
                 known[same] = field
         found.append(field)
     return found
 
 
-def next_field(node: Node, inputs: list[Field], coverage: Coverage) -> Field:
+def _compute_field(node: Node, inputs: list[Field], coverage: Coverage) -> Field:
     """What a node's output sees, given what its inputs see."""
-    if reads_everything(node.layer):
+    if _reads_everything(node.layer):
         box = coverage.box(node.reads[0])
         if box is None:
             return inputs[0]._replace(axes=None, whole=inputs[0].whole, collapsed=True)
@@ -92,10 +92,10 @@ def next_field(node: Node, inputs: list[Field], coverage: Coverage) -> Field:
         field = field_of(node.layer, tuple(inputs))
         if len(inputs) == 1 or field.whole:
             return field
-    return field._replace(whole=field.whole or sees_all(field, coverage.size))
+    return field._replace(whole=field.whole or _covers_input(field, coverage.size))
 
 
-def reads_everything(layer: Layer) -> bool:
+def _reads_everything(layer: Layer) -> bool:
     """Whether a layer reads all of its input at once."""
     try:
         return layer.reach() == "everything"
@@ -103,21 +103,21 @@ def reads_everything(layer: Layer) -> bool:
         return False
 
 
-def sees_all(field: Field, size: tuple[int, ...]) -> bool:
+def _covers_input(field: Field, size: tuple[int, ...]) -> bool:
     """Whether every position sees the whole input."""
     return field.axes is not None and all(
         any(path == fixed((0, length - 1)) for path in paths) for paths, length in zip(field.axes, size, strict=True)
     )
 
 
-def input_axes(network: Network) -> int:
+def _count_input_axes(network: Network) -> int:
     """The spatial axes of a network: those of its input, the most that any input has."""
     return max(shape.axes for shape in network.inputs.values())
 
 
 def input_size(network: Network) -> tuple[int, ...]:
     """The size of the input, the largest of several."""
-    axes = input_axes(network)
+    axes = _count_input_axes(network)
     return tuple(
         map(max, zip(*(shape.spatial for shape in network.inputs.values() if shape.axes == axes), strict=True))
     )
@@ -129,8 +129,8 @@ def field_of(layer: Layer, inputs: tuple[Field, ...]) -> Field:
     try:
         reach = layer.reach()
         if reach == "unknown":
-            return UNKNOWN_FIELD
-        met = inputs[0] if len(inputs) == 1 else meeting(layer, inputs)
+            return _UNKNOWN_FIELD
+        met = inputs[0] if len(inputs) == 1 else _merge_fields(layer, inputs)
         if reach == "everything":
             return met._replace(whole=True, collapsed=True)
         if reach == "same":
@@ -140,27 +140,27 @@ def field_of(layer: Layer, inputs: tuple[Field, ...]) -> Field:
             return met._replace(collapsed=False) if layer.output.positions > 1 else met
         if reach == "elsewhere":
             one_place = layer.input.positions == layer.output.positions == 1 and not met.flat
-            return met if one_place else UNKNOWN_FIELD
+            return met if one_place else _UNKNOWN_FIELD
         if len(reach) != len(met.axes):
-            return UNKNOWN_FIELD
+            return _UNKNOWN_FIELD
         axes = tuple(
             tuple([through(reads, path) for path in paths]) for reads, paths in zip(reach, met.axes, strict=True)
         )
     except TooVaried:
-        return UNKNOWN_FIELD._replace(whole=any(field.whole for field in inputs))
+        return _UNKNOWN_FIELD._replace(whole=any(field.whole for field in inputs))
     return met._replace(axes=axes)
 
 
-def meeting(layer: Layer, inputs: tuple[Field, ...]) -> Field:
+def _merge_fields(layer: Layer, inputs: tuple[Field, ...]) -> Field:
     """What several inputs see together, and whether they agree about where they look. Raises TooVaried."""
     whole = any(field.whole for field in inputs)
     aligned = all(field.aligned for field in inputs)
     axes_of_inputs = [
-        repeated_axes(field, shape, layer.output) for shape, field in zip(layer.inputs, inputs, strict=True)
+        _broadcast_paths(field, shape, layer.output) for shape, field in zip(layer.inputs, inputs, strict=True)
     ]
     known = [found for found in axes_of_inputs if found is not None]
     if len(known) < len(inputs):
-        return UNKNOWN_FIELD._replace(aligned=aligned, whole=whole)
+        return _UNKNOWN_FIELD._replace(aligned=aligned, whole=whole)
     axes = []
     for paths_of_inputs in zip(*known, strict=True):
         seen: dict[Paths, None] = dict.fromkeys(filter(None, paths_of_inputs))
@@ -168,13 +168,13 @@ def meeting(layer: Layer, inputs: tuple[Field, ...]) -> Field:
             axes.append(next(iter(seen)))
             continue
         if not whole:
-            aligned = aligned and agree(list(seen))
-        axes.append(united(tuple(path for paths in seen for path in paths)))
+            aligned = aligned and _are_aligned(list(seen))
+        axes.append(_unite_paths(tuple(path for paths in seen for path in paths)))
     collapsed = all(field.collapsed for field in inputs)
     return Field(tuple(axes), aligned, whole, collapsed, any(field.flat for field in inputs))
 
 
-def repeated_axes(field: Field, shape: Shape, output: Shape) -> tuple[Paths, ...] | None:
+def _broadcast_paths(field: Field, shape: Shape, output: Shape) -> tuple[Paths, ...] | None:
     """The paths of an input of a merge; where its one position is repeated along an axis, all of them see the same."""
     if field.axes is None or shape.spatial == output.spatial or field.is_fixed:
         return field.axes
@@ -191,12 +191,12 @@ def moving(paths: Paths) -> Paths:
     return tuple([path for path in paths if not path.is_fixed])
 
 
-def agree(inputs: list[Paths]) -> bool:
+def _are_aligned(inputs: list[Paths]) -> bool:
     """Whether inputs have one jump and one centre between them, as far as they have places."""
     return len({(path.jump, path.center()) for paths in inputs for path in moving(paths)}) <= 1
 
 
-def united(paths: Paths) -> Paths:
+def _unite_paths(paths: Paths) -> Paths:
     """Paths with one jump put together. Raises TooVaried."""
     by_jump: dict[Ratio, Reads] = {}
     for path in paths:
@@ -244,12 +244,12 @@ def span(paths: Paths, positions: int) -> tuple[int, int] | None:
     residues = range(min(period, positions))
     if len(residues) > MOST_RESIDUES:
         return None
-    places = {place for residue in residues for place in turning_places(paths, period, residue, positions)}
-    sizes = [size_at(paths, place) for place in places]
+    places = {place for residue in residues for place in _find_turning_positions(paths, period, residue, positions)}
+    sizes = [_size_at(paths, place) for place in places]
     return min(sizes, default=0), max(sizes, default=0)
 
 
-def turning_places(paths: Paths, period: int, residue: int, positions: int) -> set[int]:
+def _find_turning_positions(paths: Paths, period: int, residue: int, positions: int) -> set[int]:
     """Of the positions with a residue the first and the last, and those beside which two paths cross."""
     turns = (positions - 1 - residue) // period
     lines = [(path.at(residue), path.shift * period // path.period) for path in paths]
@@ -262,7 +262,7 @@ def turning_places(paths: Paths, period: int, residue: int, positions: int) -> s
     return {residue + place * period for place in places}
 
 
-def size_at(paths: Paths, position: int) -> int:
+def _size_at(paths: Paths, position: int) -> int:
     """The size of what all paths together span at one position."""
     found = interval_at(paths, position)
     return 0 if found is None else found[1] - found[0] + 1

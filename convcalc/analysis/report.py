@@ -15,13 +15,13 @@ from convcalc.reads import Ratio
 from convcalc.shape import Shape
 from convcalc.version import __version__
 
-SCHEMA = "convcalc/report/1"
+_SCHEMA = "convcalc/report/1"
 
 
 COUNTS = ("params", "trainable_params", "buffers", "multiplications", "additions", "macs", "flops")
 
 
-def counts(figures: "LayerReport | Totals") -> dict[str, int | None]:
+def _counts_dict(figures: "LayerReport | Totals") -> dict[str, int | None]:
     """The counts that layers and totals have in common, as JSON holds them."""
     return {name: getattr(figures, name) for name in COUNTS}
 
@@ -76,7 +76,7 @@ class LayerReport(NamedTuple):
             "arguments": arguments,
             "input_shapes": [list(shape.sizes) for shape in self.layer.inputs],
             "output_shape": list(self.output_shape.sizes),
-            **counts(self),
+            **_counts_dict(self),
             "memory": {
                 "input": self.input_bytes,
                 "weights": self.weight_bytes,
@@ -119,7 +119,7 @@ class Totals(NamedTuple):
         """What the JSON holds of the totals."""
         return {
             "layers": self.layers,
-            **counts(self),
+            **_counts_dict(self),
             "memory": {
                 "input": self.input_bytes,
                 "weights": self.weight_bytes,
@@ -139,11 +139,11 @@ def field_dict(field: FieldReport) -> dict[str, Any]:
     if field.size_min is not None:
         found["size_min"] = list(field.size_min)
     for name, ratios in (("jump", field.jump), ("center", field.center)):
-        found[name] = None if ratios is None else [ratio_value(ratio) for ratio in ratios]
+        found[name] = None if ratios is None else [_ratio_value(ratio) for ratio in ratios]
     return {**found, "aligned": field.aligned}
 
 
-def ratio_value(ratio: Ratio) -> int | str:
+def _ratio_value(ratio: Ratio) -> int | str:
     """A fraction as JSON holds it: a whole number, or `1/2`."""
     numerator, denominator = ratio
     return numerator if denominator == 1 else f"{numerator}/{denominator}"
@@ -211,7 +211,7 @@ class Report:
     def training(self) -> Training:
         """The memory of training the network as it is written, batch norms not folded."""
         network = self.trained
-        sizes = tensor_sizes(network)
+        sizes = _tensor_sizes(network)
         stored = sum(
             cost(node.layer, network.dtype, network.batch).weight_bytes for node in network.nodes if node.owner is None
         )
@@ -227,7 +227,7 @@ class Report:
         dtype = {"weights": network.dtype.weights, "activations": network.dtype.activations}
         implied = "int32" if "int" in network.dtype.weights else network.dtype.weights
         return {
-            "schema": SCHEMA,
+            "schema": _SCHEMA,
             "version": __version__,
             "complete": self.complete,
             "name": network.name,
@@ -251,7 +251,7 @@ class Report:
         return totals
 
 
-def tensor_sizes(network: Network) -> tuple[int, ...]:
+def _tensor_sizes(network: Network) -> tuple[int, ...]:
     """The bytes of every tensor of a network, by its number."""
     shapes = [*network.inputs.values(), *(node.layer.output for node in network.nodes)]
     return tuple([activation_bytes(shape, network.dtype, network.batch) for shape in shapes])
@@ -271,7 +271,7 @@ def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = Fa
     if fold_batchnorm:
         network = folding.fold_batchnorm(network)
     dtype, batch = network.dtype, network.batch
-    sizes = tensor_sizes(network)
+    sizes = _tensor_sizes(network)
     names = [*network.inputs, *(node.name for node in network.nodes)]
     live = liveness(network, sizes, inplace)
     seen = tuple(fields(network))
@@ -285,11 +285,11 @@ def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = Fa
         if field is None:
             field = reported[same] = field_report(seen[number], node.layer.output.spatial, whole)
         spent = cost(node.layer, dtype, batch)
-        layers.append(layer_report(node, network, names, sizes, spent, live.live[index], field, number))
+        layers.append(_report_layer(node, network, names, sizes, spent, live.live[index], field, number))
     return Report(
         network=network,
         layers=tuple(layers),
-        totals=totals(layers, seen[len(network.inputs) :], live, sum(sizes[: len(network.inputs)])),
+        totals=_sum_totals(layers, seen[len(network.inputs) :], live, sum(sizes[: len(network.inputs)])),
         fields=seen,
         tensor_bytes=sizes,
         liveness=live,
@@ -298,7 +298,7 @@ def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = Fa
     )
 
 
-def layer_report(
+def _report_layer(
     node: Node,
     network: Network,
     names: list[str],
@@ -339,7 +339,7 @@ def summed(figures: Sequence[int | None]) -> int | None:
     return sum(known) if len(known) == len(figures) else None
 
 
-def totals(layers: list[LayerReport], seen: tuple[Field, ...], live: Liveness, input_bytes: int) -> Totals:
+def _sum_totals(layers: list[LayerReport], seen: tuple[Field, ...], live: Liveness, input_bytes: int) -> Totals:
     """The sums over all layers, the peak, and the last field of a layer that has positions."""
     placed = [layer for layer, field in zip(layers, seen, strict=True) if not field.collapsed] or layers
     return Totals(

@@ -14,7 +14,7 @@ from convcalc.units import tensor_bytes
 OPTIMIZERS = {"sgd": 0, "momentum": 1, "adam": 2}
 """States that an optimizer keeps of each learnt weight: none, the momentum, the mean and the mean square."""
 
-NOTHING = Kept()
+_NOTHING = Kept()
 
 
 class Training(NamedTuple):
@@ -38,31 +38,31 @@ def training_bytes(network: Network, sizes: Sequence[int], weight_bytes: int, op
     al. 2018): that is another network, of other data types. PyTorch: "only Tensors of floating point and complex dtype
     can require gradients".
     """
-    if not is_trainable(network):
+    if not _is_trainable(network):
         return Training(None, None, None, weight_bytes, None)
-    kept, gradients = kept_bytes(network, sizes), gradient_bytes(network)
+    kept, gradients = kept_bytes(network, sizes), _gradient_bytes(network)
     states = OPTIMIZERS[optimizer] * gradients
     total = None if kept is None else weight_bytes + gradients + states + kept
     return Training(kept, gradients, states, weight_bytes, total)
 
 
-def is_trainable(network: Network) -> bool:
+def _is_trainable(network: Network) -> bool:
     """Whether no integer would have to be learnt, or to pass a gradient on."""
-    learns = any(is_learnt(network, node) for node in network.nodes)
+    learns = any(_is_learnt(network, node) for node in network.nodes)
     return not learns or not any("int" in dtype for dtype in network.dtype)
 
 
-def gradient_bytes(network: Network) -> int:
+def _gradient_bytes(network: Network) -> int:
     """Bytes of all params that are learnt, in the data types of the weights and of the biases.
 
     Frozen layers have no gradients; weights that several layers use have one.
     """
     return sum(
-        learnt_bytes(node.layer, network.dtype) for node in network.nodes if node.owner is None and not node.frozen
+        _learnt_bytes(node.layer, network.dtype) for node in network.nodes if node.owner is None and not node.frozen
     )
 
 
-def learnt_bytes(layer: Layer, dtype: Dtype) -> int:
+def _learnt_bytes(layer: Layer, dtype: Dtype) -> int:
     """Bytes of the weights and biases of a layer."""
     weights = sum(tensor_bytes(elements, dtype.weights) for elements in layer.weight_tensors())
     return weights + sum(tensor_bytes(elements, dtype.bias) for elements in layer.bias_tensors())
@@ -75,7 +75,7 @@ def kept_bytes(network: Network, sizes: Sequence[int]) -> int | None:
     before it learns, nothing is kept. A frozen layer after one that learns is taken to keep what it keeps when it
     learns (PyTorch spares the input of a frozen linear layer or scale).
     """
-    learns, memory = learning(network), training_owners(network)
+    learns, memory = _find_learning(network), _find_training_owners(network)
     first = len(network.inputs)
     tensors: set[int] = set()
     own = 0
@@ -85,7 +85,7 @@ def kept_bytes(network: Network, sizes: Sequence[int]) -> int | None:
         kept = node.layer.kept()
         if kept is None:
             return None
-        own += own_bytes(kept, network)
+        own += _own_bytes(kept, network)
         if kept.inputs:
             tensors.update(memory[tensor] for tensor in node.reads)
         if kept.output:
@@ -93,27 +93,27 @@ def kept_bytes(network: Network, sizes: Sequence[int]) -> int | None:
     return own + sum(sizes[tensor] for tensor in tensors)
 
 
-def own_bytes(kept: Kept, network: Network) -> int:
+def _own_bytes(kept: Kept, network: Network) -> int:
     """Bytes of what a layer keeps beside what it reads and gives."""
     values, batch = network.dtype.activations, network.batch
     return tensor_bytes(batch * kept.values, values) + tensor_bytes(kept.batch_values, values) + batch * kept.mask_bytes
 
 
-def learning(network: Network) -> list[bool]:
+def _find_learning(network: Network) -> list[bool]:
     """For each tensor whether it depends on weights that are learnt."""
     learns = [False] * len(network.inputs)
     for node in network.nodes:
-        learns.append(is_learnt(network, node) or any(learns[tensor] for tensor in node.reads))
+        learns.append(_is_learnt(network, node) or any(learns[tensor] for tensor in node.reads))
     return learns
 
 
-def is_learnt(network: Network, node: Node) -> bool:
+def _is_learnt(network: Network, node: Node) -> bool:
     """Whether a layer has weights, its own or another's, that are learnt."""
     owner = node if node.owner is None else network.nodes[node.owner]
     return not owner.frozen and bool(node.layer.weight_tensors() or node.layer.bias_tensors())
 
 
-def training_owners(network: Network) -> list[int]:
+def _find_training_owners(network: Network) -> list[int]:
     """For each tensor the one in whose memory it lies in training: its own number, or that of what it is a view of.
 
     As in PyTorch a part of the channels holds the memory of all. What computes in training is no view of its input,
@@ -122,6 +122,6 @@ def training_owners(network: Network) -> list[int]:
     owner = list(range(len(network.inputs)))
     for number, node in enumerate(network.nodes, len(owner)):
         layer = node.layer
-        shares = layer.is_part or (layer.is_view and layer.kept() == NOTHING)
+        shares = layer.is_part or (layer.is_view and layer.kept() == _NOTHING)
         owner.append(owner[node.reads[0]] if shares else number)
     return owner

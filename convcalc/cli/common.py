@@ -27,12 +27,12 @@ from convcalc.units import BITS
 Name = TypeVar("Name", str, str | None)
 Function = Callable[..., Any]
 WRONG_NETWORK = 1
-COMPARING = ": to compare two values, use convcalc diff NET NET --set-old NAME=VALUE --set-new NAME=VALUE"
-MOST_DIGITS_OF_WIDTH = 6
-BYTE_ORDER_MARK = "\ufeff"
-BOUNDS = tuple(f"{bound}-{metric.replace('_', '-')}" for metric in LIMITED for bound in ("max", "min"))
-METRIC_WORDS = {"macs": "MACs", "flops": "FLOPs", "receptive-field": "size of the receptive field"}
-SHOWN_BOUNDS = ("max-params", "max-macs", "max-flops", "max-peak-memory", "max-weight-memory", "min-receptive-field")
+_COMPARE_HINT = ": to compare two values, use convcalc diff NET NET --set-old NAME=VALUE --set-new NAME=VALUE"
+_MOST_DIGITS_OF_WIDTH = 6
+_BYTE_ORDER_MARK = "\ufeff"
+_BOUNDS = tuple(f"{bound}-{metric.replace('_', '-')}" for metric in LIMITED for bound in ("max", "min"))
+_METRIC_WORDS = {"macs": "MACs", "flops": "FLOPs", "receptive-field": "size of the receptive field"}
+_SHOWN_BOUNDS = ("max-params", "max-macs", "max-flops", "max-peak-memory", "max-weight-memory", "min-receptive-field")
 
 
 class Output(NamedTuple):
@@ -49,7 +49,7 @@ class Failure(click.ClickException):
 
 def network_options(function: Function) -> Function:
     """Add NET and the options of `override_options`."""
-    return with_options(override_options(function), click.argument("net", metavar="NET", shell_complete=complete_net))
+    return _add_options(override_options(function), click.argument("net", metavar="NET", shell_complete=complete_net))
 
 
 def override_options(function: Function) -> Function:
@@ -57,9 +57,9 @@ def override_options(function: Function) -> Function:
 
     @wraps(function)
     def run(params: Any, inputs: Any, batch: int | None, dtype: str | None, **rest: Any) -> Any:
-        return function(overrides=read_overrides(params, inputs, batch, dtype), **rest)
+        return function(overrides=_read_overrides(params, inputs, batch, dtype), **rest)
 
-    return with_options(
+    return _add_options(
         run,
         click.option("--set", "params", metavar="NAME=VALUE", multiple=True, help="Set a spec parameter."),
         click.option(
@@ -76,7 +76,7 @@ def override_options(function: Function) -> Function:
 
 def inference_options(function: Function) -> Function:
     """Add the options for counting inference memory."""
-    return with_options(
+    return _add_options(
         function,
         click.option(
             "--no-inplace",
@@ -91,7 +91,7 @@ def inference_options(function: Function) -> Function:
 
 def memory_options(function: Function) -> Function:
     """Add the options for counting inference and training memory."""
-    return with_options(
+    return _add_options(
         function,
         inference_options,
         click.option(
@@ -110,7 +110,7 @@ def limit_options(function: Function) -> Function:
     def run(**given: Any) -> Any:
         from convcalc.check.settings import limit_of
 
-        values = {bound: given.pop(bound.replace("-", "_")) for bound in BOUNDS}
+        values = {bound: given.pop(bound.replace("-", "_")) for bound in _BOUNDS}
         try:
             limits = [limit_of(name, value, f"--{name}") for name, value in values.items() if value is not None]
         except Flaw as flaw:
@@ -119,20 +119,20 @@ def limit_options(function: Function) -> Function:
 
     options = [
         click.option(
-            f"--{bound}", metavar=limit_example(bound), hidden=bound not in SHOWN_BOUNDS, help=limit_help(bound)
+            f"--{bound}", metavar=_limit_example(bound), hidden=bound not in _SHOWN_BOUNDS, help=_limit_help(bound)
         )
-        for bound in BOUNDS
+        for bound in _BOUNDS
     ]
-    return with_options(run, *options)
+    return _add_options(run, *options)
 
 
-def limit_example(bound: str) -> str:
+def _limit_example(bound: str) -> str:
     return "256KiB" if "memory" in bound else "224" if "field" in bound else "5M"
 
 
-def limit_help(bound: str) -> str:
+def _limit_help(bound: str) -> str:
     side, metric = bound.split("-", 1)
-    what = METRIC_WORDS.get(metric, metric.replace("-", " "))
+    what = _METRIC_WORDS.get(metric, metric.replace("-", " "))
     return f"{'Maximum' if side == 'max' else 'Minimum'} {what}; a spec's own budget can only be stricter."
 
 
@@ -147,7 +147,7 @@ def output_options(function: Function) -> Function:
         except InvalidSpec as error:
             return report_invalid([error], where, as_json=rest.get("format") == "json")
 
-    return with_options(
+    return _add_options(
         run,
         click.option("-o", "--output", metavar="FILE", help="Write the result to FILE (all or nothing)."),
         click.option(
@@ -160,7 +160,7 @@ def output_options(function: Function) -> Function:
     )
 
 
-def with_options(function: Function, *options: Function) -> Function:
+def _add_options(function: Function, *options: Function) -> Function:
     """Add options to a function, in the order in which the help lists them."""
     for option in reversed(options):
         function = option(function)
@@ -186,19 +186,19 @@ def completing(words: Callable[[], Iterable[str]]) -> Callable[..., list[str]]:
 # -- reading
 
 
-def read_overrides(params: Iterable[str], inputs: Iterable[str], batch: int | None, dtype: str | None) -> Overrides:
+def _read_overrides(params: Iterable[str], inputs: Iterable[str], batch: int | None, dtype: str | None) -> Overrides:
     """Read the overrides that the options specify, with values parsed as in a spec. Raises Failure."""
     return Overrides(
         read_params(params),
         collect_by_name("--input", map(read_input, inputs)),
         batch,
-        None if dtype is None else read_dtype(dtype),
+        None if dtype is None else _read_dtype(dtype),
     )
 
 
 def read_params(texts: Iterable[str], option: str = "--set") -> dict[str, Any]:
     """Read a repeatable NAME=VALUE option into a dict. Raises Failure."""
-    return collect_by_name(option, (read_param(text, option) for text in texts))
+    return collect_by_name(option, (_read_param(text, option) for text in texts))
 
 
 def collect_by_name(option: str, pairs: Iterable[tuple[Name, Any]]) -> dict[Name, Any]:
@@ -207,29 +207,29 @@ def collect_by_name(option: str, pairs: Iterable[tuple[Name, Any]]) -> dict[Name
     for name, value in pairs:
         if name in found:
             what = "the shape" if name is None else shown(name)
-            raise Failure(f"{option} sets {what} twice{COMPARING if option == '--set' else ''}")
+            raise Failure(f"{option} sets {what} twice{_COMPARE_HINT if option == '--set' else ''}")
         found[name] = value
     return found
 
 
-def read_param(text: str, option: str) -> tuple[str, Any]:
+def _read_param(text: str, option: str) -> tuple[str, Any]:
     """Read `width=0.5`."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise Failure(f"{option} must be NAME=VALUE; got {shown(text)}")
-    return name, value_of(option, value)
+    return name, _parse_value(option, value)
 
 
 def read_input(text: str) -> tuple[str | None, Any]:
     """Read `3,320,320` or `left=3,320,320`; the name is None in the first form."""
     name, equals, sizes = text.rpartition("=")
-    shape = value_of("--input", f"[{sizes.strip('[]')}]")
+    shape = _parse_value("--input", f"[{sizes.strip('[]')}]")
     if not all(is_integer(size) and size > 0 for size in shape):
         raise Failure(f"--input must be comma-separated sizes, channels first, such as 3,320,320; got {shown(text)}")
     return name if equals else None, shape
 
 
-def read_dtype(text: str) -> Any:
+def _read_dtype(text: str) -> Any:
     """Read `int8` or `weights=int8,activations=int16`."""
     parts = text.split(",") if "=" in text else [f"={text}"]
     for part in parts:
@@ -242,7 +242,7 @@ def read_dtype(text: str) -> Any:
     return {name: dtype for name, _, dtype in (part.partition("=") for part in text.split(","))}
 
 
-def value_of(option: str, text: str) -> Any:
+def _parse_value(option: str, text: str) -> Any:
     """Parse a value as in a spec. Raises Failure."""
     try:
         return read_value(text)
@@ -348,7 +348,7 @@ def width_of(output: Output) -> int | None:
     columns = os.environ.get("COLUMNS", "")
     if output.file is not None:
         return None
-    if columns.isdecimal() and len(columns) <= MOST_DIGITS_OF_WIDTH and int(columns) > 0:
+    if columns.isdecimal() and len(columns) <= _MOST_DIGITS_OF_WIDTH and int(columns) > 0:
         return int(columns)
     return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else None
 
@@ -396,7 +396,7 @@ def rewrite(file: str, before: str, after: str) -> None:
     try:
         with open(file, encoding="utf-8", newline="") as stream:
             text = stream.read()
-        mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
+        mark = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
         if text != mark + before:
             raise Failure(f"{name} changed while it was being checked: nothing was written")
         replace_file(file, (mark + after).encode())

@@ -16,14 +16,14 @@ from convcalc.problems import Flaw, InvalidSpec, printable
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc diff example:resnet50 example:resnext50_32x4d
   convcalc diff example:mobilenet_v1 example:mobilenet_v1 --set-new width=0.5
   convcalc diff example:resnet18 example:resnet34 --fail-if 'macs>+200%' -f markdown"""
 
 
-@click.command("diff", epilog=EXAMPLES)
+@click.command("diff", epilog=_EXAMPLES)
 @click.argument("nets", metavar="OLD NEW", nargs=-1, required=True, shell_complete=common.complete_net)
 @click.option("--git", "revision", metavar="REV", help="Compare one FILE with its version at a git revision.")
 @click.option("--set-old", "old_params", metavar="NAME=VALUE", multiple=True, help="Set a spec parameter of OLD only.")
@@ -68,26 +68,26 @@ def command(
     --fail-if tests the change in params, macs, flops, multiplications, layers, receptive_field,
     weight_memory, activation_memory or peak_memory. A change from zero exceeds every percentage threshold.
     """
-    asked = [read_condition(text) for text in conditions]
+    asked = [_read_condition(text) for text in conditions]
     sides = (
-        Side("OLD", old_reader(nets, revision), with_params(overrides, "--set-old", old_params)),
-        Side("NEW", new_reader(nets), with_params(overrides, "--set-new", new_params)),
+        _Side("OLD", _make_old_reader(nets, revision), _add_parameters(overrides, "--set-old", old_params)),
+        _Side("NEW", _make_new_reader(nets), _add_parameters(overrides, "--set-new", new_params)),
     )
     reports, errors = [], []
     for side in reversed(sides):  # a missing file is reported before one missing in git
         try:
-            reports.append(analyse(network_of(side, where), **memory))
+            reports.append(analyse(_build_network(side, where), **memory))
         except InvalidSpec as error:
             errors.append(error)
     if errors:
         return common.report_invalid(errors[::-1], where, format == "json")
     difference = compared(*reports[::-1])
     failed = [one for one in asked if one.holds(difference.figures[one.metric]) is not False]
-    common.write_text(rendered(difference, format, failed, where), where, nets)
-    return told(difference, failed) or int(exit_code and not difference.is_empty)
+    common.write_text(_render(difference, format, failed, where), where, nets)
+    return _report_failed(difference, failed) or int(exit_code and not difference.is_empty)
 
 
-class Side(NamedTuple):
+class _Side(NamedTuple):
     """One of the two networks: OLD or NEW, a function that reads its document, and its overrides."""
 
     name: str
@@ -95,7 +95,7 @@ class Side(NamedTuple):
     overrides: Overrides
 
 
-def read_condition(text: str) -> Condition:
+def _read_condition(text: str) -> Condition:
     """Parse a condition. Raises Failure with a caret under the mistake."""
     try:
         return condition(text)
@@ -106,7 +106,7 @@ def read_condition(text: str) -> Condition:
         raise common.Failure(f"{message}\n  {printable(text)}\n  {' ' * room}{'^' * caret}") from None
 
 
-def old_reader(nets: tuple[str, ...], revision: str | None) -> Callable[[], Document]:
+def _make_old_reader(nets: tuple[str, ...], revision: str | None) -> Callable[[], Document]:
     """Return a function that reads the old network, from a file or a git revision. Raises UsageError."""
     if revision is None:
         if len(nets) != 2:
@@ -127,16 +127,16 @@ def old_reader(nets: tuple[str, ...], revision: str | None) -> Callable[[], Docu
     return read
 
 
-def new_reader(nets: tuple[str, ...]) -> Callable[[], Document]:
+def _make_new_reader(nets: tuple[str, ...]) -> Callable[[], Document]:
     return lambda: common.read_document(nets[-1])
 
 
-def with_params(overrides: Overrides, option: str, texts: tuple[str, ...]) -> Overrides:
+def _add_parameters(overrides: Overrides, option: str, texts: tuple[str, ...]) -> Overrides:
     """Add the parameters of one network to those of both; its own take precedence."""
     return overrides.with_params({**overrides.params, **common.read_params(texts, option)})
 
 
-def network_of(side: Side, where: common.Output) -> Network:
+def _build_network(side: _Side, where: common.Output) -> Network:
     """Build the network of a side. Raises InvalidSpec, or Failure naming the side if its options are at fault."""
     document = side.document()
     try:
@@ -148,7 +148,7 @@ def network_of(side: Side, where: common.Output) -> Network:
         raise common.Failure(f"{side.name}, {printable(document.file or '')}: {refused}") from None
 
 
-def rendered(difference: Difference, format: str, failed: list[Condition], where: common.Output) -> str:
+def _render(difference: Difference, format: str, failed: list[Condition], where: common.Output) -> str:
     from convcalc.render.difference import difference_json, difference_lines, failure_text
 
     if format == "json":
@@ -160,7 +160,7 @@ def rendered(difference: Difference, format: str, failed: list[Condition], where
     return common.as_text(difference_lines(difference, common.width_of(where), not where.quiet), where)
 
 
-def told(difference: Difference, failed: list[Condition]) -> int:
+def _report_failed(difference: Difference, failed: list[Condition]) -> int:
     """Print which conditions hold and by how much, and return the exit status."""
     from convcalc.render.difference import failure_text
 

@@ -6,13 +6,13 @@ from convcalc import examples
 from convcalc.cli import common
 from convcalc.spec.inputs import Overrides
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc examples
   convcalc examples resnet50 > net.yaml"""
 
 
-@click.command("examples", epilog=EXAMPLES)
+@click.command("examples", epilog=_EXAMPLES)
 @click.argument("name", required=False, shell_complete=common.completing(examples.names))
 @common.output_options
 def command(name: str | None, where: common.Output) -> int:

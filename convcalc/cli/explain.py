@@ -6,14 +6,14 @@ from convcalc.analysis.report import Report, analyse
 from convcalc.cli import common
 from convcalc.spec.inputs import Overrides
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc explain example:resnet50 conv1
   convcalc explain example:resnet50 'stage2.*' -f markdown
   convcalc explain example:resnet50 --conventions"""
 
 
-@click.command("explain", epilog=EXAMPLES)
+@click.command("explain", epilog=_EXAMPLES)
 @common.override_options
 @click.argument("net", required=False, shell_complete=common.complete_net)
 @click.argument("layer", required=False)
@@ -49,16 +49,18 @@ def command(
     if layer is not None and conventions:
         raise click.UsageError("--conventions applies to a whole network: omit LAYER")
     if net is None:
-        text = rendered_conventions(None, format, where)
+        text = _render_conventions(None, format, where)
     else:
         loaded = common.load(net, overrides, where)
         report = analyse(loaded, inplace=inplace, fold_batchnorm=fold_batchnorm)
-        text = rendered_conventions(report, format, where) if conventions else rendered(report, layer, format, where)
+        text = (
+            _render_conventions(report, format, where) if conventions else _render_figures(report, layer, format, where)
+        )
     common.write_text(text, where, [net] if net else [])
     return 0
 
 
-def rendered(report: Report, layer: str | None, format: str, where: common.Output) -> str:
+def _render_figures(report: Report, layer: str | None, format: str, where: common.Output) -> str:
     from convcalc.explain.figures import NoLayer, explained
     from convcalc.render import explanation, explanation_data, explanation_markdown
 
@@ -79,7 +81,7 @@ def rendered(report: Report, layer: str | None, format: str, where: common.Outpu
     return common.as_text(explanation.explanation_lines(found, width, not where.quiet), where)
 
 
-def rendered_conventions(report: Report | None, format: str, where: common.Output) -> str:
+def _render_conventions(report: Report | None, format: str, where: common.Output) -> str:
     from convcalc.render import conventions as render
 
     if format == "json":

@@ -7,14 +7,14 @@ import click
 from convcalc.cli import common
 from convcalc.spec.inputs import Overrides
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc export example:resnet18 --to torch -o resnet18.py
   convcalc export example:mobilenet_v1 --to torch --set width=0.5
   convcalc export example:resnet18 --to onnx -o resnet18.onnx"""
 
 
-@click.command("export", epilog=EXAMPLES)
+@click.command("export", epilog=_EXAMPLES)
 @common.network_options
 @click.option("--to", "to", type=click.Choice(["torch", "onnx"]), required=True, help="Output format.")
 @common.output_options

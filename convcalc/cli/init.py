@@ -7,11 +7,11 @@ import click
 from convcalc.cli import common
 from convcalc.problems import printable
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc init
   convcalc init -o net.convcalc.yaml"""
-STARTER = """\
+_STARTER = """\
 # yaml-language-server: $schema=convcalc.schema.json
 # (convcalc schema -o convcalc.schema.json writes the schema, which lets editors complete and check)
 description: A small residual network
@@ -57,11 +57,11 @@ budget:
 """
 
 
-@click.command("init", epilog=EXAMPLES)
+@click.command("init", epilog=_EXAMPLES)
 @common.output_options
 def command(where: common.Output) -> int:
     """Print a commented spec to start from, or write it with -o to a new file."""
     if where.file is not None and os.path.exists(where.file):
         raise common.Failure(f"{printable(where.file)} already exists: nothing was written")
-    common.write_text(STARTER, where, [])
+    common.write_text(_STARTER, where, [])
     return 0

@@ -5,13 +5,13 @@ import click
 from convcalc.cli import common
 from convcalc.layers import KINDS
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc layers
   convcalc layers conv"""
 
 
-@click.command("layers", epilog=EXAMPLES)
+@click.command("layers", epilog=_EXAMPLES)
 @click.argument("kind", required=False, shell_complete=common.completing(lambda: KINDS))
 @common.output_options
 def command(kind: str | None, where: common.Output) -> int:

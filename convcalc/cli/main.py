@@ -20,16 +20,16 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Convert": ("import", "export", "verify"),
     "Reference": ("layers", "rules", "schema", "examples", "init"),
 }
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc summary example:resnet50
   convcalc examples mobilenet_v1 > net.yaml
   convcalc layers conv_transpose"""
 NOT_DONE = 2
-INTERRUPTED = 130
+_INTERRUPTED = 130
 
 
-class Commands(click.Group):
+class _Commands(click.Group):
     """A group whose commands are imported when used, and listed in sections by purpose."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
@@ -69,7 +69,7 @@ class Commands(click.Group):
                 formatter.write_dl([(name, found.get_short_help_str(80)) for name, found in commands if found])
 
 
-@click.command("convcalc", cls=Commands, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("convcalc", cls=_Commands, epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="convcalc", message="%(prog)s %(version)s")
 def commands() -> None:
     """Compute the exact cost of convolutional networks from a YAML spec: shapes, params, memory, MACs.
@@ -99,16 +99,16 @@ def run(arguments: list[str] | None = None) -> int:
         context = getattr(error, "ctx", None)
         if context is not None:
             click.echo(context.get_usage(), err=True)
-        click.echo(f"convcalc: {printable_lines(error.format_message())}", err=True)
+        click.echo(f"convcalc: {_escape_lines(error.format_message())}", err=True)
         return NOT_DONE
     except (click.Abort, KeyboardInterrupt):
-        return INTERRUPTED
+        return _INTERRUPTED
     except BrokenPipeError:
-        leave_output()  # the reader of the pipe has gone
+        _discard_output()  # the reader of the pipe has gone
         return 0
     except OSError as error:
-        leave_output()
-        click.echo(f"convcalc: {reason_of(error)}", err=True)
+        _discard_output()
+        click.echo(f"convcalc: {_describe_os_error(error)}", err=True)
         return NOT_DONE
     except Exception as error:
         if "CONVCALC_TRACEBACK" in os.environ:
@@ -120,7 +120,7 @@ def run(arguments: list[str] | None = None) -> int:
     return result if isinstance(result, int) else 0
 
 
-def reason_of(error: OSError) -> str:
+def _describe_os_error(error: OSError) -> str:
     """Return why a file, a folder or a stream cannot be used."""
     from convcalc.spec.files import WORKING_FOLDER_GONE, is_working_folder_gone
 
@@ -129,12 +129,12 @@ def reason_of(error: OSError) -> str:
     return printable(error.strerror or str(error)).lower()
 
 
-def leave_output() -> None:
+def _discard_output() -> None:
     """Redirect standard output to nowhere, so that the flush at exit does not fail."""
     with suppress(UnsupportedOperation):  # the stream is not a file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def printable_lines(text: str) -> str:
+def _escape_lines(text: str) -> str:
     """Escape control characters in a message, keeping its line breaks."""
     return "\n".join(map(printable, text.expandtabs(4).split("\n")))

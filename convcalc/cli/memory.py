@@ -6,14 +6,14 @@ from convcalc.analysis.report import analyse
 from convcalc.cli import common
 from convcalc.spec.inputs import Overrides
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc memory example:mobilenet_v2
   convcalc memory example:resnet50 --no-inplace
   convcalc memory example:ds_cnn --fold-batchnorm -f json"""
 
 
-@click.command("memory", epilog=EXAMPLES)
+@click.command("memory", epilog=_EXAMPLES)
 @common.network_options
 @common.memory_options
 @click.option("-f", "--format", "format", type=click.Choice(["table", "json"]), default="table", help="Output format.")

@@ -7,7 +7,7 @@ def replace_file(target: str, content: bytes) -> None:
     """Write a file in one step, keeping the permissions of the one it replaces. Raises OSError."""
     import tempfile  # it costs start-up time
 
-    mode = os.stat(target).st_mode & 0o777 if os.path.exists(target) else 0o666 & ~current_umask()
+    mode = os.stat(target).st_mode & 0o777 if os.path.exists(target) else 0o666 & ~_read_umask()
     handle, partial = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".convcalc-")
     try:
         with open(handle, "wb") as stream:
@@ -19,7 +19,7 @@ def replace_file(target: str, content: bytes) -> None:
         raise
 
 
-def current_umask() -> int:
+def _read_umask() -> int:
     """Return the process's umask: the permissions that new files do not get."""
     umask = os.umask(0o077)
     os.umask(umask)

@@ -9,14 +9,14 @@ from convcalc.problems import shown
 from convcalc.region import NoRegion, layer_index, middle, region
 from convcalc.spec.inputs import Overrides
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc rf example:resnet18
   convcalc rf example:unet_padded conv1 --position 100,100
   convcalc rf example:vgg16 stage5.maxpool1 -f svg -o field.svg"""
 
 
-@click.command("rf", epilog=EXAMPLES)
+@click.command("rf", epilog=_EXAMPLES)
 @common.network_options
 @click.argument("layer", required=False)
 @click.option("--position", metavar="3,5", help="Position in LAYER's output (default: its middle).")
@@ -49,7 +49,7 @@ def command(
         index = None if layer is None else layer_index(report, layer)
         seen = None
         if index is not None:
-            seen = region(report, index, middle(report, index) if position is None else read_position(position))
+            seen = region(report, index, middle(report, index) if position is None else _read_position(position))
     except NoRegion as error:
         raise common.Failure(str(error)) from None
     width = common.width_of(where)
@@ -65,7 +65,7 @@ def command(
     return 0
 
 
-def read_position(text: str) -> tuple[int, ...]:
+def _read_position(text: str) -> tuple[int, ...]:
     """Read `3,5`."""
     parts = text.split(",")
     if not all(part.strip().isdecimal() and len(part.strip()) <= MOST_DIGITS for part in parts):

@@ -6,13 +6,13 @@ import click
 
 from convcalc.cli import common
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc schema
   convcalc schema -o convcalc.schema.json"""
 
 
-@click.command("schema", epilog=EXAMPLES)
+@click.command("schema", epilog=_EXAMPLES)
 @common.output_options
 def command(where: common.Output) -> int:
     """Print the JSON Schema of a spec, for editors.

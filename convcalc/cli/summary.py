@@ -6,15 +6,15 @@ from convcalc.analysis.report import Report, analyse
 from convcalc.cli import common
 from convcalc.spec.inputs import Overrides
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc summary example:resnet50 --depth 1
   convcalc summary example:mobilenet_v1 --set width=0.5 --input 3,160,160
   convcalc summary example:unet -f json"""
-UNUSED = {"json": ("columns", "depth", "sort", "exact"), "csv": ("depth", "exact")}
+_UNUSED = {"json": ("columns", "depth", "sort", "exact"), "csv": ("depth", "exact")}
 
 
-@click.command("summary", epilog=EXAMPLES)
+@click.command("summary", epilog=_EXAMPLES)
 @common.network_options
 @common.memory_options
 @click.option(
@@ -49,17 +49,17 @@ def command(
     layers; FLOPs are the multiplications and additions of all layers.
     """
     given = {"columns": columns is not None, "depth": depth is not None, "sort": sort is not None, "exact": exact}
-    for name in UNUSED.get(format, ()):
+    for name in _UNUSED.get(format, ()):
         if given[name]:
             raise click.UsageError(f"--{name} cannot be combined with -f {format}")
     network = common.load(net, overrides, where)
     report = analyse(network, inplace=inplace, fold_batchnorm=fold_batchnorm, optimizer=optimizer)
-    text = rendered(report, format, columns, depth, sort, exact, where)
+    text = _render(report, format, columns, depth, sort, exact, where)
     common.write_text(text, where, [net])
     return 0
 
 
-def rendered(
+def _render(
     report: Report,
     format: str,
     columns: str | None,
@@ -72,13 +72,13 @@ def rendered(
         from convcalc.render.data import report_json
 
         return report_json(report)
-    from convcalc.render.columns import EVERY, SHOWN, chosen
+    from convcalc.render.columns import EVERY, SHOWN, choose_columns
     from convcalc.render.grid import UnknownColumn
 
     try:
-        picked = chosen(columns, EVERY if format == "csv" else SHOWN)
+        picked = choose_columns(columns, EVERY if format == "csv" else SHOWN)
         if sort is not None:
-            chosen(sort)
+            choose_columns(sort)
     except UnknownColumn as error:
         raise click.UsageError(str(error)) from None
     if format == "csv":

@@ -10,17 +10,17 @@ from convcalc.network import Network
 from convcalc.problems import printable
 from convcalc.spec.inputs import Overrides
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc verify example:resnet50
   convcalc verify net.yaml --input 3,320,320
   convcalc verify net.yaml --torch nets:small
   convcalc verify resnet50.yaml --onnx resnet50.onnx
   convcalc verify example:lenet5 example:unet -f json"""
-DIFFERENT = 1
+_DIFFERENT = 1
 
 
-@click.command("verify", epilog=EXAMPLES)
+@click.command("verify", epilog=_EXAMPLES)
 @click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=common.complete_net)
 @click.option(
     "--torch",
@@ -56,7 +56,7 @@ def command(
     if (factory or file) and len(nets) > 1:
         raise click.UsageError(f"{'--torch' if factory else '--onnx'} compares one NET; got {len(nets)}")
     try:
-        found = compare(nets, factory, file, overrides, where)
+        found = _compare(nets, factory, file, overrides, where)
     except NotImported as error:
         about = factory or file
         raise common.Failure(f"{printable(about)}: {printable(str(error))}" if about else str(error)) from None
@@ -65,15 +65,15 @@ def command(
     else:
         text = common.as_text(verification_lines(found, common.width_of(where)), where)
     common.write_text(text, where, (*nets, *([file] if file else [])))
-    return 0 if all(network.agrees for network in found) else DIFFERENT
+    return 0 if all(network.agrees for network in found) else _DIFFERENT
 
 
-def compare(
+def _compare(
     nets: Sequence[str], factory: str | None, file: str | None, overrides: Overrides, where: common.Output
 ) -> list[Any]:
     """Compare each spec. Raises NotImported if PyTorch, the module or the ONNX file cannot be used."""
     if file is not None:
-        return [compare_with_file(common.load(nets[0], overrides, where), file)]
+        return [_compare_with_file(common.load(nets[0], overrides, where), file)]
     from convcalc.convert.pytorch.verify import check_installed, verified
 
     check_installed()
@@ -87,7 +87,7 @@ def compare(
     return [compare_with(network, model_of(module_of(factory), network)) for network in networks]
 
 
-def compare_with_file(network: Network, file: str) -> Any:
+def _compare_with_file(network: Network, file: str) -> Any:
     """Compare a network with an ONNX file. Raises NotImported."""
     from convcalc.convert.comparison import compare_with
     from convcalc.convert.onnx_graph.measuring import model_of

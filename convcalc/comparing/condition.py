@@ -10,7 +10,7 @@ from convcalc.comparing.figures import Figure
 from convcalc.problems import Flaw, did_you_mean, shown
 from convcalc.spec import budget
 
-OPERATORS: dict[str, Callable[[Fraction, Fraction], bool]] = {
+_OPERATORS: dict[str, Callable[[Fraction, Fraction], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
     "<": operator.lt,
@@ -18,9 +18,9 @@ OPERATORS: dict[str, Callable[[Fraction, Fraction], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
-PARTS = re.compile(r"\s*([^\s<>=!+%-]*)\s*([<>=!]*)\s*([+-]?)\s*(.*?)\s*", re.DOTALL)
-PERCENT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?%")
-EXAMPLE = "write macs > +5%, or peak_memory > +64KiB"
+_PARTS = re.compile(r"\s*([^\s<>=!+%-]*)\s*([<>=!]*)\s*([+-]?)\s*(.*?)\s*", re.DOTALL)
+_PERCENT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?%")
+_EXAMPLE = "write macs > +5%, or peak_memory > +64KiB"
 
 
 class Condition(NamedTuple):
@@ -40,7 +40,7 @@ class Condition(NamedTuple):
         change = figure.change
         if change is None:
             return None
-        compare = OPERATORS[self.operator]
+        compare = _OPERATORS[self.operator]
         if not self.relative:
             return compare(Fraction(change), self.bound)
         if figure.relative is None:
@@ -50,28 +50,28 @@ class Condition(NamedTuple):
 
 def condition(text: str) -> Condition:
     """Read a condition: a metric, a comparison, and a signed change. Raises Flaw with the characters at fault."""
-    match = PARTS.fullmatch(text)
+    match = _PARTS.fullmatch(text)
     assert match is not None  # every text is four parts, empty ones too
     metric, compare, sign, amount = match.groups()
     if metric not in budget.LIMITED:
         hint = did_you_mean(metric, budget.LIMITED) or f"there are {', '.join(budget.LIMITED)}"
         message = f"no metric {shown(metric)}" if metric else "a condition begins with a metric"
-        raise Flaw(message, hint if metric else EXAMPLE, within=match.span(1))
-    if compare not in OPERATORS:
+        raise Flaw(message, hint if metric else _EXAMPLE, within=match.span(1))
+    if compare not in _OPERATORS:
         message = f"no comparison {shown(compare)}" if compare else f"{metric} is compared with nothing"
-        raise Flaw(message, f"there are {' '.join(OPERATORS)}", within=match.span(2))
+        raise Flaw(message, f"there are {' '.join(_OPERATORS)}", within=match.span(2))
     try:
-        bound, relative = amount_of(metric, amount)
+        bound, relative = _read_amount(metric, amount)
     except Flaw as flaw:
         raise Flaw(flaw.message, flaw.hint, within=(match.start(3), match.end(4))) from None
     return Condition(text.strip(), metric, compare, -bound if sign == "-" else bound, relative)
 
 
-def amount_of(metric: str, text: str) -> tuple[Fraction, bool]:
+def _read_amount(metric: str, text: str) -> tuple[Fraction, bool]:
     """A change without its sign, and whether it is a part of what was. Raises Flaw."""
     if not text:
-        raise Flaw("the change is missing", EXAMPLE)
-    percent = PERCENT.fullmatch(text)
+        raise Flaw("the change is missing", _EXAMPLE)
+    percent = _PERCENT.fullmatch(text)
     if percent:
         return Fraction(percent[1]), True
     if text.endswith("%"):

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 from convcalc.analysis.report import LayerReport, Report
 from convcalc.comparing.figures import Figure, figures_of
-from convcalc.comparing.matching import Pair, matched, replaced
+from convcalc.comparing.matching import Pair, find_replacements, matched
 from convcalc.network import Network
 
-OPTIONS = {"frozen", "share"}
+_OPTIONS = {"frozen", "share"}
 
 
 class Change(NamedTuple):
@@ -70,17 +70,17 @@ def compared(old: Report, new: Report) -> Difference:
     """What tells two networks apart."""
     before, after = figures_of(old), figures_of(new)
     pairs = matched(old.network, new.network)
-    pairs = sorted([*pairs, *replaced(old.network, new.network, pairs)], key=lambda pair: pair.new)
+    pairs = sorted([*pairs, *find_replacements(old.network, new.network, pairs)], key=lambda pair: pair.new)
     return Difference(
         old,
         new,
         {name: Figure(before[name], after[name]) for name in before},
-        tuple(value_changes(given(old), given(new))),
-        tuple(layer_changes(old, new, pairs)),
+        tuple(_compare_values(_collect_settings(old), _collect_settings(new))),
+        tuple(_compare_layers(old, new, pairs)),
     )
 
 
-def given(report: Report) -> dict[str, Any]:
+def _collect_settings(report: Report) -> dict[str, Any]:
     """What a network is given, and what leaves it."""
     network = report.network
     return {
@@ -92,7 +92,7 @@ def given(report: Report) -> dict[str, Any]:
     }
 
 
-def value_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+def _compare_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
     """The values that differ, in the order of both."""
     for name in dict.fromkeys((*old, *new)):
         if repr(old.get(name)) != repr(new.get(name)):  # 1 is not 1.0, nor true
@@ -102,14 +102,14 @@ def value_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Ch
 # -- layers
 
 
-def layer_changes(old: Report, new: Report, pairs: Sequence[Pair]) -> list[LayerChange]:
+def _compare_layers(old: Report, new: Report, pairs: Sequence[Pair]) -> list[LayerChange]:
     """The layers that are not the same, in the order of the new network, what was removed after what it followed."""
-    sources = origins(old.network, {pair.old: number for number, pair in enumerate(pairs)})
-    new_sources = origins(new.network, {pair.new: number for number, pair in enumerate(pairs)})
+    sources = _find_origins(old.network, {pair.old: number for number, pair in enumerate(pairs)})
+    new_sources = _find_origins(new.network, {pair.new: number for number, pair in enumerate(pairs)})
     found: list[tuple[int, int, LayerChange | None]] = []
     for pair in pairs:
-        rewired = reads(old.network, sources, pair.old) != reads(new.network, new_sources, pair.new)
-        found.append((pair.new, 0, one_change(old.layers[pair.old], new.layers[pair.new], pair.moved, rewired)))
+        rewired = _find_sources(old.network, sources, pair.old) != _find_sources(new.network, new_sources, pair.new)
+        found.append((pair.new, 0, _compare_pair(old.layers[pair.old], new.layers[pair.new], pair.moved, rewired)))
     added = set(range(len(new.layers))) - {pair.new for pair in pairs}
     found += [(index, 0, LayerChange(None, new.layers[index])) for index in added]
     places = {pair.old: pair.new for pair in pairs if not pair.moved}
@@ -121,34 +121,34 @@ def layer_changes(old: Report, new: Report, pairs: Sequence[Pair]) -> list[Layer
     return [change for _, _, change in sorted(found, key=lambda item: item[:2]) if change is not None]
 
 
-def one_change(old: LayerReport, new: LayerReport, moved: bool, rewired: bool) -> LayerChange | None:
+def _compare_pair(old: LayerReport, new: LayerReport, moved: bool, rewired: bool) -> LayerChange | None:
     """What changed in a layer, None where nothing did."""
-    written = tuple(written_changes(old, new))
+    written = tuple(_compare_arguments(old, new))
     if rewired:
         written += (Change("from", old.reads, new.reads),)
     before = {"input": old.layer.inputs, "output": old.output_shape}
-    shapes = tuple(value_changes(before, {"input": new.layer.inputs, "output": new.output_shape}))
+    shapes = tuple(_compare_values(before, {"input": new.layer.inputs, "output": new.output_shape}))
     change = LayerChange(old, new, moved, written, shapes)
     return change if written or shapes or moved or change.renamed else None
 
 
-def written_changes(old: LayerReport, new: LayerReport) -> Iterator[Change]:
+def _compare_arguments(old: LayerReport, new: LayerReport) -> Iterator[Change]:
     """The arguments and options that differ; of a layer of another kind that, and what both kinds take."""
-    before, after = options(old), options(new)
+    before, after = _collect_options(old), _collect_options(new)
     if old.kind != new.kind:
         yield Change("kind", old.kind, new.kind)
-        common = (old.layer.keys.keys() & new.layer.keys.keys()) | OPTIONS
+        common = (old.layer.keys.keys() & new.layer.keys.keys()) | _OPTIONS
         before, after = ({name: one[name] for name in one if name in common} for one in (before, after))
-    yield from value_changes(before, after)
+    yield from _compare_values(before, after)
 
 
-def options(layer: LayerReport) -> dict[str, Any]:
+def _collect_options(layer: LayerReport) -> dict[str, Any]:
     """The arguments of a layer, whether it is frozen, and whether it has weights of its own."""
     shared = {} if layer.shares is None else {"share": True}
     return {**layer.layer.arguments(), **({"frozen": True} if layer.frozen else {}), **shared}
 
 
-def origins(network: Network, numbers: Mapping[int, int]) -> list[int | str]:
+def _find_origins(network: Network, numbers: Mapping[int, int]) -> list[int | str]:
     """Of every tensor which layer of both networks it comes from, by the number of the pair, or which input.
 
     What was added or removed on the way stands for what it reads: a layer put between two does not rewire them.
@@ -160,6 +160,6 @@ def origins(network: Network, numbers: Mapping[int, int]) -> list[int | str]:
     return found
 
 
-def reads(network: Network, sources: Sequence[int | str], index: int) -> list[int | str]:
+def _find_sources(network: Network, sources: Sequence[int | str], index: int) -> list[int | str]:
     """What a layer reads, as `origins` names it."""
     return [sources[tensor] for tensor in network.nodes[index].reads]

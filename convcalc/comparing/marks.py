@@ -36,7 +36,7 @@ class Mark(NamedTuple):
 
 def marks_of(network: Network) -> list[Mark]:
     """The marks of all layers, in their order."""
-    scopes = written_scopes(network)
+    scopes = _find_named_scopes(network)
     texts: dict[int, str] = {}  # equal layers are one object
     found = []
     for node in network.nodes:
@@ -54,21 +54,21 @@ def marks_of(network: Network) -> list[Mark]:
                 texts[same],
                 node.layer.output,
                 written,
-                not is_ordinal(leaf, node.layer.kind),
+                not _is_ordinal(leaf, node.layer.kind),
             )
         )
     return found
 
 
-def written_scopes(network: Network) -> dict[str, bool]:
+def _find_named_scopes(network: Network) -> dict[str, bool]:
     """Of every scope whether a person gave it, or one around it, a name."""
     found = {"": False}
     for group in sorted(network.groups, key=lambda group: group.name.count(".")):
         around, _, last = group.name.rpartition(".")
-        found[group.name] = found.get(around, False) or not (last.isdigit() or is_ordinal(last, group.word))
+        found[group.name] = found.get(around, False) or not (last.isdigit() or _is_ordinal(last, group.word))
     return found
 
 
-def is_ordinal(name: str, word: str) -> bool:
+def _is_ordinal(name: str, word: str) -> bool:
     """Whether a name is what an entry without a name is called: `conv2`, or of a merge its kind."""
     return name.startswith(word) and (name == word or name[len(word) :].isdigit())

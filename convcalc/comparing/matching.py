@@ -12,12 +12,12 @@ from convcalc.comparing.marks import Mark, marks_of
 from convcalc.network import Network, Node
 
 MOST_CELLS = 4_000_000  # of a table of scores: two networks of 2,000 layers
-WINDOW = 64  # layers of longer networks that are looked at together
+_WINDOW = 64  # layers of longer networks that are looked at together
 
-KIND, ARGUMENTS, SHAPE = 4, 3, 1  # what it counts for that both are alike
-WRITTEN, ORDINAL = 6, 1  # a name that a person gave, and one that any layer in this place has
+_KIND, _ARGUMENTS, _SHAPE = 4, 3, 1  # what it counts for that both are alike
+_WRITTEN, _ORDINAL = 6, 1  # a name that a person gave, and one that any layer in this place has
 
-SKIP_OLD, SKIP_NEW, TAKE = range(3)
+_SKIP_OLD, _SKIP_NEW, _TAKE = range(3)
 
 
 class Pair(NamedTuple):
@@ -28,7 +28,7 @@ class Pair(NamedTuple):
     moved: bool = False
 
 
-class Stretch(NamedTuple):
+class _Stretch(NamedTuple):
     """Layers of the old network, and layers of the new, between which pairs are sought."""
 
     old: int
@@ -47,15 +47,15 @@ def matched(old: Network, new: Network) -> list[Pair]:
     marks = marks_of(old), marks_of(new)
     if [mark.text() for mark in marks[1]] < [mark.text() for mark in marks[0]]:
         # of two matchings with the same score one is taken, and it shall be the same both ways
-        found = [Pair(pair.new, pair.old, pair.moved) for pair in pairs(marks[1], marks[0])]
+        found = [Pair(pair.new, pair.old, pair.moved) for pair in _match_marks(marks[1], marks[0])]
     else:
-        found = pairs(*marks)
+        found = _match_marks(*marks)
     return sorted(found, key=lambda pair: pair.new)
 
 
-def pairs(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
+def _match_marks(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
     """Pairs in the order of both, and then those that moved."""
-    kept = in_order(old, new)
+    kept = _match_in_order(old, new)
     by_name = {new[index].name: index for index in set(range(len(new))) - {pair.new for pair in kept}}
     for index in sorted(set(range(len(old))) - {pair.old for pair in kept}):
         mark, other = old[index], by_name.get(old[index].name)
@@ -66,18 +66,18 @@ def pairs(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
     return kept
 
 
-def in_order(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
+def _match_in_order(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
     """Pairs that keep the order of both networks."""
     found: list[Pair] = []
-    whole = trimmed(old, new, Stretch(0, len(old), 0, len(new)), found)
-    stretches = [whole] if whole.cells <= MOST_CELLS else between_anchors(old, new, whole, found)
+    whole = _trim_ends(old, new, _Stretch(0, len(old), 0, len(new)), found)
+    stretches = [whole] if whole.cells <= MOST_CELLS else _split_at_anchors(old, new, whole, found)
     for stretch in stretches:
-        rest = trimmed(old, new, stretch, found)
-        found += best(old, new, rest) if rest.cells <= MOST_CELLS else in_windows(old, new, rest)
+        rest = _trim_ends(old, new, stretch, found)
+        found += _match_best(old, new, rest) if rest.cells <= MOST_CELLS else _match_in_windows(old, new, rest)
     return found
 
 
-def trimmed(old: Sequence[Mark], new: Sequence[Mark], stretch: Stretch, found: list[Pair]) -> Stretch:
+def _trim_ends(old: Sequence[Mark], new: Sequence[Mark], stretch: _Stretch, found: list[Pair]) -> _Stretch:
     """A stretch without the layers at its ends that are the same in both; these are added to what is found."""
     i, i_stop, j, j_stop = stretch
     while i < i_stop and j < j_stop and old[i].is_same(new[j]):
@@ -86,13 +86,13 @@ def trimmed(old: Sequence[Mark], new: Sequence[Mark], stretch: Stretch, found: l
     while i < i_stop and j < j_stop and old[i_stop - 1].is_same(new[j_stop - 1]):
         i_stop, j_stop = i_stop - 1, j_stop - 1
         found.append(Pair(i_stop, j_stop))
-    return Stretch(i, i_stop, j, j_stop)
+    return _Stretch(i, i_stop, j, j_stop)
 
 
 # -- layers of another kind in the same place
 
 
-def replaced(old: Network, new: Network, pairs: Sequence[Pair]) -> list[Pair]:
+def find_replacements(old: Network, new: Network, pairs: Sequence[Pair]) -> list[Pair]:
     """Layers in the place of one of another kind, between the same layers: of the same name, or one for one."""
     taken = {pair.old for pair in pairs}, {pair.new for pair in pairs}
     found: list[Pair] = []
@@ -100,23 +100,23 @@ def replaced(old: Network, new: Network, pairs: Sequence[Pair]) -> list[Pair]:
     for pair in (*sorted(pair for pair in pairs if not pair.moved), Pair(len(old.nodes), len(new.nodes))):
         gone = [index for index in range(i, pair.old) if index not in taken[0]]
         added = [index for index in range(j, pair.new) if index not in taken[1]]
-        found += stand_ins(old, new, gone, added)
+        found += _pair_replacements(old, new, gone, added)
         i, j = pair.old + 1, pair.new + 1
     return found
 
 
-def stand_ins(old: Network, new: Network, gone: Sequence[int], added: Sequence[int]) -> list[Pair]:
+def _pair_replacements(old: Network, new: Network, gone: Sequence[int], added: Sequence[int]) -> list[Pair]:
     """Of layers that are gone, and of those that are new in their place, those that stand for one another."""
     by_name = {new.nodes[index].name: index for index in added}
     found = [Pair(index, by_name[old.nodes[index].name]) for index in gone if old.nodes[index].name in by_name]
     if len(gone) == len(added):
         named = {pair.old for pair in found}, {pair.new for pair in found}
         rest = [index for index in gone if index not in named[0]], [index for index in added if index not in named[1]]
-        found += [pair for pair in map(Pair, *rest) if is_alike(old.nodes[pair.old], new.nodes[pair.new])]
+        found += [pair for pair in map(Pair, *rest) if _is_alike(old.nodes[pair.old], new.nodes[pair.new])]
     return [pair for pair in found if old.nodes[pair.old].layer.kind != new.nodes[pair.new].layer.kind]
 
 
-def is_alike(old: Node, new: Node) -> bool:
+def _is_alike(old: Node, new: Node) -> bool:
     """Whether two layers stand in the same scope and give the same shape."""
     same_scope = old.name.rpartition(".")[0] == new.name.rpartition(".")[0]
     return same_scope and old.layer.output == new.layer.output
@@ -125,66 +125,66 @@ def is_alike(old: Node, new: Node) -> bool:
 # -- networks of a usual size: the matching of the greatest score
 
 
-def best(old: Sequence[Mark], new: Sequence[Mark], stretch: Stretch) -> list[Pair]:
+def _match_best(old: Sequence[Mark], new: Sequence[Mark], stretch: _Stretch) -> list[Pair]:
     """The pairs of a stretch that score most together (Needleman and Wunsch 1970, gaps for nothing)."""
     columns = new[stretch.new : stretch.new_stop]
     above = [0] * (len(columns) + 1)
     taken = []
     for mark in old[stretch.old : stretch.old_stop]:
-        above, choices = next_row(mark, columns, above)
+        above, choices = _fill_row(mark, columns, above)
         taken.append(choices)
-    return list(walked_back(taken, stretch))
+    return list(_walk_back(taken, stretch))
 
 
-def next_row(mark: Mark, columns: Sequence[Mark], above: list[int]) -> tuple[list[int], bytearray]:
+def _fill_row(mark: Mark, columns: Sequence[Mark], above: list[int]) -> tuple[list[int], bytearray]:
     """The best scores up to one layer of the old network and each of the new, and how they come about."""
     kind, row, choices = mark.kind, [0], bytearray(len(columns))
     left = 0
     for index, other in enumerate(columns):
-        best, choice = above[index + 1], SKIP_OLD
+        best, choice = above[index + 1], _SKIP_OLD
         if left > best:
-            best, choice = left, SKIP_NEW
+            best, choice = left, _SKIP_NEW
         if other.kind == kind:
-            gain = score(mark, other)
+            gain = _score(mark, other)
             if gain and above[index] + gain > best:  # of equal ways the one that pairs early layers
-                best, choice = above[index] + gain, TAKE
+                best, choice = above[index] + gain, _TAKE
         choices[index] = choice
         row.append(best)
         left = best
     return row, choices
 
 
-def score(mark: Mark, other: Mark) -> int:
+def _score(mark: Mark, other: Mark) -> int:
     """How much two layers of one kind are alike; 0 where neither their arguments nor their own names are."""
     same_leaf = mark.leaf == other.leaf
-    gain = KIND
+    gain = _KIND
     if mark.arguments == other.arguments:
-        gain += ARGUMENTS
+        gain += _ARGUMENTS
     elif not same_leaf:
         return 0
     if mark.shape == other.shape:
-        gain += SHAPE
+        gain += _SHAPE
     if same_leaf:
-        gain += WRITTEN if mark.leaf_written else ORDINAL
+        gain += _WRITTEN if mark.leaf_written else _ORDINAL
     if mark.scope == other.scope:
-        gain += WRITTEN if mark.scope_written else ORDINAL
+        gain += _WRITTEN if mark.scope_written else _ORDINAL
     return gain
 
 
-def walked_back(taken: Sequence[bytearray], stretch: Stretch) -> Iterator[Pair]:
+def _walk_back(taken: Sequence[bytearray], stretch: _Stretch) -> Iterator[Pair]:
     """The pairs on the way from the last cell to the first."""
     i, j = len(taken), stretch.new_stop - stretch.new
     while i and j:
         choice = taken[i - 1][j - 1]
-        if choice == TAKE:
+        if choice == _TAKE:
             yield Pair(stretch.old + i - 1, stretch.new + j - 1)
-        i, j = i - (choice != SKIP_NEW), j - (choice != SKIP_OLD)
+        i, j = i - (choice != _SKIP_NEW), j - (choice != _SKIP_OLD)
 
 
 # -- long networks: between layers that are surely the same, a window at a time
 
 
-def between_anchors(old: Sequence[Mark], new: Sequence[Mark], whole: Stretch, found: list[Pair]) -> list[Stretch]:
+def _split_at_anchors(old: Sequence[Mark], new: Sequence[Mark], whole: _Stretch, found: list[Pair]) -> list[_Stretch]:
     """The stretches between layers of the same name and arguments, which are added to what is found."""
     places = {new[j].name: j for j in range(whole.new, whole.new_stop)}
     named = ((i, places.get(old[i].name)) for i in range(whole.old, whole.old_stop))
@@ -193,9 +193,9 @@ def between_anchors(old: Sequence[Mark], new: Sequence[Mark], whole: Stretch, fo
     stretches, i, j = [], whole.old, whole.new
     for anchor in anchors:
         if anchor.old > i and anchor.new > j:
-            stretches.append(Stretch(i, anchor.old, j, anchor.new))
+            stretches.append(_Stretch(i, anchor.old, j, anchor.new))
         i, j = anchor.old + 1, anchor.new + 1
-    return [*stretches, Stretch(i, whole.old_stop, j, whole.new_stop)]
+    return [*stretches, _Stretch(i, whole.old_stop, j, whole.new_stop)]
 
 
 def longest_rising(candidates: Sequence[Pair]) -> list[Pair]:
@@ -215,7 +215,7 @@ def longest_rising(candidates: Sequence[Pair]) -> list[Pair]:
     return found[::-1]
 
 
-def in_windows(old: Sequence[Mark], new: Sequence[Mark], stretch: Stretch) -> list[Pair]:
+def _match_in_windows(old: Sequence[Mark], new: Sequence[Mark], stretch: _Stretch) -> list[Pair]:
     """Pairs of a long stretch: as far as layers are alike one by one, then the best of a window's first half."""
     found: list[Pair] = []
     i, i_stop, j, j_stop = stretch
@@ -224,14 +224,14 @@ def in_windows(old: Sequence[Mark], new: Sequence[Mark], stretch: Stretch) -> li
             found.append(Pair(i, j))
             i, j = i + 1, j + 1
             continue
-        rest = Stretch(i, i_stop, j, j_stop)
+        rest = _Stretch(i, i_stop, j, j_stop)
         if rest.cells <= MOST_CELLS:
-            return [*found, *best(old, new, rest)]
-        window = Stretch(i, min(i + WINDOW, i_stop), j, min(j + WINDOW, j_stop))
-        i_half, j_half = min(i + WINDOW // 2, i_stop), min(j + WINDOW // 2, j_stop)
-        near = [pair for pair in best(old, new, window)[::-1] if pair.old < i_half and pair.new < j_half]
+            return [*found, *_match_best(old, new, rest)]
+        window = _Stretch(i, min(i + _WINDOW, i_stop), j, min(j + _WINDOW, j_stop))
+        i_half, j_half = min(i + _WINDOW // 2, i_stop), min(j + _WINDOW // 2, j_stop)
+        near = [pair for pair in _match_best(old, new, window)[::-1] if pair.old < i_half and pair.new < j_half]
         found += near
-        if near and near[-1].old - i + near[-1].new - j >= WINDOW // 2:
+        if near and near[-1].old - i + near[-1].new - j >= _WINDOW // 2:
             i, j = near[-1].old + 1, near[-1].new + 1
         else:
             i, j = i_half, j_half

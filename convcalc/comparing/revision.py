@@ -21,16 +21,16 @@ def read_at(revision: str, file: str) -> Document:
     if not revision or revision.startswith("-") or ":" in revision:
         raise NoRevision(f"{printable(revision) or 'nothing'} is no git revision: write HEAD, main or a commit")
     folder, name = os.path.split(os.path.abspath(file))
-    check_repository(folder, file)
-    if asked(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}") is None:
+    _check_repository(folder, file)
+    if _ask_git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}") is None:
         raise NoRevision(f"no git revision {printable(revision)}")
-    data = asked(folder, "cat-file", "blob", f"{revision}:./{name}")
+    data = _ask_git(folder, "cat-file", "blob", f"{revision}:./{name}")
     if data is None:
         raise NoRevision(f"{printable(file)} is not in git revision {printable(revision)}: all of it is new")
     return files.decode(data, f"{revision}:{file}", not files.reached_through_link(file))
 
 
-def check_repository(folder: str, file: str) -> None:
+def _check_repository(folder: str, file: str) -> None:
     """Whether git is there and opens the repository of a folder. Raises NoRevision with what git says."""
     try:
         done = subprocess.run(["git", "rev-parse", "--git-dir"], cwd=folder, capture_output=True, check=False)
@@ -43,7 +43,7 @@ def check_repository(folder: str, file: str) -> None:
         raise NoRevision(f"{printable(file)} is in no git repository that can be read: {shortened(said, 200)}")
 
 
-def asked(folder: str, *arguments: str) -> bytes | None:
+def _ask_git(folder: str, *arguments: str) -> bytes | None:
     """What git answers, a byte more than a spec may have at most; None where it fails."""
     with subprocess.Popen(
         ["git", *arguments],

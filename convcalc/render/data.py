@@ -11,15 +11,15 @@ if TYPE_CHECKING:  # JSON needs no columns: start-up is a feature
     from convcalc.render.grid import Column
     from convcalc.render.rows import Row
 
-PROBLEMS_SCHEMA = "convcalc/problems/1"
+_PROBLEMS_SCHEMA = "convcalc/problems/1"
 
 
 def report_json(report: Report) -> str:
     """The JSON report: a key a line, a layer a line, so that a line-by-line diff says what changed."""
-    return "".join(json_lines(report))
+    return "".join(_json_lines(report))
 
 
-def json_lines(report: Report) -> Iterator[str]:
+def _json_lines(report: Report) -> Iterator[str]:
     """The lines of the JSON report."""
     encode = json.JSONEncoder().encode
     yield "{"
@@ -36,23 +36,23 @@ def report_csv(report: Report, columns: "Sequence[Column[Row]]", sort: str | Non
     from io import StringIO
 
     from convcalc.render.rows import layer_rows
-    from convcalc.render.table import sorted_rows
+    from convcalc.render.table import sort_rows
 
     stream = StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([column.name for column in columns])
-    for row in sorted_rows(report, sort) if sort else layer_rows(report):
+    for row in sort_rows(report, sort) if sort else layer_rows(report):
         writer.writerow([column.value(row) for column in columns])
     return stream.getvalue()
 
 
 def problems_json(errors: Sequence[InvalidSpec]) -> str:
     """The problems of some files as JSON."""
-    problems = [problem_dict(problem, error.file) for error in errors for problem in error.problems]
-    return json.dumps({"schema": PROBLEMS_SCHEMA, "problems": problems}, indent=1) + "\n"
+    problems = [_problem_dict(problem, error.file) for error in errors for problem in error.problems]
+    return json.dumps({"schema": _PROBLEMS_SCHEMA, "problems": problems}, indent=1) + "\n"
 
 
-def problem_dict(problem: Problem, file: str | None) -> dict[str, Any]:
+def _problem_dict(problem: Problem, file: str | None) -> dict[str, Any]:
     """One problem as JSON holds it; places are null where the spec came from no text."""
     span = problem.span
     return {

@@ -10,9 +10,9 @@ from convcalc.render.difference_rows import DifferenceRow, difference_rows
 from convcalc.render.grid import Column, Kind
 from convcalc.render.markdown import escaped
 
-MOST_BYTES = 65_000  # a comment on GitHub has at most 65,535 characters
-MOST_GIVEN = 20
-WIDEST = 200
+_MOST_BYTES = 65_000  # a comment on GitHub has at most 65,535 characters
+_MOST_SETTINGS = 20
+_WIDEST = 200
 
 
 def difference_markdown(difference: Difference, failed: Sequence[str]) -> str:
@@ -20,45 +20,47 @@ def difference_markdown(difference: Difference, failed: Sequence[str]) -> str:
     names = [escaped(report.network.name) for report in (difference.old, difference.new)]
     title = names[0] if names[0] == names[1] else " → ".join(names)
     lines = [f"### {title}", ""]
-    for message in failed[:MOST_GIVEN]:
-        lines += [f"**{escaped(shortened(message, WIDEST))}**", ""]
+    for message in failed[:_MOST_SETTINGS]:
+        lines += [f"**{escaped(shortened(message, _WIDEST))}**", ""]
     if difference.is_empty:
         return "\n".join([*lines, "No difference.", ""])
-    lines += [*table(TOTALS, total_rows(difference)), ""]
+    lines += [*_table_lines(TOTALS, total_rows(difference)), ""]
     given = [f"- {escaped(f'{change.what} {given_text(change)}')}" for change in difference.given]
-    lines += [*given[:MOST_GIVEN], *more(len(given) - MOST_GIVEN, "other values"), ""] if given else []
+    lines += (
+        [*given[:_MOST_SETTINGS], *_left_out_lines(len(given) - _MOST_SETTINGS, "other values"), ""] if given else []
+    )
     rows = difference_rows(difference)
     if rows:
-        lines += folded(rows, MOST_BYTES - size(lines))
+        lines += _fold_rows(rows, _MOST_BYTES - _count_bytes(lines))
     return "\n".join([*lines, ""])
 
 
-def table(columns: Sequence[Column[Kind]], rows: Sequence[Kind]) -> list[str]:
+def _table_lines(columns: Sequence[Column[Kind]], rows: Sequence[Kind]) -> list[str]:
     """The lines of a table."""
     return cell_markdown(
         [
-            Cells(column.title, [shortened(column.text(row, True), WIDEST) for row in rows], right=column.right)
+            Cells(column.title, [shortened(column.text(row, True), _WIDEST) for row in rows], right=column.right)
             for column in columns
         ]
     )
 
 
-def folded(rows: Sequence[DifferenceRow], room: int) -> list[str]:
+def _fold_rows(rows: Sequence[DifferenceRow], room: int) -> list[str]:
     """The rows under a fold, as many as there is room for, and how many are left out."""
     opening = ["<details>", "<summary>What became of the layers</summary>", ""]
-    lines = table(LAYERS, rows)
-    room -= size(opening) + 200  # for the end, and what is left out
+    lines = _table_lines(LAYERS, rows)
+    room -= _count_bytes(opening) + 200  # for the end, and what is left out
     kept = 2
-    while kept < len(lines) and size(lines[: kept + 1]) <= room:
+    while kept < len(lines) and _count_bytes(lines[: kept + 1]) <= room:
         kept += 1
-    return [*opening, *lines[:kept], *more(len(lines) - kept, "rows"), "", "</details>"]
+    return [*opening, *lines[:kept], *_left_out_lines(len(lines) - kept, "rows"), "", "</details>"]
 
 
-def more(count: int, what: str) -> Iterable[str]:
+def _left_out_lines(count: int, what: str) -> Iterable[str]:
     """How many are left out, if any."""
     return [] if count <= 0 else ["", f"{count:,} more {what} are left out; `convcalc diff` shows them."]
 
 
-def size(lines: Sequence[str]) -> int:
+def _count_bytes(lines: Sequence[str]) -> int:
     """The bytes of lines, with their ends."""
     return sum(len(line.encode("utf-8", "replace")) + 1 for line in lines)

@@ -10,17 +10,17 @@ from convcalc.problems import printable
 from convcalc.reads import Ratio
 from convcalc.region import Interval, NoRegion, Region, middle, region
 from convcalc.render.columns import LEAST_NAME, field_text, jump_text, per_axis_text, ratio_text
-from convcalc.render.columns import bar as share_bar
+from convcalc.render.columns import draw_bar as share_bar
 from convcalc.render.grid import GAP
 from convcalc.render.lines import Line
 from convcalc.render.table import heading
 from convcalc.shape import AXIS_NAMES
 
-SCHEMA = "convcalc/receptive_field/1"
-BAR, LEAST_BAR = 24, 8  # characters of a bar
-WIDEST, TALLEST = 64, 24  # characters of a drawing
-COVERS, COVERS_SHORT = " ◀ covers it", " ◀"
-HEAD = ("layer", "output", "field", "jump", "center", "border")
+_SCHEMA = "convcalc/receptive_field/1"
+_BAR, _LEAST_BAR = 24, 8  # characters of a bar
+_WIDEST, _TALLEST = 64, 24  # characters of a drawing
+_COVERS, _COVERS_SHORT = " ◀ covers it", " ◀"
+_HEAD = ("layer", "output", "field", "jump", "center", "border")
 
 
 # -- growth
@@ -34,18 +34,18 @@ def growth_lines(report: Report, width: int | None, every: bool) -> list[Line]:
     size = input_size(report.network)
     if not size:
         return [*heading(report, width), [], [("the input is a vector: it has no positions to see", "dim")]]
-    shown = shown_layers(report, every)
-    rows = [HEAD, *(cells(report, index) for index in shown)]
+    shown = _choose_layers(report, every)
+    rows = [_HEAD, *(_cell_texts(report, index) for index in shown)]
     seen = [report.layers[index].field for index in shown]
-    texts, room = fitted(rows, width)
-    bars = drawn_bars(seen, size, room)
+    texts, room = _fit_rows(rows, width)
+    bars = _draw_bars(seen, size, room)
     lines: list[Line] = []
     for number, (text, drawn) in enumerate(zip(texts, bars, strict=True)):
         lines.append([(text + GAP, "" if number else "head"), (drawn, "bar" if number else "head")])
     return [*heading(report, width), [], *lines]
 
 
-def shown_layers(report: Report, every: bool) -> list[int]:
+def _choose_layers(report: Report, every: bool) -> list[int]:
     """The layers that change the field, or every one."""
     first = len(report.network.inputs)
     fields = report.fields
@@ -56,50 +56,57 @@ def shown_layers(report: Report, every: bool) -> list[int]:
     ]
 
 
-def covers(field: FieldReport, size: tuple[int, ...]) -> bool:
+def _covers_input(field: FieldReport, size: tuple[int, ...]) -> bool:
     """Whether every position sees as much as the input is large."""
     least = field.size_min or field.size
     return least is not None and all(seen >= length for seen, length in zip(least, size, strict=True))
 
 
-def cells(report: Report, index: int) -> tuple[str, ...]:
+def _cell_texts(report: Report, index: int) -> tuple[str, ...]:
     """The figures of one layer."""
     layer = report.layers[index]
     centers = "" if layer.field.center is None else per_axis_text(map(ratio_text, layer.field.center))
-    return layer.name, str(layer.output_shape), field_text(layer), jump_text(layer), centers, border(report, index)
+    return (
+        layer.name,
+        str(layer.output_shape),
+        field_text(layer),
+        jump_text(layer),
+        centers,
+        _border_text(report, index),
+    )
 
 
-def border(report: Report, index: int) -> str:
+def _border_text(report: Report, index: int) -> str:
     """The share of the middle position's field that lies beyond the input."""
     try:
         share = region(report, index, middle(report, index)).outside
     except NoRegion:
         return ""
-    return percent(share) if share[0] else ""
+    return _percent_text(share) if share[0] else ""
 
 
-def percent(share: Ratio) -> str:
+def _percent_text(share: Ratio) -> str:
     """A share in per cent."""
     return f"{share[0] / share[1]:.0%}"
 
 
-def drawn_bars(seen: list[FieldReport], size: tuple[int, ...], room: int) -> list[str]:
+def _draw_bars(seen: list[FieldReport], size: tuple[int, ...], room: int) -> list[str]:
     """A title and a bar per field, scaled to the room for them; the first that covers the input is marked."""
-    marker = COVERS if room > BAR + len(COVERS) else COVERS_SHORT
-    length = min(BAR, room - 1 - len(marker))
-    if length < LEAST_BAR:
+    marker = _COVERS if room > _BAR + len(_COVERS) else _COVERS_SHORT
+    length = min(_BAR, room - 1 - len(marker))
+    if length < _LEAST_BAR:
         return [""] * (len(seen) + 1)
     of = "×".join(map(str, size))
     bars = [next((title for title in (f"against the input, {of}", f"of {of}") if len(title) <= room), "")]
     covered = False
     for field in seen:
-        first = not covered and covers(field, size)
+        first = not covered and _covers_input(field, size)
         covered = covered or first
-        bars.append(bar(field, size, length) + (marker if first else ""))
+        bars.append(_draw_field_bar(field, size, length) + (marker if first else ""))
     return bars
 
 
-def bar(field: FieldReport, size: tuple[int, ...], length: int) -> str:
+def _draw_field_bar(field: FieldReport, size: tuple[int, ...], length: int) -> str:
     """The largest part of the input that is seen along an axis, as a bar; an arrow where it is more than all."""
     if field.size is None:
         return "?"
@@ -107,14 +114,14 @@ def bar(field: FieldReport, size: tuple[int, ...], length: int) -> str:
     return share_bar(part, length) + ("▸" if part > 1 else "")
 
 
-def fitted(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[str], int]:
+def _fit_rows(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[str], int]:
     """The text of each row, and the room beside it for a bar.
 
     Columns fall away until full bars fit; then names are cut, until those too would say too little, for short ones.
     """
-    kept = list(range(len(HEAD)))
+    kept = list(range(len(_HEAD)))
     widths = [max(len(row[column]) for row in rows) for column in kept]
-    full, least = BAR + 1 + len(COVERS), LEAST_BAR + 1 + len(COVERS_SHORT)
+    full, least = _BAR + 1 + len(_COVERS), _LEAST_BAR + 1 + len(_COVERS_SHORT)
     for dropped in (4, 5, 1, 3):  # centre, border, output, jump
         if width is None or sum(widths[column] + len(GAP) for column in kept) + full <= width:
             break
@@ -144,14 +151,14 @@ def region_lines(report: Report, index: int, seen: Region, width: int | None) ->
     lines: list[Line] = [
         [(printable(report.network.name), "title"), (f"  {layer.name}, {layer.output_shape}{place}", "")],
         [],
-        *facts(layer, size, seen),
+        *_fact_lines(layer, size, seen),
     ]
     if seen.unclipped is not None and size:
-        lines += [[], *drawing(seen.unclipped, size, width)]
+        lines += [[], *_draw_region(seen.unclipped, size, width)]
     return lines
 
 
-def facts(layer: LayerReport, size: tuple[int, ...], seen: Region) -> list[Line]:
+def _fact_lines(layer: LayerReport, size: tuple[int, ...], seen: Region) -> list[Line]:
     """The figures of a region, axis by axis."""
     of_input = f"  of {'×'.join(map(str, size))}"
     lines: list[Line] = [[("field   ", "head"), (field_text(layer), "title"), (of_input, "dim")]]
@@ -159,20 +166,22 @@ def facts(layer: LayerReport, size: tuple[int, ...], seen: Region) -> list[Line]
         lines.append([("jump    ", "head"), (jump_text(layer), "")])
     names = AXIS_NAMES[len(size)]
     for axis, name in enumerate(names):
-        whole = "nothing" if seen.unclipped is None else shown_interval(seen.unclipped[axis])
-        within = "nothing" if seen.clipped is None else shown_interval(seen.clipped[axis])
+        whole = "nothing" if seen.unclipped is None else _interval_text(seen.unclipped[axis])
+        within = "nothing" if seen.clipped is None else _interval_text(seen.clipped[axis])
         note = "" if whole == within else f"  within the input {within}"
         lines.append([(f"{name:<8}", "head"), (whole, ""), (note, "dim")])
-    lines.append([("border  ", "head"), (percent(seen.outside), ""), (" of the field lies beyond the input", "dim")])
+    lines.append(
+        [("border  ", "head"), (_percent_text(seen.outside), ""), (" of the field lies beyond the input", "dim")]
+    )
     return lines
 
 
-def shown_interval(interval: Interval) -> str:
+def _interval_text(interval: Interval) -> str:
     """`-29 … 397`."""
     return f"{interval[0]} … {interval[1]}"
 
 
-def drawing(intervals: tuple[Interval, ...], size: tuple[int, ...], width: int | None) -> list[Line]:
+def _draw_region(intervals: tuple[Interval, ...], size: tuple[int, ...], width: int | None) -> list[Line]:
     """The input as dots, the field over it: dark within the input, light beyond. The last two axes are drawn.
 
     A character stands for a stretch of positions, and shows what is seen of any of them.
@@ -181,24 +190,24 @@ def drawing(intervals: tuple[Interval, ...], size: tuple[int, ...], width: int |
     if len(plane) == 1:
         plane = [((0, 0), 1), *plane]
     (rows, height), (columns, length) = plane
-    across = max(min(WIDEST, (width or WIDEST) - 2), 1)
-    marks_across = [marks_of(tick, columns, length) for tick in ticks_of(columns, length, across)]
-    marks_down = [marks_of(tick, rows, height) for tick in ticks_of(rows, height, TALLEST if height > 1 else 1)]
+    across = max(min(_WIDEST, (width or _WIDEST) - 2), 1)
+    marks_across = [_mark_tick(tick, columns, length) for tick in _split_axis(columns, length, across)]
+    marks_down = [_mark_tick(tick, rows, height) for tick in _split_axis(rows, height, _TALLEST if height > 1 else 1)]
     lines: list[Line] = []
     for down in marks_down:
-        text = "".join(mark(*map(all, zip(down, over, strict=True))) for over in marks_across)
+        text = "".join(_pick_character(*map(all, zip(down, over, strict=True))) for over in marks_across)
         lines.append([("  " + text, "bar")])
-    return [*lines, [], *([("  " + text, "dim")] for text in key_lines(across))]
+    return [*lines, [], *([("  " + text, "dim")] for text in _legend_lines(across))]
 
 
-def key_lines(across: int) -> list[str]:
+def _legend_lines(across: int) -> list[str]:
     """What the characters mean, on one line if it fits."""
     parts = ["█ seen", "· input, not seen", "░ beyond the input"]
     whole = "   ".join(parts)
     return [whole] if len(whole) <= across else parts
 
 
-class Tick(NamedTuple):
+class _Tick(NamedTuple):
     """The stretch of an axis that a character stands for, from start up to stop, in so many parts of a position."""
 
     start: int
@@ -206,27 +215,27 @@ class Tick(NamedTuple):
     parts: int
 
 
-def ticks_of(interval: Interval, size: int, most: int) -> list[Tick]:
+def _split_axis(interval: Interval, size: int, most: int) -> list[_Tick]:
     """The stretches of an axis that the characters of a drawing stand for."""
     low, high = min(interval[0], 0), max(interval[1], size - 1) + 1
     count = min(most, high - low)
     starts = [low * count + (high - low) * place for place in range(count + 1)]
-    return [Tick(start, stop, count) for start, stop in pairwise(starts)]
+    return [_Tick(start, stop, count) for start, stop in pairwise(starts)]
 
 
-def marks_of(tick: Tick, interval: Interval, size: int) -> tuple[bool, bool, bool]:
+def _mark_tick(tick: _Tick, interval: Interval, size: int) -> tuple[bool, bool, bool]:
     """Whether a stretch holds what is seen within the input, what is seen at all, and any of the input."""
     within = (max(interval[0], 0), min(interval[1], size - 1))
-    return touches(tick, within), touches(tick, interval), touches(tick, (0, size - 1))
+    return _overlaps(tick, within), _overlaps(tick, interval), _overlaps(tick, (0, size - 1))
 
 
-def touches(tick: Tick, interval: Interval) -> bool:
+def _overlaps(tick: _Tick, interval: Interval) -> bool:
     """Whether a stretch holds any part of an interval."""
     low, high = interval[0] * tick.parts, (interval[1] + 1) * tick.parts
     return max(tick.start, low) < min(tick.stop, high)
 
 
-def mark(seen_within: bool, seen: bool, within: bool) -> str:
+def _pick_character(seen_within: bool, seen: bool, within: bool) -> str:
     """The character of a place."""
     return "█" if seen_within else "░" if seen else "·" if within else " "
 
@@ -238,13 +247,13 @@ def field_json(report: Report, index: int | None, seen: Region | None) -> str:
     """All layers' fields, or one with the region that a position sees."""
     network = report.network
     found: dict[str, Any] = {
-        "schema": SCHEMA,
+        "schema": _SCHEMA,
         "name": network.name,
         "file": network.file,
         "input_size": list(input_size(network)),
     }
     indexes = range(len(report.layers)) if index is None else [index]
-    found["layers"] = [layer_dict(report, place) for place in indexes]
+    found["layers"] = [_layer_dict(report, place) for place in indexes]
     if seen is not None:
         found["region"] = {
             "position": list(seen.position),
@@ -255,7 +264,7 @@ def field_json(report: Report, index: int | None, seen: Region | None) -> str:
     return json.dumps(found, indent=1) + "\n"
 
 
-def layer_dict(report: Report, index: int) -> dict[str, Any]:
+def _layer_dict(report: Report, index: int) -> dict[str, Any]:
     """One layer's field."""
     layer = report.layers[index]
     shape = list(layer.output_shape.sizes)

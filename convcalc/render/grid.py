@@ -32,7 +32,7 @@ class UnknownColumn(ValueError):
     """A column that is asked for is none of the list."""
 
 
-def column_named(name: str, columns: Mapping[str, Column[Kind]]) -> Column[Kind]:
+def find_column(name: str, columns: Mapping[str, Column[Kind]]) -> Column[Kind]:
     """The column of that name. Raises UnknownColumn with the one of that title, or the nearest one."""
     if name not in columns:
         titled = [key for key, column in columns.items() if column.title.lower() == name.lower()]
@@ -53,24 +53,24 @@ def grid(
     """The titles, and a line a row. Where they are wider than `width`, columns fall away, but none where `fixed`."""
     cells = {column.name: [column.text(row, exact) for row in rows] for column in columns}
     widths = {column.name: max(map(len, [column.title, *cells[column.name]])) for column in columns}
-    kept = list(columns) if width is None or fixed else fitting(columns, widths, width)
+    kept = list(columns) if width is None or fixed else _fit_columns(columns, widths, width)
     if width is not None:
-        narrow(kept, cells, widths, width)
-    lines: list[Line] = [[(GAP.join(aligned(column, column.title, widths) for column in kept), "head")]]
+        _narrow_columns(kept, cells, widths, width)
+    lines: list[Line] = [[(GAP.join(_align_cell(column, column.title, widths) for column in kept), "head")]]
     for index, row in enumerate(rows):
         line: Line = []
         for column in kept:
-            line += [(aligned(column, cells[column.name][index], widths), style(row, column)), (GAP, "")]
+            line += [(_align_cell(column, cells[column.name][index], widths), style(row, column)), (GAP, "")]
         lines.append(line[:-1])
     return lines
 
 
-def taken(columns: Sequence[Column[Any]], widths: dict[str, int]) -> int:
+def _total_width(columns: Sequence[Column[Any]], widths: dict[str, int]) -> int:
     """The width of the columns with the gaps between them."""
     return sum(widths[column.name] for column in columns) + len(GAP) * (len(columns) - 1)
 
 
-def fitting(columns: Sequence[Column[Kind]], widths: dict[str, int], width: int) -> list[Column[Kind]]:
+def _fit_columns(columns: Sequence[Column[Kind]], widths: dict[str, int], width: int) -> list[Column[Kind]]:
     """The columns that fit: the least important fall away."""
     least = {
         column.name: min(widths[column.name], 2 * column.cut) if column.cut else widths[column.name]
@@ -78,15 +78,17 @@ def fitting(columns: Sequence[Column[Kind]], widths: dict[str, int], width: int)
     }
     kept = list(columns)
     for column in sorted(columns, key=lambda column: column.weight):
-        if taken(kept, least) <= width or column.weight >= ALWAYS:
+        if _total_width(kept, least) <= width or column.weight >= ALWAYS:
             break
         kept.remove(column)
     return kept
 
 
-def narrow(columns: Sequence[Column[Any]], cells: dict[str, list[str]], widths: dict[str, int], width: int) -> None:
+def _narrow_columns(
+    columns: Sequence[Column[Any]], cells: dict[str, list[str]], widths: dict[str, int], width: int
+) -> None:
     """Cut what may be cut so that the rest fits, always from the widest."""
-    for _ in range(taken(columns, widths) - width):
+    for _ in range(_total_width(columns, widths) - width):
         widest = max(columns, key=lambda column: widths[column.name] if widths[column.name] > column.cut > 0 else 0)
         if not widths[widest.name] > widest.cut > 0:
             break
@@ -97,6 +99,6 @@ def narrow(columns: Sequence[Column[Any]], cells: dict[str, list[str]], widths: 
         widths[column.name] = max(map(len, [column.title, *cells[column.name]]))
 
 
-def aligned(column: Column[Any], text: str, widths: dict[str, int]) -> str:
+def _align_cell(column: Column[Any], text: str, widths: dict[str, int]) -> str:
     """A cell as wide as its column."""
     return text.rjust(widths[column.name]) if column.right else text.ljust(widths[column.name])

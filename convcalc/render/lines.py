@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 Styled = tuple[str, str]  # text and the name of its style
 Line = list[Styled]
 
-STYLES = {
+_STYLES = {
     "": "",
     "title": "bold",
     "head": "dim",
@@ -52,7 +52,7 @@ def rich_segments(lines: Iterable[Line]) -> "list[Segment]":
     from rich.segment import Segment
     from rich.style import Style
 
-    styles = {name: Style.parse(style) if style else None for name, style in STYLES.items()}
+    styles = {name: Style.parse(style) if style else None for name, style in _STYLES.items()}
     segments = []
     for line in lines:
         segments += [Segment(text, styles[style]) for text, style in line]

@@ -8,10 +8,10 @@ from convcalc.problems import printable
 from convcalc.render.columns import SHOWN
 from convcalc.render.grid import Column
 from convcalc.render.rows import Row, layer_rows, tree_rows
-from convcalc.render.table import sorted_rows, unknown_costs
+from convcalc.render.table import sort_rows, unknown_costs
 from convcalc.units import format_bytes, format_count
 
-DEFAULT = tuple(column for column in SHOWN if column.name != "share")
+_DEFAULT = tuple(column for column in SHOWN if column.name != "share")
 
 
 def escaped(text: str) -> str:
@@ -28,8 +28,8 @@ def markdown_report(
     exact: bool = False,
 ) -> str:
     """A title, the table with full names, and the totals."""
-    columns = DEFAULT if columns is SHOWN else columns
-    rows = sorted_rows(report, sort) if sort else layer_rows(report) if depth is None else tree_rows(report, depth)
+    columns = _DEFAULT if columns is SHOWN else columns
+    rows = sort_rows(report, sort) if sort else layer_rows(report) if depth is None else tree_rows(report, depth)
     lines = [f"### {escaped(report.network.name)}", ""]
     if report.network.description:
         lines += [escaped(" ".join(report.network.description.split())), ""]

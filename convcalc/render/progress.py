@@ -8,8 +8,8 @@ from typing import IO, TypeVar
 Item = TypeVar("Item")
 
 PATIENCE = 0.5  # seconds before there is anything to see
-PAUSE = 0.1  # seconds between two pictures
-WIDEST = 40  # of the bar
+_PAUSE = 0.1  # seconds between two pictures
+_WIDEST = 40  # of the bar
 ERASE = "\r\x1b[2K"
 
 
@@ -20,7 +20,7 @@ def followed(items: Iterable[Item], total: int, stream: IO[str], what: str = "fi
         for done, item in enumerate(items, 1):
             now = monotonic()
             if now >= due and done < total:
-                due, drawn = now + PAUSE, True
+                due, drawn = now + _PAUSE, True
                 stream.write(f"{ERASE}{bar(done, total, width_of(stream), what)}")
                 stream.flush()
             yield item
@@ -33,7 +33,7 @@ def followed(items: Iterable[Item], total: int, stream: IO[str], what: str = "fi
 def bar(done: int, total: int, width: int, what: str = "files") -> str:
     """How much is done, as text and as a bar, short enough not to be wrapped."""
     said = f"{done:,} of {total:,} {what} "
-    room = min(width - 1 - len(said), WIDEST)
+    room = min(width - 1 - len(said), _WIDEST)
     full = room * done // total
     return (said + "━" * full + "─" * (room - full))[: max(width - 1, 0)]
 

@@ -11,7 +11,7 @@ from convcalc.render.lines import Line, plain_text
 from convcalc.render.rows import Row, layer_rows, tree_rows
 from convcalc.units import format_bytes, format_count, format_exact
 
-NAMED = 3  # layers of unknown cost that are named
+_MOST_NAMED = 3  # layers of unknown cost that are named
 
 
 def table_text(report: Report) -> str:
@@ -36,12 +36,12 @@ def table(
     """
     if depth == 0 or not layers:
         return [*heading(report, width), [], *totals(report, width)]
-    rows = sorted_rows(report, sort) if sort else tree_rows(report, depth)
-    lines = grid(columns, rows, width=width, exact=exact, fixed=columns is not SHOWN, style=style_of)
+    rows = sort_rows(report, sort) if sort else tree_rows(report, depth)
+    lines = grid(columns, rows, width=width, exact=exact, fixed=columns is not SHOWN, style=_style_of)
     return [*heading(report, width), [], *lines, [], *totals(report, width)]
 
 
-def sorted_rows(report: Report, sort: str) -> list[Row]:
+def sort_rows(report: Report, sort: str) -> list[Row]:
     """Layers by a column: numbers from the largest, before them what is not known; text from A."""
     rows, value = layer_rows(report), COLUMNS[sort].value
     numeric = any(isinstance(value(row), int | float) for row in rows)
@@ -50,7 +50,7 @@ def sorted_rows(report: Report, sort: str) -> list[Row]:
     return sorted(rows, key=lambda row: inf if value(row) is None else value(row), reverse=True)
 
 
-def style_of(row: Row, column: Column[Row]) -> str:
+def _style_of(row: Row, column: Column[Row]) -> str:
     """Bars stand out, and of a scope its name more than its sums."""
     if column.name == "share":
         return "bar"
@@ -97,8 +97,8 @@ def totals(report: Report, width: int | None) -> list[Line]:
     facts = [
         ("layers", f"{total.layers:,}", ""),
         ("params", f"{total.params:,}", f"{format_count(total.params)}{trainable}{buffers}"),
-        ("MACs", format_exact(total.macs), in_short(total.macs)),
-        ("FLOPs", format_exact(total.flops), in_short(total.flops, "multiplications + additions of all layers")),
+        ("MACs", format_exact(total.macs), _short_text(total.macs)),
+        ("FLOPs", format_exact(total.flops), _short_text(total.flops, "multiplications + additions of all layers")),
         ("weights", f"{total.weight_bytes:,} B", format_bytes(total.weight_bytes)),
         ("activations", f"{total.activation_bytes:,} B", f"{activations}, all outputs added up"),
         ("peak memory", f"{total.peak_bytes:,} B", f"{format_bytes(total.peak_bytes)}, at {total.peak_at}"),
@@ -116,7 +116,7 @@ def totals(report: Report, width: int | None) -> list[Line]:
     return lines
 
 
-def in_short(count: int | None, meaning: str = "") -> str:
+def _short_text(count: int | None, meaning: str = "") -> str:
     """A count in short, and what it means; only that where it is not known."""
     return ", ".join(filter(None, ("" if count is None else format_count(count), meaning)))
 
@@ -124,5 +124,5 @@ def in_short(count: int | None, meaning: str = "") -> str:
 def unknown_costs(report: Report) -> str:
     """What is not known of a report, by name: the cost of layers, of which the first are named."""
     names = [layer.name for layer in report.uncounted]
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"the cost of {', '.join(names[:NAMED])}{more}"
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"the cost of {', '.join(names[:_MOST_NAMED])}{more}"
