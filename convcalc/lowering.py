@@ -1,4 +1,7 @@
-"""What would lower the peak of activation memory: each change is made, and the peak counted again."""
+"""Suggestions to lower the peak of activation memory: each change is applied and the peak computed again.
+
+For example `Suggestion("one sample at a time (--batch 1)", 1048576)`.
+"""
 
 from collections.abc import Callable, Iterable
 from itertools import permutations
@@ -9,39 +12,38 @@ from convcalc.network import Group, Network, Node
 from convcalc.problems import InvalidSpec
 from convcalc.spec.inputs import Overrides
 
-_MOST_ORDERS = 24  # orders of one set of branches that are tried
-_MOST_SETS = 20  # sets of branches whose order is tried
+_MOST_ORDERS = 24  # orders tried per set of branches
+_MOST_SETS = 20  # sets of branches tried
 Load = Callable[[Overrides], Network]
 
 
 class Suggestion(NamedTuple):
-    """A change, and the peak in bytes that it gives."""
+    """A change, and the resulting peak in bytes."""
 
     change: str
     peak: int
 
 
 def suggestions(report: Report, load: Load, overrides: Overrides, inplace: bool, fold: bool) -> list[Suggestion]:
-    """The changes that lower the peak, the lowest first."""
+    """Return the changes that lower the peak, the lowest peak first; `load` reads the spec with other overrides."""
     found = [
         *_try_settings(report.network, inplace, fold),
         *_try_branch_orders(report.network, inplace),
         *_try_dtypes(report.network, inplace),
         *(
             [] if report.uncounted else _try_smaller_inputs(report.network, load, overrides, inplace)
-        ),  # their shapes are stated
+        ),  # the shapes of opaque layers are given, not computed
     ]
     lower = [suggestion for suggestion in found if suggestion.peak < report.totals.peak_bytes]
     return sorted(lower, key=lambda suggestion: suggestion.peak)
 
 
 def _compute_peak(network: Network, inplace: bool) -> int:
-    """The peak of a network."""
     return analyse(network, inplace=inplace).totals.peak_bytes
 
 
 def _try_settings(network: Network, inplace: bool, fold: bool) -> Iterable[Suggestion]:
-    """Reuse in place, batch norms folded, one sample at a time."""
+    """Suggest reuse in place, folded batch norms, and one sample at a time."""
     if not inplace:
         yield Suggestion("elementwise layers in place (without --no-inplace)", _compute_peak(network, True))
     if not fold:
@@ -52,14 +54,14 @@ def _try_settings(network: Network, inplace: bool, fold: bool) -> Iterable[Sugge
 
 
 def _try_dtypes(network: Network, inplace: bool) -> Iterable[Suggestion]:
-    """Narrower activations."""
+    """Suggest narrower data types for activations."""
     for dtype in ("float16", "int8"):
         narrow = network._replace(dtype=network.dtype._replace(activations=dtype))
         yield Suggestion(f"{dtype} activations (--dtype activations={dtype})", _compute_peak(narrow, inplace))
 
 
 def _try_smaller_inputs(network: Network, load: Load, overrides: Overrides, inplace: bool) -> Iterable[Suggestion]:
-    """A smaller input, where the network still fits: three quarters and half of each axis."""
+    """Suggest an input of three quarters or half of each axis, if the network accepts it."""
     if len(network.inputs) != 1:
         return
     [(name, shape)] = network.inputs.items()
@@ -77,7 +79,7 @@ def _try_smaller_inputs(network: Network, load: Load, overrides: Overrides, inpl
 
 
 def _try_branch_orders(network: Network, inplace: bool) -> Iterable[Suggestion]:
-    """Branches in another order of execution, one set of branches at a time."""
+    """Suggest another order of execution for one set of branches at a time."""
     sets = [group for group in network.groups if group.word == "branches"]
     for group in sets[:_MOST_SETS]:
         found = _find_best_order(network, group, inplace)
@@ -86,7 +88,7 @@ def _try_branch_orders(network: Network, inplace: bool) -> Iterable[Suggestion]:
 
 
 def _find_best_order(network: Network, group: Group, inplace: bool) -> Suggestion | None:
-    """The best order of one set of branches, None where there is only one order."""
+    """Return the best order of one set of branches; None if there is only one order."""
     branches = _find_branches(network, group)
     best: Suggestion | None = None
     for count, order in enumerate(permutations(range(len(branches)))):
@@ -100,7 +102,7 @@ def _find_best_order(network: Network, group: Group, inplace: bool) -> Suggestio
 
 
 def _find_branches(network: Network, group: Group) -> list[Group]:
-    """The branches of a set that have layers, in their order."""
+    """Return the branches of a set that have layers, in order."""
     depth = group.name.count(".") + 1
     return [
         inner
@@ -110,7 +112,7 @@ def _find_branches(network: Network, group: Group) -> list[Group]:
 
 
 def _reorder_branches(network: Network, order: list[Group], branches: list[Group]) -> Network:
-    """The network with branches that stand side by side run in another order."""
+    """Return the network with the adjacent `branches` executed in the order `order`."""
     start, stop = branches[0].start, branches[-1].stop
     old = [*range(start), *(index for branch in order for index in range(branch.start, branch.stop))]
     old += range(stop, len(network.nodes))
@@ -122,6 +124,6 @@ def _reorder_branches(network: Network, order: list[Group], branches: list[Group
 
 
 def _renumber_node(node: Node, moved: dict[int, int], first: int) -> Node:
-    """The node with what it reads at its new place."""
+    """Return a node with the new numbers of its inputs and of the owner of its weights."""
     owner = None if node.owner is None else moved[first + node.owner] - first
     return node._replace(reads=tuple(moved.get(tensor, tensor) for tensor in node.reads), owner=owner)

@@ -155,7 +155,7 @@ def test_options_take_the_place_of_what_the_spec_says(tmp_path: Path, capsys: py
         (["summary", "net.yaml", "--input", "left=3,8,8"], "no input 'left'"),
         (["summary", "net.yaml", "--columns", "name,parms"], "did you mean params?"),
         (["summary", "net.yaml", "--sort", "mcs"], "did you mean macs?"),
-        (["summary", "net.yaml", "-f", "json", "--depth", "1"], "--depth does not go with -f json"),
+        (["summary", "net.yaml", "-f", "json", "--depth", "1"], "--depth cannot be combined with -f json"),
         (["summary", "net.yaml", "-o", "net.yaml"], "is an input"),
         (["summary", "net.yaml", "-o", "no/such/folder/out"], "no such file or directory"),
         (["summary", "net.yaml", "--batch", "0"], "x>=1"),

@@ -301,17 +301,17 @@ def test_params_are_set_on_both_sides_or_on_one(both: list[str], capsys: pytest.
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["old.yaml"], "diff takes two networks, OLD and NEW, not 1"),
+        (["old.yaml"], "diff takes two networks, OLD and NEW, or one file with --git REV; got 1"),
         (["old.yaml", "new.yaml", "old.yaml"], "not 3"),
         (["-", "-"], "only one of the networks can come from standard input"),
         (["old.yaml", "ne.yaml"], "ne.yaml: no such file: did you mean new.yaml?"),
         (["old.yaml", "new.yaml", "--set-old", "widht=4"], "OLD, old.yaml: the spec has no param 'widht': did you"),
         (["old.yaml", "bare.yaml", "--set", "width=4"], "NEW, bare.yaml: the spec has no param 'width'"),
-        (["old.yaml", "new.yaml", "--set-new", "width"], "--set-new takes NAME=VALUE"),
+        (["old.yaml", "new.yaml", "--set-new", "width"], "--set-new must be NAME=VALUE; got 'width'"),
         (["old.yaml", "new.yaml", "-o", "new.yaml"], "is an input"),
-        (["old.yaml", "new.yaml", "--git", "HEAD"], "--git REV compares one file"),
-        (["example:lenet5", "--git", "HEAD"], "--git REV compares one file"),
-        (["-", "--git", "HEAD"], "--git REV compares one file"),
+        (["old.yaml", "new.yaml", "--git", "HEAD"], "--git REV takes exactly one file"),
+        (["example:lenet5", "--git", "HEAD"], "--git REV takes exactly one file"),
+        (["-", "--git", "HEAD"], "--git REV takes exactly one file"),
     ],
 )
 def test_what_cannot_be_done_is_said_and_gives_2(

@@ -372,9 +372,9 @@ def test_fit_promises_what_summary_shows(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--set", "width=1", "--set", "width=2"], "--set gives 'width' twice: to compare two values, convcalc diff"),
-        (["--input", "3,8,8", "--input", "3,9,9"], "--input gives the shape twice"),
-        (["--input", "3,8,8", "--input", "input=3,9,9"], "--input gives the shape of input twice"),
+        (["--set", "width=1", "--set", "width=2"], "--set sets 'width' twice: to compare two values, use convcalc diff"),
+        (["--input", "3,8,8", "--input", "3,9,9"], "--input sets the shape twice"),
+        (["--input", "3,8,8", "--input", "input=3,9,9"], "--input sets the shape of input twice"),
     ],
 )
 def test_an_option_that_is_given_twice_for_one_name_is_refused(
@@ -395,7 +395,7 @@ def test_two_settings_are_compared_by_what_the_hint_says(image: str, capsys: pyt
     # a 3×3 convolution of 3 channels has 27 weights and a bias for each of its output channels
     assert (params["old"], params["new"]) == (28, 2 * 28)
     assert run(["diff", image, image, "--set-old", "width=1", "--set-old", "width=2"]) == 2
-    assert "--set-old gives 'width' twice" in capsys.readouterr().err
+    assert "--set-old sets 'width' twice" in capsys.readouterr().err
 
 
 # reported: `--set width=abc` was reported at every use in the spec, never at --set

@@ -1,11 +1,11 @@
-"""What a layer that reads all of a tensor sees of the network's input: the union over all of the tensor's positions.
+"""The part of the network's input that a whole tensor depends on: the receptive field of global pooling and the like.
 
-Everything that is needed of each tensor before it is followed backward, exactly and within the real ends of every
-tensor: what a crop cuts off, what strides skip at a border and what lies in padding is not seen. For example global
-pooling after `crop: {amount: [[19, 0]]}` of 20 positions sees one position.
+The positions needed of each preceding tensor are traced backward, exactly and within the actual ends of every tensor:
+positions that a crop removes, that strides skip at a border, or that lie in padding are not counted. For example,
+global pooling after `crop: {amount: [[19, 0]]}` of 20 positions depends on one input position.
 
-As in `convcalc.analysis.receptive_field`, a layer reads all channels of a position, but of a vector only the features
-that it takes.
+As in `convcalc.analysis.receptive_field`, a layer reads all channels of a position; of a vector, it reads only the
+features it uses.
 """
 
 from functools import lru_cache
@@ -28,24 +28,24 @@ from convcalc.network import Network
 from convcalc.reads import Reads, TooVaried
 from convcalc.shape import Shape
 
-_MOST_WORK = 50_000  # tensors that are followed in one network, larger ones counting for more
-Box = tuple[tuple[int, int] | None, ...]  # first and last position per axis, None if nothing of an axis is seen
+_MOST_WORK = 50_000  # tensors traced per network, larger ones counting for more
+Box = tuple[tuple[int, int] | None, ...]  # first and last position per axis; None if no position of an axis is read
 
 
 class Coverage:
-    """What all of a tensor together sees of the input of a network, tensor by tensor when asked for."""
+    """Computes, on demand and per tensor, the part of a network's input that the whole tensor depends on."""
 
     def __init__(self, network: Network, size: tuple[int, ...]) -> None:
         self.network = network
         self.size = size
         self.work = 0
-        # whether a tensor sees all of the input for sure: found without sets, and true of nearly every tensor
+        # whether a tensor surely depends on all of the input: found without sets, and true for nearly every tensor
         self.full = [shape.spatial == size for shape in network.inputs.values()]
         self.all: Box = tuple((0, length - 1) for length in size)
         self.known: dict[int, Box | None] = {}
 
     def box(self, tensor: int) -> Box | None:
-        """From the first to the last position that a tensor sees on each axis of the input; None if not known."""
+        """Return the first and last input position per axis that a tensor depends on; None if unknown."""
         first = len(self.network.inputs)
         for node in self.network.nodes[len(self.full) - first : tensor + 1 - first]:
             reads_every = _reads_every_position(node.layer)
@@ -64,7 +64,7 @@ class Coverage:
         try:
             needed = {tensor: _all_positions(self.network.tensor_shape(tensor))}
             while needed:
-                number = max(needed)  # no tensor that is left reads it
+                number = max(needed)  # every tensor that reads it has been handled
                 sets = needed.pop(number)
                 part = self._seen_at_once(number, sets)
                 if part is None:
@@ -77,7 +77,7 @@ class Coverage:
         return box if is_known or box == self.all else None
 
     def _seen_at_once(self, tensor: int, sets: Sets) -> Sets | None:
-        """What is seen through some positions of an input, or of a tensor for which it is known; else None."""
+        """Return the input positions behind some positions of a tensor, if known at once; else None."""
         shape = self.network.tensor_shape(tensor)
         if tensor < len(self.network.inputs):
             return sets if shape.axes == len(self.size) else (0,) * len(self.size)
@@ -87,7 +87,7 @@ class Coverage:
         return tuple(0 if interval is None else 1 << interval[0] | 1 << interval[1] for interval in box)
 
     def _add_needs(self, tensor: int, sets: Sets, needed: dict[int, Sets]) -> bool:
-        """Add what some positions of a tensor are made of; False if that is not known. Raises TooLarge."""
+        """Add the positions of its inputs that a tensor's positions need; False if unknown. Raises TooLarge."""
         node = self.network.nodes[tensor - len(self.network.inputs)]
         self.work += 1 + sum(node.layer.output.spatial) // 2_000
         if self.work > _MOST_WORK:
@@ -100,12 +100,11 @@ class Coverage:
 
 
 def _all_positions(shape: Shape) -> Sets:
-    """All positions on every axis, or all features of a vector. Raises TooLarge."""
+    """Return all positions on every axis, or all features of a vector. Raises TooLarge."""
     return tuple(map(full_set, shape.spatial or (shape.channels,)))
 
 
 def _unite_sets(one: Sets, other: Sets) -> Sets:
-    """What is in either of two, axis by axis."""
     return tuple(a | b for a, b in zip(one, other, strict=True))
 
 
@@ -123,7 +122,7 @@ def _reads_every_position(layer: Layer) -> bool:
 
 
 def _find_needs(layer: Layer, sets: Sets) -> list[Sets | None]:
-    """What an output needs of each input of a layer; None if not known. Raises TooLarge and TooVaried."""
+    """Return the positions of each input that outputs need; None if unknown. Raises TooLarge and TooVaried."""
     reach = layer.reach()
     if reach == "unknown":
         return [None] * len(layer.inputs)
@@ -135,7 +134,7 @@ def _find_needs(layer: Layer, sets: Sets) -> list[Sets | None]:
 
 
 def _find_needs_of_input(reach: Reach, shape: Shape, output: Shape, sets: Sets) -> Sets:
-    """What an output needs of one input, given how a layer reads it."""
+    """Return the positions needed of one input, given how the layer reads it."""
     if isinstance(reach, tuple):
         return _read_windows(reach, shape, sets)
     if shape.axes and reach == "same" and output.axes:
@@ -149,12 +148,11 @@ def _find_needs_of_input(reach: Reach, shape: Shape, output: Shape, sets: Sets) 
 
 
 def _read_windows(reach: tuple[Reads, ...], shape: Shape, sets: Sets) -> Sets:
-    """The positions that windows read, axis by axis."""
     return tuple(map(read_by, reach, sets, shape.spatial))
 
 
 def _find_needed_features(layer: Slice | Concat, features: int) -> list[Sets | None]:
-    """The features that a part of a vector, or several vectors in a row, are made of."""
+    """Return the features needed of each input of a slice or concatenation of vectors."""
     if isinstance(layer, Slice):
         return [(features << layer.channels[0],)]
     found: list[Sets | None] = []

@@ -1,9 +1,9 @@
-"""Sets of positions of one axis or of several, exact, as integers: bit i is set if position i is in the set.
+"""Exact sets of positions, one per axis, as integers: bit i is set if position i is in the set.
 
     read_by(sliding(3, 2, 1, 1), outputs=0b11, size=8) == 0b1111: outputs 0 and 1 read inputs 0 to 3
 
-A receptive field (`convcalc.reads`) is an interval on an axis without ends. A set knows the ends of every tensor, so
-that what lies in padding, or was cropped before, is not in it.
+A receptive field (`convcalc.reads`) is an interval on an axis without ends. A set respects the ends of every tensor, so
+it contains no positions in padding and none that were cropped before.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from math import prod
 
 from convcalc.reads import Reads
 
-MOST_BITS = 1 << 24  # of a set: two megabytes
+MOST_BITS = 1 << 24  # per set: two megabytes
 Sets = tuple[int, ...]  # one set per axis; a set of features for a vector
 
 
@@ -22,19 +22,19 @@ class TooLarge(ValueError):
 
 
 def full_set(count: int) -> int:
-    """All positions from 0 up to count. Raises TooLarge."""
+    """Return the set of the positions 0 to count - 1. Raises TooLarge."""
     if count > MOST_BITS:
         raise TooLarge
     return (1 << count) - 1
 
 
 def find_ends(positions: int) -> tuple[int, int] | None:
-    """The first and the last position of a set, None if it is empty."""
+    """Return the first and the last position of a set; None if it is empty."""
     return ((positions & -positions).bit_length() - 1, positions.bit_length() - 1) if positions else None
 
 
 def read_by(reads: Reads, outputs: int, size: int) -> int:
-    """The inputs, of `size` on the axis, that any of a set of outputs reads. Raises TooLarge."""
+    """Return the inputs read by a set of outputs; the input axis has `size` positions. Raises TooLarge."""
     inside = full_set(size)
     if reads.period == reads.shift == 1:
         return _read_taps(reads, 0, outputs) & inside
@@ -52,7 +52,7 @@ def read_by(reads: Reads, outputs: int, size: int) -> int:
 
 
 def _read_taps(reads: Reads, residue: int, starts: int, offset: int = 0) -> int:
-    """What windows read, given by how much each is moved from that of an output. Raises TooLarge."""
+    """Return the inputs read by windows, each moved by a start from the window of `residue`. Raises TooLarge."""
     low, high = reads.low[residue], reads.high[residue]
     if low is None or high is None:
         return 0
@@ -64,14 +64,14 @@ def _read_taps(reads: Reads, residue: int, starts: int, offset: int = 0) -> int:
 
 
 def _spread_digits(digits: str, step: int) -> int:
-    """The set of the places of the digits 1, each times step."""
+    """Return the set of the indexes of the digits 1, multiplied by step."""
     if "1" not in digits:
         return 0
     return int(("0" * (step - 1)).join(digits)[::-1], 2) if step else 1
 
 
 def _extend_positions(positions: int, step: int, count: int) -> int:
-    """Each position p with p + step, p + 2 step, … so that it becomes `count` positions."""
+    """Extend each position to `count` positions, `step` apart."""
     done = 1
     while done < count and positions:
         more = min(done, count - done)
@@ -82,7 +82,7 @@ def _extend_positions(positions: int, step: int, count: int) -> int:
 
 @lru_cache(maxsize=10_000)
 def reads_all(reads: Reads, outputs: int, size: int) -> bool:
-    """Whether all outputs together read every input; False also if that takes too large a set to know."""
+    """Whether all outputs together read every input; also False if the set would be too large to compute."""
     if None not in reads.low and _is_gapless(reads, outputs):
         first, last = reads.at(0), reads.at(outputs - 1)
         if first is not None and last is not None and first[0] <= 0 and last[1] >= size - 1:
@@ -94,7 +94,7 @@ def reads_all(reads: Reads, outputs: int, size: int) -> bool:
 
 
 def _is_gapless(reads: Reads, outputs: int) -> bool:
-    """Whether no position lies between what neighbouring outputs read, as far as that shows without a set."""
+    """Whether neighbouring outputs surely leave no gap between their intervals."""
     if reads.step > 1:
         return reads.period == reads.shift == 1 and outputs >= reads.step
     spans = [reads.at(position) for position in range(min(reads.period + 1, outputs))]
@@ -102,11 +102,11 @@ def _is_gapless(reads: Reads, outputs: int) -> bool:
     return all(low <= high + 1 for (_, high), (low, _) in pairwise(known))
 
 
-# -- values of a tensor in order, channels first
+# -- flattened tensors, channels first
 
 
 def flattened(sets: Sets, spatial: Iterable[int], channels: int) -> int:
-    """The features that a vector of all values has at positions that are in the set of every axis. Raises TooLarge."""
+    """Return the features of the flattened tensor at positions in the set of every axis. Raises TooLarge."""
     block, count = 1, 1
     for axis, size in reversed(list(zip(sets, spatial, strict=True))):
         block, count = _repeat_block(block, count, axis), count * size
@@ -114,16 +114,16 @@ def flattened(sets: Sets, spatial: Iterable[int], channels: int) -> int:
 
 
 def _repeat_block(block: int, count: int, places: int) -> int:
-    """A set of `count` positions at every place of another set."""
+    """Repeat a set of `count` positions at every position of another set. Raises TooLarge."""
     if (places.bit_length() + 1) * count > MOST_BITS:
         raise TooLarge
-    if places & (places + 1) == 0:  # all from 0 on
+    if places & (places + 1) == 0:  # all positions from 0 to a last one
         return _extend_positions(block, count, places.bit_length()) if places else 0
     return sum(block << count * place for place, digit in enumerate(bin(places)[:1:-1]) if digit == "1")
 
 
 def unflattened(features: int, spatial: tuple[int, ...], channels: int) -> Sets:
-    """Per axis the positions of which a set of features has values. Raises TooLarge."""
+    """Return per axis the positions that a set of features of the flattened tensor covers. Raises TooLarge."""
     count = prod(spatial)
     if channels * count > MOST_BITS:
         raise TooLarge
@@ -139,7 +139,7 @@ def unflattened(features: int, spatial: tuple[int, ...], channels: int) -> Sets:
 
 
 def _fold_modulo(positions: int, count: int) -> int:
-    """Positions modulo count."""
+    """Return the positions modulo count."""
     folded, part = 0, full_set(count)
     while positions:
         folded |= positions & part

@@ -206,8 +206,8 @@ def collect_by_name(option: str, pairs: Iterable[tuple[Name, Any]]) -> dict[Name
     found: dict[Name, Any] = {}
     for name, value in pairs:
         if name in found:
-            what = "the shape" if name is None else shown(name)
-            raise Failure(f"{option} sets {what} twice{_COMPARE_HINT if option == '--set' else ''}")
+            what = "" if name is None else f" for {shown(name)}"
+            raise Failure(f"{option} is given twice{what}{_COMPARE_HINT if option == '--set' else ''}")
         found[name] = value
     return found
 

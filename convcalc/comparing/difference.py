@@ -1,4 +1,7 @@
-"""What tells two networks apart: figures, what they are given, and layers added, removed, changed, moved, renamed."""
+"""The difference between two reports: figures, settings, and layers added, removed, changed, moved or renamed.
+
+For example `compared(old, new).figures["macs"].change`.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,7 +15,7 @@ _OPTIONS = {"frozen", "share"}
 
 
 class Change(NamedTuple):
-    """What has another value: None where there is none."""
+    """A value that changed; None on the side that does not have it."""
 
     what: str
     old: Any
@@ -20,9 +23,9 @@ class Change(NamedTuple):
 
 
 class LayerChange(NamedTuple):
-    """A layer that is not the same in both networks: None in the one that does not have it.
+    """A layer that differs between the networks: None on the side that does not have it.
 
-    `written` are the arguments and options that changed, `shapes` the shapes of inputs and output.
+    `written` are the arguments and options that changed; `shapes` are the input and output shapes that changed.
     """
 
     old: LayerReport | None
@@ -33,41 +36,41 @@ class LayerChange(NamedTuple):
 
     @property
     def renamed(self) -> bool:
-        """Whether it is there under another name; one of another kind is called otherwise anyway."""
+        """Whether the name changed but not the kind: another kind implies another default name."""
         old, new = self.old, self.new
         return old is not None and new is not None and old.kind == new.kind and old.name != new.name
 
     @property
     def layer(self) -> LayerReport:
-        """The layer as it is, or as it was where it is no more."""
+        """The layer of the new network, or of the old one if it was removed."""
         found = self.new or self.old
         assert found is not None
         return found
 
     def figure(self, name: str) -> Figure:
-        """A figure of the layer, 0 in the network that does not have it."""
+        """Return a figure of the layer on both sides; 0 on the side that does not have it."""
         return Figure(*(0 if layer is None else getattr(layer, name) for layer in (self.old, self.new)))
 
 
 class Difference(NamedTuple):
-    """What tells two networks apart. Names, descriptions, files and budgets do not."""
+    """All differences between two networks, except names, descriptions, files and budgets."""
 
     old: Report
     new: Report
     figures: dict[str, Figure]
-    given: tuple[Change, ...]  # params, inputs, outputs, batch, data types
-    layers: tuple[LayerChange, ...]  # in the order of the new network, what was removed where it was
+    given: tuple[Change, ...]  # spec parameters, inputs, outputs, batch, data types
+    layers: tuple[LayerChange, ...]  # in the order of the new network, removed layers at their old place
 
     @property
     def is_empty(self) -> bool:
-        """Whether the networks are the same."""
+        """Whether there is no difference."""
         same_field = self.old.totals.field.size == self.new.totals.field.size
         same_figures = all(figure.old == figure.new for figure in self.figures.values())
         return same_figures and same_field and not self.given and not self.layers
 
 
 def compared(old: Report, new: Report) -> Difference:
-    """What tells two networks apart."""
+    """Return the difference between two reports."""
     before, after = figures_of(old), figures_of(new)
     pairs = matched(old.network, new.network)
     pairs = sorted([*pairs, *find_replacements(old.network, new.network, pairs)], key=lambda pair: pair.new)
@@ -81,7 +84,7 @@ def compared(old: Report, new: Report) -> Difference:
 
 
 def _collect_settings(report: Report) -> dict[str, Any]:
-    """What a network is given, and what leaves it."""
+    """Return a network's parameters, inputs, outputs, batch and data types."""
     network = report.network
     return {
         **{f"params.{name}": value for name, value in network.params.items()},
@@ -93,9 +96,9 @@ def _collect_settings(report: Report) -> dict[str, Any]:
 
 
 def _compare_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
-    """The values that differ, in the order of both."""
+    """Yield the values that differ, in the order of both."""
     for name in dict.fromkeys((*old, *new)):
-        if repr(old.get(name)) != repr(new.get(name)):  # 1 is not 1.0, nor true
+        if repr(old.get(name)) != repr(new.get(name)):  # distinguishes 1, 1.0 and true
             yield Change(name, old.get(name), new.get(name))
 
 
@@ -103,7 +106,7 @@ def _compare_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[
 
 
 def _compare_layers(old: Report, new: Report, pairs: Sequence[Pair]) -> list[LayerChange]:
-    """The layers that are not the same, in the order of the new network, what was removed after what it followed."""
+    """Return the layers that differ, in the order of the new network; a removed one follows its old predecessor."""
     sources = _find_origins(old.network, {pair.old: number for number, pair in enumerate(pairs)})
     new_sources = _find_origins(new.network, {pair.new: number for number, pair in enumerate(pairs)})
     found: list[tuple[int, int, LayerChange | None]] = []
@@ -122,7 +125,7 @@ def _compare_layers(old: Report, new: Report, pairs: Sequence[Pair]) -> list[Lay
 
 
 def _compare_pair(old: LayerReport, new: LayerReport, moved: bool, rewired: bool) -> LayerChange | None:
-    """What changed in a layer, None where nothing did."""
+    """Return what changed in a layer; None if nothing did."""
     written = tuple(_compare_arguments(old, new))
     if rewired:
         written += (Change("from", old.reads, new.reads),)
@@ -133,7 +136,7 @@ def _compare_pair(old: LayerReport, new: LayerReport, moved: bool, rewired: bool
 
 
 def _compare_arguments(old: LayerReport, new: LayerReport) -> Iterator[Change]:
-    """The arguments and options that differ; of a layer of another kind that, and what both kinds take."""
+    """Yield the arguments and options that differ; for another kind, the kind and the arguments both kinds have."""
     before, after = _collect_options(old), _collect_options(new)
     if old.kind != new.kind:
         yield Change("kind", old.kind, new.kind)
@@ -143,15 +146,16 @@ def _compare_arguments(old: LayerReport, new: LayerReport) -> Iterator[Change]:
 
 
 def _collect_options(layer: LayerReport) -> dict[str, Any]:
-    """The arguments of a layer, whether it is frozen, and whether it has weights of its own."""
+    """Return the arguments of a layer, and whether it is frozen or shares weights."""
     shared = {} if layer.shares is None else {"share": True}
     return {**layer.layer.arguments(), **({"frozen": True} if layer.frozen else {}), **shared}
 
 
 def _find_origins(network: Network, numbers: Mapping[int, int]) -> list[int | str]:
-    """Of every tensor which layer of both networks it comes from, by the number of the pair, or which input.
+    """Return for every tensor its source: the number of the matched pair that produces it, or an input's name.
 
-    What was added or removed on the way stands for what it reads: a layer put between two does not rewire them.
+    An added or removed layer is replaced by the source of its input, so that inserting a layer between two others does
+    not count as rewiring them.
     """
     single = len(network.inputs) == 1
     found: list[int | str] = ["input" if single else name for name in network.inputs]
@@ -161,5 +165,5 @@ def _find_origins(network: Network, numbers: Mapping[int, int]) -> list[int | st
 
 
 def _find_sources(network: Network, sources: Sequence[int | str], index: int) -> list[int | str]:
-    """What a layer reads, as `origins` names it."""
+    """Return the sources of a layer's inputs, as `_find_origins` identifies them."""
     return [sources[tensor] for tensor in network.nodes[index].reads]

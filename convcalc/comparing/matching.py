@@ -1,7 +1,7 @@
-"""Which layers of two networks are the same: by name and kind, then by order.
+"""Matching of the layers of two networks: by name and kind, then by order.
 
-The matching is the one of the greatest score among all that keep the order of both networks; what is left over with the
-same name has moved. Which network is the old one makes no difference.
+Among all matchings that preserve the order of both networks, the one with the highest score is chosen; remaining layers
+with the same name have moved. Swapping the two networks does not change the result.
 """
 
 from bisect import bisect_left
@@ -11,17 +11,17 @@ from typing import NamedTuple
 from convcalc.comparing.marks import Mark, marks_of
 from convcalc.network import Network, Node
 
-MOST_CELLS = 4_000_000  # of a table of scores: two networks of 2,000 layers
-_WINDOW = 64  # layers of longer networks that are looked at together
+MOST_CELLS = 4_000_000  # cells of a table of scores: two networks of 2,000 layers
+_WINDOW = 64  # layers matched at a time in longer networks
 
-_KIND, _ARGUMENTS, _SHAPE = 4, 3, 1  # what it counts for that both are alike
-_WRITTEN, _ORDINAL = 6, 1  # a name that a person gave, and one that any layer in this place has
+_KIND, _ARGUMENTS, _SHAPE = 4, 3, 1  # score if both have the same one
+_WRITTEN, _ORDINAL = 6, 1  # score for the same chosen name, and for the same default name
 
 _SKIP_OLD, _SKIP_NEW, _TAKE = range(3)
 
 
 class Pair(NamedTuple):
-    """A layer of the old network and the one of the new that it is, by their places in their networks."""
+    """The indexes of corresponding layers in the old and the new network."""
 
     old: int
     new: int
@@ -29,7 +29,7 @@ class Pair(NamedTuple):
 
 
 class _Stretch(NamedTuple):
-    """Layers of the old network, and layers of the new, between which pairs are sought."""
+    """A range of layers in each network, from start up to stop, within which pairs are sought."""
 
     old: int
     old_stop: int
@@ -38,15 +38,15 @@ class _Stretch(NamedTuple):
 
     @property
     def cells(self) -> int:
-        """How many pairs there might be."""
+        """The number of possible pairs."""
         return (self.old_stop - self.old) * (self.new_stop - self.new)
 
 
 def matched(old: Network, new: Network) -> list[Pair]:
-    """The layers that are in both networks, in the order of the new one."""
+    """Return the layers that are in both networks, in the order of the new one."""
     marks = marks_of(old), marks_of(new)
     if [mark.text() for mark in marks[1]] < [mark.text() for mark in marks[0]]:
-        # of two matchings with the same score one is taken, and it shall be the same both ways
+        # ties are broken by order: a fixed order makes the result the same in both directions
         found = [Pair(pair.new, pair.old, pair.moved) for pair in _match_marks(marks[1], marks[0])]
     else:
         found = _match_marks(*marks)
@@ -54,7 +54,7 @@ def matched(old: Network, new: Network) -> list[Pair]:
 
 
 def _match_marks(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
-    """Pairs in the order of both, and then those that moved."""
+    """Return pairs in the order of both networks, then those that moved."""
     kept = _match_in_order(old, new)
     by_name = {new[index].name: index for index in set(range(len(new))) - {pair.new for pair in kept}}
     for index in sorted(set(range(len(old))) - {pair.old for pair in kept}):
@@ -67,7 +67,7 @@ def _match_marks(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
 
 
 def _match_in_order(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
-    """Pairs that keep the order of both networks."""
+    """Return pairs that preserve the order of both networks."""
     found: list[Pair] = []
     whole = _trim_ends(old, new, _Stretch(0, len(old), 0, len(new)), found)
     stretches = [whole] if whole.cells <= MOST_CELLS else _split_at_anchors(old, new, whole, found)
@@ -78,7 +78,7 @@ def _match_in_order(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
 
 
 def _trim_ends(old: Sequence[Mark], new: Sequence[Mark], stretch: _Stretch, found: list[Pair]) -> _Stretch:
-    """A stretch without the layers at its ends that are the same in both; these are added to what is found."""
+    """Match identical layers at both ends of a stretch, add them to `found`, and return the rest."""
     i, i_stop, j, j_stop = stretch
     while i < i_stop and j < j_stop and old[i].is_same(new[j]):
         found.append(Pair(i, j))
@@ -89,11 +89,11 @@ def _trim_ends(old: Sequence[Mark], new: Sequence[Mark], stretch: _Stretch, foun
     return _Stretch(i, i_stop, j, j_stop)
 
 
-# -- layers of another kind in the same place
+# -- layers replaced by another kind
 
 
 def find_replacements(old: Network, new: Network, pairs: Sequence[Pair]) -> list[Pair]:
-    """Layers in the place of one of another kind, between the same layers: of the same name, or one for one."""
+    """Return layers replaced by another kind between the same neighbours, matched by name or one to one."""
     taken = {pair.old for pair in pairs}, {pair.new for pair in pairs}
     found: list[Pair] = []
     i = j = 0
@@ -106,7 +106,7 @@ def find_replacements(old: Network, new: Network, pairs: Sequence[Pair]) -> list
 
 
 def _pair_replacements(old: Network, new: Network, gone: Sequence[int], added: Sequence[int]) -> list[Pair]:
-    """Of layers that are gone, and of those that are new in their place, those that stand for one another."""
+    """Pair removed layers with added ones at the same place."""
     by_name = {new.nodes[index].name: index for index in added}
     found = [Pair(index, by_name[old.nodes[index].name]) for index in gone if old.nodes[index].name in by_name]
     if len(gone) == len(added):
@@ -117,16 +117,16 @@ def _pair_replacements(old: Network, new: Network, gone: Sequence[int], added: S
 
 
 def _is_alike(old: Node, new: Node) -> bool:
-    """Whether two layers stand in the same scope and give the same shape."""
+    """Whether two layers have the same scope and the same output shape."""
     same_scope = old.name.rpartition(".")[0] == new.name.rpartition(".")[0]
     return same_scope and old.layer.output == new.layer.output
 
 
-# -- networks of a usual size: the matching of the greatest score
+# -- networks of usual size: the matching with the highest score
 
 
 def _match_best(old: Sequence[Mark], new: Sequence[Mark], stretch: _Stretch) -> list[Pair]:
-    """The pairs of a stretch that score most together (Needleman and Wunsch 1970, gaps for nothing)."""
+    """Return the pairs of a stretch with the highest total score (Needleman and Wunsch 1970, gaps cost nothing)."""
     columns = new[stretch.new : stretch.new_stop]
     above = [0] * (len(columns) + 1)
     taken = []
@@ -137,7 +137,7 @@ def _match_best(old: Sequence[Mark], new: Sequence[Mark], stretch: _Stretch) -> 
 
 
 def _fill_row(mark: Mark, columns: Sequence[Mark], above: list[int]) -> tuple[list[int], bytearray]:
-    """The best scores up to one layer of the old network and each of the new, and how they come about."""
+    """Return the best scores up to one old layer and each new one, and the choices that lead to them."""
     kind, row, choices = mark.kind, [0], bytearray(len(columns))
     left = 0
     for index, other in enumerate(columns):
@@ -146,7 +146,7 @@ def _fill_row(mark: Mark, columns: Sequence[Mark], above: list[int]) -> tuple[li
             best, choice = left, _SKIP_NEW
         if other.kind == kind:
             gain = _score(mark, other)
-            if gain and above[index] + gain > best:  # of equal ways the one that pairs early layers
+            if gain and above[index] + gain > best:  # ties go to the pairing of earlier layers
                 best, choice = above[index] + gain, _TAKE
         choices[index] = choice
         row.append(best)
@@ -155,7 +155,7 @@ def _fill_row(mark: Mark, columns: Sequence[Mark], above: list[int]) -> tuple[li
 
 
 def _score(mark: Mark, other: Mark) -> int:
-    """How much two layers of one kind are alike; 0 where neither their arguments nor their own names are."""
+    """Return how similar two layers of one kind are; 0 if neither their arguments nor their own names match."""
     same_leaf = mark.leaf == other.leaf
     gain = _KIND
     if mark.arguments == other.arguments:
@@ -172,7 +172,7 @@ def _score(mark: Mark, other: Mark) -> int:
 
 
 def _walk_back(taken: Sequence[bytearray], stretch: _Stretch) -> Iterator[Pair]:
-    """The pairs on the way from the last cell to the first."""
+    """Follow the choices from the last cell back to the first, and yield the pairs."""
     i, j = len(taken), stretch.new_stop - stretch.new
     while i and j:
         choice = taken[i - 1][j - 1]
@@ -181,11 +181,11 @@ def _walk_back(taken: Sequence[bytearray], stretch: _Stretch) -> Iterator[Pair]:
         i, j = i - (choice != _SKIP_NEW), j - (choice != _SKIP_OLD)
 
 
-# -- long networks: between layers that are surely the same, a window at a time
+# -- long networks: between layers that surely correspond, one window at a time
 
 
 def _split_at_anchors(old: Sequence[Mark], new: Sequence[Mark], whole: _Stretch, found: list[Pair]) -> list[_Stretch]:
-    """The stretches between layers of the same name and arguments, which are added to what is found."""
+    """Match layers of the same name and arguments, add them to `found`, and return the stretches between them."""
     places = {new[j].name: j for j in range(whole.new, whole.new_stop)}
     named = ((i, places.get(old[i].name)) for i in range(whole.old, whole.old_stop))
     anchors = longest_rising([Pair(i, j) for i, j in named if j is not None and old[i].is_like(new[j])])
@@ -199,9 +199,9 @@ def _split_at_anchors(old: Sequence[Mark], new: Sequence[Mark], whole: _Stretch,
 
 
 def longest_rising(candidates: Sequence[Pair]) -> list[Pair]:
-    """The most pairs, given in the order of the old network, that are in the order of the new one too."""
-    ends: list[int] = []  # the least last place in the new network of so many pairs
-    last: list[int] = []  # which candidate that is
+    """Return the longest subsequence of pairs, ordered by old index, whose new indexes also increase."""
+    ends: list[int] = []  # the smallest last new index of a sequence, by its length
+    last: list[int] = []  # the candidate with that index
     before: list[int | None] = []
     for number, pair in enumerate(candidates):
         length = bisect_left(ends, pair.new)
@@ -216,7 +216,7 @@ def longest_rising(candidates: Sequence[Pair]) -> list[Pair]:
 
 
 def _match_in_windows(old: Sequence[Mark], new: Sequence[Mark], stretch: _Stretch) -> list[Pair]:
-    """Pairs of a long stretch: as far as layers are alike one by one, then the best of a window's first half."""
+    """Match a long stretch: equal layers one by one, otherwise the best pairs of a window's first half."""
     found: list[Pair] = []
     i, i_stop, j, j_stop = stretch
     while i < i_stop and j < j_stop:

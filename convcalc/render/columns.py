@@ -1,4 +1,4 @@
-"""The one list of columns: what each is called, how important it is, and what it shows of a row."""
+"""The one list of columns of the layer table: name, title, importance, and the text for a row."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,12 +16,10 @@ LEAST_NAME = 12
 
 
 def _name_text(row: Row, exact: bool) -> str:
-    """A name, indented by the scopes that it is in."""
     return _INDENT * row.indent + row.label
 
 
 def _count_column(name: str, title: str, weight: int) -> Column[Row]:
-    """A column of counts."""
 
     def text(row: Row, exact: bool) -> str:
         number = row.sums[name]
@@ -31,7 +29,6 @@ def _count_column(name: str, title: str, weight: int) -> Column[Row]:
 
 
 def _bytes_column(name: str, title: str, weight: int, value: Callable[[Row], int | None]) -> Column[Row]:
-    """A column of bytes."""
 
     def text(row: Row, exact: bool) -> str:
         number = value(row)
@@ -41,14 +38,13 @@ def _bytes_column(name: str, title: str, weight: int, value: Callable[[Row], int
 
 
 def _text_column(name: str, title: str, weight: int, value: Callable[[Row], Any]) -> Column[Row]:
-    """A column of text."""
     return Column(name, title, weight, value, lambda row, exact: str(value(row)), right=False)
 
 
 def count_eighths(part: float, whole: float, cells: int) -> int:
-    """How many eighths of so many characters a part fills.
+    """Return how many eighths of a bar of `cells` characters a part fills.
 
-    Something is never drawn as nothing, nor a part as the whole.
+    A part above 0 is never drawn empty, and a part below the whole is never drawn full.
     """
     if part <= 0:
         return 0
@@ -57,20 +53,20 @@ def count_eighths(part: float, whole: float, cells: int) -> int:
 
 
 def draw_bar(share: float, cells: int = _BAR) -> str:
-    """A share of the whole as a bar of so many characters, drawn in eighths."""
+    """Draw a share between 0 and 1 as a bar of up to `cells` characters."""
     eighths = count_eighths(share, 1, cells)
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
 
 def _share_text(row: Row, exact: bool) -> str:
-    """`12.3% █`, nothing where a layer costs nothing; `?` of a whole that is not known."""
+    """Return `12.3% █`; blank if the layer costs nothing, `?` if the total is unknown."""
     if row.share is None:
         return f"{'?':>6} {'':<{_BAR}}"
     return f"{row.share:6.1%} {draw_bar(row.share):<{_BAR}}" if row.share else " " * (_BAR + 7)
 
 
 def field_text(row: Row | LayerReport | Totals) -> str:
-    """`427`, `43×11`, `188–204` where it differs from position to position, `all` where it is everything."""
+    """Return `427`, `43×11`, `188–204` if it varies by position, `all` for the whole input, with ` !` if misaligned."""
     field = row.field
     if field.whole:
         return "all"
@@ -82,25 +78,25 @@ def field_text(row: Row | LayerReport | Totals) -> str:
 
 
 def jump_text(row: Row | LayerReport) -> str:
-    """The distance between neighbours in the input: `32`, `1/2`."""
+    """Return the jump (cumulative stride) as `32` or `1/2`."""
     if row.field.jump is None:
         return ""
     return per_axis_text(map(ratio_text, row.field.jump))
 
 
 def ratio_text(ratio: Ratio) -> str:
-    """`32`, `1/2`."""
+    """Return a fraction as `32` or `1/2`."""
     return str(ratio[0]) if ratio[1] == 1 else f"{ratio[0]}/{ratio[1]}"
 
 
 def per_axis_text(values: Any) -> str:
-    """One value where all axes agree, else all."""
+    """Return one value if all axes agree, else all, joined by ×."""
     texts = [str(value) for value in values]
     return texts[0] if len(set(texts)) == 1 else "×".join(texts)
 
 
 def shapes_text(shapes: Any) -> str:
-    """Shapes of several inputs."""
+    """Join the shapes of several inputs by +."""
     return " + ".join(map(str, shapes))
 
 
@@ -134,7 +130,7 @@ SHOWN = tuple(column for column in EVERY if column.weight)
 
 
 def choose_columns(names: str | None, default: tuple[Column[Row], ...] = SHOWN) -> tuple[Column[Row], ...]:
-    """The columns of a comma-separated list, the default where there is none. Raises UnknownColumn."""
+    """Return the columns in a comma-separated list, or the default for None. Raises UnknownColumn."""
     if names is None:
         return default
     return tuple(dict.fromkeys(find_column(name.strip(), COLUMNS) for name in names.split(",")))

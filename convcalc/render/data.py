@@ -1,4 +1,4 @@
-"""The report for programs: JSON and CSV."""
+"""The report for programs, as JSON and CSV."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from convcalc.analysis.report import Report
 from convcalc.problems import InvalidSpec, Problem
 
-if TYPE_CHECKING:  # JSON needs no columns: start-up is a feature
+if TYPE_CHECKING:  # JSON needs no columns: importing them would slow the start
     from convcalc.render.grid import Column
     from convcalc.render.rows import Row
 
@@ -15,12 +15,11 @@ _PROBLEMS_SCHEMA = "convcalc/problems/1"
 
 
 def report_json(report: Report) -> str:
-    """The JSON report: a key a line, a layer a line, so that a line-by-line diff says what changed."""
+    """Return the JSON report with one line per key and per layer, so that line-based diffs are readable."""
     return "".join(_json_lines(report))
 
 
 def _json_lines(report: Report) -> Iterator[str]:
-    """The lines of the JSON report."""
     encode = json.JSONEncoder().encode
     yield "{"
     for key, value in report.header().items():
@@ -31,7 +30,7 @@ def _json_lines(report: Report) -> Iterator[str]:
 
 
 def report_csv(report: Report, columns: "Sequence[Column[Row]]", sort: str | None) -> str:
-    """A line a layer, exact numbers, full names."""
+    """Return the report as CSV: one line per layer, exact numbers, full names."""
     import csv
     from io import StringIO
 
@@ -47,13 +46,13 @@ def report_csv(report: Report, columns: "Sequence[Column[Row]]", sort: str | Non
 
 
 def problems_json(errors: Sequence[InvalidSpec]) -> str:
-    """The problems of some files as JSON."""
+    """Return the problems of several files as JSON, schema convcalc/problems/1."""
     problems = [_problem_dict(problem, error.file) for error in errors for problem in error.problems]
     return json.dumps({"schema": _PROBLEMS_SCHEMA, "problems": problems}, indent=1) + "\n"
 
 
 def _problem_dict(problem: Problem, file: str | None) -> dict[str, Any]:
-    """One problem as JSON holds it; places are null where the spec came from no text."""
+    """Return a problem as a JSON-ready dict; positions are null if the spec was not read from text."""
     span = problem.span
     return {
         "file": file,

@@ -1,4 +1,4 @@
-"""A difference for people and programs: totals side by side, then what became of the layers."""
+"""A difference between networks as text and JSON: the totals side by side, then the changed layers."""
 
 import json
 from collections.abc import Sequence
@@ -36,16 +36,16 @@ _STYLES = {"added": "added", "removed": "removed", "changed": "", "moved": "dim"
 
 
 class TotalRow(NamedTuple):
-    """A figure of both networks, under its title."""
+    """A figure of both networks, with its title."""
 
     name: str
     title: str
     figure: Figure
-    texts: tuple[str, str] | None  # what is shown in place of the numbers
+    texts: tuple[str, str] | None  # shown instead of the numbers
 
 
 def total_rows(difference: Difference) -> list[TotalRow]:
-    """The figures that are always shown, and those that are where they differ."""
+    """Return the rows of the totals: figures always shown, and those shown only if they differ."""
     rows = []
     for name, figure in difference.figures.items():
         title = _ALWAYS_SHOWN.get(name) or _SHOWN_IF_DIFFERENT.get(name)
@@ -58,25 +58,23 @@ def total_rows(difference: Difference) -> list[TotalRow]:
 
 
 def _figure_text(row: TotalRow, value: int | None, exact: bool) -> str:
-    """A figure or a change of one, with its unit."""
     if row.name.endswith("_memory") and value is not None:
         return f"{format_exact(value)} B" if exact else format_bytes(value)
     return format_exact(value) if exact else format_count(value)
 
 
 def _side_text(row: TotalRow, new: bool, exact: bool) -> str:
-    """The figure of one of the networks."""
     return row.texts[new] if row.texts is not None else _figure_text(row, row.figure[new], exact)
 
 
 def _change_text(row: TotalRow, exact: bool) -> str:
-    """How much it grew; nothing where it did not."""
+    """Return the signed change; blank if there is none."""
     change = row.figure.change
     return "" if change == 0 else f"{'+' if (change or 0) > 0 else ''}{_figure_text(row, change, exact)}"
 
 
 def _percent_text(figure: Figure) -> str:
-    """How much it grew as a part of what it was, nothing where it did not; of what was 0 there is no part."""
+    """Return the change in percent; blank if there is none, or if the old value is 0 or unknown."""
     relative = figure.relative
     if not figure.change or relative is None:
         return ""
@@ -95,7 +93,6 @@ TOTALS: tuple[Column[TotalRow], ...] = (
 
 
 def _added_text(value: int | None) -> str:
-    """What is added to a count, nothing where that is 0."""
     return "" if value == 0 else f"{'+' if (value or 0) > 0 else ''}{format_count(value)}"
 
 
@@ -111,7 +108,7 @@ LAYERS: tuple[Column[DifferenceRow], ...] = (
 
 
 def difference_lines(difference: Difference, width: int | None, layers: bool) -> list[Line]:
-    """Which networks, the totals side by side, and a row a change; `layers` false leaves only the totals."""
+    """Return both names, the totals side by side, and one row per change; only the totals if not `layers`."""
     lines = [*_title_lines(difference, width), [], *_totals_grid(difference, width)]
     given = [f"{change.what} {given_text(change)}" for change in difference.given]
     if given:
@@ -119,16 +116,15 @@ def difference_lines(difference: Difference, width: int | None, layers: bool) ->
     rows = difference_rows(difference) if layers else []
     if rows:
         lines += [[], *grid(LAYERS, rows, width=width, style=_style_of)]
-    return [*lines, *([] if not difference.is_empty else [[], [("no difference", "title")]])]
+    return [*lines, *([] if not difference.is_empty else [[], [("no differences", "title")]])]
 
 
 def _style_of(row: DifferenceRow, column: Column[DifferenceRow]) -> str:
-    """What became of a layer stands out."""
     return _STYLES[row.did] if column.name in ("did", "name") else ""
 
 
 def _title_lines(difference: Difference, width: int | None) -> list[Line]:
-    """The names of both networks, and the files where there is room."""
+    """Return the names of both networks, and their files if they fit."""
     lines: list[Line] = []
     for side, report in (("old", difference.old), ("new", difference.new)):
         name, file = printable(report.network.name), printable(examples.shown(report.network.file or ""))
@@ -138,7 +134,7 @@ def _title_lines(difference: Difference, width: int | None) -> list[Line]:
 
 
 def _totals_grid(difference: Difference, width: int | None) -> list[Line]:
-    """The totals, exact where there is room."""
+    """Return the totals, with exact numbers if they fit."""
     rows = total_rows(difference)
     exact = grid(TOTALS, rows, exact=True)
     fits = width is None or max(sum(len(text) for text, _ in line) for line in exact) <= width
@@ -146,15 +142,15 @@ def _totals_grid(difference: Difference, width: int | None) -> list[Line]:
 
 
 def given_text(change: Change) -> str:
-    """`1.0 → 0.5`."""
+    """Return `1.0 → 0.5`."""
     return f"{value_text(change.old)} → {value_text(change.new)}"
 
 
 def failure_text(condition: Condition, difference: Difference) -> str:
-    """That a condition holds, and by how much the figure changed."""
+    """Return a message that a condition holds, and by how much the figure changed."""
     figure, title = difference.figures[condition.metric], printable(condition.text)
     if figure.change is None:
-        return f"{title}: it is not known how {condition.metric} changed"
+        return f"{title}: the change in {condition.metric} is unknown"
     row = TotalRow(condition.metric, "", figure, None)
     before, after = (_figure_text(row, value, True) for value in (figure.old, figure.new))
     percent = _percent_text(figure)
@@ -166,7 +162,7 @@ def failure_text(condition: Condition, difference: Difference) -> str:
 
 
 def difference_json(difference: Difference, failed: Sequence[str]) -> str:
-    """The difference as JSON: every layer that is not the same, figures exact; a layer a line."""
+    """Return the difference as JSON, schema convcalc/diff/1: exact figures, one line per layer that differs."""
     head = {
         "schema": _SCHEMA,
         "version": __version__,
@@ -183,12 +179,10 @@ def difference_json(difference: Difference, failed: Sequence[str]) -> str:
 
 
 def _header_dict(report: Report) -> dict[str, Any]:
-    """What is said of one of the networks."""
     return {name: value for name, value in report.header().items() if name not in ("schema", "version")}
 
 
 def _totals_dict(difference: Difference) -> dict[str, Any]:
-    """The figures of both, with the change; of the receptive field the sizes too."""
     found: dict[str, Any] = {name: _figure_dict(figure) for name, figure in difference.figures.items()}
     fields = (difference.old.totals.field, difference.new.totals.field)
     found["receptive_field"]["fields"] = [field_dict(field) for field in fields]
@@ -196,7 +190,6 @@ def _totals_dict(difference: Difference) -> dict[str, Any]:
 
 
 def _figure_dict(figure: Figure) -> dict[str, Any]:
-    """A figure of both, how much it grew, and that as a part of what it was, to nine digits."""
     relative = figure.relative
     return {
         "old": figure.old,
@@ -207,12 +200,10 @@ def _figure_dict(figure: Figure) -> dict[str, Any]:
 
 
 def _round_fraction(relative: Fraction) -> float:
-    """A fraction as a decimal number of nine digits after the point."""
     return float(round(relative, 9))
 
 
 def _layer_dict(change: LayerChange) -> dict[str, Any]:
-    """What became of one layer."""
     return {
         "did": _list_outcomes(change),
         "old": _place_dict(change.old),
@@ -225,7 +216,6 @@ def _layer_dict(change: LayerChange) -> dict[str, Any]:
 
 
 def _list_outcomes(change: LayerChange) -> list[str]:
-    """What became of it, in words."""
     if change.old is None or change.new is None:
         return ["added" if change.old is None else "removed"]
     words = (
@@ -238,17 +228,15 @@ def _list_outcomes(change: LayerChange) -> list[str]:
 
 
 def _place_dict(layer: LayerReport | None) -> dict[str, Any] | None:
-    """Where a layer is in one of the networks."""
     return None if layer is None else {"name": layer.name, "line": layer.line}
 
 
 def _change_dict(change: Change) -> dict[str, Any]:
-    """One value of both."""
     return {"what": change.what, "old": _json_value(change.old), "new": _json_value(change.new)}
 
 
 def _json_value(value: Any) -> Any:
-    """A value as JSON holds it: a shape as the list of its sizes."""
+    """Convert a value for JSON: a shape becomes the list of its sizes."""
     if isinstance(value, Shape):
         return list(value.sizes)
     return [_json_value(item) for item in value] if isinstance(value, tuple | list) else value

@@ -1,4 +1,4 @@
-"""A difference as Markdown, for the comment of a pull request: totals, and what became of the layers folded away."""
+"""A difference as Markdown, for a comment on a pull request: the totals, and a collapsed table of layers."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,20 +10,20 @@ from convcalc.render.difference_rows import DifferenceRow, difference_rows
 from convcalc.render.grid import Column, Kind
 from convcalc.render.markdown import escaped
 
-_MOST_BYTES = 65_000  # a comment on GitHub has at most 65,535 characters
+_MOST_BYTES = 65_000  # a GitHub comment has at most 65,535 characters
 _MOST_SETTINGS = 20
 _WIDEST = 200
 
 
 def difference_markdown(difference: Difference, failed: Sequence[str]) -> str:
-    """The totals, what is given to the networks, and the rows of the table under a fold; never over MOST_BYTES."""
+    """Return the totals, changed settings and a collapsed table of layers, in at most _MOST_BYTES bytes."""
     names = [escaped(report.network.name) for report in (difference.old, difference.new)]
     title = names[0] if names[0] == names[1] else " → ".join(names)
     lines = [f"### {title}", ""]
     for message in failed[:_MOST_SETTINGS]:
         lines += [f"**{escaped(shortened(message, _WIDEST))}**", ""]
     if difference.is_empty:
-        return "\n".join([*lines, "No difference.", ""])
+        return "\n".join([*lines, "No differences.", ""])
     lines += [*_table_lines(TOTALS, total_rows(difference)), ""]
     given = [f"- {escaped(f'{change.what} {given_text(change)}')}" for change in difference.given]
     lines += (
@@ -36,7 +36,6 @@ def difference_markdown(difference: Difference, failed: Sequence[str]) -> str:
 
 
 def _table_lines(columns: Sequence[Column[Kind]], rows: Sequence[Kind]) -> list[str]:
-    """The lines of a table."""
     return cell_markdown(
         [
             Cells(column.title, [shortened(column.text(row, True), _WIDEST) for row in rows], right=column.right)
@@ -46,10 +45,10 @@ def _table_lines(columns: Sequence[Column[Kind]], rows: Sequence[Kind]) -> list[
 
 
 def _fold_rows(rows: Sequence[DifferenceRow], room: int) -> list[str]:
-    """The rows under a fold, as many as there is room for, and how many are left out."""
-    opening = ["<details>", "<summary>What became of the layers</summary>", ""]
+    """Return a collapsed table with as many rows as fit, and the number of those left out."""
+    opening = ["<details>", "<summary>Changed layers</summary>", ""]
     lines = _table_lines(LAYERS, rows)
-    room -= _count_bytes(opening) + 200  # for the end, and what is left out
+    room -= _count_bytes(opening) + 200  # room for the closing lines
     kept = 2
     while kept < len(lines) and _count_bytes(lines[: kept + 1]) <= room:
         kept += 1
@@ -57,10 +56,9 @@ def _fold_rows(rows: Sequence[DifferenceRow], room: int) -> list[str]:
 
 
 def _left_out_lines(count: int, what: str) -> Iterable[str]:
-    """How many are left out, if any."""
-    return [] if count <= 0 else ["", f"{count:,} more {what} are left out; `convcalc diff` shows them."]
+    return [] if count <= 0 else ["", f"{count:,} more {what} are not shown here; run `convcalc diff` to see them."]
 
 
 def _count_bytes(lines: Sequence[str]) -> int:
-    """The bytes of lines, with their ends."""
+    """Return the bytes of lines, line ends included."""
     return sum(len(line.encode("utf-8", "replace")) + 1 for line in lines)

@@ -1,4 +1,4 @@
-"""The rows of a difference: the same change in every copy of a repeat, or use of a block, is one row."""
+"""The rows of a difference; the same change in every copy of a repeat, or use of a block, is one row."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,11 +12,11 @@ from convcalc.network import Group
 from convcalc.problems import printable, shortened
 
 _DIGITS = re.compile(r"\d+")
-_MOST_READ = 4  # names of what a layer reads
+_MOST_READ = 4  # inputs of a layer that are named
 
 
 class DifferenceRow(NamedTuple):
-    """What happened to some layers, and what that adds to params and MACs (None: not known)."""
+    """What happened to some layers, and what that adds to params and MACs (None: unknown)."""
 
     did: str
     name: str
@@ -28,7 +28,7 @@ class DifferenceRow(NamedTuple):
 
 
 class _Bucket:
-    """Changes that make one row."""
+    """Collects the changes that form one row."""
 
     def __init__(self, did: str, what: Callable[[Sequence[LayerChange]], str]) -> None:
         self.did = did
@@ -37,7 +37,6 @@ class _Bucket:
         self.changes: list[LayerChange] = []
 
     def row(self) -> DifferenceRow:
-        """The row."""
         return DifferenceRow(
             self.did,
             self.names[0] if len(self.names) == 1 else common_pattern(self.names),
@@ -49,7 +48,7 @@ class _Bucket:
 
 
 def difference_rows(difference: Difference) -> list[DifferenceRow]:
-    """The rows in the order of the networks; then names that changed, and how many layers changed in shape alone."""
+    """Return the rows in network order, then renamed layers, then the number of layers that changed only in shape."""
     buckets: dict[tuple[object, ...], _Bucket] = {}
     scopes = {"removed": _find_whole_scopes(difference, "old"), "added": _find_whole_scopes(difference, "new")}
     for change in difference.layers:
@@ -65,7 +64,7 @@ Entry = tuple[str, tuple[object, ...], str, Callable[[Sequence[LayerChange]], st
 
 
 def _list_entries(change: LayerChange, scopes: dict[str, dict[str, Group]]) -> Iterator[Entry]:
-    """What happened to a layer: what it is, what makes it one with others, the name of it, and its text."""
+    """Yield what happened to a layer: the outcome, the key that groups it with others, its name, its description."""
     old, new = change.old, change.new
     if old is None or new is None:
         did = "added" if old is None else "removed"
@@ -85,25 +84,24 @@ def _list_entries(change: LayerChange, scopes: dict[str, dict[str, Group]]) -> I
 
 
 def _is_costly(change: LayerChange) -> bool:
-    """Whether params or MACs are others, or not known, for other shapes."""
+    """Whether other shapes change params or MACs, or make the change unknown."""
     return bool(change.shapes) and any(change.figure(name).change != 0 for name in ("params", "macs"))
 
 
 def _place_key(layer: LayerReport) -> tuple[object, ...]:
-    """What layers that one line of a spec lays have in common; without lines, names but for their numbers."""
+    """Return the key shared by all layers that one line of a spec creates; without lines, names without numbers."""
     return layer.kind, layer.line or _strip_numbers(layer.name)
 
 
 def _strip_numbers(name: str) -> str:
-    """A name without its numbers."""
     return _DIGITS.sub("*", name)
 
 
-# -- scopes that are new or gone as a whole
+# -- scopes added or removed as a whole
 
 
 def _find_whole_scopes(difference: Difference, side: str) -> dict[str, Group]:
-    """Of layers that are only in one network the outermost scope that is, by the name of the layer."""
+    """Return, by layer name, the outermost scope that exists only in this network."""
     report: Report = getattr(difference, side)
     other = "new" if side == "old" else "old"
     alone = {getattr(change, side).name for change in difference.layers if getattr(change, other) is None}
@@ -119,13 +117,13 @@ def _find_whole_scopes(difference: Difference, side: str) -> dict[str, Group]:
 
 
 def _describe_kind(changes: Sequence[LayerChange]) -> str:
-    """The kind and the arguments where they are the same of all."""
+    """Return the kind, and the arguments if all layers have the same."""
     glances = {change.layer.layer.glance() for change in changes}
     return " ".join(filter(None, (changes[0].layer.kind, glances.pop() if len(glances) == 1 else "")))
 
 
 def _describe_arguments(changes: Sequence[LayerChange]) -> str:
-    """`stride 1 → 2, groups 1 → 32`; of several layers `64…512 → 128…1024`."""
+    """Return `stride 1 → 2, groups 1 → 32`; for several layers, ranges such as `64…512 → 128…1024`."""
     found = []
     for index, written in enumerate(changes[0].written):
         before = _summarise_texts(_argument_text(change.old, change.written[index], "old") for change in changes)
@@ -135,7 +133,7 @@ def _describe_arguments(changes: Sequence[LayerChange]) -> str:
 
 
 def _describe_input(changes: Sequence[LayerChange]) -> str:
-    """The channels of what it reads where they are others, else the positions."""
+    """Return the change of the input's channels, or else of its spatial size."""
     shapes = [(change.old.layer.input, change.new.layer.input) for change in changes if change.old and change.new]
     if any(old.channels != new.channels for old, new in shapes):
         before, after = (_summarise_texts(str(pair[side].channels) for pair in shapes) for side in (0, 1))
@@ -145,14 +143,14 @@ def _describe_input(changes: Sequence[LayerChange]) -> str:
 
 
 def _output_text(changes: Sequence[LayerChange]) -> str:
-    """The shape that the layers give, and the one that they gave where it was another."""
+    """Return the output shape, with the old one if it changed."""
     before = _summarise_texts(str(change.old.output_shape) for change in changes if change.old)
     after = _summarise_texts(str(change.new.output_shape) for change in changes if change.new)
     return after if before in ("", after) else before if not after else f"{before} → {after}"
 
 
 def _summarise_texts(texts: Iterable[str]) -> str:
-    """One text for all: itself where all agree, from the least to the greatest of numbers, else the first and last."""
+    """Return one text if all agree, else a range: smallest…largest number, or first…last text."""
     found = list(dict.fromkeys(texts))
     if len(found) < 2:
         return "".join(found)
@@ -162,7 +160,7 @@ def _summarise_texts(texts: Iterable[str]) -> str:
 
 
 def _argument_text(layer: LayerReport | None, change: Change, side: str) -> str:
-    """A value of an argument or option as the table of layers shows it, without its sign."""
+    """Return an argument's value as the layer table shows it, without its letter."""
     value: Any = getattr(change, side)
     key = None if layer is None else layer.layer.keys.get(change.what)
     if key is None or isinstance(key, Flag) or value is None:
@@ -172,7 +170,7 @@ def _argument_text(layer: LayerReport | None, change: Change, side: str) -> str:
 
 
 def value_text(value: Any) -> str:
-    """A value, short and printable: names side by side, `none` where there is none."""
+    """Return a value as short printable text; lists joined by +, None as `none`."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -187,7 +185,7 @@ def value_text(value: Any) -> str:
 
 
 def _renamed_rows(difference: Difference) -> Iterator[DifferenceRow]:
-    """Renamed scopes and layers, those that differ in numbers as one, and how many layers only count otherwise."""
+    """Yield renamed scopes and layers, grouped if they differ in numbers; then how many changed only in numbers."""
     scopes: dict[tuple[str, str], list[tuple[str, str]]] = {}
     numbered = 0
     for change in difference.layers:
@@ -202,11 +200,11 @@ def _renamed_rows(difference: Difference) -> Iterator[DifferenceRow]:
         before, after = starred if len(set(found)) > 1 else found[0]
         yield DifferenceRow("renamed", before, f"now {after}", len(found), "", 0, 0)
     if numbered:
-        yield DifferenceRow("renamed", _layers_text(numbered), "in numbers alone", numbered, "", 0, 0)
+        yield DifferenceRow("renamed", _layers_text(numbered), "only in numbers", numbered, "", 0, 0)
 
 
 def _find_renamed_scope(old: str, new: str) -> tuple[str, str]:
-    """The scopes of two names, without what both end with: `stage2.*` and `layer2.*`."""
+    """Return two names without their common ending: `stage2.*` and `layer2.*`."""
     before, after = old.split("."), new.split(".")
     while len(before) > 1 and len(after) > 1 and before[-1] == after[-1]:
         before, after = before[:-1], after[:-1]
@@ -215,16 +213,15 @@ def _find_renamed_scope(old: str, new: str) -> tuple[str, str]:
 
 
 def _reshaped_row(difference: Difference) -> Iterator[DifferenceRow]:
-    """How many layers have other shapes, and nothing else that is new."""
+    """Yield the number of layers that differ only in shape."""
     silent = [
         change
         for change in difference.layers
         if change.shapes and not (change.written or change.moved or _is_costly(change))
     ]
     if silent:
-        yield DifferenceRow("reshaped", _layers_text(len(silent)), "in shape alone", len(silent), "", 0, 0)
+        yield DifferenceRow("reshaped", _layers_text(len(silent)), "only in shape", len(silent), "", 0, 0)
 
 
 def _layers_text(layers: int) -> str:
-    """`1 layer`, `48 layers`."""
     return f"{layers:,} {'layer' if layers == 1 else 'layers'}"

@@ -1,14 +1,14 @@
-"""A problem as people see it: where it is, what it is, the line with a caret, what would be right."""
+"""A problem as text: its place and message, the source line with a caret under the mistake, and a hint."""
 
 from convcalc.problems import InvalidSpec, Problem, Span, printable
 from convcalc.render.lines import Line
 
 _WIDEST = 120
-_LEAD = 30  # characters kept before the caret of a long line
+_LEAD = 30  # characters shown before the caret in a long line
 
 
 def problem_lines(error: InvalidSpec) -> list[Line]:
-    """All problems of one file."""
+    """Return the lines of all problems of one file."""
     lines: list[Line] = []
     source = None if error.text is None else split_lines(error.text)
     for problem in error.problems:
@@ -17,12 +17,12 @@ def problem_lines(error: InvalidSpec) -> list[Line]:
 
 
 def split_lines(text: str) -> list[str]:
-    """The lines of a text, by line feeds and carriage returns only."""
+    """Split a text at line feeds and carriage returns only, as YAML counts lines."""
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def one_problem(error: InvalidSpec, problem: Problem, source: list[str] | None) -> list[Line]:
-    """One problem with its excerpt."""
+    """Return the lines of one problem, with its excerpt."""
     lines: list[Line] = [[(error.place(problem), "place"), (": ", ""), (problem.message, problem.severity)]]
     if source is not None and problem.span is not None:
         lines += _excerpt_lines(source, problem.span, "")
@@ -35,7 +35,7 @@ def one_problem(error: InvalidSpec, problem: Problem, source: list[str] | None) 
 
 
 def _excerpt_lines(source: list[str], span: Span, label: str) -> list[Line]:
-    """The line of a place, and a caret under it as long as the place is."""
+    """Return the source line of a span, with carets under it."""
     from rich.cells import cell_len  # how wide a character is in a terminal
 
     if span.line > len(source):
@@ -66,5 +66,4 @@ def _excerpt_lines(source: list[str], span: Span, label: str) -> list[Line]:
 
 
 def _escape_line(text: str) -> str:
-    """A piece of a source line, tabs as one blank, printable."""
     return printable(text.replace("\t", " "))

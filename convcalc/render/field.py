@@ -1,4 +1,4 @@
-"""The receptive field for people and programs: its growth through the layers, and a region drawn over the input."""
+"""The receptive field as text, JSON and SVG: its growth through the layers, or a region drawn over the input."""
 
 import json
 from itertools import pairwise
@@ -17,8 +17,8 @@ from convcalc.render.table import heading
 from convcalc.shape import AXIS_NAMES
 
 _SCHEMA = "convcalc/receptive_field/1"
-_BAR, _LEAST_BAR = 24, 8  # characters of a bar
-_WIDEST, _TALLEST = 64, 24  # characters of a drawing
+_BAR, _LEAST_BAR = 24, 8  # width of a bar, in characters
+_WIDEST, _TALLEST = 64, 24  # size of a drawing, in characters
 _COVERS, _COVERS_SHORT = " ◀ covers it", " ◀"
 _HEAD = ("layer", "output", "field", "jump", "center", "border")
 
@@ -27,13 +27,13 @@ _HEAD = ("layer", "output", "field", "jump", "center", "border")
 
 
 def growth_lines(report: Report, width: int | None, every: bool) -> list[Line]:
-    """A line a layer: field, jump, centre, the share beyond the border, and a bar against the input's size.
+    """Return one line per layer: field, jump, centre, the share beyond the border, and a bar relative to the input.
 
-    Layers that see no more than what they read are left out unless `every` one is asked for.
+    Layers that do not change the receptive field are left out unless `every` is true.
     """
     size = input_size(report.network)
     if not size:
-        return [*heading(report, width), [], [("the input is a vector: it has no positions to see", "dim")]]
+        return [*heading(report, width), [], [("the input is a vector: it has no spatial positions", "dim")]]
     shown = _choose_layers(report, every)
     rows = [_HEAD, *(_cell_texts(report, index) for index in shown)]
     seen = [report.layers[index].field for index in shown]
@@ -46,7 +46,6 @@ def growth_lines(report: Report, width: int | None, every: bool) -> list[Line]:
 
 
 def _choose_layers(report: Report, every: bool) -> list[int]:
-    """The layers that change the field, or every one."""
     first = len(report.network.inputs)
     fields = report.fields
     return [
@@ -57,13 +56,12 @@ def _choose_layers(report: Report, every: bool) -> list[int]:
 
 
 def _covers_input(field: FieldReport, size: tuple[int, ...]) -> bool:
-    """Whether every position sees as much as the input is large."""
+    """Whether the field of every position is at least as large as the input."""
     least = field.size_min or field.size
     return least is not None and all(seen >= length for seen, length in zip(least, size, strict=True))
 
 
 def _cell_texts(report: Report, index: int) -> tuple[str, ...]:
-    """The figures of one layer."""
     layer = report.layers[index]
     centers = "" if layer.field.center is None else per_axis_text(map(ratio_text, layer.field.center))
     return (
@@ -77,7 +75,7 @@ def _cell_texts(report: Report, index: int) -> tuple[str, ...]:
 
 
 def _border_text(report: Report, index: int) -> str:
-    """The share of the middle position's field that lies beyond the input."""
+    """Return the share of the middle position's field that lies beyond the input."""
     try:
         share = region(report, index, middle(report, index)).outside
     except NoRegion:
@@ -86,12 +84,11 @@ def _border_text(report: Report, index: int) -> str:
 
 
 def _percent_text(share: Ratio) -> str:
-    """A share in per cent."""
     return f"{share[0] / share[1]:.0%}"
 
 
 def _draw_bars(seen: list[FieldReport], size: tuple[int, ...], room: int) -> list[str]:
-    """A title and a bar per field, scaled to the room for them; the first that covers the input is marked."""
+    """Return a title and one bar per field, scaled to fit `room`; the first that covers the input is marked."""
     marker = _COVERS if room > _BAR + len(_COVERS) else _COVERS_SHORT
     length = min(_BAR, room - 1 - len(marker))
     if length < _LEAST_BAR:
@@ -107,7 +104,7 @@ def _draw_bars(seen: list[FieldReport], size: tuple[int, ...], room: int) -> lis
 
 
 def _draw_field_bar(field: FieldReport, size: tuple[int, ...], length: int) -> str:
-    """The largest part of the input that is seen along an axis, as a bar; an arrow where it is more than all."""
+    """Draw the share of the input covered along the axis with the largest; an arrow if it exceeds the input."""
     if field.size is None:
         return "?"
     part = max(seen / full for seen, full in zip(field.size, size, strict=True))
@@ -115,9 +112,10 @@ def _draw_field_bar(field: FieldReport, size: tuple[int, ...], length: int) -> s
 
 
 def _fit_rows(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[str], int]:
-    """The text of each row, and the room beside it for a bar.
+    """Return the text of each row and the width left for a bar.
 
-    Columns fall away until full bars fit; then names are cut, until those too would say too little, for short ones.
+    Columns are dropped until full bars fit. Then names are cut to make room for short bars, unless too little of the
+    names would remain.
     """
     kept = list(range(len(_HEAD)))
     widths = [max(len(row[column]) for row in rows) for column in kept]
@@ -129,7 +127,7 @@ def _fit_rows(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[str]
     room = full
     if width is not None:
         others = sum(widths[column] for column in kept[1:]) + len(GAP) * (len(kept) - 1)
-        beside = width - others - len(GAP) - least  # for a name, if there is a bar
+        beside = width - others - len(GAP) - least  # width of a name next to a bar
         if beside < min(widths[0], 2 * LEAST_NAME):
             beside = width - others
         widths[0] = min(widths[0], max(beside, LEAST_NAME))
@@ -145,7 +143,7 @@ def _fit_rows(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[str]
 
 
 def region_lines(report: Report, index: int, seen: Region, width: int | None) -> list[Line]:
-    """What one position of a layer sees: the figures, and a drawing over the input."""
+    """Return the receptive field of one position: its figures, and a drawing over the input."""
     layer, size = report.layers[index], input_size(report.network)
     place = f", position {', '.join(map(str, seen.position))}" if seen.position else ""
     lines: list[Line] = [
@@ -159,7 +157,6 @@ def region_lines(report: Report, index: int, seen: Region, width: int | None) ->
 
 
 def _fact_lines(layer: LayerReport, size: tuple[int, ...], seen: Region) -> list[Line]:
-    """The figures of a region, axis by axis."""
     of_input = f"  of {'×'.join(map(str, size))}"
     lines: list[Line] = [[("field   ", "head"), (field_text(layer), "title"), (of_input, "dim")]]
     if layer.field.jump is not None:
@@ -177,14 +174,13 @@ def _fact_lines(layer: LayerReport, size: tuple[int, ...], seen: Region) -> list
 
 
 def _interval_text(interval: Interval) -> str:
-    """`-29 … 397`."""
     return f"{interval[0]} … {interval[1]}"
 
 
 def _draw_region(intervals: tuple[Interval, ...], size: tuple[int, ...], width: int | None) -> list[Line]:
-    """The input as dots, the field over it: dark within the input, light beyond. The last two axes are drawn.
+    """Draw the last two axes: the input as dots, the field dark within the input and light beyond it.
 
-    A character stands for a stretch of positions, and shows what is seen of any of them.
+    A character represents a range of positions, and shows the field if any of them is in it.
     """
     plane = list(zip(intervals, size, strict=True))[-2:]
     if len(plane) == 1:
@@ -201,14 +197,13 @@ def _draw_region(intervals: tuple[Interval, ...], size: tuple[int, ...], width: 
 
 
 def _legend_lines(across: int) -> list[str]:
-    """What the characters mean, on one line if it fits."""
     parts = ["█ seen", "· input, not seen", "░ beyond the input"]
     whole = "   ".join(parts)
     return [whole] if len(whole) <= across else parts
 
 
 class _Tick(NamedTuple):
-    """The stretch of an axis that a character stands for, from start up to stop, in so many parts of a position."""
+    """The range of an axis that a character represents: from start up to stop, in units of 1 / parts position."""
 
     start: int
     stop: int
@@ -216,7 +211,7 @@ class _Tick(NamedTuple):
 
 
 def _split_axis(interval: Interval, size: int, most: int) -> list[_Tick]:
-    """The stretches of an axis that the characters of a drawing stand for."""
+    """Divide an axis into at most `most` ranges, one per character."""
     low, high = min(interval[0], 0), max(interval[1], size - 1) + 1
     count = min(most, high - low)
     starts = [low * count + (high - low) * place for place in range(count + 1)]
@@ -224,19 +219,17 @@ def _split_axis(interval: Interval, size: int, most: int) -> list[_Tick]:
 
 
 def _mark_tick(tick: _Tick, interval: Interval, size: int) -> tuple[bool, bool, bool]:
-    """Whether a stretch holds what is seen within the input, what is seen at all, and any of the input."""
+    """Return whether a range holds any of the field within the input, of the field, and of the input."""
     within = (max(interval[0], 0), min(interval[1], size - 1))
     return _overlaps(tick, within), _overlaps(tick, interval), _overlaps(tick, (0, size - 1))
 
 
 def _overlaps(tick: _Tick, interval: Interval) -> bool:
-    """Whether a stretch holds any part of an interval."""
     low, high = interval[0] * tick.parts, (interval[1] + 1) * tick.parts
     return max(tick.start, low) < min(tick.stop, high)
 
 
 def _pick_character(seen_within: bool, seen: bool, within: bool) -> str:
-    """The character of a place."""
     return "█" if seen_within else "░" if seen else "·" if within else " "
 
 
@@ -244,7 +237,7 @@ def _pick_character(seen_within: bool, seen: bool, within: bool) -> str:
 
 
 def field_json(report: Report, index: int | None, seen: Region | None) -> str:
-    """All layers' fields, or one with the region that a position sees."""
+    """Return the fields of all layers, or of one with the region of a position, as JSON."""
     network = report.network
     found: dict[str, Any] = {
         "schema": _SCHEMA,
@@ -265,14 +258,13 @@ def field_json(report: Report, index: int | None, seen: Region | None) -> str:
 
 
 def _layer_dict(report: Report, index: int) -> dict[str, Any]:
-    """One layer's field."""
     layer = report.layers[index]
     shape = list(layer.output_shape.sizes)
     return {"name": layer.name, "kind": layer.kind, "output_shape": shape, **field_dict(layer.field)}
 
 
 def region_svg(report: Report, index: int, seen: Region) -> str:
-    """The input as a frame and the region over it, as an SVG picture in units of input positions."""
+    """Return an SVG picture of the input and the region over it, in units of input positions."""
     size = input_size(report.network)
     intervals = seen.unclipped or tuple((0, -1) for _ in size)
     plane = list(zip(intervals, size, strict=True))[-2:]

@@ -1,4 +1,4 @@
-"""Memory for people and programs: the live bytes along the execution, the peak, and what would lower it."""
+"""Memory as text and JSON: the live bytes over the execution, the peak, and what would lower it."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ _EIGHTHS = " ▁▂▃▄▅▆▇█"
 
 
 def memory_lines(report: Report, suggested: list[Suggestion], width: int | None) -> list[Line]:
-    """The profile, the tensors that are live at the peak, and what would lower it."""
+    """Return the profile, the tensors live at the peak, training memory, and suggestions to lower the peak."""
     return [
         *heading(report, width),
         [],
@@ -32,7 +32,7 @@ def memory_lines(report: Report, suggested: list[Suggestion], width: int | None)
 
 
 def _draw_profile(report: Report, width: int | None) -> list[Line]:
-    """The live bytes along the execution, from the first layer to the last, as a profile."""
+    """Draw the live bytes from the first layer to the last; a column shows the most of its layers."""
     live = report.liveness.live
     label = max(len(format_bytes(report.totals.peak_bytes)), 3)
     across = min(len(live), (width or _WIDEST + label + 3) - label - 3)
@@ -54,7 +54,7 @@ def _draw_profile(report: Report, width: int | None) -> list[Line]:
 
 
 def _draw_pointer(name: str, column: int, across: int) -> list[str]:
-    """An arrow at a column, and the name beside it, or below where there is no room."""
+    """Return an arrow at a column with the name next to it, or below if there is no room."""
     arrow = " " * column + "▲"
     if column + len(name) + 2 <= across:
         return [f"{arrow} {name}"]
@@ -64,13 +64,12 @@ def _draw_pointer(name: str, column: int, across: int) -> list[str]:
 
 
 def _pick_character(value: int, top: int, row: int) -> str:
-    """The character of one row of a column."""
     eighths = count_eighths(value, top, _ROWS) - (row - 1) * 8
     return _EIGHTHS[max(0, min(eighths, 8))]
 
 
 def _peak_lines(report: Report) -> list[Line]:
-    """The tensors that are live at the peak, the largest first."""
+    """List the tensors live at the peak, the largest first."""
     network, total = report.network, report.totals
     peak = f"{total.peak_bytes:,} B"
     lines: list[Line] = [
@@ -87,26 +86,26 @@ def _peak_lines(report: Report) -> list[Line]:
 
 
 def _training_lines(report: Report) -> list[Line]:
-    """The memory of training, and what it is made of."""
+    """List the parts of training memory."""
     found = report.training()
     parts = (
-        ("kept for the backward pass", found.kept),
+        ("saved for backward", found.kept),
         ("weights", found.weights),
         ("gradients", found.gradients),
-        (f"states of the optimizer, {report.optimizer}", found.optimizer),
+        (f"state of the optimizer, {report.optimizer}", found.optimizer),
     )
     if found.gradients is None:
-        why = " (integers have no gradients: --dtype float32 counts training)"
-        return [[("in training ", "head"), ("?", "title"), (why, "")]]
-    short = " (not known)" if found.total is None else f" ({format_bytes(found.total)})"
-    lines: list[Line] = [[("in training ", "head"), (f"{format_exact(found.total)} B", "title"), (short, "")]]
+        why = " (integers have no gradients: use --dtype float32)"
+        return [[("training ", "head"), ("?", "title"), (why, "")]]
+    short = " (unknown)" if found.total is None else f" ({format_bytes(found.total)})"
+    lines: list[Line] = [[("training ", "head"), (f"{format_exact(found.total)} B", "title"), (short, "")]]
     return [*lines, *([(f"{format_bytes(size):>12}  {name}", "")] for name, size in parts if size != 0)]
 
 
 def _suggestion_lines(report: Report, suggested: list[Suggestion]) -> list[Line]:
-    """Each suggestion with the peak that it gives."""
+    """List each suggestion with the resulting peak."""
     if not suggested:
-        return [[], [("nothing that was tried lowers the peak", "dim")]]
+        return [[], [("no change that was tried lowers the peak", "dim")]]
     lines: list[Line] = [[], [("what would lower it", "head")]]
     for suggestion in suggested:
         change = 1 - suggestion.peak / report.totals.peak_bytes
@@ -116,7 +115,7 @@ def _suggestion_lines(report: Report, suggested: list[Suggestion]) -> list[Line]
 
 
 def memory_json(report: Report, suggested: list[Suggestion]) -> str:
-    """The same for programs."""
+    """Return the same as JSON, schema convcalc/memory/1; sizes in bytes."""
     network = report.network
     found: dict[str, Any] = {
         "schema": _SCHEMA,

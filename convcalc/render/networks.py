@@ -1,4 +1,4 @@
-"""Many networks in one table, a row each: `convcalc compare`, and the list of the examples."""
+"""Many networks in one table, one row per network: `convcalc compare` and the list of examples."""
 
 import csv
 import json
@@ -19,13 +19,13 @@ from convcalc.version import __version__
 
 _SCHEMA = "convcalc/compare/1"
 BEST = "*"
-_LEGEND = f"{BEST} the best of its column"
+_LEGEND = f"{BEST} best in its column"
 _LEAST_IS_BEST = ("params", "macs", "flops", "weight_memory", "activation_memory", "peak_memory", "training_memory")
 _MOST_IS_BEST = ("receptive_field",)
 
 
 class NetworkRow(NamedTuple):
-    """One network: what it is called here, its figures, and the columns in which it is the best (None: not asked)."""
+    """One network: its label, report and figures, and the columns in which it is best (None: not computed)."""
 
     name: str
     report: Report
@@ -34,7 +34,7 @@ class NetworkRow(NamedTuple):
 
 
 def network_rows(named: Sequence[tuple[str, Report]]) -> list[NetworkRow]:
-    """A row a network, the best of each column marked."""
+    """Return one row per network, with the best of each column marked."""
     names = (*_LEAST_IS_BEST, *_MOST_IS_BEST)
     rows = [NetworkRow(name, report, {of: figure(report, of) for of in names}) for name, report in named]
     best = {name: _find_best([_rank_value(row, name) for row in rows]) for name in names}
@@ -47,7 +47,7 @@ def network_rows(named: Sequence[tuple[str, Report]]) -> list[NetworkRow]:
 
 
 def _rank_value(row: NetworkRow, name: str) -> float | None:
-    """The more, the better a figure is; None where it is not known. No field is wider than one that sees everything."""
+    """Return a value that is larger the better the figure; None if unknown. A field that covers the input is best."""
     value = row.figures[name]
     if name in _MOST_IS_BEST:
         return inf if row.report.totals.field.whole else value
@@ -55,7 +55,7 @@ def _rank_value(row: NetworkRow, name: str) -> float | None:
 
 
 def _find_best(values: Sequence[float | None]) -> float | None:
-    """The most of all, None where all are the same, or where one is not known."""
+    """Return the largest value; None if all are equal or any is unknown."""
     known = [value for value in values if value is not None]
     return max(known) if len(known) == len(values) and len(set(known)) > 1 else None
 
@@ -63,12 +63,11 @@ def _find_best(values: Sequence[float | None]) -> float | None:
 def _text_column(
     name: str, title: str, weight: int, value: Callable[[NetworkRow], Any], *, right: bool = False, cut: int = 0
 ) -> Column[NetworkRow]:
-    """A column of text."""
     return Column(name, title, weight, value, lambda row, exact: printable(str(value(row))), right, cut)
 
 
 def _figure_column(name: str, title: str, weight: int) -> Column[NetworkRow]:
-    """A column of figures, the best of which is marked."""
+    """Return a column of figures that marks the best."""
 
     def text(row: NetworkRow, exact: bool) -> str:
         value = row.figures[name]
@@ -84,12 +83,10 @@ def _figure_column(name: str, title: str, weight: int) -> Column[NetworkRow]:
 
 
 def _task_text(row: NetworkRow) -> str:
-    """What the network is for, as the examples say it."""
     return str(row.report.network.own.get("x-task", ""))
 
 
 def _description_text(row: NetworkRow) -> str:
-    """What the network says of itself, on one line."""
     return " ".join(row.report.network.description.split())
 
 
@@ -125,21 +122,20 @@ GALLERY: tuple[Column[NetworkRow], ...] = (
 
 
 def gallery_lines(examples: Sequence[tuple[str, Report]], width: int | None) -> list[Line]:
-    """The list of the examples."""
+    """Return the list of the examples with their cost."""
     shown = [column.name for column in (_PARAMS, _MACS)]
     rows = [NetworkRow(name, report, {of: figure(report, of) for of in shown}) for name, report in examples]
     return grid(GALLERY, rows, width=width, style=_style_of)
 
 
 def _style_of(row: NetworkRow, column: Column[NetworkRow]) -> str:
-    """Names and the best figures stand out, descriptions do not."""
     if column.name == "description":
         return "dim"
     return "group" if column.name == "name" or column.name in (row.best or ()) else ""
 
 
 def sort_network_rows(rows: Sequence[NetworkRow], sort: str | None) -> list[NetworkRow]:
-    """By a column: numbers from the largest, before them what is not known; text from A. Raises UnknownColumn."""
+    """Sort by a column: numbers descending after unknown ones, text ascending. Raises UnknownColumn."""
     if sort is None:
         return list(rows)
     value = find_column(sort, COLUMNS).value
@@ -152,13 +148,13 @@ def sort_network_rows(rows: Sequence[NetworkRow], sort: str | None) -> list[Netw
 
 
 def networks_lines(rows: Sequence[NetworkRow], width: int | None, exact: bool) -> list[Line]:
-    """The table, and what the mark means where there is one."""
+    """Return the table, and a legend if anything is marked."""
     lines = grid(EVERY, rows, width=width, exact=exact, style=_style_of)
     return [*lines, *([[], [(_LEGEND, "dim")]] if any(row.best for row in rows) else [])]
 
 
 def networks_markdown(rows: Sequence[NetworkRow], exact: bool) -> str:
-    """The table as Markdown."""
+    """Return the table as Markdown."""
     cells = [
         Cells(column.title, [column.text(row, exact).strip() for row in rows], right=column.right) for column in EVERY
     ]
@@ -167,7 +163,7 @@ def networks_markdown(rows: Sequence[NetworkRow], exact: bool) -> str:
 
 
 def networks_csv(rows: Sequence[NetworkRow]) -> str:
-    """A line a network, exact numbers."""
+    """Return the table as CSV: one line per network, exact numbers."""
     stream = StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([column.name for column in EVERY])
@@ -176,7 +172,7 @@ def networks_csv(rows: Sequence[NetworkRow]) -> str:
 
 
 def networks_json(rows: Sequence[NetworkRow]) -> str:
-    """The headers and totals of the JSON report, a network a line, and in which columns each is the best."""
+    """Return JSON with one line per network: header and totals of its report, and the columns in which it is best."""
     lines = []
     for row in rows:
         header = {name: value for name, value in row.report.header().items() if name not in ("schema", "version")}

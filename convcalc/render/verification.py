@@ -1,4 +1,4 @@
-"""Our figures beside PyTorch's, for people and programs."""
+"""A comparison of convcalc's figures with those of PyTorch or ONNX, as text and JSON."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ _SCHEMA = "convcalc/verify/1"
 _GAP = "  "
 _TITLES = ("network", "layers", "params", "MACs")
 _LEAST_NAME = 12
-_MOST_LAYERS = 20  # that differ are listed
+_MOST_LAYERS = 20  # differing layers that are listed
 _WORDS = {
     "output_shape": "output shape",
     "macs": "MACs",
@@ -22,7 +22,7 @@ _FIRST_TO_GO = (1, 2, 3)
 
 
 def verification_lines(found: list[Verification], width: int | None) -> list[Line]:
-    """A row per network, and below the rows every difference with both figures."""
+    """Return one row per network, then every difference with both figures."""
     titles = (*_TITLES, found[0].source)
     rows = [titles, *(_cell_texts(network) for network in found)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(titles))]
@@ -39,12 +39,10 @@ def verification_lines(found: list[Verification], width: int | None) -> list[Lin
 
 
 def _total_width(columns: list[int], widths: list[int]) -> int:
-    """The width of columns with the gaps between them."""
     return sum(widths[column] for column in columns) + len(_GAP) * (len(columns) - 1)
 
 
 def _cell_texts(network: Verification) -> tuple[str, ...]:
-    """A network's name and totals, and whether the other agrees."""
     total = network.report.totals
     return (
         printable(network.report.network.name),
@@ -56,12 +54,11 @@ def _cell_texts(network: Verification) -> tuple[str, ...]:
 
 
 def _count_text(count: int | None) -> str:
-    """A count, `?` where it is not known."""
     return "?" if count is None else f"{count:,}"
 
 
 def _verdict_text(network: Verification) -> str:
-    """Whether the other agrees, and how many layers were not compared."""
+    """Return `agrees` or the number of differences, and how many layers could not be compared."""
     unknown = len(network.unknown)
     differences = len(network.differences) or sum(not total.agrees for total in network.totals)
     said = f"{differences} differ{'s' if differences == 1 else ''}" if differences else "agrees"
@@ -69,7 +66,6 @@ def _verdict_text(network: Verification) -> str:
 
 
 def _row_line(row: tuple[str, ...], columns: list[int], widths: list[int], style: str) -> Line:
-    """The line of a row; the verdict in the colour of what it says."""
     line: Line = []
     for column in columns:
         text = row[column].rjust(widths[column]) if column in _FIRST_TO_GO else row[column]
@@ -81,7 +77,6 @@ def _row_line(row: tuple[str, ...], columns: list[int], widths: list[int], style
 
 
 def _difference_lines(network: Verification) -> list[Line]:
-    """Every difference of a network, with both figures."""
     name = printable(network.report.network.name)
     lines: list[Line] = [
         [(name, "place"), (f": {_both_text(total.name, total.ours, total.theirs, network.source)}", "")]
@@ -92,14 +87,13 @@ def _difference_lines(network: Verification) -> list[Line]:
         place: Line = [(f"{name}: {printable(layer.name)}", "place"), (f" ({printable(layer.kind)})", "dim")]
         lines += [[*place, (f": {said}", "")] for said in _difference_texts(layer, network.source)]
     if len(network.differences) > _MOST_LAYERS:
-        lines.append([(f"and {len(network.differences) - _MOST_LAYERS} more layers: -f json has all", "dim")])
+        lines.append([(f"and {len(network.differences) - _MOST_LAYERS} more layers: -f json lists all", "dim")])
     return [[], *lines] if lines else []
 
 
 def _difference_texts(layer: Compared, source: str) -> list[str]:
-    """What is different, figure by figure."""
     if layer.refusal:
-        return [f"PyTorch refuses it: {layer.refusal}"]
+        return [f"PyTorch rejects it: {layer.refusal}"]
     if layer.ours is None or layer.theirs is None:
         only, alone = ("the spec", layer.ours) if layer.theirs is None else (source, layer.theirs)
         assert alone is not None
@@ -112,24 +106,23 @@ def _difference_texts(layer: Compared, source: str) -> list[str]:
 
 
 def _both_text(figure: str, ours: Any, theirs: Any, source: str) -> str:
-    """A figure that differs: `params 104 here, 112 in PyTorch`."""
+    """Return `params 104 here, 112 in PyTorch`."""
     return f"{_WORDS.get(figure, figure)} {_value_text(ours)} here, {_value_text(theirs)} in {source}"
 
 
 def _figures_dict(of: Figures) -> dict[str, Any]:
-    """The figures by their names in JSON."""
     return {**of._asdict(), "output_shape": list(of.output_shape)}
 
 
 def _value_text(figure: Any) -> str:
-    """A shape, several, or a count."""
+    """Return the text of a shape, several shapes or a count."""
     if isinstance(figure, list) and figure and not isinstance(figure[0], int):
         return ", ".join(map(_value_text, figure))
     return "×".join(map(str, figure)) if isinstance(figure, list | tuple) else _count_text(figure)
 
 
 def verification_json(found: list[Verification]) -> str:
-    """The same for programs, with all layers."""
+    """Return the same as JSON, schema convcalc/verify/1, with all layers."""
     networks = [
         {
             "name": network.report.network.name,
@@ -145,7 +138,6 @@ def verification_json(found: list[Verification]) -> str:
 
 
 def _whole_dict(network: Verification) -> dict[str, Any]:
-    """What JSON holds of a network that was compared as a whole."""
     if not network.totals:
         return {}
     key = network.source.lower()
@@ -153,7 +145,7 @@ def _whole_dict(network: Verification) -> dict[str, Any]:
 
 
 def _layer_dict(layer: Compared, source: str) -> dict[str, Any]:
-    """What JSON holds of a layer: figures are null if there are none, with a word why."""
+    """Return a layer as a JSON-ready dict; figures are null on a side that does not have the layer."""
     ours, theirs = (None if each is None else _figures_dict(each) for each in (layer.ours, layer.theirs))
     why = {"refusal": layer.refusal} if layer.refusal else {}
     return {"name": layer.name, "kind": layer.kind, "ours": ours, source.lower(): theirs, **why}
