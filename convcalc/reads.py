@@ -17,7 +17,7 @@ from convcalc.arithmetic import extent
 
 MOST_POSITIONS = 4_096  # the longest period that is computed
 _MOST_READ = 100_000  # positions visited to compose two layers
-Ratio = tuple[int, int]  # a fraction in lowest terms: fractions.Fraction costs start-up time
+Ratio = tuple[int, int]  # a fraction in lowest terms: importing fractions.Fraction would slow the start
 
 
 def reduced(numerator: int, denominator: int) -> Ratio:

@@ -46,7 +46,7 @@ def test_the_table_is_a_row_a_network_with_the_best_marked(
         "mobilenet_v2  3×224×224   3.50 M*  300.8 M*  13.50 MiB*  5.74 MiB    491*",
         "resnet50      3×224×224  25.56 M    4.09 G   97.69 MiB   6.89 MiB    427",
         "",
-        "* the best of its column",
+        "* best in its column",
     ]
 
 

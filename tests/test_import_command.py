@@ -150,7 +150,7 @@ def test_the_input_is_never_written_over(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_a_shape_is_given_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["import", lenet(), "--input", "1,32,32", "--input", "1,40,40"]) == 2
-    assert "--input sets the shape twice" in capsys.readouterr().err
+    assert "--input is given twice" in capsys.readouterr().err
 
 
 def test_a_shape_given_is_the_networks() -> None:

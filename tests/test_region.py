@@ -61,7 +61,7 @@ def test_a_wrong_layer_gets_a_hint(report: Report, name: str, said: str) -> None
 
 @pytest.mark.parametrize("position", [(6, 0), (0,), (0, 0, 0), ()])
 def test_a_position_lies_in_the_output(report: Report, position: tuple[int, ...]) -> None:
-    with pytest.raises(NoRegion, match="it has no position"):
+    with pytest.raises(NoRegion, match="has no position"):
         region(report, 0, position)
 
 

@@ -44,7 +44,7 @@ def read_by(reads: Reads, outputs: int, size: int) -> int:
         if low is None or high is None:
             continue
         first, last = 0, len(digits)
-        if reads.shift:  # turns whose window touches the input
+        if reads.shift:  # periods whose window touches the input
             first, last = max(-(high // reads.shift), 0), (size - 1 - low) // reads.shift
         starts = _spread_digits(digits[residue :: reads.period][first : last + 1], reads.shift)
         found |= _read_taps(reads, residue, starts, first * reads.shift) & inside

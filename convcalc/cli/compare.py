@@ -1,4 +1,4 @@
-"""`convcalc compare`: many networks in one table."""
+"""`convcalc compare`: shows many networks in one table."""
 
 import sys
 from collections.abc import Sequence

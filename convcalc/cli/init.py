@@ -1,4 +1,4 @@
-"""`convcalc init`: a commented spec to start from."""
+"""`convcalc init`: prints a commented spec to start from."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""`convcalc layers`: the manual of layer kinds."""
+"""`convcalc layers`: shows the manual of layer kinds."""
 
 import click
 

@@ -5,7 +5,7 @@ import os
 
 def replace_file(target: str, content: bytes) -> None:
     """Write a file in one step, keeping the permissions of the one it replaces. Raises OSError."""
-    import tempfile  # it costs start-up time
+    import tempfile  # importing it at the top would slow the start
 
     mode = os.stat(target).st_mode & 0o777 if os.path.exists(target) else 0o666 & ~_read_umask()
     handle, partial = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".convcalc-")

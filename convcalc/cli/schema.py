@@ -1,4 +1,4 @@
-"""`convcalc schema`: the JSON Schema of a spec."""
+"""`convcalc schema`: prints the JSON Schema of a spec."""
 
 import json
 

@@ -34,7 +34,7 @@ class Row(NamedTuple):
 
 
 class _Sums:
-    """Prefix sums: gives the sum over any range of layers in constant time."""
+    """Prefix sums, from which the sum over any range of layers takes constant time."""
 
     def __init__(self, figures: Sequence[int | None]) -> None:
         self.known = [0, *accumulate([figure or 0 for figure in figures])]
