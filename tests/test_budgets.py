@@ -116,4 +116,4 @@ def test_wrong_limits_from_outside_are_refused(name: str, value: Any, said: str)
 def test_a_limit_from_outside_says_where_it_was_set() -> None:
     report = convcalc.summary(io.StringIO(NET))
     [problem] = breaches(report, [limit_of("max-params", "70K", "--max-params")])
-    assert problem.message.endswith("3.2 % over (--max-params)")
+    assert problem.message.endswith("by 3.2% (--max-params)")

@@ -156,7 +156,7 @@ def test_options_take_the_place_of_what_the_spec_says(tmp_path: Path, capsys: py
         (["summary", "net.yaml", "--columns", "name,parms"], "did you mean params?"),
         (["summary", "net.yaml", "--sort", "mcs"], "did you mean macs?"),
         (["summary", "net.yaml", "-f", "json", "--depth", "1"], "--depth cannot be combined with -f json"),
-        (["summary", "net.yaml", "-o", "net.yaml"], "is an input"),
+        (["summary", "net.yaml", "-o", "net.yaml"], "is also an input file"),
         (["summary", "net.yaml", "-o", "no/such/folder/out"], "no such file or directory"),
         (["summary", "net.yaml", "--batch", "0"], "x>=1"),
         (["layers", "conv2d"], "write conv"),

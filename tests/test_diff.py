@@ -226,8 +226,8 @@ def test_a_comment_is_never_too_long() -> None:
 
     text = difference_markdown(compared(long(0), long(1)), ["x" * 100_000] * 100)
     assert sizes(text) < 65_536
-    assert re.search(r"[0-9,]+ more rows are left out", text)
-    assert re.search(r"[0-9,]+ more other values are left out", text)
+    assert re.search(r"[0-9,]+ more rows are not shown", text)
+    assert re.search(r"[0-9,]+ more other values are not shown", text)
 
 
 HOSTILE = '"evil\\e[31m | <script>alert(1)</script> \\n# `x` [a](b) \\u202e"'
@@ -302,13 +302,13 @@ def test_params_are_set_on_both_sides_or_on_one(both: list[str], capsys: pytest.
     ("arguments", "said"),
     [
         (["old.yaml"], "diff takes two networks, OLD and NEW, or one file with --git REV; got 1"),
-        (["old.yaml", "new.yaml", "old.yaml"], "not 3"),
+        (["old.yaml", "new.yaml", "old.yaml"], "got 3"),
         (["-", "-"], "only one of the networks can come from standard input"),
         (["old.yaml", "ne.yaml"], "ne.yaml: no such file: did you mean new.yaml?"),
         (["old.yaml", "new.yaml", "--set-old", "widht=4"], "OLD, old.yaml: the spec has no param 'widht': did you"),
         (["old.yaml", "bare.yaml", "--set", "width=4"], "NEW, bare.yaml: the spec has no param 'width'"),
         (["old.yaml", "new.yaml", "--set-new", "width"], "--set-new must be NAME=VALUE; got 'width'"),
-        (["old.yaml", "new.yaml", "-o", "new.yaml"], "is an input"),
+        (["old.yaml", "new.yaml", "-o", "new.yaml"], "is also an input file"),
         (["old.yaml", "new.yaml", "--git", "HEAD"], "--git REV takes exactly one file"),
         (["example:lenet5", "--git", "HEAD"], "--git REV takes exactly one file"),
         (["-", "--git", "HEAD"], "--git REV takes exactly one file"),

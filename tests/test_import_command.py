@@ -85,7 +85,7 @@ def test_strict_refuses_what_is_not_expressed(partly: str, capsys: pytest.Captur
     out, err = capsys.readouterr()
     assert out == ""
     assert "Exp 'Exp_0'" in err
-    assert "nothing is written" in err
+    assert "nothing was written" in err
     assert not Path("net.yaml").exists()
 
 
@@ -144,7 +144,7 @@ def test_the_input_is_never_written_over(capsys: pytest.CaptureFixture[str]) -> 
     file = lenet()
     before = Path(file).read_bytes()
     assert run(["import", file, "-o", file]) == 2
-    assert "is an input" in capsys.readouterr().err
+    assert "is also an input file" in capsys.readouterr().err
     assert Path(file).read_bytes() == before
 
 
