@@ -54,7 +54,10 @@ def test_a_budget_that_is_kept_is_not_spoken_of(budget: str) -> None:
         ("params: {min: 80K}", "72,234 params are below the minimum of 80,000 by 9.7%"),
         ("layers: 2", "3 layers exceed the budget of 2 by 50.0%"),
         ("macs: 0", "266,400 MACs exceed the budget of 0"),
-        ("peak_memory: 40 KiB", "peak memory of 41,088 B (40.12 KiB) exceeds the budget of 40,960 B (40.00 KiB) by 0.3%"),
+        (
+            "peak_memory: 40 KiB",
+            "peak memory of 41,088 B (40.12 KiB) exceeds the budget of 40,960 B (40.00 KiB) by 0.3%",
+        ),
         (
             "weight_memory: 100 B",
             "weight memory of 288,936 B (282.2 KiB) exceeds the budget of 100 B by 288,836.0%",

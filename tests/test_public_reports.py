@@ -372,7 +372,10 @@ def test_fit_promises_what_summary_shows(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--set", "width=1", "--set", "width=2"], "--set is given twice for 'width': to compare two values, use convcalc diff"),
+        (
+            ["--set", "width=1", "--set", "width=2"],
+            "--set is given twice for 'width': to compare two values, use convcalc diff",
+        ),
         (["--input", "3,8,8", "--input", "3,9,9"], "--input is given twice"),
         (["--input", "3,8,8", "--input", "input=3,9,9"], "--input gives the shape of input twice"),
     ],

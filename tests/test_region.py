@@ -53,7 +53,9 @@ def test_a_position_may_see_only_padding() -> None:
     assert (seen.unclipped, seen.clipped, seen.outside) == (((-2, -2),), None, (1, 1))
 
 
-@pytest.mark.parametrize(("name", "said"), [("conv3", "did you mean"), ("zzz", "convcalc rf NET --all lists the layers")])
+@pytest.mark.parametrize(
+    ("name", "said"), [("conv3", "did you mean"), ("zzz", "convcalc rf NET --all lists the layers")]
+)
 def test_a_wrong_layer_gets_a_hint(report: Report, name: str, said: str) -> None:
     with pytest.raises(NoRegion, match=said):
         layer_index(report, name)
