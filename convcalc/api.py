@@ -1,4 +1,4 @@
-"""The Python entry points: load a spec, analyse it, or both."""
+"""The Python entry points: `load` a spec, `summary` to analyse it, `from_torch` for a PyTorch module."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -27,32 +27,33 @@ def load(
     batch: int | None = None,
     dtype: str | Mapping[str, str] | None = None,
 ) -> Network:
-    """The network of a spec: a path, a text stream, or a mapping as in the file.
+    """Return the network of a spec, given as a path, a text stream, or a mapping with the content of the file.
 
-    `params`, `input` (or `inputs` by name), `batch` and `dtype` take the place of what the spec says. Raises
-    InvalidSpec where the spec is wrong, OSError where its file cannot be read.
+    `params` (spec parameters), `input` (or `inputs` by name), `batch` and `dtype` override the values in the spec.
+    Shapes are of one sample, channels first. Raises InvalidSpec if the spec is invalid, OSError if its file cannot be
+    read.
 
     >>> network = load({"input": [3, 32, 32], "layers": [{"conv": {"out_channels": 8, "kernel_size": 3}}]})
     >>> network.nodes[0].layer.output
     Shape(channels=8, spatial=(30, 30))
     """
-    given: dict[str | None, Any] = {name: listed(shape) for name, shape in (inputs or {}).items()}
+    given: dict[str | None, Any] = {name: _normalise_optional(shape) for name, shape in (inputs or {}).items()}
     if input is not None:
-        given[None] = listed(input)
-    overrides = Overrides(plain(params or {}), given, batch, listed(dtype), from_python=True)
-    return read_given(document_of(spec), overrides)
+        given[None] = _normalise_optional(input)
+    overrides = Overrides(_normalise_value(params or {}), given, batch, _normalise_optional(dtype), from_python=True)
+    return read_given(_read_document(spec), overrides)
 
 
 def from_torch(
     module: Any, input_shape: Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
 ) -> Network:
-    """The network of a torch.nn.Module, as `load` gives that of a spec: `analyse(from_torch(module, (3, 224, 224)))`.
+    """Return the network of a torch.nn.Module, for example `analyse(from_torch(module, (3, 224, 224)))`.
 
-    The shape is channels first, without the batch; several inputs have a shape each, in their order or by name. The
-    module is traced on the meta device, where its weights take no memory and nothing is computed; its own weights stay
-    as they are. What cannot be expressed is a layer of the kind `opaque`. For the text of a spec there is the command
-    `convcalc import --torch`. Raises NotImported (of convcalc.convert.graph) where PyTorch, the extra
-    convcalc[torch], is not installed, or the module cannot be traced.
+    The input shape is channels first, without the batch; for several inputs, pass one shape per input, in order or by
+    name. The module is traced on the meta device, so nothing is computed, no memory is allocated for weights, and the
+    module's own weights do not change. Unsupported operations become layers of the kind `opaque`. To get the text of a
+    spec instead, run `convcalc import --torch`. Raises NotImported (from convcalc.convert.graph) if PyTorch (the extra
+    convcalc[torch]) is not installed or the module cannot be traced.
     """
     from convcalc.convert.from_torch import graph_of
     from convcalc.convert.graph import plain_spec
@@ -62,9 +63,10 @@ def from_torch(
 
 @collecting_later
 def summary(spec: Source | Network, **overrides: Any) -> Report:
-    """The report of a spec or a network, which prints as a table. Takes what `load` takes and raises what it raises.
+    """Return the report of a spec or a network; `print` shows it as a table.
 
-    Raises TypeError if anything is given that overrides a network: only a spec can be read otherwise.
+    Accepts the arguments of `load` and raises the same errors. Raises TypeError if a network is combined with
+    overrides, which apply only to a spec.
 
     >>> summary({"input": [64], "layers": [{"linear": {"out_features": 10}}]}).totals.params
     650
@@ -72,40 +74,38 @@ def summary(spec: Source | Network, **overrides: Any) -> Report:
     if not isinstance(spec, Network):
         return analyse(load(spec, **overrides))
     if overrides:
-        raise TypeError(f"a network is read already: give {' and '.join(overrides)} to load or from_torch")
+        raise TypeError(f"overrides apply to a spec, not to a network: pass {' and '.join(overrides)} to load")
     return analyse(spec)
 
 
 Summary = Report
-"""The former name of a report that prints as a table, which every report does."""
+"""The former name of `Report`."""
 
 
-def document_of(spec: Source) -> Document:
-    """The values of a spec, wherever it comes from."""
+def _read_document(spec: Source) -> Document:
     if isinstance(spec, Mapping):
-        return Document(plain(spec))
+        return Document(_normalise_value(spec))
     if isinstance(spec, str | os.PathLike):
         return files.read_file(os.fspath(spec))
     text = spec.read(files.MOST_BYTES + 1)
     if not isinstance(text, str):
-        raise TypeError("load takes a path, a text stream or a mapping")
+        raise TypeError("load expects a path, a text stream or a mapping")
     file = getattr(spec, "name", None)
     return files.decode(text.encode("utf-8", "surrogatepass"), file if isinstance(file, str) else "<stream>", True)
 
 
-def plain(value: Any, path: Path = ()) -> Any:
-    """A value given from Python as a file would give it: tuples as lists, mappings as dicts, keys as text."""
+def _normalise_value(value: Any, path: Path = ()) -> Any:
+    """Convert a Python value to what a YAML file would contain: lists, dicts, and keys that are text."""
     if len(path) > MOST_NESTING:
         raise InvalidSpec([Problem(path, f"nested more than {MOST_NESTING} deep", "CV004")])
     if isinstance(value, Mapping):
-        return {str(key): plain(item, (*path, str(key))) for key, item in value.items()}
+        return {str(key): _normalise_value(item, (*path, str(key))) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item, (*path, index)) for index, item in enumerate(value)]
+        return [_normalise_value(item, (*path, index)) for index, item in enumerate(value)]
     if isinstance(value, int | float) and not abs(value) <= LARGEST:
         raise InvalidSpec([Problem(path, f"a number has at most {MOST_DIGITS} digits", "CV004")])
     return value
 
 
-def listed(value: Any) -> Any:
-    """A tuple as a list, a mapping as a dict."""
-    return None if value is None else plain(value)
+def _normalise_optional(value: Any) -> Any:
+    return None if value is None else _normalise_value(value)

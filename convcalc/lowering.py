@@ -1,4 +1,7 @@
-"""What would lower the peak of activation memory: each change is made, and the peak counted again."""
+"""Suggestions to lower the peak of activation memory: each change is applied and the peak computed again.
+
+For example `Suggestion("one sample at a time (--batch 1)", 1048576)`.
+"""
 
 from collections.abc import Callable, Iterable
 from itertools import permutations
@@ -9,55 +12,56 @@ from convcalc.network import Group, Network, Node
 from convcalc.problems import InvalidSpec
 from convcalc.spec.inputs import Overrides
 
-MOST_ORDERS = 24  # orders of one set of branches that are tried
-MOST_SETS = 20  # sets of branches whose order is tried
+_MOST_ORDERS = 24  # orders tried per set of branches
+_MOST_SETS = 20  # sets of branches tried
 Load = Callable[[Overrides], Network]
 
 
 class Suggestion(NamedTuple):
-    """A change, and the peak in bytes that it gives."""
+    """A change, and the resulting peak in bytes."""
 
     change: str
     peak: int
 
 
 def suggestions(report: Report, load: Load, overrides: Overrides, inplace: bool, fold: bool) -> list[Suggestion]:
-    """The changes that lower the peak, the lowest first."""
+    """Return the changes that lower the peak, the lowest peak first; `load` reads the spec with other overrides."""
     found = [
-        *settings(report.network, inplace, fold),
-        *orders(report.network, inplace),
-        *dtypes(report.network, inplace),
-        *([] if report.uncounted else sizes(report.network, load, overrides, inplace)),  # their shapes are stated
+        *_try_settings(report.network, inplace, fold),
+        *_try_branch_orders(report.network, inplace),
+        *_try_dtypes(report.network, inplace),
+        *(
+            [] if report.uncounted else _try_smaller_inputs(report.network, load, overrides, inplace)
+        ),  # the shapes of opaque layers are given, not computed
     ]
     lower = [suggestion for suggestion in found if suggestion.peak < report.totals.peak_bytes]
     return sorted(lower, key=lambda suggestion: suggestion.peak)
 
 
-def peak(network: Network, inplace: bool) -> int:
-    """The peak of a network."""
+def _compute_peak(network: Network, inplace: bool) -> int:
     return analyse(network, inplace=inplace).totals.peak_bytes
 
 
-def settings(network: Network, inplace: bool, fold: bool) -> Iterable[Suggestion]:
-    """Reuse in place, batch norms folded, one sample at a time."""
+def _try_settings(network: Network, inplace: bool, fold: bool) -> Iterable[Suggestion]:
+    """Suggest reuse in place, folded batch norms, and one sample at a time."""
     if not inplace:
-        yield Suggestion("elementwise layers in place (without --no-inplace)", peak(network, True))
+        yield Suggestion("elementwise layers in place (without --no-inplace)", _compute_peak(network, True))
     if not fold:
         folded = analyse(network, inplace=inplace, fold_batchnorm=True)
         yield Suggestion("batch norms folded into convolutions (--fold-batchnorm)", folded.totals.peak_bytes)
     if network.batch > 1:
-        yield Suggestion("one sample at a time (--batch 1)", peak(network._replace(batch=1), inplace))
+        yield Suggestion("one sample at a time (--batch 1)", _compute_peak(network._replace(batch=1), inplace))
 
 
-def dtypes(network: Network, inplace: bool) -> Iterable[Suggestion]:
-    """Narrower activations."""
+def _try_dtypes(network: Network, inplace: bool) -> Iterable[Suggestion]:
+    """Suggest narrower data types for activations."""
     for dtype in ("float16", "int8"):
         narrow = network._replace(dtype=network.dtype._replace(activations=dtype))
-        yield Suggestion(f"{dtype} activations (--dtype activations={dtype})", peak(narrow, inplace))
+        yield Suggestion(f"{dtype} activations (--dtype activations={dtype})", _compute_peak(narrow, inplace))
 
 
-def sizes(network: Network, load: Load, overrides: Overrides, inplace: bool) -> Iterable[Suggestion]:
-    """A smaller input, where the network still fits: three quarters and half of each axis."""
+def _try_smaller_inputs(network: Network, load: Load, overrides: Overrides, inplace: bool) -> Iterable[Suggestion]:
+    """Suggest an input of three quarters or half of each axis, if the network accepts it."""
     if len(network.inputs) != 1:
         return
     [(name, shape)] = network.inputs.items()
@@ -71,34 +75,34 @@ def sizes(network: Network, load: Load, overrides: Overrides, inplace: bool) -> 
         except InvalidSpec:
             continue
         text = ",".join(map(str, (shape.channels, *spatial)))
-        yield Suggestion(f"a smaller input (--input {text})", peak(found, inplace))
+        yield Suggestion(f"a smaller input (--input {text})", _compute_peak(found, inplace))
 
 
-def orders(network: Network, inplace: bool) -> Iterable[Suggestion]:
-    """Branches in another order of execution, one set of branches at a time."""
+def _try_branch_orders(network: Network, inplace: bool) -> Iterable[Suggestion]:
+    """Suggest another order of execution for one set of branches at a time."""
     sets = [group for group in network.groups if group.word == "branches"]
-    for group in sets[:MOST_SETS]:
-        found = best_order(network, group, inplace)
+    for group in sets[:_MOST_SETS]:
+        found = _find_best_order(network, group, inplace)
         if found is not None:
             yield found
 
 
-def best_order(network: Network, group: Group, inplace: bool) -> Suggestion | None:
-    """The best order of one set of branches, None where there is only one order."""
-    branches = branches_of(network, group)
+def _find_best_order(network: Network, group: Group, inplace: bool) -> Suggestion | None:
+    """Return the best order of one set of branches; None if there is only one order."""
+    branches = _find_branches(network, group)
     best: Suggestion | None = None
     for count, order in enumerate(permutations(range(len(branches)))):
-        if count == MOST_ORDERS:
+        if count == _MOST_ORDERS:
             break
-        found = peak(reordered(network, [branches[place] for place in order], branches), inplace)
+        found = _compute_peak(_reorder_branches(network, [branches[place] for place in order], branches), inplace)
         if best is None or found < best.peak:
             named = ", ".join(branches[place].name.rsplit(".", 1)[-1] for place in order)
             best = Suggestion(f"the branches of {group.name} in the order {named}", found)
     return best if len(branches) > 1 else None
 
 
-def branches_of(network: Network, group: Group) -> list[Group]:
-    """The branches of a set that have layers, in their order."""
+def _find_branches(network: Network, group: Group) -> list[Group]:
+    """Return the branches of a set that have layers, in order."""
     depth = group.name.count(".") + 1
     return [
         inner
@@ -107,19 +111,19 @@ def branches_of(network: Network, group: Group) -> list[Group]:
     ]
 
 
-def reordered(network: Network, order: list[Group], branches: list[Group]) -> Network:
-    """The network with branches that stand side by side run in another order."""
+def _reorder_branches(network: Network, order: list[Group], branches: list[Group]) -> Network:
+    """Return the network with the adjacent `branches` executed in the order `order`."""
     start, stop = branches[0].start, branches[-1].stop
     old = [*range(start), *(index for branch in order for index in range(branch.start, branch.stop))]
     old += range(stop, len(network.nodes))
     first = len(network.inputs)
     moved = {first + index: first + place for place, index in enumerate(old)}
-    nodes = tuple(moved_node(network.nodes[index], moved, first) for index in old)
+    nodes = tuple(_renumber_node(network.nodes[index], moved, first) for index in old)
     outputs = {name: moved.get(tensor, tensor) for name, tensor in network.outputs.items()}
     return network._replace(nodes=nodes, groups=(), outputs=outputs)
 
 
-def moved_node(node: Node, moved: dict[int, int], first: int) -> Node:
-    """The node with what it reads at its new place."""
+def _renumber_node(node: Node, moved: dict[int, int], first: int) -> Node:
+    """Return a node with the new numbers of its inputs and of the owner of its weights."""
     owner = None if node.owner is None else moved[first + node.owner] - first
     return node._replace(reads=tuple(moved.get(tensor, tensor) for tensor in node.reads), owner=owner)

@@ -1,12 +1,12 @@
-"""Which inputs an output reads, on one axis, over all positions at once: the arithmetic of receptive fields.
+"""Which input positions each output position reads along one axis: the arithmetic of receptive fields.
 
-A `Reads` maps an output position to an interval of input positions, as if the axis had no ends. It repeats:
-output i + period reads the interval of output i, moved on by shift. A convolution with stride s has period 1
-and shift s; after a transposed convolution or an upsampling the interval differs from position to position,
-and the period is more than 1.
+A `Reads` maps every output position to an interval of input positions, on an axis that is infinite in both directions.
+The intervals are periodic: output i + period reads the interval of output i moved by `shift`. A convolution with stride
+s has period 1 and shift s. After a transposed convolution or an upsampling, the interval differs from position to
+position, and the period is greater than 1. For example `sliding(3, 2, 1, 1)`: output i reads 2i - 1 to 2i + 1.
 
-Source: Araujo, Norris and Sim 2019, "Computing receptive fields of convolutional neural networks" (Distill),
-whose one number a layer is the case of period 1.
+Source: Araujo, Norris and Sim 2019, "Computing receptive fields of convolutional neural networks" (Distill). Their
+single number per layer is the case of period 1.
 """
 
 from collections.abc import Callable
@@ -15,43 +15,43 @@ from typing import NamedTuple
 
 from convcalc.arithmetic import extent
 
-MOST_POSITIONS = 4_096  # of a period that is followed
-MOST_READ = 100_000  # positions that are looked at to put two layers together
-Ratio = tuple[int, int]  # a fraction in lowest terms: fractions.Fraction costs start-up time
+MOST_POSITIONS = 4_096  # the longest period that is computed
+_MOST_READ = 100_000  # positions visited to compose two layers
+Ratio = tuple[int, int]  # a fraction in lowest terms: importing fractions.Fraction would slow the start
 
 
 def reduced(numerator: int, denominator: int) -> Ratio:
-    """A fraction in lowest terms."""
+    """Return a fraction in lowest terms."""
     common = gcd(numerator, denominator)
     return numerator // common, denominator // common
 
 
 class TooVaried(ValueError):
-    """The period is so long that it is not followed."""
+    """The period is too long to be computed."""
 
 
 class Reads(NamedTuple):
-    """The intervals of one period of outputs, from `low` to `high` inclusive; None where an output reads nothing."""
+    """The intervals read by one period of outputs, `low` to `high` inclusive; None if an output reads nothing."""
 
     period: int
     shift: int
     low: tuple[int | None, ...]
     high: tuple[int | None, ...]
-    step: int = 1  # from one input that is read to the next, where a layer passes some over
+    step: int = 1  # distance between the inputs read within an interval (dilation)
 
     @property
     def jump(self) -> Ratio:
-        """Input positions between neighbouring outputs."""
+        """Input positions between neighbouring outputs: the cumulative stride."""
         return reduced(self.shift, self.period)
 
     def sizes(self) -> list[int]:
-        """The size of the interval of each output of a period, 0 where it reads nothing."""
+        """Return the interval size of each output of a period; 0 if it reads nothing."""
         pairs = zip(self.low, self.high, strict=True)
         return [0 if low is None or high is None else high - low + 1 for low, high in pairs]
 
     def center(self) -> Ratio:
-        """The middle of what output 0 reads: the mean over a period of the middle of output i, less i × jump."""
-        doubled, count = 0, 0  # twice the middles, times the period
+        """Return the centre of output 0's interval: the mean over a period of output i's centre minus i × jump."""
+        doubled, count = 0, 0  # twice the centres, times the period
         for position, (low, high) in enumerate(zip(self.low, self.high, strict=True)):
             if low is not None and high is not None:
                 doubled += (low + high) * self.period - 2 * position * self.shift
@@ -59,14 +59,14 @@ class Reads(NamedTuple):
         return reduced(doubled, 2 * self.period * count) if count else (0, 1)
 
     def at(self, position: int) -> tuple[int, int] | None:
-        """The interval that one output reads, None where it reads nothing."""
+        """Return the interval that one output reads; None if it reads nothing."""
         turn, index = divmod(position, self.period)
         low, high = self.low[index], self.high[index]
         return None if low is None or high is None else (low + turn * self.shift, high + turn * self.shift)
 
     @property
     def is_fixed(self) -> bool:
-        """Whether every output reads the same."""
+        """Whether all outputs read the same interval."""
         return not self.shift
 
 
@@ -74,13 +74,13 @@ SAME = Reads(1, 1, (0,), (0,))
 
 
 def fixed(interval: tuple[int, int] | None) -> Reads:
-    """Every output reads the same interval, as after global pooling."""
+    """All outputs read the same interval, as after global pooling; None: nothing."""
     low, high = interval or (None, None)
     return Reads(1, 0, (low,), (high,))
 
 
 def sliding(kernel_size: int, stride: int, before: int, dilation: int) -> Reads:
-    """A window: output i reads from i s - p to i s - p + d (k - 1)."""
+    """Sliding window of k elements, stride s, padding p, dilation d: output i reads i s - p to i s - p + d (k - 1)."""
     return Reads(1, stride, (-before,), (extent(kernel_size, dilation) - 1 - before,), dilation)
 
 
@@ -90,9 +90,9 @@ def moved(offset: int) -> Reads:
 
 
 def transposed(kernel_size: int, stride: int, before: int, dilation: int) -> Reads:
-    """A transposed window: output i reads the inputs j for which j s - p + d t = i for a tap t under k.
+    """Transposed window: output i reads every input j with j s - p + d t = i for a kernel position t < k.
 
-    Taps that meet output i are t0, t0 + s / g, t0 + 2 s / g, … with g = gcd(s, d); some outputs may have none.
+    These t are t0, t0 + s / g, t0 + 2 s / g, … with g = gcd(s, d); an output may have none. Raises TooVaried.
     """
     if stride > MOST_POSITIONS:
         raise TooVaried
@@ -110,25 +110,27 @@ def transposed(kernel_size: int, stride: int, before: int, dilation: int) -> Rea
             last = first + (kernel_size - 1 - first) // step * step
             low.append((output - dilation * last) // stride)
             high.append((output - dilation * first) // stride)
-    return simplest(Reads(stride, 1, tuple(low), tuple(high), dilation // common))
+    return _simplify(Reads(stride, 1, tuple(low), tuple(high), dilation // common))
 
 
 def adaptive(size: int, output_size: int) -> Reads:
-    """An adaptive pooling: output i reads from floor(i n / o) to ceil((i + 1) n / o) - 1."""
+    """Adaptive pooling of n inputs to o outputs: output i reads floor(i n / o) to ceil((i + 1) n / o) - 1."""
     size, output_size = reduced(size, output_size)
-    return repeated((size, output_size), lambda i: (i * size // output_size, -(-(i + 1) * size // output_size) - 1))
+    return _make_periodic(
+        (size, output_size), lambda i: (i * size // output_size, -(-(i + 1) * size // output_size) - 1)
+    )
 
 
 def nearest(scale: Ratio) -> Reads:
-    """Nearest interpolation: output i reads floor(i × scale), scale being input size over output size."""
+    """Nearest interpolation: output i reads input floor(i × scale), with scale = input size / output size."""
     size, output_size = scale
-    return repeated(scale, lambda i: (i * size // output_size, i * size // output_size))
+    return _make_periodic(scale, lambda i: (i * size // output_size, i * size // output_size))
 
 
 def interpolated(scale: Ratio, before: int) -> Reads:
     """Interpolation between the `before` + 1 nearest inputs on each side of (i + 1/2) × scale - 1/2.
 
-    Where that falls on an input, the others have no weight. Source: torch.nn.functional.interpolate,
+    If that point falls on an input, all other inputs have weight 0. Source: torch.nn.functional.interpolate,
     align_corners false.
     """
     size, output_size = scale
@@ -137,20 +139,20 @@ def interpolated(scale: Ratio, before: int) -> Reads:
         floor, rest = divmod((2 * output + 1) * size - output_size, 2 * output_size)
         return (floor - before, floor + 1 + before) if rest else (floor, floor)
 
-    return repeated(scale, interval)
+    return _make_periodic(scale, interval)
 
 
-def repeated(scale: Ratio, interval: Callable[[int], tuple[int, int]]) -> Reads:
-    """Intervals that repeat every denominator of the scale."""
+def _make_periodic(scale: Ratio, interval: Callable[[int], tuple[int, int]]) -> Reads:
+    """Build periodic intervals; the period is the denominator of the scale. Raises TooVaried."""
     shift, period = scale
     if period > MOST_POSITIONS:
         raise TooVaried
     low, high = zip(*map(interval, range(period)), strict=True)
-    return simplest(Reads(period, shift, low, high))
+    return _simplify(Reads(period, shift, low, high))
 
 
-def simplest(reads: Reads) -> Reads:
-    """The same with period 1 where every output reads alike."""
+def _simplify(reads: Reads) -> Reads:
+    """Reduce the period to 1 if the intervals of all outputs differ only by the jump."""
     if reads.period == 1 or reads.shift % reads.period or None in reads.low:
         return reads
     step = reads.shift // reads.period
@@ -162,7 +164,7 @@ def simplest(reads: Reads) -> Reads:
 
 
 def through(outer: Reads, inner: Reads) -> Reads:
-    """What an output reads through two layers: `outer` of the later, `inner` of what it reads. Raises TooVaried."""
+    """Compose two layers: what an output of the later one, `outer`, reads through `inner`. Raises TooVaried."""
     if outer.period == inner.period == 1:
         (low,), (high,) = outer.low, outer.high
         (inner_low,), (inner_high,) = inner.low, inner.high
@@ -173,19 +175,20 @@ def through(outer: Reads, inner: Reads) -> Reads:
     turns = inner.period // gcd(outer.shift, inner.period)
     period = outer.period * turns
     longest = min(max(outer.sizes()) // outer.step, inner.period)
-    if period > MOST_POSITIONS or period * longest > MOST_READ:
+    if period > MOST_POSITIONS or period * longest > _MOST_READ:
         raise TooVaried
-    spans = [hull(outer.at(position), inner, outer.step) for position in range(period)]
+    spans = [_find_hull(outer.at(position), inner, outer.step) for position in range(period)]
     shift = outer.shift * turns // inner.period * inner.shift
     low_ends = tuple(None if span is None else span[0] for span in spans)
     high_ends = tuple(None if span is None else span[1] for span in spans)
-    return simplest(Reads(period, shift, low_ends, high_ends))
+    return _simplify(Reads(period, shift, low_ends, high_ends))
 
 
-def hull(interval: tuple[int, int] | None, reads: Reads, step: int = 1) -> tuple[int, int] | None:
-    """From the first to the last input that outputs read: those of an interval that are a step apart.
+def _find_hull(interval: tuple[int, int] | None, reads: Reads, step: int = 1) -> tuple[int, int] | None:
+    """Return the first and the last input read by the outputs `step` apart in an interval.
 
-    Later periods read no earlier, so the first lies in the first turn of the outputs' residues, the last in the last.
+    The intervals never move backwards from one period to the next, so the first input is read within the first period
+    of residues, and the last within the last.
     """
     if interval is None:
         return None
@@ -198,7 +201,7 @@ def hull(interval: tuple[int, int] | None, reads: Reads, step: int = 1) -> tuple
 
 
 def union(one: Reads, other: Reads) -> Reads:
-    """From the first to the last input that either reads; both have the same jump. Raises TooVaried."""
+    """Return the intervals that span those of both, which must have the same jump. Raises TooVaried."""
     if one == other:
         return one
     period = lcm(one.period, other.period)
@@ -210,4 +213,4 @@ def union(one: Reads, other: Reads) -> Reads:
         found = [interval for interval in (one.at(position), other.at(position)) if interval is not None]
         low.append(min((start for start, _ in found), default=None))
         high.append(max((stop for _, stop in found), default=None))
-    return simplest(Reads(period, one.shift * period // one.period, tuple(low), tuple(high)))
+    return _simplify(Reads(period, one.shift * period // one.period, tuple(low), tuple(high)))

@@ -421,7 +421,7 @@ def test_what_cannot_be_changed_at_all_is_named(net: Path, capsys: pytest.Captur
 def test_an_input_is_never_written_to(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     net.write_text(OPTIONS, encoding="utf-8")
     said = refused(capsys, "net.yaml", "--apply", "separable:stem", "-o", "net.yaml")
-    assert said == "convcalc: -o net.yaml is an input: nothing is written\n"
+    assert said == "convcalc: -o net.yaml is also an input file: nothing was written\n"
     assert net.read_text(encoding="utf-8") == OPTIONS
 
 

@@ -46,7 +46,7 @@ def test_the_table_is_a_row_a_network_with_the_best_marked(
         "mobilenet_v2  3×224×224   3.50 M*  300.8 M*  13.50 MiB*  5.74 MiB    491*",
         "resnet50      3×224×224  25.56 M    4.09 G   97.69 MiB   6.89 MiB    427",
         "",
-        "* the best of its column",
+        "* best in its column",
     ]
 
 
@@ -161,10 +161,10 @@ def test_a_broken_network_is_told_of_and_the_others_are_shown(
         (["example:lenet5", "--sort", "parms"], "did you mean params?"),
         (["example:lenet5", "--sort", "peak"], "did you mean peak_memory?"),
         (["example:lenet5", "--sort", "field"], "did you mean receptive_field?"),
-        (["example:lenet5", "--set", "width=1"], "no network has a param 'width'"),
+        (["example:lenet5", "--set", "width=1"], "no network has a parameter 'width'"),
         (["example:mobilenet_v1", "--set", "widht=1"], "did you mean width?"),
-        (["example:nosuch*"], "the pattern 'example:nosuch*' names no example"),
-        (["example:lenet5", "-f", "csv", "--exact"], "--exact does not go with -f csv"),
+        (["example:nosuch*"], "the pattern 'example:nosuch*' matches no example"),
+        (["example:lenet5", "-f", "csv", "--exact"], "--exact cannot be combined with -f csv"),
         (["no/such/*.yaml"], "nothing to compare"),
         (["example:lenet5", "--input", "left=3,8,8"], "example:lenet5: "),
         ([], "Missing argument 'NET...'"),

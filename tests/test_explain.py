@@ -369,7 +369,7 @@ def test_a_pattern_or_a_scope_explains_several() -> None:
         (["example:resnet18", "batchnorm1", "--fold-batchnorm"], "it is folded into conv1"),
         (["example:lenet5", "q"], "convcalc summary NET lists the layers"),
         ([], "Missing argument 'NET'"),
-        (["example:lenet5", "conv1", "--conventions"], "--conventions is of a whole network"),
+        (["example:lenet5", "conv1", "--conventions"], "--conventions applies to a whole network"),
         (["no.yaml", "conv1"], "no.yaml: no such file"),
     ],
 )

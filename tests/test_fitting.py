@@ -72,7 +72,7 @@ def test_beside_the_best_stands_what_breaks_the_budget_in_each_direction(
     found = answer(capsys, net, "-p", "width=1:9:1", "--max-params", "380", "--min-params", "152")
     assert [fit["params"]["width"] for fit in found["fits"]] == [5, 4, 3, 2]
     assert [beyond["params"]["width"] for beyond in found["breaks"]] == [6, 1]
-    assert found["breaks"][0]["problems"] == ["params is 456: at most 380 is allowed, 20.0 % over (--max-params)"]
+    assert found["breaks"][0]["problems"] == ["456 params exceed the budget of 380 by 20.0% (--max-params)"]
 
 
 @pytest.mark.parametrize(("by", "widths"), [("params", [3, 2, 1]), ("-params", [1, 2, 3]), ("layers", [1, 2, 3])])

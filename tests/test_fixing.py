@@ -335,7 +335,7 @@ def test_a_file_behind_a_link_is_not_written(folder: Path) -> None:
 
 
 def test_standard_input_is_shown_but_not_written(folder: Path) -> None:
-    for option, status, said in (("--fix", 2, "is no file to write to"), ("--diff", 1, "+  - conv:")):
+    for option, status, said in (("--fix", 2, "is not a file that can be rewritten"), ("--diff", 1, "+  - conv:")):
         done = subprocess.run(
             [sys.executable, "-m", "convcalc", "check", "-", option],
             input=NORMED,
@@ -350,7 +350,7 @@ def test_standard_input_is_shown_but_not_written(folder: Path) -> None:
 def test_an_example_of_the_package_is_not_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = Path(resolved("example:m5")).read_bytes()
     assert run(["check", "example:m5", "--no-ignores", "--fix"]) == 2
-    assert "example:m5 is no file to write to" in capsys.readouterr().err
+    assert "example:m5 is not a file that can be rewritten" in capsys.readouterr().err
     assert Path(resolved("example:m5")).read_bytes() == before
 
 

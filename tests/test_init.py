@@ -28,5 +28,5 @@ def test_an_existing_file_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFi
     target = tmp_path / "net.yaml"
     target.write_text("mine", encoding="utf-8")
     assert run(["init", "-o", str(target)]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert target.read_text(encoding="utf-8") == "mine"

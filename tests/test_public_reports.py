@@ -184,7 +184,7 @@ def test_every_report_of_a_temporal_classifier_says_the_same(tmp_path: Any, caps
     assert "receptive field  125: " in printed(capsys, "explain", str(file), "linear1", "-q")
     assert "length  275 … 399" in printed(capsys, "rf", str(file), "linear1")
     assert run(["check", str(file), "--min-receptive-field", "400"]) == 1
-    assert "the receptive field of flatten1 is 125: at least 400 is due" in capsys.readouterr().out
+    assert "flatten1: receptive field of 125 is below the minimum of 400 by" in capsys.readouterr().out
 
 
 @pytest.mark.torch
@@ -307,7 +307,7 @@ def test_integers_that_are_not_learnt_need_no_gradients() -> None:
 
 def test_no_gradients_are_printed_for_int8(capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(capsys, "memory", "example:ds_cnn", "--dtype", "int8")
-    assert "in training ? (integers have no gradients: --dtype float32 counts training)" in text
+    assert "training ? (integers have no gradients: use --dtype float32)" in text
     assert "gradients\n" not in text
 
 
@@ -380,6 +380,12 @@ def test_fit_promises_what_summary_shows(capsys: pytest.CaptureFixture[str]) -> 
         (["--dtype", "weights=int8,weights=int4"], "--dtype gives 'weights' twice"),
         (["--input", "3,8,8", "--input", "3,9,9"], "--input gives the shape twice"),
         (["--input", "3,8,8", "--input", "input=3,9,9"], "--input: the shape of input is given twice"),
+        (
+            ["--set", "width=1", "--set", "width=2"],
+            "--set is given twice for 'width': to compare two values, use convcalc diff",
+        ),
+        (["--input", "3,8,8", "--input", "3,9,9"], "--input is given twice"),
+        (["--input", "3,8,8", "--input", "input=3,9,9"], "--input gives the shape of input twice"),
     ],
 )
 def test_an_option_that_is_given_twice_for_one_name_is_refused(
@@ -400,7 +406,7 @@ def test_two_settings_are_compared_by_what_the_hint_says(image: str, capsys: pyt
     # a 3×3 convolution of 3 channels has 27 weights and a bias for each of its output channels
     assert (params["old"], params["new"]) == (28, 2 * 28)
     assert run(["diff", image, image, "--set-old", "width=1", "--set-old", "width=2"]) == 2
-    assert "--set-old gives 'width' twice" in capsys.readouterr().err
+    assert "--set-old is given twice for 'width'" in capsys.readouterr().err
 
 
 # reported: `--set width=abc` was reported at every use in the spec, never at --set

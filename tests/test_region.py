@@ -53,7 +53,9 @@ def test_a_position_may_see_only_padding() -> None:
     assert (seen.unclipped, seen.clipped, seen.outside) == (((-2, -2),), None, (1, 1))
 
 
-@pytest.mark.parametrize(("name", "said"), [("conv3", "did you mean"), ("zzz", "convcalc rf NET lists the layers")])
+@pytest.mark.parametrize(
+    ("name", "said"), [("conv3", "did you mean"), ("zzz", "convcalc rf NET --all lists the layers")]
+)
 def test_a_wrong_layer_gets_a_hint(report: Report, name: str, said: str) -> None:
     with pytest.raises(NoRegion, match=said):
         layer_index(report, name)
@@ -61,7 +63,7 @@ def test_a_wrong_layer_gets_a_hint(report: Report, name: str, said: str) -> None
 
 @pytest.mark.parametrize("position", [(6, 0), (0,), (0, 0, 0), ()])
 def test_a_position_lies_in_the_output(report: Report, position: tuple[int, ...]) -> None:
-    with pytest.raises(NoRegion, match="it has no position"):
+    with pytest.raises(NoRegion, match="has no position"):
         region(report, 0, position)
 
 

@@ -84,7 +84,7 @@ def test_what_pytorch_refuses_is_a_difference(spec: str, wrong: Any, capsys: pyt
     Path(spec).write_text("input: [6, 8, 8]\nlayers:\n  - conv: {out_channels: 4, kernel_size: 3, groups: 4}\n")
     wrong("check_groups", lambda self, out_channels: None)
     assert run(["verify", spec]) == 1
-    assert "PyTorch refuses it: in_channels must be divisible by groups" in capsys.readouterr().out
+    assert "PyTorch rejects it: in_channels must be divisible by groups" in capsys.readouterr().out
 
 
 @pytest.mark.torch

@@ -1,1 +1,1 @@
-"""From a network to a report: whole numbers, nothing formatted."""
+"""From a network to a report of whole numbers; formatting is left to `convcalc.render`."""

@@ -1,4 +1,7 @@
-"""Budgets: is every limit of a spec, and every limit from outside, kept by the figures of a report."""
+"""Budgets: checks the figures of a report against the limits of the spec and of the command line.
+
+Each violation is a `Problem`, such as "72,344 params exceed the budget of 50,000 by 44.7%".
+"""
 
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
@@ -7,125 +10,132 @@ from convcalc.analysis.receptive_field import FieldReport, field_report, input_s
 from convcalc.analysis.report import LayerReport, Report
 from convcalc.network import Limit
 from convcalc.problems import Problem
-from convcalc.units import format_bytes, format_count
+from convcalc.units import format_bytes
 
-CODE = "CV100"
-MEMORY = {"weight_memory": "weight_bytes", "activation_memory": "activation_bytes", "peak_memory": "peak_bytes"}
-LAYER_MEMORY = {"weight_memory": "weight_bytes", "activation_memory": "output_bytes"}
-COSTLIEST = 3  # layers that are named with a breach
+_CODE = "CV100"
+_MEMORY = {"weight_memory": "weight_bytes", "activation_memory": "activation_bytes", "peak_memory": "peak_bytes"}
+_LAYER_MEMORY = {"weight_memory": "weight_bytes", "activation_memory": "output_bytes"}
+_COUNTS = ("layers", "params", "trainable_params", "buffers", "multiplications", "additions", "macs", "flops")
+_NAMES = {"macs": "MACs", "flops": "FLOPs", "trainable_params": "trainable params"}
+_MOST_NAMED = 3  # layers named in a hint
 
 
 def breaches(report: Report, outside: Iterable[Limit] = ()) -> list[Problem]:
-    """Every limit that is not kept: those of the spec, and those from outside of it."""
-    return [problem for limit in (*report.network.budget, *outside) for problem in broken(report, limit)]
+    """Return the violations of the spec's limits and of those from `outside`: command line or configuration."""
+    return [problem for limit in (*report.network.budget, *outside) for problem in _check_limit(report, limit)]
 
 
-def broken(report: Report, limit: Limit) -> Iterator[Problem]:
-    """The breach of one limit, or of one pattern's layers."""
+def _check_limit(report: Report, limit: Limit) -> Iterator[Problem]:
+    """Yield the violations of one limit, for the network or for the layers that match its pattern."""
     if limit.pattern is not None:
         for layer in report.layers:
             if fnmatchcase(layer.name, limit.pattern):
-                yield from over(limit, layer_figure(layer, limit.metric), f"{layer.name}: {limit.metric}", "")
+                yield from _check_bounds(limit, layer_figure(layer, limit.metric), f"{layer.name}: ", "")
     elif limit.metric == "output_shape":
-        yield from wrong_shapes(report, limit)
+        yield from _check_output_shapes(report, limit)
     elif limit.metric == "receptive_field":
-        yield from wrong_fields(report, limit)
+        yield from _check_receptive_fields(report, limit)
     else:
-        yield from over(limit, figure(report, limit.metric), limit.metric, costliest(report, limit.metric))
+        yield from _check_bounds(limit, figure(report, limit.metric), "", _largest_hint(report, limit.metric))
 
 
 def figure(report: Report, metric: str) -> int | None:
-    """The network's figure of a metric, None where it is not known."""
-    found: int | None = getattr(report.totals, MEMORY.get(metric, metric))
+    """Return the network's figure for a metric; None if unknown."""
+    found: int | None = getattr(report.totals, _MEMORY.get(metric, metric))
     return found
 
 
 def layer_figure(layer: LayerReport, metric: str) -> int | None:
-    """One layer's figure of a metric, None where it is not known."""
-    found: int | None = getattr(layer, LAYER_MEMORY.get(metric, metric))
+    """Return one layer's figure for a metric; None if unknown."""
+    found: int | None = getattr(layer, _LAYER_MEMORY.get(metric, metric))
     return found
 
 
-def over(limit: Limit, value: int | None, what: str, hint: str) -> Iterator[Problem]:
-    """A figure over its maximum or under its minimum, or one that is not known: then no budget is kept."""
+def _check_bounds(limit: Limit, value: int | None, where: str, hint: str) -> Iterator[Problem]:
+    """Yield a violation if a figure is unknown, above its maximum or below its minimum; `where` starts the message."""
+    metric = limit.metric
+    name = _NAMES.get(metric, metric.replace("_", " "))
+    is_count = metric in _COUNTS
     if value is None:
-        yield breach(limit, f"{what} is not known", hint)
+        message = f"{where}{name} {'are' if is_count else 'is'} unknown, so the budget cannot be verified"
+        yield _make_problem(limit, message, hint)
         return
+    shown = f"{value:,} {name if value != 1 else name[:-1]}" if is_count else f"{name} of {_figure_text(metric, value)}"
     if limit.maximum is not None and value > limit.maximum:
-        excess = f", {percent(value - limit.maximum, limit.maximum)} over" if limit.maximum else ""
-        most = shown(limit.metric, limit.maximum)
-        yield breach(limit, f"{what} is {shown(limit.metric, value)}: at most {most} is allowed{excess}", hint)
+        verb = "exceed" if is_count and value != 1 else "exceeds"
+        by = f" by {_percent_text(value - limit.maximum, limit.maximum)}" if limit.maximum else ""
+        most = _figure_text(metric, limit.maximum)
+        yield _make_problem(limit, f"{where}{shown} {verb} the budget of {most}{by}", hint)
     if limit.minimum is not None and value < limit.minimum:
-        lack = percent(limit.minimum - value, limit.minimum)
-        least = shown(limit.metric, limit.minimum)
-        yield breach(limit, f"{what} is {shown(limit.metric, value)}: at least {least} is due, {lack} under", "")
+        verb = "are" if is_count and value != 1 else "is"
+        by = _percent_text(limit.minimum - value, limit.minimum)
+        least = _figure_text(metric, limit.minimum)
+        yield _make_problem(limit, f"{where}{shown} {verb} below the minimum of {least} by {by}", "")
 
 
-def breach(limit: Limit, message: str, hint: str) -> Problem:
-    """A breach at its budget's line."""
+def _make_problem(limit: Limit, message: str, hint: str) -> Problem:
     origin = f" ({limit.origin})" if limit.origin else ""
-    return Problem(limit.path, message + origin, CODE, hint)
+    return Problem(limit.path, message + origin, _CODE, hint)
 
 
-def shown(metric: str, value: int | None) -> str:
-    """A figure, exact and in short where it is large."""
-    short = format_bytes(value) if metric in MEMORY else format_count(value)
-    if value is None or (metric in MEMORY and value < 1000):
-        return short  # bytes with their unit
-    return f"{value:,}" if value < 1000 else f"{value:,} ({short})"
+def _figure_text(metric: str, value: int | None) -> str:
+    """Return `50,000`, or bytes as `262,144 B (256.0 KiB)`: exact, so that a figure just above its limit differs."""
+    if value is None:
+        return "?"
+    if metric not in _MEMORY:
+        return f"{value:,}"
+    return format_bytes(value) if value < 1000 else f"{value:,} B ({format_bytes(value)})"
 
 
-def percent(part: int, whole: int) -> str:
-    """A share in per cent."""
-    return f"{100 * part / whole:,.1f} %"
+def _percent_text(part: int, whole: int) -> str:
+    return f"{100 * part / whole:,.1f}%"
 
 
-def costliest(report: Report, metric: str) -> str:
-    """The layers that cost most."""
+def _largest_hint(report: Report, metric: str) -> str:
+    """Return a hint that names the layers with the largest figures, or those whose figure is unknown."""
     if metric == "layers":
         return ""
     if metric == "peak_memory":
-        return f"the peak is at {report.totals.peak_at}: convcalc memory says what would lower it"
+        return f"the peak is at {report.totals.peak_at}: convcalc memory shows what would lower it"
     if figure(report, metric) is None:
-        return unknown_hint(report, metric)
-    layers = sorted(report.layers, key=lambda layer: -(layer_figure(layer, metric) or 0))[:COSTLIEST]
-    named = [f"{layer.name} ({shown(metric, layer_figure(layer, metric))})" for layer in layers]
-    return f"the most cost {', '.join(named)}"
+        return _unknown_hint(report, metric)
+    layers = sorted(report.layers, key=lambda layer: -(layer_figure(layer, metric) or 0))[:_MOST_NAMED]
+    short = format_bytes if metric in _MEMORY else "{:,}".format
+    named = [f"{layer.name} {short(layer_figure(layer, metric) or 0)}" for layer in layers]
+    return f"largest: {', '.join(named)}"
 
 
-def unknown_hint(report: Report, metric: str) -> str:
-    """The layers whose figure of a metric is not known."""
+def _unknown_hint(report: Report, metric: str) -> str:
     names = [layer.name for layer in report.layers if layer_figure(layer, metric) is None]
-    more = f" and {len(names) - COSTLIEST} more" if len(names) > COSTLIEST else ""
-    return f"the {metric} of {', '.join(names[:COSTLIEST])}{more} cannot be counted"
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"unknown for: {', '.join(names[:_MOST_NAMED])}{more}"
 
 
-def wrong_shapes(report: Report, limit: Limit) -> Iterator[Problem]:
-    """Outputs of another shape than is due."""
+def _check_output_shapes(report: Report, limit: Limit) -> Iterator[Problem]:
     for name, shape in report.outputs().items():
         if limit.output in (None, name) and limit.shape is not None and shape.sizes != limit.shape:
-            due = "×".join(map(str, limit.shape))
-            yield breach(limit, f"the output {name} is {shape}, and {due} is due", "")
+            required = "×".join(map(str, limit.shape))
+            yield _make_problem(limit, f"output {name} has shape {shape}; the budget requires {required}", "")
 
 
-def wrong_fields(report: Report, limit: Limit) -> Iterator[Problem]:
-    """Outputs whose receptive field is too small or too large along an axis."""
+def _check_receptive_fields(report: Report, limit: Limit) -> Iterator[Problem]:
+    """Yield a violation per output whose receptive field is too small or too large along an axis."""
     for name, (layer, field) in output_fields(report).items():
         if limit.output not in (None, name):
             continue
-        what = f"the receptive field of {layer}"
-        if field.size is None:
-            yield breach(limit, f"{what} is not known", "")
-            continue
-        largest, smallest = max(field.size, default=0), min(field.size_min or field.size, default=0)
-        yield from over(limit._replace(minimum=None), largest, what, "")
-        yield from over(limit._replace(maximum=None), smallest, what, "")
+        largest = smallest = None
+        if field.size is not None:
+            largest, smallest = max(field.size, default=0), min(field.size_min or field.size, default=0)
+        yield from _check_bounds(limit._replace(minimum=None), largest, f"{layer}: ", "")
+        if smallest is not None:
+            yield from _check_bounds(limit._replace(maximum=None), smallest, f"{layer}: ", "")
 
 
 def output_fields(report: Report) -> dict[str, tuple[str, FieldReport]]:
-    """The receptive field of every output, by its name, and the layer that has it.
+    """Return, per output, the name of the layer and its receptive field.
 
-    If the only output has no positions left, that of the last layer that has positions.
+    If the network's only output has no positions left (after global pooling), it is that of the last layer with
+    positions.
     """
     network, whole = report.network, input_size(report.network)
     found = {}

@@ -1,4 +1,4 @@
-"""What one layer costs: the rules of its kind, for a whole batch and in bytes."""
+"""The cost of one layer: the figures of its kind, for a whole batch and in bytes."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from convcalc.units import tensor_bytes
 
 
 class Cost(NamedTuple):
-    """Elements, operations of a whole batch (None: not known), and bytes of weights (params and buffers)."""
+    """Elements, operations for a whole batch (None: unknown), and bytes of weights (params and buffers)."""
 
     params: int
     buffers: int
@@ -22,7 +22,7 @@ class Cost(NamedTuple):
 
 @lru_cache(maxsize=10_000)
 def cost(layer: Layer, dtype: Dtype, batch: int) -> Cost:
-    """The cost of a layer that has weights of its own."""
+    """Return the cost of a layer that does not use the weights of another."""
     weights, biases, buffers = layer.weight_tensors(), layer.bias_tensors(), layer.buffer_tensors()
     stored = 0
     for elements in weights + buffers:
@@ -32,18 +32,17 @@ def cost(layer: Layer, dtype: Dtype, batch: int) -> Cost:
     return Cost(
         sum(weights) + sum(biases),
         sum(buffers),
-        times(batch, layer.multiplications()),
-        times(batch, layer.additions()),
-        times(batch, layer.macs()),
+        _scale_to_batch(batch, layer.multiplications()),
+        _scale_to_batch(batch, layer.additions()),
+        _scale_to_batch(batch, layer.macs()),
         stored,
     )
 
 
-def times(batch: int, operations: int | None) -> int | None:
-    """The operations of a whole batch, None where those of a sample are not known."""
+def _scale_to_batch(batch: int, operations: int | None) -> int | None:
     return None if operations is None else batch * operations
 
 
 def activation_bytes(shape: Shape, dtype: Dtype, batch: int) -> int:
-    """Bytes of an activation of a whole batch."""
+    """Return the bytes of an activation for a whole batch; `shape` is of one sample."""
     return tensor_bytes(batch * shape.elements, dtype.activations)

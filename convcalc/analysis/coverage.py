@@ -1,11 +1,11 @@
-"""What a layer that reads all of a tensor sees of the network's input: the union over all of the tensor's positions.
+"""The part of the network's input that a whole tensor depends on: the receptive field of global pooling and the like.
 
-Everything that is needed of each tensor before it is followed backward, exactly and within the real ends of every
-tensor: what a crop cuts off, what strides skip at a border and what lies in padding is not seen. For example global
-pooling after `crop: {amount: [[19, 0]]}` of 20 positions sees one position.
+The positions needed of each preceding tensor are traced backward, exactly and within the actual ends of every tensor:
+positions that a crop removes, that strides skip at a border, or that lie in padding are not counted. For example,
+global pooling after `crop: {amount: [[19, 0]]}` of 20 positions depends on one input position.
 
-As in `convcalc.analysis.receptive_field`, a layer reads all channels of a position, but of a vector only the features
-that it takes.
+As in `convcalc.analysis.receptive_field`, a layer reads all channels of a position; of a vector, it reads only the
+features it uses.
 """
 
 from functools import lru_cache
@@ -14,9 +14,9 @@ from convcalc.analysis.positions import (
     MOST_BITS,
     Sets,
     TooLarge,
-    ends,
-    every,
+    find_ends,
     flattened,
+    full_set,
     read_by,
     reads_all,
     unflattened,
@@ -28,24 +28,24 @@ from convcalc.network import Network
 from convcalc.reads import Reads, TooVaried
 from convcalc.shape import Shape
 
-MOST_WORK = 50_000  # tensors that are followed in one network, larger ones counting for more
-Box = tuple[tuple[int, int] | None, ...]  # first and last position per axis, None if nothing of an axis is seen
+_MOST_WORK = 50_000  # tensors traced per network, larger ones counting for more
+Box = tuple[tuple[int, int] | None, ...]  # first and last position per axis; None if no position of an axis is read
 
 
 class Coverage:
-    """What all of a tensor together sees of the input of a network, tensor by tensor when asked for."""
+    """Computes, on demand and per tensor, the part of a network's input that the whole tensor depends on."""
 
     def __init__(self, network: Network, size: tuple[int, ...]) -> None:
         self.network = network
         self.size = size
         self.work = 0
-        # whether a tensor sees all of the input for sure: found without sets, and true of nearly every tensor
+        # whether a tensor surely depends on all of the input: found without sets, and true for nearly every tensor
         self.full = [shape.spatial == size for shape in network.inputs.values()]
         self.all: Box = tuple((0, length - 1) for length in size)
         self.known: dict[int, Box | None] = {}
 
     def box(self, tensor: int) -> Box | None:
-        """From the first to the last position that a tensor sees on each axis of the input; None if not known."""
+        """Return the first and last input position per axis that a tensor depends on; None if unknown."""
         first = len(self.network.inputs)
         for node in self.network.nodes[len(self.full) - first : tensor + 1 - first]:
             reads_every = _reads_every_position(node.layer)
@@ -62,50 +62,49 @@ class Coverage:
         seen: Sets = (0,) * len(self.size)
         is_known = True
         try:
-            needed = {tensor: every_place(self.network.tensor_shape(tensor))}
+            needed = {tensor: _all_positions(self.network.tensor_shape(tensor))}
             while needed:
-                number = max(needed)  # no tensor that is left reads it
+                number = max(needed)  # every tensor that reads it has been handled
                 sets = needed.pop(number)
                 part = self._seen_at_once(number, sets)
                 if part is None:
                     is_known = self._add_needs(number, sets, needed) and is_known
                 else:
-                    seen = joined(seen, part)
+                    seen = _unite_sets(seen, part)
         except (TooLarge, TooVaried):
             return None
-        box = tuple(map(ends, seen))
+        box = tuple(map(find_ends, seen))
         return box if is_known or box == self.all else None
 
     def _seen_at_once(self, tensor: int, sets: Sets) -> Sets | None:
-        """What is seen through some positions of an input, or of a tensor for which it is known; else None."""
+        """Return the input positions behind some positions of a tensor, if known at once; else None."""
         shape = self.network.tensor_shape(tensor)
         if tensor < len(self.network.inputs):
             return sets if shape.axes == len(self.size) else (0,) * len(self.size)
         box = self.all if self.full[tensor] else self.known.get(tensor)
-        if box is None or sets != every_place(shape):
+        if box is None or sets != _all_positions(shape):
             return None
         return tuple(0 if interval is None else 1 << interval[0] | 1 << interval[1] for interval in box)
 
     def _add_needs(self, tensor: int, sets: Sets, needed: dict[int, Sets]) -> bool:
-        """Add what some positions of a tensor are made of; False if that is not known. Raises TooLarge."""
+        """Add the positions of its inputs that a tensor's positions need; False if unknown. Raises TooLarge."""
         node = self.network.nodes[tensor - len(self.network.inputs)]
         self.work += 1 + sum(node.layer.output.spatial) // 2_000
-        if self.work > MOST_WORK:
+        if self.work > _MOST_WORK:
             raise TooLarge
-        parts = needs(node.layer, sets)
+        parts = _find_needs(node.layer, sets)
         for read, part in zip(node.reads, parts, strict=True):
             if part is not None and all(part):
-                needed[read] = joined(needed[read], part) if read in needed else part
+                needed[read] = _unite_sets(needed[read], part) if read in needed else part
         return None not in parts
 
 
-def every_place(shape: Shape) -> Sets:
-    """All positions on every axis, or all features of a vector. Raises TooLarge."""
-    return tuple(map(every, shape.spatial or (shape.channels,)))
+def _all_positions(shape: Shape) -> Sets:
+    """Return all positions on every axis, or all features of a vector. Raises TooLarge."""
+    return tuple(map(full_set, shape.spatial or (shape.channels,)))
 
 
-def joined(one: Sets, other: Sets) -> Sets:
-    """What is in either of two, axis by axis."""
+def _unite_sets(one: Sets, other: Sets) -> Sets:
     return tuple(a | b for a, b in zip(one, other, strict=True))
 
 
@@ -122,43 +121,42 @@ def _reads_every_position(layer: Layer) -> bool:
     return all(map(reads_all, reach, layer.output.spatial, layer.input.spatial))
 
 
-def needs(layer: Layer, sets: Sets) -> list[Sets | None]:
-    """What an output needs of each input of a layer; None if not known. Raises TooLarge and TooVaried."""
+def _find_needs(layer: Layer, sets: Sets) -> list[Sets | None]:
+    """Return the positions of each input that outputs need; None if unknown. Raises TooLarge and TooVaried."""
     reach = layer.reach()
     if reach == "unknown":
         return [None] * len(layer.inputs)
     if reach == "everything":
-        return [every_place(shape) for shape in layer.inputs]
+        return [_all_positions(shape) for shape in layer.inputs]
     if isinstance(layer, Slice | Concat) and not layer.output.axes:
-        return features_of_parts(layer, sets[0])
-    return [needed_of(reach, shape, layer.output, sets) for shape in layer.inputs]
+        return _find_needed_features(layer, sets[0])
+    return [_find_needs_of_input(reach, shape, layer.output, sets) for shape in layer.inputs]
 
 
-def needed_of(reach: Reach, shape: Shape, output: Shape, sets: Sets) -> Sets:
-    """What an output needs of one input, given how a layer reads it."""
+def _find_needs_of_input(reach: Reach, shape: Shape, output: Shape, sets: Sets) -> Sets:
+    """Return the positions needed of one input, given how the layer reads it."""
     if isinstance(reach, tuple):
-        return windows(reach, shape, sets)
+        return _read_windows(reach, shape, sets)
     if shape.axes and reach == "same" and output.axes:
         return tuple(1 if size == 1 else places for size, places in zip(shape.spatial, sets, strict=True))
     if not shape.axes and not output.axes:
         return (1,) if shape.channels == 1 else sets
-    if sets == every_place(output):
-        return every_place(shape)
+    if sets == _all_positions(output):
+        return _all_positions(shape)
     features = flattened(sets, output.spatial, output.channels) if output.axes else sets[0]
     return unflattened(features, shape.spatial, shape.channels) if shape.axes else (features,)
 
 
-def windows(reach: tuple[Reads, ...], shape: Shape, sets: Sets) -> Sets:
-    """The positions that windows read, axis by axis."""
+def _read_windows(reach: tuple[Reads, ...], shape: Shape, sets: Sets) -> Sets:
     return tuple(map(read_by, reach, sets, shape.spatial))
 
 
-def features_of_parts(layer: Slice | Concat, features: int) -> list[Sets | None]:
-    """The features that a part of a vector, or several vectors in a row, are made of."""
+def _find_needed_features(layer: Slice | Concat, features: int) -> list[Sets | None]:
+    """Return the features needed of each input of a slice or concatenation of vectors."""
     if isinstance(layer, Slice):
         return [(features << layer.channels[0],)]
     found: list[Sets | None] = []
     for shape in layer.inputs:
-        found.append((features & every(shape.channels),))
+        found.append((features & full_set(shape.channels),))
         features >>= shape.channels
     return found

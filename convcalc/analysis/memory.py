@@ -1,8 +1,8 @@
-"""Memory while a network runs: which tensors are live when, and how much that is at the most.
+"""Memory during inference: which tensors are live at each layer, and the peak of their sizes.
 
-A tensor lives from the layer that makes it to the last layer that reads it; what leaves the network lives to
-the end. Layers run in the order of the file. Views own nothing and keep alive what they view. With reuse in
-place, an elementwise layer writes into its input where nothing else reads that. Tensors only: no scratch
+A tensor is live from the layer that produces it to the last layer that reads it; outputs of the network stay live to
+the end. Layers run in the order of the file. A view has no memory of its own and keeps its source alive. With reuse in
+place, an elementwise layer overwrites its input if nothing else reads that input. Only tensors are counted: no scratch
 space of kernels and no alignment.
 """
 
@@ -13,7 +13,7 @@ from convcalc.network import Network
 
 
 class Liveness(NamedTuple):
-    """The live bytes along the execution. `peak_at` is the node where they are most, None of no nodes."""
+    """The live bytes at each node, their maximum, the node that has it, and the tensors that are live there."""
 
     live: tuple[int, ...]
     peak: int
@@ -21,10 +21,10 @@ class Liveness(NamedTuple):
     peak_tensors: tuple[int, ...]
 
 
-def owners(network: Network, sizes: Sequence[int], inplace: bool) -> list[int]:
-    """For each tensor the one in whose memory it lies: its own number, or that of what it views or overwrites."""
+def _find_owners(network: Network, sizes: Sequence[int], inplace: bool) -> list[int]:
+    """Return for each tensor which tensor's memory it uses: its own, or that of the tensor it views or overwrites."""
     first = len(network.inputs)
-    readers = reader_counts(network)
+    readers = count_readers(network)
     owner = list(range(first))
     for index, node in enumerate(network.nodes):
         number = first + index
@@ -32,7 +32,7 @@ def owners(network: Network, sizes: Sequence[int], inplace: bool) -> list[int]:
             owner.append(owner[node.reads[0]])
         elif inplace and node.layer.in_place:
             target = next(
-                (tensor for tensor in node.reads if overwritable(network, tensor, readers, sizes, number)), None
+                (tensor for tensor in node.reads if _can_overwrite(network, tensor, readers, sizes, number)), None
             )
             owner.append(number if target is None else owner[target])
         else:
@@ -40,8 +40,8 @@ def owners(network: Network, sizes: Sequence[int], inplace: bool) -> list[int]:
     return owner
 
 
-def overwritable(network: Network, tensor: int, readers: list[int], sizes: Sequence[int], number: int) -> bool:
-    """Whether a layer may write into a tensor: nothing else reads it or what it views, and the sizes are equal."""
+def _can_overwrite(network: Network, tensor: int, readers: list[int], sizes: Sequence[int], number: int) -> bool:
+    """Whether a layer may overwrite a tensor: nothing else reads it or its source, and the sizes are equal."""
     first = len(network.inputs)
     if sizes[tensor] != sizes[number]:
         return False
@@ -52,8 +52,8 @@ def overwritable(network: Network, tensor: int, readers: list[int], sizes: Seque
     return False
 
 
-def reader_counts(network: Network) -> list[int]:
-    """How often each tensor is read; leaving the network is a reading."""
+def count_readers(network: Network) -> list[int]:
+    """Return how often each tensor is read; being an output of the network counts as a reader."""
     readers = [0] * (len(network.inputs) + len(network.nodes))
     for node in network.nodes:
         for tensor in node.reads:
@@ -63,8 +63,8 @@ def reader_counts(network: Network) -> list[int]:
     return readers
 
 
-def last_uses(network: Network, owner: list[int]) -> list[int]:
-    """For each owner the node after which its memory is free; what leaves the network stays to the end."""
+def _find_last_uses(network: Network, owner: list[int]) -> list[int]:
+    """Return for each owner the node after which its memory is free; outputs stay to the end."""
     first, end = len(network.inputs), len(network.nodes) - 1
     last = [-1] * len(owner)
     for index, node in enumerate(network.nodes):
@@ -77,13 +77,13 @@ def last_uses(network: Network, owner: list[int]) -> list[int]:
 
 
 def liveness(network: Network, sizes: Sequence[int], inplace: bool = True) -> Liveness:
-    """The live bytes along the execution, given the bytes of every tensor by number.
+    """Return the live bytes at each node, given the bytes of every tensor by number.
 
-    The input counts until its last reader.
+    The input counts until its last reader has run.
     """
     first = len(network.inputs)
-    owner = owners(network, sizes, inplace)
-    last = last_uses(network, owner)
+    owner = _find_owners(network, sizes, inplace)
+    last = _find_last_uses(network, owner)
     freed = [0] * len(network.nodes)  # bytes that are free after a node
     for tensor, index in enumerate(last):
         if owner[tensor] == tensor and index >= 0:

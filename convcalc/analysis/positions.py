@@ -1,9 +1,9 @@
-"""Sets of positions of one axis or of several, exact, as integers: bit i is set if position i is in the set.
+"""Exact sets of positions, one per axis, as integers: bit i is set if position i is in the set.
 
     read_by(sliding(3, 2, 1, 1), outputs=0b11, size=8) == 0b1111: outputs 0 and 1 read inputs 0 to 3
 
-A receptive field (`convcalc.reads`) is an interval on an axis without ends. A set knows the ends of every tensor, so
-that what lies in padding, or was cropped before, is not in it.
+A receptive field (`convcalc.reads`) is an interval on an axis without ends. A set respects the ends of every tensor, so
+it contains no positions in padding and none that were cropped before.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from math import prod
 
 from convcalc.reads import Reads
 
-MOST_BITS = 1 << 24  # of a set: two megabytes
+MOST_BITS = 1 << 24  # per set: two megabytes
 Sets = tuple[int, ...]  # one set per axis; a set of features for a vector
 
 
@@ -21,57 +21,57 @@ class TooLarge(ValueError):
     """A set would have more than MOST_BITS positions."""
 
 
-def every(count: int) -> int:
-    """All positions from 0 up to count. Raises TooLarge."""
+def full_set(count: int) -> int:
+    """Return the set of the positions 0 to count - 1. Raises TooLarge."""
     if count > MOST_BITS:
         raise TooLarge
     return (1 << count) - 1
 
 
-def ends(positions: int) -> tuple[int, int] | None:
-    """The first and the last position of a set, None if it is empty."""
+def find_ends(positions: int) -> tuple[int, int] | None:
+    """Return the first and the last position of a set; None if it is empty."""
     return ((positions & -positions).bit_length() - 1, positions.bit_length() - 1) if positions else None
 
 
 def read_by(reads: Reads, outputs: int, size: int) -> int:
-    """The inputs, of `size` on the axis, that any of a set of outputs reads. Raises TooLarge."""
-    inside = every(size)
+    """Return the inputs read by a set of outputs; the input axis has `size` positions. Raises TooLarge."""
+    inside = full_set(size)
     if reads.period == reads.shift == 1:
-        return _taps_of(reads, 0, outputs) & inside
+        return _read_taps(reads, 0, outputs) & inside
     digits = bin(outputs)[:1:-1]  # from position 0 on
     found = 0
     for residue, low, high in zip(range(len(digits)), reads.low, reads.high, strict=False):
         if low is None or high is None:
             continue
         first, last = 0, len(digits)
-        if reads.shift:  # turns whose window touches the input
+        if reads.shift:  # periods whose window touches the input
             first, last = max(-(high // reads.shift), 0), (size - 1 - low) // reads.shift
-        starts = _spread(digits[residue :: reads.period][first : last + 1], reads.shift)
-        found |= _taps_of(reads, residue, starts, first * reads.shift) & inside
+        starts = _spread_digits(digits[residue :: reads.period][first : last + 1], reads.shift)
+        found |= _read_taps(reads, residue, starts, first * reads.shift) & inside
     return found
 
 
-def _taps_of(reads: Reads, residue: int, starts: int, offset: int = 0) -> int:
-    """What windows read, given by how much each is moved from that of an output. Raises TooLarge."""
+def _read_taps(reads: Reads, residue: int, starts: int, offset: int = 0) -> int:
+    """Return the inputs read by windows, each moved by a start from the window of `residue`. Raises TooLarge."""
     low, high = reads.low[residue], reads.high[residue]
     if low is None or high is None:
         return 0
     if high - low > MOST_BITS:
         raise TooLarge
-    taps = _smear(starts, reads.step, (high - low) // reads.step + 1)
+    taps = _extend_positions(starts, reads.step, (high - low) // reads.step + 1)
     low += offset
     return taps << low if low >= 0 else taps >> -low
 
 
-def _spread(digits: str, step: int) -> int:
-    """The set of the places of the digits 1, each times step."""
+def _spread_digits(digits: str, step: int) -> int:
+    """Return the set of the indexes of the digits 1, multiplied by step."""
     if "1" not in digits:
         return 0
     return int(("0" * (step - 1)).join(digits)[::-1], 2) if step else 1
 
 
-def _smear(positions: int, step: int, count: int) -> int:
-    """Each position p with p + step, p + 2 step, … so that it becomes `count` positions."""
+def _extend_positions(positions: int, step: int, count: int) -> int:
+    """Extend each position to `count` positions, `step` apart."""
     done = 1
     while done < count and positions:
         more = min(done, count - done)
@@ -82,19 +82,19 @@ def _smear(positions: int, step: int, count: int) -> int:
 
 @lru_cache(maxsize=10_000)
 def reads_all(reads: Reads, outputs: int, size: int) -> bool:
-    """Whether all outputs together read every input; False also if that takes too large a set to know."""
+    """Whether all outputs together read every input; also False if the set would be too large to compute."""
     if None not in reads.low and _is_gapless(reads, outputs):
         first, last = reads.at(0), reads.at(outputs - 1)
         if first is not None and last is not None and first[0] <= 0 and last[1] >= size - 1:
             return True
     try:
-        return read_by(reads, every(outputs), size) == every(size)
+        return read_by(reads, full_set(outputs), size) == full_set(size)
     except TooLarge:
         return False
 
 
 def _is_gapless(reads: Reads, outputs: int) -> bool:
-    """Whether no position lies between what neighbouring outputs read, as far as that shows without a set."""
+    """Whether neighbouring outputs surely leave no gap between their intervals."""
     if reads.step > 1:
         return reads.period == reads.shift == 1 and outputs >= reads.step
     spans = [reads.at(position) for position in range(min(reads.period + 1, outputs))]
@@ -102,45 +102,45 @@ def _is_gapless(reads: Reads, outputs: int) -> bool:
     return all(low <= high + 1 for (_, high), (low, _) in pairwise(known))
 
 
-# -- values of a tensor in order, channels first
+# -- flattened tensors, channels first
 
 
 def flattened(sets: Sets, spatial: Iterable[int], channels: int) -> int:
-    """The features that a vector of all values has at positions that are in the set of every axis. Raises TooLarge."""
+    """Return the features of the flattened tensor at positions in the set of every axis. Raises TooLarge."""
     block, count = 1, 1
     for axis, size in reversed(list(zip(sets, spatial, strict=True))):
-        block, count = _repeated(block, count, axis), count * size
-    return _repeated(block, count, every(channels))
+        block, count = _repeat_block(block, count, axis), count * size
+    return _repeat_block(block, count, full_set(channels))
 
 
-def _repeated(block: int, count: int, places: int) -> int:
-    """A set of `count` positions at every place of another set."""
+def _repeat_block(block: int, count: int, places: int) -> int:
+    """Repeat a set of `count` positions at every position of another set. Raises TooLarge."""
     if (places.bit_length() + 1) * count > MOST_BITS:
         raise TooLarge
-    if places & (places + 1) == 0:  # all from 0 on
-        return _smear(block, count, places.bit_length()) if places else 0
+    if places & (places + 1) == 0:  # all positions from 0 to a last one
+        return _extend_positions(block, count, places.bit_length()) if places else 0
     return sum(block << count * place for place, digit in enumerate(bin(places)[:1:-1]) if digit == "1")
 
 
 def unflattened(features: int, spatial: tuple[int, ...], channels: int) -> Sets:
-    """Per axis the positions of which a set of features has values. Raises TooLarge."""
+    """Return per axis the positions that a set of features of the flattened tensor covers. Raises TooLarge."""
     count = prod(spatial)
     if channels * count > MOST_BITS:
         raise TooLarge
-    positions = _any_of(features, count)
+    positions = _fold_modulo(features, count)
     sets = []
     for size in spatial:
         count //= size
         digits = bin(positions)[:1:-1]
         rows = [place for place in range(size) if "1" in digits[place * count : (place + 1) * count]]
         sets.append(sum(1 << row for row in rows))
-        positions = _any_of(positions, count)
+        positions = _fold_modulo(positions, count)
     return tuple(sets)
 
 
-def _any_of(positions: int, count: int) -> int:
-    """Positions modulo count."""
-    folded, part = 0, every(count)
+def _fold_modulo(positions: int, count: int) -> int:
+    """Return the positions modulo count."""
+    folded, part = 0, full_set(count)
     while positions:
         folded |= positions & part
         positions >>= count

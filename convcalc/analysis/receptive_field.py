@@ -1,11 +1,11 @@
-"""The receptive field of every tensor: which positions of the input an interior output position sees.
+"""The receptive field of every tensor: the input positions that an interior position of the tensor depends on.
 
-The inputs of a network share one coordinate system. Per axis a tensor has one or more paths to them, each a
-`Reads`; paths with one jump are united as they meet, paths with different jumps are kept apart, and the field
-at a position is what all of them span there. What reads all of a tensor (global pooling, a linear layer) sees the
-union of what its positions see, within the input; every position of its output sees the same, so its jump is 0.
-Normalisation by statistics of its input counts as position by
-position: only what a value is made of is followed, not what it is scaled by.
+All inputs of a network share one coordinate system. Per axis, a tensor has one or more paths to them, each a `Reads`
+(`convcalc.reads`). Where paths merge, those with the same jump (cumulative stride) are united and those with different
+jumps are kept apart; the field at a position spans all of them. A layer that reads a whole tensor (global pooling, a
+linear layer) depends on the union over the tensor's positions, within the input; all its output positions have the same
+field, so its jump is 0. Normalisation by statistics of the input counts as position-wise: a value depends on what it is
+computed from, not on the statistics that scale it.
 
 Source: Araujo, Norris and Sim 2019, "Computing receptive fields of convolutional neural networks" (Distill).
 """
@@ -21,16 +21,16 @@ from convcalc.network import Network, Node
 from convcalc.reads import SAME, Ratio, Reads, TooVaried, fixed, through, union
 from convcalc.shape import Shape
 
-Paths = tuple[Reads, ...]  # of one axis, each with a jump of its own; none where no spatial input is read
-MOST_PATHS = 6  # of one axis: paths with different jumps
-MOST_RESIDUES = 512  # of the period of paths with different jumps, as far as there are positions
+Paths = tuple[Reads, ...]  # along one axis, one per jump; empty if no spatial input is read
+MOST_PATHS = 6  # paths with different jumps per axis
+MOST_RESIDUES = 512  # residues of the common period that are visited for paths with different jumps
 
 
 class Field(NamedTuple):
-    """What a tensor sees. `whole` is all of the input; `axes` None is not known; not `aligned`: its paths disagree.
+    """The receptive field of a tensor. `axes` None: unknown; `whole`: the whole input; not `aligned`: paths disagree.
 
-    `collapsed` is what a global pooling or a linear layer gives: it has no positions left of its own. `flat` is a
-    vector of what stood at several positions.
+    `collapsed` is true for the output of global pooling or a linear layer, which has no positions of its own. `flat` is
+    true for a vector that holds the values of several positions.
     """
 
     axes: tuple[Paths, ...] | None
@@ -41,14 +41,15 @@ class Field(NamedTuple):
 
     @property
     def is_fixed(self) -> bool:
-        """Whether every position sees the same."""
+        """Whether all positions have the same receptive field."""
         return self.whole or (self.axes is not None and all(path.is_fixed for paths in self.axes for path in paths))
 
 
 class FieldReport(NamedTuple):
-    """The receptive field of a layer, in whole numbers; jumps and centres are fractions in lowest terms.
+    """The receptive field of a layer per axis, in input positions; jumps and centres are fractions in lowest terms.
 
-    Sizes are None where the field is not known, jumps and centres None where paths disagree about the jump.
+    Sizes are None if the field is unknown; `size_min` is None if all positions have the same size; jumps and centres
+    are None if paths disagree about the jump.
     """
 
     size: tuple[int, ...] | None
@@ -59,30 +60,30 @@ class FieldReport(NamedTuple):
     whole: bool
 
 
-UNKNOWN_FIELD = Field(None)
+_UNKNOWN_FIELD = Field(None)
 
 
 def fields(network: Network) -> list[Field]:
-    """The field of every tensor of a network, by its number."""
-    axes = input_axes(network)
+    """Return the field of every tensor of a network, by its number."""
+    axes = _count_input_axes(network)
     found = [Field(((SAME,),) * axes if shape.axes == axes else ((),) * axes) for shape in network.inputs.values()]
     coverage = Coverage(network, input_size(network))
-    # most layers see what the one before sees, as one object: telling it by identity spares comparing it in depth
+    # most layers share the field object of the layer before: comparing identities avoids a deep comparison
     known: dict[tuple[object, ...], Field] = {}
     for node in network.nodes:
         same = (node.layer, *[id(found[tensor]) for tensor in node.reads])
         field = known.get(same)
         if field is None:
-            field = next_field(node, [found[tensor] for tensor in node.reads], coverage)
-            if not field.collapsed:  # what all of a tensor sees depends on more than its field
+            field = _compute_field(node, [found[tensor] for tensor in node.reads], coverage)
+            if not field.collapsed:  # the field of a whole tensor depends on more than that of its positions
                 known[same] = field
         found.append(field)
     return found
 
 
-def next_field(node: Node, inputs: list[Field], coverage: Coverage) -> Field:
-    """What a node's output sees, given what its inputs see."""
-    if reads_everything(node.layer):
+def _compute_field(node: Node, inputs: list[Field], coverage: Coverage) -> Field:
+    """Return the field of a node's output, given the fields of its inputs."""
+    if _reads_everything(node.layer):
         box = coverage.box(node.reads[0])
         if box is None:
             return inputs[0]._replace(axes=None, whole=inputs[0].whole, collapsed=True)
@@ -92,32 +93,31 @@ def next_field(node: Node, inputs: list[Field], coverage: Coverage) -> Field:
         field = field_of(node.layer, tuple(inputs))
         if len(inputs) == 1 or field.whole:
             return field
-    return field._replace(whole=field.whole or sees_all(field, coverage.size))
+    return field._replace(whole=field.whole or _covers_input(field, coverage.size))
 
 
-def reads_everything(layer: Layer) -> bool:
-    """Whether a layer reads all of its input at once."""
+def _reads_everything(layer: Layer) -> bool:
+    """Whether every output position of a layer reads the whole input."""
     try:
         return layer.reach() == "everything"
     except TooVaried:
         return False
 
 
-def sees_all(field: Field, size: tuple[int, ...]) -> bool:
-    """Whether every position sees the whole input."""
+def _covers_input(field: Field, size: tuple[int, ...]) -> bool:
     return field.axes is not None and all(
         any(path == fixed((0, length - 1)) for path in paths) for paths, length in zip(field.axes, size, strict=True)
     )
 
 
-def input_axes(network: Network) -> int:
-    """The spatial axes of a network: those of its input, the most that any input has."""
+def _count_input_axes(network: Network) -> int:
+    """Return the number of spatial axes of a network: the largest of any input."""
     return max(shape.axes for shape in network.inputs.values())
 
 
 def input_size(network: Network) -> tuple[int, ...]:
-    """The size of the input, the largest of several."""
-    axes = input_axes(network)
+    """Return the spatial size of the network's input; per axis the largest, if there are several inputs."""
+    axes = _count_input_axes(network)
     return tuple(
         map(max, zip(*(shape.spatial for shape in network.inputs.values() if shape.axes == axes), strict=True))
     )
@@ -125,12 +125,12 @@ def input_size(network: Network) -> tuple[int, ...]:
 
 @lru_cache(maxsize=10_000)
 def field_of(layer: Layer, inputs: tuple[Field, ...]) -> Field:
-    """What a layer's output sees, given what its inputs see; of a layer that reads everything, the whole input."""
+    """Return the field of a layer's output, given those of its inputs; the whole input if it reads everything."""
     try:
         reach = layer.reach()
         if reach == "unknown":
-            return UNKNOWN_FIELD
-        met = inputs[0] if len(inputs) == 1 else meeting(layer, inputs)
+            return _UNKNOWN_FIELD
+        met = inputs[0] if len(inputs) == 1 else _merge_fields(layer, inputs)
         if reach == "everything":
             return met._replace(whole=True, collapsed=True)
         if reach == "same":
@@ -140,27 +140,27 @@ def field_of(layer: Layer, inputs: tuple[Field, ...]) -> Field:
             return met._replace(collapsed=False) if layer.output.positions > 1 else met
         if reach == "elsewhere":
             one_place = layer.input.positions == layer.output.positions == 1 and not met.flat
-            return met if one_place else UNKNOWN_FIELD
+            return met if one_place else _UNKNOWN_FIELD
         if len(reach) != len(met.axes):
-            return UNKNOWN_FIELD
+            return _UNKNOWN_FIELD
         axes = tuple(
             tuple([through(reads, path) for path in paths]) for reads, paths in zip(reach, met.axes, strict=True)
         )
     except TooVaried:
-        return UNKNOWN_FIELD._replace(whole=any(field.whole for field in inputs))
+        return _UNKNOWN_FIELD._replace(whole=any(field.whole for field in inputs))
     return met._replace(axes=axes)
 
 
-def meeting(layer: Layer, inputs: tuple[Field, ...]) -> Field:
-    """What several inputs see together, and whether they agree about where they look. Raises TooVaried."""
+def _merge_fields(layer: Layer, inputs: tuple[Field, ...]) -> Field:
+    """Merge the fields of several inputs, and note whether they are aligned. Raises TooVaried."""
     whole = any(field.whole for field in inputs)
     aligned = all(field.aligned for field in inputs)
     axes_of_inputs = [
-        repeated_axes(field, shape, layer.output) for shape, field in zip(layer.inputs, inputs, strict=True)
+        _broadcast_paths(field, shape, layer.output) for shape, field in zip(layer.inputs, inputs, strict=True)
     ]
     known = [found for found in axes_of_inputs if found is not None]
     if len(known) < len(inputs):
-        return UNKNOWN_FIELD._replace(aligned=aligned, whole=whole)
+        return _UNKNOWN_FIELD._replace(aligned=aligned, whole=whole)
     axes = []
     for paths_of_inputs in zip(*known, strict=True):
         seen: dict[Paths, None] = dict.fromkeys(filter(None, paths_of_inputs))
@@ -168,14 +168,14 @@ def meeting(layer: Layer, inputs: tuple[Field, ...]) -> Field:
             axes.append(next(iter(seen)))
             continue
         if not whole:
-            aligned = aligned and agree(list(seen))
-        axes.append(united(tuple(path for paths in seen for path in paths)))
+            aligned = aligned and _are_aligned(list(seen))
+        axes.append(_unite_paths(tuple(path for paths in seen for path in paths)))
     collapsed = all(field.collapsed for field in inputs)
     return Field(tuple(axes), aligned, whole, collapsed, any(field.flat for field in inputs))
 
 
-def repeated_axes(field: Field, shape: Shape, output: Shape) -> tuple[Paths, ...] | None:
-    """The paths of an input of a merge; where its one position is repeated along an axis, all of them see the same."""
+def _broadcast_paths(field: Field, shape: Shape, output: Shape) -> tuple[Paths, ...] | None:
+    """Return a merge input's paths; along a broadcast axis all positions have the same field. Raises TooVaried."""
     if field.axes is None or shape.spatial == output.spatial or field.is_fixed:
         return field.axes
     if len(field.axes) != shape.axes:
@@ -187,17 +187,17 @@ def repeated_axes(field: Field, shape: Shape, output: Shape) -> tuple[Paths, ...
 
 
 def moving(paths: Paths) -> Paths:
-    """The paths that look elsewhere from position to position: what is the same everywhere has no place."""
+    """Return the paths whose interval moves with the position: only these can be misaligned."""
     return tuple([path for path in paths if not path.is_fixed])
 
 
-def agree(inputs: list[Paths]) -> bool:
-    """Whether inputs have one jump and one centre between them, as far as they have places."""
+def _are_aligned(inputs: list[Paths]) -> bool:
+    """Whether all moving paths of the inputs have the same jump and the same centre."""
     return len({(path.jump, path.center()) for paths in inputs for path in moving(paths)}) <= 1
 
 
-def united(paths: Paths) -> Paths:
-    """Paths with one jump put together. Raises TooVaried."""
+def _unite_paths(paths: Paths) -> Paths:
+    """Unite the paths that have the same jump. Raises TooVaried."""
     by_jump: dict[Ratio, Reads] = {}
     for path in paths:
         jump = path.jump
@@ -209,7 +209,7 @@ def united(paths: Paths) -> Paths:
 
 @lru_cache(maxsize=10_000)
 def field_report(field: Field, spatial: tuple[int, ...], whole_input: tuple[int, ...]) -> FieldReport:
-    """The figures of a field of a tensor with such spatial sizes."""
+    """Return the reported figures of a tensor's field; `spatial` is the tensor's size, `whole_input` the input's."""
     if field.whole:
         return FieldReport(whole_input, None, None, None, field.aligned, True)
     if field.axes is None:
@@ -232,10 +232,10 @@ def field_report(field: Field, spatial: tuple[int, ...], whole_input: tuple[int,
 
 
 def span(paths: Paths, positions: int) -> tuple[int, int] | None:
-    """The smallest and the largest size of a field over the positions of an axis, None where it is not followed.
+    """Return the smallest and the largest size of a field over the positions of an axis; None if not computed.
 
-    Of paths with different jumps the size at every residue of the period is convex along the axis: it is largest at
-    an end, and smallest at an end or where two paths cross.
+    For paths with different jumps, the size at each residue of the common period is a convex function of the position:
+    it is largest at an end, and smallest at an end or where two paths cross.
     """
     if len(paths) == 1:
         sizes = paths[0].sizes()
@@ -244,13 +244,13 @@ def span(paths: Paths, positions: int) -> tuple[int, int] | None:
     residues = range(min(period, positions))
     if len(residues) > MOST_RESIDUES:
         return None
-    places = {place for residue in residues for place in turning_places(paths, period, residue, positions)}
-    sizes = [size_at(paths, place) for place in places]
+    places = {place for residue in residues for place in _find_turning_positions(paths, period, residue, positions)}
+    sizes = [_size_at(paths, place) for place in places]
     return min(sizes, default=0), max(sizes, default=0)
 
 
-def turning_places(paths: Paths, period: int, residue: int, positions: int) -> set[int]:
-    """Of the positions with a residue the first and the last, and those beside which two paths cross."""
+def _find_turning_positions(paths: Paths, period: int, residue: int, positions: int) -> set[int]:
+    """Return the first and last position with this residue, and the positions next to which two paths cross."""
     turns = (positions - 1 - residue) // period
     lines = [(path.at(residue), path.shift * period // path.period) for path in paths]
     places = {0, turns}
@@ -262,13 +262,12 @@ def turning_places(paths: Paths, period: int, residue: int, positions: int) -> s
     return {residue + place * period for place in places}
 
 
-def size_at(paths: Paths, position: int) -> int:
-    """The size of what all paths together span at one position."""
+def _size_at(paths: Paths, position: int) -> int:
     found = interval_at(paths, position)
     return 0 if found is None else found[1] - found[0] + 1
 
 
 def interval_at(paths: Paths, position: int) -> tuple[int, int] | None:
-    """What all paths together span at one position, None where nothing is read."""
+    """Return the interval that all paths together span at one position; None if nothing is read."""
     found = [interval for interval in (path.at(position) for path in paths) if interval is not None]
     return (min(low for low, _ in found), max(high for _, high in found)) if found else None

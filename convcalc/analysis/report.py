@@ -1,4 +1,7 @@
-"""The report of a network: every figure of every layer, and the totals."""
+"""The report of a network: every figure of every layer, and the totals.
+
+A `Network` comes in; `analyse` returns a `Report` of whole numbers, such as `analyse(network).totals.params`.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -15,21 +18,21 @@ from convcalc.reads import Ratio
 from convcalc.shape import Shape
 from convcalc.version import __version__
 
-SCHEMA = "convcalc/report/1"
+_SCHEMA = "convcalc/report/1"
 
 
 COUNTS = ("params", "trainable_params", "buffers", "multiplications", "additions", "macs", "flops")
 
 
-def counts(figures: "LayerReport | Totals") -> dict[str, int | None]:
-    """The counts that layers and totals have in common, as JSON holds them."""
+def _counts_dict(figures: "LayerReport | Totals") -> dict[str, int | None]:
+    """Return the counts that layers and totals have in common, by their JSON keys."""
     return {name: getattr(figures, name) for name in COUNTS}
 
 
 class LayerReport(NamedTuple):
-    """The figures of one layer: elements, operations of the whole batch (None: not known), bytes.
+    """The figures of one layer: elements, operations for the whole batch (None: unknown), bytes for the whole batch.
 
-    A layer that uses the weights of another (`shares`) has no params of its own: they count once.
+    `shares` is the layer whose weights this one uses, if any: its params are then 0, as shared weights count once.
     """
 
     name: str
@@ -53,16 +56,16 @@ class LayerReport(NamedTuple):
 
     @property
     def flops(self) -> int | None:
-        """Multiplications + additions."""
+        """Multiplications + additions; None if unknown."""
         return summed((self.multiplications, self.additions))
 
     @property
     def output_shape(self) -> Shape:
-        """The shape of one sample of the output."""
+        """The output shape of one sample, channels first."""
         return self.layer.output
 
     def to_dict(self) -> dict[str, Any]:
-        """What the JSON holds of a layer."""
+        """Return the layer as a JSON-ready dict."""
         arguments = self.layer.arguments()
         if self.frozen:
             arguments["frozen"] = True
@@ -76,7 +79,7 @@ class LayerReport(NamedTuple):
             "arguments": arguments,
             "input_shapes": [list(shape.sizes) for shape in self.layer.inputs],
             "output_shape": list(self.output_shape.sizes),
-            **counts(self),
+            **_counts_dict(self),
             "memory": {
                 "input": self.input_bytes,
                 "weights": self.weight_bytes,
@@ -88,11 +91,11 @@ class LayerReport(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """The figures of the whole network; a sum is None where a part of it is not known.
+    """The figures of the whole network; a sum is None if any part of it is unknown.
 
-    `activation_bytes` are those of all layers' outputs added up, `peak_bytes` the most that is live at once, at the
-    layer `peak_at`. `field` is that of the last layer that still has positions, `field_at`: not of what global pooling
-    and linear layers give.
+    `activation_bytes` is the sum over all layers' outputs; `peak_bytes` is the largest number of bytes live at once, at
+    the layer `peak_at`. `field` is the receptive field of `field_at`, the last layer that still has positions, that is,
+    before global pooling and linear layers.
     """
 
     layers: int
@@ -112,14 +115,14 @@ class Totals(NamedTuple):
 
     @property
     def flops(self) -> int | None:
-        """Multiplications + additions."""
+        """Multiplications + additions; None if unknown."""
         return summed((self.multiplications, self.additions))
 
     def to_dict(self) -> dict[str, Any]:
-        """What the JSON holds of the totals."""
+        """Return the totals as a JSON-ready dict."""
         return {
             "layers": self.layers,
-            **counts(self),
+            **_counts_dict(self),
             "memory": {
                 "input": self.input_bytes,
                 "weights": self.weight_bytes,
@@ -132,27 +135,26 @@ class Totals(NamedTuple):
 
 
 def field_dict(field: FieldReport) -> dict[str, Any]:
-    """What the JSON holds of a receptive field; fractions that are not whole are texts."""
+    """Return a receptive field as a JSON-ready dict; fractions that are not whole are strings such as `1/2`."""
     if field.whole:
         return {"size": list(field.size or ()), "global": True, "aligned": field.aligned}
     found: dict[str, Any] = {"size": None if field.size is None else list(field.size)}
     if field.size_min is not None:
         found["size_min"] = list(field.size_min)
     for name, ratios in (("jump", field.jump), ("center", field.center)):
-        found[name] = None if ratios is None else [ratio_value(ratio) for ratio in ratios]
+        found[name] = None if ratios is None else [_ratio_value(ratio) for ratio in ratios]
     return {**found, "aligned": field.aligned}
 
 
-def ratio_value(ratio: Ratio) -> int | str:
-    """A fraction as JSON holds it: a whole number, or `1/2`."""
+def _ratio_value(ratio: Ratio) -> int | str:
     numerator, denominator = ratio
     return numerator if denominator == 1 else f"{numerator}/{denominator}"
 
 
 class Report:
-    """All figures of a network; frozen. `fields` and `tensor_bytes` are by the number of a tensor.
+    """All figures of a network; immutable. `fields` and `tensor_bytes` are indexed by tensor number.
 
-    It prints as a table, also with rich and in a notebook.
+    Printed, by `print`, rich or a notebook, it shows a table.
     """
 
     __slots__ = ("fields", "layers", "liveness", "network", "optimizer", "tensor_bytes", "totals", "trained")
@@ -163,7 +165,7 @@ class Report:
     fields: tuple[Field, ...]
     tensor_bytes: tuple[int, ...]
     liveness: Liveness
-    trained: Network  # the network before batch norms were folded
+    trained: Network  # the network as written, before batch norms are folded
     optimizer: str
 
     def __init__(self, **values: Any) -> None:
@@ -195,7 +197,7 @@ class Report:
 
     @property
     def groups(self) -> tuple[Group, ...]:
-        """The scopes of the network: blocks in use, sequences, branches, repeats and their copies."""
+        """The scopes of the network: uses of blocks, sequences, branches, repeats and their copies."""
         return self.network.groups
 
     @property
@@ -205,29 +207,29 @@ class Report:
 
     @property
     def uncounted(self) -> tuple[LayerReport, ...]:
-        """The layers whose cost is not known."""
+        """The layers whose cost is unknown."""
         return tuple(layer for layer in self.layers if layer.flops is None)
 
     def training(self) -> Training:
-        """The memory of training the network as it is written, batch norms not folded."""
+        """Return the memory for training the network as written, without folding batch norms."""
         network = self.trained
-        sizes = tensor_sizes(network)
+        sizes = _tensor_sizes(network)
         stored = sum(
             cost(node.layer, network.dtype, network.batch).weight_bytes for node in network.nodes if node.owner is None
         )
         return training_bytes(network, sizes, stored, self.optimizer)
 
     def outputs(self) -> dict[str, Shape]:
-        """The shapes that leave the network, by name."""
+        """Return the shapes of the network's outputs by name."""
         return {name: self.network.tensor_shape(tensor) for name, tensor in self.network.outputs.items()}
 
     def header(self) -> dict[str, Any]:
-        """What the JSON holds before the layers."""
+        """Return the part of the JSON document that precedes the layers."""
         network = self.network
         dtype = {"weights": network.dtype.weights, "activations": network.dtype.activations}
         implied = "int32" if "int" in network.dtype.weights else network.dtype.weights
         return {
-            "schema": SCHEMA,
+            "schema": _SCHEMA,
             "version": __version__,
             "complete": self.complete,
             "name": network.name,
@@ -240,38 +242,38 @@ class Report:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """What the JSON holds."""
+        """Return the report as a JSON-ready dict, schema convcalc/report/1."""
         layers = [layer.to_dict() for layer in self.layers]
         return {**self.header(), "layers": layers, "totals": self.totals_dict()}
 
     def totals_dict(self) -> dict[str, Any]:
-        """What the JSON holds of the totals."""
+        """Return the totals, with training memory, as a JSON-ready dict."""
         totals = self.totals.to_dict()
         totals["memory"]["training"] = self.training().total
         return totals
 
 
-def tensor_sizes(network: Network) -> tuple[int, ...]:
-    """The bytes of every tensor of a network, by its number."""
+def _tensor_sizes(network: Network) -> tuple[int, ...]:
+    """Return the bytes of every tensor of a network, by its number."""
     shapes = [*network.inputs.values(), *(node.layer.output for node in network.nodes)]
     return tuple([activation_bytes(shape, network.dtype, network.batch) for shape in shapes])
 
 
 @collecting_later
 def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = False, optimizer: str = "sgd") -> Report:
-    """Every figure of a network.
+    """Return every figure of a network.
 
-    `inplace` lets elementwise layers write into their inputs where nothing else reads them; `fold_batchnorm` folds
-    batch norms into the convolutions before them; `optimizer` (sgd, momentum or adam) is the one whose states the
-    memory of training counts. Raises ValueError for another optimizer.
+    `inplace` lets elementwise layers overwrite inputs that nothing else reads; `fold_batchnorm` folds batch norms into
+    the layers before them; `optimizer` (sgd, momentum or adam) determines the optimizer state in training memory.
+    Raises ValueError for any other optimizer.
     """
     if optimizer not in OPTIMIZERS:
-        raise ValueError(f"optimizer is {', '.join(OPTIMIZERS)}, not {optimizer}")
+        raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}; got {optimizer}")
     trained = network
     if fold_batchnorm:
         network = folding.fold_batchnorm(network)
     dtype, batch = network.dtype, network.batch
-    sizes = tensor_sizes(network)
+    sizes = _tensor_sizes(network)
     names = [*network.inputs, *(node.name for node in network.nodes)]
     live = liveness(network, sizes, inplace)
     seen = tuple(fields(network))
@@ -285,11 +287,11 @@ def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = Fa
         if field is None:
             field = reported[same] = field_report(seen[number], node.layer.output.spatial, whole)
         spent = cost(node.layer, dtype, batch)
-        layers.append(layer_report(node, network, names, sizes, spent, live.live[index], field, number))
+        layers.append(_report_layer(node, network, names, sizes, spent, live.live[index], field, number))
     return Report(
         network=network,
         layers=tuple(layers),
-        totals=totals(layers, seen[len(network.inputs) :], live, sum(sizes[: len(network.inputs)])),
+        totals=_sum_totals(layers, seen[len(network.inputs) :], live, sum(sizes[: len(network.inputs)])),
         fields=seen,
         tensor_bytes=sizes,
         liveness=live,
@@ -298,7 +300,7 @@ def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = Fa
     )
 
 
-def layer_report(
+def _report_layer(
     node: Node,
     network: Network,
     names: list[str],
@@ -308,9 +310,8 @@ def layer_report(
     field: FieldReport,
     number: int,
 ) -> LayerReport:
-    """The figures of one node."""
     owns = node.owner is None
-    # by position: thirty thousand layers have their arguments named thirty thousand times
+    # positional arguments: naming them costs time for every one of thirty thousand layers
     return LayerReport(
         node.name,
         node.layer.kind,
@@ -334,13 +335,13 @@ def layer_report(
 
 
 def summed(figures: Sequence[int | None]) -> int | None:
-    """The sum, None where one of the figures is not known."""
+    """Return the sum; None if any figure is unknown."""
     known = [figure for figure in figures if figure is not None]
     return sum(known) if len(known) == len(figures) else None
 
 
-def totals(layers: list[LayerReport], seen: tuple[Field, ...], live: Liveness, input_bytes: int) -> Totals:
-    """The sums over all layers, the peak, and the last field of a layer that has positions."""
+def _sum_totals(layers: list[LayerReport], seen: tuple[Field, ...], live: Liveness, input_bytes: int) -> Totals:
+    """Sum over all layers; take the field of the last layer that has positions."""
     placed = [layer for layer, field in zip(layers, seen, strict=True) if not field.collapsed] or layers
     return Totals(
         layers=len(layers),

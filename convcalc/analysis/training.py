@@ -1,7 +1,7 @@
-"""Memory for training: what the layers keep for the backward pass, weights, gradients and the optimizer's states.
+"""Memory for training: activations saved for backward, weights, gradients and the optimizer's state.
 
-Of one step, at its height between forward and backward: tensors only, no scratch space of kernels and none of the
-gradients of activations.
+Counted for one step at its peak, between the forward and the backward pass. Only tensors are counted: no scratch space
+of kernels and no gradients of activations.
 """
 
 from collections.abc import Sequence
@@ -12,16 +12,16 @@ from convcalc.network import Dtype, Network, Node
 from convcalc.units import tensor_bytes
 
 OPTIMIZERS = {"sgd": 0, "momentum": 1, "adam": 2}
-"""States that an optimizer keeps of each learnt weight: none, the momentum, the mean and the mean square."""
+"""Values an optimizer stores per learnt weight: none, the momentum, or the mean and the mean square."""
 
-NOTHING = Kept()
+_NOTHING = Kept()
 
 
 class Training(NamedTuple):
-    """Bytes of training. `kept` is kept for the backward pass, `weights` are params and buffers.
+    """Bytes for training. `kept` is saved for backward, `weights` are params and buffers.
 
-    What is kept, and the total with it, are None where a layer does not say what it keeps. All but the weights are
-    None where integers would have to be learnt: they have no gradients.
+    `kept` and `total` are None if what some layer saves is unknown. All but the weights are None if integers would have
+    to be learnt, as they have no gradients.
     """
 
     kept: int | None
@@ -32,50 +32,49 @@ class Training(NamedTuple):
 
 
 def training_bytes(network: Network, sizes: Sequence[int], weight_bytes: int, optimizer: str) -> Training:
-    """The bytes of training, given those of every tensor by number, those of all weights, and one of OPTIMIZERS.
+    """Return the bytes for training, given those of every tensor by number and of all weights, and one of OPTIMIZERS.
 
-    A network of integers is trained in floating point, with rounding inside (quantisation-aware training: Jacob et
-    al. 2018): that is another network, of other data types. PyTorch: "only Tensors of floating point and complex dtype
-    can require gradients".
+    A network of integers is unknown here: it is trained in floating point with simulated rounding (quantisation-aware
+    training, Jacob et al. 2018), which is a network of other data types. PyTorch: "only Tensors of floating point and
+    complex dtype can require gradients".
     """
-    if not is_trainable(network):
+    if not _is_trainable(network):
         return Training(None, None, None, weight_bytes, None)
-    kept, gradients = kept_bytes(network, sizes), gradient_bytes(network)
+    kept, gradients = kept_bytes(network, sizes), _gradient_bytes(network)
     states = OPTIMIZERS[optimizer] * gradients
     total = None if kept is None else weight_bytes + gradients + states + kept
     return Training(kept, gradients, states, weight_bytes, total)
 
 
-def is_trainable(network: Network) -> bool:
-    """Whether no integer would have to be learnt, or to pass a gradient on."""
-    learns = any(is_learnt(network, node) for node in network.nodes)
+def _is_trainable(network: Network) -> bool:
+    """Whether nothing is learnt, or no data type is an integer."""
+    learns = any(_is_learnt(network, node) for node in network.nodes)
     return not learns or not any("int" in dtype for dtype in network.dtype)
 
 
-def gradient_bytes(network: Network) -> int:
-    """Bytes of all params that are learnt, in the data types of the weights and of the biases.
+def _gradient_bytes(network: Network) -> int:
+    """Return the bytes of all learnt params, in the data types of weights and biases.
 
-    Frozen layers have no gradients; weights that several layers use have one.
+    Frozen layers have no gradients; shared weights have one gradient.
     """
     return sum(
-        learnt_bytes(node.layer, network.dtype) for node in network.nodes if node.owner is None and not node.frozen
+        _learnt_bytes(node.layer, network.dtype) for node in network.nodes if node.owner is None and not node.frozen
     )
 
 
-def learnt_bytes(layer: Layer, dtype: Dtype) -> int:
-    """Bytes of the weights and biases of a layer."""
+def _learnt_bytes(layer: Layer, dtype: Dtype) -> int:
     weights = sum(tensor_bytes(elements, dtype.weights) for elements in layer.weight_tensors())
     return weights + sum(tensor_bytes(elements, dtype.bias) for elements in layer.bias_tensors())
 
 
 def kept_bytes(network: Network, sizes: Sequence[int]) -> int | None:
-    """Bytes of all that is kept for the backward pass, given the bytes of every tensor by number; None: not known.
+    """Return the bytes of all that is saved for backward, given the bytes of every tensor by number; None: unknown.
 
-    A tensor that several layers keep counts once, in the memory in which it lies. Where neither a layer nor anything
-    before it learns, nothing is kept. A frozen layer after one that learns is taken to keep what it keeps when it
-    learns (PyTorch spares the input of a frozen linear layer or scale).
+    A tensor that several layers save counts once, and so do tensors that share memory. If neither a layer nor anything
+    before it is learnt, nothing is saved. A frozen layer after a learnt one is treated as if it were learnt (PyTorch
+    does not save the input of a frozen linear layer or scale).
     """
-    learns, memory = learning(network), training_owners(network)
+    learns, memory = _find_learning(network), _find_training_owners(network)
     first = len(network.inputs)
     tensors: set[int] = set()
     own = 0
@@ -85,7 +84,7 @@ def kept_bytes(network: Network, sizes: Sequence[int]) -> int | None:
         kept = node.layer.kept()
         if kept is None:
             return None
-        own += own_bytes(kept, network)
+        own += _own_bytes(kept, network)
         if kept.inputs:
             tensors.update(memory[tensor] for tensor in node.reads)
         if kept.output:
@@ -93,35 +92,35 @@ def kept_bytes(network: Network, sizes: Sequence[int]) -> int | None:
     return own + sum(sizes[tensor] for tensor in tensors)
 
 
-def own_bytes(kept: Kept, network: Network) -> int:
-    """Bytes of what a layer keeps beside what it reads and gives."""
+def _own_bytes(kept: Kept, network: Network) -> int:
+    """Return the bytes a layer saves in addition to its inputs and output."""
     values, batch = network.dtype.activations, network.batch
     return tensor_bytes(batch * kept.values, values) + tensor_bytes(kept.batch_values, values) + batch * kept.mask_bytes
 
 
-def learning(network: Network) -> list[bool]:
-    """For each tensor whether it depends on weights that are learnt."""
+def _find_learning(network: Network) -> list[bool]:
+    """Return for each tensor whether it depends on learnt weights."""
     learns = [False] * len(network.inputs)
     for node in network.nodes:
-        learns.append(is_learnt(network, node) or any(learns[tensor] for tensor in node.reads))
+        learns.append(_is_learnt(network, node) or any(learns[tensor] for tensor in node.reads))
     return learns
 
 
-def is_learnt(network: Network, node: Node) -> bool:
-    """Whether a layer has weights, its own or another's, that are learnt."""
+def _is_learnt(network: Network, node: Node) -> bool:
+    """Whether a layer uses learnt weights, its own or shared ones."""
     owner = node if node.owner is None else network.nodes[node.owner]
     return not owner.frozen and bool(node.layer.weight_tensors() or node.layer.bias_tensors())
 
 
-def training_owners(network: Network) -> list[int]:
-    """For each tensor the one in whose memory it lies in training: its own number, or that of what it is a view of.
+def _find_training_owners(network: Network) -> list[int]:
+    """Return for each tensor which tensor's memory it uses in training: its own, or that of the tensor it views.
 
-    As in PyTorch a part of the channels holds the memory of all. What computes in training is no view of its input,
-    such as dropout: it shows in that it keeps something.
+    As in PyTorch, a slice of the channels keeps the memory of all channels alive. A layer that computes something in
+    training, such as dropout, is not a view then; it is recognised by saving something for backward.
     """
     owner = list(range(len(network.inputs)))
     for number, node in enumerate(network.nodes, len(owner)):
         layer = node.layer
-        shares = layer.is_part or (layer.is_view and layer.kept() == NOTHING)
+        shares = layer.is_part or (layer.is_view and layer.kept() == _NOTHING)
         owner.append(owner[node.reads[0]] if shares else number)
     return owner

@@ -1,1 +1,1 @@
-"""The command line. click is known only here; a command is a file."""
+"""The command line: one file per command. Only this package imports click."""

@@ -1,4 +1,4 @@
-"""What commands share: their options, reading a network, writing a result."""
+"""What the commands share: options, reading a network, writing a result."""
 
 import os
 import sys
@@ -27,15 +27,16 @@ from convcalc.units import BITS, DTYPE_ALIASES
 Name = TypeVar("Name", str, str | None)
 Function = Callable[..., Any]
 WRONG_NETWORK = 1
-COMPARING = ": to compare two values, convcalc diff NET NET --set-old NAME=VALUE --set-new NAME=VALUE"
-MOST_DIGITS_OF_WIDTH = 6
-BYTE_ORDER_MARK = "\ufeff"
-BOUNDS = tuple(f"{bound}-{metric.replace('_', '-')}" for metric in LIMITED for bound in ("max", "min"))
-SHOWN_BOUNDS = ("max-params", "max-macs", "max-flops", "max-peak-memory", "max-weight-memory", "min-receptive-field")
+_COMPARE_HINT = ": to compare two values, use convcalc diff NET NET --set-old NAME=VALUE --set-new NAME=VALUE"
+_MOST_DIGITS_OF_WIDTH = 6
+_BYTE_ORDER_MARK = "\ufeff"
+_BOUNDS = tuple(f"{bound}-{metric.replace('_', '-')}" for metric in LIMITED for bound in ("max", "min"))
+_METRIC_WORDS = {"macs": "MACs", "flops": "FLOPs", "receptive-field": "size of the receptive field"}
+_SHOWN_BOUNDS = ("max-params", "max-macs", "max-flops", "max-peak-memory", "max-weight-memory", "min-receptive-field")
 
 
 class Output(NamedTuple):
-    """Where a result goes, and whether in colour."""
+    """Where to write a result, whether in colour, and whether only the essential part."""
 
     file: str | None
     color: str
@@ -43,69 +44,73 @@ class Output(NamedTuple):
 
 
 class Failure(click.ClickException):
-    """The command could not do its work."""
+    """The command failed; the exit status is 2."""
 
 
 def network_options(function: Function) -> Function:
-    """NET, and what takes the place of what it says, which the command gets as `overrides`."""
-    return with_options(override_options(function), click.argument("net", metavar="NET", shell_complete=complete_net))
+    """Add NET and the options of `override_options`."""
+    return _add_options(override_options(function), click.argument("net", metavar="NET", shell_complete=complete_net))
 
 
 def override_options(function: Function) -> Function:
-    """What takes the place of what a spec says, which the command gets as `overrides`."""
+    """Add the options that override a spec; the command receives them as `overrides`."""
 
     @wraps(function)
     def run(params: Any, inputs: Any, batch: int | None, dtype: str | None, **rest: Any) -> Any:
-        return function(overrides=read_overrides(params, inputs, batch, dtype), **rest)
+        return function(overrides=_read_overrides(params, inputs, batch, dtype), **rest)
 
-    return with_options(
+    return _add_options(
         run,
-        click.option("--set", "params", metavar="NAME=VALUE", multiple=True, help="The value of a param of the spec."),
+        click.option("--set", "params", metavar="NAME=VALUE", multiple=True, help="Set a spec parameter."),
         click.option(
             "--input",
             "inputs",
             metavar="[NAME=]3,320,320",
             multiple=True,
-            help="The shape of one sample, channels first.",
+            help="Input shape of one sample, channels first.",
         ),
-        click.option("--batch", type=click.IntRange(1), metavar="N", help="Samples in a batch."),
-        click.option("--dtype", metavar="TYPE", help="int8, or weights=int8,activations=int16,bias=int32."),
+        click.option("--batch", type=click.IntRange(1), metavar="N", help="Batch size."),
+        click.option("--dtype", metavar="TYPE", help="Data types: int8, or weights=int8,activations=int16,bias=int32."),
     )
 
 
 def inference_options(function: Function) -> Function:
-    """How the memory of inference is counted."""
-    return with_options(
+    """Add the options for counting inference memory."""
+    return _add_options(
         function,
         click.option(
-            "--no-inplace", "inplace", flag_value=False, default=True, help="Every layer writes into memory of its own."
+            "--no-inplace",
+            "inplace",
+            flag_value=False,
+            default=True,
+            help="Never let an elementwise layer overwrite its input.",
         ),
-        click.option("--fold-batchnorm", is_flag=True, help="Fold batch norms into the convolutions before them."),
+        click.option("--fold-batchnorm", is_flag=True, help="Fold each batch norm into the layer before it."),
     )
 
 
 def memory_options(function: Function) -> Function:
-    """How memory is counted."""
-    return with_options(
+    """Add the options for counting inference and training memory."""
+    return _add_options(
         function,
         inference_options,
         click.option(
             "--optimizer",
             type=click.Choice(list(OPTIMIZERS)),
             default="sgd",
-            help="Whose states the memory of training counts.",
+            help="Optimizer whose state counts towards training memory (default: sgd).",
         ),
     )
 
 
 def limit_options(function: Function) -> Function:
-    """An option for every limit, which the command gets as `limits`; the rarer ones are not listed in the help."""
+    """Add one option per limit, the rarer ones hidden; the command receives the given ones as `limits`."""
 
     @wraps(function)
     def run(**given: Any) -> Any:
         from convcalc.check.settings import limit_of
 
-        values = {bound: given.pop(bound.replace("-", "_")) for bound in BOUNDS}
+        values = {bound: given.pop(bound.replace("-", "_")) for bound in _BOUNDS}
         try:
             limits = [limit_of(name, value, f"--{name}") for name, value in values.items() if value is not None]
         except Flaw as flaw:
@@ -114,26 +119,25 @@ def limit_options(function: Function) -> Function:
 
     options = [
         click.option(
-            f"--{bound}", metavar=limit_example(bound), hidden=bound not in SHOWN_BOUNDS, help=limit_help(bound)
+            f"--{bound}", metavar=_limit_example(bound), hidden=bound not in _SHOWN_BOUNDS, help=_limit_help(bound)
         )
-        for bound in BOUNDS
+        for bound in _BOUNDS
     ]
-    return with_options(run, *options)
+    return _add_options(run, *options)
 
 
-def limit_example(bound: str) -> str:
-    """What a limit looks like."""
+def _limit_example(bound: str) -> str:
     return "256KiB" if "memory" in bound else "224" if "field" in bound else "5M"
 
 
-def limit_help(bound: str) -> str:
-    """The help of a limit's option."""
+def _limit_help(bound: str) -> str:
     side, metric = bound.split("-", 1)
-    return f"At {'most' if side == 'max' else 'least'} so much: {metric.replace('-', ' ')}, whatever the specs say."
+    what = _METRIC_WORDS.get(metric, metric.replace("-", " "))
+    return f"{'Maximum' if side == 'max' else 'Minimum'} {what}; a spec's own budget can only be stricter."
 
 
 def output_options(function: Function) -> Function:
-    """Where the result goes, which the command gets as `where`; a wrong spec is said there too."""
+    """Add the options for the output, received as `where`, and report an invalid spec raised by the command."""
 
     @wraps(function)
     def run(output: str | None, color: str, quiet: bool, **rest: Any) -> Any:
@@ -143,104 +147,104 @@ def output_options(function: Function) -> Function:
         except InvalidSpec as error:
             return report_invalid([error], where, as_json=rest.get("format") == "json")
 
-    return with_options(
+    return _add_options(
         run,
-        click.option("-o", "--output", metavar="FILE", help="Write to a file, whole or not at all."),
+        click.option("-o", "--output", metavar="FILE", help="Write the result to FILE (all or nothing)."),
         click.option(
             "--color",
             type=click.Choice(["auto", "always", "never"]),
             default="auto",
-            help="Colours; by themselves on a terminal.",
+            help="When to use colours (auto: only on a terminal).",
         ),
-        click.option("-q", "--quiet", is_flag=True, help="Only what matters most."),
+        click.option("-q", "--quiet", is_flag=True, help="Print only the essentials."),
     )
 
 
-def with_options(function: Function, *options: Function) -> Function:
-    """The function with options, in the order in which the help lists them."""
+def _add_options(function: Function, *options: Function) -> Function:
+    """Add options to a function, in the order in which the help lists them."""
     for option in reversed(options):
         function = option(function)
     return function
 
 
 def complete_net(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
-    """Completion in a shell: the examples, or files."""
+    """Complete NET in a shell: examples or files."""
     from click.shell_completion import CompletionItem
 
     if incomplete.startswith("e") and "example:".startswith(incomplete[:8]):
         found = [f"example:{name}" for name in examples.names()]
         return [CompletionItem(name) for name in found if name.startswith(incomplete)]
-    encodable = incomplete.encode("utf-8", "replace").decode()  # the shell completes files by what it has itself
+    encodable = incomplete.encode("utf-8", "replace").decode()  # the shell completes file names
     return [CompletionItem(encodable, type="file")]
 
 
 def completing(words: Callable[[], Iterable[str]]) -> Callable[..., list[str]]:
-    """Completion in a shell from a list of words."""
+    """Return a function that completes a word in a shell from a list of words."""
     return lambda context, parameter, incomplete: [word for word in words() if word.startswith(incomplete)]
 
 
 # -- reading
 
 
-def read_overrides(params: Iterable[str], inputs: Iterable[str], batch: int | None, dtype: str | None) -> Overrides:
-    """What the options say, read as in a file."""
+def _read_overrides(params: Iterable[str], inputs: Iterable[str], batch: int | None, dtype: str | None) -> Overrides:
+    """Read the overrides that the options specify, with values parsed as in a spec. Raises Failure."""
     return Overrides(
         read_params(params),
         collect_by_name("--input", map(read_input, inputs)),
         batch,
-        None if dtype is None else read_dtype(dtype),
+        None if dtype is None else _read_dtype(dtype),
     )
 
 
 def read_params(texts: Iterable[str], option: str = "--set") -> dict[str, Any]:
-    """The values of an option that may be repeated, by the names of the params. Raises Failure."""
-    return collect_by_name(option, (read_param(text, option) for text in texts))
+    """Read a repeatable NAME=VALUE option into a dict. Raises Failure."""
+    return collect_by_name(option, (_read_param(text, option) for text in texts))
 
 
 def collect_by_name(option: str, pairs: Iterable[tuple[Name, Any]]) -> dict[Name, Any]:
-    """The values by name. Raises Failure if a name has two: which one is meant is not known."""
+    """Collect values by name. Raises Failure if a name is given twice."""
     found: dict[Name, Any] = {}
     for name, value in pairs:
         if name in found:
-            what = "the shape" if name is None else shown(name)
-            raise Failure(f"{option} gives {what} twice{COMPARING if option == '--set' else ''}")
+            what = "" if name is None else f" for {shown(name)}"
+            raise Failure(f"{option} is given twice{what}{_COMPARE_HINT if option == '--set' else ''}")
         found[name] = value
     return found
 
 
-def read_param(text: str, option: str) -> tuple[str, Any]:
-    """`width=0.5`."""
+def _read_param(text: str, option: str) -> tuple[str, Any]:
+    """Read `width=0.5`."""
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise Failure(f"{option} takes NAME=VALUE, not {shown(text)}")
-    return name, value_of(option, value)
+        raise Failure(f"{option} must be NAME=VALUE; got {shown(text)}")
+    return name, _parse_value(option, value)
 
 
 def read_input(text: str) -> tuple[str | None, Any]:
-    """`3,320,320`, or `left=3,320,320`."""
+    """Read `3,320,320` or `left=3,320,320`; the name is None in the first form."""
     name, equals, sizes = text.rpartition("=")
-    shape = value_of("--input", f"[{sizes.strip('[]')}]")
+    shape = _parse_value("--input", f"[{sizes.strip('[]')}]")
     if not all(is_integer(size) and size > 0 for size in shape):
-        raise Failure(f"--input takes sizes with commas between, channels first, such as 3,320,320, not {shown(text)}")
+        raise Failure(f"--input must be comma-separated sizes, channels first, such as 3,320,320; got {shown(text)}")
     return name if equals else None, shape
 
 
-def read_dtype(text: str) -> Any:
-    """`int8`, or `weights=int8,activations=int16`."""
+def _read_dtype(text: str) -> Any:
+    """Read `int8` or `weights=int8,activations=int16`."""
     parts = text.split(",") if "=" in text else [f"={text}"]
     for part in parts:
         dtype = part.partition("=")[2]
         if dtype not in BITS:
             alias = f"write {DTYPE_ALIASES[dtype]}" if dtype in DTYPE_ALIASES else ""
-            hint = alias or did_you_mean(dtype, BITS) or " ".join(BITS)
+            hint = alias or did_you_mean(dtype, BITS) or f"available: {', '.join(BITS)}"
             raise Failure(f"--dtype: no data type {shown(dtype)}: {hint}")
     if "=" not in text:
         return text
     return collect_by_name("--dtype", ((name, dtype) for name, _, dtype in (part.partition("=") for part in parts)))
 
 
-def value_of(option: str, text: str) -> Any:
-    """A value on the command line, read as in a file."""
+def _parse_value(option: str, text: str) -> Any:
+    """Parse a value as in a spec. Raises Failure."""
     try:
         return read_value(text)
     except InvalidSpec as error:
@@ -248,7 +252,7 @@ def value_of(option: str, text: str) -> Any:
 
 
 def read_document(net: str) -> Document:
-    """The document that NET names."""
+    """Read the spec that NET refers to: a file, standard input or an example. Raises Failure."""
     try:
         return read_file(examples.resolved(net))
     except examples.NoExample as error:
@@ -258,12 +262,12 @@ def read_document(net: str) -> Document:
 
 
 def load(net: str, overrides: Overrides, output: Output) -> Network:
-    """The network that NET names, with a warning if its inputs look misread. Raises InvalidSpec."""
+    """Load the network that NET refers to, and warn if its axes look swapped. Raises InvalidSpec."""
     return network_of(read_document(net), overrides, output)
 
 
 def network_of(document: Document, overrides: Overrides, output: Output) -> Network:
-    """The network of a document, with a warning if its inputs look misread. Raises InvalidSpec."""
+    """Build a document's network, and warn if its input axes look swapped. Raises InvalidSpec."""
     from convcalc.cli.misread import warn_of_misread_inputs
 
     network = read_given(document, overrides)
@@ -273,7 +277,7 @@ def network_of(document: Document, overrides: Overrides, output: Output) -> Netw
 
 
 def reader_of(document: Document, output: Output | None = None) -> Callable[[Overrides], Network]:
-    """Reads a document again with other overrides, with one warning if there is an output. Raises InvalidSpec."""
+    """Return a function that reads a document with other overrides; with `output`, the first call may warn."""
     outputs = [output] if output else []
 
     def read(overrides: Overrides) -> Network:
@@ -287,7 +291,7 @@ def reader_of(document: Document, output: Output | None = None) -> Callable[[Ove
 
 
 def report_invalid(errors: Sequence[InvalidSpec], output: Output, as_json: bool = False) -> int:
-    """Say what is wrong with specs; the exit status. Raises Failure where what was given from outside is wrong."""
+    """Report invalid specs and return the exit status. Raises Failure if an option or the file itself is at fault."""
     for error in errors:
         refused = refusal(error)
         if refused is not None:
@@ -296,7 +300,7 @@ def report_invalid(errors: Sequence[InvalidSpec], output: Output, as_json: bool 
     if as_json:
         from convcalc.render.data import problems_json
 
-        sys.stdout.write(problems_json(errors))  # never to the file of -o, which keeps the report of an earlier run
+        sys.stdout.write(problems_json(errors))  # never to -o FILE: it may hold the report of an earlier run
         return WRONG_NETWORK
     for error in errors:
         tell_invalid(error, output)
@@ -304,13 +308,13 @@ def report_invalid(errors: Sequence[InvalidSpec], output: Output, as_json: bool 
 
 
 def refusal(error: InvalidSpec) -> str | None:
-    """What is wrong with what was given from outside of a spec, None where the spec itself is wrong."""
+    """Return what is wrong with an option or the file itself (CV000, CV017); None if the spec is at fault."""
     problem = next((problem for problem in error.problems if problem.code in ("CV000", "CV017")), None)
     return None if problem is None else f"{problem.message}{f': {problem.hint}' if problem.hint else ''}"
 
 
 def tell_invalid(error: InvalidSpec, output: Output) -> None:
-    """Say on standard error what is wrong with a spec."""
+    """Print the problems of a spec on standard error."""
     from convcalc.render.excerpt import problem_lines
 
     lines = problem_lines(error)
@@ -320,12 +324,12 @@ def tell_invalid(error: InvalidSpec, output: Output) -> None:
 
 
 def tell(lines: list[Line], output: Output) -> None:
-    """Write lines to standard error."""
+    """Print lines on standard error."""
     sys.stderr.write(styled_text(lines) if colored(output.color, sys.stderr) else plain_text(lines))
 
 
 def colored(color: str, stream: IO[str]) -> bool:
-    """Whether to write colours to a stream."""
+    """Whether to colour the text written to a stream."""
     if color != "auto":
         return color == "always"
     if os.environ.get("NO_COLOR"):
@@ -341,32 +345,32 @@ def may_show_bar(output: Output) -> bool:
 
 
 def width_of(output: Output) -> int | None:
-    """How wide a table may be: the terminal's width or COLUMNS; None where it may be as wide as it needs to be."""
+    """Return the maximum width of a table, from COLUMNS or the terminal; None: unlimited."""
     columns = os.environ.get("COLUMNS", "")
     if output.file is not None:
         return None
-    if columns.isdecimal() and len(columns) <= MOST_DIGITS_OF_WIDTH and int(columns) > 0:
+    if columns.isdecimal() and len(columns) <= _MOST_DIGITS_OF_WIDTH and int(columns) > 0:
         return int(columns)
     return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else None
 
 
 def as_text(lines: list[Line], output: Output, cut: bool = True) -> str:
-    """Lines for people as the text of a file or of standard output, trailing blanks cut unless they matter."""
+    """Return lines as text for the output, coloured if wanted; `cut` removes trailing blanks."""
     color = colored(output.color, sys.stdout) if output.file is None else output.color == "always"
     return styled_text(lines) if color else plain_text(lines, cut)
 
 
 def write_text(text: str, output: Output, inputs: Iterable[str]) -> None:
-    """Write a result to standard output, or whole or not at all to a file that is none of the inputs."""
+    """Write a result to standard output, or replace a file in one step. Raises Failure if that file is an input."""
     if output.file in (None, "-"):
         sys.stdout.write(text)
         return
-    # text that was read with a broken character in it is written with a question mark there, as to a terminal
+    # a lone surrogate cannot be encoded: it becomes a question mark, as on a terminal
     write_bytes(text.encode("utf-8", "replace"), output, inputs)
 
 
 def write_bytes(content: bytes, output: Output, inputs: Iterable[str]) -> None:
-    """Write a result that is no text, as `write_text` does."""
+    """Write a binary result, as `write_text` does."""
     if output.file in (None, "-"):
         sys.stdout.buffer.write(content)
         return
@@ -376,7 +380,7 @@ def write_bytes(content: bytes, output: Output, inputs: Iterable[str]) -> None:
     target = os.path.realpath(output.file)
     for name in inputs:
         if os.path.exists(name) and os.path.exists(target) and os.path.samefile(name, target):
-            raise Failure(f"-o {printable(output.file)} is an input: nothing is written")
+            raise Failure(f"-o {printable(output.file)} is also an input file: nothing was written")
     try:
         if os.path.exists(target) and not os.path.isfile(target):
             with open(target, "wb") as stream:
@@ -388,16 +392,16 @@ def write_bytes(content: bytes, output: Output, inputs: Iterable[str]) -> None:
 
 
 def rewrite(file: str, before: str, after: str) -> None:
-    """Put another text into a file whose text is known, a byte order mark kept. Raises Failure."""
+    """Replace the text `before` of a file by `after`, keeping a byte order mark. Raises Failure."""
     name = printable(file)
     if file == STANDARD_INPUT or file.startswith("example:"):
-        raise Failure(f"{name} is no file to write to: nothing is written there (--diff shows what would be)")
+        raise Failure(f"{name} is not a file that can be rewritten: use --diff to see the changes")
     try:
         with open(file, encoding="utf-8", newline="") as stream:
             text = stream.read()
-        mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
+        mark = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
         if text != mark + before:
-            raise Failure(f"{name} has changed while it was checked: nothing is written")
+            raise Failure(f"{name} changed while it was being checked: nothing was written")
         replace_file(file, (mark + after).encode())
     except OSError as error:
         raise Failure(f"{name}: {why_unreadable(file, error)}") from None

@@ -1,4 +1,4 @@
-"""`convcalc compare`: many networks in one table."""
+"""`convcalc compare`: shows many networks in one table."""
 
 import sys
 from collections.abc import Sequence
@@ -14,21 +14,28 @@ from convcalc.problems import InvalidSpec, did_you_mean, printable, shown
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc compare example:resnet18 example:mobilenet_v1 example:mobilenet_v2
   convcalc compare 'example:mobilenet*' --input 3,160,160 --sort peak_memory
   convcalc compare 'example:resnet*' -f csv"""
-UNREADABLE = 2
+_UNREADABLE = 2
 
 
-@click.command("compare", epilog=EXAMPLES)
+@click.command("compare", epilog=_EXAMPLES)
 @click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=common.complete_net)
 @common.override_options
 @common.memory_options
-@click.option("-f", "--format", "format", type=click.Choice(["table", "json", "csv", "markdown"]), default="table")
-@click.option("--sort", metavar="COLUMN", help="By a column, the largest first: params, macs, peak_memory, …")
-@click.option("--exact", is_flag=True, help="Whole numbers, without K, M and G.")
+@click.option(
+    "-f",
+    "--format",
+    "format",
+    type=click.Choice(["table", "json", "csv", "markdown"]),
+    default="table",
+    help="Output format.",
+)
+@click.option("--sort", metavar="COLUMN", help="Sort by a column, largest first: params, macs, peak_memory, …")
+@click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.output_options
 def command(
     nets: tuple[str, ...],
@@ -39,50 +46,57 @@ def command(
     where: common.Output,
     **memory: Any,
 ) -> int:
-    """Many networks in one table, a row each.
+    """Compare networks in one table, one row per network.
 
-    The best figure of a column has a star: the least cost, the widest receptive field. --set sets a param of every
-    network that has it. A network that cannot be read is told of, and the others are shown.
+    A star marks the best value of each column: the lowest cost, the largest receptive field. --set applies to every
+    network that has the spec parameter. A network that cannot be read is reported, and the others are shown.
     """
-    from convcalc.render.networks import network_rows, sorted_rows
+    from convcalc.render.networks import network_rows, sort_network_rows
 
-    check_options(sort, exact, format)
-    files = chosen(matching(nets)).files
-    documents, wrong, status = read_all(files)
-    check_params(overrides, [document for _, document in documents])
+    _check_options(sort, exact, format)
+    files = chosen(_expand_patterns(nets)).files
+    documents, wrong, status = _read_documents(files)
+    _check_parameters(overrides, [document for _, document in documents])
     reports = []
     for name, document in documents:
         try:
-            reports.append((name, analyse(common.network_of(document, suitable(overrides, document), where), **memory)))
+            reports.append(
+                (
+                    name,
+                    analyse(
+                        common.network_of(document, _drop_unknown_parameters(overrides, document), where), **memory
+                    ),
+                )
+            )
         except InvalidSpec as error:
             wrong.append((name, error))
     if wrong and not reports and format == "json":
         return max(status, common.report_invalid([error for _, error in wrong], where, as_json=True))
-    status = max([status, *(tell(name, error, where) for name, error in wrong)])
+    status = max([status, *(_report_problem(name, error, where) for name, error in wrong)])
     if reports:
-        rows = sorted_rows(network_rows(named(reports)), sort)
-        common.write_text(rendered(rows, format, exact, where), where, files)
+        rows = sort_network_rows(network_rows(_label_reports(reports)), sort)
+        common.write_text(_render(rows, format, exact, where), where, files)
     elif not files:
         raise common.Failure("nothing to compare")
     return status
 
 
-def check_options(sort: str | None, exact: bool, format: str) -> None:
-    """A column to sort by is one of the table, and what JSON and CSV hold is exact anyway."""
-    from convcalc.render.grid import UnknownColumn, column_named
+def _check_options(sort: str | None, exact: bool, format: str) -> None:
+    """Reject an unknown column, and --exact for JSON and CSV, which are always exact. Raises UsageError."""
+    from convcalc.render.grid import UnknownColumn, find_column
     from convcalc.render.networks import COLUMNS
 
     if exact and format in ("json", "csv"):
-        raise click.UsageError(f"--exact does not go with -f {format}")
+        raise click.UsageError(f"--exact cannot be combined with -f {format}")
     try:
         if sort is not None:
-            column_named(sort, COLUMNS)
+            find_column(sort, COLUMNS)
     except UnknownColumn as error:
         raise click.UsageError(str(error)) from None
 
 
-def matching(nets: Sequence[str]) -> list[str]:
-    """The networks, each pattern of examples as the examples that it names."""
+def _expand_patterns(nets: Sequence[str]) -> list[str]:
+    """Expand each pattern of examples, such as `example:mobilenet*`. Raises Failure if one matches nothing."""
     from fnmatch import fnmatchcase
 
     found: list[str] = []
@@ -92,66 +106,65 @@ def matching(nets: Sequence[str]) -> list[str]:
             continue
         names = [name for name in map(examples.PREFIX.__add__, examples.names()) if fnmatchcase(name, net)]
         if not names:
-            raise common.Failure(f"the pattern {shown(net)} names no example")
+            raise common.Failure(f"the pattern {shown(net)} matches no example")
         found += names
     return found
 
 
-def read_all(files: Sequence[str]) -> tuple[list[tuple[str, Document]], list[tuple[str, InvalidSpec]], int]:
-    """The documents that can be read, by the names of their files, those that are no text, the exit status so far."""
+def _read_documents(files: Sequence[str]) -> tuple[list[tuple[str, Document]], list[tuple[str, InvalidSpec]], int]:
+    """Return the documents that can be read, the files that are not text, and the exit status so far."""
     found, wrong, status = [], [], 0
     for file in files:
         try:
             found.append((file, common.read_document(file)))
         except common.Failure as failure:
             sys.stderr.write(f"convcalc: {printable(failure.message)}\n")
-            status = UNREADABLE
+            status = _UNREADABLE
         except InvalidSpec as error:
             wrong.append((file, error))
     return found, wrong, status
 
 
-def tell(file: str, error: InvalidSpec, where: common.Output) -> int:
-    """Say what is wrong with one of the networks; the exit status."""
+def _report_problem(file: str, error: InvalidSpec, where: common.Output) -> int:
+    """Report what is wrong with one network, and return the exit status."""
     refused = common.refusal(error)
     if refused is None:
         common.tell_invalid(error, where)
         return common.WRONG_NETWORK
     sys.stderr.write(f"convcalc: {printable(file)}: {refused}\n")
-    return UNREADABLE
+    return _UNREADABLE
 
 
-def params_of(document: Document) -> dict[str, Any]:
-    """The params of a spec, as far as they can be read."""
+def _written_parameters(document: Document) -> dict[str, Any]:
+    """Return the parameters of a spec as written, {} if they are not a mapping."""
     params = document.root.get("params") if isinstance(document.root, dict) else None
     return params if isinstance(params, dict) else {}
 
 
-def check_params(overrides: Overrides, documents: Sequence[Document]) -> None:
-    """Every param that is set is one of some network."""
-    known = {name: None for document in documents for name in params_of(document)}
+def _check_parameters(overrides: Overrides, documents: Sequence[Document]) -> None:
+    """Raise Failure if --set names a parameter that no network has."""
+    known = {name: None for document in documents for name in _written_parameters(document)}
     for name in overrides.params:
         if documents and name not in known:
             hint = did_you_mean(name, known)
-            raise common.Failure(f"no network has a param {shown(name)}{f': {hint}' if hint else ''}")
+            raise common.Failure(f"no network has a parameter {shown(name)}{f': {hint}' if hint else ''}")
 
 
-def suitable(overrides: Overrides, document: Document) -> Overrides:
-    """What is given, without the params that the network does not have."""
-    params = {name: value for name, value in overrides.params.items() if name in params_of(document)}
+def _drop_unknown_parameters(overrides: Overrides, document: Document) -> Overrides:
+    """Drop the parameters that the network does not have."""
+    params = {name: value for name, value in overrides.params.items() if name in _written_parameters(document)}
     return overrides.with_params(params)
 
 
-def named(reports: Sequence[tuple[str, Report]]) -> list[tuple[str, Report]]:
-    """The networks by their own names; by those of their files where two have the same."""
+def _label_reports(reports: Sequence[tuple[str, Report]]) -> list[tuple[str, Report]]:
+    """Label each report with its network's name, or with its file if several networks share that name."""
     names = [report.network.name for _, report in reports]
     return [
         (name if names.count(name) == 1 else file, report) for name, (file, report) in zip(names, reports, strict=True)
     ]
 
 
-def rendered(rows: Sequence[Any], format: str, exact: bool, where: common.Output) -> str:
-    """The networks in a format."""
+def _render(rows: Sequence[Any], format: str, exact: bool, where: common.Output) -> str:
     from convcalc.render import networks
 
     if format == "json":

@@ -1,4 +1,4 @@
-"""`convcalc diff`: what a change to an architecture costs."""
+"""`convcalc diff`: shows what changed between two networks and what the change costs."""
 
 import sys
 from collections.abc import Callable
@@ -16,29 +16,36 @@ from convcalc.problems import Flaw, InvalidSpec, printable
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc diff example:resnet50 example:resnext50_32x4d
   convcalc diff example:mobilenet_v1 example:mobilenet_v1 --set-new width=0.5
   convcalc diff example:resnet18 example:resnet34 --fail-if 'macs>+200%' -f markdown"""
 
 
-@click.command("diff", epilog=EXAMPLES)
+@click.command("diff", epilog=_EXAMPLES)
 @click.argument("nets", metavar="OLD NEW", nargs=-1, required=True, shell_complete=common.complete_net)
-@click.option("--git", "revision", metavar="REV", help="Compare one FILE with what it was at a git revision.")
-@click.option("--set-old", "old_params", metavar="NAME=VALUE", multiple=True, help="The value of a param of OLD alone.")
-@click.option("--set-new", "new_params", metavar="NAME=VALUE", multiple=True, help="The value of a param of NEW alone.")
+@click.option("--git", "revision", metavar="REV", help="Compare one FILE with its version at a git revision.")
+@click.option("--set-old", "old_params", metavar="NAME=VALUE", multiple=True, help="Set a spec parameter of OLD only.")
+@click.option("--set-new", "new_params", metavar="NAME=VALUE", multiple=True, help="Set a spec parameter of NEW only.")
 @common.override_options
 @common.memory_options
-@click.option("--exit-code", is_flag=True, help="Exit with 1 where anything differs.")
+@click.option("--exit-code", is_flag=True, help="Exit with status 1 if anything differs.")
 @click.option(
     "--fail-if",
     "conditions",
     metavar="CONDITION",
     multiple=True,
-    help="Exit with 1 where a figure changes so: 'macs > +5%', 'params > +100K', 'peak_memory >= +64KiB'.",
+    help="Exit with status 1 if true: 'macs > +5%', 'params > +100K', 'peak_memory >= +64KiB'.",
 )
-@click.option("-f", "--format", "format", type=click.Choice(["table", "json", "markdown"]), default="table")
+@click.option(
+    "-f",
+    "--format",
+    "format",
+    type=click.Choice(["table", "json", "markdown"]),
+    default="table",
+    help="Output format.",
+)
 @common.output_options
 def command(
     nets: tuple[str, ...],
@@ -52,44 +59,44 @@ def command(
     where: common.Output,
     **memory: Any,
 ) -> int:
-    """What changed between two networks, and what it costs.
+    """Show what changed between two networks, and what the change costs.
 
-    Totals side by side, then the layers that were added, removed, changed, moved and renamed; the same change in every
-    copy of a repeat or use of a block is one row. With --git REV it is one FILE, and what it was then. --set holds for
-    both networks, --set-old and --set-new for one.
+    Shows the totals side by side, then the layers that were added, removed, changed, moved or renamed; the same change
+    in every copy of a repeat or use of a block is one row. With --git REV, one FILE is compared with its version at
+    that revision. --set applies to both networks, --set-old and --set-new to one.
 
-    A condition of --fail-if is on the change of params, macs, flops, multiplications, layers, receptive_field,
-    weight_memory, activation_memory or peak_memory. What was 0 and is no more grew by more than any percentage.
+    --fail-if tests the change in params, macs, flops, multiplications, layers, receptive_field,
+    weight_memory, activation_memory or peak_memory. A change from zero exceeds every percentage threshold.
     """
-    asked = [read_condition(text) for text in conditions]
+    asked = [_read_condition(text) for text in conditions]
     sides = (
-        Side("OLD", old_reader(nets, revision), with_params(overrides, "--set-old", old_params)),
-        Side("NEW", new_reader(nets), with_params(overrides, "--set-new", new_params)),
+        _Side("OLD", _make_old_reader(nets, revision), _add_parameters(overrides, "--set-old", old_params)),
+        _Side("NEW", _make_new_reader(nets), _add_parameters(overrides, "--set-new", new_params)),
     )
     reports, errors = [], []
-    for side in reversed(sides):  # that a file is not there is said before that it is not in git
+    for side in reversed(sides):  # a missing file is reported before one missing in git
         try:
-            reports.append(analyse(network_of(side, where), **memory))
+            reports.append(analyse(_build_network(side, where), **memory))
         except InvalidSpec as error:
             errors.append(error)
     if errors:
         return common.report_invalid(errors[::-1], where, format == "json")
     difference = compared(*reports[::-1])
     failed = [one for one in asked if one.holds(difference.figures[one.metric]) is not False]
-    common.write_text(rendered(difference, format, failed, where), where, nets)
-    return told(difference, failed) or int(exit_code and not difference.is_empty)
+    common.write_text(_render(difference, format, failed, where), where, nets)
+    return _report_failed(difference, failed) or int(exit_code and not difference.is_empty)
 
 
-class Side(NamedTuple):
-    """One of the networks: how it is called, what reads its document, and what it is given."""
+class _Side(NamedTuple):
+    """One of the two networks: OLD or NEW, a function that reads its document, and its overrides."""
 
     name: str
     document: Callable[[], Document]
     overrides: Overrides
 
 
-def read_condition(text: str) -> Condition:
-    """A condition, a wrong one shown with a caret."""
+def _read_condition(text: str) -> Condition:
+    """Parse a condition. Raises Failure with a caret under the mistake."""
     try:
         return condition(text)
     except Flaw as flaw:
@@ -99,16 +106,16 @@ def read_condition(text: str) -> Condition:
         raise common.Failure(f"{message}\n  {printable(text)}\n  {' ' * room}{'^' * caret}") from None
 
 
-def old_reader(nets: tuple[str, ...], revision: str | None) -> Callable[[], Document]:
-    """What reads the old network: a file, or a version of it in git."""
+def _make_old_reader(nets: tuple[str, ...], revision: str | None) -> Callable[[], Document]:
+    """Return a function that reads the old network, from a file or a git revision. Raises UsageError."""
     if revision is None:
         if len(nets) != 2:
-            raise click.UsageError(f"diff takes two networks, OLD and NEW, not {len(nets)}; with --git REV one file")
+            raise click.UsageError(f"diff takes two networks, OLD and NEW, or one file with --git REV; got {len(nets)}")
         if nets == ("-", "-"):
             raise click.UsageError("only one of the networks can come from standard input")
         return lambda: common.read_document(nets[0])
     if len(nets) != 1 or nets[0] == "-" or nets[0].startswith(examples.PREFIX):
-        raise click.UsageError("--git REV compares one file with what it was: diff --git main net.yaml")
+        raise click.UsageError("--git REV takes exactly one file: diff --git main net.yaml")
     from convcalc.comparing.revision import NoRevision, read_at
 
     def read() -> Document:
@@ -120,18 +127,17 @@ def old_reader(nets: tuple[str, ...], revision: str | None) -> Callable[[], Docu
     return read
 
 
-def new_reader(nets: tuple[str, ...]) -> Callable[[], Document]:
-    """What reads the new network."""
+def _make_new_reader(nets: tuple[str, ...]) -> Callable[[], Document]:
     return lambda: common.read_document(nets[-1])
 
 
-def with_params(overrides: Overrides, option: str, texts: tuple[str, ...]) -> Overrides:
-    """What is given to one of the networks: what both are, and its own params, which win."""
+def _add_parameters(overrides: Overrides, option: str, texts: tuple[str, ...]) -> Overrides:
+    """Add the parameters of one network to those of both; its own take precedence."""
     return overrides.with_params({**overrides.params, **common.read_params(texts, option)})
 
 
-def network_of(side: Side, where: common.Output) -> Network:
-    """The network of a side. Raises InvalidSpec, and Failure that names the side where what it is given is wrong."""
+def _build_network(side: _Side, where: common.Output) -> Network:
+    """Build the network of a side. Raises InvalidSpec, or Failure naming the side if its options are at fault."""
     document = side.document()
     try:
         return common.network_of(document, side.overrides, where)
@@ -142,8 +148,7 @@ def network_of(side: Side, where: common.Output) -> Network:
         raise common.Failure(f"{side.name}, {printable(document.file or '')}: {refused}") from None
 
 
-def rendered(difference: Difference, format: str, failed: list[Condition], where: common.Output) -> str:
-    """The difference in a format."""
+def _render(difference: Difference, format: str, failed: list[Condition], where: common.Output) -> str:
     from convcalc.render.difference import difference_json, difference_lines, failure_text
 
     if format == "json":
@@ -155,8 +160,8 @@ def rendered(difference: Difference, format: str, failed: list[Condition], where
     return common.as_text(difference_lines(difference, common.width_of(where), not where.quiet), where)
 
 
-def told(difference: Difference, failed: list[Condition]) -> int:
-    """Say which conditions hold, and by how much; the exit status."""
+def _report_failed(difference: Difference, failed: list[Condition]) -> int:
+    """Print which conditions hold and by how much, and return the exit status."""
     from convcalc.render.difference import failure_text
 
     for one in failed:

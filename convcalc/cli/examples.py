@@ -1,4 +1,4 @@
-"""`convcalc examples`: the specs that come with the package."""
+"""`convcalc examples`: lists the example specs or prints one."""
 
 import click
 
@@ -6,19 +6,20 @@ from convcalc import examples
 from convcalc.cli import common
 from convcalc.spec.inputs import Overrides
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc examples
   convcalc examples resnet50 > net.yaml"""
 
 
-@click.command("examples", epilog=EXAMPLES)
+@click.command("examples", epilog=_EXAMPLES)
 @click.argument("name", required=False, shell_complete=common.completing(examples.names))
 @common.output_options
 def command(name: str | None, where: common.Output) -> int:
-    """The specs that come with convcalc.
+    """List the example specs that come with convcalc, or print one.
 
-    A list of them with their cost, or the text of one to start from. Everywhere NET may be example:NAME.
+    The list shows the cost of each example; with NAME, prints that spec to start from. Every command accepts
+    example:NAME as NET.
     """
     if name is None:
         from convcalc.analysis.report import analyse

@@ -1,4 +1,4 @@
-"""`convcalc explain`: every figure as it is derived."""
+"""`convcalc explain`: shows how every figure is derived."""
 
 import click
 
@@ -6,20 +6,27 @@ from convcalc.analysis.report import Report, analyse
 from convcalc.cli import common
 from convcalc.spec.inputs import Overrides
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc explain example:resnet50 conv1
   convcalc explain example:resnet50 'stage2.*' -f markdown
   convcalc explain example:resnet50 --conventions"""
 
 
-@click.command("explain", epilog=EXAMPLES)
+@click.command("explain", epilog=_EXAMPLES)
 @common.override_options
 @click.argument("net", required=False, shell_complete=common.complete_net)
 @click.argument("layer", required=False)
 @common.inference_options
-@click.option("--conventions", is_flag=True, help="How MACs, FLOPs and memory are counted, here and by other tools.")
-@click.option("-f", "--format", "format", type=click.Choice(["text", "markdown", "json"]), default="text")
+@click.option("--conventions", is_flag=True, help="Explain how this and other tools count MACs, FLOPs and memory.")
+@click.option(
+    "-f",
+    "--format",
+    "format",
+    type=click.Choice(["text", "markdown", "json"]),
+    default="text",
+    help="Output format.",
+)
 @common.output_options
 def command(
     net: str | None,
@@ -31,27 +38,29 @@ def command(
     format: str,
     where: common.Output,
 ) -> int:
-    """Every figure as its formula, with the numbers put in.
+    """Show the formula behind every figure, with its numbers.
 
-    LAYER is a layer's name, or a pattern such as 'stage2.*' for several; without it, how the totals come about. The
-    formulas are the rules that are computed. With --conventions, what other tools print for the network, term by term.
+    LAYER is a layer's name, or a pattern such as 'stage2.*' for several layers; without it, the totals are derived. The
+    formulas come from the code that computes the figures. --conventions with a NET shows, term by term, how convcalc's
+    MACs lead to the totals that other tools print.
     """
     if net is None and not conventions:
         raise click.UsageError("Missing argument 'NET'.")
     if layer is not None and conventions:
-        raise click.UsageError("--conventions is of a whole network, not of a LAYER")
+        raise click.UsageError("--conventions applies to a whole network: omit LAYER")
     if net is None:
-        text = rendered_conventions(None, format, where)
+        text = _render_conventions(None, format, where)
     else:
         loaded = common.load(net, overrides, where)
         report = analyse(loaded, inplace=inplace, fold_batchnorm=fold_batchnorm)
-        text = rendered_conventions(report, format, where) if conventions else rendered(report, layer, format, where)
+        text = (
+            _render_conventions(report, format, where) if conventions else _render_figures(report, layer, format, where)
+        )
     common.write_text(text, where, [net] if net else [])
     return 0
 
 
-def rendered(report: Report, layer: str | None, format: str, where: common.Output) -> str:
-    """The figures of layers, or how the totals come about."""
+def _render_figures(report: Report, layer: str | None, format: str, where: common.Output) -> str:
     from convcalc.explain.figures import NoLayer, explained
     from convcalc.render import explanation, explanation_data, explanation_markdown
 
@@ -72,8 +81,7 @@ def rendered(report: Report, layer: str | None, format: str, where: common.Outpu
     return common.as_text(explanation.explanation_lines(found, width, not where.quiet), where)
 
 
-def rendered_conventions(report: Report | None, format: str, where: common.Output) -> str:
-    """How figures are counted, or what other tools print for a network."""
+def _render_conventions(report: Report | None, format: str, where: common.Output) -> str:
     from convcalc.render import conventions as render
 
     if format == "json":

@@ -1,4 +1,4 @@
-"""`convcalc init`: a commented spec to start from."""
+"""`convcalc init`: prints a commented spec to start from."""
 
 import os
 
@@ -7,23 +7,23 @@ import click
 from convcalc.cli import common
 from convcalc.problems import printable
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc init
   convcalc init -o net.convcalc.yaml"""
-STARTER = """\
+_STARTER = """\
 # yaml-language-server: $schema=convcalc.schema.json
-# (convcalc schema -o convcalc.schema.json writes the schema, by which editors complete and check)
+# (convcalc schema -o convcalc.schema.json writes the schema, which lets editors complete and check)
 description: A small residual network
 
 params:                           # convcalc summary FILE --set width=0.5 overrides one
   width: 1.0
   classes: 10
 
-input: [3, 32, 32]                # channels first; {channels: 3, height: 32, width: 32} says the same
+input: [3, 32, 32]                # channels first; {channels: 3, height: 32, width: 32} is the same
 
 blocks:
-  residual:                       # used below like a layer kind of its own
+  residual:                       # used below like a layer kind
     params:
       out_channels:               # an empty value makes a parameter required
       stride: 1
@@ -57,11 +57,11 @@ budget:
 """
 
 
-@click.command("init", epilog=EXAMPLES)
+@click.command("init", epilog=_EXAMPLES)
 @common.output_options
 def command(where: common.Output) -> int:
-    """A commented spec to start from; an existing file is left alone."""
+    """Print a commented spec to start from, or write it with -o to a new file."""
     if where.file is not None and os.path.exists(where.file):
-        raise common.Failure(f"{printable(where.file)} is there already: nothing is written")
-    common.write_text(STARTER, where, [])
+        raise common.Failure(f"{printable(where.file)} already exists: nothing was written")
+    common.write_text(_STARTER, where, [])
     return 0

@@ -1,23 +1,23 @@
-"""`convcalc layers`: the manual of layer kinds."""
+"""`convcalc layers`: shows the manual of layer kinds."""
 
 import click
 
 from convcalc.cli import common
 from convcalc.layers import KINDS
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc layers
   convcalc layers conv"""
 
 
-@click.command("layers", epilog=EXAMPLES)
+@click.command("layers", epilog=_EXAMPLES)
 @click.argument("kind", required=False, shell_complete=common.completing(lambda: KINDS))
 @common.output_options
 def command(kind: str | None, where: common.Output) -> int:
-    """The manual of layer kinds.
+    """Show the manual of layer kinds.
 
-    All kinds with their arguments, or the page of one: what it takes, what it gives, what is counted, an example.
+    Lists all kinds with their arguments, or shows the page of one KIND: arguments, shapes, what is counted, an example.
     """
     from convcalc.render.manual import kind_lines, kinds_lines
     from convcalc.spec.dialects import kind_hint

@@ -1,4 +1,4 @@
-"""The `convcalc` command: finds the commands, and turns what goes wrong into words and an exit status."""
+"""The `convcalc` command: finds the subcommands and turns errors into messages and exit statuses."""
 
 import gc
 import os
@@ -14,37 +14,37 @@ from convcalc.problems import did_you_mean, printable, shown
 from convcalc.version import __version__
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Look": ("summary", "rf", "memory"),
+    "Inspect": ("summary", "rf", "memory"),
     "Decide": ("explain", "alternatives", "fit", "diff", "compare"),
-    "Gate": ("check",),
+    "Check": ("check",),
     "Convert": ("import", "export", "verify"),
     "Reference": ("layers", "rules", "schema", "examples", "init"),
 }
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc summary example:resnet50
   convcalc examples mobilenet_v1 > net.yaml
   convcalc layers conv_transpose"""
 NOT_DONE = 2
-INTERRUPTED = 130
+_INTERRUPTED = 130
 
 
-class Commands(click.Group):
-    """Commands that are imported when they are asked for, in sections by what they are for."""
+class _Commands(click.Group):
+    """A group whose commands are imported when used, and listed in sections by purpose."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        """Without a command, print the help as an error; versions of click differ in this."""
+        """Without a command, print the help on standard error and fail: versions of click differ in this."""
         if not args and not context.resilient_parsing:  # which a shell's completion sets
             click.echo(context.get_help(), err=True)
             context.exit(NOT_DONE)
         return super().parse_args(context, args)
 
     def list_commands(self, context: click.Context) -> list[str]:
-        """All commands, section by section."""
+        """Return the names of all commands, section by section."""
         return [name for names in SECTIONS.values() for name in names]
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        """Import a command."""
+        """Import and return a command; None if there is none of that name."""
         if name not in self.list_commands(context):
             return None
         module = f"{name}_" if iskeyword(name) else name
@@ -54,7 +54,7 @@ class Commands(click.Group):
     def resolve_command(
         self, context: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """A mistyped command gets the nearest one."""
+        """Suggest the nearest command for a mistyped one."""
         name = args[0]
         if self.get_command(context, name) is None and not name.startswith("-"):
             hint = did_you_mean(name, self.list_commands(context)) or "convcalc --help lists the commands"
@@ -64,30 +64,30 @@ class Commands(click.Group):
         return super().resolve_command(context, args)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands under the headings of their sections."""
+        """List the commands in their sections."""
         for section, names in SECTIONS.items():
             commands = [(name, self.get_command(context, name)) for name in names]
             with formatter.section(section):
                 formatter.write_dl([(name, found.get_short_help_str(80)) for name, found in commands if found])
 
 
-@click.command("convcalc", cls=Commands, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("convcalc", cls=_Commands, epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="convcalc", message="%(prog)s %(version)s")
 def commands() -> None:
-    """The exact cost of convolutional networks, from a YAML spec: shapes, params, memory, multiply-adds.
+    """Compute the exact cost of convolutional networks from a YAML spec: shapes, params, memory, MACs.
 
     NET is a file, - for standard input, or example:NAME for a spec that comes with convcalc.
     """
 
 
 def main() -> None:
-    """Run the command line and exit: 0 well, 1 a wrong network, 2 not done, 130 interrupted."""
-    gc.disable()  # a short run: looking for garbage takes a third of the time of a large file
+    """Run the command line and exit: 0 success, 1 invalid or failing network, 2 could not run, 130 interrupted."""
+    gc.disable()  # a run is short, and collecting garbage takes a third of the time of a large file
     sys.exit(run())
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run the command line; the exit status."""
+    """Run the command line with these arguments and return the exit status."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -101,28 +101,29 @@ def run(arguments: list[str] | None = None) -> int:
         context = getattr(error, "ctx", None)
         if context is not None:
             click.echo(context.get_usage(), err=True)
-        click.echo(f"convcalc: {printable_lines(error.format_message())}", err=True)
+        click.echo(f"convcalc: {_escape_lines(error.format_message())}", err=True)
         return NOT_DONE
     except (click.Abort, KeyboardInterrupt):
-        return INTERRUPTED
+        return _INTERRUPTED
     except BrokenPipeError:
-        leave_output()  # the reader of a pipe has gone; nothing is left to say
+        _discard_output()  # the reader of the pipe has gone
         return 0
     except OSError as error:
-        leave_output()
-        click.echo(f"convcalc: {reason_of(error)}", err=True)
+        _discard_output()
+        click.echo(f"convcalc: {_describe_os_error(error)}", err=True)
         return NOT_DONE
     except Exception as error:
         if "CONVCALC_TRACEBACK" in os.environ:
             raise
         said = printable(f"{type(error).__name__}: {error}")[:500]
-        click.echo(f"convcalc: internal error: {said}\nCONVCALC_TRACEBACK=1 shows where; please report it", err=True)
+        advice = "set CONVCALC_TRACEBACK=1 for a traceback, and please report this"
+        click.echo(f"convcalc: internal error: {said}\n{advice}", err=True)
         return NOT_DONE
     return result if isinstance(result, int) else 0
 
 
-def reason_of(error: OSError) -> str:
-    """Why a file, a folder or a stream cannot be used."""
+def _describe_os_error(error: OSError) -> str:
+    """Return why a file, a folder or a stream cannot be used."""
     from convcalc.spec.files import WORKING_FOLDER_GONE, is_working_folder_gone
 
     if isinstance(error, FileNotFoundError) and is_working_folder_gone():
@@ -130,12 +131,12 @@ def reason_of(error: OSError) -> str:
     return printable(error.strerror or str(error)).lower()
 
 
-def leave_output() -> None:
-    """Write nothing more to standard output, so that the flush at exit does not complain."""
-    with suppress(UnsupportedOperation):  # of a stream that is no file there is nothing to leave
+def _discard_output() -> None:
+    """Redirect standard output to nowhere, so that the flush at exit does not fail."""
+    with suppress(UnsupportedOperation):  # the stream is not a file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def printable_lines(text: str) -> str:
-    """A message without power over the terminal, its lines kept."""
+def _escape_lines(text: str) -> str:
+    """Escape control characters in a message, keeping its line breaks."""
     return "\n".join(map(printable, text.expandtabs(4).split("\n")))

@@ -1,4 +1,4 @@
-"""`convcalc memory`: the live bytes along the execution."""
+"""`convcalc memory`: shows memory use over the execution, its peak, and what would lower it."""
 
 import click
 
@@ -6,17 +6,17 @@ from convcalc.analysis.report import analyse
 from convcalc.cli import common
 from convcalc.spec.inputs import Overrides
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc memory example:mobilenet_v2
   convcalc memory example:resnet50 --no-inplace
   convcalc memory example:ds_cnn --fold-batchnorm -f json"""
 
 
-@click.command("memory", epilog=EXAMPLES)
+@click.command("memory", epilog=_EXAMPLES)
 @common.network_options
 @common.memory_options
-@click.option("-f", "--format", "format", type=click.Choice(["table", "json"]), default="table")
+@click.option("-f", "--format", "format", type=click.Choice(["table", "json"]), default="table", help="Output format.")
 @common.output_options
 def command(
     net: str,
@@ -27,10 +27,10 @@ def command(
     format: str,
     where: common.Output,
 ) -> int:
-    """The live bytes along the execution, and the peak.
+    """Show memory use layer by layer, its peak, and what would lower it.
 
-    What is live at the peak, what would lower it, and the memory of training. A tensor lives from the layer that makes
-    it to its last reader. Tensors only: no scratch space of kernels. Each suggestion is made and counted again.
+    A tensor is live from the layer that produces it to the last layer that reads it. Only tensors are counted, not the
+    scratch space of kernels. Every suggestion is applied and the peak computed again. Training memory is shown as well.
     """
     from convcalc.lowering import suggestions
     from convcalc.render.memory import memory_json, memory_lines

@@ -1,4 +1,4 @@
-"""The warning of commands that show figures: inputs whose sizes look as if they were in another order."""
+"""The warning that an input's axes look swapped, such as channels last, for commands that print figures."""
 
 import sys
 
@@ -12,7 +12,7 @@ from convcalc.spec.inputs import Overrides
 
 
 def warn_of_misread_inputs(document: Document, overrides: Overrides) -> None:
-    """Say on standard error what `convcalc check` says of such inputs, unless the spec ignores it."""
+    """Print the finding of rule CV213 on standard error, unless the spec ignores that rule."""
     code = MisreadInput.code
     for problem in check(document, overrides, Settings(), {code: MisreadInput}).problems:
         if problem.code == code:

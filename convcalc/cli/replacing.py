@@ -1,13 +1,13 @@
-"""Files written whole or not at all: what was there stays until the new content is complete."""
+"""Replaces a file in one step: the old content stays until the new content is complete."""
 
 import os
 
 
 def replace_file(target: str, content: bytes) -> None:
-    """Put a file in the place of another in one step, its permissions kept."""
-    import tempfile  # it costs start-up time
+    """Write a file in one step, keeping the permissions of the one it replaces. Raises OSError."""
+    import tempfile  # importing it at the top would slow the start
 
-    mode = os.stat(target).st_mode & 0o777 if os.path.exists(target) else 0o666 & ~current_umask()
+    mode = os.stat(target).st_mode & 0o777 if os.path.exists(target) else 0o666 & ~_read_umask()
     handle, partial = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".convcalc-")
     try:
         with open(handle, "wb") as stream:
@@ -19,8 +19,8 @@ def replace_file(target: str, content: bytes) -> None:
         raise
 
 
-def current_umask() -> int:
-    """The permissions that new files do not get."""
+def _read_umask() -> int:
+    """Return the process's umask: the permissions that new files do not get."""
     umask = os.umask(0o077)
     os.umask(umask)
     return umask

@@ -1,4 +1,4 @@
-"""`convcalc rf`: the receptive field."""
+"""`convcalc rf`: shows the receptive field of all layers, or the input region of one."""
 
 import click
 
@@ -9,19 +9,21 @@ from convcalc.problems import shown
 from convcalc.region import NoRegion, layer_index, middle, region
 from convcalc.spec.inputs import Overrides
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc rf example:resnet18
   convcalc rf example:unet_padded conv1 --position 100,100
   convcalc rf example:vgg16 stage5.maxpool1 -f svg -o field.svg"""
 
 
-@click.command("rf", epilog=EXAMPLES)
+@click.command("rf", epilog=_EXAMPLES)
 @common.network_options
 @click.argument("layer", required=False)
-@click.option("--position", metavar="3,5", help="The position of the layer that looks; the middle by itself.")
-@click.option("--all", "every", is_flag=True, help="Also layers that see no more than what they read.")
-@click.option("-f", "--format", "format", type=click.Choice(["table", "json", "svg"]), default="table")
+@click.option("--position", metavar="3,5", help="Position in LAYER's output (default: its middle).")
+@click.option("--all", "every", is_flag=True, help="Also list layers that do not change the receptive field.")
+@click.option(
+    "-f", "--format", "format", type=click.Choice(["table", "json", "svg"]), default="table", help="Output format."
+)
 @common.output_options
 def command(
     net: str,
@@ -32,13 +34,14 @@ def command(
     format: str,
     where: common.Output,
 ) -> int:
-    """The receptive field, or what a position of LAYER (or of a scope's output) sees.
+    """Show the receptive field of every layer, or the input region of one position.
 
-    The size of the region of the input that an interior position sees, exact through strides, dilation, upsampling and
-    several paths; a range where it differs from position to position, ! where paths disagree about where they look.
+    The receptive field is the size of the input region on which an interior position depends, exact through strides,
+    dilation, upsampling and several paths. A range means that it differs from position to position; ! marks merged
+    branches whose receptive fields are not aligned. LAYER is a layer, or a scope such as a block, whose output is used.
     """
     if layer is None and (position is not None or format == "svg"):
-        raise click.UsageError("--position and -f svg are of one LAYER")
+        raise click.UsageError("--position and -f svg need a LAYER")
     report = analyse(common.load(net, overrides, where))
     from convcalc.render import field
 
@@ -46,7 +49,7 @@ def command(
         index = None if layer is None else layer_index(report, layer)
         seen = None
         if index is not None:
-            seen = region(report, index, middle(report, index) if position is None else read_position(position))
+            seen = region(report, index, middle(report, index) if position is None else _read_position(position))
     except NoRegion as error:
         raise common.Failure(str(error)) from None
     width = common.width_of(where)
@@ -62,9 +65,9 @@ def command(
     return 0
 
 
-def read_position(text: str) -> tuple[int, ...]:
-    """`3,5`."""
+def _read_position(text: str) -> tuple[int, ...]:
+    """Read `3,5`."""
     parts = text.split(",")
     if not all(part.strip().isdecimal() and len(part.strip()) <= MOST_DIGITS for part in parts):
-        raise common.Failure(f"--position takes whole numbers with commas between, not {shown(text)}")
+        raise common.Failure(f"--position must be comma-separated whole numbers, such as 3,5; got {shown(text)}")
     return tuple(map(int, parts))

@@ -1,4 +1,4 @@
-"""`convcalc schema`: the JSON Schema of a spec."""
+"""`convcalc schema`: prints the JSON Schema of a spec."""
 
 import json
 
@@ -6,18 +6,19 @@ import click
 
 from convcalc.cli import common
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc schema
   convcalc schema -o convcalc.schema.json"""
 
 
-@click.command("schema", epilog=EXAMPLES)
+@click.command("schema", epilog=_EXAMPLES)
 @common.output_options
 def command(where: common.Output) -> int:
-    """The JSON Schema of a spec, for editors.
+    """Print the JSON Schema of a spec, for editors.
 
-    The first line `# yaml-language-server: $schema=convcalc.schema.json` of a spec makes an editor complete it.
+    Editors complete and check a spec whose first line is
+    `# yaml-language-server: $schema=convcalc.schema.json`.
     """
     from convcalc.spec.schema import schema
 

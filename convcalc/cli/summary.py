@@ -1,4 +1,4 @@
-"""`convcalc summary`: the table of a network."""
+"""`convcalc summary`: shows the table of a network."""
 
 import click
 
@@ -6,15 +6,15 @@ from convcalc.analysis.report import Report, analyse
 from convcalc.cli import common
 from convcalc.spec.inputs import Overrides
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc summary example:resnet50 --depth 1
   convcalc summary example:mobilenet_v1 --set width=0.5 --input 3,160,160
   convcalc summary example:unet -f json"""
-UNUSED = {"json": ("columns", "depth", "sort", "exact"), "csv": ("depth", "exact")}
+_UNUSED = {"json": ("columns", "depth", "sort", "exact"), "csv": ("depth", "exact")}
 
 
-@click.command("summary", epilog=EXAMPLES)
+@click.command("summary", epilog=_EXAMPLES)
 @common.network_options
 @common.memory_options
 @click.option(
@@ -23,12 +23,12 @@ UNUSED = {"json": ("columns", "depth", "sort", "exact"), "csv": ("depth", "exact
     "format",
     type=click.Choice(["table", "json", "csv", "markdown"]),
     default="table",
-    help="How the result is written.",
+    help="Output format.",
 )
-@click.option("--columns", metavar="A,B,C", help="The columns: name, kind, what, output, params, macs, flops, …")
-@click.option("--depth", type=click.IntRange(0), metavar="N", help="Fold what lies deeper than N names.")
-@click.option("--sort", metavar="COLUMN", help="List the layers by a column, the largest first.")
-@click.option("--exact", is_flag=True, help="Whole numbers, without K, M and G.")
+@click.option("--columns", metavar="A,B,C", help="Columns to show: name, kind, what, output, params, macs, flops, …")
+@click.option("--depth", type=click.IntRange(0), metavar="N", help="Fold layers nested more than N levels deep.")
+@click.option("--sort", metavar="COLUMN", help="List all layers sorted by a column, largest first.")
+@click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.output_options
 def command(
     net: str,
@@ -43,23 +43,23 @@ def command(
     exact: bool,
     where: common.Output,
 ) -> int:
-    """Layers with shape, params, MACs and memory, and totals.
+    """Show every layer's output shape, params, MACs and memory, and the totals.
 
-    Counts and activation memory are for the whole batch. MACs are the multiplications of convolution and linear
-    layers, FLOPs the multiplications and additions of all layers.
+    Operations and activation memory are for the whole batch. MACs are the multiplications of convolution and linear
+    layers; FLOPs are the multiplications and additions of all layers.
     """
     given = {"columns": columns is not None, "depth": depth is not None, "sort": sort is not None, "exact": exact}
-    for name in UNUSED.get(format, ()):
+    for name in _UNUSED.get(format, ()):
         if given[name]:
-            raise click.UsageError(f"--{name} does not go with -f {format}")
+            raise click.UsageError(f"--{name} cannot be combined with -f {format}")
     network = common.load(net, overrides, where)
     report = analyse(network, inplace=inplace, fold_batchnorm=fold_batchnorm, optimizer=optimizer)
-    text = rendered(report, format, columns, depth, sort, exact, where)
+    text = _render(report, format, columns, depth, sort, exact, where)
     common.write_text(text, where, [net])
     return 0
 
 
-def rendered(
+def _render(
     report: Report,
     format: str,
     columns: str | None,
@@ -68,18 +68,17 @@ def rendered(
     exact: bool,
     output: common.Output,
 ) -> str:
-    """The report in a format."""
     if format == "json":
         from convcalc.render.data import report_json
 
         return report_json(report)
-    from convcalc.render.columns import EVERY, SHOWN, chosen
+    from convcalc.render.columns import EVERY, SHOWN, choose_columns
     from convcalc.render.grid import UnknownColumn
 
     try:
-        picked = chosen(columns, EVERY if format == "csv" else SHOWN)
+        picked = choose_columns(columns, EVERY if format == "csv" else SHOWN)
         if sort is not None:
-            chosen(sort)
+            choose_columns(sort)
     except UnknownColumn as error:
         raise click.UsageError(str(error)) from None
     if format == "csv":

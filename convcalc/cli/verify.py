@@ -1,4 +1,4 @@
-"""`convcalc verify`: our figures beside those of PyTorch, layer by layer, or of a real module or ONNX file."""
+"""`convcalc verify`: compares convcalc's figures with those of PyTorch, a real module or an ONNX file."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,27 +10,27 @@ from convcalc.network import Network
 from convcalc.problems import printable
 from convcalc.spec.inputs import Overrides
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc verify example:resnet50
   convcalc verify net.yaml --input 3,320,320
   convcalc verify small.yaml --torch nets:small
   convcalc verify resnet50.yaml --onnx resnet50.onnx
   convcalc verify example:lenet5 example:unet -f json"""
-DIFFERENT = 1
+_DIFFERENT = 1
 
 
-@click.command("verify", epilog=EXAMPLES)
+@click.command("verify", epilog=_EXAMPLES)
 @click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=common.complete_net)
 @click.option(
     "--torch",
     "factory",
     metavar="PACKAGE.MODULE:FACTORY",
-    help="Compare with the torch.nn.Module that this function or class gives. This runs its code.",
+    help="Compare with the torch.nn.Module that this function or class returns. Runs its code.",
 )
 @click.option("--onnx", "file", metavar="FILE", type=click.Path(), help="Compare with an ONNX file.")
 @common.override_options
-@click.option("-f", "--format", "format", type=click.Choice(["table", "json"]), default="table")
+@click.option("-f", "--format", "format", type=click.Choice(["table", "json"]), default="table", help="Output format.")
 @common.output_options
 def command(
     nets: tuple[str, ...],
@@ -40,13 +40,13 @@ def command(
     format: str,
     where: common.Output,
 ) -> int:
-    """Compare a spec with PyTorch, or with the real module or ONNX file.
+    """Check a spec against PyTorch, or against a real module or ONNX file.
 
-    Every layer is built in PyTorch and run on its meta device, where tensors have shapes and no values. Its output
-    shape, params, running statistics and MACs are compared with ours. Under --torch the whole module is run instead
-    and compared: totals, trainable params, output shapes, and the layers whose names or figures pair them; under --onnx
-    the nodes of the file are counted. A difference is shown with both figures, and the exit status is 1. Needs the
-    extra convcalc[torch], or convcalc[onnx] under --onnx.
+    By default, every layer is built in PyTorch and run on the meta device, where tensors have shapes but no values.
+    Its output shape, params, running statistics and MACs are compared with convcalc's. With --torch, the whole module
+    is run instead; compared are totals, trainable params, output shapes, and layers paired by name or by figures. With
+    --onnx, the nodes of the file are counted. Differences are listed with both values, and the exit status is then 1.
+    Needs the extra convcalc[torch], or convcalc[onnx] for --onnx.
     """
     from convcalc.convert.graph import NotImported
     from convcalc.render.verification import verification_json, verification_lines
@@ -56,7 +56,7 @@ def command(
     if (factory or file) and len(nets) > 1:
         raise click.UsageError(f"{'--torch' if factory else '--onnx'} compares one NET; got {len(nets)}")
     try:
-        found = compare(nets, factory, file, overrides, where)
+        found = _compare(nets, factory, file, overrides, where)
     except NotImported as error:
         about = factory or file
         raise common.Failure(f"{printable(about)}: {printable(str(error))}" if about else str(error)) from None
@@ -65,15 +65,15 @@ def command(
     else:
         text = common.as_text(verification_lines(found, common.width_of(where)), where)
     common.write_text(text, where, (*nets, *([file] if file else [])))
-    return 0 if all(network.agrees for network in found) else DIFFERENT
+    return 0 if all(network.agrees for network in found) else _DIFFERENT
 
 
-def compare(
+def _compare(
     nets: Sequence[str], factory: str | None, file: str | None, overrides: Overrides, where: common.Output
 ) -> list[Any]:
-    """Each spec compared. Raises NotImported if there is nothing to compare it with."""
+    """Compare each spec. Raises NotImported if PyTorch, the module or the ONNX file cannot be used."""
     if file is not None:
-        return [compare_with_file(common.load(nets[0], overrides, where), file)]
+        return [_compare_with_file(common.load(nets[0], overrides, where), file)]
     from convcalc.convert.pytorch.verify import check_installed, verified
 
     check_installed()
@@ -87,8 +87,8 @@ def compare(
     return [compare_with(network, model_of(module_of(factory), network)) for network in networks]
 
 
-def compare_with_file(network: Network, file: str) -> Any:
-    """A network compared with an ONNX file. Raises NotImported."""
+def _compare_with_file(network: Network, file: str) -> Any:
+    """Compare a network with an ONNX file. Raises NotImported."""
     from convcalc.convert.comparison import compare_with
     from convcalc.convert.onnx_graph.measuring import model_of
     from convcalc.spec.files import why_unreadable

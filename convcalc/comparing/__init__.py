@@ -1,1 +1,1 @@
-"""Two networks side by side: which layers are the same, what changed in them, and what it costs."""
+"""Comparison of two networks: which layers correspond, what changed in them, and what the change costs."""

@@ -1,4 +1,4 @@
-"""Conditions on what a change costs, such as `macs > +5%`: read without evaluating text, judged without rounding."""
+"""Conditions on the cost of a change, such as `macs > +5%`: parsed without `eval`, compared without rounding."""
 
 import operator
 import re
@@ -10,7 +10,7 @@ from convcalc.comparing.figures import Figure
 from convcalc.problems import Flaw, did_you_mean, shown
 from convcalc.spec import budget
 
-OPERATORS: dict[str, Callable[[Fraction, Fraction], bool]] = {
+_OPERATORS: dict[str, Callable[[Fraction, Fraction], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
     "<": operator.lt,
@@ -18,13 +18,13 @@ OPERATORS: dict[str, Callable[[Fraction, Fraction], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
-PARTS = re.compile(r"\s*([^\s<>=!+%-]*)\s*([<>=!]*)\s*([+-]?)\s*(.*?)\s*", re.DOTALL)
-PERCENT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?%")
-EXAMPLE = "write macs > +5%, or peak_memory > +64KiB"
+_PARTS = re.compile(r"\s*([^\s<>=!+%-]*)\s*([<>=!]*)\s*([+-]?)\s*(.*?)\s*", re.DOTALL)
+_PERCENT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?%")
+_EXAMPLE = "write macs > +5%, or peak_memory > +64KiB"
 
 
 class Condition(NamedTuple):
-    """A bound on how much a metric grows, absolute, or `relative` as a part of what it was."""
+    """A bound on the change of a metric: absolute, or if `relative`, in percent of the old value."""
 
     text: str
     metric: str
@@ -33,14 +33,14 @@ class Condition(NamedTuple):
     relative: bool
 
     def holds(self, figure: Figure) -> bool | None:
-        """Whether the change of a figure is what the condition says; None where the change is not known.
+        """Return whether the change of a figure fulfils the condition; None if the change is unknown.
 
-        Of what was 0, no change is one of 0 %, and any other is over every percentage.
+        No change from 0 is a change of 0%; any other change from 0 exceeds every percentage.
         """
         change = figure.change
         if change is None:
             return None
-        compare = OPERATORS[self.operator]
+        compare = _OPERATORS[self.operator]
         if not self.relative:
             return compare(Fraction(change), self.bound)
         if figure.relative is None:
@@ -49,33 +49,33 @@ class Condition(NamedTuple):
 
 
 def condition(text: str) -> Condition:
-    """Read a condition: a metric, a comparison, and a signed change. Raises Flaw with the characters at fault."""
-    match = PARTS.fullmatch(text)
-    assert match is not None  # every text is four parts, empty ones too
+    """Parse a condition: a metric, a comparison, and a signed change. Raises Flaw with the span of the mistake."""
+    match = _PARTS.fullmatch(text)
+    assert match is not None  # every text matches: each part may be empty
     metric, compare, sign, amount = match.groups()
     if metric not in budget.LIMITED:
-        hint = did_you_mean(metric, budget.LIMITED) or f"there are {', '.join(budget.LIMITED)}"
-        message = f"no metric {shown(metric)}" if metric else "a condition begins with a metric"
-        raise Flaw(message, hint if metric else EXAMPLE, within=match.span(1))
-    if compare not in OPERATORS:
-        message = f"no comparison {shown(compare)}" if compare else f"{metric} is compared with nothing"
-        raise Flaw(message, f"there are {' '.join(OPERATORS)}", within=match.span(2))
+        hint = did_you_mean(metric, budget.LIMITED) or f"available: {', '.join(budget.LIMITED)}"
+        message = f"no metric {shown(metric)}" if metric else "a condition must start with a metric"
+        raise Flaw(message, hint if metric else _EXAMPLE, within=match.span(1))
+    if compare not in _OPERATORS:
+        message = f"no comparison {shown(compare)}" if compare else f"the comparison after {metric} is missing"
+        raise Flaw(message, f"available: {' '.join(_OPERATORS)}", within=match.span(2))
     try:
-        bound, relative = amount_of(metric, amount)
+        bound, relative = _read_amount(metric, amount)
     except Flaw as flaw:
         raise Flaw(flaw.message, flaw.hint, within=(match.start(3), match.end(4))) from None
     return Condition(text.strip(), metric, compare, -bound if sign == "-" else bound, relative)
 
 
-def amount_of(metric: str, text: str) -> tuple[Fraction, bool]:
-    """A change without its sign, and whether it is a part of what was. Raises Flaw."""
+def _read_amount(metric: str, text: str) -> tuple[Fraction, bool]:
+    """Parse a change without its sign, and return whether it is relative. Raises Flaw."""
     if not text:
-        raise Flaw("the change is missing", EXAMPLE)
-    percent = PERCENT.fullmatch(text)
+        raise Flaw("the change is missing", _EXAMPLE)
+    percent = _PERCENT.fullmatch(text)
     if percent:
         return Fraction(percent[1]), True
     if text.endswith("%"):
-        raise Flaw(f"{shown(text)} is no percentage", "write 5% or 0.5%")
-    if text == "0":  # of bytes too: nothing needs no unit
+        raise Flaw(f"{shown(text)} is not a percentage", "write 5% or 0.5%")
+    if text == "0":  # 0 needs no unit, even in bytes
         return Fraction(0), False
     return Fraction(budget.quantity(metric, text)), False

@@ -1,18 +1,21 @@
-"""What tells two networks apart: figures, what they are given, and layers added, removed, changed, moved, renamed."""
+"""The difference between two reports: figures, settings, and layers added, removed, changed, moved or renamed.
+
+For example `compared(old, new).figures["macs"].change`.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from convcalc.analysis.report import LayerReport, Report
 from convcalc.comparing.figures import Figure, figures_of
-from convcalc.comparing.matching import Pair, matched, replaced
+from convcalc.comparing.matching import Pair, find_replacements, matched
 from convcalc.network import Network
 
-OPTIONS = {"frozen", "share"}
+_OPTIONS = {"frozen", "share"}
 
 
 class Change(NamedTuple):
-    """What has another value: None where there is none."""
+    """A value that changed; None on the side that does not have it."""
 
     what: str
     old: Any
@@ -20,9 +23,9 @@ class Change(NamedTuple):
 
 
 class LayerChange(NamedTuple):
-    """A layer that is not the same in both networks: None in the one that does not have it.
+    """A layer that differs between the networks: None on the side that does not have it.
 
-    `written` are the arguments and options that changed, `shapes` the shapes of inputs and output.
+    `written` are the arguments and options that changed; `shapes` are the input and output shapes that changed.
     """
 
     old: LayerReport | None
@@ -33,55 +36,55 @@ class LayerChange(NamedTuple):
 
     @property
     def renamed(self) -> bool:
-        """Whether it is there under another name; one of another kind is called otherwise anyway."""
+        """Whether the name changed but not the kind: another kind implies another default name."""
         old, new = self.old, self.new
         return old is not None and new is not None and old.kind == new.kind and old.name != new.name
 
     @property
     def layer(self) -> LayerReport:
-        """The layer as it is, or as it was where it is no more."""
+        """The layer of the new network, or of the old one if it was removed."""
         found = self.new or self.old
         assert found is not None
         return found
 
     def figure(self, name: str) -> Figure:
-        """A figure of the layer, 0 in the network that does not have it."""
+        """Return a figure of the layer on both sides; 0 on the side that does not have it."""
         return Figure(*(0 if layer is None else getattr(layer, name) for layer in (self.old, self.new)))
 
 
 class Difference(NamedTuple):
-    """What tells two networks apart. Names, descriptions, files and budgets do not."""
+    """All differences between two networks, except names, descriptions, files and budgets."""
 
     old: Report
     new: Report
     figures: dict[str, Figure]
-    given: tuple[Change, ...]  # params, inputs, outputs, batch, data types
-    layers: tuple[LayerChange, ...]  # in the order of the new network, what was removed where it was
+    given: tuple[Change, ...]  # spec parameters, inputs, outputs, batch, data types
+    layers: tuple[LayerChange, ...]  # in the order of the new network, removed layers at their old place
 
     @property
     def is_empty(self) -> bool:
-        """Whether the networks are the same."""
+        """Whether there is no difference."""
         same_field = self.old.totals.field.size == self.new.totals.field.size
         same_figures = all(figure.old == figure.new for figure in self.figures.values())
         return same_figures and same_field and not self.given and not self.layers
 
 
 def compared(old: Report, new: Report) -> Difference:
-    """What tells two networks apart."""
+    """Return the difference between two reports."""
     before, after = figures_of(old), figures_of(new)
     pairs = matched(old.network, new.network)
-    pairs = sorted([*pairs, *replaced(old.network, new.network, pairs)], key=lambda pair: pair.new)
+    pairs = sorted([*pairs, *find_replacements(old.network, new.network, pairs)], key=lambda pair: pair.new)
     return Difference(
         old,
         new,
         {name: Figure(before[name], after[name]) for name in before},
-        tuple(value_changes(given(old), given(new))),
-        tuple(layer_changes(old, new, pairs)),
+        tuple(_compare_values(_collect_settings(old), _collect_settings(new))),
+        tuple(_compare_layers(old, new, pairs)),
     )
 
 
-def given(report: Report) -> dict[str, Any]:
-    """What a network is given, and what leaves it."""
+def _collect_settings(report: Report) -> dict[str, Any]:
+    """Return a network's parameters, inputs, outputs, batch and data types."""
     network = report.network
     return {
         **{f"params.{name}": value for name, value in network.params.items()},
@@ -92,24 +95,24 @@ def given(report: Report) -> dict[str, Any]:
     }
 
 
-def value_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
-    """The values that differ, in the order of both."""
+def _compare_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    """Yield the values that differ, in the order of both."""
     for name in dict.fromkeys((*old, *new)):
-        if repr(old.get(name)) != repr(new.get(name)):  # 1 is not 1.0, nor true
+        if repr(old.get(name)) != repr(new.get(name)):  # distinguishes 1, 1.0 and true
             yield Change(name, old.get(name), new.get(name))
 
 
 # -- layers
 
 
-def layer_changes(old: Report, new: Report, pairs: Sequence[Pair]) -> list[LayerChange]:
-    """The layers that are not the same, in the order of the new network, what was removed after what it followed."""
-    sources = origins(old.network, {pair.old: number for number, pair in enumerate(pairs)})
-    new_sources = origins(new.network, {pair.new: number for number, pair in enumerate(pairs)})
+def _compare_layers(old: Report, new: Report, pairs: Sequence[Pair]) -> list[LayerChange]:
+    """Return the layers that differ, in the order of the new network; a removed one follows its old predecessor."""
+    sources = _find_origins(old.network, {pair.old: number for number, pair in enumerate(pairs)})
+    new_sources = _find_origins(new.network, {pair.new: number for number, pair in enumerate(pairs)})
     found: list[tuple[int, int, LayerChange | None]] = []
     for pair in pairs:
-        rewired = reads(old.network, sources, pair.old) != reads(new.network, new_sources, pair.new)
-        found.append((pair.new, 0, one_change(old.layers[pair.old], new.layers[pair.new], pair.moved, rewired)))
+        rewired = _find_sources(old.network, sources, pair.old) != _find_sources(new.network, new_sources, pair.new)
+        found.append((pair.new, 0, _compare_pair(old.layers[pair.old], new.layers[pair.new], pair.moved, rewired)))
     added = set(range(len(new.layers))) - {pair.new for pair in pairs}
     found += [(index, 0, LayerChange(None, new.layers[index])) for index in added]
     places = {pair.old: pair.new for pair in pairs if not pair.moved}
@@ -121,37 +124,38 @@ def layer_changes(old: Report, new: Report, pairs: Sequence[Pair]) -> list[Layer
     return [change for _, _, change in sorted(found, key=lambda item: item[:2]) if change is not None]
 
 
-def one_change(old: LayerReport, new: LayerReport, moved: bool, rewired: bool) -> LayerChange | None:
-    """What changed in a layer, None where nothing did."""
-    written = tuple(written_changes(old, new))
+def _compare_pair(old: LayerReport, new: LayerReport, moved: bool, rewired: bool) -> LayerChange | None:
+    """Return what changed in a layer; None if nothing did."""
+    written = tuple(_compare_arguments(old, new))
     if rewired:
         written += (Change("from", old.reads, new.reads),)
     before = {"input": old.layer.inputs, "output": old.output_shape}
-    shapes = tuple(value_changes(before, {"input": new.layer.inputs, "output": new.output_shape}))
+    shapes = tuple(_compare_values(before, {"input": new.layer.inputs, "output": new.output_shape}))
     change = LayerChange(old, new, moved, written, shapes)
     return change if written or shapes or moved or change.renamed else None
 
 
-def written_changes(old: LayerReport, new: LayerReport) -> Iterator[Change]:
-    """The arguments and options that differ; of a layer of another kind that, and what both kinds take."""
-    before, after = options(old), options(new)
+def _compare_arguments(old: LayerReport, new: LayerReport) -> Iterator[Change]:
+    """Yield the arguments and options that differ; for another kind, the kind and the arguments both kinds have."""
+    before, after = _collect_options(old), _collect_options(new)
     if old.kind != new.kind:
         yield Change("kind", old.kind, new.kind)
-        common = (old.layer.keys.keys() & new.layer.keys.keys()) | OPTIONS
+        common = (old.layer.keys.keys() & new.layer.keys.keys()) | _OPTIONS
         before, after = ({name: one[name] for name in one if name in common} for one in (before, after))
-    yield from value_changes(before, after)
+    yield from _compare_values(before, after)
 
 
-def options(layer: LayerReport) -> dict[str, Any]:
-    """The arguments of a layer, whether it is frozen, and whether it has weights of its own."""
+def _collect_options(layer: LayerReport) -> dict[str, Any]:
+    """Return the arguments of a layer, and whether it is frozen or shares weights."""
     shared = {} if layer.shares is None else {"share": True}
     return {**layer.layer.arguments(), **({"frozen": True} if layer.frozen else {}), **shared}
 
 
-def origins(network: Network, numbers: Mapping[int, int]) -> list[int | str]:
-    """Of every tensor which layer of both networks it comes from, by the number of the pair, or which input.
+def _find_origins(network: Network, numbers: Mapping[int, int]) -> list[int | str]:
+    """Return for every tensor its source: the number of the matched pair that produces it, or an input's name.
 
-    What was added or removed on the way stands for what it reads: a layer put between two does not rewire them.
+    An added or removed layer is replaced by the source of its input, so that inserting a layer between two others does
+    not count as rewiring them.
     """
     single = len(network.inputs) == 1
     found: list[int | str] = ["input" if single else name for name in network.inputs]
@@ -160,6 +164,6 @@ def origins(network: Network, numbers: Mapping[int, int]) -> list[int | str]:
     return found
 
 
-def reads(network: Network, sources: Sequence[int | str], index: int) -> list[int | str]:
-    """What a layer reads, as `origins` names it."""
+def _find_sources(network: Network, sources: Sequence[int | str], index: int) -> list[int | str]:
+    """Return the sources of a layer's inputs, as `_find_origins` identifies them."""
     return [sources[tensor] for tensor in network.nodes[index].reads]

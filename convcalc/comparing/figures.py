@@ -1,4 +1,4 @@
-"""The figures in which two networks are compared, each exact, and None where it is not known."""
+"""The figures by which two networks are compared, each exact, or None if unknown."""
 
 from fractions import Fraction
 from typing import NamedTuple
@@ -18,19 +18,19 @@ FIGURES = (
 
 
 class Figure(NamedTuple):
-    """One figure of both networks: a count, bytes, or positions of the input."""
+    """One figure of both networks: a count, bytes, or input positions."""
 
     old: int | None
     new: int | None
 
     @property
     def change(self) -> int | None:
-        """How much it grew; None where it is not known."""
+        """New minus old; None if unknown."""
         return None if self.old is None or self.new is None else self.new - self.old
 
     @property
     def relative(self) -> Fraction | None:
-        """How much it grew as a part of what it was; None where that is not known, or something came of nothing."""
+        """The change divided by the old value; None if unknown, or if the old value is 0 and the new one is not."""
         change = self.change
         if change is None or (change and not self.old):
             return None
@@ -38,12 +38,12 @@ class Figure(NamedTuple):
 
 
 def figures_of(report: Report) -> dict[str, int | None]:
-    """All figures of a network; of a receptive field the largest side."""
+    """Return all figures of a network; for the receptive field, its largest side."""
     return {name: figure(report, name) for name in FIGURES}
 
 
 def figure(report: Report, name: str) -> int | None:
-    """One figure of a network."""
+    """Return one figure of a network; None if unknown."""
     if name == "training_memory":
         return report.training().total
     if name == "receptive_field":

@@ -1,4 +1,4 @@
-"""What layers are recognised by in another network: their names, their kinds, their arguments, what they give."""
+"""The features by which a layer is recognised in another network: name, kind, arguments and output shape."""
 
 from sys import intern
 from typing import NamedTuple
@@ -10,7 +10,7 @@ Text = tuple[str, str, str]
 
 
 class Mark(NamedTuple):
-    """What one layer is recognised by. A name is `written` where a person gave it, not the kind and an ordinal."""
+    """The features of one layer. `…_written`: the name was chosen, not a default such as conv2."""
 
     name: str
     scope: str
@@ -22,22 +22,22 @@ class Mark(NamedTuple):
     leaf_written: bool
 
     def text(self) -> Text:
-        """What orders marks."""
+        """Return the key by which marks are ordered."""
         return self.name, self.kind, self.arguments
 
     def is_like(self, other: "Mark") -> bool:
-        """Whether both are the same layer but for their names and what they read."""
+        """Whether kind and arguments are equal."""
         return self.arguments == other.arguments and self.kind == other.kind
 
     def is_same(self, other: "Mark") -> bool:
-        """Whether nothing at all tells them apart."""
+        """Whether name, kind, arguments and output shape are equal."""
         return self.name == other.name and self.is_like(other) and self.shape == other.shape
 
 
 def marks_of(network: Network) -> list[Mark]:
-    """The marks of all layers, in their order."""
-    scopes = written_scopes(network)
-    texts: dict[int, str] = {}  # equal layers are one object
+    """Return the marks of all layers, in order."""
+    scopes = _find_named_scopes(network)
+    texts: dict[int, str] = {}  # equal layers are the same object
     found = []
     for node in network.nodes:
         same = id(node.layer)
@@ -54,21 +54,21 @@ def marks_of(network: Network) -> list[Mark]:
                 texts[same],
                 node.layer.output,
                 written,
-                not is_ordinal(leaf, node.layer.kind),
+                not _is_ordinal(leaf, node.layer.kind),
             )
         )
     return found
 
 
-def written_scopes(network: Network) -> dict[str, bool]:
-    """Of every scope whether a person gave it, or one around it, a name."""
+def _find_named_scopes(network: Network) -> dict[str, bool]:
+    """Return for every scope whether it, or one around it, has a chosen name."""
     found = {"": False}
     for group in sorted(network.groups, key=lambda group: group.name.count(".")):
         around, _, last = group.name.rpartition(".")
-        found[group.name] = found.get(around, False) or not (last.isdigit() or is_ordinal(last, group.word))
+        found[group.name] = found.get(around, False) or not (last.isdigit() or _is_ordinal(last, group.word))
     return found
 
 
-def is_ordinal(name: str, word: str) -> bool:
-    """Whether a name is what an entry without a name is called: `conv2`, or of a merge its kind."""
+def _is_ordinal(name: str, word: str) -> bool:
+    """Whether a name is the default: the kind, with or without a number, such as `conv2` or `add`."""
     return name.startswith(word) and (name == word or name[len(word) :].isdigit())

@@ -1,4 +1,4 @@
-"""A file as it was at a git revision, by running git."""
+"""A file's content at a git revision, read by running git."""
 
 import os
 import subprocess
@@ -9,29 +9,31 @@ from convcalc.spec.document import Document
 
 
 class NoRevision(ValueError):
-    """The file cannot be had at the revision."""
+    """The file cannot be read at the revision."""
 
 
 def read_at(revision: str, file: str) -> Document:
-    """The document of a file at a revision, called `REV:FILE`. Raises NoRevision, and InvalidSpec where it is no text.
+    """Return the document of a file at a revision, named `REV:FILE`. Raises NoRevision and InvalidSpec.
 
-    It is read under the limits of any spec. `cat-file` gives the bytes as they are stored: no filter, no hook and no
-    pager of the repository is run.
+    The size limit of specs applies. `cat-file` returns the bytes as stored: no filter, hook or pager of the repository
+    is run.
     """
     if not revision or revision.startswith("-") or ":" in revision:
-        raise NoRevision(f"{printable(revision) or 'nothing'} is no git revision: write HEAD, main or a commit")
+        raise NoRevision(
+            f"{printable(revision) or 'an empty name'} is not a git revision: use HEAD, a branch or a commit"
+        )
     folder, name = os.path.split(os.path.abspath(file))
-    check_repository(folder, file)
-    if asked(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}") is None:
-        raise NoRevision(f"no git revision {printable(revision)}")
-    data = asked(folder, "cat-file", "blob", f"{revision}:./{name}")
+    _check_repository(folder, file)
+    if _ask_git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}") is None:
+        raise NoRevision(f"git revision {printable(revision)} does not exist")
+    data = _ask_git(folder, "cat-file", "blob", f"{revision}:./{name}")
     if data is None:
-        raise NoRevision(f"{printable(file)} is not in git revision {printable(revision)}: all of it is new")
+        raise NoRevision(f"{printable(file)} does not exist in git revision {printable(revision)}")
     return files.decode(data, f"{revision}:{file}", not files.reached_through_link(file))
 
 
-def check_repository(folder: str, file: str) -> None:
-    """Whether git is there and opens the repository of a folder. Raises NoRevision with what git says."""
+def _check_repository(folder: str, file: str) -> None:
+    """Raise NoRevision, with git's message, if git is missing or cannot open the folder's repository."""
     try:
         done = subprocess.run(["git", "rev-parse", "--git-dir"], cwd=folder, capture_output=True, check=False)
     except FileNotFoundError:
@@ -40,11 +42,11 @@ def check_repository(folder: str, file: str) -> None:
         raise NoRevision(f"git cannot be run: {printable(error.strerror or str(error))}") from None
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip().split("\n")[0]
-        raise NoRevision(f"{printable(file)} is in no git repository that can be read: {shortened(said, 200)}")
+        raise NoRevision(f"{printable(file)} is not in a readable git repository: {shortened(said, 200)}")
 
 
-def asked(folder: str, *arguments: str) -> bytes | None:
-    """What git answers, a byte more than a spec may have at most; None where it fails."""
+def _ask_git(folder: str, *arguments: str) -> bytes | None:
+    """Return git's output, at most one byte more than a spec may have; None if git fails."""
     with subprocess.Popen(
         ["git", *arguments],
         cwd=folder,

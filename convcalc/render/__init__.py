@@ -1,1 +1,1 @@
-"""From reports and problems to text. rich is known only here."""
+"""From reports and problems to text, JSON, CSV and Markdown. Only this package imports rich."""

@@ -1,4 +1,4 @@
-"""Tables whose cells are texts: lines that fit a width, and Markdown."""
+"""Tables of ready-made texts: as lines that fit a width, and as Markdown."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from convcalc.render.markdown import escaped
 
 
 class Cells(NamedTuple):
-    """A column: its title and a text a row. Of columns that do not fit the least `weight` falls away first; 9 stays."""
+    """A column: its title and one text per row. The lowest `weight` is dropped first to fit; 9 stays."""
 
     title: str
     texts: Sequence[str]
@@ -18,7 +18,7 @@ class Cells(NamedTuple):
     right: bool = True
 
     def column(self, cut: int) -> Column[int]:
-        """The column of a table whose rows are numbers."""
+        """Return the column of a grid whose rows are row numbers."""
         return Column(
             self.title,
             self.title,
@@ -31,7 +31,7 @@ class Cells(NamedTuple):
 
 
 def cell_lines(columns: Sequence[Cells], width: int | None, first: str = "title") -> list[Line]:
-    """The titles, and a line a row; `first` is the style of the first row. Where they do not fit, the first is cut."""
+    """Return the titles and one line per row, cut in the first column to fit; `first` is the style of the first row."""
     cuts = [0 if columns[0].right else LEAST_NAME, *[0] * (len(columns) - 1)]
     measured = [column.column(cut) for column, cut in zip(columns, cuts, strict=True)]
     rows = range(len(columns[0].texts))
@@ -39,7 +39,7 @@ def cell_lines(columns: Sequence[Cells], width: int | None, first: str = "title"
 
 
 def cell_markdown(columns: Sequence[Cells]) -> list[str]:
-    """The lines of a Markdown table."""
+    """Return the lines of a Markdown table."""
     lines = ["| " + " | ".join(escaped(column.title) for column in columns) + " |"]
     lines.append("|" + "|".join("---:" if column.right else "---" for column in columns) + "|")
     rows = zip(*(column.texts for column in columns), strict=True)

@@ -1,27 +1,25 @@
-"""The one list of columns: what each is called, how important it is, and what it shows of a row."""
+"""The one list of columns of the layer table: name, title, importance, and the text for a row."""
 
 from collections.abc import Callable
 from typing import Any
 
 from convcalc.analysis.report import LayerReport, Totals
 from convcalc.reads import Ratio
-from convcalc.render.grid import Column, column_named
+from convcalc.render.grid import Column, find_column
 from convcalc.render.rows import Row
 from convcalc.units import format_bytes, format_count, format_exact
 
-BAR = 8
-EIGHTHS = " ▏▎▍▌▋▊▉█"
-INDENT = "  "
+_BAR = 8
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_INDENT = "  "
 LEAST_NAME = 12
 
 
-def name_text(row: Row, exact: bool) -> str:
-    """A name, indented by the scopes that it is in."""
-    return INDENT * row.indent + row.label
+def _name_text(row: Row, exact: bool) -> str:
+    return _INDENT * row.indent + row.label
 
 
-def count_column(name: str, title: str, weight: int) -> Column[Row]:
-    """A column of counts."""
+def _count_column(name: str, title: str, weight: int) -> Column[Row]:
 
     def text(row: Row, exact: bool) -> str:
         number = row.sums[name]
@@ -30,8 +28,7 @@ def count_column(name: str, title: str, weight: int) -> Column[Row]:
     return Column(name, title, weight, lambda row: row.sums[name], text)
 
 
-def bytes_column(name: str, title: str, weight: int, value: Callable[[Row], int | None]) -> Column[Row]:
-    """A column of bytes."""
+def _bytes_column(name: str, title: str, weight: int, value: Callable[[Row], int | None]) -> Column[Row]:
 
     def text(row: Row, exact: bool) -> str:
         number = value(row)
@@ -40,15 +37,14 @@ def bytes_column(name: str, title: str, weight: int, value: Callable[[Row], int 
     return Column(name, title, weight, value, text)
 
 
-def text_column(name: str, title: str, weight: int, value: Callable[[Row], Any]) -> Column[Row]:
-    """A column of text."""
+def _text_column(name: str, title: str, weight: int, value: Callable[[Row], Any]) -> Column[Row]:
     return Column(name, title, weight, value, lambda row, exact: str(value(row)), right=False)
 
 
-def eighths_of(part: float, whole: float, cells: int) -> int:
-    """How many eighths of so many characters a part fills.
+def count_eighths(part: float, whole: float, cells: int) -> int:
+    """Return how many eighths of a bar of `cells` characters a part fills.
 
-    Something is never drawn as nothing, nor a part as the whole.
+    A part above 0 is never drawn empty, and a part below the whole is never drawn full.
     """
     if part <= 0:
         return 0
@@ -56,21 +52,21 @@ def eighths_of(part: float, whole: float, cells: int) -> int:
     return full if part >= whole else min(max(round(part * full / whole), 1), full - 1)
 
 
-def bar(share: float, cells: int = BAR) -> str:
-    """A share of the whole as a bar of so many characters, drawn in eighths."""
-    eighths = eighths_of(share, 1, cells)
-    return "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()
+def draw_bar(share: float, cells: int = _BAR) -> str:
+    """Draw a share between 0 and 1 as a bar of up to `cells` characters."""
+    eighths = count_eighths(share, 1, cells)
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
 
-def share_text(row: Row, exact: bool) -> str:
-    """`12.3% █`, nothing where a layer costs nothing; `?` of a whole that is not known."""
+def _share_text(row: Row, exact: bool) -> str:
+    """Return `12.3% █`; blank if the layer costs nothing, `?` if the total is unknown."""
     if row.share is None:
-        return f"{'?':>6} {'':<{BAR}}"
-    return f"{row.share:6.1%} {bar(row.share):<{BAR}}" if row.share else " " * (BAR + 7)
+        return f"{'?':>6} {'':<{_BAR}}"
+    return f"{row.share:6.1%} {draw_bar(row.share):<{_BAR}}" if row.share else " " * (_BAR + 7)
 
 
 def field_text(row: Row | LayerReport | Totals) -> str:
-    """`427`, `43×11`, `188–204` where it differs from position to position, `all` where it is everything."""
+    """Return `427`, `43×11`, `188–204` if it varies by position, `all` for the whole input, with ` !` if misaligned."""
     field = row.field
     if field.whole:
         return "all"
@@ -82,59 +78,59 @@ def field_text(row: Row | LayerReport | Totals) -> str:
 
 
 def jump_text(row: Row | LayerReport) -> str:
-    """The distance between neighbours in the input: `32`, `1/2`."""
+    """Return the jump (cumulative stride) as `32` or `1/2`."""
     if row.field.jump is None:
         return ""
     return per_axis_text(map(ratio_text, row.field.jump))
 
 
 def ratio_text(ratio: Ratio) -> str:
-    """`32`, `1/2`."""
+    """Return a fraction as `32` or `1/2`."""
     return str(ratio[0]) if ratio[1] == 1 else f"{ratio[0]}/{ratio[1]}"
 
 
 def per_axis_text(values: Any) -> str:
-    """One value where all axes agree, else all."""
+    """Return one value if all axes agree, else all, joined by ×."""
     texts = [str(value) for value in values]
     return texts[0] if len(set(texts)) == 1 else "×".join(texts)
 
 
-def joined(shapes: Any) -> str:
-    """Shapes of several inputs."""
+def shapes_text(shapes: Any) -> str:
+    """Join the shapes of several inputs by +."""
     return " + ".join(map(str, shapes))
 
 
 EVERY: tuple[Column[Row], ...] = (
-    Column("name", "layer", 9, lambda row: row.name, name_text, right=False, cut=LEAST_NAME),
-    text_column("kind", "kind", 0, lambda row: row.kind),
-    text_column("what", "what", 7, lambda row: row.what),
-    text_column("line", "line", 0, lambda row: "" if row.line is None else row.line),
-    text_column("from", "from", 0, lambda row: " ".join(row.reads)),
-    text_column("input", "input", 0, lambda row: joined(row.input_shapes)),
+    Column("name", "layer", 9, lambda row: row.name, _name_text, right=False, cut=LEAST_NAME),
+    _text_column("kind", "kind", 0, lambda row: row.kind),
+    _text_column("what", "what", 7, lambda row: row.what),
+    _text_column("line", "line", 0, lambda row: "" if row.line is None else row.line),
+    _text_column("from", "from", 0, lambda row: " ".join(row.reads)),
+    _text_column("input", "input", 0, lambda row: shapes_text(row.input_shapes)),
     Column("output", "output", 8, lambda row: str(row.output_shape), lambda row, exact: str(row.output_shape)),
-    count_column("params", "params", 9),
-    count_column("trainable_params", "trainable", 0),
-    count_column("buffers", "buffers", 0),
-    count_column("multiplications", "multiplications", 0),
-    count_column("additions", "additions", 0),
-    count_column("macs", "MACs", 9),
-    count_column("flops", "FLOPs", 3),
-    text_column("receptive_field", "field", 4, field_text)._replace(right=True),
-    text_column("jump", "jump", 0, jump_text)._replace(right=True),
-    bytes_column("memory.input", "input", 0, lambda row: row.input_bytes),
-    bytes_column("memory.weights", "weights", 1, lambda row: row.sums["weight_bytes"]),
-    bytes_column("memory.output", "memory", 5, lambda row: row.sums["output_bytes"]),
-    bytes_column("memory.live", "live", 2, lambda row: row.live_bytes),
+    _count_column("params", "params", 9),
+    _count_column("trainable_params", "trainable", 0),
+    _count_column("buffers", "buffers", 0),
+    _count_column("multiplications", "multiplications", 0),
+    _count_column("additions", "additions", 0),
+    _count_column("macs", "MACs", 9),
+    _count_column("flops", "FLOPs", 3),
+    _text_column("receptive_field", "field", 4, field_text)._replace(right=True),
+    _text_column("jump", "jump", 0, jump_text)._replace(right=True),
+    _bytes_column("memory.input", "input", 0, lambda row: row.input_bytes),
+    _bytes_column("memory.weights", "weights", 1, lambda row: row.sums["weight_bytes"]),
+    _bytes_column("memory.output", "memory", 5, lambda row: row.sums["output_bytes"]),
+    _bytes_column("memory.live", "live", 2, lambda row: row.live_bytes),
     Column(
-        "share", "share", 6, lambda row: None if row.share is None else round(row.share, 6), share_text, right=False
+        "share", "share", 6, lambda row: None if row.share is None else round(row.share, 6), _share_text, right=False
     ),
 )
 COLUMNS = {column.name: column for column in EVERY}
 SHOWN = tuple(column for column in EVERY if column.weight)
 
 
-def chosen(names: str | None, default: tuple[Column[Row], ...] = SHOWN) -> tuple[Column[Row], ...]:
-    """The columns of a comma-separated list, the default where there is none. Raises UnknownColumn."""
+def choose_columns(names: str | None, default: tuple[Column[Row], ...] = SHOWN) -> tuple[Column[Row], ...]:
+    """Return the columns in a comma-separated list, or the default for None. Raises UnknownColumn."""
     if names is None:
         return default
-    return tuple(dict.fromkeys(column_named(name.strip(), COLUMNS) for name in names.split(",")))
+    return tuple(dict.fromkeys(find_column(name.strip(), COLUMNS) for name in names.split(",")))

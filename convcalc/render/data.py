@@ -1,4 +1,4 @@
-"""The report for programs: JSON and CSV."""
+"""The report for programs, as JSON and CSV."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING, Any
 from convcalc.analysis.report import Report
 from convcalc.problems import InvalidSpec, Problem
 
-if TYPE_CHECKING:  # JSON needs no columns: start-up is a feature
+if TYPE_CHECKING:  # JSON needs no columns: importing them would slow the start
     from convcalc.render.grid import Column
     from convcalc.render.rows import Row
 
-PROBLEMS_SCHEMA = "convcalc/problems/1"
+_PROBLEMS_SCHEMA = "convcalc/problems/1"
 
 
 def report_json(report: Report) -> str:
-    """The JSON report: a key a line, a layer a line, so that a line-by-line diff says what changed."""
-    return "".join(json_lines(report))
+    """Return the JSON report with one line per key and per layer, so that line-based diffs are readable."""
+    return "".join(_json_lines(report))
 
 
-def json_lines(report: Report) -> Iterator[str]:
-    """The lines of the JSON report."""
+def _json_lines(report: Report) -> Iterator[str]:
     encode = json.JSONEncoder().encode
     yield "{"
     for key, value in report.header().items():
@@ -31,29 +30,29 @@ def json_lines(report: Report) -> Iterator[str]:
 
 
 def report_csv(report: Report, columns: "Sequence[Column[Row]]", sort: str | None) -> str:
-    """A line a layer, exact numbers, full names."""
+    """Return the report as CSV: one line per layer, exact numbers, full names."""
     import csv
     from io import StringIO
 
     from convcalc.render.rows import layer_rows
-    from convcalc.render.table import sorted_rows
+    from convcalc.render.table import sort_rows
 
     stream = StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([column.name for column in columns])
-    for row in sorted_rows(report, sort) if sort else layer_rows(report):
+    for row in sort_rows(report, sort) if sort else layer_rows(report):
         writer.writerow([column.value(row) for column in columns])
     return stream.getvalue()
 
 
 def problems_json(errors: Sequence[InvalidSpec]) -> str:
-    """The problems of some files as JSON."""
-    problems = [problem_dict(problem, error.file) for error in errors for problem in error.problems]
-    return json.dumps({"schema": PROBLEMS_SCHEMA, "problems": problems}, indent=1) + "\n"
+    """Return the problems of several files as JSON, schema convcalc/problems/1."""
+    problems = [_problem_dict(problem, error.file) for error in errors for problem in error.problems]
+    return json.dumps({"schema": _PROBLEMS_SCHEMA, "problems": problems}, indent=1) + "\n"
 
 
-def problem_dict(problem: Problem, file: str | None) -> dict[str, Any]:
-    """One problem as JSON holds it; places are null where the spec came from no text."""
+def _problem_dict(problem: Problem, file: str | None) -> dict[str, Any]:
+    """Return a problem as a JSON-ready dict; positions are null if the spec was not read from text."""
     span = problem.span
     return {
         "file": file,

@@ -1,4 +1,4 @@
-"""A difference for people and programs: totals side by side, then what became of the layers."""
+"""A difference between networks as text and JSON: the totals side by side, then the changed layers."""
 
 import json
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ from convcalc.shape import Shape
 from convcalc.units import format_bytes, format_count, format_exact
 from convcalc.version import __version__
 
-SCHEMA = "convcalc/diff/1"
-ALWAYS_SHOWN = {
+_SCHEMA = "convcalc/diff/1"
+_ALWAYS_SHOWN = {
     "layers": "layers",
     "params": "params",
     "macs": "MACs",
@@ -31,52 +31,50 @@ ALWAYS_SHOWN = {
     "training_memory": "training",
     "receptive_field": "field",
 }
-WHERE_DIFFERENT = {"trainable_params": "trainable", "buffers": "buffers"}
-STYLES = {"added": "added", "removed": "removed", "changed": "", "moved": "dim", "renamed": "dim", "reshaped": "dim"}
+_SHOWN_IF_DIFFERENT = {"trainable_params": "trainable", "buffers": "buffers"}
+_STYLES = {"added": "added", "removed": "removed", "changed": "", "moved": "dim", "renamed": "dim", "reshaped": "dim"}
 
 
 class TotalRow(NamedTuple):
-    """A figure of both networks, under its title."""
+    """A figure of both networks, with its title."""
 
     name: str
     title: str
     figure: Figure
-    texts: tuple[str, str] | None  # what is shown in place of the numbers
+    texts: tuple[str, str] | None  # shown instead of the numbers
 
 
 def total_rows(difference: Difference) -> list[TotalRow]:
-    """The figures that are always shown, and those that are where they differ."""
+    """Return the rows of the totals: figures always shown, and those shown only if they differ."""
     rows = []
     for name, figure in difference.figures.items():
-        title = ALWAYS_SHOWN.get(name) or WHERE_DIFFERENT.get(name)
+        title = _ALWAYS_SHOWN.get(name) or _SHOWN_IF_DIFFERENT.get(name)
         same = figure.old == figure.new or figure == difference.figures["params"]  # all params are trainable
-        if title is not None and not (name in WHERE_DIFFERENT and same):
+        if title is not None and not (name in _SHOWN_IF_DIFFERENT and same):
             sizes = difference.old.totals, difference.new.totals
             texts = (field_text(sizes[0]), field_text(sizes[1])) if name == "receptive_field" else None
             rows.append(TotalRow(name, title, figure, texts))
     return rows
 
 
-def figure_text(row: TotalRow, value: int | None, exact: bool) -> str:
-    """A figure or a change of one, with its unit."""
+def _figure_text(row: TotalRow, value: int | None, exact: bool) -> str:
     if row.name.endswith("_memory") and value is not None:
         return f"{format_exact(value)} B" if exact else format_bytes(value)
     return format_exact(value) if exact else format_count(value)
 
 
-def side_text(row: TotalRow, new: bool, exact: bool) -> str:
-    """The figure of one of the networks."""
-    return row.texts[new] if row.texts is not None else figure_text(row, row.figure[new], exact)
+def _side_text(row: TotalRow, new: bool, exact: bool) -> str:
+    return row.texts[new] if row.texts is not None else _figure_text(row, row.figure[new], exact)
 
 
-def change_text(row: TotalRow, exact: bool) -> str:
-    """How much it grew; nothing where it did not."""
+def _change_text(row: TotalRow, exact: bool) -> str:
+    """Return the signed change; blank if there is none."""
     change = row.figure.change
-    return "" if change == 0 else f"{'+' if (change or 0) > 0 else ''}{figure_text(row, change, exact)}"
+    return "" if change == 0 else f"{'+' if (change or 0) > 0 else ''}{_figure_text(row, change, exact)}"
 
 
-def percent_text(figure: Figure) -> str:
-    """How much it grew as a part of what it was, nothing where it did not; of what was 0 there is no part."""
+def _percent_text(figure: Figure) -> str:
+    """Return the change in percent; blank if there is none, or if the old value is 0 or unknown."""
     relative = figure.relative
     if not figure.change or relative is None:
         return ""
@@ -87,15 +85,14 @@ def percent_text(figure: Figure) -> str:
 
 TOTALS: tuple[Column[TotalRow], ...] = (
     Column("name", "", 9, lambda row: row.name, lambda row, exact: row.title, right=False),
-    Column("old", "old", 5, lambda row: row.figure.old, lambda row, exact: side_text(row, False, exact)),
-    Column("new", "new", 9, lambda row: row.figure.new, lambda row, exact: side_text(row, True, exact)),
-    Column("change", "change", 6, lambda row: row.figure.change, change_text),
-    Column("relative", "", 8, lambda row: row.figure.relative, lambda row, exact: percent_text(row.figure)),
+    Column("old", "old", 5, lambda row: row.figure.old, lambda row, exact: _side_text(row, False, exact)),
+    Column("new", "new", 9, lambda row: row.figure.new, lambda row, exact: _side_text(row, True, exact)),
+    Column("change", "change", 6, lambda row: row.figure.change, _change_text),
+    Column("relative", "", 8, lambda row: row.figure.relative, lambda row, exact: _percent_text(row.figure)),
 )
 
 
-def signed(value: int | None) -> str:
-    """What is added to a count, nothing where that is 0."""
+def _added_text(value: int | None) -> str:
     return "" if value == 0 else f"{'+' if (value or 0) > 0 else ''}{format_count(value)}"
 
 
@@ -105,30 +102,29 @@ LAYERS: tuple[Column[DifferenceRow], ...] = (
     Column("what", "what", 8, lambda row: row.what, lambda row, exact: row.what, right=False, cut=12),
     Column("layers", "layers", 4, lambda row: row.layers, lambda row, exact: f"{row.layers:,}"),
     Column("output", "output", 3, lambda row: row.output, lambda row, exact: row.output),
-    Column("params", "params", 6, lambda row: row.params, lambda row, exact: signed(row.params)),
-    Column("macs", "MACs", 7, lambda row: row.macs, lambda row, exact: signed(row.macs)),
+    Column("params", "params", 6, lambda row: row.params, lambda row, exact: _added_text(row.params)),
+    Column("macs", "MACs", 7, lambda row: row.macs, lambda row, exact: _added_text(row.macs)),
 )
 
 
 def difference_lines(difference: Difference, width: int | None, layers: bool) -> list[Line]:
-    """Which networks, the totals side by side, and a row a change; `layers` false leaves only the totals."""
-    lines = [*titles(difference, width), [], *totals_grid(difference, width)]
+    """Return both names, the totals side by side, and one row per change; only the totals if not `layers`."""
+    lines = [*_title_lines(difference, width), [], *_totals_grid(difference, width)]
     given = [f"{change.what} {given_text(change)}" for change in difference.given]
     if given:
         lines += [[], *([(fact if width is None else shortened(fact, width), "")] for fact in given)]
     rows = difference_rows(difference) if layers else []
     if rows:
-        lines += [[], *grid(LAYERS, rows, width=width, style=style_of)]
-    return [*lines, *([] if not difference.is_empty else [[], [("no difference", "title")]])]
+        lines += [[], *grid(LAYERS, rows, width=width, style=_style_of)]
+    return [*lines, *([] if not difference.is_empty else [[], [("no differences", "title")]])]
 
 
-def style_of(row: DifferenceRow, column: Column[DifferenceRow]) -> str:
-    """What became of a layer stands out."""
-    return STYLES[row.did] if column.name in ("did", "name") else ""
+def _style_of(row: DifferenceRow, column: Column[DifferenceRow]) -> str:
+    return _STYLES[row.did] if column.name in ("did", "name") else ""
 
 
-def titles(difference: Difference, width: int | None) -> list[Line]:
-    """The names of both networks, and the files where there is room."""
+def _title_lines(difference: Difference, width: int | None) -> list[Line]:
+    """Return the names of both networks, and their files if they fit."""
     lines: list[Line] = []
     for side, report in (("old", difference.old), ("new", difference.new)):
         name, file = printable(report.network.name), printable(examples.shown(report.network.file or ""))
@@ -137,8 +133,8 @@ def titles(difference: Difference, width: int | None) -> list[Line]:
     return lines
 
 
-def totals_grid(difference: Difference, width: int | None) -> list[Line]:
-    """The totals, exact where there is room."""
+def _totals_grid(difference: Difference, width: int | None) -> list[Line]:
+    """Return the totals, with exact numbers if they fit."""
     rows = total_rows(difference)
     exact = grid(TOTALS, rows, exact=True)
     fits = width is None or max(sum(len(text) for text, _ in line) for line in exact) <= width
@@ -146,19 +142,19 @@ def totals_grid(difference: Difference, width: int | None) -> list[Line]:
 
 
 def given_text(change: Change) -> str:
-    """`1.0 → 0.5`."""
+    """Return `1.0 → 0.5`."""
     return f"{value_text(change.old)} → {value_text(change.new)}"
 
 
 def failure_text(condition: Condition, difference: Difference) -> str:
-    """That a condition holds, and by how much the figure changed."""
+    """Return a message that a condition holds, and by how much the figure changed."""
     figure, title = difference.figures[condition.metric], printable(condition.text)
     if figure.change is None:
-        return f"{title}: it is not known how {condition.metric} changed"
+        return f"{title}: the change in {condition.metric} is unknown"
     row = TotalRow(condition.metric, "", figure, None)
-    before, after = (figure_text(row, value, True) for value in (figure.old, figure.new))
-    percent = percent_text(figure)
-    by = f"{change_text(row, True) or '0'}{f' ({percent})' if percent else ''}"
+    before, after = (_figure_text(row, value, True) for value in (figure.old, figure.new))
+    percent = _percent_text(figure)
+    by = f"{_change_text(row, True) or '0'}{f' ({percent})' if percent else ''}"
     return f"{title}: {condition.metric} changed by {by}, from {before} to {after}"
 
 
@@ -166,66 +162,60 @@ def failure_text(condition: Condition, difference: Difference) -> str:
 
 
 def difference_json(difference: Difference, failed: Sequence[str]) -> str:
-    """The difference as JSON: every layer that is not the same, figures exact; a layer a line."""
+    """Return the difference as JSON, schema convcalc/diff/1: exact figures, one line per layer that differs."""
     head = {
-        "schema": SCHEMA,
+        "schema": _SCHEMA,
         "version": __version__,
         "equal": difference.is_empty,
         "failed": list(failed),
-        "old": header(difference.old),
-        "new": header(difference.new),
-        "totals": totals_dict(difference),
-        "given": [change_dict(change) for change in difference.given],
+        "old": _header_dict(difference.old),
+        "new": _header_dict(difference.new),
+        "totals": _totals_dict(difference),
+        "given": [_change_dict(change) for change in difference.given],
     }
     lines = [f" {json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items()]
-    layers = ",\n  ".join(json.dumps(layer_dict(change)) for change in difference.layers)
+    layers = ",\n  ".join(json.dumps(_layer_dict(change)) for change in difference.layers)
     return "{\n" + "".join(lines) + f' "layers": [\n  {layers}]\n}}\n'
 
 
-def header(report: Report) -> dict[str, Any]:
-    """What is said of one of the networks."""
+def _header_dict(report: Report) -> dict[str, Any]:
     return {name: value for name, value in report.header().items() if name not in ("schema", "version")}
 
 
-def totals_dict(difference: Difference) -> dict[str, Any]:
-    """The figures of both, with the change; of the receptive field the sizes too."""
-    found: dict[str, Any] = {name: figure_dict(figure) for name, figure in difference.figures.items()}
+def _totals_dict(difference: Difference) -> dict[str, Any]:
+    found: dict[str, Any] = {name: _figure_dict(figure) for name, figure in difference.figures.items()}
     fields = (difference.old.totals.field, difference.new.totals.field)
     found["receptive_field"]["fields"] = [field_dict(field) for field in fields]
     return found
 
 
-def figure_dict(figure: Figure) -> dict[str, Any]:
-    """A figure of both, how much it grew, and that as a part of what it was, to nine digits."""
+def _figure_dict(figure: Figure) -> dict[str, Any]:
     relative = figure.relative
     return {
         "old": figure.old,
         "new": figure.new,
         "change": figure.change,
-        "relative": None if relative is None else rounded(relative),
+        "relative": None if relative is None else _round_fraction(relative),
     }
 
 
-def rounded(relative: Fraction) -> float:
-    """A fraction as a decimal number of nine digits after the point."""
+def _round_fraction(relative: Fraction) -> float:
     return float(round(relative, 9))
 
 
-def layer_dict(change: LayerChange) -> dict[str, Any]:
-    """What became of one layer."""
+def _layer_dict(change: LayerChange) -> dict[str, Any]:
     return {
-        "did": did(change),
-        "old": place_dict(change.old),
-        "new": place_dict(change.new),
+        "did": _list_outcomes(change),
+        "old": _place_dict(change.old),
+        "new": _place_dict(change.new),
         "kind": change.layer.kind,
-        "changes": [change_dict(written) for written in (*change.written, *change.shapes)],
-        "params": figure_dict(change.figure("params")),
-        "macs": figure_dict(change.figure("macs")),
+        "changes": [_change_dict(written) for written in (*change.written, *change.shapes)],
+        "params": _figure_dict(change.figure("params")),
+        "macs": _figure_dict(change.figure("macs")),
     }
 
 
-def did(change: LayerChange) -> list[str]:
-    """What became of it, in words."""
+def _list_outcomes(change: LayerChange) -> list[str]:
     if change.old is None or change.new is None:
         return ["added" if change.old is None else "removed"]
     words = (
@@ -237,18 +227,16 @@ def did(change: LayerChange) -> list[str]:
     return [word for word, holds in words if holds]
 
 
-def place_dict(layer: LayerReport | None) -> dict[str, Any] | None:
-    """Where a layer is in one of the networks."""
+def _place_dict(layer: LayerReport | None) -> dict[str, Any] | None:
     return None if layer is None else {"name": layer.name, "line": layer.line}
 
 
-def change_dict(change: Change) -> dict[str, Any]:
-    """One value of both."""
-    return {"what": change.what, "old": json_value(change.old), "new": json_value(change.new)}
+def _change_dict(change: Change) -> dict[str, Any]:
+    return {"what": change.what, "old": _json_value(change.old), "new": _json_value(change.new)}
 
 
-def json_value(value: Any) -> Any:
-    """A value as JSON holds it: a shape as the list of its sizes."""
+def _json_value(value: Any) -> Any:
+    """Convert a value for JSON: a shape becomes the list of its sizes."""
     if isinstance(value, Shape):
         return list(value.sizes)
-    return [json_value(item) for item in value] if isinstance(value, tuple | list) else value
+    return [_json_value(item) for item in value] if isinstance(value, tuple | list) else value

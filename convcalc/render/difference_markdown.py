@@ -1,4 +1,4 @@
-"""A difference as Markdown, for the comment of a pull request: totals, and what became of the layers folded away."""
+"""A difference as Markdown, for a comment on a pull request: the totals, and a collapsed table of layers."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,55 +10,55 @@ from convcalc.render.difference_rows import DifferenceRow, difference_rows
 from convcalc.render.grid import Column, Kind
 from convcalc.render.markdown import escaped
 
-MOST_BYTES = 65_000  # a comment on GitHub has at most 65,535 characters
-MOST_GIVEN = 20
-WIDEST = 200
+_MOST_BYTES = 65_000  # a GitHub comment has at most 65,535 characters
+_MOST_SETTINGS = 20
+_WIDEST = 200
 
 
 def difference_markdown(difference: Difference, failed: Sequence[str]) -> str:
-    """The totals, what is given to the networks, and the rows of the table under a fold; never over MOST_BYTES."""
+    """Return the totals, changed settings and a collapsed table of layers, in at most _MOST_BYTES bytes."""
     names = [escaped(report.network.name) for report in (difference.old, difference.new)]
     title = names[0] if names[0] == names[1] else " → ".join(names)
     lines = [f"### {title}", ""]
-    for message in failed[:MOST_GIVEN]:
-        lines += [f"**{escaped(shortened(message, WIDEST))}**", ""]
+    for message in failed[:_MOST_SETTINGS]:
+        lines += [f"**{escaped(shortened(message, _WIDEST))}**", ""]
     if difference.is_empty:
-        return "\n".join([*lines, "No difference.", ""])
-    lines += [*table(TOTALS, total_rows(difference)), ""]
+        return "\n".join([*lines, "No differences.", ""])
+    lines += [*_table_lines(TOTALS, total_rows(difference)), ""]
     given = [f"- {escaped(f'{change.what} {given_text(change)}')}" for change in difference.given]
-    lines += [*given[:MOST_GIVEN], *more(len(given) - MOST_GIVEN, "other values"), ""] if given else []
+    lines += (
+        [*given[:_MOST_SETTINGS], *_left_out_lines(len(given) - _MOST_SETTINGS, "other values"), ""] if given else []
+    )
     rows = difference_rows(difference)
     if rows:
-        lines += folded(rows, MOST_BYTES - size(lines))
+        lines += _fold_rows(rows, _MOST_BYTES - _count_bytes(lines))
     return "\n".join([*lines, ""])
 
 
-def table(columns: Sequence[Column[Kind]], rows: Sequence[Kind]) -> list[str]:
-    """The lines of a table."""
+def _table_lines(columns: Sequence[Column[Kind]], rows: Sequence[Kind]) -> list[str]:
     return cell_markdown(
         [
-            Cells(column.title, [shortened(column.text(row, True), WIDEST) for row in rows], right=column.right)
+            Cells(column.title, [shortened(column.text(row, True), _WIDEST) for row in rows], right=column.right)
             for column in columns
         ]
     )
 
 
-def folded(rows: Sequence[DifferenceRow], room: int) -> list[str]:
-    """The rows under a fold, as many as there is room for, and how many are left out."""
-    opening = ["<details>", "<summary>What became of the layers</summary>", ""]
-    lines = table(LAYERS, rows)
-    room -= size(opening) + 200  # for the end, and what is left out
+def _fold_rows(rows: Sequence[DifferenceRow], room: int) -> list[str]:
+    """Return a collapsed table with as many rows as fit, and the number of those left out."""
+    opening = ["<details>", "<summary>Changed layers</summary>", ""]
+    lines = _table_lines(LAYERS, rows)
+    room -= _count_bytes(opening) + 200  # room for the closing lines
     kept = 2
-    while kept < len(lines) and size(lines[: kept + 1]) <= room:
+    while kept < len(lines) and _count_bytes(lines[: kept + 1]) <= room:
         kept += 1
-    return [*opening, *lines[:kept], *more(len(lines) - kept, "rows"), "", "</details>"]
+    return [*opening, *lines[:kept], *_left_out_lines(len(lines) - kept, "rows"), "", "</details>"]
 
 
-def more(count: int, what: str) -> Iterable[str]:
-    """How many are left out, if any."""
-    return [] if count <= 0 else ["", f"{count:,} more {what} are left out; `convcalc diff` shows them."]
+def _left_out_lines(count: int, what: str) -> Iterable[str]:
+    return [] if count <= 0 else ["", f"{count:,} more {what} are not shown here; run `convcalc diff` to see them."]
 
 
-def size(lines: Sequence[str]) -> int:
-    """The bytes of lines, with their ends."""
+def _count_bytes(lines: Sequence[str]) -> int:
+    """Return the bytes of lines, line ends included."""
     return sum(len(line.encode("utf-8", "replace")) + 1 for line in lines)

@@ -1,4 +1,4 @@
-"""The receptive field for people and programs: its growth through the layers, and a region drawn over the input."""
+"""The receptive field as text, JSON and SVG: its growth through the layers, or a region drawn over the input."""
 
 import json
 from itertools import pairwise
@@ -10,43 +10,42 @@ from convcalc.problems import printable
 from convcalc.reads import Ratio
 from convcalc.region import Interval, NoRegion, Region, middle, region
 from convcalc.render.columns import LEAST_NAME, field_text, jump_text, per_axis_text, ratio_text
-from convcalc.render.columns import bar as share_bar
+from convcalc.render.columns import draw_bar as share_bar
 from convcalc.render.grid import GAP
 from convcalc.render.lines import Line
 from convcalc.render.table import heading
 from convcalc.shape import AXIS_NAMES
 
-SCHEMA = "convcalc/receptive_field/1"
-BAR, LEAST_BAR = 24, 8  # characters of a bar
-WIDEST, TALLEST = 64, 24  # characters of a drawing
-COVERS, COVERS_SHORT = " ◀ covers it", " ◀"
-HEAD = ("layer", "output", "field", "jump", "center", "border")
+_SCHEMA = "convcalc/receptive_field/1"
+_BAR, _LEAST_BAR = 24, 8  # width of a bar, in characters
+_WIDEST, _TALLEST = 64, 24  # size of a drawing, in characters
+_COVERS, _COVERS_SHORT = " ◀ covers it", " ◀"
+_HEAD = ("layer", "output", "field", "jump", "center", "border")
 
 
 # -- growth
 
 
 def growth_lines(report: Report, width: int | None, every: bool) -> list[Line]:
-    """A line a layer: field, jump, centre, the share beyond the border, and a bar against the input's size.
+    """Return one line per layer: field, jump, centre, the share beyond the border, and a bar relative to the input.
 
-    Layers that see no more than what they read are left out unless `every` one is asked for.
+    Layers that do not change the receptive field are left out unless `every` is true.
     """
     size = input_size(report.network)
     if not size:
-        return [*heading(report, width), [], [("the input is a vector: it has no positions to see", "dim")]]
-    shown = shown_layers(report, every)
-    rows = [HEAD, *(cells(report, index) for index in shown)]
+        return [*heading(report, width), [], [("the input is a vector: it has no spatial positions", "dim")]]
+    shown = _choose_layers(report, every)
+    rows = [_HEAD, *(_cell_texts(report, index) for index in shown)]
     seen = [report.layers[index].field for index in shown]
-    texts, room = fitted(rows, width)
-    bars = drawn_bars(seen, size, room)
+    texts, room = _fit_rows(rows, width)
+    bars = _draw_bars(seen, size, room)
     lines: list[Line] = []
     for number, (text, drawn) in enumerate(zip(texts, bars, strict=True)):
         lines.append([(text + GAP, "" if number else "head"), (drawn, "bar" if number else "head")])
     return [*heading(report, width), [], *lines]
 
 
-def shown_layers(report: Report, every: bool) -> list[int]:
-    """The layers that change the field, or every one."""
+def _choose_layers(report: Report, every: bool) -> list[int]:
     first = len(report.network.inputs)
     fields = report.fields
     return [
@@ -56,65 +55,71 @@ def shown_layers(report: Report, every: bool) -> list[int]:
     ]
 
 
-def covers(field: FieldReport, size: tuple[int, ...]) -> bool:
-    """Whether every position sees as much as the input is large."""
+def _covers_input(field: FieldReport, size: tuple[int, ...]) -> bool:
+    """Whether the field of every position is at least as large as the input."""
     least = field.size_min or field.size
     return least is not None and all(seen >= length for seen, length in zip(least, size, strict=True))
 
 
-def cells(report: Report, index: int) -> tuple[str, ...]:
-    """The figures of one layer."""
+def _cell_texts(report: Report, index: int) -> tuple[str, ...]:
     layer = report.layers[index]
     centers = "" if layer.field.center is None else per_axis_text(map(ratio_text, layer.field.center))
-    return layer.name, str(layer.output_shape), field_text(layer), jump_text(layer), centers, border(report, index)
+    return (
+        layer.name,
+        str(layer.output_shape),
+        field_text(layer),
+        jump_text(layer),
+        centers,
+        _border_text(report, index),
+    )
 
 
-def border(report: Report, index: int) -> str:
-    """The share of the middle position's field that lies beyond the input."""
+def _border_text(report: Report, index: int) -> str:
+    """Return the share of the middle position's field that lies beyond the input."""
     try:
         share = region(report, index, middle(report, index)).outside
     except NoRegion:
         return ""
-    return percent(share) if share[0] else ""
+    return _percent_text(share) if share[0] else ""
 
 
-def percent(share: Ratio) -> str:
-    """A share in per cent."""
+def _percent_text(share: Ratio) -> str:
     return f"{share[0] / share[1]:.0%}"
 
 
-def drawn_bars(seen: list[FieldReport], size: tuple[int, ...], room: int) -> list[str]:
-    """A title and a bar per field, scaled to the room for them; the first that covers the input is marked."""
-    marker = COVERS if room > BAR + len(COVERS) else COVERS_SHORT
-    length = min(BAR, room - 1 - len(marker))
-    if length < LEAST_BAR:
+def _draw_bars(seen: list[FieldReport], size: tuple[int, ...], room: int) -> list[str]:
+    """Return a title and one bar per field, scaled to fit `room`; the first that covers the input is marked."""
+    marker = _COVERS if room > _BAR + len(_COVERS) else _COVERS_SHORT
+    length = min(_BAR, room - 1 - len(marker))
+    if length < _LEAST_BAR:
         return [""] * (len(seen) + 1)
     of = "×".join(map(str, size))
     bars = [next((title for title in (f"against the input, {of}", f"of {of}") if len(title) <= room), "")]
     covered = False
     for field in seen:
-        first = not covered and covers(field, size)
+        first = not covered and _covers_input(field, size)
         covered = covered or first
-        bars.append(bar(field, size, length) + (marker if first else ""))
+        bars.append(_draw_field_bar(field, size, length) + (marker if first else ""))
     return bars
 
 
-def bar(field: FieldReport, size: tuple[int, ...], length: int) -> str:
-    """The largest part of the input that is seen along an axis, as a bar; an arrow where it is more than all."""
+def _draw_field_bar(field: FieldReport, size: tuple[int, ...], length: int) -> str:
+    """Draw the share of the input covered along the axis with the largest; an arrow if it exceeds the input."""
     if field.size is None:
         return "?"
     part = max(seen / full for seen, full in zip(field.size, size, strict=True))
     return share_bar(part, length) + ("▸" if part > 1 else "")
 
 
-def fitted(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[str], int]:
-    """The text of each row, and the room beside it for a bar.
+def _fit_rows(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[str], int]:
+    """Return the text of each row and the width left for a bar.
 
-    Columns fall away until full bars fit; then names are cut, until those too would say too little, for short ones.
+    Columns are dropped until full bars fit. Then names are cut to make room for short bars, unless too little of the
+    names would remain.
     """
-    kept = list(range(len(HEAD)))
+    kept = list(range(len(_HEAD)))
     widths = [max(len(row[column]) for row in rows) for column in kept]
-    full, least = BAR + 1 + len(COVERS), LEAST_BAR + 1 + len(COVERS_SHORT)
+    full, least = _BAR + 1 + len(_COVERS), _LEAST_BAR + 1 + len(_COVERS_SHORT)
     for dropped in (4, 5, 1, 3):  # centre, border, output, jump
         if width is None or sum(widths[column] + len(GAP) for column in kept) + full <= width:
             break
@@ -122,7 +127,7 @@ def fitted(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[str], i
     room = full
     if width is not None:
         others = sum(widths[column] for column in kept[1:]) + len(GAP) * (len(kept) - 1)
-        beside = width - others - len(GAP) - least  # for a name, if there is a bar
+        beside = width - others - len(GAP) - least  # width of a name next to a bar
         if beside < min(widths[0], 2 * LEAST_NAME):
             beside = width - others
         widths[0] = min(widths[0], max(beside, LEAST_NAME))
@@ -138,96 +143,93 @@ def fitted(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[str], i
 
 
 def region_lines(report: Report, index: int, seen: Region, width: int | None) -> list[Line]:
-    """What one position of a layer sees: the figures, and a drawing over the input."""
+    """Return the receptive field of one position: its figures, and a drawing over the input."""
     layer, size = report.layers[index], input_size(report.network)
     place = f", position {', '.join(map(str, seen.position))}" if seen.position else ""
     lines: list[Line] = [
         [(printable(report.network.name), "title"), (f"  {layer.name}, {layer.output_shape}{place}", "")],
         [],
-        *facts(layer, size, seen),
+        *_fact_lines(layer, size, seen),
     ]
     if seen.unclipped is not None and size:
-        lines += [[], *drawing(seen.unclipped, size, width)]
+        lines += [[], *_draw_region(seen.unclipped, size, width)]
     return lines
 
 
-def facts(layer: LayerReport, size: tuple[int, ...], seen: Region) -> list[Line]:
-    """The figures of a region, axis by axis."""
+def _fact_lines(layer: LayerReport, size: tuple[int, ...], seen: Region) -> list[Line]:
     of_input = f"  of {'×'.join(map(str, size))}"
     lines: list[Line] = [[("field   ", "head"), (field_text(layer), "title"), (of_input, "dim")]]
     if layer.field.jump is not None:
         lines.append([("jump    ", "head"), (jump_text(layer), "")])
     names = AXIS_NAMES[len(size)]
     for axis, name in enumerate(names):
-        whole = "nothing" if seen.unclipped is None else shown_interval(seen.unclipped[axis])
-        within = "nothing" if seen.clipped is None else shown_interval(seen.clipped[axis])
+        whole = "nothing" if seen.unclipped is None else _interval_text(seen.unclipped[axis])
+        within = "nothing" if seen.clipped is None else _interval_text(seen.clipped[axis])
         note = "" if whole == within else f"  within the input {within}"
         lines.append([(f"{name:<8}", "head"), (whole, ""), (note, "dim")])
-    lines.append([("border  ", "head"), (percent(seen.outside), ""), (" of the field lies beyond the input", "dim")])
+    lines.append(
+        [("border  ", "head"), (_percent_text(seen.outside), ""), (" of the field lies beyond the input", "dim")]
+    )
     return lines
 
 
-def shown_interval(interval: Interval) -> str:
-    """`-29 … 397`."""
+def _interval_text(interval: Interval) -> str:
     return f"{interval[0]} … {interval[1]}"
 
 
-def drawing(intervals: tuple[Interval, ...], size: tuple[int, ...], width: int | None) -> list[Line]:
-    """The input as dots, the field over it: dark within the input, light beyond. The last two axes are drawn.
+def _draw_region(intervals: tuple[Interval, ...], size: tuple[int, ...], width: int | None) -> list[Line]:
+    """Draw the last two axes: the input as dots, the field dark within the input and light beyond it.
 
-    A character stands for a stretch of positions, and shows what is seen of any of them.
+    A character represents a range of positions, and shows the field if any of them is in it.
     """
     plane = list(zip(intervals, size, strict=True))[-2:]
     if len(plane) == 1:
         plane = [((0, 0), 1), *plane]
     (rows, height), (columns, length) = plane
-    across = max(min(WIDEST, (width or WIDEST) - 2), 1)
-    marks_across = [marks_of(tick, columns, length) for tick in ticks_of(columns, length, across)]
-    marks_down = [marks_of(tick, rows, height) for tick in ticks_of(rows, height, TALLEST if height > 1 else 1)]
+    across = max(min(_WIDEST, (width or _WIDEST) - 2), 1)
+    marks_across = [_mark_tick(tick, columns, length) for tick in _split_axis(columns, length, across)]
+    marks_down = [_mark_tick(tick, rows, height) for tick in _split_axis(rows, height, _TALLEST if height > 1 else 1)]
     lines: list[Line] = []
     for down in marks_down:
-        text = "".join(mark(*map(all, zip(down, over, strict=True))) for over in marks_across)
+        text = "".join(_pick_character(*map(all, zip(down, over, strict=True))) for over in marks_across)
         lines.append([("  " + text, "bar")])
-    return [*lines, [], *([("  " + text, "dim")] for text in key_lines(across))]
+    return [*lines, [], *([("  " + text, "dim")] for text in _legend_lines(across))]
 
 
-def key_lines(across: int) -> list[str]:
-    """What the characters mean, on one line if it fits."""
+def _legend_lines(across: int) -> list[str]:
     parts = ["█ seen", "· input, not seen", "░ beyond the input"]
     whole = "   ".join(parts)
     return [whole] if len(whole) <= across else parts
 
 
-class Tick(NamedTuple):
-    """The stretch of an axis that a character stands for, from start up to stop, in so many parts of a position."""
+class _Tick(NamedTuple):
+    """The range of an axis that a character represents: from start up to stop, in units of 1 / parts position."""
 
     start: int
     stop: int
     parts: int
 
 
-def ticks_of(interval: Interval, size: int, most: int) -> list[Tick]:
-    """The stretches of an axis that the characters of a drawing stand for."""
+def _split_axis(interval: Interval, size: int, most: int) -> list[_Tick]:
+    """Divide an axis into at most `most` ranges, one per character."""
     low, high = min(interval[0], 0), max(interval[1], size - 1) + 1
     count = min(most, high - low)
     starts = [low * count + (high - low) * place for place in range(count + 1)]
-    return [Tick(start, stop, count) for start, stop in pairwise(starts)]
+    return [_Tick(start, stop, count) for start, stop in pairwise(starts)]
 
 
-def marks_of(tick: Tick, interval: Interval, size: int) -> tuple[bool, bool, bool]:
-    """Whether a stretch holds what is seen within the input, what is seen at all, and any of the input."""
+def _mark_tick(tick: _Tick, interval: Interval, size: int) -> tuple[bool, bool, bool]:
+    """Return whether a range holds any of the field within the input, of the field, and of the input."""
     within = (max(interval[0], 0), min(interval[1], size - 1))
-    return touches(tick, within), touches(tick, interval), touches(tick, (0, size - 1))
+    return _overlaps(tick, within), _overlaps(tick, interval), _overlaps(tick, (0, size - 1))
 
 
-def touches(tick: Tick, interval: Interval) -> bool:
-    """Whether a stretch holds any part of an interval."""
+def _overlaps(tick: _Tick, interval: Interval) -> bool:
     low, high = interval[0] * tick.parts, (interval[1] + 1) * tick.parts
     return max(tick.start, low) < min(tick.stop, high)
 
 
-def mark(seen_within: bool, seen: bool, within: bool) -> str:
-    """The character of a place."""
+def _pick_character(seen_within: bool, seen: bool, within: bool) -> str:
     return "█" if seen_within else "░" if seen else "·" if within else " "
 
 
@@ -235,16 +237,16 @@ def mark(seen_within: bool, seen: bool, within: bool) -> str:
 
 
 def field_json(report: Report, index: int | None, seen: Region | None) -> str:
-    """All layers' fields, or one with the region that a position sees."""
+    """Return the fields of all layers, or of one with the region of a position, as JSON."""
     network = report.network
     found: dict[str, Any] = {
-        "schema": SCHEMA,
+        "schema": _SCHEMA,
         "name": network.name,
         "file": network.file,
         "input_size": list(input_size(network)),
     }
     indexes = range(len(report.layers)) if index is None else [index]
-    found["layers"] = [layer_dict(report, place) for place in indexes]
+    found["layers"] = [_layer_dict(report, place) for place in indexes]
     if seen is not None:
         found["region"] = {
             "position": list(seen.position),
@@ -255,15 +257,14 @@ def field_json(report: Report, index: int | None, seen: Region | None) -> str:
     return json.dumps(found, indent=1) + "\n"
 
 
-def layer_dict(report: Report, index: int) -> dict[str, Any]:
-    """One layer's field."""
+def _layer_dict(report: Report, index: int) -> dict[str, Any]:
     layer = report.layers[index]
     shape = list(layer.output_shape.sizes)
     return {"name": layer.name, "kind": layer.kind, "output_shape": shape, **field_dict(layer.field)}
 
 
 def region_svg(report: Report, index: int, seen: Region) -> str:
-    """The input as a frame and the region over it, as an SVG picture in units of input positions."""
+    """Return an SVG picture of the input and the region over it, in units of input positions."""
     size = input_size(report.network)
     intervals = seen.unclipped or tuple((0, -1) for _ in size)
     plane = list(zip(intervals, size, strict=True))[-2:]

@@ -1,4 +1,4 @@
-"""Any table for people: columns are measured, and where they do not fit, they fall away or are cut."""
+"""A text table: columns are measured, and dropped or cut to fit a width."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -7,16 +7,17 @@ from convcalc.problems import did_you_mean, shown
 from convcalc.render.lines import Line
 
 GAP = "  "
-ALWAYS = 9  # the weight of a column that never falls away
+ALWAYS = 9  # the weight of a column that is never dropped
 
 Kind = TypeVar("Kind")
 
 
 class Column(NamedTuple, Generic[Kind]):
-    """A column: `value` for sorting, CSV and JSON-like output, `text` for people; the least `weight` falls away first.
+    """A column: `value` for sorting, CSV and JSON, `text` for people.
 
-    A weight of 0 means that the column is shown only when asked for; 9 that it always stays. What `cut` is not 0 may be
-    cut to so many characters, after all has fallen away that can with twice as many left to it.
+    If columns do not fit, those of the lowest `weight` are dropped first; 9 is never dropped, 0 is shown only on
+    request. If `cut` is not 0, texts may be cut down to that many characters, once all columns have been dropped that
+    can be while the text keeps twice as many.
     """
 
     name: str
@@ -29,15 +30,15 @@ class Column(NamedTuple, Generic[Kind]):
 
 
 class UnknownColumn(ValueError):
-    """A column that is asked for is none of the list."""
+    """A requested column does not exist."""
 
 
-def column_named(name: str, columns: Mapping[str, Column[Kind]]) -> Column[Kind]:
-    """The column of that name. Raises UnknownColumn with the one of that title, or the nearest one."""
+def find_column(name: str, columns: Mapping[str, Column[Kind]]) -> Column[Kind]:
+    """Return the column of that name. Raises UnknownColumn, with a suggestion."""
     if name not in columns:
         titled = [key for key, column in columns.items() if column.title.lower() == name.lower()]
         hint = f"did you mean {titled[0]}?" if titled else did_you_mean(name, columns)
-        raise UnknownColumn(f"no column {shown(name)}: {hint or 'there are ' + ', '.join(columns)}")
+        raise UnknownColumn(f"no column {shown(name)}: {hint or 'available: ' + ', '.join(columns)}")
     return columns[name]
 
 
@@ -50,43 +51,44 @@ def grid(
     fixed: bool = False,
     style: Callable[[Kind, Column[Kind]], str] = lambda row, column: "",
 ) -> list[Line]:
-    """The titles, and a line a row. Where they are wider than `width`, columns fall away, but none where `fixed`."""
+    """Return the titles and one line per row. Columns are dropped to fit `width`, unless `fixed`."""
     cells = {column.name: [column.text(row, exact) for row in rows] for column in columns}
     widths = {column.name: max(map(len, [column.title, *cells[column.name]])) for column in columns}
-    kept = list(columns) if width is None or fixed else fitting(columns, widths, width)
+    kept = list(columns) if width is None or fixed else _fit_columns(columns, widths, width)
     if width is not None:
-        narrow(kept, cells, widths, width)
-    lines: list[Line] = [[(GAP.join(aligned(column, column.title, widths) for column in kept), "head")]]
+        _narrow_columns(kept, cells, widths, width)
+    lines: list[Line] = [[(GAP.join(_align_cell(column, column.title, widths) for column in kept), "head")]]
     for index, row in enumerate(rows):
         line: Line = []
         for column in kept:
-            line += [(aligned(column, cells[column.name][index], widths), style(row, column)), (GAP, "")]
+            line += [(_align_cell(column, cells[column.name][index], widths), style(row, column)), (GAP, "")]
         lines.append(line[:-1])
     return lines
 
 
-def taken(columns: Sequence[Column[Any]], widths: dict[str, int]) -> int:
-    """The width of the columns with the gaps between them."""
+def _total_width(columns: Sequence[Column[Any]], widths: dict[str, int]) -> int:
     return sum(widths[column.name] for column in columns) + len(GAP) * (len(columns) - 1)
 
 
-def fitting(columns: Sequence[Column[Kind]], widths: dict[str, int], width: int) -> list[Column[Kind]]:
-    """The columns that fit: the least important fall away."""
+def _fit_columns(columns: Sequence[Column[Kind]], widths: dict[str, int], width: int) -> list[Column[Kind]]:
+    """Drop the least important columns until the rest fits."""
     least = {
         column.name: min(widths[column.name], 2 * column.cut) if column.cut else widths[column.name]
         for column in columns
     }
     kept = list(columns)
     for column in sorted(columns, key=lambda column: column.weight):
-        if taken(kept, least) <= width or column.weight >= ALWAYS:
+        if _total_width(kept, least) <= width or column.weight >= ALWAYS:
             break
         kept.remove(column)
     return kept
 
 
-def narrow(columns: Sequence[Column[Any]], cells: dict[str, list[str]], widths: dict[str, int], width: int) -> None:
-    """Cut what may be cut so that the rest fits, always from the widest."""
-    for _ in range(taken(columns, widths) - width):
+def _narrow_columns(
+    columns: Sequence[Column[Any]], cells: dict[str, list[str]], widths: dict[str, int], width: int
+) -> None:
+    """Cut the widest column that may be cut, again and again, until all fit."""
+    for _ in range(_total_width(columns, widths) - width):
         widest = max(columns, key=lambda column: widths[column.name] if widths[column.name] > column.cut > 0 else 0)
         if not widths[widest.name] > widest.cut > 0:
             break
@@ -97,6 +99,5 @@ def narrow(columns: Sequence[Column[Any]], cells: dict[str, list[str]], widths: 
         widths[column.name] = max(map(len, [column.title, *cells[column.name]]))
 
 
-def aligned(column: Column[Any], text: str, widths: dict[str, int]) -> str:
-    """A cell as wide as its column."""
+def _align_cell(column: Column[Any], text: str, widths: dict[str, int]) -> str:
     return text.rjust(widths[column.name]) if column.right else text.ljust(widths[column.name])

@@ -1,4 +1,4 @@
-"""Lines of styled text, and writing them: plainly, or through rich where there are colours."""
+"""Lines of styled text, written plainly or, with colours, through rich."""
 
 from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 Styled = tuple[str, str]  # text and the name of its style
 Line = list[Styled]
 
-STYLES = {
+_STYLES = {
     "": "",
     "title": "bold",
     "head": "dim",
@@ -28,19 +28,19 @@ STYLES = {
 
 
 def plain_text(lines: Iterable[Line], cut: bool = True) -> str:
-    """The lines without styles, trailing blanks cut."""
+    """Return the lines without styles; `cut` removes trailing blanks."""
     texts = ("".join(text for text, _ in line) for line in lines)
     return "".join((text.rstrip() if cut else text) + "\n" for text in texts)
 
 
 def styled_text(lines: Iterable[Line]) -> str:
-    """The lines with the escape sequences of their styles. Needs rich, which is imported here."""
+    """Return the lines with the escape sequences of their styles; imports rich."""
     from io import StringIO
 
     from rich.console import Console
     from rich.segment import Segments
 
-    # rich decides by the environment which colours there are, so that NO_COLOR and TERM hold
+    # rich chooses the colours by the environment, so NO_COLOR and TERM apply
     console = Console(file=StringIO(), force_terminal=True, width=10_000, legacy_windows=False)
     with console.capture() as capture:
         console.print(Segments(rich_segments(lines)), end="")
@@ -48,11 +48,11 @@ def styled_text(lines: Iterable[Line]) -> str:
 
 
 def rich_segments(lines: Iterable[Line]) -> "list[Segment]":
-    """The lines as rich prints them. Needs rich, which is imported here."""
+    """Return the lines as segments that rich prints; imports rich."""
     from rich.segment import Segment
     from rich.style import Style
 
-    styles = {name: Style.parse(style) if style else None for name, style in STYLES.items()}
+    styles = {name: Style.parse(style) if style else None for name, style in _STYLES.items()}
     segments = []
     for line in lines:
         segments += [Segment(text, styles[style]) for text, style in line]

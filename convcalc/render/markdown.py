@@ -8,14 +8,14 @@ from convcalc.problems import printable
 from convcalc.render.columns import SHOWN
 from convcalc.render.grid import Column
 from convcalc.render.rows import Row, layer_rows, tree_rows
-from convcalc.render.table import sorted_rows, unknown_costs
+from convcalc.render.table import sort_rows, unknown_costs
 from convcalc.units import format_bytes, format_count
 
-DEFAULT = tuple(column for column in SHOWN if column.name != "share")
+_DEFAULT = tuple(column for column in SHOWN if column.name != "share")
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown takes as text, and that calls nobody: after an @ stands a blank without width."""
+    """Escape Markdown; a zero-width space after every @ prevents mentions of users."""
     return re.sub(r"([\\`*_{}\[\]<>|#!&~$])", r"\\\1", printable(text)).replace("@", "@&#8203;")
 
 
@@ -27,9 +27,9 @@ def markdown_report(
     sort: str | None = None,
     exact: bool = False,
 ) -> str:
-    """A title, the table with full names, and the totals."""
-    columns = DEFAULT if columns is SHOWN else columns
-    rows = sorted_rows(report, sort) if sort else layer_rows(report) if depth is None else tree_rows(report, depth)
+    """Return a title, the table of layers with full names, and the totals, as Markdown."""
+    columns = _DEFAULT if columns is SHOWN else columns
+    rows = sort_rows(report, sort) if sort else layer_rows(report) if depth is None else tree_rows(report, depth)
     lines = [f"### {escaped(report.network.name)}", ""]
     if report.network.description:
         lines += [escaped(" ".join(report.network.description.split())), ""]
@@ -43,10 +43,10 @@ def markdown_report(
 
 
 def totals_line(report: Report) -> str:
-    """The totals in one sentence."""
+    """Return the totals in one line."""
     total = report.totals
     macs = "? MACs" if total.macs is None else f"{total.macs:,} MACs ({format_count(total.macs)})"
-    unknown = f", not known: {escaped(unknown_costs(report))}" if report.uncounted else ""
+    unknown = f", unknown: {escaped(unknown_costs(report))}" if report.uncounted else ""
     return (
         f"**{total.layers:,} layers, {total.params:,} params ({format_count(total.params)}), "
         f"{macs}, {format_count(total.flops)} FLOPs, "

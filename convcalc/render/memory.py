@@ -1,57 +1,60 @@
-"""Memory for people and programs: the live bytes along the execution, the peak, and what would lower it."""
+"""Memory as text and JSON: the live bytes over the execution, the peak, and what would lower it."""
 
 import json
 from typing import Any
 
 from convcalc.analysis.report import Report
 from convcalc.lowering import Suggestion
-from convcalc.render.columns import eighths_of
+from convcalc.render.columns import count_eighths
 from convcalc.render.grid import GAP
 from convcalc.render.lines import Line
 from convcalc.render.table import heading
 from convcalc.units import format_bytes, format_exact
 
-SCHEMA = "convcalc/memory/1"
-ROWS = 10
-WIDEST = 72
-EIGHTHS = " ▁▂▃▄▅▆▇█"
+_SCHEMA = "convcalc/memory/1"
+_ROWS = 10
+_WIDEST = 72
+_EIGHTHS = " ▁▂▃▄▅▆▇█"
 
 
 def memory_lines(report: Report, suggested: list[Suggestion], width: int | None) -> list[Line]:
-    """The profile, the tensors that are live at the peak, and what would lower it."""
+    """Return the profile, the tensors live at the peak, training memory, and suggestions to lower the peak."""
     return [
         *heading(report, width),
         [],
-        *profile(report, width),
+        *_draw_profile(report, width),
         [],
-        *at_the_peak(report),
+        *_peak_lines(report),
         [],
-        *in_training(report),
-        *what_would_lower_it(report, suggested),
+        *_training_lines(report),
+        *_suggestion_lines(report, suggested),
     ]
 
 
-def profile(report: Report, width: int | None) -> list[Line]:
-    """The live bytes along the execution, from the first layer to the last, as a profile."""
+def _draw_profile(report: Report, width: int | None) -> list[Line]:
+    """Draw the live bytes from the first layer to the last; a column shows the most of its layers."""
     live = report.liveness.live
     label = max(len(format_bytes(report.totals.peak_bytes)), 3)
-    across = min(len(live), (width or WIDEST + label + 3) - label - 3)
+    across = min(len(live), (width or _WIDEST + label + 3) - label - 3)
     columns = [max(live[part * len(live) // across : (part + 1) * len(live) // across]) for part in range(across)]
     top = max(report.totals.peak_bytes, 1)
     lines: list[Line] = []
-    for row in range(ROWS, 0, -1):
-        texts = "".join(level(value, top, row) for value in columns)
-        axis = format_bytes(top) if row == ROWS else "0 B" if row == 1 else ""
+    for row in range(_ROWS, 0, -1):
+        texts = "".join(_pick_character(value, top, row) for value in columns)
+        axis = format_bytes(top) if row == _ROWS else "0 B" if row == 1 else ""
         lines.append([(f"{axis:>{label}} ", "head"), ("│ ", "dim"), (texts, "bar")])
     margin = " " * (label + 3)
     return [
         *lines,
-        *([(margin + text, "title")] for text in pointer(report.totals.peak_at, columns.index(max(columns)), across)),
+        *(
+            [(margin + text, "title")]
+            for text in _draw_pointer(report.totals.peak_at, columns.index(max(columns)), across)
+        ),
     ]
 
 
-def pointer(name: str, column: int, across: int) -> list[str]:
-    """An arrow at a column, and the name beside it, or below where there is no room."""
+def _draw_pointer(name: str, column: int, across: int) -> list[str]:
+    """Return an arrow at a column with the name next to it, or below if there is no room."""
     arrow = " " * column + "▲"
     if column + len(name) + 2 <= across:
         return [f"{arrow} {name}"]
@@ -60,14 +63,13 @@ def pointer(name: str, column: int, across: int) -> list[str]:
     return [arrow, name.rjust(min(column + 1, across))]
 
 
-def level(value: int, top: int, row: int) -> str:
-    """The character of one row of a column."""
-    eighths = eighths_of(value, top, ROWS) - (row - 1) * 8
-    return EIGHTHS[max(0, min(eighths, 8))]
+def _pick_character(value: int, top: int, row: int) -> str:
+    eighths = count_eighths(value, top, _ROWS) - (row - 1) * 8
+    return _EIGHTHS[max(0, min(eighths, 8))]
 
 
-def at_the_peak(report: Report) -> list[Line]:
-    """The tensors that are live at the peak, the largest first."""
+def _peak_lines(report: Report) -> list[Line]:
+    """List the tensors live at the peak, the largest first."""
     network, total = report.network, report.totals
     peak = f"{total.peak_bytes:,} B"
     lines: list[Line] = [
@@ -83,27 +85,27 @@ def at_the_peak(report: Report) -> list[Line]:
     return lines
 
 
-def in_training(report: Report) -> list[Line]:
-    """The memory of training, and what it is made of."""
+def _training_lines(report: Report) -> list[Line]:
+    """List the parts of training memory."""
     found = report.training()
     parts = (
-        ("kept for the backward pass", found.kept),
+        ("saved for backward", found.kept),
         ("weights", found.weights),
         ("gradients", found.gradients),
-        (f"states of the optimizer, {report.optimizer}", found.optimizer),
+        (f"state of the optimizer, {report.optimizer}", found.optimizer),
     )
     if found.gradients is None:
-        why = " (integers have no gradients: --dtype float32 counts training)"
-        return [[("in training ", "head"), ("?", "title"), (why, "")]]
-    short = " (not known)" if found.total is None else f" ({format_bytes(found.total)})"
-    lines: list[Line] = [[("in training ", "head"), (f"{format_exact(found.total)} B", "title"), (short, "")]]
+        why = " (integers have no gradients: use --dtype float32)"
+        return [[("training ", "head"), ("?", "title"), (why, "")]]
+    short = " (unknown)" if found.total is None else f" ({format_bytes(found.total)})"
+    lines: list[Line] = [[("training ", "head"), (f"{format_exact(found.total)} B", "title"), (short, "")]]
     return [*lines, *([(f"{format_bytes(size):>12}  {name}", "")] for name, size in parts if size != 0)]
 
 
-def what_would_lower_it(report: Report, suggested: list[Suggestion]) -> list[Line]:
-    """Each suggestion with the peak that it gives."""
+def _suggestion_lines(report: Report, suggested: list[Suggestion]) -> list[Line]:
+    """List each suggestion with the resulting peak."""
     if not suggested:
-        return [[], [("nothing that was tried lowers the peak", "dim")]]
+        return [[], [("no change that was tried lowers the peak", "dim")]]
     lines: list[Line] = [[], [("what would lower it", "head")]]
     for suggestion in suggested:
         change = 1 - suggestion.peak / report.totals.peak_bytes
@@ -113,10 +115,10 @@ def what_would_lower_it(report: Report, suggested: list[Suggestion]) -> list[Lin
 
 
 def memory_json(report: Report, suggested: list[Suggestion]) -> str:
-    """The same for programs."""
+    """Return the same as JSON, schema convcalc/memory/1; sizes in bytes."""
     network = report.network
     found: dict[str, Any] = {
-        "schema": SCHEMA,
+        "schema": _SCHEMA,
         "name": network.name,
         "file": network.file,
         "batch": network.batch,

@@ -1,4 +1,4 @@
-"""Many networks in one table, a row each: `convcalc compare`, and the list of the examples."""
+"""Many networks in one table, one row per network: `convcalc compare` and the list of examples."""
 
 import csv
 import json
@@ -11,21 +11,21 @@ from convcalc.analysis.report import Report
 from convcalc.comparing.figures import figure
 from convcalc.problems import printable
 from convcalc.render.cells import Cells, cell_markdown
-from convcalc.render.columns import field_text, joined
-from convcalc.render.grid import Column, column_named, grid
+from convcalc.render.columns import field_text, shapes_text
+from convcalc.render.grid import Column, find_column, grid
 from convcalc.render.lines import Line
 from convcalc.units import format_bytes, format_count, format_exact
 from convcalc.version import __version__
 
-SCHEMA = "convcalc/compare/1"
+_SCHEMA = "convcalc/compare/1"
 BEST = "*"
-LEGEND = f"{BEST} the best of its column"
-LEAST_IS_BEST = ("params", "macs", "flops", "weight_memory", "activation_memory", "peak_memory", "training_memory")
-MOST_IS_BEST = ("receptive_field",)
+_LEGEND = f"{BEST} best in its column"
+_LEAST_IS_BEST = ("params", "macs", "flops", "weight_memory", "activation_memory", "peak_memory", "training_memory")
+_MOST_IS_BEST = ("receptive_field",)
 
 
 class NetworkRow(NamedTuple):
-    """One network: what it is called here, its figures, and the columns in which it is the best (None: not asked)."""
+    """One network: its label, report and figures, and the columns in which it is best (None: not computed)."""
 
     name: str
     report: Report
@@ -34,41 +34,40 @@ class NetworkRow(NamedTuple):
 
 
 def network_rows(named: Sequence[tuple[str, Report]]) -> list[NetworkRow]:
-    """A row a network, the best of each column marked."""
-    names = (*LEAST_IS_BEST, *MOST_IS_BEST)
+    """Return one row per network, with the best of each column marked."""
+    names = (*_LEAST_IS_BEST, *_MOST_IS_BEST)
     rows = [NetworkRow(name, report, {of: figure(report, of) for of in names}) for name, report in named]
-    best = {name: best_of([worth(row, name) for row in rows]) for name in names}
+    best = {name: _find_best([_rank_value(row, name) for row in rows]) for name in names}
     return [
         row._replace(
-            best=frozenset(name for name in names if best[name] is not None and worth(row, name) == best[name])
+            best=frozenset(name for name in names if best[name] is not None and _rank_value(row, name) == best[name])
         )
         for row in rows
     ]
 
 
-def worth(row: NetworkRow, name: str) -> float | None:
-    """The more, the better a figure is; None where it is not known. No field is wider than one that sees everything."""
+def _rank_value(row: NetworkRow, name: str) -> float | None:
+    """Return a value that is larger the better the figure; None if unknown. A field that covers the input is best."""
     value = row.figures[name]
-    if name in MOST_IS_BEST:
+    if name in _MOST_IS_BEST:
         return inf if row.report.totals.field.whole else value
     return None if value is None else -value
 
 
-def best_of(values: Sequence[float | None]) -> float | None:
-    """The most of all, None where all are the same, or where one is not known."""
+def _find_best(values: Sequence[float | None]) -> float | None:
+    """Return the largest value; None if all are equal or any is unknown."""
     known = [value for value in values if value is not None]
     return max(known) if len(known) == len(values) and len(set(known)) > 1 else None
 
 
-def network_column(
+def _text_column(
     name: str, title: str, weight: int, value: Callable[[NetworkRow], Any], *, right: bool = False, cut: int = 0
 ) -> Column[NetworkRow]:
-    """A column of text."""
     return Column(name, title, weight, value, lambda row, exact: printable(str(value(row))), right, cut)
 
 
-def figure_column(name: str, title: str, weight: int) -> Column[NetworkRow]:
-    """A column of figures, the best of which is marked."""
+def _figure_column(name: str, title: str, weight: int) -> Column[NetworkRow]:
+    """Return a column of figures that marks the best."""
 
     def text(row: NetworkRow, exact: bool) -> str:
         value = row.figures[name]
@@ -83,66 +82,63 @@ def figure_column(name: str, title: str, weight: int) -> Column[NetworkRow]:
     return Column(name, title, weight, lambda row: row.figures[name], text)
 
 
-def task(row: NetworkRow) -> str:
-    """What the network is for, as the examples say it."""
+def _task_text(row: NetworkRow) -> str:
     return str(row.report.network.own.get("x-task", ""))
 
 
-def description(row: NetworkRow) -> str:
-    """What the network says of itself, on one line."""
+def _description_text(row: NetworkRow) -> str:
     return " ".join(row.report.network.description.split())
 
 
-NAME = network_column("name", "network", 9, lambda row: row.name, cut=12)
-INPUT = network_column("input", "input", 5, lambda row: joined(row.report.network.inputs.values()))
-PARAMS = figure_column("params", "params", 9)
-MACS = figure_column("macs", "MACs", 9)
+_NAME = _text_column("name", "network", 9, lambda row: row.name, cut=12)
+_INPUT = _text_column("input", "input", 5, lambda row: shapes_text(row.report.network.inputs.values()))
+_PARAMS = _figure_column("params", "params", 9)
+_MACS = _figure_column("macs", "MACs", 9)
 EVERY: tuple[Column[NetworkRow], ...] = (
-    NAME,
-    INPUT,
-    network_column("output", "output", 1, lambda row: joined(row.report.outputs().values())),
+    _NAME,
+    _INPUT,
+    _text_column("output", "output", 1, lambda row: shapes_text(row.report.outputs().values())),
     Column(
         "layers", "layers", 3, lambda row: row.report.totals.layers, lambda row, exact: f"{len(row.report.layers):,}"
     ),
-    PARAMS,
-    MACS,
-    figure_column("flops", "FLOPs", 4),
-    figure_column("weight_memory", "weights", 6),
-    figure_column("activation_memory", "activations", 2),
-    figure_column("peak_memory", "peak", 8),
-    figure_column("training_memory", "training", 2),
-    figure_column("receptive_field", "field", 7),
+    _PARAMS,
+    _MACS,
+    _figure_column("flops", "FLOPs", 4),
+    _figure_column("weight_memory", "weights", 6),
+    _figure_column("activation_memory", "activations", 2),
+    _figure_column("peak_memory", "peak", 8),
+    _figure_column("training_memory", "training", 2),
+    _figure_column("receptive_field", "field", 7),
 )
 COLUMNS = {column.name: column for column in EVERY}
 GALLERY: tuple[Column[NetworkRow], ...] = (
-    NAME._replace(title="example"),
-    network_column("task", "task", 2, task),
-    INPUT,
-    PARAMS,
-    MACS,
-    network_column("description", "source", 1, description, cut=12),
+    _NAME._replace(title="example"),
+    _text_column("task", "task", 2, _task_text),
+    _INPUT,
+    _PARAMS,
+    _MACS,
+    _text_column("description", "source", 1, _description_text, cut=12),
 )
 
 
 def gallery_lines(examples: Sequence[tuple[str, Report]], width: int | None) -> list[Line]:
-    """The list of the examples."""
-    shown = [column.name for column in (PARAMS, MACS)]
+    """Return the list of the examples with their cost."""
+    shown = [column.name for column in (_PARAMS, _MACS)]
     rows = [NetworkRow(name, report, {of: figure(report, of) for of in shown}) for name, report in examples]
-    return grid(GALLERY, rows, width=width, style=style_of)
+    return grid(GALLERY, rows, width=width, style=_style_of)
 
 
-def style_of(row: NetworkRow, column: Column[NetworkRow]) -> str:
-    """Names and the best figures stand out, descriptions do not."""
+def _style_of(row: NetworkRow, column: Column[NetworkRow]) -> str:
     if column.name == "description":
         return "dim"
     return "group" if column.name == "name" or column.name in (row.best or ()) else ""
 
 
-def sorted_rows(rows: Sequence[NetworkRow], sort: str | None) -> list[NetworkRow]:
-    """By a column: numbers from the largest, before them what is not known; text from A. Raises UnknownColumn."""
+def sort_network_rows(rows: Sequence[NetworkRow], sort: str | None) -> list[NetworkRow]:
+    """Sort by a column: numbers descending after unknown ones, text ascending. Raises UnknownColumn."""
     if sort is None:
         return list(rows)
-    value = column_named(sort, COLUMNS).value
+    value = find_column(sort, COLUMNS).value
     if sort in ("name", "input", "output"):
         return sorted(rows, key=value)
     return sorted(rows, key=lambda row: (value(row) is None, value(row) or 0), reverse=True)
@@ -152,22 +148,22 @@ def sorted_rows(rows: Sequence[NetworkRow], sort: str | None) -> list[NetworkRow
 
 
 def networks_lines(rows: Sequence[NetworkRow], width: int | None, exact: bool) -> list[Line]:
-    """The table, and what the mark means where there is one."""
-    lines = grid(EVERY, rows, width=width, exact=exact, style=style_of)
-    return [*lines, *([[], [(LEGEND, "dim")]] if any(row.best for row in rows) else [])]
+    """Return the table, and a legend if anything is marked."""
+    lines = grid(EVERY, rows, width=width, exact=exact, style=_style_of)
+    return [*lines, *([[], [(_LEGEND, "dim")]] if any(row.best for row in rows) else [])]
 
 
 def networks_markdown(rows: Sequence[NetworkRow], exact: bool) -> str:
-    """The table as Markdown."""
+    """Return the table as Markdown."""
     cells = [
         Cells(column.title, [column.text(row, exact).strip() for row in rows], right=column.right) for column in EVERY
     ]
-    legend = ["", LEGEND.replace(BEST, f"\\{BEST}")] if any(row.best for row in rows) else []
+    legend = ["", _LEGEND.replace(BEST, f"\\{BEST}")] if any(row.best for row in rows) else []
     return "\n".join([*cell_markdown(cells), *legend, ""])
 
 
 def networks_csv(rows: Sequence[NetworkRow]) -> str:
-    """A line a network, exact numbers."""
+    """Return the table as CSV: one line per network, exact numbers."""
     stream = StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([column.name for column in EVERY])
@@ -176,10 +172,10 @@ def networks_csv(rows: Sequence[NetworkRow]) -> str:
 
 
 def networks_json(rows: Sequence[NetworkRow]) -> str:
-    """The headers and totals of the JSON report, a network a line, and in which columns each is the best."""
+    """Return JSON with one line per network: header and totals of its report, and the columns in which it is best."""
     lines = []
     for row in rows:
         header = {name: value for name, value in row.report.header().items() if name not in ("schema", "version")}
         lines.append(json.dumps({**header, "totals": row.report.totals_dict(), "best": sorted(row.best or ())}))
-    head = f'{{"schema": {json.dumps(SCHEMA)}, "version": {json.dumps(__version__)}, "networks": [\n  '
+    head = f'{{"schema": {json.dumps(_SCHEMA)}, "version": {json.dumps(__version__)}, "networks": [\n  '
     return head + ",\n  ".join(lines) + "]}\n"

@@ -1,4 +1,4 @@
-"""The rows of a table: layers, and the scopes that hold them as a tree."""
+"""The rows of the layer table: layers, and scopes (blocks, branches, repeats) that hold them, as a tree."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -10,11 +10,11 @@ from convcalc.network import Group
 from convcalc.problems import fold
 from convcalc.shape import Shape
 
-SUMMED = (*COUNTS, "weight_bytes", "output_bytes")
+_SUMMED = (*COUNTS, "weight_bytes", "output_bytes")
 
 
 class Row(NamedTuple):
-    """A layer, or a scope with the sums over its layers; figures that are not known are None."""
+    """A layer, or a scope with the sums over its layers; unknown figures are None."""
 
     name: str
     label: str
@@ -33,39 +33,38 @@ class Row(NamedTuple):
     share: float | None
 
 
-class Sums:
-    """The sums of figures over any stretch of layers."""
+class _Sums:
+    """Prefix sums, from which the sum over any range of layers takes constant time."""
 
     def __init__(self, figures: Sequence[int | None]) -> None:
         self.known = [0, *accumulate([figure or 0 for figure in figures])]
         self.unknown = [0, *accumulate([figure is None for figure in figures])] if None in figures else None
 
     def between(self, start: int, stop: int) -> int | None:
-        """The sum from start up to stop, None where one of the figures is not known."""
+        """Return the sum from start up to stop; None if any figure is unknown."""
         if self.unknown is not None and self.unknown[start] != self.unknown[stop]:
             return None
         return self.known[stop] - self.known[start]
 
 
-def cost_basis(report: Report) -> str:
-    """What shares are of: MACs, or FLOPs where the network has no MACs."""
+def _choose_basis(report: Report) -> str:
+    """Return the figure that shares refer to: MACs, or FLOPs if the network has no MACs."""
     return "flops" if report.totals.macs == 0 else "macs"
 
 
-def share_of(part: int | None, whole: int | None) -> float | None:
-    """A share of the whole, 0 of nothing, None where it is not known."""
+def _compute_share(part: int | None, whole: int | None) -> float | None:
     return None if part is None or whole is None else part / (whole or 1)
 
 
 def layer_rows(report: Report) -> list[Row]:
-    """A row a layer, flat, with full names."""
-    basis = cost_basis(report)
+    """Return one row per layer, not nested, with full names."""
+    basis = _choose_basis(report)
     whole = getattr(report.totals, basis)
-    return [layer_row(layer, layer.name, 0, share_of(getattr(layer, basis), whole)) for layer in report.layers]
+    return [layer_row(layer, layer.name, 0, _compute_share(getattr(layer, basis), whole)) for layer in report.layers]
 
 
 def layer_row(layer: LayerReport, label: str, indent: int, share: float | None) -> Row:
-    """The row of one layer."""
+    """Return the row of one layer."""
     glance = layer.layer.glance()
     own_word = fold(layer.name.rsplit(".", 1)[-1]).startswith(fold(layer.kind))
     what = glance if own_word else " ".join(filter(None, (layer.kind, glance)))
@@ -83,16 +82,16 @@ def layer_row(layer: LayerReport, label: str, indent: int, share: float | None) 
         input_bytes=layer.input_bytes,
         live_bytes=layer.live_bytes,
         field=layer.field,
-        sums={name: getattr(layer, name) for name in SUMMED},
+        sums={name: getattr(layer, name) for name in _SUMMED},
         share=share,
     )
 
 
 def tree_rows(report: Report, depth: int | None = None) -> list[Row]:
-    """Layers as a tree by scope; what lies deeper than `depth` parts of a name is folded into its scope."""
-    basis = cost_basis(report)
+    """Return layers nested by scope; layers more than `depth` levels deep are folded into their scope."""
+    basis = _choose_basis(report)
     whole = getattr(report.totals, basis)
-    sums = {name: Sums([getattr(layer, name) for layer in report.layers]) for name in SUMMED}
+    sums = {name: _Sums([getattr(layer, name) for layer in report.layers]) for name in _SUMMED}
     rows: list[Row] = []
     shown: list[Group] = []
     groups = iter((*report.groups, None))
@@ -104,70 +103,68 @@ def tree_rows(report: Report, depth: int | None = None) -> list[Row]:
         if group is not None and group.start <= index:
             if group.stop > index:
                 folded = depth is not None and group.name.count(".") + 1 >= depth
-                if folded or not numbers(group):
-                    rows.append(group_row(report, group, shown, sums, folded, whole, basis))
+                if folded or not _is_only_numbering(group):
+                    rows.append(_group_row(report, group, shown, sums, folded, whole, basis))
                     shown.append(group)
                 index = group.stop if folded else index
             group = next(groups)
             continue
         layer = report.layers[index]
-        share = share_of(getattr(layer, basis), whole)
-        rows.append(layer_row(layer, label_of(layer.name, shown), len(shown), share))
+        share = _compute_share(getattr(layer, basis), whole)
+        rows.append(layer_row(layer, _shorten_name(layer.name, shown), len(shown), share))
         index += 1
     return rows
 
 
-def label_of(name: str, shown: list[Group]) -> str:
-    """The part of a name that the scopes around it do not say."""
+def _shorten_name(name: str, shown: list[Group]) -> str:
     return name[len(shown[-1].name) + 1 :] if shown else name
 
 
-def group_row(
+def _group_row(
     report: Report,
     group: Group,
     shown: list[Group],
-    sums: dict[str, Sums],
+    sums: dict[str, _Sums],
     folded: bool,
     whole: int | None,
     basis: str,
 ) -> Row:
-    """The row of a scope; what it sums to stands in it where it is folded, and as well where it is open."""
+    """Return the row of a scope with the sums over its layers, whether it is folded or open."""
     while shown and shown[-1].stop <= group.start:
         shown.pop()
     total = {name: column.between(group.start, group.stop) for name, column in sums.items()}
     first = report.layers[group.start]
     return Row(
         name=group.name,
-        label=label_of(group.name, shown),
+        label=_shorten_name(group.name, shown),
         indent=len(shown),
         is_group=not folded,
         kind=group.word,
-        what=folded_what(group, label_of(group.name, shown)) if folded else "",
+        what=_folded_text(group, _shorten_name(group.name, shown)) if folded else "",
         line=group.line,
         reads=(),
         input_shapes=first.layer.inputs[:1],
         output_shape=report.network.tensor_shape(group.output),
         input_bytes=first.input_bytes,
         live_bytes=max(layer.live_bytes for layer in report.layers[group.start : group.stop]),
-        field=field_of_tensor(report, group.output),
+        field=_tensor_field(report, group.output),
         sums=total,
-        share=share_of(total[basis], whole),
+        share=_compute_share(total[basis], whole),
     )
 
 
-def field_of_tensor(report: Report, tensor: int) -> FieldReport:
-    """The receptive field of what a scope gives."""
+def _tensor_field(report: Report, tensor: int) -> FieldReport:
     whole, shape = input_size(report.network), report.network.tensor_shape(tensor)
     return field_report(report.fields[tensor], shape.spatial, whole)
 
 
-def numbers(group: Group) -> bool:
-    """Whether a scope only numbers what it holds: opened up, the numbers stand in the names of what is in it."""
+def _is_only_numbering(group: Group) -> bool:
+    """Whether a scope only numbers its contents: if open it needs no row, as the names inside show the numbers."""
     return group.copies is not None or group.word == "branch"
 
 
-def folded_what(group: Group, label: str) -> str:
-    """What a folded scope is: `bottleneck × 3, 32 layers`; its word is left out where its name says it."""
+def _folded_text(group: Group, label: str) -> str:
+    """Describe a folded scope: `bottleneck × 3, 32 layers`, without the word if its name starts with it."""
     layers = group.stop - group.start
     counted = f"{layers} {'layer' if layers == 1 else 'layers'}"
     word = "" if label.startswith(group.word) else group.word

@@ -1,4 +1,4 @@
-"""The table of a report, for people."""
+"""The table of a report as lines of text."""
 
 from collections.abc import Sequence
 from math import inf
@@ -11,11 +11,11 @@ from convcalc.render.lines import Line, plain_text
 from convcalc.render.rows import Row, layer_rows, tree_rows
 from convcalc.units import format_bytes, format_count, format_exact
 
-NAMED = 3  # layers of unknown cost that are named
+_MOST_NAMED = 3  # layers of unknown cost named in the totals
 
 
 def table_text(report: Report) -> str:
-    """The table as plain text, as wide as it needs to be."""
+    """Return the table as plain text of unlimited width."""
     return plain_text(table(report))
 
 
@@ -29,20 +29,20 @@ def table(
     exact: bool = False,
     layers: bool = True,
 ) -> list[Line]:
-    """The lines of the table: what the network is, its layers, the totals.
+    """Return the lines of the table: the network's name and inputs, its layers, the totals.
 
-    Where it is wider than `width`, columns fall away, the least important first. `sort` lists the layers flat by a
-    column, the largest first. `layers` false leaves only the totals.
+    Columns are dropped to fit `width`, the least important first. `depth` folds deeper layers. `sort` lists all layers
+    by a column, largest first. Without `layers`, only the totals are shown.
     """
     if depth == 0 or not layers:
         return [*heading(report, width), [], *totals(report, width)]
-    rows = sorted_rows(report, sort) if sort else tree_rows(report, depth)
-    lines = grid(columns, rows, width=width, exact=exact, fixed=columns is not SHOWN, style=style_of)
+    rows = sort_rows(report, sort) if sort else tree_rows(report, depth)
+    lines = grid(columns, rows, width=width, exact=exact, fixed=columns is not SHOWN, style=_style_of)
     return [*heading(report, width), [], *lines, [], *totals(report, width)]
 
 
-def sorted_rows(report: Report, sort: str) -> list[Row]:
-    """Layers by a column: numbers from the largest, before them what is not known; text from A."""
+def sort_rows(report: Report, sort: str) -> list[Row]:
+    """Sort layers by a column: numbers descending after unknown ones, text ascending."""
     rows, value = layer_rows(report), COLUMNS[sort].value
     numeric = any(isinstance(value(row), int | float) for row in rows)
     if not numeric:
@@ -50,8 +50,7 @@ def sorted_rows(report: Report, sort: str) -> list[Row]:
     return sorted(rows, key=lambda row: inf if value(row) is None else value(row), reverse=True)
 
 
-def style_of(row: Row, column: Column[Row]) -> str:
-    """Bars stand out, and of a scope its name more than its sums."""
+def _style_of(row: Row, column: Column[Row]) -> str:
     if column.name == "share":
         return "bar"
     if row.is_group:
@@ -60,7 +59,7 @@ def style_of(row: Row, column: Column[Row]) -> str:
 
 
 def heading(report: Report, width: int | None) -> list[Line]:
-    """What the network is: name, description, inputs and outputs, data types, batch."""
+    """Return name, description, inputs, outputs, data types, batch and spec parameters of the network."""
     network = report.network
     inputs = ", ".join(f"{name} {shape}" for name, shape in network.inputs.items())
     first, *others = [f"{name} {shape}" for name, shape in report.outputs().items()]
@@ -77,7 +76,7 @@ def heading(report: Report, width: int | None) -> list[Line]:
 
 
 def wrapped(facts: list[str], width: int | None) -> list[Line]:
-    """Facts side by side, on as many lines as they need."""
+    """Join facts by · on as many lines as the width requires."""
     lines, line = [], ""
     for fact in facts:
         longer = f"{line} · {fact}" if line else fact
@@ -89,7 +88,7 @@ def wrapped(facts: list[str], width: int | None) -> list[Line]:
 
 
 def totals(report: Report, width: int | None) -> list[Line]:
-    """The totals, exact and in short."""
+    """Return the totals, exact and abbreviated."""
     total = report.totals
     trainable = "" if total.trainable_params == total.params else f", {total.trainable_params:,} trainable"
     buffers = f", and {total.buffers:,} in buffers" if total.buffers else ""
@@ -97,14 +96,14 @@ def totals(report: Report, width: int | None) -> list[Line]:
     facts = [
         ("layers", f"{total.layers:,}", ""),
         ("params", f"{total.params:,}", f"{format_count(total.params)}{trainable}{buffers}"),
-        ("MACs", format_exact(total.macs), in_short(total.macs)),
-        ("FLOPs", format_exact(total.flops), in_short(total.flops, "multiplications + additions of all layers")),
+        ("MACs", format_exact(total.macs), _short_text(total.macs)),
+        ("FLOPs", format_exact(total.flops), _short_text(total.flops, "multiplications + additions of all layers")),
         ("weights", f"{total.weight_bytes:,} B", format_bytes(total.weight_bytes)),
-        ("activations", f"{total.activation_bytes:,} B", f"{activations}, all outputs added up"),
+        ("activations", f"{total.activation_bytes:,} B", f"{activations}, sum of all outputs"),
         ("peak memory", f"{total.peak_bytes:,} B", f"{format_bytes(total.peak_bytes)}, at {total.peak_at}"),
     ]
     if report.uncounted:
-        facts.append(("not known", format_exact(len(report.uncounted)), unknown_costs(report)))
+        facts.append(("unknown", format_exact(len(report.uncounted)), unknown_costs(report)))
     number = max(len(exact) for _, exact, _ in facts)
     lines: list[Line] = []
     for label, exact, note in facts:
@@ -116,13 +115,12 @@ def totals(report: Report, width: int | None) -> list[Line]:
     return lines
 
 
-def in_short(count: int | None, meaning: str = "") -> str:
-    """A count in short, and what it means; only that where it is not known."""
+def _short_text(count: int | None, meaning: str = "") -> str:
     return ", ".join(filter(None, ("" if count is None else format_count(count), meaning)))
 
 
 def unknown_costs(report: Report) -> str:
-    """What is not known of a report, by name: the cost of layers, of which the first are named."""
+    """Describe what is unknown: the cost of some layers, the first of which are named."""
     names = [layer.name for layer in report.uncounted]
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"the cost of {', '.join(names[:NAMED])}{more}"
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"the cost of {', '.join(names[:_MOST_NAMED])}{more}"

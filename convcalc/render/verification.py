@@ -1,4 +1,4 @@
-"""Our figures beside PyTorch's, for people and programs."""
+"""A comparison of convcalc's figures with those of PyTorch or ONNX, as text and JSON."""
 
 import json
 from typing import Any
@@ -7,151 +7,145 @@ from convcalc.convert.comparison import Compared, Figures, Verification
 from convcalc.problems import printable, shortened
 from convcalc.render.lines import Line
 
-SCHEMA = "convcalc/verify/1"
-GAP = "  "
-TITLES = ("network", "layers", "params", "MACs")
-LEAST_NAME = 12
-MOST_LAYERS = 20  # that differ are listed
-WORDS = {
+_SCHEMA = "convcalc/verify/1"
+_GAP = "  "
+_TITLES = ("network", "layers", "params", "MACs")
+_LEAST_NAME = 12
+_MOST_LAYERS = 20  # differing layers that are listed
+_WORDS = {
     "output_shape": "output shape",
     "macs": "MACs",
     "trainable_params": "trainable params",
     "buffers": "running statistics",
 }
-FIRST_TO_GO = (1, 2, 3)
+_FIRST_TO_GO = (1, 2, 3)
 
 
 def verification_lines(found: list[Verification], width: int | None) -> list[Line]:
-    """A row per network, and below the rows every difference with both figures."""
-    titles = (*TITLES, found[0].source)
-    rows = [titles, *(cells(network) for network in found)]
+    """Return one row per network, then every difference with both figures."""
+    titles = (*_TITLES, found[0].source)
+    rows = [titles, *(_cell_texts(network) for network in found)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(titles))]
     columns = list(range(len(titles)))
-    for column in FIRST_TO_GO:
-        if width is not None and taken(columns, widths) - widths[0] + min(widths[0], LEAST_NAME) > width:
+    for column in _FIRST_TO_GO:
+        if width is not None and _total_width(columns, widths) - widths[0] + min(widths[0], _LEAST_NAME) > width:
             columns.remove(column)
     if width is not None:
-        widths[0] = max(min(widths[0], widths[0] + width - taken(columns, widths)), LEAST_NAME)
-    lines = [row_line(row, columns, widths, "head" if not index else "") for index, row in enumerate(rows)]
+        widths[0] = max(min(widths[0], widths[0] + width - _total_width(columns, widths)), _LEAST_NAME)
+    lines = [_row_line(row, columns, widths, "head" if not index else "") for index, row in enumerate(rows)]
     for network in found:
-        lines += difference_lines(network)
+        lines += _difference_lines(network)
     return lines
 
 
-def taken(columns: list[int], widths: list[int]) -> int:
-    """The width of columns with the gaps between them."""
-    return sum(widths[column] for column in columns) + len(GAP) * (len(columns) - 1)
+def _total_width(columns: list[int], widths: list[int]) -> int:
+    return sum(widths[column] for column in columns) + len(_GAP) * (len(columns) - 1)
 
 
-def cells(network: Verification) -> tuple[str, ...]:
-    """A network's name and totals, and whether the other agrees."""
+def _cell_texts(network: Verification) -> tuple[str, ...]:
     total = network.report.totals
     return (
         printable(network.report.network.name),
         f"{total.layers:,}",
-        known(total.params),
-        known(total.macs),
-        verdict(network),
+        _count_text(total.params),
+        _count_text(total.macs),
+        _verdict_text(network),
     )
 
 
-def known(count: int | None) -> str:
-    """A count, `?` where it is not known."""
+def _count_text(count: int | None) -> str:
     return "?" if count is None else f"{count:,}"
 
 
-def verdict(network: Verification) -> str:
-    """Whether the other agrees, and how many layers were not compared."""
+def _verdict_text(network: Verification) -> str:
+    """Return `agrees` or the number of differences, and how many layers could not be compared."""
     unknown = len(network.unknown)
     differences = len(network.differences) or sum(not total.agrees for total in network.totals)
     said = f"{differences} differ{'s' if differences == 1 else ''}" if differences else "agrees"
     return f"{said}, {unknown} unknown" if unknown else said
 
 
-def row_line(row: tuple[str, ...], columns: list[int], widths: list[int], style: str) -> Line:
-    """The line of a row; the verdict in the colour of what it says."""
+def _row_line(row: tuple[str, ...], columns: list[int], widths: list[int], style: str) -> Line:
     line: Line = []
     for column in columns:
-        text = row[column].rjust(widths[column]) if column in FIRST_TO_GO else row[column]
+        text = row[column].rjust(widths[column]) if column in _FIRST_TO_GO else row[column]
         if column == 0:
             text = shortened(text, widths[0]).ljust(widths[0])
-        differs = column == len(TITLES) and "differ" in row[column]
-        line += [(text, "error" if differs else style), (GAP, "")]
+        differs = column == len(_TITLES) and "differ" in row[column]
+        line += [(text, "error" if differs else style), (_GAP, "")]
     return line[:-1]
 
 
-def difference_lines(network: Verification) -> list[Line]:
-    """Every difference of a network, with both figures."""
+def _difference_lines(network: Verification) -> list[Line]:
     name = printable(network.report.network.name)
     lines: list[Line] = [
-        [(name, "place"), (f": {both(total.name, total.ours, total.theirs, network.source)}", "")]
+        [(name, "place"), (f": {_both_text(total.name, total.ours, total.theirs, network.source)}", "")]
         for total in network.totals
         if not total.agrees
     ]
-    for layer in network.differences[:MOST_LAYERS]:
+    for layer in network.differences[:_MOST_LAYERS]:
         place: Line = [(f"{name}: {printable(layer.name)}", "place"), (f" ({printable(layer.kind)})", "dim")]
-        lines += [[*place, (f": {said}", "")] for said in differences(layer, network.source)]
-    if len(network.differences) > MOST_LAYERS:
-        lines.append([(f"and {len(network.differences) - MOST_LAYERS} more layers: -f json has all", "dim")])
+        lines += [[*place, (f": {said}", "")] for said in _difference_texts(layer, network.source)]
+    if len(network.differences) > _MOST_LAYERS:
+        lines.append([(f"and {len(network.differences) - _MOST_LAYERS} more layers: -f json lists all", "dim")])
     return [[], *lines] if lines else []
 
 
-def differences(layer: Compared, source: str) -> list[str]:
-    """What is different, figure by figure."""
+def _difference_texts(layer: Compared, source: str) -> list[str]:
     if layer.refusal:
-        return [f"PyTorch refuses it: {layer.refusal}"]
+        return [f"PyTorch rejects it: {layer.refusal}"]
     if layer.ours is None or layer.theirs is None:
         only, alone = ("the spec", layer.ours) if layer.theirs is None else (source, layer.theirs)
         assert alone is not None
-        listed = [f"{WORDS.get(key, key)} {said(value)}" for key, value in figures(alone).items() if value]
+        listed = [
+            f"{_WORDS.get(key, key)} {_value_text(value)}" for key, value in _figures_dict(alone).items() if value
+        ]
         return [f"only in {only}: {', '.join(listed)}"]
-    pairs = zip(figures(layer.ours).items(), figures(layer.theirs).values(), strict=True)
-    return [both(figure, ours, theirs, source) for (figure, ours), theirs in pairs if ours != theirs]
+    pairs = zip(_figures_dict(layer.ours).items(), _figures_dict(layer.theirs).values(), strict=True)
+    return [_both_text(figure, ours, theirs, source) for (figure, ours), theirs in pairs if ours != theirs]
 
 
-def both(figure: str, ours: Any, theirs: Any, source: str) -> str:
-    """A figure that differs: `params 104 here, 112 in PyTorch`."""
-    return f"{WORDS.get(figure, figure)} {said(ours)} here, {said(theirs)} in {source}"
+def _both_text(figure: str, ours: Any, theirs: Any, source: str) -> str:
+    """Return `params 104 here, 112 in PyTorch`."""
+    return f"{_WORDS.get(figure, figure)} {_value_text(ours)} here, {_value_text(theirs)} in {source}"
 
 
-def figures(of: Figures) -> dict[str, Any]:
-    """The figures by their names in JSON."""
+def _figures_dict(of: Figures) -> dict[str, Any]:
     return {**of._asdict(), "output_shape": list(of.output_shape)}
 
 
-def said(figure: Any) -> str:
-    """A shape, several, or a count."""
+def _value_text(figure: Any) -> str:
+    """Return the text of a shape, several shapes or a count."""
     if isinstance(figure, list) and figure and not isinstance(figure[0], int):
-        return ", ".join(map(said, figure))
-    return "×".join(map(str, figure)) if isinstance(figure, list | tuple) else known(figure)
+        return ", ".join(map(_value_text, figure))
+    return "×".join(map(str, figure)) if isinstance(figure, list | tuple) else _count_text(figure)
 
 
 def verification_json(found: list[Verification]) -> str:
-    """The same for programs, with all layers."""
+    """Return the same as JSON, schema convcalc/verify/1, with all layers."""
     networks = [
         {
             "name": network.report.network.name,
             "file": network.report.network.file,
             "agrees": network.agrees,
             "complete": not network.unknown,
-            **whole_dict(network),
-            "layers": [layer_dict(layer, network.source) for layer in network.layers],
+            **_whole_dict(network),
+            "layers": [_layer_dict(layer, network.source) for layer in network.layers],
         }
         for network in found
     ]
-    return json.dumps({"schema": SCHEMA, "networks": networks}, indent=1) + "\n"
+    return json.dumps({"schema": _SCHEMA, "networks": networks}, indent=1) + "\n"
 
 
-def whole_dict(network: Verification) -> dict[str, Any]:
-    """What JSON holds of a network that was compared as a whole."""
+def _whole_dict(network: Verification) -> dict[str, Any]:
     if not network.totals:
         return {}
     key = network.source.lower()
     return {"totals": {total.name: {"ours": total.ours, key: total.theirs} for total in network.totals}}
 
 
-def layer_dict(layer: Compared, source: str) -> dict[str, Any]:
-    """What JSON holds of a layer: figures are null if there are none, with a word why."""
-    ours, theirs = (None if each is None else figures(each) for each in (layer.ours, layer.theirs))
+def _layer_dict(layer: Compared, source: str) -> dict[str, Any]:
+    """Return a layer as a JSON-ready dict; figures are null on a side that does not have the layer."""
+    ours, theirs = (None if each is None else _figures_dict(each) for each in (layer.ours, layer.theirs))
     why = {"refusal": layer.refusal} if layer.refusal else {}
     return {"name": layer.name, "kind": layer.kind, "ours": ours, source.lower(): theirs, **why}
