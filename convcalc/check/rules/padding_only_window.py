@@ -51,7 +51,8 @@ layers:
                 empty = _count_empty_windows(layer, axis)
                 if empty:
                     name = axis_name(axis, layer.output.axes)
-                    message = f"{empty} of the {windows} windows of {node.name} along the {name} contain only padding"
+                    contain = "contains" if empty == 1 else "contain"
+                    message = f"{empty} of the {windows} windows of {node.name} along the {name} {contain} only padding"
                     yield self.finding(node.path, message, _HINT)
                     break
 

@@ -49,8 +49,8 @@ layers:
                     name = axis_name(axis, node.layer.input.axes)
                     yield self.finding(
                         node.path,
-                        f"windows with stride {used.stride} read padding of {used.before} before the {name} "
-                        f"and {used.after} after it",
+                        f"with stride {used.stride}, windows read {used.before} of the padding before the {name} "
+                        f"and {used.after} of the padding after it",
                         used.hint(name),
                     )
                     break

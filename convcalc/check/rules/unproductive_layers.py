@@ -57,7 +57,8 @@ layers:
             if isinstance(node.layer, _CONVOLUTIONS) and _covers_input(seen[node.reads[0]], spatial, whole):
                 yield self.finding(
                     node.path,
-                    f"the input of {node.layer.kind} already has a receptive field as large as the network input of {size}",
+                    f"the input of {node.layer.kind} already has a receptive field as large as the network input "
+                    f"({size})",
                     "remove it, use a larger network input, or use smaller strides and kernels before it",
                 )
 
