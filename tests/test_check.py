@@ -12,7 +12,7 @@ import pytest
 
 from convcalc.analysis.report import Report
 from convcalc.check import configuration
-from convcalc.check.comments import Ignore, ignores
+from convcalc.check.comments import Ignore, find_ignores
 from convcalc.check.rule import Rule
 from convcalc.check.rules import RULES
 from convcalc.cli.main import run
@@ -225,7 +225,7 @@ def test_a_comment_that_silences_nothing_is_reported(capsys: pytest.CaptureFixtu
     ],
 )
 def test_only_comments_are_comments(text: str, found: list[Ignore]) -> None:
-    assert ignores(text) == found
+    assert find_ignores(text) == found
 
 
 def test_a_comment_that_names_no_rule_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
@@ -254,7 +254,7 @@ def test_thousands_of_comments_are_looked_up_and_not_compared_with_every_scalar(
 
     found = Extents(scalar_extents(text))
     monkeypatch.setattr("convcalc.check.comments.scalar_extents", lambda text: found)
-    assert len(ignores(text)) == 2_000
+    assert len(find_ignores(text)) == 2_000
     assert len(asked) < 2_000 * 40
 
 
@@ -402,7 +402,7 @@ def test_a_configuration_is_read_once_for_all_files(
             Path(f"{folder}/net{number}.yaml").write_text(BIASED, encoding="utf-8")
     Path("a/b/pyproject.toml").write_text("[tool.convcalc]\nignore = ['CV206']\n", encoding="utf-8")
     reads: list[str] = []
-    table_of = configuration.table_of
+    table_of = configuration.read_table
 
     def read(path: str) -> dict[str, object] | None:
         reads.append(os.path.relpath(path))

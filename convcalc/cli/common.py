@@ -127,9 +127,10 @@ def limit_example(bound: str) -> str:
 
 
 def limit_help(bound: str) -> str:
-    """The help of a limit's option."""
+    """Return the help of a limit's option."""
     side, metric = bound.split("-", 1)
-    return f"At {'most' if side == 'max' else 'least'} so much: {metric.replace('-', ' ')}, whatever the specs say."
+    name = metric.upper().replace("S", "s") if metric in ("macs", "flops") else metric.replace("-", " ")
+    return f"{'Maximum' if side == 'max' else 'Minimum'} {name}; a spec's own budget can only be stricter."
 
 
 def output_options(function: Function) -> Function:

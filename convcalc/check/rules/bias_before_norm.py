@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from convcalc.analysis.report import Report
 from convcalc.check.rule import Rule
-from convcalc.check.wiring import sole_reads
+from convcalc.check.wiring import find_sole_readers
 from convcalc.layers.base import Bias
 from convcalc.layers.norm import BatchNorm
 from convcalc.network import Network, Node
@@ -60,7 +60,7 @@ layers:
 def _find_cancelled_biases(network: Network) -> Iterator[tuple[Node, Node]]:
     """Yield each layer with such a bias, and the batch norm that follows it."""
     shared = {node.owner for node in network.nodes}
-    for reader, giver in sole_reads(network).items():
+    for reader, giver in find_sole_readers(network).items():
         node, norm = network.nodes[giver], network.nodes[reader]
         layer = node.layer
         if not isinstance(norm.layer, BatchNorm) or not isinstance(layer, Bias) or not layer.bias:

@@ -5,7 +5,7 @@ from math import gcd
 
 from convcalc.analysis.report import Report
 from convcalc.check.rule import Rule
-from convcalc.check.wiring import readers
+from convcalc.check.wiring import list_readers
 from convcalc.layers.base import Layer
 from convcalc.layers.conv import ConvTranspose
 from convcalc.network import Network, Node
@@ -78,7 +78,7 @@ def _find_uneven_axis(layer: ConvTranspose) -> int | None:
 
 def _find_undamped_tensors(network: Network) -> set[int]:
     """Return the tensors with a path to an output on which no layer combines neighbouring positions."""
-    found, reading = set(network.outputs.values()), readers(network)
+    found, reading = set(network.outputs.values()), list_readers(network)
     first = len(network.inputs)
     for tensor in range(first + len(network.nodes) - 1, -1, -1):
         if any(

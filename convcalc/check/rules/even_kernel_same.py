@@ -43,8 +43,8 @@ layers:
                 name = axis_name(axis, node.layer.input.axes)
                 yield self.finding(
                     node.path,
-                    f"padding: same pads the {name} by {before} before and {after} after for an even kernel of {kernel}: "
-                    "a shift of half a position",
+                    f"padding: same pads the {name} by {before} before and {after} after for an even kernel of "
+                    f"{kernel}: a shift of half a position",
                     f"use an odd kernel, such as {kernel - 1} or {kernel + 1}",
                 )
                 break

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from convcalc.analysis.report import Report
 from convcalc.check.rule import Rule
-from convcalc.check.wiring import readers
+from convcalc.check.wiring import list_readers
 from convcalc.layers.base import Layer
 from convcalc.network import Network
 from convcalc.problems import Problem, Related
@@ -57,7 +57,7 @@ layers:
     def findings(self, report: Report) -> Iterator[Problem]:
         """Yield a finding for each run, at its last convolution."""
         network = report.network
-        runs, reading = _find_runs(network), readers(network)
+        runs, reading = _find_runs(network), list_readers(network)
         seen: set[int] = set()
         for tensor, run in enumerate(runs):
             if run.length < 2 or max(run.factors) < 2 or run.last in seen:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from convcalc.analysis.report import Report
 from convcalc.check.rule import Rule
-from convcalc.check.wiring import sole_reads
+from convcalc.check.wiring import find_sole_readers
 from convcalc.layers.base import Layer
 from convcalc.problems import Problem, Related
 
@@ -40,7 +40,7 @@ layers:
     def findings(self, report: Report) -> Iterator[Problem]:
         """Yield a finding for each such convolution."""
         network = report.network
-        for reader, giver in sole_reads(network).items():
+        for reader, giver in find_sole_readers(network).items():
             pooling, mixing = network.nodes[reader], network.nodes[giver]
             layer = mixing.layer
             if _is_global_mean(pooling.layer) and _is_pointwise(layer) and layer.input.positions > 1:

@@ -5,7 +5,7 @@ from typing import TypeGuard
 
 from convcalc.analysis.report import Report
 from convcalc.check.rule import Rule
-from convcalc.check.wiring import sole_reads
+from convcalc.check.wiring import find_sole_readers
 from convcalc.layers.base import Layer, SumOfProducts
 from convcalc.network import Node
 from convcalc.problems import Problem, Related
@@ -43,7 +43,7 @@ layers:
         """Yield a finding for each such pair, at its second layer."""
         network = report.network
         shared = {node.owner for node in network.nodes}
-        for reader, giver in sole_reads(network).items():
+        for reader, giver in find_sole_readers(network).items():
             first, second = network.nodes[giver], network.nodes[reader]
             alone = first.owner is None and second.owner is None and not {giver, reader} & shared
             if not alone or first.frozen != second.frozen:

@@ -6,7 +6,7 @@ from math import gcd, lcm
 
 from convcalc.analysis.report import Report
 from convcalc.check.rule import Rule
-from convcalc.check.wiring import readers
+from convcalc.check.wiring import list_readers
 from convcalc.layers.base import Layer, Sizes
 from convcalc.network import Network
 from convcalc.problems import Problem
@@ -53,7 +53,7 @@ layers:
         """Yield a finding for each tensor with unread positions, at the first layer that reads it."""
         network = report.network
         leaving = set(network.outputs.values())
-        for tensor, reading in enumerate(readers(network)):
+        for tensor, reading in enumerate(list_readers(network)):
             layers = [network.nodes[index].layer for index in reading]
             if not reading or tensor in leaving or not all(map(_is_strided, layers)):
                 continue

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from convcalc.analysis.report import Report
 from convcalc.check.rule import Rule
-from convcalc.check.wiring import readers
+from convcalc.check.wiring import list_readers
 from convcalc.problems import Problem
 
 
@@ -39,7 +39,7 @@ layers:
         """Yield a finding for each layer whose output is not used."""
         network = report.network
         first, leaving = len(network.inputs), set(network.outputs.values())
-        for tensor, reading in enumerate(readers(network)):
+        for tensor, reading in enumerate(list_readers(network)):
             if tensor >= first and not reading and tensor not in leaving:
                 node = network.nodes[tensor - first]
                 message = f"the output of {node.name} ({node.layer.output}) is not used by any layer or output"
