@@ -135,8 +135,8 @@ def test_text_that_may_not_be_quoted_is_not() -> None:
     ("checked", "expected"),
     [
         ([], "no files checked"),
-        ([Checked("a", (), "")], "1 file checked: all well"),
-        ([Checked("a", (), "")] * 3, "3 files checked: all well"),
+        ([Checked("a", (), "")], "1 file checked: no problems"),
+        ([Checked("a", (), "")] * 3, "3 files checked: no problems"),
         ([Checked("a", (WRONG,), "")], "1 file: 1 error"),
         ([Checked("a", (WRONG,), ""), Checked("b", (BIAS,) * 4, ""), CHECKED[1]], "2 of 3 files: 1 error, 4 warnings"),
     ],

@@ -63,7 +63,7 @@ def check_all(tasks: Sequence[Task], how: How, jobs: int | None = None) -> Itera
         tasks, jobs = tasks[done:], usable_processors()
     processes = min(jobs, len(tasks), _MOST_PROCESSES)
     if processes > 1:
-        yield from _check_in_processes(tasks, how, processes)
+        yield from check_in_processes(tasks, how, processes)
     else:
         yield from (check_file(task, how) for task in tasks)
 
@@ -127,7 +127,7 @@ def _not_checked(file: str, why: str, hint: str = "") -> Checked:
 # -- processes
 
 
-def _check_in_processes(tasks: Sequence[Task], how: How, processes: int) -> Iterator[Checked]:
+def check_in_processes(tasks: Sequence[Task], how: How, processes: int) -> Iterator[Checked]:
     """Yield what is found in each file, in the order of the tasks; no process survives, however this ends."""
     import multiprocessing  # only for many files, because these imports cost start-up time
     from concurrent.futures import ProcessPoolExecutor

@@ -35,7 +35,9 @@ _FORMATS = ("text", "json", "github", "sarif", "junit", "gitlab")
 @click.option(
     "--fail-on", type=click.Choice(SEVERITIES), help="Lowest severity that fails the check (default: warning)."
 )
-@click.option("--exit-zero", is_flag=True, help="Do not fail on findings or exceeded budgets; an invalid spec still fails.")
+@click.option(
+    "--exit-zero", is_flag=True, help="Do not fail on findings or exceeded budgets; an invalid spec still fails."
+)
 @click.option("--no-ignores", is_flag=True, help="Disregard `# convcalc: ignore[…]` comments in specs.")
 @click.option("--statistics", is_flag=True, help="Print only how often each code was found.")
 @click.option("--config", metavar="FILE", help="Configuration file (default: the nearest above each spec).")
@@ -92,7 +94,11 @@ def command(
     """
     files = chosen(nets)
     if not files.files:
-        skipped = f" ({files.passed_over} YAML file{'s' * (files.passed_over > 1)} skipped: no layers)" if files.passed_over else ""
+        skipped = (
+            f" ({files.passed_over} YAML file{'s' * (files.passed_over > 1)} skipped: no layers)"
+            if files.passed_over
+            else ""
+        )
         raise common.Failure(f"no specs to check{skipped}")
     try:
         codes = _read_codes("--select", select), _read_codes("--ignore", ignore)

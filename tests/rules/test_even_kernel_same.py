@@ -15,7 +15,8 @@ layers:
         [
             (
                 ("layers", 0, "conv"),
-                "padding: same pads the height by 0 before and 1 after for an even kernel of 2: a shift of half a position",
+                "padding: same pads the height by 0 before and 1 after for an even kernel of 2: "
+                "a shift of half a position",
             )
         ],
     ),
@@ -28,7 +29,8 @@ layers:
         [
             (
                 ("layers", 0, "conv"),
-                "padding: same pads the width by 1 before and 2 after for an even kernel of 4: a shift of half a position",
+                "padding: same pads the width by 1 before and 2 after for an even kernel of 4: "
+                "a shift of half a position",
             )
         ],
     ),
@@ -41,7 +43,8 @@ layers:
         [
             (
                 ("layers", 0, "depthwise_conv"),
-                "padding: same pads the length by 4 before and 5 after for an even kernel of 4: a shift of half a position",
+                "padding: same pads the length by 4 before and 5 after for an even kernel of 4: "
+                "a shift of half a position",
             )
         ],
     ),

@@ -38,8 +38,8 @@ layers:
             (
                 ("layers", 0, "merge"),
                 (
-                    "branches1.concat merges receptive fields with centres 1 input position apart along the width, more "
-                    "than half the jump of 1"
+                    "branches1.concat merges receptive fields with centres 1 input position apart along the width, "
+                    "more than half the jump of 1"
                 ),
             )
         ],

@@ -21,8 +21,8 @@ layers:
             (
                 ("layers", 1, "pointwise_conv"),
                 (
-                    "3/4 of conv1 is never read: pointwise_conv1 skips 1 of 2 positions along the height and 1 of 2 positions "
-                    "along the width"
+                    "3/4 of conv1 is never read: pointwise_conv1 skips 1 of 2 positions along the height "
+                    "and 1 of 2 positions along the width"
                 ),
             )
         ],
@@ -45,7 +45,8 @@ layers:
             (
                 ("layers", 0, "conv"),
                 (
-                    "3/4 of input is never read: conv1 skips 1 of 2 positions along the height and 1 of 2 positions along the width"
+                    "3/4 of input is never read: conv1 skips 1 of 2 positions along the height "
+                    "and 1 of 2 positions along the width"
                 ),
             )
         ],
@@ -65,7 +66,8 @@ layers:
             (
                 ("layers", 1, "avgpool"),
                 (
-                    "3/4 of x is never read: one and conv1 skip 1 of 2 positions along the height and 1 of 2 positions along the width"
+                    "3/4 of x is never read: one and conv1 skip 1 of 2 positions along the height "
+                    "and 1 of 2 positions along the width"
                 ),
             )
         ],
