@@ -1,4 +1,4 @@
-"""The values that keep a budget, for people and for programs."""
+"""Results of `fit`: the combinations of values within a budget, as a table, Markdown, CSV, JSON, or options."""
 
 import json
 from collections.abc import Sequence
@@ -20,24 +20,24 @@ from convcalc.units import format_bytes, format_count
 
 SCHEMA = "convcalc/fit/1"
 TITLES = {"macs": "MACs", "flops": "FLOPs", **{metric: metric.replace("_", " ") for metric in MEMORY}}
-# what the table shows where there is room, and what of it stays longest
+# the metrics of a wide table; in a narrow one, those with the highest number stay longest
 SHOWN = {"params": 5, "macs": 6, "peak_memory": 7, "weight_memory": 4, "flops": 1}
-LEAST_MESSAGE = 30  # characters of a line
-MOST_INVALID = 3  # problems of a spec that are told in words
+LEAST_MESSAGE = 30  # messages are not wrapped to fewer characters per line
+MOST_INVALID = 3  # problems of invalid combinations that are listed
 
 
 def named(values: dict[str, Any]) -> str:
-    """`width 0.5, size 128`."""
+    """Return a combination as text: `width 0.5, size 128`."""
     return ", ".join(f"{name} {value_text(value)}" for name, value in values.items())
 
 
 def value_text(value: Any) -> str:
-    """The value of a param, as the command line takes it."""
+    """Return the value of a spec parameter as text, as on the command line."""
     return shown(value).removeprefix("the list ").strip("'") if not isinstance(value, str) else printable(value)
 
 
 def columns_of(found: Fit, trials: Sequence[Trial]) -> list[Cells]:
-    """The columns of a table: the params, what the order and the limits speak of, and other figures."""
+    """Return the columns: the parameters, the metrics of the order and the limits, and other metrics."""
     asked = {found.order.metric, *(limit.metric for limit in found.limits)}
     columns = [Cells(param.name, [value_text(trial.values[param.name]) for trial in trials]) for param in found.params]
     for metric in METRICS:
@@ -48,27 +48,27 @@ def columns_of(found: Fit, trials: Sequence[Trial]) -> list[Cells]:
 
 
 def figure_text(trial: Trial, metric: str) -> str:
-    """A figure of a network, in short, `?` where it is not known."""
+    """Return a figure of a network, rounded; `?` if it is unknown."""
     assert trial.figures is not None
     value = trial.figures[metric]
     return format_bytes(value) if metric in MEMORY else format_count(value)
 
 
 def summary(found: Fit) -> str:
-    """How many there are, and how many keep the budget."""
+    """Return how many of the combinations are within the budget."""
     kept, count = len(found.keeping), len(found.trials)
     combinations = "1 combination" if count == 1 else f"{count:,} combinations"
-    return f"{f'{kept:,}' if kept else 'none'} of {combinations} keep{'' if kept > 1 else 's'} the budget"
+    return f"{f'{kept:,}' if kept else 'none'} of {combinations} {'are' if kept > 1 else 'is'} within the budget"
 
 
 def order_text(found: Fit) -> str:
-    """By what the best is the best."""
+    """Return the order as text: `most MACs first`."""
     metric = TITLES.get(found.order.metric, found.order.metric)
     return f"{'least' if found.order.smallest else 'most'} {metric} first"
 
 
 def limit_text(limit: Limit) -> str:
-    """`peak memory ≤ 256.0 KiB`."""
+    """Return a limit as text: `peak memory ≤ 256.0 KiB`."""
     what = TITLES.get(limit.metric, limit.metric.replace("_", " "))
     of = limit.pattern or limit.output
     what = f"{printable(of)}: {what}" if of else what
@@ -80,7 +80,7 @@ def limit_text(limit: Limit) -> str:
 
 
 def tightest(limits: Sequence[Limit]) -> list[Limit]:
-    """The limits, those of the same figure put together: what has to be kept of them all."""
+    """Return the limits, with those on the same figure merged into the strictest."""
     found: dict[tuple[object, ...], Limit] = {}
     for limit in limits:
         key = (limit.metric, limit.output, limit.pattern, limit.shape)
@@ -92,15 +92,15 @@ def tightest(limits: Sequence[Limit]) -> list[Limit]:
 
 
 def best_options(found: Fit) -> str:
-    """The options with which summary shows the figures of the best, on a line; empty if none keeps the budget.
+    """Return one line with the options for the best combination; empty if none is within the budget.
 
-    A shell, and xargs, split the line into the options.
+    A shell and xargs split the line into options: `--set width=0.5`.
     """
     return "".join(f"{join(options_of(found.setup, trial.values))}\n" for trial in found.keeping[:1])
 
 
 def options_of(setup: Setup, values: dict[str, Any]) -> list[str]:
-    """What is asked of a network by values of its params, as options of the command line."""
+    """Return all overrides of a combination as command-line options."""
     overrides = setup.overrides
     params = {**overrides.params, **values}
     options = [text for name, value in params.items() for text in ("--set", f"{name}={value_written(value)}")]
@@ -115,20 +115,20 @@ def options_of(setup: Setup, values: dict[str, Any]) -> list[str]:
 
 
 def dtype_written(dtype: str | dict[str, str]) -> str:
-    """A data type, or one for each of weights, activations and bias, as --dtype reads it."""
+    """Return a data type, or one each for weights, activations and bias, in the syntax of --dtype."""
     return dtype if isinstance(dtype, str) else ",".join(f"{name}={value}" for name, value in dtype.items())
 
 
 def value_written(value: Any) -> str:
-    """A value in full, as --set reads it: a text in quotes only where it would else be something else."""
+    """Return an exact value in the syntax of --set; text is quoted only if it would be read as something else."""
     if isinstance(value, str) and reads_as(value, value):
         return value
-    # without blanks a list remains one word where a shell does not heed quotes, as in $(…)
+    # without spaces, a list remains one word even if the shell ignores quotes, as in $(…)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def reads_as(text: str, value: Any) -> bool:
-    """Whether a text on the command line is read as a value."""
+    """Whether text on the command line is read as exactly this value."""
     try:
         return bool(read_value(text) == value)
     except InvalidSpec:
@@ -136,7 +136,10 @@ def reads_as(text: str, value: Any) -> bool:
 
 
 def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Line]:
-    """What is asked, the table of those that keep the budget, and what lies beyond."""
+    """Return the limits, the table of combinations within the budget, and the nearest ones that exceed it.
+
+    `width` is in characters, None for unlimited; `rows` is the most rows of the table, None for all.
+    """
     network, kept = found.network, found.keeping
     counted = [summary(found), order_text(found)] if kept else [summary(found)]
     lines: list[Line] = [
@@ -157,14 +160,14 @@ def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Line]:
 
 
 def outside(found: Fit) -> list[tuple[str, Trial]]:
-    """What breaks the budget and is of interest: beside the best, or the nearest miss."""
+    """Return the combinations to show that exceed the budget: next to the best one, or the nearest miss."""
     if found.keeping:
-        return [("breaks the budget: ", trial) for trial in found.beyond]
+        return [("exceeds the budget: ", trial) for trial in found.beyond]
     return [] if found.nearest is None else [("nearest miss: ", found.nearest)]
 
 
 def misses(text: str, trial: Trial, width: int | None) -> list[Line]:
-    """A combination with the limits that it does not keep."""
+    """Return a combination with the limits that it does not meet."""
     first, *others = pieces_of(text + named(trial.values), width)
     lines: list[Line] = [[(first[: len(text)], "head"), (first[len(text) :], "title")]]
     lines += [[(piece, "title")] for piece in others]
@@ -172,12 +175,12 @@ def misses(text: str, trial: Trial, width: int | None) -> list[Line]:
 
 
 def message_lines(message: str, width: int | None) -> list[Line]:
-    """A message, set in, on as many lines as it needs."""
+    """Return a message, indented and wrapped."""
     return [[(piece, "")] for piece in pieces_of(printable(message), width, "  ")]
 
 
 def pieces_of(text: str, width: int | None, indent: str = "") -> list[str]:
-    """A text on as many lines as it needs; the later ones are set in further, and no percentage is broken."""
+    """Wrap text into lines; continuation lines are indented further."""
     room = 1000 if width is None else max(width, LEAST_MESSAGE)
     kept = text.replace(" %", f"{KEPT}%")
     pieces = wrap(kept, room, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
@@ -185,7 +188,7 @@ def pieces_of(text: str, width: int | None, indent: str = "") -> list[str]:
 
 
 def invalid_groups(found: Fit) -> list[tuple[str, str]]:
-    """The combinations for which the spec is wrong, with what is wrong; one is named for all alike."""
+    """Return the invalid combinations grouped by problem: the first one of each group, and the problem."""
     alike: dict[str, list[Trial]] = {}
     for trial in found.invalid:
         alike.setdefault(problem_text(trial), []).append(trial)
@@ -196,27 +199,26 @@ def invalid_groups(found: Fit) -> list[tuple[str, str]]:
 
 
 def invalid_lines(found: Fit, width: int | None) -> list[Line]:
-    """The combinations for which the spec is wrong."""
     groups, count = invalid_groups(found), len(found.invalid)
     if not count:
         return []
-    lines: list[Line] = [[(f"{count:,} {'gives' if count == 1 else 'give'} no valid network", "warning")]]
+    lines: list[Line] = [[(f"{count:,} combination{'' if count == 1 else 's'} with an invalid spec", "warning")]]
     for names, text in groups[:MOST_INVALID]:
         [(first, style)], *others = message_lines(f"{names}: {text}", width)
-        split = min(len(first), 2 + len(names))  # the values stand out
+        split = min(len(first), 2 + len(names))  # the values are emphasised
         lines += [[(first[:split], "title"), (first[split:], style)], *others]
-    return [*lines, [("  …: -f json says why", "dim")]] if len(groups) > MOST_INVALID else lines
+    return [*lines, [("  …: -f json lists all", "dim")]] if len(groups) > MOST_INVALID else lines
 
 
 def problem_text(trial: Trial) -> str:
-    """The first problem of a spec, with its line."""
+    """Return the first problem of an invalid combination, with its line."""
     assert trial.problem is not None
     line = f"line {trial.problem.span.line}: " if trial.problem.span else ""
     return printable(line + trial.problem.message)
 
 
 def fit_markdown(found: Fit, rows: int | None) -> str:
-    """The same as Markdown."""
+    """Return the result as Markdown; `rows` as in `fit_lines`."""
     kept, limits = found.keeping, ", ".join(map(limit_text, tightest(found.limits)))
     lines = [f"### {escaped(found.network.name)}: {escaped(limits)}", ""]
     lines += [f"{summary(found)}, {order_text(found)}" if kept else summary(found), ""]
@@ -233,7 +235,7 @@ def fit_markdown(found: Fit, rows: int | None) -> str:
 
 
 def fit_csv(found: Fit, rows: int | None) -> str:
-    """A line for each that keeps the budget, the best first; exact numbers."""
+    """Return CSV with a row per combination within the budget, best first, with exact numbers."""
     import csv
     from io import StringIO
 
@@ -247,7 +249,7 @@ def fit_csv(found: Fit, rows: int | None) -> str:
 
 
 def fit_json(found: Fit, rows: int | None) -> str:
-    """All combinations for programs; `fits` has the best first."""
+    """Return the result as JSON; `fits` lists the combinations within the budget, best first."""
     fits = [{"params": trial.values, "figures": trial.figures} for trial in found.keeping[:rows]]
     answer = {
         "schema": SCHEMA,
@@ -269,12 +271,12 @@ def fit_json(found: Fit, rows: int | None) -> str:
 
 
 def breaking(trial: Trial) -> dict[str, Any]:
-    """A combination that breaks the budget, as JSON holds it."""
+    """Return a combination that exceeds the budget as a JSON object."""
     return {"params": trial.values, "figures": trial.figures, "problems": list(trial.broken)}
 
 
 def limit_dict(limit: Limit) -> dict[str, Any]:
-    """A limit as JSON holds it, without what it does not say."""
+    """Return a limit as a JSON object, without keys that are not set."""
     said = {
         "metric": limit.metric,
         "min": limit.minimum,
