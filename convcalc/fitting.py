@@ -18,9 +18,9 @@ from convcalc.spec.budget import COUNTS, MEMORY
 from convcalc.spec.inputs import Overrides, WrongOverride
 
 METRICS = (*COUNTS, *MEMORY)
-MOST_COMBINATIONS = 10_000
-NUMBER = r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?"
-RANGE = re.compile(rf"({NUMBER}):({NUMBER}):({NUMBER})", re.ASCII)
+_MOST_COMBINATIONS = 10_000
+_NUMBER = r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?"
+_RANGE = re.compile(rf"({_NUMBER}):({_NUMBER}):({_NUMBER})", re.ASCII)
 Load = Callable[[Overrides], Network]
 
 
@@ -81,7 +81,7 @@ class Fit(NamedTuple):
         """The combinations within the budget, best first, unknown figures last; ties keep the order of trial."""
         sign = 1 if self.order.smallest else -1
         kept = [trial for trial in self.trials if trial.keeps]
-        figures = ((trial, figure_of(trial, self.order.metric)) for trial in kept)
+        figures = ((trial, _figure_of(trial, self.order.metric)) for trial in kept)
         ranks = {trial.place: (value is None, sign * (value or 0)) for trial, value in figures}
         return sorted(kept, key=lambda trial: ranks[trial.place])
 
@@ -107,20 +107,20 @@ class Fit(NamedTuple):
             range_of
             for place, param in enumerate(self.params)
             for range_of in (
-                along(best.place, place, range(best.place[place] + 1, len(param.values))),
-                along(best.place, place, range(best.place[place] - 1, -1, -1)),
+                _vary_place(best.place, place, range(best.place[place] + 1, len(param.values))),
+                _vary_place(best.place, place, range(best.place[place] - 1, -1, -1)),
             )
         ]
         first = (next((by_place[place] for place in way if by_place[place].broken), None) for way in ways)
         return [trial for trial in first if trial is not None]
 
 
-def along(place: tuple[int, ...], axis: int, indexes: Iterable[int]) -> list[tuple[int, ...]]:
+def _vary_place(place: tuple[int, ...], axis: int, indexes: Iterable[int]) -> list[tuple[int, ...]]:
     """Return a place with the index of one parameter replaced by each of the indexes."""
     return [(*place[:axis], index, *place[axis + 1 :]) for index in indexes]
 
 
-def figure_of(trial: Trial, metric: str) -> int | None:
+def _figure_of(trial: Trial, metric: str) -> int | None:
     """Return a figure of a valid network; None if it is unknown."""
     assert trial.figures is not None
     return trial.figures[metric]
@@ -129,25 +129,25 @@ def figure_of(trial: Trial, metric: str) -> int | None:
 # -- the values
 
 
-def values_of(written: Sequence[Any]) -> tuple[Any, ...]:
+def expand_values(written: Sequence[Any]) -> tuple[Any, ...]:
     """Return the values of a list, with `start:stop:step` expanded and duplicates removed. Raises Flaw."""
     found: dict[str, Any] = {}
     for item in written:
-        for value in spread(item) if isinstance(item, str) else [item]:
+        for value in _expand_range(item) if isinstance(item, str) else [item]:
             found.setdefault(repr(value), value)
     if not found:
         raise Flaw("no values to try")
     return tuple(found.values())
 
 
-def spread(text: str) -> list[Any]:
+def _expand_range(text: str) -> list[Any]:
     """Return the values of `0.25:1.5:0.05`, including the stop if a step reaches it; other text is one value.
 
     The steps are exact: 0.25 + 0.05 is 0.3. The values are integers if start, stop and step are. Raises Flaw.
     """
     from fractions import Fraction
 
-    match = RANGE.fullmatch(text)
+    match = _RANGE.fullmatch(text)
     if match is None:
         if ":" in text and re.fullmatch(r"[-+.:0-9eE ]+", text):
             raise Flaw(f"{shown(text)} is not a range", "write start:stop:step, such as 0.25:1.5:0.05")
@@ -156,14 +156,14 @@ def spread(text: str) -> list[Any]:
     if not step or (stop - start) / step < 0:
         raise Flaw(f"a step of {match[3]} never leads from {match[1]} to {match[2]}")
     count = (stop - start) // step + 1
-    if count > MOST_COMBINATIONS:
-        raise too_many(count)
+    if count > _MOST_COMBINATIONS:
+        raise _too_many(count)
     number = float if "." in text else int
     return [number(start + index * step) for index in range(count)]
 
 
-def too_many(count: int) -> Flaw:
-    return Flaw(f"{count:,} combinations exceed the limit of {MOST_COMBINATIONS:,}", "use a larger step")
+def _too_many(count: int) -> Flaw:
+    return Flaw(f"{count:,} combinations exceed the limit of {_MOST_COMBINATIONS:,}", "use a larger step")
 
 
 # -- trying them
@@ -177,8 +177,8 @@ def fit(load: Load, setup: Setup, params: Sequence[Param], outside: Sequence[Lim
     spec is invalid for every combination.
     """
     count = prod(len(param.values) for param in params)
-    if count > MOST_COMBINATIONS:
-        raise too_many(count)
+    if count > _MOST_COMBINATIONS:
+        raise _too_many(count)
     overrides, network, errors, trials = setup.overrides, None, [], []
     for place in product(*(range(len(param.values)) for param in params)):
         values = {param.name: param.values[index] for param, index in zip(params, place, strict=True)}
@@ -193,28 +193,28 @@ def fit(load: Load, setup: Setup, params: Sequence[Param], outside: Sequence[Lim
             continue
         network = network or found
         report = analyse(found, inplace=setup.inplace, fold_batchnorm=setup.fold_batchnorm)
-        trials.append(trial_of(place, values, report, outside))
+        trials.append(_analyse_trial(place, values, report, outside))
     if network is None:
         raise errors[0]
     return Fit(tuple(params), setup, order, network, (*network.budget, *outside), tuple(trials))
 
 
-def trial_of(place: tuple[int, ...], values: dict[str, Any], report: Report, outside: Sequence[Limit]) -> Trial:
+def _analyse_trial(place: tuple[int, ...], values: dict[str, Any], report: Report, outside: Sequence[Limit]) -> Trial:
     """Return the result of a combination for which the spec is valid."""
     broken = tuple(problem.message for problem in breaches(report, outside))
-    miss = max(miss_of(report, limit) for limit in (*report.network.budget, *outside)) if broken else 0
+    miss = max(_measure_miss(report, limit) for limit in (*report.network.budget, *outside)) if broken else 0
     return Trial(place, values, {metric: figure(report, metric) for metric in METRICS}, broken, miss)
 
 
-def miss_of(report: Report, limit: Limit) -> float:
+def _measure_miss(report: Report, limit: Limit) -> float:
     """Return how far the worst figure is from a limit, as a fraction of the limit; 0 if it is met."""
     if limit.metric == "output_shape":
         shapes = [shape for name, shape in report.outputs().items() if limit.output in (None, name)]
         return 0 if all(shape.sizes == limit.shape for shape in shapes) else inf
-    return max((missed(value, limit) for value in figures(report, limit)), default=0)
+    return max((_relative_miss(value, limit) for value in _list_figures(report, limit)), default=0)
 
 
-def figures(report: Report, limit: Limit) -> list[int | None]:
+def _list_figures(report: Report, limit: Limit) -> list[int | None]:
     """Return the figures that a limit applies to; None for an unknown one."""
     if limit.pattern is not None:
         named = (layer for layer in report.layers if fnmatchcase(layer.name, limit.pattern))
@@ -225,7 +225,7 @@ def figures(report: Report, limit: Limit) -> list[int | None]:
     return [figure(report, limit.metric)]
 
 
-def missed(value: int | None, limit: Limit) -> float:
+def _relative_miss(value: int | None, limit: Limit) -> float:
     """Return how far a figure exceeds the maximum or falls below the minimum, as a fraction of that; inf if unknown."""
     if value is None:
         return inf

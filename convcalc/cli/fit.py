@@ -5,25 +5,25 @@ from typing import Any
 import click
 
 from convcalc.cli import common
-from convcalc.fitting import METRICS, Fit, Load, Order, Param, Setup, fit, values_of
+from convcalc.fitting import METRICS, Fit, Load, Order, Param, Setup, expand_values, fit
 from convcalc.problems import Flaw, InvalidSpec, did_you_mean, shown
 from convcalc.spec.blame import blame_params
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides, WrongOverride
 from convcalc.spec.source import read_value
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc fit example:mobilenet_v1 -p width=0.25:1.5:0.05 --max-macs 300M
   convcalc fit example:mobilenet_v1 -p size=96,128,160 --max-peak-memory 2MiB
   convcalc fit example:ds_cnn -p channels=16:128:16 --max-params 50K --by -macs"""
-ROWS = 10  # default number of rows of a table for people
-NONE_FITS = 1
-NO_BUDGET = "no budget: set one with an option such as --max-macs or --max-peak-memory, or in the spec (budget:)"
-USAGE = "-p must be NAME=VALUES, such as width=0.25:1.5:0.05"
+_ROWS = 10  # default number of rows of a table for people
+_NONE_FITS = 1
+_NO_BUDGET = "no budget: set one with an option such as --max-macs or --max-peak-memory, or in the spec (budget:)"
+_USAGE = "-p must be NAME=VALUES, such as width=0.25:1.5:0.05"
 
 
-@click.command("fit", epilog=EXAMPLES)
+@click.command("fit", epilog=_EXAMPLES)
 @common.network_options
 @click.option(
     "-p",
@@ -32,7 +32,7 @@ USAGE = "-p must be NAME=VALUES, such as width=0.25:1.5:0.05"
     metavar="NAME=VALUES",
     multiple=True,
     required=True,
-    help="Values to try for a spec parameter: start:stop:step, or comma-separated values. If repeated, all combinations "
+    help="Values of a spec parameter to try: start:stop:step, or comma-separated. If repeated, all combinations "
     "are tried.",
 )
 @common.limit_options
@@ -46,7 +46,9 @@ USAGE = "-p must be NAME=VALUES, such as width=0.25:1.5:0.05"
     help="Metric to maximise within the budget (default: macs): params, peak_memory, …; with a leading minus, to "
     "minimise.",
 )
-@click.option("--limit", "rows", type=click.IntRange(0), metavar="N", help="Number of combinations to list; 0 lists all.")
+@click.option(
+    "--limit", "rows", type=click.IntRange(0), metavar="N", help="Number of combinations to list; 0 lists all."
+)
 @click.option("-f", "--format", "format", type=click.Choice(["table", "json", "csv", "markdown"]), default="table")
 @common.output_options
 def command(
@@ -70,13 +72,13 @@ def command(
     With -q, only the best combination is printed, as options for other commands: convcalc summary NET $(convcalc fit
     NET … -q). If values contain spaces, use convcalc fit … -q | xargs convcalc summary NET.
     """
-    order, document = read_order(by), common.read_document(net)
-    if not limits and (no_spec_budget or not has_budget(document)):
-        raise common.Failure(NO_BUDGET)
+    order, document = _read_order(by), common.read_document(net)
+    if not limits and (no_spec_budget or not _has_budget(document)):
+        raise common.Failure(_NO_BUDGET)
     try:
-        params = read_params(tried, overrides)
+        params = _read_params(tried, overrides)
         load = common.reader_of(document, where)
-        load = without_budget(load) if no_spec_budget else load
+        load = _drop_budget(load) if no_spec_budget else load
         found = fit(load, Setup(overrides, inplace, fold_batchnorm), params, limits, order)
     except Flaw as flaw:
         raise common.Failure(f"-p: {flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
@@ -88,53 +90,55 @@ def command(
         if not isinstance(error, WrongOverride):
             click.echo("convcalc: the spec is invalid for every combination; the first:", err=True)
         raise error from None
-    common.write_text(rendered(found, format, rows, where), where, [net])
-    return 0 if found.keeping else NONE_FITS
+    common.write_text(_render(found, format, rows, where), where, [net])
+    return 0 if found.keeping else _NONE_FITS
 
 
-def has_budget(document: Document) -> bool:
+def _has_budget(document: Document) -> bool:
     """Whether a spec has a budget, or is so wrong that reading it will report better problems."""
     return not isinstance(document.root, dict) or bool(document.root.get("budget")) or bool(document.problems)
 
 
-def without_budget(load: Load) -> Load:
+def _drop_budget(load: Load) -> Load:
     """Return a reader of networks that drops their own budget."""
     return lambda overrides: load(overrides)._replace(budget=())
 
 
-def read_order(text: str) -> Order:
+def _read_order(text: str) -> Order:
     """Return the order for `macs`, or `-params` for the smallest first. Raises Failure."""
     metric = text.removeprefix("-")
     if metric not in METRICS:
-        raise common.Failure(f"--by: unknown metric {shown(metric)}: {did_you_mean(metric, METRICS) or 'available: ' + ', '.join(METRICS)}")
+        raise common.Failure(
+            f"--by: unknown metric {shown(metric)}: {did_you_mean(metric, METRICS) or 'available: ' + ', '.join(METRICS)}"
+        )
     return Order(metric, text.startswith("-"))
 
 
-def read_params(tried: tuple[str, ...], overrides: Overrides) -> list[Param]:
+def _read_params(tried: tuple[str, ...], overrides: Overrides) -> list[Param]:
     """Return the parameters of texts such as `width=0.25:1.5:0.05` and `size=96,128`. Raises Flaw and Failure."""
     params: dict[str, Param] = {}
     for text in tried:
         name, equals, values = text.partition("=")
         if not equals or not name:
-            raise common.Failure(f"{USAGE}; got {shown(text)}")
+            raise common.Failure(f"{_USAGE}; got {shown(text)}")
         if name in params or name in overrides.params:
             raise common.Failure(f"-p: {shown(name)} is given twice")
-        params[name] = Param(name, values_of(read_values(text, values)))
+        params[name] = Param(name, expand_values(_read_values(text, values)))
     return list(params.values())
 
 
-def read_values(text: str, values: str) -> list[Any]:
+def _read_values(text: str, values: str) -> list[Any]:
     """Return comma-separated values, read as in a spec. Raises Failure."""
     try:
         found = read_value(f"[{values}]")
     except InvalidSpec:
         found = None
     if not isinstance(found, list):
-        raise common.Failure(f"{USAGE}; got {shown(text)}")
+        raise common.Failure(f"{_USAGE}; got {shown(text)}")
     return found
 
 
-def rendered(found: Fit, format: str, rows: int | None, where: common.Output) -> str:
+def _render(found: Fit, format: str, rows: int | None, where: common.Output) -> str:
     """Return the result in a format; JSON and CSV list all rows by default."""
     from convcalc.render import fitting
 
@@ -145,7 +149,7 @@ def rendered(found: Fit, format: str, rows: int | None, where: common.Output) ->
         return fitting.fit_csv(found, listed)
     if where.quiet and format == "table":
         return fitting.best_options(found)
-    listed = ROWS if rows is None else listed
+    listed = _ROWS if rows is None else listed
     if format == "markdown":
         return fitting.fit_markdown(found, listed)
     return common.as_text(fitting.fit_lines(found, common.width_of(where), listed), where)

@@ -10,7 +10,6 @@ from convcalc.fitting import METRICS, Fit, Setup, Trial
 from convcalc.network import Limit
 from convcalc.problems import InvalidSpec, printable, shown
 from convcalc.render.cells import Cells, cell_lines, cell_markdown
-from convcalc.render.explanation import KEPT
 from convcalc.render.lines import Line
 from convcalc.render.markdown import escaped
 from convcalc.render.table import wrapped
@@ -18,58 +17,58 @@ from convcalc.spec.budget import MEMORY
 from convcalc.spec.source import read_value
 from convcalc.units import format_bytes, format_count
 
-SCHEMA = "convcalc/fit/1"
-TITLES = {"macs": "MACs", "flops": "FLOPs", **{metric: metric.replace("_", " ") for metric in MEMORY}}
+_SCHEMA = "convcalc/fit/1"
+_TITLES = {"macs": "MACs", "flops": "FLOPs", **{metric: metric.replace("_", " ") for metric in MEMORY}}
 # the metrics of a wide table; in a narrow one, those with the highest number stay longest
-SHOWN = {"params": 5, "macs": 6, "peak_memory": 7, "weight_memory": 4, "flops": 1}
-LEAST_MESSAGE = 30  # messages are not wrapped to fewer characters per line
-MOST_INVALID = 3  # problems of invalid combinations that are listed
+_SHOWN = {"params": 5, "macs": 6, "peak_memory": 7, "weight_memory": 4, "flops": 1}
+_LEAST_MESSAGE = 30  # messages are not wrapped to fewer characters per line
+_MOST_INVALID = 3  # problems of invalid combinations that are listed
 
 
-def named(values: dict[str, Any]) -> str:
+def _values_text(values: dict[str, Any]) -> str:
     """Return a combination as text: `width 0.5, size 128`."""
-    return ", ".join(f"{name} {value_text(value)}" for name, value in values.items())
+    return ", ".join(f"{name} {_value_text(value)}" for name, value in values.items())
 
 
-def value_text(value: Any) -> str:
+def _value_text(value: Any) -> str:
     """Return the value of a spec parameter as text, as on the command line."""
     return shown(value).removeprefix("the list ").strip("'") if not isinstance(value, str) else printable(value)
 
 
-def columns_of(found: Fit, trials: Sequence[Trial]) -> list[Cells]:
+def _make_columns(found: Fit, trials: Sequence[Trial]) -> list[Cells]:
     """Return the columns: the parameters, the metrics of the order and the limits, and other metrics."""
     asked = {found.order.metric, *(limit.metric for limit in found.limits)}
-    columns = [Cells(param.name, [value_text(trial.values[param.name]) for trial in trials]) for param in found.params]
+    columns = [Cells(param.name, [_value_text(trial.values[param.name]) for trial in trials]) for param in found.params]
     for metric in METRICS:
-        if metric in asked or metric in SHOWN:
-            texts = [figure_text(trial, metric) for trial in trials]
-            columns.append(Cells(TITLES.get(metric, metric), texts, 9 if metric in asked else SHOWN[metric]))
+        if metric in asked or metric in _SHOWN:
+            texts = [_figure_text(trial, metric) for trial in trials]
+            columns.append(Cells(_TITLES.get(metric, metric), texts, 9 if metric in asked else _SHOWN[metric]))
     return columns
 
 
-def figure_text(trial: Trial, metric: str) -> str:
+def _figure_text(trial: Trial, metric: str) -> str:
     """Return a figure of a network, rounded; `?` if it is unknown."""
     assert trial.figures is not None
     value = trial.figures[metric]
     return format_bytes(value) if metric in MEMORY else format_count(value)
 
 
-def summary(found: Fit) -> str:
+def _summary_text(found: Fit) -> str:
     """Return how many of the combinations are within the budget."""
     kept, count = len(found.keeping), len(found.trials)
     combinations = "1 combination" if count == 1 else f"{count:,} combinations"
-    return f"{f'{kept:,}' if kept else 'none'} of {combinations} {'are' if kept > 1 else 'is'} within the budget"
+    return f"{f'{kept:,}' if kept else 'none'} of {combinations} {'fit' if kept > 1 else 'fits'} the budget"
 
 
-def order_text(found: Fit) -> str:
+def _order_text(found: Fit) -> str:
     """Return the order as text: `most MACs first`."""
-    metric = TITLES.get(found.order.metric, found.order.metric)
+    metric = _TITLES.get(found.order.metric, found.order.metric)
     return f"{'least' if found.order.smallest else 'most'} {metric} first"
 
 
-def limit_text(limit: Limit) -> str:
+def _limit_text(limit: Limit) -> str:
     """Return a limit as text: `peak memory ≤ 256.0 KiB`."""
-    what = TITLES.get(limit.metric, limit.metric.replace("_", " "))
+    what = _TITLES.get(limit.metric, limit.metric.replace("_", " "))
     of = limit.pattern or limit.output
     what = f"{printable(of)}: {what}" if of else what
     if limit.shape is not None:
@@ -79,7 +78,7 @@ def limit_text(limit: Limit) -> str:
     return ", ".join(f"{what} {sign} {written(value)}" for sign, value in ends if value is not None)
 
 
-def tightest(limits: Sequence[Limit]) -> list[Limit]:
+def _merge_limits(limits: Sequence[Limit]) -> list[Limit]:
     """Return the limits, with those on the same figure merged into the strictest."""
     found: dict[tuple[object, ...], Limit] = {}
     for limit in limits:
@@ -96,38 +95,38 @@ def best_options(found: Fit) -> str:
 
     A shell and xargs split the line into options: `--set width=0.5`.
     """
-    return "".join(f"{join(options_of(found.setup, trial.values))}\n" for trial in found.keeping[:1])
+    return "".join(f"{join(_list_options(found.setup, trial.values))}\n" for trial in found.keeping[:1])
 
 
-def options_of(setup: Setup, values: dict[str, Any]) -> list[str]:
+def _list_options(setup: Setup, values: dict[str, Any]) -> list[str]:
     """Return all overrides of a combination as command-line options."""
     overrides = setup.overrides
     params = {**overrides.params, **values}
-    options = [text for name, value in params.items() for text in ("--set", f"{name}={value_written(value)}")]
+    options = [text for name, value in params.items() for text in ("--set", f"{name}={_value_option(value)}")]
     for name, sizes in overrides.inputs.items():
         options += ["--input", ("" if name is None else f"{name}=") + ",".join(map(str, sizes))]
     if overrides.batch is not None:
         options += ["--batch", str(overrides.batch)]
     if overrides.dtype is not None:
-        options += ["--dtype", dtype_written(overrides.dtype)]
+        options += ["--dtype", _dtype_option(overrides.dtype)]
     options += [] if setup.inplace else ["--no-inplace"]
     return [*options, *(["--fold-batchnorm"] if setup.fold_batchnorm else [])]
 
 
-def dtype_written(dtype: str | dict[str, str]) -> str:
+def _dtype_option(dtype: str | dict[str, str]) -> str:
     """Return a data type, or one each for weights, activations and bias, in the syntax of --dtype."""
     return dtype if isinstance(dtype, str) else ",".join(f"{name}={value}" for name, value in dtype.items())
 
 
-def value_written(value: Any) -> str:
+def _value_option(value: Any) -> str:
     """Return an exact value in the syntax of --set; text is quoted only if it would be read as something else."""
-    if isinstance(value, str) and reads_as(value, value):
+    if isinstance(value, str) and _reads_as(value, value):
         return value
     # without spaces, a list remains one word even if the shell ignores quotes, as in $(…)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def reads_as(text: str, value: Any) -> bool:
+def _reads_as(text: str, value: Any) -> bool:
     """Whether text on the command line is read as exactly this value."""
     try:
         return bool(read_value(text) == value)
@@ -141,76 +140,74 @@ def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Line]:
     `width` is in characters, None for unlimited; `rows` is the most rows of the table, None for all.
     """
     network, kept = found.network, found.keeping
-    counted = [summary(found), order_text(found)] if kept else [summary(found)]
+    counted = [_summary_text(found), _order_text(found)] if kept else [_summary_text(found)]
     lines: list[Line] = [
         [(printable(network.name), "title")],
-        *wrapped([limit_text(limit) for limit in tightest(found.limits)], width),
+        *wrapped([_limit_text(limit) for limit in _merge_limits(found.limits)], width),
         *wrapped(counted, width),
         [],
     ]
     if kept:
-        lines += cell_lines(columns_of(found, kept[:rows]), width)
+        lines += cell_lines(_make_columns(found, kept[:rows]), width)
         if rows is not None and len(kept) > rows:
             lines.append([(f"and {len(kept) - rows:,} more: --limit 0 lists all", "dim")])
         lines.append([])
-    beyond = [line for text, trial in outside(found) for line in misses(text, trial, width)]
-    invalid = invalid_lines(found, width)
+    beyond = [line for text, trial in _select_exceeding(found) for line in _miss_lines(text, trial, width)]
+    invalid = _invalid_lines(found, width)
     lines += [*beyond, *([[]] if beyond and invalid else []), *invalid]
     return lines if lines[-1] else lines[:-1]
 
 
-def outside(found: Fit) -> list[tuple[str, Trial]]:
+def _select_exceeding(found: Fit) -> list[tuple[str, Trial]]:
     """Return the combinations to show that exceed the budget: next to the best one, or the nearest miss."""
     if found.keeping:
         return [("exceeds the budget: ", trial) for trial in found.beyond]
     return [] if found.nearest is None else [("nearest miss: ", found.nearest)]
 
 
-def misses(text: str, trial: Trial, width: int | None) -> list[Line]:
+def _miss_lines(text: str, trial: Trial, width: int | None) -> list[Line]:
     """Return a combination with the limits that it does not meet."""
-    first, *others = pieces_of(text + named(trial.values), width)
+    first, *others = _wrap_text(text + _values_text(trial.values), width)
     lines: list[Line] = [[(first[: len(text)], "head"), (first[len(text) :], "title")]]
     lines += [[(piece, "title")] for piece in others]
-    return [*lines, *(line for message in trial.broken for line in message_lines(message, width))]
+    return [*lines, *(line for message in trial.broken for line in _message_lines(message, width))]
 
 
-def message_lines(message: str, width: int | None) -> list[Line]:
+def _message_lines(message: str, width: int | None) -> list[Line]:
     """Return a message, indented and wrapped."""
-    return [[(piece, "")] for piece in pieces_of(printable(message), width, "  ")]
+    return [[(piece, "")] for piece in _wrap_text(printable(message), width, "  ")]
 
 
-def pieces_of(text: str, width: int | None, indent: str = "") -> list[str]:
+def _wrap_text(text: str, width: int | None, indent: str = "") -> list[str]:
     """Wrap text into lines; continuation lines are indented further."""
-    room = 1000 if width is None else max(width, LEAST_MESSAGE)
-    kept = text.replace(" %", f"{KEPT}%")
-    pieces = wrap(kept, room, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
-    return [piece.replace(KEPT, " ") for piece in pieces]
+    room = 1000 if width is None else max(width, _LEAST_MESSAGE)
+    return wrap(text, room, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
 
 
-def invalid_groups(found: Fit) -> list[tuple[str, str]]:
+def _group_invalid(found: Fit) -> list[tuple[str, str]]:
     """Return the invalid combinations grouped by problem: the first one of each group, and the problem."""
     alike: dict[str, list[Trial]] = {}
     for trial in found.invalid:
-        alike.setdefault(problem_text(trial), []).append(trial)
+        alike.setdefault(_problem_text(trial), []).append(trial)
     return [
-        (named(first.values) + (f" and {len(others):,} more" if others else ""), text)
+        (_values_text(first.values) + (f" and {len(others):,} more" if others else ""), text)
         for text, (first, *others) in alike.items()
     ]
 
 
-def invalid_lines(found: Fit, width: int | None) -> list[Line]:
-    groups, count = invalid_groups(found), len(found.invalid)
+def _invalid_lines(found: Fit, width: int | None) -> list[Line]:
+    groups, count = _group_invalid(found), len(found.invalid)
     if not count:
         return []
     lines: list[Line] = [[(f"{count:,} combination{'' if count == 1 else 's'} with an invalid spec", "warning")]]
-    for names, text in groups[:MOST_INVALID]:
-        [(first, style)], *others = message_lines(f"{names}: {text}", width)
+    for names, text in groups[:_MOST_INVALID]:
+        [(first, style)], *others = _message_lines(f"{names}: {text}", width)
         split = min(len(first), 2 + len(names))  # the values are emphasised
         lines += [[(first[:split], "title"), (first[split:], style)], *others]
-    return [*lines, [("  …: -f json lists all", "dim")]] if len(groups) > MOST_INVALID else lines
+    return [*lines, [("  …: -f json lists all", "dim")]] if len(groups) > _MOST_INVALID else lines
 
 
-def problem_text(trial: Trial) -> str:
+def _problem_text(trial: Trial) -> str:
     """Return the first problem of an invalid combination, with its line."""
     assert trial.problem is not None
     line = f"line {trial.problem.span.line}: " if trial.problem.span else ""
@@ -219,18 +216,18 @@ def problem_text(trial: Trial) -> str:
 
 def fit_markdown(found: Fit, rows: int | None) -> str:
     """Return the result as Markdown; `rows` as in `fit_lines`."""
-    kept, limits = found.keeping, ", ".join(map(limit_text, tightest(found.limits)))
+    kept, limits = found.keeping, ", ".join(map(_limit_text, _merge_limits(found.limits)))
     lines = [f"### {escaped(found.network.name)}: {escaped(limits)}", ""]
-    lines += [f"{summary(found)}, {order_text(found)}" if kept else summary(found), ""]
+    lines += [f"{_summary_text(found)}, {_order_text(found)}" if kept else _summary_text(found), ""]
     if kept:
-        lines += [*cell_markdown(columns_of(found, kept[:rows])), ""]
+        lines += [*cell_markdown(_make_columns(found, kept[:rows])), ""]
         if rows is not None and len(kept) > rows:
             lines += [f"and {len(kept) - rows:,} more", ""]
     lines += [
-        f"- {text}**{escaped(named(trial.values))}**: {escaped('; '.join(trial.broken))}"
-        for text, trial in outside(found)
+        f"- {text}**{escaped(_values_text(trial.values))}**: {escaped('; '.join(trial.broken))}"
+        for text, trial in _select_exceeding(found)
     ]
-    lines += [f"- not valid: **{escaped(names)}**: {escaped(text)}" for names, text in invalid_groups(found)]
+    lines += [f"- not valid: **{escaped(names)}**: {escaped(text)}" for names, text in _group_invalid(found)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -243,7 +240,7 @@ def fit_csv(found: Fit, rows: int | None) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([*(param.name for param in found.params), *METRICS])
     for trial in found.keeping[:rows]:
-        values = [value_text(trial.values[param.name]) for param in found.params]
+        values = [_value_text(trial.values[param.name]) for param in found.params]
         writer.writerow([*values, *(trial.figures or {}).values()])
     return stream.getvalue()
 
@@ -252,17 +249,17 @@ def fit_json(found: Fit, rows: int | None) -> str:
     """Return the result as JSON; `fits` lists the combinations within the budget, best first."""
     fits = [{"params": trial.values, "figures": trial.figures} for trial in found.keeping[:rows]]
     answer = {
-        "schema": SCHEMA,
+        "schema": _SCHEMA,
         "name": found.network.name,
         "file": found.network.file,
         "by": found.order.metric,
         "best": "smallest" if found.order.smallest else "largest",
-        "limits": [limit_dict(limit) for limit in tightest(found.limits)],
+        "limits": [_limit_dict(limit) for limit in _merge_limits(found.limits)],
         "tried": {param.name: param.values for param in found.params},
         "kept": len(found.keeping),
         "fits": fits,
-        "breaks": [breaking(trial) for trial in found.beyond],
-        "nearest": None if found.keeping or found.nearest is None else breaking(found.nearest),
+        "breaks": [_exceeding_dict(trial) for trial in found.beyond],
+        "nearest": None if found.keeping or found.nearest is None else _exceeding_dict(found.nearest),
         "invalid": [
             {"params": trial.values, "problem": trial.problem and trial.problem.message} for trial in found.invalid
         ],
@@ -270,12 +267,12 @@ def fit_json(found: Fit, rows: int | None) -> str:
     return json.dumps(answer, indent=1) + "\n"
 
 
-def breaking(trial: Trial) -> dict[str, Any]:
+def _exceeding_dict(trial: Trial) -> dict[str, Any]:
     """Return a combination that exceeds the budget as a JSON object."""
     return {"params": trial.values, "figures": trial.figures, "problems": list(trial.broken)}
 
 
-def limit_dict(limit: Limit) -> dict[str, Any]:
+def _limit_dict(limit: Limit) -> dict[str, Any]:
     """Return a limit as a JSON object, without keys that are not set."""
     said = {
         "metric": limit.metric,
