@@ -108,9 +108,8 @@ def _read_order(text: str) -> Order:
     """Return the order for `macs`, or `-params` for the smallest first. Raises Failure."""
     metric = text.removeprefix("-")
     if metric not in METRICS:
-        raise common.Failure(
-            f"--by: unknown metric {shown(metric)}: {did_you_mean(metric, METRICS) or 'available: ' + ', '.join(METRICS)}"
-        )
+        hint = did_you_mean(metric, METRICS) or f"available: {', '.join(METRICS)}"
+        raise common.Failure(f"--by: unknown metric {shown(metric)}: {hint}")
     return Order(metric, text.startswith("-"))
 
 

@@ -1,6 +1,7 @@
 """Results of `fit`: the combinations of values within a budget, as a table, Markdown, CSV, JSON, or options."""
 
 import json
+import re
 from collections.abc import Sequence
 from shlex import join
 from textwrap import wrap
@@ -10,6 +11,7 @@ from convcalc.fitting import METRICS, Fit, Setup, Trial
 from convcalc.network import Limit
 from convcalc.problems import InvalidSpec, printable, shown
 from convcalc.render.cells import Cells, cell_lines, cell_markdown
+from convcalc.render.explanation import KEPT
 from convcalc.render.lines import Line
 from convcalc.render.markdown import escaped
 from convcalc.render.table import wrapped
@@ -179,9 +181,11 @@ def _message_lines(message: str, width: int | None) -> list[Line]:
 
 
 def _wrap_text(text: str, width: int | None, indent: str = "") -> list[str]:
-    """Wrap text into lines; continuation lines are indented further."""
+    """Wrap text into lines; continuation lines are indented further, and a number stays with its unit."""
     room = 1000 if width is None else max(width, _LEAST_MESSAGE)
-    return wrap(text, room, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
+    joined = re.sub(r" (?=[KMGTP]?i?B\b)", KEPT, text)
+    pieces = wrap(joined, room, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
+    return [piece.replace(KEPT, " ") for piece in pieces]
 
 
 def _group_invalid(found: Fit) -> list[tuple[str, str]]:
