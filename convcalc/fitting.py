@@ -80,10 +80,10 @@ class Fit(NamedTuple):
     def keeping(self) -> list[Trial]:
         """The combinations within the budget, best first, unknown figures last; ties keep the order of trial."""
         sign = 1 if self.order.smallest else -1
-        kept = [trial for trial in self.trials if trial.keeps]
-        figures = ((trial, _figure_of(trial, self.order.metric)) for trial in kept)
+        within = [trial for trial in self.trials if trial.keeps]
+        figures = ((trial, _figure_of(trial, self.order.metric)) for trial in within)
         ranks = {trial.place: (value is None, sign * (value or 0)) for trial, value in figures}
-        return sorted(kept, key=lambda trial: ranks[trial.place])
+        return sorted(within, key=lambda trial: ranks[trial.place])
 
     @property
     def invalid(self) -> list[Trial]:

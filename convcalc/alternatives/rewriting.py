@@ -165,13 +165,13 @@ def _map_tensors(network: Network, found: Network, sizes: Mapping[Path, int]) ->
     tensors = list(range(first))
     place = 0
     for node in network.nodes:
-        laid = found.nodes[place : place + sizes.get(node.path, 1)]
+        replacing = found.nodes[place : place + sizes.get(node.path, 1)]
         reads = tuple(tensors[tensor] for tensor in node.reads)
-        if len(laid) < sizes.get(node.path, 1) or laid[0].reads != reads:
+        if len(replacing) < sizes.get(node.path, 1) or replacing[0].reads != reads:
             raise CannotChange("it would change the inputs of other layers")
-        if node.path not in sizes and not _is_same_layer(node, laid[0]):
+        if node.path not in sizes and not _is_same_layer(node, replacing[0]):
             raise CannotChange(f"it would also change {node.name}")
-        place += len(laid)
+        place += len(replacing)
         tensors.append(first + place - 1)
     outputs = [tensors[tensor] for tensor in network.outputs.values()]
     if place != len(found.nodes) or outputs != list(found.outputs.values()):

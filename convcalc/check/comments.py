@@ -41,8 +41,10 @@ def apply_ignores(problems: list[Problem], found: list[Ignore], known: set[str])
     """
     wanted = {(ignore.line, ignore.code) for ignore in found}
     used = {(problem.span.line, problem.code) for problem in problems if problem.span is not None} & wanted
-    kept = [problem for problem in problems if problem.span is None or (problem.span.line, problem.code) not in used]
-    return kept + [_unused_code(ignore, known) for ignore in found if (ignore.line, ignore.code) not in used]
+    remaining = [
+        problem for problem in problems if problem.span is None or (problem.span.line, problem.code) not in used
+    ]
+    return remaining + [_unused_code(ignore, known) for ignore in found if (ignore.line, ignore.code) not in used]
 
 
 def _unused_code(ignore: Ignore, known: set[str]) -> Problem:

@@ -57,17 +57,17 @@ def check(
     last = command_line or Settings()
     own = report.network.check
     chosen = settings.with_choice(own.get("select", ()), own.get("ignore", ())).then(last)
-    kept = breaches(report, chosen.limits)
+    breached = breaches(report, chosen.limits)
     on = [rule.adjusted(chosen) for rule in chosen.enabled(rules)]
     found = [problem for rule in on for problem in _merge_repeated(rule.findings(report))]
     located = [document.located(problem) for problem in found]
     if heed_comments and document.text is not None:
         located = apply_ignores(located, find_ignores(document.text), set(rules))
-    problems = [*kept, *located]
+    problems = [*breached, *located]
     if not problems:
         return Checked(file, (), document.text if document.quotable else None)
-    told = document.invalid(problems)
-    return Checked(file, told.problems, told.text)
+    invalid = document.invalid(problems)
+    return Checked(file, invalid.problems, invalid.text)
 
 
 def _merge_repeated(problems: Iterable[Problem]) -> list[Problem]:

@@ -26,10 +26,10 @@ class Settings(NamedTuple):
 
     def then(self, later: "Settings") -> "Settings":
         """Return these settings overridden by later ones; a limit replaces one on the same side of the same metric."""
-        said = {_side_of(limit) for limit in later.limits}
+        replaced = {_side_of(limit) for limit in later.limits}
         return Settings(
             self.choices + later.choices,
-            tuple(limit for limit in self.limits if _side_of(limit) not in said) + later.limits,
+            tuple(limit for limit in self.limits if _side_of(limit) not in replaced) + later.limits,
             later.fail_on or self.fail_on,
             later.channel_multiple or self.channel_multiple,
         )

@@ -72,10 +72,10 @@ def command(
     if apply is not None:
         if layer is not None or format != "table":
             raise click.UsageError("--apply NAME:LAYER cannot be combined with a LAYER argument or --format")
-        text, said = _apply(document, overrides, report, convs, apply)
+        text, savings = _apply(document, overrides, report, convs, apply)
         common.write_text(text, where, [net])
         if not where.quiet:
-            click.echo(said, err=True)
+            click.echo(savings, err=True)
         return 0
     chosen = convs if layer is None else _select(select_by_any_use, convs, report, layer)
     limit = (rows or None) if rows is not None else _ROWS if layer is None else None
@@ -138,23 +138,23 @@ def _apply(
         hint = did_you_mean(factoring, FACTORINGS) or f"available: {', '.join(FACTORINGS)}"
         raise common.Failure(f"unknown alternative {shown(factoring)}: {hint}")
     known, refused = list_options(_select(select_by_all_uses, convs, report, pattern), report.network)
-    taken = [option for option in known if option.factoring == factoring]
+    selected = [option for option in known if option.factoring == factoring]
     reasons = [
         f"{pattern_of(one.conv, report.network)}: {one.reason}" for one in refused if one.factoring in ("", factoring)
     ]
-    if not taken or reasons:
+    if not selected or reasons:
         others = ", ".join(dict.fromkeys(option.factoring for option in known))
         hint = f"available: {others}" if others else "it has no alternatives"
         raise common.Failure(printable(reasons[0] if reasons else f"{apply} does not apply to this layer; {hint}"))
-    text, changed = _write_spec(document, overrides, report, taken)
-    return text, applied_line(report, changed, len(taken))
+    text, changed = _write_spec(document, overrides, report, selected)
+    return text, applied_line(report, changed, len(selected))
 
 
 def _write_spec(
-    document: Document, overrides: Overrides, report: Report, taken: Sequence[Option]
+    document: Document, overrides: Overrides, report: Report, selected: Sequence[Option]
 ) -> tuple[str, Report]:
     """Return the text of the spec with options applied, and the report of its network."""
-    changes = [Change(option.conv, option.entries) for option in taken]
+    changes = [Change(option.conv, option.entries) for option in selected]
     try:
         spec = rewrite_spec(document, report.network, overrides, changes)
         return rewrite_text(document, overrides, spec), analyse(spec.network)

@@ -31,9 +31,9 @@ def _add_fingerprints(checked: Sequence[Checked]) -> Iterator[tuple[Checked, Pro
     for one in sort_problems(checked):
         source = split_lines(one.text) if one.text is not None and one.problems else []
         for problem in one.problems:
-            alike = (PurePath(one.file).as_posix(), problem.code, _line(source, problem) or problem.message)
-            yield one, problem, sha256(json.dumps([*alike, seen[alike]]).encode()).hexdigest()
-            seen[alike] += 1
+            key = (PurePath(one.file).as_posix(), problem.code, _line(source, problem) or problem.message)
+            yield one, problem, sha256(json.dumps([*key, seen[key]]).encode()).hexdigest()
+            seen[key] += 1
 
 
 def _line(source: list[str], problem: Problem) -> str:

@@ -57,9 +57,9 @@ def _figure_text(trial: Trial, metric: str) -> str:
 
 def _summary_text(found: Fit) -> str:
     """Return how many of the combinations are within the budget."""
-    kept, count = len(found.keeping), len(found.trials)
+    within, count = len(found.keeping), len(found.trials)
     combinations = "1 combination" if count == 1 else f"{count:,} combinations"
-    return f"{f'{kept:,}' if kept else 'none'} of {combinations} {'fit' if kept > 1 else 'fits'} the budget"
+    return f"{f'{within:,}' if within else 'none'} of {combinations} {'fit' if within > 1 else 'fits'} the budget"
 
 
 def _order_text(found: Fit) -> str:
@@ -141,18 +141,18 @@ def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Line]:
 
     `width` is in characters, None for unlimited; `rows` is the most rows of the table, None for all.
     """
-    network, kept = found.network, found.keeping
-    counted = [_summary_text(found), _order_text(found)] if kept else [_summary_text(found)]
+    network, within = found.network, found.keeping
+    counted = [_summary_text(found), _order_text(found)] if within else [_summary_text(found)]
     lines: list[Line] = [
         [(printable(network.name), "title")],
         *wrapped([_limit_text(limit) for limit in _merge_limits(found.limits)], width),
         *wrapped(counted, width),
         [],
     ]
-    if kept:
-        lines += cell_lines(_make_columns(found, kept[:rows]), width)
-        if rows is not None and len(kept) > rows:
-            lines.append([(f"and {len(kept) - rows:,} more: --limit 0 lists all", "dim")])
+    if within:
+        lines += cell_lines(_make_columns(found, within[:rows]), width)
+        if rows is not None and len(within) > rows:
+            lines.append([(f"and {len(within) - rows:,} more: --limit 0 lists all", "dim")])
         lines.append([])
     beyond = [line for text, trial in _select_exceeding(found) for line in _miss_lines(text, trial, width)]
     invalid = _invalid_lines(found, width)
@@ -190,12 +190,12 @@ def _wrap_text(text: str, width: int | None, indent: str = "") -> list[str]:
 
 def _group_invalid(found: Fit) -> list[tuple[str, str]]:
     """Return the invalid combinations grouped by problem: the first one of each group, and the problem."""
-    alike: dict[str, list[Trial]] = {}
+    by_problem: dict[str, list[Trial]] = {}
     for trial in found.invalid:
-        alike.setdefault(_problem_text(trial), []).append(trial)
+        by_problem.setdefault(_problem_text(trial), []).append(trial)
     return [
         (_values_text(first.values) + (f" and {len(others):,} more" if others else ""), text)
-        for text, (first, *others) in alike.items()
+        for text, (first, *others) in by_problem.items()
     ]
 
 
@@ -220,13 +220,13 @@ def _problem_text(trial: Trial) -> str:
 
 def fit_markdown(found: Fit, rows: int | None) -> str:
     """Return the result as Markdown; `rows` as in `fit_lines`."""
-    kept, limits = found.keeping, ", ".join(map(_limit_text, _merge_limits(found.limits)))
+    within, limits = found.keeping, ", ".join(map(_limit_text, _merge_limits(found.limits)))
     lines = [f"### {escaped(found.network.name)}: {escaped(limits)}", ""]
-    lines += [f"{_summary_text(found)}, {_order_text(found)}" if kept else _summary_text(found), ""]
-    if kept:
-        lines += [*cell_markdown(_make_columns(found, kept[:rows])), ""]
-        if rows is not None and len(kept) > rows:
-            lines += [f"and {len(kept) - rows:,} more", ""]
+    lines += [f"{_summary_text(found)}, {_order_text(found)}" if within else _summary_text(found), ""]
+    if within:
+        lines += [*cell_markdown(_make_columns(found, within[:rows])), ""]
+        if rows is not None and len(within) > rows:
+            lines += [f"and {len(within) - rows:,} more", ""]
     lines += [
         f"- {text}**{escaped(_values_text(trial.values))}**: {escaped('; '.join(trial.broken))}"
         for text, trial in _select_exceeding(found)
@@ -278,7 +278,7 @@ def _exceeding_dict(trial: Trial) -> dict[str, Any]:
 
 def _limit_dict(limit: Limit) -> dict[str, Any]:
     """Return a limit as a JSON object, without keys that are not set."""
-    said = {
+    settings = {
         "metric": limit.metric,
         "min": limit.minimum,
         "max": limit.maximum,
@@ -286,4 +286,4 @@ def _limit_dict(limit: Limit) -> dict[str, Any]:
         "layers": limit.pattern,
         "shape": limit.shape,
     }
-    return {key: value for key, value in said.items() if value is not None}
+    return {key: value for key, value in settings.items() if value is not None}

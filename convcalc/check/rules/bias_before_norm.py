@@ -46,25 +46,25 @@ layers:
         """Yield a finding for each cancelled bias; a fix if every use of the entry has one."""
         network = report.network
         found = list(_find_cancelled_biases(network))
-        laid = Counter(node.path for node in network.nodes)
-        laid.subtract(node.path for node, _ in found)
+        other_uses = Counter(node.path for node in network.nodes)
+        other_uses.subtract(node.path for node, _ in found)
         for node, norm in found:
             message = (
                 f"{norm.name} cancels the bias of {node.name}: {sum(node.layer.bias_tensors()):,} params without effect"
             )
             # an entry that is used several times can lose its bias only if a batch norm follows every use
-            fix = None if laid[node.path] else Fix("argument", "bias: false", norm.path)
+            fix = None if other_uses[node.path] else Fix("argument", "bias: false", norm.path)
             yield self.finding(node.path, message, "write bias: false")._replace(fix=fix)
 
 
 def _find_cancelled_biases(network: Network) -> Iterator[tuple[Node, Node]]:
     """Yield each layer with such a bias, and the batch norm that follows it."""
     shared = {node.owner for node in network.nodes}
-    for reader, giver in find_sole_readers(network).items():
-        node, norm = network.nodes[giver], network.nodes[reader]
+    for reader, producer in find_sole_readers(network).items():
+        node, norm = network.nodes[producer], network.nodes[reader]
         layer = node.layer
         if not isinstance(norm.layer, BatchNorm) or not isinstance(layer, Bias) or not layer.bias:
             continue
         # a locally connected layer has a bias per position, of which a batch norm cancels only the mean
-        if layer.kind != "locally_connected" and node.owner is None and giver not in shared and not norm.frozen:
+        if layer.kind != "locally_connected" and node.owner is None and producer not in shared and not norm.frozen:
             yield node, norm

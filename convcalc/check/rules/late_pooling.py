@@ -40,13 +40,13 @@ layers:
     def findings(self, report: Report) -> Iterator[Problem]:
         """Yield a finding for each such convolution."""
         network = report.network
-        for reader, giver in find_sole_readers(network).items():
-            pooling, mixing = network.nodes[reader], network.nodes[giver]
+        for reader, producer in find_sole_readers(network).items():
+            pooling, mixing = network.nodes[reader], network.nodes[producer]
             layer = mixing.layer
             if _is_global_mean(pooling.layer) and _is_pointwise(layer) and layer.input.positions > 1:
                 message = (
                     f"{mixing.name} could follow {pooling.name}: the same values for 1/{layer.output.positions} of "
-                    f"its {report.layers[giver].macs:,} MACs"
+                    f"its {report.layers[producer].macs:,} MACs"
                 )
                 related = (Related(pooling.path, "the pooling is here"),)
                 yield self.finding(mixing.path, message, "put the pooling before the convolution", related=related)

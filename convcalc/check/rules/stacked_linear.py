@@ -43,13 +43,13 @@ layers:
         """Yield a finding for each such pair, at its second layer."""
         network = report.network
         shared = {node.owner for node in network.nodes}
-        for reader, giver in find_sole_readers(network).items():
-            first, second = network.nodes[giver], network.nodes[reader]
-            alone = first.owner is None and second.owner is None and not {giver, reader} & shared
+        for reader, producer in find_sole_readers(network).items():
+            first, second = network.nodes[producer], network.nodes[reader]
+            alone = first.owner is None and second.owner is None and not {producer, reader} & shared
             if not alone or first.frozen != second.frozen:
                 continue
             if _is_mixing(first.layer) and _is_mixing(second.layer):
-                params = report.layers[giver].params + report.layers[reader].params
+                params = report.layers[producer].params + report.layers[reader].params
                 macs = first.layer.macs() + second.layer.macs()
                 one_params, one_macs = _cost_of_one(first.layer, second.layer)
                 if one_params <= params and one_macs <= macs:
