@@ -15,7 +15,7 @@ from convcalc.problems import Problem
 class ChannelMultiple(Rule):
     """The number of output channels of a convolution or linear layer is not a multiple of 8 (configurable).
 
-    Only layers that choose this number are checked: a depthwise convolution takes over the channels of its input. The
+    Only layers that choose this number are checked: a depthwise convolution gets its channels from its input. The
     last such layers before the outputs are not reported, because the task determines the number of classes. To require
     another multiple, set `channel-multiple = 16` in the configuration file (also per path) or use
     `--channel-multiple 16`.

@@ -16,7 +16,7 @@ from convcalc.shape import axis_name
 class UnevenPadding(Rule):
     """With a stride greater than 1, windows read more padding on one side of an axis than on the other.
 
-    `padding: same` is also reported if it pads one side more. Max pooling is not reported: its padding is never the
+    An uneven `padding: same` is also reported. Max pooling is not reported: its padding is never the
     maximum, so no zeros enter the map.
     """
 

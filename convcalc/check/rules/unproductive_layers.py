@@ -48,7 +48,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each convolution behind the border."""
+        """Yield a finding for each such convolution."""
         network = report.network
         seen, whole = _find_smallest_fields(network), input_size(network)
         size = "×".join(map(str, whole))
