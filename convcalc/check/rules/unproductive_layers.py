@@ -25,7 +25,7 @@ class UnproductiveLayers(Rule):
     severity = "note"
     default = False
     why = (
-        "Such a layer cannot add context from further away. In trained classifiers, layers behind this border did "
+        "Such a layer cannot add context from further away. In trained classifiers, such layers did "
         "not contribute qualitatively to the accuracy: they cost params and time for little gain."
     )
     source = (
