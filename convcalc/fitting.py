@@ -1,4 +1,7 @@
-"""Which values of a spec's params keep a budget: every combination is read and analysed, none is guessed."""
+"""Find the values of spec parameters for which a network is within its budget: every combination is analysed.
+
+`fit` takes parameters with the values to try, limits and an order; it returns all combinations with their results.
+"""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -15,24 +18,24 @@ from convcalc.spec.budget import COUNTS, MEMORY
 from convcalc.spec.inputs import Overrides, WrongOverride
 
 METRICS = (*COUNTS, *MEMORY)
-MOST_COMBINATIONS = 10_000
-NUMBER = r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?"
-RANGE = re.compile(rf"({NUMBER}):({NUMBER}):({NUMBER})", re.ASCII)
+_MOST_COMBINATIONS = 10_000
+_NUMBER = r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?"
+_RANGE = re.compile(rf"({_NUMBER}):({_NUMBER}):({_NUMBER})", re.ASCII)
 Load = Callable[[Overrides], Network]
 
 
 class Param(NamedTuple):
-    """A param of the spec, and the values that are tried in their order."""
+    """A spec parameter, and the values to try, in this order."""
 
     name: str
     values: tuple[Any, ...]
 
 
 class Trial(NamedTuple):
-    """One combination of values and what came of it: figures, or the first problem of a spec that they make wrong.
+    """One combination of values and its result: figures, or the first problem if the spec is invalid with them.
 
-    `place` is the index of each value among those of its param, `broken` says each limit that is not kept, `miss` is
-    how far the worst of them is missed, as a share of the limit.
+    `place` holds the index of each value in its parameter's values; `broken` has one message per limit that is not
+    met; `miss` is the largest distance from a limit, as a fraction of that limit.
     """
 
     place: tuple[int, ...]
@@ -44,19 +47,19 @@ class Trial(NamedTuple):
 
     @property
     def keeps(self) -> bool:
-        """Whether the network is there and keeps every limit."""
+        """Whether the spec is valid and the network meets every limit."""
         return self.figures is not None and not self.broken
 
 
 class Order(NamedTuple):
-    """Which of the networks that keep the budget is the best: by a metric, the largest or the smallest first."""
+    """How to rank the networks within the budget: by a metric, the largest or the smallest first."""
 
     metric: str
     smallest: bool = False
 
 
 class Setup(NamedTuple):
-    """What all combinations have in common: overrides, and how the memory of inference is counted."""
+    """What all combinations share: overrides, and how inference memory is counted."""
 
     overrides: Overrides
     inplace: bool = True
@@ -64,7 +67,7 @@ class Setup(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """All combinations in the order in which they were tried. `network` is the first that is valid."""
+    """All combinations in the order in which they were tried; `network` is the first valid one."""
 
     params: tuple[Param, ...]
     setup: Setup
@@ -75,27 +78,27 @@ class Fit(NamedTuple):
 
     @property
     def keeping(self) -> list[Trial]:
-        """Those that keep the budget, the best first, the unknown last; of equals the one that was tried first."""
+        """The combinations within the budget, best first, unknown figures last; ties keep the order of trial."""
         sign = 1 if self.order.smallest else -1
-        kept = [trial for trial in self.trials if trial.keeps]
-        figures = ((trial, figure_of(trial, self.order.metric)) for trial in kept)
+        within = [trial for trial in self.trials if trial.keeps]
+        figures = ((trial, _figure_of(trial, self.order.metric)) for trial in within)
         ranks = {trial.place: (value is None, sign * (value or 0)) for trial, value in figures}
-        return sorted(kept, key=lambda trial: ranks[trial.place])
+        return sorted(within, key=lambda trial: ranks[trial.place])
 
     @property
     def invalid(self) -> list[Trial]:
-        """Those for which the spec is wrong."""
+        """The combinations for which the spec is invalid."""
         return [trial for trial in self.trials if trial.figures is None]
 
     @property
     def nearest(self) -> Trial | None:
-        """Of those that break the budget the one that misses it by least."""
+        """The combination closest to the budget among those that exceed it, or None."""
         breaking = [trial for trial in self.trials if trial.broken]
         return min(breaking, key=lambda trial: trial.miss, default=None)
 
     @property
     def beyond(self) -> list[Trial]:
-        """Beside the best, along each param in both directions, the first value that breaks the budget."""
+        """From the best combination, along each parameter in both directions, the first one that exceeds the budget."""
         best = next(iter(self.keeping), None)
         if best is None:
             return []
@@ -104,21 +107,21 @@ class Fit(NamedTuple):
             range_of
             for place, param in enumerate(self.params)
             for range_of in (
-                along(best.place, place, range(best.place[place] + 1, len(param.values))),
-                along(best.place, place, range(best.place[place] - 1, -1, -1)),
+                _vary_place(best.place, place, range(best.place[place] + 1, len(param.values))),
+                _vary_place(best.place, place, range(best.place[place] - 1, -1, -1)),
             )
         ]
         first = (next((by_place[place] for place in way if by_place[place].broken), None) for way in ways)
         return [trial for trial in first if trial is not None]
 
 
-def along(place: tuple[int, ...], axis: int, indexes: Iterable[int]) -> list[tuple[int, ...]]:
-    """The places that differ from one in the value of one param."""
+def _vary_place(place: tuple[int, ...], axis: int, indexes: Iterable[int]) -> list[tuple[int, ...]]:
+    """Return a place with the index of one parameter replaced by each of the indexes."""
     return [(*place[:axis], index, *place[axis + 1 :]) for index in indexes]
 
 
-def figure_of(trial: Trial, metric: str) -> int | None:
-    """A figure of a network that is there; None where it is not known."""
+def _figure_of(trial: Trial, metric: str) -> int | None:
+    """Return a figure of a valid network; None if it is unknown."""
     assert trial.figures is not None
     return trial.figures[metric]
 
@@ -126,57 +129,56 @@ def figure_of(trial: Trial, metric: str) -> int | None:
 # -- the values
 
 
-def values_of(written: Sequence[Any]) -> tuple[Any, ...]:
-    """The values that a list stands for, `start:stop:step` in it spread out, each once. Raises Flaw."""
+def expand_values(written: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the values of a list, with `start:stop:step` expanded and duplicates removed. Raises Flaw."""
     found: dict[str, Any] = {}
     for item in written:
-        for value in spread(item) if isinstance(item, str) else [item]:
+        for value in _expand_range(item) if isinstance(item, str) else [item]:
             found.setdefault(repr(value), value)
     if not found:
-        raise Flaw("there is no value to try")
+        raise Flaw("no values to try")
     return tuple(found.values())
 
 
-def spread(text: str) -> list[Any]:
-    """The values of `0.25:1.5:0.05`, the stop included where a step meets it; another text stands for itself.
+def _expand_range(text: str) -> list[Any]:
+    """Return the values of `0.25:1.5:0.05`, including the stop if a step reaches it; other text is one value.
 
-    The steps are exact: 0.25 + 0.05 is 0.3. They are integers where all three are written as such. Raises Flaw.
+    The steps are exact: 0.25 + 0.05 is 0.3. The values are integers if start, stop and step are. Raises Flaw.
     """
     from fractions import Fraction
 
-    match = RANGE.fullmatch(text)
+    match = _RANGE.fullmatch(text)
     if match is None:
         if ":" in text and re.fullmatch(r"[-+.:0-9eE ]+", text):
-            raise Flaw(f"{shown(text)} is no range", "write start:stop:step, such as 0.25:1.5:0.05")
+            raise Flaw(f"{shown(text)} is not a range", "write start:stop:step, such as 0.25:1.5:0.05")
         return [text]
     start, stop, step = map(Fraction, match.groups())
     if not step or (stop - start) / step < 0:
-        raise Flaw(f"{shown(text)} never gets from {match[1]} to {match[2]}")
+        raise Flaw(f"a step of {match[3]} never leads from {match[1]} to {match[2]}")
     count = (stop - start) // step + 1
-    if count > MOST_COMBINATIONS:
-        raise too_many(count)
+    if count > _MOST_COMBINATIONS:
+        raise _too_many(count)
     number = float if "." in text else int
     return [number(start + index * step) for index in range(count)]
 
 
-def too_many(count: int) -> Flaw:
-    """The error that there is too much to try."""
-    return Flaw(f"{count:,} combinations: at most {MOST_COMBINATIONS:,} are tried", "take a larger step")
+def _too_many(count: int) -> Flaw:
+    return Flaw(f"{count:,} combinations exceed the limit of {_MOST_COMBINATIONS:,}", "use a larger step")
 
 
 # -- trying them
 
 
 def fit(load: Load, setup: Setup, params: Sequence[Param], outside: Sequence[Limit], order: Order) -> Fit:
-    """Try every combination of values of params.
+    """Analyse every combination of the parameters' values and return the results.
 
-    `outside` are limits beside those of the networks that `load` returns. Raises Flaw where there are too many
-    combinations, WrongOverride where the spec has no such param, InvalidSpec where it is wrong in the same way
-    whatever the values.
+    `load` reads the network for some overrides; `outside` are limits in addition to the network's own budget. Raises
+    Flaw if there are too many combinations, WrongOverride if the spec has no such parameter, and InvalidSpec if the
+    spec is invalid for every combination.
     """
     count = prod(len(param.values) for param in params)
-    if count > MOST_COMBINATIONS:
-        raise too_many(count)
+    if count > _MOST_COMBINATIONS:
+        raise _too_many(count)
     overrides, network, errors, trials = setup.overrides, None, [], []
     for place in product(*(range(len(param.values)) for param in params)):
         values = {param.name: param.values[index] for param, index in zip(params, place, strict=True)}
@@ -191,29 +193,29 @@ def fit(load: Load, setup: Setup, params: Sequence[Param], outside: Sequence[Lim
             continue
         network = network or found
         report = analyse(found, inplace=setup.inplace, fold_batchnorm=setup.fold_batchnorm)
-        trials.append(trial_of(place, values, report, outside))
+        trials.append(_analyse_trial(place, values, report, outside))
     if network is None:
         raise errors[0]
     return Fit(tuple(params), setup, order, network, (*network.budget, *outside), tuple(trials))
 
 
-def trial_of(place: tuple[int, ...], values: dict[str, Any], report: Report, outside: Sequence[Limit]) -> Trial:
-    """What came of a combination for which the spec is valid."""
+def _analyse_trial(place: tuple[int, ...], values: dict[str, Any], report: Report, outside: Sequence[Limit]) -> Trial:
+    """Return the result of a combination for which the spec is valid."""
     broken = tuple(problem.message for problem in breaches(report, outside))
-    miss = max(miss_of(report, limit) for limit in (*report.network.budget, *outside)) if broken else 0
+    miss = max(_measure_miss(report, limit) for limit in (*report.network.budget, *outside)) if broken else 0
     return Trial(place, values, {metric: figure(report, metric) for metric in METRICS}, broken, miss)
 
 
-def miss_of(report: Report, limit: Limit) -> float:
-    """How far the worst figure of a limit is from it, as a share of the limit; 0 where it is kept."""
+def _measure_miss(report: Report, limit: Limit) -> float:
+    """Return how far the worst figure is from a limit, as a fraction of the limit; 0 if it is met."""
     if limit.metric == "output_shape":
-        due = [shape for name, shape in report.outputs().items() if limit.output in (None, name)]
-        return 0 if all(shape.sizes == limit.shape for shape in due) else inf
-    return max((missed(value, limit) for value in figures(report, limit)), default=0)
+        shapes = [shape for name, shape in report.outputs().items() if limit.output in (None, name)]
+        return 0 if all(shape.sizes == limit.shape for shape in shapes) else inf
+    return max((_relative_miss(value, limit) for value in _list_figures(report, limit)), default=0)
 
 
-def figures(report: Report, limit: Limit) -> list[int | None]:
-    """The figures that a limit speaks of, None where one is not known."""
+def _list_figures(report: Report, limit: Limit) -> list[int | None]:
+    """Return the figures that a limit applies to; None for an unknown one."""
     if limit.pattern is not None:
         named = (layer for layer in report.layers if fnmatchcase(layer.name, limit.pattern))
         return [layer_figure(layer, limit.metric) for layer in named]
@@ -223,8 +225,8 @@ def figures(report: Report, limit: Limit) -> list[int | None]:
     return [figure(report, limit.metric)]
 
 
-def missed(value: int | None, limit: Limit) -> float:
-    """How far a figure is over the maximum or under the minimum, as a share of it."""
+def _relative_miss(value: int | None, limit: Limit) -> float:
+    """Return how far a figure exceeds the maximum or falls below the minimum, as a fraction of that; inf if unknown."""
     if value is None:
         return inf
     if limit.maximum is not None and value > limit.maximum:

@@ -109,8 +109,8 @@ def test_the_readme_shows_inputs_that_there_are() -> None:
 def test_a_good_repository_passes(workspace: Path) -> None:
     done = check(workspace)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "1 file checked: all well" in done.stdout
-    assert (workspace / "summary.md").read_text(encoding="utf-8") == "### convcalc: 1 file checked: all well\n\n"
+    assert "1 file checked: no problems" in done.stdout
+    assert (workspace / "summary.md").read_text(encoding="utf-8") == "### convcalc: 1 file checked: no problems\n\n"
 
 
 def test_a_bad_file_is_annotated_and_fails_the_job(workspace: Path) -> None:
@@ -141,7 +141,7 @@ def test_paths_are_one_a_line_whatever_is_in_them(workspace: Path, paths: str, c
         Path(name).write_text(GOOD, encoding="utf-8")
     done = check(workspace, paths=paths)
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"{checked} file{'s' * (checked > 1)} checked: all well" in done.stdout
+    assert f"{checked} file{'s' * (checked > 1)} checked: no problems" in done.stdout
 
 
 def test_options_are_given_on(workspace: Path) -> None:
@@ -206,4 +206,4 @@ def test_it_installs_itself_and_nothing_of_the_checked_repository_is_imported(wo
     assert name == "convcalc"
     done = check(workspace, Path(convcalc), args="--max-params 1M")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "1 file checked: all well" in done.stdout
+    assert "1 file checked: no problems" in done.stdout

@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 import convcalc
-from convcalc.alternatives.subjects import convolutions, named, names_of, pattern_of, patterns, wholly_named
+from convcalc.alternatives.subjects import (
+    list_convolutions,
+    make_patterns,
+    names_of,
+    pattern_of,
+    select_by_all_uses,
+    select_by_any_use,
+)
 from convcalc.cli.main import run
 from convcalc.examples import names, resolved
 from convcalc.network import goes_by
@@ -76,8 +83,8 @@ def test_applying_a_row_by_its_name_gives_what_the_table_promised(
 def test_a_name_selects_one_entry_of_an_example(name: str) -> None:
     document = read_file(resolved(f"example:{name}"))
     network = read_network(document, Overrides())
-    convs = convolutions(document, network)
-    assert {len(wholly_named(convs, network, pattern_of(conv, network))) for conv in convs} <= {1}
+    convs = list_convolutions(document, network)
+    assert {len(select_by_all_uses(convs, network, pattern_of(conv, network))) for conv in convs} <= {1}
 
 
 @pytest.mark.parametrize(
@@ -93,7 +100,7 @@ def test_a_name_selects_one_entry_of_an_example(name: str) -> None:
     ],
 )
 def test_patterns_match_what_they_name_and_nothing_else(own: list[str], others: list[str], expected: list[str]) -> None:
-    assert patterns(own, others) == expected
+    assert make_patterns(own, others) == expected
     for name in [*own, *others]:
         assert any(goes_by(name, pattern) for pattern in expected) == (name in own)
 
@@ -119,7 +126,7 @@ def test_a_look_at_some_uses_of_an_entry_lists_it(
     rows = json.loads(capsys.readouterr().out)["alternatives"]
     assert {row["pattern"]: row["layers"] for row in rows} == {"b*.conv1": ["b1.conv1", "b2.conv1"]}
     assert run(["alternatives", "net.yaml", "--apply", "bottleneck:b1.*"]) == 2
-    assert "changes b2.conv1 too; name them all: 'b*.conv1'" in capsys.readouterr().err
+    assert "also b2.conv1: select them with 'b*.conv1'" in capsys.readouterr().err
 
 
 def test_several_names_may_be_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,10 +134,10 @@ def test_several_names_may_be_given(tmp_path: Path, capsys: pytest.CaptureFixtur
     net.write_text(TWICE, encoding="utf-8")
     document = read_file(str(net))
     network = read_network(document, Overrides())
-    convs = convolutions(document, network)
-    assert [names_of(conv, network) for conv in wholly_named(convs, network, "b1.conv1,b2.conv1")] == [
+    convs = list_convolutions(document, network)
+    assert [names_of(conv, network) for conv in select_by_all_uses(convs, network, "b1.conv1,b2.conv1")] == [
         ["b1.conv1", "b2.conv1"]
     ]
-    assert named(convs, network, "sequence1,b1") == convs
+    assert select_by_any_use(convs, network, "sequence1,b1") == convs
     assert run(["alternatives", str(net), "b1,no"]) == 2
     assert "no convolution 'no'" in capsys.readouterr().err

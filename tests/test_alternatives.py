@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import convcalc
 from convcalc.alternatives.factorings import CannotChange
-from convcalc.alternatives.rewriting import rewritten_text
-from convcalc.alternatives.subjects import common_pattern, convolutions
-from convcalc.alternatives.weighing import Alternative, options, tried
+from convcalc.alternatives.rewriting import rewrite_text
+from convcalc.alternatives.subjects import common_pattern, list_convolutions
+from convcalc.alternatives.weighing import Alternative, build_options, list_options
 from convcalc.analysis.report import Report, analyse
 from convcalc.cli.main import run
 from convcalc.spec.document import Document
@@ -36,8 +36,8 @@ def every(document: Document, overrides: Overrides | None = None) -> tuple[Repor
     """All alternatives of a network that can be made."""
     overrides = overrides or Overrides()
     report = analyse(read_network(document, overrides))
-    found, _ = options(convolutions(document, report.network), report.network)
-    return report, tried(document, overrides, report, found, None)[0]
+    found, _ = list_options(list_convolutions(document, report.network), report.network)
+    return report, build_options(document, overrides, report, found, None)[0]
 
 
 def totals(report: Report) -> tuple[int | None, ...]:
@@ -78,7 +78,7 @@ def test_the_written_spec_costs_what_the_table_promised(name: str) -> None:
     report, alternatives = every(document)
     assert alternatives
     for alternative in alternatives:
-        option, text = alternative.option, rewritten_text(document, Overrides(), alternative.spec)
+        option, text = alternative.option, rewrite_text(document, Overrides(), alternative.spec)
         written = convcalc.summary(io.StringIO(text))
         assert totals(written) == totals(alternative.report), option.factoring
         # what the layers by themselves save is what the network saves
@@ -94,7 +94,7 @@ def test_comments_and_all_other_lines_stay(name: str) -> None:
     document = read_file(str(EXAMPLES / f"{name}.yaml"))
     before = (document.text or "").splitlines()
     for alternative in every(document)[1]:
-        after = rewritten_text(document, Overrides(), alternative.spec).splitlines()
+        after = rewrite_text(document, Overrides(), alternative.spec).splitlines()
         line = next(number for number, text in enumerate(before) if number >= len(after) or text != after[number])
         rest = before[line + 1 :]
         assert after[: len(before) - len(rest) - 1] == before[:line]
@@ -106,7 +106,7 @@ def test_overrides_hold_for_the_alternatives_too() -> None:
     overrides = Overrides(inputs={None: [3, 96, 96]}, batch=4, dtype="int8")
     report, alternatives = every(document, overrides)
     for alternative in alternatives:
-        text = rewritten_text(document, overrides, alternative.spec)
+        text = rewrite_text(document, overrides, alternative.spec)
         written = convcalc.summary(io.StringIO(text), input=(3, 96, 96), batch=4, dtype="int8")
         assert totals(written) == totals(alternative.report)
         assert report.totals.macs is not None
@@ -231,7 +231,7 @@ def test_shape_and_field_are_what_sliding_windows_give(drawn: tuple[list[int], d
     original = [{"conv": arguments}]
     for alternative in every(document)[1]:
         name = alternative.option.factoring
-        text = rewritten_text(document, Overrides(), alternative.spec)
+        text = rewrite_text(document, Overrides(), alternative.spec)
         written = convcalc.summary(io.StringIO(text))
         assert totals(written) == totals(alternative.report)
         if name == "dense":
@@ -352,13 +352,13 @@ def test_an_entry_is_changed_however_it_is_laid_out(text: str, expected: str, ne
             "blocks:\n  b:\n    layers:\n      - conv: {out_channels: 3, kernel_size: 5, padding: 2}\n"
             "layers:\n  - b\n  - b\n",
             "stacked:b1",
-            "b1.conv1 is written once and laid 2 times: what changes it changes b2.conv1 too; name them all: '*.conv1'",
+            "b1.conv1 is defined once in block 'b' and used 2 times; a change affects all of them, also b2.conv1",
         ),
         (
             "layers:\n  - conv: {out_channels: 3, kernel_size: 3, padding: 1, name: a}\n"
             "  - conv: {out_channels: 3, kernel_size: 3, padding: 1, share: a}\n",
             "separable:a",
-            "conv2 uses its weights too (share)",
+            "conv2 also uses its weights (share)",
         ),
         (
             "layers:\n  - conv: {out_channels: 3, kernel_size: 3, padding: 1, name: a}\n"
@@ -379,15 +379,15 @@ def test_an_entry_is_changed_however_it_is_laid_out(text: str, expected: str, ne
         (
             "layers:\n  - conv: {out_channels: 3, kernel_size: 3}\n",
             "stacked:conv1",
-            "no such alternative, there are sep",
+            "stacked:conv1 does not apply to this layer; available: sep",
         ),
         ("layers:\n  - conv: {out_channels: 3, kernel_size: 3}\n", "seperable:conv1", "did you mean separable?"),
-        ("layers:\n  - conv: {out_channels: 3, kernel_size: 3}\n", "separable", "--apply takes NAME:LAYER"),
+        ("layers:\n  - conv: {out_channels: 3, kernel_size: 3}\n", "separable", "--apply must be NAME:LAYER"),
         ("layers:\n  - conv: {out_channels: 3, kernel_size: 3}\n", "separable:con1", "did you mean conv1?"),
         (
             "layers:\n  - conv: {out_channels: 3, kernel_size: 3}\n  - relu\n",
             "separable:relu1",
-            "relu1 is relu: only conv",
+            "relu1 is relu; only conv",
         ),
         ("layers:\n  - conv: {out_channels: 3, kernel_size: 3}\n", "separable:\x1b[2J", "\\x1b[2J"),
     ],
@@ -413,9 +413,9 @@ layers:
 def test_what_cannot_be_changed_at_all_is_named(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     net.write_text(SHARED, encoding="utf-8")
     said = refused(capsys, "net.yaml", "--apply", "separable:*")
-    assert said == "convcalc: owner: user uses its weights too (share)\n"
+    assert said == "convcalc: owner: user also uses its weights (share)\n"
     assert run(["alternatives", "net.yaml", "owner"]) == 0
-    assert "cannot be changed: user uses its weights too (share)" in capsys.readouterr().out
+    assert "cannot be changed: user also uses its weights (share)" in capsys.readouterr().out
 
 
 def test_an_input_is_never_written_to(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -471,11 +471,11 @@ layers: [b: {k: 5}, b: {k: 7, stride: 2}]
 """
     document = document_of(text)
     report = analyse(read_network(document, Overrides()))
-    found, not_possible = options(convolutions(document, report.network), report.network)
-    assert "its kernel_size differs from use to use" in {
+    found, not_possible = list_options(list_convolutions(document, report.network), report.network)
+    assert "its kernel_size differs between its uses" in {
         one.reason for one in not_possible if one.factoring == "stacked"
     }
-    made, failed = tried(document, Overrides(), report, found, None)
+    made, failed = build_options(document, Overrides(), report, found, None)
     assert failed == []
     # k×1 then 1×k, the stride with its axis: the expressions are kept
     [one] = [one for one in made if one.option.factoring == "asymmetric"]
@@ -490,7 +490,7 @@ def test_channels_that_the_entry_reads_are_not_those_of_the_layer_after() -> Non
     text = "input: [8, 32, 32]\nlayers: [conv: {out_channels: $(2 * in_channels), kernel_size: 5, padding: 2}]\n"
     document = document_of(text)
     for one in every(document)[1]:
-        written = convcalc.load(io.StringIO(rewritten_text(document, Overrides(), one.spec)))
+        written = convcalc.load(io.StringIO(rewrite_text(document, Overrides(), one.spec)))
         assert written.nodes[-1].layer.output.sizes == (16, 32, 32), one.option.factoring
 
 
@@ -498,7 +498,7 @@ def test_a_wrong_change_is_not_written() -> None:
     document = document_of("input: [8, 32, 32]\nlayers: [conv: {out_channels: 8, kernel_size: 5}]\n")
     [one] = [one for one in every(document)[1] if one.option.factoring == "stacked"]
     with pytest.raises(CannotChange):
-        rewritten_text(document, Overrides(inputs={None: [8, 3, 3]}), one.spec)
+        rewrite_text(document, Overrides(inputs={None: [8, 3, 3]}), one.spec)
 
 
 # -- how it is told
@@ -540,7 +540,7 @@ def test_markdown_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_network_without_convolutions_has_none(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     net.write_text("input: [3]\nlayers: [linear: {out_features: 2}]\n", encoding="utf-8")
     assert run(["alternatives", "net.yaml"]) == 0
-    assert "nothing to show" in capsys.readouterr().out
+    assert "no alternatives" in capsys.readouterr().out
     assert "no convolution 'x': the network has none" in refused(capsys, "net.yaml", "x")
 
 

@@ -17,15 +17,15 @@ from convcalc.check.runner import Checked
 from convcalc.problems import TITLES, Problem, Related, Span
 from convcalc.render.findings import (
     MOST_ROWS,
+    disarm_commands,
     findings_json,
-    github,
+    github_annotations,
     github_summary,
     statistics_lines,
     summary,
     text_lines,
-    without_commands,
 )
-from convcalc.render.findings_ci import SARIF_SCHEMA, gitlab, junit, sarif
+from convcalc.render.findings_ci import SARIF_SCHEMA, gitlab_report, junit_xml, sarif_log
 from convcalc.render.lines import plain_text
 from convcalc.version import __version__
 
@@ -91,11 +91,11 @@ RENDERERS: dict[str, Callable[[list[Checked]], str]] = {
     "text": lambda checked: plain_text(text_lines(checked)),
     "statistics": lambda checked: plain_text(statistics_lines(checked, RULES)),
     "json": findings_json,
-    "github": github,
+    "github": github_annotations,
     "github summary": github_summary,
-    "sarif": lambda checked: sarif(checked, RULES),
-    "junit": junit,
-    "gitlab": gitlab,
+    "sarif": lambda checked: sarif_log(checked, RULES),
+    "junit": junit_xml,
+    "gitlab": gitlab_report,
 }
 
 
@@ -135,8 +135,8 @@ def test_text_that_may_not_be_quoted_is_not() -> None:
     ("checked", "expected"),
     [
         ([], "no files checked"),
-        ([Checked("a", (), "")], "1 file checked: all well"),
-        ([Checked("a", (), "")] * 3, "3 files checked: all well"),
+        ([Checked("a", (), "")], "1 file checked: no problems"),
+        ([Checked("a", (), "")] * 3, "3 files checked: no problems"),
         ([Checked("a", (WRONG,), "")], "1 file: 1 error"),
         ([Checked("a", (WRONG,), ""), Checked("b", (BIAS,) * 4, ""), CHECKED[1]], "2 of 3 files: 1 error, 4 warnings"),
     ],
@@ -183,7 +183,7 @@ def unescaped(text: str) -> str:
 
 
 def test_github_annotates_the_place() -> None:
-    assert github(CHECKED[:1]).splitlines() == [
+    assert github_annotations(CHECKED[:1]).splitlines() == [
         "::error file=nets/b.yaml,title=convcalc CV100::params is 6 M, over 5 M",
         "::notice file=nets/b.yaml,line=1,endLine=1,col=1,endColumn=6,title=convcalc CV301::an input of [3, 8, 8]",
         "::error file=nets/b.yaml,line=3,endLine=4,title=convcalc CV016::it does not fit",
@@ -194,7 +194,7 @@ def test_github_annotates_the_place() -> None:
 
 @pytest.mark.parametrize("text", NASTY)
 def test_nothing_forges_an_annotation(text: str) -> None:
-    (line,) = github([Checked(text, (problem(message=text),), None)]).splitlines()
+    (line,) = github_annotations([Checked(text, (problem(message=text),), None)]).splitlines()
     command, properties, _ = annotation(line)
     assert command == "warning"
     assert list(properties) == ["file", "line", "endLine", "col", "endColumn", "title"]
@@ -202,22 +202,22 @@ def test_nothing_forges_an_annotation(text: str) -> None:
 
 
 def test_github_gets_the_path_in_the_repository() -> None:
-    assert "file=nets/a.yaml," in github([Checked("./nets/a.yaml", (BIAS,), TEXT)])
+    assert "file=nets/a.yaml," in github_annotations([Checked("./nets/a.yaml", (BIAS,), TEXT)])
 
 
 def test_github_finds_a_file_whose_name_holds_what_is_escaped() -> None:
     for name in ("a\n::error::b.yaml", "%0A.yaml", "a\r,b:c=d%.yaml"):
-        assert annotation(github([Checked(name, (WRONG,), None)]).rstrip("\n"))[1]["file"] == name
+        assert annotation(github_annotations([Checked(name, (WRONG,), None)]).rstrip("\n"))[1]["file"] == name
 
 
 def test_text_in_the_log_of_github_holds_no_command() -> None:
     text = plain_text(text_lines(NASTY_CHECKED))
-    first, *lines, last = without_commands(text).splitlines()
+    first, *lines, last = disarm_commands(text).splitlines()
     token = last.strip(":")
     assert (first, last) == (f"::stop-commands::{token}", f"::{token}::")
     assert lines == text.splitlines()
     assert token not in text
-    assert token not in without_commands(text + "a")
+    assert token not in disarm_commands(text + "a")
 
 
 def test_github_summary_is_a_table() -> None:
@@ -245,12 +245,12 @@ def test_sarif_follows_its_published_schema(checked: list[Checked]) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     validator = jsonschema.Draft4Validator(schema, format_checker=jsonschema.FormatChecker())
-    assert list(validator.iter_errors(json.loads(sarif(checked, RULES)))) == []
+    assert list(validator.iter_errors(json.loads(sarif_log(checked, RULES)))) == []
     assert list(validator.iter_errors({"version": "2.1.0", "runs": [{"tool": {}}]}))
 
 
 def run_of(checked: list[Checked]) -> dict[str, Any]:
-    log = json.loads(sarif(checked, RULES))
+    log = json.loads(sarif_log(checked, RULES))
     assert (log["version"], log["$schema"]) == ("2.1.0", SARIF_SCHEMA)
     (run,) = log["runs"]
     assert isinstance(run, dict)
@@ -315,7 +315,7 @@ def test_a_uri_leads_back_to_its_file(name: str) -> None:
 
 
 def prints(checked: list[Checked]) -> list[str]:
-    return [each["fingerprint"] for each in json.loads(gitlab(checked))]
+    return [each["fingerprint"] for each in json.loads(gitlab_report(checked))]
 
 
 def test_fingerprints_tell_all_problems_apart() -> None:
@@ -330,7 +330,7 @@ def test_fingerprints_stay_when_lines_are_put_in_above() -> None:
 
 
 def test_gitlab_shows_the_place_and_how_bad_it_is() -> None:
-    found = json.loads(gitlab(CHECKED))
+    found = json.loads(gitlab_report(CHECKED))
     assert found[0] == {
         "description": "the bias does nothing (say bias: false)",
         "check_name": "CV206",
@@ -343,7 +343,7 @@ def test_gitlab_shows_the_place_and_how_bad_it_is() -> None:
 
 
 def test_junit_has_a_case_a_file() -> None:
-    suites = ElementTree.fromstring(junit(CHECKED))
+    suites = ElementTree.fromstring(junit_xml(CHECKED))
     (suite,) = suites
     assert suite.attrib == {"name": "convcalc check", "tests": "3", "failures": "2", "errors": "0", "skipped": "0"}
     assert [case.get("name") for case in suite] == ["a.yaml", "nets/a b.yaml", "nets/b.yaml"]
@@ -359,7 +359,7 @@ def test_junit_has_a_case_a_file() -> None:
 
 
 def test_junit_that_is_nasty_is_read_back() -> None:
-    (suite,) = ElementTree.fromstring(junit(NASTY_CHECKED))
+    (suite,) = ElementTree.fromstring(junit_xml(NASTY_CHECKED))
     assert len(suite) == len(NASTY)
     assert [len(case) for case in suite] == [1] * len(NASTY)
     assert all(len((failure.text or "").splitlines()) == 1 for failure in suite.iter("failure"))
@@ -368,7 +368,7 @@ def test_junit_that_is_nasty_is_read_back() -> None:
 @given(st.text(st.characters(), max_size=40), st.text(st.characters(), max_size=40))
 def test_whatever_the_names_every_format_can_be_read(name: str, message: str) -> None:
     checked = [Checked(f"a{name}".encode("utf-8", "replace").decode(), (problem(message=message),), name)]
-    assert github(checked).count("\n") == 1
-    assert len(json.loads(gitlab(checked))) == len(json.loads(findings_json(checked))["problems"]) == 1
+    assert github_annotations(checked).count("\n") == 1
+    assert len(json.loads(gitlab_report(checked))) == len(json.loads(findings_json(checked))["problems"]) == 1
     assert len(run_of(checked)["results"]) == 1
-    assert len(ElementTree.fromstring(junit(checked))[0]) == 1
+    assert len(ElementTree.fromstring(junit_xml(checked))[0]) == 1

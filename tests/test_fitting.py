@@ -13,7 +13,7 @@ import pytest
 
 import convcalc
 from convcalc.cli.main import run
-from convcalc.fitting import values_of
+from convcalc.fitting import expand_values
 from convcalc.problems import Flaw
 from convcalc.spec.source import read_value
 
@@ -143,32 +143,35 @@ def test_a_budget_of_a_layer_or_a_shape_counts(net: str, capsys: pytest.CaptureF
     ],
 )
 def test_a_range_has_both_ends_and_exact_steps(written: list[Any], values: tuple[Any, ...]) -> None:
-    assert repr(values_of(written)) == repr(values)
+    assert repr(expand_values(written)) == repr(values)
 
 
 @pytest.mark.parametrize("text", ["1:2", "1:2:0", "2:1:1", "1:2:3:4", ":", "0:1:0.00001", f"1:{'9' * 18}:1"])
 def test_a_range_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(Flaw):
-        values_of([text])
+        expand_values([text])
 
 
 def test_there_is_an_end_to_what_is_tried(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     said = refused(capsys, net, "-p", "width=1:101:1", "-p", "size=1:100:1", "--max-params", "1M")
-    assert said == "convcalc: -p: 10,100 combinations: at most 10,000 are tried: take a larger step\n"
+    assert said == "convcalc: -p: 10,100 combinations exceed the limit of 10,000: use a larger step\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-p", "width=1,2"], "no budget to keep: give one with --max-macs, --max-peak-memory"),
+        (["-p", "width=1,2"], "no budget: set one with an option such as --max-macs or --max-peak-memory"),
         (["-p", "widht=1,2", "--max-params", "1M"], "the spec has no parameter 'widht': did you mean width?"),
-        (["-p", "width", "--max-params", "1M"], "-p takes NAME=VALUES, such as width=0.25:1.5:0.05, not 'width'"),
-        (["-p", "width=", "--max-params", "1M"], "-p: there is no value to try"),
-        (["-p", "width=1]", "--max-params", "1M"], "-p takes NAME=VALUES, such as width=0.25:1.5:0.05, not 'width=1]'"),
+        (["-p", "width", "--max-params", "1M"], "-p must be NAME=VALUES, such as width=0.25:1.5:0.05; got 'width'"),
+        (["-p", "width=", "--max-params", "1M"], "-p: no values to try"),
+        (
+            ["-p", "width=1]", "--max-params", "1M"],
+            "-p must be NAME=VALUES, such as width=0.25:1.5:0.05; got 'width=1]'",
+        ),
         (["-p", "width=1", "-p", "width=2", "--max-params", "1M"], "-p: 'width' is given twice"),
         (["-p", "width=1", "--set", "width=2", "--max-params", "1M"], "-p: 'width' is given twice"),
         (["-p", "width={}", "--max-params", "1M"], "a spec parameter must be a number, true, false, text or a list"),
-        (["-p", "width=1", "--max-params", "1M", "--by", "mac"], "--by: no figure 'mac': did you mean macs?"),
+        (["-p", "width=1", "--max-params", "1M", "--by", "mac"], "--by: unknown metric 'mac': did you mean macs?"),
         (["-p", "\x1b[2J=1", "--max-params", "1M"], "\\x1b[2J"),
     ],
 )
@@ -287,7 +290,7 @@ def test_a_budget_of_the_spec_can_be_set_aside(net: str, capsys: pytest.CaptureF
     found = answer(capsys, net, *tried, "--no-spec-budget")  # width × 76
     assert [fit["params"]["width"] for fit in found["fits"]] == [3, 2, 1]
     assert found["limits"] == [{"metric": "params", "max": 250}]
-    assert "no budget to keep" in refused(capsys, net, "-p", "width=1,2", "--no-spec-budget")
+    assert "no budget: set one" in refused(capsys, net, "-p", "width=1,2", "--no-spec-budget")
 
 
 @pytest.mark.parametrize(
@@ -328,7 +331,7 @@ def test_markdown_is_escaped(net: str, capsys: pytest.CaptureFixture[str]) -> No
     text = capsys.readouterr().out
     assert text.startswith("### a\\|b\\*: params ≤ 200\n")
     assert "| 2 | 152 |" in text
-    assert "- breaks the budget: **width 30**" in text
+    assert "- exceeds the budget: **width 30**" in text
 
 
 OPAQUE = """
@@ -375,7 +378,7 @@ def test_every_line_fits_the_terminal_and_none_is_empty_twice(
         assert "\n\n\n" not in out
         assert "--max-\n" not in out
         assert not re.search(r"[0-9]\n +%", out)
-        assert "give no valid network" in out
+        assert "combinations with an invalid spec" in out
 
 
 def test_long_names_of_params_are_spread_over_lines(
@@ -394,10 +397,10 @@ def test_long_names_of_params_are_spread_over_lines(
 @pytest.mark.parametrize("values", ["1]", "1 : 5 : 2", "3,,5", "[1", "'1", "1e0:3e0:1e0", "1:2e0:1"])
 def test_values_that_cannot_be_read_are_shown(net: str, values: str, capsys: pytest.CaptureFixture[str]) -> None:
     said = refused(capsys, net, "-p", f"width={values}", "--max-params", "1M")
-    assert said.startswith(("convcalc: -p takes NAME=VALUES", "convcalc: -p: '1")), said
+    assert said.startswith(("convcalc: -p must be NAME=VALUES", "convcalc: -p: '1")), said
     assert values in said
 
 
 def test_one_that_keeps_the_budget_is_spoken_of_as_one(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["fit", net, "-p", "width=1:3:1", "--max-params", "80"]) == 0
-    assert "1 of 3 combinations keeps the budget" in capsys.readouterr().out
+    assert "1 of 3 combinations fits the budget" in capsys.readouterr().out

@@ -206,7 +206,7 @@ def test_fix_writes_what_is_valid_and_checks_what_it_wrote(folder: Path, capsys:
     before = texts(folder)
     assert run(["check", "biased.yaml", "clean.yaml", "--fix"]) == 0
     out, err = capsys.readouterr()
-    assert (out, err) == ("2 files checked: all well\n", "1 fix in 1 file\n")
+    assert (out, err) == ("2 files checked: no problems\n", "1 fix in 1 file\n")
     assert texts(folder) == {**before, "biased.yaml": UNBIASED}
 
 
@@ -215,7 +215,7 @@ def test_what_cannot_be_fixed_is_reported_and_the_rest_is_fixed(
 ) -> None:
     before = texts(folder)
     assert run(["check", "wrong.yaml"]) == 1
-    assert "1 file: 2 errors; --fix may fix 1 of them\n" in capsys.readouterr().out
+    assert "1 file: 2 errors; --fix can fix 1 of them\n" in capsys.readouterr().out
     assert run(["check", "wrong.yaml", "--fix"]) == 1
     out, err = capsys.readouterr()
     assert "wrong.yaml:3:26: out_channels takes an integer from 1, not 0 [CV013]\n" in out
@@ -234,7 +234,7 @@ def test_the_difference_is_shown_beside_what_remains(folder: Path, capsys: pytes
         "-  - conv: {out_channels: 0, kernel_siez: 3}  # stem",
         "+  - conv: {out_channels: 0, kernel_size: 3}  # stem",
     ]
-    assert err.startswith("would remain after these fixes:\nwrong.yaml:3:26: out_channels takes")
+    assert err.startswith("problems remaining after these fixes:\nwrong.yaml:3:26: out_channels takes")
     assert err.endswith("1 file: 1 error\n")
     subprocess.run(["git", "apply", "-p0", "-"], input=out, text=True, check=True, cwd=folder)
     assert texts(folder) == {**before, "wrong.yaml": NORMED.replace("8", "0")}
@@ -356,4 +356,4 @@ def test_an_example_of_the_package_is_not_written(folder: Path, capsys: pytest.C
 
 def test_the_summary_says_what_could_be_mended(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(["check", "biased.yaml"])
-    assert capsys.readouterr().out.endswith("1 file: 1 note; --fix may fix 1 of them\n")
+    assert capsys.readouterr().out.endswith("1 file: 1 note; --fix can fix 1 of them\n")

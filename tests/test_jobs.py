@@ -82,7 +82,7 @@ def test_few_files_make_no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*given: object) -> Iterator[Checked]:
         raise AssertionError("processes are started")
 
-    monkeypatch.setattr(many, "in_processes", none)
+    monkeypatch.setattr(many, "check_in_processes", none)
     few = tasks(sorted(EXAMPLES.glob("*.yaml"))[:3])
     assert len(list(check_all(few, How(RULES), 1))) == 3
     assert list(check_all([], How(RULES))) == []
@@ -181,7 +181,7 @@ def test_a_process_that_dies_is_said_and_gives_2(slow: list[str]) -> None:
     os.kill(pids[0], signal.SIGKILL)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (2, "")
-    assert err == "convcalc: a process that checked files died, perhaps for want of memory: try -j 1\n"
+    assert err == "convcalc: a worker process died, possibly out of memory: try -j 1\n"
     assert are_gone(pids)
 
 

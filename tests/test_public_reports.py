@@ -110,7 +110,7 @@ def test_a_warning_leaves_json_alone_and_can_be_ignored(image: str, capsys: pyte
     assert run(["summary", image, "--input", "224,224,3", "-f", "json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["inputs"] == {"input": [224, 224, 3]}
-    assert "give --input 3,224,224 if that is meant" in err
+    assert "use --input 3,224,224 if that is intended" in err
     text = Path(image).read_text(encoding="utf-8").replace("[3, 224, 224]", "[1, 64, 64, 64]")
     for silent in (
         text.replace("64]", "64]  # convcalc: ignore[CV213]"),
@@ -185,6 +185,7 @@ def test_every_report_of_a_temporal_classifier_says_the_same(tmp_path: Any, caps
     assert "length  275 … 399" in printed(capsys, "rf", str(file), "linear1")
     assert run(["check", str(file), "--min-receptive-field", "400"]) == 1
     assert "flatten1: receptive field of 125 is below the minimum of 400 by" in capsys.readouterr().out
+    assert "receptive field of 125 at flatten1 falls short of the required 400" in capsys.readouterr().out
 
 
 @pytest.mark.torch

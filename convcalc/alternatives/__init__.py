@@ -1,1 +1,1 @@
-"""What else a convolution could be: known factorisations, each made in the network and counted."""
+"""Alternatives to convolutions: known factorisations, each built into the network and counted."""

@@ -1,7 +1,7 @@
-"""A spec with other entries in the place of some: its values for counting, its text for writing.
+"""Replace entries of a spec: in its values, to count the changed network, and in its text, to write it.
 
-The rest of the network must stay what it is. An entry without a name is called by its kind and its ordinal, so that
-another kind in its place may rename those below it: where anything speaks of them, they get the names that they had.
+The other layers must stay the same. An unnamed entry is called by its kind and ordinal (`conv2`), so replacing an entry
+by another kind can rename the entries below it; if those are referred to, their old names are written into the spec.
 """
 
 import json
@@ -20,21 +20,22 @@ from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network
 from convcalc.spec.source import read_text
 
-PLAIN_TEXT = re.compile(r"[A-Za-z$][^,:#\[\]{}\"'\\&*!|>%@`\n]*(?<! )")
-NO_TEXT = ("true", "false", "null")
+_PLAIN_TEXT = re.compile(r"[A-Za-z$][^,:#\[\]{}\"'\\&*!|>%@`\n]*(?<! )")
+_RESERVED_WORDS = ("true", "false", "null")
 
 
 class Change(NamedTuple):
-    """A convolution, and the entries that take its place."""
+    """A convolution, and the entries that replace it."""
 
     conv: Convolution
     entries: list[Entry]
 
 
 class Rewritten(NamedTuple):
-    """A spec with changes: its values, and the network that they describe.
+    """A changed spec: its values (`root`), and the network that they describe.
 
-    `tensors` is the number in it of every tensor of the network before, `names` the names that other entries got.
+    `tensors` maps the number of each tensor of the original network to its number in the changed one; `items` holds the
+    new entries by path, and `names` the names given to other entries.
     """
 
     root: Any
@@ -44,16 +45,16 @@ class Rewritten(NamedTuple):
     names: dict[Path, str]
 
 
-def rewritten(document: Document, network: Network, overrides: Overrides, changes: Sequence[Change]) -> Rewritten:
-    """The spec with changes. Raises CannotChange where it is then wrong, or where other layers are not what they were.
+def rewrite_spec(document: Document, network: Network, overrides: Overrides, changes: Sequence[Change]) -> Rewritten:
+    """Return the spec with changes. Raises CannotChange if that makes it invalid or changes other layers.
 
-    The names of other entries are written down only where they would else come to stand for something else.
+    Other entries are named only if their default names would otherwise change and are referred to.
     """
     reason = ""
     limits = document.root.get("budget")
     for naming in (True,) if isinstance(limits, Mapping) and "per_layer" in limits else (False, True):
         try:
-            return attempt(document, network, overrides, changes, naming)
+            return _try_changes(document, network, overrides, changes, naming)
         except InvalidSpec as error:
             reason = reason or error.problems[0].message
         except CannotChange as error:
@@ -61,26 +62,26 @@ def rewritten(document: Document, network: Network, overrides: Overrides, change
     raise CannotChange(reason)
 
 
-def attempt(
+def _try_changes(
     document: Document, network: Network, overrides: Overrides, changes: Sequence[Change], naming: bool
 ) -> Rewritten:
-    """The spec with changes, the names of entries kept or not. Raises CannotChange and InvalidSpec."""
+    """Return the spec with changes; `naming` keeps the names of other entries. Raises CannotChange and InvalidSpec."""
     items = {
-        change.conv.path: written(change, default_name(document, change.conv.path) if naming else None)
+        change.conv.path: _write_entries(change, _default_name(document, change.conv.path) if naming else None)
         for change in changes
     }
-    names = kept_names(document, items) if naming else {}
-    root = rebuilt(document.root, (), items, names)
+    names = _list_kept_names(document, items) if naming else {}
+    root = _rebuild(document.root, (), items, names)
     found = read_network(Document(root, document.file), overrides)
     sizes = {(*change.conv.path, change.conv.word): len(change.entries) for change in changes}
-    return Rewritten(root, found, moved(network, found, sizes), items, names)
+    return Rewritten(root, found, _map_tensors(network, found, sizes), items, names)
 
 
 # -- values
 
 
-def written(change: Change, name: str | None) -> list[Any]:
-    """What is written in the place of an entry; several entries that have options between them are a sequence."""
+def _write_entries(change: Change, name: str | None) -> list[Any]:
+    """Return the entries to write for a change; several entries that share options become one sequence."""
     options = dict(change.conv.options)
     if name is not None:
         options.setdefault("name", name)
@@ -91,61 +92,60 @@ def written(change: Change, name: str | None) -> list[Any]:
     return [{"sequence": entries, **options}] if options else entries
 
 
-def word_of(entry: Any) -> str:
-    """The word by which an entry is counted."""
+def _word_of(entry: Any) -> str:
+    """Return the word of an entry from which its default name is made."""
     if isinstance(entry, dict) and entry:
         return next((word for word in LISTS if word in entry), next(iter(entry)))
     return entry if isinstance(entry, str) else ""
 
 
-def default_name(document: Document, path: Path) -> str:
-    """What an entry without a name is called: its word and its ordinal among the entries of its list."""
+def _default_name(document: Document, path: Path) -> str:
+    """Return the default name of an entry: its word and its ordinal among such entries of its list."""
     *body, index = path
     assert isinstance(index, int)
-    words = [word_of(entry) for entry in value_at(document.root, tuple(body))[: index + 1]]
+    words = [_word_of(entry) for entry in value_at(document.root, tuple(body))[: index + 1]]
     return f"{words[-1]}{words.count(words[-1])}"
 
 
-def kept_names(document: Document, items: Mapping[Path, Sequence[Any]]) -> dict[Path, str]:
-    """The names of the entries below changed ones that are counted with them and have no name of their own."""
+def _list_kept_names(document: Document, items: Mapping[Path, Sequence[Any]]) -> dict[Path, str]:
+    """Return the default names of unnamed entries that a change above them would rename."""
     found: dict[Path, str] = {}
     for path, replacing in items.items():
         *body, index = path
         assert isinstance(index, int)
-        before, after = word_of(value_at(document.root, path)), [word_of(item) for item in replacing]
+        before, after = _word_of(value_at(document.root, path)), [_word_of(item) for item in replacing]
         if after == [before]:
             continue
         for place, entry in enumerate(value_at(document.root, tuple(body))):
-            other, word = (*body, place), word_of(entry)
-            if place > index and word in {before, *after} and other not in items and not has_name(entry, word):
-                found[other] = default_name(document, other)
+            other, word = (*body, place), _word_of(entry)
+            if place > index and word in {before, *after} and other not in items and not _has_name(entry, word):
+                found[other] = _default_name(document, other)
     return found
 
 
-def has_name(entry: Any, word: str) -> bool:
-    """Whether an entry has a name of its own."""
+def _has_name(entry: Any, word: str) -> bool:
+    """Whether an entry has an explicit name."""
     options = entry if word in LISTS else entry.get(word) if isinstance(entry, dict) else None
     return isinstance(options, dict) and "name" in options
 
 
-def rebuilt(value: Any, path: Path, items: Mapping[Path, Sequence[Any]], names: Mapping[Path, str]) -> Any:
-    """A copy of a value in which entries are changed or named; what is in it and stays is not copied."""
+def _rebuild(value: Any, path: Path, items: Mapping[Path, Sequence[Any]], names: Mapping[Path, str]) -> Any:
+    """Return a copy of a value with entries replaced or named; unchanged parts are not copied."""
     if path in names:
-        return with_name(value, names[path])
+        return _add_name(value, names[path])
     if not any(other[: len(path)] == path for other in (*items, *names)):
         return value
     if isinstance(value, dict):
-        return {key: rebuilt(item, (*path, key), items, names) for key, item in value.items()}
+        return {key: _rebuild(item, (*path, key), items, names) for key, item in value.items()}
     found: list[Any] = []
     for index, item in enumerate(value):
         inside = (*path, index)
-        found += items[inside] if inside in items else [rebuilt(item, inside, items, names)]
+        found += items[inside] if inside in items else [_rebuild(item, inside, items, names)]
     return found
 
 
-def with_name(entry: Any, name: str) -> Any:
-    """An entry with a name."""
-    word = word_of(entry)
+def _add_name(entry: Any, name: str) -> Any:
+    word = _word_of(entry)
     if word in LISTS:
         return {**entry, "name": name}
     arguments = entry[word] if isinstance(entry, dict) else None
@@ -155,32 +155,32 @@ def with_name(entry: Any, name: str) -> Any:
 # -- the network
 
 
-def moved(network: Network, found: Network, sizes: Mapping[Path, int]) -> tuple[int, ...]:
-    """The number in the changed network of every tensor of the network before.
+def _map_tensors(network: Network, found: Network, sizes: Mapping[Path, int]) -> tuple[int, ...]:
+    """Map the number of each tensor of the original network to its number in the changed one.
 
-    `sizes` is how many layers stand in the place of those of a path. Raises CannotChange where any other layer is not
-    what it was, or reads something else.
+    `sizes` is the number of layers that replace the layer of a path. Raises CannotChange if any other layer is changed,
+    or has different inputs.
     """
     first = len(network.inputs)
     tensors = list(range(first))
     place = 0
     for node in network.nodes:
-        laid = found.nodes[place : place + sizes.get(node.path, 1)]
+        replacing = found.nodes[place : place + sizes.get(node.path, 1)]
         reads = tuple(tensors[tensor] for tensor in node.reads)
-        if len(laid) < sizes.get(node.path, 1) or laid[0].reads != reads:
-            raise CannotChange("other layers would read something else")
-        if node.path not in sizes and not same_layer(node, laid[0]):
-            raise CannotChange(f"{node.name} would change too")
-        place += len(laid)
+        if len(replacing) < sizes.get(node.path, 1) or replacing[0].reads != reads:
+            raise CannotChange("it would change the inputs of other layers")
+        if node.path not in sizes and not _is_same_layer(node, replacing[0]):
+            raise CannotChange(f"it would also change {node.name}")
+        place += len(replacing)
         tensors.append(first + place - 1)
     outputs = [tensors[tensor] for tensor in network.outputs.values()]
     if place != len(found.nodes) or outputs != list(found.outputs.values()):
-        raise CannotChange("other layers would leave the network")
+        raise CannotChange("it would change the outputs of the network")
     return tuple(tensors)
 
 
-def same_layer(one: Node, other: Node) -> bool:
-    """Whether two nodes are the same layer."""
+def _is_same_layer(one: Node, other: Node) -> bool:
+    """Whether two nodes have equal layers: kind, arguments, input and output shapes."""
     layer, twin = one.layer, other.layer
     same = (layer.kind, layer.inputs, layer.output) == (twin.kind, twin.inputs, twin.output)
     return layer is twin or (same and layer.arguments() == twin.arguments())
@@ -189,55 +189,65 @@ def same_layer(one: Node, other: Node) -> bool:
 # -- the text
 
 
-def rewritten_text(document: Document, overrides: Overrides, found: Rewritten) -> str:
-    """The text of the changed spec, all else in it kept. Raises CannotChange."""
+def rewrite_text(document: Document, overrides: Overrides, found: Rewritten) -> str:
+    """Return the text of the changed spec; comments and layout of the rest are kept. Raises CannotChange."""
     if document.text is None or not document.quotable:
-        raise CannotChange("nothing is written of a file behind a symbolic link")
+        raise CannotChange("the spec is behind a symbolic link, so its text is not shown")
     try:
-        edits = [replacement(document, path, items) for path, items in found.items.items()]
-        edits += [naming(document, path, name) for path, name in found.names.items()]
+        edits = [_replace_entry(document, path, items) for path, items in found.items.items()]
+        edits += [_name_entry(document, path, name) for path, name in found.names.items()]
         text = applied(document.text, edits)
         network = read_network(read_text(text, document.file, True), overrides)
     except CannotEdit as error:
         raise CannotChange(str(error)) from None
     except InvalidSpec as error:
         raise CannotChange(error.problems[0].message) from None
-    if len(network.nodes) != len(found.network.nodes) or not all(map(same_layer, network.nodes, found.network.nodes)):
-        raise CannotChange("the entry cannot be written there")
+    if len(network.nodes) != len(found.network.nodes) or not all(
+        map(_is_same_layer, network.nodes, found.network.nodes)
+    ):
+        raise CannotChange("the entry cannot be replaced at its place in the text")
     return text
 
 
-def replacement(document: Document, path: Path, items: Sequence[Any]) -> Edit:
-    """The edit that puts entries in the place of one. Raises CannotEdit."""
+def _replace_entry(document: Document, path: Path, items: Sequence[Any]) -> Edit:
+    """Return the edit that replaces an entry by entries. Raises CannotEdit."""
     try:
-        return replaced_entry(document, path, [block_lines(item) for item in items])
+        return replaced_entry(document, path, [_block_lines(item) for item in items])
     except CannotEdit:
-        return replaced_entry(document, path, [[flow(item, in_list=True)] for item in items])
+        return replaced_entry(document, path, [[_flow_text(item, in_list=True)] for item in items])
 
 
-def naming(document: Document, path: Path, name: str) -> Edit:
-    """The edit that names an entry. Raises CannotEdit."""
+def _name_entry(document: Document, path: Path, name: str) -> Edit:
+    """Return the edit that names an entry. Raises CannotEdit."""
     entry = value_at(document.root, path)
-    if word_of(entry) in LISTS:
-        raise CannotEdit(f"{name} below it would be called something else: give it a name")
-    return argument(document, path if isinstance(entry, str) else (*path, word_of(entry)), "name", name)
+    if _word_of(entry) in LISTS:
+        raise CannotEdit(f"the default name of {name} below it would change: give it a name")
+    return argument(document, path if isinstance(entry, str) else (*path, _word_of(entry)), "name", name)
 
 
-def block_lines(item: Any) -> list[str]:
-    """An entry as lines: a sequence has an entry a line."""
+def _block_lines(item: Any) -> list[str]:
+    """Return an entry as lines of YAML; a sequence has one line per entry."""
     if not isinstance(item, dict) or "sequence" not in item:
-        return [flow(item, in_list=True)]
-    inside = [f"  - {flow(entry, in_list=True)}" for entry in item["sequence"]]
-    return ["sequence:", *inside, *(f"{name}: {flow(value)}" for name, value in item.items() if name != "sequence")]
+        return [_flow_text(item, in_list=True)]
+    inside = [f"  - {_flow_text(entry, in_list=True)}" for entry in item["sequence"]]
+    return [
+        "sequence:",
+        *inside,
+        *(f"{name}: {_flow_text(value)}" for name, value in item.items() if name != "sequence"),
+    ]
 
 
-def flow(value: Any, in_list: bool = False) -> str:
-    """A value on one line; a mapping of one key in a list needs no braces."""
+def _flow_text(value: Any, in_list: bool = False) -> str:
+    """Return a value as one line of YAML; a mapping with one key in a list needs no braces."""
     if isinstance(value, dict):
-        inside = ", ".join(f"{key}: {flow(item)}" for key, item in value.items())
+        inside = ", ".join(f"{key}: {_flow_text(item)}" for key, item in value.items())
         return inside if in_list and len(value) == 1 else f"{{{inside}}}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(flow(item, in_list=True) for item in value)}]"
+        return f"[{', '.join(_flow_text(item, in_list=True) for item in value)}]"
     if isinstance(value, str):
-        return value if PLAIN_TEXT.fullmatch(value) and value not in NO_TEXT else json.dumps(value, ensure_ascii=False)
+        return (
+            value
+            if _PLAIN_TEXT.fullmatch(value) and value not in _RESERVED_WORDS
+            else json.dumps(value, ensure_ascii=False)
+        )
     return json.dumps(value)

@@ -1,4 +1,7 @@
-"""The convolutions of a network, as entries of its spec: one entry may be laid many times."""
+"""The convolutions of a network as entries of its spec; an entry in a block can be used many times.
+
+Also finds them by name or pattern, and makes the shortest pattern that matches all uses of an entry.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
@@ -11,39 +14,39 @@ from convcalc.problems import Path, did_you_mean, shortened, shown
 from convcalc.spec.document import Document
 from convcalc.spec.entries import OPTIONS
 
-WORDS = ("conv", "pointwise_conv", "depthwise_conv")
-MOST_NAMED = 3  # uses of an entry that an error names
+_WORDS = ("conv", "pointwise_conv", "depthwise_conv")
+_MOST_NAMED = 3  # layers that an error lists
 
 
 class NoSuchLayer(ValueError):
-    """No convolution, or only some of the uses of an entry, go by a name."""
+    """A pattern matches no convolution, or only some of the uses of an entry."""
 
 
-def convolutions(document: Document, network: Network) -> list[Convolution]:
-    """Every entry that is a convolution, in the order in which they are first laid."""
+def list_convolutions(document: Document, network: Network) -> list[Convolution]:
+    """Return every entry that is a convolution, in the order of first use."""
     uses: dict[Path, list[int]] = {}
     for index, node in enumerate(network.nodes):
-        if node.layer.kind in WORDS and is_entry(document.root, node.path):
+        if node.layer.kind in _WORDS and _is_entry(document.root, node.path):
             uses.setdefault(node.path, []).append(index)
-    return [convolution(document, network, path, nodes) for path, nodes in uses.items()]
+    return [_make_convolution(document, network, path, nodes) for path, nodes in uses.items()]
 
 
-def is_entry(root: Any, path: Path) -> bool:
-    """Whether a path leads to the word of an entry that has arguments."""
+def _is_entry(root: Any, path: Path) -> bool:
+    """Whether a path leads to the kind of an entry that has arguments."""
     return (
         path[-1] != "merge" and isinstance(value_at(root, path[:-1]), dict) and isinstance(value_at(root, path), dict)
     )
 
 
 def value_at(value: Any, path: Path) -> Any:
-    """The value that a path leads to."""
+    """Return the value at a path."""
     for step in path:
         value = value[step]
     return value
 
 
-def convolution(document: Document, network: Network, path: Path, nodes: Sequence[int]) -> Convolution:
-    """The convolution that is written at a path."""
+def _make_convolution(document: Document, network: Network, path: Path, nodes: Sequence[int]) -> Convolution:
+    """Return the convolution at a path, with its uses."""
     arguments = value_at(document.root, path)
     return Convolution(
         path[:-1],
@@ -55,8 +58,8 @@ def convolution(document: Document, network: Network, path: Path, nodes: Sequenc
     )
 
 
-def sharers(network: Network) -> dict[int, list[int]]:
-    """The nodes that use the weights of another, by that other."""
+def map_sharers(network: Network) -> dict[int, list[int]]:
+    """Map each node whose weights are shared to the nodes that use them (indexes)."""
     found: dict[int, list[int]] = {}
     for index, node in enumerate(network.nodes):
         if node.owner is not None:
@@ -65,7 +68,7 @@ def sharers(network: Network) -> dict[int, list[int]]:
 
 
 def check_changeable(conv: Convolution, network: Network, sharing: Mapping[int, Sequence[int]]) -> None:
-    """An entry stands for itself: no other decides what it is or has its weights. Raises CannotChange."""
+    """Raise CannotChange if the entry's kind is a parameter, or if it shares weights with another entry."""
     if conv.word not in KINDS:
         raise CannotChange(f"its kind is the parameter {conv.word}")
     if "share" in conv.options:
@@ -73,62 +76,65 @@ def check_changeable(conv: Convolution, network: Network, sharing: Mapping[int, 
     own = set(conv.nodes)
     for user in (user for node in conv.nodes for user in sharing.get(node, ())):
         if user not in own:
-            raise CannotChange(f"{network.nodes[user].name} uses its weights too (share)")
+            raise CannotChange(f"{network.nodes[user].name} also uses its weights (share)")
 
 
-def named(convs: Sequence[Convolution], network: Network, pattern: str) -> list[Convolution]:
-    """The convolutions of which at least one use goes by a name, a pattern or the name of a scope.
+def select_by_any_use(convs: Sequence[Convolution], network: Network, pattern: str) -> list[Convolution]:
+    """Return the convolutions with at least one use that matches a name, a pattern or a scope.
 
-    Several with commas between are all of them. Raises NoSuchLayer if one of these matches no convolution.
+    `pattern` may be several of these, comma-separated. Raises NoSuchLayer if one of them matches no convolution.
     """
     names = [network.nodes[node].name for conv in convs for node in conv.nodes]
     chosen: set[str] = set()
     for part in pattern.split(","):
         matching = {name for name in names if goes_by(name, part)}
         if not matching:
-            raise NoSuchLayer(no_such_layer(names, network, part))
+            raise NoSuchLayer(_no_such_layer(names, network, part))
         chosen |= matching
     return [conv for conv in convs if not chosen.isdisjoint(names_of(conv, network))]
 
 
-def wholly_named(convs: Sequence[Convolution], network: Network, pattern: str) -> list[Convolution]:
-    """The convolutions of which every use goes by a pattern, as `named` takes it.
+def select_by_all_uses(convs: Sequence[Convolution], network: Network, pattern: str) -> list[Convolution]:
+    """Return the convolutions that match a pattern (see `select_by_any_use`) with every use.
 
-    Raises NoSuchLayer if there is none, or if only some of the uses of an entry go by it.
+    Raises NoSuchLayer if there is none, or if the pattern matches only some of the uses of an entry.
     """
-    found = named(convs, network, pattern)
+    found = select_by_any_use(convs, network, pattern)
     parts = pattern.split(",")
     for conv in found:
         others = [name for name in names_of(conv, network) if not any(goes_by(name, part) for part in parts)]
         if others:
-            raise NoSuchLayer(only_some(conv, network, others))
+            raise NoSuchLayer(_only_some_uses(conv, network, others))
     return found
 
 
 def names_of(conv: Convolution, network: Network) -> list[str]:
-    """The names of the layers that are laid from an entry."""
+    """Return the names of all uses of an entry."""
     return [network.nodes[node].name for node in conv.nodes]
 
 
-def no_such_layer(names: Sequence[str], network: Network, pattern: str) -> str:
-    """The message that a pattern names no convolution."""
+def _no_such_layer(names: Sequence[str], network: Network, pattern: str) -> str:
+    """Return the message that a pattern matches no convolution."""
     for node in network.nodes:
         if node.name == pattern:
-            return f"{pattern} is {node.layer.kind}: only {', '.join(WORDS)} have alternatives"
+            return f"{pattern} is {node.layer.kind}; only {', '.join(_WORDS)} have alternatives"
     hint = did_you_mean(pattern, names) or (
-        f"there are {', '.join(names[:MOST_NAMED])}, …" if names else "the network has none"
+        f"available: {', '.join(names[:_MOST_NAMED])}{', …' * (len(names) > _MOST_NAMED)}"
+        if names
+        else "the network has none"
     )
     return f"no convolution {shown(pattern)}: {hint}"
 
 
-def only_some(conv: Convolution, network: Network, others: Sequence[str]) -> str:
-    """The message that an entry has further uses, with a pattern that names all of them."""
+def _only_some_uses(conv: Convolution, network: Network, others: Sequence[str]) -> str:
+    """Return the message that an entry has more uses than a pattern matches, with a pattern for all of them."""
     own = names_of(conv, network)
     chosen = next(name for name in own if name not in others)
-    rest = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+    place = f" in block {shown(conv.path[1])}" if conv.path[0] == "blocks" else ""
+    rest = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
     return (
-        f"{chosen} is written once and laid {len(own)} times: what changes it changes "
-        f"{', '.join(map(shortened, others[:MOST_NAMED]))}{rest} too; name them all: '{pattern_of(conv, network)}'"
+        f"{chosen} is defined once{place} and used {len(own)} times; a change affects all of them, also "
+        f"{', '.join(map(shortened, others[:_MOST_NAMED]))}{rest}: select them with '{pattern_of(conv, network)}'"
     )
 
 
@@ -136,43 +142,43 @@ def only_some(conv: Convolution, network: Network, others: Sequence[str]) -> str
 
 
 def pattern_of(conv: Convolution, network: Network) -> str:
-    """A name for all uses of an entry, and for no other convolution: a name, a pattern, or several with commas."""
+    """Return a name, pattern, or comma-separated patterns that match all uses of an entry and no other convolution."""
     own = names_of(conv, network)
     if len(own) == 1:
         return own[0]
-    others = {node.name for node in network.nodes if node.layer.kind in WORDS}.difference(own)
-    return ",".join(patterns(own, others))
+    others = {node.name for node in network.nodes if node.layer.kind in _WORDS}.difference(own)
+    return ",".join(make_patterns(own, others))
 
 
-def patterns(names: Sequence[str], others: Iterable[str]) -> list[str]:
-    """A few patterns that together match names, and none of some others."""
+def make_patterns(names: Sequence[str], others: Iterable[str]) -> list[str]:
+    """Return a few patterns that together match all of the names and none of the others."""
     if len(names) == 1:
         return list(names)
-    for pattern in (common_pattern(names), common_letters(names)):
+    for pattern in (common_pattern(names), _common_letters(names)):
         if all(goes_by(name, pattern) for name in names) and not any(goes_by(name, pattern) for name in others):
             return [pattern]
-    start = common_start([name.split(".") for name in names])
+    start = _count_common_start([name.split(".") for name in names])
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(".".join(name.split(".")[: start + 1]), []).append(name)
-    return [pattern for group in groups.values() for pattern in patterns(group, others)]
+    return [pattern for group in groups.values() for pattern in make_patterns(group, others)]
 
 
 def common_pattern(names: Sequence[str]) -> str:
-    """A pattern of what names have in common at their beginning and at their end, part by part."""
+    """Return a pattern of the parts that names have in common at their start and end: `stage1.*.conv1`."""
     parts = [name.split(".") for name in names]
-    start = min(common_start(parts), min(map(len, parts)) - 1)
-    stop = common_start([one[start:][::-1] for one in parts])
+    start = min(_count_common_start(parts), min(map(len, parts)) - 1)
+    stop = _count_common_start([one[start:][::-1] for one in parts])
     return ".".join([*parts[0][:start], "*", *parts[0][len(parts[0]) - stop :]])
 
 
-def common_letters(names: Sequence[str]) -> str:
-    """A pattern of what names have in common at their beginning and at their end, letter by letter."""
-    start = common_start(names)
-    stop = common_start([name[start:][::-1] for name in names])
+def _common_letters(names: Sequence[str]) -> str:
+    """Return a pattern of the letters that names have in common at their start and end: `stage*.conv1`."""
+    start = _count_common_start(names)
+    stop = _count_common_start([name[start:][::-1] for name in names])
     return f"{names[0][:start]}*{names[0][len(names[0]) - stop :]}"
 
 
-def common_start(sequences: Sequence[Sequence[str]]) -> int:
-    """How many items all of some sequences begin with."""
+def _count_common_start(sequences: Sequence[Sequence[str]]) -> int:
+    """Return the number of leading items that all sequences have in common."""
     return sum(1 for _ in takewhile(lambda items: len(set(items)) == 1, zip(*sequences, strict=False)))

@@ -1,11 +1,11 @@
-"""What alternatives cost: of the layers themselves at once, of the whole network by making it."""
+"""The cost of alternatives: of the layers, which is quick, and of the whole network, by building it."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from convcalc.alternatives.factorings import FACTORINGS, CannotChange, Convolution, Entry
-from convcalc.alternatives.rewriting import Change, Rewritten, rewritten
-from convcalc.alternatives.subjects import check_changeable, sharers
+from convcalc.alternatives.rewriting import Change, Rewritten, rewrite_spec
+from convcalc.alternatives.subjects import check_changeable, map_sharers
 from convcalc.analysis.cost import activation_bytes, cost
 from convcalc.analysis.report import LayerReport, Report, analyse
 from convcalc.layers.base import Layer
@@ -19,10 +19,11 @@ from convcalc.spec.making import written_layer
 METRICS = ("macs", "params", "flops", "weight_memory", "activation_memory")
 
 
-class Figures(NamedTuple):
-    """The cost of all uses of an entry, or of what takes its place: elements, operations of the whole batch, bytes.
+class _Figures(NamedTuple):
+    """The cost of all uses of an entry, or of the entries that replace it.
 
-    `weight_memory` are the bytes of its weights, `activation_memory` those of all layers' outputs.
+    `params` counts elements; `macs` and `flops` are for the whole batch; `weight_memory` is the bytes of the weights,
+    `activation_memory` the bytes of the outputs of all layers.
     """
 
     params: int
@@ -33,25 +34,25 @@ class Figures(NamedTuple):
 
 
 class Option(NamedTuple):
-    """A convolution and an alternative to it: what both cost by themselves, which is what the network saves."""
+    """A convolution and an alternative to it, with the cost of both; the difference is what the network saves."""
 
     conv: Convolution
     factoring: str
     entries: list[Entry]
-    before: Figures
-    after: Figures
+    before: _Figures
+    after: _Figures
 
     def saving(self, metric: str) -> int:
-        """What the network saves; negative where it costs more."""
+        """Return what the network saves by a metric; negative if it costs more."""
         before: int = getattr(self.before, metric)
         after: int = getattr(self.after, metric)
         return before - after
 
 
 class Alternative(NamedTuple):
-    """An option that was made: the changed spec and its report, and what of the layer it keeps exactly.
+    """An option built into the network: the changed spec, its report, and whether shape and field stay the same.
 
-    `before` is the first use of the entry, `after` the last layer of what takes its place.
+    `before` is the first use of the entry, `after` the last of the layers that replace it.
     """
 
     option: Option
@@ -64,18 +65,18 @@ class Alternative(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A convolution that cannot be changed, or not in one way (`factoring`), and why."""
+    """A convolution that cannot be changed at all (empty `factoring`) or in one way, and the reason."""
 
     conv: Convolution
     factoring: str
     reason: str
 
 
-def options(convs: Iterable[Convolution], network: Network) -> tuple[list[Option], list[Refused]]:
-    """Every alternative to some convolutions with its cost, and what is refused."""
+def list_options(convs: Iterable[Convolution], network: Network) -> tuple[list[Option], list[Refused]]:
+    """Return every alternative to the convolutions with its cost, and the refused ones."""
     found: list[Option] = []
     refused: list[Refused] = []
-    sharing = sharers(network)
+    sharing = map_sharers(network)
     for conv in convs:
         try:
             check_changeable(conv, network, sharing)
@@ -84,7 +85,7 @@ def options(convs: Iterable[Convolution], network: Network) -> tuple[list[Option
             continue
         for name in FACTORINGS:
             try:
-                option = option_of(conv, name, network)
+                option = _make_option(conv, name, network)
             except CannotChange as error:
                 refused.append(Refused(conv, name, str(error)))
                 continue
@@ -92,8 +93,8 @@ def options(convs: Iterable[Convolution], network: Network) -> tuple[list[Option
     return found, refused
 
 
-def option_of(conv: Convolution, factoring: str, network: Network) -> Option | None:
-    """One alternative with its cost, None where it is none of this convolution. Raises CannotChange."""
+def _make_option(conv: Convolution, factoring: str, network: Network) -> Option | None:
+    """Return an alternative with its cost; None if it does not apply to the convolution. Raises CannotChange."""
     entries = FACTORINGS[factoring].make(conv)
     if entries is None:
         return None
@@ -101,21 +102,21 @@ def option_of(conv: Convolution, factoring: str, network: Network) -> Option | N
     for use, node in enumerate(conv.nodes):
         own = FACTORINGS[factoring].make(conv.literal(use))
         try:
-            made = built(own or [], conv.layers[use].input)
+            made = _build_layers(own or [], conv.layers[use].input)
         except Flaw as flaw:
             raise CannotChange(flaw.message) from None
-        after.append(figures(made, network, network.nodes[node].owner is None))
-    return Option(conv, factoring, entries, cost_of(conv, network), total(after))
+        after.append(_add_costs(made, network, network.nodes[node].owner is None))
+    return Option(conv, factoring, entries, cost_of(conv, network), _total(after))
 
 
-def cost_of(conv: Convolution, network: Network) -> Figures:
-    """What all uses of an entry cost."""
+def cost_of(conv: Convolution, network: Network) -> _Figures:
+    """Return the cost of all uses of an entry."""
     uses = zip(conv.nodes, conv.layers, strict=True)
-    return total(figures([layer], network, network.nodes[node].owner is None) for node, layer in uses)
+    return _total(_add_costs([layer], network, network.nodes[node].owner is None) for node, layer in uses)
 
 
-def built(entries: Sequence[Entry], shape: Shape) -> list[Layer]:
-    """The layers of entries in a row, each argument a number. Raises Flaw."""
+def _build_layers(entries: Sequence[Entry], shape: Shape) -> list[Layer]:
+    """Return the layers of consecutive entries with evaluated arguments. Raises Flaw."""
     layers: list[Layer] = []
     for word, arguments in entries:
         layers.append(written_layer(word, arguments, (shape,)))
@@ -123,8 +124,8 @@ def built(entries: Sequence[Entry], shape: Shape) -> list[Layer]:
     return layers
 
 
-def figures(layers: Iterable[Layer], network: Network, owned: bool) -> Figures:
-    """The cost of layers, all of kinds whose cost is known; weights that are not their own are not counted."""
+def _add_costs(layers: Iterable[Layer], network: Network, owned: bool) -> _Figures:
+    """Return the cost of layers, whose kinds have a known cost; params and weights count only if `owned`."""
     found = []
     for layer in layers:
         spent = cost(layer, network.dtype, network.batch)
@@ -134,24 +135,24 @@ def figures(layers: Iterable[Layer], network: Network, owned: bool) -> Figures:
         given = activation_bytes(layer.output, network.dtype, network.batch)
         weights = spent.weight_bytes if owned else 0
         flops = spent.multiplications + spent.additions
-        found.append(Figures(spent.params if owned else 0, spent.macs, flops, weights, given))
-    return total(found)
+        found.append(_Figures(spent.params if owned else 0, spent.macs, flops, weights, given))
+    return _total(found)
 
 
-def total(found: Iterable[Figures]) -> Figures:
-    """The sum of each figure."""
-    return Figures(*map(sum, zip(*found, strict=True)))
+def _total(found: Iterable[_Figures]) -> _Figures:
+    """Return the sum of each figure."""
+    return _Figures(*map(sum, zip(*found, strict=True)))
 
 
-def ranked(found: Iterable[Option], metric: str) -> list[Option]:
-    """The options that save most in the whole network first."""
+def rank_options(found: Iterable[Option], metric: str) -> list[Option]:
+    """Return the options sorted by what they save in the whole network, most first."""
     return sorted(found, key=lambda option: -option.saving(metric))
 
 
-def made(document: Document, overrides: Overrides, report: Report, option: Option) -> Alternative:
-    """An option in its network. Raises CannotChange."""
+def _build_option(document: Document, overrides: Overrides, report: Report, option: Option) -> Alternative:
+    """Return an option built into the network. Raises CannotChange."""
     network = report.network
-    spec = rewritten(document, network, overrides, [Change(option.conv, option.entries)])
+    spec = rewrite_spec(document, network, overrides, [Change(option.conv, option.entries)])
     changed = analyse(spec.network)
     first = len(network.inputs)
     uses = [(report.layers[node], changed.layers[spec.tensors[first + node] - first]) for node in option.conv.nodes]
@@ -165,17 +166,17 @@ def made(document: Document, overrides: Overrides, report: Report, option: Optio
     )
 
 
-def tried(
+def build_options(
     document: Document, overrides: Overrides, report: Report, found: Iterable[Option], rows: int | None
 ) -> tuple[list[Alternative], list[Refused]]:
-    """The first so many options that can be made, in their networks, and those before them that cannot."""
+    """Return the first `rows` options that can be built into the network (None: all), and the refused ones before."""
     alternatives: list[Alternative] = []
     refused: list[Refused] = []
     for option in found:
         if rows is not None and len(alternatives) == rows:
             break
         try:
-            alternatives.append(made(document, overrides, report, option))
+            alternatives.append(_build_option(document, overrides, report, option))
         except CannotChange as error:
             refused.append(Refused(option.conv, option.factoring, str(error)))
     return alternatives, refused

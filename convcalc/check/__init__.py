@@ -1,1 +1,1 @@
-"""The CI gate: are specs valid, are budgets kept, and are there known mistakes of network design."""
+"""The checks behind `convcalc check`: valid specs, budgets, and lint rules for known design mistakes."""

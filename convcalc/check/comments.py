@@ -1,4 +1,4 @@
-"""Comments that silence findings of the linter on their own line: `# convcalc: ignore[CV201]`."""
+"""Comments in specs that silence lint findings on their own line: `# convcalc: ignore[CV201]`."""
 
 import re
 from typing import NamedTuple
@@ -8,25 +8,25 @@ from convcalc.spec.document import Document
 from convcalc.spec.scalars import is_inside
 from convcalc.spec.source import scalar_extents
 
-COMMENT = r"(?:^|(?<=\s))#[ \t]*convcalc:[ \t]*ignore\b(?:\[([^\]\n]*)\])?"
-UNUSED = "CV199"
+_COMMENT = r"(?:^|(?<=\s))#[ \t]*convcalc:[ \t]*ignore\b(?:\[([^\]\n]*)\])?"
+_UNUSED = "CV199"
 
 
 class Ignore(NamedTuple):
-    """One code that a comment silences on a line; `column` is where it stands. Of a comment without it is empty."""
+    """A code that a comment silences on its line, and its position; `code` is empty if the comment has none."""
 
     line: int
     column: int
     code: str
 
 
-def ignores(text: str) -> list[Ignore]:
-    """The codes that comments silence; what stands inside a scalar is no comment."""
+def find_ignores(text: str) -> list[Ignore]:
+    """Return the codes that comments silence, in the order of the text; text inside a scalar is not a comment."""
     if "convcalc:" not in text:
         return []
     inside, document = scalar_extents(text), Document(None, None, text)
     found = []
-    for match in re.finditer(COMMENT, text, re.MULTILINE):
+    for match in re.finditer(_COMMENT, text, re.MULTILINE):
         if not is_inside(match.start(), inside):
             codes = [(match.start(1) + code.start(), code[0]) for code in re.finditer(r"[^\s,]+", match[1] or "")]
             for place, code in codes or [(match.start(), "")]:
@@ -34,22 +34,24 @@ def ignores(text: str) -> list[Ignore]:
     return found
 
 
-def silenced(problems: list[Problem], found: list[Ignore], known: set[str]) -> list[Problem]:
-    """The findings that no comment silences, and a finding for each code that silences nothing."""
+def apply_ignores(problems: list[Problem], found: list[Ignore], known: set[str]) -> list[Problem]:
+    """Return the findings that no comment silences, followed by a finding for each code that silences nothing.
+
+    `known` holds the codes of all rules.
+    """
     wanted = {(ignore.line, ignore.code) for ignore in found}
     used = {(problem.span.line, problem.code) for problem in problems if problem.span is not None} & wanted
-    kept = [problem for problem in problems if problem.span is None or (problem.span.line, problem.code) not in used]
-    return kept + [unused(ignore, known) for ignore in found if (ignore.line, ignore.code) not in used]
+    remaining = [
+        problem for problem in problems if problem.span is None or (problem.span.line, problem.code) not in used
+    ]
+    return remaining + [_unused_code(ignore, known) for ignore in found if (ignore.line, ignore.code) not in used]
 
 
-def unused(ignore: Ignore, known: set[str]) -> Problem:
-    """A code in a comment that silences nothing."""
+def _unused_code(ignore: Ignore, known: set[str]) -> Problem:
     span = Span(ignore.line, ignore.column, ignore.line, ignore.column + max(len(ignore.code), 1))
     if not ignore.code:
-        message, hint = "the comment names no rule: it silences nothing", "write # convcalc: ignore[CV201]"
-        return Problem((), message, UNUSED, hint, span=span, severity="warning")
-    hint = (
-        "take it away" if ignore.code in known else did_you_mean(ignore.code, known) or "convcalc rules lists the codes"
-    )
-    message = f"the comment ignores {shown(ignore.code)}, which is not found here"
-    return Problem((), message, UNUSED, hint, span=span, severity="warning")
+        message, hint = "the comment has no rule code and silences nothing", "write a code: # convcalc: ignore[CV201]"
+        return Problem((), message, _UNUSED, hint, span=span, severity="warning")
+    hint = "remove it" if ignore.code in known else did_you_mean(ignore.code, known) or "convcalc rules lists the codes"
+    message = f"the comment ignores {shown(ignore.code)}, which is not reported on this line"
+    return Problem((), message, _UNUSED, hint, span=span, severity="warning")

@@ -1,4 +1,7 @@
-"""Configuration files: which one holds for a checked file, and the settings that it says."""
+"""Configuration files: find the one that applies to a spec, and read its settings.
+
+These are `convcalc.toml`, and `pyproject.toml` with a `[tool.convcalc]` table.
+"""
 
 import os
 import re
@@ -8,26 +11,26 @@ from typing import Any, NamedTuple
 
 from convcalc import examples
 from convcalc.check.rule import Rule
-from convcalc.check.settings import Settings, codes_of, limit_of, multiple, severity
+from convcalc.check.settings import Settings, limit_of, read_codes, read_multiple, read_severity
 from convcalc.problems import Flaw, shown
 from convcalc.spec.files import STANDARD_INPUT
 
-FILES = ("convcalc.toml", "pyproject.toml")
+_FILES = ("convcalc.toml", "pyproject.toml")
 
 
 class WrongConfiguration(ValueError):
-    """A configuration file says what it cannot say."""
+    """A configuration file cannot be read or contains a wrong setting; the message has its place."""
 
 
-class Configuration(NamedTuple):
-    """What a configuration file says: for all files below it, and for those that match a pattern."""
+class _Configuration(NamedTuple):
+    """The settings of a configuration file: for all files below its folder, and for files that match a pattern."""
 
     folder: str
     settings: Settings
     patterns: tuple[tuple[str, Settings], ...] = ()
 
     def of(self, file: str) -> Settings:
-        """The settings for a file."""
+        """Return the settings for a file; those of matching patterns win, later ones over earlier ones."""
         relative = os.path.relpath(os.path.abspath(file), self.folder).replace(os.sep, "/")
         settings = self.settings
         for pattern, more in self.patterns:
@@ -37,45 +40,51 @@ class Configuration(NamedTuple):
 
 
 class Configurations:
-    """The configurations of many files, each looked for and read once.
+    """The configurations of many files; each configuration file is found and read once.
 
-    `only` is the one file that holds for all; without it, the nearest above each file does.
+    `only` is a configuration file that applies to all; without it, the nearest one above each file applies.
     """
 
     def __init__(self, rules: Mapping[str, type[Rule]], only: str | None = None) -> None:
         if only is not None and not os.path.isfile(only):
             raise WrongConfiguration(f"{only}: no such file")
         self.rules = rules
-        self.only = None if only is None else read(only, table_of(only) or {}, rules)
-        self.above: dict[str, Configuration | None] = {}
+        self.only = None if only is None else _read_configuration(only, read_table(only) or {}, rules)
+        self.above: dict[str, _Configuration | None] = {}
 
     def of(self, file: str) -> Settings:
-        """The settings for a file; standard input and examples are as if they lay here. Raises WrongConfiguration."""
+        """Return the settings for a file. Raises WrongConfiguration.
+
+        Standard input and examples are treated as files in the current folder.
+        """
         file = "." if file == STANDARD_INPUT or file.startswith(examples.PREFIX) else file
         found = self.only or self.nearest(os.path.dirname(os.path.abspath(file)))
         return Settings() if found is None else found.of(file)
 
-    def nearest(self, folder: str) -> Configuration | None:
-        """The nearest, upward: convcalc.toml, or a pyproject.toml with [tool.convcalc]. Raises WrongConfiguration."""
+    def nearest(self, folder: str) -> _Configuration | None:
+        """Return the nearest configuration in a folder or above it, or None. Raises WrongConfiguration."""
         if folder not in self.above:
             parent = os.path.dirname(folder)
             here = self.inside(folder)
             self.above[folder] = here if here is not None or parent == folder else self.nearest(parent)
         return self.above[folder]
 
-    def inside(self, folder: str) -> Configuration | None:
-        """The configuration in a folder. Raises WrongConfiguration."""
-        for name in FILES:
+    def inside(self, folder: str) -> _Configuration | None:
+        """Return the configuration in a folder, or None. Raises WrongConfiguration."""
+        for name in _FILES:
             path = os.path.join(folder, name)
-            table = table_of(path) if os.path.isfile(path) else None
+            table = read_table(path) if os.path.isfile(path) else None
             if table is not None:
-                return read(path, table, self.rules)
+                return _read_configuration(path, table, self.rules)
         return None
 
 
-def table_of(path: str) -> dict[str, Any] | None:
-    """The table of a configuration file, None where a pyproject.toml has none. Raises WrongConfiguration."""
-    import tomllib  # only where there is a configuration: it costs start-up time
+def read_table(path: str) -> dict[str, Any] | None:
+    """Return the settings table of a configuration file, as a dict. Raises WrongConfiguration.
+
+    Returns None for a pyproject.toml without [tool.convcalc].
+    """
+    import tomllib  # only if there is a configuration, because it costs start-up time
 
     try:
         with open(path, "rb") as stream:
@@ -87,47 +96,52 @@ def table_of(path: str) -> dict[str, Any] | None:
     tools = whole.get("tool")
     table = tools.get("convcalc") if isinstance(tools, dict) else None
     if table is not None and not isinstance(table, dict):
-        raise WrongConfiguration(f"{place(path)}tool.convcalc is a table, not {shown(table)}")
+        raise WrongConfiguration(f"{_locate_key(path)}tool.convcalc must be a table; got {shown(table)}")
     return table
 
 
-def read(path: str, table: dict[str, Any], rules: Mapping[str, type[Rule]]) -> Configuration:
-    """What a configuration file says by its table. Raises WrongConfiguration."""
-    settings = of_table(table, path, rules)
+def _read_configuration(path: str, table: dict[str, Any], rules: Mapping[str, type[Rule]]) -> _Configuration:
+    """Return the configuration that a settings table describes. Raises WrongConfiguration."""
+    settings = _read_settings(table, path, rules)
     patterns = table.get("per-path", {})
     if not isinstance(patterns, dict):
-        raise WrongConfiguration(place(path, "per-path") + "per-path takes tables by pattern")
+        raise WrongConfiguration(_locate_key(path, "per-path") + "per-path must contain one table per pattern")
     for pattern, inner in patterns.items():
         if not isinstance(inner, dict):
-            raise WrongConfiguration(place(path, pattern) + f"per-path takes a table for {shown(pattern)}")
+            raise WrongConfiguration(
+                _locate_key(path, pattern) + f"per-path must have a table for {shown(pattern)}; got {shown(inner)}"
+            )
         if "per-path" in inner:
-            raise WrongConfiguration(place(path, pattern) + "per-path does not stand in a per-path table")
-    more = tuple((pattern, of_table(inner, path, rules, pattern)) for pattern, inner in patterns.items())
-    return Configuration(os.path.dirname(os.path.abspath(path)), settings, more)
+            raise WrongConfiguration(_locate_key(path, pattern) + "per-path cannot be nested in a per-path table")
+    more = tuple((pattern, _read_settings(inner, path, rules, pattern)) for pattern, inner in patterns.items())
+    return _Configuration(os.path.dirname(os.path.abspath(path)), settings, more)
 
 
-def of_table(table: dict[str, Any], path: str, rules: Mapping[str, type[Rule]], *above: str) -> Settings:
-    """The settings of one table, which stands below some keys. Raises WrongConfiguration."""
+def _read_settings(table: dict[str, Any], path: str, rules: Mapping[str, type[Rule]], *above: str) -> Settings:
+    """Return the settings of one table; `above` are the keys that lead to it. Raises WrongConfiguration."""
     chosen: dict[str, tuple[str, ...]] = {"select": (), "ignore": ()}
     limits, single = [], Settings()
     for key, value in table.items():
         try:
             if key in chosen:
-                chosen[key] = codes_of(key, value, rules)
+                chosen[key] = read_codes(key, value, rules)
             elif key == "fail-on":
-                single = single._replace(fail_on=severity(value))
+                single = single._replace(fail_on=read_severity(value))
             elif key == "channel-multiple":
-                single = single._replace(channel_multiple=multiple(value))
+                single = single._replace(channel_multiple=read_multiple(value))
             elif key != "per-path":
                 limits.append(limit_of(key, value, f"{key} in {os.path.basename(path)}"))
         except Flaw as flaw:
             hint = f" ({flaw.hint})" if flaw.hint else ""
-            raise WrongConfiguration(f"{place(path, *above, key)}{flaw.message}{hint}") from None
+            raise WrongConfiguration(f"{_locate_key(path, *above, key)}{flaw.message}{hint}") from None
     return single._replace(choices=((chosen["select"], chosen["ignore"]),), limits=tuple(limits))
 
 
-def place(path: str, *keys: str) -> str:
-    """`file:line: ` of the last of some keys, each sought from where the one before stands, as far as it is found."""
+def _locate_key(path: str, *keys: str) -> str:
+    """Return `file:line: ` of the last of nested keys; `file: ` if a key is not found.
+
+    tomllib reports no positions, so the keys are searched in the text, each from the line of the one before it.
+    """
     with open(path, encoding="utf-8") as stream:
         lines = stream.read().split("\n")
     number = 0

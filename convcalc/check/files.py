@@ -1,4 +1,4 @@
-"""Which files are checked: those that are named, and the specs below folders."""
+"""Which files to check: files given by name, and specs found in folders and by patterns."""
 
 import os
 import re
@@ -9,72 +9,78 @@ from convcalc.examples import PREFIX
 from convcalc.formats import LAYERS
 from convcalc.spec.files import STANDARD_INPUT
 
-SUFFIXES = (".yaml", ".yml")
-MARKED = tuple(f".convcalc{suffix}" for suffix in SUFFIXES)
-LEFT_ALONE = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox"})
+_SUFFIXES = (".yaml", ".yml")
+_SPEC_SUFFIXES = tuple(f".convcalc{suffix}" for suffix in _SUFFIXES)
+_SKIPPED_FOLDERS = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox"})
 
 
-class Chosen(NamedTuple):
-    """The files to check, in order and once each, and how many YAML files were passed over as no specs."""
+class _Chosen(NamedTuple):
+    """The files to check, in order and without duplicates, and how many YAML files were skipped as not specs."""
 
     files: tuple[str, ...]
     passed_over: int
 
 
-def chosen(names: Iterable[str]) -> Chosen:
-    """Files by name are always checked; folders and patterns are walked for specs."""
+def chosen(names: Iterable[str]) -> _Chosen:
+    """Return the files to check: every file given by name, and the specs in folders and matching patterns."""
     found: dict[str, str] = {}
     no_specs = set()
     for name in names:
         if name == STANDARD_INPUT or name.startswith(PREFIX):
             found.setdefault(name, name)
-        elif not (os.path.isdir(name) or is_pattern(name)):
-            found.setdefault(same(name), name)
+        elif not (os.path.isdir(name) or _is_pattern(name)):
+            found.setdefault(_identity_of(name), name)
         else:
-            for path in walked(name):
-                if is_spec(path):
-                    found.setdefault(same(path), path)
+            for path in _find_yaml_files(name):
+                if _is_spec(path):
+                    found.setdefault(_identity_of(path), path)
                 else:
-                    no_specs.add(same(path))
-    return Chosen(tuple(found.values()), len(no_specs.difference(found)))
+                    no_specs.add(_identity_of(path))
+    return _Chosen(tuple(found.values()), len(no_specs.difference(found)))
 
 
-def same(name: str) -> str:
-    """What several names of one file have in common, as far as names tell: behind a link, `..` is elsewhere."""
+def _identity_of(name: str) -> str:
+    """Return a key that is equal for different names of one file.
+
+    Names with `..` stay as they are, because after a symbolic link `..` is a different folder.
+    """
     return name if ".." in name.split(os.sep) else os.path.abspath(name)
 
 
-def is_pattern(name: str) -> bool:
-    """Whether a name is a pattern and no file."""
+def _is_pattern(name: str) -> bool:
+    """Whether a name is a pattern and not an existing file."""
     if os.path.exists(name):
         return False
-    from glob import has_magic  # only where it is needed: it costs start-up time
+    from glob import has_magic  # only if needed, because it costs start-up time
 
     return has_magic(name)
 
 
-def walked(name: str) -> Iterator[str]:
-    """The YAML files below a folder, or those that a pattern names."""
+def _find_yaml_files(name: str) -> Iterator[str]:
+    """Yield the YAML files below a folder, or those that match a pattern, sorted."""
     if not os.path.isabs(name):
-        os.getcwd()  # raises FileNotFoundError in a folder that was deleted, in which nothing would be found
+        os.getcwd()  # raises FileNotFoundError if the current folder was deleted, instead of finding nothing
     if not os.path.isdir(name):
         from glob import glob
 
-        yield from sorted(path for path in glob(name, recursive=True) if path.endswith(SUFFIXES))
+        yield from sorted(path for path in glob(name, recursive=True) if path.endswith(_SUFFIXES))
         return
     unreadable: list[str] = []
     for folder, folders, files in os.walk(name, onerror=lambda error: unreadable.append(error.filename)):
-        folders[:] = sorted(set(folders) - LEFT_ALONE)
-        yield from (os.path.normpath(os.path.join(folder, file)) for file in sorted(files) if file.endswith(SUFFIXES))
-    yield from unreadable  # so that the check says why
+        folders[:] = sorted(set(folders) - _SKIPPED_FOLDERS)
+        yield from (os.path.normpath(os.path.join(folder, file)) for file in sorted(files) if file.endswith(_SUFFIXES))
+    yield from unreadable  # the check reports why
 
 
-def is_spec(path: str) -> bool:
-    """Whether a file is a spec by its name, or has a key `layers` at its outermost, or is none that can be read."""
-    if path.endswith(MARKED) or not os.path.isfile(path):
+def _is_spec(path: str) -> bool:
+    """Whether a file is a spec by its name, or has a top-level key `layers`.
+
+    Also true if it cannot be read, so that the check reports why.
+    """
+    if path.endswith(_SPEC_SUFFIXES) or not os.path.isfile(path):
         return True
     try:
         with open(path, "rb") as stream:
             return any(re.match(LAYERS, line) for line in stream)
     except OSError:
-        return True  # so that the check says why it cannot be read
+        return True

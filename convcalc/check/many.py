@@ -1,4 +1,4 @@
-"""Checking many files: one after the other, or where that takes long in several processes, with the same result."""
+"""Check many files: one after the other or, if that takes long, in several processes; the result is the same."""
 
 import gc
 import os
@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from convcalc import examples
-from convcalc.check.fixing import fix, improved
+from convcalc.check.fixing import apply_harmless_fixes, fix
 from convcalc.check.rule import Rule
 from convcalc.check.runner import Checked, check
 from convcalc.check.settings import Settings
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
 
 NOT_CHECKED = "CV000"
-PATIENCE = 0.1  # seconds, about twice what it takes to start processes: less work than that is done without any
-MOST_PROCESSES = 61  # Windows waits for no more
-SHARES = 8  # of each process: the more, the more evenly they end, and the more is sent between them
-MOST_OF_A_SHARE = 32
+PATIENCE = 0.1  # seconds: about twice the time it takes to start processes, so shorter work is done without them
+_MOST_PROCESSES = 61  # Windows cannot wait for more
+_SHARES = 8  # per process: more shares end more evenly, but cost more communication
+_MOST_OF_A_SHARE = 32  # files
 
 
 class Task(NamedTuple):
-    """A file to check, and the settings around it."""
+    """A file to check, and the settings from configuration files that apply to it."""
 
     file: str
     settings: Settings
 
 
 class How(NamedTuple):
-    """What holds for all files."""
+    """How to check every file: the rules, whether to obey comments, command-line settings, whether to fix."""
 
     rules: Mapping[str, type[Rule]]
     heed_comments: bool = True
@@ -45,66 +45,65 @@ class How(NamedTuple):
 
 
 class NoProcesses(Exception):
-    """Processes could not be started, or one of them was ended from outside or crashed."""
+    """Processes could not be started, or one of them was killed or crashed."""
 
 
 def check_all(tasks: Sequence[Task], how: How, jobs: int | None = None) -> Iterator[Checked]:
-    """What is found in each file, in the order of the tasks, by so many processes at once.
+    """Yield what is found in each file, in the order of the tasks, using `jobs` processes. Raises NoProcesses.
 
-    Where `jobs` is None, all usable processors are used if checking lasts long enough to pay for starting processes.
-    Raises NoProcesses.
+    If `jobs` is None, all usable processors are used, provided that checking takes longer than starting processes.
     """
     if len(tasks) > 1 and not gc.isenabled():
-        collect_garbage()
+        _collect_garbage()
     if jobs is None:
         begun, done = monotonic(), 0
         while done < len(tasks) and not is_long(monotonic() - begun, done, len(tasks)):
             yield check_file(tasks[done], how)
             done += 1
         tasks, jobs = tasks[done:], usable_processors()
-    processes = min(jobs, len(tasks), MOST_PROCESSES)
+    processes = min(jobs, len(tasks), _MOST_PROCESSES)
     if processes > 1:
-        yield from in_processes(tasks, how, processes)
+        yield from check_in_processes(tasks, how, processes)
     else:
         yield from (check_file(task, how) for task in tasks)
 
 
 def is_long(seconds: float, done: int, total: int) -> bool:
-    """Whether processes are worth while: after some patience, when as much again is to be expected."""
+    """Whether to start processes: PATIENCE has passed, and at least as much work again is expected."""
     return seconds > PATIENCE and seconds * (total - done) > PATIENCE * done
 
 
 def usable_processors() -> int:
-    """How many processors this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def collect_garbage() -> None:
-    """Have garbage collected again, that of files only: what one file leaves is little, what thousands do is not."""
+def _collect_garbage() -> None:
+    """Turn garbage collection on again for the objects of checked files, which add up over thousands of files."""
     gc.freeze()
     gc.enable()
 
 
 def check_file(task: Task, how: How) -> Checked:
-    """What is found in one file; one that cannot be read, or fails in a way not foreseen, says so in its place."""
+    """Return what is found in one file; if it cannot be read or causes an internal error, that is its only problem."""
     try:
-        found = check_document(read_file(examples.resolved(task.file)), task.settings, how)
+        found = _check_document(read_file(examples.resolved(task.file)), task.settings, how)
     except InvalidSpec as error:
         found = Checked(error.file or task.file, error.problems, error.text)
     except OSError as error:
-        found = not_checked(task.file, why_unreadable(task.file, error))
+        found = _not_checked(task.file, why_unreadable(task.file, error))
     except examples.NoExample as error:
-        found = not_checked(task.file, str(error))
+        found = _not_checked(task.file, str(error))
     except Exception as error:
         if "CONVCALC_TRACEBACK" in os.environ:
             raise
-        said = f"internal error: {type(error).__name__}: {error}"[:500]
-        found = not_checked(task.file, said, "CONVCALC_TRACEBACK=1 shows where; please report it")
-    return found if found.problems else found._replace(text=None)  # of which nothing is quoted
+        message = f"internal error: {type(error).__name__}: {error}"[:500]
+        found = _not_checked(task.file, message, "CONVCALC_TRACEBACK=1 shows the traceback; please report it")
+    return found if found.problems else found._replace(text=None)  # no line of it will be quoted
 
 
-def check_document(document: Document, settings: Settings, how: How) -> Checked:
-    """What is found in a document, after fixes where they are wanted."""
+def _check_document(document: Document, settings: Settings, how: How) -> Checked:
+    """Return what is found in a document, after fixing it if `how` asks for that."""
 
     def checked(document: Document) -> Checked:
         return check(document, Overrides(), settings, how.rules, how.heed_comments, how.command_line)
@@ -117,31 +116,30 @@ def check_document(document: Document, settings: Settings, how: How) -> Checked:
     found = checked(document)
     if not any(problem.fix for problem in found.problems):
         return found
-    step = improved(document, found, read)
+    step = apply_harmless_fixes(document, found, read)
     return found if step is None else found._replace(fixable=step.fixes)
 
 
-def not_checked(file: str, why: str, hint: str = "") -> Checked:
-    """The result of a file that could not be checked."""
+def _not_checked(file: str, why: str, hint: str = "") -> Checked:
     return Checked(file, (Problem((), why, NOT_CHECKED, hint),), None)
 
 
 # -- processes
 
 
-def in_processes(tasks: Sequence[Task], how: How, processes: int) -> Iterator[Checked]:
-    """What is found in each file, in the order of the tasks. No process is left behind, however this ends."""
-    import multiprocessing  # only where there are many files: these cost start-up time
+def check_in_processes(tasks: Sequence[Task], how: How, processes: int) -> Iterator[Checked]:
+    """Yield what is found in each file, in the order of the tasks; no process survives, however this ends."""
+    import multiprocessing  # only for many files, because these imports cost start-up time
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
     before = multiprocessing.active_children()
-    executor = ProcessPoolExecutor(processes, context(), begin_process)
-    sent = [task for task in tasks if task.file != STANDARD_INPUT]  # which only this process can read
-    share = max(min(len(sent) // (processes * SHARES), MOST_OF_A_SHARE), 1)
+    executor = ProcessPoolExecutor(processes, _process_context(), _begin_process)
+    sent = [task for task in tasks if task.file != STANDARD_INPUT]  # only this process can read standard input
+    share = max(min(len(sent) // (processes * _SHARES), _MOST_OF_A_SHARE), 1)
     try:
-        with without_interrupts():
-            shares = [executor.submit(check_files, sent[at : at + share], how) for at in range(0, len(sent), share)]
+        with _block_interrupts():
+            shares = [executor.submit(_check_files, sent[at : at + share], how) for at in range(0, len(sent), share)]
         results = (checked for share in shares for checked in share.result())
         for task in tasks:
             yield check_file(task, how) if task.file == STANDARD_INPUT else next(results)
@@ -149,21 +147,20 @@ def in_processes(tasks: Sequence[Task], how: How, processes: int) -> Iterator[Ch
         for process in set(multiprocessing.active_children()).difference(before):
             process.terminate()
         if isinstance(error, BrokenProcessPool):
-            raise NoProcesses("a process that checked files died, perhaps for want of memory: try -j 1") from None
+            raise NoProcesses("a worker process died, possibly out of memory: try -j 1") from None
         if isinstance(error, OSError):
-            raise NoProcesses(f"processes cannot be started ({error.strerror}): try -j 1") from None
+            raise NoProcesses(f"cannot start worker processes ({error.strerror}): try -j 1") from None
         raise
     finally:
         executor.shutdown()
 
 
-def check_files(tasks: Sequence[Task], how: How) -> list[Checked]:
-    """What is found in some files."""
+def _check_files(tasks: Sequence[Task], how: How) -> list[Checked]:
     return [check_file(task, how) for task in tasks]
 
 
-def context() -> "BaseContext":
-    """How processes are started: forked on Linux, at next to no cost, unless threads forbid it; elsewhere afresh."""
+def _process_context() -> "BaseContext":
+    """Return how to start processes: forked on Linux, which is cheap, unless there are threads; spawned elsewhere."""
     import multiprocessing
     import threading
 
@@ -172,8 +169,8 @@ def context() -> "BaseContext":
 
 
 @contextmanager
-def without_interrupts() -> Iterator[None]:
-    """Ctrl-C waits: a process that is just starting would say where it was interrupted."""
+def _block_interrupts() -> Iterator[None]:
+    """Block Ctrl-C meanwhile: a process that is just starting would print a traceback."""
     import signal
 
     if not hasattr(signal, "pthread_sigmask"):
@@ -186,18 +183,18 @@ def without_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, usual)
 
 
-def begin_process() -> None:
-    """What a process does first: it leaves Ctrl-C to the one that started it, and sees to it that it ends with it."""
+def _begin_process() -> None:
+    """Prepare a worker process: it ignores Ctrl-C, which its parent handles, and ends when its parent ends."""
     import signal
     import threading
 
-    collect_garbage()
+    _collect_garbage()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def end_with_parent() -> None:
-    """Wait for the end of the process that started this one, however it ends, and end too."""
+def _end_with_parent() -> None:
+    """Wait until the parent process has ended in any way, then end this one."""
     import multiprocessing
 
     parent = multiprocessing.parent_process()

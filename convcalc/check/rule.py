@@ -1,4 +1,4 @@
-"""What a rule of the linter is made of."""
+"""The base class of lint rules."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class Rule(ABC):
-    """One known mistake of network design. Its docstring's first line is what it finds; the rest says more.
+    """A known mistake of network design. A rule's docstring is its page: first what it finds, then details.
 
-    `why` says why it matters and `source` where that is known from; `wrong` and `right` are specs that show it
-    (the tests run both). Of the rules that are `default` only notes find something in published networks.
+    `why` explains why it matters and `source` cites the evidence. `wrong` and `right` are specs with and without a
+    finding; the tests run both. Rules that are on by default find nothing above a note in published networks.
     """
 
     code: ClassVar[str]
-    name: ClassVar[str]  # kebab-case, what people call it
+    name: ClassVar[str]  # kebab-case, for people
     severity: ClassVar[str] = "warning"  # error, warning or note
     default: ClassVar[bool] = True
     why: ClassVar[str]
@@ -29,15 +29,15 @@ class Rule(ABC):
 
     @classmethod
     def adjusted(cls, settings: "Settings") -> "Rule":
-        """The rule as settings adjust it; most have nothing to adjust."""
+        """Return an instance of the rule with its options from the settings; most rules have no options."""
         return cls()
 
     @abstractmethod
     def findings(self, report: Report) -> Iterator[Problem]:
-        """What the rule finds in a network."""
+        """Yield every finding of the rule in a network."""
 
     def finding(
         self, path: Path, message: str, hint: str = "", *, on_key: bool = True, related: tuple[Related, ...] = ()
     ) -> Problem:
-        """A finding at a place of the spec (of a layer: `report.network.nodes[i].path`)."""
+        """Return a finding at a path of the spec; the path of a layer is `report.network.nodes[i].path`."""
         return Problem(path, message, self.code, hint, on_key=on_key, related=related, severity=self.severity)

@@ -1,11 +1,11 @@
-"""Checking one file: its spec, its budgets and those from outside, and the rules that are on."""
+"""Check one file: is the spec valid, are all limits met (its budget, configuration, command line), lint rules."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from convcalc.analysis.budgets import breaches
 from convcalc.analysis.report import analyse
-from convcalc.check.comments import ignores, silenced
+from convcalc.check.comments import apply_ignores, find_ignores
 from convcalc.check.rule import Rule
 from convcalc.check.settings import Settings
 from convcalc.problems import InvalidSpec, Path, Problem
@@ -15,7 +15,7 @@ from convcalc.spec.reader import read_network
 
 
 class Rewritten(NamedTuple):
-    """The text of a file before and after so many fixes."""
+    """The text of a file before and after fixes, and their number."""
 
     before: str
     after: str
@@ -23,9 +23,10 @@ class Rewritten(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """What was found in a file, in its order; `text` is what may be quoted of it.
+    """The problems found in a file; `text` is its text, None if it must not be quoted.
 
-    `fixable` is how many fixes --fix would begin with. If some were made, what was found is that of `rewritten.after`.
+    `fixable` is the number of fixes that --fix would apply first. If the file was fixed, `problems` are those of
+    `rewritten.after`.
     """
 
     file: str
@@ -43,9 +44,10 @@ def check(
     heed_comments: bool = True,
     command_line: Settings | None = None,
 ) -> Checked:
-    """Everything that is wrong with a document: `settings` are those around it, the command line's win over its own.
+    """Return all problems of a document: an invalid spec, exceeded limits, lint findings.
 
-    Comments and the spec's own `check` silence only the linter, never an error of the spec or a budget.
+    `settings` come from configuration files; those of the spec win over them, and the command line's over both.
+    Comments and `check` in the spec silence only lint findings, never an invalid spec or an exceeded budget.
     """
     file = document.file or "<spec>"
     try:
@@ -55,29 +57,32 @@ def check(
     last = command_line or Settings()
     own = report.network.check
     chosen = settings.with_choice(own.get("select", ()), own.get("ignore", ())).then(last)
-    kept = breaches(report, chosen.limits)
+    breached = breaches(report, chosen.limits)
     on = [rule.adjusted(chosen) for rule in chosen.enabled(rules)]
-    found = [problem for rule in on for problem in once_a_place(rule.findings(report))]
+    found = [problem for rule in on for problem in _merge_repeated(rule.findings(report))]
     located = [document.located(problem) for problem in found]
     if heed_comments and document.text is not None:
-        located = silenced(located, ignores(document.text), set(rules))
-    problems = [*kept, *located]
+        located = apply_ignores(located, find_ignores(document.text), set(rules))
+    problems = [*breached, *located]
     if not problems:
         return Checked(file, (), document.text if document.quotable else None)
-    told = document.invalid(problems)
-    return Checked(file, told.problems, told.text)
+    invalid = document.invalid(problems)
+    return Checked(file, invalid.problems, invalid.text)
 
 
-def once_a_place(problems: Iterable[Problem]) -> list[Problem]:
-    """The first finding of each place, with how many more layers it holds for: a block is laid more than once."""
+def _merge_repeated(problems: Iterable[Problem]) -> list[Problem]:
+    """Return the first finding of each place, with the number of further layers it applies to.
+
+    Every use of a block repeats the findings about its layers.
+    """
     first: dict[Path, Problem] = {}
     times: dict[Path, int] = {}
     for problem in problems:
         first.setdefault(problem.path, problem)
         times[problem.path] = times.get(problem.path, 0) + 1
-    return [problem._replace(message=problem.message + and_more(times[path] - 1)) for path, problem in first.items()]
+    return [problem._replace(message=problem.message + _more_uses(times[path] - 1)) for path, problem in first.items()]
 
 
-def and_more(times: int) -> str:
-    """`, and 3 times more here`."""
-    return "" if times == 0 else f", and {'once' if times == 1 else f'{times} times'} more here"
+def _more_uses(times: int) -> str:
+    """Return `, also in 3 more uses of this entry`, or nothing."""
+    return "" if times == 0 else f", also in {times} more {'use' if times == 1 else 'uses'} of this entry"

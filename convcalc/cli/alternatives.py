@@ -1,13 +1,19 @@
-"""`convcalc alternatives`: what else a convolution could be."""
+"""`convcalc alternatives`: list what could replace convolutions, or apply one replacement."""
 
 from collections.abc import Callable, Sequence
 
 import click
 
 from convcalc.alternatives.factorings import FACTORINGS, CannotChange, Convolution
-from convcalc.alternatives.rewriting import Change, rewritten, rewritten_text
-from convcalc.alternatives.subjects import NoSuchLayer, convolutions, named, pattern_of, wholly_named
-from convcalc.alternatives.weighing import METRICS, Option, options, ranked, tried
+from convcalc.alternatives.rewriting import Change, rewrite_spec, rewrite_text
+from convcalc.alternatives.subjects import (
+    NoSuchLayer,
+    list_convolutions,
+    pattern_of,
+    select_by_all_uses,
+    select_by_any_use,
+)
+from convcalc.alternatives.weighing import METRICS, Option, build_options, list_options, rank_options
 from convcalc.analysis.report import Report, analyse
 from convcalc.cli import common
 from convcalc.network import Network
@@ -15,20 +21,29 @@ from convcalc.problems import did_you_mean, printable, shown
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc alternatives example:resnet18 --limit 10
   convcalc alternatives example:alexnet conv2
   convcalc alternatives example:alexnet --apply separable:conv2 > net.yaml"""
-ROWS = 20  # without LAYER, where not asked for otherwise
+_ROWS = 20  # default number of rows without LAYER
 
 
-@click.command("alternatives", epilog=EXAMPLES)
+@click.command("alternatives", epilog=_EXAMPLES)
 @common.network_options
 @click.argument("layer", required=False)
-@click.option("--by", type=click.Choice(METRICS), default="macs", help="What to save in the whole network.")
-@click.option("--limit", "rows", type=click.IntRange(0), metavar="N", help="List N alternatives; 0 lists all.")
-@click.option("--apply", metavar="NAME:LAYER", help="Write the spec with an alternative, comments and layout kept.")
+@click.option(
+    "--by",
+    type=click.Choice(METRICS),
+    default="macs",
+    help="Metric by which to rank the savings in the whole network (default: macs).",
+)
+@click.option(
+    "--limit", "rows", type=click.IntRange(0), metavar="N", help="Number of alternatives to list; 0 lists all."
+)
+@click.option(
+    "--apply", metavar="NAME:LAYER", help="Write the spec with one alternative applied; comments and layout are kept."
+)
 @click.option("-f", "--format", "format", type=click.Choice(["table", "json", "markdown"]), default="table")
 @common.output_options
 def command(
@@ -41,44 +56,50 @@ def command(
     format: str,
     where: common.Output,
 ) -> int:
-    """What cheaper convolutions would cost, and dearer ones.
+    """List alternatives to convolutions with their cost.
 
-    For LAYER (a name, a pattern such as 'stage2.*', a scope, or several with commas) or for all: depthwise separable,
-    bottleneck, stacked 3-wide kernels, k×1 then 1×k, groups, a dilated smaller kernel; unshared and dense. Each is made
-    in the network and counted: ratios are those of the layer's figures, = what stays exactly. A layer of a block
-    changes in all its uses: it is listed if any of them goes by LAYER, by a name for all that --apply takes.
+    LAYER is a name, a pattern such as 'stage2.*', a scope, or several of these, comma-separated; without it, all
+    convolutions are considered. Alternatives: depthwise separable, bottleneck, stacked 3-wide kernels, k×1 then 1×k,
+    groups, a smaller dilated kernel; for comparison, without weight sharing and fully connected.
+
+    Each alternative is built into the network and counted. The table shows the layer's new cost as a ratio of the old
+    one, = for unchanged, and the change of the whole network. A layer of a block changes in all its uses; it is listed
+    if LAYER matches any of them, with a name for --apply that matches them all.
     """
     document = common.read_document(net)
     report = analyse(common.network_of(document, overrides, where))
-    convs = convolutions(document, report.network)
+    convs = list_convolutions(document, report.network)
     if apply is not None:
         if layer is not None or format != "table":
-            raise click.UsageError("--apply names its LAYER, and writes a spec")
-        text, said = applied(document, overrides, report, convs, apply)
+            raise click.UsageError("--apply NAME:LAYER cannot be combined with a LAYER argument or --format")
+        text, savings = _apply(document, overrides, report, convs, apply)
         common.write_text(text, where, [net])
         if not where.quiet:
-            click.echo(said, err=True)
+            click.echo(savings, err=True)
         return 0
-    chosen = convs if layer is None else chosen_by(named, convs, report, layer)
-    limit = (rows or None) if rows is not None else ROWS if layer is None else None
-    common.write_text(rendered(document, overrides, report, chosen, by, limit, format, where), where, [net])
+    chosen = convs if layer is None else _select(select_by_any_use, convs, report, layer)
+    limit = (rows or None) if rows is not None else _ROWS if layer is None else None
+    common.write_text(_render(document, overrides, report, chosen, by, limit, format, where), where, [net])
     return 0
 
 
-def chosen_by(
+def _select(
     choose: Callable[[Sequence[Convolution], Network, str], list[Convolution]],
     convs: Sequence[Convolution],
     report: Report,
     layer: str,
 ) -> list[Convolution]:
-    """The convolutions that LAYER names: to look at (`named`) or to change (`wholly_named`)."""
+    """Return the convolutions that LAYER matches. Raises Failure if there are none.
+
+    `choose` is `select_by_any_use` to list them, `select_by_all_uses` to change them.
+    """
     try:
         return choose(convs, report.network, layer)
     except NoSuchLayer as error:
         raise common.Failure(printable(str(error))) from None
 
 
-def rendered(
+def _render(
     document: Document,
     overrides: Overrides,
     report: Report,
@@ -88,11 +109,11 @@ def rendered(
     format: str,
     where: common.Output,
 ) -> str:
-    """The alternatives that save most, in a format."""
+    """Return the alternatives that save most, in a format."""
     from convcalc.render import alternatives
 
-    known, refused = options(chosen, report.network)
-    found, failed = tried(document, overrides, report, ranked(known, by), limit)
+    known, refused = list_options(chosen, report.network)
+    found, failed = build_options(document, overrides, report, rank_options(known, by), limit)
     more = len(known) - len(found) - len(failed)
     if format == "json":
         return alternatives.alternative_json(report, found, [*refused, *failed], by, more)
@@ -104,36 +125,38 @@ def rendered(
     )
 
 
-def applied(
+def _apply(
     document: Document, overrides: Overrides, report: Report, convs: Sequence[Convolution], apply: str
 ) -> tuple[str, str]:
-    """The text of the spec with an alternative, and in a line what it saves."""
+    """Return the text of the spec with an alternative applied, and one line with the savings."""
     from convcalc.render.alternatives import applied_line
 
     factoring, colon, pattern = apply.partition(":")
     if not colon or not pattern:
-        raise common.Failure(f"--apply takes NAME:LAYER, such as separable:conv2, not {shown(apply)}")
+        raise common.Failure(f"--apply must be NAME:LAYER, such as separable:conv2; got {shown(apply)}")
     if factoring not in FACTORINGS:
-        hint = did_you_mean(factoring, FACTORINGS) or f"there are {' '.join(FACTORINGS)}"
-        raise common.Failure(f"no alternative {shown(factoring)}: {hint}")
-    known, refused = options(chosen_by(wholly_named, convs, report, pattern), report.network)
-    taken = [option for option in known if option.factoring == factoring]
+        hint = did_you_mean(factoring, FACTORINGS) or f"available: {', '.join(FACTORINGS)}"
+        raise common.Failure(f"unknown alternative {shown(factoring)}: {hint}")
+    known, refused = list_options(_select(select_by_all_uses, convs, report, pattern), report.network)
+    selected = [option for option in known if option.factoring == factoring]
     reasons = [
         f"{pattern_of(one.conv, report.network)}: {one.reason}" for one in refused if one.factoring in ("", factoring)
     ]
-    if not taken or reasons:
+    if not selected or reasons:
         others = ", ".join(dict.fromkeys(option.factoring for option in known))
-        hint = f"there are {others}" if others else "there is none"
-        raise common.Failure(printable(reasons[0] if reasons else f"{apply}: no such alternative, {hint}"))
-    text, changed = written(document, overrides, report, taken)
-    return text, applied_line(report, changed, len(taken))
+        hint = f"available: {others}" if others else "it has no alternatives"
+        raise common.Failure(printable(reasons[0] if reasons else f"{apply} does not apply to this layer; {hint}"))
+    text, changed = _write_spec(document, overrides, report, selected)
+    return text, applied_line(report, changed, len(selected))
 
 
-def written(document: Document, overrides: Overrides, report: Report, taken: Sequence[Option]) -> tuple[str, Report]:
-    """The text of the spec with options taken, and the report of its network."""
-    changes = [Change(option.conv, option.entries) for option in taken]
+def _write_spec(
+    document: Document, overrides: Overrides, report: Report, selected: Sequence[Option]
+) -> tuple[str, Report]:
+    """Return the text of the spec with options applied, and the report of its network."""
+    changes = [Change(option.conv, option.entries) for option in selected]
     try:
-        spec = rewritten(document, report.network, overrides, changes)
-        return rewritten_text(document, overrides, spec), analyse(spec.network)
+        spec = rewrite_spec(document, report.network, overrides, changes)
+        return rewrite_text(document, overrides, spec), analyse(spec.network)
     except CannotChange as error:
         raise common.Failure(f"nothing is written: {printable(str(error))}") from None

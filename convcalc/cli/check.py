@@ -1,4 +1,4 @@
-"""`convcalc check`: the gate for pull requests."""
+"""`convcalc check`: validate specs, enforce budgets, lint designs."""
 
 import os
 import sys
@@ -9,45 +9,64 @@ import click
 
 from convcalc.check.configuration import Configurations, WrongConfiguration
 from convcalc.check.files import chosen
-from convcalc.check.fixing import difference
+from convcalc.check.fixing import diff_lines
 from convcalc.check.many import NOT_CHECKED, How, NoProcesses, Task, check_all
 from convcalc.check.rules import RULES
 from convcalc.check.runner import Checked
-from convcalc.check.settings import SEVERITIES, Settings, codes_of
+from convcalc.check.settings import SEVERITIES, Settings, read_codes
 from convcalc.cli import common
 from convcalc.cli.main import NOT_DONE
 from convcalc.problems import Flaw, printable
 from convcalc.spec.files import why_unreadable
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc check example:resnet50
   convcalc check example:mobilenet_v1 --max-params 5M --max-peak-memory 8MiB
   convcalc check example:lenet5 --select CV3 --fail-on error"""
-DIFFERENCE_STYLES = {"-": "error", "+": "hint", "@": "dim"}
-FORMATS = ("text", "json", "github", "sarif", "junit", "gitlab")
+_DIFF_STYLES = {"-": "error", "+": "hint", "@": "dim"}
+_FORMATS = ("text", "json", "github", "sarif", "junit", "gitlab")
 
 
-@click.command("check", epilog=EXAMPLES)
+@click.command("check", epilog=_EXAMPLES)
 @click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=common.complete_net)
-@click.option("--select", metavar="CODES", help="Rules to turn on too: codes or their beginnings, commas between.")
-@click.option("--ignore", metavar="CODES", help="Rules to turn off.")
-@click.option("--fail-on", type=click.Choice(SEVERITIES), help="From which severity the check fails (warning).")
-@click.option("--exit-zero", is_flag=True, help="Do not fail on findings; errors of a spec still fail.")
-@click.option("--no-ignores", is_flag=True, help="Heed no `# convcalc: ignore[…]` in the files.")
-@click.option("--statistics", is_flag=True, help="Only how often each code was found.")
-@click.option("--config", metavar="FILE", help="The configuration; by itself the nearest above each file.")
-@click.option("--isolated", is_flag=True, help="Use no configuration file.")
+@click.option("--select", metavar="CODES", help="Enable more lint rules: comma-separated codes or prefixes of codes.")
+@click.option("--ignore", metavar="CODES", help="Disable lint rules: comma-separated codes or prefixes.")
+@click.option(
+    "--fail-on", type=click.Choice(SEVERITIES), help="Lowest severity that fails the check (default: warning)."
+)
+@click.option(
+    "--exit-zero", is_flag=True, help="Do not fail on findings or exceeded budgets; an invalid spec still fails."
+)
+@click.option("--no-ignores", is_flag=True, help="Disregard `# convcalc: ignore[…]` comments in specs.")
+@click.option("--statistics", is_flag=True, help="Print only how often each code was found.")
+@click.option("--config", metavar="FILE", help="Configuration file (default: the nearest above each spec).")
+@click.option("--isolated", is_flag=True, help="Ignore all configuration files.")
 @common.limit_options
 @click.option(
-    "--channel-multiple", type=click.IntRange(1), metavar="N", help="What CV307 wants channels to be a multiple of (8)."
+    "--channel-multiple",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Multiple that CV307 requires of channels (default: 8).",
 )
 @click.option(
-    "--fix", is_flag=True, help="Fix what can be fixed exactly and report the rest; comments and layout stay."
+    "--fix",
+    is_flag=True,
+    help="Fix problems that have an exact fix and report the others; comments and layout are kept.",
 )
-@click.option("--diff", is_flag=True, help="Show what --fix would write, and on standard error what would remain.")
-@click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Parallel processes; by itself as many as pay.")
-@click.option("-f", "--format", "format", type=click.Choice(FORMATS), help="text; github under GITHUB_ACTIONS.")
+@click.option(
+    "--diff", is_flag=True, help="Show the changes that --fix would make, and the remaining problems on standard error."
+)
+@click.option(
+    "-j", "--jobs", type=click.IntRange(1), metavar="N", help="Number of worker processes (default: automatic)."
+)
+@click.option(
+    "-f",
+    "--format",
+    "format",
+    type=click.Choice(_FORMATS),
+    help="Output format (default: text; github in GitHub Actions).",
+)
 @common.output_options
 def command(
     nets: tuple[str, ...],
@@ -67,49 +86,54 @@ def command(
     format: str | None,
     where: common.Output,
 ) -> int:
-    """The gate: specs, budgets, known mistakes of design.
+    """Validate specs, enforce budgets, lint designs.
 
-    Are the specs valid, are the budgets kept, does the linter know better. A file that is named is always checked;
-    folders and patterns are walked for *.convcalc.yaml and files with layers.
+    Each NET is a file, a folder, a pattern or an example. A file given by name is always checked; in folders and
+    patterns, *.convcalc.yaml and other YAML files with a top-level `layers` are. The exit status is 1 if a spec is
+    invalid, exceeds a budget or has a finding of the --fail-on severity, and 2 if a file cannot be checked.
     """
     files = chosen(nets)
     if not files.files:
-        passed = f" ({files.passed_over} YAML files are no specs)" if files.passed_over else ""
-        raise common.Failure(f"nothing to check{passed}")
+        skipped = (
+            f" ({files.passed_over} YAML file{'s' * (files.passed_over > 1)} skipped: no layers)"
+            if files.passed_over
+            else ""
+        )
+        raise common.Failure(f"no specs to check{skipped}")
     try:
-        codes = chosen_codes("--select", select), chosen_codes("--ignore", ignore)
+        codes = _read_codes("--select", select), _read_codes("--ignore", ignore)
         line = Settings((), limits, fail_on, channel_multiple).with_choice(*codes)
-        tasks = tasks_of(files.files, config, isolated)
+        tasks = _make_tasks(files.files, config, isolated)
         how = How(RULES, not no_ignores, line, fix or diff)
-        checked = list(with_progress(check_all(tasks, how, jobs), len(tasks), where))
+        checked = list(_show_progress(check_all(tasks, how, jobs), len(tasks), where))
     except (WrongConfiguration, NoProcesses) as error:
         raise common.Failure(str(error)) from None
     if fix and not diff:
-        write_fixes(checked, files.files, where)
-    text = differences(checked, where) if diff else rendered(checked, files.passed_over, format, statistics, where)
+        _write_fixes(checked, files.files, where)
+    text = _diff_text(checked, where) if diff else _render(checked, files.passed_over, format, statistics, where)
     common.write_text(text, where, files.files)
     if diff:
-        tell_remaining(checked, where)
+        _print_remaining(checked, where)
     differs = common.WRONG_NETWORK if diff and text else 0
     return max(
         differs,
         *(
-            status(found, task.settings.then(line).fail_on or "warning", exit_zero)
+            _exit_status(found, task.settings.then(line).fail_on or "warning", exit_zero)
             for found, task in zip(checked, tasks, strict=True)
         ),
     )
 
 
-def chosen_codes(option: str, text: str | None) -> tuple[str, ...]:
-    """The codes that an option names, commas between. Raises Failure."""
+def _read_codes(option: str, text: str | None) -> tuple[str, ...]:
+    """Return the comma-separated codes of an option. Raises Failure if a code is unknown."""
     try:
-        return () if text is None else codes_of(option, [code.strip() for code in text.split(",")], RULES)
+        return () if text is None else read_codes(option, [code.strip() for code in text.split(",")], RULES)
     except Flaw as flaw:
         raise common.Failure(f"{option}: {flaw.message}: {flaw.hint}") from None
 
 
-def write_fixes(checked: Sequence[Checked], files: Sequence[str], where: common.Output) -> None:
-    """Write the files in which something was fixed, and say so."""
+def _write_fixes(checked: Sequence[Checked], files: Sequence[str], where: common.Output) -> None:
+    """Write the fixed files, and report the number of fixes on standard error."""
     changes = [(file, one.rewritten) for file, one in zip(files, checked, strict=True) if one.rewritten is not None]
     for file, change in changes:
         common.rewrite(file, change.before, change.after)
@@ -120,36 +144,36 @@ def write_fixes(checked: Sequence[Checked], files: Sequence[str], where: common.
         click.echo(f"{counted(fixes, 'fix', 'fixes')} in {counted(len(changes), 'file')}", err=True)
 
 
-def tell_remaining(checked: Iterable[Checked], where: common.Output) -> None:
-    """Say on standard error what fixes would leave, in the lines of the files after them."""
+def _print_remaining(checked: Iterable[Checked], where: common.Output) -> None:
+    """Print the problems that would remain after fixes to standard error; lines are those of the fixed files."""
     from convcalc.render.findings import text_lines
 
     remaining = [one for one in checked if one.problems]
     if remaining:
-        common.tell([[("would remain after these fixes:", "dim")], *text_lines(remaining)], where)
+        common.tell([[("problems remaining after these fixes:", "dim")], *text_lines(remaining)], where)
 
 
-def differences(checked: Iterable[Checked], where: common.Output) -> str:
-    """What --fix would write, as `diff -u` shows it."""
+def _diff_text(checked: Iterable[Checked], where: common.Output) -> str:
+    """Return the changes that --fix would make, in the format of `diff -u`."""
     lines = [
-        [(line, DIFFERENCE_STYLES.get(line[:1], ""))]
+        [(line, _DIFF_STYLES.get(line[:1], ""))]
         for one in checked
         if one.rewritten is not None
-        for line in difference(one.file, one.rewritten)
+        for line in diff_lines(one.file, one.rewritten)
     ]
     return common.as_text(lines, where, cut=False) if lines else ""
 
 
-def tasks_of(files: Iterable[str], config: str | None, isolated: bool) -> list[Task]:
-    """The files with the settings that configurations have for them. Raises WrongConfiguration."""
+def _make_tasks(files: Iterable[str], config: str | None, isolated: bool) -> list[Task]:
+    """Return each file with its settings from configuration files. Raises WrongConfiguration."""
     if isolated:
         return [Task(file, Settings()) for file in files]
     configurations = Configurations(RULES, config)
     return [Task(file, configurations.of(file)) for file in files]
 
 
-def with_progress(checked: Iterator[Checked], total: int, where: common.Output) -> Iterator[Checked]:
-    """What is found, with a bar on a terminal's standard error meanwhile."""
+def _show_progress(checked: Iterator[Checked], total: int, where: common.Output) -> Iterator[Checked]:
+    """Pass results on, with a progress bar on standard error if that is a terminal."""
     if not common.may_show_bar(where):
         return checked
     from convcalc.render.progress import followed
@@ -157,8 +181,8 @@ def with_progress(checked: Iterator[Checked], total: int, where: common.Output) 
     return followed(checked, total, sys.stderr)
 
 
-def status(checked: Checked, fail_on: str, exit_zero: bool) -> int:
-    """The exit status for a file: errors of a spec always fail, 2 is for one that could not be checked."""
+def _exit_status(checked: Checked, fail_on: str, exit_zero: bool) -> int:
+    """Return the exit status for a file: 2 if it could not be checked, 1 if it fails; an invalid spec always fails."""
     if any(problem.code == NOT_CHECKED for problem in checked.problems):
         return NOT_DONE
     grave = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
@@ -166,10 +190,10 @@ def status(checked: Checked, fail_on: str, exit_zero: bool) -> int:
     return common.WRONG_NETWORK if any(fails) else 0
 
 
-def rendered(
+def _render(
     checked: list[Checked], passed_over: int, format: str | None, statistics: bool, where: common.Output
 ) -> str:
-    """What was found, in a format; under GitHub Actions annotations by themselves, and a summary for the job."""
+    """Return the problems in a format; the default in GitHub Actions is annotations and a job summary."""
     from convcalc.render import findings
 
     actions = os.environ.get("GITHUB_ACTIONS") == "true"
@@ -177,20 +201,20 @@ def rendered(
     if statistics or format in ("text", "github"):
         lines = findings.statistics_lines(checked, RULES) if statistics else findings.text_lines(checked, passed_over)
         text = common.as_text(lines, where)
-        # what files say cannot be a command of the runner that reads the log
-        text = findings.without_commands(text) if actions or format == "github" else text
-        return text if statistics or format == "text" else annotated(checked) + text
+        # text from files must not act as a command to the runner that reads the log
+        text = findings.disarm_commands(text) if actions or format == "github" else text
+        return text if statistics or format == "text" else _annotate(checked) + text
     if format == "json":
         return findings.findings_json(checked)
     from convcalc.render import findings_ci
 
     if format == "sarif":
-        return findings_ci.sarif(checked, RULES)
-    return findings_ci.junit(checked) if format == "junit" else findings_ci.gitlab(checked)
+        return findings_ci.sarif_log(checked, RULES)
+    return findings_ci.junit_xml(checked) if format == "junit" else findings_ci.gitlab_report(checked)
 
 
-def annotated(checked: list[Checked]) -> str:
-    """GitHub's annotations; the job's summary is written where there is one."""
+def _annotate(checked: list[Checked]) -> str:
+    """Return GitHub's annotations; also append to the job summary if GitHub provides a file for it."""
     from convcalc.render import findings
 
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
@@ -201,4 +225,4 @@ def annotated(checked: list[Checked]) -> str:
         except OSError as error:
             why = why_unreadable(summary, error)
             raise common.Failure(f"GITHUB_STEP_SUMMARY: {printable(summary)}: {why}") from None
-    return findings.github(checked)
+    return findings.github_annotations(checked)

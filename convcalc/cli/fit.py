@@ -1,29 +1,29 @@
-"""`convcalc fit`: the values of params that keep a budget."""
+"""`convcalc fit`: find the spec parameters for which a network is within a budget."""
 
 from typing import Any
 
 import click
 
 from convcalc.cli import common
-from convcalc.fitting import METRICS, Fit, Load, Order, Param, Setup, fit, values_of
+from convcalc.fitting import METRICS, Fit, Load, Order, Param, Setup, expand_values, fit
 from convcalc.problems import Flaw, InvalidSpec, did_you_mean, shown
 from convcalc.spec.blame import blame_params
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides, WrongOverride
 from convcalc.spec.source import read_value
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc fit example:mobilenet_v1 -p width=0.25:1.5:0.05 --max-macs 300M
   convcalc fit example:mobilenet_v1 -p size=96,128,160 --max-peak-memory 2MiB
   convcalc fit example:ds_cnn -p channels=16:128:16 --max-params 50K --by -macs"""
-ROWS = 10  # of a table for people, where not asked for otherwise
-NONE_FITS = 1
-NO_BUDGET = "no budget to keep: give one with --max-macs, --max-peak-memory and the like, or in the spec (budget:)"
-USAGE = "-p takes NAME=VALUES, such as width=0.25:1.5:0.05"
+_ROWS = 10  # default number of rows of a table for people
+_NONE_FITS = 1
+_NO_BUDGET = "no budget: set one with an option such as --max-macs or --max-peak-memory, or in the spec (budget:)"
+_USAGE = "-p must be NAME=VALUES, such as width=0.25:1.5:0.05"
 
 
-@click.command("fit", epilog=EXAMPLES)
+@click.command("fit", epilog=_EXAMPLES)
 @common.network_options
 @click.option(
     "-p",
@@ -32,20 +32,23 @@ USAGE = "-p takes NAME=VALUES, such as width=0.25:1.5:0.05"
     metavar="NAME=VALUES",
     multiple=True,
     required=True,
-    help="What to try: start:stop:step, or values with commas between. Several make all combinations.",
+    help="Values of a spec parameter to try: start:stop:step, or comma-separated. If repeated, all combinations "
+    "are tried.",
 )
 @common.limit_options
-@click.option("--no-spec-budget", is_flag=True, help="Set the spec's own budget aside.")
+@click.option("--no-spec-budget", is_flag=True, help="Ignore the spec's own budget.")
 @common.inference_options
 @click.option(
     "--by",
     default="macs",
     metavar="METRIC",
     shell_complete=common.completing(lambda: METRICS),
-    help="Which is the best of those that keep the budget: the one with the most macs, params, peak_memory, …; "
-    "with a minus before it, the least.",
+    help="Metric to maximise within the budget (default: macs): params, peak_memory, …; with a leading minus, to "
+    "minimise.",
 )
-@click.option("--limit", "rows", type=click.IntRange(0), metavar="N", help="List N values; 0 lists all.")
+@click.option(
+    "--limit", "rows", type=click.IntRange(0), metavar="N", help="Number of combinations to list; 0 lists all."
+)
 @click.option("-f", "--format", "format", type=click.Choice(["table", "json", "csv", "markdown"]), default="table")
 @common.output_options
 def command(
@@ -61,20 +64,21 @@ def command(
     format: str,
     where: common.Output,
 ) -> int:
-    """The largest network that keeps a budget.
+    """Find the largest network within a budget.
 
-    Every value is tried, and those that keep the budget of the spec and of the command line are listed, the best
-    first, with the first value that breaks it. -q prints the options with which summary shows the best:
-    convcalc summary NET $(convcalc fit NET … -q). Lists and texts with blanks need convcalc fit … -q | xargs
-    convcalc summary NET.
+    Analyses NET with every combination of the given values, and lists those within the budget of the spec and the
+    command line, best first, followed by the first values that exceed it. The exit status is 1 if there are none.
+
+    With -q, only the best combination is printed, as options for other commands: convcalc summary NET $(convcalc fit
+    NET … -q). If values contain spaces, use convcalc fit … -q | xargs convcalc summary NET.
     """
-    order, document = read_order(by), common.read_document(net)
-    if not limits and (no_spec_budget or not has_budget(document)):
-        raise common.Failure(NO_BUDGET)
+    order, document = _read_order(by), common.read_document(net)
+    if not limits and (no_spec_budget or not _has_budget(document)):
+        raise common.Failure(_NO_BUDGET)
     try:
-        params = read_params(tried, overrides)
+        params = _read_params(tried, overrides)
         load = common.reader_of(document, where)
-        load = without_budget(load) if no_spec_budget else load
+        load = _drop_budget(load) if no_spec_budget else load
         found = fit(load, Setup(overrides, inplace, fold_batchnorm), params, limits, order)
     except Flaw as flaw:
         raise common.Failure(f"-p: {flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
@@ -84,56 +88,57 @@ def command(
         first = overrides.with_params({**overrides.params, **{param.name: param.values[0] for param in params}})
         error = blame_params(error, document, first, tuple(overrides.params))
         if not isinstance(error, WrongOverride):
-            click.echo("convcalc: no combination gives a valid network; the first:", err=True)
+            click.echo("convcalc: the spec is invalid for every combination; the first:", err=True)
         raise error from None
-    common.write_text(rendered(found, format, rows, where), where, [net])
-    return 0 if found.keeping else NONE_FITS
+    common.write_text(_render(found, format, rows, where), where, [net])
+    return 0 if found.keeping else _NONE_FITS
 
 
-def has_budget(document: Document) -> bool:
-    """Whether a spec has a budget of its own, or is so wrong that reading it will say more."""
+def _has_budget(document: Document) -> bool:
+    """Whether a spec has a budget, or is so wrong that reading it will report better problems."""
     return not isinstance(document.root, dict) or bool(document.root.get("budget")) or bool(document.problems)
 
 
-def without_budget(load: Load) -> Load:
-    """Reads networks without their own budget."""
+def _drop_budget(load: Load) -> Load:
+    """Return a reader of networks that drops their own budget."""
     return lambda overrides: load(overrides)._replace(budget=())
 
 
-def read_order(text: str) -> Order:
-    """`macs`, or `-params`."""
+def _read_order(text: str) -> Order:
+    """Return the order for `macs`, or `-params` for the smallest first. Raises Failure."""
     metric = text.removeprefix("-")
     if metric not in METRICS:
-        raise common.Failure(f"--by: no figure {shown(metric)}: {did_you_mean(metric, METRICS) or ' '.join(METRICS)}")
+        hint = did_you_mean(metric, METRICS) or f"available: {', '.join(METRICS)}"
+        raise common.Failure(f"--by: unknown metric {shown(metric)}: {hint}")
     return Order(metric, text.startswith("-"))
 
 
-def read_params(tried: tuple[str, ...], overrides: Overrides) -> list[Param]:
-    """`width=0.25:1.5:0.05`, `size=96,128`. Raises Flaw."""
+def _read_params(tried: tuple[str, ...], overrides: Overrides) -> list[Param]:
+    """Return the parameters of texts such as `width=0.25:1.5:0.05` and `size=96,128`. Raises Flaw and Failure."""
     params: dict[str, Param] = {}
     for text in tried:
         name, equals, values = text.partition("=")
         if not equals or not name:
-            raise common.Failure(f"{USAGE}, not {shown(text)}")
+            raise common.Failure(f"{_USAGE}; got {shown(text)}")
         if name in params or name in overrides.params:
             raise common.Failure(f"-p: {shown(name)} is given twice")
-        params[name] = Param(name, values_of(read_values(text, values)))
+        params[name] = Param(name, expand_values(_read_values(text, values)))
     return list(params.values())
 
 
-def read_values(text: str, values: str) -> list[Any]:
-    """The values between commas, read as in a file."""
+def _read_values(text: str, values: str) -> list[Any]:
+    """Return comma-separated values, read as in a spec. Raises Failure."""
     try:
         found = read_value(f"[{values}]")
     except InvalidSpec:
         found = None
     if not isinstance(found, list):
-        raise common.Failure(f"{USAGE}, not {shown(text)}")
+        raise common.Failure(f"{_USAGE}; got {shown(text)}")
     return found
 
 
-def rendered(found: Fit, format: str, rows: int | None, where: common.Output) -> str:
-    """What was found, in a format; all of it where a program reads it, and where all rows are asked for."""
+def _render(found: Fit, format: str, rows: int | None, where: common.Output) -> str:
+    """Return the result in a format; JSON and CSV list all rows by default."""
     from convcalc.render import fitting
 
     listed = rows or None
@@ -143,7 +148,7 @@ def rendered(found: Fit, format: str, rows: int | None, where: common.Output) ->
         return fitting.fit_csv(found, listed)
     if where.quiet and format == "table":
         return fitting.best_options(found)
-    listed = ROWS if rows is None else listed
+    listed = _ROWS if rows is None else listed
     if format == "markdown":
         return fitting.fit_markdown(found, listed)
     return common.as_text(fitting.fit_lines(found, common.width_of(where), listed), where)

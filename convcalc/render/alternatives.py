@@ -1,4 +1,4 @@
-"""Alternatives to convolutions, for people and for programs."""
+"""Alternatives to convolutions as a table, Markdown or JSON."""
 
 import json
 from collections.abc import Sequence
@@ -16,47 +16,51 @@ from convcalc.render.markdown import escaped
 from convcalc.render.table import heading, wrapped
 from convcalc.units import format_bytes, format_count
 
-SCHEMA = "convcalc/alternatives/2"
-SAME = "="
+_SCHEMA = "convcalc/alternatives/2"
+_SAME = "="
 
 
-def ratio_text(before: int, after: int) -> str:
-    """`0.116`, `12.3`; three digits."""
+def _ratio_text(before: int, after: int) -> str:
+    """Return a ratio with three digits: `0.116×`, `12.3×`; empty if both are 0."""
     if not before:
         return "" if not after else "∞"
     ratio = after / before
-    return f"{ratio:.3f}" if ratio < 9.9995 else f"{ratio:,.1f}" if ratio < 1000 else f"{ratio:,.0f}"
+    digits = 3 if ratio < 9.9995 else 1 if ratio < 1000 else 0
+    return f"{ratio:,.{digits}f}×"
 
 
-def change_text(before: int | None, after: int | None) -> str:
-    """`-12.3 %` of the network's figure, `=` where it is the same."""
+def _change_text(before: int | None, after: int | None) -> str:
+    """Return the relative change of a figure: `-12.3%`; `=` if it is the same, `?` if it is unknown."""
     if before is None or after is None:
         return "?"
     if before == after:
-        return SAME
-    return "" if not before else f"{100 * (after - before) / before:+,.1f} %"
+        return _SAME
+    return "" if not before else f"{100 * (after - before) / before:+,.1f}%"
 
 
-def field_cell(alternative: Alternative) -> str:
-    """`=` where the receptive field is exactly what it was, else the new one."""
-    return SAME if alternative.same_field else field_text(alternative.after)
+def _field_cell(alternative: Alternative) -> str:
+    """Return `=` if the receptive field is unchanged, otherwise the new one."""
+    return _SAME if alternative.same_field else field_text(alternative.after)
 
 
-def shape_cell(alternative: Alternative) -> str:
-    """`=` where the output has the shape that it had, else the new one."""
-    return SAME if alternative.same_shape else str(alternative.after.output_shape)
+def _shape_cell(alternative: Alternative) -> str:
+    """Return `=` if the output shape is unchanged, otherwise the new one."""
+    return _SAME if alternative.same_shape else str(alternative.after.output_shape)
 
 
-def columns_of(report: Report, found: Sequence[Alternative], one: bool) -> list[Cells]:
-    """The columns of the table: which layer, what instead, each figure as a ratio, and what the network saves."""
+def _make_columns(report: Report, found: Sequence[Alternative], one: bool) -> list[Cells]:
+    """Return the columns: layer, alternative, each figure as a ratio, and the changes of the whole network.
+
+    `one` leaves out the column of the layer.
+    """
 
     def ratios(name: str) -> list[str]:
         figures = [(alternative.option.before, alternative.option.after) for alternative in found]
-        return [ratio_text(getattr(before, name), getattr(after, name)) for before, after in figures]
+        return [_ratio_text(getattr(before, name), getattr(after, name)) for before, after in figures]
 
     def changes(name: str) -> list[str]:
         old = getattr(report.totals, name)
-        return [change_text(old, getattr(alternative.report.totals, name)) for alternative in found]
+        return [_change_text(old, getattr(alternative.report.totals, name)) for alternative in found]
 
     convs = {alternative.option.conv.path: alternative.option.conv for alternative in found}
     patterns = {path: pattern_of(conv, report.network) for path, conv in convs.items()}
@@ -70,8 +74,8 @@ def columns_of(report: Report, found: Sequence[Alternative], one: bool) -> list[
         Cells("MACs", ratios("macs"), 8),
         Cells("weights", ratios("weight_memory"), 1),
         Cells("activations", ratios("activation_memory"), 4),
-        Cells("field", list(map(field_cell, found)), 5),
-        Cells("output", list(map(shape_cell, found)), 3),
+        Cells("field", list(map(_field_cell, found)), 5),
+        Cells("output", list(map(_shape_cell, found)), 3),
         Cells("all MACs", changes("macs")),
         Cells("all params", changes("params"), 7),
         Cells("peak", changes("peak_bytes"), 2),
@@ -86,27 +90,27 @@ def alternative_lines(
     more: int,
     width: int | None,
 ) -> list[Line]:
-    """What the network is, the table, and what is left out; of one convolution also what it costs itself."""
+    """Return a heading, the table and what it leaves out; for a single convolution also its own cost."""
     one = len(chosen) == 1
     lines = [*heading(report, width), []]
     if one:
-        lines += [*subject_lines(report, chosen[0], width), []]
-    lines += cell_lines(columns_of(report, found, one), width, "") if found else [[("nothing to show", "dim")]]
+        lines += [*_subject_lines(report, chosen[0], width), []]
+    lines += cell_lines(_make_columns(report, found, one), width, "") if found else [[("no alternatives", "dim")]]
     if more > 0:
-        lines.append([(f"and {more:,} more: --limit 0 lists all, and LAYER those of one", "dim")])
+        lines.append([(f"and {more:,} more: --limit 0 lists all, LAYER only those of one layer", "dim")])
     if one:
-        lines += [[(refusal_text(one_refused), "dim")] for one_refused in refused]
+        lines += [[(_refusal_text(one_refused), "dim")] for one_refused in refused]
     return lines
 
 
-def refusal_text(refused: Refused) -> str:
-    """What cannot be, and why."""
+def _refusal_text(refused: Refused) -> str:
+    """Return what is not possible, and the reason."""
     what = f"not {refused.factoring}" if refused.factoring else "cannot be changed"
     return f"{what}: {printable(refused.reason)}"
 
 
-def subject_lines(report: Report, conv: Convolution, width: int | None) -> list[Line]:
-    """A convolution: its name, what it is, and what all its uses cost."""
+def _subject_lines(report: Report, conv: Convolution, width: int | None) -> list[Line]:
+    """Return the name of a convolution, its arguments, and the cost of all its uses."""
     layers = [report.layers[node] for node in conv.nodes]
     first, times, spent = layers[0], len(layers), cost_of(conv, report.network)
     facts = [
@@ -122,23 +126,23 @@ def subject_lines(report: Report, conv: Convolution, width: int | None) -> list[
 
 
 def alternative_markdown(report: Report, found: Sequence[Alternative], more: int) -> str:
-    """The same as Markdown."""
+    """Return the alternatives as Markdown."""
     lines = [f"### Alternatives in {escaped(report.network.name)}", ""]
-    lines += cell_markdown(columns_of(report, found, False)) if found else ["nothing to show"]
+    lines += cell_markdown(_make_columns(report, found, False)) if found else ["no alternatives"]
     return "\n".join([*lines, *(["", f"and {more:,} more"] if more > 0 else []), ""])
 
 
 def alternative_json(
     report: Report, found: Sequence[Alternative], refused: Sequence[Refused], metric: str, more: int
 ) -> str:
-    """The same for programs: whole numbers before and after."""
+    """Return the alternatives as JSON, with exact numbers before and after."""
     answer = {
-        "schema": SCHEMA,
+        "schema": _SCHEMA,
         "name": report.network.name,
         "file": report.network.file,
         "by": metric,
-        "network": network_figures(report),
-        "alternatives": [alternative_dict(report, alternative) for alternative in found],
+        "network": _network_figures(report),
+        "alternatives": [_alternative_dict(report, alternative) for alternative in found],
         "more": more,
         "refused": [
             {"layers": names_of(one.conv, report.network), "alternative": one.factoring or None, "reason": one.reason}
@@ -148,8 +152,8 @@ def alternative_json(
     return json.dumps(answer, indent=1) + "\n"
 
 
-def network_figures(report: Report) -> dict[str, int | None]:
-    """The totals that an alternative may change."""
+def _network_figures(report: Report) -> dict[str, int | None]:
+    """Return the totals of a network that an alternative can change."""
     total = report.totals
     return {
         "params": total.params,
@@ -161,8 +165,8 @@ def network_figures(report: Report) -> dict[str, int | None]:
     }
 
 
-def alternative_dict(report: Report, alternative: Alternative) -> dict[str, Any]:
-    """One alternative as JSON holds it."""
+def _alternative_dict(report: Report, alternative: Alternative) -> dict[str, Any]:
+    """Return an alternative as a JSON object."""
     option = alternative.option
     return {
         "layers": names_of(option.conv, report.network),
@@ -172,18 +176,18 @@ def alternative_dict(report: Report, alternative: Alternative) -> dict[str, Any]
         "entries": [{word: arguments} for word, arguments in option.entries],
         "before": option.before._asdict(),
         "after": option.after._asdict(),
-        "network": network_figures(alternative.report),
+        "network": _network_figures(alternative.report),
         "output_shape": {"same": alternative.same_shape, "sizes": list(alternative.after.output_shape.sizes)},
         "receptive_field": {"same": alternative.same_field, **field_dict(alternative.after.field)},
     }
 
 
 def applied_line(before: Report, after: Report, entries: int) -> str:
-    """What a changed spec saves, in a line."""
+    """Return one line with the savings of a changed spec."""
     old, new = before.totals, after.totals
     counted = "1 entry" if entries == 1 else f"{entries} entries"
     return (
         f"{counted} changed: MACs {format_count(old.macs)} → {format_count(new.macs)} "
-        f"({change_text(old.macs, new.macs)}), params {format_count(old.params)} → {format_count(new.params)} "
-        f"({change_text(old.params, new.params)})"
+        f"({_change_text(old.macs, new.macs)}), params {format_count(old.params)} → {format_count(new.params)} "
+        f"({_change_text(old.params, new.params)})"
     )

@@ -22,7 +22,7 @@ from convcalc.units import format_bytes, format_count, format_exact
 _PAGE = 100
 _NARROW = 60  # in a terminal of fewer columns, formulas go below their names
 WORDS = 17  # width of the names, to the left of the formulas
-_NO_BREAK = "\u00a0"  # a blank at which lines are not broken
+NO_BREAK = "\u00a0"  # a blank at which lines are not broken
 
 
 def explanation_lines(found: list[Explanation], width: int | None, in_words: bool = True) -> list[Line]:
@@ -85,10 +85,10 @@ def _figure_lines(figure: Figure, width: int | None, lead: int) -> list[Line]:
 
 def _protect_blanks(text: str, room: int) -> str:
     """Return a formula that breaks only before operators, and not inside parentheses that fit on a line."""
-    text = re.sub(r"(?<=[×/+=-]) | (?=/)| (?=[KMGTP]i?B?\))| (?=B\b)", _NO_BREAK, text)
+    text = re.sub(r"(?<=[×/+=-]) | (?=/)| (?=[KMGTP]i?B?\))| (?=B\b)", NO_BREAK, text)
     groups = re.findall(r"\([^()]*\)", text)
     for group in groups:
-        text = text.replace(group, group.replace(" ", _NO_BREAK)) if len(group) < room - 4 else text
+        text = text.replace(group, group.replace(" ", NO_BREAK)) if len(group) < room - 4 else text
     return text
 
 
@@ -131,7 +131,7 @@ def _wrap_text(text: str, room: int) -> list[str]:
     """Return a formula or text on as many lines as it needs; continued lines of a formula are indented."""
     later = "  " if text.startswith("=") else ""
     pieces = wrap(text, room, subsequent_indent=later, break_long_words=False, break_on_hyphens=False)
-    return [piece.replace(_NO_BREAK, " ") for piece in pieces] or [""]
+    return [piece.replace(NO_BREAK, " ") for piece in pieces] or [""]
 
 
 def _legend_lines(explanation: Explanation, width: int | None, lead: int) -> list[Line]:

@@ -1,4 +1,4 @@
-"""What `check` found, in the formats of other programs: SARIF, GitLab's code quality and JUnit's XML."""
+"""Results of `check` in formats of other programs: SARIF, GitLab Code Quality, JUnit XML."""
 
 import os
 from collections import Counter
@@ -10,62 +10,62 @@ from convcalc.check.rule import Rule
 from convcalc.check.runner import Checked
 from convcalc.problems import Problem, Related, Span, printable
 from convcalc.render.excerpt import split_lines
-from convcalc.render.findings import found, names, ordered, severities, told
+from convcalc.render.findings import code_titles, list_problems, message_with_hint, severity_counts, sort_problems
 from convcalc.version import __version__
 
 SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-GITLAB_SEVERITIES = {"error": "major", "warning": "minor", "note": "info"}
-FAILURES = ("error", "warning")
+_GITLAB_SEVERITIES = {"error": "major", "warning": "minor", "note": "info"}
+_FAILURES = ("error", "warning")
 
 
-def fingerprinted(checked: Sequence[Checked]) -> Iterator[tuple[Checked, Problem, str]]:
-    """Every problem with what tells it from all others, and stays when lines are put in above it.
+def _add_fingerprints(checked: Sequence[Checked]) -> Iterator[tuple[Checked, Problem, str]]:
+    """Yield every problem with a unique fingerprint that does not change when lines are inserted above it.
 
-    That is a hash of the file's name, the code, the line (the message, where there is none) and which of
-    those alike it is.
+    It is a hash of the file name, the code, the text of the line (or the message, if there is no line) and a counter
+    of problems that are equal in these.
     """
     import json
     from hashlib import sha256
 
     seen: Counter[tuple[str, ...]] = Counter()
-    for one in ordered(checked):
+    for one in sort_problems(checked):
         source = split_lines(one.text) if one.text is not None and one.problems else []
         for problem in one.problems:
-            alike = (PurePath(one.file).as_posix(), problem.code, _line(source, problem) or problem.message)
-            yield one, problem, sha256(json.dumps([*alike, seen[alike]]).encode()).hexdigest()
-            seen[alike] += 1
+            key = (PurePath(one.file).as_posix(), problem.code, _line(source, problem) or problem.message)
+            yield one, problem, sha256(json.dumps([*key, seen[key]]).encode()).hexdigest()
+            seen[key] += 1
 
 
 def _line(source: list[str], problem: Problem) -> str:
-    """The line a problem is in, as far as it is known."""
+    """Return the text of the line a problem is in, or an empty text."""
     number = problem.span.line if problem.span else 0
     return source[number - 1].strip() if 0 < number <= len(source) else ""
 
 
-def sarif(checked: Sequence[Checked], rules: Mapping[str, type[Rule]]) -> str:
-    """A log of SARIF 2.1.0, as code scanning takes it: https://docs.oasis-open.org/sarif/sarif/v2.1.0/."""
+def sarif_log(checked: Sequence[Checked], rules: Mapping[str, type[Rule]]) -> str:
+    """Return a SARIF 2.1.0 log, which GitHub code scanning accepts: https://docs.oasis-open.org/sarif/sarif/v2.1.0/."""
     import json
 
-    codes = sorted({*names(rules), *(problem.code for _, problem in found(checked))})
+    codes = sorted({*code_titles(rules), *(problem.code for _, problem in list_problems(checked))})
     index = {code: number for number, code in enumerate(codes)}
     driver = {
         "name": "convcalc",
         "version": __version__,
-        "rules": [_descriptor(code, names(rules).get(code, code), rules.get(code)) for code in codes],
+        "rules": [_descriptor(code, code_titles(rules).get(code, code), rules.get(code)) for code in codes],
     }
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
         "results": [
             _result(one, problem, fingerprint, index[problem.code])
-            for one, problem, fingerprint in fingerprinted(checked)
+            for one, problem, fingerprint in _add_fingerprints(checked)
         ],
     }
     return json.dumps({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
 
 
 def _descriptor(code: str, name: str, rule: type[Rule] | None) -> dict[str, Any]:
-    """What a log says of a rule, or of a code that is none of a rule."""
+    """Return the SARIF descriptor of a rule, or of a code that does not belong to a rule."""
     if rule is None:
         return {"id": code, "name": name, "shortDescription": {"text": name}, "fullDescription": {"text": name}}
     return {
@@ -85,7 +85,7 @@ def _result(one: Checked, problem: Problem, fingerprint: str, index: int) -> dic
         "ruleId": problem.code,
         "ruleIndex": index,
         "level": problem.severity,
-        "message": {"text": _unlinked(told(problem))},
+        "message": {"text": _unlinked(message_with_hint(problem))},
         "locations": [{"physicalLocation": _location(one.file, problem.span)}],
         **({"relatedLocations": related} if related else {}),
         "partialFingerprints": {"convcalc/v1": fingerprint},
@@ -98,12 +98,12 @@ def _related(file: str, number: int, other: Related, span: Span) -> dict[str, An
 
 
 def _unlinked(text: str) -> str:
-    """Text that holds no link: in a message of SARIF, `[text](target)` is one."""
+    """Return text without links: in a SARIF message, `[text](target)` would be one."""
     return text.replace("](", "] (")
 
 
 def _location(file: str, span: Span | None) -> dict[str, Any]:
-    """A place; a problem of the whole file is shown at its first line."""
+    """Return a SARIF location; a problem of the whole file is placed at its first line."""
     region = {"startLine": 1}
     if span is not None:
         region = dict(zip(("startLine", "startColumn", "endLine", "endColumn"), span, strict=True))
@@ -111,7 +111,7 @@ def _location(file: str, span: Span | None) -> dict[str, Any]:
 
 
 def _uri(file: str) -> str:
-    """A file's name as a URI, relative where the name is."""
+    """Return a file name as a URI, relative if the name is relative."""
     from urllib.parse import quote
 
     path = PurePath(file)
@@ -120,40 +120,41 @@ def _uri(file: str) -> str:
     return quote(os.fsencode(path.as_posix()))
 
 
-def gitlab(checked: Sequence[Checked]) -> str:
-    """The report that GitLab shows as code quality."""
+def gitlab_report(checked: Sequence[Checked]) -> str:
+    """Return a GitLab Code Quality report."""
     import json
 
-    problems = [_quality(one, problem, fingerprint) for one, problem, fingerprint in fingerprinted(checked)]
+    problems = [_quality(one, problem, fingerprint) for one, problem, fingerprint in _add_fingerprints(checked)]
     return json.dumps(problems, indent=1) + "\n"
 
 
 def _quality(one: Checked, problem: Problem, fingerprint: str) -> dict[str, Any]:
     path = PurePath(one.file).as_posix().encode("utf-8", "backslashreplace").decode()
     return {
-        "description": told(problem),
+        "description": message_with_hint(problem),
         "check_name": problem.code,
         "fingerprint": fingerprint,
-        "severity": GITLAB_SEVERITIES[problem.severity],
+        "severity": _GITLAB_SEVERITIES[problem.severity],
         "location": {"path": path, "lines": {"begin": problem.span.line if problem.span else 1}},
     }
 
 
-def junit(checked: Sequence[Checked]) -> str:
-    """JUnit's XML: a test case a file, which fails for errors and warnings; notes are its output.
+def junit_xml(checked: Sequence[Checked]) -> str:
+    """Return JUnit XML with one test case per file; errors and warnings make it fail, notes are its output.
 
-    What XML cannot hold is spelt out. A case has one failure that tells all, since readers show but one.
+    Characters that XML does not allow are spelt out. A case has a single failure with all its problems, because readers
+    show only one.
     """
     from xml.etree import ElementTree
 
     suites = ElementTree.Element("testsuites")
     suite = ElementTree.SubElement(suites, "testsuite", name="convcalc check")
-    for one in ordered(checked):
+    for one in sort_problems(checked):
         case = ElementTree.SubElement(suite, "testcase", classname="convcalc", name=printable(one.file))
-        failures = tuple(problem for problem in one.problems if problem.severity in FAILURES)
-        notes = [problem for problem in one.problems if problem.severity not in FAILURES]
+        failures = tuple(problem for problem in one.problems if problem.severity in _FAILURES)
+        notes = [problem for problem in one.problems if problem.severity not in _FAILURES]
         if failures:
-            message = severities([one._replace(problems=failures)])
+            message = severity_counts([one._replace(problems=failures)])
             worst = "error" if any(problem.severity == "error" for problem in failures) else "warning"
             failure = ElementTree.SubElement(case, "failure", type=worst, message=message)
             failure.text = _listed(one.file, failures)
@@ -167,8 +168,7 @@ def junit(checked: Sequence[Checked]) -> str:
 
 
 def _listed(file: str, problems: Sequence[Problem]) -> str:
-    """A line a problem."""
-    return "\n".join(f"{_placed(file, problem)}: {told(problem)} [{problem.code}]" for problem in problems)
+    return "\n".join(f"{_placed(file, problem)}: {message_with_hint(problem)} [{problem.code}]" for problem in problems)
 
 
 def _placed(file: str, problem: Problem) -> str:

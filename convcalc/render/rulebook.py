@@ -1,4 +1,4 @@
-"""The manual of the linter's rules, from their declarations."""
+"""The pages of the lint rules, from their declarations."""
 
 from collections.abc import Sequence
 from inspect import cleandoc
@@ -8,11 +8,11 @@ from convcalc.render.lines import Line
 from convcalc.render.manual import hanging
 
 
-def rules_lines(rules: Sequence[type[Rule]], width: int | None) -> list[Line]:
-    """All rules: those that are on, then those that are asked for."""
+def rule_list_lines(rules: Sequence[type[Rule]], width: int | None) -> list[Line]:
+    """Return the list of all rules: those on by default, then the opt-in ones. `width` None means unlimited."""
     lines: list[Line] = []
     names = max((len(rule.name) for rule in rules), default=0)
-    for title, default in (("on by default", True), ("opt-in, by --select", False)):
+    for title, default in (("on by default", True), ("opt-in, with --select", False)):
         lines += [[], [(title, "title")]]
         for rule in rules:
             if rule.default is default:
@@ -21,8 +21,8 @@ def rules_lines(rules: Sequence[type[Rule]], width: int | None) -> list[Line]:
     return [*lines[1:], [], [("convcalc rules CODE explains a rule.", "dim")]]
 
 
-def rule_lines(rule: type[Rule], width: int | None) -> list[Line]:
-    """The page of one rule."""
+def rule_page_lines(rule: type[Rule], width: int | None) -> list[Line]:
+    """Return the page of one rule: what it finds, why that matters, the source, and two examples."""
     state = "on by default" if rule.default else "opt-in: --select " + rule.code
     text = " ".join(cleandoc(rule.__doc__ or "").split())
     lines: list[Line] = [[(f"{rule.code} {rule.name}", "title"), (f"  {rule.severity}, {state}", "dim")], []]

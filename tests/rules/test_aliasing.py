@@ -12,7 +12,7 @@ input: [8, 32, 32]
 layers:
   - conv: {out_channels: 8, kernel_size: 3, stride: 2, padding: 1}
 """,
-        [(("layers", 0, "conv"), "conv has stride 2 without a low-pass before it")],
+        [(("layers", 0, "conv"), "conv has stride 2 and no low-pass filter before it")],
     ),
     (
         """\
@@ -20,7 +20,7 @@ input: [8, 32, 32]
 layers:
   - maxpool: {kernel_size: 3, stride: [2, 1]}
 """,
-        [(("layers", 0, "maxpool"), "maxpool has stride 2×1 without a low-pass before it")],
+        [(("layers", 0, "maxpool"), "maxpool has stride 2×1 and no low-pass filter before it")],
     ),
     (
         """\
@@ -30,8 +30,8 @@ layers:
   - depthwise_conv: {kernel_size: 4, stride: 4}
 """,
         [
-            (("layers", 0, "pointwise_conv"), "pointwise_conv has stride 2 without a low-pass before it"),
-            (("layers", 1, "depthwise_conv"), "depthwise_conv has stride 4 without a low-pass before it"),
+            (("layers", 0, "pointwise_conv"), "pointwise_conv has stride 2 and no low-pass filter before it"),
+            (("layers", 1, "depthwise_conv"), "depthwise_conv has stride 4 and no low-pass filter before it"),
         ],
     ),
     (
@@ -41,7 +41,7 @@ layers:
   - blurpool: {stride: 1}
   - maxpool: {kernel_size: 2}
 """,
-        [(("layers", 1, "maxpool"), "maxpool has stride 2 without a low-pass before it")],
+        [(("layers", 1, "maxpool"), "maxpool has stride 2 and no low-pass filter before it")],
     ),
     (
         """\
@@ -50,7 +50,7 @@ layers:
   - blurpool
   - conv: {out_channels: 8, kernel_size: 3, stride: 2}
 """,
-        [(("layers", 1, "conv"), "conv has stride 2 without a low-pass before it")],
+        [(("layers", 1, "conv"), "conv has stride 2 and no low-pass filter before it")],
     ),
 ]
 

@@ -16,7 +16,7 @@ layers:
         [
             (
                 ("layers", 1),
-                "batchnorm reads 8×1×1, one value a channel and sample: its statistics come from the batch alone",
+                "batchnorm normalises 8×1×1, one value per channel and sample: its statistics come from the batch only",
             )
         ],
     ),
@@ -30,7 +30,7 @@ layers:
         [
             (
                 ("layers", 1, "batchnorm"),
-                "batchnorm reads 4×1×1, one value a channel and sample: its statistics come from the batch alone",
+                "batchnorm normalises 4×1×1, one value per channel and sample: its statistics come from the batch only",
             )
         ],
     ),
@@ -45,7 +45,7 @@ layers:
         [
             (
                 ("layers", 2),
-                "batchnorm reads 8×1, one value a channel and sample: its statistics come from the batch alone",
+                "batchnorm normalises 8×1, one value per channel and sample: its statistics come from the batch only",
             )
         ],
     ),
@@ -98,6 +98,6 @@ def test_finds_the_image_pooling_of_deeplab() -> None:
     # its pooled branch is why torchvision's model does not train with one picture at a time
     (problem,) = BatchNormOfAPoint().findings(summary("examples/deeplabv3_resnet50.yaml"))
     assert problem.message == (
-        "batchnorm reads 256×1×1, one value a channel and sample: its statistics come from the batch alone"
+        "batchnorm normalises 256×1×1, one value per channel and sample: its statistics come from the batch only"
     )
     assert list(BatchNormOfAPoint().findings(summary("examples/resnet50.yaml"))) == []

@@ -12,7 +12,7 @@ layers:
   - conv: {out_channels: 16, kernel_size: 3}
   - batchnorm
 """,
-        [(("layers", 0, "conv"), "batchnorm1 takes the bias of conv1 off again: 16 params")],
+        [(("layers", 0, "conv"), "batchnorm1 cancels the bias of conv1: 16 params without effect")],
     ),
     (
         """\
@@ -21,7 +21,7 @@ layers:
   - linear: {out_features: 10}
   - batchnorm: {affine: false}
 """,
-        [(("layers", 0, "linear"), "batchnorm1 takes the bias of linear1 off again: 10 params")],
+        [(("layers", 0, "linear"), "batchnorm1 cancels the bias of linear1: 10 params without effect")],
     ),
     (
         """\
@@ -34,8 +34,14 @@ layers:
   - batchnorm
 """,
         [
-            (("layers", 0, "separable_conv"), "batchnorm1 takes the bias of separable_conv1 off again: 16 params"),
-            (("layers", 3, "conv_transpose"), "batchnorm2 takes the bias of conv_transpose1 off again: 4 params"),
+            (
+                ("layers", 0, "separable_conv"),
+                "batchnorm1 cancels the bias of separable_conv1: 16 params without effect",
+            ),
+            (
+                ("layers", 3, "conv_transpose"),
+                "batchnorm2 cancels the bias of conv_transpose1: 4 params without effect",
+            ),
         ],
     ),
 ]

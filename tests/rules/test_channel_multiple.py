@@ -15,7 +15,7 @@ layers:
   - conv: {out_channels: 30, kernel_size: 3}
   - conv: {out_channels: 8, kernel_size: 3}
 """,
-        [(("layers", 0, "conv"), "conv gives 30 channels, no multiple of 8")],
+        [(("layers", 0, "conv"), "conv has 30 output channels, not a multiple of 8")],
     ),
     (
         """\
@@ -26,7 +26,7 @@ layers:
   - relu
   - linear: {out_features: 10}
 """,
-        [(("layers", 1, "linear"), "linear gives 100 features, no multiple of 8")],
+        [(("layers", 1, "linear"), "linear has 100 output features, not a multiple of 8")],
     ),
     (
         """\
@@ -36,7 +36,7 @@ layers:
   - depthwise_conv: {kernel_size: 3}
   - conv: {out_channels: 8, kernel_size: 3}
 """,
-        [(("layers", 0, "pointwise_conv"), "pointwise_conv gives 6 channels, no multiple of 8")],
+        [(("layers", 0, "pointwise_conv"), "pointwise_conv has 6 output channels, not a multiple of 8")],
     ),
 ]
 
@@ -91,9 +91,12 @@ def test_knows_which_networks_round_their_channels() -> None:
     assert list(ChannelMultiple().findings(summary("examples/mobilenet_v2.yaml"))) == []
     assert list(ChannelMultiple().findings(summary("examples/resnet50.yaml"))) == []
     lenet = [problem.message for problem in ChannelMultiple().findings(summary("examples/lenet5.yaml"))]
-    assert lenet == ["conv gives 6 channels, no multiple of 8", "linear gives 84 features, no multiple of 8"]
+    assert lenet == [
+        "conv has 6 output channels, not a multiple of 8",
+        "linear has 84 output features, not a multiple of 8",
+    ]
     shuffle = ChannelMultiple().findings(summary("examples/shufflenet_v2_x1_0.yaml"))
-    assert "58 channels" in next(shuffle).message
+    assert "58 output channels" in next(shuffle).message
 
 
 def test_the_multiple_can_be_another() -> None:
@@ -102,5 +105,5 @@ def test_the_multiple_can_be_another() -> None:
 
     report = summary(io.StringIO(ChannelMultiple.right))
     assert [(problem.message, problem.hint) for problem in MultipleOf64().findings(report)] == [
-        ("conv gives 32 channels, no multiple of 64", "the nearest: 64")
+        ("conv has 32 output channels, not a multiple of 64", "nearest: 64")
     ]

@@ -15,8 +15,8 @@ layers:
             (
                 ("layers", 0, "conv_transpose"),
                 (
-                    "the windows of conv_transpose1 overlap unevenly along the height: its stride 2 does not "
-                    "divide its kernel size 3"
+                    "the windows of conv_transpose1 overlap unevenly along the height: stride 2 does not "
+                    "divide kernel size 3"
                 ),
             )
         ],
@@ -34,15 +34,15 @@ layers:
             (
                 ("layers", 0, "conv_transpose"),
                 (
-                    "the windows of conv_transpose1 overlap unevenly along the height: its stride 2 does not "
-                    "divide its kernel size 5"
+                    "the windows of conv_transpose1 overlap unevenly along the height: stride 2 does not "
+                    "divide kernel size 5"
                 ),
             ),
             (
                 ("layers", 2, "conv_transpose"),
                 (
-                    "the windows of conv_transpose2 overlap unevenly along the width: its stride 2 does not "
-                    "divide its kernel size 3"
+                    "the windows of conv_transpose2 overlap unevenly along the width: stride 2 does not "
+                    "divide kernel size 3"
                 ),
             ),
         ],
@@ -57,7 +57,7 @@ layers:
             (
                 ("layers", 0, "conv_transpose"),
                 (
-                    "conv_transpose1 leaves outputs between its taps along the height: its stride 2 and "
+                    "some outputs of conv_transpose1 along the height depend on no input: stride 2 and "
                     "dilation 2 have a common factor"
                 ),
             )

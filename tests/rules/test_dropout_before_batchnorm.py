@@ -12,7 +12,7 @@ layers:
   - dropout
   - batchnorm
 """,
-        [(("layers", 1), "batchnorm1 learns the variance of what dropout1 drops, which inference has not")],
+        [(("layers", 1), "batchnorm1 learns a variance that dropout1 changes in training but not at inference")],
     ),
     (
         """\
@@ -23,7 +23,7 @@ layers:
   - dropout: {p: 0.1}
   - batchnorm
 """,
-        [(("layers", 3), "batchnorm1 learns the variance of what dropout1 drops, which inference has not")],
+        [(("layers", 3), "batchnorm1 learns a variance that dropout1 changes in training but not at inference")],
     ),
     (
         """\
@@ -35,10 +35,10 @@ layers:
   - add: {from: [batchnorm1, batchnorm2]}
 """,
         [
-            (("layers", 1), "batchnorm1 learns the variance of what dropped drops, which inference has not"),
+            (("layers", 1), "batchnorm1 learns a variance that dropped changes in training but not at inference"),
             (
                 ("layers", 2, "batchnorm"),
-                "batchnorm2 learns the variance of what dropped drops, which inference has not",
+                "batchnorm2 learns a variance that dropped changes in training but not at inference",
             ),
         ],
     ),

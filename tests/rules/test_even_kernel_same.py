@@ -15,7 +15,8 @@ layers:
         [
             (
                 ("layers", 0, "conv"),
-                "same padding of the even kernel 2 is 0 before the height and 1 after it: a shift by half a position",
+                "padding: same pads the height by 0 before and 1 after for an even kernel of 2: "
+                "a shift of half a position",
             )
         ],
     ),
@@ -28,7 +29,8 @@ layers:
         [
             (
                 ("layers", 0, "conv"),
-                "same padding of the even kernel 4 is 1 before the width and 2 after it: a shift by half a position",
+                "padding: same pads the width by 1 before and 2 after for an even kernel of 4: "
+                "a shift of half a position",
             )
         ],
     ),
@@ -41,7 +43,8 @@ layers:
         [
             (
                 ("layers", 0, "depthwise_conv"),
-                "same padding of the even kernel 4 is 4 before the length and 5 after it: a shift by half a position",
+                "padding: same pads the length by 4 before and 5 after for an even kernel of 4: "
+                "a shift of half a position",
             )
         ],
     ),
@@ -96,6 +99,6 @@ def test_finds_the_first_convolution_of_ds_cnn() -> None:
     (problem,) = EvenKernelSame().findings(summary("examples/ds_cnn.yaml"))
     assert (problem.path, problem.message) == (
         ("layers", 0, "conv"),
-        "same padding of the even kernel 10 is 4 before the height and 5 after it: a shift by half a position",
+        "padding: same pads the height by 4 before and 5 after for an even kernel of 10: a shift of half a position",
     )
     assert list(EvenKernelSame().findings(summary("examples/vgg16.yaml"))) == []

@@ -13,7 +13,12 @@ layers:
   - conv: {out_channels: 8, kernel_size: 3, padding: 1}
   - global_avgpool
 """,
-        [(("layers", 1), "what global_avgpool reads has a field of 3×3, and the input is 32×32")],
+        [
+            (
+                ("layers", 1),
+                "the input of global_avgpool has a receptive field of 3×3, smaller than the network input of 32×32",
+            )
+        ],
     ),
     (
         """\
@@ -23,7 +28,12 @@ layers:
   - global_maxpool
   - flatten
 """,
-        [(("layers", 1), "what global_maxpool reads has a field of 31×63, and the input is 32×32")],
+        [
+            (
+                ("layers", 1),
+                "the input of global_maxpool has a receptive field of 31×63, smaller than the network input of 32×32",
+            )
+        ],
     ),
     (
         """\
@@ -34,7 +44,12 @@ layers:
   - flatten
   - linear: {out_features: 4}
 """,
-        [(("layers", 1, "adaptive_avgpool"), "what adaptive_avgpool reads has a field of 3×3, and the input is 32×32")],
+        [
+            (
+                ("layers", 1, "adaptive_avgpool"),
+                "the input of adaptive_avgpool has a receptive field of 3×3, smaller than the network input of 32×32",
+            )
+        ],
     ),
 ]
 
@@ -90,10 +105,13 @@ def test_knows_the_published_fields() -> None:
     assert list(FieldUnderInput().findings(summary("examples/resnet50.yaml"))) == []
     large = summary("examples/mobilenet_v1.yaml", params={"size": 320})
     assert [problem.message for problem in FieldUnderInput().findings(large)] == [
-        "what global_avgpool reads has a field of 315×315, and the input is 320×320"
+        "the input of global_avgpool has a receptive field of 315×315, smaller than the network input of 320×320"
     ]
 
 
 def test_finds_squeezenet() -> None:
     (problem,) = FieldUnderInput().findings(summary("examples/squeezenet1_0.yaml"))
-    assert problem.message == "what global_avgpool reads has a field of 155×155, and the input is 224×224"
+    assert (
+        problem.message
+        == "the input of global_avgpool has a receptive field of 155×155, smaller than the network input of 224×224"
+    )

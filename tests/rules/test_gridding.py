@@ -18,8 +18,8 @@ layers:
             (
                 ("layers", 3, "conv"),
                 (
-                    "the dilations from conv1 to conv3 have the common factor 2 along the height: they see 1 "
-                    "position in 2"
+                    "the dilations from conv1 to conv3 have the common factor 2 along the height: outputs "
+                    "depend on only 1 in 2 positions"
                 ),
             )
         ],
@@ -39,8 +39,8 @@ layers:
             (
                 ("layers", 3, "conv"),
                 (
-                    "the dilations from conv2 to conv3 have the common factor 3 along the height: they see 1 "
-                    "position in 3"
+                    "the dilations from conv2 to conv3 have the common factor 3 along the height: outputs "
+                    "depend on only 1 in 3 positions"
                 ),
             )
         ],
@@ -57,7 +57,7 @@ layers:
                 ("layers", 1, "depthwise_conv"),
                 (
                     "the dilations from depthwise_conv1 to depthwise_conv2 have the common factor 2 along the "
-                    "height: they see 1 position in 2"
+                    "height: outputs depend on only 1 in 2 positions"
                 ),
             )
         ],
@@ -78,7 +78,7 @@ layers:
                 ("layers", 0, "branches", 0, 1, "conv"),
                 (
                     "the dilations from branches1.0.conv1 to branches1.0.conv2 have the common factor 2 along "
-                    "the height: they see 1 position in 2"
+                    "the height: outputs depend on only 1 in 2 positions"
                 ),
             )
         ],

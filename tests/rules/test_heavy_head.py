@@ -14,7 +14,7 @@ layers:
   - flatten
   - linear: {out_features: 2}
 """,
-        [(("layers", 2, "linear"), "fully connected layers hold 130 of 146 params (89.0 %)")],
+        [(("layers", 2, "linear"), "fully connected layers hold 130 of 146 params (89.0%)")],
     ),
     (
         """\
@@ -25,7 +25,7 @@ layers:
   - linear: {out_features: 2}
   - linear: {out_features: 100}
 """,
-        [(("layers", 3, "linear"), "fully connected layers hold 430 of 446 params (96.4 %)")],
+        [(("layers", 3, "linear"), "fully connected layers hold 430 of 446 params (96.4%)")],
     ),
     (
         """\
@@ -36,7 +36,7 @@ layers:
   - flatten
   - linear: {out_features: 5, bias: false}
 """,
-        [(("layers", 3, "linear"), "fully connected layers hold 20 of 32 params (62.5 %)")],
+        [(("layers", 3, "linear"), "fully connected layers hold 20 of 32 params (62.5%)")],
     ),
 ]
 
@@ -85,10 +85,10 @@ def test_finds_the_heads_of_alexnet_and_vgg() -> None:
     # 9216 × 4096 + 4096 + 4096 × 4096 + 4096 + 4096 × 1000 + 1000, and the same from 25088
     alexnet, vgg = (list(HeavyHead().findings(summary(f"examples/{name}.yaml"))) for name in ("alexnet", "vgg16"))
     assert [(problem.path, problem.message) for problem in alexnet] == [
-        (("layers", 16, "linear"), "fully connected layers hold 58,631,144 of 61,100,840 params (96.0 %)")
+        (("layers", 16, "linear"), "fully connected layers hold 58,631,144 of 61,100,840 params (96.0%)")
     ]
     assert [problem.message for problem in vgg] == [
-        "fully connected layers hold 123,642,856 of 138,357,544 params (89.4 %)"
+        "fully connected layers hold 123,642,856 of 138,357,544 params (89.4%)"
     ]
     for name in ("resnet50", "squeezenet1_0", "mobilenet_v1", "googlenet"):
         assert list(HeavyHead().findings(summary(f"examples/{name}.yaml"))) == []

@@ -12,7 +12,7 @@ layers:
   - global_avgpool
   - instancenorm
 """,
-        [(("layers", 1), "instancenorm1 normalises one position a channel (8×1×1): it always gives zero")],
+        [(("layers", 1), "instancenorm1 normalises one position per channel (8×1×1): its output is always zero")],
     ),
     (
         """\
@@ -24,7 +24,7 @@ layers:
         [
             (
                 ("layers", 1, "instancenorm"),
-                "instancenorm1 normalises one position a channel (8×1×1): it always gives its learnt shift",
+                "instancenorm1 normalises one position per channel (8×1×1): its output is always its bias",
             )
         ],
     ),
@@ -35,7 +35,7 @@ layers:
   - adaptive_maxpool: {output_size: 1}
   - instancenorm
 """,
-        [(("layers", 1), "instancenorm1 normalises one position a channel (8×1): it always gives zero")],
+        [(("layers", 1), "instancenorm1 normalises one position per channel (8×1): its output is always zero")],
     ),
 ]
 

@@ -12,7 +12,7 @@ layers:
   - conv: {out_channels: 10, kernel_size: 1}
   - global_avgpool
 """,
-        [(("layers", 0, "conv"), "conv1 could follow global_avgpool1: the same values at 1/1024 of its 81,920 MACs")],
+        [(("layers", 0, "conv"), "conv1 could follow global_avgpool1: the same values for 1/1024 of its 81,920 MACs")],
     ),
     (
         """\
@@ -24,7 +24,7 @@ layers:
         [
             (
                 ("layers", 0, "pointwise_conv"),
-                "pointwise_conv1 could follow adaptive_avgpool1: the same values at 1/1024 of its 81,920 MACs",
+                "pointwise_conv1 could follow adaptive_avgpool1: the same values for 1/1024 of its 81,920 MACs",
             )
         ],
     ),
@@ -38,7 +38,7 @@ layers:
         [
             (
                 ("layers", 0, "depthwise_conv"),
-                "depthwise_conv1 could follow global_avgpool1: the same values at 1/100 of its 800 MACs",
+                "depthwise_conv1 could follow global_avgpool1: the same values for 1/100 of its 800 MACs",
             )
         ],
     ),

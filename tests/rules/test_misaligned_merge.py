@@ -19,8 +19,8 @@ layers:
             (
                 ("layers", 0, "merge"),
                 (
-                    "what branches1.add merges is 2 positions of the input apart along the height, more than "
-                    "half its jump of 1"
+                    "branches1.add merges receptive fields with centres 2 input positions apart along the height, more "
+                    "than half the jump of 1"
                 ),
             )
         ],
@@ -38,8 +38,8 @@ layers:
             (
                 ("layers", 0, "merge"),
                 (
-                    "what branches1.concat merges is 1 position of the input apart along the width, more than "
-                    "half its jump of 1"
+                    "branches1.concat merges receptive fields with centres 1 input position apart along the width, "
+                    "more than half the jump of 1"
                 ),
             )
         ],
@@ -58,8 +58,8 @@ layers:
             (
                 ("layers", 1, "merge"),
                 (
-                    "what branches1.add merges is 4 positions of the input apart along the height, more than "
-                    "half its jump of 2"
+                    "branches1.add merges receptive fields with centres 4 input positions apart along the height, more "
+                    "than half the jump of 2"
                 ),
             )
         ],

@@ -11,7 +11,7 @@ input: [8, 32, 32]
 layers:
   - conv: {out_channels: 8, kernel_size: 1, padding: 1}
 """,
-        [(("layers", 0, "conv"), "2 of the 34 windows of conv1 along the height lie in padding only")],
+        [(("layers", 0, "conv"), "2 of the 34 windows of conv1 along the height contain only padding")],
     ),
     (
         """\
@@ -19,7 +19,7 @@ input: [8, 32, 32]
 layers:
   - conv: {out_channels: 8, kernel_size: 3, padding: [0, [3, 0]]}
 """,
-        [(("layers", 0, "conv"), "1 of the 33 windows of conv1 along the width lie in padding only")],
+        [(("layers", 0, "conv"), "1 of the 33 windows of conv1 along the width contains only padding")],
     ),
     (
         """\
@@ -27,7 +27,7 @@ input: [8, 32, 32]
 layers:
   - conv: {out_channels: 8, kernel_size: 3, stride: 2, padding: [[0, 4], 1]}
 """,
-        [(("layers", 0, "conv"), "1 of the 17 windows of conv1 along the height lie in padding only")],
+        [(("layers", 0, "conv"), "1 of the 17 windows of conv1 along the height contains only padding")],
     ),
     (
         """\
@@ -35,7 +35,7 @@ input: [8, 4, 4]
 layers:
   - conv: {out_channels: 8, kernel_size: 2, padding: 4, dilation: 8}
 """,
-        [(("layers", 0, "conv"), "4 of the 4 windows of conv1 along the height lie in padding only")],
+        [(("layers", 0, "conv"), "4 of the 4 windows of conv1 along the height contain only padding")],
     ),
 ]
 

@@ -12,7 +12,7 @@ layers:
   - relu
   - relu
 """,
-        [(("layers", 1), "relu2 changes nothing: relu1 is a relu too")],
+        [(("layers", 1), "relu2 changes nothing: it directly follows relu1, which is also relu")],
     ),
     (
         """\
@@ -21,7 +21,7 @@ layers:
   - softmax
   - softmax
 """,
-        [(("layers", 1), "softmax2 is applied to its own result: softmax1 is a softmax too")],
+        [(("layers", 1), "softmax2 repeats the activation: it directly follows softmax1, which is also softmax")],
     ),
     (
         """\
@@ -30,7 +30,12 @@ layers:
   - leaky_relu: {negative_slope: 0.1}
   - leaky_relu: {negative_slope: 0.2}
 """,
-        [(("layers", 1, "leaky_relu"), "leaky_relu2 is applied to its own result: leaky_relu1 is a leaky_relu too")],
+        [
+            (
+                ("layers", 1, "leaky_relu"),
+                "leaky_relu2 repeats the activation: it directly follows leaky_relu1, which is also leaky_relu",
+            )
+        ],
     ),
     (
         """\
@@ -39,7 +44,7 @@ layers:
   - log_softmax
   - log_softmax
 """,
-        [(("layers", 1), "log_softmax2 changes nothing: log_softmax1 is a log_softmax too")],
+        [(("layers", 1), "log_softmax2 changes nothing: it directly follows log_softmax1, which is also log_softmax")],
     ),
 ]
 

@@ -16,8 +16,8 @@ layers:
             (
                 ("layers", 1, "linear"),
                 (
-                    "linear1 and linear2 have nothing between them: one layer of 64 outputs computes the same "
-                    "with 24,640 params less"
+                    "linear1 and linear2 have nothing between them: one layer with 64 outputs computes the same "
+                    "with 24,640 fewer params"
                 ),
             )
         ],
@@ -33,8 +33,8 @@ layers:
             (
                 ("layers", 1, "pointwise_conv"),
                 (
-                    "conv1 and pointwise_conv1 have nothing between them: one layer of 8 outputs computes the "
-                    "same with 72 params less"
+                    "conv1 and pointwise_conv1 have nothing between them: one layer with 8 outputs computes the "
+                    "same with 72 fewer params"
                 ),
             )
         ],
@@ -51,15 +51,15 @@ layers:
             (
                 ("layers", 1, "linear"),
                 (
-                    "linear1 and linear2 have nothing between them: one layer of 10 outputs computes the same "
-                    "with 110 params less"
+                    "linear1 and linear2 have nothing between them: one layer with 10 outputs computes the same "
+                    "with 110 fewer params"
                 ),
             ),
             (
                 ("layers", 2, "linear"),
                 (
-                    "linear2 and linear3 have nothing between them: one layer of 10 outputs computes the same "
-                    "with 110 params less"
+                    "linear2 and linear3 have nothing between them: one layer with 10 outputs computes the same "
+                    "with 110 fewer params"
                 ),
             ),
         ],

@@ -12,7 +12,12 @@ input: [8, 32, 32]
 layers:
   - conv: {out_channels: 8, kernel_size: 3, stride: 2, padding: 1}
 """,
-        [(("layers", 0, "conv"), "stride 2 leaves 1 of padding before the height and 0 after it")],
+        [
+            (
+                ("layers", 0, "conv"),
+                "with stride 2, windows read 1 of the padding before the height and 0 of the padding after it",
+            )
+        ],
     ),
     (
         """\
@@ -20,7 +25,12 @@ input: [8, 33, 32]
 layers:
   - conv: {out_channels: 8, kernel_size: 3, stride: 2, padding: 1}
 """,
-        [(("layers", 0, "conv"), "stride 2 leaves 1 of padding before the width and 0 after it")],
+        [
+            (
+                ("layers", 0, "conv"),
+                "with stride 2, windows read 1 of the padding before the width and 0 of the padding after it",
+            )
+        ],
     ),
     (
         """\
@@ -28,7 +38,12 @@ input: [8, 32, 32]
 layers:
   - depthwise_conv: {kernel_size: 3, stride: 2, padding: same}
 """,
-        [(("layers", 0, "depthwise_conv"), "stride 2 leaves 0 of padding before the height and 1 after it")],
+        [
+            (
+                ("layers", 0, "depthwise_conv"),
+                "with stride 2, windows read 0 of the padding before the height and 1 of the padding after it",
+            )
+        ],
     ),
     (
         """\
@@ -36,7 +51,12 @@ input: [8, 32, 32]
 layers:
   - avgpool: {kernel_size: 3, stride: 2, padding: 1}
 """,
-        [(("layers", 0, "avgpool"), "stride 2 leaves 1 of padding before the height and 0 after it")],
+        [
+            (
+                ("layers", 0, "avgpool"),
+                "with stride 2, windows read 1 of the padding before the height and 0 of the padding after it",
+            )
+        ],
     ),
     (
         """\
@@ -44,7 +64,12 @@ input: [8, 32]
 layers:
   - conv: {out_channels: 8, kernel_size: 7, stride: 4, padding: 3}
 """,
-        [(("layers", 0, "conv"), "stride 4 leaves 3 of padding before the length and 0 after it")],
+        [
+            (
+                ("layers", 0, "conv"),
+                "with stride 4, windows read 3 of the padding before the length and 0 of the padding after it",
+            )
+        ],
     ),
 ]
 
@@ -96,6 +121,6 @@ def test_finds_resnet_at_224_and_not_at_225() -> None:
     # the first convolution, and the 3×3 convolutions of stride 2 of three stages; the max pooling pads no zeros
     found_at_224 = list(UnevenPadding().findings(summary("examples/resnet50.yaml")))
     assert len(found_at_224) == 4
-    assert found_at_224[0].hint == "with a height of 225 before it the windows end where the padding ends"
+    assert found_at_224[0].hint == "with an input height of 225 the last window ends at the end of the padding"
     assert list(UnevenPadding().findings(summary("examples/resnet50.yaml", input=[3, 225, 225]))) == []
     assert list(UnevenPadding().findings(summary("examples/vgg16.yaml"))) == []

@@ -14,7 +14,12 @@ layers:
   - conv: {out_channels: 8, kernel_size: 3, padding: 1}
   - conv: {out_channels: 8, kernel_size: 3, padding: 1}
 """,
-        [(("layers", 2, "conv"), "before this conv the smallest field covers the whole input of 5×5 already")],
+        [
+            (
+                ("layers", 2, "conv"),
+                "the input of conv already has a receptive field as large as the network input (5×5)",
+            )
+        ],
     ),
     (
         """\
@@ -24,7 +29,12 @@ layers:
   - conv: {out_channels: 8, kernel_size: 3, padding: 1}
   - conv: {out_channels: 8, kernel_size: 3, padding: 1}
 """,
-        [(("layers", 2, "conv"), "before this conv the smallest field covers the whole input of 5×5 already")],
+        [
+            (
+                ("layers", 2, "conv"),
+                "the input of conv already has a receptive field as large as the network input (5×5)",
+            )
+        ],
     ),
     (
         """\
@@ -37,11 +47,11 @@ layers:
         [
             (
                 ("layers", 1, "branches", 0, 0, "conv"),
-                "before this conv the smallest field covers the whole input of 7×7 already",
+                "the input of conv already has a receptive field as large as the network input (7×7)",
             ),
             (
                 ("layers", 2, "pointwise_conv"),
-                "before this pointwise_conv the smallest field covers the whole input of 7×7 already",
+                "the input of pointwise_conv already has a receptive field as large as the network input (7×7)",
             ),
         ],
     ),

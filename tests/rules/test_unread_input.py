@@ -21,8 +21,8 @@ layers:
             (
                 ("layers", 1, "pointwise_conv"),
                 (
-                    "3/4 of conv1 is never read: pointwise_conv1 steps over 1 in 2 along the height and 1 in 2 "
-                    "along the width"
+                    "3/4 of conv1 is never read: pointwise_conv1 skips 1 of 2 positions along the height "
+                    "and 1 of 2 positions along the width"
                 ),
             )
         ],
@@ -33,7 +33,7 @@ input: [8, 32, 32]
 layers:
   - maxpool: {kernel_size: [2, 1], stride: [2, 3]}
 """,
-        [(("layers", 0, "maxpool"), "2/3 of input is never read: maxpool1 steps over 2 in 3 along the width")],
+        [(("layers", 0, "maxpool"), "2/3 of input is never read: maxpool1 skips 2 of 3 positions along the width")],
     ),
     (
         """\
@@ -44,7 +44,10 @@ layers:
         [
             (
                 ("layers", 0, "conv"),
-                ("3/4 of input is never read: conv1 steps over 1 in 2 along the height and 1 in 2 along the width"),
+                (
+                    "3/4 of input is never read: conv1 skips 1 of 2 positions along the height "
+                    "and 1 of 2 positions along the width"
+                ),
             )
         ],
     ),
@@ -62,7 +65,10 @@ layers:
         [
             (
                 ("layers", 1, "avgpool"),
-                ("3/4 of x is never read: one and conv1 step over 1 in 2 along the height and 1 in 2 along the width"),
+                (
+                    "3/4 of x is never read: one and conv1 skip 1 of 2 positions along the height "
+                    "and 1 of 2 positions along the width"
+                ),
             )
         ],
     ),
@@ -182,16 +188,16 @@ def test_what_the_hint_leaves_out_does_not_help(window: tuple[int, int, int]) ->
     [
         (
             "pointwise_conv: {out_channels: 8, stride: 2}",
-            "a conv with kernel_size 2 or stride 1 leaves nothing out along the height and the width",
+            "a conv with kernel_size 2 or stride 1 reads every position along the height and the width",
         ),
         (
             "maxpool: {kernel_size: [2, 1], stride: [3, 4]}",
-            "kernel_size 3 or stride 2 leaves nothing out along the height; "
-            "kernel_size 4 or stride 1 leaves nothing out along the width",
+            "kernel_size 3 or stride 2 reads every position along the height; "
+            "kernel_size 4 or stride 1 reads every position along the width",
         ),
         (
             "conv: {out_channels: 8, kernel_size: 3, stride: [2, 1], dilation: 2}",
-            "dilation 1 or stride 1 leaves nothing out along the height",
+            "dilation 1 or stride 1 reads every position along the height",
         ),
     ],
 )
@@ -208,7 +214,7 @@ layers:
       - - conv: {out_channels: 8, kernel_size: 1, stride: 2}
     merge: add
 """
-    assert hint(text).startswith("kernel_size 2 or stride 1 of branches1.0.avgpool1 leaves")
+    assert hint(text).startswith("kernel_size 2 or stride 1 in branches1.0.avgpool1 reads")
     assert found(UnreadInput, text.replace("avgpool: {kernel_size: 1", "avgpool: {kernel_size: 2")) == []
 
 

@@ -12,7 +12,7 @@ layers:
   - relu: {name: lost}
   - sigmoid: {from: input}
 """,
-        [(("layers", 0, "relu"), "nothing reads lost (8×32×32), and it does not leave the network")],
+        [(("layers", 0, "relu"), "the output of lost (8×32×32) is not used by any layer or output")],
     ),
     (
         """\
@@ -22,7 +22,7 @@ layers:
   - relu
   - batchnorm: {from: conv1}
 """,
-        [(("layers", 1), "nothing reads relu1 (8×30×30), and it does not leave the network")],
+        [(("layers", 1), "the output of relu1 (8×30×30) is not used by any layer or output")],
     ),
     (
         """\
@@ -32,7 +32,7 @@ layers:
   - maxpool: {kernel_size: 2, from: input}
   - upsample: {like: size}
 """,
-        [(("layers", 0, "relu"), "nothing reads size (8×32×32), and it does not leave the network")],
+        [(("layers", 0, "relu"), "the output of size (8×32×32) is not used by any layer or output")],
     ),
 ]
 

@@ -7,7 +7,7 @@ import pytest
 import convcalc
 from convcalc import examples
 from convcalc.analysis.report import Report
-from convcalc.check.comments import ignores
+from convcalc.check.comments import find_ignores
 from convcalc.check.rule import Rule
 from convcalc.check.rules import RULES
 
@@ -35,4 +35,4 @@ def test_a_default_rule_finds_nothing_but_notes(report: Report, rule: type[Rule]
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_no_comment_silences_a_rule(path: Path) -> None:
-    assert ignores(path.read_text(encoding="utf-8")) == []
+    assert find_ignores(path.read_text(encoding="utf-8")) == []

@@ -1,4 +1,4 @@
-"""The rules of the linter. This list is all there are; a new rule is its file and a line here."""
+"""The list of all lint rules, by code. To add a rule, write its file and add it to this list."""
 
 from collections.abc import Iterable
 

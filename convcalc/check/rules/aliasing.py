@@ -1,4 +1,4 @@
-"""A stride without a low-pass before it."""
+"""CV301: strides without a low-pass filter."""
 
 from collections.abc import Iterator
 
@@ -10,25 +10,26 @@ from convcalc.layers.pool import AvgPool, BlurPool, MaxPool
 from convcalc.network import Network, Node
 from convcalc.problems import Problem
 
-STRIDED = (Window, PointwiseConv, MaxPool)
+_STRIDED = (Window, PointwiseConv, MaxPool)
 
 
 class Aliasing(Rule):
-    """A convolution or max pooling has a stride above 1 and no low-pass before it.
+    """A convolution or max pooling has a stride greater than 1 and no low-pass filter before it.
 
-    Average pooling is left alone: it is itself a low-pass (a box, the weakest; Zhang replaces it with a stronger one).
-    So is a convolution that reads a blurpool or avgpool of stride 1: a blur before it does what a blur after it does.
-    That holds of nothing that is not linear, so a max pooling is found there too. A stride that gives one position
-    skips nothing that another position would show, and is left alone.
+    Average pooling is not reported: it is itself a low-pass filter (a box filter, the weakest; Zhang replaces it with a
+    stronger one). Nor is a convolution directly after a blurpool or avgpool with stride 1: convolutions are linear, so
+    a blur before one is as good as a blur after it. Max pooling is not linear and is reported even after a blur. A
+    stride that leaves only one position is not reported, because there is no other position to differ from.
     """
 
     code = "CV301"
     name = "aliasing"
     default = False
     why = (
-        "A stride keeps every second value of a map that may change faster than that: what is lost comes back as "
-        "something else (the sampling theorem), and a shift of the input by one pixel can change the output much. "
-        "With a low-pass before the stride, published networks were steadier under shifts, and as a rule more accurate."
+        "A stride of 2 keeps every second value of a map that may vary faster than that: the lost detail reappears "
+        "as false coarse detail (sampling theorem), and shifting the input by one pixel can change the output "
+        "considerably. With a low-pass filter before the stride, published networks were more stable under shifts "
+        "and usually more accurate."
     )
     source = 'Zhang 2019, "Making convolutional networks shift-invariant again"'
     wrong = """\
@@ -48,24 +49,31 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Every stride that subsamples what no low-pass has smoothed."""
+        """Yield a finding for each strided layer without a low-pass filter before it."""
         for node in report.network.nodes:
-            if isinstance(node.layer, STRIDED) and subsamples(node.layer) and not smoothed(report.network, node):
+            if (
+                isinstance(node.layer, _STRIDED)
+                and _skips_positions(node.layer)
+                and not _follows_low_pass(report.network, node)
+            ):
                 yield self.finding(
                     node.path,
-                    f"{node.layer.kind} has stride {stride_text(node.layer.stride)} without a low-pass before it",
-                    "stride 1 here, and a blurpool with the stride after it (and after its activation)",
+                    f"{node.layer.kind} has stride {_stride_text(node.layer.stride)} and no low-pass filter before it",
+                    "use stride 1 here, and a blurpool with this stride after it (and after its activation)",
                 )
 
 
-def subsamples(layer: Layer) -> bool:
-    """Whether a stride skips positions on an axis that keeps more than one."""
+def _skips_positions(layer: Layer) -> bool:
+    """Whether a stride skips positions on an axis with more than one output position."""
     strides: tuple[int, ...] = layer.__dict__["stride"]
     return any(stride > 1 and size > 1 for stride, size in zip(strides, layer.output.spatial, strict=True))
 
 
-def smoothed(network: Network, node: Node) -> bool:
-    """Whether a convolution reads a low-pass that has not used itself up for a stride of its own."""
+def _follows_low_pass(network: Network, node: Node) -> bool:
+    """Whether a convolution directly follows a low-pass filter with stride 1.
+
+    A filter with a larger stride does not count: it is needed for that stride.
+    """
     number = node.reads[0] - len(network.inputs)
     if number < 0 or isinstance(node.layer, MaxPool):
         return False
@@ -77,6 +85,6 @@ def smoothed(network: Network, node: Node) -> bool:
     return all(kernel > 1 and own == 1 for stride, kernel, own in axes if stride > 1)
 
 
-def stride_text(strides: tuple[int, ...]) -> str:
-    """`2`, or `2×1` where the axes differ."""
+def _stride_text(strides: tuple[int, ...]) -> str:
+    """Return `2`, or `2×1` if the axes differ."""
     return str(strides[0]) if len(set(strides)) == 1 else "×".join(map(str, strides))

@@ -1,4 +1,4 @@
-"""Batch norm of a map that is one position."""
+"""CV306: batch norms of maps with one position."""
 
 from collections.abc import Iterator
 
@@ -9,9 +9,9 @@ from convcalc.problems import Problem
 
 
 class BatchNormOfAPoint(Rule):
-    """A batch norm reads a map of one position, so that its statistics come from the batch alone.
+    """A batch norm normalises a map with one position, so that its statistics come from the batch only.
 
-    Vectors are left alone, where that is what is meant; so are frozen batch norms, which take no statistics.
+    Not reported: vectors, for which this is intended, and frozen batch norms, which compute no statistics.
     """
 
     code = "CV306"
@@ -19,9 +19,9 @@ class BatchNormOfAPoint(Rule):
     severity = "note"
     default = False
     why = (
-        "In training, mean and variance of a channel are then of as many values as there are samples: of few they are "
-        "inaccurate, and of one sample PyTorch stops (Expected more than 1 value per channel when training). At "
-        "inference nothing is wrong."
+        "In training, the mean and variance of a channel are then computed from one value per sample: with few "
+        "samples they are inaccurate, and with a single sample PyTorch raises an error (Expected more than 1 value "
+        "per channel when training). Inference is not affected."
     )
     source = 'Wu and He 2018, "Group normalization" (small batches); torch.nn.functional.batch_norm'
     wrong = """\
@@ -41,13 +41,13 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Every such batch norm."""
+        """Yield a finding for each batch norm of a map with one position."""
         for node in report.network.nodes:
             shape = node.layer.input
             if isinstance(node.layer, BatchNorm) and shape.axes and shape.positions == 1 and not node.frozen:
                 yield self.finding(
                     node.path,
-                    f"{node.layer.kind} reads {shape}, one value a channel and sample: "
-                    "its statistics come from the batch alone",
-                    "train with large batches, use groupnorm, or leave it out and give the layer before it a bias",
+                    f"{node.layer.kind} normalises {shape}, one value per channel and sample: "
+                    "its statistics come from the batch only",
+                    "train with large batches, use groupnorm, or remove it and give the layer before it a bias",
                 )

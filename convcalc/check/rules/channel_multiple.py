@@ -1,4 +1,4 @@
-"""Output channels that are no multiple of what the hardware works in."""
+"""CV307: output channels that are not a multiple of what the hardware prefers."""
 
 from collections.abc import Iterator
 
@@ -13,11 +13,12 @@ from convcalc.problems import Problem
 
 
 class ChannelMultiple(Rule):
-    """The output channels of a convolution or linear layer are no multiple of 8, or of another number.
+    """The number of output channels of a convolution or linear layer is not a multiple of 8 (configurable).
 
-    Only where they are chosen: a depthwise convolution has those of its input. The last such layers before the outputs
-    are left alone, because the task sets how many classes there are. Another number is set by `channel-multiple = 16`
-    in the configuration, also per path, or by `--channel-multiple 16`.
+    Only layers that choose this number are checked: a depthwise convolution gets its channels from its input. The
+    last such layers before the outputs are not reported, because the task determines the number of classes. To require
+    another multiple, set `channel-multiple = 16` in the configuration file (also per path) or use
+    `--channel-multiple 16`.
     """
 
     code = "CV307"
@@ -26,8 +27,9 @@ class ChannelMultiple(Rule):
     default = False
     multiple: int = 8
     why = (
-        "Convolutions run efficiently on NVIDIA's Tensor Cores where the channels are divisible by 8 (in FP16; by 4 in "
-        "TF32). The code of the MobileNets rounds all channels to multiples of 8. Params and MACs do not show it."
+        "NVIDIA's Tensor Cores run convolutions efficiently if the channels are divisible by 8 (in FP16; by 4 in "
+        "TF32). The code of the MobileNets rounds all channels to multiples of 8. Params and MACs do not show the "
+        "difference."
     )
     source = (
         "NVIDIA, Convolutional layers user's guide (channels in and out divisible by 8 for FP16); "
@@ -50,34 +52,34 @@ layers:
 
     @classmethod
     def adjusted(cls, settings: Settings) -> "ChannelMultiple":
-        """The rule with the multiple that is set."""
+        """Return the rule with the multiple from the settings, or with 8."""
         rule = cls()
         rule.multiple = settings.channel_multiple or cls.multiple
         return rule
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Every chosen number of channels that is no multiple, but for those that the outputs have."""
-        last = last_choices(report.network)
+        """Yield a finding for each chosen number of channels that is not a multiple, except at the outputs."""
+        last = _find_last_choices(report.network)
         for number, node in enumerate(report.network.nodes, len(report.network.inputs)):
             channels = node.layer.output.channels
-            if chooses(node.layer) and channels % self.multiple and number not in last:
+            if _chooses_channels(node.layer) and channels % self.multiple and number not in last:
                 lower = channels // self.multiple * self.multiple
                 near = f"{lower} or {lower + self.multiple}" if lower else f"{self.multiple}"
                 what = "features" if isinstance(node.layer, Linear) else "channels"
                 yield self.finding(
                     node.path,
-                    f"{node.layer.kind} gives {channels} {what}, no multiple of {self.multiple}",
-                    f"the nearest: {near}",
+                    f"{node.layer.kind} has {channels} output {what}, not a multiple of {self.multiple}",
+                    f"nearest: {near}",
                 )
 
 
-def chooses(layer: Layer) -> bool:
+def _chooses_channels(layer: Layer) -> bool:
     """Whether the number of output channels is an argument of the layer."""
     return isinstance(layer, OutChannels | Linear)
 
 
-def last_choices(network: Network) -> set[int]:
-    """The tensors whose number of channels the outputs have: the nearest above them that choose it."""
+def _find_last_choices(network: Network) -> set[int]:
+    """Return the tensors whose number of channels reaches an output unchanged, produced by layers that choose it."""
     first = len(network.inputs)
     waiting, seen = list(network.outputs.values()), set(network.outputs.values())
     found = set()
@@ -86,7 +88,7 @@ def last_choices(network: Network) -> set[int]:
         if number < first:
             continue
         node = network.nodes[number - first]
-        if chooses(node.layer):
+        if _chooses_channels(node.layer):
             found.add(number)
             continue
         waiting.extend(set(node.reads) - seen)

@@ -1,11 +1,11 @@
-"""Transposed convolutions that overlap unevenly."""
+"""CV203: transposed convolutions whose windows overlap unevenly."""
 
 from collections.abc import Iterator
 from math import gcd
 
 from convcalc.analysis.report import Report
 from convcalc.check.rule import Rule
-from convcalc.check.wiring import readers
+from convcalc.check.wiring import list_readers
 from convcalc.layers.base import Layer
 from convcalc.layers.conv import ConvTranspose
 from convcalc.network import Network, Node
@@ -14,18 +14,18 @@ from convcalc.shape import axis_name
 
 
 class Checkerboard(Rule):
-    """A transposed convolution whose kernel its stride does not divide, where no convolution comes after it.
+    """The stride of a transposed convolution does not divide its kernel size, and no convolution follows it.
 
-    Its outputs then get products from different numbers of inputs, in a pattern that repeats with the stride. A
-    convolution with a kernel over 1 between it and the output dampens the pattern, and there is no finding.
+    Its outputs then sum different numbers of products, in a pattern that repeats with the stride. Nothing is reported
+    if every path to an output has a convolution or pooling with a kernel larger than 1, which smooths the pattern.
     """
 
     code = "CV203"
     name = "checkerboard"
-    why = "The uneven overlap shows in the output as a checkerboard, which training hardly removes."
+    why = "The uneven overlap appears in the output as a checkerboard pattern, which training rarely removes."
     source = (
-        'Odena, Dumoulin and Olah 2016, "Deconvolution and checkerboard artifacts" (Distill): overlap is uneven where '
-        "the stride does not divide the kernel; a last layer of stride 1 dampens it."
+        'Odena, Dumoulin and Olah 2016, "Deconvolution and checkerboard artifacts" (Distill): the overlap is uneven '
+        "if the stride does not divide the kernel size; a final layer with stride 1 dampens it."
     )
     wrong = """\
 input: [64, 16, 16]
@@ -41,32 +41,33 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Each transposed convolution whose pattern reaches an output."""
+        """Yield a finding for each transposed convolution whose pattern reaches an output."""
         network = report.network
-        undamped = undamped_tensors(network)
+        undamped = _find_undamped_tensors(network)
         for index, node in enumerate(network.nodes):
             if isinstance(node.layer, ConvTranspose) and len(network.inputs) + index in undamped:
-                axis = uneven_axis(node.layer)
+                axis = _find_uneven_axis(node.layer)
                 if axis is not None:
-                    yield self.uneven(node, node.layer, axis)
+                    yield self._overlap_finding(node, node.layer, axis)
 
-    def uneven(self, node: Node, layer: ConvTranspose, axis: int) -> Problem:
-        """The finding of a layer that overlaps unevenly along an axis."""
+    def _overlap_finding(self, node: Node, layer: ConvTranspose, axis: int) -> Problem:
         kernel, stride = layer.kernel_size[axis], layer.stride[axis]
         message = (
             f"the windows of {node.name} overlap unevenly along the {axis_name(axis, layer.input.axes)}: "
-            f"its stride {stride} does not divide its kernel size {kernel}"
+            f"stride {stride} does not divide kernel size {kernel}"
         )
-        hint = f"kernel_size {max(-(-kernel // stride), 2) * stride}, or upsample before a convolution"
+        hint = f"use kernel_size {max(-(-kernel // stride), 2) * stride}, or upsample and then use a convolution"
         if gcd(layer.dilation[axis], stride) > 1:
-            message = f"{node.name} leaves outputs between its taps along the {axis_name(axis, layer.input.axes)}: "
-            message += f"its stride {stride} and dilation {layer.dilation[axis]} have a common factor"
-            hint = "dilation 1, or upsample before a convolution"
+            message = (
+                f"some outputs of {node.name} along the {axis_name(axis, layer.input.axes)} depend on no input: "
+                f"stride {stride} and dilation {layer.dilation[axis]} have a common factor"
+            )
+            hint = "use dilation 1, or upsample and then use a convolution"
         return self.finding(node.path, message, hint)
 
 
-def uneven_axis(layer: ConvTranspose) -> int | None:
-    """The first axis along which outputs get products from different numbers of inputs."""
+def _find_uneven_axis(layer: ConvTranspose) -> int | None:
+    """Return the first axis along which outputs sum different numbers of products, or None."""
     for axis, (kernel, stride, dilation) in enumerate(
         zip(layer.kernel_size, layer.stride, layer.dilation, strict=True)
     ):
@@ -75,18 +76,20 @@ def uneven_axis(layer: ConvTranspose) -> int | None:
     return None
 
 
-def undamped_tensors(network: Network) -> set[int]:
-    """The tensors from which a path leads to an output without a convolution or pooling of several positions."""
-    found, reading = set(network.outputs.values()), readers(network)
+def _find_undamped_tensors(network: Network) -> set[int]:
+    """Return the tensors with a path to an output on which no layer combines neighbouring positions."""
+    found, reading = set(network.outputs.values()), list_readers(network)
     first = len(network.inputs)
     for tensor in range(first + len(network.nodes) - 1, -1, -1):
-        if any(first + index in found and not dampens(network.nodes[index].layer) for index in reading[tensor]):
+        if any(
+            first + index in found and not _combines_neighbours(network.nodes[index].layer) for index in reading[tensor]
+        ):
             found.add(tensor)
     return found
 
 
-def dampens(layer: Layer) -> bool:
-    """Whether a layer puts neighbouring positions together."""
+def _combines_neighbours(layer: Layer) -> bool:
+    """Whether a layer combines neighbouring positions, which smooths a checkerboard pattern."""
     if isinstance(layer, ConvTranspose):
         return all(stride == 1 for stride in layer.stride) and min(layer.kernel_size) > 1
     return layer.reach() == "everything" or min(getattr(layer, "kernel_size", (1,)), default=1) > 1

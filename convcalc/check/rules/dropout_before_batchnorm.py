@@ -1,4 +1,4 @@
-"""Dropout whose change of variance a batch norm learns."""
+"""CV210: batch norms whose running variance is distorted by dropout."""
 
 from collections.abc import Iterator
 
@@ -11,18 +11,20 @@ from convcalc.problems import Problem, Related
 
 
 class DropoutBeforeBatchnorm(Rule):
-    """A batch norm that reads directly what a dropout gives.
+    """A batch norm directly follows a dropout.
 
-    A dropout with p 0, and a batch norm that keeps no running statistics, are no finding. Nor is a convolution or
-    linear layer between the two: it sums over many dropped values, and published networks have it.
+    Not reported: a dropout with p = 0, a batch norm without running statistics, and a convolution or linear layer
+    between the two, which sums over many dropped values and occurs in published networks.
     """
 
     code = "CV210"
     name = "dropout-before-batchnorm"
-    why = "Dropout changes the variance in training only: at inference the running variance is not that of the values."
+    why = (
+        "Dropout changes the variance in training only, so at inference the running variance does not match the values."
+    )
     source = (
         'Li et al. 2019, "Understanding the disharmony between dropout and batch normalization by variance shift", '
-        "which advises dropout after the last batch norm, and finds the shift smaller where many features are summed."
+        "which recommends dropout after the last batch norm, and finds a smaller shift if many features are summed."
     )
     wrong = """\
 input: [256]
@@ -42,20 +44,22 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Each such batch norm."""
+        """Yield a finding for each batch norm directly after a dropout."""
         network = report.network
         for node in network.nodes:
             if isinstance(node.layer, BatchNorm) and node.layer.track_running_stats:
-                dropout = dropout_before(network, node)
+                dropout = _find_dropout_before(network, node)
                 if dropout is not None:
-                    message = f"{node.name} learns the variance of what {dropout.name} drops, which inference has not"
+                    message = (
+                        f"{node.name} learns a variance that {dropout.name} changes in training but not at inference"
+                    )
                     related = (Related(dropout.path, "the dropout is here"),)
-                    hint = "put the dropout after the last batchnorm"
+                    hint = "move the dropout after the last batchnorm"
                     yield self.finding(node.path, message, hint, related=related)
 
 
-def dropout_before(network: Network, norm: Node) -> Node | None:
-    """The dropout that a batch norm reads, None where it reads something else."""
+def _find_dropout_before(network: Network, norm: Node) -> Node | None:
+    """Return the active dropout that a batch norm reads directly, or None."""
     index = norm.reads[0] - len(network.inputs)
     before = network.nodes[index] if index >= 0 else None
     return before if before is not None and isinstance(before.layer, Dropout) and before.layer.p else None

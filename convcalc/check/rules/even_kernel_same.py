@@ -1,4 +1,4 @@
-"""An even kernel whose `same` padding is one more on one side."""
+"""CV305: even kernels that `padding: same` pads by one more on one side."""
 
 from collections.abc import Iterator
 
@@ -11,17 +11,17 @@ from convcalc.shape import axis_name
 
 
 class EvenKernelSame(Rule):
-    """A convolution with an even kernel and `padding: same` pads one side by one more than the other.
+    """A convolution with an even kernel and `padding: same` pads one side of an axis by one more than the other.
 
-    Only axes on which that is so are found: dilation or a stride can make the padding of an even kernel even.
+    Only axes with such padding are reported: with a dilation or stride, both sides of an even kernel can be equal.
     """
 
     code = "CV305"
     name = "even-kernel-same"
     default = False
     why = (
-        "The windows lie half a position beside what they are written to, always to the same side. Over several such "
-        "layers the shifts add up, and features are pressed into a corner of the map (information erosion)."
+        "Every window is half a position off the output it produces, always towards the same side. Over several "
+        "such layers the shifts add up, and features are squeezed into a corner of the map (information erosion)."
     )
     source = 'Wu et al. 2019, "Convolution with even-sized kernels and symmetric padding"'
     wrong = """\
@@ -36,22 +36,22 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Every such convolution, at its first such axis."""
+        """Yield a finding for each such convolution, about its first affected axis."""
         for node in report.network.nodes:
-            for axis in shifted_axes(node.layer):
+            for axis in _find_shifted_axes(node.layer):
                 kernel, (before, after) = node.layer.__dict__["kernel_size"][axis], node.layer.__dict__["padding"][axis]
                 name = axis_name(axis, node.layer.input.axes)
                 yield self.finding(
                     node.path,
-                    f"same padding of the even kernel {kernel} is {before} before the {name} and {after} after it: "
-                    "a shift by half a position",
-                    f"a kernel of {kernel - 1} or {kernel + 1} has a centre",
+                    f"padding: same pads the {name} by {before} before and {after} after for an even kernel of "
+                    f"{kernel}: a shift of half a position",
+                    f"use an odd kernel, such as {kernel - 1} or {kernel + 1}",
                 )
                 break
 
 
-def shifted_axes(layer: Layer) -> list[int]:
-    """The axes with an even kernel that `same` pads unevenly."""
+def _find_shifted_axes(layer: Layer) -> list[int]:
+    """Return the axes with an even kernel that `same` pads unevenly."""
     if not isinstance(layer, Window) or layer.given["padding"] != "same":
         return []
     per_axis = enumerate(zip(layer.kernel_size, layer.padding, strict=True))

@@ -1,4 +1,4 @@
-"""A last map, before global pooling, whose positions do not see the whole input."""
+"""CV303: last maps before global pooling whose receptive field does not cover the input."""
 
 from collections.abc import Iterator
 
@@ -11,10 +11,10 @@ from convcalc.problems import Problem
 
 
 class FieldUnderInput(Rule):
-    """The last map before global pooling has a receptive field under the size of the input.
+    """The last map before global pooling has a receptive field that is smaller than the network input.
 
-    Global pooling of which a map with positions is made again (the gate of squeeze-and-excite, the image pooling of
-    a segmentation head) is left alone. Where the field differs from path to path, the largest is compared.
+    Nothing is reported if the pooled values are expanded to a map again (the gate of squeeze-and-excite, the image
+    pooling of a segmentation head). If the receptive field differs between paths, the largest is compared.
     """
 
     code = "CV303"
@@ -22,9 +22,10 @@ class FieldUnderInput(Rule):
     severity = "note"
     default = False
     why = (
-        "No feature that is pooled has seen the whole input: pooling only averages (or compares) what parts show. "
-        "Among published classifiers accuracy grows with the logarithm of the field: large ones seem to be needed for "
-        "recognition, with diminishing returns. The effective field is smaller still than the one counted here."
+        "No pooled feature depends on the whole input: pooling only averages, or takes the maximum of, features of "
+        "parts. Among published classifiers, accuracy grows with the logarithm of the receptive field: large ones "
+        "seem to be necessary for recognition, with diminishing returns. The effective receptive field is even "
+        "smaller than the one calculated here."
     )
     source = 'Araujo, Norris and Sim 2019, "Computing receptive fields of convolutional neural networks"'
     wrong = """\
@@ -46,30 +47,30 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Every last pooling of a map that sees less than the input."""
+        """Yield a finding for each last global pooling whose input does not cover the network input."""
         network = report.network
-        whole, placed = input_size(network), placed_again(network)
+        whole, placed = input_size(network), _find_expanded_tensors(network)
         for number, node in enumerate(network.nodes, len(network.inputs)):
-            if number in placed or not pools_all(node):
+            if number in placed or not _pools_everything(node):
                 continue
             field = field_report(report.fields[node.reads[0]], node.layer.input.spatial, whole)
             if not field.whole and field.size is not None and any(map(int.__lt__, field.size, whole)):
                 yield self.finding(
                     node.path,
-                    f"what {node.layer.kind} reads has a field of {sizes_text(field.size)}, "
-                    f"and the input is {sizes_text(whole)}",
-                    "more layers, strides, larger kernels or dilation before it let a position see more",
+                    f"the input of {node.layer.kind} has a receptive field of {_sizes_text(field.size)}, "
+                    f"smaller than the network input of {_sizes_text(whole)}",
+                    "enlarge it with more layers, strides, larger kernels or dilation before the pooling",
                 )
 
 
-def pools_all(node: Node) -> bool:
-    """Whether a layer pools all of several positions to one."""
+def _pools_everything(node: Node) -> bool:
+    """Whether a layer pools several positions, all of them, into one."""
     layer = node.layer
     return isinstance(layer, Global | Adaptive) and layer.reach() == "everything" and layer.input.positions > 1
 
 
-def placed_again(network: Network) -> set[int]:
-    """The tensors of which a map of several positions is made, directly or further on."""
+def _find_expanded_tensors(network: Network) -> set[int]:
+    """Return the tensors from which a later layer makes a map with several positions again."""
     first = len(network.inputs)
     found: set[int] = set()
     for number in range(first + len(network.nodes) - 1, first - 1, -1):
@@ -79,6 +80,6 @@ def placed_again(network: Network) -> set[int]:
     return found
 
 
-def sizes_text(sizes: tuple[int, ...]) -> str:
-    """`32×32`."""
+def _sizes_text(sizes: tuple[int, ...]) -> str:
+    """Return `32×32`."""
     return "×".join(map(str, sizes))

@@ -1,4 +1,4 @@
-"""Runs of dilated convolutions that see a grid with holes."""
+"""CV204: runs of dilated convolutions whose outputs skip positions in between."""
 
 from collections.abc import Iterator
 from math import gcd
@@ -6,35 +6,38 @@ from typing import NamedTuple
 
 from convcalc.analysis.report import Report
 from convcalc.check.rule import Rule
-from convcalc.check.wiring import readers
+from convcalc.check.wiring import list_readers
 from convcalc.layers.base import Layer
 from convcalc.network import Network
 from convcalc.problems import Problem, Related
 from convcalc.shape import axis_name
 
 
-class Run(NamedTuple):
-    """Windows one after another at one resolution: what divides their dilations, how many, the first and the last."""
+class _Run(NamedTuple):
+    """Consecutive windows at one resolution: the common factors of their dilations, their number, first and last."""
 
-    factors: tuple[int, ...] = ()  # one an axis, 0 where no window is over 1
+    factors: tuple[int, ...] = ()  # one per axis; 0 if every kernel is 1 on that axis
     length: int = 0
-    first: int = -1
+    first: int = -1  # index of a node
     last: int = -1
 
 
 class Gridding(Rule):
-    """A run of convolutions at one resolution whose dilations have a common factor above 1.
+    """Consecutive convolutions at one resolution have dilations with a common factor greater than 1.
 
-    Undilated ones of the run count, wherever they stand in it: with one of them the common factor is 1. 1×1
-    convolutions see no neighbours and do not count. A run ends where the resolution changes.
+    Undilated convolutions anywhere in the run count: one of them makes the common factor 1. 1×1 convolutions do not
+    count, because they read no neighbouring positions. A run ends when the resolution changes.
     """
 
     code = "CV204"
     name = "gridding"
-    why = "An output then sees only every so many positions, neighbours see different ones, and local detail is lost."
+    why = (
+        "With a common factor of n, an output depends on only one in n positions, neighbouring outputs depend on "
+        "different positions, and local detail is lost."
+    )
     source = (
         'Wang et al. 2018, "Understanding convolution for semantic segmentation", 3.2 (hybrid dilated convolution: '
-        "the rates of a group have no common factor, or the gridding remains)."
+        "the dilation rates of a group must not have a common factor, or the gridding remains)."
     )
     wrong = """\
 input: [16, 64, 64]
@@ -52,50 +55,49 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Each run, at its last convolution."""
+        """Yield a finding for each run, at its last convolution."""
         network = report.network
-        runs, reading = runs_of(network), readers(network)
+        runs, reading = _find_runs(network), list_readers(network)
         seen: set[int] = set()
         for tensor, run in enumerate(runs):
             if run.length < 2 or max(run.factors) < 2 or run.last in seen:
                 continue
             if not any(runs[len(network.inputs) + index].length for index in reading[tensor]):
                 seen.add(run.last)
-                yield self.grid(network, run)
+                yield self._run_finding(network, run)
 
-    def grid(self, network: Network, run: Run) -> Problem:
-        """The finding of a run."""
+    def _run_finding(self, network: Network, run: _Run) -> Problem:
         first, last = network.nodes[run.first], network.nodes[run.last]
         axis = next(axis for axis, factor in enumerate(run.factors) if factor > 1)
         factor = run.factors[axis]
         message = (
             f"the dilations from {first.name} to {last.name} have the common factor {factor} along the "
-            f"{axis_name(axis, len(run.factors))}: they see 1 position in {factor}"
+            f"{axis_name(axis, len(run.factors))}: outputs depend on only 1 in {factor} positions"
         )
-        hint = "dilations without a common factor, such as 1, 2, 5, or one undilated convolution among them"
-        return self.finding(last.path, message, hint, related=(Related(first.path, "the run begins here"),))
+        hint = "use dilations without a common factor, such as 1, 2, 5, or one undilated convolution among them"
+        return self.finding(last.path, message, hint, related=(Related(first.path, "the run starts here"),))
 
 
-def runs_of(network: Network) -> list[Run]:
-    """The run that each tensor is at the end of."""
-    none = Run()
+def _find_runs(network: Network) -> list[_Run]:
+    """Return the run that ends at each tensor, indexed by tensor number."""
+    none = _Run()
     found = [none] * len(network.inputs)
-    effects: dict[Layer, str] = {}  # layers that are laid again are the same objects
+    effects: dict[Layer, str] = {}  # repeated layers are the same object
     for index, node in enumerate(network.nodes):
         layer = node.layer
-        effect = effects.get(layer) or effects.setdefault(layer, effect_on_run(layer))
+        effect = effects.get(layer) or effects.setdefault(layer, _effect_on_run(layer))
         if effect == "joins":
-            found.append(joined([found[tensor] for tensor in node.reads]))
+            found.append(_join_runs([found[tensor] for tensor in node.reads]))
         else:
-            found.append(continued(found[node.reads[0]], layer, index) if effect == "continues" else none)
+            found.append(_extend_run(found[node.reads[0]], layer, index) if effect == "continues" else none)
     return found
 
 
-def effect_on_run(layer: Layer) -> str:
-    """What a layer does to the runs before it: `joins` where it reads each position from the same one.
+def _effect_on_run(layer: Layer) -> str:
+    """Return what a layer does to the runs at its inputs: `joins`, `continues` or `ends`.
 
-    It `continues` where it steps from position to position, as convolutions of stride 1, padding and cropping do, and
-    else `ends` them.
+    An elementwise layer `joins` them. A layer that moves one position at a time `continues` a run: a convolution with
+    stride 1, padding, cropping. Any other layer `ends` it.
     """
     reach = layer.reach()
     if isinstance(reach, str):
@@ -103,8 +105,8 @@ def effect_on_run(layer: Layer) -> str:
     return "continues" if all(reads.period == reads.shift == 1 for reads in reach) else "ends"
 
 
-def continued(run: Run, layer: Layer, index: int) -> Run:
-    """The run with one more layer."""
+def _extend_run(run: _Run, layer: Layer, index: int) -> _Run:
+    """Return the run extended by a layer; unchanged if the layer's kernel is 1."""
     axes = layer.input.axes
     kernels: tuple[int, ...] = getattr(layer, "kernel_size", (1,) * axes)
     dilations: tuple[int, ...] = getattr(layer, "dilation", (1,) * axes)
@@ -112,11 +114,11 @@ def continued(run: Run, layer: Layer, index: int) -> Run:
         return run
     own = [dilation if kernel > 1 else 0 for kernel, dilation in zip(kernels, dilations, strict=True)]
     factors = tuple(map(gcd, run.factors or (0,) * axes, own))
-    return Run(factors, run.length + 1, run.first if run.length else index, index)
+    return _Run(factors, run.length + 1, run.first if run.length else index, index)
 
 
-def joined(runs: list[Run]) -> Run:
-    """The run of a layer that reads its inputs position by position: the longest, with what divides all of them."""
+def _join_runs(runs: list[_Run]) -> _Run:
+    """Return the longest of the runs that an elementwise layer reads, with the factors common to all of them."""
     if len(runs) == 1:
         return runs[0]
     longest = max(runs, key=lambda run: run.length)

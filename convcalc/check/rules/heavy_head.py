@@ -1,4 +1,4 @@
-"""Fully connected layers that hold most of the params."""
+"""CV308: fully connected layers that hold most of the params."""
 
 from collections.abc import Iterator
 
@@ -8,13 +8,13 @@ from convcalc.layers import FAMILIES
 from convcalc.layers.linear import Linear
 from convcalc.problems import Problem
 
-CONVOLUTIONS = FAMILIES["convolution"]
+_CONVOLUTIONS = FAMILIES["convolution"]
 
 
 class HeavyHead(Rule):
-    """The fully connected layers of a convolutional network hold over half of its params.
+    """The fully connected layers of a convolutional network hold more than half of its params.
 
-    They are found together, at the largest of them. Weights that layers share count once.
+    They are reported together, at the largest of them. Weights that layers share count once.
     """
 
     code = "CV308"
@@ -22,9 +22,9 @@ class HeavyHead(Rule):
     severity = "note"
     default = False
     why = (
-        "A linear layer after flatten has a weight for every channel at every position. Such layers are prone to "
-        "overfitting and depend on dropout; global average pooling in their place has no params and is less prone to "
-        "it. SqueezeNet does without fully connected layers altogether."
+        "After flatten, every output of a linear layer has a weight for every channel at every position. Such "
+        "layers are prone to overfitting and depend on dropout; global average pooling has no params and is less "
+        "prone to it. SqueezeNet has no fully connected layers at all."
     )
     source = 'Lin, Chen and Yan 2014, "Network in network" (3.2); Iandola et al. 2016, "SqueezeNet"'
     wrong = """\
@@ -46,14 +46,14 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """One, at the largest linear layer."""
+        """Yield at most one finding, at the largest linear layer."""
         linear = [index for index, layer in enumerate(report.layers) if isinstance(layer.layer, Linear)]
         held, total = sum(report.layers[index].params for index in linear), report.totals.params
-        if 2 * held <= total or not any(isinstance(layer.layer, CONVOLUTIONS) for layer in report.layers):
+        if 2 * held <= total or not any(isinstance(layer.layer, _CONVOLUTIONS) for layer in report.layers):
             return
         largest = max(linear, key=lambda index: report.layers[index].params)
         yield self.finding(
             report.network.nodes[largest].path,
-            f"fully connected layers hold {held:,} of {total:,} params ({100 * held / total:.1f} %)",
-            "global_avgpool before the first of them leaves it one input a channel",
+            f"fully connected layers hold {held:,} of {total:,} params ({100 * held / total:.1f}%)",
+            "with global_avgpool before the first of them, it has only one input per channel",
         )

@@ -1,4 +1,4 @@
-"""Instance norms of maps of one position."""
+"""CV209: instance norms of maps with one position."""
 
 from collections.abc import Iterator
 
@@ -9,15 +9,19 @@ from convcalc.problems import Problem
 
 
 class InstanceNormOfAPoint(Rule):
-    """An instance norm of a map of one position, whose mean is the value itself: it gives 0 (its shift, if affine)."""
+    """An instance norm normalises a map with one position, so that its output is always zero, or its bias if affine.
+
+    The mean of one value is the value itself, so subtracting it leaves zero.
+    """
 
     code = "CV209"
     name = "instance-norm-of-a-point"
     severity = "error"
-    why = "Nothing of the input is left; PyTorch refuses it in training."
+    why = "The output does not depend on the input; in training, PyTorch raises an error."
     source = (
-        'Ulyanov, Vedaldi and Lempitsky 2016, "Instance normalization": mean and variance are over the positions of '
-        "a channel; torch.nn.functional.instance_norm (Expected more than 1 spatial element when training)."
+        'Ulyanov, Vedaldi and Lempitsky 2016, "Instance normalization": mean and variance are taken over the '
+        "positions of a channel; torch.nn.functional.instance_norm (Expected more than 1 spatial element when "
+        "training)."
     )
     wrong = """\
 input: [64, 8, 8]
@@ -33,10 +37,12 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Each such norm."""
+        """Yield a finding for each instance norm of a map with one position."""
         for node in report.network.nodes:
             layer = node.layer
             if isinstance(layer, InstanceNorm) and layer.input.positions == 1:
-                given = "its learnt shift" if layer.affine else "zero"
-                message = f"{node.name} normalises one position a channel ({layer.input}): it always gives {given}"
-                yield self.finding(node.path, message, "normalise before the pooling, or over channels (layernorm)")
+                given = "its bias" if layer.affine else "zero"
+                message = (
+                    f"{node.name} normalises one position per channel ({layer.input}): its output is always {given}"
+                )
+                yield self.finding(node.path, message, "normalise before the pooling, or across channels (layernorm)")

@@ -1,27 +1,28 @@
-"""Global pooling that could go before the 1×1 convolution that it follows."""
+"""CV211: global average pooling that could come before a 1×1 convolution."""
 
 from collections.abc import Iterator
 
 from convcalc.analysis.report import Report
 from convcalc.check.rule import Rule
-from convcalc.check.wiring import sole_reads
+from convcalc.check.wiring import find_sole_readers
 from convcalc.layers.base import Layer
 from convcalc.problems import Problem, Related
 
 
 class LatePooling(Rule):
-    """A 1×1 convolution directly before global average pooling, which alone reads it.
+    """A 1×1 convolution comes directly before a global average pooling, but could follow it.
 
-    A mean of linear maps is the linear map of the mean, bias and all: pooling first gives the same values. Where the
-    convolution pads, or an activation or a norm stands between, the order matters and there is no finding.
+    The mean of a linear map is the linear map of the mean, including the bias, so pooling first produces the same
+    values. Nothing is reported if the convolution pads, if an activation or a norm lies between the two (then the
+    order matters), or if another layer also reads the output of the convolution.
     """
 
     code = "CV211"
     name = "late-pooling"
-    why = "Pooling first gives the same result with one MAC in place of as many as there are positions."
+    why = "Pooling first produces the same result, and the convolution then runs at one position instead of all."
     source = (
-        'Linearity of both layers; Howard et al. 2019, "Searching for MobileNetV3", 5.1, moves the last 1×1 '
-        "convolution past the pooling for this cost (there with a nonlinearity, so not exactly)."
+        'Both layers are linear. Howard et al. 2019, "Searching for MobileNetV3", 5.1, moves the last 1×1 '
+        "convolution past the pooling to save this cost (there across a nonlinearity, so not exactly)."
     )
     wrong = """\
 input: [512, 7, 7]
@@ -37,27 +38,27 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Each such pooling."""
+        """Yield a finding for each such convolution."""
         network = report.network
-        for reader, giver in sole_reads(network).items():
-            pooling, mixing = network.nodes[reader], network.nodes[giver]
+        for reader, producer in find_sole_readers(network).items():
+            pooling, mixing = network.nodes[reader], network.nodes[producer]
             layer = mixing.layer
-            if is_global_mean(pooling.layer) and is_pointwise(layer) and layer.input.positions > 1:
+            if _is_global_mean(pooling.layer) and _is_pointwise(layer) and layer.input.positions > 1:
                 message = (
-                    f"{mixing.name} could follow {pooling.name}: the same values at 1/{layer.output.positions} of "
-                    f"its {report.layers[giver].macs:,} MACs"
+                    f"{mixing.name} could follow {pooling.name}: the same values for 1/{layer.output.positions} of "
+                    f"its {report.layers[producer].macs:,} MACs"
                 )
                 related = (Related(pooling.path, "the pooling is here"),)
-                yield self.finding(mixing.path, message, "pool first", related=related)
+                yield self.finding(mixing.path, message, "put the pooling before the convolution", related=related)
 
 
-def is_global_mean(layer: Layer) -> bool:
-    """Whether a layer takes the mean of all positions."""
+def _is_global_mean(layer: Layer) -> bool:
+    """Whether a layer averages all positions into one."""
     return layer.kind in ("global_avgpool", "adaptive_avgpool") and layer.output.positions == 1
 
 
-def is_pointwise(layer: Layer) -> bool:
-    """Whether a layer is a 1×1 convolution of every position."""
+def _is_pointwise(layer: Layer) -> bool:
+    """Whether a layer is a 1×1 convolution with stride 1 and no padding."""
     if layer.kind not in ("conv", "pointwise_conv", "depthwise_conv") or layer.output.spatial != layer.input.spatial:
         return False
     return set(getattr(layer, "kernel_size", (1,))) == {1} and not any(map(any, getattr(layer, "padding", ())))

@@ -1,4 +1,4 @@
-"""Inputs whose sizes look as if they were in the order of another framework."""
+"""CV213: input shapes that look as if they were in the axis order of another framework."""
 
 from collections.abc import Iterator
 
@@ -10,18 +10,21 @@ from convcalc.shape import AXIS_NAMES, Shape
 
 
 class MisreadInput(Rule):
-    """An input with the batch in front or the channels last, which is a valid shape of another network.
+    """An input has the batch first or the channels last, which is a valid shape for a different network.
 
-    A leading 1 before three sizes is read as one channel of a volume, and a last size of 1, 3 or 4 after two equal
-    larger ones as a width. If that is meant, name the axes: {channels: 1, depth: 64, height: 128, width: 128}.
+    A leading 1 before three sizes is read as one channel of a volume; a final 1, 3 or 4 after two larger, equal sizes
+    is read as a width. If that is intended, name the axes: {channels: 1, depth: 64, height: 128, width: 128}.
     """
 
     code = "CV213"
     name = "misread-input"
-    why = "Every figure is that of another network: ResNet-18 on [1, 3, 224, 224] has 3-D kernels and 33.7 M params."
+    why = (
+        "All results are then those of a different network: ResNet-18 on [1, 3, 224, 224] has 3-D kernels and 33.7 "
+        "M params."
+    )
     source = (
-        "PyTorch writes the shape of a batch as (N, C, H, W) and Keras that of a sample as (H, W, C); convcalc takes "
-        "one sample, channels first."
+        "PyTorch writes the shape of a batch as (N, C, H, W) and Keras that of a sample as (H, W, C); convcalc "
+        "expects one sample, channels first."
     )
     wrong = """\
 input: [1, 3, 224, 224]
@@ -35,26 +38,26 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Each such input."""
+        """Yield a finding for each input that looks misread."""
         network = report.network
         for name, doubt in network.misread.items():
             path: Path = ("input",) if list(network.inputs) == ["input"] else ("inputs", name)
             shape = network.inputs[name]
-            message = f"{name} {shape} is read as {reading(shape)}, but {doubt.why}"
-            yield self.finding(path, message, remedy(name, shape, doubt))
+            message = f"{name} {shape} is read as {_reading_text(shape)}, but {doubt.why}"
+            yield self.finding(path, message, _write_hint(name, shape, doubt))
 
 
-def reading(shape: Shape) -> str:
-    """How the sizes are read: `1 channel of 3×224×224`."""
+def _reading_text(shape: Shape) -> str:
+    """Return how the sizes are read: `1 channel of 3×224×224`."""
     channels = f"{shape.channels} channel{'s' if shape.channels > 1 else ''}"
     return f"{channels} of {'×'.join(map(str, shape.spatial))}"
 
 
-def remedy(name: str, shape: Shape, doubt: Misreading) -> str:
-    """What to write in place of the sizes, and what if they are meant."""
+def _write_hint(name: str, shape: Shape, doubt: Misreading) -> str:
+    """Return a hint: the likely sizes, and how to write the given ones if they are intended."""
     if doubt.is_override:
         option = "--input " if name == "input" else f"--input {name}="
-        return f"give {option}{','.join(map(str, doubt.likely))} if that is meant"
+        return f"use {option}{','.join(map(str, doubt.likely))} if that is intended"
     named = zip(("channels", *AXIS_NAMES[shape.axes]), shape.sizes, strict=True)
     axes = ", ".join(f"{axis}: {size}" for axis, size in named)
     return f"write {name}: {list(doubt.likely)}; if the order is right, name the axes: {{{axes}}}"

@@ -1,4 +1,4 @@
-"""Windows that lie in the padding."""
+"""CV202: windows that contain only padding."""
 
 from collections.abc import Iterator
 
@@ -8,23 +8,27 @@ from convcalc.layers.base import Layer, Sizes
 from convcalc.problems import Problem
 from convcalc.shape import axis_name
 
-HINT = "padding up to the reach of the kernel, d (k - 1), leaves none"
-MOST_WINDOWS = 10_000  # windows that begin before the input and are looked at one by one
+_HINT = "use a padding of at most dilation × (kernel_size - 1)"
+_MOST_WINDOWS = 10_000  # windows starting before the input that are examined one by one
 
 
 class PaddingOnlyWindow(Rule):
-    """Windows of a convolution or pooling that read nothing but padding.
+    """Some windows of a convolution or pooling contain only padding.
 
-    Padding as large as the reach of the kernel puts whole windows beyond the input; a 1×1 convolution with padding
-    1 does so all around. Windows that ceil_mode adds always touch the input.
+    This happens if the padding exceeds d (k - 1), where k is the kernel size and d the dilation: a 1×1 convolution
+    with padding 1 has such windows on every side. It also happens if the dilation is so large that the whole input
+    fits between two kernel taps. Windows added by ceil_mode always overlap the input.
     """
 
     code = "CV202"
     name = "padding-only-window"
-    why = "Such outputs do not depend on the input: they are the bias, or nothing, and cost as much as all others."
+    why = (
+        "The outputs of such windows do not depend on the input: they are the bias or zero, and cost as much as the "
+        "others."
+    )
     source = (
-        'Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep learning", 2.2.2: full padding, k - 1, '
-        "takes in every partial superposition of kernel and input already."
+        'Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep learning", 2.2.2: full padding, k - '
+        "1, already covers every partial overlap of kernel and input."
     )
     wrong = """\
 input: [16, 32, 32]
@@ -38,36 +42,37 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Each layer that has such windows, with how many there are on its first such axis."""
+        """Yield a finding for each layer with such windows, about its first affected axis."""
         for node in report.network.nodes:
             layer = node.layer
             if not hasattr(layer, "padding") or layer.kind in ("conv_transpose", "max_unpool", "pad"):
                 continue
             for axis, windows in enumerate(layer.output.spatial):
-                empty = empty_windows(layer, axis)
+                empty = _count_empty_windows(layer, axis)
                 if empty:
                     name = axis_name(axis, layer.output.axes)
-                    message = f"{empty} of the {windows} windows of {node.name} along the {name} lie in padding only"
-                    yield self.finding(node.path, message, HINT)
+                    contain = "contains" if empty == 1 else "contain"
+                    message = f"{empty} of the {windows} windows of {node.name} along the {name} {contain} only padding"
+                    yield self.finding(node.path, message, _HINT)
                     break
 
 
-def empty_windows(layer: Layer, axis: int) -> int:
-    """How many windows of a layer along an axis have no tap in the input."""
+def _count_empty_windows(layer: Layer, axis: int) -> int:
+    """Return how many windows of a layer along an axis have no tap inside the input."""
     size, windows = layer.input.spatial[axis], layer.output.spatial[axis]
-    before, stride, dilation, reach = window(layer, axis)
+    before, stride, dilation, reach = _window_sizes(layer, axis)
     wholly_before = min(windows, -(-max(before - reach, 0) // stride))
     begin_before = min(windows, -(-before // stride))
-    within = max(-(-(size + before) // stride), 0)  # windows that begin before the end of the input
+    within = max(-(-(size + before) // stride), 0)  # windows that start before the end of the input
     straddling = 0
-    if dilation > size:  # the input may lie between two taps
-        some = range(wholly_before, min(begin_before, wholly_before + MOST_WINDOWS))
+    if dilation > size:  # the whole input may lie between two taps
+        some = range(wholly_before, min(begin_before, wholly_before + _MOST_WINDOWS))
         straddling = sum((index * stride - before) % dilation >= size for index in some)
     return wholly_before + straddling + max(windows - within, 0)
 
 
-def window(layer: Layer, axis: int) -> tuple[int, int, int, int]:
-    """The padding before an axis, the stride, the dilation, and how far the last tap is from the first."""
+def _window_sizes(layer: Layer, axis: int) -> tuple[int, int, int, int]:
+    """Return the padding before the input, the stride, the dilation, and the distance from first to last tap."""
     kernels: Sizes = getattr(layer, "kernel_size", ())
     strides: Sizes = getattr(layer, "stride", ())
     padding: tuple[tuple[int, int], ...] = getattr(layer, "padding", ())

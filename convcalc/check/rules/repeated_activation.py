@@ -1,4 +1,4 @@
-"""Activations that are applied twice."""
+"""CV212: activations that are applied twice."""
 
 from collections.abc import Iterator
 
@@ -7,23 +7,25 @@ from convcalc.check.rule import Rule
 from convcalc.layers import FAMILIES
 from convcalc.problems import Problem, Related
 
-ACTIVATIONS = {kind.kind for kind in FAMILIES["activation"]}
-UNCHANGED = {"relu", "relu6", "hardtanh", "log_softmax"}  # f(f(x)) = f(x)
+_ACTIVATIONS = {kind.kind for kind in FAMILIES["activation"]}
+_IDEMPOTENT = {"relu", "relu6", "hardtanh", "log_softmax"}  # f(f(x)) = f(x)
 
 
 class RepeatedActivation(Rule):
-    """The same activation twice in a row.
+    """The same activation is applied twice in a row.
 
-    The second relu, relu6, hardtanh or log_softmax changes nothing; any other, such as softmax or sigmoid, changes
-    what the first gave once more, which is hardly meant.
+    A second relu, relu6, hardtanh or log_softmax changes nothing; any other activation, such as softmax or sigmoid,
+    is applied again to its own result, which is rarely intended.
     """
 
     code = "CV212"
     name = "repeated-activation"
-    why = "The second does nothing, or distorts: a sigmoid of a sigmoid lies between 0.5 and 0.74."
+    why = (
+        "The second activation has no effect or distorts the values: a sigmoid of a sigmoid lies between 0.5 and 0.731."
+    )
     source = (
         "Follows from the formulas: relu(relu(x)) = relu(x), and sigmoid maps 0 … 1 to 0.5 … 0.731; "
-        "torch.nn.CrossEntropyLoss expects scores to which no softmax was applied."
+        "torch.nn.CrossEntropyLoss expects scores without softmax."
     )
     wrong = """\
 input: [3, 32, 32]
@@ -40,15 +42,15 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Each second activation."""
+        """Yield a finding for each second activation."""
         network = report.network
         for node in network.nodes:
             before = node.reads[0] - len(network.inputs)
-            if before < 0 or node.layer.kind not in ACTIVATIONS:
+            if before < 0 or node.layer.kind not in _ACTIVATIONS:
                 continue
             first = network.nodes[before]
             if first.layer.kind == node.layer.kind:
-                effect = "changes nothing" if node.layer.kind in UNCHANGED else "is applied to its own result"
-                message = f"{node.name} {effect}: {first.name} is a {node.layer.kind} too"
+                effect = "changes nothing" if node.layer.kind in _IDEMPOTENT else "repeats the activation"
+                message = f"{node.name} {effect}: it directly follows {first.name}, which is also {node.layer.kind}"
                 related = (Related(first.path, "the first is here"),)
-                yield self.finding(node.path, message, "take one of them out", related=related)
+                yield self.finding(node.path, message, "remove one of them", related=related)

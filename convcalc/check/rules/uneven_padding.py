@@ -1,4 +1,4 @@
-"""Padding of which a stride leaves more on one side than on the other."""
+"""CV304: padding that windows with a stride read more on one side than on the other."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -14,10 +14,10 @@ from convcalc.shape import axis_name
 
 
 class UnevenPadding(Rule):
-    """With a stride above 1, the zeros before an axis that windows read are not as many as those after it.
+    """With a stride greater than 1, windows read more padding on one side of an axis than on the other.
 
-    `padding: same` is found too where it pads one side more. Max pooling is left alone: its padding never wins, so
-    that no zeros enter the map.
+    An uneven `padding: same` is also reported. Max pooling is not reported: its padding is never the
+    maximum, so no zeros enter the map.
     """
 
     code = "CV304"
@@ -25,9 +25,9 @@ class UnevenPadding(Rule):
     severity = "note"
     default = False
     why = (
-        "The last window ends before the padding does, so that only the other side is fully padded. Padding that is "
-        "applied unevenly leads to asymmetric weights, most of all around such layers, and to places of the map where "
-        "the activation is weakened. An input size that divides evenly mitigated this in ResNets."
+        "The last window ends before the padding does, so only the other side is fully padded. Uneven padding leads "
+        "to asymmetric weights, most of all around such layers, and to places in the map where the activation is "
+        "weakened. An input size that divides evenly reduced this in ResNets."
     )
     source = 'Alsallakh et al. 2021, "Mind the pad: CNNs can develop blind spots"'
     wrong = """\
@@ -42,22 +42,22 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Every layer with an axis that is padded unevenly, once."""
+        """Yield a finding for each such layer, about its first affected axis."""
         for node in report.network.nodes:
-            for axis, used in enumerate(paddings(node.layer)):
+            for axis, used in enumerate(_measure_paddings(node.layer)):
                 if used.stride > 1 and used.before != used.after:
                     name = axis_name(axis, node.layer.input.axes)
                     yield self.finding(
                         node.path,
-                        f"stride {used.stride} leaves {used.before} of padding before the {name} "
-                        f"and {used.after} after it",
+                        f"with stride {used.stride}, windows read {used.before} of the padding before the {name} "
+                        f"and {used.after} of the padding after it",
                         used.hint(name),
                     )
                     break
 
 
-class Used(NamedTuple):
-    """How much of the padding of one axis is read by windows; `unused` is what is left after the last one."""
+class _UsedPadding(NamedTuple):
+    """How much padding the windows of an axis read; `unused` is the number of positions after the last window."""
 
     size: int
     stride: int
@@ -66,26 +66,28 @@ class Used(NamedTuple):
     unused: int
 
     def hint(self, name: str) -> str:
-        """The next larger input that is used up, where padding is left over."""
+        """Return a hint with the next larger input that leaves no padding unread; empty if none is."""
         if self.unused < 1:
             return ""
         fitting = self.size + self.stride - self.unused
-        return f"with a {name} of {fitting} before it the windows end where the padding ends"
+        return f"with an input {name} of {fitting} the last window ends at the end of the padding"
 
 
-def paddings(layer: Layer) -> list[Used]:
-    """The padding that is read on every axis, of layers that pad with zeros."""
+def _measure_paddings(layer: Layer) -> list[_UsedPadding]:
+    """Return the padding that is read on each axis; empty for layers that do not pad with zeros."""
     if not isinstance(layer, Window | AvgPool):
         return []
     assert not isinstance(layer.padding, str)
     axes = len(layer.input.spatial)
     dilation: tuple[int, ...] = layer.dilation if isinstance(layer, Window) else (1,) * axes
     window = (layer.kernel_size, layer.stride, layer.padding, dilation)
-    return list(map(used, layer.input.spatial, layer.output.spatial, *window))
+    return list(map(_measure_padding, layer.input.spatial, layer.output.spatial, *window))
 
 
-def used(size: int, count: int, kernel_size: int, stride: int, padding: tuple[int, int], dilation: int) -> Used:
-    """The padding that so many windows of an axis read; the last one may also end before the input does."""
+def _measure_padding(
+    size: int, count: int, kernel_size: int, stride: int, padding: tuple[int, int], dilation: int
+) -> _UsedPadding:
+    """Return the padding that the `count` windows of an axis read; the last one may end inside the input."""
     before, after = padding
     unused = before + size + after - (count - 1) * stride - extent(kernel_size, dilation)
-    return Used(size, stride, before, min(max(after - unused, 0), after), unused)
+    return _UsedPadding(size, stride, before, min(max(after - unused, 0), after), unused)

@@ -1,4 +1,4 @@
-"""Convolutions that come after even the shortest path has seen the whole input."""
+"""CV302: convolutions whose input already has a receptive field that covers the network's input."""
 
 from collections.abc import Iterator
 
@@ -9,15 +9,15 @@ from convcalc.layers import FAMILIES
 from convcalc.network import Network
 from convcalc.problems import Problem
 
-CONVOLUTIONS = FAMILIES["convolution"]
+_CONVOLUTIONS = FAMILIES["convolution"]
 
 
 class UnproductiveLayers(Rule):
-    """A convolution reads a map whose smallest field over all paths covers the input already, on every axis.
+    """A convolution's input already has a receptive field as large as the network input, even on its shortest path.
 
-    Where paths meet, the smaller field is followed, along each axis by itself. What sees everything by a global
-    pooling or a linear layer is left alone. The authors predict this of classifiers; by their analysis alone it is
-    not known for other tasks.
+    If paths merge, the smaller receptive field counts, separately for each axis. Nothing is reported if everything is
+    covered only because of a global pooling or a linear layer. The authors predict this for classifiers; their
+    analysis alone does not show it for other tasks.
     """
 
     code = "CV302"
@@ -25,12 +25,12 @@ class UnproductiveLayers(Rule):
     severity = "note"
     default = False
     why = (
-        "Such a layer can add no context from further away. In trained classifiers, layers behind this "
-        "border did not contribute qualitatively to the accuracy: they cost params and time for little."
+        "Such a layer cannot add context from further away. In trained classifiers, such layers did "
+        "not contribute qualitatively to the accuracy: they cost params and time for little gain."
     )
     source = (
         'Richter et al. 2021, "Should you go deeper? Optimizing convolutional neural network architectures without '
-        'training" (border layers, by the smallest field over the paths)'
+        'training" (border layers, by the smallest receptive field over all paths)'
     )
     wrong = """\
 input: [3, 8, 8]
@@ -48,51 +48,57 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Every convolution behind the border."""
+        """Yield a finding for each such convolution."""
         network = report.network
-        seen, whole = smallest_fields(network), input_size(network)
+        seen, whole = _find_smallest_fields(network), input_size(network)
         size = "×".join(map(str, whole))
         for node in network.nodes:
             spatial = network.tensor_shape(node.reads[0]).spatial
-            if isinstance(node.layer, CONVOLUTIONS) and covers(seen[node.reads[0]], spatial, whole):
+            if isinstance(node.layer, _CONVOLUTIONS) and _covers_input(seen[node.reads[0]], spatial, whole):
                 yield self.finding(
                     node.path,
-                    f"before this {node.layer.kind} the smallest field covers the whole input of {size} already",
-                    "leave it out, give the network a larger input, or take strides and kernels before it smaller",
+                    f"the input of {node.layer.kind} already has a receptive field as large as the network input "
+                    f"({size})",
+                    "remove it, use a larger network input, or use smaller strides and kernels before it",
                 )
 
 
-def smallest_fields(network: Network) -> list[Field]:
-    """The field of every tensor along the path that sees least, by its number.
+def _find_smallest_fields(network: Network) -> list[Field]:
+    """Return the smallest receptive field of each tensor over all paths, indexed by tensor number.
 
-    Paths are compared where they meet, by their sizes there.
+    Paths are compared at each merge, by the sizes that they have there.
     """
     found = fields(network._replace(nodes=()))
     for node in network.nodes:
         inputs = [found[tensor] for tensor in node.reads]
-        found.append(field_of(node.layer, (smallest(inputs),)))
+        found.append(field_of(node.layer, (_smallest_field(inputs),)))
     return found
 
 
-def smallest(inputs: list[Field]) -> Field:
-    """The field that sees least, axis by axis; not known where one of them is not known."""
+def _smallest_field(inputs: list[Field]) -> Field:
+    """Return the smallest of the fields, axis by axis; unknown if any of them is unknown."""
     partial = [field for field in inputs if not field.whole]
     if not partial:
         return inputs[0]
     known = [field.axes for field in partial if field.axes is not None]
     if len(known) < len(partial):
         return Field(None)
-    return Field(tuple(min(axis, key=lambda paths: least(Field((paths,)))) for axis in zip(*known, strict=True)))
+    return Field(
+        tuple(min(axis, key=lambda paths: _smallest_size(Field((paths,)))) for axis in zip(*known, strict=True))
+    )
 
 
-def least(field: Field) -> int:
-    """The smallest size of a field of one axis."""
+def _smallest_size(field: Field) -> int:
+    """Return the smallest size of a field with one axis."""
     figures = field_report(field, (1,), (0,))
     return min(figures.size_min or figures.size or (0,))
 
 
-def covers(field: Field, spatial: tuple[int, ...], whole: tuple[int, ...]) -> bool:
-    """Whether a field of positions is at least as large as the input on every axis."""
+def _covers_input(field: Field, spatial: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+    """Whether the field is at least as large as the network input (`whole`) on every axis.
+
+    A field that covers everything because of a global pooling or a linear layer does not count.
+    """
     if field.whole:
         return False
     figures = field_report(field, spatial, whole)

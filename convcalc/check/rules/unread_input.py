@@ -1,4 +1,4 @@
-"""Rows and columns between windows, which no window reads."""
+"""CV201: rows or columns between windows, which no layer reads."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -6,29 +6,33 @@ from math import gcd, lcm
 
 from convcalc.analysis.report import Report
 from convcalc.check.rule import Rule
-from convcalc.check.wiring import readers
+from convcalc.check.wiring import list_readers
 from convcalc.layers.base import Layer, Sizes
 from convcalc.network import Network
 from convcalc.problems import Problem
 from convcalc.shape import axis_name
 
-MOST_RESIDUES = 10_000  # a larger common stride is not followed
-Steps = tuple[int, frozenset[int]]  # of every so many positions the ones that are read
+_MOST_RESIDUES = 10_000  # a longer period is not examined
+_Steps = tuple[int, frozenset[int]]  # a period, and the positions within it that are read
 
 
 class UnreadInput(Rule):
-    """Rows or columns of a tensor that no reader reads, because they lie between the windows of all of them.
+    """Some rows or columns of a tensor are never read: they lie between the windows of every layer that reads it.
 
-    All readers of a tensor count together: a 1×1 convolution of stride 2 as a shortcut is fine where the other path
-    reads the rest. Rows cut off at the far border, where a stride leaves a remainder, are no finding.
+    All layers that read a tensor count together: a 1×1 convolution with stride 2 as a shortcut is fine if the other
+    path reads the positions that it skips. Rows cut off at the far border because the stride leaves a remainder are
+    not reported.
     """
 
     code = "CV201"
     name = "unread-input"
-    why = "What lies between the windows was computed for nothing: 3/4 of the input of a 1×1 convolution of stride 2."
+    why = (
+        "Positions that are never read are computed for nothing; a 1×1 convolution with stride 2 skips 3/4 of its "
+        "input."
+    )
     source = (
-        'He et al. 2019, "Bag of tricks for image classification with convolutional neural networks", 4.2 '
-        "(a 1×1 convolution of stride 2 ignores three quarters of its input; ResNet-B and ResNet-D)."
+        'He et al. 2019, "Bag of tricks for image classification with convolutional neural networks", 4.2 (a 1×1 '
+        "convolution with stride 2 ignores three quarters of its input; remedies: ResNet-B and ResNet-D)."
     )
     wrong = """\
 input: [3, 32, 32]
@@ -46,68 +50,70 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Each tensor with rows that all its readers step over, at the first of them."""
+        """Yield a finding for each tensor with unread positions, at the first layer that reads it."""
         network = report.network
         leaving = set(network.outputs.values())
-        for tensor, reading in enumerate(readers(network)):
+        for tensor, reading in enumerate(list_readers(network)):
             layers = [network.nodes[index].layer for index in reading]
-            if not reading or tensor in leaving or not all(map(is_strided, layers)):
+            if not reading or tensor in leaving or not all(map(_is_strided, layers)):
                 continue
-            gaps = [gap(layers, axis) for axis in range(layers[0].input.axes)]
+            gaps = [_count_unread(layers, axis) for axis in range(layers[0].input.axes)]
             if any(unread for unread, _ in gaps):
-                yield self.unread(network, tensor, reading, gaps)
+                yield self._tensor_finding(network, tensor, reading, gaps)
 
-    def unread(self, network: Network, tensor: int, reading: list[int], gaps: list[tuple[int, int]]) -> Problem:
-        """The finding of a tensor of which so many of so many positions are not read on each axis."""
-        from fractions import Fraction  # only where something is found: it costs start-up time
+    def _tensor_finding(
+        self, network: Network, tensor: int, reading: list[int], gaps: list[tuple[int, int]]
+    ) -> Problem:
+        """Return the finding for a tensor; `gaps` holds, per axis, the number of unread positions and their period."""
+        from fractions import Fraction  # only for a finding, because it costs start-up time
 
         share, axes = Fraction(1), []
         for axis, (unread, period) in enumerate(gaps):
             part = Fraction(unread, period)
             share *= 1 - part
             if part:
-                axes.append(f"{part.numerator} in {part.denominator} along the {axis_name(axis, len(gaps))}")
+                axes.append(f"{part.numerator} of {part.denominator} positions along the {axis_name(axis, len(gaps))}")
         first = network.nodes[reading[0]]
         names = " and ".join(network.nodes[index].name for index in reading[:3])
         message = (
             f"{1 - share} of {network.tensor_name(tensor)} is never read: "
-            f"{names} {'steps' if len(reading) == 1 else 'step'} over {' and '.join(axes)}"
+            f"{names} {'skips' if len(reading) == 1 else 'skip'} {' and '.join(axes)}"
         )
-        what = "" if len(reading) == 1 else f" of {first.name}"
-        return self.finding(first.path, message, remedy(first.layer, what, [unread > 0 for unread, _ in gaps]))
+        what = "" if len(reading) == 1 else f" in {first.name}"
+        return self.finding(first.path, message, _write_hint(first.layer, what, [unread > 0 for unread, _ in gaps]))
 
 
-def is_strided(layer: Layer) -> bool:
-    """Whether a layer has windows that move on by more than a position."""
+def _is_strided(layer: Layer) -> bool:
+    """Whether a layer has windows with a stride greater than 1 on any axis."""
     return max(getattr(layer, "stride", ()), default=1) > 1
 
 
-def gap(layers: list[Layer], axis: int) -> tuple[int, int]:
-    """How many positions of an axis all layers step over, in every so many; none in 1 where they read all."""
-    found = [step for step in (steps(layer, axis) for layer in layers) if step is not None]
+def _count_unread(layers: list[Layer], axis: int) -> tuple[int, int]:
+    """Return how many positions per period all layers skip along an axis, and the period; (0, 1) if none is skipped."""
+    found = [step for step in (_find_read_positions(layer, axis) for layer in layers) if step is not None]
     period = lcm(*(stride for stride, _ in found))
-    if len(found) < len(layers) or period > MOST_RESIDUES or period >= layers[0].input.spatial[axis]:
+    if len(found) < len(layers) or period > _MOST_RESIDUES or period >= layers[0].input.spatial[axis]:
         return 0, 1
     read = {residue + turn for stride, residues in found for residue in residues for turn in range(0, period, stride)}
     return period - len(read), period
 
 
-def steps(layer: Layer, axis: int) -> Steps | None:
-    """Which positions the windows of a layer read, None where they read all, or the layer has no windows."""
+def _find_read_positions(layer: Layer, axis: int) -> _Steps | None:
+    """Return the positions that the windows of a layer read; None if they read all, or if it has no windows."""
     stride = getattr(layer, "stride", None)
     if stride is None or layer.kind in ("conv_transpose", "max_unpool", "blurpool"):
         return None
-    kernel, step, dilation = window(layer, axis)
-    if step > MOST_RESIDUES or (gcd(step, dilation) == 1 and kernel >= step):
+    kernel, step, dilation = _window_sizes(layer, axis)
+    if step > _MOST_RESIDUES or (gcd(step, dilation) == 1 and kernel >= step):
         return None
     padding = getattr(layer, "padding", ((0, 0),) * len(stride))[axis][0]
     if (layer.output.spatial[axis] - 1) * step - padding < step:
-        return None  # so few windows that what they leave out may be all at the far border
+        return None  # with so few windows, all unread positions may lie at the far border
     return step, frozenset((tap * dilation - padding) % step for tap in range(min(kernel, step)))
 
 
-def window(layer: Layer, axis: int) -> tuple[int, int, int]:
-    """Kernel size, stride and dilation along an axis."""
+def _window_sizes(layer: Layer, axis: int) -> tuple[int, int, int]:
+    """Return kernel size, stride and dilation along an axis."""
     ones = (1,) * layer.input.axes
     kernel: Sizes = getattr(layer, "kernel_size", ones)
     stride: Sizes = getattr(layer, "stride", ones)
@@ -115,24 +121,24 @@ def window(layer: Layer, axis: int) -> tuple[int, int, int]:
     return kernel[axis], stride[axis], dilation[axis]
 
 
-def remedy(layer: Layer, what: str, gaps: list[bool]) -> str:
-    """The nearest sizes with which the windows of a layer leave nothing out on the axes that have gaps."""
+def _write_hint(layer: Layer, what: str, gaps: list[bool]) -> str:
+    """Return a hint with the nearest sizes for which the windows of a layer read every position."""
     by_options: dict[str, list[str]] = {}
     for axis, has_gap in enumerate(gaps):
         if has_gap:
-            options = [f"{name} {size}" for name, size in nearest_sizes(*window(layer, axis)).items()]
+            options = [f"{name} {size}" for name, size in _find_nearest_sizes(*_window_sizes(layer, axis)).items()]
             if not hasattr(layer, "kernel_size"):
                 options = [option.replace("kernel_size", "a conv with kernel_size") for option in options]
             by_options.setdefault(" or ".join(options), []).append(f"the {axis_name(axis, len(gaps))}")
-    parts = [f"{options}{what} leaves nothing out along {' and '.join(axes)}" for options, axes in by_options.items()]
+    parts = [f"{options}{what} reads every position along {' and '.join(axes)}" for options, axes in by_options.items()]
     return "; ".join(parts)
 
 
-def nearest_sizes(kernel: int, stride: int, dilation: int) -> dict[str, int]:
-    """The sizes nearest to those of a window with gaps, each of which alone closes them.
+def _find_nearest_sizes(kernel: int, stride: int, dilation: int) -> dict[str, int]:
+    """Return the nearest sizes of a window with gaps, each of which closes the gaps on its own.
 
-    A window leaves nothing out if its kernel is at least as large as its stride and no number above 1 divides both
-    stride and dilation: the taps t d then meet every remainder by the stride.
+    Windows read every position if the kernel is at least as large as the stride, and stride and dilation have no
+    common factor greater than 1: the taps t d then leave every possible remainder when divided by the stride.
     """
     nearest: dict[str, int] = {}
     if gcd(stride, dilation) == 1:

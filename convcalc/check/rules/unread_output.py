@@ -1,24 +1,24 @@
-"""Outputs of layers that nobody reads."""
+"""CV207: layers whose output is not used."""
 
 from collections.abc import Iterator
 
 from convcalc.analysis.report import Report
 from convcalc.check.rule import Rule
-from convcalc.check.wiring import readers
+from convcalc.check.wiring import list_readers
 from convcalc.problems import Problem
 
 
 class UnreadOutput(Rule):
-    """A layer's output that no layer reads and that does not leave the network.
+    """No layer reads the output of a layer, and it is not an output of the network.
 
-    What leaves is named by `outputs`; without it, it is the last layer's output alone. `like` takes a size and reads
-    nothing.
+    The outputs of the network are those listed in `outputs`; without that list, only the output of the last layer.
+    `like` takes the size of a layer's output and does not count as reading it.
     """
 
     code = "CV207"
     name = "unread-output"
-    why = "What it computes is lost, and its params are never trained: a from is missing, or an entry in outputs."
-    source = "Follows from the network as it is wired: no gradient reaches a layer that no output depends on."
+    why = "The result is lost and the layer's params are never trained: a `from` is missing, or an entry in `outputs`."
+    source = "Follows from the wiring: no gradient reaches a layer that no output depends on."
     wrong = """\
 input: [3, 32, 32]
 layers:
@@ -36,11 +36,11 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Each layer whose output is lost."""
+        """Yield a finding for each layer whose output is not used."""
         network = report.network
         first, leaving = len(network.inputs), set(network.outputs.values())
-        for tensor, reading in enumerate(readers(network)):
+        for tensor, reading in enumerate(list_readers(network)):
             if tensor >= first and not reading and tensor not in leaving:
                 node = network.nodes[tensor - first]
-                message = f"nothing reads {node.name} ({node.layer.output}), and it does not leave the network"
-                yield self.finding(node.path, message, "name it in a from or in outputs, or take it out")
+                message = f"the output of {node.name} ({node.layer.output}) is not used by any layer or output"
+                yield self.finding(node.path, message, "list it in a from or in outputs, or remove the layer")
