@@ -53,8 +53,9 @@ def test_random_modules_have_pytorchs_figures() -> None:
         assert 0 <= expected["trainable_params"] - report.totals.trainable_params <= unused, seed
         assert found["buffers"] == expected["buffers"], seed
         assert sorted(output.sizes) == expected["sizes"], seed
-        assert report.complete == (graph.notes == ()), seed
-        if report.complete:
+        # a cost is unknown only with a note; a receptive field may be, after a map is reshaped to another map
+        assert (report.uncounted == ()) == (graph.notes == ()), seed
+        if not report.uncounted:
             assert found["macs"] == expected["macs"], seed
             complete += 1
     assert complete > len(SEEDS) / 3  # what is only ever opaque would pass as well
