@@ -97,7 +97,6 @@ CASES = {
         ["rf", "sound", "conv1", "--position", "3"],
         ["rf", "padding_only", "conv1", "--position", "0"],
         ["rf", "several", "tail"],
-        ["rf", "unknown", "conv2"],
     ],
     "memory": [["memory", net] for net in VALID] + [["memory", "small", "--no-inplace", "--optimizer", "adam"]],
     "explanation": [["explain", net] for net in VALID] + [["explain", net, "*"] for net in SPECS if net != "wrong"],
