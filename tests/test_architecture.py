@@ -15,7 +15,7 @@ from convcalc.layers.base import Layer
 PACKAGE = Path(convcalc.__file__).parent
 FLOORS = {
     **dict.fromkeys(("arithmetic", "collection", "formula", "problems", "shape", "units", "version"), 0),
-    **dict.fromkeys(("examples", "formats", "keys", "layout", "reads"), 1),
+    **dict.fromkeys(("examples", "formats", "json_schemas", "keys", "layout", "reads"), 1),
     "layers": 2,
     "network": 3,
     **dict.fromkeys(("analysis", "spec"), 4),

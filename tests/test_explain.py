@@ -388,62 +388,8 @@ def test_a_wrong_spec_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "net.yaml:3" in capsys.readouterr().err
 
 
-TEXT = {"type": "string"}
-TEXT_OR_NULL = {"type": ["string", "null"]}
-FIGURE = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["name", "value", "unit", "words", "formula", "formula_numbers", "latex", "latex_numbers"],
-    "properties": {
-        "name": {"type": "string"},
-        "value": {"type": ["integer", "null"]},
-        "unit": {"enum": ["", "B"]},
-        "words": {"type": "string"},
-        **dict.fromkeys(("formula", "formula_numbers", "latex", "latex_numbers"), TEXT_OR_NULL),
-    },
-}
-SCHEMA = {
-    "type": "object",
-    "required": ["schema", "name", "file", "batch", "layers"],
-    "properties": {
-        "schema": {"const": "convcalc/explanation/1"},
-        "layers": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["name", "kind", "line", "notes", "figures", "symbols", "counted", "source", "summary"],
-                "properties": {
-                    **dict.fromkeys(("name", "kind", "summary"), TEXT),
-                    **dict.fromkeys(("counted", "source"), TEXT_OR_NULL),
-                    "line": {"type": ["integer", "null"]},
-                    "arguments": {"type": "object"},
-                    "input_shapes": {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}},
-                    "output_shape": {"type": "array", "items": {"type": "integer"}},
-                    "notes": {"type": "array", "items": {"type": "string"}},
-                    "figures": {"type": "array", "items": FIGURE},
-                    "symbols": {
-                        "type": "array",
-                        "items": {
-                            "type": "object",
-                            "properties": {
-                                "names": {"type": "array", "items": {"type": "string"}},
-                                "meaning": {"type": "string"},
-                            },
-                        },
-                    },
-                },
-            },
-        },
-    },
-}
-
-
-def test_json_is_as_its_schema_says() -> None:
-    import jsonschema
-
+def test_json_has_a_formula_for_each_value_and_a_meaning_for_each_symbol() -> None:
     found = json.loads(printed(["explain", "example:unet", "*", "-f", "json"]))
-    jsonschema.validate(found, SCHEMA)
     assert len(found["layers"]) == len(convcalc.load(EXAMPLES / "unet.yaml").nodes)
     for layer in found["layers"]:
         known = {name for symbol in layer["symbols"] for name in symbol["names"]}

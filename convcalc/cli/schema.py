@@ -1,26 +1,48 @@
-"""`convcalc schema`: prints the JSON Schema of a spec."""
+"""`convcalc schema`: prints the JSON Schema of a spec, or of a JSON document that commands write."""
 
 import json
 
 import click
 
 from convcalc.cli import common
+from convcalc.json_schemas import DOCUMENTS, document_schema
+from convcalc.problems import did_you_mean, shown
 
 _EXAMPLES = """\b
 Examples:
-  convcalc schema
-  convcalc schema -o convcalc.schema.json"""
+  convcalc schema -o convcalc.schema.json
+  convcalc schema report"""
+SPEC = "spec"
+NAMES = (SPEC, *DOCUMENTS)
 
 
 @click.command("schema", epilog=_EXAMPLES)
+@click.argument("document", default=SPEC, shell_complete=common.completing(lambda: NAMES))
 @common.output_options
-def command(where: common.Output) -> int:
-    """Print the JSON Schema of a spec, for editors.
+def command(document: str, where: common.Output) -> int:
+    """Print the JSON Schema of a spec, or of what commands write as JSON.
+
+    DOCUMENT is spec (the default), or the name of a document that commands write with -f json: report, problems,
+    receptive_field, memory, explanation, conventions, alternatives, fit, diff, compare or verify.
 
     Editors complete and check a spec whose first line is
     `# yaml-language-server: $schema=convcalc.schema.json`.
     """
-    from convcalc.spec.schema import schema
+    if document not in NAMES:
+        raise common.Failure(f"unknown document {shown(document)}: {_suggest_document(document)}")
+    if document == SPEC:
+        from convcalc.spec.schema import schema
 
-    common.write_text(json.dumps(schema(), indent=1, ensure_ascii=False) + "\n", where, [])
+        found = schema()
+    else:
+        found = document_schema(document)
+    common.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", where, [])
     return 0
+
+
+def _suggest_document(name: str) -> str:
+    """Return a hint for an unknown name: the document of a command of that name, or the closest name."""
+    written = next((document for document, command in DOCUMENTS.items() if command == name), None)
+    if written is not None:
+        return f"convcalc {name} writes {written}"
+    return did_you_mean(name, NAMES) or f"available: {', '.join(NAMES)}"
