@@ -24,9 +24,9 @@ class Format(NamedTuple):
     advice: str = ""
 
 
-THROUGH_ONNX = "export it to ONNX, then convcalc import model.onnx"
-CODE = "convcalc import --torch PACKAGE.MODULE:FACTORY --input 3,224,224 takes the code of the network"
-TF2ONNX = "python -m tf2onnx.convert writes ONNX, which convcalc import reads"
+THROUGH_ONNX = "export it to ONNX, then run convcalc import model.onnx"
+CODE = "import the network's code: convcalc import --torch PACKAGE.MODULE:FACTORY --input 3,224,224"
+TF2ONNX = "convert it to ONNX with python -m tf2onnx.convert, then run convcalc import model.onnx"
 
 
 def begins(*magic: bytes) -> Callable[[bytes], bool]:
@@ -51,22 +51,26 @@ def never(head: bytes) -> bool:
 
 SPEC = Format("a spec", (".yaml", ".yml"), matches(b"^" + LAYERS))
 FORMATS = (
-    Format("a Git LFS pointer", (), begins(b"version https://git-lfs."), "", "git lfs pull fetches the file itself"),
+    Format(
+        "a Git LFS pointer", (), begins(b"version https://git-lfs."), "", "run git lfs pull to fetch the file itself"
+    ),
     Format("a TFLite model", (".tflite",), lambda head: head[4:8] == b"TFL3", "", TF2ONNX),
-    Format("a GGUF file", (".gguf",), begins(b"GGUF"), "", "it holds weights, not layers; there is no importer for it"),
+    Format(
+        "a GGUF file", (".gguf",), begins(b"GGUF"), "", "it contains weights, not layers; there is no importer for it"
+    ),
     Format(
         "a safetensors file",
         (".safetensors",),
         lambda head: head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**27,
         "",
-        f"it holds weights without the network; {CODE}",
+        f"it contains only weights; {CODE}",
     ),
     Format(
         "a Keras HDF5 model",
         (".h5", ".hdf5"),
         begins(b"\x89HDF\r\n"),
         "",
-        "save the model as .keras, or the JSON of model.to_json(): convcalc import reads these",
+        "save the model as .keras, or save the JSON of model.to_json(), then run convcalc import",
     ),
     Format("a Keras model", (".keras",), is_zip_of(rb"config\.json"), "keras"),
     Format(
@@ -74,7 +78,7 @@ FORMATS = (
         (".pt", ".pth", ".ckpt", ".pkl", ".pt2"),
         lambda head: is_zip_of(rb"data\.pkl|/version|archive_format")(head) or re.match(rb"\x80[\x02-\x05]", head),
         "",
-        f"it is a pickle or holds one, which is not read because that could run code; {CODE}",
+        f"it is or contains a pickle, which is not read because that could run code; {CODE}",
     ),
     # schema version 1 and a graph; ONNX begins alike, with a higher version
     Format("a TensorFlow graph", (".pb",), begins(b"\x08\x01\x12"), "", TF2ONNX),
@@ -91,7 +95,7 @@ FORMATS = (
         (),
         matches(rb"^nc\s*:", rb"^backbone\s*:", rb"^head\s*:"),
         "",
-        "there is no importer for it; yolo export model=NAME.yaml format=onnx writes ONNX, which convcalc import reads",
+        "there is no importer for it; convert it with yolo export model=NAME.yaml format=onnx, then import that",
     ),
     Format(
         "a Darknet configuration",
@@ -140,4 +144,4 @@ def foreign(name: str, head: bytes) -> Format | None:
 
 def advice(found: Format, file: str) -> str:
     """What to do with a file of a format other than a spec."""
-    return f"convcalc import {file} reads it" if found.reader else found.advice
+    return f"import it with convcalc import {file}" if found.reader else found.advice

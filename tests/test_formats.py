@@ -138,7 +138,7 @@ def test_a_large_model_is_told_before_its_size(capsys: pytest.CaptureFixture[str
     Path("large.onnx").write_bytes(onnx_bytes() + bytes(5 * 2**20))
     assert run(["summary", "large.onnx"]) == 2
     assert capsys.readouterr().err == (
-        "convcalc: large.onnx: an ONNX model, not a spec: convcalc import large.onnx reads it\n"
+        "convcalc: large.onnx: an ONNX model, not a spec: import it with convcalc import large.onnx\n"
     )
     with pytest.raises(InvalidSpec, match="an ONNX model, not a spec"):
         convcalc.load("large.onnx")
@@ -168,4 +168,4 @@ def test_import_reads_what_the_other_commands_send_to_it(name: str, capsys: pyte
 def test_import_of_a_spec_says_that_it_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     Path("net.txt").write_bytes(SPEC_TEXT)
     assert run(["import", "net.txt"]) == 2
-    assert capsys.readouterr().err == "convcalc: net.txt: a spec already: convcalc summary net.txt reads it\n"
+    assert capsys.readouterr().err == "convcalc: net.txt: already a spec: run convcalc summary net.txt\n"

@@ -75,8 +75,7 @@ def test_what_is_not_expressed_is_said_and_is_opaque(partly: str, capsys: pytest
     out, err = capsys.readouterr()
     assert "opaque: {output_shape: [4, 12, 10], what: Exp" in out
     assert err == (
-        "not expressed: Exp 'Exp_0': no layer kind is this operator\n"
-        "1 not expressed: kept as opaque layers, whose cost is unknown\n"
+        "not expressed: Exp 'Exp_0': unsupported operator\n1 not expressed: kept as opaque layers of unknown cost\n"
     )
 
 
@@ -112,7 +111,7 @@ def test_strict_passes_what_is_expressed() -> None:
     [
         (b"", "empty"),
         (b"\x00\x01garbage", "not an ONNX model"),
-        (b"{}", "no Keras model"),
+        (b"{}", "not a Keras model"),
         (b"PK\x03\x04", "net.bin"),
         (b"\x89HDF\r\n", "HDF5"),
     ],
@@ -231,10 +230,10 @@ def test_a_short_read_has_no_bar() -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("net.yaml", "net.yaml: a spec already"),
-        ("net.YML", "a spec already"),
-        ("net.py", "net.py: a spec already"),
-        ("example:resnet18", "an example is a spec already"),
+        ("net.yaml", "net.yaml: already a spec"),
+        ("net.YML", "already a spec"),
+        ("net.py", "net.py: already a spec"),
+        ("example:resnet18", "an example is already a spec"),
     ],
 )
 def test_what_is_of_another_sort_is_said_in_words(name: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -251,4 +250,4 @@ def test_several_inputs_of_a_module_have_names(folder: Path, capsys: pytest.Capt
     network = convcalc.load("net.yaml")
     assert {name: shape.sizes for name, shape in network.inputs.items()} == {"left": (3, 8, 8), "right": (3, 20, 20)}
     assert run([*factory, "--input", "3,20,20", "--input", "left=3,8,8"]) == 2
-    assert "of several inputs each has a name" in capsys.readouterr().err
+    assert "with several inputs, each needs a name" in capsys.readouterr().err

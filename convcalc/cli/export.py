@@ -16,13 +16,13 @@ Examples:
 
 @click.command("export", epilog=EXAMPLES)
 @common.network_options
-@click.option("--to", "to", type=click.Choice(["torch", "onnx"]), required=True, help="The form that is written.")
+@click.option("--to", "to", type=click.Choice(["torch", "onnx"]), required=True, help="Output format.")
 @common.output_options
 def command(net: str, overrides: Overrides, to: str, where: common.Output) -> int:
-    """A PyTorch module, or an ONNX graph without weights.
+    """Write a network as a PyTorch module or as an ONNX graph without weights.
 
-    torch: a Python file with an nn.Module, blocks as classes, names kept; PyTorch is not needed to write it. onnx: a
-    graph without weights, which needs the extra convcalc[onnx].
+    torch: a Python file with an nn.Module that keeps the layers' names and has one class per block; PyTorch is not
+    needed to write it. onnx: a graph without weights; needs the extra convcalc[onnx].
     """
     from convcalc.convert.graph import NotImported
 
@@ -36,7 +36,7 @@ def command(net: str, overrides: Overrides, to: str, where: common.Output) -> in
             from convcalc.convert.to_onnx import model_bytes
 
             if where.file is None and sys.stdout.isatty():
-                raise common.Failure("an ONNX graph is no text: write it to a file with -o")
+                raise common.Failure("an ONNX graph is binary: write it to a file with -o")
             common.write_bytes(model_bytes(network), where, [net])
     except NotImported as error:
         raise common.Failure(str(error)) from None

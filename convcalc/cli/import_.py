@@ -30,11 +30,17 @@ Shapes = dict[str | None, tuple[int, ...]]
     "--torch",
     "factory",
     metavar="PACKAGE.MODULE:FACTORY",
-    help="A function or class of yours that gives a torch.nn.Module. This imports the module and runs its code.",
+    help="Function or class that returns a torch.nn.Module. Its module is imported, which runs its code.",
 )
-@click.option("--input", "inputs", metavar="[NAME=]3,224,224", multiple=True, help="The shape of an input.")
-@click.option("--name", metavar="NAME", help="The name of the network.")
-@click.option("--strict", is_flag=True, help="Refuse what cannot be expressed, rather than keep it as opaque.")
+@click.option(
+    "--input",
+    "inputs",
+    metavar="[NAME=]3,224,224",
+    multiple=True,
+    help="Shape of an input, without the batch (repeatable).",
+)
+@click.option("--name", metavar="NAME", help="Name of the network.")
+@click.option("--strict", is_flag=True, help="Fail if anything cannot be expressed, instead of writing opaque layers.")
 @common.output_options
 def command(
     file: str | None,
@@ -44,14 +50,14 @@ def command(
     strict: bool,
     where: common.Output,
 ) -> int:
-    """A spec from an ONNX file, a Keras model or a PyTorch module.
+    """Write a spec from an ONNX file, a Keras model or a PyTorch module.
 
-    FILE is ONNX, the JSON of a Keras model's to_json(), or a .keras archive; weights are not needed, and nothing in it
-    is run. Code is run only under --torch. What our language cannot express is said, and kept as an opaque layer of
-    unknown cost. ONNX and PyTorch need extras: convcalc[onnx], convcalc[torch].
+    FILE is an ONNX model, the JSON of a Keras model's to_json(), or a .keras archive. Weights are not needed, and no
+    code in FILE is run; only --torch runs code. Operators that convcalc cannot express are reported and kept as opaque
+    layers of unknown cost. ONNX and PyTorch need the extras convcalc[onnx] and convcalc[torch].
     """
     if (file is None) == (factory is None):
-        raise click.UsageError("import takes a FILE, or --torch")
+        raise click.UsageError("import needs either FILE or --torch")
     try:
         graph = imported(file, factory, shapes_of(inputs), common.may_show_bar(where))
     except NotImported as error:
@@ -74,7 +80,7 @@ def imported(file: str | None, factory: str | None, shapes: Shapes, bar: bool) -
         return from_torch(factory, shapes)
     assert file is not None
     if file.startswith(examples.PREFIX):
-        raise common.Failure(f"{printable(file)}: an example is a spec already")
+        raise common.Failure(f"{printable(file)}: an example is already a spec")
     if os.path.exists(file) and not os.path.isfile(file) and not os.path.isdir(file):
         raise common.Failure(f"{printable(file)}: not a regular file")
     try:
@@ -95,7 +101,7 @@ def reader_of(file: str) -> str:
         head = stream.read(formats.HEAD)
     found = formats.recognise(file, head)
     if found is formats.SPEC:
-        raise common.Failure(f"{printable(file)}: a spec already: convcalc summary {printable(file)} reads it")
+        raise common.Failure(f"{printable(file)}: already a spec: run convcalc summary {printable(file)}")
     if found is not None and not found.reader:
         raise common.Failure(f"{printable(file)}: {found.name}: {found.advice}")
     if found is not None:
@@ -114,9 +120,9 @@ def with_bar(nodes: Iterable[Any], total: int) -> Iterable[Any]:
 def from_torch(factory: str, shapes: Shapes) -> Graph:
     """The network that a function of PyTorch gives. Raises NotImported."""
     if not shapes:
-        raise click.UsageError("--torch needs an --input, such as --input 3,224,224")
+        raise click.UsageError("--torch needs --input, for example --input 3,224,224")
     if None in shapes and len(shapes) > 1:
-        raise click.UsageError("of several inputs each has a name: --input left=3,64,64 --input right=3,64,64")
+        raise click.UsageError("with several inputs, each needs a name: --input left=3,64,64 --input right=3,64,64")
     from convcalc.convert import from_torch
 
     named = {name: shape for name, shape in shapes.items() if name is not None}
@@ -133,5 +139,5 @@ def note_lines(notes: tuple[str, ...], strict: bool) -> list[Line]:
     lines: list[Line] = [[("not expressed: ", "warning"), (printable(note), "")] for note in notes[:MOST_NOTES]]
     if len(notes) > MOST_NOTES:
         lines.append([(f"and {len(notes) - MOST_NOTES} more", "dim")])
-    outcome = "nothing is written" if strict else "kept as opaque layers, whose cost is unknown"
+    outcome = "nothing is written" if strict else "kept as opaque layers of unknown cost"
     return [*lines, [(f"{len(notes)} not expressed: {outcome}", "dim")]]

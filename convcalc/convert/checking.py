@@ -26,7 +26,7 @@ def loadable(graph: Graph) -> Graph:
         if not found:
             break
         graph = without(graph, {graph.steps[int(place)].name: problem.message for place, problem in found.items()})
-    raise NotImported(f"no valid spec can be written of it: {problems[0].message}")
+    raise NotImported(f"it cannot be written as a valid spec: {problems[0].message}")
 
 
 def refused(graph: Graph) -> tuple[Problem, ...]:
@@ -46,7 +46,7 @@ def long_numbers(graph: Graph) -> Iterator[Problem]:
         for name, value in step.arguments.items():
             numbers = [number for number in different(value) if isinstance(number, int | float)]
             if not all(abs(number) < 10**MOST_DIGITS for number in numbers):
-                yield Problem(("layers", place, step.kind, name), f"{name} has over {MOST_DIGITS} digits", "CV004")
+                yield Problem(("layers", place, step.kind, name), f"{name} has more than {MOST_DIGITS} digits", "CV004")
 
 
 def without(graph: Graph, reasons: Mapping[str, str]) -> Graph:

@@ -44,4 +44,4 @@ class DataTypes:
             (dtype, _), *others = found.most_common() or [("", 0)]
             if others:
                 listed = ", ".join(f"{elements:,} are {other}" for other, elements in others)
-                yield f"data types: of {found.total():,} elements of {use} {listed}; all are counted as {dtype}"
+                yield f"data types: of {found.total():,} elements of {use}, {listed}; all are counted as {dtype}"

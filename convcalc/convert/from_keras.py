@@ -53,7 +53,7 @@ def read(path: str, inputs: Inputs | None = None) -> Graph:
         # the file's order of layers is none of execution
         return loadable(pointwise_beside_depthwise(gathered(ModelReader(whole, inputs or {}).graph(whole))))
     except WRONG_SORT as error:
-        raise NotImported(f"a Keras model that is not whole: {type(error).__name__} {shown(str(error))}") from None
+        raise NotImported(f"incomplete or malformed Keras model: {type(error).__name__} {shown(str(error))}") from None
 
 
 class ModelReader:
@@ -75,7 +75,7 @@ class ModelReader:
         inputs = {layer.name: layer for layer in whole.layers if layer.class_name == "InputLayer"}
         for name, _, _ in whole.inputs:
             if name not in inputs:
-                raise NotImported(f"the input {shown(name)} is no layer of the model")
+                raise NotImported(f"the input {shown(name)} is not a layer of the model")
             given.append(self.input(inputs[name], len(whole.inputs)))
         outputs = self.model(whole, given, "", None, 0)
         origin = f"Keras model {printable(whole.name)}"
@@ -94,7 +94,8 @@ class ModelReader:
         if sizes is None:
             if None in written[1:] or len(written) < 2:
                 example = "" if count == 1 else f"{printable(layer.name)}="
-                raise NotImported(f"the size of the input {shown(layer.name)} is open: give --input {example}3,224,224")
+                option = f"--input {example}3,224,224"
+                raise NotImported(f"the shape of the input {shown(layer.name)} is not fully known: give {option}")
             sizes = self.sample(tuple(written)).sizes
         self.inputs[layer.name] = tuple(sizes)
         self.shapes[layer.name] = Shape(sizes[0], tuple(sizes[1:]))
@@ -132,7 +133,7 @@ class ModelReader:
         """Layers that are not expressed and may have weights: counts without them would be wrong."""
         if self.unknown:
             named = ", ".join(f"{printable(name)} ({printable(what)})" for name, what in self.unknown.items())
-            raise NotImported(f"our language does not express {named}; what weights they have the file does not say")
+            raise NotImported(f"unsupported layers that may have weights: {named}")
 
     def inner(self, use: Use, tensors: dict[Reference, str], prefix: str, twin: str | None, depth: int) -> None:
         """A model in the model."""
@@ -177,9 +178,9 @@ class ModelReader:
     def add(self, step: Step, output: Shape) -> None:
         """Put a step into the graph."""
         if step.name in self.shapes:
-            raise NotImported(f"two layers are called {shown(step.name)}")
+            raise NotImported(f"two layers are named {shown(step.name)}")
         if len(self.steps) == MOST_LAYERS:
-            raise NotImported(f"over {MOST_LAYERS:,} layers")
+            raise NotImported(f"more than {MOST_LAYERS:,} layers")
         self.shapes[step.name] = output
         self.steps.append(step)
 
@@ -188,7 +189,7 @@ class ModelReader:
         layer = use.layer
         translate = CLASSES.get(layer.class_name)
         if not shapes:
-            raise NotImported(f"the layer {shown(layer.name)} reads nothing")
+            raise NotImported(f"the layer {shown(layer.name)} has no inputs")
         config = {**layer.config, "data_format": "channels_first" if self.first else "channels_last"}
         try:
             if translate is not None:
@@ -197,7 +198,7 @@ class ModelReader:
         except CannotSay as flaw:
             why = f"{layer.class_name} with {flaw}"
         except WRONG_SORT:
-            why = f"{layer.class_name} with arguments that Keras does not write"
+            why = f"{layer.class_name} with malformed arguments"
         kept = shapes[0] if layer.class_name in KEEP_SHAPE else None
         output = said.get((layer.name, use.number, 0), kept)
         if layer.class_name not in WITHOUT_WEIGHTS and not layer.computes:
@@ -226,7 +227,9 @@ class ModelReader:
         for said, shape in [*zip(use.call.shapes, shapes, strict=False), *zip(built, shapes, strict=False)]:
             if said is not None and None not in said[1:] and self.sample(said) != shape:
                 name = printable(use.layer.name)
-                raise NotImported(f"{name} was built on {self.sample(said)}, but {shape} comes to it here")
+                raise NotImported(
+                    f"{name} was built for an input of {self.sample(said)}, but its input here is {shape}"
+                )
 
 
 def hard_sigmoids(
@@ -274,7 +277,7 @@ def is_channels_first(config: ModelConfig) -> bool:
             elif "data_format" in layer.config:
                 found.add(channels_first(layer.config))
     if len(found) > 1:
-        raise NotImported("some layers have their channels first and others last")
+        raise NotImported("some layers use channels_first and others channels_last")
     return found == {True}
 
 
@@ -293,7 +296,7 @@ def ordered(config: ModelConfig, known: set[Reference]) -> list[Use]:
         givers = {reference[:2] for reference in use.call.reads if reference not in known}
         absent = [giver for giver in givers if giver not in places]
         if absent:
-            raise NotImported(f"the layer {shown(use.layer.name)} reads {shown(absent[0][0])}, which is not there")
+            raise NotImported(f"the layer {shown(use.layer.name)} reads {shown(absent[0][0])}, which does not exist")
         missing.append(len(givers))
         for giver in givers:
             readers[places[giver]].append(index)
@@ -308,5 +311,5 @@ def ordered(config: ModelConfig, known: set[Reference]) -> list[Use]:
             if missing[reader] == 0:
                 heappush(ready, reader)
     if len(found) < len(uses):
-        raise NotImported("its layers read each other in a circle")
+        raise NotImported("its layers form a cycle")
     return found

@@ -36,7 +36,7 @@ def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) 
     except Inexpressible as error:
         raise NotImported(str(error)) from None
     if len(builder.steps) > MOST_LAYERS:
-        raise NotImported(f"over {MOST_LAYERS:,} layers")
+        raise NotImported(f"more than {MOST_LAYERS:,} layers")
     shapes = {name: builder.data[name].shape.sizes for name in found.inputs}
     title = os.path.splitext(os.path.basename(path))[0]
     written = f", written by {model.producer_name}" if model.producer_name else ""

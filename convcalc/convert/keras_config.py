@@ -59,15 +59,15 @@ def read_model(path: str) -> ModelConfig:
     try:
         found = json.loads(text_of(path), parse_constant=no_number)
     except (ValueError, RecursionError) as error:
-        raise NotImported(f"no JSON of a Keras model: {printable(str(error))[:200]}") from None
+        raise NotImported(f"not the JSON of a Keras model: {printable(str(error))[:200]}") from None
     if not isinstance(found, dict) or found.get("class_name") not in MODELS:
-        raise NotImported("no Keras model: the JSON of model.to_json() has class_name and config")
+        raise NotImported("not a Keras model: expected the JSON of model.to_json(), with class_name and config")
     return model(found)
 
 
 def no_number(word: str) -> None:
     """NaN and Infinity stand in no model. Raises ValueError."""
-    raise ValueError(f"{word} is no number")
+    raise ValueError(f"{word} is not a number in JSON")
 
 
 def text_of(path: str) -> str:
@@ -75,7 +75,7 @@ def text_of(path: str) -> str:
     with open(path, "rb") as stream:
         begins = stream.read(4)
         if begins == b"\x89HDF":
-            raise NotImported("HDF5 holds the weights too: save the model as .keras, or the JSON of model.to_json()")
+            raise NotImported("HDF5 is not supported: save the model as .keras, or save the JSON of model.to_json()")
         stream.seek(0)
         if begins != b"PK\x03\x04":
             data = stream.read(MOST_BYTES + 1)
@@ -84,7 +84,7 @@ def text_of(path: str) -> str:
                 with zipfile.ZipFile(stream) as archive, archive.open("config.json") as inner:
                     data = inner.read(MOST_BYTES + 1)
             except KeyError:
-                raise NotImported("the archive holds no config.json: it is no .keras file") from None
+                raise NotImported("the archive has no config.json: it is not a .keras file") from None
             except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
                 raise NotImported(f"the archive cannot be read: {printable(str(error))}") from None
             except Exception as error:  # zlib.error, lzma.LZMAError: what a broken archive may raise
@@ -110,7 +110,7 @@ def sequential(config: Any, name: str) -> ModelConfig:
     built = None if isinstance(config, list) else config.get("build_input_shape")
     layers: list[LayerConfig] = []
     if not items:
-        raise NotImported("a model without layers")
+        raise NotImported("the model has no layers")
     if items[0]["class_name"] != "InputLayer":
         first = items[0]["config"]
         if items[0]["class_name"] in MODELS and isinstance(first, Mapping):
@@ -132,7 +132,7 @@ def named_layer(item: Any, place: int) -> LayerConfig:
     except WRONG_SORT as error:
         name = str(item.get("name") or place) if isinstance(item, Mapping) else str(place)
         said = f"{type(error).__name__} {shown(str(error))}"
-        raise NotImported(f"the configuration of layer {shown(name)} is not as Keras writes it: {said}") from None
+        raise NotImported(f"malformed configuration of layer {shown(name)}: {said}") from None
 
 
 def layer(item: Mapping[str, Any]) -> LayerConfig:
@@ -181,7 +181,7 @@ def references(value: Any) -> tuple[Reference, ...]:
     if is_reference(value):
         return (reference(value),)
     if not isinstance(value, Mapping | list):
-        raise ValueError(f"{value} names no tensors")
+        raise ValueError(f"{value} does not refer to tensors")
     items = value.values() if isinstance(value, Mapping) else value
     return tuple(part for item in items for part in references(item))
 

@@ -79,7 +79,7 @@ def padding_of(config: Config, *others: str) -> str:
     """The padding by its name. Raises CannotSay."""
     value = config.get("padding", "valid")
     if value not in ("valid", "same", *others):
-        raise CannotSay(f"the padding {shown(str(value))}")
+        raise CannotSay(f"padding {shown(str(value))}")
     return str(value)
 
 
@@ -87,7 +87,7 @@ def per_axis(value: Any, axes: int) -> list[int]:
     """One integer for every axis."""
     items = list(value) if isinstance(value, list) else [value] * axes
     if len(items) != axes or not all(type(item) is int for item in items):
-        raise CannotSay(f"{axes} integers were expected, not {value}")
+        raise CannotSay(f"{value} instead of {axes} integers")
     return items
 
 
@@ -97,7 +97,7 @@ def pairs(value: Any, axes: int) -> list[list[int]]:
         value = [value]
     items = value if isinstance(value, list) else [value] * axes
     if len(items) != axes:
-        raise CannotSay(f"{axes} pairs were expected, not {value}")
+        raise CannotSay(f"{value} instead of {axes} pairs of integers")
     return [per_axis(item, 2) for item in items]
 
 
@@ -109,7 +109,7 @@ def activation(config: Config) -> Pieces:
     if named in (None, "linear"):
         return []
     if named not in ACTIVATIONS:
-        raise CannotSay(f"the activation {named}")
+        raise CannotSay(f"activation {named}")
     return [Piece(ACTIVATIONS[named], {"negative_slope": 0.2} if named == "leaky_relu" else {})]
 
 
@@ -173,7 +173,7 @@ def transposed(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
 def dense(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
     """Dense: a linear layer, at every position where there are some."""
     if channels_first(config) and inputs[0].axes:
-        raise CannotSay("an axis that is not the channels")
+        raise CannotSay("a last axis that is not the channels")
     key, kind = ("out_channels", "pointwise_conv") if inputs[0].axes else ("out_features", "linear")
     return [Piece(kind, {key: config["units"], "bias": flag(config, "use_bias", True)}), *activation(config)]
 
@@ -207,7 +207,7 @@ def batch_norm(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
 def layer_norm(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
     """LayerNormalization over the channels, or over all of a sample."""
     if flag(config, "rms_scaling"):
-        raise CannotSay("factors alone (rms_scaling)")
+        raise CannotSay("rms_scaling")
     axes = config.get("axis", -1)
     every = isinstance(axes, list) and sorted(axis % (inputs[0].axes + 2) for axis in axes)
     whole = every == list(range(1, inputs[0].axes + 2)) and inputs[0].axes > 0
@@ -215,7 +215,7 @@ def layer_norm(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
         over_channels(config, inputs)
     affine = flag(config, "scale", True)
     if affine != flag(config, "center", True):
-        raise CannotSay("a factor without a shift, or a shift without a factor")
+        raise CannotSay("only one of scale and center")
     return [Piece("layernorm", {"axes": "all" if whole else "channels", "affine": affine})]
 
 
@@ -224,7 +224,7 @@ def group_norm(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
     over_channels(config, inputs)
     groups = config.get("groups", 32)
     if not (flag(config, "scale", True) and flag(config, "center", True)):
-        raise CannotSay("groups without factors and shifts")
+        raise CannotSay("scale or center turned off")
     return [Piece("groupnorm", {"num_groups": inputs[0].channels if groups == -1 else groups})]
 
 
@@ -234,7 +234,7 @@ def over_channels(config: Config, inputs: tuple[Shape, ...]) -> None:
     axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
     last = inputs[0].axes + 1
     if type(axis) is not int or axis % (last + 1) != (1 if channels_first(config) else last):
-        raise CannotSay(f"the axis {axis}")
+        raise CannotSay(f"axis {axis}")
 
 
 def rescaling(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
@@ -257,10 +257,10 @@ def relu(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
         raise CannotSay("a threshold")
     if slope:
         if most is not None:
-            raise CannotSay("a slope and a largest value")
+            raise CannotSay("both negative_slope and max_value")
         return [Piece("leaky_relu", {"negative_slope": slope})]
     if most not in (None, 6):
-        raise CannotSay(f"a largest value of {most}")
+        raise CannotSay(f"max_value {most}")
     return [Piece("relu" if most is None else "relu6", {})]
 
 
@@ -274,7 +274,7 @@ def prelu(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
     """PReLU with a slope a channel, which the axes of the positions share."""
     shared = config.get("shared_axes") or []
     if sorted(shared) != list(range(1, inputs[0].axes + 1)):
-        raise CannotSay("a slope a position")
+        raise CannotSay("one slope per position")
     return [Piece("prelu", {"num_parameters": inputs[0].channels})]
 
 
@@ -287,7 +287,7 @@ def reshaped(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
     """Reshape: to a vector, or to a shape whose channels are last."""
     target = config.get("target_shape")
     if not isinstance(target, list) or not target or not all(type(size) is int for size in target):
-        raise CannotSay(f"the target {target}")
+        raise CannotSay(f"target_shape {target}")
     if len(target) == 1:
         return [Piece("flatten", {})] if inputs[0].axes else [Piece("identity", {})]
     return [Piece("reshape", {"shape": target if channels_first(config) else [target[-1], *target[:-1]]})]
@@ -307,7 +307,7 @@ def upsampled(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
     """UpSampling1D, UpSampling2D, UpSampling3D."""
     mode = config.get("interpolation", "nearest")
     if mode not in ("nearest", "bilinear", "bicubic"):
-        raise CannotSay(f"the interpolation {mode}")
+        raise CannotSay(f"interpolation {mode}")
     return [Piece("upsample", {"scale_factor": per_axis(config["size"], inputs[0].axes), "mode": mode})]
 
 
@@ -321,7 +321,7 @@ def permuted(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
     """Permute: an opaque layer that knows its shape, unless it leaves all where it is."""
     order = config.get("dims")
     if not isinstance(order, list) or sorted(order) != list(range(1, inputs[0].axes + 2)):
-        raise CannotSay(f"the order {order}")
+        raise CannotSay(f"dims {order}")
     last = [*inputs[0].spatial, inputs[0].channels]
     sizes = [last[place - 1] for place in order]
     return (

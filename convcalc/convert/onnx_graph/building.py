@@ -63,9 +63,7 @@ class Builder:
         """An input of the network."""
         dims = self.program.inputs[name]
         if dims[0] != self.batch or not 1 <= len(dims) - 1 <= MOST_AXES + 1 or not all(dims):
-            raise Inexpressible(
-                f"the input {shortened(name)} has the sizes {list(dims)}: no batch of samples with channels"
-            )
+            raise Inexpressible(f"input {shortened(name)} has shape {list(dims)}; expected {self._expected_shape()}")
         sizes = sorted(zip(order, dims, strict=True))
         channels, *spatial = (size for _, size in sizes[1:])
         self.names.reserve(name)
@@ -76,7 +74,7 @@ class Builder:
         made, self.before = len(self.steps), []
         try:
             if rule is None:
-                raise Inexpressible("no layer kind is this operator")
+                raise Inexpressible("unsupported operator")
             for name in operation.outputs:
                 if self.program.disputed.get(name):
                     raise Inexpressible(self.program.disputed[name])
@@ -90,7 +88,7 @@ class Builder:
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             # any attribute may be missing, or of another sort than the operator takes
             self.take_back(made)
-            self.opaque(operation, f"its attributes are malformed: {shortened(str(error))}")
+            self.opaque(operation, f"malformed attributes: {shortened(str(error))}")
 
     def take_back(self, made: int) -> None:
         """Leave only so many steps, and owners as they were before the operation."""
@@ -106,7 +104,7 @@ class Builder:
         data = self.data[name]
         moving = operation._replace(name=f"{operation.name}_transpose", operator="Transpose")
         sizes = self.sample_sizes(self.value(name).dims)
-        self.notes.append(f"Transpose before {place_of(operation)}: no layer kind moves axes")
+        self.notes.append(f"Transpose before {place_of(operation)}: no layer kind reorders axes")
         self.data[name] = self.opaque_step(moving, sizes, 0, [data.step])
 
     # -- what is read
@@ -119,11 +117,15 @@ class Builder:
         """Data that is of one sample, in whatever order of axes."""
         found = self.data.get(name)
         if found is None:
-            raise Inexpressible("it reads what no layer gives")
+            raise Inexpressible("its input is not the output of any layer")
         sizes = (self.batch, *found.shape.sizes)
         if self.value(name).dims != tuple(sizes[axis] for axis in found.order) or found.order[0] != 0:
-            raise Inexpressible("it reads what is not of one sample")
+            dims = list(self.value(name).dims)
+            raise Inexpressible(f"its input has shape {dims}; expected {self._expected_shape()}")
         return found
+
+    def _expected_shape(self) -> str:
+        return f"(batch {self.batch}, channels, up to {MOST_AXES} spatial sizes)"
 
     def read(self, name: str) -> Data:
         """Data with the channels first."""
@@ -136,9 +138,9 @@ class Builder:
         """A constant among the inputs of an operation."""
         name = operation.inputs[place] if place < len(operation.inputs) else ""
         if not name or not self.value(name).constant:
-            raise Inexpressible(f"its {what} are computed" if name else f"it has no {what}")
+            raise Inexpressible(f"its {what} are not constants" if name else f"it has no {what}")
         if not self.value(name).roots:
-            raise Inexpressible(f"its {what} are not learnt: the graph computes them")
+            raise Inexpressible(f"its {what} are computed by the graph, not learnt")
         return self.value(name)
 
     def numbers(self, operation: Operation, place: int, attribute: str) -> list[float] | None:
@@ -150,7 +152,7 @@ class Builder:
             return None
         held = self.value(operation.inputs[place]).held
         if held is None or held.dtype.kind not in "fiub":
-            raise Inexpressible(f"its {attribute} are computed")
+            raise Inexpressible(f"its {attribute} is not a constant with known values")
         return [item.item() for item in held.ravel()]
 
     def integers(self, operation: Operation, place: int, attribute: str) -> list[int] | None:
@@ -162,14 +164,14 @@ class Builder:
 
     def alias(self, operation: Operation, data: Data) -> None:
         """An operation that gives what it reads, its axes in the order of the data."""
-        self.check_shape(operation.outputs[0], data, "it passes on")
+        self.check_shape(operation.outputs[0], data, "its input is")
         self.data[operation.outputs[0]] = data
 
     def check_shape(self, name: str, data: Data, what: str) -> None:
         """Whether a tensor has the shape of some data in the file too. Raises Inexpressible."""
         sizes = (self.batch, *data.shape.sizes)
         if self.value(name).dims != tuple(sizes[axis] for axis in data.order):
-            raise Inexpressible(f"it gives {list(self.value(name).dims)}, where {what} {data.shape}")
+            raise Inexpressible(f"its output has shape {list(self.value(name).dims)}, but {what} {data.shape}")
 
     def make(
         self,
@@ -185,7 +187,7 @@ class Builder:
         name = self.names.name(operation.name, kind, roots) + suffix
         owner = self.owner(kind, roots, layer)
         if owner is not None and (owner.kind, owner.arguments) != (kind, arguments):
-            raise Inexpressible(f"it uses the weights of {shortened(owner.name)} in another way")
+            raise Inexpressible(f"it shares the weights of {shortened(owner.name)}, but has other arguments")
         shared = None if owner is None else owner.name
         step = Step(name, kind, arguments, tuple(data.step for data in reads), shared)
         if owner is None and roots:
@@ -206,7 +208,7 @@ class Builder:
         owner = self.owners.get((kind, roots))
         # equal factors of norms and scales may have been made one by an exporter, matrices hardly
         if owner is None and kind in MULTIPLYING and roots[0] in self.counted:
-            raise Inexpressible("it uses the weights of another layer in another way")
+            raise Inexpressible("it shares its weights with another layer that differs in kind or bias")
         return owner
 
     def add(
@@ -223,7 +225,7 @@ class Builder:
         data = self.make(operation, kind, arguments, reads, roots)
         data = data if order is None else data._replace(order=order)
         name = operation.outputs[output]
-        self.check_shape(name, data, f"{kind} gives")
+        self.check_shape(name, data, f"{kind} produces")
         self.data[name] = data
         return data
 
@@ -241,7 +243,7 @@ class Builder:
         roots = set(learnt_roots(self.program, operation)) - self.counted
         params = sum(self.program.weights[root] for root in roots if self.program.weights[root] > 1)
         if not reads:
-            raise Inexpressible(f"{place_of(operation)} reads nothing that a layer gives")
+            raise Inexpressible(f"none of the inputs of {place_of(operation)} is the output of a layer")
         self.notes.append(f"{place_of(operation)}: {reason}")
         self.counted |= roots
         sources = list(dict.fromkeys(data.step for data in reads))

@@ -39,4 +39,4 @@ def difference(declared: Any, dims: Sizes) -> str:
     if len(said) == len(dims) and all(size in (None, due) for size, due in pairs[1:]):
         return ""
     listed = " × ".join("?" if size is None else str(size) for size in said)
-    return f"the file says that it gives {listed}, but its operator gives {' × '.join(map(str, dims))}"
+    return f"the file declares an output of {listed}, but its operator produces {' × '.join(map(str, dims))}"

@@ -18,7 +18,7 @@ MOST_DESCRIPTION = 64 * 2**20
 MOST_HELD = 65_536  # bytes of a tensor that are read: the shapes that a network computes with are small
 MOST_FIELDS = 2_000_000
 MOST_NESTED = 32
-INSTALL = "reading ONNX needs the package onnx: pip install 'convcalc[onnx]'"
+INSTALL = "ONNX files need the package onnx: pip install 'convcalc[onnx]'"
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 Message = dict[int, str]
@@ -53,7 +53,7 @@ def read_model(path: str) -> Any:
     except Exception as error:  # the parser's own error, which differs between its implementations
         raise NotImported(f"not an ONNX model: {str(error) or type(error).__name__}") from None
     if not model.HasField("graph") or not model.graph.output or not model.opset_import:
-        raise NotImported("not an ONNX model: it holds no graph with an output and a version of its operators")
+        raise NotImported("not an ONNX model: it has no graph with an output, or no operator set version")
     return model
 
 
@@ -75,7 +75,7 @@ def read_description(path: str) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise NotImported("not a regular file")
         if status.st_size > MOST_BYTES:
-            raise NotImported("over 2 GiB, the most that an ONNX file holds: weights may stand in files beside it")
+            raise NotImported("larger than 2 GiB, the limit of an ONNX file: save its weights as external data")
         if status.st_size == 0:
             raise NotImported("not an ONNX model: it is empty")
         with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -114,7 +114,9 @@ class Walk:
         self.met += 1
         self.kept += kept
         if self.kept > MOST_DESCRIPTION or self.met > MOST_FIELDS:
-            raise NotImported(f"over {MOST_DESCRIPTION // 2**20} MiB or {MOST_FIELDS:,} fields beside its weights")
+            raise NotImported(
+                f"more than {MOST_DESCRIPTION // 2**20} MiB or {MOST_FIELDS:,} fields besides its weights"
+            )
 
 
 def fields(data: mmap.mmap, position: int, end: int) -> Iterator[Field]:
@@ -133,7 +135,7 @@ def fields(data: mmap.mmap, position: int, end: int) -> Iterator[Field]:
         else:
             raise NotImported("not an ONNX model: malformed")
         if position > end:
-            raise NotImported("not an ONNX model, or cut off: it ends inside of a field")
+            raise NotImported("not an ONNX model, or truncated: it ends inside a field")
         yield Field(key >> 3, start, content, position, key & 7 == BYTES)
 
 
@@ -148,7 +150,7 @@ def read_varint(data: mmap.mmap, position: int, end: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, position
-    raise NotImported("not an ONNX model, or cut off: malformed")
+    raise NotImported("not an ONNX model, or truncated: malformed integer")
 
 
 def varint(value: int) -> bytes:

@@ -72,7 +72,7 @@ def inferred(model: Any, network: Network) -> Any:
     held = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in held]
     if len(inputs) != len(network.inputs):
-        raise NotImported(f"it has {len(inputs)} inputs, the spec {len(network.inputs)}")
+        raise NotImported(f"it has {len(inputs)} inputs, but the spec has {len(network.inputs)}")
     for value, shape in zip(inputs, shapes_for(network, (value.name for value in inputs)), strict=True):
         set_sizes(value, shape)
     del model.graph.value_info[:]
@@ -99,7 +99,7 @@ def set_sizes(value: Any, shape: Sizes) -> None:
     ]
     if not fitting:
         said = "×".join("?" if size is None else str(size) for size in stated)
-        raise NotImported(f"its input {value.name} is {said}, the spec's is {'×'.join(map(str, shape))}")
+        raise NotImported(f"its input {value.name} has shape {said}, but the spec's has {'×'.join(map(str, shape))}")
     for dim, size in zip(dims, fitting[0], strict=True):
         dim.dim_value = size
 

@@ -12,7 +12,7 @@ MOST_NODES = 100_000
 def text(value: str | bytes) -> str:
     """A text of the file. Raises NotImported where it is none: the parser gives bytes that are no UTF-8 as bytes."""
     if isinstance(value, bytes):
-        raise NotImported(f"not an ONNX model: the name {shown(repr(value))} is no text")
+        raise NotImported(f"not an ONNX model: the name {shown(repr(value))} is not valid UTF-8")
     return value
 
 
@@ -46,7 +46,7 @@ def inlined(model: Any) -> Any:
     try:
         return onnx.inliner.inline_local_functions(model)
     except Exception as error:  # whatever the package raises of a malformed model
-        raise NotImported(f"its functions cannot be written out: {shortened(str(error))}") from None
+        raise NotImported(f"its functions cannot be inlined: {shortened(str(error))}") from None
 
 
 def count_inlined(model: Any) -> None:
@@ -64,7 +64,7 @@ def count_inlined(model: Any) -> None:
                 counted[key] = count(functions[key].node, (*above, key))
             total += counted.get(key, 1)
         if total > MOST_NODES or len(above) > 50:
-            raise NotImported(f"over {MOST_NODES:,} nodes, its functions written out")
+            raise NotImported(f"more than {MOST_NODES:,} nodes after its functions are inlined")
         return total
 
     count(model.graph.node, ())

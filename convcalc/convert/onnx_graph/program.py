@@ -102,7 +102,7 @@ class Reader:
         """The program."""
         graph = self.model.graph
         if len(graph.node) > MOST_NODES:
-            raise NotImported(f"over {MOST_NODES:,} nodes")
+            raise NotImported(f"more than {MOST_NODES:,} nodes")
         for tensor in graph.initializer:
             self.add_weight(text(tensor.name), tuple(tensor.dims), tensor)
         for sparse in graph.sparse_initializer:
@@ -113,7 +113,7 @@ class Reader:
         outputs = tuple(dict.fromkeys(text(info.name) for info in graph.output))
         for name in outputs:
             if name not in self.values:
-                raise NotImported(self.unknown.get(name, f"nothing gives the output {shown(name)}"))
+                raise NotImported(self.unknown.get(name, f"no node produces the output {shown(name)}"))
         own = self.model.producer_name == PRODUCER
         constants = frozenset(self.literal), frozenset(() if own else self.filled)
         return Program(
@@ -125,10 +125,10 @@ class Reader:
     def checked(self, dims: Sizes, name: str) -> Sizes:
         """The sizes of a tensor, which are known and not beyond belief."""
         if any(size < 0 for size in dims):
-            raise NotImported(f"{shown(name)} has a size under 0: {' × '.join(map(str, dims))}")
+            raise NotImported(f"{shown(name)} has a negative size: {' × '.join(map(str, dims))}")
         if prod(dims) > MOST_ELEMENTS:
             raise NotImported(
-                f"{shown(name)} claims {' × '.join(map(str, dims))} elements: at most {MOST_ELEMENTS:,} are read"
+                f"{shown(name)} has {' × '.join(map(str, dims))} elements; at most {MOST_ELEMENTS:,} are supported"
             )
         return dims
 
@@ -168,7 +168,7 @@ class Reader:
         if not names:
             raise NotImported("the graph has no input")
         if any(name not in names for name in self.shapes if name is not None) or (None in self.shapes and names[1:]):
-            raise NotImported(f"--input names one of the inputs: {', '.join(map(shortened, names))}")
+            raise NotImported(f"--input needs the name of an input; available: {', '.join(map(shortened, names))}")
         found = {}
         for info in infos:
             dims = self.input_dims(info)
@@ -180,7 +180,7 @@ class Reader:
         """The sizes of an input: as given, else as the file says; a batch of a size that is not said is 1."""
         given = self.shapes.get(info.name, self.shapes.get(None))
         if info.type.WhichOneof("value") != "tensor_type":
-            raise NotImported(f"the input {shown(info.name)} is no tensor")
+            raise NotImported(f"the input {shown(info.name)} is not a tensor")
         declared = [size_of(size) for size in info.type.tensor_type.shape.dim]
         batch = (declared[0] if declared else None) or 1
         if given is not None:
@@ -189,11 +189,11 @@ class Reader:
             return (batch, *given)
         said = " × ".join(str(declared_text(size)) for size in info.type.tensor_type.shape.dim)
         if len(declared) == 1:
-            raise NotImported(f"the input {shown(info.name)} has one axis ({said}), and no samples with channels")
+            raise NotImported(f"the input {shown(info.name)} has one axis ({said}); expected a batch axis and channels")
         if not declared or not all(declared[1:]):
             raise NotImported(
-                f"the input {shown(info.name)} has the shape {said or '?'}, which is not known: "
-                f"--input {shortened(info.name)}=3,224,224 says it, without the batch"
+                f"the shape of the input {shown(info.name)} is not fully known ({said or '?'}): "
+                f"give it without the batch, for example --input {shortened(info.name)}=3,224,224"
             )
         return (batch, *(size or 1 for size in declared[1:]))
 
@@ -213,11 +213,11 @@ class Reader:
         )
         for name in (*operation.inputs, *operation.captured):
             if name and name not in self.values:
-                nothing = f"{place_of(operation)} reads {shown(name)}, which nothing above it gives"
+                nothing = f"{place_of(operation)} reads {shown(name)}, which no earlier node produces"
                 raise NotImported(self.unknown.get(name, nothing))
         for name in operation.outputs:
             if name and (name in self.values or name in self.unknown):
-                raise NotImported(f"{place_of(operation)} gives {shown(name)}, which is there already")
+                raise NotImported(f"{place_of(operation)} produces {shown(name)}, which already exists")
         if operation.operator in BY_LENGTH:
             self.check_lengths(operation)
         try:
@@ -233,7 +233,9 @@ class Reader:
         for name in filter(None, sizes):
             value = self.values[name]
             if value.kind == self.onnx.TensorProto.INT64 and len(value.dims) == 1 and value.dims[0] > MOST_AXES:
-                raise NotImported(f"{place_of(operation)} reads {value.dims[0]} numbers: a tensor has {MOST_AXES} axes")
+                raise NotImported(
+                    f"{place_of(operation)} reads {value.dims[0]} numbers; a tensor has at most {MOST_AXES} axes"
+                )
 
     def attribute(self, attribute: Any) -> Any:
         """The value of an attribute: tensors as arrays (None where not at hand), texts as text, graphs left out."""
@@ -258,7 +260,7 @@ class Reader:
                 continue
             if name not in inferred:
                 why = f": {self.failure}" if self.failure else ""
-                self.unknown[name] = f"the shape that {place_of(operation)} gives cannot be known{why}"
+                self.unknown[name] = f"the output shape of {place_of(operation)} is unknown{why}"
                 continue
             kind, dims = inferred[name]
             held = folded[place] if folded and place < len(folded) and folded[place].shape == dims else None
@@ -345,7 +347,7 @@ class Reader:
             opsets = list(self.model.opset_import)
             found = onnx.shape_inference.infer_node_outputs(schema, node, types, data, None, opsets)
         except onnx.defs.SchemaError:
-            self.failure = "the package onnx knows no such operator"
+            self.failure = "the package onnx does not know this operator"
             return {}
         except (
             onnx.shape_inference.InferenceError,

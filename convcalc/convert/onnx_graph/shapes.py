@@ -17,7 +17,8 @@ def concatenation(builder: Builder, operation: Operation) -> None:
     order = data[0].order
     axis = operation.attributes.get("axis", 1) % len(order)
     if order[axis] != 1 or any(other.order != order for other in data):
-        raise Inexpressible(f"it concatenates along axis {axis}")
+        only = "only the channels of inputs with the same axis order can be concatenated"
+        raise Inexpressible(f"it concatenates along axis {axis}; {only}")
     if len(data) == 1:
         builder.alias(operation, data[0])
     else:
@@ -30,7 +31,7 @@ def taken(builder: Builder, operation: Operation, data: Data, starts: dict[int, 
     gives = dict(zip(data.order, builder.value(operation.outputs[output]).dims, strict=True))
     stops = {axis: starts.get(axis, 0) + gives[axis] for axis in data.order}
     if gives[0] != sizes[0]:
-        raise Inexpressible("it takes some samples of a batch")
+        raise Inexpressible("it takes a part of the batch")
     amount = [(starts.get(axis, 0), sizes[axis] - stops[axis]) for axis in range(2, len(sizes))]
     sliced = (starts.get(1, 0), stops[1]) != (0, sizes[1])
     cropped = any(side for pair in amount for side in pair)
@@ -54,7 +55,7 @@ def slicing(builder: Builder, operation: Operation) -> None:
     axes = builder.integers(operation, 3, "axes")
     steps = builder.integers(operation, 4, "steps")
     if steps is not None and set(steps) != {1}:
-        raise Inexpressible(f"it takes every n-th value: its steps are {steps}")
+        raise Inexpressible(f"its steps are {steps}; only steps of 1 are supported")
     rank = len(data.order)
     places = [axis % rank for axis in (range(len(starts)) if axes is None else axes)]
     sizes = builder.value(operation.inputs[0]).dims
@@ -85,11 +86,11 @@ def padding(builder: Builder, operation: Operation) -> None:
     pads = builder.integers(operation, 1, "pads")
     axes = builder.integers(operation, 3, "axes") or list(range(len(data.order)))
     if pads is None or len(pads) != 2 * len(axes) or mode != "constant":
-        raise Inexpressible(f"it pads by {mode}: pad adds zeros")
+        raise Inexpressible(f"it pads with mode {mode}; only constant padding of known amounts is supported")
     sides = {data.order[axis % len(data.order)]: (pads[i], pads[i + len(axes)]) for i, axis in enumerate(axes)}
     pairs = [sides.get(axis, (0, 0)) for axis in range(2, len(data.order))]
     if any(any(sides.get(axis, (0, 0))) for axis in (0, 1)):
-        raise Inexpressible("it pads the channels")
+        raise Inexpressible("it pads the batch or the channels")
     if not any(any(pair) for pair in pairs):
         builder.alias(operation, data)
     elif all(side >= 0 for pair in pairs for side in pair):
@@ -108,10 +109,10 @@ def resizing(builder: Builder, operation: Operation) -> None:
     sizes = dict(zip(data.order, dims, strict=True))
     before, after = data.shape.spatial, tuple(sizes[axis] for axis in range(2, len(data.order)))
     if sizes[0] != builder.batch or sizes[1] != data.shape.channels or not before:
-        raise Inexpressible("it resizes the channels")
+        raise Inexpressible("it resizes axes other than the spatial ones")
     mode = operation.attributes.get("mode") or "nearest"
     if operation.attributes.get("antialias") and any(new < old for old, new in zip(before, after, strict=True)):
-        raise Inexpressible("it reads more values the smaller it makes the data (antialias)")
+        raise Inexpressible("it downsamples with antialias, which is not supported")
     arguments: dict[str, Any]
     if all(new % old == 0 for old, new in zip(before, after, strict=True)):
         arguments = {"scale_factor": plain([new // old for old, new in zip(before, after, strict=True)])}
@@ -120,7 +121,7 @@ def resizing(builder: Builder, operation: Operation) -> None:
     if mode != "nearest":
         arguments["mode"] = MODES.get(mode, ("", "", ""))[len(before) - 1]
         if not arguments["mode"]:
-            raise Inexpressible(f"it interpolates by {mode} on {len(before)} axes")
+            raise Inexpressible(f"{mode} interpolation on {len(before)} axes is not supported")
     builder.add(operation, "upsample", arguments, [data], order=data.order)
 
 
@@ -129,7 +130,8 @@ def reshaping(builder: Builder, operation: Operation) -> None:
     data = builder.any_order(operation.inputs[0])
     dims = builder.value(operation.outputs[0]).dims
     if len(dims) < 2 or dims[0] != builder.batch or prod(dims[1:]) != data.shape.elements:
-        raise Inexpressible(f"it gives {list(dims)}, which is not a sample's shape after that of the batch")
+        expected = f"the batch of {builder.batch} first, then {data.shape.elements} elements per sample"
+        raise Inexpressible(f"its output has shape {list(dims)}; expected {expected}")
     if dims == builder.value(operation.inputs[0]).dims:
         builder.alias(operation, data)
     elif len(dims) == 2:
@@ -145,7 +147,7 @@ def transposing(builder: Builder, operation: Operation) -> None:
     order: Sizes = tuple(operation.attributes.get("perm") or reversed(range(len(data.order))))
     moved = tuple(data.order[axis] for axis in order)
     if moved[0] != 0:
-        raise Inexpressible("it moves the axis of the samples")
+        raise Inexpressible("it moves the batch axis")
     builder.alias(operation, data._replace(order=moved))
 
 
@@ -168,7 +170,7 @@ def channel_shuffle(builder: Builder, operation: Operation) -> None:
 def quantising(builder: Builder, operation: Operation) -> None:
     """QuantizeLinear and DequantizeLinear, which give the same values in another data type."""
     if not all(builder.value(name).constant for name in operation.inputs[1:] if name):
-        raise Inexpressible("its scale is computed")
+        raise Inexpressible("its scale is not a constant")
     builder.alias(operation, builder.any_order(operation.inputs[0]))
 
 

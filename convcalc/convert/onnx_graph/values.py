@@ -40,7 +40,7 @@ def clip(builder: Builder, operation: Operation) -> None:
     else:
         kind = "relu6" if (low, high) == (0, 6) else "hardtanh"
     if not kind:
-        raise Inexpressible(f"it cuts off under {low:g} and over {high:g}")
+        raise Inexpressible(f"it clips to [{low:g}, {high:g}]; only [0, inf) or two finite limits are supported")
     builder.add(operation, kind, {}, [data], order=data.order)
 
 
@@ -51,7 +51,7 @@ def softmax(builder: Builder, operation: Operation) -> None:
     rank = len(data.order)
     axis = operation.attributes.get("axis", 1 if old else -1) % rank
     if data.order[axis] != 1 or (old and axis != rank - 1 and data.shape.positions > 1):
-        raise Inexpressible(f"it is taken over axis {axis}")
+        raise Inexpressible(f"it is computed over axis {axis}; only softmax over the channels is supported")
     kind = "softmax" if operation.operator == "Softmax" else "log_softmax"
     builder.add(operation, kind, {}, [data], order=data.order)
 
@@ -72,7 +72,7 @@ def channel_axis(sizes: Sizes, data: Data, what: str) -> None:
     padded = (1,) * (len(data.order) - len(sizes)) + sizes
     due = tuple(data.shape.channels if axis == 1 else 1 for axis in data.order)
     if padded != due:
-        raise Inexpressible(f"its {what} have the sizes {list(sizes)}")
+        raise Inexpressible(f"its {what} have shape {list(sizes)}; expected one value per channel, {list(due)}")
 
 
 def dropping(kind: str) -> Rule:
@@ -96,8 +96,8 @@ def batch_norm(builder: Builder, operation: Operation) -> None:
     """BatchNormalization of each channel; shared where all four tensors are another's."""
     data = builder.read(operation.inputs[0])
     for place in range(1, 5):
-        if builder.constant(operation, place, "statistics").dims != (data.shape.channels,):
-            raise Inexpressible("it has not one factor a channel")
+        if builder.constant(operation, place, "parameters").dims != (data.shape.channels,):
+            raise Inexpressible("it does not have one scale, bias, mean and variance per channel")
     roots = builder.roots(operation, 1, 2, 3, 4)
     # equal constants may have been made one by an exporter: then they are no sign of one layer used twice
     scale, center = (not plain_constant(builder, operation, place) for place in (1, 2))
@@ -121,7 +121,7 @@ def plain_constants(builder: Builder, operation: Operation) -> bool:
 def instance_norm(builder: Builder, operation: Operation) -> None:
     """InstanceNormalization."""
     data = builder.read(operation.inputs[0])
-    builder.constant(operation, 1, "factors")
+    builder.constant(operation, 1, "scales")
     plain = plain_constants(builder, operation)
     arguments = {} if plain else {"affine": True}
     builder.add(operation, "instancenorm", arguments, [data], () if plain else builder.roots(operation, 1, 2))
@@ -132,8 +132,8 @@ def group_norm(builder: Builder, operation: Operation) -> None:
     data = builder.read(operation.inputs[0])
     arguments: dict[str, Any] = {"num_groups": operation.attributes["num_groups"]}
     for place in range(1, len(operation.inputs)):
-        if max(builder.constant(operation, place, "factors").dims, default=1) != data.shape.channels:
-            raise Inexpressible("it has not one factor a channel")
+        if max(builder.constant(operation, place, "scale and bias").dims, default=1) != data.shape.channels:
+            raise Inexpressible("it does not have one scale and bias per channel")
     if len(operation.inputs) == 1:
         arguments["affine"] = False
     builder.add(operation, "groupnorm", arguments, [data], builder.roots(operation, 1, 2))
@@ -147,7 +147,7 @@ def layer_norm(builder: Builder, operation: Operation) -> None:
     if len(operation.inputs) == 1:
         arguments["affine"] = False
     elif len(operation.inputs) < 3:
-        raise Inexpressible("it has factors and no shifts")
+        raise Inexpressible("it has a scale but no bias")
     builder.add(operation, "layernorm", arguments, [data], builder.roots(operation, 1, 2), data.order)
 
 
@@ -157,7 +157,7 @@ def normalised_axes(data: Data, axes: Sizes) -> dict[str, Any]:
         return {}
     if axes == (1,):
         return {"axes": "channels"}
-    raise Inexpressible("it normalises some of the positions together")
+    raise Inexpressible("it normalises over axes other than the channels or the whole sample")
 
 
 def mean_variance_norm(builder: Builder, operation: Operation) -> None:
@@ -189,7 +189,7 @@ def merging(kind: str) -> Rule:
             builder.alias(operation, data[0])
         elif len(names) == len(operation.inputs):
             if len({other.order for other in data}) > 1:
-                raise Inexpressible("it reads axes in different orders")
+                raise Inexpressible("its inputs have their axes in different orders")
             builder.add(operation, kind, {}, data, order=data[0].order)
         else:
             constant_operand(builder, operation, kind, data)
@@ -202,10 +202,11 @@ def constant_operand(builder: Builder, operation: Operation, kind: str, data: li
     places = [place for place, name in enumerate(operation.inputs) if builder.value(name).constant]
     sizes = builder.value(operation.inputs[places[0]]).dims
     if kind != "multiply" or len(places) + len(data) > 2 or max(sizes, default=1) == 1:
-        verb = "adds" if kind == "add" else "multiplies with"
-        raise Inexpressible(f"it {verb} a constant of the sizes {list(sizes)}")
+        verb = "adds" if kind == "add" else "multiplies by"
+        only = "only multiplication by one learnt factor per channel is supported"
+        raise Inexpressible(f"it {verb} a constant of shape {list(sizes)}; {only}")
     channel_axis(sizes, data[0], "factors")
     roots = builder.roots(operation, places[0])
     if not is_learnt(builder.program, roots):
-        raise Inexpressible("it multiplies with a constant that is not learnt")
+        raise Inexpressible("it multiplies by a constant that is not learnt")
     builder.add(operation, "scale", {}, data, roots, data[0].order)

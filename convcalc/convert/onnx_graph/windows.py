@@ -26,7 +26,7 @@ def per_axis(operation: Operation, name: str, axes: int) -> Sizes:
     """An attribute with one number an axis, 1 by default."""
     found = operation.attributes.get(name) or (1,) * axes
     if len(found) != axes or min(found) < 1:
-        raise Inexpressible(f"its {name} are {list(found)} on {axes} axes")
+        raise Inexpressible(f"{name} is {list(found)}; expected one positive integer per spatial axis ({axes})")
     return tuple(found)
 
 
@@ -34,7 +34,7 @@ def pads_of(operation: Operation, axes: int) -> list[Pair]:
     """The attribute `pads`, all befores and then all afters, as a pair an axis."""
     pads = operation.attributes.get("pads") or (0,) * (2 * axes)
     if len(pads) != 2 * axes or min(pads) < 0:
-        raise Inexpressible(f"its pads are {list(pads)} on {axes} axes")
+        raise Inexpressible(f"pads is {list(pads)}; expected two non-negative integers per spatial axis ({axes})")
     return [(pads[axis], pads[axis + axes]) for axis in range(axes)]
 
 
@@ -67,7 +67,9 @@ def has_bias(builder: Builder, operation: Operation, channels: int) -> bool:
         return False
     value = builder.constant(operation, 2, "biases")
     if max(value.dims, default=1) != channels:
-        raise Inexpressible(f"its bias has the sizes {list(value.dims)}")
+        raise Inexpressible(
+            f"its bias has shape {list(value.dims)}; expected one value per output channel ({channels})"
+        )
     return True
 
 
@@ -75,7 +77,7 @@ def check_fit(operation: Operation, data: Data, channels: int, kernel: Sequence[
     """Weights are for the channels and the axes of the data. Raises NotImported."""
     if channels != data.shape.channels or len(kernel) != data.shape.axes or not kernel:
         weights = f"weights for {channels} channels and {len(kernel)} axes"
-        raise NotImported(f"{place_of(operation)} has {weights}, but reads {data.shape}")
+        raise NotImported(f"{place_of(operation)} has {weights}, but its input is {data.shape}")
 
 
 def convolution(builder: Builder, operation: Operation) -> None:
@@ -159,14 +161,14 @@ def pooling(builder: Builder, operation: Operation) -> None:
     if operation.attributes.get("ceil_mode"):
         arguments["ceil_mode"] = True
     if kind == "lppool" and operation.attributes.get("p", 2) != 2:
-        raise Inexpressible("lppool has the norm 2")
+        raise Inexpressible("only LpPool with p = 2 is supported")
     for name in ("dilation", "padding"):
         if name in arguments and (name, kind) in (
             ("dilation", "avgpool"),
             ("dilation", "lppool"),
             ("padding", "lppool"),
         ):
-            raise Inexpressible(f"{kind} takes no {name}")
+            raise Inexpressible(f"{kind} does not support {name}")
     builder.add(operation, kind, arguments, [data])
 
 
@@ -196,7 +198,7 @@ def reduction(builder: Builder, operation: Operation) -> None:
     rank = len(data.order)
     reduced = {data.order[axis % rank] for axis in axes or range(rank)}
     if reduced != set(range(2, rank)) or not data.shape.axes:
-        raise Inexpressible(f"it reduces the axes {axes}")
+        raise Inexpressible(f"it reduces the axes {axes}; only a reduction over all spatial axes is supported")
     keeps = bool(operation.attributes.get("keepdims", 1))
     kind = "global_avgpool" if operation.operator == "ReduceMean" else "global_maxpool"
     builder.add(operation, kind, {} if keeps else {"keepdims": False}, [data], order=data.order if keeps else (0, 1))
@@ -207,7 +209,7 @@ def gemm(builder: Builder, operation: Operation) -> None:
     data = builder.read(operation.inputs[0])
     sizes = builder.constant(operation, 1, "weights").dims
     if operation.attributes.get("transA") or len(sizes) != 2:
-        raise Inexpressible("it is no product of data with a matrix of weights")
+        raise Inexpressible("it is not a product of data and a weight matrix")
     features = sizes[0] if operation.attributes.get("transB") else sizes[1]
     arguments = {"out_features": features, **settled(bias=has_bias(builder, operation, features))}
     builder.add(operation, "linear", arguments, [data], builder.roots(operation, 1, 2))
@@ -216,11 +218,11 @@ def gemm(builder: Builder, operation: Operation) -> None:
 def product(builder: Builder, operation: Operation) -> None:
     """MatMul with a matrix of weights: a linear layer, at each position where there are positions."""
     if builder.value(operation.inputs[0]).constant:
-        raise Inexpressible("it is no product of data with a matrix of weights")
+        raise Inexpressible("it is not a product of data and a weight matrix")
     data = builder.any_order(operation.inputs[0])
     sizes = builder.constant(operation, 1, "weights").dims
     if len(sizes) != 2 or data.order[-1] != 1:
-        raise Inexpressible("it is no product of the channels with a matrix of weights")
+        raise Inexpressible("it does not multiply the channels by a weight matrix")
     bias = settled(bias=has_bias(builder, operation, sizes[1]))
     roots = builder.roots(operation, 1, 2)
     if not data.shape.spatial:

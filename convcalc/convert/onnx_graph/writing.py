@@ -109,7 +109,7 @@ def ceil_mode(layer: Any, padding: Sequence[Pair], dilation: Sequence[int]) -> i
     rooms = [n + sum(p) - extent(k, d) for n, k, s, p, d in windows]
     if layer.output.spatial == tuple(-(-room // s) + 1 for room, s in zip(rooms, layer.stride, strict=True)):
         return 1
-    raise Inexpressible(f"{layer.kind} that rounds up on one axis and leaves out a window on another")
+    raise Inexpressible(f"{layer.kind} whose ceil_mode adds a window on one axis but not on another")
 
 
 def adaptive_pool(operator: str, whole: str) -> Rule:
@@ -120,7 +120,7 @@ def adaptive_pool(operator: str, whole: str) -> Rule:
         if layer.output.positions == 1:
             writer.add(whole)
         elif any(size % count for size, count in sizes):
-            raise Inexpressible(f"{layer.kind} of {layer.input} to sizes that do not divide it")
+            raise Inexpressible(f"{layer.kind} whose output sizes do not divide its input {layer.input}")
         else:
             window = [size // count for size, count in sizes]
             writer.add(operator, kernel_shape=window, strides=window)
@@ -282,7 +282,7 @@ def pixel_unshuffle(writer: Writer, layer: Any) -> None:
 def check_two_axes(layer: Layer) -> None:
     """Operators that are there for two axes only."""
     if layer.input.axes != 2:
-        raise Inexpressible(f"{layer.kind} on {layer.input}")
+        raise Inexpressible(f"{layer.kind} on {layer.input}, which does not have two spatial axes")
 
 
 def channel_shuffle(writer: Writer, layer: Any) -> None:
