@@ -168,4 +168,4 @@ def test_import_reads_what_the_other_commands_send_to_it(name: str, capsys: pyte
 def test_import_of_a_spec_says_that_it_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     Path("net.txt").write_bytes(SPEC_TEXT)
     assert run(["import", "net.txt"]) == 2
-    assert capsys.readouterr().err == "convcalc: net.txt: already a spec: run convcalc summary net.txt\n"
+    assert capsys.readouterr().err == "convcalc: net.txt: already a spec: use convcalc summary net.txt\n"

@@ -75,7 +75,7 @@ def test_what_is_not_expressed_is_said_and_is_opaque(partly: str, capsys: pytest
     out, err = capsys.readouterr()
     assert "opaque: {output_shape: [4, 12, 10], what: Exp" in out
     assert err == (
-        "not expressed: Exp 'Exp_0': unsupported operator\n1 not expressed: kept as opaque layers of unknown cost\n"
+        "unsupported: Exp 'Exp_0': unsupported operator\n1 unsupported: imported as opaque layers of unknown cost\n"
     )
 
 
@@ -98,8 +98,8 @@ def test_only_so_many_notes_are_shown(capsys: pytest.CaptureFixture[str]) -> Non
     Path("many.onnx").write_bytes(made(chain, {"t0": (1, 4)}, outputs=["t30"]).SerializeToString())
     assert run(["import", "many.onnx"]) == 0
     err = capsys.readouterr().err
-    assert err.count("not expressed: Exp") == 20
-    assert "and 10 more\n30 not expressed" in err
+    assert err.count("unsupported: Exp") == 20
+    assert "and 10 more\n30 unsupported" in err
 
 
 def test_strict_passes_what_is_expressed() -> None:

@@ -1,4 +1,4 @@
-"""`convcalc export`: a network for other programs."""
+"""`convcalc export`: writes a network as a PyTorch module or an ONNX graph."""
 
 import sys
 
@@ -7,22 +7,22 @@ import click
 from convcalc.cli import common
 from convcalc.spec.inputs import Overrides
 
-EXAMPLES = """\b
+_EXAMPLES = """\b
 Examples:
   convcalc export example:resnet18 --to torch -o resnet18.py
   convcalc export example:mobilenet_v1 --to torch --set width=0.5
   convcalc export example:resnet18 --to onnx -o resnet18.onnx"""
 
 
-@click.command("export", epilog=EXAMPLES)
+@click.command("export", epilog=_EXAMPLES)
 @common.network_options
 @click.option("--to", "to", type=click.Choice(["torch", "onnx"]), required=True, help="Output format.")
 @common.output_options
 def command(net: str, overrides: Overrides, to: str, where: common.Output) -> int:
-    """Write a network as a PyTorch module or as an ONNX graph without weights.
+    """Write a network as a PyTorch module, or as an ONNX graph without weights.
 
-    torch: a Python file with an nn.Module that keeps the layers' names and has one class per block; PyTorch is not
-    needed to write it. onnx: a graph without weights; needs the extra convcalc[onnx].
+    torch: a Python file with an nn.Module; blocks become classes, and names are preserved. PyTorch is not needed to
+    write it. onnx: a graph whose weights have shapes but no values. Needs the extra convcalc[onnx].
     """
     from convcalc.convert.graph import NotImported
 
@@ -36,7 +36,7 @@ def command(net: str, overrides: Overrides, to: str, where: common.Output) -> in
             from convcalc.convert.to_onnx import model_bytes
 
             if where.file is None and sys.stdout.isatty():
-                raise common.Failure("an ONNX graph is binary: write it to a file with -o")
+                raise common.Failure("ONNX is a binary format: write it to a file with -o")
             common.write_bytes(model_bytes(network), where, [net])
     except NotImported as error:
         raise common.Failure(str(error)) from None
