@@ -24,65 +24,73 @@ class Format(NamedTuple):
     advice: str = ""
 
 
-THROUGH_ONNX = "export it to ONNX, then run convcalc import model.onnx"
-CODE = "import the network's code: convcalc import --torch PACKAGE.MODULE:FACTORY --input 3,224,224"
-TF2ONNX = "convert it to ONNX with python -m tf2onnx.convert, then run convcalc import model.onnx"
+_THROUGH_ONNX = "export it to ONNX, then run convcalc import model.onnx"
+_CODE = "import the network's code: convcalc import --torch PACKAGE.MODULE:FACTORY --input 3,224,224"
+_TF2ONNX = "convert it to ONNX with python -m tf2onnx.convert, then run convcalc import model.onnx"
 
 
-def begins(*magic: bytes) -> Callable[[bytes], bool]:
+def _begins_with(*magic: bytes) -> Callable[[bytes], bool]:
     """Recognises files by how they begin."""
     return lambda head: head.startswith(magic)
 
 
-def matches(*patterns: bytes) -> Callable[[bytes], bool]:
+def _matches_all(*patterns: bytes) -> Callable[[bytes], bool]:
     """Recognises texts that hold a match of every pattern."""
     return lambda head: b"\0" not in head and all(re.search(pattern, head, re.MULTILINE) for pattern in patterns)
 
 
-def is_zip_of(member: bytes) -> Callable[[bytes], bool]:
+def _is_zip_with(member: bytes) -> Callable[[bytes], bool]:
     """Recognises archives by a member that is among the first or in the list at the end."""
     return lambda head: head.startswith(b"PK\x03\x04") and re.search(member, head) is not None
 
 
-def never(head: bytes) -> bool:
+def _never(head: bytes) -> bool:
     """For files that only their names tell apart."""
     return False
 
 
-SPEC = Format("a spec", (".yaml", ".yml"), matches(b"^" + LAYERS))
+SPEC = Format("a spec", (".yaml", ".yml"), _matches_all(b"^" + LAYERS))
 FORMATS = (
     Format(
-        "a Git LFS pointer", (), begins(b"version https://git-lfs."), "", "run git lfs pull to fetch the file itself"
+        "a Git LFS pointer",
+        (),
+        _begins_with(b"version https://git-lfs."),
+        "",
+        "run git lfs pull to fetch the file itself",
     ),
-    Format("a TFLite model", (".tflite",), lambda head: head[4:8] == b"TFL3", "", TF2ONNX),
+    Format("a TFLite model", (".tflite",), lambda head: head[4:8] == b"TFL3", "", _TF2ONNX),
     Format(
-        "a GGUF file", (".gguf",), begins(b"GGUF"), "", "it contains weights, not layers; there is no importer for it"
+        "a GGUF file",
+        (".gguf",),
+        _begins_with(b"GGUF"),
+        "",
+        "it contains weights, not layers; there is no importer for it",
     ),
     Format(
         "a safetensors file",
         (".safetensors",),
         lambda head: head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**27,
         "",
-        f"it contains only weights; {CODE}",
+        f"it contains only weights; {_CODE}",
     ),
     Format(
         "a Keras HDF5 model",
         (".h5", ".hdf5"),
-        begins(b"\x89HDF\r\n"),
+        _begins_with(b"\x89HDF\r\n"),
         "",
         "save the model as .keras, or save the JSON of model.to_json(), then run convcalc import",
     ),
-    Format("a Keras model", (".keras",), is_zip_of(rb"config\.json"), "keras"),
+    Format("a Keras model", (".keras",), _is_zip_with(rb"config\.json"), "keras"),
     Format(
         "a PyTorch file",
         (".pt", ".pth", ".ckpt", ".pkl", ".pt2"),
-        lambda head: is_zip_of(rb"data\.pkl|/version|archive_format")(head) or re.match(rb"\x80[\x02-\x05]", head),
+        lambda head: _is_zip_with(rb"data\.pkl|/version|archive_format")(head) or re.match(rb"\x80[\x02-\x05]", head),
         "",
-        f"it is or contains a pickle, which is not read because that could run code; {CODE}",
+        f"it is or contains a pickle, which is not read because that could run code; {_CODE}",
     ),
     # schema version 1 and a graph; ONNX begins alike, with a higher version
-    Format("a TensorFlow graph", (".pb",), begins(b"\x08\x01\x12"), "", TF2ONNX),
-    Format("a Core ML model", (".mlmodel",), never, "", THROUGH_ONNX),
+    Format("a TensorFlow graph", (".pb",), _begins_with(b"\x08\x01\x12"), "", _TF2ONNX),
+    Format("a Core ML model", (".mlmodel",), _never, "", _THROUGH_ONNX),
     Format(
         "an ONNX model",
         (".onnx",),
@@ -93,32 +101,32 @@ FORMATS = (
     Format(
         "an Ultralytics model YAML",
         (),
-        matches(rb"^nc\s*:", rb"^backbone\s*:", rb"^head\s*:"),
+        _matches_all(rb"^nc\s*:", rb"^backbone\s*:", rb"^head\s*:"),
         "",
         "there is no importer for it; convert it with yolo export model=NAME.yaml format=onnx, then import that",
     ),
     Format(
         "a Darknet configuration",
         (),
-        matches(rb"^\s*\[(?:net|network)\]", rb"^\s*\[(?:convolutional|connected|maxpool)\]"),
+        _matches_all(rb"^\s*\[(?:net|network)\]", rb"^\s*\[(?:convolutional|connected|maxpool)\]"),
         "",
-        f"there is no importer for it; {THROUGH_ONNX}",
+        f"there is no importer for it; {_THROUGH_ONNX}",
     ),
     Format(
         "a Caffe network",
         (".prototxt",),
-        matches(rb"^\s*layers?\s*\{"),
+        _matches_all(rb"^\s*layers?\s*\{"),
         "",
-        f"there is no importer for it; {THROUGH_ONNX}",
+        f"there is no importer for it; {_THROUGH_ONNX}",
     ),
     Format(
         "an OpenVINO model",
         (),
-        matches(rb"<net\b[^>]*>", rb"<layers>"),
+        _matches_all(rb"<net\b[^>]*>", rb"<layers>"),
         "",
-        f"there is no importer for it; {THROUGH_ONNX}",
+        f"there is no importer for it; {_THROUGH_ONNX}",
     ),
-    Format("a Python file", (".py",), never, "", CODE),
+    Format("a Python file", (".py",), _never, "", _CODE),
 )
 
 
@@ -132,7 +140,7 @@ def recognise(name: str, head: bytes) -> Format | None:
     by_name = [kind for kind in (*FORMATS, SPEC) if kind.endings and name.lower().endswith(kind.endings)]
     by_content = [kind for kind in FORMATS if kind.holds(head)]
     both = [kind for kind in by_content if kind in by_name]
-    without_content = [kind for kind in by_name if kind.holds is never]
+    without_content = [kind for kind in by_name if kind.holds is _never]
     return next(iter([*both, *without_content, *by_content, *by_name]), None)
 
 

@@ -84,7 +84,7 @@ def test_strict_refuses_what_is_not_expressed(partly: str, capsys: pytest.Captur
     out, err = capsys.readouterr()
     assert out == ""
     assert "Exp 'Exp_0'" in err
-    assert "nothing is written" in err
+    assert "nothing was written" in err
     assert not Path("net.yaml").exists()
 
 

@@ -326,7 +326,7 @@ def sequential(*layers: tuple[str, dict[str, Any]], shape: tuple[int, ...] = (12
 def test_a_norm_of_another_sort_is_refused_in_words(
     tmp_path: Path, layer: tuple[str, dict[str, Any]], shape: tuple[int, ...]
 ) -> None:
-    with pytest.raises(NotImported, match="unsupported layers .* layer1"):
+    with pytest.raises(NotImported, match=r"unsupported layers .* layer1"):
         imported(tmp_path, sequential(layer, shape=shape))
 
 

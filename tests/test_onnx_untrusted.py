@@ -217,7 +217,7 @@ def test_a_large_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_field_that_claims_more_than_the_file_is_refused(tmp_path: Path) -> None:
-    content = bytes([7 << 3 | 2]) + file.varint(2**45) + bytes(100_000)
+    content = bytes([7 << 3 | 2]) + file.encode_varint(2**45) + bytes(100_000)
     with pytest.raises(NotImported, match="truncated"):
         imported(tmp_path, content)
 
@@ -229,7 +229,7 @@ def test_a_file_of_tiny_fields_is_refused(tmp_path: Path) -> None:
 
 def field(number: int, content: bytes) -> bytes:
     """A field that has a length, as it is written."""
-    return file.varint(number << 3 | 2) + file.varint(len(content)) + content
+    return file.encode_varint(number << 3 | 2) + file.encode_varint(len(content)) + content
 
 
 @pytest.mark.parametrize(("padding", "why"), [(0, "not an ONNX model"), (100_000, "nested more than 32 deep")])

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from convcalc.convert.graph import Graph
 from convcalc.units import BITS, is_integer_type
 
-USES = ("weights", "activations", "bias")
+_USES = ("weights", "activations", "bias")
 FLOAT32 = "float32"
 
 
@@ -17,7 +17,7 @@ class DataTypes:
     """Counts the elements of each use by their data type."""
 
     def __init__(self) -> None:
-        self.elements: dict[str, Counter[str]] = {use: Counter() for use in USES}
+        self.elements: dict[str, Counter[str]] = {use: Counter() for use in _USES}
 
     def add(self, use: str, dtype: str | None, elements: int) -> None:
         """So many elements of a type; those of a type that a spec cannot say are ignored."""

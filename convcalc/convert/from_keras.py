@@ -7,42 +7,56 @@ from typing import NamedTuple
 
 from convcalc.convert.checking import loadable
 from convcalc.convert.dtypes import DataTypes
-from convcalc.convert.graph import Graph, NotImported, Step, check_number_of_sizes, gathered, pointwise_beside_depthwise
+from convcalc.convert.graph import (
+    Graph,
+    NotImported,
+    Step,
+    check_number_of_sizes,
+    pointwise_beside_depthwise,
+    sort_steps,
+)
 from convcalc.convert.keras_config import (
     MODELS,
     MOST_NESTING,
     WRONG_SORT,
-    Call,
+    KerasCall,
     LayerConfig,
     ModelConfig,
     Reference,
-    model,
+    parse_model,
     read_model,
 )
-from convcalc.convert.keras_layers import CLASSES, CannotSay, Pieces, channels_first, opaque, relu
+from convcalc.convert.keras_layers import (
+    CLASSES,
+    Pieces,
+    UnsupportedArgument,
+    convert_relu,
+    has_channels_first,
+    make_opaque,
+)
 from convcalc.convert.keras_types import add_types
 from convcalc.problems import Flaw, printable, shown
 from convcalc.shape import Shape
 from convcalc.spec.making import MOST_LAYERS, written_layer
 
-Inputs = Mapping[str | None, tuple[int, ...]]
-KEEP_SHAPE = frozenset({"Activation", "Masking", "ReLU", "UnitNormalization"})  # and have no weights
-WITHOUT_WEIGHTS = KEEP_SHAPE | frozenset(
+_Inputs = Mapping[str | None, tuple[int, ...]]
+_KEEP_SHAPE = frozenset({"Activation", "Masking", "ReLU", "UnitNormalization"})  # and have no weights
+_WITHOUT_WEIGHTS = _KEEP_SHAPE | frozenset(
     {"CenterCrop", "Concatenate", "Dot", "Lambda", "Permute", "RepeatVector", "Reshape", "Resizing"}
     | {"SlicingOpLambda", "TFOpLambda", "UpSampling1D", "UpSampling2D", "UpSampling3D"}
 )
-SIXTH = 1 / 6
+_SIXTH = 1 / 6
 
 
-class Use(NamedTuple):
+class _KerasUse(NamedTuple):
     """One call of a layer of a model: it is number `number` of its calls."""
 
     layer: LayerConfig
     number: int
-    call: Call
+    call: KerasCall
 
 
-def read(path: str, inputs: Inputs | None = None) -> Graph:
+def read(path: str, inputs: _Inputs | None = None) -> Graph:
     """The network of a Keras model.
 
     `inputs` are the shapes (channels first) of the model's inputs by name, or by None of its one input, where the file
@@ -51,22 +65,22 @@ def read(path: str, inputs: Inputs | None = None) -> Graph:
     try:
         whole = read_model(path)
         # the file's order of layers is none of execution
-        return loadable(pointwise_beside_depthwise(gathered(ModelReader(whole, inputs or {}).graph(whole))))
+        return loadable(pointwise_beside_depthwise(sort_steps(_ModelReader(whole, inputs or {}).graph(whole))))
     except WRONG_SORT as error:
         raise NotImported(f"incomplete or malformed Keras model: {type(error).__name__} {shown(str(error))}") from None
 
 
-class ModelReader:
+class _ModelReader:
     """Turns the calls of a model's layers into steps, in an order of execution."""
 
-    def __init__(self, whole: ModelConfig, inputs: Inputs) -> None:
+    def __init__(self, whole: ModelConfig, inputs: _Inputs) -> None:
         self.given = inputs
         self.steps: list[Step] = []
         self.shapes: dict[str, Shape] = {}
         self.inputs: dict[str, tuple[int, ...]] = {}
         self.notes: list[str] = []
         self.types = DataTypes()
-        self.first = is_channels_first(whole)
+        self.first = _is_channels_first(whole)
         self.unknown: dict[str, str] = {}
 
     def graph(self, whole: ModelConfig) -> Graph:
@@ -114,8 +128,8 @@ class ModelReader:
             raise NotImported(f"models nested more than {MOST_NESTING} deep")
         tensors: dict[Reference, str] = dict(zip(config.inputs, given, strict=True))
         said = self.shapes_said(config)
-        uses = ordered(config, set(tensors))
-        absorbed, whole = hard_sigmoids(uses, config.outputs)
+        uses = _sort_calls(config, set(tensors))
+        absorbed, whole = _find_hard_sigmoids(uses, config.outputs)
         for use in uses:
             place = (use.layer.name, use.number)
             if place in absorbed:
@@ -135,10 +149,10 @@ class ModelReader:
             named = ", ".join(f"{printable(name)} ({printable(what)})" for name, what in self.unknown.items())
             raise NotImported(f"unsupported layers that may have weights: {named}")
 
-    def inner(self, use: Use, tensors: dict[Reference, str], prefix: str, twin: str | None, depth: int) -> None:
+    def inner(self, use: _KerasUse, tensors: dict[Reference, str], prefix: str, twin: str | None, depth: int) -> None:
         """A model in the model."""
         reads = [tensors[reference] for reference in use.call.reads]
-        config = model({"class_name": use.layer.class_name, "config": use.layer.config, "name": use.layer.name})
+        config = parse_model({"class_name": use.layer.class_name, "config": use.layer.config, "name": use.layer.name})
         name = prefix + use.layer.name
         if use.number:
             name, twin = f"{name}_{use.number + 1}", name + "."
@@ -148,7 +162,7 @@ class ModelReader:
             tensors[use.layer.name, use.number, number] = output
 
     def lay(
-        self, use: Use, tensors: dict[Reference, str], prefix: str, twin: str | None, said: dict[Reference, Shape]
+        self, use: _KerasUse, tensors: dict[Reference, str], prefix: str, twin: str | None, said: dict[Reference, Shape]
     ) -> str:
         """The steps of one call of a layer: the name of the last."""
         layer = use.layer
@@ -184,7 +198,7 @@ class ModelReader:
         self.shapes[step.name] = output
         self.steps.append(step)
 
-    def pieces(self, use: Use, shapes: tuple[Shape, ...], said: dict[Reference, Shape]) -> Pieces:
+    def pieces(self, use: _KerasUse, shapes: tuple[Shape, ...], said: dict[Reference, Shape]) -> Pieces:
         """What a layer is in our kinds; one that they do not express is opaque, or noted as unknown."""
         layer = use.layer
         translate = CLASSES.get(layer.class_name)
@@ -195,19 +209,19 @@ class ModelReader:
             if translate is not None:
                 return translate(config, shapes)
             why = layer.class_name
-        except CannotSay as flaw:
+        except UnsupportedArgument as flaw:
             why = f"{layer.class_name} with {flaw}"
         except WRONG_SORT:
             why = f"{layer.class_name} with malformed arguments"
-        kept = shapes[0] if layer.class_name in KEEP_SHAPE else None
+        kept = shapes[0] if layer.class_name in _KEEP_SHAPE else None
         output = said.get((layer.name, use.number, 0), kept)
-        if layer.class_name not in WITHOUT_WEIGHTS and not layer.computes:
+        if layer.class_name not in _WITHOUT_WEIGHTS and not layer.computes:
             self.unknown[layer.name] = why
         if output is None:
             self.unknown[layer.name] = why
             self.refuse_unknown()
         assert output is not None
-        return [opaque(output, why)]
+        return [make_opaque(output, why)]
 
     def shapes_said(self, config: ModelConfig) -> dict[Reference, Shape]:
         """The shapes of a model's tensors, as far as those who read them say them."""
@@ -219,7 +233,7 @@ class ModelReader:
             if shape is not None and None not in shape[1:] and len(shape) > 1
         }
 
-    def check_built(self, use: Use, shapes: tuple[Shape, ...]) -> None:
+    def check_built(self, use: _KerasUse, shapes: tuple[Shape, ...]) -> None:
         """What a layer reads has the shape that the file says, where the model's own input is used."""
         if self.given:
             return
@@ -232,9 +246,9 @@ class ModelReader:
                 )
 
 
-def hard_sigmoids(
-    uses: list[Use], outputs: tuple[Reference, ...]
-) -> tuple[set[tuple[str, int]], dict[tuple[str, int], Use]]:
+def _find_hard_sigmoids(
+    uses: list[_KerasUse], outputs: tuple[Reference, ...]
+) -> tuple[set[tuple[str, int]], dict[tuple[str, int], _KerasUse]]:
     """Where ReLU6(x + 3) / 6 is written out: the calls that go into another, and what that other is.
 
     So writes keras.applications.MobileNetV3 the hard sigmoid of Howard et al. 2019.
@@ -245,46 +259,46 @@ def hard_sigmoids(
     absorbed: set[tuple[str, int]] = set()
     whole = {}
     for place, use in by_place.items():
-        if use.layer.class_name != "Multiply" or not any(abs(value - SIXTH) < 1e-6 for value in use.call.constants):
+        if use.layer.class_name != "Multiply" or not any(abs(value - _SIXTH) < 1e-6 for value in use.call.constants):
             continue
         clip = by_place.get(use.call.reads[0][:2])
         shift = by_place.get(clip.call.reads[0][:2]) if clip is not None and clip.layer.class_name == "ReLU" else None
         if clip is None or shift is None or shift.layer.class_name != "Add" or shift.call.constants != (3,):
             continue
         inside = {(part.layer.name, part.number) for part in (clip, shift)}
-        if is_relu6(clip.layer) and all(readers[part] == 1 for part in inside):
+        if _is_relu6(clip.layer) and all(readers[part] == 1 for part in inside):
             absorbed |= inside
             layer = LayerConfig(use.layer.name, "Activation", {"activation": "hard_sigmoid"}, (), ())
-            whole[place] = Use(layer, use.number, shift.call)
+            whole[place] = _KerasUse(layer, use.number, shift.call)
     return absorbed, whole
 
 
-def is_relu6(layer: LayerConfig) -> bool:
+def _is_relu6(layer: LayerConfig) -> bool:
     """Whether a ReLU is cut off at 6."""
     try:
-        return relu(layer.config, ())[0].kind == "relu6"
-    except CannotSay:
+        return convert_relu(layer.config, ())[0].kind == "relu6"
+    except UnsupportedArgument:
         return False
 
 
-def is_channels_first(config: ModelConfig) -> bool:
+def _is_channels_first(config: ModelConfig) -> bool:
     """Whether the channels come first in a model. Raises NotImported where its layers disagree."""
     found, waiting = set(), [config]
     while waiting:
         for layer in waiting.pop().layers:
             if layer.class_name in MODELS:
-                waiting.append(model({"class_name": layer.class_name, "config": layer.config}))
+                waiting.append(parse_model({"class_name": layer.class_name, "config": layer.config}))
             elif "data_format" in layer.config:
-                found.add(channels_first(layer.config))
+                found.add(has_channels_first(layer.config))
     if len(found) > 1:
         raise NotImported("some layers use channels_first and others channels_last")
     return found == {True}
 
 
-def ordered(config: ModelConfig, known: set[Reference]) -> list[Use]:
+def _sort_calls(config: ModelConfig, known: set[Reference]) -> list[_KerasUse]:
     """The calls of a model's layers in an order of execution, that of the file where it is one."""
     uses = [
-        Use(layer, number, call)
+        _KerasUse(layer, number, call)
         for layer in config.layers
         if layer.class_name != "InputLayer"
         for number, call in enumerate(layer.calls)

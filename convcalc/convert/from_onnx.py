@@ -5,13 +5,13 @@ from collections.abc import Iterable
 
 from convcalc.convert.checking import loadable
 from convcalc.convert.graph import Graph, NotImported, pointwise_beside_depthwise
-from convcalc.convert.onnx_graph.building import Builder, Inexpressible
+from convcalc.convert.onnx_graph.building import Builder, UnsupportedOperation
 from convcalc.convert.onnx_graph.declared import Sizes
 from convcalc.convert.onnx_graph.file import read_model
 from convcalc.convert.onnx_graph.operators import OPERATORS
-from convcalc.convert.onnx_graph.patterns import merged
-from convcalc.convert.onnx_graph.program import Follow, Operation, Program, Shapes, program
-from convcalc.convert.onnx_graph.types import data_types
+from convcalc.convert.onnx_graph.patterns import merge_patterns
+from convcalc.convert.onnx_graph.program import Follow, Operation, Program, Shapes, read_program
+from convcalc.convert.onnx_graph.types import count_data_types
 from convcalc.spec.making import MOST_LAYERS
 
 
@@ -24,16 +24,16 @@ def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) 
     cannot be known.
     """
     model = read_model(path)
-    found = program(model, inputs or {}, follow)
-    operations = merged(found)
+    found = read_program(model, inputs or {}, follow)
+    operations = merge_patterns(found)
     builder = Builder(found, operations)
     try:
         for name in found.inputs:
-            builder.add_input(name, input_order(found, operations, name))
+            builder.add_input(name, _find_input_order(found, operations, name))
         for operation in operations:
             builder.run(operation, OPERATORS.get(operation.operator))
-        outputs = output_steps(builder, found)
-    except Inexpressible as error:
+        outputs = _list_output_steps(builder, found)
+    except UnsupportedOperation as error:
         raise NotImported(str(error)) from None
     if len(builder.steps) > MOST_LAYERS:
         raise NotImported(f"more than {MOST_LAYERS:,} layers")
@@ -42,10 +42,10 @@ def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) 
     written = f", written by {model.producer_name}" if model.producer_name else ""
     origin = f"{os.path.basename(path)} (ONNX{written})"
     graph = Graph(title, origin, shapes, tuple(builder.steps), outputs, tuple(builder.notes))
-    return loadable(pointwise_beside_depthwise(data_types(builder, operations).written_on(graph)))
+    return loadable(pointwise_beside_depthwise(count_data_types(builder, operations).written_on(graph)))
 
 
-def input_order(found: Program, operations: Iterable[Operation], name: str) -> Sizes:
+def _find_input_order(found: Program, operations: Iterable[Operation], name: str) -> Sizes:
     """The order of an input's axes: channels last where all that read it bring the channels to the front."""
     rank = len(found.inputs[name])
     last = (0, *range(2, rank), 1)
@@ -63,7 +63,7 @@ def input_order(found: Program, operations: Iterable[Operation], name: str) -> S
     return tuple(range(rank))
 
 
-def output_steps(builder: Builder, found: Program) -> tuple[str, ...]:
+def _list_output_steps(builder: Builder, found: Program) -> tuple[str, ...]:
     """The steps whose results leave the network; an input that leaves it as it is has one of its own."""
     steps: dict[str, None] = {}
     for name in found.outputs:
@@ -75,5 +75,5 @@ def output_steps(builder: Builder, found: Program) -> tuple[str, ...]:
             data = builder.make(identity, "identity", {}, [data])
         steps[data.step] = None
     if not steps:
-        raise Inexpressible("no output depends on an input")
+        raise UnsupportedOperation("no output depends on an input")
     return tuple(steps)

@@ -78,7 +78,7 @@ def plain_spec(graph: Graph) -> dict[str, Any]:
             options["share"] = names[step.share]
         if step.frozen:
             options["frozen"] = True
-        arguments = literal(step.arguments)
+        arguments = _to_spec_value(step.arguments)
         if arguments.get("like") in names:
             arguments["like"] = names[arguments["like"]]
         entries.append({step.kind: {**arguments, **options}})
@@ -108,7 +108,7 @@ def title(graph: Graph) -> str:
     return shortened(graph.name, MOST_NAME).strip()[:MOST_NAME] or "network"
 
 
-def gathered(graph: Graph) -> Graph:
+def sort_steps(graph: Graph) -> Graph:
     """The graph with its steps in an order in which every branch runs to its end before the next begins.
 
     For sources whose order of steps is none of execution: what a step reads first comes first, as late as it may.
@@ -132,14 +132,14 @@ def pointwise_beside_depthwise(graph: Graph) -> Graph:
     """The graph with its 1×1 convolutions called pointwise, as papers do, where some convolutions are depthwise."""
     if not any(step.kind == "depthwise_conv" for step in graph.steps):
         return graph
-    return graph._replace(steps=tuple(called_pointwise(step) for step in graph.steps))
+    return graph._replace(steps=tuple(_rename_to_pointwise(step) for step in graph.steps))
 
 
-def called_pointwise(step: Step) -> Step:
+def _rename_to_pointwise(step: Step) -> Step:
     """A 1×1 convolution without padding as a pointwise one; any other step as it is."""
-    if step.kind != "conv" or different(step.arguments["kernel_size"]) != {1}:
+    if step.kind != "conv" or collect_values(step.arguments["kernel_size"]) != {1}:
         return step
-    if different(step.arguments.get("padding", 0)) != {0}:
+    if collect_values(step.arguments.get("padding", 0)) != {0}:
         return step
     arguments = {
         key: step.arguments[key] for key in ("out_channels", "stride", "groups", "bias") if key in step.arguments
@@ -147,17 +147,17 @@ def called_pointwise(step: Step) -> Step:
     return step._replace(kind="pointwise_conv", arguments=arguments)
 
 
-def different(value: Any) -> set[Any]:
+def collect_values(value: Any) -> set[Any]:
     """The different values of an argument, of all axes and sides."""
     if isinstance(value, list | tuple):
-        return {number for item in value for number in different(item)}
+        return {number for item in value for number in collect_values(item)}
     return {value}
 
 
-def literal(value: Any) -> Any:
+def _to_spec_value(value: Any) -> Any:
     """A value as a spec holds it: tuples as lists, a dollar, which would begin an expression, doubled."""
     if isinstance(value, Mapping):
-        return {name: literal(item) for name, item in value.items()}
+        return {name: _to_spec_value(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [literal(item) for item in value]
+        return [_to_spec_value(item) for item in value]
     return value.replace("$", "$$") if isinstance(value, str) else value

@@ -20,7 +20,7 @@ WRONG_SORT = (ArithmeticError, AttributeError, LookupError, RecursionError, Type
 Reference = tuple[str, int, int]  # of a tensor: the layer, which of its calls, which of its outputs
 
 
-class Call(NamedTuple):
+class KerasCall(NamedTuple):
     """One use of a layer: the tensors that it reads, with their shapes where the file says them, and constants."""
 
     reads: tuple[Reference, ...]
@@ -37,7 +37,7 @@ class LayerConfig(NamedTuple):
     name: str
     class_name: str
     config: Mapping[str, Any]
-    calls: tuple[Call, ...]
+    calls: tuple[KerasCall, ...]
     built: tuple[tuple[int | None, ...] | None, ...]  # the shapes of the inputs of its first call
     computes: bool = False
 
@@ -57,20 +57,20 @@ def read_model(path: str) -> ModelConfig:
     Raises NotImported, OSError, and what Python raises of values that are not what they should be.
     """
     try:
-        found = json.loads(text_of(path), parse_constant=no_number)
+        found = json.loads(_read_text(path), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise NotImported(f"not the JSON of a Keras model: {printable(str(error))[:200]}") from None
     if not isinstance(found, dict) or found.get("class_name") not in MODELS:
         raise NotImported("not a Keras model: expected the JSON of model.to_json(), with class_name and config")
-    return model(found)
+    return parse_model(found)
 
 
-def no_number(word: str) -> None:
+def _refuse_constant(word: str) -> None:
     """NaN and Infinity stand in no model. Raises ValueError."""
     raise ValueError(f"{word} is not a number in JSON")
 
 
-def text_of(path: str) -> str:
+def _read_text(path: str) -> str:
     """The JSON in a file, bounded. Raises NotImported."""
     with open(path, "rb") as stream:
         begins = stream.read(4)
@@ -94,17 +94,17 @@ def text_of(path: str) -> str:
     return data.decode("utf-8")
 
 
-def model(found: Mapping[str, Any]) -> ModelConfig:
+def parse_model(found: Mapping[str, Any]) -> ModelConfig:
     """A model of its configuration."""
     config = found["config"]
     if found["class_name"] == "Sequential":
-        return sequential(config, str(found.get("name") or "sequential"))
-    layers = tuple(named_layer(item, place) for place, item in enumerate(config["layers"]))
-    inputs, outputs = references(config["input_layers"]), references(config["output_layers"])
+        return _parse_sequential(config, str(found.get("name") or "sequential"))
+    layers = tuple(_parse_named_layer(item, place) for place, item in enumerate(config["layers"]))
+    inputs, outputs = _parse_references(config["input_layers"]), _parse_references(config["output_layers"])
     return ModelConfig(str(config.get("name", "model")), layers, inputs, outputs)
 
 
-def sequential(config: Any, name: str) -> ModelConfig:
+def _parse_sequential(config: Any, name: str) -> ModelConfig:
     """A chain of layers; its input is that of the first layer."""
     items = config if isinstance(config, list) else config["layers"]
     built = None if isinstance(config, list) else config.get("build_input_shape")
@@ -116,54 +116,54 @@ def sequential(config: Any, name: str) -> ModelConfig:
         if items[0]["class_name"] in MODELS and isinstance(first, Mapping):
             first = first["layers"][0]["config"]
         shape = first.get("batch_shape") or first.get("batch_input_shape") or built
-        layers.append(LayerConfig("input", "InputLayer", {"batch_shape": shape}, (Call(()),), ()))
+        layers.append(LayerConfig("input", "InputLayer", {"batch_shape": shape}, (KerasCall(()),), ()))
     for place, item in enumerate(items):
-        read = named_layer(item, place)
-        calls = (Call(((layers[-1].name, 0, 0),)),) if layers else (Call(()),)
+        read = _parse_named_layer(item, place)
+        calls = (KerasCall(((layers[-1].name, 0, 0),)),) if layers else (KerasCall(()),)
         layers.append(read._replace(calls=calls))
     named = name if isinstance(config, list) else str(config.get("name", name))
     return ModelConfig(named, tuple(layers), ((layers[0].name, 0, 0),), ((layers[-1].name, 0, 0),))
 
 
-def named_layer(item: Any, place: int) -> LayerConfig:
+def _parse_named_layer(item: Any, place: int) -> LayerConfig:
     """The same as `layer`, whose errors name the layer. Raises NotImported."""
     try:
-        return layer(item)
+        return _parse_layer(item)
     except WRONG_SORT as error:
         name = str(item.get("name") or place) if isinstance(item, Mapping) else str(place)
         said = f"{type(error).__name__} {shown(str(error))}"
         raise NotImported(f"malformed configuration of layer {shown(name)}: {said}") from None
 
 
-def layer(item: Mapping[str, Any]) -> LayerConfig:
+def _parse_layer(item: Mapping[str, Any]) -> LayerConfig:
     """A layer of its configuration."""
     config = item["config"]
     name = item.get("name") or (config.get("name") if isinstance(config, Mapping) else None) or item["class_name"]
     built = (item.get("build_config") or {}).get("input_shape")
-    calls = tuple(call(node) for node in item.get("inbound_nodes", ()))
+    calls = tuple(_parse_call(node) for node in item.get("inbound_nodes", ()))
     class_name = str(item["class_name"])
     known = config if class_name in MODELS else dict(config)
     computes = str(item.get("module")).startswith("keras.src.ops.")
-    return LayerConfig(str(name), class_name, known, calls or (Call(()),), shapes_of(built), computes)
+    return LayerConfig(str(name), class_name, known, calls or (KerasCall(()),), _parse_shapes(built), computes)
 
 
-def call(node: Any) -> Call:
+def _parse_call(node: Any) -> KerasCall:
     """A call, as Keras 3 writes it (args and kwargs) or Keras 2 (a list of tensors)."""
     if isinstance(node, Mapping):
-        tensors = list(tensors_in([node.get("args", []), node.get("kwargs", {})]))
+        tensors = list(_find_tensors([node.get("args", []), node.get("kwargs", {})]))
         constants = [item for item in node.get("args", []) if type(item) in (int, float)]
-        reads = tuple(reference(tensor["keras_history"]) for tensor in tensors)
-        return Call(reads, tuple(shape_of(tensor.get("shape")) for tensor in tensors), tuple(constants))
+        reads = tuple(_parse_reference(tensor["keras_history"]) for tensor in tensors)
+        return KerasCall(reads, tuple(_parse_shape(tensor.get("shape")) for tensor in tensors), tuple(constants))
     if node and isinstance(node[0], str):
         node = [node]  # of one tensor the list may be left out
-    named = [reference(part) for part in node]
+    named = [_parse_reference(part) for part in node]
     for part in node:
         given = part[3].values() if len(part) > 3 and isinstance(part[3], Mapping) else ()
-        named += [reference(value) for value in given if is_reference(value)]
-    return Call(tuple(named), (None,) * len(named))
+        named += [_parse_reference(value) for value in given if _is_reference(value)]
+    return KerasCall(tuple(named), (None,) * len(named))
 
 
-def tensors_in(value: Any) -> Iterator[Mapping[str, Any]]:
+def _find_tensors(value: Any) -> Iterator[Mapping[str, Any]]:
     """The tensors among the arguments of a call, however deep."""
     waiting = [value]
     while waiting:
@@ -176,34 +176,34 @@ def tensors_in(value: Any) -> Iterator[Mapping[str, Any]]:
             waiting[:0] = item
 
 
-def references(value: Any) -> tuple[Reference, ...]:
+def _parse_references(value: Any) -> tuple[Reference, ...]:
     """Tensors by name: one, a list of them, or a mapping from names to them."""
-    if is_reference(value):
-        return (reference(value),)
+    if _is_reference(value):
+        return (_parse_reference(value),)
     if not isinstance(value, Mapping | list):
         raise ValueError(f"{value} does not refer to tensors")
     items = value.values() if isinstance(value, Mapping) else value
-    return tuple(part for item in items for part in references(item))
+    return tuple(part for item in items for part in _parse_references(item))
 
 
-def is_reference(value: Any) -> bool:
+def _is_reference(value: Any) -> bool:
     """Whether a value names a tensor."""
     return isinstance(value, list) and len(value) >= 3 and isinstance(value[0], str) and type(value[1]) is int
 
 
-def reference(value: Any) -> Reference:
+def _parse_reference(value: Any) -> Reference:
     """A tensor by name."""
     return str(value[0]), int(value[1]), int(value[2])
 
 
-def shapes_of(value: Any) -> tuple[tuple[int | None, ...] | None, ...]:
+def _parse_shapes(value: Any) -> tuple[tuple[int | None, ...] | None, ...]:
     """The shapes of several inputs, or that of one."""
     if isinstance(value, list) and value and isinstance(value[0], list):
-        return tuple(map(shape_of, value))
-    return (shape_of(value),)
+        return tuple(map(_parse_shape, value))
+    return (_parse_shape(value),)
 
 
-def shape_of(value: Any) -> tuple[int | None, ...] | None:
+def _parse_shape(value: Any) -> tuple[int | None, ...] | None:
     """A shape with the batch first, None where there is none."""
     if not isinstance(value, list) or not all(size is None or type(size) is int for size in value):
         return None

@@ -6,22 +6,22 @@ from typing import Any, NamedTuple
 
 from convcalc.convert.graph import Step
 from convcalc.convert.onnx_graph.declared import Sizes
-from convcalc.convert.onnx_graph.learnt import learnt_roots
-from convcalc.convert.onnx_graph.naming import Names
-from convcalc.convert.onnx_graph.program import Operation, Program, Value, place_of
+from convcalc.convert.onnx_graph.learnt import list_learnt_roots
+from convcalc.convert.onnx_graph.naming import OnnxNames
+from convcalc.convert.onnx_graph.program import OnnxValue, Operation, Program, describe_node
 from convcalc.layers.base import Layer
 from convcalc.problems import Flaw, shortened
 from convcalc.shape import MOST_AXES, Shape
 from convcalc.spec.making import written_layer
 
-MULTIPLYING = frozenset({"conv", "conv_transpose", "depthwise_conv", "linear", "pointwise_conv"})
+_MULTIPLYING_KINDS = frozenset({"conv", "conv_transpose", "depthwise_conv", "linear", "pointwise_conv"})
 
 
-class Inexpressible(Exception):
+class UnsupportedOperation(Exception):
     """An operation that our language does not express, and why."""
 
 
-class Reorder(Exception):
+class _AxesOutOfOrder(Exception):
     """An operation reads a tensor whose axes have to be brought into the order of channels first before."""
 
     def __init__(self, name: str) -> None:
@@ -53,7 +53,7 @@ class Builder:
         self.steps: list[Step] = []
         self.notes: list[str] = []
         self.data: dict[str, Data] = {}
-        self.names = Names(operation.name for operation in operations)
+        self.names = OnnxNames(operation.name for operation in operations)
         self.owners: dict[tuple[str, tuple[str, ...]], Step] = {}
         self.before: list[tuple[tuple[str, tuple[str, ...]], Step | None]] = []  # of this operation, to take it back
         self.counted: set[str] = set()
@@ -63,7 +63,9 @@ class Builder:
         """An input of the network."""
         dims = self.program.inputs[name]
         if dims[0] != self.batch or not 1 <= len(dims) - 1 <= MOST_AXES + 1 or not all(dims):
-            raise Inexpressible(f"input {shortened(name)} has shape {list(dims)}; expected {self._expected_shape()}")
+            raise UnsupportedOperation(
+                f"input {shortened(name)} has shape {list(dims)}; expected {self._expected_shape()}"
+            )
         sizes = sorted(zip(order, dims, strict=True))
         channels, *spatial = (size for _, size in sizes[1:])
         self.names.reserve(name)
@@ -74,15 +76,15 @@ class Builder:
         made, self.before = len(self.steps), []
         try:
             if rule is None:
-                raise Inexpressible("unsupported operator")
+                raise UnsupportedOperation("unsupported operator")
             for name in operation.outputs:
                 if self.program.disputed.get(name):
-                    raise Inexpressible(self.program.disputed[name])
+                    raise UnsupportedOperation(self.program.disputed[name])
             rule(self, operation)
-        except Reorder as reorder:
+        except _AxesOutOfOrder as reorder:
             self.reorder(operation, reorder.name)
             self.run(operation, rule)
-        except (Inexpressible, Flaw) as error:
+        except (UnsupportedOperation, Flaw) as error:
             self.take_back(made)
             self.opaque(operation, error.message if isinstance(error, Flaw) else str(error))
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
@@ -104,12 +106,12 @@ class Builder:
         data = self.data[name]
         moving = operation._replace(name=f"{operation.name}_transpose", operator="Transpose")
         sizes = self.sample_sizes(self.value(name).dims)
-        self.notes.append(f"Transpose before {place_of(operation)}: no layer kind reorders axes")
+        self.notes.append(f"Transpose before {describe_node(operation)}: no layer kind reorders axes")
         self.data[name] = self.opaque_step(moving, sizes, 0, [data.step])
 
     # -- what is read
 
-    def value(self, name: str) -> Value:
+    def value(self, name: str) -> OnnxValue:
         """A tensor as the file has it."""
         return self.program.values[name]
 
@@ -117,11 +119,11 @@ class Builder:
         """Data that is of one sample, in whatever order of axes."""
         found = self.data.get(name)
         if found is None:
-            raise Inexpressible("its input is not the output of any layer")
+            raise UnsupportedOperation("its input is not the output of any layer")
         sizes = (self.batch, *found.shape.sizes)
         if self.value(name).dims != tuple(sizes[axis] for axis in found.order) or found.order[0] != 0:
             dims = list(self.value(name).dims)
-            raise Inexpressible(f"its input has shape {dims}; expected {self._expected_shape()}")
+            raise UnsupportedOperation(f"its input has shape {dims}; expected {self._expected_shape()}")
         return found
 
     def _expected_shape(self) -> str:
@@ -131,16 +133,16 @@ class Builder:
         """Data with the channels first."""
         found = self.any_order(name)
         if not found.standard:
-            raise Reorder(name)
+            raise _AxesOutOfOrder(name)
         return found
 
-    def constant(self, operation: Operation, place: int, what: str) -> Value:
+    def constant(self, operation: Operation, place: int, what: str) -> OnnxValue:
         """A constant among the inputs of an operation."""
         name = operation.inputs[place] if place < len(operation.inputs) else ""
         if not name or not self.value(name).constant:
-            raise Inexpressible(f"its {what} are not constants" if name else f"it has no {what}")
+            raise UnsupportedOperation(f"its {what} are not constants" if name else f"it has no {what}")
         if not self.value(name).roots:
-            raise Inexpressible(f"its {what} are computed by the graph, not learnt")
+            raise UnsupportedOperation(f"its {what} are computed by the graph, not learnt")
         return self.value(name)
 
     def numbers(self, operation: Operation, place: int, attribute: str) -> list[float] | None:
@@ -152,7 +154,7 @@ class Builder:
             return None
         held = self.value(operation.inputs[place]).held
         if held is None or held.dtype.kind not in "fiub":
-            raise Inexpressible(f"its {attribute} is not a constant with known values")
+            raise UnsupportedOperation(f"its {attribute} is not a constant with known values")
         return [item.item() for item in held.ravel()]
 
     def integers(self, operation: Operation, place: int, attribute: str) -> list[int] | None:
@@ -171,7 +173,7 @@ class Builder:
         """Whether a tensor has the shape of some data in the file too. Raises Inexpressible."""
         sizes = (self.batch, *data.shape.sizes)
         if self.value(name).dims != tuple(sizes[axis] for axis in data.order):
-            raise Inexpressible(f"its output has shape {list(self.value(name).dims)}, but {what} {data.shape}")
+            raise UnsupportedOperation(f"its output has shape {list(self.value(name).dims)}, but {what} {data.shape}")
 
     def make(
         self,
@@ -187,7 +189,7 @@ class Builder:
         name = self.names.name(operation.name, kind, roots) + suffix
         owner = self.owner(kind, roots, layer)
         if owner is not None and (owner.kind, owner.arguments) != (kind, arguments):
-            raise Inexpressible(f"it shares the weights of {shortened(owner.name)}, but has other arguments")
+            raise UnsupportedOperation(f"it shares the weights of {shortened(owner.name)}, but has other arguments")
         shared = None if owner is None else owner.name
         step = Step(name, kind, arguments, tuple(data.step for data in reads), shared)
         if owner is None and roots:
@@ -207,8 +209,8 @@ class Builder:
             return None
         owner = self.owners.get((kind, roots))
         # equal factors of norms and scales may have been made one by an exporter, matrices hardly
-        if owner is None and kind in MULTIPLYING and roots[0] in self.counted:
-            raise Inexpressible("it shares its weights with another layer that differs in kind or bias")
+        if owner is None and kind in _MULTIPLYING_KINDS and roots[0] in self.counted:
+            raise UnsupportedOperation("it shares its weights with another layer that differs in kind or bias")
         return owner
 
     def add(
@@ -240,11 +242,11 @@ class Builder:
         """A step of unknown cost for each output of an operation that something reads."""
         names = dict.fromkeys(name for name in (*operation.inputs, *operation.captured) if name)
         reads = [self.data[name] for name in names if name in self.data]
-        roots = set(learnt_roots(self.program, operation)) - self.counted
+        roots = set(list_learnt_roots(self.program, operation)) - self.counted
         params = sum(self.program.weights[root] for root in roots if self.program.weights[root] > 1)
         if not reads:
-            raise Inexpressible(f"none of the inputs of {place_of(operation)} is the output of a layer")
-        self.notes.append(f"{place_of(operation)}: {reason}")
+            raise UnsupportedOperation(f"none of the inputs of {describe_node(operation)} is the output of a layer")
+        self.notes.append(f"{describe_node(operation)}: {reason}")
         self.counted |= roots
         sources = list(dict.fromkeys(data.step for data in reads))
         for name in filter(None, operation.outputs):

@@ -9,11 +9,11 @@ from convcalc.arithmetic import Pair
 RANDOM, ONE, ZERO = 0.02, 1.0, 0.0  # what fills weights, factors (and variances), shifts (and means)
 
 
-class Inexpressible(Exception):
+class UnsupportedLayer(Exception):
     """A layer that ONNX has no operator for, and which."""
 
 
-class Writer:
+class OnnxWriter:
     """Collects nodes and initializers; `begin` sets the layer whose nodes come next."""
 
     def __init__(self, onnx: Any) -> None:
@@ -74,13 +74,13 @@ class Writer:
         return name
 
 
-def pads(pairs: Iterable[Pair]) -> list[int]:
+def list_pads(pairs: Iterable[Pair]) -> list[int]:
     """Padding as ONNX has it: all befores, then all afters."""
     found = list(pairs)
     return [*(before for before, _ in found), *(after for _, after in found)]
 
 
-def factors(writer: Writer, layer: Any, sizes: Sequence[int]) -> list[str]:
+def scale_and_bias(writer: OnnxWriter, layer: Any, sizes: Sequence[int]) -> list[str]:
     """Factors and shifts: learnt, or ones and zeros."""
     if layer.affine:
         return [writer.weight("weight", sizes, ONE), writer.weight("bias", sizes, ZERO)]

@@ -13,16 +13,16 @@ from typing import Any, NamedTuple
 
 from convcalc.convert.graph import NotImported
 
-MOST_BYTES = 2**31  # a message of protocol buffers ends here
+_MOST_BYTES = 2**31  # a message of protocol buffers ends here
 MOST_DESCRIPTION = 64 * 2**20
-MOST_HELD = 65_536  # bytes of a tensor that are read: the shapes that a network computes with are small
-MOST_FIELDS = 2_000_000
-MOST_NESTED = 32
-INSTALL = "ONNX files need the package onnx: pip install 'convcalc[onnx]'"
+_MOST_HELD = 65_536  # bytes of a tensor that are read: the shapes that a network computes with are small
+_MOST_FIELDS = 2_000_000
+_MOST_NESTED = 32
+_INSTALL_HINT = "ONNX files need the package onnx: pip install 'convcalc[onnx]'"
 
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-Message = dict[int, str]
-MESSAGES: dict[str, Message] = {  # by the numbers of the fields, those that lead to what tensors hold
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_Message = dict[int, str]
+_MESSAGES: dict[str, _Message] = {  # by the numbers of the fields, those that lead to what tensors hold
     "model": {7: "graph", 25: "function"},
     "function": {7: "node"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
@@ -33,7 +33,7 @@ MESSAGES: dict[str, Message] = {  # by the numbers of the fields, those that lea
 }
 
 
-class Field(NamedTuple):
+class _ProtobufField(NamedTuple):
     """A field of a message: its number, and where it, its content and the next begin."""
 
     number: int
@@ -45,7 +45,7 @@ class Field(NamedTuple):
 
 def read_model(path: str) -> Any:
     """The onnx.ModelProto of a file, its large tensors empty. Raises OSError, and NotImported where it is none."""
-    onnx = needed()
+    onnx = import_onnx()
     description = read_description(path)
     model = onnx.ModelProto()
     try:
@@ -57,12 +57,12 @@ def read_model(path: str) -> Any:
     return model
 
 
-def needed() -> Any:
+def import_onnx() -> Any:
     """The package onnx. Raises NotImported, with how to install it, where it is absent."""
     try:
         import onnx
     except ImportError:
-        raise NotImported(INSTALL) from None
+        raise NotImported(_INSTALL_HINT) from None
     return onnx
 
 
@@ -74,15 +74,17 @@ def read_description(path: str) -> bytes:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise NotImported("not a regular file")
-        if status.st_size > MOST_BYTES:
+        if status.st_size > _MOST_BYTES:
             raise NotImported("larger than 2 GiB, the limit of an ONNX file: save its weights as external data")
         if status.st_size == 0:
             raise NotImported("not an ONNX model: it is empty")
         with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return data[:] if len(data) <= MOST_HELD else Walk(data).without_held("model", 0, len(data), 0)
+            return (
+                data[:] if len(data) <= _MOST_HELD else _DescriptionReader(data).without_held("model", 0, len(data), 0)
+            )
 
 
-class Walk:
+class _DescriptionReader:
     """One walk through a file: how many fields were met, and how many bytes of them are kept."""
 
     def __init__(self, data: mmap.mmap) -> None:
@@ -92,12 +94,12 @@ class Walk:
 
     def without_held(self, message: str, start: int, stop: int, depth: int) -> bytes:
         """A message without what the large tensors in it hold; small parts are taken as they are."""
-        if depth > MOST_NESTED:
-            raise NotImported(f"graphs nested more than {MOST_NESTED} deep")
+        if depth > _MOST_NESTED:
+            raise NotImported(f"graphs nested more than {_MOST_NESTED} deep")
         parts = []
-        for field in fields(self.data, start, stop):
-            inner = MESSAGES[message].get(field.number)
-            large = field.stop - field.content > MOST_HELD
+        for field in _read_fields(self.data, start, stop):
+            inner = _MESSAGES[message].get(field.number)
+            large = field.stop - field.content > _MOST_HELD
             if inner == "held" and (large or not field.has_length):
                 self.count(0)
             elif inner is None or not large:
@@ -106,40 +108,40 @@ class Walk:
             else:
                 self.count(0)
                 content = self.without_held(inner, field.content, field.stop, depth + 1)
-                parts.append(varint(field.number << 3 | BYTES) + varint(len(content)) + content)
+                parts.append(encode_varint(field.number << 3 | _BYTES) + encode_varint(len(content)) + content)
         return b"".join(parts)
 
     def count(self, kept: int) -> None:
         """One more field, so many bytes of which are kept. Raises NotImported at a limit."""
         self.met += 1
         self.kept += kept
-        if self.kept > MOST_DESCRIPTION or self.met > MOST_FIELDS:
+        if self.kept > MOST_DESCRIPTION or self.met > _MOST_FIELDS:
             raise NotImported(
-                f"more than {MOST_DESCRIPTION // 2**20} MiB or {MOST_FIELDS:,} fields besides its weights"
+                f"more than {MOST_DESCRIPTION // 2**20} MiB or {_MOST_FIELDS:,} fields besides its weights"
             )
 
 
-def fields(data: mmap.mmap, position: int, end: int) -> Iterator[Field]:
+def _read_fields(data: mmap.mmap, position: int, end: int) -> Iterator[_ProtobufField]:
     """The fields of a message, in their order. Raises NotImported where it is cut off or malformed."""
     while position < end:
         start = position
-        key, position = read_varint(data, position, end)
+        key, position = _read_varint(data, position, end)
         content = position
-        if key & 7 == VARINT:
-            _, position = read_varint(data, position, end)
-        elif key & 7 == BYTES:
-            length, content = read_varint(data, position, end)
+        if key & 7 == _VARINT:
+            _, position = _read_varint(data, position, end)
+        elif key & 7 == _BYTES:
+            length, content = _read_varint(data, position, end)
             position = content + length
-        elif key & 7 in (FIXED32, FIXED64):
-            position += 4 if key & 7 == FIXED32 else 8
+        elif key & 7 in (_FIXED32, _FIXED64):
+            position += 4 if key & 7 == _FIXED32 else 8
         else:
             raise NotImported("not an ONNX model: malformed")
         if position > end:
             raise NotImported("not an ONNX model, or truncated: it ends inside a field")
-        yield Field(key >> 3, start, content, position, key & 7 == BYTES)
+        yield _ProtobufField(key >> 3, start, content, position, key & 7 == _BYTES)
 
 
-def read_varint(data: mmap.mmap, position: int, end: int) -> tuple[int, int]:
+def _read_varint(data: mmap.mmap, position: int, end: int) -> tuple[int, int]:
     """An integer of variable length, and the position after it."""
     value = 0
     for shift in range(0, 70, 7):
@@ -153,7 +155,7 @@ def read_varint(data: mmap.mmap, position: int, end: int) -> tuple[int, int]:
     raise NotImported("not an ONNX model, or truncated: malformed integer")
 
 
-def varint(value: int) -> bytes:
+def encode_varint(value: int) -> bytes:
     """An integer of variable length."""
     written = bytearray()
     while value > 0x7F:

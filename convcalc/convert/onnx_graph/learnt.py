@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 
 from convcalc.convert.onnx_graph.program import Operation, Program
 
-RECURRENT = (1, 2, 3, 7)  # matrices of the input and of the state, biases, peepholes
-SLOTS: dict[str, tuple[int, ...]] = {  # by operator, the places of the inputs that are weights
+_RECURRENT_WEIGHTS = (1, 2, 3, 7)  # matrices of the input and of the state, biases, peepholes
+_WEIGHT_INPUTS: dict[str, tuple[int, ...]] = {  # by operator, the places of the inputs that are weights
     "BatchNormalization": (1, 2),  # the running statistics are not learnt
     "Conv": (1, 2),
     "ConvInteger": (1,),
@@ -18,10 +18,10 @@ SLOTS: dict[str, tuple[int, ...]] = {  # by operator, the places of the inputs t
     "DeformConv": (1, 3),
     "Gather": (0,),
     "Gemm": (0, 1, 2),
-    "GRU": RECURRENT,
+    "GRU": _RECURRENT_WEIGHTS,
     "GroupNormalization": (1, 2),
     "InstanceNormalization": (1, 2),
-    "LSTM": RECURRENT,
+    "LSTM": _RECURRENT_WEIGHTS,
     "LayerNormalization": (1, 2),
     "MatMul": (0, 1),
     "MatMulInteger": (0, 1),
@@ -29,25 +29,29 @@ SLOTS: dict[str, tuple[int, ...]] = {  # by operator, the places of the inputs t
     "QLinearConv": (3, 8),
     "QLinearMatMul": (0, 3),
     "RMSNormalization": (1,),
-    "RNN": RECURRENT,
+    "RNN": _RECURRENT_WEIGHTS,
 }
-STATES = {"GRU": (5,), "LSTM": (5, 6), "RNN": (5,)}  # where a recurrence begins: learnt only if the values differ
+_STATE_INPUTS = {
+    "GRU": (5,),
+    "LSTM": (5, 6),
+    "RNN": (5,),
+}  # where a recurrence begins: learnt only if the values differ
 
 
-def learnt_roots(program: Program, operation: Operation) -> tuple[str, ...]:
+def list_learnt_roots(program: Program, operation: Operation) -> tuple[str, ...]:
     """The learnt tensors that an operation reads, those that the graphs in it read included."""
     return tuple(
-        dict.fromkeys(root for name in learnt_inputs(program, operation) for root in program.values[name].roots)
+        dict.fromkeys(root for name in _list_learnt_inputs(program, operation) for root in program.values[name].roots)
     )
 
 
-def learnt_inputs(program: Program, operation: Operation) -> Iterator[str]:
+def _list_learnt_inputs(program: Program, operation: Operation) -> Iterator[str]:
     """The inputs of an operation that are weights."""
-    slots = SLOTS.get(operation.operator)
+    slots = _WEIGHT_INPUTS.get(operation.operator)
     for place, name in enumerate(operation.inputs):
         if slots is None:
             is_weight = name and is_learnt(program, program.values[name].roots)
-        elif place in STATES.get(operation.operator, ()):
+        elif place in _STATE_INPUTS.get(operation.operator, ()):
             is_weight = name and is_varied(program, name)
         else:
             is_weight = name and place in slots

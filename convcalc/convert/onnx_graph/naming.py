@@ -4,16 +4,16 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-WEIGHT = re.compile(r"[._/](weight|kernel|gamma|scale|bias|beta|w|W|b|B|s|bn_scale|slope)(_?\d+)?(:\d+)?$")
-NUMBERED = re.compile(r"(node_)?[A-Za-z]*\d*_?[Nn]?\d+$|(node_)?[A-Za-z0-9]+_\d+$")
-GIVEN_BY_EXPORTER = re.compile(r"(onnx::|node_)")
+_WEIGHT = re.compile(r"[._/](weight|kernel|gamma|scale|bias|beta|w|W|b|B|s|bn_scale|slope)(_?\d+)?(:\d+)?$")
+_NUMBERED = re.compile(r"(node_)?[A-Za-z]*\d*_?[Nn]?\d+$|(node_)?[A-Za-z0-9]+_\d+$")
+_GIVEN_BY_EXPORTER = re.compile(r"(onnx::|node_)")
 
 
-class Names:
+class OnnxNames:
     """Gives each layer a name of its own."""
 
     def __init__(self, nodes: Iterable[str] = ()) -> None:
-        self.modules = Counter(module_of(node) for node in nodes)
+        self.modules = Counter(_module_of(node) for node in nodes)
         self.taken: set[str] = set()
         self.numbers: dict[str, int] = {}
 
@@ -37,21 +37,21 @@ class Names:
 
     def of_weights(self, roots: tuple[str, ...]) -> str:
         """What the first of the weights belongs to: `layer1.0.conv1.weight` is of `layer1.0.conv1`."""
-        if not roots or GIVEN_BY_EXPORTER.match(roots[0]):
+        if not roots or _GIVEN_BY_EXPORTER.match(roots[0]):
             return ""
-        stem = WEIGHT.sub("", roots[0])
+        stem = _WEIGHT.sub("", roots[0])
         return "" if stem == roots[0] else stem
 
     def of_node(self, node: str, kind: str) -> str:
         """The module that a node stands in, with the kind where others stand there too; nothing where it says none."""
         if not node.startswith("/"):
-            return "" if NUMBERED.fullmatch(node) else node
-        module = module_of(node)
+            return "" if _NUMBERED.fullmatch(node) else node
+        module = _module_of(node)
         alone = self.modules[module] < 2 and module not in self.taken
         return module if alone or not module else f"{module}.{kind}"
 
 
-def module_of(node: str) -> str:
+def _module_of(node: str) -> str:
     """The module that a node stands in as PyTorch names it: `/layer1/layer1.0/conv1/Conv` is `layer1.0.conv1`."""
     found: list[str] = []
     for module in node.strip("/").split("/")[:-1]:

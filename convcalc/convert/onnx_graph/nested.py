@@ -9,38 +9,38 @@ from convcalc.problems import shortened, shown
 MOST_NODES = 100_000
 
 
-def text(value: str | bytes) -> str:
+def check_text(value: str | bytes) -> str:
     """A text of the file. Raises NotImported where it is none: the parser gives bytes that are no UTF-8 as bytes."""
     if isinstance(value, bytes):
         raise NotImported(f"not an ONNX model: the name {shown(repr(value))} is not valid UTF-8")
     return value
 
 
-def captured(node: Any) -> list[str]:
+def list_captured(node: Any) -> list[str]:
     """The tensors outside that the graphs in a node read."""
     found: dict[str, None] = {}
     for attribute in node.attribute:
         for graph in [attribute.g] if attribute.HasField("g") else list(attribute.graphs):
-            found.update(dict.fromkeys(free_names(graph)))
+            found.update(dict.fromkeys(_list_free_names(graph)))
     return list(found)
 
 
-def free_names(graph: Any) -> list[str]:
+def _list_free_names(graph: Any) -> list[str]:
     """The tensors that a graph reads and does not make."""
     made = {info.name for info in graph.input} | {tensor.name for tensor in graph.initializer} | {""}
     found: dict[str, None] = {}
     for node in graph.node:
-        found.update(dict.fromkeys(name for name in (*node.input, *captured(node)) if name not in made))
+        found.update(dict.fromkeys(name for name in (*node.input, *list_captured(node)) if name not in made))
         made.update(node.output)
     found.update(dict.fromkeys(info.name for info in graph.output if info.name not in made))
-    return [text(name) for name in found]
+    return [check_text(name) for name in found]
 
 
-def inlined(model: Any) -> Any:
+def inline_functions(model: Any) -> Any:
     """The model with the functions that it defines written out where they are used."""
     if not model.functions:
         return model
-    count_inlined(model)
+    _check_inlined_size(model)
     import onnx.inliner
 
     try:
@@ -49,7 +49,7 @@ def inlined(model: Any) -> Any:
         raise NotImported(f"its functions cannot be inlined: {shortened(str(error))}") from None
 
 
-def count_inlined(model: Any) -> None:
+def _check_inlined_size(model: Any) -> None:
     """Refuse functions that call themselves, or that would be over the limit of nodes when written out."""
     functions = {(function.domain, function.name): function for function in model.functions}
     counted: dict[tuple[str, str], int] = {}

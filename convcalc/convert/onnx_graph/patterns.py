@@ -9,15 +9,20 @@ from convcalc.convert.onnx_graph.declared import Sizes
 from convcalc.convert.onnx_graph.learnt import is_learnt, is_varied
 from convcalc.convert.onnx_graph.program import Operation, Program
 
-BIASED = {"Conv": 2, "ConvTranspose": 2, "MatMul": 2, "Gemm": 2}  # by how many inputs they have without a bias
+_INPUTS_WITHOUT_BIAS = {
+    "Conv": 2,
+    "ConvTranspose": 2,
+    "MatMul": 2,
+    "Gemm": 2,
+}  # by how many inputs they have without a bias
 
 
-def merged(program: Program) -> list[Operation]:
+def merge_patterns(program: Program) -> list[Operation]:
     """The operations of a program that read data, several that are one layer made one."""
-    return Merger(program).merge()
+    return _PatternMerger(program).merge()
 
 
-class Merger:
+class _PatternMerger:
     """Looks at each operation as the last of several; `found` are operations by their place, None where merged."""
 
     def __init__(self, program: Program) -> None:
@@ -42,7 +47,7 @@ class Merger:
         """The operations, merged."""
         for place, operation in enumerate(self.found):
             if operation is not None:
-                for pattern in PATTERNS.get(operation.operator, ()):
+                for pattern in _PATTERNS.get(operation.operator, ()):
                     if pattern(self, place, operation):
                         break
         return [operation for operation in self.found if operation is not None]
@@ -96,7 +101,7 @@ class Merger:
         return True
 
 
-def split_constant(merger: Merger, operation: Operation) -> tuple[str, str] | None:
+def _split_constant(merger: _PatternMerger, operation: Operation) -> tuple[str, str] | None:
     """The data and the constant that an operation of two inputs reads."""
     if len(operation.inputs) != 2:
         return None
@@ -106,7 +111,7 @@ def split_constant(merger: Merger, operation: Operation) -> tuple[str, str] | No
     return (second, first) if merger.constant(first) else (first, second)
 
 
-def channel_vector(merger: Merger, constant: str, data: str, axis: int) -> bool:
+def _is_channel_vector(merger: _PatternMerger, constant: str, data: str, axis: int) -> bool:
     """Whether a constant has one value a channel, which stand along an axis of some data."""
     sizes = merger.dims(data)
     own = merger.dims(constant)
@@ -117,15 +122,15 @@ def channel_vector(merger: Merger, constant: str, data: str, axis: int) -> bool:
     )
 
 
-def written_activation(merger: Merger, place: int, operation: Operation) -> bool:
+def _merge_activation(merger: _PatternMerger, place: int, operation: Operation) -> bool:
     """A chain of elementwise operators that equals an activation."""
-    chain = collected(merger, place)
+    chain = _list_chain_inputs(merger, place)
     for root in chain:
         used: dict[int, None] = {}
-        values = evaluated(merger, operation.outputs[0], root, used, {})
-        kind = None if values is None else functions.activation(values)
+        values = _evaluate_chain(merger, operation.outputs[0], root, used, {})
+        kind = None if values is None else functions.match_activation(values)
         inside = set(used)
-        if kind is None or not closed(merger, inside, place):
+        if kind is None or not _is_closed(merger, inside, place):
             continue
         made = operation._replace(operator=kind, attributes={}, inputs=(root,))
         others = inside - {place}
@@ -136,7 +141,7 @@ def written_activation(merger: Merger, place: int, operation: Operation) -> bool
     return False
 
 
-def collected(merger: Merger, place: int) -> list[str]:
+def _list_chain_inputs(merger: _PatternMerger, place: int) -> list[str]:
     """The data at which a chain of elementwise operators may begin, nearest first."""
     found: dict[str, None] = {}
     pending = [place]
@@ -153,8 +158,8 @@ def collected(merger: Merger, place: int) -> list[str]:
     return list(found)
 
 
-def evaluated(
-    merger: Merger, name: str, root: str, used: dict[int, None], known: dict[str, list[float] | None]
+def _evaluate_chain(
+    merger: _PatternMerger, name: str, root: str, used: dict[int, None], known: dict[str, list[float] | None]
 ) -> list[float] | None:
     """A tensor at the points that `root` takes, None where it depends on more; `used` are the operations."""
     if name == root:
@@ -170,14 +175,14 @@ def evaluated(
     if maker is None or maker[1].operator not in functions.COMPUTED or len(used) == functions.MOST_CHAIN:
         return None
     used[maker[0]] = None
-    columns = [evaluated(merger, source, root, used, known) for source in maker[1].inputs if source]
+    columns = [_evaluate_chain(merger, source, root, used, known) for source in maker[1].inputs if source]
     whole = [column for column in columns if column is not None]
     if len(whole) == len(columns):
-        known[name] = functions.compute(maker[1].operator, maker[1].attributes, whole)
+        known[name] = functions.evaluate_operator(maker[1].operator, maker[1].attributes, whole)
     return known[name]
 
 
-def closed(merger: Merger, inside: set[int], last: int) -> bool:
+def _is_closed(merger: _PatternMerger, inside: set[int], last: int) -> bool:
     """Whether nothing outside reads what is made inside, but for the last."""
     for place in inside - {last}:
         operation = merger.found[place]
@@ -187,15 +192,17 @@ def closed(merger: Merger, inside: set[int], last: int) -> bool:
     return True
 
 
-def bias_apart(merger: Merger, place: int, operation: Operation) -> bool:
+def _merge_bias(merger: _PatternMerger, place: int, operation: Operation) -> bool:
     """A bias that is added to what a convolution or a product gives."""
-    pair = split_constant(merger, operation)
-    made = None if pair is None else merger.lone(pair[0], *BIASED)
+    pair = _split_constant(merger, operation)
+    made = None if pair is None else merger.lone(pair[0], *_INPUTS_WITHOUT_BIAS)
     if pair is None or made is None:
         return False
     at, maker = made
     axis = 1 if maker.operator.startswith("Conv") else -1
-    if sum(map(bool, maker.inputs)) != BIASED[maker.operator] or not channel_vector(merger, pair[1], pair[0], axis):
+    if sum(map(bool, maker.inputs)) != _INPUTS_WITHOUT_BIAS[maker.operator] or not _is_channel_vector(
+        merger, pair[1], pair[0], axis
+    ):
         return False
     if not merger.learnt(pair[1]):
         return False
@@ -203,24 +210,24 @@ def bias_apart(merger: Merger, place: int, operation: Operation) -> bool:
     return merger.replace(place, maker._replace(inputs=inputs, outputs=operation.outputs), at)
 
 
-def affine_batch_norm(merger: Merger, place: int, operation: Operation) -> bool:
+def _merge_affine_batch_norm(merger: _PatternMerger, place: int, operation: Operation) -> bool:
     """A batch norm whose learnt factor and shift follow it, as Caffe's BatchNorm and Scale."""
-    shifted = split_constant(merger, operation)
+    shifted = _split_constant(merger, operation)
     factor = None if shifted is None else merger.lone(shifted[0], "Mul")
-    scaled = None if factor is None else split_constant(merger, factor[1])
+    scaled = None if factor is None else _split_constant(merger, factor[1])
     norm = None if scaled is None else merger.lone(scaled[0], "BatchNormalization")
     if shifted is None or factor is None or scaled is None or norm is None:
         return False
-    if not all(channel_vector(merger, constant, norm[1].outputs[0], 1) for constant in (shifted[1], scaled[1])):
+    if not all(_is_channel_vector(merger, constant, norm[1].outputs[0], 1) for constant in (shifted[1], scaled[1])):
         return False
     if any(is_varied(merger.program, name) for name in norm[1].inputs[1:3]):
         return False
     return merger.replace(place, norm[1]._replace(outputs=operation.outputs), norm[0], factor[0])
 
 
-def stochastic_depth(merger: Merger, place: int, operation: Operation) -> bool:
+def _merge_stochastic_depth(merger: _PatternMerger, place: int, operation: Operation) -> bool:
     """A product with a factor a sample that is dropped at random."""
-    pair = split_constant(merger, operation)
+    pair = _split_constant(merger, operation)
     source = None if pair is None else merger.sources.get(pair[1])
     if pair is None or source is None or source.operator != "Dropout" or prod(merger.dims(pair[1])[1:]) > 1:
         return False
@@ -231,9 +238,9 @@ def stochastic_depth(merger: Merger, place: int, operation: Operation) -> bool:
     )
 
 
-def affine_norm(merger: Merger, place: int, operation: Operation) -> bool:
+def _merge_affine_norm(merger: _PatternMerger, place: int, operation: Operation) -> bool:
     """The factor, or after it the shift, of a norm that was written out."""
-    pair = split_constant(merger, operation)
+    pair = _split_constant(merger, operation)
     made = None if pair is None else merger.lone(pair[0], "LayerNormalization", "GroupNormalization")
     if pair is None or made is None or not made[1].attributes.get("written") or not merger.learnt(pair[1]):
         return False
@@ -241,7 +248,7 @@ def affine_norm(merger: Merger, place: int, operation: Operation) -> bool:
     if len(norm.inputs) != (1 if operation.operator == "Mul" else 2):
         return False
     if norm.operator == "GroupNormalization":
-        fits = channel_vector(merger, pair[1], pair[0], 1)
+        fits = _is_channel_vector(merger, pair[1], pair[0], 1)
     else:
         sizes = merger.dims(pair[0])
         fits = merger.dims(pair[1]) == sizes[norm.attributes["axis"] % len(sizes) :]
@@ -249,13 +256,13 @@ def affine_norm(merger: Merger, place: int, operation: Operation) -> bool:
     return fits and merger.replace(place, norm._replace(inputs=inputs, outputs=operation.outputs), at)
 
 
-def written_layer_norm(merger: Merger, place: int, operation: Operation) -> bool:
+def _merge_layer_norm(merger: _PatternMerger, place: int, operation: Operation) -> bool:
     """(x - mean) / sqrt(variance + epsilon), written out."""
     made = [merger.maker(name) for name in operation.inputs]
     if made[0] is None or made[1] is None or made[0][1].operator != "Sub" or made[1][1].operator != "Sqrt":
         return False
     source = made[0][1].inputs[0]
-    inside = chain_back(merger, operation.outputs[0], source)
+    inside = _trace_back(merger, operation.outputs[0], source)
     found = [merger.found[other] for other in inside or ()]
     counted = sorted(other.operator for other in found if other is not None and other.operator != "Sub")
     means = [other for other in found if other is not None and other.operator == "ReduceMean"]
@@ -264,8 +271,8 @@ def written_layer_norm(merger: Merger, place: int, operation: Operation) -> bool
         ["Add", "Div", "Mul", "ReduceMean", "ReduceMean", "Sqrt"],
     ):
         return False
-    axes = {trailing_axis(merger, mean) for mean in means}
-    if inside is None or len(axes) != 1 or None in axes or not closed(merger, inside, place):
+    axes = {_trailing_axis(merger, mean) for mean in means}
+    if inside is None or len(axes) != 1 or None in axes or not _is_closed(merger, inside, place):
         return False
     attributes = {"axis": axes.pop(), "written": True}
     merger.readers[source] = [reader for reader in merger.readers[source] if reader not in inside] + [place]
@@ -273,7 +280,7 @@ def written_layer_norm(merger: Merger, place: int, operation: Operation) -> bool
     return merger.replace(place, norm, *(inside - {place}))
 
 
-def chain_back(merger: Merger, name: str, source: str) -> set[int] | None:
+def _trace_back(merger: _PatternMerger, name: str, source: str) -> set[int] | None:
     """The operations between two tensors, None where there are too many, or one reads other data."""
     inside: set[int] = set()
     pending = [name]
@@ -290,7 +297,7 @@ def chain_back(merger: Merger, name: str, source: str) -> set[int] | None:
     return inside
 
 
-def trailing_axis(merger: Merger, mean: Operation) -> int | None:
+def _trailing_axis(merger: _PatternMerger, mean: Operation) -> int | None:
     """The first of the axes that a mean is taken over, where they are the last ones and stay."""
     rank = len(merger.dims(mean.inputs[0]))
     axes: Any = mean.attributes.get("axes")
@@ -303,7 +310,7 @@ def trailing_axis(merger: Merger, mean: Operation) -> int | None:
     return places[0] if places == list(range(rank - len(places), rank)) else None
 
 
-def written_group_norm(merger: Merger, place: int, operation: Operation) -> bool:
+def _merge_group_norm(merger: _PatternMerger, place: int, operation: Operation) -> bool:
     """An instance norm of groups of channels: reshaped, normalised, and reshaped back."""
     norm = merger.lone(operation.inputs[0], "InstanceNormalization")
     before = None if norm is None else merger.lone(norm[1].inputs[0], "Reshape")
@@ -321,7 +328,7 @@ def written_group_norm(merger: Merger, place: int, operation: Operation) -> bool
     return merger.replace(place, merged, norm[0], before[0])
 
 
-def shuffle(merger: Merger, place: int, operation: Operation) -> bool:
+def _merge_shuffle(merger: _PatternMerger, place: int, operation: Operation) -> bool:
     """Reshape, transpose, reshape: channels dealt out anew, or moved into space or out of it."""
     moved = merger.lone(operation.inputs[0], "Transpose")
     before = None if moved is None else merger.lone(moved[1].inputs[0], "Reshape")
@@ -329,7 +336,7 @@ def shuffle(merger: Merger, place: int, operation: Operation) -> bool:
         return False
     source = before[1].inputs[0]
     sizes, middle, after = (merger.dims(name) for name in (source, before[1].outputs[0], operation.outputs[0]))
-    found = shuffled(sizes, middle, tuple(moved[1].attributes.get("perm", ())), after)
+    found = _match_shuffle(sizes, middle, tuple(moved[1].attributes.get("perm", ())), after)
     if found is None:
         return False
     operator, attributes = found
@@ -337,7 +344,7 @@ def shuffle(merger: Merger, place: int, operation: Operation) -> bool:
     return merger.replace(place, made, moved[0], before[0])
 
 
-def shuffled(sizes: Sizes, middle: Sizes, order: Sizes, after: Sizes) -> tuple[str, dict[str, int]] | None:
+def _match_shuffle(sizes: Sizes, middle: Sizes, order: Sizes, after: Sizes) -> tuple[str, dict[str, int]] | None:
     """The shuffle of channels that sizes and an order of axes make."""
     if sizes[:1] != middle[:1] or len(sizes) < 3:
         return None
@@ -356,12 +363,12 @@ def shuffled(sizes: Sizes, middle: Sizes, order: Sizes, after: Sizes) -> tuple[s
     return None
 
 
-Pattern = Callable[[Merger, int, Operation], bool]
-PATTERNS: dict[str, tuple[Pattern, ...]] = {
-    "Mul": (written_activation, affine_norm, stochastic_depth),
-    "Div": (written_activation, written_layer_norm),
-    "Min": (written_activation,),
-    "Max": (written_activation,),
-    "Add": (bias_apart, affine_batch_norm, affine_norm),
-    "Reshape": (shuffle, written_group_norm),
+_Pattern = Callable[[_PatternMerger, int, Operation], bool]
+_PATTERNS: dict[str, tuple[_Pattern, ...]] = {
+    "Mul": (_merge_activation, _merge_affine_norm, _merge_stochastic_depth),
+    "Div": (_merge_activation, _merge_layer_norm),
+    "Min": (_merge_activation,),
+    "Max": (_merge_activation,),
+    "Add": (_merge_bias, _merge_affine_batch_norm, _merge_affine_norm),
+    "Reshape": (_merge_shuffle, _merge_group_norm),
 }

@@ -10,24 +10,26 @@ from typing import Any, NamedTuple
 
 from convcalc.convert.graph import NotImported, check_number_of_sizes
 from convcalc.convert.onnx_graph import folding
-from convcalc.convert.onnx_graph.declared import Sizes, declared_text, difference, size_of, tensor_type
-from convcalc.convert.onnx_graph.nested import MOST_NODES, captured, inlined, text
+from convcalc.convert.onnx_graph.declared import Sizes, describe_mismatch, describe_size, read_size, read_tensor_type
+from convcalc.convert.onnx_graph.nested import MOST_NODES, check_text, inline_functions, list_captured
 from convcalc.problems import shortened, shown
 
 Shapes = Mapping[str | None, Sequence[int]]
 Follow = Callable[[Iterable[Any], int], Iterable[Any]]
-MOST_ELEMENTS = 10**11  # of one tensor
-DEFAULT_DOMAIN = ("", "ai.onnx")
-KEEPS_SHAPE = frozenset(("GroupNormalization", "MeanVarianceNormalization", "Swish", "Gelu", "Mish", "HardSwish"))
-MOST_AXES = 64
-BY_LENGTH = frozenset(  # operators for which the length of an input is the number of axes, which inference would make
+_MOST_ELEMENTS = 10**11  # of one tensor
+_DEFAULT_DOMAIN = ("", "ai.onnx")
+_KEEPS_SHAPE = frozenset(("GroupNormalization", "MeanVarianceNormalization", "Swish", "Gelu", "Mish", "HardSwish"))
+_MOST_AXES = 64
+_BY_LENGTH = frozenset(  # operators for which the length of an input is the number of axes, which inference would make
     ("ConstantOfShape", "Expand", "Pad", "Reshape", "Resize", "Slice", "Squeeze", "Tile", "Unsqueeze", "Upsample")
 )
-PRODUCER = "convcalc"  # writes every weight as a ConstantOfShape of a shape that is an initializer
-WEIGHT_TYPES = frozenset((1, 2, 3, 10, 11, 16, 17, 18, 19, 20, 21, 22))  # onnx.TensorProto: floats, and narrow integers
+_PRODUCER = "convcalc"  # writes every weight as a ConstantOfShape of a shape that is an initializer
+_WEIGHT_TYPES = frozenset(
+    (1, 2, 3, 10, 11, 16, 17, 18, 19, 20, 21, 22)
+)  # onnx.TensorProto: floats, and narrow integers
 
 
-class Value(NamedTuple):
+class OnnxValue(NamedTuple):
     """A tensor: its sizes with those of a batch, and of a constant what it holds (where small) and is made of.
 
     `roots` are the learnt tensors that a constant is made of; `kind` is the number of its data type; `measured` says
@@ -65,19 +67,19 @@ class Program(NamedTuple):
     inputs: dict[str, Sizes]
     operations: list[Operation]
     outputs: tuple[str, ...]
-    values: dict[str, Value]
+    values: dict[str, OnnxValue]
     weights: dict[str, int]
     literal: frozenset[str]
     filled: frozenset[str]
     disputed: Mapping[str, str]
 
 
-def program(model: Any, shapes: Shapes, follow: Follow | None = None) -> Program:
+def read_program(model: Any, shapes: Shapes, follow: Follow | None = None) -> Program:
     """The program of a model. Raises NotImported where a shape cannot be known, or a limit is met."""
-    return Reader(inlined(model), shapes).read(follow or (lambda nodes, total: nodes))
+    return _OnnxReader(inline_functions(model), shapes).read(follow or (lambda nodes, total: nodes))
 
 
-class Reader:
+class _OnnxReader:
     """Reads a model into a program; `types` are what the package onnx knows of each tensor."""
 
     def __init__(self, model: Any, shapes: Shapes) -> None:
@@ -86,7 +88,7 @@ class Reader:
         self.onnx = onnx
         self.model = model
         self.shapes = dict(shapes)
-        self.values: dict[str, Value] = {}
+        self.values: dict[str, OnnxValue] = {}
         self.types: dict[str, Any] = {}
         self.data: dict[str, Any] = {}
         self.weights: dict[str, int] = {}
@@ -104,20 +106,20 @@ class Reader:
         if len(graph.node) > MOST_NODES:
             raise NotImported(f"more than {MOST_NODES:,} nodes")
         for tensor in graph.initializer:
-            self.add_weight(text(tensor.name), tuple(tensor.dims), tensor)
+            self.add_weight(check_text(tensor.name), tuple(tensor.dims), tensor)
         for sparse in graph.sparse_initializer:
-            self.add_weight(text(sparse.values.name), tuple(sparse.dims), sparse.values)
+            self.add_weight(check_text(sparse.values.name), tuple(sparse.dims), sparse.values)
         inputs = self.read_inputs([info for info in graph.input if info.name not in self.values])
         nodes = follow(graph.node, len(graph.node))
         operations = [self.read_node(node, place) for place, node in enumerate(nodes)]
-        outputs = tuple(dict.fromkeys(text(info.name) for info in graph.output))
+        outputs = tuple(dict.fromkeys(check_text(info.name) for info in graph.output))
         for name in outputs:
             if name not in self.values:
                 raise NotImported(self.unknown.get(name, f"no node produces the output {shown(name)}"))
-        own = self.model.producer_name == PRODUCER
+        own = self.model.producer_name == _PRODUCER
         constants = frozenset(self.literal), frozenset(() if own else self.filled)
         return Program(
-            text(graph.name), inputs, operations, outputs, self.values, self.weights, *constants, self.disputed
+            check_text(graph.name), inputs, operations, outputs, self.values, self.weights, *constants, self.disputed
         )
 
     # -- values
@@ -126,13 +128,13 @@ class Reader:
         """The sizes of a tensor, which are known and not beyond belief."""
         if any(size < 0 for size in dims):
             raise NotImported(f"{shown(name)} has a negative size: {' × '.join(map(str, dims))}")
-        if prod(dims) > MOST_ELEMENTS:
+        if prod(dims) > _MOST_ELEMENTS:
             raise NotImported(
-                f"{shown(name)} has {' × '.join(map(str, dims))} elements; at most {MOST_ELEMENTS:,} are supported"
+                f"{shown(name)} has {' × '.join(map(str, dims))} elements; at most {_MOST_ELEMENTS:,} are supported"
             )
         return dims
 
-    def add(self, name: str, value: Value, data: Any = None) -> None:
+    def add(self, name: str, value: OnnxValue, data: Any = None) -> None:
         """A value, of which onnx is told the type and what it holds."""
         self.values[name] = value
         self.types[name] = self.onnx.helper.make_tensor_type_proto(value.kind, value.dims)
@@ -146,10 +148,10 @@ class Reader:
         self.checked(dims, name)
         held = self.held(tensor) if prod(dims) <= folding.MOST_ELEMENTS else None
         roots: tuple[str, ...] = ()
-        if tensor.data_type in WEIGHT_TYPES:
+        if tensor.data_type in _WEIGHT_TYPES:
             roots = (name,)
             self.weights[name] = prod(dims)
-        self.add(name, Value(dims, tensor.data_type, True, held, roots))
+        self.add(name, OnnxValue(dims, tensor.data_type, True, held, roots))
 
     def held(self, tensor: Any) -> Any:
         """What a tensor holds, None where that stands in another file or does not fit its sizes."""
@@ -164,7 +166,7 @@ class Reader:
 
     def read_inputs(self, infos: Sequence[Any]) -> dict[str, Sizes]:
         """The inputs with their sizes, those of a batch first."""
-        names = [text(info.name) for info in infos]
+        names = [check_text(info.name) for info in infos]
         if not names:
             raise NotImported("the graph has no input")
         if any(name not in names for name in self.shapes if name is not None) or (None in self.shapes and names[1:]):
@@ -172,7 +174,7 @@ class Reader:
         found = {}
         for info in infos:
             dims = self.input_dims(info)
-            self.add(info.name, Value(self.checked(dims, info.name), info.type.tensor_type.elem_type))
+            self.add(info.name, OnnxValue(self.checked(dims, info.name), info.type.tensor_type.elem_type))
             found[info.name] = dims
         return found
 
@@ -181,13 +183,13 @@ class Reader:
         given = self.shapes.get(info.name, self.shapes.get(None))
         if info.type.WhichOneof("value") != "tensor_type":
             raise NotImported(f"the input {shown(info.name)} is not a tensor")
-        declared = [size_of(size) for size in info.type.tensor_type.shape.dim]
+        declared = [read_size(size) for size in info.type.tensor_type.shape.dim]
         batch = (declared[0] if declared else None) or 1
         if given is not None:
             if declared:
                 check_number_of_sizes(info.name if info.name in self.shapes else None, given, declared[1:])
             return (batch, *given)
-        said = " × ".join(str(declared_text(size)) for size in info.type.tensor_type.shape.dim)
+        said = " × ".join(str(describe_size(size)) for size in info.type.tensor_type.shape.dim)
         if len(declared) == 1:
             raise NotImported(f"the input {shown(info.name)} has one axis ({said}); expected a batch axis and channels")
         if not declared or not all(declared[1:]):
@@ -201,30 +203,30 @@ class Reader:
 
     def read_node(self, node: Any, place: int) -> Operation:
         """One node, the values that it gives made known."""
-        default = node.domain in DEFAULT_DOMAIN
+        default = node.domain in _DEFAULT_DOMAIN
         operation = Operation(
-            text(node.name) or f"{text(node.op_type)}_{place}",
-            text(node.op_type) if default else f"{text(node.domain)}.{text(node.op_type)}",
+            check_text(node.name) or f"{check_text(node.op_type)}_{place}",
+            check_text(node.op_type) if default else f"{check_text(node.domain)}.{check_text(node.op_type)}",
             {attribute.name: self.attribute(attribute) for attribute in node.attribute},
-            tuple(map(text, node.input)),
-            tuple(map(text, node.output)),
+            tuple(map(check_text, node.input)),
+            tuple(map(check_text, node.output)),
             self.versions.get("" if default else node.domain, self.versions.get("ai.onnx", 1)),
-            tuple(captured(node)),
+            tuple(list_captured(node)),
         )
         for name in (*operation.inputs, *operation.captured):
             if name and name not in self.values:
-                nothing = f"{place_of(operation)} reads {shown(name)}, which no earlier node produces"
+                nothing = f"{describe_node(operation)} reads {shown(name)}, which no earlier node produces"
                 raise NotImported(self.unknown.get(name, nothing))
         for name in operation.outputs:
             if name and (name in self.values or name in self.unknown):
-                raise NotImported(f"{place_of(operation)} produces {shown(name)}, which already exists")
-        if operation.operator in BY_LENGTH:
+                raise NotImported(f"{describe_node(operation)} produces {shown(name)}, which already exists")
+        if operation.operator in _BY_LENGTH:
             self.check_lengths(operation)
         try:
             self.give(node, operation)
         except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
             # any attribute may be missing, or of another sort than the operator takes
-            raise NotImported(f"{place_of(operation)} is malformed: {shortened(str(error))}") from None
+            raise NotImported(f"{describe_node(operation)} is malformed: {shortened(str(error))}") from None
         return operation
 
     def check_lengths(self, operation: Operation) -> None:
@@ -232,9 +234,9 @@ class Reader:
         sizes = operation.inputs if operation.operator == "ConstantOfShape" else operation.inputs[1:]
         for name in filter(None, sizes):
             value = self.values[name]
-            if value.kind == self.onnx.TensorProto.INT64 and len(value.dims) == 1 and value.dims[0] > MOST_AXES:
+            if value.kind == self.onnx.TensorProto.INT64 and len(value.dims) == 1 and value.dims[0] > _MOST_AXES:
                 raise NotImported(
-                    f"{place_of(operation)} reads {value.dims[0]} numbers; a tensor has at most {MOST_AXES} axes"
+                    f"{describe_node(operation)} reads {value.dims[0]} numbers; a tensor has at most {_MOST_AXES} axes"
                 )
 
     def attribute(self, attribute: Any) -> Any:
@@ -260,16 +262,16 @@ class Reader:
                 continue
             if name not in inferred:
                 why = f": {self.failure}" if self.failure else ""
-                self.unknown[name] = f"the output shape of {place_of(operation)} is unknown{why}"
+                self.unknown[name] = f"the output shape of {describe_node(operation)} is unknown{why}"
                 continue
             kind, dims = inferred[name]
             held = folded[place] if folded and place < len(folded) and folded[place].shape == dims else None
             roots = self.roots(operation, name, dims, kind, reads) if constant else ()
-            self.add(name, Value(self.checked(dims, name), kind, constant, held, roots, constant and measured))
+            self.add(name, OnnxValue(self.checked(dims, name), kind, constant, held, roots, constant and measured))
 
-    def roots(self, operation: Operation, name: str, dims: Sizes, kind: int, reads: list[Value]) -> tuple[str, ...]:
+    def roots(self, operation: Operation, name: str, dims: Sizes, kind: int, reads: list[OnnxValue]) -> tuple[str, ...]:
         """The learnt tensors that a constant is made of: those of what it is made from, or itself."""
-        if operation.operator in ("Shape", "Size") or kind not in WEIGHT_TYPES:
+        if operation.operator in ("Shape", "Size") or kind not in _WEIGHT_TYPES:
             return ()
         is_dequantized = operation.operator == "DequantizeLinear"
         sources = reads[:1] if is_dequantized else reads  # its scale and zero point are not learnt
@@ -293,7 +295,7 @@ class Reader:
         """Whether a Constant is known to hold one value everywhere."""
         import numpy
 
-        held = (literal(numpy, operation.attributes) or [None])[0]
+        held = (_read_constant(numpy, operation.attributes) or [None])[0]
         return held is not None and held.size > 0 and bool((held == held.ravel()[0]).all())
 
     def folded(self, operation: Operation, inferred: dict[str, tuple[int, Sizes]]) -> list[Any] | None:
@@ -311,7 +313,7 @@ class Reader:
                 numpy.asarray(dims[operation.attributes.get("start", 0) : operation.attributes.get("end")], "int64")
             ]
         if operation.operator == "Constant":
-            return literal(numpy, operation.attributes)
+            return _read_constant(numpy, operation.attributes)
         held = [self.values[name].held if name else None for name in operation.inputs]
         if any(array is None for array, name in zip(held, operation.inputs, strict=True) if name):
             return None
@@ -323,20 +325,20 @@ class Reader:
         types = self.inferred_types(node, operation)
         for name in filter(None, operation.outputs):
             for source in (types.get(name), self.declared.get(name)):
-                known = None if source is None else tensor_type(source)
+                known = None if source is None else read_tensor_type(source)
                 if known is not None:
                     found[name] = known
                     break
             if name in found and name in self.declared and not self.shapes:  # else what it says is of another input
-                self.disputed[name] = difference(self.declared[name], found[name][1])
-        if operation.operator in KEEPS_SHAPE and operation.outputs[0] not in found:
+                self.disputed[name] = describe_mismatch(self.declared[name], found[name][1])
+        if operation.operator in _KEEPS_SHAPE and operation.outputs[0] not in found:
             value = self.values[operation.inputs[0]]
             found[operation.outputs[0]] = (value.kind, value.dims)
         return found
 
     def inferred_types(self, node: Any, operation: Operation) -> dict[str, Any]:
         """What the package onnx infers of a node's outputs; nothing where it knows no rule."""
-        domain = "" if node.domain in DEFAULT_DOMAIN else node.domain
+        domain = "" if node.domain in _DEFAULT_DOMAIN else node.domain
         onnx = self.onnx
         self.failure = ""
         try:
@@ -361,7 +363,7 @@ class Reader:
         return dict(found)
 
 
-def literal(numpy: Any, attributes: Mapping[str, Any]) -> list[Any] | None:
+def _read_constant(numpy: Any, attributes: Mapping[str, Any]) -> list[Any] | None:
     """The value of a Constant, however it is written."""
     for name, kind in (("value_float", "float32"), ("value_int", "int64")):
         if name in attributes:
@@ -373,6 +375,6 @@ def literal(numpy: Any, attributes: Mapping[str, Any]) -> list[Any] | None:
     return None if value is None else [value]
 
 
-def place_of(operation: Operation) -> str:
+def describe_node(operation: Operation) -> str:
     """A node as messages name it."""
     return f"{shortened(operation.operator)} {shown(operation.name)}"

@@ -3,35 +3,35 @@
 from math import prod
 from typing import Any
 
-from convcalc.convert.onnx_graph.building import Builder, Data, Inexpressible
+from convcalc.convert.onnx_graph.building import Builder, Data, UnsupportedOperation
 from convcalc.convert.onnx_graph.declared import Sizes
 from convcalc.convert.onnx_graph.program import Operation
-from convcalc.convert.onnx_graph.windows import plain, written_padding
+from convcalc.convert.onnx_graph.windows import collapse_axes, spec_padding
 
-MODES = {"linear": ("linear", "bilinear", "trilinear"), "cubic": ("", "bicubic", "")}
+_MODES = {"linear": ("linear", "bilinear", "trilinear"), "cubic": ("", "bicubic", "")}
 
 
-def concatenation(builder: Builder, operation: Operation) -> None:
+def convert_concat(builder: Builder, operation: Operation) -> None:
     """Concat along the channels."""
     data = [builder.any_order(name) for name in operation.inputs]
     order = data[0].order
     axis = operation.attributes.get("axis", 1) % len(order)
     if order[axis] != 1 or any(other.order != order for other in data):
         only = "only the channels of inputs with the same axis order can be concatenated"
-        raise Inexpressible(f"it concatenates along axis {axis}; {only}")
+        raise UnsupportedOperation(f"it concatenates along axis {axis}; {only}")
     if len(data) == 1:
         builder.alias(operation, data[0])
     else:
         builder.add(operation, "concat", {}, data, order=order)
 
 
-def taken(builder: Builder, operation: Operation, data: Data, starts: dict[int, int], output: int) -> None:
+def _take_part(builder: Builder, operation: Operation, data: Data, starts: dict[int, int], output: int) -> None:
     """A part of some data, from starts by axis, of the sizes that the output has: a slice, a crop, or both."""
     sizes = (builder.batch, *data.shape.sizes)
     gives = dict(zip(data.order, builder.value(operation.outputs[output]).dims, strict=True))
     stops = {axis: starts.get(axis, 0) + gives[axis] for axis in data.order}
     if gives[0] != sizes[0]:
-        raise Inexpressible("it takes a part of the batch")
+        raise UnsupportedOperation("it takes a part of the batch")
     amount = [(starts.get(axis, 0), sizes[axis] - stops[axis]) for axis in range(2, len(sizes))]
     sliced = (starts.get(1, 0), stops[1]) != (0, sizes[1])
     cropped = any(side for pair in amount for side in pair)
@@ -42,96 +42,96 @@ def taken(builder: Builder, operation: Operation, data: Data, starts: dict[int, 
             return
         data = builder.make(operation, "slice", arguments, [data])._replace(order=data.order)
     if cropped:
-        crop = {"amount": written_padding(amount)}
+        crop = {"amount": spec_padding(amount)}
         builder.add(operation, "crop", crop, [data], order=data.order, output=output)
     elif not sliced:
         builder.data[operation.outputs[output]] = data
 
 
-def slicing(builder: Builder, operation: Operation) -> None:
+def convert_slice(builder: Builder, operation: Operation) -> None:
     """Slice, one step at a time."""
     data = builder.any_order(operation.inputs[0])
     starts = builder.integers(operation, 1, "starts") or []
     axes = builder.integers(operation, 3, "axes")
     steps = builder.integers(operation, 4, "steps")
     if steps is not None and set(steps) != {1}:
-        raise Inexpressible(f"its steps are {steps}; only steps of 1 are supported")
+        raise UnsupportedOperation(f"its steps are {steps}; only steps of 1 are supported")
     rank = len(data.order)
     places = [axis % rank for axis in (range(len(starts)) if axes is None else axes)]
     sizes = builder.value(operation.inputs[0]).dims
-    first = {data.order[axis]: clamped(start, sizes[axis]) for axis, start in zip(places, starts, strict=True)}
-    taken(builder, operation, data, first, 0)
+    first = {data.order[axis]: _clamp(start, sizes[axis]) for axis, start in zip(places, starts, strict=True)}
+    _take_part(builder, operation, data, first, 0)
 
 
-def clamped(start: int, size: int) -> int:
+def _clamp(start: int, size: int) -> int:
     """A start counted from 0, within the size."""
     return min(max(start + size if start < 0 else start, 0), size)
 
 
-def splitting(builder: Builder, operation: Operation) -> None:
+def convert_split(builder: Builder, operation: Operation) -> None:
     """Split: a slice or a crop for each output."""
     data = builder.any_order(operation.inputs[0])
     axis = operation.attributes.get("axis", 0) % len(data.order)
     start = 0
     for place, name in enumerate(operation.outputs):
         if name:
-            taken(builder, operation, data, {data.order[axis]: start}, place)
+            _take_part(builder, operation, data, {data.order[axis]: start}, place)
             start += builder.value(name).dims[axis]
 
 
-def padding(builder: Builder, operation: Operation) -> None:
+def convert_pad(builder: Builder, operation: Operation) -> None:
     """Pad with constants around the positions; with numbers under 0 it crops."""
     data = builder.any_order(operation.inputs[0])
     mode = operation.attributes.get("mode") or "constant"
     pads = builder.integers(operation, 1, "pads")
     axes = builder.integers(operation, 3, "axes") or list(range(len(data.order)))
     if pads is None or len(pads) != 2 * len(axes) or mode != "constant":
-        raise Inexpressible(f"it pads with mode {mode}; only constant padding of known amounts is supported")
+        raise UnsupportedOperation(f"it pads with mode {mode}; only constant padding of known amounts is supported")
     sides = {data.order[axis % len(data.order)]: (pads[i], pads[i + len(axes)]) for i, axis in enumerate(axes)}
     pairs = [sides.get(axis, (0, 0)) for axis in range(2, len(data.order))]
     if any(any(sides.get(axis, (0, 0))) for axis in (0, 1)):
-        raise Inexpressible("it pads the batch or the channels")
+        raise UnsupportedOperation("it pads the batch or the channels")
     if not any(any(pair) for pair in pairs):
         builder.alias(operation, data)
     elif all(side >= 0 for pair in pairs for side in pair):
-        builder.add(operation, "pad", {"padding": written_padding(pairs)}, [data], order=data.order)
+        builder.add(operation, "pad", {"padding": spec_padding(pairs)}, [data], order=data.order)
     elif all(side <= 0 for pair in pairs for side in pair):
-        amount = written_padding([(-before, -after) for before, after in pairs])
+        amount = spec_padding([(-before, -after) for before, after in pairs])
         builder.add(operation, "crop", {"amount": amount}, [data], order=data.order)
     else:
-        raise Inexpressible("it pads on one side and crops on another")
+        raise UnsupportedOperation("it pads on one side and crops on another")
 
 
-def resizing(builder: Builder, operation: Operation) -> None:
+def convert_resize(builder: Builder, operation: Operation) -> None:
     """Resize and Upsample of the positions: by a factor where that is whole, else to a size."""
     data = builder.any_order(operation.inputs[0])
     dims = builder.value(operation.outputs[0]).dims
     sizes = dict(zip(data.order, dims, strict=True))
     before, after = data.shape.spatial, tuple(sizes[axis] for axis in range(2, len(data.order)))
     if sizes[0] != builder.batch or sizes[1] != data.shape.channels or not before:
-        raise Inexpressible("it resizes axes other than the spatial ones")
+        raise UnsupportedOperation("it resizes axes other than the spatial ones")
     mode = operation.attributes.get("mode") or "nearest"
     if operation.attributes.get("antialias") and any(new < old for old, new in zip(before, after, strict=True)):
-        raise Inexpressible("it downsamples with antialias, which is not supported")
+        raise UnsupportedOperation("it downsamples with antialias, which is not supported")
     arguments: dict[str, Any]
     if all(new % old == 0 for old, new in zip(before, after, strict=True)):
-        arguments = {"scale_factor": plain([new // old for old, new in zip(before, after, strict=True)])}
+        arguments = {"scale_factor": collapse_axes([new // old for old, new in zip(before, after, strict=True)])}
     else:
-        arguments = {"size": plain(after)}
+        arguments = {"size": collapse_axes(after)}
     if mode != "nearest":
-        arguments["mode"] = MODES.get(mode, ("", "", ""))[len(before) - 1]
+        arguments["mode"] = _MODES.get(mode, ("", "", ""))[len(before) - 1]
         if not arguments["mode"]:
-            raise Inexpressible(f"{mode} interpolation on {len(before)} axes is not supported")
+            raise UnsupportedOperation(f"{mode} interpolation on {len(before)} axes is not supported")
     builder.add(operation, "upsample", arguments, [data], order=data.order)
 
 
-def reshaping(builder: Builder, operation: Operation) -> None:
+def convert_reshape(builder: Builder, operation: Operation) -> None:
     """Reshape, Flatten, Squeeze and Unsqueeze of each sample."""
     data = builder.any_order(operation.inputs[0])
     dims = builder.value(operation.outputs[0]).dims
     if len(dims) < 2 or dims[0] != builder.batch or prod(dims[1:]) != data.shape.elements:
         expected = f"the batch of {builder.batch} first, then {data.shape.elements} elements per sample"
-        raise Inexpressible(f"its output has shape {list(dims)}; expected {expected}")
+        raise UnsupportedOperation(f"its output has shape {list(dims)}; expected {expected}")
     if dims == builder.value(operation.inputs[0]).dims:
         builder.alias(operation, data)
     elif len(dims) == 2:
@@ -141,17 +141,17 @@ def reshaping(builder: Builder, operation: Operation) -> None:
         builder.add(operation, "reshape", {"shape": list(dims[1:])}, [data])
 
 
-def transposing(builder: Builder, operation: Operation) -> None:
+def convert_transpose(builder: Builder, operation: Operation) -> None:
     """Transpose: the same data, whose axes stand in another order."""
     data = builder.any_order(operation.inputs[0])
     order: Sizes = tuple(operation.attributes.get("perm") or reversed(range(len(data.order))))
     moved = tuple(data.order[axis] for axis in order)
     if moved[0] != 0:
-        raise Inexpressible("it moves the batch axis")
+        raise UnsupportedOperation("it moves the batch axis")
     builder.alias(operation, data._replace(order=moved))
 
 
-def space_and_depth(builder: Builder, operation: Operation) -> None:
+def convert_space_and_depth(builder: Builder, operation: Operation) -> None:
     """DepthToSpace and SpaceToDepth: which channel goes where is not ours to say, and costs nothing."""
     data = builder.read(operation.inputs[0])
     block = operation.attributes["blocksize"]
@@ -161,19 +161,19 @@ def space_and_depth(builder: Builder, operation: Operation) -> None:
         builder.add(operation, "pixel_unshuffle", {"downscale_factor": block}, [data])
 
 
-def channel_shuffle(builder: Builder, operation: Operation) -> None:
+def convert_channel_shuffle(builder: Builder, operation: Operation) -> None:
     """Channels dealt out anew."""
     data = builder.read(operation.inputs[0])
     builder.add(operation, "channel_shuffle", {"groups": operation.attributes["groups"]}, [data])
 
 
-def quantising(builder: Builder, operation: Operation) -> None:
+def convert_quantise(builder: Builder, operation: Operation) -> None:
     """QuantizeLinear and DequantizeLinear, which give the same values in another data type."""
     if not all(builder.value(name).constant for name in operation.inputs[1:] if name):
-        raise Inexpressible("its scale is not a constant")
+        raise UnsupportedOperation("its scale is not a constant")
     builder.alias(operation, builder.any_order(operation.inputs[0]))
 
 
-def passing(builder: Builder, operation: Operation) -> None:
+def pass_on(builder: Builder, operation: Operation) -> None:
     """Operators that give what they read."""
     builder.alias(operation, builder.any_order(operation.inputs[0]))
