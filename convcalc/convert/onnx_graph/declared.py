@@ -1,4 +1,4 @@
-"""What an ONNX file says of the types and sizes of its tensors."""
+"""Reads the data types and shapes that an ONNX file declares for its tensors."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ Sizes = tuple[int, ...]
 
 
 def read_tensor_type(found: Any) -> tuple[int, Sizes] | None:
-    """The data type and sizes of a tensor, None where one is not known."""
+    """Return the data type (a number of onnx.TensorProto) and sizes of a tensor; None unless all sizes are known."""
     if found.WhichOneof("value") != "tensor_type" or not found.tensor_type.HasField("shape"):
         return None
     sizes = [read_size(size) for size in found.tensor_type.shape.dim]
@@ -18,19 +18,19 @@ def read_tensor_type(found: Any) -> tuple[int, Sizes] | None:
 
 
 def read_size(size: Any) -> int | None:
-    """A size that a file says, None where it is a name or nothing."""
+    """Return a declared size, or None if the file gives it a name or leaves it open."""
     return int(size.dim_value) if size.WhichOneof("value") == "dim_value" else None
 
 
 def describe_size(size: Any) -> Any:
-    """A size, or its name, as a file says it."""
+    """Return a declared size, its name, or "?"."""
     return size.dim_value if size.WhichOneof("value") == "dim_value" else check_text(size.dim_param) or "?"
 
 
 def describe_mismatch(declared: Any, dims: Sizes) -> str:
-    """How the shape that a file says differs from the one that an operator gives; empty if it does not.
+    """Return how a declared shape differs from the shape that an operator produces; empty if they agree.
 
-    Sizes that the file leaves open agree with any, and the size of the batch may be that of an earlier export.
+    Open sizes agree with any size, and the batch size is ignored: it may come from an earlier export.
     """
     if not declared.tensor_type.HasField("shape"):
         return ""

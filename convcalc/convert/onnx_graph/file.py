@@ -1,8 +1,8 @@
-"""An ONNX file without its weights: what of it is read, and how far it is trusted.
+"""Reads an ONNX file without its weights, with limits on what an untrusted file can make it do.
 
-A file may be gigabytes of weights around some kilobytes that describe the network. It is mapped into memory, not
-read, and only the description is given to the parser: the wire format of protocol buffers is walked down to the
-tensors, and what they hold is left out. Source: protobuf.dev/programming-guides/encoding, onnx/onnx.proto.
+A file may hold gigabytes of weights and only some kilobytes that describe the network. It is mapped into memory rather
+than read: the protocol buffer wire format is walked down to the tensors, and only messages without the contents of
+large tensors reach the parser. Source: protobuf.dev/programming-guides/encoding, onnx/onnx.proto.
 """
 
 import mmap
@@ -13,16 +13,16 @@ from typing import Any, NamedTuple
 
 from convcalc.convert.graph import NotImported
 
-_MOST_BYTES = 2**31  # a message of protocol buffers ends here
+_MOST_BYTES = 2**31  # limit of a protocol buffer message
 MOST_DESCRIPTION = 64 * 2**20
-_MOST_HELD = 65_536  # bytes of a tensor that are read: the shapes that a network computes with are small
+_MOST_HELD = 65_536  # bytes of a tensor that are kept: the shapes that a graph computes with are small
 _MOST_FIELDS = 2_000_000
 _MOST_NESTED = 32
 _INSTALL_HINT = "ONNX files need the package onnx: pip install 'convcalc[onnx]'"
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _Message = dict[int, str]
-_MESSAGES: dict[str, _Message] = {  # by the numbers of the fields, those that lead to what tensors hold
+_MESSAGES: dict[str, _Message] = {  # by field number, the fields that lead to the contents of tensors
     "model": {7: "graph", 25: "function"},
     "function": {7: "node"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
@@ -34,7 +34,7 @@ _MESSAGES: dict[str, _Message] = {  # by the numbers of the fields, those that l
 
 
 class _ProtobufField(NamedTuple):
-    """A field of a message: its number, and where it, its content and the next begin."""
+    """A field of a message: its number, the positions of its start, its content and its end."""
 
     number: int
     start: int
@@ -44,7 +44,10 @@ class _ProtobufField(NamedTuple):
 
 
 def read_model(path: str) -> Any:
-    """The onnx.ModelProto of a file, its large tensors empty. Raises OSError, and NotImported where it is none."""
+    """Return the onnx.ModelProto of a file, with its large tensors emptied.
+
+    Raises OSError if the file cannot be read, and NotImported if it is not an ONNX model or exceeds a limit.
+    """
     onnx = import_onnx()
     description = read_description(path)
     model = onnx.ModelProto()
@@ -58,7 +61,7 @@ def read_model(path: str) -> Any:
 
 
 def import_onnx() -> Any:
-    """The package onnx. Raises NotImported, with how to install it, where it is absent."""
+    """Return the package onnx. Raises NotImported, with how to install it, if it is missing."""
     try:
         import onnx
     except ImportError:
@@ -67,9 +70,9 @@ def import_onnx() -> Any:
 
 
 def read_description(path: str) -> bytes:
-    """The bytes of a file without what its large tensors hold."""
+    """Return the bytes of a file without the contents of its large tensors. Raises OSError, NotImported."""
     if stat.S_ISFIFO(os.stat(path).st_mode):
-        raise NotImported("not a regular file")  # to open it would wait for someone who writes
+        raise NotImported("not a regular file")  # opening it would block until something writes to it
     with open(path, "rb") as stream:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
@@ -85,7 +88,7 @@ def read_description(path: str) -> bytes:
 
 
 class _DescriptionReader:
-    """One walk through a file: how many fields were met, and how many bytes of them are kept."""
+    """Walks once through a file, counting the fields seen and the bytes kept."""
 
     def __init__(self, data: mmap.mmap) -> None:
         self.data = data
@@ -93,7 +96,7 @@ class _DescriptionReader:
         self.kept = 0
 
     def without_held(self, message: str, start: int, stop: int, depth: int) -> bytes:
-        """A message without what the large tensors in it hold; small parts are taken as they are."""
+        """Return a message without the contents of its large tensors; small fields are copied unchanged."""
         if depth > _MOST_NESTED:
             raise NotImported(f"graphs nested more than {_MOST_NESTED} deep")
         parts = []
@@ -112,7 +115,7 @@ class _DescriptionReader:
         return b"".join(parts)
 
     def count(self, kept: int) -> None:
-        """One more field, so many bytes of which are kept. Raises NotImported at a limit."""
+        """Count one more field, of which `kept` bytes are kept. Raises NotImported at a limit."""
         self.met += 1
         self.kept += kept
         if self.kept > MOST_DESCRIPTION or self.met > _MOST_FIELDS:
@@ -122,7 +125,7 @@ class _DescriptionReader:
 
 
 def _read_fields(data: mmap.mmap, position: int, end: int) -> Iterator[_ProtobufField]:
-    """The fields of a message, in their order. Raises NotImported where it is cut off or malformed."""
+    """Iterate over the fields of a message. Raises NotImported if it is truncated or malformed."""
     while position < end:
         start = position
         key, position = _read_varint(data, position, end)
@@ -142,7 +145,7 @@ def _read_fields(data: mmap.mmap, position: int, end: int) -> Iterator[_Protobuf
 
 
 def _read_varint(data: mmap.mmap, position: int, end: int) -> tuple[int, int]:
-    """An integer of variable length, and the position after it."""
+    """Return an integer of variable length and the position after it. Raises NotImported."""
     value = 0
     for shift in range(0, 70, 7):
         if position >= end:
@@ -156,7 +159,7 @@ def _read_varint(data: mmap.mmap, position: int, end: int) -> tuple[int, int]:
 
 
 def encode_varint(value: int) -> bytes:
-    """An integer of variable length."""
+    """Return an integer in the variable-length encoding of protocol buffers."""
     written = bytearray()
     while value > 0x7F:
         written.append(value & 0x7F | 0x80)

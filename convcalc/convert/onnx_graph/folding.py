@@ -1,19 +1,19 @@
-"""What is computed from constants alone: the small sums, gathers and concatenations that shapes are made of.
+"""Evaluates operators on small constants: the arithmetic from which exported graphs compute shapes.
 
-Only operators of the table below are computed, and only where what they read and what they give has few elements,
-which is known before from their shapes.
+Only the operators in the tables below are evaluated. Callers check the sizes first, so that inputs and outputs have
+at most MOST_ELEMENTS elements.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-MOST_ELEMENTS = 4096  # of a constant whose values are kept
+MOST_ELEMENTS = 4096  # of a constant whose values are known
 _Arrays = Sequence[Any]
 _Attributes = Mapping[str, Any]
 
 
 def fold(operator: str, attributes: _Attributes, arrays: _Arrays) -> list[Any] | None:
-    """The outputs of an operator, None where it is none of those that are computed, or fails."""
+    """Return the outputs of an operator on constant inputs, or None if it is not in the tables or fails."""
     import numpy
 
     rule = _load_rules(numpy).get(operator)
@@ -32,14 +32,14 @@ _RULES: dict[str, Callable[..., Any]] = {}
 
 
 def _load_rules(np: Any) -> dict[str, Callable[..., Any]]:
-    """How each operator is computed: of its attributes, and of the arrays that it reads."""
+    """Return how each operator is computed from its attributes and input arrays."""
     if not _RULES:
         _RULES.update({**_elementwise_rules(np), **_moving_rules(np)})
     return _RULES
 
 
+# operators that compute value by value
 def _elementwise_rules(np: Any) -> dict[str, Callable[..., Any]]:
-    """Operators that compute value by value, and sums over all values."""
     return {
         "Identity": lambda at, x: x,
         "Add": lambda at, x, y: x + y,
@@ -68,8 +68,8 @@ def _elementwise_rules(np: Any) -> dict[str, Callable[..., Any]]:
     }
 
 
+# operators that move or create values, and reductions
 def _moving_rules(np: Any) -> dict[str, Callable[..., Any]]:
-    """Operators that move values, or make them."""
     return {
         "Concat": lambda at, *xs: np.concatenate(xs, at["axis"]),
         "Gather": lambda at, x, places: np.take(x, places, at.get("axis", 0)),
@@ -88,7 +88,7 @@ def _moving_rules(np: Any) -> dict[str, Callable[..., Any]]:
 
 
 def _divide(np: Any, x: Any, y: Any) -> Any:
-    """The quotient; of integers rounded towards zero, and none by zero."""
+    """Divide as ONNX does: integers are rounded towards zero. Raises ZeroDivisionError for integers."""
     if np.issubdtype(np.asarray(x).dtype, np.integer):
         if not np.all(y):
             raise ZeroDivisionError
@@ -97,7 +97,7 @@ def _divide(np: Any, x: Any, y: Any) -> Any:
 
 
 def _cast(np: Any, x: Any, to: int) -> Any:
-    """The values as another type, where it is one of numpy's own."""
+    """Convert to another data type. Raises ValueError for types that numpy does not have."""
     names = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64"}
     if to not in names:
         raise ValueError
@@ -105,7 +105,7 @@ def _cast(np: Any, x: Any, to: int) -> Any:
 
 
 def _read_axes(attributes: _Attributes, given: _Arrays) -> tuple[int, ...] | None:
-    """Axes, which are an attribute in old versions and an input in later ones; None where none are named."""
+    """Return the axes, an attribute in old operator versions and an input in later ones; None if not given."""
     if given and given[0] is not None:
         return tuple(map(int, given[0].ravel())) or None
     axes = attributes.get("axes")
@@ -113,7 +113,7 @@ def _read_axes(attributes: _Attributes, given: _Arrays) -> tuple[int, ...] | Non
 
 
 def _slice(x: Any, attributes: _Attributes, given: _Arrays) -> Any:
-    """From starts to ends along axes, which are inputs, or attributes in old versions."""
+    """Slice along axes. The bounds are attributes in old operator versions and inputs in later ones."""
     names = ("starts", "ends", "axes", "steps")
     found: _Attributes = dict(zip(names, given, strict=False)) if given else attributes
     parts: list[Any] = [found.get(name) for name in names]
@@ -127,18 +127,17 @@ def _slice(x: Any, attributes: _Attributes, given: _Arrays) -> Any:
 
 
 def _split(np: Any, x: Any, attributes: _Attributes, given: _Arrays) -> list[Any]:
-    """Parts along an axis, of the sizes given."""
     sizes = given[0] if given else attributes["split"]
     return list(np.split(x, np.cumsum(sizes)[:-1], attributes.get("axis", 0)))
 
 
 def _reshape(np: Any, x: Any, shape: Any) -> Any:
-    """The values in another shape, in which 0 stands for a size that stays."""
+    """Reshape. As in ONNX, a size of 0 keeps the size of the input."""
     sizes = [x.shape[place] if size == 0 else int(size) for place, size in enumerate(shape)]
     return np.reshape(x, sizes)
 
 
 def _filling_value(np: Any, attributes: _Attributes) -> Any:
-    """The value that fills a constant; 0 where none is said."""
+    """Return the fill value of ConstantOfShape, 0 by default."""
     value = attributes.get("value")
     return np.float32(0) if value is None else value.ravel()[0]

@@ -1,7 +1,8 @@
-"""Activations told by what they compute: a chain of elementwise operators is the function that it equals.
+"""Recognises an activation by the values that it computes.
 
-Exporters write gelu, silu or hardswish in many ways. Instead of a picture of each, the chain is computed at some
-points and compared with the activations of our language.
+Exporters write gelu, silu or hardswish in many ways. Instead of matching each pattern of nodes, the chain of
+elementwise operators is evaluated at POINTS and compared with the known activations:
+x * Sigmoid(x), for example, has the values of silu.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,26 +10,21 @@ from math import erf, exp, isclose, log1p, sqrt, tanh
 from typing import Any
 
 POINTS = (-7.5, -4.1, -2.9, -2.1, -1.2, -0.6, -0.2, 0.3, 0.8, 1.7, 2.6, 3.4, 5.5, 6.5, 9.0)
-_TOLERANCE = 2e-3  # the tanh form of gelu differs by less, the constants of half precision too
-MOST_CHAIN = 16
-LAST = frozenset(("Mul", "Div", "Min", "Max"))  # operators in which a written-out activation ends
+_TOLERANCE = 2e-3  # more than the error of gelu's tanh approximation and of half-precision constants
+MOST_CHAIN = 16  # operators
 
-Function = Callable[..., float]
 _Attributes = Mapping[str, Any]
 
 
 def _clip(x: float, low: float = -1e30, high: float = 1e30) -> float:
-    """A value cut off at both ends."""
     return min(max(x, low), high)
 
 
 def _sigmoid(x: float) -> float:
-    """1 / (1 + exp(-x))."""
     return 1 / (1 + exp(-_clip(x, -700, 700)))
 
 
 def _softplus(x: float) -> float:
-    """log(1 + exp(x))."""
     return max(x, 0) + log1p(exp(-abs(x)))
 
 
@@ -46,7 +42,7 @@ ACTIVATIONS: dict[str, Callable[[float], float]] = {
     "hardsigmoid": lambda x: _clip(x + 3, 0, 6) / 6,
     "hardswish": lambda x: x * _clip(x + 3, 0, 6) / 6,
 }
-COMPUTED: dict[str, Callable[..., float]] = {  # of the attributes, and of what is read
+COMPUTED: dict[str, Callable[..., float]] = {  # from the attributes and the inputs
     "Add": lambda at, x, y: x + y,
     "Sub": lambda at, x, y: x - y,
     "Mul": lambda at, x, y: x * y,
@@ -71,18 +67,21 @@ COMPUTED: dict[str, Callable[..., float]] = {  # of the attributes, and of what 
 
 
 def evaluate_operator(operator: str, attributes: _Attributes, columns: Sequence[Sequence[float]]) -> list[float] | None:
-    """What an operator gives at all points, None where it is not elementwise or has no value."""
+    """Return the output of an operator at all points, given one column of values per input.
+
+    None if the operator is not elementwise or has no value at some point.
+    """
     rule = COMPUTED.get(operator)
     if rule is None:
         return None
     try:
         return [float(rule(attributes, *row)) for row in zip(*columns, strict=True)]
-    except (ArithmeticError, TypeError, ValueError):  # also a power that is no real number
+    except (ArithmeticError, TypeError, ValueError):  # including a power that is not real
         return None
 
 
 def match_activation(values: Sequence[float]) -> str | None:
-    """The activation that has these values at the points."""
+    """Return the layer kind of the activation with these values at POINTS, None if there is none."""
     for kind, function in ACTIVATIONS.items():
         pairs = zip(map(function, POINTS), values, strict=True)
         if all(isclose(due, value, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE) for due, value in pairs):

@@ -1,6 +1,6 @@
-"""An ONNX file counted node by node from the shapes that onnx infers: what `verify --onnx` compares a spec with.
+"""Counts params, buffers and MACs of an ONNX file node by node, for `verify --onnx`.
 
-The importer has no part in it, so that what it reads wrongly is found.
+Shapes come from onnx's own inference, and no code is shared with the importer, so that import errors are found.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -13,11 +13,11 @@ from convcalc.convert.onnx_graph.file import import_onnx, read_model
 from convcalc.network import Network
 
 _FLOATS = frozenset({1, 10, 11, 16})  # TensorProto's float, float16, double and bfloat16
-# nodes through which a weight is still that weight
+# nodes whose output is still the same weight
 _THROUGH = frozenset(
     {"Identity", "Cast", "DequantizeLinear", "Transpose", "Reshape", "Unsqueeze", "Squeeze", "Flatten"}
 )
-# inputs that are settings or measured, not learnt: all but those listed
+# positions of the inputs that may be data or weights; the others are settings or statistics
 _DATA_INPUTS: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("Resize", "Upsample", "Clip", "Pad", "Slice", "Range", "Pow", "Max", "Min", "Where"), (0,)),
     **dict.fromkeys(("QuantizeLinear", "DequantizeLinear", "NonMaxSuppression", "RoiAlign", "Tile"), (0,)),
@@ -27,15 +27,16 @@ _DATA_INPUTS: dict[str, tuple[int, ...]] = {
 }
 _STATISTICS = {"BatchNormalization": (3, 4)}
 _UNCOUNTED = frozenset({"LSTM", "GRU", "RNN", "Einsum", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"})
-_FILLED = frozenset({"ConstantOfShape", "ConstantFill"})  # weights in files that leave them out
+_FILLED = frozenset({"ConstantOfShape", "ConstantFill"})  # stand for weights in files without weights
 _WITH_WEIGHTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "PRelu", "BatchNormalization"})
 _UNCOUNTED_WITH_BODY = frozenset({"If", "Loop", "Scan"})
 
 
 class _GraphFacts(NamedTuple):
-    """What is known of the values of a graph: sizes of all by name, elements of those that may be learnt, their roots.
+    """Facts about the tensors of a graph, by name: sizes, elements of tensors that may be learnt, and their roots.
 
-    Those that are `filled` with one number stand for a weight only where an operator can have nothing else.
+    A root is the tensor before casts, transposes and the like. Tensors in `filled` hold one repeated number: they count
+    as weights only if the operator's input cannot be anything else.
     """
 
     sizes: Mapping[str, Sizes]
@@ -45,9 +46,9 @@ class _GraphFacts(NamedTuple):
 
 
 def model_of(path: str, network: Network) -> Model:
-    """The figures of a file on the inputs of a network.
+    """Return the figures of a file on the inputs of a network.
 
-    Raises OSError if the file cannot be read, NotImported if it is no ONNX model, its inputs are others, or onnx cannot
+    Raises OSError if the file cannot be read; NotImported if it is not an ONNX model, has other inputs, or onnx cannot
     infer its shapes.
     """
     graph = _infer_shapes(read_model(path), network).graph
@@ -71,7 +72,7 @@ def model_of(path: str, network: Network) -> Model:
 
 
 def _infer_shapes(model: Any, network: Network) -> Any:
-    """The model with the shapes of all values, for one sample of the network's inputs. Raises NotImported."""
+    """Return the model with the shapes of all values for one sample of the network's inputs. Raises NotImported."""
     onnx = import_onnx()
     held = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in held]
@@ -91,7 +92,7 @@ def _infer_shapes(model: Any, network: Network) -> Any:
 
 
 def _set_sizes(value: Any, shape: Sizes) -> None:
-    """Give an input the sizes of a shape, channels last if the file has them so. Raises NotImported."""
+    """Set an input's shape, channels last if the file has them there. Raises NotImported."""
     dims = value.type.tensor_type.shape.dim
     stated = [dim.dim_value or None for dim in dims]
     orders = [(1, *shape), (1, *shape[1:], shape[0])]
@@ -109,7 +110,6 @@ def _set_sizes(value: Any, shape: Sizes) -> None:
 
 
 def _collect_facts(graph: Any) -> _GraphFacts:
-    """The sizes of all values, and the learnt tensors that they are."""
     sizes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     types = {tensor.name: tensor.data_type for tensor in graph.initializer}
     for value in (*graph.input, *graph.value_info, *graph.output):
@@ -135,7 +135,7 @@ def _collect_facts(graph: Any) -> _GraphFacts:
 
 
 def _measure_node(node: Any, facts: _GraphFacts, seen: set[str], batch: int) -> Part | None:
-    """What a node computes and learns; None if that is nothing, or it only hands a weight on."""
+    """Return what a node computes and learns; None if nothing, or if it only passes a weight on."""
     if not node.output or node.output[0] in facts.roots:
         return None
     places = _DATA_INPUTS.get(node.op_type, range(len(node.input)))
@@ -150,7 +150,7 @@ def _measure_node(node: Any, facts: _GraphFacts, seen: set[str], batch: int) -> 
     if rule is not None:
         try:
             macs = rule(node, facts) * batch
-        except KeyError:  # a shape that onnx does not infer
+        except KeyError:  # a shape that onnx did not infer
             macs = None
     if not params and not buffers and macs == 0:
         return None
@@ -160,7 +160,7 @@ def _measure_node(node: Any, facts: _GraphFacts, seen: set[str], batch: int) -> 
 
 
 def _count_new(names: Iterable[str], facts: _GraphFacts, seen: set[str], least: int) -> int:
-    """Elements of the tensors among some that may be learnt, have at least so many, and were not counted before."""
+    """Count the elements of tensors that may be learnt, have at least `least` elements and were not counted before."""
     roots = dict.fromkeys(facts.roots[name] for name in names if name in facts.roots)
     new = [root for root in roots if facts.elements.get(root, 0) >= least and root not in seen]
     seen.update(new)
@@ -168,7 +168,7 @@ def _count_new(names: Iterable[str], facts: _GraphFacts, seen: set[str], least: 
 
 
 def _merge_biases(parts: list[Part]) -> list[Part]:
-    """The parts with a learnt sum right after a product as its bias."""
+    """Merge each learnt Add that follows a product into it, as its bias."""
     found: list[Part] = []
     for part in parts:
         before = found[-1] if found else None
@@ -187,18 +187,17 @@ def _conv_macs(node: Any, facts: _GraphFacts) -> int:
 
 
 def _transposed_macs(node: Any, facts: _GraphFacts) -> int:
-    """Each input is spread by the kernel over the channels of a group."""
+    """Each input is multiplied by the kernel for all output channels of its group."""
     return prod(facts.sizes[node.input[0]]) * prod(_weight_sizes(node, facts)[1:])
 
 
 def _product_macs(node: Any, facts: _GraphFacts) -> int:
-    """Each output is a sum over the axis that both factors have."""
+    """Each output is a sum over the axis that both factors share."""
     transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
     return prod(facts.sizes[node.output[0]]) * facts.sizes[node.input[0]][0 if transposed else -1]
 
 
 def _weight_sizes(node: Any, facts: _GraphFacts) -> Sizes:
-    """The sizes of the second input."""
     return facts.sizes[node.input[1]]
 
 

@@ -1,4 +1,4 @@
-"""Graphs in nodes, and functions that a model defines: what they read, and how much they come to."""
+"""Handles subgraphs inside nodes and functions defined by a model: which tensors they read, and how large they are."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,14 +10,14 @@ MOST_NODES = 100_000
 
 
 def check_text(value: str | bytes) -> str:
-    """A text of the file. Raises NotImported where it is none: the parser gives bytes that are no UTF-8 as bytes."""
+    """Return a string of the file. Raises NotImported for bytes: the parser returns invalid UTF-8 as bytes."""
     if isinstance(value, bytes):
         raise NotImported(f"not an ONNX model: the name {shown(repr(value))} is not valid UTF-8")
     return value
 
 
 def list_captured(node: Any) -> list[str]:
-    """The tensors outside that the graphs in a node read."""
+    """Return the tensors that a node's subgraphs read from outside."""
     found: dict[str, None] = {}
     for attribute in node.attribute:
         for graph in [attribute.g] if attribute.HasField("g") else list(attribute.graphs):
@@ -26,7 +26,7 @@ def list_captured(node: Any) -> list[str]:
 
 
 def _list_free_names(graph: Any) -> list[str]:
-    """The tensors that a graph reads and does not make."""
+    """Return the tensors that a graph reads but does not produce."""
     made = {info.name for info in graph.input} | {tensor.name for tensor in graph.initializer} | {""}
     found: dict[str, None] = {}
     for node in graph.node:
@@ -37,7 +37,7 @@ def _list_free_names(graph: Any) -> list[str]:
 
 
 def inline_functions(model: Any) -> Any:
-    """The model with the functions that it defines written out where they are used."""
+    """Return the model with its own functions inlined. Raises NotImported."""
     if not model.functions:
         return model
     _check_inlined_size(model)
@@ -45,12 +45,12 @@ def inline_functions(model: Any) -> Any:
 
     try:
         return onnx.inliner.inline_local_functions(model)
-    except Exception as error:  # whatever the package raises of a malformed model
+    except Exception as error:  # the package raises errors of any type for a malformed model
         raise NotImported(f"its functions cannot be inlined: {shortened(str(error))}") from None
 
 
 def _check_inlined_size(model: Any) -> None:
-    """Refuse functions that call themselves, or that would be over the limit of nodes when written out."""
+    """Raise NotImported for functions that call themselves or exceed the limit of nodes when inlined."""
     functions = {(function.domain, function.name): function for function in model.functions}
     counted: dict[tuple[str, str], int] = {}
 

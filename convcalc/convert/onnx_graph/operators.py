@@ -1,4 +1,4 @@
-"""The operators of ONNX that our language expresses. This table is all there are."""
+"""The ONNX operators that can be imported, each with the rule that converts it. All others become opaque layers."""
 
 from convcalc.convert.onnx_graph import shapes, values, windows
 from convcalc.convert.onnx_graph.functions import ACTIVATIONS
@@ -64,5 +64,5 @@ OPERATORS: dict[str, Rule] = {
     "Softsign": values.activation_rule("softsign"),
     "HardSwish": values.activation_rule("hardswish"),
     "HardSigmoid": values.activation_rule("hardsigmoid"),
-    **{kind: values.activation_rule(kind) for kind in ACTIVATIONS},  # written out in several nodes
+    **{kind: values.activation_rule(kind) for kind in ACTIVATIONS},  # merged from several nodes, see patterns
 }
