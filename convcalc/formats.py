@@ -1,21 +1,24 @@
-"""Files of networks that are no specs: recognised by what they hold, then by how their names end.
+"""Recognises files of networks that are not specs, by their content and then by the ending of their name.
 
-This is the one list of formats. A command that reads specs uses it to say what it was given instead; `import` uses it
-to choose a reader, or to say why there is none. Nothing here is parsed, unpickled or run.
+This is the only list of formats. Commands that read specs use it to report what a file is instead; `import` uses it to
+choose a reader or to explain why there is none. Nothing is parsed, unpickled or run.
 """
 
 import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-HEAD = 65_536  # the bytes that are looked at, from the start of a file
+HEAD = 65_536  # bytes of a file's start that are looked at
 LAYERS = (
     rb"""(?:\xef\xbb\xbf)?(?:layers|'layers'|"layers")\s*:"""  # the outermost key of every spec, at the start of a line
 )
 
 
 class Format(NamedTuple):
-    """A kind of file. `reader` is the importer that reads it ("" if none does), `advice` what to do instead."""
+    """A file format. `holds` recognises it from the first bytes of a file.
+
+    `reader` is the importer that reads it, "" if there is none; `advice` is what to do in that case.
+    """
 
     name: str
     endings: tuple[str, ...]
@@ -30,22 +33,22 @@ _TF2ONNX = "convert it to ONNX with python -m tf2onnx.convert, then run convcalc
 
 
 def _begins_with(*magic: bytes) -> Callable[[bytes], bool]:
-    """Recognises files by how they begin."""
+    """Recognise files by their first bytes."""
     return lambda head: head.startswith(magic)
 
 
 def _matches_all(*patterns: bytes) -> Callable[[bytes], bool]:
-    """Recognises texts that hold a match of every pattern."""
+    """Recognise text in which every pattern matches."""
     return lambda head: b"\0" not in head and all(re.search(pattern, head, re.MULTILINE) for pattern in patterns)
 
 
 def _is_zip_with(member: bytes) -> Callable[[bytes], bool]:
-    """Recognises archives by a member that is among the first or in the list at the end."""
+    """Recognise ZIP archives by a member, among the first or in the directory at the end."""
     return lambda head: head.startswith(b"PK\x03\x04") and re.search(member, head) is not None
 
 
 def _never(head: bytes) -> bool:
-    """For files that only their names tell apart."""
+    """For formats that only the file name tells apart."""
     return False
 
 
@@ -88,7 +91,7 @@ FORMATS = (
         "",
         f"it is or contains a pickle, which is not read because that could run code; {_CODE}",
     ),
-    # schema version 1 and a graph; ONNX begins alike, with a higher version
+    # schema version 1 and a graph; ONNX begins the same way, with a higher version
     Format("a TensorFlow graph", (".pb",), _begins_with(b"\x08\x01\x12"), "", _TF2ONNX),
     Format("a Core ML model", (".mlmodel",), _never, "", _THROUGH_ONNX),
     Format(
@@ -131,9 +134,10 @@ FORMATS = (
 
 
 def recognise(name: str, head: bytes) -> Format | None:
-    """The format of a file by its name and its first bytes, None if it is unknown.
+    """Return the format of a file from its name and first bytes, None if unknown.
 
-    The name decides if the content does not, and among formats that begin alike.
+    The content decides. The name chooses between formats with the same beginning, and decides if the content says
+    nothing.
     """
     if SPEC.holds(head):
         return SPEC
@@ -145,11 +149,11 @@ def recognise(name: str, head: bytes) -> Format | None:
 
 
 def foreign(name: str, head: bytes) -> Format | None:
-    """The format of a file that is certainly no spec, None if it may be one."""
+    """Return the format of a file that is certainly not a spec, None if it may be one."""
     found = recognise(name, head)
     return None if found is SPEC else found
 
 
 def advice(found: Format, file: str) -> str:
-    """What to do with a file of a format other than a spec."""
+    """Return what to do with a file of another format than a spec."""
     return f"import it with convcalc import {file}" if found.reader else found.advice

@@ -1,4 +1,4 @@
-"""Whether a spec can hold what an importer found: the one check that all imported networks go through."""
+"""Checks that an imported network makes a valid spec. Every importer ends with `loadable`."""
 
 from collections.abc import Iterator, Mapping
 
@@ -10,13 +10,13 @@ from convcalc.spec.document import Document
 from convcalc.spec.making import written_layer
 from convcalc.spec.reader import read_network
 
-_MOST_ROUNDS = 10  # a layer that is refused may hide that a later one is
+_MOST_ROUNDS = 10  # one rejected layer may hide another
 
 
 def loadable(graph: Graph) -> Graph:
-    """The graph with each layer that a spec refuses as an opaque one of the same shape and params, and a note.
+    """Return the graph with each layer that a spec rejects replaced by an opaque one of the same shape and params.
 
-    Raises NotImported with the reason if the spec is refused for anything else.
+    Each has a note with the reason. Raises NotImported if the spec is invalid for any other reason.
     """
     for _ in range(_MOST_ROUNDS):
         problems = _find_problems(graph)
@@ -30,7 +30,7 @@ def loadable(graph: Graph) -> Graph:
 
 
 def _find_problems(graph: Graph) -> tuple[Problem, ...]:
-    """What is wrong with the spec of a graph."""
+    """Return the problems of a graph's spec."""
     if long := tuple(_find_long_numbers(graph)):
         return long
     try:
@@ -41,7 +41,7 @@ def _find_problems(graph: Graph) -> tuple[Problem, ...]:
 
 
 def _find_long_numbers(graph: Graph) -> Iterator[Problem]:
-    """A problem for each argument with more digits than the text of a spec may have, or none that are finite."""
+    """Yield a problem for each argument that is infinite or has more digits than a spec allows."""
     for place, step in enumerate(graph.steps):
         for name, value in step.arguments.items():
             numbers = [number for number in collect_values(value) if isinstance(number, int | float)]
@@ -50,7 +50,7 @@ def _find_long_numbers(graph: Graph) -> Iterator[Problem]:
 
 
 def _make_opaque(graph: Graph, reasons: Mapping[str, str]) -> Graph:
-    """The graph with opaque layers in place of some, and of those that share their weights, each with its reason."""
+    """Return the graph with some layers, and those that share their weights, opaque; `reasons` are by name."""
     shapes = {name: Shape(sizes[0], tuple(sizes[1:])) for name, sizes in graph.inputs.items()}
     why, steps, notes = dict(reasons), [], list(graph.notes)
     for step in graph.steps:

@@ -1,4 +1,4 @@
-"""Networks from ONNX files. Needs the extra `convcalc[onnx]`; weights need not be there, and are not read."""
+"""Imports ONNX files. Needs the extra `convcalc[onnx]`. Weights may be missing and are not read."""
 
 import os
 from collections.abc import Iterable
@@ -16,12 +16,14 @@ from convcalc.spec.making import MOST_LAYERS
 
 
 def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) -> Graph:
-    """The network of an ONNX file.
+    """Return the network of an ONNX file.
 
-    `inputs` are the shapes of inputs by name (None: of the one input), as the file has them but without the batch; they
-    take the place of what it says. `follow` is given the nodes and their number, and gives them on as they are read.
-    Raises OSError where the file cannot be read, NotImported where it is no ONNX model, is over a limit, or its shapes
-    cannot be known.
+    `inputs` overrides the input shapes in the file, in the file's order of axes, without the batch, by name or
+    by None for a single input. `follow` wraps the iteration over nodes, for progress bars: it takes the nodes and
+    their number and yields the nodes.
+
+    Raises OSError if the file cannot be read; NotImported if it is not an ONNX model, exceeds a limit, or its shapes
+    cannot be inferred.
     """
     model = read_model(path)
     found = read_program(model, inputs or {}, follow)
@@ -46,7 +48,7 @@ def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) 
 
 
 def _find_input_order(found: Program, operations: Iterable[Operation], name: str) -> Sizes:
-    """The order of an input's axes: channels last where all that read it bring the channels to the front."""
+    """Return the order of an input's axes: channels last if every operation that reads it moves them first."""
     rank = len(found.inputs[name])
     last = (0, *range(2, rank), 1)
     to_front = (0, rank - 1, *range(1, rank - 1))
@@ -64,7 +66,7 @@ def _find_input_order(found: Program, operations: Iterable[Operation], name: str
 
 
 def _list_output_steps(builder: Builder, found: Program) -> tuple[str, ...]:
-    """The steps whose results leave the network; an input that leaves it as it is has one of its own."""
+    """Return the steps that produce the outputs; an input that is also an output gets an identity step."""
     steps: dict[str, None] = {}
     for name in found.outputs:
         data = builder.data.get(name)

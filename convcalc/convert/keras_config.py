@@ -1,7 +1,7 @@
-"""The configuration of a Keras model, from the JSON of `model.to_json()` or from a `.keras` archive, under limits.
+"""Parses the configuration of a Keras model from the JSON of `model.to_json()` or a `.keras` archive, within limits.
 
-Nothing of Keras is needed, and nothing in the file is executed. Both Keras 2 and Keras 3 are read: they differ in how
-a call of a layer is written. Source: keras.src.models.functional and keras.src.saving.serialization_lib of Keras 3.
+Keras is not needed, and nothing in the file is executed. Keras 2 and Keras 3 are both read; they write the calls of a
+layer differently. Source: keras.src.models.functional and keras.src.saving.serialization_lib of Keras 3.
 """
 
 import json
@@ -13,15 +13,15 @@ from convcalc.convert.graph import NotImported
 from convcalc.problems import printable, shown
 
 MOST_BYTES = 256 * 1024 * 1024
-MOST_NESTING = 32  # models in models
+MOST_NESTING = 32  # levels of nested models
 MODELS = ("Functional", "Model", "Sequential")
 WRONG_SORT = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What Python raises of a value of another sort than Keras writes, as any value of a file may be."""
-Reference = tuple[str, int, int]  # of a tensor: the layer, which of its calls, which of its outputs
+"""Raised by Python for values of another type than Keras writes, which any value in a file may be."""
+Reference = tuple[str, int, int]  # a tensor: the layer, and the numbers of its call and output
 
 
 class KerasCall(NamedTuple):
-    """One use of a layer: the tensors that it reads, with their shapes where the file says them, and constants."""
+    """One call of a layer: its input tensors, with their shapes if the file has them, and constants among them."""
 
     reads: tuple[Reference, ...]
     shapes: tuple[tuple[int | None, ...] | None, ...] = ()
@@ -29,9 +29,9 @@ class KerasCall(NamedTuple):
 
 
 class LayerConfig(NamedTuple):
-    """A layer, or a model in the model, and its calls in order.
+    """A layer or nested model, with its calls in order.
 
-    `computes` says that it is a function of keras.ops, which has no weights.
+    `computes` marks a function of keras.ops, which has no weights.
     """
 
     name: str
@@ -43,7 +43,7 @@ class LayerConfig(NamedTuple):
 
 
 class ModelConfig(NamedTuple):
-    """A model: its layers in the order of the file, and the tensors that enter and leave it."""
+    """A model: its layers in the order of the file, and its input and output tensors."""
 
     name: str
     layers: tuple[LayerConfig, ...]
@@ -52,9 +52,10 @@ class ModelConfig(NamedTuple):
 
 
 def read_model(path: str) -> ModelConfig:
-    """The model of a file.
+    """Return the model of a file.
 
-    Raises NotImported, OSError, and what Python raises of values that are not what they should be.
+    Raises OSError if it cannot be read, NotImported if it is not a Keras model, and any of WRONG_SORT for values of
+    another type than Keras writes.
     """
     try:
         found = json.loads(_read_text(path), parse_constant=_refuse_constant)
@@ -66,12 +67,12 @@ def read_model(path: str) -> ModelConfig:
 
 
 def _refuse_constant(word: str) -> None:
-    """NaN and Infinity stand in no model. Raises ValueError."""
+    """Raise ValueError for NaN and Infinity, which no model contains."""
     raise ValueError(f"{word} is not a number in JSON")
 
 
 def _read_text(path: str) -> str:
-    """The JSON in a file, bounded. Raises NotImported."""
+    """Return the JSON of a file, limited to MOST_BYTES. Raises OSError, NotImported."""
     with open(path, "rb") as stream:
         begins = stream.read(4)
         if begins == b"\x89HDF":
@@ -87,7 +88,7 @@ def _read_text(path: str) -> str:
                 raise NotImported("the archive has no config.json: it is not a .keras file") from None
             except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
                 raise NotImported(f"the archive cannot be read: {printable(str(error))}") from None
-            except Exception as error:  # zlib.error, lzma.LZMAError: what a broken archive may raise
+            except Exception as error:  # zlib.error, lzma.LZMAError and others, from a broken archive
                 raise NotImported(f"the archive cannot be read: {printable(str(error))}") from None
     if len(data) > MOST_BYTES:
         raise NotImported(f"larger than {MOST_BYTES // 1024**2} MiB")
@@ -95,7 +96,7 @@ def _read_text(path: str) -> str:
 
 
 def parse_model(found: Mapping[str, Any]) -> ModelConfig:
-    """A model of its configuration."""
+    """Return a model from its configuration. Raises NotImported, and any of WRONG_SORT."""
     config = found["config"]
     if found["class_name"] == "Sequential":
         return _parse_sequential(config, str(found.get("name") or "sequential"))
@@ -105,7 +106,7 @@ def parse_model(found: Mapping[str, Any]) -> ModelConfig:
 
 
 def _parse_sequential(config: Any, name: str) -> ModelConfig:
-    """A chain of layers; its input is that of the first layer."""
+    """Return a chain of layers. Its input shape is that of the first layer."""
     items = config if isinstance(config, list) else config["layers"]
     built = None if isinstance(config, list) else config.get("build_input_shape")
     layers: list[LayerConfig] = []
@@ -126,7 +127,7 @@ def _parse_sequential(config: Any, name: str) -> ModelConfig:
 
 
 def _parse_named_layer(item: Any, place: int) -> LayerConfig:
-    """The same as `layer`, whose errors name the layer. Raises NotImported."""
+    """Return a layer. Raises NotImported with its name if its configuration is malformed."""
     try:
         return _parse_layer(item)
     except WRONG_SORT as error:
@@ -136,7 +137,6 @@ def _parse_named_layer(item: Any, place: int) -> LayerConfig:
 
 
 def _parse_layer(item: Mapping[str, Any]) -> LayerConfig:
-    """A layer of its configuration."""
     config = item["config"]
     name = item.get("name") or (config.get("name") if isinstance(config, Mapping) else None) or item["class_name"]
     built = (item.get("build_config") or {}).get("input_shape")
@@ -148,14 +148,14 @@ def _parse_layer(item: Mapping[str, Any]) -> LayerConfig:
 
 
 def _parse_call(node: Any) -> KerasCall:
-    """A call, as Keras 3 writes it (args and kwargs) or Keras 2 (a list of tensors)."""
+    """Return a call, written by Keras 3 (args and kwargs) or Keras 2 (a list of tensors)."""
     if isinstance(node, Mapping):
         tensors = list(_find_tensors([node.get("args", []), node.get("kwargs", {})]))
         constants = [item for item in node.get("args", []) if type(item) in (int, float)]
         reads = tuple(_parse_reference(tensor["keras_history"]) for tensor in tensors)
         return KerasCall(reads, tuple(_parse_shape(tensor.get("shape")) for tensor in tensors), tuple(constants))
     if node and isinstance(node[0], str):
-        node = [node]  # of one tensor the list may be left out
+        node = [node]  # a single tensor need not be in a list
     named = [_parse_reference(part) for part in node]
     for part in node:
         given = part[3].values() if len(part) > 3 and isinstance(part[3], Mapping) else ()
@@ -164,7 +164,7 @@ def _parse_call(node: Any) -> KerasCall:
 
 
 def _find_tensors(value: Any) -> Iterator[Mapping[str, Any]]:
-    """The tensors among the arguments of a call, however deep."""
+    """Iterate over the tensors among the arguments of a call, at any depth."""
     waiting = [value]
     while waiting:
         item = waiting.pop(0)
@@ -177,7 +177,7 @@ def _find_tensors(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _parse_references(value: Any) -> tuple[Reference, ...]:
-    """Tensors by name: one, a list of them, or a mapping from names to them."""
+    """Return the tensors in a reference, a list of references, or a mapping to them."""
     if _is_reference(value):
         return (_parse_reference(value),)
     if not isinstance(value, Mapping | list):
@@ -187,24 +187,22 @@ def _parse_references(value: Any) -> tuple[Reference, ...]:
 
 
 def _is_reference(value: Any) -> bool:
-    """Whether a value names a tensor."""
     return isinstance(value, list) and len(value) >= 3 and isinstance(value[0], str) and type(value[1]) is int
 
 
 def _parse_reference(value: Any) -> Reference:
-    """A tensor by name."""
     return str(value[0]), int(value[1]), int(value[2])
 
 
 def _parse_shapes(value: Any) -> tuple[tuple[int | None, ...] | None, ...]:
-    """The shapes of several inputs, or that of one."""
+    """Return the shapes of one input or several."""
     if isinstance(value, list) and value and isinstance(value[0], list):
         return tuple(map(_parse_shape, value))
     return (_parse_shape(value),)
 
 
 def _parse_shape(value: Any) -> tuple[int | None, ...] | None:
-    """A shape with the batch first, None where there is none."""
+    """Return a shape with the batch first, None if the value is not a shape."""
     if not isinstance(value, list) or not all(size is None or type(size) is int for size in value):
         return None
     return tuple(value)

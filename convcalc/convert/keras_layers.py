@@ -1,7 +1,8 @@
-"""What each layer class of Keras is in our kinds.
+"""Converts Keras layers to convcalc layer kinds, by class, in the table CLASSES.
 
-Keras writes shapes with the channels last (unless a layer says `channels_first`), ours are channels first. Source of
-the arguments and their defaults: the Keras 3 API reference, keras.io/api/layers.
+In come a layer's configuration and input shapes, channels first; out comes a list of layers, such as conv and relu for
+a Conv2D with an activation. Keras arguments have the channels last unless a layer says `channels_first`. Source of the
+arguments and their defaults: the Keras 3 API reference, keras.io/api/layers.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,14 +17,14 @@ _Config = Mapping[str, Any]
 
 
 class Piece(NamedTuple):
-    """One of our layers; of several the first reads the Keras layer's inputs, each later one the one before."""
+    """One layer of a conversion. The first reads the Keras layer's inputs, each later one the one before."""
 
     kind: str
     arguments: dict[str, Any]
 
 
 class UnsupportedArgument(Exception):
-    """What a layer is cannot be said in our kinds; the message says what about it."""
+    """An argument that no layer kind expresses; the message names it, to follow "Conv2D with"."""
 
 
 Pieces = list[Piece]
@@ -59,7 +60,7 @@ def has_channels_first(config: _Config) -> bool:
 
 
 def _read_flag(config: _Config, name: str, default: bool = False) -> bool:
-    """An argument that is true or false. Raises CannotSay."""
+    """Return a boolean argument. Raises UnsupportedArgument."""
     value = config.get(name, default)
     if type(value) is not bool:
         raise UnsupportedArgument(f"{name} {shown(str(value))}, which is neither true nor false")
@@ -67,7 +68,7 @@ def _read_flag(config: _Config, name: str, default: bool = False) -> bool:
 
 
 def _read_number(config: _Config, name: str, default: float) -> float:
-    """An argument that is a number, which a boolean is not; null stands for the default. Raises CannotSay."""
+    """Return a number, not a boolean; null means the default. Raises UnsupportedArgument."""
     value = config.get(name)
     value = default if value is None else value
     if type(value) not in (int, float) or not abs(value) < LARGEST:
@@ -76,7 +77,7 @@ def _read_number(config: _Config, name: str, default: float) -> float:
 
 
 def _read_padding(config: _Config, *others: str) -> str:
-    """The padding by its name. Raises CannotSay."""
+    """Return the name of the padding. Raises UnsupportedArgument."""
     value = config.get("padding", "valid")
     if value not in ("valid", "same", *others):
         raise UnsupportedArgument(f"padding {shown(str(value))}")
@@ -84,7 +85,7 @@ def _read_padding(config: _Config, *others: str) -> str:
 
 
 def _read_per_axis(value: Any, axes: int) -> list[int]:
-    """One integer for every axis."""
+    """Return one integer per axis. Raises UnsupportedArgument."""
     items = list(value) if isinstance(value, list) else [value] * axes
     if len(items) != axes or not all(type(item) is int for item in items):
         raise UnsupportedArgument(f"{value} instead of {axes} integers")
@@ -92,7 +93,7 @@ def _read_per_axis(value: Any, axes: int) -> list[int]:
 
 
 def _read_pairs(value: Any, axes: int) -> list[list[int]]:
-    """One pair for every axis: from an integer, an integer an axis, or pairs; of one axis a pair may stand alone."""
+    """Return one pair per axis from an integer, one integer per axis or pairs; a single pair for one axis."""
     if axes == 1 and isinstance(value, list) and len(value) == 2:
         value = [value]
     items = value if isinstance(value, list) else [value] * axes
@@ -102,9 +103,9 @@ def _read_pairs(value: Any, axes: int) -> list[list[int]]:
 
 
 def _convert_activation(config: _Config) -> Pieces:
-    """The activation that a layer applies at its end."""
+    """Return the activation at the end of a layer, if any."""
     named = config.get("activation")
-    if isinstance(named, Mapping):  # a serialized function or layer
+    if isinstance(named, Mapping):  # a serialised function or layer
         named = named.get("config") if isinstance(named.get("config"), str) else named.get("class_name")
     if named in (None, "linear"):
         return []
@@ -114,7 +115,7 @@ def _convert_activation(config: _Config) -> Pieces:
 
 
 def _read_window(config: _Config, axes: int) -> dict[str, Any]:
-    """Kernel, stride, dilation and padding of a convolution."""
+    """Return kernel size, stride, dilation and padding of a convolution."""
     padding: Any = _read_padding(config, "causal")
     kernel = _read_per_axis(config["kernel_size"], axes)
     dilation = _read_per_axis(config.get("dilation_rate", 1), axes)
@@ -131,21 +132,18 @@ def _read_window(config: _Config, axes: int) -> dict[str, Any]:
 
 
 def _convert_conv(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """Conv1D, Conv2D, Conv3D."""
     arguments = {"out_channels": config["filters"], **_read_window(config, inputs[0].axes)}
     arguments |= {"groups": config.get("groups", 1), "bias": _read_flag(config, "use_bias", True)}
     return [Piece("conv", arguments), *_convert_activation(config)]
 
 
 def _convert_depthwise_conv(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """DepthwiseConv1D, DepthwiseConv2D."""
     arguments = _read_window(config, inputs[0].axes)
     arguments |= {"multiplier": config.get("depth_multiplier", 1), "bias": _read_flag(config, "use_bias", True)}
     return [Piece("depthwise_conv", arguments), *_convert_activation(config)]
 
 
 def _convert_separable_conv(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """SeparableConv1D, SeparableConv2D."""
     [piece, *_] = _convert_depthwise_conv({**config, "activation": None}, inputs)
     return [
         Piece("separable_conv", {"out_channels": config["filters"], **piece.arguments}),
@@ -156,25 +154,27 @@ def _convert_separable_conv(config: _Config, inputs: tuple[Shape, ...]) -> Piece
 def _convert_conv_transpose(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
     """Conv1DTranspose, Conv2DTranspose, Conv3DTranspose.
 
-    Without output_padding `valid` gives n × s + max(d (k - 1) + 1 - s, 0) and `same` n × s; with it (n - 1) s +
-    d (k - 1) + 1 - 2p + output_padding, p half the kernel with `same` (keras.layers.Conv2DTranspose).
+    For input size n, kernel size k, stride s, dilation d and padding p, the output size without output_padding is
+    n × s + max(d (k - 1) + 1 - s, 0) for `valid` and n × s for `same`. With output_padding it is
+    (n - 1) s + d (k - 1) + 1 - 2p + output_padding, where p is half the effective kernel size for `same`.
+    Source: keras.layers.Conv2DTranspose.
     """
     arguments = {"out_channels": config["filters"], **_read_window(config, inputs[0].axes)}
-    reaches = [(k - 1) * d + 1 for k, d in zip(arguments["kernel_size"], arguments["dilation"], strict=True)]
+    effective_sizes = [(k - 1) * d + 1 for k, d in zip(arguments["kernel_size"], arguments["dilation"], strict=True)]
     extra = config.get("output_padding")
     if extra is not None:
         arguments["output_padding"] = _read_per_axis(extra, inputs[0].axes)
         if arguments["padding"] == "same":
-            arguments["padding"] = [reach // 2 for reach in reaches]
+            arguments["padding"] = [effective_size // 2 for effective_size in effective_sizes]
     elif arguments["padding"] == 0:
-        strides = zip(arguments["stride"], reaches, strict=True)
-        arguments["output_padding"] = [max(stride - reach, 0) for stride, reach in strides]
+        strides = zip(arguments["stride"], effective_sizes, strict=True)
+        arguments["output_padding"] = [max(stride - effective_size, 0) for stride, effective_size in strides]
     arguments["bias"] = _read_flag(config, "use_bias", True)
     return [Piece("conv_transpose", arguments), *_convert_activation(config)]
 
 
 def _convert_dense(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """Dense: a linear layer, at every position where there are some."""
+    """Dense: a linear layer, or a pointwise convolution with spatial axes."""
     if has_channels_first(config) and inputs[0].axes:
         raise UnsupportedArgument("a last axis that is not the channels")
     key, kind = ("out_channels", "pointwise_conv") if inputs[0].axes else ("out_features", "linear")
@@ -185,8 +185,6 @@ def _convert_dense(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
 
 
 def _pooling_rule(kind: str) -> _Translate:
-    """MaxPooling and AveragePooling, in one to three dimensions."""
-
     def translate(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
         axes, size = inputs[0].axes, config["pool_size"]
         stride = config.get("strides")
@@ -200,12 +198,10 @@ def _pooling_rule(kind: str) -> _Translate:
 
 
 def _global_pooling_rule(kind: str) -> _Translate:
-    """GlobalAveragePooling and GlobalMaxPooling."""
     return lambda config, inputs: [Piece(kind, {"keepdims": _read_flag(config, "keepdims")})]
 
 
 def _convert_batch_norm(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """BatchNormalization, over the channels."""
     _check_channel_axis(config, inputs)
     scale, center = _read_flag(config, "scale", True), _read_flag(config, "center", True)
     if scale == center:
@@ -214,7 +210,7 @@ def _convert_batch_norm(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
 
 
 def _convert_layer_norm(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """LayerNormalization over the channels, or over all of a sample."""
+    """LayerNormalization over the channels or over the whole sample."""
     if _read_flag(config, "rms_scaling"):
         raise UnsupportedArgument("rms_scaling")
     axes = config.get("axis", -1)
@@ -229,7 +225,6 @@ def _convert_layer_norm(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
 
 
 def _convert_group_norm(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """GroupNormalization."""
     _check_channel_axis(config, inputs)
     groups = config.get("groups", 32)
     if not (_read_flag(config, "scale", True) and _read_flag(config, "center", True)):
@@ -238,7 +233,7 @@ def _convert_group_norm(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
 
 
 def _check_channel_axis(config: _Config, inputs: tuple[Shape, ...]) -> None:
-    """Normalisation is over the channels, which are the last axis. Raises CannotSay."""
+    """Raise UnsupportedArgument unless the axis is that of the channels, by default the last."""
     axis = config.get("axis", -1)
     axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
     last = inputs[0].axes + 1
@@ -247,19 +242,19 @@ def _check_channel_axis(config: _Config, inputs: tuple[Shape, ...]) -> None:
 
 
 def _convert_rescaling(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """Rescaling: a constant factor and shift a value, which costs what a batch norm without params does."""
+    """Rescaling: a constant scale and offset, which cost the same as a batch norm without params."""
     return [Piece("batchnorm", {"affine": False, "track_running_stats": False})]
 
 
 def _convert_normalization(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """Normalization by the mean and variance of each channel, which are kept with the weights or given."""
+    """Normalization by each channel's mean and variance, which are stored with the weights or given."""
     _check_channel_axis(config, inputs)
     kept = config.get("mean") is None
     return [Piece("batchnorm", {"affine": False, "track_running_stats": kept})]
 
 
 def convert_relu(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """ReLU, with its largest value and its slope."""
+    """Convert ReLU with its max_value and negative_slope. Raises UnsupportedArgument."""
     most = None if config.get("max_value") is None else _read_number(config, "max_value", 0)
     slope = _read_number(config, "negative_slope", 0)
     if _read_number(config, "threshold", 0):
@@ -280,7 +275,7 @@ def _convert_leaky_relu(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
 
 
 def _convert_prelu(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """PReLU with a slope a channel, which the axes of the positions share."""
+    """PReLU with one slope per channel, shared over the spatial axes."""
     shared = config.get("shared_axes") or []
     if sorted(shared) != list(range(1, inputs[0].axes + 1)):
         raise UnsupportedArgument("one slope per position")
@@ -288,12 +283,11 @@ def _convert_prelu(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
 
 
 def _convert_dropout(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """Dropout and its kin."""
     return [Piece("dropout", {"p": _read_number(config, "rate", 0.5)})]
 
 
 def _convert_reshape(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """Reshape: to a vector, or to a shape whose channels are last."""
+    """Reshape to a vector, or to a shape with the channels last."""
     target = config.get("target_shape")
     if not isinstance(target, list) or not target or not all(type(size) is int for size in target):
         raise UnsupportedArgument(f"target_shape {target}")
@@ -303,17 +297,14 @@ def _convert_reshape(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
 
 
 def _convert_padding(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """ZeroPadding1D, ZeroPadding2D, ZeroPadding3D."""
     return [Piece("pad", {"padding": _read_pairs(config["padding"], inputs[0].axes)})]
 
 
 def _convert_cropping(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """Cropping1D, Cropping2D, Cropping3D."""
     return [Piece("crop", {"amount": _read_pairs(config["cropping"], inputs[0].axes)})]
 
 
 def _convert_upsampling(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """UpSampling1D, UpSampling2D, UpSampling3D."""
     mode = config.get("interpolation", "nearest")
     if mode not in ("nearest", "bilinear", "bicubic"):
         raise UnsupportedArgument(f"interpolation {mode}")
@@ -321,13 +312,12 @@ def _convert_upsampling(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
 
 
 def _convert_concatenate(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """Concatenate along the channels."""
     _check_channel_axis(config, inputs)
     return [Piece("concat", {})]
 
 
 def _convert_permute(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """Permute: an opaque layer that knows its shape, unless it leaves all where it is."""
+    """Permute: an opaque layer of known shape, or an identity if the order is unchanged."""
     order = config.get("dims")
     if not isinstance(order, list) or sorted(order) != list(range(1, inputs[0].axes + 2)):
         raise UnsupportedArgument(f"dims {order}")
@@ -341,12 +331,12 @@ def _convert_permute(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
 
 
 def make_opaque(output: Shape, what: str, params: int = 0) -> Piece:
-    """A layer whose cost is not known."""
+    """Return an opaque layer, whose cost is unknown; `what` describes it."""
     return Piece("opaque", {"output_shape": list(output.sizes), "params": params, "what": what})
 
 
 def _elementwise_rule(what: str) -> _Translate:
-    """Merges that our kinds have none for: their shape is known, their cost is not counted."""
+    """Return a rule for merges without a layer kind: an opaque layer with the largest input's shape."""
 
     def translate(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
         largest = max(inputs, key=lambda shape: prod(shape.sizes))
@@ -356,12 +346,12 @@ def _elementwise_rule(what: str) -> _Translate:
 
 
 def _plain_rule(kind: str) -> _Translate:
-    """A kind without arguments."""
+    """Return a rule for a layer kind without arguments."""
     return lambda config, inputs: [Piece(kind, {})]
 
 
 def _merging_rule(kind: str) -> _Translate:
-    """Add and Multiply of tensors: of one tensor with a constant the cost is not ours to tell."""
+    """Return a rule for Add or Multiply; of one tensor and a constant they are opaque."""
 
     def translate(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
         return [Piece(kind, {})] if len(inputs) > 1 else [make_opaque(inputs[0], f"{kind} with a constant")]
@@ -369,12 +359,12 @@ def _merging_rule(kind: str) -> _Translate:
     return translate
 
 
-_AUGMENTATIONS = ("Brightness", "Contrast", "Flip", "Rotation", "Translation", "Zoom")  # of training alone
+_AUGMENTATIONS = ("Brightness", "Contrast", "Flip", "Rotation", "Translation", "Zoom")  # active only in training
 _DIMENSIONS = ("1D", "2D", "3D")
 
 
 def _for_each_dimension(name: str, translate: _Translate) -> dict[str, _Translate]:
-    """A class in one to three dimensions."""
+    """Return the entries of a class for one to three dimensions."""
     return {name.replace("#", dimension): translate for dimension in _DIMENSIONS}
 
 

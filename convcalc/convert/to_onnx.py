@@ -1,7 +1,7 @@
-"""A network as an ONNX graph without weights. Needs the extra `convcalc[onnx]`.
+"""Exports a network as an ONNX graph without weights. Needs the extra `convcalc[onnx]`.
 
-The weights are there as tensors with their shapes, filled by ConstantOfShape nodes: the file is small, and valid for
-all that reads ONNX.
+Weights are tensors with their shapes, filled by ConstantOfShape nodes: the file is small and valid for any program
+that reads ONNX.
 """
 
 from typing import Any
@@ -20,10 +20,10 @@ _MOST_NAMED = 5
 
 
 def model_bytes(network: Network) -> bytes:
-    """The ONNX model of a network, its batch symbolic, its data of single precision, its names kept.
+    """Return the ONNX model of a network as bytes, in single precision and with a symbolic batch size.
 
-    What is only there in training but for dropout (drop_path) is an Identity; frozen layers are not told from others.
-    Raises NotImported where ONNX has no operator for a layer, naming all such layers, or where the package is absent.
+    Names are kept; frozen layers are not marked. Raises NotImported if ONNX has no operator for some layers, with their
+    names, or if the package onnx is missing.
     """
     onnx = import_onnx()
     writer = OnnxWriter(onnx)
@@ -60,7 +60,6 @@ def model_bytes(network: Network) -> bytes:
 
 
 def _write_node(writer: OnnxWriter, node: Node, owner: str, reads: list[str], output: str) -> None:
-    """The nodes of one layer. Raises Inexpressible."""
     rule = WRITERS.get(node.layer.kind)
     if rule is None:
         raise UnsupportedLayer(node.layer.kind)
@@ -69,12 +68,12 @@ def _write_node(writer: OnnxWriter, node: Node, owner: str, reads: list[str], ou
 
 
 def _tensor_names(network: Network) -> list[str]:
-    """The names of all tensors, by their number: those of inputs and layers."""
+    """Return the names of all tensors by number, inputs before layers."""
     names = [*network.inputs, *(node.name for node in network.nodes)]
     taken = set(network.inputs)
     return [f"{name}_output" if place >= len(taken) and name in taken else name for place, name in enumerate(names)]
 
 
 def _make_value_info(onnx: Any, name: str, shape: Shape) -> Any:
-    """An input or output: its sizes, of a batch of any size."""
+    """Return an input or output with its shape and a symbolic batch size."""
     return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", *shape.sizes])

@@ -94,15 +94,15 @@ class Builder:
                     raise UnsupportedOperation(self.program.disputed[name])
             rule(self, operation)
         except _AxesOutOfOrder as reorder:
-            self.reorder(operation, reorder.name)
+            self.insert_transpose(operation, reorder.name)
             self.run(operation, rule)
         except (UnsupportedOperation, Flaw) as error:
             self.take_back(made)
-            self.opaque(operation, error.message if isinstance(error, Flaw) else str(error))
+            self.add_opaque(operation, error.message if isinstance(error, Flaw) else str(error))
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             # any attribute may be missing or have another type than the operator expects
             self.take_back(made)
-            self.opaque(operation, f"malformed attributes: {shortened(str(error))}")
+            self.add_opaque(operation, f"malformed attributes: {shortened(str(error))}")
 
     def take_back(self, made: int) -> None:
         """Remove all steps but the first `made`, and restore the owners from before the operation."""
@@ -113,13 +113,13 @@ class Builder:
             else:
                 self.owners[key] = owner
 
-    def reorder(self, operation: Operation, name: str) -> None:
+    def insert_transpose(self, operation: Operation, name: str) -> None:
         """Insert an opaque Transpose that brings a tensor's axes into the file's order, which no layer kind can do."""
         data = self.data[name]
         moving = operation._replace(name=f"{operation.name}_transpose", operator="Transpose")
         sizes = self.sample_sizes(self.value(name).dims)
         self.notes.append(f"Transpose before {describe_node(operation)}: no layer kind reorders axes")
-        self.data[name] = self.opaque_step(moving, sizes, 0, [data.step])
+        self.data[name] = self.add_opaque_step(moving, sizes, 0, [data.step])
 
     # -- reading inputs
 
@@ -127,7 +127,7 @@ class Builder:
         """Return a tensor as it is in the file."""
         return self.program.values[name]
 
-    def any_order(self, name: str) -> Data:
+    def read_any_order(self, name: str) -> Data:
         """Return the data of a tensor with its axes in any order. Raises UnsupportedOperation."""
         found = self.data.get(name)
         if found is None:
@@ -143,7 +143,7 @@ class Builder:
 
     def read(self, name: str) -> Data:
         """Return the data of a tensor with the channels first. Raises UnsupportedOperation, _AxesOutOfOrder."""
-        found = self.any_order(name)
+        found = self.read_any_order(name)
         if not found.standard:
             raise _AxesOutOfOrder(name)
         return found
@@ -207,7 +207,7 @@ class Builder:
         Raises Flaw or UnsupportedOperation if its inputs do not fit.
         """
         layer = written_layer(kind, arguments, tuple(data.shape for data in reads))
-        name = self.names.name(operation.name, kind, roots) + suffix
+        name = self.names.assign(operation.name, kind, roots) + suffix
         owner = self.owner(kind, roots, layer)
         if owner is not None and (owner.kind, owner.arguments) != (kind, arguments):
             raise UnsupportedOperation(f"it shares the weights of {shortened(owner.name)}, but has other arguments")
@@ -259,7 +259,7 @@ class Builder:
 
     # -- unsupported operations
 
-    def opaque(self, operation: Operation, reason: str) -> None:
+    def add_opaque(self, operation: Operation, reason: str) -> None:
         """Add an opaque step for each output of an operation, with a note that gives the reason.
 
         Only the first step has the operation's params. Raises UnsupportedOperation if no input comes from a layer.
@@ -276,13 +276,13 @@ class Builder:
         for name in filter(None, operation.outputs):
             if name in self.program.values:
                 sizes = self.sample_sizes(self.value(name).dims)
-                self.data[name] = self.opaque_step(operation, sizes, params, sources)
+                self.data[name] = self.add_opaque_step(operation, sizes, params, sources)
                 params = 0
 
-    def opaque_step(self, operation: Operation, sizes: Sizes, params: int, sources: list[str]) -> Data:
+    def add_opaque_step(self, operation: Operation, sizes: Sizes, params: int, sources: list[str]) -> Data:
         """Add a step of unknown cost and return its output."""
         arguments = {"output_shape": list(sizes), "params": params, "what": shortened(operation.operator)}
-        name = self.names.name(operation.name, "opaque", ())
+        name = self.names.assign(operation.name, "opaque", ())
         self.steps.append(Step(name, "opaque", arguments, tuple(sources)))
         return Data(name, Shape(sizes[0], sizes[1:]), tuple(range(len(sizes) + 1)))
 

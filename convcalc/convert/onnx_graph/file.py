@@ -29,7 +29,7 @@ _MESSAGES: dict[str, _Message] = {  # by field number, the fields that lead to t
     "node": {5: "attribute"},
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
-    "tensor": dict.fromkeys((4, 5, 6, 7, 9, 10, 11), "held"),
+    "tensor": dict.fromkeys((4, 5, 6, 7, 9, 10, 11), "contents"),
 }
 
 
@@ -83,7 +83,9 @@ def read_description(path: str) -> bytes:
             raise NotImported("not an ONNX model: it is empty")
         with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return (
-                data[:] if len(data) <= _MOST_HELD else _DescriptionReader(data).without_held("model", 0, len(data), 0)
+                data[:]
+                if len(data) <= _MOST_HELD
+                else _DescriptionReader(data).strip_contents("model", 0, len(data), 0)
             )
 
 
@@ -92,10 +94,10 @@ class _DescriptionReader:
 
     def __init__(self, data: mmap.mmap) -> None:
         self.data = data
-        self.met = 0
+        self.seen = 0
         self.kept = 0
 
-    def without_held(self, message: str, start: int, stop: int, depth: int) -> bytes:
+    def strip_contents(self, message: str, start: int, stop: int, depth: int) -> bytes:
         """Return a message without the contents of its large tensors; small fields are copied unchanged."""
         if depth > _MOST_NESTED:
             raise NotImported(f"graphs nested more than {_MOST_NESTED} deep")
@@ -103,22 +105,22 @@ class _DescriptionReader:
         for field in _read_fields(self.data, start, stop):
             inner = _MESSAGES[message].get(field.number)
             large = field.stop - field.content > _MOST_HELD
-            if inner == "held" and (large or not field.has_length):
+            if inner == "contents" and (large or not field.has_length):
                 self.count(0)
             elif inner is None or not large:
                 self.count(field.stop - field.start)
                 parts.append(self.data[field.start : field.stop])
             else:
                 self.count(0)
-                content = self.without_held(inner, field.content, field.stop, depth + 1)
+                content = self.strip_contents(inner, field.content, field.stop, depth + 1)
                 parts.append(encode_varint(field.number << 3 | _BYTES) + encode_varint(len(content)) + content)
         return b"".join(parts)
 
     def count(self, kept: int) -> None:
         """Count one more field, of which `kept` bytes are kept. Raises NotImported at a limit."""
-        self.met += 1
+        self.seen += 1
         self.kept += kept
-        if self.kept > MOST_DESCRIPTION or self.met > _MOST_FIELDS:
+        if self.kept > MOST_DESCRIPTION or self.seen > _MOST_FIELDS:
             raise NotImported(
                 f"more than {MOST_DESCRIPTION // 2**20} MiB or {_MOST_FIELDS:,} fields besides its weights"
             )

@@ -1,7 +1,7 @@
 """Names the layers of an ONNX graph.
 
-The name comes from the layer's weights (`layer1.0.conv1.weight`) or its node (`/layer1/layer1.0/conv1/Conv`), both for the layer
-`layer1.0.conv1`. If the exporter made them up, it is the kind with a number: `conv1`.
+The name comes from the layer's weights (`layer1.0.conv1.weight`) or its node (`/layer1/layer1.0/conv1/Conv`): both
+belong to `layer1.0.conv1`. If the exporter made them up, the name is the kind with a number: `conv1`.
 """
 
 import re
@@ -25,9 +25,9 @@ class OnnxNames:
         """Keep a name from being assigned to a layer."""
         self.taken.add(name)
 
-    def name(self, node: str, kind: str, roots: tuple[str, ...]) -> str:
+    def assign(self, node: str, kind: str, roots: tuple[str, ...]) -> str:
         """Return a new name for a layer, from its weights, its node, or its kind."""
-        given = [name for name in (self.of_weights(roots), self.of_node(node, kind)) if name]
+        given = [name for name in (self.name_from_weights(roots), self.name_from_node(node, kind)) if name]
         found = next((name for name in given if name not in self.taken), "") or next(iter(given), "")
         if not found:
             self.numbers[kind] = self.numbers.get(kind, 0) + 1
@@ -39,14 +39,14 @@ class OnnxNames:
         self.taken.add(candidate)
         return candidate
 
-    def of_weights(self, roots: tuple[str, ...]) -> str:
+    def name_from_weights(self, roots: tuple[str, ...]) -> str:
         """Return the name before `.weight` and the like, from the first weight; empty if there is none."""
         if not roots or _GIVEN_BY_EXPORTER.match(roots[0]):
             return ""
         stem = _WEIGHT.sub("", roots[0])
         return "" if stem == roots[0] else stem
 
-    def of_node(self, node: str, kind: str) -> str:
+    def name_from_node(self, node: str, kind: str) -> str:
         """Return a node's module, followed by the kind if other nodes are in the same module; empty if unnamed."""
         if not node.startswith("/"):
             return "" if _NUMBERED.fullmatch(node) else node

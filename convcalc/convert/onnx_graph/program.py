@@ -1,7 +1,7 @@
-"""A graph of ONNX as nodes in their order and values whose shapes are known; constants are told from data.
+"""Reads an ONNX graph into a `Program`: its nodes in order, and the shape of each tensor, constant or data.
 
-Shapes are inferred a node at a time by the package onnx itself, which is given what small constants hold, so that
-arithmetic on shapes is worked out on the way. Nothing of the size that a shape claims is ever made.
+The package onnx infers shapes node by node. It is given the contents of small constants, so that arithmetic on shapes
+is evaluated on the way. No array is allocated with the size that a shape in the file claims.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,20 +20,20 @@ _MOST_ELEMENTS = 10**11  # of one tensor
 _DEFAULT_DOMAIN = ("", "ai.onnx")
 _KEEPS_SHAPE = frozenset(("GroupNormalization", "MeanVarianceNormalization", "Swish", "Gelu", "Mish", "HardSwish"))
 _MOST_AXES = 64
-_BY_LENGTH = frozenset(  # operators for which the length of an input is the number of axes, which inference would make
+_BY_LENGTH = frozenset(  # operators with an input whose length is the number of axes that inference allocates
     ("ConstantOfShape", "Expand", "Pad", "Reshape", "Resize", "Slice", "Squeeze", "Tile", "Unsqueeze", "Upsample")
 )
-_PRODUCER = "convcalc"  # writes every weight as a ConstantOfShape of a shape that is an initializer
+_PRODUCER = "convcalc"  # writes every weight as a ConstantOfShape
 _WEIGHT_TYPES = frozenset(
     (1, 2, 3, 10, 11, 16, 17, 18, 19, 20, 21, 22)
-)  # onnx.TensorProto: floats, and narrow integers
+)  # of onnx.TensorProto: floats, and integers of up to 8 bits
 
 
 class OnnxValue(NamedTuple):
-    """A tensor: its sizes with those of a batch, and of a constant what it holds (where small) and is made of.
+    """A tensor: its sizes including the batch, and for a constant its contents if small.
 
-    `roots` are the learnt tensors that a constant is made of; `kind` is the number of its data type; `measured` says
-    that a constant depends on the shape of data.
+    `kind` is the number of its data type in onnx.TensorProto, `roots` are the learnt tensors from which a constant is
+    made, and `measured` marks a constant that depends on the shape of data.
     """
 
     dims: Sizes
@@ -45,7 +45,10 @@ class OnnxValue(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """A node: `operator` with its domain unless that is ONNX's own; `captured` are tensors that its graphs read."""
+    """A node. `operator` includes the domain unless that is ONNX's own; `captured` are tensors that its subgraphs read.
+
+    `version` is the version of the operator set.
+    """
 
     name: str
     operator: str
@@ -57,10 +60,11 @@ class Operation(NamedTuple):
 
 
 class Program(NamedTuple):
-    """All of a graph. `weights` are the elements of each tensor that may be learnt; `literal` are constants in nodes.
+    """A graph as a list of operations, with the facts known about its tensors.
 
-    `filled` are those of the weights that a node fills with one value: they are learnt where an operator says so.
-    `disputed` says of tensors which other shape the file gives them than their operator does; empty where none.
+    `weights` has the number of elements of each tensor that may be learnt; `literal` are constants stored in nodes.
+    `filled` are the weights that a node fills with one value; they are learnt only if an operator says so. `disputed`
+    describes, by tensor, how the file's shape differs from the inferred shape; empty if it does not.
     """
 
     name: str
@@ -75,12 +79,16 @@ class Program(NamedTuple):
 
 
 def read_program(model: Any, shapes: Shapes, follow: Follow | None = None) -> Program:
-    """The program of a model. Raises NotImported where a shape cannot be known, or a limit is met."""
+    """Return the program of an onnx.ModelProto.
+
+    `shapes` overrides input shapes, without the batch, by name or by None for a single input. `follow` wraps the
+    iteration over nodes, for progress bars. Raises NotImported if a shape is unknown or a limit is exceeded.
+    """
     return _OnnxReader(inline_functions(model), shapes).read(follow or (lambda nodes, total: nodes))
 
 
 class _OnnxReader:
-    """Reads a model into a program; `types` are what the package onnx knows of each tensor."""
+    """Reads a model into a program; `types` and `data` are what the package onnx is told about each tensor."""
 
     def __init__(self, model: Any, shapes: Shapes) -> None:
         import onnx
@@ -95,13 +103,12 @@ class _OnnxReader:
         self.literal: set[str] = set()
         self.filled: set[str] = set()
         self.disputed: dict[str, str] = {}
-        self.failure = ""  # why the shapes that the last node gives were not inferred
-        self.unknown: dict[str, str] = {}  # why the shape of a tensor is not known
+        self.failure = ""  # why the output shapes of the last node were not inferred
+        self.unknown: dict[str, str] = {}  # by tensor, why its shape is unknown
         self.versions = {entry.domain: entry.version for entry in model.opset_import}
         self.declared = {info.name: info.type for info in (*model.graph.value_info, *model.graph.output)}
 
     def read(self, follow: Follow) -> Program:
-        """The program."""
         graph = self.model.graph
         if len(graph.node) > MOST_NODES:
             raise NotImported(f"more than {MOST_NODES:,} nodes")
@@ -124,8 +131,8 @@ class _OnnxReader:
 
     # -- values
 
-    def checked(self, dims: Sizes, name: str) -> Sizes:
-        """The sizes of a tensor, which are known and not beyond belief."""
+    def check_sizes(self, dims: Sizes, name: str) -> Sizes:
+        """Return the sizes of a tensor. Raises NotImported if they are negative or too large."""
         if any(size < 0 for size in dims):
             raise NotImported(f"{shown(name)} has a negative size: {' × '.join(map(str, dims))}")
         if prod(dims) > _MOST_ELEMENTS:
@@ -135,7 +142,7 @@ class _OnnxReader:
         return dims
 
     def add(self, name: str, value: OnnxValue, data: Any = None) -> None:
-        """A value, of which onnx is told the type and what it holds."""
+        """Add a value, and its type and contents for onnx's inference."""
         self.values[name] = value
         self.types[name] = self.onnx.helper.make_tensor_type_proto(value.kind, value.dims)
         if data is not None:
@@ -144,28 +151,28 @@ class _OnnxReader:
             self.data[name] = self.onnx.numpy_helper.from_array(value.held, name)
 
     def add_weight(self, name: str, dims: Sizes, tensor: Any) -> None:
-        """A constant of the file."""
-        self.checked(dims, name)
-        held = self.held(tensor) if prod(dims) <= folding.MOST_ELEMENTS else None
+        """Add an initializer."""
+        self.check_sizes(dims, name)
+        held = self.read_contents(tensor) if prod(dims) <= folding.MOST_ELEMENTS else None
         roots: tuple[str, ...] = ()
         if tensor.data_type in _WEIGHT_TYPES:
             roots = (name,)
             self.weights[name] = prod(dims)
         self.add(name, OnnxValue(dims, tensor.data_type, True, held, roots))
 
-    def held(self, tensor: Any) -> Any:
-        """What a tensor holds, None where that stands in another file or does not fit its sizes."""
+    def read_contents(self, tensor: Any) -> Any:
+        """Return the contents of a tensor; None if they are in another file or do not fit its sizes."""
         if tensor.data_location == self.onnx.TensorProto.EXTERNAL:
             return None
         try:
             return self.onnx.numpy_helper.to_array(tensor)
-        except Exception:  # whatever a malformed tensor makes the package raise: it holds nothing then
+        except Exception:  # malformed tensors raise errors of any type; their contents are then unknown
             return None
 
     # -- inputs
 
     def read_inputs(self, infos: Sequence[Any]) -> dict[str, Sizes]:
-        """The inputs with their sizes, those of a batch first."""
+        """Return the sizes of the inputs by name, batch first. Raises NotImported."""
         names = [check_text(info.name) for info in infos]
         if not names:
             raise NotImported("the graph has no input")
@@ -174,12 +181,12 @@ class _OnnxReader:
         found = {}
         for info in infos:
             dims = self.input_dims(info)
-            self.add(info.name, OnnxValue(self.checked(dims, info.name), info.type.tensor_type.elem_type))
+            self.add(info.name, OnnxValue(self.check_sizes(dims, info.name), info.type.tensor_type.elem_type))
             found[info.name] = dims
         return found
 
     def input_dims(self, info: Any) -> Sizes:
-        """The sizes of an input: as given, else as the file says; a batch of a size that is not said is 1."""
+        """Return the sizes of an input: those given, else those in the file. An open batch size is 1."""
         given = self.shapes.get(info.name, self.shapes.get(None))
         if info.type.WhichOneof("value") != "tensor_type":
             raise NotImported(f"the input {shown(info.name)} is not a tensor")
@@ -189,12 +196,14 @@ class _OnnxReader:
             if declared:
                 check_number_of_sizes(info.name if info.name in self.shapes else None, given, declared[1:])
             return (batch, *given)
-        said = " × ".join(str(describe_size(size)) for size in info.type.tensor_type.shape.dim)
+        declared_shape = " × ".join(str(describe_size(size)) for size in info.type.tensor_type.shape.dim)
         if len(declared) == 1:
-            raise NotImported(f"the input {shown(info.name)} has one axis ({said}); expected a batch axis and channels")
+            raise NotImported(
+                f"the input {shown(info.name)} has one axis ({declared_shape}); expected a batch axis and channels"
+            )
         if not declared or not all(declared[1:]):
             raise NotImported(
-                f"the shape of the input {shown(info.name)} is not fully known ({said or '?'}): "
+                f"the shape of the input {shown(info.name)} is not fully known ({declared_shape or '?'}): "
                 f"give it without the batch, for example --input {shortened(info.name)}=3,224,224"
             )
         return (batch, *(size or 1 for size in declared[1:]))
@@ -202,12 +211,12 @@ class _OnnxReader:
     # -- nodes
 
     def read_node(self, node: Any, place: int) -> Operation:
-        """One node, the values that it gives made known."""
+        """Read a node and add the values that it produces. Raises NotImported."""
         default = node.domain in _DEFAULT_DOMAIN
         operation = Operation(
             check_text(node.name) or f"{check_text(node.op_type)}_{place}",
             check_text(node.op_type) if default else f"{check_text(node.domain)}.{check_text(node.op_type)}",
-            {attribute.name: self.attribute(attribute) for attribute in node.attribute},
+            {attribute.name: self.read_attribute(attribute) for attribute in node.attribute},
             tuple(map(check_text, node.input)),
             tuple(map(check_text, node.output)),
             self.versions.get("" if default else node.domain, self.versions.get("ai.onnx", 1)),
@@ -215,22 +224,22 @@ class _OnnxReader:
         )
         for name in (*operation.inputs, *operation.captured):
             if name and name not in self.values:
-                nothing = f"{describe_node(operation)} reads {shown(name)}, which no earlier node produces"
-                raise NotImported(self.unknown.get(name, nothing))
+                reason = f"{describe_node(operation)} reads {shown(name)}, which no earlier node produces"
+                raise NotImported(self.unknown.get(name, reason))
         for name in operation.outputs:
             if name and (name in self.values or name in self.unknown):
                 raise NotImported(f"{describe_node(operation)} produces {shown(name)}, which already exists")
         if operation.operator in _BY_LENGTH:
             self.check_lengths(operation)
         try:
-            self.give(node, operation)
+            self.add_outputs(node, operation)
         except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
-            # any attribute may be missing, or of another sort than the operator takes
+            # any attribute may be missing or have another type than the operator expects
             raise NotImported(f"{describe_node(operation)} is malformed: {shortened(str(error))}") from None
         return operation
 
     def check_lengths(self, operation: Operation) -> None:
-        """Refuse a list of sizes or axes that is longer than any tensor has axes."""
+        """Raise NotImported for a list of sizes or axes that is longer than any tensor has axes."""
         sizes = operation.inputs if operation.operator == "ConstantOfShape" else operation.inputs[1:]
         for name in filter(None, sizes):
             value = self.values[name]
@@ -239,23 +248,23 @@ class _OnnxReader:
                     f"{describe_node(operation)} reads {value.dims[0]} numbers; a tensor has at most {_MOST_AXES} axes"
                 )
 
-    def attribute(self, attribute: Any) -> Any:
-        """The value of an attribute: tensors as arrays (None where not at hand), texts as text, graphs left out."""
+    def read_attribute(self, attribute: Any) -> Any:
+        """Return an attribute as a Python value: tensors as arrays or None if large, None for subgraphs."""
         value = self.onnx.helper.get_attribute_value(attribute)
         if isinstance(value, self.onnx.TensorProto):
-            return self.held(value) if prod(value.dims) <= folding.MOST_ELEMENTS else None
+            return self.read_contents(value) if prod(value.dims) <= folding.MOST_ELEMENTS else None
         if isinstance(value, bytes):
             return value.decode("utf-8", "replace")
         if attribute.type in (attribute.FLOATS, attribute.INTS):
             return tuple(value)
         return value if isinstance(value, int | float) else None
 
-    def give(self, node: Any, operation: Operation) -> None:
-        """Make known what a node gives."""
+    def add_outputs(self, node: Any, operation: Operation) -> None:
+        """Add the values that a node produces."""
         reads = [self.values[name] for name in (*operation.inputs, *operation.captured) if name]
-        inferred = self.inferred(node, operation)
+        inferred = self.infer_outputs(node, operation)
         constant = all(value.constant for value in reads) or operation.operator in ("Shape", "Size")
-        folded = self.folded(operation, inferred) if constant else None
+        folded = self.fold_outputs(operation, inferred) if constant else None
         measured = operation.operator in ("Shape", "Size") or any(value.measured for value in reads)
         for place, name in enumerate(operation.outputs):
             if not name:
@@ -266,11 +275,13 @@ class _OnnxReader:
                 continue
             kind, dims = inferred[name]
             held = folded[place] if folded and place < len(folded) and folded[place].shape == dims else None
-            roots = self.roots(operation, name, dims, kind, reads) if constant else ()
-            self.add(name, OnnxValue(self.checked(dims, name), kind, constant, held, roots, constant and measured))
+            roots = self.find_roots(operation, name, dims, kind, reads) if constant else ()
+            self.add(name, OnnxValue(self.check_sizes(dims, name), kind, constant, held, roots, constant and measured))
 
-    def roots(self, operation: Operation, name: str, dims: Sizes, kind: int, reads: list[OnnxValue]) -> tuple[str, ...]:
-        """The learnt tensors that a constant is made of: those of what it is made from, or itself."""
+    def find_roots(
+        self, operation: Operation, name: str, dims: Sizes, kind: int, reads: list[OnnxValue]
+    ) -> tuple[str, ...]:
+        """Return the learnt tensors of a constant: those of the constants it is made from, or itself."""
         if operation.operator in ("Shape", "Size") or kind not in _WEIGHT_TYPES:
             return ()
         is_dequantized = operation.operator == "DequantizeLinear"
@@ -298,8 +309,8 @@ class _OnnxReader:
         held = (_read_constant(numpy, operation.attributes) or [None])[0]
         return held is not None and held.size > 0 and bool((held == held.ravel()[0]).all())
 
-    def folded(self, operation: Operation, inferred: dict[str, tuple[int, Sizes]]) -> list[Any] | None:
-        """What a node of small constants gives, None where that is not worked out."""
+    def fold_outputs(self, operation: Operation, inferred: dict[str, tuple[int, Sizes]]) -> list[Any] | None:
+        """Return the contents of the outputs of a node with small constant inputs, None if they cannot be evaluated."""
         import numpy
 
         sizes = [prod(dims) for _, dims in inferred.values()]
@@ -319,25 +330,27 @@ class _OnnxReader:
             return None
         return folding.fold(operation.operator, operation.attributes, held)
 
-    def inferred(self, node: Any, operation: Operation) -> dict[str, tuple[int, Sizes]]:
-        """The type and sizes of each output: inferred, else as the file says."""
+    def infer_outputs(self, node: Any, operation: Operation) -> dict[str, tuple[int, Sizes]]:
+        """Return the data type and sizes of each output, as inferred or else as declared in the file."""
         found = {}
-        types = self.inferred_types(node, operation)
+        types = self.infer_types(node, operation)
         for name in filter(None, operation.outputs):
             for source in (types.get(name), self.declared.get(name)):
                 known = None if source is None else read_tensor_type(source)
                 if known is not None:
                     found[name] = known
                     break
-            if name in found and name in self.declared and not self.shapes:  # else what it says is of another input
+            if (
+                name in found and name in self.declared and not self.shapes
+            ):  # with other input shapes, the declared shapes do not apply
                 self.disputed[name] = describe_mismatch(self.declared[name], found[name][1])
         if operation.operator in _KEEPS_SHAPE and operation.outputs[0] not in found:
             value = self.values[operation.inputs[0]]
             found[operation.outputs[0]] = (value.kind, value.dims)
         return found
 
-    def inferred_types(self, node: Any, operation: Operation) -> dict[str, Any]:
-        """What the package onnx infers of a node's outputs; nothing where it knows no rule."""
+    def infer_types(self, node: Any, operation: Operation) -> dict[str, Any]:
+        """Return the output types inferred by the package onnx; none if it has no rule, with `failure` set."""
         domain = "" if node.domain in _DEFAULT_DOMAIN else node.domain
         onnx = self.onnx
         self.failure = ""
@@ -364,7 +377,7 @@ class _OnnxReader:
 
 
 def _read_constant(numpy: Any, attributes: Mapping[str, Any]) -> list[Any] | None:
-    """The value of a Constant, however it is written."""
+    """Return the value of a Constant from any of its attributes."""
     for name, kind in (("value_float", "float32"), ("value_int", "int64")):
         if name in attributes:
             return [numpy.asarray(attributes[name], kind)]
@@ -376,5 +389,5 @@ def _read_constant(numpy: Any, attributes: Mapping[str, Any]) -> list[Any] | Non
 
 
 def describe_node(operation: Operation) -> str:
-    """A node as messages name it."""
+    """Return a node as messages name it: `Conv 'conv1'`."""
     return f"{shortened(operation.operator)} {shown(operation.name)}"

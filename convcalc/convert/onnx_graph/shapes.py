@@ -1,4 +1,4 @@
-"""Operators that move values or change their shape: slices, padding, resizing, reshaping, transposing."""
+"""Rules for operators that move values or change shapes: slices, padding, resizing, reshaping, transposing."""
 
 from math import prod
 from typing import Any
@@ -12,8 +12,8 @@ _MODES = {"linear": ("linear", "bilinear", "trilinear"), "cubic": ("", "bicubic"
 
 
 def convert_concat(builder: Builder, operation: Operation) -> None:
-    """Concat along the channels."""
-    data = [builder.any_order(name) for name in operation.inputs]
+    """Convert Concat along the channels."""
+    data = [builder.read_any_order(name) for name in operation.inputs]
     order = data[0].order
     axis = operation.attributes.get("axis", 1) % len(order)
     if order[axis] != 1 or any(other.order != order for other in data):
@@ -26,7 +26,10 @@ def convert_concat(builder: Builder, operation: Operation) -> None:
 
 
 def _take_part(builder: Builder, operation: Operation, data: Data, starts: dict[int, int], output: int) -> None:
-    """A part of some data, from starts by axis, of the sizes that the output has: a slice, a crop, or both."""
+    """Take a part of some data, with the sizes of output number `output`: a slice of channels, a crop, or both.
+
+    `starts` are the first positions by axis.
+    """
     sizes = (builder.batch, *data.shape.sizes)
     gives = dict(zip(data.order, builder.value(operation.outputs[output]).dims, strict=True))
     stops = {axis: starts.get(axis, 0) + gives[axis] for axis in data.order}
@@ -49,8 +52,8 @@ def _take_part(builder: Builder, operation: Operation, data: Data, starts: dict[
 
 
 def convert_slice(builder: Builder, operation: Operation) -> None:
-    """Slice, one step at a time."""
-    data = builder.any_order(operation.inputs[0])
+    """Convert Slice with steps of 1."""
+    data = builder.read_any_order(operation.inputs[0])
     starts = builder.integers(operation, 1, "starts") or []
     axes = builder.integers(operation, 3, "axes")
     steps = builder.integers(operation, 4, "steps")
@@ -64,13 +67,13 @@ def convert_slice(builder: Builder, operation: Operation) -> None:
 
 
 def _clamp(start: int, size: int) -> int:
-    """A start counted from 0, within the size."""
+    """Return a start, perhaps negative from the end, as a position within the size."""
     return min(max(start + size if start < 0 else start, 0), size)
 
 
 def convert_split(builder: Builder, operation: Operation) -> None:
-    """Split: a slice or a crop for each output."""
-    data = builder.any_order(operation.inputs[0])
+    """Convert Split to one slice or crop per output."""
+    data = builder.read_any_order(operation.inputs[0])
     axis = operation.attributes.get("axis", 0) % len(data.order)
     start = 0
     for place, name in enumerate(operation.outputs):
@@ -80,8 +83,8 @@ def convert_split(builder: Builder, operation: Operation) -> None:
 
 
 def convert_pad(builder: Builder, operation: Operation) -> None:
-    """Pad with constants around the positions; with numbers under 0 it crops."""
-    data = builder.any_order(operation.inputs[0])
+    """Convert Pad with constants on the spatial axes; negative amounts crop."""
+    data = builder.read_any_order(operation.inputs[0])
     mode = operation.attributes.get("mode") or "constant"
     pads = builder.integers(operation, 1, "pads")
     axes = builder.integers(operation, 3, "axes") or list(range(len(data.order)))
@@ -103,8 +106,8 @@ def convert_pad(builder: Builder, operation: Operation) -> None:
 
 
 def convert_resize(builder: Builder, operation: Operation) -> None:
-    """Resize and Upsample of the positions: by a factor where that is whole, else to a size."""
-    data = builder.any_order(operation.inputs[0])
+    """Convert Resize and Upsample of the spatial axes, to a scale factor if it is an integer, else to a size."""
+    data = builder.read_any_order(operation.inputs[0])
     dims = builder.value(operation.outputs[0]).dims
     sizes = dict(zip(data.order, dims, strict=True))
     before, after = data.shape.spatial, tuple(sizes[axis] for axis in range(2, len(data.order)))
@@ -126,8 +129,8 @@ def convert_resize(builder: Builder, operation: Operation) -> None:
 
 
 def convert_reshape(builder: Builder, operation: Operation) -> None:
-    """Reshape, Flatten, Squeeze and Unsqueeze of each sample."""
-    data = builder.any_order(operation.inputs[0])
+    """Convert Reshape, Flatten, Squeeze and Unsqueeze of each sample."""
+    data = builder.read_any_order(operation.inputs[0])
     dims = builder.value(operation.outputs[0]).dims
     if len(dims) < 2 or dims[0] != builder.batch or prod(dims[1:]) != data.shape.elements:
         expected = f"the batch of {builder.batch} first, then {data.shape.elements} elements per sample"
@@ -142,8 +145,8 @@ def convert_reshape(builder: Builder, operation: Operation) -> None:
 
 
 def convert_transpose(builder: Builder, operation: Operation) -> None:
-    """Transpose: the same data, whose axes stand in another order."""
-    data = builder.any_order(operation.inputs[0])
+    """Convert Transpose: no step, the data with its axes in another order."""
+    data = builder.read_any_order(operation.inputs[0])
     order: Sizes = tuple(operation.attributes.get("perm") or reversed(range(len(data.order))))
     moved = tuple(data.order[axis] for axis in order)
     if moved[0] != 0:
@@ -152,7 +155,7 @@ def convert_transpose(builder: Builder, operation: Operation) -> None:
 
 
 def convert_space_and_depth(builder: Builder, operation: Operation) -> None:
-    """DepthToSpace and SpaceToDepth: which channel goes where is not ours to say, and costs nothing."""
+    """Convert DepthToSpace and SpaceToDepth. The order of the channels is ignored: it affects no cost."""
     data = builder.read(operation.inputs[0])
     block = operation.attributes["blocksize"]
     if operation.operator == "DepthToSpace":
@@ -162,18 +165,18 @@ def convert_space_and_depth(builder: Builder, operation: Operation) -> None:
 
 
 def convert_channel_shuffle(builder: Builder, operation: Operation) -> None:
-    """Channels dealt out anew."""
+    """Convert the ChannelShuffle found by `patterns`."""
     data = builder.read(operation.inputs[0])
     builder.add(operation, "channel_shuffle", {"groups": operation.attributes["groups"]}, [data])
 
 
 def convert_quantise(builder: Builder, operation: Operation) -> None:
-    """QuantizeLinear and DequantizeLinear, which give the same values in another data type."""
+    """Convert QuantizeLinear and DequantizeLinear: no step, the same values in another data type."""
     if not all(builder.value(name).constant for name in operation.inputs[1:] if name):
         raise UnsupportedOperation("its scale is not a constant")
-    builder.alias(operation, builder.any_order(operation.inputs[0]))
+    builder.alias(operation, builder.read_any_order(operation.inputs[0]))
 
 
 def pass_on(builder: Builder, operation: Operation) -> None:
-    """Operators that give what they read."""
-    builder.alias(operation, builder.any_order(operation.inputs[0]))
+    """Convert an operator whose output is its input."""
+    builder.alias(operation, builder.read_any_order(operation.inputs[0]))

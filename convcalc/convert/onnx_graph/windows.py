@@ -1,4 +1,4 @@
-"""Operators that slide a window or multiply with a matrix: convolution, pooling, products."""
+"""Rules for operators that slide a window or multiply by a matrix: convolution, pooling, products."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,19 +11,19 @@ from convcalc.convert.onnx_graph.program import Operation, describe_node
 
 
 def collapse_axes(values: Sequence[Any]) -> Any:
-    """A value for every axis, as one where all are equal."""
+    """Return one value if all axes have the same, else a list with one per axis."""
     return values[0] if len(set(values)) == 1 else list(values)
 
 
 def spec_padding(pairs: Sequence[Pair]) -> Any:
-    """Padding as a spec writes it: one number an axis where both sides are equal."""
+    """Return padding as a spec writes it: one number per axis if both sides are equal, else pairs."""
     if all(before == after for before, after in pairs):
         return collapse_axes([before for before, _ in pairs])
     return [list(pair) for pair in pairs]
 
 
 def _read_per_axis(operation: Operation, name: str, axes: int) -> Sizes:
-    """An attribute with one number an axis, 1 by default."""
+    """Return an attribute with one positive integer per axis, 1 by default. Raises UnsupportedOperation."""
     found = operation.attributes.get(name) or (1,) * axes
     if len(found) != axes or min(found) < 1:
         raise UnsupportedOperation(f"{name} is {list(found)}; expected one positive integer per spatial axis ({axes})")
@@ -31,7 +31,7 @@ def _read_per_axis(operation: Operation, name: str, axes: int) -> Sizes:
 
 
 def _read_pads(operation: Operation, axes: int) -> list[Pair]:
-    """The attribute `pads`, all befores and then all afters, as a pair an axis."""
+    """Return the attribute `pads` as one (before, after) pair per axis. Raises UnsupportedOperation."""
     pads = operation.attributes.get("pads") or (0,) * (2 * axes)
     if len(pads) != 2 * axes or min(pads) < 0:
         raise UnsupportedOperation(
@@ -41,7 +41,10 @@ def _read_pads(operation: Operation, axes: int) -> list[Pair]:
 
 
 def _read_padding(operation: Operation, spatial: Sizes, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Any:
-    """The padding of a sliding window. `SAME_UPPER` is our `same`; `SAME_LOWER` has the odd element before."""
+    """Return the padding of a sliding window as a spec writes it.
+
+    `SAME_UPPER` is `same` in a spec; `SAME_LOWER` puts the odd element in front and is written as pairs.
+    """
     automatic = operation.attributes.get("auto_pad") or "NOTSET"
     if automatic == "SAME_UPPER":
         return "same"
@@ -58,13 +61,13 @@ def _read_padding(operation: Operation, spatial: Sizes, kernel: Sizes, stride: S
 
 
 def _drop_defaults(**arguments: Any) -> dict[str, Any]:
-    """Arguments without those that are at their default."""
+    """Return the arguments that differ from their defaults."""
     defaults = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True, "output_padding": 0}
     return {name: value for name, value in arguments.items() if name not in defaults or value != defaults[name]}
 
 
 def _has_bias(builder: Builder, operation: Operation, channels: int) -> bool:
-    """Whether an operation has a bias, which is one value an output channel."""
+    """Whether an operation has a bias. Raises UnsupportedOperation if it is not one value per output channel."""
     if len(operation.inputs) < 3 or not operation.inputs[2]:
         return False
     value = builder.constant(operation, 2, "biases")
@@ -76,14 +79,14 @@ def _has_bias(builder: Builder, operation: Operation, channels: int) -> bool:
 
 
 def _check_fit(operation: Operation, data: Data, channels: int, kernel: Sequence[int]) -> None:
-    """Weights are for the channels and the axes of the data. Raises NotImported."""
+    """Raise NotImported if weights do not have the channels and number of axes of the data."""
     if channels != data.shape.channels or len(kernel) != data.shape.axes or not kernel:
         weights = f"weights for {channels} channels and {len(kernel)} axes"
         raise NotImported(f"{describe_node(operation)} has {weights}, but its input is {data.shape}")
 
 
 def convert_conv(builder: Builder, operation: Operation) -> None:
-    """Conv: a depthwise one where each channel is a group."""
+    """Convert Conv, to a depthwise one if each channel is a group."""
     data = builder.read(operation.inputs[0])
     out_channels, per_group, *kernel = builder.constant(operation, 1, "weights").dims
     axes, groups = data.shape.axes, operation.attributes.get("group", 1)
@@ -106,7 +109,7 @@ def convert_conv(builder: Builder, operation: Operation) -> None:
 
 
 def convert_conv_transpose(builder: Builder, operation: Operation) -> None:
-    """ConvTranspose, its padding worked out where only its output's size is said."""
+    """Convert ConvTranspose, with its padding computed if only the output size is given."""
     data = builder.read(operation.inputs[0])
     channels, per_group, *kernel = builder.constant(operation, 1, "weights").dims
     axes, groups = data.shape.axes, operation.attributes.get("group", 1)
@@ -134,7 +137,7 @@ def convert_conv_transpose(builder: Builder, operation: Operation) -> None:
 def _transposed_padding(
     operation: Operation, axis: int, axes: int, size: int, kernel: int, stride: int, dilation: int, extra: int
 ) -> tuple[Pair, int]:
-    """The padding of an axis of ConvTranspose, and its output padding. Source: ONNX's page of the operator."""
+    """Return the padding and output padding of one axis of ConvTranspose. Source: onnx.ai/onnx/operators."""
     automatic = operation.attributes.get("auto_pad") or "NOTSET"
     wanted = operation.attributes.get("output_shape")
     if not wanted and automatic in ("NOTSET", "VALID"):
@@ -148,7 +151,7 @@ def _transposed_padding(
 
 
 def convert_pool(builder: Builder, operation: Operation) -> None:
-    """MaxPool, AveragePool and LpPool."""
+    """Convert MaxPool, AveragePool and LpPool."""
     kind = {"MaxPool": "maxpool", "AveragePool": "avgpool", "LpPool": "lppool"}[operation.operator]
     data = builder.read(operation.inputs[0])
     axes = data.shape.axes
@@ -175,7 +178,7 @@ def convert_pool(builder: Builder, operation: Operation) -> None:
 
 
 def convert_max_unpool(builder: Builder, operation: Operation) -> None:
-    """MaxUnpool, whose indices are those of a pooling."""
+    """Convert MaxUnpool."""
     data = builder.read(operation.inputs[0])
     axes = data.shape.axes
     kernel, stride = _read_per_axis(operation, "kernel_shape", axes), _read_per_axis(operation, "strides", axes)
@@ -188,8 +191,8 @@ def convert_max_unpool(builder: Builder, operation: Operation) -> None:
 
 
 def convert_global_pool(builder: Builder, operation: Operation) -> None:
-    """GlobalAveragePool and GlobalMaxPool."""
-    data = builder.any_order(operation.inputs[0])
+    """Convert GlobalAveragePool and GlobalMaxPool."""
+    data = builder.read_any_order(operation.inputs[0])
     if data.order[1:2] != (1,):
         data = builder.read(operation.inputs[0])
     kind = "global_avgpool" if operation.operator == "GlobalAveragePool" else "global_maxpool"
@@ -197,8 +200,8 @@ def convert_global_pool(builder: Builder, operation: Operation) -> None:
 
 
 def convert_reduction(builder: Builder, operation: Operation) -> None:
-    """ReduceMean and ReduceMax over all positions."""
-    data = builder.any_order(operation.inputs[0])
+    """Convert ReduceMean and ReduceMax over all spatial axes."""
+    data = builder.read_any_order(operation.inputs[0])
     axes = builder.integers(operation, 1, "axes")
     rank = len(data.order)
     reduced = {data.order[axis % rank] for axis in axes or range(rank)}
@@ -210,7 +213,7 @@ def convert_reduction(builder: Builder, operation: Operation) -> None:
 
 
 def convert_gemm(builder: Builder, operation: Operation) -> None:
-    """Gemm with a matrix of weights: a linear layer."""
+    """Convert Gemm with a weight matrix to a linear layer."""
     data = builder.read(operation.inputs[0])
     sizes = builder.constant(operation, 1, "weights").dims
     if operation.attributes.get("transA") or len(sizes) != 2:
@@ -221,10 +224,10 @@ def convert_gemm(builder: Builder, operation: Operation) -> None:
 
 
 def convert_matmul(builder: Builder, operation: Operation) -> None:
-    """MatMul with a matrix of weights: a linear layer, at each position where there are positions."""
+    """Convert MatMul with a weight matrix to a linear layer, or to a pointwise convolution with spatial axes."""
     if builder.value(operation.inputs[0]).constant:
         raise UnsupportedOperation("it is not a product of data and a weight matrix")
-    data = builder.any_order(operation.inputs[0])
+    data = builder.read_any_order(operation.inputs[0])
     sizes = builder.constant(operation, 1, "weights").dims
     if len(sizes) != 2 or data.order[-1] != 1:
         raise UnsupportedOperation("it does not multiply the channels by a weight matrix")

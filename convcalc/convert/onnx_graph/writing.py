@@ -1,4 +1,7 @@
-"""The nodes of ONNX that each of our layer kinds is."""
+"""Rules that write each layer kind as ONNX nodes, in the table WRITERS.
+
+A kind without a rule has no ONNX operator; a rule raises UnsupportedLayer for arguments that ONNX cannot express.
+"""
 
 from collections.abc import Callable, Sequence
 from itertools import starmap
@@ -26,7 +29,6 @@ _WriteRule = Callable[[OnnxWriter, Any], None]
 def _write_convolution(
     writer: OnnxWriter, layer: Any, out_channels: int, groups: int, kernel: Sequence[int], **window: Any
 ) -> None:
-    """Conv with its weights."""
     sizes = (out_channels, layer.input.channels // groups, *kernel)
     weights = [writer.weight("weight", sizes, RANDOM)]
     if layer.bias:
@@ -35,29 +37,24 @@ def _write_convolution(
 
 
 def _window_attributes(layer: Any) -> dict[str, Any]:
-    """The attributes of a sliding window."""
     return {"strides": layer.stride, "pads": list_pads(layer.padding), "dilations": layer.dilation}
 
 
 def _write_conv(writer: OnnxWriter, layer: Any) -> None:
-    """Conv."""
     _write_convolution(writer, layer, layer.out_channels, layer.groups, layer.kernel_size, **_window_attributes(layer))
 
 
 def _write_pointwise_conv(writer: OnnxWriter, layer: Any) -> None:
-    """Conv with a kernel of 1."""
     _write_convolution(writer, layer, layer.out_channels, layer.groups, (1,) * layer.input.axes, strides=layer.stride)
 
 
 def _write_depthwise_conv(writer: OnnxWriter, layer: Any) -> None:
-    """Conv with a group a channel."""
     _write_convolution(
         writer, layer, layer.output.channels, layer.input.channels, layer.kernel_size, **_window_attributes(layer)
     )
 
 
 def _write_separable_conv(writer: OnnxWriter, layer: Any) -> None:
-    """Two Convs."""
     first, second = layer.depthwise, layer.pointwise
     sizes = (first.output.channels, 1, *first.kernel_size)
     weight = writer.weight("depthwise.weight", sizes, RANDOM)
@@ -74,7 +71,6 @@ def _write_separable_conv(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_conv_transpose(writer: OnnxWriter, layer: Any) -> None:
-    """ConvTranspose."""
     sizes = (layer.input.channels, layer.out_channels // layer.groups, *layer.kernel_size)
     weights = [writer.weight("weight", sizes, RANDOM)]
     if layer.bias:
@@ -84,7 +80,6 @@ def _write_conv_transpose(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_linear(writer: OnnxWriter, layer: Any) -> None:
-    """Gemm."""
     weights = [writer.weight("weight", (layer.out_features, layer.input.channels), RANDOM)]
     if layer.bias:
         weights.append(writer.weight("bias", (layer.out_features,), ZERO))
@@ -95,8 +90,6 @@ def _write_linear(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _pool_rule(operator: str, **attributes: Any) -> _WriteRule:
-    """A pooling with a sliding window."""
-
     def rule(writer: OnnxWriter, layer: Any) -> None:
         axes = layer.input.axes
         padding = getattr(layer, "padding", ((0, 0),) * axes)
@@ -112,7 +105,11 @@ def _pool_rule(operator: str, **attributes: Any) -> _WriteRule:
 
 
 def _ceil_mode(layer: Any, padding: Sequence[Pair], dilation: Sequence[int]) -> int:
-    """Whether ONNX is to round up. Its ceil_mode does not leave out a last window that starts beyond the input."""
+    """Return ONNX's ceil_mode, 0 or 1, that gives the layer's output size.
+
+    Unlike convcalc's, ONNX's ceil_mode does not drop a last window that starts beyond the input. Raises
+    UnsupportedLayer.
+    """
     windows = list(zip(layer.input.spatial, layer.kernel_size, layer.stride, padding, dilation, strict=True))
     if layer.output.spatial == tuple(starmap(window_count, windows)):
         return 0
@@ -123,7 +120,7 @@ def _ceil_mode(layer: Any, padding: Sequence[Pair], dilation: Sequence[int]) -> 
 
 
 def _adaptive_pool_rule(operator: str, whole: str) -> _WriteRule:
-    """An adaptive pooling: of all positions, or with equal windows where the sizes divide."""
+    """Write a global pooling for output size 1, else a pooling with equal windows if the sizes divide."""
 
     def rule(writer: OnnxWriter, layer: Any) -> None:
         sizes = list(zip(layer.input.spatial, layer.output_size, strict=True))
@@ -139,8 +136,6 @@ def _adaptive_pool_rule(operator: str, whole: str) -> _WriteRule:
 
 
 def _global_pool_rule(operator: str, reduction: str) -> _WriteRule:
-    """A pooling of all positions."""
-
     def rule(writer: OnnxWriter, layer: Any) -> None:
         if layer.keepdims:
             writer.add(operator)
@@ -151,7 +146,7 @@ def _global_pool_rule(operator: str, reduction: str) -> _WriteRule:
 
 
 def _write_blurpool(writer: OnnxWriter, layer: Any) -> None:
-    """Pad by reflection and a depthwise Conv with binomial weights, which are not learnt."""
+    """Write a reflecting Pad and a depthwise Conv with binomial weights, which are not learnt."""
     channels = layer.input.channels
     amount = writer.integers(list_pads([(0, 0), (0, 0), *(((k - 1) // 2, k // 2) for k in layer.kernel_size)]))
     writer.add("Pad", amount, last=False, mode="reflect")
@@ -164,7 +159,6 @@ def _write_blurpool(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_batchnorm(writer: OnnxWriter, layer: Any) -> None:
-    """BatchNormalization with running statistics."""
     if not layer.track_running_stats:
         raise UnsupportedLayer("batchnorm without running statistics")
     channels = layer.input.channels
@@ -180,7 +174,7 @@ def _write_batchnorm(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_layernorm(writer: OnnxWriter, layer: Any) -> None:
-    """LayerNormalization, which takes the last axes; without factors MeanVarianceNormalization."""
+    """Write LayerNormalization, which covers the last axes; MeanVarianceNormalization if not affine."""
     axes = layer.input.axes
     if not layer.affine:
         every = range(1, axes + 2) if layer.axes == "all" else [1]
@@ -194,7 +188,7 @@ def _write_layernorm(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_groupnorm(writer: OnnxWriter, layer: Any) -> None:
-    """GroupNormalization; without factors as an instance norm of the groups."""
+    """Write GroupNormalization; an instance norm of the groups if not affine."""
     channels, groups = layer.input.channels, layer.num_groups
     if layer.affine:
         writer.add("GroupNormalization", *scale_and_bias(writer, layer, (channels,)), num_groups=groups)
@@ -205,7 +199,7 @@ def _write_groupnorm(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_instancenorm(writer: OnnxWriter, layer: Any) -> None:
-    """InstanceNormalization; without factors MeanVarianceNormalization."""
+    """Write InstanceNormalization; MeanVarianceNormalization if not affine."""
     if layer.affine:
         writer.add("InstanceNormalization", *scale_and_bias(writer, layer, (layer.input.channels,)))
     else:
@@ -213,39 +207,36 @@ def _write_instancenorm(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_scale(writer: OnnxWriter, layer: Any) -> None:
-    """Mul with a factor a channel."""
     writer.add("Mul", writer.weight("weight", (layer.input.channels, *(1,) * layer.input.axes), ONE))
 
 
 def _write_prelu(writer: OnnxWriter, layer: Any) -> None:
-    """PRelu."""
     count = layer.num_parameters
     sizes = (count, *(1,) * layer.input.axes) if count > 1 else (1,)
     writer.add("PRelu", writer.weight("weight", sizes, 0.25))
 
 
-# -- values and shapes
+# -- activations, merges and shapes
 
 
 def _operator_rule(operator: str, **attributes: Any) -> _WriteRule:
-    """A kind that is one operator."""
+    """Return a rule that writes one operator without weights."""
     return lambda writer, layer: writer.add(operator, **attributes)
 
 
 def _clip_rule(low: float, high: float) -> _WriteRule:
-    """Values cut off at both ends."""
     return lambda writer, layer: writer.add("Clip", writer.number(low), writer.number(high))
 
 
 def _write_silu(writer: OnnxWriter, layer: Layer) -> None:
-    """Sigmoid, and Mul with what it reads."""
+    """Write Sigmoid and Mul: this operator set has no SiLU."""
     [source] = writer.reads
     writer.add("Sigmoid", last=False)
     writer.add("Mul", source)
 
 
 def _merge_rule(two: str, many: str | None = None) -> _WriteRule:
-    """An operator of two inputs, or another of more; a chain of the first where there is none."""
+    """Return a rule that writes `two` for two inputs and `many` for more, or a chain of `two` without `many`."""
 
     def rule(writer: OnnxWriter, layer: Any) -> None:
         reads = writer.reads
@@ -260,7 +251,7 @@ def _merge_rule(two: str, many: str | None = None) -> _WriteRule:
 
 
 def _write_upsample(writer: OnnxWriter, layer: Any) -> None:
-    """Resize by factors where they are whole, else to a size, as PyTorch interpolates."""
+    """Write Resize by integer scales, else to a size, with PyTorch's interpolation."""
     nearest = layer.mode == "nearest"
     spatial = list(zip(layer.input.spatial, layer.output.spatial, strict=True))
     axes = list(range(2, layer.input.axes + 2))
@@ -278,25 +269,24 @@ def _write_upsample(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_pixel_shuffle(writer: OnnxWriter, layer: Any) -> None:
-    """DepthToSpace, in PyTorch's order of channels."""
+    """Write DepthToSpace with PyTorch's order of channels."""
     _check_two_axes(layer)
     writer.add("DepthToSpace", blocksize=layer.upscale_factor, mode="CRD")
 
 
 def _write_pixel_unshuffle(writer: OnnxWriter, layer: Any) -> None:
-    """SpaceToDepth; its channels are in another order than PyTorch's."""
+    """Write SpaceToDepth, whose order of channels differs from PyTorch's."""
     _check_two_axes(layer)
     writer.add("SpaceToDepth", blocksize=layer.downscale_factor)
 
 
 def _check_two_axes(layer: Layer) -> None:
-    """Operators that are there for two axes only."""
+    """Raise UnsupportedLayer for an operator that ONNX has for two spatial axes only."""
     if layer.input.axes != 2:
         raise UnsupportedLayer(f"{layer.kind} on {layer.input}, which does not have two spatial axes")
 
 
 def _write_channel_shuffle(writer: OnnxWriter, layer: Any) -> None:
-    """Reshape, Transpose, Reshape."""
     groups, spatial = layer.groups, layer.input.spatial
     writer.add("Reshape", writer.integers([0, groups, layer.input.channels // groups, *spatial]), last=False)
     writer.add("Transpose", last=False, perm=[0, 2, 1, *range(3, len(spatial) + 3)])
@@ -304,13 +294,11 @@ def _write_channel_shuffle(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_pad(writer: OnnxWriter, layer: Any) -> None:
-    """Pad with zeros."""
     amount = writer.integers(list_pads(layer.padding))
     writer.add("Pad", amount, "", writer.integers(range(2, layer.input.axes + 2)))
 
 
 def _write_crop(writer: OnnxWriter, layer: Any) -> None:
-    """Slice of the positions."""
     starts = [before for before, _ in layer.amount]
     ends = [size - after for size, (_, after) in zip(layer.input.spatial, layer.amount, strict=True)]
     axes = writer.integers(range(2, layer.input.axes + 2))
@@ -318,23 +306,20 @@ def _write_crop(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_slice(writer: OnnxWriter, layer: Any) -> None:
-    """Slice of the channels."""
     start, stop = layer.channels
     writer.add("Slice", writer.integers([start]), writer.integers([stop]), writer.integers([1]))
 
 
 def _write_reshape(writer: OnnxWriter, layer: Any) -> None:
-    """Reshape of each sample."""
     writer.add("Reshape", writer.integers([0, *layer.output.sizes]))
 
 
 def _write_dropout(writer: OnnxWriter, layer: Any) -> None:
-    """Dropout."""
     writer.add("Dropout", writer.number(float(layer.p)))
 
 
 def _write_drop_path(writer: OnnxWriter, layer: Any) -> None:
-    """Mul with the Dropout of a one for each sample."""
+    """Write a Mul with one randomly dropped 1 per sample."""
     if not layer.p:
         writer.add("Identity")
         return
@@ -347,12 +332,10 @@ def _write_drop_path(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_leaky_relu(writer: OnnxWriter, layer: Any) -> None:
-    """LeakyRelu."""
     writer.add("LeakyRelu", alpha=float(layer.negative_slope))
 
 
 def _write_response_norm(writer: OnnxWriter, layer: Any) -> None:
-    """LRN."""
     writer.add("LRN", size=layer.size)
 
 
