@@ -132,8 +132,8 @@ def _parse_named_layer(item: Any, place: int) -> LayerConfig:
         return _parse_layer(item)
     except WRONG_SORT as error:
         name = str(item.get("name") or place) if isinstance(item, Mapping) else str(place)
-        said = f"{type(error).__name__} {shown(str(error))}"
-        raise NotImported(f"malformed configuration of layer {shown(name)}: {said}") from None
+        reason = f"{type(error).__name__} {shown(str(error))}"
+        raise NotImported(f"malformed configuration of layer {shown(name)}: {reason}") from None
 
 
 def _parse_layer(item: Mapping[str, Any]) -> LayerConfig:

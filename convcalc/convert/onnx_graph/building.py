@@ -139,7 +139,7 @@ class Builder:
         return found
 
     def _expected_shape(self) -> str:
-        return f"(batch {self.batch}, channels, up to {MOST_AXES} spatial sizes)"
+        return f"(batch {self.batch}, channels, up to {MOST_AXES} spatial sizes), all positive"
 
     def read(self, name: str) -> Data:
         """Return the data of a tensor with the channels first. Raises UnsupportedOperation, _AxesOutOfOrder."""
@@ -170,10 +170,10 @@ class Builder:
             return list(given) if isinstance(given, tuple) else [given]
         if place >= len(operation.inputs) or not operation.inputs[place]:
             return None
-        held = self.value(operation.inputs[place]).held
-        if held is None or held.dtype.kind not in "fiub":
+        contents = self.value(operation.inputs[place]).contents
+        if contents is None or contents.dtype.kind not in "fiub":
             raise UnsupportedOperation(f"its {attribute} is not a constant with known values")
-        return [item.item() for item in held.ravel()]
+        return [item.item() for item in contents.ravel()]
 
     def integers(self, operation: Operation, place: int, attribute: str) -> list[int] | None:
         """Return the numbers of `numbers` as integers."""

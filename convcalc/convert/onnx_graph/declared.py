@@ -34,9 +34,9 @@ def describe_mismatch(declared: Any, dims: Sizes) -> str:
     """
     if not declared.tensor_type.HasField("shape"):
         return ""
-    said = [read_size(size) for size in declared.tensor_type.shape.dim]
-    pairs = list(zip(said, dims, strict=False))
-    if len(said) == len(dims) and all(size in (None, due) for size, due in pairs[1:]):
+    sizes = [read_size(size) for size in declared.tensor_type.shape.dim]
+    pairs = list(zip(sizes, dims, strict=False))
+    if len(sizes) == len(dims) and all(size in (None, due) for size, due in pairs[1:]):
         return ""
-    listed = " × ".join("?" if size is None else str(size) for size in said)
+    listed = " × ".join("?" if size is None else str(size) for size in sizes)
     return f"the file declares an output of {listed}, but its operator produces {' × '.join(map(str, dims))}"

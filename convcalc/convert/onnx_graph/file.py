@@ -15,7 +15,7 @@ from convcalc.convert.graph import NotImported
 
 _MOST_BYTES = 2**31  # limit of a protocol buffer message
 MOST_DESCRIPTION = 64 * 2**20
-_MOST_HELD = 65_536  # bytes of a tensor that are kept: the shapes that a graph computes with are small
+_MOST_CONTENTS = 65_536  # bytes of a tensor that are kept: the shapes that a graph computes with are small
 _MOST_FIELDS = 2_000_000
 _MOST_NESTED = 32
 _INSTALL_HINT = "ONNX files need the package onnx: pip install 'convcalc[onnx]'"
@@ -84,7 +84,7 @@ def read_description(path: str) -> bytes:
         with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return (
                 data[:]
-                if len(data) <= _MOST_HELD
+                if len(data) <= _MOST_CONTENTS
                 else _DescriptionReader(data).strip_contents("model", 0, len(data), 0)
             )
 
@@ -104,7 +104,7 @@ class _DescriptionReader:
         parts = []
         for field in _read_fields(self.data, start, stop):
             inner = _MESSAGES[message].get(field.number)
-            large = field.stop - field.content > _MOST_HELD
+            large = field.stop - field.content > _MOST_CONTENTS
             if inner == "contents" and (large or not field.has_length):
                 self.count(0)
             elif inner is None or not large:

@@ -67,5 +67,5 @@ def is_learnt(program: Program, roots: Iterable[str]) -> bool:
 
 def is_varied(program: Program, name: str) -> bool:
     """Whether a constant is known to hold different values."""
-    held = program.values[name].held
-    return held is not None and held.size > 0 and bool((held != held.ravel()[0]).any())
+    contents = program.values[name].contents
+    return contents is not None and contents.size > 0 and bool((contents != contents.ravel()[0]).any())

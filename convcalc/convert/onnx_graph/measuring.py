@@ -103,8 +103,8 @@ def _set_sizes(value: Any, shape: Sizes) -> None:
         and all(size in (None, due) for size, due in zip(stated[1:], order[1:], strict=True))
     ]
     if not fitting:
-        said = "×".join("?" if size is None else str(size) for size in stated)
-        raise NotImported(f"its input {value.name} has shape {said}, but the spec's has {'×'.join(map(str, shape))}")
+        listed = "×".join("?" if size is None else str(size) for size in stated)
+        raise NotImported(f"its input {value.name} has shape {listed}, but the spec's has {'×'.join(map(str, shape))}")
     for dim, size in zip(dims, fitting[0], strict=True):
         dim.dim_value = size
 

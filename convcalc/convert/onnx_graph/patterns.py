@@ -81,15 +81,15 @@ class _PatternMerger:
 
     def is_filled(self, name: str, value: float) -> bool:
         """Whether a tensor is known to hold one value everywhere."""
-        held = self.values[name].held
-        return held is not None and bool((held == value).all())
+        contents = self.values[name].contents
+        return contents is not None and bool((contents == value).all())
 
     def scalar(self, name: str) -> float | None:
         """Return the value of a numeric constant with one element, else None."""
-        held = self.values[name].held if name else None
-        if held is None or held.size != 1 or held.dtype.kind not in "fiub":
+        contents = self.values[name].contents if name else None
+        if contents is None or contents.size != 1 or contents.dtype.kind not in "fiub":
             return None
-        return float(held.ravel()[0])
+        return float(contents.ravel()[0])
 
     # -- merging
 
@@ -306,8 +306,8 @@ def _trailing_axis(merger: _PatternMerger, mean: Operation) -> int | None:
     rank = len(merger.dims(mean.inputs[0]))
     axes: Any = mean.attributes.get("axes")
     if axes is None and len(mean.inputs) > 1:
-        held = merger.values[mean.inputs[1]].held
-        axes = None if held is None else held.ravel()
+        contents = merger.values[mean.inputs[1]].contents
+        axes = None if contents is None else contents.ravel()
     if axes is None or not mean.attributes.get("keepdims", 1):
         return None
     places = sorted(int(axis) % rank for axis in axes)

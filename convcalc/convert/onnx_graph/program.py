@@ -39,7 +39,7 @@ class OnnxValue(NamedTuple):
     dims: Sizes
     kind: int
     constant: bool = False
-    held: Any = None
+    contents: Any = None
     roots: tuple[str, ...] = ()
     measured: bool = False
 
@@ -147,18 +147,18 @@ class _OnnxReader:
         self.types[name] = self.onnx.helper.make_tensor_type_proto(value.kind, value.dims)
         if data is not None:
             self.data[name] = data
-        elif value.held is not None:
-            self.data[name] = self.onnx.numpy_helper.from_array(value.held, name)
+        elif value.contents is not None:
+            self.data[name] = self.onnx.numpy_helper.from_array(value.contents, name)
 
     def add_weight(self, name: str, dims: Sizes, tensor: Any) -> None:
         """Add an initializer."""
         self.check_sizes(dims, name)
-        held = self.read_contents(tensor) if prod(dims) <= folding.MOST_ELEMENTS else None
+        contents = self.read_contents(tensor) if prod(dims) <= folding.MOST_ELEMENTS else None
         roots: tuple[str, ...] = ()
         if tensor.data_type in _WEIGHT_TYPES:
             roots = (name,)
             self.weights[name] = prod(dims)
-        self.add(name, OnnxValue(dims, tensor.data_type, True, held, roots))
+        self.add(name, OnnxValue(dims, tensor.data_type, True, contents, roots))
 
     def read_contents(self, tensor: Any) -> Any:
         """Return the contents of a tensor; None if they are in another file or do not fit its sizes."""
@@ -274,9 +274,11 @@ class _OnnxReader:
                 self.unknown[name] = f"the output shape of {describe_node(operation)} is unknown{why}"
                 continue
             kind, dims = inferred[name]
-            held = folded[place] if folded and place < len(folded) and folded[place].shape == dims else None
+            contents = folded[place] if folded and place < len(folded) and folded[place].shape == dims else None
             roots = self.find_roots(operation, name, dims, kind, reads) if constant else ()
-            self.add(name, OnnxValue(self.check_sizes(dims, name), kind, constant, held, roots, constant and measured))
+            self.add(
+                name, OnnxValue(self.check_sizes(dims, name), kind, constant, contents, roots, constant and measured)
+            )
 
     def find_roots(
         self, operation: Operation, name: str, dims: Sizes, kind: int, reads: list[OnnxValue]
@@ -306,8 +308,8 @@ class _OnnxReader:
         """Whether a Constant is known to hold one value everywhere."""
         import numpy
 
-        held = (_read_constant(numpy, operation.attributes) or [None])[0]
-        return held is not None and held.size > 0 and bool((held == held.ravel()[0]).all())
+        contents = (_read_constant(numpy, operation.attributes) or [None])[0]
+        return contents is not None and contents.size > 0 and bool((contents == contents.ravel()[0]).all())
 
     def fold_outputs(self, operation: Operation, inferred: dict[str, tuple[int, Sizes]]) -> list[Any] | None:
         """Return the contents of the outputs of a node with small constant inputs, None if they cannot be evaluated."""
@@ -325,10 +327,10 @@ class _OnnxReader:
             ]
         if operation.operator == "Constant":
             return _read_constant(numpy, operation.attributes)
-        held = [self.values[name].held if name else None for name in operation.inputs]
-        if any(array is None for array, name in zip(held, operation.inputs, strict=True) if name):
+        contents = [self.values[name].contents if name else None for name in operation.inputs]
+        if any(array is None for array, name in zip(contents, operation.inputs, strict=True) if name):
             return None
-        return folding.fold(operation.operator, operation.attributes, held)
+        return folding.fold(operation.operator, operation.attributes, contents)
 
     def infer_outputs(self, node: Any, operation: Operation) -> dict[str, tuple[int, Sizes]]:
         """Return the data type and sizes of each output, as inferred or else as declared in the file."""

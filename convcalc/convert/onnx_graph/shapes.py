@@ -31,9 +31,9 @@ def _take_part(builder: Builder, operation: Operation, data: Data, starts: dict[
     `starts` are the first positions by axis.
     """
     sizes = (builder.batch, *data.shape.sizes)
-    gives = dict(zip(data.order, builder.value(operation.outputs[output]).dims, strict=True))
-    stops = {axis: starts.get(axis, 0) + gives[axis] for axis in data.order}
-    if gives[0] != sizes[0]:
+    output_sizes = dict(zip(data.order, builder.value(operation.outputs[output]).dims, strict=True))
+    stops = {axis: starts.get(axis, 0) + output_sizes[axis] for axis in data.order}
+    if output_sizes[0] != sizes[0]:
         raise UnsupportedOperation("it takes a part of the batch")
     amount = [(starts.get(axis, 0), sizes[axis] - stops[axis]) for axis in range(2, len(sizes))]
     sliced = (starts.get(1, 0), stops[1]) != (0, sizes[1])

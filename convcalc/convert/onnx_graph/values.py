@@ -112,7 +112,7 @@ def convert_batch_norm(builder: Builder, operation: Operation) -> None:
 def _is_default_constant(builder: Builder, operation: Operation, place: int) -> bool:
     """Whether a norm's scale (position 1) is all ones, or its bias (2) all zeros, and neither is learnt."""
     value = builder.value(operation.inputs[place])
-    plain = value.held is not None and bool((value.held == (1, 0)[place - 1]).all())
+    plain = value.contents is not None and bool((value.contents == (1, 0)[place - 1]).all())
     return plain and set(value.roots) <= builder.program.literal
 
 
