@@ -43,7 +43,7 @@ from convcalc.shape import Shape
 from convcalc.spec.making import MOST_LAYERS, written_layer
 
 _Inputs = Mapping[str | None, tuple[int, ...]]
-_KEEP_SHAPE = frozenset({"Activation", "Masking", "ReLU", "UnitNormalization"})  # without weights
+_KEEP_SHAPE = frozenset({"Activation", "Masking", "ReLU", "UnitNormalization"})  # of their input, without weights
 _WITHOUT_WEIGHTS = _KEEP_SHAPE | frozenset(
     {"CenterCrop", "Concatenate", "Dot", "Lambda", "Permute", "RepeatVector", "Reshape", "Resizing"}
     | {"SlicingOpLambda", "TFOpLambda", "UpSampling1D", "UpSampling2D", "UpSampling3D"}
