@@ -1,21 +1,24 @@
-"""Files of networks that are no specs: recognised by what they hold, then by how their names end.
+"""Recognises files of networks that are not specs, by their content and then by the ending of their name.
 
-This is the one list of formats. A command that reads specs uses it to say what it was given instead; `import` uses it
-to choose a reader, or to say why there is none. Nothing here is parsed, unpickled or run.
+This is the only list of formats. Commands that read specs use it to report what a file is instead; `import` uses it to
+choose a reader or to explain why there is none. Nothing is parsed, unpickled or run.
 """
 
 import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-HEAD = 65_536  # the bytes that are looked at, from the start of a file
+HEAD = 65_536  # bytes of a file's start that are looked at
 LAYERS = (
     rb"""(?:\xef\xbb\xbf)?(?:layers|'layers'|"layers")\s*:"""  # the outermost key of every spec, at the start of a line
 )
 
 
 class Format(NamedTuple):
-    """A kind of file. `reader` is the importer that reads it ("" if none does), `advice` what to do instead."""
+    """A file format. `holds` recognises it from the first bytes of a file.
+
+    `reader` is the importer that reads it, "" if there is none; `advice` is what to do in that case.
+    """
 
     name: str
     endings: tuple[str, ...]
@@ -24,61 +27,73 @@ class Format(NamedTuple):
     advice: str = ""
 
 
-THROUGH_ONNX = "export it to ONNX, then convcalc import model.onnx"
-CODE = "convcalc import --torch PACKAGE.MODULE:FACTORY --input 3,224,224 takes the code of the network"
-TF2ONNX = "python -m tf2onnx.convert writes ONNX, which convcalc import reads"
+_THROUGH_ONNX = "export it to ONNX, then run convcalc import model.onnx"
+_CODE = "import the network's code: convcalc import --torch PACKAGE.MODULE:FACTORY --input 3,224,224"
+_TF2ONNX = "convert it to ONNX with python -m tf2onnx.convert, then run convcalc import model.onnx"
 
 
-def begins(*magic: bytes) -> Callable[[bytes], bool]:
-    """Recognises files by how they begin."""
+def _begins_with(*magic: bytes) -> Callable[[bytes], bool]:
+    """Recognise files by their first bytes."""
     return lambda head: head.startswith(magic)
 
 
-def matches(*patterns: bytes) -> Callable[[bytes], bool]:
-    """Recognises texts that hold a match of every pattern."""
+def _matches_all(*patterns: bytes) -> Callable[[bytes], bool]:
+    """Recognise text in which every pattern matches."""
     return lambda head: b"\0" not in head and all(re.search(pattern, head, re.MULTILINE) for pattern in patterns)
 
 
-def is_zip_of(member: bytes) -> Callable[[bytes], bool]:
-    """Recognises archives by a member that is among the first or in the list at the end."""
+def _is_zip_with(member: bytes) -> Callable[[bytes], bool]:
+    """Recognise ZIP archives by a member, among the first or in the directory at the end."""
     return lambda head: head.startswith(b"PK\x03\x04") and re.search(member, head) is not None
 
 
-def never(head: bytes) -> bool:
-    """For files that only their names tell apart."""
+def _never(head: bytes) -> bool:
+    """For formats that only the file name tells apart."""
     return False
 
 
-SPEC = Format("a spec", (".yaml", ".yml"), matches(b"^" + LAYERS))
+SPEC = Format("a spec", (".yaml", ".yml"), _matches_all(b"^" + LAYERS))
 FORMATS = (
-    Format("a Git LFS pointer", (), begins(b"version https://git-lfs."), "", "git lfs pull fetches the file itself"),
-    Format("a TFLite model", (".tflite",), lambda head: head[4:8] == b"TFL3", "", TF2ONNX),
-    Format("a GGUF file", (".gguf",), begins(b"GGUF"), "", "it holds weights, not layers; there is no importer for it"),
+    Format(
+        "a Git LFS pointer",
+        (),
+        _begins_with(b"version https://git-lfs."),
+        "",
+        "run git lfs pull to fetch the file itself",
+    ),
+    Format("a TFLite model", (".tflite",), lambda head: head[4:8] == b"TFL3", "", _TF2ONNX),
+    Format(
+        "a GGUF file",
+        (".gguf",),
+        _begins_with(b"GGUF"),
+        "",
+        "it contains weights, not layers; there is no importer for it",
+    ),
     Format(
         "a safetensors file",
         (".safetensors",),
         lambda head: head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**27,
         "",
-        f"it holds weights without the network; {CODE}",
+        f"it contains only weights; {_CODE}",
     ),
     Format(
         "a Keras HDF5 model",
         (".h5", ".hdf5"),
-        begins(b"\x89HDF\r\n"),
+        _begins_with(b"\x89HDF\r\n"),
         "",
-        "save the model as .keras, or the JSON of model.to_json(): convcalc import reads these",
+        "save the model as .keras, or save the JSON of model.to_json(), then run convcalc import",
     ),
-    Format("a Keras model", (".keras",), is_zip_of(rb"config\.json"), "keras"),
+    Format("a Keras model", (".keras",), _is_zip_with(rb"config\.json"), "keras"),
     Format(
         "a PyTorch file",
         (".pt", ".pth", ".ckpt", ".pkl", ".pt2"),
-        lambda head: is_zip_of(rb"data\.pkl|/version|archive_format")(head) or re.match(rb"\x80[\x02-\x05]", head),
+        lambda head: _is_zip_with(rb"data\.pkl|/version|archive_format")(head) or re.match(rb"\x80[\x02-\x05]", head),
         "",
-        f"it is a pickle or holds one, which is not read because that could run code; {CODE}",
+        f"it is or contains a pickle, which is not read because that could run code; {_CODE}",
     ),
-    # schema version 1 and a graph; ONNX begins alike, with a higher version
-    Format("a TensorFlow graph", (".pb",), begins(b"\x08\x01\x12"), "", TF2ONNX),
-    Format("a Core ML model", (".mlmodel",), never, "", THROUGH_ONNX),
+    # schema version 1 and a graph; ONNX begins the same way, with a higher version
+    Format("a TensorFlow graph", (".pb",), _begins_with(b"\x08\x01\x12"), "", _TF2ONNX),
+    Format("a Core ML model", (".mlmodel",), _never, "", _THROUGH_ONNX),
     Format(
         "an ONNX model",
         (".onnx",),
@@ -89,55 +104,56 @@ FORMATS = (
     Format(
         "an Ultralytics model YAML",
         (),
-        matches(rb"^nc\s*:", rb"^backbone\s*:", rb"^head\s*:"),
+        _matches_all(rb"^nc\s*:", rb"^backbone\s*:", rb"^head\s*:"),
         "",
-        "there is no importer for it; yolo export model=NAME.yaml format=onnx writes ONNX, which convcalc import reads",
+        "there is no importer for it; convert it with yolo export model=NAME.yaml format=onnx, then import that",
     ),
     Format(
         "a Darknet configuration",
         (),
-        matches(rb"^\s*\[(?:net|network)\]", rb"^\s*\[(?:convolutional|connected|maxpool)\]"),
+        _matches_all(rb"^\s*\[(?:net|network)\]", rb"^\s*\[(?:convolutional|connected|maxpool)\]"),
         "",
-        f"there is no importer for it; {THROUGH_ONNX}",
+        f"there is no importer for it; {_THROUGH_ONNX}",
     ),
     Format(
         "a Caffe network",
         (".prototxt",),
-        matches(rb"^\s*layers?\s*\{"),
+        _matches_all(rb"^\s*layers?\s*\{"),
         "",
-        f"there is no importer for it; {THROUGH_ONNX}",
+        f"there is no importer for it; {_THROUGH_ONNX}",
     ),
     Format(
         "an OpenVINO model",
         (),
-        matches(rb"<net\b[^>]*>", rb"<layers>"),
+        _matches_all(rb"<net\b[^>]*>", rb"<layers>"),
         "",
-        f"there is no importer for it; {THROUGH_ONNX}",
+        f"there is no importer for it; {_THROUGH_ONNX}",
     ),
-    Format("a Python file", (".py",), never, "", CODE),
+    Format("a Python file", (".py",), _never, "", _CODE),
 )
 
 
 def recognise(name: str, head: bytes) -> Format | None:
-    """The format of a file by its name and its first bytes, None if it is unknown.
+    """Return the format of a file from its name and first bytes, None if unknown.
 
-    The name decides if the content does not, and among formats that begin alike.
+    The content decides. The name chooses between formats with the same beginning, and decides if the content says
+    nothing.
     """
     if SPEC.holds(head):
         return SPEC
     by_name = [kind for kind in (*FORMATS, SPEC) if kind.endings and name.lower().endswith(kind.endings)]
     by_content = [kind for kind in FORMATS if kind.holds(head)]
     both = [kind for kind in by_content if kind in by_name]
-    without_content = [kind for kind in by_name if kind.holds is never]
+    without_content = [kind for kind in by_name if kind.holds is _never]
     return next(iter([*both, *without_content, *by_content, *by_name]), None)
 
 
 def foreign(name: str, head: bytes) -> Format | None:
-    """The format of a file that is certainly no spec, None if it may be one."""
+    """Return the format of a file that is certainly not a spec, None if it may be one."""
     found = recognise(name, head)
     return None if found is SPEC else found
 
 
 def advice(found: Format, file: str) -> str:
-    """What to do with a file of a format other than a spec."""
-    return f"convcalc import {file} reads it" if found.reader else found.advice
+    """Return what to do with a file of another format than a spec."""
+    return f"import it with convcalc import {file}" if found.reader else found.advice

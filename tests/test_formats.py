@@ -138,7 +138,7 @@ def test_a_large_model_is_told_before_its_size(capsys: pytest.CaptureFixture[str
     Path("large.onnx").write_bytes(onnx_bytes() + bytes(5 * 2**20))
     assert run(["summary", "large.onnx"]) == 2
     assert capsys.readouterr().err == (
-        "convcalc: large.onnx: an ONNX model, not a spec: convcalc import large.onnx reads it\n"
+        "convcalc: large.onnx: an ONNX model, not a spec: import it with convcalc import large.onnx\n"
     )
     with pytest.raises(InvalidSpec, match="an ONNX model, not a spec"):
         convcalc.load("large.onnx")

@@ -75,8 +75,7 @@ def test_what_is_not_expressed_is_said_and_is_opaque(partly: str, capsys: pytest
     out, err = capsys.readouterr()
     assert "opaque: {output_shape: [4, 12, 10], what: Exp" in out
     assert err == (
-        "unsupported: Exp 'Exp_0': no layer kind is this operator\n"
-        "1 unsupported: imported as opaque layers of unknown cost\n"
+        "unsupported: Exp 'Exp_0': unsupported operator\n1 unsupported: imported as opaque layers of unknown cost\n"
     )
 
 
@@ -112,7 +111,7 @@ def test_strict_passes_what_is_expressed() -> None:
     [
         (b"", "empty"),
         (b"\x00\x01garbage", "not an ONNX model"),
-        (b"{}", "no Keras model"),
+        (b"{}", "not a Keras model"),
         (b"PK\x03\x04", "net.bin"),
         (b"\x89HDF\r\n", "HDF5"),
     ],

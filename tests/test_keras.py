@@ -189,7 +189,7 @@ def test_channels_that_come_first_stay_first(tmp_path: Path) -> None:
 def test_an_open_size_is_given(tmp_path: Path) -> None:
     model: Any = copy.deepcopy(KERAS_2)
     model["config"]["layers"][0]["config"]["batch_input_shape"] = [None, None, None, 3]
-    with pytest.raises(NotImported, match="'image' is open: give --input 3,224,224"):
+    with pytest.raises(NotImported, match="'image' is not fully known: give --input 3,224,224"):
         imported(tmp_path, model)
     for inputs in ({None: (3, 64, 64)}, {"image": (3, 64, 64)}):
         [output] = report(imported(tmp_path, model, inputs=inputs)).outputs().values()
@@ -200,7 +200,7 @@ def test_a_shape_that_the_file_says_otherwise_is_refused(tmp_path: Path) -> None
     model = said("MobileNet")["keras"]
     layer = next(layer for layer in model["config"]["layers"] if layer["class_name"] == "DepthwiseConv2D")
     layer["build_config"]["input_shape"][1] += 1
-    with pytest.raises(NotImported, match="was built on"):
+    with pytest.raises(NotImported, match="was built for"):
         imported(tmp_path, model)
 
 
@@ -243,14 +243,14 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypa
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "no JSON"),
+        (b"", "not the JSON"),
         (b"\x89HDF\r\n\x1a\n", "HDF5"),
         (b"PK\x03\x04 and no more", "archive cannot be read"),
-        (b"[" * 100_000, "no JSON"),
-        (b"\xff\xfe", "no JSON"),
-        (b"{}", "no Keras model"),
-        (b'{"class_name": "Functional", "config": {}}', "not whole"),
-        (b'{"class_name": "Sequential", "config": {"layers": []}}', "without layers"),
+        (b"[" * 100_000, "not the JSON"),
+        (b"\xff\xfe", "not the JSON"),
+        (b"{}", "not a Keras model"),
+        (b'{"class_name": "Functional", "config": {}}', "incomplete or malformed"),
+        (b'{"class_name": "Sequential", "config": {"layers": []}}', "the model has no layers"),
         (b'{"class_name": "Model", "config": {"layers": [], "input_layers": [["a",0,0]], "output_layers": []}}', "'a'"),
     ],
 )
@@ -264,7 +264,7 @@ def test_what_is_no_model_is_refused_in_words(tmp_path: Path, data: bytes, messa
 def test_a_circle_is_refused(tmp_path: Path) -> None:
     model: Any = copy.deepcopy(KERAS_2)
     model["config"]["layers"][1]["inbound_nodes"] = [[["join", 0, 0, {}]]]
-    with pytest.raises(NotImported, match="circle"):
+    with pytest.raises(NotImported, match="cycle"):
         imported(tmp_path, model)
 
 
@@ -326,7 +326,7 @@ def sequential(*layers: tuple[str, dict[str, Any]], shape: tuple[int, ...] = (12
 def test_a_norm_of_another_sort_is_refused_in_words(
     tmp_path: Path, layer: tuple[str, dict[str, Any]], shape: tuple[int, ...]
 ) -> None:
-    with pytest.raises(NotImported, match="does not express layer1"):
+    with pytest.raises(NotImported, match=r"unsupported layers .* layer1"):
         imported(tmp_path, sequential(layer, shape=shape))
 
 
@@ -337,7 +337,7 @@ def test_a_layer_norm_of_all_axes_has_a_factor_for_each_value(tmp_path: Path) ->
 
 def test_dense_multiplies_the_last_axis_which_is_not_the_channels_where_those_come_first(tmp_path: Path) -> None:
     conv = ("Conv2D", {"filters": 4, "kernel_size": [3, 3], "data_format": "channels_first"})
-    with pytest.raises(NotImported, match="Dense with an axis that is not the channels"):
+    with pytest.raises(NotImported, match="Dense with a last axis that is not the channels"):
         imported(tmp_path, sequential(conv, ("Dense", {"units": 7}), shape=(3, 12, 10)))
 
 

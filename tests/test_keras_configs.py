@@ -94,7 +94,7 @@ def test_a_layer_that_is_called_on_two_sizes_is_read(tmp_path: Path) -> None:
 def test_a_merge_that_was_built_on_other_shapes_is_refused(tmp_path: Path) -> None:
     relu: Entry = ("r", "ReLU", {}, [[["x"]]], [None, 12, 12, 4])
     merge: Entry = ("y", "Add", {}, [[["x"], ["r"]]], [[None, 12, 12, 4], [None, 6, 6, 4]])
-    with pytest.raises(NotImported, match="y was built on 4×6×6, but 4×12×12 comes to it"):
+    with pytest.raises(NotImported, match="y was built for an input of 4×6×6, but its input here is 4×12×12"):
         imported(tmp_path, functional(INPUT, relu, merge))
 
 
@@ -152,5 +152,5 @@ def test_a_quantised_layer_stores_its_kernel_as_integers(tmp_path: Path) -> None
 def test_layers_of_several_data_types_are_noted(tmp_path: Path) -> None:
     graph = imported(tmp_path, sequential(BATCH_NORM, ("Flatten", {}), ("Dense", {"units": 5, **QUANTISED})))
     [note] = graph.notes
-    assert f"of {480 * 5 + 3 * 4:,} elements of weights 12 are float32" in note
+    assert f"of {480 * 5 + 3 * 4:,} elements of weights, 12 are float32" in note
     assert graph.dtype["weights"] == "int8"

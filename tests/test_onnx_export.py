@@ -108,7 +108,7 @@ def test_an_adaptive_pooling_with_equal_windows_is_a_sliding_one(kind: str, othe
 @pytest.mark.parametrize("kind", ["adaptive_avgpool", "adaptive_maxpool"])
 def test_an_adaptive_pooling_with_unequal_windows_has_no_operator(kind: str) -> None:
     network = convcalc.load({"input": [4, 13, 13], "layers": [{kind: {"output_size": 6}}]})
-    with pytest.raises(NotImported, match=rf"{kind}1 \({kind} of 4×13×13"):
+    with pytest.raises(NotImported, match=rf"{kind}1 \({kind} whose output sizes do not divide its input 4×13×13"):
         model_bytes(network)
 
 

@@ -76,7 +76,10 @@ def test_several_types_are_noted(tmp_path: Path) -> None:
     model.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
     graph = imported(tmp_path, model)
     assert graph.dtype == {"weights": "float16", "activations": "float16"}
-    said = [f"of {8 * 4 * 9 + 40} elements of weights 40 are float32", f"of {OUTPUTS:,} elements of activations 5 are"]
+    said = [
+        f"of {8 * 4 * 9 + 40} elements of weights, 40 are float32",
+        f"of {OUTPUTS:,} elements of activations, 5 are",
+    ]
     assert all(text in note for text, note in zip(said, graph.notes, strict=True))
 
 
@@ -127,7 +130,7 @@ def test_a_shape_that_the_file_says_otherwise_is_noted_and_no_number(tmp_path: P
     graph = imported(tmp_path, model)
     assert [step.kind for step in graph.steps] == ["conv", "opaque", "global_avgpool", "flatten", "linear"]
     assert graph.notes == (
-        "Relu 'Relu_1': the file says that it gives 1 × 8 × 6 × 10, but its operator gives 1 × 8 × 12 × 10",
+        "Relu 'Relu_1': the file declares an output of 1 × 8 × 6 × 10, but its operator produces 1 × 8 × 12 × 10",
     )
     assert not report_of(graph).complete
 
@@ -149,5 +152,5 @@ def test_a_number_that_no_spec_can_hold_makes_its_layer_opaque(tmp_path: Path) -
     """Reported: a slope of over 18 digits gave a spec that was refused."""
     graph = imported(tmp_path, made("a = LeakyRelu<alpha=1e30>(x)\ny = Conv(a, w)", X, {"w": (8, 4, 3, 3)}))
     assert [step.kind for step in graph.steps] == ["opaque", "conv"]
-    assert graph.notes == ("leaky_relu1 (leaky_relu): negative_slope has over 18 digits",)
+    assert graph.notes == ("leaky_relu1 (leaky_relu): negative_slope has more than 18 digits",)
     assert report_of(graph).totals.params == 8 * 4 * 9

@@ -149,19 +149,19 @@ def test_an_operator_with_any_attribute_is_read_or_refused(folder: Path, chance:
 
 def test_weights_that_claim_terabytes_are_refused(tmp_path: Path) -> None:
     model = made("y = Conv(x, w)", X, {"w": (10**6, 4, 10**3, 10**3)})
-    with pytest.raises(NotImported, match="'w' claims 1000000 × 4 × 1000 × 1000 elements"):
+    with pytest.raises(NotImported, match="'w' has 1000000 × 4 × 1000 × 1000 elements"):
         imported(tmp_path, model)
 
 
 def test_a_shape_that_claims_terabytes_is_refused(tmp_path: Path) -> None:
     model = made("a = Reshape(x, p)\nb = Expand(a, q)\ny = Relu(b)", X, integers={"p": [1, -1], "q": [10**12, 1]})
-    with pytest.raises(NotImported, match="'b' claims"):
+    with pytest.raises(NotImported, match="'b' has"):
         imported(tmp_path, model)
 
 
 def test_a_constant_that_claims_terabytes_is_not_made(tmp_path: Path) -> None:
     model = made("a = ConstantOfShape(p)\ny = Mul(x, a)", X, integers={"p": [10**6, 10**6]})
-    with pytest.raises(NotImported, match="'a' claims"):
+    with pytest.raises(NotImported, match="'a' has"):
         imported(tmp_path, model)
 
 
@@ -206,19 +206,19 @@ def test_a_description_over_the_limit_is_refused(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(file, "MOST_DESCRIPTION", 50_000)
     model = made("y = Relu(x)", X)
     model.graph.doc_string = "text " * 20_000
-    with pytest.raises(NotImported, match="beside its weights"):
+    with pytest.raises(NotImported, match="besides its weights"):
         imported(tmp_path, model)
 
 
 def test_a_large_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     content = large(40_000).SerializeToString()
-    with pytest.raises(NotImported, match="cut off"):
+    with pytest.raises(NotImported, match="truncated"):
         imported(tmp_path, content[:-50_000])
 
 
 def test_a_field_that_claims_more_than_the_file_is_refused(tmp_path: Path) -> None:
-    content = bytes([7 << 3 | 2]) + file.varint(2**45) + bytes(100_000)
-    with pytest.raises(NotImported, match="cut off"):
+    content = bytes([7 << 3 | 2]) + file.encode_varint(2**45) + bytes(100_000)
+    with pytest.raises(NotImported, match="truncated"):
         imported(tmp_path, content)
 
 
@@ -229,7 +229,7 @@ def test_a_file_of_tiny_fields_is_refused(tmp_path: Path) -> None:
 
 def field(number: int, content: bytes) -> bytes:
     """A field that has a length, as it is written."""
-    return file.varint(number << 3 | 2) + file.varint(len(content)) + content
+    return file.encode_varint(number << 3 | 2) + file.encode_varint(len(content)) + content
 
 
 @pytest.mark.parametrize(("padding", "why"), [(0, "not an ONNX model"), (100_000, "nested more than 32 deep")])
@@ -251,7 +251,7 @@ def test_functions_that_double_are_refused(tmp_path: Path) -> None:
     model.functions.append(onnx.helper.make_function("own", "f30", ["a"], ["b"], [relu], opset))
     model.graph.node[0].op_type, model.graph.node[0].domain = "f0", "own"
     model.opset_import.append(opset[1])
-    with pytest.raises(NotImported, match="functions written out"):
+    with pytest.raises(NotImported, match="after its functions are inlined"):
         imported(tmp_path, model)
 
 
@@ -269,7 +269,7 @@ def test_a_name_has_no_power_over_the_terminal(tmp_path: Path) -> None:
     model = made("y = Exp(x)", X)
     model.graph.node[0].name = "\x1b[2J\u202e"
     [note] = imported(tmp_path, model).notes
-    assert note == "Exp '\\x1b[2J\\u202e': no layer kind is this operator"
+    assert note == "Exp '\\x1b[2J\\u202e': unsupported operator"
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:

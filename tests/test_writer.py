@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import convcalc
 from convcalc import Network, examples
-from convcalc.convert.graph import Graph, Step, gathered, plain_spec
+from convcalc.convert.graph import Graph, Step, plain_spec, sort_steps
 from convcalc.convert.writer import folds, is_exact, spec_text
 from convcalc.convert.writing.leaves import leaves_of
 from convcalc.convert.writing.scalars import flow, scalar
@@ -263,8 +263,8 @@ def test_layers_of_branches_that_take_turns_are_gathered() -> None:
     a, b = chain("conv8", "relu", "conv8"), chain("conv8", "relu", "conv8", first=3)
     taking_turns = [one for pair in zip(a, b, strict=True) for one in pair]
     source = graph(*taking_turns, step("sum", "add", "2 5"))
-    assert [found.name for found in gathered(source).steps] == ["0", "1", "2", "3", "4", "5", "sum"]
-    assert "branches" in spec_text(gathered(source))
+    assert [found.name for found in sort_steps(source).steps] == ["0", "1", "2", "3", "4", "5", "sum"]
+    assert "branches" in spec_text(sort_steps(source))
     assert "branches" not in spec_text(source)
 
 
@@ -272,7 +272,7 @@ def test_gathering_keeps_owners_above_and_layers_that_nothing_reads() -> None:
     conv = {"out_channels": 8, "kernel_size": 1}
     steps = [step("unread", "relu", "x"), step("owner", "conv", "x", **conv), step("user", "conv", "x", **conv)]
     source = graph(*steps[:2], steps[2]._replace(share="owner"), outputs=("user",))
-    assert [found.name for found in gathered(source).steps] == ["owner", "user", "unread"]
+    assert [found.name for found in sort_steps(source).steps] == ["owner", "user", "unread"]
 
 
 class InvertedResiduals:
@@ -393,7 +393,7 @@ def graphs(draw: st.DrawFn) -> Graph:
 @given(graphs())
 @settings(max_examples=150, deadline=None)
 def test_any_graph_is_written_exactly(source: Graph) -> None:
-    for ordered in (source, gathered(source)):
+    for ordered in (source, sort_steps(source)):
         network = convcalc.load(plain_spec(ordered))
         check_folds(ordered, network)
         assert is_exact(spec_text(ordered), network)

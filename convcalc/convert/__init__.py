@@ -1,1 +1,1 @@
-"""Networks from elsewhere and to elsewhere: ONNX, PyTorch, Keras."""
+"""Imports networks from ONNX, Keras and PyTorch as specs, and exports networks to ONNX and PyTorch."""

@@ -1,8 +1,8 @@
-"""Whether a spec can hold what an importer found: the one check that all imported networks go through."""
+"""Checks that an imported network makes a valid spec. Every importer ends with `loadable`."""
 
 from collections.abc import Iterator, Mapping
 
-from convcalc.convert.graph import Graph, NotImported, different, plain_spec
+from convcalc.convert.graph import Graph, NotImported, collect_values, plain_spec
 from convcalc.keys import MOST_DIGITS
 from convcalc.problems import Flaw, InvalidSpec, Problem, printable
 from convcalc.shape import Shape
@@ -10,28 +10,28 @@ from convcalc.spec.document import Document
 from convcalc.spec.making import written_layer
 from convcalc.spec.reader import read_network
 
-MOST_ROUNDS = 10  # a layer that is refused may hide that a later one is
+_MOST_ROUNDS = 10  # one rejected layer may hide another
 
 
 def loadable(graph: Graph) -> Graph:
-    """The graph with each layer that a spec refuses as an opaque one of the same shape and params, and a note.
+    """Return the graph with each layer that a spec rejects replaced by an opaque one of the same shape and params.
 
-    Raises NotImported with the reason if the spec is refused for anything else.
+    Each has a note with the reason. Raises NotImported if the spec is invalid for any other reason.
     """
-    for _ in range(MOST_ROUNDS):
-        problems = refused(graph)
+    for _ in range(_MOST_ROUNDS):
+        problems = _find_problems(graph)
         if not problems:
             return graph
         found = {problem.path[1]: problem for problem in reversed(problems) if problem.path[:1] == ("layers",)}
         if not found:
             break
-        graph = without(graph, {graph.steps[int(place)].name: problem.message for place, problem in found.items()})
-    raise NotImported(f"no valid spec can be written of it: {problems[0].message}")
+        graph = _make_opaque(graph, {graph.steps[int(place)].name: problem.message for place, problem in found.items()})
+    raise NotImported(f"it cannot be written as a valid spec: {problems[0].message}")
 
 
-def refused(graph: Graph) -> tuple[Problem, ...]:
-    """What is wrong with the spec of a graph."""
-    if long := tuple(long_numbers(graph)):
+def _find_problems(graph: Graph) -> tuple[Problem, ...]:
+    """Return the problems of a graph's spec."""
+    if long := tuple(_find_long_numbers(graph)):
         return long
     try:
         read_network(Document(plain_spec(graph)))
@@ -40,17 +40,17 @@ def refused(graph: Graph) -> tuple[Problem, ...]:
     return ()
 
 
-def long_numbers(graph: Graph) -> Iterator[Problem]:
-    """A problem for each argument with more digits than the text of a spec may have, or none that are finite."""
+def _find_long_numbers(graph: Graph) -> Iterator[Problem]:
+    """Yield a problem for each argument that is infinite or has more digits than a spec allows."""
     for place, step in enumerate(graph.steps):
         for name, value in step.arguments.items():
-            numbers = [number for number in different(value) if isinstance(number, int | float)]
+            numbers = [number for number in collect_values(value) if isinstance(number, int | float)]
             if not all(abs(number) < 10**MOST_DIGITS for number in numbers):
-                yield Problem(("layers", place, step.kind, name), f"{name} has over {MOST_DIGITS} digits", "CV004")
+                yield Problem(("layers", place, step.kind, name), f"{name} has more than {MOST_DIGITS} digits", "CV004")
 
 
-def without(graph: Graph, reasons: Mapping[str, str]) -> Graph:
-    """The graph with opaque layers in place of some, and of those that share their weights, each with its reason."""
+def _make_opaque(graph: Graph, reasons: Mapping[str, str]) -> Graph:
+    """Return the graph with some layers, and those that share their weights, opaque; `reasons` are by name."""
     shapes = {name: Shape(sizes[0], tuple(sizes[1:])) for name, sizes in graph.inputs.items()}
     why, steps, notes = dict(reasons), [], list(graph.notes)
     for step in graph.steps:

@@ -1,6 +1,7 @@
-"""The data types of an imported network: one for all weights, one for all activations, one for all biases.
+"""Chooses the data types of an imported network: one each for all weights, activations and biases.
 
-A spec has no more. Of several types in a file the one that holds most elements is written, and a note says the others.
+A spec has no finer choice. If a file mixes several types, the type with the most elements is used, and a note reports
+the others.
 """
 
 from collections import Counter
@@ -9,27 +10,27 @@ from collections.abc import Iterator, Mapping
 from convcalc.convert.graph import Graph
 from convcalc.units import BITS, is_integer_type
 
-USES = ("weights", "activations", "bias")
+_USES = ("weights", "activations", "bias")
 FLOAT32 = "float32"
 
 
 class DataTypes:
-    """Counts the elements of each use by their data type."""
+    """Counts the elements of each use by data type."""
 
     def __init__(self) -> None:
-        self.elements: dict[str, Counter[str]] = {use: Counter() for use in USES}
+        self.elements: dict[str, Counter[str]] = {use: Counter() for use in _USES}
 
     def add(self, use: str, dtype: str | None, elements: int) -> None:
-        """So many elements of a type; those of a type that a spec cannot say are ignored."""
+        """Count some elements of a data type; types that a spec does not know are ignored."""
         if dtype in BITS and elements:
             self.elements[use][dtype] += elements
 
     def written_on(self, graph: Graph) -> Graph:
-        """The graph with the data types, and with a note for each use that has several."""
+        """Return the graph with the data types, and a note for each use that mixes several."""
         return graph._replace(dtype=self.dtype(), notes=(*graph.notes, *self.notes()))
 
     def dtype(self) -> Mapping[str, str]:
-        """The data types as a spec has them, empty if all are float32."""
+        """Return the data types as a spec has them, empty if all are float32."""
         most = {use: found.most_common(1)[0][0] for use, found in self.elements.items() if found}
         weights, activations = most.get("weights", FLOAT32), most.get("activations", FLOAT32)
         dtype = {"weights": weights, "activations": activations}
@@ -39,9 +40,9 @@ class DataTypes:
         return {} if set(dtype.values()) == {FLOAT32} else dtype
 
     def notes(self) -> Iterator[str]:
-        """What the data types of a spec do not say."""
+        """Yield a note for each use with several data types."""
         for use, found in self.elements.items():
             (dtype, _), *others = found.most_common() or [("", 0)]
             if others:
                 listed = ", ".join(f"{elements:,} are {other}" for other, elements in others)
-                yield f"data types: of {found.total():,} elements of {use} {listed}; all are counted as {dtype}"
+                yield f"data types: of {found.total():,} elements of {use}, {listed}; all are counted as {dtype}"

@@ -1,4 +1,7 @@
-"""A network from a Keras model: the JSON of `model.to_json()`, or a `.keras` archive."""
+"""Imports Keras models from the JSON of `model.to_json()` or a `.keras` archive.
+
+Keras is not needed, and nothing in the file is executed.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -7,158 +10,184 @@ from typing import NamedTuple
 
 from convcalc.convert.checking import loadable
 from convcalc.convert.dtypes import DataTypes
-from convcalc.convert.graph import Graph, NotImported, Step, check_number_of_sizes, gathered, pointwise_beside_depthwise
+from convcalc.convert.graph import (
+    Graph,
+    NotImported,
+    Step,
+    check_number_of_sizes,
+    pointwise_beside_depthwise,
+    sort_steps,
+)
 from convcalc.convert.keras_config import (
     MODELS,
     MOST_NESTING,
     WRONG_SORT,
-    Call,
+    KerasCall,
     LayerConfig,
     ModelConfig,
     Reference,
-    model,
+    parse_model,
     read_model,
 )
-from convcalc.convert.keras_layers import CLASSES, CannotSay, Pieces, channels_first, opaque, relu
+from convcalc.convert.keras_layers import (
+    CLASSES,
+    Pieces,
+    UnsupportedArgument,
+    convert_relu,
+    has_channels_first,
+    make_opaque,
+)
 from convcalc.convert.keras_types import add_types
 from convcalc.problems import Flaw, printable, shown
 from convcalc.shape import Shape
 from convcalc.spec.making import MOST_LAYERS, written_layer
 
-Inputs = Mapping[str | None, tuple[int, ...]]
-KEEP_SHAPE = frozenset({"Activation", "Masking", "ReLU", "UnitNormalization"})  # and have no weights
-WITHOUT_WEIGHTS = KEEP_SHAPE | frozenset(
+_Inputs = Mapping[str | None, tuple[int, ...]]
+_KEEP_SHAPE = frozenset({"Activation", "Masking", "ReLU", "UnitNormalization"})  # of their input, without weights
+_WITHOUT_WEIGHTS = _KEEP_SHAPE | frozenset(
     {"CenterCrop", "Concatenate", "Dot", "Lambda", "Permute", "RepeatVector", "Reshape", "Resizing"}
     | {"SlicingOpLambda", "TFOpLambda", "UpSampling1D", "UpSampling2D", "UpSampling3D"}
 )
-SIXTH = 1 / 6
+_SIXTH = 1 / 6
 
 
-class Use(NamedTuple):
-    """One call of a layer of a model: it is number `number` of its calls."""
+class _KerasUse(NamedTuple):
+    """One call of a layer; `number` counts the calls of that layer from 0."""
 
     layer: LayerConfig
     number: int
-    call: Call
+    call: KerasCall
 
 
-def read(path: str, inputs: Inputs | None = None) -> Graph:
-    """The network of a Keras model.
+def read(path: str, inputs: _Inputs | None = None) -> Graph:
+    """Return the network of a Keras model.
 
-    `inputs` are the shapes (channels first) of the model's inputs by name, or by None of its one input, where the file
-    leaves a size open. Raises NotImported where the file is none or holds what cannot be expressed, OSError.
+    `inputs` gives input shapes, channels first and without the batch, by name or by None for a single input, if the
+    file leaves a size open. Raises OSError if the file cannot be read; NotImported if it is not a Keras model or has
+    layers that cannot be expressed.
     """
     try:
         whole = read_model(path)
-        # the file's order of layers is none of execution
-        return loadable(pointwise_beside_depthwise(gathered(ModelReader(whole, inputs or {}).graph(whole))))
+        # the order of layers in the file need not be one of execution
+        return loadable(pointwise_beside_depthwise(sort_steps(_ModelReader(whole, inputs or {}).read_graph(whole))))
     except WRONG_SORT as error:
-        raise NotImported(f"a Keras model that is not whole: {type(error).__name__} {shown(str(error))}") from None
+        raise NotImported(f"incomplete or malformed Keras model: {type(error).__name__} {shown(str(error))}") from None
 
 
-class ModelReader:
+class _ModelReader:
     """Turns the calls of a model's layers into steps, in an order of execution."""
 
-    def __init__(self, whole: ModelConfig, inputs: Inputs) -> None:
+    def __init__(self, whole: ModelConfig, inputs: _Inputs) -> None:
         self.given = inputs
         self.steps: list[Step] = []
         self.shapes: dict[str, Shape] = {}
         self.inputs: dict[str, tuple[int, ...]] = {}
         self.notes: list[str] = []
         self.types = DataTypes()
-        self.first = is_channels_first(whole)
+        self.first = _is_channels_first(whole)
         self.unknown: dict[str, str] = {}
 
-    def graph(self, whole: ModelConfig) -> Graph:
-        """The graph of the outermost model."""
+    def read_graph(self, whole: ModelConfig) -> Graph:
+        """Return the graph of the outermost model."""
         given = []
         inputs = {layer.name: layer for layer in whole.layers if layer.class_name == "InputLayer"}
         for name, _, _ in whole.inputs:
             if name not in inputs:
-                raise NotImported(f"the input {shown(name)} is no layer of the model")
-            given.append(self.input(inputs[name], len(whole.inputs)))
-        outputs = self.model(whole, given, "", None, 0)
+                raise NotImported(f"the input {shown(name)} is not a layer of the model")
+            given.append(self.add_input(inputs[name], len(whole.inputs)))
+        outputs = self.add_model(whole, given, "", None, 0)
         origin = f"Keras model {printable(whole.name)}"
         unique = tuple(dict.fromkeys(outputs))
         graph = Graph(whole.name, origin, self.inputs, tuple(self.steps), unique, tuple(self.notes))
         return self.types.written_on(graph)
 
-    def input(self, layer: LayerConfig, count: int) -> str:
-        """An input, with its shape."""
+    def add_input(self, layer: LayerConfig, count: int) -> str:
+        """Add an input and return its name."""
         written = layer.config.get("batch_shape") or layer.config.get("batch_input_shape") or []
         sizes = self.given.get(layer.name) or (self.given.get(None) if count == 1 else None)
         if sizes is not None and written:
             check_number_of_sizes(
-                layer.name if layer.name in self.given else None, sizes, self.sample(tuple(written)).sizes
+                layer.name if layer.name in self.given else None, sizes, self.sample_shape(tuple(written)).sizes
             )
         if sizes is None:
             if None in written[1:] or len(written) < 2:
                 example = "" if count == 1 else f"{printable(layer.name)}="
-                raise NotImported(f"the size of the input {shown(layer.name)} is open: give --input {example}3,224,224")
-            sizes = self.sample(tuple(written)).sizes
+                option = f"--input {example}3,224,224"
+                raise NotImported(f"the shape of the input {shown(layer.name)} is not fully known: give {option}")
+            sizes = self.sample_shape(tuple(written)).sizes
         self.inputs[layer.name] = tuple(sizes)
         self.shapes[layer.name] = Shape(sizes[0], tuple(sizes[1:]))
         return layer.name
 
-    def sample(self, shape: tuple[int | None, ...]) -> Shape:
-        """The shape of one sample, channels first."""
+    def sample_shape(self, shape: tuple[int | None, ...]) -> Shape:
+        """Return the shape of one sample, channels first."""
         sizes = [size or 0 for size in shape[1:]]
         if self.first or len(sizes) == 1:
             return Shape(sizes[0], tuple(sizes[1:]))
         return Shape(sizes[-1], tuple(sizes[:-1]))
 
-    def model(self, config: ModelConfig, given: list[str], prefix: str, twin: str | None, depth: int) -> list[str]:
-        """Lay a model: the names of its outputs. `twin` is the prefix of the call whose weights it uses too."""
+    def add_model(self, config: ModelConfig, given: list[str], prefix: str, twin: str | None, depth: int) -> list[str]:
+        """Add the steps of a model and return the names of its outputs.
+
+        `twin` is the prefix of an earlier call of the same model, whose weights this call shares.
+        """
         if depth > MOST_NESTING:
             raise NotImported(f"models nested more than {MOST_NESTING} deep")
         tensors: dict[Reference, str] = dict(zip(config.inputs, given, strict=True))
-        said = self.shapes_said(config)
-        uses = ordered(config, set(tensors))
-        absorbed, whole = hard_sigmoids(uses, config.outputs)
+        stated = self.read_stated_shapes(config)
+        uses = _sort_calls(config, set(tensors))
+        skipped, whole = _find_hard_sigmoids(uses, config.outputs)
         for use in uses:
             place = (use.layer.name, use.number)
-            if place in absorbed:
+            if place in skipped:
                 continue
             if place in whole:
                 use = whole[place]
             if use.layer.class_name in MODELS:
-                self.inner(use, tensors, prefix, twin, depth)
+                self.add_nested_model(use, tensors, prefix, twin, depth)
             elif (use.layer.name, use.number, 0) not in tensors:
-                tensors[use.layer.name, use.number, 0] = self.lay(use, tensors, prefix, twin, said)
+                tensors[use.layer.name, use.number, 0] = self.add_call(use, tensors, prefix, twin, stated)
         self.refuse_unknown()
         return [tensors[reference] for reference in config.outputs]
 
     def refuse_unknown(self) -> None:
-        """Layers that are not expressed and may have weights: counts without them would be wrong."""
+        """Raise NotImported for unsupported layers that may have weights: counts without them would be wrong."""
         if self.unknown:
             named = ", ".join(f"{printable(name)} ({printable(what)})" for name, what in self.unknown.items())
-            raise NotImported(f"our language does not express {named}; what weights they have the file does not say")
+            raise NotImported(f"unsupported layers that may have weights: {named}")
 
-    def inner(self, use: Use, tensors: dict[Reference, str], prefix: str, twin: str | None, depth: int) -> None:
-        """A model in the model."""
+    def add_nested_model(
+        self, use: _KerasUse, tensors: dict[Reference, str], prefix: str, twin: str | None, depth: int
+    ) -> None:
+        """Add the steps of a nested model."""
         reads = [tensors[reference] for reference in use.call.reads]
-        config = model({"class_name": use.layer.class_name, "config": use.layer.config, "name": use.layer.name})
+        config = parse_model({"class_name": use.layer.class_name, "config": use.layer.config, "name": use.layer.name})
         name = prefix + use.layer.name
         if use.number:
             name, twin = f"{name}_{use.number + 1}", name + "."
         elif twin is not None:
             twin = f"{twin}{use.layer.name}."
-        for number, output in enumerate(self.model(config, reads, name + ".", twin, depth + 1)):
+        for number, output in enumerate(self.add_model(config, reads, name + ".", twin, depth + 1)):
             tensors[use.layer.name, use.number, number] = output
 
-    def lay(
-        self, use: Use, tensors: dict[Reference, str], prefix: str, twin: str | None, said: dict[Reference, Shape]
+    def add_call(
+        self,
+        use: _KerasUse,
+        tensors: dict[Reference, str],
+        prefix: str,
+        twin: str | None,
+        stated: dict[Reference, Shape],
     ) -> str:
-        """The steps of one call of a layer: the name of the last."""
+        """Add the steps of one call of a layer and return the name of the last."""
         layer = use.layer
         reads = tuple(tensors[reference] for reference in use.call.reads)
         shapes = tuple(self.shapes[name] for name in reads)
-        if twin is None:  # else what the file says is of the first call of the model
+        if twin is None:  # else the shapes in the file belong to the first call of the model
             self.check_built(use, shapes)
         name = prefix + layer.name
         own = name if not use.number else f"{name}_{use.number + 1}"
         shared = name if use.number else None if twin is None else twin + layer.name
-        for index, piece in enumerate(self.pieces(use, shapes, said)):
+        for index, piece in enumerate(self.convert_layer(use, shapes, stated)):
             suffix = f"_{piece.kind}" if index else ""
             try:
                 made = written_layer(piece.kind, piece.arguments, tuple(self.shapes[name] for name in reads))
@@ -170,118 +199,118 @@ class ModelReader:
             add_types(self.types, layer.config.get("dtype"), made, owns_weights=share is None)
             if piece.kind == "opaque":
                 self.notes.append(f"{own}: {piece.arguments['what']}")
-            self.add(Step(own + suffix, piece.kind, piece.arguments, reads, share, frozen), made.output)
+            self.add_step(Step(own + suffix, piece.kind, piece.arguments, reads, share, frozen), made.output)
             reads = (own + suffix,)
         return reads[0]
 
-    def add(self, step: Step, output: Shape) -> None:
-        """Put a step into the graph."""
+    def add_step(self, step: Step, output: Shape) -> None:
         if step.name in self.shapes:
-            raise NotImported(f"two layers are called {shown(step.name)}")
+            raise NotImported(f"two layers are named {shown(step.name)}")
         if len(self.steps) == MOST_LAYERS:
-            raise NotImported(f"over {MOST_LAYERS:,} layers")
+            raise NotImported(f"more than {MOST_LAYERS:,} layers")
         self.shapes[step.name] = output
         self.steps.append(step)
 
-    def pieces(self, use: Use, shapes: tuple[Shape, ...], said: dict[Reference, Shape]) -> Pieces:
-        """What a layer is in our kinds; one that they do not express is opaque, or noted as unknown."""
+    def convert_layer(self, use: _KerasUse, shapes: tuple[Shape, ...], stated: dict[Reference, Shape]) -> Pieces:
+        """Convert a layer to layer kinds; one without is opaque, or noted in `unknown` if it may have weights."""
         layer = use.layer
         translate = CLASSES.get(layer.class_name)
         if not shapes:
-            raise NotImported(f"the layer {shown(layer.name)} reads nothing")
+            raise NotImported(f"the layer {shown(layer.name)} has no inputs")
         config = {**layer.config, "data_format": "channels_first" if self.first else "channels_last"}
         try:
             if translate is not None:
                 return translate(config, shapes)
             why = layer.class_name
-        except CannotSay as flaw:
+        except UnsupportedArgument as flaw:
             why = f"{layer.class_name} with {flaw}"
         except WRONG_SORT:
-            why = f"{layer.class_name} with arguments that Keras does not write"
-        kept = shapes[0] if layer.class_name in KEEP_SHAPE else None
-        output = said.get((layer.name, use.number, 0), kept)
-        if layer.class_name not in WITHOUT_WEIGHTS and not layer.computes:
+            why = f"{layer.class_name} with malformed arguments"
+        kept = shapes[0] if layer.class_name in _KEEP_SHAPE else None
+        output = stated.get((layer.name, use.number, 0), kept)
+        if layer.class_name not in _WITHOUT_WEIGHTS and not layer.computes:
             self.unknown[layer.name] = why
         if output is None:
             self.unknown[layer.name] = why
             self.refuse_unknown()
         assert output is not None
-        return [opaque(output, why)]
+        return [make_opaque(output, why)]
 
-    def shapes_said(self, config: ModelConfig) -> dict[Reference, Shape]:
-        """The shapes of a model's tensors, as far as those who read them say them."""
+    def read_stated_shapes(self, config: ModelConfig) -> dict[Reference, Shape]:
+        """Return the shapes of a model's tensors that the calls of its layers state."""
         return {
-            reference: self.sample(shape)
+            reference: self.sample_shape(shape)
             for layer in config.layers
             for call in layer.calls
             for reference, shape in zip(call.reads, call.shapes, strict=False)
             if shape is not None and None not in shape[1:] and len(shape) > 1
         }
 
-    def check_built(self, use: Use, shapes: tuple[Shape, ...]) -> None:
-        """What a layer reads has the shape that the file says, where the model's own input is used."""
+    def check_built(self, use: _KerasUse, shapes: tuple[Shape, ...]) -> None:
+        """Check inputs against the shapes in the file, unless other input shapes are given. Raises NotImported."""
         if self.given:
             return
         built = use.layer.built if use.number == 0 and len(use.layer.built) == len(shapes) else ()
-        for said, shape in [*zip(use.call.shapes, shapes, strict=False), *zip(built, shapes, strict=False)]:
-            if said is not None and None not in said[1:] and self.sample(said) != shape:
+        for stated, shape in [*zip(use.call.shapes, shapes, strict=False), *zip(built, shapes, strict=False)]:
+            if stated is not None and None not in stated[1:] and self.sample_shape(stated) != shape:
                 name = printable(use.layer.name)
-                raise NotImported(f"{name} was built on {self.sample(said)}, but {shape} comes to it here")
+                raise NotImported(
+                    f"{name} was built for an input of {self.sample_shape(stated)}, but its input here is {shape}"
+                )
 
 
-def hard_sigmoids(
-    uses: list[Use], outputs: tuple[Reference, ...]
-) -> tuple[set[tuple[str, int]], dict[tuple[str, int], Use]]:
-    """Where ReLU6(x + 3) / 6 is written out: the calls that go into another, and what that other is.
+def _find_hard_sigmoids(
+    uses: list[_KerasUse], outputs: tuple[Reference, ...]
+) -> tuple[set[tuple[str, int]], dict[tuple[str, int], _KerasUse]]:
+    """Find ReLU6(x + 3) / 6, in which keras.applications.MobileNetV3 writes the hard sigmoid of Howard et al. 2019.
 
-    So writes keras.applications.MobileNetV3 the hard sigmoid of Howard et al. 2019.
+    Returns the calls to skip (the sum and the ReLU), and the call that replaces each division.
     """
     by_place = {(use.layer.name, use.number): use for use in uses}
     readers = Counter(reference[:2] for use in uses for reference in use.call.reads)
     readers.update(reference[:2] for reference in outputs)
-    absorbed: set[tuple[str, int]] = set()
+    skipped: set[tuple[str, int]] = set()
     whole = {}
     for place, use in by_place.items():
-        if use.layer.class_name != "Multiply" or not any(abs(value - SIXTH) < 1e-6 for value in use.call.constants):
+        if use.layer.class_name != "Multiply" or not any(abs(value - _SIXTH) < 1e-6 for value in use.call.constants):
             continue
         clip = by_place.get(use.call.reads[0][:2])
         shift = by_place.get(clip.call.reads[0][:2]) if clip is not None and clip.layer.class_name == "ReLU" else None
         if clip is None or shift is None or shift.layer.class_name != "Add" or shift.call.constants != (3,):
             continue
         inside = {(part.layer.name, part.number) for part in (clip, shift)}
-        if is_relu6(clip.layer) and all(readers[part] == 1 for part in inside):
-            absorbed |= inside
+        if _is_relu6(clip.layer) and all(readers[part] == 1 for part in inside):
+            skipped |= inside
             layer = LayerConfig(use.layer.name, "Activation", {"activation": "hard_sigmoid"}, (), ())
-            whole[place] = Use(layer, use.number, shift.call)
-    return absorbed, whole
+            whole[place] = _KerasUse(layer, use.number, shift.call)
+    return skipped, whole
 
 
-def is_relu6(layer: LayerConfig) -> bool:
-    """Whether a ReLU is cut off at 6."""
+def _is_relu6(layer: LayerConfig) -> bool:
     try:
-        return relu(layer.config, ())[0].kind == "relu6"
-    except CannotSay:
+        return convert_relu(layer.config, ())[0].kind == "relu6"
+    except UnsupportedArgument:
         return False
 
 
-def is_channels_first(config: ModelConfig) -> bool:
-    """Whether the channels come first in a model. Raises NotImported where its layers disagree."""
+def _is_channels_first(config: ModelConfig) -> bool:
+    """Whether the channels come first in a model. Raises NotImported if its layers disagree."""
     found, waiting = set(), [config]
     while waiting:
         for layer in waiting.pop().layers:
             if layer.class_name in MODELS:
-                waiting.append(model({"class_name": layer.class_name, "config": layer.config}))
+                waiting.append(parse_model({"class_name": layer.class_name, "config": layer.config}))
             elif "data_format" in layer.config:
-                found.add(channels_first(layer.config))
+                found.add(has_channels_first(layer.config))
     if len(found) > 1:
-        raise NotImported("some layers have their channels first and others last")
+        raise NotImported("some layers use channels_first and others channels_last")
     return found == {True}
 
 
-def ordered(config: ModelConfig, known: set[Reference]) -> list[Use]:
-    """The calls of a model's layers in an order of execution, that of the file where it is one."""
+def _sort_calls(config: ModelConfig, known: set[Reference]) -> list[_KerasUse]:
+    """Return the calls of a model's layers in an order of execution, that of the file if it is one."""
     uses = [
-        Use(layer, number, call)
+        _KerasUse(layer, number, call)
         for layer in config.layers
         if layer.class_name != "InputLayer"
         for number, call in enumerate(layer.calls)
@@ -290,13 +319,13 @@ def ordered(config: ModelConfig, known: set[Reference]) -> list[Use]:
     readers: dict[int, list[int]] = {index: [] for index in range(len(uses))}
     missing = []
     for index, use in enumerate(uses):
-        givers = {reference[:2] for reference in use.call.reads if reference not in known}
-        absent = [giver for giver in givers if giver not in places]
+        sources = {reference[:2] for reference in use.call.reads if reference not in known}
+        absent = [source for source in sources if source not in places]
         if absent:
-            raise NotImported(f"the layer {shown(use.layer.name)} reads {shown(absent[0][0])}, which is not there")
-        missing.append(len(givers))
-        for giver in givers:
-            readers[places[giver]].append(index)
+            raise NotImported(f"the layer {shown(use.layer.name)} reads {shown(absent[0][0])}, which does not exist")
+        missing.append(len(sources))
+        for source in sources:
+            readers[places[source]].append(index)
     ready = [index for index, count in enumerate(missing) if count == 0]
     heapify(ready)
     found = []
@@ -308,5 +337,5 @@ def ordered(config: ModelConfig, known: set[Reference]) -> list[Use]:
             if missing[reader] == 0:
                 heappush(ready, reader)
     if len(found) < len(uses):
-        raise NotImported("its layers read each other in a circle")
+        raise NotImported("its layers form a cycle")
     return found

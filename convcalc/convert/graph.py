@@ -1,4 +1,7 @@
-"""A network that comes from elsewhere: steps of our kinds in an order of execution, not yet a spec."""
+"""An imported network: layers in an order of execution, before it becomes a spec.
+
+Every importer returns a Graph; `plain_spec` and `writer` turn it into a spec.
+"""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,12 +13,12 @@ from convcalc.spec.entries import MOST_NAME, RESERVED_NAMES
 
 
 class Step(NamedTuple):
-    """One layer of the source.
+    """One layer of an imported network.
 
-    `name` is the source's own, any text, unique, with a dot between a scope and what is in it; it is not `named` where
-    an exporter made it up. `kind` and `arguments` are ours, written as in a spec (defaults may stand among them; `like`
-    is a name as in `reads`).
-    `reads` are names of inputs and of steps above, `share` the step above whose weights it uses.
+    `name` is unique and may be any text, with dots between a scope and what it contains; `named` is False if an
+    exporter made it up. `kind` and `arguments` are those of a spec, perhaps with defaults written; `like` among them is
+    a name as in `reads`. `reads` are names of inputs and of steps above; `share` is the step above whose weights are
+    shared.
     """
 
     name: str
@@ -28,10 +31,10 @@ class Step(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """A network of the source: shapes are those of one sample, channels first; `origin` says where it came from.
+    """An imported network. Input shapes are of one sample, channels first; `origin` says where the network came from.
 
-    `notes` say what a spec does not express, by name and place: an `opaque` step, or several data types. `dtype` has
-    the data types by use (weights, activations, bias) unless all are float32.
+    `notes` report, by name and position, what a spec does not express: `opaque` steps, several data types. `dtype` has
+    the data types by use (weights, activations, bias), empty if all are float32.
     """
 
     name: str
@@ -44,11 +47,11 @@ class Graph(NamedTuple):
 
 
 class NotImported(Exception):
-    """A file is none of the format, is over a limit, or holds what cannot be imported."""
+    """A file is of another format, exceeds a limit, or contains something that cannot be imported."""
 
 
 def legal_names(names: Iterable[str]) -> dict[str, str]:
-    """For each name of the source one that a spec may hold: letters, digits, `_` and `-`, unique."""
+    """Map each name of the source to a unique name that a spec allows: letters, digits, `_` and `-`."""
     given: dict[str, str] = {}
     taken: set[str] = set()
     counts: dict[str, int] = {}
@@ -68,7 +71,7 @@ def legal_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def plain_spec(graph: Graph) -> dict[str, Any]:
-    """The spec of a graph as values, an entry a step and every wire written: nothing is folded or left out."""
+    """Return the spec of a graph as Python values: one entry per step, all inputs explicit, nothing folded."""
     names = legal_names([*graph.inputs, *(step.name for step in graph.steps)])
     entries = []
     for step in graph.steps:
@@ -78,7 +81,7 @@ def plain_spec(graph: Graph) -> dict[str, Any]:
             options["share"] = names[step.share]
         if step.frozen:
             options["frozen"] = True
-        arguments = literal(step.arguments)
+        arguments = _to_spec_value(step.arguments)
         if arguments.get("like") in names:
             arguments["like"] = names[arguments["like"]]
         entries.append({step.kind: {**arguments, **options}})
@@ -92,7 +95,7 @@ def plain_spec(graph: Graph) -> dict[str, Any]:
 
 
 def check_number_of_sizes(name: str | None, given: Sequence[int], own: Sequence[int | None]) -> None:
-    """Refuse a shape with another number of sizes than the input of the file, without its batch. Raises NotImported."""
+    """Raise NotImported if a given shape has another number of sizes than the file's input without the batch."""
     if len(given) == len(own):
         return
     sizes = [size or 0 for size in own]
@@ -104,14 +107,14 @@ def check_number_of_sizes(name: str | None, given: Sequence[int], own: Sequence[
 
 
 def title(graph: Graph) -> str:
-    """The name of a graph as a spec may have it."""
+    """Return the name of a graph, shortened to what a spec allows."""
     return shortened(graph.name, MOST_NAME).strip()[:MOST_NAME] or "network"
 
 
-def gathered(graph: Graph) -> Graph:
-    """The graph with its steps in an order in which every branch runs to its end before the next begins.
+def sort_steps(graph: Graph) -> Graph:
+    """Return the graph with its steps in an order of execution in which each branch ends before the next begins.
 
-    For sources whose order of steps is none of execution: what a step reads first comes first, as late as it may.
+    For sources whose own order is not one of execution. A step comes as late as possible before the steps that read it.
     """
     steps = {step.name: step for step in graph.steps}
     placed: dict[str, Step] = {}
@@ -129,17 +132,17 @@ def gathered(graph: Graph) -> Graph:
 
 
 def pointwise_beside_depthwise(graph: Graph) -> Graph:
-    """The graph with its 1×1 convolutions called pointwise, as papers do, where some convolutions are depthwise."""
+    """Return the graph with 1×1 convolutions as pointwise_conv if others are depthwise, as papers name them."""
     if not any(step.kind == "depthwise_conv" for step in graph.steps):
         return graph
-    return graph._replace(steps=tuple(called_pointwise(step) for step in graph.steps))
+    return graph._replace(steps=tuple(_rename_to_pointwise(step) for step in graph.steps))
 
 
-def called_pointwise(step: Step) -> Step:
-    """A 1×1 convolution without padding as a pointwise one; any other step as it is."""
-    if step.kind != "conv" or different(step.arguments["kernel_size"]) != {1}:
+def _rename_to_pointwise(step: Step) -> Step:
+    """Return a 1×1 convolution without padding as a pointwise one, and any other step unchanged."""
+    if step.kind != "conv" or collect_values(step.arguments["kernel_size"]) != {1}:
         return step
-    if different(step.arguments.get("padding", 0)) != {0}:
+    if collect_values(step.arguments.get("padding", 0)) != {0}:
         return step
     arguments = {
         key: step.arguments[key] for key in ("out_channels", "stride", "groups", "bias") if key in step.arguments
@@ -147,17 +150,17 @@ def called_pointwise(step: Step) -> Step:
     return step._replace(kind="pointwise_conv", arguments=arguments)
 
 
-def different(value: Any) -> set[Any]:
-    """The different values of an argument, of all axes and sides."""
+def collect_values(value: Any) -> set[Any]:
+    """Return the distinct values of an argument over all axes and sides."""
     if isinstance(value, list | tuple):
-        return {number for item in value for number in different(item)}
+        return {number for item in value for number in collect_values(item)}
     return {value}
 
 
-def literal(value: Any) -> Any:
-    """A value as a spec holds it: tuples as lists, a dollar, which would begin an expression, doubled."""
+def _to_spec_value(value: Any) -> Any:
+    """Return a value as a spec holds it: tuples as lists, and `$`, which begins an expression, doubled."""
     if isinstance(value, Mapping):
-        return {name: literal(item) for name, item in value.items()}
+        return {name: _to_spec_value(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [literal(item) for item in value]
+        return [_to_spec_value(item) for item in value]
     return value.replace("$", "$$") if isinstance(value, str) else value

@@ -1,7 +1,7 @@
-"""The configuration of a Keras model, from the JSON of `model.to_json()` or from a `.keras` archive, under limits.
+"""Parses the configuration of a Keras model from the JSON of `model.to_json()` or a `.keras` archive, within limits.
 
-Nothing of Keras is needed, and nothing in the file is executed. Both Keras 2 and Keras 3 are read: they differ in how
-a call of a layer is written. Source: keras.src.models.functional and keras.src.saving.serialization_lib of Keras 3.
+Keras is not needed, and nothing in the file is executed. Keras 2 and Keras 3 are both read; they write the calls of a
+layer differently. Source: keras.src.models.functional and keras.src.saving.serialization_lib of Keras 3.
 """
 
 import json
@@ -13,15 +13,15 @@ from convcalc.convert.graph import NotImported
 from convcalc.problems import printable, shown
 
 MOST_BYTES = 256 * 1024 * 1024
-MOST_NESTING = 32  # models in models
+MOST_NESTING = 32  # levels of nested models
 MODELS = ("Functional", "Model", "Sequential")
 WRONG_SORT = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What Python raises of a value of another sort than Keras writes, as any value of a file may be."""
-Reference = tuple[str, int, int]  # of a tensor: the layer, which of its calls, which of its outputs
+"""Raised by Python for values of another type than Keras writes, which any value in a file may be."""
+Reference = tuple[str, int, int]  # a tensor: the layer, and the numbers of its call and output
 
 
-class Call(NamedTuple):
-    """One use of a layer: the tensors that it reads, with their shapes where the file says them, and constants."""
+class KerasCall(NamedTuple):
+    """One call of a layer: its input tensors, with their shapes if the file has them, and constants among them."""
 
     reads: tuple[Reference, ...]
     shapes: tuple[tuple[int | None, ...] | None, ...] = ()
@@ -29,21 +29,21 @@ class Call(NamedTuple):
 
 
 class LayerConfig(NamedTuple):
-    """A layer, or a model in the model, and its calls in order.
+    """A layer or nested model, with its calls in order.
 
-    `computes` says that it is a function of keras.ops, which has no weights.
+    `computes` marks a function of keras.ops, which has no weights.
     """
 
     name: str
     class_name: str
     config: Mapping[str, Any]
-    calls: tuple[Call, ...]
+    calls: tuple[KerasCall, ...]
     built: tuple[tuple[int | None, ...] | None, ...]  # the shapes of the inputs of its first call
     computes: bool = False
 
 
 class ModelConfig(NamedTuple):
-    """A model: its layers in the order of the file, and the tensors that enter and leave it."""
+    """A model: its layers in the order of the file, and its input and output tensors."""
 
     name: str
     layers: tuple[LayerConfig, ...]
@@ -52,30 +52,31 @@ class ModelConfig(NamedTuple):
 
 
 def read_model(path: str) -> ModelConfig:
-    """The model of a file.
+    """Return the model of a file.
 
-    Raises NotImported, OSError, and what Python raises of values that are not what they should be.
+    Raises OSError if it cannot be read, NotImported if it is not a Keras model, and any of WRONG_SORT for values of
+    another type than Keras writes.
     """
     try:
-        found = json.loads(text_of(path), parse_constant=no_number)
+        found = json.loads(_read_text(path), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise NotImported(f"no JSON of a Keras model: {printable(str(error))[:200]}") from None
+        raise NotImported(f"not the JSON of a Keras model: {printable(str(error))[:200]}") from None
     if not isinstance(found, dict) or found.get("class_name") not in MODELS:
-        raise NotImported("no Keras model: the JSON of model.to_json() has class_name and config")
-    return model(found)
+        raise NotImported("not a Keras model: expected the JSON of model.to_json(), with class_name and config")
+    return parse_model(found)
 
 
-def no_number(word: str) -> None:
-    """NaN and Infinity stand in no model. Raises ValueError."""
-    raise ValueError(f"{word} is no number")
+def _refuse_constant(word: str) -> None:
+    """Raise ValueError for NaN and Infinity, which no model contains."""
+    raise ValueError(f"{word} is not a number in JSON")
 
 
-def text_of(path: str) -> str:
-    """The JSON in a file, bounded. Raises NotImported."""
+def _read_text(path: str) -> str:
+    """Return the JSON of a file, limited to MOST_BYTES. Raises OSError, NotImported."""
     with open(path, "rb") as stream:
         begins = stream.read(4)
         if begins == b"\x89HDF":
-            raise NotImported("HDF5 holds the weights too: save the model as .keras, or the JSON of model.to_json()")
+            raise NotImported("HDF5 is not supported: save the model as .keras, or save the JSON of model.to_json()")
         stream.seek(0)
         if begins != b"PK\x03\x04":
             data = stream.read(MOST_BYTES + 1)
@@ -84,87 +85,86 @@ def text_of(path: str) -> str:
                 with zipfile.ZipFile(stream) as archive, archive.open("config.json") as inner:
                     data = inner.read(MOST_BYTES + 1)
             except KeyError:
-                raise NotImported("the archive holds no config.json: it is no .keras file") from None
+                raise NotImported("the archive has no config.json: it is not a .keras file") from None
             except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
                 raise NotImported(f"the archive cannot be read: {printable(str(error))}") from None
-            except Exception as error:  # zlib.error, lzma.LZMAError: what a broken archive may raise
+            except Exception as error:  # zlib.error, lzma.LZMAError and others, from a broken archive
                 raise NotImported(f"the archive cannot be read: {printable(str(error))}") from None
     if len(data) > MOST_BYTES:
         raise NotImported(f"larger than {MOST_BYTES // 1024**2} MiB")
     return data.decode("utf-8")
 
 
-def model(found: Mapping[str, Any]) -> ModelConfig:
-    """A model of its configuration."""
+def parse_model(found: Mapping[str, Any]) -> ModelConfig:
+    """Return a model from its configuration. Raises NotImported, and any of WRONG_SORT."""
     config = found["config"]
     if found["class_name"] == "Sequential":
-        return sequential(config, str(found.get("name") or "sequential"))
-    layers = tuple(named_layer(item, place) for place, item in enumerate(config["layers"]))
-    inputs, outputs = references(config["input_layers"]), references(config["output_layers"])
+        return _parse_sequential(config, str(found.get("name") or "sequential"))
+    layers = tuple(_parse_named_layer(item, place) for place, item in enumerate(config["layers"]))
+    inputs, outputs = _parse_references(config["input_layers"]), _parse_references(config["output_layers"])
     return ModelConfig(str(config.get("name", "model")), layers, inputs, outputs)
 
 
-def sequential(config: Any, name: str) -> ModelConfig:
-    """A chain of layers; its input is that of the first layer."""
+def _parse_sequential(config: Any, name: str) -> ModelConfig:
+    """Return a chain of layers. Its input shape is that of the first layer."""
     items = config if isinstance(config, list) else config["layers"]
     built = None if isinstance(config, list) else config.get("build_input_shape")
     layers: list[LayerConfig] = []
     if not items:
-        raise NotImported("a model without layers")
+        raise NotImported("the model has no layers")
     if items[0]["class_name"] != "InputLayer":
         first = items[0]["config"]
         if items[0]["class_name"] in MODELS and isinstance(first, Mapping):
             first = first["layers"][0]["config"]
         shape = first.get("batch_shape") or first.get("batch_input_shape") or built
-        layers.append(LayerConfig("input", "InputLayer", {"batch_shape": shape}, (Call(()),), ()))
+        layers.append(LayerConfig("input", "InputLayer", {"batch_shape": shape}, (KerasCall(()),), ()))
     for place, item in enumerate(items):
-        read = named_layer(item, place)
-        calls = (Call(((layers[-1].name, 0, 0),)),) if layers else (Call(()),)
+        read = _parse_named_layer(item, place)
+        calls = (KerasCall(((layers[-1].name, 0, 0),)),) if layers else (KerasCall(()),)
         layers.append(read._replace(calls=calls))
     named = name if isinstance(config, list) else str(config.get("name", name))
     return ModelConfig(named, tuple(layers), ((layers[0].name, 0, 0),), ((layers[-1].name, 0, 0),))
 
 
-def named_layer(item: Any, place: int) -> LayerConfig:
-    """The same as `layer`, whose errors name the layer. Raises NotImported."""
+def _parse_named_layer(item: Any, place: int) -> LayerConfig:
+    """Return a layer. Raises NotImported with its name if its configuration is malformed."""
     try:
-        return layer(item)
+        return _parse_layer(item)
     except WRONG_SORT as error:
         name = str(item.get("name") or place) if isinstance(item, Mapping) else str(place)
-        said = f"{type(error).__name__} {shown(str(error))}"
-        raise NotImported(f"the configuration of layer {shown(name)} is not as Keras writes it: {said}") from None
+        reason = f"{type(error).__name__} {shown(str(error))}"
+        raise NotImported(f"malformed configuration of layer {shown(name)}: {reason}") from None
 
 
-def layer(item: Mapping[str, Any]) -> LayerConfig:
-    """A layer of its configuration."""
+def _parse_layer(item: Mapping[str, Any]) -> LayerConfig:
     config = item["config"]
     name = item.get("name") or (config.get("name") if isinstance(config, Mapping) else None) or item["class_name"]
     built = (item.get("build_config") or {}).get("input_shape")
-    calls = tuple(call(node) for node in item.get("inbound_nodes", ()))
+    calls = tuple(_parse_call(node) for node in item.get("inbound_nodes", ()))
     class_name = str(item["class_name"])
     known = config if class_name in MODELS else dict(config)
     computes = str(item.get("module")).startswith("keras.src.ops.")
-    return LayerConfig(str(name), class_name, known, calls or (Call(()),), shapes_of(built), computes)
+    return LayerConfig(str(name), class_name, known, calls or (KerasCall(()),), _parse_shapes(built), computes)
 
 
-def call(node: Any) -> Call:
-    """A call, as Keras 3 writes it (args and kwargs) or Keras 2 (a list of tensors)."""
+def _parse_call(node: Any) -> KerasCall:
+    """Return a call, written by Keras 3 (args and kwargs) or Keras 2 (a list of tensors)."""
     if isinstance(node, Mapping):
-        tensors = list(tensors_in([node.get("args", []), node.get("kwargs", {})]))
+        tensors = list(_find_tensors([node.get("args", []), node.get("kwargs", {})]))
         constants = [item for item in node.get("args", []) if type(item) in (int, float)]
-        reads = tuple(reference(tensor["keras_history"]) for tensor in tensors)
-        return Call(reads, tuple(shape_of(tensor.get("shape")) for tensor in tensors), tuple(constants))
+        reads = tuple(_parse_reference(tensor["keras_history"]) for tensor in tensors)
+        return KerasCall(reads, tuple(_parse_shape(tensor.get("shape")) for tensor in tensors), tuple(constants))
     if node and isinstance(node[0], str):
-        node = [node]  # of one tensor the list may be left out
-    named = [reference(part) for part in node]
+        node = [node]  # a single tensor need not be in a list
+    named = [_parse_reference(part) for part in node]
     for part in node:
         given = part[3].values() if len(part) > 3 and isinstance(part[3], Mapping) else ()
-        named += [reference(value) for value in given if is_reference(value)]
-    return Call(tuple(named), (None,) * len(named))
+        named += [_parse_reference(value) for value in given if _is_reference(value)]
+    return KerasCall(tuple(named), (None,) * len(named))
 
 
-def tensors_in(value: Any) -> Iterator[Mapping[str, Any]]:
-    """The tensors among the arguments of a call, however deep."""
+def _find_tensors(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Iterate over the tensors among the arguments of a call, at any depth."""
     waiting = [value]
     while waiting:
         item = waiting.pop(0)
@@ -176,35 +176,33 @@ def tensors_in(value: Any) -> Iterator[Mapping[str, Any]]:
             waiting[:0] = item
 
 
-def references(value: Any) -> tuple[Reference, ...]:
-    """Tensors by name: one, a list of them, or a mapping from names to them."""
-    if is_reference(value):
-        return (reference(value),)
+def _parse_references(value: Any) -> tuple[Reference, ...]:
+    """Return the tensors in a reference, a list of references, or a mapping to them."""
+    if _is_reference(value):
+        return (_parse_reference(value),)
     if not isinstance(value, Mapping | list):
-        raise ValueError(f"{value} names no tensors")
+        raise ValueError(f"{value} does not refer to tensors")
     items = value.values() if isinstance(value, Mapping) else value
-    return tuple(part for item in items for part in references(item))
+    return tuple(part for item in items for part in _parse_references(item))
 
 
-def is_reference(value: Any) -> bool:
-    """Whether a value names a tensor."""
+def _is_reference(value: Any) -> bool:
     return isinstance(value, list) and len(value) >= 3 and isinstance(value[0], str) and type(value[1]) is int
 
 
-def reference(value: Any) -> Reference:
-    """A tensor by name."""
+def _parse_reference(value: Any) -> Reference:
     return str(value[0]), int(value[1]), int(value[2])
 
 
-def shapes_of(value: Any) -> tuple[tuple[int | None, ...] | None, ...]:
-    """The shapes of several inputs, or that of one."""
+def _parse_shapes(value: Any) -> tuple[tuple[int | None, ...] | None, ...]:
+    """Return the shapes of one input or several."""
     if isinstance(value, list) and value and isinstance(value[0], list):
-        return tuple(map(shape_of, value))
-    return (shape_of(value),)
+        return tuple(map(_parse_shape, value))
+    return (_parse_shape(value),)
 
 
-def shape_of(value: Any) -> tuple[int | None, ...] | None:
-    """A shape with the batch first, None where there is none."""
+def _parse_shape(value: Any) -> tuple[int | None, ...] | None:
+    """Return a shape with the batch first, None if the value is not a shape."""
     if not isinstance(value, list) or not all(size is None or type(size) is int for size in value):
         return None
     return tuple(value)

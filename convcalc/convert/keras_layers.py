@@ -1,7 +1,8 @@
-"""What each layer class of Keras is in our kinds.
+"""Converts Keras layers to convcalc layer kinds, by class, in the table CLASSES.
 
-Keras writes shapes with the channels last (unless a layer says `channels_first`), ours are channels first. Source of
-the arguments and their defaults: the Keras 3 API reference, keras.io/api/layers.
+In come a layer's configuration and input shapes, channels first; out comes a list of layers, such as conv and relu for
+a Conv2D with an activation. Keras arguments have the channels last unless a layer says `channels_first`. Source of the
+arguments and their defaults: the Keras 3 API reference, keras.io/api/layers.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,24 +13,24 @@ from convcalc.keys import LARGEST
 from convcalc.problems import shown
 from convcalc.shape import Shape
 
-Config = Mapping[str, Any]
+_Config = Mapping[str, Any]
 
 
 class Piece(NamedTuple):
-    """One of our layers; of several the first reads the Keras layer's inputs, each later one the one before."""
+    """One layer of a conversion. The first reads the Keras layer's inputs, each later one the one before."""
 
     kind: str
     arguments: dict[str, Any]
 
 
-class CannotSay(Exception):
-    """What a layer is cannot be said in our kinds; the message says what about it."""
+class UnsupportedArgument(Exception):
+    """An argument that no layer kind expresses; the message names it, to follow "Conv2D with"."""
 
 
 Pieces = list[Piece]
-Translate = Callable[[Config, tuple[Shape, ...]], Pieces]
+_Translate = Callable[[_Config, tuple[Shape, ...]], Pieces]
 
-ACTIVATIONS = {
+_ACTIVATIONS = {
     "relu": "relu",
     "relu6": "relu6",
     "elu": "elu",
@@ -53,364 +54,364 @@ ACTIVATIONS = {
 }
 
 
-def channels_first(config: Config) -> bool:
+def has_channels_first(config: _Config) -> bool:
     """Whether a layer has its channels first."""
     return config.get("data_format") == "channels_first"
 
 
-def flag(config: Config, name: str, default: bool = False) -> bool:
-    """An argument that is true or false. Raises CannotSay."""
+def _read_flag(config: _Config, name: str, default: bool = False) -> bool:
+    """Return a boolean argument. Raises UnsupportedArgument."""
     value = config.get(name, default)
     if type(value) is not bool:
-        raise CannotSay(f"{name} {shown(str(value))}, which is neither true nor false")
+        raise UnsupportedArgument(f"{name} {shown(str(value))}, which is neither true nor false")
     return value
 
 
-def number(config: Config, name: str, default: float) -> float:
-    """An argument that is a number, which a boolean is not; null stands for the default. Raises CannotSay."""
+def _read_number(config: _Config, name: str, default: float) -> float:
+    """Return a number, not a boolean; null means the default. Raises UnsupportedArgument."""
     value = config.get(name)
     value = default if value is None else value
     if type(value) not in (int, float) or not abs(value) < LARGEST:
-        raise CannotSay(f"{name} {shown(str(value))}, which is not a number that a spec can hold")
+        raise UnsupportedArgument(f"{name} {shown(str(value))}, which is not a number that a spec can hold")
     return float(value) if isinstance(value, float) else int(value)
 
 
-def padding_of(config: Config, *others: str) -> str:
-    """The padding by its name. Raises CannotSay."""
+def _read_padding(config: _Config, *others: str) -> str:
+    """Return the name of the padding. Raises UnsupportedArgument."""
     value = config.get("padding", "valid")
     if value not in ("valid", "same", *others):
-        raise CannotSay(f"the padding {shown(str(value))}")
+        raise UnsupportedArgument(f"padding {shown(str(value))}")
     return str(value)
 
 
-def per_axis(value: Any, axes: int) -> list[int]:
-    """One integer for every axis."""
+def _read_per_axis(value: Any, axes: int) -> list[int]:
+    """Return one integer per axis. Raises UnsupportedArgument."""
     items = list(value) if isinstance(value, list) else [value] * axes
     if len(items) != axes or not all(type(item) is int for item in items):
-        raise CannotSay(f"{axes} integers were expected, not {value}")
+        raise UnsupportedArgument(f"{value} instead of {axes} integers")
     return items
 
 
-def pairs(value: Any, axes: int) -> list[list[int]]:
-    """One pair for every axis: from an integer, an integer an axis, or pairs; of one axis a pair may stand alone."""
+def _read_pairs(value: Any, axes: int) -> list[list[int]]:
+    """Return one pair per axis from an integer, one integer per axis or pairs; a single pair for one axis."""
     if axes == 1 and isinstance(value, list) and len(value) == 2:
         value = [value]
     items = value if isinstance(value, list) else [value] * axes
     if len(items) != axes:
-        raise CannotSay(f"{axes} pairs were expected, not {value}")
-    return [per_axis(item, 2) for item in items]
+        raise UnsupportedArgument(f"{value} instead of {axes} pairs of integers")
+    return [_read_per_axis(item, 2) for item in items]
 
 
-def activation(config: Config) -> Pieces:
-    """The activation that a layer applies at its end."""
+def _convert_activation(config: _Config) -> Pieces:
+    """Return the activation at the end of a layer, if any."""
     named = config.get("activation")
-    if isinstance(named, Mapping):  # a serialized function or layer
+    if isinstance(named, Mapping):  # a serialised function or layer
         named = named.get("config") if isinstance(named.get("config"), str) else named.get("class_name")
     if named in (None, "linear"):
         return []
-    if named not in ACTIVATIONS:
-        raise CannotSay(f"the activation {named}")
-    return [Piece(ACTIVATIONS[named], {"negative_slope": 0.2} if named == "leaky_relu" else {})]
+    if named not in _ACTIVATIONS:
+        raise UnsupportedArgument(f"activation {named}")
+    return [Piece(_ACTIVATIONS[named], {"negative_slope": 0.2} if named == "leaky_relu" else {})]
 
 
-def window(config: Config, axes: int) -> dict[str, Any]:
-    """Kernel, stride, dilation and padding of a convolution."""
-    padding: Any = padding_of(config, "causal")
-    kernel = per_axis(config["kernel_size"], axes)
-    dilation = per_axis(config.get("dilation_rate", 1), axes)
+def _read_window(config: _Config, axes: int) -> dict[str, Any]:
+    """Return kernel size, stride, dilation and padding of a convolution."""
+    padding: Any = _read_padding(config, "causal")
+    kernel = _read_per_axis(config["kernel_size"], axes)
+    dilation = _read_per_axis(config.get("dilation_rate", 1), axes)
     if padding == "causal":
         padding = [[(k - 1) * d, 0] for k, d in zip(kernel, dilation, strict=True)]
     elif padding == "same" and set(kernel) == {1}:
         padding = "valid"
     return {
         "kernel_size": kernel,
-        "stride": per_axis(config.get("strides", 1), axes),
+        "stride": _read_per_axis(config.get("strides", 1), axes),
         "padding": 0 if padding == "valid" else padding,
         "dilation": dilation,
     }
 
 
-def convolution(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """Conv1D, Conv2D, Conv3D."""
-    arguments = {"out_channels": config["filters"], **window(config, inputs[0].axes)}
-    arguments |= {"groups": config.get("groups", 1), "bias": flag(config, "use_bias", True)}
-    return [Piece("conv", arguments), *activation(config)]
+def _convert_conv(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+    arguments = {"out_channels": config["filters"], **_read_window(config, inputs[0].axes)}
+    arguments |= {"groups": config.get("groups", 1), "bias": _read_flag(config, "use_bias", True)}
+    return [Piece("conv", arguments), *_convert_activation(config)]
 
 
-def depthwise(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """DepthwiseConv1D, DepthwiseConv2D."""
-    arguments = window(config, inputs[0].axes)
-    arguments |= {"multiplier": config.get("depth_multiplier", 1), "bias": flag(config, "use_bias", True)}
-    return [Piece("depthwise_conv", arguments), *activation(config)]
+def _convert_depthwise_conv(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+    arguments = _read_window(config, inputs[0].axes)
+    arguments |= {"multiplier": config.get("depth_multiplier", 1), "bias": _read_flag(config, "use_bias", True)}
+    return [Piece("depthwise_conv", arguments), *_convert_activation(config)]
 
 
-def separable(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """SeparableConv1D, SeparableConv2D."""
-    [piece, *_] = depthwise({**config, "activation": None}, inputs)
-    return [Piece("separable_conv", {"out_channels": config["filters"], **piece.arguments}), *activation(config)]
+def _convert_separable_conv(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+    [piece, *_] = _convert_depthwise_conv({**config, "activation": None}, inputs)
+    return [
+        Piece("separable_conv", {"out_channels": config["filters"], **piece.arguments}),
+        *_convert_activation(config),
+    ]
 
 
-def transposed(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
+def _convert_conv_transpose(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
     """Conv1DTranspose, Conv2DTranspose, Conv3DTranspose.
 
-    Without output_padding `valid` gives n × s + max(d (k - 1) + 1 - s, 0) and `same` n × s; with it (n - 1) s +
-    d (k - 1) + 1 - 2p + output_padding, p half the kernel with `same` (keras.layers.Conv2DTranspose).
+    For input size n, kernel size k, stride s, dilation d and padding p, the output size without output_padding is
+    n × s + max(d (k - 1) + 1 - s, 0) for `valid` and n × s for `same`. With output_padding it is
+    (n - 1) s + d (k - 1) + 1 - 2p + output_padding, where p is half the effective kernel size for `same`.
+    Source: keras.layers.Conv2DTranspose.
     """
-    arguments = {"out_channels": config["filters"], **window(config, inputs[0].axes)}
-    reaches = [(k - 1) * d + 1 for k, d in zip(arguments["kernel_size"], arguments["dilation"], strict=True)]
+    arguments = {"out_channels": config["filters"], **_read_window(config, inputs[0].axes)}
+    effective_sizes = [(k - 1) * d + 1 for k, d in zip(arguments["kernel_size"], arguments["dilation"], strict=True)]
     extra = config.get("output_padding")
     if extra is not None:
-        arguments["output_padding"] = per_axis(extra, inputs[0].axes)
+        arguments["output_padding"] = _read_per_axis(extra, inputs[0].axes)
         if arguments["padding"] == "same":
-            arguments["padding"] = [reach // 2 for reach in reaches]
+            arguments["padding"] = [effective_size // 2 for effective_size in effective_sizes]
     elif arguments["padding"] == 0:
-        strides = zip(arguments["stride"], reaches, strict=True)
-        arguments["output_padding"] = [max(stride - reach, 0) for stride, reach in strides]
-    arguments["bias"] = flag(config, "use_bias", True)
-    return [Piece("conv_transpose", arguments), *activation(config)]
+        strides = zip(arguments["stride"], effective_sizes, strict=True)
+        arguments["output_padding"] = [max(stride - effective_size, 0) for stride, effective_size in strides]
+    arguments["bias"] = _read_flag(config, "use_bias", True)
+    return [Piece("conv_transpose", arguments), *_convert_activation(config)]
 
 
-def dense(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """Dense: a linear layer, at every position where there are some."""
-    if channels_first(config) and inputs[0].axes:
-        raise CannotSay("an axis that is not the channels")
+def _convert_dense(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+    """Dense: a linear layer, or a pointwise convolution with spatial axes."""
+    if has_channels_first(config) and inputs[0].axes:
+        raise UnsupportedArgument("a last axis that is not the channels")
     key, kind = ("out_channels", "pointwise_conv") if inputs[0].axes else ("out_features", "linear")
-    return [Piece(kind, {key: config["units"], "bias": flag(config, "use_bias", True)}), *activation(config)]
+    return [
+        Piece(kind, {key: config["units"], "bias": _read_flag(config, "use_bias", True)}),
+        *_convert_activation(config),
+    ]
 
 
-def pooling(kind: str) -> Translate:
-    """MaxPooling and AveragePooling, in one to three dimensions."""
-
-    def translate(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
+def _pooling_rule(kind: str) -> _Translate:
+    def translate(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
         axes, size = inputs[0].axes, config["pool_size"]
         stride = config.get("strides")
-        arguments = {"kernel_size": per_axis(size, axes), "stride": per_axis(size if stride is None else stride, axes)}
-        return [Piece(kind, {**arguments, "padding": "same" if padding_of(config) == "same" else 0})]
+        arguments = {
+            "kernel_size": _read_per_axis(size, axes),
+            "stride": _read_per_axis(size if stride is None else stride, axes),
+        }
+        return [Piece(kind, {**arguments, "padding": "same" if _read_padding(config) == "same" else 0})]
 
     return translate
 
 
-def globally(kind: str) -> Translate:
-    """GlobalAveragePooling and GlobalMaxPooling."""
-    return lambda config, inputs: [Piece(kind, {"keepdims": flag(config, "keepdims")})]
+def _global_pooling_rule(kind: str) -> _Translate:
+    return lambda config, inputs: [Piece(kind, {"keepdims": _read_flag(config, "keepdims")})]
 
 
-def batch_norm(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """BatchNormalization, over the channels."""
-    over_channels(config, inputs)
-    scale, center = flag(config, "scale", True), flag(config, "center", True)
+def _convert_batch_norm(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+    _check_channel_axis(config, inputs)
+    scale, center = _read_flag(config, "scale", True), _read_flag(config, "center", True)
     if scale == center:
         return [Piece("batchnorm", {"affine": scale})]
     return [Piece("batchnorm", {"scale": scale, "center": center})]
 
 
-def layer_norm(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """LayerNormalization over the channels, or over all of a sample."""
-    if flag(config, "rms_scaling"):
-        raise CannotSay("factors alone (rms_scaling)")
+def _convert_layer_norm(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+    """LayerNormalization over the channels or over the whole sample."""
+    if _read_flag(config, "rms_scaling"):
+        raise UnsupportedArgument("rms_scaling")
     axes = config.get("axis", -1)
     every = isinstance(axes, list) and sorted(axis % (inputs[0].axes + 2) for axis in axes)
     whole = every == list(range(1, inputs[0].axes + 2)) and inputs[0].axes > 0
     if not whole:
-        over_channels(config, inputs)
-    affine = flag(config, "scale", True)
-    if affine != flag(config, "center", True):
-        raise CannotSay("a factor without a shift, or a shift without a factor")
+        _check_channel_axis(config, inputs)
+    affine = _read_flag(config, "scale", True)
+    if affine != _read_flag(config, "center", True):
+        raise UnsupportedArgument("only one of scale and center")
     return [Piece("layernorm", {"axes": "all" if whole else "channels", "affine": affine})]
 
 
-def group_norm(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """GroupNormalization."""
-    over_channels(config, inputs)
+def _convert_group_norm(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+    _check_channel_axis(config, inputs)
     groups = config.get("groups", 32)
-    if not (flag(config, "scale", True) and flag(config, "center", True)):
-        raise CannotSay("groups without factors and shifts")
+    if not (_read_flag(config, "scale", True) and _read_flag(config, "center", True)):
+        raise UnsupportedArgument("scale or center turned off")
     return [Piece("groupnorm", {"num_groups": inputs[0].channels if groups == -1 else groups})]
 
 
-def over_channels(config: Config, inputs: tuple[Shape, ...]) -> None:
-    """Normalisation is over the channels, which are the last axis. Raises CannotSay."""
+def _check_channel_axis(config: _Config, inputs: tuple[Shape, ...]) -> None:
+    """Raise UnsupportedArgument unless the axis is that of the channels, by default the last."""
     axis = config.get("axis", -1)
     axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
     last = inputs[0].axes + 1
-    if type(axis) is not int or axis % (last + 1) != (1 if channels_first(config) else last):
-        raise CannotSay(f"the axis {axis}")
+    if type(axis) is not int or axis % (last + 1) != (1 if has_channels_first(config) else last):
+        raise UnsupportedArgument(f"axis {axis}")
 
 
-def rescaling(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """Rescaling: a constant factor and shift a value, which costs what a batch norm without params does."""
+def _convert_rescaling(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+    """Rescaling: a constant scale and offset, which cost the same as a batch norm without params."""
     return [Piece("batchnorm", {"affine": False, "track_running_stats": False})]
 
 
-def normalization(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """Normalization by the mean and variance of each channel, which are kept with the weights or given."""
-    over_channels(config, inputs)
+def _convert_normalization(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+    """Normalization by each channel's mean and variance, which are stored with the weights or given."""
+    _check_channel_axis(config, inputs)
     kept = config.get("mean") is None
     return [Piece("batchnorm", {"affine": False, "track_running_stats": kept})]
 
 
-def relu(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """ReLU, with its largest value and its slope."""
-    most = None if config.get("max_value") is None else number(config, "max_value", 0)
-    slope = number(config, "negative_slope", 0)
-    if number(config, "threshold", 0):
-        raise CannotSay("a threshold")
+def convert_relu(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+    """Convert ReLU with its max_value and negative_slope. Raises UnsupportedArgument."""
+    most = None if config.get("max_value") is None else _read_number(config, "max_value", 0)
+    slope = _read_number(config, "negative_slope", 0)
+    if _read_number(config, "threshold", 0):
+        raise UnsupportedArgument("a threshold")
     if slope:
         if most is not None:
-            raise CannotSay("a slope and a largest value")
+            raise UnsupportedArgument("both negative_slope and max_value")
         return [Piece("leaky_relu", {"negative_slope": slope})]
     if most not in (None, 6):
-        raise CannotSay(f"a largest value of {most}")
+        raise UnsupportedArgument(f"max_value {most}")
     return [Piece("relu" if most is None else "relu6", {})]
 
 
-def leaky_relu(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
+def _convert_leaky_relu(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
     """LeakyReLU; Keras 2 calls the slope alpha."""
     named = "negative_slope" if "negative_slope" in config else "alpha"
-    return [Piece("leaky_relu", {"negative_slope": number(config, named, 0.3)})]
+    return [Piece("leaky_relu", {"negative_slope": _read_number(config, named, 0.3)})]
 
 
-def prelu(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """PReLU with a slope a channel, which the axes of the positions share."""
+def _convert_prelu(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+    """PReLU with one slope per channel, shared over the spatial axes."""
     shared = config.get("shared_axes") or []
     if sorted(shared) != list(range(1, inputs[0].axes + 1)):
-        raise CannotSay("a slope a position")
+        raise UnsupportedArgument("one slope per position")
     return [Piece("prelu", {"num_parameters": inputs[0].channels})]
 
 
-def dropout(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """Dropout and its kin."""
-    return [Piece("dropout", {"p": number(config, "rate", 0.5)})]
+def _convert_dropout(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+    return [Piece("dropout", {"p": _read_number(config, "rate", 0.5)})]
 
 
-def reshaped(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """Reshape: to a vector, or to a shape whose channels are last."""
+def _convert_reshape(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+    """Reshape to a vector, or to a shape with the channels last."""
     target = config.get("target_shape")
     if not isinstance(target, list) or not target or not all(type(size) is int for size in target):
-        raise CannotSay(f"the target {target}")
+        raise UnsupportedArgument(f"target_shape {target}")
     if len(target) == 1:
         return [Piece("flatten", {})] if inputs[0].axes else [Piece("identity", {})]
-    return [Piece("reshape", {"shape": target if channels_first(config) else [target[-1], *target[:-1]]})]
+    return [Piece("reshape", {"shape": target if has_channels_first(config) else [target[-1], *target[:-1]]})]
 
 
-def padded(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """ZeroPadding1D, ZeroPadding2D, ZeroPadding3D."""
-    return [Piece("pad", {"padding": pairs(config["padding"], inputs[0].axes)})]
+def _convert_padding(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+    return [Piece("pad", {"padding": _read_pairs(config["padding"], inputs[0].axes)})]
 
 
-def cropped(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """Cropping1D, Cropping2D, Cropping3D."""
-    return [Piece("crop", {"amount": pairs(config["cropping"], inputs[0].axes)})]
+def _convert_cropping(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+    return [Piece("crop", {"amount": _read_pairs(config["cropping"], inputs[0].axes)})]
 
 
-def upsampled(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """UpSampling1D, UpSampling2D, UpSampling3D."""
+def _convert_upsampling(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
     mode = config.get("interpolation", "nearest")
     if mode not in ("nearest", "bilinear", "bicubic"):
-        raise CannotSay(f"the interpolation {mode}")
-    return [Piece("upsample", {"scale_factor": per_axis(config["size"], inputs[0].axes), "mode": mode})]
+        raise UnsupportedArgument(f"interpolation {mode}")
+    return [Piece("upsample", {"scale_factor": _read_per_axis(config["size"], inputs[0].axes), "mode": mode})]
 
 
-def joined(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """Concatenate along the channels."""
-    over_channels(config, inputs)
+def _convert_concatenate(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+    _check_channel_axis(config, inputs)
     return [Piece("concat", {})]
 
 
-def permuted(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
-    """Permute: an opaque layer that knows its shape, unless it leaves all where it is."""
+def _convert_permute(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+    """Permute: an opaque layer of known shape, or an identity if the order is unchanged."""
     order = config.get("dims")
     if not isinstance(order, list) or sorted(order) != list(range(1, inputs[0].axes + 2)):
-        raise CannotSay(f"the order {order}")
+        raise UnsupportedArgument(f"dims {order}")
     last = [*inputs[0].spatial, inputs[0].channels]
     sizes = [last[place - 1] for place in order]
     return (
-        [Piece("identity", {})] if order == sorted(order) else [opaque(Shape(sizes[-1], tuple(sizes[:-1])), "Permute")]
+        [Piece("identity", {})]
+        if order == sorted(order)
+        else [make_opaque(Shape(sizes[-1], tuple(sizes[:-1])), "Permute")]
     )
 
 
-def opaque(output: Shape, what: str, params: int = 0) -> Piece:
-    """A layer whose cost is not known."""
+def make_opaque(output: Shape, what: str, params: int = 0) -> Piece:
+    """Return an opaque layer, whose cost is unknown; `what` describes it."""
     return Piece("opaque", {"output_shape": list(output.sizes), "params": params, "what": what})
 
 
-def elementwise(what: str) -> Translate:
-    """Merges that our kinds have none for: their shape is known, their cost is not counted."""
+def _elementwise_rule(what: str) -> _Translate:
+    """Return a rule for merges without a layer kind: an opaque layer with the largest input's shape."""
 
-    def translate(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
+    def translate(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
         largest = max(inputs, key=lambda shape: prod(shape.sizes))
-        return [opaque(largest, what)]
+        return [make_opaque(largest, what)]
 
     return translate
 
 
-def plain(kind: str) -> Translate:
-    """A kind without arguments."""
+def _plain_rule(kind: str) -> _Translate:
+    """Return a rule for a layer kind without arguments."""
     return lambda config, inputs: [Piece(kind, {})]
 
 
-def merging(kind: str) -> Translate:
-    """Add and Multiply of tensors: of one tensor with a constant the cost is not ours to tell."""
+def _merging_rule(kind: str) -> _Translate:
+    """Return a rule for Add or Multiply; of one tensor and a constant they are opaque."""
 
-    def translate(config: Config, inputs: tuple[Shape, ...]) -> Pieces:
-        return [Piece(kind, {})] if len(inputs) > 1 else [opaque(inputs[0], f"{kind} with a constant")]
+    def translate(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+        return [Piece(kind, {})] if len(inputs) > 1 else [make_opaque(inputs[0], f"{kind} with a constant")]
 
     return translate
 
 
-AUGMENTATIONS = ("Brightness", "Contrast", "Flip", "Rotation", "Translation", "Zoom")  # of training alone
-DIMENSIONS = ("1D", "2D", "3D")
+_AUGMENTATIONS = ("Brightness", "Contrast", "Flip", "Rotation", "Translation", "Zoom")  # active only in training
+_DIMENSIONS = ("1D", "2D", "3D")
 
 
-def each(name: str, translate: Translate) -> dict[str, Translate]:
-    """A class in one to three dimensions."""
-    return {name.replace("#", dimension): translate for dimension in DIMENSIONS}
+def _for_each_dimension(name: str, translate: _Translate) -> dict[str, _Translate]:
+    """Return the entries of a class for one to three dimensions."""
+    return {name.replace("#", dimension): translate for dimension in _DIMENSIONS}
 
 
-CLASSES: dict[str, Translate] = {
-    **each("Conv#", convolution),
-    **each("Convolution#", convolution),
-    **each("Conv#Transpose", transposed),
-    **each("DepthwiseConv#", depthwise),
-    **each("SeparableConv#", separable),
-    **each("MaxPooling#", pooling("maxpool")),
-    **each("AveragePooling#", pooling("avgpool")),
-    **each("GlobalAveragePooling#", globally("global_avgpool")),
-    **each("GlobalMaxPooling#", globally("global_maxpool")),
-    **each("ZeroPadding#", padded),
-    **each("Cropping#", cropped),
-    **each("UpSampling#", upsampled),
-    **each("SpatialDropout#", dropout),
-    "Dense": dense,
-    "BatchNormalization": batch_norm,
-    "SyncBatchNormalization": batch_norm,
-    "LayerNormalization": layer_norm,
-    "GroupNormalization": group_norm,
-    "Rescaling": rescaling,
-    "Normalization": normalization,
-    "Activation": lambda config, inputs: activation(config) or [Piece("identity", {})],
-    "ReLU": relu,
-    "LeakyReLU": leaky_relu,
-    "PReLU": prelu,
-    "ELU": plain("elu"),
-    "Softmax": plain("softmax"),
-    "Dropout": dropout,
-    "AlphaDropout": dropout,
-    "GaussianDropout": dropout,
-    "GaussianNoise": plain("identity"),
-    **{f"Random{change}": plain("identity") for change in AUGMENTATIONS},
-    "ActivityRegularization": plain("identity"),
+CLASSES: dict[str, _Translate] = {
+    **_for_each_dimension("Conv#", _convert_conv),
+    **_for_each_dimension("Convolution#", _convert_conv),
+    **_for_each_dimension("Conv#Transpose", _convert_conv_transpose),
+    **_for_each_dimension("DepthwiseConv#", _convert_depthwise_conv),
+    **_for_each_dimension("SeparableConv#", _convert_separable_conv),
+    **_for_each_dimension("MaxPooling#", _pooling_rule("maxpool")),
+    **_for_each_dimension("AveragePooling#", _pooling_rule("avgpool")),
+    **_for_each_dimension("GlobalAveragePooling#", _global_pooling_rule("global_avgpool")),
+    **_for_each_dimension("GlobalMaxPooling#", _global_pooling_rule("global_maxpool")),
+    **_for_each_dimension("ZeroPadding#", _convert_padding),
+    **_for_each_dimension("Cropping#", _convert_cropping),
+    **_for_each_dimension("UpSampling#", _convert_upsampling),
+    **_for_each_dimension("SpatialDropout#", _convert_dropout),
+    "Dense": _convert_dense,
+    "BatchNormalization": _convert_batch_norm,
+    "SyncBatchNormalization": _convert_batch_norm,
+    "LayerNormalization": _convert_layer_norm,
+    "GroupNormalization": _convert_group_norm,
+    "Rescaling": _convert_rescaling,
+    "Normalization": _convert_normalization,
+    "Activation": lambda config, inputs: _convert_activation(config) or [Piece("identity", {})],
+    "ReLU": convert_relu,
+    "LeakyReLU": _convert_leaky_relu,
+    "PReLU": _convert_prelu,
+    "ELU": _plain_rule("elu"),
+    "Softmax": _plain_rule("softmax"),
+    "Dropout": _convert_dropout,
+    "AlphaDropout": _convert_dropout,
+    "GaussianDropout": _convert_dropout,
+    "GaussianNoise": _plain_rule("identity"),
+    **{f"Random{change}": _plain_rule("identity") for change in _AUGMENTATIONS},
+    "ActivityRegularization": _plain_rule("identity"),
     "Flatten": lambda config, inputs: [Piece("flatten" if inputs[0].axes else "identity", {})],
-    "Reshape": reshaped,
-    "Permute": permuted,
-    "Add": merging("add"),
-    "Multiply": merging("multiply"),
-    "Concatenate": joined,
-    "Maximum": elementwise("Maximum"),
-    "Minimum": elementwise("Minimum"),
-    "Average": elementwise("Average"),
-    "Subtract": elementwise("Subtract"),
-    "CustomScaleLayer": elementwise("CustomScaleLayer"),
-    "LayerScale": plain("scale"),
+    "Reshape": _convert_reshape,
+    "Permute": _convert_permute,
+    "Add": _merging_rule("add"),
+    "Multiply": _merging_rule("multiply"),
+    "Concatenate": _convert_concatenate,
+    "Maximum": _elementwise_rule("Maximum"),
+    "Minimum": _elementwise_rule("Minimum"),
+    "Average": _elementwise_rule("Average"),
+    "Subtract": _elementwise_rule("Subtract"),
+    "CustomScaleLayer": _elementwise_rule("CustomScaleLayer"),
+    "LayerScale": _plain_rule("scale"),
     "StochasticDepth": lambda config, inputs: [Piece("drop_path", {"p": config.get("drop_path_rate", 0.5)})],
 }

@@ -1,47 +1,48 @@
-"""A network as an ONNX graph without weights. Needs the extra `convcalc[onnx]`.
+"""Exports a network as an ONNX graph without weights. Needs the extra `convcalc[onnx]`.
 
-The weights are there as tensors with their shapes, filled by ConstantOfShape nodes: the file is small, and valid for
-all that reads ONNX.
+Weights are tensors with their shapes, filled by ConstantOfShape nodes: the file is small and valid for any program
+that reads ONNX.
 """
 
 from typing import Any
 
 from convcalc.convert.graph import NotImported, legal_names
-from convcalc.convert.onnx_graph.composing import Inexpressible, Writer
-from convcalc.convert.onnx_graph.file import needed
+from convcalc.convert.onnx_graph.composing import OnnxWriter, UnsupportedLayer
+from convcalc.convert.onnx_graph.file import import_onnx
 from convcalc.convert.onnx_graph.writing import WRITERS
 from convcalc.network import Network, Node
 from convcalc.shape import Shape
 from convcalc.version import __version__
 
-OPERATORS_VERSION = 21
-FORMAT_VERSION = 10
-MOST_NAMED = 5
+_OPERATORS_VERSION = 21
+_FORMAT_VERSION = 10
+_MOST_NAMED = 5
 
 
 def model_bytes(network: Network) -> bytes:
-    """The ONNX model of a network, its batch symbolic, its data of single precision, its names kept.
+    """Return the ONNX model of a network as bytes, in single precision and with a symbolic batch size.
 
-    What is only there in training but for dropout (drop_path) is an Identity; frozen layers are not told from others.
-    Raises NotImported where ONNX has no operator for a layer, naming all such layers, or where the package is absent.
+    Names are kept; frozen layers are not marked. Raises NotImported if ONNX has no operator for some layers, with their
+    names, or if the package onnx is missing.
     """
-    onnx = needed()
-    writer = Writer(onnx)
-    names = tensor_names(network)
+    onnx = import_onnx()
+    writer = OnnxWriter(onnx)
+    names = _tensor_names(network)
     misfits = []
     for index, node in enumerate(network.nodes):
         number = len(network.inputs) + index
         owner = node.name if node.owner is None else network.nodes[node.owner].name
         try:
-            write_node(writer, node, owner, [names[tensor] for tensor in node.reads], names[number])
-        except Inexpressible as error:
+            _write_node(writer, node, owner, [names[tensor] for tensor in node.reads], names[number])
+        except UnsupportedLayer as error:
             misfits.append(f"{node.name} ({error})")
     if misfits:
-        more = f" and {len(misfits) - MOST_NAMED} more" if len(misfits) > MOST_NAMED else ""
-        raise NotImported(f"ONNX has no operator for {', '.join(misfits[:MOST_NAMED])}{more}")
-    inputs = [described(onnx, name, shape) for name, shape in zip(names, network.inputs.values(), strict=False)]
+        more = f" and {len(misfits) - _MOST_NAMED} more" if len(misfits) > _MOST_NAMED else ""
+        raise NotImported(f"ONNX has no operator for {', '.join(misfits[:_MOST_NAMED])}{more}")
+    inputs = [_make_value_info(onnx, name, shape) for name, shape in zip(names, network.inputs.values(), strict=False)]
     outputs = {
-        tensor: described(onnx, names[tensor], network.tensor_shape(tensor)) for tensor in network.outputs.values()
+        tensor: _make_value_info(onnx, names[tensor], network.tensor_shape(tensor))
+        for tensor in network.outputs.values()
     }
     graph = onnx.helper.make_graph(
         writer.nodes, legal_names([network.name])[network.name], inputs, list(outputs.values()), writer.initializers
@@ -51,29 +52,28 @@ def model_bytes(network: Network) -> bytes:
         graph,
         producer_name="convcalc",
         producer_version=__version__,
-        opset_imports=[onnx.helper.make_opsetid("", OPERATORS_VERSION)],
-        ir_version=FORMAT_VERSION,
+        opset_imports=[onnx.helper.make_opsetid("", _OPERATORS_VERSION)],
+        ir_version=_FORMAT_VERSION,
     )
     written: bytes = model.SerializeToString()
     return written
 
 
-def write_node(writer: Writer, node: Node, owner: str, reads: list[str], output: str) -> None:
-    """The nodes of one layer. Raises Inexpressible."""
+def _write_node(writer: OnnxWriter, node: Node, owner: str, reads: list[str], output: str) -> None:
     rule = WRITERS.get(node.layer.kind)
     if rule is None:
-        raise Inexpressible(node.layer.kind)
+        raise UnsupportedLayer(node.layer.kind)
     writer.begin(node.name, owner, reads, output)
     rule(writer, node.layer)
 
 
-def tensor_names(network: Network) -> list[str]:
-    """The names of all tensors, by their number: those of inputs and layers."""
+def _tensor_names(network: Network) -> list[str]:
+    """Return the names of all tensors by number, inputs before layers."""
     names = [*network.inputs, *(node.name for node in network.nodes)]
     taken = set(network.inputs)
     return [f"{name}_output" if place >= len(taken) and name in taken else name for place, name in enumerate(names)]
 
 
-def described(onnx: Any, name: str, shape: Shape) -> Any:
-    """An input or output: its sizes, of a batch of any size."""
+def _make_value_info(onnx: Any, name: str, shape: Shape) -> Any:
+    """Return an input or output with its shape and a symbolic batch size."""
     return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", *shape.sizes])

@@ -1,1 +1,1 @@
-"""Reading an ONNX graph: the file, the values in it, and what its operators are in our language."""
+"""ONNX graphs: parsing files, inferring shapes, and converting operators to convcalc layer kinds and back."""

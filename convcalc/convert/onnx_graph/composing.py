@@ -1,4 +1,7 @@
-"""Putting nodes and tensors of an ONNX graph together."""
+"""Builds the nodes and tensors of an ONNX graph.
+
+`to_onnx` creates one OnnxWriter per model; the rules in `writing` add the nodes of each layer to it.
+"""
 
 from collections.abc import Iterable, Sequence
 from math import prod
@@ -6,15 +9,15 @@ from typing import Any
 
 from convcalc.arithmetic import Pair
 
-RANDOM, ONE, ZERO = 0.02, 1.0, 0.0  # what fills weights, factors (and variances), shifts (and means)
+RANDOM, ONE, ZERO = 0.02, 1.0, 0.0  # fill values: weights, scales and variances, biases and means
 
 
-class Inexpressible(Exception):
-    """A layer that ONNX has no operator for, and which."""
+class UnsupportedLayer(Exception):
+    """A layer for which ONNX has no operator; the message describes the layer."""
 
 
-class Writer:
-    """Collects nodes and initializers; `begin` sets the layer whose nodes come next."""
+class OnnxWriter:
+    """Collects nodes and initializers. Call `begin` before adding the nodes of a layer."""
 
     def __init__(self, onnx: Any) -> None:
         self.onnx = onnx
@@ -23,12 +26,15 @@ class Writer:
         self.made: set[str] = set()
 
     def begin(self, name: str, owner: str, reads: list[str], output: str) -> None:
-        """A layer: its name, the one whose weights it uses, the tensors that it reads and gives."""
+        """Start a layer: its name, the layer that owns its weights, its input tensors and its output tensor."""
         self.name, self.owner, self.reads, self.output = name, owner, reads, output
         self.count = 0
 
     def add(self, operator: str, *others: str, last: bool = True, **attributes: Any) -> None:
-        """A node that reads what the layer reads, or what its node before gave, and other tensors."""
+        """Add a node that reads the output of the layer's previous node (at first the layer's inputs) and `others`.
+
+        The node with `last` produces the layer's output.
+        """
         self.count += 1
         name = self.name if last else f"{self.name}.{operator.lower()}{self.count}"
         output = self.output if last else name
@@ -37,7 +43,7 @@ class Writer:
         self.reads = [output]
 
     def weight(self, part: str, sizes: Sequence[int], value: float) -> str:
-        """A learnt tensor, filled with one value."""
+        """Return the name of a learnt tensor, filled with one value by a ConstantOfShape node."""
         name = f"{self.owner}.{part}"
         if name not in self.made:
             shape = self.integers(sizes)
@@ -49,39 +55,39 @@ class Writer:
         return name
 
     def constant(self, values: Sequence[float], sizes: Sequence[int]) -> str:
-        """A tensor that is not learnt, written in a node."""
+        """Return the name of a tensor that is not learnt, stored in a Constant node."""
         name = f"{self.name}.constant{len(self.nodes)}"
         value = self.onnx.helper.make_tensor("value", self.onnx.TensorProto.FLOAT, sizes, values)
         self.nodes.append(self.onnx.helper.make_node("Constant", [], [name], name=name, value=value))
         return name
 
     def integers(self, values: Iterable[int]) -> str:
-        """Whole numbers that an operator takes as an input."""
+        """Return the name of an initializer that holds a list of integers."""
         found = list(values)
         name = "integers_" + "_".join(str(value).replace("-", "minus") for value in found)
         return self.initializer(name, self.onnx.TensorProto.INT64, [len(found)], found)
 
     def number(self, value: float) -> str:
-        """A number that an operator takes as an input."""
+        """Return the name of an initializer that holds one number."""
         name = f"number_{value}".replace("-", "minus")
         return self.initializer(name, self.onnx.TensorProto.FLOAT, [], [value])
 
     def initializer(self, name: str, kind: int, sizes: list[int], values: list[Any]) -> str:
-        """A tensor of the graph, made once."""
+        """Return the name of an initializer, added to the graph on first use."""
         if name not in self.made:
             self.initializers.append(self.onnx.helper.make_tensor(name, kind, sizes, values))
             self.made.add(name)
         return name
 
 
-def pads(pairs: Iterable[Pair]) -> list[int]:
-    """Padding as ONNX has it: all befores, then all afters."""
+def list_pads(pairs: Iterable[Pair]) -> list[int]:
+    """Return padding in ONNX's order: the amounts before each axis, then the amounts after each axis."""
     found = list(pairs)
     return [*(before for before, _ in found), *(after for _, after in found)]
 
 
-def factors(writer: Writer, layer: Any, sizes: Sequence[int]) -> list[str]:
-    """Factors and shifts: learnt, or ones and zeros."""
+def scale_and_bias(writer: OnnxWriter, layer: Any, sizes: Sequence[int]) -> list[str]:
+    """Return the names of a norm's scale and bias: learnt tensors, or constant ones and zeros if not affine."""
     if layer.affine:
         return [writer.weight("weight", sizes, ONE), writer.weight("bias", sizes, ZERO)]
     return [writer.constant([value] * prod(sizes), sizes) for value in (ONE, ZERO)]

@@ -1,42 +1,42 @@
-"""What an ONNX file says of the types and sizes of its tensors."""
+"""Reads the data types and shapes that an ONNX file declares for its tensors."""
 
 from typing import Any
 
-from convcalc.convert.onnx_graph.nested import text
+from convcalc.convert.onnx_graph.nested import check_text
 
 Sizes = tuple[int, ...]
 
 
-def tensor_type(found: Any) -> tuple[int, Sizes] | None:
-    """The data type and sizes of a tensor, None where one is not known."""
+def read_tensor_type(found: Any) -> tuple[int, Sizes] | None:
+    """Return the data type (a number of onnx.TensorProto) and sizes of a tensor; None unless all sizes are known."""
     if found.WhichOneof("value") != "tensor_type" or not found.tensor_type.HasField("shape"):
         return None
-    sizes = [size_of(size) for size in found.tensor_type.shape.dim]
+    sizes = [read_size(size) for size in found.tensor_type.shape.dim]
     if any(size is None for size in sizes):
         return None
     return found.tensor_type.elem_type, tuple(size for size in sizes if size is not None)
 
 
-def size_of(size: Any) -> int | None:
-    """A size that a file says, None where it is a name or nothing."""
+def read_size(size: Any) -> int | None:
+    """Return a declared size, or None if the file gives it a name or leaves it open."""
     return int(size.dim_value) if size.WhichOneof("value") == "dim_value" else None
 
 
-def declared_text(size: Any) -> Any:
-    """A size, or its name, as a file says it."""
-    return size.dim_value if size.WhichOneof("value") == "dim_value" else text(size.dim_param) or "?"
+def describe_size(size: Any) -> Any:
+    """Return a declared size, its name, or "?"."""
+    return size.dim_value if size.WhichOneof("value") == "dim_value" else check_text(size.dim_param) or "?"
 
 
-def difference(declared: Any, dims: Sizes) -> str:
-    """How the shape that a file says differs from the one that an operator gives; empty if it does not.
+def describe_mismatch(declared: Any, dims: Sizes) -> str:
+    """Return how a declared shape differs from the shape that an operator produces; empty if they agree.
 
-    Sizes that the file leaves open agree with any, and the size of the batch may be that of an earlier export.
+    Open sizes agree with any size, and the batch size is ignored: it may come from an earlier export.
     """
     if not declared.tensor_type.HasField("shape"):
         return ""
-    said = [size_of(size) for size in declared.tensor_type.shape.dim]
-    pairs = list(zip(said, dims, strict=False))
-    if len(said) == len(dims) and all(size in (None, due) for size, due in pairs[1:]):
+    sizes = [read_size(size) for size in declared.tensor_type.shape.dim]
+    pairs = list(zip(sizes, dims, strict=False))
+    if len(sizes) == len(dims) and all(size in (None, due) for size, due in pairs[1:]):
         return ""
-    listed = " × ".join("?" if size is None else str(size) for size in said)
-    return f"the file says that it gives {listed}, but its operator gives {' × '.join(map(str, dims))}"
+    listed = " × ".join("?" if size is None else str(size) for size in sizes)
+    return f"the file declares an output of {listed}, but its operator produces {' × '.join(map(str, dims))}"

@@ -1,22 +1,22 @@
-"""What is computed from constants alone: the small sums, gathers and concatenations that shapes are made of.
+"""Evaluates operators on small constants: the arithmetic from which exported graphs compute shapes.
 
-Only operators of the table below are computed, and only where what they read and what they give has few elements,
-which is known before from their shapes.
+Only the operators in the tables below are evaluated. Callers check the sizes first, so that inputs and outputs have
+at most MOST_ELEMENTS elements.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-MOST_ELEMENTS = 4096  # of a constant whose values are kept
-Arrays = Sequence[Any]
-Attributes = Mapping[str, Any]
+MOST_ELEMENTS = 4096  # of a constant whose values are known
+_Arrays = Sequence[Any]
+_Attributes = Mapping[str, Any]
 
 
-def fold(operator: str, attributes: Attributes, arrays: Arrays) -> list[Any] | None:
-    """The outputs of an operator, None where it is none of those that are computed, or fails."""
+def fold(operator: str, attributes: _Attributes, arrays: _Arrays) -> list[Any] | None:
+    """Return the outputs of an operator on constant inputs, or None if it is not in the tables or fails."""
     import numpy
 
-    rule = rules(numpy).get(operator)
+    rule = _load_rules(numpy).get(operator)
     if rule is None:
         return None
     try:
@@ -28,24 +28,24 @@ def fold(operator: str, attributes: Attributes, arrays: Arrays) -> list[Any] | N
     return [numpy.asarray(output) for output in outputs]
 
 
-RULES: dict[str, Callable[..., Any]] = {}
+_RULES: dict[str, Callable[..., Any]] = {}
 
 
-def rules(np: Any) -> dict[str, Callable[..., Any]]:
-    """How each operator is computed: of its attributes, and of the arrays that it reads."""
-    if not RULES:
-        RULES.update({**elementwise(np), **moving(np)})
-    return RULES
+def _load_rules(np: Any) -> dict[str, Callable[..., Any]]:
+    """Return how each operator is computed from its attributes and input arrays."""
+    if not _RULES:
+        _RULES.update({**_elementwise_rules(np), **_moving_rules(np)})
+    return _RULES
 
 
-def elementwise(np: Any) -> dict[str, Callable[..., Any]]:
-    """Operators that compute value by value, and sums over all values."""
+# operators that compute value by value
+def _elementwise_rules(np: Any) -> dict[str, Callable[..., Any]]:
     return {
         "Identity": lambda at, x: x,
         "Add": lambda at, x, y: x + y,
         "Sub": lambda at, x, y: x - y,
         "Mul": lambda at, x, y: x * y,
-        "Div": lambda at, x, y: divided(np, x, y),
+        "Div": lambda at, x, y: _divide(np, x, y),
         "Mod": lambda at, x, y: np.fmod(x, y) if at.get("fmod") else np.mod(x, y),
         "Pow": lambda at, x, y: np.power(x, y).astype(x.dtype),
         "Neg": lambda at, x: -x,
@@ -64,31 +64,31 @@ def elementwise(np: Any) -> dict[str, Callable[..., Any]]:
         "And": lambda at, x, y: np.logical_and(x, y),
         "Or": lambda at, x, y: np.logical_or(x, y),
         "Where": lambda at, chosen, x, y: np.where(chosen, x, y),
-        "Cast": lambda at, x: cast(np, x, at["to"]),
+        "Cast": lambda at, x: _cast(np, x, at["to"]),
     }
 
 
-def moving(np: Any) -> dict[str, Callable[..., Any]]:
-    """Operators that move values, or make them."""
+# operators that move or create values, and reductions
+def _moving_rules(np: Any) -> dict[str, Callable[..., Any]]:
     return {
         "Concat": lambda at, *xs: np.concatenate(xs, at["axis"]),
         "Gather": lambda at, x, places: np.take(x, places, at.get("axis", 0)),
-        "Slice": lambda at, x, *given: sliced(x, at, given),
-        "Split": lambda at, x, *given: split(np, x, at, given),
-        "Squeeze": lambda at, x, *axes: np.squeeze(x, axes_of(at, axes)),
-        "Unsqueeze": lambda at, x, *axes: np.expand_dims(x, axes_of(at, axes)),
-        "Reshape": lambda at, x, *shape: reshaped(np, x, (shape or [at.get("shape")])[0]),
+        "Slice": lambda at, x, *given: _slice(x, at, given),
+        "Split": lambda at, x, *given: _split(np, x, at, given),
+        "Squeeze": lambda at, x, *axes: np.squeeze(x, _read_axes(at, axes)),
+        "Unsqueeze": lambda at, x, *axes: np.expand_dims(x, _read_axes(at, axes)),
+        "Reshape": lambda at, x, *shape: _reshape(np, x, (shape or [at.get("shape")])[0]),
         "Transpose": lambda at, x: np.transpose(x, at.get("perm")),
         "Expand": lambda at, x, shape: x * np.ones(tuple(map(int, shape)), x.dtype),
-        "ConstantOfShape": lambda at, shape: np.full(tuple(map(int, shape)), filling(np, at)),
+        "ConstantOfShape": lambda at, shape: np.full(tuple(map(int, shape)), _filling_value(np, at)),
         "Range": lambda at, start, limit, step: np.arange(start, limit, step),
-        "ReduceProd": lambda at, x, *axes: np.prod(x, axes_of(at, axes), keepdims=bool(at.get("keepdims", 1))),
-        "ReduceSum": lambda at, x, *axes: np.sum(x, axes_of(at, axes), keepdims=bool(at.get("keepdims", 1))),
+        "ReduceProd": lambda at, x, *axes: np.prod(x, _read_axes(at, axes), keepdims=bool(at.get("keepdims", 1))),
+        "ReduceSum": lambda at, x, *axes: np.sum(x, _read_axes(at, axes), keepdims=bool(at.get("keepdims", 1))),
     }
 
 
-def divided(np: Any, x: Any, y: Any) -> Any:
-    """The quotient; of integers rounded towards zero, and none by zero."""
+def _divide(np: Any, x: Any, y: Any) -> Any:
+    """Divide as ONNX does: integers are rounded towards zero. Raises ZeroDivisionError for integers."""
     if np.issubdtype(np.asarray(x).dtype, np.integer):
         if not np.all(y):
             raise ZeroDivisionError
@@ -96,26 +96,26 @@ def divided(np: Any, x: Any, y: Any) -> Any:
     return x / y
 
 
-def cast(np: Any, x: Any, to: int) -> Any:
-    """The values as another type, where it is one of numpy's own."""
+def _cast(np: Any, x: Any, to: int) -> Any:
+    """Convert to another data type. Raises ValueError for types that numpy does not have."""
     names = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64"}
     if to not in names:
         raise ValueError
     return x.astype(np.dtype(names[to]))
 
 
-def axes_of(attributes: Attributes, given: Arrays) -> tuple[int, ...] | None:
-    """Axes, which are an attribute in old versions and an input in later ones; None where none are named."""
+def _read_axes(attributes: _Attributes, given: _Arrays) -> tuple[int, ...] | None:
+    """Return the axes, an attribute in old operator versions and an input in later ones; None if not given."""
     if given and given[0] is not None:
         return tuple(map(int, given[0].ravel())) or None
     axes = attributes.get("axes")
     return None if axes is None else tuple(axes)
 
 
-def sliced(x: Any, attributes: Attributes, given: Arrays) -> Any:
-    """From starts to ends along axes, which are inputs, or attributes in old versions."""
+def _slice(x: Any, attributes: _Attributes, given: _Arrays) -> Any:
+    """Slice along axes. The bounds are attributes in old operator versions and inputs in later ones."""
     names = ("starts", "ends", "axes", "steps")
-    found: Attributes = dict(zip(names, given, strict=False)) if given else attributes
+    found: _Attributes = dict(zip(names, given, strict=False)) if given else attributes
     parts: list[Any] = [found.get(name) for name in names]
     starts, ends, axes, steps = parts
     index = [slice(None)] * x.ndim
@@ -126,19 +126,18 @@ def sliced(x: Any, attributes: Attributes, given: Arrays) -> Any:
     return x[tuple(index)]
 
 
-def split(np: Any, x: Any, attributes: Attributes, given: Arrays) -> list[Any]:
-    """Parts along an axis, of the sizes given."""
+def _split(np: Any, x: Any, attributes: _Attributes, given: _Arrays) -> list[Any]:
     sizes = given[0] if given else attributes["split"]
     return list(np.split(x, np.cumsum(sizes)[:-1], attributes.get("axis", 0)))
 
 
-def reshaped(np: Any, x: Any, shape: Any) -> Any:
-    """The values in another shape, in which 0 stands for a size that stays."""
+def _reshape(np: Any, x: Any, shape: Any) -> Any:
+    """Reshape. As in ONNX, a size of 0 keeps the size of the input."""
     sizes = [x.shape[place] if size == 0 else int(size) for place, size in enumerate(shape)]
     return np.reshape(x, sizes)
 
 
-def filling(np: Any, attributes: Attributes) -> Any:
-    """The value that fills a constant; 0 where none is said."""
+def _filling_value(np: Any, attributes: _Attributes) -> Any:
+    """Return the fill value of ConstantOfShape, 0 by default."""
     value = attributes.get("value")
     return np.float32(0) if value is None else value.ravel()[0]

@@ -1,16 +1,17 @@
-"""Which of the constants that a node reads are weights: what was learnt, not zero states, scales or worked-out values.
+"""Finds which constants of an ONNX graph are learnt weights, rather than zero states, scales or computed values.
 
-ONNX has no mark for it. For operators whose description names the inputs that are weights, those are weights. For all
-others an initializer is a weight, and a constant that the graph fills with one value is not: `zeros_like(y)` is a
-ConstantOfShape. Only convcalc itself writes such weights (see `to_onnx`). Source: onnx.ai/onnx/operators.
+ONNX does not mark weights. For operators whose description names the weight inputs, those inputs are weights. For all
+others an initializer is a weight, and a constant that the graph fills with one value is not: `zeros_like(y)` is
+exported as ConstantOfShape. Only convcalc itself writes weights that way (see `to_onnx`).
+Source: onnx.ai/onnx/operators.
 """
 
 from collections.abc import Iterable, Iterator
 
 from convcalc.convert.onnx_graph.program import Operation, Program
 
-RECURRENT = (1, 2, 3, 7)  # matrices of the input and of the state, biases, peepholes
-SLOTS: dict[str, tuple[int, ...]] = {  # by operator, the places of the inputs that are weights
+_RECURRENT_WEIGHTS = (1, 2, 3, 7)  # input and state matrices, biases, peepholes
+_WEIGHT_INPUTS: dict[str, tuple[int, ...]] = {  # by operator, the positions of the weight inputs
     "BatchNormalization": (1, 2),  # the running statistics are not learnt
     "Conv": (1, 2),
     "ConvInteger": (1,),
@@ -18,10 +19,10 @@ SLOTS: dict[str, tuple[int, ...]] = {  # by operator, the places of the inputs t
     "DeformConv": (1, 3),
     "Gather": (0,),
     "Gemm": (0, 1, 2),
-    "GRU": RECURRENT,
+    "GRU": _RECURRENT_WEIGHTS,
     "GroupNormalization": (1, 2),
     "InstanceNormalization": (1, 2),
-    "LSTM": RECURRENT,
+    "LSTM": _RECURRENT_WEIGHTS,
     "LayerNormalization": (1, 2),
     "MatMul": (0, 1),
     "MatMulInteger": (0, 1),
@@ -29,25 +30,28 @@ SLOTS: dict[str, tuple[int, ...]] = {  # by operator, the places of the inputs t
     "QLinearConv": (3, 8),
     "QLinearMatMul": (0, 3),
     "RMSNormalization": (1,),
-    "RNN": RECURRENT,
+    "RNN": _RECURRENT_WEIGHTS,
 }
-STATES = {"GRU": (5,), "LSTM": (5, 6), "RNN": (5,)}  # where a recurrence begins: learnt only if the values differ
+_STATE_INPUTS = {
+    "GRU": (5,),
+    "LSTM": (5, 6),
+    "RNN": (5,),
+}  # initial states, learnt only if their values differ
 
 
-def learnt_roots(program: Program, operation: Operation) -> tuple[str, ...]:
-    """The learnt tensors that an operation reads, those that the graphs in it read included."""
+def list_learnt_roots(program: Program, operation: Operation) -> tuple[str, ...]:
+    """Return the learnt tensors that an operation reads, including those read by its subgraphs."""
     return tuple(
-        dict.fromkeys(root for name in learnt_inputs(program, operation) for root in program.values[name].roots)
+        dict.fromkeys(root for name in _list_learnt_inputs(program, operation) for root in program.values[name].roots)
     )
 
 
-def learnt_inputs(program: Program, operation: Operation) -> Iterator[str]:
-    """The inputs of an operation that are weights."""
-    slots = SLOTS.get(operation.operator)
+def _list_learnt_inputs(program: Program, operation: Operation) -> Iterator[str]:
+    slots = _WEIGHT_INPUTS.get(operation.operator)
     for place, name in enumerate(operation.inputs):
         if slots is None:
             is_weight = name and is_learnt(program, program.values[name].roots)
-        elif place in STATES.get(operation.operator, ()):
+        elif place in _STATE_INPUTS.get(operation.operator, ()):
             is_weight = name and is_varied(program, name)
         else:
             is_weight = name and place in slots
@@ -57,11 +61,11 @@ def learnt_inputs(program: Program, operation: Operation) -> Iterator[str]:
 
 
 def is_learnt(program: Program, roots: Iterable[str]) -> bool:
-    """Whether an operand that its operator does not call a weight is one, by what it is made of."""
+    """Whether a constant made of `roots` is a weight, for operators that do not name their weights."""
     return any(root not in program.filled for root in roots)
 
 
 def is_varied(program: Program, name: str) -> bool:
     """Whether a constant is known to hold different values."""
-    held = program.values[name].held
-    return held is not None and held.size > 0 and bool((held != held.ravel()[0]).any())
+    contents = program.values[name].contents
+    return contents is not None and contents.size > 0 and bool((contents != contents.ravel()[0]).any())

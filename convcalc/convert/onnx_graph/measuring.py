@@ -1,6 +1,6 @@
-"""An ONNX file counted node by node from the shapes that onnx infers: what `verify --onnx` compares a spec with.
+"""Counts params, buffers and MACs of an ONNX file node by node, for `verify --onnx`.
 
-The importer has no part in it, so that what it reads wrongly is found.
+Shapes come from onnx's own inference, and no code is shared with the importer, so that import errors are found.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -9,31 +9,34 @@ from typing import Any, NamedTuple
 
 from convcalc.convert.comparison import Figures, Model, Part, Sizes, shapes_for
 from convcalc.convert.graph import NotImported
-from convcalc.convert.onnx_graph.file import needed, read_model
+from convcalc.convert.onnx_graph.file import import_onnx, read_model
 from convcalc.network import Network
 
-FLOATS = frozenset({1, 10, 11, 16})  # TensorProto's float, float16, double and bfloat16
-# nodes through which a weight is still that weight
-THROUGH = frozenset({"Identity", "Cast", "DequantizeLinear", "Transpose", "Reshape", "Unsqueeze", "Squeeze", "Flatten"})
-# inputs that are settings or measured, not learnt: all but those listed
-SETTINGS: dict[str, tuple[int, ...]] = {
+_FLOATS = frozenset({1, 10, 11, 16})  # TensorProto's float, float16, double and bfloat16
+# nodes whose output is still the same weight
+_THROUGH = frozenset(
+    {"Identity", "Cast", "DequantizeLinear", "Transpose", "Reshape", "Unsqueeze", "Squeeze", "Flatten"}
+)
+# positions of the inputs that may be data or weights; the others are settings or statistics
+_DATA_INPUTS: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("Resize", "Upsample", "Clip", "Pad", "Slice", "Range", "Pow", "Max", "Min", "Where"), (0,)),
     **dict.fromkeys(("QuantizeLinear", "DequantizeLinear", "NonMaxSuppression", "RoiAlign", "Tile"), (0,)),
     "BatchNormalization": (0, 1, 2),
     "QLinearConv": (0, 3, 8),
     "QLinearMatMul": (0, 3),
 }
-STATISTICS = {"BatchNormalization": (3, 4)}
-UNCOUNTED = frozenset({"LSTM", "GRU", "RNN", "Einsum", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"})
-FILLED = frozenset({"ConstantOfShape", "ConstantFill"})  # weights in files that leave them out
-WEIGHTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "PRelu", "BatchNormalization"})
-UNCOUNTED_WITH_BODY = frozenset({"If", "Loop", "Scan"})
+_STATISTICS = {"BatchNormalization": (3, 4)}
+_UNCOUNTED = frozenset({"LSTM", "GRU", "RNN", "Einsum", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"})
+_FILLED = frozenset({"ConstantOfShape", "ConstantFill"})  # stand for weights in files without weights
+_WITH_WEIGHTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "PRelu", "BatchNormalization"})
+_UNCOUNTED_WITH_BODY = frozenset({"If", "Loop", "Scan"})
 
 
-class Facts(NamedTuple):
-    """What is known of the values of a graph: sizes of all by name, elements of those that may be learnt, their roots.
+class _GraphFacts(NamedTuple):
+    """Facts about the tensors of a graph, by name: sizes, elements of tensors that may be learnt, and their roots.
 
-    Those that are `filled` with one number stand for a weight only where an operator can have nothing else.
+    A root is the tensor before casts, transposes and the like. Tensors in `filled` hold one repeated number: they count
+    as weights only if the operator's input cannot be anything else.
     """
 
     sizes: Mapping[str, Sizes]
@@ -43,18 +46,20 @@ class Facts(NamedTuple):
 
 
 def model_of(path: str, network: Network) -> Model:
-    """The figures of a file on the inputs of a network.
+    """Return the figures of a file on the inputs of a network.
 
-    Raises OSError if the file cannot be read, NotImported if it is no ONNX model, its inputs are others, or onnx cannot
+    Raises OSError if the file cannot be read; NotImported if it is not an ONNX model, has other inputs, or onnx cannot
     infer its shapes.
     """
-    graph = inferred(read_model(path), network).graph
-    facts = facts_of(graph)
+    graph = _infer_shapes(read_model(path), network).graph
+    facts = _collect_facts(graph)
     seen: set[str] = set()
-    parts = [part for node in graph.node for part in [part_of(node, facts, seen, network.batch)] if part is not None]
-    parts = with_biases(parts)
+    parts = [
+        part for node in graph.node for part in [_measure_node(node, facts, seen, network.batch)] if part is not None
+    ]
+    parts = _merge_biases(parts)
     macs = [part.figures.macs for part in parts]
-    known = None if None in macs or any(node.op_type in UNCOUNTED_WITH_BODY for node in graph.node) else True
+    known = None if None in macs or any(node.op_type in _UNCOUNTED_WITH_BODY for node in graph.node) else True
     return Model(
         "ONNX",
         tuple(parts),
@@ -66,15 +71,15 @@ def model_of(path: str, network: Network) -> Model:
     )
 
 
-def inferred(model: Any, network: Network) -> Any:
-    """The model with the shapes of all values, for one sample of the network's inputs. Raises NotImported."""
-    onnx = needed()
+def _infer_shapes(model: Any, network: Network) -> Any:
+    """Return the model with the shapes of all values for one sample of the network's inputs. Raises NotImported."""
+    onnx = import_onnx()
     held = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in held]
     if len(inputs) != len(network.inputs):
-        raise NotImported(f"it has {len(inputs)} inputs, the spec {len(network.inputs)}")
+        raise NotImported(f"it has {len(inputs)} inputs, but the spec has {len(network.inputs)}")
     for value, shape in zip(inputs, shapes_for(network, (value.name for value in inputs)), strict=True):
-        set_sizes(value, shape)
+        _set_sizes(value, shape)
     del model.graph.value_info[:]
     for output in model.graph.output:
         output.type.tensor_type.ClearField("shape")
@@ -86,8 +91,8 @@ def inferred(model: Any, network: Network) -> Any:
         raise NotImported(f"onnx cannot infer its shapes: {str(error) or type(error).__name__}") from None
 
 
-def set_sizes(value: Any, shape: Sizes) -> None:
-    """Give an input the sizes of a shape, channels last if the file has them so. Raises NotImported."""
+def _set_sizes(value: Any, shape: Sizes) -> None:
+    """Set an input's shape, channels last if the file has them there. Raises NotImported."""
     dims = value.type.tensor_type.shape.dim
     stated = [dim.dim_value or None for dim in dims]
     orders = [(1, *shape), (1, *shape[1:], shape[0])]
@@ -98,14 +103,13 @@ def set_sizes(value: Any, shape: Sizes) -> None:
         and all(size in (None, due) for size, due in zip(stated[1:], order[1:], strict=True))
     ]
     if not fitting:
-        said = "×".join("?" if size is None else str(size) for size in stated)
-        raise NotImported(f"its input {value.name} is {said}, the spec's is {'×'.join(map(str, shape))}")
+        listed = "×".join("?" if size is None else str(size) for size in stated)
+        raise NotImported(f"its input {value.name} has shape {listed}, but the spec's has {'×'.join(map(str, shape))}")
     for dim, size in zip(dims, fitting[0], strict=True):
         dim.dim_value = size
 
 
-def facts_of(graph: Any) -> Facts:
-    """The sizes of all values, and the learnt tensors that they are."""
+def _collect_facts(graph: Any) -> _GraphFacts:
     sizes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     types = {tensor.name: tensor.data_type for tensor in graph.initializer}
     for value in (*graph.input, *graph.value_info, *graph.output):
@@ -113,7 +117,7 @@ def facts_of(graph: Any) -> Facts:
         if kind.HasField("shape") and all(dim.HasField("dim_value") for dim in kind.shape.dim):
             sizes.setdefault(value.name, tuple(dim.dim_value for dim in kind.shape.dim))
     roots = {name: name for name in types}
-    filled = {node.output[0] for node in graph.node if node.op_type in FILLED and node.output[0] in sizes}
+    filled = {node.output[0] for node in graph.node if node.op_type in _FILLED and node.output[0] in sizes}
     for node in graph.node:
         if node.output and node.output[0] in filled:
             types[node.output[0]], roots[node.output[0]] = 1, node.output[0]
@@ -121,32 +125,32 @@ def facts_of(graph: Any) -> Facts:
             tensor = node.attribute[0].t
             sizes[node.output[0]], types[node.output[0]] = tuple(tensor.dims), tensor.data_type
             roots[node.output[0]] = node.output[0]
-        if node.op_type in THROUGH and node.input and node.input[0] in roots:
+        if node.op_type in _THROUGH and node.input and node.input[0] in roots:
             root = roots[node.input[0]]
             roots[node.output[0]] = root
             if node.op_type == "DequantizeLinear":
                 types[root] = 1  # stored in few bits, and learnt all the same
-    elements = {name: prod(sizes[name]) for name, kind in types.items() if kind in FLOATS}
-    return Facts(sizes, elements, roots, frozenset(filled))
+    elements = {name: prod(sizes[name]) for name, kind in types.items() if kind in _FLOATS}
+    return _GraphFacts(sizes, elements, roots, frozenset(filled))
 
 
-def part_of(node: Any, facts: Facts, seen: set[str], batch: int) -> Part | None:
-    """What a node computes and learns; None if that is nothing, or it only hands a weight on."""
+def _measure_node(node: Any, facts: _GraphFacts, seen: set[str], batch: int) -> Part | None:
+    """Return what a node computes and learns; None if nothing, or if it only passes a weight on."""
     if not node.output or node.output[0] in facts.roots:
         return None
-    places = SETTINGS.get(node.op_type, range(len(node.input)))
+    places = _DATA_INPUTS.get(node.op_type, range(len(node.input)))
     learnt = [name for place, name in enumerate(node.input) if place in places]
-    if node.op_type not in WEIGHTS:
+    if node.op_type not in _WITH_WEIGHTS:
         learnt = [name for name in learnt if facts.roots.get(name) not in facts.filled]
-    kept = [node.input[place] for place in STATISTICS.get(node.op_type, ()) if place < len(node.input)]
-    params = count_new(learnt, facts, seen, 1 if node.op_type in MACS or node.op_type == "PRelu" else 2)
-    buffers = count_new(kept, facts, seen, 1)
-    rule = MACS.get(node.op_type)
-    macs: int | None = None if node.op_type in UNCOUNTED else 0
+    kept = [node.input[place] for place in _STATISTICS.get(node.op_type, ()) if place < len(node.input)]
+    params = _count_new(learnt, facts, seen, 1 if node.op_type in _MACS or node.op_type == "PRelu" else 2)
+    buffers = _count_new(kept, facts, seen, 1)
+    rule = _MACS.get(node.op_type)
+    macs: int | None = None if node.op_type in _UNCOUNTED else 0
     if rule is not None:
         try:
             macs = rule(node, facts) * batch
-        except KeyError:  # a shape that onnx does not infer
+        except KeyError:  # a shape that onnx did not infer
             macs = None
     if not params and not buffers and macs == 0:
         return None
@@ -155,20 +159,20 @@ def part_of(node: Any, facts: Facts, seen: set[str], batch: int) -> Part | None:
     return Part(name, node.op_type, Figures(facts.sizes.get(node.output[0], ())[1:], params, buffers, macs))
 
 
-def count_new(names: Iterable[str], facts: Facts, seen: set[str], least: int) -> int:
-    """Elements of the tensors among some that may be learnt, have at least so many, and were not counted before."""
+def _count_new(names: Iterable[str], facts: _GraphFacts, seen: set[str], least: int) -> int:
+    """Count the elements of tensors that may be learnt, have at least `least` elements and were not counted before."""
     roots = dict.fromkeys(facts.roots[name] for name in names if name in facts.roots)
     new = [root for root in roots if facts.elements.get(root, 0) >= least and root not in seen]
     seen.update(new)
     return sum(facts.elements[root] for root in new)
 
 
-def with_biases(parts: list[Part]) -> list[Part]:
-    """The parts with a learnt sum right after a product as its bias."""
+def _merge_biases(parts: list[Part]) -> list[Part]:
+    """Merge each learnt Add that follows a product into it, as its bias."""
     found: list[Part] = []
     for part in parts:
         before = found[-1] if found else None
-        if part.kind == "Add" and before is not None and before.kind in MACS and part.figures.params:
+        if part.kind == "Add" and before is not None and before.kind in _MACS and part.figures.params:
             figures = before.figures
             if part.figures.output_shape == figures.output_shape and part.figures.params in figures.output_shape:
                 found[-1] = before._replace(figures=figures._replace(params=figures.params + part.figures.params))
@@ -177,30 +181,29 @@ def with_biases(parts: list[Part]) -> list[Part]:
     return found
 
 
-def conv_macs(node: Any, facts: Facts) -> int:
+def _conv_macs(node: Any, facts: _GraphFacts) -> int:
     """Each output is a sum over the kernel and the channels of a group."""
-    return prod(facts.sizes[node.output[0]]) * prod(weight_sizes(node, facts)[1:])
+    return prod(facts.sizes[node.output[0]]) * prod(_weight_sizes(node, facts)[1:])
 
 
-def transposed_macs(node: Any, facts: Facts) -> int:
-    """Each input is spread by the kernel over the channels of a group."""
-    return prod(facts.sizes[node.input[0]]) * prod(weight_sizes(node, facts)[1:])
+def _transposed_macs(node: Any, facts: _GraphFacts) -> int:
+    """Each input is multiplied by the kernel for all output channels of its group."""
+    return prod(facts.sizes[node.input[0]]) * prod(_weight_sizes(node, facts)[1:])
 
 
-def product_macs(node: Any, facts: Facts) -> int:
-    """Each output is a sum over the axis that both factors have."""
+def _product_macs(node: Any, facts: _GraphFacts) -> int:
+    """Each output is a sum over the axis that both factors share."""
     transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
     return prod(facts.sizes[node.output[0]]) * facts.sizes[node.input[0]][0 if transposed else -1]
 
 
-def weight_sizes(node: Any, facts: Facts) -> Sizes:
-    """The sizes of the second input."""
+def _weight_sizes(node: Any, facts: _GraphFacts) -> Sizes:
     return facts.sizes[node.input[1]]
 
 
-MACS: dict[str, Callable[[Any, Facts], int]] = {
-    "Conv": conv_macs,
-    "ConvTranspose": transposed_macs,
-    "Gemm": product_macs,
-    "MatMul": product_macs,
+_MACS: dict[str, Callable[[Any, _GraphFacts], int]] = {
+    "Conv": _conv_macs,
+    "ConvTranspose": _transposed_macs,
+    "Gemm": _product_macs,
+    "MatMul": _product_macs,
 }

@@ -1,4 +1,4 @@
-"""Graphs in nodes, and functions that a model defines: what they read, and how much they come to."""
+"""Handles subgraphs inside nodes and functions defined by a model: which tensors they read, and how large they are."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,48 +9,48 @@ from convcalc.problems import shortened, shown
 MOST_NODES = 100_000
 
 
-def text(value: str | bytes) -> str:
-    """A text of the file. Raises NotImported where it is none: the parser gives bytes that are no UTF-8 as bytes."""
+def check_text(value: str | bytes) -> str:
+    """Return a string of the file. Raises NotImported for bytes: the parser returns invalid UTF-8 as bytes."""
     if isinstance(value, bytes):
-        raise NotImported(f"not an ONNX model: the name {shown(repr(value))} is no text")
+        raise NotImported(f"not an ONNX model: the name {shown(repr(value))} is not valid UTF-8")
     return value
 
 
-def captured(node: Any) -> list[str]:
-    """The tensors outside that the graphs in a node read."""
+def list_captured(node: Any) -> list[str]:
+    """Return the tensors that a node's subgraphs read from outside."""
     found: dict[str, None] = {}
     for attribute in node.attribute:
         for graph in [attribute.g] if attribute.HasField("g") else list(attribute.graphs):
-            found.update(dict.fromkeys(free_names(graph)))
+            found.update(dict.fromkeys(_list_free_names(graph)))
     return list(found)
 
 
-def free_names(graph: Any) -> list[str]:
-    """The tensors that a graph reads and does not make."""
+def _list_free_names(graph: Any) -> list[str]:
+    """Return the tensors that a graph reads but does not produce."""
     made = {info.name for info in graph.input} | {tensor.name for tensor in graph.initializer} | {""}
     found: dict[str, None] = {}
     for node in graph.node:
-        found.update(dict.fromkeys(name for name in (*node.input, *captured(node)) if name not in made))
+        found.update(dict.fromkeys(name for name in (*node.input, *list_captured(node)) if name not in made))
         made.update(node.output)
     found.update(dict.fromkeys(info.name for info in graph.output if info.name not in made))
-    return [text(name) for name in found]
+    return [check_text(name) for name in found]
 
 
-def inlined(model: Any) -> Any:
-    """The model with the functions that it defines written out where they are used."""
+def inline_functions(model: Any) -> Any:
+    """Return the model with its own functions inlined. Raises NotImported."""
     if not model.functions:
         return model
-    count_inlined(model)
+    _check_inlined_size(model)
     import onnx.inliner
 
     try:
         return onnx.inliner.inline_local_functions(model)
-    except Exception as error:  # whatever the package raises of a malformed model
-        raise NotImported(f"its functions cannot be written out: {shortened(str(error))}") from None
+    except Exception as error:  # the package raises errors of any type for a malformed model
+        raise NotImported(f"its functions cannot be inlined: {shortened(str(error))}") from None
 
 
-def count_inlined(model: Any) -> None:
-    """Refuse functions that call themselves, or that would be over the limit of nodes when written out."""
+def _check_inlined_size(model: Any) -> None:
+    """Raise NotImported for functions that call themselves or exceed the limit of nodes when inlined."""
     functions = {(function.domain, function.name): function for function in model.functions}
     counted: dict[tuple[str, str], int] = {}
 
@@ -64,7 +64,7 @@ def count_inlined(model: Any) -> None:
                 counted[key] = count(functions[key].node, (*above, key))
             total += counted.get(key, 1)
         if total > MOST_NODES or len(above) > 50:
-            raise NotImported(f"over {MOST_NODES:,} nodes, its functions written out")
+            raise NotImported(f"more than {MOST_NODES:,} nodes after its functions are inlined")
         return total
 
     count(model.graph.node, ())

@@ -1,7 +1,7 @@
-"""A graph of ONNX as nodes in their order and values whose shapes are known; constants are told from data.
+"""Reads an ONNX graph into a `Program`: its nodes in order, and the shape of each tensor, constant or data.
 
-Shapes are inferred a node at a time by the package onnx itself, which is given what small constants hold, so that
-arithmetic on shapes is worked out on the way. Nothing of the size that a shape claims is ever made.
+The package onnx infers shapes node by node. It is given the contents of small constants, so that arithmetic on shapes
+is evaluated on the way. No array is allocated with the size that a shape in the file claims.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,40 +10,45 @@ from typing import Any, NamedTuple
 
 from convcalc.convert.graph import NotImported, check_number_of_sizes
 from convcalc.convert.onnx_graph import folding
-from convcalc.convert.onnx_graph.declared import Sizes, declared_text, difference, size_of, tensor_type
-from convcalc.convert.onnx_graph.nested import MOST_NODES, captured, inlined, text
+from convcalc.convert.onnx_graph.declared import Sizes, describe_mismatch, describe_size, read_size, read_tensor_type
+from convcalc.convert.onnx_graph.nested import MOST_NODES, check_text, inline_functions, list_captured
 from convcalc.problems import shortened, shown
 
 Shapes = Mapping[str | None, Sequence[int]]
 Follow = Callable[[Iterable[Any], int], Iterable[Any]]
-MOST_ELEMENTS = 10**11  # of one tensor
-DEFAULT_DOMAIN = ("", "ai.onnx")
-KEEPS_SHAPE = frozenset(("GroupNormalization", "MeanVarianceNormalization", "Swish", "Gelu", "Mish", "HardSwish"))
-MOST_AXES = 64
-BY_LENGTH = frozenset(  # operators for which the length of an input is the number of axes, which inference would make
+_MOST_ELEMENTS = 10**11  # of one tensor
+_DEFAULT_DOMAIN = ("", "ai.onnx")
+_KEEPS_SHAPE = frozenset(("GroupNormalization", "MeanVarianceNormalization", "Swish", "Gelu", "Mish", "HardSwish"))
+_MOST_AXES = 64
+_BY_LENGTH = frozenset(  # operators with an input whose length is the number of axes that inference allocates
     ("ConstantOfShape", "Expand", "Pad", "Reshape", "Resize", "Slice", "Squeeze", "Tile", "Unsqueeze", "Upsample")
 )
-PRODUCER = "convcalc"  # writes every weight as a ConstantOfShape of a shape that is an initializer
-WEIGHT_TYPES = frozenset((1, 2, 3, 10, 11, 16, 17, 18, 19, 20, 21, 22))  # onnx.TensorProto: floats, and narrow integers
+_PRODUCER = "convcalc"  # writes every weight as a ConstantOfShape
+_WEIGHT_TYPES = frozenset(
+    (1, 2, 3, 10, 11, 16, 17, 18, 19, 20, 21, 22)
+)  # of onnx.TensorProto: floats, and integers of up to 8 bits
 
 
-class Value(NamedTuple):
-    """A tensor: its sizes with those of a batch, and of a constant what it holds (where small) and is made of.
+class OnnxValue(NamedTuple):
+    """A tensor: its sizes including the batch, and for a constant its contents if small.
 
-    `roots` are the learnt tensors that a constant is made of; `kind` is the number of its data type; `measured` says
-    that a constant depends on the shape of data.
+    `kind` is the number of its data type in onnx.TensorProto, `roots` are the learnt tensors from which a constant is
+    made, and `measured` marks a constant that depends on the shape of data.
     """
 
     dims: Sizes
     kind: int
     constant: bool = False
-    held: Any = None
+    contents: Any = None
     roots: tuple[str, ...] = ()
     measured: bool = False
 
 
 class Operation(NamedTuple):
-    """A node: `operator` with its domain unless that is ONNX's own; `captured` are tensors that its graphs read."""
+    """A node. `operator` includes the domain unless that is ONNX's own; `captured` are tensors that its subgraphs read.
+
+    `version` is the version of the operator set.
+    """
 
     name: str
     operator: str
@@ -55,30 +60,35 @@ class Operation(NamedTuple):
 
 
 class Program(NamedTuple):
-    """All of a graph. `weights` are the elements of each tensor that may be learnt; `literal` are constants in nodes.
+    """A graph as a list of operations, with the facts known about its tensors.
 
-    `filled` are those of the weights that a node fills with one value: they are learnt where an operator says so.
-    `disputed` says of tensors which other shape the file gives them than their operator does; empty where none.
+    `weights` has the number of elements of each tensor that may be learnt; `literal` are constants stored in nodes.
+    `filled` are the weights that a node fills with one value; they are learnt only if an operator says so. `disputed`
+    describes, by tensor, how the file's shape differs from the inferred shape; empty if it does not.
     """
 
     name: str
     inputs: dict[str, Sizes]
     operations: list[Operation]
     outputs: tuple[str, ...]
-    values: dict[str, Value]
+    values: dict[str, OnnxValue]
     weights: dict[str, int]
     literal: frozenset[str]
     filled: frozenset[str]
     disputed: Mapping[str, str]
 
 
-def program(model: Any, shapes: Shapes, follow: Follow | None = None) -> Program:
-    """The program of a model. Raises NotImported where a shape cannot be known, or a limit is met."""
-    return Reader(inlined(model), shapes).read(follow or (lambda nodes, total: nodes))
+def read_program(model: Any, shapes: Shapes, follow: Follow | None = None) -> Program:
+    """Return the program of an onnx.ModelProto.
+
+    `shapes` overrides input shapes, without the batch, by name or by None for a single input. `follow` wraps the
+    iteration over nodes, for progress bars. Raises NotImported if a shape is unknown or a limit is exceeded.
+    """
+    return _OnnxReader(inline_functions(model), shapes).read(follow or (lambda nodes, total: nodes))
 
 
-class Reader:
-    """Reads a model into a program; `types` are what the package onnx knows of each tensor."""
+class _OnnxReader:
+    """Reads a model into a program; `types` and `data` are what the package onnx is told about each tensor."""
 
     def __init__(self, model: Any, shapes: Shapes) -> None:
         import onnx
@@ -86,188 +96,195 @@ class Reader:
         self.onnx = onnx
         self.model = model
         self.shapes = dict(shapes)
-        self.values: dict[str, Value] = {}
+        self.values: dict[str, OnnxValue] = {}
         self.types: dict[str, Any] = {}
         self.data: dict[str, Any] = {}
         self.weights: dict[str, int] = {}
         self.literal: set[str] = set()
         self.filled: set[str] = set()
         self.disputed: dict[str, str] = {}
-        self.failure = ""  # why the shapes that the last node gives were not inferred
-        self.unknown: dict[str, str] = {}  # why the shape of a tensor is not known
+        self.failure = ""  # why the output shapes of the last node were not inferred
+        self.unknown: dict[str, str] = {}  # by tensor, why its shape is unknown
         self.versions = {entry.domain: entry.version for entry in model.opset_import}
         self.declared = {info.name: info.type for info in (*model.graph.value_info, *model.graph.output)}
 
     def read(self, follow: Follow) -> Program:
-        """The program."""
         graph = self.model.graph
         if len(graph.node) > MOST_NODES:
-            raise NotImported(f"over {MOST_NODES:,} nodes")
+            raise NotImported(f"more than {MOST_NODES:,} nodes")
         for tensor in graph.initializer:
-            self.add_weight(text(tensor.name), tuple(tensor.dims), tensor)
+            self.add_weight(check_text(tensor.name), tuple(tensor.dims), tensor)
         for sparse in graph.sparse_initializer:
-            self.add_weight(text(sparse.values.name), tuple(sparse.dims), sparse.values)
+            self.add_weight(check_text(sparse.values.name), tuple(sparse.dims), sparse.values)
         inputs = self.read_inputs([info for info in graph.input if info.name not in self.values])
         nodes = follow(graph.node, len(graph.node))
         operations = [self.read_node(node, place) for place, node in enumerate(nodes)]
-        outputs = tuple(dict.fromkeys(text(info.name) for info in graph.output))
+        outputs = tuple(dict.fromkeys(check_text(info.name) for info in graph.output))
         for name in outputs:
             if name not in self.values:
-                raise NotImported(self.unknown.get(name, f"nothing gives the output {shown(name)}"))
-        own = self.model.producer_name == PRODUCER
+                raise NotImported(self.unknown.get(name, f"no node produces the output {shown(name)}"))
+        own = self.model.producer_name == _PRODUCER
         constants = frozenset(self.literal), frozenset(() if own else self.filled)
         return Program(
-            text(graph.name), inputs, operations, outputs, self.values, self.weights, *constants, self.disputed
+            check_text(graph.name), inputs, operations, outputs, self.values, self.weights, *constants, self.disputed
         )
 
     # -- values
 
-    def checked(self, dims: Sizes, name: str) -> Sizes:
-        """The sizes of a tensor, which are known and not beyond belief."""
+    def check_sizes(self, dims: Sizes, name: str) -> Sizes:
+        """Return the sizes of a tensor. Raises NotImported if they are negative or too large."""
         if any(size < 0 for size in dims):
-            raise NotImported(f"{shown(name)} has a size under 0: {' × '.join(map(str, dims))}")
-        if prod(dims) > MOST_ELEMENTS:
+            raise NotImported(f"{shown(name)} has a negative size: {' × '.join(map(str, dims))}")
+        if prod(dims) > _MOST_ELEMENTS:
             raise NotImported(
-                f"{shown(name)} claims {' × '.join(map(str, dims))} elements: at most {MOST_ELEMENTS:,} are read"
+                f"{shown(name)} has {' × '.join(map(str, dims))} elements; at most {_MOST_ELEMENTS:,} are supported"
             )
         return dims
 
-    def add(self, name: str, value: Value, data: Any = None) -> None:
-        """A value, of which onnx is told the type and what it holds."""
+    def add(self, name: str, value: OnnxValue, data: Any = None) -> None:
+        """Add a value, and its type and contents for onnx's inference."""
         self.values[name] = value
         self.types[name] = self.onnx.helper.make_tensor_type_proto(value.kind, value.dims)
         if data is not None:
             self.data[name] = data
-        elif value.held is not None:
-            self.data[name] = self.onnx.numpy_helper.from_array(value.held, name)
+        elif value.contents is not None:
+            self.data[name] = self.onnx.numpy_helper.from_array(value.contents, name)
 
     def add_weight(self, name: str, dims: Sizes, tensor: Any) -> None:
-        """A constant of the file."""
-        self.checked(dims, name)
-        held = self.held(tensor) if prod(dims) <= folding.MOST_ELEMENTS else None
+        """Add an initializer."""
+        self.check_sizes(dims, name)
+        contents = self.read_contents(tensor) if prod(dims) <= folding.MOST_ELEMENTS else None
         roots: tuple[str, ...] = ()
-        if tensor.data_type in WEIGHT_TYPES:
+        if tensor.data_type in _WEIGHT_TYPES:
             roots = (name,)
             self.weights[name] = prod(dims)
-        self.add(name, Value(dims, tensor.data_type, True, held, roots))
+        self.add(name, OnnxValue(dims, tensor.data_type, True, contents, roots))
 
-    def held(self, tensor: Any) -> Any:
-        """What a tensor holds, None where that stands in another file or does not fit its sizes."""
+    def read_contents(self, tensor: Any) -> Any:
+        """Return the contents of a tensor; None if they are in another file or do not fit its sizes."""
         if tensor.data_location == self.onnx.TensorProto.EXTERNAL:
             return None
         try:
             return self.onnx.numpy_helper.to_array(tensor)
-        except Exception:  # whatever a malformed tensor makes the package raise: it holds nothing then
+        except Exception:  # malformed tensors raise errors of any type; their contents are then unknown
             return None
 
     # -- inputs
 
     def read_inputs(self, infos: Sequence[Any]) -> dict[str, Sizes]:
-        """The inputs with their sizes, those of a batch first."""
-        names = [text(info.name) for info in infos]
+        """Return the sizes of the inputs by name, batch first. Raises NotImported."""
+        names = [check_text(info.name) for info in infos]
         if not names:
             raise NotImported("the graph has no input")
         if any(name not in names for name in self.shapes if name is not None) or (None in self.shapes and names[1:]):
-            raise NotImported(f"--input names one of the inputs: {', '.join(map(shortened, names))}")
+            raise NotImported(f"--input needs the name of an input; available: {', '.join(map(shortened, names))}")
         found = {}
         for info in infos:
             dims = self.input_dims(info)
-            self.add(info.name, Value(self.checked(dims, info.name), info.type.tensor_type.elem_type))
+            self.add(info.name, OnnxValue(self.check_sizes(dims, info.name), info.type.tensor_type.elem_type))
             found[info.name] = dims
         return found
 
     def input_dims(self, info: Any) -> Sizes:
-        """The sizes of an input: as given, else as the file says; a batch of a size that is not said is 1."""
+        """Return the sizes of an input: those given, else those in the file. An open batch size is 1."""
         given = self.shapes.get(info.name, self.shapes.get(None))
         if info.type.WhichOneof("value") != "tensor_type":
-            raise NotImported(f"the input {shown(info.name)} is no tensor")
-        declared = [size_of(size) for size in info.type.tensor_type.shape.dim]
+            raise NotImported(f"the input {shown(info.name)} is not a tensor")
+        declared = [read_size(size) for size in info.type.tensor_type.shape.dim]
         batch = (declared[0] if declared else None) or 1
         if given is not None:
             if declared:
                 check_number_of_sizes(info.name if info.name in self.shapes else None, given, declared[1:])
             return (batch, *given)
-        said = " × ".join(str(declared_text(size)) for size in info.type.tensor_type.shape.dim)
+        declared_shape = " × ".join(str(describe_size(size)) for size in info.type.tensor_type.shape.dim)
         if len(declared) == 1:
-            raise NotImported(f"the input {shown(info.name)} has one axis ({said}), and no samples with channels")
+            raise NotImported(
+                f"the input {shown(info.name)} has one axis ({declared_shape}); expected a batch axis and channels"
+            )
         if not declared or not all(declared[1:]):
             raise NotImported(
-                f"the input {shown(info.name)} has the shape {said or '?'}, which is not known: "
-                f"--input {shortened(info.name)}=3,224,224 says it, without the batch"
+                f"the shape of the input {shown(info.name)} is not fully known ({declared_shape or '?'}): "
+                f"give it without the batch, for example --input {shortened(info.name)}=3,224,224"
             )
         return (batch, *(size or 1 for size in declared[1:]))
 
     # -- nodes
 
     def read_node(self, node: Any, place: int) -> Operation:
-        """One node, the values that it gives made known."""
-        default = node.domain in DEFAULT_DOMAIN
+        """Read a node and add the values that it produces. Raises NotImported."""
+        default = node.domain in _DEFAULT_DOMAIN
         operation = Operation(
-            text(node.name) or f"{text(node.op_type)}_{place}",
-            text(node.op_type) if default else f"{text(node.domain)}.{text(node.op_type)}",
-            {attribute.name: self.attribute(attribute) for attribute in node.attribute},
-            tuple(map(text, node.input)),
-            tuple(map(text, node.output)),
+            check_text(node.name) or f"{check_text(node.op_type)}_{place}",
+            check_text(node.op_type) if default else f"{check_text(node.domain)}.{check_text(node.op_type)}",
+            {attribute.name: self.read_attribute(attribute) for attribute in node.attribute},
+            tuple(map(check_text, node.input)),
+            tuple(map(check_text, node.output)),
             self.versions.get("" if default else node.domain, self.versions.get("ai.onnx", 1)),
-            tuple(captured(node)),
+            tuple(list_captured(node)),
         )
         for name in (*operation.inputs, *operation.captured):
             if name and name not in self.values:
-                nothing = f"{place_of(operation)} reads {shown(name)}, which nothing above it gives"
-                raise NotImported(self.unknown.get(name, nothing))
+                reason = f"{describe_node(operation)} reads {shown(name)}, which no earlier node produces"
+                raise NotImported(self.unknown.get(name, reason))
         for name in operation.outputs:
             if name and (name in self.values or name in self.unknown):
-                raise NotImported(f"{place_of(operation)} gives {shown(name)}, which is there already")
-        if operation.operator in BY_LENGTH:
+                raise NotImported(f"{describe_node(operation)} produces {shown(name)}, which already exists")
+        if operation.operator in _BY_LENGTH:
             self.check_lengths(operation)
         try:
-            self.give(node, operation)
+            self.add_outputs(node, operation)
         except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
-            # any attribute may be missing, or of another sort than the operator takes
-            raise NotImported(f"{place_of(operation)} is malformed: {shortened(str(error))}") from None
+            # any attribute may be missing or have another type than the operator expects
+            raise NotImported(f"{describe_node(operation)} is malformed: {shortened(str(error))}") from None
         return operation
 
     def check_lengths(self, operation: Operation) -> None:
-        """Refuse a list of sizes or axes that is longer than any tensor has axes."""
+        """Raise NotImported for a list of sizes or axes that is longer than any tensor has axes."""
         sizes = operation.inputs if operation.operator == "ConstantOfShape" else operation.inputs[1:]
         for name in filter(None, sizes):
             value = self.values[name]
-            if value.kind == self.onnx.TensorProto.INT64 and len(value.dims) == 1 and value.dims[0] > MOST_AXES:
-                raise NotImported(f"{place_of(operation)} reads {value.dims[0]} numbers: a tensor has {MOST_AXES} axes")
+            if value.kind == self.onnx.TensorProto.INT64 and len(value.dims) == 1 and value.dims[0] > _MOST_AXES:
+                raise NotImported(
+                    f"{describe_node(operation)} reads {value.dims[0]} numbers; a tensor has at most {_MOST_AXES} axes"
+                )
 
-    def attribute(self, attribute: Any) -> Any:
-        """The value of an attribute: tensors as arrays (None where not at hand), texts as text, graphs left out."""
+    def read_attribute(self, attribute: Any) -> Any:
+        """Return an attribute as a Python value: tensors as arrays or None if large, None for subgraphs."""
         value = self.onnx.helper.get_attribute_value(attribute)
         if isinstance(value, self.onnx.TensorProto):
-            return self.held(value) if prod(value.dims) <= folding.MOST_ELEMENTS else None
+            return self.read_contents(value) if prod(value.dims) <= folding.MOST_ELEMENTS else None
         if isinstance(value, bytes):
             return value.decode("utf-8", "replace")
         if attribute.type in (attribute.FLOATS, attribute.INTS):
             return tuple(value)
         return value if isinstance(value, int | float) else None
 
-    def give(self, node: Any, operation: Operation) -> None:
-        """Make known what a node gives."""
+    def add_outputs(self, node: Any, operation: Operation) -> None:
+        """Add the values that a node produces."""
         reads = [self.values[name] for name in (*operation.inputs, *operation.captured) if name]
-        inferred = self.inferred(node, operation)
+        inferred = self.infer_outputs(node, operation)
         constant = all(value.constant for value in reads) or operation.operator in ("Shape", "Size")
-        folded = self.folded(operation, inferred) if constant else None
+        folded = self.fold_outputs(operation, inferred) if constant else None
         measured = operation.operator in ("Shape", "Size") or any(value.measured for value in reads)
         for place, name in enumerate(operation.outputs):
             if not name:
                 continue
             if name not in inferred:
                 why = f": {self.failure}" if self.failure else ""
-                self.unknown[name] = f"the shape that {place_of(operation)} gives cannot be known{why}"
+                self.unknown[name] = f"the output shape of {describe_node(operation)} is unknown{why}"
                 continue
             kind, dims = inferred[name]
-            held = folded[place] if folded and place < len(folded) and folded[place].shape == dims else None
-            roots = self.roots(operation, name, dims, kind, reads) if constant else ()
-            self.add(name, Value(self.checked(dims, name), kind, constant, held, roots, constant and measured))
+            contents = folded[place] if folded and place < len(folded) and folded[place].shape == dims else None
+            roots = self.find_roots(operation, name, dims, kind, reads) if constant else ()
+            self.add(
+                name, OnnxValue(self.check_sizes(dims, name), kind, constant, contents, roots, constant and measured)
+            )
 
-    def roots(self, operation: Operation, name: str, dims: Sizes, kind: int, reads: list[Value]) -> tuple[str, ...]:
-        """The learnt tensors that a constant is made of: those of what it is made from, or itself."""
-        if operation.operator in ("Shape", "Size") or kind not in WEIGHT_TYPES:
+    def find_roots(
+        self, operation: Operation, name: str, dims: Sizes, kind: int, reads: list[OnnxValue]
+    ) -> tuple[str, ...]:
+        """Return the learnt tensors of a constant: those of the constants it is made from, or itself."""
+        if operation.operator in ("Shape", "Size") or kind not in _WEIGHT_TYPES:
             return ()
         is_dequantized = operation.operator == "DequantizeLinear"
         sources = reads[:1] if is_dequantized else reads  # its scale and zero point are not learnt
@@ -291,11 +308,11 @@ class Reader:
         """Whether a Constant is known to hold one value everywhere."""
         import numpy
 
-        held = (literal(numpy, operation.attributes) or [None])[0]
-        return held is not None and held.size > 0 and bool((held == held.ravel()[0]).all())
+        contents = (_read_constant(numpy, operation.attributes) or [None])[0]
+        return contents is not None and contents.size > 0 and bool((contents == contents.ravel()[0]).all())
 
-    def folded(self, operation: Operation, inferred: dict[str, tuple[int, Sizes]]) -> list[Any] | None:
-        """What a node of small constants gives, None where that is not worked out."""
+    def fold_outputs(self, operation: Operation, inferred: dict[str, tuple[int, Sizes]]) -> list[Any] | None:
+        """Return the contents of the outputs of a node with small constant inputs, None if they cannot be evaluated."""
         import numpy
 
         sizes = [prod(dims) for _, dims in inferred.values()]
@@ -309,32 +326,34 @@ class Reader:
                 numpy.asarray(dims[operation.attributes.get("start", 0) : operation.attributes.get("end")], "int64")
             ]
         if operation.operator == "Constant":
-            return literal(numpy, operation.attributes)
-        held = [self.values[name].held if name else None for name in operation.inputs]
-        if any(array is None for array, name in zip(held, operation.inputs, strict=True) if name):
+            return _read_constant(numpy, operation.attributes)
+        contents = [self.values[name].contents if name else None for name in operation.inputs]
+        if any(array is None for array, name in zip(contents, operation.inputs, strict=True) if name):
             return None
-        return folding.fold(operation.operator, operation.attributes, held)
+        return folding.fold(operation.operator, operation.attributes, contents)
 
-    def inferred(self, node: Any, operation: Operation) -> dict[str, tuple[int, Sizes]]:
-        """The type and sizes of each output: inferred, else as the file says."""
+    def infer_outputs(self, node: Any, operation: Operation) -> dict[str, tuple[int, Sizes]]:
+        """Return the data type and sizes of each output, as inferred or else as declared in the file."""
         found = {}
-        types = self.inferred_types(node, operation)
+        types = self.infer_types(node, operation)
         for name in filter(None, operation.outputs):
             for source in (types.get(name), self.declared.get(name)):
-                known = None if source is None else tensor_type(source)
+                known = None if source is None else read_tensor_type(source)
                 if known is not None:
                     found[name] = known
                     break
-            if name in found and name in self.declared and not self.shapes:  # else what it says is of another input
-                self.disputed[name] = difference(self.declared[name], found[name][1])
-        if operation.operator in KEEPS_SHAPE and operation.outputs[0] not in found:
+            if (
+                name in found and name in self.declared and not self.shapes
+            ):  # with other input shapes, the declared shapes do not apply
+                self.disputed[name] = describe_mismatch(self.declared[name], found[name][1])
+        if operation.operator in _KEEPS_SHAPE and operation.outputs[0] not in found:
             value = self.values[operation.inputs[0]]
             found[operation.outputs[0]] = (value.kind, value.dims)
         return found
 
-    def inferred_types(self, node: Any, operation: Operation) -> dict[str, Any]:
-        """What the package onnx infers of a node's outputs; nothing where it knows no rule."""
-        domain = "" if node.domain in DEFAULT_DOMAIN else node.domain
+    def infer_types(self, node: Any, operation: Operation) -> dict[str, Any]:
+        """Return the output types inferred by the package onnx; none if it has no rule, with `failure` set."""
+        domain = "" if node.domain in _DEFAULT_DOMAIN else node.domain
         onnx = self.onnx
         self.failure = ""
         try:
@@ -345,7 +364,7 @@ class Reader:
             opsets = list(self.model.opset_import)
             found = onnx.shape_inference.infer_node_outputs(schema, node, types, data, None, opsets)
         except onnx.defs.SchemaError:
-            self.failure = "the package onnx knows no such operator"
+            self.failure = "the package onnx does not know this operator"
             return {}
         except (
             onnx.shape_inference.InferenceError,
@@ -359,8 +378,8 @@ class Reader:
         return dict(found)
 
 
-def literal(numpy: Any, attributes: Mapping[str, Any]) -> list[Any] | None:
-    """The value of a Constant, however it is written."""
+def _read_constant(numpy: Any, attributes: Mapping[str, Any]) -> list[Any] | None:
+    """Return the value of a Constant from any of its attributes."""
     for name, kind in (("value_float", "float32"), ("value_int", "int64")):
         if name in attributes:
             return [numpy.asarray(attributes[name], kind)]
@@ -371,6 +390,6 @@ def literal(numpy: Any, attributes: Mapping[str, Any]) -> list[Any] | None:
     return None if value is None else [value]
 
 
-def place_of(operation: Operation) -> str:
-    """A node as messages name it."""
+def describe_node(operation: Operation) -> str:
+    """Return a node as messages name it: `Conv 'conv1'`."""
     return f"{shortened(operation.operator)} {shown(operation.name)}"

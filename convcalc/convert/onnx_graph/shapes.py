@@ -1,36 +1,40 @@
-"""Operators that move values or change their shape: slices, padding, resizing, reshaping, transposing."""
+"""Rules for operators that move values or change shapes: slices, padding, resizing, reshaping, transposing."""
 
 from math import prod
 from typing import Any
 
-from convcalc.convert.onnx_graph.building import Builder, Data, Inexpressible
+from convcalc.convert.onnx_graph.building import Builder, Data, UnsupportedOperation
 from convcalc.convert.onnx_graph.declared import Sizes
 from convcalc.convert.onnx_graph.program import Operation
-from convcalc.convert.onnx_graph.windows import plain, written_padding
+from convcalc.convert.onnx_graph.windows import collapse_axes, spec_padding
 
-MODES = {"linear": ("linear", "bilinear", "trilinear"), "cubic": ("", "bicubic", "")}
+_MODES = {"linear": ("linear", "bilinear", "trilinear"), "cubic": ("", "bicubic", "")}
 
 
-def concatenation(builder: Builder, operation: Operation) -> None:
-    """Concat along the channels."""
-    data = [builder.any_order(name) for name in operation.inputs]
+def convert_concat(builder: Builder, operation: Operation) -> None:
+    """Convert Concat along the channels."""
+    data = [builder.read_any_order(name) for name in operation.inputs]
     order = data[0].order
     axis = operation.attributes.get("axis", 1) % len(order)
     if order[axis] != 1 or any(other.order != order for other in data):
-        raise Inexpressible(f"it concatenates along axis {axis}")
+        only = "only the channels of inputs with the same axis order can be concatenated"
+        raise UnsupportedOperation(f"it concatenates along axis {axis}; {only}")
     if len(data) == 1:
         builder.alias(operation, data[0])
     else:
         builder.add(operation, "concat", {}, data, order=order)
 
 
-def taken(builder: Builder, operation: Operation, data: Data, starts: dict[int, int], output: int) -> None:
-    """A part of some data, from starts by axis, of the sizes that the output has: a slice, a crop, or both."""
+def _take_part(builder: Builder, operation: Operation, data: Data, starts: dict[int, int], output: int) -> None:
+    """Take a part of some data, with the sizes of output number `output`: a slice of channels, a crop, or both.
+
+    `starts` are the first positions by axis.
+    """
     sizes = (builder.batch, *data.shape.sizes)
-    gives = dict(zip(data.order, builder.value(operation.outputs[output]).dims, strict=True))
-    stops = {axis: starts.get(axis, 0) + gives[axis] for axis in data.order}
-    if gives[0] != sizes[0]:
-        raise Inexpressible("it takes some samples of a batch")
+    output_sizes = dict(zip(data.order, builder.value(operation.outputs[output]).dims, strict=True))
+    stops = {axis: starts.get(axis, 0) + output_sizes[axis] for axis in data.order}
+    if output_sizes[0] != sizes[0]:
+        raise UnsupportedOperation("it takes a part of the batch")
     amount = [(starts.get(axis, 0), sizes[axis] - stops[axis]) for axis in range(2, len(sizes))]
     sliced = (starts.get(1, 0), stops[1]) != (0, sizes[1])
     cropped = any(side for pair in amount for side in pair)
@@ -41,95 +45,96 @@ def taken(builder: Builder, operation: Operation, data: Data, starts: dict[int, 
             return
         data = builder.make(operation, "slice", arguments, [data])._replace(order=data.order)
     if cropped:
-        crop = {"amount": written_padding(amount)}
+        crop = {"amount": spec_padding(amount)}
         builder.add(operation, "crop", crop, [data], order=data.order, output=output)
     elif not sliced:
         builder.data[operation.outputs[output]] = data
 
 
-def slicing(builder: Builder, operation: Operation) -> None:
-    """Slice, one step at a time."""
-    data = builder.any_order(operation.inputs[0])
+def convert_slice(builder: Builder, operation: Operation) -> None:
+    """Convert Slice with steps of 1."""
+    data = builder.read_any_order(operation.inputs[0])
     starts = builder.integers(operation, 1, "starts") or []
     axes = builder.integers(operation, 3, "axes")
     steps = builder.integers(operation, 4, "steps")
     if steps is not None and set(steps) != {1}:
-        raise Inexpressible(f"it takes every n-th value: its steps are {steps}")
+        raise UnsupportedOperation(f"its steps are {steps}; only steps of 1 are supported")
     rank = len(data.order)
     places = [axis % rank for axis in (range(len(starts)) if axes is None else axes)]
     sizes = builder.value(operation.inputs[0]).dims
-    first = {data.order[axis]: clamped(start, sizes[axis]) for axis, start in zip(places, starts, strict=True)}
-    taken(builder, operation, data, first, 0)
+    first = {data.order[axis]: _clamp(start, sizes[axis]) for axis, start in zip(places, starts, strict=True)}
+    _take_part(builder, operation, data, first, 0)
 
 
-def clamped(start: int, size: int) -> int:
-    """A start counted from 0, within the size."""
+def _clamp(start: int, size: int) -> int:
+    """Return a start, perhaps negative from the end, as a position within the size."""
     return min(max(start + size if start < 0 else start, 0), size)
 
 
-def splitting(builder: Builder, operation: Operation) -> None:
-    """Split: a slice or a crop for each output."""
-    data = builder.any_order(operation.inputs[0])
+def convert_split(builder: Builder, operation: Operation) -> None:
+    """Convert Split to one slice or crop per output."""
+    data = builder.read_any_order(operation.inputs[0])
     axis = operation.attributes.get("axis", 0) % len(data.order)
     start = 0
     for place, name in enumerate(operation.outputs):
         if name:
-            taken(builder, operation, data, {data.order[axis]: start}, place)
+            _take_part(builder, operation, data, {data.order[axis]: start}, place)
             start += builder.value(name).dims[axis]
 
 
-def padding(builder: Builder, operation: Operation) -> None:
-    """Pad with constants around the positions; with numbers under 0 it crops."""
-    data = builder.any_order(operation.inputs[0])
+def convert_pad(builder: Builder, operation: Operation) -> None:
+    """Convert Pad with constants on the spatial axes; negative amounts crop."""
+    data = builder.read_any_order(operation.inputs[0])
     mode = operation.attributes.get("mode") or "constant"
     pads = builder.integers(operation, 1, "pads")
     axes = builder.integers(operation, 3, "axes") or list(range(len(data.order)))
     if pads is None or len(pads) != 2 * len(axes) or mode != "constant":
-        raise Inexpressible(f"it pads by {mode}: pad adds zeros")
+        raise UnsupportedOperation(f"it pads with mode {mode}; only constant padding of known amounts is supported")
     sides = {data.order[axis % len(data.order)]: (pads[i], pads[i + len(axes)]) for i, axis in enumerate(axes)}
     pairs = [sides.get(axis, (0, 0)) for axis in range(2, len(data.order))]
     if any(any(sides.get(axis, (0, 0))) for axis in (0, 1)):
-        raise Inexpressible("it pads the channels")
+        raise UnsupportedOperation("it pads the batch or the channels")
     if not any(any(pair) for pair in pairs):
         builder.alias(operation, data)
     elif all(side >= 0 for pair in pairs for side in pair):
-        builder.add(operation, "pad", {"padding": written_padding(pairs)}, [data], order=data.order)
+        builder.add(operation, "pad", {"padding": spec_padding(pairs)}, [data], order=data.order)
     elif all(side <= 0 for pair in pairs for side in pair):
-        amount = written_padding([(-before, -after) for before, after in pairs])
+        amount = spec_padding([(-before, -after) for before, after in pairs])
         builder.add(operation, "crop", {"amount": amount}, [data], order=data.order)
     else:
-        raise Inexpressible("it pads on one side and crops on another")
+        raise UnsupportedOperation("it pads on one side and crops on another")
 
 
-def resizing(builder: Builder, operation: Operation) -> None:
-    """Resize and Upsample of the positions: by a factor where that is whole, else to a size."""
-    data = builder.any_order(operation.inputs[0])
+def convert_resize(builder: Builder, operation: Operation) -> None:
+    """Convert Resize and Upsample of the spatial axes, to a scale factor if it is an integer, else to a size."""
+    data = builder.read_any_order(operation.inputs[0])
     dims = builder.value(operation.outputs[0]).dims
     sizes = dict(zip(data.order, dims, strict=True))
     before, after = data.shape.spatial, tuple(sizes[axis] for axis in range(2, len(data.order)))
     if sizes[0] != builder.batch or sizes[1] != data.shape.channels or not before:
-        raise Inexpressible("it resizes the channels")
+        raise UnsupportedOperation("it resizes axes other than the spatial ones")
     mode = operation.attributes.get("mode") or "nearest"
     if operation.attributes.get("antialias") and any(new < old for old, new in zip(before, after, strict=True)):
-        raise Inexpressible("it reads more values the smaller it makes the data (antialias)")
+        raise UnsupportedOperation("it downsamples with antialias, which is not supported")
     arguments: dict[str, Any]
     if all(new % old == 0 for old, new in zip(before, after, strict=True)):
-        arguments = {"scale_factor": plain([new // old for old, new in zip(before, after, strict=True)])}
+        arguments = {"scale_factor": collapse_axes([new // old for old, new in zip(before, after, strict=True)])}
     else:
-        arguments = {"size": plain(after)}
+        arguments = {"size": collapse_axes(after)}
     if mode != "nearest":
-        arguments["mode"] = MODES.get(mode, ("", "", ""))[len(before) - 1]
+        arguments["mode"] = _MODES.get(mode, ("", "", ""))[len(before) - 1]
         if not arguments["mode"]:
-            raise Inexpressible(f"it interpolates by {mode} on {len(before)} axes")
+            raise UnsupportedOperation(f"{mode} interpolation on {len(before)} axes is not supported")
     builder.add(operation, "upsample", arguments, [data], order=data.order)
 
 
-def reshaping(builder: Builder, operation: Operation) -> None:
-    """Reshape, Flatten, Squeeze and Unsqueeze of each sample."""
-    data = builder.any_order(operation.inputs[0])
+def convert_reshape(builder: Builder, operation: Operation) -> None:
+    """Convert Reshape, Flatten, Squeeze and Unsqueeze of each sample."""
+    data = builder.read_any_order(operation.inputs[0])
     dims = builder.value(operation.outputs[0]).dims
     if len(dims) < 2 or dims[0] != builder.batch or prod(dims[1:]) != data.shape.elements:
-        raise Inexpressible(f"it gives {list(dims)}, which is not a sample's shape after that of the batch")
+        expected = f"the batch of {builder.batch} first, then {data.shape.elements} elements per sample"
+        raise UnsupportedOperation(f"its output has shape {list(dims)}; expected {expected}")
     if dims == builder.value(operation.inputs[0]).dims:
         builder.alias(operation, data)
     elif len(dims) == 2:
@@ -139,18 +144,18 @@ def reshaping(builder: Builder, operation: Operation) -> None:
         builder.add(operation, "reshape", {"shape": list(dims[1:])}, [data])
 
 
-def transposing(builder: Builder, operation: Operation) -> None:
-    """Transpose: the same data, whose axes stand in another order."""
-    data = builder.any_order(operation.inputs[0])
+def convert_transpose(builder: Builder, operation: Operation) -> None:
+    """Convert Transpose: no step, the data with its axes in another order."""
+    data = builder.read_any_order(operation.inputs[0])
     order: Sizes = tuple(operation.attributes.get("perm") or reversed(range(len(data.order))))
     moved = tuple(data.order[axis] for axis in order)
     if moved[0] != 0:
-        raise Inexpressible("it moves the axis of the samples")
+        raise UnsupportedOperation("it moves the batch axis")
     builder.alias(operation, data._replace(order=moved))
 
 
-def space_and_depth(builder: Builder, operation: Operation) -> None:
-    """DepthToSpace and SpaceToDepth: which channel goes where is not ours to say, and costs nothing."""
+def convert_space_and_depth(builder: Builder, operation: Operation) -> None:
+    """Convert DepthToSpace and SpaceToDepth. The order of the channels is ignored: it affects no cost."""
     data = builder.read(operation.inputs[0])
     block = operation.attributes["blocksize"]
     if operation.operator == "DepthToSpace":
@@ -159,19 +164,19 @@ def space_and_depth(builder: Builder, operation: Operation) -> None:
         builder.add(operation, "pixel_unshuffle", {"downscale_factor": block}, [data])
 
 
-def channel_shuffle(builder: Builder, operation: Operation) -> None:
-    """Channels dealt out anew."""
+def convert_channel_shuffle(builder: Builder, operation: Operation) -> None:
+    """Convert the ChannelShuffle found by `patterns`."""
     data = builder.read(operation.inputs[0])
     builder.add(operation, "channel_shuffle", {"groups": operation.attributes["groups"]}, [data])
 
 
-def quantising(builder: Builder, operation: Operation) -> None:
-    """QuantizeLinear and DequantizeLinear, which give the same values in another data type."""
+def convert_quantise(builder: Builder, operation: Operation) -> None:
+    """Convert QuantizeLinear and DequantizeLinear: no step, the same values in another data type."""
     if not all(builder.value(name).constant for name in operation.inputs[1:] if name):
-        raise Inexpressible("its scale is computed")
-    builder.alias(operation, builder.any_order(operation.inputs[0]))
+        raise UnsupportedOperation("its scale is not a constant")
+    builder.alias(operation, builder.read_any_order(operation.inputs[0]))
 
 
-def passing(builder: Builder, operation: Operation) -> None:
-    """Operators that give what they read."""
-    builder.alias(operation, builder.any_order(operation.inputs[0]))
+def pass_on(builder: Builder, operation: Operation) -> None:
+    """Convert an operator whose output is its input."""
+    builder.alias(operation, builder.read_any_order(operation.inputs[0]))

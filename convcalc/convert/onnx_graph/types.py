@@ -1,4 +1,4 @@
-"""The data types of an ONNX graph: of the weights as the file stores them, and of the outputs of its layers."""
+"""Finds the data types of an ONNX network: of its stored weights and of the outputs of its layers."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from convcalc.convert.onnx_graph.building import Builder
 from convcalc.convert.onnx_graph.program import Operation
 from convcalc.units import BITS
 
-NAMES = {  # by the numbers of onnx.TensorProto
+_DTYPE_NAMES = {  # by number in onnx.TensorProto
     1: "float32",
     10: "float16",
     11: "float64",
@@ -25,23 +25,23 @@ NAMES = {  # by the numbers of onnx.TensorProto
     21: "uint4",
     22: "int4",
 }
-NORMS = {"BatchNormalization", "GroupNormalization", "InstanceNormalization", "LayerNormalization"}
-BIASED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", *NORMS})
-"""Operators whose input number 2 is a bias; MatMul has one where an Add was merged into it."""
+_NORMS = {"BatchNormalization", "GroupNormalization", "InstanceNormalization", "LayerNormalization"}
+_BIASED_OPERATORS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", *_NORMS})
+"""Operators whose input at position 2 is a bias. MatMul has one if an Add was merged into it."""
 
 
-def data_types(builder: Builder, operations: Iterable[Operation]) -> DataTypes:
-    """The elements of weights, biases and activations by their data type."""
+def count_data_types(builder: Builder, operations: Iterable[Operation]) -> DataTypes:
+    """Return the number of elements of weights, biases and activations per data type."""
     found = DataTypes()
     values = builder.program.values
-    biases = {root for operation in operations for root in bias_roots(builder, operation)}
+    biases = {root for operation in operations for root in _bias_roots(builder, operation)}
     for root in sorted(builder.counted):
         use = "bias" if root in biases else "weights"
-        found.add(use, NAMES.get(values[root].kind), builder.program.weights[root])
+        found.add(use, _DTYPE_NAMES.get(values[root].kind), builder.program.weights[root])
     types: dict[str, str] = {}
     for name, data in builder.data.items():
-        dtype = NAMES.get(values[name].kind)
-        # of a tensor that is cast or quantised the smallest form is the one that is kept
+        dtype = _DTYPE_NAMES.get(values[name].kind)
+        # of a tensor that is cast or quantised, the smallest form is the stored one
         if dtype is not None and BITS[dtype] < BITS.get(types.get(data.step, ""), 65):
             types[data.step] = dtype
     shapes = {data.step: data.shape for data in builder.data.values()}
@@ -51,6 +51,5 @@ def data_types(builder: Builder, operations: Iterable[Operation]) -> DataTypes:
     return found
 
 
-def bias_roots(builder: Builder, operation: Operation) -> tuple[str, ...]:
-    """The learnt tensors of the bias of an operation."""
-    return builder.roots(operation, 2) if operation.operator in BIASED else ()
+def _bias_roots(builder: Builder, operation: Operation) -> tuple[str, ...]:
+    return builder.roots(operation, 2) if operation.operator in _BIASED_OPERATORS else ()

@@ -1,4 +1,7 @@
-"""The nodes of ONNX that each of our layer kinds is."""
+"""Rules that write each layer kind as ONNX nodes, in the table WRITERS.
+
+A kind without a rule has no ONNX operator; a rule raises UnsupportedLayer for arguments that ONNX cannot express.
+"""
 
 from collections.abc import Callable, Sequence
 from itertools import starmap
@@ -6,19 +9,26 @@ from math import comb
 from typing import Any
 
 from convcalc.arithmetic import Pair, extent, window_count
-from convcalc.convert.onnx_graph.composing import ONE, RANDOM, ZERO, Inexpressible, Writer, factors, pads
+from convcalc.convert.onnx_graph.composing import (
+    ONE,
+    RANDOM,
+    ZERO,
+    OnnxWriter,
+    UnsupportedLayer,
+    list_pads,
+    scale_and_bias,
+)
 from convcalc.layers.base import Layer
 
-Rule = Callable[[Writer, Any], None]
+_WriteRule = Callable[[OnnxWriter, Any], None]
 
 
 # -- convolutions and products
 
 
-def convolution(
-    writer: Writer, layer: Any, out_channels: int, groups: int, kernel: Sequence[int], **window: Any
+def _write_convolution(
+    writer: OnnxWriter, layer: Any, out_channels: int, groups: int, kernel: Sequence[int], **window: Any
 ) -> None:
-    """Conv with its weights."""
     sizes = (out_channels, layer.input.channels // groups, *kernel)
     weights = [writer.weight("weight", sizes, RANDOM)]
     if layer.bias:
@@ -26,32 +36,29 @@ def convolution(
     writer.add("Conv", *weights, group=groups, kernel_shape=kernel, **window)
 
 
-def sliding(layer: Any) -> dict[str, Any]:
-    """The attributes of a sliding window."""
-    return {"strides": layer.stride, "pads": pads(layer.padding), "dilations": layer.dilation}
+def _window_attributes(layer: Any) -> dict[str, Any]:
+    return {"strides": layer.stride, "pads": list_pads(layer.padding), "dilations": layer.dilation}
 
 
-def conv(writer: Writer, layer: Any) -> None:
-    """Conv."""
-    convolution(writer, layer, layer.out_channels, layer.groups, layer.kernel_size, **sliding(layer))
+def _write_conv(writer: OnnxWriter, layer: Any) -> None:
+    _write_convolution(writer, layer, layer.out_channels, layer.groups, layer.kernel_size, **_window_attributes(layer))
 
 
-def pointwise_conv(writer: Writer, layer: Any) -> None:
-    """Conv with a kernel of 1."""
-    convolution(writer, layer, layer.out_channels, layer.groups, (1,) * layer.input.axes, strides=layer.stride)
+def _write_pointwise_conv(writer: OnnxWriter, layer: Any) -> None:
+    _write_convolution(writer, layer, layer.out_channels, layer.groups, (1,) * layer.input.axes, strides=layer.stride)
 
 
-def depthwise_conv(writer: Writer, layer: Any) -> None:
-    """Conv with a group a channel."""
-    convolution(writer, layer, layer.output.channels, layer.input.channels, layer.kernel_size, **sliding(layer))
+def _write_depthwise_conv(writer: OnnxWriter, layer: Any) -> None:
+    _write_convolution(
+        writer, layer, layer.output.channels, layer.input.channels, layer.kernel_size, **_window_attributes(layer)
+    )
 
 
-def separable_conv(writer: Writer, layer: Any) -> None:
-    """Two Convs."""
+def _write_separable_conv(writer: OnnxWriter, layer: Any) -> None:
     first, second = layer.depthwise, layer.pointwise
     sizes = (first.output.channels, 1, *first.kernel_size)
     weight = writer.weight("depthwise.weight", sizes, RANDOM)
-    window = sliding(first)
+    window = _window_attributes(first)
     writer.add("Conv", weight, last=False, group=layer.input.channels, kernel_shape=first.kernel_size, **window)
     weights = [
         writer.weight(
@@ -63,18 +70,16 @@ def separable_conv(writer: Writer, layer: Any) -> None:
     writer.add("Conv", *weights)
 
 
-def conv_transpose(writer: Writer, layer: Any) -> None:
-    """ConvTranspose."""
+def _write_conv_transpose(writer: OnnxWriter, layer: Any) -> None:
     sizes = (layer.input.channels, layer.out_channels // layer.groups, *layer.kernel_size)
     weights = [writer.weight("weight", sizes, RANDOM)]
     if layer.bias:
         weights.append(writer.weight("bias", (layer.out_channels,), ZERO))
     extra = {"output_padding": layer.output_padding, "group": layer.groups}
-    writer.add("ConvTranspose", *weights, kernel_shape=layer.kernel_size, **sliding(layer), **extra)
+    writer.add("ConvTranspose", *weights, kernel_shape=layer.kernel_size, **_window_attributes(layer), **extra)
 
 
-def linear(writer: Writer, layer: Any) -> None:
-    """Gemm."""
+def _write_linear(writer: OnnxWriter, layer: Any) -> None:
     weights = [writer.weight("weight", (layer.out_features, layer.input.channels), RANDOM)]
     if layer.bias:
         weights.append(writer.weight("bias", (layer.out_features,), ZERO))
@@ -84,43 +89,45 @@ def linear(writer: Writer, layer: Any) -> None:
 # -- pooling
 
 
-def pool(operator: str, **attributes: Any) -> Rule:
-    """A pooling with a sliding window."""
-
-    def rule(writer: Writer, layer: Any) -> None:
+def _pool_rule(operator: str, **attributes: Any) -> _WriteRule:
+    def rule(writer: OnnxWriter, layer: Any) -> None:
         axes = layer.input.axes
         padding = getattr(layer, "padding", ((0, 0),) * axes)
         dilation = getattr(layer, "dilation", (1,) * axes)
         found: dict[str, Any] = {"kernel_shape": layer.kernel_size, "strides": layer.stride, **attributes}
         if operator != "LpPool":
-            found["pads"] = pads(padding)
+            found["pads"] = list_pads(padding)
         if operator == "MaxPool":
             found["dilations"] = dilation
-        writer.add(operator, ceil_mode=ceil_mode(layer, padding, dilation), **found)
+        writer.add(operator, ceil_mode=_ceil_mode(layer, padding, dilation), **found)
 
     return rule
 
 
-def ceil_mode(layer: Any, padding: Sequence[Pair], dilation: Sequence[int]) -> int:
-    """Whether ONNX is to round up. Its ceil_mode does not leave out a last window that starts beyond the input."""
+def _ceil_mode(layer: Any, padding: Sequence[Pair], dilation: Sequence[int]) -> int:
+    """Return ONNX's ceil_mode, 0 or 1, that gives the layer's output size.
+
+    Unlike convcalc's, ONNX's ceil_mode does not drop a last window that starts beyond the input. Raises
+    UnsupportedLayer.
+    """
     windows = list(zip(layer.input.spatial, layer.kernel_size, layer.stride, padding, dilation, strict=True))
     if layer.output.spatial == tuple(starmap(window_count, windows)):
         return 0
     rooms = [n + sum(p) - extent(k, d) for n, k, s, p, d in windows]
     if layer.output.spatial == tuple(-(-room // s) + 1 for room, s in zip(rooms, layer.stride, strict=True)):
         return 1
-    raise Inexpressible(f"{layer.kind} that rounds up on one axis and leaves out a window on another")
+    raise UnsupportedLayer(f"{layer.kind} whose ceil_mode adds a window on one axis but not on another")
 
 
-def adaptive_pool(operator: str, whole: str) -> Rule:
-    """An adaptive pooling: of all positions, or with equal windows where the sizes divide."""
+def _adaptive_pool_rule(operator: str, whole: str) -> _WriteRule:
+    """Write a global pooling for output size 1, else a pooling with equal windows if the sizes divide."""
 
-    def rule(writer: Writer, layer: Any) -> None:
+    def rule(writer: OnnxWriter, layer: Any) -> None:
         sizes = list(zip(layer.input.spatial, layer.output_size, strict=True))
         if layer.output.positions == 1:
             writer.add(whole)
         elif any(size % count for size, count in sizes):
-            raise Inexpressible(f"{layer.kind} of {layer.input} to sizes that do not divide it")
+            raise UnsupportedLayer(f"{layer.kind} whose output sizes do not divide its input {layer.input}")
         else:
             window = [size // count for size, count in sizes]
             writer.add(operator, kernel_shape=window, strides=window)
@@ -128,10 +135,8 @@ def adaptive_pool(operator: str, whole: str) -> Rule:
     return rule
 
 
-def global_pool(operator: str, reduction: str) -> Rule:
-    """A pooling of all positions."""
-
-    def rule(writer: Writer, layer: Any) -> None:
+def _global_pool_rule(operator: str, reduction: str) -> _WriteRule:
+    def rule(writer: OnnxWriter, layer: Any) -> None:
         if layer.keepdims:
             writer.add(operator)
         else:
@@ -140,10 +145,10 @@ def global_pool(operator: str, reduction: str) -> Rule:
     return rule
 
 
-def blurpool(writer: Writer, layer: Any) -> None:
-    """Pad by reflection and a depthwise Conv with binomial weights, which are not learnt."""
+def _write_blurpool(writer: OnnxWriter, layer: Any) -> None:
+    """Write a reflecting Pad and a depthwise Conv with binomial weights, which are not learnt."""
     channels = layer.input.channels
-    amount = writer.integers(pads([(0, 0), (0, 0), *(((k - 1) // 2, k // 2) for k in layer.kernel_size)]))
+    amount = writer.integers(list_pads([(0, 0), (0, 0), *(((k - 1) // 2, k // 2) for k in layer.kernel_size)]))
     writer.add("Pad", amount, last=False, mode="reflect")
     taps = [1.0]
     for size in layer.kernel_size:
@@ -153,10 +158,9 @@ def blurpool(writer: Writer, layer: Any) -> None:
     writer.add("Conv", weights, group=channels, strides=layer.stride)
 
 
-def batchnorm(writer: Writer, layer: Any) -> None:
-    """BatchNormalization with running statistics."""
+def _write_batchnorm(writer: OnnxWriter, layer: Any) -> None:
     if not layer.track_running_stats:
-        raise Inexpressible("batchnorm without running statistics")
+        raise UnsupportedLayer("batchnorm without running statistics")
     channels = layer.input.channels
     means = [("running_mean", ZERO), ("running_var", ONE)]
     statistics = [writer.weight(part, (channels,), value) for part, value in means]
@@ -169,75 +173,72 @@ def batchnorm(writer: Writer, layer: Any) -> None:
     writer.add("BatchNormalization", factor, shift, *statistics)
 
 
-def layernorm(writer: Writer, layer: Any) -> None:
-    """LayerNormalization, which takes the last axes; without factors MeanVarianceNormalization."""
+def _write_layernorm(writer: OnnxWriter, layer: Any) -> None:
+    """Write LayerNormalization, which covers the last axes; MeanVarianceNormalization if not affine."""
     axes = layer.input.axes
     if not layer.affine:
         every = range(1, axes + 2) if layer.axes == "all" else [1]
         writer.add("MeanVarianceNormalization", axes=list(every))
     elif layer.axes == "all" or not axes:
-        writer.add("LayerNormalization", *factors(writer, layer, layer.input.sizes), axis=1)
+        writer.add("LayerNormalization", *scale_and_bias(writer, layer, layer.input.sizes), axis=1)
     else:
         writer.add("Transpose", last=False, perm=[0, *range(2, axes + 2), 1])
-        writer.add("LayerNormalization", *factors(writer, layer, (layer.input.channels,)), last=False, axis=-1)
+        writer.add("LayerNormalization", *scale_and_bias(writer, layer, (layer.input.channels,)), last=False, axis=-1)
         writer.add("Transpose", perm=[0, axes + 1, *range(1, axes + 1)])
 
 
-def groupnorm(writer: Writer, layer: Any) -> None:
-    """GroupNormalization; without factors as an instance norm of the groups."""
+def _write_groupnorm(writer: OnnxWriter, layer: Any) -> None:
+    """Write GroupNormalization; an instance norm of the groups if not affine."""
     channels, groups = layer.input.channels, layer.num_groups
     if layer.affine:
-        writer.add("GroupNormalization", *factors(writer, layer, (channels,)), num_groups=groups)
+        writer.add("GroupNormalization", *scale_and_bias(writer, layer, (channels,)), num_groups=groups)
         return
     writer.add("Reshape", writer.integers([0, groups, -1]), last=False)
-    writer.add("InstanceNormalization", *factors(writer, layer, (groups,)), last=False)
+    writer.add("InstanceNormalization", *scale_and_bias(writer, layer, (groups,)), last=False)
     writer.add("Reshape", writer.integers([0, *layer.input.sizes]))
 
 
-def instancenorm(writer: Writer, layer: Any) -> None:
-    """InstanceNormalization; without factors MeanVarianceNormalization."""
+def _write_instancenorm(writer: OnnxWriter, layer: Any) -> None:
+    """Write InstanceNormalization; MeanVarianceNormalization if not affine."""
     if layer.affine:
-        writer.add("InstanceNormalization", *factors(writer, layer, (layer.input.channels,)))
+        writer.add("InstanceNormalization", *scale_and_bias(writer, layer, (layer.input.channels,)))
     else:
         writer.add("MeanVarianceNormalization", axes=list(range(2, layer.input.axes + 2)))
 
 
-def scale(writer: Writer, layer: Any) -> None:
-    """Mul with a factor a channel."""
+def _write_scale(writer: OnnxWriter, layer: Any) -> None:
     writer.add("Mul", writer.weight("weight", (layer.input.channels, *(1,) * layer.input.axes), ONE))
 
 
-def prelu(writer: Writer, layer: Any) -> None:
-    """PRelu."""
+def _write_prelu(writer: OnnxWriter, layer: Any) -> None:
     count = layer.num_parameters
     sizes = (count, *(1,) * layer.input.axes) if count > 1 else (1,)
     writer.add("PRelu", writer.weight("weight", sizes, 0.25))
 
 
-# -- values and shapes
+# -- activations, merges and shapes
 
 
-def simple(operator: str, **attributes: Any) -> Rule:
-    """A kind that is one operator."""
+def _operator_rule(operator: str, **attributes: Any) -> _WriteRule:
+    """Return a rule that writes one operator without weights."""
     return lambda writer, layer: writer.add(operator, **attributes)
 
 
-def clip(low: float, high: float) -> Rule:
-    """Values cut off at both ends."""
+def _clip_rule(low: float, high: float) -> _WriteRule:
     return lambda writer, layer: writer.add("Clip", writer.number(low), writer.number(high))
 
 
-def silu(writer: Writer, layer: Layer) -> None:
-    """Sigmoid, and Mul with what it reads."""
+def _write_silu(writer: OnnxWriter, layer: Layer) -> None:
+    """Write Sigmoid and Mul: this operator set has no SiLU."""
     [source] = writer.reads
     writer.add("Sigmoid", last=False)
     writer.add("Mul", source)
 
 
-def merge(two: str, many: str | None = None) -> Rule:
-    """An operator of two inputs, or another of more; a chain of the first where there is none."""
+def _merge_rule(two: str, many: str | None = None) -> _WriteRule:
+    """Return a rule that writes `two` for two inputs and `many` for more, or a chain of `two` without `many`."""
 
-    def rule(writer: Writer, layer: Any) -> None:
+    def rule(writer: OnnxWriter, layer: Any) -> None:
         reads = writer.reads
         if len(reads) == 2 or many:
             writer.add(two if len(reads) == 2 or many is None else many)
@@ -249,8 +250,8 @@ def merge(two: str, many: str | None = None) -> Rule:
     return rule
 
 
-def upsample(writer: Writer, layer: Any) -> None:
-    """Resize by factors where they are whole, else to a size, as PyTorch interpolates."""
+def _write_upsample(writer: OnnxWriter, layer: Any) -> None:
+    """Write Resize by integer scales, else to a size, with PyTorch's interpolation."""
     nearest = layer.mode == "nearest"
     spatial = list(zip(layer.input.spatial, layer.output.spatial, strict=True))
     axes = list(range(2, layer.input.axes + 2))
@@ -267,64 +268,58 @@ def upsample(writer: Writer, layer: Any) -> None:
         writer.add("Resize", "", "", writer.integers(new for _, new in spatial), **how)
 
 
-def pixel_shuffle(writer: Writer, layer: Any) -> None:
-    """DepthToSpace, in PyTorch's order of channels."""
-    check_two_axes(layer)
+def _write_pixel_shuffle(writer: OnnxWriter, layer: Any) -> None:
+    """Write DepthToSpace with PyTorch's order of channels."""
+    _check_two_axes(layer)
     writer.add("DepthToSpace", blocksize=layer.upscale_factor, mode="CRD")
 
 
-def pixel_unshuffle(writer: Writer, layer: Any) -> None:
-    """SpaceToDepth; its channels are in another order than PyTorch's."""
-    check_two_axes(layer)
+def _write_pixel_unshuffle(writer: OnnxWriter, layer: Any) -> None:
+    """Write SpaceToDepth, whose order of channels differs from PyTorch's."""
+    _check_two_axes(layer)
     writer.add("SpaceToDepth", blocksize=layer.downscale_factor)
 
 
-def check_two_axes(layer: Layer) -> None:
-    """Operators that are there for two axes only."""
+def _check_two_axes(layer: Layer) -> None:
+    """Raise UnsupportedLayer for an operator that ONNX has for two spatial axes only."""
     if layer.input.axes != 2:
-        raise Inexpressible(f"{layer.kind} on {layer.input}")
+        raise UnsupportedLayer(f"{layer.kind} on {layer.input}, which does not have two spatial axes")
 
 
-def channel_shuffle(writer: Writer, layer: Any) -> None:
-    """Reshape, Transpose, Reshape."""
+def _write_channel_shuffle(writer: OnnxWriter, layer: Any) -> None:
     groups, spatial = layer.groups, layer.input.spatial
     writer.add("Reshape", writer.integers([0, groups, layer.input.channels // groups, *spatial]), last=False)
     writer.add("Transpose", last=False, perm=[0, 2, 1, *range(3, len(spatial) + 3)])
     writer.add("Reshape", writer.integers([0, *layer.input.sizes]))
 
 
-def pad(writer: Writer, layer: Any) -> None:
-    """Pad with zeros."""
-    amount = writer.integers(pads(layer.padding))
+def _write_pad(writer: OnnxWriter, layer: Any) -> None:
+    amount = writer.integers(list_pads(layer.padding))
     writer.add("Pad", amount, "", writer.integers(range(2, layer.input.axes + 2)))
 
 
-def crop(writer: Writer, layer: Any) -> None:
-    """Slice of the positions."""
+def _write_crop(writer: OnnxWriter, layer: Any) -> None:
     starts = [before for before, _ in layer.amount]
     ends = [size - after for size, (_, after) in zip(layer.input.spatial, layer.amount, strict=True)]
     axes = writer.integers(range(2, layer.input.axes + 2))
     writer.add("Slice", writer.integers(starts), writer.integers(ends), axes)
 
 
-def channel_slice(writer: Writer, layer: Any) -> None:
-    """Slice of the channels."""
+def _write_slice(writer: OnnxWriter, layer: Any) -> None:
     start, stop = layer.channels
     writer.add("Slice", writer.integers([start]), writer.integers([stop]), writer.integers([1]))
 
 
-def reshape(writer: Writer, layer: Any) -> None:
-    """Reshape of each sample."""
+def _write_reshape(writer: OnnxWriter, layer: Any) -> None:
     writer.add("Reshape", writer.integers([0, *layer.output.sizes]))
 
 
-def dropout(writer: Writer, layer: Any) -> None:
-    """Dropout."""
+def _write_dropout(writer: OnnxWriter, layer: Any) -> None:
     writer.add("Dropout", writer.number(float(layer.p)))
 
 
-def drop_path(writer: Writer, layer: Any) -> None:
-    """Mul with the Dropout of a one for each sample."""
+def _write_drop_path(writer: OnnxWriter, layer: Any) -> None:
+    """Write a Mul with one randomly dropped 1 per sample."""
     if not layer.p:
         writer.add("Identity")
         return
@@ -336,69 +331,67 @@ def drop_path(writer: Writer, layer: Any) -> None:
     writer.add("Mul", source)
 
 
-def leaky_relu(writer: Writer, layer: Any) -> None:
-    """LeakyRelu."""
+def _write_leaky_relu(writer: OnnxWriter, layer: Any) -> None:
     writer.add("LeakyRelu", alpha=float(layer.negative_slope))
 
 
-def response_norm(writer: Writer, layer: Any) -> None:
-    """LRN."""
+def _write_response_norm(writer: OnnxWriter, layer: Any) -> None:
     writer.add("LRN", size=layer.size)
 
 
-WRITERS: dict[str, Rule] = {
-    "conv": conv,
-    "pointwise_conv": pointwise_conv,
-    "depthwise_conv": depthwise_conv,
-    "separable_conv": separable_conv,
-    "conv_transpose": conv_transpose,
-    "linear": linear,
-    "maxpool": pool("MaxPool"),
-    "avgpool": pool("AveragePool", count_include_pad=1),
-    "lppool": pool("LpPool", p=2),
-    "adaptive_avgpool": adaptive_pool("AveragePool", "GlobalAveragePool"),
-    "adaptive_maxpool": adaptive_pool("MaxPool", "GlobalMaxPool"),
-    "global_avgpool": global_pool("GlobalAveragePool", "ReduceMean"),
-    "global_maxpool": global_pool("GlobalMaxPool", "ReduceMax"),
-    "blurpool": blurpool,
-    "batchnorm": batchnorm,
-    "layernorm": layernorm,
-    "groupnorm": groupnorm,
-    "instancenorm": instancenorm,
-    "local_response_norm": response_norm,
-    "scale": scale,
-    "relu": simple("Relu"),
-    "relu6": clip(0.0, 6.0),
-    "hardtanh": clip(-1.0, 1.0),
-    "leaky_relu": leaky_relu,
-    "prelu": prelu,
-    "elu": simple("Elu"),
-    "selu": simple("Selu"),
-    "celu": simple("Celu"),
-    "gelu": simple("Gelu"),
-    "silu": silu,
-    "mish": simple("Mish"),
-    "sigmoid": simple("Sigmoid"),
-    "tanh": simple("Tanh"),
-    "softplus": simple("Softplus"),
-    "softsign": simple("Softsign"),
-    "hardswish": simple("HardSwish"),
-    "hardsigmoid": simple("HardSigmoid", alpha=1 / 6, beta=0.5),
-    "softmax": simple("Softmax", axis=1),
-    "log_softmax": simple("LogSoftmax", axis=1),
-    "dropout": dropout,
-    "drop_path": drop_path,
-    "identity": simple("Identity"),
-    "upsample": upsample,
-    "pixel_shuffle": pixel_shuffle,
-    "pixel_unshuffle": pixel_unshuffle,
-    "channel_shuffle": channel_shuffle,
-    "pad": pad,
-    "crop": crop,
-    "flatten": simple("Flatten", axis=1),
-    "reshape": reshape,
-    "slice": channel_slice,
-    "add": merge("Add", "Sum"),
-    "multiply": merge("Mul"),
-    "concat": simple("Concat", axis=1),
+WRITERS: dict[str, _WriteRule] = {
+    "conv": _write_conv,
+    "pointwise_conv": _write_pointwise_conv,
+    "depthwise_conv": _write_depthwise_conv,
+    "separable_conv": _write_separable_conv,
+    "conv_transpose": _write_conv_transpose,
+    "linear": _write_linear,
+    "maxpool": _pool_rule("MaxPool"),
+    "avgpool": _pool_rule("AveragePool", count_include_pad=1),
+    "lppool": _pool_rule("LpPool", p=2),
+    "adaptive_avgpool": _adaptive_pool_rule("AveragePool", "GlobalAveragePool"),
+    "adaptive_maxpool": _adaptive_pool_rule("MaxPool", "GlobalMaxPool"),
+    "global_avgpool": _global_pool_rule("GlobalAveragePool", "ReduceMean"),
+    "global_maxpool": _global_pool_rule("GlobalMaxPool", "ReduceMax"),
+    "blurpool": _write_blurpool,
+    "batchnorm": _write_batchnorm,
+    "layernorm": _write_layernorm,
+    "groupnorm": _write_groupnorm,
+    "instancenorm": _write_instancenorm,
+    "local_response_norm": _write_response_norm,
+    "scale": _write_scale,
+    "relu": _operator_rule("Relu"),
+    "relu6": _clip_rule(0.0, 6.0),
+    "hardtanh": _clip_rule(-1.0, 1.0),
+    "leaky_relu": _write_leaky_relu,
+    "prelu": _write_prelu,
+    "elu": _operator_rule("Elu"),
+    "selu": _operator_rule("Selu"),
+    "celu": _operator_rule("Celu"),
+    "gelu": _operator_rule("Gelu"),
+    "silu": _write_silu,
+    "mish": _operator_rule("Mish"),
+    "sigmoid": _operator_rule("Sigmoid"),
+    "tanh": _operator_rule("Tanh"),
+    "softplus": _operator_rule("Softplus"),
+    "softsign": _operator_rule("Softsign"),
+    "hardswish": _operator_rule("HardSwish"),
+    "hardsigmoid": _operator_rule("HardSigmoid", alpha=1 / 6, beta=0.5),
+    "softmax": _operator_rule("Softmax", axis=1),
+    "log_softmax": _operator_rule("LogSoftmax", axis=1),
+    "dropout": _write_dropout,
+    "drop_path": _write_drop_path,
+    "identity": _operator_rule("Identity"),
+    "upsample": _write_upsample,
+    "pixel_shuffle": _write_pixel_shuffle,
+    "pixel_unshuffle": _write_pixel_unshuffle,
+    "channel_shuffle": _write_channel_shuffle,
+    "pad": _write_pad,
+    "crop": _write_crop,
+    "flatten": _operator_rule("Flatten", axis=1),
+    "reshape": _write_reshape,
+    "slice": _write_slice,
+    "add": _merge_rule("Add", "Sum"),
+    "multiply": _merge_rule("Mul"),
+    "concat": _operator_rule("Concat", axis=1),
 }
