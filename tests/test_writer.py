@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 import convcalc
 from convcalc import Network, examples
 from convcalc.convert.graph import Graph, Step, gathered, plain_spec
-from convcalc.convert.writer import folds, is_exact, spec_text
-from convcalc.convert.writing.leaves import leaves_of
-from convcalc.convert.writing.scalars import flow, scalar
+from convcalc.convert.writer import is_exact, list_folds, spec_text
+from convcalc.convert.writing.leaves import make_layer_items
+from convcalc.convert.writing.scalars import format_flow, format_scalar
 from convcalc.spec.source import read_text
 from tests.flattening import flat, torchvision_names
 
@@ -56,7 +56,7 @@ def lines(text: str) -> int:
 
 def check_folds(source: Graph, network: Network) -> None:
     """Every fold succeeds without the writer's guard around it, and gives the network exactly."""
-    texts = [fold() for fold in folds(source, network, leaves_of(source, network))]
+    texts = [fold() for fold in list_folds(source, network, make_layer_items(source, network))]
     assert [is_exact(text, network) for text in texts] == [True] * len(texts)
 
 
@@ -416,7 +416,9 @@ VALUES = st.one_of(
 @settings(deadline=None)
 def test_a_value_reads_back_as_it_was(value: Any) -> None:
     document = read_text(
-        f"a: {scalar(value)}\nb: {flow([value, [value]])}\nc: {{d: {scalar(value)}, e: 1}}\n", "x", True
+        f"a: {format_scalar(value)}\nb: {format_flow([value, [value]])}\nc: {{d: {format_scalar(value)}, e: 1}}\n",
+        "x",
+        True,
     )
     assert document.problems == []
     back = document.root
