@@ -30,7 +30,7 @@ class Axis(NamedTuple):
     period: int = 1
 
     def in_order(self) -> bool:
-        """Whether every position reads something, and first and last inputs never move backwards from position to position."""
+        """Whether every position reads something, and neither end of what is read ever moves backwards."""
         read = [sorted(self.taps(position)) for position in range(2 * self.period + 1)]
         ends = [(found[0], found[-1]) for found in read if found]
         steps = pairwise(ends)

@@ -1,6 +1,6 @@
-"""Paths side by side: what a layer sees through branches that disagree about the jump, the centre or the period.
+"""Parallel paths: the receptive field through branches that differ in jump, centre or period.
 
-Expected values come from sets of positions, which are followed one by one, or by hand.
+Expected values come from sets of positions, followed one by one, or were calculated by hand.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def window(kernel: int, stride: int, before: int) -> tuple[Reads, Sees]:
 
 
 def spread(kernel: int, stride: int, before: int) -> tuple[Reads, Sees]:
-    """Input j lies on the outputs j s - p to j s - p + k - 1."""
+    """Input j contributes to the outputs j s - p to j s - p + k - 1."""
 
     def sees(i: int) -> set[int]:
         return {j for j in range(-20, 40) if 0 <= i + before - j * stride < kernel}
@@ -59,14 +59,14 @@ PATHS = [
 
 
 def sizes(sees: list[Sees], positions: int) -> list[int]:
-    """How much of the input each position spans, 0 for a position that sees nothing."""
+    """How many inputs each position spans, 0 for a position that depends on none."""
     seen = [set[int]().union(*(path(position) for path in sees)) for position in range(positions)]
     return [max(found) - min(found) + 1 if found else 0 for found in seen]
 
 
 @pytest.mark.parametrize("positions", [1, 2, 3, 7, 12])
 @pytest.mark.parametrize("together", [2, 3])
-def test_the_field_of_several_paths_is_that_of_sets_of_positions(together: int, positions: int) -> None:
+def test_the_field_of_several_paths_matches_sets_of_positions(together: int, positions: int) -> None:
     chosen = list(combinations(PATHS, together))[:: 1 if together == 2 else 7]
     for paths in chosen:
         reads, sees = tuple(path for path, _ in paths), [marked for _, marked in paths]
@@ -75,17 +75,17 @@ def test_the_field_of_several_paths_is_that_of_sets_of_positions(together: int, 
             assert span(reads, positions) == (min(expected), max(expected)), reads
 
 
-def test_paths_that_cross_are_closest_where_they_cross() -> None:
-    """Position i sees i + 10, and 2 i: 10 apart at 0, together at 10, and 20 apart at 30."""
+def test_crossing_paths_are_closest_where_they_cross() -> None:
+    """Position i depends on i + 10 and on 2 i: 10 apart at 0, equal at 10, and 20 apart at 30."""
     early, late = Reads(1, 1, (10,), (10,)), sliding(1, 2, 0, 1)
     assert span((early, late), 31) == (1, 21)
     assert span((early, late), 10) == (2, 11)
     assert span((early, late), 11) == (1, 11)
-    assert span((early, sliding(1, 3, 0, 1)), 11) == (1, 11)  # 10 apart at both ends, and both see 15 at 5
+    assert span((early, sliding(1, 3, 0, 1)), 11) == (1, 11)  # 10 apart at both ends, and both equal to 15 at 5
     assert span((early, sliding(1, 4, 1, 1)), 11) == (2, 20)  # 14 and 15 at 4, 20 and 39 at 10
 
 
-def test_two_of_three_paths_cross_at_one_end_only() -> None:
+def test_only_two_of_three_paths_cross_at_one_end() -> None:
     """From 2 i - 100 to the larger of i + 20 and 3 i, or from the smaller of i and 3 i - 20 to 2 i + 100: 121 positions
     at 0, 111 at 10, where two paths cross, and 131 at 30. The third path crosses neither."""
     for offsets in ((-100, 20, 0), (100, 0, -20)):
@@ -94,8 +94,8 @@ def test_two_of_three_paths_cross_at_one_end_only() -> None:
         assert [span(paths, count) for count in (1, 10, 11, 31)] == [(121, 121), (112, 121), (111, 121), (111, 131)]
 
 
-def test_a_position_that_no_path_reaches_sees_nothing() -> None:
-    """Of three outputs the first sees an input on both paths, the others on neither."""
+def test_a_position_that_no_path_reaches_has_no_field() -> None:
+    """Of three outputs, the first depends on an input through both paths, the others through neither."""
     scattered, further = transposed(1, 3, 0, 1), through(transposed(1, 3, 0, 1), sliding(1, 2, 0, 1))
     assert [interval_at((scattered, further), position) for position in range(7)] == [
         (0, 0), None, None, (1, 2), None, None, (2, 4)
@@ -103,16 +103,16 @@ def test_a_position_that_no_path_reaches_sees_nothing() -> None:
     assert span((scattered, further), 7) == (0, 3)
 
 
-# -- how much is followed, on both sides of the limits
+# -- how far paths are followed, on both sides of the limits
 
 
 def pads(strides: range) -> list[Entries]:
-    """Branches whose jumps are the strides, all brought to the size of the input."""
+    """Branches with the strides as their jumps, all padded to the size of the input."""
     return [[conv(1, stride=stride), {"pad": {"like": "input"}}] for stride in strides]
 
 
 def test_as_many_jumps_as_the_limit_are_followed_and_not_one_more() -> None:
-    """With j jumps position i of 12 sees i s - p_s for the strides s to j, p_s of the padding lying before."""
+    """With j jumps, position i of 12 depends on i s - p_s for the strides s to j, where p_s is the padding before."""
     for jumps in (MOST_PATHS, MOST_PATHS + 1):
         found = last_field({"input": [1, 12], "layers": [{"branches": pads(range(1, jumps + 1)), "merge": "add"}]})
         before = [(12 - -(-12 // stride)) // 2 for stride in range(1, jumps + 1)]
@@ -121,8 +121,8 @@ def test_as_many_jumps_as_the_limit_are_followed_and_not_one_more() -> None:
         assert found["size"] == ([max(expected)] if jumps == MOST_PATHS else None)
 
 
-def test_as_long_a_period_as_the_limit_is_followed_and_not_one_more() -> None:
-    """Position i sees i, and i // 521: they are together at 0, and i apart (less 0) up to 520."""
+def test_a_period_as_long_as_the_limit_is_followed_and_not_one_more() -> None:
+    """Position i depends on i and on i // 521: equal at 0, and growing apart up to 520."""
     for positions in (MOST_RESIDUES, MOST_RESIDUES + 1):
         paths = (sliding(1, 1, 0, 1), nearest((1, 521)))
         assert span(paths, positions) == ((1, positions) if positions == MOST_RESIDUES else None)
@@ -132,8 +132,8 @@ def test_as_long_a_period_as_the_limit_is_followed_and_not_one_more() -> None:
     assert span(longer, 2 * MOST_RESIDUES) is None
 
 
-def test_a_field_that_is_not_followed_has_no_figures() -> None:
-    """One axis that is not known makes the field unknown; the report says that it is not complete."""
+def test_an_unknown_field_has_no_figures() -> None:
+    """One unknown axis makes the field unknown, and the report incomplete."""
     wide = MOST_RESIDUES + 1
     branches = [[{"upsample": {"scale_factor": [1, 521]}}, {"crop": {"amount": [[0, 0], [0, 520 * wide]]}}], []]
     found = report({"input": [1, 4, wide], "layers": [{"branches": branches, "merge": "add"}]})
@@ -143,7 +143,7 @@ def test_a_field_that_is_not_followed_has_no_figures() -> None:
 
 
 def test_a_period_at_the_limit_is_followed_in_every_combination() -> None:
-    """4,096 = 64 × 64 = 2 × 2,048; one period more, or one factor more, is refused."""
+    """4,096 = 64 × 64 = 2 × 2,048; one more period or factor is refused."""
     assert MOST_POSITIONS == 64 * 64
     assert transposed(1, MOST_POSITIONS, 0, 1).at(MOST_POSITIONS) == (1, 1)
     together = through(nearest((1, 64)), nearest((1, 64)))
@@ -158,8 +158,8 @@ def test_a_period_at_the_limit_is_followed_in_every_combination() -> None:
         union(one, odd)
 
 
-def test_as_many_positions_as_the_limit_are_looked_at_to_put_two_layers_together() -> None:
-    """Each output of a period of 400 may look at 250 of what it reads: 100,000. Dilation passes every second over."""
+def test_chaining_two_layers_examines_as_many_positions_as_the_limit() -> None:
+    """Each output of a period of 400 may examine 250 positions of its input: 100,000. Dilation skips every second one."""
     assert MOST_READ == 400 * 250
     repeats = nearest((1, 400))
     for dilation, kernel in ((1, 250), (2, 251)):
@@ -169,8 +169,8 @@ def test_as_many_positions_as_the_limit_are_looked_at_to_put_two_layers_together
             through(sliding(kernel + 1, 1, 0, dilation), repeats)
 
 
-def test_a_window_over_many_periods_looks_at_one_of_them() -> None:
-    """316 × 316 = 99,856, however large the window is; 317 × 317 is over the limit."""
+def test_a_window_over_many_periods_examines_only_one() -> None:
+    """316 × 316 = 99,856, however large the window is; 317 × 317 exceeds the limit."""
     assert through(sliding(10**6, 1, 0, 1), nearest((1, 316))).at(1) == (0, 10**6 // 316)
     with pytest.raises(TooVaried):
         through(sliding(10**6, 1, 0, 1), nearest((1, 317)))
@@ -180,8 +180,8 @@ def test_sizes_are_reduced_before_the_period_is_limited() -> None:
     assert adaptive(20 * MOST_POSITIONS, 10 * MOST_POSITIONS) == sliding(2, 2, 0, 1)
 
 
-def test_a_union_that_reads_alike_everywhere_has_period_1() -> None:
-    """Of positions i and i + 1 the second path reads i + 2, all within the first one's i to i + 10."""
+def test_a_union_that_is_uniform_everywhere_has_period_1() -> None:
+    """The second path reads only i + 2 for the positions i and i + 1, always within the first path's i to i + 10."""
     pairs = Reads(2, 2, (2, 2), (2, 2))
     for wide in (sliding(11, 1, 0, 1), sliding(16, 1, 5, 1)):
         assert union(wide, pairs) == union(pairs, wide) == wide
@@ -199,15 +199,15 @@ def test_paths_that_read_nothing_have_no_centre() -> None:
         assert nothing.center() == (0, 1)
 
 
-# -- whether paths look at the same place
+# -- whether paths are aligned
 
-LEFT = conv(3, padding=[[2, 0]])  # position i sees i - 2 to i: its centre is -1
-BEFORE = {"branches": [[LEFT], []], "merge": "add", "name": "before"}  # i - 2 to i, centre -1, of two that disagree
+LEFT = conv(3, padding=[[2, 0]])  # position i depends on i - 2 to i: its centre is -1
+BEFORE = {"branches": [[LEFT], []], "merge": "add", "name": "before"}  # i - 2 to i, centre -1, from two misaligned paths
 
 
 @pytest.mark.parametrize("order", [["before", "left"], ["left", "before"]])
 def test_one_misaligned_input_makes_a_merge_misaligned(order: list[str]) -> None:
-    """Both inputs span i - 2 to i, but one of them is put together from paths that disagree."""
+    """Both inputs span i - 2 to i, but one of them merges misaligned paths."""
     left = {"conv": {**LEFT["conv"], "from": "input", "name": "left"}}
     found = fields(report({"input": [1, 16], "layers": [BEFORE, left, {"add": {"from": order}}, "relu"]}))
     span_of_both = {"size": [3], "jump": [1], "center": [-1]}
