@@ -1,4 +1,4 @@
-"""Groups of layers: the layers that each block, sequence, branch and repeat contains; and the names visible inside them."""
+"""Groups: the layers that each block, sequence, branch and repeat contains, and the names visible inside them."""
 
 from __future__ import annotations
 

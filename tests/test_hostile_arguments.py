@@ -149,6 +149,8 @@ def test_words_that_a_shell_wants_completed(words: bytes) -> None:
     ],
     ids=" ".join,
 )
-def test_an_integer_of_more_digits_than_python_converts(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_integer_of_more_digits_than_python_converts(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     said = said_by([word.format("9" * 5000) for word in arguments], capsys)
     assert "set_int_max_str_digits" not in said

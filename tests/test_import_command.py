@@ -70,7 +70,9 @@ def test_a_spec_goes_to_standard_output_and_loads(capsys: pytest.CaptureFixture[
     assert convcalc.summary("net.yaml").totals.params == convcalc.summary(path("lenet5")).totals.params
 
 
-def test_an_unsupported_operator_is_reported_and_becomes_opaque(partly: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unsupported_operator_is_reported_and_becomes_opaque(
+    partly: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(["import", partly]) == 0
     out, err = capsys.readouterr()
     assert "opaque: {output_shape: [4, 12, 10], what: Exp" in out

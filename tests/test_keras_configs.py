@@ -56,7 +56,7 @@ Entry = tuple[str, str, dict[str, Any], Any, Any]
 
 
 def functional(*layers: Entry) -> Any:
-    """A model as Keras writes it: name, class, configuration and the inputs of each call, and the shapes of the first call."""
+    """A model as Keras writes it: per layer its name, class, configuration, inputs of each call and first shapes."""
     items: list[Any] = [
         {
             "class_name": kind,

@@ -339,7 +339,7 @@ def kinds(report: Report) -> list[str]:
 
 
 def test_resnet50_folded() -> None:
-    """53 batch norms on 26,560 channels disappear: of two weights per channel one bias remains, of two statistics nothing."""
+    """53 batch norms on 26,560 channels disappear: per channel, two weights become one bias and two statistics none."""
     before, after = example("resnet50"), example("resnet50", fold_batchnorm=True)
     assert after.totals.layers == before.totals.layers - 53
     assert after.totals.params == before.totals.params - 2 * 26_560 + 26_560 == 25_530_472
@@ -395,10 +395,16 @@ def test_biases_of_integer_weights_have_32_bits() -> None:
         ([conv(name="a"), {"batchnorm": {"name": "b"}}], {"outputs": ["a", "b"]}),  # it is an output of the network
         ([conv(name="a"), "batchnorm", conv(share="a")], {}),  # its weights are shared
         ([conv(name="a"), "relu", conv(share="a"), "batchnorm"], {}),  # its weights belong to another layer
-        ([conv(), {"batchnorm": {"name": "b"}}, "relu", {"batchnorm": {"share": "b"}}], {}),  # the weights of the batch norm are shared
+        (
+            [conv(), {"batchnorm": {"name": "b"}}, "relu", {"batchnorm": {"share": "b"}}],
+            {},
+        ),  # the weights of the batch norm are shared
         ([conv(), "relu", "batchnorm"], {}),  # another layer is in between
         (["batchnorm", conv()], {}),
-        ([{"locally_connected": {"out_channels": 4, "kernel_size": 1}}, "batchnorm"], {}),  # there is no bias per channel
+        (
+            [{"locally_connected": {"out_channels": 4, "kernel_size": 1}}, "batchnorm"],
+            {},
+        ),  # there is no bias per channel
         ([conv(), {"batchnorm": {"track_running_stats": False}}], {}),  # it uses the statistics of each batch
     ],
 )

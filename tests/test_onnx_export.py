@@ -17,7 +17,12 @@ from convcalc.layers import KINDS
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
 WITHOUT_OPERATOR = {"locally_connected", "max_unpool", "opaque"}
-OTHERWISE = {"blurpool", "separable_conv", "adaptive_avgpool", "adaptive_maxpool"}  # exported as several nodes, or without an identical kind
+OTHERWISE = {
+    "blurpool",
+    "separable_conv",
+    "adaptive_avgpool",
+    "adaptive_maxpool",
+}  # exported as several nodes, or without an identical kind
 
 
 def round_trip(network: Any, folder: Path) -> convcalc.Report:

@@ -29,7 +29,7 @@ PUBLISHED = {  # params of the networks as published or as built by torchvision
 
 
 def with_weights_as_inputs(model: Any) -> Any:
-    """The model with its weights as inputs instead of filled by nodes, so that the package itself infers every shape."""
+    """The model with its weights as inputs, not filled by nodes, so that the package itself infers every shape."""
     shapes = {tensor.name: onnx.numpy_helper.to_array(tensor).tolist() for tensor in model.graph.initializer}
     filled = [node for node in model.graph.node if node.op_type == "ConstantOfShape"]
     for node in filled:
@@ -47,7 +47,7 @@ def shapes_of(model: Any) -> dict[str, list[int]]:
 
 
 def counted(model: Any) -> Iterator[tuple[str, int, int]]:
-    """Params and multiply-adds of each convolution, fully connected layer and batch norm, from the shapes in the file."""
+    """Params and multiply-adds of convolutions, fully connected layers and batch norms, from the file's shapes."""
     inferred = with_weights_as_inputs(model)
     shapes = shapes_of(inferred)
     for node in inferred.graph.node:

@@ -145,9 +145,7 @@ def test_every_command_accepts_it(command: str, tmp_path: Path, capsys: pytest.C
     assert "internal error" not in capsys.readouterr().err
 
 
-def test_a_smaller_input_is_not_suggested_for_stated_shapes(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_smaller_input_is_not_suggested_for_stated_shapes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "net.yaml"
     path.write_text(json.dumps(network(opaque(), CONV)))
     assert run(["memory", str(path)]) == 0

@@ -159,7 +159,7 @@ def test_a_period_at_the_limit_is_followed_in_every_combination() -> None:
 
 
 def test_chaining_two_layers_examines_as_many_positions_as_the_limit() -> None:
-    """Each output of a period of 400 may examine 250 positions of its input: 100,000. Dilation skips every second one."""
+    """Each output of a period of 400 examines 250 positions of its input: 100,000. Dilation skips every second one."""
     assert MOST_READ == 400 * 250
     repeats = nearest((1, 400))
     for dilation, kernel in ((1, 250), (2, 251)):
@@ -202,7 +202,11 @@ def test_paths_that_read_nothing_have_no_centre() -> None:
 # -- whether paths are aligned
 
 LEFT = conv(3, padding=[[2, 0]])  # position i depends on i - 2 to i: its centre is -1
-BEFORE = {"branches": [[LEFT], []], "merge": "add", "name": "before"}  # i - 2 to i, centre -1, from two misaligned paths
+BEFORE = {
+    "branches": [[LEFT], []],
+    "merge": "add",
+    "name": "before",
+}  # i - 2 to i, centre -1, from two misaligned paths
 
 
 @pytest.mark.parametrize("order", [["before", "left"], ["left", "before"]])
@@ -216,66 +220,66 @@ def test_one_misaligned_input_makes_a_merge_misaligned(order: list[str]) -> None
 
 
 @pytest.mark.parametrize("order", [["before", "last"], ["last", "before"]])
-def test_a_misaligned_input_stays_so_beside_one_that_sees_the_same(order: list[str]) -> None:
+def test_a_misaligned_input_stays_misaligned_next_to_one_with_the_same_field(order: list[str]) -> None:
     layers = [BEFORE, {"relu": {"name": "last"}}, {"concat": {"from": order}}]
     found = fields(report({"input": [1, 16], "layers": layers}))
     assert found["concat1"] == {"size": [3], "jump": [1], "center": [-1], "aligned": False}
 
 
 @pytest.mark.parametrize("order", [["before", "pooled"], ["pooled", "before"]])
-def test_a_misaligned_input_stays_so_beside_one_that_sees_everything(order: list[str]) -> None:
+def test_a_misaligned_input_stays_misaligned_next_to_one_that_covers_everything(order: list[str]) -> None:
     layers = [BEFORE, {"global_avgpool": {"name": "pooled"}}, {"multiply": {"from": order}}]
     found = fields(report({"input": [1, 16], "layers": layers}))
     assert (found["pooled"]["aligned"], found["multiply1"]["aligned"]) == (False, False)
 
 
-def test_paths_disagree_about_one_axis() -> None:
-    """Aligned on the width, one input apart on the height, or the other way round."""
+def test_paths_may_be_misaligned_on_one_axis_only() -> None:
+    """Aligned along the width and one input apart along the height, or vice versa."""
     for padding in ([[2, 0], [1, 1]], [[1, 1], [2, 0]]):
         branches = {"branches": [[conv(3, padding=padding)], []], "merge": "add"}
         assert not last_field({"input": [1, 16, 16], "layers": [branches]})["aligned"]
 
 
-def test_paths_with_one_centre_and_different_jumps_disagree() -> None:
-    """Position 0 sees 0 on both paths, position 1 sees 1 and 2."""
+def test_paths_with_one_centre_and_different_jumps_are_misaligned() -> None:
+    """Position 0 depends on 0 through both paths, position 1 on 1 and on 2."""
     doubled = [conv(1, stride=2), {"pad": {"padding": [[0, 8]]}}]
     found = last_field({"input": [1, 16], "layers": [{"branches": [doubled, []], "merge": "add"}]})
     assert found == {"size": [16], "size_min": [1], "jump": None, "center": None, "aligned": False}
 
 
-def test_jumps_that_differ_on_one_axis_leave_the_other_its_own() -> None:
+def test_different_jumps_on_one_axis_do_not_affect_the_other() -> None:
     """A field has jumps only if every axis has one."""
     doubled = [conv(1, stride=[1, 2]), {"pad": {"padding": [[0, 0], [0, 8]]}}]
     found = last_field({"input": [1, 16, 16], "layers": [{"branches": [doubled, []], "merge": "add"}]})
     assert found == {"size": [1, 16], "size_min": [1, 1], "jump": None, "center": None, "aligned": False}
 
 
-def test_an_input_that_is_broadcast_is_followed_only_if_it_sees_everything() -> None:
-    """The one position of a convolution as large as the input spans 8: it is not called position by position."""
+def test_a_broadcast_input_is_followed_only_if_it_covers_everything() -> None:
+    """A convolution as large as the input has one position, of size 8, yet does not count as covering everything."""
     unseen = last_field({"input": [1, 8], "layers": [conv(8), {"add": {"from": ["input", "previous"]}}]})
     assert unseen["size"] in ([8], None)
     pooled = last_field({"input": [1, 8], "layers": ["global_avgpool", {"add": {"from": ["input", "previous"]}}]})
     assert pooled["size"] == [8]
 
 
-def test_beside_every_second_input_a_path_of_its_own() -> None:
-    """Position i of 8 sees i, and 2 (i - 2): 5 apart at 0, together at 4, and 4 apart at 7."""
+def test_a_path_with_another_jump_next_to_the_input() -> None:
+    """Position i of 8 depends on i and on 2 (i - 2): together they span 5 at 0, 1 at 4, and 4 at 7."""
     found = last_field({"input": [1, 8], "layers": [beside_every(2)]})
     assert (found["size"], found["size_min"], found["jump"]) == ([5], [1], None)
 
 
-# -- what stays of a field where positions are pooled, repeated or mixed up
+# -- what remains of a field after pooling, repeating or reordering positions
 
 
 def placed(*entries: Any) -> Any:
-    """The field of the network's last layer that has positions of its own."""
+    """The field of the network's last layer that has distinct positions."""
     return report({"input": [1, 64], "layers": list(entries)})["totals"]["receptive_field"]
 
 
 GLOBAL = {"size": [64], "global": True, "aligned": True}
 
 
-def test_what_is_repeated_over_many_positions_has_positions_again() -> None:
+def test_a_value_repeated_over_many_positions_has_positions_again() -> None:
     assert placed(conv(3), "global_avgpool")["size"] == [3]
     assert placed(conv(3), "global_avgpool", {"upsample": {"size": 8}}) == GLOBAL
     assert placed(conv(3), "global_avgpool", {"upsample": {"size": 1}})["size"] == [3]
@@ -283,14 +287,14 @@ def test_what_is_repeated_over_many_positions_has_positions_again() -> None:
 
 
 @pytest.mark.parametrize("order", [["conv1", "pooled"], ["pooled", "conv1"]])
-def test_what_is_scaled_by_a_pooled_value_has_positions(order: list[str]) -> None:
+def test_a_tensor_scaled_by_a_pooled_value_has_positions(order: list[str]) -> None:
     pooled = {"global_avgpool": {"name": "pooled"}}
     assert placed(conv(3), pooled, {"multiply": {"from": order}}) == GLOBAL
 
 
 @pytest.mark.parametrize("order", [["one", "other"], ["other", "one"]])
-def test_a_vector_of_several_positions_is_not_that_of_one(order: list[str]) -> None:
-    """Beside a value that sees 0 to 3 a vector of all 8 positions: dealt out anew, a value may lie anywhere."""
+def test_a_vector_of_several_positions_differs_from_that_of_one(order: list[str]) -> None:
+    """A value that depends on 0 to 3 and a vector of all 8 positions: after a reshape, values may be anywhere."""
     layers: Entries = [
         {"flatten": {"name": "one"}},
         {"conv": {"out_channels": 2, "kernel_size": 4, "stride": 8, "from": "input"}},
@@ -308,8 +312,8 @@ def test_one_position_that_becomes_a_vector_keeps_its_field() -> None:
 
 
 @pytest.mark.parametrize("order", [["cropped", "opaque1"], ["opaque1", "cropped"]])
-def test_beside_what_is_not_known_nothing_is_known_to_see_everything(order: list[str]) -> None:
-    """Of 64 inputs the last 4 are added to what an opaque layer makes of them: whatever that saw, or nothing."""
+def test_nothing_is_known_to_cover_everything_next_to_an_unknown_field(order: list[str]) -> None:
+    """The last 4 of 64 inputs are added to the output of an opaque layer, which may depend on everything or nothing."""
     cropped = {"crop": {"amount": [[60, 0]], "name": "cropped"}}
     layers: Entries = [cropped, {"opaque": {"output_shape": [1, 4]}}, {"add": {"from": order}}, "global_avgpool"]
     found = fields(report({"input": [1, 64], "layers": layers}))
@@ -317,8 +321,8 @@ def test_beside_what_is_not_known_nothing_is_known_to_see_everything(order: list
     assert "global" not in found["global_avgpool1"]
 
 
-def test_axes_on_which_inputs_agree_stand_beside_those_on_which_they_do_not() -> None:
-    """Both see one row; on the width one sees i - 2 to i, the other i to i + 2. Likewise turned round."""
+def test_axes_on_which_inputs_are_aligned_are_independent_of_the_others() -> None:
+    """Both depend on one row; along the width, one on i - 2 to i, the other on i to i + 2. Also with swapped axes."""
     for kernel, before, after in (([1, 3], [0, [2, 0]], [0, [0, 2]]), ([3, 1], [[2, 0], 0], [[0, 2], 0])):
         branches = [[conv(kernel, padding=padding)] for padding in (before, after)]  # type: ignore[arg-type]
         found = last_field({"input": [1, 16, 16], "layers": [{"branches": branches, "merge": "add"}]})
@@ -326,8 +330,8 @@ def test_axes_on_which_inputs_agree_stand_beside_those_on_which_they_do_not() ->
         assert found == {"size": size, "jump": [1, 1], "center": [0, 0], "aligned": False}
 
 
-def test_the_whole_input_is_the_largest_of_those_with_most_axes() -> None:
-    """An image beside a smaller one and a vector, in every order."""
+def test_the_whole_input_is_the_largest_of_those_with_the_most_axes() -> None:
+    """An image, a smaller one and a vector, in every order."""
     inputs = {"small": [1, 8, 6], "image": [1, 16, 9], "vector": [4]}
     layers: Entries = [
         {"linear": {"out_features": 2, "from": "vector"}},
