@@ -1,4 +1,4 @@
-"""Which values of an ONNX file are weights, and their data types. Expected counts follow from the layers' definitions."""
+"""The weights of an ONNX file and their data types. Expected counts follow from the layers' definitions."""
 
 from math import prod
 from pathlib import Path

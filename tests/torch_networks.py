@@ -1,4 +1,4 @@
-"""Specs with everything that an exported module must get right: names, scopes, shared and frozen weights, several inputs."""
+"""Specs with all that an exported module must get right: names, scopes, shared and frozen weights, several inputs."""
 
 from __future__ import annotations
 
