@@ -20,10 +20,14 @@ Entries = list[Any]
 
 
 def test_the_limits_are_those_in_the_readme() -> None:
-    [limits] = re.findall(r"^Limits, so that .*?\.$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    [limits] = re.findall(
+        r"^To make it safe to open untrusted files, .*?\.$",
+        README.read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
     assert f"{making.MOST_LAYERS:,} layers" in limits
-    assert f"{expand.MOST_ENTRIES:,} entries looked at" in limits
-    assert f"scopes {expand.MOST_SCOPES} deep" in limits
+    assert f"{expand.MOST_ENTRIES:,} expanded entries" in limits
+    assert f"scopes {expand.MOST_SCOPES} levels deep" in limits
 
 
 # -- expanded entries: those of every list that is expanded, and the copies of every repeat

@@ -1,7 +1,8 @@
 """Networks of examples/ written by hand in PyTorch, and PyTorch's counts for them: dense prediction, audio, video.
 
 They share nothing with the YAML: every in_channels is stated and every size is a number, so the same mistake is
-unlikely to occur in a spec and here. The architectures are those of torchvision, Keras and the papers, as each function states.
+unlikely to occur in a spec and here. The architectures are those of torchvision, Keras and the papers, as each
+function states.
 """
 
 # PyTorch is not a test requirement: without it, mypy does not know its classes.

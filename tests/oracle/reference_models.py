@@ -1,8 +1,8 @@
 """The networks of examples/ written by hand in PyTorch, and PyTorch's counts for them.
 
 They share nothing with the YAML: every in_channels and every size of a flattened tensor is a number, so the same
-mistake is unlikely to occur in a spec and here. The architectures are those of torchvision, Keras and the papers, as each
-function states.
+mistake is unlikely to occur in a spec and here. The architectures are those of torchvision, Keras and the papers, as
+each function states.
 """
 
 # PyTorch is not a test requirement: without it, mypy does not know its classes; with it, a module's call
