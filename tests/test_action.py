@@ -80,7 +80,7 @@ def test_it_is_a_composite_action_with_described_inputs() -> None:
     assert all(isinstance(given["default"], str) for given in ACTION["inputs"].values())
 
 
-def test_no_expression_stands_in_a_script() -> None:
+def test_no_script_contains_an_expression() -> None:
     """GitHub inserts the values of expressions before the shell parses the script, so a value could be code."""
     assert list(SCRIPTS) == ["install", "check"]
     for step in SCRIPTS.values():

@@ -153,7 +153,7 @@ def test_a_channel_pair_has_the_weights_of_the_paper(
     assert ratio(capsys, net, text, name) == expected
 
 
-def test_edge_detection_stores_what_the_book_says(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_edge_detection_stores_what_the_book_states(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Goodfellow, Bengio and Courville 2016, 9.2: an image of 320 × 280, a kernel of two elements.
 
     The book counts 320 × 280 × 319 × 280 entries of the matrix, "over eight billion".

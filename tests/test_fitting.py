@@ -271,7 +271,7 @@ def test_texts_and_lists_can_be_read_back(tried: str, net: str, capsys: pytest.C
     assert promised == shown
 
 
-def test_a_shell_makes_the_options_of_what_quiet_prints(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_shell_splits_the_printed_options_correctly(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`$(…)` splits at spaces and ignores quotes; xargs respects quotes."""
     asked = ["-p", "width=1,2", "--max-params", "1K", "--set", "size=9", "--batch", "2", "--dtype", "weights=int8"]
     assert run(["fit", net, *asked, "--input", "3,9,9", "-q"]) == 0

@@ -77,7 +77,7 @@ def test_the_index_of_a_repeat_is_not_visible_inside_a_block() -> None:
     assert "index" in found.message
 
 
-def test_a_block_sees_no_names_around_it() -> None:
+def test_a_block_cannot_use_names_around_it() -> None:
     found = problem(spec({"relu": {"name": "outside"}}, "b", blocks={"b": {"layers": [{"tanh": {"from": "outside"}}]}}))
     assert "outside" in found.message
 

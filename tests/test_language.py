@@ -659,7 +659,7 @@ def test_name_and_repeat_cannot_use_their_own_index(option: dict[str, Any]) -> N
     assert problem(net({"relu": {"repeat": 2, **option}})).code == "CV014"
 
 
-def test_there_is_no_index_outside_a_repeat() -> None:
+def test_index_is_undefined_outside_a_repeat() -> None:
     assert problem(net({"relu": {"when": "$(index == 0)"}})).path == ("layers", 0, "relu", "when")
 
 

@@ -312,7 +312,7 @@ class Squeezing(nn.Module):
 
 
 class TwiceExpanded(nn.Module):
-    """Two means, both expanded to the size of their input; only their sum no longer has that size."""
+    """Two means, both expanded to the size of their input; their sum alone would not have that size."""
 
     def forward(self, x: Tensor) -> Tensor:
         mean = x.mean((2, 3), keepdim=True)
