@@ -1,4 +1,4 @@
-"""PyTorch modules imported as networks: written by hand, exported by convcalc, and such as users bring."""
+"""PyTorch modules imported as networks: written by hand, exported by convcalc, and brought by users."""
 
 from __future__ import annotations
 
