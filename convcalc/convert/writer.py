@@ -79,35 +79,37 @@ def list_folds(graph: Graph, network: Network, leaves: list[ScopedItem]) -> Iter
     """
     shapes = [network.tensor_shape(tensor) for tensor in range(len(network.inputs))]
     shapes += [node.layer.output for node in network.nodes]
-    wiring = TensorUses([leaf for _, leaf in leaves], shapes, set(network.outputs.values()))
+    tensor_uses = TensorUses([leaf for _, leaf in leaves], shapes, set(network.outputs.values()))
 
     def fold_by_scopes() -> str:
         top = group_by_scope(leaves, _single_input(network))
-        Folder(top, wiring).fold(inner_first=True)
+        Folder(top, tensor_uses).fold(inner_first=True)
         merge_blocks(top)
-        merge_repeats(top, wiring)
-        Folder(top, wiring).fold()
-        return _make_text(graph, network, _fold_fully(top, wiring))
+        merge_repeats(top, tensor_uses)
+        Folder(top, tensor_uses).fold()
+        return _make_text(graph, network, _fold_fully(top, tensor_uses))
 
     def fold_by_entries() -> str:
-        return _make_text(graph, network, _fold_fully(list_flat(leaves, _single_input(network), soft=True), wiring))
+        return _make_text(
+            graph, network, _fold_fully(list_flat(leaves, _single_input(network), soft=True), tensor_uses)
+        )
 
     if any(path for path, _ in leaves):
         yield fold_by_scopes
     yield fold_by_entries
 
 
-def _fold_fully(top: EntryList, wiring: TensorUses) -> EntryList:
+def _fold_fully(top: EntryList, tensor_uses: TensorUses) -> EntryList:
     """Fold everything in a list that can be folded, and choose the names and parameters of its blocks."""
     dissolve_unnamed_sequences(top)
-    gather_branches(top, wiring)
-    Folder(top, wiring).fold(stretches=True)
+    gather_branches(top, tensor_uses)
+    Folder(top, tensor_uses).fold(stretches=True)
     merge_blocks(top)
-    merge_repeats(top, wiring)
+    merge_repeats(top, tensor_uses)
     inline_single_uses(top)
     unroll_residuals(top)
     name_blocks(top)
-    parametrise_blocks(top, wiring)
+    parametrise_blocks(top, tensor_uses)
     return top
 
 

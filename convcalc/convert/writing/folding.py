@@ -59,10 +59,10 @@ class _Occurrence(NamedTuple):
 class Folder:
     """Finds blocks in a list and in the lists nested in it."""
 
-    def __init__(self, top: EntryList, wiring: TensorUses) -> None:
+    def __init__(self, top: EntryList, tensor_uses: TensorUses) -> None:
         self.top = top
-        self.wiring = wiring
-        self.looks = 0
+        self.tensor_uses = tensor_uses
+        self.visits = 0
         self.inner_first = False
 
     def fold(self, *, stretches: bool = False, inner_first: bool = False) -> None:
@@ -73,7 +73,7 @@ class Folder:
         """
         self.inner_first = inner_first
         for _ in range(_MAX_BLOCKS):
-            if self.looks > _MAX_VISITS:
+            if self.visits > _MAX_VISITS:
                 return
             candidates = self.find_candidates(stretches)
             saved, places = max(map(self.count_saving, candidates), key=lambda found: found[0], default=(0.0, []))
@@ -97,19 +97,19 @@ class Folder:
                     )
             if stretches:
                 self.add_stretches(body, tokens, found)
-            self.looks += len(body.items)
+            self.visits += len(body.items)
         many = [places for key, places in found.items() if len(places) > 1 and not _is_periodic(key)]
         return sorted(many, key=_estimate_saving, reverse=True)[:_MAX_EXACT_COUNTS]
 
     def add_stretches(self, body: EntryList, tokens: ItemTokens, found: dict[object, list[_Occurrence]]) -> None:
         """Add the stretches of a list that read one tensor and of which only the last entry is read elsewhere."""
         kinds = tokens.number_entries(body)
-        free = [is_movable(item, self.wiring) for item in body.items]
+        free = [is_movable(item, self.tensor_uses) for item in body.items]
         for start in range(len(body.items)):
             key: tuple[int, ...] = ()
             read_until = -1
             for stop in range(start + 1, min(start + _MAX_BLOCK_ENTRIES, len(body.items)) + 1):
-                self.looks += 1
+                self.visits += 1
                 number, far = kinds[stop - 1]
                 if not free[stop - 1] or far > stop - start:
                     break
@@ -120,7 +120,7 @@ class Folder:
                     places = found.setdefault(key, [])
                     if not places or places[-1].body is not body or places[-1].stop <= start:
                         places.append(_Occurrence(body, start, stop))
-                read_until = max(read_until, self.wiring.last[last.output])
+                read_until = max(read_until, self.tensor_uses.last_reader[last.output])
 
     def is_closed(self, scope: SequenceItem) -> bool:
         """Whether a sequence of several entries has one input and one output, and no entry that must not be moved."""
@@ -130,9 +130,9 @@ class Folder:
         """Whether entries read only known tensors or each other's, and only the output `last` is read elsewhere."""
         known = set(known)
         for item in items:
-            if not known.issuperset(item.reads) or item.output in self.wiring.pinned:
+            if not known.issuperset(item.reads) or item.output in self.tensor_uses.pinned:
                 return False
-            if self.wiring.last[item.output] > last != item.output:
+            if self.tensor_uses.last_reader[item.output] > last != item.output:
                 return False
             if not all(self.only_reads(inner.items, known, last) for inner in inner_lists(item)):
                 return False
@@ -154,9 +154,9 @@ class Folder:
         """Return a penalty of less than a line for a block that separates entries which belong together."""
         before = place.body.items[place.start - 1] if place.start else None
         after = place.body.items[place.stop] if place.stop < len(place.body.items) else None
-        cut_before = before is not None and _belongs_to_previous(before, place.items[0], self.wiring)
+        cut_before = before is not None and _belongs_to_previous(before, place.items[0], self.tensor_uses)
         return 0.4 * cut_before + 0.4 * (
-            after is not None and _belongs_to_previous(place.items[-1], after, self.wiring)
+            after is not None and _belongs_to_previous(place.items[-1], after, self.tensor_uses)
         )
 
 
@@ -176,9 +176,13 @@ def _estimate_saving(places: list[_Occurrence]) -> int:
     return (len(places) - 1) * (count_lines(places[0].items) - 1) - _BLOCK_OVERHEAD
 
 
-def _belongs_to_previous(one: Item, other: Item, wiring: TensorUses) -> bool:
+def _belongs_to_previous(one: Item, other: Item, tensor_uses: TensorUses) -> bool:
     """Whether an entry belongs to the one before it: a norm or a layer without arguments, such as an activation."""
-    if not isinstance(other, LayerItem) or other.reads != (one.output,) or wiring.last[one.output] > other.output:
+    if (
+        not isinstance(other, LayerItem)
+        or other.reads != (one.output,)
+        or tensor_uses.last_reader[one.output] > other.output
+    ):
         return False
     return other.kind in _FOLLOWERS or not other.names
 

@@ -42,7 +42,7 @@ class _HoleRole(NamedTuple):
     kernel: int | None = None
 
 
-def parametrise_blocks(top: EntryList, wiring: TensorUses) -> None:
+def parametrise_blocks(top: EntryList, tensor_uses: TensorUses) -> None:
     """Give each block its parameters and each use its values, outer blocks first."""
     for block in find_blocks(top):
         uses = [use for use in iterate_uses(top) if use.block is block]
@@ -56,7 +56,7 @@ def parametrise_blocks(top: EntryList, wiring: TensorUses) -> None:
         }
         block.parameters = dict(sorted(defaults.items(), key=lambda pair: pair[1] is not NO_DEFAULT))
         block.body.items = replace_values(block.body.items, HoleFiller(meaning))
-        merge_repeats(block.body, wiring)  # uses that differed in their holes may be equal now
+        merge_repeats(block.body, tensor_uses)  # uses that differed in their holes may be equal now
         places = tuple(names[name] for name in block.parameters)
         for body in find_lists(top):
             body.items = [_keep_parameter_values(item, block, places) for item in body.items]

@@ -33,17 +33,17 @@ class TensorUses:
 
     def __init__(self, leaves: list[LayerItem], shapes: list[Shape], leaving: set[int]) -> None:
         self.shapes = shapes
-        self.last = [-1] * len(shapes)
+        self.last_reader = [-1] * len(shapes)
         for leaf in leaves:
             for tensor in leaf.reads:
-                self.last[tensor] = leaf.output
+                self.last_reader[tensor] = leaf.output
             for value in leaf.values:
                 if isinstance(value, Reference):
-                    self.last[value.tensor] = len(shapes)
+                    self.last_reader[value.tensor] = len(shapes)
             if leaf.share is not None:
-                self.last[leaf.share] = self.last[leaf.output] = len(shapes)  # both need a name
+                self.last_reader[leaf.share] = self.last_reader[leaf.output] = len(shapes)  # both need a name
         for tensor in leaving:
-            self.last[tensor] = len(shapes)
+            self.last_reader[tensor] = len(shapes)
         self.pinned = {leaf.output for leaf in leaves if _is_tied_by_name(leaf)} | {
             leaf.share for leaf in leaves if leaf.share is not None
         }
@@ -122,14 +122,14 @@ def dissolve_unnamed_sequences(body: EntryList) -> None:
 # -- branches
 
 
-def gather_branches(body: EntryList, wiring: TensorUses) -> None:
+def gather_branches(body: EntryList, tensor_uses: TensorUses) -> None:
     """Replace layers that split and merge again by branches, inner ones first."""
     depth: dict[int, int] = {}  # output tensor of branches → levels of branches inside them
     found: list[Item] = []
     for item in body.items:
         for inner in inner_lists(item):
-            gather_branches(inner, wiring)
-        made = _make_branches(item, found, wiring) if isinstance(item, LayerItem) and item.kind in MERGES else None
+            gather_branches(inner, tensor_uses)
+        made = _make_branches(item, found, tensor_uses) if isinstance(item, LayerItem) and item.kind in MERGES else None
         if made is not None:
             inside = [depth.get(entry.output, 0) for inner in made.bodies for entry in inner.items]
             if max(inside, default=0) < _MAX_NESTING:
@@ -140,9 +140,9 @@ def gather_branches(body: EntryList, wiring: TensorUses) -> None:
     body.items = found
 
 
-def _make_branches(merge: LayerItem, before: list[Item], wiring: TensorUses) -> BranchesItem | None:
+def _make_branches(merge: LayerItem, before: list[Item], tensor_uses: TensorUses) -> BranchesItem | None:
     """Return the branches that a layer merges, None unless all of them are chains from one tensor."""
-    if not is_movable(merge, wiring):
+    if not is_movable(merge, tensor_uses):
         return None
     stop = len(before)
     bodies: list[list[Item]] = []
@@ -150,48 +150,48 @@ def _make_branches(merge: LayerItem, before: list[Item], wiring: TensorUses) -> 
     for tensor in reversed(merge.reads):
         start = stop
         if stop and before[stop - 1].output == tensor and tensor not in sources:
-            start = _find_chain_start(before, stop, merge.output, wiring)
+            start = _find_chain_start(before, stop, merge.output, tensor_uses)
         bodies.append(before[start:stop])
         sources.update(before[start].reads if start < stop else (tensor,))
         stop = start
-        if len(sources) != 1 or not all(is_movable(item, wiring) for item in bodies[-1]):
+        if len(sources) != 1 or not all(is_movable(item, tensor_uses) for item in bodies[-1]):
             return None
     [source] = sources
-    if not any(bodies) or _changes_size(bodies, source, merge, wiring):
+    if not any(bodies) or _changes_size(bodies, source, merge, tensor_uses):
         return None
     lists = tuple(EntryList(source, inner) for inner in reversed(bodies))
     return BranchesItem(lists, merge.kind, (source,), merge.output, merge.name, merge.soft)
 
 
-def _find_chain_start(before: list[Item], stop: int, merge: int, wiring: TensorUses) -> int:
+def _find_chain_start(before: list[Item], stop: int, merge: int, tensor_uses: TensorUses) -> int:
     """Return the start of the chain that ends before `stop`, or `stop` if there is none.
 
     In a chain each entry is the only reader of the one before it, and the merge is the only reader of the last.
     """
-    if wiring.last[before[stop - 1].output] > merge:
+    if tensor_uses.last_reader[before[stop - 1].output] > merge:
         return stop
     start = stop - 1
     while start and stop - start < _MAX_BRANCH_ENTRIES:
         item, source = before[start], before[start - 1]
-        if set(item.reads) != {source.output} or wiring.last[source.output] > item.output:
+        if set(item.reads) != {source.output} or tensor_uses.last_reader[source.output] > item.output:
             break
         start -= 1
     return start
 
 
-def is_movable(item: Item, wiring: TensorUses) -> bool:
+def is_movable(item: Item, tensor_uses: TensorUses) -> bool:
     """Whether an entry may be moved into another list: its name need not be kept and nothing refers to it by name."""
     if isinstance(item, SequenceItem):
         return False
-    return (item.name is None or item.soft) and item.output not in wiring.pinned
+    return (item.name is None or item.soft) and item.output not in tensor_uses.pinned
 
 
-def _changes_size(bodies: list[list[Item]], source: int, merge: LayerItem, wiring: TensorUses) -> bool:
+def _changes_size(bodies: list[list[Item]], source: int, merge: LayerItem, tensor_uses: TensorUses) -> bool:
     """Whether a connection bypasses layers that shrink and enlarge a feature map, as in a U-Net.
 
     Such a skip connection is easier to read as a named input than as an empty branch.
     """
     if merge.kind == "multiply" or all(bodies):
         return False
-    sizes = {wiring.shapes[tensor].spatial for body in bodies for item in body for tensor in iterate_outputs(item)}
-    return len(sizes | {wiring.shapes[source].spatial}) > 1 and len(sizes) > 1
+    sizes = {tensor_uses.shapes[tensor].spatial for body in bodies for item in body for tensor in iterate_outputs(item)}
+    return len(sizes | {tensor_uses.shapes[source].spatial}) > 1 and len(sizes) > 1

@@ -70,17 +70,17 @@ def _count_first_cost(first: _Values, rest: _Values) -> float | None:
     )
 
 
-def _find_runs(body: EntryList, wiring: TensorUses) -> list[tuple[int, int]]:
+def _find_runs(body: EntryList, tensor_uses: TensorUses) -> list[tuple[int, int]]:
     """Return the start and stop of each run of uses of one block in which each reads the one before it."""
     found, start = [], 0
     for place in range(1, len(body.items) + 1):
-        if place == len(body.items) or not _may_repeat(body.items[place - 1], body.items[place], wiring):
+        if place == len(body.items) or not _may_repeat(body.items[place - 1], body.items[place], tensor_uses):
             found.append((start, place))
             start = place
     return found
 
 
-def _may_repeat(one: Item, other: Item, wiring: TensorUses) -> bool:
+def _may_repeat(one: Item, other: Item, tensor_uses: TensorUses) -> bool:
     """Whether two consecutive entries may become copies of one repeated entry."""
     return (
         isinstance(one, FoldedUse)
@@ -90,16 +90,16 @@ def _may_repeat(one: Item, other: Item, wiring: TensorUses) -> bool:
         and (one.name is None or one.soft)
         and (other.name is None or other.soft)
         and other.reads == (one.output,)
-        and one.output < len(wiring.last)
-        and wiring.last[one.output] <= other.output
+        and one.output < len(tensor_uses.last_reader)
+        and tensor_uses.last_reader[one.output] <= other.output
     )
 
 
-def merge_repeats(top: EntryList, wiring: TensorUses) -> None:
+def merge_repeats(top: EntryList, tensor_uses: TensorUses) -> None:
     """Merge consecutive uses of one block in a list, the lists nested in it and the blocks they use."""
     for body in find_lists(top):
         made: list[Item] = []
-        for start, stop in _find_runs(body, wiring):
+        for start, stop in _find_runs(body, tensor_uses):
             row = [item for item in body.items[start:stop] if isinstance(item, FoldedUse)]
             if len(row) < 2:
                 made += body.items[start:stop]
