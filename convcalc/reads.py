@@ -16,7 +16,7 @@ from typing import NamedTuple
 from convcalc.arithmetic import extent
 
 MOST_POSITIONS = 4_096  # the longest period that is computed
-_MOST_READ = 100_000  # positions visited to compose two layers
+MOST_READ = 100_000  # positions visited to compose two layers
 Ratio = tuple[int, int]  # a fraction in lowest terms: importing fractions.Fraction would slow the start
 
 
@@ -175,7 +175,7 @@ def through(outer: Reads, inner: Reads) -> Reads:
     turns = inner.period // gcd(outer.shift, inner.period)
     period = outer.period * turns
     longest = min(max(outer.sizes()) // outer.step, inner.period)
-    if period > MOST_POSITIONS or period * longest > _MOST_READ:
+    if period > MOST_POSITIONS or period * longest > MOST_READ:
         raise TooVaried
     spans = [_find_hull(outer.at(position), inner, outer.step) for position in range(period)]
     shift = outer.shift * turns // inner.period * inner.shift

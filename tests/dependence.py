@@ -1,7 +1,7 @@
-"""Random networks with, for every layer, the set of inputs that each of its positions is made of.
+"""Random networks together with the set of inputs on which each position of every layer depends.
 
-Nothing of convcalc is used: a layer says for one axis which positions of its input a position reads, an axis goes on
-for ever on both sides, and sets of positions are put through the layers one by one.
+Nothing of convcalc is used. A layer states, for one axis, which positions of its input a position reads; an axis
+extends infinitely in both directions, and sets of positions are passed through the layers one by one.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-MOST_POSITIONS = 240  # of an axis, and of a period
+MOST_POSITIONS = 240  # of an axis and of a period
 Taps = Callable[[int], Iterable[int]]
 Entry = dict[str, Any]
 Weight = Callable[[Fraction], Fraction]
 
 
 class Axis(NamedTuple):
-    """One axis of a layer: the size of its output, what a position of it reads, and how that repeats."""
+    """One axis of a layer: its output size, which inputs a position reads, and how that repeats."""
 
     size: int
     taps: Taps
@@ -30,7 +30,7 @@ class Axis(NamedTuple):
     period: int = 1
 
     def in_order(self) -> bool:
-        """Whether every position reads something, and none reads from or up to earlier inputs than the one before."""
+        """Whether every position reads something, and neither end of what is read ever moves backwards."""
         read = [sorted(self.taps(position)) for position in range(2 * self.period + 1)]
         ends = [(found[0], found[-1]) for found in read if found]
         steps = pairwise(ends)
@@ -38,7 +38,7 @@ class Axis(NamedTuple):
 
 
 class Path(NamedTuple):
-    """The inputs that each position of a tensor sees by paths with one jump; it repeats after `period`."""
+    """The inputs on which each position of a tensor depends through paths with one jump; they repeat after `period`."""
 
     jump: Fraction
     period: int
@@ -49,17 +49,19 @@ class Path(NamedTuple):
         return max(seen) - min(seen) + 1 if seen else 0
 
     def center(self) -> Fraction | None:
-        """The mean over a period of the middle of what a position sees, less position × jump."""
+        """The mean, over one period, of the middle of a position's inputs, minus position × jump."""
         seen = [(position, self.sees(position)) for position in range(self.period)]
         middles = [Fraction(min(found) + max(found), 2) - place * self.jump for place, found in seen if found]
         return sum(middles, Fraction(0)) / len(middles) if middles else None
 
 
-Seen = tuple[frozenset[int], ...]  # the inputs that each position of an axis is made of, within the ends of every layer
+Seen = tuple[
+    frozenset[int], ...
+]  # the inputs on which each position of an axis depends, within the ends of every layer
 
 
 class Tensor(NamedTuple):
-    """A tensor by its name: per axis its size, the paths to the input, and the inputs it has values of."""
+    """A tensor by name: for each axis its size, its paths to the input, and the inputs on which it depends."""
 
     name: str
     sizes: tuple[int, ...]
@@ -69,7 +71,7 @@ class Tensor(NamedTuple):
     whole: bool = False
 
 
-# -- which positions a position reads
+# -- the positions that a position reads
 
 
 def window(size: int, kernel: int, stride: int, padding: tuple[int, int], dilation: int) -> Axis:
@@ -79,7 +81,7 @@ def window(size: int, kernel: int, stride: int, padding: tuple[int, int], dilati
 
 
 def thrown(size: int, kernel: int, stride: int, padding: tuple[int, int], dilation: int, extra: int = 0) -> Axis:
-    """Input j is thrown onto j s - p + d t for every tap t."""
+    """Input j contributes to outputs j s - p + d t for every tap t."""
     reach = dilation * (kernel - 1) + padding[0] + stride
     taps = {dilation * tap for tap in range(kernel)}
 
@@ -113,7 +115,7 @@ WEIGHTS: dict[str, Weight] = {"linear": triangle, "bilinear": triangle, "bicubic
 
 
 def resampled(count: int, scale: Fraction, mode: str) -> Axis:
-    """Output i falls on (i + 1/2) × scale - 1/2, or with `nearest` into floor(i × scale)."""
+    """Output i is sampled at (i + 1/2) × scale - 1/2, or for `nearest` at floor(i × scale)."""
 
     def read(i: int) -> set[int]:
         if mode == "nearest":
@@ -126,11 +128,11 @@ def resampled(count: int, scale: Fraction, mode: str) -> Axis:
 
 
 def shifted(size: int, before: int, after: int) -> Axis:
-    """Padding, or where it is negative cropping."""
+    """Padding, or cropping if negative."""
     return Axis(size + before + after, lambda i: {i - before})
 
 
-# -- what a tensor sees
+# -- the inputs on which a tensor depends
 
 
 def source(name: str, sizes: tuple[int, ...]) -> Tensor:
@@ -154,23 +156,23 @@ def layer(name: str, read: Tensor, axes: list[Axis]) -> Tensor:
 
 
 def within(axis: Axis, seen: Seen) -> Seen:
-    """What a layer's positions are made of, those that it reads beyond the ends being zeros."""
+    """The inputs on which a layer's positions depend; positions beyond the ends are zeros."""
     reads = [[i for i in axis.taps(position) if 0 <= i < len(seen)] for position in range(axis.size)]
     return tuple(frozenset().union(*(seen[i] for i in found)) for found in reads)
 
 
 def everywhere(seen: frozenset[int]) -> Path:
-    """Every position sees the same."""
+    """Every position depends on the same inputs."""
     return Path(Fraction(0), 1, lambda i: seen)
 
 
 def pooled(read: Tensor) -> tuple[Path, ...]:
-    """Per axis what all positions together see."""
+    """For each axis, the inputs on which all positions together depend."""
     return tuple(everywhere(frozenset().union(*seen)) for seen in read.seen)
 
 
 def covers(paths: tuple[tuple[Path, ...], ...], input_sizes: tuple[int, ...]) -> bool:
-    """Whether every position sees from the first to the last input on every axis."""
+    """Whether every position depends on inputs from the first to the last on every axis."""
     return all(
         any(not path.jump and path.size(0) == size for path in found)
         for found, size in zip(paths, input_sizes, strict=True)
@@ -182,7 +184,7 @@ def beside(one: Path, other: Path) -> Path:
 
 
 def merged(name: str, tensors: list[Tensor], input_sizes: tuple[int, ...]) -> Tensor:
-    """Paths with one jump are seen together. Paths that disagree about jump or centre are not aligned, ever after."""
+    """Paths with the same jump are merged. Paths that differ in jump or centre are misaligned from then on."""
     axes, aligned = [], all(tensor.aligned for tensor in tensors)
     whole = any(tensor.whole for tensor in tensors)
     for all_paths in zip(*(tensor.paths for tensor in tensors), strict=True):
@@ -196,7 +198,7 @@ def merged(name: str, tensors: list[Tensor], input_sizes: tuple[int, ...]) -> Te
     return Tensor(name, tensors[0].sizes, tuple(axes), seen, aligned, whole or covers(tuple(axes), input_sizes))
 
 
-# -- what a report should say of it
+# -- what a report should state about it
 
 
 def field(tensor: Tensor, input_sizes: tuple[int, ...]) -> Entry:
@@ -215,7 +217,7 @@ def field(tensor: Tensor, input_sizes: tuple[int, ...]) -> Entry:
 
 
 def span(paths: tuple[Path, ...], positions: int) -> list[int]:
-    """The sizes of an axis: over a period, or over all positions where paths with different jumps move apart."""
+    """The sizes of an axis: over one period, or over all positions if paths with different jumps diverge."""
     if len(paths) == 1:
         return [paths[0].size(position) for position in range(paths[0].period)]
     seen = [frozenset().union(*(path.sees(position) for path in paths)) for position in range(positions)]
@@ -226,14 +228,14 @@ def plain(value: Fraction | None) -> int | str | None:
     return value if value is None else str(value) if value.denominator > 1 else int(value)
 
 
-# -- layers to draw: what stands in the spec, and the axes of what it gives
+# -- layers to draw: the entry in the spec and the axes of the output
 
 Drawn = tuple[list[Entry], list[Axis]]
 Pair = tuple[int, int]
 
 
 def windows(draw: st.DrawFn, kind: str, sizes: tuple[int, ...], most_padding: Callable[[int], int]) -> Drawn:
-    """A sliding window of any sort."""
+    """A sliding window of any kind."""
     kernel, stride = lists(draw, sizes, 1, 4), lists(draw, sizes, 1, 3)
     dilation = lists(draw, sizes, 1, 3) if kind not in ("avgpool", "lppool") else [1] * len(sizes)
     padding = [pair(draw, most_padding(k)) for k in kernel]
@@ -353,7 +355,7 @@ def bordering(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
     return [{"crop": {"amount": [list(side) for side in sides]}}], axes
 
 
-# every position of what they give is made of the same position of what they read; tensors have two channels
+# every output position depends on the same position of the input; tensors have two channels
 PLAIN = (
     "relu", "relu6", "leaky_relu", "prelu", "elu", "selu", "celu", "gelu", "silu", "mish", "sigmoid", "tanh",
     "softplus", "softsign", "hardswish", "hardsigmoid", "hardtanh", "softmax", "log_softmax", "batchnorm", "layernorm",
@@ -379,7 +381,7 @@ LAYERS = (
 
 MERGES = ("add", "multiply", "concat")
 GLOBAL_POOLINGS = ("global_avgpool", "global_maxpool")
-# every kind that a network is drawn of
+# all kinds that random networks may contain
 DRAWN = {
     *CONVOLUTIONS, *POOLINGS, *DIVISIONS, *VALUE_BY_VALUE, *MERGES, *GLOBAL_POOLINGS, "pointwise_conv",
     "conv_transpose", "max_unpool", "blurpool", "upsample", "pixel_shuffle", "pixel_unshuffle", "pad", "crop",
@@ -390,12 +392,12 @@ DRAWN = {
 
 
 class Plan:
-    """A network that grows entry by entry, and what its tensors see."""
+    """A network that grows entry by entry, and the inputs on which its tensors depend."""
 
     def __init__(self, sizes: tuple[int, ...], in_order: bool) -> None:
         self.entries: list[Entry] = []
         self.sizes = sizes
-        self.in_order = in_order  # whether only layers are laid that read in order
+        self.in_order = in_order  # whether only layers that read in order are added
         self.tensors = [source("input", sizes)]
 
     def spec(self) -> Entry:
@@ -408,7 +410,7 @@ class Plan:
         return name
 
     def lay(self, drawn: Drawn, read: Tensor) -> Tensor:
-        """Entries one after the other; `axes` are what all of them make of the input. Nothing where it is too large."""
+        """Add consecutive entries, unless the result is too large; `axes` describe their combined dependence."""
         entries, axes = drawn
         if self.in_order and not all(axis.in_order() for axis in axes):
             return read
@@ -425,7 +427,7 @@ class Plan:
         return tensor
 
     def meet(self, draw: st.DrawFn, one: Tensor, other: Tensor) -> Tensor:
-        """A merge layer of two tensors, the second brought to the size of the first."""
+        """Merge two tensors after resizing the second to the size of the first."""
         other = self.fitted(draw, other, one)
         if one.sizes != other.sizes:
             return one
@@ -436,7 +438,7 @@ class Plan:
         return self.keep(merged(name, [one, other], self.sizes))
 
     def fitted(self, draw: st.DrawFn, tensor: Tensor, model: Tensor) -> Tensor:
-        """A tensor padded, cropped or resampled to the size of another."""
+        """Pad, crop or resample a tensor to the size of another."""
         missing = [size - own for own, size in zip(tensor.sizes, model.sizes, strict=True)]
         if not any(missing):
             return tensor
@@ -451,7 +453,7 @@ class Plan:
         return self.lay(([{"upsample": {**like, "mode": mode}}], axes), tensor)
 
     def excite(self, draw: st.DrawFn, read: Tensor) -> Tensor:
-        """Squeeze and excite: every position is multiplied by what all of them give."""
+        """Squeeze and excite: multiply every position by a value computed from all of them."""
         box = pooled(read)
         whole = covers(tuple((path,) for path in box), self.sizes)
         gate = self.write({draw(st.sampled_from(GLOBAL_POOLINGS)): {}}, [read.name])
@@ -466,7 +468,7 @@ class Plan:
 
 @st.composite
 def networks(draw: st.DrawFn, axes: int, in_order: bool, most_layers: int = 7) -> Plan:
-    """A network of some layers, most of which read the last one."""
+    """A network of several layers, most of which read the previous one."""
     plan = Plan(tuple(draw(st.sampled_from([16, 24, 30, 37])) for _ in range(axes)), in_order)
     last = plan.tensors[0]
     for _ in range(draw(st.integers(1, most_layers))):
@@ -484,5 +486,5 @@ def networks(draw: st.DrawFn, axes: int, in_order: bool, most_layers: int = 7) -
 
 
 def full(plan: Plan, last: Tensor) -> list[Tensor]:
-    """All tensors but those that a pooling of everything has left with one position."""
+    """All tensors except those reduced to one position by a global pooling."""
     return [tensor for tensor in plan.tensors if set(tensor.sizes) != {1} or tensor.sizes == last.sizes]

@@ -1,7 +1,7 @@
-"""The README's blocks, run: what stands after `$ convcalc …` is what the command prints at 80 columns.
+"""Run the commands in the README: the text after `$ convcalc …` must be what the command prints at 80 columns.
 
-A block that is marked `console torch` or `console onnx` is run where that package is, and stays as it is elsewhere.
-`python -m tests.documented` writes the README anew with what the commands print now; read what it changed.
+A block marked `console torch` or `console onnx` is run only if that package is installed, and is otherwise left alone.
+`python -m tests.documented` rewrites the README with the current output; review the diff.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def printed(arguments: list[str]) -> str:
-    """What convcalc prints, standard output and error one after the other."""
+    """Return what convcalc prints: standard output followed by standard error."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         run(arguments)
@@ -30,7 +30,7 @@ def printed(arguments: list[str]) -> str:
 
 
 def answered(console: str) -> str:
-    """A console block with the answers that its commands give now."""
+    """Return a console block with the current output of its commands."""
     lines = []
     for line in console.splitlines():
         if line.startswith("$ convcalc "):
@@ -41,7 +41,7 @@ def answered(console: str) -> str:
 
 @contextlib.contextmanager
 def workplace(text: str) -> Iterator[None]:
-    """A folder with the files that the text shows, a terminal of 80 columns without colours."""
+    """Create a folder with the files shown in the text, and set a terminal of 80 columns without colours."""
     before, here = dict(os.environ), os.getcwd()
     with tempfile.TemporaryDirectory() as folder:
         for language, name, content in BLOCK.findall(text):
@@ -58,7 +58,7 @@ def workplace(text: str) -> Iterator[None]:
 
 
 def rewritten(text: str) -> str:
-    """The text with every console block answered."""
+    """Return the text with all console blocks updated."""
 
     def answer(match: re.Match[str]) -> str:
         if match[1] != "console" or (match[2] and find_spec(match[2]) is None):

@@ -1,4 +1,4 @@
-"""Networks as importers give them: a flat list of steps, under names of the source or under none that says anything."""
+"""Networks as importers produce them: a flat list of steps, with the source's names or uninformative ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Naming = Callable[[str], str]
 
 
 def flat(network: Network, naming: Naming | None = None) -> Graph:
-    """The graph of a network; without a naming its steps have numbers for names."""
+    """The graph of a network; without a naming, the steps are numbered."""
     names = [naming(node.name) if naming else str(number) for number, node in enumerate(network.nodes)]
     tensors = [*network.inputs, *names]
     pairs = zip(network.nodes, names, strict=True)
@@ -34,12 +34,12 @@ def step(network: Network, node: Node, name: str, tensors: list[str], named: boo
 
 
 def written(value: Any) -> Any:
-    """A normal value as an importer writes it."""
+    """A normalised value as an importer writes it."""
     return [written(item) for item in value] if value.__class__ is tuple else value
 
 
 def tensor_of(network: Network, name: str, said: str) -> int:
-    """The tensor that a layer calls by a name: sought from its own scope outwards."""
+    """The tensor that a layer refers to by name, looked up from its own scope outwards."""
     known = dict(zip(network.inputs, range(len(network.inputs)), strict=True))
     known |= {node.name: number for number, node in enumerate(network.nodes, len(network.inputs))}
     known |= {group.name: group.output for group in network.groups}
@@ -49,7 +49,7 @@ def tensor_of(network: Network, name: str, said: str) -> int:
 
 
 def torchvision_names(network: Network) -> Mapping[str, str]:
-    """The names that torchvision's ResNet has for the layers of a ResNet of the zoo."""
+    """The names that torchvision's ResNet uses for the layers of an example ResNet."""
     return {node.name: torchvision_name(node.name.split(".")) for node in network.nodes}
 
 
@@ -58,7 +58,7 @@ SHORT = {"conv": "conv", "batchnorm": "bn"}
 
 
 def torchvision_name(parts: list[str]) -> str:
-    """One of these names: `stage2.0.branches1.1.conv1` is `layer2.0.downsample.0`."""
+    """One such name: `stage2.0.branches1.1.conv1` becomes `layer2.0.downsample.0`."""
     if len(parts) == 1:
         return TOP.get(parts[0], {"flatten1": "flatten", "linear1": "fc"}.get(parts[0], parts[0]))
     scope = f"layer{parts[0].removeprefix('stage')}.{parts[1]}"

@@ -1,4 +1,4 @@
-"""What a printed formula comes to, worked out from its text alone: as text, and as LaTeX."""
+"""Evaluate a printed formula from its text alone, either plain or LaTeX."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FUNCTIONS: dict[str, Any] = {"Fraction": Fraction, "floor": floor, "ceil": ceil,
 
 
 def value_of(text: str, **values: float) -> Fraction:
-    """A formula as text, in numbers, or in symbols with their values."""
+    """Evaluate a formula given as text, in numbers or in symbols with their values."""
     python = text.replace("×", "*").replace("^", "**")
     python = re.sub(r"(?<![\w.])(\d+(?:\.\d+)?)", r"Fraction('\1')", python)
     named = {name: Fraction(value) if isinstance(value, int) else value for name, value in values.items()}
@@ -19,7 +19,7 @@ def value_of(text: str, **values: float) -> Fraction:
 
 
 def value_of_latex(text: str) -> Fraction:
-    """A formula as LaTeX, in numbers. Every command that it knows is turned into text; any other is a mistake."""
+    """Evaluate a numeric LaTeX formula. Every known command is converted to text; any other is an error."""
     plain = unfolded(text)
     for command, sign in (
         (r"\left\lfloor", "floor("),
@@ -48,7 +48,7 @@ def unfolded(text: str) -> str:
 
 
 def group(text: str) -> tuple[str, str]:
-    """What stands in the braces that a text begins with, and the rest."""
+    """Split a text that begins with braces into their content and the remainder."""
     assert text[0] == "{"
     depth = 0
     for place, character in enumerate(text):

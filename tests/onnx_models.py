@@ -1,4 +1,4 @@
-"""Models of ONNX for the tests, made of nodes written as ONNX's own text."""
+"""ONNX models for the tests, built from nodes in ONNX's own text format."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ def made(
     version: int = 17,
     integers: Mapping[str, Sequence[int]] | None = None,
 ) -> Any:
-    """A model: a node a line; weights have shapes alone, what they hold is said to stand in a file that is absent."""
+    """A model with one node per line. Weights have only shapes: their values refer to a missing external file."""
     import onnx
     from onnx import TensorProto, helper
 
@@ -41,12 +41,12 @@ def made(
 
 
 def imported(folder: Path, model: Any, **options: Any) -> Graph:
-    """The graph that a model is imported as."""
+    """The graph as which a model is imported."""
     path = folder / "made.onnx"
     path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
     return from_onnx.read(str(path), **options)
 
 
 def entry(step: Step) -> tuple[str, dict[str, Any]]:
-    """A step as the kind and arguments of a spec."""
+    """A step as the kind and the arguments of a spec."""
     return step.kind, dict(step.arguments)

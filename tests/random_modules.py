@@ -1,6 +1,6 @@
-"""Random PyTorch modules: convolutions among views, permutes, chunks, arithmetic, branches and checks of classes."""
+"""Random PyTorch modules: convolutions mixed with views, permutes, chunks, arithmetic, branches and class checks."""
 
-# PyTorch is not among the tests' requirements: without it its classes are unknown to mypy.
+# PyTorch is not a test requirement: without it, mypy does not know its classes.
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from torch.nn import functional
 
 
 class DropPath(nn.Module):
-    """Called like timm's, and gives back what it is given."""
+    """Has the interface of timm's DropPath, and returns its input."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x
 
 
 def computing_path(channels: int) -> nn.Module:
-    """A convolution in a class that is called DropPath."""
+    """A convolution in a class named DropPath."""
     inner: type[nn.Module] = type("DropPath", (nn.Conv2d,), {})
     return inner(channels, channels, 1)
 
 
 def split(size: int, source: Random) -> tuple[int, int]:
-    """Two factors of a size."""
+    """Split a size into two factors."""
     factor = source.choice([number for number in range(1, size + 1) if size % number == 0])
     return factor, size // factor
 
@@ -59,7 +59,7 @@ class RandomModule(nn.Module):
                 parameter.requires_grad_(False)
 
     def add(self, layer: nn.Module) -> Step:
-        """A layer of the module's own, found again in a copy of the module."""
+        """Register a layer as an attribute of the module, so that a copy of the module has it as well."""
         self.layers.append(layer.to("meta").eval())
         place = len(self.layers) - 1
         return lambda module, x: module.layers[place](x)
@@ -93,7 +93,7 @@ def norm(module: RandomModule, shape: Shape) -> Step:
 
 
 def moved(module: RandomModule, shape: Shape) -> Step:
-    """A view in which each axis may be two, the axes in another order, a view of three axes."""
+    """A view that may split axes in two, a permutation, and a view back to three axes."""
     source = module.source
     cut = [part for size in shape for part in (split(size, source) if source.random() < 0.7 else (size,))]
     order = list(range(1, len(cut) + 1))
@@ -105,7 +105,7 @@ def moved(module: RandomModule, shape: Shape) -> Step:
 
 
 def spread(module: RandomModule, shape: Shape) -> Step:
-    """Height and width in two parts each and one of them into the channels: a pixel unshuffle, or nearly one."""
+    """Split height and width in two and move one part of each to the channels: a pixel unshuffle, or almost one."""
     channels, height, width = shape
     if height % 2 or width % 2:
         return lambda module, x: torch.sigmoid(x)
@@ -144,7 +144,7 @@ def conv_like(module: RandomModule, shape: Shape) -> Step:
 
 
 def checked(module: RandomModule, shape: Shape) -> Step:
-    """What runs depends on the class of a module."""
+    """The operation depends on the class of a module."""
     skip = module.add(module.source.choice([nn.Identity(), DropPath(), nn.Dropout(0.1), nn.ReLU()]))
     place, extra = len(module.layers) - 1, conv_like(module, shape)
 
@@ -180,7 +180,7 @@ def arithmetic(module: RandomModule, shape: Shape) -> Step:
 
 
 def linear(module: RandomModule, shape: Shape) -> Step:
-    """A linear layer over the channels, or over the last axis."""
+    """A linear layer over the channels or over the last axis."""
     if module.source.random() < 0.7:
         layer = module.add(nn.Linear(shape[0], 3))
         return lambda module, x: layer(module, x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
@@ -193,7 +193,7 @@ def twice(module: RandomModule, shape: Shape) -> Step:
 
 
 def reweighted(module: RandomModule, shape: Shape) -> Step:
-    """A convolution whose weight is worked out from what is learnt."""
+    """A convolution whose weight is calculated from learnt parameters."""
     module.add(nn.Conv2d(shape[0], 2, 1))
     place = len(module.layers) - 1
 

@@ -1,14 +1,14 @@
-"""Write what is answered to the wrong specs anew: `python -m tests.rewrite_bad_specs`.
+"""Rewrite the expected output for all invalid specs: `python -m tests.rewrite_bad_specs`.
 
-Afterwards read `git diff tests/bad`, every changed answer: is the place right, is the caret under the right
-characters, does it say what was expected, is each mistake there once? A golden text nobody read is worth nothing.
+Then read every changed answer in `git diff tests/bad`: is the location right, is the caret under the right characters,
+does the message say what was expected, is each mistake reported once? A golden file nobody has read is worthless.
 """
 
 from tests.test_bad_specs import BAD, NAMES, answer
 
 
 def rewrite() -> None:
-    """Each golden text, and none without its spec."""
+    """Rewrite each golden file, and remove those without a spec."""
     for stale in BAD.glob("*.txt"):
         if stale.stem not in NAMES:
             stale.unlink()

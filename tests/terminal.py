@@ -1,4 +1,4 @@
-"""A command on a terminal."""
+"""Run a command on a pseudo-terminal."""
 
 import os
 import subprocess
@@ -6,8 +6,8 @@ import sys
 
 
 def on_terminal(*arguments: str) -> tuple[int, str]:
-    """Exit status of Python with arguments, and what it writes to a terminal that is its standard error."""
-    import pty  # which Windows does not have
+    """Run Python with a terminal as its standard error; return the exit status and what it wrote there."""
+    import pty  # not available on Windows
 
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm"}

@@ -1,4 +1,4 @@
-"""The GitHub action: its scripts are run as GitHub runs them, with what users may give as its inputs."""
+"""The GitHub action: run its scripts as GitHub does, with inputs that users might supply."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BAD = GOOD.replace("kernel_size", "kernal_size")
 
 @pytest.fixture(autouse=True)
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checked out repository, and beside it what GitHub gives to a step."""
+    """A checked-out repository, and next to it the files that GitHub provides to a step."""
     repository = tmp_path / "repository"
     for folder in (repository / "nets", tmp_path / "temp"):
         folder.mkdir(parents=True)
@@ -45,7 +45,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run_step(workspace: Path, name: str, known: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run the script of a step with the flags that GitHub gives to bash; the values of expressions are given."""
+    """Run the script of a step with the flags that GitHub passes to bash, and the given values for expressions."""
     step = STEPS[name]
     script = workspace / f"{name}.sh"
     script.write_text(step["run"], encoding="utf-8")
@@ -63,7 +63,7 @@ def run_step(workspace: Path, name: str, known: dict[str, str]) -> subprocess.Co
 
 
 def check(workspace: Path, convcalc: Path | None = None, /, **inputs: str) -> subprocess.CompletedProcess[str]:
-    """Run the step that checks, with inputs."""
+    """Run the checking step with inputs."""
     written = {f"inputs.{name}": inputs.get(name, value["default"]) for name, value in ACTION["inputs"].items()}
     known = {**written, "steps.install.outputs.convcalc": str(convcalc or workspace / "convcalc")}
     return run_step(workspace, "check", known)
@@ -73,22 +73,22 @@ def files(workspace: Path) -> set[str]:
     return {str(path.relative_to(workspace)) for path in workspace.rglob("*")} - {"check.sh", "summary.md"}
 
 
-def test_it_is_a_composite_action_whose_inputs_say_what_they_are() -> None:
+def test_it_is_a_composite_action_with_described_inputs() -> None:
     assert set(ACTION) == {"name", "description", "branding", "inputs", "runs"}
     assert ACTION["runs"]["using"] == "composite"
     assert all(set(given) == {"description", "default"} for given in ACTION["inputs"].values())
     assert all(isinstance(given["default"], str) for given in ACTION["inputs"].values())
 
 
-def test_no_expression_stands_in_a_script() -> None:
-    """GitHub writes the value of an expression into the script before the shell reads it: a value could be code."""
+def test_no_script_contains_an_expression() -> None:
+    """GitHub inserts the values of expressions before the shell parses the script, so a value could be code."""
     assert list(SCRIPTS) == ["install", "check"]
     for step in SCRIPTS.values():
         assert step["shell"] == "bash"
         assert "${{" not in step["run"]
 
 
-def test_every_input_is_used_and_no_other() -> None:
+def test_every_input_is_used_and_declared() -> None:
     written = {name for name in EXPRESSION.findall(str(ACTION["runs"])) if name.startswith("inputs.")}
     assert written == {f"inputs.{name}" for name in ACTION["inputs"]}
 
@@ -99,7 +99,7 @@ def test_other_actions_are_pinned_to_a_commit() -> None:
     assert [name for name in used if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", name)] == []
 
 
-def test_the_readme_shows_inputs_that_there_are() -> None:
+def test_the_readme_shows_only_existing_inputs() -> None:
     blocks = [yaml.safe_load(text) for text in re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)]
     (steps,) = [block["steps"] for block in blocks if "steps" in block]
     assert set(steps[1]["with"]) <= set(ACTION["inputs"])
@@ -136,7 +136,7 @@ def test_a_bad_file_is_annotated_and_fails_the_job(workspace: Path) -> None:
         ("-odd.yaml", 1),
     ],
 )
-def test_paths_are_one_a_line_whatever_is_in_them(workspace: Path, paths: str, checked: int) -> None:
+def test_paths_are_one_per_line_whatever_characters_they_contain(workspace: Path, paths: str, checked: int) -> None:
     for name in ("nets/the second.convcalc.yaml", "-odd.yaml"):
         Path(name).write_text(GOOD, encoding="utf-8")
     done = check(workspace, paths=paths)
@@ -144,19 +144,19 @@ def test_paths_are_one_a_line_whatever_is_in_them(workspace: Path, paths: str, c
     assert f"{checked} file{'s' * (checked > 1)} checked: no problems" in done.stdout
 
 
-def test_options_are_given_on(workspace: Path) -> None:
+def test_options_are_passed_on(workspace: Path) -> None:
     assert check(workspace, args="--max-params 100").returncode == 1
     assert check(workspace, args="--max-params 100\n  --exit-zero ").returncode == 0
 
 
-def test_other_reports_go_where_an_option_says(workspace: Path) -> None:
+def test_reports_are_written_to_the_path_of_an_option(workspace: Path) -> None:
     done = check(workspace, format="sarif", args="-o convcalc.sarif --max-params 100")
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
     assert '"2.1.0"' in Path("convcalc.sarif").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("paths", ["", "\n \n", "nowhere.yaml", "nets/good.convcalc.yaml\nnowhere.yaml", "-"])
-def test_what_cannot_be_checked_never_passes(workspace: Path, paths: str) -> None:
+def test_files_that_cannot_be_checked_never_pass(workspace: Path, paths: str) -> None:
     assert check(workspace, paths=paths).returncode != 0
 
 
@@ -178,7 +178,7 @@ def test_what_cannot_be_checked_never_passes(workspace: Path, paths: str) -> Non
         "--config=$(touch x)",
     ],
 )
-def test_no_input_is_run(workspace: Path, name: str, hostile: str) -> None:
+def test_no_input_is_executed(workspace: Path, name: str, hostile: str) -> None:
     before = files(workspace)
     done = check(workspace, **{name: hostile})
     assert done.returncode == 2
@@ -191,11 +191,11 @@ def test_an_input_cannot_write_a_command_into_the_log(workspace: Path) -> None:
         done = check(workspace, **inputs)
         assert done.returncode == 2
         heeded = re.sub(r"::stop-commands::(\w+)\n.*?\n::\1::\n", "", done.stdout, flags=re.DOTALL) + done.stderr
-        # an annotation of ours names its file and its code
+        # an annotation by convcalc names its file and its code
         assert not re.search(r"^::(error|warning)(?! file=\S+,title=convcalc)", heeded, re.MULTILINE)
 
 
-def test_it_installs_itself_and_nothing_of_the_checked_repository_is_imported(workspace: Path) -> None:
+def test_it_installs_itself_and_imports_nothing_from_the_checked_repository(workspace: Path) -> None:
     for name in ("venv", "pip", "convcalc", "click", "sitecustomize"):
         Path(f"{name}.py").write_text("raise SystemExit('a module of the repository is run')\n", encoding="utf-8")
     done = run_step(workspace, "install", {"steps.python.outputs.python-path": sys.executable})

@@ -1,4 +1,4 @@
-"""The name that a row of `alternatives` shows: it selects what the row counts, and --apply gives what was promised."""
+"""The name in a row of `alternatives` selects exactly what the row counts, and --apply delivers what it promised."""
 
 import io
 import json
@@ -30,7 +30,7 @@ Entry = dict[str, Any]
 
 
 def random_spec(seed: int) -> Entry:
-    """A network of convolutions that keep the shape, in sequences, and in blocks that are used more than once."""
+    """A network of size-preserving convolutions in sequences and in blocks that are used more than once."""
     draw = random.Random(seed)
 
     def conv(taken: set[str]) -> Entry:
@@ -59,7 +59,7 @@ def random_spec(seed: int) -> Entry:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_applying_a_row_by_its_name_gives_what_the_table_promised(
+def test_applying_a_row_by_its_name_delivers_the_promised_figures(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -80,7 +80,7 @@ def test_applying_a_row_by_its_name_gives_what_the_table_promised(
 
 
 @pytest.mark.parametrize("name", names())
-def test_a_name_selects_one_entry_of_an_example(name: str) -> None:
+def test_a_name_selects_a_single_entry_of_an_example(name: str) -> None:
     document = read_file(resolved(f"example:{name}"))
     network = read_network(document, Overrides())
     convs = list_convolutions(document, network)
@@ -99,13 +99,13 @@ def test_a_name_selects_one_entry_of_an_example(name: str) -> None:
         (["a.conv1", "a.0.conv1"], ["b.conv1"], ["a.*conv1"]),
     ],
 )
-def test_patterns_match_what_they_name_and_nothing_else(own: list[str], others: list[str], expected: list[str]) -> None:
+def test_patterns_match_exactly_the_intended_layers(own: list[str], others: list[str], expected: list[str]) -> None:
     assert make_patterns(own, others) == expected
     for name in [*own, *others]:
         assert any(goes_by(name, pattern) for pattern in expected) == (name in own)
 
 
-# one entry in a block that is used twice, and one in a sequence, all of them called conv1
+# one entry in a block used twice and one in a sequence, both called conv1
 TWICE = """\
 input: [16, 16, 16]
 blocks:
@@ -117,7 +117,7 @@ layers:
 """
 
 
-def test_a_look_at_some_uses_of_an_entry_lists_it(
+def test_selecting_some_uses_of_an_entry_lists_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

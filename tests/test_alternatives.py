@@ -1,4 +1,4 @@
-"""Alternatives to convolutions: what the table says is what the written spec costs, and what papers say they save."""
+"""Alternatives to convolutions: the figures in the table match the rewritten spec and the savings stated in papers."""
 
 import contextlib
 import io
@@ -33,7 +33,7 @@ def document_of(text: str) -> Document:
 
 
 def every(document: Document, overrides: Overrides | None = None) -> tuple[Report, list[Alternative]]:
-    """All alternatives of a network that can be made."""
+    """All applicable alternatives of a network."""
     overrides = overrides or Overrides()
     report = analyse(read_network(document, overrides))
     found, _ = list_options(list_convolutions(document, report.network), report.network)
@@ -46,7 +46,7 @@ def totals(report: Report) -> tuple[int | None, ...]:
 
 
 def asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    """What the command answers, by alternative."""
+    """What the command reports, by alternative."""
     assert run(["alternatives", *arguments, "-f", "json", "--limit", "0"]) == 0
     found = json.loads(capsys.readouterr().out)
     return {one["alternative"]: one for one in found["alternatives"]}
@@ -73,7 +73,7 @@ def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_the_written_spec_costs_what_the_table_promised(name: str) -> None:
+def test_the_rewritten_spec_costs_what_the_table_promised(name: str) -> None:
     document = read_file(str(EXAMPLES / f"{name}.yaml"))
     report, alternatives = every(document)
     assert alternatives
@@ -81,7 +81,7 @@ def test_the_written_spec_costs_what_the_table_promised(name: str) -> None:
         option, text = alternative.option, rewrite_text(document, Overrides(), alternative.spec)
         written = convcalc.summary(io.StringIO(text))
         assert totals(written) == totals(alternative.report), option.factoring
-        # what the layers by themselves save is what the network saves
+        # the savings of the layers add up to the savings of the network
         for metric in ("params", "macs", "flops"):
             saved = getattr(report.totals, metric) - getattr(written.totals, metric)
             assert saved == option.saving(metric), option.factoring
@@ -90,7 +90,7 @@ def test_the_written_spec_costs_what_the_table_promised(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["resnet18", "alexnet", "mobilenet_v3_large", "unet"])
-def test_comments_and_all_other_lines_stay(name: str) -> None:
+def test_comments_and_all_other_lines_are_preserved(name: str) -> None:
     document = read_file(str(EXAMPLES / f"{name}.yaml"))
     before = (document.text or "").splitlines()
     for alternative in every(document)[1]:
@@ -101,7 +101,7 @@ def test_comments_and_all_other_lines_stay(name: str) -> None:
         assert after[len(after) - len(rest) :] == rest
 
 
-def test_overrides_hold_for_the_alternatives_too() -> None:
+def test_overrides_also_apply_to_the_alternatives() -> None:
     document = read_file(str(EXAMPLES / "resnet18.yaml"))
     overrides = Overrides(inputs={None: [3, 96, 96]}, batch=4, dtype="int8")
     report, alternatives = every(document, overrides)
@@ -113,7 +113,7 @@ def test_overrides_hold_for_the_alternatives_too() -> None:
         assert written.totals.macs == report.totals.macs - alternative.option.saving("macs")
 
 
-# -- what papers say
+# -- published savings
 
 
 def ratio(capsys: pytest.CaptureFixture[str], net: Path, text: str, name: str, figure: str = "macs") -> Fraction:
@@ -153,7 +153,7 @@ def test_a_channel_pair_has_the_weights_of_the_paper(
     assert ratio(capsys, net, text, name) == expected
 
 
-def test_edge_detection_stores_what_the_book_says(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_edge_detection_stores_what_the_book_states(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Goodfellow, Bengio and Courville 2016, 9.2: an image of 320 × 280, a kernel of two elements.
 
     The book counts 320 × 280 × 319 × 280 entries of the matrix, "over eight billion".
@@ -175,7 +175,7 @@ def convcalc_field(found: dict[str, Any]) -> dict[str, Any]:
     return {"size": [1, 2], "jump": [1, 1], "center": [0, "1/2"], "aligned": True}
 
 
-# -- output shape and field, by sliding windows
+# -- output shape and receptive field, by sliding windows
 
 
 def per_axis(value: Any, axis: int) -> Any:
@@ -183,7 +183,7 @@ def per_axis(value: Any, axis: int) -> Any:
 
 
 def seen(entries: list[dict[str, Any]], size: int, axis: int) -> list[tuple[int, int]]:
-    """The first and the last input that each position of an axis is made of, put through the windows one by one."""
+    """The first and the last input on which each position of an axis depends, passed through the windows one by one."""
     found = [{place} for place in range(size)]
     for entry in entries:
         [(_, arguments)] = entry.items()
@@ -191,7 +191,7 @@ def seen(entries: list[dict[str, Any]], size: int, axis: int) -> list[tuple[int,
         stride, dilation = (per_axis(arguments.get(name, 1), axis) for name in ("stride", "dilation"))
         padding = per_axis(arguments.get("padding", 0), axis)
         before, after = padding if isinstance(padding, list) else (padding, padding)
-        # zeros around the input, numbered on as if the input went on
+        # padding around the input, numbered as if the input continued
         start, stop = min(min(places) for places in found), max(max(places) for places in found)
         step = min(found[1]) - min(found[0]) if len(found) > 1 else 1
         padded = [{start - step * (before - i)} for i in range(before)] + found
@@ -225,7 +225,7 @@ def written_convolutions(draw: st.DrawFn) -> tuple[list[int], dict[str, Any]]:
 
 
 @given(written_convolutions())
-def test_shape_and_field_are_what_sliding_windows_give(drawn: tuple[list[int], dict[str, Any]]) -> None:
+def test_shape_and_field_match_sliding_windows(drawn: tuple[list[int], dict[str, Any]]) -> None:
     shape, arguments = drawn
     document = document_of(net_of(shape, **arguments))
     original = [{"conv": arguments}]
@@ -239,14 +239,14 @@ def test_shape_and_field_are_what_sliding_windows_give(drawn: tuple[list[int], d
             continue
         entries = [{word: arguments} for word, arguments in alternative.option.entries]
         for axis, size in enumerate(shape[1:]):
-            # as wide an input on both sides as hides the border, where zeros stand for further inputs
+            # the input is padded widely enough to hide the border, where zeros would replace inputs
             assert len(seen(entries, size, axis)) == len(seen(original, size, axis)), name
             assert widths(entries, axis) == widths(original, axis), name
         assert (alternative.same_shape, alternative.same_field) == (True, True), name
 
 
 def widths(entries: list[dict[str, Any]], axis: int) -> list[tuple[int, int]]:
-    """What the positions of a long axis read, the border left out."""
+    """The widths that positions of a long axis read, without the border."""
     return seen(entries, 120, axis)[20:30]
 
 
@@ -262,11 +262,11 @@ def test_same_padding_keeps_the_shape(size: int, stride: int) -> None:
         assert one.same_field == (one.after.field == before.field)
 
 
-# -- where an entry is, and what is written with it
+# -- where an entry is, and what replaces it
 
 
 def applied(net: Path, text: str, apply: str) -> str:
-    """The text with an alternative applied by the command; it is a valid spec of the network as promised."""
+    """Apply an alternative by the command; the result must be a valid spec of the promised network."""
     net.write_text(text, encoding="utf-8")
     with contextlib.redirect_stderr(io.StringIO()):
         assert run(["alternatives", "net.yaml", "--apply", apply, "-o", "out.yaml"]) == 0
@@ -296,7 +296,7 @@ outputs: [add1, body]
 """
 
 
-def test_options_stay_with_what_takes_the_place_of_an_entry(net: Path) -> None:
+def test_options_stay_with_the_replacement_of_an_entry(net: Path) -> None:
     text = applied(net, OPTIONS, "stacked:body")
     layers = {layer["name"]: layer for layer in convcalc.summary(io.StringIO(text)).to_dict()["layers"]}
     assert layers["body.0.conv1"]["from"] == ["stem"]
@@ -308,13 +308,13 @@ def test_options_stay_with_what_takes_the_place_of_an_entry(net: Path) -> None:
     assert text.count("out_channels: $width") == 3
 
 
-def test_expressions_are_kept(net: Path) -> None:
+def test_expressions_are_preserved(net: Path) -> None:
     text = applied(net, OPTIONS, "bottleneck:stem")
     assert "- pointwise_conv: {out_channels: $(width // 4)}" in text
     assert convcalc.summary(io.StringIO(text), params={"width": 16}).totals.params > 0
 
 
-def test_names_that_are_counted_still_stand_for_the_same(net: Path) -> None:
+def test_automatic_names_still_refer_to_the_same_layers(net: Path) -> None:
     text = (
         "input: [4, 16, 16]\nlayers:\n"
         "  - conv: {out_channels: 4, kernel_size: 5, padding: 2}\n"
@@ -325,7 +325,7 @@ def test_names_that_are_counted_still_stand_for_the_same(net: Path) -> None:
     written = applied(net, text, "stacked:conv1")
     report = convcalc.summary(io.StringIO(written)).to_dict()
     assert report["layers"][-1]["from"] == ["conv1.conv2", "conv2", "conv3"]
-    # where nothing speaks of them, no name is written
+    # no name is written unless something refers to it
     assert "name" not in applied(net, text.replace("  - add: {from: [conv1, conv2, conv3]}\n", ""), "stacked:conv1")
 
 
@@ -341,7 +341,7 @@ def test_names_that_are_counted_still_stand_for_the_same(net: Path) -> None:
         ("\n- conv:\n    out_channels: 4\n    kernel_size: 5\n- relu", "- conv: {out_channels: 4, kernel_size: 3}\n- "),
     ],
 )
-def test_an_entry_is_changed_however_it_is_laid_out(text: str, expected: str, net: Path) -> None:
+def test_an_entry_is_changed_in_any_layout(text: str, expected: str, net: Path) -> None:
     assert expected in applied(net, f"input: [3, 16, 16]\nlayers: {text}\n", "stacked:*")
 
 
@@ -392,7 +392,7 @@ def test_an_entry_is_changed_however_it_is_laid_out(text: str, expected: str, ne
         ("layers:\n  - conv: {out_channels: 3, kernel_size: 3}\n", "separable:\x1b[2J", "\\x1b[2J"),
     ],
 )
-def test_what_cannot_be_changed_is_refused_with_the_reason(
+def test_an_alternative_that_cannot_be_applied_is_refused_with_the_reason(
     text: str, apply: str, message: str, net: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     net.write_text("input: [3, 16, 16]\n" + text, encoding="utf-8")
@@ -410,7 +410,7 @@ layers:
 """
 
 
-def test_what_cannot_be_changed_at_all_is_named(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_layers_without_alternatives_are_named(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     net.write_text(SHARED, encoding="utf-8")
     said = refused(capsys, "net.yaml", "--apply", "separable:*")
     assert said == "convcalc: owner: user also uses its weights (share)\n"
@@ -418,7 +418,7 @@ def test_what_cannot_be_changed_at_all_is_named(net: Path, capsys: pytest.Captur
     assert "cannot be changed: user also uses its weights (share)" in capsys.readouterr().out
 
 
-def test_an_input_is_never_written_to(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_input_file_is_never_overwritten(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     net.write_text(OPTIONS, encoding="utf-8")
     said = refused(capsys, "net.yaml", "--apply", "separable:stem", "-o", "net.yaml")
     assert said == "convcalc: -o net.yaml is also an input file: nothing was written\n"
@@ -460,7 +460,7 @@ layers:
     assert (found["before"]["params"], found["after"]["params"]) == (16 * 25, 2 * 16 * 9)
 
 
-def test_uses_that_differ_are_told_from_those_that_do_not() -> None:
+def test_uses_that_differ_are_distinguished_from_equal_ones() -> None:
     text = """
 input: [8, 32, 32]
 blocks:
@@ -477,7 +477,7 @@ layers: [b: {k: 5}, b: {k: 7, stride: 2}]
     }
     made, failed = build_options(document, Overrides(), report, found, None)
     assert failed == []
-    # k×1 then 1×k, the stride with its axis: the expressions are kept
+    # k×1 then 1×k, each with the stride of its axis: the expressions are preserved
     [one] = [one for one in made if one.option.factoring == "asymmetric"]
     entries = [arguments for _, arguments in one.option.entries]
     assert [arguments["kernel_size"] for arguments in entries] == [["$k", 1], [1, "$k"]]
@@ -486,7 +486,7 @@ layers: [b: {k: 5}, b: {k: 7, stride: 2}]
     assert one.same_field
 
 
-def test_channels_that_the_entry_reads_are_not_those_of_the_layer_after() -> None:
+def test_in_channels_is_resolved_before_the_layer_is_replaced() -> None:
     text = "input: [8, 32, 32]\nlayers: [conv: {out_channels: $(2 * in_channels), kernel_size: 5, padding: 2}]\n"
     document = document_of(text)
     for one in every(document)[1]:
@@ -501,10 +501,10 @@ def test_a_wrong_change_is_not_written() -> None:
         rewrite_text(document, Overrides(inputs={None: [8, 3, 3]}), one.spec)
 
 
-# -- how it is told
+# -- the output of the command
 
 
-def test_what_saves_most_in_the_network_stands_first(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_largest_saving_comes_first(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["alternatives", "example:resnet18", "-f", "json", "--limit", "0", "--by", "params"]) == 0
     found = json.loads(capsys.readouterr().out)
     saved = [found["network"]["params"] - one["network"]["params"] for one in found["alternatives"]]
@@ -537,7 +537,7 @@ def test_markdown_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert len({line.count("|") - line.count("\\|") for line in lines[2:6]}) == 1
 
 
-def test_a_network_without_convolutions_has_none(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_network_without_convolutions_has_no_alternatives(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     net.write_text("input: [3]\nlayers: [linear: {out_features: 2}]\n", encoding="utf-8")
     assert run(["alternatives", "net.yaml"]) == 0
     assert "no alternatives" in capsys.readouterr().out

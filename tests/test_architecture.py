@@ -1,4 +1,4 @@
-"""The house stands as it was drawn: floors, one library in one room, every kind in the list."""
+"""The package follows its architecture: layers of imports, one place per library, every kind in the list."""
 
 import ast
 import inspect
@@ -56,13 +56,13 @@ def imports(path: Path) -> list[str]:
 def test_a_module_imports_only_from_floors_below(path: Path) -> None:
     own = room(path)
     others = {name.split(".")[1] for name in imports(path) if name.startswith("convcalc.")} - {own}
-    # a report shows itself as a table when it is printed
+    # a report renders itself as a table when it is printed
     lazily = {"render"} if path == PACKAGE / "analysis" / "report.py" else set()
     assert [other for other in others - lazily if FLOORS[other] >= FLOORS[own]] == []
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_a_library_is_known_in_one_room(library: str) -> None:
+def test_a_library_is_imported_in_one_place(library: str) -> None:
     users = [path for path in SOURCES if any(name.split(".")[0] == library for name in imports(path))]
     inside = PACKAGE / LIBRARIES[library]
     assert users
@@ -79,5 +79,5 @@ def test_every_concrete_kind_is_in_the_list() -> None:
 
 
 @pytest.mark.parametrize("name", convcalc.__all__)
-def test_every_public_name_is_there_and_documented(name: str) -> None:
+def test_every_public_name_exists_and_is_documented(name: str) -> None:
     assert name == "__version__" or inspect.getdoc(getattr(convcalc, name))

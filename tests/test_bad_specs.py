@@ -1,6 +1,6 @@
-"""What a wrong spec is answered: bad/NAME.txt is exactly what `convcalc summary NAME.yaml` says to bad/NAME.yaml.
+"""The output for invalid specs: bad/NAME.txt is exactly what `convcalc summary NAME.yaml` prints for bad/NAME.yaml.
 
-`python -m tests.rewrite_bad_specs` writes the answers anew; whoever does so reads what has changed, as a user would.
+`python -m tests.rewrite_bad_specs` rewrites the answers; review the diff as a user would read it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NAMES = sorted(path.stem for path in BAD.glob("*.yaml"))
 
 
 def answer(name: str, *options: str) -> tuple[int, str, str]:
-    """Exit status, standard output and standard error of a summary, started beside the spec, without colours."""
+    """Run a summary in the spec's folder, without colours; return exit status, standard output and standard error."""
     out, err = StringIO(), StringIO()
     with chdir(BAD), patch.dict("os.environ", {"NO_COLOR": "1"}), redirect_stdout(out), redirect_stderr(err):
         status = run(["summary", f"{name}.yaml", *options])
@@ -35,7 +35,7 @@ def golden(name: str) -> str:
 
 
 def problems(name: str) -> list[dict[str, Any]]:
-    """The problems as programs get them."""
+    """The problems in JSON."""
     status, out, err = answer(name, "-f", "json")
     document = json.loads(out)
     assert (status, err) == (1, "")
@@ -51,18 +51,18 @@ def headings(name: str, text: str) -> list[str]:
 
 
 def source_lines(name: str) -> list[str]:
-    """The lines of a spec, without its byte order mark."""
+    """The lines of a spec without its byte order mark."""
     text = (BAD / f"{name}.yaml").read_bytes().decode("utf-8", "replace")
     return re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff"))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_answer_is_the_golden_one(name: str) -> None:
+def test_the_output_is_the_golden_one(name: str) -> None:
     assert answer(name) == (1, "", golden(name))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_printed_has_power_over_a_terminal(name: str) -> None:
+def test_the_output_cannot_control_a_terminal(name: str) -> None:
     assert [character for line in golden(name).split("\n") for character in line if not character.isprintable()] == []
 
 
@@ -74,18 +74,18 @@ def test_programs_get_the_same_problems(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_problem_has_its_place_in_the_file(name: str) -> None:
+def test_every_problem_has_a_location_in_the_file(name: str) -> None:
     lines = source_lines(name)
     for problem in problems(name):
         start, end = (problem["line"], problem["column"]), (problem["end_line"], problem["end_column"])
         assert start < end
         for line, column in (start, end):
             assert 1 <= line <= len(lines)
-            assert 1 <= column <= len(lines[line - 1]) + 2  # what is missing at the end of a line stands after it
+            assert 1 <= column <= len(lines[line - 1]) + 2  # a value missing at the end of a line is located after it
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_problems_are_sorted_and_stand_once(name: str) -> None:
+def test_problems_are_sorted_and_listed_once(name: str) -> None:
     found = problems(name)
     places = [(problem["line"], problem["column"]) for problem in found]
     assert places == sorted(places)
@@ -99,6 +99,6 @@ def test_every_golden_text_has_its_spec() -> None:
 
 
 def test_no_golden_text_knows_the_machine() -> None:
-    """Nor an internal error: whatever a file holds, it is answered in terms of the file."""
+    """No answer contains paths of this machine or an internal error: problems are explained in terms of the file."""
     told = [name for name in NAMES if re.search(r"(?<![\w.])/(home|root|tmp|work|usr)/|internal error", golden(name))]
     assert told == []

@@ -1,4 +1,4 @@
-"""The benchmarks run and print their table. How fast anything is, no test says."""
+"""The benchmarks run and print their table. No test asserts how fast anything is."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def test_the_command_prints_a_table_of_ratios_and_goals() -> None:
     assert headings == HEADINGS
     assert [row[0] for row in rows] == ["table", "json", "json"]
     assert all("met" in row or "missed" in row for row in rows)
-    # of all goals the only one that does not depend on the machine: JSON imports nothing of rich
+    # the only goal that does not depend on the machine: JSON output imports nothing of rich
     assert rows[-1][:6] == ["json", "imports", "0.00", "≤", "0", "met"]
 
 
-def test_an_unknown_benchmark_is_refused_with_those_there_are() -> None:
+def test_an_unknown_benchmark_is_refused_with_the_available_ones() -> None:
     result = benchmarks("tabel")
     assert result.returncode == 2
     assert "no benchmark tabel: there are table, json" in result.stderr

@@ -1,4 +1,4 @@
-"""Budgets: what is over, by how much, and where that is said."""
+"""Budgets: which figures exceed them, by how much, and where that is reported."""
 
 import io
 from typing import Any
@@ -43,7 +43,7 @@ def found(budget: str, net: str = NET) -> list[Problem]:
         "multiplications: 266400",
     ],
 )
-def test_a_budget_that_is_kept_is_not_spoken_of(budget: str) -> None:
+def test_a_budget_that_is_met_is_not_mentioned(budget: str) -> None:
     assert found(budget) == []
 
 
@@ -69,18 +69,18 @@ def test_a_budget_that_is_kept_is_not_spoken_of(budget: str) -> None:
         ("per_layer: {'st*': {params: 200}}", "stem: 224 params exceed the budget of 200 by 12.0%"),
     ],
 )
-def test_a_breach_gives_the_figure_the_limit_and_the_excess(budget: str, message: str) -> None:
+def test_a_violation_states_the_figure_the_limit_and_the_excess(budget: str, message: str) -> None:
     [problem] = found(budget)
     assert (problem.message, problem.code, problem.severity) == (message, "CV100", "error")
     assert problem.path[0] == "budget"
 
 
-def test_a_breach_names_the_layers_that_cost_most() -> None:
+def test_a_violation_names_the_largest_layers() -> None:
     [problem] = found("params: 1K")
     assert problem.hint == "largest: head 72,010, stem 224, flatten1 0"
 
 
-def test_outputs_have_receptive_fields_of_their_own() -> None:
+def test_each_output_has_its_own_receptive_field() -> None:
     net = NET + "outputs: [stem, deep]\n"
     net = net.replace("  - flatten", "  - conv: {out_channels: 8, kernel_size: 5, name: deep}\n  - flatten")
     assert [problem.message for problem in found("receptive_field: {stem: {max: 2}, deep: {min: 7}}", net)] == [
@@ -96,7 +96,7 @@ def test_outputs_have_receptive_fields_of_their_own() -> None:
         ("max-peak-memory", "1KiB", (None, 1024)),
     ],
 )
-def test_limits_from_outside_are_read_as_in_a_budget(name: str, value: Any, bounds: tuple[Any, Any]) -> None:
+def test_external_limits_are_read_like_those_of_a_budget(name: str, value: Any, bounds: tuple[Any, Any]) -> None:
     limit = limit_of(name, value, "")
     assert (limit.minimum, limit.maximum) == bounds
 
@@ -110,13 +110,13 @@ def test_limits_from_outside_are_read_as_in_a_budget(name: str, value: Any, boun
         ("max-peak-memory", "256K", "KiB"),
     ],
 )
-def test_wrong_limits_from_outside_are_refused(name: str, value: Any, said: str) -> None:
+def test_wrong_external_limits_are_refused(name: str, value: Any, said: str) -> None:
     with pytest.raises(Flaw) as caught:
         limit_of(name, value, "")
     assert said in caught.value.hint
 
 
-def test_a_limit_from_outside_says_where_it_was_set() -> None:
+def test_an_external_limit_states_where_it_was_set() -> None:
     report = convcalc.summary(io.StringIO(NET))
     [problem] = breaches(report, [limit_of("max-params", "70K", "--max-params")])
     assert problem.message.endswith("by 3.2% (--max-params)")

@@ -1,4 +1,4 @@
-"""`convcalc check`: what is checked, what is silenced, what fails."""
+"""`convcalc check`: what is checked, what is suppressed, what fails."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from convcalc.cli.main import run
 from convcalc.problems import Problem
 from convcalc.spec.source import scalar_extents
 
-# a bias right before a batch norm is what the linter finds here, on line 4
+# the finding here is a bias before a batch norm, on line 4
 BIASED = """\
 name: net
 input: [3, 32, 32]
@@ -51,7 +51,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def codes(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[str]]:
-    """Exit status and the codes that are found."""
+    """The exit status and the codes of the findings."""
     status = run(["check", *arguments, "-f", "json"])
     return status, [problem["code"] for problem in json.loads(capsys.readouterr().out)["problems"]]
 
@@ -77,7 +77,7 @@ def codes(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, lis
         (["clean.yaml", "--select", "CV307", "--fail-on", "note"], 1, ["CV307"]),
     ],
 )
-def test_what_is_found_and_whether_it_fails(
+def test_findings_and_whether_they_fail(
     arguments: list[str], status: int, found: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = CLEAN.replace("out_channels: 8", "out_channels: 12")
@@ -87,14 +87,14 @@ def test_what_is_found_and_whether_it_fails(
     assert codes(capsys, *arguments) == (status, found)
 
 
-def test_the_spec_chooses_rules_and_the_command_line_wins(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_spec_selects_rules_and_the_command_line_takes_precedence(capsys: pytest.CaptureFixture[str]) -> None:
     Path("own.yaml").write_text(BIASED + "check: {ignore: [CV206]}\n", encoding="utf-8")
     assert codes(capsys, "own.yaml") == (0, [])
     assert codes(capsys, "own.yaml", "--select", "CV206") == (0, ["CV206"])
 
 
 @pytest.mark.parametrize("file", ["convcalc.toml", "pyproject.toml"])
-def test_the_nearest_configuration_above_a_file_counts(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_nearest_configuration_above_a_file_applies(file: str, capsys: pytest.CaptureFixture[str]) -> None:
     head = "[tool.convcalc]\n" if file == "pyproject.toml" else ""
     inner = "[tool.convcalc.per-path.'models/*']\n" if head else "[per-path.'models/*']\n"
     Path(file).write_text(f'{head}ignore = ["CV206"]\n{inner}max-params = 100\n', encoding="utf-8")
@@ -105,7 +105,7 @@ def test_the_nearest_configuration_above_a_file_counts(file: str, capsys: pytest
     assert codes(capsys, "models/net.yaml", "--isolated") == (0, ["CV206"])
 
 
-def test_nothing_in_a_file_loosens_a_limit_from_outside(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_cannot_loosen_an_external_limit(capsys: pytest.CaptureFixture[str]) -> None:
     Path("convcalc.toml").write_text("max-params = 100\n", encoding="utf-8")
     text = CLEAN + "check: {ignore: [CV1]}\nbudget: {params: 1G}  # convcalc: ignore[CV100]\n"
     Path("sly.yaml").write_text(text, encoding="utf-8")
@@ -113,7 +113,7 @@ def test_nothing_in_a_file_loosens_a_limit_from_outside(capsys: pytest.CaptureFi
     assert (status, sorted(found)) == (1, ["CV100", "CV199"])
 
 
-def test_of_limits_from_outside_the_command_line_wins_then_the_path(capsys: pytest.CaptureFixture[str]) -> None:
+def test_external_limits_of_the_command_line_precede_those_of_the_path(capsys: pytest.CaptureFixture[str]) -> None:
     table = 'max-params = 100\nmax-layers = 1\n[per-path."cl*"]\nmax-layers = 10\n'
     Path("convcalc.toml").write_text(table, encoding="utf-8")
     assert codes(capsys, "clean.yaml") == (1, ["CV100"])
@@ -136,7 +136,7 @@ def test_of_limits_from_outside_the_command_line_wins_then_the_path(capsys: pyte
         ('[per-path."*"]\nchannel-multiple = true\n', "convcalc.toml:2: channel-multiple must be a positive integer"),
     ],
 )
-def test_a_wrong_configuration_gives_2(text: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_configuration_exits_with_2(text: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("convcalc.toml").write_text(text, encoding="utf-8")
     assert run(["check", "clean.yaml"]) == 2
     assert said in capsys.readouterr().err
@@ -154,10 +154,10 @@ def test_a_wrong_configuration_gives_2(text: str, said: str, capsys: pytest.Capt
         ),
     ],
 )
-def test_a_mistake_of_a_configuration_is_told_with_its_own_line(
+def test_a_mistake_in_a_configuration_is_reported_at_its_own_line(
     text: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    test_a_wrong_configuration_gives_2(text, said, capsys)
+    test_a_wrong_configuration_exits_with_2(text, said, capsys)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_a_mistake_of_a_configuration_is_told_with_its_own_line(
         ("[tool]\nconvcalc = 3\n", "tool.convcalc must be a table; got 3"),
     ],
 )
-def test_a_wrong_pyproject_gives_2(text: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_pyproject_exits_with_2(text: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("pyproject.toml").write_text(text, encoding="utf-8")
     assert run(["check", "clean.yaml"]) == 2
     assert said in capsys.readouterr().err
@@ -180,18 +180,18 @@ def test_a_wrong_pyproject_gives_2(text: str, said: str, capsys: pytest.CaptureF
         (["--ignore", "CV206,X"], "convcalc: --ignore: unknown rule 'X': convcalc rules lists them"),
     ],
 )
-def test_a_wrong_code_on_the_command_line_gives_2_and_a_hint(
+def test_a_wrong_code_on_the_command_line_exits_with_2_and_a_hint(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["check", "clean.yaml", *arguments]) == 2
     assert capsys.readouterr().err == said + "\n"
 
 
-def test_blanks_may_stand_between_codes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_codes_may_be_separated_by_spaces(capsys: pytest.CaptureFixture[str]) -> None:
     assert codes(capsys, "biased.yaml", "--ignore", "CV201, CV206") == (0, [])
 
 
-def test_a_summary_of_the_job_that_cannot_be_written_gives_2(
+def test_a_job_summary_that_cannot_be_written_exits_with_2(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "nowhere/summary.md")
@@ -199,13 +199,13 @@ def test_a_summary_of_the_job_that_cannot_be_written_gives_2(
     assert capsys.readouterr().err == "convcalc: GITHUB_STEP_SUMMARY: nowhere/summary.md: no such file\n"
 
 
-def test_comments_silence_findings_on_their_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_comments_suppress_findings_on_their_line(capsys: pytest.CaptureFixture[str]) -> None:
     Path("net.yaml").write_text(BIASED.replace("3}", "3}  # convcalc: ignore[CV206]"), encoding="utf-8")
     assert codes(capsys, "net.yaml") == (0, [])
     assert codes(capsys, "net.yaml", "--no-ignores") == (0, ["CV206"])
 
 
-def test_a_comment_that_silences_nothing_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_comment_that_suppresses_nothing_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     Path("net.yaml").write_text(
         CLEAN.replace("3, ", "3, ").replace("- batchnorm", "- batchnorm  # convcalc: ignore[CV206]")
     )
@@ -227,11 +227,11 @@ def test_a_comment_that_silences_nothing_is_reported(capsys: pytest.CaptureFixtu
         ("a: '# b' # convcalc: ignore[CV201]", [Ignore(1, 29, "CV201")]),
     ],
 )
-def test_only_comments_are_comments(text: str, found: list[Ignore]) -> None:
+def test_text_that_looks_like_a_comment_suppresses_nothing(text: str, found: list[Ignore]) -> None:
     assert find_ignores(text) == found
 
 
-def test_a_comment_that_names_no_rule_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_comment_with_an_unknown_rule_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     Path("net.yaml").write_text(BIASED.replace("3}", "3}  # convcalc: ignore CV206"), encoding="utf-8")
     assert run(["check", "net.yaml"]) == 1
     out = capsys.readouterr().out
@@ -239,7 +239,7 @@ def test_a_comment_that_names_no_rule_is_reported(capsys: pytest.CaptureFixture[
     assert "[CV206]" in out
 
 
-def test_thousands_of_comments_are_looked_up_and_not_compared_with_every_scalar(
+def test_thousands_of_comments_take_no_quadratic_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[int] = []
@@ -261,7 +261,7 @@ def test_thousands_of_comments_are_looked_up_and_not_compared_with_every_scalar(
     assert len(asked) < 2_000 * 40
 
 
-def test_folders_and_patterns_are_walked_for_specs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_folders_and_patterns_are_searched_for_specs(capsys: pytest.CaptureFixture[str]) -> None:
     Path("models/deep").mkdir(parents=True)
     Path("models/deep/a.yaml").write_text(BIASED, encoding="utf-8")
     Path("models/b.convcalc.yaml").write_text("input: [3]\n", encoding="utf-8")
@@ -272,7 +272,7 @@ def test_folders_and_patterns_are_walked_for_specs(capsys: pytest.CaptureFixture
     assert "no specs to check (1 YAML file skipped: no layers)" in capsys.readouterr().err
 
 
-def test_a_file_of_several_names_is_checked_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_found_under_several_names_is_checked_once(capsys: pytest.CaptureFixture[str]) -> None:
     here = os.getcwd()
     assert codes(capsys, "biased.yaml", "./biased.yaml", f"{here}/biased.yaml", ".//biased.yaml", "*sed.yaml")[1] == [
         "CV206"
@@ -280,7 +280,7 @@ def test_a_file_of_several_names_is_checked_once(capsys: pytest.CaptureFixture[s
     assert run(["check", "./biased.yaml", "biased.yaml", "--fix"]) == 0
 
 
-def test_what_stands_behind_a_link_is_another_file(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_target_of_a_link_is_another_file(capsys: pytest.CaptureFixture[str]) -> None:
     Path("other/inner").mkdir(parents=True)
     Path("other/biased.yaml").write_text(CLEAN, encoding="utf-8")
     os.symlink("other/inner", "link")
@@ -288,19 +288,21 @@ def test_what_stands_behind_a_link_is_another_file(capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize("text", ["\ufefflayers:\n", "input: [3, 8, 8]\nlayers :\n"])
-def test_a_spec_is_known_behind_a_mark_and_by_a_colon_apart(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_spec_is_recognised_despite_a_byte_order_mark_or_unusual_spacing(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     Path("models").mkdir()
     Path("models/net.yaml").write_text(text + "  - conv: {}\n", encoding="utf-8")
     assert codes(capsys, "models")[0] == 1
 
 
-def test_what_is_no_file_in_a_folder_is_said_and_not_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_special_files_in_a_folder_are_reported_and_not_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
     Path("models").mkdir()
     os.mkfifo("models/net.yaml")
     assert codes(capsys, "models") == (2, ["CV000"])
 
 
-def test_a_folder_that_cannot_be_looked_into_is_not_passed_over(
+def test_an_unreadable_folder_is_not_skipped_silently(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("models/shut").mkdir(parents=True)
@@ -317,7 +319,7 @@ def test_a_folder_that_cannot_be_looked_into_is_not_passed_over(
     assert "models/shut: permission denied [CV000]" in capsys.readouterr().out
 
 
-def test_a_file_that_cannot_be_read_is_reported_and_the_others_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreadable_file_is_reported_and_the_others_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
     assert codes(capsys, "no.yaml", "biased.yaml", "clean.yaml") == (2, ["CV206", "CV000"])
     assert run(["check", "clean.yml", "--exit-zero"]) == 2
     assert "clean.yml: no such file: did you mean clean.yaml? [CV000]" in capsys.readouterr().out
@@ -326,7 +328,7 @@ def test_a_file_that_cannot_be_read_is_reported_and_the_others_are_checked(capsy
     assert codes(capsys, "folder.yaml", "wrong.yaml") == (2, ["CV000", "CV010"])
 
 
-def test_findings_behind_a_symbolic_link_are_told_without_a_word_of_the_file(
+def test_findings_behind_a_symbolic_link_quote_nothing_of_the_file(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     os.symlink("biased.yaml", "link.yaml")
@@ -337,19 +339,19 @@ def test_findings_behind_a_symbolic_link_are_told_without_a_word_of_the_file(
     assert "conv" not in told
 
 
-def test_an_example_that_there_is_not_is_reported_as_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_example_is_reported_like_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check", "example:lenet", "clean.yaml"]) == 2
     assert "example:lenet: unknown example 'lenet': did you mean lenet5?" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("format", ["text", "json", "github", "sarif", "junit", "gitlab"])
-def test_every_format_tells_of_a_file_that_cannot_be_read(format: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_format_reports_an_unreadable_file(format: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check", "no.yaml", "biased.yaml", "-f", format]) == 2
     told = capsys.readouterr().out
     assert all(word in told for word in ("no.yaml", "no such file", "CV206"))
 
 
-def test_a_rule_that_fails_is_the_trouble_of_its_file_alone(
+def test_a_crashing_rule_affects_only_its_file(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def findings(self: Rule, report: Report) -> Iterator[Problem]:
@@ -364,7 +366,7 @@ def test_a_rule_that_fails_is_the_trouble_of_its_file_alone(
     assert "biased.yaml: internal error: ZeroDivisionError: by zero" in capsys.readouterr().out
 
 
-def test_the_summary_says_how_many_files_are_no_specs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_summary_counts_the_files_that_are_not_specs(capsys: pytest.CaptureFixture[str]) -> None:
     Path("ci.yml").write_text("jobs: []\n", encoding="utf-8")
     Path("wrong.yaml").unlink()
     Path("stacked.yaml").unlink()
@@ -375,7 +377,7 @@ def test_the_summary_says_how_many_files_are_no_specs(capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == "1 file checked: no problems\n"
 
 
-def test_the_multiple_of_channels_is_set_outside_of_the_spec(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_multiple_of_channels_can_be_configured(capsys: pytest.CaptureFixture[str]) -> None:
     Path("models").mkdir()
     for file in ("net.yaml", "models/net.yaml"):
         Path(file).write_text(CLEAN.replace("out_channels: 8", "out_channels: 24"), encoding="utf-8")
@@ -390,7 +392,7 @@ def test_the_multiple_of_channels_is_set_outside_of_the_spec(capsys: pytest.Capt
     assert "24 output channels, not a multiple of 16" in capsys.readouterr().out
 
 
-def test_a_table_by_path_keeps_what_it_does_not_set(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_for_a_path_inherits_what_it_does_not_set(capsys: pytest.CaptureFixture[str]) -> None:
     text = 'fail-on = "error"\n[per-path."biased.yaml"]\nmax-params = "1M"\n'
     Path("convcalc.toml").write_text(text, encoding="utf-8")
     assert codes(capsys, "biased.yaml") == (0, ["CV206"])
@@ -430,7 +432,7 @@ def test_github_actions_get_annotations_text_and_a_summary(
 
 
 @pytest.mark.parametrize("format", ["text", "json", "github", "sarif", "junit", "gitlab"])
-def test_every_format_tells_of_the_finding(format: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_format_reports_the_finding(format: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check", "biased.yaml", "--fail-on", "note", "-f", format]) == 1
     assert "CV206" in capsys.readouterr().out
 

@@ -1,4 +1,4 @@
-"""The commands as a terminal, a pipe and a script see them."""
+"""The commands as seen by a terminal, a pipe and a script."""
 
 import gzip
 import json
@@ -17,7 +17,11 @@ from convcalc.cli.main import SECTIONS, commands, run
 
 GOOD = "name: small\ninput: [3, 8, 8]\nlayers:\n  - conv: {out_channels: 4, kernel_size: 3}\n"
 DATA = Path(__file__).parent / "data"
-NEEDS = {"verify": "torch", "--torch": "torch", "onnx": "onnx"}  # what stands in an example, and what it takes
+NEEDS = {
+    "verify": "torch",
+    "--torch": "torch",
+    "onnx": "onnx",
+}  # words that an example of the help contains, and what it needs
 BAD = GOOD.replace("kernel_size", "kernel_sze")
 
 
@@ -62,7 +66,7 @@ def make_files_of_the_help() -> None:
 
 
 def is_runnable(line: str) -> bool:
-    """Whether the packages are there that an example of the help needs."""
+    """Whether the packages that an example of the help needs are installed."""
     return all(find_spec(package) for word, package in NEEDS.items() if word in line)
 
 
@@ -76,7 +80,7 @@ def test_examples_of_the_help_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert run([*shlex.split(arguments)[1:], "-o", target or f"out{number}.txt"]) == 0, line
 
 
-def test_every_command_is_in_the_help_by_section() -> None:
+def test_every_command_is_listed_in_its_section_of_the_help() -> None:
     text = run_help([])
     for section, names in SECTIONS.items():
         assert f"{section}:\n" in text
@@ -122,7 +126,7 @@ def test_json_is_the_report(net: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert report["totals"]["receptive_field"]["size"] == [3, 3]
 
 
-def test_options_take_the_place_of_what_the_spec_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_override_the_spec(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = tmp_path / "wide.yaml"
     spec.write_text(
         "params: {width: 8, act: relu}\ninput: [3, 8, 8]\nlayers:\n"
@@ -173,7 +177,7 @@ def test_options_take_the_place_of_what_the_spec_says(tmp_path: Path, capsys: py
         ([], "Usage: convcalc"),
     ],
 )
-def test_what_cannot_be_done_is_said_and_gives_2(
+def test_what_cannot_be_done_is_explained_and_exits_with_2(
     arguments: list[str], said: str, net: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(arguments) == 2
@@ -190,7 +194,7 @@ def test_standard_input_is_a_spec() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here is always full")
-def test_a_full_disk_is_said_in_words() -> None:
+def test_a_full_disk_is_reported_in_words() -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "convcalc", "summary", "example:lenet5"],
@@ -209,7 +213,7 @@ def test_a_closed_pipe_ends_quietly() -> None:
     assert done.stdout.startswith(b"name,")
 
 
-def test_output_is_written_whole_with_the_permissions_of_what_was_there(net: str) -> None:
+def test_output_is_written_atomically_and_keeps_the_permissions_of_the_old_file(net: str) -> None:
     target = Path("out.json")
     target.write_text("old", encoding="utf-8")
     target.chmod(0o640)
@@ -219,7 +223,7 @@ def test_output_is_written_whole_with_the_permissions_of_what_was_there(net: str
     assert sorted(path.name for path in Path().iterdir()) == ["net.yaml", "out.json"]
 
 
-def test_a_wrong_spec_leaves_the_output_alone(tmp_path: Path) -> None:
+def test_an_invalid_spec_leaves_the_output_file_alone(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text(BAD, encoding="utf-8")
     out = tmp_path / "out.txt"
     out.write_text("old", encoding="utf-8")
@@ -227,7 +231,7 @@ def test_a_wrong_spec_leaves_the_output_alone(tmp_path: Path) -> None:
     assert out.read_text(encoding="utf-8") == "old"
 
 
-def test_of_a_file_behind_a_link_nothing_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_quoted_from_a_file_behind_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("secret").write_text("root:x:0:0\ntoken hunter2\n", encoding="utf-8")
     Path("link.yaml").symlink_to("secret")
@@ -239,7 +243,7 @@ def test_of_a_file_behind_a_link_nothing_is_quoted(tmp_path: Path, monkeypatch: 
     assert not re.search(rb"root|token|hunter", printed)
 
 
-def test_colours_come_when_asked_for_and_never_from_a_file(net: str) -> None:
+def test_colours_appear_on_request_and_never_from_a_file(net: str) -> None:
     always = convcalc("summary", net, "--color", "always").stdout
     plain = convcalc("summary", net).stdout
     assert re.sub(rb"\x1b\[[0-9;]*m", b"", always).split() == plain.split()
@@ -255,7 +259,7 @@ def test_json_needs_no_rich(net: str) -> None:
         subprocess.run([sys.executable, "-c", code, "summary", net, *arguments], capture_output=True, check=True)
 
 
-def test_an_internal_error_is_no_traceback(
+def test_an_internal_error_shows_no_traceback(
     net: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*arguments: object, **named: object) -> None:
@@ -269,7 +273,7 @@ def test_an_internal_error_is_no_traceback(
         run(["summary", net])
 
 
-def test_an_interrupt_gives_130(net: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_exits_with_130(net: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*arguments: object, **named: object) -> None:
         raise KeyboardInterrupt
 
@@ -298,14 +302,14 @@ STARTS = {
 @pytest.mark.parametrize(
     "module", ["convcalc.cli.main", "click", "convcalc.cli.summary", "yaml", "convcalc.render.table"]
 )
-def test_an_interrupt_while_modules_are_imported_gives_130(module: str, start: str) -> None:
+def test_an_interrupt_during_imports_exits_with_130(module: str, start: str) -> None:
     code = INTERRUPT_AN_IMPORT.replace("MODULE", repr(module)) + STARTS[start]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "")  # click ends the line of ^C
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "")  # click ends the line that shows ^C
 
 
 @pytest.mark.parametrize("module", ["convcalc", "convcalc.__main__"])
-def test_little_is_imported_before_an_interrupt_is_expected(module: str) -> None:
+def test_little_is_imported_before_interrupts_are_handled(module: str) -> None:
     code = f"import sys; before = set(sys.modules); import {module}; print(*sorted(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) <= {"convcalc", "convcalc.version", "convcalc.__main__"}
@@ -324,14 +328,14 @@ def test_shells_complete_examples_and_kinds() -> None:
     assert completed("convcalc layers conv_") == ["conv_transpose"]
 
 
-def test_quiet_gives_only_the_totals(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_prints_only_the_totals(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["summary", net, "-q"]) == 0
     printed = capsys.readouterr().out
     assert "conv1  " not in printed
     assert "params" in printed
 
 
-def test_the_choices_of_an_option_that_is_missing_are_on_lines_of_their_own(
+def test_the_choices_of_a_missing_option_are_on_separate_lines(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert run(["export", "example:lenet5"]) == 2

@@ -1,4 +1,4 @@
-"""`convcalc compare`: many networks in one table, the best of each column marked; the list of the examples too."""
+"""`convcalc compare`: many networks in one table, with the best of each column marked; also the list of examples."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def nets(*names: str) -> list[str]:
     return [f"example:{name}" for name in names]
 
 
-def test_the_table_is_a_row_a_network_with_the_best_marked(
+def test_the_table_has_a_row_per_network_with_the_best_marked(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    # figures of the networks' papers and of torchvision
+    # figures from the networks' papers and from torchvision
     assert printed(capsys, *nets("mobilenet_v1", "mobilenet_v2", "resnet50")).splitlines() == [
         "network       input        params      MACs     weights       peak  field",
         "mobilenet_v1  3×224×224   4.23 M   568.7 M   16.23 MiB   4.59 MiB*   315",
@@ -60,7 +60,7 @@ def test_the_tables_fit(width: int, reports: dict[str, convcalc.Report]) -> None
         assert [line.split()[0] for line in text[1 : len(named) + 1]] == list(reports)
 
 
-def test_all_columns_are_there_where_there_is_room(reports: dict[str, convcalc.Report]) -> None:
+def test_all_columns_are_shown_if_there_is_room(reports: dict[str, convcalc.Report]) -> None:
     text = plain_text(networks_lines(network_rows(list(reports.items())), None, exact=True))
     assert text.splitlines()[0].split() == [column.title for column in EVERY]
     assert "25,557,032" in text
@@ -76,7 +76,7 @@ def test_the_least_cost_and_the_widest_field_are_the_best(reports: dict[str, con
     assert best["layers"] == best["name"] == []
 
 
-def test_where_all_are_equal_or_one_is_not_known_none_is_the_best() -> None:
+def test_no_best_is_marked_if_all_are_equal_or_one_is_unknown() -> None:
     def row(*layers: Any) -> convcalc.Report:
         return convcalc.summary({"input": [3, 8, 8], "layers": ["relu", *layers]})
 
@@ -113,24 +113,24 @@ def test_rows_are_sorted_by_a_column_the_largest_first(capsys: pytest.CaptureFix
     assert [row["name"] for row in rows] == sorted(NAMES)
 
 
-def test_patterns_of_examples_and_files_name_networks(
+def test_patterns_select_networks_by_example_and_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("a.yaml", "b.yaml"):
         Path(name).write_text("name: same\ninput: [3, 8, 8]\nlayers: [relu]\n", encoding="utf-8")
     rows = list(csv.DictReader(io.StringIO(printed(capsys, "example:mobilenet*", "*.yaml", "-f", "csv"))))
-    # by their files where two have the same name
+    # named by their files if two have the same name
     assert [row["name"] for row in rows] == ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "a.yaml", "b.yaml"]
 
 
-def test_params_are_set_where_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_params_are_set_only_on_networks_that_have_them(capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(printed(capsys, *nets("mobilenet_v1", "lenet5"), "--set", "width=0.5", "-f", "json"))
     params = [network["totals"]["params"] for network in found["networks"]]
     assert params == [1_331_592, 61_706]  # 1.3 M (Howard et al. 2017, table 6), and 61,706 (LeCun et al. 1998)
 
 
-def test_a_broken_network_is_told_of_and_the_others_are_shown(
+def test_an_invalid_network_is_reported_and_the_others_are_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -170,7 +170,7 @@ def test_a_broken_network_is_told_of_and_the_others_are_shown(
         ([], "Missing argument 'NET...'"),
     ],
 )
-def test_what_cannot_be_done_is_said_and_gives_2(
+def test_what_cannot_be_done_is_explained_and_exits_with_2(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["compare", *arguments]) == 2
@@ -179,7 +179,7 @@ def test_what_cannot_be_done_is_said_and_gives_2(
     assert said in shown.err
 
 
-def test_names_have_no_power(
+def test_names_cannot_control_the_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

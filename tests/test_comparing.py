@@ -1,4 +1,4 @@
-"""Which layers of two networks are the same, what changed in them, and conditions on what it costs."""
+"""Which layers of two networks correspond, what changed in them, and conditions on the change in cost."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def diff(old: dict[str, Any], new: dict[str, Any]) -> Difference:
 
 
 def told(difference: Difference) -> list[str]:
-    """Every change of a layer in a few words."""
+    """Describe each change of a layer in a few words."""
     found = []
     for change in difference.layers:
         if change.old is None or change.new is None:
@@ -51,14 +51,14 @@ def told(difference: Difference) -> list[str]:
 # -- matching
 
 
-def test_a_changed_argument_is_one_change_and_what_follows_changes_in_shape() -> None:
+def test_a_changed_argument_is_one_change_and_later_layers_change_in_shape() -> None:
     found = diff(spec(conv(), "relu", conv()), spec(conv(out_channels=16), "relu", conv()))
     assert told(found) == ["conv1 out_channels 8 -> 16", "relu1", "conv2"]
     assert [one.what for one in found.layers[1].shapes] == ["input", "output"]
     assert [one.what for one in found.layers[2].shapes] == ["input"]
 
 
-def test_a_layer_put_in_front_of_unnamed_ones_is_one_layer_more() -> None:
+def test_a_layer_inserted_before_unnamed_ones_is_one_added_layer() -> None:
     layers = [entry for kernel in (1, 3, 5, 7) for entry in (conv(kernel_size=kernel, padding=kernel // 2), "relu")]
     found = diff(spec(*layers), spec(conv(groups=8), "gelu", *layers))
     assert [change.layer.name for change in found.layers if change.old is None] == ["conv1", "gelu1"]
@@ -66,7 +66,7 @@ def test_a_layer_put_in_front_of_unnamed_ones_is_one_layer_more() -> None:
     assert not any(change.new is None or change.moved for change in found.layers)
 
 
-def test_doubled_channels_are_a_change_of_every_layer_and_no_shift() -> None:
+def test_doubled_channels_change_every_layer_without_shifting_any() -> None:
     def vgg(width: int) -> dict[str, Any]:
         pool = {"maxpool": {"kernel_size": 2}}
         stages = [[conv(out_channels=width * 2**stage), "relu"] * 2 + [pool] for stage in range(4)]
@@ -77,7 +77,7 @@ def test_doubled_channels_are_a_change_of_every_layer_and_no_shift() -> None:
     assert [change.layer.kind for change in found.layers if change.written] == ["conv"] * 8
 
 
-def test_a_renamed_scope_is_the_same_layers_under_another_name() -> None:
+def test_a_renamed_scope_has_the_same_layers_under_another_name() -> None:
     def named(name: str, width: int = 8) -> dict[str, Any]:
         return spec(conv(), {"sequence": [conv(out_channels=width), "batchnorm", "relu"], "name": name, "repeat": 3})
 
@@ -89,7 +89,7 @@ def test_a_renamed_scope_is_the_same_layers_under_another_name() -> None:
     assert sum(bool(change.written) for change in widened.layers) == 3
 
 
-def test_scopes_that_change_places_have_moved() -> None:
+def test_scopes_that_swap_places_have_moved() -> None:
     first = {"sequence": [conv(kernel_size=5, padding=2), "relu"], "name": "first"}
     second = {"sequence": [conv(kernel_size=1, padding=0), "gelu"], "name": "second"}
     found = diff(spec(first, second), spec(second, first))
@@ -98,7 +98,7 @@ def test_scopes_that_change_places_have_moved() -> None:
     assert not any(change.old is None or change.new is None for change in found.layers)
 
 
-def test_a_layer_put_between_two_does_not_rewire_them_and_a_skip_does() -> None:
+def test_an_inserted_layer_does_not_rewire_its_neighbours_but_a_skip_does() -> None:
     plain = spec(conv(name="a"), conv(name="b"), conv(name="c"))
     assert told(diff(plain, spec(conv(name="a"), "relu", conv(name="b"), conv(name="c")))) == ["+ relu1"]
     skipped = spec(conv(name="a"), conv(name="b"), conv(name="c", **{"from": "a"}), outputs=["c"])
@@ -106,14 +106,14 @@ def test_a_layer_put_between_two_does_not_rewire_them_and_a_skip_does() -> None:
     assert change.written == (Change("from", ("b",), ("a",)),)
 
 
-def test_another_kind_in_the_place_of_a_layer_is_a_change() -> None:
+def test_replacing_the_kind_of_a_layer_is_a_change() -> None:
     old = spec(conv(name="stem"), "relu", conv(), {"relu": {"name": "act"}}, "batchnorm")
     new = spec(conv(name="stem"), "gelu", conv(), "dropout", {"silu": {"name": "act"}}, "batchnorm")
     assert told(diff(old, new)) == ["gelu1 kind relu -> gelu", "+ dropout1", "act kind relu -> silu"]
     assert told(diff(new, old)) == ["relu1 kind gelu -> relu", "- dropout1", "act kind silu -> relu"]
 
 
-def test_another_kind_that_takes_the_same_argument_has_the_change_of_both() -> None:
+def test_a_replaced_kind_with_the_same_argument_shows_both_changes() -> None:
     old = spec(conv(), {"maxpool": {"kernel_size": 3, "padding": 1, "stride": 1}}, conv())
     new = spec(conv(), {"avgpool": {"kernel_size": 5, "padding": 2, "stride": 1}}, conv())
     assert told(diff(old, new)) == [
@@ -121,7 +121,7 @@ def test_another_kind_that_takes_the_same_argument_has_the_change_of_both() -> N
     ]
 
 
-def test_other_kinds_of_other_shapes_or_in_another_number_are_no_change_of_a_layer() -> None:
+def test_replaced_kinds_with_other_shapes_or_another_count_do_not_correspond() -> None:
     pooled = spec(conv(), {"maxpool": {"kernel_size": 2}}, conv())
     assert told(diff(spec(conv(), "relu", conv()), pooled)) == ["- relu1", "+ maxpool1", "conv2"]
     assert told(diff(spec(conv(), "relu", conv()), spec(conv(), "gelu", "tanh", conv()))) == [
@@ -131,13 +131,13 @@ def test_other_kinds_of_other_shapes_or_in_another_number_are_no_change_of_a_lay
     ]
 
 
-def test_options_are_compared_with_the_arguments() -> None:
+def test_options_are_compared_like_arguments() -> None:
     assert told(diff(spec(conv(), "relu"), spec(conv(frozen=True), "relu"))) == ["conv1 frozen None -> True"]
     shared = spec(conv(), conv(share="conv1"))
     assert told(diff(spec(conv(), conv()), shared)) == ["conv2 share None -> True"]
 
 
-def test_what_a_network_is_given_is_compared() -> None:
+def test_the_inputs_of_a_network_are_compared() -> None:
     old = spec("relu", params={"a": 1, "b": True})
     new = {**spec("relu", params={"a": 1.0, "c": "x"}), "input": [8, 4, 4], "batch": 2, "dtype": "int8"}
     assert [tuple(change) for change in diff(old, new).given] == [
@@ -154,7 +154,7 @@ def test_what_a_network_is_given_is_compared() -> None:
 
 
 def brute_force(places: list[int]) -> int:
-    """The length of the longest rising choice of some numbers."""
+    """The length of the longest increasing subsequence."""
     lengths = range(len(places), 0, -1)
     rising = (
         length
@@ -166,13 +166,13 @@ def brute_force(places: list[int]) -> int:
 
 
 @given(st.permutations(range(7)))
-def test_anchors_are_the_most_that_keep_their_order(places: list[int]) -> None:
+def test_anchors_are_the_longest_sequence_in_the_same_order(places: list[int]) -> None:
     found = longest_rising([Pair(old, new) for old, new in enumerate(places)])
     assert len(found) == brute_force(places)
     assert all(one.old < other.old and one.new < other.new for one, other in itertools.pairwise(found))
 
 
-def test_long_networks_are_matched_a_window_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_networks_are_matched_one_window_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     def long(name: str, width: int = 8, front: int = 0) -> convcalc.Network:
         body = [{"sequence": [conv(out_channels=width), "relu"], "name": f"{name}{index}"} for index in range(120)]
         return load(spec(*["gelu"] * front, *body))
@@ -186,7 +186,7 @@ def test_long_networks_are_matched_a_window_at_a_time(monkeypatch: pytest.Monkey
     assert all(pair.new == pair.old + 3 for pair in widened)
 
 
-# -- what holds of any two networks
+# -- properties of any two networks
 
 ENTRIES = st.one_of(
     st.sampled_from(["relu", "gelu", "batchnorm", "identity"]),
@@ -201,7 +201,7 @@ ENTRIES = st.one_of(
 
 @st.composite
 def networks(draw: st.DrawFn) -> Report:
-    """Layers one after the other, some with names, some in scopes and repeated."""
+    """A chain of layers, some with names, some in scopes and repeated."""
     layers: list[Any] = []
     for index, inner in enumerate(draw(st.lists(st.lists(ENTRIES, min_size=1, max_size=4), min_size=1, max_size=4))):
         group: dict[str, Any] = {"sequence": inner}
@@ -218,7 +218,7 @@ def networks(draw: st.DrawFn) -> Report:
 
 
 def mirrored(change: LayerChange) -> LayerChange:
-    """The change the other way round."""
+    """The same change in the other direction."""
     written, shapes = (
         tuple(Change(one.what, one.new, one.old) for one in part) for part in (change.written, change.shapes)
     )
@@ -231,7 +231,7 @@ def in_any_order(changes: tuple[LayerChange, ...]) -> list[str]:
 
 @settings(max_examples=60)
 @given(networks(), networks())
-def test_a_difference_is_the_negative_of_the_other_way_round(old: Report, new: Report) -> None:
+def test_a_difference_is_the_negative_of_the_reverse_difference(old: Report, new: Report) -> None:
     there, back = compared(old, new), compared(new, old)
     for name in FIGURES:
         change, opposite = there.figures[name].change, back.figures[name].change
@@ -249,7 +249,7 @@ def test_a_network_does_not_differ_from_itself(network: Report) -> None:
 
 @settings(max_examples=60)
 @given(networks(), networks())
-def test_every_layer_is_in_one_pair_at_most_and_pairs_are_of_one_kind(old: Report, new: Report) -> None:
+def test_every_layer_is_in_at_most_one_pair_and_pairs_have_one_kind(old: Report, new: Report) -> None:
     pairs = matched(old.network, new.network)
     assert len({pair.old for pair in pairs}) == len({pair.new for pair in pairs}) == len(pairs)
     assert all(old.layers[pair.old].kind == new.layers[pair.new].kind for pair in pairs)
@@ -259,7 +259,7 @@ def test_every_layer_is_in_one_pair_at_most_and_pairs_are_of_one_kind(old: Repor
 
 @settings(max_examples=60)
 @given(networks(), networks())
-def test_what_is_added_and_removed_adds_up_to_the_change_of_layers(old: Report, new: Report) -> None:
+def test_added_minus_removed_layers_is_the_change_in_their_number(old: Report, new: Report) -> None:
     found = compared(old, new)
     added = sum(change.old is None for change in found.layers)
     removed = sum(change.new is None for change in found.layers)
@@ -271,7 +271,7 @@ def zoo() -> dict[str, Report]:
     return {name: convcalc.analyse(convcalc.load(examples.path(name))) for name in examples.names()}
 
 
-def test_the_changes_of_layers_add_up_to_those_of_the_totals_between_any_two_of_the_zoo(
+def test_changes_of_layers_add_up_to_the_changes_of_the_totals_for_all_examples(
     zoo: dict[str, Report],
 ) -> None:
     for old, new in itertools.combinations(zoo.values(), 2):
@@ -309,7 +309,7 @@ def test_the_changes_of_layers_add_up_to_those_of_the_totals_between_any_two_of_
         ("peak_memory > 0", 5, 5, False),
         ("weight_memory != -0", 5, 5, False),
         ("  layers>3 ", 1, 5, True),
-        # what was 0
+        # changes from zero
         ("macs > +5%", 0, 1, True),
         ("macs > +999999%", 0, 1, True),
         ("macs != 5%", 0, 1, True),
@@ -317,17 +317,17 @@ def test_the_changes_of_layers_add_up_to_those_of_the_totals_between_any_two_of_
         ("macs == 5%", 0, 1, False),
         ("macs > +5%", 0, 0, False),
         ("macs >= 0%", 0, 0, True),
-        # what is not known
+        # unknown figures
         ("macs > +5%", None, 1, None),
         ("macs > 5", 1, None, None),
     ],
 )
-def test_a_condition_is_judged_exactly(text: str, old: int | None, new: int | None, holds: bool | None) -> None:
+def test_a_condition_is_evaluated_exactly(text: str, old: int | None, new: int | None, holds: bool | None) -> None:
     assert condition(text).holds(Figure(old, new)) is holds
 
 
 @given(st.integers(1, 10**12), st.integers(0, 10**12), st.integers(0, 10**6), st.sampled_from("+-"))
-def test_a_percentage_is_a_fraction_of_what_was(old: int, new: int, thousandths: int, sign: str) -> None:
+def test_a_percentage_is_relative_to_the_old_value(old: int, new: int, thousandths: int, sign: str) -> None:
     percent = f"{sign}{thousandths // 1000}.{thousandths % 1000:03}"
     assert condition(f"macs > {percent}%").holds(Figure(old, new)) == (
         100_000 * (new - old) > int(f"{sign}{thousandths}") * old
@@ -357,7 +357,7 @@ def test_a_percentage_is_a_fraction_of_what_was(old: int, new: int, thousandths:
         ("macs > \n5\n%\n6", "suffixes", "5\n%\n6"),
     ],
 )
-def test_a_wrong_condition_says_where_and_why(text: str, said: str, within: str) -> None:
+def test_a_wrong_condition_is_explained_at_its_location(text: str, said: str, within: str) -> None:
     with pytest.raises(Flaw) as caught:
         condition(text)
     flaw = caught.value
@@ -366,7 +366,7 @@ def test_a_wrong_condition_says_where_and_why(text: str, said: str, within: str)
     assert text[slice(*flaw.within)] == within
 
 
-def test_growth_is_a_fraction_of_what_was() -> None:
+def test_growth_is_relative_to_the_old_value() -> None:
     assert Figure(3, 4).relative == Fraction(1, 3)
     assert Figure(0, 0).relative == 0
     assert Figure(0, 4).relative is None

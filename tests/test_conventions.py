@@ -1,4 +1,4 @@
-"""What other tools print for a network, against those tools really run; their versions stand in explain/counters.py."""
+"""The totals attributed to other tools, compared with real runs; explain/counters.py states the tools' versions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.specs import load
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
-# of the hand-written networks of tests/oracle/, on one sample: torchinfo, fvcore, ptflops, thop, FlopCounterMode
+# of the hand-written networks in tests/oracle/, for one sample: torchinfo, fvcore, ptflops, thop, FlopCounterMode
 PRINTED = {
     "resnet50": (4_089_238_376, 4_111_512_576, 4_132_436_968, 4_133_742_592, 8_178_368_512),
     "mobilenet_v2": (300_809_384, 314_193_216, 320_362_728, 327_550_720, 601_548_544),
@@ -29,7 +29,7 @@ PRINTED = {
     "m5": (1_902_563, 1_924_032, 2_033_635, 1_967_936, 3_760_512),
 }
 
-# kinds beside their examples of the manual: other axes, other arguments
+# kinds beyond the examples of the manual: other numbers of axes, other arguments
 FURTHER: list[tuple[list[int], Any]] = [
     ([4, 9], {"conv": {"out_channels": 6, "kernel_size": 3, "stride": 2, "groups": 2}}),
     ([4, 9, 9], {"conv": {"out_channels": 6, "kernel_size": 4, "padding": "same"}}),
@@ -77,18 +77,18 @@ def of_tool(report: Report, tool: str) -> Reconciled:
     return found
 
 
-# -- what was printed, and what is printed
+# -- recorded output and actual output
 
 
 @pytest.mark.parametrize("name", PRINTED)
-def test_our_macs_and_the_terms_are_what_tools_print(name: str) -> None:
+def test_our_macs_and_the_terms_add_up_to_the_output_of_each_tool(name: str) -> None:
     found = reconciled(example(name))
     assert tuple(each.total for each in found if each.tool is not KERAS) == PRINTED[name]
     assert {each.ours for each in found if each.tool is not KERAS} == {example(name).totals.macs}
 
 
-def test_the_terms_of_resnet50_are_those_known_of_it() -> None:
-    """Two values a channel of batch norms, 1000 biases; two a value; 7 × 7 averages of 2048 channels."""
+def test_the_terms_of_resnet50_are_the_known_ones() -> None:
+    """Batch norms: two values per channel, two operations per value; 1000 biases; 7 × 7 averages of 2048 channels."""
     report = example("resnet50")
     assert sorted(amount for _, amount in of_tool(report, "torchinfo").terms) == [1_000, 2 * 26_560]
     assert sorted(amount for _, amount in of_tool(report, "fvcore").terms) == [2048 * 49, 2 * 11_113_984]
@@ -96,7 +96,7 @@ def test_the_terms_of_resnet50_are_those_known_of_it() -> None:
     assert [amount for _, amount in of_tool(report, "FlopCounterMode").terms] == [4_089_184_256]
 
 
-def test_a_transposed_convolution_by_output_positions_costs_its_stride_squared() -> None:
+def test_counting_a_transposed_convolution_by_output_positions_multiplies_by_its_squared_stride() -> None:
     entry = {"conv_transpose": {"out_channels": 8, "kernel_size": 2, "stride": 2, "bias": False}}
     found = of_tool(analyse(load({"input": [4, 10, 10], "layers": [entry]})), "torchinfo")
     assert found.total == 4 * found.ours
@@ -110,20 +110,20 @@ def test_keras_counts_running_statistics_among_its_params() -> None:
     assert found.total + biases == 25_636_712
 
 
-def test_an_unknown_cost_is_left_out_and_said() -> None:
+def test_an_unknown_cost_is_omitted_and_reported() -> None:
     layers = ["relu", {"opaque": {"output_shape": [7], "params": 9}}]
     text = printed_text({"input": [4, 8, 8], "layers": layers})
     assert "opaque1: the cost is unknown and not included in any total" in text
 
 
-def test_totals_are_of_one_sample_and_said_to_be() -> None:
+def test_totals_are_stated_to_be_for_one_sample() -> None:
     entry = {"conv": {"out_channels": 8, "kernel_size": 3, "bias": False}}
     spec = {"input": [4, 10, 10], "batch": 5, "layers": [entry]}
     assert of_tool(analyse(load(spec)), "fvcore").total == 8 * 4 * 9 * 64
     assert "for one sample, not for the batch of 5" in printed_text(spec)
 
 
-def test_padding_in_words_is_warned_of() -> None:
+def test_padding_given_as_a_word_is_warned_about() -> None:
     entry = {"conv": {"out_channels": 8, "kernel_size": 3, "padding": "same", "bias": False}}
     macs = 8 * 4 * 9 * 100
     assert f'fvcore prints {macs:,} less if convolutions are written with padding="same"' in printed_text(
@@ -138,7 +138,7 @@ def printed_text(spec: dict[str, Any]) -> str:
     return plain_text(reconciliation_lines(analyse(load(spec)), None))
 
 
-def test_the_table_adds_up_as_it_is_printed() -> None:
+def test_the_printed_table_adds_up() -> None:
     text = printed(["explain", "example:efficientnet_b0", "--conventions"])
     assert len(sums(text)) == len(TOOLS) + 1
     for parts, total in sums(text):
@@ -146,7 +146,7 @@ def test_the_table_adds_up_as_it_is_printed() -> None:
 
 
 def sums(text: str) -> list[tuple[list[int], int]]:
-    """The numbers of each tool, from the lines that begin with a sign, and its total."""
+    """The numbers of each tool on lines that begin with a sign, and its total."""
     found: list[tuple[list[int], int]] = []
     parts: list[int] = []
     for line in text.splitlines():
@@ -161,7 +161,7 @@ def sums(text: str) -> list[tuple[list[int], int]]:
     return found
 
 
-def test_json_and_markdown_say_the_same() -> None:
+def test_json_and_markdown_agree() -> None:
     found = json.loads(printed(["explain", "example:resnet50", "--conventions", "-f", "json"]))
     assert found["schema"] == "convcalc/conventions/1"
     markdown = printed(["explain", "example:resnet50", "--conventions", "-f", "markdown"])
@@ -182,15 +182,15 @@ def test_the_page_names_every_tool_with_its_version_and_every_term(format: str) 
         assert found == {tool.name: [term.what for term in tool.terms] for tool in (*TOOLS, KERAS)}
 
 
-def test_terms_speak_of_kinds_that_there_are() -> None:
+def test_terms_refer_to_existing_kinds() -> None:
     assert {kind for tool in TOOLS for term in tool.terms for kind in term.kinds} <= set(KINDS)
 
 
-# -- the tools, really run
+# -- running the real tools
 
 
 def installed(tool: str) -> None:
-    """Skip where a tool is not installed in the version whose rules are known."""
+    """Skip if a tool is not installed in the version whose rules are known."""
     from importlib.metadata import version
 
     module = "torch" if tool == "FlopCounterMode" else tool
@@ -213,7 +213,7 @@ def hand_written(name: str) -> Any:
 @pytest.mark.torch
 @pytest.mark.parametrize("place", range(len(TOOLS)), ids=[tool.name for tool in TOOLS])
 @pytest.mark.parametrize("name", PRINTED)
-def test_tools_print_what_the_table_says(name: str, place: int) -> None:
+def test_tools_print_what_the_table_states(name: str, place: int) -> None:
     tool = TOOLS[place].name
     installed(tool)
     from tests.oracle.other_counters import counted
@@ -224,7 +224,7 @@ def test_tools_print_what_the_table_says(name: str, place: int) -> None:
 
 @pytest.mark.torch
 @pytest.mark.parametrize("tool", [tool.name for tool in TOOLS])
-def test_tools_print_for_every_kind_what_its_terms_come_to(tool: str) -> None:
+def test_tools_print_for_every_kind_what_its_terms_add_up_to(tool: str) -> None:
     installed(tool)
     from tests.oracle.layerwise import built
     from tests.oracle.other_counters import counted
@@ -238,7 +238,7 @@ def test_tools_print_for_every_kind_what_its_terms_come_to(tool: str) -> None:
 
 
 def examples_of_the_manual() -> list[tuple[list[int], str]]:
-    """The example of every kind that PyTorch has a module for, on a small input."""
+    """The manual's example of every kind for which PyTorch has a module, on a small input."""
     from convcalc.render.manual import page
 
     found = []
@@ -253,7 +253,7 @@ def examples_of_the_manual() -> list[tuple[list[int], str]]:
 @pytest.mark.torch
 @pytest.mark.parametrize("tool", [tool.name for tool in TOOLS])
 @pytest.mark.parametrize("name", ["unet", "unet_padded", "inception_v3", "convnext_tiny", "ds_cnn", "squeezenet1_1"])
-def test_tools_print_for_a_network_with_one_module_a_layer_what_its_terms_come_to(name: str, tool: str) -> None:
+def test_tools_print_what_the_terms_add_up_to_for_one_module_per_layer(name: str, tool: str) -> None:
     installed(tool)
     from tests.oracle.layerwise import built
     from tests.oracle.other_counters import counted
@@ -263,7 +263,7 @@ def test_tools_print_for_a_network_with_one_module_a_layer_what_its_terms_come_t
 
 
 @pytest.mark.torch
-def test_fvcore_misses_convolutions_whose_padding_is_a_word() -> None:
+def test_fvcore_misses_convolutions_with_padding_given_as_a_word() -> None:
     installed("fvcore")
     from tests.oracle.layerwise import padded_in_words
     from tests.oracle.other_counters import counted

@@ -1,4 +1,4 @@
-"""What layers cost: published figures, and the rules of the contract by brute force on small layers."""
+"""What layers cost: published figures, and the rules of the spec format checked by brute force on small layers."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_3_by_3_kernel_on_7_by_7(stride: int, size: int) -> None:
     assert only_layer([1, 7, 7], conv)["output_shape"] == [1, size, size]
 
 
-def test_a_kernel_larger_than_its_input_is_refused_at_stride_2_too() -> None:
+def test_a_kernel_larger_than_its_input_is_refused_even_at_stride_2() -> None:
     conv = {"conv": {"out_channels": 1, "kernel_size": 5, "stride": 2}}
     found = problem({"input": [1, 4], "layers": [conv]})
     assert "floor((4 + 0 + 0 - 1 × (5 - 1) - 1) / 2) + 1 = 0" in found.hint
@@ -82,7 +82,7 @@ def test_a_transposed_convolution_from_7_to_14() -> None:
 
 
 @pytest.mark.parametrize(("out_channels", "kernel"), [(64, 3), (128, 5), (7, 2)])
-def test_a_separable_convolution_costs_its_share_of_a_full_one(out_channels: int, kernel: int) -> None:
+def test_a_separable_convolution_costs_the_known_fraction_of_a_full_one(out_channels: int, kernel: int) -> None:
     arguments = {"out_channels": out_channels, "kernel_size": kernel, "bias": False}
     separable, full = (only_layer([16, 12, 12], {kind: arguments})["macs"] for kind in ("separable_conv", "conv"))
     assert Fraction(separable, full) == Fraction(1, out_channels) + Fraction(1, kernel**2)
@@ -118,7 +118,7 @@ def test_same_with_an_even_kernel_pads_more_after() -> None:
 
 
 @pytest.mark.parametrize(("stride", "dilation", "most"), [(1, 1, 0), (2, 1, 1), (1, 3, 2), (3, 2, 2)])
-def test_output_padding_is_under_stride_or_dilation(stride: int, dilation: int, most: int) -> None:
+def test_output_padding_is_less_than_stride_or_dilation(stride: int, dilation: int, most: int) -> None:
     def spec(extra: int) -> dict[str, Any]:
         sizes = {"kernel_size": 3, "stride": stride, "dilation": dilation, "output_padding": extra}
         return {"input": [1, 5], "layers": [{"conv_transpose": {"out_channels": 1, **sizes}}]}
@@ -154,13 +154,13 @@ def pairs(value: Any, axes: int) -> list[list[int]]:
 
 
 def window_starts(size: int, kernel: int, stride: int, padding: list[int], dilation: int) -> list[int]:
-    """Where windows start, found by trying: each lies within the padded input."""
+    """The starts of all windows, found by trial: each window lies within the padded input."""
     reach = dilation * (kernel - 1)
     return list(range(-padding[0], size + padding[1] - reach, stride))
 
 
 def convolve(shape: list[int], arguments: dict[str, Any]) -> tuple[list[int], int, int]:
-    """Output shape, multiplications and additions of a convolution, counted one by one (products with padding too)."""
+    """Count output shape, multiplications and additions of a convolution one by one, padding included."""
     channels, *spatial = shape
     axes = len(spatial)
     kernel = per_axis(arguments["kernel_size"], axes)
@@ -177,7 +177,7 @@ def convolve(shape: list[int], arguments: dict[str, Any]) -> tuple[list[int], in
 
 
 @pytest.mark.parametrize(("shape", "arguments"), CONVOLUTIONS)
-def test_a_convolution_costs_what_its_loops_do(shape: list[int], arguments: dict[str, Any]) -> None:
+def test_a_convolution_costs_what_its_loops_count(shape: list[int], arguments: dict[str, Any]) -> None:
     output, multiplications, additions = convolve(shape, arguments)
     layer = only_layer(shape, {"conv": arguments})
     assert (layer["output_shape"], *costs(layer)) == (output, multiplications, additions, multiplications)
@@ -185,7 +185,7 @@ def test_a_convolution_costs_what_its_loops_do(shape: list[int], arguments: dict
 
 
 @pytest.mark.parametrize(("shape", "arguments"), [case for case in CONVOLUTIONS if "groups" not in case[1]])
-def test_a_locally_connected_layer_costs_as_much_and_has_weights_for_each_position(
+def test_a_locally_connected_layer_costs_the_same_but_has_weights_per_position(
     shape: list[int], arguments: dict[str, Any]
 ) -> None:
     output, multiplications, additions = convolve(shape, arguments)
@@ -196,7 +196,7 @@ def test_a_locally_connected_layer_costs_as_much_and_has_weights_for_each_positi
 
 @pytest.mark.parametrize("multiplier", [1, 3])
 @pytest.mark.parametrize("bias", [True, False])
-def test_a_depthwise_convolution_is_one_of_as_many_groups(multiplier: int, bias: bool) -> None:
+def test_a_depthwise_convolution_has_one_group_per_channel(multiplier: int, bias: bool) -> None:
     window = {"kernel_size": 3, "stride": 2, "padding": 1, "bias": bias}
     output, multiplications, additions = convolve([4, 7, 7], {**window, "out_channels": 4 * multiplier, "groups": 4})
     layer = only_layer([4, 7, 7], {"depthwise_conv": {**window, "multiplier": multiplier}})
@@ -205,7 +205,7 @@ def test_a_depthwise_convolution_is_one_of_as_many_groups(multiplier: int, bias:
 
 
 @pytest.mark.parametrize(("groups", "stride", "bias"), [(1, 1, True), (2, 1, False), (4, 2, True)])
-def test_a_pointwise_convolution_is_one_of_1_by_1(groups: int, stride: int, bias: bool) -> None:
+def test_a_pointwise_convolution_has_a_kernel_of_1_by_1(groups: int, stride: int, bias: bool) -> None:
     arguments = {"out_channels": 8, "groups": groups, "stride": stride, "bias": bias}
     output, multiplications, additions = convolve([4, 5, 6], {**arguments, "kernel_size": 1})
     layer = only_layer([4, 5, 6], {"pointwise_conv": arguments})
@@ -224,7 +224,7 @@ TRANSPOSED: list[tuple[list[int], dict[str, Any]]] = [
 
 
 def scatter(shape: list[int], arguments: dict[str, Any]) -> tuple[list[int], int, int]:
-    """Output shape, multiplications and additions of a transposed convolution, counted product by product."""
+    """Count the output shape, multiplications and additions of a transposed convolution, product by product."""
     channels, *spatial = shape
     axes, out_channels = len(spatial), arguments["out_channels"]
     kernel = per_axis(arguments["kernel_size"], axes)
@@ -243,26 +243,30 @@ def scatter(shape: list[int], arguments: dict[str, Any]) -> tuple[list[int], int
 
 
 @pytest.mark.parametrize(("shape", "arguments"), TRANSPOSED)
-def test_a_transposed_convolution_costs_what_its_loops_do(shape: list[int], arguments: dict[str, Any]) -> None:
+def test_a_transposed_convolution_costs_what_its_loops_count(shape: list[int], arguments: dict[str, Any]) -> None:
     output, multiplications, additions = scatter(shape, arguments)
     layer = only_layer(shape, {"conv_transpose": arguments})
     assert (layer["output_shape"], *costs(layer)) == (output, multiplications, additions, multiplications)
 
 
 @pytest.mark.parametrize(("size", "kernel", "stride"), [(5, 3, 1), (5, 4, 2), (7, 3, 3), (4, 2, 3), (6, 5, 2)])
-def test_a_transposed_convolution_with_same_gives_size_times_stride(size: int, kernel: int, stride: int) -> None:
+def test_a_transposed_convolution_with_same_padding_outputs_size_times_stride(
+    size: int, kernel: int, stride: int
+) -> None:
     entry = {"conv_transpose": {"out_channels": 1, "kernel_size": kernel, "stride": stride, "padding": "same"}}
     assert only_layer([1, size], entry)["output_shape"] == [1, size * stride]
 
 
 @pytest.mark.parametrize(("size", "kernel", "stride"), [*product([5, 8, 9], [1, 2, 3, 4], [1, 2, 3])])
-def test_a_convolution_with_same_gives_size_over_stride_rounded_up(size: int, kernel: int, stride: int) -> None:
+def test_a_convolution_with_same_padding_outputs_size_over_stride_rounded_up(
+    size: int, kernel: int, stride: int
+) -> None:
     entry = {"conv": {"out_channels": 1, "kernel_size": kernel, "stride": stride, "padding": "same"}}
     assert only_layer([1, size], entry)["output_shape"] == [1, ceil(size / stride)]
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_a_linear_layer_reads_every_feature_for_every_other(bias: bool) -> None:
+def test_a_linear_layer_has_a_weight_for_every_pair_of_features(bias: bool) -> None:
     layer = only_layer([5], {"linear": {"out_features": 3, "bias": bias}})
     assert (*costs(layer), layer["params"]) == (3 * 5, 3 * (4 + bias), 3 * 5, 3 * (5 + bias))
 
@@ -282,7 +286,7 @@ def test_a_linear_layer_reads_every_feature_for_every_other(bias: bool) -> None:
     ("shape", "kernel", "stride"),
     [([3, 9], [2], [2]), ([2, 7, 8], [3, 2], [2, 1]), ([2, 4, 5, 6], [2, 2, 3], [1, 2, 2])],
 )
-def test_pooling_costs_what_its_windows_do(
+def test_pooling_costs_what_its_windows_count(
     kind: str, a_value: Any, shape: list[int], kernel: list[int], stride: list[int]
 ) -> None:
     channels, *spatial = shape
@@ -303,7 +307,7 @@ def adaptive_windows(size: int, outputs: int) -> list[int]:
     ("spatial", "outputs"),
     [([7], [3]), ([6], [6]), ([5], [8]), ([13, 13], [6, 6]), ([7, 5], [2, 3]), ([4, 5, 6], [3, 2, 4])],
 )
-def test_adaptive_pooling_costs_what_its_windows_do(spatial: list[int], outputs: list[int]) -> None:
+def test_adaptive_pooling_costs_what_its_windows_count(spatial: list[int], outputs: list[int]) -> None:
     windows = list(product(*map(adaptive_windows, spatial, outputs)))
     additions = sum(prod(window) - 1 for window in windows)
     average = only_layer([3, *spatial], {"adaptive_avgpool": {"output_size": outputs}})
@@ -313,7 +317,7 @@ def test_adaptive_pooling_costs_what_its_windows_do(spatial: list[int], outputs:
     assert average["output_shape"] == largest["output_shape"] == [3, *outputs]
 
 
-def test_global_pooling_costs_one_window_a_channel() -> None:
+def test_global_pooling_costs_one_window_per_channel() -> None:
     assert costs(only_layer([3, 4, 5], "global_avgpool")) == (3, 3 * 19, 0)
     assert costs(only_layer([3, 4, 5], "global_maxpool")) == (0, 0, 0)
 
@@ -329,7 +333,7 @@ def test_a_blurpool_multiplies_every_tap() -> None:
     assert (layer["output_shape"], costs(layer)) == ([2, 4, 4], (values * 9, values * 8, values * 9))
 
 
-# -- the other kinds: multiplications and additions a value of the output
+# -- the other kinds: multiplications and additions per output value
 
 
 A_VALUE = [
@@ -372,7 +376,7 @@ A_VALUE = [
 
 
 @pytest.mark.parametrize(("kind", "arguments", "multiplications", "additions"), A_VALUE)
-def test_a_kind_costs_so_much_a_value(
+def test_a_kind_has_its_cost_per_value(
     kind: str, arguments: dict[str, Any], multiplications: int, additions: int
 ) -> None:
     layer = only_layer([4, 6, 6], {kind: arguments})
@@ -384,7 +388,7 @@ def test_a_kind_costs_so_much_a_value(
     ("shape", "mode", "multiplications"),
     [([2, 6], "linear", 2), ([2, 3, 4, 5], "trilinear", 8), ([2, 3, 4], "bilinear", 4)],
 )
-def test_interpolation_costs_its_taps(shape: list[int], mode: str, multiplications: int) -> None:
+def test_interpolation_costs_one_product_per_tap(shape: list[int], mode: str, multiplications: int) -> None:
     layer = only_layer(shape, {"upsample": {"scale_factor": 2, "mode": mode}})
     values = prod(shape) * 2 ** (len(shape) - 1)
     assert costs(layer) == (values * multiplications, values * (multiplications - 1), 0)
@@ -414,24 +418,26 @@ PARAMS = [
 
 
 @pytest.mark.parametrize(("kind", "arguments", "params", "buffers"), PARAMS)
-def test_a_kind_has_so_many_params_and_buffers(kind: str, arguments: dict[str, Any], params: int, buffers: int) -> None:
+def test_a_kind_has_its_number_of_params_and_buffers(
+    kind: str, arguments: dict[str, Any], params: int, buffers: int
+) -> None:
     layer = only_layer([4, 6, 6], {kind: arguments})
     assert (layer["params"], layer["buffers"], layer["memory"]["weights"]) == (params, buffers, 4 * (params + buffers))
 
 
-def test_broadcasting_costs_what_the_output_holds() -> None:
+def test_broadcasting_costs_as_much_as_the_output_has_values() -> None:
     squeeze = {"global_avgpool": {"name": "s"}}
     found = report({"input": [4, 6, 6], "layers": [squeeze, {"multiply": {"from": ["s", "input"]}}]})["layers"][1]
     assert (found["output_shape"], costs(found)) == ([4, 6, 6], (4 * 6 * 6, 0, 0))
 
 
-# -- batch, data types, weights that are shared or frozen
+# -- batch, data types, shared and frozen weights
 
 
 CONV = {"conv": {"out_channels": 3, "kernel_size": 3}}
 
 
-def test_a_batch_multiplies_operations_and_activations_only() -> None:
+def test_a_batch_multiplies_only_operations_and_activations() -> None:
     one, many = only_layer([2, 5, 5], CONV), only_layer([2, 5, 5], CONV, batch=7)
     assert costs(many) == tuple(7 * cost for cost in costs(one))
     assert (many["params"], many["memory"]) == (
@@ -446,7 +452,7 @@ def test_small_types_round_up_to_whole_bytes_for_each_tensor() -> None:
     assert layer["memory"] == {"input": 25, "weights": 5 + 4, "output": 13, "live": 38}
 
 
-def test_a_batch_of_small_types_is_one_tensor() -> None:
+def test_a_batch_of_small_types_is_rounded_up_once() -> None:
     assert only_layer([3], "relu", dtype="int4", batch=3)["memory"] == {
         "input": 5,
         "weights": 0,
@@ -455,7 +461,7 @@ def test_a_batch_of_small_types_is_one_tensor() -> None:
     }
 
 
-def test_inputs_are_tensors_of_their_own() -> None:
+def test_inputs_are_separate_tensors() -> None:
     assert only_layer([3], {"add": {"from": ["input", "input"]}}, dtype="int1")["memory"]["input"] == 2
 
 
@@ -472,12 +478,12 @@ def test_inputs_are_tensors_of_their_own() -> None:
         ({"weights": "int1", "activations": "int8"}, 4 + 4),
     ],
 )
-def test_biases_are_int32_beside_integer_weights(dtype: Any, weights: int) -> None:
+def test_biases_are_int32_with_integer_weights(dtype: Any, weights: int) -> None:
     layer = only_layer([3, 5, 5], {"conv": {"out_channels": 1, "kernel_size": 3}}, dtype=dtype)
     assert layer["memory"]["weights"] == weights
 
 
-def test_shared_weights_count_once_and_work_twice() -> None:
+def test_shared_weights_count_once_but_cost_operations_twice() -> None:
     entry = {"out_channels": 2, "kernel_size": 3, "padding": 1}
     layers = [{"conv": {**entry, "name": "a"}}, {"conv": {**entry, "share": "a"}}]
     found = report({"input": [2, 5, 5], "layers": layers})
@@ -532,12 +538,12 @@ def kind_without(rule: str) -> type[Layer]:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_kind_without_a_rule_cannot_be_made(rule: str) -> None:
+def test_a_kind_without_a_rule_cannot_be_created(rule: str) -> None:
     with pytest.raises(TypeError, match=rule):
         kind_without(rule)((Shape(3, (8, 8)),), {})
 
 
-def test_a_layer_is_frozen() -> None:
+def test_a_layer_is_immutable() -> None:
     [node] = load({"input": [3, 8, 8], "layers": [CONV]}).nodes
     with pytest.raises(AttributeError):
         node.layer.output = Shape(1)
@@ -548,7 +554,7 @@ def test_summary_is_load_and_analyse() -> None:
     assert convcalc.summary(spec).to_dict() == convcalc.analyse(convcalc.load(spec)).to_dict()
 
 
-def test_shapes_of_a_network_follow_one_another() -> None:
+def test_the_shapes_of_a_network_are_consistent() -> None:
     spec = {
         "input": [3, 8, 8],
         "layers": [CONV, {"maxpool": {"kernel_size": 2}}, "flatten", {"linear": {"out_features": 5}}],

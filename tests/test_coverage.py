@@ -1,4 +1,4 @@
-"""What global pooling and linear layers see: the union over all that they read, by sets and by PyTorch's gradients."""
+"""The receptive field of global pooling and linear layers, a union: by sets and by PyTorch's gradients."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def conv(kernel_size: int, **others: Any) -> Entry:
 
 
 def box(low: int, high: int) -> Field:
-    """The same interval seen from everywhere."""
+    """The same interval for every position."""
     doubled = low + high
     center = f"{doubled}/2" if doubled % 2 else doubled // 2
     return {"size": [high - low + 1], "jump": [0], "center": [center], "aligned": True}
@@ -39,28 +39,28 @@ ALL = {"size": [20], "global": True, "aligned": True}
 @pytest.mark.parametrize(
     ("entries", "expected"),
     [
-        # one of 20 positions is left, and its convolution has seen its neighbour
+        # one of 20 positions remains, and its convolution has read its neighbour
         ([conv(3, padding=1), {"crop": {"amount": [[19, 0]]}}, "flatten", LINEAR], box(18, 19)),
-        # the convolution after the crop reads a zero where position 14 was
+        # the convolution after the crop reads a zero at the former position 14
         ([{"crop": {"amount": [[15, 0]]}}, conv(3, padding=1), "global_avgpool"], box(15, 19)),
-        # padding gives back positions, not what they held
+        # padding restores positions, but not their values
         ([{"crop": {"amount": [[15, 0]]}}, {"pad": {"padding": [[15, 0]]}}, "global_maxpool"], box(15, 19)),
         # positions 0, 3, … 18
         ([conv(1, stride=3), "global_avgpool"], box(0, 18)),
-        # 0 to 7 and 8 to 15: four are left over
+        # 0 to 7 and 8 to 15: four are never read
         ([conv(8, stride=8), "flatten", LINEAR], box(0, 15)),
         # taps at -1 and 1, at 2 and 4, … at 17 and 19
         ([conv(2, dilation=2, padding=1, stride=3), {"adaptive_avgpool": {"output_size": 1}}], box(1, 19)),
         # a vector in order: features 5 to 9 are positions 5 to 9
         (["flatten", {"slice": {"channels": [5, 10]}}, LINEAR], box(5, 9)),
-        # of three channels in order the first ends at feature 19, so 18 … 21 are 18, 19, 0 and 1
+        # of three channels in order, the first ends at feature 19, so 18 … 21 are positions 18, 19, 0 and 1
         ([{"pointwise_conv": {"out_channels": 3}}, "flatten", {"slice": {"channels": [18, 22]}}, LINEAR], ALL),
         (["flatten", {"slice": {"channels": [5, 10]}}, "softmax"], box(5, 9)),
         ([{"crop": {"amount": [[0, 10]]}}, {"reshape": {"shape": [2, 5]}}, conv(3), "global_avgpool"], box(0, 9)),
-        # the row of 4 positions 1 to 4, to which 4 × 5 values became, holds values 1 to 4, 6 to 9, …
+        # 4 channels of 5 positions, of which positions 1 to 4 hold the values 1 to 4, 6 to 9, …
         ([{"reshape": {"shape": [4, 5]}}, {"crop": {"amount": [[1, 0]]}}, "global_avgpool"], box(1, 19)),
         ([{"upsample": {"scale_factor": 2}}, {"crop": {"amount": [[0, 31]]}}, "global_avgpool"], box(0, 4)),
-        # a gate made of 10 … 19: position 0 sees itself and those, position 19 those alone
+        # a gate calculated from 10 … 19: position 0 depends on itself and those, position 19 only on those
         (
             [
                 {"crop": {"amount": [[10, 0]]}},
@@ -69,7 +69,7 @@ ALL = {"size": [20], "global": True, "aligned": True}
             ],
             {"size": [20], "size_min": [10], "jump": None, "center": None, "aligned": True},
         ),
-        # two halves together are all
+        # two halves together cover everything
         (
             [
                 {
@@ -82,7 +82,7 @@ ALL = {"size": [20], "global": True, "aligned": True}
             ],
             ALL,
         ),
-        # two linear layers of parts: 0 … 4 and 15 … 19 span all
+        # two linear layers on parts: 0 … 4 and 15 … 19 span everything
         (
             [
                 {"branches": [[{"crop": {"amount": [[15, 0]]}}], [{"crop": {"amount": [[0, 15]]}}]], "merge": "add"},
@@ -96,22 +96,22 @@ ALL = {"size": [20], "global": True, "aligned": True}
          {"size": [0], "jump": None, "center": None, "aligned": True}),
     ],
 )  # fmt: skip
-def test_what_reads_everything_sees_the_union(entries: list[Any], expected: Field) -> None:
+def test_layers_that_read_everything_depend_on_the_union(entries: list[Any], expected: Field) -> None:
     assert chain(*entries) == expected
 
 
 @pytest.mark.parametrize("length", [10**6, 10**12])
-def test_a_long_input_is_covered_without_sets(length: int) -> None:
+def test_coverage_of_a_long_input_needs_no_sets(length: int) -> None:
     layers = [conv(3, padding=1), conv(7, stride=2, padding=3), {"upsample": {"scale_factor": 2}}, "global_avgpool"]
     assert chain(*layers, length=length).get("global")
 
 
-def test_what_an_opaque_layer_sees_is_not_known_to_pooling_either() -> None:
+def test_the_field_of_an_opaque_layer_stays_unknown_after_pooling() -> None:
     layers = [{"opaque": {"output_shape": [1, 20]}}, "global_avgpool"]
     assert chain(*layers)["size"] is None
 
 
-def test_what_is_said_in_a_budget_is_what_the_layer_named_sees() -> None:
+def test_a_budget_is_checked_against_the_field_of_the_named_layer() -> None:
     layers = [conv(3, padding=1), {"crop": {"amount": [[19, 0]]}}, {"global_avgpool": {"keepdims": False}}]
     found = report({"input": [1, 20], "layers": layers})
     assert fields(found)["global_avgpool1"] == box(18, 19)
@@ -119,13 +119,13 @@ def test_what_is_said_in_a_budget_is_what_the_layer_named_sees() -> None:
 
 
 def test_gates_after_a_crop_are_followed_through_thousands_of_layers() -> None:
-    """Each gate is made of all that the gate before it was made of: what is known of that one is not found again."""
+    """Each gate depends on everything the previous gate depends on; known results are not recalculated."""
     gate = [{"branches": [["global_avgpool"], [conv(3, padding=1)]], "merge": "multiply"}]
     layers = [{"crop": {"amount": [[1, 0]]}}, {"sequence": gate, "repeat": 1500}, "global_avgpool"]
     assert chain(*layers) == box(1, 19)
 
 
-# -- random networks against sets of positions
+# -- random networks compared with sets of positions
 
 
 def expected_box(tensor: Tensor, sizes: tuple[int, ...]) -> tuple[list[int], bool]:
@@ -146,7 +146,7 @@ def pool_everything(plan: Plan) -> Entry:
 @pytest.mark.parametrize("axes", [1, 2])
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_pooling_of_random_networks_sees_the_sets_that_they_hold(axes: int, data: st.DataObject) -> None:
+def test_pooling_of_random_networks_depends_on_the_sets_of_positions(axes: int, data: st.DataObject) -> None:
     plan = data.draw(networks(axes, in_order=data.draw(st.booleans())))
     found = fields(report(pool_everything(plan)))
     for number, tensor in enumerate(plan.tensors):
@@ -157,8 +157,8 @@ def test_pooling_of_random_networks_sees_the_sets_that_they_hold(axes: int, data
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_parts_of_vectors_see_the_positions_of_their_features(data: st.DataObject) -> None:
-    """Feature v of a vector stands at position v modulo the length; rows of an image follow one another."""
+def test_parts_of_vectors_depend_on_the_positions_of_their_features(data: st.DataObject) -> None:
+    """Feature v of a vector is position v modulo the length; rows of an image are consecutive."""
     height, width, depth = (data.draw(st.integers(1, 5)) for _ in range(3))
     start, stop = sorted(
         data.draw(st.lists(st.integers(0, height * width * depth), min_size=2, max_size=2, unique=True))
@@ -170,7 +170,7 @@ def test_parts_of_vectors_see_the_positions_of_their_features(data: st.DataObjec
     assert size == [max(rows) - min(rows) + 1, max(columns) - min(columns) + 1]
 
 
-# -- examples against PyTorch's gradients
+# -- examples compared with PyTorch's gradients
 
 
 @pytest.mark.torch
@@ -184,7 +184,7 @@ def test_parts_of_vectors_see_the_positions_of_their_features(data: st.DataObjec
         ("vgg16", (45, 45)),
     ],
 )
-def test_classifiers_see_what_has_gradients(name: str, sizes: tuple[int, ...]) -> None:
+def test_classifiers_depend_on_the_inputs_that_have_gradients(name: str, sizes: tuple[int, ...]) -> None:
     pytest.importorskip("torch", reason="the gradients are PyTorch's")
     from tests.oracle.dependence import Projection
 
@@ -197,7 +197,7 @@ def test_classifiers_see_what_has_gradients(name: str, sizes: tuple[int, ...]) -
     assert field["size"][0] == int(seen.max()) - int(seen.min()) + 1
 
 
-# -- sets of positions against loops
+# -- sets of positions compared with loops
 
 
 WINDOWS = st.one_of(
@@ -212,7 +212,7 @@ WINDOWS = st.one_of(
 
 @settings(max_examples=500, deadline=None)
 @given(WINDOWS, st.sets(st.integers(0, 30)), st.integers(1, 30))
-def test_sets_that_windows_read(reads: Reads, outputs: set[int], size: int) -> None:
+def test_sets_read_by_windows(reads: Reads, outputs: set[int], size: int) -> None:
     def read(positions: Iterable[int]) -> set[int]:
         spans = [span for span in map(reads.at, positions) if span is not None]
         return {place for low, high in spans for place in range(low, high + 1, reads.step) if 0 <= place < size}

@@ -1,4 +1,4 @@
-"""`convcalc diff` as a terminal, a pull request, a script and a hostile file see it."""
+"""`convcalc diff` as seen by a terminal, a pull request, a script and a hostile file."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ def difference(old: str, new: str) -> Difference:
 # -- for people
 
 
-def test_the_table_shows_totals_side_by_side_and_a_row_a_change(
+def test_the_table_shows_totals_side_by_side_and_one_row_per_change(
     both: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     assert run(["diff", *both]) == 0
-    # a kernel has 25 taps in place of 9 for every pair of channels
+    # a kernel has 25 taps instead of 9 for every pair of channels
     more = 16 * (3 * 8 + 8 * 16 + 16 * 16)
     assert capsys.readouterr().out.splitlines() == [
         "old  tiny  old.yaml",
@@ -96,7 +96,7 @@ def test_the_table_shows_totals_side_by_side_and_a_row_a_change(
     ]
 
 
-def test_nothing_is_said_of_what_is_the_same(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unchanged_figures_are_not_mentioned(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     one, other = write("one.yaml", OLD), write("other.yaml", OLD.replace("name: tiny", "name: other"))
     assert run(["diff", one, other, "--exit-code"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -105,7 +105,7 @@ def test_nothing_is_said_of_what_is_the_same(write: Write, capsys: pytest.Captur
     assert not any("%" in line for line in lines)
 
 
-def test_the_same_change_in_every_use_of_a_block_is_one_row_with_its_layers() -> None:
+def test_the_same_change_in_every_use_of_a_block_is_one_row() -> None:
     rows = difference_rows(difference("mobilenet_v1", "mobilenet_v1"))
     assert rows == []
     old, new = (convcalc.summary(examples.path("mobilenet_v1"), params={"width": width}) for width in (1.0, 0.5))
@@ -117,10 +117,10 @@ def test_the_same_change_in_every_use_of_a_block_is_one_row_with_its_layers() ->
         sum(layer.macs or 0 for layer in report.layers if layer.kind == "pointwise_conv") for report in (old, new)
     )
     assert points.macs == after - before
-    assert sum(row.layers for row in rows) == 84  # every layer has other channels, and is in one row
+    assert sum(row.layers for row in rows) == 84  # every layer has a different number of channels, in a single row
 
 
-def test_a_scope_that_is_new_as_a_whole_is_one_row() -> None:
+def test_an_entirely_new_scope_is_one_row() -> None:
     [row] = difference_rows(difference("resnet50", "resnet101"))
     found = difference("resnet50", "resnet101")
     assert (row.did, row.name, row.what, row.layers) == ("added", "stage3.*", "bottleneck", 170)
@@ -144,7 +144,7 @@ def test_the_table_fits(pair: tuple[str, str], width: int) -> None:
     assert {"layers", "params", "MACs", "field"} <= {line.split(" ")[0] for line in lines}
 
 
-def test_quiet_gives_only_the_totals(both: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_prints_only_the_totals(both: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["diff", *both, "-q"]) == 0
     printed = capsys.readouterr().out
     assert "params" in printed
@@ -193,9 +193,7 @@ def sizes(text: str) -> int:
     return len(text.encode("utf-8"))
 
 
-def test_markdown_has_the_totals_and_the_layers_folded_away(
-    both: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_markdown_has_the_totals_and_collapsed_layers(both: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["diff", *both, "-f", "markdown", "--fail-if", "params > +1K"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[:5] == [
@@ -234,9 +232,9 @@ HOSTILE = '"evil\\e[31m | <script>alert(1)</script> \\n# `x` [a](b) \\u202e"'
 
 
 @pytest.mark.parametrize("form", ["table", "markdown", "json"])
-def test_names_and_values_have_no_power(form: str, write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_and_values_cannot_inject_markup(form: str, write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     old = write("old.yaml", OLD)
-    # a name with a line break is refused, so that it stands in a param, which is a text of any sort
+    # a name with a line break is refused, so the text is in a spec parameter, which may hold any string
     text = NEW.replace("classes: 10}", f"classes: 10, note: {HOSTILE}}}").replace(
         "name: tiny", 'name: "<script>|`x` @all $x$"'
     )
@@ -248,16 +246,16 @@ def test_names_and_values_have_no_power(form: str, write: Write, capsys: pytest.
     if form == "markdown":
         assert "<script>" not in printed.out
         assert not re.search(r"(?<!\\)`x", printed.out)
-        assert "@all" not in printed.out  # nobody is called
-        assert not re.search(r"(?<!\\)\$", printed.out)  # nothing is set as a formula
+        assert "@all" not in printed.out  # nobody is mentioned
+        assert not re.search(r"(?<!\\)\$", printed.out)  # nothing is rendered as a formula
         widths = {line.count(" | ") for line in printed.out.splitlines() if line.startswith("| ")}
         assert len(widths) == 2  # two tables
 
 
-# -- conditions and statuses
+# -- conditions and exit status
 
 
-def test_a_condition_that_holds_gives_1_and_says_by_how_much(
+def test_a_condition_that_holds_exits_with_1_and_states_by_how_much(
     both: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["diff", *both, "--fail-if", "layers > 5", "--fail-if", "peak_memory < -10%"]) == 0
@@ -268,7 +266,7 @@ def test_a_condition_that_holds_gives_1_and_says_by_how_much(
     )
 
 
-def test_exit_code_says_whether_anything_differs(both: list[str]) -> None:
+def test_exit_code_tells_whether_anything_differs(both: list[str]) -> None:
     assert run(["diff", *both]) == 0
     assert run(["diff", *both, "--exit-code"]) == 1
     assert run(["diff", both[0], both[0], "--exit-code"]) == 0
@@ -284,7 +282,7 @@ def test_a_wrong_condition_is_shown_with_a_caret(both: list[str], capsys: pytest
     ]
 
 
-def test_params_are_set_on_both_sides_or_on_one(both: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_params_are_set_on_both_sides_or_one(both: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     def given(*options: str) -> list[dict[str, int]]:
         assert run(["diff", *both, "-f", "json", *options]) == 0
         found = json.loads(capsys.readouterr().out)
@@ -314,7 +312,7 @@ def test_params_are_set_on_both_sides_or_on_one(both: list[str], capsys: pytest.
         (["-", "--git", "HEAD"], "--git REV takes exactly one file"),
     ],
 )
-def test_what_cannot_be_done_is_said_and_gives_2(
+def test_what_cannot_be_done_is_explained_and_exits_with_2(
     arguments: list[str], said: str, both: list[str], write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write("bare.yaml", "input: [3, 8, 8]\nlayers: [relu]\n")
@@ -324,7 +322,7 @@ def test_what_cannot_be_done_is_said_and_gives_2(
     assert said in printed.err
 
 
-def test_the_problems_of_both_files_are_told(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_problems_of_both_files_are_reported(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     bad = [write(name, OLD.replace("kernel_size", "kernel_sze")) for name in ("one.yaml", "two.yaml")]
     assert run(["diff", *bad]) == 1
     printed = capsys.readouterr()
@@ -357,7 +355,7 @@ def repository(write: Write) -> Write:
 
 
 @needs_git
-def test_a_file_is_compared_with_what_it_was_at_a_revision(
+def test_a_file_is_compared_with_its_version_at_a_revision(
     repository: Write, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository("nets/net.yaml", NEW)
@@ -386,7 +384,7 @@ def test_a_file_is_compared_with_what_it_was_at_a_revision(
         ("HEAD", "nets/new.yaml does not exist in git revision HEAD"),
     ],
 )
-def test_what_git_does_not_have_is_said(
+def test_what_git_does_not_have_is_reported(
     revision: str, said: str, repository: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
     repository("nets/new.yaml", NEW)
@@ -397,7 +395,7 @@ def test_what_git_does_not_have_is_said(
 
 
 @needs_git
-def test_outside_of_a_repository_and_without_git_it_is_said(
+def test_a_missing_repository_or_git_is_reported(
     both: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(Path.cwd().parent))
@@ -420,7 +418,9 @@ def test_a_wrong_old_version_is_shown_at_its_revision(repository: Write, capsys:
 
 
 @needs_git
-def test_an_old_version_has_the_limits_of_any_spec(repository: Write, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_old_version_is_subject_to_the_limits_of_any_spec(
+    repository: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
     repository("nets/net.yaml", OLD + "#" * (5 * 1024 * 1024))
     git("commit", "-q", "-a", "-m", "large")
     repository("nets/net.yaml", OLD)
@@ -429,7 +429,7 @@ def test_an_old_version_has_the_limits_of_any_spec(repository: Write, capsys: py
 
 
 @needs_git
-def test_nothing_is_quoted_of_an_old_version_behind_a_link(
+def test_nothing_is_quoted_from_an_old_version_behind_a_link(
     repository: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("nets/link.yaml").symlink_to("secret-hunter2")

@@ -1,4 +1,4 @@
-"""Edits of a spec's text: the values are what they should be after, and nothing else of the text has changed."""
+"""Edits of a spec's text: they produce the intended values and change nothing else in the text."""
 
 import copy
 import re
@@ -48,7 +48,7 @@ WORDS: list[Path] = [
 
 
 def plain(value: Any) -> Any:
-    """Values without their places."""
+    """Values without their locations."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list) else value
@@ -80,7 +80,7 @@ def with_argument(values: Any, path: Path, name: str, value: Any) -> Any:
 
 @pytest.mark.parametrize("path", WORDS, ids=str)
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_an_argument_is_set_wherever_an_entry_stands(path: Path, newline: str) -> None:
+def test_an_argument_is_set_in_any_layout_of_an_entry(path: Path, newline: str) -> None:
     text = SPEC.replace("\n", newline)
     edited = applied(text, [argument(read_text(text), path, "bias", "false")])
     assert read(edited) == with_argument(read(text), path, "bias", False)
@@ -111,7 +111,7 @@ def test_an_entry_is_replaced_in_every_example(name: str) -> None:
     for path in sorted({node.path for node in read_network(document).nodes}, key=str):
         entry = path if isinstance(path[-1], int) else path[:-1]
         if not isinstance(entry[-1], int):
-            continue  # the merge of branches, which is no entry
+            continue  # the merge of branches, which is not an entry
         edited = applied(document.text, [replaced_entry(document, entry, lines)])
         expected = plain(copy.deepcopy(document.root))
         parent = expected
@@ -125,18 +125,18 @@ def test_an_entry_is_replaced_in_every_example(name: str) -> None:
         assert sorted(comments(edited)) == sorted(comments(document.text))
 
 
-def test_comments_inside_a_replaced_entry_go_above_it() -> None:
+def test_comments_inside_a_replaced_entry_move_above_it() -> None:
     edited = applied(SPEC, [replaced_entry(read_text(SPEC), ("layers", 3), [["relu"], ["relu6"]])])
     assert "  # before\n  # after\n  - relu\n  - relu6\n  - batchnorm" in edited
 
 
-def test_what_follows_a_replaced_entry_that_ends_in_a_block_scalar_stays() -> None:
+def test_text_after_a_replaced_entry_that_ends_in_a_block_scalar_is_preserved() -> None:
     text, rest = "layers:\n  - conv:\n      name: |-\n        a\n", "\n  # next\n  - relu\n"
     edited = applied(text + rest, [replaced_entry(read_text(text + rest), ("layers", 0), [["relu6"]])])
     assert edited == "layers:\n  - relu6\n" + rest
 
 
-def test_entries_in_brackets_are_replaced_in_the_line() -> None:
+def test_entries_in_brackets_are_replaced_within_the_line() -> None:
     path: Path = ("layers", 6, "branches", 0, 1, 1)
     document = read_text(SPEC)
     assert "[relu, relu6, silu: {}, batchnorm]" in applied(
@@ -157,12 +157,12 @@ def test_entries_in_brackets_are_replaced_in_the_line() -> None:
         "x-b: &b true\nlayers:\n  - conv: {bias: *b}\n",
     ],
 )
-def test_what_an_alias_or_an_expression_stands_for_is_not_edited(text: str) -> None:
+def test_values_from_an_alias_or_an_expression_are_not_edited(text: str) -> None:
     with pytest.raises(CannotEdit):
         argument(read_text(text), ("layers", 0, "conv"), "bias", "false")
 
 
-def test_two_changes_at_one_place_are_refused_and_equal_ones_are_one() -> None:
+def test_two_changes_at_one_location_are_refused_and_equal_ones_are_merged() -> None:
     document = read_text(SPEC)
     edit = argument(document, WORDS[0], "bias", "false")
     assert applied(SPEC, [edit, edit]) == applied(SPEC, [edit])

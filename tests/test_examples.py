@@ -1,7 +1,7 @@
-"""The networks of examples/ against figures that others published, and against the same networks in PyTorch.
+"""The networks in examples/ compared with published figures, and with the same networks in PyTorch.
 
-Where a source has no exact figure of a kind, the exact one is that of tests/oracle/reference_models.py. That holds for
-all buffers (two a channel of a batch norm) and, unless said otherwise, for the last digits of the MACs.
+If a source has no exact figure, the exact one comes from tests/oracle/reference_models.py. This applies to all buffers
+(two per channel of a batch norm) and, unless noted otherwise, to the last digits of the MACs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 class Figures(NamedTuple):
-    """What a network costs, for one sample."""
+    """The cost of a network for one sample."""
 
     params: int
     buffers: int
@@ -28,7 +28,7 @@ class Figures(NamedTuple):
 
 
 class Example(NamedTuple):
-    """A network's figures and who else reports them."""
+    """The figures of a network and who else reports them."""
 
     figures: Figures
     source: str
@@ -77,7 +77,7 @@ TABLE = {
     "vgg16": Example(Figures(138_357_544, 0, 15_470_264_320, [1000]), TORCHVISION),
 }
 
-# _ops of torchvision's weights: thousands of millions of multiply-adds
+# _ops of torchvision's weights: billions of multiply-adds
 TORCHVISION_OPS = {
     "alexnet": 0.714,
     "vgg16": 15.470,
@@ -110,7 +110,7 @@ MOBILENET_V2_MACS = {1.4: 582, 1.3: 509, 1.0: 300, 0.75: 209, 0.5: 97, 0.35: 59}
 
 Setting = tuple[str, dict[str, float], Figures]
 
-# Other settings of the examples' params
+# Other values for the examples' spec parameters
 VARIANTS: list[Setting] = [
     # torchvision's wide_resnet50_2: num_params 68,883,240, _ops 11.398
     ("resnet50", {"width": 2}, Figures(68_883_240, 68_224, 11_398_021_120, [1000])),
@@ -150,7 +150,7 @@ def test_costs_are_the_published_ones(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_an_example_says_what_it_is(name: str) -> None:
+def test_an_example_has_a_description(name: str) -> None:
     text = (EXAMPLES / f"{name}.yaml").read_text(encoding="utf-8")
     assert text.startswith("# ")
     assert "\ndescription: " in text
@@ -171,7 +171,7 @@ def test_mobilenets_of_other_widths_and_sizes(width: float, size: int, params: i
     found = reported("mobilenet_v1", width=width, size=size)
     assert (found.params, found.macs) == (params, macs)
     assert f"{found.params / 1e6:.1f}" == MOBILENET_V1_PARAMS[width]
-    assert millions in (int(found.macs / 1e6), round(found.macs / 1e6))  # the paper cuts some off and rounds others
+    assert millions in (int(found.macs / 1e6), round(found.macs / 1e6))  # the paper truncates some and rounds others
 
 
 @pytest.mark.parametrize(("width", "millions"), MOBILENET_V2_MACS.items())
@@ -188,13 +188,13 @@ def test_resnet50_has_the_layers_of_torchvision() -> None:
     assert Counter(layer["kind"] for layer in layers) == repeated | single
 
 
-def test_the_skips_of_unet_are_cut_to_the_sizes_of_the_papers_figure() -> None:
+def test_the_skips_of_unet_are_cropped_to_the_sizes_in_the_papers_figure() -> None:
     assert shapes_of("unet", "crop") == [[512, 56, 56], [256, 104, 104], [128, 200, 200], [64, 392, 392]]
     assert shapes_of("unet", "concat") == [[1024, 56, 56], [512, 104, 104], [256, 200, 200], [128, 392, 392]]
 
 
 def test_dcgan_doubles_height_and_width_four_times() -> None:
-    """The state sizes that the tutorial's comments name."""
+    """The sizes that the comments in the tutorial state."""
     sizes = [[512, 4, 4], [256, 8, 8], [128, 16, 16], [64, 32, 32], [3, 64, 64]]
     assert shapes_of("dcgan_generator", "conv_transpose") == sizes
 

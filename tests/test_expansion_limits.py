@@ -1,6 +1,6 @@
-"""The limits of an expanded network, on both sides: at a limit all is well, one more is refused.
+"""The limits of an expanded network, on both sides: exactly at the limit is fine, one more is refused.
 
-The limits on entries and layers are lowered here, so that they are reached at once; the README has the real ones.
+The limits on entries and layers are lowered here so that they are reached quickly; the README states the real ones.
 """
 
 from __future__ import annotations
@@ -19,14 +19,18 @@ README = Path(__file__).parent.parent / "README.md"
 Entries = list[Any]
 
 
-def test_the_limits_are_those_of_the_readme() -> None:
-    [limits] = re.findall(r"^Limits, so that .*?\.$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+def test_the_limits_are_those_in_the_readme() -> None:
+    [limits] = re.findall(
+        r"^To make it safe to open untrusted files, .*?\.$",
+        README.read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
     assert f"{making.MOST_LAYERS:,} layers" in limits
-    assert f"{expand.MOST_ENTRIES:,} entries looked at" in limits
-    assert f"scopes {expand.MOST_SCOPES} deep" in limits
+    assert f"{expand.MOST_ENTRIES:,} expanded entries" in limits
+    assert f"scopes {expand.MOST_SCOPES} levels deep" in limits
 
 
-# -- entries that are looked at: those of every body when it is expanded, and the copies of every repeat
+# -- expanded entries: those of every list that is expanded, and the copies of every repeat
 
 THREE = {"three": {"layers": ["relu", "tanh", "sigmoid"]}}
 FOUR_IN_ALL = {**THREE, "outer": {"layers": ["three"]}}  # 1 + 3
@@ -61,7 +65,7 @@ def spec(blocks: dict[str, Any], layers: Entries) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("blocks", "layers", "entries"), COUNTED.values(), ids=COUNTED)
-def test_entries_up_to_the_limit_are_looked_at_and_not_one_more(
+def test_entries_up_to_the_limit_are_expanded_and_not_one_more(
     blocks: dict[str, Any], layers: Entries, entries: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(expand, "MOST_ENTRIES", entries)
@@ -98,7 +102,7 @@ def limit_layers(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
         monkeypatch.setattr(module, "MOST_LAYERS", count)
 
 
-# -- scopes within scopes: blocks carry them deeper than a file may be nested
+# -- nested scopes: blocks nest them deeper than a file may be nested
 
 DEEPENING: dict[str, tuple[Any, int]] = {
     "a layer": ("relu", 0),
@@ -110,7 +114,7 @@ DEEPENING: dict[str, tuple[Any, int]] = {
 
 
 def nested_blocks(depth: int, inmost: Any) -> dict[str, Any]:
-    """Blocks of which each uses the one before; `depth` of them are within each other."""
+    """Blocks each of which uses the one before it, nested `depth` levels deep."""
     blocks: dict[str, Any] = {"b1": {"layers": [inmost]}}
     for number in range(2, depth + 1):
         blocks[f"b{number}"] = {"layers": [f"b{number - 1}"]}

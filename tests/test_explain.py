@@ -1,4 +1,4 @@
-"""`convcalc explain`: every printed formula is evaluated from its text, and comes to what is computed and measured."""
+"""`convcalc explain`: every printed formula is evaluated from its text and equals the calculated and measured value."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.specs import load
 from tests.test_oracle import CASES, Case
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-MOST = 30  # cases of a kind
+MOST = 30  # test cases per kind
 COSTS = ("params", "buffers", "multiplications", "additions", "MACs", "FLOPs")
 
 
@@ -38,7 +38,7 @@ def only(spec: dict[str, Any], **options: Any) -> Explanation:
 
 
 def accepted(kind: str) -> list[Case]:
-    """Layers that PyTorch takes, spread over its answers, with axes of every number."""
+    """Layers that PyTorch accepts, spread over its table, with every number of axes."""
     cases = [case for case in CASES[kind] if "output" in case]
     return cases[:: max(1, len(cases) // MOST)]
 
@@ -48,7 +48,7 @@ def explanation_of(case: Case) -> Explanation:
 
 
 def texts(figure: Figure) -> Iterator[tuple[str, int]]:
-    """What a figure prints, each with what it comes to: in symbols, in numbers, in LaTeX."""
+    """The texts that a figure prints, each with its value: in symbols, in numbers, in LaTeX."""
     assert figure.formula is not None
     values = {symbol.called(figure.one_axis): symbol.value for symbol in symbols(figure.formula)}
     yield Notation(True).write(figure.formula), int(value_of(Notation(True).write(figure.formula)))
@@ -59,7 +59,7 @@ def texts(figure: Figure) -> Iterator[tuple[str, int]]:
 
 
 def wrong_formulas(found: Explanation) -> list[tuple[str, str, int, int | None]]:
-    """The printed formulas that do not come to the figure that stands under them."""
+    """The printed formulas whose value differs from the figure below them."""
     return [
         (found.layer.name, text, value, figure.value)
         for figure in found.figures
@@ -70,20 +70,20 @@ def wrong_formulas(found: Explanation) -> list[tuple[str, str, int, int | None]]
 
 
 def figure(found: Explanation, name: str) -> int | None:
-    """The value of a figure; 0 of buffers that are not there."""
+    """The value of a figure; 0 for buffers that do not exist."""
     return {each.name: each.value for each in found.figures}.get(name, 0)
 
 
-# -- formulas against what PyTorch answers, and against the rules
+# -- formulas compared with PyTorch's answers and with the rules
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS) & set(CASES)))
-def test_every_printed_formula_comes_to_its_figure(kind: str) -> None:
+def test_every_printed_formula_evaluates_to_its_figure(kind: str) -> None:
     assert [wrong for case in accepted(kind) for wrong in wrong_formulas(explanation_of(case))] == []
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS) & set(CASES)))
-def test_what_is_explained_is_what_pytorch_answers(kind: str) -> None:
+def test_explained_figures_are_those_of_pytorch(kind: str) -> None:
     for case in accepted(kind):
         found = explanation_of(case)
         sizes = [figure(found, "channels") or figure(found, "features")]
@@ -96,8 +96,8 @@ def test_what_is_explained_is_what_pytorch_answers(kind: str) -> None:
 
 
 def test_every_kind_is_explained() -> None:
-    """A kind has its formulas from its rules: there is none that could lack them."""
-    without = {"opaque"}  # whose costs are not known
+    """Formulas come from the rules of a kind, so none can be missing."""
+    without = {"opaque"}  # unknown costs
     for kind in set(KINDS) - without:
         found = explanation_of(accepted(kind)[0]) if kind in CASES else example_of(kind)
         named = {each.name for each in found.figures}
@@ -117,7 +117,7 @@ def example_of(kind: str) -> Explanation:
 
 
 def test_no_size_of_a_layer_hides_in_its_formulas() -> None:
-    """Formulas in symbols have but the constants of the rules: taps of an interpolation, counts a value, bits."""
+    """Formulas in symbols contain only the constants of the rules: interpolation taps, counts per value, bits."""
     constants = {"1", "2", "3", "4", "7", "8", "15", "16", "32"}
     hidden = []
     for kind in sorted(set(KINDS) & set(CASES)):
@@ -144,7 +144,7 @@ def test_every_figure_of_a_network_is_that_of_the_report(name: str, batch: int, 
 
 
 def by_axis(found: Explanation, name: str, axes: int) -> list[int | None]:
-    """A figure of the field on every axis: under its name alone it is of all."""
+    """A field figure for each axis: a name without an axis applies to all of them."""
     values: dict[str, int | None] = {}
     for each in found.figures:
         what, _, named = each.name.partition(", ")
@@ -154,7 +154,7 @@ def by_axis(found: Explanation, name: str, axes: int) -> list[int | None]:
 
 
 @pytest.mark.parametrize("name", ["resnet50", "unet", "m5", "c3d", "inception_v3", "lenet5", "conv_autoencoder"])
-def test_the_receptive_field_of_a_step_is_that_of_the_report(name: str) -> None:
+def test_the_receptive_field_of_each_step_is_that_of_the_report(name: str) -> None:
     report = analyse(convcalc.load(EXAMPLES / f"{name}.yaml"))
     steps = 0
     for found in explanations(report):
@@ -170,7 +170,7 @@ def test_the_receptive_field_of_a_step_is_that_of_the_report(name: str) -> None:
     assert steps > 2
 
 
-# -- what is particular
+# -- special cases
 
 
 SHARED: dict[str, Any] = {
@@ -191,19 +191,19 @@ def notes(name: str, **options: Any) -> list[str]:
     return list(found.notes)
 
 
-def test_shared_weights_are_said_on_both_sides() -> None:
+def test_shared_weights_are_mentioned_on_both_sides() -> None:
     assert notes("first") == ["its weights are shared by conv2 and counted only here"]
     assert notes("conv2") == ["shares the weights of first, where they are counted"]
     [user] = explained(analyse(load(SHARED)), "conv2")
     assert figure(user, "params") == figure(user, "weight memory") == 0
 
 
-def test_frozen_layers_and_views_are_said() -> None:
+def test_frozen_layers_and_views_are_mentioned() -> None:
     assert notes("kept") == ["frozen: its params are not trained"]
     assert notes("flatten1") == ["a view: the output shares the memory of the input"]
 
 
-def test_a_folded_batch_norm_is_said_where_it_went() -> None:
+def test_a_folded_batch_norm_names_the_layer_it_was_folded_into() -> None:
     assert notes("kept", fold_batchnorm=True)[1:] == [
         "batchnorm2 is folded into it: the scale into its weights, the bias into its bias"
     ]
@@ -300,13 +300,13 @@ def columns(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
 
 @pytest.mark.parametrize("columns", [80], indirect=True)
 @pytest.mark.usefixtures("columns")
-def test_a_layer_reads_as_on_paper() -> None:
+def test_a_layer_is_explained_as_on_paper() -> None:
     assert printed(["explain", "example:resnet50", "conv1"]).startswith(CONV)
 
 
 @pytest.mark.parametrize("columns", [40], indirect=True)
 @pytest.mark.usefixtures("columns")
-def test_in_a_narrow_terminal_formulas_stand_under_their_names_and_break_before_signs() -> None:
+def test_narrow_terminals_put_formulas_below_their_names_and_break_before_signs() -> None:
     assert NARROW in printed(["explain", "example:resnet50", "conv1"])
 
 
@@ -336,7 +336,7 @@ def equations() -> list[str]:
 
 
 def test_every_equation_holds() -> None:
-    """The parts in numbers of every equation come to the same."""
+    """The numeric parts of every equation have the same value."""
     assert len(equations()) > 500
     for equation in equations():
         in_numbers = [
@@ -346,7 +346,7 @@ def test_every_equation_holds() -> None:
 
 
 def test_markdown_takes_nothing_of_latex_for_its_own() -> None:
-    """No backslash before punctuation, no index that could begin an emphasis, no bars and stars."""
+    """No backslash before punctuation, no index that could start an emphasis, no bars and no stars."""
     for equation in equations():
         assert not re.search(r"\\[^A-Za-z]|(?<![A-Za-z])_|[|*<>`#~&]", equation), equation
         assert len(re.findall(r"\\left", equation)) == len(re.findall(r"\\right", equation))
@@ -373,14 +373,14 @@ def test_a_pattern_or_a_scope_explains_several() -> None:
         (["no.yaml", "conv1"], "no.yaml: no such file"),
     ],
 )
-def test_what_cannot_be_done_is_said(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_done_is_explained(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     from convcalc.cli.main import run
 
     assert run(["explain", *arguments]) == 2
     assert said in capsys.readouterr().err
 
 
-def test_a_wrong_spec_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_spec_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from convcalc.cli.main import run
 
     (tmp_path / "net.yaml").write_text("input: [3]\nlayers:\n  - conv: {}\n")
@@ -388,7 +388,7 @@ def test_a_wrong_spec_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "net.yaml:3" in capsys.readouterr().err
 
 
-def test_json_has_a_formula_for_each_value_and_a_meaning_for_each_symbol() -> None:
+def test_json_follows_its_schema() -> None:
     found = json.loads(printed(["explain", "example:unet", "*", "-f", "json"]))
     assert len(found["layers"]) == len(convcalc.load(EXAMPLES / "unet.yaml").nodes)
     for layer in found["layers"]:

@@ -1,4 +1,4 @@
-"""Arithmetic in a spec: operators, functions, limits, and that nothing is ever executed."""
+"""Arithmetic in a spec: operators, functions, limits, and that no code is ever executed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def flaw(expression: str, **params: Any) -> Any:
 
 
 def same(found: Any, expected: Any) -> bool:
-    """Equal and of one type: 1, 1.0 and true are three values."""
+    """Equal and of the same type: 1, 1.0 and true are three values."""
     return type(found) is type(expected) and found == expected
 
 
@@ -152,7 +152,7 @@ def test_round8_is_round_to_with_8(size: float) -> None:
 
 
 @pytest.mark.parametrize("divisor", ["0", "-8", "2.5", "0.5"])
-def test_round_to_takes_a_whole_divisor_from_1(divisor: str) -> None:
+def test_round_to_takes_a_positive_whole_divisor(divisor: str) -> None:
     assert "divisor" in flaw(f"round_to(33, {divisor})").message
 
 
@@ -160,7 +160,7 @@ WRONG_CALLS = ["min()", "abs()", "abs(1, 2)", "round(2.5, 1)", "round_to(1)", "r
 
 
 @pytest.mark.parametrize("expression", WRONG_CALLS)
-def test_functions_take_their_number_of_values(expression: str) -> None:
+def test_functions_take_a_fixed_number_of_values(expression: str) -> None:
     assert flaw(expression).code == "CV014"
 
 
@@ -168,12 +168,12 @@ def test_functions_take_their_number_of_values(expression: str) -> None:
 
 
 @pytest.mark.parametrize("expression", ["64.0", "32 * 2.0", "128 / 2", "8 ** 2.0", "sqrt(4096)"])
-def test_a_whole_value_may_stand_where_an_integer_is_due(expression: str) -> None:
+def test_a_whole_value_is_accepted_as_an_integer(expression: str) -> None:
     layer = only_layer([3, 8, 8], {"pointwise_conv": {"out_channels": f"$({expression})"}})
     assert layer["output_shape"] == [64, 8, 8]
 
 
-def test_a_fraction_where_an_integer_is_due_is_shown_with_its_expression() -> None:
+def test_a_fraction_instead_of_an_integer_is_shown_with_its_expression() -> None:
     entry = {"pointwise_conv": {"out_channels": "$(127 / 2)"}}
     found = said(problem({"input": [3, 8, 8], "layers": [entry]}))
     assert "63.5" in found
@@ -181,7 +181,7 @@ def test_a_fraction_where_an_integer_is_due_is_shown_with_its_expression() -> No
 
 
 @pytest.mark.parametrize("written", [3.0, True, "3", "$(1 < 2)", "$(true)", "$flag", "$text"])
-def test_only_integers_stand_for_integers(written: Any) -> None:
+def test_only_integers_are_accepted_as_integers(written: Any) -> None:
     entry = {"pointwise_conv": {"out_channels": written}}
     found = problem({"params": {"flag": True, "text": "3"}, "input": [3, 8, 8], "layers": [entry]})
     assert (found.code, found.path) == ("CV013", ("layers", 0, "pointwise_conv", "out_channels"))
@@ -193,7 +193,7 @@ def test_only_integers_stand_for_integers(written: Any) -> None:
 LONGEST = "1" + "+1" * 499 + " "
 
 
-def test_an_expression_of_1000_characters_is_read() -> None:
+def test_an_expression_of_1000_characters_is_accepted() -> None:
     assert (len(LONGEST), value(LONGEST)) == (1000, 500)
 
 
@@ -243,16 +243,16 @@ def nested(opening: str, depth: int) -> str:
 
 
 @pytest.mark.parametrize(("opening", "expected"), NESTED)
-def test_parentheses_may_be_32_deep(opening: str, expected: Any) -> None:
+def test_parentheses_nested_32_deep_are_accepted(opening: str, expected: Any) -> None:
     assert same(value(nested(opening, 32)), expected)
 
 
 @pytest.mark.parametrize("opening", [opening for opening, _ in NESTED if opening.count("(") == 1])
-def test_parentheses_are_32_deep_at_most(opening: str) -> None:
+def test_parentheses_nested_33_deep_are_refused(opening: str) -> None:
     assert "32 deep" in flaw(nested(opening, 33)).message
 
 
-def test_parentheses_side_by_side_are_not_deep() -> None:
+def test_consecutive_parentheses_are_not_nested() -> None:
     assert value("+".join(["(1)"] * 40)) == 40
 
 
@@ -273,7 +273,7 @@ def test_parentheses_in_a_text_do_not_count() -> None:
         ("0 ** 99999999999999999", 0),
     ],
 )
-def test_results_go_up_to_18_digits(expression: str, expected: int) -> None:
+def test_results_of_18_digits_are_accepted(expression: str, expected: int) -> None:
     assert same(value(expression), expected)
 
 
@@ -292,7 +292,7 @@ def test_results_go_up_to_18_digits(expression: str, expected: int) -> None:
         "1e17 / 1e-17",
     ],
 )
-def test_results_have_18_digits_at_most(expression: str) -> None:
+def test_results_of_more_than_18_digits_are_refused(expression: str) -> None:
     assert "18 digits" in flaw(expression).message
 
 
@@ -307,8 +307,8 @@ def test_results_have_18_digits_at_most(expression: str) -> None:
         "0.5 ** -99999999999999999",
     ],
 )
-def test_an_exponent_is_checked_before_it_is_raised(expression: str) -> None:
-    assert "18 digits" in flaw(expression).message  # raised, these would take hours
+def test_an_exponent_is_checked_before_the_power_is_calculated(expression: str) -> None:
+    assert "18 digits" in flaw(expression).message  # calculating these powers would take hours
 
 
 # -- texts
@@ -325,7 +325,7 @@ def test_an_exponent_is_checked_before_it_is_raised(expression: str) -> None:
         ("act == 'relu' == 'relu'", True),
     ],
 )
-def test_texts_are_compared(expression: str, expected: Any) -> None:
+def test_texts_can_be_compared(expression: str, expected: Any) -> None:
     assert same(value(expression, act="relu"), expected)
 
 
@@ -347,7 +347,7 @@ def test_texts_are_compared(expression: str, expected: Any) -> None:
         "not sizes",
     ],
 )
-def test_only_numbers_and_booleans_take_part_in_arithmetic(expression: str) -> None:
+def test_arithmetic_needs_numbers_and_booleans(expression: str) -> None:
     assert flaw(expression, act="relu", sizes=[1, 2]).code == "CV014"
 
 
@@ -365,21 +365,21 @@ def test_only_numbers_and_booleans_take_part_in_arithmetic(expression: str) -> N
         ("a$$b$$", "a$b$"),
     ],
 )
-def test_expressions_stand_in_texts(text: str, expected: str) -> None:
+def test_expressions_may_be_part_of_a_text(text: str, expected: str) -> None:
     assert text_value(text, depth=2.0, flag=True, act="relu") == expected
 
 
-def test_a_text_holds_no_list() -> None:
+def test_a_list_cannot_be_part_of_a_text() -> None:
     assert problem(spec({"sizes": [1, 2], "result": "n$sizes"})).code == "CV014"
 
 
 @pytest.mark.parametrize("given", [2, 2.5, True, "relu", [1, [2, 3]]])
-def test_one_whole_name_passes_its_value_on_as_it_is(given: Any) -> None:
+def test_a_single_name_passes_its_value_on_unchanged(given: Any) -> None:
     assert same(text_value("$given", given=given), given)
 
 
 @pytest.mark.parametrize("text", ["5$", "$ 5", "$5", "$-", "a $ b"])
-def test_a_dollar_that_begins_nothing_shows_how_it_is_written(text: str) -> None:
+def test_a_stray_dollar_shows_how_to_write_one(text: str) -> None:
     assert "$$" in said(problem(spec({"result": text})))
 
 
@@ -388,7 +388,7 @@ def test_an_expression_must_be_closed(text: str) -> None:
     assert problem(spec({"result": text})).code == "CV014"
 
 
-# -- places
+# -- locations
 
 
 @pytest.mark.parametrize(
@@ -428,21 +428,21 @@ def test_a_mistake_is_shown_at_its_column_of_the_file(line: str) -> None:
     assert place_of(text, needle) in [place(one) for one in found]
 
 
-def test_a_mistyped_name_gets_the_nearest_one() -> None:
+def test_a_mistyped_name_suggests_the_nearest_one() -> None:
     assert "width" in flaw("widht * 2", width=1).hint
 
 
 @pytest.mark.parametrize("expression", ["1 +", "", "1 if 2", "1 else 2", "(1", "()", "1,2", "and", "if", "1 not 2"])
-def test_what_is_no_expression_is_refused(expression: str) -> None:
+def test_invalid_expressions_are_refused(expression: str) -> None:
     assert {one.code for one in refused(spec({"result": f"$({expression})"}))} == {"CV014"}
 
 
 @pytest.mark.parametrize("expression", ["1/0", "1//0", "1%0", "0**-1", "log2(0)", "log2(-1)", "sqrt(-1)", "(-8)**0.5"])
-def test_what_has_no_value_is_refused(expression: str) -> None:
+def test_expressions_without_a_value_are_refused(expression: str) -> None:
     assert flaw(expression).code == "CV014"
 
 
-# -- nothing is executed
+# -- no code is executed
 
 
 @pytest.mark.parametrize(
@@ -484,6 +484,6 @@ def test_nothing_but_arithmetic_is_an_expression(expression: str) -> None:
     assert flaw(expression, width=1).code == "CV014"
 
 
-def test_an_expression_is_evaluated_where_it_is_used_once_a_copy() -> None:
+def test_an_expression_is_evaluated_once_per_copy_where_it_is_used() -> None:
     entry = {"relu": {"name": "n", "repeat": "$(1 + 2)", "when": "$(index != 1)"}}
     assert names({"input": [3], "layers": [entry]}) == ["n.0", "n.2"]

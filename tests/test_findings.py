@@ -1,4 +1,4 @@
-"""What `check` found, in every format, with names and messages that try to break out of it."""
+"""The findings of `check` in every format, with names and messages that try to break out of it."""
 
 import json
 import re
@@ -35,9 +35,9 @@ SCHEMA = Path(__file__).parent / "data" / "sarif-schema-2.1.0.json"
 
 
 class Biased(Rule):
-    """A bias that the norm after it takes out again.
+    """A bias that the following norm cancels.
 
-    More is said here.
+    The description continues here.
     """
 
     code = "CV206"
@@ -100,25 +100,25 @@ RENDERERS: dict[str, Callable[[list[Checked]], str]] = {
 
 
 @pytest.mark.parametrize("name", RENDERERS)
-def test_the_order_of_files_and_problems_changes_nothing(name: str) -> None:
+def test_the_order_of_files_and_problems_does_not_matter(name: str) -> None:
     turned = [one._replace(problems=one.problems[::-1]) for one in CHECKED[::-1]]
     assert RENDERERS[name](CHECKED) == RENDERERS[name](turned)
 
 
 @pytest.mark.parametrize("name", RENDERERS)
-def test_what_is_nasty_is_neither_raw_nor_fatal(name: str) -> None:
+def test_hostile_text_is_escaped_and_not_fatal(name: str) -> None:
     text = RENDERERS[name](NASTY_CHECKED)
     assert [character for character in set(text) - {"\n"} if not character.isprintable()] == []
     assert not re.search(r"^::error::", text, re.MULTILINE) or name == "text"  # a file's name begins a line of text
 
 
 @pytest.mark.parametrize("name", RENDERERS)
-def test_nothing_checked_and_nothing_found_are_rendered(name: str) -> None:
+def test_empty_results_are_rendered(name: str) -> None:
     assert isinstance(RENDERERS[name]([]), str)
     assert isinstance(RENDERERS[name]([Checked("a.yaml", (), TEXT)]), str)
 
 
-def test_text_shows_the_place_the_code_and_the_line() -> None:
+def test_text_shows_the_location_the_code_and_the_line() -> None:
     lines = plain_text(text_lines(CHECKED[:2])).splitlines()
     assert lines[0] == "nets/b.yaml:layers.0: params is 6 M, over 5 M [CV100]"
     start = lines.index("nets/b.yaml:3:12: the bias does nothing [CV206]")
@@ -127,7 +127,7 @@ def test_text_shows_the_place_the_code_and_the_line() -> None:
     assert lines[-1] == "1 of 2 files: 2 errors, 1 warning, 1 note"
 
 
-def test_text_that_may_not_be_quoted_is_not() -> None:
+def test_text_of_a_file_that_may_not_be_quoted_is_omitted() -> None:
     assert "conv" not in plain_text(text_lines(CHECKED[2:]))
 
 
@@ -154,7 +154,7 @@ def test_statistics_begin_with_the_most_frequent() -> None:
     ]
 
 
-def test_json_is_the_schema_of_problems() -> None:
+def test_json_follows_the_schema_of_problems() -> None:
     found = json.loads(findings_json(CHECKED))
     assert list(found) == ["schema", "problems"]
     assert found["schema"] == "convcalc/problems/1"
@@ -168,7 +168,7 @@ def test_json_is_the_schema_of_problems() -> None:
 
 
 def annotation(line: str) -> tuple[str, dict[str, str], str]:
-    """A workflow command as GitHub's runner takes it apart."""
+    """A workflow command, parsed as by GitHub's runner."""
     assert line.startswith("::")
     head, _, data = line[2:].partition("::")
     command, _, properties = head.partition(" ")
@@ -182,7 +182,7 @@ def unescaped(text: str) -> str:
     return text
 
 
-def test_github_annotates_the_place() -> None:
+def test_github_annotates_the_location() -> None:
     assert github_annotations(CHECKED[:1]).splitlines() == [
         "::error file=nets/b.yaml,title=convcalc CV100::params is 6 M, over 5 M",
         "::notice file=nets/b.yaml,line=1,endLine=1,col=1,endColumn=6,title=convcalc CV301::an input of [3, 8, 8]",
@@ -193,7 +193,7 @@ def test_github_annotates_the_place() -> None:
 
 
 @pytest.mark.parametrize("text", NASTY)
-def test_nothing_forges_an_annotation(text: str) -> None:
+def test_hostile_text_cannot_forge_an_annotation(text: str) -> None:
     (line,) = github_annotations([Checked(text, (problem(message=text),), None)]).splitlines()
     command, properties, _ = annotation(line)
     assert command == "warning"
@@ -201,16 +201,16 @@ def test_nothing_forges_an_annotation(text: str) -> None:
     assert properties["line"] == "3"
 
 
-def test_github_gets_the_path_in_the_repository() -> None:
+def test_github_gets_the_path_within_the_repository() -> None:
     assert "file=nets/a.yaml," in github_annotations([Checked("./nets/a.yaml", (BIAS,), TEXT)])
 
 
-def test_github_finds_a_file_whose_name_holds_what_is_escaped() -> None:
+def test_github_finds_a_file_whose_name_contains_escaped_characters() -> None:
     for name in ("a\n::error::b.yaml", "%0A.yaml", "a\r,b:c=d%.yaml"):
         assert annotation(github_annotations([Checked(name, (WRONG,), None)]).rstrip("\n"))[1]["file"] == name
 
 
-def test_text_in_the_log_of_github_holds_no_command() -> None:
+def test_text_in_the_log_of_github_contains_no_command() -> None:
     text = plain_text(text_lines(NASTY_CHECKED))
     first, *lines, last = disarm_commands(text).splitlines()
     token = last.strip(":")
@@ -231,7 +231,7 @@ def test_github_summary_is_a_table() -> None:
     assert r"an input of \[3, 8, 8\]" in lines[6]
 
 
-def test_github_summary_keeps_its_columns_and_its_size() -> None:
+def test_github_summary_limits_its_columns_and_size() -> None:
     rows = [line for line in github_summary(NASTY_CHECKED).splitlines() if line.startswith("|")]
     assert len(rows) == 2 + len(NASTY)
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {5}
@@ -272,7 +272,7 @@ def test_sarif_describes_its_rules() -> None:
     assert all(rule["shortDescription"]["text"] and rule["fullDescription"]["text"] for rule in rules.values())
 
 
-def test_sarif_places_its_results() -> None:
+def test_sarif_locates_its_results() -> None:
     run = run_of(CHECKED)
     results = run["results"]
     ids = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
@@ -318,18 +318,18 @@ def prints(checked: list[Checked]) -> list[str]:
     return [each["fingerprint"] for each in json.loads(gitlab_report(checked))]
 
 
-def test_fingerprints_tell_all_problems_apart() -> None:
+def test_fingerprints_distinguish_all_problems() -> None:
     found = prints([*CHECKED, Checked("c.yaml", (BIAS, BIAS, WRONG), TEXT), Checked("c.yaml", (BIAS,), None)])
     assert len(set(found)) == len(found) == 9
     assert prints(CHECKED) == [each["partialFingerprints"]["convcalc/v1"] for each in run_of(CHECKED)["results"]]
 
 
-def test_fingerprints_stay_when_lines_are_put_in_above() -> None:
+def test_fingerprints_do_not_depend_on_inserted_lines() -> None:
     moved = Checked("a.yaml", (BIAS._replace(span=Span(5, 12, 5, 22)),), "\n\n" + TEXT)
     assert prints([Checked("./a.yaml", (BIAS,), TEXT)]) == prints([moved])
 
 
-def test_gitlab_shows_the_place_and_how_bad_it_is() -> None:
+def test_gitlab_shows_the_location_and_the_severity() -> None:
     found = json.loads(gitlab_report(CHECKED))
     assert found[0] == {
         "description": "the bias does nothing (say bias: false)",
@@ -342,7 +342,7 @@ def test_gitlab_shows_the_place_and_how_bad_it_is() -> None:
     assert found[1]["location"] == {"path": "nets/b.yaml", "lines": {"begin": 1}}
 
 
-def test_junit_has_a_case_a_file() -> None:
+def test_junit_has_one_case_per_file() -> None:
     suites = ElementTree.fromstring(junit_xml(CHECKED))
     (suite,) = suites
     assert suite.attrib == {"name": "convcalc check", "tests": "3", "failures": "2", "errors": "0", "skipped": "0"}
@@ -358,7 +358,7 @@ def test_junit_has_a_case_a_file() -> None:
     assert output.text == "nets/b.yaml:1:1: an input of [3, 8, 8] [CV301]"
 
 
-def test_junit_that_is_nasty_is_read_back() -> None:
+def test_junit_with_hostile_text_can_be_parsed() -> None:
     (suite,) = ElementTree.fromstring(junit_xml(NASTY_CHECKED))
     assert len(suite) == len(NASTY)
     assert [len(case) for case in suite] == [1] * len(NASTY)
@@ -366,7 +366,7 @@ def test_junit_that_is_nasty_is_read_back() -> None:
 
 
 @given(st.text(st.characters(), max_size=40), st.text(st.characters(), max_size=40))
-def test_whatever_the_names_every_format_can_be_read(name: str, message: str) -> None:
+def test_every_format_can_be_parsed_whatever_the_names(name: str, message: str) -> None:
     checked = [Checked(f"a{name}".encode("utf-8", "replace").decode(), (problem(message=message),), name)]
     assert github_annotations(checked).count("\n") == 1
     assert len(json.loads(gitlab_report(checked))) == len(json.loads(findings_json(checked))["problems"]) == 1

@@ -1,4 +1,4 @@
-"""The values that keep a budget: what every value gives, asked one by one."""
+"""The values within a budget, compared with every value evaluated separately."""
 
 import csv
 import io
@@ -48,7 +48,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 2
     return said.err
 
 
-def test_fit_agrees_with_every_value_tried_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+def test_fit_agrees_with_every_value_evaluated_separately(capsys: pytest.CaptureFixture[str]) -> None:
     sizes = [96, 128, 160]
     kept = []
     for width, size in itertools.product(WIDTHS, sizes):
@@ -65,7 +65,7 @@ def test_fit_agrees_with_every_value_tried_by_itself(capsys: pytest.CaptureFixtu
     assert [fit["figures"]["macs"] for fit in found["fits"]] == [macs for macs, _ in by_macs]
 
 
-def test_beside_the_best_stands_what_breaks_the_budget_in_each_direction(
+def test_the_best_is_listed_with_its_neighbours_that_exceed_the_budget(
     net: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # width × 76 params, 152 to 380: widths 2 to 5
@@ -76,14 +76,14 @@ def test_beside_the_best_stands_what_breaks_the_budget_in_each_direction(
 
 
 @pytest.mark.parametrize(("by", "widths"), [("params", [3, 2, 1]), ("-params", [1, 2, 3]), ("layers", [1, 2, 3])])
-def test_the_best_is_the_largest_or_the_smallest_of_a_figure(
+def test_the_best_is_the_largest_or_smallest_of_a_figure(
     net: str, by: str, widths: list[int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = answer(capsys, net, "-p", "width=1:9:1", "--max-params", "240", "--by", by)
     assert [fit["params"]["width"] for fit in found["fits"]] == widths
 
 
-def test_the_budget_of_the_spec_is_kept_too(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_budget_of_the_spec_also_applies(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path(net).write_text(NET + "budget: {params: 200}\n", encoding="utf-8")
     found = answer(capsys, net, "-p", "width=1,2,3")
     assert [fit["params"]["width"] for fit in found["fits"]] == [2, 1]
@@ -91,14 +91,14 @@ def test_the_budget_of_the_spec_is_kept_too(net: str, capsys: pytest.CaptureFixt
     assert [fit["params"]["width"] for fit in found["fits"]] == [1]
 
 
-def test_values_that_make_the_spec_wrong_are_listed(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_values_that_make_the_spec_invalid_are_listed(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = answer(capsys, net, "-p", "size=3:7:1", "--max-params", "1K")
     assert [fit["params"]["size"] for fit in found["fits"]] == [7, 6, 5]
     assert [invalid["params"]["size"] for invalid in found["invalid"]] == [3, 4]
     assert "kernel of 5 does not fit" in found["invalid"][0]["problem"]
 
 
-def test_where_nothing_fits_the_nearest_miss_is_named(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_nearest_miss_is_named_if_nothing_fits(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = answer(capsys, net, "-p", "width=3:9:1", "--max-params", "100", status=1)
     assert (found["fits"], found["nearest"]["params"]) == ([], {"width": 3})
     assert run(["fit", net, "-p", "width=3:9:1", "--max-params", "100"]) == 1
@@ -112,7 +112,7 @@ def test_where_nothing_fits_the_nearest_miss_is_named(net: str, capsys: pytest.C
         (["--min-macs", "1G", "--max-receptive-field", "4"], 9),
     ],
 )
-def test_the_nearest_miss_is_that_of_the_worst_limit(
+def test_the_nearest_miss_is_judged_by_its_worst_limit(
     net: str, limits: list[str], nearest: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = answer(capsys, net, "-p", "size=5:9:1", *limits, status=1)
@@ -120,7 +120,7 @@ def test_the_nearest_miss_is_that_of_the_worst_limit(
     assert len(found["nearest"]["problems"]) == 2
 
 
-def test_a_budget_of_a_layer_or_a_shape_counts(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_budget_of_a_layer_or_a_shape_applies(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path(net).write_text(NET + "budget: {per_layer: {'conv*': {params: 100}}}\n", encoding="utf-8")
     found = answer(capsys, net, "-p", "width=2,1", "-p", "size=5,8")
     assert [fit["params"] for fit in found["fits"]] == [{"width": 1, "size": 8}, {"width": 1, "size": 5}]
@@ -142,17 +142,17 @@ def test_a_budget_of_a_layer_or_a_shape_counts(net: str, capsys: pytest.CaptureF
         ([1, 1.0, True], (1, 1.0, True)),
     ],
 )
-def test_a_range_has_both_ends_and_exact_steps(written: list[Any], values: tuple[Any, ...]) -> None:
+def test_a_range_includes_both_ends_and_has_exact_steps(written: list[Any], values: tuple[Any, ...]) -> None:
     assert repr(expand_values(written)) == repr(values)
 
 
 @pytest.mark.parametrize("text", ["1:2", "1:2:0", "2:1:1", "1:2:3:4", ":", "0:1:0.00001", f"1:{'9' * 18}:1"])
-def test_a_range_that_is_none_is_refused(text: str) -> None:
+def test_an_invalid_range_is_refused(text: str) -> None:
     with pytest.raises(Flaw):
         expand_values([text])
 
 
-def test_there_is_an_end_to_what_is_tried(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_number_of_values_is_limited(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     said = refused(capsys, net, "-p", "width=1:101:1", "-p", "size=1:100:1", "--max-params", "1M")
     assert said == "convcalc: -p: 10,100 combinations exceed the limit of 10,000: use a larger step\n"
 
@@ -175,7 +175,7 @@ def test_there_is_an_end_to_what_is_tried(net: str, capsys: pytest.CaptureFixtur
         (["-p", "\x1b[2J=1", "--max-params", "1M"], "\\x1b[2J"),
     ],
 )
-def test_what_cannot_be_asked_is_said_in_a_line(
+def test_an_impossible_request_is_explained_in_one_line(
     net: str, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = refused(capsys, net, *arguments)
@@ -183,18 +183,18 @@ def test_what_cannot_be_asked_is_said_in_a_line(
     assert "\x1b" not in said
 
 
-def test_a_spec_that_is_wrong_whatever_the_values_is_shown(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_spec_invalid_for_all_values_is_reported(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path(net).write_text(NET.replace("kernel_size", "kernel_sise"), encoding="utf-8")
     said = refused(capsys, net, "-p", "width=1,2", "--max-params", "1M", status=1)
     assert "net.yaml:5:34: conv has no argument 'kernel_sise'" in said
 
 
-def test_a_file_that_is_no_yaml_is_said_to_be_none(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_not_yaml_is_reported_as_such(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path(net).write_text("params: {width: 1}\nlayers: [\n", encoding="utf-8")
     assert "net.yaml:2:9: [ is never closed" in refused(capsys, net, "-p", "width=1,2", "--max-params", "1M", status=1)
 
 
-def test_nothing_is_quoted_of_a_file_behind_a_link(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_quoted_from_a_file_behind_a_link(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path(net).write_text(NET.replace("kernel_size", "secret"), encoding="utf-8")
     Path("link.yaml").symlink_to(net)
     said = refused(capsys, "link.yaml", "-p", "width=1,2", "--max-params", "1M", status=1)
@@ -241,7 +241,7 @@ MEMORY_KEYS = {"weight_memory": "weights", "activation_memory": "activations", "
 
 
 def promised_and_shown(capsys: pytest.CaptureFixture[str], net: str, asked: list[str]) -> tuple[Any, Any]:
-    """The figures that fit has for the best, and those of a summary with the options that it prints."""
+    """The figures that fit reports for the best, and those of a summary with the options that fit prints."""
     [best, *_] = answer(capsys, net, *asked)["fits"]
     assert run(["fit", net, *asked, "-q"]) == 0
     options = capsys.readouterr().out
@@ -253,7 +253,7 @@ def promised_and_shown(capsys: pytest.CaptureFixture[str], net: str, asked: list
 
 
 @pytest.mark.parametrize("count", range(len(ASKED) + 1))
-def test_summary_shows_the_promised_figures_with_the_options_that_quiet_prints(
+def test_summary_confirms_the_promised_figures_with_the_printed_options(
     count: int, net: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path(net).write_text(TWO_INPUTS, encoding="utf-8")
@@ -263,19 +263,19 @@ def test_summary_shows_the_promised_figures_with_the_options_that_quiet_prints(
         promised, shown = promised_and_shown(capsys, net, ["-p", "width=2:20:3", "--max-params", "1500", *chosen])
         assert promised == shown, chosen
         seen.add(tuple(promised.values()))
-    assert len(seen) > 1 or count in (0, len(ASKED))  # else no option would matter
+    assert len(seen) > 1 or count in (0, len(ASKED))  # otherwise no option would matter
 
 
 @pytest.mark.parametrize("tried", ["act=relu,gelu", "kernel=[3, 3],[1, 5]", 'act="relu"', "act=sigmoid"])
-def test_texts_and_lists_are_read_again(tried: str, net: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_texts_and_lists_can_be_read_back(tried: str, net: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path(net).write_text(TWO_INPUTS, encoding="utf-8")
     asked = ["-p", tried, "--max-params", "1M", "--batch", "3", "--by", "-macs"]
     promised, shown = promised_and_shown(capsys, net, asked)
     assert promised == shown
 
 
-def test_a_shell_makes_the_options_of_what_quiet_prints(net: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """`$(…)` splits at blanks and heeds no quotes; xargs heeds them."""
+def test_a_shell_splits_the_printed_options_correctly(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`$(…)` splits at spaces and ignores quotes; xargs respects quotes."""
     asked = ["-p", "width=1,2", "--max-params", "1K", "--set", "size=9", "--batch", "2", "--dtype", "weights=int8"]
     assert run(["fit", net, *asked, "--input", "3,9,9", "-q"]) == 0
     out = capsys.readouterr().out
@@ -283,7 +283,7 @@ def test_a_shell_makes_the_options_of_what_quiet_prints(net: str, capsys: pytest
     assert out == "--set size=9 --set width=2 --input 3,9,9 --batch 2 --dtype weights=int8\n"
 
 
-def test_a_budget_of_the_spec_can_be_set_aside(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_budget_of_the_spec_can_be_ignored(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path(net).write_text(NET + "budget: {params: 200}\n", encoding="utf-8")
     tried = ["-p", "width=1:4:1", "--max-params", "250"]
     assert [fit["params"]["width"] for fit in answer(capsys, net, *tried)["fits"]] == [2, 1]
@@ -306,7 +306,7 @@ def test_a_budget_of_the_spec_can_be_set_aside(net: str, capsys: pytest.CaptureF
         ),
     ],
 )
-def test_a_figure_has_one_limit(
+def test_a_figure_has_only_one_limit(
     own: str, asked: list[str], limits: list[dict[str, Any]], net: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path(net).write_text(f"{NET}budget: {own}\n", encoding="utf-8")
@@ -344,7 +344,7 @@ layers:
 
 
 @pytest.mark.parametrize("by", ["macs", "-macs"])
-def test_a_figure_that_is_not_known_is_never_the_best(net: str, by: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_figure_is_never_the_best(net: str, by: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path(net).write_text(OPAQUE, encoding="utf-8")
     found = answer(capsys, net, "-p", "width=1:3:1", "--max-params", "1K", "--by", by)
     assert [fit["params"]["width"] for fit in found["fits"]] == ([3, 1, 2] if by == "macs" else [1, 3, 2])
@@ -352,7 +352,7 @@ def test_a_figure_that_is_not_known_is_never_the_best(net: str, by: str, capsys:
 
 
 @pytest.mark.parametrize("value", ['"3"', '"true"', "relu", "0.5", "true", "[1, 2]", '["3", a b]', f"[{'1, ' * 40}2]"])
-def test_what_quiet_prints_is_read_as_the_value_that_was_tried(
+def test_the_printed_options_are_read_as_the_values_that_were_tried(
     net: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path(net).write_text(NET.replace("size: 8", "size: 8, note: x"), encoding="utf-8")
@@ -366,7 +366,7 @@ def test_what_quiet_prints_is_read_as_the_value_that_was_tried(
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80])
-def test_every_line_fits_the_terminal_and_none_is_empty_twice(
+def test_every_line_fits_the_terminal_without_two_empty_lines_in_a_row(
     net: str, columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
@@ -381,7 +381,7 @@ def test_every_line_fits_the_terminal_and_none_is_empty_twice(
         assert "combinations with an invalid spec" in out
 
 
-def test_long_names_of_params_are_spread_over_lines(
+def test_long_parameter_names_are_spread_over_lines(
     net: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "40")
@@ -401,6 +401,6 @@ def test_values_that_cannot_be_read_are_shown(net: str, values: str, capsys: pyt
     assert values in said
 
 
-def test_one_that_keeps_the_budget_is_spoken_of_as_one(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_single_result_is_worded_in_the_singular(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["fit", net, "-p", "width=1:3:1", "--max-params", "80"]) == 0
     assert "1 of 3 combinations fits the budget" in capsys.readouterr().out

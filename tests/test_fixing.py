@@ -1,4 +1,4 @@
-"""`check --fix`: exact rewrites of what can be fixed; the remainder is reported."""
+"""`check --fix`: exact rewrites of fixable problems; the rest is reported."""
 
 import os
 import subprocess
@@ -38,7 +38,7 @@ def after(text: str) -> str:
         (NORMED, UNBIASED),
         (NORMED.replace("3}", "3, bias: true}"), UNBIASED),
         (NORMED.replace("kernel_size", "kernel_siez").replace("3}", "3, bias: false}"), UNBIASED),
-        (NORMED.replace("kernel_size", "kernel_siez"), UNBIASED),  # the bias comes to light in the second round
+        (NORMED.replace("kernel_size", "kernel_siez"), UNBIASED),  # the bias is only found in the second round
         (UNBIASED.replace("kernel_size", '"kernelSize"'), UNBIASED),
         (UNBIASED.replace("layers:", "layer:"), UNBIASED),
         (UNBIASED.replace("- batchnorm", "- BatchNorm2d"), UNBIASED),
@@ -65,10 +65,10 @@ def after(text: str) -> str:
         ),
     ],
 )
-def test_what_can_be_mended_exactly_is_mended(wrong: str, right: str | None) -> None:
+def test_exactly_fixable_problems_are_fixed(wrong: str, right: str | None) -> None:
     found = fixed(wrong)
     assert found.rewritten is not None
-    if right is None:  # the quotes inside the expression are kept as they are
+    if right is None:  # the quotes inside the expression are preserved
         assert "\"$(8 if 'a' == 'a' and min(1, 2) else 3)\"" in found.rewritten.after
     else:
         assert found.rewritten.after == right
@@ -81,14 +81,14 @@ def test_what_can_be_mended_exactly_is_mended(wrong: str, right: str | None) -> 
     [
         UNBIASED,
         UNBIASED.replace("8", "0"),
-        NORMED.replace("8", "0"),  # whether the bias may go is known only once the network is valid
-        UNBIASED.replace("kernel_size: 3", "kernel_size: 3, kernel_siez: 3"),  # the right key is there already
-        UNBIASED.replace("out_channels: 8", "channels: 8"),  # in_channels and out_channels are both near
-        UNBIASED.replace("out_channels", "filters"),  # a word of another dialect is no slip of the pen
-        UNBIASED.replace("8", "$(min(8, 16)"),  # where it should end is not known
+        NORMED.replace("8", "0"),  # whether the bias may be removed is known only once the network is valid
+        UNBIASED.replace("kernel_size: 3", "kernel_size: 3, kernel_siez: 3"),  # the right key already exists
+        UNBIASED.replace("out_channels: 8", "channels: 8"),  # in_channels and out_channels are both similar
+        UNBIASED.replace("out_channels", "filters"),  # a term of another framework is not a typo
+        UNBIASED.replace("8", "$(min(8, 16)"),  # its end is unknown
     ],
 )
-def test_nothing_is_written_where_nothing_valid_comes_of_it(text: str) -> None:
+def test_no_fix_is_applied_unless_the_result_is_valid(text: str) -> None:
     assert fixed(text) == check(read_text(text, "net.yaml"), Overrides(), Settings(), RULES)
 
 
@@ -106,7 +106,7 @@ layers:
 """
 
 
-def test_a_bias_that_a_block_needs_elsewhere_stays() -> None:
+def test_a_bias_that_another_use_of_the_block_needs_is_kept() -> None:
     assert "bias: false" in after(BLOCK.replace("AFTER", "batchnorm"))
     found = fixed(BLOCK.replace("AFTER", "relu"))
     assert found.rewritten is None
@@ -122,7 +122,7 @@ def test_a_bias_that_a_block_needs_elsewhere_stays() -> None:
         "  - sequence: [batchnorm]\n    when: $on\n",
     ],
 )
-def test_a_bias_stays_where_other_params_would_leave_its_norm_out(entries: str) -> None:
+def test_a_bias_is_kept_if_other_params_would_disable_its_norm(entries: str) -> None:
     head = "params: {on: true, norm: batchnorm}\n" + NORMED.removesuffix("  - batchnorm\n")
     found = fixed(head + entries)
     assert [problem.code for problem in found.problems] == ["CV206"]
@@ -130,7 +130,7 @@ def test_a_bias_stays_where_other_params_would_leave_its_norm_out(entries: str) 
     assert "bias: false" in after(head + "  - batchnorm\n" + entries)
 
 
-def test_a_bias_behind_an_alias_stays() -> None:
+def test_a_bias_behind_an_alias_is_kept() -> None:
     text = "input: [3, 9, 9]\nlayers:\n  - conv: &a {out_channels: 3, kernel_size: 1}\n  - batchnorm\n  - conv: *a\n"
     assert fixed(text).rewritten is None
 
@@ -151,7 +151,7 @@ input: [3, 9, 9]
 """
 
 
-def test_a_bias_that_a_merge_brings_from_another_block_stays() -> None:
+def test_a_bias_merged_from_another_block_is_kept() -> None:
     found = fixed(MERGED)
     assert found.rewritten is None
     assert [problem.code for problem in found.problems] == ["CV206"]
@@ -164,7 +164,7 @@ def test_a_bias_that_a_merge_brings_from_another_block_stays() -> None:
         UNBIASED.replace("kernel_size: 3", "x: &a {kernel_siez: 3}, <<: *a"),
     ],
 )
-def test_a_key_that_a_merge_brings_is_not_renamed(text: str) -> None:
+def test_a_key_merged_from_elsewhere_is_not_renamed(text: str) -> None:
     assert fixed(text).rewritten is None
 
 
@@ -174,14 +174,14 @@ def test_a_key_with_an_anchor_or_an_alias_is_not_renamed(key: str) -> None:
 
 
 @pytest.mark.parametrize("style", ["|-", ">-"])
-def test_an_argument_goes_directly_below_a_block_scalar(style: str) -> None:
+def test_an_argument_may_be_added_directly_below_a_block_scalar(style: str) -> None:
     conv = f"  - conv:\n      out_channels: 8\n      kernel_size: 3\n      name: {style}\n        stem\n"
     rest = "\n  # normed\n  - batchnorm\n  - relu\n"
     assert after(HEAD + conv + rest) == HEAD + conv + "      bias: false\n" + rest
     assert after(HEAD + conv + rest[-23:]) == HEAD + conv + "      bias: false\n" + rest[-23:]
 
 
-def test_a_silenced_finding_is_not_mended() -> None:
+def test_a_suppressed_finding_is_not_fixed() -> None:
     assert fixed(NORMED.replace("# stem", "# convcalc: ignore[CV206]")).rewritten is None
 
 
@@ -202,7 +202,7 @@ def texts(folder: Path) -> dict[str, str]:
     return {file.name: file.read_bytes().decode() for file in folder.iterdir()}
 
 
-def test_fix_writes_what_is_valid_and_checks_what_it_wrote(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fix_writes_a_valid_spec_and_checks_it_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = texts(folder)
     assert run(["check", "biased.yaml", "clean.yaml", "--fix"]) == 0
     out, err = capsys.readouterr()
@@ -210,9 +210,7 @@ def test_fix_writes_what_is_valid_and_checks_what_it_wrote(folder: Path, capsys:
     assert texts(folder) == {**before, "biased.yaml": UNBIASED}
 
 
-def test_what_cannot_be_fixed_is_reported_and_the_rest_is_fixed(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unfixable_problems_are_reported_and_the_others_fixed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = texts(folder)
     assert run(["check", "wrong.yaml"]) == 1
     assert "1 file: 2 errors; --fix can fix 1 of them\n" in capsys.readouterr().out
@@ -224,7 +222,7 @@ def test_what_cannot_be_fixed_is_reported_and_the_rest_is_fixed(
     assert texts(folder) == {**before, "wrong.yaml": NORMED.replace("8", "0")}
 
 
-def test_the_difference_is_shown_beside_what_remains(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_diff_is_shown_with_the_remaining_problems(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = texts(folder)
     assert run(["check", "wrong.yaml", "--diff"]) == 1
     out, err = capsys.readouterr()
@@ -243,7 +241,7 @@ def test_the_difference_is_shown_beside_what_remains(folder: Path, capsys: pytes
 @pytest.mark.parametrize(
     ("wrong", "right", "remaining"),
     [
-        # a shape that does not fit, an argument that is missing, a reference to nothing
+        # a shape that does not fit, a missing argument, an unknown reference
         ("convv: {out_channels: 8, kernel_size: 40}", "conv: {out_channels: 8, kernel_size: 40}", ["CV016"]),
         ("conv: {out_channels: 8, kernel_siez: 40}", "conv: {out_channels: 8, kernel_size: 40}", ["CV016"]),
         ("conv: {out_chanels: 8}", "conv: {out_channels: 8}", ["CV012"]),
@@ -252,7 +250,7 @@ def test_the_difference_is_shown_beside_what_remains(folder: Path, capsys: pytes
             "conv: {out_channels: 8, kernel_size: 3, from: nothing}",
             ["CV015"],
         ),
-        # conv lacks arguments that rate says nothing of: perhaps another kind was meant
+        # conv also needs arguments that are missing here: perhaps another kind was intended
         (
             "convv: {rate: 3}\n  - conv: {out_chanels: 8, kernel_size: 3}",
             "convv: {rate: 3}\n  - conv: {out_channels: 8, kernel_size: 3}",
@@ -260,7 +258,7 @@ def test_the_difference_is_shown_beside_what_remains(folder: Path, capsys: pytes
         ),
     ],
 )
-def test_each_fix_is_made_whatever_else_is_wrong(wrong: str, right: str, remaining: list[str]) -> None:
+def test_each_fix_is_applied_regardless_of_other_problems(wrong: str, right: str, remaining: list[str]) -> None:
     found = fixed(f"{HEAD}  - {wrong}\n")
     assert found.rewritten is not None
     assert found.rewritten.after == f"{HEAD}  - {right}\n"
@@ -285,7 +283,7 @@ def test_diff_shows_and_writes_nothing(folder: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out == ""
 
 
-def test_the_difference_is_a_patch_that_patch_takes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_diff_can_be_applied_by_patch(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(["check", "biased.yaml", "--diff"])
     patch = capsys.readouterr().out
     subprocess.run(["git", "apply", "-p0", "-"], input=patch, text=True, check=True, cwd=folder)
@@ -302,9 +300,7 @@ def test_the_difference_is_a_patch_that_patch_takes(folder: Path, capsys: pytest
     ],
     ids=["cr", "end", "tab", "blanks"],
 )
-def test_the_difference_keeps_tabs_and_the_ends_of_lines(
-    text: str, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_diff_preserves_tabs_and_line_ends(text: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("net.yaml").write_bytes(text.encode())
     run(["check", "net.yaml", "--diff"])
     patch = capsys.readouterr().out
@@ -312,13 +308,13 @@ def test_the_difference_keeps_tabs_and_the_ends_of_lines(
     assert Path("net.yaml").read_bytes().decode() == text.replace("3}", "3, bias: false}")
 
 
-def test_the_difference_has_no_power_over_the_terminal(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_diff_cannot_control_the_terminal(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("net.yaml").write_text(NORMED.replace("stem", "st\x9bem"), encoding="utf-8")
     run(["check", "net.yaml", "--diff"])
     assert "\x9b" not in capsys.readouterr().out
 
 
-def test_a_mark_line_ends_and_permissions_are_kept(folder: Path) -> None:
+def test_a_byte_order_mark_line_ends_and_permissions_are_preserved(folder: Path) -> None:
     file = Path("biased.yaml")
     file.write_bytes(b"\xef\xbb\xbf" + NORMED.replace("\n", "\r\n").encode())
     file.chmod(0o640)
@@ -354,6 +350,6 @@ def test_an_example_of_the_package_is_not_written(folder: Path, capsys: pytest.C
     assert Path(resolved("example:m5")).read_bytes() == before
 
 
-def test_the_summary_says_what_could_be_mended(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_summary_counts_fixable_problems(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(["check", "biased.yaml"])
     assert capsys.readouterr().out.endswith("1 file: 1 note; --fix can fix 1 of them\n")

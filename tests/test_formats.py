@@ -1,4 +1,4 @@
-"""Files that are no specs: each is recognised, and both sides say what reads it."""
+"""Files that are not specs: each format is recognised, and both kinds of commands say which command reads it."""
 
 import io
 import json
@@ -26,7 +26,7 @@ def archive(*members: str) -> bytes:
 
 
 def onnx_bytes() -> bytes:
-    """The start of an onnx.ModelProto by its wire format: ir_version 9, producer_name "pytorch", an empty graph."""
+    """The start of an onnx.ModelProto in wire format: ir_version 9, producer_name "pytorch", an empty graph."""
     return b"\x08\x09\x12\x07pytorch\x3a\x00" + b"\x00" * 100
 
 
@@ -37,7 +37,7 @@ class Bomb:
         return exec, ("raise SystemExit('unpickled')",)
 
 
-CONTENTS = {  # name of the format: ending, content, what the way on holds
+CONTENTS = {  # name of the format: ending, content, text in the suggested way forward
     "an ONNX model": ("onnx", onnx_bytes(), "convcalc import"),
     "a Keras model": ("keras", archive("metadata.json", "config.json", "model.weights.h5"), "convcalc import"),
     "a Keras model in JSON": ("json", json.dumps({"module": "keras", "class_name": "Functional"}).encode(), "import"),
@@ -80,7 +80,7 @@ def test_every_format_is_tested() -> None:
 
 @pytest.mark.parametrize("name", CONTENTS)
 @pytest.mark.parametrize("stem", ["model.{ending}", "model", "net.yaml", "net.convcalc.yaml"])
-def test_a_format_is_told_by_its_content_whatever_its_name(name: str, stem: str) -> None:
+def test_a_format_is_recognised_by_its_content_whatever_its_name(name: str, stem: str) -> None:
     ending, content, _ = CONTENTS[name]
     found = recognise(stem.format(ending=ending), content)
     assert found is not None
@@ -88,13 +88,13 @@ def test_a_format_is_told_by_its_content_whatever_its_name(name: str, stem: str)
 
 
 @pytest.mark.parametrize("name", BY_NAME)
-def test_a_format_whose_content_says_nothing_is_told_by_its_name(name: str) -> None:
+def test_a_format_without_characteristic_content_is_recognised_by_its_name(name: str) -> None:
     found = recognise(f"model.{BY_NAME[name]}", b"\x08\x01\x12\x00")
     assert found is not None
     assert found.name == name
 
 
-def test_what_begins_alike_is_told_by_the_version_and_then_by_the_name() -> None:
+def test_files_that_begin_alike_are_distinguished_by_version_then_name() -> None:
     first = b"\x08\x01\x12\x00"
     told = {
         name: recognise(name, data) for name, data in {"a.pb": onnx_bytes(), "b.onnx": first, "c.pb": b"\x0a"}.items()
@@ -106,7 +106,7 @@ def test_what_begins_alike_is_told_by_the_version_and_then_by_the_name() -> None
     }
 
 
-def test_a_pickle_is_told_and_never_unpickled(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pickle_is_recognised_and_never_unpickled(capsys: pytest.CaptureFixture[str]) -> None:
     for protocol in (2, 3, 4, 5):
         Path("weights.bin").write_bytes(pickle.dumps(Bomb(), protocol))
         for command in ("summary", "import"):
@@ -123,7 +123,9 @@ def test_a_spec_is_a_spec_whatever_its_name(text: bytes) -> None:
 
 @pytest.mark.parametrize("command", ["summary", "check", "compare", "rf", "memory", "explain", "alternatives"])
 @pytest.mark.parametrize("name", CONTENTS)
-def test_a_command_of_specs_says_what_it_was_given(name: str, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_for_specs_name_the_format_of_another_file(
+    name: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     ending, content, way_on = CONTENTS[name]
     file = f"model.{ending}"
     Path(file).write_bytes(content)
@@ -134,7 +136,7 @@ def test_a_command_of_specs_says_what_it_was_given(name: str, command: str, caps
     assert said.count(file) >= 1
 
 
-def test_a_large_model_is_told_before_its_size(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_large_model_is_recognised_before_its_size_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
     Path("large.onnx").write_bytes(onnx_bytes() + bytes(5 * 2**20))
     assert run(["summary", "large.onnx"]) == 2
     assert capsys.readouterr().err == (
@@ -145,7 +147,7 @@ def test_a_large_model_is_told_before_its_size(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize("name", [name for name in CONTENTS if not READERS[name]])
-def test_import_says_what_it_cannot_read_and_what_to_do(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_import_explains_what_to_do_with_unreadable_formats(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     ending, content, way_on = CONTENTS[name]
     Path(f"model.{ending}").write_bytes(content)
     assert run(["import", f"model.{ending}", "-o", "net.yaml"]) == 2
@@ -156,7 +158,9 @@ def test_import_says_what_it_cannot_read_and_what_to_do(name: str, capsys: pytes
 
 
 @pytest.mark.parametrize("name", [name for name in CONTENTS if READERS[name]])
-def test_import_reads_what_the_other_commands_send_to_it(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_import_reads_the_formats_that_other_commands_refer_to_it(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     ending, content, _ = CONTENTS[name]
     Path(f"model.{ending}").write_bytes(content)
     run(["import", f"model.{ending}"])
@@ -165,7 +169,7 @@ def test_import_reads_what_the_other_commands_send_to_it(name: str, capsys: pyte
     assert "protobuf" not in said.lower()
 
 
-def test_import_of_a_spec_says_that_it_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_import_of_a_spec_reports_that_it_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     Path("net.txt").write_bytes(SPEC_TEXT)
     assert run(["import", "net.txt"]) == 2
     assert capsys.readouterr().err == "convcalc: net.txt: already a spec: use convcalc summary net.txt\n"

@@ -1,4 +1,4 @@
-"""Numbers that remember how they were made: what a formula says is what was computed."""
+"""Numbers that remember how they were calculated: the formula agrees with the value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def quantity(name: str, value: int, exact: bool = False) -> Quantity:
 
 
 def joined(one: st.SearchStrategy[int]) -> st.SearchStrategy[int]:
-    """Two numbers, put together as rules do; divisors are from 1."""
+    """Combine two numbers as rules do; divisors are positive."""
     return st.one_of(
         st.builds(lambda a, b: a + b, one, one),
         st.builds(lambda a, b: a - b, one, one),
@@ -43,7 +43,7 @@ MADE = st.recursive(LEAVES, joined, max_leaves=12)
 
 
 @given(MADE)
-def test_a_formula_comes_to_the_number_that_it_is_of(number: int) -> None:
+def test_a_formula_evaluates_to_its_number(number: int) -> None:
     expression = expression_of(number)
     assert evaluate(expression) == int(number)
     assert value_of(Notation(True).write(expression)) == int(number)
@@ -51,7 +51,7 @@ def test_a_formula_comes_to_the_number_that_it_is_of(number: int) -> None:
 
 
 @given(MADE)
-def test_arithmetic_is_that_of_whole_numbers(number: int) -> None:
+def test_arithmetic_is_that_of_integers(number: int) -> None:
     assert isinstance(number, int)
     assert value_of(Notation(True).write(expression_of(number))).denominator == 1
 
@@ -78,12 +78,12 @@ WRITTEN: dict[str, tuple[Callable[[], int], str]] = {
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_formulas_read_as_people_write_them(name: str) -> None:
+def test_formulas_are_written_as_people_write_them(name: str) -> None:
     made, text = WRITTEN[name]
     assert Notation(False).write(expression_of(made())) == text
 
 
-def test_a_factor_that_is_not_whole_is_rounded_down() -> None:
+def test_a_fractional_factor_is_rounded_down() -> None:
     size = floor(N * Factor(1.5, Symbol("f", 1.5)))
     assert isinstance(size, Quantity)
     assert size == 336

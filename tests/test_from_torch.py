@@ -1,4 +1,4 @@
-"""PyTorch modules read as networks: the networks written by hand, what we write ourselves, and what people bring."""
+"""PyTorch modules imported as networks: written by hand, exported by convcalc, and brought by users."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.test_to_torch import EXAMPLES, NAMES, example, made
 from tests.torch_networks import random_spec, specs
 
 PICTURE = (3, 32, 32)
-# kinds that say one thing: a person may write either
+# kinds that mean the same: a person may write either
 SAME = {"pointwise_conv": "conv", "depthwise_conv": "conv", "adaptive_avgpool": "global_avgpool"}
 NO_ARITHMETIC = ("dropout", "drop_path", "identity", "flatten", "reshape", "pad")
 
@@ -32,7 +32,7 @@ def modules() -> Any:
 
 
 def by_hand(name: str) -> tuple[Any, tuple[int, ...]]:
-    """The network of an example as it is written by hand in PyTorch."""
+    """The network of an example as written by hand in PyTorch."""
     torch = pytest.importorskip("torch", reason="PyTorch traces the modules")
     from tests.oracle import reference_dense, reference_models, reference_zoo
 
@@ -72,7 +72,7 @@ def kinds(graph: Graph) -> list[str]:
 @pytest.mark.torch
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_written_by_hand_has_the_layers_of_the_example(name: str) -> None:
-    """In the order of branches they may differ, and in what neither costs nor has a place of its own in both."""
+    """They may differ in the order of branches, and in layers that cost nothing and exist in only one of them."""
     found, ours = imported(*by_hand(name)), convcalc.analyse(example(name))
     assert totals(found) == totals(ours)
     assert sorted(layers(found, NO_ARITHMETIC)) == sorted(layers(ours, NO_ARITHMETIC))
@@ -80,7 +80,7 @@ def test_a_network_written_by_hand_has_the_layers_of_the_example(name: str) -> N
 
 @pytest.mark.torch
 @pytest.mark.parametrize("name", NAMES)
-def test_what_we_write_is_read_as_it_was(name: str) -> None:
+def test_an_exported_module_round_trips(name: str) -> None:
     pytest.importorskip("torch", reason="PyTorch traces the modules")
     network = example(name)
     graph = graph_of(made(module_text(network)), [shape.sizes for shape in network.inputs.values()])
@@ -103,7 +103,7 @@ def loaded(spec: Any, network: convcalc.Network) -> convcalc.Network:
 
 @pytest.mark.torch
 @pytest.mark.parametrize("name", specs())
-def test_shared_and_frozen_weights_are_read_as_they_were(name: str) -> None:
+def test_shared_and_frozen_weights_are_imported(name: str) -> None:
     pytest.importorskip("torch", reason="PyTorch traces the modules")
     network = convcalc.load(specs()[name])
     found = imported(made(module_text(network)), {key: shape.sizes for key, shape in network.inputs.items()})
@@ -114,7 +114,7 @@ def test_shared_and_frozen_weights_are_read_as_they_were(name: str) -> None:
 @pytest.mark.torch
 @settings(max_examples=40)
 @given(st.randoms(use_true_random=False))
-def test_any_module_that_we_write_is_read_with_our_figures(source: Random) -> None:
+def test_any_exported_module_is_imported_with_the_same_figures(source: Random) -> None:
     pytest.importorskip("torch", reason="PyTorch traces the modules")
     network = convcalc.load(random_spec(source.randrange))
     assert totals(imported(made(module_text(network)), (4, 3, 3))) == totals(convcalc.analyse(network))
@@ -140,7 +140,7 @@ def test_names_are_the_paths_of_modules() -> None:
         ("HalfTied", (8,), {"second": 8}),
     ],
 )
-def test_what_cannot_be_expressed_is_opaque_with_its_params_and_a_note(
+def test_unsupported_operations_are_opaque_with_their_params_and_a_note(
     name: str, shape: tuple[int, ...], opaque: dict[str, int]
 ) -> None:
     module = getattr(modules(), name)()
@@ -155,8 +155,8 @@ def test_what_cannot_be_expressed_is_opaque_with_its_params_and_a_note(
 
 
 @pytest.mark.torch
-def test_a_transformer_is_read_around_its_attention() -> None:
-    """What is linear at every position is a pointwise convolution, though PyTorch has the channels last."""
+def test_a_transformer_is_imported_except_for_its_attention() -> None:
+    """A linear layer at every position is a pointwise convolution, although PyTorch has the channels last."""
     graph = graph_of(modules().Attending(), PICTURE)
     assert kinds(graph) == [
         "conv", "reshape", "layernorm", "opaque", "add", "layernorm", "pointwise_conv", "gelu", "pointwise_conv", "add",
@@ -166,7 +166,7 @@ def test_a_transformer_is_read_around_its_attention() -> None:
 
 
 @pytest.mark.torch
-def test_what_depends_on_a_value_is_refused_in_words() -> None:
+def test_control_flow_that_depends_on_values_is_refused_with_a_message() -> None:
     with pytest.raises(NotImported, match="depends on the values of a tensor"):
         graph_of(modules().ByValue(), PICTURE)
 
@@ -179,7 +179,7 @@ def test_what_cannot_be_traced_is_refused(name: str, shape: tuple[int, ...]) -> 
 
 
 @pytest.mark.torch
-def test_what_torch_export_refuses_is_traced_by_torch_fx() -> None:
+def test_a_module_refused_by_torch_export_is_traced_by_torch_fx() -> None:
     graph = graph_of(modules().WithDataclass(), PICTURE)
     assert [(step.name, step.kind) for step in graph.steps] == [
         ("stem.0", "conv"), ("stem.1", "identity"), ("head.0", "global_avgpool"), ("head.1", "flatten"),
@@ -198,7 +198,7 @@ def test_several_inputs_have_names_and_share_an_encoder() -> None:
 
 
 @pytest.mark.torch
-def test_weights_out_of_training_are_frozen() -> None:
+def test_weights_without_gradients_are_frozen() -> None:
     module = modules().Frozen()
     report = imported(module, PICTURE)
     assert report.totals.trainable_params == sum(p.numel() for p in module.parameters() if p.requires_grad)
@@ -206,7 +206,7 @@ def test_weights_out_of_training_are_frozen() -> None:
 
 
 @pytest.mark.torch
-def test_what_is_written_over_is_read_as_it_was_written() -> None:
+def test_tensors_changed_in_place_are_read_with_their_values_at_that_time() -> None:
     graph = graph_of(modules().InPlace(), PICTURE)
     assert [(step.kind, step.reads) for step in graph.steps] == [
         ("conv", ("x",)), ("relu", ("first",)), ("conv", ("relu1",)), ("add", ("second", "relu1")),
@@ -214,14 +214,14 @@ def test_what_is_written_over_is_read_as_it_was_written() -> None:
 
 
 @pytest.mark.torch
-def test_activations_that_are_written_out_are_known() -> None:
+def test_decomposed_activations_are_recognised() -> None:
     graph = graph_of(modules().Composed(), PICTURE)
     assert sorted(set(kinds(graph))) == ["hardsigmoid", "hardswish", "mish", "silu"]
     assert kinds(graph).count("hardswish") == 2
 
 
 @pytest.mark.torch
-def test_views_that_come_to_a_shuffle_are_known() -> None:
+def test_views_that_form_a_shuffle_are_recognised() -> None:
     graph = graph_of(modules().Rearranging(), (8, 8, 8))
     assert graph.notes == ()
     assert sorted(kinds(graph)) == [
@@ -231,14 +231,14 @@ def test_views_that_come_to_a_shuffle_are_known() -> None:
 
 
 @pytest.mark.torch
-def test_modules_without_operations_and_of_several_are_layers() -> None:
+def test_modules_with_no_or_several_operations_become_layers() -> None:
     graph = graph_of(modules().LeavingNoTrace(), (8, 8, 8))
     assert kinds(graph) == ["identity", "dropout", "local_response_norm", "softsign", "lppool", "mish"]
     assert [step.name for step in graph.steps] == [f"body.{number}" for number in range(6)]
 
 
 @pytest.mark.torch
-def test_the_module_stays_as_it_is() -> None:
+def test_the_module_is_not_changed() -> None:
     module = modules().LeavingNoTrace()
     before = repr(module)
     graph_of(module.train(), (8, 8, 8))
@@ -266,50 +266,50 @@ def test_a_factory_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None
         ("tests.torch_modules:NotATensor", "not a torch.nn.Module"),
     ],
 )
-def test_a_factory_that_gives_no_module_is_an_error(factory: str, said: str) -> None:
+def test_a_factory_that_returns_no_module_is_an_error(factory: str, said: str) -> None:
     modules()
     with pytest.raises(NotImported, match=said):
         read(factory, PICTURE)
 
 
-def test_examples_are_all_read() -> None:
+def test_all_examples_are_covered() -> None:
     assert len(NAMES) == len(list(EXAMPLES.glob("*.yaml"))) >= 34
 
 
 @pytest.mark.torch
 @pytest.mark.parametrize(("name", "kind"), [("mobilenet_v1", "pointwise_conv"), ("googlenet", "conv")])
-def test_convolutions_of_1_by_1_are_pointwise_beside_depthwise_ones(name: str, kind: str) -> None:
+def test_convolutions_of_1_by_1_are_pointwise_next_to_depthwise_ones(name: str, kind: str) -> None:
     found = graph_of(*by_hand(name)).steps
     ones = {step.kind for step in found if step.kind == "pointwise_conv" or step.arguments.get("kernel_size") == 1}
     assert ones == {kind}
 
 
-def test_what_is_written_into_a_part_of_a_tensor_is_not_lost() -> None:
+def test_writing_into_a_part_of_a_tensor_is_not_lost() -> None:
     report = imported(modules().InParts(), PICTURE)
     assert report.totals.params == 2 * 112 + 144
     assert report.layers[-1].macs == 8 * 16 * 30 * 30
     assert report.totals.macs is None
 
 
-def test_a_view_written_over_that_nothing_reads_besides_is_no_part() -> None:
+def test_an_overwritten_view_that_nothing_else_reads_is_the_whole_tensor() -> None:
     report = imported(modules().OverAView(), PICTURE)
     assert report.totals.macs == 27 * 8 * 30 * 30 + 7200 * 3
     assert [layer.kind for layer in report.layers if layer.kind == "opaque"] == []
 
 
-def test_a_class_of_another_package_is_not_known_by_its_name() -> None:
+def test_a_class_of_another_package_is_not_recognised_by_its_name() -> None:
     report = imported(modules().NamedLikeAnother(), PICTURE)
     assert [layer.kind for layer in report.layers] == ["conv", "batchnorm"]
     assert report.totals.params == 27 * 8 + 8 + 16
 
 
-def test_a_matrix_turned_over_is_no_error() -> None:
+def test_a_product_with_a_transposed_matrix_is_not_an_error() -> None:
     report = imported(modules().TurnedOver(), (6,))
     assert report.layers[0].macs == 30
     assert report.totals.macs is None
 
 
-def test_shapes_by_name_are_those_of_the_parameters_of_that_name() -> None:
+def test_shapes_by_name_belong_to_the_parameters_of_that_name() -> None:
     network = convcalc.from_torch(modules().LeftAndRight(), {"right": (3, 20, 20), "left": (3, 8, 8)})
     assert {name: shape.sizes for name, shape in network.inputs.items()} == {"left": (3, 8, 8), "right": (3, 20, 20)}
     assert network.nodes[0].layer.input.sizes == (3, 8, 8)
@@ -322,31 +322,31 @@ def test_an_input_may_have_the_name_of_a_layer() -> None:
 
 
 @pytest.mark.parametrize("shape", [(-3, 8, 8), (0, 8, 8), (3, 2.5), "abc", [(3, 8, 8), 5]])
-def test_a_shape_that_is_none_is_refused_in_words(shape: Any) -> None:
+def test_an_invalid_shape_is_refused_with_a_message(shape: Any) -> None:
     with pytest.raises(NotImported, match="a shape is a list of integers from 1"):
         convcalc.from_torch(modules().LeftAndRight(), shape)
 
 
-def test_what_is_expanded_for_a_product_is_read_as_the_product() -> None:
+def test_a_factor_expanded_for_a_product_is_imported_as_broadcasting() -> None:
     report = imported(modules().Squeezing(), PICTURE)
     assert report.totals.macs == 27 * 16 * 30 * 30 + 16 * 4 * 2
     last = report.layers[-1]
     assert (last.kind, last.output_shape.sizes, last.multiplications) == ("multiply", (16, 30, 30), 16 * 30 * 30)
 
 
-def test_a_sum_of_what_was_expanded_has_the_size_that_it_has() -> None:
+def test_a_sum_of_expanded_tensors_has_the_expanded_size() -> None:
     report = imported(modules().TwiceExpanded(), PICTURE)
     assert report.layers[-1].output_shape.sizes == PICTURE
     assert (report.layers[-1].kind, report.totals.macs) == ("opaque", None)
 
 
-def test_a_lazy_module_is_refused_in_words() -> None:
+def test_a_lazy_module_is_refused_with_a_message() -> None:
     with pytest.raises(NotImported, match="the module cannot be copied: ValueError"):
         convcalc.from_torch(modules().Lazy(), PICTURE)
 
 
 @pytest.mark.torch
-def test_params_that_forward_does_not_use_are_left_out_and_that_is_said() -> None:
+def test_params_that_forward_does_not_use_are_omitted_and_reported() -> None:
     graph = graph_of(modules().WithHead(), PICTURE)
     assert [step.kind for step in graph.steps] == ["conv"]
     assert graph.origin.endswith(f" without the {8 * 10 + 10} params that its forward does not use")
@@ -354,7 +354,7 @@ def test_params_that_forward_does_not_use_are_left_out_and_that_is_said() -> Non
 
 @pytest.mark.torch
 @pytest.mark.parametrize("name", ["float16", "bfloat16", "float64"])
-def test_the_data_type_of_the_parameters_is_kept(name: str) -> None:
+def test_the_data_type_of_the_parameters_is_imported(name: str) -> None:
     import torch
     from torch import nn
 

@@ -1,4 +1,4 @@
-"""Specs with a few random changes: whatever comes of them is a report or an InvalidSpec that says where and why."""
+"""Specs with a few random changes: the result is always a report or an InvalidSpec that says where and why."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def delete_line(random: Random, text: str) -> str:
 
 
 def copy_line(random: Random, text: str) -> str:
-    """A line once more, somewhere."""
+    """Duplicate a line at a random position."""
     lines = text.splitlines(keepends=True)
     lines.insert(random.randrange(len(lines)), random.choice(lines))
     return "".join(lines)
@@ -109,7 +109,7 @@ def swap_values(random: Random, text: str) -> str:
 
 
 def add_argument(random: Random, text: str) -> str:
-    """One more argument or option, at the front of a mapping."""
+    """Add an argument or option at the beginning of a mapping."""
     starts = [match.end() for match in re.finditer("{", text)] or [0]
     start = random.choice(starts)
     return f"{text[:start]}{random.choice(KEYS)}: {random.choice(VALUES)}, {text[start:]}"
@@ -132,7 +132,7 @@ MUTATIONS: tuple[Callable[[Random, str], str], ...] = (
 
 
 def mutants(text: str, count: int, seed: str) -> Iterator[str]:
-    """So many texts, each one to three changes away, the same ones every time."""
+    """Yield `count` reproducible texts, each one to three changes away from the given text."""
     random = Random(seed)
     for _ in range(count):
         mutant = text
@@ -142,7 +142,7 @@ def mutants(text: str, count: int, seed: str) -> Iterator[str]:
 
 
 def complaint(text: str) -> str:
-    """What is wrong with the answer to a text, nothing where it is a report or problems with their places."""
+    """Describe what is wrong with the result for a text; empty if it is a report or problems with locations."""
     start = time.monotonic()
     try:
         convcalc.summary(StringIO(text)).to_dict()
@@ -172,10 +172,10 @@ def test_a_wrong_spec_made_worse_is_still_an_invalid_spec(wrong: Path) -> None:
 
 
 @pytest.mark.parametrize("text", NASTY)
-def test_a_nasty_spec_is_an_invalid_spec(text: str) -> None:
+def test_a_hostile_spec_is_an_invalid_spec(text: str) -> None:
     assert complaint(text) == ""
 
 
-def test_the_examples_themselves_are_right() -> None:
+def test_the_unchanged_examples_are_valid() -> None:
     assert len(EXAMPLES) > 10
     assert [example.stem for example in EXAMPLES if complaint(example.read_text(encoding="utf-8"))] == []

@@ -1,5 +1,4 @@
-"""Groups of layers: which of a network's layers each block, sequence, branch and repeat stands for; and what is seen
-from inside them."""
+"""Groups: the layers that each block, sequence, branch and repeat contains, and the names visible inside them."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ def spec(*layers: Any, **top: Any) -> dict[str, Any]:
 
 
 def groups(*layers: Any, **top: Any) -> set[tuple[Any, ...]]:
-    """Name, word, the first layer and the one after the last, the output's number (0 is the input), and copies."""
+    """Name, word, first layer, layer after the last, number of the output tensor (0 is the input), and copies."""
     found = [(g.name, g.word, g.start, g.stop, g.output, g.copies) for g in load(spec(*layers, **top)).groups]
     assert len(found) == len(set(found))
     return set(found)
@@ -44,13 +43,13 @@ def test_every_scope_is_a_group_of_its_layers() -> None:
     }
 
 
-def test_a_scope_without_layers_is_no_group() -> None:
+def test_a_scope_without_layers_is_not_a_group() -> None:
     disabled = {"relu": {"when": False}}
     assert groups("tanh", {"sequence": [disabled]}, {"sequence": [disabled], "repeat": 2}) == {}.keys()
     assert groups("tanh", {"relu": {"repeat": 0}}, {"relu": {"repeat": 2, "when": False}}) == {}.keys()
 
 
-def test_a_group_of_a_kind_that_a_parameter_names_has_its_name() -> None:
+def test_a_group_is_named_after_the_kind_that_its_parameter_selects() -> None:
     params = {"act": "gelu", "blk": "pair"}
     assert groups({"$act": {"repeat": 2}}, {"$blk": {"repeat": 1}}, params=params, blocks=BLOCKS) == {
         ("gelu1", "gelu", 0, 2, 2, 2),
@@ -59,18 +58,18 @@ def test_a_group_of_a_kind_that_a_parameter_names_has_its_name() -> None:
     }
 
 
-def test_entries_of_different_words_are_numbered_apart() -> None:
+def test_entries_of_different_kinds_are_numbered_separately() -> None:
     params = {"act": "relu"}
     assert names(spec("$act", "tanh", "relu", "$act", "tanh", params=params)) == [
         "relu1", "tanh1", "relu2", "relu3", "tanh2"
     ]  # fmt: skip
 
 
-# -- what is seen from inside a block
+# -- names visible inside a block
 
 
-def test_the_index_of_a_repeat_ends_at_the_block() -> None:
-    """A sequence sees the index of the repeat that it is in; a block only what it is given."""
+def test_the_index_of_a_repeat_is_not_visible_inside_a_block() -> None:
+    """A sequence can use the index of the repeat around it; a block can use only its own parameters."""
     conv = {"pointwise_conv": {"out_channels": "$(index + 1)"}}
     channels = [node.layer.output.channels for node in load(spec({"sequence": [conv], "repeat": 3})).nodes]
     assert channels == [1, 2, 3]
@@ -78,7 +77,7 @@ def test_the_index_of_a_repeat_ends_at_the_block() -> None:
     assert "index" in found.message
 
 
-def test_a_block_sees_no_names_around_it() -> None:
+def test_a_block_cannot_use_names_around_it() -> None:
     found = problem(spec({"relu": {"name": "outside"}}, "b", blocks={"b": {"layers": [{"tanh": {"from": "outside"}}]}}))
     assert "outside" in found.message
 
@@ -107,14 +106,14 @@ layers:
 """
 
 
-def test_a_block_that_a_parameter_names_needs_what_it_requires() -> None:
+def test_a_block_selected_by_a_parameter_needs_its_required_parameters() -> None:
     text = DYNAMIC.replace("USE", "$which: {kernel: 3}")
     found = problem(text)
     assert (found.code, place(found)) == ("CV012", place_of(text, "$which: {"))
     assert "narrow here, which needs channels" in found.message
 
 
-def test_a_block_that_a_parameter_names_takes_no_other_arguments() -> None:
+def test_a_block_selected_by_a_parameter_takes_no_other_arguments() -> None:
     text = DYNAMIC.replace("USE", "$which: {channels: 2, width: 3}")
     found = problem(text)
     assert (found.code, place(found)) == ("CV010", place_of(text, "width"))
@@ -129,14 +128,14 @@ def test_a_block_that_a_parameter_names_takes_no_other_arguments() -> None:
         ("[tanh: {name: relu1}, relu: {}]", "relu: {}]"),
     ],
 )
-def test_the_second_of_two_equal_names_is_reported_where_it_is_written(entries: str, second: str) -> None:
-    """At the name, or where there is none at the kind, whose ordinal it is called by."""
+def test_the_second_of_two_equal_names_is_reported_at_its_location(entries: str, second: str) -> None:
+    """At the name, or for an automatic name at the kind."""
     text = f"input: [4, 8]\nlayers: {entries}\n"
     found = problem(text)
     assert (found.code, place(found)) == ("CV015", place_of(text, second))
 
 
-def test_a_name_may_be_taken_again_by_what_is_enabled() -> None:
+def test_the_name_of_a_disabled_entry_may_be_used_again() -> None:
     disabled = {"relu": {"name": "a", "when": False}}
     enabled = {"tanh": {"name": "a"}}
     for layers in ([disabled, enabled], [enabled, disabled], [disabled, disabled, enabled]):
@@ -145,7 +144,7 @@ def test_a_name_may_be_taken_again_by_what_is_enabled() -> None:
 
 
 @pytest.mark.parametrize(("length", "fits"), [(200, True), (201, False)])
-def test_a_name_has_up_to_200_characters(length: int, fits: bool) -> None:
+def test_a_name_may_have_200_characters(length: int, fits: bool) -> None:
     entry = {"relu": {"name": "a" * length}}
     if fits:
         assert names(spec(entry)) == ["a" * length]

@@ -1,6 +1,6 @@
-"""Bytes that are not UTF-8 in every argument, file name and variable of the environment: an error in words at most.
+"""Bytes that are not UTF-8 in every argument, file name and environment variable lead to an error message at worst.
 
-Python keeps such a byte of an argument or a file name as one of 128 surrogates, which no codec writes.
+Python represents such a byte of an argument or a file name as one of 128 surrogates, which no codec can encode.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from convcalc.cli.main import SECTIONS, commands, run
 
 BROKEN = os.fsdecode(b"\xff")
 NET = "params: {width: 4}\ninput: [3, 8, 8]\nlayers:\n  - conv: {out_channels: $width, kernel_size: 3, name: c}\n"
-NEEDS = {  # what a command is given, so that it would succeed
+NEEDS = {  # arguments with which a command would succeed
     **{name: ["net.yaml"] for name in ("summary", "rf", "memory", "explain", "alternatives", "compare")},
     "check": ["net.yaml"],
     "verify": ["net.yaml"],
@@ -54,7 +54,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def said_by(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """What a command says of arguments; its exit status is one of those that are documented."""
+    """What a command prints for some arguments; its exit status is one of the documented ones."""
     assert run(arguments) in (0, 1, 2), arguments
     said = "".join(capsys.readouterr())
     assert "internal error" not in said, (arguments, said)
@@ -149,6 +149,8 @@ def test_words_that_a_shell_wants_completed(words: bytes) -> None:
     ],
     ids=" ".join,
 )
-def test_an_integer_of_more_digits_than_python_reads(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_integer_of_more_digits_than_python_converts(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     said = said_by([word.format("9" * 5000) for word in arguments], capsys)
     assert "set_int_max_str_digits" not in said

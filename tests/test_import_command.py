@@ -1,4 +1,4 @@
-"""`convcalc import`: which reader reads, what is said where, and how it ends."""
+"""`convcalc import`: which reader is chosen, what is reported where, and the exit status."""
 
 import gzip
 import json
@@ -35,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def partly() -> str:
-    """A file with an operator that is not expressed."""
+    """A file with an unsupported operator."""
     Path("partly.onnx").write_bytes(made("a = Exp(x)\ny = Conv(a, w)", X, {"w": (8, 4, 3, 3)}).SerializeToString())
     return "partly.onnx"
 
@@ -46,7 +46,7 @@ def lenet() -> str:
 
 
 @pytest.mark.parametrize("file", sorted(LIGHT.glob("light_*.onnx")), ids=lambda file: file.stem)
-def test_what_is_written_is_the_network_of_the_file(file: Path) -> None:
+def test_the_written_spec_is_the_network_of_the_file(file: Path) -> None:
     assert run(["import", str(file), "-o", "net.yaml"]) == 0
     written, plain = convcalc.summary("net.yaml"), convcalc.summary(plain_spec(from_onnx.read(str(file))))
     assert written.totals.params == plain.totals.params
@@ -70,7 +70,9 @@ def test_a_spec_goes_to_standard_output_and_loads(capsys: pytest.CaptureFixture[
     assert convcalc.summary("net.yaml").totals.params == convcalc.summary(path("lenet5")).totals.params
 
 
-def test_what_is_not_expressed_is_said_and_is_opaque(partly: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unsupported_operator_is_reported_and_becomes_opaque(
+    partly: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(["import", partly]) == 0
     out, err = capsys.readouterr()
     assert "opaque: {output_shape: [4, 12, 10], what: Exp" in out
@@ -79,7 +81,7 @@ def test_what_is_not_expressed_is_said_and_is_opaque(partly: str, capsys: pytest
     )
 
 
-def test_strict_refuses_what_is_not_expressed(partly: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_strict_refuses_unsupported_operators(partly: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["import", partly, "--strict", "-o", "net.yaml"]) == 1
     out, err = capsys.readouterr()
     assert out == ""
@@ -88,12 +90,12 @@ def test_strict_refuses_what_is_not_expressed(partly: str, capsys: pytest.Captur
     assert not Path("net.yaml").exists()
 
 
-def test_quiet_keeps_what_is_not_expressed_to_the_spec(partly: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_reports_unsupported_operators_only_in_the_spec(partly: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["import", partly, "-q"]) == 0
     assert capsys.readouterr().err == ""
 
 
-def test_only_so_many_notes_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_number_of_notes_shown_is_limited(capsys: pytest.CaptureFixture[str]) -> None:
     chain = "\n".join(f"t{number + 1} = Exp(t{number})" for number in range(30))
     Path("many.onnx").write_bytes(made(chain, {"t0": (1, 4)}, outputs=["t30"]).SerializeToString())
     assert run(["import", "many.onnx"]) == 0
@@ -102,7 +104,7 @@ def test_only_so_many_notes_are_shown(capsys: pytest.CaptureFixture[str]) -> Non
     assert "and 10 more\n30 unsupported" in err
 
 
-def test_strict_passes_what_is_expressed() -> None:
+def test_strict_accepts_a_fully_supported_file() -> None:
     assert run(["import", lenet(), "--strict", "-o", "net.yaml"]) == 0
 
 
@@ -116,7 +118,7 @@ def test_strict_passes_what_is_expressed() -> None:
         (b"\x89HDF\r\n", "HDF5"),
     ],
 )
-def test_a_file_that_is_none_is_not_read(content: bytes, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_file_is_refused(content: bytes, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("net.bin").write_bytes(content)
     assert run(["import", "net.bin"]) == 2
     out, err = capsys.readouterr()
@@ -128,18 +130,18 @@ def test_a_file_that_is_none_is_not_read(content: bytes, said: str, capsys: pyte
 @pytest.mark.parametrize(
     "arguments", [[], ["net.onnx", "--torch", "a:b"], ["missing.onnx"], ["."], ["--torch", "a:b"], ["--strict"]]
 )
-def test_what_is_asked_wrongly_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["import", *arguments]) == 2
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_a_pipe_is_not_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_import_does_not_wait_for_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo("pipe")
     assert run(["import", "pipe"]) == 2
     assert "not a regular file" in capsys.readouterr().err
 
 
-def test_the_input_is_never_written_over(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_input_file_is_never_overwritten(capsys: pytest.CaptureFixture[str]) -> None:
     file = lenet()
     before = Path(file).read_bytes()
     assert run(["import", file, "-o", file]) == 2
@@ -147,12 +149,12 @@ def test_the_input_is_never_written_over(capsys: pytest.CaptureFixture[str]) -> 
     assert Path(file).read_bytes() == before
 
 
-def test_a_shape_is_given_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_shape_may_be_given_only_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["import", lenet(), "--input", "1,32,32", "--input", "1,40,40"]) == 2
     assert "--input is given twice" in capsys.readouterr().err
 
 
-def test_a_shape_given_is_the_networks() -> None:
+def test_a_given_shape_is_that_of_the_network() -> None:
     Path("open.onnx").write_bytes(
         made("y = Conv(x, w)", {"x": ("n", 3, "h", "w_")}, {"w": (8, 3, 3, 3)}).SerializeToString()
     )
@@ -161,7 +163,7 @@ def test_a_shape_given_is_the_networks() -> None:
 
 
 @pytest.mark.parametrize("name", ["model.json", "model.keras", "model", "archive"])
-def test_keras_is_told_by_the_name_or_by_the_content(name: str) -> None:
+def test_keras_is_recognised_by_name_or_content(name: str) -> None:
     config = json.dumps(json.loads(gzip.decompress(KERAS.read_bytes()))["keras"]).encode()
     if name in ("model.keras", "archive"):
         with zipfile.ZipFile(name, "w") as archive:
@@ -172,12 +174,12 @@ def test_keras_is_told_by_the_name_or_by_the_content(name: str) -> None:
     assert convcalc.summary("net.yaml").totals.params == 138_357_544  # Keras Applications: VGG16
 
 
-def test_onnx_is_told_by_the_content() -> None:
+def test_onnx_is_recognised_by_content() -> None:
     shutil.copy(lenet(), "model")
     assert run(["import", "model", "-o", "net.yaml"]) == 0
 
 
-def test_code_is_run_under_the_flag_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_is_run_only_with_the_option(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
     def read(factory: str, shape: tuple[int, ...]) -> Graph:
@@ -195,7 +197,7 @@ def test_code_is_run_under_the_flag_alone(monkeypatch: pytest.MonkeyPatch) -> No
     assert convcalc.load("small.yaml").name == "small"
 
 
-def test_without_the_package_the_error_says_how_to_install_it(
+def test_a_missing_package_error_says_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = lenet()
@@ -206,7 +208,7 @@ def test_without_the_package_the_error_says_how_to_install_it(
     assert "pip install 'convcalc[onnx]'" in capsys.readouterr().err
 
 
-# -- the bar
+# -- the progress bar
 
 
 SCRIPT = """
@@ -217,7 +219,7 @@ assert run(["import", "lenet5.onnx"]) == 0
 """
 
 
-def test_a_bar_shows_how_far_a_long_read_is() -> None:
+def test_a_bar_shows_the_progress_of_a_long_read() -> None:
     count = len(onnx.load(lenet()).graph.node)
     assert f"1 of {count} nodes " in on_terminal("-c", SCRIPT.format(seconds=0))[1]
 
@@ -236,14 +238,14 @@ def test_a_short_read_has_no_bar() -> None:
         ("example:resnet18", "an example is already a spec"),
     ],
 )
-def test_what_is_of_another_sort_is_said_in_words(name: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unexpected_object_is_described_in_words(name: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     if ":" not in name:
         Path(name).write_text("layers: [relu]", encoding="utf-8")
     assert run(["import", name]) == 2
     assert said in capsys.readouterr().err
 
 
-def test_several_inputs_of_a_module_have_names(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_inputs_of_a_module_need_names(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch", reason="PyTorch traces the modules")
     factory = ["import", "--torch", "tests.torch_modules:LeftAndRight"]
     assert run([*factory, "--input", "right=3,20,20", "--input", "left=3,8,8", "-o", "net.yaml"]) == 0

@@ -1,4 +1,4 @@
-"""Many files: in any number of processes the same result, and no process left behind."""
+"""Many files: the result is the same for any number of processes, and no process is left behind."""
 
 import io
 import os
@@ -68,17 +68,17 @@ def test_results_come_in_the_order_of_the_files(jobs: int) -> None:
     assert [found.file for found in check_all(tasks(files), How(RULES), jobs)] == [str(file) for file in files]
 
 
-def test_what_is_found_in_any_bad_spec_is_the_same_after_its_way_between_processes() -> None:
+def test_findings_in_any_invalid_spec_survive_the_transfer_between_processes() -> None:
     for task in tasks(sorted(BAD.glob("*.yaml"))):
         found = check_file(task, How(RULES))
         assert pickle.loads(pickle.dumps(found)) == found
 
 
-def test_of_a_file_that_is_well_the_text_is_not_kept() -> None:
+def test_the_text_of_a_file_without_findings_is_not_transferred() -> None:
     assert check_file(Task(str(EXAMPLES / "lenet5.yaml"), Settings()), How(RULES)).text is None
 
 
-def test_few_files_make_no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_files_start_no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*given: object) -> Iterator[Checked]:
         raise AssertionError("processes are started")
 
@@ -96,11 +96,11 @@ def test_few_files_make_no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     ("seconds", "done", "total", "expected"),
     [(0.0, 0, 1000, False), (0.09, 20, 1000, False), (0.11, 20, 1000, True), (0.11, 20, 30, False), (5.0, 1, 2, True)],
 )
-def test_processes_are_for_what_lasts_and_goes_on(seconds: float, done: int, total: int, expected: bool) -> None:
+def test_processes_are_used_only_for_long_remaining_work(seconds: float, done: int, total: int, expected: bool) -> None:
     assert is_long(seconds, done, total) is expected
 
 
-def test_processes_that_cannot_be_started_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_that_cannot_be_started_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def submit(*given: object) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
@@ -110,11 +110,11 @@ def test_processes_that_cannot_be_started_are_said(monkeypatch: pytest.MonkeyPat
         list(check_all(files, How(RULES), 2))
 
 
-# -- ends
+# -- termination
 
 
 def started(files: list[str]) -> tuple[subprocess.Popen[str], list[int]]:
-    """The command with its processes at work, in a group of their own, and the numbers of these."""
+    """The command in its own process group with its workers running, and their process ids."""
     command = [sys.executable, "-m", "convcalc", "check", "--isolated", "-j", "2", *files]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", start_new_session=True
@@ -122,7 +122,7 @@ def started(files: list[str]) -> tuple[subprocess.Popen[str], list[int]]:
     until = time.monotonic() + 60
     while len(children(process.pid)) < 2 and time.monotonic() < until:
         time.sleep(0.01)
-    time.sleep(0.2)  # they have begun
+    time.sleep(0.2)  # they are running
     return process, children(process.pid)
 
 
@@ -140,7 +140,7 @@ def is_python(pid: int) -> bool:
 
 
 def are_gone(pids: list[int]) -> bool:
-    """Whether processes end; they have some time for it."""
+    """Whether the processes end within some time."""
     until = time.monotonic() + 30
     while any(is_python(pid) for pid in pids) and time.monotonic() < until:
         time.sleep(0.02)
@@ -176,7 +176,7 @@ def test_processes_end_with_the_command_that_started_them(number: signal.Signals
 
 
 @on_linux
-def test_a_process_that_dies_is_said_and_gives_2(slow: list[str]) -> None:
+def test_a_worker_that_dies_is_reported_and_exits_with_2(slow: list[str]) -> None:
     process, pids = started(slow)
     os.kill(pids[0], signal.SIGKILL)
     out, err = process.communicate(timeout=60)
@@ -185,11 +185,11 @@ def test_a_process_that_dies_is_said_and_gives_2(slow: list[str]) -> None:
     assert are_gone(pids)
 
 
-# -- the bar
+# -- the progress bar
 
 
 class Clock:
-    """A clock that goes on by so many seconds each time it is looked at."""
+    """A clock that advances by a fixed number of seconds each time it is read."""
 
     def __init__(self, step: float) -> None:
         self.now, self.step = 0.0, step
@@ -200,7 +200,7 @@ class Clock:
 
 
 def drawn(step: float, monkeypatch: pytest.MonkeyPatch, most: int = 10) -> str:
-    """What is written to the terminal while ten items come, so many seconds apart, of which some are taken."""
+    """The terminal output while ten items arrive at fixed intervals, of which some are consumed."""
     stream = io.StringIO()
     monkeypatch.setattr("convcalc.render.progress.monotonic", Clock(step))
     monkeypatch.setattr("convcalc.render.progress.width_of", lambda stream: 80)
@@ -210,12 +210,12 @@ def drawn(step: float, monkeypatch: pytest.MonkeyPatch, most: int = 10) -> str:
     return stream.getvalue()
 
 
-def test_the_bar_shows_only_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bar_appears_only_for_long_work(monkeypatch: pytest.MonkeyPatch) -> None:
     assert drawn(PATIENCE / 20, monkeypatch) == ""
     assert "5 of 10 files ━" in drawn(PATIENCE / 3, monkeypatch)
 
 
-def test_a_single_item_has_no_bar_however_long_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_item_shows_no_bar_however_long_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     monkeypatch.setattr("convcalc.render.progress.monotonic", Clock(PATIENCE * 3))
     assert list(followed(["item"], 1, stream)) == ["item"]
@@ -223,7 +223,7 @@ def test_a_single_item_has_no_bar_however_long_it_takes(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("most", [7, 10])
-def test_the_bar_leaves_an_empty_line_also_where_it_is_broken_off(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bar_leaves_an_empty_line_even_if_interrupted(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     text = drawn(PATIENCE / 3, monkeypatch, most)
     assert text.endswith(ERASE)
     assert "\n" not in text
@@ -236,12 +236,12 @@ def test_the_bar_fits_the_terminal(width: int) -> None:
 
 
 def checked(*arguments: str) -> tuple[int, str]:
-    """Exit status, and what the check writes to a terminal that is its standard error."""
+    """The exit status and the output of the check on a terminal as standard error."""
     return on_terminal("-m", "convcalc", "check", "--isolated", *arguments)
 
 
 @on_posix
-def test_a_terminal_gets_the_bar_unless_it_is_to_be_quiet(slow: list[str]) -> None:
+def test_a_terminal_shows_the_bar_unless_quiet(slow: list[str]) -> None:
     slow = slow[:5]
     status, written = checked("-j", "1", *slow)
     assert status == 0

@@ -1,7 +1,7 @@
-"""Networks from Keras: what Keras itself says of its models, of their layers one by one, and of how they are wired.
+"""Networks from Keras: compared with what Keras itself reports for models, for single layers and for their wiring.
 
-The files under tests/data/keras were written by Keras (see build.py there): its `to_json`, its count of params, and
-MACs from the shapes of its own weights and outputs.
+The files in tests/data/keras were written by Keras (see build.py there): its `to_json`, its number of params, and MACs
+calculated from the shapes of its own weights and outputs.
 """
 
 import copy
@@ -44,7 +44,7 @@ def channels_last(shape: tuple[int, ...]) -> list[int]:
 
 
 def disagreement(tmp_path: Path, model: Any) -> list[tuple[str, Any, Any]]:
-    """Where our figures are not those of Keras."""
+    """The figures that differ from those of Keras."""
     found = report(imported(tmp_path, model["keras"]))
     [output] = found.outputs().values()
     figures = (
@@ -57,10 +57,10 @@ def disagreement(tmp_path: Path, model: Any) -> list[tuple[str, Any, Any]]:
 
 
 @pytest.mark.parametrize("name", APPLICATIONS)
-def test_applications_are_what_keras_says(tmp_path: Path, name: str) -> None:
+def test_applications_match_keras(tmp_path: Path, name: str) -> None:
     model = said(name)
     if name == "EfficientNetB0":
-        model["params"] -= 1  # Keras's Normalization counts the samples it was adapted to in a weight of its own
+        model["params"] -= 1  # Keras's Normalization stores the number of samples it was adapted to as a weight
     assert disagreement(tmp_path, model) == []
 
 
@@ -68,13 +68,13 @@ def test_there_are_applications() -> None:
     assert len(APPLICATIONS) >= 8
 
 
-def test_single_layers_are_what_keras_says(tmp_path: Path) -> None:
+def test_single_layers_match_keras(tmp_path: Path) -> None:
     wrong = []
     models = said("layers")
     for model in models:
         layer = model["keras"]["config"]["layers"][-1]
         if layer["class_name"] == "Permute" and layer["config"]["dims"] != [1, 2, 3]:
-            continue  # what moves the channels has no kind: see the test of what is not expressed
+            continue  # layers that move the channels are unsupported: see the test of unsupported layers
         found = disagreement(tmp_path, model)
         wrong += [(layer["class_name"], layer["config"], found)] if found else []
     assert wrong == []
@@ -82,14 +82,14 @@ def test_single_layers_are_what_keras_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["towers", "nested", "siamese", "chain", "gated", "frozen"])
-def test_shared_nested_and_joined_layers_are_what_keras_says(tmp_path: Path, name: str) -> None:
+def test_shared_nested_and_joined_layers_match_keras(tmp_path: Path, name: str) -> None:
     model = said("graphs")[name]
     if name in ("towers", "siamese"):
-        model["macs"] *= 2  # all that multiplies is called twice
+        model["macs"] *= 2  # every layer with multiplications is called twice
     assert disagreement(tmp_path, model) == []
 
 
-def test_a_layer_called_twice_costs_twice_and_has_its_weights_once(tmp_path: Path) -> None:
+def test_a_layer_called_twice_costs_twice_and_counts_its_weights_once(tmp_path: Path) -> None:
     layers = report(imported(tmp_path, said("graphs")["towers"]["keras"])).layers
     convolutions = [layer for layer in layers if layer.kind == "conv"]
     assert [layer.params for layer in convolutions] == [3 * 3 * 3 * 8 + 8, 0]
@@ -97,7 +97,7 @@ def test_a_layer_called_twice_costs_twice_and_has_its_weights_once(tmp_path: Pat
     assert [layer.shares for layer in convolutions] == [None, "shared"]
 
 
-def test_a_model_in_a_model_is_laid_at_each_call(tmp_path: Path) -> None:
+def test_a_nested_model_is_expanded_at_each_call(tmp_path: Path) -> None:
     graph = imported(tmp_path, said("graphs")["siamese"]["keras"])
     assert [step.name for step in graph.steps if step.kind == "conv"] == [
         "body.first",
@@ -108,7 +108,7 @@ def test_a_model_in_a_model_is_laid_at_each_call(tmp_path: Path) -> None:
     assert [step.share for step in graph.steps if step.kind == "conv"] == [None, None, "body.first", "body.second"]
 
 
-# -- Keras 2, by hand
+# -- Keras 2, written by hand
 
 
 KERAS_2 = {
@@ -149,7 +149,7 @@ KERAS_2 = {
 }
 
 
-def test_keras_2_is_read_in_an_order_of_execution(tmp_path: Path) -> None:
+def test_keras_2_layers_are_sorted_into_execution_order(tmp_path: Path) -> None:
     graph = imported(tmp_path, KERAS_2)
     assert [step.name for step in graph.steps] == ["stem", "pool", "join"]
     found = report(graph)
@@ -157,7 +157,7 @@ def test_keras_2_is_read_in_an_order_of_execution(tmp_path: Path) -> None:
     assert [str(shape) for shape in found.outputs().values()] == ["16×16×16"]
 
 
-def test_a_sequential_of_keras_2_has_its_input_in_its_first_layer(tmp_path: Path) -> None:
+def test_a_sequential_of_keras_2_takes_its_input_from_its_first_layer(tmp_path: Path) -> None:
     layers = [
         {
             "class_name": "Conv2D",
@@ -172,7 +172,7 @@ def test_a_sequential_of_keras_2_has_its_input_in_its_first_layer(tmp_path: Path
         assert report(graph).totals.params == 9 * 2 + 2 + 72 * 5 + 5
 
 
-def test_channels_that_come_first_stay_first(tmp_path: Path) -> None:
+def test_channels_first_stays_channels_first(tmp_path: Path) -> None:
     model: Any = copy.deepcopy(KERAS_2)
     config = model["config"]
     config["layers"][0]["config"]["batch_input_shape"] = [None, 3, 32, 32]
@@ -183,10 +183,10 @@ def test_channels_that_come_first_stay_first(tmp_path: Path) -> None:
     assert str(output) == "16×16×16"
 
 
-# -- sizes that are open, and files that are not right
+# -- open sizes and invalid files
 
 
-def test_an_open_size_is_given(tmp_path: Path) -> None:
+def test_an_open_size_can_be_given(tmp_path: Path) -> None:
     model: Any = copy.deepcopy(KERAS_2)
     model["config"]["layers"][0]["config"]["batch_input_shape"] = [None, None, None, 3]
     with pytest.raises(NotImported, match="'image' is not fully known: give --input 3,224,224"):
@@ -196,7 +196,7 @@ def test_an_open_size_is_given(tmp_path: Path) -> None:
         assert str(output) == "16×32×32"
 
 
-def test_a_shape_that_the_file_says_otherwise_is_refused(tmp_path: Path) -> None:
+def test_a_shape_that_contradicts_the_file_is_refused(tmp_path: Path) -> None:
     model = said("MobileNet")["keras"]
     layer = next(layer for layer in model["config"]["layers"] if layer["class_name"] == "DepthwiseConv2D")
     layer["build_config"]["input_shape"][1] += 1
@@ -204,7 +204,7 @@ def test_a_shape_that_the_file_says_otherwise_is_refused(tmp_path: Path) -> None
         imported(tmp_path, model)
 
 
-def test_layers_with_weights_that_are_not_expressed_are_named(tmp_path: Path) -> None:
+def test_unsupported_layers_with_weights_are_named(tmp_path: Path) -> None:
     model: Any = copy.deepcopy(KERAS_2)
     model["config"]["layers"][3]["class_name"] = "ConvLSTM2D\x1b[31m"
     with pytest.raises(NotImported) as caught:
@@ -212,7 +212,7 @@ def test_layers_with_weights_that_are_not_expressed_are_named(tmp_path: Path) ->
     assert "pool (ConvLSTM2D\\x1b[31m)" in str(caught.value)
 
 
-def test_what_moves_the_channels_is_opaque_and_noted(tmp_path: Path) -> None:
+def test_layers_that_move_the_channels_are_opaque_and_noted(tmp_path: Path) -> None:
     [model] = [
         model for model in said("layers") if model["keras"]["config"]["layers"][-1]["config"].get("dims") == [3, 1, 2]
     ]
@@ -230,7 +230,7 @@ def test_an_archive_is_read(tmp_path: Path) -> None:
     assert len(read(str(file)).steps) == 3
 
 
-def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archive_that_unpacks_to_too_many_bytes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("convcalc.convert.keras_config.MOST_BYTES", 1_000_000)
     file = tmp_path / "model.keras"
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -254,14 +254,14 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypa
         (b'{"class_name": "Model", "config": {"layers": [], "input_layers": [["a",0,0]], "output_layers": []}}', "'a'"),
     ],
 )
-def test_what_is_no_model_is_refused_in_words(tmp_path: Path, data: bytes, message: str) -> None:
+def test_a_file_that_is_not_a_model_is_refused_with_a_message(tmp_path: Path, data: bytes, message: str) -> None:
     file = tmp_path / "model.json"
     file.write_bytes(data)
     with pytest.raises(NotImported, match=message):
         read(str(file))
 
 
-def test_a_circle_is_refused(tmp_path: Path) -> None:
+def test_a_cycle_is_refused(tmp_path: Path) -> None:
     model: Any = copy.deepcopy(KERAS_2)
     model["config"]["layers"][1]["inbound_nodes"] = [[["join", 0, 0, {}]]]
     with pytest.raises(NotImported, match="cycle"):
@@ -292,7 +292,7 @@ LAYERS = [model["keras"] for model in said("layers")]
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
 @given(st.data())
-def test_whatever_stands_in_a_file_it_is_imported_or_refused(tmp_path: Path, data: st.DataObject) -> None:
+def test_any_content_is_either_imported_or_refused(tmp_path: Path, data: st.DataObject) -> None:
     model = copy.deepcopy(data.draw(st.sampled_from(data.draw(st.sampled_from([GRAPHS, LAYERS])))))
     *way, last = data.draw(st.sampled_from(places(model)[1:]))
     parent: Any = model
@@ -307,7 +307,7 @@ def test_whatever_stands_in_a_file_it_is_imported_or_refused(tmp_path: Path, dat
 
 
 def sequential(*layers: tuple[str, dict[str, Any]], shape: tuple[int, ...] = (12, 10, 4)) -> Any:
-    """A model as Keras writes it: layers by class and configuration, one after the other."""
+    """A sequential model as Keras writes it: class and configuration of each layer."""
     listed = [("InputLayer", {"batch_shape": [None, *shape]}), *layers]
     items = [
         {"class_name": name, "config": {"name": f"layer{place}", **config}}
@@ -323,25 +323,25 @@ def sequential(*layers: tuple[str, dict[str, Any]], shape: tuple[int, ...] = (12
         (("LayerNormalization", {"axis": [1, 2]}), (12, 10, 4)),
     ],
 )
-def test_a_norm_of_another_sort_is_refused_in_words(
+def test_an_unsupported_norm_is_refused_with_a_message(
     tmp_path: Path, layer: tuple[str, dict[str, Any]], shape: tuple[int, ...]
 ) -> None:
     with pytest.raises(NotImported, match=r"unsupported layers .* layer1"):
         imported(tmp_path, sequential(layer, shape=shape))
 
 
-def test_a_layer_norm_of_all_axes_has_a_factor_for_each_value(tmp_path: Path) -> None:
+def test_a_layer_norm_over_all_axes_has_a_scale_per_value(tmp_path: Path) -> None:
     found = report(imported(tmp_path, sequential(("LayerNormalization", {"axis": [1, 2, 3]}))))
     assert found.totals.params == 2 * 12 * 10 * 4
 
 
-def test_dense_multiplies_the_last_axis_which_is_not_the_channels_where_those_come_first(tmp_path: Path) -> None:
+def test_dense_applies_to_the_last_axis_even_with_channels_first(tmp_path: Path) -> None:
     conv = ("Conv2D", {"filters": 4, "kernel_size": [3, 3], "data_format": "channels_first"})
     with pytest.raises(NotImported, match="Dense with a last axis that is not the channels"):
         imported(tmp_path, sequential(conv, ("Dense", {"units": 7}), shape=(3, 12, 10)))
 
 
-def test_what_augments_in_training_alone_is_nothing(tmp_path: Path) -> None:
+def test_augmentation_layers_are_ignored(tmp_path: Path) -> None:
     found = report(imported(tmp_path, sequential(("RandomFlip", {}), ("RandomZoom", {}), ("Dense", {"units": 7}))))
     assert (found.totals.params, found.totals.macs) == (4 * 7 + 7, 12 * 10 * 4 * 7)
 
@@ -349,7 +349,7 @@ def test_what_augments_in_training_alone_is_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "layer", [("ReLU", {"max_value": 1.0}), ("Activation", {"activation": "exponential"}), ("UnitNormalization", {})]
 )
-def test_what_has_no_weights_and_is_not_expressed_is_opaque(tmp_path: Path, layer: tuple[str, dict[str, Any]]) -> None:
+def test_an_unsupported_layer_without_weights_is_opaque(tmp_path: Path, layer: tuple[str, dict[str, Any]]) -> None:
     graph = imported(tmp_path, sequential(layer, ("Dense", {"units": 7})))
     assert [step.kind for step in graph.steps] == ["opaque", "pointwise_conv"]
     assert graph.steps[0].arguments["output_shape"] == [4, 12, 10]

@@ -1,4 +1,4 @@
-"""Arguments of the wrong type in Keras models, what no spec can hold, and data types."""
+"""Keras models with arguments of the wrong type, with values that no spec can hold, and with data types."""
 
 import copy
 import io
@@ -14,13 +14,13 @@ from tests.test_keras import imported, report, said, sequential
 
 
 @pytest.mark.parametrize("wrong", [True, "x", [6], {}, 1e999, 10**30])
-def test_a_largest_value_that_is_no_number_is_opaque(tmp_path: Path, wrong: Any) -> None:
+def test_a_non_numeric_max_value_makes_the_layer_opaque(tmp_path: Path, wrong: Any) -> None:
     graph = imported(tmp_path, sequential(("ReLU", {"max_value": wrong})))
     assert [step.kind for step in graph.steps] == ["opaque"]
     assert "max_value" in graph.notes[0]
 
 
-def test_a_hard_sigmoid_with_a_largest_value_that_is_no_number_is_its_parts(tmp_path: Path) -> None:
+def test_a_hard_sigmoid_with_a_non_numeric_max_value_is_decomposed(tmp_path: Path) -> None:
     """Reported: `max_value: true` in the ReLU of a hard sigmoid ended in an uncaught error."""
     model = said("MobileNetV3Small")["keras"]
     [first, *_] = [layer for layer in model["config"]["layers"] if layer["config"].get("max_value") == 6.0]
@@ -39,8 +39,8 @@ def test_a_convolution_with_an_argument_of_the_wrong_type_is_refused(tmp_path: P
         imported(tmp_path, sequential(layer))
 
 
-def test_a_layer_that_is_fed_twice_and_reads_one_input_is_opaque(tmp_path: Path) -> None:
-    """Reported: the spec that was written was refused, as global_avgpool reads one input."""
+def test_a_layer_with_two_inputs_instead_of_one_is_opaque(tmp_path: Path) -> None:
+    """Reported: the written spec was refused because global_avgpool has only one input."""
     model: Any = copy.deepcopy(said("graphs")["gated"]["keras"])
     pooling = next(layer for layer in model["config"]["layers"] if layer["class_name"] == "GlobalAveragePooling2D")
     [node] = pooling["inbound_nodes"]
@@ -56,7 +56,7 @@ Entry = tuple[str, str, dict[str, Any], Any, Any]
 
 
 def functional(*layers: Entry) -> Any:
-    """A model of layers as Keras writes it: name, class, configuration, the inputs of each call, the first's shapes."""
+    """A model as Keras writes it: per layer its name, class, configuration, inputs of each call and first shapes."""
     items: list[Any] = [
         {
             "class_name": kind,
@@ -74,8 +74,8 @@ def functional(*layers: Entry) -> Any:
 INPUT: Entry = ("x", "InputLayer", {"batch_shape": [None, 12, 12, 4]}, [], None)
 
 
-def test_a_layer_that_is_called_on_two_sizes_is_read(tmp_path: Path) -> None:
-    """Keras keeps the shape of the first call alone: 4 · 4 · 9 + 4 params, and 100 + 16 positions."""
+def test_a_layer_called_on_two_sizes_is_read(tmp_path: Path) -> None:
+    """Keras stores only the shape of the first call: 4 · 4 · 9 + 4 params, and 100 + 16 positions."""
     graph = imported(
         tmp_path,
         functional(
@@ -91,14 +91,14 @@ def test_a_layer_that_is_called_on_two_sizes_is_read(tmp_path: Path) -> None:
     assert (totals.params, totals.macs) == (4 * 4 * 9 + 4, (100 + 16) * 4 * 4 * 9)
 
 
-def test_a_merge_that_was_built_on_other_shapes_is_refused(tmp_path: Path) -> None:
+def test_a_merge_built_on_other_shapes_is_refused(tmp_path: Path) -> None:
     relu: Entry = ("r", "ReLU", {}, [[["x"]]], [None, 12, 12, 4])
     merge: Entry = ("y", "Add", {}, [[["x"], ["r"]]], [[None, 12, 12, 4], [None, 6, 6, 4]])
     with pytest.raises(NotImported, match="y was built for an input of 4×6×6, but its input here is 4×12×12"):
         imported(tmp_path, functional(INPUT, relu, merge))
 
 
-# -- data types, as Keras 3.15 has them: `[weight.dtype for weight in model.weights]`, and `layer.output.dtype`
+# -- data types as in Keras 3.15: `[weight.dtype for weight in model.weights]` and `layer.output.dtype`
 
 
 def policy(name: str) -> dict[str, Any]:
@@ -129,7 +129,7 @@ DENSE = ("Dense", {"units": 5})
         ({"dtype": {"class_name": "Policy", "config": {"name": "mixed_float16"}}}, 4, 2, None),
     ],
 )
-def test_the_data_types_of_a_policy_are_kept(
+def test_the_data_types_of_a_policy_are_imported(
     tmp_path: Path, given: Any, weight: int, activation: int, line: str | None
 ) -> None:
     conv = ("Conv2D", {"filters": 4, "kernel_size": [3, 3]})

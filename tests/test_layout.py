@@ -1,4 +1,4 @@
-"""Shapes in the order of other frameworks, and what is suggested in their place."""
+"""Shapes in the axis order of other frameworks, and the suggested corrections."""
 
 import pytest
 
@@ -21,18 +21,18 @@ USUAL = [
 
 
 @pytest.mark.parametrize(("sizes", "likely"), LIKELY)
-def test_a_shape_in_another_order_is_noticed(sizes: tuple[int, ...], likely: tuple[int, ...]) -> None:
+def test_a_shape_in_another_axis_order_is_noticed(sizes: tuple[int, ...], likely: tuple[int, ...]) -> None:
     found = misreading(sizes)
     assert found is not None
     assert found.likely == likely
 
 
 @pytest.mark.parametrize("sizes", USUAL, ids=str)
-def test_a_shape_with_the_channels_first_is_not_remarked_on(sizes: tuple[int, ...]) -> None:
+def test_a_shape_with_the_channels_first_is_accepted_silently(sizes: tuple[int, ...]) -> None:
     assert misreading(sizes) is None
 
 
-def test_a_leading_one_is_no_batch_where_four_sizes_are_known_to_be_right() -> None:
+def test_a_leading_one_is_not_a_batch_if_four_sizes_are_expected() -> None:
     assert misreading((1, 64, 128, 128), may_hold_batch=False) is None
 
 
@@ -54,7 +54,7 @@ def test_a_leading_one_is_no_batch_where_four_sizes_are_known_to_be_right() -> N
         ((1, 28, 28), (784,), Suggestion("give 1 size", (784,))),
     ],
 )
-def test_what_to_write_in_place_of_a_wrong_number_of_sizes(
+def test_corrections_for_a_wrong_number_of_sizes(
     given: tuple[int, ...], own: tuple[int, ...], expected: Suggestion
 ) -> None:
     assert suggest_sizes(given, own) == expected

@@ -1,4 +1,4 @@
-"""What would lower the peak: each suggestion, made by hand, gives the peak that it promises."""
+"""Suggestions to lower the peak memory: each of them, applied by hand, has the peak it promises."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network
 
-# the first branch keeps six channels while the second one is at its widest; the other way round it keeps one
+# the first branch leaves six channels alive while the second is at its peak; in the other order it is only one
 UNEVEN = {
     "input": [1, 8],
     "layers": [
@@ -34,13 +34,13 @@ def suggested(spec: dict[str, Any], inplace: bool = True, fold: bool = False, **
     return {suggestion.change: suggestion.peak for suggestion in found}
 
 
-def test_the_branch_that_needs_most_goes_first() -> None:
-    # as written: input 1 + six channels kept + 20 + 1 alive; in the other order six channels are not there yet
+def test_the_branch_that_needs_the_most_memory_goes_first() -> None:
+    # as written: input 1 + six channels alive + 20 + 1; in the other order the six channels do not exist yet
     assert convcalc.summary(UNEVEN).totals.peak_bytes == (1 + 6 + 20) * 8 * 4
     assert suggested(UNEVEN)["the branches of branches1 in the order 1, 0"] == (20 + 1 + 1) * 8 * 4
 
 
-def test_each_setting_gives_the_peak_that_it_promises() -> None:
+def test_each_setting_has_the_peak_it_promises() -> None:
     spec = {
         "input": [3, 32, 32],
         "batch": 4,
@@ -63,7 +63,7 @@ def test_each_setting_gives_the_peak_that_it_promises() -> None:
     }
 
 
-def test_only_what_lowers_the_peak_is_suggested_the_lowest_first() -> None:
+def test_only_settings_that_lower_the_peak_are_suggested_best_first() -> None:
     found = list(suggested({"input": [4], "dtype": "int8", "layers": ["relu"]}).values())
     assert found == []
     peaks = list(suggested(UNEVEN).values())

@@ -31,7 +31,7 @@ def conv(**arguments: Any) -> Entry:
     return {"conv": {"out_channels": 4, "kernel_size": 1, **arguments}}
 
 
-# -- networks as they are known
+# -- well-known networks
 
 
 WITHOUT_REUSE = {
@@ -46,7 +46,7 @@ WITH_REUSE = {
     "resnet18": 4_014_080,  # 64 × 112 × 112 and its pool
     "mobilenet_v2": 6_021_120,  # 96 × 112 × 112 and 96 × 56 × 56
     "efficientnet_b0": 6_021_120,
-    "vgg16": 25_690_112,  # a convolution cannot write into what it reads
+    "vgg16": 25_690_112,  # a convolution cannot overwrite its input
 }
 
 
@@ -60,14 +60,14 @@ def test_peaks_with_reuse(name: str) -> None:
     assert example(name).totals.peak_bytes == WITH_REUSE[name]
 
 
-def test_mobilenet_v2_as_it_is_deployed() -> None:
+def test_mobilenet_v2_as_deployed() -> None:
     """In int8, batch norms folded: 96 × 112 × 112 and 96 × 56 × 56 bytes."""
     deployed = example("mobilenet_v2", fold_batchnorm=True, dtype="int8")
     assert deployed.totals.peak_bytes == 96 * 112 * 112 + 96 * 56 * 56 == 1_505_280
 
 
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "densenet121", "yolov3"])
-def test_the_figures_of_a_report_agree(name: str) -> None:
+def test_the_figures_of_a_report_are_consistent(name: str) -> None:
     report = example(name)
     found, totals = report.to_dict(), report.totals
     live = [layer["memory"]["live"] for layer in found["layers"]]
@@ -109,22 +109,22 @@ def test_live_bytes_by_hand(entries: list[Any], live: list[int], reused: list[in
     assert analysed(entries).liveness.live == tuple(reused)
 
 
-def test_nothing_is_written_into_what_leaves_the_network() -> None:
+def test_an_output_of_the_network_is_never_overwritten() -> None:
     entries = [conv(name="kept"), "relu", conv()]
     assert analysed(entries, outputs=["kept", "conv2"]).liveness.live == (256, 256, 384)
 
 
-def test_nothing_is_written_into_what_is_seen_through_a_view() -> None:
+def test_a_tensor_with_a_view_is_never_overwritten() -> None:
     entries = [conv(name="seen"), "identity", "relu", {"concat": {"from": ["previous", "seen"]}}]
     assert analysed(entries).liveness.live == (256, 128, 256, 512)
 
 
-def test_what_leaves_through_a_view_stays() -> None:
+def test_an_output_through_a_view_stays_alive() -> None:
     entries = [conv(), {"flatten": {"name": "kept"}}, {"conv": {**conv()["conv"], "from": "input"}}]
     assert analysed(entries, outputs=["kept", "conv2"]).liveness.live == (256, 256, 384)
 
 
-def test_several_inputs_count_until_their_last_reader() -> None:
+def test_inputs_are_live_until_their_last_reader() -> None:
     layers = [{"conv": {**conv()["conv"], "from": "left"}}, {"add": {"from": ["previous", "right"]}}]
     network = load({"inputs": {"left": [4, 8], "right": [4, 8]}, "layers": layers})
     assert convcalc.analyse(network, inplace=False).liveness.live == (384, 384)
@@ -135,7 +135,7 @@ def test_several_inputs_count_until_their_last_reader() -> None:
     ("dtype", "live"), [("float64", 168), ("float16", 42), ("int8", 21), ("int4", 8 + 3), ("int2", 6), ("int1", 2 + 1)]
 )
 def test_a_tensor_is_rounded_up_to_whole_bytes(dtype: str, live: int) -> None:
-    """15 elements and 6."""
+    """15 elements and 6 elements."""
     layers = [{"conv": {"out_channels": 2, "kernel_size": 3}}]
     assert analysed(layers, (3, 5), dtype=dtype).liveness.live == (live,)
 
@@ -145,12 +145,12 @@ def test_a_tensor_is_rounded_up_with_its_whole_batch() -> None:
     assert analysed(layers, (1, 5), dtype="int1", batch=3).liveness.live == (2 + 2,)
 
 
-def test_activations_have_a_data_type_of_their_own() -> None:
+def test_activations_have_their_own_data_type() -> None:
     mixed = example("resnet18", dtype={"weights": "int8", "activations": "float16"})
     assert mixed.totals.peak_bytes == WITH_REUSE["resnet18"] // 2
 
 
-# -- random networks against a simulation
+# -- random networks compared with a simulation
 
 
 BITS = {"float32": 32, "float16": 16, "int8": 8, "int4": 4, "int1": 1}
@@ -159,7 +159,7 @@ VIEWS = ["identity", "dropout", "drop_path"]
 
 
 class Tensor(NamedTuple):
-    """What a layer gives: its kind, what it reads, its shape and the memory that it lies in."""
+    """The output of a layer: its kind, its inputs, its shape and its memory."""
 
     kind: str
     reads: tuple[int, ...]
@@ -167,7 +167,7 @@ class Tensor(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """A network: tensor 0 is its input, every other one the output of a layer."""
+    """A network: tensor 0 is its input, every other tensor the output of a layer."""
 
     tensors: list[Tensor]
     outputs: list[int]
@@ -197,7 +197,7 @@ def entry(number: int, tensor: Tensor) -> Entry:
 
 @st.composite
 def drawn_tensor(draw: st.DrawFn, tensors: list[Tensor]) -> Tensor:
-    """One more layer, on one tensor or on two that fit; the last ones are read more often."""
+    """Add a layer on one tensor or on two tensors that fit, preferably recent ones."""
     recent = len(tensors) - 1 - draw(st.integers(0, min(3, len(tensors) - 1)))
     channels, length = tensors[recent].shape
     kind = draw(
@@ -216,7 +216,7 @@ def drawn_tensor(draw: st.DrawFn, tensors: list[Tensor]) -> Tensor:
 
 
 def pair_of(draw: st.DrawFn, kind: str, recent: int, tensors: list[Tensor]) -> Tensor:
-    """A merge with another tensor that fits, or else a copy of the one."""
+    """A merge with another tensor that fits, or with itself."""
     shape = tensors[recent].shape
     fitting = [
         number
@@ -248,13 +248,13 @@ def networks(draw: st.DrawFn) -> Drawn:
 
 
 class Machine:
-    """Runs a network: takes memory for what a layer gives, and gives it back after the last reader."""
+    """Executes a network: allocates memory for the output of a layer and frees it after the last reader."""
 
     def __init__(self, network: Drawn, inplace: bool) -> None:
         self.network = network
         self.inplace = inplace
         self.readers = [self.all_readers(number) for number in range(len(network.tensors))]
-        self.memory: dict[int, int] = {0: 0}  # of each tensor the memory that it lies in
+        self.memory: dict[int, int] = {0: 0}  # the memory of each tensor
         self.taken: dict[int, int] = {0: self.size(0)}  # the bytes of each memory
 
     def size(self, number: int) -> int:
@@ -262,19 +262,19 @@ class Machine:
         return -(-elements * BITS[self.network.dtype] // 8)
 
     def all_readers(self, number: int) -> set[int]:
-        """The layers that read a tensor; the end of the network reads what leaves it."""
+        """The layers that read a tensor; the end of the network reads its outputs."""
         tensors = self.network.tensors
         found = {reader for reader, tensor in enumerate(tensors) if number in tensor.reads}
         return found | ({len(tensors)} if number in self.network.outputs else set())
 
     def alone(self, reader: int, number: int) -> bool:
-        """Whether nothing else reads a tensor, nor what it is a view of."""
+        """Whether nothing else reads a tensor or the tensor of which it is a view."""
         tensor = self.network.tensors[number]
         viewed = tensor.kind in (*VIEWS, "reshape")
         return self.readers[number] == {reader} and (not viewed or self.alone(number, tensor.reads[0]))
 
     def place(self, number: int) -> int | None:
-        """The memory that a layer's output shares with what it reads."""
+        """The memory that a layer's output shares with its input."""
         kind, reads, _ = self.network.tensors[number]
         if kind in (*VIEWS, "reshape"):
             return self.memory[reads[0]]
@@ -284,7 +284,7 @@ class Machine:
         return None
 
     def step(self, number: int) -> int:
-        """Run one layer, and say what is live while it runs."""
+        """Run one layer and return the memory that is live meanwhile."""
         place = self.place(number)
         if place is None:
             place = number
@@ -301,7 +301,7 @@ class Machine:
 
 @settings(max_examples=500, deadline=None)
 @given(networks(), st.booleans())
-def test_live_bytes_are_those_of_a_machine_that_takes_and_gives_back(network: Drawn, inplace: bool) -> None:
+def test_live_bytes_match_an_allocating_machine(network: Drawn, inplace: bool) -> None:
     report = convcalc.analyse(load(network.spec()), inplace=inplace)
     live = Machine(network, inplace).run()
     assert report.liveness.live == live
@@ -311,7 +311,7 @@ def test_live_bytes_are_those_of_a_machine_that_takes_and_gives_back(network: Dr
 
 @settings(max_examples=100, deadline=None)
 @given(networks())
-def test_reuse_never_takes_more(network: Drawn) -> None:
+def test_reuse_never_needs_more_memory(network: Drawn) -> None:
     loaded = load(network.spec())
     pairs = zip(
         convcalc.analyse(loaded).liveness.live, convcalc.analyse(loaded, inplace=False).liveness.live, strict=True
@@ -319,7 +319,7 @@ def test_reuse_never_takes_more(network: Drawn) -> None:
     assert all(reused <= live for reused, live in pairs)
 
 
-def test_many_tensors_may_live_to_the_end() -> None:
+def test_many_tensors_may_stay_live_to_the_end() -> None:
     names = [f"layer{number}" for number in range(20_000)]
     layers = [conv(name=name, **{"from": "input"}) for name in names]
     report = convcalc.analyse(load({"input": [4, 8], "layers": layers, "outputs": names}))
@@ -339,7 +339,7 @@ def kinds(report: Report) -> list[str]:
 
 
 def test_resnet50_folded() -> None:
-    """53 batch norms on 26,560 channels go: of two weights a channel a bias is left, of two statistics nothing."""
+    """53 batch norms on 26,560 channels disappear: per channel, two weights become one bias and two statistics none."""
     before, after = example("resnet50"), example("resnet50", fold_batchnorm=True)
     assert after.totals.layers == before.totals.layers - 53
     assert after.totals.params == before.totals.params - 2 * 26_560 + 26_560 == 25_530_472
@@ -348,7 +348,7 @@ def test_resnet50_folded() -> None:
 
 
 def test_mobilenet_v1_folded() -> None:
-    """Every weight of a convolution, a bias for each of its channels, and the classifier."""
+    """Every weight of a convolution, a bias per channel, and the classifier."""
     read = (32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024)
     written = (*read[1:], 1024)
     depthwise = sum(9 * channels + channels for channels in read)
@@ -370,7 +370,7 @@ def test_mobilenet_v1_folded() -> None:
         {"conv_transpose": {"out_channels": 6, "kernel_size": 4, "stride": 2, "groups": 2, "bias": False}},
     ],
 )
-def test_a_folded_layer_has_a_bias_and_is_otherwise_as_it_was(entry: Entry) -> None:
+def test_a_folded_layer_has_a_bias_and_is_otherwise_unchanged(entry: Entry) -> None:
     [(kind, arguments)] = entry.items()
     [alone] = analysed([{kind: {**arguments, "bias": True}}]).layers
     [found] = folded(entry, "batchnorm").layers
@@ -391,18 +391,24 @@ def test_biases_of_integer_weights_have_32_bits() -> None:
 @pytest.mark.parametrize(
     ("entries", "top"),
     [
-        ([conv(name="a"), "batchnorm", {"add": {"from": ["previous", "a"]}}], {}),  # read by another
-        ([conv(name="a"), {"batchnorm": {"name": "b"}}], {"outputs": ["a", "b"]}),  # leaves the network
-        ([conv(name="a"), "batchnorm", conv(share="a")], {}),  # its weights are used elsewhere
-        ([conv(name="a"), "relu", conv(share="a"), "batchnorm"], {}),  # they are another's
-        ([conv(), {"batchnorm": {"name": "b"}}, "relu", {"batchnorm": {"share": "b"}}], {}),  # the batch norm's are
-        ([conv(), "relu", "batchnorm"], {}),  # something stands between
+        ([conv(name="a"), "batchnorm", {"add": {"from": ["previous", "a"]}}], {}),  # another layer reads it as well
+        ([conv(name="a"), {"batchnorm": {"name": "b"}}], {"outputs": ["a", "b"]}),  # it is an output of the network
+        ([conv(name="a"), "batchnorm", conv(share="a")], {}),  # its weights are shared
+        ([conv(name="a"), "relu", conv(share="a"), "batchnorm"], {}),  # its weights belong to another layer
+        (
+            [conv(), {"batchnorm": {"name": "b"}}, "relu", {"batchnorm": {"share": "b"}}],
+            {},
+        ),  # the weights of the batch norm are shared
+        ([conv(), "relu", "batchnorm"], {}),  # another layer is in between
         (["batchnorm", conv()], {}),
-        ([{"locally_connected": {"out_channels": 4, "kernel_size": 1}}, "batchnorm"], {}),  # no bias a channel
-        ([conv(), {"batchnorm": {"track_running_stats": False}}], {}),  # its statistics are those of each batch
+        (
+            [{"locally_connected": {"out_channels": 4, "kernel_size": 1}}, "batchnorm"],
+            {},
+        ),  # there is no bias per channel
+        ([conv(), {"batchnorm": {"track_running_stats": False}}], {}),  # it uses the statistics of each batch
     ],
 )
-def test_what_cannot_be_folded_stays(entries: list[Any], top: Entry) -> None:
+def test_other_batch_norms_cannot_be_folded(entries: list[Any], top: Entry) -> None:
     network = load({"input": [4, 8], "layers": entries, **top})
     after, before = convcalc.analyse(network, fold_batchnorm=True), convcalc.analyse(network)
     assert after.to_dict() == before.to_dict()
@@ -415,7 +421,7 @@ def test_one_of_two_batch_norms_in_a_row_is_folded() -> None:
     )
 
 
-def test_what_follows_a_folded_batch_norm_reads_the_convolution() -> None:
+def test_readers_of_a_folded_batch_norm_read_the_convolution() -> None:
     report = folded(conv(), {"batchnorm": {"name": "b"}}, "relu", {"add": {"from": ["previous", "b"]}}, outputs=["b"])
     assert [layer.reads for layer in report.layers] == [("input",), ("conv1",), ("relu1", "conv1")]
     assert list(report.outputs()) == ["b"]
@@ -434,7 +440,7 @@ def test_groups_hold_the_layers_of_their_names(name: str) -> None:
         assert inside == named != []
 
 
-def test_groups_end_with_the_layer_that_a_batch_norm_went_into() -> None:
+def test_groups_end_with_the_layer_that_absorbed_the_batch_norm() -> None:
     entries = [{"sequence": [conv(), "batchnorm"], "name": "body"}, {"sequence": ["batchnorm"], "name": "norm"}, "relu"]
     report = folded(*entries)
     body = next(group for group in report.groups if group.name == "body")
@@ -443,7 +449,7 @@ def test_groups_end_with_the_layer_that_a_batch_norm_went_into() -> None:
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "unet_padded", "inception_v3"])
-def test_folding_leaves_fields_and_shapes(name: str) -> None:
+def test_folding_does_not_change_fields_and_shapes(name: str) -> None:
     before = {layer.name: (layer.field, layer.output_shape) for layer in example(name).layers}
     after = {layer.name: (layer.field, layer.output_shape) for layer in example(name, fold_batchnorm=True).layers}
     assert {layer: before[layer] for layer in after} == after
@@ -452,7 +458,7 @@ def test_folding_leaves_fields_and_shapes(name: str) -> None:
 # -- the tensors of PyTorch
 
 
-# Left out: unet, whose crop is a view in PyTorch that keeps the whole skip, and memory of its own in convcalc.
+# Excluded: unet, whose crop in PyTorch is a view that keeps the whole skip alive, but in convcalc has its own memory.
 TRACED = (
     "alexnet", "c3d", "conv_autoencoder", "convnext_tiny", "dcgan_generator", "deeplabv3_resnet50", "densenet121",
     "ds_cnn", "efficientnet_b0", "espcn", "fcn_resnet50", "googlenet", "inception_v3", "lenet5", "m5", "mnasnet1_0",
@@ -464,7 +470,7 @@ TRACED = (
 
 @pytest.mark.torch
 @pytest.mark.parametrize("name", TRACED)
-def test_peaks_without_reuse_are_those_of_pytorch(name: str) -> None:
+def test_peaks_without_reuse_match_pytorch(name: str) -> None:
     pytest.importorskip("torch", reason="the tensors are PyTorch's")
     from tests.oracle import reference_dense, reference_models, reference_zoo
     from tests.oracle.tracing import traced_peak

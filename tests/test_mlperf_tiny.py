@@ -1,8 +1,8 @@
-"""The four reference networks of MLPerf Tiny (Banbury et al. 2021), with all their biases, as they are published.
+"""The four reference networks of MLPerf Tiny (Banbury et al. 2021) with all their biases, as published.
 
 The sources are the Keras definitions in github.com/mlcommons/tiny, benchmark/training: `resnet_v1_eembc` of
-image_classification (16 filters, as in the benchmark's version 1), `mobilenet_v1` of visual_wake_words, `get_model` of
-anomaly_detection and of keyword_spotting, which is the example ds_cnn.
+image_classification (16 filters, as in version 1 of the benchmark), `mobilenet_v1` of visual_wake_words, `get_model` of
+anomaly_detection, and that of keyword_spotting, which is the example ds_cnn.
 """
 
 import json
@@ -39,7 +39,7 @@ def weights(inputs: int, outputs: int, positions: int, kernel: int = 1, norm: bo
 
 
 def separable(inputs: int, outputs: int, positions: int) -> Counted:
-    """A depthwise 3 × 3 convolution and a pointwise one, each with a bias and a batch norm."""
+    """A depthwise 3 × 3 and a pointwise convolution, each with a bias and a batch norm."""
     depthwise = Counted(9 * inputs + 3 * inputs, 2 * inputs, 9 * inputs * positions)
     return depthwise + weights(inputs, outputs, positions)
 
@@ -67,7 +67,7 @@ BY_HAND = {
         weights(128, 640, 1, norm=False),
     ],
 }
-# "Total params" of Keras' model.summary(): with the running statistics
+# "Total params" of Keras' model.summary(), including the running statistics
 KERAS = {"image_classification": 78_666, "person_detection": 221_794, "anomaly_detection": 269_992}
 OUTPUTS = {"image_classification": [10], "person_detection": [2], "anomaly_detection": [640]}
 FILES = [*(DATA / f"{name}.yaml" for name in BY_HAND), Path(example_path("ds_cnn"))]
@@ -78,7 +78,7 @@ def test_every_file_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("name", BY_HAND)
-def test_a_reference_network_costs_what_its_definition_says(name: str) -> None:
+def test_a_reference_network_costs_what_its_definition_states(name: str) -> None:
     report = convcalc.summary(DATA / f"{name}.yaml").to_dict()
     totals = report["totals"]
     by_hand = total(BY_HAND[name])
@@ -89,7 +89,7 @@ def test_a_reference_network_costs_what_its_definition_says(name: str) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_reference_network_passes_the_check_with_notes(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Keras' default of a bias in every layer is a true finding before a batch norm, and no reason to fail."""
+    """Keras' default of a bias before a batch norm is a correct finding, but not a reason to fail."""
     assert run(["check", str(path), "--isolated", "-f", "json"]) == 0
     found = json.loads(capsys.readouterr().out)["problems"]
     assert {(problem["code"], problem["severity"]) for problem in found} == {("CV206", "note")}
@@ -114,7 +114,7 @@ def test_a_reference_network_costs_what_pytorch_counts(name: str) -> None:
 
 
 def modules(torch: Any) -> dict[str, tuple[Any, Shape]]:
-    """The definitions in PyTorch. `same` padding of an even size under a kernel of 3 at stride 2 is 0 + 1."""
+    """The definitions in PyTorch. `same` padding of an even size for a kernel of 3 at stride 2 is 0 + 1."""
     nn = torch.nn
 
     def conv(inputs: int, outputs: int, stride: int = 1, groups: int = 1) -> list[Any]:

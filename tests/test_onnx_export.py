@@ -1,4 +1,4 @@
-"""An exported graph passes the checks of the package onnx, and is the same network when it is imported."""
+"""An exported graph passes the checks of the onnx package, and importing it again yields the same network."""
 
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,16 @@ from convcalc.layers import KINDS
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
 WITHOUT_OPERATOR = {"locally_connected", "max_unpool", "opaque"}
-OTHERWISE = {"blurpool", "separable_conv", "adaptive_avgpool", "adaptive_maxpool"}  # several nodes, or no equal kind
+OTHERWISE = {
+    "blurpool",
+    "separable_conv",
+    "adaptive_avgpool",
+    "adaptive_maxpool",
+}  # exported as several nodes, or without an identical kind
 
 
 def round_trip(network: Any, folder: Path) -> convcalc.Report:
-    """What is imported of what was exported, in the data types of the network: ONNX has those of its values alone."""
+    """Export and import a network, in its own data types: ONNX stores only those of the values."""
     file = folder / "exported.onnx"
     file.write_bytes(model_bytes(network))
     graph = from_onnx.read(str(file))
@@ -31,13 +36,13 @@ def round_trip(network: Any, folder: Path) -> convcalc.Report:
 
 
 def figures(layer: LayerReport) -> dict[str, Any]:
-    """What a layer costs, sees and gives."""
+    """The cost, receptive field and output shape of a layer."""
     said = layer.to_dict()
     return {name: said[name] for name in said if name not in ("name", "kind", "line", "from", "arguments")}
 
 
 def totals(report: convcalc.Report) -> dict[str, Any]:
-    """All totals, but for the name of the layer at the peak."""
+    """All totals except the name of the layer at the peak."""
     found = report.totals_dict()
     del found["memory"]["peak_at"]
     return found
@@ -56,7 +61,7 @@ def test_an_example_is_a_valid_graph_with_the_same_shapes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", names())
-def test_an_example_comes_back_with_the_same_report(name: str, tmp_path: Path) -> None:
+def test_an_example_round_trips_with_the_same_report(name: str, tmp_path: Path) -> None:
     network = convcalc.load(path(name))
     report, back = convcalc.analyse(network), round_trip(network, tmp_path)
     assert list(map(figures, back.layers)) == list(map(figures, report.layers))
@@ -65,7 +70,7 @@ def test_an_example_comes_back_with_the_same_report(name: str, tmp_path: Path) -
 
 
 def of_kind(kind: str) -> dict[str, Any]:
-    """A network of the layer that the manual of a kind shows."""
+    """A network with the layer shown in the manual of a kind."""
     import yaml
 
     [line] = [line for line in (KINDS[kind].__doc__ or "").splitlines() if "Example on" in line]
@@ -74,14 +79,14 @@ def of_kind(kind: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - WITHOUT_OPERATOR - OTHERWISE))
-def test_a_kind_comes_back_with_the_same_figures(kind: str, tmp_path: Path) -> None:
+def test_a_kind_round_trips_with_the_same_figures(kind: str, tmp_path: Path) -> None:
     spec = of_kind(kind)
     network = convcalc.load({**spec, "layers": ["identity", *spec["layers"]]})
     onnx.checker.check_model(onnx.load_from_string(model_bytes(network)), full_check=True)
     assert totals(round_trip(network, tmp_path)) == totals(convcalc.analyse(network))
 
 
-def test_a_separable_convolution_comes_back_as_two(tmp_path: Path) -> None:
+def test_a_separable_convolution_is_imported_as_two(tmp_path: Path) -> None:
     network = convcalc.load(of_kind("separable_conv"))
     back, report = round_trip(network, tmp_path), convcalc.analyse(network)
     assert [layer.kind for layer in back.layers] == ["depthwise_conv", "pointwise_conv"]
@@ -98,7 +103,7 @@ def test_a_blurpool_is_a_valid_graph() -> None:
 
 
 @pytest.mark.parametrize(("kind", "other"), [("adaptive_avgpool", "avgpool"), ("adaptive_maxpool", "maxpool")])
-def test_an_adaptive_pooling_with_equal_windows_is_a_sliding_one(kind: str, other: str, tmp_path: Path) -> None:
+def test_an_adaptive_pooling_with_equal_windows_becomes_a_sliding_window(kind: str, other: str, tmp_path: Path) -> None:
     network = convcalc.load({"input": [4, 14, 21], "layers": ["identity", {kind: {"output_size": [7, 7]}}]})
     report, back = convcalc.analyse(network), round_trip(network, tmp_path)
     assert back.layers[1].kind == other
@@ -112,7 +117,7 @@ def test_an_adaptive_pooling_with_unequal_windows_has_no_operator(kind: str) -> 
         model_bytes(network)
 
 
-def test_every_kind_is_written_or_has_no_operator() -> None:
+def test_every_kind_is_exported_or_has_no_operator() -> None:
     assert set(WRITERS) == set(KINDS) - WITHOUT_OPERATOR
 
 
@@ -137,7 +142,7 @@ AFFINE = [
 
 
 @pytest.mark.parametrize("entry", AFFINE, ids=str)
-def test_arguments_come_back(entry: dict[str, Any], tmp_path: Path) -> None:
+def test_arguments_round_trip(entry: dict[str, Any], tmp_path: Path) -> None:
     network = convcalc.load({"input": [4, 14, 14], "layers": [{"conv": {"out_channels": 4, "kernel_size": 1}}, entry]})
     report, back = convcalc.analyse(network), round_trip(network, tmp_path)
     assert totals(back) == totals(report)
@@ -151,7 +156,7 @@ def test_shared_weights_stay_shared(tmp_path: Path) -> None:
     assert round_trip(network, tmp_path).totals.params == 4 * 4 * 9 + 4
 
 
-def test_names_inputs_and_outputs_are_kept_and_the_batch_is_open() -> None:
+def test_names_inputs_and_outputs_are_preserved_and_the_batch_is_open() -> None:
     layers = [
         {"conv": {"out_channels": 4, "kernel_size": 1, "name": "stem", "from": "left"}},
         {"add": {"from": ["stem", "right"], "name": "both"}},
@@ -166,7 +171,7 @@ def test_names_inputs_and_outputs_are_kept_and_the_batch_is_open() -> None:
     assert graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
 
 
-def test_layers_that_onnx_has_nothing_for_are_all_named() -> None:
+def test_all_layers_without_an_onnx_operator_are_named() -> None:
     layers = [
         {"locally_connected": {"out_channels": 2, "kernel_size": 3, "name": "local"}},
         {"max_unpool": {"kernel_size": 2, "name": "unpool"}},
@@ -176,7 +181,7 @@ def test_layers_that_onnx_has_nothing_for_are_all_named() -> None:
         model_bytes(network)
 
 
-def test_a_graph_runs_in_the_reference_of_onnx() -> None:
+def test_a_graph_runs_in_the_onnx_reference_implementation() -> None:
     import numpy
     from onnx.reference import ReferenceEvaluator
 

@@ -1,4 +1,4 @@
-"""What nodes of ONNX are in our language. Every imported step is checked against the shape that onnx infers for it."""
+"""How ONNX nodes are imported. The shape of every imported step is compared with the shape that onnx infers."""
 
 from pathlib import Path
 from typing import Any
@@ -158,7 +158,7 @@ ACTIVATIONS = {
 
 
 @pytest.mark.parametrize(("node", "inputs", "weights", "expected"), ONE_NODE, ids=[case[0] for case in ONE_NODE])
-def test_a_node_is_a_layer(node: str, inputs: Any, weights: Any, expected: Any, tmp_path: Path) -> None:
+def test_a_node_becomes_a_layer(node: str, inputs: Any, weights: Any, expected: Any, tmp_path: Path) -> None:
     graph = imported(tmp_path, made(node, inputs, weights))
     assert [entry(step) for step in graph.steps] == [expected]
     assert graph.notes == ()
@@ -166,7 +166,7 @@ def test_a_node_is_a_layer(node: str, inputs: Any, weights: Any, expected: Any, 
 
 
 @pytest.mark.parametrize("operator", ACTIVATIONS)
-def test_an_activation_is_a_layer(operator: str, tmp_path: Path) -> None:
+def test_an_activation_becomes_a_layer(operator: str, tmp_path: Path) -> None:
     graph = imported(tmp_path, made(f"y = {operator}(x)", X, version=21))
     assert [step.kind for step in graph.steps] == [ACTIVATIONS[operator]]
 
@@ -206,7 +206,7 @@ WITH_INTEGERS = {
 
 
 @pytest.mark.parametrize("node", WITH_INTEGERS)
-def test_a_node_that_reads_numbers_is_layers(node: str, tmp_path: Path) -> None:
+def test_a_node_that_reads_constants_becomes_layers(node: str, tmp_path: Path) -> None:
     integers, expected = WITH_INTEGERS[node]
     outputs = ["y", "z"] if node.startswith("y, z") else ["y"]
     model = made(f"t = Relu(x)\n{node.strip().replace('(x', '(t')}", X, integers=integers, outputs=outputs)
@@ -215,7 +215,7 @@ def test_a_node_that_reads_numbers_is_layers(node: str, tmp_path: Path) -> None:
     assert graph.notes == ()
 
 
-# -- several nodes that are one layer
+# -- several nodes that form one layer
 
 CONSTANTS = """
 half = Constant<value_float=0.5>()
@@ -248,7 +248,7 @@ WRITTEN_OUT = {
 
 
 @pytest.mark.parametrize("kind", WRITTEN_OUT)
-def test_an_activation_written_out_is_told_by_what_it_computes(kind: str, tmp_path: Path) -> None:
+def test_a_decomposed_activation_is_recognised_by_what_it_computes(kind: str, tmp_path: Path) -> None:
     graph = imported(tmp_path, made(CONSTANTS + WRITTEN_OUT[kind], {"input": (1, 4, 6, 6)}))
     assert [step.kind for step in graph.steps] == ["opaque", kind.strip()]
 
@@ -256,29 +256,29 @@ def test_an_activation_written_out_is_told_by_what_it_computes(kind: str, tmp_pa
 @pytest.mark.parametrize(
     "nodes",
     [
-        "a = Sigmoid(x)\nb = Mul(x, a)\ny = Add(a, b)",  # the sigmoid is read elsewhere too
-        "a = Mul(x, root)\nb = Sigmoid(a)\ny = Mul(x, b)",  # x × sigmoid(1.4 x) is none of ours
+        "a = Sigmoid(x)\nb = Mul(x, a)\ny = Add(a, b)",  # the sigmoid is read elsewhere as well
+        "a = Mul(x, root)\nb = Sigmoid(a)\ny = Mul(x, b)",  # x × sigmoid(1.4 x) is unsupported
     ],
 )
-def test_what_is_no_activation_of_ours_is_not_taken_for_one(nodes: str, tmp_path: Path) -> None:
+def test_a_similar_expression_is_not_mistaken_for_an_activation(nodes: str, tmp_path: Path) -> None:
     graph = imported(tmp_path, made(CONSTANTS + nodes, {"input": (1, 4, 6, 6)}))
     assert "silu" not in [step.kind for step in graph.steps]
     assert "multiply" in [step.kind for step in graph.steps]
 
 
-def test_a_gate_is_a_product_of_two_layers(tmp_path: Path) -> None:
+def test_a_gate_becomes_a_product_of_two_layers(tmp_path: Path) -> None:
     nodes = "p = GlobalAveragePool(x)\nc = Conv(p, w)\ns = Sigmoid(c)\ny = Mul(x, s)"
     graph = imported(tmp_path, made(nodes, X, {"w": (4, 4, 1, 1)}))
     assert [step.kind for step in graph.steps] == ["global_avgpool", "conv", "sigmoid", "multiply"]
 
 
-def test_a_1x1_convolution_is_called_pointwise_beside_depthwise_ones(tmp_path: Path) -> None:
+def test_a_1x1_convolution_is_called_pointwise_next_to_depthwise_ones(tmp_path: Path) -> None:
     weights = {"w": (4, 1, 3, 3), "v": (8, 4, 1, 1)}
     graph = imported(tmp_path, made("a = Conv<group=4>(x, w)\ny = Conv<strides=[2,2]>(a, v)", X, weights))
     assert entry(graph.steps[1]) == ("pointwise_conv", {"out_channels": 8, "stride": 2, "bias": False})
 
 
-def test_a_bias_that_is_added_apart_is_the_layers_own(tmp_path: Path) -> None:
+def test_a_separately_added_bias_belongs_to_the_layer(tmp_path: Path) -> None:
     nodes = "a = Conv(x, w)\nb = Add(a, c)\nf = Flatten(b)\ng = MatMul(f, m)\ny = Add(n, g)"
     weights = {"w": (8, 4, 12, 10), "c": (1, 8, 1, 1), "m": (8, 3), "n": (3,)}
     graph = imported(tmp_path, made(nodes, X, weights))
@@ -287,14 +287,14 @@ def test_a_bias_that_is_added_apart_is_the_layers_own(tmp_path: Path) -> None:
     assert report.totals.params == 8 * 4 * 120 + 8 + 8 * 3 + 3
 
 
-def test_a_batch_norm_takes_the_factor_and_the_shift_that_follow_it(tmp_path: Path) -> None:
+def test_a_batch_norm_absorbs_the_following_scale_and_bias(tmp_path: Path) -> None:
     nodes = "a = BatchNormalization(x, s, b, m, v)\nc = Mul(a, f)\ny = Add(c, g)"
     weights = {**dict.fromkeys("sbmv", (4,)), "f": (4, 1, 1), "g": (4, 1, 1)}
     assert [step.kind for step in imported(tmp_path, made(nodes, X, weights)).steps] == ["batchnorm"]
 
 
 @pytest.mark.parametrize("square", ["p = Pow(d, two)", "p = Mul(d, d)"])
-def test_a_layer_norm_written_out_after_a_transpose_is_over_the_channels(square: str, tmp_path: Path) -> None:
+def test_a_decomposed_layer_norm_after_a_transpose_is_over_the_channels(square: str, tmp_path: Path) -> None:
     nodes = f"""
     two = Constant<value_float=2.0>()
     tiny = Constant<value_float=0.000001>()
@@ -331,14 +331,14 @@ SHUFFLES = {
 
 
 @pytest.mark.parametrize("kind", SHUFFLES)
-def test_a_shuffle_is_told_from_its_reshapes(kind: str, tmp_path: Path) -> None:
+def test_a_shuffle_is_recognised_by_its_reshapes(kind: str, tmp_path: Path) -> None:
     before, order, after, arguments = SHUFFLES[kind]
     nodes = f"a = Reshape(x, p)\nb = Transpose<perm={order}>(a)\ny = Reshape(b, q)"
     graph = imported(tmp_path, made(nodes, X, integers={"p": before, "q": after}))
     assert [entry(step) for step in graph.steps] == [(kind, arguments)]
 
 
-def test_a_group_norm_is_told_from_its_reshapes(tmp_path: Path) -> None:
+def test_a_group_norm_is_recognised_by_its_reshapes(tmp_path: Path) -> None:
     nodes = """
     one = Constant<value_floats=[1.0, 1.0]>()
     zero = Constant<value_floats=[0.0, 0.0]>()
@@ -353,7 +353,7 @@ def test_a_group_norm_is_told_from_its_reshapes(tmp_path: Path) -> None:
     assert [entry(step) for step in graph.steps] == [("groupnorm", {"num_groups": 2})]
 
 
-def test_a_shape_that_is_worked_out_on_the_way_is_known(tmp_path: Path) -> None:
+def test_a_shape_calculated_by_nodes_is_known(tmp_path: Path) -> None:
     nodes = """
     s = Shape(x)
     n = Gather(s, first)
@@ -374,14 +374,14 @@ def test_a_shape_that_is_worked_out_on_the_way_is_known(tmp_path: Path) -> None:
 # -- inputs, weights and names
 
 
-def test_an_input_with_channels_last_is_read_with_channels_first(tmp_path: Path) -> None:
+def test_an_input_with_channels_last_is_imported_with_channels_first(tmp_path: Path) -> None:
     nodes = "a = Transpose<perm=[0,3,1,2]>(x)\nb = Conv(a, w)\ny = Transpose<perm=[0,2,3,1]>(b)"
     graph = imported(tmp_path, made(nodes, {"x": (1, 20, 30, 3)}, {"w": (8, 3, 3, 3)}))
     assert graph.inputs == {"x": (3, 20, 30)}
     assert [step.kind for step in graph.steps] == ["conv"]
 
 
-def test_a_shape_given_takes_the_place_of_what_the_file_leaves_open(tmp_path: Path) -> None:
+def test_a_given_shape_replaces_the_open_sizes_of_the_file(tmp_path: Path) -> None:
     model = made("y = Conv(x, w)", {"x": ("batch", 3, "height", "width")}, {"w": (8, 3, 3, 3)})
     assert imported(tmp_path, model, inputs={None: (3, 20, 30)}).inputs == {"x": (3, 20, 30)}
     assert imported(tmp_path, model, inputs={"x": (3, 8, 8)}).inputs == {"x": (3, 8, 8)}
@@ -398,14 +398,14 @@ def test_weights_used_twice_are_shared_and_count_once(tmp_path: Path) -> None:
     assert convcalc.summary(plain_spec(graph)).totals.params == 4 * 4 * 9 + 4
 
 
-def test_weights_used_in_two_ways_are_not_expressed_and_count_once(tmp_path: Path) -> None:
+def test_weights_used_in_two_ways_are_opaque_and_count_once(tmp_path: Path) -> None:
     nodes = "a = Conv<pads=[1,1,1,1]>(x, w)\ny = Conv<pads=[2,2,2,2], dilations=[2,2]>(a, w)"
     graph = imported(tmp_path, made(nodes, X, {"w": (4, 4, 3, 3)}))
     assert [step.kind for step in graph.steps] == ["conv", "opaque"]
     assert convcalc.summary(plain_spec(graph)).totals.params == 4 * 4 * 9
 
 
-def test_equal_constants_that_an_exporter_made_one_share_nothing(tmp_path: Path) -> None:
+def test_equal_constants_deduplicated_by_an_exporter_are_not_shared(tmp_path: Path) -> None:
     nodes = "a = BatchNormalization(x, one, zero, zero, one)\ny = BatchNormalization(a, one, zero, zero, one)"
     graph = imported(tmp_path, made(nodes, X, {"one": (4,), "zero": (4,)}))
     assert [step.share for step in graph.steps] == [None, None]
@@ -422,19 +422,19 @@ def test_equal_constants_that_an_exporter_made_one_share_nothing(tmp_path: Path)
         ("", "conv1"),
     ],
 )
-def test_a_layer_is_named_for_its_module(node: str, expected: str, tmp_path: Path) -> None:
+def test_a_layer_is_named_after_its_module(node: str, expected: str, tmp_path: Path) -> None:
     model = made("y = Conv(x, w)", X, {"w": (8, 4, 3, 3)})
     model.graph.node[0].name = node
     assert [step.name for step in imported(tmp_path, model).steps] == [expected]
 
 
-def test_a_layer_is_named_for_its_weights_first(tmp_path: Path) -> None:
+def test_a_layer_is_preferably_named_after_its_weights(tmp_path: Path) -> None:
     model = made("y = Conv(x, layer1_0_conv1_weight)", X, {"layer1_0_conv1_weight": (8, 4, 3, 3)})
     model.graph.initializer[0].name = model.graph.node[0].input[1] = "layer1.0.conv1.weight"
     assert [step.name for step in imported(tmp_path, model).steps] == ["layer1.0.conv1"]
 
 
-# -- what is not expressed
+# -- unsupported operators
 
 
 @pytest.mark.parametrize(
@@ -454,7 +454,7 @@ def test_a_layer_is_named_for_its_weights_first(tmp_path: Path) -> None:
         ("t = Transpose<perm=[0,1,3,2]>(x)\ny = GlobalAveragePool(t)\nz = Conv(t, w)", "no layer kind reorders axes"),
     ],
 )
-def test_what_is_not_expressed_is_said_and_kept_with_its_shape(nodes: str, note: str, tmp_path: Path) -> None:
+def test_an_unsupported_operator_is_reported_and_keeps_its_shape(nodes: str, note: str, tmp_path: Path) -> None:
     inputs = {**X, "x2": (1, 4, 10, 3)} if "x2" in nodes else X
     outputs = ["y", "z"] if "z = " in nodes else ["y"]
     model = made(nodes, inputs, {"w": (4, 4, 1, 1)}, outputs=outputs)
@@ -467,17 +467,17 @@ def test_what_is_not_expressed_is_said_and_kept_with_its_shape(nodes: str, note:
     assert report.totals.macs is None
 
 
-def test_the_params_of_what_is_not_expressed_count(tmp_path: Path) -> None:
+def test_the_params_of_an_unsupported_operator_count(tmp_path: Path) -> None:
     graph = imported(tmp_path, made("y = Add(x, p)", X, {"p": (4, 12, 10)}))
     assert entry(graph.steps[0]) == ("opaque", {"output_shape": [4, 12, 10], "params": 480, "what": "Add"})
 
 
-def test_what_is_not_expressed_makes_way_for_what_is(tmp_path: Path) -> None:
+def test_fused_operators_are_no_longer_reported_as_unsupported(tmp_path: Path) -> None:
     graph = imported(tmp_path, made("a = Exp(x)\ny = Conv(a, w)", X, {"w": (8, 4, 3, 3)}))
     assert [step.kind for step in graph.steps] == ["opaque", "conv"]
 
 
-def test_a_branch_that_the_file_chooses_is_not_expressed(tmp_path: Path) -> None:
+def test_a_branch_that_is_selected_at_runtime_is_unsupported(tmp_path: Path) -> None:
     import onnx
     from onnx import TensorProto, helper
 
@@ -495,23 +495,23 @@ def test_a_branch_that_the_file_chooses_is_not_expressed(tmp_path: Path) -> None
     assert graph.steps[1].reads == ("c", "x")
 
 
-# -- arithmetic, against the package's own inference
+# -- arithmetic compared with the package's own inference
 
 
 def each(axes: int, low: int, high: int) -> st.SearchStrategy[list[int]]:
-    """A number for each axis."""
+    """One number per axis."""
     return st.lists(st.integers(low, high), min_size=axes, max_size=axes)
 
 
 @settings(max_examples=300)
 @given(data=st.data(), axes=st.integers(1, 3))
-def test_windows_give_the_sizes_that_onnx_infers(data: st.DataObject, axes: int, tmp_path_factory: Any) -> None:
+def test_windows_have_the_sizes_that_onnx_infers(data: st.DataObject, axes: int, tmp_path_factory: Any) -> None:
     kernel, stride, dilation = (data.draw(each(axes, 1, most)) for most in (4, 3, 2))
     spatial = data.draw(each(axes, 10, 19))
     operator = data.draw(st.sampled_from(["Conv", "ConvTranspose", "MaxPool"]))
     automatic = data.draw(st.sampled_from(["NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"]))
     if operator == "MaxPool" and automatic == "SAME_LOWER":
-        dilation = [1] * axes  # our pooling has no stated padding over half its window
+        dilation = [1] * axes  # convcalc's pooling has no explicit padding of more than half its window
     pads = f", pads={[size // 2 for size in kernel * 2]}" if automatic == "NOTSET" else ""
     window = f'kernel_shape={kernel}, strides={stride}, dilations={dilation}, auto_pad="{automatic}"{pads}'
     node = f"y = {operator}<{window}>({'x' if operator == 'MaxPool' else 'x, w'})"
@@ -520,7 +520,7 @@ def test_windows_give_the_sizes_that_onnx_infers(data: st.DataObject, axes: int,
     assert graph.notes == ()
 
 
-def test_parts_of_a_tensor_are_weights_of_their_own(tmp_path: Path) -> None:
+def test_parts_of_a_tensor_are_separate_weights(tmp_path: Path) -> None:
     nodes = "w, v = Split<axis=0>(p, parts)\na = Conv(x, w)\nb = Conv(x, v)\ny = Add(a, b)"
     graph = imported(tmp_path, made(nodes, X, {"p": (16, 4, 3, 3)}, integers={"parts": [8, 8]}))
     assert [step.share for step in graph.steps] == [None, None, None]
@@ -535,7 +535,7 @@ def test_weights_used_again_with_another_bias_count_once(tmp_path: Path) -> None
     assert len(graph.notes) == 1
 
 
-def test_a_batch_norm_that_has_learnt_factors_keeps_them_beside_those_that_follow_it(tmp_path: Path) -> None:
+def test_a_batch_norm_keeps_its_own_scale_besides_a_following_one(tmp_path: Path) -> None:
     import numpy
     from onnx import numpy_helper
 
@@ -545,20 +545,20 @@ def test_a_batch_norm_that_has_learnt_factors_keeps_them_beside_those_that_follo
     assert convcalc.summary(plain_spec(imported(tmp_path, model))).totals.params == 4 * 4
 
 
-def test_resizing_with_antialias_costs_more_than_we_know(tmp_path: Path) -> None:
+def test_the_cost_of_resizing_with_antialias_is_unknown(tmp_path: Path) -> None:
     nodes = 'y = Resize<mode="linear", antialias=1>(x, , , sizes)'
     for sizes, kind in (([1, 4, 6, 5], "opaque"), ([1, 4, 24, 20], "upsample")):
         graph = imported(tmp_path, made(nodes, X, integers={"sizes": sizes}, version=18))
         assert [step.kind for step in graph.steps] == [kind]
 
 
-def test_a_factor_that_an_exporter_made_one_with_that_of_a_norm_is_a_scale(tmp_path: Path) -> None:
+def test_a_constant_shared_with_the_scale_of_a_norm_is_a_scale_layer(tmp_path: Path) -> None:
     nodes = "a = LayerNormalization<axis=-1>(x, g, b)\ny = Mul(a, g)"
     graph = imported(tmp_path, made(nodes, {"x": (1, 8)}, {"g": (8,), "b": (8,)}))
     assert [step.kind for step in graph.steps] == ["layernorm", "scale"]
 
 
-def test_a_pooling_by_another_norm_than_2_is_not_ours(tmp_path: Path) -> None:
+def test_an_lp_pooling_with_p_other_than_2_is_unsupported(tmp_path: Path) -> None:
     for norm, kind in ((1, "opaque"), (2, "lppool")):
         graph = imported(tmp_path, made(f"y = LpPool<kernel_shape=[2, 2], p={norm}>(x)", X))
         assert [step.kind for step in graph.steps] == [kind]

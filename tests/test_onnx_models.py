@@ -1,4 +1,4 @@
-"""The models that the package onnx ships are imported with the params and multiply-adds that their graphs have."""
+"""The models shipped with the onnx package are imported with the params and multiply-adds of their graphs."""
 
 from collections.abc import Iterator
 from math import prod
@@ -19,7 +19,7 @@ KINDS = {
     "Gemm": ("linear",),
     "BatchNormalization": ("batchnorm",),
 }
-PUBLISHED = {  # params of the networks as published or as torchvision builds them
+PUBLISHED = {  # params of the networks as published or as built by torchvision
     "light_resnet50": 25_557_032,
     "light_densenet121": 7_978_856,
     "light_vgg19": 143_667_240,
@@ -29,7 +29,7 @@ PUBLISHED = {  # params of the networks as published or as torchvision builds th
 
 
 def with_weights_as_inputs(model: Any) -> Any:
-    """The model whose weights are not filled by nodes, so that the package itself infers every shape."""
+    """The model with its weights as inputs, not filled by nodes, so that the package itself infers every shape."""
     shapes = {tensor.name: onnx.numpy_helper.to_array(tensor).tolist() for tensor in model.graph.initializer}
     filled = [node for node in model.graph.node if node.op_type == "ConstantOfShape"]
     for node in filled:
@@ -47,7 +47,7 @@ def shapes_of(model: Any) -> dict[str, list[int]]:
 
 
 def counted(model: Any) -> Iterator[tuple[str, int, int]]:
-    """Params and multiply-adds of each convolution, fully connected layer and batch norm, from the file's shapes."""
+    """Params and multiply-adds of convolutions, fully connected layers and batch norms, from the file's shapes."""
     inferred = with_weights_as_inputs(model)
     shapes = shapes_of(inferred)
     for node in inferred.graph.node:
@@ -76,7 +76,7 @@ def test_a_shipped_model_has_the_params_and_macs_of_its_graph(path: Path) -> Non
     assert report.complete
 
 
-def test_all_nine_models_are_there() -> None:
+def test_all_nine_models_are_found() -> None:
     assert len(LIGHT) == 9
 
 
@@ -87,7 +87,7 @@ def test_a_shipped_model_has_the_published_params(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", LIGHT, ids=lambda path: path.stem)
-def test_the_outputs_of_a_shipped_model_have_the_shapes_that_it_says(path: Path) -> None:
+def test_the_outputs_of_a_shipped_model_have_their_declared_shapes(path: Path) -> None:
     declared = [
         [size.dim_value for size in info.type.tensor_type.shape.dim][1:] for info in onnx.load(path).graph.output
     ]
@@ -95,7 +95,7 @@ def test_the_outputs_of_a_shipped_model_have_the_shapes_that_it_says(path: Path)
     assert [list(shape.sizes) for shape in report.outputs().values()] == declared
 
 
-def test_layers_are_named_for_their_weights() -> None:
+def test_layers_are_named_after_their_weights() -> None:
     [path] = [path for path in LIGHT if path.stem == "light_bvlc_alexnet"]
     names = [step.name for step in from_onnx.read(str(path)).steps if step.kind in ("conv", "linear")]
     assert names == ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"]

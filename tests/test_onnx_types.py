@@ -1,4 +1,4 @@
-"""Data types and shapes that an ONNX file says, against sizes in bytes counted by hand."""
+"""The data types and shapes declared in an ONNX file, compared with sizes in bytes counted by hand."""
 
 import io
 from math import prod
@@ -23,7 +23,7 @@ LEARNT = sum(map(prod, WEIGHTS.values()))
 
 
 def typed(kind: str, nodes: str = NODES) -> Any:
-    """A model of which all inputs, weights and outputs have a type."""
+    """A model whose inputs, weights and outputs all have one data type."""
     number = getattr(onnx.TensorProto, kind)
     model = made(nodes, X, WEIGHTS, version=22)
     for tensor in model.graph.initializer:
@@ -34,7 +34,7 @@ def typed(kind: str, nodes: str = NODES) -> Any:
 
 
 def report_of(graph: Any) -> convcalc.Report:
-    """The report of the text that is written, which is that of the graph itself."""
+    """The report of the written spec, which equals that of the graph itself."""
     report = convcalc.summary(io.StringIO(spec_text(graph)))
     assert report.totals_dict() == convcalc.summary(plain_spec(graph)).totals_dict()
     return report
@@ -49,8 +49,8 @@ def report_of(graph: Any) -> convcalc.Report:
         ("DOUBLE", 8, "dtype: float64"),
     ],
 )
-def test_the_data_type_of_a_file_is_kept(kind: str, size: int, line: str | None, tmp_path: Path) -> None:
-    """Reported: fp16 files were said to have 288,936 B of weights for 144,468 B."""
+def test_the_data_type_of_a_file_is_imported(kind: str, size: int, line: str | None, tmp_path: Path) -> None:
+    """Reported: fp16 files were reported with 288,936 B of weights instead of 144,468 B."""
     model = typed(kind)
     graph = imported(tmp_path, model)
     totals = report_of(graph).totals
@@ -59,8 +59,8 @@ def test_the_data_type_of_a_file_is_kept(kind: str, size: int, line: str | None,
     assert [found for found in spec_text(graph).splitlines() if "dtype" in found] == ([line] if line else [])
 
 
-def test_inputs_and_outputs_of_single_precision_around_halves_do_not_count(tmp_path: Path) -> None:
-    """So writes onnxconverter_common.float16 with keep_io_types."""
+def test_single_precision_inputs_and_outputs_of_a_half_precision_network_do_not_count(tmp_path: Path) -> None:
+    """onnxconverter_common.float16 with keep_io_types writes such files."""
     model = typed(
         "FLOAT16", f"h = Cast<to=10>(x)\n{NODES.replace('(x', '(h').replace('y =', 'z =')}\ny = Cast<to=1>(z)"
     )
@@ -84,7 +84,7 @@ def test_several_types_are_noted(tmp_path: Path) -> None:
 
 
 def quantised() -> Any:
-    """A convolution as onnxruntime.quantization writes it: integers, their scales, and data that is quantised too."""
+    """A convolution as onnxruntime.quantization writes it: integer weights, their scales, and quantised data."""
     nodes = """
     q = QuantizeLinear(x, s, z)
     d = DequantizeLinear(q, s, z)
@@ -110,12 +110,12 @@ def quantised() -> Any:
     return model
 
 
-def test_a_quantised_network_is_one_of_integers(tmp_path: Path) -> None:
+def test_a_quantised_network_has_integer_types(tmp_path: Path) -> None:
     graph = imported(tmp_path, quantised())
     totals = report_of(graph).totals
     assert [step.kind for step in graph.steps] == ["conv"]
     assert graph.notes == ()
-    assert totals.weight_bytes == 8 * 4 * 9 + 4 * 8  # bytes for weights, four for each 32-bit bias
+    assert totals.weight_bytes == 8 * 4 * 9 + 4 * 8  # bytes of weights, and four per 32-bit bias
     assert totals.activation_bytes == 8 * 10 * 8
     assert "dtype: int8" in spec_text(graph)
 
@@ -123,7 +123,7 @@ def test_a_quantised_network_is_one_of_integers(tmp_path: Path) -> None:
 # -- shapes
 
 
-def test_a_shape_that_the_file_says_otherwise_is_noted_and_no_number(tmp_path: Path) -> None:
+def test_a_shape_that_contradicts_the_file_is_noted_and_changes_no_figure(tmp_path: Path) -> None:
     model = typed("FLOAT")
     info = onnx.helper.make_tensor_value_info("r", onnx.TensorProto.FLOAT, [1, 8, 6, 10])
     model.graph.value_info.append(info)
@@ -136,20 +136,20 @@ def test_a_shape_that_the_file_says_otherwise_is_noted_and_no_number(tmp_path: P
 
 
 @pytest.mark.parametrize("sizes", [[1, 8, 12, 10], [7, 8, 12, 10], ["n", 8, "h", 10]])
-def test_a_shape_that_may_be_that_of_the_file_is_not_noted(sizes: Any, tmp_path: Path) -> None:
+def test_a_shape_compatible_with_the_file_is_not_noted(sizes: Any, tmp_path: Path) -> None:
     model = typed("FLOAT")
     model.graph.value_info.append(onnx.helper.make_tensor_value_info("r", onnx.TensorProto.FLOAT, sizes))
     assert imported(tmp_path, model).notes == ()
 
 
-def test_shapes_of_another_input_than_the_one_given_are_not_compared(tmp_path: Path) -> None:
+def test_shapes_for_another_input_are_not_compared(tmp_path: Path) -> None:
     model = typed("FLOAT")
     model.graph.value_info.append(onnx.helper.make_tensor_value_info("r", onnx.TensorProto.FLOAT, [1, 8, 12, 10]))
     assert imported(tmp_path, model, inputs={"x": (4, 20, 20)}).notes == ()
 
 
 def test_a_number_that_no_spec_can_hold_makes_its_layer_opaque(tmp_path: Path) -> None:
-    """Reported: a slope of over 18 digits gave a spec that was refused."""
+    """Reported: a slope of more than 18 digits led to a spec that was refused."""
     graph = imported(tmp_path, made("a = LeakyRelu<alpha=1e30>(x)\ny = Conv(a, w)", X, {"w": (8, 4, 3, 3)}))
     assert [step.kind for step in graph.steps] == ["opaque", "conv"]
     assert graph.notes == ("leaky_relu1 (leaky_relu): negative_slope has more than 18 digits",)

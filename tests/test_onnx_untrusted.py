@@ -1,4 +1,4 @@
-"""A file from anywhere is refused in words, or read; it takes neither memory, nor time, nor the terminal."""
+"""An untrusted file is refused with a message or read; it cannot exhaust memory or time, nor control the terminal."""
 
 import contextlib
 import io
@@ -56,7 +56,7 @@ FUZZED = [(node, inputs, weights) for node, inputs, weights, _ in ONE_NODE]
 
 
 def read(folder: Path, content: bytes) -> None:
-    """Read a file; what is read is a spec that loads."""
+    """Read a file; if it is accepted, its spec must load."""
     path = folder / "any.onnx"
     path.write_bytes(content)
     with contextlib.suppress(NotImported):
@@ -81,7 +81,7 @@ def test_changed_bytes_are_read_or_refused(folder: Path, changes: list[tuple[int
 
 @settings(max_examples=100)
 @given(st.integers(0, len(BYTES) - 1))
-def test_a_file_that_is_cut_off_is_read_or_refused(folder: Path, length: int) -> None:
+def test_a_truncated_file_is_read_or_refused(folder: Path, length: int) -> None:
     read(folder, BYTES[:length])
 
 
@@ -104,7 +104,7 @@ def test_a_changed_graph_is_read_or_refused(folder: Path, chance: random.Random)
 
 
 def change(model: Any, chance: random.Random) -> None:
-    """Change an operator, an attribute, a wire, a size or the version of a model."""
+    """Change an operator, an attribute, a connection, a size or the version of a model."""
     nodes, tensors = model.graph.node, model.graph.initializer
     node = chance.choice(nodes)
     what = chance.randrange(7)
@@ -159,7 +159,7 @@ def test_a_shape_that_claims_terabytes_is_refused(tmp_path: Path) -> None:
         imported(tmp_path, model)
 
 
-def test_a_constant_that_claims_terabytes_is_not_made(tmp_path: Path) -> None:
+def test_a_constant_that_claims_terabytes_is_not_allocated(tmp_path: Path) -> None:
     model = made("a = ConstantOfShape(p)\ny = Mul(x, a)", X, integers={"p": [10**6, 10**6]})
     with pytest.raises(NotImported, match="'a' has"):
         imported(tmp_path, model)
@@ -174,7 +174,7 @@ def test_a_shape_with_billions_of_axes_is_refused(operator: str, tmp_path: Path)
 
 
 def large(floats: int) -> Any:
-    """A model whose weights are in it."""
+    """A model that contains its weights."""
     model = made("y = Conv(x, w)", X, {"w": (floats // 4, 4, 1, 1)})
     tensor = model.graph.initializer[0]
     tensor.ClearField("data_location")
@@ -183,7 +183,7 @@ def large(floats: int) -> Any:
     return model
 
 
-def test_weights_in_the_file_are_left_out_before_it_is_parsed(tmp_path: Path) -> None:
+def test_weights_in_the_file_are_skipped_before_parsing(tmp_path: Path) -> None:
     path = tmp_path / "large.onnx"
     path.write_bytes(large(4_000_000).SerializeToString())
     description = file.read_description(str(path))
@@ -191,7 +191,7 @@ def test_weights_in_the_file_are_left_out_before_it_is_parsed(tmp_path: Path) ->
     assert convcalc.summary(plain_spec(from_onnx.read(str(path)))).totals.params == 4_000_000
 
 
-def test_what_is_left_out_changes_nothing_else(tmp_path: Path) -> None:
+def test_skipping_weights_changes_nothing_else(tmp_path: Path) -> None:
     model = large(40_000)
     model.producer_name = "someone"
     model.graph.doc_string = "text " * 20_000
@@ -202,7 +202,7 @@ def test_what_is_left_out_changes_nothing_else(tmp_path: Path) -> None:
     assert read_back == model
 
 
-def test_a_description_over_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_description_above_the_size_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file, "MOST_DESCRIPTION", 50_000)
     model = made("y = Relu(x)", X)
     model.graph.doc_string = "text " * 20_000
@@ -210,7 +210,7 @@ def test_a_description_over_the_limit_is_refused(tmp_path: Path, monkeypatch: py
         imported(tmp_path, model)
 
 
-def test_a_large_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+def test_a_large_truncated_file_is_refused(tmp_path: Path) -> None:
     content = large(40_000).SerializeToString()
     with pytest.raises(NotImported, match="truncated"):
         imported(tmp_path, content[:-50_000])
@@ -236,7 +236,7 @@ def field(number: int, content: bytes) -> bytes:
 def test_deeply_nested_graphs_are_refused(padding: int, why: str, tmp_path: Path) -> None:
     node = field(6, b"." * padding)
     for _ in range(60):
-        node = field(5, field(6, field(1, node)))  # a node with an attribute that is a graph
+        node = field(5, field(6, field(1, node)))  # a node with a graph as an attribute
     with pytest.raises(NotImported, match=why):
         imported(tmp_path, field(7, field(1, node)))
 
@@ -255,7 +255,7 @@ def test_functions_that_double_are_refused(tmp_path: Path) -> None:
         imported(tmp_path, model)
 
 
-def test_a_function_of_the_file_is_written_out(tmp_path: Path) -> None:
+def test_a_function_of_the_file_is_inlined(tmp_path: Path) -> None:
     model = made("y = Relu(x)", X)
     opset = [onnx.helper.make_opsetid("", 17)]
     body = [onnx.parser.parse_node(line) for line in ("s = Sigmoid(a)", "b = Mul(a, s)")]
@@ -265,14 +265,14 @@ def test_a_function_of_the_file_is_written_out(tmp_path: Path) -> None:
     assert [step.kind for step in imported(tmp_path, model).steps] == ["silu"]
 
 
-def test_a_name_has_no_power_over_the_terminal(tmp_path: Path) -> None:
+def test_a_name_cannot_control_the_terminal(tmp_path: Path) -> None:
     model = made("y = Exp(x)", X)
     model.graph.node[0].name = "\x1b[2J\u202e"
     [note] = imported(tmp_path, model).notes
     assert note == "Exp '\\x1b[2J\\u202e': unsupported operator"
 
 
-def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="directory"):
         from_onnx.read(str(tmp_path))
     with pytest.raises(NotImported, match="not a regular file"):

@@ -1,4 +1,4 @@
-"""What of an ONNX file is a weight, and its data type. The counts follow from the definitions of the layers."""
+"""The weights of an ONNX file and their data types. Expected counts follow from the layers' definitions."""
 
 from math import prod
 from pathlib import Path
@@ -24,8 +24,8 @@ def params_of(folder: Path, model: Any) -> int | None:
 
 @pytest.mark.parametrize("spatial", [(8, 10), (80, 100)])
 @pytest.mark.parametrize("operator", ["Mul", "Add", "Sub", "Concat"])
-def test_a_constant_of_the_shape_of_data_is_no_weight(operator: str, spatial: Any, tmp_path: Path) -> None:
-    """Reported: `z = Mul(y, ConstantOfShape(Shape(y)))` counted one weight for each element of y."""
+def test_a_constant_with_the_shape_of_data_is_not_a_weight(operator: str, spatial: Any, tmp_path: Path) -> None:
+    """Reported: `z = Mul(y, ConstantOfShape(Shape(y)))` counted one weight per element of y."""
     axis = "<axis=1>" if operator == "Concat" else ""
     nodes = f"y = Conv<pads=[1,1,1,1]>(x, w, b)\ns = Shape(y)\nc = ConstantOfShape(s)\nz = {operator}{axis}(y, c)"
     model = made(nodes, {"x": (1, 4, *spatial)}, CONV_WEIGHTS, outputs=["z"])
@@ -42,20 +42,20 @@ def test_a_constant_of_the_shape_of_data_is_no_weight(operator: str, spatial: An
         "s = Shape(w)\nr = ConstantOfShape(s)\nz = Conv(y, r)",
     ],
 )
-def test_a_constant_that_the_graph_fills_is_no_weight(nodes: str, tmp_path: Path) -> None:
+def test_a_constant_filled_by_the_graph_is_not_a_weight(nodes: str, tmp_path: Path) -> None:
     integers = {"n": [8, 1, 1], "i": [0]}
     weights = {**CONV_WEIGHTS, **({"w": (4, 4, 3, 3), "b": (4,)} if "Shape(w)" in nodes else {})}
     model = made(f"y = Conv(x, w, b)\n{nodes}", X, weights, integers=integers, outputs=["z"])
     assert params_of(tmp_path, model) == sum(map(prod, weights.values()))
 
 
-def test_a_filled_constant_is_a_weight_where_its_operator_says_so(tmp_path: Path) -> None:
-    """The models that the package onnx ships have no other weights."""
+def test_a_filled_constant_is_a_weight_if_its_operator_says_so(tmp_path: Path) -> None:
+    """The models shipped with the onnx package have only such weights."""
     nodes = "w = ConstantOfShape(n)\nb = ConstantOfShape(m)\ny = Conv(x, w, b)"
     assert params_of(tmp_path, made(nodes, X, integers={"n": [8, 4, 3, 3], "m": [8]})) == CONV
 
 
-def test_a_file_of_convcalc_comes_back_with_its_elementwise_weights(tmp_path: Path) -> None:
+def test_a_file_exported_by_convcalc_keeps_its_elementwise_weights(tmp_path: Path) -> None:
     from convcalc.convert.to_onnx import model_bytes
 
     network = convcalc.load({"input": [4, 6, 6], "layers": ["scale", {"prelu": {"num_parameters": 4}}, "scale"]})
@@ -63,7 +63,7 @@ def test_a_file_of_convcalc_comes_back_with_its_elementwise_weights(tmp_path: Pa
 
 
 def recurrent(operator: str, gates: int, state: Any, states: int, size: int = 64) -> Any:
-    """A recurrent layer of 64 units on 64 values, in the layout that has the samples first."""
+    """A recurrent layer of 64 units on 64 values, with the batch axis first."""
     names = ["h", "c"][:states]
     inputs = ", ".join(["x", "w", "r", "b", "", *names])
     node = f"y = {operator}<hidden_size={size}, layout=1>({inputs})"
@@ -75,8 +75,8 @@ def recurrent(operator: str, gates: int, state: Any, states: int, size: int = 64
 
 
 @pytest.mark.parametrize(("operator", "gates", "states"), [("LSTM", 4, 2), ("GRU", 3, 1), ("RNN", 1, 1)])
-def test_a_zero_start_state_is_no_weight(operator: str, gates: int, states: int, tmp_path: Path) -> None:
-    """Reported: 33,344 params for an LSTM of 33,280, which PyTorch counts: 4 · 64 · (64 + 64) + 2 · 4 · 64."""
+def test_a_zero_initial_state_is_not_a_weight(operator: str, gates: int, states: int, tmp_path: Path) -> None:
+    """Reported: 33,344 params for an LSTM of 33,280, as counted by PyTorch: 4 · 64 · (64 + 64) + 2 · 4 · 64."""
     due = gates * 64 * (64 + 64) + 2 * gates * 64
     zeros: Any = numpy.zeros((1, 1, 64), "float32")
     assert params_of(tmp_path, recurrent(operator, gates, zeros, states)) == due
@@ -84,7 +84,7 @@ def test_a_zero_start_state_is_no_weight(operator: str, gates: int, states: int,
     assert params_of(tmp_path, recurrent(operator, gates, learnt, states)) == due + states * 64
 
 
-def test_a_start_state_of_the_size_of_the_batch_is_no_weight(tmp_path: Path) -> None:
+def test_an_initial_state_with_the_batch_size_is_not_a_weight(tmp_path: Path) -> None:
     model = recurrent("LSTM", 4, numpy.zeros((1, 1, 64), "float32"), 0)
     fill = "s = Shape<end=1>(x)\nt = Concat<axis=0>(s, n)\nh = ConstantOfShape(t)"
     model.graph.initializer.append(onnx.numpy_helper.from_array(numpy.array([1, 64]), "n"))
@@ -94,12 +94,12 @@ def test_a_start_state_of_the_size_of_the_batch_is_no_weight(tmp_path: Path) -> 
     assert params_of(tmp_path, model) == 33_280
 
 
-def test_running_statistics_of_what_is_not_expressed_are_no_weights(tmp_path: Path) -> None:
+def test_running_statistics_of_unsupported_operators_are_not_weights(tmp_path: Path) -> None:
     nodes = "t = ReduceMean<axes=[0, 2, 3], keepdims=0>(x)\ny = BatchNormalization(x, t, b, m, v)"
     assert params_of(tmp_path, made(nodes, X, dict.fromkeys("bmv", (4,)))) == 4
 
 
-def test_scales_of_quantised_weights_are_no_weights(tmp_path: Path) -> None:
+def test_scales_of_quantised_weights_are_not_weights(tmp_path: Path) -> None:
     nodes = "w = DequantizeLinear<axis=0>(q, s, z)\nb = DequantizeLinear<axis=0>(p, s)\ny = Conv(x, w, b)"
     model = made(nodes, X, {"s": (8,)})
     for name, shape, kind in (("q", (8, 4, 3, 3), "int8"), ("z", (8,), "int8"), ("p", (8,), "int32")):

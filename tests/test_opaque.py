@@ -1,4 +1,4 @@
-"""The kind `opaque`: what it states is counted, what it does not state is unknown, and unknown is not zero."""
+"""The kind `opaque`: stated figures are counted, the others are unknown, and unknown is not zero."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CONV = {"conv": {"out_channels": 8, "kernel_size": 3, "padding": 1}}
 SPEC = network(CONV, opaque(params=100), "relu", CONV)
 
 
-def test_what_is_stated_is_counted() -> None:
+def test_stated_figures_are_counted() -> None:
     found = report(SPEC)
     layer = found["layers"][1]
     assert layer["output_shape"] == [8, 4, 4]
@@ -51,11 +51,11 @@ def test_its_cost_is_null_and_so_are_the_totals() -> None:
     assert found["layers"][3]["macs"] == 4 * 4 * 8 * 72
 
 
-def test_a_batch_of_an_unknown_cost_is_unknown() -> None:
+def test_an_unknown_cost_stays_unknown_for_a_batch() -> None:
     assert report(SPEC, batch=4)["totals"]["flops"] is None
 
 
-def test_what_sees_through_it_sees_an_unknown_field() -> None:
+def test_layers_after_it_have_an_unknown_field() -> None:
     entries = (CONV, opaque(), CONV, "global_avgpool", "flatten", {"linear": {"out_features": 2}})
     fields = [layer["receptive_field"] for layer in report(network(*entries))["layers"]]
     assert fields[0]["size"] == [3, 3]
@@ -63,7 +63,7 @@ def test_what_sees_through_it_sees_an_unknown_field() -> None:
     assert [field.get("global") for field in fields] == [None] * 6
 
 
-def test_what_sees_the_whole_input_beside_it_still_does() -> None:
+def test_layers_that_read_the_whole_input_besides_it_have_a_known_field() -> None:
     seen = {"sequence": ["global_avgpool", "flatten"], "name": "seen"}
     guessed = opaque(output_shape=[3], **{"from": "input"})
     found = report(network(seen, guessed, {"add": {"from": ["previous", "seen"]}}))
@@ -71,14 +71,14 @@ def test_what_sees_the_whole_input_beside_it_still_does() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_it_reads_one_input_or_more(count: int) -> None:
+def test_it_has_one_or_more_inputs(count: int) -> None:
     reading: Any = ["conv1", "input", "conv1"][:count]
     found = report(network(CONV, opaque(**{"from": reading})))
     assert found["layers"][1]["from"] == reading
 
 
-def test_training_is_known_where_nothing_before_it_learns() -> None:
-    """It keeps nothing for a backward pass that does not reach it."""
+def test_training_memory_is_known_if_nothing_before_it_learns() -> None:
+    """It saves nothing for backward if no earlier layer learns."""
     found = report(network(opaque(), {"conv": {"out_channels": 2, "kernel_size": 1, "bias": False}}))
     weights = 2 * 8 * 4
     assert found["totals"]["memory"]["training"] == 2 * weights + 8 * 4 * 4 * 4
@@ -86,7 +86,7 @@ def test_training_is_known_where_nothing_before_it_learns() -> None:
     assert learning["totals"]["memory"]["training"] is None
 
 
-def test_a_table_shows_a_question_mark_and_names_what_is_not_known() -> None:
+def test_a_table_shows_a_question_mark_and_names_the_unknown_layers() -> None:
     text = table_text(convcalc.summary(SPEC))
     row = next(line for line in text.splitlines() if line.startswith("opaque1"))
     assert row.split().count("?") == 4  # MACs, FLOPs, field, share
@@ -95,12 +95,12 @@ def test_a_table_shows_a_question_mark_and_names_what_is_not_known() -> None:
     assert totals["unknown"].split(maxsplit=1) == ["1", "the cost of opaque1"]
 
 
-def test_many_unknown_costs_are_named_in_short() -> None:
+def test_many_unknown_costs_are_abbreviated() -> None:
     text = table_text(convcalc.summary(network(*[opaque()] * 5)))
     assert "the cost of opaque1, opaque2, opaque3 and 2 more" in text
 
 
-def test_a_scope_is_unknown_where_a_layer_in_it_is() -> None:
+def test_a_scope_is_unknown_if_a_layer_in_it_is() -> None:
     spec = network({"sequence": [opaque(), CONV]}, {"sequence": [CONV, "relu"]})
     lines = table_text(convcalc.summary(spec)).splitlines()
     unknown, known = (next(line for line in lines if line.startswith(f"sequence{number}")) for number in (1, 2))
@@ -110,17 +110,17 @@ def test_a_scope_is_unknown_where_a_layer_in_it_is() -> None:
 
 def test_a_csv_has_an_empty_cell() -> None:
     rows = list(csv.DictReader(io.StringIO(report_csv(convcalc.summary(SPEC), EVERY, "macs"))))
-    assert rows[0]["name"] == "opaque1"  # what is not known may be the most
+    assert rows[0]["name"] == "opaque1"  # the unknown cost may be the largest
     assert [rows[0][name] for name in (*OPERATIONS, "share")] == [""] * 5
 
 
-def test_markdown_says_it() -> None:
+def test_markdown_reports_it() -> None:
     text = markdown_report(convcalc.summary(SPEC))
     assert "? MACs, ? FLOPs" in text
     assert "unknown: the cost of opaque1" in text
 
 
-def test_a_budget_of_what_is_not_known_is_broken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_figure_violates_a_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "net.yaml"
     path.write_text(json.dumps({**SPEC, "budget": {"macs": "5G", "params": "5G"}}))
     assert run(["check", str(path)]) == 1
@@ -130,7 +130,7 @@ def test_a_budget_of_what_is_not_known_is_broken(tmp_path: Path, capsys: pytest.
     assert "params exceed" not in said
 
 
-def test_a_budget_of_a_layer_of_unknown_cost_is_broken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_cost_of_a_layer_violates_its_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "net.yaml"
     path.write_text(json.dumps({**SPEC, "budget": {"per_layer": {"*": {"flops": "5G"}}}}))
     assert run(["check", str(path)]) == 1
@@ -138,16 +138,14 @@ def test_a_budget_of_a_layer_of_unknown_cost_is_broken(tmp_path: Path, capsys: p
 
 
 @pytest.mark.parametrize("command", ["summary", "memory", "rf", "check"])
-def test_every_command_takes_it(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_accepts_it(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "net.yaml"
     path.write_text(json.dumps(SPEC))
     assert run([command, str(path)]) in (0, 1)
     assert "internal error" not in capsys.readouterr().err
 
 
-def test_a_smaller_input_is_not_suggested_for_shapes_that_are_stated(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_smaller_input_is_not_suggested_for_stated_shapes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "net.yaml"
     path.write_text(json.dumps(network(opaque(), CONV)))
     assert run(["memory", str(path)]) == 0
@@ -156,7 +154,7 @@ def test_a_smaller_input_is_not_suggested_for_shapes_that_are_stated(
     assert "smaller input" not in said
 
 
-def test_what_it_stands_for_cannot_steer_a_terminal() -> None:
+def test_its_description_cannot_control_a_terminal() -> None:
     found = convcalc.analyse(load(network(opaque(what="Roi\x1b[31m\u202eAlign"))))
     assert table_text(found).replace("\n", "").isprintable()
     assert found.layers[0].layer.arguments()["what"] == r"Roi\x1b[31m\u202eAlign"
@@ -174,7 +172,7 @@ def test_what_it_stands_for_cannot_steer_a_terminal() -> None:
         ({"kernel_size": 3}, "opaque has no argument 'kernel_size'"),
     ],
 )
-def test_wrong_arguments_are_told(arguments: dict[str, Any], expected: str) -> None:
+def test_wrong_arguments_are_reported(arguments: dict[str, Any], expected: str) -> None:
     if expected:
         assert expected in said(problem(network(opaque(**arguments))))
     else:

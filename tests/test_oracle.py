@@ -1,4 +1,4 @@
-"""Every layer kind against a table of what PyTorch answers; oracle/make_cases.py makes the table."""
+"""Every layer kind, compared with a table of PyTorch's answers, which oracle/make_cases.py creates."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def expected(case: Case) -> Case:
 
 
 def answer(case: Case) -> Case:
-    """What convcalc says to the same layer, as far as the case has a figure for it."""
+    """convcalc's answer for the same layer, limited to the figures that the case has."""
     try:
         network = convcalc.load({"input": case["input"], "layers": [{case["kind"]: case["arguments"]}]})
         layer = convcalc.analyse(network).to_dict()["layers"][0]
@@ -67,13 +67,13 @@ def mismatches(cases: list[Case]) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", sorted(CASES))
-def test_answers_are_those_of_pytorch(kind: str) -> None:
+def test_answers_match_pytorch(kind: str) -> None:
     assert mismatches(CASES[kind]) == []
 
 
 @pytest.mark.parametrize("kind", sorted(CASES))
-def test_every_kind_is_accepted_by_pytorch_somewhere(kind: str) -> None:
-    """A kind that is refused throughout would be right by not existing."""
+def test_every_kind_has_a_case_accepted_by_pytorch(kind: str) -> None:
+    """A kind whose cases are all refused would pass even if it did not exist."""
     assert any("output" in case for case in CASES[kind])
 
 
@@ -81,7 +81,7 @@ def test_every_kind_is_in_the_table() -> None:
     assert set(CASES) == KINDS.keys() - NOT_IN_THE_TABLE.keys()
 
 
-def test_every_kind_is_drawn_where_receptive_fields_are_compared() -> None:
+def test_every_kind_is_part_of_the_random_receptive_field_networks() -> None:
     assert KINDS.keys() - NOT_DRAWN.keys() == DRAWN
 
 
@@ -98,7 +98,7 @@ def test_the_example_of_the_manual_is_verified(kind: str, tmp_path: Path, capsys
     assert [layer["kind"] for layer in network["layers"]] == [kind]
 
 
-def test_no_case_stands_in_the_table_twice() -> None:
+def test_no_case_is_listed_twice() -> None:
     lines = committed_lines()
     assert len(set(lines)) == len(lines) > 4000
 

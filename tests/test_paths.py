@@ -1,6 +1,6 @@
-"""Paths side by side: what a layer sees through branches that disagree about the jump, the centre or the period.
+"""Parallel paths: the receptive field through branches that differ in jump, centre or period.
 
-Expected values come from sets of positions, which are followed one by one, or by hand.
+Expected values come from sets of positions, followed one by one, or were calculated by hand.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def window(kernel: int, stride: int, before: int) -> tuple[Reads, Sees]:
 
 
 def spread(kernel: int, stride: int, before: int) -> tuple[Reads, Sees]:
-    """Input j lies on the outputs j s - p to j s - p + k - 1."""
+    """Input j contributes to the outputs j s - p to j s - p + k - 1."""
 
     def sees(i: int) -> set[int]:
         return {j for j in range(-20, 40) if 0 <= i + before - j * stride < kernel}
@@ -59,14 +59,14 @@ PATHS = [
 
 
 def sizes(sees: list[Sees], positions: int) -> list[int]:
-    """How much of the input each position spans, 0 for a position that sees nothing."""
+    """How many inputs each position spans, 0 for a position that depends on none."""
     seen = [set[int]().union(*(path(position) for path in sees)) for position in range(positions)]
     return [max(found) - min(found) + 1 if found else 0 for found in seen]
 
 
 @pytest.mark.parametrize("positions", [1, 2, 3, 7, 12])
 @pytest.mark.parametrize("together", [2, 3])
-def test_the_field_of_several_paths_is_that_of_sets_of_positions(together: int, positions: int) -> None:
+def test_the_field_of_several_paths_matches_sets_of_positions(together: int, positions: int) -> None:
     chosen = list(combinations(PATHS, together))[:: 1 if together == 2 else 7]
     for paths in chosen:
         reads, sees = tuple(path for path, _ in paths), [marked for _, marked in paths]
@@ -75,17 +75,17 @@ def test_the_field_of_several_paths_is_that_of_sets_of_positions(together: int, 
             assert span(reads, positions) == (min(expected), max(expected)), reads
 
 
-def test_paths_that_cross_are_closest_where_they_cross() -> None:
-    """Position i sees i + 10, and 2 i: 10 apart at 0, together at 10, and 20 apart at 30."""
+def test_crossing_paths_are_closest_where_they_cross() -> None:
+    """Position i depends on i + 10 and on 2 i: 10 apart at 0, equal at 10, and 20 apart at 30."""
     early, late = Reads(1, 1, (10,), (10,)), sliding(1, 2, 0, 1)
     assert span((early, late), 31) == (1, 21)
     assert span((early, late), 10) == (2, 11)
     assert span((early, late), 11) == (1, 11)
-    assert span((early, sliding(1, 3, 0, 1)), 11) == (1, 11)  # 10 apart at both ends, and both see 15 at 5
+    assert span((early, sliding(1, 3, 0, 1)), 11) == (1, 11)  # 10 apart at both ends, and both equal to 15 at 5
     assert span((early, sliding(1, 4, 1, 1)), 11) == (2, 20)  # 14 and 15 at 4, 20 and 39 at 10
 
 
-def test_two_of_three_paths_cross_at_one_end_only() -> None:
+def test_only_two_of_three_paths_cross_at_one_end() -> None:
     """From 2 i - 100 to the larger of i + 20 and 3 i, or from the smaller of i and 3 i - 20 to 2 i + 100.
 
     That is 121 positions at 0, 111 at 10, where these ends cross, and 131 at 30; the other ends cross elsewhere.
@@ -96,8 +96,8 @@ def test_two_of_three_paths_cross_at_one_end_only() -> None:
         assert [span(paths, count) for count in (1, 10, 11, 31)] == [(121, 121), (112, 121), (111, 121), (111, 131)]
 
 
-def test_a_position_that_no_path_reaches_sees_nothing() -> None:
-    """Of three outputs the first sees an input on both paths, the others on neither."""
+def test_a_position_that_no_path_reaches_has_no_field() -> None:
+    """Of three outputs, the first depends on an input through both paths, the others through neither."""
     scattered, further = transposed(1, 3, 0, 1), through(transposed(1, 3, 0, 1), sliding(1, 2, 0, 1))
     assert [interval_at((scattered, further), position) for position in range(7)] == [
         (0, 0), None, None, (1, 2), None, None, (2, 4)
@@ -105,16 +105,16 @@ def test_a_position_that_no_path_reaches_sees_nothing() -> None:
     assert span((scattered, further), 7) == (0, 3)
 
 
-# -- how much is followed, on both sides of the limits
+# -- how far paths are followed, on both sides of the limits
 
 
 def pads(strides: range) -> list[Entries]:
-    """Branches whose jumps are the strides, all brought to the size of the input."""
+    """Branches with the strides as their jumps, all padded to the size of the input."""
     return [[conv(1, stride=stride), {"pad": {"like": "input"}}] for stride in strides]
 
 
 def test_as_many_jumps_as_the_limit_are_followed_and_not_one_more() -> None:
-    """With j jumps position i of 12 sees i s - p_s for the strides s to j, p_s of the padding lying before."""
+    """With j jumps, position i of 12 depends on i s - p_s for the strides s to j, where p_s is the padding before."""
     for jumps in (MOST_PATHS, MOST_PATHS + 1):
         found = last_field({"input": [1, 12], "layers": [{"branches": pads(range(1, jumps + 1)), "merge": "add"}]})
         before = [(12 - -(-12 // stride)) // 2 for stride in range(1, jumps + 1)]
@@ -123,8 +123,8 @@ def test_as_many_jumps_as_the_limit_are_followed_and_not_one_more() -> None:
         assert found["size"] == ([max(expected)] if jumps == MOST_PATHS else None)
 
 
-def test_as_long_a_period_as_the_limit_is_followed_and_not_one_more() -> None:
-    """Position i sees i, and i // 521: they are together at 0, and i apart (less 0) up to 520."""
+def test_a_period_as_long_as_the_limit_is_followed_and_not_one_more() -> None:
+    """Position i depends on i and on i // 521: equal at 0, and growing apart up to 520."""
     for positions in (MOST_RESIDUES, MOST_RESIDUES + 1):
         paths = (sliding(1, 1, 0, 1), nearest((1, 521)))
         assert span(paths, positions) == ((1, positions) if positions == MOST_RESIDUES else None)
@@ -134,8 +134,8 @@ def test_as_long_a_period_as_the_limit_is_followed_and_not_one_more() -> None:
     assert span(longer, 2 * MOST_RESIDUES) is None
 
 
-def test_a_field_that_is_not_followed_has_no_figures() -> None:
-    """One axis that is not known makes the field unknown; the report says that it is not complete."""
+def test_an_unknown_field_has_no_figures() -> None:
+    """One unknown axis makes the field unknown, and the report incomplete."""
     wide = MOST_RESIDUES + 1
     branches = [[{"upsample": {"scale_factor": [1, 521]}}, {"crop": {"amount": [[0, 0], [0, 520 * wide]]}}], []]
     found = report({"input": [1, 4, wide], "layers": [{"branches": branches, "merge": "add"}]})
@@ -145,7 +145,7 @@ def test_a_field_that_is_not_followed_has_no_figures() -> None:
 
 
 def test_a_period_at_the_limit_is_followed_in_every_combination() -> None:
-    """4,096 = 64 × 64 = 2 × 2,048; one period more, or one factor more, is refused."""
+    """4,096 = 64 × 64 = 2 × 2,048; one more period or factor is refused."""
     assert MOST_POSITIONS == 64 * 64
     assert transposed(1, MOST_POSITIONS, 0, 1).at(MOST_POSITIONS) == (1, 1)
     together = through(nearest((1, 64)), nearest((1, 64)))
@@ -160,8 +160,8 @@ def test_a_period_at_the_limit_is_followed_in_every_combination() -> None:
         union(one, odd)
 
 
-def test_as_many_positions_as_the_limit_are_looked_at_to_put_two_layers_together() -> None:
-    """Each output of a period of 400 may look at 250 of what it reads: 100,000. Dilation passes every second over."""
+def test_chaining_two_layers_examines_as_many_positions_as_the_limit() -> None:
+    """Each output of a period of 400 examines 250 positions of its input: 100,000. Dilation skips every second one."""
     assert MOST_READ == 400 * 250
     repeats = nearest((1, 400))
     for dilation, kernel in ((1, 250), (2, 251)):
@@ -171,8 +171,8 @@ def test_as_many_positions_as_the_limit_are_looked_at_to_put_two_layers_together
             through(sliding(kernel + 1, 1, 0, dilation), repeats)
 
 
-def test_a_window_over_many_periods_looks_at_one_of_them() -> None:
-    """316 × 316 = 99,856, however large the window is; 317 × 317 is over the limit."""
+def test_a_window_over_many_periods_examines_only_one() -> None:
+    """316 × 316 = 99,856, however large the window is; 317 × 317 exceeds the limit."""
     assert through(sliding(10**6, 1, 0, 1), nearest((1, 316))).at(1) == (0, 10**6 // 316)
     with pytest.raises(TooVaried):
         through(sliding(10**6, 1, 0, 1), nearest((1, 317)))
@@ -182,8 +182,8 @@ def test_sizes_are_reduced_before_the_period_is_limited() -> None:
     assert adaptive(20 * MOST_POSITIONS, 10 * MOST_POSITIONS) == sliding(2, 2, 0, 1)
 
 
-def test_a_union_that_reads_alike_everywhere_has_period_1() -> None:
-    """Of positions i and i + 1 the second path reads i + 2, all within the first one's i to i + 10."""
+def test_a_union_that_is_uniform_everywhere_has_period_1() -> None:
+    """The second path reads only i + 2 for the positions i and i + 1, always within the first path's i to i + 10."""
     pairs = Reads(2, 2, (2, 2), (2, 2))
     for wide in (sliding(11, 1, 0, 1), sliding(16, 1, 5, 1)):
         assert union(wide, pairs) == union(pairs, wide) == wide
@@ -201,15 +201,19 @@ def test_paths_that_read_nothing_have_no_centre() -> None:
         assert nothing.center() == (0, 1)
 
 
-# -- whether paths look at the same place
+# -- whether paths are aligned
 
-LEFT = conv(3, padding=[[2, 0]])  # position i sees i - 2 to i: its centre is -1
-BEFORE = {"branches": [[LEFT], []], "merge": "add", "name": "before"}  # i - 2 to i, centre -1, of two that disagree
+LEFT = conv(3, padding=[[2, 0]])  # position i depends on i - 2 to i: its centre is -1
+BEFORE = {
+    "branches": [[LEFT], []],
+    "merge": "add",
+    "name": "before",
+}  # i - 2 to i, centre -1, from two misaligned paths
 
 
 @pytest.mark.parametrize("order", [["before", "left"], ["left", "before"]])
 def test_one_misaligned_input_makes_a_merge_misaligned(order: list[str]) -> None:
-    """Both inputs span i - 2 to i, but one of them is put together from paths that disagree."""
+    """Both inputs span i - 2 to i, but one of them merges misaligned paths."""
     left = {"conv": {**LEFT["conv"], "from": "input", "name": "left"}}
     found = fields(report({"input": [1, 16], "layers": [BEFORE, left, {"add": {"from": order}}, "relu"]}))
     span_of_both = {"size": [3], "jump": [1], "center": [-1]}
@@ -218,66 +222,66 @@ def test_one_misaligned_input_makes_a_merge_misaligned(order: list[str]) -> None
 
 
 @pytest.mark.parametrize("order", [["before", "last"], ["last", "before"]])
-def test_a_misaligned_input_stays_so_beside_one_that_sees_the_same(order: list[str]) -> None:
+def test_a_misaligned_input_stays_misaligned_next_to_one_with_the_same_field(order: list[str]) -> None:
     layers = [BEFORE, {"relu": {"name": "last"}}, {"concat": {"from": order}}]
     found = fields(report({"input": [1, 16], "layers": layers}))
     assert found["concat1"] == {"size": [3], "jump": [1], "center": [-1], "aligned": False}
 
 
 @pytest.mark.parametrize("order", [["before", "pooled"], ["pooled", "before"]])
-def test_a_misaligned_input_stays_so_beside_one_that_sees_everything(order: list[str]) -> None:
+def test_a_misaligned_input_stays_misaligned_next_to_one_that_covers_everything(order: list[str]) -> None:
     layers = [BEFORE, {"global_avgpool": {"name": "pooled"}}, {"multiply": {"from": order}}]
     found = fields(report({"input": [1, 16], "layers": layers}))
     assert (found["pooled"]["aligned"], found["multiply1"]["aligned"]) == (False, False)
 
 
-def test_paths_disagree_about_one_axis() -> None:
-    """Aligned on the width, one input apart on the height, or the other way round."""
+def test_paths_may_be_misaligned_on_one_axis_only() -> None:
+    """Aligned along the width and one input apart along the height, or vice versa."""
     for padding in ([[2, 0], [1, 1]], [[1, 1], [2, 0]]):
         branches = {"branches": [[conv(3, padding=padding)], []], "merge": "add"}
         assert not last_field({"input": [1, 16, 16], "layers": [branches]})["aligned"]
 
 
-def test_paths_with_one_centre_and_different_jumps_disagree() -> None:
-    """Position 0 sees 0 on both paths, position 1 sees 1 and 2."""
+def test_paths_with_one_centre_and_different_jumps_are_misaligned() -> None:
+    """Position 0 depends on 0 through both paths, position 1 on 1 and on 2."""
     doubled = [conv(1, stride=2), {"pad": {"padding": [[0, 8]]}}]
     found = last_field({"input": [1, 16], "layers": [{"branches": [doubled, []], "merge": "add"}]})
     assert found == {"size": [16], "size_min": [1], "jump": None, "center": None, "aligned": False}
 
 
-def test_jumps_that_differ_on_one_axis_leave_the_other_its_own() -> None:
+def test_different_jumps_on_one_axis_do_not_affect_the_other() -> None:
     """A field has jumps only if every axis has one."""
     doubled = [conv(1, stride=[1, 2]), {"pad": {"padding": [[0, 0], [0, 8]]}}]
     found = last_field({"input": [1, 16, 16], "layers": [{"branches": [doubled, []], "merge": "add"}]})
     assert found == {"size": [1, 16], "size_min": [1, 1], "jump": None, "center": None, "aligned": False}
 
 
-def test_an_input_that_is_broadcast_is_followed_only_if_it_sees_everything() -> None:
-    """The one position of a convolution as large as the input spans 8: it is not called position by position."""
+def test_a_broadcast_input_is_followed_only_if_it_covers_everything() -> None:
+    """A convolution as large as the input has one position, of size 8, yet does not count as covering everything."""
     unseen = last_field({"input": [1, 8], "layers": [conv(8), {"add": {"from": ["input", "previous"]}}]})
     assert unseen["size"] in ([8], None)
     pooled = last_field({"input": [1, 8], "layers": ["global_avgpool", {"add": {"from": ["input", "previous"]}}]})
     assert pooled["size"] == [8]
 
 
-def test_beside_every_second_input_a_path_of_its_own() -> None:
-    """Position i of 8 sees i, and 2 (i - 2): 5 apart at 0, together at 4, and 4 apart at 7."""
+def test_a_path_with_another_jump_next_to_the_input() -> None:
+    """Position i of 8 depends on i and on 2 (i - 2): together they span 5 at 0, 1 at 4, and 4 at 7."""
     found = last_field({"input": [1, 8], "layers": [beside_every(2)]})
     assert (found["size"], found["size_min"], found["jump"]) == ([5], [1], None)
 
 
-# -- what stays of a field where positions are pooled, repeated or mixed up
+# -- what remains of a field after pooling, repeating or reordering positions
 
 
 def placed(*entries: Any) -> Any:
-    """The field of the network's last layer that has positions of its own."""
+    """The field of the network's last layer that has distinct positions."""
     return report({"input": [1, 64], "layers": list(entries)})["totals"]["receptive_field"]
 
 
 GLOBAL = {"size": [64], "global": True, "aligned": True}
 
 
-def test_what_is_repeated_over_many_positions_has_positions_again() -> None:
+def test_a_value_repeated_over_many_positions_has_positions_again() -> None:
     assert placed(conv(3), "global_avgpool")["size"] == [3]
     assert placed(conv(3), "global_avgpool", {"upsample": {"size": 8}}) == GLOBAL
     assert placed(conv(3), "global_avgpool", {"upsample": {"size": 1}})["size"] == [3]
@@ -285,14 +289,14 @@ def test_what_is_repeated_over_many_positions_has_positions_again() -> None:
 
 
 @pytest.mark.parametrize("order", [["conv1", "pooled"], ["pooled", "conv1"]])
-def test_what_is_scaled_by_a_pooled_value_has_positions(order: list[str]) -> None:
+def test_a_tensor_scaled_by_a_pooled_value_has_positions(order: list[str]) -> None:
     pooled = {"global_avgpool": {"name": "pooled"}}
     assert placed(conv(3), pooled, {"multiply": {"from": order}}) == GLOBAL
 
 
 @pytest.mark.parametrize("order", [["one", "other"], ["other", "one"]])
-def test_a_vector_of_several_positions_is_not_that_of_one(order: list[str]) -> None:
-    """Beside a value that sees 0 to 3 a vector of all 8 positions: dealt out anew, a value may lie anywhere."""
+def test_a_vector_of_several_positions_differs_from_that_of_one(order: list[str]) -> None:
+    """A value that depends on 0 to 3 and a vector of all 8 positions: after a reshape, values may be anywhere."""
     layers: Entries = [
         {"flatten": {"name": "one"}},
         {"conv": {"out_channels": 2, "kernel_size": 4, "stride": 8, "from": "input"}},
@@ -315,8 +319,8 @@ def test_one_position_that_becomes_a_vector_keeps_its_field() -> None:
 
 
 @pytest.mark.parametrize("order", [["cropped", "opaque1"], ["opaque1", "cropped"]])
-def test_beside_what_is_not_known_nothing_is_known_to_see_everything(order: list[str]) -> None:
-    """Of 64 inputs the last 4 are added to what an opaque layer makes of them: whatever that saw, or nothing."""
+def test_nothing_is_known_to_cover_everything_next_to_an_unknown_field(order: list[str]) -> None:
+    """The last 4 of 64 inputs are added to the output of an opaque layer, which may depend on everything or nothing."""
     cropped = {"crop": {"amount": [[60, 0]], "name": "cropped"}}
     layers: Entries = [cropped, {"opaque": {"output_shape": [1, 4]}}, {"add": {"from": order}}, "global_avgpool"]
     found = fields(report({"input": [1, 64], "layers": layers}))
@@ -324,8 +328,8 @@ def test_beside_what_is_not_known_nothing_is_known_to_see_everything(order: list
     assert "global" not in found["global_avgpool1"]
 
 
-def test_axes_on_which_inputs_agree_stand_beside_those_on_which_they_do_not() -> None:
-    """Both see one row; on the width one sees i - 2 to i, the other i to i + 2. Likewise turned round."""
+def test_axes_on_which_inputs_are_aligned_are_independent_of_the_others() -> None:
+    """Both depend on one row; along the width, one on i - 2 to i, the other on i to i + 2. Also with swapped axes."""
     for kernel, before, after in (([1, 3], [0, [2, 0]], [0, [0, 2]]), ([3, 1], [[2, 0], 0], [[0, 2], 0])):
         branches = [[conv(kernel, padding=padding)] for padding in (before, after)]  # type: ignore[arg-type]
         found = last_field({"input": [1, 16, 16], "layers": [{"branches": branches, "merge": "add"}]})
@@ -333,8 +337,8 @@ def test_axes_on_which_inputs_agree_stand_beside_those_on_which_they_do_not() ->
         assert found == {"size": size, "jump": [1, 1], "center": [0, 0], "aligned": False}
 
 
-def test_the_whole_input_is_the_largest_of_those_with_most_axes() -> None:
-    """An image beside a smaller one and a vector, in every order."""
+def test_the_whole_input_is_the_largest_of_those_with_the_most_axes() -> None:
+    """An image, a smaller one and a vector, in every order."""
     inputs = {"small": [1, 8, 6], "image": [1, 16, 9], "vector": [4]}
     layers: Entries = [
         {"linear": {"out_features": 2, "from": "vector"}},

@@ -1,4 +1,4 @@
-"""The pre-commit hook: what its file says, and what the real pre-commit makes of it."""
+"""The pre-commit hook: the contents of its file, and how the real pre-commit runs it."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ BAD = GOOD.replace("kernel_size", "kernal_size")
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run git in a folder; what it prints."""
+    """Run git in a folder and return its output."""
     identity = ("-c", "user.name=tests", "-c", "user.email=tests@example.org", "-c", "commit.gpgsign=false")
     command = ["git", "-C", str(folder), *identity, *arguments]
     return subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout.strip()
 
 
 def committed(folder: Path) -> str:
-    """Make a folder a repository with all that is in it; the commit."""
+    """Make a folder with all its files a repository and return the commit."""
     git(folder, "init", "--quiet")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--no-verify", "--message", "all")
     return git(folder, "rev-parse", "HEAD")
 
 
-def test_the_hook_runs_the_gate() -> None:
+def test_the_hook_runs_check() -> None:
     assert set(HOOK) == {"id", "name", "description", "entry", "language", "files"}
     assert (HOOK["id"], HOOK["language"], HOOK["entry"]) == ("convcalc", "python", "convcalc check")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -69,12 +69,12 @@ def test_the_readme_shows_the_hook() -> None:
         ("convcalc.yaml/readme.md", False),
     ],
 )
-def test_the_hook_takes_specs_by_their_names(name: str, taken: bool) -> None:
+def test_the_hook_selects_specs_by_name(name: str, taken: bool) -> None:
     assert (re.search(HOOK["files"], name) is not None) == taken
 
 
 @pytest.mark.skipif(find_spec("pre_commit") is None, reason="pre-commit is not installed")
-def test_pre_commit_stops_a_bad_spec(tmp_path: Path) -> None:
+def test_pre_commit_rejects_an_invalid_spec(tmp_path: Path) -> None:
     hooks, nets = tmp_path / "hooks", tmp_path / "nets"
     nets.mkdir()
     for part in PARTS:

@@ -1,6 +1,6 @@
-"""Networks and commands on which convcalc was once wrong, as strangers reported them.
+"""Networks and commands for which convcalc once gave wrong results, as reported by users.
 
-Each case has its source and the right value, derived independently: by hand, by a published figure, or by a run of
+Each case has its source and the right value, derived independently: by hand, from a published figure, or from a run of
 the framework.
 """
 
@@ -37,7 +37,7 @@ TWO = (
     "inputs: {left: [3, 8, 8], right: [3, 8, 8]}\nlayers:\n  - conv: {out_channels: 4, kernel_size: 3, from: left}\n"
     "  - conv: {out_channels: 4, kernel_size: 3, from: right}\n  - add: {from: [conv1, conv2]}\n"
 )
-READING = {  # every command that takes --input, with what else it needs
+READING = {  # every command with --input, and the other arguments it needs
     "summary": [],
     "rf": [],
     "memory": [],
@@ -62,7 +62,7 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.parametrize("command", READING)
-def test_an_input_with_a_batch_is_refused_with_the_right_form(
+def test_an_input_with_a_batch_is_refused_with_a_correction(
     command: str, image: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run([command, image, *READING[command], "--input", "1,3,224,224"]) == 2
@@ -75,7 +75,7 @@ def test_an_input_with_a_batch_is_refused_with_the_right_form(
     assert run([command, image, *READING[command], "--input", "3,224,224", "--batch", "1", "-o", "out"]) == 0
 
 
-def test_a_named_input_with_a_batch_is_refused_with_the_right_form(
+def test_a_named_input_with_a_batch_is_refused_with_a_correction(
     image: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["summary", "two.yaml", "--input", "left=2,8,8,3"]) == 2
@@ -92,7 +92,7 @@ def test_an_input_with_a_batch_is_refused_in_python() -> None:
 
 @pytest.mark.parametrize("command", READING)
 @pytest.mark.parametrize("written", ["[1, 3, 224, 224]", "[224, 224, 3]"])
-def test_a_spec_with_a_batch_or_channels_last_is_warned_of_on_standard_error(
+def test_a_spec_with_a_batch_or_channels_last_causes_a_warning_on_standard_error(
     command: str, written: str, image: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = Path(image).read_text(encoding="utf-8")
@@ -106,7 +106,7 @@ def test_a_spec_with_a_batch_or_channels_last_is_warned_of_on_standard_error(
     assert "[CV213]" in capsys.readouterr().out
 
 
-def test_a_warning_leaves_json_alone_and_can_be_ignored(image: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_warning_does_not_affect_json_and_can_be_ignored(image: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["summary", image, "--input", "224,224,3", "-f", "json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["inputs"] == {"input": [224, 224, 3]}
@@ -122,7 +122,7 @@ def test_a_warning_leaves_json_alone_and_can_be_ignored(image: str, capsys: pyte
         assert capsys.readouterr().err == ""
 
 
-def test_what_import_writes_of_a_volume_is_not_warned_of() -> None:
+def test_an_imported_volume_causes_no_warning() -> None:
     steps = (Step("act", "relu", {}, ("input",)),)
     text = spec_text(Graph("ct", "a test", {"input": (1, 64, 128, 128)}, steps, ("act",)))
     network = convcalc.load(io.StringIO(text))
@@ -132,7 +132,7 @@ def test_what_import_writes_of_a_volume_is_not_warned_of() -> None:
 
 # -- receptive field and drawings
 
-# reported: a linear layer after a crop is said to see all of its input; gradients show positions 18 and 19
+# reported: a linear layer after a crop was said to cover its whole input; gradients show positions 18 and 19
 CROPPED: dict[str, Any] = {
     "input": [1, 20],
     "layers": [
@@ -145,7 +145,7 @@ CROPPED: dict[str, Any] = {
 
 
 def tcn(length: int, kernel_size: int = 3, blocks: int = 5) -> dict[str, Any]:
-    """A classifier of the last step: two causal convolutions per block, dilation 1, 2, 4, … (Bai et al. 2018)."""
+    """A classifier of the last time step: two causal convolutions per block, dilation 1, 2, 4, … (Bai et al. 2018)."""
     layers: list[Any] = []
     for block in range(blocks):
         dilation = 2**block
@@ -164,18 +164,18 @@ def field_of(spec: dict[str, Any], layer: str) -> dict[str, Any]:
     return dict(found[layer])
 
 
-def test_a_linear_layer_after_a_crop_sees_what_is_left() -> None:
+def test_a_linear_layer_after_a_crop_depends_on_the_remaining_inputs() -> None:
     assert field_of(CROPPED, "linear1") == {"size": [2], "jump": [0], "center": ["37/2"], "aligned": True}
 
 
-def test_a_temporal_classifier_sees_as_far_back_as_its_convolutions() -> None:
+def test_a_temporal_classifier_reaches_as_far_back_as_its_convolutions() -> None:
     assert TCN_FIELD == 125
     assert field_of(tcn(400), "linear1")["size"] == [125]
     short = field_of(tcn(100), "linear1")
     assert (short["size"], short["global"]) == ([100], True)
 
 
-def test_every_report_of_a_temporal_classifier_says_the_same(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_report_of_a_temporal_classifier_agrees(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "tcn.yaml"
     file.write_text(json.dumps(tcn(400)), encoding="utf-8")
     field = json.loads(printed(capsys, "rf", str(file), "linear1", "-f", "json"))["layers"][0]
@@ -204,14 +204,14 @@ def test_gradients_of_a_temporal_classifier_reach_as_far_back() -> None:
     assert (int(seen.min()), int(seen.max())) == (400 - TCN_FIELD, 399)
 
 
-def test_a_layer_without_positions_has_none_to_show(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """Reported: `rf NET linear1` prints "position it"."""
+def test_a_layer_without_positions_has_no_position_to_show(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Reported: `rf NET linear1` printed "position it"."""
     first = printed(capsys, "rf", "example:lenet5", "linear1").splitlines()[0]
     assert first == "lenet5  linear1, 120"
 
 
-def test_what_a_corner_sees_is_marked_however_small_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    """Reported: nothing is marked, although rows 0 … 5 of 224 are seen. Of 24 lines from -5 to 223 one holds -5 … 4."""
+def test_the_field_of_a_corner_is_marked_however_small_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """Reported: nothing was marked, although rows 0 … 5 of 224 are covered. One of 24 lines is -5 … 4."""
     text = printed(capsys, "rf", "example:resnet50", "stage1.0.branches1.0.conv1", "--position", "0,0")
     assert "height  -5 … 5  within the input 0 … 5" in text
     rows = [line for line in text.splitlines() if line.startswith("  ") and "seen" not in line]
@@ -222,7 +222,7 @@ def test_what_a_corner_sees_is_marked_however_small_it_is(capsys: pytest.Capture
 def test_bars_of_different_fields_differ_at_every_width(
     width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Reported: at 60 columns 172, 188 and 204 of 256 look equal. Where there is no room there is no bar."""
+    """Reported: at 60 columns, 172, 188 and 204 of 256 looked equal. If there is no room, there is no bar."""
     monkeypatch.setenv("COLUMNS", str(width))
     lines = printed(capsys, "rf", "example:unet_padded").splitlines()
     assert max(map(len, lines[4:])) <= width
@@ -238,7 +238,7 @@ def test_bars_of_different_fields_differ_at_every_width(
 
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 120, 200])
 @pytest.mark.parametrize("name", ["resnet50", "m5", "lenet5"])
-def test_a_memory_profile_fits_shows_every_layer_and_points_at_the_peak(
+def test_a_memory_profile_fits_and_shows_every_layer_and_points_at_the_peak(
     name: str, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The name of the peak once pushed the arrow away from its column."""
@@ -252,8 +252,8 @@ def test_a_memory_profile_fits_shows_every_layer_and_points_at_the_peak(
     assert max(map(len, rows)) <= width
 
 
-def test_a_scope_stands_for_its_output(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """Reported: `rf NET sequence1.2`, a row of `summary`, is "no layer"."""
+def test_the_name_of_a_scope_refers_to_its_output(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Reported: `rf NET sequence1.2`, a row of `summary`, was refused as "no layer"."""
     convolution = {"conv": {"out_channels": 2, "kernel_size": 3, "padding": 1}}
     block = [{"branches": [[convolution], []], "merge": "add"}]
     spec = {"input": [2, 32], "layers": [{"sequence": [convolution, convolution, {"sequence": block}]}]}
@@ -273,8 +273,8 @@ def test_a_scope_stands_for_its_output(tmp_path: Any, capsys: pytest.CaptureFixt
 # -- memory and data types
 
 
-def test_alternatives_tell_weights_from_activations(capsys: pytest.CaptureFixture[str]) -> None:
-    """Reported: memory is 546.8 KiB in `summary` and 1.71 MiB in `alternatives`, of one layer.
+def test_alternatives_distinguish_weights_from_activations(capsys: pytest.CaptureFixture[str]) -> None:
+    """Reported: memory was 546.8 KiB in `summary` and 1.71 MiB in `alternatives` for the same layer.
 
     Output 192 × 27 × 27 float32; 192 × 64 × 5 × 5 weights and 192 biases.
     """
@@ -291,7 +291,7 @@ def test_alternatives_tell_weights_from_activations(capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("dtype", ["int8", {"weights": "int8", "activations": "float32"}, {"activations": "int8"}])
 def test_integers_have_no_gradients(dtype: Any, optimizer: str) -> None:
-    """Reported: int8 networks print int8 gradients. PyTorch refuses integers that require gradients."""
+    """Reported: int8 gradients were printed for int8 networks. PyTorch refuses integers that require gradients."""
     spec = {"input": [1, 8], "dtype": dtype, "layers": [{"conv": {"out_channels": 1, "kernel_size": 3}}]}
     found = convcalc.analyse(load(spec), optimizer=optimizer)
     training = found.training()
@@ -326,7 +326,7 @@ layers:
 
 
 def test_a_row_of_alternatives_changes_no_other_entry(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """reported: the row `*.conv1 bottleneck` promised less than `--apply 'bottleneck:*.conv1'` changed.
+    """reported: the row `*.conv1 bottleneck` promised less than what `--apply 'bottleneck:*.conv1'` changed.
 
     By hand, per position: a convolution 9 × 16 × 16 = 2,304 MACs, its bottleneck 16 × 4 + 9 × 4 × 4 + 4 × 16 = 272.
     """
@@ -344,15 +344,15 @@ def test_a_row_of_alternatives_changes_no_other_entry(tmp_path: Path, capsys: py
         assert convcalc.summary(io.StringIO(capsys.readouterr().out)).totals.macs == macs
 
 
-def test_the_pattern_of_the_help_of_alternatives_can_be_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_pattern_in_the_help_of_alternatives_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
     """reported: `alternatives example:resnet18 'stage2.*'` was refused, exit 2."""
     assert run(["alternatives", "example:resnet18", "stage2.*", "-f", "json"]) == 0
     rows = json.loads(capsys.readouterr().out)["alternatives"]
     assert all(any(name.startswith("stage2.") for name in row["layers"]) for row in rows)
-    assert len({row["pattern"] for row in rows}) == 3  # the two convolutions of a block, and that of its skip
+    assert len({row["pattern"] for row in rows}) == 3  # the two convolutions of a block and the one of its shortcut
 
 
-def test_fit_promises_what_summary_shows(capsys: pytest.CaptureFixture[str]) -> None:
+def test_summary_confirms_what_fit_promises(capsys: pytest.CaptureFixture[str]) -> None:
     """reported: `fit -q` dropped --dtype, --batch, --input and --fold-batchnorm.
 
     By hand, of the first layer's output of MobileNet 0.5 at 96 × 96, two samples of one byte: 2 × 16 × 48 × 48.
@@ -389,7 +389,7 @@ def test_fit_promises_what_summary_shows(capsys: pytest.CaptureFixture[str]) -> 
         (["--input", "3,8,8", "--input", "input=3,9,9"], "--input gives the shape of input twice"),
     ],
 )
-def test_an_option_that_is_given_twice_for_one_name_is_refused(
+def test_an_option_given_twice_for_one_name_is_refused(
     command: str, options: list[str], said: str, image: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     needs = [*READING[command]]
@@ -401,7 +401,7 @@ def test_an_option_that_is_given_twice_for_one_name_is_refused(
     assert (out, said in err) == ("", True)
 
 
-def test_two_settings_are_compared_by_what_the_hint_says(image: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_settings_are_compared_as_the_hint_says(image: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["diff", image, image, "--set-old", "width=1", "--set-new", "width=2", "-f", "json"]) == 0
     params = json.loads(capsys.readouterr().out)["totals"]["params"]
     # a 3×3 convolution of 3 channels has 27 weights and a bias for each of its output channels
@@ -414,7 +414,7 @@ def test_two_settings_are_compared_by_what_the_hint_says(image: str, capsys: pyt
 
 
 @pytest.mark.parametrize("command", READING)
-def test_a_wrong_value_of_a_param_is_reported_once_where_it_was_given(
+def test_a_wrong_value_of_a_param_is_reported_once_at_its_option(
     command: str, image: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = Path(image).read_text(encoding="utf-8")
@@ -424,11 +424,11 @@ def test_a_wrong_value_of_a_param_is_reported_once_where_it_was_given(
     assert run([command, image, *needs, "--set", "width=abc"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.count("abc") == 2  # what was given, and that it is no number
+    assert err.count("abc") == 2  # the given value, and that it is not a number
     assert "--set width=abc: out_channels takes an integer from 1, not 'abc' (first used at net.yaml:5:26)" in err
 
 
-def test_a_wrong_value_is_found_through_params_and_blocks_and_among_others(
+def test_a_wrong_value_is_traced_through_params_and_blocks_and_among_others(
     image: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("deep.yaml").write_text(
@@ -453,7 +453,7 @@ def test_a_wrong_value_for_an_example_names_the_example(capsys: pytest.CaptureFi
     assert "(first used at example:mobilenet_v1:" in capsys.readouterr().err
 
 
-def test_a_value_for_which_the_shapes_do_not_fit_is_a_wrong_network(
+def test_a_value_with_which_shapes_do_not_fit_makes_the_network_invalid(
     image: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("deep.yaml").write_text(
@@ -478,10 +478,10 @@ def test_a_wrong_value_in_python_names_the_argument() -> None:
 
 @pytest.mark.parametrize("command", [*READING, "diff"])
 @pytest.mark.parametrize("form", [[], ["-f", "json"]])
-def test_problems_of_a_spec_never_go_to_the_file_of_a_report(
+def test_problems_of_a_spec_are_never_written_to_the_report_file(
     command: str, form: list[str], image: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    form = [] if command == "export" else form  # which has no -f
+    form = [] if command == "export" else form  # it has no -f
     Path("bad.yaml").write_text("params: {width: 1}\n" + IMAGE.replace("kernel_size", "kernel_sze"), encoding="utf-8")
     Path("out.json").write_text("earlier", encoding="utf-8")
     nets = ["bad.yaml", image] if command == "diff" else ["bad.yaml"]
@@ -513,7 +513,7 @@ def test_problems_of_a_spec_never_go_to_the_file_of_a_report(
     ],
     ids=" ".join,
 )
-def test_a_deleted_working_folder_is_what_is_reported(
+def test_a_deleted_working_folder_is_reported_as_such(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gone = tmp_path / "gone"
@@ -674,7 +674,7 @@ def test_summary_refuses_to_override_a_network() -> None:
 # -- imports: ONNX and Keras
 
 
-# the same kind as a batch in `summary --input`: the error was one of onnx, "Attribute dilations has incorrect size"
+# like a batch in `summary --input`: the error came from onnx, "Attribute dilations has incorrect size"
 
 
 def test_an_input_with_a_batch_is_refused_by_import(
@@ -700,7 +700,7 @@ def test_an_input_with_a_batch_is_refused_by_import(
 
 
 @pytest.mark.parametrize("spatial", [(8, 10), (80, 100)])
-def test_a_constant_of_the_size_of_the_data_is_no_weight(spatial: tuple[int, int], tmp_path: Path) -> None:
+def test_a_constant_with_the_size_of_the_data_is_not_a_weight(spatial: tuple[int, int], tmp_path: Path) -> None:
     """Reported: 332 params at 8×10 and 32,012 at 80×100. A 1×1 convolution of 2 to 4 channels has 2 · 4 + 4 = 12."""
     pytest.importorskip("onnx", reason="the package onnx is not installed")
     nodes = "y = Conv(x, w, b)\ns = Shape(y)\no = ConstantOfShape(s)\nz = Mul(y, o)"
@@ -710,7 +710,7 @@ def test_a_constant_of_the_size_of_the_data_is_no_weight(spatial: tuple[int, int
 
 
 def test_weights_of_half_precision_take_two_bytes(tmp_path: Path) -> None:
-    """Reported: an fp16 file of 72,234 params was said to have 288,936 B of weights; 2 · 72,234 = 144,468."""
+    """Reported: 288,936 B of weights for an fp16 file of 72,234 params; 2 · 72,234 = 144,468."""
     onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
     nodes = "a = Conv(x, w, b)\nf = Flatten(a)\ny = Gemm(f, v, c)"
     weights = {"w": (8, 3, 3, 3), "b": (8,), "v": (7200, 10), "c": (10,)}

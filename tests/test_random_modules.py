@@ -1,6 +1,6 @@
-"""Random PyTorch modules are read with PyTorch's own figures, or what differs is opaque and said.
+"""Random PyTorch modules are imported with PyTorch's own figures; any difference is opaque and reported.
 
-PyTorch's side is counted here, by its flop counter and its parameters, not by anything of convcalc.
+PyTorch's figures come from its flop counter and its parameters, not from anything in convcalc.
 """
 
 from __future__ import annotations
@@ -58,4 +58,4 @@ def test_random_modules_have_pytorchs_figures() -> None:
         if not report.uncounted:
             assert found["macs"] == expected["macs"], seed
             complete += 1
-    assert complete > len(SEEDS) / 3  # what is only ever opaque would pass as well
+    assert complete > len(SEEDS) / 3  # an import that is always opaque would pass as well

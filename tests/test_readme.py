@@ -1,4 +1,4 @@
-"""The README says what is so: its commands print what it shows, its Python gives what it shows."""
+"""The README is correct: its commands print what it shows, and its Python code returns what it shows."""
 
 import doctest
 import re
@@ -21,7 +21,7 @@ def test_commands_that_need_pytorch_print_what_the_readme_shows() -> None:
     assert rewritten(TEXT) == TEXT
 
 
-def test_python_gives_what_the_readme_shows() -> None:
+def test_python_returns_what_the_readme_shows() -> None:
     examples = "\n".join(content for language, _, content in BLOCK.findall(TEXT) if language == "python")
     test = doctest.DocTestParser().get_doctest(examples, {}, "README.md", "README.md", 0)
     assert test.examples

@@ -1,4 +1,4 @@
-"""Which inputs an output reads: every window is slid over a long signal, and what it touches is marked."""
+"""Which inputs an output reads: every window slides over a long signal, and the inputs it touches are marked."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def fraction(ratio: Ratio) -> Fraction:
 
 
 def assert_reads(reads: Reads, marked: Marked, note: object = "") -> None:
-    """Every position reads from the first to the last of what is marked, and the period says when that repeats."""
+    """Every position reads from the first to the last marked input, and the period states when that repeats."""
     expected = [ends(marked(position)) for position in POSITIONS]
     assert [reads.at(position) for position in POSITIONS] == expected, note
     assert len(reads.low) == len(reads.high) == reads.period, note
@@ -57,7 +57,7 @@ def assert_reads(reads: Reads, marked: Marked, note: object = "") -> None:
 
 
 def assert_figures(reads: Reads, marked: Marked, note: object) -> None:
-    """Sizes, jump and centre as they are defined, over one period of what is marked."""
+    """Sizes, jump and centre by definition, over one period of the marked inputs."""
     spans = [ends(marked(position)) for position in range(reads.period)]
     assert reads.sizes() == [0 if span is None else span[1] - span[0] + 1 for span in spans], note
     known = [(position, span) for position, span in enumerate(spans) if span is not None]
@@ -84,7 +84,7 @@ def test_a_sliding_window_reads_its_taps() -> None:
 
 
 def scattered(kernel_size: int, stride: int, before: int, dilation: int) -> Marked:
-    """Every input near enough is thrown through the whole kernel; those that fall onto the output are marked."""
+    """Every nearby input is scattered through the whole kernel; those that contribute to the output are marked."""
 
     def marked(output: int) -> set[int]:
         reach = dilation * (kernel_size - 1) + before + stride
@@ -95,7 +95,7 @@ def scattered(kernel_size: int, stride: int, before: int, dilation: int) -> Mark
     return marked
 
 
-def test_a_transposed_window_reads_what_is_thrown_onto_an_output() -> None:
+def test_a_transposed_window_reads_the_inputs_scattered_to_an_output() -> None:
     for window in product(range(1, 7), range(1, 6), range(4), range(1, 6)):
         assert_reads(transposed(*window), scattered(*window), window)
 
@@ -103,7 +103,7 @@ def test_a_transposed_window_reads_what_is_thrown_onto_an_output() -> None:
 @pytest.mark.parametrize(
     ("window", "sizes"),
     [
-        ((2, 4, 0, 1), [1, 1, 0, 0]),  # a kernel under the stride leaves outputs that read nothing
+        ((2, 4, 0, 1), [1, 1, 0, 0]),  # a kernel smaller than the stride leaves outputs that read nothing
         ((3, 4, 0, 2), [2, 0, 1, 0]),  # so do a stride and a dilation with a common factor
         ((1, 3, 1, 1), [0, 0, 1]),
         ((2, 2, 0, 1), [1, 1]),
@@ -117,7 +117,7 @@ def test_sizes_of_a_transposed_window(window: tuple[int, int, int, int], sizes: 
 
 
 def pooled(size: int, output_size: int) -> Marked:
-    """From floor(i n / o) up to, not including, ceil((i + 1) n / o): torch.nn.AdaptiveAvgPool1d."""
+    """From floor(i n / o) to ceil((i + 1) n / o), exclusive: torch.nn.AdaptiveAvgPool1d."""
     step = Fraction(size, output_size)
     return lambda i: range(floor(i * step), ceil((i + 1) * step))
 
@@ -142,7 +142,7 @@ def test_nearest_interpolation_reads_one_input() -> None:
 
 
 def weighed(scale: Ratio, weight: Callable[[Fraction], Fraction]) -> Marked:
-    """The inputs whose weight is not zero at the place where an output's middle falls."""
+    """The inputs with a non-zero weight at the centre of an output."""
 
     def marked(output: int) -> set[int]:
         middle = (output + Fraction(1, 2)) * Fraction(*scale) - Fraction(1, 2)
@@ -153,29 +153,29 @@ def weighed(scale: Ratio, weight: Callable[[Fraction], Fraction]) -> Marked:
 
 
 @pytest.mark.parametrize(("before", "weight"), [(0, triangle), (1, cubic)], ids=["linear", "cubic"])
-def test_interpolation_reads_the_inputs_that_have_weight(before: int, weight: Callable[[Fraction], Fraction]) -> None:
+def test_interpolation_reads_the_inputs_with_a_weight(before: int, weight: Callable[[Fraction], Fraction]) -> None:
     for scale in SCALES:
         assert_reads(interpolated(scale, before), weighed(scale, weight), scale)
 
 
-def test_moving_reads_a_neighbour() -> None:
+def test_shifting_reads_a_neighbour() -> None:
     for offset in range(-3, 4):
         assert_reads(moved(offset), lambda i, offset=offset: {i + offset})  # type: ignore[misc]
     assert moved(0) == SAME == sliding(1, 1, 0, 1)
 
 
-def test_what_reads_alike_everywhere_has_period_1() -> None:
+def test_uniform_reads_have_period_1() -> None:
     assert adaptive(12, 4) == sliding(3, 3, 0, 1)
     assert nearest((3, 1)) == sliding(1, 3, 0, 1)
     assert interpolated((2, 1), 0) == sliding(2, 2, 0, 1)
     assert transposed(3, 1, 1, 1) == sliding(3, 1, 1, 1)
 
 
-# -- layers one after the other, and side by side
+# -- chained and parallel layers
 
 
 class Step(NamedTuple):
-    """One layer, as convcalc has it and as it is marked here. Its windows have no gaps, but for `gapped`."""
+    """One layer, as convcalc represents it and as it is marked here. Its windows have no gaps, except with `gapped`."""
 
     reads: Reads
     marked: Marked
@@ -209,7 +209,7 @@ GAPPED = st.one_of(
 
 
 def chained(steps: list[Step]) -> tuple[Reads, Marked]:
-    """The first step is the nearest to the input. What is marked are sets of positions, never intervals."""
+    """The first step is the nearest to the input. Sets of positions are marked, never intervals."""
     reads, marked = steps[0].reads, steps[0].marked
     for later in steps[1:]:
         reads = through(later.reads, reads)
@@ -249,7 +249,7 @@ def test_a_chain_can_be_taken_from_either_end(first: Step, second: Step, third: 
 
 @settings(max_examples=50, deadline=None)
 @given(st.one_of(GAPPED, SOLID))
-def test_its_own_position_changes_nothing(only: Step) -> None:
+def test_chaining_with_the_identity_changes_nothing(only: Step) -> None:
     for reads in (through(only.reads, SAME), through(SAME, only.reads)):
         assert [reads.at(position) for position in POSITIONS] == [only.reads.at(position) for position in POSITIONS]
 
@@ -257,7 +257,7 @@ def test_its_own_position_changes_nothing(only: Step) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(SMALL, SMALL, st.integers(0, 2)), min_size=1, max_size=3), st.data())
 def test_two_paths_with_one_jump_read_what_either_reads(rows: list[tuple[int, int, int]], data: st.DataObject) -> None:
-    """Both paths go up by one factor and down by another, with kernels of their own."""
+    """Both paths go up by one factor and down by another, each with its own kernels."""
     paths = [chained(data.draw(path_of(rows))) for _ in range(2)]
     (one, one_marked), (other, other_marked) = paths
     assert one.jump == other.jump
@@ -273,18 +273,18 @@ def path_of(draw: st.DrawFn, rows: list[tuple[int, int, int]]) -> list[Step]:
     return steps
 
 
-def test_a_union_spans_what_lies_between() -> None:
-    """0 to 4 and -2 to 0 together are 7."""
+def test_a_union_includes_what_lies_between() -> None:
+    """0 to 4 and -2 to 0 together span 7."""
     assert union(sliding(5, 1, 0, 1), sliding(3, 1, 2, 1)).sizes() == [7]
     assert union(moved(-9), moved(9)).at(0) == (-9, 9)
 
 
-def test_a_union_takes_what_only_one_path_reads() -> None:
+def test_a_union_includes_what_only_one_path_reads() -> None:
     together = union(transposed(1, 2, 0, 1), transposed(1, 2, 1, 1))
     assert [together.at(position) for position in range(4)] == [(0, 0), (1, 1), (1, 1), (2, 2)]
 
 
-# -- numbers that are too large to be followed
+# -- numbers too large to be followed one by one
 
 
 HUGE = 10**18 - 1
@@ -301,7 +301,7 @@ def test_windows_of_18_digits_are_exact() -> None:
 
 
 def up_again(factor: int) -> Reads:
-    """Down by a factor, and up by the same: the jump is 1, the period the factor."""
+    """Down by a factor and up by the same factor: the jump is 1, the period is the factor."""
     return through(nearest((1, factor)), sliding(1, factor, 0, 1))
 
 
@@ -324,7 +324,7 @@ def test_a_period_up_to_the_limit_is_followed() -> None:
         lambda: union(up_again(331), up_again(337)),
     ],
 )
-def test_a_period_over_the_limit_is_refused(build: Callable[[], Reads]) -> None:
+def test_a_period_above_the_limit_is_refused(build: Callable[[], Reads]) -> None:
     with pytest.raises(TooVaried):
         build()
 

@@ -53,7 +53,7 @@ def value(number: int | str) -> Fraction:
 
 
 class Known(NamedTuple):
-    """A field: its size and jump on both axes, at a layer or (by default) at the last that has positions."""
+    """A published field: size and jump on both axes, at a layer or by default at the last one that has positions."""
 
     size: int
     jump: int
@@ -78,7 +78,7 @@ DERIVED = {  # by the recurrence of Araujo et al.: size += (k - 1) × jump, jump
     "mobilenet_v2": Known(3 + 4 + 4 + 8 + 8 + 2 * 16 + 16 + 6 * 32 + 32 + 3 * 64, 32),
     "squeezenet1_1": Known(3 + 4 + 2 * 8 + 8 + 2 * 16 + 16 + 4 * 32, 16),
 }
-YOLO = {  # Darknet-53 sees 725; each neck adds two 3×3 convolutions, each detector one
+YOLO = {  # Darknet-53 has a field of 725; each neck adds two 3×3 convolutions, each detector one
     "large": Known(725 + 2 * 64 + 64, 32, "large.conv1"),
     "neck32": Known(725 + 2 * 64, 32, "neck32.sequence1.1.conv_bn2.leaky_relu1"),
 }
@@ -104,7 +104,7 @@ def test_pools_of_vgg16() -> None:
 
 @pytest.mark.parametrize(("name", "size"), [("resnet50", 483), ("resnet101", 1027), ("resnet152", 1507)])
 def test_residual_networks_with_the_stride_in_the_first_convolution(name: str, size: int) -> None:
-    """As the paper has it, and Araujo et al. count it; torchvision has it in the 3×3 convolution."""
+    """As in the paper and as counted by Araujo et al.; in torchvision it is in the 3×3 convolution."""
     text = (EXAMPLES / f"{name}.yaml").read_text(encoding="utf-8")
     moved = (
         text.replace("kernel_size: 3, stride: $stride", "kernel_size: 3")
@@ -118,13 +118,13 @@ def test_residual_networks_with_the_stride_in_the_first_convolution(name: str, s
 
 
 def effective_padding(found: Field) -> list[Fraction]:
-    """How far the first output reads before the input: (size - 1) / 2 - center."""
+    """How far before the input the first output reads: (size - 1) / 2 - center."""
     pairs = zip(found["size"], found["center"], strict=True)
     return [Fraction(size - 1, 2) - value(center) for size, center in pairs]
 
 
 def test_effective_padding_of_mobilenet_v1() -> None:
-    """157 padded on both sides alike; TensorFlow's `same` pads less before, 126 at 224 (Araujo et al.)."""
+    """157 with equal padding on both sides; TensorFlow's `same` pads less before, 126 at 224 (Araujo et al.)."""
     text = (EXAMPLES / "mobilenet_v1.yaml").read_text(encoding="utf-8")
     same = report(text.replace("padding: 1", "padding: same"))["totals"]["receptive_field"]
     assert effective_padding(example("mobilenet_v1")["totals"]["receptive_field"]) == [157, 157]
@@ -132,13 +132,13 @@ def test_effective_padding_of_mobilenet_v1() -> None:
     assert same["size"] == [315, 315]
 
 
-def test_effective_padding_of_networks_without_a_choice() -> None:
+def test_effective_padding_of_networks_with_explicit_padding() -> None:
     """(size - 1) / 2 - center by hand: the sum of padding × jump."""
     assert effective_padding(example("alexnet")["totals"]["receptive_field"]) == [2 + 2 * 8 + 3 * 16] * 2
     assert effective_padding(example("vgg16")["totals"]["receptive_field"]) == [2 + 4 + 12 + 24 + 48] * 2
 
 
-def test_a_padded_unet_sees_140_at_its_bottleneck_and_up_to_204_at_its_output() -> None:
+def test_a_padded_unet_has_a_field_of_140_at_its_bottleneck_and_up_to_204_at_its_output() -> None:
     found = fields(example("unet_padded"))
     bottleneck = found["double_conv5.sequence1.1.relu1"]
     assert (bottleneck["size"], bottleneck["jump"]) == ([140, 140], [16, 16])
@@ -147,8 +147,8 @@ def test_a_padded_unet_sees_140_at_its_bottleneck_and_up_to_204_at_its_output() 
     }  # fmt: skip
 
 
-def test_the_detectors_of_yolov3_differ_from_position_to_position() -> None:
-    """Upsampled features stand between those that they are joined with."""
+def test_the_fields_of_yolov3_detectors_differ_from_position_to_position() -> None:
+    """Upsampled features lie between the positions of those they are concatenated with."""
     found = fields(example("yolov3"))
     assert (found["medium.conv1"]["size"], found["medium.conv1"]["jump"]) == ([949, 949], [16, 16])
     assert (found["small.conv1"]["size"], found["small.conv1"]["size_min"]) == ([981, 981], [949, 949])
@@ -211,8 +211,8 @@ def test_fields_by_hand(entries: list[Any], expected: Field) -> None:
     assert chain(*entries) == {**expected, "aligned": True}
 
 
-def test_two_branches_see_what_either_sees() -> None:
-    """0 to 4 and -2 to 0 together are 7; their middles differ."""
+def test_two_branches_have_the_union_of_their_fields() -> None:
+    """0 to 4 and -2 to 0 together span 7; their centres differ."""
     branches = {"branches": [[conv(5, padding=[[0, 4]])], [conv(3, padding=[[2, 0]])]], "merge": "add"}
     found = chain(branches)
     assert found["size"] == [7]
@@ -233,17 +233,15 @@ def test_two_branches_see_what_either_sees() -> None:
         ([{"avgpool": {"kernel_size": 2}}, {"upsample": {"scale_factor": 2}}], [], True),
     ],
 )
-def test_paths_that_look_at_different_places_are_misaligned_ever_after(
-    one: list[Any], other: list[Any], aligned: bool
-) -> None:
+def test_misaligned_paths_stay_misaligned(one: list[Any], other: list[Any], aligned: bool) -> None:
     found = report({"input": [1, 64], "layers": [{"branches": [one, other], "merge": "concat"}, conv(3), "relu"]})
     merged = [field["aligned"] for name, field in fields(found).items() if not name.startswith("branches1.")]
     assert fields(found)["branches1.concat"]["aligned"] is aligned
     assert merged == [aligned] * 2
 
 
-def test_paths_with_different_jumps_have_no_jump_between_them() -> None:
-    """Position i sees i, and 2 i - 5 to 2 i - 3: they are together at 4. The report is not complete."""
+def test_paths_with_different_jumps_have_no_common_jump() -> None:
+    """Position i depends on i and on 2 i - 5 to 2 i - 3: they coincide at 4. The report is not complete."""
     layers = [conv(3, stride=2, padding=1), {"pad": {"like": "input"}}, {"add": {"from": ["input", "previous"]}}]
     found = report({"input": [1, 8], "layers": layers})
     expected = {"size": [6], "size_min": [3], "jump": None, "center": None, "aligned": False}
@@ -263,7 +261,7 @@ def test_paths_with_different_jumps_have_no_jump_between_them() -> None:
         [{"branches": [["global_avgpool", "sigmoid"], []], "merge": "multiply"}, conv(3)],
     ],
 )
-def test_what_sees_everything_says_so(entries: list[Any]) -> None:
+def test_layers_that_cover_everything_are_reported_as_such(entries: list[Any]) -> None:
     assert chain(*entries) == {"size": [64], "global": True, "aligned": True}
 
 
@@ -274,66 +272,66 @@ def test_totals_have_the_last_field_that_has_positions() -> None:
     assert found["totals"]["receptive_field"]["size"] == [3]
 
 
-def test_the_axes_of_a_field_are_apart() -> None:
+def test_the_axes_of_a_field_are_independent() -> None:
     entry = {"conv": {"out_channels": 1, "kernel_size": [3, 1, 5], "stride": [1, 2, 3], "padding": [1, 0, [2, 0]]}}
     found = chain(entry, entry, shape=(1, 16, 16, 16))
     assert found == {"size": [5, 1, 17], "jump": [1, 4, 9], "center": [0, 0, 0], "aligned": True}
 
 
-# -- where a field is easily taken for more, or for less, than it is
+# -- fields that are easily over- or underestimated
 
 
-def test_a_dilated_kernel_over_what_reads_nothing() -> None:
-    """Of four outputs two read an input, two nothing: taps 4 apart all fall on the one or the other."""
+def test_a_dilated_kernel_over_outputs_that_read_nothing() -> None:
+    """Of four outputs, two read an input and two nothing: taps 4 apart are all of the one or the other sort."""
     transposed = {"conv_transpose": {"out_channels": 1, "kernel_size": 2, "stride": 4}}
     found = chain(transposed, conv(2, dilation=4))
     assert (found["size"], found["size_min"]) == ([2], [0])
 
 
 def test_a_dilated_kernel_over_a_bicubic_interpolation() -> None:
-    """Every third output of ×3 falls on an input and reads only that: three taps, 3 apart, read three inputs."""
+    """Every third output of ×3 coincides with an input and reads only that: three taps, 3 apart, read three inputs."""
     found = chain({"upsample": {"scale_factor": 3, "mode": "bicubic"}}, conv(3, dilation=3), shape=(1, 32, 32))
     assert (found["size"], found["size_min"]) == ([6, 6], [3, 3])
 
 
-def test_positions_that_are_dealt_out_anew_have_no_known_field() -> None:
-    """Rows become channels: what a window reads then lies all over the input."""
+def test_positions_after_a_reshape_have_no_known_field() -> None:
+    """Rows become channels: a window then reads inputs from everywhere."""
     found = report({"input": [4, 4, 4], "layers": ["flatten", {"reshape": {"shape": [1, 8, 8]}}, conv(3)]})
     assert [fields(found)[name]["size"] for name in ("reshape1", "conv1")] == [None, None]
     assert not found["complete"]
 
 
-def test_one_position_that_is_dealt_out_sees_the_same_everywhere() -> None:
-    """All sixteen positions see the eight inputs that the one before them saw, and so does any window of them."""
+def test_one_reshaped_position_has_the_same_field_everywhere() -> None:
+    """All sixteen positions depend on the eight inputs of the single position before, and so does any window."""
     layers = [{"conv": {"out_channels": 16, "kernel_size": 8}}, {"reshape": {"shape": [1, 4, 4]}}, conv(3)]
     found = last_field({"input": [1, 8, 8], "layers": layers})
     assert found["size"] in ([8, 8], None)
 
 
-def test_a_position_that_is_repeated_along_an_axis_is_one_position() -> None:
-    """Pooled over the height, then multiplied into every row: a row sees all 8 rows, not 8 × 8."""
+def test_a_position_repeated_along_an_axis_is_one_position() -> None:
+    """Pooled over the height, then multiplied into every row: a row depends on all 8 rows, not 8 × 8."""
     layers = [{"adaptive_avgpool": {"output_size": [1, 8]}}, {"multiply": {"from": ["input", "previous"]}}]
     assert last_field({"input": [1, 8, 8], "layers": layers})["size"] in ([8, 1], None)
 
 
-def test_a_window_over_a_repeated_position_sees_no_more() -> None:
+def test_a_window_over_a_repeated_position_has_no_larger_field() -> None:
     layers = [conv(8), {"add": {"from": ["input", "previous"]}}, conv(3)]
     assert last_field({"input": [1, 8, 8], "layers": layers})["size"] in ([8, 8], None)
 
 
-def test_a_linear_layer_on_a_vector_sees_the_whole_vector() -> None:
+def test_a_linear_layer_on_a_vector_covers_the_whole_vector() -> None:
     found = last_field({"input": [64], "layers": [{"linear": {"out_features": 4}}]})
     assert found.get("global")
 
 
-# -- what would take long if everything were followed
+# -- networks that would take long if everything were followed
 
 
 PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53)
 
 
 def beside_every(stride: int) -> Entry:
-    """Every second, third, … position beside all of them, brought to their number by padding: a jump of its own."""
+    """Every second, third, … position next to all of them, padded to their number: each has its own jump."""
     return {"branches": [[conv(1, stride=stride), {"pad": {"like": "input"}}], []], "merge": "add"}
 
 
@@ -347,15 +345,15 @@ def beside_every(stride: int) -> Entry:
     ],
     ids=["many positions of a period", "a large kernel over them", "paths with different jumps", "many such paths"],
 )
-def test_no_network_keeps_the_analysis_busy_for_seconds(length: int, layers: list[Any]) -> None:
+def test_no_network_takes_the_analysis_more_than_seconds(length: int, layers: list[Any]) -> None:
     assert report({"input": [1, length], "layers": layers})["totals"]["layers"] >= len(layers)
 
 
-# -- random networks against sets of positions
+# -- random networks compared with sets of positions
 
 
 def differences(plan: Plan) -> list[tuple[str, Field, Field]]:
-    """The layers whose field is not that of their sets of positions."""
+    """The layers whose field differs from that of their sets of positions."""
     found = fields(report(plan.spec()))
     expected = {tensor.name: field(tensor, plan.sizes) for tensor in plan.tensors[1:]}
     known = {name: item for name, item in expected.items() if None not in (item.get("center") or ())}
@@ -365,7 +363,7 @@ def differences(plan: Plan) -> list[tuple[str, Field, Field]]:
 @pytest.mark.parametrize("axes", [1, 2])
 @settings(max_examples=250, deadline=None)
 @given(st.data())
-def test_fields_are_those_of_sets_of_positions(axes: int, data: st.DataObject) -> None:
+def test_fields_match_sets_of_positions(axes: int, data: st.DataObject) -> None:
     plan = data.draw(networks(axes, in_order=True))
     assert differences(plan) == [], plan.spec()
 
@@ -373,24 +371,24 @@ def test_fields_are_those_of_sets_of_positions(axes: int, data: st.DataObject) -
 @pytest.mark.parametrize("axes", [1, 2])
 @settings(max_examples=250, deadline=None)
 @given(st.data())
-def test_fields_are_those_of_sets_of_positions_with_gaps(axes: int, data: st.DataObject) -> None:
-    """With kernels under the stride, dilated transposed convolutions and bicubic interpolation."""
+def test_fields_match_sets_of_positions_with_gaps(axes: int, data: st.DataObject) -> None:
+    """With kernels smaller than the stride, dilated transposed convolutions and bicubic interpolation."""
     plan = data.draw(networks(axes, in_order=False))
     assert differences(plan) == [], plan.spec()
 
 
-# -- examples against PyTorch's gradients
+# -- examples compared with PyTorch's gradients
 
 
 class Probe(NamedTuple):
-    """An input that is large enough, the axes that are run, and the layers that are looked at beside the last one."""
+    """A sufficiently large input, the axes that are run, and the layers to examine in addition to the last."""
 
     sizes: tuple[int, ...]
     axes: tuple[int, ...] = (0,)
     layers: tuple[str, ...] = ()
 
 
-# Left out: what sees the whole input (deeplabv3_resnet50 after its stage4, and efficientnet_b0, mobilenet_v3_large,
+# Excluded: layers that cover the whole input (deeplabv3_resnet50 after stage4, and efficientnet_b0, mobilenet_v3_large,
 # regnet_y_400mf with squeeze and excite), and dcgan_generator, whose input is a vector.
 PROBES = {
     "alexnet": Probe((1568, 224)),
@@ -422,7 +420,7 @@ POSITIONS = 16  # a multiple of every period
 
 
 def probed(name: str, found: dict[str, Any]) -> list[str]:
-    """The layers to look at: those named, and the last that has positions of its own."""
+    """The layers to examine: the named ones, and the last that has distinct positions."""
     asked = list(PROBES[name].layers)
     return asked if name == "deeplabv3_resnet50" else [*asked, last_placed(found)]
 
@@ -440,7 +438,7 @@ def has_places(found: Field) -> bool:
 
 @pytest.mark.torch
 @pytest.mark.parametrize("name", PROBES)
-def test_fields_are_those_of_gradients(name: str) -> None:
+def test_fields_match_gradients(name: str) -> None:
     pytest.importorskip("torch", reason="the gradients are PyTorch's")
     from tests.oracle.dependence import Projection
 
@@ -462,13 +460,13 @@ def channels(name: str) -> int:
 
 
 def interior(sizes: list[int]) -> list[tuple[int, ...]]:
-    """Positions around the middle, as many as there are, on a diagonal."""
+    """As many positions as requested, around the middle and on a diagonal."""
     count = min([POSITIONS, *(size // 2 for size in sizes)])
     return [tuple((size - count) // 2 + step for size in sizes) for step in range(count)]
 
 
 def assert_spans(spans: list[tuple[int, int]], at: list[int], field: Field, axis: int, size: int) -> None:
-    """The largest, the smallest and the mean middle of what the positions of a layer see."""
+    """The largest, the smallest and the mean centre of the inputs on which the positions of a layer depend."""
     assert all(0 < low <= high < size - 1 for low, high in spans), "not an interior position"
     widths = [high - low + 1 for low, high in spans]
     assert (max(widths), min(widths)) == (field["size"][axis], (field.get("size_min") or field["size"])[axis])

@@ -1,4 +1,4 @@
-"""What one position sees, and `convcalc rf`."""
+"""The receptive field of a single position, and `convcalc rf`."""
 
 import json
 import re
@@ -35,19 +35,19 @@ def report() -> Report:
         (2, (0, 0), ((0, 11), (0, 19)), ((0, 11), (0, 19)), (0, 1)),
     ],
 )
-def test_a_position_sees_a_region(
+def test_a_position_depends_on_a_region(
     report: Report, index: int, position: tuple[int, ...], unclipped: object, clipped: object, outside: object
 ) -> None:
     assert region(report, index, position) == (position, unclipped, clipped, outside)
 
 
-def test_a_gap_of_a_transposed_convolution_sees_nothing() -> None:
+def test_a_gap_of_a_transposed_convolution_depends_on_nothing() -> None:
     layer = {"conv_transpose": {"out_channels": 1, "kernel_size": 1, "stride": 3}}
     seen = region(convcalc.summary({"input": [1, 4], "layers": [layer]}), 0, (1,))
     assert (seen.unclipped, seen.clipped, seen.outside) == (None, None, (0, 1))
 
 
-def test_a_position_may_see_only_padding() -> None:
+def test_a_position_may_depend_only_on_padding() -> None:
     layer = {"conv": {"out_channels": 1, "kernel_size": 1, "padding": 2}}
     seen = region(convcalc.summary({"input": [1, 4], "layers": [layer]}), 0, (0,))
     assert (seen.unclipped, seen.clipped, seen.outside) == (((-2, -2),), None, (1, 1))
@@ -62,12 +62,12 @@ def test_a_wrong_layer_gets_a_hint(report: Report, name: str, said: str) -> None
 
 
 @pytest.mark.parametrize("position", [(6, 0), (0,), (0, 0, 0), ()])
-def test_a_position_lies_in_the_output(report: Report, position: tuple[int, ...]) -> None:
+def test_a_position_must_be_within_the_output(report: Report, position: tuple[int, ...]) -> None:
     with pytest.raises(NoRegion, match="has no position"):
         region(report, 0, position)
 
 
-def test_the_middle_is_the_position_that_looks_by_itself(report: Report) -> None:
+def test_the_middle_position_is_the_default(report: Report) -> None:
     assert [middle(report, index) for index in range(3)] == [(3, 5), (3, 5), (0, 0)]
 
 
@@ -78,7 +78,7 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 @pytest.mark.parametrize("width", ["60", "80", "120"])
 @pytest.mark.parametrize("name", ["resnet18", "unet", "r3d_18", "m5", "yolov3", "dcgan_generator"])
-def test_growth_fits_the_terminal(
+def test_the_table_of_growth_fits_the_terminal(
     name: str, width: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", width)
@@ -91,12 +91,12 @@ def test_the_layer_that_first_covers_the_input_is_marked_once(capsys: pytest.Cap
     assert [line.split()[0] for line in marked] == ["stage4.0.branches1.0.conv1"]
 
 
-def test_every_layer_is_listed_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_layer_is_listed_on_request(capsys: pytest.CaptureFixture[str]) -> None:
     assert "batchnorm1" in printed(capsys, "example:resnet18", "--all")
     assert "batchnorm1" not in printed(capsys, "example:resnet18")
 
 
-def test_the_drawing_shows_what_is_seen_and_what_lies_beyond(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_drawing_shows_the_field_and_what_lies_beyond_the_input(capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(capsys, "example:alexnet", "maxpool3", "--position", "0,5")
     assert {"█", "░", "·"} <= set(text)
     assert "height  -66 … 128  within the input 0 … 128" in text
@@ -129,6 +129,6 @@ def test_svg_draws_the_input_and_the_region(capsys: pytest.CaptureFixture[str]) 
     [["example:lenet5", "-f", "svg"], ["example:lenet5", "--position", "1,1"], ["example:lenet5", "conv9"],
      ["example:lenet5", "conv1", "--position", "a"], ["example:lenet5", "conv1", "--position", "99,0"]],
 )  # fmt: skip
-def test_what_cannot_be_shown_gives_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_shown_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["rf", *arguments]) == 2
     assert capsys.readouterr().out == ""

@@ -70,7 +70,7 @@ def test_every_format_has_the_numbers_of_the_json(report: Report, render: Render
     assert render(report) == from_json(report)
 
 
-def test_json_is_what_to_dict_gives(report: Report) -> None:
+def test_json_is_the_result_of_to_dict(report: Report) -> None:
     assert json.loads(report_json(report)) == report.to_dict()
 
 
@@ -83,7 +83,7 @@ def test_the_table_fits(report: Report, width: int, depth: int | None) -> None:
         assert title in lines[3] or title in lines[4], lines[:6]
 
 
-def test_columns_fall_away_from_the_least_important(report: Report) -> None:
+def test_the_least_important_columns_are_omitted_first(report: Report) -> None:
     def titles(width: int) -> set[str]:
         lines = plain_text(table(report, width=width)).splitlines()
         head = next(line for line in lines if line.startswith("layer "))
@@ -106,7 +106,7 @@ def test_a_folded_tree_adds_up_to_the_totals(report: Report, depth: int | None) 
     assert sum(row.share or 0 for row in leaves) == pytest.approx(1)
 
 
-def test_scopes_hold_the_sums_of_their_layers(report: Report) -> None:
+def test_scopes_show_the_sums_of_their_layers(report: Report) -> None:
     for row in tree_rows(report):
         inside = [layer for layer in report.layers if layer.name.startswith(row.name + ".")]
         if row.is_group:
@@ -121,7 +121,7 @@ def test_sorting_lists_the_largest_first(report: Report) -> None:
     assert macs[0] > 0
 
 
-def test_text_of_a_spec_has_no_power_over_a_terminal_or_markdown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_of_a_spec_cannot_control_a_terminal_or_markdown(capsys: pytest.CaptureFixture[str]) -> None:
     spec = {
         "name": "a|b<script>[bold]",
         "description": "red \x1b[31m \u202e turned \n over",
@@ -141,7 +141,7 @@ def test_a_notebook_shows_the_table() -> None:
     assert "linear1" in str(summary)
 
 
-def test_explicit_columns_stay_however_narrow(
+def test_requested_columns_are_shown_however_narrow_the_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "40")

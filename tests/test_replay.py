@@ -1,4 +1,4 @@
-"""A block that is laid again is copied: nothing about the network says so."""
+"""A block that is expanded again is copied; the network does not show it."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def laid_anew(spec: object, monkeypatch: pytest.MonkeyPatch) -> Network:
 
 
 @pytest.mark.parametrize("name", examples.names())
-def test_examples_are_the_same_with_and_without_copies(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_are_identical_with_and_without_copying(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = examples.path(name)
     assert comparable(convcalc.load(path)) == comparable(laid_anew(path, monkeypatch))
 
@@ -56,7 +56,7 @@ def spec(*layers: object, **top: object) -> dict[str, object]:
         [{"sequence": [{"pair": {"channels": 4, "repeat": 2}}], "repeat": 2}],
     ],
 )
-def test_copies_have_the_names_and_wires_of_what_is_laid_anew(
+def test_copies_have_the_names_and_wires_of_a_new_expansion(
     layers: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert comparable(convcalc.load(spec(*layers))) == comparable(laid_anew(spec(*layers), monkeypatch))
@@ -69,7 +69,7 @@ def test_copies_count_against_the_limits() -> None:
         convcalc.load({"input": [1], "blocks": blocks, "layers": [{"b": {"repeat": 51}}]})
 
 
-def test_a_block_of_one_true_is_not_that_of_one() -> None:
+def test_a_block_with_true_differs_from_one_with_1() -> None:
     blocks = {"b": {"params": {"bias": None}, "layers": [{"pointwise_conv": {"out_channels": 2, "bias": "$bias"}}]}}
     layers = [{"b": {"bias": True}}, {"b": {"bias": 1}}]
     with pytest.raises(convcalc.InvalidSpec, match="bias must be true or false; got 1"):

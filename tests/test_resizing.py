@@ -1,4 +1,4 @@
-"""Layers that change the size of the axes: what they refuse, and what they give on both sides of it."""
+"""Layers that change the size of the axes: the arguments they refuse, and their results on both sides of each limit."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ TAPS = {"nearest": 0, "linear": 2, "bilinear": 2 * 2, "bicubic": 4 * 4, "triline
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
 @pytest.mark.parametrize("mode", MODES)
-def test_a_mode_of_upsampling_has_its_number_of_axes(mode: str, axes: int) -> None:
-    """As torch.nn.functional.interpolate has it."""
+def test_a_mode_of_upsampling_requires_its_number_of_axes(mode: str, axes: int) -> None:
+    """As in torch.nn.functional.interpolate."""
     entry = {"scale_factor": 2, "mode": mode}
     if axes in MODES[mode]:
         assert shape([3, *SIZES[axes]], upsample=entry) == [3, *(2 * size for size in SIZES[axes])]
@@ -43,8 +43,8 @@ def test_a_mode_of_upsampling_has_its_number_of_axes(mode: str, axes: int) -> No
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_upsampling_weighs_its_taps(mode: str) -> None:
-    """An output value takes two taps per axis, four if bicubic: as many products, and one sum less."""
+def test_upsampling_multiplies_its_taps(mode: str) -> None:
+    """An output value reads two taps per axis, four if bicubic: as many products, and one addition less."""
     sizes = SIZES[MODES[mode][-1]]
     layer = only_layer([3, *sizes], {"upsample": {"size": [5] * len(sizes), "mode": mode}})
     values = 3 * 5 ** len(sizes)
@@ -64,7 +64,7 @@ def test_upsampling_to_nothing_is_refused() -> None:
     assert "width of 0" in refusal([2, 5, 7], upsample={"scale_factor": [1, 0.125]})
 
 
-def test_an_upsampled_size_is_that_of_a_layer_with_as_many_axes() -> None:
+def test_an_upsampled_size_may_be_that_of_a_layer_with_as_many_axes() -> None:
     vector = {"flatten": {"name": "vector", "from": "input"}}
     down = {"maxpool": {"kernel_size": 2, "name": "down", "from": "input"}}
     layers = [vector, down, {"upsample": {"like": "input"}}]
@@ -83,7 +83,7 @@ def test_channels_become_positions() -> None:
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
-def test_channels_that_are_no_blocks_do_not_become_positions(axes: int) -> None:
+def test_channels_that_do_not_form_blocks_do_not_become_positions(axes: int) -> None:
     for channels in (2 * 2**axes - 1, 2 * 2**axes + 1, 2**axes - 1):
         assert refusal([channels, *SIZES[axes]], pixel_shuffle={"upscale_factor": 2})
     assert shape([2**axes, *SIZES[axes]], pixel_shuffle={"upscale_factor": 2})[0] == 1
@@ -98,11 +98,11 @@ def test_positions_become_channels() -> None:
 @pytest.mark.parametrize(
     ("sizes", "axis"), [([12, 9], "width"), ([9, 12], "height"), ([9], "length"), ([8, 8, 6], "width")]
 )
-def test_positions_that_are_no_blocks_do_not_become_channels(sizes: list[int], axis: str) -> None:
+def test_positions_that_do_not_form_blocks_do_not_become_channels(sizes: list[int], axis: str) -> None:
     assert axis in refusal([3, *sizes], pixel_unshuffle={"downscale_factor": 4})
 
 
-def test_groups_to_shuffle_divide_the_channels() -> None:
+def test_groups_to_shuffle_must_divide_the_channels() -> None:
     assert shape([6, 4], channel_shuffle={"groups": 3}) == [6, 4]
     assert refusal([6, 4], channel_shuffle={"groups": 4})
 
@@ -111,24 +111,24 @@ def test_groups_to_shuffle_divide_the_channels() -> None:
 
 
 def bordered(kind: str, read: list[int], like: list[int]) -> dict[str, Any]:
-    """A layer brought to the size of an input."""
+    """A layer padded or cropped to the size of an input."""
     return {"inputs": {"read": read, "model": like}, "layers": [{kind: {"from": "read", "like": "model"}}]}
 
 
 @pytest.mark.parametrize("kind", ["pad", "crop"])
-def test_borders_bring_a_size_to_that_of_another_layer(kind: str) -> None:
-    """The odd element comes after: where the first position then reads is how much lies before."""
+def test_padding_and_cropping_match_the_size_of_another_layer(kind: str) -> None:
+    """An odd element goes after: the position that the first output reads tells how much is before."""
     larger, smaller = [1, 8, 9], [1, 5, 9]
     read, like = (smaller, larger) if kind == "pad" else (larger, smaller)
     [layer] = report(bordered(kind, read, like))["layers"]
     assert layer["output_shape"] == like
-    before = -1 if kind == "pad" else 1  # of the 3 that are added or cut
+    before = -1 if kind == "pad" else 1  # of the 3 that are added or removed
     assert layer["receptive_field"]["center"] == [before, 0]
     assert layer["receptive_field"]["size"] == [1, 1]
 
 
 @pytest.mark.parametrize("like", [[1, 9, 8], [1, 8, 9]])
-def test_borders_go_one_way_only(like: list[int]) -> None:
+def test_padding_only_enlarges_and_cropping_only_shrinks(like: list[int]) -> None:
     small, large = [1, 8, 8], [1, 9, 9]
     for kind, read, relation in (("pad", large, "larger"), ("crop", small, "smaller")):
         found = problem(bordered(kind, read, like))
@@ -137,7 +137,7 @@ def test_borders_go_one_way_only(like: list[int]) -> None:
         assert layer["output_shape"] == read
 
 
-def test_a_crop_leaves_one_position_at_least() -> None:
+def test_a_crop_leaves_at_least_one_position() -> None:
     assert shape([1, 8, 8], crop={"amount": [[3, 4], [0, 7]]}) == [1, 1, 1]
     for amount in ([[4, 4], 0], [0, [0, 8]], [[9, 0], 0]):
         assert refusal([1, 8, 8], crop={"amount": amount})
@@ -162,7 +162,7 @@ def test_padding_and_cropping_count_both_sides_of_each_axis() -> None:
         {"crop": {}},
     ],
 )
-def test_a_size_is_stated_in_one_way(entry: dict[str, Any]) -> None:
+def test_a_size_is_given_in_one_way_only(entry: dict[str, Any]) -> None:
     [arguments] = entry.values()
     found = problem({"input": [1, 8], "layers": [entry]})
     assert found.code == "CV012"

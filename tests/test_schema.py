@@ -1,4 +1,4 @@
-"""The JSON Schema that editors use: the zoo is valid by it, specs with a wrong structure are not."""
+"""The JSON Schema for editors: all examples are valid against it, and specs with a wrong structure are not."""
 
 import contextlib
 import json
@@ -24,7 +24,7 @@ from tests.test_fuzz_specs import EXAMPLES, mutants
 SCHEMA = schema()
 BAD = Path(__file__).parent / "bad"
 
-# what is wrong with these a schema does not see
+# mistakes that a schema cannot detect
 BEYOND = {
     "no YAML": """
         alias_mistakes at_sign bad_indent bare_word_with_options colon_in_text complex_key control_character not_utf8
@@ -51,7 +51,7 @@ FILES = sorted(path.stem for path in BAD.glob("*.yaml"))
 RULE_SPECS = [(code, sort, getattr(rule, sort)) for code, rule in RULES.items() for sort in ("wrong", "right")]
 
 
-# what the language allows beside what the examples use
+# features of the spec format that the examples do not use
 RIGHT = (
     """
 params: {shape: [3, 8, 8], act: relu, how: add, last: tail, limit: 5, n: 2, on: 1, size: 4}
@@ -90,12 +90,12 @@ def problems(spec: Any) -> list[str]:
     return [error.message for error in jsonschema.Draft7Validator(SCHEMA).iter_errors(spec)]
 
 
-def test_the_schema_is_one() -> None:
+def test_the_schema_is_a_valid_schema() -> None:
     jsonschema.Draft7Validator.check_schema(SCHEMA)
 
 
 @pytest.mark.parametrize("name", examples.names())
-def test_the_zoo_is_valid(name: str) -> None:
+def test_the_examples_are_valid(name: str) -> None:
     assert problems(yaml.safe_load(Path(examples.path(name)).read_text(encoding="utf-8"))) == []
 
 
@@ -110,21 +110,21 @@ def test_the_examples_of_the_rules_are_valid(code: str, sort: str, text: str) ->
     assert problems(yaml.safe_load(text)) == []
 
 
-def test_what_a_schema_does_not_see_is_there() -> None:
+def test_specs_with_undetectable_mistakes_exist() -> None:
     assert set(FILES) >= UNSEEN
 
 
 @pytest.mark.parametrize("name", sorted(set(FILES) - UNSEEN))
-def test_every_wrong_structure_is_not_valid(name: str) -> None:
+def test_every_wrong_structure_is_invalid(name: str) -> None:
     assert problems(yaml.safe_load((BAD / f"{name}.yaml").read_bytes())) != []
 
 
 @pytest.mark.parametrize("name", sorted(UNSEEN - set(BEYOND["no YAML"].split())))
-def test_what_is_said_to_be_unseen_is(name: str) -> None:
+def test_undetectable_mistakes_are_not_detected(name: str) -> None:
     assert problems(yaml.safe_load((BAD / f"{name}.yaml").read_bytes())) == []
 
 
-def test_a_changed_example_that_is_right_is_valid() -> None:
+def test_a_changed_example_without_mistakes_is_valid() -> None:
     accepted = 0
     for example in EXAMPLES:
         for text in mutants(example.read_text(encoding="utf-8"), 25, f"schema {example.stem}"):
@@ -137,7 +137,7 @@ def test_a_changed_example_that_is_right_is_valid() -> None:
 
 
 @pytest.mark.parametrize("text", RIGHT)
-def test_what_the_language_allows_is_valid(text: str) -> None:
+def test_all_features_of_the_spec_format_are_valid(text: str) -> None:
     document = read_text(text)
     read_network(document)
     assert problems(document.root) == []
@@ -159,7 +159,7 @@ def test_what_the_language_allows_is_valid(text: str) -> None:
         {"name": ""},
     ],
 )
-def test_wrong_keys_are_not_valid(keys: Any) -> None:
+def test_wrong_keys_are_invalid(keys: Any) -> None:
     assert problems({"input": [3, 8, 8], "layers": ["relu"], **keys}) != []
 
 
@@ -194,11 +194,11 @@ def test_wrong_keys_are_not_valid(keys: Any) -> None:
         3,
     ],
 )
-def test_wrong_entries_are_not_valid(entry: Any) -> None:
+def test_wrong_entries_are_invalid(entry: Any) -> None:
     assert problems({"input": [3, 8, 8], "layers": [entry]}) != []
 
 
-def test_every_kind_completes_and_says_what_it_is() -> None:
+def test_every_kind_is_completed_and_described() -> None:
     *words, _, mapping = SCHEMA["definitions"]["entry"]["anyOf"]
     properties = mapping["properties"]
     assert {word["const"] for word in words} == {name for name, kind in KINDS.items() if can_be_bare(kind)}

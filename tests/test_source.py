@@ -1,4 +1,4 @@
-"""Reading YAML: what scalars, anchors and merge keys stand for, what is refused, the limits, and places in a file."""
+"""Reading YAML: the values of scalars, anchors and merge keys, what is refused, the limits, and locations in a file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BASE = "input: [3, 8, 8]\nlayers: [relu]\n"
 
 
 def scalar(text: str) -> Any:
-    """What a plain scalar stands for, as the value of a param."""
+    """The value of a plain scalar as the value of a param."""
     return load(f"params:\n  value: {text}\n{BASE}").params["value"]
 
 
@@ -114,12 +114,12 @@ def test_what_is_in_quotes_is_text(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["~", "", "null"])
-def test_null_is_no_value_of_a_param(text: str) -> None:
+def test_null_is_not_a_valid_param(text: str) -> None:
     assert problem(f"params:\n  value: {text}\n{BASE}").code == "CV012"
 
 
 @pytest.mark.parametrize("text", ["010", "0x10", "1:30", "yes", ".inf", "2020-01-01", "'8'"])
-def test_a_text_where_a_number_is_due_is_said_to_be_text(text: str) -> None:
+def test_a_text_instead_of_a_number_is_reported_as_text(text: str) -> None:
     found = problem(f"input: [3, 8, 8]\nlayers:\n  - pointwise_conv: {{out_channels: {text}}}\n")
     assert found.code == "CV013"
     assert text.strip("'") in found.message
@@ -127,7 +127,7 @@ def test_a_text_where_a_number_is_due_is_said_to_be_text(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["9" * 18, "-" + "9" * 18, "1_" + "000_" * 5 + "00"])
-def test_integers_have_up_to_18_digits(text: str) -> None:
+def test_integers_may_have_18_digits(text: str) -> None:
     assert scalar(text) == int(text.replace("_", ""))
 
 
@@ -142,11 +142,11 @@ def test_numbers_of_more_than_18_digits_are_refused(text: str) -> None:
 # -- anchors, aliases, merge keys
 
 
-def test_an_alias_stands_for_its_anchor() -> None:
+def test_an_alias_refers_to_its_anchor() -> None:
     assert param_values("params: {a: &x [1, 2], b: *x, c: &y 3, d: *y}") == {"a": [1, 2], "b": [1, 2], "c": 3, "d": 3}
 
 
-def test_an_anchor_may_be_set_anew() -> None:
+def test_an_anchor_may_be_redefined() -> None:
     assert param_values("params: {a: &x 1, b: *x, c: &x 2, d: *x}") == {"a": 1, "b": 1, "c": 2, "d": 2}
 
 
@@ -176,25 +176,25 @@ def merged(text: str) -> dict[str, Any]:
         ("<<: []\n  z: 1", {"z": 1}),
     ],
 )
-def test_merge_keys_give_what_stands_not_beside_them(text: str, expected: dict[str, Any]) -> None:
+def test_merge_keys_add_only_missing_keys(text: str, expected: dict[str, Any]) -> None:
     assert merged(text) == expected
 
 
-def test_a_merged_default_stands_above_the_keys_beside_it() -> None:
+def test_a_merged_default_comes_before_the_explicit_keys() -> None:
     assert param_values("x-a: &a {p: 2}\nparams: {q: $(p * 3), <<: *a}") == {"p": 2, "q": 6}
 
 
-def test_a_merge_of_a_merge_holds_both() -> None:
+def test_a_merge_of_a_merge_includes_both() -> None:
     assert param_values("x-a: &a {p: 1}\nx-b: &b {<<: *a, q: 2}\nparams: {<<: *b}") == {"p": 1, "q": 2}
 
 
 @pytest.mark.parametrize("text", ["'<<': 1", '"<<": 1'])
-def test_a_merge_key_in_quotes_is_a_key_like_others(text: str) -> None:
+def test_a_quoted_merge_key_is_an_ordinary_key(text: str) -> None:
     assert problem(f"{text}\n{BASE}").code == "CV010"
 
 
 @pytest.mark.parametrize("merge", ["3", "[3]", "text", "[[{p: 1}]]", ""])
-def test_merge_keys_take_mappings(merge: str) -> None:
+def test_merge_keys_need_mappings(merge: str) -> None:
     assert [found.code for found in refused(f"x-a:\n  <<: {merge}\n{BASE}")] == ["CV003"]
 
 
@@ -203,7 +203,7 @@ def test_a_mistake_in_an_alias_is_shown_at_its_anchor() -> None:
     assert places(text) == [place_of(text, "0")]
 
 
-def test_a_mistake_in_what_is_merged_is_shown_at_its_anchor() -> None:
+def test_a_mistake_in_a_merged_mapping_is_shown_at_its_anchor() -> None:
     text = "x-a: &a\n  kernel_sise: 2\ninput: [3, 8, 8]\nlayers:\n  - maxpool: {<<: *a, kernel_size: 2}\n"
     assert places(text) == [place_of(text, "kernel_sise")]
 
@@ -213,7 +213,7 @@ def test_a_mistake_in_an_alias_is_reported_once() -> None:
     assert places(text) == [place_of(text, "0")]
 
 
-# -- what is refused
+# -- refused features
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_a_mistake_in_an_alias_is_reported_once() -> None:
         ("x-a: &a\n  - b: [*a]", "*a"),
     ],
 )
-def test_yaml_that_specs_do_not_use_is_refused_at_its_place(text: str, at: str) -> None:
+def test_unsupported_yaml_is_refused_at_its_location(text: str, at: str) -> None:
     found = problem(f"{text}\n{BASE}")
     assert (found.code, place(found)) == ("CV003", place_of(text, at))
 
@@ -255,11 +255,11 @@ def test_a_key_written_twice_is_refused_at_the_second(text: str, at: str) -> Non
 @pytest.mark.parametrize(
     "key", ["? [a, b]\n: 1", "? {a: b}\n: 1", "[a, b]: 1", "{a: b}: 1", "x-a: &k [a]\n*k : 1", "x-a: &k {a: 1}\n*k : 1"]
 )
-def test_keys_are_scalars(key: str) -> None:
+def test_keys_must_be_scalars(key: str) -> None:
     assert [found.code for found in refused(f"{key}\n{BASE}")] == ["CV003"]
 
 
-def test_an_alias_of_a_number_is_no_key_that_vanishes() -> None:
+def test_an_alias_of_a_number_as_a_key_is_not_lost() -> None:
     assert [found.code for found in refused(f"x-a: &k 3\n*k : 1\n{BASE}")] != []
 
 
@@ -304,7 +304,7 @@ def test_a_spec_is_a_mapping(text: str) -> None:
         'a: "\\q"\n',
     ],
 )
-def test_malformed_yaml_is_one_problem(text: str) -> None:
+def test_malformed_yaml_is_reported_once(text: str) -> None:
     assert [found.code for found in refused(f"{BASE}{text}")] == ["CV002"]
 
 
@@ -354,7 +354,7 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize(("text", "at", "message"), MALFORMED)
-def test_what_is_malformed_is_explained_alike_by_all_parsers(text: str, at: str, message: str, parser: str) -> None:
+def test_malformed_yaml_is_explained_alike_by_all_parsers(text: str, at: str, message: str, parser: str) -> None:
     found = problem(text)
     assert (found.code, place(found), found.message) == ("CV002", place_of(text, at), message)
     assert found.hint
@@ -388,7 +388,7 @@ PIECES = [*"[]{},:'\"- #@`%&*|>\n\\ a1$(", ": ", "- ", "\n  ", "\n- ", "\n---\n"
 
 @st.composite
 def damaged(draw: st.DrawFn) -> str:
-    """A spec in which characters were lost or others typed; what only one of the parsers reads is left out."""
+    """A spec in which characters were removed or replaced; texts that only one of the parsers accepts are skipped."""
     text = SPEC
     for _ in range(draw(st.integers(1, 3))):
         index, stop = draw(st.integers(0, len(text))), draw(st.integers(0, 2))
@@ -398,7 +398,7 @@ def damaged(draw: st.DrawFn) -> str:
 
 
 def words_hidden(text: str) -> Iterator[Any]:
-    """The events of a text, but errors with other words."""
+    """The events of a text, with the wording of errors removed."""
     try:
         yield from yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
@@ -411,7 +411,7 @@ def problems_of(text: str) -> list[tuple[Any, ...]]:
 
 
 @given(damaged())
-def test_no_answer_depends_on_the_parser(text: str) -> None:
+def test_no_result_depends_on_the_parser(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         expected = problems_of(text)
         patch.setattr(source, "parse_events", words_hidden)
@@ -425,12 +425,12 @@ def test_no_answer_depends_on_the_parser(text: str) -> None:
 @pytest.mark.parametrize(
     "key", ["name", "description", "params", "dtype", "batch", "blocks", "outputs", "budget", "check"]
 )
-def test_null_is_a_value_nowhere(key: str, value: str) -> None:
+def test_null_is_never_a_valid_value(key: str, value: str) -> None:
     assert [found.path for found in refused(f"{key}: {value}\n{BASE}")] == [(key,)]
 
 
 @pytest.mark.parametrize("value", ["[1, null]", "[[~]]", "{a: 1}", "[{a: 1}]"])
-def test_a_param_holds_no_null_and_no_mapping(value: str) -> None:
+def test_a_param_cannot_be_null_or_a_mapping(value: str) -> None:
     assert [found.path[:2] for found in refused(f"params: {{p: {value}}}\n{BASE}")] == [("params", "p")]
 
 
@@ -470,7 +470,7 @@ def test_one_byte_order_mark_is_allowed(tmp_path: Path) -> None:
     assert len(convcalc.load(written(tmp_path, BASE.encode("utf-8-sig"))).nodes) == 1
 
 
-def test_places_do_not_count_the_byte_order_mark(tmp_path: Path) -> None:
+def test_locations_do_not_count_the_byte_order_mark(tmp_path: Path) -> None:
     assert place(file_problem(tmp_path, f"nam: x\n{BASE}".encode("utf-8-sig"))) == (1, 1)
 
 
@@ -479,23 +479,23 @@ def test_a_second_byte_order_mark_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("character", ["\x00", "\x01", "\x07", "\x1b", "\x7f", "\x80", "\x9f", "\ufffe", "\uffff"])
-def test_control_characters_are_refused_at_their_place(character: str, parser: str) -> None:
+def test_control_characters_are_refused_at_their_location(character: str, parser: str) -> None:
     text = f"# ä\ndescription: ab{character}c\n{BASE}"
     found = problem(text)
     assert (found.code, place(found)) == ("CV001", (2, 16))
 
 
 @pytest.mark.parametrize("character", ["\t", "é", "漢", "😀", "\u200f", "\xa0"])
-def test_other_characters_stand_in_texts(character: str) -> None:
+def test_other_characters_are_allowed_in_text(character: str) -> None:
     assert load(f"description: 'a{character}b'\n{BASE}").description == f"a{character}b"
 
 
-def test_a_lone_surrogate_is_no_text(parser: str) -> None:
+def test_a_lone_surrogate_is_refused(parser: str) -> None:
     found = problem(f"description: \ud800\n{BASE}")
     assert (found.code, place(found)) == ("CV001", (1, 14))
 
 
-# -- places
+# -- locations
 
 
 PLACES = [
@@ -527,7 +527,7 @@ def test_a_file_with_the_line_ends_of_windows_reads_the_same() -> None:
     assert load(text.replace("\n", "\r\n")).params == load(text).params == {"a": 1, "b": "x\ny\n"}
 
 
-def test_all_mistakes_are_reported_in_the_order_of_the_file() -> None:
+def test_all_mistakes_are_reported_in_file_order() -> None:
     text = "nam: x\nx-a: {b: 1, b: 2}\ninput: [3, 8, 8]\nlayers:\n  - reluu\n  - maxpool: {kernel_size: 0}\nbatch: 0\n"
     assert places(text) == [place_of(text, word) for word in ("nam", "b: 2", "reluu", "0}", "0\n")]
 
@@ -576,7 +576,7 @@ def test_two_expressions_without_quotes_are_two_problems() -> None:
 
 
 @pytest.mark.parametrize("quoted", ["'$(max(8, 16))'", '"$(max(8, 16))"'])
-def test_an_expression_with_a_comma_stands_in_quotes(quoted: str) -> None:
+def test_a_quoted_expression_may_contain_a_comma(quoted: str) -> None:
     text = f"input: [3, 8, 8]\nlayers:\n  - pointwise_conv: {{out_channels: {quoted}}}\n"
     assert shapes(text) == {"pointwise_conv1": [16, 8, 8]}
 
@@ -599,7 +599,7 @@ BARE_WORDS = [
 
 
 @pytest.mark.parametrize("layers", BARE_WORDS)
-def test_options_under_a_bare_word_are_shown_inside_it(layers: str) -> None:
+def test_options_below_a_bare_word_are_shown_inside_it(layers: str) -> None:
     found = problem("input: [3, 8, 8]\n" + layers)
     assert place(found)[0] == place_of("input: [3, 8, 8]\n" + layers, "name")[0]
     assert "- batchnorm: {name: " in found.hint
@@ -609,7 +609,7 @@ def test_options_under_a_bare_word_are_shown_inside_it(layers: str) -> None:
 
 
 def nested(depth: int, opening: str, closing: str) -> str:
-    """A text whose collections, its own mapping included, are so deep."""
+    """A text with collections nested `depth` levels deep, its own mapping included."""
     inner = depth - 1
     return f"x-a: {opening * inner}{closing * inner}\n{BASE}"
 
@@ -618,12 +618,12 @@ NESTED = [("[", "]"), ("{a: ", "}"), ("- ", ""), ("? ", "")]
 
 
 @pytest.mark.parametrize(("opening", "closing"), NESTED[:2])
-def test_collections_nest_64_deep(opening: str, closing: str, parser: str) -> None:
+def test_collections_may_be_nested_64_deep(opening: str, closing: str, parser: str) -> None:
     assert len(load(nested(64, opening, closing)).nodes) == 1
 
 
 @pytest.mark.parametrize(("opening", "closing"), NESTED[:2])
-def test_collections_nest_no_deeper(opening: str, closing: str, parser: str) -> None:
+def test_deeper_collections_are_refused(opening: str, closing: str, parser: str) -> None:
     text = nested(65, opening, closing)
     found = problem(text)
     assert (found.code, "64" in found.message) == ("CV004", True)
@@ -632,18 +632,18 @@ def test_collections_nest_no_deeper(opening: str, closing: str, parser: str) -> 
 
 @pytest.mark.parametrize(("opening", "closing"), NESTED)
 @pytest.mark.parametrize("depth", [999, 5_000, 200_000])
-def test_a_very_deep_file_is_refused_at_once(depth: int, opening: str, closing: str, parser: str) -> None:
+def test_a_very_deep_file_is_refused_immediately(depth: int, opening: str, closing: str, parser: str) -> None:
     text = "x-a:\n  " + opening * depth
     found = problem(text)
     assert (found.code, place(found)) == ("CV004", (2, 3 + 63 * len(opening)))
 
 
-def test_problems_end_at_their_limit_also_where_the_text_is_malformed(parser: str) -> None:
+def test_the_number_of_problems_is_limited_even_if_the_text_is_malformed(parser: str) -> None:
     assert len(refused("x-a: [" + "!!str 1, " * 999 + "@]")) == 1000
 
 
-def test_a_limit_of_the_parser_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A parser may look far ahead before it hands out an event, and refuse what it sees there."""
+def test_a_limit_of_the_parser_is_not_visible(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parser may look far ahead before it returns an event, and fail on what it finds there."""
     text = "x-a: " + "[" * 90
 
     def limited(text: str) -> Iterator[Any]:
@@ -658,41 +658,41 @@ def test_a_limit_of_the_parser_does_not_show(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def of_bytes(size: int) -> str:
-    """A text of so many bytes, some of which are more than one a character."""
+    """A text of a given number of bytes, with some multibyte characters."""
     start = f"# ä漢\n{BASE}#"
     return start + "x" * (size - len(start.encode()))
 
 
-def test_a_file_has_up_to_4_mib() -> None:
+def test_a_file_may_have_4_mib() -> None:
     assert len(load(of_bytes(MOST_BYTES)).nodes) == 1
 
 
 @pytest.mark.parametrize("size", [MOST_BYTES + 1, MOST_BYTES * 2])
-def test_a_file_has_no_more_than_4_mib(size: int) -> None:
+def test_a_text_of_more_than_4_mib_is_refused(size: int) -> None:
     found = problem(of_bytes(size))
     assert (found.code, "4 MiB" in found.message) == ("CV004", True)
 
 
-def test_a_file_on_disk_has_no_more_than_4_mib(tmp_path: Path) -> None:
+def test_a_file_on_disk_of_more_than_4_mib_is_refused(tmp_path: Path) -> None:
     assert file_problem(tmp_path, of_bytes(MOST_BYTES + 1).encode()).code == "CV004"
 
 
 def of_nodes(nodes: int) -> str:
-    """A text of so many nodes: BASE is 9 of them, the key x-a and its list are 2."""
+    """A text of a given number of nodes: BASE has 9 of them, the key x-a and its list are 2."""
     return f"x-a: [{'0,' * (nodes - 11)}]\n{BASE}"
 
 
-def test_a_file_has_up_to_500_000_nodes() -> None:
+def test_a_file_may_have_500_000_nodes() -> None:
     assert len(load(of_nodes(500_000)).nodes) == 1
 
 
-def test_a_file_has_no_more_nodes() -> None:
+def test_a_file_with_more_nodes_is_refused() -> None:
     found = problem(of_nodes(500_001))
     assert (found.code, "500,000" in found.message) == ("CV004", True)
 
 
 def bomb(first: str, each: str) -> str:
-    """Collections of which each holds the one before ten times."""
+    """Collections each of which contains the one before ten times."""
     lines = [
         f"x-{i}: &a{i} {each.replace('*', ','.join([f'*a{i - 1}'] * 10)).replace('%', str(i))}" for i in range(1, 12)
     ]
@@ -717,26 +717,26 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_aliases_count_as_all_that_they_stand_for(name: str) -> None:
-    assert problem(BOMBS[name]).code == "CV004"  # written out, they would never end
+def test_aliases_count_as_all_the_nodes_they_refer_to(name: str) -> None:
+    assert problem(BOMBS[name]).code == "CV004"  # fully expanded, they would be practically endless
 
 
-def test_aliases_under_the_limit_are_read() -> None:
+def test_aliases_below_the_limit_are_accepted() -> None:
     few = "x-a: &a [" + "0," * 1000 + "]\nx-b: [" + "*a," * 450 + f"]\n{BASE}"
     assert len(load(few).nodes) == 1
 
 
 @pytest.mark.parametrize("name", ["n" * 200, "ä" * 200, "a b-c.d/e"])
-def test_a_network_has_a_name_of_up_to_200_printable_characters(name: str) -> None:
+def test_a_network_may_have_a_name_of_200_printable_characters(name: str) -> None:
     assert load(f"name: '{name}'\n{BASE}").name == name
 
 
 @pytest.mark.parametrize("name", ["'" + "n" * 201 + "'", '"a\\nb"', '"\\e[31m"', '"\\u202e"', "''", "3", "1.5", "true"])
-def test_other_names_of_a_network_are_refused(name: str) -> None:
+def test_other_network_names_are_refused(name: str) -> None:
     assert [found.path for found in refused(f"name: {name}\n{BASE}")] == [("name",)]
 
 
-def test_a_number_as_name_must_be_quoted() -> None:
+def test_a_number_as_a_network_name_must_be_quoted() -> None:
     assert "quote" in said(problem(f"name: 50\n{BASE}"))
 
 

@@ -1,4 +1,4 @@
-"""Networks as the text of PyTorch modules: the text is Python, and what PyTorch makes of it is what we say."""
+"""Networks exported as PyTorch modules: the text is valid Python, and the module has convcalc's figures."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def classes(text: str) -> list[ast.ClassDef]:
 
 
 def made(text: str) -> Any:
-    """The module of a text, on the meta device."""
+    """The module defined by a text, on the meta device."""
     torch = pytest.importorskip("torch", reason="PyTorch makes the modules")
     space: dict[str, Any] = {"__name__": "written"}
     exec(compile(text, "written.py", "exec"), space)
@@ -44,7 +44,7 @@ def made(text: str) -> Any:
 
 
 def asserted_equal(network: convcalc.Network) -> None:
-    """The module of a network has our params, those in training, our buffers and our output shapes."""
+    """The module of a network has convcalc's params, trainable params, buffers and output shapes."""
     import torch
 
     module = made(module_text(network))
@@ -62,12 +62,12 @@ def asserted_equal(network: convcalc.Network) -> None:
     }
 
 
-def test_every_kind_is_in_the_table_but_opaque() -> None:
+def test_every_kind_except_opaque_is_in_the_table() -> None:
     assert set(KINDS) - set(MAKERS) - set(MERGES) == {"opaque"}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_text_of_an_example_is_python_that_imports_torch_alone(name: str) -> None:
+def test_the_text_of_an_example_is_python_that_imports_only_torch(name: str) -> None:
     tree = ast.parse(module_text(example(name)))
     imported = {alias.name if isinstance(node, ast.Import) else node.module for node in ast.walk(tree)
                 if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names}  # fmt: skip
@@ -75,16 +75,16 @@ def test_the_text_of_an_example_is_python_that_imports_torch_alone(name: str) ->
     assert ast.get_docstring(tree)
 
 
-def test_nothing_of_the_folder_stands_in_the_text() -> None:
+def test_the_text_does_not_reveal_the_folder() -> None:
     assert str(EXAMPLES) not in module_text(example("lenet5"))
 
 
-def test_uses_of_a_block_that_differ_in_numbers_are_one_class() -> None:
+def test_uses_of_a_block_that_differ_only_in_numbers_share_a_class() -> None:
     found = [node.name for node in classes(module_text(example("resnet50")))]
     assert found == ["Bottleneck", "Bottleneck2", "Resnet50"]  # with and without a convolution in the shortcut
 
 
-def test_a_name_and_description_are_nothing_but_a_docstring() -> None:
+def test_a_name_and_description_only_appear_in_a_docstring() -> None:
     text = module_text(convcalc.load(HOSTILE))
     tree = ast.parse(text)
     docstring, *others = tree.body
@@ -94,7 +94,7 @@ def test_a_name_and_description_are_nothing_but_a_docstring() -> None:
     assert not any(isinstance(node, ast.Call) and ast.unparse(node.func) == "__import__" for node in ast.walk(tree))
 
 
-def test_layers_that_have_no_module_are_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_layers_without_a_module_are_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     spec = tmp_path / "net.yaml"
     spec.write_text("input: [8]\nlayers:\n  - opaque: {output_shape: [4], name: attention}\n", encoding="utf-8")
     assert run(["export", str(spec), "--to", "torch", "-o", str(tmp_path / "net.py")]) == 2
@@ -102,7 +102,7 @@ def test_layers_that_have_no_module_are_named(capsys: pytest.CaptureFixture[str]
     assert not (tmp_path / "net.py").exists()
 
 
-def test_the_command_writes_what_the_function_gives(tmp_path: Path) -> None:
+def test_the_command_writes_what_the_function_returns(tmp_path: Path) -> None:
     assert run(["export", "example:lenet5", "--to", "torch", "-o", str(tmp_path / "net.py")]) == 0
     assert (tmp_path / "net.py").read_text(encoding="utf-8") == module_text(example("lenet5"))
 
@@ -114,7 +114,7 @@ def test_options_of_a_network_reach_the_text(capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.torch
 @pytest.mark.parametrize("name", NAMES)
-def test_the_module_of_an_example_is_what_summary_says(name: str) -> None:
+def test_the_module_of_an_example_matches_its_summary(name: str) -> None:
     pytest.importorskip("torch", reason="PyTorch makes the modules")
     asserted_equal(example(name))
 
@@ -136,8 +136,8 @@ def test_scopes_sharing_and_names_are_right(name: str) -> None:
 
 
 @pytest.mark.torch
-def test_the_module_of_every_layer_that_pytorch_takes_is_what_we_say() -> None:
-    """The layers of the oracle's table, a few of each kind."""
+def test_the_module_of_every_layer_in_the_oracle_matches() -> None:
+    """Some layers of each kind in the oracle's table."""
     pytest.importorskip("torch", reason="PyTorch makes the modules")
     taken: dict[str, int] = defaultdict(int)
     for line in CASES.read_text(encoding="utf-8").splitlines():
@@ -151,7 +151,7 @@ def test_the_module_of_every_layer_that_pytorch_takes_is_what_we_say() -> None:
 @pytest.mark.torch
 @settings(max_examples=150)
 @given(st.randoms(use_true_random=False))
-def test_any_scopes_give_a_module_that_is_what_we_say(source: Random) -> None:
+def test_any_nesting_of_scopes_results_in_a_matching_module(source: Random) -> None:
     pytest.importorskip("torch", reason="PyTorch makes the modules")
     try:
         network = convcalc.load(random_spec(source.randrange))
@@ -161,7 +161,7 @@ def test_any_scopes_give_a_module_that_is_what_we_say(source: Random) -> None:
 
 
 @pytest.mark.torch
-def test_all_that_a_module_has_itself_is_kept_from_the_names_of_layers() -> None:
+def test_layers_cannot_take_the_names_of_attributes_of_a_module() -> None:
     nn = pytest.importorskip("torch", reason="PyTorch says what its modules have").nn
     own = {name for module in (nn.Module, nn.Sequential, nn.ModuleList) for name in dir(module)}
     assert {name for name in own if not name.startswith("_")} <= TAKEN
@@ -169,7 +169,7 @@ def test_all_that_a_module_has_itself_is_kept_from_the_names_of_layers() -> None
 
 @pytest.mark.parametrize("given", [{"scale": False}, {"center": False}, {"scale": False, "track_running_stats": False},
                                    {"scale": False, "center": False}])  # fmt: skip
-def test_a_batch_norm_without_factors_or_without_shifts_is_one(given: dict[str, Any]) -> None:
+def test_a_batch_norm_without_scale_or_bias_is_exported_as_one(given: dict[str, Any]) -> None:
     pytest.importorskip("torch", reason="PyTorch makes the modules")
     network = convcalc.load({"input": [4, 6, 6], "layers": [{"batchnorm": given}, "relu"]})
     asserted_equal(network)

@@ -1,4 +1,4 @@
-"""What training keeps, against a table of what PyTorch keeps; oracle/make_saved.py makes the table."""
+"""What training saves for backward, compared with a table of PyTorch's behaviour made by oracle/make_saved.py."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Case = dict[str, Any]
 
 
 class Difference(NamedTuple):
-    """Bytes that convcalc counts more than PyTorch keeps in the network written by hand, and why."""
+    """Bytes that convcalc counts more than PyTorch saves for the network written by hand, and why."""
 
     more: int
     why: str
@@ -67,7 +67,7 @@ def training(spec: Spec, optimizer: str, weight_bytes: int = 0, **overrides: Any
 
 
 def rule(case: Case) -> Kept | None:
-    """What convcalc says of the layer of a case."""
+    """What convcalc states about the layer of a case."""
     inputs = {f"input{number}": shape for number, shape in enumerate(case["shapes"])}
     reads: Any = list(inputs) if len(inputs) > 1 else "input0"
     network = load({"inputs": inputs, "layers": [{case["kind"]: case["arguments"] | {"from": reads}}]})
@@ -92,7 +92,7 @@ def answer(case: Case) -> Case:
 
 
 @pytest.mark.parametrize("kind", sorted({case["kind"] for case in LAYERS}))
-def test_a_kind_keeps_what_pytorch_keeps(kind: str) -> None:
+def test_a_kind_saves_what_pytorch_saves(kind: str) -> None:
     cases = [case for case in LAYERS if case["kind"] == kind]
     assert [(case, answer(case)) for case in cases if answer(case) != expected(case)] == []
 
@@ -102,7 +102,7 @@ def test_the_table_has_every_kind_that_pytorch_has() -> None:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_keeps_what_pytorch_keeps(name: str) -> None:
+def test_a_network_saves_what_pytorch_saves(name: str) -> None:
     case = NETWORKS[name]
     network = convcalc.load(EXAMPLES / f"{name}.yaml", batch=case["batch"], dtype="float32")
     more = DIFFERENCES[name].more if name in DIFFERENCES else 0
@@ -114,7 +114,7 @@ def test_every_example_is_in_the_table() -> None:
 
 
 @pytest.mark.torch
-def test_the_table_is_what_pytorch_keeps() -> None:
+def test_the_table_is_what_pytorch_saves() -> None:
     pytest.importorskip("torch", reason="the table is made by PyTorch")
     from tests.oracle.make_saved import lines
 
@@ -123,7 +123,7 @@ def test_the_table_is_what_pytorch_keeps() -> None:
 
 @pytest.mark.torch
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "m5"])
-def test_real_tensors_are_kept_as_those_of_the_table(name: str) -> None:
+def test_real_tensors_are_saved_like_those_of_the_table(name: str) -> None:
     pytest.importorskip("torch", reason="PyTorch keeps them")
     from tests.oracle.make_saved import kept_by_network
 
@@ -139,25 +139,25 @@ def vector(*layers: Any, **top: Any) -> Spec:
     return {"input": [8], "layers": list(layers), **top}
 
 
-def test_the_input_counts_where_a_layer_keeps_it() -> None:
+def test_the_input_counts_if_a_layer_saves_it() -> None:
     assert kept(vector(LINEAR)) == 8 * 4
 
 
-def test_a_tensor_that_two_layers_keep_counts_once() -> None:
+def test_a_tensor_saved_by_two_layers_counts_once() -> None:
     assert kept(vector(LINEAR, "relu", LINEAR)) == (8 + 8) * 4
     assert kept(vector(LINEAR, "gelu", LINEAR)) == (8 + 8 + 8) * 4
 
 
-def test_a_tensor_that_is_multiplied_with_itself_counts_once() -> None:
+def test_a_tensor_multiplied_with_itself_counts_once() -> None:
     assert kept(vector({"linear": {"out_features": 8, "name": "a"}}, {"multiply": {"from": ["a", "a"]}})) == 2 * 8 * 4
 
 
-def test_a_view_lies_in_the_memory_of_what_it_views() -> None:
+def test_a_view_shares_the_memory_of_its_tensor() -> None:
     spec = {"input": [2, 4], "layers": [{"conv": {"out_channels": 2, "kernel_size": 1}}, "relu", "flatten", LINEAR]}
     assert kept(spec) == (8 + 8) * 4
 
 
-def test_what_dropout_gives_is_kept_beside_what_it_read() -> None:
+def test_the_output_of_dropout_is_saved_in_addition_to_its_input() -> None:
     assert kept(vector(LINEAR, "relu", "dropout", LINEAR)) == (8 + 8 + 8) * 4 + 8
 
 
@@ -165,7 +165,7 @@ def test_dropout_of_nothing_is_a_view() -> None:
     assert kept(vector(LINEAR, "relu", {"dropout": {"p": 0}}, LINEAR)) == (8 + 8) * 4
 
 
-def test_a_part_of_the_channels_holds_the_memory_of_all() -> None:
+def test_a_slice_of_the_channels_keeps_the_memory_of_all() -> None:
     assert kept(vector(LINEAR, {"slice": {"channels": [0, 2]}}, LINEAR)) == (8 + 8) * 4
 
 
@@ -174,7 +174,7 @@ def test_a_batch_multiplies_all_but_the_statistics_of_the_batch() -> None:
     assert kept(vector("batchnorm"), batch=10) == (80 + 16) * 4
 
 
-def test_indices_are_of_64_bits_whatever_the_type_of_the_activations() -> None:
+def test_indices_have_64_bits_whatever_the_type_of_the_activations() -> None:
     spec = {
         "input": [1, 8],
         "layers": [{"conv": {"out_channels": 1, "kernel_size": 1}}, {"maxpool": {"kernel_size": 2}}],
@@ -185,14 +185,14 @@ def test_indices_are_of_64_bits_whatever_the_type_of_the_activations() -> None:
 # --- What learns -----------------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_kept_where_nothing_before_learns() -> None:
+def test_nothing_is_saved_if_no_earlier_layer_learns() -> None:
     assert kept(vector("gelu", "softmax")) == 0
     frozen = {"linear": {"out_features": 8, "frozen": True}}
     assert kept(vector(frozen, "gelu", frozen, "gelu")) == 0
     assert kept(vector(frozen, "gelu", LINEAR)) == 8 * 4
 
 
-def test_a_frozen_layer_after_one_that_learns_keeps_its_input() -> None:
+def test_a_frozen_layer_after_one_that_learns_saves_its_input() -> None:
     assert kept(vector(LINEAR, {"linear": {"out_features": 8, "frozen": True}})) == (8 + 8) * 4
 
 
@@ -204,13 +204,13 @@ SHARED = vector(
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_an_optimizer_has_its_states_of_every_learnt_weight(optimizer: str) -> None:
+def test_an_optimizer_has_its_states_for_every_learnt_weight(optimizer: str) -> None:
     states = {"sgd": 0, "momentum": 1, "adam": 2}[optimizer]
     found = training(vector(LINEAR), optimizer, weight_bytes=64 * 4)
     assert found == (32, 256, states * 256, 256, 32 + 256 + states * 256 + 256)
 
 
-def test_weights_that_are_shared_have_one_gradient() -> None:
+def test_shared_weights_have_one_gradient() -> None:
     assert training(SHARED, "momentum").gradients == training(SHARED, "momentum").optimizer == 64 * 4
 
 
@@ -236,7 +236,7 @@ def test_resnet18_with_adam() -> None:
 # --- Declared by the kind --------------------------------------------------------------------------------------------
 
 
-def test_a_kind_that_forgets_what_it_keeps_cannot_be_made() -> None:
+def test_a_kind_without_a_rule_for_saved_tensors_cannot_be_created() -> None:
     class Forgetful(KeepsShape, Free):
         """A kind without the rule."""
 

@@ -1,4 +1,4 @@
-"""Layers that need positions refuse a vector, and all others take it."""
+"""Layers that need positions refuse a vector; all others accept it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from convcalc.layers import KINDS
 from tests.specs import only_layer, problem
 
 CONVOLVED = {"out_channels": 8, "kernel_size": 1}
-# Those whose PyTorch module refuses an input without a spatial axis: (N, C) where it wants (N, C, L).
+# Kinds whose PyTorch module refuses an input without a spatial axis: (N, C) instead of (N, C, L).
 NEED_POSITIONS: dict[str, dict[str, Any]] = {
     "conv": CONVOLVED,
     "conv_transpose": CONVOLVED,
@@ -65,16 +65,16 @@ def test_a_layer_over_positions_refuses_a_vector(kind: str) -> None:
         {"pad": {"padding": [[1, 1], [1, 1]]}},
     ],
 )
-def test_a_list_for_axes_is_not_blamed_for_a_vector(entry: dict[str, Any]) -> None:
+def test_a_list_per_axis_is_not_blamed_for_a_vector(entry: dict[str, Any]) -> None:
     assert "needs spatial axes, but its input is a vector" in problem({"input": [8], "layers": [entry]}).message
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in NEED_POSITIONS and kind not in MERGE])
-def test_all_other_layers_take_a_vector(kind: str) -> None:
+def test_all_other_layers_accept_a_vector(kind: str) -> None:
     assert only_layer([8], {kind: TAKE_VECTORS.get(kind, {})})["output_shape"] == [8]
 
 
 @pytest.mark.parametrize("kind", NEED_POSITIONS)
-def test_a_layer_over_positions_takes_a_single_one(kind: str) -> None:
+def test_a_layer_over_positions_accepts_a_single_one(kind: str) -> None:
     alone = {"blurpool": {"kernel_size": 1}, "pixel_unshuffle": {"downscale_factor": 1}}
     assert only_layer([8, 1], {kind: alone.get(kind, NEED_POSITIONS[kind])})["output_shape"][0] in (4, 8)

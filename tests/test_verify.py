@@ -1,4 +1,4 @@
-"""`convcalc verify`: the zoo agrees with PyTorch, and what is made wrong is found."""
+"""`convcalc verify`: all examples agree with PyTorch, and deliberate errors are found."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SPEC = "input: [3, 8, 8]\nlayers:\n  - conv: {out_channels: 4, kernel_size: 3, n
 
 @pytest.fixture
 def wrong(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, Any], None]]:
-    """Puts a wrong rule into conv; layers and costs that were kept before are forgotten, and those with it after."""
+    """Install a wrong rule in conv; cached layers and costs are cleared before and after."""
 
     def forget() -> None:
         make_layer.cache_clear()
@@ -39,7 +39,7 @@ def spec(tmp_path: Path) -> str:
     return str(tmp_path / "net.yaml")
 
 
-def test_without_pytorch_the_command_that_installs_it_is_said(
+def test_without_pytorch_the_install_command_is_shown(
     spec: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -48,7 +48,7 @@ def test_without_pytorch_the_command_that_installs_it_is_said(
 
 
 @pytest.mark.torch
-def test_the_whole_zoo_agrees(capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_examples_agree(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch", reason="verify compares with PyTorch")
     names = examples.names()
     assert run(["verify", *(f"example:{name}" for name in names), "-f", "json"]) == 0
@@ -67,7 +67,7 @@ def test_the_whole_zoo_agrees(capsys: pytest.CaptureFixture[str]) -> None:
         ("inferred_shape", lambda self: Shape(4, (7, 6)), "output shape 4×7×6 here, 4×6×6 in PyTorch"),
     ],
 )
-def test_a_wrong_figure_is_shown_with_both(
+def test_a_wrong_figure_is_shown_next_to_the_right_one(
     rule: str, replacement: Any, said: str, spec: str, wrong: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("torch", reason="verify compares with PyTorch")
@@ -75,11 +75,11 @@ def test_a_wrong_figure_is_shown_with_both(
     assert run(["verify", spec]) == 1
     printed = capsys.readouterr().out
     assert f"net: first (conv): {said}" in printed
-    assert "1 differs" in printed  # the layer after it is fed our shape, and agrees
+    assert "1 differs" in printed  # the next layer gets convcalc's shape as its input, and agrees
 
 
 @pytest.mark.torch
-def test_what_pytorch_refuses_is_a_difference(spec: str, wrong: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_layer_refused_by_pytorch_is_a_difference(spec: str, wrong: Any, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch", reason="verify compares with PyTorch")
     Path(spec).write_text("input: [6, 8, 8]\nlayers:\n  - conv: {out_channels: 4, kernel_size: 3, groups: 4}\n")
     wrong("check_groups", lambda self, out_channels: None)
@@ -88,7 +88,7 @@ def test_what_pytorch_refuses_is_a_difference(spec: str, wrong: Any, capsys: pyt
 
 
 @pytest.mark.torch
-def test_an_opaque_layer_is_unknown_and_no_difference(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_opaque_layer_is_unknown_and_not_a_difference(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch", reason="verify compares with PyTorch")
     Path(spec).write_text(f"{SPEC}  - opaque: {{output_shape: [10]}}\n  - linear: {{out_features: 2}}\n")
     assert run(["verify", spec]) == 0
@@ -96,7 +96,7 @@ def test_an_opaque_layer_is_unknown_and_no_difference(spec: str, capsys: pytest.
 
 
 @pytest.mark.torch
-def test_a_batch_and_shared_weights_are_counted_alike(spec: str) -> None:
+def test_a_batch_and_shared_weights_are_counted_the_same_way(spec: str) -> None:
     pytest.importorskip("torch", reason="verify compares with PyTorch")
     more = "  - conv: {out_channels: 3, kernel_size: 1}\n  - conv: {out_channels: 4, kernel_size: 3, share: first}\n"
     Path(spec).write_text(SPEC + more)

@@ -1,4 +1,4 @@
-"""The versions of dependencies: those with which `.ci/run` runs the suite are those that pyproject.toml promises."""
+"""The versions of dependencies: `.ci/run` tests the lowest versions that pyproject.toml promises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The writer of imported networks: exact, folded as a person would, whatever names and texts a source has."""
+"""The spec writer: exact, folded as a person would fold, with any names and texts in the source."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 import convcalc
 from convcalc import Network, examples
 from convcalc.convert.graph import Graph, Step, plain_spec, sort_steps
-from convcalc.convert.writer import folds, is_exact, spec_text
-from convcalc.convert.writing.leaves import leaves_of
-from convcalc.convert.writing.scalars import flow, scalar
+from convcalc.convert.writer import is_exact, list_folds, spec_text
+from convcalc.convert.writing.leaves import make_layer_items
+from convcalc.convert.writing.scalars import format_flow, format_scalar
 from convcalc.spec.source import read_text
 from tests.flattening import flat, torchvision_names
 
@@ -24,7 +24,7 @@ RESNETS = [name for name in ZOO if name.startswith("resnet")]
 
 
 def example(name: str) -> Network:
-    """A network of the zoo; what is imported has no batch and no data types."""
+    """An example network; imported networks have no batch size and no data types."""
     return convcalc.load(examples.path(name), batch=1, dtype="float32")
 
 
@@ -41,7 +41,7 @@ def loaded(text: str) -> Network:
 
 
 def figures(network: Network) -> list[dict[str, Any]]:
-    """All that is reported layer by layer, but for names and lines; wires by the numbers of tensors."""
+    """Everything that is reported per layer except names and line numbers; wires by tensor numbers."""
     found = []
     for node, layer in zip(network.nodes, convcalc.analyse(network).to_dict()["layers"], strict=True):
         layer["arguments"] = {key: value for key, value in layer["arguments"].items() if key not in ("like", "share")}
@@ -55,8 +55,8 @@ def lines(text: str) -> int:
 
 
 def check_folds(source: Graph, network: Network) -> None:
-    """Every fold succeeds without the writer's guard around it, and gives the network exactly."""
-    texts = [fold() for fold in folds(source, network, leaves_of(source, network))]
+    """Every fold succeeds without the writer's safeguard, and describes the network exactly."""
+    texts = [fold() for fold in list_folds(source, network, make_layer_items(source, network))]
     assert [is_exact(text, network) for text in texts] == [True] * len(texts)
 
 
@@ -77,12 +77,12 @@ def graph(*steps: Step, **more: Any) -> Graph:
     )
 
 
-# --- The zoo, from a flat list of layers -----------------------------------------------------------------------------
+# --- The examples, from a flat list of layers ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("naming", [own_names, flat], ids=["named", "nameless"])
 @pytest.mark.parametrize("name", ZOO)
-def test_the_text_gives_the_network_that_it_was_made_of(name: str, naming: Any) -> None:
+def test_the_text_describes_the_network_it_was_made_from(name: str, naming: Any) -> None:
     network = example(name)
     found = loaded(spec_text(naming(network)))
     assert figures(found) == figures(network)
@@ -91,7 +91,7 @@ def test_the_text_gives_the_network_that_it_was_made_of(name: str, naming: Any) 
 
 @pytest.mark.parametrize("naming", [own_names, flat], ids=["named", "nameless"])
 @pytest.mark.parametrize("name", ZOO)
-def test_it_is_not_much_longer_than_what_a_person_writes(name: str, naming: Any) -> None:
+def test_the_text_is_not_much_longer_than_one_written_by_hand(name: str, naming: Any) -> None:
     with open(examples.path(name), encoding="utf-8") as file:
         by_hand = lines(file.read())
     assert lines(spec_text(naming(example(name)))) <= 2 * by_hand
@@ -99,7 +99,7 @@ def test_it_is_not_much_longer_than_what_a_person_writes(name: str, naming: Any)
 
 @pytest.mark.parametrize("naming", [own_names, flat], ids=["named", "nameless"])
 @pytest.mark.parametrize("name", ZOO)
-def test_folding_never_has_to_be_taken_back(name: str, naming: Any) -> None:
+def test_folding_succeeds_and_is_exact(name: str, naming: Any) -> None:
     source = naming(example(name))
     network = convcalc.load(plain_spec(source))
     check_folds(source, network)
@@ -117,13 +117,13 @@ def test_layers_with_weights_keep_the_names_of_torchvision(name: str) -> None:
     pairs = [
         (found.name, names[node.name])
         for found, node in zip(loaded(spec_text(torch_names(network))).nodes, network.nodes, strict=True)
-        if node.layer.weight_tensors() and ".downsample." not in names[node.name]  # whose layers are only numbered
+        if node.layer.weight_tensors() and ".downsample." not in names[node.name]  # their layers are only numbered
     ]
     assert [pair for pair in pairs if pair[0] != pair[1]] == []
     assert len(pairs) > 20
 
 
-def test_resnet50_is_as_a_person_writes_it() -> None:
+def test_resnet50_is_written_as_by_a_person() -> None:
     text = spec_text(torch_names(example("resnet50")))
     assert (
         "  - bottleneck: {mid_channels: 64, out_channels: 256, downsample: $(index == 0), repeat: 3, name: layer1}"
@@ -132,10 +132,10 @@ def test_resnet50_is_as_a_person_writes_it() -> None:
     assert text.count("bottleneck:") == 1 + 4
 
 
-# --- What is written and what is left out ----------------------------------------------------------------------------
+# --- What is written and what is omitted -----------------------------------------------------------------------------
 
 
-def test_arguments_at_their_default_and_wires_to_the_entry_before_are_left_out() -> None:
+def test_default_arguments_and_wires_to_the_previous_entry_are_omitted() -> None:
     conv = step("1", "conv", "x", out_channels=4, kernel_size=[3, 3], stride=[1, 1], padding=[[1, 1], [1, 1]], groups=1)
     pool = step("2", "maxpool", "1", kernel_size=[2, 2], stride=[2, 2])
     text = spec_text(graph(conv, pool))
@@ -152,12 +152,12 @@ def test_values_that_differ_between_axes_are_listed() -> None:
 
 
 @pytest.mark.parametrize("name", ["Conv_0", "node_conv2d_12", "17", "conv2d_3", "/", "", "conv"])
-def test_names_that_say_nothing_go(name: str) -> None:
+def test_uninformative_names_are_dropped(name: str) -> None:
     conv = step(name, "conv", "x", out_channels=4, kernel_size=1)
     assert loaded(spec_text(graph(conv))).nodes[0].name == ("conv" if name == "conv" else "conv1")
 
 
-def test_names_that_an_exporter_made_up_go() -> None:
+def test_names_generated_by_an_exporter_are_dropped() -> None:
     conv = step("stem", "conv", "x", out_channels=4, kernel_size=1)._replace(named=False)
     assert loaded(spec_text(graph(conv))).nodes[0].name == "conv1"
 
@@ -165,19 +165,19 @@ def test_names_that_an_exporter_made_up_go() -> None:
 @pytest.mark.parametrize(
     "name", ["stem", "yes", "null", "input", "previous", "a b", "1e3", "#5", "é", "x" * 500, "a:b"]
 )
-def test_any_name_of_a_source_is_one_that_a_spec_may_hold(name: str) -> None:
+def test_any_name_of_a_source_becomes_a_legal_name(name: str) -> None:
     first, second = step(name, "relu", "x"), step("head", "tanh", name)
     last = step("sum", "add", f"{'head'} x")._replace(reads=("head", name, "x"))
     text = spec_text(graph(first, second._replace(reads=(name,)), last))
     assert [node.reads for node in loaded(text).nodes] == [(0,), (1,), (2, 1, 0)]
 
 
-def test_where_it_comes_from_and_what_is_not_expressed_stand_above_it() -> None:
+def test_comments_state_the_origin_and_what_is_not_expressed() -> None:
     text = spec_text(graph(step("1", "relu", "x"), origin="net.onnx\n- evil", notes=("Loop_3: a loop\x1b[31m",)))
     assert text.splitlines()[:2] == [r"# imported from net.onnx\x0a- evil", r"# not expressed: Loop_3: a loop\x1b[31m"]
 
 
-def test_outputs_are_named_where_they_are_not_the_last_layer() -> None:
+def test_outputs_are_written_only_if_they_are_not_the_last_layer() -> None:
     steps = [step("stem", "relu", "x"), step("1", "tanh", "stem"), step("2", "relu", "1")]
     found = loaded(spec_text(graph(*steps, outputs=("2", "stem"))))
     assert list(found.outputs.values()) == [3, 1]
@@ -190,7 +190,7 @@ def test_several_inputs_keep_their_names() -> None:
     assert {name: shape.sizes for name, shape in found.inputs.items()} == {"left": (3, 4, 4), "right": (3, 4, 4)}
 
 
-def test_shared_and_frozen_weights_stay_so() -> None:
+def test_shared_and_frozen_weights_are_preserved() -> None:
     conv = {"out_channels": 8, "kernel_size": 1}
     steps = [step("a.stem", "conv", "x", **conv), step("a.2", "relu", "a.stem"), step("3", "conv", "a.2", **conv)]
     steps[2] = steps[2]._replace(share="a.stem")
@@ -199,7 +199,7 @@ def test_shared_and_frozen_weights_stay_so() -> None:
     assert [(node.owner, node.frozen) for node in nodes] == [(None, True), (None, False), (0, False)]
 
 
-def test_a_size_taken_from_another_layer_is_taken_from_it_still() -> None:
+def test_a_size_taken_from_another_layer_is_still_taken_from_it() -> None:
     steps = [
         step("1", "maxpool", "x", kernel_size=2),
         step("skip", "relu", "1"),
@@ -213,7 +213,7 @@ def test_a_size_taken_from_another_layer_is_taken_from_it_still() -> None:
 
 
 def chain(*kinds: str, first: int = 0, reads: str = "x") -> list[Step]:
-    """Layers one after the other; `conv8` is a convolution of 8 channels."""
+    """A chain of layers; `conv8` is a convolution of 8 channels."""
     steps: list[Step] = []
     for number, kind in enumerate(kinds, first):
         arguments = {"out_channels": int(kind[4:]), "kernel_size": 3, "padding": 1} if kind.startswith("conv") else {}
@@ -222,13 +222,13 @@ def chain(*kinds: str, first: int = 0, reads: str = "x") -> list[Step]:
     return steps
 
 
-def test_what_repeats_as_it_is_becomes_a_sequence_that_repeats() -> None:
+def test_identical_repetition_becomes_a_repeated_sequence() -> None:
     text = spec_text(graph(*chain(*["conv8", "batchnorm", "relu"] * 5)))
     assert "blocks" not in text
     assert "    repeat: 5" in text.splitlines()
 
 
-def test_what_repeats_with_other_numbers_becomes_a_block() -> None:
+def test_repetition_with_other_numbers_becomes_a_block() -> None:
     kinds = [word for channels in (8, 16, 32, 64, 128) for word in (f"conv{channels}", "batchnorm", "relu")]
     text = spec_text(graph(*chain(*kinds)))
     assert [line for line in text.splitlines() if "conv_bn_relu: {" in line] == [
@@ -236,14 +236,14 @@ def test_what_repeats_with_other_numbers_becomes_a_block() -> None:
     ]
 
 
-def test_what_only_the_first_of_many_has_is_said_by_the_index() -> None:
+def test_a_difference_of_the_first_copy_becomes_an_expression_of_the_index() -> None:
     steps = chain(*["conv8", "batchnorm", "relu"] * 6)
     steps[0] = steps[0]._replace(arguments={**steps[0].arguments, "stride": 2})
     assert "stride: $(2 if index == 0 else 1)" in spec_text(graph(*steps))
 
 
-def test_a_flag_and_a_number_of_one_value_stay_apart() -> None:
-    """1 equals true in Python: a parameter of one must not stand for the other."""
+def test_a_flag_and_an_equal_number_are_different_parameters() -> None:
+    """1 equals true in Python: a parameter for one must not be used for the other."""
     blocks = []
     for number, (padding, groups) in enumerate([(1, 1), (0, 2), (1, 1), (0, 2)]):
         reads = "x" if not number else f"r{number - 1}"
@@ -254,12 +254,12 @@ def test_a_flag_and_a_number_of_one_value_stay_apart() -> None:
     assert figures(loaded(spec_text(source))) == figures(convcalc.load(plain_spec(source)))
 
 
-def test_a_skip_over_layers_that_change_the_size_is_read_by_its_name() -> None:
+def test_a_skip_over_layers_that_change_the_size_is_read_by_name() -> None:
     names = spec_text(flat(example("unet_padded")))
     assert "branches" not in names
 
 
-def test_layers_of_branches_that_take_turns_are_gathered() -> None:
+def test_interleaved_layers_of_branches_are_sorted_by_branch() -> None:
     a, b = chain("conv8", "relu", "conv8"), chain("conv8", "relu", "conv8", first=3)
     taking_turns = [one for pair in zip(a, b, strict=True) for one in pair]
     source = graph(*taking_turns, step("sum", "add", "2 5"))
@@ -268,7 +268,7 @@ def test_layers_of_branches_that_take_turns_are_gathered() -> None:
     assert "branches" not in spec_text(source)
 
 
-def test_gathering_keeps_owners_above_and_layers_that_nothing_reads() -> None:
+def test_sorting_keeps_owners_above_and_unread_layers() -> None:
     conv = {"out_channels": 8, "kernel_size": 1}
     steps = [step("unread", "relu", "x"), step("owner", "conv", "x", **conv), step("user", "conv", "x", **conv)]
     source = graph(*steps[:2], steps[2]._replace(share="owner"), outputs=("user",))
@@ -288,7 +288,7 @@ class InvertedResiduals:
             self.add_stage(stage)
 
     def add(self, kind: str, scope: str, **arguments: Any) -> None:
-        """One layer after the last; a convolution with what follows it."""
+        """Append a layer; a convolution is followed by its norm and activation."""
         name = f"{scope}.{len(self.steps)}"
         self.steps.append(step(name, kind, self.last, **arguments))
         self.last = name
@@ -298,7 +298,7 @@ class InvertedResiduals:
             self.add("relu6", scope)
 
     def add_stage(self, stage: int) -> None:
-        """Inverted residuals of which the first may change the size."""
+        """Append inverted residuals, the first of which may change the size."""
         out_channels = self.random.choice([self.channels, self.channels + 8, 2 * self.channels])
         ratio, kernel = self.random.choice([1, 2, 4, 6]), self.random.choice([3, 3, 5])
         for copy in range(self.random.choice([stage + 1, self.random.randint(1, 4)])):
@@ -334,14 +334,14 @@ def test_a_network_that_cannot_be_folded_is_written_flat(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("count", [3_000])
-def test_networks_in_which_nothing_repeats_are_written_flat(count: int) -> None:
+def test_networks_without_repetition_are_written_flat(count: int) -> None:
     random = Random(1)
     kinds = random.choices(["relu", "tanh", "sigmoid", "elu", "conv4", "conv8"], k=count)
     source = graph(*chain(*kinds))
     assert len(loaded(spec_text(source)).nodes) == count
 
 
-def test_branches_in_branches_without_end_are_written() -> None:
+def test_deeply_nested_branches_are_written() -> None:
     steps = chain(*["relu"] * 300)
     reads = steps[-1].name
     for number in range(300):
@@ -364,7 +364,7 @@ PARTS = ["stage", "0", "1", "yes", "conv1", "previous", "a:b", "x", ""]
 
 @st.composite
 def graphs(draw: st.DrawFn) -> Graph:
-    """Graphs of layers that keep the shape, with motifs that repeat, reads of anything above, and names of any sort."""
+    """Graphs of size-preserving layers, with repeated motifs, reads of any earlier tensor, and arbitrary names."""
     motif = draw(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 4)), min_size=1, max_size=5))
     copies = draw(st.integers(1, 5))
     prefixes = draw(st.lists(st.sampled_from(PARTS), max_size=3))
@@ -414,9 +414,11 @@ VALUES = st.one_of(
 
 @given(VALUES)
 @settings(deadline=None)
-def test_a_value_reads_back_as_it_was(value: Any) -> None:
+def test_a_value_is_read_back_unchanged(value: Any) -> None:
     document = read_text(
-        f"a: {scalar(value)}\nb: {flow([value, [value]])}\nc: {{d: {scalar(value)}, e: 1}}\n", "x", True
+        f"a: {format_scalar(value)}\nb: {format_flow([value, [value]])}\nc: {{d: {format_scalar(value)}, e: 1}}\n",
+        "x",
+        True,
     )
     assert document.problems == []
     back = document.root
@@ -426,7 +428,7 @@ def test_a_value_reads_back_as_it_was(value: Any) -> None:
 
 @given(st.text(max_size=20), st.text(max_size=20))
 @settings(max_examples=60, deadline=None)
-def test_texts_of_strangers_are_written_as_text(name: str, what: str) -> None:
+def test_hostile_texts_are_written_as_text(name: str, what: str) -> None:
     opaque = step("1", "opaque", "x", output_shape=[2], what=what)
     found = loaded(spec_text(graph(opaque, name=name, origin=name, notes=(what,))))
     assert found.nodes[0].layer.arguments()["what"].isprintable()

@@ -1,4 +1,4 @@
-"""The examples that follow torchvision: what convcalc counts in them is what PyTorch counts and what is published."""
+"""The examples that follow torchvision: convcalc's figures match PyTorch's counts and the published ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 class Published(NamedTuple):
-    """What torchvision says of its weights, in their `meta`: `num_params`, and `_ops` in GMACs (from 0.15 on)."""
+    """torchvision's `meta` data of its weights: `num_params`, and `_ops` in GMACs (since 0.15)."""
 
     weights: str
     params: int
@@ -23,7 +23,7 @@ class Published(NamedTuple):
 
 
 class Row(NamedTuple):
-    """The exact figures, of PyTorch in oracle/reference_zoo.py, and the published ones."""
+    """The exact figures, from PyTorch in oracle/reference_zoo.py, and the published ones."""
 
     params: int
     buffers: int
@@ -69,26 +69,26 @@ def counted(name: str, **params: float) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_counts_are_those_of_pytorch(name: str) -> None:
+def test_counts_match_pytorch(name: str) -> None:
     assert counted(name) == ZOO[name].figures()
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_counts_are_the_published_ones(name: str) -> None:
+def test_counts_match_the_published_ones(name: str) -> None:
     row = ZOO[name]
     assert row.params + row.published.training_only == row.published.params
     assert round(row.macs / 1e9, 3) == row.published.gmacs
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_the_comment_of_a_spec_says_its_figures(name: str) -> None:
+def test_the_comment_of_a_spec_states_its_figures(name: str) -> None:
     text = (EXAMPLES / f"{name}.yaml").read_text(encoding="utf-8")
     comment = " ".join(text[: text.index("description:")].replace("#", " ").split())
     assert f"{ZOO[name].params:,} params, {ZOO[name].macs / 1e9:.3f} GMACs" in comment
 
 
 @pytest.mark.parametrize("width", OTHER_MNASNETS)
-def test_a_width_gives_the_other_mnasnets(width: float) -> None:
+def test_other_widths_are_the_other_mnasnets(width: float) -> None:
     found, published = counted("mnasnet1_0", width=width), OTHER_MNASNETS[width]
     assert found["params"] == published.params
     assert round(found["macs"] / 1e9, 3) == published.gmacs

@@ -1,4 +1,4 @@
-"""The residual, segmentation, detection, video and small networks of examples/, to the digit."""
+"""The residual, segmentation, detection, video and small networks of examples/, compared exactly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Shape = list[int]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a network has and costs, and who else says so."""
+    """The figures of a network and who else reports them."""
 
     params: int
     buffers: int
@@ -77,7 +77,7 @@ AUXILIARY_CLASSIFIER: dict[str, Any] = {
         "dropout",
         {"conv": {"out_channels": 21, "kernel_size": 1}},
     ],
-}  # what torchvision's segmentation networks have beside, on the features of the last stage but one
+}  # the auxiliary classifier of torchvision's segmentation networks, on the features of the second-last stage
 
 
 def report(name: str, **overrides: Any) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def billions(macs: int) -> float:
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_an_example_has_the_figures_of_the_table(name: str) -> None:
+def test_an_example_has_the_figures_in_the_table(name: str) -> None:
     found, known = report(name), TABLE[name]
     totals = found["totals"]
     assert (totals["params"], totals["buffers"], totals["macs"]) == (known.params, known.buffers, known.macs)
@@ -99,7 +99,7 @@ def test_an_example_has_the_figures_of_the_table(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "published"), [("resnet34", 3.664), ("resnet101", 7.801), ("resnet152", 11.514), ("r3d_18", 40.697)]
 )
-def test_macs_are_what_torchvision_publishes(name: str, published: float) -> None:
+def test_macs_match_torchvision(name: str, published: float) -> None:
     assert billions(TABLE[name].macs) == published
 
 
@@ -115,22 +115,22 @@ def test_torchvision_publishes_segmentation_with_the_auxiliary_classifier(
     assert billions(TABLE[name].macs + beside["macs"]) == published
 
 
-def test_yolov3_is_what_its_authors_store_and_state() -> None:
+def test_yolov3_matches_its_authors_file_and_page() -> None:
     assert TABLE["yolov3"].params + TABLE["yolov3"].buffers == 62_001_757  # 248,007,048 bytes with a header of 20
     assert round(2 * TABLE["yolov3"].macs / 1e9, 2) == 65.86
 
 
-def test_keras_counts_running_statistics_among_the_params() -> None:
+def test_keras_counts_running_statistics_as_params() -> None:
     assert TABLE["ds_cnn"].params + TABLE["ds_cnn"].buffers == 24_908
 
 
-def test_a_wide_resnet101_is_a_resnet101_with_a_width() -> None:
+def test_a_wide_resnet101_is_a_resnet101_with_another_width() -> None:
     """torchvision publishes 126,886,696 params and 22.753 GFLOPS."""
     totals = report("resnet101", params={"width": 2})["totals"]
     assert (totals["params"], billions(totals["macs"])) == (126_886_696, 22.753)
 
 
-def test_yolov3_costs_what_the_area_of_the_picture_says() -> None:
+def test_the_cost_of_yolov3_scales_with_the_area_of_the_picture() -> None:
     found = report("yolov3", params={"size": 608})
     assert list(found["outputs"].values()) == [[255, 19, 19], [255, 38, 38], [255, 76, 76]]
     assert found["totals"]["params"] == TABLE["yolov3"].params

@@ -1,6 +1,6 @@
-"""Modules that a person might bring, of which not all can be expressed."""
+"""Modules that a user might import, not all of which can be expressed as a spec."""
 
-# PyTorch is not among the tests' requirements: without it its classes are unknown to mypy.
+# PyTorch is not a test requirement: without it, mypy does not know its classes.
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Attending(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """Convolution, then an LSTM, of which the last state and the hidden state are used."""
+    """A convolution, then an LSTM whose output at the last step and hidden state are used."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Einsum(nn.Module):
 
 
 class ByValue(nn.Module):
-    """What it does depends on a value."""
+    """Its behaviour depends on a value."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class ByValue(nn.Module):
 
 
 class Pair(nn.Module):
-    """Two inputs through the same encoder; one goes through as it came."""
+    """Two inputs through the same encoder; one is also passed on unchanged."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class Frozen(nn.Module):
 
 
 class HalfTied(nn.Module):
-    """Two layers with one weight and biases of their own."""
+    """Two layers with a common weight and separate biases."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class HalfTied(nn.Module):
 
 
 class InPlace(nn.Module):
-    """Tensors that are written over after they were made."""
+    """Tensors that are overwritten after they were made."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ class InPlace(nn.Module):
 
 
 class Composed(nn.Module):
-    """Activations written out."""
+    """Decomposed activations."""
 
     def forward(self, x: Tensor) -> Any:
         gate = functional.relu6(x + 3)
@@ -138,7 +138,7 @@ class Composed(nn.Module):
 
 
 class Rearranging(nn.Module):
-    """Shuffles composed of views, and cuts along several axes."""
+    """Channel shuffles composed of views, and slices along several axes."""
 
     def forward(self, x: Tensor) -> Any:
         batch, channels, height, width = x.shape
@@ -162,7 +162,7 @@ class Rearranging(nn.Module):
 
 
 class LeavingNoTrace(nn.Module):
-    """Modules without operations, and such as are several."""
+    """Modules without operations, and modules that consist of several."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -175,19 +175,19 @@ class LeavingNoTrace(nn.Module):
 
 
 class NotATensor:
-    """What a module may give that is none."""
+    """A module that returns something other than a tensor."""
 
 
 @dataclass
 class Result:
-    """What torch.export does not take for tensors, and torch.fx does."""
+    """A result that torch.export does not treat as tensors, but torch.fx does."""
 
     logits: Tensor
     features: Tensor
 
 
 class WithDataclass(nn.Module):
-    """Gives tensors in an object."""
+    """Returns tensors in an object."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -200,7 +200,7 @@ class WithDataclass(nn.Module):
 
 
 class Odd(nn.Module):
-    """Gives an object."""
+    """Returns an object."""
 
     def forward(self, x: Tensor) -> Any:
         return NotATensor()
@@ -218,7 +218,7 @@ number = 3
 
 
 class InParts(nn.Module):
-    """Two convolutions that write a part each of one tensor, which a third reads."""
+    """Two convolutions each write a part of one tensor, which a third reads."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -234,7 +234,7 @@ class InParts(nn.Module):
 
 
 class OverAView(nn.Module):
-    """What is written over is a view that nothing reads besides."""
+    """Overwrites a view that nothing else reads."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -249,7 +249,7 @@ class OverAView(nn.Module):
 
 
 class Softsign(nn.Module):
-    """No activation, in spite of its name."""
+    """Not an activation, despite its name."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -260,7 +260,7 @@ class Softsign(nn.Module):
 
 
 class NamedLikeAnother(nn.Module):
-    """Holds a module whose class has the name of one of torch.nn."""
+    """Contains a module whose class has the name of a torch.nn class."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -272,7 +272,7 @@ class NamedLikeAnother(nn.Module):
 
 
 class TurnedOver(nn.Module):
-    """A product of a matrix with itself, turned over."""
+    """The product of a matrix with its transpose."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -284,7 +284,7 @@ class TurnedOver(nn.Module):
 
 
 class LeftAndRight(nn.Module):
-    """Two inputs that may be mistaken for each other, and layers that are called as inputs may be."""
+    """Two inputs that may be confused, and layers named like inputs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -312,7 +312,7 @@ class Squeezing(nn.Module):
 
 
 class TwiceExpanded(nn.Module):
-    """Two means, both repeated to the size of what they are the means of: their sum alone has it no more."""
+    """Two means, both expanded to the size of their input; their sum alone would not have that size."""
 
     def forward(self, x: Tensor) -> Tensor:
         mean = x.mean((2, 3), keepdim=True)
@@ -321,7 +321,7 @@ class TwiceExpanded(nn.Module):
 
 
 class Lazy(nn.Module):
-    """A convolution that learns its channels from what it is given first."""
+    """A convolution that infers its input channels from its first input."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -332,7 +332,7 @@ class Lazy(nn.Module):
 
 
 class WithHead(nn.Module):
-    """Has a head for training that its forward does not use."""
+    """Has a training head that its forward does not use."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,1 +1,1 @@
-"""How fast convcalc is beside its neighbours, in ratios measured in one run: `python -m tests.benchmarks`."""
+"""The speed of convcalc compared with similar tools, in ratios within one run: `python -m tests.benchmarks`."""

@@ -1,4 +1,4 @@
-"""The command: measures the benchmarks that are named, or all, and prints their ratios beside the goals."""
+"""The command: measure the named benchmarks, or all, and print their ratios next to the goals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "table": startup.table,
     "json": startup.json,
     "many": many.many,
-    "written": growth.written,  # before torch is imported, whose objects would burden the garbage collections here
+    "written": growth.written,  # before torch is imported, whose objects would slow down garbage collection here
     "repeated": growth.repeated,
     "graphs": graphs.graphs,
     "torchinfo": warm.torchinfo,
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def arguments() -> tuple[list[str], int]:
-    """The names of the benchmarks to measure, and how often."""
+    """The names of the benchmarks to measure, and the number of rounds."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--runs", type=int, default=15, metavar="N", help="runs that count, of each side (15)")
@@ -45,7 +45,7 @@ def arguments() -> tuple[list[str], int]:
 
 
 def table(rows: Iterable[Row]) -> str:
-    """The rows as text, the ratios and goals aligned to the right."""
+    """The rows as text, with ratios and goals aligned to the right."""
     lines = [HEADINGS, *(row.cells() for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(aligned(line, widths) for line in lines)

@@ -1,4 +1,4 @@
-"""Receptive field and liveness of long and of dense graphs, against a tenth of them: linear in the edges."""
+"""Receptive field and liveness of long and dense graphs, compared with a tenth of the size: linear in the edges."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SEED = {"input": [8, 32, 32], "layers": [{"conv": {"out_channels": 8, "kernel_si
 
 
 def chain(layers: int) -> Network:
-    """Convolutions and activations one after the other; more layers than a file may have."""
+    """Alternating convolutions and activations; more layers than a file may have."""
     network = convcalc.load(SEED)
     kinds = [node.layer for node in network.nodes]
     nodes = tuple(Node(f"layer{i}", kinds[i % 2], (i,), ("layers", i), None) for i in range(layers))
@@ -22,11 +22,11 @@ def chain(layers: int) -> Network:
 
 
 def dense(layers: int, block: int = 100) -> Network:
-    """Sums of all that came before in the block, each followed by a convolution, as in DenseNet."""
+    """Sums of all previous tensors in the block, each followed by a convolution, as in DenseNet."""
     network = convcalc.load(SEED)
     conv, add = network.nodes[0].layer, KINDS["add"]
     nodes: list[Node] = []
-    made = [0]  # the tensors of this block, the first of which it is given
+    made = [0]  # the tensors of this block, starting with its input
     while len(nodes) < layers:
         if len(made) > block:
             made = made[-1:]
@@ -38,7 +38,7 @@ def dense(layers: int, block: int = 100) -> Network:
 
 
 def graphs(runs: int) -> list[Row]:
-    """The analysis of 100,000 layers in a chain, and of 2,000 that read all before them in their block."""
+    """Analyse 100,000 layers in a chain, and 2,000 layers that read all earlier ones in their block."""
     rows = []
     for name, make, sizes in (("chain time", chain, (10_000, 100_000)), ("dense time", dense, (200, 2_000))):
         small, large = map(make, sizes)

@@ -1,4 +1,4 @@
-"""Time and memory of reading and analysing, from 1,000 layers to 30,000."""
+"""Time and memory for reading and analysing networks of 1,000 to 30,000 layers."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ CELL_LAYERS = 10
 
 
 def written(runs: int) -> list[Row]:
-    """Every layer written out, a line each."""
+    """Every layer written on a line of its own."""
     return grown("written", runs, written_out)
 
 
 def repeated(runs: int) -> list[Row]:
-    """A block of ten layers, repeated; what it is given differs between its copies."""
+    """A block of ten layers, repeated; its arguments differ between copies."""
     return grown("repeated", runs, repeated_block)
 
 
@@ -63,7 +63,7 @@ def repeated_block(layers: int) -> str:
 
 
 def grown(name: str, runs: int, text: Callable[[int], str]) -> list[Row]:
-    """Two rows: how much more time and how much more memory the larger text costs."""
+    """Two rows: how much more time and memory the larger text needs."""
     few, many = (partial(analysed, text(layers), layers) for layers in (FEW, MANY))
     little_time, much_time = medians(runs, few, many, clock=IN_PROCESS)
     little_memory, much_memory = peak(few), peak(many)
@@ -76,14 +76,14 @@ def grown(name: str, runs: int, text: Callable[[int], str]) -> list[Row]:
 
 
 def analysed(text: str, layers: int) -> None:
-    """Read and analyse a text, which has as many layers as it should."""
+    """Read and analyse a text, and check its number of layers."""
     report = convcalc.analyse(convcalc.load(StringIO(text)))
     if report.totals.layers != layers:
         raise RuntimeError(f"{report.totals.layers} layers, not {layers}")
 
 
 def peak(action: Action) -> int:
-    """The most bytes that Python holds at a time during an action."""
+    """The largest number of bytes that Python holds at a time during an action."""
     tracemalloc.start()
     try:
         action()

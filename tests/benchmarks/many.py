@@ -1,4 +1,4 @@
-"""`convcalc check` of many files in one call, against a call a file."""
+"""`convcalc check` of many files in one call, compared with one call per file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEAD = "out_features: 1000"
 
 
 def many(runs: int) -> list[Row]:
-    """1,000 files of resnet50's size, no two alike; the loop is over 30 of them, and its time scaled."""
+    """1,000 different files of resnet50's size; the loop covers 30 of them, and its time is scaled up."""
     with TemporaryDirectory(prefix="convcalc-benchmarks-") as folder:
         files = [written(Path(folder) / f"net{number:04}.yaml", number + 1) for number in range(FILES)]
         calls = (
@@ -36,7 +36,7 @@ def many(runs: int) -> list[Row]:
 
 
 def written(path: Path, features: int) -> str:
-    """A file as of resnet50, but with so many classes."""
+    """A file like resnet50 with a given number of classes."""
     text = SPEC.read_text(encoding="utf-8")
     if text.count(HEAD) != 1:
         raise RuntimeError(f"{SPEC.name} has not one line with {HEAD}")
@@ -45,6 +45,6 @@ def written(path: Path, features: int) -> str:
 
 
 def loop(files: list[str]) -> None:
-    """A call a file."""
+    """One call per file."""
     for file in files:
         python(*CHECK, file)

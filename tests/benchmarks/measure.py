@@ -1,4 +1,4 @@
-"""Medians of actions that take turns, and what becomes of them: a row of the table."""
+"""Medians of alternating actions, and the resulting row of the table."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ SPEC = CHECKOUT / "examples" / "resnet50.yaml"
 Action = Callable[[], object]
 Clock = Callable[[], float]
 WALL: Clock = perf_counter
-IN_PROCESS: Clock = process_time  # processor time: what else the machine does counts less
+IN_PROCESS: Clock = process_time  # processor time, which is less affected by other work on the machine
 
 
 class Goal(NamedTuple):
-    """The least and the most that a ratio may be."""
+    """The least and the largest ratio that are acceptable."""
 
     least: float = 0
     most: float = inf
@@ -35,7 +35,7 @@ class Goal(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A line of the table; without a ratio it was not measured, without a goal it is there to be read."""
+    """A line of the table; without a ratio it was not measured, without a goal it is for information only."""
 
     name: str
     ratio: float | None
@@ -53,13 +53,13 @@ class Row(NamedTuple):
 
 
 def medians(runs: int, *actions: Action, clock: Clock) -> list[float]:
-    """The median seconds of each action. They take turns: A B A B, after one round that does not count."""
+    """The median seconds of each action. They alternate, A B A B, after one uncounted round."""
     rounds = [[seconds(action, clock) for action in actions] for _ in range(runs + 1)]
     return [median(times) for times in zip(*rounds[1:], strict=True)]
 
 
 def seconds(action: Action, clock: Clock) -> float:
-    """How long an action takes, not burdened with the garbage of the one before."""
+    """How long an action takes, without the garbage of the previous one."""
     gc.collect()
     start = clock()
     action()
@@ -67,14 +67,14 @@ def seconds(action: Action, clock: Clock) -> float:
 
 
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """A whole Python process in the checkout, piped."""
+    """A whole Python process in the checkout, with its output piped."""
     command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=CHECKOUT, capture_output=True, check=True, encoding="utf-8")
 
 
 @contextmanager
 def like_installed() -> Iterator[None]:
-    """Processes find their modules compiled, as after an install, and leave nothing of it behind."""
+    """Let processes find compiled modules, as after an install, and remove them afterwards."""
     with TemporaryDirectory(prefix="convcalc-benchmarks-") as bytecode:
         os.environ.update(PYTHONPYCACHEPREFIX=bytecode, PYTHONUTF8="1")
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -1,4 +1,4 @@
-"""A network as an ONNX graph, weights as shapes without values: what ONNX needs to infer shapes, and no more."""
+"""A network as an ONNX graph with shapes instead of values for weights: just what ONNX needs to infer shapes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OPERATORS = {
 
 
 def model(report: dict[str, Any]) -> Any:
-    """The graph of a report as JSON holds it. A tensor is called as the layer that makes it."""
+    """The graph of a report in JSON. A tensor has the name of the layer that outputs it."""
     inputs = [tensor(name, [1, *shape]) for name, shape in report["inputs"].items()]
     outputs = [tensor(name, None) for name in report["outputs"]]
     nodes = []
@@ -46,7 +46,7 @@ def node(layer: Layer, reads: list[str]) -> Any:
 
 
 def attributes(layer: Layer) -> dict[str, Any]:
-    """How the operator of ONNX is told the arguments of a layer."""
+    """The arguments of a layer as attributes of the ONNX operator."""
     if layer["kind"] == "linear":
         return {"transB": 1}
     if layer["kind"] not in ("conv", "maxpool"):
@@ -58,7 +58,7 @@ def attributes(layer: Layer) -> dict[str, Any]:
 
 
 def weight_shapes(layer: Layer) -> list[list[int]]:
-    """The shapes of the tensors that a layer reads besides its input, in the order of the operator."""
+    """The shapes of the weights that a layer reads, in the order of the operator's inputs."""
     arguments, channels = layer["arguments"], layer["input_shapes"][0][0]
     if layer["kind"] == "conv":
         made = arguments["out_channels"]
@@ -73,6 +73,6 @@ def weight_shapes(layer: Layer) -> list[list[int]]:
 
 
 def shapes(inferred: Any) -> dict[str, tuple[int, ...]]:
-    """The shapes that were inferred, of one sample, by the layer that makes them."""
+    """The inferred shapes for one sample, by layer."""
     values = [*inferred.graph.value_info, *inferred.graph.output]
     return {value.name: tuple(size.dim_value for size in value.type.tensor_type.shape.dim)[1:] for value in values}

@@ -1,4 +1,4 @@
-"""Whole processes: convcalc against the least that a script does with the same libraries and the same file."""
+"""Whole processes: convcalc compared with the least that a script does with the same libraries and file."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def json(runs: int) -> list[Row]:
 def compared(
     name: str, libraries: str, runs: int, command: tuple[str, ...], script: tuple[str, ...], goal: Goal
 ) -> Row:
-    """One row: the command against the script, and beside it against the bare interpreter."""
+    """One row: the command compared with the script, and also with the bare interpreter."""
     processes = (partial(python, *command), partial(python, *script), partial(python, "-c", "pass"))
     ours, theirs, bare = medians(runs, *processes, clock=WALL)
     detail = f"convcalc {milliseconds(ours)}, {libraries} {milliseconds(theirs)}; {ours / bare:.1f} × python -c pass"
@@ -60,5 +60,5 @@ def compared(
 
 
 def rich_modules() -> list[str]:
-    """The modules of rich that making JSON imports."""
+    """The modules of rich that are imported to make JSON."""
     return re.findall(r"\| +(rich(?:\.[\w.]+)?)$", python("-X", "importtime", *JSON_SUMMARY).stderr, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""resnet50 in a warm process: convcalc against torchinfo, and against the shape inference of ONNX."""
+"""resnet50 in a warm process: convcalc compared with torchinfo and with ONNX's shape inference."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MODELS = "tests.oracle.reference_models"
 
 
 def torchinfo(runs: int) -> list[Row]:
-    """The summary, reading included, against torchinfo's of the same network on the meta device."""
+    """The summary, including reading, compared with torchinfo's for the same network on the meta device."""
     goal = Goal(least=25)
     if not installed("torch", "torchinfo"):
         return [Row("torchinfo", None, goal, "needs torch torchinfo: pip install torch==2.13.0 torchinfo")]
@@ -30,7 +30,7 @@ def torchinfo(runs: int) -> list[Row]:
 
 
 def onnx(runs: int) -> list[Row]:
-    """The analysis of a network that is read, against shape inference of the same graph."""
+    """The analysis of a network already read, compared with shape inference of the same graph."""
     if not installed("onnx"):
         return [Row("onnx", None, None, "needs onnx: pip install onnx")]
     from . import onnx_graph
@@ -51,13 +51,13 @@ def installed(*names: str) -> bool:
 
 
 def meta_network() -> tuple[Any, tuple[int, ...]]:
-    """resnet50 in PyTorch, without memory behind its weights, and the shape of its input."""
+    """resnet50 in PyTorch, without memory for its weights, and the shape of its input."""
     with import_module("torch").device("meta"):
         network, shape = import_module(MODELS).resnet50()
     return network.eval(), shape
 
 
 def agree(what: str, theirs: object, ours: object) -> None:
-    """Only answers to the same question are worth timing."""
+    """Check that both answers agree: only answers to the same question are worth timing."""
     if theirs != ours:
         raise RuntimeError(f"not the same network: its {what} are {theirs}, convcalc's {ours}")

@@ -1,1 +1,1 @@
-"""What PyTorch answers for single layers: the table that the layer kinds are tested against."""
+"""PyTorch's results for single layers: the table with which the layer kinds are compared."""

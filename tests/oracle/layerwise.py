@@ -1,9 +1,9 @@
-"""A network in PyTorch with one module a layer, as tools that count operations meet it.
+"""A network in PyTorch with one module per layer, as tools that count operations see it.
 
-The weights are not set: the tools look at shapes.
+The weights are not set: the tools only look at shapes.
 """
 
-# PyTorch is not among the tests' requirements: without it its classes are unknown to mypy.
+# PyTorch is not a test requirement: without it, mypy does not know its classes.
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PLAIN = {
 
 
 class Scaled(nn.Module):
-    """One learnt factor a channel."""
+    """One learnt factor per channel."""
 
     def __init__(self, channels: int, axes: int) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class ChannelsLast(nn.Module):
 
 
 class Operation(nn.Module):
-    """What has no module: merges, rearrangements."""
+    """Operations without a module of their own: merges, rearrangements."""
 
     def __init__(self, layer: Layer) -> None:
         super().__init__()
@@ -138,7 +138,7 @@ def of_axes(word: str, axes: int) -> Any:
 
 
 def window(sizes: list[int]) -> Any:
-    """A size that every pooling takes: a number where there is one axis."""
+    """A window size in the form that every pooling accepts: a number if there is one axis."""
     return tuple(sizes) if len(sizes) > 1 else sizes[0]
 
 
@@ -148,7 +148,7 @@ def turned(padding: list[list[int]]) -> list[int]:
 
 
 def padded(layer: Layer, module: Any, given: dict[str, Any]) -> nn.Module:
-    """A pooling with its padding, which is the same on both sides."""
+    """A pooling with its padding, which must be the same on both sides."""
     assert all(before == after for before, after in given["padding"])
     sizes = {name: tuple(given[name]) for name in ("kernel_size", "stride", "dilation") if name in given}
     made: nn.Module = module(**sizes, padding=[pair[0] for pair in given["padding"]], ceil_mode=given["ceil_mode"])
@@ -156,7 +156,7 @@ def padded(layer: Layer, module: Any, given: dict[str, Any]) -> nn.Module:
 
 
 def convolution(layer: Layer, given: dict[str, Any]) -> nn.Module:
-    """A convolution of any kind; padding that differs between the sides is a module of its own."""
+    """A convolution of any kind; padding that differs between the sides becomes a separate module."""
     axes, read, written = layer.input.axes, layer.input.channels, layer.output.channels
     sizes = {name: tuple(given[name]) for name in ("kernel_size", "stride", "dilation") if name in given}
     sizes.setdefault("kernel_size", (1,) * axes)
@@ -186,12 +186,12 @@ def convolution(layer: Layer, given: dict[str, Any]) -> nn.Module:
 
 
 def padded_in_words() -> nn.Module:
-    """A convolution of 4 channels whose padding is a word."""
+    """A convolution of 4 channels whose padding is given as a word."""
     return nn.Sequential(nn.Conv2d(4, 8, 3, padding="same"))
 
 
 class Layerwise(nn.Module):
-    """All layers of a network with one input and one output, in the order of the file."""
+    """All layers of a network with one input and one output, in file order."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()

@@ -1,17 +1,17 @@
-"""Makes cases.jsonl: thousands of single layers, with the shape and counts that PyTorch gives for each.
+"""Create cases.jsonl: thousands of single layers with the output shape and counts that PyTorch reports for each.
 
 Run as ``python -m tests.oracle.make_cases`` with PyTorch 2.13. The table is the same on every run.
 
-Layers run on the CPU: tensors on the meta device miss some of its checks (output_padding not under stride or
-dilation, kernels and dilations of 0, negative padding). Left out of the table is what PyTorch cannot decide:
+Layers run on the CPU, because tensors on the meta device skip some checks (output_padding not less than stride or
+dilation, kernels and dilations of 0, negative padding). The table leaves out what PyTorch cannot decide:
 
 - sizes of 0, which its adaptive pooling, padding and linear layers accept and a spec does not;
-- its average pooling in 3-D refuses an axis shorter than the kernel, whatever the padding or ceil_mode;
-- padding that differs before and after, in a pooling with ceil_mode, or there over half the kernel: its
-  pooling has no such padding, and a padding of its own before the layer would know neither rule;
-- layers with spatial axes on a vector, which its pooling and instance normalisation take for a sample without
-  a batch, and linear layers on more than a vector, which they take for a batch of vectors;
-- normalisations over a single value, which it refuses although the shapes are right.
+- 3-D average pooling on an axis shorter than the kernel, which it refuses regardless of padding and ceil_mode;
+- padding that differs before and after in a pooling with ceil_mode, or that exceeds half the kernel there: its
+  pooling has no such padding, and separate padding before the layer would follow neither rule;
+- layers with spatial axes on a vector, which its pooling and instance normalisation treat as a sample without
+  a batch, and linear layers on more than a vector, which they treat as a batch of vectors;
+- normalisation over a single value, which it refuses although the shapes are right.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ WITH_MACS = {"conv", "conv_transpose", "pointwise_conv", "depthwise_conv", "sepa
 
 
 class UndecidedError(Exception):
-    """PyTorch cannot say whether the layer is right."""
+    """PyTorch cannot decide whether the layer is right."""
 
 
 # --- The layers in PyTorch -------------------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ class Call(nn.Module):
 
 
 class Scale(nn.Module):
-    """A learnt factor for each channel, as Touvron et al. 2021 have it (timm's LayerScale, channels first)."""
+    """A learnt factor per channel, as in Touvron et al. 2021 (timm's LayerScale, channels first)."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class Scale(nn.Module):
 
 
 class LocallyConnected(nn.Module):
-    """A convolution with weights of its own at every position; PyTorch has none, so its windows are unfolded."""
+    """A convolution with separate weights at every position; PyTorch has none, so its windows are unfolded."""
 
     def __init__(self, shape: Shape, arguments: Arguments) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class LocallyConnected(nn.Module):
             self.bias = nn.Parameter(torch.zeros(self.out_channels, *self.positions))
 
     def windows(self, values: Tensor) -> Tensor:
-        """Batch, channels, positions…, taps…"""
+        """Returns a tensor of batch, channels, positions… and taps…."""
         for axis, (kernel, stride, dilation) in enumerate(zip(self.kernel, self.stride, self.dilation, strict=True)):
             values = values.unfold(2 + axis, dilation * (kernel - 1) + 1, stride)[..., ::dilation]
         return values
@@ -119,13 +119,13 @@ def torch_layer(name: str, axes: int) -> Callable[..., nn.Module]:
 
 
 def same_pairs(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
-    """TensorFlow's rule, which is PyTorch's own where the stride is 1."""
+    """TensorFlow's rule, which equals PyTorch's own if the stride is 1."""
     total = max((-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1 - size, 0)
     return total // 2, total - total // 2
 
 
 def geometry(shape: Shape, arguments: Arguments, stride: Any) -> list[tuple[int, int, int, int]]:
-    """Size, kernel, stride and dilation of every axis."""
+    """The size, kernel, stride and dilation of every axis."""
     axes = len(shape) - 1
     kernels = each_axis(arguments["kernel_size"], axes)
     dilations = each_axis(arguments.get("dilation", 1), axes)
@@ -147,7 +147,7 @@ def padding_layer(name: str, pairs: Pairs, *fill: float) -> nn.Module:
 
 
 def own_padding(shape: Shape, arguments: Arguments, stride: Any, fill: float) -> tuple[list[nn.Module], Any]:
-    """The padding layers that must stand before a layer, and the padding that is left to itself."""
+    """The padding layers that must precede a layer, and the padding that the layer can do itself."""
     padding = arguments.get("padding", 0)
     if padding == "valid":
         return [], 0
@@ -199,7 +199,7 @@ def separable_conv(shape: Shape, arguments: Arguments) -> nn.Module:
 
 
 def same_transposed(shape: Shape, arguments: Arguments) -> Arguments:
-    """What gives size × stride: the surplus is cut off, the odd one after; a kernel under the stride is filled up."""
+    """For an output of size × stride, crop the surplus, an odd one at the end, or extend a kernel below the stride."""
     axes = geometry(shape, arguments, arguments.get("stride", 1))
     surplus = [dilation * (kernel - 1) + 1 - stride for _, kernel, stride, dilation in axes]
     cuts = [max(total, 0) for total in surplus]
@@ -210,7 +210,7 @@ def same_transposed(shape: Shape, arguments: Arguments) -> Arguments:
 
 
 def conv_transpose(shape: Shape, arguments: Arguments) -> nn.Module:
-    """Padding that differs before and after is cut off the result of a layer without any."""
+    """Padding that differs before and after is cropped from the output of a layer without padding."""
     if arguments.get("padding") == "same":
         arguments = arguments | same_transposed(shape, arguments)
     axes, padding = len(shape) - 1, arguments.get("padding", 0)
@@ -274,7 +274,7 @@ def avgpool(shape: Shape, arguments: Arguments) -> nn.Module:
 
 
 def leave_out_short_axes(shape: Shape, arguments: Arguments) -> None:
-    """Average pooling in 3-D, and what is built on it, asks that no axis be shorter than the kernel."""
+    """3-D average pooling, and layers built on it, require that no axis be shorter than the kernel."""
     if len(shape) < 4:
         return
     kernels = each_axis(arguments["kernel_size"], 3)
@@ -318,7 +318,7 @@ def max_unpool(shape: Shape, arguments: Arguments) -> nn.Module:
 
 
 def blurpool(shape: Shape, arguments: Arguments) -> nn.Module:
-    """The low-pass is fixed, so it is no parameter; which values it has changes no shape."""
+    """The low-pass filter is fixed, so it is not a parameter; its values do not affect shapes."""
     axes = len(shape) - 1
     kernels, strides = each_axis(arguments.get("kernel_size", 3), axes), each_axis(arguments.get("stride", 2), axes)
     pad = padding_layer("ReflectionPad", [((kernel - 1) // 2, kernel // 2) for kernel in kernels])
@@ -328,7 +328,7 @@ def blurpool(shape: Shape, arguments: Arguments) -> nn.Module:
 
 
 def upsample(_: Shape, arguments: Arguments) -> nn.Module:
-    """PyTorch wants a tuple where the spec has a list."""
+    """PyTorch needs a tuple instead of the spec's list."""
     written: Arguments = {name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()}
     return nn.Upsample(**written)
 
@@ -377,7 +377,7 @@ def layernorm(shape: Shape, arguments: Arguments) -> nn.Module:
 
 
 def plain(layer: Callable[..., nn.Module], **fixed: Any) -> Callable[[Shape, Arguments], nn.Module]:
-    """A layer that takes the spec's arguments as they are."""
+    """A layer that accepts the spec's arguments unchanged."""
 
     def build(_: Shape, arguments: Arguments) -> nn.Module:
         return layer(**fixed, **arguments)
@@ -450,9 +450,9 @@ BUILDERS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {
 
 
 def answer(kind: str, shape: Shape, arguments: Arguments) -> Case:
-    """What PyTorch says; raises UndecidedError where that decides nothing.
+    """PyTorch's result; raises UndecidedError if it decides nothing.
 
-    In double precision it runs its own kernels; those of oneDNN, taken or not by what the processor has, check less.
+    In double precision PyTorch uses its own kernels; those of oneDNN, whose use depends on the processor, check less.
     """
     counter = FlopCounterMode(display=False)
     try:
@@ -482,7 +482,7 @@ def uneven(axes: int, size: int, channels: int = 2) -> Shape:
 
 
 def around_the_fit() -> Iterator[Request]:
-    """Kernels that just fit the padded input, and ones one off; a stride tells floor from truncation."""
+    """Kernels that just fit the padded input, and kernels one off; a stride distinguishes floor from truncation."""
     for axes, kernel, padding, dilation in product(AXES, (1, 2, 3, 5), (0, 1, 2), (1, 2)):
         reach = dilation * (kernel - 1) + 1 - 2 * padding
         for size, stride in product((reach - 1, reach, reach + 1), (1, 2)):
@@ -580,7 +580,7 @@ def depthwise_boundaries() -> Iterator[Request]:
 
 
 def half_kernel_padding(dilations: Iterable[int]) -> Iterator[Request]:
-    """Pooling may be padded by half its kernel, rounded down; dilation does not stretch that."""
+    """Pooling may be padded by half its kernel, rounded down; dilation does not extend that."""
     for axes, kernel, dilation in product(AXES, range(1, 6), dilations):
         written = {"kernel_size": kernel, "stride": 2, "padding": kernel // 2, "dilation": dilation}
         yield uneven(axes, 14), written
@@ -666,7 +666,7 @@ def upsample_boundaries() -> Iterator[Request]:
     for shape, mode in product(([6], [2, 6], [2, 6, 5], [2, 4, 3, 5]), UPSAMPLE_MODES):
         yield shape, {"scale_factor": 2, "mode": mode}
         yield shape, {"size": 7, "mode": mode}
-    # Products that a float misses or overshoots by its last bit.
+    # Products that a float misses or exceeds by its last bit.
     for size, factor in ((100, 0.29), (100, 0.57), (100, 1.15), (100, 2.3), (10, 1.1), (3, 1.1), (50, 0.58), (7, 0.1)):
         yield [1, size], {"scale_factor": factor}
         yield [1, size, size], {"scale_factor": factor, "mode": "bilinear"}
@@ -768,7 +768,7 @@ def local_response_norm_boundaries() -> Iterator[Request]:
 
 
 def merge_boundaries() -> Iterator[Request]:
-    """The input with itself: a case has one."""
+    """The input with itself: a case has only one input."""
     for shape, count in product(SHAPES, (2, 3)):
         yield shape, {"from": ["input"] * count}
 
@@ -854,7 +854,7 @@ def sizes(generator: random.Random, axes: int) -> list[int]:
 
 
 def spread(generator: random.Random, axes: int, choices: tuple[Any, ...]) -> Any:
-    """One value for all axes, or one an axis: a spec may write either."""
+    """One value for all axes or one per axis: a spec may use either."""
     if generator.random() < 0.6:
         return generator.choice(choices)
     return [generator.choice(choices) for _ in range(axes)]
@@ -890,7 +890,7 @@ def group_count(generator: random.Random, channels: int, out_channels: int) -> i
 
 
 def window(generator: random.Random, axes: int) -> Arguments:
-    """The arguments that all layers with a sliding kernel share."""
+    """The arguments shared by all layers with a sliding kernel."""
     return {"kernel_size": spread(generator, axes, KERNELS)} | some(
         generator,
         stride=spread(generator, axes, STRIDES),
@@ -978,7 +978,7 @@ def draw_adaptive(generator: random.Random) -> Request:
 
 
 def draw_unpool(generator: random.Random) -> Request:
-    """PyTorch pads an unpooling by any amount; one that undoes a pooling has half the kernel at most."""
+    """PyTorch accepts any padding for unpooling; one that reverses a pooling has at most half the kernel."""
     axes, shape = feature_map(generator)
     kernels = spread(generator, axes, (1, 2, 2, 3, 4))
     padding = [generator.randint(0, kernel // 2) for kernel in each_axis(kernels, axes)]
@@ -1043,7 +1043,7 @@ DRAWS: dict[str, tuple[Callable[[random.Random], Request], int]] = {
 
 
 def requests(kind: str) -> Iterator[Request]:
-    """The boundary cases, then random ones; a generator for each kind keeps the kinds independent of each other."""
+    """The boundary cases, then random ones; a generator per kind keeps the kinds independent of each other."""
     yield from BOUNDARIES.get(kind, bare_boundaries)()
     if kind in DRAWS:
         draw, count = DRAWS[kind]

@@ -1,18 +1,18 @@
-"""Makes saved.jsonl: what PyTorch keeps for the backward pass, of single layers and of whole networks.
+"""Create saved.jsonl: what PyTorch saves for backward, for single layers and for whole networks.
 
 Run as ``python -m tests.oracle.make_saved`` with PyTorch 2.13. The table is the same on every run.
 
-PyTorch tells what it keeps by its hooks for saved tensors. Storages are counted, each once and whole; those of
-parameters and buffers are left out. Of a layer the table says whether it keeps all its inputs, whether its output, and
-the bytes of everything else at two batch sizes. Layers run on the CPU, networks on the meta device, where all is the
-same but the arithmetic.
+PyTorch reports what it saves through its hooks for saved tensors. Each storage is counted once and in full; those of
+parameters and buffers are excluded. For a layer, the table states whether it saves all its inputs, whether it saves its
+output, and the bytes of everything else at two batch sizes. Layers run on the CPU, networks on the meta device, where
+everything except the arithmetic is the same.
 
-Dropout is the fused operation with a mask of one byte a value, which PyTorch takes on a GPU; its code for the CPU keeps
-factors of four. Left out are locally_connected and pixel_shuffle in 1-D and 3-D, which PyTorch has not, and
-reshape, which is a view as flatten is.
+Dropout is the fused operation with a mask of one byte per value, which PyTorch uses on a GPU; its CPU code saves
+factors of four bytes. Left out are locally_connected and pixel_shuffle in 1-D and 3-D, which PyTorch does not have, and
+reshape, which is a view like flatten.
 """
 
-# PyTorch is not among the tests' requirements: without it its classes are unknown to mypy.
+# PyTorch is not a test requirement: without it, mypy does not know its classes.
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ Case = dict[str, Any]
 Shape = list[int]
 
 
-# --- What PyTorch keeps ----------------------------------------------------------------------------------------------
+# --- What PyTorch saves ----------------------------------------------------------------------------------------------
 
 
 def storage(tensor: Tensor) -> int:
-    """What tells storages apart: tensors on the meta device have no address."""
+    """An identity for storages: tensors on the meta device have no address."""
     return int(tensor.untyped_storage()._cdata)
 
 
 def saved_storages(module: nn.Module, inputs: list[Tensor]) -> tuple[dict[int, int], Any]:
-    """The bytes of every storage that is kept, but for parameters and buffers; and the output."""
-    saved: list[Tensor] = []  # holds the tensors, so that no storage takes the place of another
+    """The bytes of every saved storage, except parameters and buffers; and the output."""
+    saved: list[Tensor] = []  # keeps the tensors alive, so that no storage is reused
 
     def keep(tensor: Tensor) -> Tensor:
         saved.append(tensor)
@@ -60,7 +60,7 @@ def saved_storages(module: nn.Module, inputs: list[Tensor]) -> tuple[dict[int, i
 
 
 def kept_by_layer(module: nn.Module, shapes: list[Shape], batch: int) -> tuple[bool, bool, int]:
-    """Whether a layer keeps all inputs, whether its output, and the bytes of the rest."""
+    """Whether a layer saves all inputs, whether it saves its output, and the bytes of the rest."""
     inputs = [torch.randn(batch, *shape, requires_grad=True) for shape in shapes]
     found, output = saved_storages(module.train(), inputs)
     of_inputs, of_output = {storage(tensor) for tensor in inputs}, {storage(output)} - {*map(storage, inputs)}
@@ -68,7 +68,7 @@ def kept_by_layer(module: nn.Module, shapes: list[Shape], batch: int) -> tuple[b
     return of_inputs <= found.keys(), bool(of_output & found.keys()), rest
 
 
-# --- Layers that the other table has not, or in another form ---------------------------------------------------------
+# --- Layers that the other table does not have, or has in another form -----------------------------------------------
 
 
 class Call(nn.Module):
@@ -83,7 +83,7 @@ class Call(nn.Module):
 
 
 class FusedDropout(nn.Module):
-    """Dropout as a GPU does it."""
+    """Dropout as on a GPU."""
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class FusedDropout(nn.Module):
 
 
 class DropPath(nn.Module):
-    """torchvision's StochasticDepth, of whole samples."""
+    """torchvision's StochasticDepth of whole samples."""
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class Scale(nn.Module):
 
 
 class BlurPool(nn.Module):
-    """Reflect padding, and a depthwise convolution with weights that are not learnt."""
+    """Reflection padding and a depthwise convolution with fixed weights."""
 
     weight: Tensor
 
@@ -136,7 +136,7 @@ class BlurPool(nn.Module):
 
 
 class MaxUnpool(nn.Module):
-    """Its indices are the pooling's, which has kept them."""
+    """Its indices are those of the pooling, which has saved them."""
 
     indices: Tensor
 
@@ -271,7 +271,7 @@ NETWORKS: dict[str, Callable[..., tuple[nn.Module, tuple[int, ...]]]] = {
 
 
 def in_training(name: str, network: Any) -> nn.Module:
-    """The network with the dropout that its spec has, fused."""
+    """The network with the dropout of its spec, fused."""
     for module in list(network.modules()):
         for place, child in list(module.named_children()):
             if isinstance(child, nn.Dropout):
@@ -294,7 +294,7 @@ def drop_paths(network: nn.Module) -> None:
 
 
 def kept_by_network(name: str, device: str = "meta", batch: int = NETWORK_BATCH) -> int:
-    """Bytes of all that a network keeps; what it reads needs no gradient."""
+    """Bytes of everything that a network saves; its input needs no gradient."""
     with torch.device(device):
         network, shape = NETWORKS[name]()
         network = in_training(name, network)

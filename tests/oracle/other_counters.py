@@ -1,4 +1,4 @@
-"""Other tools that count operations, run on a module: what each prints as its total."""
+"""Other tools that count operations, run on a module: the total that each prints."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ COUNTERS: dict[str, Callable[[nn.Module, tuple[int, ...]], int]] = {
 
 
 def counted(tool: str, module: nn.Module, shape: tuple[int, ...]) -> int:
-    """What a tool prints; its warnings about what it does not know are not ours."""
+    """What a tool prints, without its warnings about unknown layers."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return COUNTERS[tool](module, shape)

@@ -1,11 +1,11 @@
-"""Networks of examples/, written by hand in PyTorch, and what PyTorch counts for them: dense prediction, sound, video.
+"""Networks of examples/ written by hand in PyTorch, and PyTorch's counts for them: dense prediction, audio, video.
 
-They share nothing with the YAML: every in_channels is stated and every size is a number, so that a mistake in a spec
-and the same mistake here are unlikely. The architectures are those of torchvision, Keras and the papers, as each
-function says.
+They share nothing with the YAML: every in_channels is stated and every size is a number, so the same mistake is
+unlikely to occur in a spec and here. The architectures are those of torchvision, Keras and the papers, as each
+function states.
 """
 
-# PyTorch is not among the tests' requirements: without it its classes are unknown to mypy.
+# PyTorch is not a test requirement: without it, mypy does not know its classes.
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Built = tuple[nn.Module, Shape]
 
 
 class BasicBlock(nn.Module):
-    """Two 3×3 convolutions beside a shortcut, in 2-D or 3-D."""
+    """Two 3×3 convolutions with a shortcut, in 2-D or 3-D."""
 
     def __init__(self, axes: int, in_channels: int, channels: int, stride: int) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1×1, 3×3 and 1×1 beside a shortcut; the stride and the dilation are the 3×3 convolution's."""
+    """1×1, 3×3 and 1×1 with a shortcut; the stride and the dilation are in the 3×3 convolution."""
 
     def __init__(self, in_channels: int, channels: int, stride: int = 1, dilation: int = 1) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ def bottlenecks(depths: tuple[int, int, int, int]) -> nn.Module:
 
 
 def resnet34() -> Built:
-    """torchvision's of He et al. 2015."""
+    """torchvision's version of He et al. 2015."""
     blocks: list[nn.Module] = []
     in_channels = 64
     for channels, depth, stride in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
@@ -97,17 +97,17 @@ def resnet34() -> Built:
 
 
 def resnet101() -> Built:
-    """torchvision's of He et al. 2015."""
+    """torchvision's version of He et al. 2015."""
     return bottlenecks((3, 4, 23, 3)), (3, 224, 224)
 
 
 def resnet152() -> Built:
-    """torchvision's of He et al. 2015."""
+    """torchvision's version of He et al. 2015."""
     return bottlenecks((3, 8, 36, 3)), (3, 224, 224)
 
 
 def r3d_18() -> Built:
-    """torchvision's of Tran et al. 2017: basic blocks in 3-D, and a stem that keeps every frame and has no pool."""
+    """torchvision's version of Tran et al. 2017: basic blocks in 3-D; its stem keeps every frame and has no pooling."""
     head = [nn.Conv3d(3, 64, (3, 7, 7), (1, 2, 2), (1, 3, 3), bias=False), nn.BatchNorm3d(64), nn.ReLU()]
     blocks = [
         BasicBlock(3, 64, 64, 1), BasicBlock(3, 64, 64, 1),
@@ -123,9 +123,9 @@ def r3d_18() -> Built:
 
 
 def dilated_backbone() -> nn.Module:
-    """ResNet-50 without its classifier; the strides of its last two stages turned into dilation, an eighth remains.
+    """ResNet-50 without its classifier; its last two stages are dilated, not strided: an eighth of the size remains.
 
-    The first block of a stage still has the dilation of the stage before.
+    The first block of a stage still has the dilation of the previous stage.
     """
     return nn.Sequential(
         *stem(),
@@ -137,7 +137,7 @@ def dilated_backbone() -> nn.Module:
 
 
 class Segmentation(nn.Module):
-    """A head on the features of a backbone, its scores brought to the picture's size."""
+    """A head on the features of a backbone, with its scores resized to the size of the picture."""
 
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
@@ -170,7 +170,7 @@ class PyramidPooling(nn.Module):
 
 
 def fcn_resnet50() -> Built:
-    """torchvision's of Long et al. 2014, without the auxiliary classifier."""
+    """torchvision's version of Long et al. 2014, without the auxiliary classifier."""
     head = nn.Sequential(
         nn.Conv2d(2048, 512, 3, padding=1, bias=False), nn.BatchNorm2d(512), nn.ReLU(), nn.Dropout(0.1),
         nn.Conv2d(512, 21, 1),
@@ -179,7 +179,7 @@ def fcn_resnet50() -> Built:
 
 
 def deeplabv3_resnet50() -> Built:
-    """torchvision's of Chen et al. 2017, without the auxiliary classifier."""
+    """torchvision's version of Chen et al. 2017, without the auxiliary classifier."""
     head = nn.Sequential(
         PyramidPooling(),
         nn.Conv2d(1280, 256, 1, bias=False), nn.BatchNorm2d(256), nn.ReLU(), nn.Dropout(0.5),
@@ -201,7 +201,7 @@ class DarknetConv(nn.Sequential):
 
 
 class DarknetShortcut(nn.Module):
-    """A 1×1 and a 3×3 convolution, and darknet's [shortcut] around them."""
+    """A 1×1 and a 3×3 convolution with darknet's [shortcut] around them."""
 
     def __init__(self, channels: int, inner: int) -> None:
         super().__init__()
@@ -228,7 +228,7 @@ def detector(narrow: int, wide: int) -> nn.Module:
 
 
 class YOLOv3(nn.Module):
-    """The authors' yolov3.cfg: Darknet-53 and three detectors; layers 36 and 61 are read again further on."""
+    """The authors' yolov3.cfg: Darknet-53 and three detectors; layers 36 and 61 are read again later."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -270,7 +270,7 @@ def yolov3() -> Built:
 
 
 def conv_autoencoder() -> Built:
-    """Keras' denoising example; its transposed convolutions double the size, as output_padding=1 does here."""
+    """Keras' denoising example; its transposed convolutions double the size, which needs output_padding=1 here."""
     module = nn.Sequential(
         nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
@@ -282,7 +282,7 @@ def conv_autoencoder() -> Built:
 
 
 def espcn() -> Built:
-    """Shi et al. 2016, three times as large, on luminance."""
+    """Shi et al. 2016, upscaling by three, on luminance."""
     module = nn.Sequential(
         nn.Conv2d(1, 64, 5, padding=2), nn.Tanh(),
         nn.Conv2d(64, 32, 3, padding=1), nn.Tanh(),
@@ -292,7 +292,7 @@ def espcn() -> Built:
 
 
 def ds_cnn() -> Built:
-    """MLPerf Tiny's keyword spotting; its `same` padding of 49×10 under 10×4 at stride 2 is 4 + 5 and 1 + 1."""
+    """MLPerf Tiny's keyword spotting; `same` padding of 49×10 for a kernel of 10×4 at stride 2 is 4 + 5 and 1 + 1."""
     blocks: list[nn.Module] = []
     for _ in range(4):
         blocks += [nn.Conv2d(64, 64, 3, padding=1, groups=64), nn.BatchNorm2d(64), nn.ReLU()]
@@ -315,16 +315,16 @@ MODELS: dict[str, Callable[[], Built]] = {
 
 
 def running_statistics(module: nn.Module) -> int:
-    """Running means and variances; the count of batches that PyTorch keeps beside them is no statistic."""
+    """Running means and variances, but not PyTorch's count of batches, which is not a statistic."""
     return sum(
         buffer.numel() for name, buffer in module.named_buffers() if name.endswith(("running_mean", "running_var"))
     )
 
 
 def figures(name: str) -> dict[str, Any]:
-    """What PyTorch counts, for one sample, on the meta device: shapes alone, no arithmetic.
+    """PyTorch's counts for one sample, on the meta device: only shapes, no arithmetic.
 
-    Its flop counter charges two for each multiply-add of convolutions and linear layers, no bias, and takes the input
+    Its flop counter counts two per multiply-add of convolutions and linear layers, ignores biases, and uses the input
     positions of a transposed convolution.
     """
     with torch.device("meta"):

@@ -1,11 +1,11 @@
-"""Networks of torchvision written in PyTorch, and what PyTorch counts in them: test_zoo.py holds the examples to it.
+"""Networks of torchvision written in PyTorch, and PyTorch's counts, with which test_zoo.py compares the examples.
 
-Written from torchvision's definitions with every channel spelt out, so that nothing is inferred that a spec infers.
-Dropout and stochastic depth are left out: they have no weights and do nothing at inference. Nothing is computed:
-the networks run on the meta device.
+Written from torchvision's definitions with every channel spelt out, so that nothing is inferred as it is in a spec.
+Dropout and stochastic depth are left out: they have no weights and do nothing at inference. Nothing is computed: the
+networks run on the meta device.
 """
 
-# PyTorch is not among the tests' requirements: without it its classes are unknown to mypy.
+# PyTorch is not a test requirement: without it, mypy does not know its classes.
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CLASSES = 1000
 PICTURE = (3, 224, 224)
 
 
-# --- Parts that several networks have --------------------------------------------------------------------------------
+# --- Parts used by several networks ----------------------------------------------------------------------------------
 
 
 def centred(kernel: Kernel) -> Kernel:
@@ -45,14 +45,14 @@ def unit(
     groups: int = 1,
     activation: Activation = nn.ReLU,
 ) -> nn.Sequential:
-    """Convolution, batch normalisation, activation; the size stays where the stride is 1, but for a padding given."""
+    """Convolution, batch normalisation, activation; the size is kept if the stride is 1, unless padding is given."""
     around = centred(kernel) if padding is None else padding
     conv = nn.Conv2d(channels, out, kernel, stride, around, groups=groups, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(out), activation())
 
 
 class Concatenated(nn.Module):
-    """Branches that read the same input, one after the other along the channels."""
+    """Branches that read the same input, concatenated along the channels."""
 
     def __init__(self, *branches: nn.Module) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Residual(nn.Module):
 
 
 class Excited(nn.Module):
-    """Squeeze-and-excite: every channel times a factor that comes of all of them."""
+    """Squeeze-and-excite: every channel times a factor calculated from all of them."""
 
     def __init__(self, channels: int, squeezed: int, activation: Activation, gate: Activation) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ def inception(channels: int, n1: int, reduce3: int, n3: int, reduce5: int, n5: i
 
 
 def googlenet() -> Model:
-    """Without the auxiliary classifiers, which serve training only."""
+    """Without the auxiliary classifiers, which are used only in training."""
     halved = partial(nn.MaxPool2d, 3, 2, ceil_mode=True)
     return nn.Sequential(
         unit(3, 64, 7, 2),
@@ -207,7 +207,7 @@ def inception_e(channels: int) -> nn.Module:
 
 
 def inception_v3() -> Model:
-    """Without the auxiliary classifier, which serves training only."""
+    """Without the auxiliary classifier, which is used only in training."""
     return nn.Sequential(
         unit(3, 32, 3, 2, padding=0),
         unit(32, 32, 3, padding=0),
@@ -240,7 +240,7 @@ def preactivated(channels: int, out: int, kernel: int = 1) -> nn.Sequential:
 
 
 class Dense(nn.Module):
-    """Layers that each read all that came before them."""
+    """Layers that each read the outputs of all previous ones."""
 
     def __init__(self, channels: int, depth: int, growth: int) -> None:
         super().__init__()
@@ -402,7 +402,7 @@ def convolved(channels: int, out: int, stride: int) -> nn.Module:
 
 
 class Down(nn.Module):
-    """Half the size, in two branches."""
+    """Halves the size, in two branches."""
 
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()
@@ -416,7 +416,7 @@ class Down(nn.Module):
 
 
 class Split(nn.Module):
-    """Half of the channels pass through as they are."""
+    """Half of the channels pass through unchanged."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -451,7 +451,7 @@ def shortcut(channels: int, out: int, stride: int) -> nn.Module | None:
 
 
 def regnet_widths(depth: int, initial: int, slope: float, factor: float) -> list[int]:
-    """The width of every block: growing linearly, then drawn to a power of the factor and to a multiple of 8."""
+    """The width of every block: growing linearly, then rounded to a power of the factor and to a multiple of 8."""
     powers = [round(math.log((initial + slope * index) / initial) / math.log(factor)) for index in range(depth)]
     return [round(initial * factor**power / 8) * 8 for power in powers]
 
@@ -508,7 +508,7 @@ class ChannelNorm(nn.LayerNorm):
 
 
 class ConvNeXtBlock(nn.Module):
-    """The two linear layers read the channels last, as torchvision's do."""
+    """The two linear layers work on channels-last tensors, like torchvision's."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -549,7 +549,7 @@ def convnext_tiny() -> Model:
     ), PICTURE
 
 
-# --- What PyTorch counts ---------------------------------------------------------------------------------------------
+# --- PyTorch's counts ------------------------------------------------------------------------------------------------
 
 MODELS: dict[str, Callable[[], Model]] = {
     "googlenet": googlenet,
@@ -566,12 +566,12 @@ MODELS: dict[str, Callable[[], Model]] = {
 
 
 def running_statistics(model: nn.Module) -> int:
-    """Without the batch norms' count of batches, which is no statistic."""
+    """Without the batch norms' count of batches, which is not a statistic."""
     return sum(buffer.numel() for name, buffer in model.named_buffers() if name.endswith(("_mean", "_var")))
 
 
 def figures(name: str) -> dict[str, Any]:
-    """What PyTorch counts in a network at batch size 1."""
+    """PyTorch's counts for a network at batch size 1."""
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         model, shape = MODELS[name]()
         output = model.eval()(torch.empty(1, *shape))

@@ -1,12 +1,12 @@
-"""The most memory that the tensors of a network take at once, as PyTorch runs it.
+"""The peak memory of a network's tensors as PyTorch runs it.
 
-Every operation is watched on its way to the kernels. Memory is born with the operation that gives it and dead after
-the last that reads it; a view is the memory that it looks at. The input counts until its last reader, what leaves the
-network stays, weights are not counted. Of operations that give more than one tensor the first is counted: the others
-are for the backward pass. Nothing is computed: the networks run on the meta device.
+Every operation is intercepted on its way to the kernels. Memory is allocated by the operation that outputs it and freed
+after the last operation that reads it; a view shares the memory of its tensor. The input counts until its last reader,
+outputs of the network stay alive, weights are not counted. If an operation has several outputs, only the first is
+counted: the others are for the backward pass. Nothing is computed: the networks run on the meta device.
 """
 
-# PyTorch is not among the tests' requirements: without it its classes are unknown to mypy.
+# PyTorch is not a test requirement: without it, mypy does not know its classes.
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_leaves
 
 
 class Tracing(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Keeps, by the address of a tensor's memory, its bytes and the operations at which it was born and last read."""
+    """Records, by the address of a tensor's memory, its bytes and the operations that allocated it and last read it."""
 
     def __init__(self, weights: list[Tensor], sample: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -28,7 +28,7 @@ class Tracing(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.bytes: dict[int, int] = {}
         self.born: dict[int, int] = {}
         self.last: dict[int, int] = {}
-        self.kept: list[Tensor] = []  # so that no address is given twice
+        self.kept: list[Tensor] = []  # so that no address is reused
         self.count = 0
         self.note(sample, 0)
 
@@ -64,7 +64,7 @@ def address(value: Tensor) -> int:
 
 
 def traced_peak(build: Callable[[], tuple[nn.Module, tuple[int, ...]]]) -> int:
-    """The peak of a network and a sample of its input's shape."""
+    """The peak of a network for an input of its shape."""
     with torch.device("meta"):
         module, shape = build()
         sample = torch.empty(1, *shape)

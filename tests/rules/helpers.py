@@ -1,4 +1,4 @@
-"""What the tests of the rules share."""
+"""Helpers for the tests of the rules."""
 
 import io
 
@@ -8,5 +8,5 @@ from convcalc.problems import Path
 
 
 def found(rule: type[Rule], text: str) -> list[tuple[Path, str]]:
-    """Where a rule finds something in a spec, and what it says."""
+    """The locations and messages of a rule's findings in a spec."""
     return [(problem.path, problem.message) for problem in rule().findings(convcalc.summary(io.StringIO(text)))]

@@ -85,17 +85,17 @@ layers:
 
 
 @pytest.mark.parametrize(("text", "expected"), FLAGGED)
-def test_flags(text: str, expected: list[tuple[Path, str]]) -> None:
+def test_what_it_flags(text: str, expected: list[tuple[Path, str]]) -> None:
     assert found(BatchNormOfAPoint, text) == expected
 
 
 @pytest.mark.parametrize("text", LEFT_ALONE)
-def test_leaves_alone(text: str) -> None:
+def test_what_it_leaves_alone(text: str) -> None:
     assert found(BatchNormOfAPoint, text) == []
 
 
 def test_finds_the_image_pooling_of_deeplab() -> None:
-    # its pooled branch is why torchvision's model does not train with one picture at a time
+    # because of its pooled branch, torchvision's model cannot be trained with one picture at a time
     (problem,) = BatchNormOfAPoint().findings(summary("examples/deeplabv3_resnet50.yaml"))
     assert problem.message == (
         "batchnorm normalises 256×1×1, one value per channel and sample: its statistics come from the batch only"

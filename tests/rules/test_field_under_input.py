@@ -90,17 +90,17 @@ layers:
 
 
 @pytest.mark.parametrize(("text", "expected"), FLAGGED)
-def test_flags(text: str, expected: list[tuple[Path, str]]) -> None:
+def test_what_it_flags(text: str, expected: list[tuple[Path, str]]) -> None:
     assert found(FieldUnderInput, text) == expected
 
 
 @pytest.mark.parametrize("text", LEFT_ALONE)
-def test_leaves_alone(text: str) -> None:
+def test_what_it_leaves_alone(text: str) -> None:
     assert found(FieldUnderInput, text) == []
 
 
 def test_knows_the_published_fields() -> None:
-    # Araujo et al. 2019: MobileNet 315, ResNet-50 483; and both see 224
+    # Araujo et al. 2019: MobileNet 315, ResNet-50 483; both cover 224
     assert list(FieldUnderInput().findings(summary("examples/mobilenet_v1.yaml"))) == []
     assert list(FieldUnderInput().findings(summary("examples/resnet50.yaml"))) == []
     large = summary("examples/mobilenet_v1.yaml", params={"size": 320})

@@ -72,12 +72,12 @@ layers:
 
 
 @pytest.mark.parametrize(("text", "expected"), FLAGGED)
-def test_flags(text: str, expected: list[tuple[Path, str]]) -> None:
+def test_what_it_flags(text: str, expected: list[tuple[Path, str]]) -> None:
     assert found(HeavyHead, text) == expected
 
 
 @pytest.mark.parametrize("text", LEFT_ALONE)
-def test_leaves_alone(text: str) -> None:
+def test_what_it_leaves_alone(text: str) -> None:
     assert found(HeavyHead, text) == []
 
 

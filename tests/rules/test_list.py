@@ -1,4 +1,4 @@
-"""Every rule is listed under a code of its own, and tested."""
+"""Every rule is listed under a unique code, and has tests."""
 
 from importlib import import_module
 from pathlib import Path
@@ -20,21 +20,21 @@ def rules_in(file: str) -> list[type[Rule]]:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_the_rules_of_a_file_are_listed_and_tested(file: str) -> None:
+def test_the_rules_of_every_file_are_listed_and_tested(file: str) -> None:
     found = rules_in(file)
     assert found
     assert all(rule in LIST for rule in found)
     assert (Path(__file__).parent / f"test_{file}.py").is_file()
 
 
-def test_every_rule_that_is_listed_is_found_by_its_code() -> None:
+def test_every_listed_rule_is_found_by_its_code() -> None:
     assert list(RULES.values()) == list(LIST)
     assert list(RULES) == [rule.code for rule in LIST]
     assert not RULES.keys() & TITLES.keys()
 
 
 @pytest.mark.parametrize("taken", ["code", "name"])
-def test_a_second_rule_with_a_taken_code_or_name_is_refused(taken: str) -> None:
+def test_a_second_rule_with_the_same_code_or_name_is_refused(taken: str) -> None:
     first = LIST[0]
     others = {"code": "CV999", "name": "another-rule", taken: getattr(first, taken)}
     second = type("Second", (first,), others)

@@ -45,7 +45,7 @@ def test_what_it_leaves_alone(text: str) -> None:
     assert found(MisreadInput, text) == []
 
 
-def test_the_hint_names_the_axes_of_a_volume_that_is_meant_and_these_silence_it() -> None:
+def test_the_hint_names_the_axes_of_a_volume_and_naming_them_silences_the_rule() -> None:
     report = convcalc.summary(io.StringIO(FLAGGED[0][0]))
     [problem] = MisreadInput().findings(report)
     axes = problem.hint.rpartition("name the axes: ")[2]
@@ -58,13 +58,11 @@ def test_the_hint_names_the_axes_of_a_volume_that_is_meant_and_these_silence_it(
         ("[3, 32, 32]", [32, 32, 3], True),
         ("{channels: 3, height: 32, width: 32}", [64, 64, 3], True),
         ("[32, 32, 3]", [3, 32, 32], False),
-        ("[2, 16, 16, 16]", [1, 16, 16, 16], False),  # four sizes are what the spec has
+        ("[2, 16, 16, 16]", [1, 16, 16, 16], False),  # four sizes, as in the spec
         ("{channels: 1, depth: 8, height: 16, width: 16}", [1, 4, 16, 16], False),
         ("[1, 3, 32, 32]", [1, 3, 64, 64], True),
     ],
 )
-def test_a_shape_from_outside_is_looked_at_in_place_of_the_written_one(
-    own: str, given: list[int], flagged: bool
-) -> None:
+def test_a_shape_from_outside_is_checked_instead_of_the_written_one(own: str, given: list[int], flagged: bool) -> None:
     report = convcalc.summary(io.StringIO(f"input: {own}\n{REST}"), input=given)
     assert bool(list(MisreadInput().findings(report))) == flagged

@@ -1,4 +1,4 @@
-"""Every rule shows itself: it finds its wrong example, once where it is on by default, and not its right one."""
+"""Every rule finds its own bad example (once, if it is on by default) and nothing in its good example."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.rules.helpers import found
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_its_own_examples_show_it(rule: type[Rule]) -> None:
+def test_a_rule_flags_only_its_bad_example(rule: type[Rule]) -> None:
     assert found(rule, rule.wrong) != []
     assert len(found(rule, rule.wrong)) == 1 or not rule.default
     assert found(rule, rule.right) == []

@@ -108,17 +108,17 @@ layers:
 
 
 @pytest.mark.parametrize(("text", "expected"), FLAGGED)
-def test_flags(text: str, expected: list[tuple[Path, str]]) -> None:
+def test_what_it_flags(text: str, expected: list[tuple[Path, str]]) -> None:
     assert found(UnevenPadding, text) == expected
 
 
 @pytest.mark.parametrize("text", LEFT_ALONE)
-def test_leaves_alone(text: str) -> None:
+def test_what_it_leaves_alone(text: str) -> None:
     assert found(UnevenPadding, text) == []
 
 
 def test_finds_resnet_at_224_and_not_at_225() -> None:
-    # the first convolution, and the 3×3 convolutions of stride 2 of three stages; the max pooling pads no zeros
+    # the first convolution, and the 3×3 convolutions of stride 2 in three stages; max pooling does not pad with zeros
     found_at_224 = list(UnevenPadding().findings(summary("examples/resnet50.yaml")))
     assert len(found_at_224) == 4
     assert found_at_224[0].hint == "with an input height of 225 the last window ends at the end of the padding"

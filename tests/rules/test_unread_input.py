@@ -134,7 +134,7 @@ WINDOWS = [window for window in product(range(1, 5), range(2, 7), range(1, 7)) i
 
 
 def positions_read(kernel: int, stride: int, dilation: int) -> set[int]:
-    """What the windows read of 0 … 199, all of it far from where they begin and end."""
+    """The positions among 0 … 199 that the windows read, all of them far from the ends."""
     windows = range(-100, 300)
     return {window * stride + tap * dilation for window in windows for tap in range(kernel)} & set(range(200))
 
@@ -176,7 +176,7 @@ def test_the_hint_names_the_nearest_sizes_that_read_everything(window: tuple[int
 
 
 @pytest.mark.parametrize("window", WINDOWS, ids=str)
-def test_what_the_hint_leaves_out_does_not_help(window: tuple[int, int, int]) -> None:
+def test_changes_missing_from_the_hint_do_not_help(window: tuple[int, int, int]) -> None:
     named = sizes(hint(spec(*window)))
     for name in {"kernel_size", "dilation"} - set(named):
         others = [changed(window, name, size) for size in range(1, 20)]
@@ -201,11 +201,11 @@ def test_what_the_hint_leaves_out_does_not_help(window: tuple[int, int, int]) ->
         ),
     ],
 )
-def test_the_hint_is_given_axis_by_axis(layer: str, expected: str) -> None:
+def test_the_hint_is_given_per_axis(layer: str, expected: str) -> None:
     assert hint(f"input: [8, 32, 32]\nlayers:\n  - {layer}\n") == expected
 
 
-def test_of_several_readers_the_hint_is_about_the_first() -> None:
+def test_with_several_readers_the_hint_is_about_the_first() -> None:
     text = """\
 input: [8, 32, 32]
 layers:

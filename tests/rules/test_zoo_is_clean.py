@@ -1,4 +1,4 @@
-"""The rules that are on by default find nothing in the examples, all published networks, but notes in two of them."""
+"""The default rules find nothing in the examples, all of them published networks, except notes in two of them."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from convcalc.check.rules import RULES
 
 EXAMPLES = [Path(examples.path(name)) for name in examples.names()]
 DEFAULT = [rule for rule in RULES.values() if rule.default]
-# whose convolutions have biases before their batch norms
+# their convolutions have biases before batch norms
 NOTED = {"ds_cnn": {"CV206"}, "m5": {"CV206"}}
 
 
@@ -22,7 +22,7 @@ def report(request: pytest.FixtureRequest) -> Report:
     return convcalc.summary(request.param)
 
 
-def test_there_are_examples() -> None:
+def test_there_are_example_networks() -> None:
     assert len(EXAMPLES) > 30
 
 
@@ -34,5 +34,5 @@ def test_a_default_rule_finds_nothing_but_notes(report: Report, rule: type[Rule]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_no_comment_silences_a_rule(path: Path) -> None:
+def test_no_comment_suppresses_a_rule(path: Path) -> None:
     assert find_ignores(path.read_text(encoding="utf-8")) == []

@@ -1,244 +1,262 @@
-"""What stands in a network more than once becomes a block: the one that saves most lines first."""
+"""Turn entries that occur more than once into blocks, starting with the block that saves the most lines.
+
+`Folder` replaces the occurrences by uses of the block; the values that differ between them become holes.
+"""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from convcalc.convert.writing.items import (
-    Block,
-    Body,
-    Branches,
-    Group,
+    BranchesItem,
+    EntryList,
+    FoldedBlock,
+    FoldedUse,
     Hole,
     Item,
-    Leaf,
-    Use,
+    LayerItem,
+    SequenceItem,
     Value,
-    inner_bodies,
-    item_lines,
-    lines_of,
-    live_bodies,
-    replaced,
-    typed,
-    values_of,
+    count_item_lines,
+    count_lines,
+    find_lists,
+    inner_lists,
+    iterate_values,
+    replace_values,
+    with_type,
 )
-from convcalc.convert.writing.regions import Wiring, is_free
-from convcalc.convert.writing.repeats import partition
-from convcalc.convert.writing.tokens import Tokens, may_differ
+from convcalc.convert.writing.regions import TensorUses, is_movable
+from convcalc.convert.writing.repeats import partition_uses
+from convcalc.convert.writing.tokens import ItemTokens, may_differ
 
-LONGEST = 20  # entries of a block in one list
-MOST_BLOCKS = 60
-MOST_PARAMETERS = 8
-MOST_LOOKS = 1_000_000  # at stretches of entries: beyond, no more blocks are sought
-CLOSELY = 16  # candidates that are counted exactly
-HEAD = 4  # lines of a block beside its entries
-LEAST_SAVED = 2
-FOLLOWS = frozenset({"batchnorm", "groupnorm", "instancenorm", "local_response_norm", "dropout", "scale"})
-"""Kinds that go with the layer before them: a block does not begin with one if it can begin elsewhere."""
+_MAX_BLOCK_ENTRIES = 20
+_MAX_BLOCKS = 60
+_MAX_PARAMETERS = 8
+_MAX_VISITS = 1_000_000  # of stretches of entries; beyond this, the search for blocks ends
+_MAX_EXACT_COUNTS = 16  # of candidates per round whose saving is counted exactly
+_BLOCK_OVERHEAD = 4  # lines of a block besides its entries
+_MIN_SAVED_LINES = 2
+_FOLLOWERS = frozenset({"batchnorm", "groupnorm", "instancenorm", "local_response_norm", "dropout", "scale"})
+"""Kinds that belong to the layer before them: a block should not begin with one."""
 
 
-class Place(NamedTuple):
-    """Some entries in a list. Of a scope it is the one entry, and `inside` says that its own entries are meant."""
+class _Occurrence(NamedTuple):
+    """Consecutive entries of a list. With `inside` it is a single sequence, and its inner entries are meant."""
 
-    body: Body
+    body: EntryList
     start: int
     stop: int
     inside: bool = False
 
     @property
     def items(self) -> list[Item]:
-        """The entries that would be those of a block."""
+        """The entries that a block would hold."""
         found = self.body.items[self.start : self.stop]
-        if self.inside and isinstance(found[0], Group):
+        if self.inside and isinstance(found[0], SequenceItem):
             return found[0].body.items
         return found
 
 
 class Folder:
-    """Finds blocks in a list and the lists in it."""
+    """Finds blocks in a list and in the lists nested in it."""
 
-    def __init__(self, top: Body, wiring: Wiring) -> None:
+    def __init__(self, top: EntryList, tensor_uses: TensorUses) -> None:
         self.top = top
-        self.wiring = wiring
-        self.looks = 0
+        self.tensor_uses = tensor_uses
+        self.visits = 0
         self.inner_first = False
 
     def fold(self, *, stretches: bool = False, inner_first: bool = False) -> None:
-        """Make blocks of scopes until none saves a line.
+        """Turn sequences into blocks until no block saves enough lines.
 
-        `stretches`: of any entries without a name too; `inner_first`: of no scope that numbers its copies.
+        With `stretches`, consecutive entries without names may become blocks as well; with `inner_first`, sequences
+        that hold numbered copies may not.
         """
         self.inner_first = inner_first
-        for _ in range(MOST_BLOCKS):
-            if self.looks > MOST_LOOKS:
+        for _ in range(_MAX_BLOCKS):
+            if self.visits > _MAX_VISITS:
                 return
-            candidates = self.candidates(stretches)
-            saved, places = max(map(self.saved, candidates), key=lambda found: found[0], default=(0.0, []))
-            if saved < LEAST_SAVED:
+            candidates = self.find_candidates(stretches)
+            saved, places = max(map(self.count_saving, candidates), key=lambda found: found[0], default=(0.0, []))
+            if saved < _MIN_SAVED_LINES:
                 return
-            make_block(places)
+            _make_block(places)
 
-    def candidates(self, stretches: bool) -> list[list[Place]]:
-        """Places of entries that are alike, those that seem to save most first."""
-        tokens = Tokens()
-        found: dict[object, list[Place]] = {}
-        for body in live_bodies(self.top):
+    def find_candidates(self, stretches: bool) -> list[list[_Occurrence]]:
+        """Return the occurrences of similar entries, those with the largest estimated saving first."""
+        tokens = ItemTokens()
+        found: dict[object, list[_Occurrence]] = {}
+        for body in find_lists(self.top):
             for place, item in enumerate(body.items):
-                if isinstance(item, Group) and self.is_closed(item) and not (self.inner_first and has_copies(item)):
-                    found.setdefault(tokens.list_number(item.body), []).append(Place(body, place, place + 1, True))
+                if (
+                    isinstance(item, SequenceItem)
+                    and self.is_closed(item)
+                    and not (self.inner_first and _holds_copies(item))
+                ):
+                    found.setdefault(tokens.list_number(item.body), []).append(
+                        _Occurrence(body, place, place + 1, True)
+                    )
             if stretches:
-                self.stretches(body, tokens, found)
-            self.looks += len(body.items)
-        many = [places for key, places in found.items() if len(places) > 1 and not is_periodic(key)]
-        return sorted(many, key=rough_saving, reverse=True)[:CLOSELY]
+                self.add_stretches(body, tokens, found)
+            self.visits += len(body.items)
+        many = [places for key, places in found.items() if len(places) > 1 and not _is_periodic(key)]
+        return sorted(many, key=_estimate_saving, reverse=True)[:_MAX_EXACT_COUNTS]
 
-    def stretches(self, body: Body, tokens: Tokens, found: dict[object, list[Place]]) -> None:
-        """Entries of a list that read one tensor and of which only the last is read elsewhere."""
-        kinds = tokens.of(body)
-        free = [is_free(item, self.wiring) for item in body.items]
+    def add_stretches(self, body: EntryList, tokens: ItemTokens, found: dict[object, list[_Occurrence]]) -> None:
+        """Add the stretches of a list that read one tensor and of which only the last entry is read elsewhere."""
+        kinds = tokens.number_entries(body)
+        free = [is_movable(item, self.tensor_uses) for item in body.items]
         for start in range(len(body.items)):
             key: tuple[int, ...] = ()
             read_until = -1
-            for stop in range(start + 1, min(start + LONGEST, len(body.items)) + 1):
-                self.looks += 1
+            for stop in range(start + 1, min(start + _MAX_BLOCK_ENTRIES, len(body.items)) + 1):
+                self.visits += 1
                 number, far = kinds[stop - 1]
                 if not free[stop - 1] or far > stop - start:
                     break
                 key += (number,)
                 last = body.items[stop - 1]
-                whole = len(key) > 1 or isinstance(last, Branches)
-                if whole and read_until <= last.output and not cuts_row(body, start, stop):
+                whole = len(key) > 1 or isinstance(last, BranchesItem)
+                if whole and read_until <= last.output and not _splits_equal_uses(body, start, stop):
                     places = found.setdefault(key, [])
                     if not places or places[-1].body is not body or places[-1].stop <= start:
-                        places.append(Place(body, start, stop))
-                read_until = max(read_until, self.wiring.last[last.output])
+                        places.append(_Occurrence(body, start, stop))
+                read_until = max(read_until, self.tensor_uses.last_reader[last.output])
 
-    def is_closed(self, scope: Group) -> bool:
-        """Whether a scope of some entries reads one tensor, gives one, and nothing in it must keep its place."""
-        return len(scope.body.items) > 1 and self.only_reads(scope.body.items, {scope.body.given}, scope.output)
+    def is_closed(self, scope: SequenceItem) -> bool:
+        """Whether a sequence of several entries has one input and one output, and no entry that must not be moved."""
+        return len(scope.body.items) > 1 and self.only_reads(scope.body.items, {scope.body.source}, scope.output)
 
     def only_reads(self, items: list[Item], known: set[int | None], last: int) -> bool:
-        """Whether entries read only tensors that are known or their own, and are read by none after the last."""
+        """Whether entries read only known tensors or each other's, and only the output `last` is read elsewhere."""
         known = set(known)
         for item in items:
-            if not known.issuperset(item.reads) or item.output in self.wiring.pinned:
+            if not known.issuperset(item.reads) or item.output in self.tensor_uses.pinned:
                 return False
-            if self.wiring.last[item.output] > last != item.output:
+            if self.tensor_uses.last_reader[item.output] > last != item.output:
                 return False
-            if not all(self.only_reads(inner.items, known, last) for inner in inner_bodies(item)):
+            if not all(self.only_reads(inner.items, known, last) for inner in inner_lists(item)):
                 return False
             known.add(item.output)
         return True
 
-    def saved(self, places: list[Place]) -> tuple[float, list[Place]]:
-        """The lines that a block of these places saves."""
-        uses = [tuple(values_of(place.items)) for place in places]
-        columns = {tuple(map(typed, column)) for column in zip(*uses, strict=True)}
-        if sum(len(set(column)) > 1 for column in columns) > MOST_PARAMETERS:
+    def count_saving(self, places: list[_Occurrence]) -> tuple[float, list[_Occurrence]]:
+        """Return how many lines a block for these occurrences saves, and the occurrences."""
+        uses = [tuple(iterate_values(place.items)) for place in places]
+        columns = {tuple(map(with_type, column)) for column in zip(*uses, strict=True)}
+        if sum(len(set(column)) > 1 for column in columns) > _MAX_PARAMETERS:
             return 0.0, places
-        entries = lines_written(places, uses)
-        head = 2 if entries == 1 else HEAD
-        lines = sum(lines_of(place.items) + own_lines(place) for place in places)
-        return lines - entries - lines_of(places[0].items) - head - self.awkward(places[0]), places
+        entries = _count_use_lines(places, uses)
+        head = 2 if entries == 1 else _BLOCK_OVERHEAD
+        lines = sum(count_lines(place.items) + _count_own_lines(place) for place in places)
+        return lines - entries - count_lines(places[0].items) - head - self.penalise_cuts(places[0]), places
 
-    def awkward(self, place: Place) -> float:
-        """Less than a line: a block that begins or ends within what belongs together."""
+    def penalise_cuts(self, place: _Occurrence) -> float:
+        """Return a penalty of less than a line for a block that separates entries which belong together."""
         before = place.body.items[place.start - 1] if place.start else None
         after = place.body.items[place.stop] if place.stop < len(place.body.items) else None
-        cut_before = before is not None and belongs(before, place.items[0], self.wiring)
-        return 0.4 * cut_before + 0.4 * (after is not None and belongs(place.items[-1], after, self.wiring))
+        cut_before = before is not None and _belongs_to_previous(before, place.items[0], self.tensor_uses)
+        return 0.4 * cut_before + 0.4 * (
+            after is not None and _belongs_to_previous(place.items[-1], after, self.tensor_uses)
+        )
 
 
-def has_copies(scope: Group) -> bool:
-    """Whether a scope holds scopes that are called by numbers, or nothing but what became of such."""
-    copies = [item for item in scope.body.items if isinstance(item, Group | Use) and item.name is None]
-    return len(copies) == len(scope.body.items) or any(isinstance(item, Group) for item in copies)
+def _holds_copies(scope: SequenceItem) -> bool:
+    """Whether a sequence holds sequences named by numbers, or only blocks that were made from such sequences."""
+    copies = [item for item in scope.body.items if isinstance(item, SequenceItem | FoldedUse) and item.name is None]
+    return len(copies) == len(scope.body.items) or any(isinstance(item, SequenceItem) for item in copies)
 
 
-def own_lines(place: Place) -> int:
-    """The lines that a scope takes beside its entries."""
-    return item_lines(place.body.items[place.start]) - lines_of(place.items) if place.inside else 0
+def _count_own_lines(place: _Occurrence) -> int:
+    """Count the lines that a sequence takes besides its entries."""
+    return count_item_lines(place.body.items[place.start]) - count_lines(place.items) if place.inside else 0
 
 
-def rough_saving(places: list[Place]) -> int:
-    """The lines that a block of these places saves at the least."""
-    return (len(places) - 1) * (lines_of(places[0].items) - 1) - HEAD
+def _estimate_saving(places: list[_Occurrence]) -> int:
+    """Estimate, from below, how many lines a block for these occurrences saves."""
+    return (len(places) - 1) * (count_lines(places[0].items) - 1) - _BLOCK_OVERHEAD
 
 
-def belongs(one: Item, other: Item, wiring: Wiring) -> bool:
-    """Whether an entry goes with the one before it: a norm, or what is done to the values of it alone."""
-    if not isinstance(other, Leaf) or other.reads != (one.output,) or wiring.last[one.output] > other.output:
+def _belongs_to_previous(one: Item, other: Item, tensor_uses: TensorUses) -> bool:
+    """Whether an entry belongs to the one before it: a norm or a layer without arguments, such as an activation."""
+    if (
+        not isinstance(other, LayerItem)
+        or other.reads != (one.output,)
+        or tensor_uses.last_reader[one.output] > other.output
+    ):
         return False
-    return other.kind in FOLLOWS or not other.names
+    return other.kind in _FOLLOWERS or not other.names
 
 
-def lines_written(places: list[Place], uses: list[tuple[Value, ...]]) -> int:
-    """The entries that are left of so many uses, repeats put together."""
+def _count_use_lines(places: list[_Occurrence], uses: list[tuple[Value, ...]]) -> int:
+    """Count the lines that the uses take after consecutive ones have been merged into repeats."""
     total, row = 0, [0]
     for number in range(1, len(places) + 1):
-        if number < len(places) and follows(places[number - 1], places[number]):
+        if number < len(places) and _is_adjacent(places[number - 1], places[number]):
             row.append(number)
             continue
-        total += len(partition([uses[place] for place in row]))
+        total += len(partition_uses([uses[place] for place in row]))
         row = [number]
     return total
 
 
-def follows(one: Place, other: Place) -> bool:
-    """Whether a place stands right after another."""
+def _is_adjacent(one: _Occurrence, other: _Occurrence) -> bool:
     return one.body is other.body and one.stop == other.start
 
 
-def cuts_row(body: Body, start: int, stop: int) -> bool:
-    """Whether a stretch begins or ends between two uses that are the same, which a repeat would put together."""
+def _splits_equal_uses(body: EntryList, start: int, stop: int) -> bool:
+    """Whether a stretch begins or ends between two equal uses, which could otherwise become one repeat."""
     pairs = [body.items[cut - 1 : cut + 1] for cut in (start, stop) if 0 < cut < len(body.items)]
     return any(
-        isinstance(one, Use) and isinstance(other, Use) and one.block is other.block and one.values == other.values
+        isinstance(one, FoldedUse)
+        and isinstance(other, FoldedUse)
+        and one.block is other.block
+        and one.values == other.values
         for one, other in pairs
     )
 
 
-def is_periodic(key: object) -> bool:
-    """Whether a stretch, by the numbers of its entries, is a shorter one several times."""
+def _is_periodic(key: object) -> bool:
+    """Whether a stretch, given as the numbers of its entries, is a repetition of a shorter one."""
     if not isinstance(key, tuple):
         return False
     size = len(key)
     return any(size % period == 0 and key == key[:period] * (size // period) for period in range(1, size // 2 + 1))
 
 
-def make_block(places: list[Place]) -> Block:
-    """A block of the first of some places, and uses of it in all of them."""
+def _make_block(places: list[_Occurrence]) -> FoldedBlock:
+    """Make a block of the first occurrence, and replace all occurrences by uses of it."""
     first = places[0]
-    given = first.items[0].reads[0]
+    source = first.items[0].reads[0]
     holes = iter(range(10**9))
-    numbers: list[bool] = []
+    varies: list[bool] = []  # for each value, whether it became a hole
 
     def hole(value: Value) -> Value:
-        numbers.append(may_differ(value))
-        return Hole(next(holes)) if numbers[-1] else value
+        varies.append(may_differ(value))
+        return Hole(next(holes)) if varies[-1] else value
 
-    entries = [nameless(item) for item in replaced(first.items, hole)]
-    block = Block(Body(given, entries), sum(numbers))
+    entries = [_drop_optional_names(item) for item in replace_values(first.items, hole)]
+    block = FoldedBlock(EntryList(source, entries), sum(varies))
     for place in reversed(places):
         replaced_item = place.body.items[place.start]
         name = replaced_item.name if place.inside else None
-        values = tuple(value for value, kept in zip(values_of(place.items), numbers, strict=True) if kept)
-        use = Use(block, values, place.items[0].reads[:1], place.items[-1].output, name)
+        values = tuple(value for value, kept in zip(iterate_values(place.items), varies, strict=True) if kept)
+        use = FoldedUse(block, values, place.items[0].reads[:1], place.items[-1].output, name)
         if place.inside:
             use = use._replace(reads=replaced_item.reads)
         place.body.items[place.start : place.stop] = [use]
     return block
 
 
-def nameless(item: Item) -> Item:
-    """An entry without the names that may go."""
-    for inner in inner_bodies(item):
-        inner.items = [nameless(entry) for entry in inner.items]
+def _drop_optional_names(item: Item) -> Item:
+    """Return an entry without the names that folding may drop, in the lists nested in it as well."""
+    for inner in inner_lists(item):
+        inner.items = [_drop_optional_names(entry) for entry in inner.items]
     return item._replace(name=None) if item.soft else item
 
 
-def all_uses(top: Body) -> Iterator[Use]:
-    """All uses of blocks, wherever they are written."""
-    for body in live_bodies(top):
+def iterate_uses(top: EntryList) -> Iterator[FoldedUse]:
+    """Yield all uses of blocks in a list, in the lists nested in it and in the blocks themselves."""
+    for body in find_lists(top):
         for item in body.items:
-            if isinstance(item, Use):
+            if isinstance(item, FoldedUse):
                 yield item

@@ -1,57 +1,57 @@
-"""What a spec is made of while it is being written: entries in lists, wired by the numbers of their tensors.
+"""The intermediate form of a spec while it is written: lists of entries, wired by the numbers of their tensors.
 
-Lists are changed in place while they are folded; what stands in them is frozen. Tensors are numbered as in a
-network: the inputs, then the output of every layer.
+Lists are changed in place while they are folded; the entries themselves are immutable. Tensors are numbered as in a
+network: first the inputs, then the output of each layer.
 """
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-Value = Any  # an argument as a spec holds it, or one of the classes below that stand for one
+Value = Any  # an argument as written in a spec, or one of the placeholders below: Hole, ParameterValue, Half, …
 
 
 class Hole(NamedTuple):
-    """In a block: the value that each use gives at this place."""
+    """A placeholder in a block for a value that each use of the block supplies."""
 
     number: int
 
 
-class Symbol(NamedTuple):
-    """In a block: the value of a parameter."""
+class ParameterValue(NamedTuple):
+    """The value of a block's parameter, written `$name`."""
 
     name: str
 
 
 class Half(NamedTuple):
-    """In a block: half the value of a parameter, rounded down, as the padding of a kernel."""
+    """Half the value of a block's parameter, rounded down: the padding that preserves the size for an odd kernel."""
 
     name: str
 
 
 class Reference(NamedTuple):
-    """The name of the layer that gives a tensor."""
+    """A reference by name to the layer whose output is `tensor`."""
 
     tensor: int
 
 
 class FirstElse(NamedTuple):
-    """In a repeat: a value of the first copy, and one of all others."""
+    """In a repeated entry: the value for the first copy, and the value for all other copies."""
 
     first: Value
     rest: Value
 
 
-class Body:
-    """A list of entries. `given` is the tensor that it reads first, None in a network of several inputs."""
+class EntryList:
+    """A list of entries. `source` is the tensor that its first entry reads by default, None if there is none."""
 
-    def __init__(self, given: int | None, items: "list[Item]") -> None:
-        self.given = given
+    def __init__(self, source: int | None, items: "list[Item]") -> None:
+        self.source = source
         self.items = items
 
 
-class Leaf(NamedTuple):
-    """A layer. `names` and `values` are its arguments, `share` is the tensor of the layer whose weights it uses."""
+class LayerItem(NamedTuple):
+    """A layer. `names` and `values` are its arguments; `share` is the output of the layer whose weights it uses."""
 
     kind: str
     names: tuple[str, ...]
@@ -59,16 +59,16 @@ class Leaf(NamedTuple):
     reads: tuple[int, ...]
     output: int
     name: str | None = None
-    soft: bool = False  # whether the name may go where the layer is folded into others
+    soft: bool = False  # whether the name may be dropped if the layer is folded
     frozen: bool = False
     share: int | None = None
     when: Value = None
 
 
-class Branches(NamedTuple):
-    """Lists that read the same and are merged."""
+class BranchesItem(NamedTuple):
+    """Lists that read the same tensor and whose results are merged."""
 
-    bodies: tuple[Body, ...]
+    bodies: tuple[EntryList, ...]
     merge: str
     reads: tuple[int, ...]
     output: int
@@ -77,10 +77,10 @@ class Branches(NamedTuple):
     when: Value = None
 
 
-class Group(NamedTuple):
-    """A list with a scope of its own, `repeat` times one after the other."""
+class SequenceItem(NamedTuple):
+    """A `sequence`: a list with its own scope, run `repeat` times in a row."""
 
-    body: Body
+    body: EntryList
     reads: tuple[int, ...]
     output: int
     name: str | None = None
@@ -89,10 +89,10 @@ class Group(NamedTuple):
     when: Value = None
 
 
-class Use(NamedTuple):
-    """A use of a block. `values` are those of its holes, and of its parameters once it has some."""
+class FoldedUse(NamedTuple):
+    """A use of a block. `values` fill the block's holes, or its parameters once those have been chosen."""
 
-    block: "Block"
+    block: "FoldedBlock"
     values: tuple[Value, ...]
     reads: tuple[int, ...]
     output: int
@@ -102,146 +102,142 @@ class Use(NamedTuple):
     when: Value = None
 
 
-Item = Leaf | Branches | Group | Use
+Item = LayerItem | BranchesItem | SequenceItem | FoldedUse
 
 
-class Block:
-    """A block: its list, and once they are found its name and its parameters with their defaults."""
+class FoldedBlock:
+    """A block: its entries and, once they have been chosen, its name and its parameters with their defaults."""
 
-    def __init__(self, body: Body, holes: int) -> None:
+    def __init__(self, body: EntryList, holes: int) -> None:
         self.body = body
         self.holes = holes
         self.name = ""
-        self.parameters: dict[str, Value] = {}  # NOTHING: required
+        self.parameters: dict[str, Value] = {}  # NO_DEFAULT: required
 
 
-NOTHING = Hole(-1)
+NO_DEFAULT = Hole(-1)
 
 
-def inner_bodies(item: Item) -> tuple[Body, ...]:
-    """The lists that an entry holds; those of a block are its own."""
-    if isinstance(item, Branches):
+def inner_lists(item: Item) -> tuple[EntryList, ...]:
+    """Return the lists inside an entry. The list of a block that it uses is not among them."""
+    if isinstance(item, BranchesItem):
         return item.bodies
-    return (item.body,) if isinstance(item, Group) else ()
+    return (item.body,) if isinstance(item, SequenceItem) else ()
 
 
-def live_bodies(body: Body) -> list[Body]:
-    """A list, all lists in it and those of all blocks that are used, outer ones first."""
+def find_lists(body: EntryList) -> list[EntryList]:
+    """Return a list, all lists nested in it, and the lists of all blocks they use; outer lists come first."""
     found, waiting, seen = [], [body], set[int]()
     while waiting:
         outer = waiting.pop()
         found.append(outer)
         for item in outer.items:
-            waiting += inner_bodies(item)
-            if isinstance(item, Use) and id(item.block) not in seen:
+            waiting += inner_lists(item)
+            if isinstance(item, FoldedUse) and id(item.block) not in seen:
                 seen.add(id(item.block))
                 waiting.append(item.block.body)
     return found
 
 
-def used_blocks(body: Body) -> list[Block]:
-    """The blocks that a list uses, each after those that use it."""
-    order: list[Block] = []
+def find_blocks(body: EntryList) -> list[FoldedBlock]:
+    """Return the blocks that a list uses, directly or indirectly; each block comes after the blocks that use it."""
+    order: list[FoldedBlock] = []
     done: set[int] = set()
 
-    def visit(block: Block) -> None:
+    def visit(block: FoldedBlock) -> None:
         if id(block) in done:
             return
         done.add(id(block))
-        for inner in blocks_in(block.body):
+        for inner in _iterate_blocks(block.body):
             visit(inner)
         order.append(block)
 
-    for block in blocks_in(body):
+    for block in _iterate_blocks(body):
         visit(block)
     return order[::-1]
 
 
-def blocks_in(body: Body) -> Iterator[Block]:
-    """The blocks that are used in a list or in the lists in it, but for those in blocks."""
+def _iterate_blocks(body: EntryList) -> Iterator[FoldedBlock]:
+    """Yield the blocks used directly in a list or in the lists nested in it, not those used inside blocks."""
     for item in body.items:
-        if isinstance(item, Use):
+        if isinstance(item, FoldedUse):
             yield item.block
-        for inner in inner_bodies(item):
-            yield from blocks_in(inner)
+        for inner in inner_lists(item):
+            yield from _iterate_blocks(inner)
 
 
-def values_of(items: list[Item]) -> Iterator[Value]:
-    """All values of some entries, in their order."""
+def iterate_values(items: list[Item]) -> Iterator[Value]:
+    """Yield all values of the entries, in order."""
     for item in items:
-        if isinstance(item, Leaf | Use):
+        if isinstance(item, LayerItem | FoldedUse):
             for value in item.values:
                 yield from value if isinstance(value, FirstElse) else (value,)
-        for inner in inner_bodies(item):
-            yield from values_of(inner.items)
+        for inner in inner_lists(item):
+            yield from iterate_values(inner.items)
         if item.when is not None:
             yield item.when
 
 
-def replaced(items: list[Item], change: Callable[[Value], Value]) -> list[Item]:
-    """The entries with every value changed, called in the order of `values_of`; lists are made anew."""
-    return [replaced_item(item, change) for item in items]
+def replace_values(items: list[Item], change: Callable[[Value], Value]) -> list[Item]:
+    """Return copies of the entries with each value replaced; `change` is called in the order of `iterate_values`."""
+    return [_replace_item_values(item, change) for item in items]
 
 
-def replaced_item(item: Item, change: Callable[[Value], Value]) -> Item:
-    """An entry with every value changed."""
+def _replace_item_values(item: Item, change: Callable[[Value], Value]) -> Item:
     changed: Item
-    if isinstance(item, Leaf | Use):
-        changed = item._replace(values=tuple(changed_value(value, change) for value in item.values))
-    elif isinstance(item, Branches):
-        bodies = tuple(Body(inner.given, replaced(inner.items, change)) for inner in item.bodies)
+    if isinstance(item, LayerItem | FoldedUse):
+        changed = item._replace(values=tuple(_change_value(value, change) for value in item.values))
+    elif isinstance(item, BranchesItem):
+        bodies = tuple(EntryList(inner.source, replace_values(inner.items, change)) for inner in item.bodies)
         changed = item._replace(bodies=bodies)
     else:
-        changed = item._replace(body=Body(item.body.given, replaced(item.body.items, change)))
+        changed = item._replace(body=EntryList(item.body.source, replace_values(item.body.items, change)))
     return changed if changed.when is None else changed._replace(when=change(changed.when))
 
 
-def changed_value(value: Value, change: Callable[[Value], Value]) -> Value:
-    """A value changed, or both of a first copy and the others: one again where they came to be the same."""
+def _change_value(value: Value, change: Callable[[Value], Value]) -> Value:
+    """Return the changed value. A FirstElse whose two values have become equal is reduced to that value."""
     if not isinstance(value, FirstElse):
         return change(value)
     first, rest = change(value.first), change(value.rest)
-    return first if typed(first) == typed(rest) else FirstElse(first, rest)
+    return first if with_type(first) == with_type(rest) else FirstElse(first, rest)
 
 
-def typed(value: Value) -> tuple[type, Value]:
-    """A value that equals only those of its own type: 1 is not true."""
+def with_type(value: Value) -> tuple[type, Value]:
+    """Pair a value with its type, so that `1` and `True` compare as different."""
     return value.__class__, value
 
 
-def lines_of(items: list[Item]) -> int:
-    """The lines that some entries take, equal uses of a block in a row taken together."""
-    repeated = sum(is_repeated(one, other) for one, other in pairwise(items))
-    return sum(map(item_lines, items)) - repeated
+def count_lines(items: list[Item]) -> int:
+    """Count the lines that the entries take; equal consecutive uses of a block count as one."""
+    repeated = sum(_is_repeated(one, other) for one, other in pairwise(items))
+    return sum(map(count_item_lines, items)) - repeated
 
 
-def is_repeated(one: Item, other: Item) -> bool:
-    """Whether two entries are the same use of a block, one after the other."""
-    both = isinstance(one, Use) and isinstance(other, Use) and one.block is other.block and one.values == other.values
+def _is_repeated(one: Item, other: Item) -> bool:
+    """Whether `other` directly follows `one` and uses the same block with the same values."""
+    both = (
+        isinstance(one, FoldedUse)
+        and isinstance(other, FoldedUse)
+        and one.block is other.block
+        and one.values == other.values
+    )
     return both and other.reads == (one.output,)
 
 
-def item_lines(item: Item) -> int:
-    """The lines that an entry takes."""
-    inner = sum(max(lines_of(body.items), 1) for body in inner_bodies(item))
-    if isinstance(item, Branches):
+def count_item_lines(item: Item) -> int:
+    """Count the lines that one entry takes."""
+    inner = sum(max(count_lines(body.items), 1) for body in inner_lists(item))
+    if isinstance(item, BranchesItem):
         return 2 + inner + (item.when is not None)
-    if isinstance(item, Group):
+    if isinstance(item, SequenceItem):
         return 1 + inner + (item.name is not None) + (item.repeat is not None)
     return 1
 
 
-def tensors_read(item: Item) -> Iterator[int]:
-    """The tensors that an entry reads, those that it makes itself included."""
-    yield from item.reads
-    for inner in inner_bodies(item):
-        for entry in inner.items:
-            yield from tensors_read(entry)
-
-
-def tensors_made(item: Item) -> Iterator[int]:
-    """The tensors that the layers of an entry give, as far as they can be named."""
+def iterate_outputs(item: Item) -> Iterator[int]:
+    """Yield the output tensors of an entry and of the entries nested in it, but not of those inside blocks."""
     yield item.output
-    for inner in inner_bodies(item):
+    for inner in inner_lists(item):
         for entry in inner.items:
-            yield from tensors_made(entry)
+            yield from iterate_outputs(entry)

@@ -1,28 +1,43 @@
-"""Uses of one block in a row as one entry that repeats."""
+"""Replace consecutive uses of one block by a single entry with `repeat`.
+
+If only the first use differs, its value becomes an expression: `stride: $(2 if index == 0 else 1)`.
+"""
 
 from collections.abc import Sequence
 
-from convcalc.convert.writing.items import Body, FirstElse, Group, Item, Use, Value, live_bodies, typed
-from convcalc.convert.writing.regions import Wiring
+from convcalc.convert.writing.items import (
+    EntryList,
+    FirstElse,
+    FoldedUse,
+    Item,
+    SequenceItem,
+    Value,
+    find_lists,
+    with_type,
+)
+from convcalc.convert.writing.regions import TensorUses
 
-OTHER_FIRST = 0.5  # of a line: what a number that only the first copy has costs the reader
-FLAG_FIRST = 0.3  # the same of true and false
-LARGE = 8  # a count of channels: where it changes is worth a line
-Values = tuple[Value, ...]
+_COST_OF_FIRST_VALUE = 0.5  # in lines: how much harder an expression for a number of the first copy is to read
+_COST_OF_FIRST_FLAG = 0.3  # the same for true and false
+_MIN_LARGE_VALUE = 8  # such a value is a number of channels, and a change of channels deserves a line of its own
+_Values = tuple[Value, ...]
 
 
-def partition(uses: Sequence[Values]) -> list[tuple[int, int]]:
-    """Where to cut uses in a row so that every part is one entry: start and stop of each.
+def partition_uses(uses: Sequence[_Values]) -> list[tuple[int, int]]:
+    """Divide consecutive uses into parts that can each be written as one entry; return the start and stop of each.
 
-    In a part all uses have the same values, but that the first may have others.
+    All uses in a part have the same values, except that the first may differ. The division costs the fewest lines.
     """
-    starts = [place for place, use in enumerate(uses) if not place or not same(use, uses[place - 1])]
+    starts = [place for place, use in enumerate(uses) if not place or not _are_equal(use, uses[place - 1])]
     stops = [*starts[1:], len(uses)]
-    costs, cuts = [0.0], [0]  # of the runs of equal uses up to here: the least cost, and where the last part begins
+    costs, cuts = (
+        [0.0],
+        [0],
+    )  # for the first n runs of equal uses: the least cost, and the run that begins the last part
     for run, start in enumerate(starts):
         cost, cut = costs[run] + 1, run
         if run and starts[run] - starts[run - 1] == 1:
-            other = first_differs(uses[start - 1], uses[start])
+            other = _count_first_cost(uses[start - 1], uses[start])
             if other is not None and costs[run - 1] + 1 + other < cost:
                 cost, cut = costs[run - 1] + 1 + other, run - 1
         costs.append(cost)
@@ -34,73 +49,80 @@ def partition(uses: Sequence[Values]) -> list[tuple[int, int]]:
     return parts[::-1]
 
 
-def same(one: Values, other: Values) -> bool:
-    """Whether all values are equal, and of one type."""
+def _are_equal(one: _Values, other: _Values) -> bool:
+    """Whether all values are equal and have the same types."""
     return one == other and list(map(type, one)) == list(map(type, other))
 
 
-def first_differs(first: Values, rest: Values) -> float | None:
-    """What it costs the reader that a first use differs from the others, None where an expression cannot say it."""
-    pairs = {(typed(one), typed(other)) for one, other in zip(first, rest, strict=True) if typed(one) != typed(other)}
+def _count_first_cost(first: _Values, rest: _Values) -> float | None:
+    """Return the reader's cost, in lines, of a first use that differs; None if an expression should not state it."""
+    pairs = {
+        (with_type(one), with_type(other))
+        for one, other in zip(first, rest, strict=True)
+        if with_type(one) != with_type(other)
+    }
     listed = any(isinstance(value, tuple) and not hasattr(value, "_fields") for pair in pairs for _, value in pair)
-    large = any(isinstance(value, int) and value >= LARGE for pair in pairs for _, value in pair)
-    return None if listed or large else sum(FLAG_FIRST if word is bool else OTHER_FIRST for (word, _), _ in pairs)
+    large = any(isinstance(value, int) and value >= _MIN_LARGE_VALUE for pair in pairs for _, value in pair)
+    return (
+        None
+        if listed or large
+        else sum(_COST_OF_FIRST_FLAG if word is bool else _COST_OF_FIRST_VALUE for (word, _), _ in pairs)
+    )
 
 
-def runs(body: Body, wiring: Wiring) -> list[tuple[int, int]]:
-    """Where uses of one block stand in a row in a list, each reading the one before it."""
+def _find_runs(body: EntryList, tensor_uses: TensorUses) -> list[tuple[int, int]]:
+    """Return the start and stop of each run of uses of one block in which each reads the one before it."""
     found, start = [], 0
     for place in range(1, len(body.items) + 1):
-        if place == len(body.items) or not follows(body.items[place - 1], body.items[place], wiring):
+        if place == len(body.items) or not _may_repeat(body.items[place - 1], body.items[place], tensor_uses):
             found.append((start, place))
             start = place
     return found
 
 
-def follows(one: Item, other: Item, wiring: Wiring) -> bool:
-    """Whether two uses may be copies of one entry."""
+def _may_repeat(one: Item, other: Item, tensor_uses: TensorUses) -> bool:
+    """Whether two consecutive entries may become copies of one repeated entry."""
     return (
-        isinstance(one, Use)
-        and isinstance(other, Use)
+        isinstance(one, FoldedUse)
+        and isinstance(other, FoldedUse)
         and one.block is other.block
         and (one.repeat, one.when, other.repeat, other.when) == (None,) * 4
         and (one.name is None or one.soft)
         and (other.name is None or other.soft)
         and other.reads == (one.output,)
-        and one.output < len(wiring.last)
-        and wiring.last[one.output] <= other.output
+        and one.output < len(tensor_uses.last_reader)
+        and tensor_uses.last_reader[one.output] <= other.output
     )
 
 
-def repeat(top: Body, wiring: Wiring) -> None:
-    """Put uses of one block in a row together, in a list, the lists in it and those of the blocks that it uses."""
-    for body in live_bodies(top):
+def merge_repeats(top: EntryList, tensor_uses: TensorUses) -> None:
+    """Merge consecutive uses of one block in a list, the lists nested in it and the blocks they use."""
+    for body in find_lists(top):
         made: list[Item] = []
-        for start, stop in runs(body, wiring):
-            row = [item for item in body.items[start:stop] if isinstance(item, Use)]
+        for start, stop in _find_runs(body, tensor_uses):
+            row = [item for item in body.items[start:stop] if isinstance(item, FoldedUse)]
             if len(row) < 2:
                 made += body.items[start:stop]
                 continue
-            made += [together(row[first:last]) for first, last in partition([use.values for use in row])]
+            made += [_join_uses(row[first:last]) for first, last in partition_uses([use.values for use in row])]
         body.items = made
-    for body in live_bodies(top):
-        body.items = [named_repeat(item) for item in body.items]
+    for body in find_lists(top):
+        body.items = [_unwrap_repeat(item) for item in body.items]
 
 
-def together(row: list[Use]) -> Use:
-    """Uses in a row as one."""
+def _join_uses(row: list[FoldedUse]) -> FoldedUse:
     if len(row) == 1:
         return row[0]
     pairs = zip(row[0].values, row[1].values, strict=True)
-    values = tuple(one if typed(one) == typed(other) else FirstElse(one, other) for one, other in pairs)
+    values = tuple(one if with_type(one) == with_type(other) else FirstElse(one, other) for one, other in pairs)
     return row[0]._replace(values=values, output=row[-1].output, repeat=len(row), name=None)
 
 
-def named_repeat(item: Item) -> Item:
-    """A scope that holds one repeat is the repeat: its copies are numbered in the scope's name."""
-    if isinstance(item, Group) and len(item.body.items) == 1 and item.repeat is item.when is None:
+def _unwrap_repeat(item: Item) -> Item:
+    """Replace a sequence that holds only a repeated use by that use, whose copies are then numbered under its name."""
+    if isinstance(item, SequenceItem) and len(item.body.items) == 1 and item.repeat is item.when is None:
         [inner] = item.body.items
-        alone = isinstance(inner, Use) and inner.name is None and inner.when is None
+        alone = isinstance(inner, FoldedUse) and inner.name is None and inner.when is None
         if alone and inner.output == item.output and inner.reads == item.reads:
             return inner._replace(name=item.name)
     return item

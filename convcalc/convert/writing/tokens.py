@@ -1,21 +1,24 @@
-"""What makes entries alike: all but the values that may differ from one use of a block to the next."""
+"""Numbers that identify similar entries: two entries get the same number if they differ only in values.
 
-from convcalc.convert.writing.items import Body, Branches, FirstElse, Group, Item, Leaf, Value
+Only values that a block's parameter could hold (numbers and lists of numbers) may differ.
+"""
+
+from convcalc.convert.writing.items import BranchesItem, EntryList, FirstElse, Item, LayerItem, SequenceItem, Value
 
 
-class Tokens:
-    """Numbers for entries: equal ones are alike in all but their values, and are wired alike within their list."""
+class ItemTokens:
+    """Assigns numbers to entries: equal numbers mean the same structure and the same wiring within their list."""
 
     def __init__(self) -> None:
         self.known: dict[object, int] = {}
-        self.lists: dict[int, int] = {}  # by the id of a list: lists are not changed while they are compared
+        self.lists: dict[int, int] = {}  # by the id of the list; lists do not change while they are compared
 
-    def of(self, body: Body) -> list[tuple[int, int]]:
-        """For each entry of a list its number, and how many entries up the farthest that it reads stands.
+    def number_entries(self, body: EntryList) -> list[tuple[int, int]]:
+        """Return, for each entry of a list, its number and the distance back to the farthest entry it reads.
 
-        What it reads from outside of the list, the list's own input excepted, is taken to be out of all reach.
+        A tensor from outside the list, other than the list's own source, has the distance 10**9.
         """
-        places = {body.given: -1} | {item.output: place for place, item in enumerate(body.items)}
+        places = {body.source: -1} | {item.output: place for place, item in enumerate(body.items)}
         found = []
         for place, item in enumerate(body.items):
             steps = tuple(place - places[tensor] if tensor in places else tensor - 10**9 for tensor in item.reads)
@@ -24,38 +27,38 @@ class Tokens:
         return found
 
     def number(self, token: object) -> int:
-        """The number of a token."""
+        """Return the number of a token, a new one for an unknown token."""
         return self.known.setdefault(token, len(self.known))
 
-    def list_number(self, body: Body) -> int:
-        """The number of a whole list."""
+    def list_number(self, body: EntryList) -> int:
+        """Return the number of a whole list: equal for lists whose entries have the same numbers."""
         if id(body) not in self.lists:
-            self.lists[id(body)] = self.number(tuple(number for number, _ in self.of(body)))
+            self.lists[id(body)] = self.number(tuple(number for number, _ in self.number_entries(body)))
         return self.lists[id(body)]
 
     def shape(self, item: Item) -> object:
-        """All of an entry but its values and what it reads."""
+        """Return everything about an entry except its variable values and its inputs."""
         kept = None if item.soft else item.name
         own: object
-        if isinstance(item, Leaf):
-            own = (item.kind, item.names, tuple(map(fixed, item.values)), item.frozen)
-        elif isinstance(item, Branches):
+        if isinstance(item, LayerItem):
+            own = (item.kind, item.names, tuple(map(_keep_fixed_part, item.values)), item.frozen)
+        elif isinstance(item, BranchesItem):
             own = (item.merge, tuple(map(self.list_number, item.bodies)))
-        elif isinstance(item, Group):
+        elif isinstance(item, SequenceItem):
             own = (self.list_number(item.body), item.repeat)
         else:
-            # of two repeats, one may give its first copy other values and so hold more of them
-            own = (id(item.block), item.repeat, tuple(map(fixed, item.values)))
+            # one of two repeated uses may have other values for its first copy and therefore more values
+            own = (id(item.block), item.repeat, tuple(map(_keep_fixed_part, item.values)))
         return type(item).__name__, own, kept, item.when is None
 
 
-def fixed(value: Value) -> object:
-    """A value that is the same in all uses of a block, an empty tuple for one that may differ."""
+def _keep_fixed_part(value: Value) -> object:
+    """Return a value that must be the same in all uses of a block, or an empty tuple for one that may differ."""
     if isinstance(value, FirstElse):
-        return fixed(value.first), fixed(value.rest)
+        return _keep_fixed_part(value.first), _keep_fixed_part(value.rest)
     return () if may_differ(value) else (value.__class__, value)
 
 
 def may_differ(value: Value) -> bool:
-    """Whether a value may be that of a parameter: numbers and lists of them are, words and choices are not."""
-    return isinstance(value, int | float | tuple) and value.__class__ is not bool  # what stands for a value is a tuple
+    """Whether a value may become a parameter: numbers and lists of numbers may, words and booleans may not."""
+    return isinstance(value, int | float | tuple) and value.__class__ is not bool  # placeholders are tuples

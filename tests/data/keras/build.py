@@ -1,7 +1,7 @@
-"""Builds the models of this folder with Keras itself, and writes what Keras says of them.
+"""Build the models in this folder with Keras itself, and write down Keras's own figures for them.
 
-Needs `pip install keras torch`; run as `KERAS_BACKEND=torch python build.py`. Keras 3.15.1 on PyTorch 2.13.0 wrote
-the files that stand here. MACs are those of one call of each layer.
+Needs `pip install keras torch`; run as `KERAS_BACKEND=torch python build.py`. The files in this folder were written by
+Keras 3.15.1 on PyTorch 2.13.0. MACs are those of one call per layer.
 """
 
 import gzip
@@ -31,7 +31,7 @@ def macs(layer: Any) -> int:
 
 
 def described(model: Any) -> dict[str, Any]:
-    """What Keras says of a model."""
+    """Keras's figures for a model."""
     inner = [layer for layer in model._flatten_layers(include_self=False) if not hasattr(layer, "layers")]
     trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
     return {
@@ -44,13 +44,13 @@ def described(model: Any) -> dict[str, Any]:
 
 
 def write(name: str, value: Any) -> None:
-    """A value as compressed JSON, the same bytes each time."""
+    """Write a value as compressed JSON, with the same bytes every time."""
     data = json.dumps(value, sort_keys=True).encode()
     (HERE / f"{name}.json.gz").write_bytes(gzip.compress(data, mtime=0))
 
 
 def each(make: Any, shape: tuple[int, ...], **choices: Any) -> list[Any]:
-    """A model of one layer for every choice of arguments that Keras takes."""
+    """A model of one layer for every combination of arguments that Keras accepts."""
     found = []
     for values in itertools.product(*choices.values()):
         keras.backend.clear_session()
@@ -64,7 +64,7 @@ def each(make: Any, shape: tuple[int, ...], **choices: Any) -> list[Any]:
 
 
 def small() -> list[Any]:
-    """One layer each, with the arguments that matter to its shape and weights."""
+    """Single layers, with the arguments that matter to their shapes and weights."""
     shape: tuple[int, ...]
     window = {"strides": (1, 2, 3), "padding": ("same", "valid")}
     found = []
@@ -169,7 +169,7 @@ def graphs() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Build all."""
+    """Build all models."""
     for name in APPLICATIONS:
         keras.backend.clear_session()
         shape = {"input_shape": (224, 224, 3)} if name in ("MobileNetV3Small",) else {}
