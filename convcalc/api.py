@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from convcalc.analysis.report import Report, analyse
-from convcalc.collection import collecting_later
+from convcalc.collection import defer_garbage_collection
 from convcalc.keys import LARGEST, MOST_DIGITS
 from convcalc.network import Network
 from convcalc.problems import InvalidSpec, Path, Problem
 from convcalc.spec import files
-from convcalc.spec.blame import read_given
+from convcalc.spec.blame import read_overridden_network
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.source import MOST_NESTING
@@ -41,7 +41,7 @@ def load(
     if input is not None:
         given[None] = _normalise_optional(input)
     overrides = Overrides(_normalise_value(params or {}), given, batch, _normalise_optional(dtype), from_python=True)
-    return read_given(_read_document(spec), overrides)
+    return read_overridden_network(_read_document(spec), overrides)
 
 
 def from_torch(
@@ -61,7 +61,7 @@ def from_torch(
     return load(plain_spec(graph_of(module, input_shape)))
 
 
-@collecting_later
+@defer_garbage_collection
 def summary(spec: Source | Network, **overrides: Any) -> Report:
     """Return the report of a spec or a network; `print` shows it as a table.
 
@@ -91,7 +91,7 @@ def _read_document(spec: Source) -> Document:
     if not isinstance(text, str):
         raise TypeError("load expects a path, a text stream or a mapping")
     file = getattr(spec, "name", None)
-    return files.decode(text.encode("utf-8", "surrogatepass"), file if isinstance(file, str) else "<stream>", True)
+    return files.decode_spec(text.encode("utf-8", "surrogatepass"), file if isinstance(file, str) else "<stream>", True)
 
 
 def _normalise_value(value: Any, path: Path = ()) -> Any:

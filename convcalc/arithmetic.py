@@ -15,7 +15,7 @@ from math import gcd
 Pair = tuple[int, int]
 
 
-def extent(kernel_size: int, dilation: int) -> int:
+def effective_kernel_size(kernel_size: int, dilation: int) -> int:
     """Return the effective kernel size, d (k - 1) + 1: the inputs from a dilated kernel's first tap to its last."""
     return dilation * (kernel_size - 1) + 1
 
@@ -28,7 +28,7 @@ def window_count(
     With `ceil_mode` the division rounds up, but a window that would start beyond the input and its leading padding is
     dropped, as in `torch.nn.MaxPool2d`.
     """
-    room = size + padding[0] + padding[1] - extent(kernel_size, dilation)
+    room = size + padding[0] + padding[1] - effective_kernel_size(kernel_size, dilation)
     if not ceil_mode:
         return room // stride + 1
     count = -(-room // stride) + 1
@@ -52,13 +52,13 @@ def same_padding(size: int, kernel_size: int, stride: int, dilation: int) -> Pai
     Source: TensorFlow, `tf.nn.convolution`, padding "SAME"; `torch.nn.Conv2d(padding="same")` at stride 1.
     """
     windows = -(-size // stride)
-    total = max((windows - 1) * stride + extent(kernel_size, dilation) - size, 0)
+    total = max((windows - 1) * stride + effective_kernel_size(kernel_size, dilation) - size, 0)
     return total // 2, total - total // 2
 
 
 def transposed_size(size: int, kernel_size: int, stride: int, padding: Pair, dilation: int, output_padding: int) -> int:
     """Return a transposed convolution's size: (n - 1) s - p_before - p_after + d (k - 1) + output_padding + 1."""
-    return (size - 1) * stride - padding[0] - padding[1] + extent(kernel_size, dilation) + output_padding
+    return (size - 1) * stride - padding[0] - padding[1] + effective_kernel_size(kernel_size, dilation) + output_padding
 
 
 def transposed_formula(
@@ -72,18 +72,18 @@ def transposed_formula(
     )
 
 
-def transposed_same(kernel_size: int, stride: int, dilation: int, output_padding: int) -> tuple[Pair, int]:
+def same_transposed_padding(kernel_size: int, stride: int, dilation: int, output_padding: int) -> tuple[Pair, int]:
     """Return the padding and output padding with which a transposed convolution's output size is n × stride.
 
     An odd element is removed after. If the effective kernel size is less than the stride, there is nothing to remove
     and the output padding fills the gap. Source: TensorFlow, `tf.nn.conv2d_transpose`, "SAME".
     """
-    output_padding = max(output_padding, stride - extent(kernel_size, dilation))
-    total = extent(kernel_size, dilation) + output_padding - stride
+    output_padding = max(output_padding, stride - effective_kernel_size(kernel_size, dilation))
+    total = effective_kernel_size(kernel_size, dilation) + output_padding - stride
     return (total // 2, total - total // 2), output_padding
 
 
-def adaptive_reads(size: int, output_size: int) -> int:
+def adaptive_window_total(size: int, output_size: int) -> int:
     """Return the total length of all windows of an adaptive pooling, n + o - gcd(n, o).
 
     Window i goes from floor(i n / o) to ceil((i + 1) n / o), the end excluded.

@@ -9,7 +9,7 @@ _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
 
-def collecting_later(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
+def defer_garbage_collection(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
     """Decorate a function so that the cyclic garbage collector is off while it runs.
 
     Reading and analysing a network create many objects, nearly all of which are kept. Scanning them repeatedly takes a

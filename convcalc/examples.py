@@ -20,26 +20,26 @@ def _find_folder() -> str:
     return _PACKAGED if os.path.isdir(_PACKAGED) else _CHECKED_OUT
 
 
-def names() -> list[str]:
+def list_names() -> list[str]:
     """Return the names of all examples, sorted."""
     return sorted(file.removesuffix(_SUFFIX) for file in os.listdir(_find_folder()) if file.endswith(_SUFFIX))
 
 
-def path(name: str) -> str:
+def find_file(name: str) -> str:
     """Return the file of an example; raises `NoExample` with the closest name if it does not exist."""
-    known = names()
+    known = list_names()
     if name not in known:
         hint = problems.did_you_mean(name, known) or f"available: {', '.join(known)}"
-        raise NoExample(f"unknown example {problems.shown(name)}: {hint}")
+        raise NoExample(f"unknown example {problems.show(name)}: {hint}")
     return os.path.join(_find_folder(), name + _SUFFIX)
 
 
-def resolved(net: str) -> str:
+def resolve_net(net: str) -> str:
     """Return the file of a NET argument, which is a file or `example:NAME`; raises `NoExample`."""
-    return path(net.removeprefix(PREFIX)) if net.startswith(PREFIX) else net
+    return find_file(net.removeprefix(PREFIX)) if net.startswith(PREFIX) else net
 
 
-def shown(file: str) -> str:
+def display_name(file: str) -> str:
     """Return `example:NAME` for the file of an example, otherwise the file unchanged."""
     folder_of, name = os.path.split(file)
     return PREFIX + name.removesuffix(_SUFFIX) if folder_of == _find_folder() else file

@@ -10,10 +10,10 @@ from itertools import product
 from math import inf, prod
 from typing import Any, NamedTuple
 
-from convcalc.analysis.budgets import breaches, figure, layer_figure, output_fields
+from convcalc.analysis.budgets import figure, find_breaches, layer_figure, output_fields
 from convcalc.analysis.report import Report, analyse
 from convcalc.network import Limit, Network
-from convcalc.problems import Flaw, InvalidSpec, Problem, shown
+from convcalc.problems import Flaw, InvalidSpec, Problem, show
 from convcalc.spec.budget import COUNTS, MEMORY
 from convcalc.spec.inputs import Overrides, WrongOverride
 
@@ -150,7 +150,7 @@ def _expand_range(text: str) -> list[Any]:
     match = _RANGE.fullmatch(text)
     if match is None:
         if ":" in text and re.fullmatch(r"[-+.:0-9eE ]+", text):
-            raise Flaw(f"{shown(text)} is not a range", "write start:stop:step, such as 0.25:1.5:0.05")
+            raise Flaw(f"{show(text)} is not a range", "write start:stop:step, such as 0.25:1.5:0.05")
         return [text]
     start, stop, step = map(Fraction, match.groups())
     if not step or (stop - start) / step < 0:
@@ -201,7 +201,7 @@ def fit(load: Load, setup: Setup, params: Sequence[Param], outside: Sequence[Lim
 
 def _analyse_trial(place: tuple[int, ...], values: dict[str, Any], report: Report, outside: Sequence[Limit]) -> Trial:
     """Return the result of a combination for which the spec is valid."""
-    broken = tuple(problem.message for problem in breaches(report, outside))
+    broken = tuple(problem.message for problem in find_breaches(report, outside))
     miss = max(_measure_miss(report, limit) for limit in (*report.network.budget, *outside)) if broken else 0
     return Trial(place, values, {metric: figure(report, metric) for metric in METRICS}, broken, miss)
 

@@ -148,7 +148,7 @@ def recognise(name: str, head: bytes) -> Format | None:
     return next(iter([*both, *without_content, *by_content, *by_name]), None)
 
 
-def foreign(name: str, head: bytes) -> Format | None:
+def find_foreign_format(name: str, head: bytes) -> Format | None:
     """Return the format of a file that is certainly not a spec, None if it may be one."""
     found = recognise(name, head)
     return None if found is SPEC else found

@@ -181,12 +181,12 @@ def _list_parts(value: Expression) -> tuple[Expression, ...]:
     return (value.base,) if isinstance(value, Power) else (value.value,) if isinstance(value, Floor) else ()
 
 
-def symbols(value: Expression) -> Iterator[Symbol]:
+def iterate_symbols(value: Expression) -> Iterator[Symbol]:
     """Yield the symbols of an expression from left to right."""
     if isinstance(value, Symbol):
         yield value
     for part in _list_parts(value):
-        yield from symbols(part)
+        yield from iterate_symbols(part)
 
 
 # -- numbers with their formulas
@@ -264,7 +264,7 @@ def expression_of(value: int) -> Expression:
     return value.expression if isinstance(value, Quantity | Factor) else Constant(int(value))
 
 
-def named(symbol: Symbol) -> Quantity:
+def make_quantity(symbol: Symbol) -> Quantity:
     """Return a symbol's value as a quantity."""
     return Quantity(int(symbol.value), symbol)
 

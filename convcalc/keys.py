@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Generic, TypeVar, overload
 
 from convcalc.arithmetic import Pair
-from convcalc.problems import Flaw, did_you_mean, printable, shortened, shown, words
+from convcalc.problems import Flaw, did_you_mean, join_words, printable, shorten, show
 from convcalc.shape import MOST_AXES, Shape
 
 _Value = TypeVar("_Value")
@@ -76,17 +76,17 @@ class Key(Generic[_Value]):
         if is_integer(value) and value > LARGEST:
             wanted = f"an integer of at most {MOST_DIGITS} digits"
         name = f"each entry of {self.name}" if where else self.name
-        hint = mistaken_value(value, wanted) or (did_you_mean(value, self.named) if isinstance(value, str) else "")
-        return Flaw(f"{name} must be {wanted}; got {shown(value)}", hint, key=self.name, where=where)
+        hint = suggest_correction(value, wanted) or (did_you_mean(value, self.named) if isinstance(value, str) else "")
+        return Flaw(f"{name} must be {wanted}; got {show(value)}", hint, key=self.name, where=where)
 
     def described_default(self) -> str:
         """Return the default as the manual shows it: `required`, `none` or the value."""
         if self.required:
             return "required"
-        return self.default_text or ("none" if self.default is None else shown(self.default).strip("'"))
+        return self.default_text or ("none" if self.default is None else show(self.default).strip("'"))
 
 
-def mistaken_value(value: Any, expected: str) -> str:
+def suggest_correction(value: Any, expected: str) -> str:
     """Return a hint for a value that looks valid but is not, such as "3", 3.0 or yes; "" if there is none.
 
     `expected` is the text of the error message that says what the value must be.
@@ -103,7 +103,7 @@ def mistaken_value(value: Any, expected: str) -> str:
     if number_expected and re.fullmatch(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?", value, re.ASCII):
         return "a number in quotes is text: remove the quotes"
     if number_expected and re.match(r"[-+]?\.?[0-9]|[-+]?\.(inf|nan)", value, re.ASCII | re.IGNORECASE):
-        return f"{shown(value)} is text: write a decimal number without leading zeros"
+        return f"{show(value)} is text: write a decimal number without leading zeros"
     if re.search(r"[-+*/<>=]|\b(and|or|not|if)\b", value) and re.search(r"[A-Za-z0-9_]", value):
         return f"write an expression as $({value[:60]})"
     return ""
@@ -215,7 +215,7 @@ class Choice(Key[str]):
     def __init__(self, help: str, default: str, *, choices: tuple[str, ...]) -> None:
         super().__init__(help, default)
         self.named = choices
-        self.expected = words(choices)
+        self.expected = join_words(choices)
 
     def read(self, value: Any, axes: int | None) -> str:
         """Return the word; raises `Flaw` if it is not one of the choices."""
@@ -245,7 +245,7 @@ class Text(Key[str]):
 
     def glance(self, value: str) -> str:
         """Return the text, cut to 40 characters."""
-        return shortened(value, 40)
+        return shorten(value, 40)
 
 
 def _per_axis_schemas(item: dict[str, Any]) -> list[dict[str, Any]]:
@@ -324,7 +324,7 @@ class Padding(Key[PerAxisPadding]):
         super().__init__(help, default, **rest)
         self.named = named
         forms = ["a non-negative integer", "a list with one integer or [before, after] pair per axis", *named]
-        self.expected = words(forms)
+        self.expected = join_words(forms)
 
     def read(self, value: Any, axes: int | None) -> Any:
         """Return one (before, after) pair per axis, or the word `same`."""
@@ -428,13 +428,13 @@ def _abbreviate_per_axis(sign: str, values: Any) -> str:
     return sign + "×".join(texts)
 
 
-def plain(value: Any) -> Any:
+def to_json_value(value: Any) -> Any:
     """Return a normal value as JSON stores it: a tuple as a list, a `NamedShape` as its name."""
     if isinstance(value, tuple):
-        return [plain(item) for item in value]
+        return [to_json_value(item) for item in value]
     return value.name if isinstance(value, NamedShape) else value
 
 
-def required_names(keys: Mapping[str, Key[Any]]) -> list[str]:
+def list_required(keys: Mapping[str, Key[Any]]) -> list[str]:
     """Return the names of the required arguments."""
     return [name for name, key in keys.items() if key.required]

@@ -27,7 +27,7 @@ class Suggestion(NamedTuple):
     batch: int | None = None
 
 
-def misreading(sizes: Sequence[int], may_hold_batch: bool = True) -> Misreading | None:
+def find_misreading(sizes: Sequence[int], may_hold_batch: bool = True) -> Misreading | None:
     """Return the other order that a shape seems to have, None if it looks like channels first.
 
     A leading 1 before three sizes looks like a batch size; a last size of 1, 3 or 4 after two equal, larger sizes looks

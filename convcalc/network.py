@@ -105,7 +105,7 @@ class Network(NamedTuple):
         return self.nodes[tensor - len(self.inputs)].name
 
 
-def goes_by(name: str, pattern: str) -> bool:
+def matches_pattern(name: str, pattern: str) -> bool:
     """Return whether a layer's name matches a pattern such as `block*`, or is inside a scope of that name."""
     from fnmatch import fnmatchcase  # imported only when a pattern is used: it costs start-up time
 

@@ -112,35 +112,35 @@ class Flaw(Exception):
         self.code = code
 
 
-def nearest(word: str, words: Iterable[str]) -> str | None:
+def find_nearest(word: str, words: Iterable[str]) -> str | None:
     """Return the word closest to a misspelt one, or None if none is close."""
     from difflib import get_close_matches  # imported only for errors: difflib costs start-up time
 
-    by_folded = {fold(known): known for known in islice(words, _MAX_CANDIDATES)}
-    close = get_close_matches(fold(word[:100]), list(by_folded), n=1, cutoff=0.7)
+    by_folded = {normalise_word(known): known for known in islice(words, _MAX_CANDIDATES)}
+    close = get_close_matches(normalise_word(word[:100]), list(by_folded), n=1, cutoff=0.7)
     return by_folded[close[0]] if close else None
 
 
-def fold(word: str) -> str:
+def normalise_word(word: str) -> str:
     """Return a word in lower case without underscores, hyphens and blanks, for comparison."""
     return re.sub(r"[_\-\s]", "", word).lower()
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
     """Return the hint `did you mean …?` with the closest word, or "" if none is close."""
-    close = nearest(word, words)
+    close = find_nearest(word, words)
     return f"did you mean {close}?" if close else ""
 
 
-def renaming(word: str, words: Iterable[str], hint: str = "", taken: Iterable[str] = ()) -> Fix | None:
+def suggest_rename(word: str, words: Iterable[str], hint: str = "", taken: Iterable[str] = ()) -> Fix | None:
     """Return the fix that renames a misspelt word, or None.
 
     There is a fix only if a single word is close, no other is named in `hint`, and it is not in `taken`.
     """
     from difflib import SequenceMatcher, get_close_matches
 
-    by_folded = {fold(known): known for known in islice(words, _MAX_CANDIDATES)}
-    meant = fold(word[:100])
+    by_folded = {normalise_word(known): known for known in islice(words, _MAX_CANDIDATES)}
+    meant = normalise_word(word[:100])
     close = get_close_matches(meant, list(by_folded), n=2, cutoff=0.7)
     likeness = [SequenceMatcher(None, candidate, meant).ratio() for candidate in close]
     if not close or (len(close) > 1 and likeness[0] - likeness[1] < _CLEAR_LEAD):
@@ -164,18 +164,18 @@ def _escape(character: str) -> str:
     return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}" if number < 65536 else f"\\U{number:08x}"
 
 
-def shown(value: object) -> str:
+def show(value: object) -> str:
     """Return a value of a spec as error messages show it, short and printable."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
         return "an empty value"
     if isinstance(value, str):
-        return f"'{shortened(value)}'"
+        return f"'{shorten(value)}'"
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list | tuple):
-        return f"the list {shortened(_format_list(value))}" if value else "an empty list"
+        return f"the list {shorten(_format_list(value))}" if value else "an empty list"
     return str(value) if not isinstance(value, int) or abs(value) < 10**40 else "an integer of more than 40 digits"
 
 
@@ -183,15 +183,15 @@ def _format_list(value: object) -> str:
     """Return nested lists in the flow style of YAML: `[1, [2, 3]]`."""
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_format_list(item) for item in value[:20]) + "]"
-    return shown(value).strip("'")
+    return show(value).strip("'")
 
 
-def shortened(text: str, most: int = 60) -> str:
+def shorten(text: str, most: int = 60) -> str:
     """Return the text, printable and cut to at most `most` characters."""
     return printable(text if len(text) <= most else text[: most - 1] + "…")
 
 
-def words(names: Iterable[str]) -> str:
+def join_words(names: Iterable[str]) -> str:
     """Return the names joined as `a, b or c`."""
     *most, last = names
     return f"{', '.join(most)} or {last}" if most else last

@@ -13,14 +13,14 @@ from collections.abc import Callable
 from math import gcd, lcm
 from typing import NamedTuple
 
-from convcalc.arithmetic import extent
+from convcalc.arithmetic import effective_kernel_size
 
 MOST_POSITIONS = 4_096  # the longest period that is computed
 MOST_READ = 100_000  # positions visited to compose two layers
 Ratio = tuple[int, int]  # a fraction in lowest terms: importing fractions.Fraction would slow the start
 
 
-def reduced(numerator: int, denominator: int) -> Ratio:
+def reduce_ratio(numerator: int, denominator: int) -> Ratio:
     """Return a fraction in lowest terms."""
     common = gcd(numerator, denominator)
     return numerator // common, denominator // common
@@ -42,7 +42,7 @@ class Reads(NamedTuple):
     @property
     def jump(self) -> Ratio:
         """Input positions between neighbouring outputs: the cumulative stride."""
-        return reduced(self.shift, self.period)
+        return reduce_ratio(self.shift, self.period)
 
     def sizes(self) -> list[int]:
         """Return the interval size of each output of a period; 0 if it reads nothing."""
@@ -56,7 +56,7 @@ class Reads(NamedTuple):
             if low is not None and high is not None:
                 doubled += (low + high) * self.period - 2 * position * self.shift
                 count += 1
-        return reduced(doubled, 2 * self.period * count) if count else (0, 1)
+        return reduce_ratio(doubled, 2 * self.period * count) if count else (0, 1)
 
     def at(self, position: int) -> tuple[int, int] | None:
         """Return the interval that one output reads; None if it reads nothing."""
@@ -73,23 +73,23 @@ class Reads(NamedTuple):
 SAME = Reads(1, 1, (0,), (0,))
 
 
-def fixed(interval: tuple[int, int] | None) -> Reads:
+def fixed_reads(interval: tuple[int, int] | None) -> Reads:
     """All outputs read the same interval, as after global pooling; None: nothing."""
     low, high = interval or (None, None)
     return Reads(1, 0, (low,), (high,))
 
 
-def sliding(kernel_size: int, stride: int, before: int, dilation: int) -> Reads:
+def sliding_window(kernel_size: int, stride: int, before: int, dilation: int) -> Reads:
     """Sliding window of k elements, stride s, padding p, dilation d: output i reads i s - p to i s - p + d (k - 1)."""
-    return Reads(1, stride, (-before,), (extent(kernel_size, dilation) - 1 - before,), dilation)
+    return Reads(1, stride, (-before,), (effective_kernel_size(kernel_size, dilation) - 1 - before,), dilation)
 
 
-def moved(offset: int) -> Reads:
+def shifted_input(offset: int) -> Reads:
     """Output i reads input i + offset."""
     return Reads(1, 1, (offset,), (offset,))
 
 
-def transposed(kernel_size: int, stride: int, before: int, dilation: int) -> Reads:
+def spread_window(kernel_size: int, stride: int, before: int, dilation: int) -> Reads:
     """Transposed window: output i reads every input j with j s - p + d t = i for a kernel position t < k.
 
     These t are t0, t0 + s / g, t0 + 2 s / g, … with g = gcd(s, d); an output may have none. Raises TooVaried.
@@ -113,21 +113,21 @@ def transposed(kernel_size: int, stride: int, before: int, dilation: int) -> Rea
     return _simplify(Reads(stride, 1, tuple(low), tuple(high), dilation // common))
 
 
-def adaptive(size: int, output_size: int) -> Reads:
+def adaptive_window(size: int, output_size: int) -> Reads:
     """Adaptive pooling of n inputs to o outputs: output i reads floor(i n / o) to ceil((i + 1) n / o) - 1."""
-    size, output_size = reduced(size, output_size)
+    size, output_size = reduce_ratio(size, output_size)
     return _make_periodic(
         (size, output_size), lambda i: (i * size // output_size, -(-(i + 1) * size // output_size) - 1)
     )
 
 
-def nearest(scale: Ratio) -> Reads:
+def nearest_input(scale: Ratio) -> Reads:
     """Nearest interpolation: output i reads input floor(i × scale), with scale = input size / output size."""
     size, output_size = scale
     return _make_periodic(scale, lambda i: (i * size // output_size, i * size // output_size))
 
 
-def interpolated(scale: Ratio, before: int) -> Reads:
+def blended_inputs(scale: Ratio, before: int) -> Reads:
     """Interpolation between the `before` + 1 nearest inputs on each side of (i + 1/2) × scale - 1/2.
 
     If that point falls on an input, all other inputs have weight 0. Source: torch.nn.functional.interpolate,
@@ -163,7 +163,7 @@ def _simplify(reads: Reads) -> Reads:
     return Reads(1, step, reads.low[:1], reads.high[:1], reads.step)
 
 
-def through(outer: Reads, inner: Reads) -> Reads:
+def compose_reads(outer: Reads, inner: Reads) -> Reads:
     """Compose two layers: what an output of the later one, `outer`, reads through `inner`. Raises TooVaried."""
     if outer.period == inner.period == 1:
         (low,), (high,) = outer.low, outer.high
@@ -200,7 +200,7 @@ def _find_hull(interval: tuple[int, int] | None, reads: Reads, step: int = 1) ->
     return (min(lows), max(highs)) if lows and highs else None
 
 
-def union(one: Reads, other: Reads) -> Reads:
+def unite_reads(one: Reads, other: Reads) -> Reads:
     """Return the intervals that span those of both, which must have the same jump. Raises TooVaried."""
     if one == other:
         return one

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from convcalc.analysis.receptive_field import input_size, interval_at
 from convcalc.analysis.report import Report
-from convcalc.problems import did_you_mean, shown
-from convcalc.reads import Ratio, reduced
+from convcalc.problems import did_you_mean, show
+from convcalc.reads import Ratio, reduce_ratio
 
 Interval = tuple[int, int]
 
@@ -28,7 +28,7 @@ class NoRegion(ValueError):
     """The layer or position does not exist, or its receptive field is unknown."""
 
 
-def layer_index(report: Report, name: str) -> int:
+def find_layer(report: Report, name: str) -> int:
     """Return the index of a layer, or of the one whose output a scope returns. Raises NoRegion, with a suggestion."""
     names = [layer.name for layer in report.layers]
     if name in names:
@@ -40,15 +40,15 @@ def layer_index(report: Report, name: str) -> int:
     names += outputs
     ends = [found for found in names if found.endswith("." + name)]
     hint = f"did you mean {ends[0]}?" if ends else did_you_mean(name, names) or "convcalc rf NET --all lists the layers"
-    raise NoRegion(f"no layer {shown(name)}: {hint}")
+    raise NoRegion(f"no layer {show(name)}: {hint}")
 
 
-def middle(report: Report, index: int) -> tuple[int, ...]:
+def middle_position(report: Report, index: int) -> tuple[int, ...]:
     """Return the middle position of a layer's output."""
     return tuple(size // 2 for size in report.layers[index].output_shape.spatial)
 
 
-def region(report: Report, index: int, position: tuple[int, ...]) -> Region:
+def find_region(report: Report, index: int, position: tuple[int, ...]) -> Region:
     """Return the region that a position of a layer's output sees. Raises NoRegion."""
     layer, size = report.layers[index], input_size(report.network)
     spatial = layer.output_shape.spatial
@@ -81,4 +81,4 @@ def _share_outside(intervals: list[Interval], size: tuple[int, ...]) -> Ratio:
     whole = prod(high - low + 1 for low, high in intervals)
     inner = _clip_to_input(intervals, size)
     inside = 0 if inner is None else prod(high - low + 1 for low, high in inner)
-    return reduced(whole - inside, whole)
+    return reduce_ratio(whole - inside, whole)

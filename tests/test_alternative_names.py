@@ -18,8 +18,8 @@ from convcalc.alternatives.subjects import (
     select_by_any_use,
 )
 from convcalc.cli.main import run
-from convcalc.examples import names, resolved
-from convcalc.network import goes_by
+from convcalc.examples import list_names, resolve_net
+from convcalc.network import matches_pattern
 from convcalc.spec.files import read_file
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network
@@ -79,9 +79,9 @@ def test_applying_a_row_by_its_name_delivers_the_promised_figures(
         assert (totals.weight_bytes, totals.peak_bytes) == (promised["weight_memory"], promised["peak_memory"])
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", list_names())
 def test_a_name_selects_a_single_entry_of_an_example(name: str) -> None:
-    document = read_file(resolved(f"example:{name}"))
+    document = read_file(resolve_net(f"example:{name}"))
     network = read_network(document, Overrides())
     convs = list_convolutions(document, network)
     assert {len(select_by_all_uses(convs, network, pattern_of(conv, network))) for conv in convs} <= {1}
@@ -102,7 +102,7 @@ def test_a_name_selects_a_single_entry_of_an_example(name: str) -> None:
 def test_patterns_match_exactly_the_intended_layers(own: list[str], others: list[str], expected: list[str]) -> None:
     assert make_patterns(own, others) == expected
     for name in [*own, *others]:
-        assert any(goes_by(name, pattern) for pattern in expected) == (name in own)
+        assert any(matches_pattern(name, pattern) for pattern in expected) == (name in own)
 
 
 # one entry in a block used twice and one in a sequence, both called conv1

@@ -19,7 +19,7 @@ from convcalc.alternatives.weighing import Alternative, build_options, list_opti
 from convcalc.analysis.report import Report, analyse
 from convcalc.cli.main import run
 from convcalc.spec.document import Document
-from convcalc.spec.files import decode, read_file
+from convcalc.spec.files import decode_spec, read_file
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network
 
@@ -29,7 +29,7 @@ ZOO += ["mobilenet_v3_large", "r3d_18", "resnet18", "resnext50_32x4d", "shufflen
 
 
 def document_of(text: str) -> Document:
-    return decode(text.encode(), "net.yaml", True)
+    return decode_spec(text.encode(), "net.yaml", True)
 
 
 def every(document: Document, overrides: Overrides | None = None) -> tuple[Report, list[Alternative]]:

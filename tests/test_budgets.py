@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import convcalc
-from convcalc.analysis.budgets import breaches
+from convcalc.analysis.budgets import find_breaches
 from convcalc.check.settings import limit_of
 from convcalc.problems import Flaw, Problem
 
@@ -22,7 +22,7 @@ layers:
 
 def found(budget: str, net: str = NET) -> list[Problem]:
     text = f"{net}budget:\n  {budget}\n" if budget else net
-    return breaches(convcalc.summary(io.StringIO(text)))
+    return find_breaches(convcalc.summary(io.StringIO(text)))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_wrong_external_limits_are_refused(name: str, value: Any, said: str) -> 
 
 def test_an_external_limit_states_where_it_was_set() -> None:
     report = convcalc.summary(io.StringIO(NET))
-    [problem] = breaches(report, [limit_of("max-params", "70K", "--max-params")])
+    [problem] = find_breaches(report, [limit_of("max-params", "70K", "--max-params")])
     assert problem.message.endswith("by 3.2% (--max-params)")
 
 

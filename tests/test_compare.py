@@ -23,7 +23,7 @@ WRONG = "input: [3, 8, 8]\nlayers:\n  - conv: {out_channels: 4}\n"
 
 @pytest.fixture(scope="module")
 def reports() -> dict[str, convcalc.Report]:
-    return {name: convcalc.analyse(convcalc.load(examples.path(name))) for name in NAMES}
+    return {name: convcalc.analyse(convcalc.load(examples.find_file(name))) for name in NAMES}
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> str:
@@ -99,7 +99,7 @@ def test_formats_have_the_same_numbers(capsys: pytest.CaptureFixture[str]) -> No
             totals[name] for name in ("params", "macs", "layers")
         ]
         assert int(row["training_memory"]) == totals["memory"]["training"]
-        assert totals == convcalc.summary(examples.path(network["name"])).to_dict()["totals"]
+        assert totals == convcalc.summary(examples.find_file(network["name"])).to_dict()["totals"]
     markdown = printed(capsys, *nets(*NAMES), "-f", "markdown", "--exact").splitlines()
     assert len(markdown) == 2 + len(NAMES) + 2
     assert "| mobilenet\\_v2 | 3×224×224 | 1000 | 153 | 3,504,872\\* |" in markdown[3]

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 import convcalc
 from convcalc import Report, examples
 from convcalc.comparing import matching
-from convcalc.comparing.condition import condition
-from convcalc.comparing.difference import Change, Difference, LayerChange, compared
+from convcalc.comparing.condition import parse_condition
+from convcalc.comparing.difference import Change, Difference, LayerChange, compare_reports
 from convcalc.comparing.figures import FIGURES, Figure
-from convcalc.comparing.matching import Pair, longest_rising, matched
+from convcalc.comparing.matching import Pair, find_longest_rising, match_layers
 from convcalc.problems import Flaw
 from tests.specs import load
 
@@ -32,7 +32,7 @@ def spec(*layers: Any, **top: Any) -> dict[str, Any]:
 
 
 def diff(old: dict[str, Any], new: dict[str, Any]) -> Difference:
-    return compared(convcalc.analyse(load(old)), convcalc.analyse(load(new)))
+    return compare_reports(convcalc.analyse(load(old)), convcalc.analyse(load(new)))
 
 
 def told(difference: Difference) -> list[str]:
@@ -167,7 +167,7 @@ def brute_force(places: list[int]) -> int:
 
 @given(st.permutations(range(7)))
 def test_anchors_are_the_longest_sequence_in_the_same_order(places: list[int]) -> None:
-    found = longest_rising([Pair(old, new) for old, new in enumerate(places)])
+    found = find_longest_rising([Pair(old, new) for old, new in enumerate(places)])
     assert len(found) == brute_force(places)
     assert all(one.old < other.old and one.new < other.new for one, other in itertools.pairwise(found))
 
@@ -178,10 +178,10 @@ def test_long_networks_are_matched_one_window_at_a_time(monkeypatch: pytest.Monk
         return load(spec(*["gelu"] * front, *body))
 
     monkeypatch.setattr(matching, "MOST_CELLS", 100)
-    renamed = matched(long("a"), long("b"))
+    renamed = match_layers(long("a"), long("b"))
     assert renamed == [Pair(index, index) for index in range(240)]
-    assert matched(long("a"), long("a", front=90)) == [Pair(index, index + 90) for index in range(240)]
-    widened = matched(long("a"), long("b", 12, front=3))
+    assert match_layers(long("a"), long("a", front=90)) == [Pair(index, index + 90) for index in range(240)]
+    widened = match_layers(long("a"), long("b", 12, front=3))
     assert len(widened) == 240
     assert all(pair.new == pair.old + 3 for pair in widened)
 
@@ -232,7 +232,7 @@ def in_any_order(changes: tuple[LayerChange, ...]) -> list[str]:
 @settings(max_examples=60)
 @given(networks(), networks())
 def test_a_difference_is_the_negative_of_the_reverse_difference(old: Report, new: Report) -> None:
-    there, back = compared(old, new), compared(new, old)
+    there, back = compare_reports(old, new), compare_reports(new, old)
     for name in FIGURES:
         change, opposite = there.figures[name].change, back.figures[name].change
         assert change is not None
@@ -244,13 +244,13 @@ def test_a_difference_is_the_negative_of_the_reverse_difference(old: Report, new
 @settings(max_examples=60)
 @given(networks())
 def test_a_network_does_not_differ_from_itself(network: Report) -> None:
-    assert compared(network, network).is_empty
+    assert compare_reports(network, network).is_empty
 
 
 @settings(max_examples=60)
 @given(networks(), networks())
 def test_every_layer_is_in_at_most_one_pair_and_pairs_have_one_kind(old: Report, new: Report) -> None:
-    pairs = matched(old.network, new.network)
+    pairs = match_layers(old.network, new.network)
     assert len({pair.old for pair in pairs}) == len({pair.new for pair in pairs}) == len(pairs)
     assert all(old.layers[pair.old].kind == new.layers[pair.new].kind for pair in pairs)
     still = [pair for pair in pairs if not pair.moved]
@@ -260,7 +260,7 @@ def test_every_layer_is_in_at_most_one_pair_and_pairs_have_one_kind(old: Report,
 @settings(max_examples=60)
 @given(networks(), networks())
 def test_added_minus_removed_layers_is_the_change_in_their_number(old: Report, new: Report) -> None:
-    found = compared(old, new)
+    found = compare_reports(old, new)
     added = sum(change.old is None for change in found.layers)
     removed = sum(change.new is None for change in found.layers)
     assert added - removed == len(new.layers) - len(old.layers)
@@ -268,14 +268,14 @@ def test_added_minus_removed_layers_is_the_change_in_their_number(old: Report, n
 
 @pytest.fixture(scope="module")
 def zoo() -> dict[str, Report]:
-    return {name: convcalc.analyse(convcalc.load(examples.path(name))) for name in examples.names()}
+    return {name: convcalc.analyse(convcalc.load(examples.find_file(name))) for name in examples.list_names()}
 
 
 def test_changes_of_layers_add_up_to_the_changes_of_the_totals_for_all_examples(
     zoo: dict[str, Report],
 ) -> None:
     for old, new in itertools.combinations(zoo.values(), 2):
-        found = compared(old, new)
+        found = compare_reports(old, new)
         for name in ("params", "macs", "flops", "buffers"):
             changes = [change.figure(name).change for change in found.layers]
             assert None not in changes
@@ -323,13 +323,13 @@ def test_changes_of_layers_add_up_to_the_changes_of_the_totals_for_all_examples(
     ],
 )
 def test_a_condition_is_evaluated_exactly(text: str, old: int | None, new: int | None, holds: bool | None) -> None:
-    assert condition(text).holds(Figure(old, new)) is holds
+    assert parse_condition(text).holds(Figure(old, new)) is holds
 
 
 @given(st.integers(1, 10**12), st.integers(0, 10**12), st.integers(0, 10**6), st.sampled_from("+-"))
 def test_a_percentage_is_relative_to_the_old_value(old: int, new: int, thousandths: int, sign: str) -> None:
     percent = f"{sign}{thousandths // 1000}.{thousandths % 1000:03}"
-    assert condition(f"macs > {percent}%").holds(Figure(old, new)) == (
+    assert parse_condition(f"macs > {percent}%").holds(Figure(old, new)) == (
         100_000 * (new - old) > int(f"{sign}{thousandths}") * old
     )
 
@@ -359,7 +359,7 @@ def test_a_percentage_is_relative_to_the_old_value(old: int, new: int, thousandt
 )
 def test_a_wrong_condition_is_explained_at_its_location(text: str, said: str, within: str) -> None:
     with pytest.raises(Flaw) as caught:
-        condition(text)
+        parse_condition(text)
     flaw = caught.value
     assert said in f"{flaw.message} | {flaw.hint}"
     assert flaw.within is not None

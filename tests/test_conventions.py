@@ -10,7 +10,7 @@ import pytest
 
 import convcalc
 from convcalc.analysis.report import Report, analyse
-from convcalc.explain.counters import KERAS, TOOLS, Reconciled, reconciled
+from convcalc.explain.counters import KERAS, TOOLS, Reconciled, reconcile_tools
 from convcalc.layers import KINDS
 from tests.documented import printed
 from tests.specs import load
@@ -73,7 +73,7 @@ def example(name: str) -> Report:
 
 
 def of_tool(report: Report, tool: str) -> Reconciled:
-    [found] = [each for each in reconciled(report) if each.tool.name == tool]
+    [found] = [each for each in reconcile_tools(report) if each.tool.name == tool]
     return found
 
 
@@ -82,7 +82,7 @@ def of_tool(report: Report, tool: str) -> Reconciled:
 
 @pytest.mark.parametrize("name", PRINTED)
 def test_our_macs_and_the_terms_add_up_to_the_output_of_each_tool(name: str) -> None:
-    found = reconciled(example(name))
+    found = reconcile_tools(example(name))
     assert tuple(each.total for each in found if each.tool is not KERAS) == PRINTED[name]
     assert {each.ours for each in found if each.tool is not KERAS} == {example(name).totals.macs}
 
@@ -239,11 +239,11 @@ def test_tools_print_for_every_kind_what_its_terms_add_up_to(tool: str) -> None:
 
 def examples_of_the_manual() -> list[tuple[list[int], str]]:
     """The manual's example of every kind for which PyTorch has a module, on a small input."""
-    from convcalc.render.manual import page
+    from convcalc.render.manual import parse_page
 
     found = []
     for kind in sorted(set(KINDS) - WITHOUT_MODULE):
-        about = page(KINDS[kind])
+        about = parse_page(KINDS[kind])
         channels, *spatial = json.loads(about.example_input)
         shape = [channels, *(min(size, 12) for size in spatial)]
         found.append((shape, f"input: {shape}\nlayers:\n  - {about.example}\n"))

@@ -13,7 +13,7 @@ import pytest
 import convcalc
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
-from convcalc.render.manual import page
+from convcalc.render.manual import parse_page
 from convcalc.shape import Shape
 from tests.specs import load, only_layer, problem, report, shapes
 
@@ -512,7 +512,7 @@ def test_totals_are_the_sums_of_the_layers() -> None:
 
 def example(kind: str) -> str:
     """A spec of a kind's example in the manual."""
-    found = page(KINDS[kind])
+    found = parse_page(KINDS[kind])
     return f"input: {found.example_input}\nlayers:\n  - {found.example}\n"
 
 

@@ -10,8 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convcalc.analysis.positions import flattened, read_by, reads_all, unflattened
-from convcalc.reads import Reads, adaptive, interpolated, moved, nearest, reduced, sliding, transposed
+from convcalc.analysis.positions import find_read_positions, flatten_sets, reads_every_position, unflatten_features
+from convcalc.reads import (
+    Reads,
+    adaptive_window,
+    blended_inputs,
+    nearest_input,
+    reduce_ratio,
+    shifted_input,
+    sliding_window,
+    spread_window,
+)
 from tests.dependence import Entry, Plan, Tensor, networks, pooled
 from tests.specs import report
 from tests.test_receptive_field import Field, channels, fields, last_field, last_placed, report_of
@@ -201,12 +210,12 @@ def test_classifiers_depend_on_the_inputs_that_have_gradients(name: str, sizes: 
 
 
 WINDOWS = st.one_of(
-    st.builds(sliding, st.integers(1, 5), st.integers(1, 6), st.integers(0, 6), st.integers(1, 4)),
-    st.builds(moved, st.integers(-6, 6)),
-    st.builds(transposed, st.integers(1, 6), st.integers(1, 5), st.integers(0, 5), st.integers(1, 4)),
-    st.builds(adaptive, st.integers(1, 30), st.integers(1, 30)),
-    st.builds(lambda n, o: nearest(reduced(n, o)), st.integers(1, 9), st.integers(1, 9)),
-    st.builds(lambda n, o, more: interpolated(reduced(n, o), more), *[st.integers(1, 9)] * 2, st.integers(0, 1)),
+    st.builds(sliding_window, st.integers(1, 5), st.integers(1, 6), st.integers(0, 6), st.integers(1, 4)),
+    st.builds(shifted_input, st.integers(-6, 6)),
+    st.builds(spread_window, st.integers(1, 6), st.integers(1, 5), st.integers(0, 5), st.integers(1, 4)),
+    st.builds(adaptive_window, st.integers(1, 30), st.integers(1, 30)),
+    st.builds(lambda n, o: nearest_input(reduce_ratio(n, o)), st.integers(1, 9), st.integers(1, 9)),
+    st.builds(lambda n, o, more: blended_inputs(reduce_ratio(n, o), more), *[st.integers(1, 9)] * 2, st.integers(0, 1)),
 )
 
 
@@ -217,9 +226,9 @@ def test_sets_read_by_windows(reads: Reads, outputs: set[int], size: int) -> Non
         spans = [span for span in map(reads.at, positions) if span is not None]
         return {place for low, high in spans for place in range(low, high + 1, reads.step) if 0 <= place < size}
 
-    assert read_by(reads, bits(outputs), size) == bits(read(outputs))
+    assert find_read_positions(reads, bits(outputs), size) == bits(read(outputs))
     count = len(outputs) + 1
-    assert reads_all(reads, count, size) == (read(range(count)) == set(range(size)))
+    assert reads_every_position(reads, count, size) == (read(range(count)) == set(range(size)))
 
 
 def bits(positions: Iterable[int]) -> int:
@@ -238,7 +247,7 @@ def test_features_of_positions_and_positions_of_features(
         for number, (_, *position) in enumerate(places)
         if all(place in found for place, found in zip(position, per_axis, strict=True))
     }
-    assert flattened(tuple(map(bits, per_axis)), spatial, channels) == bits(features)
+    assert flatten_sets(tuple(map(bits, per_axis)), spatial, channels) == bits(features)
     some = data.draw(st.sets(st.integers(0, len(places) - 1)))
     expected = [{places[number][axis + 1] for number in some} for axis in range(len(spatial))]
-    assert unflattened(bits(some), tuple(spatial), channels) == tuple(map(bits, expected))
+    assert unflatten_features(bits(some), tuple(spatial), channels) == tuple(map(bits, expected))

@@ -14,7 +14,7 @@ import pytest
 import convcalc
 from convcalc import examples
 from convcalc.cli.main import run
-from convcalc.comparing.difference import Difference, compared
+from convcalc.comparing.difference import Difference, compare_reports
 from convcalc.render.difference import difference_json, difference_lines
 from convcalc.render.difference_markdown import difference_markdown
 from convcalc.render.difference_rows import difference_rows
@@ -62,7 +62,7 @@ def both(write: Write) -> list[str]:
 
 
 def difference(old: str, new: str) -> Difference:
-    return compared(*(convcalc.summary(examples.path(name)) for name in (old, new)))
+    return compare_reports(*(convcalc.summary(examples.find_file(name)) for name in (old, new)))
 
 
 # -- for people
@@ -108,8 +108,8 @@ def test_unchanged_figures_are_not_mentioned(write: Write, capsys: pytest.Captur
 def test_the_same_change_in_every_use_of_a_block_is_one_row() -> None:
     rows = difference_rows(difference("mobilenet_v1", "mobilenet_v1"))
     assert rows == []
-    old, new = (convcalc.summary(examples.path("mobilenet_v1"), params={"width": width}) for width in (1.0, 0.5))
-    rows = difference_rows(compared(old, new))
+    old, new = (convcalc.summary(examples.find_file("mobilenet_v1"), params={"width": width}) for width in (1.0, 0.5))
+    rows = difference_rows(compare_reports(old, new))
     assert len(rows) < 10
     [points] = [row for row in rows if row.name == "*.pointwise_conv1"]
     assert (points.did, points.layers, points.what) == ("changed", 13, "out_channels 64…1024 → 32…512")
@@ -132,7 +132,7 @@ def test_a_renamed_block_is_one_row() -> None:
         inner = [{"conv": {"out_channels": 8, "kernel_size": 3, "padding": 1}}, "batchnorm", "relu"]
         return load({"input": [8, 8, 8], "layers": ["relu", {"sequence": inner, "name": name, "repeat": 12}]})
 
-    rows = difference_rows(compared(convcalc.analyse(named("stage2")), convcalc.analyse(named("layer2"))))
+    rows = difference_rows(compare_reports(convcalc.analyse(named("stage2")), convcalc.analyse(named("layer2"))))
     assert [(row.did, row.name, row.what, row.layers) for row in rows] == [("renamed", "stage2.*", "now layer2.*", 36)]
 
 
@@ -222,7 +222,7 @@ def test_a_comment_is_never_too_long() -> None:
         outputs = names[:3000]
         return convcalc.analyse(load({"input": [3, 8, 8], "layers": layers, "outputs": outputs}))
 
-    text = difference_markdown(compared(long(0), long(1)), ["x" * 100_000] * 100)
+    text = difference_markdown(compare_reports(long(0), long(1)), ["x" * 100_000] * 100)
     assert sizes(text) < 65_536
     assert re.search(r"[0-9,]+ more rows are not shown", text)
     assert re.search(r"[0-9,]+ more other values are not shown", text)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from convcalc.examples import names, resolved
+from convcalc.examples import list_names, resolve_net
 from convcalc.layers.base import Bias
 from convcalc.problems import Path
 from convcalc.spec.document import Document
-from convcalc.spec.edits import CannotEdit, applied, argument, replaced_entry
+from convcalc.spec.edits import CannotEdit, apply_edits, replace_entry, set_argument
 from convcalc.spec.files import read_file
 from convcalc.spec.reader import read_network
 from convcalc.spec.source import read_text
@@ -82,28 +82,28 @@ def with_argument(values: Any, path: Path, name: str, value: Any) -> Any:
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_an_argument_is_set_in_any_layout_of_an_entry(path: Path, newline: str) -> None:
     text = SPEC.replace("\n", newline)
-    edited = applied(text, [argument(read_text(text), path, "bias", "false")])
+    edited = apply_edits(text, [set_argument(read_text(text), path, "bias", "false")])
     assert read(edited) == with_argument(read(text), path, "bias", False)
     assert comments(edited) == comments(text)
     assert len(re.findall(r"(?<!\r)\n", edited)) == (0 if newline == "\r\n" else edited.count("\n"))
 
 
 def example(name: str) -> Document:
-    return read_file(resolved(f"example:{name}"))
+    return read_file(resolve_net(f"example:{name}"))
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", list_names())
 def test_an_argument_of_every_layer_with_a_bias_is_set_in_every_example(name: str) -> None:
     document = example(name)
     assert document.text is not None
     paths = {node.path for node in read_network(document).nodes if isinstance(node.layer, Bias)}
     for path in sorted(paths, key=str):
-        edited = applied(document.text, [argument(document, path, "bias", "false")])
+        edited = apply_edits(document.text, [set_argument(document, path, "bias", "false")])
         assert read(edited) == with_argument(plain(document.root), path, "bias", False)
         assert comments(edited) == comments(document.text)
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", list_names())
 def test_an_entry_is_replaced_in_every_example(name: str) -> None:
     document = example(name)
     assert document.text is not None
@@ -112,7 +112,7 @@ def test_an_entry_is_replaced_in_every_example(name: str) -> None:
         entry = path if isinstance(path[-1], int) else path[:-1]
         if not isinstance(entry[-1], int):
             continue  # the merge of branches, which is not an entry
-        edited = applied(document.text, [replaced_entry(document, entry, lines)])
+        edited = apply_edits(document.text, [replace_entry(document, entry, lines)])
         expected = plain(copy.deepcopy(document.root))
         parent = expected
         for step in entry[:-1]:
@@ -126,24 +126,24 @@ def test_an_entry_is_replaced_in_every_example(name: str) -> None:
 
 
 def test_comments_inside_a_replaced_entry_move_above_it() -> None:
-    edited = applied(SPEC, [replaced_entry(read_text(SPEC), ("layers", 3), [["relu"], ["relu6"]])])
+    edited = apply_edits(SPEC, [replace_entry(read_text(SPEC), ("layers", 3), [["relu"], ["relu6"]])])
     assert "  # before\n  # after\n  - relu\n  - relu6\n  - batchnorm" in edited
 
 
 def test_text_after_a_replaced_entry_that_ends_in_a_block_scalar_is_preserved() -> None:
     text, rest = "layers:\n  - conv:\n      name: |-\n        a\n", "\n  # next\n  - relu\n"
-    edited = applied(text + rest, [replaced_entry(read_text(text + rest), ("layers", 0), [["relu6"]])])
+    edited = apply_edits(text + rest, [replace_entry(read_text(text + rest), ("layers", 0), [["relu6"]])])
     assert edited == "layers:\n  - relu6\n" + rest
 
 
 def test_entries_in_brackets_are_replaced_within_the_line() -> None:
     path: Path = ("layers", 6, "branches", 0, 1, 1)
     document = read_text(SPEC)
-    assert "[relu, relu6, silu: {}, batchnorm]" in applied(
-        SPEC, [replaced_entry(document, path, [["relu6"], ["silu: {}"]])]
+    assert "[relu, relu6, silu: {}, batchnorm]" in apply_edits(
+        SPEC, [replace_entry(document, path, [["relu6"], ["silu: {}"]])]
     )
     with pytest.raises(CannotEdit, match="brackets"):
-        replaced_entry(document, path, [["sequence:", "  - relu"]])
+        replace_entry(document, path, [["sequence:", "  - relu"]])
 
 
 @pytest.mark.parametrize(
@@ -159,12 +159,12 @@ def test_entries_in_brackets_are_replaced_within_the_line() -> None:
 )
 def test_values_from_an_alias_or_an_expression_are_not_edited(text: str) -> None:
     with pytest.raises(CannotEdit):
-        argument(read_text(text), ("layers", 0, "conv"), "bias", "false")
+        set_argument(read_text(text), ("layers", 0, "conv"), "bias", "false")
 
 
 def test_two_changes_at_one_location_are_refused_and_equal_ones_are_merged() -> None:
     document = read_text(SPEC)
-    edit = argument(document, WORDS[0], "bias", "false")
-    assert applied(SPEC, [edit, edit]) == applied(SPEC, [edit])
+    edit = set_argument(document, WORDS[0], "bias", "false")
+    assert apply_edits(SPEC, [edit, edit]) == apply_edits(SPEC, [edit])
     with pytest.raises(CannotEdit, match="overlap"):
-        applied(SPEC, [edit._replace(start=edit.start - 3), edit._replace(start=edit.start - 1, text="x")])
+        apply_edits(SPEC, [edit._replace(start=edit.start - 3), edit._replace(start=edit.start - 1, text="x")])

@@ -13,9 +13,9 @@ import pytest
 
 import convcalc
 from convcalc.analysis.report import Report, analyse
-from convcalc.explain.figures import Explanation, Figure, explained
-from convcalc.explain.totals import shares
-from convcalc.formula import Latex, Notation, symbols
+from convcalc.explain.figures import Explanation, Figure, explain_layers
+from convcalc.explain.totals import sum_by_kind
+from convcalc.formula import Latex, Notation, iterate_symbols
 from convcalc.layers import KINDS
 from convcalc.shape import AXIS_NAMES
 from tests.documented import printed
@@ -29,7 +29,7 @@ COSTS = ("params", "buffers", "multiplications", "additions", "MACs", "FLOPs")
 
 
 def explanations(report: Report) -> list[Explanation]:
-    return explained(report, "*")
+    return explain_layers(report, "*")
 
 
 def only(spec: dict[str, Any], **options: Any) -> Explanation:
@@ -50,7 +50,7 @@ def explanation_of(case: Case) -> Explanation:
 def texts(figure: Figure) -> Iterator[tuple[str, int]]:
     """The texts that a figure prints, each with its value: in symbols, in numbers, in LaTeX."""
     assert figure.formula is not None
-    values = {symbol.called(figure.one_axis): symbol.value for symbol in symbols(figure.formula)}
+    values = {symbol.called(figure.one_axis): symbol.value for symbol in iterate_symbols(figure.formula)}
     yield Notation(True).write(figure.formula), int(value_of(Notation(True).write(figure.formula)))
     in_symbols = Notation(False, figure.one_axis).write(figure.formula)
     yield in_symbols, int(value_of(in_symbols, **values))
@@ -109,9 +109,9 @@ def test_every_kind_is_explained() -> None:
 
 
 def example_of(kind: str) -> Explanation:
-    from convcalc.render.manual import page
+    from convcalc.render.manual import parse_page
 
-    about = page(KINDS[kind])
+    about = parse_page(KINDS[kind])
     shape = json.loads(about.example_input)
     return explanations(analyse(load(f"input: {shape}\nlayers:\n  - {about.example}\n")))[0]
 
@@ -187,14 +187,14 @@ SHARED: dict[str, Any] = {
 
 
 def notes(name: str, **options: Any) -> list[str]:
-    [found] = explained(analyse(load(SHARED), **options), name)
+    [found] = explain_layers(analyse(load(SHARED), **options), name)
     return list(found.notes)
 
 
 def test_shared_weights_are_mentioned_on_both_sides() -> None:
     assert notes("first") == ["its weights are shared by conv2 and counted only here"]
     assert notes("conv2") == ["shares the weights of first, where they are counted"]
-    [user] = explained(analyse(load(SHARED)), "conv2")
+    [user] = explain_layers(analyse(load(SHARED)), "conv2")
     assert figure(user, "params") == figure(user, "weight memory") == 0
 
 
@@ -207,7 +207,7 @@ def test_a_folded_batch_norm_names_the_layer_it_was_folded_into() -> None:
     assert notes("kept", fold_batchnorm=True)[1:] == [
         "batchnorm2 is folded into it: the scale into its weights, the bias into its bias"
     ]
-    [kept] = explained(analyse(load(SHARED), fold_batchnorm=True), "kept")
+    [kept] = explain_layers(analyse(load(SHARED), fold_batchnorm=True), "kept")
     assert figure(kept, "params") == 4 * 4 + 4
 
 
@@ -221,7 +221,7 @@ def test_kinds_add_up_to_the_totals() -> None:
     for name in ("resnet50", "unet", "efficientnet_b0"):
         report = analyse(convcalc.load(EXAMPLES / f"{name}.yaml"))
         total = report.totals
-        sums = tuple(map(sum, zip(*(share[1:] for share in shares(report)), strict=True)))
+        sums = tuple(map(sum, zip(*(share[1:] for share in sum_by_kind(report)), strict=True)))
         assert sums == (total.layers, total.params, total.multiplications, total.additions, total.macs)
 
 

@@ -13,7 +13,7 @@ from convcalc.check.rules import RULES
 from convcalc.check.runner import Checked, check
 from convcalc.check.settings import Settings
 from convcalc.cli.main import run
-from convcalc.examples import resolved
+from convcalc.examples import resolve_net
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.source import read_text
 
@@ -344,10 +344,10 @@ def test_standard_input_is_shown_but_not_written(folder: Path) -> None:
 
 
 def test_an_example_of_the_package_is_not_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = Path(resolved("example:m5")).read_bytes()
+    before = Path(resolve_net("example:m5")).read_bytes()
     assert run(["check", "example:m5", "--no-ignores", "--fix"]) == 2
     assert "example:m5 is not a file that can be rewritten" in capsys.readouterr().err
-    assert Path(resolved("example:m5")).read_bytes() == before
+    assert Path(resolve_net("example:m5")).read_bytes() == before
 
 
 def test_the_summary_counts_fixable_problems(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convcalc.formula import Factor, Latex, Notation, Quantity, Symbol, evaluate, expression_of, named
+from convcalc.formula import Factor, Latex, Notation, Quantity, Symbol, evaluate, expression_of, make_quantity
 from tests.formulas import value_of, value_of_latex
 
 NAMES = ("n", "k_h", "C_in", "p_before", "field")
@@ -18,7 +18,7 @@ Numbers = dict[str, int]
 
 
 def quantity(name: str, value: int, exact: bool = False) -> Quantity:
-    return named(Symbol(name, value, exact=exact))
+    return make_quantity(Symbol(name, value, exact=exact))
 
 
 def joined(one: st.SearchStrategy[int]) -> st.SearchStrategy[int]:

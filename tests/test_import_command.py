@@ -16,7 +16,7 @@ from convcalc.cli.main import run
 from convcalc.convert import from_onnx
 from convcalc.convert.graph import Graph, Step, plain_spec
 from convcalc.convert.to_onnx import model_bytes
-from convcalc.examples import path
+from convcalc.examples import find_file
 from tests.onnx_models import made
 from tests.terminal import on_terminal
 
@@ -41,7 +41,7 @@ def partly() -> str:
 
 
 def lenet() -> str:
-    Path("lenet5.onnx").write_bytes(model_bytes(convcalc.load(path("lenet5"))))
+    Path("lenet5.onnx").write_bytes(model_bytes(convcalc.load(find_file("lenet5"))))
     return "lenet5.onnx"
 
 
@@ -67,7 +67,7 @@ def test_a_spec_goes_to_standard_output_and_loads(capsys: pytest.CaptureFixture[
     Path("net.yaml").write_text(out, encoding="utf-8")
     assert err == ""
     assert convcalc.load("net.yaml").name == "mine"
-    assert convcalc.summary("net.yaml").totals.params == convcalc.summary(path("lenet5")).totals.params
+    assert convcalc.summary("net.yaml").totals.params == convcalc.summary(find_file("lenet5")).totals.params
 
 
 def test_an_unsupported_operator_is_reported_and_becomes_opaque(

@@ -18,7 +18,7 @@ from convcalc.check.many import How, NoProcesses, Task, check_all, check_file, i
 from convcalc.check.rules import RULES
 from convcalc.check.runner import Checked
 from convcalc.check.settings import Settings
-from convcalc.render.progress import ERASE, PATIENCE, bar, followed
+from convcalc.render.progress import ERASE, PATIENCE, draw_progress, show_progress
 from tests.terminal import on_terminal
 
 BAD = Path(__file__).parent / "bad"
@@ -204,7 +204,7 @@ def drawn(step: float, monkeypatch: pytest.MonkeyPatch, most: int = 10) -> str:
     stream = io.StringIO()
     monkeypatch.setattr("convcalc.render.progress.monotonic", Clock(step))
     monkeypatch.setattr("convcalc.render.progress.width_of", lambda stream: 80)
-    items = followed(range(10), 10, stream)
+    items = show_progress(range(10), 10, stream)
     assert [item for item, _ in zip(items, range(most), strict=False)] == list(range(most))
     items.close()  # type: ignore[attr-defined]
     return stream.getvalue()
@@ -218,7 +218,7 @@ def test_the_bar_appears_only_for_long_work(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_single_item_shows_no_bar_however_long_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     monkeypatch.setattr("convcalc.render.progress.monotonic", Clock(PATIENCE * 3))
-    assert list(followed(["item"], 1, stream)) == ["item"]
+    assert list(show_progress(["item"], 1, stream)) == ["item"]
     assert stream.getvalue() == ""
 
 
@@ -231,8 +231,8 @@ def test_the_bar_leaves_an_empty_line_even_if_interrupted(most: int, monkeypatch
 
 @pytest.mark.parametrize("width", [0, 1, 10, 20, 40, 80, 200])
 def test_the_bar_fits_the_terminal(width: int) -> None:
-    assert len(bar(123, 1000, width)) <= max(width - 1, 0)
-    assert len(bar(1000, 1000, width)) <= max(width - 1, 0)
+    assert len(draw_progress(123, 1000, width)) <= max(width - 1, 0)
+    assert len(draw_progress(1000, 1000, width)) <= max(width - 1, 0)
 
 
 def checked(*arguments: str) -> tuple[int, str]:

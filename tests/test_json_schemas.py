@@ -19,7 +19,7 @@ from convcalc import examples
 from convcalc.cli.main import run
 from convcalc.json_schemas import DOCUMENTS, Schema, document_schema
 from convcalc.layers import KINDS
-from convcalc.render.manual import page
+from convcalc.render.manual import parse_page
 from convcalc.units import BITS
 
 PACKAGE = Path(convcalc.__file__).parent
@@ -177,7 +177,7 @@ def test_what_commands_write_is_valid(name: str, arguments: list[str], folder: P
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_written_of_every_layer_kind_is_valid(kind: str, folder: Path) -> None:
-    manual = page(KINDS[kind])
+    manual = parse_page(KINDS[kind])
     (folder / "kind").write_text(f"input: {manual.example_input}\nlayers:\n  - {manual.example}\n", encoding="utf-8")
     assert errors("report", written(["summary", "kind"])) == []
     assert errors("explanation", written(["explain", "kind", "*"])) == []
@@ -226,7 +226,9 @@ def test_what_verify_writes_of_pytorch_is_valid(folder: Path) -> None:
 def test_what_verify_writes_of_onnx_is_valid(folder: Path) -> None:
     pytest.importorskip("onnx", reason="verify --onnx reads ONNX files")
     run(["export", "example:lenet5", "--to", "onnx", "-o", "lenet5.onnx"])
-    changed = Path(examples.path("lenet5")).read_text(encoding="utf-8").replace("out_features: 84", "out_features: 85")
+    changed = (
+        Path(examples.find_file("lenet5")).read_text(encoding="utf-8").replace("out_features: 84", "out_features: 85")
+    )
     (folder / "changed").write_text(changed, encoding="utf-8")
     for net in ("example:lenet5", "changed"):
         found = written(["verify", net, "--onnx", "lenet5.onnx"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from convcalc.layout import Suggestion, misreading, suggest_sizes
+from convcalc.layout import Suggestion, find_misreading, suggest_sizes
 
 LIKELY = [
     ((1, 3, 224, 224), (3, 224, 224)),
@@ -22,18 +22,18 @@ USUAL = [
 
 @pytest.mark.parametrize(("sizes", "likely"), LIKELY)
 def test_a_shape_in_another_axis_order_is_noticed(sizes: tuple[int, ...], likely: tuple[int, ...]) -> None:
-    found = misreading(sizes)
+    found = find_misreading(sizes)
     assert found is not None
     assert found.likely == likely
 
 
 @pytest.mark.parametrize("sizes", USUAL, ids=str)
 def test_a_shape_with_the_channels_first_is_accepted_silently(sizes: tuple[int, ...]) -> None:
-    assert misreading(sizes) is None
+    assert find_misreading(sizes) is None
 
 
 def test_a_leading_one_is_not_a_batch_if_four_sizes_are_expected() -> None:
-    assert misreading((1, 64, 128, 128), may_hold_batch=False) is None
+    assert find_misreading((1, 64, 128, 128), may_hold_batch=False) is None
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 
 import convcalc
 from convcalc.cli.main import run
-from convcalc.examples import path as example_path
+from convcalc.examples import find_file as example_path
 
 DATA = Path(__file__).parent / "data" / "mlperf_tiny"
 Shape = tuple[int, ...]

@@ -11,7 +11,7 @@ from convcalc.convert import from_onnx
 from convcalc.convert.graph import NotImported, plain_spec
 from convcalc.convert.onnx_graph.writing import WRITERS
 from convcalc.convert.to_onnx import model_bytes
-from convcalc.examples import names, path
+from convcalc.examples import find_file, list_names
 from convcalc.layers import KINDS
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
@@ -48,9 +48,9 @@ def totals(report: convcalc.Report) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", list_names())
 def test_an_example_is_a_valid_graph_with_the_same_shapes(name: str) -> None:
-    network = convcalc.load(path(name))
+    network = convcalc.load(find_file(name))
     model = onnx.load_from_string(model_bytes(network))
     onnx.checker.check_model(model, full_check=True)
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
@@ -60,9 +60,9 @@ def test_an_example_is_a_valid_graph_with_the_same_shapes(name: str) -> None:
         assert sizes == list(node.layer.output.sizes)
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", list_names())
 def test_an_example_round_trips_with_the_same_report(name: str, tmp_path: Path) -> None:
-    network = convcalc.load(path(name))
+    network = convcalc.load(find_file(name))
     report, back = convcalc.analyse(network), round_trip(network, tmp_path)
     assert list(map(figures, back.layers)) == list(map(figures, report.layers))
     assert totals(back) == totals(report)
@@ -185,7 +185,7 @@ def test_a_graph_runs_in_the_onnx_reference_implementation() -> None:
     import numpy
     from onnx.reference import ReferenceEvaluator
 
-    network = convcalc.load(path("lenet5"))
+    network = convcalc.load(find_file("lenet5"))
     [output] = ReferenceEvaluator(onnx.load_from_string(model_bytes(network))).run(
         None, {"input": numpy.zeros((2, 1, 32, 32), numpy.float32)}
     )

@@ -13,7 +13,7 @@ import pytest
 import convcalc
 from convcalc.cli.main import run
 from convcalc.layers import KINDS
-from convcalc.render.manual import page
+from convcalc.render.manual import parse_page
 from tests.dependence import DRAWN
 
 ORACLE = Path(__file__).parent / "oracle"
@@ -89,7 +89,7 @@ def test_every_kind_is_part_of_the_random_receptive_field_networks() -> None:
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - NOT_IN_THE_TABLE.keys()))
 def test_the_example_of_the_manual_is_verified(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch", reason="verify compares with PyTorch")
-    found = page(KINDS[kind])
+    found = parse_page(KINDS[kind])
     net = tmp_path / "net.yaml"
     net.write_text(f"input: {found.example_input}\nlayers:\n  - {found.example}\n", encoding="utf-8")
     assert run(["verify", str(net), "-f", "json"]) == 0

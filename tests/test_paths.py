@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from convcalc.analysis.receptive_field import MOST_PATHS, MOST_RESIDUES, interval_at, span
+from convcalc.analysis.receptive_field import MOST_PATHS, MOST_RESIDUES, interval_at, measure_span
 from convcalc.reads import (
     MOST_POSITIONS,
     MOST_READ,
     Reads,
     TooVaried,
-    adaptive,
-    nearest,
-    sliding,
-    through,
-    transposed,
-    union,
+    adaptive_window,
+    compose_reads,
+    nearest_input,
+    sliding_window,
+    spread_window,
+    unite_reads,
 )
 from tests.specs import report
 from tests.test_receptive_field import beside_every, conv, fields, last_field
@@ -35,7 +35,7 @@ Sees = Callable[[int], set[int]]
 
 
 def window(kernel: int, stride: int, before: int) -> tuple[Reads, Sees]:
-    return sliding(kernel, stride, before, 1), lambda i: {i * stride - before + tap for tap in range(kernel)}
+    return sliding_window(kernel, stride, before, 1), lambda i: {i * stride - before + tap for tap in range(kernel)}
 
 
 def spread(kernel: int, stride: int, before: int) -> tuple[Reads, Sees]:
@@ -44,11 +44,11 @@ def spread(kernel: int, stride: int, before: int) -> tuple[Reads, Sees]:
     def sees(i: int) -> set[int]:
         return {j for j in range(-20, 40) if 0 <= i + before - j * stride < kernel}
 
-    return transposed(kernel, stride, before, 1), sees
+    return spread_window(kernel, stride, before, 1), sees
 
 
 def repeated(factor: int) -> tuple[Reads, Sees]:
-    return nearest((1, factor)), lambda i: {i // factor}
+    return nearest_input((1, factor)), lambda i: {i // factor}
 
 
 PATHS = [
@@ -72,17 +72,20 @@ def test_the_field_of_several_paths_matches_sets_of_positions(together: int, pos
         reads, sees = tuple(path for path, _ in paths), [marked for _, marked in paths]
         expected = sizes(sees, positions)
         if len({path.jump for path in reads}) == together:
-            assert span(reads, positions) == (min(expected), max(expected)), reads
+            assert measure_span(reads, positions) == (min(expected), max(expected)), reads
 
 
 def test_crossing_paths_are_closest_where_they_cross() -> None:
     """Position i depends on i + 10 and on 2 i: 10 apart at 0, equal at 10, and 20 apart at 30."""
-    early, late = Reads(1, 1, (10,), (10,)), sliding(1, 2, 0, 1)
-    assert span((early, late), 31) == (1, 21)
-    assert span((early, late), 10) == (2, 11)
-    assert span((early, late), 11) == (1, 11)
-    assert span((early, sliding(1, 3, 0, 1)), 11) == (1, 11)  # 10 apart at both ends, and both equal to 15 at 5
-    assert span((early, sliding(1, 4, 1, 1)), 11) == (2, 20)  # 14 and 15 at 4, 20 and 39 at 10
+    early, late = Reads(1, 1, (10,), (10,)), sliding_window(1, 2, 0, 1)
+    assert measure_span((early, late), 31) == (1, 21)
+    assert measure_span((early, late), 10) == (2, 11)
+    assert measure_span((early, late), 11) == (1, 11)
+    assert measure_span((early, sliding_window(1, 3, 0, 1)), 11) == (
+        1,
+        11,
+    )  # 10 apart at both ends, and both equal to 15 at 5
+    assert measure_span((early, sliding_window(1, 4, 1, 1)), 11) == (2, 20)  # 14 and 15 at 4, 20 and 39 at 10
 
 
 def test_only_two_of_three_paths_cross_at_one_end() -> None:
@@ -93,16 +96,21 @@ def test_only_two_of_three_paths_cross_at_one_end() -> None:
     upper = (Reads(1, 2, (-100,), (-100,)), Reads(1, 1, (15,), (20,)), Reads(1, 3, (0,), (0,)))
     lower = (Reads(1, 2, (100,), (100,)), Reads(1, 1, (0,), (5,)), Reads(1, 3, (-20,), (-20,)))
     for paths in (upper, lower):
-        assert [span(paths, count) for count in (1, 10, 11, 31)] == [(121, 121), (112, 121), (111, 121), (111, 131)]
+        assert [measure_span(paths, count) for count in (1, 10, 11, 31)] == [
+            (121, 121),
+            (112, 121),
+            (111, 121),
+            (111, 131),
+        ]
 
 
 def test_a_position_that_no_path_reaches_has_no_field() -> None:
     """Of three outputs, the first depends on an input through both paths, the others through neither."""
-    scattered, further = transposed(1, 3, 0, 1), through(transposed(1, 3, 0, 1), sliding(1, 2, 0, 1))
+    scattered, further = spread_window(1, 3, 0, 1), compose_reads(spread_window(1, 3, 0, 1), sliding_window(1, 2, 0, 1))
     assert [interval_at((scattered, further), position) for position in range(7)] == [
         (0, 0), None, None, (1, 2), None, None, (2, 4)
     ]  # fmt: skip
-    assert span((scattered, further), 7) == (0, 3)
+    assert measure_span((scattered, further), 7) == (0, 3)
 
 
 # -- how far paths are followed, on both sides of the limits
@@ -126,12 +134,12 @@ def test_as_many_jumps_as_the_limit_are_followed_and_not_one_more() -> None:
 def test_a_period_as_long_as_the_limit_is_followed_and_not_one_more() -> None:
     """Position i depends on i and on i // 521: equal at 0, and growing apart up to 520."""
     for positions in (MOST_RESIDUES, MOST_RESIDUES + 1):
-        paths = (sliding(1, 1, 0, 1), nearest((1, 521)))
-        assert span(paths, positions) == ((1, positions) if positions == MOST_RESIDUES else None)
-    short = (sliding(1, 1, 0, 1), nearest((1, MOST_RESIDUES)))
-    assert span(short, 2 * MOST_RESIDUES) == (1, 2 * MOST_RESIDUES - 1)  # at the end 1023 and 1
-    longer = (sliding(1, 1, 0, 1), nearest((1, MOST_RESIDUES + 1)))
-    assert span(longer, 2 * MOST_RESIDUES) is None
+        paths = (sliding_window(1, 1, 0, 1), nearest_input((1, 521)))
+        assert measure_span(paths, positions) == ((1, positions) if positions == MOST_RESIDUES else None)
+    short = (sliding_window(1, 1, 0, 1), nearest_input((1, MOST_RESIDUES)))
+    assert measure_span(short, 2 * MOST_RESIDUES) == (1, 2 * MOST_RESIDUES - 1)  # at the end 1023 and 1
+    longer = (sliding_window(1, 1, 0, 1), nearest_input((1, MOST_RESIDUES + 1)))
+    assert measure_span(longer, 2 * MOST_RESIDUES) is None
 
 
 def test_an_unknown_field_has_no_figures() -> None:
@@ -147,55 +155,57 @@ def test_an_unknown_field_has_no_figures() -> None:
 def test_a_period_at_the_limit_is_followed_in_every_combination() -> None:
     """4,096 = 64 × 64 = 2 × 2,048; one more period or factor is refused."""
     assert MOST_POSITIONS == 64 * 64
-    assert transposed(1, MOST_POSITIONS, 0, 1).at(MOST_POSITIONS) == (1, 1)
-    together = through(nearest((1, 64)), nearest((1, 64)))
+    assert spread_window(1, MOST_POSITIONS, 0, 1).at(MOST_POSITIONS) == (1, 1)
+    together = compose_reads(nearest_input((1, 64)), nearest_input((1, 64)))
     assert (together.period, together.at(MOST_POSITIONS - 1), together.at(MOST_POSITIONS)) == (4096, (0, 0), (1, 1))
     with pytest.raises(TooVaried):
-        through(nearest((1, 64)), nearest((1, 65)))
-    one, other = (through(nearest((1, period)), sliding(1, period, 0, 1)) for period in (MOST_POSITIONS, 2))
-    both = union(one, other)
+        compose_reads(nearest_input((1, 64)), nearest_input((1, 65)))
+    one, other = (
+        compose_reads(nearest_input((1, period)), sliding_window(1, period, 0, 1)) for period in (MOST_POSITIONS, 2)
+    )
+    both = unite_reads(one, other)
     assert (both.period, both.at(MOST_POSITIONS - 1)) == (MOST_POSITIONS, (0, MOST_POSITIONS - 2))
-    odd = through(nearest((1, 3)), sliding(1, 3, 0, 1))
+    odd = compose_reads(nearest_input((1, 3)), sliding_window(1, 3, 0, 1))
     with pytest.raises(TooVaried):
-        union(one, odd)
+        unite_reads(one, odd)
 
 
 def test_chaining_two_layers_examines_as_many_positions_as_the_limit() -> None:
     """Each output of a period of 400 examines 250 positions of its input: 100,000. Dilation skips every second one."""
     assert MOST_READ == 400 * 250
-    repeats = nearest((1, 400))
+    repeats = nearest_input((1, 400))
     for dilation, kernel in ((1, 250), (2, 251)):
-        reads = through(sliding(kernel, 1, 0, dilation), repeats)
+        reads = compose_reads(sliding_window(kernel, 1, 0, dilation), repeats)
         assert (reads.period, reads.at(0), reads.at(400)) == (400, (0, dilation * (kernel - 1) // 400), (1, dilation))
         with pytest.raises(TooVaried):
-            through(sliding(kernel + 1, 1, 0, dilation), repeats)
+            compose_reads(sliding_window(kernel + 1, 1, 0, dilation), repeats)
 
 
 def test_a_window_over_many_periods_examines_only_one() -> None:
     """316 × 316 = 99,856, however large the window is; 317 × 317 exceeds the limit."""
-    assert through(sliding(10**6, 1, 0, 1), nearest((1, 316))).at(1) == (0, 10**6 // 316)
+    assert compose_reads(sliding_window(10**6, 1, 0, 1), nearest_input((1, 316))).at(1) == (0, 10**6 // 316)
     with pytest.raises(TooVaried):
-        through(sliding(10**6, 1, 0, 1), nearest((1, 317)))
+        compose_reads(sliding_window(10**6, 1, 0, 1), nearest_input((1, 317)))
 
 
 def test_sizes_are_reduced_before_the_period_is_limited() -> None:
-    assert adaptive(20 * MOST_POSITIONS, 10 * MOST_POSITIONS) == sliding(2, 2, 0, 1)
+    assert adaptive_window(20 * MOST_POSITIONS, 10 * MOST_POSITIONS) == sliding_window(2, 2, 0, 1)
 
 
 def test_a_union_that_is_uniform_everywhere_has_period_1() -> None:
     """The second path reads only i + 2 for the positions i and i + 1, always within the first path's i to i + 10."""
     pairs = Reads(2, 2, (2, 2), (2, 2))
-    for wide in (sliding(11, 1, 0, 1), sliding(16, 1, 5, 1)):
-        assert union(wide, pairs) == union(pairs, wide) == wide
-    assert union(sliding(2, 1, 0, 1), pairs) == Reads(2, 2, (0, 1), (2, 2))
+    for wide in (sliding_window(11, 1, 0, 1), sliding_window(16, 1, 5, 1)):
+        assert unite_reads(wide, pairs) == unite_reads(pairs, wide) == wide
+    assert unite_reads(sliding_window(2, 1, 0, 1), pairs) == Reads(2, 2, (0, 1), (2, 2))
 
 
 def test_paths_that_read_nothing_have_no_centre() -> None:
     """Every second output of a transposed convolution with stride 2 reads nothing."""
     for nothing in (
-        through(sliding(1, 2, 1, 1), transposed(1, 2, 0, 1)),
-        through(through(sliding(1, 2, 1, 1), transposed(1, 2, 0, 1)), sliding(3, 1, 0, 1)),
-        through(sliding(3, 1, 0, 1), through(sliding(1, 2, 1, 1), transposed(1, 2, 0, 1))),
+        compose_reads(sliding_window(1, 2, 1, 1), spread_window(1, 2, 0, 1)),
+        compose_reads(compose_reads(sliding_window(1, 2, 1, 1), spread_window(1, 2, 0, 1)), sliding_window(3, 1, 0, 1)),
+        compose_reads(sliding_window(3, 1, 0, 1), compose_reads(sliding_window(1, 2, 1, 1), spread_window(1, 2, 0, 1))),
     ):
         assert (nothing.at(0), nothing.at(5), nothing.sizes(), nothing.jump) == (None, None, [0], (1, 1))
         assert nothing.center() == (0, 1)

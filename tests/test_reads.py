@@ -21,15 +21,15 @@ from convcalc.reads import (
     Ratio,
     Reads,
     TooVaried,
-    adaptive,
-    interpolated,
-    moved,
-    nearest,
-    reduced,
-    sliding,
-    through,
-    transposed,
-    union,
+    adaptive_window,
+    blended_inputs,
+    compose_reads,
+    nearest_input,
+    reduce_ratio,
+    shifted_input,
+    sliding_window,
+    spread_window,
+    unite_reads,
 )
 from tests.dependence import cubic, triangle
 
@@ -44,7 +44,7 @@ def ends(marked: Iterable[int]) -> Interval:
 
 
 def fraction(ratio: Ratio) -> Fraction:
-    assert ratio == reduced(*ratio)
+    assert ratio == reduce_ratio(*ratio)
     return Fraction(*ratio)
 
 
@@ -78,7 +78,7 @@ def slid(kernel_size: int, stride: int, before: int, dilation: int) -> Marked:
 
 def test_a_sliding_window_reads_its_taps() -> None:
     for window in product(range(1, 5), range(1, 5), range(4), range(1, 4)):
-        reads = sliding(*window)
+        reads = sliding_window(*window)
         assert_reads(reads, slid(*window), window)
         assert reads.period == 1
 
@@ -97,7 +97,7 @@ def scattered(kernel_size: int, stride: int, before: int, dilation: int) -> Mark
 
 def test_a_transposed_window_reads_the_inputs_scattered_to_an_output() -> None:
     for window in product(range(1, 7), range(1, 6), range(4), range(1, 6)):
-        assert_reads(transposed(*window), scattered(*window), window)
+        assert_reads(spread_window(*window), scattered(*window), window)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_transposed_window_reads_the_inputs_scattered_to_an_output() -> None:
     ],
 )
 def test_sizes_of_a_transposed_window(window: tuple[int, int, int, int], sizes: list[int]) -> None:
-    assert transposed(*window).sizes() == sizes
+    assert spread_window(*window).sizes() == sizes
 
 
 def pooled(size: int, output_size: int) -> Marked:
@@ -124,7 +124,7 @@ def pooled(size: int, output_size: int) -> Marked:
 
 def test_an_adaptive_pooling_reads_its_windows() -> None:
     for size, output_size in product(range(1, 14), repeat=2):
-        reads = adaptive(size, output_size)
+        reads = adaptive_window(size, output_size)
         assert_reads(reads, pooled(size, output_size), (size, output_size))
         assert (output_size // gcd(size, output_size)) % reads.period == 0
 
@@ -133,12 +133,12 @@ def picked(scale: Ratio) -> Marked:
     return lambda i: {floor(i * Fraction(*scale))}
 
 
-SCALES = sorted({reduced(size, output_size) for size, output_size in product(range(1, 9), repeat=2)})
+SCALES = sorted({reduce_ratio(size, output_size) for size, output_size in product(range(1, 9), repeat=2)})
 
 
 def test_nearest_interpolation_reads_one_input() -> None:
     for scale in SCALES:
-        assert_reads(nearest(scale), picked(scale), scale)
+        assert_reads(nearest_input(scale), picked(scale), scale)
 
 
 def weighed(scale: Ratio, weight: Callable[[Fraction], Fraction]) -> Marked:
@@ -155,20 +155,20 @@ def weighed(scale: Ratio, weight: Callable[[Fraction], Fraction]) -> Marked:
 @pytest.mark.parametrize(("before", "weight"), [(0, triangle), (1, cubic)], ids=["linear", "cubic"])
 def test_interpolation_reads_the_inputs_with_a_weight(before: int, weight: Callable[[Fraction], Fraction]) -> None:
     for scale in SCALES:
-        assert_reads(interpolated(scale, before), weighed(scale, weight), scale)
+        assert_reads(blended_inputs(scale, before), weighed(scale, weight), scale)
 
 
 def test_shifting_reads_a_neighbour() -> None:
     for offset in range(-3, 4):
-        assert_reads(moved(offset), lambda i, offset=offset: {i + offset})  # type: ignore[misc]
-    assert moved(0) == SAME == sliding(1, 1, 0, 1)
+        assert_reads(shifted_input(offset), lambda i, offset=offset: {i + offset})  # type: ignore[misc]
+    assert shifted_input(0) == SAME == sliding_window(1, 1, 0, 1)
 
 
 def test_uniform_reads_have_period_1() -> None:
-    assert adaptive(12, 4) == sliding(3, 3, 0, 1)
-    assert nearest((3, 1)) == sliding(1, 3, 0, 1)
-    assert interpolated((2, 1), 0) == sliding(2, 2, 0, 1)
-    assert transposed(3, 1, 1, 1) == sliding(3, 1, 1, 1)
+    assert adaptive_window(12, 4) == sliding_window(3, 3, 0, 1)
+    assert nearest_input((3, 1)) == sliding_window(1, 3, 0, 1)
+    assert blended_inputs((2, 1), 0) == sliding_window(2, 2, 0, 1)
+    assert spread_window(3, 1, 1, 1) == sliding_window(3, 1, 1, 1)
 
 
 # -- chained and parallel layers
@@ -188,23 +188,25 @@ def step(make: Callable[..., Reads], mark: Callable[..., Marked], *arguments: ob
 
 SMALL = st.integers(1, 4)
 SCALE = st.sampled_from([scale for scale in SCALES if max(scale) <= 4])
-SLIDING = st.builds(lambda k, s, p: step(sliding, slid, k, s, p, 1), SMALL, st.integers(1, 3), st.integers(0, 2))
+SLIDING = st.builds(lambda k, s, p: step(sliding_window, slid, k, s, p, 1), SMALL, st.integers(1, 3), st.integers(0, 2))
 TRANSPOSED = st.builds(
-    lambda s, more, p: step(transposed, scattered, s + more, s, p, 1),
+    lambda s, more, p: step(spread_window, scattered, s + more, s, p, 1),
     st.integers(1, 3), st.integers(0, 3), st.integers(0, 2),
 )  # fmt: skip
 SOLID = st.one_of(
     SLIDING,
     TRANSPOSED,
-    st.builds(lambda n, o: step(adaptive, pooled, n, o), st.integers(1, 6), SMALL),
-    st.builds(lambda scale: step(nearest, picked, scale), SCALE),
-    st.builds(lambda scale: Step(interpolated(scale, 0), weighed(scale, triangle), f"linear{scale}"), SCALE),
-    st.builds(lambda offset: Step(moved(offset), lambda i: {i + offset}, f"moved({offset})"), st.integers(-3, 3)),
+    st.builds(lambda n, o: step(adaptive_window, pooled, n, o), st.integers(1, 6), SMALL),
+    st.builds(lambda scale: step(nearest_input, picked, scale), SCALE),
+    st.builds(lambda scale: Step(blended_inputs(scale, 0), weighed(scale, triangle), f"linear{scale}"), SCALE),
+    st.builds(
+        lambda offset: Step(shifted_input(offset), lambda i: {i + offset}, f"moved({offset})"), st.integers(-3, 3)
+    ),
 )
 GAPPED = st.one_of(
-    st.builds(lambda k, s, p, d: step(sliding, slid, k, s, p, d), SMALL, SMALL, st.integers(0, 3), SMALL),
-    st.builds(lambda k, s, p, d: step(transposed, scattered, k, s, p, d), SMALL, SMALL, st.integers(0, 3), SMALL),
-    st.builds(lambda scale: Step(interpolated(scale, 1), weighed(scale, cubic), f"cubic{scale}"), SCALE),
+    st.builds(lambda k, s, p, d: step(sliding_window, slid, k, s, p, d), SMALL, SMALL, st.integers(0, 3), SMALL),
+    st.builds(lambda k, s, p, d: step(spread_window, scattered, k, s, p, d), SMALL, SMALL, st.integers(0, 3), SMALL),
+    st.builds(lambda scale: Step(blended_inputs(scale, 1), weighed(scale, cubic), f"cubic{scale}"), SCALE),
 )
 
 
@@ -212,7 +214,7 @@ def chained(steps: list[Step]) -> tuple[Reads, Marked]:
     """The first step is the nearest to the input. Sets of positions are marked, never intervals."""
     reads, marked = steps[0].reads, steps[0].marked
     for later in steps[1:]:
-        reads = through(later.reads, reads)
+        reads = compose_reads(later.reads, reads)
         marked = after(later.marked, marked)
     return reads, marked
 
@@ -242,15 +244,15 @@ def test_a_chain_reads_what_its_layers_read_in_turn(first: Step, later: list[Ste
 @settings(max_examples=100, deadline=None)
 @given(SOLID, SOLID, SOLID)
 def test_a_chain_can_be_taken_from_either_end(first: Step, second: Step, third: Step) -> None:
-    nested = through(third.reads, through(second.reads, first.reads))
-    other = through(through(third.reads, second.reads), first.reads)
+    nested = compose_reads(third.reads, compose_reads(second.reads, first.reads))
+    other = compose_reads(compose_reads(third.reads, second.reads), first.reads)
     assert [nested.at(position) for position in POSITIONS] == [other.at(position) for position in POSITIONS]
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.one_of(GAPPED, SOLID))
 def test_chaining_with_the_identity_changes_nothing(only: Step) -> None:
-    for reads in (through(only.reads, SAME), through(SAME, only.reads)):
+    for reads in (compose_reads(only.reads, SAME), compose_reads(SAME, only.reads)):
         assert [reads.at(position) for position in POSITIONS] == [only.reads.at(position) for position in POSITIONS]
 
 
@@ -261,26 +263,26 @@ def test_two_paths_with_one_jump_read_what_either_reads(rows: list[tuple[int, in
     paths = [chained(data.draw(path_of(rows))) for _ in range(2)]
     (one, one_marked), (other, other_marked) = paths
     assert one.jump == other.jump
-    assert_chain(union(one, other), lambda i: {*one_marked(i), *other_marked(i)}, rows)
+    assert_chain(unite_reads(one, other), lambda i: {*one_marked(i), *other_marked(i)}, rows)
 
 
 @st.composite
 def path_of(draw: st.DrawFn, rows: list[tuple[int, int, int]]) -> list[Step]:
     steps = []
     for up, down, before in rows:
-        steps.append(step(transposed, scattered, up + draw(st.integers(-up + 1, 2)), up, before, 1))
-        steps.append(step(sliding, slid, draw(SMALL), down, draw(st.integers(0, 2)), 1))
+        steps.append(step(spread_window, scattered, up + draw(st.integers(-up + 1, 2)), up, before, 1))
+        steps.append(step(sliding_window, slid, draw(SMALL), down, draw(st.integers(0, 2)), 1))
     return steps
 
 
 def test_a_union_includes_what_lies_between() -> None:
     """0 to 4 and -2 to 0 together span 7."""
-    assert union(sliding(5, 1, 0, 1), sliding(3, 1, 2, 1)).sizes() == [7]
-    assert union(moved(-9), moved(9)).at(0) == (-9, 9)
+    assert unite_reads(sliding_window(5, 1, 0, 1), sliding_window(3, 1, 2, 1)).sizes() == [7]
+    assert unite_reads(shifted_input(-9), shifted_input(9)).at(0) == (-9, 9)
 
 
 def test_a_union_includes_what_only_one_path_reads() -> None:
-    together = union(transposed(1, 2, 0, 1), transposed(1, 2, 1, 1))
+    together = unite_reads(spread_window(1, 2, 0, 1), spread_window(1, 2, 1, 1))
     assert [together.at(position) for position in range(4)] == [(0, 0), (1, 1), (1, 1), (2, 2)]
 
 
@@ -291,22 +293,22 @@ HUGE = 10**18 - 1
 
 
 def test_windows_of_18_digits_are_exact() -> None:
-    once = sliding(HUGE, HUGE, 3, HUGE)
+    once = sliding_window(HUGE, HUGE, 3, HUGE)
     assert once.at(2) == (2 * HUGE - 3, 2 * HUGE - 3 + HUGE * (HUGE - 1))
-    twice = through(once, once)
+    twice = compose_reads(once, once)
     assert twice.jump == (HUGE**2, 1)
     assert twice.sizes() == [HUGE * (HUGE - 1) * (1 + HUGE) + 1]
-    assert transposed(HUGE, 2, 0, 1).sizes() == [HUGE // 2 + 1, HUGE // 2]
-    assert moved(-HUGE).center() == (-HUGE, 1)
+    assert spread_window(HUGE, 2, 0, 1).sizes() == [HUGE // 2 + 1, HUGE // 2]
+    assert shifted_input(-HUGE).center() == (-HUGE, 1)
 
 
 def up_again(factor: int) -> Reads:
     """Down by a factor and up by the same factor: the jump is 1, the period is the factor."""
-    return through(nearest((1, factor)), sliding(1, factor, 0, 1))
+    return compose_reads(nearest_input((1, factor)), sliding_window(1, factor, 0, 1))
 
 
 def test_a_period_up_to_the_limit_is_followed() -> None:
-    reads = nearest((1, MOST_POSITIONS))
+    reads = nearest_input((1, MOST_POSITIONS))
     assert reads.period == MOST_POSITIONS
     assert reads.at(MOST_POSITIONS - 1) == (0, 0)
 
@@ -314,14 +316,14 @@ def test_a_period_up_to_the_limit_is_followed() -> None:
 @pytest.mark.parametrize(
     "build",
     [
-        lambda: transposed(3, HUGE, 0, 1),
-        lambda: transposed(HUGE, HUGE, HUGE, HUGE - 1),
-        lambda: transposed(1, MOST_POSITIONS + 1, 0, 1),
-        lambda: adaptive(HUGE, HUGE - 1),
-        lambda: nearest((1, MOST_POSITIONS + 1)),
-        lambda: interpolated((HUGE, HUGE - 1), 1),
-        lambda: through(nearest((1, 331)), nearest((1, 337))),
-        lambda: union(up_again(331), up_again(337)),
+        lambda: spread_window(3, HUGE, 0, 1),
+        lambda: spread_window(HUGE, HUGE, HUGE, HUGE - 1),
+        lambda: spread_window(1, MOST_POSITIONS + 1, 0, 1),
+        lambda: adaptive_window(HUGE, HUGE - 1),
+        lambda: nearest_input((1, MOST_POSITIONS + 1)),
+        lambda: blended_inputs((HUGE, HUGE - 1), 1),
+        lambda: compose_reads(nearest_input((1, 331)), nearest_input((1, 337))),
+        lambda: unite_reads(up_again(331), up_again(337)),
     ],
 )
 def test_a_period_above_the_limit_is_refused(build: Callable[[], Reads]) -> None:

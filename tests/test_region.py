@@ -8,7 +8,7 @@ import pytest
 import convcalc
 from convcalc.analysis.report import Report
 from convcalc.cli.main import run
-from convcalc.region import NoRegion, layer_index, middle, region
+from convcalc.region import NoRegion, find_layer, find_region, middle_position
 
 CHAIN = {
     "input": [1, 12, 20],
@@ -38,18 +38,18 @@ def report() -> Report:
 def test_a_position_depends_on_a_region(
     report: Report, index: int, position: tuple[int, ...], unclipped: object, clipped: object, outside: object
 ) -> None:
-    assert region(report, index, position) == (position, unclipped, clipped, outside)
+    assert find_region(report, index, position) == (position, unclipped, clipped, outside)
 
 
 def test_a_gap_of_a_transposed_convolution_depends_on_nothing() -> None:
     layer = {"conv_transpose": {"out_channels": 1, "kernel_size": 1, "stride": 3}}
-    seen = region(convcalc.summary({"input": [1, 4], "layers": [layer]}), 0, (1,))
+    seen = find_region(convcalc.summary({"input": [1, 4], "layers": [layer]}), 0, (1,))
     assert (seen.unclipped, seen.clipped, seen.outside) == (None, None, (0, 1))
 
 
 def test_a_position_may_depend_only_on_padding() -> None:
     layer = {"conv": {"out_channels": 1, "kernel_size": 1, "padding": 2}}
-    seen = region(convcalc.summary({"input": [1, 4], "layers": [layer]}), 0, (0,))
+    seen = find_region(convcalc.summary({"input": [1, 4], "layers": [layer]}), 0, (0,))
     assert (seen.unclipped, seen.clipped, seen.outside) == (((-2, -2),), None, (1, 1))
 
 
@@ -58,17 +58,17 @@ def test_a_position_may_depend_only_on_padding() -> None:
 )
 def test_a_wrong_layer_gets_a_hint(report: Report, name: str, said: str) -> None:
     with pytest.raises(NoRegion, match=said):
-        layer_index(report, name)
+        find_layer(report, name)
 
 
 @pytest.mark.parametrize("position", [(6, 0), (0,), (0, 0, 0), ()])
 def test_a_position_must_be_within_the_output(report: Report, position: tuple[int, ...]) -> None:
     with pytest.raises(NoRegion, match="has no position"):
-        region(report, 0, position)
+        find_region(report, 0, position)
 
 
 def test_the_middle_position_is_the_default(report: Report) -> None:
-    assert [middle(report, index) for index in range(3)] == [(3, 5), (3, 5), (0, 0)]
+    assert [middle_position(report, index) for index in range(3)] == [(3, 5), (3, 5), (0, 0)]
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

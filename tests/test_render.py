@@ -26,7 +26,7 @@ FIGURES = ("params", "macs", "flops", "memory.weights", "memory.output")
 
 @pytest.fixture(scope="module", params=["resnet50", "unet", "squeezenet1_1", "m5", "c3d"])
 def report(request: pytest.FixtureRequest) -> Report:
-    return convcalc.summary(str(examples.path(request.param)))
+    return convcalc.summary(str(examples.find_file(request.param)))
 
 
 def from_json(report: Report) -> dict[str, dict[str, int]]:

@@ -29,9 +29,9 @@ def laid_anew(spec: object, monkeypatch: pytest.MonkeyPatch) -> Network:
         return convcalc.load(spec)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", examples.names())
+@pytest.mark.parametrize("name", examples.list_names())
 def test_examples_are_identical_with_and_without_copying(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = examples.path(name)
+    path = examples.find_file(name)
     assert comparable(convcalc.load(path)) == comparable(laid_anew(path, monkeypatch))
 
 

@@ -14,14 +14,14 @@ from convcalc.check.rules import RULES
 from convcalc.cli.main import run
 from convcalc.layers import KINDS
 from convcalc.problems import InvalidSpec
-from convcalc.render.manual import page
+from convcalc.render.manual import parse_page
 from convcalc.spec.entries import OPTIONS
 from convcalc.spec.reader import read_network
-from convcalc.spec.schema import can_be_bare, schema
+from convcalc.spec.schema import can_be_bare, make_spec_schema
 from convcalc.spec.source import read_text
 from tests.test_fuzz_specs import EXAMPLES, mutants
 
-SCHEMA = schema()
+SCHEMA = make_spec_schema()
 BAD = Path(__file__).parent / "bad"
 
 # mistakes that a schema cannot detect
@@ -94,14 +94,14 @@ def test_the_schema_is_a_valid_schema() -> None:
     jsonschema.Draft7Validator.check_schema(SCHEMA)
 
 
-@pytest.mark.parametrize("name", examples.names())
+@pytest.mark.parametrize("name", examples.list_names())
 def test_the_examples_are_valid(name: str) -> None:
-    assert problems(yaml.safe_load(Path(examples.path(name)).read_text(encoding="utf-8"))) == []
+    assert problems(yaml.safe_load(Path(examples.find_file(name)).read_text(encoding="utf-8"))) == []
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_the_examples_of_the_manual_are_valid(kind: Any) -> None:
-    found = page(kind)
+    found = parse_page(kind)
     assert problems({"input": yaml.safe_load(found.example_input), "layers": [yaml.safe_load(found.example)]}) == []
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import convcalc
 from convcalc.analysis.cost import activation_bytes
-from convcalc.analysis.training import OPTIMIZERS, Training, kept_bytes, training_bytes
+from convcalc.analysis.training import OPTIMIZERS, Training, saved_bytes, training_bytes
 from convcalc.layers import KINDS
 from convcalc.layers.base import Free, KeepsShape, Kept
 from convcalc.network import Network
@@ -58,7 +58,7 @@ def sizes(network: Network) -> list[int]:
 
 def kept(spec: Spec, **overrides: Any) -> int | None:
     network = load(spec, **overrides)
-    return kept_bytes(network, sizes(network))
+    return saved_bytes(network, sizes(network))
 
 
 def training(spec: Spec, optimizer: str, weight_bytes: int = 0, **overrides: Any) -> Training:
@@ -106,7 +106,7 @@ def test_a_network_saves_what_pytorch_saves(name: str) -> None:
     case = NETWORKS[name]
     network = convcalc.load(EXAMPLES / f"{name}.yaml", batch=case["batch"], dtype="float32")
     more = DIFFERENCES[name].more if name in DIFFERENCES else 0
-    assert kept_bytes(network, sizes(network)) == case["kept_bytes"] + more
+    assert saved_bytes(network, sizes(network)) == case["kept_bytes"] + more
 
 
 def test_every_example_is_in_the_table() -> None:

@@ -50,7 +50,7 @@ def test_without_pytorch_the_install_command_is_shown(
 @pytest.mark.torch
 def test_all_examples_agree(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch", reason="verify compares with PyTorch")
-    names = examples.names()
+    names = examples.list_names()
     assert run(["verify", *(f"example:{name}" for name in names), "-f", "json"]) == 0
     networks = json.loads(capsys.readouterr().out)["networks"]
     assert [network["name"] for network in networks] == names

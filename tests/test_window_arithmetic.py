@@ -7,7 +7,13 @@ from math import ceil, floor
 
 import pytest
 
-from convcalc.arithmetic import adaptive_reads, same_padding, transposed_same, transposed_size, window_count
+from convcalc.arithmetic import (
+    adaptive_window_total,
+    same_padding,
+    same_transposed_padding,
+    transposed_size,
+    window_count,
+)
 from tests.specs import only_layer, problem
 
 WINDOWS = list(product(range(1, 5), range(1, 4), range(1, 3)))  # kernel size, stride, dilation
@@ -50,7 +56,7 @@ def test_same_padding_is_the_least_that_gives_a_window_per_stride() -> None:
 
 def test_same_padding_of_a_transposed_window_gives_the_size_times_the_stride() -> None:
     for (kernel, stride, dilation), size, extra in product(WINDOWS, (1, 4, 9), (0, 1)):
-        (before, after), output_padding = transposed_same(kernel, stride, dilation, extra)
+        (before, after), output_padding = same_transposed_padding(kernel, stride, dilation, extra)
         padding = (before, after)
         assert transposed_size(size, kernel, stride, padding, dilation, output_padding) == size * stride
         assert after - before in (0, 1)
@@ -69,7 +75,7 @@ def test_a_transposed_size_counts_the_places_that_inputs_are_thrown_onto() -> No
 def test_adaptive_windows_are_added_up() -> None:
     for size, outputs in product(range(1, 14), repeat=2):
         lengths = [ceil((i + 1) * size / outputs) - floor(i * size / outputs) for i in range(outputs)]
-        assert adaptive_reads(size, outputs) == sum(lengths)
+        assert adaptive_window_total(size, outputs) == sum(lengths)
 
 
 def test_a_separable_convolution_works_out_same_padding() -> None:

@@ -19,13 +19,13 @@ from convcalc.convert.writing.scalars import format_flow, format_scalar
 from convcalc.spec.source import read_text
 from tests.flattening import flat, torchvision_names
 
-ZOO = examples.names()
+ZOO = examples.list_names()
 RESNETS = [name for name in ZOO if name.startswith("resnet")]
 
 
 def example(name: str) -> Network:
     """An example network; imported networks have no batch size and no data types."""
-    return convcalc.load(examples.path(name), batch=1, dtype="float32")
+    return convcalc.load(examples.find_file(name), batch=1, dtype="float32")
 
 
 def own_names(network: Network) -> Graph:
@@ -92,7 +92,7 @@ def test_the_text_describes_the_network_it_was_made_from(name: str, naming: Any)
 @pytest.mark.parametrize("naming", [own_names, flat], ids=["named", "nameless"])
 @pytest.mark.parametrize("name", ZOO)
 def test_the_text_is_not_much_longer_than_one_written_by_hand(name: str, naming: Any) -> None:
-    with open(examples.path(name), encoding="utf-8") as file:
+    with open(examples.find_file(name), encoding="utf-8") as file:
         by_hand = lines(file.read())
     assert lines(spec_text(naming(example(name)))) <= 2 * by_hand
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from math import prod
 from typing import Any, NamedTuple
 
-from convcalc.keys import plain
+from convcalc.keys import to_json_value
 from convcalc.layers.base import Layer
 from convcalc.problems import Path
 
@@ -81,7 +81,7 @@ class Convolution(NamedTuple):
     def literal(self, use: int) -> "Convolution":
         """Return one of the uses as a convolution with that single use, its arguments evaluated."""
         layer = self.layers[use]
-        written = {name: plain(value) for name, value in layer.given.items() if value is not None}
+        written = {name: to_json_value(value) for name, value in layer.given.items() if value is not None}
         return self._replace(written=written, options={}, nodes=(self.nodes[use],), layers=(layer,))
 
 
@@ -182,7 +182,7 @@ def _restrict_to_axes(conv: Convolution, name: str, own: set[int]) -> Any:
         return written
     values = conv.layers[0].__dict__[name]
     if not isinstance(written, list) and len(set(values)) > 1:  # written as a parameter whose value is a list
-        written = plain(conv.fixed(name))
+        written = to_json_value(conv.fixed(name))
     return [
         (written[axis] if isinstance(written, list) else written) if axis in own else rest
         for axis in range(len(values))

@@ -14,7 +14,7 @@ from convcalc.alternatives.subjects import value_at
 from convcalc.network import Network, Node
 from convcalc.problems import InvalidSpec, Path
 from convcalc.spec.document import Document
-from convcalc.spec.edits import CannotEdit, Edit, applied, argument, replaced_entry
+from convcalc.spec.edits import CannotEdit, Edit, apply_edits, replace_entry, set_argument
 from convcalc.spec.entries import LISTS
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network
@@ -196,7 +196,7 @@ def rewrite_text(document: Document, overrides: Overrides, found: Rewritten) -> 
     try:
         edits = [_replace_entry(document, path, items) for path, items in found.items.items()]
         edits += [_name_entry(document, path, name) for path, name in found.names.items()]
-        text = applied(document.text, edits)
+        text = apply_edits(document.text, edits)
         network = read_network(read_text(text, document.file, True), overrides)
     except CannotEdit as error:
         raise CannotChange(str(error)) from None
@@ -212,9 +212,9 @@ def rewrite_text(document: Document, overrides: Overrides, found: Rewritten) -> 
 def _replace_entry(document: Document, path: Path, items: Sequence[Any]) -> Edit:
     """Return the edit that replaces an entry by entries. Raises CannotEdit."""
     try:
-        return replaced_entry(document, path, [_block_lines(item) for item in items])
+        return replace_entry(document, path, [_block_lines(item) for item in items])
     except CannotEdit:
-        return replaced_entry(document, path, [[_flow_text(item, in_list=True)] for item in items])
+        return replace_entry(document, path, [[_flow_text(item, in_list=True)] for item in items])
 
 
 def _name_entry(document: Document, path: Path, name: str) -> Edit:
@@ -222,7 +222,7 @@ def _name_entry(document: Document, path: Path, name: str) -> Edit:
     entry = value_at(document.root, path)
     if _word_of(entry) in LISTS:
         raise CannotEdit(f"the default name of {name} below it would change: give it a name")
-    return argument(document, path if isinstance(entry, str) else (*path, _word_of(entry)), "name", name)
+    return set_argument(document, path if isinstance(entry, str) else (*path, _word_of(entry)), "name", name)
 
 
 def _block_lines(item: Any) -> list[str]:

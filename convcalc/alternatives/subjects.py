@@ -9,8 +9,8 @@ from typing import Any
 
 from convcalc.alternatives.factorings import CannotChange, Convolution
 from convcalc.layers import KINDS
-from convcalc.network import Network, goes_by
-from convcalc.problems import Path, did_you_mean, shortened, shown
+from convcalc.network import Network, matches_pattern
+from convcalc.problems import Path, did_you_mean, shorten, show
 from convcalc.spec.document import Document
 from convcalc.spec.entries import OPTIONS
 
@@ -87,7 +87,7 @@ def select_by_any_use(convs: Sequence[Convolution], network: Network, pattern: s
     names = [network.nodes[node].name for conv in convs for node in conv.nodes]
     chosen: set[str] = set()
     for part in pattern.split(","):
-        matching = {name for name in names if goes_by(name, part)}
+        matching = {name for name in names if matches_pattern(name, part)}
         if not matching:
             raise NoSuchLayer(_no_such_layer(names, network, part))
         chosen |= matching
@@ -102,7 +102,7 @@ def select_by_all_uses(convs: Sequence[Convolution], network: Network, pattern: 
     found = select_by_any_use(convs, network, pattern)
     parts = pattern.split(",")
     for conv in found:
-        others = [name for name in names_of(conv, network) if not any(goes_by(name, part) for part in parts)]
+        others = [name for name in names_of(conv, network) if not any(matches_pattern(name, part) for part in parts)]
         if others:
             raise NoSuchLayer(_only_some_uses(conv, network, others))
     return found
@@ -123,18 +123,18 @@ def _no_such_layer(names: Sequence[str], network: Network, pattern: str) -> str:
         if names
         else "the network has none"
     )
-    return f"no convolution {shown(pattern)}: {hint}"
+    return f"no convolution {show(pattern)}: {hint}"
 
 
 def _only_some_uses(conv: Convolution, network: Network, others: Sequence[str]) -> str:
     """Return the message that an entry has more uses than a pattern matches, with a pattern for all of them."""
     own = names_of(conv, network)
     chosen = next(name for name in own if name not in others)
-    place = f" in block {shown(conv.path[1])}" if conv.path[0] == "blocks" else ""
+    place = f" in block {show(conv.path[1])}" if conv.path[0] == "blocks" else ""
     rest = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
     return (
         f"{chosen} is defined once{place} and used {len(own)} times; a change affects all of them, also "
-        f"{', '.join(map(shortened, others[:_MOST_NAMED]))}{rest}: select them with '{pattern_of(conv, network)}'"
+        f"{', '.join(map(shorten, others[:_MOST_NAMED]))}{rest}: select them with '{pattern_of(conv, network)}'"
     )
 
 
@@ -155,7 +155,9 @@ def make_patterns(names: Sequence[str], others: Iterable[str]) -> list[str]:
     if len(names) == 1:
         return list(names)
     for pattern in (common_pattern(names), _common_letters(names)):
-        if all(goes_by(name, pattern) for name in names) and not any(goes_by(name, pattern) for name in others):
+        if all(matches_pattern(name, pattern) for name in names) and not any(
+            matches_pattern(name, pattern) for name in others
+        ):
             return [pattern]
     start = _count_common_start([name.split(".") for name in names])
     groups: dict[str, list[str]] = {}

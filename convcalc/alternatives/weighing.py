@@ -14,7 +14,7 @@ from convcalc.problems import Flaw
 from convcalc.shape import Shape
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
-from convcalc.spec.making import written_layer
+from convcalc.spec.making import make_written_layer
 
 METRICS = ("macs", "params", "flops", "weight_memory", "activation_memory")
 
@@ -119,7 +119,7 @@ def _build_layers(entries: Sequence[Entry], shape: Shape) -> list[Layer]:
     """Return the layers of consecutive entries with evaluated arguments. Raises Flaw."""
     layers: list[Layer] = []
     for word, arguments in entries:
-        layers.append(written_layer(word, arguments, (shape,)))
+        layers.append(make_written_layer(word, arguments, (shape,)))
         shape = layers[-1].output
     return layers
 

@@ -20,7 +20,7 @@ _NAMES = {"macs": "MACs", "flops": "FLOPs", "trainable_params": "trainable param
 _MOST_NAMED = 3  # layers named in a hint
 
 
-def breaches(report: Report, outside: Iterable[Limit] = ()) -> list[Problem]:
+def find_breaches(report: Report, outside: Iterable[Limit] = ()) -> list[Problem]:
     """Return the violations of the spec's limits and of those from `outside`: command line or configuration."""
     return [problem for limit in (*report.network.budget, *outside) for problem in _check_limit(report, limit)]
 

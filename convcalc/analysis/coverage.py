@@ -15,11 +15,11 @@ from convcalc.analysis.positions import (
     Sets,
     TooLarge,
     find_ends,
-    flattened,
+    find_read_positions,
+    flatten_sets,
     full_set,
-    read_by,
-    reads_all,
-    unflattened,
+    reads_every_position,
+    unflatten_features,
 )
 from convcalc.layers.base import Layer, Reach
 from convcalc.layers.merge import Concat
@@ -118,7 +118,7 @@ def _reads_every_position(layer: Layer) -> bool:
         return False
     if isinstance(reach, str):
         return True
-    return all(map(reads_all, reach, layer.output.spatial, layer.input.spatial))
+    return all(map(reads_every_position, reach, layer.output.spatial, layer.input.spatial))
 
 
 def _find_needs(layer: Layer, sets: Sets) -> list[Sets | None]:
@@ -143,12 +143,12 @@ def _find_needs_of_input(reach: Reach, shape: Shape, output: Shape, sets: Sets) 
         return (1,) if shape.channels == 1 else sets
     if sets == _all_positions(output):
         return _all_positions(shape)
-    features = flattened(sets, output.spatial, output.channels) if output.axes else sets[0]
-    return unflattened(features, shape.spatial, shape.channels) if shape.axes else (features,)
+    features = flatten_sets(sets, output.spatial, output.channels) if output.axes else sets[0]
+    return unflatten_features(features, shape.spatial, shape.channels) if shape.axes else (features,)
 
 
 def _read_windows(reach: tuple[Reads, ...], shape: Shape, sets: Sets) -> Sets:
-    return tuple(map(read_by, reach, sets, shape.spatial))
+    return tuple(map(find_read_positions, reach, sets, shape.spatial))
 
 
 def _find_needed_features(layer: Slice | Concat, features: int) -> list[Sets | None]:

@@ -33,7 +33,7 @@ def find_ends(positions: int) -> tuple[int, int] | None:
     return ((positions & -positions).bit_length() - 1, positions.bit_length() - 1) if positions else None
 
 
-def read_by(reads: Reads, outputs: int, size: int) -> int:
+def find_read_positions(reads: Reads, outputs: int, size: int) -> int:
     """Return the inputs read by a set of outputs; the input axis has `size` positions. Raises TooLarge."""
     inside = full_set(size)
     if reads.period == reads.shift == 1:
@@ -81,14 +81,14 @@ def _extend_positions(positions: int, step: int, count: int) -> int:
 
 
 @lru_cache(maxsize=10_000)
-def reads_all(reads: Reads, outputs: int, size: int) -> bool:
+def reads_every_position(reads: Reads, outputs: int, size: int) -> bool:
     """Whether all outputs together read every input; also False if the set would be too large to compute."""
     if None not in reads.low and _is_gapless(reads, outputs):
         first, last = reads.at(0), reads.at(outputs - 1)
         if first is not None and last is not None and first[0] <= 0 and last[1] >= size - 1:
             return True
     try:
-        return read_by(reads, full_set(outputs), size) == full_set(size)
+        return find_read_positions(reads, full_set(outputs), size) == full_set(size)
     except TooLarge:
         return False
 
@@ -105,7 +105,7 @@ def _is_gapless(reads: Reads, outputs: int) -> bool:
 # -- flattened tensors, channels first
 
 
-def flattened(sets: Sets, spatial: Iterable[int], channels: int) -> int:
+def flatten_sets(sets: Sets, spatial: Iterable[int], channels: int) -> int:
     """Return the features of the flattened tensor at positions in the set of every axis. Raises TooLarge."""
     block, count = 1, 1
     for axis, size in reversed(list(zip(sets, spatial, strict=True))):
@@ -122,7 +122,7 @@ def _repeat_block(block: int, count: int, places: int) -> int:
     return sum(block << count * place for place, digit in enumerate(bin(places)[:1:-1]) if digit == "1")
 
 
-def unflattened(features: int, spatial: tuple[int, ...], channels: int) -> Sets:
+def unflatten_features(features: int, spatial: tuple[int, ...], channels: int) -> Sets:
     """Return per axis the positions that a set of features of the flattened tensor covers. Raises TooLarge."""
     count = prod(spatial)
     if channels * count > MOST_BITS:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from convcalc.analysis.coverage import Coverage
 from convcalc.layers.base import Layer
 from convcalc.network import Network, Node
-from convcalc.reads import SAME, Ratio, Reads, TooVaried, fixed, through, union
+from convcalc.reads import SAME, Ratio, Reads, TooVaried, compose_reads, fixed_reads, unite_reads
 from convcalc.shape import Shape
 
 Paths = tuple[Reads, ...]  # along one axis, one per jump; empty if no spatial input is read
@@ -63,7 +63,7 @@ class FieldReport(NamedTuple):
 _UNKNOWN_FIELD = Field(None)
 
 
-def fields(network: Network) -> list[Field]:
+def compute_fields(network: Network) -> list[Field]:
     """Return the field of every tensor of a network, by its number."""
     axes = _count_input_axes(network)
     found = [Field(((SAME,),) * axes if shape.axes == axes else ((),) * axes) for shape in network.inputs.values()]
@@ -87,10 +87,10 @@ def _compute_field(node: Node, inputs: list[Field], coverage: Coverage) -> Field
         box = coverage.box(node.reads[0])
         if box is None:
             return inputs[0]._replace(axes=None, whole=inputs[0].whole, collapsed=True)
-        axes = tuple([() if interval is None else (fixed(interval),) for interval in box])
+        axes = tuple([() if interval is None else (fixed_reads(interval),) for interval in box])
         field = Field(axes, inputs[0].aligned, inputs[0].whole, collapsed=True)
     else:
-        field = field_of(node.layer, tuple(inputs))
+        field = propagate_field(node.layer, tuple(inputs))
         if len(inputs) == 1 or field.whole:
             return field
     return field._replace(whole=field.whole or _covers_input(field, coverage.size))
@@ -106,7 +106,8 @@ def _reads_everything(layer: Layer) -> bool:
 
 def _covers_input(field: Field, size: tuple[int, ...]) -> bool:
     return field.axes is not None and all(
-        any(path == fixed((0, length - 1)) for path in paths) for paths, length in zip(field.axes, size, strict=True)
+        any(path == fixed_reads((0, length - 1)) for path in paths)
+        for paths, length in zip(field.axes, size, strict=True)
     )
 
 
@@ -124,7 +125,7 @@ def input_size(network: Network) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=10_000)
-def field_of(layer: Layer, inputs: tuple[Field, ...]) -> Field:
+def propagate_field(layer: Layer, inputs: tuple[Field, ...]) -> Field:
     """Return the field of a layer's output, given those of its inputs; the whole input if it reads everything."""
     try:
         reach = layer.reach()
@@ -144,7 +145,7 @@ def field_of(layer: Layer, inputs: tuple[Field, ...]) -> Field:
         if len(reach) != len(met.axes):
             return _UNKNOWN_FIELD
         axes = tuple(
-            tuple([through(reads, path) for path in paths]) for reads, paths in zip(reach, met.axes, strict=True)
+            tuple([compose_reads(reads, path) for path in paths]) for reads, paths in zip(reach, met.axes, strict=True)
         )
     except TooVaried:
         return _UNKNOWN_FIELD._replace(whole=any(field.whole for field in inputs))
@@ -181,19 +182,19 @@ def _broadcast_paths(field: Field, shape: Shape, output: Shape) -> tuple[Paths, 
     if len(field.axes) != shape.axes:
         raise TooVaried
     return tuple(
-        paths if size == count else tuple([fixed(path.at(0)) for path in paths])
+        paths if size == count else tuple([fixed_reads(path.at(0)) for path in paths])
         for paths, size, count in zip(field.axes, shape.spatial, output.spatial, strict=True)
     )
 
 
-def moving(paths: Paths) -> Paths:
+def moving_paths(paths: Paths) -> Paths:
     """Return the paths whose interval moves with the position: only these can be misaligned."""
     return tuple([path for path in paths if not path.is_fixed])
 
 
 def _are_aligned(inputs: list[Paths]) -> bool:
     """Whether all moving paths of the inputs have the same jump and the same centre."""
-    return len({(path.jump, path.center()) for paths in inputs for path in moving(paths)}) <= 1
+    return len({(path.jump, path.center()) for paths in inputs for path in moving_paths(paths)}) <= 1
 
 
 def _unite_paths(paths: Paths) -> Paths:
@@ -201,7 +202,7 @@ def _unite_paths(paths: Paths) -> Paths:
     by_jump: dict[Ratio, Reads] = {}
     for path in paths:
         jump = path.jump
-        by_jump[jump] = union(by_jump[jump], path) if jump in by_jump else path
+        by_jump[jump] = unite_reads(by_jump[jump], path) if jump in by_jump else path
     if len(by_jump) > MOST_PATHS:
         raise TooVaried
     return tuple(by_jump.values())
@@ -215,7 +216,7 @@ def field_report(field: Field, spatial: tuple[int, ...], whole_input: tuple[int,
     if field.axes is None:
         return FieldReport(None, None, None, None, field.aligned, False)
     positions = spatial if len(spatial) == len(field.axes) else (1,) * len(field.axes)
-    spans = [span(paths, count) for paths, count in zip(field.axes, positions, strict=True)]
+    spans = [measure_span(paths, count) for paths, count in zip(field.axes, positions, strict=True)]
     if None in spans:
         return FieldReport(None, None, None, None, field.aligned, False)
     known = [found for found in spans if found is not None]
@@ -231,7 +232,7 @@ def field_report(field: Field, spatial: tuple[int, ...], whole_input: tuple[int,
     )
 
 
-def span(paths: Paths, positions: int) -> tuple[int, int] | None:
+def measure_span(paths: Paths, positions: int) -> tuple[int, int] | None:
     """Return the smallest and the largest size of a field over the positions of an axis; None if not computed.
 
     For paths with different jumps, the size at each residue of the common period is a convex function of the position:

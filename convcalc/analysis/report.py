@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from convcalc.analysis import folding
 from convcalc.analysis.cost import Cost, activation_bytes, cost
 from convcalc.analysis.memory import Liveness, liveness
-from convcalc.analysis.receptive_field import Field, FieldReport, field_report, fields, input_size
+from convcalc.analysis.receptive_field import Field, FieldReport, compute_fields, field_report, input_size
 from convcalc.analysis.training import OPTIMIZERS, Training, training_bytes
-from convcalc.collection import collecting_later
+from convcalc.collection import defer_garbage_collection
 from convcalc.layers.base import Layer
 from convcalc.network import Group, Network, Node
 from convcalc.reads import Ratio
@@ -57,7 +57,7 @@ class LayerReport(NamedTuple):
     @property
     def flops(self) -> int | None:
         """Multiplications + additions; None if unknown."""
-        return summed((self.multiplications, self.additions))
+        return sum_known((self.multiplications, self.additions))
 
     @property
     def output_shape(self) -> Shape:
@@ -116,7 +116,7 @@ class Totals(NamedTuple):
     @property
     def flops(self) -> int | None:
         """Multiplications + additions; None if unknown."""
-        return summed((self.multiplications, self.additions))
+        return sum_known((self.multiplications, self.additions))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the totals as a JSON-ready dict."""
@@ -259,7 +259,7 @@ def _tensor_sizes(network: Network) -> tuple[int, ...]:
     return tuple([activation_bytes(shape, network.dtype, network.batch) for shape in shapes])
 
 
-@collecting_later
+@defer_garbage_collection
 def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = False, optimizer: str = "sgd") -> Report:
     """Return every figure of a network.
 
@@ -276,7 +276,7 @@ def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = Fa
     sizes = _tensor_sizes(network)
     names = [*network.inputs, *(node.name for node in network.nodes)]
     live = liveness(network, sizes, inplace)
-    seen = tuple(fields(network))
+    seen = tuple(compute_fields(network))
     whole = input_size(network)
     reported: dict[tuple[int, tuple[int, ...]], FieldReport] = {}
     layers = []
@@ -334,7 +334,7 @@ def _report_layer(
     )
 
 
-def summed(figures: Sequence[int | None]) -> int | None:
+def sum_known(figures: Sequence[int | None]) -> int | None:
     """Return the sum; None if any figure is unknown."""
     known = [figure for figure in figures if figure is not None]
     return sum(known) if len(known) == len(figures) else None
@@ -348,9 +348,9 @@ def _sum_totals(layers: list[LayerReport], seen: tuple[Field, ...], live: Livene
         params=sum([layer.params for layer in layers]),
         trainable_params=sum([layer.trainable_params for layer in layers]),
         buffers=sum([layer.buffers for layer in layers]),
-        multiplications=summed([layer.multiplications for layer in layers]),
-        additions=summed([layer.additions for layer in layers]),
-        macs=summed([layer.macs for layer in layers]),
+        multiplications=sum_known([layer.multiplications for layer in layers]),
+        additions=sum_known([layer.additions for layer in layers]),
+        macs=sum_known([layer.macs for layer in layers]),
         input_bytes=input_bytes,
         weight_bytes=sum([layer.weight_bytes for layer in layers]),
         activation_bytes=sum([layer.output_bytes for layer in layers]),

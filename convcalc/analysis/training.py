@@ -40,7 +40,7 @@ def training_bytes(network: Network, sizes: Sequence[int], weight_bytes: int, op
     """
     if not _is_trainable(network):
         return Training(None, None, None, weight_bytes, None)
-    kept, gradients = kept_bytes(network, sizes), _gradient_bytes(network)
+    kept, gradients = saved_bytes(network, sizes), _gradient_bytes(network)
     states = OPTIMIZERS[optimizer] * gradients
     total = None if kept is None else weight_bytes + gradients + states + kept
     return Training(kept, gradients, states, weight_bytes, total)
@@ -67,7 +67,7 @@ def _learnt_bytes(layer: Layer, dtype: Dtype) -> int:
     return weights + sum(tensor_bytes(elements, dtype.bias) for elements in layer.bias_tensors())
 
 
-def kept_bytes(network: Network, sizes: Sequence[int]) -> int | None:
+def saved_bytes(network: Network, sizes: Sequence[int]) -> int | None:
     """Return the bytes of all that is saved for backward, given the bytes of every tensor by number; None: unknown.
 
     A tensor that several layers save counts once, and so do tensors that share memory. If neither a layer nor anything

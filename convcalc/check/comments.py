@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from convcalc.problems import Problem, Span, did_you_mean, shown
+from convcalc.problems import Problem, Span, did_you_mean, show
 from convcalc.spec.document import Document
 from convcalc.spec.scalars import is_inside
 from convcalc.spec.source import scalar_extents
@@ -53,5 +53,5 @@ def _unused_code(ignore: Ignore, known: set[str]) -> Problem:
         message, hint = "the comment has no rule code and silences nothing", "write a code: # convcalc: ignore[CV201]"
         return Problem((), message, _UNUSED, hint, span=span, severity="warning")
     hint = "remove it" if ignore.code in known else did_you_mean(ignore.code, known) or "convcalc rules lists the codes"
-    message = f"the comment ignores {shown(ignore.code)}, which is not reported on this line"
+    message = f"the comment ignores {show(ignore.code)}, which is not reported on this line"
     return Problem((), message, _UNUSED, hint, span=span, severity="warning")

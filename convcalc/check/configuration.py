@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from convcalc import examples
 from convcalc.check.rule import Rule
 from convcalc.check.settings import Settings, limit_of, read_codes, read_multiple, read_severity
-from convcalc.problems import Flaw, shown
+from convcalc.problems import Flaw, show
 from convcalc.spec.files import STANDARD_INPUT
 
 _FILES = ("convcalc.toml", "pyproject.toml")
@@ -96,7 +96,7 @@ def read_table(path: str) -> dict[str, Any] | None:
     tools = whole.get("tool")
     table = tools.get("convcalc") if isinstance(tools, dict) else None
     if table is not None and not isinstance(table, dict):
-        raise WrongConfiguration(f"{_locate_key(path)}tool.convcalc must be a table; got {shown(table)}")
+        raise WrongConfiguration(f"{_locate_key(path)}tool.convcalc must be a table; got {show(table)}")
     return table
 
 
@@ -109,7 +109,7 @@ def _read_configuration(path: str, table: dict[str, Any], rules: Mapping[str, ty
     for pattern, inner in patterns.items():
         if not isinstance(inner, dict):
             raise WrongConfiguration(
-                _locate_key(path, pattern) + f"per-path must have a table for {shown(pattern)}; got {shown(inner)}"
+                _locate_key(path, pattern) + f"per-path must have a table for {show(pattern)}; got {show(inner)}"
             )
         if "per-path" in inner:
             raise WrongConfiguration(_locate_key(path, pattern) + "per-path cannot be nested in a per-path table")

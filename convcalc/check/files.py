@@ -21,7 +21,7 @@ class _Chosen(NamedTuple):
     passed_over: int
 
 
-def chosen(names: Iterable[str]) -> _Chosen:
+def choose_files(names: Iterable[str]) -> _Chosen:
     """Return the files to check: every file given by name, and the specs in folders and matching patterns."""
     found: dict[str, str] = {}
     no_specs = set()

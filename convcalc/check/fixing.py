@@ -11,7 +11,7 @@ from typing import NamedTuple
 from convcalc.check.runner import Checked, Rewritten
 from convcalc.problems import Problem, printable
 from convcalc.spec.document import Document
-from convcalc.spec.edits import CannotEdit, Edit, applied, edit_of
+from convcalc.spec.edits import CannotEdit, Edit, apply_edits, make_edit
 from convcalc.spec.source import read_text
 
 _MOST_ROUNDS = 10  # an error can hide others, which are found only after it is fixed
@@ -59,7 +59,7 @@ def _try_edits(document: Document, found: Checked, edits: Sequence[Edit], check:
     """Return the document after edits; None if there are no edits or one of them causes another error."""
     if not edits or document.text is None:
         return None
-    changed = read_text(applied(document.text, edits), document.file, document.quotable)
+    changed = read_text(apply_edits(document.text, edits), document.file, document.quotable)
     checked = check(changed)
     harmed = _is_valid(found) and not _is_valid(checked)
     return None if harmed or _is_wrong_inside(changed, checked, edits) else _Step(changed, checked, len(edits))
@@ -84,7 +84,7 @@ def _list_edits(document: Document, problems: Iterable[Problem]) -> list[Edit]:
     found = set()
     for problem in problems:
         try:
-            found.add(edit_of(document, problem))
+            found.add(make_edit(document, problem))
         except CannotEdit:
             continue
     chosen: list[Edit] = []

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from convcalc.analysis.budgets import breaches
+from convcalc.analysis.budgets import find_breaches
 from convcalc.analysis.report import analyse
 from convcalc.check.comments import apply_ignores, find_ignores
 from convcalc.check.rule import Rule
@@ -57,7 +57,7 @@ def check(
     last = command_line or Settings()
     own = report.network.check
     chosen = settings.with_choice(own.get("select", ()), own.get("ignore", ())).then(last)
-    breached = breaches(report, chosen.limits)
+    breached = find_breaches(report, chosen.limits)
     on = [rule.adjusted(chosen) for rule in chosen.enabled(rules)]
     found = [problem for rule in on for problem in _merge_repeated(rule.findings(report))]
     located = [document.located(problem) for problem in found]

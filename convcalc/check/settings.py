@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from convcalc.check.rule import Rule
 from convcalc.keys import is_integer
 from convcalc.network import Limit
-from convcalc.problems import Flaw, did_you_mean, shown
+from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.spec import budget
 
 SEVERITIES = ("error", "warning", "note")
@@ -57,8 +57,8 @@ def limit_of(name: str, value: Any, origin: str) -> Limit:
     bound, _, metric = name.replace("-", "_").partition("_")
     if bound not in ("max", "min") or metric not in budget.LIMITED:
         names = [f"{bound}-{known.replace('_', '-')}" for known in budget.LIMITED for bound in ("max", "min")]
-        raise Flaw(f"unknown setting {shown(name)}", did_you_mean(name, [*names, *_KEYS]))
-    number = budget.quantity(metric, value)
+        raise Flaw(f"unknown setting {show(name)}", did_you_mean(name, [*names, *_KEYS]))
+    number = budget.read_quantity(metric, value)
     least, most = (number, None) if bound == "min" else (None, number)
     return Limit(metric, least, most, (), origin=origin)
 
@@ -66,22 +66,22 @@ def limit_of(name: str, value: Any, origin: str) -> Limit:
 def read_codes(key: str, value: Any, rules: Mapping[str, type[Rule]]) -> tuple[str, ...]:
     """Return a list of rule codes or prefixes of codes as a tuple. Raises Flaw."""
     if not isinstance(value, list) or not all(isinstance(code, str) for code in value):
-        raise Flaw(f"{key} must be a list of rule codes; got {shown(value)}", "write [CV201]")
+        raise Flaw(f"{key} must be a list of rule codes; got {show(value)}", "write [CV201]")
     for code in value:
         if not any(known.startswith(code) for known in rules) or not code.startswith("CV"):
-            raise Flaw(f"unknown rule {shown(code)}", did_you_mean(code, rules) or "convcalc rules lists them")
+            raise Flaw(f"unknown rule {show(code)}", did_you_mean(code, rules) or "convcalc rules lists them")
     return tuple(value)
 
 
 def read_severity(value: Any) -> str:
     """Return the value of fail-on. Raises Flaw if it is not a severity."""
     if value not in SEVERITIES:
-        raise Flaw(f"fail-on must be error, warning or note; got {shown(value)}", did_you_mean(str(value), SEVERITIES))
+        raise Flaw(f"fail-on must be error, warning or note; got {show(value)}", did_you_mean(str(value), SEVERITIES))
     return str(value)
 
 
 def read_multiple(value: Any) -> int:
     """Return the value of channel-multiple. Raises Flaw if it is not a positive integer."""
     if not is_integer(value) or value < 1:
-        raise Flaw(f"channel-multiple must be a positive integer; got {shown(value)}")
+        raise Flaw(f"channel-multiple must be a positive integer; got {show(value)}")
     return int(value)

@@ -17,7 +17,7 @@ from convcalc.alternatives.weighing import METRICS, Option, build_options, list_
 from convcalc.analysis.report import Report, analyse
 from convcalc.cli import common
 from convcalc.network import Network
-from convcalc.problems import did_you_mean, printable, shown
+from convcalc.problems import did_you_mean, printable, show
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
 
@@ -67,7 +67,7 @@ def command(
     if LAYER matches any of them, with a name for --apply that matches them all.
     """
     document = common.read_document(net)
-    report = analyse(common.network_of(document, overrides, where))
+    report = analyse(common.build_network(document, overrides, where))
     convs = list_convolutions(document, report.network)
     if apply is not None:
         if layer is not None or format != "table":
@@ -119,8 +119,8 @@ def _render(
         return alternatives.alternative_json(report, found, [*refused, *failed], by, more)
     if format == "markdown":
         return alternatives.alternative_markdown(report, found, more)
-    width = common.width_of(where)
-    return common.as_text(
+    width = common.table_width(where)
+    return common.render_text(
         alternatives.alternative_lines(report, chosen, found, [*refused, *failed], more, width), where
     )
 
@@ -133,10 +133,10 @@ def _apply(
 
     factoring, colon, pattern = apply.partition(":")
     if not colon or not pattern:
-        raise common.Failure(f"--apply must be NAME:LAYER, such as separable:conv2; got {shown(apply)}")
+        raise common.Failure(f"--apply must be NAME:LAYER, such as separable:conv2; got {show(apply)}")
     if factoring not in FACTORINGS:
         hint = did_you_mean(factoring, FACTORINGS) or f"available: {', '.join(FACTORINGS)}"
-        raise common.Failure(f"unknown alternative {shown(factoring)}: {hint}")
+        raise common.Failure(f"unknown alternative {show(factoring)}: {hint}")
     known, refused = list_options(_select(select_by_all_uses, convs, report, pattern), report.network)
     selected = [option for option in known if option.factoring == factoring]
     reasons = [

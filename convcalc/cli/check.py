@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from convcalc.check.configuration import Configurations, WrongConfiguration
-from convcalc.check.files import chosen
+from convcalc.check.files import choose_files
 from convcalc.check.fixing import diff_lines
 from convcalc.check.many import NOT_CHECKED, How, NoProcesses, Task, check_all
 from convcalc.check.rules import RULES
@@ -17,7 +17,7 @@ from convcalc.check.settings import SEVERITIES, Settings, read_codes
 from convcalc.cli import common
 from convcalc.cli.main import NOT_DONE
 from convcalc.problems import Flaw, printable
-from convcalc.spec.files import why_unreadable
+from convcalc.spec.files import explain_unreadable
 
 _EXAMPLES = """\b
 Examples:
@@ -92,7 +92,7 @@ def command(
     patterns, *.convcalc.yaml and other YAML files with a top-level `layers` are. The exit status is 1 if a spec is
     invalid, exceeds a budget or has a finding of the --fail-on severity, and 2 if a file cannot be checked.
     """
-    files = chosen(nets)
+    files = choose_files(nets)
     if not files.files:
         skipped = (
             f" ({files.passed_over} YAML file{'s' * (files.passed_over > 1)} skipped: no layers)"
@@ -136,7 +136,7 @@ def _write_fixes(checked: Sequence[Checked], files: Sequence[str], where: common
     """Write the fixed files, and report the number of fixes on standard error."""
     changes = [(file, one.rewritten) for file, one in zip(files, checked, strict=True) if one.rewritten is not None]
     for file, change in changes:
-        common.rewrite(file, change.before, change.after)
+        common.rewrite_file(file, change.before, change.after)
     if changes and not where.quiet:
         from convcalc.render.findings import counted
 
@@ -150,7 +150,7 @@ def _print_remaining(checked: Iterable[Checked], where: common.Output) -> None:
 
     remaining = [one for one in checked if one.problems]
     if remaining:
-        common.tell([[("problems remaining after these fixes:", "dim")], *text_lines(remaining)], where)
+        common.print_lines([[("problems remaining after these fixes:", "dim")], *text_lines(remaining)], where)
 
 
 def _diff_text(checked: Iterable[Checked], where: common.Output) -> str:
@@ -161,7 +161,7 @@ def _diff_text(checked: Iterable[Checked], where: common.Output) -> str:
         if one.rewritten is not None
         for line in diff_lines(one.file, one.rewritten)
     ]
-    return common.as_text(lines, where, cut=False) if lines else ""
+    return common.render_text(lines, where, cut=False) if lines else ""
 
 
 def _make_tasks(files: Iterable[str], config: str | None, isolated: bool) -> list[Task]:
@@ -176,9 +176,9 @@ def _show_progress(checked: Iterator[Checked], total: int, where: common.Output)
     """Pass results on, with a progress bar on standard error if that is a terminal."""
     if not common.may_show_bar(where):
         return checked
-    from convcalc.render.progress import followed
+    from convcalc.render.progress import show_progress
 
-    return followed(checked, total, sys.stderr)
+    return show_progress(checked, total, sys.stderr)
 
 
 def _exit_status(checked: Checked, fail_on: str, exit_zero: bool) -> int:
@@ -200,7 +200,7 @@ def _render(
     format = format or ("github" if actions else "text")
     if statistics or format in ("text", "github"):
         lines = findings.statistics_lines(checked, RULES) if statistics else findings.text_lines(checked, passed_over)
-        text = common.as_text(lines, where)
+        text = common.render_text(lines, where)
         # text from files must not act as a command to the runner that reads the log
         text = findings.disarm_commands(text) if actions or format == "github" else text
         return text if statistics or format == "text" else _annotate(checked) + text
@@ -223,6 +223,6 @@ def _annotate(checked: list[Checked]) -> str:
             with open(summary, "a", encoding="utf-8") as stream:
                 stream.write(findings.github_summary(checked))
         except OSError as error:
-            why = why_unreadable(summary, error)
+            why = explain_unreadable(summary, error)
             raise common.Failure(f"GITHUB_STEP_SUMMARY: {printable(summary)}: {why}") from None
     return findings.github_annotations(checked)

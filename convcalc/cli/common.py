@@ -13,12 +13,12 @@ from convcalc.analysis.training import OPTIMIZERS
 from convcalc.cli.replacing import replace_file
 from convcalc.keys import is_integer
 from convcalc.network import Network
-from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, shown
+from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, show
 from convcalc.render.lines import Line, plain_text, styled_text
-from convcalc.spec.blame import read_given
+from convcalc.spec.blame import read_overridden_network
 from convcalc.spec.budget import LIMITED
 from convcalc.spec.document import Document
-from convcalc.spec.files import STANDARD_INPUT, read_file, why_unreadable
+from convcalc.spec.files import STANDARD_INPUT, explain_unreadable, read_file
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network
 from convcalc.spec.source import read_value
@@ -172,13 +172,13 @@ def complete_net(context: click.Context, parameter: click.Parameter, incomplete:
     from click.shell_completion import CompletionItem
 
     if incomplete.startswith("e") and "example:".startswith(incomplete[:8]):
-        found = [f"example:{name}" for name in examples.names()]
+        found = [f"example:{name}" for name in examples.list_names()]
         return [CompletionItem(name) for name in found if name.startswith(incomplete)]
     encodable = incomplete.encode("utf-8", "replace").decode()  # the shell completes file names
     return [CompletionItem(encodable, type="file")]
 
 
-def completing(words: Callable[[], Iterable[str]]) -> Callable[..., list[str]]:
+def complete_from(words: Callable[[], Iterable[str]]) -> Callable[..., list[str]]:
     """Return a function that completes a word in a shell from a list of words."""
     return lambda context, parameter, incomplete: [word for word in words() if word.startswith(incomplete)]
 
@@ -206,7 +206,7 @@ def collect_by_name(option: str, pairs: Iterable[tuple[Name, Any]]) -> dict[Name
     found: dict[Name, Any] = {}
     for name, value in pairs:
         if name in found:
-            what = "" if name is None else f" for {shown(name)}"
+            what = "" if name is None else f" for {show(name)}"
             raise Failure(f"{option} is given twice{what}{_COMPARE_HINT if option == '--set' else ''}")
         found[name] = value
     return found
@@ -216,7 +216,7 @@ def _read_param(text: str, option: str) -> tuple[str, Any]:
     """Read `width=0.5`."""
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise Failure(f"{option} must be NAME=VALUE; got {shown(text)}")
+        raise Failure(f"{option} must be NAME=VALUE; got {show(text)}")
     return name, _parse_value(option, value)
 
 
@@ -225,7 +225,7 @@ def read_input(text: str) -> tuple[str | None, Any]:
     name, equals, sizes = text.rpartition("=")
     shape = _parse_value("--input", f"[{sizes.strip('[]')}]")
     if not all(is_integer(size) and size > 0 for size in shape):
-        raise Failure(f"--input must be comma-separated sizes, channels first, such as 3,320,320; got {shown(text)}")
+        raise Failure(f"--input must be comma-separated sizes, channels first, such as 3,320,320; got {show(text)}")
     return name if equals else None, shape
 
 
@@ -237,7 +237,7 @@ def _read_dtype(text: str) -> Any:
         if dtype not in BITS:
             alias = f"write {DTYPE_ALIASES[dtype]}" if dtype in DTYPE_ALIASES else ""
             hint = alias or did_you_mean(dtype, BITS) or f"available: {', '.join(BITS)}"
-            raise Failure(f"--dtype: no data type {shown(dtype)}: {hint}")
+            raise Failure(f"--dtype: no data type {show(dtype)}: {hint}")
     if "=" not in text:
         return text
     return collect_by_name("--dtype", ((name, dtype) for name, _, dtype in (part.partition("=") for part in parts)))
@@ -254,35 +254,35 @@ def _parse_value(option: str, text: str) -> Any:
 def read_document(net: str) -> Document:
     """Read the spec that NET refers to: a file, standard input or an example. Raises Failure."""
     try:
-        return read_file(examples.resolved(net))
+        return read_file(examples.resolve_net(net))
     except examples.NoExample as error:
         raise Failure(str(error)) from None
     except OSError as error:
-        raise Failure(f"{printable(net) or shown(net)}: {why_unreadable(net, error)}") from None
+        raise Failure(f"{printable(net) or show(net)}: {explain_unreadable(net, error)}") from None
 
 
 def load(net: str, overrides: Overrides, output: Output) -> Network:
     """Load the network that NET refers to, and warn if its axes look swapped. Raises InvalidSpec."""
-    return network_of(read_document(net), overrides, output)
+    return build_network(read_document(net), overrides, output)
 
 
-def network_of(document: Document, overrides: Overrides, output: Output) -> Network:
+def build_network(document: Document, overrides: Overrides, output: Output) -> Network:
     """Build a document's network, and warn if its input axes look swapped. Raises InvalidSpec."""
     from convcalc.cli.misread import warn_of_misread_inputs
 
-    network = read_given(document, overrides)
+    network = read_overridden_network(document, overrides)
     if network.misread and not output.quiet:
         warn_of_misread_inputs(document, overrides)
     return network
 
 
-def reader_of(document: Document, output: Output | None = None) -> Callable[[Overrides], Network]:
+def make_reader(document: Document, output: Output | None = None) -> Callable[[Overrides], Network]:
     """Return a function that reads a document with other overrides; with `output`, the first call may warn."""
     outputs = [output] if output else []
 
     def read(overrides: Overrides) -> Network:
         network = read_network(document, overrides)
-        return network_of(document, overrides, outputs.pop()) if outputs else network
+        return build_network(document, overrides, outputs.pop()) if outputs else network
 
     return read
 
@@ -293,7 +293,7 @@ def reader_of(document: Document, output: Output | None = None) -> Callable[[Ove
 def report_invalid(errors: Sequence[InvalidSpec], output: Output, as_json: bool = False) -> int:
     """Report invalid specs and return the exit status. Raises Failure if an option or the file itself is at fault."""
     for error in errors:
-        refused = refusal(error)
+        refused = find_refusal(error)
         if refused is not None:
             is_no_spec = error.problems[0].code == "CV000"
             raise Failure(f"{printable(error.file or '')}: {refused}" if is_no_spec else refused)
@@ -303,32 +303,32 @@ def report_invalid(errors: Sequence[InvalidSpec], output: Output, as_json: bool 
         sys.stdout.write(problems_json(errors))  # never to -o FILE: it may hold the report of an earlier run
         return WRONG_NETWORK
     for error in errors:
-        tell_invalid(error, output)
+        print_invalid(error, output)
     return WRONG_NETWORK
 
 
-def refusal(error: InvalidSpec) -> str | None:
+def find_refusal(error: InvalidSpec) -> str | None:
     """Return what is wrong with an option or the file itself (CV000, CV017); None if the spec is at fault."""
     problem = next((problem for problem in error.problems if problem.code in ("CV000", "CV017")), None)
     return None if problem is None else f"{problem.message}{f': {problem.hint}' if problem.hint else ''}"
 
 
-def tell_invalid(error: InvalidSpec, output: Output) -> None:
+def print_invalid(error: InvalidSpec, output: Output) -> None:
     """Print the problems of a spec on standard error."""
     from convcalc.render.excerpt import problem_lines
 
     lines = problem_lines(error)
     found = len(error.problems)
     lines = [*lines, [(f"{found} problems", "dim")]] if found > 1 else lines[:-1]
-    tell(lines, output)
+    print_lines(lines, output)
 
 
-def tell(lines: list[Line], output: Output) -> None:
+def print_lines(lines: list[Line], output: Output) -> None:
     """Print lines on standard error."""
-    sys.stderr.write(styled_text(lines) if colored(output.color, sys.stderr) else plain_text(lines))
+    sys.stderr.write(styled_text(lines) if use_color(output.color, sys.stderr) else plain_text(lines))
 
 
-def colored(color: str, stream: IO[str]) -> bool:
+def use_color(color: str, stream: IO[str]) -> bool:
     """Whether to colour the text written to a stream."""
     if color != "auto":
         return color == "always"
@@ -344,7 +344,7 @@ def may_show_bar(output: Output) -> bool:
     return not output.quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def width_of(output: Output) -> int | None:
+def table_width(output: Output) -> int | None:
     """Return the maximum width of a table, from COLUMNS or the terminal; None: unlimited."""
     columns = os.environ.get("COLUMNS", "")
     if output.file is not None:
@@ -354,9 +354,9 @@ def width_of(output: Output) -> int | None:
     return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else None
 
 
-def as_text(lines: list[Line], output: Output, cut: bool = True) -> str:
+def render_text(lines: list[Line], output: Output, cut: bool = True) -> str:
     """Return lines as text for the output, coloured if wanted; `cut` removes trailing blanks."""
-    color = colored(output.color, sys.stdout) if output.file is None else output.color == "always"
+    color = use_color(output.color, sys.stdout) if output.file is None else output.color == "always"
     return styled_text(lines) if color else plain_text(lines, cut)
 
 
@@ -376,7 +376,7 @@ def write_bytes(content: bytes, output: Output, inputs: Iterable[str]) -> None:
         return
     assert output.file is not None
     if output.file.endswith(("/", os.sep)) or not output.file:
-        raise Failure(f"-o takes the name of a file, not {shown(output.file)}")
+        raise Failure(f"-o takes the name of a file, not {show(output.file)}")
     target = os.path.realpath(output.file)
     for name in inputs:
         if os.path.exists(name) and os.path.exists(target) and os.path.samefile(name, target):
@@ -391,7 +391,7 @@ def write_bytes(content: bytes, output: Output, inputs: Iterable[str]) -> None:
         raise Failure(f"-o {printable(output.file)}: {(error.strerror or str(error)).lower()}") from None
 
 
-def rewrite(file: str, before: str, after: str) -> None:
+def rewrite_file(file: str, before: str, after: str) -> None:
     """Replace the text `before` of a file by `after`, keeping a byte order mark. Raises Failure."""
     name = printable(file)
     if file == STANDARD_INPUT or file.startswith("example:"):
@@ -404,4 +404,4 @@ def rewrite(file: str, before: str, after: str) -> None:
             raise Failure(f"{name} changed while it was being checked: nothing was written")
         replace_file(file, (mark + after).encode())
     except OSError as error:
-        raise Failure(f"{name}: {why_unreadable(file, error)}") from None
+        raise Failure(f"{name}: {explain_unreadable(file, error)}") from None

@@ -8,9 +8,9 @@ import click
 
 from convcalc import examples
 from convcalc.analysis.report import Report, analyse
-from convcalc.check.files import chosen
+from convcalc.check.files import choose_files
 from convcalc.cli import common
-from convcalc.problems import InvalidSpec, did_you_mean, printable, shown
+from convcalc.problems import InvalidSpec, did_you_mean, printable, show
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
 
@@ -54,7 +54,7 @@ def command(
     from convcalc.render.networks import network_rows, sort_network_rows
 
     _check_options(sort, exact, format)
-    files = chosen(_expand_patterns(nets)).files
+    files = choose_files(_expand_patterns(nets)).files
     documents, wrong, status = _read_documents(files)
     _check_parameters(overrides, [document for _, document in documents])
     reports = []
@@ -64,7 +64,7 @@ def command(
                 (
                     name,
                     analyse(
-                        common.network_of(document, _drop_unknown_parameters(overrides, document), where), **memory
+                        common.build_network(document, _drop_unknown_parameters(overrides, document), where), **memory
                     ),
                 )
             )
@@ -104,9 +104,9 @@ def _expand_patterns(nets: Sequence[str]) -> list[str]:
         if not (net.startswith(examples.PREFIX) and any(character in net for character in "*?[")):
             found.append(net)
             continue
-        names = [name for name in map(examples.PREFIX.__add__, examples.names()) if fnmatchcase(name, net)]
+        names = [name for name in map(examples.PREFIX.__add__, examples.list_names()) if fnmatchcase(name, net)]
         if not names:
-            raise common.Failure(f"the pattern {shown(net)} matches no example")
+            raise common.Failure(f"the pattern {show(net)} matches no example")
         found += names
     return found
 
@@ -127,9 +127,9 @@ def _read_documents(files: Sequence[str]) -> tuple[list[tuple[str, Document]], l
 
 def _report_problem(file: str, error: InvalidSpec, where: common.Output) -> int:
     """Report what is wrong with one network, and return the exit status."""
-    refused = common.refusal(error)
+    refused = common.find_refusal(error)
     if refused is None:
-        common.tell_invalid(error, where)
+        common.print_invalid(error, where)
         return common.WRONG_NETWORK
     sys.stderr.write(f"convcalc: {printable(file)}: {refused}\n")
     return _UNREADABLE
@@ -147,7 +147,7 @@ def _check_parameters(overrides: Overrides, documents: Sequence[Document]) -> No
     for name in overrides.params:
         if documents and name not in known:
             hint = did_you_mean(name, known)
-            raise common.Failure(f"no network has a parameter {shown(name)}{f': {hint}' if hint else ''}")
+            raise common.Failure(f"no network has a parameter {show(name)}{f': {hint}' if hint else ''}")
 
 
 def _drop_unknown_parameters(overrides: Overrides, document: Document) -> Overrides:
@@ -173,4 +173,4 @@ def _render(rows: Sequence[Any], format: str, exact: bool, where: common.Output)
         return networks.networks_csv(rows)
     if format == "markdown":
         return networks.networks_markdown(rows, exact)
-    return common.as_text(networks.networks_lines(rows, common.width_of(where), exact), where)
+    return common.render_text(networks.networks_lines(rows, common.table_width(where), exact), where)

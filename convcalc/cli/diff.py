@@ -9,8 +9,8 @@ import click
 from convcalc import examples
 from convcalc.analysis.report import analyse
 from convcalc.cli import common
-from convcalc.comparing.condition import Condition, condition
-from convcalc.comparing.difference import Difference, compared
+from convcalc.comparing.condition import Condition, parse_condition
+from convcalc.comparing.difference import Difference, compare_reports
 from convcalc.network import Network
 from convcalc.problems import Flaw, InvalidSpec, printable
 from convcalc.spec.document import Document
@@ -81,7 +81,7 @@ def command(
             errors.append(error)
     if errors:
         return common.report_invalid(errors[::-1], where, format == "json")
-    difference = compared(*reports[::-1])
+    difference = compare_reports(*reports[::-1])
     failed = [one for one in asked if one.holds(difference.figures[one.metric]) is not False]
     common.write_text(_render(difference, format, failed, where), where, nets)
     return _report_failed(difference, failed) or int(exit_code and not difference.is_empty)
@@ -98,7 +98,7 @@ class _Side(NamedTuple):
 def _read_condition(text: str) -> Condition:
     """Parse a condition. Raises Failure with a caret under the mistake."""
     try:
-        return condition(text)
+        return parse_condition(text)
     except Flaw as flaw:
         start, stop = flaw.within or (0, len(text))
         room, caret = len(printable(text[:start])), max(1, len(printable(text[start:stop])))
@@ -140,9 +140,9 @@ def _build_network(side: _Side, where: common.Output) -> Network:
     """Build the network of a side. Raises InvalidSpec, or Failure naming the side if its options are at fault."""
     document = side.document()
     try:
-        return common.network_of(document, side.overrides, where)
+        return common.build_network(document, side.overrides, where)
     except InvalidSpec as error:
-        refused = common.refusal(error)
+        refused = common.find_refusal(error)
         if refused is None:
             raise
         raise common.Failure(f"{side.name}, {printable(document.file or '')}: {refused}") from None
@@ -157,7 +157,7 @@ def _render(difference: Difference, format: str, failed: list[Condition], where:
         from convcalc.render.difference_markdown import difference_markdown
 
         return difference_markdown(difference, [failure_text(one, difference) for one in failed])
-    return common.as_text(difference_lines(difference, common.width_of(where), not where.quiet), where)
+    return common.render_text(difference_lines(difference, common.table_width(where), not where.quiet), where)
 
 
 def _report_failed(difference: Difference, failed: list[Condition]) -> int:

@@ -13,7 +13,7 @@ Examples:
 
 
 @click.command("examples", epilog=_EXAMPLES)
-@click.argument("name", required=False, shell_complete=common.completing(examples.names))
+@click.argument("name", required=False, shell_complete=common.complete_from(examples.list_names))
 @common.output_options
 def command(name: str | None, where: common.Output) -> int:
     """List the example specs that come with convcalc, or print one.
@@ -25,11 +25,13 @@ def command(name: str | None, where: common.Output) -> int:
         from convcalc.analysis.report import analyse
         from convcalc.render.networks import gallery_lines
 
-        reports = [(found, analyse(common.load(f"example:{found}", Overrides(), where))) for found in examples.names()]
-        common.write_text(common.as_text(gallery_lines(reports, common.width_of(where)), where), where, [])
+        reports = [
+            (found, analyse(common.load(f"example:{found}", Overrides(), where))) for found in examples.list_names()
+        ]
+        common.write_text(common.render_text(gallery_lines(reports, common.table_width(where)), where), where, [])
         return 0
     try:
-        path = examples.path(name.removeprefix(examples.PREFIX))
+        path = examples.find_file(name.removeprefix(examples.PREFIX))
     except examples.NoExample as error:
         raise common.Failure(str(error)) from None
     with open(path, encoding="utf-8") as stream:

@@ -61,11 +61,11 @@ def command(
 
 
 def _render_figures(report: Report, layer: str | None, format: str, where: common.Output) -> str:
-    from convcalc.explain.figures import NoLayer, explained
+    from convcalc.explain.figures import NoLayer, explain_layers
     from convcalc.render import explanation, explanation_data, explanation_markdown
 
     try:
-        found = None if layer is None else explained(report, layer)
+        found = None if layer is None else explain_layers(report, layer)
     except NoLayer as error:
         raise common.Failure(str(error)) from None
     if format == "json":
@@ -75,10 +75,10 @@ def _render_figures(report: Report, layer: str | None, format: str, where: commo
     if format == "markdown":
         markdown = explanation_markdown
         return markdown.totals_markdown(report) if found is None else markdown.explanation_markdown(found)
-    width = common.width_of(where)
+    width = common.table_width(where)
     if found is None:
-        return common.as_text(explanation.totals_lines(report, width), where)
-    return common.as_text(explanation.explanation_lines(found, width, not where.quiet), where)
+        return common.render_text(explanation.totals_lines(report, width), where)
+    return common.render_text(explanation.explanation_lines(found, width, not where.quiet), where)
 
 
 def _render_conventions(report: Report | None, format: str, where: common.Output) -> str:
@@ -88,7 +88,7 @@ def _render_conventions(report: Report | None, format: str, where: common.Output
         return render.page_json() if report is None else render.reconciliation_json(report)
     if format == "markdown":
         return render.page_markdown() if report is None else render.reconciliation_markdown(report)
-    width = common.width_of(where)
+    width = common.table_width(where)
     if report is None:
-        return common.as_text(render.page_lines(width), where)
-    return common.as_text(render.reconciliation_lines(report, width, not where.quiet), where)
+        return common.render_text(render.page_lines(width), where)
+    return common.render_text(render.reconciliation_lines(report, width, not where.quiet), where)

@@ -6,7 +6,7 @@ import click
 
 from convcalc.cli import common
 from convcalc.fitting import METRICS, Fit, Load, Order, Param, Setup, expand_values, fit
-from convcalc.problems import Flaw, InvalidSpec, did_you_mean, shown
+from convcalc.problems import Flaw, InvalidSpec, did_you_mean, show
 from convcalc.spec.blame import blame_params
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides, WrongOverride
@@ -42,7 +42,7 @@ _USAGE = "-p must be NAME=VALUES, such as width=0.25:1.5:0.05"
     "--by",
     default="macs",
     metavar="METRIC",
-    shell_complete=common.completing(lambda: METRICS),
+    shell_complete=common.complete_from(lambda: METRICS),
     help="Metric to maximise within the budget (default: macs): params, peak_memory, …; with a leading minus, to "
     "minimise.",
 )
@@ -77,7 +77,7 @@ def command(
         raise common.Failure(_NO_BUDGET)
     try:
         params = _read_params(tried, overrides)
-        load = common.reader_of(document, where)
+        load = common.make_reader(document, where)
         load = _drop_budget(load) if no_spec_budget else load
         found = fit(load, Setup(overrides, inplace, fold_batchnorm), params, limits, order)
     except Flaw as flaw:
@@ -109,7 +109,7 @@ def _read_order(text: str) -> Order:
     metric = text.removeprefix("-")
     if metric not in METRICS:
         hint = did_you_mean(metric, METRICS) or f"available: {', '.join(METRICS)}"
-        raise common.Failure(f"--by: unknown metric {shown(metric)}: {hint}")
+        raise common.Failure(f"--by: unknown metric {show(metric)}: {hint}")
     return Order(metric, text.startswith("-"))
 
 
@@ -119,9 +119,9 @@ def _read_params(tried: tuple[str, ...], overrides: Overrides) -> list[Param]:
     for text in tried:
         name, equals, values = text.partition("=")
         if not equals or not name:
-            raise common.Failure(f"{_USAGE}; got {shown(text)}")
+            raise common.Failure(f"{_USAGE}; got {show(text)}")
         if name in params or name in overrides.params:
-            raise common.Failure(f"-p: {shown(name)} is given twice")
+            raise common.Failure(f"-p: {show(name)} is given twice")
         params[name] = Param(name, expand_values(_read_values(text, values)))
     return list(params.values())
 
@@ -133,7 +133,7 @@ def _read_values(text: str, values: str) -> list[Any]:
     except InvalidSpec:
         found = None
     if not isinstance(found, list):
-        raise common.Failure(f"{_USAGE}; got {shown(text)}")
+        raise common.Failure(f"{_USAGE}; got {show(text)}")
     return found
 
 
@@ -151,4 +151,4 @@ def _render(found: Fit, format: str, rows: int | None, where: common.Output) -> 
     listed = _ROWS if rows is None else listed
     if format == "markdown":
         return fitting.fit_markdown(found, listed)
-    return common.as_text(fitting.fit_lines(found, common.width_of(where), listed), where)
+    return common.render_text(fitting.fit_lines(found, common.table_width(where), listed), where)

@@ -12,7 +12,7 @@ from convcalc.cli import common
 from convcalc.convert.graph import Graph, NotImported
 from convcalc.problems import printable
 from convcalc.render.lines import Line, write
-from convcalc.spec.files import why_unreadable
+from convcalc.spec.files import explain_unreadable
 
 _EXAMPLES = """\b
 Examples:
@@ -59,7 +59,7 @@ def command(
     graph = graph if name is None else graph._replace(name=name)
     if graph.notes and (strict or not where.quiet):
         said = sys.stderr
-        write(_note_lines(graph.notes, strict), said, common.colored(where.color, said))
+        write(_note_lines(graph.notes, strict), said, common.use_color(where.color, said))
     if graph.notes and strict:
         return common.WRONG_NETWORK
     from convcalc.convert.writer import spec_text
@@ -86,7 +86,7 @@ def _import_graph(file: str | None, factory: str | None, shapes: Shapes, bar: bo
 
         return from_onnx.read(file, shapes, _show_bar if bar else None)
     except OSError as error:
-        raise common.Failure(f"{printable(file)}: {why_unreadable(file, error)}") from None
+        raise common.Failure(f"{printable(file)}: {explain_unreadable(file, error)}") from None
 
 
 def _choose_importer(file: str) -> str:
@@ -106,9 +106,9 @@ def _choose_importer(file: str) -> str:
 
 def _show_bar(nodes: Iterable[Any], total: int) -> Iterable[Any]:
     """Iterate over the nodes of a graph, with a progress bar if it takes long."""
-    from convcalc.render.progress import followed
+    from convcalc.render.progress import show_progress
 
-    return followed(nodes, total, sys.stderr, "nodes")
+    return show_progress(nodes, total, sys.stderr, "nodes")
 
 
 def _import_torch(factory: str, shapes: Shapes) -> Graph:

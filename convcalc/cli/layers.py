@@ -12,7 +12,7 @@ Examples:
 
 
 @click.command("layers", epilog=_EXAMPLES)
-@click.argument("kind", required=False, shell_complete=common.completing(lambda: KINDS))
+@click.argument("kind", required=False, shell_complete=common.complete_from(lambda: KINDS))
 @common.output_options
 def command(kind: str | None, where: common.Output) -> int:
     """Show the manual of layer kinds.
@@ -24,7 +24,7 @@ def command(kind: str | None, where: common.Output) -> int:
 
     if kind is not None and kind not in KINDS:
         raise common.Failure(f"no layer kind {kind!r}: {kind_hint(kind, KINDS)[1]}")
-    width = common.width_of(where)
+    width = common.table_width(where)
     lines = kinds_lines(width) if kind is None else kind_lines(KINDS[kind], width)
-    common.write_text(common.as_text(lines, where), where, [])
+    common.write_text(common.render_text(lines, where), where, [])
     return 0

@@ -10,7 +10,7 @@ from keyword import iskeyword
 
 import click
 
-from convcalc.problems import did_you_mean, printable, shown
+from convcalc.problems import did_you_mean, printable, show
 from convcalc.version import __version__
 
 SECTIONS: dict[str, tuple[str, ...]] = {
@@ -60,7 +60,7 @@ class _Commands(click.Group):
             hint = did_you_mean(name, self.list_commands(context)) or "convcalc --help lists the commands"
             if name.startswith("example:") or os.path.isfile(name):
                 hint = f"convcalc summary {printable(name)} shows a network"
-            raise click.UsageError(f"no command {shown(name)}: {hint}", context)
+            raise click.UsageError(f"no command {show(name)}: {hint}", context)
         return super().resolve_command(context, args)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:

@@ -37,16 +37,16 @@ def command(
 
     document = common.read_document(net)
     report = analyse(
-        common.network_of(document, overrides, where),
+        common.build_network(document, overrides, where),
         inplace=inplace,
         fold_batchnorm=fold_batchnorm,
         optimizer=optimizer,
     )
-    load = common.reader_of(document)
+    load = common.make_reader(document)
     suggested = [] if where.quiet else suggestions(report, load, overrides, inplace, fold_batchnorm)
     if format == "json":
         text = memory_json(report, suggested)
     else:
-        text = common.as_text(memory_lines(report, suggested, common.width_of(where)), where)
+        text = common.render_text(memory_lines(report, suggested, common.table_width(where)), where)
     common.write_text(text, where, [net])
     return 0

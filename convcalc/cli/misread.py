@@ -16,7 +16,7 @@ def warn_of_misread_inputs(document: Document, overrides: Overrides) -> None:
     code = MisreadInput.code
     for problem in check(document, overrides, Settings(), {code: MisreadInput}).problems:
         if problem.code == code:
-            place = printable(examples.shown(document.file or "<spec>"))
+            place = printable(examples.display_name(document.file or "<spec>"))
             if problem.span is not None and not overrides.inputs:
                 place += f":{problem.span.line}:{problem.span.column}"
             sys.stderr.write(f"convcalc: warning: {place}: {problem.message}: {problem.hint} [{code}]\n")

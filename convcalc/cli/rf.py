@@ -5,8 +5,8 @@ import click
 from convcalc.analysis.report import analyse
 from convcalc.cli import common
 from convcalc.keys import MOST_DIGITS
-from convcalc.problems import shown
-from convcalc.region import NoRegion, layer_index, middle, region
+from convcalc.problems import show
+from convcalc.region import NoRegion, find_layer, find_region, middle_position
 from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
@@ -46,21 +46,23 @@ def command(
     from convcalc.render import field
 
     try:
-        index = None if layer is None else layer_index(report, layer)
+        index = None if layer is None else find_layer(report, layer)
         seen = None
         if index is not None:
-            seen = region(report, index, middle(report, index) if position is None else _read_position(position))
+            seen = find_region(
+                report, index, middle_position(report, index) if position is None else _read_position(position)
+            )
     except NoRegion as error:
         raise common.Failure(str(error)) from None
-    width = common.width_of(where)
+    width = common.table_width(where)
     if format == "json":
         text = field.field_json(report, index, seen)
     elif index is None or seen is None:
-        text = common.as_text(field.growth_lines(report, width, every), where)
+        text = common.render_text(field.growth_lines(report, width, every), where)
     elif format == "svg":
         text = field.region_svg(report, index, seen)
     else:
-        text = common.as_text(field.region_lines(report, index, seen, width), where)
+        text = common.render_text(field.region_lines(report, index, seen, width), where)
     common.write_text(text, where, [net])
     return 0
 
@@ -69,5 +71,5 @@ def _read_position(text: str) -> tuple[int, ...]:
     """Read `3,5`."""
     parts = text.split(",")
     if not all(part.strip().isdecimal() and len(part.strip()) <= MOST_DIGITS for part in parts):
-        raise common.Failure(f"--position must be comma-separated whole numbers, such as 3,5; got {shown(text)}")
+        raise common.Failure(f"--position must be comma-separated whole numbers, such as 3,5; got {show(text)}")
     return tuple(map(int, parts))

@@ -4,7 +4,7 @@ import click
 
 from convcalc.check.rules import RULES
 from convcalc.cli import common
-from convcalc.problems import did_you_mean, shown
+from convcalc.problems import did_you_mean, show
 
 _EXAMPLES = """\b
 Examples:
@@ -13,7 +13,7 @@ Examples:
 
 
 @click.command("rules", epilog=_EXAMPLES)
-@click.argument("code", required=False, shell_complete=common.completing(lambda: RULES))
+@click.argument("code", required=False, shell_complete=common.complete_from(lambda: RULES))
 @common.output_options
 def command(code: str | None, where: common.Output) -> int:
     """List the lint rules, or explain one.
@@ -25,8 +25,8 @@ def command(code: str | None, where: common.Output) -> int:
 
     code = next((rule.code for rule in RULES.values() if rule.name == code), code)
     if code is not None and code not in RULES:
-        raise common.Failure(f"unknown rule {shown(code)}: {did_you_mean(code, RULES) or 'convcalc rules lists them'}")
-    width = common.width_of(where)
+        raise common.Failure(f"unknown rule {show(code)}: {did_you_mean(code, RULES) or 'convcalc rules lists them'}")
+    width = common.table_width(where)
     lines = rule_list_lines(list(RULES.values()), width) if code is None else rule_page_lines(RULES[code], width)
-    common.write_text(common.as_text(lines, where), where, [])
+    common.write_text(common.render_text(lines, where), where, [])
     return 0

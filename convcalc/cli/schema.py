@@ -6,7 +6,7 @@ import click
 
 from convcalc.cli import common
 from convcalc.json_schemas import DOCUMENTS, document_schema
-from convcalc.problems import did_you_mean, shown
+from convcalc.problems import did_you_mean, show
 
 _EXAMPLES = """\b
 Examples:
@@ -17,7 +17,7 @@ NAMES = (SPEC, *DOCUMENTS)
 
 
 @click.command("schema", epilog=_EXAMPLES)
-@click.argument("document", default=SPEC, shell_complete=common.completing(lambda: NAMES))
+@click.argument("document", default=SPEC, shell_complete=common.complete_from(lambda: NAMES))
 @common.output_options
 def command(document: str, where: common.Output) -> int:
     """Print the JSON Schema of a spec, or of what commands write as JSON.
@@ -29,11 +29,11 @@ def command(document: str, where: common.Output) -> int:
     `# yaml-language-server: $schema=convcalc.schema.json`.
     """
     if document not in NAMES:
-        raise common.Failure(f"unknown document {shown(document)}: {_suggest_document(document)}")
+        raise common.Failure(f"unknown document {show(document)}: {_suggest_document(document)}")
     if document == SPEC:
-        from convcalc.spec.schema import schema
+        from convcalc.spec.schema import make_spec_schema
 
-        found = schema()
+        found = make_spec_schema()
     else:
         found = document_schema(document)
     common.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", where, [])

@@ -92,6 +92,6 @@ def _render(
     from convcalc.render.table import table
 
     lines = table(
-        report, picked, width=common.width_of(output), depth=depth, sort=sort, exact=exact, layers=not output.quiet
+        report, picked, width=common.table_width(output), depth=depth, sort=sort, exact=exact, layers=not output.quiet
     )
-    return common.as_text(lines, output)
+    return common.render_text(lines, output)

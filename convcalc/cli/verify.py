@@ -63,7 +63,7 @@ def command(
     if format == "json":
         text = verification_json(found)
     else:
-        text = common.as_text(verification_lines(found, common.width_of(where)), where)
+        text = common.render_text(verification_lines(found, common.table_width(where)), where)
     common.write_text(text, where, (*nets, *([file] if file else [])))
     return 0 if all(network.agrees for network in found) else _DIFFERENT
 
@@ -90,10 +90,10 @@ def _compare(
 def _compare_with_file(network: Network, file: str) -> Any:
     """Compare a network with an ONNX file. Raises NotImported."""
     from convcalc.convert.comparison import compare_with
-    from convcalc.convert.onnx_graph.measuring import model_of
-    from convcalc.spec.files import why_unreadable
+    from convcalc.convert.onnx_graph.measuring import measure_file
+    from convcalc.spec.files import explain_unreadable
 
     try:
-        return compare_with(network, model_of(file, network))
+        return compare_with(network, measure_file(file, network))
     except OSError as error:
-        raise common.Failure(f"{printable(file)}: {why_unreadable(file, error)}") from None
+        raise common.Failure(f"{printable(file)}: {explain_unreadable(file, error)}") from None

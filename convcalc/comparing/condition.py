@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from convcalc.comparing.figures import Figure
-from convcalc.problems import Flaw, did_you_mean, shown
+from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.spec import budget
 
 _OPERATORS: dict[str, Callable[[Fraction, Fraction], bool]] = {
@@ -48,17 +48,17 @@ class Condition(NamedTuple):
         return compare(figure.relative * 100, self.bound)
 
 
-def condition(text: str) -> Condition:
+def parse_condition(text: str) -> Condition:
     """Parse a condition: a metric, a comparison, and a signed change. Raises Flaw with the span of the mistake."""
     match = _PARTS.fullmatch(text)
     assert match is not None  # every text matches: each part may be empty
     metric, compare, sign, amount = match.groups()
     if metric not in budget.LIMITED:
         hint = did_you_mean(metric, budget.LIMITED) or f"available: {', '.join(budget.LIMITED)}"
-        message = f"no metric {shown(metric)}" if metric else "a condition must start with a metric"
+        message = f"no metric {show(metric)}" if metric else "a condition must start with a metric"
         raise Flaw(message, hint if metric else _EXAMPLE, within=match.span(1))
     if compare not in _OPERATORS:
-        message = f"no comparison {shown(compare)}" if compare else f"the comparison after {metric} is missing"
+        message = f"no comparison {show(compare)}" if compare else f"the comparison after {metric} is missing"
         raise Flaw(message, f"available: {' '.join(_OPERATORS)}", within=match.span(2))
     try:
         bound, relative = _read_amount(metric, amount)
@@ -75,7 +75,7 @@ def _read_amount(metric: str, text: str) -> tuple[Fraction, bool]:
     if percent:
         return Fraction(percent[1]), True
     if text.endswith("%"):
-        raise Flaw(f"{shown(text)} is not a percentage", "write 5% or 0.5%")
+        raise Flaw(f"{show(text)} is not a percentage", "write 5% or 0.5%")
     if text == "0":  # 0 needs no unit, even in bytes
         return Fraction(0), False
-    return Fraction(budget.quantity(metric, text)), False
+    return Fraction(budget.read_quantity(metric, text)), False

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from convcalc.analysis.report import LayerReport, Report
 from convcalc.comparing.figures import Figure, figures_of
-from convcalc.comparing.matching import Pair, find_replacements, matched
+from convcalc.comparing.matching import Pair, find_replacements, match_layers
 from convcalc.network import Network
 
 _OPTIONS = {"frozen", "share"}
@@ -69,10 +69,10 @@ class Difference(NamedTuple):
         return same_figures and same_field and not self.given and not self.layers
 
 
-def compared(old: Report, new: Report) -> Difference:
+def compare_reports(old: Report, new: Report) -> Difference:
     """Return the difference between two reports."""
     before, after = figures_of(old), figures_of(new)
-    pairs = matched(old.network, new.network)
+    pairs = match_layers(old.network, new.network)
     pairs = sorted([*pairs, *find_replacements(old.network, new.network, pairs)], key=lambda pair: pair.new)
     return Difference(
         old,

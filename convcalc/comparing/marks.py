@@ -34,7 +34,7 @@ class Mark(NamedTuple):
         return self.name == other.name and self.is_like(other) and self.shape == other.shape
 
 
-def marks_of(network: Network) -> list[Mark]:
+def mark_layers(network: Network) -> list[Mark]:
     """Return the marks of all layers, in order."""
     scopes = _find_named_scopes(network)
     texts: dict[int, str] = {}  # equal layers are the same object

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from convcalc.comparing.marks import Mark, marks_of
+from convcalc.comparing.marks import Mark, mark_layers
 from convcalc.network import Network, Node
 
 MOST_CELLS = 4_000_000  # cells of a table of scores: two networks of 2,000 layers
@@ -42,9 +42,9 @@ class _Stretch(NamedTuple):
         return (self.old_stop - self.old) * (self.new_stop - self.new)
 
 
-def matched(old: Network, new: Network) -> list[Pair]:
+def match_layers(old: Network, new: Network) -> list[Pair]:
     """Return the layers that are in both networks, in the order of the new one."""
-    marks = marks_of(old), marks_of(new)
+    marks = mark_layers(old), mark_layers(new)
     if [mark.text() for mark in marks[1]] < [mark.text() for mark in marks[0]]:
         # ties are broken by order: a fixed order makes the result the same in both directions
         found = [Pair(pair.new, pair.old, pair.moved) for pair in _match_marks(marks[1], marks[0])]
@@ -188,7 +188,7 @@ def _split_at_anchors(old: Sequence[Mark], new: Sequence[Mark], whole: _Stretch,
     """Match layers of the same name and arguments, add them to `found`, and return the stretches between them."""
     places = {new[j].name: j for j in range(whole.new, whole.new_stop)}
     named = ((i, places.get(old[i].name)) for i in range(whole.old, whole.old_stop))
-    anchors = longest_rising([Pair(i, j) for i, j in named if j is not None and old[i].is_like(new[j])])
+    anchors = find_longest_rising([Pair(i, j) for i, j in named if j is not None and old[i].is_like(new[j])])
     found += anchors
     stretches, i, j = [], whole.old, whole.new
     for anchor in anchors:
@@ -198,7 +198,7 @@ def _split_at_anchors(old: Sequence[Mark], new: Sequence[Mark], whole: _Stretch,
     return [*stretches, _Stretch(i, whole.old_stop, j, whole.new_stop)]
 
 
-def longest_rising(candidates: Sequence[Pair]) -> list[Pair]:
+def find_longest_rising(candidates: Sequence[Pair]) -> list[Pair]:
     """Return the longest subsequence of pairs, ordered by old index, whose new indexes also increase."""
     ends: list[int] = []  # the smallest last new index of a sequence, by its length
     last: list[int] = []  # the candidate with that index

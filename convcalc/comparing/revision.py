@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from convcalc.problems import printable, shortened
+from convcalc.problems import printable, shorten
 from convcalc.spec import files
 from convcalc.spec.document import Document
 
@@ -29,7 +29,7 @@ def read_at(revision: str, file: str) -> Document:
     data = _ask_git(folder, "cat-file", "blob", f"{revision}:./{name}")
     if data is None:
         raise NoRevision(f"{printable(file)} does not exist in git revision {printable(revision)}")
-    return files.decode(data, f"{revision}:{file}", not files.reached_through_link(file))
+    return files.decode_spec(data, f"{revision}:{file}", not files.reached_through_link(file))
 
 
 def _check_repository(folder: str, file: str) -> None:
@@ -42,7 +42,7 @@ def _check_repository(folder: str, file: str) -> None:
         raise NoRevision(f"git cannot be run: {printable(error.strerror or str(error))}") from None
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip().split("\n")[0]
-        raise NoRevision(f"{printable(file)} is not in a readable git repository: {shortened(said, 200)}")
+        raise NoRevision(f"{printable(file)} is not in a readable git repository: {shorten(said, 200)}")
 
 
 def _ask_git(folder: str, *arguments: str) -> bytes | None:

@@ -7,13 +7,13 @@ from convcalc.keys import MOST_DIGITS
 from convcalc.problems import Flaw, InvalidSpec, Problem, printable
 from convcalc.shape import Shape
 from convcalc.spec.document import Document
-from convcalc.spec.making import written_layer
+from convcalc.spec.making import make_written_layer
 from convcalc.spec.reader import read_network
 
 _MOST_ROUNDS = 10  # one rejected layer may hide another
 
 
-def loadable(graph: Graph) -> Graph:
+def make_loadable(graph: Graph) -> Graph:
     """Return the graph with each layer that a spec rejects replaced by an opaque one of the same shape and params.
 
     Each has a note with the reason. Raises NotImported if the spec is invalid for any other reason.
@@ -58,7 +58,7 @@ def _make_opaque(graph: Graph, reasons: Mapping[str, str]) -> Graph:
             why.setdefault(step.name, f"it shares the weights of {step.share}")
         layer_inputs = tuple(shapes[name] for name in step.reads)
         try:
-            layer = written_layer(step.kind, step.arguments, layer_inputs)
+            layer = make_written_layer(step.kind, step.arguments, layer_inputs)
         except (Flaw, ArithmeticError, LookupError, TypeError, ValueError):
             reason = why.get(step.name, "it is not valid")
             raise NotImported(f"{printable(step.name)} ({step.kind}) cannot be written: {reason}") from None

@@ -25,7 +25,7 @@ class DataTypes:
         if dtype in BITS and elements:
             self.elements[use][dtype] += elements
 
-    def written_on(self, graph: Graph) -> Graph:
+    def apply_to(self, graph: Graph) -> Graph:
         """Return the graph with the data types, and a note for each use that mixes several."""
         return graph._replace(dtype=self.dtype(), notes=(*graph.notes, *self.notes()))
 

@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
-from convcalc.convert.checking import loadable
+from convcalc.convert.checking import make_loadable
 from convcalc.convert.dtypes import DataTypes
 from convcalc.convert.graph import (
     Graph,
     NotImported,
     Step,
     check_number_of_sizes,
-    pointwise_beside_depthwise,
     sort_steps,
+    use_pointwise_kind,
 )
 from convcalc.convert.keras_config import (
     MODELS,
@@ -38,9 +38,9 @@ from convcalc.convert.keras_layers import (
     make_opaque,
 )
 from convcalc.convert.keras_types import add_types
-from convcalc.problems import Flaw, printable, shown
+from convcalc.problems import Flaw, printable, show
 from convcalc.shape import Shape
-from convcalc.spec.making import MOST_LAYERS, written_layer
+from convcalc.spec.making import MOST_LAYERS, make_written_layer
 
 _Inputs = Mapping[str | None, tuple[int, ...]]
 _KEEP_SHAPE = frozenset({"Activation", "Masking", "ReLU", "UnitNormalization"})  # of their input, without weights
@@ -69,9 +69,9 @@ def read(path: str, inputs: _Inputs | None = None) -> Graph:
     try:
         whole = read_model(path)
         # the order of layers in the file need not be one of execution
-        return loadable(pointwise_beside_depthwise(sort_steps(_ModelReader(whole, inputs or {}).read_graph(whole))))
+        return make_loadable(use_pointwise_kind(sort_steps(_ModelReader(whole, inputs or {}).read_graph(whole))))
     except WRONG_SORT as error:
-        raise NotImported(f"incomplete or malformed Keras model: {type(error).__name__} {shown(str(error))}") from None
+        raise NotImported(f"incomplete or malformed Keras model: {type(error).__name__} {show(str(error))}") from None
 
 
 class _ModelReader:
@@ -93,13 +93,13 @@ class _ModelReader:
         inputs = {layer.name: layer for layer in whole.layers if layer.class_name == "InputLayer"}
         for name, _, _ in whole.inputs:
             if name not in inputs:
-                raise NotImported(f"the input {shown(name)} is not a layer of the model")
+                raise NotImported(f"the input {show(name)} is not a layer of the model")
             given.append(self.add_input(inputs[name], len(whole.inputs)))
         outputs = self.add_model(whole, given, "", None, 0)
         origin = f"Keras model {printable(whole.name)}"
         unique = tuple(dict.fromkeys(outputs))
         graph = Graph(whole.name, origin, self.inputs, tuple(self.steps), unique, tuple(self.notes))
-        return self.types.written_on(graph)
+        return self.types.apply_to(graph)
 
     def add_input(self, layer: LayerConfig, count: int) -> str:
         """Add an input and return its name."""
@@ -113,7 +113,7 @@ class _ModelReader:
             if None in written[1:] or len(written) < 2:
                 example = "" if count == 1 else f"{printable(layer.name)}="
                 option = f"--input {example}3,224,224"
-                raise NotImported(f"the shape of the input {shown(layer.name)} is not fully known: give {option}")
+                raise NotImported(f"the shape of the input {show(layer.name)} is not fully known: give {option}")
             sizes = self.sample_shape(tuple(written)).sizes
         self.inputs[layer.name] = tuple(sizes)
         self.shapes[layer.name] = Shape(sizes[0], tuple(sizes[1:]))
@@ -190,7 +190,7 @@ class _ModelReader:
         for index, piece in enumerate(self.convert_layer(use, shapes, stated)):
             suffix = f"_{piece.kind}" if index else ""
             try:
-                made = written_layer(piece.kind, piece.arguments, tuple(self.shapes[name] for name in reads))
+                made = make_written_layer(piece.kind, piece.arguments, tuple(self.shapes[name] for name in reads))
             except Flaw as flaw:
                 raise NotImported(f"{printable(own)}: {flaw.message}") from None
             learns = bool(made.weight_tensors() or made.bias_tensors())
@@ -205,7 +205,7 @@ class _ModelReader:
 
     def add_step(self, step: Step, output: Shape) -> None:
         if step.name in self.shapes:
-            raise NotImported(f"two layers are named {shown(step.name)}")
+            raise NotImported(f"two layers are named {show(step.name)}")
         if len(self.steps) == MOST_LAYERS:
             raise NotImported(f"more than {MOST_LAYERS:,} layers")
         self.shapes[step.name] = output
@@ -216,7 +216,7 @@ class _ModelReader:
         layer = use.layer
         translate = CLASSES.get(layer.class_name)
         if not shapes:
-            raise NotImported(f"the layer {shown(layer.name)} has no inputs")
+            raise NotImported(f"the layer {show(layer.name)} has no inputs")
         config = {**layer.config, "data_format": "channels_first" if self.first else "channels_last"}
         try:
             if translate is not None:
@@ -322,7 +322,7 @@ def _sort_calls(config: ModelConfig, known: set[Reference]) -> list[_KerasUse]:
         sources = {reference[:2] for reference in use.call.reads if reference not in known}
         absent = [source for source in sources if source not in places]
         if absent:
-            raise NotImported(f"the layer {shown(use.layer.name)} reads {shown(absent[0][0])}, which does not exist")
+            raise NotImported(f"the layer {show(use.layer.name)} reads {show(absent[0][0])}, which does not exist")
         missing.append(len(sources))
         for source in sources:
             readers[places[source]].append(index)

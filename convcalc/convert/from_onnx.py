@@ -3,8 +3,8 @@
 import os
 from collections.abc import Iterable
 
-from convcalc.convert.checking import loadable
-from convcalc.convert.graph import Graph, NotImported, pointwise_beside_depthwise
+from convcalc.convert.checking import make_loadable
+from convcalc.convert.graph import Graph, NotImported, use_pointwise_kind
 from convcalc.convert.onnx_graph.building import Builder, UnsupportedOperation
 from convcalc.convert.onnx_graph.declared import Sizes
 from convcalc.convert.onnx_graph.file import read_model
@@ -44,7 +44,7 @@ def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) 
     written = f", written by {model.producer_name}" if model.producer_name else ""
     origin = f"{os.path.basename(path)} (ONNX{written})"
     graph = Graph(title, origin, shapes, tuple(builder.steps), outputs, tuple(builder.notes))
-    return loadable(pointwise_beside_depthwise(count_data_types(builder, operations).written_on(graph)))
+    return make_loadable(use_pointwise_kind(count_data_types(builder, operations).apply_to(graph)))
 
 
 def _find_input_order(found: Program, operations: Iterable[Operation], name: str) -> Sizes:

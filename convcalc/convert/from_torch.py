@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from convcalc.convert.checking import loadable
+from convcalc.convert.checking import make_loadable
 from convcalc.convert.dtypes import FLOAT32, DataTypes
-from convcalc.convert.graph import Graph, NotImported, pointwise_beside_depthwise
+from convcalc.convert.graph import Graph, NotImported, use_pointwise_kind
 from convcalc.convert.pytorch.failures import in_words, line_of
 from convcalc.convert.pytorch.fidelity import account_for, measure
 from convcalc.convert.pytorch.joining import joined
@@ -16,7 +16,7 @@ from convcalc.convert.pytorch.operators import OPERATORS
 from convcalc.convert.pytorch.reading import Reader
 from convcalc.convert.pytorch.tracing import traced
 from convcalc.convert.pytorch.verify import check_installed
-from convcalc.problems import shown
+from convcalc.problems import show
 from convcalc.units import is_integer_type
 
 Shapes = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
@@ -41,7 +41,7 @@ def graph_of(module: Any, shapes: Shapes, name: str | None = None, origin: str =
         reader = Reader(traced(module, each), OPERATORS, tuple(named))
         whole = measure(module, each)
     graph = joined(reader.graph(name or word, origin or f"the PyTorch module {word}"))
-    graph = loadable(pointwise_beside_depthwise(types.written_on(graph)))
+    graph = make_loadable(use_pointwise_kind(types.apply_to(graph)))
     return account_for(graph, whole, reader.beside_layers())
 
 
@@ -87,7 +87,7 @@ def check(shapes: Sequence[Any]) -> None:
     for shape in shapes:
         sizes = shape if isinstance(shape, Sequence) else ()
         if not sizes or not all(type(size) is int and size > 0 for size in sizes):
-            raise NotImported(f"a shape is a list of integers from 1, such as 3,224,224, not {shown(str(shape))}")
+            raise NotImported(f"a shape is a list of integers from 1, such as 3,224,224, not {show(str(shape))}")
 
 
 def check_count(module: Any, count: int) -> None:
@@ -122,7 +122,7 @@ def module_of(factory: str) -> Any:
     check_installed()
     package, colon, function = factory.partition(":")
     if not (package and colon and function):
-        raise NotImported(f"--torch takes package.module:factory, not {shown(factory)}")
+        raise NotImported(f"--torch takes package.module:factory, not {show(factory)}")
     return made(package, function)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from convcalc.layout import describe_wrong_number_of_sizes, suggest_sizes
-from convcalc.problems import shortened
+from convcalc.problems import shorten
 from convcalc.spec.entries import MOST_NAME, RESERVED_NAMES
 
 
@@ -100,7 +100,7 @@ def check_number_of_sizes(name: str | None, given: Sequence[int], own: Sequence[
         return
     sizes = [size or 0 for size in own]
     better = suggest_sizes(given, sizes)
-    option = "--input " if name is None else f"--input {shortened(name)}="
+    option = "--input " if name is None else f"--input {shorten(name)}="
     form = f": {option}{','.join(map(str, better.sizes))}" if all(better.sizes) else ""
     message = describe_wrong_number_of_sizes(given, sizes, option.rstrip(" ="), "the file's input without the batch")
     raise NotImported(f"{message}; {better.advice}{form}")
@@ -108,7 +108,7 @@ def check_number_of_sizes(name: str | None, given: Sequence[int], own: Sequence[
 
 def title(graph: Graph) -> str:
     """Return the name of a graph, shortened to what a spec allows."""
-    return shortened(graph.name, MOST_NAME).strip()[:MOST_NAME] or "network"
+    return shorten(graph.name, MOST_NAME).strip()[:MOST_NAME] or "network"
 
 
 def sort_steps(graph: Graph) -> Graph:
@@ -131,7 +131,7 @@ def sort_steps(graph: Graph) -> Graph:
     return graph._replace(steps=tuple(placed.values()))
 
 
-def pointwise_beside_depthwise(graph: Graph) -> Graph:
+def use_pointwise_kind(graph: Graph) -> Graph:
     """Return the graph with 1×1 convolutions as pointwise_conv if others are depthwise, as papers name them."""
     if not any(step.kind == "depthwise_conv" for step in graph.steps):
         return graph

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from convcalc.convert.graph import NotImported
-from convcalc.problems import printable, shown
+from convcalc.problems import printable, show
 
 MOST_BYTES = 256 * 1024 * 1024
 MOST_NESTING = 32  # levels of nested models
@@ -132,8 +132,8 @@ def _parse_named_layer(item: Any, place: int) -> LayerConfig:
         return _parse_layer(item)
     except WRONG_SORT as error:
         name = str(item.get("name") or place) if isinstance(item, Mapping) else str(place)
-        reason = f"{type(error).__name__} {shown(str(error))}"
-        raise NotImported(f"malformed configuration of layer {shown(name)}: {reason}") from None
+        reason = f"{type(error).__name__} {show(str(error))}"
+        raise NotImported(f"malformed configuration of layer {show(name)}: {reason}") from None
 
 
 def _parse_layer(item: Mapping[str, Any]) -> LayerConfig:

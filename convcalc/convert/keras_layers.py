@@ -10,7 +10,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from convcalc.keys import LARGEST
-from convcalc.problems import shown
+from convcalc.problems import show
 from convcalc.shape import Shape
 
 _Config = Mapping[str, Any]
@@ -63,7 +63,7 @@ def _read_flag(config: _Config, name: str, default: bool = False) -> bool:
     """Return a boolean argument. Raises UnsupportedArgument."""
     value = config.get(name, default)
     if type(value) is not bool:
-        raise UnsupportedArgument(f"{name} {shown(str(value))}, which is neither true nor false")
+        raise UnsupportedArgument(f"{name} {show(str(value))}, which is neither true nor false")
     return value
 
 
@@ -72,7 +72,7 @@ def _read_number(config: _Config, name: str, default: float) -> float:
     value = config.get(name)
     value = default if value is None else value
     if type(value) not in (int, float) or not abs(value) < LARGEST:
-        raise UnsupportedArgument(f"{name} {shown(str(value))}, which is not a number that a spec can hold")
+        raise UnsupportedArgument(f"{name} {show(str(value))}, which is not a number that a spec can hold")
     return float(value) if isinstance(value, float) else int(value)
 
 
@@ -80,7 +80,7 @@ def _read_padding(config: _Config, *others: str) -> str:
     """Return the name of the padding. Raises UnsupportedArgument."""
     value = config.get("padding", "valid")
     if value not in ("valid", "same", *others):
-        raise UnsupportedArgument(f"padding {shown(str(value))}")
+        raise UnsupportedArgument(f"padding {show(str(value))}")
     return str(value)
 
 

@@ -26,12 +26,12 @@ from convcalc.convert.writing.repeats import merge_repeats
 from convcalc.convert.writing.scalars import format_flow, format_scalar
 from convcalc.convert.writing.text import EntryWriter, make_blocks_text
 from convcalc.layers.base import Layer
-from convcalc.layout import misreading
+from convcalc.layout import find_misreading
 from convcalc.network import Network, Node
 from convcalc.problems import InvalidSpec, printable
 from convcalc.shape import AXIS_NAMES
 from convcalc.spec.document import Document
-from convcalc.spec.files import MOST_BYTES, decode
+from convcalc.spec.files import MOST_BYTES, decode_spec
 from convcalc.spec.reader import read_network
 
 _MAX_LENGTH_RATIO = 1.5  # a spec that keeps the source's names may be this much longer than the shortest
@@ -160,7 +160,7 @@ def _make_input_lines(graph: Graph, names: Mapping[int, str]) -> Iterator[str]:
 
 def _format_shape(shape: tuple[int, ...]) -> str:
     """Format a shape as a list, or with named axes if a list could be mistaken for another axis order."""
-    if misreading(shape) is None:
+    if find_misreading(shape) is None:
         return format_flow(shape)
     axes = zip(("channels", *AXIS_NAMES[len(shape) - 1]), shape, strict=True)
     return f"{{{', '.join(f'{axis}: {size}' for axis, size in axes)}}}"
@@ -180,7 +180,7 @@ def _make_dtype_lines(graph: Graph) -> Iterator[str]:
 def is_exact(text: str, network: Network) -> bool:
     """Whether a spec describes exactly this network: the same layers in the same order, the same wiring and weights."""
     try:
-        found = read_network(decode(text.encode(), "<imported>", True))
+        found = read_network(decode_spec(text.encode(), "<imported>", True))
     except InvalidSpec:
         return False
     ends = [(list(each.inputs.values()), list(each.outputs.values()), len(each.nodes)) for each in (found, network)]

@@ -56,7 +56,7 @@ class Reconciled(NamedTuple):
         return self.ours + sum(amount for _, amount in self.terms)
 
 
-def reconciled(report: Report) -> list[Reconciled]:
+def reconcile_tools(report: Report) -> list[Reconciled]:
     """Return how each tool's total for one sample follows from the MACs; for Keras, from the params."""
     layers = [layer.layer for layer in report.layers]
     macs = sum(map(_count_macs, layers))

@@ -12,10 +12,10 @@ from convcalc.analysis.folding import foldable
 from convcalc.analysis.receptive_field import Field
 from convcalc.analysis.report import LayerReport, Report
 from convcalc.explain.remembering import make_symbolic_layer
-from convcalc.formula import Constant, Expression, Notation, Symbol, expression_of, named, symbols
+from convcalc.formula import Constant, Expression, Notation, Symbol, expression_of, iterate_symbols, make_quantity
 from convcalc.layers.base import Layer
-from convcalc.network import Dtype, goes_by
-from convcalc.problems import did_you_mean, shown
+from convcalc.network import Dtype, matches_pattern
+from convcalc.problems import did_you_mean, show
 from convcalc.reads import Reads
 from convcalc.shape import AXIS_NAMES
 from convcalc.units import tensor_bytes
@@ -49,7 +49,7 @@ class Explanation(NamedTuple):
         """Return the names of the formulas' symbols by their meaning."""
         found: dict[str, list[str]] = {}
         for figure in self.figures:
-            for symbol in symbols(figure.formula) if figure.formula is not None else ():
+            for symbol in iterate_symbols(figure.formula) if figure.formula is not None else ():
                 names, name = found.setdefault(symbol.meaning, []), symbol.called(figure.one_axis)
                 names += [name] if name not in names else []
         return {meaning: names for meaning, names in found.items() if meaning}
@@ -59,16 +59,16 @@ class NoLayer(ValueError):
     """No layer has the requested name or matches the requested pattern."""
 
 
-def explained(report: Report, pattern: str) -> list[Explanation]:
+def explain_layers(report: Report, pattern: str) -> list[Explanation]:
     """Explain the layers that match a layer's name, a scope's name or a pattern.
 
     Raises `NoLayer` with the closest name if none matches.
     """
     names = [layer.name for layer in report.layers]
     indexes = [names.index(pattern)] if pattern in names else []
-    indexes = indexes or [index for index, name in enumerate(names) if goes_by(name, pattern)]
+    indexes = indexes or [index for index, name in enumerate(names) if matches_pattern(name, pattern)]
     if not indexes:
-        raise NoLayer(f"no layer named {shown(pattern)}: {_suggest_layer(report, pattern, names)}")
+        raise NoLayer(f"no layer named {show(pattern)}: {_suggest_layer(report, pattern, names)}")
     links = _find_links(report)
     return [_explain_layer(report, index, links) for index in indexes]
 
@@ -147,7 +147,7 @@ def _derive_sizes(layer: Layer) -> list[Figure]:
 
 def _make_size_figure(names: list[str], size: int) -> Figure:
     formula = expression_of(size)
-    used = set(symbols(formula))
+    used = set(iterate_symbols(formula))
     # without axis indices only if no two symbols then have the same name
     one_axis = len({symbol.called(True) for symbol in used}) == len(used)
     return Figure(", ".join(names), int(size), formula, one_axis=one_axis)
@@ -172,8 +172,8 @@ def _derive_operations(layer: LayerReport, twin: Layer, batch: int) -> list[Figu
     samples, products, sums = _make_batch_factor(batch), twin.multiplications(), twin.additions()
     if products is None or sums is None or layer.multiplications is None or layer.additions is None:
         return [Figure(name, None, words="unknown") for name in ("multiplications", "additions", "MACs", "FLOPs")]
-    multiplications = named(Symbol("multiplications", layer.multiplications))
-    flops = multiplications + named(Symbol("additions", layer.additions))
+    multiplications = make_quantity(Symbol("multiplications", layer.multiplications))
+    flops = multiplications + make_quantity(Symbol("additions", layer.additions))
     return [
         _make_figure("multiplications", samples * products),
         _make_figure("additions", samples * sums),
@@ -184,7 +184,7 @@ def _derive_operations(layer: LayerReport, twin: Layer, batch: int) -> list[Figu
 
 def _make_batch_factor(batch: int) -> int:
     # a batch of 1 is not shown in formulas
-    return named(Symbol("B", batch, "samples in a batch")) if batch > 1 else 1
+    return make_quantity(Symbol("B", batch, "samples in a batch")) if batch > 1 else 1
 
 
 def _make_figure(name: str, value: int, zero_reason: str = "", unit: str = "") -> Figure:
@@ -210,9 +210,9 @@ def _derive_memory(report: Report, index: int, twin: Layer) -> Iterator[Figure]:
 
 def _make_weight_formula(layer: LayerReport, twin: Layer, dtype: Dtype) -> Expression:
     # tensors are rounded up to bytes one by one, so the short formula holds only if it has the same result
-    whole = named(Symbol("params", layer.params))
+    whole = make_quantity(Symbol("params", layer.params))
     if layer.buffers:
-        whole = whole + named(Symbol("buffers", layer.buffers))
+        whole = whole + make_quantity(Symbol("buffers", layer.buffers))
     stored = tensor_bytes(whole, dtype.weights)
     if dtype.bias == dtype.weights and stored == layer.weight_bytes:
         return expression_of(stored)
@@ -299,9 +299,9 @@ def _derive_step(size: int, jump: int, reads: Reads, names: list[str], axes: tup
     assert low is not None
     assert high is not None
     extent = high - low + 1
-    window = named(Symbol("extent", int(extent), "effective kernel size"))
-    seen = named(Symbol("field", size, _BEFORE))
-    step = named(Symbol("jump", jump, _BEFORE))
+    window = make_quantity(Symbol("extent", int(extent), "effective kernel size"))
+    seen = make_quantity(Symbol("field", size, _BEFORE))
+    step = make_quantity(Symbol("jump", jump, _BEFORE))
     figures = [("extent", extent), ("receptive field", seen + (window - 1) * step), ("jump", step * reads.shift)]
     return [
         Figure(_name_field(names, axes, what), int(value), expression_of(value), one_axis=True)

@@ -6,7 +6,7 @@ so that for example `weight_tensors()` of a conv returns 1,728 with the formula 
 
 from typing import Any
 
-from convcalc.formula import Factor, Quantity, Symbol, named
+from convcalc.formula import Factor, Quantity, Symbol, make_quantity
 from convcalc.keys import IntegerList, NamedShape
 from convcalc.layers.base import Layer
 from convcalc.shape import AXIS_NAMES, Shape
@@ -100,10 +100,10 @@ def _make_symbolic_shape(shape: Shape, index: str) -> Shape:
     what = {"in": "of the input", "out": "of the output", "like": "of the layer given by like"}.get(
         index, f"of input {index}"
     )
-    channels = named(Symbol(f"C_{index}", shape.channels, f"{'channels' if shape.axes else 'features'} {what}"))
+    channels = make_quantity(Symbol(f"C_{index}", shape.channels, f"{'channels' if shape.axes else 'features'} {what}"))
     plain = "" if index in ("out", "like") else "n" if index == "in" else f"n_{index}"
     sizes = [
-        named(Symbol(f"{name[0].upper()}_{index}", size, f"size {what}", plain))
+        make_quantity(Symbol(f"{name[0].upper()}_{index}", size, f"size {what}", plain))
         for name, size in zip(AXIS_NAMES[shape.axes], shape.spatial, strict=True)
     ]
     return Shape(channels, tuple(sizes))
@@ -114,14 +114,16 @@ def _make_symbolic_value(layer: Layer, name: str, value: Any) -> Any:
     letter, exact = _LETTERS.get(name, name), name in _DIVISORS
     meaning = _MEANINGS.get(name) or (layer.keys[name].help if name in layer.keys else "")
     if isinstance(value, int):
-        return named(Symbol(letter, int(value), meaning, exact=exact))
+        return make_quantity(Symbol(letter, int(value), meaning, exact=exact))
     if isinstance(value, NamedShape) and value.shape is not None:
         return NamedShape(value.name, _make_symbolic_shape(value.shape, "like"))
     if not isinstance(value, tuple):
         return value
     if isinstance(layer.keys.get(name), IntegerList):
         ends = ("start", "stop") if name == "channels" else [f"{name}_{place}" for place in range(1, len(value) + 1)]
-        return tuple(named(Symbol(end, item, meaning, exact=exact)) for end, item in zip(ends, value, strict=True))
+        return tuple(
+            make_quantity(Symbol(end, item, meaning, exact=exact)) for end, item in zip(ends, value, strict=True)
+        )
     axes = zip(_axis_letters(len(value)), value, strict=True)
     return tuple(_make_axis_value(Symbol(letter, 0, meaning, letter, exact), axis, item) for axis, item in axes)
 

@@ -3,7 +3,7 @@
 from math import inf
 from typing import NamedTuple
 
-from convcalc.analysis.report import LayerReport, Report, summed
+from convcalc.analysis.report import LayerReport, Report, sum_known
 
 
 class Share(NamedTuple):
@@ -17,7 +17,7 @@ class Share(NamedTuple):
     macs: int | None
 
 
-def shares(report: Report) -> list[Share]:
+def sum_by_kind(report: Report) -> list[Share]:
     """Return one share per kind, sorted by MACs, then params, then operations, the largest first."""
     kinds: dict[str, list[LayerReport]] = {}
     for layer in report.layers:
@@ -27,9 +27,9 @@ def shares(report: Report) -> list[Share]:
             kind,
             len(layers),
             sum(layer.params for layer in layers),
-            summed([layer.multiplications for layer in layers]),
-            summed([layer.additions for layer in layers]),
-            summed([layer.macs for layer in layers]),
+            sum_known([layer.multiplications for layer in layers]),
+            sum_known([layer.additions for layer in layers]),
+            sum_known([layer.macs for layer in layers]),
         )
         for kind, layers in kinds.items()
     ]
@@ -38,11 +38,11 @@ def shares(report: Report) -> list[Share]:
 
 def _sort_key(share: Share) -> tuple[float, ...]:
     # unknown values come first
-    operations = summed((share.multiplications, share.additions))
+    operations = sum_known((share.multiplications, share.additions))
     return tuple(inf if figure is None else figure for figure in (share.macs, share.params, operations))
 
 
-def remarks(report: Report) -> list[tuple[str, str]]:
+def list_remarks(report: Report) -> list[tuple[str, str]]:
     """Return (name, text) pairs that explain the totals which are not sums over kinds."""
     network, total = report.network, report.totals
     sharing = [layer for layer in report.layers if layer.shares]

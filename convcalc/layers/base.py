@@ -11,9 +11,9 @@ from math import prod
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from convcalc.arithmetic import Pair, window_count, window_formula
-from convcalc.keys import LARGEST, Flag, Key, PerAxisPadding, plain
+from convcalc.keys import LARGEST, Flag, Key, PerAxisPadding, to_json_value
 from convcalc.problems import Flaw
-from convcalc.reads import Reads, sliding
+from convcalc.reads import Reads, sliding_window
 from convcalc.shape import Shape, axis_name
 
 Tensors = tuple[int, ...]
@@ -199,7 +199,7 @@ class Layer(ABC):
         """Return the arguments in normal form, as JSON stores them."""
         values = self.__dict__
         return {
-            name: plain(values[name])
+            name: to_json_value(values[name])
             for name, key in self.keys.items()
             if values.get(name) is not None and not isinstance(key, StatedChannels)
         }
@@ -417,4 +417,4 @@ def count_taps(kernel_size: Sizes) -> int:
 def window_reach(kernel_size: Sizes, stride: Sizes, padding: PerAxisPadding, dilation: Sizes) -> Reach:
     """Return the interval of inputs that a sliding window covers, for every axis."""
     before = [side for side, _ in padding]
-    return tuple(map(sliding, kernel_size, stride, before, dilation))
+    return tuple(map(sliding_window, kernel_size, stride, before, dilation))

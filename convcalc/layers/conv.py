@@ -1,6 +1,6 @@
 """Convolutions: full, transposed, 1×1, depthwise, separable and locally connected (without weight sharing)."""
 
-from convcalc.arithmetic import same_padding, transposed_formula, transposed_same, transposed_size
+from convcalc.arithmetic import same_padding, same_transposed_padding, transposed_formula, transposed_size
 from convcalc.keys import Integer, Padding, PerAxis
 from convcalc.layers.base import (
     AllMacs,
@@ -20,7 +20,7 @@ from convcalc.layers.base import (
     window_reach,
 )
 from convcalc.problems import Flaw
-from convcalc.reads import transposed
+from convcalc.reads import spread_window
 from convcalc.shape import Shape
 
 
@@ -120,7 +120,9 @@ class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput
                     code="CV016",
                 )
         if isinstance(self.padding, str):
-            resolved = list(map(transposed_same, self.kernel_size, self.stride, self.dilation, self.output_padding))
+            resolved = list(
+                map(same_transposed_padding, self.kernel_size, self.stride, self.dilation, self.output_padding)
+            )
             self.fill(
                 padding=tuple(padding for padding, _ in resolved),
                 output_padding=tuple(output_padding for _, output_padding in resolved),
@@ -143,7 +145,7 @@ class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput
     def reach(self) -> Reach:
         """Return the interval of inputs whose products are added to an output, for every axis."""
         before = [padding for padding, _ in self.padding]
-        return tuple(map(transposed, self.kernel_size, self.stride, before, self.dilation))
+        return tuple(map(spread_window, self.kernel_size, self.stride, before, self.dilation))
 
     def weight_tensors(self) -> Tensors:
         """Return in_channels × (k… × out_channels / groups)."""

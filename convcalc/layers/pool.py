@@ -2,7 +2,7 @@
 
 from math import prod
 
-from convcalc.arithmetic import adaptive_reads, same_padding, window_count
+from convcalc.arithmetic import adaptive_window_total, same_padding, window_count
 from convcalc.keys import Flag, Padding, PerAxis, PerAxisPadding
 from convcalc.layers.base import (
     AllMacs,
@@ -21,7 +21,7 @@ from convcalc.layers.base import (
     window_reach,
 )
 from convcalc.problems import Flaw
-from convcalc.reads import adaptive, transposed
+from convcalc.reads import adaptive_window, spread_window
 from convcalc.shape import Shape, axis_name
 
 
@@ -74,7 +74,7 @@ class Adaptive(Layer):
         """Return the windows, whose lengths differ between positions; `everything` if there is only one position."""
         if self.output.positions == 1:
             return "everything"
-        return tuple(map(adaptive, self.input.spatial, self.output_size))
+        return tuple(map(adaptive_window, self.input.spatial, self.output_size))
 
 
 class Global(Layer):
@@ -212,7 +212,7 @@ class AdaptiveAvgPool(Adaptive, NoWeights, NoMacs):
 
     def normalise(self) -> None:
         """Compute the total length of all windows on each axis."""
-        self.fill(window_reads=tuple(map(adaptive_reads, self.input.spatial, self.output_size)))
+        self.fill(window_reads=tuple(map(adaptive_window_total, self.input.spatial, self.output_size)))
 
     def multiplications(self) -> int:
         """Return one division per output value."""
@@ -290,7 +290,7 @@ class MaxUnpool(Free, SavesNothing):
     def reach(self) -> Reach:
         """Return the interval of pooled values whose windows contain an output, for every axis."""
         before = [padding for padding, _ in self.padding]
-        return tuple(map(transposed, self.kernel_size, self.stride, before, (1,) * self.input.axes))
+        return tuple(map(spread_window, self.kernel_size, self.stride, before, (1,) * self.input.axes))
 
 
 class BlurPool(NoWeights, AllMacs):

@@ -17,7 +17,7 @@ from convcalc.layers.base import (
     check_positive,
 )
 from convcalc.problems import Flaw
-from convcalc.reads import Ratio, interpolated, moved, nearest, reduced, sliding
+from convcalc.reads import Ratio, blended_inputs, nearest_input, reduce_ratio, shifted_input, sliding_window
 from convcalc.shape import AXIS_NAMES, Shape
 
 _MODE_AXES = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
@@ -69,12 +69,12 @@ class Upsample(NoWeights, NoMacs, SavesNothing):
     def reach(self) -> Reach:
         """Return the interval of inputs from which an output is interpolated, for every axis."""
         if self.scale_factor is None:
-            scales = list(map(reduced, self.input.spatial, self.output.spatial))
+            scales = list(map(reduce_ratio, self.input.spatial, self.output.spatial))
         else:
             scales = [_invert_factor(factor) for factor in self.scale_factor]
         if self.mode == "nearest":
-            return tuple(map(nearest, scales))
-        return tuple(interpolated(scale, 1 if self.mode == "bicubic" else 0) for scale in scales)
+            return tuple(map(nearest_input, scales))
+        return tuple(blended_inputs(scale, 1 if self.mode == "bicubic" else 0) for scale in scales)
 
     def multiplications(self) -> int:
         """Return one per interpolation tap and output value."""
@@ -113,7 +113,7 @@ class PixelShuffle(Free, SavesNothing):
 
     def reach(self) -> Reach:
         """Return an interval of one position, on which a whole block of outputs depends."""
-        return (nearest((1, self.upscale_factor)),) * self.input.axes
+        return (nearest_input((1, self.upscale_factor)),) * self.input.axes
 
 
 class PixelUnshuffle(Free, SavesNothing):
@@ -139,7 +139,7 @@ class PixelUnshuffle(Free, SavesNothing):
 
     def reach(self) -> Reach:
         """Return the block of r positions that an output depends on, for every axis."""
-        return (sliding(self.downscale_factor, self.downscale_factor, 0, 1),) * self.input.axes
+        return (sliding_window(self.downscale_factor, self.downscale_factor, 0, 1),) * self.input.axes
 
 
 class ChannelShuffle(SamePlace, Free, SavesNothing):
@@ -175,7 +175,7 @@ class _Bordered(Free, SavesNothing):
 
     def reach(self) -> Reach:
         sides: tuple[Pair, ...] = getattr(self, self.amount_key)
-        return tuple(moved(-self.direction * before) for before, _ in sides)
+        return tuple(shifted_input(-self.direction * before) for before, _ in sides)
 
     def _to_reach(self, size: int, target: int) -> Pair:
         missing = (target - size) * self.direction

@@ -12,8 +12,8 @@ from convcalc.problems import printable
 from convcalc.render.cells import Cells, cell_lines, cell_markdown
 from convcalc.render.columns import field_text
 from convcalc.render.lines import Line
-from convcalc.render.markdown import escaped
-from convcalc.render.table import heading, wrapped
+from convcalc.render.markdown import escape
+from convcalc.render.table import heading_lines, wrap_facts
 from convcalc.units import format_bytes, format_count
 
 _SCHEMA = "convcalc/alternatives/2"
@@ -92,7 +92,7 @@ def alternative_lines(
 ) -> list[Line]:
     """Return a heading, the table and what it leaves out; for a single convolution also its own cost."""
     one = len(chosen) == 1
-    lines = [*heading(report, width), []]
+    lines = [*heading_lines(report, width), []]
     if one:
         lines += [*_subject_lines(report, chosen[0], width), []]
     lines += cell_lines(_make_columns(report, found, one), width, "") if found else [[("no alternatives", "dim")]]
@@ -122,12 +122,12 @@ def _subject_lines(report: Report, conv: Convolution, width: int | None) -> list
         f"activations {format_bytes(spent.activation_memory)}",
         f"field {field_text(first)}",
     ]
-    return [[(printable(pattern_of(conv, report.network)), "title")], *wrapped(facts, width)]
+    return [[(printable(pattern_of(conv, report.network)), "title")], *wrap_facts(facts, width)]
 
 
 def alternative_markdown(report: Report, found: Sequence[Alternative], more: int) -> str:
     """Return the alternatives as Markdown."""
-    lines = [f"### Alternatives in {escaped(report.network.name)}", ""]
+    lines = [f"### Alternatives in {escape(report.network.name)}", ""]
     lines += cell_markdown(_make_columns(report, found, False)) if found else ["no alternatives"]
     return "\n".join([*lines, *(["", f"and {more:,} more"] if more > 0 else []), ""])
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from convcalc.render.columns import LEAST_NAME
 from convcalc.render.grid import ALWAYS, Column, grid
 from convcalc.render.lines import Line
-from convcalc.render.markdown import escaped
+from convcalc.render.markdown import escape
 
 
 class Cells(NamedTuple):
@@ -40,7 +40,7 @@ def cell_lines(columns: Sequence[Cells], width: int | None, first: str = "title"
 
 def cell_markdown(columns: Sequence[Cells]) -> list[str]:
     """Return the lines of a Markdown table."""
-    lines = ["| " + " | ".join(escaped(column.title) for column in columns) + " |"]
+    lines = ["| " + " | ".join(escape(column.title) for column in columns) + " |"]
     lines.append("|" + "|".join("---:" if column.right else "---" for column in columns) + "|")
     rows = zip(*(column.texts for column in columns), strict=True)
-    return [*lines, *("| " + " | ".join(map(escaped, texts)) + " |" for texts in rows)]
+    return [*lines, *("| " + " | ".join(map(escape, texts)) + " |" for texts in rows)]

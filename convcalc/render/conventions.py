@@ -8,13 +8,13 @@ from typing import Any
 
 from convcalc.analysis.report import Report
 from convcalc.explain.conventions import ASSUMPTIONS, PAGE, list_cautions
-from convcalc.explain.counters import KERAS, TOOLS, Reconciled, Tool, reconciled
+from convcalc.explain.counters import KERAS, TOOLS, Reconciled, Tool, reconcile_tools
 from convcalc.render.explanation import WORDS
 from convcalc.render.grid import GAP
 from convcalc.render.lines import Line
-from convcalc.render.manual import hanging
-from convcalc.render.markdown import escaped
-from convcalc.render.table import heading
+from convcalc.render.manual import hang_text
+from convcalc.render.markdown import escape
+from convcalc.render.table import heading_lines
 
 _SCHEMA = "convcalc/conventions/1"
 
@@ -26,16 +26,20 @@ def page_lines(width: int | None) -> list[Line]:
     """Return the page on how convcalc counts and how other tools count differently."""
     lines: list[Line] = [[("how convcalc counts", "title")], []]
     for name, text in PAGE:
-        lines += hanging(f"{name:<{WORDS}}", text, width, "head")
+        lines += hang_text(f"{name:<{WORDS}}", text, width, "head")
     lines += [[], [("how other tools count differently", "title")]]
     for tool in TOOLS:
-        lines += [[], _tool_line(tool), *hanging("  ", tool.call, width, style="dim")]
-        lines += [line for term in tool.terms for line in hanging("  · ", term.what, width)]
-    lines += [[], _tool_line(KERAS), *hanging("  ", f"{KERAS.call}; its params include the running statistics", width)]
-    lines += [[], *hanging("", ASSUMPTIONS, width, style="dim"), []]
+        lines += [[], _tool_line(tool), *hang_text("  ", tool.call, width, style="dim")]
+        lines += [line for term in tool.terms for line in hang_text("  · ", term.what, width)]
+    lines += [
+        [],
+        _tool_line(KERAS),
+        *hang_text("  ", f"{KERAS.call}; its params include the running statistics", width),
+    ]
+    lines += [[], *hang_text("", ASSUMPTIONS, width, style="dim"), []]
     return [
         *lines,
-        *hanging("", "convcalc explain NET --conventions shows the numbers for a network.", width, style="dim"),
+        *hang_text("", "convcalc explain NET --conventions shows the numbers for a network.", width, style="dim"),
     ]
 
 
@@ -45,12 +49,12 @@ def _tool_line(tool: Tool) -> Line:
 
 def page_markdown() -> str:
     """Return the page as Markdown text."""
-    lines = ["## How convcalc counts", "", *(f"- **{name}**: {escaped(text)}" for name, text in PAGE), ""]
+    lines = ["## How convcalc counts", "", *(f"- **{name}**: {escape(text)}" for name, text in PAGE), ""]
     lines += ["## How other tools count differently", ""]
     lines += ["| tool | version | in addition to the MACs |", "|---|---|---|"]
     for tool in TOOLS:
-        lines.append(f"| {tool.name} | {tool.version} | {escaped('; '.join(term.what for term in tool.terms))} |")
-    return "\n".join([*lines, "", escaped(ASSUMPTIONS), ""])
+        lines.append(f"| {tool.name} | {tool.version} | {escape('; '.join(term.what for term in tool.terms))} |")
+    return "\n".join([*lines, "", escape(ASSUMPTIONS), ""])
 
 
 def page_json() -> str:
@@ -72,23 +76,23 @@ def reconciliation_lines(report: Report, width: int | None, taken: bool = True) 
 
     Without `taken`, the assumptions about how the tools are run are left out.
     """
-    found = reconciled(report)
+    found = reconcile_tools(report)
     number = max(len(f"{tool.total:,}") for tool in found)
-    lines = heading(report, width)
+    lines = heading_lines(report, width)
     for tool in found:
         lines += [[], *_tool_lines(tool, number, width)]
     notes = [*list_cautions(report), *([ASSUMPTIONS] if taken else [])]
-    hints = [line for text in notes for line in hanging("", text, width, style="dim")]
+    hints = [line for text in notes for line in hang_text("", text, width, style="dim")]
     return [*lines, *([[]] if notes else []), *hints]
 
 
 def _tool_lines(found: Reconciled, number: int, width: int | None) -> list[Line]:
     tool = found.tool
     lines = [[*_tool_line(tool), (f"{GAP}{tool.call}" if _call_fits(tool, width) else "", "dim")]]
-    lines += hanging(f"    {found.ours:>{number},}{GAP}", found.basis, width)
+    lines += hang_text(f"    {found.ours:>{number},}{GAP}", found.basis, width)
     for what, amount in found.terms:
-        lines += hanging(f"  {_sign(amount)} {abs(amount):>{number},}{GAP}", what, width)
-    return [*lines, *hanging(f"  = {found.total:>{number},}{GAP}", tool.prints, width, "title")]
+        lines += hang_text(f"  {_sign(amount)} {abs(amount):>{number},}{GAP}", what, width)
+    return [*lines, *hang_text(f"  = {found.total:>{number},}{GAP}", tool.prints, width, "title")]
 
 
 def _call_fits(tool: Tool, width: int | None) -> bool:
@@ -102,17 +106,17 @@ def _sign(amount: int) -> str:
 def reconciliation_markdown(report: Report) -> str:
     """Return a Markdown table with one row per term."""
     lines = [
-        f"### {escaped(report.network.name)}: the totals of other tools",
+        f"### {escape(report.network.name)}: the totals of other tools",
         "",
         "| tool | term | count |",
         "|---|---|---:|",
     ]
-    for found in reconciled(report):
+    for found in reconcile_tools(report):
         tool = found.tool
         lines.append(f"| {tool.name} {tool.version} | {found.basis} | {found.ours:,} |")
-        lines += [f"| | {_sign(amount)} {escaped(what)} | {abs(amount):,} |" for what, amount in found.terms]
+        lines += [f"| | {_sign(amount)} {escape(what)} | {abs(amount):,} |" for what, amount in found.terms]
         lines.append(f"| | **= {tool.prints}** | **{found.total:,}** |")
-    return "\n".join([*lines, "", *(f"{escaped(text)}\n" for text in (*list_cautions(report), ASSUMPTIONS))])
+    return "\n".join([*lines, "", *(f"{escape(text)}\n" for text in (*list_cautions(report), ASSUMPTIONS))])
 
 
 def reconciliation_json(report: Report) -> str:
@@ -124,7 +128,7 @@ def reconciliation_json(report: Report) -> str:
             "terms": [{"what": what, "count": amount} for what, amount in found.terms],
             "total": found.total,
         }
-        for found in reconciled(report)
+        for found in reconcile_tools(report)
     ]
     network = report.network
     found = {

@@ -10,7 +10,7 @@ from convcalc.analysis.report import LayerReport, Report, field_dict
 from convcalc.comparing.condition import Condition
 from convcalc.comparing.difference import Change, Difference, LayerChange
 from convcalc.comparing.figures import Figure
-from convcalc.problems import printable, shortened
+from convcalc.problems import printable, shorten
 from convcalc.render.columns import field_text
 from convcalc.render.difference_rows import DifferenceRow, difference_rows, value_text
 from convcalc.render.grid import Column, grid
@@ -112,7 +112,7 @@ def difference_lines(difference: Difference, width: int | None, layers: bool) ->
     lines = [*_title_lines(difference, width), [], *_totals_grid(difference, width)]
     given = [f"{change.what} {given_text(change)}" for change in difference.given]
     if given:
-        lines += [[], *([(fact if width is None else shortened(fact, width), "")] for fact in given)]
+        lines += [[], *([(fact if width is None else shorten(fact, width), "")] for fact in given)]
     rows = difference_rows(difference) if layers else []
     if rows:
         lines += [[], *grid(LAYERS, rows, width=width, style=_style_of)]
@@ -127,7 +127,7 @@ def _title_lines(difference: Difference, width: int | None) -> list[Line]:
     """Return the names of both networks, and their files if they fit."""
     lines: list[Line] = []
     for side, report in (("old", difference.old), ("new", difference.new)):
-        name, file = printable(report.network.name), printable(examples.shown(report.network.file or ""))
+        name, file = printable(report.network.name), printable(examples.display_name(report.network.file or ""))
         room = 1000 if width is None else max(width - len(name) - 7, 0)
         lines.append([(f"{side}  ", "head"), (name, "title"), (f"  {file}" if len(file) <= room else "", "dim")])
     return lines

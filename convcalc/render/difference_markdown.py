@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 
 from convcalc.comparing.difference import Difference
-from convcalc.problems import shortened
+from convcalc.problems import shorten
 from convcalc.render.cells import Cells, cell_markdown
 from convcalc.render.difference import LAYERS, TOTALS, given_text, total_rows
 from convcalc.render.difference_rows import DifferenceRow, difference_rows
 from convcalc.render.grid import Column, Kind
-from convcalc.render.markdown import escaped
+from convcalc.render.markdown import escape
 
 _MOST_BYTES = 65_000  # a GitHub comment has at most 65,535 characters
 _MOST_SETTINGS = 20
@@ -17,15 +17,15 @@ _WIDEST = 200
 
 def difference_markdown(difference: Difference, failed: Sequence[str]) -> str:
     """Return the totals, changed settings and a collapsed table of layers, in at most _MOST_BYTES bytes."""
-    names = [escaped(report.network.name) for report in (difference.old, difference.new)]
+    names = [escape(report.network.name) for report in (difference.old, difference.new)]
     title = names[0] if names[0] == names[1] else " → ".join(names)
     lines = [f"### {title}", ""]
     for message in failed[:_MOST_SETTINGS]:
-        lines += [f"**{escaped(shortened(message, _WIDEST))}**", ""]
+        lines += [f"**{escape(shorten(message, _WIDEST))}**", ""]
     if difference.is_empty:
         return "\n".join([*lines, "No differences.", ""])
     lines += [*_table_lines(TOTALS, total_rows(difference)), ""]
-    given = [f"- {escaped(f'{change.what} {given_text(change)}')}" for change in difference.given]
+    given = [f"- {escape(f'{change.what} {given_text(change)}')}" for change in difference.given]
     lines += (
         [*given[:_MOST_SETTINGS], *_left_out_lines(len(given) - _MOST_SETTINGS, "other values"), ""] if given else []
     )
@@ -38,7 +38,7 @@ def difference_markdown(difference: Difference, failed: Sequence[str]) -> str:
 def _table_lines(columns: Sequence[Column[Kind]], rows: Sequence[Kind]) -> list[str]:
     return cell_markdown(
         [
-            Cells(column.title, [shortened(column.text(row, True), _WIDEST) for row in rows], right=column.right)
+            Cells(column.title, [shorten(column.text(row, True), _WIDEST) for row in rows], right=column.right)
             for column in columns
         ]
     )

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from convcalc.alternatives.subjects import common_pattern
-from convcalc.analysis.report import LayerReport, Report, summed
+from convcalc.analysis.report import LayerReport, Report, sum_known
 from convcalc.comparing.difference import Change, Difference, LayerChange
 from convcalc.keys import Flag
 from convcalc.network import Group
-from convcalc.problems import printable, shortened
+from convcalc.problems import printable, shorten
 
 _DIGITS = re.compile(r"\d+")
 _MOST_READ = 4  # inputs of a layer that are named
@@ -43,7 +43,7 @@ class _Bucket:
             self.what(self.changes),
             len(self.changes),
             _output_text(self.changes),
-            *(summed([change.figure(name).change for change in self.changes]) for name in ("params", "macs")),
+            *(sum_known([change.figure(name).change for change in self.changes]) for name in ("params", "macs")),
         )
 
 
@@ -178,7 +178,7 @@ def value_text(value: Any) -> str:
     if isinstance(value, list) or type(value) is tuple:
         more = f" and {len(value) - _MOST_READ} more" if len(value) > _MOST_READ else ""
         return " + ".join(map(value_text, value[:_MOST_READ])) + more
-    return shortened(printable(str(value)))
+    return shorten(printable(str(value)))
 
 
 # -- names

@@ -12,7 +12,7 @@ def problem_lines(error: InvalidSpec) -> list[Line]:
     lines: list[Line] = []
     source = None if error.text is None else split_lines(error.text)
     for problem in error.problems:
-        lines += one_problem(error, problem, source)
+        lines += lines_of_problem(error, problem, source)
     return lines
 
 
@@ -21,7 +21,7 @@ def split_lines(text: str) -> list[str]:
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
-def one_problem(error: InvalidSpec, problem: Problem, source: list[str] | None) -> list[Line]:
+def lines_of_problem(error: InvalidSpec, problem: Problem, source: list[str] | None) -> list[Line]:
     """Return the lines of one problem, with its excerpt."""
     lines: list[Line] = [[(error.place(problem), "place"), (": ", ""), (problem.message, problem.severity)]]
     if source is not None and problem.span is not None:

@@ -8,15 +8,15 @@ from textwrap import wrap
 
 from convcalc.analysis.report import Report
 from convcalc.explain.figures import Explanation, Figure
-from convcalc.explain.totals import remarks, shares
+from convcalc.explain.totals import list_remarks, sum_by_kind
 from convcalc.formula import Notation
 from convcalc.render.cells import Cells, cell_lines
 from convcalc.render.grid import GAP
 from convcalc.render.lines import Line
-from convcalc.render.manual import hanging, page
+from convcalc.render.manual import hang_text, parse_page
 from convcalc.render.rows import layer_row
-from convcalc.render.table import heading, totals
-from convcalc.render.table import wrapped as fact_lines
+from convcalc.render.table import format_totals, heading_lines
+from convcalc.render.table import wrap_facts as fact_lines
 from convcalc.units import format_bytes, format_count, format_exact
 
 _PAGE = 100
@@ -41,11 +41,11 @@ def _lead_width(width: int | None) -> int:
 
 def _layer_lines(explanation: Explanation, width: int | None, in_words: bool) -> list[Line]:
     """Return one layer: title, summary, figures, legend of the symbols, what is counted, and the source."""
-    lead, about = _lead_width(width), page(type(explanation.layer.layer))
+    lead, about = _lead_width(width), parse_page(type(explanation.layer.layer))
     lines = [*_title_lines(explanation, width), []]
     if in_words:
-        lines += hanging("", about.summary, width)
-        lines += [line for note in explanation.notes for line in hanging("", note, width, style="hint")]
+        lines += hang_text("", about.summary, width)
+        lines += [line for note in explanation.notes for line in hang_text("", note, width, style="hint")]
         lines.append([])
     lines += [line for figure in explanation.figures for line in _figure_lines(figure, width, lead)]
     if in_words:
@@ -146,20 +146,20 @@ def _legend_lines(explanation: Explanation, width: int | None, lead: int) -> lis
 
 def totals_lines(report: Report, width: int | None) -> list[Line]:
     """Return how the totals are composed: the contribution of each kind, the sums, and remarks."""
-    lines = [*heading(report, width), [], *cell_lines(share_cells(report), width, first=""), []]
-    lines += [*totals(report, width), []]
-    for name, text in remarks(report):
-        lines += hanging(f"{name:<11}{GAP}", text, width, "head", "dim")
+    lines = [*heading_lines(report, width), [], *cell_lines(share_cells(report), width, first=""), []]
+    lines += [*format_totals(report, width), []]
+    for name, text in list_remarks(report):
+        lines += hang_text(f"{name:<11}{GAP}", text, width, "head", "dim")
     return [
         *lines,
         [],
-        *hanging("", "convcalc explain NET LAYER shows how a layer's figures are calculated.", width, style="dim"),
+        *hang_text("", "convcalc explain NET LAYER shows how a layer's figures are calculated.", width, style="dim"),
     ]
 
 
 def share_cells(report: Report) -> list[Cells]:
     """Return the table of contributions: a column per figure, a row per kind, and a row with the sums."""
-    found, total = shares(report), report.totals
+    found, total = sum_by_kind(report), report.totals
     columns = [Cells("kind", [*(share.kind for share in found), "sum"], right=False)]
     titles = (("layers", 4), ("params", 9), ("MACs", 9), ("multiplications", 3), ("additions", 2))
     for title, weight in titles:

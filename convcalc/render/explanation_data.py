@@ -5,9 +5,9 @@ from typing import Any
 
 from convcalc.analysis.report import Report
 from convcalc.explain.figures import Explanation, Figure
-from convcalc.explain.totals import remarks, shares
+from convcalc.explain.totals import list_remarks, sum_by_kind
 from convcalc.formula import Latex, Notation
-from convcalc.render.manual import page
+from convcalc.render.manual import parse_page
 
 _SCHEMA = "convcalc/explanation/1"
 
@@ -19,8 +19,8 @@ def explanation_json(report: Report, found: list[Explanation]) -> str:
 
 def totals_json(report: Report) -> str:
     """Return the contributions of the kinds, the totals and the remarks as JSON text."""
-    kinds = [share._asdict() for share in shares(report)]
-    return _write_json(report, {"kinds": kinds, "totals": report.totals_dict(), "remarks": dict(remarks(report))})
+    kinds = [share._asdict() for share in sum_by_kind(report)]
+    return _write_json(report, {"kinds": kinds, "totals": report.totals_dict(), "remarks": dict(list_remarks(report))})
 
 
 def _write_json(report: Report, found: dict[str, Any]) -> str:
@@ -30,7 +30,7 @@ def _write_json(report: Report, found: dict[str, Any]) -> str:
 
 
 def _layer_dict(explanation: Explanation) -> dict[str, Any]:
-    layer, about = explanation.layer, page(type(explanation.layer.layer))
+    layer, about = explanation.layer, parse_page(type(explanation.layer.layer))
     return {
         "name": layer.name,
         "kind": layer.kind,

@@ -6,12 +6,12 @@ index follows a letter, so that nothing is mistaken for Markdown syntax.
 
 from convcalc.analysis.report import Report
 from convcalc.explain.figures import Explanation, Figure
-from convcalc.explain.totals import remarks
+from convcalc.explain.totals import list_remarks
 from convcalc.formula import Latex
 from convcalc.render.cells import cell_markdown
 from convcalc.render.explanation import format_result, list_facts, share_cells
-from convcalc.render.manual import page
-from convcalc.render.markdown import escaped, totals_line
+from convcalc.render.manual import parse_page
+from convcalc.render.markdown import escape, totals_line
 
 
 def explanation_markdown(found: list[Explanation]) -> str:
@@ -20,20 +20,20 @@ def explanation_markdown(found: list[Explanation]) -> str:
 
 
 def _layer_markdown(explanation: Explanation) -> str:
-    about = page(type(explanation.layer.layer))
-    lines = [f"### {escaped(explanation.layer.name)}", "", escaped(" · ".join(list_facts(explanation))), ""]
-    lines += [escaped(about.summary), ""]
+    about = parse_page(type(explanation.layer.layer))
+    lines = [f"### {escape(explanation.layer.name)}", "", escape(" · ".join(list_facts(explanation))), ""]
+    lines += [escape(about.summary), ""]
     for note in explanation.notes:
-        lines += [f"> {escaped(note)}", ""]
+        lines += [f"> {escape(note)}", ""]
     for figure in explanation.figures:
         lines += [*_figure_markdown(figure), ""]
     legend = [
-        f"{', '.join(map(_inline_symbol, names))} {escaped(meaning)}" for meaning, names in explanation.legend().items()
+        f"{', '.join(map(_inline_symbol, names))} {escape(meaning)}" for meaning, names in explanation.legend().items()
     ]
     lines += [f"Where {'; '.join(legend)}.", ""] if legend else []
     for section in ("Counted", "Source"):
         if section in about.sections:
-            lines += [f"*{section}*: {escaped(about.sections[section])}", ""]
+            lines += [f"*{section}*: {escape(about.sections[section])}", ""]
     return "\n".join(lines)
 
 
@@ -44,7 +44,7 @@ def _inline_symbol(name: str) -> str:
 def _figure_markdown(figure: Figure) -> list[str]:
     # the name and the result, then the derivation as a displayed equation
     result = "" if figure.value is None else format_result(figure.value, figure.unit)
-    first = f"**{escaped(figure.name)}**: {escaped(', '.join(filter(None, (result, figure.words))))}"
+    first = f"**{escape(figure.name)}**: {escape(', '.join(filter(None, (result, figure.words))))}"
     if figure.formula is None or figure.value is None:
         return [first]
     symbols = Latex(False, figure.one_axis).write(figure.formula)
@@ -59,6 +59,6 @@ def _format_quantity(figure: Figure) -> str:
 
 def totals_markdown(report: Report) -> str:
     """Return the contributions of the kinds to the totals, the sums and the remarks as Markdown text."""
-    lines = [f"### {escaped(report.network.name)}: how the totals are composed", ""]
+    lines = [f"### {escape(report.network.name)}: how the totals are composed", ""]
     lines += [*cell_markdown(share_cells(report)), "", totals_line(report), ""]
-    return "\n".join([*lines, *(f"- *{name}*: {escaped(text)}" for name, text in remarks(report)), ""])
+    return "\n".join([*lines, *(f"- *{name}*: {escape(text)}" for name, text in list_remarks(report)), ""])

@@ -8,12 +8,12 @@ from convcalc.analysis.receptive_field import FieldReport, input_size
 from convcalc.analysis.report import LayerReport, Report, field_dict
 from convcalc.problems import printable
 from convcalc.reads import Ratio
-from convcalc.region import Interval, NoRegion, Region, middle, region
+from convcalc.region import Interval, NoRegion, Region, find_region, middle_position
 from convcalc.render.columns import LEAST_NAME, field_text, jump_text, per_axis_text, ratio_text
 from convcalc.render.columns import draw_bar as share_bar
 from convcalc.render.grid import GAP
 from convcalc.render.lines import Line
-from convcalc.render.table import heading
+from convcalc.render.table import heading_lines
 from convcalc.shape import AXIS_NAMES
 
 _SCHEMA = "convcalc/receptive_field/1"
@@ -33,7 +33,7 @@ def growth_lines(report: Report, width: int | None, every: bool) -> list[Line]:
     """
     size = input_size(report.network)
     if not size:
-        return [*heading(report, width), [], [("the input is a vector: it has no spatial positions", "dim")]]
+        return [*heading_lines(report, width), [], [("the input is a vector: it has no spatial positions", "dim")]]
     shown = _choose_layers(report, every)
     rows = [_HEAD, *(_cell_texts(report, index) for index in shown)]
     seen = [report.layers[index].field for index in shown]
@@ -42,7 +42,7 @@ def growth_lines(report: Report, width: int | None, every: bool) -> list[Line]:
     lines: list[Line] = []
     for number, (text, drawn) in enumerate(zip(texts, bars, strict=True)):
         lines.append([(text + GAP, "" if number else "head"), (drawn, "bar" if number else "head")])
-    return [*heading(report, width), [], *lines]
+    return [*heading_lines(report, width), [], *lines]
 
 
 def _choose_layers(report: Report, every: bool) -> list[int]:
@@ -77,7 +77,7 @@ def _cell_texts(report: Report, index: int) -> tuple[str, ...]:
 def _border_text(report: Report, index: int) -> str:
     """Return the share of the middle position's field that lies beyond the input."""
     try:
-        share = region(report, index, middle(report, index)).outside
+        share = find_region(report, index, middle_position(report, index)).outside
     except NoRegion:
         return ""
     return _percent_text(share) if share[0] else ""

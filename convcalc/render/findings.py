@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from convcalc.check.rule import Rule
 from convcalc.check.runner import Checked
-from convcalc.problems import TITLES, InvalidSpec, Problem, printable, shortened
+from convcalc.problems import TITLES, InvalidSpec, Problem, printable, shorten
 from convcalc.render.lines import Line
 
 _SEVERITIES = ("error", "warning", "note")  # most severe first
@@ -73,14 +73,14 @@ def counted(number: int, what: str, several: str = "") -> str:
 
 def text_lines(checked: Sequence[Checked], passed_over: int = 0) -> list[Line]:
     """Return every problem with its code, its source line and a caret; then the summary."""
-    from convcalc.render.excerpt import one_problem, split_lines
+    from convcalc.render.excerpt import lines_of_problem, split_lines
 
     lines: list[Line] = []
     for one in sort_problems(checked):
         source = split_lines(one.text) if one.text is not None and one.problems else None
         error = InvalidSpec(one.problems, one.file, one.text)
         for problem in one.problems:
-            head, *rest = one_problem(error, problem, source)
+            head, *rest = lines_of_problem(error, problem, source)
             lines += [[*head, (f" [{problem.code}]", "dim")], *rest]
     return [*lines, [(summary(checked, passed_over), "title")]]
 
@@ -142,7 +142,7 @@ def disarm_commands(text: str) -> str:
 
 def github_summary(checked: Sequence[Checked]) -> str:
     """Return the job summary: a Markdown table of the problems."""
-    from convcalc.render.markdown import escaped
+    from convcalc.render.markdown import escape
 
     lines = [f"### convcalc: {summary(checked)}", ""]
     every = list(list_problems(checked))
@@ -151,11 +151,11 @@ def github_summary(checked: Sequence[Checked]) -> str:
     for one, problem in every[:MOST_ROWS]:
         line = f":{problem.span.line}:{problem.span.column}" if problem.span else ""
         cells = (_cell(one.file) + line, problem.severity, problem.code, _cell(message_with_hint(problem)))
-        lines.append(f"| {' | '.join(map(escaped, cells))} |")
+        lines.append(f"| {' | '.join(map(escape, cells))} |")
     if len(every) > MOST_ROWS:
         lines += ["", f"and {len(every) - MOST_ROWS:,} more"]
     return "\n".join([*lines, ""])
 
 
 def _cell(text: str) -> str:
-    return shortened(text, WIDEST_CELL)
+    return shorten(text, WIDEST_CELL)

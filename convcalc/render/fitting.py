@@ -9,12 +9,12 @@ from typing import Any
 
 from convcalc.fitting import METRICS, Fit, Setup, Trial
 from convcalc.network import Limit
-from convcalc.problems import InvalidSpec, printable, shown
+from convcalc.problems import InvalidSpec, printable, show
 from convcalc.render.cells import Cells, cell_lines, cell_markdown
 from convcalc.render.explanation import NO_BREAK
 from convcalc.render.lines import Line
-from convcalc.render.markdown import escaped
-from convcalc.render.table import wrapped
+from convcalc.render.markdown import escape
+from convcalc.render.table import wrap_facts
 from convcalc.spec.budget import MEMORY
 from convcalc.spec.source import read_value
 from convcalc.units import format_bytes, format_count
@@ -34,7 +34,7 @@ def _values_text(values: dict[str, Any]) -> str:
 
 def _value_text(value: Any) -> str:
     """Return the value of a spec parameter as text, as on the command line."""
-    return shown(value).removeprefix("the list ").strip("'") if not isinstance(value, str) else printable(value)
+    return show(value).removeprefix("the list ").strip("'") if not isinstance(value, str) else printable(value)
 
 
 def _make_columns(found: Fit, trials: Sequence[Trial]) -> list[Cells]:
@@ -145,8 +145,8 @@ def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Line]:
     counted = [_summary_text(found), _order_text(found)] if within else [_summary_text(found)]
     lines: list[Line] = [
         [(printable(network.name), "title")],
-        *wrapped([_limit_text(limit) for limit in _merge_limits(found.limits)], width),
-        *wrapped(counted, width),
+        *wrap_facts([_limit_text(limit) for limit in _merge_limits(found.limits)], width),
+        *wrap_facts(counted, width),
         [],
     ]
     if within:
@@ -221,17 +221,17 @@ def _problem_text(trial: Trial) -> str:
 def fit_markdown(found: Fit, rows: int | None) -> str:
     """Return the result as Markdown; `rows` as in `fit_lines`."""
     within, limits = found.keeping, ", ".join(map(_limit_text, _merge_limits(found.limits)))
-    lines = [f"### {escaped(found.network.name)}: {escaped(limits)}", ""]
+    lines = [f"### {escape(found.network.name)}: {escape(limits)}", ""]
     lines += [f"{_summary_text(found)}, {_order_text(found)}" if within else _summary_text(found), ""]
     if within:
         lines += [*cell_markdown(_make_columns(found, within[:rows])), ""]
         if rows is not None and len(within) > rows:
             lines += [f"and {len(within) - rows:,} more", ""]
     lines += [
-        f"- {text}**{escaped(_values_text(trial.values))}**: {escaped('; '.join(trial.broken))}"
+        f"- {text}**{escape(_values_text(trial.values))}**: {escape('; '.join(trial.broken))}"
         for text, trial in _select_exceeding(found)
     ]
-    lines += [f"- not valid: **{escaped(names)}**: {escaped(text)}" for names, text in _group_invalid(found)]
+    lines += [f"- not valid: **{escape(names)}**: {escape(text)}" for names, text in _group_invalid(found)]
     return "\n".join(lines).rstrip() + "\n"
 
 

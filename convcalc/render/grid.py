@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from convcalc.problems import did_you_mean, shown
+from convcalc.problems import did_you_mean, show
 from convcalc.render.lines import Line
 
 GAP = "  "
@@ -38,7 +38,7 @@ def find_column(name: str, columns: Mapping[str, Column[Kind]]) -> Column[Kind]:
     if name not in columns:
         titled = [key for key, column in columns.items() if column.title.lower() == name.lower()]
         hint = f"did you mean {titled[0]}?" if titled else did_you_mean(name, columns)
-        raise UnknownColumn(f"no column {shown(name)}: {hint or 'available: ' + ', '.join(columns)}")
+        raise UnknownColumn(f"no column {show(name)}: {hint or 'available: ' + ', '.join(columns)}")
     return columns[name]
 
 

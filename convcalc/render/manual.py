@@ -23,7 +23,7 @@ class Page(NamedTuple):
     example_input: str
 
 
-def page(kind: type[Layer]) -> Page:
+def parse_page(kind: type[Layer]) -> Page:
     """Parse a kind's docstring into its parts."""
     first, _, rest = (kind.__doc__ or "").partition("\n")
     summary, sections, example, example_input = [first.strip()], dict[str, str](), "", ""
@@ -60,27 +60,27 @@ def kinds_lines(width: int | None) -> list[Line]:
     for family, kinds in FAMILIES.items():
         lines += [[], [(family, "title")]]
         for kind in kinds:
-            lines += hanging(f"  {kind.kind:<{names}}  ", _signature(kind), width, "", "dim")
+            lines += hang_text(f"  {kind.kind:<{names}}  ", _signature(kind), width, "", "dim")
     return [*lines[1:], [], [("convcalc layers KIND shows the page of a kind.", "dim")]]
 
 
 def kind_lines(kind: type[Layer], width: int | None) -> list[Line]:
     """Return the page of one kind."""
-    found = page(kind)
-    lines: list[Line] = [[(kind.kind, "title")], [], *hanging("", found.summary, width), []]
+    found = parse_page(kind)
+    lines: list[Line] = [[(kind.kind, "title")], [], *hang_text("", found.summary, width), []]
     if kind.keys:
         names = max(map(len, kind.keys))
         lines.append([("arguments", "title")])
         for name, key in kind.keys.items():
-            lines += hanging(f"  {name:<{names}}  ", f"{key.help}; {_describe_key(key)}", width, "", "dim")
+            lines += hang_text(f"  {name:<{names}}  ", f"{key.help}; {_describe_key(key)}", width, "", "dim")
         lines.append([])
     for name, text in found.sections.items():
-        lines += hanging(f"{name.lower():<9} ", text, width, "title")
+        lines += hang_text(f"{name.lower():<9} ", text, width, "title")
     lines += [[], [("example on input ", "title"), (found.example_input, "")], [(f"  - {found.example}", "")]]
     return lines
 
 
-def hanging(lead: str, text: str, width: int | None, lead_style: str = "", style: str = "") -> list[Line]:
+def hang_text(lead: str, text: str, width: int | None, lead_style: str = "", style: str = "") -> list[Line]:
     """Return a text to the right of `lead`, on as many lines as it needs."""
     pieces = wrap(text, max((width or _PAGE) - len(lead), 16)) or [""]
     first: Line = [(lead, lead_style), (pieces[0], style)]

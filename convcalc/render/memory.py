@@ -8,7 +8,7 @@ from convcalc.lowering import Suggestion
 from convcalc.render.columns import count_eighths
 from convcalc.render.grid import GAP
 from convcalc.render.lines import Line
-from convcalc.render.table import heading
+from convcalc.render.table import heading_lines
 from convcalc.units import format_bytes, format_exact
 
 _SCHEMA = "convcalc/memory/1"
@@ -20,7 +20,7 @@ _EIGHTHS = " ▁▂▃▄▅▆▇█"
 def memory_lines(report: Report, suggested: list[Suggestion], width: int | None) -> list[Line]:
     """Return the profile, the tensors live at the peak, training memory, and suggestions to lower the peak."""
     return [
-        *heading(report, width),
+        *heading_lines(report, width),
         [],
         *_draw_profile(report, width),
         [],

@@ -13,7 +13,7 @@ _WIDEST = 40  # characters of the bar
 ERASE = "\r\x1b[2K"
 
 
-def followed(items: Iterable[Item], total: int, stream: IO[str], what: str = "files") -> Iterator[Item]:
+def show_progress(items: Iterable[Item], total: int, stream: IO[str], what: str = "files") -> Iterator[Item]:
     """Yield the items, and meanwhile show on the stream how many of the total are done."""
     due, drawn = monotonic() + PATIENCE, False
     try:
@@ -21,7 +21,7 @@ def followed(items: Iterable[Item], total: int, stream: IO[str], what: str = "fi
             now = monotonic()
             if now >= due and done < total:
                 due, drawn = now + _PAUSE, True
-                stream.write(f"{ERASE}{bar(done, total, width_of(stream), what)}")
+                stream.write(f"{ERASE}{draw_progress(done, total, width_of(stream), what)}")
                 stream.flush()
             yield item
     finally:
@@ -30,7 +30,7 @@ def followed(items: Iterable[Item], total: int, stream: IO[str], what: str = "fi
             stream.flush()
 
 
-def bar(done: int, total: int, width: int, what: str = "files") -> str:
+def draw_progress(done: int, total: int, width: int, what: str = "files") -> str:
     """Return the progress as text and a bar, shorter than the width so that it does not wrap."""
     said = f"{done:,} of {total:,} {what} "
     room = min(width - 1 - len(said), _WIDEST)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from convcalc.analysis.receptive_field import FieldReport, field_report, input_size
 from convcalc.analysis.report import COUNTS, LayerReport, Report
 from convcalc.network import Group
-from convcalc.problems import fold
+from convcalc.problems import normalise_word
 from convcalc.shape import Shape
 
 _SUMMED = (*COUNTS, "weight_bytes", "output_bytes")
@@ -66,7 +66,7 @@ def layer_rows(report: Report) -> list[Row]:
 def layer_row(layer: LayerReport, label: str, indent: int, share: float | None) -> Row:
     """Return the row of one layer."""
     glance = layer.layer.glance()
-    own_word = fold(layer.name.rsplit(".", 1)[-1]).startswith(fold(layer.kind))
+    own_word = normalise_word(layer.name.rsplit(".", 1)[-1]).startswith(normalise_word(layer.kind))
     what = glance if own_word else " ".join(filter(None, (layer.kind, glance)))
     return Row(
         name=layer.name,

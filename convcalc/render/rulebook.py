@@ -5,7 +5,7 @@ from inspect import cleandoc
 
 from convcalc.check.rule import Rule
 from convcalc.render.lines import Line
-from convcalc.render.manual import hanging
+from convcalc.render.manual import hang_text
 
 
 def rule_list_lines(rules: Sequence[type[Rule]], width: int | None) -> list[Line]:
@@ -17,7 +17,7 @@ def rule_list_lines(rules: Sequence[type[Rule]], width: int | None) -> list[Line
         for rule in rules:
             if rule.default is default:
                 lead = f"  {rule.code}  {rule.name:<{names}}  {rule.severity:<7}  "
-                lines += hanging(lead, cleandoc(rule.__doc__ or "").split("\n")[0], width, "", "dim")
+                lines += hang_text(lead, cleandoc(rule.__doc__ or "").split("\n")[0], width, "", "dim")
     return [*lines[1:], [], [("convcalc rules CODE explains a rule.", "dim")]]
 
 
@@ -26,8 +26,8 @@ def rule_page_lines(rule: type[Rule], width: int | None) -> list[Line]:
     state = "on by default" if rule.default else "opt-in: --select " + rule.code
     text = " ".join(cleandoc(rule.__doc__ or "").split())
     lines: list[Line] = [[(f"{rule.code} {rule.name}", "title"), (f"  {rule.severity}, {state}", "dim")], []]
-    lines += [*hanging("", text, width), [], *hanging("why     ", " ".join(rule.why.split()), width, "title")]
-    lines += [*hanging("source  ", " ".join(rule.source.split()), width, "title")]
+    lines += [*hang_text("", text, width), [], *hang_text("why     ", " ".join(rule.why.split()), width, "title")]
+    lines += [*hang_text("source  ", " ".join(rule.source.split()), width, "title")]
     for title, spec in (("wrong", rule.wrong), ("right", rule.right)):
         lines += [[], [(title, "title")], *([("  " + line, "")] for line in cleandoc(spec).splitlines())]
     return lines

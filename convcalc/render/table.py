@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import inf
 
 from convcalc.analysis.report import Report
-from convcalc.problems import printable, shortened
+from convcalc.problems import printable, shorten
 from convcalc.render.columns import COLUMNS, SHOWN
 from convcalc.render.grid import GAP, Column, grid
 from convcalc.render.lines import Line, plain_text
@@ -35,10 +35,10 @@ def table(
     by a column, largest first. Without `layers`, only the totals are shown.
     """
     if depth == 0 or not layers:
-        return [*heading(report, width), [], *totals(report, width)]
+        return [*heading_lines(report, width), [], *format_totals(report, width)]
     rows = sort_rows(report, sort) if sort else tree_rows(report, depth)
     lines = grid(columns, rows, width=width, exact=exact, fixed=columns is not SHOWN, style=_style_of)
-    return [*heading(report, width), [], *lines, [], *totals(report, width)]
+    return [*heading_lines(report, width), [], *lines, [], *format_totals(report, width)]
 
 
 def sort_rows(report: Report, sort: str) -> list[Row]:
@@ -58,7 +58,7 @@ def _style_of(row: Row, column: Column[Row]) -> str:
     return ""
 
 
-def heading(report: Report, width: int | None) -> list[Line]:
+def heading_lines(report: Report, width: int | None) -> list[Line]:
     """Return name, description, inputs, outputs, data types, batch and spec parameters of the network."""
     network = report.network
     inputs = ", ".join(f"{name} {shape}" for name, shape in network.inputs.items())
@@ -71,11 +71,11 @@ def heading(report: Report, width: int | None) -> list[Line]:
     title: Line = [(printable(network.name), "title")]
     if network.description:
         room = 1000 if width is None else max(width - len(title[0][0]) - 2, 20)
-        title += [("  ", ""), (shortened(" ".join(network.description.split()), room), "dim")]
-    return [title, *wrapped(facts, width)]
+        title += [("  ", ""), (shorten(" ".join(network.description.split()), room), "dim")]
+    return [title, *wrap_facts(facts, width)]
 
 
-def wrapped(facts: list[str], width: int | None) -> list[Line]:
+def wrap_facts(facts: list[str], width: int | None) -> list[Line]:
     """Join facts by · on as many lines as the width requires."""
     lines, line = [], ""
     for fact in facts:
@@ -87,7 +87,7 @@ def wrapped(facts: list[str], width: int | None) -> list[Line]:
     return [[(text, "")] for text in [*lines, line]]
 
 
-def totals(report: Report, width: int | None) -> list[Line]:
+def format_totals(report: Report, width: int | None) -> list[Line]:
     """Return the totals, exact and abbreviated."""
     total = report.totals
     trainable = "" if total.trainable_params == total.params else f", {total.trainable_params:,} trainable"

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from convcalc.convert.comparison import Compared, Figures, Verification
-from convcalc.problems import printable, shortened
+from convcalc.problems import printable, shorten
 from convcalc.render.lines import Line
 
 _SCHEMA = "convcalc/verify/1"
@@ -70,7 +70,7 @@ def _row_line(row: tuple[str, ...], columns: list[int], widths: list[int], style
     for column in columns:
         text = row[column].rjust(widths[column]) if column in _FIRST_TO_GO else row[column]
         if column == 0:
-            text = shortened(text, widths[0]).ljust(widths[0])
+            text = shorten(text, widths[0]).ljust(widths[0])
         differs = column == len(_TITLES) and "differ" in row[column]
         line += [(text, "error" if differs else style), (_GAP, "")]
     return line[:-1]

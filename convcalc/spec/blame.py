@@ -18,7 +18,7 @@ from convcalc.spec.reader import read_network
 _WRONG_VALUE_CODES = frozenset({"CV010", "CV011", "CV012", "CV013", "CV014", "CV015"})
 
 
-def read_given(document: Document, overrides: Overrides) -> Network:
+def read_overridden_network(document: Document, overrides: Overrides) -> Network:
     """Return the network of a document; a wrong spec parameter is reported once, where it was given.
 
     Raises InvalidSpec if the spec is wrong, WrongOverride if an override is.
@@ -68,6 +68,6 @@ def _describe_wrong_values(
     problem = error.problems[0]
     given = ", ".join(overrides.param_option(name) for name in names)
     file = printable(error.file or "")
-    place = examples.shown(file) + error.place(problem).removeprefix(file)
+    place = examples.display_name(file) + error.place(problem).removeprefix(file)
     message = f"{given}: {problem.message} (first used at {place})"
     return WrongOverride([make_override_problem(message, problem.hint)], document.file)

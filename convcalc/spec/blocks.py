@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from convcalc.problems import Path, did_you_mean, renaming, shortened, shown
+from convcalc.problems import Path, did_you_mean, shorten, show, suggest_rename
 from convcalc.spec.compile import EntryCompiler, Visible
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.entries import MOST_NAME, PARAMETER_NAME, RESERVED_BLOCKS, RESERVED_NAMES, Block, Compiled
@@ -18,7 +18,7 @@ class Compiler(EntryCompiler):
             return blocks
         if not isinstance(written, dict):
             self.problems.add(
-                ("blocks",), f"blocks must be a mapping from names to blocks; got {shown(written)}", "CV013"
+                ("blocks",), f"blocks must be a mapping from names to blocks; got {show(written)}", "CV013"
             )
             return blocks
         for name, definition in written.items():
@@ -31,7 +31,7 @@ class Compiler(EntryCompiler):
     def block_name(self, name: str, path: Path) -> None:
         """Report a name that a block cannot have."""
         if not PARAMETER_NAME.fullmatch(name) or len(name) > MOST_NAME:
-            message, hint = f"{shown(name)} is not a valid block name", "use a letter, then letters, digits and _"
+            message, hint = f"{show(name)} is not a valid block name", "use a letter, then letters, digits and _"
             self.problems.add(path, message, "CV015", hint, on_key=True)
         elif name in RESERVED_BLOCKS or name in RESERVED_NAMES:
             self.problems.add(path, f"{name} is reserved and cannot be the name of a block", "CV015", on_key=True)
@@ -43,15 +43,15 @@ class Compiler(EntryCompiler):
             block.broken = True
             if definition is not UNKNOWN:
                 message = (
-                    f"a block must be a mapping with layers, and optionally params and inputs; got {shown(definition)}"
+                    f"a block must be a mapping with layers, and optionally params and inputs; got {show(definition)}"
                 )
                 self.problems.add(path, message, "CV013", on_key=True)
             return block
         for key in definition:
             if key not in ("params", "inputs", "layers"):
                 hint = did_you_mean(key, ("params", "inputs", "layers")) or "available: params, inputs, layers"
-                message = f"unknown key {shown(key)} in a block"
-                fix = renaming(key, ("params", "inputs", "layers"), taken=definition)
+                message = f"unknown key {show(key)} in a block"
+                fix = suggest_rename(key, ("params", "inputs", "layers"), taken=definition)
                 self.problems.add((*path, key), message, "CV010", hint, on_key=True, fix=fix)
             elif definition[key] is None:
                 self.problems.add(
@@ -64,7 +64,7 @@ class Compiler(EntryCompiler):
         own = self.parameters(block, definition.get("params"), (*path, "params"), visible.names)
         self.block_inputs(block, definition.get("inputs"), (*path, "inputs"))
         if "layers" not in definition:
-            self.problems.add(path, f"the block {shortened(name)} has no layers", "CV012", on_key=True)
+            self.problems.add(path, f"the block {shorten(name)} has no layers", "CV012", on_key=True)
             block.broken = True
         else:
             inside = Visible(visible.names | own, visible.blocks, visible.all_blocks)
@@ -78,7 +78,7 @@ class Compiler(EntryCompiler):
         if written is None or written is UNKNOWN:
             return frozenset()
         if not isinstance(written, dict):
-            message = f"params must be a mapping from names to defaults; got {shown(written)}"
+            message = f"params must be a mapping from names to defaults; got {show(written)}"
             self.problems.add(path, message, "CV013", "write {width: 64}, or {width: } if the parameter is required")
             return frozenset()
         seen = {"in_channels"}
@@ -91,7 +91,7 @@ class Compiler(EntryCompiler):
     def parameter(self, default: Any, path: Path, names: frozenset[str]) -> Compiled:
         """Compile a parameter's default: a number, true, false, text or a list of these."""
         if not holds_only_values(default) and default is not None:
-            message = f"a parameter must be a number, true, false, text or a list; got {shown(default)}"
+            message = f"a parameter must be a number, true, false, text or a list; got {show(default)}"
             self.problems.add(path, message, "CV013")
             return UNKNOWN
         return self.value(default, path, names)
@@ -99,7 +99,7 @@ class Compiler(EntryCompiler):
     def parameter_name(self, name: str, path: Path) -> None:
         """Report a name that a parameter cannot have."""
         if not PARAMETER_NAME.fullmatch(name) or len(name) > MOST_NAME:
-            message, hint = f"{shown(name)} is not a valid parameter name", "use a letter, then letters, digits and _"
+            message, hint = f"{show(name)} is not a valid parameter name", "use a letter, then letters, digits and _"
             self.problems.add(path, message, "CV015", hint, on_key=True)
         elif name in RESERVED_NAMES:
             self.problems.add(path, f"{name} is reserved and cannot be the name of a parameter", "CV015", on_key=True)
@@ -110,14 +110,14 @@ class Compiler(EntryCompiler):
             return
         if not isinstance(written, list) or not written or not all(isinstance(name, str) for name in written):
             self.problems.add(
-                path, f"inputs must be a list of names; got {shown(written)}", "CV013", "write [deep, skip]"
+                path, f"inputs must be a list of names; got {show(written)}", "CV013", "write [deep, skip]"
             )
             block.broken = True
             return
         for index, name in enumerate(written):
             self.parameter_name(name, (*path, index))
             if name in written[:index]:
-                self.problems.add((*path, index), f"input {shortened(name)} is listed twice", "CV015")
+                self.problems.add((*path, index), f"input {shorten(name)} is listed twice", "CV015")
         block.input_names = tuple(written)
 
 

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from convcalc.network import Limit
-from convcalc.problems import Flaw, Path, did_you_mean, renaming, shown
+from convcalc.problems import Flaw, Path, did_you_mean, show, suggest_rename
 from convcalc.shape import MOST_AXES
 from convcalc.units import COUNT_SUFFIXES, MEMORY_SUFFIXES, parse_quantity
 
@@ -19,14 +19,14 @@ LIMITED = (*COUNTS, *MEMORY, "receptive_field")  # the metrics that options and 
 PER_LAYER = tuple(metric for metric in (*COUNTS, *MEMORY) if metric not in ("layers", "peak_memory"))
 
 
-def quantity(metric: str, value: Any) -> int:
+def read_quantity(metric: str, value: Any) -> int:
     """Return the whole number that a limit stands for, such as 5,000,000 for `5M`. Raises Flaw."""
     suffixes = MEMORY_SUFFIXES if metric in MEMORY else COUNT_SUFFIXES
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise Flaw(f"{metric} must be a quantity such as {'256KiB' if metric in MEMORY else '5M'}; got {shown(value)}")
+        raise Flaw(f"{metric} must be a quantity such as {'256KiB' if metric in MEMORY else '5M'}; got {show(value)}")
     if isinstance(value, str) and metric in MEMORY and value[-1:] in ("K", "M", "G"):
         unit, digits = value[-1], value[:-1].strip()
-        message = f"{shown(value)} is ambiguous: {unit} can mean {unit}B (powers of 1000) or {unit}iB (powers of 1024)"
+        message = f"{show(value)} is ambiguous: {unit} can mean {unit}B (powers of 1000) or {unit}iB (powers of 1024)"
         raise Flaw(message, f"write {digits}{unit}iB or {digits}{unit}B")
     try:
         return parse_quantity(str(value), suffixes)
@@ -34,7 +34,7 @@ def quantity(metric: str, value: Any) -> int:
         unit = str(value).lstrip("0123456789._ ")
         meant = next((suffix for suffix in suffixes if suffix.lower() == unit.lower()), None)
         hint = f"write {str(value)[: -len(unit)]}{meant}" if unit and meant else ""
-        raise Flaw(f"{metric} must be {error}; got {shown(value)}", hint) from None
+        raise Flaw(f"{metric} must be {error}; got {show(value)}", hint) from None
 
 
 def _read_bounds(metric: str, value: Any) -> tuple[int | None, int | None]:
@@ -42,19 +42,19 @@ def _read_bounds(metric: str, value: Any) -> tuple[int | None, int | None]:
     if not isinstance(value, dict):
         if metric == "receptive_field":
             raise Flaw(
-                f"receptive_field must be a mapping with min, max or both; got {shown(value)}", "write {min: 224}"
+                f"receptive_field must be a mapping with min, max or both; got {show(value)}", "write {min: 224}"
             )
-        return None, quantity(metric, value)
+        return None, read_quantity(metric, value)
     for key in value:
         if key not in ("min", "max"):
             hint = did_you_mean(key, ("min", "max")) or "available: min, max"
-            raise Flaw(f"unknown key {shown(key)} in a limit", hint, where=(key,), on_key=True)
+            raise Flaw(f"unknown key {show(key)} in a limit", hint, where=(key,), on_key=True)
     if not value:
         raise Flaw(f"the limit of {metric} is empty: it needs min, max or both")
     found: dict[str, int] = {}
     for key, written in value.items():
         try:
-            found[key] = quantity(metric, written)
+            found[key] = read_quantity(metric, written)
         except Flaw as flaw:
             raise Flaw(flaw.message, flaw.hint, where=(key,)) from None
     if "min" in found and "max" in found and found["min"] > found["max"]:
@@ -68,7 +68,7 @@ def read_limit(metric: str, value: Any, path: Path, output: str | None = None, p
         sizes = isinstance(value, list) and all(type(size) is int and size > 0 for size in value)
         if not sizes or not 1 <= len(value) <= MOST_AXES + 1:
             raise Flaw(
-                f"output_shape must be a list of positive integers, channels first; got {shown(value)}", "write [1000]"
+                f"output_shape must be a list of positive integers, channels first; got {show(value)}", "write [1000]"
             )
         return Limit(metric, None, None, path, output, pattern, tuple(value))
     minimum, maximum = _read_bounds(metric, value)
@@ -86,7 +86,7 @@ def read_output_limits(metric: str, value: dict[str, Any], path: Path, outputs: 
     for name, written in value.items():
         if name not in outputs:
             hint = did_you_mean(name, outputs) or f"available: {', '.join(outputs)}"
-            raise Flaw(f"unknown output {shown(name)}", hint, where=(name,), on_key=True, code="CV015")
+            raise Flaw(f"unknown output {show(name)}", hint, where=(name,), on_key=True, code="CV015")
         limits.append(read_limit(metric, written, (*path, name), output=name))
     return limits
 
@@ -97,15 +97,15 @@ def read_layer_limits(pattern: str, written: Any, path: Path, names: list[str] |
     `names` are the names of all layers, or None if they are not known.
     """
     if names is not None and not any(fnmatchcase(name, pattern) for name in names):
-        raise Flaw(f"the pattern {shown(pattern)} matches no layer", did_you_mean(pattern, names), code="CV015")
+        raise Flaw(f"the pattern {show(pattern)} matches no layer", did_you_mean(pattern, names), code="CV015")
     if not isinstance(written, dict):
-        raise Flaw(f"per_layer needs limits such as {{params: 1M}} for each pattern; got {shown(written)}")
+        raise Flaw(f"per_layer needs limits such as {{params: 1M}} for each pattern; got {show(written)}")
     limits = []
     for metric, value in written.items():
         if metric not in PER_LAYER:
             hint = did_you_mean(metric, PER_LAYER) or f"available: {', '.join(PER_LAYER)}"
-            fix = renaming(metric, PER_LAYER, taken=written)
-            message = f"unknown limit {shown(metric)} for a layer"
+            fix = suggest_rename(metric, PER_LAYER, taken=written)
+            message = f"unknown limit {show(metric)} for a layer"
             raise Flaw(message, hint, where=(metric,), on_key=True, code="CV010", fix=fix)
         limits.append(read_limit(metric, value, (*path, metric), pattern=pattern))
     return limits

@@ -7,9 +7,9 @@ arguments, its options, and the syntax and names of its expressions.
 from collections.abc import Container, Iterable
 from typing import Any
 
-from convcalc.keys import required_names
+from convcalc.keys import list_required
 from convcalc.layers import KINDS
-from convcalc.problems import Path, nearest, renaming, shortened, shown
+from convcalc.problems import Path, find_nearest, shorten, show, suggest_rename
 from convcalc.spec.dialects import KIND_KEYS, key_hint, kind_hint
 from convcalc.spec.document import UNKNOWN, Document
 from convcalc.spec.entries import (
@@ -84,7 +84,7 @@ class EntryCompiler:
         """Compile a list of entries."""
         if not isinstance(entries, list):
             if entries is not UNKNOWN:
-                message = f"expected a list of entries; got {shown(entries)}"
+                message = f"expected a list of entries; got {show(entries)}"
                 on_key = isinstance(entries, dict) or entries is None
                 self.problems.add(path, message, "CV013", "begin each entry with -", on_key=on_key)
             return Body([])
@@ -114,7 +114,7 @@ class EntryCompiler:
         if written is not UNKNOWN:
             example = "write - relu, or - conv: {out_channels: 64, kernel_size: 3}"
             self.problems.add(
-                path, f"an entry must be a layer kind with its arguments; got {shown(written)}", "CV013", example
+                path, f"an entry must be a layer kind with its arguments; got {show(written)}", "CV013", example
             )
         return _make_broken_entry(path, line)
 
@@ -144,13 +144,13 @@ class EntryCompiler:
         if word not in KINDS and word not in visible.blocks and not word.startswith("$"):
             self.report_unknown_word(entry, word, (*entry.path, word), visible)
         if not any(key in OPTIONS or key in KINDS for key in beside) and _has_no_arguments(written, word):
-            message = f"the arguments of {shortened(word)} are not indented under it"
+            message = f"the arguments of {shorten(word)} are not indented under it"
             self.problems.add((*entry.path, beside[0]), message, "CV010", f"indent them under {word}", on_key=True)
             return entry
         for key in beside:
-            subject = f"option {key}" if key in OPTIONS else shortened(key)
-            message = f"{subject} must be inside the entry {shortened(word)}, not next to it"
-            hint = f"write - {shortened(word)}: {{{shortened(key)}: …}}, or indent it under {shortened(word)}"
+            subject = f"option {key}" if key in OPTIONS else shorten(key)
+            message = f"{subject} must be inside the entry {shorten(word)}, not next to it"
+            hint = f"write - {shorten(word)}: {{{shorten(key)}: …}}, or indent it under {shorten(word)}"
             self.problems.add((*entry.path, key), message, "CV010", hint, on_key=True)
         return entry
 
@@ -179,7 +179,7 @@ class EntryCompiler:
         """Compile an entry whose layer kind is the value of a parameter, such as `- $act`."""
         name = entry.word[1:]
         if not PARAMETER_NAME.fullmatch(name):
-            message = f"{shortened(entry.word)} is not a layer kind"
+            message = f"{shorten(entry.word)} is not a layer kind"
             hint = "write $name to take the layer kind from a parameter"
             self.problems.add(entry.word_path, message, "CV011", hint, on_key=True)
             entry.broken = True
@@ -205,8 +205,8 @@ class EntryCompiler:
             hint = "an option belongs in the arguments of an entry: - conv: {…}"
         elif word in KIND_KEYS:
             hint = "use the layer kind as the key of the entry: - conv: {…}"
-        fix = renaming(word, [*KINDS, *visible.blocks], hint)
-        self.problems.add(path, f"unknown layer kind or block {shown(word)}", "CV011", hint, on_key=True, fix=fix)
+        fix = suggest_rename(word, [*KINDS, *visible.blocks], hint)
+        self.problems.add(path, f"unknown layer kind or block {show(word)}", "CV011", hint, on_key=True, fix=fix)
         entry.word = meant or word
         if hint.startswith("write "):
             entry.kind = KINDS.get(meant or "")  # the meaning is clear, so its arguments are checked as well
@@ -223,8 +223,8 @@ class EntryCompiler:
                 self.option(entry, key, value, visible, names)
             elif known is not None and key not in known:
                 hint = key_hint(key, [*known, *OPTIONS])
-                message = f"{entry.word} has no argument {shown(key)}"
-                fix = renaming(key, [*known, *OPTIONS], hint, taken=arguments)
+                message = f"{entry.word} has no argument {show(key)}"
+                fix = suggest_rename(key, [*known, *OPTIONS], hint, taken=arguments)
                 self.problems.add((*path, key), message, "CV010", hint, on_key=True, fix=fix)
                 entry.broken = True
             elif value is None:
@@ -240,7 +240,7 @@ class EntryCompiler:
     def report_missing(self, entry: Entry, arguments: dict[str, Any]) -> None:
         """Report required arguments that are not given."""
         if entry.kind is not None:
-            required = required_names(entry.kind.keys)
+            required = list_required(entry.kind.keys)
         elif entry.block is not None:
             required = [name for name, default in entry.block.parameters.items() if default is None]
         else:
@@ -281,8 +281,8 @@ class EntryCompiler:
             if key in OPTIONS:
                 self.option(entry, key, value, visible, names)
             elif key not in allowed:
-                hint, message = key_hint(key, allowed), f"{word} has no option {shown(key)}"
-                fix = renaming(key, allowed, hint, taken=written)
+                hint, message = key_hint(key, allowed), f"{word} has no option {show(key)}"
+                fix = suggest_rename(key, allowed, hint, taken=written)
                 self.problems.add((*path, key), message, "CV010", hint, on_key=True, fix=fix)
         if word == "sequence":
             entry.bodies = [self.body(written[word], (*path, word), inside)]
@@ -304,7 +304,7 @@ class EntryCompiler:
         if not isinstance(branches, list) or len(branches) < 2:
             entry.broken = True
             if branches is not UNKNOWN:
-                found = "one" if isinstance(branches, list) and branches else shown(branches)
+                found = "one" if isinstance(branches, list) and branches else show(branches)
                 hint = "write sequence for a single branch" if isinstance(branches, list) and branches else ""
                 message = f"branches must be a list of at least two branches; got {found}"
                 self.problems.add(path, message, "CV013", hint, on_key=True)
@@ -319,7 +319,7 @@ class EntryCompiler:
             entry.broken = True
         elif _is_literal(entry.merge) and entry.merge not in MERGES:
             hint = kind_hint(str(entry.merge), MERGES)[1]
-            message = f"merge must be add, multiply or concat; got {shown(entry.merge)}"
+            message = f"merge must be add, multiply or concat; got {show(entry.merge)}"
             self.problems.add((*entry.path, "merge"), message, "CV013", hint if "layers" not in hint else "")
             entry.broken = True
 
@@ -355,17 +355,15 @@ def _describe_unknown_name(name: str, names: frozenset[str]) -> tuple[str, str, 
     if name == "in_channels":
         return "$in_channels (the channels of an entry's input) is not available here", "CV014", ""
     params = sorted(names - {"index", "in_channels"})
-    close = nearest(name, names)
+    close = find_nearest(name, names)
     if close:
-        return f"unknown parameter {shown(name)}", "CV014", f"did you mean {close}?"
-    quoted = f"write text in quotes: '{shortened(name)}'"
-    return f"unknown parameter {shown(name)}", "CV014", f"available: {', '.join(params)}" if params else quoted
+        return f"unknown parameter {show(name)}", "CV014", f"did you mean {close}?"
+    quoted = f"write text in quotes: '{shorten(name)}'"
+    return f"unknown parameter {show(name)}", "CV014", f"available: {', '.join(params)}" if params else quoted
 
 
 def _describe_wrong_arguments(entry: Entry, arguments: Any) -> tuple[str, str, str]:
     """Return message, code and hint for arguments that are not a mapping."""
     keys = list(_list_argument_names(entry) or ())
-    example = (
-        f"write - {entry.word}: {{{keys[0]}: {shortened(str(arguments), 20)}}}" if keys else f"write - {entry.word}"
-    )
-    return f"the arguments of {entry.word} must be a mapping; got {shown(arguments)}", "CV013", example
+    example = f"write - {entry.word}: {{{keys[0]}: {shorten(str(arguments), 20)}}}" if keys else f"write - {entry.word}"
+    return f"the arguments of {entry.word} must be a mapping; got {show(arguments)}", "CV013", example

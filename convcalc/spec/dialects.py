@@ -7,7 +7,7 @@
 import re
 from collections.abc import Iterable
 
-from convcalc.problems import did_you_mean, fold
+from convcalc.problems import did_you_mean, normalise_word
 
 _FOREIGN_KINDS: dict[str, str] = {
     "convolution": "conv",
@@ -139,8 +139,8 @@ def kind_hint(word: str, known: Iterable[str]) -> tuple[str | None, str]:
     """Return the kind or block that a wrong word meant, None if that is unclear, and a hint."""
     known = list(known)
     bare = re.sub(r"^((torch|nn|functional|F|tf|keras|layers|tensorflow)\.)+", "", word.strip())
-    folded = re.sub(r"[123]d$", "", fold(bare))
-    by_folded = {fold(name): name for name in known}
+    folded = re.sub(r"[123]d$", "", normalise_word(bare))
+    by_folded = {normalise_word(name): name for name in known}
     meant = by_folded.get(folded) or _FOREIGN_KINDS.get(folded)
     if meant is not None:
         return meant, f"write {meant}"
@@ -152,11 +152,11 @@ def kind_hint(word: str, known: Iterable[str]) -> tuple[str | None, str]:
 def key_hint(word: str, known: Iterable[str]) -> str:
     """Return a hint for a wrong argument name, with the right name if it is known; "" if there is none."""
     known = list(known)
-    by_folded = {fold(name): name for name in known}
-    meant = by_folded.get(fold(word)) or _FOREIGN_KEYS.get(fold(word))
+    by_folded = {normalise_word(name): name for name in known}
+    meant = by_folded.get(normalise_word(word)) or _FOREIGN_KEYS.get(normalise_word(word))
     if meant in known:
         return f"write {meant}"
-    if fold(word) in {"units", "filters", "outchannels"} and "out_features" in known:
+    if normalise_word(word) in {"units", "filters", "outchannels"} and "out_features" in known:
         return "write out_features"
     if word in _INFERRED:
         return "remove it: it is inferred from the input"

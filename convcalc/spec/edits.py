@@ -31,7 +31,7 @@ class CannotEdit(ValueError):
     """A value cannot be edited in the text; the message says why."""
 
 
-def applied(text: str, edits: Iterable[Edit]) -> str:
+def apply_edits(text: str, edits: Iterable[Edit]) -> str:
     """Return the text with all edits made. Raises CannotEdit if two of them overlap."""
     ordered = sorted(set(edits))
     pieces, position = [], 0
@@ -43,14 +43,14 @@ def applied(text: str, edits: Iterable[Edit]) -> str:
     return "".join([*pieces, text[position:]])
 
 
-def edit_of(document: Document, problem: Problem) -> Edit:
+def make_edit(document: Document, problem: Problem) -> Edit:
     """Return the edit that fixes a problem whose place is known. Raises CannotEdit."""
     if problem.fix is None or problem.span is None or document.text is None:
         raise CannotEdit("there is nothing to change")
     action, text, relies_on = problem.fix
     if action == "argument":
         _check_unconditional(document, problem.path, relies_on)
-        return argument(document, problem.path, *text.split(": ", 1))
+        return set_argument(document, problem.path, *text.split(": ", 1))
     _check_written_once(document, problem.path)
     start, stop = _find_extent(document, problem.span)
     if action == "rename":
@@ -133,7 +133,7 @@ def _is_conditional(entry: Any) -> bool:
     return any(key == "when" or key.startswith("$") for key in entry) or any("when" in value for value in inside)
 
 
-def argument(document: Document, path: Path, name: str, value: str) -> Edit:
+def set_argument(document: Document, path: Path, name: str, value: str) -> Edit:
     """Return the edit that sets an argument of the entry whose layer kind is at `path`. Raises CannotEdit."""
     _check_written_once(document, path)
     text, word = document.text or "", document.find(path, on_key=True)
@@ -214,7 +214,7 @@ def _find_block_end(text: str, end: int) -> int:
 # -- an entry
 
 
-def replaced_entry(document: Document, path: Path, entries: Sequence[Sequence[str]]) -> Edit:
+def replace_entry(document: Document, path: Path, entries: Sequence[Sequence[str]]) -> Edit:
     """Return the edit that replaces the entry at `path`, such as ("layers", 3), by others, each given as its lines.
 
     The first line of each entry has no dash; the other lines are indented relative to it. Comments inside the old entry

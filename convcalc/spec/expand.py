@@ -6,11 +6,11 @@ known (or known to be unknown, after a mistake) when it is made.
 
 from typing import Any
 
-from convcalc.keys import mistaken_value
+from convcalc.keys import suggest_correction
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
 from convcalc.network import Group
-from convcalc.problems import Flaw, Path, Related, shortened, shown
+from convcalc.problems import Flaw, Path, Related, shorten, show
 from convcalc.shape import Shape
 from convcalc.spec.blocks import holds_only_values
 from convcalc.spec.dialects import kind_hint
@@ -92,7 +92,7 @@ class Expander(LayerMaker):
         if not isinstance(value, str) or not LAYER_NAME.fullmatch(value) or len(value) > MOST_NAME:
             too_long = isinstance(value, str) and len(value) > MOST_NAME
             hint = f"use at most {MOST_NAME} characters" if too_long else "use a letter, then letters, digits, _ and -"
-            message = f"{shown(value)} is not a valid layer name"
+            message = f"{show(value)} is not a valid layer name"
             self.report_wrong_option(expansion, "name", message, hint, "CV015")
             return value if isinstance(value, str) else default
         if value in RESERVED_LAYERS:
@@ -108,7 +108,7 @@ class Expander(LayerMaker):
         if other is not None and not place.left_out:
             if not other.left_out:
                 related = [Related(other.path, "first used here")]
-                message = f"two entries are named {shortened(name)}"
+                message = f"two entries are named {shorten(name)}"
                 hint = "an entry without name is named after its kind and number: relu1, relu2"
                 at_word = "name" not in entry.options
                 self.problems.add(place.path, message, "CV015", hint, on_key=at_word, expansion=scope, related=related)
@@ -128,9 +128,9 @@ class Expander(LayerMaker):
         entry, scope = expansion.entry, expansion.scope
         copies = self.option(expansion, "repeat")
         if not isinstance(copies, int) or isinstance(copies, bool) or copies < 0:
-            hint = mistaken_value(copies, "an integer")
+            hint = suggest_correction(copies, "an integer")
             self.report_wrong_option(
-                expansion, "repeat", f"repeat must be a non-negative integer; got {shown(copies)}", hint
+                expansion, "repeat", f"repeat must be a non-negative integer; got {show(copies)}", hint
             )
             raise UnknownValue
         self.count(copies, entry.option_path("repeat"))
@@ -184,7 +184,7 @@ class Expander(LayerMaker):
             return None, block
         if isinstance(word, str) and word in KINDS:
             return KINDS[word], None
-        message = f"{entry.word} is {shown(word)}, which is neither a layer kind nor a block defined above"
+        message = f"{entry.word} is {show(word)}, which is neither a layer kind nor a block defined above"
         hint = kind_hint(word, KINDS)[1] if isinstance(word, str) else ""
         self.problems.add(entry.word_path, message, "CV011", hint, on_key=True, **self.context(expansion))
         raise UnknownValue
@@ -332,7 +332,7 @@ class Expander(LayerMaker):
                 self.problems.add(entry.word_path, message, "CV012", on_key=True, **self.context(expansion))
         for name in entry.arguments:
             if name not in block.parameters:
-                message = f"{block.name} has no parameter {shown(name)}"
+                message = f"{block.name} has no parameter {show(name)}"
                 path = (*entry.arguments_path, name)
                 self.problems.add(path, message, "CV010", on_key=True, **self.context(expansion))
 
@@ -340,7 +340,7 @@ class Expander(LayerMaker):
         """Report a parameter that is not a number, true, false, text or a list."""
         if not holds_only_values(value):
             path = (*expansion.entry.arguments_path, name)
-            message = f"a parameter must be a number, true, false, text or a list; got {shown(value)}"
+            message = f"a parameter must be a number, true, false, text or a list; got {show(value)}"
             self.problems.add(path, message, "CV013", **self.context(expansion))
             raise UnknownValue
 
@@ -359,7 +359,7 @@ class Expander(LayerMaker):
             outputs.extend(given)
         merge = self.value(entry.merge, (*entry.path, "merge"), expansion)
         if merge not in MERGES:
-            message = f"merge must be add, multiply or concat; got {shown(merge)}"
+            message = f"merge must be add, multiply or concat; got {show(merge)}"
             self.problems.add((*entry.path, "merge"), message, "CV013", **self.context(expansion))
             raise UnknownValue
         scope.places[merge] = self.expand_merge(expansion, KINDS[merge], tuple(outputs), scope)

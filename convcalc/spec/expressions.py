@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from convcalc.keys import MOST_DIGITS
-from convcalc.problems import Flaw, did_you_mean, shown
+from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.spec.functions import FUNCTIONS, OPERATORS, Number
 
 _MOST_PARENTHESES = 32
@@ -69,7 +69,7 @@ def _split_tokens(text: str, start: int, end: int) -> list[_Token]:
         match = _TOKEN.match(text, position, end)
         if match is None or match.lastgroup is None:
             position += len(text[position:end]) - len(text[position:end].lstrip())
-            raise WrongExpression(f"unexpected {shown(text[position])} in an expression", position, position + 1)
+            raise WrongExpression(f"unexpected {show(text[position])} in an expression", position, position + 1)
         kind = match.lastgroup
         tokens.append(_Token(kind, match[kind], match.start(kind), match.end(kind)))
         position = match.end()
@@ -107,7 +107,7 @@ class Parser:
     def fail_expecting(self, what: str) -> NoReturn:
         """Raise WrongExpression with what should be here."""
         token = self.token
-        found = token.value if token.kind == "end" else shown(token.value)
+        found = token.value if token.kind == "end" else show(token.value)
         hint = "compare with ==" if token.value == "=" else ""
         raise WrongExpression(f"expected {what}; got {found}", token.start, token.end, hint)
 
@@ -278,7 +278,7 @@ def _require_number(evaluate: Evaluate, token: _Token) -> Evaluate:
         value = evaluate(lookup)
         if value.__class__ is int or value.__class__ is float or value.__class__ is bool:
             return value
-        message = f"arithmetic needs numbers; got {shown(value)}"
+        message = f"arithmetic needs numbers; got {show(value)}"
         hint = "text can only be compared, with == or !=" if isinstance(value, str) else ""
         raise WrongExpression(message, token.start, token.end, hint)
 
@@ -368,7 +368,7 @@ def _chain_comparisons(first: Evaluate, links: list[tuple[_Token, Evaluate]]) ->
                 comparable = value.__class__ is not str or token.value in ("==", "!=")
                 if not comparable or not isinstance(value, int | float | str):
                     raise WrongExpression(
-                        f"{shown(value)} cannot be compared with {token.value}", token.start, token.end
+                        f"{show(value)} cannot be compared with {token.value}", token.start, token.end
                     )
             if not OPERATORS[token.value](left, right):
                 return False

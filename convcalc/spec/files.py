@@ -20,7 +20,7 @@ def read_file(name: str) -> Document:
     Raises OSError if it cannot be read, InvalidSpec if it is not text.
     """
     if name == STANDARD_INPUT:
-        return decode(sys.stdin.buffer.read(MOST_BYTES + 1), "<stdin>", True)
+        return decode_spec(sys.stdin.buffer.read(MOST_BYTES + 1), "<stdin>", True)
     found = os.stat(name)
     if stat.S_ISDIR(found.st_mode):
         os.scandir(name).close()  # raises PermissionError if it cannot be listed
@@ -29,10 +29,10 @@ def read_file(name: str) -> Document:
         raise OSError(f"{name} is not a regular file")
     with open(name, "rb") as stream:
         # reading up to 4 MiB would allocate them even for a small file
-        return decode(stream.read(min(found.st_size, MOST_BYTES) + 1), name, not reached_through_link(name))
+        return decode_spec(stream.read(min(found.st_size, MOST_BYTES) + 1), name, not reached_through_link(name))
 
 
-def why_unreadable(name: str, error: OSError) -> str:
+def explain_unreadable(name: str, error: OSError) -> str:
     """Return the reason why a file cannot be read; for a missing file, with the most similar name there is."""
     if not isinstance(error, FileNotFoundError):
         said = error.strerror or str(error).removeprefix(name).strip()
@@ -42,7 +42,7 @@ def why_unreadable(name: str, error: OSError) -> str:
     folder = os.path.dirname(name) or "."
     there = os.listdir(folder) if os.path.isdir(folder) else []
     hint = did_you_mean(os.path.basename(name), [other for other in there if other.endswith((".yaml", ".yml"))])
-    if not hint and name in examples.names():
+    if not hint and name in examples.list_names():
         hint = f"did you mean example:{name}?"
     return f"no such file{f': {printable(hint)}' if hint else ''}"
 
@@ -67,12 +67,12 @@ def reached_through_link(name: str) -> bool:
     return False
 
 
-def decode(data: bytes, file: str, quotable: bool) -> Document:
+def decode_spec(data: bytes, file: str, quotable: bool) -> Document:
     """Return the document of a file's bytes: UTF-8, optionally with a byte order mark.
 
     Raises InvalidSpec if they are not the text of a spec.
     """
-    other = formats.foreign(file, data)
+    other = formats.find_foreign_format(file, data)
     if other is not None:
         hint = formats.advice(other, printable(file))
         raise InvalidSpec([Problem((), f"{other.name}, not a spec", "CV000", hint, span=Span(1, 1, 1, 2))], file)

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from convcalc.keys import LARGEST, is_integer, mistaken_value
-from convcalc.layout import Misreading, describe_wrong_number_of_sizes, misreading, suggest_sizes
-from convcalc.problems import InvalidSpec, Path, Problem, did_you_mean, renaming, shortened, shown
+from convcalc.keys import LARGEST, is_integer, suggest_correction
+from convcalc.layout import Misreading, describe_wrong_number_of_sizes, find_misreading, suggest_sizes
+from convcalc.problems import InvalidSpec, Path, Problem, did_you_mean, shorten, show, suggest_rename
 from convcalc.shape import AXIS_NAMES, MOST_AXES, Shape
 from convcalc.spec.blocks import Compiler
 from convcalc.spec.document import UNKNOWN, Document
@@ -51,8 +51,8 @@ class Overrides:
         """Return the option that sets a spec parameter: `--set width=0.5`."""
         value = self.params[name]
         if self.from_python:
-            return f"params[{shown(name)}] = {shown(value)}"
-        return f"--set {shortened(name)}={_format_value(value)}"
+            return f"params[{show(name)}] = {show(value)}"
+        return f"--set {shorten(name)}={_format_value(value)}"
 
     def input_option(self, name: str | None, sizes: Sequence[int] | None = None) -> str:
         """Return the option that sets an input, with the sizes if given: `--input left=3,64,64`."""
@@ -111,7 +111,7 @@ class GivenReader:
         written = root.get("params")
         if written is not None and not isinstance(written, dict):
             if written is not UNKNOWN:
-                message = f"params must be a mapping from names to defaults; got {shown(written)}"
+                message = f"params must be a mapping from names to defaults; got {show(written)}"
                 self.problems.add(("params",), message, "CV013")
             written = None
         for name, default in (written or {}).items():
@@ -122,7 +122,7 @@ class GivenReader:
                 known = f"available: {', '.join(self.variables)}" if self.variables else "the spec has no parameters"
                 hint = did_you_mean(name, self.variables) or known
                 raise WrongOverride(
-                    [make_override_problem(f"the spec has no parameter {shown(name)}", hint)], self.document.file
+                    [make_override_problem(f"the spec has no parameter {show(name)}", hint)], self.document.file
                 )
 
     def param(self, name: str, default: Any) -> Any:
@@ -134,13 +134,13 @@ class GivenReader:
                 return given
             message = (
                 "a spec parameter must be a number, true, false, text or a list; "
-                f"{shortened(name)} is given {shown(given)}"
+                f"{shorten(name)} is given {show(given)}"
             )
             raise WrongOverride([make_override_problem(message)], self.document.file)
         if default is None:
             self.problems.add(
                 path,
-                f"spec parameter {shortened(name)} needs a value",
+                f"spec parameter {shorten(name)} needs a value",
                 "CV012",
                 f"give it with --set {name}=…",
                 on_key=True,
@@ -167,7 +167,7 @@ class GivenReader:
             message = "input and inputs cannot both be given"
             self.problems.add(("input",), message, "CV010", on_key=True)
         if not isinstance(written, dict) or not written:
-            message = f"inputs must be a mapping from names to shapes; got {shown(written)}"
+            message = f"inputs must be a mapping from names to shapes; got {show(written)}"
             self.problems.add(("inputs",), message, "CV013", "write {left: [3, 64, 64], right: [3, 64, 64]}")
             return {}
         given = self.given_inputs(list(written))
@@ -181,7 +181,7 @@ class GivenReader:
                 continue
             hint = f"available: {', '.join(names)}"
             several = f"the spec has {len(names)} inputs: an input shape needs the name of its input"
-            said = several if name is None else f"unknown input {shown(name)}"
+            said = several if name is None else f"unknown input {show(name)}"
             raise WrongOverride([make_override_problem(said, hint)], self.document.file)
         if len(given) > len(names):
             message = f"{self.overrides.input_option(None)}: the shape of {names[0]} is given twice"
@@ -192,7 +192,7 @@ class GivenReader:
         """Return the shape of one of several inputs."""
         path: Path = ("inputs", name)
         if not LAYER_NAME.fullmatch(name) or len(name) > MOST_NAME:
-            message, hint = f"{shown(name)} is not a valid input name", "use a letter, then letters, digits, _ and -"
+            message, hint = f"{show(name)} is not a valid input name", "use a letter, then letters, digits, _ and -"
             self.problems.add(path, message, "CV015", hint, on_key=True)
         elif name in RESERVED_LAYERS:
             self.problems.add(path, f"{name} is reserved and cannot be the name of an input", "CV015", on_key=True)
@@ -201,12 +201,12 @@ class GivenReader:
     def one_input(self, name: str, written: Any, path: Path, given: Mapping[str | None, Any]) -> Shape | None:
         """Return the shape of an input, as written or as overridden."""
         own = None if written is None else self.shape(written, path)
-        doubt = None if own is None or isinstance(written, dict) else misreading(own.sizes)
+        doubt = None if own is None or isinstance(written, dict) else find_misreading(own.sizes)
         shape, option = own, None if None in given else name
         if option in given:
             shape = self.given_shape(given[option], path, option, own)
             may_hold_batch = own is None or doubt is not None
-            doubt = None if isinstance(given[option], dict) else misreading(shape.sizes, may_hold_batch)
+            doubt = None if isinstance(given[option], dict) else find_misreading(shape.sizes, may_hold_batch)
             doubt = doubt and doubt._replace(is_override=True)
         if doubt is not None:
             self.misread[name] = doubt
@@ -250,14 +250,14 @@ class GivenReader:
         except UnknownValue:
             return None
         if not isinstance(sizes, list) or not 1 <= len(sizes) <= MOST_AXES + 1:
-            message = f"an input must be a list of 1 to {MOST_AXES + 1} sizes, channels first; got {shown(sizes)}"
+            message = f"an input must be a list of 1 to {MOST_AXES + 1} sizes, channels first; got {show(sizes)}"
             self.problems.add(path, message, "CV013", "write [3, 224, 224]")
             return None
         names = list(value) if isinstance(value, dict) else None
         for index, size in enumerate(sizes):
             if not is_integer(size) or not 1 <= size <= LARGEST:
-                message = f"a size must be a positive integer; got {shown(size)}"
-                hint = self.origin(written, index) or mistaken_value(size, "an integer")
+                message = f"a size must be a positive integer; got {show(size)}"
+                hint = self.origin(written, index) or suggest_correction(size, "an integer")
                 self.problems.add((*path, names[index] if names else index), message, "CV013", hint)
                 return None
         channels, *spatial = sizes
@@ -268,15 +268,15 @@ class GivenReader:
         """Return the hint for a wrong size that is the value of an expression."""
         items = list(written.values()) if isinstance(written, dict) else written
         item = items[index] if isinstance(items, list) and index < len(items) else None
-        return f"the value comes from {shortened(item)}" if isinstance(item, str) and "$" in item else ""
+        return f"the value comes from {shorten(item)}" if isinstance(item, str) and "$" in item else ""
 
     def named_axes(self, value: dict[str, Any], path: Path) -> list[Any]:
         """Return the sizes of a shape with named axes, channels first. Raises UnknownValue after reporting why."""
         for key in value:
             if key not in _INPUT_KEYS:
                 hint = did_you_mean(key, _INPUT_KEYS) or f"available: {', '.join(_INPUT_KEYS)}"
-                message = f"unknown axis {shown(key)} of an input"
-                fix = renaming(key, _INPUT_KEYS, taken=value)
+                message = f"unknown axis {show(key)} of an input"
+                fix = suggest_rename(key, _INPUT_KEYS, taken=value)
                 self.problems.add((*path, key), message, "CV010", hint, on_key=True, fix=fix)
                 raise UnknownValue
         if set(value) == {"features"}:
@@ -300,7 +300,7 @@ class GivenReader:
 
 def _format_value(value: Any) -> str:
     """Return a value as it is written on the command line."""
-    return shortened(value) if isinstance(value, str) else shown(value).removeprefix("the list ")
+    return shorten(value) if isinstance(value, str) else show(value).removeprefix("the list ")
 
 
 def make_override_problem(message: str, hint: str = "") -> Problem:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from convcalc.keys import LayerName, NamedShape, required_names
+from convcalc.keys import LayerName, NamedShape, list_required
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
 from convcalc.network import Node
-from convcalc.problems import Flaw, Path, did_you_mean, shortened, shown
+from convcalc.problems import Flaw, Path, did_you_mean, shorten, show
 from convcalc.shape import Shape
 from convcalc.spec.entries import LISTS, Compiled, Computed, Problems, TooMuch
 from convcalc.spec.resolve import Resolver
@@ -24,7 +24,7 @@ def make_layer(kind: type[Layer], shapes: tuple[Shape, ...], values: tuple[Any, 
     return kind(shapes, dict(zip(kind.keys, values, strict=True)))
 
 
-def written_layer(word: str, arguments: Mapping[str, Any], shapes: tuple[Shape, ...]) -> Layer:
+def make_written_layer(word: str, arguments: Mapping[str, Any], shapes: tuple[Shape, ...]) -> Layer:
     """Return a layer from a kind and arguments as a spec would contain them, without expressions. Raises Flaw.
 
     For example, from "conv", {"out_channels": 8, "kernel_size": 3} and the input shapes (3×32×32,).
@@ -141,13 +141,13 @@ class LayerMaker(Resolver):
     def report_stray_argument(self, expansion: Expansion, kind: type[Layer], name: str) -> None:
         """Report an argument that the layer kind named by a parameter does not have."""
         path = (*expansion.entry.arguments_path, name)
-        message = f"{kind.kind} has no argument {shown(name)}"
+        message = f"{kind.kind} has no argument {show(name)}"
         self.problems.add(path, message, "CV010", did_you_mean(name, kind.keys), on_key=True, **self.context(expansion))
         raise UnknownValue
 
     def has_required_arguments(self, expansion: Expansion, kind: type[Layer]) -> bool:
         """Whether the layer kind named by a parameter has all the arguments that it requires."""
-        absent = [name for name in required_names(kind.keys) if name not in expansion.entry.arguments]
+        absent = [name for name in list_required(kind.keys) if name not in expansion.entry.arguments]
         if absent:
             message = f"{expansion.entry.word} is {kind.kind} here, which needs {' and '.join(absent)}"
             self.problems.add(expansion.entry.word_path, message, "CV012", on_key=True, **self.context(expansion))
@@ -160,7 +160,7 @@ class LayerMaker(Resolver):
         outputs = self.find(expansion, value, (*expansion.entry.arguments_path, key)).outputs
         if len(outputs) != 1:
             raise Flaw(
-                f"{key} must name something with one output; {shown(value)} has {len(outputs)}", key=key, code="CV015"
+                f"{key} must name something with one output; {show(value)} has {len(outputs)}", key=key, code="CV015"
             )
         if outputs[0].shape is None:
             raise UnknownValue
@@ -173,7 +173,7 @@ class LayerMaker(Resolver):
             item = item.items[int(step)] if isinstance(item, Computed) else item
         hint = flaw.hint
         if isinstance(item, Template):
-            hint = f"the value comes from {shortened(item.text)}"
+            hint = f"the value comes from {shorten(item.text)}"
         path = (*expansion.entry.arguments_path, name, *flaw.where)
         self.problems.add(path, flaw.message, flaw.code, hint, **self.context(expansion))
 
@@ -193,7 +193,7 @@ class LayerMaker(Resolver):
         value = self.option(expansion, "share")
         path = expansion.entry.option_path("share")
         if not isinstance(value, str):
-            self.report_wrong_option(expansion, "share", f"share must be the name of a layer; got {shown(value)}")
+            self.report_wrong_option(expansion, "share", f"share must be the name of a layer; got {show(value)}")
             raise UnknownValue
         place = self.find(expansion, value, path)
         shareable = place.node is not None or place.signature is not None

@@ -11,7 +11,7 @@ message and a fix. The parser's own message is not used: it differs between pars
 import re
 from typing import NamedTuple
 
-from convcalc.problems import Fix, shortened
+from convcalc.problems import Fix, shorten
 
 _CLOSERS = {"[": "]", "{": "}"}
 _NAMES = {"[": "list", "{": "mapping"}
@@ -228,9 +228,9 @@ def _explain_options_below_word(text: str, start: int) -> Malformed | None:
     indent = len(line) - len(line.lstrip(" "))
     if bare is None or option.startswith("-") or ":" not in option or indent <= above.index("-"):
         return None
-    word = shortened(bare[1])
+    word = shorten(bare[1])
     message = f"options must be inside the entry, not below the bare word {word}"
-    return Malformed(start + indent, message, f"write - {word}: {{{shortened(option)}}}")
+    return Malformed(start + indent, message, f"write - {word}: {{{shorten(option)}}}")
 
 
 def _explain_after_sign(index: int, sign: str) -> Malformed:

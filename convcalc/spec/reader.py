@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from convcalc.collection import collecting_later
-from convcalc.keys import LARGEST, is_integer, mistaken_value
+from convcalc.collection import defer_garbage_collection
+from convcalc.keys import LARGEST, is_integer, suggest_correction
 from convcalc.network import Dtype, Limit, Network
-from convcalc.problems import Fix, Flaw, Path, Problem, did_you_mean, nearest, renaming, shortened, shown
+from convcalc.problems import Fix, Flaw, Path, Problem, did_you_mean, find_nearest, shorten, show, suggest_rename
 from convcalc.shape import Shape
 from convcalc.spec import budget
 from convcalc.spec.compile import Visible
@@ -52,7 +52,7 @@ RULE_CODE = r"CV[0-9]{0,3}"
 _Read = TypeVar("_Read")
 
 
-@collecting_later
+@defer_garbage_collection
 def read_network(document: Document, overrides: Overrides | None = None) -> Network:
     """Return the network that a document describes. Raises InvalidSpec with all its problems."""
     reader = _SpecReader(document, overrides or Overrides())
@@ -117,7 +117,7 @@ class _SpecReader(GivenReader):
             return self.top_keys(root)
         if root is not UNKNOWN:
             hint = "write input: and layers:"
-            self.problems.add((), f"a spec must be a mapping; got {shown(root)}", "CV013", hint)
+            self.problems.add((), f"a spec must be a mapping; got {show(root)}", "CV013", hint)
         return None
 
     def entries(self, root: dict[str, Any]) -> Body | None:
@@ -158,12 +158,12 @@ class _SpecReader(GivenReader):
         """Return the keys of the spec; unknown keys and keys without a value are reported."""
         for key, value in root.items():
             if key not in TOP_KEYS and not key.startswith("x-"):
-                foreign, near = _FOREIGN_TOP_KEYS.get(key), nearest(key, TOP_KEYS)
+                foreign, near = _FOREIGN_TOP_KEYS.get(key), find_nearest(key, TOP_KEYS)
                 self.meant |= {foreign, near}
                 hint = f"did you mean {near}?" if near else "begin keys of your own with x-"
                 hint = f"write {foreign}" if foreign else hint
-                fix = renaming(key, TOP_KEYS, hint, taken=root)
-                self.problems.add((key,), f"unknown key {shown(key)}", "CV010", hint, on_key=True, fix=fix)
+                fix = suggest_rename(key, TOP_KEYS, hint, taken=root)
+                self.problems.add((key,), f"unknown key {show(key)}", "CV010", hint, on_key=True, fix=fix)
             elif value is None and key in TOP_KEYS:
                 self.problems.add((key,), f"{key} has no value", "CV012", "remove the key", on_key=True)
         return {key: UNKNOWN if value is None else value for key, value in root.items()}
@@ -176,7 +176,7 @@ class _SpecReader(GivenReader):
         if value is not UNKNOWN:
             bare = isinstance(value, int | float | bool)
             hint, fix = ("put it in quotes", Fix("quote")) if bare else ("", None)
-            self.problems.add((key,), f"{key} must be text; got {shown(value)}", "CV013", hint, fix=fix)
+            self.problems.add((key,), f"{key} must be text; got {show(value)}", "CV013", hint, fix=fix)
         return default
 
     def name(self, root: dict[str, Any]) -> str:
@@ -201,8 +201,8 @@ class _SpecReader(GivenReader):
         if is_integer(value) and 1 <= value <= LARGEST:
             return int(value)
         if value is not UNKNOWN:
-            hint = mistaken_value(value, "an integer")
-            self.problems.add(("batch",), f"batch must be a positive integer; got {shown(value)}", "CV013", hint)
+            hint = suggest_correction(value, "an integer")
+            self.problems.add(("batch",), f"batch must be a positive integer; got {show(value)}", "CV013", hint)
         return 1
 
     def dtype(self, root: dict[str, Any]) -> Dtype:
@@ -224,8 +224,8 @@ class _SpecReader(GivenReader):
         for key in given:
             if key not in Dtype._fields:
                 hint = did_you_mean(key, Dtype._fields) or f"available: {', '.join(Dtype._fields)}"
-                message = f"unknown key {shown(key)} in dtype"
-                fix = renaming(key, Dtype._fields, taken=given)
+                message = f"unknown key {show(key)} in dtype"
+                fix = suggest_rename(key, Dtype._fields, taken=given)
                 self.problems.add(("dtype", key), message, "CV010", hint, on_key=True, fix=fix)
             elif isinstance(given[key], str) and given[key] in BITS:
                 types[key] = given[key]
@@ -241,7 +241,7 @@ class _SpecReader(GivenReader):
         if isinstance(value, str):
             hint = f"write {DTYPE_ALIASES[value]}" if value in DTYPE_ALIASES else did_you_mean(value, BITS)
         known = ", ".join(BITS)
-        self.problems.add(path, f"unknown data type {shown(value)}", "CV013", hint or f"available: {known}")
+        self.problems.add(path, f"unknown data type {show(value)}", "CV013", hint or f"available: {known}")
 
     def checks(self, root: dict[str, Any]) -> dict[str, tuple[str, ...]]:
         """Return the rule codes that the linter selects and ignores."""
@@ -250,18 +250,18 @@ class _SpecReader(GivenReader):
         if not isinstance(written, dict):
             if written is not UNKNOWN:
                 self.problems.add(
-                    ("check",), f"check must be a mapping with select and ignore; got {shown(written)}", "CV013"
+                    ("check",), f"check must be a mapping with select and ignore; got {show(written)}", "CV013"
                 )
             return found
         for key, codes in written.items():
             if key not in ("select", "ignore"):
                 hint = did_you_mean(key, ("select", "ignore")) or "available: select, ignore"
-                message = f"unknown key {shown(key)} in check"
-                fix = renaming(key, ("select", "ignore"), taken=written)
+                message = f"unknown key {show(key)} in check"
+                fix = suggest_rename(key, ("select", "ignore"), taken=written)
                 self.problems.add(("check", key), message, "CV010", hint, on_key=True, fix=fix)
             elif not isinstance(codes, list) or not all(map(_is_rule_code, codes)):
                 if codes is not UNKNOWN:
-                    message = f"{key} must be a list of rule codes; got {shown(codes)}"
+                    message = f"{key} must be a list of rule codes; got {show(codes)}"
                     self.problems.add(("check", key), message, "CV013", "write [CV201]")
             else:
                 found[key] = tuple(codes)
@@ -281,7 +281,7 @@ class _SpecReader(GivenReader):
         except UnknownValue:
             return {}
         if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-            message = f"outputs must be a list of layer names; got {shown(names)}"
+            message = f"outputs must be a list of layer names; got {show(names)}"
             self.problems.add(path, message, "CV013", f"write [{names}]" if isinstance(names, str) else "")
             return {}
         outputs: dict[str, int] = {}
@@ -289,7 +289,7 @@ class _SpecReader(GivenReader):
         for index, name in enumerate(names):
             tensor = self.output(expander, expansion, name, (*path, index))
             if name in outputs:
-                self.problems.add((*path, index), f"output {shortened(name)} is listed twice", "CV015")
+                self.problems.add((*path, index), f"output {shorten(name)} is listed twice", "CV015")
             outputs[name] = tensor
         return outputs
 
@@ -303,7 +303,7 @@ class _SpecReader(GivenReader):
         if place.outputs == (UNKNOWN_TENSOR,):
             return -1
         if len(place.outputs) != 1 or place.outputs[0].number < first_node:
-            self.problems.add(path, f"{shortened(name)} is not a layer; outputs must be layers", "CV015")
+            self.problems.add(path, f"{shorten(name)} is not a layer; outputs must be layers", "CV015")
             return -1
         return place.outputs[0].number
 
@@ -314,7 +314,7 @@ class _SpecReader(GivenReader):
             return []
         if not isinstance(written, dict):
             if written is not UNKNOWN:
-                message = f"budget must be a mapping from metrics to limits; got {shown(written)}"
+                message = f"budget must be a mapping from metrics to limits; got {show(written)}"
                 self.problems.add(path, message, "CV013", "write {params: 5M}")
             return []
         limits: list[Limit] = []
@@ -324,9 +324,9 @@ class _SpecReader(GivenReader):
             elif metric not in budget.METRICS:
                 known = (*budget.METRICS, "per_layer")
                 hint = did_you_mean(metric, known) or f"available: {', '.join(known)}"
-                fix = renaming(metric, known, taken=written)
+                fix = suggest_rename(metric, known, taken=written)
                 self.problems.add(
-                    (*path, metric), f"unknown key {shown(metric)} in budget", "CV010", hint, on_key=True, fix=fix
+                    (*path, metric), f"unknown key {show(metric)} in budget", "CV010", hint, on_key=True, fix=fix
                 )
             else:
                 limits += self.limits(metric, value, (*path, metric), outputs)
@@ -347,7 +347,7 @@ class _SpecReader(GivenReader):
         path: Path = ("budget", "per_layer")
         if not isinstance(written, dict):
             if written is not UNKNOWN:
-                message = f"per_layer must be a mapping from patterns to limits; got {shown(written)}"
+                message = f"per_layer must be a mapping from patterns to limits; got {show(written)}"
                 self.problems.add(path, message, "CV013", 'write {"head.*": {params: 1M}}')
             return []
         known = None if self.problems.found else names

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from convcalc.keys import is_number, mistaken_value
-from convcalc.problems import Path, Related, did_you_mean, shortened, shown
+from convcalc.keys import is_number, suggest_correction
+from convcalc.problems import Path, Related, did_you_mean, shorten, show
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.entries import Compiled, Computed, Entry, Problems
 from convcalc.spec.expressions import WrongExpression
@@ -97,10 +97,10 @@ class Resolver:
             return bool(value)
         written = expansion.entry.options[name]
         text = written.text.replace("$", "") if isinstance(written, Template) else value
-        hint = mistaken_value(text, "true or false") if text != value or not isinstance(written, Template) else ""
+        hint = suggest_correction(text, "true or false") if text != value or not isinstance(written, Template) else ""
         if isinstance(text, str) and text is value and self.variable(expansion.scope, text) is not UNKNOWN:
             hint = f"write an expression as $({text})"
-        self.report_wrong_option(expansion, name, f"{name} must be true or false; got {shown(value)}", hint)
+        self.report_wrong_option(expansion, name, f"{name} must be true or false; got {show(value)}", hint)
         raise UnknownValue
 
     # -- names
@@ -117,7 +117,7 @@ class Resolver:
         if "from" not in entry.options:
             if expansion.first is None and not scope.unnamed and scope.previous is scope.given:
                 there = ", ".join(scope.places)
-                message = f"the first entry must name its input with from (inputs: {shortened(there)})"
+                message = f"the first entry must name its input with from (inputs: {shorten(there)})"
                 hint = f"write from: {next(iter(scope.places))}"
                 self.problems.add(entry.word_path, message, "CV012", hint, on_key=True, **self.context(expansion))
                 raise UnknownValue
@@ -151,7 +151,7 @@ class Resolver:
             names = [""] * min(skip, len(items)) + values
             path = path if len(names) > 1 else (*path, 0)
         if not names or not all(isinstance(name, str) for name in names):
-            self.report_wrong_option(expansion, "from", f"from must be a name or a list of names; got {shown(written)}")
+            self.report_wrong_option(expansion, "from", f"from must be a name or a list of names; got {show(written)}")
             raise UnknownValue
         return names, path
 
@@ -173,13 +173,13 @@ class Resolver:
                 hint = did_you_mean(part, there) or (
                     f"available: {', '.join(there[:8])}" if there else "it is a single layer"
                 )
-                self.report_missing(expansion, path, f"{shortened(walked)} contains no layer {shown(part)}", hint)
+                self.report_missing(expansion, path, f"{shorten(walked)} contains no layer {show(part)}", hint)
             walked, place = f"{walked}.{part}", inner
         if place is None:
             self.report_unknown_name(expansion, name, path)
         elif place.left_out:
             related = [Related(place.left_out, "disabled here")]
-            message = f"{shortened(walked)} is disabled by `{place.left_out[-1]}`"
+            message = f"{shorten(walked)} is disabled by `{place.left_out[-1]}`"
             self.problems.add(path, message, "CV015", expansion=self.context(expansion)["expansion"], related=related)
             raise UnknownValue
         assert place is not None
@@ -221,9 +221,9 @@ class Resolver:
             visible += scope.places
             later |= {_guess_name(entry) for entry in scope.body.entries}
             scope = scope.outer
-        message, hint = f"no layer named {shown(name)} above", did_you_mean(first, visible)
+        message, hint = f"no layer named {show(name)} above", did_you_mean(first, visible)
         if first in later:
-            message = f"{shortened(first)} is not complete here; an entry can read only entries above it"
+            message = f"{shorten(first)} is not complete here; an entry can read only entries above it"
         self.report_missing(expansion, path, message, hint)
 
 

@@ -8,7 +8,7 @@ yaml-language-server shows the title around a key as its heading, once for each 
 import re
 from typing import Any
 
-from convcalc.keys import EXPRESSION, Key, required_names
+from convcalc.keys import EXPRESSION, Key, list_required
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
 from convcalc.network import Dtype
@@ -40,7 +40,7 @@ _NAMES: _Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1}
 _LIST_OPTIONS = tuple(option for option in OPTIONS if option != "share")  # the options of branches and sequences
 
 
-def schema() -> _Schema:
+def make_spec_schema() -> _Schema:
     """Return the JSON Schema of a spec."""
     properties = _top_key_schemas()
     return {
@@ -296,7 +296,7 @@ def _entry_schema() -> _Schema:
 
 def can_be_bare(kind: type[Layer]) -> bool:
     """Whether a kind has no required arguments, so that its name alone is an entry."""
-    return not required_names(kind.keys) and not kind.one_of
+    return not list_required(kind.keys) and not kind.one_of
 
 
 def _describe_kind(kind: type[Layer]) -> str:
@@ -306,7 +306,7 @@ def _describe_kind(kind: type[Layer]) -> str:
 
 def _kind_schema(kind: type[Layer]) -> _Schema:
     """Return the schema of a kind's arguments and of the options of its entry."""
-    required = required_names(kind.keys)
+    required = list_required(kind.keys)
     found: _Schema = {
         "type": ["object", "null"] if can_be_bare(kind) else "object",
         "description": _describe_kind(kind),

@@ -24,9 +24,9 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from convcalc.collection import collecting_later
+from convcalc.collection import defer_garbage_collection
 from convcalc.keys import MOST_DIGITS
-from convcalc.problems import Fix, InvalidSpec, Problem, Span, printable, shortened
+from convcalc.problems import Fix, InvalidSpec, Problem, Span, printable, shorten
 from convcalc.spec.document import UNKNOWN, Document, Extent, Mapping, Sequence
 from convcalc.spec.entries import MOST_PROBLEMS, TooMuch
 from convcalc.spec.malformed import Stopped, TooDeep, explain_malformed
@@ -162,7 +162,7 @@ class _YamlReader:
 
     def refuse_tag(self, event: Any) -> None:
         """Report a tag; specs cannot have any."""
-        tag = shortened(event.tag.replace("tag:yaml.org,2002:", "!!"))
+        tag = shorten(event.tag.replace("tag:yaml.org,2002:", "!!"))
         self.problem(_find_extent(event), f"the tag {tag} is not supported", hint="remove the tag")
 
     def scalar(self, event: Any) -> None:
@@ -238,7 +238,7 @@ class _YamlReader:
             return UNKNOWN
         whole = fold_lines(self.text[extent[0] : end])
         message = "an expression with a comma needs quotes here"
-        self.problem((extent[0], end), message, "CV014", f'write "{shortened(whole, 200)}"', Fix("quote"))
+        self.problem((extent[0], end), message, "CV014", f'write "{shorten(whole, 200)}"', Fix("quote"))
         return whole
 
     def take_key(self, frame: _Frame, key: Any, extent: Extent) -> None:
@@ -283,7 +283,7 @@ class _YamlReader:
 
     def written_twice(self, key: str, first: Extent, second: Extent) -> None:
         line = self.document.line_and_column(first[0])[0]
-        self.problem(second, f"the key {shortened(key)} is written twice, first on line {line}")
+        self.problem(second, f"the key {shorten(key)} is written twice, first on line {line}")
 
     def merge(self, frame: _Frame, value: Any, extent: Extent) -> None:
         """Read `<<`: remember the mappings until all keys next to it are known."""
@@ -345,9 +345,9 @@ class _YamlReader:
         anchor = self.anchors.get(event.anchor)
         value, nodes, origin = anchor or (UNKNOWN, 1, extent)
         if anchor is None:
-            self.problem(extent, f"the alias *{shortened(event.anchor)} has no anchor above it")
+            self.problem(extent, f"the alias *{shorten(event.anchor)} has no anchor above it")
         elif nodes == 0:
-            self.problem(extent, f"the alias *{shortened(event.anchor)} is inside its own anchor")
+            self.problem(extent, f"the alias *{shorten(event.anchor)} is inside its own anchor")
             value, nodes, origin = UNKNOWN, 1, extent
         self.count(nodes, extent)
         frame = self.stack[-1] if self.stack else None
@@ -366,7 +366,7 @@ def _find_extent(event: Any) -> Extent:
     return start, end if event.__class__ is ScalarEvent or event.__class__ is AliasEvent else start + 1
 
 
-@collecting_later
+@defer_garbage_collection
 def read_text(text: str, file: str | None = None, quotable: bool = True) -> Document:
     """Return the document of a YAML text, with what is wrong in its `problems`.
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from convcalc.keys import is_number
-from convcalc.problems import shortened, shown
+from convcalc.problems import shorten, show
 from convcalc.spec.expressions import Evaluate, Lookup, Parser, WrongExpression
 from convcalc.spec.functions import is_whole
 
@@ -58,7 +58,7 @@ class Template:
             return str(int(value)) if is_whole(value) else repr(value)
         if isinstance(value, str):
             return value
-        raise WrongExpression(f"a text cannot contain {shown(value)}", 0, len(self.text))
+        raise WrongExpression(f"a text cannot contain {show(value)}", 0, len(self.text))
 
 
 @lru_cache(maxsize=10_000)
@@ -119,7 +119,7 @@ def _find_closing_parenthesis(text: str, opening: int) -> int:
             if depth == 0:
                 return index
     what = "a quote" if quote else "$("
-    raise WrongExpression(f"{what} is never closed in {shortened(text)}", opening - 1, opening + 1)
+    raise WrongExpression(f"{what} is never closed in {shorten(text)}", opening - 1, opening + 1)
 
 
 def check_list_length(items: list[Any]) -> list[Any]:

@@ -11,7 +11,7 @@ from convcalc.check.comments import find_ignores
 from convcalc.check.rule import Rule
 from convcalc.check.rules import RULES
 
-EXAMPLES = [Path(examples.path(name)) for name in examples.names()]
+EXAMPLES = [Path(examples.find_file(name)) for name in examples.list_names()]
 DEFAULT = [rule for rule in RULES.values() if rule.default]
 # their convolutions have biases before batch norms
 NOTED = {"ds_cnn": {"CV206"}, "m5": {"CV206"}}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from convcalc.analysis.receptive_field import Field, Paths, moving
+from convcalc.analysis.receptive_field import Field, Paths, moving_paths
 from convcalc.analysis.report import Report
 from convcalc.check.rule import Rule
 from convcalc.network import Network, Node
@@ -58,7 +58,7 @@ layers:
             fields = _list_positioned_fields(network, node, report.fields)
             if len(fields) > 1:
                 for axis, size in enumerate(node.layer.output.spatial):
-                    paths = [found for field in fields if field.axes and (found := moving(field.axes[axis]))]
+                    paths = [found for field in fields if field.axes and (found := moving_paths(field.axes[axis]))]
                     apart, jump = _measure_distance(paths, size)
                     causal = axis == 0 and node.layer.output.axes != 2 and _end_together(paths)
                     if 2 * apart > jump and not causal:

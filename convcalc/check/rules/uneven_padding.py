@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from convcalc.analysis.report import Report
-from convcalc.arithmetic import extent
+from convcalc.arithmetic import effective_kernel_size
 from convcalc.check.rule import Rule
 from convcalc.layers.base import Layer
 from convcalc.layers.conv import Window
@@ -89,5 +89,5 @@ def _measure_padding(
 ) -> _UsedPadding:
     """Return the padding that the `count` windows of an axis read; the last one may end inside the input."""
     before, after = padding
-    unused = before + size + after - (count - 1) * stride - extent(kernel_size, dilation)
+    unused = before + size + after - (count - 1) * stride - effective_kernel_size(kernel_size, dilation)
     return _UsedPadding(size, stride, before, min(max(after - unused, 0), after), unused)

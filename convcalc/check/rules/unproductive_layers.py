@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from convcalc.analysis.receptive_field import Field, field_of, field_report, fields, input_size
+from convcalc.analysis.receptive_field import Field, compute_fields, field_report, input_size, propagate_field
 from convcalc.analysis.report import Report
 from convcalc.check.rule import Rule
 from convcalc.layers import FAMILIES
@@ -68,10 +68,10 @@ def _find_smallest_fields(network: Network) -> list[Field]:
 
     Paths are compared at each merge, by the sizes that they have there.
     """
-    found = fields(network._replace(nodes=()))
+    found = compute_fields(network._replace(nodes=()))
     for node in network.nodes:
         inputs = [found[tensor] for tensor in node.reads]
-        found.append(field_of(node.layer, (_smallest_field(inputs),)))
+        found.append(propagate_field(node.layer, (_smallest_field(inputs),)))
     return found
 
 

@@ -14,9 +14,9 @@ from convcalc.convert.onnx_graph.learnt import list_learnt_roots
 from convcalc.convert.onnx_graph.naming import OnnxNames
 from convcalc.convert.onnx_graph.program import OnnxValue, Operation, Program, describe_node
 from convcalc.layers.base import Layer
-from convcalc.problems import Flaw, shortened
+from convcalc.problems import Flaw, shorten
 from convcalc.shape import MOST_AXES, Shape
-from convcalc.spec.making import written_layer
+from convcalc.spec.making import make_written_layer
 
 _MULTIPLYING_KINDS = frozenset({"conv", "conv_transpose", "depthwise_conv", "linear", "pointwise_conv"})
 
@@ -76,7 +76,7 @@ class Builder:
         dims = self.program.inputs[name]
         if dims[0] != self.batch or not 1 <= len(dims) - 1 <= MOST_AXES + 1 or not all(dims):
             raise UnsupportedOperation(
-                f"input {shortened(name)} has shape {list(dims)}; expected {self._expected_shape()}"
+                f"input {shorten(name)} has shape {list(dims)}; expected {self._expected_shape()}"
             )
         sizes = sorted(zip(order, dims, strict=True))
         channels, *spatial = (size for _, size in sizes[1:])
@@ -102,7 +102,7 @@ class Builder:
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             # any attribute may be missing or have another type than the operator expects
             self.take_back(made)
-            self.add_opaque(operation, f"malformed attributes: {shortened(str(error))}")
+            self.add_opaque(operation, f"malformed attributes: {shorten(str(error))}")
 
     def take_back(self, made: int) -> None:
         """Remove all steps but the first `made`, and restore the owners from before the operation."""
@@ -206,11 +206,11 @@ class Builder:
 
         Raises Flaw or UnsupportedOperation if its inputs do not fit.
         """
-        layer = written_layer(kind, arguments, tuple(data.shape for data in reads))
+        layer = make_written_layer(kind, arguments, tuple(data.shape for data in reads))
         name = self.names.assign(operation.name, kind, roots) + suffix
         owner = self.owner(kind, roots, layer)
         if owner is not None and (owner.kind, owner.arguments) != (kind, arguments):
-            raise UnsupportedOperation(f"it shares the weights of {shortened(owner.name)}, but has other arguments")
+            raise UnsupportedOperation(f"it shares the weights of {shorten(owner.name)}, but has other arguments")
         shared = None if owner is None else owner.name
         step = Step(name, kind, arguments, tuple(data.step for data in reads), shared)
         if owner is None and roots:
@@ -281,7 +281,7 @@ class Builder:
 
     def add_opaque_step(self, operation: Operation, sizes: Sizes, params: int, sources: list[str]) -> Data:
         """Add a step of unknown cost and return its output."""
-        arguments = {"output_shape": list(sizes), "params": params, "what": shortened(operation.operator)}
+        arguments = {"output_shape": list(sizes), "params": params, "what": shorten(operation.operator)}
         name = self.names.assign(operation.name, "opaque", ())
         self.steps.append(Step(name, "opaque", arguments, tuple(sources)))
         return Data(name, Shape(sizes[0], sizes[1:]), tuple(range(len(sizes) + 1)))

@@ -45,7 +45,7 @@ class _GraphFacts(NamedTuple):
     filled: frozenset[str]
 
 
-def model_of(path: str, network: Network) -> Model:
+def measure_file(path: str, network: Network) -> Model:
     """Return the figures of a file on the inputs of a network.
 
     Raises OSError if the file cannot be read; NotImported if it is not an ONNX model, has other inputs, or onnx cannot

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from convcalc.convert.graph import NotImported
-from convcalc.problems import shortened, shown
+from convcalc.problems import shorten, show
 
 MOST_NODES = 100_000
 
@@ -12,7 +12,7 @@ MOST_NODES = 100_000
 def check_text(value: str | bytes) -> str:
     """Return a string of the file. Raises NotImported for bytes: the parser returns invalid UTF-8 as bytes."""
     if isinstance(value, bytes):
-        raise NotImported(f"not an ONNX model: the name {shown(repr(value))} is not valid UTF-8")
+        raise NotImported(f"not an ONNX model: the name {show(repr(value))} is not valid UTF-8")
     return value
 
 
@@ -46,7 +46,7 @@ def inline_functions(model: Any) -> Any:
     try:
         return onnx.inliner.inline_local_functions(model)
     except Exception as error:  # the package raises errors of any type for a malformed model
-        raise NotImported(f"its functions cannot be inlined: {shortened(str(error))}") from None
+        raise NotImported(f"its functions cannot be inlined: {shorten(str(error))}") from None
 
 
 def _check_inlined_size(model: Any) -> None:
@@ -59,7 +59,7 @@ def _check_inlined_size(model: Any) -> None:
         for node in nodes:
             key = (node.domain, node.op_type)
             if key in above:
-                raise NotImported(f"the function {shown(node.op_type)} calls itself")
+                raise NotImported(f"the function {show(node.op_type)} calls itself")
             if key in functions and key not in counted:
                 counted[key] = count(functions[key].node, (*above, key))
             total += counted.get(key, 1)

@@ -12,7 +12,7 @@ from convcalc.convert.graph import NotImported, check_number_of_sizes
 from convcalc.convert.onnx_graph import folding
 from convcalc.convert.onnx_graph.declared import Sizes, describe_mismatch, describe_size, read_size, read_tensor_type
 from convcalc.convert.onnx_graph.nested import MOST_NODES, check_text, inline_functions, list_captured
-from convcalc.problems import shortened, shown
+from convcalc.problems import shorten, show
 
 Shapes = Mapping[str | None, Sequence[int]]
 Follow = Callable[[Iterable[Any], int], Iterable[Any]]
@@ -122,7 +122,7 @@ class _OnnxReader:
         outputs = tuple(dict.fromkeys(check_text(info.name) for info in graph.output))
         for name in outputs:
             if name not in self.values:
-                raise NotImported(self.unknown.get(name, f"no node produces the output {shown(name)}"))
+                raise NotImported(self.unknown.get(name, f"no node produces the output {show(name)}"))
         own = self.model.producer_name == _PRODUCER
         constants = frozenset(self.literal), frozenset(() if own else self.filled)
         return Program(
@@ -134,10 +134,10 @@ class _OnnxReader:
     def check_sizes(self, dims: Sizes, name: str) -> Sizes:
         """Return the sizes of a tensor. Raises NotImported if they are negative or too large."""
         if any(size < 0 for size in dims):
-            raise NotImported(f"{shown(name)} has a negative size: {' × '.join(map(str, dims))}")
+            raise NotImported(f"{show(name)} has a negative size: {' × '.join(map(str, dims))}")
         if prod(dims) > _MOST_ELEMENTS:
             raise NotImported(
-                f"{shown(name)} has {' × '.join(map(str, dims))} elements; at most {_MOST_ELEMENTS:,} are supported"
+                f"{show(name)} has {' × '.join(map(str, dims))} elements; at most {_MOST_ELEMENTS:,} are supported"
             )
         return dims
 
@@ -177,7 +177,7 @@ class _OnnxReader:
         if not names:
             raise NotImported("the graph has no input")
         if any(name not in names for name in self.shapes if name is not None) or (None in self.shapes and names[1:]):
-            raise NotImported(f"--input needs the name of an input; available: {', '.join(map(shortened, names))}")
+            raise NotImported(f"--input needs the name of an input; available: {', '.join(map(shorten, names))}")
         found = {}
         for info in infos:
             dims = self.input_dims(info)
@@ -189,7 +189,7 @@ class _OnnxReader:
         """Return the sizes of an input: those given, else those in the file. An open batch size is 1."""
         given = self.shapes.get(info.name, self.shapes.get(None))
         if info.type.WhichOneof("value") != "tensor_type":
-            raise NotImported(f"the input {shown(info.name)} is not a tensor")
+            raise NotImported(f"the input {show(info.name)} is not a tensor")
         declared = [read_size(size) for size in info.type.tensor_type.shape.dim]
         batch = (declared[0] if declared else None) or 1
         if given is not None:
@@ -199,12 +199,12 @@ class _OnnxReader:
         declared_shape = " × ".join(str(describe_size(size)) for size in info.type.tensor_type.shape.dim)
         if len(declared) == 1:
             raise NotImported(
-                f"the input {shown(info.name)} has one axis ({declared_shape}); expected a batch axis and channels"
+                f"the input {show(info.name)} has one axis ({declared_shape}); expected a batch axis and channels"
             )
         if not declared or not all(declared[1:]):
             raise NotImported(
-                f"the shape of the input {shown(info.name)} is not fully known ({declared_shape or '?'}): "
-                f"give it without the batch, for example --input {shortened(info.name)}=3,224,224"
+                f"the shape of the input {show(info.name)} is not fully known ({declared_shape or '?'}): "
+                f"give it without the batch, for example --input {shorten(info.name)}=3,224,224"
             )
         return (batch, *(size or 1 for size in declared[1:]))
 
@@ -224,18 +224,18 @@ class _OnnxReader:
         )
         for name in (*operation.inputs, *operation.captured):
             if name and name not in self.values:
-                reason = f"{describe_node(operation)} reads {shown(name)}, which no earlier node produces"
+                reason = f"{describe_node(operation)} reads {show(name)}, which no earlier node produces"
                 raise NotImported(self.unknown.get(name, reason))
         for name in operation.outputs:
             if name and (name in self.values or name in self.unknown):
-                raise NotImported(f"{describe_node(operation)} produces {shown(name)}, which already exists")
+                raise NotImported(f"{describe_node(operation)} produces {show(name)}, which already exists")
         if operation.operator in _BY_LENGTH:
             self.check_lengths(operation)
         try:
             self.add_outputs(node, operation)
         except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
             # any attribute may be missing or have another type than the operator expects
-            raise NotImported(f"{describe_node(operation)} is malformed: {shortened(str(error))}") from None
+            raise NotImported(f"{describe_node(operation)} is malformed: {shorten(str(error))}") from None
         return operation
 
     def check_lengths(self, operation: Operation) -> None:
@@ -373,7 +373,7 @@ class _OnnxReader:
             ValueError,
             TypeError,
         ) as error:
-            self.failure = shortened(" ".join(str(error).rsplit("): ", 1)[-1].split()), 100)
+            self.failure = shorten(" ".join(str(error).rsplit("): ", 1)[-1].split()), 100)
             return {}
         return dict(found)
 
@@ -392,4 +392,4 @@ def _read_constant(numpy: Any, attributes: Mapping[str, Any]) -> list[Any] | Non
 
 def describe_node(operation: Operation) -> str:
     """Return a node as messages name it: `Conv 'conv1'`."""
-    return f"{shortened(operation.operator)} {shown(operation.name)}"
+    return f"{shorten(operation.operator)} {show(operation.name)}"

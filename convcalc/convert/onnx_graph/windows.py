@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from convcalc.arithmetic import Pair, extent, same_padding
+from convcalc.arithmetic import Pair, effective_kernel_size, same_padding
 from convcalc.convert.graph import NotImported
 from convcalc.convert.onnx_graph.building import Builder, Data, UnsupportedOperation
 from convcalc.convert.onnx_graph.declared import Sizes
@@ -143,7 +143,7 @@ def _transposed_padding(
     if not wanted and automatic in ("NOTSET", "VALID"):
         return (_read_pads(operation, axes)[axis] if automatic == "NOTSET" else (0, 0)), extra
     due = wanted[axis - axes] if wanted else size * stride
-    total = stride * (size - 1) + extra + extent(kernel, dilation) - due
+    total = stride * (size - 1) + extra + effective_kernel_size(kernel, dilation) - due
     if total < 0:
         return (0, 0), extra - total if wanted else extra
     half = total // 2

@@ -8,7 +8,7 @@ from itertools import starmap
 from math import comb
 from typing import Any
 
-from convcalc.arithmetic import Pair, extent, window_count
+from convcalc.arithmetic import Pair, effective_kernel_size, window_count
 from convcalc.convert.onnx_graph.composing import (
     ONE,
     RANDOM,
@@ -113,7 +113,7 @@ def _ceil_mode(layer: Any, padding: Sequence[Pair], dilation: Sequence[int]) -> 
     windows = list(zip(layer.input.spatial, layer.kernel_size, layer.stride, padding, dilation, strict=True))
     if layer.output.spatial == tuple(starmap(window_count, windows)):
         return 0
-    rooms = [n + sum(p) - extent(k, d) for n, k, s, p, d in windows]
+    rooms = [n + sum(p) - effective_kernel_size(k, d) for n, k, s, p, d in windows]
     if layer.output.spatial == tuple(-(-room // s) + 1 for room, s in zip(rooms, layer.stride, strict=True)):
         return 1
     raise UnsupportedLayer(f"{layer.kind} whose ceil_mode adds a window on one axis but not on another")

@@ -5,7 +5,7 @@ import re
 import traceback
 from typing import Any
 
-from convcalc.problems import shortened
+from convcalc.problems import shorten
 
 
 def why(error: BaseException) -> str:
@@ -18,7 +18,7 @@ def why(error: BaseException) -> str:
 
 def in_words(error: BaseException) -> str:
     """The class of an error and the first paragraph of what it says."""
-    said = shortened(" ".join(str(error).split("\n\n")[0].split()), 300)
+    said = shorten(" ".join(str(error).split("\n\n")[0].split()), 300)
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 

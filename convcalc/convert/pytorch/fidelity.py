@@ -18,7 +18,7 @@ from convcalc.network import Network
 from convcalc.problems import Flaw, InvalidSpec
 from convcalc.shape import Shape
 from convcalc.spec.document import Document
-from convcalc.spec.making import written_layer
+from convcalc.spec.making import make_written_layer
 from convcalc.spec.reader import read_network
 
 REST = "unaccounted"
@@ -45,7 +45,7 @@ def layer_difference(kind: str, arguments: Mapping[str, Any], reads: Sequence[tu
     """
     shapes = tuple(Shape(channels, tuple(spatial)) for channels, *spatial in reads)
     try:
-        layer = written_layer(kind, arguments, shapes)
+        layer = make_written_layer(kind, arguments, shapes)
     except Flaw as flaw:
         return f"what does not fit: {flaw.message}"
     params = sum(layer.weight_tensors()) + sum(layer.bias_tensors())

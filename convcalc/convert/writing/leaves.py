@@ -14,7 +14,7 @@ from convcalc.keys import IntegerList, Key
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
 from convcalc.network import Network, Node
-from convcalc.problems import Flaw, fold
+from convcalc.problems import Flaw, normalise_word
 from convcalc.shape import Shape
 from convcalc.spec.entries import RESERVED_NAMES
 
@@ -26,7 +26,7 @@ _OPERATOR_WORDS = """
     layer layernormalization leakyrelu lrn matmul maxpool maxpooling mean mul node op output pad permute reducemean
     relu reshape resize squeeze sub subsample transpose unsqueeze upsampling view zeropadding
 """
-_GENERATED_WORDS = frozenset({*_OPERATOR_WORDS.split(), *map(fold, KINDS)})
+_GENERATED_WORDS = frozenset({*_OPERATOR_WORDS.split(), *map(normalise_word, KINDS)})
 """Words from which exporters generate node names by appending a number."""
 
 
@@ -45,7 +45,7 @@ def make_layer_items(graph: Graph, network: Network) -> list[tuple[tuple[str, ..
 def _make_layer_item(node: Node, number: int, name: str | None, first: int, numbers: dict[str, int]) -> LayerItem:
     layer = node.layer
     names, values = _shorten_arguments(layer)
-    if name is not None and fold(name) == fold(layer.kind) and not layer.weight_tensors():
+    if name is not None and normalise_word(name) == normalise_word(layer.kind) and not layer.weight_tensors():
         name = None  # the automatic name is just as informative
     if "like" in names:
         place = names.index("like")
@@ -123,4 +123,4 @@ def _make_legal(part: str) -> str | None:
 def _is_generated(word: str) -> bool:
     """Whether a name is just an operator and a number: `Conv_0`, `node_conv2d_12`, `max_pooling2d_3`."""
     match = re.fullmatch(r"(node_)?(.+?)((?:_?[123]d)?(?:_[0-9]+)?)", word, re.IGNORECASE)
-    return match is not None and bool(match[1] or match[3]) and fold(match[2]) in _GENERATED_WORDS
+    return match is not None and bool(match[1] or match[3]) and normalise_word(match[2]) in _GENERATED_WORDS
