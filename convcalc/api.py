@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from convcalc.analysis.report import Report, analyse
-from convcalc.collection import defer_garbage_collection
-from convcalc.keys import LARGEST, MOST_DIGITS
+from convcalc.arguments import LARGEST, MOST_DIGITS
+from convcalc.gc_pause import defer_garbage_collection
 from convcalc.network import Network
 from convcalc.problems import InvalidSpec, Path, Problem
 from convcalc.spec import files

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from convcalc.arguments import NamedShape
 from convcalc.convert.graph import Graph, Step
-from convcalc.keys import NamedShape
 from convcalc.network import Network, Node
 
 Naming = Callable[[str], str]

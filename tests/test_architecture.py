@@ -14,12 +14,12 @@ from convcalc.layers.base import Layer
 
 PACKAGE = Path(convcalc.__file__).parent
 FLOORS = {
-    **dict.fromkeys(("arithmetic", "collection", "formula", "problems", "shape", "units", "version"), 0),
-    **dict.fromkeys(("examples", "formats", "json_schemas", "keys", "layout", "reads"), 1),
+    **dict.fromkeys(("arithmetic", "gc_pause", "problems", "shape", "symbolic", "units", "version"), 0),
+    **dict.fromkeys(("arguments", "examples", "formats", "intervals", "json_schemas", "layout"), 1),
     "layers": 2,
     "network": 3,
     **dict.fromkeys(("analysis", "spec"), 4),
-    **dict.fromkeys(("alternatives", "check", "comparing", "convert", "explain", "fitting", "lowering", "region"), 5),
+    **dict.fromkeys(("alternatives", "check", "convert", "diff", "explain", "fitting", "memory_savings"), 5),
     "render": 6,
     "api": 7,
     "cli": 8,

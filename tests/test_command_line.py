@@ -300,7 +300,7 @@ STARTS = {
 
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize(
-    "module", ["convcalc.cli.main", "click", "convcalc.cli.summary", "yaml", "convcalc.render.table"]
+    "module", ["convcalc.cli.main", "click", "convcalc.cli.summary", "yaml", "convcalc.render.summary"]
 )
 def test_an_interrupt_during_imports_exits_with_130(module: str, start: str) -> None:
     code = INTERRUPT_AN_IMPORT.replace("MODULE", repr(module)) + STARTS[start]

@@ -13,8 +13,8 @@ import pytest
 import convcalc
 from convcalc import examples
 from convcalc.cli.main import run
+from convcalc.render.compare import BEST, COLUMNS, EVERY, GALLERY, gallery_lines, network_rows, networks_lines
 from convcalc.render.lines import plain_text
-from convcalc.render.networks import BEST, COLUMNS, EVERY, GALLERY, gallery_lines, network_rows, networks_lines
 
 NAMES = ("mobilenet_v1", "mobilenet_v2", "resnet50", "unet")
 WIDTHS = [40, 80, 200]

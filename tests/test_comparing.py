@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 import convcalc
 from convcalc import Report, examples
-from convcalc.comparing import matching
-from convcalc.comparing.condition import parse_condition
-from convcalc.comparing.difference import Change, Difference, LayerChange, compare_reports
-from convcalc.comparing.figures import FIGURES, Figure
-from convcalc.comparing.matching import Pair, find_longest_rising, match_layers
+from convcalc.diff import matching
+from convcalc.diff.compared_figures import FIGURES, Figure
+from convcalc.diff.condition import parse_condition
+from convcalc.diff.difference import Change, Difference, LayerChange, compare_reports
+from convcalc.diff.matching import Pair, find_longest_rising, match_layers
 from convcalc.problems import Flaw
 from tests.specs import load
 

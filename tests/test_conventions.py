@@ -132,7 +132,7 @@ def test_padding_given_as_a_word_is_warned_about() -> None:
 
 
 def printed_text(spec: dict[str, Any]) -> str:
-    from convcalc.render.conventions import reconciliation_lines
+    from convcalc.render.explain_conventions import reconciliation_lines
     from convcalc.render.lines import plain_text
 
     return plain_text(reconciliation_lines(analyse(load(spec)), None))
@@ -239,7 +239,7 @@ def test_tools_print_for_every_kind_what_its_terms_add_up_to(tool: str) -> None:
 
 def examples_of_the_manual() -> list[tuple[list[int], str]]:
     """The manual's example of every kind for which PyTorch has a module, on a small input."""
-    from convcalc.render.manual import parse_page
+    from convcalc.render.layers import parse_page
 
     found = []
     for kind in sorted(set(KINDS) - WITHOUT_MODULE):

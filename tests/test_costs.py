@@ -13,7 +13,7 @@ import pytest
 import convcalc
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
-from convcalc.render.manual import parse_page
+from convcalc.render.layers import parse_page
 from convcalc.shape import Shape
 from tests.specs import load, only_layer, problem, report, shapes
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convcalc.analysis.positions import find_read_positions, flatten_sets, reads_every_position, unflatten_features
-from convcalc.reads import (
+from convcalc.intervals import (
     Reads,
     adaptive_window,
     blended_inputs,

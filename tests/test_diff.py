@@ -14,10 +14,10 @@ import pytest
 import convcalc
 from convcalc import examples
 from convcalc.cli.main import run
-from convcalc.comparing.difference import Difference, compare_reports
-from convcalc.render.difference import difference_json, difference_lines
-from convcalc.render.difference_markdown import difference_markdown
-from convcalc.render.difference_rows import difference_rows
+from convcalc.diff.difference import Difference, compare_reports
+from convcalc.render.diff import difference_json, difference_lines
+from convcalc.render.diff_markdown import difference_markdown
+from convcalc.render.diff_rows import difference_rows
 from convcalc.render.lines import plain_text
 from tests.specs import load
 

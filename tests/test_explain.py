@@ -15,9 +15,9 @@ import convcalc
 from convcalc.analysis.report import Report, analyse
 from convcalc.explain.figures import Explanation, Figure, explain_layers
 from convcalc.explain.totals import sum_by_kind
-from convcalc.formula import Latex, Notation, iterate_symbols
 from convcalc.layers import KINDS
 from convcalc.shape import AXIS_NAMES
+from convcalc.symbolic import Latex, Notation, iterate_symbols
 from tests.documented import printed
 from tests.formulas import value_of, value_of_latex
 from tests.specs import load
@@ -109,7 +109,7 @@ def test_every_kind_is_explained() -> None:
 
 
 def example_of(kind: str) -> Explanation:
-    from convcalc.render.manual import parse_page
+    from convcalc.render.layers import parse_page
 
     about = parse_page(KINDS[kind])
     shape = json.loads(about.example_input)

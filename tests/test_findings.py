@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from convcalc.check.rule import Rule
 from convcalc.check.runner import Checked
 from convcalc.problems import TITLES, Problem, Related, Span
-from convcalc.render.findings import (
+from convcalc.render.check import (
     MOST_ROWS,
     disarm_commands,
     findings_json,
@@ -25,7 +25,7 @@ from convcalc.render.findings import (
     summary,
     text_lines,
 )
-from convcalc.render.findings_ci import SARIF_SCHEMA, gitlab_report, junit_xml, sarif_log
+from convcalc.render.check_ci import SARIF_SCHEMA, gitlab_report, junit_xml, sarif_log
 from convcalc.render.lines import plain_text
 from convcalc.version import __version__
 

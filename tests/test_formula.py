@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convcalc.formula import Factor, Latex, Notation, Quantity, Symbol, evaluate, expression_of, make_quantity
+from convcalc.symbolic import Factor, Latex, Notation, Quantity, Symbol, evaluate, expression_of, make_quantity
 from tests.formulas import value_of, value_of_latex
 
 NAMES = ("n", "k_h", "C_in", "p_before", "field")

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import convcalc
+from convcalc.convert.decompile.spec_writer import spec_text
 from convcalc.convert.from_torch import graph_of, read
 from convcalc.convert.graph import Graph, NotImported, plain_spec
 from convcalc.convert.to_torch import module_text
-from convcalc.convert.writer import spec_text
 from tests.test_to_torch import EXAMPLES, NAMES, example, made
 from tests.torch_networks import random_spec, specs
 

@@ -9,7 +9,7 @@ import yaml
 import convcalc
 from convcalc.analysis.budgets import find_breaches
 from convcalc.cli.main import run
-from convcalc.spec.schema import make_spec_schema
+from convcalc.spec.spec_schema import make_spec_schema
 
 
 def test_the_starter_is_valid(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from convcalc import examples
 from convcalc.cli.main import run
 from convcalc.json_schemas import DOCUMENTS, Schema, document_schema
 from convcalc.layers import KINDS
-from convcalc.render.manual import parse_page
+from convcalc.render.layers import parse_page
 from convcalc.units import BITS
 
 PACKAGE = Path(convcalc.__file__).parent

@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import convcalc
+from convcalc.convert.decompile.spec_writer import spec_text
 from convcalc.convert.from_keras import read
 from convcalc.convert.graph import Graph, NotImported, plain_spec
-from convcalc.convert.writer import spec_text
 
 DATA = Path(__file__).parent / "data" / "keras"
 APPLICATIONS = sorted(path.name.removesuffix(".json.gz") for path in DATA.glob("[A-Z]*.json.gz"))

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import convcalc
+from convcalc.convert.decompile.spec_writer import spec_text
 from convcalc.convert.graph import NotImported
-from convcalc.convert.writer import spec_text
 from tests.test_keras import imported, report, said, sequential
 
 

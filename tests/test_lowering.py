@@ -7,7 +7,7 @@ import pytest
 
 import convcalc
 from convcalc.cli.main import run
-from convcalc.lowering import suggestions
+from convcalc.memory_savings import suggestions
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network

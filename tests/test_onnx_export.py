@@ -9,7 +9,7 @@ import convcalc
 from convcalc.analysis.report import LayerReport
 from convcalc.convert import from_onnx
 from convcalc.convert.graph import NotImported, plain_spec
-from convcalc.convert.onnx_graph.writing import WRITERS
+from convcalc.convert.onnx_graph.onnx_nodes import WRITERS
 from convcalc.convert.to_onnx import model_bytes
 from convcalc.examples import find_file, list_names
 from convcalc.layers import KINDS

@@ -9,8 +9,8 @@ import numpy
 import pytest
 
 import convcalc
+from convcalc.convert.decompile.spec_writer import spec_text
 from convcalc.convert.graph import plain_spec
-from convcalc.convert.writer import spec_text
 from tests.onnx_models import imported, made
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")

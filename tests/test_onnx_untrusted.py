@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import convcalc
 from convcalc.convert import from_onnx, to_onnx
+from convcalc.convert.decompile.spec_writer import spec_text
 from convcalc.convert.graph import NotImported, plain_spec
 from convcalc.convert.onnx_graph import file
-from convcalc.convert.onnx_graph.operators import OPERATORS
-from convcalc.convert.writer import spec_text
+from convcalc.convert.onnx_graph.onnx_operators import OPERATORS
 from tests.onnx_models import imported, made
 from tests.test_onnx_import import ONE_NODE
 

@@ -13,9 +13,9 @@ import pytest
 import convcalc
 from convcalc.cli.main import run
 from convcalc.render.columns import EVERY
-from convcalc.render.data import report_csv
-from convcalc.render.markdown import markdown_report
-from convcalc.render.table import table_text
+from convcalc.render.summary import table_text
+from convcalc.render.summary_data import report_csv
+from convcalc.render.summary_markdown import markdown_report
 from tests.specs import load, problem, report, said
 
 OPERATIONS = ("multiplications", "additions", "macs", "flops")

@@ -13,7 +13,7 @@ import pytest
 import convcalc
 from convcalc.cli.main import run
 from convcalc.layers import KINDS
-from convcalc.render.manual import parse_page
+from convcalc.render.layers import parse_page
 from tests.dependence import DRAWN
 
 ORACLE = Path(__file__).parent / "oracle"

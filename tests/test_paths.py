@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from convcalc.analysis.receptive_field import MOST_PATHS, MOST_RESIDUES, interval_at, measure_span
-from convcalc.reads import (
+from convcalc.intervals import (
     MOST_POSITIONS,
     MOST_READ,
     Reads,

@@ -18,8 +18,8 @@ import pytest
 
 import convcalc
 from convcalc.cli.main import run
+from convcalc.convert.decompile.spec_writer import spec_text
 from convcalc.convert.graph import Graph, Step, plain_spec
-from convcalc.convert.writer import spec_text
 from tests.onnx_models import imported, made
 from tests.specs import load, report
 
@@ -593,8 +593,8 @@ def test_a_partly_frozen_convolution_trains_its_bias_alone() -> None:
 @pytest.mark.torch
 def test_what_no_layer_accounts_for_is_said_and_the_report_is_not_complete() -> None:
     """Kind: an import is believed without a check. The weights' product is 8·8·8 MACs, once for all samples."""
+    from convcalc.convert.decompile.spec_writer import spec_text
     from convcalc.convert.from_torch import graph_of
-    from convcalc.convert.writer import spec_text
 
     graph = graph_of(reported("Reweighted"), (3, 8, 8))
     assert graph.notes[-1].startswith("unaccounted: ")

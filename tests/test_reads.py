@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convcalc.reads import (
+from convcalc.intervals import (
     MOST_POSITIONS,
     SAME,
     Ratio,
@@ -332,10 +332,10 @@ def test_a_period_above_the_limit_is_refused(build: Callable[[], Reads]) -> None
 
 
 SLOW = [
-    "through(sliding(10**17, 1, 0, 1), nearest((99991, 99989)))",
-    "through(sliding(10**17, 10**17 + 1, 0, 10**17), transposed(3, 50_021, 0, 1))",
-    "through(transposed(10**17, 3, 0, 1), interpolated((30_011, 30_013), 1))",
-    "through(adaptive(10**17, 7), adaptive(10_007, 10_009))",
+    "compose_reads(sliding_window(10**17, 1, 0, 1), nearest_input((99991, 99989)))",
+    "compose_reads(sliding_window(10**17, 10**17 + 1, 0, 10**17), spread_window(3, 50_021, 0, 1))",
+    "compose_reads(spread_window(10**17, 3, 0, 1), blended_inputs((30_011, 30_013), 1))",
+    "compose_reads(adaptive_window(10**17, 7), adaptive_window(10_007, 10_009))",
 ]
 
 
@@ -343,7 +343,7 @@ SLOW = [
 def test_a_long_period_under_a_large_kernel_does_not_hang(expression: str) -> None:
     """A window may span every position of a long period at each of the positions of another."""
     program = (
-        "from convcalc.reads import *\n"
+        "from convcalc.intervals import *\n"
         f"try: {expression}\n"
         "except TooVaried: pass\n"
     )  # fmt: skip

@@ -6,9 +6,9 @@ import re
 import pytest
 
 import convcalc
+from convcalc.analysis.field_region import NoRegion, find_layer, find_region, middle_position
 from convcalc.analysis.report import Report
 from convcalc.cli.main import run
-from convcalc.region import NoRegion, find_layer, find_region, middle_position
 
 CHAIN = {
     "input": [1, 12, 20],

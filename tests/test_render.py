@@ -14,11 +14,11 @@ from convcalc import examples
 from convcalc.analysis.report import Report
 from convcalc.cli.main import run
 from convcalc.render.columns import COLUMNS, EVERY, SHOWN
-from convcalc.render.data import report_csv, report_json
 from convcalc.render.lines import plain_text
-from convcalc.render.markdown import markdown_report
 from convcalc.render.rows import tree_rows
-from convcalc.render.table import table
+from convcalc.render.summary import table
+from convcalc.render.summary_data import report_csv, report_json
+from convcalc.render.summary_markdown import markdown_report
 
 Render = Callable[[Report], dict[str, dict[str, int]]]
 FIGURES = ("params", "macs", "flops", "memory.weights", "memory.output")

@@ -14,11 +14,11 @@ from convcalc.check.rules import RULES
 from convcalc.cli.main import run
 from convcalc.layers import KINDS
 from convcalc.problems import InvalidSpec
-from convcalc.render.manual import parse_page
+from convcalc.render.layers import parse_page
 from convcalc.spec.entries import OPTIONS
 from convcalc.spec.reader import read_network
-from convcalc.spec.schema import can_be_bare, make_spec_schema
 from convcalc.spec.source import read_text
+from convcalc.spec.spec_schema import can_be_bare, make_spec_schema
 from tests.test_fuzz_specs import EXAMPLES, mutants
 
 SCHEMA = make_spec_schema()

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 import convcalc
 from convcalc import Network, examples
+from convcalc.convert.decompile.leaves import make_layer_items
+from convcalc.convert.decompile.spec_writer import is_exact, list_folds, spec_text
+from convcalc.convert.decompile.yaml_scalars import format_flow, format_scalar
 from convcalc.convert.graph import Graph, Step, plain_spec, sort_steps
-from convcalc.convert.writer import is_exact, list_folds, spec_text
-from convcalc.convert.writing.leaves import make_layer_items
-from convcalc.convert.writing.scalars import format_flow, format_scalar
 from convcalc.spec.source import read_text
 from tests.flattening import flat, torchvision_names
 
@@ -327,7 +327,7 @@ def test_a_network_that_cannot_be_folded_is_written_flat(monkeypatch: pytest.Mon
         raise IndexError
 
     source = graph(*chain(*["conv8", "batchnorm", "relu"] * 5))
-    monkeypatch.setattr("convcalc.convert.writer.Folder.fold", fail)
+    monkeypatch.setattr("convcalc.convert.decompile.spec_writer.Folder.fold", fail)
     text = spec_text(source)
     assert text.count("conv:") == 5
     assert is_exact(text, convcalc.load(plain_spec(source)))

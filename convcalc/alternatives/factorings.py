@@ -11,7 +11,7 @@ from collections.abc import Callable
 from math import prod
 from typing import Any, NamedTuple
 
-from convcalc.keys import to_json_value
+from convcalc.arguments import to_json_value
 from convcalc.layers.base import Layer
 from convcalc.problems import Path
 

@@ -21,11 +21,11 @@ from convcalc.analysis.positions import (
     reads_every_position,
     unflatten_features,
 )
+from convcalc.intervals import Reads, TooVaried
 from convcalc.layers.base import Layer, Reach
 from convcalc.layers.merge import Concat
 from convcalc.layers.reshape import Slice
 from convcalc.network import Network
-from convcalc.reads import Reads, TooVaried
 from convcalc.shape import Shape
 
 _MOST_WORK = 50_000  # tensors traced per network, larger ones counting for more

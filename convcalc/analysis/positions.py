@@ -1,9 +1,9 @@
 """Exact sets of positions, one per axis, as integers: bit i is set if position i is in the set.
 
-    read_by(sliding(3, 2, 1, 1), outputs=0b11, size=8) == 0b1111: outputs 0 and 1 read inputs 0 to 3
+    find_read_positions(sliding_window(3, 2, 1, 1), outputs=0b11, size=8) == 0b1111: outputs 0 and 1 read inputs 0 to 3
 
-A receptive field (`convcalc.reads`) is an interval on an axis without ends. A set respects the ends of every tensor, so
-it contains no positions in padding and none that were cropped before.
+A receptive field (`convcalc.intervals`) is an interval on an axis without ends. A set respects the ends of every
+tensor, so it contains no positions in padding and none that were cropped before.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import pairwise
 from math import prod
 
-from convcalc.reads import Reads
+from convcalc.intervals import Reads
 
 MOST_BITS = 1 << 24  # per set: two megabytes
 Sets = tuple[int, ...]  # one set per axis; a set of features for a vector

@@ -1,11 +1,11 @@
 """The receptive field of every tensor: the input positions that an interior position of the tensor depends on.
 
 All inputs of a network share one coordinate system. Per axis, a tensor has one or more paths to them, each a `Reads`
-(`convcalc.reads`). Where paths merge, those with the same jump (cumulative stride) are united and those with different
-jumps are kept apart; the field at a position spans all of them. A layer that reads a whole tensor (global pooling, a
-linear layer) depends on the union over the tensor's positions, within the input; all its output positions have the same
-field, so its jump is 0. Normalisation by statistics of the input counts as position-wise: a value depends on what it is
-computed from, not on the statistics that scale it.
+(`convcalc.intervals`). Where paths merge, those with the same jump (cumulative stride) are united and those with
+different jumps are kept apart; the field at a position spans all of them. A layer that reads a whole tensor (global
+pooling, a linear layer) depends on the union over the tensor's positions, within the input; all its output positions
+have the same field, so its jump is 0. Normalisation by statistics of the input counts as position-wise: a value
+depends on what it is computed from, not on the statistics that scale it.
 
 Source: Araujo, Norris and Sim 2019, "Computing receptive fields of convolutional neural networks" (Distill).
 """
@@ -16,9 +16,9 @@ from math import lcm
 from typing import NamedTuple
 
 from convcalc.analysis.coverage import Coverage
+from convcalc.intervals import SAME, Ratio, Reads, TooVaried, compose_reads, fixed_reads, unite_reads
 from convcalc.layers.base import Layer
 from convcalc.network import Network, Node
-from convcalc.reads import SAME, Ratio, Reads, TooVaried, compose_reads, fixed_reads, unite_reads
 from convcalc.shape import Shape
 
 Paths = tuple[Reads, ...]  # along one axis, one per jump; empty if no spatial input is read

@@ -6,15 +6,15 @@ A `Network` comes in; `analyse` returns a `Report` of whole numbers, such as `an
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from convcalc.analysis import folding
+from convcalc.analysis import batchnorm_folding
 from convcalc.analysis.cost import Cost, activation_bytes, cost
-from convcalc.analysis.memory import Liveness, liveness
+from convcalc.analysis.liveness import Liveness, liveness
 from convcalc.analysis.receptive_field import Field, FieldReport, compute_fields, field_report, input_size
 from convcalc.analysis.training import OPTIMIZERS, Training, training_bytes
-from convcalc.collection import defer_garbage_collection
+from convcalc.gc_pause import defer_garbage_collection
+from convcalc.intervals import Ratio
 from convcalc.layers.base import Layer
 from convcalc.network import Group, Network, Node
-from convcalc.reads import Ratio
 from convcalc.shape import Shape
 from convcalc.version import __version__
 
@@ -180,18 +180,18 @@ class Report:
         return f"<Report of {self.network.glance()}: {self.totals.params:,} params, {counted} MACs>"
 
     def __str__(self) -> str:
-        from convcalc.render.table import table_text
+        from convcalc.render.summary import table_text
 
         return table_text(self)
 
     def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
         from convcalc.render.lines import rich_segments
-        from convcalc.render.table import table
+        from convcalc.render.summary import table
 
         yield from rich_segments(table(self, width=options.max_width))
 
     def _repr_markdown_(self) -> str:
-        from convcalc.render.markdown import markdown_report
+        from convcalc.render.summary_markdown import markdown_report
 
         return markdown_report(self)
 
@@ -271,7 +271,7 @@ def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = Fa
         raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}; got {optimizer}")
     trained = network
     if fold_batchnorm:
-        network = folding.fold_batchnorm(network)
+        network = batchnorm_folding.fold_batchnorm(network)
     dtype, batch = network.dtype, network.batch
     sizes = _tensor_sizes(network)
     names = [*network.inputs, *(node.name for node in network.nodes)]

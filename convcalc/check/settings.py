@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from convcalc.arguments import is_integer
 from convcalc.check.rule import Rule
-from convcalc.keys import is_integer
 from convcalc.network import Limit
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.spec import budget

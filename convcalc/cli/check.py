@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from convcalc.check.configuration import Configurations, WrongConfiguration
-from convcalc.check.files import choose_files
+from convcalc.check.discovery import choose_files
 from convcalc.check.fixing import diff_lines
 from convcalc.check.many import NOT_CHECKED, How, NoProcesses, Task, check_all
 from convcalc.check.rules import RULES
@@ -138,7 +138,7 @@ def _write_fixes(checked: Sequence[Checked], files: Sequence[str], where: common
     for file, change in changes:
         common.rewrite_file(file, change.before, change.after)
     if changes and not where.quiet:
-        from convcalc.render.findings import counted
+        from convcalc.render.check import counted
 
         fixes = sum(change.fixes for _, change in changes)
         click.echo(f"{counted(fixes, 'fix', 'fixes')} in {counted(len(changes), 'file')}", err=True)
@@ -146,7 +146,7 @@ def _write_fixes(checked: Sequence[Checked], files: Sequence[str], where: common
 
 def _print_remaining(checked: Iterable[Checked], where: common.Output) -> None:
     """Print the problems that would remain after fixes to standard error; lines are those of the fixed files."""
-    from convcalc.render.findings import text_lines
+    from convcalc.render.check import text_lines
 
     remaining = [one for one in checked if one.problems]
     if remaining:
@@ -194,35 +194,35 @@ def _render(
     checked: list[Checked], passed_over: int, format: str | None, statistics: bool, where: common.Output
 ) -> str:
     """Return the problems in a format; the default in GitHub Actions is annotations and a job summary."""
-    from convcalc.render import findings
+    from convcalc.render import check
 
     actions = os.environ.get("GITHUB_ACTIONS") == "true"
     format = format or ("github" if actions else "text")
     if statistics or format in ("text", "github"):
-        lines = findings.statistics_lines(checked, RULES) if statistics else findings.text_lines(checked, passed_over)
+        lines = check.statistics_lines(checked, RULES) if statistics else check.text_lines(checked, passed_over)
         text = common.render_text(lines, where)
         # text from files must not act as a command to the runner that reads the log
-        text = findings.disarm_commands(text) if actions or format == "github" else text
+        text = check.disarm_commands(text) if actions or format == "github" else text
         return text if statistics or format == "text" else _annotate(checked) + text
     if format == "json":
-        return findings.findings_json(checked)
-    from convcalc.render import findings_ci
+        return check.findings_json(checked)
+    from convcalc.render import check_ci
 
     if format == "sarif":
-        return findings_ci.sarif_log(checked, RULES)
-    return findings_ci.junit_xml(checked) if format == "junit" else findings_ci.gitlab_report(checked)
+        return check_ci.sarif_log(checked, RULES)
+    return check_ci.junit_xml(checked) if format == "junit" else check_ci.gitlab_report(checked)
 
 
 def _annotate(checked: list[Checked]) -> str:
     """Return GitHub's annotations; also append to the job summary if GitHub provides a file for it."""
-    from convcalc.render import findings
+    from convcalc.render import check
 
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
         try:
             with open(summary, "a", encoding="utf-8") as stream:
-                stream.write(findings.github_summary(checked))
+                stream.write(check.github_summary(checked))
         except OSError as error:
             why = explain_unreadable(summary, error)
             raise common.Failure(f"GITHUB_STEP_SUMMARY: {printable(summary)}: {why}") from None
-    return findings.github_annotations(checked)
+    return check.github_annotations(checked)

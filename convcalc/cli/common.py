@@ -10,8 +10,8 @@ import click
 
 from convcalc import examples
 from convcalc.analysis.training import OPTIMIZERS
+from convcalc.arguments import is_integer
 from convcalc.cli.replacing import replace_file
-from convcalc.keys import is_integer
 from convcalc.network import Network
 from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, show
 from convcalc.render.lines import Line, plain_text, styled_text
@@ -298,7 +298,7 @@ def report_invalid(errors: Sequence[InvalidSpec], output: Output, as_json: bool 
             is_no_spec = error.problems[0].code == "CV000"
             raise Failure(f"{printable(error.file or '')}: {refused}" if is_no_spec else refused)
     if as_json:
-        from convcalc.render.data import problems_json
+        from convcalc.render.summary_data import problems_json
 
         sys.stdout.write(problems_json(errors))  # never to -o FILE: it may hold the report of an earlier run
         return WRONG_NETWORK

@@ -8,7 +8,7 @@ import click
 
 from convcalc import examples
 from convcalc.analysis.report import Report, analyse
-from convcalc.check.files import choose_files
+from convcalc.check.discovery import choose_files
 from convcalc.cli import common
 from convcalc.problems import InvalidSpec, did_you_mean, printable, show
 from convcalc.spec.document import Document
@@ -51,7 +51,7 @@ def command(
     A star marks the best value of each column: the lowest cost, the largest receptive field. --set applies to every
     network that has the spec parameter. A network that cannot be read is reported, and the others are shown.
     """
-    from convcalc.render.networks import network_rows, sort_network_rows
+    from convcalc.render.compare import network_rows, sort_network_rows
 
     _check_options(sort, exact, format)
     files = choose_files(_expand_patterns(nets)).files
@@ -83,8 +83,8 @@ def command(
 
 def _check_options(sort: str | None, exact: bool, format: str) -> None:
     """Reject an unknown column, and --exact for JSON and CSV, which are always exact. Raises UsageError."""
+    from convcalc.render.compare import COLUMNS
     from convcalc.render.grid import UnknownColumn, find_column
-    from convcalc.render.networks import COLUMNS
 
     if exact and format in ("json", "csv"):
         raise click.UsageError(f"--exact cannot be combined with -f {format}")
@@ -165,12 +165,12 @@ def _label_reports(reports: Sequence[tuple[str, Report]]) -> list[tuple[str, Rep
 
 
 def _render(rows: Sequence[Any], format: str, exact: bool, where: common.Output) -> str:
-    from convcalc.render import networks
+    from convcalc.render import compare
 
     if format == "json":
-        return networks.networks_json(rows)
+        return compare.networks_json(rows)
     if format == "csv":
-        return networks.networks_csv(rows)
+        return compare.networks_csv(rows)
     if format == "markdown":
-        return networks.networks_markdown(rows, exact)
-    return common.render_text(networks.networks_lines(rows, common.table_width(where), exact), where)
+        return compare.networks_markdown(rows, exact)
+    return common.render_text(compare.networks_lines(rows, common.table_width(where), exact), where)

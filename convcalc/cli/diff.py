@@ -9,8 +9,8 @@ import click
 from convcalc import examples
 from convcalc.analysis.report import analyse
 from convcalc.cli import common
-from convcalc.comparing.condition import Condition, parse_condition
-from convcalc.comparing.difference import Difference, compare_reports
+from convcalc.diff.condition import Condition, parse_condition
+from convcalc.diff.difference import Difference, compare_reports
 from convcalc.network import Network
 from convcalc.problems import Flaw, InvalidSpec, printable
 from convcalc.spec.document import Document
@@ -116,7 +116,7 @@ def _make_old_reader(nets: tuple[str, ...], revision: str | None) -> Callable[[]
         return lambda: common.read_document(nets[0])
     if len(nets) != 1 or nets[0] == "-" or nets[0].startswith(examples.PREFIX):
         raise click.UsageError("--git REV takes exactly one file: diff --git main net.yaml")
-    from convcalc.comparing.revision import NoRevision, read_at
+    from convcalc.diff.revision import NoRevision, read_at
 
     def read() -> Document:
         try:
@@ -149,12 +149,12 @@ def _build_network(side: _Side, where: common.Output) -> Network:
 
 
 def _render(difference: Difference, format: str, failed: list[Condition], where: common.Output) -> str:
-    from convcalc.render.difference import difference_json, difference_lines, failure_text
+    from convcalc.render.diff import difference_json, difference_lines, failure_text
 
     if format == "json":
         return difference_json(difference, [one.text for one in failed])
     if format == "markdown":
-        from convcalc.render.difference_markdown import difference_markdown
+        from convcalc.render.diff_markdown import difference_markdown
 
         return difference_markdown(difference, [failure_text(one, difference) for one in failed])
     return common.render_text(difference_lines(difference, common.table_width(where), not where.quiet), where)
@@ -162,7 +162,7 @@ def _render(difference: Difference, format: str, failed: list[Condition], where:
 
 def _report_failed(difference: Difference, failed: list[Condition]) -> int:
     """Print which conditions hold and by how much, and return the exit status."""
-    from convcalc.render.difference import failure_text
+    from convcalc.render.diff import failure_text
 
     for one in failed:
         sys.stderr.write(f"convcalc: {failure_text(one, difference)}\n")

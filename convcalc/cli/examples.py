@@ -23,7 +23,7 @@ def command(name: str | None, where: common.Output) -> int:
     """
     if name is None:
         from convcalc.analysis.report import analyse
-        from convcalc.render.networks import gallery_lines
+        from convcalc.render.compare import gallery_lines
 
         reports = [
             (found, analyse(common.load(f"example:{found}", Overrides(), where))) for found in examples.list_names()

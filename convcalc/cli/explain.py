@@ -62,27 +62,25 @@ def command(
 
 def _render_figures(report: Report, layer: str | None, format: str, where: common.Output) -> str:
     from convcalc.explain.figures import NoLayer, explain_layers
-    from convcalc.render import explanation, explanation_data, explanation_markdown
+    from convcalc.render import explain, explain_json, explain_markdown
 
     try:
         found = None if layer is None else explain_layers(report, layer)
     except NoLayer as error:
         raise common.Failure(str(error)) from None
     if format == "json":
-        return (
-            explanation_data.totals_json(report) if found is None else explanation_data.explanation_json(report, found)
-        )
+        return explain_json.totals_json(report) if found is None else explain_json.explanation_json(report, found)
     if format == "markdown":
-        markdown = explanation_markdown
+        markdown = explain_markdown
         return markdown.totals_markdown(report) if found is None else markdown.explanation_markdown(found)
     width = common.table_width(where)
     if found is None:
-        return common.render_text(explanation.totals_lines(report, width), where)
-    return common.render_text(explanation.explanation_lines(found, width, not where.quiet), where)
+        return common.render_text(explain.totals_lines(report, width), where)
+    return common.render_text(explain.explanation_lines(found, width, not where.quiet), where)
 
 
 def _render_conventions(report: Report | None, format: str, where: common.Output) -> str:
-    from convcalc.render import conventions as render
+    from convcalc.render import explain_conventions as render
 
     if format == "json":
         return render.page_json() if report is None else render.reconciliation_json(report)

@@ -139,16 +139,16 @@ def _read_values(text: str, values: str) -> list[Any]:
 
 def _render(found: Fit, format: str, rows: int | None, where: common.Output) -> str:
     """Return the result in a format; JSON and CSV list all rows by default."""
-    from convcalc.render import fitting
+    from convcalc.render import fit
 
     listed = rows or None
     if format == "json":
-        return fitting.fit_json(found, listed)
+        return fit.fit_json(found, listed)
     if format == "csv":
-        return fitting.fit_csv(found, listed)
+        return fit.fit_csv(found, listed)
     if where.quiet and format == "table":
-        return fitting.best_options(found)
+        return fit.best_options(found)
     listed = _ROWS if rows is None else listed
     if format == "markdown":
-        return fitting.fit_markdown(found, listed)
-    return common.render_text(fitting.fit_lines(found, common.table_width(where), listed), where)
+        return fit.fit_markdown(found, listed)
+    return common.render_text(fit.fit_lines(found, common.table_width(where), listed), where)

@@ -62,7 +62,7 @@ def command(
         write(_note_lines(graph.notes, strict), said, common.use_color(where.color, said))
     if graph.notes and strict:
         return common.WRONG_NETWORK
-    from convcalc.convert.writer import spec_text
+    from convcalc.convert.decompile.spec_writer import spec_text
 
     common.write_text(spec_text(graph), where, [] if file is None else [file])
     return 0

@@ -19,7 +19,7 @@ def command(kind: str | None, where: common.Output) -> int:
 
     Lists all kinds with their arguments, or shows the page of one KIND: arguments, shapes, what is counted, an example.
     """
-    from convcalc.render.manual import kind_lines, kinds_lines
+    from convcalc.render.layers import kind_lines, kinds_lines
     from convcalc.spec.dialects import kind_hint
 
     if kind is not None and kind not in KINDS:

@@ -32,7 +32,7 @@ def command(
     A tensor is live from the layer that produces it to the last layer that reads it. Only tensors are counted, not the
     scratch space of kernels. Every suggestion is applied and the peak computed again. Training memory is shown as well.
     """
-    from convcalc.lowering import suggestions
+    from convcalc.memory_savings import suggestions
     from convcalc.render.memory import memory_json, memory_lines
 
     document = common.read_document(net)

@@ -2,11 +2,11 @@
 
 import click
 
+from convcalc.analysis.field_region import NoRegion, find_layer, find_region, middle_position
 from convcalc.analysis.report import analyse
+from convcalc.arguments import MOST_DIGITS
 from convcalc.cli import common
-from convcalc.keys import MOST_DIGITS
 from convcalc.problems import show
-from convcalc.region import NoRegion, find_layer, find_region, middle_position
 from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
@@ -43,7 +43,7 @@ def command(
     if layer is None and (position is not None or format == "svg"):
         raise click.UsageError("--position and -f svg need a LAYER")
     report = analyse(common.load(net, overrides, where))
-    from convcalc.render import field
+    from convcalc.render import rf
 
     try:
         index = None if layer is None else find_layer(report, layer)
@@ -56,13 +56,13 @@ def command(
         raise common.Failure(str(error)) from None
     width = common.table_width(where)
     if format == "json":
-        text = field.field_json(report, index, seen)
+        text = rf.field_json(report, index, seen)
     elif index is None or seen is None:
-        text = common.render_text(field.growth_lines(report, width, every), where)
+        text = common.render_text(rf.growth_lines(report, width, every), where)
     elif format == "svg":
-        text = field.region_svg(report, index, seen)
+        text = rf.region_svg(report, index, seen)
     else:
-        text = common.render_text(field.region_lines(report, index, seen, width), where)
+        text = common.render_text(rf.region_lines(report, index, seen, width), where)
     common.write_text(text, where, [net])
     return 0
 

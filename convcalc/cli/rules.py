@@ -21,7 +21,7 @@ def command(code: str | None, where: common.Output) -> int:
     Without CODE, all rules are listed. With CODE, the page of that rule: what it finds, why that matters, its source,
     and a spec before and after the fix.
     """
-    from convcalc.render.rulebook import rule_list_lines, rule_page_lines
+    from convcalc.render.rules import rule_list_lines, rule_page_lines
 
     code = next((rule.code for rule in RULES.values() if rule.name == code), code)
     if code is not None and code not in RULES:

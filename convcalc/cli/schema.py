@@ -31,7 +31,7 @@ def command(document: str, where: common.Output) -> int:
     if document not in NAMES:
         raise common.Failure(f"unknown document {show(document)}: {_suggest_document(document)}")
     if document == SPEC:
-        from convcalc.spec.schema import make_spec_schema
+        from convcalc.spec.spec_schema import make_spec_schema
 
         found = make_spec_schema()
     else:

@@ -69,7 +69,7 @@ def _render(
     output: common.Output,
 ) -> str:
     if format == "json":
-        from convcalc.render.data import report_json
+        from convcalc.render.summary_data import report_json
 
         return report_json(report)
     from convcalc.render.columns import EVERY, SHOWN, choose_columns
@@ -82,14 +82,14 @@ def _render(
     except UnknownColumn as error:
         raise click.UsageError(str(error)) from None
     if format == "csv":
-        from convcalc.render.data import report_csv
+        from convcalc.render.summary_data import report_csv
 
         return report_csv(report, picked, sort)
     if format == "markdown":
-        from convcalc.render.markdown import markdown_report
+        from convcalc.render.summary_markdown import markdown_report
 
         return markdown_report(report, picked, depth=depth, sort=sort, exact=exact)
-    from convcalc.render.table import table
+    from convcalc.render.summary import table
 
     lines = table(
         report, picked, width=common.table_width(output), depth=depth, sort=sort, exact=exact, layers=not output.quiet

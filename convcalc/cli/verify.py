@@ -49,7 +49,7 @@ def command(
     Needs the extra convcalc[torch], or convcalc[onnx] for --onnx.
     """
     from convcalc.convert.graph import NotImported
-    from convcalc.render.verification import verification_json, verification_lines
+    from convcalc.render.verify import verification_json, verification_lines
 
     if factory is not None and file is not None:
         raise click.UsageError("verify takes --torch or --onnx, not both")
@@ -74,7 +74,7 @@ def _compare(
     """Compare each spec. Raises NotImported if PyTorch, the module or the ONNX file cannot be used."""
     if file is not None:
         return [_compare_with_file(common.load(nets[0], overrides, where), file)]
-    from convcalc.convert.pytorch.verify import check_installed, verified
+    from convcalc.convert.pytorch.layerwise import check_installed, verified
 
     check_installed()
     networks = [common.load(net, overrides, where) for net in nets]
@@ -82,7 +82,7 @@ def _compare(
         return [verified(network) for network in networks]
     from convcalc.convert.comparison import compare_with
     from convcalc.convert.from_torch import module_of
-    from convcalc.convert.pytorch.measuring import model_of
+    from convcalc.convert.pytorch.measure_module import model_of
 
     return [compare_with(network, model_of(module_of(factory), network)) for network in networks]
 
@@ -90,7 +90,7 @@ def _compare(
 def _compare_with_file(network: Network, file: str) -> Any:
     """Compare a network with an ONNX file. Raises NotImported."""
     from convcalc.convert.comparison import compare_with
-    from convcalc.convert.onnx_graph.measuring import measure_file
+    from convcalc.convert.onnx_graph.measure_file import measure_file
     from convcalc.spec.files import explain_unreadable
 
     try:

@@ -1,9 +1,9 @@
-"""Checks that an imported network makes a valid spec. Every importer ends with `loadable`."""
+"""Checks that an imported network makes a valid spec. Every importer ends with `make_loadable`."""
 
 from collections.abc import Iterator, Mapping
 
+from convcalc.arguments import MOST_DIGITS
 from convcalc.convert.graph import Graph, NotImported, collect_values, plain_spec
-from convcalc.keys import MOST_DIGITS
 from convcalc.problems import Flaw, InvalidSpec, Problem, printable
 from convcalc.shape import Shape
 from convcalc.spec.document import Document

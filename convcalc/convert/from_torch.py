@@ -9,13 +9,13 @@ from typing import Any
 from convcalc.convert.checking import make_loadable
 from convcalc.convert.dtypes import FLOAT32, DataTypes
 from convcalc.convert.graph import Graph, NotImported, use_pointwise_kind
+from convcalc.convert.pytorch.aten_operators import OPERATORS
 from convcalc.convert.pytorch.failures import in_words, line_of
 from convcalc.convert.pytorch.fidelity import account_for, measure
 from convcalc.convert.pytorch.joining import joined
-from convcalc.convert.pytorch.operators import OPERATORS
+from convcalc.convert.pytorch.layerwise import check_installed
 from convcalc.convert.pytorch.reading import Reader
 from convcalc.convert.pytorch.tracing import traced
-from convcalc.convert.pytorch.verify import check_installed
 from convcalc.problems import show
 from convcalc.units import is_integer_type
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any, NamedTuple
 
-from convcalc.keys import LARGEST
+from convcalc.arguments import LARGEST
 from convcalc.problems import show
 from convcalc.shape import Shape
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from convcalc.convert.pytorch.classes import classes_of
 from convcalc.convert.pytorch.makers import check_known
 from convcalc.convert.pytorch.names import quotable
-from convcalc.convert.pytorch.text import WIDTH, class_lines
+from convcalc.convert.pytorch.python_text import WIDTH, class_lines
 from convcalc.network import Network
 from convcalc.version import __version__
 
-LAYERS = Path(__file__).parent / "pytorch" / "layers.py"
+LAYERS = Path(__file__).parent / "pytorch" / "extra_modules.py"
 
 
 def module_text(network: Network) -> str:

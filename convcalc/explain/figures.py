@@ -8,16 +8,16 @@ symbolic integers (see `make_symbolic_layer`).
 from collections.abc import Hashable, Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
-from convcalc.analysis.folding import foldable
+from convcalc.analysis.batchnorm_folding import foldable
 from convcalc.analysis.receptive_field import Field
 from convcalc.analysis.report import LayerReport, Report
 from convcalc.explain.remembering import make_symbolic_layer
-from convcalc.formula import Constant, Expression, Notation, Symbol, expression_of, iterate_symbols, make_quantity
+from convcalc.intervals import Reads
 from convcalc.layers.base import Layer
 from convcalc.network import Dtype, matches_pattern
 from convcalc.problems import did_you_mean, show
-from convcalc.reads import Reads
 from convcalc.shape import AXIS_NAMES
+from convcalc.symbolic import Constant, Expression, Notation, Symbol, expression_of, iterate_symbols, make_quantity
 from convcalc.units import tensor_bytes
 
 _BEFORE = "receptive field and jump (cumulative stride) of the layer's input, in positions of the network's input"

@@ -6,10 +6,10 @@ so that for example `weight_tensors()` of a conv returns 1,728 with the formula 
 
 from typing import Any
 
-from convcalc.formula import Factor, Quantity, Symbol, make_quantity
-from convcalc.keys import IntegerList, NamedShape
+from convcalc.arguments import IntegerList, NamedShape
 from convcalc.layers.base import Layer
 from convcalc.shape import AXIS_NAMES, Shape
+from convcalc.symbolic import Factor, Quantity, Symbol, make_quantity
 
 _LETTERS = {
     "out_channels": "C_out",

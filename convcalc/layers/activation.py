@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from convcalc.keys import Integer, Number
+from convcalc.arguments import Integer, Number
 from convcalc.layers.base import (
     Free,
     KeepsShape,

@@ -10,10 +10,10 @@ from abc import ABC, abstractmethod
 from math import prod
 from typing import Any, ClassVar, Literal, NamedTuple
 
+from convcalc.arguments import LARGEST, Flag, Key, PerAxisPadding, to_json_value
 from convcalc.arithmetic import Pair, window_count, window_formula
-from convcalc.keys import LARGEST, Flag, Key, PerAxisPadding, to_json_value
+from convcalc.intervals import Reads, sliding_window
 from convcalc.problems import Flaw
-from convcalc.reads import Reads, sliding_window
 from convcalc.shape import Shape, axis_name
 
 Tensors = tuple[int, ...]

@@ -1,7 +1,8 @@
 """Convolutions: full, transposed, 1×1, depthwise, separable and locally connected (without weight sharing)."""
 
+from convcalc.arguments import Integer, Padding, PerAxis
 from convcalc.arithmetic import same_padding, same_transposed_padding, transposed_formula, transposed_size
-from convcalc.keys import Integer, Padding, PerAxis
+from convcalc.intervals import spread_window
 from convcalc.layers.base import (
     AllMacs,
     Bias,
@@ -20,7 +21,6 @@ from convcalc.layers.base import (
     window_reach,
 )
 from convcalc.problems import Flaw
-from convcalc.reads import spread_window
 from convcalc.shape import Shape
 
 

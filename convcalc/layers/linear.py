@@ -1,6 +1,6 @@
 """The fully connected layer."""
 
-from convcalc.keys import Integer
+from convcalc.arguments import Integer
 from convcalc.layers.base import Reach, StatedChannels, SumOfProducts
 from convcalc.problems import Flaw
 from convcalc.shape import Shape

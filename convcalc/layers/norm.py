@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 
-from convcalc.keys import Choice, Flag, Integer
+from convcalc.arguments import Choice, Flag, Integer
 from convcalc.layers.base import (
     KeepsShape,
     Kept,

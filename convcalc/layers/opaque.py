@@ -1,6 +1,6 @@
 """The kind for operations that no other layer kind covers."""
 
-from convcalc.keys import Integer, IntegerList, Text
+from convcalc.arguments import Integer, IntegerList, Text
 from convcalc.layers.base import Layer, Reach, Tensors
 from convcalc.shape import MOST_AXES, Shape
 

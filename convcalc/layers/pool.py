@@ -2,8 +2,9 @@
 
 from math import prod
 
+from convcalc.arguments import Flag, Padding, PerAxis, PerAxisPadding
 from convcalc.arithmetic import adaptive_window_total, same_padding, window_count
-from convcalc.keys import Flag, Padding, PerAxis, PerAxisPadding
+from convcalc.intervals import adaptive_window, spread_window
 from convcalc.layers.base import (
     AllMacs,
     Free,
@@ -21,7 +22,6 @@ from convcalc.layers.base import (
     window_reach,
 )
 from convcalc.problems import Flaw
-from convcalc.reads import adaptive_window, spread_window
 from convcalc.shape import Shape, axis_name
 
 

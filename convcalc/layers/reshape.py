@@ -2,7 +2,7 @@
 
 from math import prod
 
-from convcalc.keys import IntegerList
+from convcalc.arguments import IntegerList
 from convcalc.layers.base import Free, Reach, SamePlace, SavesNothing
 from convcalc.problems import Flaw
 from convcalc.shape import MOST_AXES, Shape

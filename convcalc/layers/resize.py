@@ -2,8 +2,9 @@
 
 from math import floor
 
+from convcalc.arguments import Choice, Integer, LayerName, Padding, PerAxis, PerAxisNumber
 from convcalc.arithmetic import Pair
-from convcalc.keys import Choice, Integer, LayerName, Padding, PerAxis, PerAxisNumber
+from convcalc.intervals import Ratio, blended_inputs, nearest_input, reduce_ratio, shifted_input, sliding_window
 from convcalc.layers.base import (
     Free,
     Layer,
@@ -17,7 +18,6 @@ from convcalc.layers.base import (
     check_positive,
 )
 from convcalc.problems import Flaw
-from convcalc.reads import Ratio, blended_inputs, nearest_input, reduce_ratio, shifted_input, sliding_window
 from convcalc.shape import AXIS_NAMES, Shape
 
 _MODE_AXES = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}

@@ -12,8 +12,8 @@ from convcalc.problems import printable
 from convcalc.render.cells import Cells, cell_lines, cell_markdown
 from convcalc.render.columns import field_text
 from convcalc.render.lines import Line
-from convcalc.render.markdown import escape
-from convcalc.render.table import heading_lines, wrap_facts
+from convcalc.render.summary import heading_lines, wrap_facts
+from convcalc.render.summary_markdown import escape
 from convcalc.units import format_bytes, format_count
 
 _SCHEMA = "convcalc/alternatives/2"

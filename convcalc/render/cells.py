@@ -6,7 +6,7 @@ from typing import NamedTuple
 from convcalc.render.columns import LEAST_NAME
 from convcalc.render.grid import ALWAYS, Column, grid
 from convcalc.render.lines import Line
-from convcalc.render.markdown import escape
+from convcalc.render.summary_markdown import escape
 
 
 class Cells(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from convcalc.analysis.report import LayerReport, Totals
-from convcalc.reads import Ratio
+from convcalc.intervals import Ratio
 from convcalc.render.grid import Column, find_column
 from convcalc.render.rows import Row
 from convcalc.units import format_bytes, format_count, format_exact

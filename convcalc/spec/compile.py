@@ -7,7 +7,7 @@ arguments, its options, and the syntax and names of its expressions.
 from collections.abc import Container, Iterable
 from typing import Any
 
-from convcalc.keys import list_required
+from convcalc.arguments import list_required
 from convcalc.layers import KINDS
 from convcalc.problems import Path, find_nearest, shorten, show, suggest_rename
 from convcalc.spec.dialects import KIND_KEYS, key_hint, kind_hint

@@ -6,7 +6,7 @@ known (or known to be unknown, after a mistake) when it is made.
 
 from typing import Any
 
-from convcalc.keys import suggest_correction
+from convcalc.arguments import suggest_correction
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
 from convcalc.network import Group

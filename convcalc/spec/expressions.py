@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from convcalc.keys import MOST_DIGITS
+from convcalc.arguments import MOST_DIGITS
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.spec.functions import FUNCTIONS, OPERATORS, Number
 

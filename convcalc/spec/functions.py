@@ -5,7 +5,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from convcalc.keys import MOST_DIGITS, is_number
+from convcalc.arguments import MOST_DIGITS, is_number
 
 Number = int | float
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from convcalc.keys import LayerName, NamedShape, list_required
+from convcalc.arguments import LayerName, NamedShape, list_required
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
 from convcalc.network import Node

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from convcalc.collection import defer_garbage_collection
-from convcalc.keys import LARGEST, is_integer, suggest_correction
+from convcalc.arguments import LARGEST, is_integer, suggest_correction
+from convcalc.gc_pause import defer_garbage_collection
 from convcalc.network import Dtype, Limit, Network
 from convcalc.problems import Fix, Flaw, Path, Problem, did_you_mean, find_nearest, shorten, show, suggest_rename
 from convcalc.shape import Shape

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from convcalc.keys import is_number, suggest_correction
+from convcalc.arguments import is_number, suggest_correction
 from convcalc.problems import Path, Related, did_you_mean, shorten, show
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.entries import Compiled, Computed, Entry, Problems

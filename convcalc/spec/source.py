@@ -24,8 +24,8 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from convcalc.collection import defer_garbage_collection
-from convcalc.keys import MOST_DIGITS
+from convcalc.arguments import MOST_DIGITS
+from convcalc.gc_pause import defer_garbage_collection
 from convcalc.problems import Fix, InvalidSpec, Problem, Span, printable, shorten
 from convcalc.spec.document import UNKNOWN, Document, Extent, Mapping, Sequence
 from convcalc.spec.entries import MOST_PROBLEMS, TooMuch

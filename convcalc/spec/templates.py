@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from convcalc.keys import is_number
+from convcalc.arguments import is_number
 from convcalc.problems import shorten, show
 from convcalc.spec.expressions import Evaluate, Lookup, Parser, WrongExpression
 from convcalc.spec.functions import is_whole

@@ -9,7 +9,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from convcalc.convert.graph import NotImported, check_number_of_sizes
-from convcalc.convert.onnx_graph import folding
+from convcalc.convert.onnx_graph import constants
 from convcalc.convert.onnx_graph.declared import Sizes, describe_mismatch, describe_size, read_size, read_tensor_type
 from convcalc.convert.onnx_graph.nested import MOST_NODES, check_text, inline_functions, list_captured
 from convcalc.problems import shorten, show
@@ -153,7 +153,7 @@ class _OnnxReader:
     def add_weight(self, name: str, dims: Sizes, tensor: Any) -> None:
         """Add an initializer."""
         self.check_sizes(dims, name)
-        contents = self.read_contents(tensor) if prod(dims) <= folding.MOST_ELEMENTS else None
+        contents = self.read_contents(tensor) if prod(dims) <= constants.MOST_ELEMENTS else None
         roots: tuple[str, ...] = ()
         if tensor.data_type in _WEIGHT_TYPES:
             roots = (name,)
@@ -252,7 +252,7 @@ class _OnnxReader:
         """Return an attribute as a Python value: tensors as arrays or None if large, None for subgraphs."""
         value = self.onnx.helper.get_attribute_value(attribute)
         if isinstance(value, self.onnx.TensorProto):
-            return self.read_contents(value) if prod(value.dims) <= folding.MOST_ELEMENTS else None
+            return self.read_contents(value) if prod(value.dims) <= constants.MOST_ELEMENTS else None
         if isinstance(value, bytes):
             return value.decode("utf-8", "replace")
         if attribute.type in (attribute.FLOATS, attribute.INTS):
@@ -316,7 +316,7 @@ class _OnnxReader:
         import numpy
 
         sizes = [prod(dims) for _, dims in inferred.values()]
-        if max(sizes, default=folding.MOST_ELEMENTS + 1) > folding.MOST_ELEMENTS:
+        if max(sizes, default=constants.MOST_ELEMENTS + 1) > constants.MOST_ELEMENTS:
             return None
         if operation.operator in ("Shape", "Size"):
             dims = self.values[operation.inputs[0]].dims if operation.inputs else ()
@@ -330,7 +330,7 @@ class _OnnxReader:
         contents = [self.values[name].contents if name else None for name in operation.inputs]
         if any(array is None for array, name in zip(contents, operation.inputs, strict=True) if name):
             return None
-        return folding.fold(operation.operator, operation.attributes, contents)
+        return constants.fold(operation.operator, operation.attributes, contents)
 
     def infer_outputs(self, node: Any, operation: Operation) -> dict[str, tuple[int, Sizes]]:
         """Return the data type and sizes of each output, as inferred or else as declared in the file."""

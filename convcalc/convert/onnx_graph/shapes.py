@@ -3,10 +3,10 @@
 from math import prod
 from typing import Any
 
-from convcalc.convert.onnx_graph.building import Builder, Data, UnsupportedOperation
 from convcalc.convert.onnx_graph.declared import Sizes
+from convcalc.convert.onnx_graph.onnx_windows import collapse_axes, spec_padding
 from convcalc.convert.onnx_graph.program import Operation
-from convcalc.convert.onnx_graph.windows import collapse_axes, spec_padding
+from convcalc.convert.onnx_graph.step_builder import Builder, Data, UnsupportedOperation
 
 _MODES = {"linear": ("linear", "bilinear", "trilinear"), "cubic": ("", "bicubic", "")}
 

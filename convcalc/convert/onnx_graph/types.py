@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from convcalc.convert.dtypes import DataTypes
-from convcalc.convert.onnx_graph.building import Builder
 from convcalc.convert.onnx_graph.program import Operation
+from convcalc.convert.onnx_graph.step_builder import Builder
 from convcalc.units import BITS
 
 _DTYPE_NAMES = {  # by number in onnx.TensorProto

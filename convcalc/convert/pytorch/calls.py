@@ -1,12 +1,12 @@
 """How a module is made, as data: nothing here knows PyTorch.
 
-`nn.Conv2d` is a class of torch.nn, a name without a dot one of layers.py.
+`nn.Conv2d` is a class of torch.nn, a name without a dot one of extra_modules.py.
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from convcalc.keys import PerAxisPadding
+from convcalc.arguments import PerAxisPadding
 
 REQUIRED = object()
 

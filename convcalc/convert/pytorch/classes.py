@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from convcalc.convert.pytorch.calls import REQUIRED, Argument, Call
 from convcalc.convert.pytorch.drafts import Draft, Drafting, Expression, arguments_of, form, places_of, replaced
 from convcalc.convert.pytorch.forward import Forward
+from convcalc.convert.pytorch.module_scopes import Places, Scope, Wiring, tree
 from convcalc.convert.pytorch.names import CLASSES_TAKEN, class_name, first_free
-from convcalc.convert.pytorch.scopes import Places, Scope, Wiring, tree
 from convcalc.convert.pytorch.sharing import ties_of
 from convcalc.network import Network
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from convcalc.convert.pytorch.values import Parts, Value
+from convcalc.convert.pytorch.traced_values import Parts, Value
 
 if TYPE_CHECKING:
     from convcalc.convert.pytorch.reading import Reader

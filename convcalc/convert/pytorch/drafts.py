@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Union
 from convcalc.convert.pytorch.calls import Argument, Call
 from convcalc.convert.pytorch.forward import Forward, forward_of
 from convcalc.convert.pytorch.makers import made
-from convcalc.convert.pytorch.scopes import AROUND, Child, Places, Scope, Wiring
+from convcalc.convert.pytorch.module_scopes import AROUND, Child, Places, Scope, Wiring
 from convcalc.convert.pytorch.sharing import Tie
 
 Expression = Union[Call, "Container", "Frozen", "Alias"]

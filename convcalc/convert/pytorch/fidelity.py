@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from convcalc.convert.comparison import Figures
 from convcalc.convert.graph import Graph, NotImported, Step, plain_spec
 from convcalc.convert.pytorch.joining import AFTER
-from convcalc.convert.pytorch.measuring import run_whole
+from convcalc.convert.pytorch.measure_module import run_whole
 from convcalc.convert.pytorch.names import first_free
 from convcalc.convert.pytorch.tracing import BATCH, statistics_of, without_values
 from convcalc.network import Network

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from convcalc.convert.pytorch.makers import MERGES, made
+from convcalc.convert.pytorch.module_scopes import AROUND, Child, Places, Scope, Wiring
 from convcalc.convert.pytorch.names import TAKEN, VARIABLES_TAKEN, distinct, first_free
-from convcalc.convert.pytorch.scopes import AROUND, Child, Places, Scope, Wiring
 
 
 class Forward(NamedTuple):

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 from convcalc.convert.graph import Graph, Step
-from convcalc.convert.pytorch.scopes import AROUND
+from convcalc.convert.pytorch.module_scopes import AROUND
 
 BEFORE, AFTER = AROUND
 PADDED = frozenset({"conv", "depthwise_conv", "maxpool", "avgpool"})

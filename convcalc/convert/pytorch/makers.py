@@ -4,7 +4,7 @@ from typing import Any
 
 from convcalc.convert.graph import NotImported
 from convcalc.convert.pytorch.calls import REQUIRED, Argument, Call, Made, Maker, crop_call, module, simple, zero_pad
-from convcalc.convert.pytorch.windows import (
+from convcalc.convert.pytorch.torch_windows import (
     conv,
     conv_transpose,
     depthwise_conv,

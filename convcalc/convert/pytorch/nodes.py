@@ -2,8 +2,8 @@
 
 from typing import Any, NamedTuple
 
+from convcalc.convert.pytorch.traced_values import Sizes
 from convcalc.convert.pytorch.tracing import Constant, Weight
-from convcalc.convert.pytorch.values import Sizes
 
 
 class Place(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Any, Union
 
 from convcalc.convert.comparison import Figures
 from convcalc.convert.graph import Graph, NotImported, Step
+from convcalc.convert.pytorch.activation_patterns import operator_of, patterns, viewed
 from convcalc.convert.pytorch.cutting import part
 from convcalc.convert.pytorch.failures import line_of_node
 from convcalc.convert.pytorch.fidelity import Read, layer_difference
@@ -21,9 +22,8 @@ from convcalc.convert.pytorch.nodes import (
     places_of,
     sizes_of,
 )
-from convcalc.convert.pytorch.patterns import operator_of, patterns, viewed
+from convcalc.convert.pytorch.traced_values import Foreign, Moved, Parts, Sizes, Value, is_shape, settled
 from convcalc.convert.pytorch.tracing import BATCH, Constant, Traced, Weight
-from convcalc.convert.pytorch.values import Foreign, Moved, Parts, Sizes, Value, is_shape, settled
 from convcalc.convert.pytorch.whole_modules import OPAQUE, WHOLE, whole_arguments
 from convcalc.shape import MOST_AXES
 

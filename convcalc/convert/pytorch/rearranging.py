@@ -6,7 +6,7 @@ from typing import Any
 from convcalc.convert.pytorch.cutting import part
 from convcalc.convert.pytorch.nodes import places_of, sizes_of
 from convcalc.convert.pytorch.reading import Known, Reader, Refused
-from convcalc.convert.pytorch.values import Moved, Parts, Value, moved_again, settled
+from convcalc.convert.pytorch.traced_values import Moved, Parts, Value, moved_again, settled
 
 Arguments = dict[str, Any]
 Handler = Callable[[Reader, Any, Arguments], Known]

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from convcalc.convert.pytorch.scopes import Places, Scope, Wiring, has_weights
+from convcalc.convert.pytorch.module_scopes import Places, Scope, Wiring, has_weights
 
 
 class Tie(NamedTuple):

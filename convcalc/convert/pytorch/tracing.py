@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from convcalc.convert.graph import NotImported
 from convcalc.convert.pytorch.failures import in_words, why
-from convcalc.convert.pytorch.verify import STATISTICS, check_installed
+from convcalc.convert.pytorch.layerwise import STATISTICS, check_installed
 
 BATCH = 11  # a size that few axes have, by which the batch is known among them
 PATHS = {"DropPath": "drop_path", "StochasticDepth": "drop_path"}  # classes of timm and torchvision, by their names

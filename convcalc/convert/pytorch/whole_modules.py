@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from convcalc.convert.pytorch.activation_patterns import operator_of
 from convcalc.convert.pytorch.nodes import Place, named_arguments
-from convcalc.convert.pytorch.patterns import operator_of
 
 # classes of torch.nn whose operations are one layer of ours; what is none of them is read operation by operation
 WHOLE = {

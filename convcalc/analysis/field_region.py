@@ -1,0 +1,84 @@
+"""The input region in the receptive field of one output position of a layer."""
+
+from math import prod
+from typing import NamedTuple
+
+from convcalc.analysis.receptive_field import input_size, interval_at
+from convcalc.analysis.report import Report
+from convcalc.intervals import Ratio, reduce_ratio
+from convcalc.problems import did_you_mean, show
+
+Interval = tuple[int, int]
+
+
+class Region(NamedTuple):
+    """The receptive field of one position, per axis; `outside` is the share of it beyond the input.
+
+    Intervals are the first and the last input position, inclusive. `unclipped` may extend beyond the input, `clipped`
+    is within it. None if the position reads nothing, or nothing within the input.
+    """
+
+    position: tuple[int, ...]
+    unclipped: tuple[Interval, ...] | None
+    clipped: tuple[Interval, ...] | None
+    outside: Ratio
+
+
+class NoRegion(ValueError):
+    """The layer or position does not exist, or its receptive field is unknown."""
+
+
+def find_layer(report: Report, name: str) -> int:
+    """Return the index of a layer, or of the one whose output a scope returns. Raises NoRegion, with a suggestion."""
+    names = [layer.name for layer in report.layers]
+    if name in names:
+        return names.index(name)
+    first = len(report.network.inputs)
+    outputs = {group.name: group.output - first for group in report.groups if group.output >= first}
+    if name in outputs:
+        return outputs[name]
+    names += outputs
+    ends = [found for found in names if found.endswith("." + name)]
+    hint = f"did you mean {ends[0]}?" if ends else did_you_mean(name, names) or "convcalc rf NET --all lists the layers"
+    raise NoRegion(f"no layer {show(name)}: {hint}")
+
+
+def middle_position(report: Report, index: int) -> tuple[int, ...]:
+    """Return the middle position of a layer's output."""
+    return tuple(size // 2 for size in report.layers[index].output_shape.spatial)
+
+
+def find_region(report: Report, index: int, position: tuple[int, ...]) -> Region:
+    """Return the region that a position of a layer's output sees. Raises NoRegion."""
+    layer, size = report.layers[index], input_size(report.network)
+    spatial = layer.output_shape.spatial
+    fits = len(position) == len(spatial) and all(0 <= at < n for at, n in zip(position, spatial, strict=False))
+    if not fits:
+        place = ",".join(map(str, position))
+        raise NoRegion(f"{layer.name} has no position {place}: its output is {layer.output_shape}")
+    everything = tuple((0, length - 1) for length in size)
+    field = report.fields[len(report.network.inputs) + index]
+    if field.whole:
+        return Region(position, everything, everything, (0, 1))
+    if field.axes is None:
+        raise NoRegion(f"the receptive field of {layer.name} is unknown")
+    places = position if len(position) == len(field.axes) else (0,) * len(field.axes)
+    found = [interval_at(paths, at) for paths, at in zip(field.axes, places, strict=True)]
+    known = [interval for interval in found if interval is not None]
+    if len(known) < len(found):
+        return Region(position, None, None, (0, 1))
+    return Region(position, tuple(known), _clip_to_input(known, size), _share_outside(known, size))
+
+
+def _clip_to_input(intervals: list[Interval], size: tuple[int, ...]) -> tuple[Interval, ...] | None:
+    """Clip the intervals to the input; None if they lie entirely beyond it."""
+    cut = [(max(low, 0), min(high, length - 1)) for (low, high), length in zip(intervals, size, strict=True)]
+    return tuple(cut) if all(low <= high for low, high in cut) else None
+
+
+def _share_outside(intervals: list[Interval], size: tuple[int, ...]) -> Ratio:
+    """Return the share of the region that lies beyond the input."""
+    whole = prod(high - low + 1 for low, high in intervals)
+    inner = _clip_to_input(intervals, size)
+    inside = 0 if inner is None else prod(high - low + 1 for low, high in inner)
+    return reduce_ratio(whole - inside, whole)

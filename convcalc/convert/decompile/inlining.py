@@ -1,0 +1,108 @@
+"""Remove unnecessary structure: blocks that are used only once, and branches that a single merge can replace."""
+
+from collections.abc import Iterator
+from itertools import count
+
+from convcalc.convert.decompile.block_folding import iterate_uses
+from convcalc.convert.decompile.items import (
+    BranchesItem,
+    EntryList,
+    FirstElse,
+    FoldedBlock,
+    FoldedUse,
+    Item,
+    LayerItem,
+    SequenceItem,
+    find_blocks,
+    find_lists,
+    inner_lists,
+    replace_values,
+)
+from convcalc.convert.decompile.parameters import HoleFiller
+
+_FIRST_NEW_TENSOR = 10**9  # above the tensor numbers of any network
+
+
+def inline_single_uses(top: EntryList) -> None:
+    """Replace the use of each block used only once by its entries, in a sequence if that use repeats or has a name."""
+    fresh = count(_FIRST_NEW_TENSOR)
+    for block in find_blocks(top):
+        uses = [use for use in iterate_uses(top) if use.block is block]
+        if len(uses) == 1 and _may_be_inlined(block, uses[0]):
+            for body in find_lists(top):
+                body.items = [entry for item in body.items for entry in _inline_use(item, block, fresh)]
+
+
+def _may_be_inlined(block: FoldedBlock, use: FoldedUse) -> bool:
+    """Whether the values of a use may be written directly into the block's entries.
+
+    A value that differs for the first copy may not if something inside the block repeats, because `index` would then
+    refer to the inner repeat.
+    """
+    inside = list(_iterate_entries(block.body))
+    if use.when is not None or any(item.when is not None for item in inside):
+        return False
+    other_first = any(isinstance(value, FirstElse) for value in use.values)
+    return not other_first or all(isinstance(item, LayerItem | BranchesItem) or item.repeat is None for item in inside)
+
+
+def _iterate_entries(body: EntryList) -> Iterator[Item]:
+    """Yield the entries of a list and of the lists nested in it."""
+    for item in body.items:
+        yield item
+        for inner in inner_lists(item):
+            yield from _iterate_entries(inner)
+
+
+def _inline_use(item: Item, block: FoldedBlock, fresh: Iterator[int]) -> list[Item]:
+    """Return the entries that replace an entry: those of the block if it is a use of it, otherwise itself."""
+    if not isinstance(item, FoldedUse) or item.block is not block:
+        return [item]
+    tensors = {block.body.source: item.reads[0], block.body.items[-1].output: item.output}
+    alone = item.name is None and item.repeat is None
+    filled = replace_values(block.body.items, HoleFiller(dict(enumerate(item.values))))
+    renumbered = [_renumber_tensors(entry, tensors, fresh) for entry in filled]
+    if alone:
+        return renumbered
+    return [
+        SequenceItem(EntryList(item.reads[0], renumbered), item.reads, item.output, item.name, item.soft, item.repeat)
+    ]
+
+
+def _renumber_tensors(item: Item, tensors: dict[int | None, int], fresh: Iterator[int]) -> Item:
+    """Return an entry with its tensors renumbered by `tensors`, which gains new numbers for unknown outputs."""
+    reads = tuple(tensors[tensor] for tensor in item.reads)
+    bodies = [
+        EntryList(
+            None if inner.source is None else tensors[inner.source],
+            [_renumber_tensors(entry, tensors, fresh) for entry in inner.items],
+        )
+        for inner in inner_lists(item)
+    ]
+    if item.output not in tensors:
+        tensors[item.output] = next(fresh)
+    output = tensors[item.output]
+    if isinstance(item, BranchesItem):
+        return item._replace(reads=reads, output=output, bodies=tuple(bodies))
+    if isinstance(item, SequenceItem):
+        return item._replace(reads=reads, output=output, body=bodies[0])
+    return item._replace(reads=reads, output=output)
+
+
+def unroll_residuals(top: EntryList) -> None:
+    """Write branches at the beginning of a list as a merge with the list's input: `add: {from: [previous, input]}`."""
+    for body in find_lists(top):
+        while body.items and _is_residual(body.items[0], body.source):
+            [first, *rest] = body.items
+            [inside] = [inner for inner in inner_lists(first) if inner.items]
+            ends = tuple(inner.items[-1].output if inner.items else first.reads[0] for inner in inner_lists(first))
+            assert isinstance(first, BranchesItem)
+            body.items = [*inside.items, LayerItem(first.merge, (), (), ends, first.output, first.name), *rest]
+
+
+def _is_residual(item: Item, source: int | None) -> bool:
+    """Whether an entry merges its list's source with the result of a single non-empty branch that reads it."""
+    if not isinstance(item, BranchesItem) or item.reads != (source,) or item.when is not None:
+        return False
+    filled = [body for body in item.bodies if body.items]
+    return len(filled) == 1 and all(inner.when is None for inner in filled[0].items)

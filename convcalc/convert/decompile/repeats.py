@@ -1,0 +1,128 @@
+"""Replace consecutive uses of one block by a single entry with `repeat`.
+
+If only the first use differs, its value becomes an expression: `stride: $(2 if index == 0 else 1)`.
+"""
+
+from collections.abc import Sequence
+
+from convcalc.convert.decompile.items import (
+    EntryList,
+    FirstElse,
+    FoldedUse,
+    Item,
+    SequenceItem,
+    Value,
+    find_lists,
+    with_type,
+)
+from convcalc.convert.decompile.regions import TensorUses
+
+_COST_OF_FIRST_VALUE = 0.5  # in lines: how much harder an expression for a number of the first copy is to read
+_COST_OF_FIRST_FLAG = 0.3  # the same for true and false
+_MIN_LARGE_VALUE = 8  # such a value is a number of channels, and a change of channels deserves a line of its own
+_Values = tuple[Value, ...]
+
+
+def partition_uses(uses: Sequence[_Values]) -> list[tuple[int, int]]:
+    """Divide consecutive uses into parts that can each be written as one entry; return the start and stop of each.
+
+    All uses in a part have the same values, except that the first may differ. The division costs the fewest lines.
+    """
+    starts = [place for place, use in enumerate(uses) if not place or not _are_equal(use, uses[place - 1])]
+    stops = [*starts[1:], len(uses)]
+    costs, cuts = (
+        [0.0],
+        [0],
+    )  # for the first n runs of equal uses: the least cost, and the run that begins the last part
+    for run, start in enumerate(starts):
+        cost, cut = costs[run] + 1, run
+        if run and starts[run] - starts[run - 1] == 1:
+            other = _count_first_cost(uses[start - 1], uses[start])
+            if other is not None and costs[run - 1] + 1 + other < cost:
+                cost, cut = costs[run - 1] + 1 + other, run - 1
+        costs.append(cost)
+        cuts.append(cut)
+    parts, run = [], len(starts)
+    while run:
+        parts.append((starts[cuts[run]], stops[run - 1]))
+        run = cuts[run]
+    return parts[::-1]
+
+
+def _are_equal(one: _Values, other: _Values) -> bool:
+    """Whether all values are equal and have the same types."""
+    return one == other and list(map(type, one)) == list(map(type, other))
+
+
+def _count_first_cost(first: _Values, rest: _Values) -> float | None:
+    """Return the reader's cost, in lines, of a first use that differs; None if an expression should not state it."""
+    pairs = {
+        (with_type(one), with_type(other))
+        for one, other in zip(first, rest, strict=True)
+        if with_type(one) != with_type(other)
+    }
+    listed = any(isinstance(value, tuple) and not hasattr(value, "_fields") for pair in pairs for _, value in pair)
+    large = any(isinstance(value, int) and value >= _MIN_LARGE_VALUE for pair in pairs for _, value in pair)
+    return (
+        None
+        if listed or large
+        else sum(_COST_OF_FIRST_FLAG if word is bool else _COST_OF_FIRST_VALUE for (word, _), _ in pairs)
+    )
+
+
+def _find_runs(body: EntryList, tensor_uses: TensorUses) -> list[tuple[int, int]]:
+    """Return the start and stop of each run of uses of one block in which each reads the one before it."""
+    found, start = [], 0
+    for place in range(1, len(body.items) + 1):
+        if place == len(body.items) or not _may_repeat(body.items[place - 1], body.items[place], tensor_uses):
+            found.append((start, place))
+            start = place
+    return found
+
+
+def _may_repeat(one: Item, other: Item, tensor_uses: TensorUses) -> bool:
+    """Whether two consecutive entries may become copies of one repeated entry."""
+    return (
+        isinstance(one, FoldedUse)
+        and isinstance(other, FoldedUse)
+        and one.block is other.block
+        and (one.repeat, one.when, other.repeat, other.when) == (None,) * 4
+        and (one.name is None or one.soft)
+        and (other.name is None or other.soft)
+        and other.reads == (one.output,)
+        and one.output < len(tensor_uses.last_reader)
+        and tensor_uses.last_reader[one.output] <= other.output
+    )
+
+
+def merge_repeats(top: EntryList, tensor_uses: TensorUses) -> None:
+    """Merge consecutive uses of one block in a list, the lists nested in it and the blocks they use."""
+    for body in find_lists(top):
+        made: list[Item] = []
+        for start, stop in _find_runs(body, tensor_uses):
+            row = [item for item in body.items[start:stop] if isinstance(item, FoldedUse)]
+            if len(row) < 2:
+                made += body.items[start:stop]
+                continue
+            made += [_join_uses(row[first:last]) for first, last in partition_uses([use.values for use in row])]
+        body.items = made
+    for body in find_lists(top):
+        body.items = [_unwrap_repeat(item) for item in body.items]
+
+
+def _join_uses(row: list[FoldedUse]) -> FoldedUse:
+    if len(row) == 1:
+        return row[0]
+    pairs = zip(row[0].values, row[1].values, strict=True)
+    values = tuple(one if with_type(one) == with_type(other) else FirstElse(one, other) for one, other in pairs)
+    return row[0]._replace(values=values, output=row[-1].output, repeat=len(row), name=None)
+
+
+def _unwrap_repeat(item: Item) -> Item:
+    """Replace a sequence that holds only a repeated use by that use, whose copies are then numbered under its name."""
+    if isinstance(item, SequenceItem) and len(item.body.items) == 1 and item.repeat is item.when is None:
+        [inner] = item.body.items
+        alone = isinstance(inner, FoldedUse) and inner.name is None and inner.when is None
+        if alone and inner.output == item.output and inner.reads == item.reads:
+            return inner._replace(name=item.name)
+    return item

@@ -1,0 +1,199 @@
+"""Write an imported network as the compact spec that a person would write: repeated layers become blocks and repeats.
+
+In: a `Graph` from any importer. Out: the YAML text of a spec that convcalc reads as exactly the same network, which is
+checked by reading it back. Example: five times conv, batchnorm and relu become one `sequence` with `repeat: 5`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from convcalc.convert.decompile.block_folding import Folder
+from convcalc.convert.decompile.block_names import name_blocks
+from convcalc.convert.decompile.inlining import inline_single_uses, unroll_residuals
+from convcalc.convert.decompile.items import EntryList
+from convcalc.convert.decompile.leaves import make_layer_items
+from convcalc.convert.decompile.merging import merge_blocks
+from convcalc.convert.decompile.parameters import parametrise_blocks
+from convcalc.convert.decompile.regions import (
+    ScopedItem,
+    TensorUses,
+    dissolve_unnamed_sequences,
+    gather_branches,
+    group_by_scope,
+    list_flat,
+)
+from convcalc.convert.decompile.repeats import merge_repeats
+from convcalc.convert.decompile.spec_text import EntryWriter, make_blocks_text
+from convcalc.convert.decompile.yaml_scalars import format_flow, format_scalar
+from convcalc.convert.graph import Graph, NotImported, legal_names, plain_spec, title
+from convcalc.layers.base import Layer
+from convcalc.layout import find_misreading
+from convcalc.network import Network, Node
+from convcalc.problems import InvalidSpec, printable
+from convcalc.shape import AXIS_NAMES
+from convcalc.spec.document import Document
+from convcalc.spec.files import MOST_BYTES, decode_spec
+from convcalc.spec.reader import read_network
+
+_MAX_LENGTH_RATIO = 1.5  # a spec that keeps the source's names may be this much longer than the shortest
+
+
+def spec_text(graph: Graph) -> str:
+    """Return the text of a spec that describes exactly the network of a graph, layer by layer.
+
+    A spec that keeps the names of the source is preferred unless it is much longer than one that does not. Raises
+    InvalidSpec if the graph is not a valid network, and NotImported if the network is too large for a spec.
+    """
+    network = read_network(Document(plain_spec(graph)))
+    leaves = make_layer_items(graph, network)
+    attempts = map(_try_fold, list_folds(graph, network, leaves))
+    texts = [text for text in attempts if text is not None and is_exact(text, network)]
+    if texts:
+        shortest = min(text.count("\n") for text in texts)
+        return next(text for text in texts if text.count("\n") <= _MAX_LENGTH_RATIO * shortest)
+    for nameless in (False, True):
+        text = _make_text(graph, network, list_flat(leaves, _single_input(network), nameless=nameless))
+        if is_exact(text, network):
+            return text
+    if len(text.encode()) > MOST_BYTES:
+        raise NotImported(
+            f"{len(network.nodes):,} layers do not fit into a spec, which may have at most {MOST_BYTES // 1024**2} MiB"
+        )
+    raise NotImported("the spec written for it describes a different network; please report this as a bug of convcalc")
+
+
+def _try_fold(fold: Callable[[], str]) -> str | None:
+    """Return the text that a fold produces, None if it fails.
+
+    Folding only shortens the spec, so a bug in it must not prevent the import. The tests call the folds directly.
+    """
+    try:
+        return fold()
+    except Exception:
+        return None
+
+
+def list_folds(graph: Graph, network: Network, leaves: list[ScopedItem]) -> Iterator[Callable[[], str]]:
+    """Yield the ways to fold a network, each a function that returns the text of a spec.
+
+    The first goes by the scopes in the layers' names, if there are any; the other only by repeated entries.
+    """
+    shapes = [network.tensor_shape(tensor) for tensor in range(len(network.inputs))]
+    shapes += [node.layer.output for node in network.nodes]
+    tensor_uses = TensorUses([leaf for _, leaf in leaves], shapes, set(network.outputs.values()))
+
+    def fold_by_scopes() -> str:
+        top = group_by_scope(leaves, _single_input(network))
+        Folder(top, tensor_uses).fold(inner_first=True)
+        merge_blocks(top)
+        merge_repeats(top, tensor_uses)
+        Folder(top, tensor_uses).fold()
+        return _make_text(graph, network, _fold_fully(top, tensor_uses))
+
+    def fold_by_entries() -> str:
+        return _make_text(
+            graph, network, _fold_fully(list_flat(leaves, _single_input(network), soft=True), tensor_uses)
+        )
+
+    if any(path for path, _ in leaves):
+        yield fold_by_scopes
+    yield fold_by_entries
+
+
+def _fold_fully(top: EntryList, tensor_uses: TensorUses) -> EntryList:
+    """Fold everything in a list that can be folded, and choose the names and parameters of its blocks."""
+    dissolve_unnamed_sequences(top)
+    gather_branches(top, tensor_uses)
+    Folder(top, tensor_uses).fold(stretches=True)
+    merge_blocks(top)
+    merge_repeats(top, tensor_uses)
+    inline_single_uses(top)
+    unroll_residuals(top)
+    name_blocks(top)
+    parametrise_blocks(top, tensor_uses)
+    return top
+
+
+def _single_input(network: Network) -> int | None:
+    """Return the number of the input tensor, None if the network has several inputs."""
+    return 0 if len(network.inputs) == 1 else None
+
+
+# -- the text
+
+
+def _make_text(graph: Graph, network: Network, top: EntryList) -> str:
+    inputs = {0: "input"} if top.source == 0 else dict(enumerate(legal_names(graph.inputs).values()))
+    writer = EntryWriter(top, inputs)
+    entries = [f"  {line}" for line in writer.lines(top)]
+    if top.source == 0 and any(writer.names.inputs_read):
+        # inside a scope, `input` means that scope's input: to be read there, the network's input needs a name
+        return _make_text(graph, network, EntryList(None, top.items))
+    lines = [
+        *_make_comments(graph),
+        f"name: {format_scalar(title(graph))}",
+        *_make_input_lines(graph, inputs),
+        *_make_dtype_lines(graph),
+        "",
+    ]
+    lines += [*make_blocks_text(top), "layers:", *entries]
+    last = len(network.inputs) + len(network.nodes) - 1
+    if list(network.outputs.values()) != [last]:
+        names = [writer.names.reference(tensor, ()) for tensor in network.outputs.values()]
+        lines += ["", f"outputs: {format_flow(names)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _make_comments(graph: Graph) -> Iterator[str]:
+    """Yield comments on the network's origin and on what a spec cannot express."""
+    yield f"# imported from {printable(graph.origin)}"
+    yield from (f"# not expressed: {printable(note)}" for note in graph.notes)
+
+
+def _make_input_lines(graph: Graph, names: Mapping[int, str]) -> Iterator[str]:
+    if names == {0: "input"}:
+        [shape] = graph.inputs.values()
+        yield f"input: {_format_shape(shape)}"
+        return
+    shapes = zip(names.values(), graph.inputs.values(), strict=True)
+    yield f"inputs: {{{', '.join(f'{format_scalar(name)}: {_format_shape(shape)}' for name, shape in shapes)}}}"
+
+
+def _format_shape(shape: tuple[int, ...]) -> str:
+    """Format a shape as a list, or with named axes if a list could be mistaken for another axis order."""
+    if find_misreading(shape) is None:
+        return format_flow(shape)
+    axes = zip(("channels", *AXIS_NAMES[len(shape) - 1]), shape, strict=True)
+    return f"{{{', '.join(f'{axis}: {size}' for axis, size in axes)}}}"
+
+
+def _make_dtype_lines(graph: Graph) -> Iterator[str]:
+    """Yield the line for the data types, unless all are float32."""
+    if len(graph.dtype) == 2 and len(set(graph.dtype.values())) == 1:
+        yield f"dtype: {graph.dtype['weights']}"
+    elif graph.dtype:
+        yield f"dtype: {{{', '.join(f'{use}: {dtype}' for use, dtype in graph.dtype.items())}}}"
+
+
+# -- checking the text
+
+
+def is_exact(text: str, network: Network) -> bool:
+    """Whether a spec describes exactly this network: the same layers in the same order, the same wiring and weights."""
+    try:
+        found = read_network(decode_spec(text.encode(), "<imported>", True))
+    except InvalidSpec:
+        return False
+    ends = [(list(each.inputs.values()), list(each.outputs.values()), len(each.nodes)) for each in (found, network)]
+    return ends[0] == ends[1] and found.dtype == network.dtype and all(map(_is_same_node, found.nodes, network.nodes))
+
+
+def _is_same_node(one: Node, other: Node) -> bool:
+    """Whether two nodes are equal apart from names, including names of other layers in their arguments."""
+    wires = one.reads == other.reads and one.frozen == other.frozen and one.owner == other.owner
+    return wires and (one.layer is other.layer or _list_features(one.layer) == _list_features(other.layer))
+
+
+def _list_features(layer: Layer) -> tuple[object, ...]:
+    """Return all properties of a layer except `like`: the output shape covers the size it refers to."""
+    arguments = {name: value for name, value in layer.arguments().items() if name != "like"}
+    return layer.kind, layer.inputs, layer.output, arguments

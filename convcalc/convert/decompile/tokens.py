@@ -1,0 +1,64 @@
+"""Numbers that identify similar entries: two entries get the same number if they differ only in values.
+
+Only values that a block's parameter could hold (numbers and lists of numbers) may differ.
+"""
+
+from convcalc.convert.decompile.items import BranchesItem, EntryList, FirstElse, Item, LayerItem, SequenceItem, Value
+
+
+class ItemTokens:
+    """Assigns numbers to entries: equal numbers mean the same structure and the same wiring within their list."""
+
+    def __init__(self) -> None:
+        self.known: dict[object, int] = {}
+        self.lists: dict[int, int] = {}  # by the id of the list; lists do not change while they are compared
+
+    def number_entries(self, body: EntryList) -> list[tuple[int, int]]:
+        """Return, for each entry of a list, its number and the distance back to the farthest entry it reads.
+
+        A tensor from outside the list, other than the list's own source, has the distance 10**9.
+        """
+        places = {body.source: -1} | {item.output: place for place, item in enumerate(body.items)}
+        found = []
+        for place, item in enumerate(body.items):
+            steps = tuple(place - places[tensor] if tensor in places else tensor - 10**9 for tensor in item.reads)
+            far = max((step if step > 0 else 10**9 for step in steps), default=1)
+            found.append((self.number((self.shape(item), steps)), far))
+        return found
+
+    def number(self, token: object) -> int:
+        """Return the number of a token, a new one for an unknown token."""
+        return self.known.setdefault(token, len(self.known))
+
+    def list_number(self, body: EntryList) -> int:
+        """Return the number of a whole list: equal for lists whose entries have the same numbers."""
+        if id(body) not in self.lists:
+            self.lists[id(body)] = self.number(tuple(number for number, _ in self.number_entries(body)))
+        return self.lists[id(body)]
+
+    def shape(self, item: Item) -> object:
+        """Return everything about an entry except its variable values and its inputs."""
+        kept = None if item.soft else item.name
+        own: object
+        if isinstance(item, LayerItem):
+            own = (item.kind, item.names, tuple(map(_keep_fixed_part, item.values)), item.frozen)
+        elif isinstance(item, BranchesItem):
+            own = (item.merge, tuple(map(self.list_number, item.bodies)))
+        elif isinstance(item, SequenceItem):
+            own = (self.list_number(item.body), item.repeat)
+        else:
+            # one of two repeated uses may have other values for its first copy and therefore more values
+            own = (id(item.block), item.repeat, tuple(map(_keep_fixed_part, item.values)))
+        return type(item).__name__, own, kept, item.when is None
+
+
+def _keep_fixed_part(value: Value) -> object:
+    """Return a value that must be the same in all uses of a block, or an empty tuple for one that may differ."""
+    if isinstance(value, FirstElse):
+        return _keep_fixed_part(value.first), _keep_fixed_part(value.rest)
+    return () if may_differ(value) else (value.__class__, value)
+
+
+def may_differ(value: Value) -> bool:
+    """Whether a value may become a parameter: numbers and lists of numbers may, words and booleans may not."""
+    return isinstance(value, int | float | tuple) and value.__class__ is not bool  # placeholders are tuples

@@ -1,0 +1,215 @@
+"""Rules for elementwise operators, norms, and sums and products of data."""
+
+from collections.abc import Callable
+from struct import pack
+from typing import Any
+
+from convcalc.convert.onnx_graph.declared import Sizes
+from convcalc.convert.onnx_graph.learnt import is_learnt
+from convcalc.convert.onnx_graph.program import Operation
+from convcalc.convert.onnx_graph.step_builder import Builder, Data, UnsupportedOperation
+
+Rule = Callable[[Builder, Operation], None]
+
+
+def activation_rule(kind: str) -> Rule:
+    """Return a rule that converts an operator to an activation."""
+
+    def rule(builder: Builder, operation: Operation) -> None:
+        data = builder.read_any_order(operation.inputs[0])
+        builder.add(operation, kind, {}, [data], order=data.order)
+
+    return rule
+
+
+def convert_leaky_relu(builder: Builder, operation: Operation) -> None:
+    """Convert LeakyRelu, with its slope rounded to single precision."""
+    data = builder.read_any_order(operation.inputs[0])
+    slope = _shorten_number(operation.attributes.get("alpha", 0.01))
+    arguments = {} if slope == 0.01 else {"negative_slope": slope}
+    builder.add(operation, "leaky_relu", arguments, [data], order=data.order)
+
+
+def convert_clip(builder: Builder, operation: Operation) -> None:
+    """Convert Clip to relu, relu6, or hardtanh with any two limits."""
+    data = builder.read_any_order(operation.inputs[0])
+    low = (builder.numbers(operation, 1, "min") or [-1e38])[0]
+    high = (builder.numbers(operation, 2, "max") or [1e38])[0]
+    if low <= -1e30 or high >= 1e30:
+        kind = "relu" if low == 0 else ""
+    else:
+        kind = "relu6" if (low, high) == (0, 6) else "hardtanh"
+    if not kind:
+        raise UnsupportedOperation(f"it clips to [{low:g}, {high:g}]; only [0, inf) or two finite limits are supported")
+    builder.add(operation, kind, {}, [data], order=data.order)
+
+
+def convert_softmax(builder: Builder, operation: Operation) -> None:
+    """Convert Softmax and LogSoftmax over the channels.
+
+    Before operator set 13, all axes from `axis` on are normalised together.
+    """
+    data = builder.read_any_order(operation.inputs[0])
+    old = operation.version < 13
+    rank = len(data.order)
+    axis = operation.attributes.get("axis", 1 if old else -1) % rank
+    if data.order[axis] != 1 or (old and axis != rank - 1 and data.shape.positions > 1):
+        raise UnsupportedOperation(f"it is computed over axis {axis}; only softmax over the channels is supported")
+    kind = "softmax" if operation.operator == "Softmax" else "log_softmax"
+    builder.add(operation, kind, {}, [data], order=data.order)
+
+
+def convert_prelu(builder: Builder, operation: Operation) -> None:
+    """Convert PRelu with one slope, or one per channel."""
+    data = builder.read_any_order(operation.inputs[0])
+    slopes = builder.constant(operation, 1, "slopes").dims
+    each = operation.version < 7 and slopes == (data.shape.channels,)  # earlier versions did not broadcast
+    if max(slopes, default=1) > 1 and not each:
+        _check_channel_axis(slopes, data, "slopes")
+    arguments = {"num_parameters": data.shape.channels} if max(slopes, default=1) > 1 else {}
+    builder.add(operation, "prelu", arguments, [data], builder.roots(operation, 1), data.order)
+
+
+def _check_channel_axis(sizes: Sizes, data: Data, what: str) -> None:
+    """Raise UnsupportedOperation unless a constant has one value per channel, on the channel axis."""
+    padded = (1,) * (len(data.order) - len(sizes)) + sizes
+    due = tuple(data.shape.channels if axis == 1 else 1 for axis in data.order)
+    if padded != due:
+        raise UnsupportedOperation(f"its {what} have shape {list(sizes)}; expected one value per channel, {list(due)}")
+
+
+def dropout_rule(kind: str) -> Rule:
+    """Return a rule for dropout or stochastic depth, whose ratio is an attribute before operator set 12."""
+
+    def rule(builder: Builder, operation: Operation) -> None:
+        data = builder.read_any_order(operation.inputs[0])
+        share = _shorten_number((builder.numbers(operation, 1, "ratio") or [0.5])[0])
+        builder.add(operation, kind, {} if share == 0.5 else {"p": share}, [data], order=data.order)
+
+    return rule
+
+
+def _shorten_number(value: float) -> float:
+    """Return the shortest number equal to a value in single precision: 0.1 for 0.10000000149."""
+    single = pack("f", value)
+    return next(short for digits in range(1, 18) if pack("f", short := float(f"{value:.{digits}g}")) == single)
+
+
+def convert_batch_norm(builder: Builder, operation: Operation) -> None:
+    """Convert BatchNormalization. Weights are shared if all four tensors are the same as another layer's."""
+    data = builder.read(operation.inputs[0])
+    for place in range(1, 5):
+        if builder.constant(operation, place, "parameters").dims != (data.shape.channels,):
+            raise UnsupportedOperation("it does not have one scale, bias, mean and variance per channel")
+    roots = builder.roots(operation, 1, 2, 3, 4)
+    # exporters may merge equal constants, so sharing some of them does not mean one layer used twice
+    scale, center = (not _is_default_constant(builder, operation, place) for place in (1, 2))
+    arguments = {"affine": False} if not (scale or center) else {"scale": False} if not scale else {}
+    arguments |= {"center": False} if scale and not center else {}
+    builder.add(operation, "batchnorm", arguments, [data], roots if len(roots) == 4 else ())
+
+
+def _is_default_constant(builder: Builder, operation: Operation, place: int) -> bool:
+    """Whether a norm's scale (position 1) is all ones, or its bias (2) all zeros, and neither is learnt."""
+    value = builder.value(operation.inputs[place])
+    plain = value.contents is not None and bool((value.contents == (1, 0)[place - 1]).all())
+    return plain and set(value.roots) <= builder.program.literal
+
+
+def _are_default_constants(builder: Builder, operation: Operation) -> bool:
+    """Whether neither scale nor bias is learnt."""
+    return all(_is_default_constant(builder, operation, place) for place in (1, 2))
+
+
+def convert_instance_norm(builder: Builder, operation: Operation) -> None:
+    """Convert InstanceNormalization."""
+    data = builder.read(operation.inputs[0])
+    builder.constant(operation, 1, "scales")
+    plain = _are_default_constants(builder, operation)
+    arguments = {} if plain else {"affine": True}
+    builder.add(operation, "instancenorm", arguments, [data], () if plain else builder.roots(operation, 1, 2))
+
+
+def convert_group_norm(builder: Builder, operation: Operation) -> None:
+    """Convert GroupNormalization with one scale and bias per channel; none if it was merged from several nodes."""
+    data = builder.read(operation.inputs[0])
+    arguments: dict[str, Any] = {"num_groups": operation.attributes["num_groups"]}
+    for place in range(1, len(operation.inputs)):
+        if max(builder.constant(operation, place, "scale and bias").dims, default=1) != data.shape.channels:
+            raise UnsupportedOperation("it does not have one scale and bias per channel")
+    if len(operation.inputs) == 1:
+        arguments["affine"] = False
+    builder.add(operation, "groupnorm", arguments, [data], builder.roots(operation, 1, 2))
+
+
+def convert_layer_norm(builder: Builder, operation: Operation) -> None:
+    """Convert LayerNormalization over the channels or over the whole sample."""
+    data = builder.read_any_order(operation.inputs[0])
+    axis = operation.attributes.get("axis", -1) % len(data.order)
+    arguments = _normalised_axes(data, data.order[axis:])
+    if len(operation.inputs) == 1:
+        arguments["affine"] = False
+    elif len(operation.inputs) < 3:
+        raise UnsupportedOperation("it has a scale but no bias")
+    builder.add(operation, "layernorm", arguments, [data], builder.roots(operation, 1, 2), data.order)
+
+
+def _normalised_axes(data: Data, axes: Sizes) -> dict[str, Any]:
+    """Return the arguments for the axes that a layer norm normalises over. Raises UnsupportedOperation."""
+    if set(axes) == set(range(1, len(data.order))):
+        return {}
+    if axes == (1,):
+        return {"axes": "channels"}
+    raise UnsupportedOperation("it normalises over axes other than the channels or the whole sample")
+
+
+def convert_mean_variance_norm(builder: Builder, operation: Operation) -> None:
+    """Convert MeanVarianceNormalization, a norm without scale and bias, per channel or over the channels or all."""
+    data = builder.read_any_order(operation.inputs[0])
+    given = operation.attributes.get("axes") or (0, 2, 3)
+    axes = tuple(data.order[axis % len(data.order)] for axis in given)
+    if data.shape.axes and set(axes) == set(range(2, len(data.order))):
+        builder.add(operation, "instancenorm", {}, [data], order=data.order)
+    else:
+        arguments = {**_normalised_axes(data, axes), "affine": False}
+        builder.add(operation, "layernorm", arguments, [data], order=data.order)
+
+
+def convert_response_norm(builder: Builder, operation: Operation) -> None:
+    """Convert LRN."""
+    data = builder.read(operation.inputs[0])
+    size = operation.attributes["size"]
+    builder.add(operation, "local_response_norm", {} if size == 5 else {"size": size}, [data])
+
+
+def merge_rule(kind: str) -> Rule:
+    """Return a rule for Add, Sum or Mul of data; a product with one factor per channel becomes a scale."""
+
+    def rule(builder: Builder, operation: Operation) -> None:
+        names = [name for name in operation.inputs if not builder.value(name).constant]
+        data = [builder.read_any_order(name) for name in names]
+        if len(names) == 1 == len(operation.inputs):
+            builder.alias(operation, data[0])
+        elif len(names) == len(operation.inputs):
+            if len({other.order for other in data}) > 1:
+                raise UnsupportedOperation("its inputs have their axes in different orders")
+            builder.add(operation, kind, {}, data, order=data[0].order)
+        else:
+            _convert_constant_operand(builder, operation, kind, data)
+
+    return rule
+
+
+def _convert_constant_operand(builder: Builder, operation: Operation, kind: str, data: list[Data]) -> None:
+    """Convert a product with one learnt factor per channel. Raises UnsupportedOperation for anything else."""
+    places = [place for place, name in enumerate(operation.inputs) if builder.value(name).constant]
+    sizes = builder.value(operation.inputs[places[0]]).dims
+    if kind != "multiply" or len(places) + len(data) > 2 or max(sizes, default=1) == 1:
+        verb = "adds" if kind == "add" else "multiplies by"
+        only = "only multiplication by one learnt factor per channel is supported"
+        raise UnsupportedOperation(f"it {verb} a constant of shape {list(sizes)}; {only}")
+    _check_channel_axis(sizes, data[0], "factors")
+    roots = builder.roots(operation, places[0])
+    if not is_learnt(builder.program, roots):
+        raise UnsupportedOperation("it multiplies by a constant that is not learnt")
+    builder.add(operation, "scale", {}, data, roots, data[0].order)

@@ -1,0 +1,386 @@
+"""Merges several ONNX nodes that form one layer.
+
+In comes a program, out come its operations with these merged: activations and norms that an exporter decomposed,
+channel shuffles, and biases, scales and stochastic depth in nodes of their own. `Sigmoid` and `Mul` become `silu`.
+"""
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+from convcalc.convert.onnx_graph import activation_chains
+from convcalc.convert.onnx_graph.declared import Sizes
+from convcalc.convert.onnx_graph.learnt import is_learnt, is_varied
+from convcalc.convert.onnx_graph.program import Operation, Program
+
+_INPUTS_WITHOUT_BIAS = {
+    "Conv": 2,
+    "ConvTranspose": 2,
+    "MatMul": 2,
+    "Gemm": 2,
+}  # number of inputs without a bias
+
+
+def merge_patterns(program: Program) -> list[Operation]:
+    """Return the operations of a program that process data, with each known pattern of operations merged into one."""
+    return _PatternMerger(program).merge()
+
+
+class _PatternMerger:
+    """Tries each operation as the last of a pattern. `found` holds the operations by position, None if merged."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.values = program.values
+        self.found: list[Operation | None] = [
+            operation
+            if any(not program.values[name].constant for name in operation.outputs if name in program.values)
+            else None
+            for operation in program.operations
+        ]
+        self.sources = {name: operation for operation in program.operations for name in operation.outputs}
+        self.makers: dict[str, int] = {}
+        self.readers: dict[str, list[int]] = {name: [-1] for name in program.outputs}
+        for place, operation in enumerate(self.found):
+            for name in operation.outputs if operation else ():
+                self.makers[name] = place
+            for name in (*operation.inputs, *operation.captured) if operation else ():
+                self.readers.setdefault(name, []).append(place)
+
+    def merge(self) -> list[Operation]:
+        for place, operation in enumerate(self.found):
+            if operation is not None:
+                for pattern in _PATTERNS.get(operation.operator, ()):
+                    if pattern(self, place, operation):
+                        break
+        return [operation for operation in self.found if operation is not None]
+
+    # -- finding operations
+
+    def find_maker(self, name: str, *operators: str) -> tuple[int, Operation] | None:
+        """Return the position and operation that produces a tensor, if it is one of some operators."""
+        place = self.makers.get(name)
+        operation = None if place is None else self.found[place]
+        if place is None or operation is None or (operators and operation.operator not in operators):
+            return None
+        return place, operation
+
+    def find_only_maker(self, name: str, *operators: str) -> tuple[int, Operation] | None:
+        """Return the same as `maker`, if the tensor is read exactly once."""
+        return self.find_maker(name, *operators) if len(self.readers.get(name, ())) == 1 else None
+
+    def dims(self, name: str) -> Sizes:
+        return self.values[name].dims
+
+    def is_constant(self, name: str) -> bool:
+        return self.values[name].constant
+
+    def is_weight(self, name: str) -> bool:
+        """Whether a constant is a weight."""
+        return is_learnt(self.program, self.values[name].roots)
+
+    def is_filled(self, name: str, value: float) -> bool:
+        """Whether a tensor is known to hold one value everywhere."""
+        contents = self.values[name].contents
+        return contents is not None and bool((contents == value).all())
+
+    def scalar(self, name: str) -> float | None:
+        """Return the value of a numeric constant with one element, else None."""
+        contents = self.values[name].contents if name else None
+        if contents is None or contents.size != 1 or contents.dtype.kind not in "fiub":
+            return None
+        return float(contents.ravel()[0])
+
+    # -- merging
+
+    def replace(self, place: int, operation: Operation, *gone: int) -> bool:
+        """Put an operation at a position and remove those at `gone`."""
+        for other in gone:
+            self.found[other] = None
+        self.found[place] = operation
+        self.makers.update({name: place for name in operation.outputs if name})
+        return True
+
+
+def _split_constant(merger: _PatternMerger, operation: Operation) -> tuple[str, str] | None:
+    """Return the data and the constant that an operation with two inputs reads, None if it reads others."""
+    if len(operation.inputs) != 2:
+        return None
+    first, second = operation.inputs
+    if merger.is_constant(first) == merger.is_constant(second):
+        return None
+    return (second, first) if merger.is_constant(first) else (first, second)
+
+
+def _is_channel_vector(merger: _PatternMerger, constant: str, data: str, axis: int) -> bool:
+    """Whether a constant has one value per channel along an axis of some data."""
+    sizes = merger.dims(data)
+    own = merger.dims(constant)
+    padded = (1,) * (len(sizes) - len(own)) + own
+    axis %= len(sizes)
+    return len(own) <= len(sizes) and all(
+        size == (sizes[place] if place == axis else 1) for place, size in enumerate(padded)
+    )
+
+
+def _merge_activation(merger: _PatternMerger, place: int, operation: Operation) -> bool:
+    """Merge a chain of elementwise operators that equals an activation."""
+    chain = _list_chain_inputs(merger, place)
+    for root in chain:
+        used: dict[int, None] = {}
+        values = _evaluate_chain(merger, operation.outputs[0], root, used, {})
+        kind = None if values is None else activation_chains.match_activation(values)
+        inside = set(used)
+        if kind is None or not _is_closed(merger, inside, place):
+            continue
+        made = operation._replace(operator=kind, attributes={}, inputs=(root,))
+        others = inside - {place}
+        named = [merger.found[other] for other in sorted(others)]
+        name = next((found.name for found in named if found is not None), operation.name)
+        merger.readers[root] = [reader for reader in merger.readers[root] if reader not in inside] + [place]
+        return merger.replace(place, made._replace(name=name), *others)
+    return False
+
+
+def _list_chain_inputs(merger: _PatternMerger, place: int) -> list[str]:
+    """Return the tensors at which a chain of elementwise operators may start, nearest first."""
+    found: dict[str, None] = {}
+    pending = [place]
+    for current in pending:
+        operation = merger.found[current]
+        assert operation is not None
+        for name in operation.inputs:
+            if not name or merger.is_constant(name) or name in found:
+                continue
+            found[name] = None
+            maker = merger.find_maker(name)
+            if (
+                maker is not None
+                and maker[1].operator in activation_chains.COMPUTED
+                and len(found) < activation_chains.MOST_CHAIN
+            ):
+                pending.append(maker[0])
+    return list(found)
+
+
+def _evaluate_chain(
+    merger: _PatternMerger, name: str, root: str, used: dict[int, None], known: dict[str, list[float] | None]
+) -> list[float] | None:
+    """Return the values of a tensor for each value of `root` in POINTS, None if it depends on other data.
+
+    The positions of the operations on the way are added to `used`.
+    """
+    if name == root:
+        return list(activation_chains.POINTS)
+    if name in known:
+        return known[name]
+    known[name] = None
+    if merger.is_constant(name):
+        value = merger.scalar(name)
+        known[name] = None if value is None else [value] * len(activation_chains.POINTS)
+        return known[name]
+    maker = merger.find_maker(name)
+    if (
+        maker is None
+        or maker[1].operator not in activation_chains.COMPUTED
+        or len(used) == activation_chains.MOST_CHAIN
+    ):
+        return None
+    used[maker[0]] = None
+    columns = [_evaluate_chain(merger, source, root, used, known) for source in maker[1].inputs if source]
+    whole = [column for column in columns if column is not None]
+    if len(whole) == len(columns):
+        known[name] = activation_chains.evaluate_operator(maker[1].operator, maker[1].attributes, whole)
+    return known[name]
+
+
+def _is_closed(merger: _PatternMerger, inside: set[int], last: int) -> bool:
+    """Whether no operation outside `inside` reads an output of those inside, except the last one's."""
+    for place in inside - {last}:
+        operation = merger.found[place]
+        assert operation is not None
+        if any(reader not in inside for name in operation.outputs for reader in merger.readers.get(name, ())):
+            return False
+    return True
+
+
+def _merge_bias(merger: _PatternMerger, place: int, operation: Operation) -> bool:
+    """Merge an added constant into a convolution or product as its bias."""
+    pair = _split_constant(merger, operation)
+    made = None if pair is None else merger.find_only_maker(pair[0], *_INPUTS_WITHOUT_BIAS)
+    if pair is None or made is None:
+        return False
+    at, maker = made
+    axis = 1 if maker.operator.startswith("Conv") else -1
+    if sum(map(bool, maker.inputs)) != _INPUTS_WITHOUT_BIAS[maker.operator] or not _is_channel_vector(
+        merger, pair[1], pair[0], axis
+    ):
+        return False
+    if not merger.is_weight(pair[1]):
+        return False
+    inputs = (*maker.inputs[:2], pair[1])
+    return merger.replace(place, maker._replace(inputs=inputs, outputs=operation.outputs), at)
+
+
+def _merge_affine_batch_norm(merger: _PatternMerger, place: int, operation: Operation) -> bool:
+    """Merge the learnt scale and bias that follow a batch norm, as Caffe's BatchNorm and Scale do."""
+    shifted = _split_constant(merger, operation)
+    factor = None if shifted is None else merger.find_only_maker(shifted[0], "Mul")
+    scaled = None if factor is None else _split_constant(merger, factor[1])
+    norm = None if scaled is None else merger.find_only_maker(scaled[0], "BatchNormalization")
+    if shifted is None or factor is None or scaled is None or norm is None:
+        return False
+    if not all(_is_channel_vector(merger, constant, norm[1].outputs[0], 1) for constant in (shifted[1], scaled[1])):
+        return False
+    if any(is_varied(merger.program, name) for name in norm[1].inputs[1:3]):
+        return False
+    return merger.replace(place, norm[1]._replace(outputs=operation.outputs), norm[0], factor[0])
+
+
+def _merge_stochastic_depth(merger: _PatternMerger, place: int, operation: Operation) -> bool:
+    """Merge a product with one randomly dropped factor per sample."""
+    pair = _split_constant(merger, operation)
+    source = None if pair is None else merger.sources.get(pair[1])
+    if pair is None or source is None or source.operator != "Dropout" or prod(merger.dims(pair[1])[1:]) > 1:
+        return False
+    if len(merger.dims(pair[0])) != len(merger.dims(pair[1])):
+        return False
+    return merger.replace(
+        place, source._replace(operator="DropPath", inputs=(pair[0], *source.inputs[1:2]), outputs=operation.outputs)
+    )
+
+
+def _merge_affine_norm(merger: _PatternMerger, place: int, operation: Operation) -> bool:
+    """Merge the scale, or then the bias, that follows a norm found by this module."""
+    pair = _split_constant(merger, operation)
+    made = None if pair is None else merger.find_only_maker(pair[0], "LayerNormalization", "GroupNormalization")
+    if pair is None or made is None or not made[1].attributes.get("written") or not merger.is_weight(pair[1]):
+        return False
+    at, norm = made
+    if len(norm.inputs) != (1 if operation.operator == "Mul" else 2):
+        return False
+    if norm.operator == "GroupNormalization":
+        fits = _is_channel_vector(merger, pair[1], pair[0], 1)
+    else:
+        sizes = merger.dims(pair[0])
+        fits = merger.dims(pair[1]) == sizes[norm.attributes["axis"] % len(sizes) :]
+    inputs = (*norm.inputs, pair[1])
+    return fits and merger.replace(place, norm._replace(inputs=inputs, outputs=operation.outputs), at)
+
+
+def _merge_layer_norm(merger: _PatternMerger, place: int, operation: Operation) -> bool:
+    """Merge (x - mean) / sqrt(variance + epsilon)."""
+    made = [merger.find_maker(name) for name in operation.inputs]
+    if made[0] is None or made[1] is None or made[0][1].operator != "Sub" or made[1][1].operator != "Sqrt":
+        return False
+    source = made[0][1].inputs[0]
+    inside = _trace_back(merger, operation.outputs[0], source)
+    found = [merger.found[other] for other in inside or ()]
+    counted = sorted(other.operator for other in found if other is not None and other.operator != "Sub")
+    means = [other for other in found if other is not None and other.operator == "ReduceMean"]
+    if counted not in (
+        ["Add", "Div", "Pow", "ReduceMean", "ReduceMean", "Sqrt"],
+        ["Add", "Div", "Mul", "ReduceMean", "ReduceMean", "Sqrt"],
+    ):
+        return False
+    axes = {_trailing_axis(merger, mean) for mean in means}
+    if inside is None or len(axes) != 1 or None in axes or not _is_closed(merger, inside, place):
+        return False
+    attributes = {"axis": axes.pop(), "written": True}
+    merger.readers[source] = [reader for reader in merger.readers[source] if reader not in inside] + [place]
+    norm = operation._replace(operator="LayerNormalization", attributes=attributes, inputs=(source,))
+    return merger.replace(place, norm, *(inside - {place}))
+
+
+def _trace_back(merger: _PatternMerger, name: str, source: str) -> set[int] | None:
+    """Return the operations between two tensors, None if they are too many or read other data."""
+    inside: set[int] = set()
+    pending = [name]
+    while pending:
+        current = pending.pop()
+        maker = merger.find_maker(current)
+        if current == source or merger.is_constant(current):
+            continue
+        if maker is None or len(inside) > activation_chains.MOST_CHAIN:
+            return None
+        if maker[0] not in inside:
+            inside.add(maker[0])
+            pending += [other for other in maker[1].inputs if other]
+    return inside
+
+
+def _trailing_axis(merger: _PatternMerger, mean: Operation) -> int | None:
+    """Return the first axis of a mean over the last axes; None if it is over others or drops them."""
+    rank = len(merger.dims(mean.inputs[0]))
+    axes: Any = mean.attributes.get("axes")
+    if axes is None and len(mean.inputs) > 1:
+        contents = merger.values[mean.inputs[1]].contents
+        axes = None if contents is None else contents.ravel()
+    if axes is None or not mean.attributes.get("keepdims", 1):
+        return None
+    places = sorted(int(axis) % rank for axis in axes)
+    return places[0] if places == list(range(rank - len(places), rank)) else None
+
+
+def _merge_group_norm(merger: _PatternMerger, place: int, operation: Operation) -> bool:
+    """Merge a reshape to groups, an instance norm and a reshape back."""
+    norm = merger.find_only_maker(operation.inputs[0], "InstanceNormalization")
+    before = None if norm is None else merger.find_only_maker(norm[1].inputs[0], "Reshape")
+    if norm is None or before is None:
+        return False
+    source = before[1].inputs[0]
+    groups = merger.dims(norm[1].inputs[0])
+    same = merger.dims(source) == merger.dims(operation.outputs[0])
+    plain = merger.is_filled(norm[1].inputs[1], 1) and merger.is_filled(norm[1].inputs[2], 0)
+    if not same or not plain or len(groups) != 3 or groups[0] != merger.dims(source)[0]:
+        return False
+    merged = operation._replace(
+        operator="GroupNormalization", attributes={"num_groups": groups[1], "written": True}, inputs=(source,)
+    )
+    return merger.replace(place, merged, norm[0], before[0])
+
+
+def _merge_shuffle(merger: _PatternMerger, place: int, operation: Operation) -> bool:
+    """Merge a reshape, a transpose and a reshape into a channel shuffle, DepthToSpace or SpaceToDepth."""
+    moved = merger.find_only_maker(operation.inputs[0], "Transpose")
+    before = None if moved is None else merger.find_only_maker(moved[1].inputs[0], "Reshape")
+    if moved is None or before is None:
+        return False
+    source = before[1].inputs[0]
+    sizes, middle, after = (merger.dims(name) for name in (source, before[1].outputs[0], operation.outputs[0]))
+    found = _match_shuffle(sizes, middle, tuple(moved[1].attributes.get("perm", ())), after)
+    if found is None:
+        return False
+    operator, attributes = found
+    made = operation._replace(operator=operator, attributes=attributes, inputs=(source,))
+    return merger.replace(place, made, moved[0], before[0])
+
+
+def _match_shuffle(sizes: Sizes, middle: Sizes, order: Sizes, after: Sizes) -> tuple[str, dict[str, int]] | None:
+    """Return the operator and attributes of a shuffle, from its sizes at each stage and its order of axes."""
+    if sizes[:1] != middle[:1] or len(sizes) < 3:
+        return None
+    spatial = sizes[2:]
+    if after == sizes and middle[3:] == spatial and order == (0, 2, 1, *range(3, len(middle))):
+        return "ChannelShuffle", {"groups": middle[1]}
+    if len(sizes) != 4 or len(middle) != 6:
+        return None
+    if order in ((0, 1, 4, 2, 5, 3), (0, 3, 4, 1, 5, 2)) and middle[4:] == spatial:
+        blocks = middle[2:4] if order[1] == 1 else middle[1:3]
+        moved = (middle[1] if order[1] == 1 else middle[3], spatial[0] * blocks[0], spatial[1] * blocks[1])
+        return ("DepthToSpace", {"blocksize": blocks[0]}) if blocks[0] == blocks[1] and after[1:] == moved else None
+    if order in ((0, 1, 3, 5, 2, 4), (0, 3, 5, 1, 2, 4)) and middle[1] == sizes[1] and middle[3] == middle[5]:
+        moved = (sizes[1] * prod(middle[3:6:2]), middle[2], middle[4])
+        return ("SpaceToDepth", {"blocksize": middle[3]}) if after[1:] == moved else None
+    return None
+
+
+_Pattern = Callable[[_PatternMerger, int, Operation], bool]
+_PATTERNS: dict[str, tuple[_Pattern, ...]] = {
+    "Mul": (_merge_activation, _merge_affine_norm, _merge_stochastic_depth),
+    "Div": (_merge_activation, _merge_layer_norm),
+    "Min": (_merge_activation,),
+    "Max": (_merge_activation,),
+    "Add": (_merge_bias, _merge_affine_batch_norm, _merge_affine_norm),
+    "Reshape": (_merge_shuffle, _merge_group_norm),
+}

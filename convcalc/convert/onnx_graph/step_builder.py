@@ -1,0 +1,292 @@
+"""Converts the operations of an ONNX program to steps of a convcalc graph.
+
+`Builder` keeps the data that flows between steps, runs one rule per operation, and checks every layer's output against
+the shape in the file. An operation without a rule, or one whose rule raises, becomes an `opaque` step with a note.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+from convcalc.convert.graph import Step
+from convcalc.convert.onnx_graph.declared import Sizes
+from convcalc.convert.onnx_graph.layer_names import OnnxNames
+from convcalc.convert.onnx_graph.learnt import list_learnt_roots
+from convcalc.convert.onnx_graph.program import OnnxValue, Operation, Program, describe_node
+from convcalc.layers.base import Layer
+from convcalc.problems import Flaw, shorten
+from convcalc.shape import MOST_AXES, Shape
+from convcalc.spec.making import make_written_layer
+
+_MULTIPLYING_KINDS = frozenset({"conv", "conv_transpose", "depthwise_conv", "linear", "pointwise_conv"})
+
+
+class UnsupportedOperation(Exception):
+    """An operation that convcalc cannot express; the message is the reason."""
+
+
+class _AxesOutOfOrder(Exception):
+    """An operation needs its input with the channels first, but the axes of the tensor `name` are in another order."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+class Data(NamedTuple):
+    """A tensor produced by a step, with the meaning of each of its axes in the file.
+
+    `order` lists, for each axis in the file, its position in (batch, channels, spatial axes...): (0, 1, 2, 3) if the
+    channels are first and (0, 2, 3, 1) if they are last.
+    """
+
+    step: str
+    shape: Shape
+    order: Sizes
+
+    @property
+    def standard(self) -> bool:
+        """Whether the axes are in the order batch, channels, spatial axes."""
+        return self.order == tuple(range(len(self.order)))
+
+
+class Builder:
+    """Collects the steps of an ONNX program.
+
+    `data` maps tensor names to what steps produce; `owners` maps a kind and its learnt tensors to the step that owns
+    them; `counted` are the learnt tensors already counted in a step.
+    """
+
+    def __init__(self, program: Program, operations: Iterable[Operation]) -> None:
+        self.program = program
+        self.steps: list[Step] = []
+        self.notes: list[str] = []
+        self.data: dict[str, Data] = {}
+        self.names = OnnxNames(operation.name for operation in operations)
+        self.owners: dict[tuple[str, tuple[str, ...]], Step] = {}
+        self.before: list[tuple[tuple[str, tuple[str, ...]], Step | None]] = []  # changes by the current operation
+        self.counted: set[str] = set()
+        self.batch = next(iter(program.inputs.values()))[0]
+
+    def add_input(self, name: str, order: Sizes) -> None:
+        """Add an input of the network, whose axes in the file are in the given order.
+
+        Raises UnsupportedOperation if its shape is not a batch of samples with channels.
+        """
+        dims = self.program.inputs[name]
+        if dims[0] != self.batch or not 1 <= len(dims) - 1 <= MOST_AXES + 1 or not all(dims):
+            raise UnsupportedOperation(
+                f"input {shorten(name)} has shape {list(dims)}; expected {self._expected_shape()}"
+            )
+        sizes = sorted(zip(order, dims, strict=True))
+        channels, *spatial = (size for _, size in sizes[1:])
+        self.names.reserve(name)
+        self.data[name] = Data(name, Shape(channels, tuple(spatial)), order)
+
+    def run(self, operation: Operation, rule: Callable[["Builder", Operation], None] | None) -> None:
+        """Add the steps of an operation, converted by its rule; an opaque step if it has none or the rule raises."""
+        made, self.before = len(self.steps), []
+        try:
+            if rule is None:
+                raise UnsupportedOperation("unsupported operator")
+            for name in operation.outputs:
+                if self.program.disputed.get(name):
+                    raise UnsupportedOperation(self.program.disputed[name])
+            rule(self, operation)
+        except _AxesOutOfOrder as reorder:
+            self.insert_transpose(operation, reorder.name)
+            self.run(operation, rule)
+        except (UnsupportedOperation, Flaw) as error:
+            self.take_back(made)
+            self.add_opaque(operation, error.message if isinstance(error, Flaw) else str(error))
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            # any attribute may be missing or have another type than the operator expects
+            self.take_back(made)
+            self.add_opaque(operation, f"malformed attributes: {shorten(str(error))}")
+
+    def take_back(self, made: int) -> None:
+        """Remove all steps but the first `made`, and restore the owners from before the operation."""
+        del self.steps[made:]
+        for key, owner in reversed(self.before):
+            if owner is None:
+                del self.owners[key]
+            else:
+                self.owners[key] = owner
+
+    def insert_transpose(self, operation: Operation, name: str) -> None:
+        """Insert an opaque Transpose that brings a tensor's axes into the file's order, which no layer kind can do."""
+        data = self.data[name]
+        moving = operation._replace(name=f"{operation.name}_transpose", operator="Transpose")
+        sizes = self.sample_sizes(self.value(name).dims)
+        self.notes.append(f"Transpose before {describe_node(operation)}: no layer kind reorders axes")
+        self.data[name] = self.add_opaque_step(moving, sizes, 0, [data.step])
+
+    # -- reading inputs
+
+    def value(self, name: str) -> OnnxValue:
+        """Return a tensor as it is in the file."""
+        return self.program.values[name]
+
+    def read_any_order(self, name: str) -> Data:
+        """Return the data of a tensor with its axes in any order. Raises UnsupportedOperation."""
+        found = self.data.get(name)
+        if found is None:
+            raise UnsupportedOperation("its input is not the output of any layer")
+        sizes = (self.batch, *found.shape.sizes)
+        if self.value(name).dims != tuple(sizes[axis] for axis in found.order) or found.order[0] != 0:
+            dims = list(self.value(name).dims)
+            raise UnsupportedOperation(f"its input has shape {dims}; expected {self._expected_shape()}")
+        return found
+
+    def _expected_shape(self) -> str:
+        return f"(batch {self.batch}, channels, up to {MOST_AXES} spatial sizes), all positive"
+
+    def read(self, name: str) -> Data:
+        """Return the data of a tensor with the channels first. Raises UnsupportedOperation, _AxesOutOfOrder."""
+        found = self.read_any_order(name)
+        if not found.standard:
+            raise _AxesOutOfOrder(name)
+        return found
+
+    def constant(self, operation: Operation, place: int, what: str) -> OnnxValue:
+        """Return the constant at position `place` of an operation's inputs; `what` names it in messages.
+
+        Raises UnsupportedOperation if it is missing, not a constant or not learnt.
+        """
+        name = operation.inputs[place] if place < len(operation.inputs) else ""
+        if not name or not self.value(name).constant:
+            raise UnsupportedOperation(f"its {what} are not constants" if name else f"it has no {what}")
+        if not self.value(name).roots:
+            raise UnsupportedOperation(f"its {what} are computed by the graph, not learnt")
+        return self.value(name)
+
+    def numbers(self, operation: Operation, place: int, attribute: str) -> list[float] | None:
+        """Return numbers that are an attribute in old operator versions and an input in later ones; None if absent.
+
+        Raises UnsupportedOperation if the input is not a constant with known values.
+        """
+        if attribute in operation.attributes:
+            given = operation.attributes[attribute]
+            return list(given) if isinstance(given, tuple) else [given]
+        if place >= len(operation.inputs) or not operation.inputs[place]:
+            return None
+        contents = self.value(operation.inputs[place]).contents
+        if contents is None or contents.dtype.kind not in "fiub":
+            raise UnsupportedOperation(f"its {attribute} is not a constant with known values")
+        return [item.item() for item in contents.ravel()]
+
+    def integers(self, operation: Operation, place: int, attribute: str) -> list[int] | None:
+        """Return the numbers of `numbers` as integers."""
+        found = self.numbers(operation, place, attribute)
+        return None if found is None else [int(number) for number in found]
+
+    # -- adding steps
+
+    def alias(self, operation: Operation, data: Data) -> None:
+        """Let an operation's output be the same data as its input, perhaps with its axes in another order."""
+        self.check_shape(operation.outputs[0], data, "its input is")
+        self.data[operation.outputs[0]] = data
+
+    def check_shape(self, name: str, data: Data, what: str) -> None:
+        """Check that the file gives a tensor the shape of `data`. Raises UnsupportedOperation."""
+        sizes = (self.batch, *data.shape.sizes)
+        if self.value(name).dims != tuple(sizes[axis] for axis in data.order):
+            raise UnsupportedOperation(f"its output has shape {list(self.value(name).dims)}, but {what} {data.shape}")
+
+    def make(
+        self,
+        operation: Operation,
+        kind: str,
+        arguments: dict[str, Any],
+        reads: Sequence[Data],
+        roots: tuple[str, ...] = (),
+        suffix: str = "",
+    ) -> Data:
+        """Add a step and return its output; `roots` are the learnt tensors of its weights.
+
+        Raises Flaw or UnsupportedOperation if its inputs do not fit.
+        """
+        layer = make_written_layer(kind, arguments, tuple(data.shape for data in reads))
+        name = self.names.assign(operation.name, kind, roots) + suffix
+        owner = self.owner(kind, roots, layer)
+        if owner is not None and (owner.kind, owner.arguments) != (kind, arguments):
+            raise UnsupportedOperation(f"it shares the weights of {shorten(owner.name)}, but has other arguments")
+        shared = None if owner is None else owner.name
+        step = Step(name, kind, arguments, tuple(data.step for data in reads), shared)
+        if owner is None and roots:
+            self.before.append(((kind, roots), self.owners.get((kind, roots))))
+            self.owners[kind, roots] = step
+        self.counted.update(roots)
+        self.steps.append(step)
+        return Data(name, layer.output, tuple(range(len(layer.output.sizes) + 1)))
+
+    def owner(self, kind: str, roots: tuple[str, ...], layer: Layer) -> Step | None:
+        """Return the step that owns a layer's weights, or None if the layer owns them or uses only a part of them.
+
+        Raises UnsupportedOperation if the layer shares only its weight and not its bias.
+        """
+        own = sum(layer.weight_tensors()) + sum(layer.bias_tensors())
+        if not roots or max(self.program.weights[root] for root in roots) > own:
+            return None
+        owner = self.owners.get((kind, roots))
+        # exporters may merge equal norm scales into one tensor, but hardly equal weight matrices
+        if owner is None and kind in _MULTIPLYING_KINDS and roots[0] in self.counted:
+            raise UnsupportedOperation("it shares its weights with another layer that differs in kind or bias")
+        return owner
+
+    def add(
+        self,
+        operation: Operation,
+        kind: str,
+        arguments: dict[str, Any],
+        reads: Sequence[Data],
+        roots: tuple[str, ...] = (),
+        order: Sizes | None = None,
+        output: int = 0,
+    ) -> Data:
+        """Add a step that produces an output of an operation, and check its shape against the file."""
+        data = self.make(operation, kind, arguments, reads, roots)
+        data = data if order is None else data._replace(order=order)
+        name = operation.outputs[output]
+        self.check_shape(name, data, f"{kind} produces")
+        self.data[name] = data
+        return data
+
+    def roots(self, operation: Operation, *places: int) -> tuple[str, ...]:
+        """Return the learnt tensors from which the inputs at some positions are made."""
+        names = [operation.inputs[place] for place in places if place < len(operation.inputs)]
+        return tuple(dict.fromkeys(root for name in names if name for root in self.value(name).roots))
+
+    # -- unsupported operations
+
+    def add_opaque(self, operation: Operation, reason: str) -> None:
+        """Add an opaque step for each output of an operation, with a note that gives the reason.
+
+        Only the first step has the operation's params. Raises UnsupportedOperation if no input comes from a layer.
+        """
+        names = dict.fromkeys(name for name in (*operation.inputs, *operation.captured) if name)
+        reads = [self.data[name] for name in names if name in self.data]
+        roots = set(list_learnt_roots(self.program, operation)) - self.counted
+        params = sum(self.program.weights[root] for root in roots if self.program.weights[root] > 1)
+        if not reads:
+            raise UnsupportedOperation(f"none of the inputs of {describe_node(operation)} is the output of a layer")
+        self.notes.append(f"{describe_node(operation)}: {reason}")
+        self.counted |= roots
+        sources = list(dict.fromkeys(data.step for data in reads))
+        for name in filter(None, operation.outputs):
+            if name in self.program.values:
+                sizes = self.sample_sizes(self.value(name).dims)
+                self.data[name] = self.add_opaque_step(operation, sizes, params, sources)
+                params = 0
+
+    def add_opaque_step(self, operation: Operation, sizes: Sizes, params: int, sources: list[str]) -> Data:
+        """Add a step of unknown cost and return its output."""
+        arguments = {"output_shape": list(sizes), "params": params, "what": shorten(operation.operator)}
+        name = self.names.assign(operation.name, "opaque", ())
+        self.steps.append(Step(name, "opaque", arguments, tuple(sources)))
+        return Data(name, Shape(sizes[0], sizes[1:]), tuple(range(len(sizes) + 1)))
+
+    def sample_sizes(self, dims: Sizes) -> Sizes:
+        """Return the shape of one sample; a vector of all elements if the tensor has no batch axis or too many axes."""
+        sizes = dims[1:] if len(dims) > 1 and dims[0] == self.batch else dims
+        return sizes if 1 <= len(sizes) <= MOST_AXES + 1 and all(sizes) else (max(prod(sizes), 1),)

@@ -1,0 +1,104 @@
+"""A network run in PyTorch, layer by layer on the meta device: its shapes, params and MACs beside ours.
+
+Modules are made from the network itself, by name from torch.nn, and no text is executed. On the meta device a tensor
+has a shape and no values, so nothing is computed and no memory is taken.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from convcalc.analysis.report import Report, analyse
+from convcalc.convert.comparison import Compared, Figures, Verification, figures_of
+from convcalc.convert.graph import NotImported
+from convcalc.convert.pytorch.makers import is_known, made
+from convcalc.convert.pytorch.module_builder import built
+from convcalc.network import Network, Node
+
+REFUSALS = (RuntimeError, ValueError, TypeError, ZeroDivisionError, OverflowError)
+STATISTICS = ("running_mean", "running_var")
+
+
+class NoTorch(NotImported):
+    """PyTorch is not installed."""
+
+
+def check_installed() -> None:
+    """Raises NoTorch with the command that installs PyTorch."""
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        raise NoTorch("this needs PyTorch: pip install 'convcalc[torch]'")
+
+
+def verified(network: Network) -> Verification:
+    """Every layer compared with PyTorch. Raises NoTorch, and NotImported where a tensor is too large for PyTorch."""
+    check_installed()
+    report = analyse(network)
+    return Verification(report, tuple(compared(network, report)))
+
+
+def compared(network: Network, report: Report) -> Iterator[Compared]:
+    """The layers in their order, each fed what PyTorch gave before, or our shape where that differs."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        tensors = [blank((network.batch, *shape.sizes)) for shape in network.inputs.values()]
+        modules: list[Sequence[Any]] = []
+        for node, layer in zip(network.nodes, report.layers, strict=True):
+            sizes = (network.batch, *layer.output_shape.sizes)
+            found = Compared(node.name, node.layer.kind, figures_of(layer), None, known=is_known(node))
+            before, output = counter.get_total_flops(), None
+            parts: Sequence[Any] = ()
+            try:
+                if found.known:
+                    parts = modules_of(node) if node.owner is None else modules[node.owner]
+                    output = run(node, parts, [tensors[tensor] for tensor in node.reads])
+                    macs = (counter.get_total_flops() - before) // 2  # a FLOP a multiplication and one an addition
+                    found = found._replace(theirs=figures(output, parts if node.owner is None else (), macs))
+            except REFUSALS as error:
+                found = found._replace(refusal=" ".join(str(error).split())[:300])
+            modules.append(parts)
+            tensors.append(output if output is not None and output.shape == sizes else blank(sizes))
+            yield found
+
+
+def blank(sizes: tuple[int, ...]) -> Any:
+    """A tensor without values. Raises NotImported where PyTorch cannot count so far."""
+    import torch
+
+    try:
+        return torch.empty(sizes)
+    except RuntimeError:
+        shape = "×".join(map(str, sizes))
+        raise NotImported(f"PyTorch has no tensor of {shape}: it counts to 2**63 bytes") from None
+
+
+def modules_of(node: Node) -> tuple[Any, ...]:
+    """The modules of a node in their order; of a merge none."""
+    if node.layer.reads_many:
+        return ()
+    parts = made(node)
+    return tuple(built(call).eval() for call in (parts.before, parts.module, parts.after) if call is not None)
+
+
+def run(node: Node, parts: Sequence[Any], reads: list[Any]) -> Any:
+    """What a node gives."""
+    import operator
+    from functools import reduce
+
+    import torch
+
+    if node.layer.kind == "concat":
+        return torch.cat(reads, dim=1)
+    if node.layer.reads_many:
+        return reduce(operator.add if node.layer.kind == "add" else operator.mul, reads)
+    return reduce(lambda value, part: part(value), parts, reads[0])
+
+
+def figures(output: Any, parts: Sequence[Any], macs: int) -> Figures:
+    """What PyTorch says; the count of batches that it keeps beside a batch norm's statistics is no statistic."""
+    params = sum(parameter.numel() for part in parts for parameter in part.parameters())
+    named = (pair for part in parts for pair in part.named_buffers())
+    buffers = sum(buffer.numel() for name, buffer in named if name.endswith(STATISTICS))
+    return Figures(tuple(output.shape[1:]), params, buffers, macs)

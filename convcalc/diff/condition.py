@@ -1,0 +1,81 @@
+"""Conditions on the cost of a change, such as `macs > +5%`: parsed without `eval`, compared without rounding."""
+
+import operator
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from typing import NamedTuple
+
+from convcalc.diff.compared_figures import Figure
+from convcalc.problems import Flaw, did_you_mean, show
+from convcalc.spec import budget
+
+_OPERATORS: dict[str, Callable[[Fraction, Fraction], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+_PARTS = re.compile(r"\s*([^\s<>=!+%-]*)\s*([<>=!]*)\s*([+-]?)\s*(.*?)\s*", re.DOTALL)
+_PERCENT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?%")
+_EXAMPLE = "write macs > +5%, or peak_memory > +64KiB"
+
+
+class Condition(NamedTuple):
+    """A bound on the change of a metric: absolute, or if `relative`, in percent of the old value."""
+
+    text: str
+    metric: str
+    operator: str
+    bound: Fraction
+    relative: bool
+
+    def holds(self, figure: Figure) -> bool | None:
+        """Return whether the change of a figure fulfils the condition; None if the change is unknown.
+
+        No change from 0 is a change of 0%; any other change from 0 exceeds every percentage.
+        """
+        change = figure.change
+        if change is None:
+            return None
+        compare = _OPERATORS[self.operator]
+        if not self.relative:
+            return compare(Fraction(change), self.bound)
+        if figure.relative is None:
+            return self.operator in (">", ">=", "!=")
+        return compare(figure.relative * 100, self.bound)
+
+
+def parse_condition(text: str) -> Condition:
+    """Parse a condition: a metric, a comparison, and a signed change. Raises Flaw with the span of the mistake."""
+    match = _PARTS.fullmatch(text)
+    assert match is not None  # every text matches: each part may be empty
+    metric, compare, sign, amount = match.groups()
+    if metric not in budget.LIMITED:
+        hint = did_you_mean(metric, budget.LIMITED) or f"available: {', '.join(budget.LIMITED)}"
+        message = f"no metric {show(metric)}" if metric else "a condition must start with a metric"
+        raise Flaw(message, hint if metric else _EXAMPLE, within=match.span(1))
+    if compare not in _OPERATORS:
+        message = f"no comparison {show(compare)}" if compare else f"the comparison after {metric} is missing"
+        raise Flaw(message, f"available: {' '.join(_OPERATORS)}", within=match.span(2))
+    try:
+        bound, relative = _read_amount(metric, amount)
+    except Flaw as flaw:
+        raise Flaw(flaw.message, flaw.hint, within=(match.start(3), match.end(4))) from None
+    return Condition(text.strip(), metric, compare, -bound if sign == "-" else bound, relative)
+
+
+def _read_amount(metric: str, text: str) -> tuple[Fraction, bool]:
+    """Parse a change without its sign, and return whether it is relative. Raises Flaw."""
+    if not text:
+        raise Flaw("the change is missing", _EXAMPLE)
+    percent = _PERCENT.fullmatch(text)
+    if percent:
+        return Fraction(percent[1]), True
+    if text.endswith("%"):
+        raise Flaw(f"{show(text)} is not a percentage", "write 5% or 0.5%")
+    if text == "0":  # 0 needs no unit, even in bytes
+        return Fraction(0), False
+    return Fraction(budget.read_quantity(metric, text)), False

@@ -1,0 +1,169 @@
+"""The difference between two reports: figures, settings, and layers added, removed, changed, moved or renamed.
+
+For example `compared(old, new).figures["macs"].change`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from convcalc.analysis.report import LayerReport, Report
+from convcalc.diff.compared_figures import Figure, figures_of
+from convcalc.diff.matching import Pair, find_replacements, match_layers
+from convcalc.network import Network
+
+_OPTIONS = {"frozen", "share"}
+
+
+class Change(NamedTuple):
+    """A value that changed; None on the side that does not have it."""
+
+    what: str
+    old: Any
+    new: Any
+
+
+class LayerChange(NamedTuple):
+    """A layer that differs between the networks: None on the side that does not have it.
+
+    `written` are the arguments and options that changed; `shapes` are the input and output shapes that changed.
+    """
+
+    old: LayerReport | None
+    new: LayerReport | None
+    moved: bool = False
+    written: tuple[Change, ...] = ()
+    shapes: tuple[Change, ...] = ()
+
+    @property
+    def renamed(self) -> bool:
+        """Whether the name changed but not the kind: another kind implies another default name."""
+        old, new = self.old, self.new
+        return old is not None and new is not None and old.kind == new.kind and old.name != new.name
+
+    @property
+    def layer(self) -> LayerReport:
+        """The layer of the new network, or of the old one if it was removed."""
+        found = self.new or self.old
+        assert found is not None
+        return found
+
+    def figure(self, name: str) -> Figure:
+        """Return a figure of the layer on both sides; 0 on the side that does not have it."""
+        return Figure(*(0 if layer is None else getattr(layer, name) for layer in (self.old, self.new)))
+
+
+class Difference(NamedTuple):
+    """All differences between two networks, except names, descriptions, files and budgets."""
+
+    old: Report
+    new: Report
+    figures: dict[str, Figure]
+    given: tuple[Change, ...]  # spec parameters, inputs, outputs, batch, data types
+    layers: tuple[LayerChange, ...]  # in the order of the new network, removed layers at their old place
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no difference."""
+        same_field = self.old.totals.field.size == self.new.totals.field.size
+        same_figures = all(figure.old == figure.new for figure in self.figures.values())
+        return same_figures and same_field and not self.given and not self.layers
+
+
+def compare_reports(old: Report, new: Report) -> Difference:
+    """Return the difference between two reports."""
+    before, after = figures_of(old), figures_of(new)
+    pairs = match_layers(old.network, new.network)
+    pairs = sorted([*pairs, *find_replacements(old.network, new.network, pairs)], key=lambda pair: pair.new)
+    return Difference(
+        old,
+        new,
+        {name: Figure(before[name], after[name]) for name in before},
+        tuple(_compare_values(_collect_settings(old), _collect_settings(new))),
+        tuple(_compare_layers(old, new, pairs)),
+    )
+
+
+def _collect_settings(report: Report) -> dict[str, Any]:
+    """Return a network's parameters, inputs, outputs, batch and data types."""
+    network = report.network
+    return {
+        **{f"params.{name}": value for name, value in network.params.items()},
+        **{f"inputs.{name}": shape for name, shape in network.inputs.items()},
+        **{f"outputs.{name}": shape for name, shape in report.outputs().items()},
+        "batch": network.batch,
+        **{f"dtype.{name}": dtype for name, dtype in network.dtype._asdict().items()},
+    }
+
+
+def _compare_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    """Yield the values that differ, in the order of both."""
+    for name in dict.fromkeys((*old, *new)):
+        if repr(old.get(name)) != repr(new.get(name)):  # distinguishes 1, 1.0 and true
+            yield Change(name, old.get(name), new.get(name))
+
+
+# -- layers
+
+
+def _compare_layers(old: Report, new: Report, pairs: Sequence[Pair]) -> list[LayerChange]:
+    """Return the layers that differ, in the order of the new network; a removed one follows its old predecessor."""
+    sources = _find_origins(old.network, {pair.old: number for number, pair in enumerate(pairs)})
+    new_sources = _find_origins(new.network, {pair.new: number for number, pair in enumerate(pairs)})
+    found: list[tuple[int, int, LayerChange | None]] = []
+    for pair in pairs:
+        rewired = _find_sources(old.network, sources, pair.old) != _find_sources(new.network, new_sources, pair.new)
+        found.append((pair.new, 0, _compare_pair(old.layers[pair.old], new.layers[pair.new], pair.moved, rewired)))
+    added = set(range(len(new.layers))) - {pair.new for pair in pairs}
+    found += [(index, 0, LayerChange(None, new.layers[index])) for index in added]
+    places = {pair.old: pair.new for pair in pairs if not pair.moved}
+    gone, place = set(range(len(old.layers))) - {pair.old for pair in pairs}, -1
+    for index, layer in enumerate(old.layers):
+        place = places.get(index, place)
+        if index in gone:
+            found.append((place, index + 1, LayerChange(layer, None)))
+    return [change for _, _, change in sorted(found, key=lambda item: item[:2]) if change is not None]
+
+
+def _compare_pair(old: LayerReport, new: LayerReport, moved: bool, rewired: bool) -> LayerChange | None:
+    """Return what changed in a layer; None if nothing did."""
+    written = tuple(_compare_arguments(old, new))
+    if rewired:
+        written += (Change("from", old.reads, new.reads),)
+    before = {"input": old.layer.inputs, "output": old.output_shape}
+    shapes = tuple(_compare_values(before, {"input": new.layer.inputs, "output": new.output_shape}))
+    change = LayerChange(old, new, moved, written, shapes)
+    return change if written or shapes or moved or change.renamed else None
+
+
+def _compare_arguments(old: LayerReport, new: LayerReport) -> Iterator[Change]:
+    """Yield the arguments and options that differ; for another kind, the kind and the arguments both kinds have."""
+    before, after = _collect_options(old), _collect_options(new)
+    if old.kind != new.kind:
+        yield Change("kind", old.kind, new.kind)
+        common = (old.layer.keys.keys() & new.layer.keys.keys()) | _OPTIONS
+        before, after = ({name: one[name] for name in one if name in common} for one in (before, after))
+    yield from _compare_values(before, after)
+
+
+def _collect_options(layer: LayerReport) -> dict[str, Any]:
+    """Return the arguments of a layer, and whether it is frozen or shares weights."""
+    shared = {} if layer.shares is None else {"share": True}
+    return {**layer.layer.arguments(), **({"frozen": True} if layer.frozen else {}), **shared}
+
+
+def _find_origins(network: Network, numbers: Mapping[int, int]) -> list[int | str]:
+    """Return for every tensor its source: the number of the matched pair that produces it, or an input's name.
+
+    An added or removed layer is replaced by the source of its input, so that inserting a layer between two others does
+    not count as rewiring them.
+    """
+    single = len(network.inputs) == 1
+    found: list[int | str] = ["input" if single else name for name in network.inputs]
+    for index, node in enumerate(network.nodes):
+        found.append(numbers[index] if index in numbers else found[node.reads[0]])
+    return found
+
+
+def _find_sources(network: Network, sources: Sequence[int | str], index: int) -> list[int | str]:
+    """Return the sources of a layer's inputs, as `_find_origins` identifies them."""
+    return [sources[tensor] for tensor in network.nodes[index].reads]

@@ -1,0 +1,238 @@
+"""Matching of the layers of two networks: by name and kind, then by order.
+
+Among all matchings that preserve the order of both networks, the one with the highest score is chosen; remaining layers
+with the same name have moved. Swapping the two networks does not change the result.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from convcalc.diff.marks import Mark, mark_layers
+from convcalc.network import Network, Node
+
+MOST_CELLS = 4_000_000  # cells of a table of scores: two networks of 2,000 layers
+_WINDOW = 64  # layers matched at a time in longer networks
+
+_KIND, _ARGUMENTS, _SHAPE = 4, 3, 1  # score if both have the same one
+_WRITTEN, _ORDINAL = 6, 1  # score for the same chosen name, and for the same default name
+
+_SKIP_OLD, _SKIP_NEW, _TAKE = range(3)
+
+
+class Pair(NamedTuple):
+    """The indexes of corresponding layers in the old and the new network."""
+
+    old: int
+    new: int
+    moved: bool = False
+
+
+class _Stretch(NamedTuple):
+    """A range of layers in each network, from start up to stop, within which pairs are sought."""
+
+    old: int
+    old_stop: int
+    new: int
+    new_stop: int
+
+    @property
+    def cells(self) -> int:
+        """The number of possible pairs."""
+        return (self.old_stop - self.old) * (self.new_stop - self.new)
+
+
+def match_layers(old: Network, new: Network) -> list[Pair]:
+    """Return the layers that are in both networks, in the order of the new one."""
+    marks = mark_layers(old), mark_layers(new)
+    if [mark.text() for mark in marks[1]] < [mark.text() for mark in marks[0]]:
+        # ties are broken by order: a fixed order makes the result the same in both directions
+        found = [Pair(pair.new, pair.old, pair.moved) for pair in _match_marks(marks[1], marks[0])]
+    else:
+        found = _match_marks(*marks)
+    return sorted(found, key=lambda pair: pair.new)
+
+
+def _match_marks(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
+    """Return pairs in the order of both networks, then those that moved."""
+    kept = _match_in_order(old, new)
+    by_name = {new[index].name: index for index in set(range(len(new))) - {pair.new for pair in kept}}
+    for index in sorted(set(range(len(old))) - {pair.old for pair in kept}):
+        mark, other = old[index], by_name.get(old[index].name)
+        if other is None or mark.kind != new[other].kind:
+            continue
+        if mark.leaf_written or mark.arguments == new[other].arguments:
+            kept.append(Pair(index, other, moved=True))
+    return kept
+
+
+def _match_in_order(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
+    """Return pairs that preserve the order of both networks."""
+    found: list[Pair] = []
+    whole = _trim_ends(old, new, _Stretch(0, len(old), 0, len(new)), found)
+    stretches = [whole] if whole.cells <= MOST_CELLS else _split_at_anchors(old, new, whole, found)
+    for stretch in stretches:
+        rest = _trim_ends(old, new, stretch, found)
+        found += _match_best(old, new, rest) if rest.cells <= MOST_CELLS else _match_in_windows(old, new, rest)
+    return found
+
+
+def _trim_ends(old: Sequence[Mark], new: Sequence[Mark], stretch: _Stretch, found: list[Pair]) -> _Stretch:
+    """Match identical layers at both ends of a stretch, add them to `found`, and return the rest."""
+    i, i_stop, j, j_stop = stretch
+    while i < i_stop and j < j_stop and old[i].is_same(new[j]):
+        found.append(Pair(i, j))
+        i, j = i + 1, j + 1
+    while i < i_stop and j < j_stop and old[i_stop - 1].is_same(new[j_stop - 1]):
+        i_stop, j_stop = i_stop - 1, j_stop - 1
+        found.append(Pair(i_stop, j_stop))
+    return _Stretch(i, i_stop, j, j_stop)
+
+
+# -- layers replaced by another kind
+
+
+def find_replacements(old: Network, new: Network, pairs: Sequence[Pair]) -> list[Pair]:
+    """Return layers replaced by another kind between the same neighbours, matched by name or one to one."""
+    taken = {pair.old for pair in pairs}, {pair.new for pair in pairs}
+    found: list[Pair] = []
+    i = j = 0
+    for pair in (*sorted(pair for pair in pairs if not pair.moved), Pair(len(old.nodes), len(new.nodes))):
+        gone = [index for index in range(i, pair.old) if index not in taken[0]]
+        added = [index for index in range(j, pair.new) if index not in taken[1]]
+        found += _pair_replacements(old, new, gone, added)
+        i, j = pair.old + 1, pair.new + 1
+    return found
+
+
+def _pair_replacements(old: Network, new: Network, gone: Sequence[int], added: Sequence[int]) -> list[Pair]:
+    """Pair removed layers with added ones at the same place."""
+    by_name = {new.nodes[index].name: index for index in added}
+    found = [Pair(index, by_name[old.nodes[index].name]) for index in gone if old.nodes[index].name in by_name]
+    if len(gone) == len(added):
+        named = {pair.old for pair in found}, {pair.new for pair in found}
+        rest = [index for index in gone if index not in named[0]], [index for index in added if index not in named[1]]
+        found += [pair for pair in map(Pair, *rest) if _is_alike(old.nodes[pair.old], new.nodes[pair.new])]
+    return [pair for pair in found if old.nodes[pair.old].layer.kind != new.nodes[pair.new].layer.kind]
+
+
+def _is_alike(old: Node, new: Node) -> bool:
+    """Whether two layers have the same scope and the same output shape."""
+    same_scope = old.name.rpartition(".")[0] == new.name.rpartition(".")[0]
+    return same_scope and old.layer.output == new.layer.output
+
+
+# -- networks of usual size: the matching with the highest score
+
+
+def _match_best(old: Sequence[Mark], new: Sequence[Mark], stretch: _Stretch) -> list[Pair]:
+    """Return the pairs of a stretch with the highest total score (Needleman and Wunsch 1970, gaps cost nothing)."""
+    columns = new[stretch.new : stretch.new_stop]
+    above = [0] * (len(columns) + 1)
+    taken = []
+    for mark in old[stretch.old : stretch.old_stop]:
+        above, choices = _fill_row(mark, columns, above)
+        taken.append(choices)
+    return list(_walk_back(taken, stretch))
+
+
+def _fill_row(mark: Mark, columns: Sequence[Mark], above: list[int]) -> tuple[list[int], bytearray]:
+    """Return the best scores up to one old layer and each new one, and the choices that lead to them."""
+    kind, row, choices = mark.kind, [0], bytearray(len(columns))
+    left = 0
+    for index, other in enumerate(columns):
+        best, choice = above[index + 1], _SKIP_OLD
+        if left > best:
+            best, choice = left, _SKIP_NEW
+        if other.kind == kind:
+            gain = _score(mark, other)
+            if gain and above[index] + gain > best:  # ties go to the pairing of earlier layers
+                best, choice = above[index] + gain, _TAKE
+        choices[index] = choice
+        row.append(best)
+        left = best
+    return row, choices
+
+
+def _score(mark: Mark, other: Mark) -> int:
+    """Return how similar two layers of one kind are; 0 if neither their arguments nor their own names match."""
+    same_leaf = mark.leaf == other.leaf
+    gain = _KIND
+    if mark.arguments == other.arguments:
+        gain += _ARGUMENTS
+    elif not same_leaf:
+        return 0
+    if mark.shape == other.shape:
+        gain += _SHAPE
+    if same_leaf:
+        gain += _WRITTEN if mark.leaf_written else _ORDINAL
+    if mark.scope == other.scope:
+        gain += _WRITTEN if mark.scope_written else _ORDINAL
+    return gain
+
+
+def _walk_back(taken: Sequence[bytearray], stretch: _Stretch) -> Iterator[Pair]:
+    """Follow the choices from the last cell back to the first, and yield the pairs."""
+    i, j = len(taken), stretch.new_stop - stretch.new
+    while i and j:
+        choice = taken[i - 1][j - 1]
+        if choice == _TAKE:
+            yield Pair(stretch.old + i - 1, stretch.new + j - 1)
+        i, j = i - (choice != _SKIP_NEW), j - (choice != _SKIP_OLD)
+
+
+# -- long networks: between layers that surely correspond, one window at a time
+
+
+def _split_at_anchors(old: Sequence[Mark], new: Sequence[Mark], whole: _Stretch, found: list[Pair]) -> list[_Stretch]:
+    """Match layers of the same name and arguments, add them to `found`, and return the stretches between them."""
+    places = {new[j].name: j for j in range(whole.new, whole.new_stop)}
+    named = ((i, places.get(old[i].name)) for i in range(whole.old, whole.old_stop))
+    anchors = find_longest_rising([Pair(i, j) for i, j in named if j is not None and old[i].is_like(new[j])])
+    found += anchors
+    stretches, i, j = [], whole.old, whole.new
+    for anchor in anchors:
+        if anchor.old > i and anchor.new > j:
+            stretches.append(_Stretch(i, anchor.old, j, anchor.new))
+        i, j = anchor.old + 1, anchor.new + 1
+    return [*stretches, _Stretch(i, whole.old_stop, j, whole.new_stop)]
+
+
+def find_longest_rising(candidates: Sequence[Pair]) -> list[Pair]:
+    """Return the longest subsequence of pairs, ordered by old index, whose new indexes also increase."""
+    ends: list[int] = []  # the smallest last new index of a sequence, by its length
+    last: list[int] = []  # the candidate with that index
+    before: list[int | None] = []
+    for number, pair in enumerate(candidates):
+        length = bisect_left(ends, pair.new)
+        before.append(last[length - 1] if length else None)
+        ends[length : length + 1] = [pair.new]
+        last[length : length + 1] = [number]
+    found, at = [], last[-1] if last else None
+    while at is not None:
+        found.append(candidates[at])
+        at = before[at]
+    return found[::-1]
+
+
+def _match_in_windows(old: Sequence[Mark], new: Sequence[Mark], stretch: _Stretch) -> list[Pair]:
+    """Match a long stretch: equal layers one by one, otherwise the best pairs of a window's first half."""
+    found: list[Pair] = []
+    i, i_stop, j, j_stop = stretch
+    while i < i_stop and j < j_stop:
+        if old[i].is_like(new[j]):
+            found.append(Pair(i, j))
+            i, j = i + 1, j + 1
+            continue
+        rest = _Stretch(i, i_stop, j, j_stop)
+        if rest.cells <= MOST_CELLS:
+            return [*found, *_match_best(old, new, rest)]
+        window = _Stretch(i, min(i + _WINDOW, i_stop), j, min(j + _WINDOW, j_stop))
+        i_half, j_half = min(i + _WINDOW // 2, i_stop), min(j + _WINDOW // 2, j_stop)
+        near = [pair for pair in _match_best(old, new, window)[::-1] if pair.old < i_half and pair.new < j_half]
+        found += near
+        if near and near[-1].old - i + near[-1].new - j >= _WINDOW // 2:
+            i, j = near[-1].old + 1, near[-1].new + 1
+        else:
+            i, j = i_half, j_half
+    return found

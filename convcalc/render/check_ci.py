@@ -1,0 +1,176 @@
+"""Results of `check` in formats of other programs: SARIF, GitLab Code Quality, JUnit XML."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from convcalc.check.rule import Rule
+from convcalc.check.runner import Checked
+from convcalc.problems import Problem, Related, Span, printable
+from convcalc.render.check import code_titles, list_problems, message_with_hint, severity_counts, sort_problems
+from convcalc.render.excerpt import split_lines
+from convcalc.version import __version__
+
+SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_GITLAB_SEVERITIES = {"error": "major", "warning": "minor", "note": "info"}
+_FAILURES = ("error", "warning")
+
+
+def _add_fingerprints(checked: Sequence[Checked]) -> Iterator[tuple[Checked, Problem, str]]:
+    """Yield every problem with a unique fingerprint that does not change when lines are inserted above it.
+
+    It is a hash of the file name, the code, the text of the line (or the message, if there is no line) and a counter
+    of problems that are equal in these.
+    """
+    import json
+    from hashlib import sha256
+
+    seen: Counter[tuple[str, ...]] = Counter()
+    for one in sort_problems(checked):
+        source = split_lines(one.text) if one.text is not None and one.problems else []
+        for problem in one.problems:
+            key = (PurePath(one.file).as_posix(), problem.code, _line(source, problem) or problem.message)
+            yield one, problem, sha256(json.dumps([*key, seen[key]]).encode()).hexdigest()
+            seen[key] += 1
+
+
+def _line(source: list[str], problem: Problem) -> str:
+    """Return the text of the line a problem is in, or an empty text."""
+    number = problem.span.line if problem.span else 0
+    return source[number - 1].strip() if 0 < number <= len(source) else ""
+
+
+def sarif_log(checked: Sequence[Checked], rules: Mapping[str, type[Rule]]) -> str:
+    """Return a SARIF 2.1.0 log, which GitHub code scanning accepts: https://docs.oasis-open.org/sarif/sarif/v2.1.0/."""
+    import json
+
+    codes = sorted({*code_titles(rules), *(problem.code for _, problem in list_problems(checked))})
+    index = {code: number for number, code in enumerate(codes)}
+    driver = {
+        "name": "convcalc",
+        "version": __version__,
+        "rules": [_descriptor(code, code_titles(rules).get(code, code), rules.get(code)) for code in codes],
+    }
+    run = {
+        "tool": {"driver": driver},
+        "columnKind": "unicodeCodePoints",
+        "results": [
+            _result(one, problem, fingerprint, index[problem.code])
+            for one, problem, fingerprint in _add_fingerprints(checked)
+        ],
+    }
+    return json.dumps({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
+
+
+def _descriptor(code: str, name: str, rule: type[Rule] | None) -> dict[str, Any]:
+    """Return the SARIF descriptor of a rule, or of a code that does not belong to a rule."""
+    if rule is None:
+        return {"id": code, "name": name, "shortDescription": {"text": name}, "fullDescription": {"text": name}}
+    return {
+        "id": code,
+        "name": name,
+        "shortDescription": {"text": (rule.__doc__ or name).strip().partition("\n")[0]},
+        "fullDescription": {"text": rule.why},
+        "defaultConfiguration": {"level": rule.severity},
+    }
+
+
+def _result(one: Checked, problem: Problem, fingerprint: str, index: int) -> dict[str, Any]:
+    related = [
+        _related(one.file, number, other, other.span) for number, other in enumerate(problem.related) if other.span
+    ]
+    return {
+        "ruleId": problem.code,
+        "ruleIndex": index,
+        "level": problem.severity,
+        "message": {"text": _unlinked(message_with_hint(problem))},
+        "locations": [{"physicalLocation": _location(one.file, problem.span)}],
+        **({"relatedLocations": related} if related else {}),
+        "partialFingerprints": {"convcalc/v1": fingerprint},
+    }
+
+
+def _related(file: str, number: int, other: Related, span: Span) -> dict[str, Any]:
+    label = _unlinked(other.label)
+    return {"id": number, "physicalLocation": _location(file, span), **({"message": {"text": label}} if label else {})}
+
+
+def _unlinked(text: str) -> str:
+    """Return text without links: in a SARIF message, `[text](target)` would be one."""
+    return text.replace("](", "] (")
+
+
+def _location(file: str, span: Span | None) -> dict[str, Any]:
+    """Return a SARIF location; a problem of the whole file is placed at its first line."""
+    region = {"startLine": 1}
+    if span is not None:
+        region = dict(zip(("startLine", "startColumn", "endLine", "endColumn"), span, strict=True))
+    return {"artifactLocation": {"uri": _uri(file)}, "region": region}
+
+
+def _uri(file: str) -> str:
+    """Return a file name as a URI, relative if the name is relative."""
+    from urllib.parse import quote
+
+    path = PurePath(file)
+    if path.is_absolute():
+        return "file:///" + quote(os.fsencode(path.as_posix().lstrip("/")), safe="/:")
+    return quote(os.fsencode(path.as_posix()))
+
+
+def gitlab_report(checked: Sequence[Checked]) -> str:
+    """Return a GitLab Code Quality report."""
+    import json
+
+    problems = [_quality(one, problem, fingerprint) for one, problem, fingerprint in _add_fingerprints(checked)]
+    return json.dumps(problems, indent=1) + "\n"
+
+
+def _quality(one: Checked, problem: Problem, fingerprint: str) -> dict[str, Any]:
+    path = PurePath(one.file).as_posix().encode("utf-8", "backslashreplace").decode()
+    return {
+        "description": message_with_hint(problem),
+        "check_name": problem.code,
+        "fingerprint": fingerprint,
+        "severity": _GITLAB_SEVERITIES[problem.severity],
+        "location": {"path": path, "lines": {"begin": problem.span.line if problem.span else 1}},
+    }
+
+
+def junit_xml(checked: Sequence[Checked]) -> str:
+    """Return JUnit XML with one test case per file; errors and warnings make it fail, notes are its output.
+
+    Characters that XML does not allow are spelt out. A case has a single failure with all its problems, because readers
+    show only one.
+    """
+    from xml.etree import ElementTree
+
+    suites = ElementTree.Element("testsuites")
+    suite = ElementTree.SubElement(suites, "testsuite", name="convcalc check")
+    for one in sort_problems(checked):
+        case = ElementTree.SubElement(suite, "testcase", classname="convcalc", name=printable(one.file))
+        failures = tuple(problem for problem in one.problems if problem.severity in _FAILURES)
+        notes = [problem for problem in one.problems if problem.severity not in _FAILURES]
+        if failures:
+            message = severity_counts([one._replace(problems=failures)])
+            worst = "error" if any(problem.severity == "error" for problem in failures) else "warning"
+            failure = ElementTree.SubElement(case, "failure", type=worst, message=message)
+            failure.text = _listed(one.file, failures)
+        if notes:
+            ElementTree.SubElement(case, "system-out").text = _listed(one.file, notes)
+    counts = {"tests": len(checked), "failures": len(suite.findall("testcase/failure")), "errors": 0, "skipped": 0}
+    for element in (suites, suite):
+        element.attrib.update({key: str(count) for key, count in counts.items()})
+    ElementTree.indent(suites)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(suites, encoding="unicode") + "\n"
+
+
+def _listed(file: str, problems: Sequence[Problem]) -> str:
+    return "\n".join(f"{_placed(file, problem)}: {message_with_hint(problem)} [{problem.code}]" for problem in problems)
+
+
+def _placed(file: str, problem: Problem) -> str:
+    span = problem.span
+    return f"{printable(file)}:{span.line}:{span.column}" if span else printable(file)

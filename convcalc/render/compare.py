@@ -1,0 +1,181 @@
+"""Many networks in one table, one row per network: `convcalc compare` and the list of examples."""
+
+import csv
+import json
+from collections.abc import Callable, Sequence
+from io import StringIO
+from math import inf
+from typing import Any, NamedTuple
+
+from convcalc.analysis.report import Report
+from convcalc.diff.compared_figures import figure
+from convcalc.problems import printable
+from convcalc.render.cells import Cells, cell_markdown
+from convcalc.render.columns import field_text, shapes_text
+from convcalc.render.grid import Column, find_column, grid
+from convcalc.render.lines import Line
+from convcalc.units import format_bytes, format_count, format_exact
+from convcalc.version import __version__
+
+_SCHEMA = "convcalc/compare/1"
+BEST = "*"
+_LEGEND = f"{BEST} best in its column"
+_LEAST_IS_BEST = ("params", "macs", "flops", "weight_memory", "activation_memory", "peak_memory", "training_memory")
+_MOST_IS_BEST = ("receptive_field",)
+
+
+class NetworkRow(NamedTuple):
+    """One network: its label, report and figures, and the columns in which it is best (None: not computed)."""
+
+    name: str
+    report: Report
+    figures: dict[str, int | None]
+    best: frozenset[str] | None = None
+
+
+def network_rows(named: Sequence[tuple[str, Report]]) -> list[NetworkRow]:
+    """Return one row per network, with the best of each column marked."""
+    names = (*_LEAST_IS_BEST, *_MOST_IS_BEST)
+    rows = [NetworkRow(name, report, {of: figure(report, of) for of in names}) for name, report in named]
+    best = {name: _find_best([_rank_value(row, name) for row in rows]) for name in names}
+    return [
+        row._replace(
+            best=frozenset(name for name in names if best[name] is not None and _rank_value(row, name) == best[name])
+        )
+        for row in rows
+    ]
+
+
+def _rank_value(row: NetworkRow, name: str) -> float | None:
+    """Return a value that is larger the better the figure; None if unknown. A field that covers the input is best."""
+    value = row.figures[name]
+    if name in _MOST_IS_BEST:
+        return inf if row.report.totals.field.whole else value
+    return None if value is None else -value
+
+
+def _find_best(values: Sequence[float | None]) -> float | None:
+    """Return the largest value; None if all are equal or any is unknown."""
+    known = [value for value in values if value is not None]
+    return max(known) if len(known) == len(values) and len(set(known)) > 1 else None
+
+
+def _text_column(
+    name: str, title: str, weight: int, value: Callable[[NetworkRow], Any], *, right: bool = False, cut: int = 0
+) -> Column[NetworkRow]:
+    return Column(name, title, weight, value, lambda row, exact: printable(str(value(row))), right, cut)
+
+
+def _figure_column(name: str, title: str, weight: int) -> Column[NetworkRow]:
+    """Return a column of figures that marks the best."""
+
+    def text(row: NetworkRow, exact: bool) -> str:
+        value = row.figures[name]
+        if name == "receptive_field":
+            found = field_text(row.report.totals)
+        elif exact:
+            found = format_exact(value)
+        else:
+            found = format_bytes(value) if name.endswith("_memory") else format_count(value)
+        return found if row.best is None else found + (BEST if name in row.best else " ")
+
+    return Column(name, title, weight, lambda row: row.figures[name], text)
+
+
+def _task_text(row: NetworkRow) -> str:
+    return str(row.report.network.own.get("x-task", ""))
+
+
+def _description_text(row: NetworkRow) -> str:
+    return " ".join(row.report.network.description.split())
+
+
+_NAME = _text_column("name", "network", 9, lambda row: row.name, cut=12)
+_INPUT = _text_column("input", "input", 5, lambda row: shapes_text(row.report.network.inputs.values()))
+_PARAMS = _figure_column("params", "params", 9)
+_MACS = _figure_column("macs", "MACs", 9)
+EVERY: tuple[Column[NetworkRow], ...] = (
+    _NAME,
+    _INPUT,
+    _text_column("output", "output", 1, lambda row: shapes_text(row.report.outputs().values())),
+    Column(
+        "layers", "layers", 3, lambda row: row.report.totals.layers, lambda row, exact: f"{len(row.report.layers):,}"
+    ),
+    _PARAMS,
+    _MACS,
+    _figure_column("flops", "FLOPs", 4),
+    _figure_column("weight_memory", "weights", 6),
+    _figure_column("activation_memory", "activations", 2),
+    _figure_column("peak_memory", "peak", 8),
+    _figure_column("training_memory", "training", 2),
+    _figure_column("receptive_field", "field", 7),
+)
+COLUMNS = {column.name: column for column in EVERY}
+GALLERY: tuple[Column[NetworkRow], ...] = (
+    _NAME._replace(title="example"),
+    _text_column("task", "task", 2, _task_text),
+    _INPUT,
+    _PARAMS,
+    _MACS,
+    _text_column("description", "source", 1, _description_text, cut=12),
+)
+
+
+def gallery_lines(examples: Sequence[tuple[str, Report]], width: int | None) -> list[Line]:
+    """Return the list of the examples with their cost."""
+    shown = [column.name for column in (_PARAMS, _MACS)]
+    rows = [NetworkRow(name, report, {of: figure(report, of) for of in shown}) for name, report in examples]
+    return grid(GALLERY, rows, width=width, style=_style_of)
+
+
+def _style_of(row: NetworkRow, column: Column[NetworkRow]) -> str:
+    if column.name == "description":
+        return "dim"
+    return "group" if column.name == "name" or column.name in (row.best or ()) else ""
+
+
+def sort_network_rows(rows: Sequence[NetworkRow], sort: str | None) -> list[NetworkRow]:
+    """Sort by a column: numbers descending after unknown ones, text ascending. Raises UnknownColumn."""
+    if sort is None:
+        return list(rows)
+    value = find_column(sort, COLUMNS).value
+    if sort in ("name", "input", "output"):
+        return sorted(rows, key=value)
+    return sorted(rows, key=lambda row: (value(row) is None, value(row) or 0), reverse=True)
+
+
+# -- formats
+
+
+def networks_lines(rows: Sequence[NetworkRow], width: int | None, exact: bool) -> list[Line]:
+    """Return the table, and a legend if anything is marked."""
+    lines = grid(EVERY, rows, width=width, exact=exact, style=_style_of)
+    return [*lines, *([[], [(_LEGEND, "dim")]] if any(row.best for row in rows) else [])]
+
+
+def networks_markdown(rows: Sequence[NetworkRow], exact: bool) -> str:
+    """Return the table as Markdown."""
+    cells = [
+        Cells(column.title, [column.text(row, exact).strip() for row in rows], right=column.right) for column in EVERY
+    ]
+    legend = ["", _LEGEND.replace(BEST, f"\\{BEST}")] if any(row.best for row in rows) else []
+    return "\n".join([*cell_markdown(cells), *legend, ""])
+
+
+def networks_csv(rows: Sequence[NetworkRow]) -> str:
+    """Return the table as CSV: one line per network, exact numbers."""
+    stream = StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([column.name for column in EVERY])
+    writer.writerows([[column.value(row) for column in EVERY] for row in rows])
+    return stream.getvalue()
+
+
+def networks_json(rows: Sequence[NetworkRow]) -> str:
+    """Return JSON with one line per network: header and totals of its report, and the columns in which it is best."""
+    lines = []
+    for row in rows:
+        header = {name: value for name, value in row.report.header().items() if name not in ("schema", "version")}
+        lines.append(json.dumps({**header, "totals": row.report.totals_dict(), "best": sorted(row.best or ())}))
+    head = f'{{"schema": {json.dumps(_SCHEMA)}, "version": {json.dumps(__version__)}, "networks": [\n  '
+    return head + ",\n  ".join(lines) + "]}\n"

@@ -1,0 +1,242 @@
+"""A difference between networks as text and JSON: the totals side by side, then the changed layers."""
+
+import json
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from convcalc import examples
+from convcalc.analysis.report import LayerReport, Report, field_dict
+from convcalc.diff.compared_figures import Figure
+from convcalc.diff.condition import Condition
+from convcalc.diff.difference import Change, Difference, LayerChange
+from convcalc.problems import printable, shorten
+from convcalc.render.columns import field_text
+from convcalc.render.diff_rows import DifferenceRow, difference_rows, value_text
+from convcalc.render.grid import Column, grid
+from convcalc.render.lines import Line
+from convcalc.shape import Shape
+from convcalc.units import format_bytes, format_count, format_exact
+from convcalc.version import __version__
+
+_SCHEMA = "convcalc/diff/1"
+_ALWAYS_SHOWN = {
+    "layers": "layers",
+    "params": "params",
+    "macs": "MACs",
+    "flops": "FLOPs",
+    "weight_memory": "weights",
+    "activation_memory": "activations",
+    "peak_memory": "peak memory",
+    "training_memory": "training",
+    "receptive_field": "field",
+}
+_SHOWN_IF_DIFFERENT = {"trainable_params": "trainable", "buffers": "buffers"}
+_STYLES = {"added": "added", "removed": "removed", "changed": "", "moved": "dim", "renamed": "dim", "reshaped": "dim"}
+
+
+class TotalRow(NamedTuple):
+    """A figure of both networks, with its title."""
+
+    name: str
+    title: str
+    figure: Figure
+    texts: tuple[str, str] | None  # shown instead of the numbers
+
+
+def total_rows(difference: Difference) -> list[TotalRow]:
+    """Return the rows of the totals: figures always shown, and those shown only if they differ."""
+    rows = []
+    for name, figure in difference.figures.items():
+        title = _ALWAYS_SHOWN.get(name) or _SHOWN_IF_DIFFERENT.get(name)
+        same = figure.old == figure.new or figure == difference.figures["params"]  # all params are trainable
+        if title is not None and not (name in _SHOWN_IF_DIFFERENT and same):
+            sizes = difference.old.totals, difference.new.totals
+            texts = (field_text(sizes[0]), field_text(sizes[1])) if name == "receptive_field" else None
+            rows.append(TotalRow(name, title, figure, texts))
+    return rows
+
+
+def _figure_text(row: TotalRow, value: int | None, exact: bool) -> str:
+    if row.name.endswith("_memory") and value is not None:
+        return f"{format_exact(value)} B" if exact else format_bytes(value)
+    return format_exact(value) if exact else format_count(value)
+
+
+def _side_text(row: TotalRow, new: bool, exact: bool) -> str:
+    return row.texts[new] if row.texts is not None else _figure_text(row, row.figure[new], exact)
+
+
+def _change_text(row: TotalRow, exact: bool) -> str:
+    """Return the signed change; blank if there is none."""
+    change = row.figure.change
+    return "" if change == 0 else f"{'+' if (change or 0) > 0 else ''}{_figure_text(row, change, exact)}"
+
+
+def _percent_text(figure: Figure) -> str:
+    """Return the change in percent; blank if there is none, or if the old value is 0 or unknown."""
+    relative = figure.relative
+    if not figure.change or relative is None:
+        return ""
+    percent = float(relative * 100)
+    sign = "+" if percent > 0 else "-"
+    return f"{sign}<0.1%" if abs(percent) < 0.05 else f"{percent:+,.1f}%"
+
+
+TOTALS: tuple[Column[TotalRow], ...] = (
+    Column("name", "", 9, lambda row: row.name, lambda row, exact: row.title, right=False),
+    Column("old", "old", 5, lambda row: row.figure.old, lambda row, exact: _side_text(row, False, exact)),
+    Column("new", "new", 9, lambda row: row.figure.new, lambda row, exact: _side_text(row, True, exact)),
+    Column("change", "change", 6, lambda row: row.figure.change, _change_text),
+    Column("relative", "", 8, lambda row: row.figure.relative, lambda row, exact: _percent_text(row.figure)),
+)
+
+
+def _added_text(value: int | None) -> str:
+    return "" if value == 0 else f"{'+' if (value or 0) > 0 else ''}{format_count(value)}"
+
+
+LAYERS: tuple[Column[DifferenceRow], ...] = (
+    Column("did", "", 9, lambda row: row.did, lambda row, exact: row.did, right=False),
+    Column("name", "layer", 9, lambda row: row.name, lambda row, exact: row.name, right=False, cut=12),
+    Column("what", "what", 8, lambda row: row.what, lambda row, exact: row.what, right=False, cut=12),
+    Column("layers", "layers", 4, lambda row: row.layers, lambda row, exact: f"{row.layers:,}"),
+    Column("output", "output", 3, lambda row: row.output, lambda row, exact: row.output),
+    Column("params", "params", 6, lambda row: row.params, lambda row, exact: _added_text(row.params)),
+    Column("macs", "MACs", 7, lambda row: row.macs, lambda row, exact: _added_text(row.macs)),
+)
+
+
+def difference_lines(difference: Difference, width: int | None, layers: bool) -> list[Line]:
+    """Return both names, the totals side by side, and one row per change; only the totals if not `layers`."""
+    lines = [*_title_lines(difference, width), [], *_totals_grid(difference, width)]
+    given = [f"{change.what} {given_text(change)}" for change in difference.given]
+    if given:
+        lines += [[], *([(fact if width is None else shorten(fact, width), "")] for fact in given)]
+    rows = difference_rows(difference) if layers else []
+    if rows:
+        lines += [[], *grid(LAYERS, rows, width=width, style=_style_of)]
+    return [*lines, *([] if not difference.is_empty else [[], [("no differences", "title")]])]
+
+
+def _style_of(row: DifferenceRow, column: Column[DifferenceRow]) -> str:
+    return _STYLES[row.did] if column.name in ("did", "name") else ""
+
+
+def _title_lines(difference: Difference, width: int | None) -> list[Line]:
+    """Return the names of both networks, and their files if they fit."""
+    lines: list[Line] = []
+    for side, report in (("old", difference.old), ("new", difference.new)):
+        name, file = printable(report.network.name), printable(examples.display_name(report.network.file or ""))
+        room = 1000 if width is None else max(width - len(name) - 7, 0)
+        lines.append([(f"{side}  ", "head"), (name, "title"), (f"  {file}" if len(file) <= room else "", "dim")])
+    return lines
+
+
+def _totals_grid(difference: Difference, width: int | None) -> list[Line]:
+    """Return the totals, with exact numbers if they fit."""
+    rows = total_rows(difference)
+    exact = grid(TOTALS, rows, exact=True)
+    fits = width is None or max(sum(len(text) for text, _ in line) for line in exact) <= width
+    return exact if fits else grid(TOTALS, rows, width=width)
+
+
+def given_text(change: Change) -> str:
+    """Return `1.0 → 0.5`."""
+    return f"{value_text(change.old)} → {value_text(change.new)}"
+
+
+def failure_text(condition: Condition, difference: Difference) -> str:
+    """Return a message that a condition holds, and by how much the figure changed."""
+    figure, title = difference.figures[condition.metric], printable(condition.text)
+    if figure.change is None:
+        return f"{title}: the change in {condition.metric} is unknown"
+    row = TotalRow(condition.metric, "", figure, None)
+    before, after = (_figure_text(row, value, True) for value in (figure.old, figure.new))
+    percent = _percent_text(figure)
+    by = f"{_change_text(row, True) or '0'}{f' ({percent})' if percent else ''}"
+    return f"{title}: {condition.metric} changed by {by}, from {before} to {after}"
+
+
+# -- for programs
+
+
+def difference_json(difference: Difference, failed: Sequence[str]) -> str:
+    """Return the difference as JSON, schema convcalc/diff/1: exact figures, one line per layer that differs."""
+    head = {
+        "schema": _SCHEMA,
+        "version": __version__,
+        "equal": difference.is_empty,
+        "failed": list(failed),
+        "old": _header_dict(difference.old),
+        "new": _header_dict(difference.new),
+        "totals": _totals_dict(difference),
+        "given": [_change_dict(change) for change in difference.given],
+    }
+    lines = [f" {json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items()]
+    layers = ",\n  ".join(json.dumps(_layer_dict(change)) for change in difference.layers)
+    return "{\n" + "".join(lines) + f' "layers": [\n  {layers}]\n}}\n'
+
+
+def _header_dict(report: Report) -> dict[str, Any]:
+    return {name: value for name, value in report.header().items() if name not in ("schema", "version")}
+
+
+def _totals_dict(difference: Difference) -> dict[str, Any]:
+    found: dict[str, Any] = {name: _figure_dict(figure) for name, figure in difference.figures.items()}
+    fields = (difference.old.totals.field, difference.new.totals.field)
+    found["receptive_field"]["fields"] = [field_dict(field) for field in fields]
+    return found
+
+
+def _figure_dict(figure: Figure) -> dict[str, Any]:
+    relative = figure.relative
+    return {
+        "old": figure.old,
+        "new": figure.new,
+        "change": figure.change,
+        "relative": None if relative is None else _round_fraction(relative),
+    }
+
+
+def _round_fraction(relative: Fraction) -> float:
+    return float(round(relative, 9))
+
+
+def _layer_dict(change: LayerChange) -> dict[str, Any]:
+    return {
+        "did": _list_outcomes(change),
+        "old": _place_dict(change.old),
+        "new": _place_dict(change.new),
+        "kind": change.layer.kind,
+        "changes": [_change_dict(written) for written in (*change.written, *change.shapes)],
+        "params": _figure_dict(change.figure("params")),
+        "macs": _figure_dict(change.figure("macs")),
+    }
+
+
+def _list_outcomes(change: LayerChange) -> list[str]:
+    if change.old is None or change.new is None:
+        return ["added" if change.old is None else "removed"]
+    words = (
+        ("moved", change.moved),
+        ("renamed", change.renamed),
+        ("changed", change.written),
+        ("reshaped", change.shapes),
+    )
+    return [word for word, holds in words if holds]
+
+
+def _place_dict(layer: LayerReport | None) -> dict[str, Any] | None:
+    return None if layer is None else {"name": layer.name, "line": layer.line}
+
+
+def _change_dict(change: Change) -> dict[str, Any]:
+    return {"what": change.what, "old": _json_value(change.old), "new": _json_value(change.new)}
+
+
+def _json_value(value: Any) -> Any:
+    """Convert a value for JSON: a shape becomes the list of its sizes."""
+    if isinstance(value, Shape):
+        return list(value.sizes)
+    return [_json_value(item) for item in value] if isinstance(value, tuple | list) else value

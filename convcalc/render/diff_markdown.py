@@ -1,0 +1,64 @@
+"""A difference as Markdown, for a comment on a pull request: the totals, and a collapsed table of layers."""
+
+from collections.abc import Iterable, Sequence
+
+from convcalc.diff.difference import Difference
+from convcalc.problems import shorten
+from convcalc.render.cells import Cells, cell_markdown
+from convcalc.render.diff import LAYERS, TOTALS, given_text, total_rows
+from convcalc.render.diff_rows import DifferenceRow, difference_rows
+from convcalc.render.grid import Column, Kind
+from convcalc.render.summary_markdown import escape
+
+_MOST_BYTES = 65_000  # a GitHub comment has at most 65,535 characters
+_MOST_SETTINGS = 20
+_WIDEST = 200
+
+
+def difference_markdown(difference: Difference, failed: Sequence[str]) -> str:
+    """Return the totals, changed settings and a collapsed table of layers, in at most _MOST_BYTES bytes."""
+    names = [escape(report.network.name) for report in (difference.old, difference.new)]
+    title = names[0] if names[0] == names[1] else " → ".join(names)
+    lines = [f"### {title}", ""]
+    for message in failed[:_MOST_SETTINGS]:
+        lines += [f"**{escape(shorten(message, _WIDEST))}**", ""]
+    if difference.is_empty:
+        return "\n".join([*lines, "No differences.", ""])
+    lines += [*_table_lines(TOTALS, total_rows(difference)), ""]
+    given = [f"- {escape(f'{change.what} {given_text(change)}')}" for change in difference.given]
+    lines += (
+        [*given[:_MOST_SETTINGS], *_left_out_lines(len(given) - _MOST_SETTINGS, "other values"), ""] if given else []
+    )
+    rows = difference_rows(difference)
+    if rows:
+        lines += _fold_rows(rows, _MOST_BYTES - _count_bytes(lines))
+    return "\n".join([*lines, ""])
+
+
+def _table_lines(columns: Sequence[Column[Kind]], rows: Sequence[Kind]) -> list[str]:
+    return cell_markdown(
+        [
+            Cells(column.title, [shorten(column.text(row, True), _WIDEST) for row in rows], right=column.right)
+            for column in columns
+        ]
+    )
+
+
+def _fold_rows(rows: Sequence[DifferenceRow], room: int) -> list[str]:
+    """Return a collapsed table with as many rows as fit, and the number of those left out."""
+    opening = ["<details>", "<summary>Changed layers</summary>", ""]
+    lines = _table_lines(LAYERS, rows)
+    room -= _count_bytes(opening) + 200  # room for the closing lines
+    kept = 2
+    while kept < len(lines) and _count_bytes(lines[: kept + 1]) <= room:
+        kept += 1
+    return [*opening, *lines[:kept], *_left_out_lines(len(lines) - kept, "rows"), "", "</details>"]
+
+
+def _left_out_lines(count: int, what: str) -> Iterable[str]:
+    return [] if count <= 0 else ["", f"{count:,} more {what} are not shown here; run `convcalc diff` to see them."]
+
+
+def _count_bytes(lines: Sequence[str]) -> int:
+    """Return the bytes of lines, line ends included."""
+    return sum(len(line.encode("utf-8", "replace")) + 1 for line in lines)

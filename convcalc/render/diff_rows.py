@@ -1,0 +1,227 @@
+"""The rows of a difference; the same change in every copy of a repeat, or use of a block, is one row."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from convcalc.alternatives.subjects import common_pattern
+from convcalc.analysis.report import LayerReport, Report, sum_known
+from convcalc.arguments import Flag
+from convcalc.diff.difference import Change, Difference, LayerChange
+from convcalc.network import Group
+from convcalc.problems import printable, shorten
+
+_DIGITS = re.compile(r"\d+")
+_MOST_READ = 4  # inputs of a layer that are named
+
+
+class DifferenceRow(NamedTuple):
+    """What happened to some layers, and what that adds to params and MACs (None: unknown)."""
+
+    did: str
+    name: str
+    what: str
+    layers: int
+    output: str
+    params: int | None
+    macs: int | None
+
+
+class _Bucket:
+    """Collects the changes that form one row."""
+
+    def __init__(self, did: str, what: Callable[[Sequence[LayerChange]], str]) -> None:
+        self.did = did
+        self.what = what
+        self.names: list[str] = []
+        self.changes: list[LayerChange] = []
+
+    def row(self) -> DifferenceRow:
+        return DifferenceRow(
+            self.did,
+            self.names[0] if len(self.names) == 1 else common_pattern(self.names),
+            self.what(self.changes),
+            len(self.changes),
+            _output_text(self.changes),
+            *(sum_known([change.figure(name).change for change in self.changes]) for name in ("params", "macs")),
+        )
+
+
+def difference_rows(difference: Difference) -> list[DifferenceRow]:
+    """Return the rows in network order, then renamed layers, then the number of layers that changed only in shape."""
+    buckets: dict[tuple[object, ...], _Bucket] = {}
+    scopes = {"removed": _find_whole_scopes(difference, "old"), "added": _find_whole_scopes(difference, "new")}
+    for change in difference.layers:
+        for did, key, name, what in _list_entries(change, scopes):
+            bucket = buckets.setdefault((did, *key), _Bucket(did, what))
+            if name not in bucket.names[-1:]:
+                bucket.names.append(name)
+            bucket.changes.append(change)
+    return [*(bucket.row() for bucket in buckets.values()), *_renamed_rows(difference), *_reshaped_row(difference)]
+
+
+Entry = tuple[str, tuple[object, ...], str, Callable[[Sequence[LayerChange]], str]]
+
+
+def _list_entries(change: LayerChange, scopes: dict[str, dict[str, Group]]) -> Iterator[Entry]:
+    """Yield what happened to a layer: the outcome, the key that groups it with others, its name, its description."""
+    old, new = change.old, change.new
+    if old is None or new is None:
+        did = "added" if old is None else "removed"
+        scope = scopes[did].get(change.layer.name)
+        if scope is None:
+            yield did, _place_key(change.layer), change.layer.name, _describe_kind
+        else:
+            yield did, (scope.word, scope.line or _strip_numbers(scope.name)), scope.name, lambda changes: scope.word
+        return
+    if change.moved:
+        yield "moved", _place_key(old) + _place_key(new), new.name, _describe_kind
+    if change.written:
+        names = tuple(written.what for written in change.written)
+        yield "changed", (names, _place_key(old), _place_key(new)), new.name, _describe_arguments
+    elif _is_costly(change):
+        yield "reshaped", _place_key(old) + _place_key(new), new.name, _describe_input
+
+
+def _is_costly(change: LayerChange) -> bool:
+    """Whether other shapes change params or MACs, or make the change unknown."""
+    return bool(change.shapes) and any(change.figure(name).change != 0 for name in ("params", "macs"))
+
+
+def _place_key(layer: LayerReport) -> tuple[object, ...]:
+    """Return the key shared by all layers that one line of a spec creates; without lines, names without numbers."""
+    return layer.kind, layer.line or _strip_numbers(layer.name)
+
+
+def _strip_numbers(name: str) -> str:
+    return _DIGITS.sub("*", name)
+
+
+# -- scopes added or removed as a whole
+
+
+def _find_whole_scopes(difference: Difference, side: str) -> dict[str, Group]:
+    """Return, by layer name, the outermost scope that exists only in this network."""
+    report: Report = getattr(difference, side)
+    other = "new" if side == "old" else "old"
+    alone = {getattr(change, side).name for change in difference.layers if getattr(change, other) is None}
+    found: dict[str, Group] = {}
+    for group in sorted(report.groups, key=lambda group: group.start - group.stop):
+        names = [layer.name for layer in report.layers[group.start : group.stop]]
+        if names and names[0] in alone and names[0] not in found and alone.issuperset(names):
+            found.update(dict.fromkeys(names, group))
+    return found
+
+
+# -- texts
+
+
+def _describe_kind(changes: Sequence[LayerChange]) -> str:
+    """Return the kind, and the arguments if all layers have the same."""
+    glances = {change.layer.layer.glance() for change in changes}
+    return " ".join(filter(None, (changes[0].layer.kind, glances.pop() if len(glances) == 1 else "")))
+
+
+def _describe_arguments(changes: Sequence[LayerChange]) -> str:
+    """Return `stride 1 → 2, groups 1 → 32`; for several layers, ranges such as `64…512 → 128…1024`."""
+    found = []
+    for index, written in enumerate(changes[0].written):
+        before = _summarise_texts(_argument_text(change.old, change.written[index], "old") for change in changes)
+        after = _summarise_texts(_argument_text(change.new, change.written[index], "new") for change in changes)
+        found.append(f"{written.what} {before} → {after}" if before or after else written.what)
+    return ", ".join(found)
+
+
+def _describe_input(changes: Sequence[LayerChange]) -> str:
+    """Return the change of the input's channels, or else of its spatial size."""
+    shapes = [(change.old.layer.input, change.new.layer.input) for change in changes if change.old and change.new]
+    if any(old.channels != new.channels for old, new in shapes):
+        before, after = (_summarise_texts(str(pair[side].channels) for pair in shapes) for side in (0, 1))
+        return f"channels {before} → {after}"
+    before, after = (_summarise_texts("×".join(map(str, pair[side].spatial)) for pair in shapes) for side in (0, 1))
+    return f"size {before} → {after}" if before != after else "other shapes"
+
+
+def _output_text(changes: Sequence[LayerChange]) -> str:
+    """Return the output shape, with the old one if it changed."""
+    before = _summarise_texts(str(change.old.output_shape) for change in changes if change.old)
+    after = _summarise_texts(str(change.new.output_shape) for change in changes if change.new)
+    return after if before in ("", after) else before if not after else f"{before} → {after}"
+
+
+def _summarise_texts(texts: Iterable[str]) -> str:
+    """Return one text if all agree, else a range: smallest…largest number, or first…last text."""
+    found = list(dict.fromkeys(texts))
+    if len(found) < 2:
+        return "".join(found)
+    if all(text.isdecimal() for text in found):
+        found.sort(key=int)
+    return f"{found[0]}…{found[-1]}"
+
+
+def _argument_text(layer: LayerReport | None, change: Change, side: str) -> str:
+    """Return an argument's value as the layer table shows it, without its letter."""
+    value: Any = getattr(change, side)
+    key = None if layer is None else layer.layer.keys.get(change.what)
+    if key is None or isinstance(key, Flag) or value is None:
+        return value_text(value)
+    assert layer is not None
+    return key.glance(getattr(layer.layer, change.what)).removeprefix(key.sign)
+
+
+def value_text(value: Any) -> str:
+    """Return a value as short printable text; lists joined by +, None as `none`."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list) or type(value) is tuple:
+        more = f" and {len(value) - _MOST_READ} more" if len(value) > _MOST_READ else ""
+        return " + ".join(map(value_text, value[:_MOST_READ])) + more
+    return shorten(printable(str(value)))
+
+
+# -- names
+
+
+def _renamed_rows(difference: Difference) -> Iterator[DifferenceRow]:
+    """Yield renamed scopes and layers, grouped if they differ in numbers; then how many changed only in numbers."""
+    scopes: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    numbered = 0
+    for change in difference.layers:
+        if change.renamed and change.old is not None and change.new is not None:
+            names = _find_renamed_scope(change.old.name, change.new.name)
+            same = _strip_numbers(names[0]), _strip_numbers(names[1])
+            if same[0] == same[1]:
+                numbered += 1
+            else:
+                scopes.setdefault(same, []).append(names)
+    for starred, found in scopes.items():
+        before, after = starred if len(set(found)) > 1 else found[0]
+        yield DifferenceRow("renamed", before, f"now {after}", len(found), "", 0, 0)
+    if numbered:
+        yield DifferenceRow("renamed", _layers_text(numbered), "only in numbers", numbered, "", 0, 0)
+
+
+def _find_renamed_scope(old: str, new: str) -> tuple[str, str]:
+    """Return two names without their common ending: `stage2.*` and `layer2.*`."""
+    before, after = old.split("."), new.split(".")
+    while len(before) > 1 and len(after) > 1 and before[-1] == after[-1]:
+        before, after = before[:-1], after[:-1]
+    star = "" if ".".join(before) == old else ".*"
+    return ".".join(before) + star, ".".join(after) + star
+
+
+def _reshaped_row(difference: Difference) -> Iterator[DifferenceRow]:
+    """Yield the number of layers that differ only in shape."""
+    silent = [
+        change
+        for change in difference.layers
+        if change.shapes and not (change.written or change.moved or _is_costly(change))
+    ]
+    if silent:
+        yield DifferenceRow("reshaped", _layers_text(len(silent)), "only in shape", len(silent), "", 0, 0)
+
+
+def _layers_text(layers: int) -> str:
+    return f"{layers:,} {'layer' if layers == 1 else 'layers'}"

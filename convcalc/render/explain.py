@@ -1,0 +1,169 @@
+"""Explanations as text: each figure as a formula in symbols, the formula with its values, and the result.
+
+For example `params  C_out × (k_h × k_w × C_in) + C_out`, `= 64 × (3 × 3 × 3) + 64`, `= 1,792`.
+"""
+
+import re
+from textwrap import wrap
+
+from convcalc.analysis.report import Report
+from convcalc.explain.figures import Explanation, Figure
+from convcalc.explain.totals import list_remarks, sum_by_kind
+from convcalc.render.cells import Cells, cell_lines
+from convcalc.render.grid import GAP
+from convcalc.render.layers import hang_text, parse_page
+from convcalc.render.lines import Line
+from convcalc.render.rows import layer_row
+from convcalc.render.summary import format_totals, heading_lines
+from convcalc.render.summary import wrap_facts as fact_lines
+from convcalc.symbolic import Notation
+from convcalc.units import format_bytes, format_count, format_exact
+
+_PAGE = 100
+_NARROW = 60  # in a terminal of fewer columns, formulas go below their names
+WORDS = 17  # width of the names, to the left of the formulas
+NO_BREAK = "\u00a0"  # a blank at which lines are not broken
+
+
+def explanation_lines(found: list[Explanation], width: int | None, in_words: bool = True) -> list[Line]:
+    """Return the explanations of all layers as lines; without `in_words` only the figures."""
+    lines: list[Line] = []
+    for explanation in found:
+        lines += (
+            [[], *_layer_lines(explanation, width, in_words)] if lines else _layer_lines(explanation, width, in_words)
+        )
+    return lines
+
+
+def _lead_width(width: int | None) -> int:
+    return WORDS if (width or _PAGE) >= _NARROW else 2
+
+
+def _layer_lines(explanation: Explanation, width: int | None, in_words: bool) -> list[Line]:
+    """Return one layer: title, summary, figures, legend of the symbols, what is counted, and the source."""
+    lead, about = _lead_width(width), parse_page(type(explanation.layer.layer))
+    lines = [*_title_lines(explanation, width), []]
+    if in_words:
+        lines += hang_text("", about.summary, width)
+        lines += [line for note in explanation.notes for line in hang_text("", note, width, style="hint")]
+        lines.append([])
+    lines += [line for figure in explanation.figures for line in _figure_lines(figure, width, lead)]
+    if in_words:
+        lines += [[], *_legend_lines(explanation, width, lead)]
+        for name in ("Counted", "Source"):
+            if name in about.sections:
+                lines += _named_lines(name.lower(), about.sections[name], width, lead, "dim")
+    return lines
+
+
+def list_facts(explanation: Explanation) -> list[str]:
+    """Return the facts of a layer's title: its kind with arguments, its shapes, and its line in the spec."""
+    layer = explanation.layer
+    shapes = " + ".join(map(str, layer.layer.inputs))
+    line = f"line {layer.line}" if layer.line else ""
+    return [*filter(None, (layer_row(layer, layer.name, 0, 0).what, f"{shapes} → {layer.output_shape}", line))]
+
+
+def _title_lines(explanation: Explanation, width: int | None) -> list[Line]:
+    # facts go below the name if they do not fit next to it
+    name = explanation.layer.name
+    line = " · ".join(list_facts(explanation))
+    if width is None or len(name) + len(GAP) + len(line) <= width:
+        return [[(name, "title"), (GAP + line, "")]]
+    return [[(name, "title")], *fact_lines(list_facts(explanation), width)]
+
+
+def _figure_lines(figure: Figure, width: int | None, lead: int) -> list[Line]:
+    texts = _derivation_lines(figure)
+    lines: list[Line] = []
+    for place, text in enumerate(texts):
+        style = "title" if place == len(texts) - 1 and figure.value is not None else ""
+        kept = text if figure.formula is None else _protect_blanks(text, _text_width(width, lead))
+        lines += _named_lines("" if place else figure.name, kept, width, lead, style)
+    return lines
+
+
+def _protect_blanks(text: str, room: int) -> str:
+    """Return a formula that breaks only before operators, and not inside parentheses that fit on a line."""
+    text = re.sub(r"(?<=[×/+=-]) | (?=/)| (?=[KMGTP]i?B?\))| (?=B\b)", NO_BREAK, text)
+    groups = re.findall(r"\([^()]*\)", text)
+    for group in groups:
+        text = text.replace(group, group.replace(" ", NO_BREAK)) if len(group) < room - 4 else text
+    return text
+
+
+def _derivation_lines(figure: Figure) -> list[str]:
+    """Return at most three lines: symbols, values, result; a formula that is a single symbol needs only one."""
+    result = "" if figure.value is None else format_result(figure.value, figure.unit)
+    if figure.formula is None:
+        return [": ".join(filter(None, (result, figure.words)))]
+    symbols = Notation(False, figure.one_axis).write(figure.formula)
+    numbers = Notation(True).write(figure.formula)
+    if symbols == numbers:
+        return [result]
+    if numbers == str(figure.value):
+        return [f"{symbols} = {result}"]
+    return [symbols, f"= {numbers}", f"= {result}"]
+
+
+def format_result(value: int, unit: str) -> str:
+    """Return a result exactly and rounded: `118,013,952 (118.0 M)`, `37,632 B (36.75 KiB)`."""
+    exact = f"{value:,} {unit}".rstrip()
+    short = format_bytes(value) if unit == "B" else format_count(value)
+    return exact if short.replace(" ", "") == exact.replace(" ", "") or value < 1000 else f"{exact} ({short})"
+
+
+def _named_lines(name: str, text: str, width: int | None, lead: int, style: str = "") -> list[Line]:
+    # the text goes to the right of the name, in a narrow terminal below it
+    pieces = _wrap_text(text, _text_width(width, lead))
+    lines: list[Line] = [[(" " * lead, ""), (piece, style)] for piece in pieces]
+    if len(name) >= lead:
+        return [[(name, "head")], *lines]
+    lines[0][0] = (f"{name:<{lead}}", "head")
+    return lines
+
+
+def _text_width(width: int | None, lead: int) -> int:
+    return max((width or _PAGE) - lead, 20)
+
+
+def _wrap_text(text: str, room: int) -> list[str]:
+    """Return a formula or text on as many lines as it needs; continued lines of a formula are indented."""
+    later = "  " if text.startswith("=") else ""
+    pieces = wrap(text, room, subsequent_indent=later, break_long_words=False, break_on_hyphens=False)
+    return [piece.replace(NO_BREAK, " ") for piece in pieces] or [""]
+
+
+def _legend_lines(explanation: Explanation, width: int | None, lead: int) -> list[Line]:
+    lines: list[Line] = []
+    for meaning, names in explanation.legend().items():
+        lines += _named_lines("" if lines else "where", f"{', '.join(names)}  {meaning}", width, lead, "dim")
+    return lines
+
+
+# -- totals
+
+
+def totals_lines(report: Report, width: int | None) -> list[Line]:
+    """Return how the totals are composed: the contribution of each kind, the sums, and remarks."""
+    lines = [*heading_lines(report, width), [], *cell_lines(share_cells(report), width, first=""), []]
+    lines += [*format_totals(report, width), []]
+    for name, text in list_remarks(report):
+        lines += hang_text(f"{name:<11}{GAP}", text, width, "head", "dim")
+    return [
+        *lines,
+        [],
+        *hang_text("", "convcalc explain NET LAYER shows how a layer's figures are calculated.", width, style="dim"),
+    ]
+
+
+def share_cells(report: Report) -> list[Cells]:
+    """Return the table of contributions: a column per figure, a row per kind, and a row with the sums."""
+    found, total = sum_by_kind(report), report.totals
+    columns = [Cells("kind", [*(share.kind for share in found), "sum"], right=False)]
+    titles = (("layers", 4), ("params", 9), ("MACs", 9), ("multiplications", 3), ("additions", 2))
+    for title, weight in titles:
+        name = title.lower()
+        figures = [*(getattr(share, name) for share in found), getattr(total, name)]
+        columns.append(Cells(title, ["·" if figure == 0 else format_exact(figure) for figure in figures], weight))
+    return columns

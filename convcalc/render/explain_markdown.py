@@ -1,0 +1,64 @@
+"""Explanations as Markdown with LaTeX formulas, for GitHub and Jupyter.
+
+A renderer parses the LaTeX as Markdown first. The formulas therefore contain no backslash before punctuation, and every
+index follows a letter, so that nothing is mistaken for Markdown syntax.
+"""
+
+from convcalc.analysis.report import Report
+from convcalc.explain.figures import Explanation, Figure
+from convcalc.explain.totals import list_remarks
+from convcalc.render.cells import cell_markdown
+from convcalc.render.explain import format_result, list_facts, share_cells
+from convcalc.render.layers import parse_page
+from convcalc.render.summary_markdown import escape, totals_line
+from convcalc.symbolic import Latex
+
+
+def explanation_markdown(found: list[Explanation]) -> str:
+    """Return the explanations of all layers as Markdown text."""
+    return "\n".join(_layer_markdown(explanation) for explanation in found)
+
+
+def _layer_markdown(explanation: Explanation) -> str:
+    about = parse_page(type(explanation.layer.layer))
+    lines = [f"### {escape(explanation.layer.name)}", "", escape(" · ".join(list_facts(explanation))), ""]
+    lines += [escape(about.summary), ""]
+    for note in explanation.notes:
+        lines += [f"> {escape(note)}", ""]
+    for figure in explanation.figures:
+        lines += [*_figure_markdown(figure), ""]
+    legend = [
+        f"{', '.join(map(_inline_symbol, names))} {escape(meaning)}" for meaning, names in explanation.legend().items()
+    ]
+    lines += [f"Where {'; '.join(legend)}.", ""] if legend else []
+    for section in ("Counted", "Source"):
+        if section in about.sections:
+            lines += [f"*{section}*: {escape(about.sections[section])}", ""]
+    return "\n".join(lines)
+
+
+def _inline_symbol(name: str) -> str:
+    return f"${Latex(False).symbol(name)}$"
+
+
+def _figure_markdown(figure: Figure) -> list[str]:
+    # the name and the result, then the derivation as a displayed equation
+    result = "" if figure.value is None else format_result(figure.value, figure.unit)
+    first = f"**{escape(figure.name)}**: {escape(', '.join(filter(None, (result, figure.words))))}"
+    if figure.formula is None or figure.value is None:
+        return [first]
+    symbols = Latex(False, figure.one_axis).write(figure.formula)
+    numbers = Latex(True).write(figure.formula)
+    steps = dict.fromkeys([symbols, *([numbers] if numbers != str(figure.value) else []), _format_quantity(figure)])
+    return [first, "", f"$${' = '.join(steps)}$$"] if len(steps) > 1 else [first]
+
+
+def _format_quantity(figure: Figure) -> str:
+    return f"{figure.value:,}".replace(",", "{,}") + (rf"\text{{ {figure.unit}}}" if figure.unit else "")
+
+
+def totals_markdown(report: Report) -> str:
+    """Return the contributions of the kinds to the totals, the sums and the remarks as Markdown text."""
+    lines = [f"### {escape(report.network.name)}: how the totals are composed", ""]
+    lines += [*cell_markdown(share_cells(report)), "", totals_line(report), ""]
+    return "\n".join([*lines, *(f"- *{name}*: {escape(text)}" for name, text in list_remarks(report)), ""])

@@ -1,0 +1,289 @@
+"""Results of `fit`: the combinations of values within a budget, as a table, Markdown, CSV, JSON, or options."""
+
+import json
+import re
+from collections.abc import Sequence
+from shlex import join
+from textwrap import wrap
+from typing import Any
+
+from convcalc.fitting import METRICS, Fit, Setup, Trial
+from convcalc.network import Limit
+from convcalc.problems import InvalidSpec, printable, show
+from convcalc.render.cells import Cells, cell_lines, cell_markdown
+from convcalc.render.explain import NO_BREAK
+from convcalc.render.lines import Line
+from convcalc.render.summary import wrap_facts
+from convcalc.render.summary_markdown import escape
+from convcalc.spec.budget import MEMORY
+from convcalc.spec.source import read_value
+from convcalc.units import format_bytes, format_count
+
+_SCHEMA = "convcalc/fit/1"
+_TITLES = {"macs": "MACs", "flops": "FLOPs", **{metric: metric.replace("_", " ") for metric in MEMORY}}
+# the metrics of a wide table; in a narrow one, those with the highest number stay longest
+_SHOWN = {"params": 5, "macs": 6, "peak_memory": 7, "weight_memory": 4, "flops": 1}
+_LEAST_MESSAGE = 30  # messages are not wrapped to fewer characters per line
+_MOST_INVALID = 3  # problems of invalid combinations that are listed
+
+
+def _values_text(values: dict[str, Any]) -> str:
+    """Return a combination as text: `width 0.5, size 128`."""
+    return ", ".join(f"{name} {_value_text(value)}" for name, value in values.items())
+
+
+def _value_text(value: Any) -> str:
+    """Return the value of a spec parameter as text, as on the command line."""
+    return show(value).removeprefix("the list ").strip("'") if not isinstance(value, str) else printable(value)
+
+
+def _make_columns(found: Fit, trials: Sequence[Trial]) -> list[Cells]:
+    """Return the columns: the parameters, the metrics of the order and the limits, and other metrics."""
+    asked = {found.order.metric, *(limit.metric for limit in found.limits)}
+    columns = [Cells(param.name, [_value_text(trial.values[param.name]) for trial in trials]) for param in found.params]
+    for metric in METRICS:
+        if metric in asked or metric in _SHOWN:
+            texts = [_figure_text(trial, metric) for trial in trials]
+            columns.append(Cells(_TITLES.get(metric, metric), texts, 9 if metric in asked else _SHOWN[metric]))
+    return columns
+
+
+def _figure_text(trial: Trial, metric: str) -> str:
+    """Return a figure of a network, rounded; `?` if it is unknown."""
+    assert trial.figures is not None
+    value = trial.figures[metric]
+    return format_bytes(value) if metric in MEMORY else format_count(value)
+
+
+def _summary_text(found: Fit) -> str:
+    """Return how many of the combinations are within the budget."""
+    within, count = len(found.keeping), len(found.trials)
+    combinations = "1 combination" if count == 1 else f"{count:,} combinations"
+    return f"{f'{within:,}' if within else 'none'} of {combinations} {'fit' if within > 1 else 'fits'} the budget"
+
+
+def _order_text(found: Fit) -> str:
+    """Return the order as text: `most MACs first`."""
+    metric = _TITLES.get(found.order.metric, found.order.metric)
+    return f"{'least' if found.order.smallest else 'most'} {metric} first"
+
+
+def _limit_text(limit: Limit) -> str:
+    """Return a limit as text: `peak memory ≤ 256.0 KiB`."""
+    what = _TITLES.get(limit.metric, limit.metric.replace("_", " "))
+    of = limit.pattern or limit.output
+    what = f"{printable(of)}: {what}" if of else what
+    if limit.shape is not None:
+        return f"{what} = {'×'.join(map(str, limit.shape))}"
+    ends = (("≥", limit.minimum), ("≤", limit.maximum))
+    written = format_bytes if limit.metric in MEMORY else format_count
+    return ", ".join(f"{what} {sign} {written(value)}" for sign, value in ends if value is not None)
+
+
+def _merge_limits(limits: Sequence[Limit]) -> list[Limit]:
+    """Return the limits, with those on the same figure merged into the strictest."""
+    found: dict[tuple[object, ...], Limit] = {}
+    for limit in limits:
+        key = (limit.metric, limit.output, limit.pattern, limit.shape)
+        other = found.get(key, limit)
+        least = max((one.minimum for one in (limit, other) if one.minimum is not None), default=None)
+        most = min((one.maximum for one in (limit, other) if one.maximum is not None), default=None)
+        found[key] = limit._replace(minimum=least, maximum=most)
+    return list(found.values())
+
+
+def best_options(found: Fit) -> str:
+    """Return one line with the options for the best combination; empty if none is within the budget.
+
+    A shell and xargs split the line into options: `--set width=0.5`.
+    """
+    return "".join(f"{join(_list_options(found.setup, trial.values))}\n" for trial in found.keeping[:1])
+
+
+def _list_options(setup: Setup, values: dict[str, Any]) -> list[str]:
+    """Return all overrides of a combination as command-line options."""
+    overrides = setup.overrides
+    params = {**overrides.params, **values}
+    options = [text for name, value in params.items() for text in ("--set", f"{name}={_value_option(value)}")]
+    for name, sizes in overrides.inputs.items():
+        options += ["--input", ("" if name is None else f"{name}=") + ",".join(map(str, sizes))]
+    if overrides.batch is not None:
+        options += ["--batch", str(overrides.batch)]
+    if overrides.dtype is not None:
+        options += ["--dtype", _dtype_option(overrides.dtype)]
+    options += [] if setup.inplace else ["--no-inplace"]
+    return [*options, *(["--fold-batchnorm"] if setup.fold_batchnorm else [])]
+
+
+def _dtype_option(dtype: str | dict[str, str]) -> str:
+    """Return a data type, or one each for weights, activations and bias, in the syntax of --dtype."""
+    return dtype if isinstance(dtype, str) else ",".join(f"{name}={value}" for name, value in dtype.items())
+
+
+def _value_option(value: Any) -> str:
+    """Return an exact value in the syntax of --set; text is quoted only if it would be read as something else."""
+    if isinstance(value, str) and _reads_as(value, value):
+        return value
+    # without spaces, a list remains one word even if the shell ignores quotes, as in $(…)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _reads_as(text: str, value: Any) -> bool:
+    """Whether text on the command line is read as exactly this value."""
+    try:
+        return bool(read_value(text) == value)
+    except InvalidSpec:
+        return False
+
+
+def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Line]:
+    """Return the limits, the table of combinations within the budget, and the nearest ones that exceed it.
+
+    `width` is in characters, None for unlimited; `rows` is the most rows of the table, None for all.
+    """
+    network, within = found.network, found.keeping
+    counted = [_summary_text(found), _order_text(found)] if within else [_summary_text(found)]
+    lines: list[Line] = [
+        [(printable(network.name), "title")],
+        *wrap_facts([_limit_text(limit) for limit in _merge_limits(found.limits)], width),
+        *wrap_facts(counted, width),
+        [],
+    ]
+    if within:
+        lines += cell_lines(_make_columns(found, within[:rows]), width)
+        if rows is not None and len(within) > rows:
+            lines.append([(f"and {len(within) - rows:,} more: --limit 0 lists all", "dim")])
+        lines.append([])
+    beyond = [line for text, trial in _select_exceeding(found) for line in _miss_lines(text, trial, width)]
+    invalid = _invalid_lines(found, width)
+    lines += [*beyond, *([[]] if beyond and invalid else []), *invalid]
+    return lines if lines[-1] else lines[:-1]
+
+
+def _select_exceeding(found: Fit) -> list[tuple[str, Trial]]:
+    """Return the combinations to show that exceed the budget: next to the best one, or the nearest miss."""
+    if found.keeping:
+        return [("exceeds the budget: ", trial) for trial in found.beyond]
+    return [] if found.nearest is None else [("nearest miss: ", found.nearest)]
+
+
+def _miss_lines(text: str, trial: Trial, width: int | None) -> list[Line]:
+    """Return a combination with the limits that it does not meet."""
+    first, *others = _wrap_text(text + _values_text(trial.values), width)
+    lines: list[Line] = [[(first[: len(text)], "head"), (first[len(text) :], "title")]]
+    lines += [[(piece, "title")] for piece in others]
+    return [*lines, *(line for message in trial.broken for line in _message_lines(message, width))]
+
+
+def _message_lines(message: str, width: int | None) -> list[Line]:
+    """Return a message, indented and wrapped."""
+    return [[(piece, "")] for piece in _wrap_text(printable(message), width, "  ")]
+
+
+def _wrap_text(text: str, width: int | None, indent: str = "") -> list[str]:
+    """Wrap text into lines; continuation lines are indented further, and a number stays with its unit."""
+    room = 1000 if width is None else max(width, _LEAST_MESSAGE)
+    joined = re.sub(r" (?=[KMGTP]?i?B\b)", NO_BREAK, text)
+    pieces = wrap(joined, room, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
+    return [piece.replace(NO_BREAK, " ") for piece in pieces]
+
+
+def _group_invalid(found: Fit) -> list[tuple[str, str]]:
+    """Return the invalid combinations grouped by problem: the first one of each group, and the problem."""
+    by_problem: dict[str, list[Trial]] = {}
+    for trial in found.invalid:
+        by_problem.setdefault(_problem_text(trial), []).append(trial)
+    return [
+        (_values_text(first.values) + (f" and {len(others):,} more" if others else ""), text)
+        for text, (first, *others) in by_problem.items()
+    ]
+
+
+def _invalid_lines(found: Fit, width: int | None) -> list[Line]:
+    groups, count = _group_invalid(found), len(found.invalid)
+    if not count:
+        return []
+    lines: list[Line] = [[(f"{count:,} combination{'' if count == 1 else 's'} with an invalid spec", "warning")]]
+    for names, text in groups[:_MOST_INVALID]:
+        [(first, style)], *others = _message_lines(f"{names}: {text}", width)
+        split = min(len(first), 2 + len(names))  # the values are emphasised
+        lines += [[(first[:split], "title"), (first[split:], style)], *others]
+    return [*lines, [("  …: -f json lists all", "dim")]] if len(groups) > _MOST_INVALID else lines
+
+
+def _problem_text(trial: Trial) -> str:
+    """Return the first problem of an invalid combination, with its line."""
+    assert trial.problem is not None
+    line = f"line {trial.problem.span.line}: " if trial.problem.span else ""
+    return printable(line + trial.problem.message)
+
+
+def fit_markdown(found: Fit, rows: int | None) -> str:
+    """Return the result as Markdown; `rows` as in `fit_lines`."""
+    within, limits = found.keeping, ", ".join(map(_limit_text, _merge_limits(found.limits)))
+    lines = [f"### {escape(found.network.name)}: {escape(limits)}", ""]
+    lines += [f"{_summary_text(found)}, {_order_text(found)}" if within else _summary_text(found), ""]
+    if within:
+        lines += [*cell_markdown(_make_columns(found, within[:rows])), ""]
+        if rows is not None and len(within) > rows:
+            lines += [f"and {len(within) - rows:,} more", ""]
+    lines += [
+        f"- {text}**{escape(_values_text(trial.values))}**: {escape('; '.join(trial.broken))}"
+        for text, trial in _select_exceeding(found)
+    ]
+    lines += [f"- not valid: **{escape(names)}**: {escape(text)}" for names, text in _group_invalid(found)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def fit_csv(found: Fit, rows: int | None) -> str:
+    """Return CSV with a row per combination within the budget, best first, with exact numbers."""
+    import csv
+    from io import StringIO
+
+    stream = StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([*(param.name for param in found.params), *METRICS])
+    for trial in found.keeping[:rows]:
+        values = [_value_text(trial.values[param.name]) for param in found.params]
+        writer.writerow([*values, *(trial.figures or {}).values()])
+    return stream.getvalue()
+
+
+def fit_json(found: Fit, rows: int | None) -> str:
+    """Return the result as JSON; `fits` lists the combinations within the budget, best first."""
+    fits = [{"params": trial.values, "figures": trial.figures} for trial in found.keeping[:rows]]
+    answer = {
+        "schema": _SCHEMA,
+        "name": found.network.name,
+        "file": found.network.file,
+        "by": found.order.metric,
+        "best": "smallest" if found.order.smallest else "largest",
+        "limits": [_limit_dict(limit) for limit in _merge_limits(found.limits)],
+        "tried": {param.name: param.values for param in found.params},
+        "kept": len(found.keeping),
+        "fits": fits,
+        "breaks": [_exceeding_dict(trial) for trial in found.beyond],
+        "nearest": None if found.keeping or found.nearest is None else _exceeding_dict(found.nearest),
+        "invalid": [
+            {"params": trial.values, "problem": trial.problem and trial.problem.message} for trial in found.invalid
+        ],
+    }
+    return json.dumps(answer, indent=1) + "\n"
+
+
+def _exceeding_dict(trial: Trial) -> dict[str, Any]:
+    """Return a combination that exceeds the budget as a JSON object."""
+    return {"params": trial.values, "figures": trial.figures, "problems": list(trial.broken)}
+
+
+def _limit_dict(limit: Limit) -> dict[str, Any]:
+    """Return a limit as a JSON object, without keys that are not set."""
+    settings = {
+        "metric": limit.metric,
+        "min": limit.minimum,
+        "max": limit.maximum,
+        "output": limit.output,
+        "layers": limit.pattern,
+        "shape": limit.shape,
+    }
+    return {key: value for key, value in settings.items() if value is not None}

@@ -1,0 +1,92 @@
+"""The manual of layer kinds as printed by `convcalc layers`, generated from the kinds' arguments and docstrings."""
+
+import re
+from textwrap import dedent, wrap
+from typing import NamedTuple
+
+from convcalc.arguments import Key
+from convcalc.layers import FAMILIES
+from convcalc.layers.base import Layer
+from convcalc.render.lines import Line
+
+_SECTION = re.compile(r"(Output|Params|Counted|Source|Example on \[[0-9, ]+\]): ")
+_PAGE = 100  # the width of a page if the output is not a terminal
+_ALIASES = {"in_channels", "in_features"}
+
+
+class Page(NamedTuple):
+    """The parts of a kind's docstring; `sections` by name, such as Output, Params, Counted and Source."""
+
+    summary: str
+    sections: dict[str, str]
+    example: str
+    example_input: str
+
+
+def parse_page(kind: type[Layer]) -> Page:
+    """Parse a kind's docstring into its parts."""
+    first, _, rest = (kind.__doc__ or "").partition("\n")
+    summary, sections, example, example_input = [first.strip()], dict[str, str](), "", ""
+    current = ""
+    for line in dedent(rest).strip().splitlines():
+        match = _SECTION.match(line)
+        if match:
+            current = match[1]
+            sections[current] = line[match.end() :]
+        elif current and line.strip():
+            sections[current] += " " + line.strip()
+        elif line.strip():
+            summary.append(line.strip())
+    for name in list(sections):
+        if name.startswith("Example on "):
+            example, example_input = sections.pop(name), name.removeprefix("Example on ")
+    return Page(" ".join(summary), sections, example, example_input)
+
+
+def _signature(kind: type[Layer]) -> str:
+    """Return the arguments with their defaults, required ones first: `out_channels, kernel_size, stride 1`."""
+    parts = [
+        name if key.required else f"{name} {key.described_default()}"
+        for name, key in kind.keys.items()
+        if name not in _ALIASES
+    ]
+    return ", ".join(sorted(parts, key=lambda part: " " in part)) or "—"
+
+
+def kinds_lines(width: int | None) -> list[Line]:
+    """Return the list of all kinds by family, with their arguments."""
+    names = max(len(kind.kind) for family in FAMILIES.values() for kind in family)
+    lines: list[Line] = []
+    for family, kinds in FAMILIES.items():
+        lines += [[], [(family, "title")]]
+        for kind in kinds:
+            lines += hang_text(f"  {kind.kind:<{names}}  ", _signature(kind), width, "", "dim")
+    return [*lines[1:], [], [("convcalc layers KIND shows the page of a kind.", "dim")]]
+
+
+def kind_lines(kind: type[Layer], width: int | None) -> list[Line]:
+    """Return the page of one kind."""
+    found = parse_page(kind)
+    lines: list[Line] = [[(kind.kind, "title")], [], *hang_text("", found.summary, width), []]
+    if kind.keys:
+        names = max(map(len, kind.keys))
+        lines.append([("arguments", "title")])
+        for name, key in kind.keys.items():
+            lines += hang_text(f"  {name:<{names}}  ", f"{key.help}; {_describe_key(key)}", width, "", "dim")
+        lines.append([])
+    for name, text in found.sections.items():
+        lines += hang_text(f"{name.lower():<9} ", text, width, "title")
+    lines += [[], [("example on input ", "title"), (found.example_input, "")], [(f"  - {found.example}", "")]]
+    return lines
+
+
+def hang_text(lead: str, text: str, width: int | None, lead_style: str = "", style: str = "") -> list[Line]:
+    """Return a text to the right of `lead`, on as many lines as it needs."""
+    pieces = wrap(text, max((width or _PAGE) - len(lead), 16)) or [""]
+    first: Line = [(lead, lead_style), (pieces[0], style)]
+    return [first, *([(" " * len(lead), ""), (piece, style)] for piece in pieces[1:])]
+
+
+def _describe_key(key: Key[object]) -> str:
+    default = "required" if key.required else f"default {key.described_default()}"
+    return f"{key.expected}; {default}"

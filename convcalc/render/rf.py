@@ -1,0 +1,288 @@
+"""The receptive field as text, JSON and SVG: its growth through the layers, or a region drawn over the input."""
+
+import json
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from convcalc.analysis.field_region import Interval, NoRegion, Region, find_region, middle_position
+from convcalc.analysis.receptive_field import FieldReport, input_size
+from convcalc.analysis.report import LayerReport, Report, field_dict
+from convcalc.intervals import Ratio
+from convcalc.problems import printable
+from convcalc.render.columns import LEAST_NAME, field_text, jump_text, per_axis_text, ratio_text
+from convcalc.render.columns import draw_bar as share_bar
+from convcalc.render.grid import GAP
+from convcalc.render.lines import Line
+from convcalc.render.summary import heading_lines
+from convcalc.shape import AXIS_NAMES
+
+_SCHEMA = "convcalc/receptive_field/1"
+_BAR, _LEAST_BAR = 24, 8  # width of a bar, in characters
+_WIDEST, _TALLEST = 64, 24  # size of a drawing, in characters
+_COVERS, _COVERS_SHORT = " ◀ covers it", " ◀"
+_HEAD = ("layer", "output", "field", "jump", "center", "border")
+
+
+# -- growth
+
+
+def growth_lines(report: Report, width: int | None, every: bool) -> list[Line]:
+    """Return one line per layer: field, jump, centre, the share beyond the border, and a bar relative to the input.
+
+    Layers that do not change the receptive field are left out unless `every` is true.
+    """
+    size = input_size(report.network)
+    if not size:
+        return [*heading_lines(report, width), [], [("the input is a vector: it has no spatial positions", "dim")]]
+    shown = _choose_layers(report, every)
+    rows = [_HEAD, *(_cell_texts(report, index) for index in shown)]
+    seen = [report.layers[index].field for index in shown]
+    texts, room = _fit_rows(rows, width)
+    bars = _draw_bars(seen, size, room)
+    lines: list[Line] = []
+    for number, (text, drawn) in enumerate(zip(texts, bars, strict=True)):
+        lines.append([(text + GAP, "" if number else "head"), (drawn, "bar" if number else "head")])
+    return [*heading_lines(report, width), [], *lines]
+
+
+def _choose_layers(report: Report, every: bool) -> list[int]:
+    first = len(report.network.inputs)
+    fields = report.fields
+    return [
+        index
+        for index, node in enumerate(report.network.nodes)
+        if every or all(fields[first + index] != fields[tensor] for tensor in node.reads)
+    ]
+
+
+def _covers_input(field: FieldReport, size: tuple[int, ...]) -> bool:
+    """Whether the field of every position is at least as large as the input."""
+    least = field.size_min or field.size
+    return least is not None and all(seen >= length for seen, length in zip(least, size, strict=True))
+
+
+def _cell_texts(report: Report, index: int) -> tuple[str, ...]:
+    layer = report.layers[index]
+    centers = "" if layer.field.center is None else per_axis_text(map(ratio_text, layer.field.center))
+    return (
+        layer.name,
+        str(layer.output_shape),
+        field_text(layer),
+        jump_text(layer),
+        centers,
+        _border_text(report, index),
+    )
+
+
+def _border_text(report: Report, index: int) -> str:
+    """Return the share of the middle position's field that lies beyond the input."""
+    try:
+        share = find_region(report, index, middle_position(report, index)).outside
+    except NoRegion:
+        return ""
+    return _percent_text(share) if share[0] else ""
+
+
+def _percent_text(share: Ratio) -> str:
+    return f"{share[0] / share[1]:.0%}"
+
+
+def _draw_bars(seen: list[FieldReport], size: tuple[int, ...], room: int) -> list[str]:
+    """Return a title and one bar per field, scaled to fit `room`; the first that covers the input is marked."""
+    marker = _COVERS if room > _BAR + len(_COVERS) else _COVERS_SHORT
+    length = min(_BAR, room - 1 - len(marker))
+    if length < _LEAST_BAR:
+        return [""] * (len(seen) + 1)
+    of = "×".join(map(str, size))
+    bars = [next((title for title in (f"against the input, {of}", f"of {of}") if len(title) <= room), "")]
+    covered = False
+    for field in seen:
+        first = not covered and _covers_input(field, size)
+        covered = covered or first
+        bars.append(_draw_field_bar(field, size, length) + (marker if first else ""))
+    return bars
+
+
+def _draw_field_bar(field: FieldReport, size: tuple[int, ...], length: int) -> str:
+    """Draw the share of the input covered along the axis with the largest; an arrow if it exceeds the input."""
+    if field.size is None:
+        return "?"
+    part = max(seen / full for seen, full in zip(field.size, size, strict=True))
+    return share_bar(part, length) + ("▸" if part > 1 else "")
+
+
+def _fit_rows(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[str], int]:
+    """Return the text of each row and the width left for a bar.
+
+    Columns are dropped until full bars fit. Then names are cut to make room for short bars, unless too little of the
+    names would remain.
+    """
+    kept = list(range(len(_HEAD)))
+    widths = [max(len(row[column]) for row in rows) for column in kept]
+    full, least = _BAR + 1 + len(_COVERS), _LEAST_BAR + 1 + len(_COVERS_SHORT)
+    for dropped in (4, 5, 1, 3):  # centre, border, output, jump
+        if width is None or sum(widths[column] + len(GAP) for column in kept) + full <= width:
+            break
+        kept.remove(dropped)
+    room = full
+    if width is not None:
+        others = sum(widths[column] for column in kept[1:]) + len(GAP) * (len(kept) - 1)
+        beside = width - others - len(GAP) - least  # width of a name next to a bar
+        if beside < min(widths[0], 2 * LEAST_NAME):
+            beside = width - others
+        widths[0] = min(widths[0], max(beside, LEAST_NAME))
+        room = width - others - widths[0] - len(GAP)
+    texts = []
+    for row in rows:
+        name = row[0] if len(row[0]) <= widths[0] else row[0][: widths[0] - 1] + "…"
+        texts.append(GAP.join([name.ljust(widths[0]), *(row[column].rjust(widths[column]) for column in kept[1:])]))
+    return texts, room
+
+
+# -- one region
+
+
+def region_lines(report: Report, index: int, seen: Region, width: int | None) -> list[Line]:
+    """Return the receptive field of one position: its figures, and a drawing over the input."""
+    layer, size = report.layers[index], input_size(report.network)
+    place = f", position {', '.join(map(str, seen.position))}" if seen.position else ""
+    lines: list[Line] = [
+        [(printable(report.network.name), "title"), (f"  {layer.name}, {layer.output_shape}{place}", "")],
+        [],
+        *_fact_lines(layer, size, seen),
+    ]
+    if seen.unclipped is not None and size:
+        lines += [[], *_draw_region(seen.unclipped, size, width)]
+    return lines
+
+
+def _fact_lines(layer: LayerReport, size: tuple[int, ...], seen: Region) -> list[Line]:
+    of_input = f"  of {'×'.join(map(str, size))}"
+    lines: list[Line] = [[("field   ", "head"), (field_text(layer), "title"), (of_input, "dim")]]
+    if layer.field.jump is not None:
+        lines.append([("jump    ", "head"), (jump_text(layer), "")])
+    names = AXIS_NAMES[len(size)]
+    for axis, name in enumerate(names):
+        whole = "nothing" if seen.unclipped is None else _interval_text(seen.unclipped[axis])
+        within = "nothing" if seen.clipped is None else _interval_text(seen.clipped[axis])
+        note = "" if whole == within else f"  within the input {within}"
+        lines.append([(f"{name:<8}", "head"), (whole, ""), (note, "dim")])
+    lines.append(
+        [("border  ", "head"), (_percent_text(seen.outside), ""), (" of the field lies beyond the input", "dim")]
+    )
+    return lines
+
+
+def _interval_text(interval: Interval) -> str:
+    return f"{interval[0]} … {interval[1]}"
+
+
+def _draw_region(intervals: tuple[Interval, ...], size: tuple[int, ...], width: int | None) -> list[Line]:
+    """Draw the last two axes: the input as dots, the field dark within the input and light beyond it.
+
+    A character represents a range of positions, and shows the field if any of them is in it.
+    """
+    plane = list(zip(intervals, size, strict=True))[-2:]
+    if len(plane) == 1:
+        plane = [((0, 0), 1), *plane]
+    (rows, height), (columns, length) = plane
+    across = max(min(_WIDEST, (width or _WIDEST) - 2), 1)
+    marks_across = [_mark_tick(tick, columns, length) for tick in _split_axis(columns, length, across)]
+    marks_down = [_mark_tick(tick, rows, height) for tick in _split_axis(rows, height, _TALLEST if height > 1 else 1)]
+    lines: list[Line] = []
+    for down in marks_down:
+        text = "".join(_pick_character(*map(all, zip(down, over, strict=True))) for over in marks_across)
+        lines.append([("  " + text, "bar")])
+    return [*lines, [], *([("  " + text, "dim")] for text in _legend_lines(across))]
+
+
+def _legend_lines(across: int) -> list[str]:
+    parts = ["█ seen", "· input, not seen", "░ beyond the input"]
+    whole = "   ".join(parts)
+    return [whole] if len(whole) <= across else parts
+
+
+class _Tick(NamedTuple):
+    """The range of an axis that a character represents: from start up to stop, in units of 1 / parts position."""
+
+    start: int
+    stop: int
+    parts: int
+
+
+def _split_axis(interval: Interval, size: int, most: int) -> list[_Tick]:
+    """Divide an axis into at most `most` ranges, one per character."""
+    low, high = min(interval[0], 0), max(interval[1], size - 1) + 1
+    count = min(most, high - low)
+    starts = [low * count + (high - low) * place for place in range(count + 1)]
+    return [_Tick(start, stop, count) for start, stop in pairwise(starts)]
+
+
+def _mark_tick(tick: _Tick, interval: Interval, size: int) -> tuple[bool, bool, bool]:
+    """Return whether a range holds any of the field within the input, of the field, and of the input."""
+    within = (max(interval[0], 0), min(interval[1], size - 1))
+    return _overlaps(tick, within), _overlaps(tick, interval), _overlaps(tick, (0, size - 1))
+
+
+def _overlaps(tick: _Tick, interval: Interval) -> bool:
+    low, high = interval[0] * tick.parts, (interval[1] + 1) * tick.parts
+    return max(tick.start, low) < min(tick.stop, high)
+
+
+def _pick_character(seen_within: bool, seen: bool, within: bool) -> str:
+    return "█" if seen_within else "░" if seen else "·" if within else " "
+
+
+# -- for programs
+
+
+def field_json(report: Report, index: int | None, seen: Region | None) -> str:
+    """Return the fields of all layers, or of one with the region of a position, as JSON."""
+    network = report.network
+    found: dict[str, Any] = {
+        "schema": _SCHEMA,
+        "name": network.name,
+        "file": network.file,
+        "input_size": list(input_size(network)),
+    }
+    indexes = range(len(report.layers)) if index is None else [index]
+    found["layers"] = [_layer_dict(report, place) for place in indexes]
+    if seen is not None:
+        found["region"] = {
+            "position": list(seen.position),
+            "unclipped": None if seen.unclipped is None else [list(interval) for interval in seen.unclipped],
+            "clipped": None if seen.clipped is None else [list(interval) for interval in seen.clipped],
+            "outside": seen.outside[0] / seen.outside[1],
+        }
+    return json.dumps(found, indent=1) + "\n"
+
+
+def _layer_dict(report: Report, index: int) -> dict[str, Any]:
+    layer = report.layers[index]
+    shape = list(layer.output_shape.sizes)
+    return {"name": layer.name, "kind": layer.kind, "output_shape": shape, **field_dict(layer.field)}
+
+
+def region_svg(report: Report, index: int, seen: Region) -> str:
+    """Return an SVG picture of the input and the region over it, in units of input positions."""
+    size = input_size(report.network)
+    intervals = seen.unclipped or tuple((0, -1) for _ in size)
+    plane = list(zip(intervals, size, strict=True))[-2:]
+    if len(plane) == 1:
+        plane = [((0, max(size[-1] // 16, 1) - 1), max(size[-1] // 16, 1)), *plane]
+    ((top, bottom), height), ((left, right), width) = plane
+    x, y = min(left, 0), min(top, 0)
+    across, down = max(right + 1, width) - x, max(bottom + 1, height) - y
+    margin = max(across, down) / 50
+    box = f"{x - margin:g} {y - margin:g} {across + 2 * margin:g} {down + 2 * margin:g}"
+    stroke = f'stroke-width="{max(across, down) / 200:g}"'
+    seen_box = f'x="{left}" y="{top}" width="{right - left + 1}" height="{bottom - top + 1}"'
+    place = f" at {', '.join(map(str, seen.position))}" if seen.position else ""
+    title = report.layers[index].name + place
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" width="480">\n'
+        f"<title>{title}</title>\n"
+        f'<rect x="0" y="0" width="{width}" height="{height}" fill="#f4f4f4" stroke="#444" {stroke}/>\n'
+        f'<rect {seen_box} fill="#2a9d8f" fill-opacity="0.5" stroke="#2a9d8f" {stroke}/>\n'
+        "</svg>\n"
+    )

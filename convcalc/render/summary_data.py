@@ -1,0 +1,68 @@
+"""The report for programs, as JSON and CSV."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from convcalc.analysis.report import Report
+from convcalc.problems import InvalidSpec, Problem
+
+if TYPE_CHECKING:  # JSON needs no columns: importing them would slow the start
+    from convcalc.render.grid import Column
+    from convcalc.render.rows import Row
+
+_PROBLEMS_SCHEMA = "convcalc/problems/1"
+
+
+def report_json(report: Report) -> str:
+    """Return the JSON report with one line per key and per layer, so that line-based diffs are readable."""
+    return "".join(_json_lines(report))
+
+
+def _json_lines(report: Report) -> Iterator[str]:
+    encode = json.JSONEncoder().encode
+    yield "{"
+    for key, value in report.header().items():
+        yield f"{encode(key)}: {encode(value)},\n "
+    yield '"layers": [\n  '
+    yield ",\n  ".join(encode(layer.to_dict()) for layer in report.layers)
+    yield f'],\n "totals": {encode(report.totals_dict())}}}\n'
+
+
+def report_csv(report: Report, columns: "Sequence[Column[Row]]", sort: str | None) -> str:
+    """Return the report as CSV: one line per layer, exact numbers, full names."""
+    import csv
+    from io import StringIO
+
+    from convcalc.render.rows import layer_rows
+    from convcalc.render.summary import sort_rows
+
+    stream = StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([column.name for column in columns])
+    for row in sort_rows(report, sort) if sort else layer_rows(report):
+        writer.writerow([column.value(row) for column in columns])
+    return stream.getvalue()
+
+
+def problems_json(errors: Sequence[InvalidSpec]) -> str:
+    """Return the problems of several files as JSON, schema convcalc/problems/1."""
+    problems = [_problem_dict(problem, error.file) for error in errors for problem in error.problems]
+    return json.dumps({"schema": _PROBLEMS_SCHEMA, "problems": problems}, indent=1) + "\n"
+
+
+def _problem_dict(problem: Problem, file: str | None) -> dict[str, Any]:
+    """Return a problem as a JSON-ready dict; positions are null if the spec was not read from text."""
+    span = problem.span
+    return {
+        "file": file,
+        "line": span.line if span else None,
+        "column": span.column if span else None,
+        "end_line": span.end_line if span else None,
+        "end_column": span.end_column if span else None,
+        "path": list(problem.path),
+        "code": problem.code,
+        "message": problem.message,
+        "hint": problem.hint,
+        "severity": problem.severity,
+    }

@@ -1,0 +1,54 @@
+"""The report as a Markdown table, for a pull request or a notebook."""
+
+import re
+from collections.abc import Sequence
+
+from convcalc.analysis.report import Report
+from convcalc.problems import printable
+from convcalc.render.columns import SHOWN
+from convcalc.render.grid import Column
+from convcalc.render.rows import Row, layer_rows, tree_rows
+from convcalc.render.summary import sort_rows, unknown_costs
+from convcalc.units import format_bytes, format_count
+
+_DEFAULT = tuple(column for column in SHOWN if column.name != "share")
+
+
+def escape(text: str) -> str:
+    """Escape Markdown; a zero-width space after every @ prevents mentions of users."""
+    return re.sub(r"([\\`*_{}\[\]<>|#!&~$])", r"\\\1", printable(text)).replace("@", "@&#8203;")
+
+
+def markdown_report(
+    report: Report,
+    columns: Sequence[Column[Row]] = SHOWN,
+    *,
+    depth: int | None = None,
+    sort: str | None = None,
+    exact: bool = False,
+) -> str:
+    """Return a title, the table of layers with full names, and the totals, as Markdown."""
+    columns = _DEFAULT if columns is SHOWN else columns
+    rows = sort_rows(report, sort) if sort else layer_rows(report) if depth is None else tree_rows(report, depth)
+    lines = [f"### {escape(report.network.name)}", ""]
+    if report.network.description:
+        lines += [escape(" ".join(report.network.description.split())), ""]
+    lines.append("| " + " | ".join(column.title for column in columns) + " |")
+    lines.append("|" + "|".join("---:" if column.right else "---" for column in columns) + "|")
+    for row in rows if depth != 0 else []:
+        named = row._replace(label=row.name)
+        cells = [escape(column.text(named, exact)).strip() for column in columns]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", totals_line(report), ""])
+
+
+def totals_line(report: Report) -> str:
+    """Return the totals in one line."""
+    total = report.totals
+    macs = "? MACs" if total.macs is None else f"{total.macs:,} MACs ({format_count(total.macs)})"
+    unknown = f", unknown: {escape(unknown_costs(report))}" if report.uncounted else ""
+    return (
+        f"**{total.layers:,} layers, {total.params:,} params ({format_count(total.params)}), "
+        f"{macs}, {format_count(total.flops)} FLOPs, "
+        f"weights {format_bytes(total.weight_bytes)}, peak memory {format_bytes(total.peak_bytes)}{unknown}**"
+    )

@@ -1,0 +1,325 @@
+"""The JSON Schema of a spec, for editors: draft-07, one flat key per layer kind, so that editors complete all kinds.
+
+It describes what is known without names, shapes and the values of expressions, and accepts every valid spec. Bare
+words are constants with a description each, so that an editor shows the one under the pointer. There are no titles:
+yaml-language-server shows the title around a key as its heading, once for each schema that matches.
+"""
+
+import re
+from typing import Any
+
+from convcalc.arguments import EXPRESSION, Key, list_required
+from convcalc.layers import KINDS
+from convcalc.layers.base import Layer
+from convcalc.network import Dtype
+from convcalc.shape import AXIS_NAMES, MOST_AXES
+from convcalc.spec import budget
+from convcalc.spec.entries import (
+    LAYER_NAME,
+    MERGES,
+    MOST_NAME,
+    OPTIONS,
+    PARAMETER_NAME,
+    RESERVED_BLOCKS,
+    RESERVED_NAMES,
+)
+from convcalc.spec.reader import RULE_CODE, TOP_KEYS
+from convcalc.spec.resolve import RESERVED_LAYERS
+from convcalc.units import BITS, COUNT_SUFFIXES, MEMORY_SUFFIXES
+
+_Schema = dict[str, Any]
+
+_ENTRIES: _Schema = {"type": "array", "items": {"$ref": "#/definitions/entry"}}
+_SHAPE: _Schema = {"$ref": "#/definitions/shape"}
+_WORD: _Schema = {"type": "string", "pattern": rf"^\$?{PARAMETER_NAME.pattern}$"}  # a kind, a block, a parameter
+_VALUE: _Schema = {"type": ["number", "boolean", "string", "array"]}
+_SIZE: _Schema = {"anyOf": [{"type": "integer", "minimum": 1}, EXPRESSION]}
+_SIZES: _Schema = {"type": "array", "items": _SIZE, "minItems": 1, "maxItems": MOST_AXES + 1}
+_NAME: _Schema = {"type": "string", "pattern": rf"^{LAYER_NAME.pattern}$|\$", "not": {"enum": list(RESERVED_LAYERS)}}
+_NAMES: _Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+_LIST_OPTIONS = tuple(option for option in OPTIONS if option != "share")  # the options of branches and sequences
+
+
+def make_spec_schema() -> _Schema:
+    """Return the JSON Schema of a spec."""
+    properties = _top_key_schemas()
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "$id": "convcalc/spec/1",
+        "type": "object",
+        "properties": {name: properties[name] for name in TOP_KEYS},
+        "patternProperties": {"^x-": {}},
+        "additionalProperties": False,
+        "required": ["layers"],
+        "oneOf": [{"required": ["input"]}, {"required": ["inputs"]}],
+        "definitions": {
+            **_option_schemas(),
+            "entry": _entry_schema(),
+            "shape": _shape_schema(),
+            "parameters": _parameters_schema(),
+        },
+    }
+
+
+def _top_key_schemas() -> dict[str, _Schema]:
+    return {
+        "name": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MOST_NAME,
+            "description": "the network's name (default: the file name without its ending)",
+        },
+        "description": {"type": "string", "description": "a one-line description of the network"},
+        "params": {"$ref": "#/definitions/parameters"},
+        "input": _SHAPE,
+        "inputs": {
+            "type": "object",
+            "additionalProperties": _SHAPE,
+            "minProperties": 1,
+            "propertyNames": {"pattern": f"^{LAYER_NAME.pattern}$", "not": {"enum": list(RESERVED_LAYERS)}},
+            "description": "named inputs, instead of input; the first entry then needs from",
+        },
+        "dtype": _dtype_schema(),
+        "batch": {"type": "integer", "minimum": 1, "default": 1, "description": "the number of samples per batch"},
+        "blocks": {
+            "type": "object",
+            "additionalProperties": _block_schema(),
+            "propertyNames": _name_schema(RESERVED_NAMES | RESERVED_BLOCKS),
+            "description": "blocks by name; the entries below use a block like a layer kind",
+        },
+        "layers": {**_ENTRIES, "minItems": 1, "description": "the entries of the network, in the order of execution"},
+        "outputs": {
+            "anyOf": [{**_NAMES, "uniqueItems": True}, EXPRESSION],
+            "description": "names of the layers whose outputs are outputs of the network (default: the last layer)",
+        },
+        "budget": _budget_schema(),
+        "check": _check_schema(),
+    }
+
+
+def _dtype_schema() -> _Schema:
+    word: _Schema = {"enum": list(BITS)}
+    uses = {"type": "object", "properties": dict.fromkeys(Dtype._fields, word), "additionalProperties": False}
+    return {
+        "anyOf": [word, uses],
+        "default": "float32",
+        "description": "one data type for everything, or one each for weights, activations and bias",
+    }
+
+
+def _check_schema() -> _Schema:
+    """Return the schema of `check`, the selection of lint rules."""
+    codes = {"type": "array", "items": {"type": "string", "pattern": f"^{RULE_CODE}$"}, "description": "[CV201, CV3]"}
+    return {
+        "type": "object",
+        "properties": {"select": codes, "ignore": codes},
+        "additionalProperties": False,
+        "description": "lint rules to enable or disable for this file; convcalc rules lists them",
+    }
+
+
+def _name_schema(reserved: frozenset[str]) -> _Schema:
+    """Return the schema of the names that parameters and blocks can have."""
+    return {"pattern": f"^{PARAMETER_NAME.pattern}$", "not": {"enum": sorted(reserved)}}
+
+
+def _parameters_schema() -> _Schema:
+    """Return the schema of the parameters of a network or a block."""
+    return {
+        "type": "object",
+        "additionalProperties": {"anyOf": [_VALUE, {"type": "null"}]},
+        "propertyNames": _name_schema(RESERVED_NAMES),
+        "description": "parameters and their defaults, for expressions such as $width and $(8 * width); "
+        "a parameter without a default is required",
+    }
+
+
+def _shape_schema() -> _Schema:
+    """Return the schema of an input shape: a list, channels first, or a mapping from axis names to sizes."""
+    # the error that an editor shows is about the first of these
+    axes = [*(("channels", *AXIS_NAMES[axes]) for axes in (2, 1, 3)), ("features",)]
+    named = {
+        "type": "object",
+        "properties": {name: _SIZE for names in axes for name in names},
+        "additionalProperties": False,
+        "oneOf": [{"required": list(names), "maxProperties": len(names)} for names in axes],
+    }
+    return {
+        "anyOf": [_SIZES, named, EXPRESSION],
+        "description": "sizes, channels first: [C], [C, L], [C, H, W] or [C, D, H, W]; or a size for each axis name",
+        "examples": [[3, 224, 224]],
+    }
+
+
+def _block_schema() -> _Schema:
+    inputs = {"type": "array", "items": {"type": "string", **_name_schema(RESERVED_NAMES)}, "minItems": 1}
+    return {
+        "type": "object",
+        "required": ["layers"],
+        "additionalProperties": False,
+        "properties": {
+            "params": {"$ref": "#/definitions/parameters"},
+            "inputs": {
+                **inputs,
+                "uniqueItems": True,
+                "description": "the names of the block's inputs, if it has several",
+            },
+            "layers": {**_ENTRIES, "description": "the entries of the block"},
+        },
+    }
+
+
+def _budget_schema() -> _Schema:
+    limits = {metric: _limit_schema(metric) for metric in (*budget.COUNTS, *budget.MEMORY)}
+    field = _bounds_schema(_quantity_schema("receptive_field"))
+    shapes: _Schema = {"type": "object", "additionalProperties": {"anyOf": [_SIZES, EXPRESSION]}}
+    of_layer = {metric: limits[metric] for metric in budget.PER_LAYER}
+    found = {
+        **limits,
+        "receptive_field": {
+            "type": "object",
+            "properties": field["properties"],
+            "additionalProperties": field,
+            "description": "limits for every axis, such as {min: 224}; or a mapping from outputs to limits",
+        },
+        "output_shape": {
+            "anyOf": [_SIZES, shapes, EXPRESSION],
+            "description": "the exact shape, such as [1000]; or a mapping from outputs to shapes",
+        },
+        "per_layer": {
+            "type": "object",
+            "additionalProperties": {"type": "object", "properties": of_layer, "additionalProperties": False},
+            "description": 'limits for the layers that match a pattern: {"head.*": {params: 1M}}',
+        },
+    }
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "description": "limits that convcalc check enforces",
+        "properties": found,
+    }
+
+
+def _limit_schema(metric: str) -> _Schema:
+    """Return the schema of a maximum, or of a mapping with min and max."""
+    found = _quantity_schema(metric)
+    example = "256 KiB" if metric in budget.MEMORY else 50 if metric == "layers" else "5M"
+    return {
+        "anyOf": [found, _bounds_schema(found)],
+        "description": f"the maximum, such as {example}; or a mapping with min, max or both",
+        "examples": [example],
+    }
+
+
+def _bounds_schema(found: _Schema) -> _Schema:
+    """Return the schema of a mapping with min, max or both."""
+    limits = {"type": "object", "properties": {"min": found, "max": found}}
+    return {**limits, "minProperties": 1, "additionalProperties": False}
+
+
+def _quantity_schema(metric: str) -> _Schema:
+    """Return the schema of a quantity such as 5M, or an expression; memory must have a unit."""
+    in_bytes = metric in budget.MEMORY
+    units = "|".join(MEMORY_SUFFIXES if in_bytes else filter(None, COUNT_SUFFIXES))
+    written = {"type": "string", "pattern": rf"^[0-9]+(_[0-9]+)*(\.[0-9]+)? ?({units}){'' if in_bytes else '?'}$|\$"}
+    return written if in_bytes else {"anyOf": [{"type": "integer", "minimum": 0}, written]}
+
+
+def _option_schemas() -> dict[str, _Schema]:
+    """Return the definitions of the options of an entry."""
+    return {
+        "name": {**_NAME, "description": "the entry's name, unique in its scope"},
+        "from": {
+            "anyOf": [{"type": "string"}, _NAMES],
+            "description": "the entry's input: a name or a list of names; input and previous are always available",
+        },
+        "repeat": {
+            "anyOf": [{"type": "integer", "minimum": 0}, EXPRESSION],
+            "description": "the number of copies in sequence; $index counts them from 0",
+        },
+        "when": {
+            "anyOf": [{"type": ["boolean", "number"]}, EXPRESSION],
+            "description": "false disables the entry",
+        },
+        "frozen": {
+            "anyOf": [{"type": "boolean"}, EXPRESSION],
+            "description": "true excludes the weights from training",
+        },
+        "share": {"type": "string", "description": "an earlier layer or block use whose weights are reused"},
+    }
+
+
+def _refer_to_options(names: tuple[str, ...]) -> dict[str, _Schema]:
+    """Return options as references to their definitions."""
+    return {name: {"$ref": f"#/definitions/{name}"} for name in names}
+
+
+def _entry_schema() -> _Schema:
+    """Return the schema of an entry: a bare word, a kind or block with arguments, branches, or a sequence."""
+    words = [{"const": name, "description": _describe_kind(kind)} for name, kind in KINDS.items() if can_be_bare(kind)]
+    other_words = {**_WORD, "not": {"enum": sorted(RESERVED_NAMES | RESERVED_BLOCKS)}}
+    lists: dict[str, _Schema] = {
+        "branches": {
+            "type": "array",
+            "items": _ENTRIES,
+            "minItems": 2,
+            "description": "lists of entries with the same input; [] passes the input on unchanged",
+        },
+        "merge": {
+            "anyOf": [{"enum": list(MERGES)}, EXPRESSION],
+            "description": "how the outputs of the branches are merged",
+        },
+        "sequence": {**_ENTRIES, "description": "a list of entries to name or repeat as a group"},
+    }
+    of_block = {"type": ["object", "null"], "properties": _refer_to_options(OPTIONS), "additionalProperties": _VALUE}
+    mapping = {
+        "type": "object",
+        "properties": {
+            **{name: _kind_schema(kind) for name, kind in KINDS.items()},
+            **lists,
+            **_refer_to_options(_LIST_OPTIONS),
+        },
+        "additionalProperties": of_block,
+        "minProperties": 1,
+        "propertyNames": _WORD,
+        "if": {"anyOf": [{"required": ["branches"]}, {"required": ["sequence"]}]},
+        "then": {
+            "dependencies": {
+                "branches": {"required": ["merge"], "propertyNames": {"enum": ["branches", "merge", *_LIST_OPTIONS]}},
+                "sequence": {"propertyNames": {"enum": ["sequence", *_LIST_OPTIONS]}},
+            }
+        },
+        "else": {"maxProperties": 1, "propertyNames": {"not": {"enum": ["merge", *OPTIONS]}}},
+    }
+    return {"anyOf": [*words, other_words, mapping]}
+
+
+def can_be_bare(kind: type[Layer]) -> bool:
+    """Whether a kind has no required arguments, so that its name alone is an entry."""
+    return not list_required(kind.keys) and not kind.one_of
+
+
+def _describe_kind(kind: type[Layer]) -> str:
+    """Return the first paragraph of the manual page of a kind."""
+    return re.sub(r"\s+", " ", (kind.__doc__ or "").strip().split("\n\n")[0])
+
+
+def _kind_schema(kind: type[Layer]) -> _Schema:
+    """Return the schema of a kind's arguments and of the options of its entry."""
+    required = list_required(kind.keys)
+    found: _Schema = {
+        "type": ["object", "null"] if can_be_bare(kind) else "object",
+        "description": _describe_kind(kind),
+        "properties": {**{name: _key_schema(key) for name, key in kind.keys.items()}, **_refer_to_options(OPTIONS)},
+        "additionalProperties": False,
+    }
+    if kind.one_of:
+        found["oneOf"] = [{"required": [name]} for name in kind.one_of]
+    return {**found, "required": required} if required else found
+
+
+def _key_schema(key: Key[Any]) -> _Schema:
+    """Return the schema of one argument: its values or an expression, and its default."""
+    default = "required" if key.required else f"default {key.described_default()}"
+    found = {"description": f"{key.help} ({default})", "anyOf": [key.schema(), EXPRESSION]}
+    return {**found, "default": key.default} if key.default is not None else found
