@@ -17,11 +17,8 @@ from convcalc.cli.main import SECTIONS, commands, run
 
 GOOD = "name: small\ninput: [3, 8, 8]\nlayers:\n  - conv: {out_channels: 4, kernel_size: 3}\n"
 DATA = Path(__file__).parent / "data"
-NEEDS = {
-    "verify": "torch",
-    "--torch": "torch",
-    "onnx": "onnx",
-}  # words that an example of the help contains, and what it needs
+# words that an example of the help contains → the package it needs
+NEEDS = {"verify": "torch", "--torch": "torch", "onnx": "onnx"}
 BAD = GOOD.replace("kernel_size", "kernel_sze")
 
 

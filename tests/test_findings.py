@@ -265,7 +265,7 @@ def test_sarif_describes_its_rules() -> None:
     assert rules["CV206"] == {
         "id": "CV206",
         "name": "bias-before-norm",
-        "shortDescription": {"text": "A bias that the norm after it takes out again."},
+        "shortDescription": {"text": "A bias that the following norm cancels."},
         "fullDescription": {"text": Biased.why},
         "defaultConfiguration": {"level": "warning"},
     }
