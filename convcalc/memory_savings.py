@@ -34,12 +34,12 @@ def suggestions(report: Report, load: Load, overrides: Overrides, inplace: bool,
             [] if report.uncounted else _try_smaller_inputs(report.network, load, overrides, inplace)
         ),  # the shapes of opaque layers are given, not computed
     ]
-    lower = [suggestion for suggestion in found if suggestion.peak < report.totals.peak_bytes]
+    lower = [suggestion for suggestion in found if suggestion.peak < report.totals.peak_memory]
     return sorted(lower, key=lambda suggestion: suggestion.peak)
 
 
 def _compute_peak(network: Network, inplace: bool) -> int:
-    return analyse(network, inplace=inplace).totals.peak_bytes
+    return analyse(network, inplace=inplace).totals.peak_memory
 
 
 def _try_settings(network: Network, inplace: bool, fold: bool) -> Iterable[Suggestion]:
@@ -48,7 +48,7 @@ def _try_settings(network: Network, inplace: bool, fold: bool) -> Iterable[Sugge
         yield Suggestion("elementwise layers in place (without --no-inplace)", _compute_peak(network, True))
     if not fold:
         folded = analyse(network, inplace=inplace, fold_batchnorm=True)
-        yield Suggestion("batch norms folded into convolutions (--fold-batchnorm)", folded.totals.peak_bytes)
+        yield Suggestion("batch norms folded into convolutions (--fold-batchnorm)", folded.totals.peak_memory)
     if network.batch > 1:
         yield Suggestion("one sample at a time (--batch 1)", _compute_peak(network._replace(batch=1), inplace))
 

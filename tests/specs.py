@@ -78,3 +78,8 @@ def only_layer(shape: list[int], entry: Any, **top: Any) -> dict[str, Any]:
     [layer] = report({"input": shape, "layers": [entry], **top})["layers"]
     found: dict[str, Any] = layer
     return found
+
+
+def memory(layer: dict[str, Any]) -> dict[str, int]:
+    """Return the memory of a layer of a report by its short names: input, weight, activation, live."""
+    return {name: layer[f"{name}_memory"] for name in ("input", "weight", "activation", "live")}

@@ -76,7 +76,7 @@ def test_applying_a_row_by_its_name_delivers_the_promised_figures(
         totals = convcalc.summary(io.StringIO(capsys.readouterr().out)).totals
         promised = row["network"]
         assert (totals.params, totals.macs, totals.flops) == (promised["params"], promised["macs"], promised["flops"])
-        assert (totals.weight_bytes, totals.peak_bytes) == (promised["weight_memory"], promised["peak_memory"])
+        assert (totals.weight_memory, totals.peak_memory) == (promised["weight_memory"], promised["peak_memory"])
 
 
 @pytest.mark.parametrize("name", list_names())

@@ -42,7 +42,7 @@ def every(document: Document, overrides: Overrides | None = None) -> tuple[Repor
 
 def totals(report: Report) -> tuple[int | None, ...]:
     total = report.totals
-    return (total.params, total.macs, total.flops, total.weight_bytes, total.activation_bytes, total.peak_bytes)
+    return (total.params, total.macs, total.flops, total.weight_memory, total.activation_memory, total.peak_memory)
 
 
 def asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def test_the_rewritten_spec_costs_what_the_table_promised(name: str) -> None:
         for metric in ("params", "macs", "flops"):
             saved = getattr(report.totals, metric) - getattr(written.totals, metric)
             assert saved == option.saving(metric), option.factoring
-        assert report.totals.weight_bytes - written.totals.weight_bytes == option.saving("weight_memory")
+        assert report.totals.weight_memory - written.totals.weight_memory == option.saving("weight_memory")
         assert [str(shape) for shape in written.outputs().values()] == [str(s) for s in report.outputs().values()]
 
 
@@ -259,7 +259,7 @@ def test_same_padding_keeps_the_shape(size: int, stride: int) -> None:
     [before] = report.layers
     for one in alternatives:
         assert one.same_shape
-        assert one.same_field == (one.after.field == before.field)
+        assert one.same_field == (one.after.receptive_field == before.receptive_field)
 
 
 # -- where an entry is, and what replaces it

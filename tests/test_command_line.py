@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from convcalc.cli.main import SECTIONS, commands, run
+from tests.specs import memory
 
 GOOD = "name: small\ninput: [3, 8, 8]\nlayers:\n  - conv: {out_channels: 4, kernel_size: 3}\n"
 DATA = Path(__file__).parent / "data"
@@ -113,13 +114,16 @@ def test_json_is_the_report(net: str, capsys: pytest.CaptureFixture[str]) -> Non
             "additions": 3888,
             "macs": 3888,
             "flops": 7776,
-            "memory": {"input": 768, "weights": 448, "output": 576, "live": 1344},
+            "input_memory": 768,
+            "weight_memory": 448,
+            "activation_memory": 576,
+            "live_memory": 1344,
             "receptive_field": {"size": [3, 3], "jump": [1, 1], "center": [1, 1], "aligned": True},
         }
     ]
-    memory = report["totals"]["memory"]
-    assert (memory["input"], memory["weights"], memory["activations"]) == (768, 448, 576)
-    assert (memory["peak"], memory["peak_at"]) == (1344, "conv1")
+    totals = report["totals"]
+    assert (totals["input_memory"], totals["weight_memory"], totals["activation_memory"]) == (768, 448, 576)
+    assert (totals["peak_memory"], totals["peak_at"]) == (1344, "conv1")
     assert report["totals"]["receptive_field"]["size"] == [3, 3]
 
 
@@ -135,10 +139,10 @@ def test_options_override_the_spec(tmp_path: Path, capsys: pytest.CaptureFixture
     report = json.loads(capsys.readouterr().out)
     assert [layer["kind"] for layer in report["layers"]] == ["conv", "tanh"]
     assert report["layers"][0]["output_shape"] == [16, 8, 8]
-    assert report["layers"][0]["memory"] == {
+    assert memory(report["layers"][0]) == {
         "input": 200,
-        "weights": 16 * 9 + 16 * 4,
-        "output": 2048,
+        "weight": 16 * 9 + 16 * 4,
+        "activation": 2048,
         "live": 2248,
     }
     assert (report["params"], report["batch"]) == ({"width": 16, "act": "tanh"}, 2)

@@ -71,8 +71,10 @@ def test_the_least_cost_and_the_widest_field_are_the_best(reports: dict[str, con
     best = {column: [name for name, row in rows.items() if row.best and column in row.best] for column in COLUMNS}
     for column in ("params", "macs", "flops"):
         assert best[column] == [min(reports, key=lambda name: getattr(reports[name].totals, column))]
-    assert best["peak_memory"] == [min(reports, key=lambda name: reports[name].totals.peak_bytes)]
-    assert best["receptive_field"] == [max(reports, key=lambda name: max(reports[name].totals.field.size or (0,)))]
+    assert best["peak_memory"] == [min(reports, key=lambda name: reports[name].totals.peak_memory)]
+    assert best["receptive_field"] == [
+        max(reports, key=lambda name: max(reports[name].totals.receptive_field.size or (0,)))
+    ]
     assert best["layers"] == best["name"] == []
 
 
@@ -98,7 +100,7 @@ def test_formats_have_the_same_numbers(capsys: pytest.CaptureFixture[str]) -> No
         assert [int(row[name]) for name in ("params", "macs", "layers")] == [
             totals[name] for name in ("params", "macs", "layers")
         ]
-        assert int(row["training_memory"]) == totals["memory"]["training"]
+        assert int(row["training_memory"]) == totals["training_memory"]
         assert totals == convcalc.summary(examples.find_file(network["name"])).to_dict()["totals"]
     markdown = printed(capsys, *nets(*NAMES), "-f", "markdown", "--exact").splitlines()
     assert len(markdown) == 2 + len(NAMES) + 2

@@ -15,7 +15,7 @@ from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
 from convcalc.render.layers import parse_page
 from convcalc.shape import Shape
-from tests.specs import load, only_layer, problem, report, shapes
+from tests.specs import load, memory, only_layer, problem, report, shapes
 
 Position = tuple[int, ...]
 
@@ -35,7 +35,7 @@ def positions(sizes: list[int]) -> Iterator[Position]:
 def test_a_convolution_of_64_filters_on_a_small_image() -> None:
     conv = {"conv": {"out_channels": 64, "kernel_size": 3, "padding": 1, "bias": False}}
     layer = only_layer([3, 32, 32], conv, dtype="int8")
-    assert layer["memory"] == {"input": 3_072, "weights": 1_728, "output": 65_536, "live": 68_608}
+    assert memory(layer) == {"input": 3_072, "weight": 1_728, "activation": 65_536, "live": 68_608}
     assert (layer["params"], layer["multiplications"]) == (1_728, 1_769_472)
 
 
@@ -422,7 +422,7 @@ def test_a_kind_has_its_number_of_params_and_buffers(
     kind: str, arguments: dict[str, Any], params: int, buffers: int
 ) -> None:
     layer = only_layer([4, 6, 6], {kind: arguments})
-    assert (layer["params"], layer["buffers"], layer["memory"]["weights"]) == (params, buffers, 4 * (params + buffers))
+    assert (layer["params"], layer["buffers"], layer["weight_memory"]) == (params, buffers, 4 * (params + buffers))
 
 
 def test_broadcasting_costs_as_much_as_the_output_has_values() -> None:
@@ -440,29 +440,29 @@ CONV = {"conv": {"out_channels": 3, "kernel_size": 3}}
 def test_a_batch_multiplies_only_operations_and_activations() -> None:
     one, many = only_layer([2, 5, 5], CONV), only_layer([2, 5, 5], CONV, batch=7)
     assert costs(many) == tuple(7 * cost for cost in costs(one))
-    assert (many["params"], many["memory"]) == (
+    assert (many["params"], memory(many)) == (
         57,
-        {"input": 7 * 200, "weights": 228, "output": 7 * 108, "live": 7 * 308},
+        {"input": 7 * 200, "weight": 228, "activation": 7 * 108, "live": 7 * 308},
     )
 
 
 def test_small_types_round_up_to_whole_bytes_for_each_tensor() -> None:
     # 9 weights of 4 bits are 5 bytes, one bias of 32 bits is 4; 49 values of 4 bits are 25 bytes, 25 are 13
     layer = only_layer([1, 7, 7], {"conv": {"out_channels": 1, "kernel_size": 3}}, dtype="int4")
-    assert layer["memory"] == {"input": 25, "weights": 5 + 4, "output": 13, "live": 38}
+    assert memory(layer) == {"input": 25, "weight": 5 + 4, "activation": 13, "live": 38}
 
 
 def test_a_batch_of_small_types_is_rounded_up_once() -> None:
-    assert only_layer([3], "relu", dtype="int4", batch=3)["memory"] == {
+    assert memory(only_layer([3], "relu", dtype="int4", batch=3)) == {
         "input": 5,
-        "weights": 0,
-        "output": 5,
+        "weight": 0,
+        "activation": 5,
         "live": 5,  # in place
     }
 
 
 def test_inputs_are_separate_tensors() -> None:
-    assert only_layer([3], {"add": {"from": ["input", "input"]}}, dtype="int1")["memory"]["input"] == 2
+    assert only_layer([3], {"add": {"from": ["input", "input"]}}, dtype="int1")["input_memory"] == 2
 
 
 @pytest.mark.parametrize(
@@ -480,7 +480,7 @@ def test_inputs_are_separate_tensors() -> None:
 )
 def test_biases_are_int32_with_integer_weights(dtype: Any, weights: int) -> None:
     layer = only_layer([3, 5, 5], {"conv": {"out_channels": 1, "kernel_size": 3}}, dtype=dtype)
-    assert layer["memory"]["weights"] == weights
+    assert layer["weight_memory"] == weights
 
 
 def test_shared_weights_count_once_but_cost_operations_twice() -> None:
@@ -488,7 +488,7 @@ def test_shared_weights_count_once_but_cost_operations_twice() -> None:
     layers = [{"conv": {**entry, "name": "a"}}, {"conv": {**entry, "share": "a"}}]
     found = report({"input": [2, 5, 5], "layers": layers})
     assert [layer["params"] for layer in found["layers"]] == [38, 0]
-    assert (found["totals"]["params"], found["totals"]["memory"]["weights"]) == (38, 152)
+    assert (found["totals"]["params"], found["totals"]["weight_memory"]) == (38, 152)
     assert found["layers"][0]["macs"] == found["layers"][1]["macs"] == found["totals"]["macs"] // 2 == 900
 
 

@@ -140,7 +140,7 @@ def test_every_figure_of_a_network_is_that_of_the_report(name: str, batch: int, 
         reported = (layer.params, layer.buffers, layer.multiplications, layer.additions, layer.macs, layer.flops)
         assert tuple(figure(found, each) for each in COSTS) == reported
         memory = [figure(found, f"{each} memory") for each in ("weight", "input", "output")]
-        assert memory == [layer.weight_bytes, layer.input_bytes, layer.output_bytes]
+        assert memory == [layer.weight_memory, layer.input_memory, layer.activation_memory]
 
 
 def by_axis(found: Explanation, name: str, axes: int) -> list[int | None]:
@@ -158,9 +158,9 @@ def test_the_receptive_field_of_each_step_is_that_of_the_report(name: str) -> No
     report = analyse(convcalc.load(EXAMPLES / f"{name}.yaml"))
     steps = 0
     for found in explanations(report):
-        seen, jump = found.layer.field.size, found.layer.field.jump
+        seen, jump = found.layer.receptive_field.size, found.layer.receptive_field.jump
         assert seen is not None
-        if found.layer.field.whole:
+        if found.layer.receptive_field.whole:
             assert [each.words for each in found.figures if each.name == "receptive field"] == ["the whole input"]
             continue
         assert by_axis(found, "receptive field", len(seen)) == list(seen)

@@ -90,8 +90,8 @@ def test_an_exported_module_round_trips(name: str) -> None:
         ours = convcalc.analyse(network)
         assert layers(found) == layers(ours)
         assert totals(found) == totals(ours)
-        assert found.totals.peak_bytes == ours.totals.peak_bytes
-        assert found.totals.field == ours.totals.field
+        assert found.totals.peak_memory == ours.totals.peak_memory
+        assert found.totals.receptive_field == ours.totals.receptive_field
 
 
 def loaded(spec: Any, network: convcalc.Network) -> convcalc.Network:
@@ -363,7 +363,7 @@ def test_the_data_type_of_the_parameters_is_imported(name: str) -> None:
     network = convcalc.from_torch(module.to(dtype), (3, 8, 8))
     totals = convcalc.analyse(network).totals
     tensors = [*module.parameters(), *(buffer for buffer in module.buffers() if buffer.is_floating_point())]
-    assert totals.weight_bytes == sum(tensor.nbytes for tensor in tensors)
+    assert totals.weight_memory == sum(tensor.nbytes for tensor in tensors)
     assert (network.dtype.weights, network.dtype.activations) == (name, name)
     assert torch.get_default_dtype() is torch.float32
 

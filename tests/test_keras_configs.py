@@ -138,7 +138,7 @@ def test_the_data_types_of_a_policy_are_imported(
     totals = report(graph).totals
     flat = 10 * 8 * 4
     stored = 9 * 4 * 4 + 4 + 4 * 4 + flat * 5 + 5
-    assert (totals.weight_bytes, totals.activation_bytes) == (weight * stored, activation * (3 * flat + 5))
+    assert (totals.weight_memory, totals.activation_memory) == (weight * stored, activation * (3 * flat + 5))
     assert line is None or line in spec_text(graph).splitlines()
     assert graph.notes == ()
 
@@ -146,7 +146,7 @@ def test_the_data_types_of_a_policy_are_imported(
 def test_a_quantised_layer_stores_its_kernel_as_integers(tmp_path: Path) -> None:
     graph = imported(tmp_path, sequential(("Flatten", {}), ("Dense", {"units": 5, **QUANTISED})))
     totals = report(graph).totals
-    assert (totals.weight_bytes, totals.activation_bytes) == (480 * 5 + 4 * 5, 4 * 485)
+    assert (totals.weight_memory, totals.activation_memory) == (480 * 5 + 4 * 5, 4 * 485)
 
 
 def test_layers_of_several_data_types_are_noted(tmp_path: Path) -> None:

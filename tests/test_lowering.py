@@ -36,7 +36,7 @@ def suggested(spec: dict[str, Any], inplace: bool = True, fold: bool = False, **
 
 def test_the_branch_that_needs_the_most_memory_goes_first() -> None:
     # as written: input 1 + six channels alive + 20 + 1; in the other order the six channels do not exist yet
-    assert convcalc.summary(UNEVEN).totals.peak_bytes == (1 + 6 + 20) * 8 * 4
+    assert convcalc.summary(UNEVEN).totals.peak_memory == (1 + 6 + 20) * 8 * 4
     assert suggested(UNEVEN)["the branches of branches1 in the order 1, 0"] == (20 + 1 + 1) * 8 * 4
 
 
@@ -59,7 +59,7 @@ def test_each_setting_has_the_peak_it_promises() -> None:
         "a smaller input (--input 3,16,16)": convcalc.analyse(convcalc.load(spec, input=[3, 16, 16]), inplace=False),
     }
     assert {change: found[change] for change in promised} == {
-        change: report.totals.peak_bytes for change, report in promised.items()
+        change: report.totals.peak_memory for change, report in promised.items()
     }
 
 
@@ -68,7 +68,7 @@ def test_only_settings_that_lower_the_peak_are_suggested_best_first() -> None:
     assert found == []
     peaks = list(suggested(UNEVEN).values())
     assert peaks == sorted(peaks)
-    assert all(peak < convcalc.summary(UNEVEN).totals.peak_bytes for peak in peaks)
+    assert all(peak < convcalc.summary(UNEVEN).totals.peak_memory for peak in peaks)
 
 
 def test_an_input_that_no_longer_fits_is_not_suggested() -> None:

@@ -52,35 +52,35 @@ WITH_REUSE = {
 
 @pytest.mark.parametrize("name", WITHOUT_REUSE)
 def test_peaks_without_reuse(name: str) -> None:
-    assert example(name, inplace=False).totals.peak_bytes == WITHOUT_REUSE[name]
+    assert example(name, inplace=False).totals.peak_memory == WITHOUT_REUSE[name]
 
 
 @pytest.mark.parametrize("name", WITH_REUSE)
 def test_peaks_with_reuse(name: str) -> None:
-    assert example(name).totals.peak_bytes == WITH_REUSE[name]
+    assert example(name).totals.peak_memory == WITH_REUSE[name]
 
 
 def test_mobilenet_v2_as_deployed() -> None:
     """In int8, batch norms folded: 96 × 112 × 112 and 96 × 56 × 56 bytes."""
     deployed = example("mobilenet_v2", fold_batchnorm=True, dtype="int8")
-    assert deployed.totals.peak_bytes == 96 * 112 * 112 + 96 * 56 * 56 == 1_505_280
+    assert deployed.totals.peak_memory == 96 * 112 * 112 + 96 * 56 * 56 == 1_505_280
 
 
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "densenet121", "yolov3"])
 def test_the_figures_of_a_report_are_consistent(name: str) -> None:
     report = example(name)
     found, totals = report.to_dict(), report.totals
-    live = [layer["memory"]["live"] for layer in found["layers"]]
+    live = [layer["live_memory"] for layer in found["layers"]]
     first = live.index(max(live))
     assert live == list(report.liveness.live)
-    assert totals.peak_bytes == report.liveness.peak == found["totals"]["memory"]["peak"] == max(live)
-    assert totals.peak_at == found["totals"]["memory"]["peak_at"] == found["layers"][first]["name"]
+    assert totals.peak_memory == report.liveness.peak == found["totals"]["peak_memory"] == max(live)
+    assert totals.peak_at == found["totals"]["peak_at"] == found["layers"][first]["name"]
     assert report.liveness.peak_at == first
     assert sum(report.tensor_bytes[tensor] for tensor in report.liveness.peak_tensors) == max(live)
 
 
 def test_memory_grows_with_the_batch() -> None:
-    assert example("resnet18", batch=8).totals.peak_bytes == 8 * WITH_REUSE["resnet18"]
+    assert example("resnet18", batch=8).totals.peak_memory == 8 * WITH_REUSE["resnet18"]
 
 
 # -- small networks by hand; a tensor of 4 × 8 elements has 128 bytes
@@ -147,7 +147,7 @@ def test_a_tensor_is_rounded_up_with_its_whole_batch() -> None:
 
 def test_activations_have_their_own_data_type() -> None:
     mixed = example("resnet18", dtype={"weights": "int8", "activations": "float16"})
-    assert mixed.totals.peak_bytes == WITH_REUSE["resnet18"] // 2
+    assert mixed.totals.peak_memory == WITH_REUSE["resnet18"] // 2
 
 
 # -- random networks compared with a simulation
@@ -305,7 +305,7 @@ def test_live_bytes_match_an_allocating_machine(network: Drawn, inplace: bool) -
     report = convcalc.analyse(load(network.spec()), inplace=inplace)
     live = Machine(network, inplace).run()
     assert report.liveness.live == live
-    assert report.totals.peak_bytes == max(live)
+    assert report.totals.peak_memory == max(live)
     assert report.totals.peak_at == f"layer{live.index(max(live)) + 1}"
 
 
@@ -323,7 +323,7 @@ def test_many_tensors_may_stay_live_to_the_end() -> None:
     names = [f"layer{number}" for number in range(20_000)]
     layers = [conv(name=name, **{"from": "input"}) for name in names]
     report = convcalc.analyse(load({"input": [4, 8], "layers": layers, "outputs": names}))
-    assert report.totals.peak_bytes == 128 * (len(names) + 1)
+    assert report.totals.peak_memory == 128 * (len(names) + 1)
 
 
 # -- batch norms folded into convolutions
@@ -385,7 +385,7 @@ def test_a_batch_norm_behind_a_linear_layer_is_folded() -> None:
 
 def test_biases_of_integer_weights_have_32_bits() -> None:
     report = folded(conv(bias=False), "batchnorm", dtype="int8")
-    assert report.totals.weight_bytes == 16 + 4 * 4
+    assert report.totals.weight_memory == 16 + 4 * 4
 
 
 @pytest.mark.parametrize(
@@ -450,8 +450,10 @@ def test_groups_end_with_the_layer_that_absorbed_the_batch_norm() -> None:
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "unet_padded", "inception_v3"])
 def test_folding_does_not_change_fields_and_shapes(name: str) -> None:
-    before = {layer.name: (layer.field, layer.output_shape) for layer in example(name).layers}
-    after = {layer.name: (layer.field, layer.output_shape) for layer in example(name, fold_batchnorm=True).layers}
+    before = {layer.name: (layer.receptive_field, layer.output_shape) for layer in example(name).layers}
+    after = {
+        layer.name: (layer.receptive_field, layer.output_shape) for layer in example(name, fold_batchnorm=True).layers
+    }
     assert {layer: before[layer] for layer in after} == after
 
 
@@ -476,5 +478,5 @@ def test_peaks_without_reuse_match_pytorch(name: str) -> None:
     from tests.oracle.tracing import traced_peak
 
     networks = {**reference_models.NETWORKS, **reference_zoo.MODELS, **reference_dense.MODELS}
-    peak = example(name, inplace=False, dtype="float32").totals.peak_bytes
+    peak = example(name, inplace=False, dtype="float32").totals.peak_memory
     assert peak == traced_peak(networks[name])

@@ -44,7 +44,7 @@ def figures(layer: LayerReport) -> dict[str, Any]:
 def totals(report: convcalc.Report) -> dict[str, Any]:
     """All totals except the name of the layer at the peak."""
     found = report.totals_dict()
-    del found["memory"]["peak_at"]
+    del found["peak_at"]
     return found
 
 

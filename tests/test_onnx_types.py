@@ -55,7 +55,7 @@ def test_the_data_type_of_a_file_is_imported(kind: str, size: int, line: str | N
     graph = imported(tmp_path, model)
     totals = report_of(graph).totals
     assert graph.notes == ()
-    assert (totals.weight_bytes, totals.activation_bytes) == (size * LEARNT, size * OUTPUTS)
+    assert (totals.weight_memory, totals.activation_memory) == (size * LEARNT, size * OUTPUTS)
     assert [found for found in spec_text(graph).splitlines() if "dtype" in found] == ([line] if line else [])
 
 
@@ -67,7 +67,7 @@ def test_single_precision_inputs_and_outputs_of_a_half_precision_network_do_not_
     for info in (*model.graph.input, *model.graph.output):
         info.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
     totals = report_of(imported(tmp_path, model)).totals
-    assert (totals.weight_bytes, totals.activation_bytes) == (2 * LEARNT, 2 * OUTPUTS)
+    assert (totals.weight_memory, totals.activation_memory) == (2 * LEARNT, 2 * OUTPUTS)
 
 
 def test_several_types_are_noted(tmp_path: Path) -> None:
@@ -115,8 +115,8 @@ def test_a_quantised_network_has_integer_types(tmp_path: Path) -> None:
     totals = report_of(graph).totals
     assert [step.kind for step in graph.steps] == ["conv"]
     assert graph.notes == ()
-    assert totals.weight_bytes == 8 * 4 * 9 + 4 * 8  # bytes of weights, and four per 32-bit bias
-    assert totals.activation_bytes == 8 * 10 * 8
+    assert totals.weight_memory == 8 * 4 * 9 + 4 * 8  # bytes of weights, and four per 32-bit bias
+    assert totals.activation_memory == 8 * 10 * 8
     assert "dtype: int8" in spec_text(graph)
 
 

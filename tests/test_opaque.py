@@ -16,7 +16,7 @@ from convcalc.render.columns import EVERY
 from convcalc.render.summary import table_text
 from convcalc.render.summary_data import report_csv
 from convcalc.render.summary_markdown import markdown_report
-from tests.specs import load, problem, report, said
+from tests.specs import load, memory, problem, report, said
 
 OPERATIONS = ("multiplications", "additions", "macs", "flops")
 
@@ -38,7 +38,7 @@ def test_stated_figures_are_counted() -> None:
     layer = found["layers"][1]
     assert layer["output_shape"] == [8, 4, 4]
     assert (layer["params"], layer["trainable_params"], layer["buffers"]) == (100, 100, 0)
-    assert layer["memory"] == {"input": 8 * 8 * 8 * 4, "weights": 400, "output": 8 * 4 * 4 * 4, "live": 2048 + 512}
+    assert memory(layer) == {"input": 8 * 8 * 8 * 4, "weight": 400, "activation": 8 * 4 * 4 * 4, "live": 2048 + 512}
     assert found["totals"]["params"] == (3 * 9 * 8 + 8) + 100 + (8 * 9 * 8 + 8)
 
 
@@ -46,7 +46,7 @@ def test_its_cost_is_null_and_so_are_the_totals() -> None:
     found = report(SPEC)
     assert [found["layers"][1][name] for name in OPERATIONS] == [None] * 4
     assert [found["totals"][name] for name in OPERATIONS] == [None] * 4
-    assert found["totals"]["memory"]["training"] is None
+    assert found["totals"]["training_memory"] is None
     assert found["complete"] is False
     assert found["layers"][3]["macs"] == 4 * 4 * 8 * 72
 
@@ -81,9 +81,9 @@ def test_training_memory_is_known_if_nothing_before_it_learns() -> None:
     """It saves nothing for backward if no earlier layer learns."""
     found = report(network(opaque(), {"conv": {"out_channels": 2, "kernel_size": 1, "bias": False}}))
     weights = 2 * 8 * 4
-    assert found["totals"]["memory"]["training"] == 2 * weights + 8 * 4 * 4 * 4
+    assert found["totals"]["training_memory"] == 2 * weights + 8 * 4 * 4 * 4
     learning = report(network(opaque(params=1), {"conv": {"out_channels": 2, "kernel_size": 1, "bias": False}}))
-    assert learning["totals"]["memory"]["training"] is None
+    assert learning["totals"]["training_memory"] is None
 
 
 def test_a_table_shows_a_question_mark_and_names_the_unknown_layers() -> None:

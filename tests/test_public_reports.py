@@ -295,9 +295,9 @@ def test_integers_have_no_gradients(dtype: Any, optimizer: str) -> None:
     spec = {"input": [1, 8], "dtype": dtype, "layers": [{"conv": {"out_channels": 1, "kernel_size": 3}}]}
     found = convcalc.analyse(load(spec), optimizer=optimizer)
     training = found.training()
-    assert (training.kept, training.gradients, training.optimizer, training.total) == (None,) * 4
-    assert training.weights == found.totals.weight_bytes
-    assert report(spec)["totals"]["memory"]["training"] is None
+    assert (training.saved_for_backward, training.gradients, training.optimizer, training.total) == (None,) * 4
+    assert training.weights == found.totals.weight_memory
+    assert report(spec)["totals"]["training_memory"] is None
 
 
 def test_integers_that_are_not_learnt_need_no_gradients() -> None:
@@ -362,7 +362,7 @@ def test_summary_confirms_what_fit_promises(capsys: pytest.CaptureFixture[str]) 
     options = capsys.readouterr().out
     assert run(["summary", "example:mobilenet_v1", *shlex.split(options), "-f", "json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["layers"][0]["memory"]["output"] == 2 * 16 * 48 * 48
+    assert report["layers"][0]["activation_memory"] == 2 * 16 * 48 * 48
     # 1,331,592 (Howard et al. 2017: 1.3 million), less a scale and a bias for each of 5,472 channels, plus a bias
     assert report["totals"]["params"] == 1_331_592 - 5_472
 
@@ -720,4 +720,4 @@ def test_weights_of_half_precision_take_two_bytes(tmp_path: Path) -> None:
     for tensor in model.graph.initializer:
         tensor.data_type = onnx.TensorProto.FLOAT16
     totals = convcalc.summary(plain_spec(imported(tmp_path, model))).totals
-    assert (totals.params, totals.weight_bytes) == (72_234, 144_468)
+    assert (totals.params, totals.weight_memory) == (72_234, 144_468)

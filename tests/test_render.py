@@ -21,7 +21,7 @@ from convcalc.render.summary_data import report_csv, report_json
 from convcalc.render.summary_markdown import markdown_report
 
 Render = Callable[[Report], dict[str, dict[str, int]]]
-FIGURES = ("params", "macs", "flops", "memory.weights", "memory.output")
+FIGURES = ("params", "macs", "flops", "weight_memory", "activation_memory")
 
 
 @pytest.fixture(scope="module", params=["resnet50", "unet", "squeezenet1_1", "m5", "c3d"])
@@ -34,8 +34,8 @@ def from_json(report: Report) -> dict[str, dict[str, int]]:
     return {
         layer["name"]: {
             **{name: layer[name] for name in ("params", "macs", "flops")},
-            "memory.weights": layer["memory"]["weights"],
-            "memory.output": layer["memory"]["output"],
+            "weight_memory": layer["weight_memory"],
+            "activation_memory": layer["activation_memory"],
         }
         for layer in layers
     }

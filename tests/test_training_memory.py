@@ -12,7 +12,7 @@ import convcalc
 from convcalc.analysis.cost import activation_bytes
 from convcalc.analysis.training import OPTIMIZERS, Training, saved_bytes, training_bytes
 from convcalc.layers import KINDS
-from convcalc.layers.base import Free, KeepsShape, Kept
+from convcalc.layers.base import Free, KeepsShape, SavedForBackward
 from convcalc.network import Network
 from convcalc.shape import Shape
 from tests.specs import Spec, load
@@ -66,12 +66,12 @@ def training(spec: Spec, optimizer: str, weight_bytes: int = 0, **overrides: Any
     return training_bytes(network, sizes(network), weight_bytes, optimizer)
 
 
-def rule(case: Case) -> Kept | None:
+def rule(case: Case) -> SavedForBackward | None:
     """What convcalc states about the layer of a case."""
     inputs = {f"input{number}": shape for number, shape in enumerate(case["shapes"])}
     reads: Any = list(inputs) if len(inputs) > 1 else "input0"
     network = load({"inputs": inputs, "layers": [{case["kind"]: case["arguments"] | {"from": reads}}]})
-    return network.nodes[0].layer.kept()
+    return network.nodes[0].layer.saved_for_backward()
 
 
 def expected(case: Case) -> Case:
@@ -206,7 +206,7 @@ SHARED = vector(
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_an_optimizer_has_its_states_for_every_learnt_weight(optimizer: str) -> None:
     states = {"sgd": 0, "momentum": 1, "adam": 2}[optimizer]
-    found = training(vector(LINEAR), optimizer, weight_bytes=64 * 4)
+    found = training(vector(LINEAR), optimizer, weight_memory=64 * 4)
     assert found == (32, 256, states * 256, 256, 32 + 256 + states * 256 + 256)
 
 
@@ -216,7 +216,7 @@ def test_shared_weights_have_one_gradient() -> None:
 
 def test_frozen_layers_have_neither_gradients_nor_states() -> None:
     frozen = {"linear": {"out_features": 8, "frozen": True}}
-    assert training(vector(frozen, LINEAR), "adam", weight_bytes=500) == (32, 256, 512, 500, 1300)
+    assert training(vector(frozen, LINEAR), "adam", weight_memory=500) == (32, 256, 512, 500, 1300)
 
 
 def test_weights_and_biases_have_gradients_of_their_own_types() -> None:

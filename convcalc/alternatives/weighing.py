@@ -133,7 +133,7 @@ def _add_costs(layers: Iterable[Layer], network: Network, owned: bool) -> _Figur
         assert spent.multiplications is not None
         assert spent.additions is not None
         given = activation_bytes(layer.output, network.dtype, network.batch)
-        weights = spent.weight_bytes if owned else 0
+        weights = spent.weight_memory if owned else 0
         flops = spent.multiplications + spent.additions
         found.append(_Figures(spent.params if owned else 0, spent.macs, flops, weights, given))
     return _total(found)
@@ -162,7 +162,7 @@ def _build_option(document: Document, overrides: Overrides, report: Report, opti
         changed,
         *uses[0],
         all(one.output_shape == other.output_shape for one, other in uses),
-        all(one.field == other.field for one, other in uses),
+        all(one.receptive_field == other.receptive_field for one, other in uses),
     )
 
 

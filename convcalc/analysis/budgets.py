@@ -13,8 +13,7 @@ from convcalc.problems import Problem
 from convcalc.units import format_bytes
 
 _CODE = "CV100"
-_MEMORY = {"weight_memory": "weight_bytes", "activation_memory": "activation_bytes", "peak_memory": "peak_bytes"}
-_LAYER_MEMORY = {"weight_memory": "weight_bytes", "activation_memory": "output_bytes"}
+_MEMORY = ("weight_memory", "activation_memory", "peak_memory")
 _COUNTS = ("layers", "params", "trainable_params", "buffers", "multiplications", "additions", "macs", "flops")
 _NAMES = {"macs": "MACs", "flops": "FLOPs", "trainable_params": "trainable params"}
 _MOST_NAMED = 3  # layers named in a hint
@@ -41,13 +40,13 @@ def _check_limit(report: Report, limit: Limit) -> Iterator[Problem]:
 
 def figure(report: Report, metric: str) -> int | None:
     """Return the network's figure for a metric; None if unknown."""
-    found: int | None = getattr(report.totals, _MEMORY.get(metric, metric))
+    found: int | None = getattr(report.totals, metric)
     return found
 
 
 def layer_figure(layer: LayerReport, metric: str) -> int | None:
     """Return one layer's figure for a metric; None if unknown."""
-    found: int | None = getattr(layer, _LAYER_MEMORY.get(metric, metric))
+    found: int | None = getattr(layer, metric)
     return found
 
 
@@ -141,7 +140,7 @@ def output_fields(report: Report) -> dict[str, tuple[str, FieldReport]]:
     found = {}
     for name, tensor in network.outputs.items():
         if report.fields[tensor].collapsed and len(network.outputs) == 1:
-            found[name] = (report.totals.field_at, report.totals.field)
+            found[name] = (report.totals.receptive_field_at, report.totals.receptive_field)
         else:
             field = field_report(report.fields[tensor], network.tensor_shape(tensor).spatial, whole)
             found[name] = (name, field)

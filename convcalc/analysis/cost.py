@@ -17,7 +17,7 @@ class Cost(NamedTuple):
     multiplications: int | None
     additions: int | None
     macs: int | None
-    weight_bytes: int
+    weight_memory: int
 
 
 @lru_cache(maxsize=10_000)

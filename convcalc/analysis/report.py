@@ -18,7 +18,7 @@ from convcalc.network import Group, Network, Node
 from convcalc.shape import Shape
 from convcalc.version import __version__
 
-_SCHEMA = "convcalc/report/1"
+_SCHEMA = "convcalc/report/2"
 
 
 COUNTS = ("params", "trainable_params", "buffers", "multiplications", "additions", "macs", "flops")
@@ -46,11 +46,11 @@ class LayerReport(NamedTuple):
     multiplications: int | None
     additions: int | None
     macs: int | None
-    input_bytes: int
-    weight_bytes: int
-    output_bytes: int
-    live_bytes: int
-    field: FieldReport
+    input_memory: int
+    weight_memory: int
+    activation_memory: int
+    live_memory: int
+    receptive_field: FieldReport
     frozen: bool
     shares: str | None
 
@@ -80,22 +80,20 @@ class LayerReport(NamedTuple):
             "input_shapes": [list(shape.sizes) for shape in self.layer.inputs],
             "output_shape": list(self.output_shape.sizes),
             **_counts_dict(self),
-            "memory": {
-                "input": self.input_bytes,
-                "weights": self.weight_bytes,
-                "output": self.output_bytes,
-                "live": self.live_bytes,
-            },
-            "receptive_field": field_dict(self.field),
+            "input_memory": self.input_memory,
+            "weight_memory": self.weight_memory,
+            "activation_memory": self.activation_memory,
+            "live_memory": self.live_memory,
+            "receptive_field": field_dict(self.receptive_field),
         }
 
 
 class Totals(NamedTuple):
     """The figures of the whole network; a sum is None if any part of it is unknown.
 
-    `activation_bytes` is the sum over all layers' outputs; `peak_bytes` is the largest number of bytes live at once, at
-    the layer `peak_at`. `field` is the receptive field of `field_at`, the last layer that still has positions, that is,
-    before global pooling and linear layers.
+    `activation_memory` is the sum over all layers' outputs; `peak_memory` is the largest number of bytes live at once,
+    at the layer `peak_at`. `receptive_field` is that of `receptive_field_at`, the last layer that still has positions,
+    that is, before global pooling and linear layers.
     """
 
     layers: int
@@ -105,13 +103,13 @@ class Totals(NamedTuple):
     multiplications: int | None
     additions: int | None
     macs: int | None
-    input_bytes: int
-    weight_bytes: int
-    activation_bytes: int
-    peak_bytes: int
+    input_memory: int
+    weight_memory: int
+    activation_memory: int
+    peak_memory: int
     peak_at: str
-    field: FieldReport
-    field_at: str
+    receptive_field: FieldReport
+    receptive_field_at: str
 
     @property
     def flops(self) -> int | None:
@@ -123,14 +121,12 @@ class Totals(NamedTuple):
         return {
             "layers": self.layers,
             **_counts_dict(self),
-            "memory": {
-                "input": self.input_bytes,
-                "weights": self.weight_bytes,
-                "activations": self.activation_bytes,
-                "peak": self.peak_bytes,
-                "peak_at": self.peak_at,
-            },
-            "receptive_field": field_dict(self.field),
+            "input_memory": self.input_memory,
+            "weight_memory": self.weight_memory,
+            "activation_memory": self.activation_memory,
+            "peak_memory": self.peak_memory,
+            "peak_at": self.peak_at,
+            "receptive_field": field_dict(self.receptive_field),
         }
 
 
@@ -203,7 +199,10 @@ class Report:
     @property
     def complete(self) -> bool:
         """Whether every figure is known."""
-        return all(layer.field.whole or layer.field.jump is not None for layer in self.layers) and not self.uncounted
+        return (
+            all(layer.receptive_field.whole or layer.receptive_field.jump is not None for layer in self.layers)
+            and not self.uncounted
+        )
 
     @property
     def uncounted(self) -> tuple[LayerReport, ...]:
@@ -215,7 +214,7 @@ class Report:
         network = self.trained
         sizes = _tensor_sizes(network)
         stored = sum(
-            cost(node.layer, network.dtype, network.batch).weight_bytes for node in network.nodes if node.owner is None
+            cost(node.layer, network.dtype, network.batch).weight_memory for node in network.nodes if node.owner is None
         )
         return training_bytes(network, sizes, stored, self.optimizer)
 
@@ -242,15 +241,13 @@ class Report:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as a JSON-ready dict, schema convcalc/report/1."""
+        """Return the report as a JSON-ready dict, schema convcalc/report/2."""
         layers = [layer.to_dict() for layer in self.layers]
         return {**self.header(), "layers": layers, "totals": self.totals_dict()}
 
     def totals_dict(self) -> dict[str, Any]:
         """Return the totals, with training memory, as a JSON-ready dict."""
-        totals = self.totals.to_dict()
-        totals["memory"]["training"] = self.training().total
-        return totals
+        return {**self.totals.to_dict(), "training_memory": self.training().total}
 
 
 def _tensor_sizes(network: Network) -> tuple[int, ...]:
@@ -306,7 +303,7 @@ def _report_layer(
     names: list[str],
     sizes: tuple[int, ...],
     cost: Cost,
-    live_bytes: int,
+    live_memory: int,
     field: FieldReport,
     number: int,
 ) -> LayerReport:
@@ -325,9 +322,9 @@ def _report_layer(
         cost.additions,
         cost.macs,
         sum([sizes[tensor] for tensor in node.reads]),
-        cost.weight_bytes if owns else 0,
+        cost.weight_memory if owns else 0,
         sizes[number],
-        live_bytes,
+        live_memory,
         field,
         node.frozen,
         None if node.owner is None else network.nodes[node.owner].name,
@@ -340,7 +337,7 @@ def sum_known(figures: Sequence[int | None]) -> int | None:
     return sum(known) if len(known) == len(figures) else None
 
 
-def _sum_totals(layers: list[LayerReport], seen: tuple[Field, ...], live: Liveness, input_bytes: int) -> Totals:
+def _sum_totals(layers: list[LayerReport], seen: tuple[Field, ...], live: Liveness, input_memory: int) -> Totals:
     """Sum over all layers; take the field of the last layer that has positions."""
     placed = [layer for layer, field in zip(layers, seen, strict=True) if not field.collapsed] or layers
     return Totals(
@@ -351,11 +348,11 @@ def _sum_totals(layers: list[LayerReport], seen: tuple[Field, ...], live: Livene
         multiplications=sum_known([layer.multiplications for layer in layers]),
         additions=sum_known([layer.additions for layer in layers]),
         macs=sum_known([layer.macs for layer in layers]),
-        input_bytes=input_bytes,
-        weight_bytes=sum([layer.weight_bytes for layer in layers]),
-        activation_bytes=sum([layer.output_bytes for layer in layers]),
-        peak_bytes=live.peak,
+        input_memory=input_memory,
+        weight_memory=sum([layer.weight_memory for layer in layers]),
+        activation_memory=sum([layer.activation_memory for layer in layers]),
+        peak_memory=live.peak,
         peak_at=layers[live.peak_at].name,
-        field=placed[-1].field,
-        field_at=placed[-1].name,
+        receptive_field=placed[-1].receptive_field,
+        receptive_field_at=placed[-1].name,
     )

@@ -7,31 +7,31 @@ of kernels and no gradients of activations.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from convcalc.layers.base import Kept, Layer
+from convcalc.layers.base import Layer, SavedForBackward
 from convcalc.network import Dtype, Network, Node
 from convcalc.units import tensor_bytes
 
 OPTIMIZERS = {"sgd": 0, "momentum": 1, "adam": 2}
 """Values an optimizer stores per learnt weight: none, the momentum, or the mean and the mean square."""
 
-_NOTHING = Kept()
+_NOTHING = SavedForBackward()
 
 
 class Training(NamedTuple):
-    """Bytes for training. `kept` is saved for backward, `weights` are params and buffers.
+    """Bytes for training. `saved_for_backward` are activations, `weights` are params and buffers.
 
-    `kept` and `total` are None if what some layer saves is unknown. All but the weights are None if integers would have
-    to be learnt, as they have no gradients.
+    `saved_for_backward` and `total` are None if what some layer saves is unknown. All but the weights are None if
+    integers would have to be learnt, as they have no gradients.
     """
 
-    kept: int | None
+    saved_for_backward: int | None
     gradients: int | None
     optimizer: int | None
     weights: int
     total: int | None
 
 
-def training_bytes(network: Network, sizes: Sequence[int], weight_bytes: int, optimizer: str) -> Training:
+def training_bytes(network: Network, sizes: Sequence[int], weight_memory: int, optimizer: str) -> Training:
     """Return the bytes for training, given those of every tensor by number and of all weights, and one of OPTIMIZERS.
 
     A network of integers is unknown here: it is trained in floating point with simulated rounding (quantisation-aware
@@ -39,11 +39,11 @@ def training_bytes(network: Network, sizes: Sequence[int], weight_bytes: int, op
     complex dtype can require gradients".
     """
     if not _is_trainable(network):
-        return Training(None, None, None, weight_bytes, None)
-    kept, gradients = saved_bytes(network, sizes), _gradient_bytes(network)
+        return Training(None, None, None, weight_memory, None)
+    saved, gradients = saved_bytes(network, sizes), _gradient_bytes(network)
     states = OPTIMIZERS[optimizer] * gradients
-    total = None if kept is None else weight_bytes + gradients + states + kept
-    return Training(kept, gradients, states, weight_bytes, total)
+    total = None if saved is None else weight_memory + gradients + states + saved
+    return Training(saved, gradients, states, weight_memory, total)
 
 
 def _is_trainable(network: Network) -> bool:
@@ -81,21 +81,23 @@ def saved_bytes(network: Network, sizes: Sequence[int]) -> int | None:
     for number, node in enumerate(network.nodes, first):
         if not learns[number]:
             continue
-        kept = node.layer.kept()
-        if kept is None:
+        saved = node.layer.saved_for_backward()
+        if saved is None:
             return None
-        own += _own_bytes(kept, network)
-        if kept.inputs:
+        own += _own_bytes(saved, network)
+        if saved.inputs:
             tensors.update(memory[tensor] for tensor in node.reads)
-        if kept.output:
+        if saved.output:
             tensors.add(memory[number])
     return own + sum(sizes[tensor] for tensor in tensors)
 
 
-def _own_bytes(kept: Kept, network: Network) -> int:
+def _own_bytes(saved: SavedForBackward, network: Network) -> int:
     """Return the bytes a layer saves in addition to its inputs and output."""
     values, batch = network.dtype.activations, network.batch
-    return tensor_bytes(batch * kept.values, values) + tensor_bytes(kept.batch_values, values) + batch * kept.mask_bytes
+    return (
+        tensor_bytes(batch * saved.values, values) + tensor_bytes(saved.batch_values, values) + batch * saved.mask_bytes
+    )
 
 
 def _find_learning(network: Network) -> list[bool]:
@@ -121,6 +123,6 @@ def _find_training_owners(network: Network) -> list[int]:
     owner = list(range(len(network.inputs)))
     for number, node in enumerate(network.nodes, len(owner)):
         layer = node.layer
-        shares = layer.is_part or (layer.is_view and layer.kept() == _NOTHING)
+        shares = layer.is_part or (layer.is_view and layer.saved_for_backward() == _NOTHING)
         owner.append(owner[node.reads[0]] if shares else number)
     return owner

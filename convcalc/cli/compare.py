@@ -34,14 +34,18 @@ _UNREADABLE = 2
     default="table",
     help="Output format.",
 )
+@click.option("--columns", metavar="A,B,C", help="Columns to show: name, input_shape, params, macs, peak_memory, …")
 @click.option("--sort", metavar="COLUMN", help="Sort by a column, largest first: params, macs, peak_memory, …")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Show only the first N networks.")
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.output_options
 def command(
     nets: tuple[str, ...],
     overrides: Overrides,
     format: str,
+    columns: str | None,
     sort: str | None,
+    limit: int | None,
     exact: bool,
     where: common.Output,
     **memory: Any,
@@ -53,7 +57,7 @@ def command(
     """
     from convcalc.render.compare import network_rows, sort_network_rows
 
-    _check_options(sort, exact, format)
+    shown = _read_columns(columns, sort, exact, format)
     files = choose_files(_expand_patterns(nets)).files
     documents, wrong, status = _read_documents(files)
     _check_parameters(overrides, [document for _, document in documents])
@@ -74,23 +78,30 @@ def command(
         return max(status, common.report_invalid([error for _, error in wrong], where, as_json=True))
     status = max([status, *(_report_problem(name, error, where) for name, error in wrong)])
     if reports:
-        rows = sort_network_rows(network_rows(_label_reports(reports)), sort)
-        common.write_text(_render(rows, format, exact, where), where, files)
+        rows = sort_network_rows(network_rows(_label_reports(reports)), sort)[:limit]
+        common.write_text(_render(rows, shown, format, exact, where), where, files)
     elif not files:
         raise common.Failure("nothing to compare")
     return status
 
 
-def _check_options(sort: str | None, exact: bool, format: str) -> None:
-    """Reject an unknown column, and --exact for JSON and CSV, which are always exact. Raises UsageError."""
+def _read_columns(columns: str | None, sort: str | None, exact: bool, format: str) -> Sequence[Any] | None:
+    """Return the columns to show; None for all that fit.
+
+    Raises UsageError for an unknown column, for --columns with JSON, which has every figure, and for --exact with JSON
+    and CSV, which are always exact.
+    """
     from convcalc.render.compare import COLUMNS
-    from convcalc.render.grid import UnknownColumn, find_column
+    from convcalc.render.grid import UnknownColumn, find_column, find_columns
 
     if exact and format in ("json", "csv"):
         raise click.UsageError(f"--exact cannot be combined with -f {format}")
+    if columns is not None and format == "json":
+        raise click.UsageError("--columns cannot be combined with -f json, which has every figure")
     try:
         if sort is not None:
             find_column(sort, COLUMNS)
+        return None if columns is None else find_columns(columns, COLUMNS, ())
     except UnknownColumn as error:
         raise click.UsageError(str(error)) from None
 
@@ -164,13 +175,13 @@ def _label_reports(reports: Sequence[tuple[str, Report]]) -> list[tuple[str, Rep
     ]
 
 
-def _render(rows: Sequence[Any], format: str, exact: bool, where: common.Output) -> str:
+def _render(rows: Sequence[Any], columns: Sequence[Any] | None, format: str, exact: bool, where: common.Output) -> str:
     from convcalc.render import compare
 
     if format == "json":
         return compare.networks_json(rows)
     if format == "csv":
-        return compare.networks_csv(rows)
+        return compare.networks_csv(rows, columns)
     if format == "markdown":
-        return compare.networks_markdown(rows, exact)
-    return common.render_text(compare.networks_lines(rows, common.table_width(where), exact), where)
+        return compare.networks_markdown(rows, exact, columns)
+    return common.render_text(compare.networks_lines(rows, common.table_width(where), exact, columns), where)

@@ -47,6 +47,6 @@ def figure(report: Report, name: str) -> int | None:
     if name == "training_memory":
         return report.training().total
     if name == "receptive_field":
-        size = report.totals.field.size
+        size = report.totals.receptive_field.size
         return None if size is None else max(size, default=0)
     return budgets.figure(report, name)

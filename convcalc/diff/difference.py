@@ -64,7 +64,7 @@ class Difference(NamedTuple):
     @property
     def is_empty(self) -> bool:
         """Whether there is no difference."""
-        same_field = self.old.totals.field.size == self.new.totals.field.size
+        same_field = self.old.totals.receptive_field.size == self.new.totals.receptive_field.size
         same_figures = all(figure.old == figure.new for figure in self.figures.values())
         return same_figures and same_field and not self.given and not self.layers
 

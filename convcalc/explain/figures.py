@@ -201,8 +201,8 @@ def _derive_memory(report: Report, index: int, twin: Layer) -> Iterator[Figure]:
     """Yield the bytes of the weights, and of the inputs and outputs for the whole batch."""
     layer, network = report.layers[index], report.network
     samples, dtype = _make_batch_factor(network.batch), network.dtype
-    if layer.weight_bytes:
-        yield Figure("weight memory", layer.weight_bytes, _make_weight_formula(layer, twin, dtype), unit="B")
+    if layer.weight_memory:
+        yield Figure("weight memory", layer.weight_memory, _make_weight_formula(layer, twin, dtype), unit="B")
     inputs = sum(tensor_bytes(samples * shape.elements, dtype.activations) for shape in twin.inputs)
     yield _make_figure("input memory", inputs, unit="B")
     yield _make_figure("output memory", tensor_bytes(samples * twin.output.elements, dtype.activations), unit="B")
@@ -214,7 +214,7 @@ def _make_weight_formula(layer: LayerReport, twin: Layer, dtype: Dtype) -> Expre
     if layer.buffers:
         whole = whole + make_quantity(Symbol("buffers", layer.buffers))
     stored = tensor_bytes(whole, dtype.weights)
-    if dtype.bias == dtype.weights and stored == layer.weight_bytes:
+    if dtype.bias == dtype.weights and stored == layer.weight_memory:
         return expression_of(stored)
     stored = sum(tensor_bytes(elements, dtype.weights) for elements in twin.weight_tensors() + twin.buffer_tensors())
     return expression_of(stored + sum(tensor_bytes(elements, dtype.bias) for elements in twin.bias_tensors()))
@@ -226,7 +226,7 @@ def _make_weight_formula(layer: LayerReport, twin: Layer, dtype: Dtype) -> Expre
 def _derive_field(report: Report, index: int, twin: Layer) -> list[Figure]:
     """Return the receptive field and jump after this layer: field + (extent - 1) × jump on every axis."""
     node = report.network.nodes[index]
-    before, after = [report.fields[tensor] for tensor in node.reads], report.layers[index].field
+    before, after = [report.fields[tensor] for tensor in node.reads], report.layers[index].receptive_field
     reach = node.layer.reach()
     if after.whole or not after.size:
         return [Figure("receptive field", None, words="the whole input" if after.whole else "unknown")]

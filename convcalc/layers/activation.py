@@ -6,11 +6,11 @@ from convcalc.arguments import Integer, Number
 from convcalc.layers.base import (
     Free,
     KeepsShape,
-    Kept,
     NoBuffers,
     NoMacs,
     NoWeights,
     Reach,
+    SavedForBackward,
     SavesInput,
     SavesNothing,
     SavesOutput,
@@ -135,9 +135,9 @@ class Softsign(_FreeActivation):
 
     kind = "softsign"
 
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         """Save what PyTorch's composition saves: the input, and 1 + |x|."""
-        return Kept(inputs=True, values=self.input.elements)
+        return SavedForBackward(inputs=True, values=self.input.elements)
 
 
 class Hardtanh(_FreeActivation, SavesInput):
@@ -318,9 +318,9 @@ class Dropout(_FreeActivation):
     is_view = True
     p = Number("fraction of values that are dropped", 0.5, minimum=0, maximum=1)
 
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         """The mask, one byte per value as on a GPU (PyTorch's CPU code saves floats), is saved; nothing if p is 0."""
-        return Kept(mask_bytes=self.input.elements) if self.p else Kept()
+        return SavedForBackward(mask_bytes=self.input.elements) if self.p else SavedForBackward()
 
 
 class DropPath(_FreeActivation):
@@ -335,9 +335,9 @@ class DropPath(_FreeActivation):
     is_view = True
     p = Number("fraction of samples whose path is dropped", 0.5, minimum=0, maximum=1)
 
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         """One factor per sample is saved, as in torchvision's StochasticDepth; nothing if p is 0."""
-        return Kept(values=1) if self.p else Kept()
+        return SavedForBackward(values=1) if self.p else SavedForBackward()
 
 
 class Identity(_FreeActivation, SavesNothing):

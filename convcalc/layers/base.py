@@ -61,7 +61,7 @@ class StatedChannels(Key[int | None]):
         return {"type": "integer", "minimum": 1}
 
 
-class Kept(NamedTuple):
+class SavedForBackward(NamedTuple):
     """The tensors that a layer saves for backward in addition to its weights, as in PyTorch 2.13.
 
     Source: PyTorch's tools/autograd/derivatives.yaml, where the formula of each gradient names the tensors it needs. A
@@ -188,7 +188,7 @@ class Layer(ABC):
         """Return the input positions that an output position depends on: an interval per axis or a word of `Reach`."""
 
     @abstractmethod
-    def kept(self) -> Kept | None:
+    def saved_for_backward(self) -> SavedForBackward | None:
         """Return what the layer saves for backward; None if unknown."""
 
     def weight_input(self) -> object:
@@ -278,25 +278,25 @@ class Free(NoWeights, _NoArithmetic):
 class SavesNothing(Layer):
     """A kind whose gradient depends only on the gradient of its output."""
 
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         """Nothing is saved for backward."""
-        return Kept()
+        return SavedForBackward()
 
 
 class SavesInput(Layer):
     """A kind whose gradient depends on its input."""
 
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         """The input is saved for backward."""
-        return Kept(inputs=True)
+        return SavedForBackward(inputs=True)
 
 
 class SavesOutput(Layer):
     """A kind whose gradient is computed from its output."""
 
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         """The output is saved for backward."""
-        return Kept(output=True)
+        return SavedForBackward(output=True)
 
 
 class AllMacs(Layer):

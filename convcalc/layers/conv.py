@@ -6,9 +6,9 @@ from convcalc.intervals import spread_window
 from convcalc.layers.base import (
     AllMacs,
     Bias,
-    Kept,
     Layer,
     Reach,
+    SavedForBackward,
     SavesInput,
     Sizes,
     StatedChannels,
@@ -259,9 +259,9 @@ class SeparableConv(OutChannels, Window, Bias, _InChannels, AllMacs):
         """Return the additions of both convolutions."""
         return self.depthwise.additions() + self.pointwise.additions()
 
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         """The inputs of both convolutions are saved for backward."""
-        return Kept(inputs=True, values=self.depthwise.output.elements)
+        return SavedForBackward(inputs=True, values=self.depthwise.output.elements)
 
 
 class LocallyConnected(OutChannels, Window, SumOfProducts, _InChannels):

@@ -1,6 +1,6 @@
 """Layers with several inputs: add, multiply and concat."""
 
-from convcalc.layers.base import Free, Kept, NoMacs, NoWeights, SamePlace, SavesNothing
+from convcalc.layers.base import Free, NoMacs, NoWeights, SamePlace, SavedForBackward, SavesNothing
 from convcalc.problems import Flaw
 from convcalc.shape import Shape
 
@@ -65,10 +65,10 @@ class Multiply(_Elementwise, NoWeights, NoMacs):
         """No additions."""
         return 0
 
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         """All inputs and the intermediate products are saved for backward, as PyTorch multiplies two at a time."""
         products = (_merge_shapes(self.inputs[:count]) for count in range(2, len(self.inputs)))
-        return Kept(inputs=True, values=sum(shape.elements for shape in products))
+        return SavedForBackward(inputs=True, values=sum(shape.elements for shape in products))
 
 
 class Concat(SamePlace, Free, SavesNothing):

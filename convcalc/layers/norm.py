@@ -5,11 +5,11 @@ from abc import abstractmethod
 from convcalc.arguments import Choice, Flag, Integer
 from convcalc.layers.base import (
     KeepsShape,
-    Kept,
     Layer,
     NoBuffers,
     NoMacs,
     NoWeights,
+    SavedForBackward,
     SavesInput,
     Tensors,
     check_divides,
@@ -43,9 +43,9 @@ class _InputStatistics(_Affine, KeepsShape, NoBuffers, NoMacs):
         # per value the sum, the subtraction of the mean and the sum of squares, and the bias if affine
         return self.input.elements * (3 + self.affine)
 
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         # the input, and the mean and inverse standard deviation of each normalised set of values
-        return Kept(inputs=True, values=2 * self.statistics())
+        return SavedForBackward(inputs=True, values=2 * self.statistics())
 
     @abstractmethod
     def statistics(self) -> int:
@@ -89,9 +89,9 @@ class BatchNorm(_Affine, KeepsShape, NoMacs):
         """Return one per value."""
         return self.input.elements
 
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         """The input, and each channel's mean and inverse standard deviation over the batch, are saved for backward."""
-        return Kept(inputs=True, batch_values=2 * self.input.channels)
+        return SavedForBackward(inputs=True, batch_values=2 * self.input.channels)
 
 
 class LayerNorm(_InputStatistics):
@@ -164,9 +164,9 @@ class InstanceNorm(_InputStatistics):
         """Return one per channel."""
         return self.input.channels
 
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         """Save what a batch norm over one sample with the channels of all samples saves; scales repeat per sample."""
-        return Kept(inputs=True, values=(2 + self.affine) * self.input.channels)
+        return SavedForBackward(inputs=True, values=(2 + self.affine) * self.input.channels)
 
 
 class LocalResponseNorm(KeepsShape, NoWeights, NoMacs):
@@ -190,10 +190,10 @@ class LocalResponseNorm(KeepsShape, NoWeights, NoMacs):
         """Return size - 1 additions for the sum of squares and 1 for the constant, per value."""
         return self.input.elements * self.size
 
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         """Save what PyTorch's composition saves: the input, its padded squares, the base of the power, the power."""
         padded = self.input.elements + (self.size - 1) * self.input.positions
-        return Kept(inputs=True, values=padded + 2 * self.input.elements)
+        return SavedForBackward(inputs=True, values=padded + 2 * self.input.elements)
 
 
 class Scale(KeepsShape, NoBuffers, NoMacs, SavesInput):

@@ -61,5 +61,5 @@ class Opaque(Layer):
         """Unknown."""
         return "unknown"
 
-    def kept(self) -> None:
+    def saved_for_backward(self) -> None:
         """Unknown."""

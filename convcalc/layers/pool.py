@@ -8,11 +8,11 @@ from convcalc.intervals import adaptive_window, spread_window
 from convcalc.layers.base import (
     AllMacs,
     Free,
-    Kept,
     Layer,
     NoMacs,
     NoWeights,
     Reach,
+    SavedForBackward,
     SavesInput,
     SavesNothing,
     Sizes,
@@ -93,9 +93,9 @@ class Global(Layer):
 
 
 class _SavesMaxima(Layer):
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         # the input, and the index of each maximum, which receives the gradient, as a 64-bit integer
-        return Kept(inputs=True, mask_bytes=8 * self.output.elements)
+        return SavedForBackward(inputs=True, mask_bytes=8 * self.output.elements)
 
 
 class MaxPool(_Pooling, Free, _SavesMaxima):
@@ -178,9 +178,9 @@ class LPPool(_Pooling, NoWeights, NoMacs):
         """Return k… - 1 per output value."""
         return self.output.elements * (count_taps(self.kernel_size) - 1)
 
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         """Save what PyTorch's composition saves: the input and its powers; their mean, its sign, its size, the root."""
-        return Kept(inputs=True, values=self.input.elements + 4 * self.output.elements)
+        return SavedForBackward(inputs=True, values=self.input.elements + 4 * self.output.elements)
 
 
 class AdaptiveMaxPool(Adaptive, Free, _SavesMaxima):
@@ -222,9 +222,9 @@ class AdaptiveAvgPool(Adaptive, NoWeights, NoMacs):
         """Return the total size of all windows, less one per output value."""
         return self.input.channels * prod(self.window_reads) - self.output.elements
 
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         """The input is saved for backward, except for one position, which PyTorch computes as a mean."""
-        return Kept(inputs=self.output.positions > 1)
+        return SavedForBackward(inputs=self.output.positions > 1)
 
 
 class GlobalMaxPool(Global, Free, _SavesMaxima):
@@ -342,7 +342,7 @@ class BlurPool(NoWeights, AllMacs):
         """Return k… - 1 per output value."""
         return self.output.elements * (count_taps(self.kernel_size) - 1)
 
-    def kept(self) -> Kept:
+    def saved_for_backward(self) -> SavedForBackward:
         """The input and the padded input, which the convolution uses, are saved for backward."""
         sides = zip(self.input.spatial, self._reflect_padding(), strict=True)
-        return Kept(inputs=True, values=self.input.channels * prod(n + a + b for n, (a, b) in sides))
+        return SavedForBackward(inputs=True, values=self.input.channels * prod(n + a + b for n, (a, b) in sides))

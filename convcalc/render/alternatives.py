@@ -78,7 +78,7 @@ def _make_columns(report: Report, found: Sequence[Alternative], one: bool) -> li
         Cells("output", list(map(_shape_cell, found)), 3),
         Cells("all MACs", changes("macs")),
         Cells("all params", changes("params"), 7),
-        Cells("peak", changes("peak_bytes"), 2),
+        Cells("peak", changes("peak_memory"), 2),
     ]
 
 
@@ -159,9 +159,9 @@ def _network_figures(report: Report) -> dict[str, int | None]:
         "params": total.params,
         "macs": total.macs,
         "flops": total.flops,
-        "weight_memory": total.weight_bytes,
-        "activation_memory": total.activation_bytes,
-        "peak_memory": total.peak_bytes,
+        "weight_memory": total.weight_memory,
+        "activation_memory": total.activation_memory,
+        "peak_memory": total.peak_memory,
     }
 
 
@@ -178,7 +178,7 @@ def _alternative_dict(report: Report, alternative: Alternative) -> dict[str, Any
         "after": option.after._asdict(),
         "network": _network_figures(alternative.report),
         "output_shape": {"same": alternative.same_shape, "sizes": list(alternative.after.output_shape.sizes)},
-        "receptive_field": {"same": alternative.same_field, **field_dict(alternative.after.field)},
+        "receptive_field": {"same": alternative.same_field, **field_dict(alternative.after.receptive_field)},
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from convcalc.analysis.report import LayerReport, Totals
 from convcalc.intervals import Ratio
-from convcalc.render.grid import Column, find_column
+from convcalc.render.grid import Column, find_columns
 from convcalc.render.rows import Row
 from convcalc.units import format_bytes, format_count, format_exact
 
@@ -67,7 +67,7 @@ def _share_text(row: Row, exact: bool) -> str:
 
 def field_text(row: Row | LayerReport | Totals) -> str:
     """Return `427`, `43×11`, `188–204` if it varies by position, `all` for the whole input, with ` !` if misaligned."""
-    field = row.field
+    field = row.receptive_field
     if field.whole:
         return "all"
     if field.size is None:
@@ -79,9 +79,9 @@ def field_text(row: Row | LayerReport | Totals) -> str:
 
 def jump_text(row: Row | LayerReport) -> str:
     """Return the jump (cumulative stride) as `32` or `1/2`."""
-    if row.field.jump is None:
+    if row.receptive_field.jump is None:
         return ""
-    return per_axis_text(map(ratio_text, row.field.jump))
+    return per_axis_text(map(ratio_text, row.receptive_field.jump))
 
 
 def ratio_text(ratio: Ratio) -> str:
@@ -106,8 +106,8 @@ EVERY: tuple[Column[Row], ...] = (
     _text_column("what", "what", 7, lambda row: row.what),
     _text_column("line", "line", 0, lambda row: "" if row.line is None else row.line),
     _text_column("from", "from", 0, lambda row: " ".join(row.reads)),
-    _text_column("input", "input", 0, lambda row: shapes_text(row.input_shapes)),
-    Column("output", "output", 8, lambda row: str(row.output_shape), lambda row, exact: str(row.output_shape)),
+    _text_column("input_shape", "input", 0, lambda row: shapes_text(row.input_shapes)),
+    Column("output_shape", "output", 8, lambda row: str(row.output_shape), lambda row, exact: str(row.output_shape)),
     _count_column("params", "params", 9),
     _count_column("trainable_params", "trainable", 0),
     _count_column("buffers", "buffers", 0),
@@ -117,10 +117,10 @@ EVERY: tuple[Column[Row], ...] = (
     _count_column("flops", "FLOPs", 3),
     _text_column("receptive_field", "field", 4, field_text)._replace(right=True),
     _text_column("jump", "jump", 0, jump_text)._replace(right=True),
-    _bytes_column("memory.input", "input", 0, lambda row: row.input_bytes),
-    _bytes_column("memory.weights", "weights", 1, lambda row: row.sums["weight_bytes"]),
-    _bytes_column("memory.output", "memory", 5, lambda row: row.sums["output_bytes"]),
-    _bytes_column("memory.live", "live", 2, lambda row: row.live_bytes),
+    _bytes_column("input_memory", "inputs", 0, lambda row: row.input_memory),
+    _bytes_column("weight_memory", "weights", 1, lambda row: row.sums["weight_memory"]),
+    _bytes_column("activation_memory", "activations", 5, lambda row: row.sums["activation_memory"]),
+    _bytes_column("live_memory", "live", 2, lambda row: row.live_memory),
     Column(
         "share", "share", 6, lambda row: None if row.share is None else round(row.share, 6), _share_text, right=False
     ),
@@ -131,6 +131,4 @@ SHOWN = tuple(column for column in EVERY if column.weight)
 
 def choose_columns(names: str | None, default: tuple[Column[Row], ...] = SHOWN) -> tuple[Column[Row], ...]:
     """Return the columns in a comma-separated list, or the default for None. Raises UnknownColumn."""
-    if names is None:
-        return default
-    return tuple(dict.fromkeys(find_column(name.strip(), COLUMNS) for name in names.split(",")))
+    return find_columns(names, COLUMNS, default)

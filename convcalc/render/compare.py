@@ -17,7 +17,7 @@ from convcalc.render.lines import Line
 from convcalc.units import format_bytes, format_count, format_exact
 from convcalc.version import __version__
 
-_SCHEMA = "convcalc/compare/1"
+_SCHEMA = "convcalc/compare/2"
 BEST = "*"
 _LEGEND = f"{BEST} best in its column"
 _LEAST_IS_BEST = ("params", "macs", "flops", "weight_memory", "activation_memory", "peak_memory", "training_memory")
@@ -50,7 +50,7 @@ def _rank_value(row: NetworkRow, name: str) -> float | None:
     """Return a value that is larger the better the figure; None if unknown. A field that covers the input is best."""
     value = row.figures[name]
     if name in _MOST_IS_BEST:
-        return inf if row.report.totals.field.whole else value
+        return inf if row.report.totals.receptive_field.whole else value
     return None if value is None else -value
 
 
@@ -91,13 +91,13 @@ def _description_text(row: NetworkRow) -> str:
 
 
 _NAME = _text_column("name", "network", 9, lambda row: row.name, cut=12)
-_INPUT = _text_column("input", "input", 5, lambda row: shapes_text(row.report.network.inputs.values()))
+_INPUT = _text_column("input_shape", "input", 5, lambda row: shapes_text(row.report.network.inputs.values()))
 _PARAMS = _figure_column("params", "params", 9)
 _MACS = _figure_column("macs", "MACs", 9)
 EVERY: tuple[Column[NetworkRow], ...] = (
     _NAME,
     _INPUT,
-    _text_column("output", "output", 1, lambda row: shapes_text(row.report.outputs().values())),
+    _text_column("output_shape", "output", 1, lambda row: shapes_text(row.report.outputs().values())),
     Column(
         "layers", "layers", 3, lambda row: row.report.totals.layers, lambda row, exact: f"{len(row.report.layers):,}"
     ),
@@ -138,8 +138,9 @@ def sort_network_rows(rows: Sequence[NetworkRow], sort: str | None) -> list[Netw
     """Sort by a column: numbers descending after unknown ones, text ascending. Raises UnknownColumn."""
     if sort is None:
         return list(rows)
-    value = find_column(sort, COLUMNS).value
-    if sort in ("name", "input", "output"):
+    column = find_column(sort, COLUMNS)
+    value = column.value
+    if column.name in ("name", "input_shape", "output_shape"):
         return sorted(rows, key=value)
     return sorted(rows, key=lambda row: (value(row) is None, value(row) or 0), reverse=True)
 
@@ -147,27 +148,38 @@ def sort_network_rows(rows: Sequence[NetworkRow], sort: str | None) -> list[Netw
 # -- formats
 
 
-def networks_lines(rows: Sequence[NetworkRow], width: int | None, exact: bool) -> list[Line]:
-    """Return the table, and a legend if anything is marked."""
-    lines = grid(EVERY, rows, width=width, exact=exact, style=_style_of)
-    return [*lines, *([[], [(_LEGEND, "dim")]] if any(row.best for row in rows) else [])]
+def networks_lines(
+    rows: Sequence[NetworkRow], width: int | None, exact: bool, columns: Sequence[Column[NetworkRow]] | None = None
+) -> list[Line]:
+    """Return the table, and a legend if anything is marked. Columns that are given are all shown, at any width."""
+    shown = EVERY if columns is None else columns
+    lines = grid(shown, rows, width=width, exact=exact, fixed=columns is not None, style=_style_of)
+    return [*lines, *([[], [(_LEGEND, "dim")]] if _is_marked(rows, shown) else [])]
 
 
-def networks_markdown(rows: Sequence[NetworkRow], exact: bool) -> str:
+def _is_marked(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow]]) -> bool:
+    return any(column.name in (row.best or ()) for row in rows for column in columns)
+
+
+def networks_markdown(
+    rows: Sequence[NetworkRow], exact: bool, columns: Sequence[Column[NetworkRow]] | None = None
+) -> str:
     """Return the table as Markdown."""
+    shown = EVERY if columns is None else columns
     cells = [
-        Cells(column.title, [column.text(row, exact).strip() for row in rows], right=column.right) for column in EVERY
+        Cells(column.title, [column.text(row, exact).strip() for row in rows], right=column.right) for column in shown
     ]
-    legend = ["", _LEGEND.replace(BEST, f"\\{BEST}")] if any(row.best for row in rows) else []
+    legend = ["", _LEGEND.replace(BEST, f"\\{BEST}")] if _is_marked(rows, shown) else []
     return "\n".join([*cell_markdown(cells), *legend, ""])
 
 
-def networks_csv(rows: Sequence[NetworkRow]) -> str:
+def networks_csv(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow]] | None = None) -> str:
     """Return the table as CSV: one line per network, exact numbers."""
+    shown = EVERY if columns is None else columns
     stream = StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([column.name for column in EVERY])
-    writer.writerows([[column.value(row) for column in EVERY] for row in rows])
+    writer.writerow([column.name for column in shown])
+    writer.writerows([[column.value(row) for column in shown] for row in rows])
     return stream.getvalue()
 
 

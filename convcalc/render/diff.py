@@ -184,7 +184,7 @@ def _header_dict(report: Report) -> dict[str, Any]:
 
 def _totals_dict(difference: Difference) -> dict[str, Any]:
     found: dict[str, Any] = {name: _figure_dict(figure) for name, figure in difference.figures.items()}
-    fields = (difference.old.totals.field, difference.new.totals.field)
+    fields = (difference.old.totals.receptive_field, difference.new.totals.receptive_field)
     found["receptive_field"]["fields"] = [field_dict(field) for field in fields]
     return found
 

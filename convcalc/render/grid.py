@@ -34,12 +34,23 @@ class UnknownColumn(ValueError):
 
 
 def find_column(name: str, columns: Mapping[str, Column[Kind]]) -> Column[Kind]:
-    """Return the column of that name. Raises UnknownColumn, with a suggestion."""
-    if name not in columns:
-        titled = [key for key, column in columns.items() if column.title.lower() == name.lower()]
-        hint = f"did you mean {titled[0]}?" if titled else did_you_mean(name, columns)
-        raise UnknownColumn(f"no column {show(name)}: {hint or 'available: ' + ', '.join(columns)}")
-    return columns[name]
+    """Return the column of that name or printed header. Raises UnknownColumn, with a suggestion."""
+    if name in columns:
+        return columns[name]
+    for column in columns.values():
+        if column.title.lower() == name.lower():
+            return column
+    hint = did_you_mean(name, columns) or f"available: {', '.join(columns)}"
+    raise UnknownColumn(f"no column {show(name)}: {hint}")
+
+
+def find_columns(
+    names: str | None, columns: Mapping[str, Column[Kind]], default: Sequence[Column[Kind]]
+) -> tuple[Column[Kind], ...]:
+    """Return the columns of a comma-separated list of names or headers, or the default. Raises UnknownColumn."""
+    if names is None:
+        return tuple(default)
+    return tuple(dict.fromkeys(find_column(name.strip(), columns) for name in names.split(",")))
 
 
 def grid(

@@ -11,7 +11,7 @@ from convcalc.render.lines import Line
 from convcalc.render.summary import heading_lines
 from convcalc.units import format_bytes, format_exact
 
-_SCHEMA = "convcalc/memory/1"
+_SCHEMA = "convcalc/memory/2"
 _ROWS = 10
 _WIDEST = 72
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -34,10 +34,10 @@ def memory_lines(report: Report, suggested: list[Suggestion], width: int | None)
 def _draw_profile(report: Report, width: int | None) -> list[Line]:
     """Draw the live bytes from the first layer to the last; a column shows the most of its layers."""
     live = report.liveness.live
-    label = max(len(format_bytes(report.totals.peak_bytes)), 3)
+    label = max(len(format_bytes(report.totals.peak_memory)), 3)
     across = min(len(live), (width or _WIDEST + label + 3) - label - 3)
     columns = [max(live[part * len(live) // across : (part + 1) * len(live) // across]) for part in range(across)]
-    top = max(report.totals.peak_bytes, 1)
+    top = max(report.totals.peak_memory, 1)
     lines: list[Line] = []
     for row in range(_ROWS, 0, -1):
         texts = "".join(_pick_character(value, top, row) for value in columns)
@@ -71,9 +71,9 @@ def _pick_character(value: int, top: int, row: int) -> str:
 def _peak_lines(report: Report) -> list[Line]:
     """List the tensors live at the peak, the largest first."""
     network, total = report.network, report.totals
-    peak = f"{total.peak_bytes:,} B"
+    peak = f"{total.peak_memory:,} B"
     lines: list[Line] = [
-        [("peak ", "head"), (peak, "title"), (f" ({format_bytes(total.peak_bytes)}) at {total.peak_at}", "")]
+        [("peak ", "head"), (peak, "title"), (f" ({format_bytes(total.peak_memory)}) at {total.peak_at}", "")]
     ]
     tensors = sorted(report.liveness.peak_tensors, key=lambda tensor: -report.tensor_bytes[tensor])
     names = [network.tensor_name(tensor) for tensor in tensors]
@@ -89,7 +89,7 @@ def _training_lines(report: Report) -> list[Line]:
     """List the parts of training memory."""
     found = report.training()
     parts = (
-        ("saved for backward", found.kept),
+        ("saved for backward", found.saved_for_backward),
         ("weights", found.weights),
         ("gradients", found.gradients),
         (f"state of the optimizer, {report.optimizer}", found.optimizer),
@@ -108,28 +108,28 @@ def _suggestion_lines(report: Report, suggested: list[Suggestion]) -> list[Line]
         return [[], [("no change that was tried lowers the peak", "dim")]]
     lines: list[Line] = [[], [("what would lower it", "head")]]
     for suggestion in suggested:
-        change = 1 - suggestion.peak / report.totals.peak_bytes
+        change = 1 - suggestion.peak / report.totals.peak_memory
         figures = f"{format_bytes(suggestion.peak):>12}  {-change:>5.0%}  "
         lines.append([(figures, ""), (suggestion.change, "")])
     return lines
 
 
 def memory_json(report: Report, suggested: list[Suggestion]) -> str:
-    """Return the same as JSON, schema convcalc/memory/1; sizes in bytes."""
+    """Return the same as JSON, schema convcalc/memory/2; sizes in bytes."""
     network = report.network
     found: dict[str, Any] = {
         "schema": _SCHEMA,
         "name": network.name,
         "file": network.file,
         "batch": network.batch,
-        "peak": report.totals.peak_bytes,
+        "peak_memory": report.totals.peak_memory,
         "peak_at": report.totals.peak_at,
         "peak_tensors": [
             {"name": network.tensor_name(tensor), "bytes": report.tensor_bytes[tensor]}
             for tensor in report.liveness.peak_tensors
         ],
         "training": report.training()._asdict(),
-        "live": [{"name": layer.name, "bytes": layer.live_bytes} for layer in report.layers],
-        "suggestions": [suggestion._asdict() for suggestion in suggested],
+        "live": [{"name": layer.name, "bytes": layer.live_memory} for layer in report.layers],
+        "suggestions": [{"change": one.change, "peak_memory": one.peak} for one in suggested],
     }
     return json.dumps(found, indent=1) + "\n"

@@ -36,7 +36,7 @@ def growth_lines(report: Report, width: int | None, every: bool) -> list[Line]:
         return [*heading_lines(report, width), [], [("the input is a vector: it has no spatial positions", "dim")]]
     shown = _choose_layers(report, every)
     rows = [_HEAD, *(_cell_texts(report, index) for index in shown)]
-    seen = [report.layers[index].field for index in shown]
+    seen = [report.layers[index].receptive_field for index in shown]
     texts, room = _fit_rows(rows, width)
     bars = _draw_bars(seen, size, room)
     lines: list[Line] = []
@@ -63,7 +63,9 @@ def _covers_input(field: FieldReport, size: tuple[int, ...]) -> bool:
 
 def _cell_texts(report: Report, index: int) -> tuple[str, ...]:
     layer = report.layers[index]
-    centers = "" if layer.field.center is None else per_axis_text(map(ratio_text, layer.field.center))
+    centers = (
+        "" if layer.receptive_field.center is None else per_axis_text(map(ratio_text, layer.receptive_field.center))
+    )
     return (
         layer.name,
         str(layer.output_shape),
@@ -159,7 +161,7 @@ def region_lines(report: Report, index: int, seen: Region, width: int | None) ->
 def _fact_lines(layer: LayerReport, size: tuple[int, ...], seen: Region) -> list[Line]:
     of_input = f"  of {'×'.join(map(str, size))}"
     lines: list[Line] = [[("field   ", "head"), (field_text(layer), "title"), (of_input, "dim")]]
-    if layer.field.jump is not None:
+    if layer.receptive_field.jump is not None:
         lines.append([("jump    ", "head"), (jump_text(layer), "")])
     names = AXIS_NAMES[len(size)]
     for axis, name in enumerate(names):
@@ -260,7 +262,7 @@ def field_json(report: Report, index: int | None, seen: Region | None) -> str:
 def _layer_dict(report: Report, index: int) -> dict[str, Any]:
     layer = report.layers[index]
     shape = list(layer.output_shape.sizes)
-    return {"name": layer.name, "kind": layer.kind, "output_shape": shape, **field_dict(layer.field)}
+    return {"name": layer.name, "kind": layer.kind, "output_shape": shape, **field_dict(layer.receptive_field)}
 
 
 def region_svg(report: Report, index: int, seen: Region) -> str:

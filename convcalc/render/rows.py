@@ -10,7 +10,7 @@ from convcalc.network import Group
 from convcalc.problems import normalise_word
 from convcalc.shape import Shape
 
-_SUMMED = (*COUNTS, "weight_bytes", "output_bytes")
+_SUMMED = (*COUNTS, "weight_memory", "activation_memory")
 
 
 class Row(NamedTuple):
@@ -26,9 +26,9 @@ class Row(NamedTuple):
     reads: tuple[str, ...]
     input_shapes: tuple[Shape, ...]
     output_shape: Shape
-    input_bytes: int
-    live_bytes: int
-    field: FieldReport
+    input_memory: int
+    live_memory: int
+    receptive_field: FieldReport
     sums: dict[str, int | None]
     share: float | None
 
@@ -79,9 +79,9 @@ def layer_row(layer: LayerReport, label: str, indent: int, share: float | None) 
         reads=layer.reads,
         input_shapes=layer.layer.inputs,
         output_shape=layer.output_shape,
-        input_bytes=layer.input_bytes,
-        live_bytes=layer.live_bytes,
-        field=layer.field,
+        input_memory=layer.input_memory,
+        live_memory=layer.live_memory,
+        receptive_field=layer.receptive_field,
         sums={name: getattr(layer, name) for name in _SUMMED},
         share=share,
     )
@@ -145,9 +145,9 @@ def _group_row(
         reads=(),
         input_shapes=first.layer.inputs[:1],
         output_shape=report.network.tensor_shape(group.output),
-        input_bytes=first.input_bytes,
-        live_bytes=max(layer.live_bytes for layer in report.layers[group.start : group.stop]),
-        field=_tensor_field(report, group.output),
+        input_memory=first.input_memory,
+        live_memory=max(layer.live_memory for layer in report.layers[group.start : group.stop]),
+        receptive_field=_tensor_field(report, group.output),
         sums=total,
         share=_compute_share(total[basis], whole),
     )

@@ -92,15 +92,15 @@ def format_totals(report: Report, width: int | None) -> list[Line]:
     total = report.totals
     trainable = "" if total.trainable_params == total.params else f", {total.trainable_params:,} trainable"
     buffers = f", and {total.buffers:,} in buffers" if total.buffers else ""
-    activations = format_bytes(total.activation_bytes)
+    activations = format_bytes(total.activation_memory)
     facts = [
         ("layers", f"{total.layers:,}", ""),
         ("params", f"{total.params:,}", f"{format_count(total.params)}{trainable}{buffers}"),
         ("MACs", format_exact(total.macs), _short_text(total.macs)),
         ("FLOPs", format_exact(total.flops), _short_text(total.flops, "multiplications + additions of all layers")),
-        ("weights", f"{total.weight_bytes:,} B", format_bytes(total.weight_bytes)),
-        ("activations", f"{total.activation_bytes:,} B", f"{activations}, sum of all outputs"),
-        ("peak memory", f"{total.peak_bytes:,} B", f"{format_bytes(total.peak_bytes)}, at {total.peak_at}"),
+        ("weights", f"{total.weight_memory:,} B", format_bytes(total.weight_memory)),
+        ("activations", f"{total.activation_memory:,} B", f"{activations}, sum of all outputs"),
+        ("peak memory", f"{total.peak_memory:,} B", f"{format_bytes(total.peak_memory)}, at {total.peak_at}"),
     ]
     if report.uncounted:
         facts.append(("unknown", format_exact(len(report.uncounted)), unknown_costs(report)))

@@ -50,5 +50,5 @@ def totals_line(report: Report) -> str:
     return (
         f"**{total.layers:,} layers, {total.params:,} params ({format_count(total.params)}), "
         f"{macs}, {format_count(total.flops)} FLOPs, "
-        f"weights {format_bytes(total.weight_bytes)}, peak memory {format_bytes(total.peak_bytes)}{unknown}**"
+        f"weights {format_bytes(total.weight_memory)}, peak memory {format_bytes(total.peak_memory)}{unknown}**"
     )

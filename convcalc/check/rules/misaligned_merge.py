@@ -53,7 +53,7 @@ layers:
         """Yield a finding for each misaligned merge, about its first affected axis."""
         network = report.network
         for node, figures in zip(network.nodes, report.layers, strict=True):
-            if len(node.reads) == 1 or figures.field.aligned:
+            if len(node.reads) == 1 or figures.receptive_field.aligned:
                 continue
             fields = _list_positioned_fields(network, node, report.fields)
             if len(fields) > 1:
