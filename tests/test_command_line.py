@@ -88,7 +88,7 @@ def test_every_command_is_listed_in_its_section_of_the_help() -> None:
 def test_json_is_the_report(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["summary", net, "-f", "json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["schema"] == "convcalc/report/1"
+    assert report["schema"] == "convcalc/report/2"
     assert report["file"] == "net.yaml"
     assert report["layers"] == [
         {

@@ -92,7 +92,7 @@ def test_no_best_is_marked_if_all_are_equal_or_one_is_unknown() -> None:
 
 def test_formats_have_the_same_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(printed(capsys, *nets(*NAMES), "-f", "json"))
-    assert found["schema"] == "convcalc/compare/1"
+    assert found["schema"] == "convcalc/compare/2"
     rows = list(csv.DictReader(io.StringIO(printed(capsys, *nets(*NAMES), "-f", "csv"))))
     assert [row["name"] for row in rows] == [network["name"] for network in found["networks"]] == list(NAMES)
     for row, network in zip(rows, found["networks"], strict=True):
@@ -161,8 +161,8 @@ def test_an_invalid_network_is_reported_and_the_others_are_shown(
     ("arguments", "said"),
     [
         (["example:lenet5", "--sort", "parms"], "did you mean params?"),
-        (["example:lenet5", "--sort", "peak"], "did you mean peak_memory?"),
-        (["example:lenet5", "--sort", "field"], "did you mean receptive_field?"),
+        (["example:lenet5", "--columns", "name,parms"], "did you mean params?"),
+        (["example:lenet5", "--columns", "params", "-f", "json"], "--columns cannot be combined with -f json"),
         (["example:lenet5", "--set", "width=1"], "no network has a parameter 'width'"),
         (["example:mobilenet_v1", "--set", "widht=1"], "did you mean width?"),
         (["example:nosuch*"], "the pattern 'example:nosuch*' matches no example"),
@@ -200,3 +200,20 @@ def test_the_list_of_examples_is_the_table_without_marks(reports: dict[str, conv
     assert text.splitlines()[0].split() == [column.title for column in GALLERY]
     assert BEST not in text
     assert "25.56 M" in text
+
+
+@pytest.mark.parametrize(("header", "name"), [("peak", "peak_memory"), ("Field", "receptive_field"), ("MACs", "macs")])
+def test_headers_are_accepted_as_names_of_columns(header: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    tables = []
+    for column in (header, name):
+        assert run(["compare", "example:*net*", "--sort", column, "--columns", f"network,{column}"]) == 0
+        tables.append(capsys.readouterr().out)
+    assert tables[0] == tables[1]
+    assert tables[0].split("\n", 1)[0].split() == ["network", {"Field": "field"}.get(header, header)]
+
+
+def test_columns_and_rows_can_be_limited(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["compare", "example:lenet5", "example:resnet18", "example:vgg16", "--sort", "params", "-f", "csv"]
+    assert run([*arguments, "--columns", "name,params", "--limit", "2"]) == 0
+    # published params: VGG-16 138,357,544 and ResNet-18 11,689,512 (torchvision)
+    assert capsys.readouterr().out == "name,params\nvgg16,138357544\nresnet18,11689512\n"

@@ -92,7 +92,7 @@ def test_the_command_draws_the_profile_and_names_the_peak(
 def test_json_holds_the_profile_and_the_suggestions(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["memory", "example:resnet18", "--no-inplace", "-f", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert (found["schema"], found["peak"]) == ("convcalc/memory/1", 6_422_528)
-    assert max(layer["bytes"] for layer in found["live"]) == found["peak"]
-    assert sum(tensor["bytes"] for tensor in found["peak_tensors"]) == found["peak"]
+    assert (found["schema"], found["peak_memory"]) == ("convcalc/memory/2", 6_422_528)
+    assert max(layer["bytes"] for layer in found["live"]) == found["peak_memory"]
+    assert sum(tensor["bytes"] for tensor in found["peak_tensors"]) == found["peak_memory"]
     assert {"change": "elementwise layers in place (without --no-inplace)", "peak": 4_014_080} in found["suggestions"]

@@ -185,7 +185,6 @@ def test_every_report_of_a_temporal_classifier_agrees(tmp_path: Any, capsys: pyt
     assert "length  275 … 399" in printed(capsys, "rf", str(file), "linear1")
     assert run(["check", str(file), "--min-receptive-field", "400"]) == 1
     assert "flatten1: receptive field of 125 is below the minimum of 400 by" in capsys.readouterr().out
-    assert "receptive field of 125 at flatten1 falls short of the required 400" in capsys.readouterr().out
 
 
 @pytest.mark.torch
@@ -377,16 +376,13 @@ def test_summary_confirms_what_fit_promises(capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--set", "width=1", "--set", "width=2"], "--set gives 'width' twice: to compare two values, convcalc diff"),
-        (["--dtype", "weights=int8,weights=int4"], "--dtype gives 'weights' twice"),
-        (["--input", "3,8,8", "--input", "3,9,9"], "--input gives the shape twice"),
-        (["--input", "3,8,8", "--input", "input=3,9,9"], "--input: the shape of input is given twice"),
         (
             ["--set", "width=1", "--set", "width=2"],
             "--set is given twice for 'width': to compare two values, use convcalc diff",
         ),
+        (["--dtype", "weights=int8,weights=int4"], "--dtype is given twice for 'weights'"),
         (["--input", "3,8,8", "--input", "3,9,9"], "--input is given twice"),
-        (["--input", "3,8,8", "--input", "input=3,9,9"], "--input gives the shape of input twice"),
+        (["--input", "3,8,8", "--input", "input=3,9,9"], "--input: the shape of input is given twice"),
     ],
 )
 def test_an_option_given_twice_for_one_name_is_refused(
@@ -425,7 +421,7 @@ def test_a_wrong_value_of_a_param_is_reported_once_at_its_option(
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("abc") == 2  # the given value, and that it is not a number
-    assert "--set width=abc: out_channels takes an integer from 1, not 'abc' (first used at net.yaml:5:26)" in err
+    assert "--set width=abc: out_channels must be a positive integer; got 'abc' (first used at net.yaml:5:26)" in err
 
 
 def test_a_wrong_value_is_traced_through_params_and_blocks_and_among_others(
@@ -667,7 +663,7 @@ def test_a_report_prints_as_its_table() -> None:
 
 def test_summary_refuses_to_override_a_network() -> None:
     network = convcalc.load({"input": [3], "layers": [{"linear": {"out_features": 4}}]})
-    with pytest.raises(TypeError, match="give batch to load"):
+    with pytest.raises(TypeError, match="pass batch to load"):
         convcalc.summary(network, batch=2)
 
 

@@ -61,9 +61,9 @@ def kept(spec: Spec, **overrides: Any) -> int | None:
     return saved_bytes(network, sizes(network))
 
 
-def training(spec: Spec, optimizer: str, weight_bytes: int = 0, **overrides: Any) -> Training:
+def training(spec: Spec, optimizer: str, weight_memory: int = 0, **overrides: Any) -> Training:
     network = load(spec, **overrides)
-    return training_bytes(network, sizes(network), weight_bytes, optimizer)
+    return training_bytes(network, sizes(network), weight_memory, optimizer)
 
 
 def rule(case: Case) -> SavedForBackward | None:
@@ -240,5 +240,5 @@ def test_a_kind_without_a_rule_for_saved_tensors_cannot_be_created() -> None:
     class Forgetful(KeepsShape, Free):
         """A kind without the rule."""
 
-    with pytest.raises(TypeError, match="kept"):
+    with pytest.raises(TypeError, match="saved_for_backward"):
         Forgetful((Shape(8),), {})  # type: ignore[abstract]
