@@ -258,7 +258,7 @@ def test_a_factory_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("factory", "said"),
     [
-        ("tests.torch_modules", "takes package.module:factory"),
+        ("tests.torch_modules", "must be package.module:factory"),
         ("tests.torch_modules:nothing", "has no attribute 'nothing'"),
         ("tests.nowhere:nothing", "No module named 'tests.nowhere'"),
         ("tests.torch_modules:failing", "ValueError: no weights here"),

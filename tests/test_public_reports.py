@@ -638,7 +638,7 @@ def test_what_cannot_be_traced_is_an_error_that_names_the_line(
 def test_a_wrong_number_of_inputs_is_told_with_their_names(capsys: pytest.CaptureFixture[str]) -> None:
     reported("TwoInputs")
     assert run(["import", "--torch", "tests.reported_modules:TwoInputs", "--input", "3,32,32"]) == 2
-    assert "its forward takes the inputs left, right, and 1 shape is given" in capsys.readouterr().err
+    assert "its forward takes the inputs left, right; got 1 shape" in capsys.readouterr().err
 
 
 @pytest.mark.torch

@@ -87,7 +87,7 @@ def check(shapes: Sequence[Any]) -> None:
     for shape in shapes:
         sizes = shape if isinstance(shape, Sequence) else ()
         if not sizes or not all(type(size) is int and size > 0 for size in sizes):
-            raise NotImported(f"a shape is a list of integers from 1, such as 3,224,224, not {show(str(shape))}")
+            raise NotImported(f"a shape must be a list of positive integers such as 3,224,224; got {show(str(shape))}")
 
 
 def check_count(module: Any, count: int) -> None:
@@ -103,8 +103,8 @@ def check_count(module: Any, count: int) -> None:
     most = count if any(each.kind is each.VAR_POSITIONAL for each in taken) else len(listed)
     if not len(required) <= count <= most:
         names = ", ".join(each.name for each in listed) or "none"
-        given = f"{count} shape{'s are' if count > 1 else ' is'} given"
-        raise NotImported(f"the module cannot be traced: its forward takes the inputs {names}, and {given}")
+        got = f"{count} shape{'s' if count > 1 else ''}"
+        raise NotImported(f"the module cannot be traced: its forward takes the inputs {names}; got {got}")
 
 
 def read(factory: str, shapes: Shapes) -> Graph:
@@ -122,7 +122,7 @@ def module_of(factory: str) -> Any:
     check_installed()
     package, colon, function = factory.partition(":")
     if not (package and colon and function):
-        raise NotImported(f"--torch takes package.module:factory, not {show(factory)}")
+        raise NotImported(f"--torch must be package.module:factory; got {show(factory)}")
     return made(package, function)
 
 
@@ -140,9 +140,9 @@ def made(package: str, function: str) -> Any:
         with torch.device("meta"):
             module = found() if not isinstance(found, torch.nn.Module) else found
     except (Exception, SystemExit) as error:  # whatever the code of the package raises
-        raise NotImported(f"it gives no module: {line_of(error)}{in_words(error)}") from error
+        raise NotImported(f"the module cannot be created: {line_of(error)}{in_words(error)}") from error
     finally:
         sys.path.remove(os.getcwd())
     if not isinstance(module, torch.nn.Module):
-        raise NotImported(f"it gives a {type(module).__name__}, not a torch.nn.Module")
+        raise NotImported(f"the factory must return a torch.nn.Module; got a {type(module).__name__}")
     return module

@@ -60,7 +60,7 @@ def dense(
         arguments = {"out_features": out_features, **without_bias}
         return reader.step(node, "linear", arguments, [value], (out_features,), weights)
     if not value.last:
-        raise Refused("linear over an axis that is not the channels")
+        raise Refused("linear over an axis other than the channels")
     arguments = {"out_channels": out_features, **without_bias}
     return reader.step(node, "pointwise_conv", arguments, [value], (out_features, *value.shape[1:]), weights, last=True)
 
@@ -221,7 +221,7 @@ def over_channels(kind: str) -> Handler:
     def handle(reader: Reader, node: Any, given: Arguments) -> Known:
         value = reader.tensor(node.args[0])
         if value.axis(given["dim"]) != value.channel_axis:
-            raise Refused(f"{kind} over an axis that is not the channels")
+            raise Refused(f"{kind} over an axis other than the channels")
         return reader.step(node, kind, {}, [value], value.shape, last=value.last)
 
     return handle

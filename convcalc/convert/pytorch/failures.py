@@ -12,7 +12,7 @@ def why(error: BaseException) -> str:
     """In words why a module cannot be traced, and at which line of its code."""
     place = line_of(error)
     if "DataDependent" in type(error).__name__:
-        return f"{place}what its forward does depends on the values of a tensor"
+        return f"{place}its forward depends on the values of a tensor"
     return f"{place}{in_words(error)}"
 
 

@@ -47,13 +47,13 @@ def layer_difference(kind: str, arguments: Mapping[str, Any], reads: Sequence[tu
     try:
         layer = make_written_layer(kind, arguments, shapes)
     except Flaw as flaw:
-        return f"what does not fit: {flaw.message}"
+        return f"arguments that do not fit: {flaw.message}"
     params = sum(layer.weight_tensors()) + sum(layer.bias_tensors())
     macs = None if traced.macs is None else layer.macs()
     ours = Figures(layer.output.sizes, params, sum(layer.buffer_tensors()), macs)
     pairs = zip(ours._asdict().items(), traced, strict=True)
     return ", ".join(
-        f"{name.replace('_', ' ')} {mine} for {theirs}" for (name, mine), theirs in pairs if mine != theirs
+        f"{name.replace('_', ' ')} {mine} instead of {theirs}" for (name, mine), theirs in pairs if mine != theirs
     )
 
 
@@ -93,7 +93,7 @@ def account_for(graph: Graph, whole: Whole, read: Read) -> Graph:
     try:
         network = read_network(Document(plain_spec(graph)))
     except InvalidSpec as error:
-        raise NotImported(f"what was read of it is no network: {error.problems[0].message}") from None
+        raise NotImported(f"its layers do not form a valid network: {error.problems[0].message}") from None
     params, trained, statistics, macs = sums_of(network)
     used = {key: count for key, count in {**whole.trained, **whole.frozen}.items() if key not in read.unused}
     used_trained = sum(count for key, count in used.items() if key in whole.trained)

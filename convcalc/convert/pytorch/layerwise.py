@@ -71,7 +71,7 @@ def blank(sizes: tuple[int, ...]) -> Any:
         return torch.empty(sizes)
     except RuntimeError:
         shape = "×".join(map(str, sizes))
-        raise NotImported(f"PyTorch has no tensor of {shape}: it counts to 2**63 bytes") from None
+        raise NotImported(f"a tensor of {shape} is too large for PyTorch, whose limit is 2**63 bytes") from None
 
 
 def modules_of(node: Node) -> tuple[Any, ...]:

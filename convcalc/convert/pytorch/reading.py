@@ -147,7 +147,7 @@ class Reader:
         while base is not None:
             if any(user > node for user in base.users):
                 values, sources = self.made_of([base, *flat((node.args, node.kwargs))])
-                what, sizes = f"{operator_of(node)} to a part", sizes_of(base)
+                what, sizes = f"{operator_of(node)} to part of a tensor", sizes_of(base)
                 foreign = Foreign(tuple(values), tuple(sources), what)
                 shaped = is_shape(sizes)
                 self.known[base] = self.opaque(node, values, what, sizes[1:], sources) if shaped else foreign
@@ -256,7 +256,7 @@ class Reader:
         frozen = self.found.frozen.intersection(sources)
         if share is None and frozen and len(frozen) < len(set(sources)):
             count, total = (sum(map(self.found.elements.__getitem__, names)) for names in (frozen, set(sources)))
-            raise Refused(f"{kind} of which {count:,} of {total:,} params are frozen: a spec freezes whole layers")
+            raise Refused(f"{kind} with {count:,} of {total:,} params frozen: a spec can only freeze whole layers")
         self.check_traced(node, kind, arguments, reads, Value("", shape, last), {*sources, *statistics}, sizes)
         name = self.name(node, kind)
         self.owners.setdefault(key, name)
@@ -280,7 +280,7 @@ class Reader:
         """Raises Refused if the figures of a layer are not those of the operation."""
         traced = sizes_of(node) if sizes is None else sizes
         if traced and result.sizes != traced:
-            raise Refused(f"{kind} with an output of {traced}")
+            raise Refused(f"{kind} with output sizes {traced}")
         params, buffers = (
             sum(counts.get(name, 0) for name in sources) for counts in (self.found.elements, self.found.statistics)
         )

@@ -42,7 +42,7 @@ def concat(reader: Reader, node: Any, given: Arguments) -> Known:
     if len(values) == 1:
         return values[0]
     if any(value.last != values[0].last or value.axis(given["dim"]) != value.channel_axis for value in values):
-        raise Refused("concat along an axis that is not the channels")
+        raise Refused("concat along an axis other than the channels")
     shape = (sum(value.shape[0] for value in values), *values[0].shape[1:])
     return reader.step(node, "concat", {}, values, shape, last=values[0].last)
 
@@ -77,7 +77,7 @@ def pad(reader: Reader, node: Any, given: Arguments) -> Known:
     sides = [list(given["pad"][place : place + 2]) for place in range(0, len(given["pad"]), 2)][::-1]
     by_axis = dict(zip(range(len(value.shape) + 1 - len(sides), len(value.shape) + 1), sides, strict=True))
     if any(any(pair) for axis, pair in by_axis.items() if axis not in value.spatial_axes()):
-        raise Refused("pad along an axis that has no positions")
+        raise Refused("pad along an axis that is not spatial")
     pairs = [by_axis.get(axis, [0, 0]) for axis in value.spatial_axes()]
     if not any(map(any, pairs)):
         return value
