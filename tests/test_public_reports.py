@@ -594,9 +594,9 @@ def test_a_partly_frozen_convolution_trains_its_bias_alone() -> None:
 def test_what_no_layer_accounts_for_is_said_and_the_report_is_not_complete() -> None:
     """Kind: an import is believed without a check. The weights' product is 8·8·8 MACs, once for all samples."""
     from convcalc.convert.decompile.spec_writer import spec_text
-    from convcalc.convert.from_torch import graph_of
+    from convcalc.convert.from_torch import read_module
 
-    graph = graph_of(reported("Reweighted"), (3, 8, 8))
+    graph = read_module(reported("Reweighted"), (3, 8, 8))
     assert graph.notes[-1].startswith("unaccounted: ")
     assert "MACs here" in graph.notes[-1]
     report = convcalc.summary(StringIO(spec_text(graph)))

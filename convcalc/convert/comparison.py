@@ -13,7 +13,7 @@ from convcalc.network import Network
 Sizes = tuple[int, ...]
 
 
-class Figures(NamedTuple):
+class MeasuredFigures(NamedTuple):
     """A layer's output shape and costs: learnt elements, running statistics, MACs of a batch (None: unknown)."""
 
     output_shape: Sizes
@@ -22,19 +22,19 @@ class Figures(NamedTuple):
     macs: int | None
 
 
-class Part(NamedTuple):
+class ModelPart(NamedTuple):
     """A module or node of a model that computes or learns; weights used a second time count as none."""
 
     name: str
     kind: str
-    figures: Figures
+    figures: MeasuredFigures
 
 
 class Model(NamedTuple):
     """A model's own figures of a batch; None if the source does not state them. `source` is PyTorch or ONNX."""
 
     source: str
-    parts: tuple[Part, ...]
+    parts: tuple[ModelPart, ...]
     params: int
     trainable_params: int | None
     buffers: int
@@ -42,7 +42,7 @@ class Model(NamedTuple):
     outputs: tuple[Sizes, ...]
 
 
-class Compared(NamedTuple):
+class ComparedLayer(NamedTuple):
     """A layer's figures, ours and the other's.
 
     `theirs` is None if PyTorch refuses the layer and says why, and `ours` if only the model has it. A layer that is not
@@ -51,8 +51,8 @@ class Compared(NamedTuple):
 
     name: str
     kind: str
-    ours: Figures | None
-    theirs: Figures | None
+    ours: MeasuredFigures | None
+    theirs: MeasuredFigures | None
     refusal: str = ""
     known: bool = True
 
@@ -62,7 +62,7 @@ class Compared(NamedTuple):
         return self.ours == self.theirs or not self.known
 
 
-class Total(NamedTuple):
+class ComparedTotal(NamedTuple):
     """A figure of the whole network, ours and the other's; None is unknown and differs from nothing."""
 
     name: str
@@ -79,8 +79,8 @@ class Verification(NamedTuple):
     """A network's layers compared, and its totals if it was compared with a model as a whole."""
 
     report: Report
-    layers: tuple[Compared, ...]
-    totals: tuple[Total, ...] = ()
+    layers: tuple[ComparedLayer, ...]
+    totals: tuple[ComparedTotal, ...] = ()
     source: str = "PyTorch"
 
     @property
@@ -89,46 +89,46 @@ class Verification(NamedTuple):
         return not self.differences and all(total.agrees for total in self.totals)
 
     @property
-    def differences(self) -> list[Compared]:
+    def differences(self) -> list[ComparedLayer]:
         """The layers of which the other has different figures."""
         return [layer for layer in self.layers if not layer.agrees]
 
     @property
-    def unknown(self) -> list[Compared]:
+    def unknown(self) -> list[ComparedLayer]:
         """The layers that are not compared."""
         return [layer for layer in self.layers if not layer.known]
 
 
-def alike(figures: Figures) -> tuple[Any, ...]:
+def _comparable_values(figures: MeasuredFigures) -> tuple[Any, ...]:
     """Figures as they are compared: PyTorch and TensorFlow may have the channels last, and axes of one element."""
     return (sorted(size for size in figures.output_shape if size > 1), *figures[1:])
 
 
-def ordered_like(theirs: Figures, ours: Figures) -> Figures:
+def _match_axis_order(theirs: MeasuredFigures, ours: MeasuredFigures) -> MeasuredFigures:
     """Figures with the axes of the output as ours has them, if they are the same but for their order and ones."""
-    same = alike(theirs)[0] == alike(ours)[0]
+    same = _comparable_values(theirs)[0] == _comparable_values(ours)[0]
     return theirs._replace(output_shape=ours.output_shape) if same else theirs
 
 
 def compare_with(network: Network, model: Model) -> Verification:
     """A network beside a model."""
     report = analyse(network)
-    totals = tuple(totals_of(report, model))
+    totals = tuple(_compare_totals(report, model))
     agree = all(total.agrees for total in totals)
-    return Verification(report, tuple(pair_layers(report, model.parts, agree)), totals, model.source)
+    return Verification(report, tuple(_pair_layers(report, model.parts, agree)), totals, model.source)
 
 
-def totals_of(report: Report, model: Model) -> Iterator[Total]:
+def _compare_totals(report: Report, model: Model) -> Iterator[ComparedTotal]:
     """The totals, and the shapes that leave the network."""
     for name in ("params", "trainable_params", "buffers", "macs"):
-        yield Total(name, getattr(report.totals, name), getattr(model, name))
+        yield ComparedTotal(name, getattr(report.totals, name), getattr(model, name))
     outputs = [shape.sizes for shape in report.outputs().values()]
     theirs = list(dict.fromkeys(model.outputs))
     same = sorted(map(sorted, dict.fromkeys(outputs))) == sorted(map(sorted, theirs))
-    yield Total("outputs", theirs if same else outputs, theirs)
+    yield ComparedTotal("outputs", theirs if same else outputs, theirs)
 
 
-def pair_layers(report: Report, parts: Sequence[Part], agree: bool) -> Iterator[Compared]:
+def _pair_layers(report: Report, parts: Sequence[ModelPart], agree: bool) -> Iterator[ComparedLayer]:
     """The layers in their order, each beside the part of the model that it is.
 
     A layer is paired with the part of its name and figures, else with the first of its figures, else with the one of
@@ -137,12 +137,12 @@ def pair_layers(report: Report, parts: Sequence[Part], agree: bool) -> Iterator[
     compared that the model has by name.
     """
     free = dict(enumerate(parts))
-    paired: dict[str, Part] = {}
+    paired: dict[str, ModelPart] = {}
     layers = [layer for layer in report.layers if layer.macs is not None]
-    rules: tuple[Callable[[LayerReport, Part], bool], ...] = (
-        lambda layer, part: plain_name(layer.name) == plain_name(part.name) and same_figures(layer, part),
-        lambda layer, part: has_weights(layer) and same_figures(layer, part),
-        lambda layer, part: plain_name(layer.name) == plain_name(part.name),
+    rules: tuple[Callable[[LayerReport, ModelPart], bool], ...] = (
+        lambda layer, part: _plain_name(layer.name) == _plain_name(part.name) and _have_same_figures(layer, part),
+        lambda layer, part: _is_measurable(layer) and _have_same_figures(layer, part),
+        lambda layer, part: _plain_name(layer.name) == _plain_name(part.name),
     )
     for rule in rules:
         for layer in layers:
@@ -151,37 +151,37 @@ def pair_layers(report: Report, parts: Sequence[Part], agree: bool) -> Iterator[
                 paired[layer.name] = free.pop(number)
     for layer in report.layers:
         part, counted = paired.get(layer.name), layer.macs is not None
-        if part is None and counted and not has_weights(layer):
+        if part is None and counted and not _is_measurable(layer):
             continue
         known = part is not None or (counted and not agree)
-        ours = figures_of(layer)
-        yield Compared(layer.name, layer.kind, ours, part and ordered_like(part.figures, ours), known=known)
+        ours = measure_layer(layer)
+        yield ComparedLayer(layer.name, layer.kind, ours, part and _match_axis_order(part.figures, ours), known=known)
     for part in free.values() if not agree else ():
         if any(part.figures[1:]):
-            yield Compared(part.name, part.kind, None, part.figures)
+            yield ComparedLayer(part.name, part.kind, None, part.figures)
 
 
-def plain_name(name: str) -> str:
+def _plain_name(name: str) -> str:
     """A name without what specs, PyTorch and ONNX write differently between its parts."""
     return "_".join(re.findall(r"[a-z0-9]+", name.lower()))
 
 
-def has_weights(layer: LayerReport) -> bool:
+def _is_measurable(layer: LayerReport) -> bool:
     """Whether a layer learns, keeps statistics, or multiplies with weights."""
     return bool(layer.params or layer.buffers or layer.macs)
 
 
-def figures_of(layer: LayerReport) -> Figures:
+def measure_layer(layer: LayerReport) -> MeasuredFigures:
     """The figures of one of our layers."""
-    return Figures(layer.output_shape.sizes, layer.params, layer.buffers, layer.macs)
+    return MeasuredFigures(layer.output_shape.sizes, layer.params, layer.buffers, layer.macs)
 
 
-def same_figures(layer: LayerReport, part: Part) -> bool:
+def _have_same_figures(layer: LayerReport, part: ModelPart) -> bool:
     """Whether a layer and a part of a model have the same figures."""
-    return alike(figures_of(layer)) == alike(part.figures)
+    return _comparable_values(measure_layer(layer)) == _comparable_values(part.figures)
 
 
-def shapes_for(network: Network, names: Iterable[str]) -> list[Sizes]:
+def order_input_shapes(network: Network, names: Iterable[str]) -> list[Sizes]:
     """The shapes of a network's inputs in the order of the names that a model has for them, if it has all of them."""
     inputs = {name: shape.sizes for name, shape in network.inputs.items()}
     listed = [name for name in names if name in inputs]

@@ -10,42 +10,42 @@ from convcalc.convert.checking import make_loadable
 from convcalc.convert.dtypes import FLOAT32, DataTypes
 from convcalc.convert.graph import Graph, NotImported, use_pointwise_kind
 from convcalc.convert.pytorch.aten_operators import OPERATORS
-from convcalc.convert.pytorch.failures import in_words, line_of
-from convcalc.convert.pytorch.fidelity import account_for, measure
-from convcalc.convert.pytorch.joining import joined
+from convcalc.convert.pytorch.failures import describe_error, error_location
+from convcalc.convert.pytorch.fidelity import account_for, measure_totals
+from convcalc.convert.pytorch.joining import join_padding
 from convcalc.convert.pytorch.layerwise import check_installed
-from convcalc.convert.pytorch.reading import Reader
-from convcalc.convert.pytorch.tracing import traced
+from convcalc.convert.pytorch.reading import TraceReader
+from convcalc.convert.pytorch.tracing import trace_module
 from convcalc.problems import show
 from convcalc.units import is_integer_type
 
-Shapes = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
+_Shapes = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
 
 
-def graph_of(module: Any, shapes: Shapes, name: str | None = None, origin: str = "") -> Graph:
+def read_module(module: Any, shapes: _Shapes, name: str | None = None, origin: str = "") -> Graph:
     """The network of a module; shapes are channels first, without the batch: one, several in order, or by name.
 
     Names of parameters of its forward are those; by other names, which the inputs get, shapes are in order.
 
     Raises NoTorch where PyTorch is not installed, NotImported where the module cannot be traced.
     """
-    named = dict(zip(*in_order(module, shapes), strict=True)) if isinstance(shapes, Mapping) else {}
+    named = dict(zip(*_order_shapes(module, shapes), strict=True)) if isinstance(shapes, Mapping) else {}
     listed: list[Any] = list(named.values()) if named else list(shapes)
     each = [listed] if listed and isinstance(listed[0], int) else listed
-    check(each)
-    check_count(module, len(each))
+    _check_shapes(each)
+    _check_count(module, len(each))
     word = type(module).__name__
     check_installed()
-    types = types_of(module)
-    with default_type(types.dtype().get("activations", FLOAT32)):
-        reader = Reader(traced(module, each), OPERATORS, tuple(named))
-        whole = measure(module, each)
-    graph = joined(reader.graph(name or word, origin or f"the PyTorch module {word}"))
+    types = _collect_types(module)
+    with _use_default_type(types.dtype().get("activations", FLOAT32)):
+        reader = TraceReader(trace_module(module, each), OPERATORS, tuple(named))
+        whole = measure_totals(module, each)
+    graph = join_padding(reader.graph(name or word, origin or f"the PyTorch module {word}"))
     graph = make_loadable(use_pointwise_kind(types.apply_to(graph)))
     return account_for(graph, whole, reader.beside_layers())
 
 
-def types_of(module: Any) -> DataTypes:
+def _collect_types(module: Any) -> DataTypes:
     """The data types of a module: those of its parameters, in the most common of which it computes."""
     from torch import nn
 
@@ -59,7 +59,7 @@ def types_of(module: Any) -> DataTypes:
 
 
 @contextmanager
-def default_type(name: str) -> Iterator[None]:
+def _use_default_type(name: str) -> Iterator[None]:
     """Let PyTorch make tensors of a data type, as a module in half precision needs its input."""
     import torch
 
@@ -71,7 +71,7 @@ def default_type(name: str) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def in_order(module: Any, shapes: Mapping[str, Sequence[int]]) -> tuple[list[str], list[Sequence[int]]]:
+def _order_shapes(module: Any, shapes: Mapping[str, Sequence[int]]) -> tuple[list[str], list[Sequence[int]]]:
     """Shapes by name as the module takes them: in the order of its parameters where all names are some of those."""
     from inspect import signature
 
@@ -82,7 +82,7 @@ def in_order(module: Any, shapes: Mapping[str, Sequence[int]]) -> tuple[list[str
     return names, [shapes[name] for name in names]
 
 
-def check(shapes: Sequence[Any]) -> None:
+def _check_shapes(shapes: Sequence[Any]) -> None:
     """Shapes are lists of integers from 1. Raises NotImported."""
     for shape in shapes:
         sizes = shape if isinstance(shape, Sequence) else ()
@@ -90,7 +90,7 @@ def check(shapes: Sequence[Any]) -> None:
             raise NotImported(f"a shape must be a list of positive integers such as 3,224,224; got {show(str(shape))}")
 
 
-def check_count(module: Any, count: int) -> None:
+def _check_count(module: Any, count: int) -> None:
     """A module is given as many shapes as its forward takes inputs. Raises NotImported."""
     from inspect import signature
 
@@ -107,26 +107,26 @@ def check_count(module: Any, count: int) -> None:
         raise NotImported(f"the module cannot be traced: its forward takes the inputs {names}; got {got}")
 
 
-def read(factory: str, shapes: Shapes) -> Graph:
+def read_factory(factory: str, shapes: _Shapes) -> Graph:
     """The network of what `package.module:factory` makes: the code of the package is run.
 
     The factory is called without arguments on the meta device, where weights take no memory. Raises NoTorch, and
     NotImported where there is no such factory, it fails, or its module cannot be traced.
     """
     name = factory.rpartition(":")[2].rpartition(".")[2]
-    return graph_of(module_of(factory), shapes, name, f"the PyTorch module {factory}")
+    return read_module(load_module(factory), shapes, name, f"the PyTorch module {factory}")
 
 
-def module_of(factory: str) -> Any:
+def load_module(factory: str) -> Any:
     """The module that `package.module:factory` makes. Raises NoTorch, and NotImported if there is none."""
     check_installed()
     package, colon, function = factory.partition(":")
     if not (package and colon and function):
         raise NotImported(f"--torch must be package.module:factory; got {show(factory)}")
-    return made(package, function)
+    return _make_module(package, function)
 
 
-def made(package: str, function: str) -> Any:
+def _make_module(package: str, function: str) -> Any:
     """The module that a factory makes; its package is sought in the current folder first."""
     from importlib import import_module
 
@@ -140,7 +140,7 @@ def made(package: str, function: str) -> Any:
         with torch.device("meta"):
             module = found() if not isinstance(found, torch.nn.Module) else found
     except (Exception, SystemExit) as error:  # whatever the code of the package raises
-        raise NotImported(f"the module cannot be created: {line_of(error)}{in_words(error)}") from error
+        raise NotImported(f"the module cannot be created: {error_location(error)}{describe_error(error)}") from error
     finally:
         sys.path.remove(os.getcwd())
     if not isinstance(module, torch.nn.Module):

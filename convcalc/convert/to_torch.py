@@ -6,14 +6,14 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from convcalc.convert.pytorch.classes import classes_of
+from convcalc.convert.pytorch.classes import list_classes
 from convcalc.convert.pytorch.makers import check_known
-from convcalc.convert.pytorch.names import quotable
+from convcalc.convert.pytorch.names import quote_for_docstring
 from convcalc.convert.pytorch.python_text import WIDTH, class_lines
 from convcalc.network import Network
 from convcalc.version import __version__
 
-LAYERS = Path(__file__).parent / "pytorch" / "extra_modules.py"
+_EXTRA_MODULES = Path(__file__).parent / "pytorch" / "extra_modules.py"
 
 
 def module_text(network: Network) -> str:
@@ -23,22 +23,22 @@ def module_text(network: Network) -> str:
     Raises NotExported where PyTorch has no module for a layer.
     """
     check_known(network)
-    sources = layer_sources()
-    classes = classes_of(network, set(sources))
+    sources = _extra_module_sources()
+    classes = list_classes(network, set(sources))
     body = "\n\n\n".join("\n".join(class_lines(made)) for made in classes)
     helpers = [source for name, source in sources.items() if f"{name}(" in body]
     code = "\n\n\n".join([*helpers, body])
-    return "\n".join([*heading(network), "", *imports(code), "", "", code, ""])
+    return "\n".join([*_heading_lines(network), "", *_import_lines(code), "", "", code, ""])
 
 
-def heading(network: Network) -> Iterator[str]:
+def _heading_lines(network: Network) -> Iterator[str]:
     """The docstring: what the network is, and where the text comes from."""
     said = f"{network.name}: {network.description}" if network.description else network.name
     shapes = [f"{name} {shape}" for name, shape in network.inputs.items()]
     inputs = f"Inputs {', '.join(shapes)}" if len(shapes) > 1 else f"Input {next(iter(network.inputs.values()))}"
-    source = f" from {quotable(os.path.basename(network.file))}" if network.file else ""
+    source = f" from {quote_for_docstring(os.path.basename(network.file))}" if network.file else ""
     facts = f"{inputs}, channels first, without the batch. Written by convcalc {__version__}{source}."
-    first, *others = textwrap.wrap(quotable(said), WIDTH - 3, break_long_words=False) or [""]
+    first, *others = textwrap.wrap(quote_for_docstring(said), WIDTH - 3, break_long_words=False) or [""]
     yield f'"""{first}'
     yield from others
     yield ""
@@ -46,7 +46,7 @@ def heading(network: Network) -> Iterator[str]:
     yield '"""'
 
 
-def imports(code: str) -> Iterator[str]:
+def _import_lines(code: str) -> Iterator[str]:
     """What the code takes from elsewhere."""
     if "OrderedDict(" in code:
         yield "from collections import OrderedDict"
@@ -58,9 +58,9 @@ def imports(code: str) -> Iterator[str]:
         yield "from torch.nn import functional"
 
 
-def layer_sources() -> dict[str, str]:
+def _extra_module_sources() -> dict[str, str]:
     """The text of the layers that PyTorch has no module for, by their names."""
-    text = LAYERS.read_text(encoding="utf-8")
+    text = _EXTRA_MODULES.read_text(encoding="utf-8")
     lines = text.splitlines()
     return {
         node.name: "\n".join(lines[node.lineno - 1 : node.end_lineno])

@@ -11,7 +11,7 @@ from convcalc.arguments import PerAxisPadding
 REQUIRED = object()
 
 
-class Argument(NamedTuple):
+class CallArgument(NamedTuple):
     """An argument with its default: required ones are written without their names."""
 
     name: str
@@ -19,49 +19,49 @@ class Argument(NamedTuple):
     default: Any = REQUIRED
 
 
-class Call(NamedTuple):
+class ModuleCall(NamedTuple):
     """How a module is made."""
 
     target: str
-    arguments: tuple[Argument, ...] = ()
+    arguments: tuple[CallArgument, ...] = ()
 
 
-class Made(NamedTuple):
+class LayerModules(NamedTuple):
     """The module of a layer, and the padding before or cutting after it that PyTorch's module has not."""
 
-    module: Call
-    before: Call | None = None
-    after: Call | None = None
+    module: ModuleCall
+    before: ModuleCall | None = None
+    after: ModuleCall | None = None
 
 
-Maker = Callable[[Any], Made]
+Maker = Callable[[Any], LayerModules]
 
 
-def simple(values: Any) -> Any:
+def collapse_equal(values: Any) -> Any:
     """One value where all axes have the same, else a tuple."""
     return values[0] if len(set(values)) == 1 else tuple(values)
 
 
-def sides(padding: PerAxisPadding) -> Any:
+def list_sides(padding: PerAxisPadding) -> Any:
     """Padding as PyTorch's padding modules take it: the last axis first."""
-    return simple([side for pair in reversed(padding) for side in pair])
+    return collapse_equal([side for pair in reversed(padding) for side in pair])
 
 
-def module(name: str, axes: int, *arguments: Argument) -> Call:
+def call_nn(name: str, axes: int, *arguments: CallArgument) -> ModuleCall:
     """A class of torch.nn that is there for one, two and three axes."""
-    return Call(f"nn.{name}{axes}d", arguments)
+    return ModuleCall(f"nn.{name}{axes}d", arguments)
 
 
-def zero_pad(padding: PerAxisPadding) -> Call:
+def call_zero_pad(padding: PerAxisPadding) -> ModuleCall:
     """Zeros around."""
-    return module("ZeroPad", len(padding), Argument("padding", sides(padding)))
+    return call_nn("ZeroPad", len(padding), CallArgument("padding", list_sides(padding)))
 
 
-def symmetric(padding: PerAxisPadding) -> bool:
+def is_symmetric(padding: PerAxisPadding) -> bool:
     """Whether every axis has as much before as after."""
     return all(before == after for before, after in padding)
 
 
-def crop_call(amount: PerAxisPadding) -> Call:
+def call_crop(amount: PerAxisPadding) -> ModuleCall:
     """Borders cut off."""
-    return Call("Crop", (Argument("amount", tuple(amount)),))
+    return ModuleCall("Crop", (CallArgument("amount", tuple(amount)),))

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
-from convcalc.convert.pytorch.traced_values import Parts, Value
+from convcalc.convert.pytorch.traced_values import SplitValue, TracedValue
 
 if TYPE_CHECKING:
-    from convcalc.convert.pytorch.reading import Reader
+    from convcalc.convert.pytorch.reading import TraceReader
 
 
-def part(reader: "Reader", node: Any, parts: Parts, bounds: tuple[int, int]) -> Value:
+def add_part(reader: "TraceReader", node: Any, parts: SplitValue, bounds: tuple[int, int]) -> TracedValue:
     """One of the parts that a tensor is cut into."""
     source, (start, stop) = parts.source, bounds
     if stop - start == source.sizes[parts.axis]:
@@ -25,7 +25,7 @@ def part(reader: "Reader", node: Any, parts: Parts, bounds: tuple[int, int]) -> 
         del reader.shapes[before.name]
         amount = [[a + c, b + d] for (a, b), (c, d) in zip(before.arguments["amount"], amount, strict=True)]
         shape = (*source.shape[: 1 + place], stop - start, *source.shape[2 + place :])
-        whole = Value(before.reads[0], reader.shape_of(before.reads[0]), source.last)
+        whole = TracedValue(before.reads[0], reader.shape_of(before.reads[0]), source.last)
         return reader.step(node, "crop", {"amount": amount}, [whole], shape, last=source.last)
     shape = (*source.shape[: 1 + place], stop - start, *source.shape[2 + place :])
     return reader.step(node, "crop", {"amount": amount}, [source], shape, last=source.last)

@@ -8,31 +8,31 @@ from typing import Any
 from convcalc.problems import shorten
 
 
-def why(error: BaseException) -> str:
+def describe_failure(error: BaseException) -> str:
     """In words why a module cannot be traced, and at which line of its code."""
-    place = line_of(error)
+    place = error_location(error)
     if "DataDependent" in type(error).__name__:
         return f"{place}its forward depends on the values of a tensor"
-    return f"{place}{in_words(error)}"
+    return f"{place}{describe_error(error)}"
 
 
-def in_words(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """The class of an error and the first paragraph of what it says."""
     said = shorten(" ".join(str(error).split("\n\n")[0].split()), 300)
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
-def line_of(error: BaseException) -> str:
+def error_location(error: BaseException) -> str:
     """`nets.py:12: `, the innermost line of a module's own code that an error came from; nothing if there is none."""
     while error is not None:
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_own_code(frame.filename)]
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own_code(frame.filename)]
         if frames:
             return f"{frames[-1].filename}:{frames[-1].lineno}: "
         error = error.__cause__ or error.__context__  # type: ignore[assignment]
     return ""
 
 
-def is_own_code(file: str) -> bool:
+def _is_own_code(file: str) -> bool:
     """Whether a file is neither PyTorch's, nor convcalc's, nor of the standard library."""
     import torch
 
@@ -44,8 +44,8 @@ def is_own_code(file: str) -> bool:
     )
 
 
-def line_of_node(node: Any) -> str:
+def node_location(node: Any) -> str:
     """`nets.py:12: `, the line of a module's own code that an operation comes from; nothing if that is not known."""
     places = re.findall(r'File "([^"\n]+)", line (\d+)', node.meta.get("stack_trace") or "")
-    own = [f"{file}:{line}: " for file, line in places if is_own_code(file)]
+    own = [f"{file}:{line}: " for file, line in places if _is_own_code(file)]
     return own[-1] if own else ""

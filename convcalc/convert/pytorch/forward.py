@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from convcalc.convert.pytorch.makers import MERGES, made
-from convcalc.convert.pytorch.module_scopes import AROUND, Child, Places, Scope, Wiring
-from convcalc.convert.pytorch.names import TAKEN, VARIABLES_TAKEN, distinct, first_free
+from convcalc.convert.pytorch.makers import MERGES, make_modules
+from convcalc.convert.pytorch.module_scopes import AROUND, ModulePlaces, ModuleScope, ScopeChild, ScopeWiring
+from convcalc.convert.pytorch.names import TAKEN, VARIABLES_TAKEN, first_free_name, make_distinct
 
 
 class Forward(NamedTuple):
@@ -17,42 +17,42 @@ class Forward(NamedTuple):
     returns: str
 
 
-def units(scope: Scope, wiring: Wiring) -> list[Child]:
+def _list_units(scope: ModuleScope, wiring: ScopeWiring) -> list[ScopeChild]:
     """The layers and scopes that a forward calls one after the other; lists are what is in them."""
-    found: list[Child] = []
+    found: list[ScopeChild] = []
     for child in scope.children:
-        if isinstance(child, Scope) and wiring.is_list(child):
-            found += units(child, wiring)
+        if isinstance(child, ModuleScope) and wiring.is_list(child):
+            found += _list_units(child, wiring)
         else:
             found.append(child)
     return found
 
 
-def forward_of(scope: Scope, wiring: Wiring, places: Places) -> Forward:
+def write_forward(scope: ModuleScope, wiring: ScopeWiring, places: ModulePlaces) -> Forward:
     """The forward of a class."""
-    called = units(scope, wiring)
-    given, gives = scope_ends(scope, wiring)
-    variables = Variables(scope, called, given, gives, wiring, places)
+    called = _list_units(scope, wiring)
+    given, gives = _scope_tensors(scope, wiring)
+    variables = _Variables(scope, called, given, gives, wiring, places)
     statements = []
     for unit in called:
-        value = expression(unit, scope, variables, wiring, places)
+        value = _unit_text(unit, scope, variables, wiring, places)
         targets = ", ".join(variables.of[tensor] for tensor in wiring.gives(unit))
         statements.append(f"{targets} = {value}")
-    returned, returns = returning(scope, [variables.of[tensor] for tensor in gives], wiring)
+    returned, returns = _return_text(scope, [variables.of[tensor] for tensor in gives], wiring)
     last, _, value = statements[-1].partition(" = ") if statements else ("", "", "")
     if last == returned:
         statements, returned = statements[:-1], value
     return Forward(tuple(variables.of[tensor] for tensor in given), tuple(statements), returned, returns)
 
 
-def scope_ends(scope: Scope, wiring: Wiring) -> tuple[Sequence[int], Sequence[int]]:
+def _scope_tensors(scope: ModuleScope, wiring: ScopeWiring) -> tuple[Sequence[int], Sequence[int]]:
     """The tensors that a class is given and gives; the network all inputs, and its outputs in their order."""
     if scope.name:
         return wiring.reads(scope), wiring.gives(scope)
     return range(wiring.first), list(wiring.network.outputs.values())
 
 
-def returning(scope: Scope, values: list[str], wiring: Wiring) -> tuple[str, str]:
+def _return_text(scope: ModuleScope, values: list[str], wiring: ScopeWiring) -> tuple[str, str]:
     """What is returned, and its type: several outputs of the network by their names."""
     if len(values) == 1:
         return values[0], "Tensor"
@@ -62,7 +62,9 @@ def returning(scope: Scope, values: list[str], wiring: Wiring) -> tuple[str, str
     return "{" + ", ".join(f'"{name}": {value}' for name, value in named) + "}", "dict[str, Tensor]"
 
 
-def expression(unit: Child, scope: Scope, variables: "Variables", wiring: Wiring, places: Places) -> str:
+def _unit_text(
+    unit: ScopeChild, scope: ModuleScope, variables: "_Variables", wiring: ScopeWiring, places: ModulePlaces
+) -> str:
     """The call of a module, or a merge."""
     if isinstance(unit, int):
         node = wiring.network.nodes[unit]
@@ -72,7 +74,7 @@ def expression(unit: Child, scope: Scope, variables: "Variables", wiring: Wiring
         if node.layer.kind in MERGES:
             return MERGES[node.layer.kind].join(values)
         path = places.path(node.name, scope)
-        parts = made(node)
+        parts = make_modules(node)
         if places.keys[node.name].isdigit():
             return f"{path}({values[0]})"
         value = values[0] if parts.before is None else f"{path}{AROUND[0]}({values[0]})"
@@ -82,17 +84,17 @@ def expression(unit: Child, scope: Scope, variables: "Variables", wiring: Wiring
     return f"{places.path(unit.name, scope)}({arguments})"
 
 
-class Variables:
+class _Variables:
     """The names of tensors: what only the next call reads flows through `x` (or `out`), the rest has a name."""
 
     def __init__(
         self,
-        scope: Scope,
-        called: list[Child],
+        scope: ModuleScope,
+        called: list[ScopeChild],
         given: Sequence[int],
         gives: Sequence[int],
-        wiring: Wiring,
-        places: Places,
+        wiring: ScopeWiring,
+        places: ModulePlaces,
     ) -> None:
         read_by: dict[int, list[int]] = {}
         for place, unit in enumerate(called):
@@ -100,7 +102,7 @@ class Variables:
                 read_by.setdefault(tensor, []).append(place)
         for tensor in gives:
             read_by.setdefault(tensor, []).append(len(called))
-        self.of = dict(zip(given, given_names(scope, given, wiring), strict=True))
+        self.of = dict(zip(given, _input_names(scope, given, wiring), strict=True))
         kept = any(place > 0 for tensor in given for place in read_by.get(tensor, ()))
         flow = "out" if kept and "x" in self.of.values() else "x"
         used = {*self.of.values(), *VARIABLES_TAKEN}
@@ -110,20 +112,20 @@ class Variables:
                 if read_by.get(tensor, []) == [place + 1] and not number and not in_list:
                     self.of[tensor] = flow
                 else:
-                    self.of[tensor] = first_free(variable(unit, scope, wiring, places), used)
+                    self.of[tensor] = first_free_name(_variable_name(unit, scope, wiring, places), used)
                     used.add(self.of[tensor])
 
 
-def given_names(scope: Scope, given: Sequence[int], wiring: Wiring) -> list[str]:
+def _input_names(scope: ModuleScope, given: Sequence[int], wiring: ScopeWiring) -> list[str]:
     """`x`; several inputs of the network by their names, of a class by numbers."""
     if len(given) == 1:
         return ["x"]
     if scope.name:
         return [f"x{number}" for number in range(1, len(given) + 1)]
-    return distinct(wiring.network.inputs, TAKEN | VARIABLES_TAKEN)
+    return make_distinct(wiring.network.inputs, TAKEN | VARIABLES_TAKEN)
 
 
-def variable(unit: Child, scope: Scope, wiring: Wiring, places: Places) -> str:
+def _variable_name(unit: ScopeChild, scope: ModuleScope, wiring: ScopeWiring, places: ModulePlaces) -> str:
     """What a value is called by the module that gives it: `branches1_0`."""
     path = places.path(wiring.full_name(unit), scope).removeprefix("self.")
     return path.replace("[", "_").replace("]", "").replace(".", "_")

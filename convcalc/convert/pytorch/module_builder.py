@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from convcalc.convert.pytorch.calls import Call
+from convcalc.convert.pytorch.calls import ModuleCall
 
 
-def built(call: Call) -> Any:
+def build_module(call: ModuleCall) -> Any:
     """The module that a call makes. Raises what PyTorch raises where it refuses the arguments."""
     from torch import nn
 
@@ -14,7 +14,7 @@ def built(call: Call) -> Any:
     target = getattr(nn, call.target[3:]) if call.target.startswith("nn.") else getattr(extra_modules, call.target)
     return target(
         **{
-            argument.name: built(argument.value) if isinstance(argument.value, Call) else argument.value
+            argument.name: build_module(argument.value) if isinstance(argument.value, ModuleCall) else argument.value
             for argument in call.arguments
         }
     )

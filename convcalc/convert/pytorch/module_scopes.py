@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from typing import NamedTuple, Union
 
 from convcalc.convert.pytorch.makers import MERGES
-from convcalc.convert.pytorch.names import TAKEN, distinct, identifier
+from convcalc.convert.pytorch.names import TAKEN, make_distinct, make_identifier
 from convcalc.network import Group, Network, Node
 
 AROUND = ("_pad", "_crop")  # behind the name of a layer: the modules before and after it
-Child = Union[int, "Scope"]
+ScopeChild = Union[int, "ModuleScope"]
 
 
-class Scope(NamedTuple):
+class ModuleScope(NamedTuple):
     """A scope with its layers (by number) and inner scopes in their order. The network itself has no name."""
 
     name: str
@@ -20,28 +20,28 @@ class Scope(NamedTuple):
     start: int
     stop: int
     copies: int | None
-    children: tuple[Child, ...]
+    children: tuple[ScopeChild, ...]
 
 
-def tree(network: Network) -> Scope:
+def build_scope_tree(network: Network) -> ModuleScope:
     """The network as a scope; scopes in which nothing is laid are left out."""
     laid = sorted(
         (group for group in network.groups if group.stop > group.start),
         key=lambda group: (group.start, -group.stop, group.name.count(".")),
     )
     count = len(network.nodes)
-    return Scope("", network.name, 0, count, None, inside(0, count, deque(laid)))
+    return ModuleScope("", network.name, 0, count, None, _nest_groups(0, count, deque(laid)))
 
 
-def inside(start: int, stop: int, groups: deque[Group]) -> tuple[Child, ...]:
+def _nest_groups(start: int, stop: int, groups: deque[Group]) -> tuple[ScopeChild, ...]:
     """The layers and scopes of a stretch."""
-    found: list[Child] = []
+    found: list[ScopeChild] = []
     index = start
     while index < stop:
         if groups and groups[0].start == index and groups[0].stop <= stop:
             group = groups.popleft()
-            inner = inside(group.start, group.stop, groups)
-            found.append(Scope(group.name, group.word, group.start, group.stop, group.copies, inner))
+            inner = _nest_groups(group.start, group.stop, groups)
+            found.append(ModuleScope(group.name, group.word, group.start, group.stop, group.copies, inner))
             index = group.stop
         else:
             found.append(index)
@@ -49,7 +49,7 @@ def inside(start: int, stop: int, groups: deque[Group]) -> tuple[Child, ...]:
     return tuple(found)
 
 
-class Wiring:
+class ScopeWiring:
     """Who reads what in a network: tensors are numbered, the inputs first."""
 
     def __init__(self, network: Network) -> None:
@@ -62,28 +62,28 @@ class Wiring:
         for tensor in network.outputs.values():
             self.last_reader[tensor] = len(network.nodes)
 
-    def span(self, child: Child) -> tuple[int, int]:
+    def span(self, child: ScopeChild) -> tuple[int, int]:
         """The layers of a child, from and up to."""
         return (child, child + 1) if isinstance(child, int) else (child.start, child.stop)
 
-    def reads(self, child: Child) -> tuple[int, ...]:
+    def reads(self, child: ScopeChild) -> tuple[int, ...]:
         """The tensors from outside that a child reads, each once, in the order of reading."""
         start, stop = self.span(child)
         born = self.first + start
         read = (tensor for node in self.network.nodes[start:stop] for tensor in node.reads)
         return tuple(dict.fromkeys(tensor for tensor in read if tensor < born))
 
-    def gives(self, child: Child) -> tuple[int, ...]:
+    def gives(self, child: ScopeChild) -> tuple[int, ...]:
         """The tensors of a child that are read after it or leave the network; its last where none is."""
         start, stop = self.span(child)
         inner = range(self.first + start, self.first + stop)
         return tuple(tensor for tensor in inner if self.last_reader[tensor] >= stop) or (inner[-1],)
 
-    def is_merge(self, child: Child) -> bool:
+    def is_merge(self, child: ScopeChild) -> bool:
         """Whether a child is a layer that merges."""
         return isinstance(child, int) and self.network.nodes[child].layer.kind in MERGES
 
-    def is_chain(self, children: Sequence[Child]) -> bool:
+    def is_chain(self, children: Sequence[ScopeChild]) -> bool:
         """Whether each child reads just what the one before gives, so that they can stand in an nn.Sequential."""
         given: tuple[int, ...] | None = None
         for child in children:
@@ -95,7 +95,7 @@ class Wiring:
                 return False
         return True
 
-    def is_list(self, child: Child) -> bool:
+    def is_list(self, child: ScopeChild) -> bool:
         """Whether a child is an nn.ModuleList: branches, or copies that do not chain.
 
         What is in it is called in the forward of what it is in.
@@ -104,20 +104,20 @@ class Wiring:
             return False
         return not self.is_chain(child.children) if child.copies is not None else child.word == "branches"
 
-    def is_class(self, scope: Scope) -> bool:
+    def is_class(self, scope: ModuleScope) -> bool:
         """Whether a scope becomes a class: the network, a block, and what is neither a chain nor a list."""
         if not scope.name:
             return True
         is_block = scope.copies is None and scope.word not in ("sequence", "branches", "branch")
         return is_block or not (self.is_chain(scope.children) or self.is_list(scope))
 
-    def is_frozen(self, child: Child) -> bool:
+    def is_frozen(self, child: ScopeChild) -> bool:
         """Whether a child has weights, all out of training."""
         start, stop = self.span(child)
         learning = [node for node in self.network.nodes[start:stop] if node.owner is None and has_weights(node)]
         return bool(learning) and all(node.frozen for node in learning)
 
-    def full_name(self, child: Child) -> str:
+    def full_name(self, child: ScopeChild) -> str:
         """The name of a layer or scope."""
         return self.network.nodes[child].name if isinstance(child, int) else child.name
 
@@ -128,29 +128,29 @@ def has_weights(node: Node) -> bool:
     return bool(layer.weight_tensors() or layer.bias_tensors() or layer.buffer_tensors())
 
 
-class Places:
+class ModulePlaces:
     """Where the module of every layer and scope is: its name in its scope, and the scope."""
 
-    def __init__(self, root: Scope, wiring: Wiring) -> None:
+    def __init__(self, root: ModuleScope, wiring: ScopeWiring) -> None:
         self.wiring = wiring
         self.keys: dict[str, str] = {}
-        self.parents: dict[str, Scope] = {}
+        self.parents: dict[str, ModuleScope] = {}
         self.settle(root)
 
-    def settle(self, scope: Scope) -> None:
+    def settle(self, scope: ModuleScope) -> None:
         """Name the children of a scope: numbers among copies and branches, else attributes."""
         beginning = len(scope.name) + 1 if scope.name else 0
         names = [self.wiring.full_name(child) for child in scope.children]
         own = [name[beginning:] for name in names]
         if scope.copies is None and scope.word != "branches":
-            beside = {f"{identifier(name)}{suffix}" for name in own for suffix in AROUND}
-            own = distinct(own, TAKEN | beside)
+            beside = {f"{make_identifier(name)}{suffix}" for name in own for suffix in AROUND}
+            own = make_distinct(own, TAKEN | beside)
         for child, name, key in zip(scope.children, names, own, strict=True):
             self.keys[name], self.parents[name] = key, scope
             if not isinstance(child, int):
                 self.settle(child)
 
-    def path(self, name: str, within: Scope) -> str:
+    def path(self, name: str, within: ModuleScope) -> str:
         """How a module is reached from the class that it is in: `self.stage1[0].conv1`."""
         steps = []
         while True:
@@ -160,7 +160,7 @@ class Places:
                 return "self" + "".join(reversed(steps))
             name = scope.name
 
-    def ancestors(self, name: str) -> list[Scope]:
+    def ancestors(self, name: str) -> list[ModuleScope]:
         """The scopes that a layer or scope is in, the innermost first."""
         found = []
         while name:

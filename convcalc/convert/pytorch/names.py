@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from convcalc.problems import printable
 
-LONGEST_CLASS = 60
+_LONGEST_CLASS = 60
 # what nn.Module and nn.Sequential have themselves, and may not be the name of a layer
 TAKEN = frozenset(
     re.findall(
@@ -25,24 +25,24 @@ VARIABLES_TAKEN = frozenset({"self", "x", "out", "nn", "torch"})
 CLASSES_TAKEN = frozenset({"OrderedDict", "Tensor", "True", "False", "None"})
 
 
-def identifier(text: str, taken: Iterable[str] = TAKEN) -> str:
+def make_identifier(text: str, taken: Iterable[str] = TAKEN) -> str:
     """A name of a network as Python takes it: `-` is `_`, and what is taken gets a `_` behind."""
     name = re.sub(r"[^A-Za-z0-9_]", "_", text)
     return f"{name}_" if keyword.iskeyword(name) or name in taken else name
 
 
-def distinct(names: Iterable[str], taken: Iterable[str]) -> list[str]:
+def make_distinct(names: Iterable[str], taken: Iterable[str]) -> list[str]:
     """Identifiers for names, each its own."""
     found: list[str] = []
     used = set(taken)
     for name in names:
-        candidate = first_free(identifier(name, taken), used)
+        candidate = first_free_name(make_identifier(name, taken), used)
         used.add(candidate)
         found.append(candidate)
     return found
 
 
-def first_free(name: str, used: Iterable[str]) -> str:
+def first_free_name(name: str, used: Iterable[str]) -> str:
     """The name, or with the first number behind it that is free."""
     candidate, number = name, 1
     while candidate in used:
@@ -51,15 +51,15 @@ def first_free(name: str, used: Iterable[str]) -> str:
     return candidate
 
 
-def class_name(text: str) -> str:
+def make_class_name(text: str) -> str:
     """`conv_bn` as `ConvBn`; a text without letters gives `Network`."""
     parts = re.findall(r"[A-Za-z0-9]+", text)
-    name = "".join(part[:1].upper() + part[1:] for part in parts)[:LONGEST_CLASS]
+    name = "".join(part[:1].upper() + part[1:] for part in parts)[:_LONGEST_CLASS]
     if not name[:1].isalpha():
         name = f"Network{name}"
     return f"{name}_" if name in CLASSES_TAKEN else name
 
 
-def quotable(text: str) -> str:
+def quote_for_docstring(text: str) -> str:
     """A text as it may stand in a docstring: on one line, printable, with nothing that ends the quotes."""
     return printable(" ".join(text.split())).replace("\\", "\\\\").replace('"', '\\"')

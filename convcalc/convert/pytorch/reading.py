@@ -6,42 +6,50 @@ from math import prod
 from operator import getitem
 from typing import Any, Union
 
-from convcalc.convert.comparison import Figures
+from convcalc.convert.comparison import MeasuredFigures
 from convcalc.convert.graph import Graph, NotImported, Step
-from convcalc.convert.pytorch.activation_patterns import operator_of, patterns, viewed
-from convcalc.convert.pytorch.cutting import part
-from convcalc.convert.pytorch.failures import line_of_node
-from convcalc.convert.pytorch.fidelity import Read, layer_difference
-from convcalc.convert.pytorch.names import first_free
+from convcalc.convert.pytorch.activation_patterns import find_patterns, operator_name, view_base
+from convcalc.convert.pytorch.cutting import add_part
+from convcalc.convert.pytorch.failures import node_location
+from convcalc.convert.pytorch.fidelity import TraceFacts, describe_difference
+from convcalc.convert.pytorch.names import first_free_name
 from convcalc.convert.pytorch.nodes import (
-    Place,
-    flat,
+    CallPlace,
     has_unknown_size,
-    named_arguments,
-    names_of,
-    places_of,
-    sizes_of,
+    list_nodes,
+    list_places,
+    list_sources,
+    name_arguments,
+    output_sizes,
 )
-from convcalc.convert.pytorch.traced_values import Foreign, Moved, Parts, Sizes, Value, is_shape, settled
-from convcalc.convert.pytorch.tracing import BATCH, Constant, Traced, Weight
+from convcalc.convert.pytorch.traced_values import (
+    ForeignValue,
+    MovedValue,
+    Sizes,
+    SplitValue,
+    TracedValue,
+    is_shape,
+    settle_moves,
+)
+from convcalc.convert.pytorch.tracing import BATCH, TracedConstant, TracedModule, TracedWeight
 from convcalc.convert.pytorch.whole_modules import OPAQUE, WHOLE, whole_arguments
 from convcalc.shape import MOST_AXES
 
-Known = Union[Value, Moved, Parts, Foreign, Weight, Constant, "list[Any]"]
+KnownValue = Union[TracedValue, MovedValue, SplitValue, ForeignValue, TracedWeight, TracedConstant, "list[Any]"]
 
 
-class Refused(Exception):
+class UnreadableOperation(Exception):
     """An operation that none of our kinds expresses."""
 
 
-class Reader:
+class TraceReader:
     """Reads the operations of a trace one after the other. `known` says what each node is, `named` names the inputs."""
 
-    def __init__(self, found: Traced, operators: Mapping[str, Any], named: Sequence[str] = ()) -> None:
+    def __init__(self, found: TracedModule, operators: Mapping[str, Any], named: Sequence[str] = ()) -> None:
         self.found = found
         self.named = iter(named)
         self.operators = operators
-        self.known: dict[Any, Known] = {}
+        self.known: dict[Any, KnownValue] = {}
         self.inputs: dict[str, Sizes] = {}
         self.steps: list[Step] = []
         self.shapes: dict[str, Sizes] = {}
@@ -49,7 +57,7 @@ class Reader:
         self.used = ChainMap(self.shapes, self.inputs)  # names that are taken
         self.owners: dict[tuple[Any, ...], str] = {}
         self.counted: set[str] = set()
-        self.ends, self.inside = patterns(found.nodes)
+        self.ends, self.inside = find_patterns(found.nodes)
         self.called: dict[str, int] = {}
         self.unknown: set[Any] = set()  # operations of which no layer states what they cost
 
@@ -63,7 +71,7 @@ class Reader:
             elif node.op == "output":
                 outputs = self.outputs(node)
             elif node.op == "get_attr":
-                self.known[node] = Constant()
+                self.known[node] = TracedConstant()
             elif node not in self.inside:
                 self.call(node, done)
         if not self.steps or not outputs:
@@ -79,52 +87,54 @@ class Reader:
         itself, of which the trace sees a copy.
         """
         nodes = [node for node in self.found.nodes if node.op == "placeholder"]
-        constants = {sizes_of(node) for node in nodes if node.users and self.found.given.get(node.name) == Constant()}
-        unread = [node for node in nodes if not node.users and sizes_of(node) not in constants]
-        return {name for node in unread for name in names_of(self.found.given.get(node.name))} - self.counted
+        constants = {
+            output_sizes(node) for node in nodes if node.users and self.found.given.get(node.name) == TracedConstant()
+        }
+        unread = [node for node in nodes if not node.users and output_sizes(node) not in constants]
+        return {name for node in unread for name in list_sources(self.found.given.get(node.name))} - self.counted
 
-    def beside_layers(self) -> Read:
+    def beside_layers(self) -> TraceFacts:
         """What else is to be known of the trace to compare all layers with the whole module."""
         flops = self.found.flops
         [output] = [node for node in self.found.nodes if node.op == "output"]
-        outputs = tuple(sizes_of(given) for given in flat(output.args))
+        outputs = tuple(output_sizes(given) for given in list_nodes(output.args))
         opaque_flops = None if flops is None else sum(flops[node] for node in self.unknown)
-        return Read(self.unused(), opaque_flops, outputs, self.shapes)
+        return TraceFacts(self.unused(), opaque_flops, outputs, self.shapes)
 
     def place(self, node: Any) -> None:
         """An input, a weight or a buffer."""
         given = self.found.given.get(node.name)
         if given is None:
-            sizes = sizes_of(node)[1:]
+            sizes = output_sizes(node)[1:]
             name = next(self.named, node.name)
             self.inputs[name] = sizes
-            self.known[node] = Value(name, sizes)
+            self.known[node] = TracedValue(name, sizes)
         else:
             self.known[node] = given
 
     def outputs(self, node: Any) -> tuple[str, ...]:
         """The names of what leaves the network; what goes through as it came is an identity."""
         found = []
-        for given in flat(node.args):
+        for given in list_nodes(node.args):
             known = self.known[given]
             if has_unknown_size(given):
-                what = f"the size of the output of {operator_of(given) or 'an operation'}"
-                raise NotImported(f"{line_of_node(given)}{what} depends on the values of a tensor")
-            if isinstance(known, Moved):
+                what = f"the size of the output of {operator_name(given) or 'an operation'}"
+                raise NotImported(f"{node_location(given)}{what} depends on the values of a tensor")
+            if isinstance(known, MovedValue):
                 known = self.known[given] = self.moved(given, known)
-            if isinstance(known, Foreign):
-                elements = prod(sizes_of(given))
+            if isinstance(known, ForeignValue):
+                elements = prod(output_sizes(given))
                 shape = (elements // BATCH if elements % BATCH == 0 else elements,)
                 known = self.opaque(given, [given], known.what, shape)
-            if isinstance(known, Value) and known.name in self.inputs:
+            if isinstance(known, TracedValue) and known.name in self.inputs:
                 known = self.step(given, "identity", {}, [known], known.shape)
-            if isinstance(known, Value):
+            if isinstance(known, TracedValue):
                 found.append(known.name)
         return tuple(dict.fromkeys(found))
 
     def call(self, node: Any, done: set[str]) -> None:
         """An operation: of a module that is one layer, of a pattern, of the table, or one that cannot be expressed."""
-        places = places_of(node)
+        places = list_places(node)
         for place in places:
             if place.word in WHOLE or place.word in OPAQUE:
                 if place.key not in done:
@@ -133,8 +143,8 @@ class Reader:
                 return
         try:
             result = self.taken(node) if node.target is getitem else self.expressed(node)
-        except Refused as error:
-            result = self.unexpressed(node, str(error) or operator_of(node) or str(node.target))
+        except UnreadableOperation as error:
+            result = self.unexpressed(node, str(error) or operator_name(node) or str(node.target))
         self.known[node] = result
         schema = getattr(node.target, "_schema", None)
         if schema is not None and schema.is_mutable and node.args:
@@ -143,63 +153,67 @@ class Reader:
 
     def write_through(self, node: Any) -> None:
         """A tensor of which a part was written over is none of ours from there on, where it is read again."""
-        base = viewed(node.args[0])
+        base = view_base(node.args[0])
         while base is not None:
             if any(user > node for user in base.users):
-                values, sources = self.made_of([base, *flat((node.args, node.kwargs))])
-                what, sizes = f"{operator_of(node)} to part of a tensor", sizes_of(base)
-                foreign = Foreign(tuple(values), tuple(sources), what)
+                values, sources = self.made_of([base, *list_nodes((node.args, node.kwargs))])
+                what, sizes = f"{operator_name(node)} to part of a tensor", output_sizes(base)
+                foreign = ForeignValue(tuple(values), tuple(sources), what)
                 shaped = is_shape(sizes)
                 self.known[base] = self.opaque(node, values, what, sizes[1:], sources) if shaped else foreign
-            base = viewed(base)
+            base = view_base(base)
 
-    def taken(self, node: Any) -> Known:
+    def taken(self, node: Any) -> KnownValue:
         """One of several results."""
         several, place = node.args
         known = self.known[several]
         if isinstance(known, list):
-            return known[place] if place < len(known) else Constant()
-        if isinstance(known, Parts):
-            return part(self, node, known, known.bounds[place])
-        return known if isinstance(known, Weight | Constant) else self.unexpressed(node, operator_of(several))
+            return known[place] if place < len(known) else TracedConstant()
+        if isinstance(known, SplitValue):
+            return add_part(self, node, known, known.bounds[place])
+        return (
+            known
+            if isinstance(known, TracedWeight | TracedConstant)
+            else self.unexpressed(node, operator_name(several))
+        )
 
     def shape_of(self, name: str) -> Sizes:
         """The shape of an input or a step."""
         return self.inputs[name] if name in self.inputs else self.shapes[name]
 
-    def expressed(self, node: Any) -> Known:
+    def expressed(self, node: Any) -> KnownValue:
         """What an operation gives by the table. Raises Refused."""
         if node in self.ends:
             kind, source = self.ends[node]
             value = self.tensor(source)
             return self.step(node, kind, {}, [value], value.shape, last=value.last)
-        if operator_of(node) == "":
-            raise Refused
-        givens = [self.known[given] for given in flat((node.args, node.kwargs)) if given in self.known]
-        if not any(isinstance(given, Value | Moved | Foreign | Parts | list) for given in givens):
-            weights = [given for given in givens if isinstance(given, Weight)]
+        if operator_name(node) == "":
+            raise UnreadableOperation
+        givens = [self.known[given] for given in list_nodes((node.args, node.kwargs)) if given in self.known]
+        if not any(isinstance(given, TracedValue | MovedValue | ForeignValue | SplitValue | list) for given in givens):
+            weights = [given for given in givens if isinstance(given, TracedWeight)]
             sources = tuple(dict.fromkeys(source for weight in weights for source in weight.sources))
-            return Weight(sources, sizes_of(node)) if weights else Constant()
-        if any(isinstance(given, Foreign) for given in givens):
-            raise Refused
-        handler = self.operators.get(operator_of(node))
+            return TracedWeight(sources, output_sizes(node)) if weights else TracedConstant()
+        if any(isinstance(given, ForeignValue) for given in givens):
+            raise UnreadableOperation
+        handler = self.operators.get(operator_name(node))
         if handler is None:
-            raise Refused
-        result: Known = handler(self, node, named_arguments(node))
+            raise UnreadableOperation
+        result: KnownValue = handler(self, node, name_arguments(node))
         return result
 
     # -- what operations read
 
-    def tensor(self, node: Any) -> Value:
+    def tensor(self, node: Any) -> TracedValue:
         """The tensor of a node; moves that nothing undid become layers. Raises Refused."""
         known = self.known.get(node)
-        if isinstance(known, Moved):
+        if isinstance(known, MovedValue):
             known = self.known[node] = self.moved(node, known)
-        if not isinstance(known, Value):
-            raise Refused
+        if not isinstance(known, TracedValue):
+            raise UnreadableOperation
         return known
 
-    def moved(self, node: Any, moved: Moved) -> Known:
+    def moved(self, node: Any, moved: MovedValue) -> KnownValue:
         """Moves that nothing undoes: a reshape, and then perhaps channels last."""
         source = moved.source
         for count, (name, change) in enumerate(moved.moves):
@@ -208,24 +222,24 @@ class Reader:
                 named = "flatten" if len(change) == 2 else "reshape"
                 source = self.step(node, named, kind, [source], change[1:], sizes=change)
                 continue
-            result = settled(Moved(source, ((name, change),), change))
-            if not isinstance(result, Value):
+            result = settle_moves(MovedValue(source, ((name, change),), change))
+            if not isinstance(result, TracedValue):
                 rest = " and ".join(dict.fromkeys(name for name, _ in moved.moves[count:]))
                 return self.own_part(node, source, rest, moved.sizes)
             source = result
         return source
 
-    def own_part(self, node: Any, source: Value, what: str, sizes: Sizes) -> Known:
+    def own_part(self, node: Any, source: TracedValue, what: str, sizes: Sizes) -> KnownValue:
         """A tensor moved as none of our kinds does."""
-        return self.opaque(node, [source], what, sizes[1:]) if is_shape(sizes) else Foreign((source,), (), what)
+        return self.opaque(node, [source], what, sizes[1:]) if is_shape(sizes) else ForeignValue((source,), (), what)
 
-    def weight(self, node: Any) -> Weight | None:
+    def weight(self, node: Any) -> TracedWeight | None:
         """A learnt tensor; None where there is none. Raises Refused where it is something else."""
         if node is None:
             return None
         known = self.known.get(node)
-        if not isinstance(known, Weight):
-            raise Refused
+        if not isinstance(known, TracedWeight):
+            raise UnreadableOperation
         return known
 
     # -- steps
@@ -235,29 +249,33 @@ class Reader:
         node: Any,
         kind: str,
         arguments: Mapping[str, Any],
-        reads: Sequence[Value],
+        reads: Sequence[TracedValue],
         shape: Sizes,
-        weights: Sequence[Weight | None] = (),
+        weights: Sequence[TracedWeight | None] = (),
         last: bool = False,
         sizes: Sizes | None = None,
-    ) -> Value:
+    ) -> TracedValue:
         """A layer that gives `sizes`, by default those of the operation.
 
         Raises Refused if it is not what PyTorch runs, or its weights are not just its own or those of a layer before.
         """
         sources = [source for weight in weights if weight is not None for source in weight.sources]
-        statistics = self.made_of(given for given in flat((node.args, node.kwargs)) if self.is_statistic(given))[1]
+        statistics = self.made_of(given for given in list_nodes((node.args, node.kwargs)) if self.is_statistic(given))[
+            1
+        ]
         key = (kind, str(sorted(arguments.items())), *sources, *statistics)
         share = self.owners.get(key) if sources or statistics else None
         made_of = [weight for weight in weights if weight is not None]
         whole = sum(prod(weight.sizes) for weight in made_of) == sum(self.found.elements[name] for name in sources)
         if not whole or (share is None and self.counted.intersection(sources)):
-            raise Refused(f"{kind} with weights that are not its own")
+            raise UnreadableOperation(f"{kind} with weights that are not its own")
         frozen = self.found.frozen.intersection(sources)
         if share is None and frozen and len(frozen) < len(set(sources)):
             count, total = (sum(map(self.found.elements.__getitem__, names)) for names in (frozen, set(sources)))
-            raise Refused(f"{kind} with {count:,} of {total:,} params frozen: a spec can only freeze whole layers")
-        self.check_traced(node, kind, arguments, reads, Value("", shape, last), {*sources, *statistics}, sizes)
+            raise UnreadableOperation(
+                f"{kind} with {count:,} of {total:,} params frozen: a spec can only freeze whole layers"
+            )
+        self.check_traced(node, kind, arguments, reads, TracedValue("", shape, last), {*sources, *statistics}, sizes)
         name = self.name(node, kind)
         self.owners.setdefault(key, name)
         self.counted |= {*sources, *statistics}
@@ -265,36 +283,38 @@ class Reader:
             Step(name, kind, dict(arguments), tuple(read.name for read in reads), share, bool(frozen and share is None))
         )
         self.shapes[name] = shape
-        return Value(name, shape, last)
+        return TracedValue(name, shape, last)
 
     def check_traced(
         self,
         node: Any,
         kind: str,
         arguments: Mapping[str, Any],
-        reads: Sequence[Value],
-        result: Value,
+        reads: Sequence[TracedValue],
+        result: TracedValue,
         sources: set[str],
         sizes: Sizes | None,
     ) -> None:
         """Raises Refused if the figures of a layer are not those of the operation."""
-        traced = sizes_of(node) if sizes is None else sizes
+        traced = output_sizes(node) if sizes is None else sizes
         if traced and result.sizes != traced:
-            raise Refused(f"{kind} with output sizes {traced}")
+            raise UnreadableOperation(f"{kind} with output sizes {traced}")
         params, buffers = (
             sum(counts.get(name, 0) for name in sources) for counts in (self.found.elements, self.found.statistics)
         )
         macs = None if self.found.flops is None else self.found.flops[node] // (2 * BATCH)
-        figures = Figures(result.shape, params, buffers, macs)
-        problem = layer_difference(kind, arguments, [read.shape for read in reads], figures)
+        figures = MeasuredFigures(result.shape, params, buffers, macs)
+        problem = describe_difference(kind, arguments, [read.shape for read in reads], figures)
         if problem:
-            raise Refused(f"{kind} with {problem}")
+            raise UnreadableOperation(f"{kind} with {problem}")
 
     def is_statistic(self, node: Any) -> bool:
         """Whether a node is a running statistic."""
-        return isinstance(self.known.get(node), Constant)
+        return isinstance(self.known.get(node), TracedConstant)
 
-    def opaque(self, node: Any, reads: Iterable[Any], what: str, shape: Sizes, sources: Sequence[str] = ()) -> Value:
+    def opaque(
+        self, node: Any, reads: Iterable[Any], what: str, shape: Sizes, sources: Sequence[str] = ()
+    ) -> TracedValue:
         """A part that none of our kinds expresses, with a note; its params are those that nothing else counts.
 
         Frozen params beside others are a part of their own, before it: a spec freezes whole layers.
@@ -303,7 +323,7 @@ class Reader:
         new = {source: None for source in [*found, *sources] if source not in self.counted}
         self.counted |= set(new)
         if not values:
-            values = [Value(name, sizes) for name, sizes in list(self.inputs.items())[:1]]
+            values = [TracedValue(name, sizes) for name, sizes in list(self.inputs.items())[:1]]
         if len(shape) > MOST_AXES + 1:
             shape = (prod(shape),)
         name = self.name(node, "opaque")
@@ -311,11 +331,11 @@ class Reader:
         frozen = [source for source in new if source in self.found.frozen]
         others = [source for source in new if source not in self.found.frozen]
         if frozen and any(source in self.found.elements for source in others):
-            apart = first_free(f"{name}_frozen", self.used)
+            apart = first_free_name(f"{name}_frozen", self.used)
             self.add_opaque(apart, before, f"frozen params of {what}", shape, frozen)
             before, frozen = (apart,), []
         self.add_opaque(name, before, what, shape, [*frozen, *others])
-        return Value(name, shape)
+        return TracedValue(name, shape)
 
     def add_opaque(self, name: str, reads: tuple[str, ...], what: str, shape: Sizes, sources: Sequence[str]) -> None:
         """Add an opaque step with a note; it is frozen if any of its learnt tensors is."""
@@ -329,64 +349,64 @@ class Reader:
         self.shapes[name] = shape
         self.notes.append(f"{name}: {what}")
 
-    def made_of(self, nodes: Iterable[Any]) -> tuple[list[Value], list[str]]:
+    def made_of(self, nodes: Iterable[Any]) -> tuple[list[TracedValue], list[str]]:
         """The tensors, and the learnt tensors and running statistics, that go into nodes."""
-        values: dict[Value, None] = {}
+        values: dict[TracedValue, None] = {}
         sources: dict[str, None] = {}
         for node in nodes:
-            known = node if isinstance(node, Value) else self.known.get(node)
-            if isinstance(known, Moved | Parts):
+            known = node if isinstance(node, TracedValue) else self.known.get(node)
+            if isinstance(known, MovedValue | SplitValue):
                 known = known.source
-            if isinstance(known, Value):
+            if isinstance(known, TracedValue):
                 values[known] = None
-            elif isinstance(known, Foreign):
+            elif isinstance(known, ForeignValue):
                 values |= dict.fromkeys(known.reads)
                 sources |= dict.fromkeys(known.sources)
             else:
-                sources |= dict.fromkeys(names_of(known))
+                sources |= dict.fromkeys(list_sources(known))
         return list(values), list(sources)
 
-    def unexpressed(self, node: Any, what: str) -> Known:
+    def unexpressed(self, node: Any, what: str) -> KnownValue:
         """An operation that cannot be expressed: a part of its own, or on the way to one."""
         if not node.users:
-            return Constant()
-        reads = [given for given in flat((node.args, node.kwargs)) if given in self.known]
+            return TracedConstant()
+        reads = [given for given in list_nodes((node.args, node.kwargs)) if given in self.known]
         values, sources = self.made_of(reads)
         self.unknown.add(node)
-        sizes = sizes_of(node)
+        sizes = output_sizes(node)
         if not is_shape(sizes):
-            return Foreign(tuple(values), tuple(sources), what)
-        whats = [known.what for known in map(self.known.get, reads) if isinstance(known, Foreign)]
+            return ForeignValue(tuple(values), tuple(sources), what)
+        whats = [known.what for known in map(self.known.get, reads) if isinstance(known, ForeignValue)]
         what = ", ".join(dict.fromkeys([*whats, what]))
         keeps = bool(values) and values[0].last and len(sizes) == len(values[0].sizes)
         shape = (sizes[-1], *sizes[1:-1]) if keeps else sizes[1:]
         return self.opaque(node, values, what, shape, sources)._replace(last=keeps)
 
-    def whole(self, place: Place) -> None:
+    def whole(self, place: CallPlace) -> None:
         """All operations of a call of a module as one layer, or as one part that cannot be expressed."""
-        nodes = [node for node in self.found.nodes if any(found.key == place.key for found in places_of(node))]
+        nodes = [node for node in self.found.nodes if any(found.key == place.key for found in list_places(node))]
         inner = set(nodes)
-        read = [given for node in nodes for given in flat((node.args, node.kwargs)) if given not in inner]
+        read = [given for node in nodes for given in list_nodes((node.args, node.kwargs)) if given not in inner]
         given = [node for node in nodes if any(user not in inner for user in node.users)]
         for node in nodes:
-            self.known[node] = Constant()
+            self.known[node] = TracedConstant()
         if place.word in WHOLE and len(given) == 1:
             kind, _ = WHOLE[place.word]
-            source = next(node for node in read if isinstance(self.known.get(node), Value | Moved))
-            shape = sizes_of(given[0])[1:]
+            source = next(node for node in read if isinstance(self.known.get(node), TracedValue | MovedValue))
+            shape = output_sizes(given[0])[1:]
             try:
                 self.known[given[0]] = self.step(
                     given[0], kind, whole_arguments(place, nodes), [self.tensor(source)], shape
                 )
                 return
-            except Refused:
+            except UnreadableOperation:
                 pass  # none of ours in spite of its class: opaque, as below
         self.unknown.update(nodes)
         for node in given:
-            sizes = sizes_of(node)
+            sizes = output_sizes(node)
             values, sources = self.made_of(read)
             if not is_shape(sizes):
-                self.known[node] = Foreign(tuple(values), tuple(sources), place.word)
+                self.known[node] = ForeignValue(tuple(values), tuple(sources), place.word)
                 continue
             keeps = bool(values) and values[0].last and len(sizes) == len(values[0].sizes)
             shape = (sizes[-1], *sizes[1:-1]) if keeps else sizes[1:]
@@ -396,11 +416,11 @@ class Reader:
 
     def name(self, node: Any, kind: str) -> str:
         """The path of the module that the layer is, or the one that it is in and its kind with a number."""
-        places = places_of(node)
+        places = list_places(node)
         path = places[-1].path if places else ""
         whole = next((place.path for place in places if place.word in WHOLE or place.word in OPAQUE), None)
         if whole is not None or path in self.found.leaves:
-            return first_free(whole or path or kind, self.used)
+            return first_free_name(whole or path or kind, self.used)
         word = f"{path}.{kind}" if path else kind
         self.called[word] = self.called.get(word, 0) + 1
-        return first_free(f"{word}{self.called[word]}", self.used)
+        return first_free_name(f"{word}{self.called[word]}", self.used)

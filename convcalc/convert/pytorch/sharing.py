@@ -2,39 +2,39 @@
 
 from typing import NamedTuple
 
-from convcalc.convert.pytorch.module_scopes import Places, Scope, Wiring, has_weights
+from convcalc.convert.pytorch.module_scopes import ModulePlaces, ModuleScope, ScopeWiring, has_weights
 
 
-class Tie(NamedTuple):
+class WeightTie(NamedTuple):
     """The module of `target` is that of `source`; both are names of layers or scopes."""
 
     target: str
     source: str
 
 
-def ties_of(wiring: Wiring, places: Places) -> dict[str, list[Tie]]:
+def find_ties(wiring: ScopeWiring, places: ModulePlaces) -> dict[str, list[WeightTie]]:
     """The ties of a network by the class in which both modules are."""
-    found: dict[str, list[Tie]] = {}
+    found: dict[str, list[WeightTie]] = {}
     nodes = wiring.network.nodes
     done = 0
     for index, node in enumerate(nodes):
         if node.owner is None or index < done:
             continue
-        tie, done = widest(Tie(node.name, nodes[node.owner].name), places, index + 1)
-        found.setdefault(common_class(tie, places), []).append(tie)
+        tie, done = _widen_tie(WeightTie(node.name, nodes[node.owner].name), places, index + 1)
+        found.setdefault(_common_class(tie, places), []).append(tie)
     return found
 
 
-def widest(tie: Tie, places: Places, stop: int) -> tuple[Tie, int]:
+def _widen_tie(tie: WeightTie, places: ModulePlaces, stop: int) -> tuple[WeightTie, int]:
     """The tie of the largest scopes around both in which all weights are shared, and up to which layer it goes."""
     while True:
         target, source = places.parents[tie.target], places.parents[tie.source]
-        if target.name == source.name or not mirrors(target, source, places.wiring):
+        if target.name == source.name or not _mirrors(target, source, places.wiring):
             return tie, stop
-        tie, stop = Tie(target.name, source.name), target.stop
+        tie, stop = WeightTie(target.name, source.name), target.stop
 
 
-def mirrors(target: Scope, source: Scope, wiring: Wiring) -> bool:
+def _mirrors(target: ModuleScope, source: ModuleScope, wiring: ScopeWiring) -> bool:
     """Whether every layer of a scope uses the weights of the layer at the same place of another, if it has any."""
     nodes = wiring.network.nodes
     moved = target.start - source.start
@@ -49,7 +49,7 @@ def mirrors(target: Scope, source: Scope, wiring: Wiring) -> bool:
     return True
 
 
-def common_class(tie: Tie, places: Places) -> str:
+def _common_class(tie: WeightTie, places: ModulePlaces) -> str:
     """The innermost class in which both modules are."""
     around = {scope.name for scope in places.ancestors(tie.source)}
     return next(

@@ -8,7 +8,7 @@ from convcalc.shape import MOST_AXES
 Sizes = tuple[int, ...]
 
 
-class Value(NamedTuple):
+class TracedValue(NamedTuple):
     """A tensor of the network: the step or input that gives it, its shape, and whether PyTorch has channels last."""
 
     name: str
@@ -35,26 +35,26 @@ class Value(NamedTuple):
         return [axis for axis in range(1, len(self.shape) + 1) if axis != self.channel_axis]
 
 
-class Moved(NamedTuple):
+class MovedValue(NamedTuple):
     """A tensor seen in other sizes or another order of axes, not yet a layer: a later move may undo it."""
 
-    source: Value
+    source: TracedValue
     moves: tuple[tuple[str, Sizes], ...]
     sizes: Sizes
 
 
-class Parts(NamedTuple):
+class SplitValue(NamedTuple):
     """A tensor cut along an axis: start and stop of each part."""
 
-    source: Value
+    source: TracedValue
     axis: int
     bounds: tuple[tuple[int, int], ...]
 
 
-class Foreign(NamedTuple):
+class ForeignValue(NamedTuple):
     """What has no shape of ours, on the way through something that cannot be expressed: all that it was made of."""
 
-    reads: tuple[Value, ...]
+    reads: tuple[TracedValue, ...]
     sources: tuple[str, ...]
     what: str
 
@@ -64,20 +64,20 @@ def is_shape(sizes: Sizes) -> bool:
     return 2 <= len(sizes) <= MOST_AXES + 2 and sizes[0] == BATCH and all(size > 0 for size in sizes)
 
 
-def settled(moved: Moved) -> Value | tuple[str, dict[str, Any], Sizes] | None:
+def settle_moves(moved: MovedValue) -> TracedValue | tuple[str, dict[str, Any], Sizes] | None:
     """What moves come to: the tensor itself, its axes in another order, or a kind with its arguments and shape."""
     source, moves = moved.source, moved.moves
     names = [name for name, _ in moves]
     if names == ["permute"]:
-        return reordered(source, moves[0][1])
+        return _reorder(source, moves[0][1])
     if names == ["view"] and moved.sizes == source.sizes:
         return source
     if names == ["view", "permute", "view"] and not source.last:
-        return dealt(moved)
+        return _match_shuffle(moved)
     return None
 
 
-def reordered(source: Value, order: Sizes) -> Value | None:
+def _reorder(source: TracedValue, order: Sizes) -> TracedValue | None:
     """Channels moved last, or back to the front."""
     axes = len(order)
     to_last, to_first = (0, *range(2, axes), 1), (0, axes - 1, *range(1, axes - 1))
@@ -88,7 +88,7 @@ def reordered(source: Value, order: Sizes) -> Value | None:
     return source._replace(last=False) if order == to_first and source.last else None
 
 
-def dealt(moved: Moved) -> tuple[str, dict[str, Any], Sizes] | None:
+def _match_shuffle(moved: MovedValue) -> tuple[str, dict[str, Any], Sizes] | None:
     """Channels dealt out anew, or moved into space and back: what shuffles are composed of.
 
     Every size is compared, those of the last view too: the same axes joined otherwise are no shuffle.
@@ -118,13 +118,13 @@ def dealt(moved: Moved) -> tuple[str, dict[str, Any], Sizes] | None:
     return None
 
 
-def moved_again(value: Value | Moved, name: str, change: Sizes, sizes: Sizes) -> Moved:
+def append_move(value: TracedValue | MovedValue, name: str, change: Sizes, sizes: Sizes) -> MovedValue:
     """A further move, joined with the one before where both are of one sort."""
-    source, moves = (value, ()) if isinstance(value, Value) else (value.source, value.moves)
+    source, moves = (value, ()) if isinstance(value, TracedValue) else (value.source, value.moves)
     if moves and moves[-1][0] == name:
         before = moves[-1][1]
         change = change if name == "view" else tuple(before[axis] for axis in change)
         moves = moves[:-1]
         if name == "permute" and change == tuple(range(len(change))):
-            return Moved(source, moves, sizes)
-    return Moved(source, (*moves, (name, change)), sizes)
+            return MovedValue(source, moves, sizes)
+    return MovedValue(source, (*moves, (name, change)), sizes)

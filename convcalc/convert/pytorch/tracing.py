@@ -9,27 +9,27 @@ from io import StringIO
 from typing import Any, NamedTuple
 
 from convcalc.convert.graph import NotImported
-from convcalc.convert.pytorch.failures import in_words, why
+from convcalc.convert.pytorch.failures import describe_error, describe_failure
 from convcalc.convert.pytorch.layerwise import STATISTICS, check_installed
 
 BATCH = 11  # a size that few axes have, by which the batch is known among them
-PATHS = {"DropPath": "drop_path", "StochasticDepth": "drop_path"}  # classes of timm and torchvision, by their names
+_PATHS = {"DropPath": "drop_path", "StochasticDepth": "drop_path"}  # classes of timm and torchvision, by their names
 
 
-class Weight(NamedTuple):
+class TracedWeight(NamedTuple):
     """A learnt tensor, or what was made of learnt tensors alone; `sources` are their names."""
 
     sources: tuple[str, ...]
     sizes: tuple[int, ...]
 
 
-class Constant(NamedTuple):
+class TracedConstant(NamedTuple):
     """Anything that depends neither on the input nor on weights; `statistics` are the names of running statistics."""
 
     statistics: tuple[str, ...] = ()
 
 
-class Traced(NamedTuple):
+class TracedModule(NamedTuple):
     """The operations of a module: nodes of a torch.fx graph, and what its placeholders stand for.
 
     `elements` are the sizes of learnt tensors, `frozen` those that are not trained, `statistics` the sizes of running
@@ -38,7 +38,7 @@ class Traced(NamedTuple):
     """
 
     nodes: tuple[Any, ...]
-    given: Mapping[str, Weight | Constant]
+    given: Mapping[str, TracedWeight | TracedConstant]
     elements: Mapping[str, int]
     frozen: frozenset[str]
     statistics: Mapping[str, int]
@@ -47,46 +47,46 @@ class Traced(NamedTuple):
     flops: Mapping[Any, int] | None
 
 
-def traced(module: Any, shapes: Sequence[Sequence[int]]) -> Traced:
+def trace_module(module: Any, shapes: Sequence[Sequence[int]]) -> TracedModule:
     """Trace a module with inputs of shapes without the batch. Raises NoTorch, and NotImported if that fails."""
     check_installed()
     import torch
 
-    module = without_values(module).eval()
+    module = copy_to_meta(module).eval()
     learnt = dict(module.named_parameters(remove_duplicate=False))
     first = {id(parameter): name for name, parameter in reversed(learnt.items())}
     elements = {name: parameter.numel() for name, parameter in learnt.items()}
     frozen = frozenset(name for name, parameter in learnt.items() if not parameter.requires_grad)
     leaves = frozenset(path for path, inner in module.named_modules() if not any(inner.children()))
-    statistics, kept_as = statistics_of(module), aliases_of_statistics(module)
-    kept = keep_modules(module)
+    statistics, kept_as = statistic_sizes(module), _statistic_aliases(module)
+    kept = _mark_modules(module)
     with torch.device("meta"):
-        program = exported(module, blank_samples(shapes), frozenset(kept))
-    given: dict[str, Weight | Constant] = {}
+        program = _export_program(module, _blank_samples(shapes), frozenset(kept))
+    given: dict[str, TracedWeight | TracedConstant] = {}
     for spec in program.graph_signature.input_specs:
         if spec.kind.name == "PARAMETER":
             parameter = learnt[spec.target]
-            given[spec.arg.name] = Weight((first[id(parameter)],), tuple(parameter.shape))
+            given[spec.arg.name] = TracedWeight((first[id(parameter)],), tuple(parameter.shape))
         elif spec.kind.name != "USER_INPUT":
-            given[spec.arg.name] = Constant(kept_as.get(spec.target, ()))
-    flops = count_flops(program)
-    return Traced(tuple(program.graph.nodes), given, elements, frozen, statistics, kept, leaves, flops)
+            given[spec.arg.name] = TracedConstant(kept_as.get(spec.target, ()))
+    flops = _count_flops(program)
+    return TracedModule(tuple(program.graph.nodes), given, elements, frozen, statistics, kept, leaves, flops)
 
 
-def blank_samples(shapes: Sequence[Sequence[int]]) -> tuple[Any, ...]:
+def _blank_samples(shapes: Sequence[Sequence[int]]) -> tuple[Any, ...]:
     """Inputs of shapes without the batch, on the device in force."""
     import torch
 
     return tuple(torch.empty(BATCH, *shape) for shape in shapes)
 
 
-def statistics_of(module: Any) -> dict[str, int]:
+def statistic_sizes(module: Any) -> dict[str, int]:
     """The sizes of the running statistics of a module, by name."""
     buffers = module.named_buffers()
     return {name: buffer.numel() for name, buffer in buffers if name.rpartition(".")[2] in STATISTICS}
 
 
-def aliases_of_statistics(module: Any) -> dict[str, tuple[str, ...]]:
+def _statistic_aliases(module: Any) -> dict[str, tuple[str, ...]]:
     """For every name of a running statistic the one that `statistics_of` has it by."""
     first = {id(buffer): name for name, buffer in module.named_buffers() if name.rpartition(".")[2] in STATISTICS}
     return {
@@ -96,7 +96,7 @@ def aliases_of_statistics(module: Any) -> dict[str, tuple[str, ...]]:
     }
 
 
-def without_values(module: Any) -> Any:
+def copy_to_meta(module: Any) -> Any:
     """A copy of a module on the meta device, where its weights take no memory; what is shared stays shared."""
     from torch import nn
 
@@ -108,10 +108,10 @@ def without_values(module: Any) -> Any:
             memo[id(buffer)] = buffer.detach().to("meta")
         return copy.deepcopy(module, memo)
     except Exception as error:  # whatever the code of the module raises
-        raise NotImported(f"the module cannot be copied: {in_words(error)}") from error
+        raise NotImported(f"the module cannot be copied: {describe_error(error)}") from error
 
 
-def exported(module: Any, samples: tuple[Any, ...], whole: frozenset[str]) -> Any:
+def _export_program(module: Any, samples: tuple[Any, ...], whole: frozenset[str]) -> Any:
     """The program of torch.export; if that fails, of what torch.fx makes of the module, `whole` inner ones not entered.
 
     It is not strict: the module runs as it is, and what it does to tensors is written down.
@@ -126,14 +126,14 @@ def exported(module: Any, samples: tuple[Any, ...], whole: frozenset[str]) -> An
                 return torch.export.export(module, samples, strict=False)
             except (Exception, SystemExit) as error:  # whatever the code of the module and the tracing raise
                 try:
-                    return torch.export.export(symbolic(module, whole), samples, strict=False)
+                    return torch.export.export(_trace_symbolically(module, whole), samples, strict=False)
                 except (Exception, SystemExit):
-                    raise NotImported(f"the module cannot be traced: {why(error)}") from error
+                    raise NotImported(f"the module cannot be traced: {describe_failure(error)}") from error
     finally:
         logging.disable(logging.NOTSET)
 
 
-def symbolic(module: Any, whole: frozenset[str]) -> Any:
+def _trace_symbolically(module: Any, whole: frozenset[str]) -> Any:
     """What torch.fx makes of a module: an object that it gives (a dataclass) is the tensors in it."""
     import torch
 
@@ -150,7 +150,7 @@ def symbolic(module: Any, whole: frozenset[str]) -> Any:
     return torch.fx.GraphModule(module, graph)
 
 
-def count_flops(program: Any) -> dict[Any, int] | None:
+def _count_flops(program: Any) -> dict[Any, int] | None:
     """PyTorch's count of the FLOPs of each operation of a program; None if the program does not run by itself."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -177,7 +177,7 @@ def count_flops(program: Any) -> dict[Any, int] | None:
     return found
 
 
-def keep_modules(module: Any) -> dict[str, tuple[str, Mapping[str, Any]]]:
+def _mark_modules(module: Any) -> dict[str, tuple[str, Mapping[str, Any]]]:
     """Have identities and dropped paths leave an operation behind, though they only give back what they are given.
 
     A hook does so: the modules themselves stay, since code may ask for their class. One that computes, whatever its
@@ -191,7 +191,7 @@ def keep_modules(module: Any) -> dict[str, tuple[str, Mapping[str, Any]]]:
 
     found: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for path, inner in module.named_modules():
-        kind = "identity" if type(inner) is nn.Identity else PATHS.get(type(inner).__name__)
+        kind = "identity" if type(inner) is nn.Identity else _PATHS.get(type(inner).__name__)
         if kind is None or not path:
             continue
         dropped = getattr(inner, "p", getattr(inner, "drop_prob", None))
