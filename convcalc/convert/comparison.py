@@ -1,6 +1,7 @@
-"""A spec's network beside a real model: totals, outputs, and layer by layer where names or figures pair them.
+"""Compares a spec's network with a real model: totals, outputs, and layers that names or figures pair.
 
-What a model is comes as `Model`, counted by PyTorch or from the nodes of an ONNX file, never by an importer of ours.
+The model comes as `Model`, counted by PyTorch or from the nodes of an ONNX file. convcalc's importers are not involved,
+so a comparison also finds their errors.
 """
 
 import re
@@ -14,7 +15,7 @@ Sizes = tuple[int, ...]
 
 
 class MeasuredFigures(NamedTuple):
-    """A layer's output shape and costs: learnt elements, running statistics, MACs of a batch (None: unknown)."""
+    """A layer's output shape, params, running statistics, and MACs per batch (None: unknown)."""
 
     output_shape: Sizes
     params: int
@@ -23,7 +24,7 @@ class MeasuredFigures(NamedTuple):
 
 
 class ModelPart(NamedTuple):
-    """A module or node of a model that computes or learns; weights used a second time count as none."""
+    """A module or node of a model that computes or learns; weights used a second time count as 0."""
 
     name: str
     kind: str
@@ -31,7 +32,7 @@ class ModelPart(NamedTuple):
 
 
 class Model(NamedTuple):
-    """A model's own figures of a batch; None if the source does not state them. `source` is PyTorch or ONNX."""
+    """A model's own figures for one batch; None if the source does not state them. `source` is PyTorch or ONNX."""
 
     source: str
     parts: tuple[ModelPart, ...]
@@ -43,10 +44,10 @@ class Model(NamedTuple):
 
 
 class ComparedLayer(NamedTuple):
-    """A layer's figures, ours and the other's.
+    """A layer's figures in convcalc (`ours`) and in the other source (`theirs`).
 
-    `theirs` is None if PyTorch refuses the layer and says why, and `ours` if only the model has it. A layer that is not
-    `known` has nothing to be compared with.
+    `theirs` is None if PyTorch rejects the layer, and `refusal` says why; `ours` is None if only the model has it. A
+    layer that is not `known` could not be compared.
     """
 
     name: str
@@ -58,12 +59,12 @@ class ComparedLayer(NamedTuple):
 
     @property
     def agrees(self) -> bool:
-        """Whether all figures are equal."""
+        """Whether all figures are equal; true of a layer that could not be compared."""
         return self.ours == self.theirs or not self.known
 
 
 class ComparedTotal(NamedTuple):
-    """A figure of the whole network, ours and the other's; None is unknown and differs from nothing."""
+    """A figure of the whole network in both sources. None means unknown and agrees with everything."""
 
     name: str
     ours: Any
@@ -76,7 +77,7 @@ class ComparedTotal(NamedTuple):
 
 
 class Verification(NamedTuple):
-    """A network's layers compared, and its totals if it was compared with a model as a whole."""
+    """The compared layers of a network, and its totals if it was compared with a whole model."""
 
     report: Report
     layers: tuple[ComparedLayer, ...]
@@ -85,33 +86,33 @@ class Verification(NamedTuple):
 
     @property
     def agrees(self) -> bool:
-        """Whether nothing differs."""
+        """Whether no layer and no total differs."""
         return not self.differences and all(total.agrees for total in self.totals)
 
     @property
     def differences(self) -> list[ComparedLayer]:
-        """The layers of which the other has different figures."""
+        """The layers whose figures differ."""
         return [layer for layer in self.layers if not layer.agrees]
 
     @property
     def unknown(self) -> list[ComparedLayer]:
-        """The layers that are not compared."""
+        """The layers that could not be compared."""
         return [layer for layer in self.layers if not layer.known]
 
 
 def _comparable_values(figures: MeasuredFigures) -> tuple[Any, ...]:
-    """Figures as they are compared: PyTorch and TensorFlow may have the channels last, and axes of one element."""
+    """Return figures without the order of axes and axes of size 1: other frameworks may have channels last."""
     return (sorted(size for size in figures.output_shape if size > 1), *figures[1:])
 
 
 def _match_axis_order(theirs: MeasuredFigures, ours: MeasuredFigures) -> MeasuredFigures:
-    """Figures with the axes of the output as ours has them, if they are the same but for their order and ones."""
+    """Return their figures with our order of axes if the shapes differ only in order and in axes of size 1."""
     same = _comparable_values(theirs)[0] == _comparable_values(ours)[0]
     return theirs._replace(output_shape=ours.output_shape) if same else theirs
 
 
 def compare_with(network: Network, model: Model) -> Verification:
-    """A network beside a model."""
+    """Compare a network with a model: totals, output shapes, and layers."""
     report = analyse(network)
     totals = tuple(_compare_totals(report, model))
     agree = all(total.agrees for total in totals)
@@ -119,7 +120,6 @@ def compare_with(network: Network, model: Model) -> Verification:
 
 
 def _compare_totals(report: Report, model: Model) -> Iterator[ComparedTotal]:
-    """The totals, and the shapes that leave the network."""
     for name in ("params", "trainable_params", "buffers", "macs"):
         yield ComparedTotal(name, getattr(report.totals, name), getattr(model, name))
     outputs = [shape.sizes for shape in report.outputs().values()]
@@ -129,12 +129,12 @@ def _compare_totals(report: Report, model: Model) -> Iterator[ComparedTotal]:
 
 
 def _pair_layers(report: Report, parts: Sequence[ModelPart], agree: bool) -> Iterator[ComparedLayer]:
-    """The layers in their order, each beside the part of the model that it is.
+    """Yield the layers in order, each with the part of the model that matches it.
 
-    A layer is paired with the part of its name and figures, else with the first of its figures, else with the one of
-    its name, which then differs. What is left over differs only if the totals do: a separable convolution of ours is
-    two modules of PyTorch, and a module of one's own may be several layers. Of layers without weights only those are
-    compared that the model has by name.
+    A layer is paired with the part that has its name and figures, else with the first one that has its figures, else
+    with the one that has its name, which then differs. What remains unpaired differs only if the totals do: one
+    separable convolution in convcalc is two modules in PyTorch, and a custom module may be several layers. Layers
+    without weights are compared only if the model has them by name.
     """
     free = dict(enumerate(parts))
     paired: dict[str, ModelPart] = {}
@@ -162,27 +162,29 @@ def _pair_layers(report: Report, parts: Sequence[ModelPart], agree: bool) -> Ite
 
 
 def _plain_name(name: str) -> str:
-    """A name without what specs, PyTorch and ONNX write differently between its parts."""
+    """Return a name in lower case with `_` between its words: specs, PyTorch and ONNX separate them differently."""
     return "_".join(re.findall(r"[a-z0-9]+", name.lower()))
 
 
 def _is_measurable(layer: LayerReport) -> bool:
-    """Whether a layer learns, keeps statistics, or multiplies with weights."""
+    """Whether a layer has params, running statistics or MACs."""
     return bool(layer.params or layer.buffers or layer.macs)
 
 
 def measure_layer(layer: LayerReport) -> MeasuredFigures:
-    """The figures of one of our layers."""
+    """Return the figures of a layer of a report."""
     return MeasuredFigures(layer.output_shape.sizes, layer.params, layer.buffers, layer.macs)
 
 
 def _have_same_figures(layer: LayerReport, part: ModelPart) -> bool:
-    """Whether a layer and a part of a model have the same figures."""
     return _comparable_values(measure_layer(layer)) == _comparable_values(part.figures)
 
 
 def order_input_shapes(network: Network, names: Iterable[str]) -> list[Sizes]:
-    """The shapes of a network's inputs in the order of the names that a model has for them, if it has all of them."""
+    """Return a network's input shapes in the order of the model's input names.
+
+    If the names do not match, the network's own order is used.
+    """
     inputs = {name: shape.sizes for name, shape in network.inputs.items()}
     listed = [name for name in names if name in inputs]
     return [inputs[name] for name in listed] if len(listed) == len(inputs) else list(inputs.values())

@@ -1,4 +1,8 @@
-"""A PyTorch module as a network of ours: traced on the meta device, where nothing is computed and weights are none."""
+"""Reads a PyTorch module as a network.
+
+The module is traced on the meta device, where tensors have shapes but no values: nothing is computed, and weights take
+no memory.
+"""
 
 import os
 import sys
@@ -23,11 +27,12 @@ _Shapes = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
 
 
 def read_module(module: Any, shapes: _Shapes, name: str | None = None, origin: str = "") -> Graph:
-    """The network of a module; shapes are channels first, without the batch: one, several in order, or by name.
+    """Return the network of a module.
 
-    Names of parameters of its forward are those; by other names, which the inputs get, shapes are in order.
+    Shapes are channels first, without the batch: one shape, several in order, or several by name. Names that are
+    parameters of the module's forward are matched with these; any other names become the names of the inputs, in order.
 
-    Raises NoTorch where PyTorch is not installed, NotImported where the module cannot be traced.
+    Raises MissingTorch if PyTorch is not installed; NotImported if the module cannot be traced.
     """
     named = dict(zip(*_order_shapes(module, shapes), strict=True)) if isinstance(shapes, Mapping) else {}
     listed: list[Any] = list(named.values()) if named else list(shapes)
@@ -46,7 +51,7 @@ def read_module(module: Any, shapes: _Shapes, name: str | None = None, origin: s
 
 
 def _collect_types(module: Any) -> DataTypes:
-    """The data types of a module: those of its parameters, in the most common of which it computes."""
+    """Return the data types of a module's params; the most common one is taken as the type it computes in."""
     from torch import nn
 
     types = DataTypes()
@@ -60,7 +65,7 @@ def _collect_types(module: Any) -> DataTypes:
 
 @contextmanager
 def _use_default_type(name: str) -> Iterator[None]:
-    """Let PyTorch make tensors of a data type, as a module in half precision needs its input."""
+    """Make PyTorch create tensors of this type, because a module in half precision needs inputs of its type."""
     import torch
 
     before = torch.get_default_dtype()
@@ -72,7 +77,7 @@ def _use_default_type(name: str) -> Iterator[None]:
 
 
 def _order_shapes(module: Any, shapes: Mapping[str, Sequence[int]]) -> tuple[list[str], list[Sequence[int]]]:
-    """Shapes by name as the module takes them: in the order of its parameters where all names are some of those."""
+    """Return names and shapes, in the order of the forward's parameters if all names are among these."""
     from inspect import signature
 
     names = list(shapes)
@@ -83,7 +88,7 @@ def _order_shapes(module: Any, shapes: Mapping[str, Sequence[int]]) -> tuple[lis
 
 
 def _check_shapes(shapes: Sequence[Any]) -> None:
-    """Shapes are lists of integers from 1. Raises NotImported."""
+    """Raise NotImported unless every shape is a list of positive integers."""
     for shape in shapes:
         sizes = shape if isinstance(shape, Sequence) else ()
         if not sizes or not all(type(size) is int and size > 0 for size in sizes):
@@ -91,7 +96,7 @@ def _check_shapes(shapes: Sequence[Any]) -> None:
 
 
 def _check_count(module: Any, count: int) -> None:
-    """A module is given as many shapes as its forward takes inputs. Raises NotImported."""
+    """Raise NotImported unless there are as many shapes as the module's forward takes inputs."""
     from inspect import signature
 
     try:
@@ -108,17 +113,21 @@ def _check_count(module: Any, count: int) -> None:
 
 
 def read_factory(factory: str, shapes: _Shapes) -> Graph:
-    """The network of what `package.module:factory` makes: the code of the package is run.
+    """Return the network of the module that `package.module:factory` returns. This runs the package's code.
 
-    The factory is called without arguments on the meta device, where weights take no memory. Raises NoTorch, and
-    NotImported where there is no such factory, it fails, or its module cannot be traced.
+    The factory is called without arguments on the meta device. Raises MissingTorch if PyTorch is not installed;
+    NotImported if the factory does not exist, fails, or returns something else, or if its module cannot be traced.
     """
     name = factory.rpartition(":")[2].rpartition(".")[2]
     return read_module(load_module(factory), shapes, name, f"the PyTorch module {factory}")
 
 
 def load_module(factory: str) -> Any:
-    """The module that `package.module:factory` makes. Raises NoTorch, and NotImported if there is none."""
+    """Return the module that `package.module:factory` returns.
+
+    Raises MissingTorch if PyTorch is not installed; NotImported if the factory does not exist, fails, or returns
+    something else.
+    """
     check_installed()
     package, colon, function = factory.partition(":")
     if not (package and colon and function):
@@ -127,7 +136,7 @@ def load_module(factory: str) -> Any:
 
 
 def _make_module(package: str, function: str) -> Any:
-    """The module that a factory makes; its package is sought in the current folder first."""
+    """Call the factory and return its module; the current folder is searched for the package first."""
     from importlib import import_module
 
     import torch

@@ -1,4 +1,4 @@
-"""A network as the text of a PyTorch module, as a person would write it."""
+"""Writes a network as a Python file that defines it as a PyTorch module, in the form a person would write."""
 
 import ast
 import os
@@ -17,10 +17,10 @@ _EXTRA_MODULES = Path(__file__).parent / "pytorch" / "extra_modules.py"
 
 
 def module_text(network: Network) -> str:
-    """A Python file with the network as an nn.Module: blocks as classes, names kept.
+    """Return a Python file that defines the network as an nn.Module: blocks become classes, and names are preserved.
 
-    Only the sanitised names of the network's layers stand in its code, and its name and description in a docstring.
-    Raises NotExported where PyTorch has no module for a layer.
+    The code contains only sanitised layer names; the network's name and description appear in a docstring. Raises
+    NotExported if PyTorch has no module for a layer.
     """
     check_known(network)
     sources = _extra_module_sources()
@@ -32,7 +32,7 @@ def module_text(network: Network) -> str:
 
 
 def _heading_lines(network: Network) -> Iterator[str]:
-    """The docstring: what the network is, and where the text comes from."""
+    """Yield the docstring: the network's name, its inputs, and the source of the file."""
     said = f"{network.name}: {network.description}" if network.description else network.name
     shapes = [f"{name} {shape}" for name, shape in network.inputs.items()]
     inputs = f"Inputs {', '.join(shapes)}" if len(shapes) > 1 else f"Input {next(iter(network.inputs.values()))}"
@@ -47,7 +47,6 @@ def _heading_lines(network: Network) -> Iterator[str]:
 
 
 def _import_lines(code: str) -> Iterator[str]:
-    """What the code takes from elsewhere."""
     if "OrderedDict(" in code:
         yield "from collections import OrderedDict"
         yield ""
@@ -59,7 +58,7 @@ def _import_lines(code: str) -> Iterator[str]:
 
 
 def _extra_module_sources() -> dict[str, str]:
-    """The text of the layers that PyTorch has no module for, by their names."""
+    """Return the source of each class in extra_modules.py, by class name."""
     text = _EXTRA_MODULES.read_text(encoding="utf-8")
     lines = text.splitlines()
     return {

@@ -1,4 +1,4 @@
-"""Activations that code composes of other operations: x × sigmoid(x), x × relu6(x + 3) / 6 and their like."""
+"""Recognises activations composed of other operations, such as x × sigmoid(x) and x × relu6(x + 3) / 6."""
 
 from collections.abc import Callable
 from operator import getitem
@@ -9,13 +9,13 @@ _SIXTH = 1 / 6
 
 
 def operator_name(node: Any) -> str:
-    """The name of an operation, `relu` of `aten.relu_.default`; empty where a node is none."""
+    """Return the name of an operation, such as `relu` for `aten.relu_.default`; empty if the node is not an operation."""
     schema = getattr(getattr(node, "target", None), "_schema", None)
     return "" if schema is None else str(schema.name).partition("::")[2].rstrip("_")
 
 
 def view_base(node: Any) -> Any:
-    """The tensor of which a node is a view; None where it is none."""
+    """Return the tensor that a node is a view of; None if it is not a view."""
     if node.target is getitem:
         node = node.args[0]
     schema = getattr(node.target, "_schema", None)
@@ -24,7 +24,7 @@ def view_base(node: Any) -> Any:
 
 
 def find_patterns(nodes: tuple[Any, ...]) -> tuple[dict[Any, tuple[str, Any]], set[Any]]:
-    """The kind and the input of nodes that end a pattern, and the nodes inside of one."""
+    """Return the kind and input of each node that ends a pattern, and the set of all other nodes inside patterns."""
     found: dict[Any, tuple[str, Any]] = {}
     inside: set[Any] = set()
     for node in reversed(nodes):
@@ -44,12 +44,12 @@ _Match = tuple[Any, list[Any]] | None
 
 
 def _is_sole_input(node: Any, *operators: str) -> bool:
-    """Whether a node is one of some operations and read once."""
+    """Whether a node is one of these operations and has a single user."""
     return operator_name(node) in operators and len(node.users) == 1
 
 
 def _list_factors(node: Any) -> list[tuple[Any, Any]]:
-    """The two factors of a product of tensors, in both orders."""
+    """Return the two factors of a product of tensors, in both orders."""
     if operator_name(node) != "mul" or len(node.args) != 2 or not all(hasattr(arg, "users") for arg in node.args):
         return []
     one, other = node.args
@@ -57,7 +57,7 @@ def _list_factors(node: Any) -> list[tuple[Any, Any]]:
 
 
 def _match_silu(node: Any) -> _Match:
-    """The product x × sigmoid(x)."""
+    """Match x × sigmoid(x)."""
     for source, gate in _list_factors(node):
         if _is_sole_input(gate, "sigmoid") and gate.args[0] is source:
             return source, [gate]
@@ -65,7 +65,7 @@ def _match_silu(node: Any) -> _Match:
 
 
 def _match_mish(node: Any) -> _Match:
-    """The product x × tanh(softplus(x))."""
+    """Match x × tanh(softplus(x))."""
     for source, gate in _list_factors(node):
         if _is_sole_input(gate, "tanh") and _is_sole_input(gate.args[0], "softplus") and gate.args[0].args[0] is source:
             return source, [gate, gate.args[0]]
@@ -73,7 +73,7 @@ def _match_mish(node: Any) -> _Match:
 
 
 def _divided_by_six(node: Any) -> Any:
-    """What is divided by six."""
+    """Return the dividend of a division by six, also if written as a product with 1/6."""
     if operator_name(node) == "div" and node.args[1] in _SIX:
         return node.args[0]
     number = node.args[1] if operator_name(node) == "mul" and len(node.args) > 1 else None
@@ -81,7 +81,7 @@ def _divided_by_six(node: Any) -> Any:
 
 
 def _match_ramp(node: Any) -> _Match:
-    """relu6(x + 3)."""
+    """Match relu6(x + 3)."""
     limits = tuple(node.args[1:3]) if hasattr(node, "args") else ()
     if _is_sole_input(node, "relu6") or (_is_sole_input(node, "hardtanh", "clamp") and limits == (0, 6)):
         shifted = node.args[0]
@@ -91,13 +91,13 @@ def _match_ramp(node: Any) -> _Match:
 
 
 def _match_hardsigmoid(node: Any) -> _Match:
-    """relu6(x + 3) / 6."""
+    """Match relu6(x + 3) / 6."""
     divided = _divided_by_six(node)
     return None if divided is None else _match_ramp(divided)
 
 
 def _match_hardswish(node: Any) -> _Match:
-    """The product x × relu6(x + 3) / 6, whatever is divided first."""
+    """Match x × relu6(x + 3) / 6, whichever operand is divided."""
     for source, gate in _list_factors(node):
         matched = _match_hardsigmoid(gate) if hasattr(gate, "users") and len(gate.users) == 1 else None
         if matched is not None and matched[0] is source:

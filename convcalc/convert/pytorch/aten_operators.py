@@ -1,4 +1,7 @@
-"""ATen's operations as our kinds: what each is, and what it asks of its arguments."""
+"""Translates ATen operations to layer kinds: one handler per operation, listed in `OPERATORS`.
+
+A handler adds a step to the reader and returns its result; it raises UnreadableOperation if no layer kind matches.
+"""
 
 from typing import Any
 
@@ -19,7 +22,7 @@ from convcalc.convert.pytorch.tracing import TracedConstant, TracedWeight
 
 
 def _read_conv(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """A convolution; one with a group a channel is depthwise."""
+    """Read a convolution; if every channel is a group of its own, it is depthwise."""
     value, weight, bias = reader.tensor(node.args[0]), reader.weight(given["weight"]), reader.weight(given["bias"])
     if weight is None or value.last:
         raise UnreadableOperation
@@ -47,7 +50,6 @@ def _read_conv(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
 
 
 def _read_conv_transpose(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """A transposed convolution."""
     value, weight, bias = reader.tensor(node.args[0]), reader.weight(given["weight"]), reader.weight(given["bias"])
     if weight is None or value.last:
         raise UnreadableOperation
@@ -72,7 +74,7 @@ def _add_dense(
     weights: list[TracedWeight | None],
     bias: bool,
 ) -> KnownValue:
-    """Fully connected: of a vector, or of the channels at every position."""
+    """Add a fully connected layer: over a vector, or over the channels at every position."""
     without_bias = {} if bias else {"bias": False}
     if len(value.shape) == 1:
         arguments = {"out_features": out_features, **without_bias}
@@ -84,7 +86,7 @@ def _add_dense(
 
 
 def _read_linear(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """A product with a learnt matrix as PyTorch keeps it, transposed, and a bias."""
+    """Read a product with a learnt matrix, which PyTorch stores transposed, plus an optional bias."""
     weight, bias = reader.weight(given["weight"]), reader.weight(given["bias"])
     if weight is None:
         raise UnreadableOperation
@@ -92,7 +94,6 @@ def _read_linear(reader: TraceReader, node: Any, given: Arguments) -> KnownValue
 
 
 def _read_matmul(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """A product with a learnt matrix."""
     weight = reader.weight(node.args[1])
     if weight is None or len(weight.sizes) != 2:
         raise UnreadableOperation
@@ -100,7 +101,7 @@ def _read_matmul(reader: TraceReader, node: Any, given: Arguments) -> KnownValue
 
 
 def _read_addmm(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """A product with a learnt matrix, and a learnt bias."""
+    """Read a product with a learnt matrix plus a learnt bias."""
     bias, weight = reader.weight(node.args[0]), reader.weight(node.args[2])
     if bias is None or weight is None or given["beta"] != 1 or given["alpha"] != 1:
         raise UnreadableOperation
@@ -108,7 +109,7 @@ def _read_addmm(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
 
 
 def _pool_handler(kind: str) -> Handler:
-    """A pooling by a sliding window."""
+    """Return the handler for a pooling with a sliding window."""
 
     def handle(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
         value = require_spatial(reader.tensor(node.args[0]))
@@ -129,7 +130,7 @@ def _pool_handler(kind: str) -> Handler:
 
 
 def _adaptive_handler(kind: str, whole: str) -> Handler:
-    """An adaptive pooling; to one position it is global."""
+    """Return the handler for an adaptive pooling; with an output of one position it is a global pooling."""
 
     def handle(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
         value = require_spatial(reader.tensor(node.args[0]))
@@ -146,7 +147,7 @@ def _adaptive_handler(kind: str, whole: str) -> Handler:
 
 
 def _reduction_handler(kind: str) -> Handler:
-    """A mean or maximum over all positions."""
+    """Return the handler for a mean or maximum over all positions."""
 
     def handle(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
         value = reader.tensor(node.args[0])
@@ -164,7 +165,6 @@ def _reduction_handler(kind: str) -> Handler:
 
 
 def _read_batch_norm(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Batch normalisation."""
     value, weight, bias = reader.tensor(node.args[0]), reader.weight(given["weight"]), reader.weight(given["bias"])
     if value.last:
         raise UnreadableOperation
@@ -177,7 +177,7 @@ def _read_batch_norm(reader: TraceReader, node: Any, given: Arguments) -> KnownV
 
 
 def _read_layer_norm(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Layer normalisation of all of a sample, or of the channels where they are last."""
+    """Read layer normalisation over the whole sample, or over the channels if they are last."""
     value, weight, bias = reader.tensor(node.args[0]), reader.weight(given["weight"]), reader.weight(given["bias"])
     shape = tuple(given["normalized_shape"])
     if (weight is None) != (bias is None):
@@ -192,7 +192,6 @@ def _read_layer_norm(reader: TraceReader, node: Any, given: Arguments) -> KnownV
 
 
 def _read_group_norm(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Normalisation of groups of channels."""
     value, weight, bias = reader.tensor(node.args[0]), reader.weight(given["weight"]), reader.weight(given["bias"])
     if value.last or (weight is None) != (bias is None):
         raise UnreadableOperation
@@ -201,7 +200,6 @@ def _read_group_norm(reader: TraceReader, node: Any, given: Arguments) -> KnownV
 
 
 def _read_instance_norm(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Normalisation of each channel of each sample."""
     value, weight, bias = reader.tensor(node.args[0]), reader.weight(given["weight"]), reader.weight(given["bias"])
     if value.last or not given["use_input_stats"] or given["running_mean"] is not None:
         raise UnreadableOperation
@@ -212,7 +210,7 @@ def _read_instance_norm(reader: TraceReader, node: Any, given: Arguments) -> Kno
 
 
 def _activation_handler(kind: str, **keys: str) -> Handler:
-    """An activation, with the arguments that ours takes too."""
+    """Return the handler for an activation; `keys` maps the layer kind's arguments to those of the operation."""
 
     def handle(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
         value = reader.tensor(node.args[0])
@@ -224,7 +222,7 @@ def _activation_handler(kind: str, **keys: str) -> Handler:
 
 
 def _read_clamp(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Clamping: relu6, relu or hardtanh by their limits."""
+    """Read clamping as relu6, relu or hardtanh, depending on its limits."""
     low, high = given.get("min_val", given.get("min")), given.get("max_val", given.get("max"))
     kinds: dict[Any, str] = {(0, 6): "relu6", (0, None): "relu", (-1, 1): "hardtanh"}
     kind = kinds.get((low, high))
@@ -234,7 +232,7 @@ def _read_clamp(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
 
 
 def _softmax_handler(kind: str) -> Handler:
-    """A softmax along the channels."""
+    """Return the handler for a softmax over the channels."""
 
     def handle(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
         value = reader.tensor(node.args[0])
@@ -246,7 +244,7 @@ def _softmax_handler(kind: str) -> Handler:
 
 
 def _read_prelu(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """prelu, with one slope or one a channel."""
+    """Read PReLU with a single slope or one per channel."""
     value, weight = reader.tensor(node.args[0]), reader.weight(given["weight"])
     if value.last or weight is None:
         raise UnreadableOperation
@@ -255,13 +253,15 @@ def _read_prelu(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
 
 
 def _read_dropout(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Dropout, with its share where it is not the default."""
     value = reader.tensor(node.args[0])
     return reader.step(node, "dropout", drop_defaults({"p": given["p"]}, p=0.5), [value], value.shape, last=value.last)
 
 
 def _merge_handler(kind: str) -> Handler:
-    """A sum, difference, product or quotient of tensors; a product with a learnt factor a channel is a scale."""
+    """Return the handler for a sum, difference, product or quotient of two tensors.
+
+    A product with one learnt factor per channel is a `scale` layer.
+    """
 
     def handle(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
         if given.get("alpha", 1) != 1 or given.get("rounding_mode") is not None:
@@ -284,7 +284,7 @@ def _merge_handler(kind: str) -> Handler:
 
 
 def _read_expand(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """A tensor repeated along axes of one element, which sums and products do by themselves."""
+    """Pass a tensor through if only operations that broadcast use it: they repeat axes of size 1 anyway."""
     if any(operator_name(user) not in _BROADCASTING or user.args[:1] == user.args[1:2] for user in node.users):
         raise UnreadableOperation
     value = reader.tensor(node.args[0])
@@ -294,7 +294,7 @@ def _read_expand(reader: TraceReader, node: Any, given: Arguments) -> KnownValue
 
 
 def _add_scale(reader: TraceReader, node: Any, weight: TracedWeight) -> KnownValue:
-    """A product with a learnt factor a channel."""
+    """Add a product with one learnt factor per channel."""
     value = reader.tensor(next(arg for arg in node.args[:2] if not isinstance(reader.known.get(arg), TracedWeight)))
     sizes = (1,) * (1 + len(value.shape) - len(weight.sizes)) + weight.sizes
     wanted = tuple(size if axis == value.channel_axis else 1 for axis, size in enumerate(value.sizes))

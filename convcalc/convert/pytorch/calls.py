@@ -1,6 +1,7 @@
-"""How a module is made, as data: nothing here knows PyTorch.
+"""Calls that create PyTorch modules, as data. This file does not need PyTorch.
 
-`nn.Conv2d` is a class of torch.nn, a name without a dot one of extra_modules.py.
+The target `nn.Conv2d` is a class of torch.nn; a target without a dot, such as `BlurPool`, is a class of
+extra_modules.py.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ REQUIRED = object()
 
 
 class CallArgument(NamedTuple):
-    """An argument with its default: required ones are written without their names."""
+    """An argument with its default; required arguments are written without their names."""
 
     name: str
     value: Any
@@ -20,14 +21,14 @@ class CallArgument(NamedTuple):
 
 
 class ModuleCall(NamedTuple):
-    """How a module is made."""
+    """A call that creates a module: its class and arguments."""
 
     target: str
     arguments: tuple[CallArgument, ...] = ()
 
 
 class LayerModules(NamedTuple):
-    """The module of a layer, and the padding before or cutting after it that PyTorch's module has not."""
+    """The modules of a layer: the main one, and any padding before or cropping after it that it cannot do itself."""
 
     module: ModuleCall
     before: ModuleCall | None = None
@@ -38,30 +39,30 @@ Maker = Callable[[Any], LayerModules]
 
 
 def collapse_equal(values: Any) -> Any:
-    """One value where all axes have the same, else a tuple."""
+    """Return a single value if all axes have the same one, else a tuple."""
     return values[0] if len(set(values)) == 1 else tuple(values)
 
 
 def list_sides(padding: PerAxisPadding) -> Any:
-    """Padding as PyTorch's padding modules take it: the last axis first."""
+    """Return padding in the order of PyTorch's padding modules: the last axis first."""
     return collapse_equal([side for pair in reversed(padding) for side in pair])
 
 
 def call_nn(name: str, axes: int, *arguments: CallArgument) -> ModuleCall:
-    """A class of torch.nn that is there for one, two and three axes."""
+    """Return a call of a torch.nn class that exists for one, two and three axes: `Conv` and 2 is `nn.Conv2d`."""
     return ModuleCall(f"nn.{name}{axes}d", arguments)
 
 
 def call_zero_pad(padding: PerAxisPadding) -> ModuleCall:
-    """Zeros around."""
+    """Return a call that pads with zeros."""
     return call_nn("ZeroPad", len(padding), CallArgument("padding", list_sides(padding)))
 
 
 def is_symmetric(padding: PerAxisPadding) -> bool:
-    """Whether every axis has as much before as after."""
+    """Whether every axis has the same padding before and after."""
     return all(before == after for before, after in padding)
 
 
 def call_crop(amount: PerAxisPadding) -> ModuleCall:
-    """Borders cut off."""
+    """Return a call that crops each axis before and after."""
     return ModuleCall("Crop", (CallArgument("amount", tuple(amount)),))

@@ -1,7 +1,7 @@
-"""The classes of a module's text: uses of a block that have one shape are one class, with parameters where they differ.
+"""Turns blocks into the classes of a module's text.
 
-The class of every scope is drafted, the innermost first; drafts that are equal but for the values of arguments become
-a class. A value that all of them have stands in it, the others are parameters of its `__init__`.
+Every scope is drafted, the innermost first. Drafts that are equal except for the values of arguments become a single
+class: values that they share are written in the class, the others become parameters of its `__init__`.
 """
 
 from collections import Counter
@@ -30,13 +30,13 @@ _SIZES = _FEATURES | {"out_channels", "out_features"}
 
 
 class ClassSlot(NamedTuple):
-    """A parameter of a class in the place of a value."""
+    """A parameter of a class, used instead of a value."""
 
     name: str
 
 
 class ClassParameter(NamedTuple):
-    """A parameter of a class: its default, and the values that uses give."""
+    """A parameter of a class: its default, and its value in each use."""
 
     name: str
     default: Any
@@ -44,7 +44,7 @@ class ClassParameter(NamedTuple):
 
 
 class ModuleClass(NamedTuple):
-    """A class of the text: the values of arguments are plain or slots; `forward` is None of an nn.Sequential."""
+    """A class of the text. Its arguments are plain values or slots; `forward` is None for an nn.Sequential."""
 
     name: str
     word: str
@@ -59,7 +59,7 @@ _Column = tuple[CallArgument, ...]
 
 
 def list_classes(network: Network, taken: set[str]) -> list[ModuleClass]:
-    """The classes of a network, each below those that it uses, the network's last. Names in `taken` stay free."""
+    """Return the classes of a network, each after those that it uses, the network's last. Names in `taken` are not used."""
     root, wiring = build_scope_tree(network), ScopeWiring(network)
     places = ModulePlaces(root, wiring)
     ties = find_ties(wiring, places)
@@ -78,7 +78,7 @@ def list_classes(network: Network, taken: set[str]) -> list[ModuleClass]:
 
 
 def _list_levels(root: ModuleScope, wiring: ScopeWiring, shared: set[str]) -> list[list[ModuleScope]]:
-    """The scopes that become classes, those first that hold no others deep inside; of shared ones there is one."""
+    """Return the scopes that become classes, grouped by depth, the deepest first; shared scopes appear once."""
     heights: dict[int, list[ModuleScope]] = {}
 
     def visit(scope: ModuleScope) -> int:
@@ -95,7 +95,7 @@ def _list_levels(root: ModuleScope, wiring: ScopeWiring, shared: set[str]) -> li
 
 
 def _group_drafts(drafts: list[ClassDraft], places: ModulePlaces) -> list[list[ClassDraft]]:
-    """Drafts that become one class: of the same block, equal but for the values of arguments."""
+    """Group drafts that become a single class: same block, equal except for the values of arguments."""
     groups: dict[Any, list[ClassDraft]] = {}
     for draft in drafts:
         items = tuple((key, strip_values(item)) for key, item in draft.items)
@@ -104,7 +104,7 @@ def _group_drafts(drafts: list[ClassDraft], places: ModulePlaces) -> list[list[C
 
 
 def _base_name(scope: ModuleScope, places: ModulePlaces) -> str:
-    """What a class is named by: the block, the name of a sequence, the block that a branch is in."""
+    """Return the name that a class is named after: the block, the sequence's name, or the block around a branch."""
     if not scope.name or scope.word not in ("sequence", "branch", "branches"):
         return scope.word
     if scope.word == "sequence":
@@ -115,7 +115,7 @@ def _base_name(scope: ModuleScope, places: ModulePlaces) -> str:
 
 
 def _free_class_name(name: str, used: set[str]) -> str:
-    """The name, or with the first number behind it that is free; it is used from now on."""
+    """Return the name, with a number appended if it is taken, and mark it as taken."""
     candidate, number = name, 1
     while candidate in used:
         number += 1
@@ -125,7 +125,7 @@ def _free_class_name(name: str, used: set[str]) -> str:
 
 
 def _join_drafts(name: str, word: str, drafts: Sequence[ClassDraft]) -> tuple[ModuleClass, list[ModuleCall]]:
-    """The class of drafts that are alike, and how each use makes it."""
+    """Return the class of equal drafts, and the call that creates it in each use."""
     uses_arguments = [[found for _, item in draft.items for found in list_arguments(item)] for draft in drafts]
     columns: list[_Column] = list(zip(*uses_arguments, strict=True))
     slots = _name_slots(columns, _list_owners(drafts[0]))
@@ -141,7 +141,7 @@ def _join_drafts(name: str, word: str, drafts: Sequence[ClassDraft]) -> tuple[Mo
 
 
 def _list_parameters(columns: list[_Column], slots: list[str | None]) -> tuple[ClassParameter, ...]:
-    """The parameters in their order, those with a default last."""
+    """Return the parameters in order, those with a default last."""
     found: dict[str, ClassParameter] = {}
     for column, slot in zip(columns, slots, strict=True):
         if slot is None or slot in found:
@@ -156,7 +156,7 @@ def _list_parameters(columns: list[_Column], slots: list[str | None]) -> tuple[C
 
 
 def _settle_argument(column: _Column, slot: str | None) -> CallArgument | None:
-    """The argument that stands in the class: a slot, the value of all, or none where it is the default."""
+    """Return the argument as written in the class: a slot, the shared value, or None if it is the default."""
     first = column[0]
     if slot is not None:
         return first._replace(
@@ -169,17 +169,17 @@ def _settle_argument(column: _Column, slot: str | None) -> CallArgument | None:
 
 
 def is_same_value(one: Any, other: Any) -> bool:
-    """Whether values are equal and written alike: 1 and True are not."""
+    """Whether values are equal and of the same type: 1 and True are not."""
     return one == other and type(one) is type(other)
 
 
 def _list_owners(draft: ClassDraft) -> list[tuple[str, ...]]:
-    """For each argument of a draft the names of the modules that it is in, the outermost first."""
+    """Return, for each argument of a draft, the names of the modules around it, the outermost first."""
     return [where for key, item in draft.items for where in list_argument_owners(item, (key,))]
 
 
 def _name_slots(columns: list[_Column], modules: list[tuple[str, ...]]) -> list[str | None]:
-    """The parameter in the place of each argument, None where all uses have the same value."""
+    """Return the parameter for each argument; None if all uses have the same value."""
     keys = [_column_key(column) if _differs(column) else None for column in columns]
     wanted: dict[Any, tuple[str, tuple[str, ...]]] = {}
     for key, column, module in zip(keys, columns, modules, strict=True):
@@ -191,20 +191,20 @@ def _name_slots(columns: list[_Column], modules: list[tuple[str, ...]]) -> list[
 
 
 def _differs(column: _Column) -> bool:
-    """Whether uses have different values."""
     return any(not is_same_value(argument.value, column[0].value) for argument in column)
 
 
 def _column_key(column: _Column) -> Any:
-    """What columns that are one parameter have in common: the values, and that they are channels, or the name."""
+    """Return the key that columns of the same parameter share: their values, and their name unless they are channels."""
     name = column[0].name
     return "channels" if name in _SIZES else name, tuple((type(argument.value), argument.value) for argument in column)
 
 
 def _distinct_parameters(wanted: list[tuple[str, tuple[str, ...]]]) -> list[str]:
-    """Names of parameters: of several with a name the first input and the last of all else have it alone.
+    """Return distinct names for parameters.
 
-    Before the others stands the module that takes it, with all that it is in where that alone would not tell.
+    If several parameters have the same name, the first for input channels and the last of any other name keep it. The
+    others are prefixed with the name of their module, or with the full path if that is ambiguous.
     """
     alone: dict[str, int] = {}
     for place, (name, _) in enumerate(wanted):
@@ -220,5 +220,5 @@ def _distinct_parameters(wanted: list[tuple[str, tuple[str, ...]]]) -> list[str]
 
 
 def _word_key(key: str) -> str:
-    """A number among copies and branches as part of a name."""
+    """Return a key as part of a name; the numbers of copies and branches become `branch0`."""
     return f"branch{key}" if key.isdigit() else key

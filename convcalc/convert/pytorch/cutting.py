@@ -1,4 +1,4 @@
-"""A part of a tensor as a layer: some of its channels, or of the positions of an axis."""
+"""Reads part of a tensor as a layer: a range of its channels, or of the positions along an axis."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def add_part(reader: "TraceReader", node: Any, parts: SplitValue, bounds: tuple[int, int]) -> TracedValue:
-    """One of the parts that a tensor is cut into."""
+    """Add a slice or crop for one part of a split tensor, and return the result."""
     source, (start, stop) = parts.source, bounds
     if stop - start == source.sizes[parts.axis]:
         return source

@@ -1,4 +1,4 @@
-"""Classes of a module's text as data: what each is made of, before those of one shape become one class."""
+"""Drafts of the classes of a module's text: the modules of each scope, before equal drafts become one class."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Union
@@ -20,19 +20,19 @@ class ModuleContainer(NamedTuple):
 
 
 class FrozenModule(NamedTuple):
-    """A module whose weights are out of training."""
+    """A module whose weights are not trained."""
 
     module: Any
 
 
 class ModuleAlias(NamedTuple):
-    """A module that stands elsewhere: its weights are shared."""
+    """A reference to a module defined elsewhere, whose weights are shared."""
 
     path: str
 
 
 class ClassDraft(NamedTuple):
-    """One use of a class; `forward` is None of an nn.Sequential."""
+    """One use of a class; `forward` is None for an nn.Sequential."""
 
     scope: ModuleScope
     items: tuple[tuple[str, ModuleExpression], ...]
@@ -41,7 +41,7 @@ class ClassDraft(NamedTuple):
 
 
 def list_arguments(expression: Any) -> Iterator[CallArgument]:
-    """The arguments with plain values in an expression, in their order."""
+    """Yield the arguments with plain values in an expression, in order."""
     if isinstance(expression, ModuleCall):
         for argument in expression.arguments:
             if isinstance(argument.value, ModuleCall):
@@ -56,7 +56,7 @@ def list_arguments(expression: Any) -> Iterator[CallArgument]:
 
 
 def list_argument_owners(expression: Any, within: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """For each of `arguments_of` the names of the modules that it is in; lists have none."""
+    """Yield, for each argument of `list_arguments`, the names of the modules around it; lists add no name."""
     if isinstance(expression, ModuleContainer):
         outer = within[:-1] if expression.target == "nn.ModuleList" else within
         for key, item in expression.items:
@@ -68,7 +68,7 @@ def list_argument_owners(expression: Any, within: tuple[str, ...]) -> Iterator[t
 
 
 def strip_values(expression: Any) -> Any:
-    """An expression without the values of its arguments: uses of one class are equal in it."""
+    """Return an expression without the values of its arguments; uses of one class have the same result."""
     if isinstance(expression, ModuleCall):
         inner = tuple((argument.name, strip_values(argument.value)) for argument in expression.arguments)
         return expression.target, inner
@@ -80,7 +80,7 @@ def strip_values(expression: Any) -> Any:
 
 
 def replace_arguments(expression: Any, arguments: Iterator[CallArgument | None]) -> Any:
-    """The expression with other arguments, given in the order of `arguments_of`; None leaves one out."""
+    """Return the expression with other arguments, in the order of `list_arguments`; None omits an argument."""
     if isinstance(expression, ModuleCall):
         found: list[CallArgument] = []
         for argument in expression.arguments:
@@ -102,7 +102,7 @@ def replace_arguments(expression: Any, arguments: Iterator[CallArgument | None])
 
 
 class ClassDrafter:
-    """Makes the drafts of a network's classes. `calls` are how the classes that are done are used, by scope."""
+    """Drafts the classes of a network. `calls` holds the calls that create finished classes, by scope."""
 
     def __init__(self, wiring: ScopeWiring, places: ModulePlaces, ties: dict[str, list[WeightTie]]) -> None:
         self.wiring = wiring
@@ -112,7 +112,7 @@ class ClassDrafter:
         self.calls: dict[str, ModuleCall] = {}
 
     def draft(self, scope: ModuleScope) -> ClassDraft:
-        """The draft of a class."""
+        """Return the draft of a scope's class."""
         ties = self.ties.get(scope.name, [])
         direct = {tie.target: tie.source for tie in ties if self.places.parents[tie.target].name == scope.name}
         items: list[tuple[str, ModuleExpression]] = []
@@ -131,7 +131,7 @@ class ClassDrafter:
         return ClassDraft(scope, tuple(items), later, None if chain else write_forward(scope, self.wiring, self.places))
 
     def keyed(self, child: ScopeChild, scope: ModuleScope) -> list[tuple[str, ModuleExpression]]:
-        """The modules of a child under their names, with padding before and cutting after it."""
+        """Return the modules of a child by name, including padding before and cropping after it."""
         key = self.places.keys[self.wiring.full_name(child)]
         frozen = self.wiring.is_frozen(child) and not (scope.name and self.wiring.is_frozen(scope))
         if isinstance(child, int):
@@ -143,7 +143,7 @@ class ClassDrafter:
         return [(key, FrozenModule(expression) if frozen else expression)]
 
     def expression(self, scope: ModuleScope) -> ModuleExpression:
-        """A class that is done, a list, or a chain; what is shared is put in its place afterwards."""
+        """Return a finished class, list or chain; shared modules are assigned later, and are an nn.Identity until then."""
         if scope.name in self.shared:
             return ModuleCall("nn.Identity")
         if scope.name in self.calls:
@@ -155,7 +155,7 @@ class ClassDrafter:
         return ModuleContainer(target, tuple(self.numbered(scope)))
 
     def numbered(self, scope: ModuleScope) -> Iterator[tuple[str, ModuleExpression]]:
-        """Copies or branches; an identity stands for a number at which there is none."""
+        """Yield copies or branches by number; an nn.Identity fills each missing number."""
         there: dict[int, ModuleExpression] = {}
         for child in scope.children:
             if self.wiring.is_merge(child):

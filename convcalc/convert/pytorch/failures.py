@@ -1,4 +1,4 @@
-"""Why a module cannot be traced, in words, and the line of its code: `nets.py:12: RuntimeError: …`."""
+"""Describes why a module cannot be traced, with the line of its code: `nets.py:12: RuntimeError: …`."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from convcalc.problems import shorten
 
 
 def describe_failure(error: BaseException) -> str:
-    """In words why a module cannot be traced, and at which line of its code."""
+    """Return why a module cannot be traced, and at which line of its code."""
     place = error_location(error)
     if "DataDependent" in type(error).__name__:
         return f"{place}its forward depends on the values of a tensor"
@@ -17,13 +17,13 @@ def describe_failure(error: BaseException) -> str:
 
 
 def describe_error(error: BaseException) -> str:
-    """The class of an error and the first paragraph of what it says."""
+    """Return the class of an error and the first paragraph of its message."""
     said = shorten(" ".join(str(error).split("\n\n")[0].split()), 300)
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def error_location(error: BaseException) -> str:
-    """`nets.py:12: `, the innermost line of a module's own code that an error came from; nothing if there is none."""
+    """Return `nets.py:12: `, the innermost line of the module's own code in a traceback; empty if there is none."""
     while error is not None:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own_code(frame.filename)]
         if frames:
@@ -33,7 +33,7 @@ def error_location(error: BaseException) -> str:
 
 
 def _is_own_code(file: str) -> bool:
-    """Whether a file is neither PyTorch's, nor convcalc's, nor of the standard library."""
+    """Whether a file belongs neither to PyTorch, nor to convcalc, nor to the standard library."""
     import torch
 
     homes = (torch.__path__[0], __file__.partition("convert")[0], os.path.dirname(os.__file__))
@@ -45,7 +45,7 @@ def _is_own_code(file: str) -> bool:
 
 
 def node_location(node: Any) -> str:
-    """`nets.py:12: `, the line of a module's own code that an operation comes from; nothing if that is not known."""
+    """Return `nets.py:12: `, the line of the module's own code that an operation comes from; empty if unknown."""
     places = re.findall(r'File "([^"\n]+)", line (\d+)', node.meta.get("stack_trace") or "")
     own = [f"{file}:{line}: " for file, line in places if _is_own_code(file)]
     return own[-1] if own else ""
