@@ -9,7 +9,7 @@ _SIXTH = 1 / 6
 
 
 def operator_name(node: Any) -> str:
-    """Return the name of an operation, such as `relu` for `aten.relu_.default`; empty if the node is not an operation."""
+    """Return the name of an operation, such as `relu` for `aten.relu_.default`; empty if the node is not one."""
     schema = getattr(getattr(node, "target", None), "_schema", None)
     return "" if schema is None else str(schema.name).partition("::")[2].rstrip("_")
 

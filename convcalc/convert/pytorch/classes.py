@@ -59,7 +59,7 @@ _Column = tuple[CallArgument, ...]
 
 
 def list_classes(network: Network, taken: set[str]) -> list[ModuleClass]:
-    """Return the classes of a network, each after those that it uses, the network's last. Names in `taken` are not used."""
+    """Return the classes of a network, each after those that it uses; names in `taken` are not used."""
     root, wiring = build_scope_tree(network), ScopeWiring(network)
     places = ModulePlaces(root, wiring)
     ties = find_ties(wiring, places)
@@ -195,7 +195,7 @@ def _differs(column: _Column) -> bool:
 
 
 def _column_key(column: _Column) -> Any:
-    """Return the key that columns of the same parameter share: their values, and their name unless they are channels."""
+    """Return the key shared by columns of one parameter: their values, and their name unless they are channels."""
     name = column[0].name
     return "channels" if name in _SIZES else name, tuple((type(argument.value), argument.value) for argument in column)
 

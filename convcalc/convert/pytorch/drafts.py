@@ -143,7 +143,7 @@ class ClassDrafter:
         return [(key, FrozenModule(expression) if frozen else expression)]
 
     def expression(self, scope: ModuleScope) -> ModuleExpression:
-        """Return a finished class, list or chain; shared modules are assigned later, and are an nn.Identity until then."""
+        """Return a finished class, list or chain; nn.Identity for a shared module, which is assigned later."""
         if scope.name in self.shared:
             return ModuleCall("nn.Identity")
         if scope.name in self.calls:

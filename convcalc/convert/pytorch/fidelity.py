@@ -1,8 +1,8 @@
-"""An import is compared with the module itself before it is believed.
+"""Checks an import against the module itself.
 
-Each layer must have the shape, params, running statistics and MACs of the operation that it stands for
-(`layer_difference`), and all of them together those of the unaltered module, which is run once more on the meta device
-(`account_for`). PyTorch's own counts are on one side, the rules of our kinds on the other.
+Each layer must have the shape, params, running statistics and MACs of its operation (`describe_difference`), and all
+layers together those of the unaltered module, which is run again on the meta device (`account_for`). One side is
+counted by PyTorch, the other by the rules of convcalc's layer kinds.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,9 +25,9 @@ _REMAINDER = "unaccounted"
 
 
 class _ModuleTotals(NamedTuple):
-    """What a whole module is: elements by name of what it learns and keeps, PyTorch's FLOPs, the outputs' sizes.
+    """The totals of a whole module: elements of params and running statistics by name, FLOPs, and output sizes.
 
-    FLOPs are None if it does not run without values, as `refusal` says.
+    `flops` is None if the module does not run on the meta device; `refusal` then says why.
     """
 
     trained: Mapping[str, int]
@@ -41,7 +41,7 @@ class _ModuleTotals(NamedTuple):
 def describe_difference(
     kind: str, arguments: Mapping[str, Any], reads: Sequence[tuple[int, ...]], traced: MeasuredFigures
 ) -> str:
-    """In words what a layer on inputs of some shapes has otherwise than PyTorch; empty if all figures are equal.
+    """Describe how a layer with these input shapes differs from PyTorch; empty if all figures are equal.
 
     MACs of None are not compared.
     """
@@ -60,7 +60,7 @@ def describe_difference(
 
 
 def measure_totals(module: Any, shapes: Sequence[Sequence[int]]) -> _ModuleTotals:
-    """An unaltered module, run on the meta device."""
+    """Return the totals of an unaltered module, run on the meta device."""
     module = copy_to_meta(module).eval()
     learnt = dict(module.named_parameters())
     trained = {name: value.numel() for name, value in learnt.items() if value.requires_grad}
@@ -74,11 +74,11 @@ def measure_totals(module: Any, shapes: Sequence[Sequence[int]]) -> _ModuleTotal
 
 
 class TraceFacts(NamedTuple):
-    """What was read of a trace beside the layers.
+    """Facts about a trace, besides its layers.
 
-    `unused` are the names of what the forward never uses, `opaque_flops` PyTorch's count of what opaque layers stand
-    for (None: not known), `outputs` the sizes of the trace's outputs, `shapes` those of all
-    steps as they were read.
+    `unused` are the names of tensors that the forward never uses; `opaque_flops` is PyTorch's count for the operations
+    that became opaque layers (None: unknown); `outputs` are the sizes of the trace's outputs; `shapes` are the shapes
+    of all steps as they were read.
     """
 
     unused: set[str]
@@ -88,9 +88,9 @@ class TraceFacts(NamedTuple):
 
 
 def account_for(graph: Graph, whole: _ModuleTotals, read: TraceFacts) -> Graph:
-    """The graph, with one more opaque layer and a note if its layers do not add up to the whole module.
+    """Return the graph, with an opaque layer and a note added if its layers do not add up to the whole module.
 
-    Raises NotImported if the graph is no network.
+    Raises NotImported if the graph is not a valid network.
     """
     try:
         network = read_network(Document(plain_spec(graph)))
@@ -118,7 +118,7 @@ def account_for(graph: Graph, whole: _ModuleTotals, read: TraceFacts) -> Graph:
 
 
 def _sum_layers(network: Network) -> tuple[int, int, int, int]:
-    """Params, trained params, running statistics, and the MACs of a sample of all layers that state them."""
+    """Return params, trained params, running statistics, and the MACs per sample of all layers with known MACs."""
     own = [node for node in network.nodes if node.owner is None]
     params = {node.name: sum(node.layer.weight_tensors()) + sum(node.layer.bias_tensors()) for node in own}
     trained = sum(params[node.name] for node in own if not node.frozen)
@@ -127,7 +127,10 @@ def _sum_layers(network: Network) -> tuple[int, int, int, int]:
 
 
 def _shape_differences(graph: Graph, network: Network, read: TraceFacts) -> Iterator[str]:
-    """In words which layers have another shape than the trace, after what was cut behind a layer became its padding."""
+    """Yield a text for each layer whose shape differs from the trace's.
+
+    If cropping after a layer became its padding, the traced shape is that of the crop.
+    """
     steps = {step.name for step in graph.steps}
     for step, node in zip(graph.steps, network.nodes, strict=True):
         cut = step.name + AFTER
@@ -137,18 +140,18 @@ def _shape_differences(graph: Graph, network: Network, read: TraceFacts) -> Iter
 
 
 def _output_differences(whole: _ModuleTotals, read: TraceFacts) -> Iterator[str]:
-    """In words which outputs are not those of the module."""
+    """Yield a text if the outputs differ from the module's."""
     if read.outputs != whole.outputs:
         yield f"outputs {_sizes_text(read.outputs)} here, {_sizes_text(whole.outputs)} in PyTorch"
 
 
 def _sizes_text(outputs: Iterable[tuple[int, ...]]) -> str:
-    """`11×16×8×8 and 11×10`, with the batch of the trace."""
+    """Return sizes such as `11×16×8×8 and 11×10`; they include the batch of the trace."""
     return " and ".join("×".join(map(str, sizes)) or "a number" for sizes in outputs) or "no tensor"
 
 
 def _add_remainder(graph: Graph, what: str, params: int, buffers: int) -> Graph:
-    """The graph with an opaque layer beside all others that has what none of them has."""
+    """Add an opaque layer with the params and running statistics that no other layer accounts for."""
     name = first_free_name(_REMAINDER, {*graph.inputs, *(step.name for step in graph.steps)})
     arguments: dict[str, Any] = {"output_shape": [1], "params": params, "what": what}
     if buffers:

@@ -1,4 +1,4 @@
-"""The forward of a class: what its layers and scopes read, under names that a person would give."""
+"""Writes the forward method of a class, with the variable names that a person would choose."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from convcalc.convert.pytorch.names import TAKEN, VARIABLES_TAKEN, first_free_na
 
 
 class Forward(NamedTuple):
-    """The variables that it is given, its statements, and what it returns: a value, a tuple or a dict of values."""
+    """A forward's parameters, statements, returned expression and return type: Tensor, or a tuple or dict of them."""
 
     given: tuple[str, ...]
     statements: tuple[str, ...]
@@ -18,7 +18,7 @@ class Forward(NamedTuple):
 
 
 def _list_units(scope: ModuleScope, wiring: ScopeWiring) -> list[ScopeChild]:
-    """The layers and scopes that a forward calls one after the other; lists are what is in them."""
+    """Return the layers and scopes that a forward calls, in order; a list is replaced by its elements."""
     found: list[ScopeChild] = []
     for child in scope.children:
         if isinstance(child, ModuleScope) and wiring.is_list(child):
@@ -29,7 +29,7 @@ def _list_units(scope: ModuleScope, wiring: ScopeWiring) -> list[ScopeChild]:
 
 
 def write_forward(scope: ModuleScope, wiring: ScopeWiring, places: ModulePlaces) -> Forward:
-    """The forward of a class."""
+    """Return the forward method of a scope's class."""
     called = _list_units(scope, wiring)
     given, gives = _scope_tensors(scope, wiring)
     variables = _Variables(scope, called, given, gives, wiring, places)
@@ -46,14 +46,14 @@ def write_forward(scope: ModuleScope, wiring: ScopeWiring, places: ModulePlaces)
 
 
 def _scope_tensors(scope: ModuleScope, wiring: ScopeWiring) -> tuple[Sequence[int], Sequence[int]]:
-    """The tensors that a class is given and gives; the network all inputs, and its outputs in their order."""
+    """Return the input and output tensors of a class; for the network, all inputs and its outputs in order."""
     if scope.name:
         return wiring.reads(scope), wiring.gives(scope)
     return range(wiring.first), list(wiring.network.outputs.values())
 
 
 def _return_text(scope: ModuleScope, values: list[str], wiring: ScopeWiring) -> tuple[str, str]:
-    """What is returned, and its type: several outputs of the network by their names."""
+    """Return the returned expression and its type; several outputs of the network become a dict by name."""
     if len(values) == 1:
         return values[0], "Tensor"
     if scope.name:
@@ -65,7 +65,7 @@ def _return_text(scope: ModuleScope, values: list[str], wiring: ScopeWiring) -> 
 def _unit_text(
     unit: ScopeChild, scope: ModuleScope, variables: "_Variables", wiring: ScopeWiring, places: ModulePlaces
 ) -> str:
-    """The call of a module, or a merge."""
+    """Return the call of a module, or the expression of a merge."""
     if isinstance(unit, int):
         node = wiring.network.nodes[unit]
         values = [variables.of[tensor] for tensor in node.reads]
@@ -85,7 +85,10 @@ def _unit_text(
 
 
 class _Variables:
-    """The names of tensors: what only the next call reads flows through `x` (or `out`), the rest has a name."""
+    """The variable names of tensors.
+
+    A tensor used only by the next call is called `x` (or `out`); every other one gets a name of its own.
+    """
 
     def __init__(
         self,
@@ -117,7 +120,7 @@ class _Variables:
 
 
 def _input_names(scope: ModuleScope, given: Sequence[int], wiring: ScopeWiring) -> list[str]:
-    """`x`; several inputs of the network by their names, of a class by numbers."""
+    """Return `x` for a single input; the names of several network inputs; `x1`, `x2` for other classes."""
     if len(given) == 1:
         return ["x"]
     if scope.name:
@@ -126,6 +129,6 @@ def _input_names(scope: ModuleScope, given: Sequence[int], wiring: ScopeWiring) 
 
 
 def _variable_name(unit: ScopeChild, scope: ModuleScope, wiring: ScopeWiring, places: ModulePlaces) -> str:
-    """What a value is called by the module that gives it: `branches1_0`."""
+    """Return a variable name derived from the module that outputs the value, such as `branches1_0`."""
     path = places.path(wiring.full_name(unit), scope).removeprefix("self.")
     return path.replace("[", "_").replace("]", "").replace(".", "_")

@@ -1,7 +1,7 @@
-"""What is said better of a whole graph than of one operation.
+"""Moves separate padding back into the layers that it belongs to.
 
-Padding that stands apart from its layer because PyTorch's layer has none like it is put back into the layer, only where
-the names say so, as in a module that we wrote: `conv1_pad` before `conv1`, `conv1_crop` after it.
+An exported module pads or crops in a separate module if PyTorch's layer cannot. The names identify these modules:
+`conv1_pad` before `conv1`, `conv1_crop` after it.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ _PADDED = frozenset({"conv", "depthwise_conv", "maxpool", "avgpool"})
 
 
 def join_padding(graph: Graph) -> Graph:
-    """The graph without the padding and cutting that belong to a layer beside them."""
+    """Return the graph with padding and cropping joined to the layers that they belong to."""
     steps = {step.name: step for step in graph.steps}
     readers = Counter(name for step in graph.steps for name in step.reads) + Counter(graph.outputs)
     renamed: dict[str, str] = {}
@@ -35,12 +35,11 @@ def join_padding(graph: Graph) -> Graph:
 
 
 def _rename_reads(step: Step, renamed: dict[str, str]) -> Step:
-    """The step with what it reads under new names."""
     return step._replace(reads=tuple(renamed.get(name, name) for name in step.reads))
 
 
 def _is_padding(before: Step, step: Step) -> bool:
-    """Whether a step is the padding of the one that reads it."""
+    """Whether a step is the padding of the step that reads it."""
     if before.kind != "pad" or step.kind not in _PADDED or step.reads != (before.name,) or "padding" in step.arguments:
         return False
     if step.kind in ("conv", "depthwise_conv"):
@@ -52,12 +51,12 @@ def _is_padding(before: Step, step: Step) -> bool:
 
 
 def _half_kernel(kernel: Any, pairs: list[Any]) -> list[int]:
-    """Half of the kernel on every axis."""
+    """Return half of the kernel size, rounded down, for each axis."""
     return [size // 2 for size in (kernel if isinstance(kernel, list) else [kernel] * len(pairs))]
 
 
 def _is_cut(after: Step, step: Step) -> bool:
-    """Whether a step cuts what a transposed convolution gives."""
+    """Whether a step crops the output of a transposed convolution."""
     return (
         after.kind == "crop"
         and step.kind == "conv_transpose"

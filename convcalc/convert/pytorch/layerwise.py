@@ -1,7 +1,7 @@
-"""A network run in PyTorch, layer by layer on the meta device: its shapes, params and MACs beside ours.
+"""Runs a network in PyTorch layer by layer on the meta device, and compares shapes, params and MACs.
 
-Modules are made from the network itself, by name from torch.nn, and no text is executed. On the meta device a tensor
-has a shape and no values, so nothing is computed and no memory is taken.
+Modules are created from the network by their class names in torch.nn; no text is executed. On the meta device a tensor
+has a shape but no values, so nothing is computed and no memory is used.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ class MissingTorch(NotImported):
 
 
 def check_installed() -> None:
-    """Raises NoTorch with the command that installs PyTorch."""
+    """Raise MissingTorch, with the command that installs PyTorch, if PyTorch is not installed."""
     from importlib.util import find_spec
 
     if find_spec("torch") is None:
@@ -31,14 +31,17 @@ def check_installed() -> None:
 
 
 def verify_network(network: Network) -> Verification:
-    """Every layer compared with PyTorch. Raises NoTorch, and NotImported where a tensor is too large for PyTorch."""
+    """Compare every layer with PyTorch.
+
+    Raises MissingTorch if PyTorch is not installed; NotImported if a tensor is too large for PyTorch.
+    """
     check_installed()
     report = analyse(network)
     return Verification(report, tuple(_compare_layers(network, report)))
 
 
 def _compare_layers(network: Network, report: Report) -> Iterator[ComparedLayer]:
-    """The layers in their order, each fed what PyTorch gave before, or our shape where that differs."""
+    """Yield the layers in order. Each gets PyTorch's outputs as inputs, or tensors of our shape if these differ."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -64,7 +67,7 @@ def _compare_layers(network: Network, report: Report) -> Iterator[ComparedLayer]
 
 
 def _blank_tensor(sizes: tuple[int, ...]) -> Any:
-    """A tensor without values. Raises NotImported where PyTorch cannot count so far."""
+    """Return a tensor without values. Raises NotImported if it is too large for PyTorch."""
     import torch
 
     try:
@@ -75,7 +78,7 @@ def _blank_tensor(sizes: tuple[int, ...]) -> Any:
 
 
 def _build_modules(node: Node) -> tuple[Any, ...]:
-    """The modules of a node in their order; of a merge none."""
+    """Return the modules of a node in order; none for a merge."""
     if node.layer.reads_many:
         return ()
     parts = make_modules(node)
@@ -83,7 +86,7 @@ def _build_modules(node: Node) -> tuple[Any, ...]:
 
 
 def _run_node(node: Node, parts: Sequence[Any], reads: list[Any]) -> Any:
-    """What a node gives."""
+    """Return the output of a node."""
     import operator
     from functools import reduce
 
@@ -97,7 +100,7 @@ def _run_node(node: Node, parts: Sequence[Any], reads: list[Any]) -> Any:
 
 
 def _measure_output(output: Any, parts: Sequence[Any], macs: int) -> MeasuredFigures:
-    """What PyTorch says; the count of batches that it keeps beside a batch norm's statistics is no statistic."""
+    """Return PyTorch's figures; a batch norm's count of batches is not a running statistic and is left out."""
     params = sum(parameter.numel() for part in parts for parameter in part.parameters())
     named = (pair for part in parts for pair in part.named_buffers())
     buffers = sum(buffer.numel() for name, buffer in named if name.endswith(STATISTICS))

@@ -1,4 +1,4 @@
-"""What each layer kind is in PyTorch: the one table behind the text of a module and the comparison with PyTorch."""
+"""Maps each layer kind to its PyTorch module. The export and the comparison with PyTorch both use this table."""
 
 from typing import Any
 
@@ -31,21 +31,21 @@ MERGES = {"add": " + ", "multiply": " * ", "concat": ", "}
 
 
 class NotExported(NotImported):
-    """A network has layers that PyTorch has nothing for."""
+    """The network has layers that PyTorch has no module for."""
 
 
 def make_modules(node: Node) -> LayerModules:
-    """The modules of a node that is no merge."""
+    """Return the modules of a node that is not a merge."""
     return MAKERS[node.layer.kind](node.layer)
 
 
 def is_known(node: Node) -> bool:
-    """Whether PyTorch has anything for a layer."""
+    """Whether PyTorch has a module or an operation for a layer."""
     return node.layer.kind in MERGES or node.layer.kind in MAKERS
 
 
 def check_known(network: Network) -> None:
-    """Raises NotExported with the names of the layers that PyTorch has nothing for."""
+    """Raise NotExported with the names of the layers that PyTorch has no module for."""
     unknown = [node for node in network.nodes if not is_known(node)]
     if unknown:
         named = ", ".join(f"{node.name} ({node.layer.kind})" for node in unknown[:10])
@@ -54,14 +54,13 @@ def check_known(network: Network) -> None:
 
 
 def _adaptive_maker(name: str) -> Maker:
-    """An adaptive pooling."""
     return lambda layer: LayerModules(
         call_nn(name, layer.input.axes, CallArgument("output_size", collapse_equal(layer.output_size)))
     )
 
 
 def _global_pool_maker(name: str, flat: str) -> Maker:
-    """Adaptive pooling to one position; a module of our own where the axes go."""
+    """Return a maker of adaptive pooling to one position; of an extra module if the spatial axes are removed."""
 
     def make(layer: Any) -> LayerModules:
         if not layer.keepdims:
@@ -72,7 +71,7 @@ def _global_pool_maker(name: str, flat: str) -> Maker:
 
 
 def _make_max_unpool(layer: Any) -> LayerModules:
-    """A module of our own: PyTorch's asks for the places that a pooling gave."""
+    """Use an extra module: PyTorch's needs the indices from a pooling."""
     return LayerModules(
         ModuleCall(
             "MaxUnpool",
@@ -86,7 +85,6 @@ def _make_max_unpool(layer: Any) -> LayerModules:
 
 
 def _make_blurpool(layer: Any) -> LayerModules:
-    """A module of our own."""
     return LayerModules(
         ModuleCall(
             "BlurPool",
@@ -100,7 +98,7 @@ def _make_blurpool(layer: Any) -> LayerModules:
 
 
 def _make_upsample(layer: Any) -> LayerModules:
-    """nn.Upsample; the size of another layer as a number."""
+    """Use nn.Upsample; a size taken from another layer is written as a number."""
     if layer.scale_factor is not None:
         to = CallArgument("scale_factor", collapse_equal(layer.scale_factor), None)
     else:
@@ -109,7 +107,7 @@ def _make_upsample(layer: Any) -> LayerModules:
 
 
 def _shuffle_maker(name: str, key: str) -> Maker:
-    """PyTorch's pixel shuffles are for two axes; modules of our own for the others."""
+    """Return a maker of pixel shuffles: PyTorch's have two spatial axes, extra modules serve one and three."""
 
     def make(layer: Any) -> LayerModules:
         target = f"nn.{name}" if layer.input.axes == 2 else f"{name}Nd"
@@ -119,7 +117,7 @@ def _shuffle_maker(name: str, key: str) -> Maker:
 
 
 def _make_batchnorm(layer: Any) -> LayerModules:
-    """nn.BatchNorm; a module of our own where it has factors and no shifts, or shifts and no factors."""
+    """Use nn.BatchNorm, or an extra module if the layer learns only a scale or only a bias."""
     learns, tracks = layer.affine, CallArgument("track_running_stats", layer.track_running_stats, True)
     if learns and layer.scale != layer.center:
         half = (CallArgument("scale", layer.scale), CallArgument("center", layer.center))
@@ -138,7 +136,7 @@ def _make_batchnorm(layer: Any) -> LayerModules:
 
 
 def _make_layernorm(layer: Any) -> LayerModules:
-    """nn.LayerNorm, over all or over the channels."""
+    """Use nn.LayerNorm, or an extra module if it is over the channels at each position."""
     affine = CallArgument("elementwise_affine", layer.affine, True)
     if layer.axes == "channels" and layer.input.spatial:
         return LayerModules(
@@ -149,7 +147,6 @@ def _make_layernorm(layer: Any) -> LayerModules:
 
 
 def _make_groupnorm(layer: Any) -> LayerModules:
-    """nn.GroupNorm."""
     return LayerModules(
         ModuleCall(
             "nn.GroupNorm",
@@ -163,7 +160,6 @@ def _make_groupnorm(layer: Any) -> LayerModules:
 
 
 def _make_instancenorm(layer: Any) -> LayerModules:
-    """nn.InstanceNorm."""
     features = CallArgument("num_features", layer.input.channels)
     return LayerModules(
         call_nn("InstanceNorm", layer.input.axes, features, CallArgument("affine", layer.affine, False))
@@ -171,7 +167,7 @@ def _make_instancenorm(layer: Any) -> LayerModules:
 
 
 def _make_reshape(layer: Any) -> LayerModules:
-    """nn.Unflatten of a vector, else a module of our own."""
+    """Use nn.Unflatten for a vector, else an extra module."""
     shape = layer.output.sizes
     if layer.input.spatial:
         return LayerModules(ModuleCall("Reshape", (CallArgument("shape", shape),)))
@@ -179,13 +175,11 @@ def _make_reshape(layer: Any) -> LayerModules:
 
 
 def _make_slice(layer: Any) -> LayerModules:
-    """A module of our own."""
     start, stop = layer.channels
     return LayerModules(ModuleCall("Slice", (CallArgument("start", start), CallArgument("stop", stop))))
 
 
 def _make_linear(layer: Any) -> LayerModules:
-    """nn.Linear."""
     return LayerModules(
         ModuleCall(
             "nn.Linear",
@@ -199,7 +193,7 @@ def _make_linear(layer: Any) -> LayerModules:
 
 
 def _plain_maker(target: str, **defaults: Any) -> Maker:
-    """A module that takes our arguments by their names."""
+    """Return a maker of a module whose arguments have the same names as those of the layer kind."""
 
     def make(layer: Layer) -> LayerModules:
         return LayerModules(
@@ -212,7 +206,7 @@ def _plain_maker(target: str, **defaults: Any) -> Maker:
 
 
 def _softmax_maker(target: str) -> Maker:
-    """A module that works along the channels."""
+    """Return a maker of a module that works over the channels."""
     return lambda layer: LayerModules(ModuleCall(target, (CallArgument("dim", 1, None),)))
 
 

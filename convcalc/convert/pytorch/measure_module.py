@@ -1,4 +1,4 @@
-"""A module run as it is on the meta device: PyTorch's own figures of it, whole and module by module."""
+"""Runs a module unaltered on the meta device and returns PyTorch's own figures, in total and per module."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from inspect import signature
@@ -19,9 +19,9 @@ class _RunResult(NamedTuple):
 
 
 def run_whole(module: Any, shapes: Sequence[Sequence[int]], watch: Any = None) -> _RunResult:
-    """Run a module on the meta device on inputs of shapes with the batch; `watch` is called with PyTorch's counter.
+    """Run a module on the meta device with inputs of these shapes, which include the batch.
 
-    Raises NotImported if it does not run there.
+    `watch` is called with PyTorch's FLOP counter before the run. Raises NotImported if the module does not run.
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -37,7 +37,7 @@ def run_whole(module: Any, shapes: Sequence[Sequence[int]], watch: Any = None) -
 
 
 def _list_tensors(outputs: Any) -> list[Any]:
-    """The tensors in what a module gives: itself, or in lists, dicts and objects."""
+    """Return all tensors in a module's output: the output itself, or those in lists, dicts and objects."""
     import torch
 
     if isinstance(outputs, torch.Tensor):
@@ -50,7 +50,7 @@ def _list_tensors(outputs: Any) -> list[Any]:
 
 
 class _ModuleWatch:
-    """Notes the figures of every module that has weights of its own or no modules inside, each time it runs."""
+    """Records figures of every module that has its own weights or no inner modules, each time it runs."""
 
     def __init__(self, module: Any) -> None:
         self.module = module
@@ -59,7 +59,7 @@ class _ModuleWatch:
         self.seen: set[int] = set()
 
     def __call__(self, counter: Any) -> None:
-        """Begin: from here on every module is noted."""
+        """Register the hooks that record every module from now on."""
         for path, inner in self.module.named_modules():
             if any(True for _ in inner.parameters(recurse=False)) or not any(True for _ in inner.children()):
                 inner.register_forward_pre_hook(lambda *_: self.started.append((counter.get_total_flops(), 0)))
@@ -68,7 +68,7 @@ class _ModuleWatch:
                 )
 
     def note(self, path: str, inner: Any, result: Any, flops: int) -> None:
-        """Note a module that has run: its own figures without those of modules inside it."""
+        """Record a module that has run: its own figures, without those of inner modules."""
         before, inside = self.started.pop()
         if self.started:
             outer, others = self.started[-1]
@@ -82,14 +82,14 @@ class _ModuleWatch:
         self.parts.append(ModelPart(path, type(inner).__name__, figures))
 
     def is_new(self, value: Any) -> bool:
-        """Whether a weight is used for the first time."""
+        """Return whether a weight is seen for the first time, and mark it as seen."""
         known = id(value) in self.seen
         self.seen.add(id(value))
         return not known
 
 
 def _list_unused(module: Any, watch: _ModuleWatch) -> list[ModelPart]:
-    """The modules with weights that the forward never uses."""
+    """Return the modules with weights that the forward never uses."""
     found = []
     for path, inner in module.named_modules():
         params = sum(value.numel() for value in inner.parameters(recurse=False) if watch.is_new(value))
@@ -99,7 +99,7 @@ def _list_unused(module: Any, watch: _ModuleWatch) -> list[ModelPart]:
 
 
 def measure_module(module: Any, network: Network) -> Model:
-    """The figures of a module on the inputs of a network. Raises NotImported if it does not run on them."""
+    """Return the figures of a module on the inputs of a network. Raises NotImported if it does not run on them."""
     module = copy_to_meta(module).eval()
     shapes = order_input_shapes(network, signature(module.forward).parameters)
     watch = _ModuleWatch(module)

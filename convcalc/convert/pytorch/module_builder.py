@@ -1,4 +1,4 @@
-"""Modules made from calls: classes of torch.nn and of extra_modules.py by their names, nothing executed from text."""
+"""Creates modules from calls, by class names of torch.nn and extra_modules.py. No text is executed."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from convcalc.convert.pytorch.calls import ModuleCall
 
 
 def build_module(call: ModuleCall) -> Any:
-    """The module that a call makes. Raises what PyTorch raises where it refuses the arguments."""
+    """Return the module that a call creates. Raises PyTorch's own error if PyTorch rejects the arguments."""
     from torch import nn
 
     from convcalc.convert.pytorch import extra_modules

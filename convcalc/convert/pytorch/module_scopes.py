@@ -1,4 +1,4 @@
-"""The scopes of a network as a tree, and what each reads from outside and gives to the outside."""
+"""The scopes of a network as a tree, and the tensors that enter and leave each of them."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ ScopeChild = Union[int, "ModuleScope"]
 
 
 class ModuleScope(NamedTuple):
-    """A scope with its layers (by number) and inner scopes in their order. The network itself has no name."""
+    """A scope with its layers (by index) and inner scopes, in order. The network itself has an empty name."""
 
     name: str
     word: str
@@ -24,7 +24,7 @@ class ModuleScope(NamedTuple):
 
 
 def build_scope_tree(network: Network) -> ModuleScope:
-    """The network as a scope; scopes in which nothing is laid are left out."""
+    """Return the network as a scope; scopes without layers are left out."""
     laid = sorted(
         (group for group in network.groups if group.stop > group.start),
         key=lambda group: (group.start, -group.stop, group.name.count(".")),
@@ -34,7 +34,7 @@ def build_scope_tree(network: Network) -> ModuleScope:
 
 
 def _nest_groups(start: int, stop: int, groups: deque[Group]) -> tuple[ScopeChild, ...]:
-    """The layers and scopes of a stretch."""
+    """Return the layers and scopes of a range of layers."""
     found: list[ScopeChild] = []
     index = start
     while index < stop:
@@ -50,7 +50,7 @@ def _nest_groups(start: int, stop: int, groups: deque[Group]) -> tuple[ScopeChil
 
 
 class ScopeWiring:
-    """Who reads what in a network: tensors are numbered, the inputs first."""
+    """The connections of a network. Tensors are numbered, the network's inputs first."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -63,28 +63,31 @@ class ScopeWiring:
             self.last_reader[tensor] = len(network.nodes)
 
     def span(self, child: ScopeChild) -> tuple[int, int]:
-        """The layers of a child, from and up to."""
+        """Return the range of layers of a child: first, and last plus one."""
         return (child, child + 1) if isinstance(child, int) else (child.start, child.stop)
 
     def reads(self, child: ScopeChild) -> tuple[int, ...]:
-        """The tensors from outside that a child reads, each once, in the order of reading."""
+        """Return the tensors that enter a child, each once, in the order in which they are used."""
         start, stop = self.span(child)
         born = self.first + start
         read = (tensor for node in self.network.nodes[start:stop] for tensor in node.reads)
         return tuple(dict.fromkeys(tensor for tensor in read if tensor < born))
 
     def gives(self, child: ScopeChild) -> tuple[int, ...]:
-        """The tensors of a child that are read after it or leave the network; its last where none is."""
+        """Return the tensors that leave a child, because later layers or the network's outputs use them.
+
+        If none does, its last tensor is returned.
+        """
         start, stop = self.span(child)
         inner = range(self.first + start, self.first + stop)
         return tuple(tensor for tensor in inner if self.last_reader[tensor] >= stop) or (inner[-1],)
 
     def is_merge(self, child: ScopeChild) -> bool:
-        """Whether a child is a layer that merges."""
+        """Whether a child is a layer that merges its inputs."""
         return isinstance(child, int) and self.network.nodes[child].layer.kind in MERGES
 
     def is_chain(self, children: Sequence[ScopeChild]) -> bool:
-        """Whether each child reads just what the one before gives, so that they can stand in an nn.Sequential."""
+        """Whether each child's only input is the output of the one before, as in an nn.Sequential."""
         given: tuple[int, ...] | None = None
         for child in children:
             reads = self.reads(child)
@@ -96,40 +99,40 @@ class ScopeWiring:
         return True
 
     def is_list(self, child: ScopeChild) -> bool:
-        """Whether a child is an nn.ModuleList: branches, or copies that do not chain.
+        """Whether a child is an nn.ModuleList: branches, or copies that do not form a chain.
 
-        What is in it is called in the forward of what it is in.
+        The forward of the surrounding class calls its elements.
         """
         if isinstance(child, int):
             return False
         return not self.is_chain(child.children) if child.copies is not None else child.word == "branches"
 
     def is_class(self, scope: ModuleScope) -> bool:
-        """Whether a scope becomes a class: the network, a block, and what is neither a chain nor a list."""
+        """Whether a scope becomes a class: the network, a block, or any scope that is neither a chain nor a list."""
         if not scope.name:
             return True
         is_block = scope.copies is None and scope.word not in ("sequence", "branches", "branch")
         return is_block or not (self.is_chain(scope.children) or self.is_list(scope))
 
     def is_frozen(self, child: ScopeChild) -> bool:
-        """Whether a child has weights, all out of training."""
+        """Whether a child has weights, and none of them is trained."""
         start, stop = self.span(child)
         learning = [node for node in self.network.nodes[start:stop] if node.owner is None and has_weights(node)]
         return bool(learning) and all(node.frozen for node in learning)
 
     def full_name(self, child: ScopeChild) -> str:
-        """The name of a layer or scope."""
+        """Return the name of a layer or scope."""
         return self.network.nodes[child].name if isinstance(child, int) else child.name
 
 
 def has_weights(node: Node) -> bool:
-    """Whether a layer learns or keeps anything."""
+    """Whether a layer has weights, biases or buffers."""
     layer = node.layer
     return bool(layer.weight_tensors() or layer.bias_tensors() or layer.buffer_tensors())
 
 
 class ModulePlaces:
-    """Where the module of every layer and scope is: its name in its scope, and the scope."""
+    """Where the module of each layer and scope is: its key in its parent (`keys`), and the parent (`parents`)."""
 
     def __init__(self, root: ModuleScope, wiring: ScopeWiring) -> None:
         self.wiring = wiring
@@ -138,7 +141,7 @@ class ModulePlaces:
         self.settle(root)
 
     def settle(self, scope: ModuleScope) -> None:
-        """Name the children of a scope: numbers among copies and branches, else attributes."""
+        """Set the keys of a scope's children: numbers for copies and branches, attribute names for others."""
         beginning = len(scope.name) + 1 if scope.name else 0
         names = [self.wiring.full_name(child) for child in scope.children]
         own = [name[beginning:] for name in names]
@@ -151,7 +154,7 @@ class ModulePlaces:
                 self.settle(child)
 
     def path(self, name: str, within: ModuleScope) -> str:
-        """How a module is reached from the class that it is in: `self.stage1[0].conv1`."""
+        """Return the expression for a module within a class, such as `self.stage1[0].conv1`."""
         steps = []
         while True:
             key, scope = self.keys[name], self.parents[name]
@@ -161,7 +164,7 @@ class ModulePlaces:
             name = scope.name
 
     def ancestors(self, name: str) -> list[ModuleScope]:
-        """The scopes that a layer or scope is in, the innermost first."""
+        """Return the scopes around a layer or scope, the innermost first."""
         found = []
         while name:
             found.append(self.parents[name])

@@ -1,4 +1,4 @@
-"""Names that Python and torch.nn take: attributes, variables and classes from the names of a network."""
+"""Turns the names of a network into valid names of attributes, variables and classes."""
 
 import keyword
 import re
@@ -26,13 +26,13 @@ CLASSES_TAKEN = frozenset({"OrderedDict", "Tensor", "True", "False", "None"})
 
 
 def make_identifier(text: str, taken: Iterable[str] = TAKEN) -> str:
-    """A name of a network as Python takes it: `-` is `_`, and what is taken gets a `_` behind."""
+    """Return a name as a Python identifier: `-` becomes `_`, and reserved names get a trailing `_`."""
     name = re.sub(r"[^A-Za-z0-9_]", "_", text)
     return f"{name}_" if keyword.iskeyword(name) or name in taken else name
 
 
 def make_distinct(names: Iterable[str], taken: Iterable[str]) -> list[str]:
-    """Identifiers for names, each its own."""
+    """Return an identifier for each name, all different from each other and from those taken."""
     found: list[str] = []
     used = set(taken)
     for name in names:
@@ -43,7 +43,7 @@ def make_distinct(names: Iterable[str], taken: Iterable[str]) -> list[str]:
 
 
 def first_free_name(name: str, used: Iterable[str]) -> str:
-    """The name, or with the first number behind it that is free."""
+    """Return the name, with the first free number appended if it is taken."""
     candidate, number = name, 1
     while candidate in used:
         number += 1
@@ -52,7 +52,7 @@ def first_free_name(name: str, used: Iterable[str]) -> str:
 
 
 def make_class_name(text: str) -> str:
-    """`conv_bn` as `ConvBn`; a text without letters gives `Network`."""
+    """Return `conv_bn` as `ConvBn`; a text without letters becomes `Network`."""
     parts = re.findall(r"[A-Za-z0-9]+", text)
     name = "".join(part[:1].upper() + part[1:] for part in parts)[:_LONGEST_CLASS]
     if not name[:1].isalpha():
@@ -61,5 +61,5 @@ def make_class_name(text: str) -> str:
 
 
 def quote_for_docstring(text: str) -> str:
-    """A text as it may stand in a docstring: on one line, printable, with nothing that ends the quotes."""
+    """Return a text that is safe in a docstring: on one line, printable, quotes and backslashes escaped."""
     return printable(" ".join(text.split())).replace("\\", "\\\\").replace('"', '\\"')

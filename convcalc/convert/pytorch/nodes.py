@@ -1,4 +1,4 @@
-"""What a traced operation says of itself: its arguments, its sizes, the modules that it is in."""
+"""Facts about a traced operation: its arguments, its output sizes, and the modules around it."""
 
 from typing import Any, NamedTuple
 
@@ -7,7 +7,7 @@ from convcalc.convert.pytorch.tracing import TracedConstant, TracedWeight
 
 
 class CallPlace(NamedTuple):
-    """The module that an operation is in: its path, its class of torch.nn, and the key of this call of it."""
+    """A module around an operation: its path, its class in torch.nn, and a key for this call of it."""
 
     path: str
     word: str
@@ -15,30 +15,30 @@ class CallPlace(NamedTuple):
 
 
 def list_places(node: Any) -> list[CallPlace]:
-    """The modules that an operation is in, the outermost first."""
+    """Return the modules around an operation, the outermost first."""
     stack = node.meta.get("nn_module_stack") or {}
     return [CallPlace(path, _torch_class_name(word), key) for key, (path, word) in stack.items()]
 
 
 def _torch_class_name(word: Any) -> str:
-    """The name of a class of torch.nn; of any other class nothing is known by its name."""
+    """Return the name of a class in torch.nn; empty for other classes, whose names say nothing about them."""
     package, _, name = str(word if isinstance(word, str) else f"{word.__module__}.{word.__qualname__}").rpartition(".")
     return name if package.startswith("torch.nn.") else ""
 
 
 def output_sizes(node: Any) -> Sizes:
-    """The sizes of what an operation gives; none if it is no tensor, or a size depends on the values of one."""
+    """Return the output sizes; empty if the output is not a tensor, or if a size depends on tensor values."""
     sizes = tuple(getattr(node.meta.get("val"), "shape", ()))
     return sizes if all(type(size) is int for size in sizes) else ()
 
 
 def has_unknown_size(node: Any) -> bool:
-    """Whether an operation gives a tensor whose size depends on the values of another."""
+    """Whether the output is a tensor with a size that depends on the values of another tensor."""
     return any(type(size) is not int for size in getattr(node.meta.get("val"), "shape", ()))
 
 
 def name_arguments(node: Any) -> dict[str, Any]:
-    """The arguments of an operation by their names, defaults among them."""
+    """Return the arguments of an operation by name, including defaults."""
     declared = node.target._schema.arguments
     found = {argument.name: argument.default_value for argument in declared if argument.has_default_value()}
     found |= {argument.name: value for argument, value in zip(declared, node.args, strict=False)}
@@ -46,7 +46,7 @@ def name_arguments(node: Any) -> dict[str, Any]:
 
 
 def list_nodes(given: Any) -> list[Any]:
-    """The nodes in nested arguments."""
+    """Return all nodes in nested arguments."""
     if isinstance(given, dict):
         return [node for value in given.values() for node in list_nodes(value)]
     if isinstance(given, list | tuple):
@@ -55,7 +55,7 @@ def list_nodes(given: Any) -> list[Any]:
 
 
 def list_sources(known: Any) -> tuple[str, ...]:
-    """The names of the learnt tensors or running statistics that something is made of."""
+    """Return the names of the learnt tensors or running statistics that a value is made of."""
     if isinstance(known, TracedWeight):
         return known.sources
     return known.statistics if isinstance(known, TracedConstant) else ()

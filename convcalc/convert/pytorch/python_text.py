@@ -1,4 +1,4 @@
-"""Classes as Python text, lines broken as formatters do."""
+"""Writes classes as Python text, with line breaks in the style of common formatters."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -14,7 +14,7 @@ _INDENT = "    "
 
 
 def class_lines(made: ModuleClass) -> Iterator[str]:
-    """The lines of a class."""
+    """Yield the lines of a class."""
     base = "nn.Sequential" if made.forward is None else "nn.Module"
     yield f"class {made.name}({base}):"
     yield f'{_INDENT}"""{_class_docstring(made)}"""'
@@ -32,7 +32,7 @@ def class_lines(made: ModuleClass) -> Iterator[str]:
 
 
 def _class_docstring(made: ModuleClass) -> str:
-    """The docstring: what the class is in the network."""
+    """Return the docstring: the block and the first scope that uses the class, such as `basic: stage1 and 3 more.`"""
     if made.uses == ("",):
         return "The network."
     first, others = made.uses[0], len(made.uses) - 1
@@ -41,14 +41,13 @@ def _class_docstring(made: ModuleClass) -> str:
 
 
 def _parameter_text(parameter: ClassParameter) -> str:
-    """`stride: int = 1`."""
+    """Return a parameter such as `stride: int = 1`."""
     types = dict.fromkeys(type(value).__name__ for value in parameter.values)
     default = "" if parameter.default is ALWAYS_NAMED else f" = {_value_text(parameter.default)}"
     return f"{parameter.name}: {' | '.join(types)}{default}"
 
 
 def _forward_lines(forward: Forward) -> Iterator[str]:
-    """The lines of a forward."""
     given = [f"{name}: Tensor" for name in forward.given]
     yield from _wrap_items(f"{_INDENT}def forward(", ["self", *given], f") -> {forward.returns}:", 1)
     for statement in [*forward.statements, f"return {forward.returned}"]:
@@ -56,7 +55,7 @@ def _forward_lines(forward: Forward) -> Iterator[str]:
 
 
 def _break_statement(line: str) -> Iterator[str]:
-    """A statement, at its outermost brackets on several lines where it is long."""
+    """Yield a statement; a long one is broken at its outermost brackets."""
     opening = min((line.find(bracket) for bracket in ("([", "{") if bracket in line), default=-1)
     if len(line) <= WIDTH or opening < 0:
         yield line
@@ -67,7 +66,7 @@ def _break_statement(line: str) -> Iterator[str]:
 
 
 def _wrap_items(before: str, items: Iterable[str], after: str, depth: int) -> Iterator[str]:
-    """Items between brackets: on a line where they fit, else each on its own."""
+    """Yield items between brackets: on a single line if they fit, else one item per line."""
     items = list(items)
     line = f"{before}{', '.join(items)}{after}"
     if len(line) <= WIDTH:
@@ -80,7 +79,7 @@ def _wrap_items(before: str, items: Iterable[str], after: str, depth: int) -> It
 
 
 def _expression_lines(expression: Any, depth: int, before: str = "", after: str = "") -> Iterator[str]:
-    """The lines of an expression, indented, with what stands before and behind it."""
+    """Yield the indented lines of an expression, with a prefix and a suffix."""
     if isinstance(expression, FrozenModule):
         yield from _expression_lines(expression.module, depth, before, f".requires_grad_(False){after}")
         return
@@ -102,7 +101,7 @@ def _expression_lines(expression: Any, depth: int, before: str = "", after: str 
 
 
 def _inline_text(expression: Any) -> str:
-    """An expression on one line."""
+    """Return an expression on one line."""
     if isinstance(expression, FrozenModule):
         return f"{_inline_text(expression.module)}.requires_grad_(False)"
     if isinstance(expression, _Copies):
@@ -114,7 +113,7 @@ def _inline_text(expression: Any) -> str:
 
 
 def _brackets(expression: Any) -> tuple[str, str]:
-    """What stands around the arguments of an expression."""
+    """Return the text before and after the arguments of an expression."""
     if isinstance(expression, ModuleCall):
         return f"{expression.target}(", ")"
     if expression.target == "nn.ModuleList":
@@ -123,7 +122,7 @@ def _brackets(expression: Any) -> tuple[str, str]:
 
 
 class _Copies:
-    """Equal modules one after the other."""
+    """A run of equal modules, written as a generator expression."""
 
     def __init__(self, module: Any, count: int) -> None:
         self.module = module
@@ -131,7 +130,7 @@ class _Copies:
 
 
 def _list_items(expression: Any) -> Iterator[tuple[str, Any]]:
-    """What stands between the brackets of an expression, each with the `name=` before it."""
+    """Yield the arguments or elements of an expression, each with its `name=` prefix."""
     if isinstance(expression, ModuleCall):
         for argument in expression.arguments:
             if argument.default in (REQUIRED, ALWAYS_NAMED) or not is_same_value(argument.value, argument.default):
@@ -148,12 +147,12 @@ def _list_items(expression: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _is_numbered(container: ModuleContainer) -> bool:
-    """Whether the modules of a container are known by their places."""
+    """Whether the modules of a container are identified by number."""
     return all(key.isdigit() for key, _ in container.items)
 
 
 def _value_text(value: Any) -> str:
-    """A plain value, a parameter, or a module that stands elsewhere."""
+    """Return the text of a plain value, a class parameter, or a reference to another module."""
     if isinstance(value, ClassSlot):
         return value.name
     if isinstance(value, ModuleAlias):
