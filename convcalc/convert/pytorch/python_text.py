@@ -32,7 +32,7 @@ def class_lines(made: ModuleClass) -> Iterator[str]:
 
 
 def _class_docstring(made: ModuleClass) -> str:
-    """Return the docstring: the block and the first scope that uses the class, such as `basic: stage1 and 3 more.`"""
+    """Return the docstring: the block and the scopes that use the class (`basic: stage1 and 3 more.`)."""
     if made.uses == ("",):
         return "The network."
     first, others = made.uses[0], len(made.uses) - 1

@@ -1,4 +1,7 @@
-"""A traced module read operation by operation into steps of our kinds."""
+"""Reads a traced module operation by operation and translates it to steps, one per layer.
+
+An operation that no layer kind matches becomes an `opaque` step with a note.
+"""
 
 from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
@@ -39,11 +42,14 @@ KnownValue = Union[TracedValue, MovedValue, SplitValue, ForeignValue, TracedWeig
 
 
 class UnreadableOperation(Exception):
-    """An operation that none of our kinds expresses."""
+    """No layer kind matches an operation; the message, if any, becomes the note of its opaque layer."""
 
 
 class TraceReader:
-    """Reads the operations of a trace one after the other. `known` says what each node is, `named` names the inputs."""
+    """Reads the operations of a trace in order.
+
+    `known` maps each node to its value; `named` holds the names for the inputs.
+    """
 
     def __init__(self, found: TracedModule, operators: Mapping[str, Any], named: Sequence[str] = ()) -> None:
         self.found = found
@@ -62,7 +68,10 @@ class TraceReader:
         self.unknown: set[Any] = set()  # operations of which no layer states what they cost
 
     def graph(self, name: str, origin: str) -> Graph:
-        """The network of all operations."""
+        """Return the network of all operations.
+
+        Raises NotImported if there are no layers between inputs and outputs, or if an output's size is unknown.
+        """
         done: set[str] = set()
         outputs: tuple[str, ...] = ()
         for node in self.found.nodes:
@@ -81,10 +90,10 @@ class TraceReader:
         return Graph(name, origin + without, self.inputs, tuple(self.steps), outputs, tuple(self.notes))
 
     def unused(self) -> set[str]:
-        """The names of learnt tensors and running statistics that the forward never uses, which no layer has.
+        """Return the names of learnt tensors and running statistics that no layer uses, because the forward does not.
 
-        A constant of the size of one may be it: a function that the module holds reads the weights of the module
-        itself, of which the trace sees a copy.
+        A tensor with the size of some constant is not reported: a function that the module holds may read the module's
+        weights directly, and the trace then contains a copy of them as a constant.
         """
         nodes = [node for node in self.found.nodes if node.op == "placeholder"]
         constants = {
@@ -94,7 +103,7 @@ class TraceReader:
         return {name for node in unread for name in list_sources(self.found.given.get(node.name))} - self.counted
 
     def beside_layers(self) -> TraceFacts:
-        """What else is to be known of the trace to compare all layers with the whole module."""
+        """Return the facts, besides the layers, that the comparison with the whole module needs."""
         flops = self.found.flops
         [output] = [node for node in self.found.nodes if node.op == "output"]
         outputs = tuple(output_sizes(given) for given in list_nodes(output.args))
@@ -102,7 +111,7 @@ class TraceReader:
         return TraceFacts(self.unused(), opaque_flops, outputs, self.shapes)
 
     def place(self, node: Any) -> None:
-        """An input, a weight or a buffer."""
+        """Store the value of a placeholder: an input, a weight or a buffer."""
         given = self.found.given.get(node.name)
         if given is None:
             sizes = output_sizes(node)[1:]
@@ -113,7 +122,7 @@ class TraceReader:
             self.known[node] = given
 
     def outputs(self, node: Any) -> tuple[str, ...]:
-        """The names of what leaves the network; what goes through as it came is an identity."""
+        """Return the names of the outputs; an input that is returned unchanged becomes an identity layer."""
         found = []
         for given in list_nodes(node.args):
             known = self.known[given]
@@ -133,7 +142,7 @@ class TraceReader:
         return tuple(dict.fromkeys(found))
 
     def call(self, node: Any, done: set[str]) -> None:
-        """An operation: of a module that is one layer, of a pattern, of the table, or one that cannot be expressed."""
+        """Read an operation: as part of a whole module or a pattern, by its handler, or as an opaque layer."""
         places = list_places(node)
         for place in places:
             if place.word in WHOLE or place.word in OPAQUE:
@@ -152,7 +161,7 @@ class TraceReader:
             self.write_through(node)
 
     def write_through(self, node: Any) -> None:
-        """A tensor of which a part was written over is none of ours from there on, where it is read again."""
+        """Make a tensor opaque after an in-place write to part of it, if it is used again."""
         base = view_base(node.args[0])
         while base is not None:
             if any(user > node for user in base.users):
@@ -164,7 +173,7 @@ class TraceReader:
             base = view_base(base)
 
     def taken(self, node: Any) -> KnownValue:
-        """One of several results."""
+        """Return one of several results of an operation."""
         several, place = node.args
         known = self.known[several]
         if isinstance(known, list):
@@ -178,11 +187,11 @@ class TraceReader:
         )
 
     def shape_of(self, name: str) -> Sizes:
-        """The shape of an input or a step."""
+        """Return the shape of an input or a step."""
         return self.inputs[name] if name in self.inputs else self.shapes[name]
 
     def expressed(self, node: Any) -> KnownValue:
-        """What an operation gives by the table. Raises Refused."""
+        """Read an operation as a layer. Raises UnreadableOperation."""
         if node in self.ends:
             kind, source = self.ends[node]
             value = self.tensor(source)
@@ -205,7 +214,7 @@ class TraceReader:
     # -- what operations read
 
     def tensor(self, node: Any) -> TracedValue:
-        """The tensor of a node; moves that nothing undid become layers. Raises Refused."""
+        """Return the tensor of a node; pending moves become layers. Raises UnreadableOperation."""
         known = self.known.get(node)
         if isinstance(known, MovedValue):
             known = self.known[node] = self.moved(node, known)
@@ -214,7 +223,7 @@ class TraceReader:
         return known
 
     def moved(self, node: Any, moved: MovedValue) -> KnownValue:
-        """Moves that nothing undoes: a reshape, and then perhaps channels last."""
+        """Turn pending moves into layers: reshapes, and possibly a change to channels last."""
         source = moved.source
         for count, (name, change) in enumerate(moved.moves):
             if name == "view" and is_shape(change) and (not source.last or len(change) == 2):
@@ -230,11 +239,11 @@ class TraceReader:
         return source
 
     def own_part(self, node: Any, source: TracedValue, what: str, sizes: Sizes) -> KnownValue:
-        """A tensor moved as none of our kinds does."""
+        """Return a tensor whose moves no layer kind matches."""
         return self.opaque(node, [source], what, sizes[1:]) if is_shape(sizes) else ForeignValue((source,), (), what)
 
     def weight(self, node: Any) -> TracedWeight | None:
-        """A learnt tensor; None where there is none. Raises Refused where it is something else."""
+        """Return a learnt tensor; None for None. Raises UnreadableOperation for any other value."""
         if node is None:
             return None
         known = self.known.get(node)
@@ -255,9 +264,10 @@ class TraceReader:
         last: bool = False,
         sizes: Sizes | None = None,
     ) -> TracedValue:
-        """A layer that gives `sizes`, by default those of the operation.
+        """Add a layer and return its output, whose sizes are `sizes` (default: those of the operation).
 
-        Raises Refused if it is not what PyTorch runs, or its weights are not just its own or those of a layer before.
+        Raises UnreadableOperation if its figures differ from PyTorch's, or if its weights are neither all its own nor
+        all those of one earlier layer.
         """
         sources = [source for weight in weights if weight is not None for source in weight.sources]
         statistics = self.made_of(given for given in list_nodes((node.args, node.kwargs)) if self.is_statistic(given))[
@@ -295,7 +305,7 @@ class TraceReader:
         sources: set[str],
         sizes: Sizes | None,
     ) -> None:
-        """Raises Refused if the figures of a layer are not those of the operation."""
+        """Raise UnreadableOperation if the figures of a layer differ from those of its operation."""
         traced = output_sizes(node) if sizes is None else sizes
         if traced and result.sizes != traced:
             raise UnreadableOperation(f"{kind} with output sizes {traced}")
@@ -309,15 +319,16 @@ class TraceReader:
             raise UnreadableOperation(f"{kind} with {problem}")
 
     def is_statistic(self, node: Any) -> bool:
-        """Whether a node is a running statistic."""
+        """Whether a node may be a running statistic."""
         return isinstance(self.known.get(node), TracedConstant)
 
     def opaque(
         self, node: Any, reads: Iterable[Any], what: str, shape: Sizes, sources: Sequence[str] = ()
     ) -> TracedValue:
-        """A part that none of our kinds expresses, with a note; its params are those that nothing else counts.
+        """Add an opaque layer with a note; its params are those not counted in any other layer.
 
-        Frozen params beside others are a part of their own, before it: a spec freezes whole layers.
+        If only some of them are frozen, these become an opaque layer of their own before it, because a spec can only
+        freeze whole layers.
         """
         values, found = self.made_of(reads)
         new = {source: None for source in [*found, *sources] if source not in self.counted}
@@ -350,7 +361,7 @@ class TraceReader:
         self.notes.append(f"{name}: {what}")
 
     def made_of(self, nodes: Iterable[Any]) -> tuple[list[TracedValue], list[str]]:
-        """The tensors, and the learnt tensors and running statistics, that go into nodes."""
+        """Return the tensors, and the names of learnt tensors and running statistics, that nodes depend on."""
         values: dict[TracedValue, None] = {}
         sources: dict[str, None] = {}
         for node in nodes:
@@ -367,7 +378,7 @@ class TraceReader:
         return list(values), list(sources)
 
     def unexpressed(self, node: Any, what: str) -> KnownValue:
-        """An operation that cannot be expressed: a part of its own, or on the way to one."""
+        """Read an operation that no layer kind matches: as an opaque layer, or as a value on the way to one."""
         if not node.users:
             return TracedConstant()
         reads = [given for given in list_nodes((node.args, node.kwargs)) if given in self.known]
@@ -383,7 +394,7 @@ class TraceReader:
         return self.opaque(node, values, what, shape, sources)._replace(last=keeps)
 
     def whole(self, place: CallPlace) -> None:
-        """All operations of a call of a module as one layer, or as one part that cannot be expressed."""
+        """Read all operations of one call of a module as a single layer, or as an opaque layer."""
         nodes = [node for node in self.found.nodes if any(found.key == place.key for found in list_places(node))]
         inner = set(nodes)
         read = [given for node in nodes for given in list_nodes((node.args, node.kwargs)) if given not in inner]
@@ -415,7 +426,7 @@ class TraceReader:
     # -- names
 
     def name(self, node: Any, kind: str) -> str:
-        """The path of the module that the layer is, or the one that it is in and its kind with a number."""
+        """Return a layer's name: the path of its module, or that of the module around it plus its kind and a number."""
         places = list_places(node)
         path = places[-1].path if places else ""
         whole = next((place.path for place in places if place.word in WHOLE or place.word in OPAQUE), None)

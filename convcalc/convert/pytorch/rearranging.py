@@ -1,4 +1,4 @@
-"""ATen's operations that only move values, or join and cut tensors, as our kinds."""
+"""Handlers of operations that only move values, or that join, split, pad and resize tensors."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,31 +13,30 @@ Handler = Callable[[TraceReader, Any, Arguments], KnownValue]
 
 
 def collapse_axes(values: Any, axes: int) -> Any:
-    """One value where all axes have the same, else a list."""
+    """Return a single value if all axes have the same one, else a list."""
     values = list(values) if isinstance(values, Iterable) else [values]
     return values[0] if len(set(values)) == 1 else values
 
 
 def drop_defaults(arguments: Arguments, **defaults: Any) -> Arguments:
-    """The arguments that are not at their defaults."""
+    """Return the arguments that differ from their defaults."""
     return {name: value for name, value in arguments.items() if name not in defaults or value != defaults[name]}
 
 
 def require_spatial(value: TracedValue) -> TracedValue:
-    """A map with its channels first. Raises Refused."""
+    """Return the tensor. Raises UnreadableOperation unless it has spatial axes and its channels come first."""
     if value.last or len(value.shape) == 1:
         raise UnreadableOperation
     return value
 
 
 def register_handler(names: str, handler: Handler) -> dict[str, Handler]:
-    """One handler for several operations; `#` stands for 1, 2 and 3."""
+    """Return one handler for several operation names; `#` stands for 1, 2 and 3."""
     words = [word.replace("#", axes) for word in names.split() for axes in ("123" if "#" in word else "0")]
     return dict.fromkeys(words, handler)
 
 
 def _read_concat(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Tensors joined along the channels."""
     values = [reader.tensor(argument) for argument in node.args[0]]
     if len(values) == 1:
         return values[0]
@@ -48,7 +47,7 @@ def _read_concat(reader: TraceReader, node: Any, given: Arguments) -> KnownValue
 
 
 def _read_slice(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Some of the channels, or of the positions of an axis."""
+    """Read a range of channels, or of positions along an axis."""
     value = reader.tensor(node.args[0])
     axis = value.axis(given["dim"])
     size = value.sizes[axis]
@@ -61,7 +60,7 @@ def _read_slice(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
 
 
 def _read_split(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """A tensor in parts along an axis, each a layer where it is read."""
+    """Read a split along an axis; each part becomes a layer only if it is used."""
     value = reader.tensor(node.args[0])
     axis = value.axis(given["dim"])
     if axis == 0:
@@ -72,7 +71,7 @@ def _read_split(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
 
 
 def _read_pad(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Elements added around the positions; fewer than none are cut off."""
+    """Read padding of the spatial axes; negative padding is cropping."""
     value = reader.tensor(node.args[0])
     sides = [list(given["pad"][place : place + 2]) for place in range(0, len(given["pad"]), 2)][::-1]
     by_axis = dict(zip(range(len(value.shape) + 1 - len(sides), len(value.shape) + 1), sides, strict=True))
@@ -91,7 +90,7 @@ def _read_pad(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
 
 
 def _upsample_handler(mode: str) -> Handler:
-    """Interpolation, by a factor where the size is what the factor gives."""
+    """Return the handler for interpolation in one mode; a scale factor is preferred to a size if it is given."""
 
     def handle(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
         value = require_spatial(reader.tensor(node.args[0]))
@@ -107,7 +106,7 @@ def _upsample_handler(mode: str) -> Handler:
 
 
 def _shuffle_handler(kind: str, key: str) -> Handler:
-    """A shuffle with one argument."""
+    """Return the handler for a shuffle, which has a single argument."""
 
     def handle(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
         value = require_spatial(reader.tensor(node.args[0]))
@@ -117,7 +116,7 @@ def _shuffle_handler(kind: str, key: str) -> Handler:
 
 
 def _read_unchanged(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """What it reads; a module that leaves no operation behind."""
+    """Return the input unchanged, or add the identity or dropout layer that the operation marks."""
     kept = reader.found.kept.get(_innermost_path(node)) if "alias" in str(node.target) else None
     if kept is None:
         return reader.known[node.args[0]]
@@ -126,17 +125,17 @@ def _read_unchanged(reader: TraceReader, node: Any, given: Arguments) -> KnownVa
 
 
 def _innermost_path(node: Any) -> str:
-    """The path of the innermost module."""
+    """Return the path of the innermost module around an operation."""
     return "".join([place.path for place in list_places(node)][-1:])
 
 
 def _read_view(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """The same values in other sizes, which may still be undone."""
+    """Read a change of sizes, which a later operation may still undo."""
     return _add_move(reader, node, "view", output_sizes(node))
 
 
 def _read_permute(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """The axes in another order, which may still be undone."""
+    """Read a change of the order of axes, which a later operation may still undo."""
     axes = len(output_sizes(node))
     if "dims" in given:
         order = [axis % axes for axis in given["dims"]]
@@ -150,7 +149,7 @@ def _read_permute(reader: TraceReader, node: Any, given: Arguments) -> KnownValu
 
 
 def _movedim_order(source: Any, destination: Any, axes: int) -> list[int]:
-    """The order of axes that movedim gives."""
+    """Return the order of axes that movedim produces."""
     listed = [[axis] if isinstance(axis, int) else axis for axis in (source, destination)]
     pairs = {to % axes: of % axes for of, to in zip(*listed, strict=True)}
     rest = iter([axis for axis in range(axes) if axis not in pairs.values()])
@@ -158,7 +157,7 @@ def _movedim_order(source: Any, destination: Any, axes: int) -> list[int]:
 
 
 def _add_move(reader: TraceReader, node: Any, name: str, change: tuple[int, ...]) -> KnownValue:
-    """A move after those before it, settled where they come to something together."""
+    """Append a move to those before it, and turn them into a layer if together they match one."""
     known = reader.known.get(node.args[0])
     if not isinstance(known, TracedValue | MovedValue):
         raise UnreadableOperation

@@ -1,4 +1,4 @@
-"""Weights that several layers use: which module of a text stands in the place of which."""
+"""Finds the weights that several layers share, so that the text assigns one module in both places."""
 
 from typing import NamedTuple
 
@@ -6,14 +6,14 @@ from convcalc.convert.pytorch.module_scopes import ModulePlaces, ModuleScope, Sc
 
 
 class WeightTie(NamedTuple):
-    """The module of `target` is that of `source`; both are names of layers or scopes."""
+    """The module of `target` is the same as that of `source`; both are names of layers or scopes."""
 
     target: str
     source: str
 
 
 def find_ties(wiring: ScopeWiring, places: ModulePlaces) -> dict[str, list[WeightTie]]:
-    """The ties of a network by the class in which both modules are."""
+    """Return the ties of a network, grouped by the class that contains both modules."""
     found: dict[str, list[WeightTie]] = {}
     nodes = wiring.network.nodes
     done = 0
@@ -26,7 +26,7 @@ def find_ties(wiring: ScopeWiring, places: ModulePlaces) -> dict[str, list[Weigh
 
 
 def _widen_tie(tie: WeightTie, places: ModulePlaces, stop: int) -> tuple[WeightTie, int]:
-    """The tie of the largest scopes around both in which all weights are shared, and up to which layer it goes."""
+    """Return the tie of the largest scopes around both modules that share all weights, and the end of the target."""
     while True:
         target, source = places.parents[tie.target], places.parents[tie.source]
         if target.name == source.name or not _mirrors(target, source, places.wiring):
@@ -35,7 +35,7 @@ def _widen_tie(tie: WeightTie, places: ModulePlaces, stop: int) -> tuple[WeightT
 
 
 def _mirrors(target: ModuleScope, source: ModuleScope, wiring: ScopeWiring) -> bool:
-    """Whether every layer of a scope uses the weights of the layer at the same place of another, if it has any."""
+    """Whether every layer with weights in a scope uses those of the layer at the same position in another scope."""
     nodes = wiring.network.nodes
     moved = target.start - source.start
     if target.stop - target.start != source.stop - source.start or not target.name or not source.name:
@@ -50,7 +50,7 @@ def _mirrors(target: ModuleScope, source: ModuleScope, wiring: ScopeWiring) -> b
 
 
 def _common_class(tie: WeightTie, places: ModulePlaces) -> str:
-    """The innermost class in which both modules are."""
+    """Return the innermost class that contains both modules."""
     around = {scope.name for scope in places.ancestors(tie.source)}
     return next(
         scope.name for scope in places.ancestors(tie.target) if scope.name in around and places.wiring.is_class(scope)

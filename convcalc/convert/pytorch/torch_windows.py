@@ -1,4 +1,4 @@
-"""What the kinds whose window slides are in PyTorch: convolutions and poolings."""
+"""The PyTorch modules of layer kinds with a sliding window: convolutions and poolings."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from convcalc.convert.pytorch.calls import (
 
 
 def _make_convolution(layer: Any, out_channels: int, groups: int, bias: bool) -> LayerModules:
-    """A convolution over a window; what PyTorch cannot pad itself is padded before."""
+    """Return a convolution; padding that PyTorch's own cannot do is added before it."""
     own = is_symmetric(layer.padding)
     padding = collapse_equal([before for before, _ in layer.padding]) if own else 0
     call = call_nn(
@@ -38,17 +38,17 @@ def _make_convolution(layer: Any, out_channels: int, groups: int, bias: bool) ->
 
 
 def make_conv(layer: Any) -> LayerModules:
-    """nn.Conv."""
+    """Return an nn.Conv."""
     return _make_convolution(layer, layer.out_channels, layer.groups, True)
 
 
 def make_depthwise_conv(layer: Any) -> LayerModules:
-    """A convolution with a group a channel."""
+    """Return an nn.Conv with one group per channel."""
     return _make_convolution(layer, layer.output.channels, layer.input.channels, True)
 
 
 def _call_pointwise(in_channels: int, layer: Any, groups: int = 1) -> ModuleCall:
-    """A 1×1 convolution."""
+    """Return the call of a 1×1 convolution."""
     return call_nn(
         "Conv",
         layer.input.axes,
@@ -62,12 +62,12 @@ def _call_pointwise(in_channels: int, layer: Any, groups: int = 1) -> ModuleCall
 
 
 def make_pointwise_conv(layer: Any) -> LayerModules:
-    """A 1×1 convolution."""
+    """Return a 1×1 convolution."""
     return LayerModules(_call_pointwise(layer.input.channels, layer, layer.groups))
 
 
 def make_separable_conv(layer: Any) -> LayerModules:
-    """A depthwise convolution without bias, then a 1×1 one."""
+    """Return a depthwise convolution without bias, followed by a 1×1 convolution."""
     between = layer.input.channels * layer.multiplier
     depthwise = _make_convolution(layer, between, layer.input.channels, False)
     both = (CallArgument("depthwise", depthwise.module), CallArgument("pointwise", _call_pointwise(between, layer)))
@@ -75,7 +75,7 @@ def make_separable_conv(layer: Any) -> LayerModules:
 
 
 def make_conv_transpose(layer: Any) -> LayerModules:
-    """nn.ConvTranspose; what is cut differently before and after is cut after it."""
+    """Return an nn.ConvTranspose; padding that differs before and after is cropped after it."""
     own = is_symmetric(layer.padding)
     call = call_nn(
         "ConvTranspose",
@@ -94,7 +94,7 @@ def make_conv_transpose(layer: Any) -> LayerModules:
 
 
 def make_locally_connected(layer: Any) -> LayerModules:
-    """A module of our own: PyTorch has none."""
+    """Return an extra module, because PyTorch has no locally connected layer."""
     call = ModuleCall(
         "LocallyConnected",
         (
@@ -112,7 +112,7 @@ def make_locally_connected(layer: Any) -> LayerModules:
 
 
 def sliding_pool_maker(name: str, fill: float) -> Maker:
-    """A pooling; padding that PyTorch's refuses is added before it."""
+    """Return a maker of poolings; padding that PyTorch's rejects is added before the pooling."""
 
     def make(layer: Any) -> LayerModules:
         dilation = getattr(layer, "dilation", (1,) * layer.input.axes)
@@ -136,9 +136,9 @@ def sliding_pool_maker(name: str, fill: float) -> Maker:
 
 
 def _supports_padding(layer: Any) -> bool:
-    """Whether PyTorch's pooling can pad by itself: as much before as after, half the kernel at most.
+    """Whether PyTorch's pooling accepts the padding: symmetric, and at most half the kernel size.
 
-    In 3-D its average pooling wants no axis shorter than the kernel, whatever the padding.
+    Its 3-D average pooling also rejects any axis shorter than the kernel, whatever the padding.
     """
     per_axis = list(zip(layer.padding, layer.kernel_size, layer.input.spatial, strict=True))
     short = layer.kind == "avgpool" and layer.input.axes == 3 and any(size < kernel for _, kernel, size in per_axis)
@@ -146,25 +146,24 @@ def _supports_padding(layer: Any) -> bool:
 
 
 def _window_values(layer: Any, dilation: tuple[int, ...]) -> tuple[Any, ...]:
-    """What `exact` is asked of every axis."""
+    """Return the arguments of `_exact_padding`, each with one value per axis."""
     return layer.input.spatial, layer.output.spatial, layer.kernel_size, layer.stride, layer.padding, dilation
 
 
 def _exact_padding(size: int, windows: int, kernel: int, stride: int, padding: Pair, dilation: int) -> Pair:
-    """The padding into which the windows fit without a rest."""
+    """Return the padding before and after with which the windows cover the axis without a remainder."""
     before = padding[0]
     return before, (windows - 1) * stride + dilation * (kernel - 1) + 1 - size - before
 
 
 def _call_constant_pad(padding: PerAxisPadding, fill: float) -> ModuleCall:
-    """A constant around."""
     return call_nn(
         "ConstantPad", len(padding), CallArgument("padding", list_sides(padding)), CallArgument("value", fill)
     )
 
 
 def make_lppool(layer: Any) -> LayerModules:
-    """nn.LPPool."""
+    """Return an nn.LPPool with p = 2."""
     kernel = collapse_equal(layer.kernel_size)
     return LayerModules(
         call_nn(

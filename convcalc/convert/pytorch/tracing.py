@@ -1,4 +1,4 @@
-"""A module traced on the meta device: its operations in their order, with shapes and the modules that they are in."""
+"""Traces a module on the meta device: its operations in order, with shapes and the modules around them."""
 
 import copy
 import logging
@@ -17,24 +17,25 @@ _PATHS = {"DropPath": "drop_path", "StochasticDepth": "drop_path"}  # classes of
 
 
 class TracedWeight(NamedTuple):
-    """A learnt tensor, or what was made of learnt tensors alone; `sources` are their names."""
+    """A learnt tensor, or a value made only of learnt tensors; `sources` are their names."""
 
     sources: tuple[str, ...]
     sizes: tuple[int, ...]
 
 
 class TracedConstant(NamedTuple):
-    """Anything that depends neither on the input nor on weights; `statistics` are the names of running statistics."""
+    """A value that depends on neither inputs nor weights; `statistics` are the names of its running statistics."""
 
     statistics: tuple[str, ...] = ()
 
 
 class TracedModule(NamedTuple):
-    """The operations of a module: nodes of a torch.fx graph, and what its placeholders stand for.
+    """The operations of a module: the nodes of a torch.fx graph, and the values of its placeholders (`given`).
 
-    `elements` are the sizes of learnt tensors, `frozen` those that are not trained, `statistics` the sizes of running
-    statistics, `kept` modules that leave no operation behind: their kind and arguments by their path. `leaves` are the
-    paths of modules without inner ones. `flops` are PyTorch's count of each operation, None if they cannot be counted.
+    `elements` are the sizes of learnt tensors by name; `frozen` are the names of those that are not trained;
+    `statistics` are the sizes of running statistics. `kept` holds the kind and arguments of modules without an
+    operation of their own, by path. `leaves` are the paths of modules without inner modules. `flops` is PyTorch's count
+    per operation; None if it cannot be counted.
     """
 
     nodes: tuple[Any, ...]
@@ -48,7 +49,10 @@ class TracedModule(NamedTuple):
 
 
 def trace_module(module: Any, shapes: Sequence[Sequence[int]]) -> TracedModule:
-    """Trace a module with inputs of shapes without the batch. Raises NoTorch, and NotImported if that fails."""
+    """Trace a module with inputs of these shapes, without the batch.
+
+    Raises MissingTorch if PyTorch is not installed; NotImported if the module cannot be traced.
+    """
     check_installed()
     import torch
 
@@ -74,20 +78,20 @@ def trace_module(module: Any, shapes: Sequence[Sequence[int]]) -> TracedModule:
 
 
 def _blank_samples(shapes: Sequence[Sequence[int]]) -> tuple[Any, ...]:
-    """Inputs of shapes without the batch, on the device in force."""
+    """Return inputs of these shapes plus a batch axis, on the current device."""
     import torch
 
     return tuple(torch.empty(BATCH, *shape) for shape in shapes)
 
 
 def statistic_sizes(module: Any) -> dict[str, int]:
-    """The sizes of the running statistics of a module, by name."""
+    """Return the sizes of a module's running statistics, by name."""
     buffers = module.named_buffers()
     return {name: buffer.numel() for name, buffer in buffers if name.rpartition(".")[2] in STATISTICS}
 
 
 def _statistic_aliases(module: Any) -> dict[str, tuple[str, ...]]:
-    """For every name of a running statistic the one that `statistics_of` has it by."""
+    """Map every name of a running statistic to the one that `statistic_sizes` uses."""
     first = {id(buffer): name for name, buffer in module.named_buffers() if name.rpartition(".")[2] in STATISTICS}
     return {
         name: (first[id(buffer)],)
@@ -97,7 +101,10 @@ def _statistic_aliases(module: Any) -> dict[str, tuple[str, ...]]:
 
 
 def copy_to_meta(module: Any) -> Any:
-    """A copy of a module on the meta device, where its weights take no memory; what is shared stays shared."""
+    """Return a copy of a module on the meta device, where weights take no memory; sharing is preserved.
+
+    Raises NotImported if the module cannot be copied.
+    """
     from torch import nn
 
     memo: dict[int, Any] = {}
@@ -112,9 +119,10 @@ def copy_to_meta(module: Any) -> Any:
 
 
 def _export_program(module: Any, samples: tuple[Any, ...], whole: frozenset[str]) -> Any:
-    """The program of torch.export; if that fails, of what torch.fx makes of the module, `whole` inner ones not entered.
+    """Return the program of torch.export; if that fails, try again with the module traced by torch.fx.
 
-    It is not strict: the module runs as it is, and what it does to tensors is written down.
+    Modules in `whole` are not entered by torch.fx. The export is not strict: the module runs as ordinary Python, and
+    its operations on tensors are recorded.
     """
     import torch
 
@@ -134,7 +142,7 @@ def _export_program(module: Any, samples: tuple[Any, ...], whole: frozenset[str]
 
 
 def _trace_symbolically(module: Any, whole: frozenset[str]) -> Any:
-    """What torch.fx makes of a module: an object that it gives (a dataclass) is the tensors in it."""
+    """Trace a module with torch.fx; if it returns a dataclass object, the outputs are the tensors in it."""
     import torch
 
     class Tracer(torch.fx.Tracer):  # type: ignore[misc, unused-ignore]
@@ -151,7 +159,7 @@ def _trace_symbolically(module: Any, whole: frozenset[str]) -> Any:
 
 
 def _count_flops(program: Any) -> dict[Any, int] | None:
-    """PyTorch's count of the FLOPs of each operation of a program; None if the program does not run by itself."""
+    """Return PyTorch's FLOPs of each operation of a program; None if the program cannot run on the meta device."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -178,10 +186,10 @@ def _count_flops(program: Any) -> dict[Any, int] | None:
 
 
 def _mark_modules(module: Any) -> dict[str, tuple[str, Mapping[str, Any]]]:
-    """Have identities and dropped paths leave an operation behind, though they only give back what they are given.
+    """Make identities and drop-path modules leave an operation in the trace, although they return their input.
 
-    A hook does so: the modules themselves stay, since code may ask for their class. One that computes, whatever its
-    name, leaves its own operations.
+    A hook does this: the modules themselves are not replaced, because code may check their class. A module that
+    computes, whatever its name, leaves its own operations.
     """
     import torch
     from torch import nn

@@ -1,4 +1,4 @@
-"""Classes of torch.nn that are one layer of ours, or one part that cannot be expressed, however many operations."""
+"""Classes of torch.nn that are read as a single layer, or as one opaque layer, instead of by operation."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ OPAQUE = frozenset(
 
 
 def whole_arguments(place: CallPlace, nodes: Sequence[Any]) -> dict[str, Any]:
-    """The arguments of a layer that is several operations, read from those."""
+    """Return the arguments of a layer that consists of several operations, taken from these."""
     pool = next((node for node in nodes if operator_name(node).startswith("avg_pool")), None)
     if place.word == "LocalResponseNorm" and pool is not None:
         return {"size": max(name_arguments(pool)["kernel_size"])}
