@@ -36,22 +36,22 @@ def read_module(module: Any, shapes: _Shapes, name: str | None = None, origin: s
     """
     named = dict(zip(*_order_shapes(module, shapes), strict=True)) if isinstance(shapes, Mapping) else {}
     listed: list[Any] = list(named.values()) if named else list(shapes)
-    each = [listed] if listed and isinstance(listed[0], int) else listed
-    _check_shapes(each)
-    _check_count(module, len(each))
-    word = type(module).__name__
+    all_shapes = [listed] if listed and isinstance(listed[0], int) else listed
+    _check_shapes(all_shapes)
+    _check_count(module, len(all_shapes))
+    class_name = type(module).__name__
     check_installed()
     types = _collect_types(module)
     with _use_default_type(types.dtype().get("activations", FLOAT32)):
-        reader = TraceReader(trace_module(module, each), OPERATORS, tuple(named))
-        whole = measure_totals(module, each)
-    graph = join_padding(reader.graph(name or word, origin or f"the PyTorch module {word}"))
+        reader = TraceReader(trace_module(module, all_shapes), OPERATORS, tuple(named))
+        whole = measure_totals(module, all_shapes)
+    graph = join_padding(reader.graph(name or class_name, origin or f"the PyTorch module {class_name}"))
     graph = make_loadable(use_pointwise_kind(types.apply_to(graph)))
-    return account_for(graph, whole, reader.beside_layers())
+    return account_for(graph, whole, reader.collect_facts())
 
 
 def _collect_types(module: Any) -> DataTypes:
-    """Return the data types of a module's params; the most common one is taken as the type it computes in."""
+    """Return the data types of a module's params; the most common one is the type it computes in."""
     from torch import nn
 
     types = DataTypes()
@@ -81,9 +81,9 @@ def _order_shapes(module: Any, shapes: Mapping[str, Sequence[int]]) -> tuple[lis
     from inspect import signature
 
     names = list(shapes)
-    taken = list(signature(module.forward).parameters)
-    if set(names) <= set(taken):
-        names.sort(key=taken.index)
+    accepted = list(signature(module.forward).parameters)
+    if set(names) <= set(accepted):
+        names.sort(key=accepted.index)
     return names, [shapes[name] for name in names]
 
 
@@ -100,12 +100,12 @@ def _check_count(module: Any, count: int) -> None:
     from inspect import signature
 
     try:
-        taken = signature(module.forward).parameters.values()
-    except (TypeError, ValueError):  # a forward that is not of Python
+        accepted = signature(module.forward).parameters.values()
+    except (TypeError, ValueError):  # a forward that is not written in Python
         return
-    listed = [each for each in taken if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    listed = [each for each in accepted if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
     required = [each.name for each in listed if each.default is each.empty]
-    most = count if any(each.kind is each.VAR_POSITIONAL for each in taken) else len(listed)
+    most = count if any(each.kind is each.VAR_POSITIONAL for each in accepted) else len(listed)
     if not len(required) <= count <= most:
         names = ", ".join(each.name for each in listed) or "none"
         got = f"{count} shape{'s' if count > 1 else ''}"
@@ -148,7 +148,7 @@ def _make_module(package: str, function: str) -> Any:
             found = getattr(found, part)
         with torch.device("meta"):
             module = found() if not isinstance(found, torch.nn.Module) else found
-    except (Exception, SystemExit) as error:  # whatever the code of the package raises
+    except (Exception, SystemExit) as error:  # the package's code may raise anything
         raise NotImported(f"the module cannot be created: {error_location(error)}{describe_error(error)}") from error
     finally:
         sys.path.remove(os.getcwd())

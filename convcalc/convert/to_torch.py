@@ -33,12 +33,12 @@ def module_text(network: Network) -> str:
 
 def _heading_lines(network: Network) -> Iterator[str]:
     """Yield the docstring: the network's name, its inputs, and the source of the file."""
-    said = f"{network.name}: {network.description}" if network.description else network.name
+    title = f"{network.name}: {network.description}" if network.description else network.name
     shapes = [f"{name} {shape}" for name, shape in network.inputs.items()]
     inputs = f"Inputs {', '.join(shapes)}" if len(shapes) > 1 else f"Input {next(iter(network.inputs.values()))}"
     source = f" from {quote_for_docstring(os.path.basename(network.file))}" if network.file else ""
     facts = f"{inputs}, channels first, without the batch. Written by convcalc {__version__}{source}."
-    first, *others = textwrap.wrap(quote_for_docstring(said), WIDTH - 3, break_long_words=False) or [""]
+    first, *others = textwrap.wrap(quote_for_docstring(title), WIDTH - 3, break_long_words=False) or [""]
     yield f'"""{first}'
     yield from others
     yield ""

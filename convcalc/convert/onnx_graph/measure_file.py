@@ -13,7 +13,7 @@ from convcalc.convert.onnx_graph.file import import_onnx, read_model
 from convcalc.network import Network
 
 _FLOATS = frozenset({1, 10, 11, 16})  # TensorProto's float, float16, double and bfloat16
-# nodes whose output is still the same weight
+# nodes that pass a weight on
 _THROUGH = frozenset(
     {"Identity", "Cast", "DequantizeLinear", "Transpose", "Reshape", "Unsqueeze", "Squeeze", "Flatten"}
 )
@@ -27,7 +27,7 @@ _DATA_INPUTS: dict[str, tuple[int, ...]] = {
 }
 _STATISTICS = {"BatchNormalization": (3, 4)}
 _UNCOUNTED = frozenset({"LSTM", "GRU", "RNN", "Einsum", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"})
-_FILLED = frozenset({"ConstantOfShape", "ConstantFill"})  # stand for weights in files without weights
+_FILLED = frozenset({"ConstantOfShape", "ConstantFill"})  # replace the weights in files stored without them
 _WITH_WEIGHTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "PRelu", "BatchNormalization"})
 _UNCOUNTED_WITH_BODY = frozenset({"If", "Loop", "Scan"})
 
@@ -129,7 +129,7 @@ def _collect_facts(graph: Any) -> _GraphFacts:
             root = roots[node.input[0]]
             roots[node.output[0]] = root
             if node.op_type == "DequantizeLinear":
-                types[root] = 1  # stored in few bits, and learnt all the same
+                types[root] = 1  # quantised weights are learnt too
     elements = {name: prod(sizes[name]) for name, kind in types.items() if kind in _FLOATS}
     return _GraphFacts(sizes, elements, roots, frozenset(filled))
 

@@ -21,7 +21,7 @@ def add_part(reader: "TraceReader", node: Any, parts: SplitValue, bounds: tuple[
     amount[place] = [start, source.shape[1 + place] - stop]
     before = reader.steps[-1] if reader.steps else None
     if before and before.name == source.name and before.kind == "crop" and len(node.args[0].users) == 1:
-        reader.steps.pop()  # one crop of several axes is as many operations
+        reader.steps.pop()  # PyTorch crops one axis per operation; a crop layer does all axes
         del reader.shapes[before.name]
         amount = [[a + c, b + d] for (a, b), (c, d) in zip(before.arguments["amount"], amount, strict=True)]
         shape = (*source.shape[: 1 + place], stop - start, *source.shape[2 + place :])

@@ -121,7 +121,7 @@ class ClassDrafter:
             if name in direct:
                 items.append((self.places.keys[name], ModuleAlias(self.places.path(direct[name], scope))))
             elif not self.wiring.is_merge(child):
-                items += self.keyed(child, scope)
+                items += self._key_modules(child, scope)
         later = tuple(
             (self.places.path(tie.target, scope), self.places.path(tie.source, scope))
             for tie in ties
@@ -130,7 +130,7 @@ class ClassDrafter:
         chain = self.wiring.is_chain(scope.children) and not (not scope.name and len(self.wiring.network.outputs) > 1)
         return ClassDraft(scope, tuple(items), later, None if chain else write_forward(scope, self.wiring, self.places))
 
-    def keyed(self, child: ScopeChild, scope: ModuleScope) -> list[tuple[str, ModuleExpression]]:
+    def _key_modules(self, child: ScopeChild, scope: ModuleScope) -> list[tuple[str, ModuleExpression]]:
         """Return the modules of a child by name, including padding before and cropping after it."""
         key = self.places.keys[self.wiring.full_name(child)]
         frozen = self.wiring.is_frozen(child) and not (scope.name and self.wiring.is_frozen(scope))
@@ -139,10 +139,10 @@ class ClassDrafter:
             names = [f"{key}{AROUND[0]}", key, f"{key}{AROUND[1]}"]
             modules = [parts.before, FrozenModule(parts.module) if frozen else parts.module, parts.after]
             return [(name, module) for name, module in zip(names, modules, strict=True) if module is not None]
-        expression = self.expression(child)
+        expression = self._child_expression(child)
         return [(key, FrozenModule(expression) if frozen else expression)]
 
-    def expression(self, scope: ModuleScope) -> ModuleExpression:
+    def _child_expression(self, scope: ModuleScope) -> ModuleExpression:
         """Return a finished class, list or chain; nn.Identity for a shared module, which is assigned later."""
         if scope.name in self.shared:
             return ModuleCall("nn.Identity")
@@ -150,19 +150,19 @@ class ClassDrafter:
             return self.calls[scope.name]
         target = "nn.ModuleList" if self.wiring.is_list(scope) else "nn.Sequential"
         if scope.copies is None and scope.word != "branches":
-            keyed = [pair for child in scope.children for pair in self.keyed(child, scope)]
+            keyed = [pair for child in scope.children for pair in self._key_modules(child, scope)]
             return ModuleContainer(target, tuple(keyed))
-        return ModuleContainer(target, tuple(self.numbered(scope)))
+        return ModuleContainer(target, tuple(self._number_children(scope)))
 
-    def numbered(self, scope: ModuleScope) -> Iterator[tuple[str, ModuleExpression]]:
+    def _number_children(self, scope: ModuleScope) -> Iterator[tuple[str, ModuleExpression]]:
         """Yield copies or branches by number; an nn.Identity fills each missing number."""
-        there: dict[int, ModuleExpression] = {}
+        by_number: dict[int, ModuleExpression] = {}
         for child in scope.children:
             if self.wiring.is_merge(child):
                 continue
-            keyed = self.keyed(child, scope)
+            keyed = self._key_modules(child, scope)
             number = int(self.places.keys[self.wiring.full_name(child)])
             unnumbered = tuple((str(place), module) for place, (_, module) in enumerate(keyed))
-            there[number] = keyed[0][1] if len(keyed) == 1 else ModuleContainer("nn.Sequential", unnumbered)
-        for number in range(max(there, default=-1) + 1):
-            yield str(number), there.get(number, ModuleCall("nn.Identity"))
+            by_number[number] = keyed[0][1] if len(keyed) == 1 else ModuleContainer("nn.Sequential", unnumbered)
+        for number in range(max(by_number, default=-1) + 1):
+            yield str(number), by_number.get(number, ModuleCall("nn.Identity"))

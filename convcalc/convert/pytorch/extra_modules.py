@@ -39,7 +39,7 @@ class LocallyConnected(nn.Module):
         for axis, (kernel, stride, dilation) in enumerate(self.windows, start=2):
             x = x.unfold(axis, dilation * (kernel - 1) + 1, stride)[..., ::dilation]
         x = x.flatten(2 + len(self.windows)).movedim(1, -2).flatten(-2).flatten(1, -2)
-        x = torch.bmm(x.transpose(0, 1), self.weight.transpose(1, 2))  # a matrix of its own at every position
+        x = torch.bmm(x.transpose(0, 1), self.weight.transpose(1, 2))  # one matrix per position
         x = x.permute(1, 2, 0).unflatten(2, self.output_size)
         return x if self.bias is None else x + self.bias
 

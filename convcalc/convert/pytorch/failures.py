@@ -18,8 +18,8 @@ def describe_failure(error: BaseException) -> str:
 
 def describe_error(error: BaseException) -> str:
     """Return the class of an error and the first paragraph of its message."""
-    said = shorten(" ".join(str(error).split("\n\n")[0].split()), 300)
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    message = shorten(" ".join(str(error).split("\n\n")[0].split()), 300)
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 def error_location(error: BaseException) -> str:

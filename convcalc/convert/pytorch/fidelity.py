@@ -107,13 +107,13 @@ def account_for(graph: Graph, whole: _ModuleTotals, read: TraceFacts) -> Graph:
     ]
     if read.opaque_flops is not None and whole.flops is not None:
         rows.append(("MACs", macs, (whole.flops - read.opaque_flops) / (2 * BATCH)))
-    said = [f"{ours:,} {name} here, {theirs:,.12g} in PyTorch" for name, ours, theirs in rows if ours != theirs]
-    said += [whole.refusal] if whole.flops is None else _output_differences(whole, read)
-    said += _shape_differences(graph, network, read)
-    if not said:
+    differences = [f"{ours:,} {name} here, {theirs:,.12g} in PyTorch" for name, ours, theirs in rows if ours != theirs]
+    differences += [whole.refusal] if whole.flops is None else _output_differences(whole, read)
+    differences += _shape_differences(graph, network, read)
+    if not differences:
         return graph
     return _add_remainder(
-        graph, ", ".join(said), *(max(0, int(theirs - ours)) for _, ours, theirs in (rows[0], rows[2]))
+        graph, ", ".join(differences), *(max(0, int(theirs - ours)) for _, ours, theirs in (rows[0], rows[2]))
     )
 
 

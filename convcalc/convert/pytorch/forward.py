@@ -11,7 +11,7 @@ from convcalc.convert.pytorch.names import TAKEN, VARIABLES_TAKEN, first_free_na
 class Forward(NamedTuple):
     """A forward's parameters, statements, returned expression and return type: Tensor, or a tuple or dict of them."""
 
-    given: tuple[str, ...]
+    inputs: tuple[str, ...]
     statements: tuple[str, ...]
     returned: str
     returns: str
@@ -31,25 +31,25 @@ def _list_units(scope: ModuleScope, wiring: ScopeWiring) -> list[ScopeChild]:
 def write_forward(scope: ModuleScope, wiring: ScopeWiring, places: ModulePlaces) -> Forward:
     """Return the forward method of a scope's class."""
     called = _list_units(scope, wiring)
-    given, gives = _scope_tensors(scope, wiring)
-    variables = _Variables(scope, called, given, gives, wiring, places)
+    inputs, outputs = _scope_tensors(scope, wiring)
+    variables = _Variables(scope, called, inputs, outputs, wiring, places)
     statements = []
     for unit in called:
         value = _unit_text(unit, scope, variables, wiring, places)
-        targets = ", ".join(variables.of[tensor] for tensor in wiring.gives(unit))
+        targets = ", ".join(variables.names[tensor] for tensor in wiring.list_outputs(unit))
         statements.append(f"{targets} = {value}")
-    returned, returns = _return_text(scope, [variables.of[tensor] for tensor in gives], wiring)
+    returned, returns = _return_text(scope, [variables.names[tensor] for tensor in outputs], wiring)
     last, _, value = statements[-1].partition(" = ") if statements else ("", "", "")
     if last == returned:
         statements, returned = statements[:-1], value
-    return Forward(tuple(variables.of[tensor] for tensor in given), tuple(statements), returned, returns)
+    return Forward(tuple(variables.names[tensor] for tensor in inputs), tuple(statements), returned, returns)
 
 
 def _scope_tensors(scope: ModuleScope, wiring: ScopeWiring) -> tuple[Sequence[int], Sequence[int]]:
     """Return the input and output tensors of a class; for the network, all inputs and its outputs in order."""
     if scope.name:
-        return wiring.reads(scope), wiring.gives(scope)
-    return range(wiring.first), list(wiring.network.outputs.values())
+        return wiring.list_inputs(scope), wiring.list_outputs(scope)
+    return range(wiring.input_count), list(wiring.network.outputs.values())
 
 
 def _return_text(scope: ModuleScope, values: list[str], wiring: ScopeWiring) -> tuple[str, str]:
@@ -68,7 +68,7 @@ def _unit_text(
     """Return the call of a module, or the expression of a merge."""
     if isinstance(unit, int):
         node = wiring.network.nodes[unit]
-        values = [variables.of[tensor] for tensor in node.reads]
+        values = [variables.names[tensor] for tensor in node.reads]
         if node.layer.kind == "concat":
             return f"torch.cat([{', '.join(values)}], dim=1)"
         if node.layer.kind in MERGES:
@@ -80,7 +80,7 @@ def _unit_text(
         value = values[0] if parts.before is None else f"{path}{AROUND[0]}({values[0]})"
         value = f"{path}({value})"
         return value if parts.after is None else f"{path}{AROUND[1]}({value})"
-    arguments = ", ".join(variables.of[tensor] for tensor in wiring.reads(unit))
+    arguments = ", ".join(variables.names[tensor] for tensor in wiring.list_inputs(unit))
     return f"{places.path(unit.name, scope)}({arguments})"
 
 
@@ -94,37 +94,37 @@ class _Variables:
         self,
         scope: ModuleScope,
         called: list[ScopeChild],
-        given: Sequence[int],
-        gives: Sequence[int],
+        inputs: Sequence[int],
+        outputs: Sequence[int],
         wiring: ScopeWiring,
         places: ModulePlaces,
     ) -> None:
         read_by: dict[int, list[int]] = {}
         for place, unit in enumerate(called):
-            for tensor in wiring.reads(unit):
+            for tensor in wiring.list_inputs(unit):
                 read_by.setdefault(tensor, []).append(place)
-        for tensor in gives:
+        for tensor in outputs:
             read_by.setdefault(tensor, []).append(len(called))
-        self.of = dict(zip(given, _input_names(scope, given, wiring), strict=True))
-        kept = any(place > 0 for tensor in given for place in read_by.get(tensor, ()))
-        flow = "out" if kept and "x" in self.of.values() else "x"
-        used = {*self.of.values(), *VARIABLES_TAKEN}
+        self.names = dict(zip(inputs, _input_names(scope, inputs, wiring), strict=True))
+        kept = any(place > 0 for tensor in inputs for place in read_by.get(tensor, ()))
+        flow = "out" if kept and "x" in self.names.values() else "x"
+        used = {*self.names.values(), *VARIABLES_TAKEN}
         for place, unit in enumerate(called):
-            for number, tensor in enumerate(wiring.gives(unit)):
+            for number, tensor in enumerate(wiring.list_outputs(unit)):
                 in_list = "[" in places.path(wiring.full_name(unit), scope)
                 if read_by.get(tensor, []) == [place + 1] and not number and not in_list:
-                    self.of[tensor] = flow
+                    self.names[tensor] = flow
                 else:
-                    self.of[tensor] = first_free_name(_variable_name(unit, scope, wiring, places), used)
-                    used.add(self.of[tensor])
+                    self.names[tensor] = first_free_name(_variable_name(unit, scope, wiring, places), used)
+                    used.add(self.names[tensor])
 
 
-def _input_names(scope: ModuleScope, given: Sequence[int], wiring: ScopeWiring) -> list[str]:
+def _input_names(scope: ModuleScope, inputs: Sequence[int], wiring: ScopeWiring) -> list[str]:
     """Return `x` for a single input; the names of several network inputs; `x1`, `x2` for other classes."""
-    if len(given) == 1:
+    if len(inputs) == 1:
         return ["x"]
     if scope.name:
-        return [f"x{number}" for number in range(1, len(given) + 1)]
+        return [f"x{number}" for number in range(1, len(inputs) + 1)]
     return make_distinct(wiring.network.inputs, TAKEN | VARIABLES_TAKEN)
 
 

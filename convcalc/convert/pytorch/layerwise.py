@@ -57,7 +57,9 @@ def _compare_layers(network: Network, report: Report) -> Iterator[ComparedLayer]
                 if found.known:
                     parts = _build_modules(node) if node.owner is None else modules[node.owner]
                     output = _run_node(node, parts, [tensors[tensor] for tensor in node.reads])
-                    macs = (counter.get_total_flops() - before) // 2  # a FLOP a multiplication and one an addition
+                    macs = (
+                        counter.get_total_flops() - before
+                    ) // 2  # PyTorch counts multiplications and additions separately
                     found = found._replace(theirs=_measure_output(output, parts if node.owner is None else (), macs))
             except _REFUSALS as error:
                 found = found._replace(refusal=" ".join(str(error).split())[:300])

@@ -31,7 +31,7 @@ def run_whole(module: Any, shapes: Sequence[Sequence[int]], watch: Any = None) -
             if watch is not None:
                 watch(counter)
             outputs = module(*(torch.empty(*shape) for shape in shapes))
-    except (Exception, SystemExit) as error:  # whatever the code of the module raises
+    except (Exception, SystemExit) as error:  # the module's code may raise anything
         raise NotImported(f"the module does not run on PyTorch's meta device: {describe_failure(error)}") from error
     return _RunResult(counter.get_total_flops(), tuple(tuple(tensor.shape) for tensor in _list_tensors(outputs)))
 
@@ -55,7 +55,7 @@ class _ModuleWatch:
     def __init__(self, module: Any) -> None:
         self.module = module
         self.parts: list[ModelPart] = []
-        self.started: list[tuple[int, int]] = []  # FLOPs before a module that runs, and those of modules inside it
+        self.started: list[tuple[int, int]] = []  # per running module: FLOPs before it, and FLOPs of its inner modules
         self.seen: set[int] = set()
 
     def __call__(self, counter: Any) -> None:
@@ -64,10 +64,10 @@ class _ModuleWatch:
             if any(True for _ in inner.parameters(recurse=False)) or not any(True for _ in inner.children()):
                 inner.register_forward_pre_hook(lambda *_: self.started.append((counter.get_total_flops(), 0)))
                 inner.register_forward_hook(
-                    lambda inner, given, result, path=path: self.note(path, inner, result, counter.get_total_flops())
+                    lambda inner, given, result, path=path: self.record(path, inner, result, counter.get_total_flops())
                 )
 
-    def note(self, path: str, inner: Any, result: Any, flops: int) -> None:
+    def record(self, path: str, inner: Any, result: Any, flops: int) -> None:
         """Record a module that has run: its own figures, without those of inner modules."""
         before, inside = self.started.pop()
         if self.started:

@@ -8,7 +8,7 @@ from convcalc.convert.pytorch.makers import MERGES
 from convcalc.convert.pytorch.names import TAKEN, make_distinct, make_identifier
 from convcalc.network import Group, Network, Node
 
-AROUND = ("_pad", "_crop")  # behind the name of a layer: the modules before and after it
+AROUND = ("_pad", "_crop")  # suffixes of a layer's name: the modules before and after it
 ScopeChild = Union[int, "ModuleScope"]
 
 
@@ -25,12 +25,12 @@ class ModuleScope(NamedTuple):
 
 def build_scope_tree(network: Network) -> ModuleScope:
     """Return the network as a scope; scopes without layers are left out."""
-    laid = sorted(
+    groups = sorted(
         (group for group in network.groups if group.stop > group.start),
         key=lambda group: (group.start, -group.stop, group.name.count(".")),
     )
     count = len(network.nodes)
-    return ModuleScope("", network.name, 0, count, None, _nest_groups(0, count, deque(laid)))
+    return ModuleScope("", network.name, 0, count, None, _nest_groups(0, count, deque(groups)))
 
 
 def _nest_groups(start: int, stop: int, groups: deque[Group]) -> tuple[ScopeChild, ...]:
@@ -54,8 +54,8 @@ class ScopeWiring:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self.first = len(network.inputs)
-        self.last_reader = [-1] * (self.first + len(network.nodes))
+        self.input_count = len(network.inputs)
+        self.last_reader = [-1] * (self.input_count + len(network.nodes))
         for index, node in enumerate(network.nodes):
             for tensor in node.reads:
                 self.last_reader[tensor] = index
@@ -66,20 +66,20 @@ class ScopeWiring:
         """Return the range of layers of a child: first, and last plus one."""
         return (child, child + 1) if isinstance(child, int) else (child.start, child.stop)
 
-    def reads(self, child: ScopeChild) -> tuple[int, ...]:
+    def list_inputs(self, child: ScopeChild) -> tuple[int, ...]:
         """Return the tensors that enter a child, each once, in the order in which they are used."""
         start, stop = self.span(child)
-        born = self.first + start
+        first_inner = self.input_count + start
         read = (tensor for node in self.network.nodes[start:stop] for tensor in node.reads)
-        return tuple(dict.fromkeys(tensor for tensor in read if tensor < born))
+        return tuple(dict.fromkeys(tensor for tensor in read if tensor < first_inner))
 
-    def gives(self, child: ScopeChild) -> tuple[int, ...]:
+    def list_outputs(self, child: ScopeChild) -> tuple[int, ...]:
         """Return the tensors that leave a child, because later layers or the network's outputs use them.
 
         If none does, its last tensor is returned.
         """
         start, stop = self.span(child)
-        inner = range(self.first + start, self.first + stop)
+        inner = range(self.input_count + start, self.input_count + stop)
         return tuple(tensor for tensor in inner if self.last_reader[tensor] >= stop) or (inner[-1],)
 
     def is_merge(self, child: ScopeChild) -> bool:
@@ -88,13 +88,13 @@ class ScopeWiring:
 
     def is_chain(self, children: Sequence[ScopeChild]) -> bool:
         """Whether each child's only input is the output of the one before, as in an nn.Sequential."""
-        given: tuple[int, ...] | None = None
+        previous: tuple[int, ...] | None = None
         for child in children:
-            reads = self.reads(child)
-            if self.is_merge(child) or self.is_list(child) or len(reads) != 1 or given not in (None, reads):
+            reads = self.list_inputs(child)
+            if self.is_merge(child) or self.is_list(child) or len(reads) != 1 or previous not in (None, reads):
                 return False
-            given = self.gives(child)
-            if len(given) != 1:
+            previous = self.list_outputs(child)
+            if len(previous) != 1:
                 return False
         return True
 
@@ -138,20 +138,20 @@ class ModulePlaces:
         self.wiring = wiring
         self.keys: dict[str, str] = {}
         self.parents: dict[str, ModuleScope] = {}
-        self.settle(root)
+        self._set_keys(root)
 
-    def settle(self, scope: ModuleScope) -> None:
+    def _set_keys(self, scope: ModuleScope) -> None:
         """Set the keys of a scope's children: numbers for copies and branches, attribute names for others."""
         beginning = len(scope.name) + 1 if scope.name else 0
         names = [self.wiring.full_name(child) for child in scope.children]
         own = [name[beginning:] for name in names]
         if scope.copies is None and scope.word != "branches":
-            beside = {f"{make_identifier(name)}{suffix}" for name in own for suffix in AROUND}
-            own = make_distinct(own, TAKEN | beside)
+            reserved = {f"{make_identifier(name)}{suffix}" for name in own for suffix in AROUND}
+            own = make_distinct(own, TAKEN | reserved)
         for child, name, key in zip(scope.children, names, own, strict=True):
             self.keys[name], self.parents[name] = key, scope
             if not isinstance(child, int):
-                self.settle(child)
+                self._set_keys(child)
 
     def path(self, name: str, within: ModuleScope) -> str:
         """Return the expression for a module within a class, such as `self.stage1[0].conv1`."""

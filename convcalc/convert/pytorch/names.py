@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from convcalc.problems import printable
 
 _LONGEST_CLASS = 60
-# what nn.Module and nn.Sequential have themselves, and may not be the name of a layer
+# attributes of nn.Module and nn.Sequential, which cannot be names of layers
 TAKEN = frozenset(
     re.findall(
         r"\S+",

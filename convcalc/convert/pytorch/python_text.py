@@ -13,31 +13,31 @@ WIDTH = 100
 _INDENT = "    "
 
 
-def class_lines(made: ModuleClass) -> Iterator[str]:
+def class_lines(module_class: ModuleClass) -> Iterator[str]:
     """Yield the lines of a class."""
-    base = "nn.Sequential" if made.forward is None else "nn.Module"
-    yield f"class {made.name}({base}):"
-    yield f'{_INDENT}"""{_class_docstring(made)}"""'
+    base = "nn.Sequential" if module_class.forward is None else "nn.Module"
+    yield f"class {module_class.name}({base}):"
+    yield f'{_INDENT}"""{_class_docstring(module_class)}"""'
     yield ""
-    parameters = [_parameter_text(parameter) for parameter in made.parameters]
+    parameters = [_parameter_text(parameter) for parameter in module_class.parameters]
     yield from _wrap_items(f"{_INDENT}def __init__(", ["self", *parameters], ") -> None:", 1)
     yield f"{_INDENT * 2}super().__init__()"
-    for name, item in made.items:
+    for name, item in module_class.items:
         yield from _expression_lines(item, 2, f"self.{name} = ")
-    for target, source in made.ties:
+    for target, source in module_class.ties:
         yield f"{_INDENT * 2}{target} = {source}"
-    if made.forward is not None:
+    if module_class.forward is not None:
         yield ""
-        yield from _forward_lines(made.forward)
+        yield from _forward_lines(module_class.forward)
 
 
-def _class_docstring(made: ModuleClass) -> str:
+def _class_docstring(module_class: ModuleClass) -> str:
     """Return the docstring: the block and the scopes that use the class (`basic: stage1 and 3 more.`)."""
-    if made.uses == ("",):
+    if module_class.uses == ("",):
         return "The network."
-    first, others = made.uses[0], len(made.uses) - 1
-    said = f"{made.word}: {first} and {others} more." if others else f"{made.word}: {first}."
-    return said if len(said) < WIDTH - 10 else f"{made.word}."
+    first, others = module_class.uses[0], len(module_class.uses) - 1
+    text = f"{module_class.word}: {first} and {others} more." if others else f"{module_class.word}: {first}."
+    return text if len(text) < WIDTH - 10 else f"{module_class.word}."
 
 
 def _parameter_text(parameter: ClassParameter) -> str:
@@ -48,8 +48,8 @@ def _parameter_text(parameter: ClassParameter) -> str:
 
 
 def _forward_lines(forward: Forward) -> Iterator[str]:
-    given = [f"{name}: Tensor" for name in forward.given]
-    yield from _wrap_items(f"{_INDENT}def forward(", ["self", *given], f") -> {forward.returns}:", 1)
+    inputs = [f"{name}: Tensor" for name in forward.inputs]
+    yield from _wrap_items(f"{_INDENT}def forward(", ["self", *inputs], f") -> {forward.returns}:", 1)
     for statement in [*forward.statements, f"return {forward.returned}"]:
         yield from _break_statement(f"{_INDENT * 2}{statement}")
 

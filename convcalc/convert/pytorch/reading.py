@@ -51,8 +51,8 @@ class TraceReader:
     `known` maps each node to its value; `named` holds the names for the inputs.
     """
 
-    def __init__(self, found: TracedModule, operators: Mapping[str, Any], named: Sequence[str] = ()) -> None:
-        self.found = found
+    def __init__(self, trace: TracedModule, operators: Mapping[str, Any], named: Sequence[str] = ()) -> None:
+        self.trace = trace
         self.named = iter(named)
         self.operators = operators
         self.known: dict[Any, KnownValue] = {}
@@ -60,12 +60,12 @@ class TraceReader:
         self.steps: list[Step] = []
         self.shapes: dict[str, Sizes] = {}
         self.notes: list[str] = []
-        self.used = ChainMap(self.shapes, self.inputs)  # names that are taken
+        self.used = ChainMap(self.shapes, self.inputs)  # names of inputs and steps so far
         self.owners: dict[tuple[Any, ...], str] = {}
         self.counted: set[str] = set()
-        self.ends, self.inside = find_patterns(found.nodes)
-        self.called: dict[str, int] = {}
-        self.unknown: set[Any] = set()  # operations of which no layer states what they cost
+        self.pattern_ends, self.pattern_nodes = find_patterns(trace.nodes)
+        self.numbers: dict[str, int] = {}
+        self.uncounted: set[Any] = set()  # operations in opaque layers, whose costs are unknown
 
     def graph(self, name: str, origin: str) -> Graph:
         """Return the network of all operations.
@@ -74,45 +74,47 @@ class TraceReader:
         """
         done: set[str] = set()
         outputs: tuple[str, ...] = ()
-        for node in self.found.nodes:
+        for node in self.trace.nodes:
             if node.op == "placeholder":
-                self.place(node)
+                self._read_placeholder(node)
             elif node.op == "output":
-                outputs = self.outputs(node)
+                outputs = self._read_outputs(node)
             elif node.op == "get_attr":
                 self.known[node] = TracedConstant()
-            elif node not in self.inside:
-                self.call(node, done)
+            elif node not in self.pattern_nodes:
+                self._read_operation(node, done)
         if not self.steps or not outputs:
             raise NotImported("the module has no layers between its inputs and its outputs")
-        left = sum(self.found.elements.get(name, 0) for name in self.unused())
+        left = sum(self.trace.elements.get(name, 0) for name in self._list_unused())
         without = f" without the {left:,} params that its forward does not use" if left else ""
         return Graph(name, origin + without, self.inputs, tuple(self.steps), outputs, tuple(self.notes))
 
-    def unused(self) -> set[str]:
+    def _list_unused(self) -> set[str]:
         """Return the names of learnt tensors and running statistics that no layer uses, because the forward does not.
 
         A tensor with the size of some constant is not reported: a function that the module holds may read the module's
         weights directly, and the trace then contains a copy of them as a constant.
         """
-        nodes = [node for node in self.found.nodes if node.op == "placeholder"]
+        nodes = [node for node in self.trace.nodes if node.op == "placeholder"]
         constants = {
-            output_sizes(node) for node in nodes if node.users and self.found.given.get(node.name) == TracedConstant()
+            output_sizes(node)
+            for node in nodes
+            if node.users and self.trace.placeholders.get(node.name) == TracedConstant()
         }
         unread = [node for node in nodes if not node.users and output_sizes(node) not in constants]
-        return {name for node in unread for name in list_sources(self.found.given.get(node.name))} - self.counted
+        return {name for node in unread for name in list_sources(self.trace.placeholders.get(node.name))} - self.counted
 
-    def beside_layers(self) -> TraceFacts:
+    def collect_facts(self) -> TraceFacts:
         """Return the facts, besides the layers, that the comparison with the whole module needs."""
-        flops = self.found.flops
-        [output] = [node for node in self.found.nodes if node.op == "output"]
+        flops = self.trace.flops
+        [output] = [node for node in self.trace.nodes if node.op == "output"]
         outputs = tuple(output_sizes(given) for given in list_nodes(output.args))
-        opaque_flops = None if flops is None else sum(flops[node] for node in self.unknown)
-        return TraceFacts(self.unused(), opaque_flops, outputs, self.shapes)
+        opaque_flops = None if flops is None else sum(flops[node] for node in self.uncounted)
+        return TraceFacts(self._list_unused(), opaque_flops, outputs, self.shapes)
 
-    def place(self, node: Any) -> None:
+    def _read_placeholder(self, node: Any) -> None:
         """Store the value of a placeholder: an input, a weight or a buffer."""
-        given = self.found.given.get(node.name)
+        given = self.trace.placeholders.get(node.name)
         if given is None:
             sizes = output_sizes(node)[1:]
             name = next(self.named, node.name)
@@ -121,7 +123,7 @@ class TraceReader:
         else:
             self.known[node] = given
 
-    def outputs(self, node: Any) -> tuple[str, ...]:
+    def _read_outputs(self, node: Any) -> tuple[str, ...]:
         """Return the names of the outputs; an input that is returned unchanged becomes an identity layer."""
         found = []
         for given in list_nodes(node.args):
@@ -130,49 +132,49 @@ class TraceReader:
                 what = f"the size of the output of {operator_name(given) or 'an operation'}"
                 raise NotImported(f"{node_location(given)}{what} depends on the values of a tensor")
             if isinstance(known, MovedValue):
-                known = self.known[given] = self.moved(given, known)
+                known = self.known[given] = self._add_moves(given, known)
             if isinstance(known, ForeignValue):
                 elements = prod(output_sizes(given))
                 shape = (elements // BATCH if elements % BATCH == 0 else elements,)
-                known = self.opaque(given, [given], known.what, shape)
+                known = self._add_opaque_layer(given, [given], known.what, shape)
             if isinstance(known, TracedValue) and known.name in self.inputs:
                 known = self.step(given, "identity", {}, [known], known.shape)
             if isinstance(known, TracedValue):
                 found.append(known.name)
         return tuple(dict.fromkeys(found))
 
-    def call(self, node: Any, done: set[str]) -> None:
+    def _read_operation(self, node: Any, done: set[str]) -> None:
         """Read an operation: as part of a whole module or a pattern, by its handler, or as an opaque layer."""
         places = list_places(node)
         for place in places:
             if place.word in WHOLE or place.word in OPAQUE:
                 if place.key not in done:
                     done.add(place.key)
-                    self.whole(place)
+                    self._read_whole_module(place)
                 return
         try:
-            result = self.taken(node) if node.target is getitem else self.expressed(node)
+            result = self._take_result(node) if node.target is getitem else self._read_layer(node)
         except UnreadableOperation as error:
-            result = self.unexpressed(node, str(error) or operator_name(node) or str(node.target))
+            result = self._read_unmatched(node, str(error) or operator_name(node) or str(node.target))
         self.known[node] = result
         schema = getattr(node.target, "_schema", None)
         if schema is not None and schema.is_mutable and node.args:
-            self.known[node.args[0]] = result  # what is read from here on is what was written
-            self.write_through(node)
+            self.known[node.args[0]] = result  # later operations read the value that was written
+            self._spread_write(node)
 
-    def write_through(self, node: Any) -> None:
+    def _spread_write(self, node: Any) -> None:
         """Make a tensor opaque after an in-place write to part of it, if it is used again."""
         base = view_base(node.args[0])
         while base is not None:
             if any(user > node for user in base.users):
-                values, sources = self.made_of([base, *list_nodes((node.args, node.kwargs))])
+                values, sources = self._collect_sources([base, *list_nodes((node.args, node.kwargs))])
                 what, sizes = f"{operator_name(node)} to part of a tensor", output_sizes(base)
                 foreign = ForeignValue(tuple(values), tuple(sources), what)
                 shaped = is_shape(sizes)
-                self.known[base] = self.opaque(node, values, what, sizes[1:], sources) if shaped else foreign
+                self.known[base] = self._add_opaque_layer(node, values, what, sizes[1:], sources) if shaped else foreign
             base = view_base(base)
 
-    def taken(self, node: Any) -> KnownValue:
+    def _take_result(self, node: Any) -> KnownValue:
         """Return one of several results of an operation."""
         several, place = node.args
         known = self.known[several]
@@ -183,17 +185,17 @@ class TraceReader:
         return (
             known
             if isinstance(known, TracedWeight | TracedConstant)
-            else self.unexpressed(node, operator_name(several))
+            else self._read_unmatched(node, operator_name(several))
         )
 
     def shape_of(self, name: str) -> Sizes:
         """Return the shape of an input or a step."""
         return self.inputs[name] if name in self.inputs else self.shapes[name]
 
-    def expressed(self, node: Any) -> KnownValue:
+    def _read_layer(self, node: Any) -> KnownValue:
         """Read an operation as a layer. Raises UnreadableOperation."""
-        if node in self.ends:
-            kind, source = self.ends[node]
+        if node in self.pattern_ends:
+            kind, source = self.pattern_ends[node]
             value = self.tensor(source)
             return self.step(node, kind, {}, [value], value.shape, last=value.last)
         if operator_name(node) == "":
@@ -211,18 +213,18 @@ class TraceReader:
         result: KnownValue = handler(self, node, name_arguments(node))
         return result
 
-    # -- what operations read
+    # -- inputs of operations
 
     def tensor(self, node: Any) -> TracedValue:
         """Return the tensor of a node; pending moves become layers. Raises UnreadableOperation."""
         known = self.known.get(node)
         if isinstance(known, MovedValue):
-            known = self.known[node] = self.moved(node, known)
+            known = self.known[node] = self._add_moves(node, known)
         if not isinstance(known, TracedValue):
             raise UnreadableOperation
         return known
 
-    def moved(self, node: Any, moved: MovedValue) -> KnownValue:
+    def _add_moves(self, node: Any, moved: MovedValue) -> KnownValue:
         """Turn pending moves into layers: reshapes, and possibly a change to channels last."""
         source = moved.source
         for count, (name, change) in enumerate(moved.moves):
@@ -234,13 +236,17 @@ class TraceReader:
             result = settle_moves(MovedValue(source, ((name, change),), change))
             if not isinstance(result, TracedValue):
                 rest = " and ".join(dict.fromkeys(name for name, _ in moved.moves[count:]))
-                return self.own_part(node, source, rest, moved.sizes)
+                return self._add_unmatched_moves(node, source, rest, moved.sizes)
             source = result
         return source
 
-    def own_part(self, node: Any, source: TracedValue, what: str, sizes: Sizes) -> KnownValue:
+    def _add_unmatched_moves(self, node: Any, source: TracedValue, what: str, sizes: Sizes) -> KnownValue:
         """Return a tensor whose moves no layer kind matches."""
-        return self.opaque(node, [source], what, sizes[1:]) if is_shape(sizes) else ForeignValue((source,), (), what)
+        return (
+            self._add_opaque_layer(node, [source], what, sizes[1:])
+            if is_shape(sizes)
+            else ForeignValue((source,), (), what)
+        )
 
     def weight(self, node: Any) -> TracedWeight | None:
         """Return a learnt tensor; None for None. Raises UnreadableOperation for any other value."""
@@ -270,23 +276,23 @@ class TraceReader:
         all those of one earlier layer.
         """
         sources = [source for weight in weights if weight is not None for source in weight.sources]
-        statistics = self.made_of(given for given in list_nodes((node.args, node.kwargs)) if self.is_statistic(given))[
-            1
-        ]
+        statistics = self._collect_sources(
+            given for given in list_nodes((node.args, node.kwargs)) if self._is_statistic(given)
+        )[1]
         key = (kind, str(sorted(arguments.items())), *sources, *statistics)
         share = self.owners.get(key) if sources or statistics else None
         made_of = [weight for weight in weights if weight is not None]
-        whole = sum(prod(weight.sizes) for weight in made_of) == sum(self.found.elements[name] for name in sources)
+        whole = sum(prod(weight.sizes) for weight in made_of) == sum(self.trace.elements[name] for name in sources)
         if not whole or (share is None and self.counted.intersection(sources)):
             raise UnreadableOperation(f"{kind} with weights that are not its own")
-        frozen = self.found.frozen.intersection(sources)
+        frozen = self.trace.frozen.intersection(sources)
         if share is None and frozen and len(frozen) < len(set(sources)):
-            count, total = (sum(map(self.found.elements.__getitem__, names)) for names in (frozen, set(sources)))
+            count, total = (sum(map(self.trace.elements.__getitem__, names)) for names in (frozen, set(sources)))
             raise UnreadableOperation(
                 f"{kind} with {count:,} of {total:,} params frozen: a spec can only freeze whole layers"
             )
-        self.check_traced(node, kind, arguments, reads, TracedValue("", shape, last), {*sources, *statistics}, sizes)
-        name = self.name(node, kind)
+        self._check_figures(node, kind, arguments, reads, TracedValue("", shape, last), {*sources, *statistics}, sizes)
+        name = self._make_name(node, kind)
         self.owners.setdefault(key, name)
         self.counted |= {*sources, *statistics}
         self.steps.append(
@@ -295,7 +301,7 @@ class TraceReader:
         self.shapes[name] = shape
         return TracedValue(name, shape, last)
 
-    def check_traced(
+    def _check_figures(
         self,
         node: Any,
         kind: str,
@@ -310,19 +316,19 @@ class TraceReader:
         if traced and result.sizes != traced:
             raise UnreadableOperation(f"{kind} with output sizes {traced}")
         params, buffers = (
-            sum(counts.get(name, 0) for name in sources) for counts in (self.found.elements, self.found.statistics)
+            sum(counts.get(name, 0) for name in sources) for counts in (self.trace.elements, self.trace.statistics)
         )
-        macs = None if self.found.flops is None else self.found.flops[node] // (2 * BATCH)
+        macs = None if self.trace.flops is None else self.trace.flops[node] // (2 * BATCH)
         figures = MeasuredFigures(result.shape, params, buffers, macs)
         problem = describe_difference(kind, arguments, [read.shape for read in reads], figures)
         if problem:
             raise UnreadableOperation(f"{kind} with {problem}")
 
-    def is_statistic(self, node: Any) -> bool:
+    def _is_statistic(self, node: Any) -> bool:
         """Whether a node may be a running statistic."""
         return isinstance(self.known.get(node), TracedConstant)
 
-    def opaque(
+    def _add_opaque_layer(
         self, node: Any, reads: Iterable[Any], what: str, shape: Sizes, sources: Sequence[str] = ()
     ) -> TracedValue:
         """Add an opaque layer with a note; its params are those not counted in any other layer.
@@ -330,37 +336,39 @@ class TraceReader:
         If only some of them are frozen, these become an opaque layer of their own before it, because a spec can only
         freeze whole layers.
         """
-        values, found = self.made_of(reads)
+        values, found = self._collect_sources(reads)
         new = {source: None for source in [*found, *sources] if source not in self.counted}
         self.counted |= set(new)
         if not values:
             values = [TracedValue(name, sizes) for name, sizes in list(self.inputs.items())[:1]]
         if len(shape) > MOST_AXES + 1:
             shape = (prod(shape),)
-        name = self.name(node, "opaque")
+        name = self._make_name(node, "opaque")
         before = tuple(dict.fromkeys(value.name for value in values))
-        frozen = [source for source in new if source in self.found.frozen]
-        others = [source for source in new if source not in self.found.frozen]
-        if frozen and any(source in self.found.elements for source in others):
+        frozen = [source for source in new if source in self.trace.frozen]
+        others = [source for source in new if source not in self.trace.frozen]
+        if frozen and any(source in self.trace.elements for source in others):
             apart = first_free_name(f"{name}_frozen", self.used)
-            self.add_opaque(apart, before, f"frozen params of {what}", shape, frozen)
+            self._add_opaque_step(apart, before, f"frozen params of {what}", shape, frozen)
             before, frozen = (apart,), []
-        self.add_opaque(name, before, what, shape, [*frozen, *others])
+        self._add_opaque_step(name, before, what, shape, [*frozen, *others])
         return TracedValue(name, shape)
 
-    def add_opaque(self, name: str, reads: tuple[str, ...], what: str, shape: Sizes, sources: Sequence[str]) -> None:
+    def _add_opaque_step(
+        self, name: str, reads: tuple[str, ...], what: str, shape: Sizes, sources: Sequence[str]
+    ) -> None:
         """Add an opaque step with a note; it is frozen if any of its learnt tensors is."""
         arguments: dict[str, Any] = {"output_shape": list(shape), "what": what}
-        arguments["params"] = sum(self.found.elements.get(source, 0) for source in sources)
-        buffers = sum(self.found.statistics.get(source, 0) for source in sources)
+        arguments["params"] = sum(self.trace.elements.get(source, 0) for source in sources)
+        buffers = sum(self.trace.statistics.get(source, 0) for source in sources)
         if buffers:
             arguments["buffers"] = buffers
-        frozen = not self.found.frozen.isdisjoint(sources)
+        frozen = not self.trace.frozen.isdisjoint(sources)
         self.steps.append(Step(name, "opaque", arguments, reads, None, frozen))
         self.shapes[name] = shape
         self.notes.append(f"{name}: {what}")
 
-    def made_of(self, nodes: Iterable[Any]) -> tuple[list[TracedValue], list[str]]:
+    def _collect_sources(self, nodes: Iterable[Any]) -> tuple[list[TracedValue], list[str]]:
         """Return the tensors, and the names of learnt tensors and running statistics, that nodes depend on."""
         values: dict[TracedValue, None] = {}
         sources: dict[str, None] = {}
@@ -377,13 +385,13 @@ class TraceReader:
                 sources |= dict.fromkeys(list_sources(known))
         return list(values), list(sources)
 
-    def unexpressed(self, node: Any, what: str) -> KnownValue:
+    def _read_unmatched(self, node: Any, what: str) -> KnownValue:
         """Read an operation that no layer kind matches: as an opaque layer, or as a value on the way to one."""
         if not node.users:
             return TracedConstant()
         reads = [given for given in list_nodes((node.args, node.kwargs)) if given in self.known]
-        values, sources = self.made_of(reads)
-        self.unknown.add(node)
+        values, sources = self._collect_sources(reads)
+        self.uncounted.add(node)
         sizes = output_sizes(node)
         if not is_shape(sizes):
             return ForeignValue(tuple(values), tuple(sources), what)
@@ -391,11 +399,11 @@ class TraceReader:
         what = ", ".join(dict.fromkeys([*whats, what]))
         keeps = bool(values) and values[0].last and len(sizes) == len(values[0].sizes)
         shape = (sizes[-1], *sizes[1:-1]) if keeps else sizes[1:]
-        return self.opaque(node, values, what, shape, sources)._replace(last=keeps)
+        return self._add_opaque_layer(node, values, what, shape, sources)._replace(last=keeps)
 
-    def whole(self, place: CallPlace) -> None:
+    def _read_whole_module(self, place: CallPlace) -> None:
         """Read all operations of one call of a module as a single layer, or as an opaque layer."""
-        nodes = [node for node in self.found.nodes if any(found.key == place.key for found in list_places(node))]
+        nodes = [node for node in self.trace.nodes if any(found.key == place.key for found in list_places(node))]
         inner = set(nodes)
         read = [given for node in nodes for given in list_nodes((node.args, node.kwargs)) if given not in inner]
         given = [node for node in nodes if any(user not in inner for user in node.users)]
@@ -411,27 +419,27 @@ class TraceReader:
                 )
                 return
             except UnreadableOperation:
-                pass  # none of ours in spite of its class: opaque, as below
-        self.unknown.update(nodes)
+                pass  # its figures differ from those of the layer kind: opaque, as below
+        self.uncounted.update(nodes)
         for node in given:
             sizes = output_sizes(node)
-            values, sources = self.made_of(read)
+            values, sources = self._collect_sources(read)
             if not is_shape(sizes):
                 self.known[node] = ForeignValue(tuple(values), tuple(sources), place.word)
                 continue
             keeps = bool(values) and values[0].last and len(sizes) == len(values[0].sizes)
             shape = (sizes[-1], *sizes[1:-1]) if keeps else sizes[1:]
-            self.known[node] = self.opaque(node, values, place.word, shape, sources)._replace(last=keeps)
+            self.known[node] = self._add_opaque_layer(node, values, place.word, shape, sources)._replace(last=keeps)
 
     # -- names
 
-    def name(self, node: Any, kind: str) -> str:
+    def _make_name(self, node: Any, kind: str) -> str:
         """Return a layer's name: the path of its module, or that of the module around it plus its kind and a number."""
         places = list_places(node)
         path = places[-1].path if places else ""
         whole = next((place.path for place in places if place.word in WHOLE or place.word in OPAQUE), None)
-        if whole is not None or path in self.found.leaves:
+        if whole is not None or path in self.trace.leaves:
             return first_free_name(whole or path or kind, self.used)
         word = f"{path}.{kind}" if path else kind
-        self.called[word] = self.called.get(word, 0) + 1
-        return first_free_name(f"{word}{self.called[word]}", self.used)
+        self.numbers[word] = self.numbers.get(word, 0) + 1
+        return first_free_name(f"{word}{self.numbers[word]}", self.used)

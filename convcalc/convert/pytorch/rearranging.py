@@ -117,7 +117,7 @@ def _shuffle_handler(kind: str, key: str) -> Handler:
 
 def _read_unchanged(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
     """Return the input unchanged, or add the identity or dropout layer that the operation marks."""
-    kept = reader.found.kept.get(_innermost_path(node)) if "alias" in str(node.target) else None
+    kept = reader.trace.marked.get(_innermost_path(node)) if "alias" in str(node.target) else None
     if kept is None:
         return reader.known[node.args[0]]
     value = reader.tensor(node.args[0])
@@ -143,7 +143,10 @@ def _read_permute(reader: TraceReader, node: Any, given: Arguments) -> KnownValu
         order = _movedim_order(given["source"], given["destination"], axes)
     else:
         order = list(range(axes))
-        one, other = given.get("dim0", 0) % axes, given.get("dim1", -1) % axes  # `t` turns a matrix over
+        one, other = (
+            given.get("dim0", 0) % axes,
+            given.get("dim1", -1) % axes,
+        )  # `t` transposes a matrix and has no arguments
         order[one], order[other] = order[other], order[one]
     return _add_move(reader, node, "permute", tuple(order))
 

@@ -12,8 +12,8 @@ from convcalc.convert.graph import NotImported
 from convcalc.convert.pytorch.failures import describe_error, describe_failure
 from convcalc.convert.pytorch.layerwise import STATISTICS, check_installed
 
-BATCH = 11  # a size that few axes have, by which the batch is known among them
-_PATHS = {"DropPath": "drop_path", "StochasticDepth": "drop_path"}  # classes of timm and torchvision, by their names
+BATCH = 11  # a size that few other axes have, so that the batch axis can be recognised
+_PATHS = {"DropPath": "drop_path", "StochasticDepth": "drop_path"}  # classes of timm and torchvision, by name
 
 
 class TracedWeight(NamedTuple):
@@ -30,20 +30,20 @@ class TracedConstant(NamedTuple):
 
 
 class TracedModule(NamedTuple):
-    """The operations of a module: the nodes of a torch.fx graph, and the values of its placeholders (`given`).
+    """The operations of a module: the nodes of a torch.fx graph, and the values of its placeholders.
 
     `elements` are the sizes of learnt tensors by name; `frozen` are the names of those that are not trained;
-    `statistics` are the sizes of running statistics. `kept` holds the kind and arguments of modules without an
+    `statistics` are the sizes of running statistics. `marked` holds the kind and arguments of modules without an
     operation of their own, by path. `leaves` are the paths of modules without inner modules. `flops` is PyTorch's count
     per operation; None if it cannot be counted.
     """
 
     nodes: tuple[Any, ...]
-    given: Mapping[str, TracedWeight | TracedConstant]
+    placeholders: Mapping[str, TracedWeight | TracedConstant]
     elements: Mapping[str, int]
     frozen: frozenset[str]
     statistics: Mapping[str, int]
-    kept: Mapping[str, tuple[str, Mapping[str, Any]]]
+    marked: Mapping[str, tuple[str, Mapping[str, Any]]]
     leaves: frozenset[str]
     flops: Mapping[Any, int] | None
 
@@ -62,19 +62,19 @@ def trace_module(module: Any, shapes: Sequence[Sequence[int]]) -> TracedModule:
     elements = {name: parameter.numel() for name, parameter in learnt.items()}
     frozen = frozenset(name for name, parameter in learnt.items() if not parameter.requires_grad)
     leaves = frozenset(path for path, inner in module.named_modules() if not any(inner.children()))
-    statistics, kept_as = statistic_sizes(module), _statistic_aliases(module)
-    kept = _mark_modules(module)
+    statistics, aliases = statistic_sizes(module), _statistic_aliases(module)
+    marked = _mark_modules(module)
     with torch.device("meta"):
-        program = _export_program(module, _blank_samples(shapes), frozenset(kept))
+        program = _export_program(module, _blank_samples(shapes), frozenset(marked))
     given: dict[str, TracedWeight | TracedConstant] = {}
     for spec in program.graph_signature.input_specs:
         if spec.kind.name == "PARAMETER":
             parameter = learnt[spec.target]
             given[spec.arg.name] = TracedWeight((first[id(parameter)],), tuple(parameter.shape))
         elif spec.kind.name != "USER_INPUT":
-            given[spec.arg.name] = TracedConstant(kept_as.get(spec.target, ()))
+            given[spec.arg.name] = TracedConstant(aliases.get(spec.target, ()))
     flops = _count_flops(program)
-    return TracedModule(tuple(program.graph.nodes), given, elements, frozen, statistics, kept, leaves, flops)
+    return TracedModule(tuple(program.graph.nodes), given, elements, frozen, statistics, marked, leaves, flops)
 
 
 def _blank_samples(shapes: Sequence[Sequence[int]]) -> tuple[Any, ...]:
@@ -114,7 +114,7 @@ def copy_to_meta(module: Any) -> Any:
         for buffer in module.buffers():
             memo[id(buffer)] = buffer.detach().to("meta")
         return copy.deepcopy(module, memo)
-    except Exception as error:  # whatever the code of the module raises
+    except Exception as error:  # the module's code may raise anything
         raise NotImported(f"the module cannot be copied: {describe_error(error)}") from error
 
 
@@ -132,7 +132,7 @@ def _export_program(module: Any, samples: tuple[Any, ...], whole: frozenset[str]
             warnings.simplefilter("ignore")
             try:
                 return torch.export.export(module, samples, strict=False)
-            except (Exception, SystemExit) as error:  # whatever the code of the module and the tracing raise
+            except (Exception, SystemExit) as error:  # the module's code and the tracing may raise anything
                 try:
                     return torch.export.export(_trace_symbolically(module, whole), samples, strict=False)
                 except (Exception, SystemExit):
@@ -180,7 +180,7 @@ def _count_flops(program: Any) -> dict[Any, int] | None:
     try:
         with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
             Counting(program.graph_module).run(*blank)
-    except Exception:  # an operation that has no meaning without values
+    except Exception:  # an operation that needs values
         return None
     return found
 

@@ -6,7 +6,7 @@ from typing import Any
 from convcalc.convert.pytorch.activation_patterns import operator_name
 from convcalc.convert.pytorch.nodes import CallPlace, name_arguments
 
-# classes of torch.nn whose operations are one layer of ours; what is none of them is read operation by operation
+# classes of torch.nn that are a single layer; all others are read operation by operation
 WHOLE = {
     "Softsign": ("softsign", ()),
     "LocalResponseNorm": ("local_response_norm", ("size",)),
