@@ -61,8 +61,8 @@ def _verdict_text(network: Verification) -> str:
     """Return `agrees` or the number of differences, and how many layers could not be compared."""
     unknown = len(network.unknown)
     differences = len(network.differences) or sum(not total.agrees for total in network.totals)
-    said = f"{differences} differ{'s' if differences == 1 else ''}" if differences else "agrees"
-    return f"{said}, {unknown} unknown" if unknown else said
+    text = f"{differences} differ{'s' if differences == 1 else ''}" if differences else "agrees"
+    return f"{text}, {unknown} unknown" if unknown else text
 
 
 def _row_line(row: tuple[str, ...], columns: list[int], widths: list[int], style: str) -> Line:
@@ -85,7 +85,7 @@ def _difference_lines(network: Verification) -> list[Line]:
     ]
     for layer in network.differences[:_MOST_LAYERS]:
         place: Line = [(f"{name}: {printable(layer.name)}", "place"), (f" ({printable(layer.kind)})", "dim")]
-        lines += [[*place, (f": {said}", "")] for said in _difference_texts(layer, network.source)]
+        lines += [[*place, (f": {text}", "")] for text in _difference_texts(layer, network.source)]
     if len(network.differences) > _MOST_LAYERS:
         lines.append([(f"and {len(network.differences) - _MOST_LAYERS} more layers: -f json lists all", "dim")])
     return [[], *lines] if lines else []

@@ -63,17 +63,17 @@ def list_classes(network: Network, taken: set[str]) -> list[ModuleClass]:
     root, wiring = build_scope_tree(network), ScopeWiring(network)
     places = ModulePlaces(root, wiring)
     ties = find_ties(wiring, places)
-    drafting = ClassDrafter(wiring, places, ties)
+    drafter = ClassDrafter(wiring, places, ties)
     shared = {tie.target for found in ties.values() for tie in found}
     used = set(taken) | CLASSES_TAKEN | {make_class_name(network.name)}
     found = []
     for level in _list_levels(root, wiring, shared):
-        for drafts in _group_drafts([drafting.draft(scope) for scope in level], places):
+        for drafts in _group_drafts([drafter.draft(scope) for scope in level], places):
             base = _base_name(drafts[0].scope, places)
             name = make_class_name(base) if not drafts[0].scope.name else _free_class_name(make_class_name(base), used)
             made, calls = _join_drafts(name, base, drafts)
             found.append(made)
-            drafting.calls.update(zip(made.uses, calls, strict=True))
+            drafter.calls.update(zip(made.uses, calls, strict=True))
     return found
 
 

@@ -281,8 +281,8 @@ class TraceReader:
         )[1]
         key = (kind, str(sorted(arguments.items())), *sources, *statistics)
         share = self.owners.get(key) if sources or statistics else None
-        made_of = [weight for weight in weights if weight is not None]
-        whole = sum(prod(weight.sizes) for weight in made_of) == sum(self.trace.elements[name] for name in sources)
+        learnt = [weight for weight in weights if weight is not None]
+        whole = sum(prod(weight.sizes) for weight in learnt) == sum(self.trace.elements[name] for name in sources)
         if not whole or (share is None and self.counted.intersection(sources)):
             raise UnreadableOperation(f"{kind} with weights that are not its own")
         frozen = self.trace.frozen.intersection(sources)
