@@ -107,7 +107,7 @@ def _make_upsample(layer: Any) -> LayerModules:
 
 
 def _shuffle_maker(name: str, key: str) -> Maker:
-    """Return a maker of pixel shuffles: PyTorch's have two spatial axes, extra modules serve one and three."""
+    """Return a maker of pixel shuffles; PyTorch's are only for two spatial axes, so others use an extra module."""
 
     def make(layer: Any) -> LayerModules:
         target = f"nn.{name}" if layer.input.axes == 2 else f"{name}Nd"

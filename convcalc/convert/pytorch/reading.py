@@ -389,47 +389,51 @@ class TraceReader:
         """Read an operation that no layer kind matches: as an opaque layer, or as a value on the way to one."""
         if not node.users:
             return TracedConstant()
-        reads = [given for given in list_nodes((node.args, node.kwargs)) if given in self.known]
+        reads = [argument for argument in list_nodes((node.args, node.kwargs)) if argument in self.known]
         values, sources = self._collect_sources(reads)
         self.uncounted.add(node)
         sizes = output_sizes(node)
         if not is_shape(sizes):
             return ForeignValue(tuple(values), tuple(sources), what)
-        whats = [known.what for known in map(self.known.get, reads) if isinstance(known, ForeignValue)]
-        what = ", ".join(dict.fromkeys([*whats, what]))
-        keeps = bool(values) and values[0].last and len(sizes) == len(values[0].sizes)
-        shape = (sizes[-1], *sizes[1:-1]) if keeps else sizes[1:]
-        return self._add_opaque_layer(node, values, what, shape, sources)._replace(last=keeps)
+        earlier = [known.what for known in map(self.known.get, reads) if isinstance(known, ForeignValue)]
+        what = ", ".join(dict.fromkeys([*earlier, what]))
+        channels_last = bool(values) and values[0].last and len(sizes) == len(values[0].sizes)
+        shape = (sizes[-1], *sizes[1:-1]) if channels_last else sizes[1:]
+        return self._add_opaque_layer(node, values, what, shape, sources)._replace(last=channels_last)
 
     def _read_whole_module(self, place: CallPlace) -> None:
         """Read all operations of one call of a module as a single layer, or as an opaque layer."""
         nodes = [node for node in self.trace.nodes if any(found.key == place.key for found in list_places(node))]
         inner = set(nodes)
-        read = [given for node in nodes for given in list_nodes((node.args, node.kwargs)) if given not in inner]
-        given = [node for node in nodes if any(user not in inner for user in node.users)]
+        inputs = [
+            argument for node in nodes for argument in list_nodes((node.args, node.kwargs)) if argument not in inner
+        ]
+        results = [node for node in nodes if any(user not in inner for user in node.users)]
         for node in nodes:
             self.known[node] = TracedConstant()
-        if place.word in WHOLE and len(given) == 1:
+        if place.word in WHOLE and len(results) == 1:
             kind, _ = WHOLE[place.word]
-            source = next(node for node in read if isinstance(self.known.get(node), TracedValue | MovedValue))
-            shape = output_sizes(given[0])[1:]
+            source = next(node for node in inputs if isinstance(self.known.get(node), TracedValue | MovedValue))
+            shape = output_sizes(results[0])[1:]
             try:
-                self.known[given[0]] = self.step(
-                    given[0], kind, whole_arguments(place, nodes), [self.tensor(source)], shape
+                self.known[results[0]] = self.step(
+                    results[0], kind, whole_arguments(place, nodes), [self.tensor(source)], shape
                 )
                 return
             except UnreadableOperation:
                 pass  # its figures differ from those of the layer kind: opaque, as below
         self.uncounted.update(nodes)
-        for node in given:
+        for node in results:
             sizes = output_sizes(node)
-            values, sources = self._collect_sources(read)
+            values, sources = self._collect_sources(inputs)
             if not is_shape(sizes):
                 self.known[node] = ForeignValue(tuple(values), tuple(sources), place.word)
                 continue
-            keeps = bool(values) and values[0].last and len(sizes) == len(values[0].sizes)
-            shape = (sizes[-1], *sizes[1:-1]) if keeps else sizes[1:]
-            self.known[node] = self._add_opaque_layer(node, values, place.word, shape, sources)._replace(last=keeps)
+            channels_last = bool(values) and values[0].last and len(sizes) == len(values[0].sizes)
+            shape = (sizes[-1], *sizes[1:-1]) if channels_last else sizes[1:]
+            self.known[node] = self._add_opaque_layer(node, values, place.word, shape, sources)._replace(
+                last=channels_last
+            )
 
     # -- names
 
