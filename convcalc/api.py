@@ -55,10 +55,10 @@ def from_torch(
     spec instead, run `convcalc import --torch`. Raises NotImported (from convcalc.convert.graph) if PyTorch (the extra
     convcalc[torch]) is not installed or the module cannot be traced.
     """
-    from convcalc.convert.from_torch import graph_of
+    from convcalc.convert.from_torch import read_module
     from convcalc.convert.graph import plain_spec
 
-    return load(plain_spec(graph_of(module, input_shape)))
+    return load(plain_spec(read_module(module, input_shape)))
 
 
 @defer_garbage_collection

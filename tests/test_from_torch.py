@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import convcalc
 from convcalc.convert.decompile.spec_writer import spec_text
-from convcalc.convert.from_torch import graph_of, read
+from convcalc.convert.from_torch import read_factory, read_module
 from convcalc.convert.graph import Graph, NotImported, plain_spec
 from convcalc.convert.to_torch import module_text
 from tests.test_to_torch import EXAMPLES, NAMES, example, made
@@ -83,7 +83,7 @@ def test_a_network_written_by_hand_has_the_layers_of_the_example(name: str) -> N
 def test_an_exported_module_round_trips(name: str) -> None:
     pytest.importorskip("torch", reason="PyTorch traces the modules")
     network = example(name)
-    graph = graph_of(made(module_text(network)), [shape.sizes for shape in network.inputs.values()])
+    graph = read_module(made(module_text(network)), [shape.sizes for shape in network.inputs.values()])
     assert graph.notes == ()
     for spec in (plain_spec(graph), spec_text(graph)):
         found = convcalc.analyse(loaded(spec, network))
@@ -124,7 +124,7 @@ def test_any_exported_module_is_imported_with_the_same_figures(source: Random) -
 def test_names_are_the_paths_of_modules() -> None:
     block = [{"conv": {"out_channels": 3, "kernel_size": 1}}, "relu", {"add": {"from": ["previous", "input"]}}]
     spec = {"input": [3, 8, 8], "blocks": {"unit": {"layers": block}}, "layers": [{"unit": {"repeat": 2}}]}
-    graph = graph_of(made(module_text(convcalc.load(spec))), (3, 8, 8))
+    graph = read_module(made(module_text(convcalc.load(spec))), (3, 8, 8))
     assert [step.name for step in graph.steps] == [
         f"unit1.{copy}.{layer}" for copy in (0, 1) for layer in ("conv1", "relu1", "add1")
     ]
@@ -144,7 +144,7 @@ def test_unsupported_operations_are_opaque_with_their_params_and_a_note(
     name: str, shape: tuple[int, ...], opaque: dict[str, int]
 ) -> None:
     module = getattr(modules(), name)()
-    graph = graph_of(module, shape)
+    graph = read_module(module, shape)
     found = {step.name: step.arguments["params"] for step in graph.steps if step.kind == "opaque"}
     assert found == opaque
     assert [note.partition(":")[0] for note in graph.notes] == list(opaque)
@@ -157,7 +157,7 @@ def test_unsupported_operations_are_opaque_with_their_params_and_a_note(
 @pytest.mark.torch
 def test_a_transformer_is_imported_except_for_its_attention() -> None:
     """A linear layer at every position is a pointwise convolution, although PyTorch has the channels last."""
-    graph = graph_of(modules().Attending(), PICTURE)
+    graph = read_module(modules().Attending(), PICTURE)
     assert kinds(graph) == [
         "conv", "reshape", "layernorm", "opaque", "add", "layernorm", "pointwise_conv", "gelu", "pointwise_conv", "add",
         "global_avgpool", "linear",
@@ -168,19 +168,19 @@ def test_a_transformer_is_imported_except_for_its_attention() -> None:
 @pytest.mark.torch
 def test_control_flow_that_depends_on_values_is_refused_with_a_message() -> None:
     with pytest.raises(NotImported, match="depends on the values of a tensor"):
-        graph_of(modules().ByValue(), PICTURE)
+        read_module(modules().ByValue(), PICTURE)
 
 
 @pytest.mark.torch
 @pytest.mark.parametrize(("name", "shape"), [("Odd", PICTURE), ("Frozen", (4, 32, 32)), ("Pair", PICTURE)])
 def test_what_cannot_be_traced_is_refused(name: str, shape: tuple[int, ...]) -> None:
     with pytest.raises(NotImported, match="cannot be traced"):
-        graph_of(getattr(modules(), name)(), shape)
+        read_module(getattr(modules(), name)(), shape)
 
 
 @pytest.mark.torch
 def test_a_module_refused_by_torch_export_is_traced_by_torch_fx() -> None:
-    graph = graph_of(modules().WithDataclass(), PICTURE)
+    graph = read_module(modules().WithDataclass(), PICTURE)
     assert [(step.name, step.kind) for step in graph.steps] == [
         ("stem.0", "conv"), ("stem.1", "identity"), ("head.0", "global_avgpool"), ("head.1", "flatten"),
         ("head.2", "linear"),
@@ -207,7 +207,7 @@ def test_weights_without_gradients_are_frozen() -> None:
 
 @pytest.mark.torch
 def test_tensors_changed_in_place_are_read_with_their_values_at_that_time() -> None:
-    graph = graph_of(modules().InPlace(), PICTURE)
+    graph = read_module(modules().InPlace(), PICTURE)
     assert [(step.kind, step.reads) for step in graph.steps] == [
         ("conv", ("x",)), ("relu", ("first",)), ("conv", ("relu1",)), ("add", ("second", "relu1")),
     ]  # fmt: skip
@@ -215,14 +215,14 @@ def test_tensors_changed_in_place_are_read_with_their_values_at_that_time() -> N
 
 @pytest.mark.torch
 def test_decomposed_activations_are_recognised() -> None:
-    graph = graph_of(modules().Composed(), PICTURE)
+    graph = read_module(modules().Composed(), PICTURE)
     assert sorted(set(kinds(graph))) == ["hardsigmoid", "hardswish", "mish", "silu"]
     assert kinds(graph).count("hardswish") == 2
 
 
 @pytest.mark.torch
 def test_views_that_form_a_shuffle_are_recognised() -> None:
-    graph = graph_of(modules().Rearranging(), (8, 8, 8))
+    graph = read_module(modules().Rearranging(), (8, 8, 8))
     assert graph.notes == ()
     assert sorted(kinds(graph)) == [
         "add", "channel_shuffle", "crop", "crop", "pixel_shuffle", "pixel_unshuffle", "relu", "slice", "slice",
@@ -232,7 +232,7 @@ def test_views_that_form_a_shuffle_are_recognised() -> None:
 
 @pytest.mark.torch
 def test_modules_with_no_or_several_operations_become_layers() -> None:
-    graph = graph_of(modules().LeavingNoTrace(), (8, 8, 8))
+    graph = read_module(modules().LeavingNoTrace(), (8, 8, 8))
     assert kinds(graph) == ["identity", "dropout", "local_response_norm", "softsign", "lppool", "mish"]
     assert [step.name for step in graph.steps] == [f"body.{number}" for number in range(6)]
 
@@ -241,7 +241,7 @@ def test_modules_with_no_or_several_operations_become_layers() -> None:
 def test_the_module_is_not_changed() -> None:
     module = modules().LeavingNoTrace()
     before = repr(module)
-    graph_of(module.train(), (8, 8, 8))
+    read_module(module.train(), (8, 8, 8))
     assert repr(module) == before
     assert module.training
     assert all(parameter.device.type == "cpu" for parameter in modules().Frozen().parameters())
@@ -250,7 +250,7 @@ def test_the_module_is_not_changed() -> None:
 @pytest.mark.torch
 def test_a_factory_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     modules()
-    graph = read("tests.torch_modules:InPlace", PICTURE)
+    graph = read_factory("tests.torch_modules:InPlace", PICTURE)
     assert (graph.name, graph.origin) == ("InPlace", "the PyTorch module tests.torch_modules:InPlace")
 
 
@@ -258,18 +258,18 @@ def test_a_factory_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("factory", "said"),
     [
-        ("tests.torch_modules", "takes package.module:factory"),
+        ("tests.torch_modules", "must be package.module:factory"),
         ("tests.torch_modules:nothing", "has no attribute 'nothing'"),
         ("tests.nowhere:nothing", "No module named 'tests.nowhere'"),
         ("tests.torch_modules:failing", "ValueError: no weights here"),
         ("tests.torch_modules:number", "'int' object is not callable"),
-        ("tests.torch_modules:NotATensor", "not a torch.nn.Module"),
+        ("tests.torch_modules:NotATensor", "must return a torch.nn.Module"),
     ],
 )
 def test_a_factory_that_returns_no_module_is_an_error(factory: str, said: str) -> None:
     modules()
     with pytest.raises(NotImported, match=said):
-        read(factory, PICTURE)
+        read_factory(factory, PICTURE)
 
 
 def test_all_examples_are_covered() -> None:
@@ -279,7 +279,7 @@ def test_all_examples_are_covered() -> None:
 @pytest.mark.torch
 @pytest.mark.parametrize(("name", "kind"), [("mobilenet_v1", "pointwise_conv"), ("googlenet", "conv")])
 def test_convolutions_of_1_by_1_are_pointwise_next_to_depthwise_ones(name: str, kind: str) -> None:
-    found = graph_of(*by_hand(name)).steps
+    found = read_module(*by_hand(name)).steps
     ones = {step.kind for step in found if step.kind == "pointwise_conv" or step.arguments.get("kernel_size") == 1}
     assert ones == {kind}
 
@@ -323,7 +323,7 @@ def test_an_input_may_have_the_name_of_a_layer() -> None:
 
 @pytest.mark.parametrize("shape", [(-3, 8, 8), (0, 8, 8), (3, 2.5), "abc", [(3, 8, 8), 5]])
 def test_an_invalid_shape_is_refused_with_a_message(shape: Any) -> None:
-    with pytest.raises(NotImported, match="a shape is a list of integers from 1"):
+    with pytest.raises(NotImported, match="a shape must be a list of positive integers"):
         convcalc.from_torch(modules().LeftAndRight(), shape)
 
 
@@ -347,7 +347,7 @@ def test_a_lazy_module_is_refused_with_a_message() -> None:
 
 @pytest.mark.torch
 def test_params_that_forward_does_not_use_are_omitted_and_reported() -> None:
-    graph = graph_of(modules().WithHead(), PICTURE)
+    graph = read_module(modules().WithHead(), PICTURE)
     assert [step.kind for step in graph.steps] == ["conv"]
     assert graph.origin.endswith(f" without the {8 * 10 + 10} params that its forward does not use")
 
@@ -375,4 +375,4 @@ def test_params_that_a_function_reads_are_not_said_to_be_unused() -> None:
     report = imported(module, PICTURE)
     assert report.totals.params == 224
     assert not report.complete
-    assert "does not use" not in graph_of(module, PICTURE).origin
+    assert "does not use" not in read_module(module, PICTURE).origin

@@ -188,7 +188,7 @@ def test_code_is_run_only_with_the_option(monkeypatch: pytest.MonkeyPatch) -> No
             "small", "the factory nets:small", {"input": shape}, (Step("act", "relu", {}, ("input",)),), ("act",)
         )
 
-    monkeypatch.setattr("convcalc.convert.from_torch.read", read)
+    monkeypatch.setattr("convcalc.convert.from_torch.read_factory", read)
     Path("nets:small").write_bytes(Path(lenet()).read_bytes())
     assert run(["import", "nets:small", "-o", "net.yaml"]) == 0
     assert asked == []

@@ -590,9 +590,9 @@ def test_a_partly_frozen_convolution_trains_its_bias_alone() -> None:
 def test_what_no_layer_accounts_for_is_said_and_the_report_is_not_complete() -> None:
     """Kind: an import is believed without a check. The weights' product is 8·8·8 MACs, once for all samples."""
     from convcalc.convert.decompile.spec_writer import spec_text
-    from convcalc.convert.from_torch import graph_of
+    from convcalc.convert.from_torch import read_module
 
-    graph = graph_of(reported("Reweighted"), (3, 8, 8))
+    graph = read_module(reported("Reweighted"), (3, 8, 8))
     assert graph.notes[-1].startswith("unaccounted: ")
     assert "MACs here" in graph.notes[-1]
     report = convcalc.summary(StringIO(spec_text(graph)))
@@ -634,7 +634,7 @@ def test_what_cannot_be_traced_is_an_error_that_names_the_line(
 def test_a_wrong_number_of_inputs_is_told_with_their_names(capsys: pytest.CaptureFixture[str]) -> None:
     reported("TwoInputs")
     assert run(["import", "--torch", "tests.reported_modules:TwoInputs", "--input", "3,32,32"]) == 2
-    assert "its forward takes the inputs left, right, and 1 shape is given" in capsys.readouterr().err
+    assert "its forward takes the inputs left, right; got 1 shape" in capsys.readouterr().err
 
 
 @pytest.mark.torch

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import convcalc
-from convcalc.convert.from_torch import graph_of
+from convcalc.convert.from_torch import read_module
 from convcalc.convert.graph import plain_spec
 
 SEEDS = range(120)
@@ -42,7 +42,7 @@ def test_random_modules_have_pytorchs_figures() -> None:
     complete = 0
     for seed in SEEDS:
         module = RandomModule(seed)
-        graph = graph_of(module, SHAPE)
+        graph = read_module(module, SHAPE)
         report = convcalc.analyse(convcalc.load(plain_spec(graph)))
         expected = pytorch_figures(module)
         left = re.search(r"without the ([\d,]+) params", graph.origin)

@@ -120,7 +120,7 @@ def _import_torch(factory: str, shapes: Shapes) -> Graph:
     from convcalc.convert import from_torch
 
     named = {name: shape for name, shape in shapes.items() if name is not None}
-    return from_torch.read(factory, named or shapes[None])
+    return from_torch.read_factory(factory, named or shapes[None])
 
 
 def _read_shapes(inputs: Iterable[str]) -> Shapes:

@@ -74,17 +74,17 @@ def _compare(
     """Compare each spec. Raises NotImported if PyTorch, the module or the ONNX file cannot be used."""
     if file is not None:
         return [_compare_with_file(common.load(nets[0], overrides, where), file)]
-    from convcalc.convert.pytorch.layerwise import check_installed, verified
+    from convcalc.convert.pytorch.layerwise import check_installed, verify_network
 
     check_installed()
     networks = [common.load(net, overrides, where) for net in nets]
     if factory is None:
-        return [verified(network) for network in networks]
+        return [verify_network(network) for network in networks]
     from convcalc.convert.comparison import compare_with
-    from convcalc.convert.from_torch import module_of
-    from convcalc.convert.pytorch.measure_module import model_of
+    from convcalc.convert.from_torch import load_module
+    from convcalc.convert.pytorch.measure_module import measure_module
 
-    return [compare_with(network, model_of(module_of(factory), network)) for network in networks]
+    return [compare_with(network, measure_module(load_module(factory), network)) for network in networks]
 
 
 def _compare_with_file(network: Network, file: str) -> Any:

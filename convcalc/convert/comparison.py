@@ -1,6 +1,7 @@
-"""A spec's network beside a real model: totals, outputs, and layer by layer where names or figures pair them.
+"""Compares a spec's network with a real model: totals, outputs, and layers that names or figures pair.
 
-What a model is comes as `Model`, counted by PyTorch or from the nodes of an ONNX file, never by an importer of ours.
+The model comes as `Model`, counted by PyTorch or from the nodes of an ONNX file. convcalc's importers are not involved,
+so a comparison also finds their errors.
 """
 
 import re
@@ -13,8 +14,8 @@ from convcalc.network import Network
 Sizes = tuple[int, ...]
 
 
-class Figures(NamedTuple):
-    """A layer's output shape and costs: learnt elements, running statistics, MACs of a batch (None: unknown)."""
+class MeasuredFigures(NamedTuple):
+    """A layer's output shape, params, running statistics, and MACs per batch (None: unknown)."""
 
     output_shape: Sizes
     params: int
@@ -22,19 +23,19 @@ class Figures(NamedTuple):
     macs: int | None
 
 
-class Part(NamedTuple):
-    """A module or node of a model that computes or learns; weights used a second time count as none."""
+class ModelPart(NamedTuple):
+    """A module or node of a model that computes or learns; weights used a second time count as 0."""
 
     name: str
     kind: str
-    figures: Figures
+    figures: MeasuredFigures
 
 
 class Model(NamedTuple):
-    """A model's own figures of a batch; None if the source does not state them. `source` is PyTorch or ONNX."""
+    """A model's own figures for one batch; None if the source does not state them. `source` is PyTorch or ONNX."""
 
     source: str
-    parts: tuple[Part, ...]
+    parts: tuple[ModelPart, ...]
     params: int
     trainable_params: int | None
     buffers: int
@@ -42,28 +43,28 @@ class Model(NamedTuple):
     outputs: tuple[Sizes, ...]
 
 
-class Compared(NamedTuple):
-    """A layer's figures, ours and the other's.
+class ComparedLayer(NamedTuple):
+    """A layer's figures in convcalc (`ours`) and in the other source (`theirs`).
 
-    `theirs` is None if PyTorch refuses the layer and says why, and `ours` if only the model has it. A layer that is not
-    `known` has nothing to be compared with.
+    `theirs` is None if PyTorch rejects the layer, and `refusal` says why; `ours` is None if only the model has it. A
+    layer that is not `known` could not be compared.
     """
 
     name: str
     kind: str
-    ours: Figures | None
-    theirs: Figures | None
+    ours: MeasuredFigures | None
+    theirs: MeasuredFigures | None
     refusal: str = ""
     known: bool = True
 
     @property
     def agrees(self) -> bool:
-        """Whether all figures are equal."""
+        """Whether all figures are equal; true of a layer that could not be compared."""
         return self.ours == self.theirs or not self.known
 
 
-class Total(NamedTuple):
-    """A figure of the whole network, ours and the other's; None is unknown and differs from nothing."""
+class ComparedTotal(NamedTuple):
+    """A figure of the whole network in both sources. None means unknown and agrees with everything."""
 
     name: str
     ours: Any
@@ -76,73 +77,72 @@ class Total(NamedTuple):
 
 
 class Verification(NamedTuple):
-    """A network's layers compared, and its totals if it was compared with a model as a whole."""
+    """The compared layers of a network, and its totals if it was compared with a whole model."""
 
     report: Report
-    layers: tuple[Compared, ...]
-    totals: tuple[Total, ...] = ()
+    layers: tuple[ComparedLayer, ...]
+    totals: tuple[ComparedTotal, ...] = ()
     source: str = "PyTorch"
 
     @property
     def agrees(self) -> bool:
-        """Whether nothing differs."""
+        """Whether no layer and no total differs."""
         return not self.differences and all(total.agrees for total in self.totals)
 
     @property
-    def differences(self) -> list[Compared]:
-        """The layers of which the other has different figures."""
+    def differences(self) -> list[ComparedLayer]:
+        """The layers whose figures differ."""
         return [layer for layer in self.layers if not layer.agrees]
 
     @property
-    def unknown(self) -> list[Compared]:
-        """The layers that are not compared."""
+    def unknown(self) -> list[ComparedLayer]:
+        """The layers that could not be compared."""
         return [layer for layer in self.layers if not layer.known]
 
 
-def alike(figures: Figures) -> tuple[Any, ...]:
-    """Figures as they are compared: PyTorch and TensorFlow may have the channels last, and axes of one element."""
+def _comparable_values(figures: MeasuredFigures) -> tuple[Any, ...]:
+    """Return figures without the order of axes and axes of size 1: other frameworks may have channels last."""
     return (sorted(size for size in figures.output_shape if size > 1), *figures[1:])
 
 
-def ordered_like(theirs: Figures, ours: Figures) -> Figures:
-    """Figures with the axes of the output as ours has them, if they are the same but for their order and ones."""
-    same = alike(theirs)[0] == alike(ours)[0]
+def _match_axis_order(theirs: MeasuredFigures, ours: MeasuredFigures) -> MeasuredFigures:
+    """Return their figures with our order of axes if the shapes differ only in order and in axes of size 1."""
+    same = _comparable_values(theirs)[0] == _comparable_values(ours)[0]
     return theirs._replace(output_shape=ours.output_shape) if same else theirs
 
 
 def compare_with(network: Network, model: Model) -> Verification:
-    """A network beside a model."""
+    """Compare a network with a model: totals, output shapes, and layers."""
     report = analyse(network)
-    totals = tuple(totals_of(report, model))
+    totals = tuple(_compare_totals(report, model))
     agree = all(total.agrees for total in totals)
-    return Verification(report, tuple(pair_layers(report, model.parts, agree)), totals, model.source)
+    return Verification(report, tuple(_pair_layers(report, model.parts, agree)), totals, model.source)
 
 
-def totals_of(report: Report, model: Model) -> Iterator[Total]:
-    """The totals, and the shapes that leave the network."""
+def _compare_totals(report: Report, model: Model) -> Iterator[ComparedTotal]:
     for name in ("params", "trainable_params", "buffers", "macs"):
-        yield Total(name, getattr(report.totals, name), getattr(model, name))
+        yield ComparedTotal(name, getattr(report.totals, name), getattr(model, name))
     outputs = [shape.sizes for shape in report.outputs().values()]
     theirs = list(dict.fromkeys(model.outputs))
     same = sorted(map(sorted, dict.fromkeys(outputs))) == sorted(map(sorted, theirs))
-    yield Total("outputs", theirs if same else outputs, theirs)
+    yield ComparedTotal("outputs", theirs if same else outputs, theirs)
 
 
-def pair_layers(report: Report, parts: Sequence[Part], agree: bool) -> Iterator[Compared]:
-    """The layers in their order, each beside the part of the model that it is.
+def _pair_layers(report: Report, parts: Sequence[ModelPart], agree: bool) -> Iterator[ComparedLayer]:
+    """Yield the layers in order, each with the part of the model that matches it.
 
-    A layer is paired with the part of its name and figures, else with the first of its figures, else with the one of
-    its name, which then differs. What is left over differs only if the totals do: a separable convolution of ours is
-    two modules of PyTorch, and a module of one's own may be several layers. Of layers without weights only those are
-    compared that the model has by name.
+    A layer is paired with the part that has its name and figures, else with the first one that has its figures, else
+    with the one that has its name, which then differs. What remains unpaired differs only if the totals do: one
+    separable convolution in convcalc is two modules in PyTorch, and a custom module may be several layers. Layers
+    without weights are compared only if the model has them by name.
     """
     free = dict(enumerate(parts))
-    paired: dict[str, Part] = {}
+    paired: dict[str, ModelPart] = {}
     layers = [layer for layer in report.layers if layer.macs is not None]
-    rules: tuple[Callable[[LayerReport, Part], bool], ...] = (
-        lambda layer, part: plain_name(layer.name) == plain_name(part.name) and same_figures(layer, part),
-        lambda layer, part: has_weights(layer) and same_figures(layer, part),
-        lambda layer, part: plain_name(layer.name) == plain_name(part.name),
+    rules: tuple[Callable[[LayerReport, ModelPart], bool], ...] = (
+        lambda layer, part: _plain_name(layer.name) == _plain_name(part.name) and _have_same_figures(layer, part),
+        lambda layer, part: _is_measurable(layer) and _have_same_figures(layer, part),
+        lambda layer, part: _plain_name(layer.name) == _plain_name(part.name),
     )
     for rule in rules:
         for layer in layers:
@@ -151,38 +151,40 @@ def pair_layers(report: Report, parts: Sequence[Part], agree: bool) -> Iterator[
                 paired[layer.name] = free.pop(number)
     for layer in report.layers:
         part, counted = paired.get(layer.name), layer.macs is not None
-        if part is None and counted and not has_weights(layer):
+        if part is None and counted and not _is_measurable(layer):
             continue
         known = part is not None or (counted and not agree)
-        ours = figures_of(layer)
-        yield Compared(layer.name, layer.kind, ours, part and ordered_like(part.figures, ours), known=known)
+        ours = measure_layer(layer)
+        yield ComparedLayer(layer.name, layer.kind, ours, part and _match_axis_order(part.figures, ours), known=known)
     for part in free.values() if not agree else ():
         if any(part.figures[1:]):
-            yield Compared(part.name, part.kind, None, part.figures)
+            yield ComparedLayer(part.name, part.kind, None, part.figures)
 
 
-def plain_name(name: str) -> str:
-    """A name without what specs, PyTorch and ONNX write differently between its parts."""
+def _plain_name(name: str) -> str:
+    """Return a name in lower case with `_` between its words: specs, PyTorch and ONNX separate them differently."""
     return "_".join(re.findall(r"[a-z0-9]+", name.lower()))
 
 
-def has_weights(layer: LayerReport) -> bool:
-    """Whether a layer learns, keeps statistics, or multiplies with weights."""
+def _is_measurable(layer: LayerReport) -> bool:
+    """Whether a layer has params, running statistics or MACs."""
     return bool(layer.params or layer.buffers or layer.macs)
 
 
-def figures_of(layer: LayerReport) -> Figures:
-    """The figures of one of our layers."""
-    return Figures(layer.output_shape.sizes, layer.params, layer.buffers, layer.macs)
+def measure_layer(layer: LayerReport) -> MeasuredFigures:
+    """Return the figures of a layer of a report."""
+    return MeasuredFigures(layer.output_shape.sizes, layer.params, layer.buffers, layer.macs)
 
 
-def same_figures(layer: LayerReport, part: Part) -> bool:
-    """Whether a layer and a part of a model have the same figures."""
-    return alike(figures_of(layer)) == alike(part.figures)
+def _have_same_figures(layer: LayerReport, part: ModelPart) -> bool:
+    return _comparable_values(measure_layer(layer)) == _comparable_values(part.figures)
 
 
-def shapes_for(network: Network, names: Iterable[str]) -> list[Sizes]:
-    """The shapes of a network's inputs in the order of the names that a model has for them, if it has all of them."""
+def order_input_shapes(network: Network, names: Iterable[str]) -> list[Sizes]:
+    """Return a network's input shapes in the order of the model's input names.
+
+    If the names do not match, the network's own order is used.
+    """
     inputs = {name: shape.sizes for name, shape in network.inputs.items()}
     listed = [name for name in names if name in inputs]
     return [inputs[name] for name in listed] if len(listed) == len(inputs) else list(inputs.values())

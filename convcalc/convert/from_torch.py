@@ -1,4 +1,8 @@
-"""A PyTorch module as a network of ours: traced on the meta device, where nothing is computed and weights are none."""
+"""Reads a PyTorch module as a network.
+
+The module is traced on the meta device, where tensors have shapes but no values: nothing is computed, and weights take
+no memory.
+"""
 
 import os
 import sys
@@ -10,43 +14,44 @@ from convcalc.convert.checking import make_loadable
 from convcalc.convert.dtypes import FLOAT32, DataTypes
 from convcalc.convert.graph import Graph, NotImported, use_pointwise_kind
 from convcalc.convert.pytorch.aten_operators import OPERATORS
-from convcalc.convert.pytorch.failures import in_words, line_of
-from convcalc.convert.pytorch.fidelity import account_for, measure
-from convcalc.convert.pytorch.joining import joined
+from convcalc.convert.pytorch.failures import describe_error, error_location
+from convcalc.convert.pytorch.fidelity import account_for, measure_totals
+from convcalc.convert.pytorch.joining import join_padding
 from convcalc.convert.pytorch.layerwise import check_installed
-from convcalc.convert.pytorch.reading import Reader
-from convcalc.convert.pytorch.tracing import traced
+from convcalc.convert.pytorch.reading import TraceReader
+from convcalc.convert.pytorch.tracing import trace_module
 from convcalc.problems import show
 from convcalc.units import is_integer_type
 
-Shapes = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
+_Shapes = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
 
 
-def graph_of(module: Any, shapes: Shapes, name: str | None = None, origin: str = "") -> Graph:
-    """The network of a module; shapes are channels first, without the batch: one, several in order, or by name.
+def read_module(module: Any, shapes: _Shapes, name: str | None = None, origin: str = "") -> Graph:
+    """Return the network of a module.
 
-    Names of parameters of its forward are those; by other names, which the inputs get, shapes are in order.
+    Shapes are channels first, without the batch: one shape, several in order, or several by name. Names that are
+    parameters of the module's forward are matched with these; any other names become the names of the inputs, in order.
 
-    Raises NoTorch where PyTorch is not installed, NotImported where the module cannot be traced.
+    Raises MissingTorch if PyTorch is not installed; NotImported if the module cannot be traced.
     """
-    named = dict(zip(*in_order(module, shapes), strict=True)) if isinstance(shapes, Mapping) else {}
+    named = dict(zip(*_order_shapes(module, shapes), strict=True)) if isinstance(shapes, Mapping) else {}
     listed: list[Any] = list(named.values()) if named else list(shapes)
-    each = [listed] if listed and isinstance(listed[0], int) else listed
-    check(each)
-    check_count(module, len(each))
-    word = type(module).__name__
+    all_shapes = [listed] if listed and isinstance(listed[0], int) else listed
+    _check_shapes(all_shapes)
+    _check_count(module, len(all_shapes))
+    class_name = type(module).__name__
     check_installed()
-    types = types_of(module)
-    with default_type(types.dtype().get("activations", FLOAT32)):
-        reader = Reader(traced(module, each), OPERATORS, tuple(named))
-        whole = measure(module, each)
-    graph = joined(reader.graph(name or word, origin or f"the PyTorch module {word}"))
+    types = _collect_types(module)
+    with _use_default_type(types.dtype().get("activations", FLOAT32)):
+        reader = TraceReader(trace_module(module, all_shapes), OPERATORS, tuple(named))
+        whole = measure_totals(module, all_shapes)
+    graph = join_padding(reader.graph(name or class_name, origin or f"the PyTorch module {class_name}"))
     graph = make_loadable(use_pointwise_kind(types.apply_to(graph)))
-    return account_for(graph, whole, reader.beside_layers())
+    return account_for(graph, whole, reader.collect_facts())
 
 
-def types_of(module: Any) -> DataTypes:
-    """The data types of a module: those of its parameters, in the most common of which it computes."""
+def _collect_types(module: Any) -> DataTypes:
+    """Return the data types of a module's params; the most common one is the type it computes in."""
     from torch import nn
 
     types = DataTypes()
@@ -59,8 +64,8 @@ def types_of(module: Any) -> DataTypes:
 
 
 @contextmanager
-def default_type(name: str) -> Iterator[None]:
-    """Let PyTorch make tensors of a data type, as a module in half precision needs its input."""
+def _use_default_type(name: str) -> Iterator[None]:
+    """Make PyTorch create tensors of this type, because a module in half precision needs inputs of its type."""
     import torch
 
     before = torch.get_default_dtype()
@@ -71,63 +76,67 @@ def default_type(name: str) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def in_order(module: Any, shapes: Mapping[str, Sequence[int]]) -> tuple[list[str], list[Sequence[int]]]:
-    """Shapes by name as the module takes them: in the order of its parameters where all names are some of those."""
+def _order_shapes(module: Any, shapes: Mapping[str, Sequence[int]]) -> tuple[list[str], list[Sequence[int]]]:
+    """Return names and shapes, in the order of the forward's parameters if all names are among these."""
     from inspect import signature
 
     names = list(shapes)
-    taken = list(signature(module.forward).parameters)
-    if set(names) <= set(taken):
-        names.sort(key=taken.index)
+    accepted = list(signature(module.forward).parameters)
+    if set(names) <= set(accepted):
+        names.sort(key=accepted.index)
     return names, [shapes[name] for name in names]
 
 
-def check(shapes: Sequence[Any]) -> None:
-    """Shapes are lists of integers from 1. Raises NotImported."""
+def _check_shapes(shapes: Sequence[Any]) -> None:
+    """Raise NotImported unless every shape is a list of positive integers."""
     for shape in shapes:
         sizes = shape if isinstance(shape, Sequence) else ()
         if not sizes or not all(type(size) is int and size > 0 for size in sizes):
-            raise NotImported(f"a shape is a list of integers from 1, such as 3,224,224, not {show(str(shape))}")
+            raise NotImported(f"a shape must be a list of positive integers such as 3,224,224; got {show(str(shape))}")
 
 
-def check_count(module: Any, count: int) -> None:
-    """A module is given as many shapes as its forward takes inputs. Raises NotImported."""
+def _check_count(module: Any, count: int) -> None:
+    """Raise NotImported unless there are as many shapes as the module's forward takes inputs."""
     from inspect import signature
 
     try:
-        taken = signature(module.forward).parameters.values()
-    except (TypeError, ValueError):  # a forward that is not of Python
+        accepted = signature(module.forward).parameters.values()
+    except (TypeError, ValueError):  # a forward that is not written in Python
         return
-    listed = [each for each in taken if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    listed = [each for each in accepted if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
     required = [each.name for each in listed if each.default is each.empty]
-    most = count if any(each.kind is each.VAR_POSITIONAL for each in taken) else len(listed)
+    most = count if any(each.kind is each.VAR_POSITIONAL for each in accepted) else len(listed)
     if not len(required) <= count <= most:
         names = ", ".join(each.name for each in listed) or "none"
-        given = f"{count} shape{'s are' if count > 1 else ' is'} given"
-        raise NotImported(f"the module cannot be traced: its forward takes the inputs {names}, and {given}")
+        got = f"{count} shape{'s' if count > 1 else ''}"
+        raise NotImported(f"the module cannot be traced: its forward takes the inputs {names}; got {got}")
 
 
-def read(factory: str, shapes: Shapes) -> Graph:
-    """The network of what `package.module:factory` makes: the code of the package is run.
+def read_factory(factory: str, shapes: _Shapes) -> Graph:
+    """Return the network of the module that `package.module:factory` returns. This runs the package's code.
 
-    The factory is called without arguments on the meta device, where weights take no memory. Raises NoTorch, and
-    NotImported where there is no such factory, it fails, or its module cannot be traced.
+    The factory is called without arguments on the meta device. Raises MissingTorch if PyTorch is not installed;
+    NotImported if the factory does not exist, fails, or returns something else, or if its module cannot be traced.
     """
     name = factory.rpartition(":")[2].rpartition(".")[2]
-    return graph_of(module_of(factory), shapes, name, f"the PyTorch module {factory}")
+    return read_module(load_module(factory), shapes, name, f"the PyTorch module {factory}")
 
 
-def module_of(factory: str) -> Any:
-    """The module that `package.module:factory` makes. Raises NoTorch, and NotImported if there is none."""
+def load_module(factory: str) -> Any:
+    """Return the module that `package.module:factory` returns.
+
+    Raises MissingTorch if PyTorch is not installed; NotImported if the factory does not exist, fails, or returns
+    something else.
+    """
     check_installed()
     package, colon, function = factory.partition(":")
     if not (package and colon and function):
-        raise NotImported(f"--torch takes package.module:factory, not {show(factory)}")
-    return made(package, function)
+        raise NotImported(f"--torch must be package.module:factory; got {show(factory)}")
+    return _make_module(package, function)
 
 
-def made(package: str, function: str) -> Any:
-    """The module that a factory makes; its package is sought in the current folder first."""
+def _make_module(package: str, function: str) -> Any:
+    """Call the factory and return its module; the current folder is searched for the package first."""
     from importlib import import_module
 
     import torch
@@ -139,10 +148,10 @@ def made(package: str, function: str) -> Any:
             found = getattr(found, part)
         with torch.device("meta"):
             module = found() if not isinstance(found, torch.nn.Module) else found
-    except (Exception, SystemExit) as error:  # whatever the code of the package raises
-        raise NotImported(f"it gives no module: {line_of(error)}{in_words(error)}") from error
+    except (Exception, SystemExit) as error:  # the package's code may raise anything
+        raise NotImported(f"the module cannot be created: {error_location(error)}{describe_error(error)}") from error
     finally:
         sys.path.remove(os.getcwd())
     if not isinstance(module, torch.nn.Module):
-        raise NotImported(f"it gives a {type(module).__name__}, not a torch.nn.Module")
+        raise NotImported(f"the factory must return a torch.nn.Module; got a {type(module).__name__}")
     return module

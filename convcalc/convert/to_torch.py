@@ -1,4 +1,4 @@
-"""A network as the text of a PyTorch module, as a person would write it."""
+"""Writes a network as a Python file that defines it as a PyTorch module, in the form a person would write."""
 
 import ast
 import os
@@ -6,39 +6,39 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from convcalc.convert.pytorch.classes import classes_of
+from convcalc.convert.pytorch.classes import list_classes
 from convcalc.convert.pytorch.makers import check_known
-from convcalc.convert.pytorch.names import quotable
+from convcalc.convert.pytorch.names import quote_for_docstring
 from convcalc.convert.pytorch.python_text import WIDTH, class_lines
 from convcalc.network import Network
 from convcalc.version import __version__
 
-LAYERS = Path(__file__).parent / "pytorch" / "extra_modules.py"
+_EXTRA_MODULES = Path(__file__).parent / "pytorch" / "extra_modules.py"
 
 
 def module_text(network: Network) -> str:
-    """A Python file with the network as an nn.Module: blocks as classes, names kept.
+    """Return a Python file that defines the network as an nn.Module: blocks become classes, and names are preserved.
 
-    Only the sanitised names of the network's layers stand in its code, and its name and description in a docstring.
-    Raises NotExported where PyTorch has no module for a layer.
+    The code contains only sanitised layer names; the network's name and description appear in a docstring. Raises
+    NotExported if PyTorch has no module for a layer.
     """
     check_known(network)
-    sources = layer_sources()
-    classes = classes_of(network, set(sources))
+    sources = _extra_module_sources()
+    classes = list_classes(network, set(sources))
     body = "\n\n\n".join("\n".join(class_lines(made)) for made in classes)
     helpers = [source for name, source in sources.items() if f"{name}(" in body]
     code = "\n\n\n".join([*helpers, body])
-    return "\n".join([*heading(network), "", *imports(code), "", "", code, ""])
+    return "\n".join([*_heading_lines(network), "", *_import_lines(code), "", "", code, ""])
 
 
-def heading(network: Network) -> Iterator[str]:
-    """The docstring: what the network is, and where the text comes from."""
-    said = f"{network.name}: {network.description}" if network.description else network.name
+def _heading_lines(network: Network) -> Iterator[str]:
+    """Yield the docstring: the network's name, its inputs, and the source of the file."""
+    title = f"{network.name}: {network.description}" if network.description else network.name
     shapes = [f"{name} {shape}" for name, shape in network.inputs.items()]
     inputs = f"Inputs {', '.join(shapes)}" if len(shapes) > 1 else f"Input {next(iter(network.inputs.values()))}"
-    source = f" from {quotable(os.path.basename(network.file))}" if network.file else ""
+    source = f" from {quote_for_docstring(os.path.basename(network.file))}" if network.file else ""
     facts = f"{inputs}, channels first, without the batch. Written by convcalc {__version__}{source}."
-    first, *others = textwrap.wrap(quotable(said), WIDTH - 3, break_long_words=False) or [""]
+    first, *others = textwrap.wrap(quote_for_docstring(title), WIDTH - 3, break_long_words=False) or [""]
     yield f'"""{first}'
     yield from others
     yield ""
@@ -46,8 +46,7 @@ def heading(network: Network) -> Iterator[str]:
     yield '"""'
 
 
-def imports(code: str) -> Iterator[str]:
-    """What the code takes from elsewhere."""
+def _import_lines(code: str) -> Iterator[str]:
     if "OrderedDict(" in code:
         yield "from collections import OrderedDict"
         yield ""
@@ -58,9 +57,9 @@ def imports(code: str) -> Iterator[str]:
         yield "from torch.nn import functional"
 
 
-def layer_sources() -> dict[str, str]:
-    """The text of the layers that PyTorch has no module for, by their names."""
-    text = LAYERS.read_text(encoding="utf-8")
+def _extra_module_sources() -> dict[str, str]:
+    """Return the source of each class in extra_modules.py, by class name."""
+    text = _EXTRA_MODULES.read_text(encoding="utf-8")
     lines = text.splitlines()
     return {
         node.name: "\n".join(lines[node.lineno - 1 : node.end_lineno])

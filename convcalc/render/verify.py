@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from convcalc.convert.comparison import Compared, Figures, Verification
+from convcalc.convert.comparison import ComparedLayer, MeasuredFigures, Verification
 from convcalc.problems import printable, shorten
 from convcalc.render.lines import Line
 
@@ -61,8 +61,8 @@ def _verdict_text(network: Verification) -> str:
     """Return `agrees` or the number of differences, and how many layers could not be compared."""
     unknown = len(network.unknown)
     differences = len(network.differences) or sum(not total.agrees for total in network.totals)
-    said = f"{differences} differ{'s' if differences == 1 else ''}" if differences else "agrees"
-    return f"{said}, {unknown} unknown" if unknown else said
+    text = f"{differences} differ{'s' if differences == 1 else ''}" if differences else "agrees"
+    return f"{text}, {unknown} unknown" if unknown else text
 
 
 def _row_line(row: tuple[str, ...], columns: list[int], widths: list[int], style: str) -> Line:
@@ -85,13 +85,13 @@ def _difference_lines(network: Verification) -> list[Line]:
     ]
     for layer in network.differences[:_MOST_LAYERS]:
         place: Line = [(f"{name}: {printable(layer.name)}", "place"), (f" ({printable(layer.kind)})", "dim")]
-        lines += [[*place, (f": {said}", "")] for said in _difference_texts(layer, network.source)]
+        lines += [[*place, (f": {text}", "")] for text in _difference_texts(layer, network.source)]
     if len(network.differences) > _MOST_LAYERS:
         lines.append([(f"and {len(network.differences) - _MOST_LAYERS} more layers: -f json lists all", "dim")])
     return [[], *lines] if lines else []
 
 
-def _difference_texts(layer: Compared, source: str) -> list[str]:
+def _difference_texts(layer: ComparedLayer, source: str) -> list[str]:
     if layer.refusal:
         return [f"PyTorch rejects it: {layer.refusal}"]
     if layer.ours is None or layer.theirs is None:
@@ -110,7 +110,7 @@ def _both_text(figure: str, ours: Any, theirs: Any, source: str) -> str:
     return f"{_WORDS.get(figure, figure)} {_value_text(ours)} here, {_value_text(theirs)} in {source}"
 
 
-def _figures_dict(of: Figures) -> dict[str, Any]:
+def _figures_dict(of: MeasuredFigures) -> dict[str, Any]:
     return {**of._asdict(), "output_shape": list(of.output_shape)}
 
 
@@ -144,7 +144,7 @@ def _whole_dict(network: Verification) -> dict[str, Any]:
     return {"totals": {total.name: {"ours": total.ours, key: total.theirs} for total in network.totals}}
 
 
-def _layer_dict(layer: Compared, source: str) -> dict[str, Any]:
+def _layer_dict(layer: ComparedLayer, source: str) -> dict[str, Any]:
     """Return a layer as a JSON-ready dict; figures are null on a side that does not have the layer."""
     ours, theirs = (None if each is None else _figures_dict(each) for each in (layer.ours, layer.theirs))
     why = {"refusal": layer.refusal} if layer.refusal else {}

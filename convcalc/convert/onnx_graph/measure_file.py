@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from math import prod
 from typing import Any, NamedTuple
 
-from convcalc.convert.comparison import Figures, Model, Part, Sizes, shapes_for
+from convcalc.convert.comparison import MeasuredFigures, Model, ModelPart, Sizes, order_input_shapes
 from convcalc.convert.graph import NotImported
 from convcalc.convert.onnx_graph.file import import_onnx, read_model
 from convcalc.network import Network
 
 _FLOATS = frozenset({1, 10, 11, 16})  # TensorProto's float, float16, double and bfloat16
-# nodes whose output is still the same weight
+# nodes that pass a weight on
 _THROUGH = frozenset(
     {"Identity", "Cast", "DequantizeLinear", "Transpose", "Reshape", "Unsqueeze", "Squeeze", "Flatten"}
 )
@@ -27,7 +27,7 @@ _DATA_INPUTS: dict[str, tuple[int, ...]] = {
 }
 _STATISTICS = {"BatchNormalization": (3, 4)}
 _UNCOUNTED = frozenset({"LSTM", "GRU", "RNN", "Einsum", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"})
-_FILLED = frozenset({"ConstantOfShape", "ConstantFill"})  # stand for weights in files without weights
+_FILLED = frozenset({"ConstantOfShape", "ConstantFill"})  # replace the weights in files stored without them
 _WITH_WEIGHTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "PRelu", "BatchNormalization"})
 _UNCOUNTED_WITH_BODY = frozenset({"If", "Loop", "Scan"})
 
@@ -78,7 +78,7 @@ def _infer_shapes(model: Any, network: Network) -> Any:
     inputs = [value for value in model.graph.input if value.name not in held]
     if len(inputs) != len(network.inputs):
         raise NotImported(f"it has {len(inputs)} inputs, but the spec has {len(network.inputs)}")
-    for value, shape in zip(inputs, shapes_for(network, (value.name for value in inputs)), strict=True):
+    for value, shape in zip(inputs, order_input_shapes(network, (value.name for value in inputs)), strict=True):
         _set_sizes(value, shape)
     del model.graph.value_info[:]
     for output in model.graph.output:
@@ -129,12 +129,12 @@ def _collect_facts(graph: Any) -> _GraphFacts:
             root = roots[node.input[0]]
             roots[node.output[0]] = root
             if node.op_type == "DequantizeLinear":
-                types[root] = 1  # stored in few bits, and learnt all the same
+                types[root] = 1  # quantised weights are learnt too
     elements = {name: prod(sizes[name]) for name, kind in types.items() if kind in _FLOATS}
     return _GraphFacts(sizes, elements, roots, frozenset(filled))
 
 
-def _measure_node(node: Any, facts: _GraphFacts, seen: set[str], batch: int) -> Part | None:
+def _measure_node(node: Any, facts: _GraphFacts, seen: set[str], batch: int) -> ModelPart | None:
     """Return what a node computes and learns; None if nothing, or if it only passes a weight on."""
     if not node.output or node.output[0] in facts.roots:
         return None
@@ -156,7 +156,9 @@ def _measure_node(node: Any, facts: _GraphFacts, seen: set[str], batch: int) -> 
         return None
     named = next((facts.roots[name] for name in node.input if name in facts.roots), node.name)
     name = named.rpartition(".")[0] or node.name or node.output[0]
-    return Part(name, node.op_type, Figures(facts.sizes.get(node.output[0], ())[1:], params, buffers, macs))
+    return ModelPart(
+        name, node.op_type, MeasuredFigures(facts.sizes.get(node.output[0], ())[1:], params, buffers, macs)
+    )
 
 
 def _count_new(names: Iterable[str], facts: _GraphFacts, seen: set[str], least: int) -> int:
@@ -167,9 +169,9 @@ def _count_new(names: Iterable[str], facts: _GraphFacts, seen: set[str], least: 
     return sum(facts.elements[root] for root in new)
 
 
-def _merge_biases(parts: list[Part]) -> list[Part]:
+def _merge_biases(parts: list[ModelPart]) -> list[ModelPart]:
     """Merge each learnt Add that follows a product into it, as its bias."""
-    found: list[Part] = []
+    found: list[ModelPart] = []
     for part in parts:
         before = found[-1] if found else None
         if part.kind == "Add" and before is not None and before.kind in _MACS and part.figures.params:

@@ -1,1 +1,1 @@
-"""PyTorch: a module's text, the comparison with PyTorch itself, and modules read."""
+"""PyTorch: reads modules, writes modules, and compares a network with PyTorch."""

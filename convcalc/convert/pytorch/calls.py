@@ -1,6 +1,7 @@
-"""How a module is made, as data: nothing here knows PyTorch.
+"""Calls that create PyTorch modules, as data. This file does not need PyTorch.
 
-`nn.Conv2d` is a class of torch.nn, a name without a dot one of extra_modules.py.
+The target `nn.Conv2d` is a class of torch.nn; a target without a dot, such as `BlurPool`, is a class of
+extra_modules.py.
 """
 
 from collections.abc import Callable
@@ -11,57 +12,57 @@ from convcalc.arguments import PerAxisPadding
 REQUIRED = object()
 
 
-class Argument(NamedTuple):
-    """An argument with its default: required ones are written without their names."""
+class CallArgument(NamedTuple):
+    """An argument with its default; required arguments are written without their names."""
 
     name: str
     value: Any
     default: Any = REQUIRED
 
 
-class Call(NamedTuple):
-    """How a module is made."""
+class ModuleCall(NamedTuple):
+    """A call that creates a module: its class and arguments."""
 
     target: str
-    arguments: tuple[Argument, ...] = ()
+    arguments: tuple[CallArgument, ...] = ()
 
 
-class Made(NamedTuple):
-    """The module of a layer, and the padding before or cutting after it that PyTorch's module has not."""
+class LayerModules(NamedTuple):
+    """The modules of a layer: the main one, and any padding before or cropping after it that it cannot do itself."""
 
-    module: Call
-    before: Call | None = None
-    after: Call | None = None
-
-
-Maker = Callable[[Any], Made]
+    module: ModuleCall
+    before: ModuleCall | None = None
+    after: ModuleCall | None = None
 
 
-def simple(values: Any) -> Any:
-    """One value where all axes have the same, else a tuple."""
+Maker = Callable[[Any], LayerModules]
+
+
+def collapse_equal(values: Any) -> Any:
+    """Return a single value if all axes have the same one, else a tuple."""
     return values[0] if len(set(values)) == 1 else tuple(values)
 
 
-def sides(padding: PerAxisPadding) -> Any:
-    """Padding as PyTorch's padding modules take it: the last axis first."""
-    return simple([side for pair in reversed(padding) for side in pair])
+def list_sides(padding: PerAxisPadding) -> Any:
+    """Return padding in the order of PyTorch's padding modules: the last axis first."""
+    return collapse_equal([side for pair in reversed(padding) for side in pair])
 
 
-def module(name: str, axes: int, *arguments: Argument) -> Call:
-    """A class of torch.nn that is there for one, two and three axes."""
-    return Call(f"nn.{name}{axes}d", arguments)
+def call_nn(name: str, axes: int, *arguments: CallArgument) -> ModuleCall:
+    """Return a call of a torch.nn class that exists for one, two and three axes: `Conv` and 2 is `nn.Conv2d`."""
+    return ModuleCall(f"nn.{name}{axes}d", arguments)
 
 
-def zero_pad(padding: PerAxisPadding) -> Call:
-    """Zeros around."""
-    return module("ZeroPad", len(padding), Argument("padding", sides(padding)))
+def call_zero_pad(padding: PerAxisPadding) -> ModuleCall:
+    """Return a call that pads with zeros."""
+    return call_nn("ZeroPad", len(padding), CallArgument("padding", list_sides(padding)))
 
 
-def symmetric(padding: PerAxisPadding) -> bool:
-    """Whether every axis has as much before as after."""
+def is_symmetric(padding: PerAxisPadding) -> bool:
+    """Whether every axis has the same padding before and after."""
     return all(before == after for before, after in padding)
 
 
-def crop_call(amount: PerAxisPadding) -> Call:
-    """Borders cut off."""
-    return Call("Crop", (Argument("amount", tuple(amount)),))
+def call_crop(amount: PerAxisPadding) -> ModuleCall:
+    """Return a call that crops each axis before and after."""
+    return ModuleCall("Crop", (CallArgument("amount", tuple(amount)),))

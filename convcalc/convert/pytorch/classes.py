@@ -1,80 +1,90 @@
-"""The classes of a module's text: uses of a block that have one shape are one class, with parameters where they differ.
+"""Turns blocks into the classes of a module's text.
 
-The class of every scope is drafted, the innermost first; drafts that are equal but for the values of arguments become
-a class. A value that all of them have stands in it, the others are parameters of its `__init__`.
+Every scope is drafted, the innermost first. Drafts that are equal except for the values of arguments become a single
+class: values that they share are written in the class, the others become parameters of its `__init__`.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from convcalc.convert.pytorch.calls import REQUIRED, Argument, Call
-from convcalc.convert.pytorch.drafts import Draft, Drafting, Expression, arguments_of, form, places_of, replaced
+from convcalc.convert.pytorch.calls import REQUIRED, CallArgument, ModuleCall
+from convcalc.convert.pytorch.drafts import (
+    ClassDraft,
+    ClassDrafter,
+    ModuleExpression,
+    list_argument_owners,
+    list_arguments,
+    replace_arguments,
+    strip_values,
+)
 from convcalc.convert.pytorch.forward import Forward
-from convcalc.convert.pytorch.module_scopes import Places, Scope, Wiring, tree
-from convcalc.convert.pytorch.names import CLASSES_TAKEN, class_name, first_free
-from convcalc.convert.pytorch.sharing import ties_of
+from convcalc.convert.pytorch.module_scopes import ModulePlaces, ModuleScope, ScopeWiring, build_scope_tree
+from convcalc.convert.pytorch.names import CLASSES_TAKEN, first_free_name, make_class_name
+from convcalc.convert.pytorch.sharing import find_ties
 from convcalc.network import Network
 
-NAMED = object()  # the default of an argument that is always written with its name
-FEATURES = frozenset({"in_channels", "num_features", "in_features", "channels", "normalized_shape", "num_channels"})
-SIZES = FEATURES | {"out_channels", "out_features"}
+ALWAYS_NAMED = object()  # the default of an argument that is always written with its name
+_FEATURES = frozenset({"in_channels", "num_features", "in_features", "channels", "normalized_shape", "num_channels"})
+_SIZES = _FEATURES | {"out_channels", "out_features"}
 
 
-class Slot(NamedTuple):
-    """A parameter of a class in the place of a value."""
+class ClassSlot(NamedTuple):
+    """A parameter of a class, used instead of a value."""
 
     name: str
 
 
-class Parameter(NamedTuple):
-    """A parameter of a class: its default, and the values that uses give."""
+class ClassParameter(NamedTuple):
+    """A parameter of a class: its default, and its value in each use."""
 
     name: str
     default: Any
     values: tuple[Any, ...]
 
 
-class Class(NamedTuple):
-    """A class of the text: the values of arguments are plain or slots; `forward` is None of an nn.Sequential."""
+class ModuleClass(NamedTuple):
+    """A class of the text. Its arguments are plain values or slots; `forward` is None for an nn.Sequential."""
 
     name: str
     word: str
     uses: tuple[str, ...]
-    parameters: tuple[Parameter, ...]
-    items: tuple[tuple[str, Expression], ...]
+    parameters: tuple[ClassParameter, ...]
+    items: tuple[tuple[str, ModuleExpression], ...]
     ties: tuple[tuple[str, str], ...]
     forward: Forward | None
 
 
-Column = tuple[Argument, ...]
+_Column = tuple[CallArgument, ...]
 
 
-def classes_of(network: Network, taken: set[str]) -> list[Class]:
-    """The classes of a network, each below those that it uses, the network's last. Names in `taken` stay free."""
-    root, wiring = tree(network), Wiring(network)
-    places = Places(root, wiring)
-    ties = ties_of(wiring, places)
-    drafting = Drafting(wiring, places, ties)
+def list_classes(network: Network, taken: set[str]) -> list[ModuleClass]:
+    """Return the classes of a network, each after those that it uses; names in `taken` are not used."""
+    root, wiring = build_scope_tree(network), ScopeWiring(network)
+    places = ModulePlaces(root, wiring)
+    ties = find_ties(wiring, places)
+    drafter = ClassDrafter(wiring, places, ties)
     shared = {tie.target for found in ties.values() for tie in found}
-    used = set(taken) | CLASSES_TAKEN | {class_name(network.name)}
+    used = set(taken) | CLASSES_TAKEN | {make_class_name(network.name)}
     found = []
-    for level in levels(root, wiring, shared):
-        for drafts in alike([drafting.draft(scope) for scope in level], places):
-            base = base_name(drafts[0].scope, places)
-            name = class_name(base) if not drafts[0].scope.name else free_class(class_name(base), used)
-            made, calls = joined(name, base, drafts)
+    for level in _list_levels(root, wiring, shared):
+        for drafts in _group_drafts([drafter.draft(scope) for scope in level], places):
+            base = _base_name(drafts[0].scope, places)
+            name = make_class_name(base) if not drafts[0].scope.name else _free_class_name(make_class_name(base), used)
+            made, calls = _join_drafts(name, base, drafts)
             found.append(made)
-            drafting.calls.update(zip(made.uses, calls, strict=True))
+            drafter.calls.update(zip(made.uses, calls, strict=True))
     return found
 
 
-def levels(root: Scope, wiring: Wiring, shared: set[str]) -> list[list[Scope]]:
-    """The scopes that become classes, those first that hold no others deep inside; of shared ones there is one."""
-    heights: dict[int, list[Scope]] = {}
+def _list_levels(root: ModuleScope, wiring: ScopeWiring, shared: set[str]) -> list[list[ModuleScope]]:
+    """Return the scopes that become classes, grouped by depth, the deepest first; shared scopes appear once."""
+    heights: dict[int, list[ModuleScope]] = {}
 
-    def visit(scope: Scope) -> int:
-        inner = [visit(child) for child in scope.children if isinstance(child, Scope) and child.name not in shared]
+    def visit(scope: ModuleScope) -> int:
+        inner = [
+            visit(child) for child in scope.children if isinstance(child, ModuleScope) and child.name not in shared
+        ]
         height = 1 + max(inner, default=0)
         if wiring.is_class(scope):
             heights.setdefault(height, []).append(scope)
@@ -84,17 +94,17 @@ def levels(root: Scope, wiring: Wiring, shared: set[str]) -> list[list[Scope]]:
     return [sorted(heights[height], key=lambda scope: scope.start) for height in sorted(heights)]
 
 
-def alike(drafts: list[Draft], places: Places) -> list[list[Draft]]:
-    """Drafts that become one class: of the same block, equal but for the values of arguments."""
-    groups: dict[Any, list[Draft]] = {}
+def _group_drafts(drafts: list[ClassDraft], places: ModulePlaces) -> list[list[ClassDraft]]:
+    """Group drafts that become a single class: same block, equal except for the values of arguments."""
+    groups: dict[Any, list[ClassDraft]] = {}
     for draft in drafts:
-        items = tuple((key, form(item)) for key, item in draft.items)
-        groups.setdefault((base_name(draft.scope, places), items, draft.ties, draft.forward), []).append(draft)
+        items = tuple((key, strip_values(item)) for key, item in draft.items)
+        groups.setdefault((_base_name(draft.scope, places), items, draft.ties, draft.forward), []).append(draft)
     return list(groups.values())
 
 
-def base_name(scope: Scope, places: Places) -> str:
-    """What a class is named by: the block, the name of a sequence, the block that a branch is in."""
+def _base_name(scope: ModuleScope, places: ModulePlaces) -> str:
+    """Return the name that a class is named after: the block, the sequence's name, or the block around a branch."""
     if not scope.name or scope.word not in ("sequence", "branch", "branches"):
         return scope.word
     if scope.word == "sequence":
@@ -104,8 +114,8 @@ def base_name(scope: Scope, places: Places) -> str:
     return f"{block}_{scope.word}" if block else scope.word
 
 
-def free_class(name: str, used: set[str]) -> str:
-    """The name, or with the first number behind it that is free; it is used from now on."""
+def _free_class_name(name: str, used: set[str]) -> str:
+    """Return the name, with a number appended if it is taken, and mark it as taken."""
     candidate, number = name, 1
     while candidate in used:
         number += 1
@@ -114,81 +124,87 @@ def free_class(name: str, used: set[str]) -> str:
     return candidate
 
 
-def joined(name: str, word: str, drafts: Sequence[Draft]) -> tuple[Class, list[Call]]:
-    """The class of drafts that are alike, and how each use makes it."""
-    uses_arguments = [[found for _, item in draft.items for found in arguments_of(item)] for draft in drafts]
-    columns: list[Column] = list(zip(*uses_arguments, strict=True))
-    slots = named_slots(columns, owners(drafts[0]))
-    values = iter([settled(column, slots[place]) for place, column in enumerate(columns)])
-    items = tuple((key, replaced(item, values)) for key, item in drafts[0].items)
-    parameters = parameters_of(columns, slots)
+def _join_drafts(name: str, word: str, drafts: Sequence[ClassDraft]) -> tuple[ModuleClass, list[ModuleCall]]:
+    """Return the class of equal drafts, and the call that creates it in each use."""
+    uses_arguments = [[found for _, item in draft.items for found in list_arguments(item)] for draft in drafts]
+    columns: list[_Column] = list(zip(*uses_arguments, strict=True))
+    slots = _name_slots(columns, _list_owners(drafts[0]))
+    values = iter([_settle_argument(column, slots[place]) for place, column in enumerate(columns)])
+    items = tuple((key, replace_arguments(item, values)) for key, item in drafts[0].items)
+    parameters = _list_parameters(columns, slots)
     calls = [
-        Call(name, tuple(Argument(slot, values[use], default) for slot, default, values in parameters))
+        ModuleCall(name, tuple(CallArgument(slot, values[use], default) for slot, default, values in parameters))
         for use in range(len(drafts))
     ]
     uses = tuple(draft.scope.name for draft in drafts)
-    return Class(name, word, uses, parameters, items, drafts[0].ties, drafts[0].forward), calls
+    return ModuleClass(name, word, uses, parameters, items, drafts[0].ties, drafts[0].forward), calls
 
 
-def parameters_of(columns: list[Column], slots: list[str | None]) -> tuple[Parameter, ...]:
-    """The parameters in their order, those with a default last."""
-    found: dict[str, Parameter] = {}
+def _list_parameters(columns: list[_Column], slots: list[str | None]) -> tuple[ClassParameter, ...]:
+    """Return the parameters in order, those with a default last."""
+    found: dict[str, ClassParameter] = {}
     for column, slot in zip(columns, slots, strict=True):
         if slot is None or slot in found:
             continue
         default = column[0].default
-        plain = default not in (REQUIRED, NAMED) and all(same(argument.default, default) for argument in column)
+        plain = default not in (REQUIRED, ALWAYS_NAMED) and all(
+            is_same_value(argument.default, default) for argument in column
+        )
         values = tuple(argument.value for argument in column)
-        found[slot] = Parameter(slot, default if plain else NAMED, values)
-    return tuple(sorted(found.values(), key=lambda parameter: parameter.default is not NAMED))
+        found[slot] = ClassParameter(slot, default if plain else ALWAYS_NAMED, values)
+    return tuple(sorted(found.values(), key=lambda parameter: parameter.default is not ALWAYS_NAMED))
 
 
-def settled(column: Column, slot: str | None) -> Argument | None:
-    """The argument that stands in the class: a slot, the value of all, or none where it is the default."""
+def _settle_argument(column: _Column, slot: str | None) -> CallArgument | None:
+    """Return the argument as written in the class: a slot, the shared value, or None if it is the default."""
     first = column[0]
     if slot is not None:
-        return first._replace(value=Slot(slot), default=NAMED if first.default is not REQUIRED else REQUIRED)
-    left_out = first.default not in (REQUIRED, NAMED) and all(same(item.value, item.default) for item in column)
+        return first._replace(
+            value=ClassSlot(slot), default=ALWAYS_NAMED if first.default is not REQUIRED else REQUIRED
+        )
+    left_out = first.default not in (REQUIRED, ALWAYS_NAMED) and all(
+        is_same_value(item.value, item.default) for item in column
+    )
     return None if left_out else first
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether values are equal and written alike: 1 and True are not."""
+def is_same_value(one: Any, other: Any) -> bool:
+    """Whether values are equal and of the same type: 1 and True are not."""
     return one == other and type(one) is type(other)
 
 
-def owners(draft: Draft) -> list[tuple[str, ...]]:
-    """For each argument of a draft the names of the modules that it is in, the outermost first."""
-    return [where for key, item in draft.items for where in places_of(item, (key,))]
+def _list_owners(draft: ClassDraft) -> list[tuple[str, ...]]:
+    """Return, for each argument of a draft, the names of the modules around it, the outermost first."""
+    return [where for key, item in draft.items for where in list_argument_owners(item, (key,))]
 
 
-def named_slots(columns: list[Column], modules: list[tuple[str, ...]]) -> list[str | None]:
-    """The parameter in the place of each argument, None where all uses have the same value."""
-    keys = [column_key(column) if differs(column) else None for column in columns]
+def _name_slots(columns: list[_Column], modules: list[tuple[str, ...]]) -> list[str | None]:
+    """Return the parameter for each argument; None if all uses have the same value."""
+    keys = [_column_key(column) if _differs(column) else None for column in columns]
     wanted: dict[Any, tuple[str, tuple[str, ...]]] = {}
     for key, column, module in zip(keys, columns, modules, strict=True):
         if key is not None and key not in wanted:
             name = column[0].name
-            wanted[key] = ("in_channels" if name in FEATURES else name, module)
-    names = dict(zip(wanted, distinct_parameters(list(wanted.values())), strict=True))
+            wanted[key] = ("in_channels" if name in _FEATURES else name, module)
+    names = dict(zip(wanted, _distinct_parameters(list(wanted.values())), strict=True))
     return [None if key is None else names[key] for key in keys]
 
 
-def differs(column: Column) -> bool:
-    """Whether uses have different values."""
-    return any(not same(argument.value, column[0].value) for argument in column)
+def _differs(column: _Column) -> bool:
+    return any(not is_same_value(argument.value, column[0].value) for argument in column)
 
 
-def column_key(column: Column) -> Any:
-    """What columns that are one parameter have in common: the values, and that they are channels, or the name."""
+def _column_key(column: _Column) -> Any:
+    """Return the key shared by columns of one parameter: their values, and their name unless they are channels."""
     name = column[0].name
-    return "channels" if name in SIZES else name, tuple((type(argument.value), argument.value) for argument in column)
+    return "channels" if name in _SIZES else name, tuple((type(argument.value), argument.value) for argument in column)
 
 
-def distinct_parameters(wanted: list[tuple[str, tuple[str, ...]]]) -> list[str]:
-    """Names of parameters: of several with a name the first input and the last of all else have it alone.
+def _distinct_parameters(wanted: list[tuple[str, tuple[str, ...]]]) -> list[str]:
+    """Return distinct names for parameters.
 
-    Before the others stands the module that takes it, with all that it is in where that alone would not tell.
+    If several parameters have the same name, the first for input channels and the last of any other name keep it. The
+    others are prefixed with the name of their module, or with the full path if that is ambiguous.
     """
     alone: dict[str, int] = {}
     for place, (name, _) in enumerate(wanted):
@@ -198,11 +214,11 @@ def distinct_parameters(wanted: list[tuple[str, tuple[str, ...]]]) -> list[str]:
     found: list[str] = []
     for place, (name, where) in enumerate(wanted):
         modules = where[-1:] if innermost[where[-1], name] == 1 else where
-        own = name if alone[name] == place else "_".join([*map(worded, modules), name])
-        found.append(own if own == name else first_free(own, {*found, *alone}))
+        own = name if alone[name] == place else "_".join([*map(_word_key, modules), name])
+        found.append(own if own == name else first_free_name(own, {*found, *alone}))
     return found
 
 
-def worded(key: str) -> str:
-    """A number among copies and branches as part of a name."""
+def _word_key(key: str) -> str:
+    """Return a key as part of a name; the numbers of copies and branches become `branch0`."""
     return f"branch{key}" if key.isdigit() else key

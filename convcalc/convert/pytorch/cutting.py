@@ -1,15 +1,15 @@
-"""A part of a tensor as a layer: some of its channels, or of the positions of an axis."""
+"""Reads part of a tensor as a layer: a range of its channels, or of the positions along an axis."""
 
 from typing import TYPE_CHECKING, Any
 
-from convcalc.convert.pytorch.traced_values import Parts, Value
+from convcalc.convert.pytorch.traced_values import SplitValue, TracedValue
 
 if TYPE_CHECKING:
-    from convcalc.convert.pytorch.reading import Reader
+    from convcalc.convert.pytorch.reading import TraceReader
 
 
-def part(reader: "Reader", node: Any, parts: Parts, bounds: tuple[int, int]) -> Value:
-    """One of the parts that a tensor is cut into."""
+def add_part(reader: "TraceReader", node: Any, parts: SplitValue, bounds: tuple[int, int]) -> TracedValue:
+    """Add a slice or crop for one part of a split tensor, and return the result."""
     source, (start, stop) = parts.source, bounds
     if stop - start == source.sizes[parts.axis]:
         return source
@@ -21,11 +21,11 @@ def part(reader: "Reader", node: Any, parts: Parts, bounds: tuple[int, int]) -> 
     amount[place] = [start, source.shape[1 + place] - stop]
     before = reader.steps[-1] if reader.steps else None
     if before and before.name == source.name and before.kind == "crop" and len(node.args[0].users) == 1:
-        reader.steps.pop()  # one crop of several axes is as many operations
+        reader.steps.pop()  # PyTorch crops one axis per operation; a crop layer does all axes
         del reader.shapes[before.name]
         amount = [[a + c, b + d] for (a, b), (c, d) in zip(before.arguments["amount"], amount, strict=True)]
         shape = (*source.shape[: 1 + place], stop - start, *source.shape[2 + place :])
-        whole = Value(before.reads[0], reader.shape_of(before.reads[0]), source.last)
+        whole = TracedValue(before.reads[0], reader.shape_of(before.reads[0]), source.last)
         return reader.step(node, "crop", {"amount": amount}, [whole], shape, last=source.last)
     shape = (*source.shape[: 1 + place], stop - start, *source.shape[2 + place :])
     return reader.step(node, "crop", {"amount": amount}, [source], shape, last=source.last)

@@ -1,162 +1,168 @@
-"""Classes of a module's text as data: what each is made of, before those of one shape become one class."""
+"""Drafts of the classes of a module's text: the modules of each scope, before equal drafts become one class."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Union
 
-from convcalc.convert.pytorch.calls import Argument, Call
-from convcalc.convert.pytorch.forward import Forward, forward_of
-from convcalc.convert.pytorch.makers import made
-from convcalc.convert.pytorch.module_scopes import AROUND, Child, Places, Scope, Wiring
-from convcalc.convert.pytorch.sharing import Tie
+from convcalc.convert.pytorch.calls import CallArgument, ModuleCall
+from convcalc.convert.pytorch.forward import Forward, write_forward
+from convcalc.convert.pytorch.makers import make_modules
+from convcalc.convert.pytorch.module_scopes import AROUND, ModulePlaces, ModuleScope, ScopeChild, ScopeWiring
+from convcalc.convert.pytorch.sharing import WeightTie
 
-Expression = Union[Call, "Container", "Frozen", "Alias"]
+ModuleExpression = Union[ModuleCall, "ModuleContainer", "FrozenModule", "ModuleAlias"]
 
 
-class Container(NamedTuple):
+class ModuleContainer(NamedTuple):
     """An nn.Sequential or nn.ModuleList."""
 
     target: str
     items: tuple[tuple[str, Any], ...]
 
 
-class Frozen(NamedTuple):
-    """A module whose weights are out of training."""
+class FrozenModule(NamedTuple):
+    """A module whose weights are not trained."""
 
     module: Any
 
 
-class Alias(NamedTuple):
-    """A module that stands elsewhere: its weights are shared."""
+class ModuleAlias(NamedTuple):
+    """A reference to a module defined elsewhere, whose weights are shared."""
 
     path: str
 
 
-class Draft(NamedTuple):
-    """One use of a class; `forward` is None of an nn.Sequential."""
+class ClassDraft(NamedTuple):
+    """One use of a class; `forward` is None for an nn.Sequential."""
 
-    scope: Scope
-    items: tuple[tuple[str, Expression], ...]
+    scope: ModuleScope
+    items: tuple[tuple[str, ModuleExpression], ...]
     ties: tuple[tuple[str, str], ...]
     forward: Forward | None
 
 
-def arguments_of(expression: Any) -> Iterator[Argument]:
-    """The arguments with plain values in an expression, in their order."""
-    if isinstance(expression, Call):
+def list_arguments(expression: Any) -> Iterator[CallArgument]:
+    """Yield the arguments with plain values in an expression, in order."""
+    if isinstance(expression, ModuleCall):
         for argument in expression.arguments:
-            if isinstance(argument.value, Call):
-                yield from arguments_of(argument.value)
+            if isinstance(argument.value, ModuleCall):
+                yield from list_arguments(argument.value)
             else:
                 yield argument
-    elif isinstance(expression, Container):
+    elif isinstance(expression, ModuleContainer):
         for _, item in expression.items:
-            yield from arguments_of(item)
-    elif isinstance(expression, Frozen):
-        yield from arguments_of(expression.module)
+            yield from list_arguments(item)
+    elif isinstance(expression, FrozenModule):
+        yield from list_arguments(expression.module)
 
 
-def places_of(expression: Any, within: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """For each of `arguments_of` the names of the modules that it is in; lists have none."""
-    if isinstance(expression, Container):
+def list_argument_owners(expression: Any, within: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Yield, for each argument of `list_arguments`, the names of the modules around it; lists add no name."""
+    if isinstance(expression, ModuleContainer):
         outer = within[:-1] if expression.target == "nn.ModuleList" else within
         for key, item in expression.items:
-            yield from places_of(item, (*outer, key))
-    elif isinstance(expression, Frozen):
-        yield from places_of(expression.module, within)
+            yield from list_argument_owners(item, (*outer, key))
+    elif isinstance(expression, FrozenModule):
+        yield from list_argument_owners(expression.module, within)
     else:
-        yield from (within for _ in arguments_of(expression))
+        yield from (within for _ in list_arguments(expression))
 
 
-def form(expression: Any) -> Any:
-    """An expression without the values of its arguments: uses of one class are equal in it."""
-    if isinstance(expression, Call):
-        inner = tuple((argument.name, form(argument.value)) for argument in expression.arguments)
+def strip_values(expression: Any) -> Any:
+    """Return an expression without the values of its arguments; uses of one class have the same result."""
+    if isinstance(expression, ModuleCall):
+        inner = tuple((argument.name, strip_values(argument.value)) for argument in expression.arguments)
         return expression.target, inner
-    if isinstance(expression, Container):
-        return expression.target, tuple((key, form(item)) for key, item in expression.items)
-    if isinstance(expression, Frozen):
-        return "frozen", form(expression.module)
-    return expression if isinstance(expression, Alias) else None
+    if isinstance(expression, ModuleContainer):
+        return expression.target, tuple((key, strip_values(item)) for key, item in expression.items)
+    if isinstance(expression, FrozenModule):
+        return "frozen", strip_values(expression.module)
+    return expression if isinstance(expression, ModuleAlias) else None
 
 
-def replaced(expression: Any, arguments: Iterator[Argument | None]) -> Any:
-    """The expression with other arguments, given in the order of `arguments_of`; None leaves one out."""
-    if isinstance(expression, Call):
-        found: list[Argument] = []
+def replace_arguments(expression: Any, arguments: Iterator[CallArgument | None]) -> Any:
+    """Return the expression with other arguments, in the order of `list_arguments`; None omits an argument."""
+    if isinstance(expression, ModuleCall):
+        found: list[CallArgument] = []
         for argument in expression.arguments:
-            if isinstance(argument.value, Call):
-                found.append(argument._replace(value=replaced(argument.value, arguments)))
+            if isinstance(argument.value, ModuleCall):
+                found.append(argument._replace(value=replace_arguments(argument.value, arguments)))
                 continue
             other = next(arguments)
             found += [other] if other is not None else []
-        return Call(expression.target, tuple(found))
-    if isinstance(expression, Container):
-        return Container(expression.target, tuple((key, replaced(item, arguments)) for key, item in expression.items))
-    return Frozen(replaced(expression.module, arguments)) if isinstance(expression, Frozen) else expression
+        return ModuleCall(expression.target, tuple(found))
+    if isinstance(expression, ModuleContainer):
+        return ModuleContainer(
+            expression.target, tuple((key, replace_arguments(item, arguments)) for key, item in expression.items)
+        )
+    return (
+        FrozenModule(replace_arguments(expression.module, arguments))
+        if isinstance(expression, FrozenModule)
+        else expression
+    )
 
 
-class Drafting:
-    """Makes the drafts of a network's classes. `calls` are how the classes that are done are used, by scope."""
+class ClassDrafter:
+    """Drafts the classes of a network. `calls` holds the calls that create finished classes, by scope."""
 
-    def __init__(self, wiring: Wiring, places: Places, ties: dict[str, list[Tie]]) -> None:
+    def __init__(self, wiring: ScopeWiring, places: ModulePlaces, ties: dict[str, list[WeightTie]]) -> None:
         self.wiring = wiring
         self.places = places
         self.ties = ties
         self.shared = {tie.target for found in ties.values() for tie in found}
-        self.calls: dict[str, Call] = {}
+        self.calls: dict[str, ModuleCall] = {}
 
-    def draft(self, scope: Scope) -> Draft:
-        """The draft of a class."""
+    def draft(self, scope: ModuleScope) -> ClassDraft:
+        """Return the draft of a scope's class."""
         ties = self.ties.get(scope.name, [])
         direct = {tie.target: tie.source for tie in ties if self.places.parents[tie.target].name == scope.name}
-        items: list[tuple[str, Expression]] = []
+        items: list[tuple[str, ModuleExpression]] = []
         for child in scope.children:
             name = self.wiring.full_name(child)
             if name in direct:
-                items.append((self.places.keys[name], Alias(self.places.path(direct[name], scope))))
+                items.append((self.places.keys[name], ModuleAlias(self.places.path(direct[name], scope))))
             elif not self.wiring.is_merge(child):
-                items += self.keyed(child, scope)
+                items += self._key_modules(child, scope)
         later = tuple(
             (self.places.path(tie.target, scope), self.places.path(tie.source, scope))
             for tie in ties
             if tie.target not in direct
         )
         chain = self.wiring.is_chain(scope.children) and not (not scope.name and len(self.wiring.network.outputs) > 1)
-        return Draft(scope, tuple(items), later, None if chain else forward_of(scope, self.wiring, self.places))
+        return ClassDraft(scope, tuple(items), later, None if chain else write_forward(scope, self.wiring, self.places))
 
-    def keyed(self, child: Child, scope: Scope) -> list[tuple[str, Expression]]:
-        """The modules of a child under their names, with padding before and cutting after it."""
+    def _key_modules(self, child: ScopeChild, scope: ModuleScope) -> list[tuple[str, ModuleExpression]]:
+        """Return the modules of a child by name, including padding before and cropping after it."""
         key = self.places.keys[self.wiring.full_name(child)]
         frozen = self.wiring.is_frozen(child) and not (scope.name and self.wiring.is_frozen(scope))
         if isinstance(child, int):
-            parts = made(self.wiring.network.nodes[child])
+            parts = make_modules(self.wiring.network.nodes[child])
             names = [f"{key}{AROUND[0]}", key, f"{key}{AROUND[1]}"]
-            modules = [parts.before, Frozen(parts.module) if frozen else parts.module, parts.after]
+            modules = [parts.before, FrozenModule(parts.module) if frozen else parts.module, parts.after]
             return [(name, module) for name, module in zip(names, modules, strict=True) if module is not None]
-        expression = self.expression(child)
-        return [(key, Frozen(expression) if frozen else expression)]
+        expression = self._child_expression(child)
+        return [(key, FrozenModule(expression) if frozen else expression)]
 
-    def expression(self, scope: Scope) -> Expression:
-        """A class that is done, a list, or a chain; what is shared is put in its place afterwards."""
+    def _child_expression(self, scope: ModuleScope) -> ModuleExpression:
+        """Return a finished class, list or chain; nn.Identity for a shared module, which is assigned later."""
         if scope.name in self.shared:
-            return Call("nn.Identity")
+            return ModuleCall("nn.Identity")
         if scope.name in self.calls:
             return self.calls[scope.name]
         target = "nn.ModuleList" if self.wiring.is_list(scope) else "nn.Sequential"
         if scope.copies is None and scope.word != "branches":
-            keyed = [pair for child in scope.children for pair in self.keyed(child, scope)]
-            return Container(target, tuple(keyed))
-        return Container(target, tuple(self.numbered(scope)))
+            keyed = [pair for child in scope.children for pair in self._key_modules(child, scope)]
+            return ModuleContainer(target, tuple(keyed))
+        return ModuleContainer(target, tuple(self._number_children(scope)))
 
-    def numbered(self, scope: Scope) -> Iterator[tuple[str, Expression]]:
-        """Copies or branches; an identity stands for a number at which there is none."""
-        there: dict[int, Expression] = {}
+    def _number_children(self, scope: ModuleScope) -> Iterator[tuple[str, ModuleExpression]]:
+        """Yield copies or branches by number; an nn.Identity fills each missing number."""
+        by_number: dict[int, ModuleExpression] = {}
         for child in scope.children:
             if self.wiring.is_merge(child):
                 continue
-            keyed = self.keyed(child, scope)
+            keyed = self._key_modules(child, scope)
             number = int(self.places.keys[self.wiring.full_name(child)])
             unnumbered = tuple((str(place), module) for place, (_, module) in enumerate(keyed))
-            there[number] = keyed[0][1] if len(keyed) == 1 else Container("nn.Sequential", unnumbered)
-        for number in range(max(there, default=-1) + 1):
-            yield str(number), there.get(number, Call("nn.Identity"))
+            by_number[number] = keyed[0][1] if len(keyed) == 1 else ModuleContainer("nn.Sequential", unnumbered)
+        for number in range(max(by_number, default=-1) + 1):
+            yield str(number), by_number.get(number, ModuleCall("nn.Identity"))

@@ -1,4 +1,4 @@
-"""Layers that PyTorch has no module for. The text of a module takes the classes that it uses from this file."""
+"""Layers that PyTorch has no module for. An exported module contains the classes that it uses from this file."""
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ class SeparableConv(nn.Sequential):
 
 
 class LocallyConnected(nn.Module):
-    """A convolution without weight sharing: every position has a kernel and biases of its own."""
+    """A convolution without weight sharing: each position has its own kernel and biases."""
 
     def __init__(
         self,
@@ -39,13 +39,13 @@ class LocallyConnected(nn.Module):
         for axis, (kernel, stride, dilation) in enumerate(self.windows, start=2):
             x = x.unfold(axis, dilation * (kernel - 1) + 1, stride)[..., ::dilation]
         x = x.flatten(2 + len(self.windows)).movedim(1, -2).flatten(-2).flatten(1, -2)
-        x = torch.bmm(x.transpose(0, 1), self.weight.transpose(1, 2))  # a matrix of its own at every position
+        x = torch.bmm(x.transpose(0, 1), self.weight.transpose(1, 2))  # one matrix per position
         x = x.permute(1, 2, 0).unflatten(2, self.output_size)
         return x if self.bias is None else x + self.bias
 
 
 class HalfBatchNorm(nn.Module):
-    """A batch norm that learns factors and no shifts, or shifts and no factors."""
+    """A batch norm that learns either a scale or a bias per channel, but not both."""
 
     def __init__(self, num_features: int, scale: bool, center: bool, track_running_stats: bool = True) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class GlobalMaxPool(nn.Module):
 
 
 class MaxUnpool(nn.Module):
-    """The inverse of max pooling, every value put at the start of its window."""
+    """The inverse of max pooling, with each value placed at the start of its window."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class MaxUnpool(nn.Module):
 
 
 class BlurPool(nn.Module):
-    """A fixed binomial low-pass over the reflected input, then every stride-th value (Zhang 2019)."""
+    """A fixed binomial low-pass filter over the reflected input, keeping every stride-th value (Zhang 2019)."""
 
     def __init__(self, channels: int, kernel_size: tuple[int, ...] = (3, 3), stride: tuple[int, ...] = (2, 2)) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ class ChannelsLayerNorm(nn.LayerNorm):
 
 
 class Scale(nn.Module):
-    """One learnt factor a channel."""
+    """One learnt factor per channel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ class DropPath(nn.Module):
 
 
 class PixelShuffleNd(nn.Module):
-    """Moves channels into space."""
+    """Moves values from channels to spatial axes."""
 
     def __init__(self, upscale_factor: int) -> None:
         super().__init__()
@@ -164,7 +164,7 @@ class PixelShuffleNd(nn.Module):
 
 
 class PixelUnshuffleNd(nn.Module):
-    """Moves space into channels."""
+    """Moves values from spatial axes to channels."""
 
     def __init__(self, downscale_factor: int) -> None:
         super().__init__()
@@ -179,7 +179,7 @@ class PixelUnshuffleNd(nn.Module):
 
 
 class Crop(nn.Module):
-    """Cuts so many elements before and after each axis."""
+    """Removes elements before and after each spatial axis."""
 
     def __init__(self, amount: tuple[tuple[int, int], ...]) -> None:
         super().__init__()
@@ -192,7 +192,7 @@ class Crop(nn.Module):
 
 
 class Reshape(nn.Module):
-    """The same values of each sample in another shape."""
+    """Reshapes each sample."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -203,7 +203,7 @@ class Reshape(nn.Module):
 
 
 class Slice(nn.Module):
-    """The channels from start up to stop."""
+    """Selects the channels from start up to, but not including, stop."""
 
     def __init__(self, start: int, stop: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Why a module cannot be traced, in words, and the line of its code: `nets.py:12: RuntimeError: …`."""
+"""Describes why a module cannot be traced, with the line of its code: `nets.py:12: RuntimeError: …`."""
 
 import os
 import re
@@ -8,32 +8,32 @@ from typing import Any
 from convcalc.problems import shorten
 
 
-def why(error: BaseException) -> str:
-    """In words why a module cannot be traced, and at which line of its code."""
-    place = line_of(error)
+def describe_failure(error: BaseException) -> str:
+    """Return why a module cannot be traced, and at which line of its code."""
+    place = error_location(error)
     if "DataDependent" in type(error).__name__:
-        return f"{place}what its forward does depends on the values of a tensor"
-    return f"{place}{in_words(error)}"
+        return f"{place}its forward depends on the values of a tensor"
+    return f"{place}{describe_error(error)}"
 
 
-def in_words(error: BaseException) -> str:
-    """The class of an error and the first paragraph of what it says."""
-    said = shorten(" ".join(str(error).split("\n\n")[0].split()), 300)
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+def describe_error(error: BaseException) -> str:
+    """Return the class of an error and the first paragraph of its message."""
+    message = shorten(" ".join(str(error).split("\n\n")[0].split()), 300)
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
-def line_of(error: BaseException) -> str:
-    """`nets.py:12: `, the innermost line of a module's own code that an error came from; nothing if there is none."""
+def error_location(error: BaseException) -> str:
+    """Return `nets.py:12: `, the innermost line of the module's own code in a traceback; empty if there is none."""
     while error is not None:
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_own_code(frame.filename)]
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own_code(frame.filename)]
         if frames:
             return f"{frames[-1].filename}:{frames[-1].lineno}: "
         error = error.__cause__ or error.__context__  # type: ignore[assignment]
     return ""
 
 
-def is_own_code(file: str) -> bool:
-    """Whether a file is neither PyTorch's, nor convcalc's, nor of the standard library."""
+def _is_own_code(file: str) -> bool:
+    """Whether a file belongs neither to PyTorch, nor to convcalc, nor to the standard library."""
     import torch
 
     homes = (torch.__path__[0], __file__.partition("convert")[0], os.path.dirname(os.__file__))
@@ -44,8 +44,8 @@ def is_own_code(file: str) -> bool:
     )
 
 
-def line_of_node(node: Any) -> str:
-    """`nets.py:12: `, the line of a module's own code that an operation comes from; nothing if that is not known."""
+def node_location(node: Any) -> str:
+    """Return `nets.py:12: `, the line of the module's own code that an operation comes from; empty if unknown."""
     places = re.findall(r'File "([^"\n]+)", line (\d+)', node.meta.get("stack_trace") or "")
-    own = [f"{file}:{line}: " for file, line in places if is_own_code(file)]
+    own = [f"{file}:{line}: " for file, line in places if _is_own_code(file)]
     return own[-1] if own else ""

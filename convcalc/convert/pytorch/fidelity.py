@@ -1,19 +1,19 @@
-"""An import is compared with the module itself before it is believed.
+"""Checks an import against the module itself.
 
-Each layer must have the shape, params, running statistics and MACs of the operation that it stands for
-(`layer_difference`), and all of them together those of the unaltered module, which is run once more on the meta device
-(`account_for`). PyTorch's own counts are on one side, the rules of our kinds on the other.
+Each layer must have the shape, params, running statistics and MACs of its operation (`describe_difference`), and all
+layers together those of the unaltered module, which is run again on the meta device (`account_for`). One side is
+counted by PyTorch, the other by the rules of convcalc's layer kinds.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from convcalc.convert.comparison import Figures
+from convcalc.convert.comparison import MeasuredFigures
 from convcalc.convert.graph import Graph, NotImported, Step, plain_spec
 from convcalc.convert.pytorch.joining import AFTER
 from convcalc.convert.pytorch.measure_module import run_whole
-from convcalc.convert.pytorch.names import first_free
-from convcalc.convert.pytorch.tracing import BATCH, statistics_of, without_values
+from convcalc.convert.pytorch.names import first_free_name
+from convcalc.convert.pytorch.tracing import BATCH, copy_to_meta, statistic_sizes
 from convcalc.network import Network
 from convcalc.problems import Flaw, InvalidSpec
 from convcalc.shape import Shape
@@ -21,13 +21,13 @@ from convcalc.spec.document import Document
 from convcalc.spec.making import make_written_layer
 from convcalc.spec.reader import read_network
 
-REST = "unaccounted"
+_REMAINDER = "unaccounted"
 
 
-class Whole(NamedTuple):
-    """What a whole module is: elements by name of what it learns and keeps, PyTorch's FLOPs, the outputs' sizes.
+class _ModuleTotals(NamedTuple):
+    """The totals of a whole module: elements of params and running statistics by name, FLOPs, and output sizes.
 
-    FLOPs are None if it does not run without values, as `refusal` says.
+    `flops` is None if the module does not run on the meta device; `refusal` then says why.
     """
 
     trained: Mapping[str, int]
@@ -38,8 +38,10 @@ class Whole(NamedTuple):
     refusal: str = ""
 
 
-def layer_difference(kind: str, arguments: Mapping[str, Any], reads: Sequence[tuple[int, ...]], traced: Figures) -> str:
-    """In words what a layer on inputs of some shapes has otherwise than PyTorch; empty if all figures are equal.
+def describe_difference(
+    kind: str, arguments: Mapping[str, Any], reads: Sequence[tuple[int, ...]], traced: MeasuredFigures
+) -> str:
+    """Describe how a layer with these input shapes differs from PyTorch; empty if all figures are equal.
 
     MACs of None are not compared.
     """
@@ -47,36 +49,36 @@ def layer_difference(kind: str, arguments: Mapping[str, Any], reads: Sequence[tu
     try:
         layer = make_written_layer(kind, arguments, shapes)
     except Flaw as flaw:
-        return f"what does not fit: {flaw.message}"
+        return f"arguments that do not fit: {flaw.message}"
     params = sum(layer.weight_tensors()) + sum(layer.bias_tensors())
     macs = None if traced.macs is None else layer.macs()
-    ours = Figures(layer.output.sizes, params, sum(layer.buffer_tensors()), macs)
+    ours = MeasuredFigures(layer.output.sizes, params, sum(layer.buffer_tensors()), macs)
     pairs = zip(ours._asdict().items(), traced, strict=True)
     return ", ".join(
-        f"{name.replace('_', ' ')} {mine} for {theirs}" for (name, mine), theirs in pairs if mine != theirs
+        f"{name.replace('_', ' ')} {mine} instead of {theirs}" for (name, mine), theirs in pairs if mine != theirs
     )
 
 
-def measure(module: Any, shapes: Sequence[Sequence[int]]) -> Whole:
-    """An unaltered module, run on the meta device."""
-    module = without_values(module).eval()
+def measure_totals(module: Any, shapes: Sequence[Sequence[int]]) -> _ModuleTotals:
+    """Return the totals of an unaltered module, run on the meta device."""
+    module = copy_to_meta(module).eval()
     learnt = dict(module.named_parameters())
     trained = {name: value.numel() for name, value in learnt.items() if value.requires_grad}
     frozen = {name: value.numel() for name, value in learnt.items() if not value.requires_grad}
-    statistics = statistics_of(module)
+    statistics = statistic_sizes(module)
     try:
         flops, outputs = run_whole(module, [(BATCH, *shape) for shape in shapes])
     except NotImported as error:
-        return Whole(trained, frozen, statistics, None, (), str(error))
-    return Whole(trained, frozen, statistics, flops, outputs)
+        return _ModuleTotals(trained, frozen, statistics, None, (), str(error))
+    return _ModuleTotals(trained, frozen, statistics, flops, outputs)
 
 
-class Read(NamedTuple):
-    """What was read of a trace beside the layers.
+class TraceFacts(NamedTuple):
+    """Facts about a trace, besides its layers.
 
-    `unused` are the names of what the forward never uses, `opaque_flops` PyTorch's count of what opaque layers stand
-    for (None: not known), `outputs` the sizes of the trace's outputs, `shapes` those of all
-    steps as they were read.
+    `unused` are the names of tensors that the forward never uses; `opaque_flops` is PyTorch's count for the operations
+    that became opaque layers (None: unknown); `outputs` are the sizes of the trace's outputs; `shapes` are the shapes
+    of all steps as they were read.
     """
 
     unused: set[str]
@@ -85,16 +87,16 @@ class Read(NamedTuple):
     shapes: Mapping[str, tuple[int, ...]]
 
 
-def account_for(graph: Graph, whole: Whole, read: Read) -> Graph:
-    """The graph, with one more opaque layer and a note if its layers do not add up to the whole module.
+def account_for(graph: Graph, whole: _ModuleTotals, read: TraceFacts) -> Graph:
+    """Return the graph, with an opaque layer and a note added if its layers do not add up to the whole module.
 
-    Raises NotImported if the graph is no network.
+    Raises NotImported if the graph is not a valid network.
     """
     try:
         network = read_network(Document(plain_spec(graph)))
     except InvalidSpec as error:
-        raise NotImported(f"what was read of it is no network: {error.problems[0].message}") from None
-    params, trained, statistics, macs = sums_of(network)
+        raise NotImported(f"its layers do not form a valid network: {error.problems[0].message}") from None
+    params, trained, statistics, macs = _sum_layers(network)
     used = {key: count for key, count in {**whole.trained, **whole.frozen}.items() if key not in read.unused}
     used_trained = sum(count for key, count in used.items() if key in whole.trained)
     used_statistics = sum(count for key, count in whole.statistics.items() if key not in read.unused)
@@ -105,16 +107,18 @@ def account_for(graph: Graph, whole: Whole, read: Read) -> Graph:
     ]
     if read.opaque_flops is not None and whole.flops is not None:
         rows.append(("MACs", macs, (whole.flops - read.opaque_flops) / (2 * BATCH)))
-    said = [f"{ours:,} {name} here, {theirs:,.12g} in PyTorch" for name, ours, theirs in rows if ours != theirs]
-    said += [whole.refusal] if whole.flops is None else output_differences(whole, read)
-    said += shape_differences(graph, network, read)
-    if not said:
+    differences = [f"{ours:,} {name} here, {theirs:,.12g} in PyTorch" for name, ours, theirs in rows if ours != theirs]
+    differences += [whole.refusal] if whole.flops is None else _output_differences(whole, read)
+    differences += _shape_differences(graph, network, read)
+    if not differences:
         return graph
-    return with_rest(graph, ", ".join(said), *(max(0, int(theirs - ours)) for _, ours, theirs in (rows[0], rows[2])))
+    return _add_remainder(
+        graph, ", ".join(differences), *(max(0, int(theirs - ours)) for _, ours, theirs in (rows[0], rows[2]))
+    )
 
 
-def sums_of(network: Network) -> tuple[int, int, int, int]:
-    """Params, trained params, running statistics, and the MACs of a sample of all layers that state them."""
+def _sum_layers(network: Network) -> tuple[int, int, int, int]:
+    """Return params, trained params, running statistics, and the MACs per sample of all layers with known MACs."""
     own = [node for node in network.nodes if node.owner is None]
     params = {node.name: sum(node.layer.weight_tensors()) + sum(node.layer.bias_tensors()) for node in own}
     trained = sum(params[node.name] for node in own if not node.frozen)
@@ -122,8 +126,11 @@ def sums_of(network: Network) -> tuple[int, int, int, int]:
     return sum(params.values()), trained, statistics, sum(node.layer.macs() or 0 for node in network.nodes)
 
 
-def shape_differences(graph: Graph, network: Network, read: Read) -> Iterator[str]:
-    """In words which layers have another shape than the trace, after what was cut behind a layer became its padding."""
+def _shape_differences(graph: Graph, network: Network, read: TraceFacts) -> Iterator[str]:
+    """Yield a text for each layer whose shape differs from the trace's.
+
+    If cropping after a layer became its padding, the traced shape is that of the crop.
+    """
     steps = {step.name for step in graph.steps}
     for step, node in zip(graph.steps, network.nodes, strict=True):
         cut = step.name + AFTER
@@ -132,20 +139,20 @@ def shape_differences(graph: Graph, network: Network, read: Read) -> Iterator[st
             yield f"{step.name} {node.layer.output} here, {Shape(traced[0], traced[1:])} in PyTorch"
 
 
-def output_differences(whole: Whole, read: Read) -> Iterator[str]:
-    """In words which outputs are not those of the module."""
+def _output_differences(whole: _ModuleTotals, read: TraceFacts) -> Iterator[str]:
+    """Yield a text if the outputs differ from the module's."""
     if read.outputs != whole.outputs:
-        yield f"outputs {shown_sizes(read.outputs)} here, {shown_sizes(whole.outputs)} in PyTorch"
+        yield f"outputs {_sizes_text(read.outputs)} here, {_sizes_text(whole.outputs)} in PyTorch"
 
 
-def shown_sizes(outputs: Iterable[tuple[int, ...]]) -> str:
-    """`11×16×8×8 and 11×10`, with the batch of the trace."""
+def _sizes_text(outputs: Iterable[tuple[int, ...]]) -> str:
+    """Return sizes such as `11×16×8×8 and 11×10`; they include the batch of the trace."""
     return " and ".join("×".join(map(str, sizes)) or "a number" for sizes in outputs) or "no tensor"
 
 
-def with_rest(graph: Graph, what: str, params: int, buffers: int) -> Graph:
-    """The graph with an opaque layer beside all others that has what none of them has."""
-    name = first_free(REST, {*graph.inputs, *(step.name for step in graph.steps)})
+def _add_remainder(graph: Graph, what: str, params: int, buffers: int) -> Graph:
+    """Add an opaque layer with the params and running statistics that no other layer accounts for."""
+    name = first_free_name(_REMAINDER, {*graph.inputs, *(step.name for step in graph.steps)})
     arguments: dict[str, Any] = {"output_shape": [1], "params": params, "what": what}
     if buffers:
         arguments["buffers"] = buffers

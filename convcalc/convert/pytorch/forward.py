@@ -1,59 +1,59 @@
-"""The forward of a class: what its layers and scopes read, under names that a person would give."""
+"""Writes the forward method of a class, with the variable names that a person would choose."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from convcalc.convert.pytorch.makers import MERGES, made
-from convcalc.convert.pytorch.module_scopes import AROUND, Child, Places, Scope, Wiring
-from convcalc.convert.pytorch.names import TAKEN, VARIABLES_TAKEN, distinct, first_free
+from convcalc.convert.pytorch.makers import MERGES, make_modules
+from convcalc.convert.pytorch.module_scopes import AROUND, ModulePlaces, ModuleScope, ScopeChild, ScopeWiring
+from convcalc.convert.pytorch.names import TAKEN, VARIABLES_TAKEN, first_free_name, make_distinct
 
 
 class Forward(NamedTuple):
-    """The variables that it is given, its statements, and what it returns: a value, a tuple or a dict of values."""
+    """A forward's parameters, statements, returned expression and return type: Tensor, or a tuple or dict of them."""
 
-    given: tuple[str, ...]
+    inputs: tuple[str, ...]
     statements: tuple[str, ...]
     returned: str
     returns: str
 
 
-def units(scope: Scope, wiring: Wiring) -> list[Child]:
-    """The layers and scopes that a forward calls one after the other; lists are what is in them."""
-    found: list[Child] = []
+def _list_units(scope: ModuleScope, wiring: ScopeWiring) -> list[ScopeChild]:
+    """Return the layers and scopes that a forward calls, in order; a list is replaced by its elements."""
+    found: list[ScopeChild] = []
     for child in scope.children:
-        if isinstance(child, Scope) and wiring.is_list(child):
-            found += units(child, wiring)
+        if isinstance(child, ModuleScope) and wiring.is_list(child):
+            found += _list_units(child, wiring)
         else:
             found.append(child)
     return found
 
 
-def forward_of(scope: Scope, wiring: Wiring, places: Places) -> Forward:
-    """The forward of a class."""
-    called = units(scope, wiring)
-    given, gives = scope_ends(scope, wiring)
-    variables = Variables(scope, called, given, gives, wiring, places)
+def write_forward(scope: ModuleScope, wiring: ScopeWiring, places: ModulePlaces) -> Forward:
+    """Return the forward method of a scope's class."""
+    called = _list_units(scope, wiring)
+    inputs, outputs = _scope_tensors(scope, wiring)
+    variables = _Variables(scope, called, inputs, outputs, wiring, places)
     statements = []
     for unit in called:
-        value = expression(unit, scope, variables, wiring, places)
-        targets = ", ".join(variables.of[tensor] for tensor in wiring.gives(unit))
+        value = _unit_text(unit, scope, variables, wiring, places)
+        targets = ", ".join(variables.names[tensor] for tensor in wiring.list_outputs(unit))
         statements.append(f"{targets} = {value}")
-    returned, returns = returning(scope, [variables.of[tensor] for tensor in gives], wiring)
+    returned, returns = _return_text(scope, [variables.names[tensor] for tensor in outputs], wiring)
     last, _, value = statements[-1].partition(" = ") if statements else ("", "", "")
     if last == returned:
         statements, returned = statements[:-1], value
-    return Forward(tuple(variables.of[tensor] for tensor in given), tuple(statements), returned, returns)
+    return Forward(tuple(variables.names[tensor] for tensor in inputs), tuple(statements), returned, returns)
 
 
-def scope_ends(scope: Scope, wiring: Wiring) -> tuple[Sequence[int], Sequence[int]]:
-    """The tensors that a class is given and gives; the network all inputs, and its outputs in their order."""
+def _scope_tensors(scope: ModuleScope, wiring: ScopeWiring) -> tuple[Sequence[int], Sequence[int]]:
+    """Return the input and output tensors of a class; for the network, all inputs and its outputs in order."""
     if scope.name:
-        return wiring.reads(scope), wiring.gives(scope)
-    return range(wiring.first), list(wiring.network.outputs.values())
+        return wiring.list_inputs(scope), wiring.list_outputs(scope)
+    return range(wiring.input_count), list(wiring.network.outputs.values())
 
 
-def returning(scope: Scope, values: list[str], wiring: Wiring) -> tuple[str, str]:
-    """What is returned, and its type: several outputs of the network by their names."""
+def _return_text(scope: ModuleScope, values: list[str], wiring: ScopeWiring) -> tuple[str, str]:
+    """Return the returned expression and its type; several outputs of the network become a dict by name."""
     if len(values) == 1:
         return values[0], "Tensor"
     if scope.name:
@@ -62,68 +62,73 @@ def returning(scope: Scope, values: list[str], wiring: Wiring) -> tuple[str, str
     return "{" + ", ".join(f'"{name}": {value}' for name, value in named) + "}", "dict[str, Tensor]"
 
 
-def expression(unit: Child, scope: Scope, variables: "Variables", wiring: Wiring, places: Places) -> str:
-    """The call of a module, or a merge."""
+def _unit_text(
+    unit: ScopeChild, scope: ModuleScope, variables: "_Variables", wiring: ScopeWiring, places: ModulePlaces
+) -> str:
+    """Return the call of a module, or the expression of a merge."""
     if isinstance(unit, int):
         node = wiring.network.nodes[unit]
-        values = [variables.of[tensor] for tensor in node.reads]
+        values = [variables.names[tensor] for tensor in node.reads]
         if node.layer.kind == "concat":
             return f"torch.cat([{', '.join(values)}], dim=1)"
         if node.layer.kind in MERGES:
             return MERGES[node.layer.kind].join(values)
         path = places.path(node.name, scope)
-        parts = made(node)
+        parts = make_modules(node)
         if places.keys[node.name].isdigit():
             return f"{path}({values[0]})"
         value = values[0] if parts.before is None else f"{path}{AROUND[0]}({values[0]})"
         value = f"{path}({value})"
         return value if parts.after is None else f"{path}{AROUND[1]}({value})"
-    arguments = ", ".join(variables.of[tensor] for tensor in wiring.reads(unit))
+    arguments = ", ".join(variables.names[tensor] for tensor in wiring.list_inputs(unit))
     return f"{places.path(unit.name, scope)}({arguments})"
 
 
-class Variables:
-    """The names of tensors: what only the next call reads flows through `x` (or `out`), the rest has a name."""
+class _Variables:
+    """The variable names of tensors.
+
+    A tensor used only by the next call is called `x` (or `out`); every other one gets a name of its own.
+    """
 
     def __init__(
         self,
-        scope: Scope,
-        called: list[Child],
-        given: Sequence[int],
-        gives: Sequence[int],
-        wiring: Wiring,
-        places: Places,
+        scope: ModuleScope,
+        called: list[ScopeChild],
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        wiring: ScopeWiring,
+        places: ModulePlaces,
     ) -> None:
         read_by: dict[int, list[int]] = {}
         for place, unit in enumerate(called):
-            for tensor in wiring.reads(unit):
+            for tensor in wiring.list_inputs(unit):
                 read_by.setdefault(tensor, []).append(place)
-        for tensor in gives:
+        for tensor in outputs:
             read_by.setdefault(tensor, []).append(len(called))
-        self.of = dict(zip(given, given_names(scope, given, wiring), strict=True))
-        kept = any(place > 0 for tensor in given for place in read_by.get(tensor, ()))
-        flow = "out" if kept and "x" in self.of.values() else "x"
-        used = {*self.of.values(), *VARIABLES_TAKEN}
+        self.names = dict(zip(inputs, _input_names(scope, inputs, wiring), strict=True))
+        kept = any(place > 0 for tensor in inputs for place in read_by.get(tensor, ()))
+        flow = "out" if kept and "x" in self.names.values() else "x"
+        used = {*self.names.values(), *VARIABLES_TAKEN}
         for place, unit in enumerate(called):
-            for number, tensor in enumerate(wiring.gives(unit)):
+            for number, tensor in enumerate(wiring.list_outputs(unit)):
                 in_list = "[" in places.path(wiring.full_name(unit), scope)
                 if read_by.get(tensor, []) == [place + 1] and not number and not in_list:
-                    self.of[tensor] = flow
+                    self.names[tensor] = flow
                 else:
-                    self.of[tensor] = first_free(variable(unit, scope, wiring, places), used)
-                    used.add(self.of[tensor])
+                    self.names[tensor] = first_free_name(_variable_name(unit, scope, wiring, places), used)
+                    used.add(self.names[tensor])
 
 
-def given_names(scope: Scope, given: Sequence[int], wiring: Wiring) -> list[str]:
-    """`x`; several inputs of the network by their names, of a class by numbers."""
-    if len(given) == 1:
+def _input_names(scope: ModuleScope, inputs: Sequence[int], wiring: ScopeWiring) -> list[str]:
+    """Return `x` for a single input; the names of several network inputs; `x1`, `x2` for other classes."""
+    if len(inputs) == 1:
         return ["x"]
     if scope.name:
-        return [f"x{number}" for number in range(1, len(given) + 1)]
-    return distinct(wiring.network.inputs, TAKEN | VARIABLES_TAKEN)
+        return [f"x{number}" for number in range(1, len(inputs) + 1)]
+    return make_distinct(wiring.network.inputs, TAKEN | VARIABLES_TAKEN)
 
 
-def variable(unit: Child, scope: Scope, wiring: Wiring, places: Places) -> str:
-    """What a value is called by the module that gives it: `branches1_0`."""
+def _variable_name(unit: ScopeChild, scope: ModuleScope, wiring: ScopeWiring, places: ModulePlaces) -> str:
+    """Return a variable name derived from the module that outputs the value, such as `branches1_0`."""
     path = places.path(wiring.full_name(unit), scope).removeprefix("self.")
     return path.replace("[", "_").replace("]", "").replace(".", "_")

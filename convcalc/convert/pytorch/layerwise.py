@@ -1,89 +1,94 @@
-"""A network run in PyTorch, layer by layer on the meta device: its shapes, params and MACs beside ours.
+"""Runs a network in PyTorch layer by layer on the meta device, and compares shapes, params and MACs.
 
-Modules are made from the network itself, by name from torch.nn, and no text is executed. On the meta device a tensor
-has a shape and no values, so nothing is computed and no memory is taken.
+Modules are created from the network by their class names in torch.nn; no text is executed. On the meta device a tensor
+has a shape but no values, so nothing is computed and no memory is used.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from convcalc.analysis.report import Report, analyse
-from convcalc.convert.comparison import Compared, Figures, Verification, figures_of
+from convcalc.convert.comparison import ComparedLayer, MeasuredFigures, Verification, measure_layer
 from convcalc.convert.graph import NotImported
-from convcalc.convert.pytorch.makers import is_known, made
-from convcalc.convert.pytorch.module_builder import built
+from convcalc.convert.pytorch.makers import is_known, make_modules
+from convcalc.convert.pytorch.module_builder import build_module
 from convcalc.network import Network, Node
 
-REFUSALS = (RuntimeError, ValueError, TypeError, ZeroDivisionError, OverflowError)
+_REFUSALS = (RuntimeError, ValueError, TypeError, ZeroDivisionError, OverflowError)
 STATISTICS = ("running_mean", "running_var")
 
 
-class NoTorch(NotImported):
+class MissingTorch(NotImported):
     """PyTorch is not installed."""
 
 
 def check_installed() -> None:
-    """Raises NoTorch with the command that installs PyTorch."""
+    """Raise MissingTorch, with the command that installs PyTorch, if PyTorch is not installed."""
     from importlib.util import find_spec
 
     if find_spec("torch") is None:
-        raise NoTorch("this needs PyTorch: pip install 'convcalc[torch]'")
+        raise MissingTorch("this needs PyTorch: pip install 'convcalc[torch]'")
 
 
-def verified(network: Network) -> Verification:
-    """Every layer compared with PyTorch. Raises NoTorch, and NotImported where a tensor is too large for PyTorch."""
+def verify_network(network: Network) -> Verification:
+    """Compare every layer with PyTorch.
+
+    Raises MissingTorch if PyTorch is not installed; NotImported if a tensor is too large for PyTorch.
+    """
     check_installed()
     report = analyse(network)
-    return Verification(report, tuple(compared(network, report)))
+    return Verification(report, tuple(_compare_layers(network, report)))
 
 
-def compared(network: Network, report: Report) -> Iterator[Compared]:
-    """The layers in their order, each fed what PyTorch gave before, or our shape where that differs."""
+def _compare_layers(network: Network, report: Report) -> Iterator[ComparedLayer]:
+    """Yield the layers in order. Each gets PyTorch's outputs as inputs, or tensors of our shape if these differ."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        tensors = [blank((network.batch, *shape.sizes)) for shape in network.inputs.values()]
+        tensors = [_blank_tensor((network.batch, *shape.sizes)) for shape in network.inputs.values()]
         modules: list[Sequence[Any]] = []
         for node, layer in zip(network.nodes, report.layers, strict=True):
             sizes = (network.batch, *layer.output_shape.sizes)
-            found = Compared(node.name, node.layer.kind, figures_of(layer), None, known=is_known(node))
+            found = ComparedLayer(node.name, node.layer.kind, measure_layer(layer), None, known=is_known(node))
             before, output = counter.get_total_flops(), None
             parts: Sequence[Any] = ()
             try:
                 if found.known:
-                    parts = modules_of(node) if node.owner is None else modules[node.owner]
-                    output = run(node, parts, [tensors[tensor] for tensor in node.reads])
-                    macs = (counter.get_total_flops() - before) // 2  # a FLOP a multiplication and one an addition
-                    found = found._replace(theirs=figures(output, parts if node.owner is None else (), macs))
-            except REFUSALS as error:
+                    parts = _build_modules(node) if node.owner is None else modules[node.owner]
+                    output = _run_node(node, parts, [tensors[tensor] for tensor in node.reads])
+                    macs = (
+                        counter.get_total_flops() - before
+                    ) // 2  # PyTorch counts multiplications and additions separately
+                    found = found._replace(theirs=_measure_output(output, parts if node.owner is None else (), macs))
+            except _REFUSALS as error:
                 found = found._replace(refusal=" ".join(str(error).split())[:300])
             modules.append(parts)
-            tensors.append(output if output is not None and output.shape == sizes else blank(sizes))
+            tensors.append(output if output is not None and output.shape == sizes else _blank_tensor(sizes))
             yield found
 
 
-def blank(sizes: tuple[int, ...]) -> Any:
-    """A tensor without values. Raises NotImported where PyTorch cannot count so far."""
+def _blank_tensor(sizes: tuple[int, ...]) -> Any:
+    """Return a tensor without values. Raises NotImported if it is too large for PyTorch."""
     import torch
 
     try:
         return torch.empty(sizes)
     except RuntimeError:
         shape = "×".join(map(str, sizes))
-        raise NotImported(f"PyTorch has no tensor of {shape}: it counts to 2**63 bytes") from None
+        raise NotImported(f"a tensor of {shape} is too large for PyTorch, whose limit is 2**63 bytes") from None
 
 
-def modules_of(node: Node) -> tuple[Any, ...]:
-    """The modules of a node in their order; of a merge none."""
+def _build_modules(node: Node) -> tuple[Any, ...]:
+    """Return the modules of a node in order; none for a merge."""
     if node.layer.reads_many:
         return ()
-    parts = made(node)
-    return tuple(built(call).eval() for call in (parts.before, parts.module, parts.after) if call is not None)
+    parts = make_modules(node)
+    return tuple(build_module(call).eval() for call in (parts.before, parts.module, parts.after) if call is not None)
 
 
-def run(node: Node, parts: Sequence[Any], reads: list[Any]) -> Any:
-    """What a node gives."""
+def _run_node(node: Node, parts: Sequence[Any], reads: list[Any]) -> Any:
+    """Return the output of a node."""
     import operator
     from functools import reduce
 
@@ -96,9 +101,9 @@ def run(node: Node, parts: Sequence[Any], reads: list[Any]) -> Any:
     return reduce(lambda value, part: part(value), parts, reads[0])
 
 
-def figures(output: Any, parts: Sequence[Any], macs: int) -> Figures:
-    """What PyTorch says; the count of batches that it keeps beside a batch norm's statistics is no statistic."""
+def _measure_output(output: Any, parts: Sequence[Any], macs: int) -> MeasuredFigures:
+    """Return PyTorch's figures; a batch norm's count of batches is not a running statistic and is left out."""
     params = sum(parameter.numel() for part in parts for parameter in part.parameters())
     named = (pair for part in parts for pair in part.named_buffers())
     buffers = sum(buffer.numel() for name, buffer in named if name.endswith(STATISTICS))
-    return Figures(tuple(output.shape[1:]), params, buffers, macs)
+    return MeasuredFigures(tuple(output.shape[1:]), params, buffers, macs)

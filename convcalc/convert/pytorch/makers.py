@@ -1,18 +1,28 @@
-"""What each layer kind is in PyTorch: the one table behind the text of a module and the comparison with PyTorch."""
+"""Maps each layer kind to its PyTorch module. The export and the comparison with PyTorch both use this table."""
 
 from typing import Any
 
 from convcalc.convert.graph import NotImported
-from convcalc.convert.pytorch.calls import REQUIRED, Argument, Call, Made, Maker, crop_call, module, simple, zero_pad
+from convcalc.convert.pytorch.calls import (
+    REQUIRED,
+    CallArgument,
+    LayerModules,
+    Maker,
+    ModuleCall,
+    call_crop,
+    call_nn,
+    call_zero_pad,
+    collapse_equal,
+)
 from convcalc.convert.pytorch.torch_windows import (
-    conv,
-    conv_transpose,
-    depthwise_conv,
-    locally_connected,
-    lppool,
-    pointwise_conv,
-    separable_conv,
-    sliding_pool,
+    make_conv,
+    make_conv_transpose,
+    make_depthwise_conv,
+    make_locally_connected,
+    make_lppool,
+    make_pointwise_conv,
+    make_separable_conv,
+    sliding_pool_maker,
 )
 from convcalc.layers.base import Layer
 from convcalc.network import Network, Node
@@ -21,21 +31,21 @@ MERGES = {"add": " + ", "multiply": " * ", "concat": ", "}
 
 
 class NotExported(NotImported):
-    """A network has layers that PyTorch has nothing for."""
+    """The network has layers that PyTorch has no module for."""
 
 
-def made(node: Node) -> Made:
-    """The modules of a node that is no merge."""
+def make_modules(node: Node) -> LayerModules:
+    """Return the modules of a node that is not a merge."""
     return MAKERS[node.layer.kind](node.layer)
 
 
 def is_known(node: Node) -> bool:
-    """Whether PyTorch has anything for a layer."""
+    """Whether PyTorch has a module or an operation for a layer."""
     return node.layer.kind in MERGES or node.layer.kind in MAKERS
 
 
 def check_known(network: Network) -> None:
-    """Raises NotExported with the names of the layers that PyTorch has nothing for."""
+    """Raise NotExported with the names of the layers that PyTorch has no module for."""
     unknown = [node for node in network.nodes if not is_known(node)]
     if unknown:
         named = ", ".join(f"{node.name} ({node.layer.kind})" for node in unknown[:10])
@@ -43,199 +53,203 @@ def check_known(network: Network) -> None:
         raise NotExported(f"PyTorch has no module for {named}{more}")
 
 
-def adaptive(name: str) -> Maker:
-    """An adaptive pooling."""
-    return lambda layer: Made(module(name, layer.input.axes, Argument("output_size", simple(layer.output_size))))
+def _adaptive_maker(name: str) -> Maker:
+    return lambda layer: LayerModules(
+        call_nn(name, layer.input.axes, CallArgument("output_size", collapse_equal(layer.output_size)))
+    )
 
 
-def global_pool(name: str, flat: str) -> Maker:
-    """Adaptive pooling to one position; a module of our own where the axes go."""
+def _global_pool_maker(name: str, flat: str) -> Maker:
+    """Return a maker of adaptive pooling to one position; of an extra module if the spatial axes are removed."""
 
-    def make(layer: Any) -> Made:
+    def make(layer: Any) -> LayerModules:
         if not layer.keepdims:
-            return Made(Call(flat))
-        return Made(module(name, layer.input.axes, Argument("output_size", 1)))
+            return LayerModules(ModuleCall(flat))
+        return LayerModules(call_nn(name, layer.input.axes, CallArgument("output_size", 1)))
 
     return make
 
 
-def max_unpool(layer: Any) -> Made:
-    """A module of our own: PyTorch's asks for the places that a pooling gave."""
-    return Made(
-        Call(
+def _make_max_unpool(layer: Any) -> LayerModules:
+    """Use an extra module: PyTorch's needs the indices from a pooling."""
+    return LayerModules(
+        ModuleCall(
             "MaxUnpool",
             (
-                Argument("kernel_size", layer.kernel_size),
-                Argument("stride", layer.stride, layer.kernel_size),
-                Argument("padding", layer.padding, ((0, 0),) * layer.input.axes),
+                CallArgument("kernel_size", layer.kernel_size),
+                CallArgument("stride", layer.stride, layer.kernel_size),
+                CallArgument("padding", layer.padding, ((0, 0),) * layer.input.axes),
             ),
         )
     )
 
 
-def blurpool(layer: Any) -> Made:
-    """A module of our own."""
-    return Made(
-        Call(
+def _make_blurpool(layer: Any) -> LayerModules:
+    return LayerModules(
+        ModuleCall(
             "BlurPool",
             (
-                Argument("channels", layer.input.channels),
-                Argument("kernel_size", layer.kernel_size, (3, 3)),
-                Argument("stride", layer.stride, (2, 2)),
+                CallArgument("channels", layer.input.channels),
+                CallArgument("kernel_size", layer.kernel_size, (3, 3)),
+                CallArgument("stride", layer.stride, (2, 2)),
             ),
         )
     )
 
 
-def upsample(layer: Any) -> Made:
-    """nn.Upsample; the size of another layer as a number."""
+def _make_upsample(layer: Any) -> LayerModules:
+    """Use nn.Upsample; a size taken from another layer is written as a number."""
     if layer.scale_factor is not None:
-        to = Argument("scale_factor", simple(layer.scale_factor), None)
+        to = CallArgument("scale_factor", collapse_equal(layer.scale_factor), None)
     else:
-        to = Argument("size", simple(layer.output.spatial), None)
-    return Made(Call("nn.Upsample", (to, Argument("mode", layer.mode, "nearest"))))
+        to = CallArgument("size", collapse_equal(layer.output.spatial), None)
+    return LayerModules(ModuleCall("nn.Upsample", (to, CallArgument("mode", layer.mode, "nearest"))))
 
 
-def shuffle(name: str, key: str) -> Maker:
-    """PyTorch's pixel shuffles are for two axes; modules of our own for the others."""
+def _shuffle_maker(name: str, key: str) -> Maker:
+    """Return a maker of pixel shuffles; PyTorch's are only for two spatial axes, so others use an extra module."""
 
-    def make(layer: Any) -> Made:
+    def make(layer: Any) -> LayerModules:
         target = f"nn.{name}" if layer.input.axes == 2 else f"{name}Nd"
-        return Made(Call(target, (Argument(key, getattr(layer, key)),)))
+        return LayerModules(ModuleCall(target, (CallArgument(key, getattr(layer, key)),)))
 
     return make
 
 
-def batchnorm(layer: Any) -> Made:
-    """nn.BatchNorm; a module of our own where it has factors and no shifts, or shifts and no factors."""
-    learns, tracks = layer.affine, Argument("track_running_stats", layer.track_running_stats, True)
+def _make_batchnorm(layer: Any) -> LayerModules:
+    """Use nn.BatchNorm, or an extra module if the layer learns only a scale or only a bias."""
+    learns, tracks = layer.affine, CallArgument("track_running_stats", layer.track_running_stats, True)
     if learns and layer.scale != layer.center:
-        half = (Argument("scale", layer.scale), Argument("center", layer.center))
-        return Made(Call("HalfBatchNorm", (Argument("num_features", layer.input.channels), *half, tracks)))
-    return Made(
-        module(
+        half = (CallArgument("scale", layer.scale), CallArgument("center", layer.center))
+        return LayerModules(
+            ModuleCall("HalfBatchNorm", (CallArgument("num_features", layer.input.channels), *half, tracks))
+        )
+    return LayerModules(
+        call_nn(
             "BatchNorm",
             max(layer.input.axes, 1),
-            Argument("num_features", layer.input.channels),
-            Argument("affine", learns and layer.scale, True),
+            CallArgument("num_features", layer.input.channels),
+            CallArgument("affine", learns and layer.scale, True),
             tracks,
         )
     )
 
 
-def layernorm(layer: Any) -> Made:
-    """nn.LayerNorm, over all or over the channels."""
-    affine = Argument("elementwise_affine", layer.affine, True)
+def _make_layernorm(layer: Any) -> LayerModules:
+    """Use nn.LayerNorm, or an extra module if it is over the channels at each position."""
+    affine = CallArgument("elementwise_affine", layer.affine, True)
     if layer.axes == "channels" and layer.input.spatial:
-        return Made(Call("ChannelsLayerNorm", (Argument("normalized_shape", layer.input.channels), affine)))
+        return LayerModules(
+            ModuleCall("ChannelsLayerNorm", (CallArgument("normalized_shape", layer.input.channels), affine))
+        )
     shape = layer.input.sizes if layer.input.spatial else layer.input.channels
-    return Made(Call("nn.LayerNorm", (Argument("normalized_shape", shape), affine)))
+    return LayerModules(ModuleCall("nn.LayerNorm", (CallArgument("normalized_shape", shape), affine)))
 
 
-def groupnorm(layer: Any) -> Made:
-    """nn.GroupNorm."""
-    return Made(
-        Call(
+def _make_groupnorm(layer: Any) -> LayerModules:
+    return LayerModules(
+        ModuleCall(
             "nn.GroupNorm",
             (
-                Argument("num_groups", layer.num_groups),
-                Argument("num_channels", layer.input.channels),
-                Argument("affine", layer.affine, True),
+                CallArgument("num_groups", layer.num_groups),
+                CallArgument("num_channels", layer.input.channels),
+                CallArgument("affine", layer.affine, True),
             ),
         )
     )
 
 
-def instancenorm(layer: Any) -> Made:
-    """nn.InstanceNorm."""
-    features = Argument("num_features", layer.input.channels)
-    return Made(module("InstanceNorm", layer.input.axes, features, Argument("affine", layer.affine, False)))
+def _make_instancenorm(layer: Any) -> LayerModules:
+    features = CallArgument("num_features", layer.input.channels)
+    return LayerModules(
+        call_nn("InstanceNorm", layer.input.axes, features, CallArgument("affine", layer.affine, False))
+    )
 
 
-def reshape(layer: Any) -> Made:
-    """nn.Unflatten of a vector, else a module of our own."""
+def _make_reshape(layer: Any) -> LayerModules:
+    """Use nn.Unflatten for a vector, else an extra module."""
     shape = layer.output.sizes
     if layer.input.spatial:
-        return Made(Call("Reshape", (Argument("shape", shape),)))
-    return Made(Call("nn.Unflatten", (Argument("dim", 1), Argument("unflattened_size", shape))))
+        return LayerModules(ModuleCall("Reshape", (CallArgument("shape", shape),)))
+    return LayerModules(ModuleCall("nn.Unflatten", (CallArgument("dim", 1), CallArgument("unflattened_size", shape))))
 
 
-def slice_(layer: Any) -> Made:
-    """A module of our own."""
+def _make_slice(layer: Any) -> LayerModules:
     start, stop = layer.channels
-    return Made(Call("Slice", (Argument("start", start), Argument("stop", stop))))
+    return LayerModules(ModuleCall("Slice", (CallArgument("start", start), CallArgument("stop", stop))))
 
 
-def linear(layer: Any) -> Made:
-    """nn.Linear."""
-    return Made(
-        Call(
+def _make_linear(layer: Any) -> LayerModules:
+    return LayerModules(
+        ModuleCall(
             "nn.Linear",
             (
-                Argument("in_features", layer.input.channels),
-                Argument("out_features", layer.out_features),
-                Argument("bias", layer.bias, True),
+                CallArgument("in_features", layer.input.channels),
+                CallArgument("out_features", layer.out_features),
+                CallArgument("bias", layer.bias, True),
             ),
         )
     )
 
 
-def plain(target: str, **defaults: Any) -> Maker:
-    """A module that takes our arguments by their names."""
+def _plain_maker(target: str, **defaults: Any) -> Maker:
+    """Return a maker of a module whose arguments have the same names as those of the layer kind."""
 
-    def make(layer: Layer) -> Made:
-        return Made(
-            Call(target, tuple(Argument(name, getattr(layer, name), default) for name, default in defaults.items()))
+    def make(layer: Layer) -> LayerModules:
+        return LayerModules(
+            ModuleCall(
+                target, tuple(CallArgument(name, getattr(layer, name), default) for name, default in defaults.items())
+            )
         )
 
     return make
 
 
-def over_channels(target: str) -> Maker:
-    """A module that works along the channels."""
-    return lambda layer: Made(Call(target, (Argument("dim", 1, None),)))
+def _softmax_maker(target: str) -> Maker:
+    """Return a maker of a module that works over the channels."""
+    return lambda layer: LayerModules(ModuleCall(target, (CallArgument("dim", 1, None),)))
 
 
 MAKERS: dict[str, Maker] = {
-    "conv": conv,
-    "conv_transpose": conv_transpose,
-    "pointwise_conv": pointwise_conv,
-    "depthwise_conv": depthwise_conv,
-    "separable_conv": separable_conv,
-    "locally_connected": locally_connected,
-    "linear": linear,
-    "maxpool": sliding_pool("MaxPool", float("-inf")),
-    "avgpool": sliding_pool("AvgPool", 0),
-    "lppool": lppool,
-    "adaptive_avgpool": adaptive("AdaptiveAvgPool"),
-    "adaptive_maxpool": adaptive("AdaptiveMaxPool"),
-    "global_avgpool": global_pool("AdaptiveAvgPool", "GlobalAvgPool"),
-    "global_maxpool": global_pool("AdaptiveMaxPool", "GlobalMaxPool"),
-    "max_unpool": max_unpool,
-    "blurpool": blurpool,
-    "batchnorm": batchnorm,
-    "layernorm": layernorm,
-    "groupnorm": groupnorm,
-    "instancenorm": instancenorm,
-    "local_response_norm": plain("nn.LocalResponseNorm", size=REQUIRED),
-    "scale": lambda layer: Made(Call("Scale", (Argument("channels", layer.input.channels),))),
-    "leaky_relu": plain("nn.LeakyReLU", negative_slope=0.01),
-    "prelu": plain("nn.PReLU", num_parameters=1),
-    "softmax": over_channels("nn.Softmax"),
-    "log_softmax": over_channels("nn.LogSoftmax"),
-    "dropout": plain("nn.Dropout", p=0.5),
-    "drop_path": plain("DropPath", p=0.5),
-    "upsample": upsample,
-    "pixel_shuffle": shuffle("PixelShuffle", "upscale_factor"),
-    "pixel_unshuffle": shuffle("PixelUnshuffle", "downscale_factor"),
-    "channel_shuffle": plain("nn.ChannelShuffle", groups=REQUIRED),
-    "pad": lambda layer: Made(zero_pad(layer.padding)),
-    "crop": lambda layer: Made(crop_call(layer.amount)),
-    "flatten": plain("nn.Flatten"),
-    "reshape": reshape,
-    "slice": slice_,
+    "conv": make_conv,
+    "conv_transpose": make_conv_transpose,
+    "pointwise_conv": make_pointwise_conv,
+    "depthwise_conv": make_depthwise_conv,
+    "separable_conv": make_separable_conv,
+    "locally_connected": make_locally_connected,
+    "linear": _make_linear,
+    "maxpool": sliding_pool_maker("MaxPool", float("-inf")),
+    "avgpool": sliding_pool_maker("AvgPool", 0),
+    "lppool": make_lppool,
+    "adaptive_avgpool": _adaptive_maker("AdaptiveAvgPool"),
+    "adaptive_maxpool": _adaptive_maker("AdaptiveMaxPool"),
+    "global_avgpool": _global_pool_maker("AdaptiveAvgPool", "GlobalAvgPool"),
+    "global_maxpool": _global_pool_maker("AdaptiveMaxPool", "GlobalMaxPool"),
+    "max_unpool": _make_max_unpool,
+    "blurpool": _make_blurpool,
+    "batchnorm": _make_batchnorm,
+    "layernorm": _make_layernorm,
+    "groupnorm": _make_groupnorm,
+    "instancenorm": _make_instancenorm,
+    "local_response_norm": _plain_maker("nn.LocalResponseNorm", size=REQUIRED),
+    "scale": lambda layer: LayerModules(ModuleCall("Scale", (CallArgument("channels", layer.input.channels),))),
+    "leaky_relu": _plain_maker("nn.LeakyReLU", negative_slope=0.01),
+    "prelu": _plain_maker("nn.PReLU", num_parameters=1),
+    "softmax": _softmax_maker("nn.Softmax"),
+    "log_softmax": _softmax_maker("nn.LogSoftmax"),
+    "dropout": _plain_maker("nn.Dropout", p=0.5),
+    "drop_path": _plain_maker("DropPath", p=0.5),
+    "upsample": _make_upsample,
+    "pixel_shuffle": _shuffle_maker("PixelShuffle", "upscale_factor"),
+    "pixel_unshuffle": _shuffle_maker("PixelUnshuffle", "downscale_factor"),
+    "channel_shuffle": _plain_maker("nn.ChannelShuffle", groups=REQUIRED),
+    "pad": lambda layer: LayerModules(call_zero_pad(layer.padding)),
+    "crop": lambda layer: LayerModules(call_crop(layer.amount)),
+    "flatten": _plain_maker("nn.Flatten"),
+    "reshape": _make_reshape,
+    "slice": _make_slice,
     **{
-        name.lower(): plain(f"nn.{name}")
+        name.lower(): _plain_maker(f"nn.{name}")
         for name in (
             "ReLU", "ReLU6", "ELU", "SELU", "CELU", "GELU", "SiLU", "Mish", "Sigmoid", "Tanh", "Softplus", "Softsign",
             "Hardswish", "Hardsigmoid", "Hardtanh", "Identity",

@@ -1,27 +1,27 @@
-"""A module run as it is on the meta device: PyTorch's own figures of it, whole and module by module."""
+"""Runs a module unaltered on the meta device and returns PyTorch's own figures, in total and per module."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from inspect import signature
 from typing import Any, NamedTuple
 
-from convcalc.convert.comparison import Figures, Model, Part, shapes_for
+from convcalc.convert.comparison import MeasuredFigures, Model, ModelPart, order_input_shapes
 from convcalc.convert.graph import NotImported
-from convcalc.convert.pytorch.failures import why
-from convcalc.convert.pytorch.tracing import statistics_of, without_values
+from convcalc.convert.pytorch.failures import describe_failure
+from convcalc.convert.pytorch.tracing import copy_to_meta, statistic_sizes
 from convcalc.network import Network
 
 
-class Ran(NamedTuple):
+class _RunResult(NamedTuple):
     """The FLOPs of a run and the sizes of its outputs, with the batch."""
 
     flops: int
     outputs: tuple[tuple[int, ...], ...]
 
 
-def run_whole(module: Any, shapes: Sequence[Sequence[int]], watch: Any = None) -> Ran:
-    """Run a module on the meta device on inputs of shapes with the batch; `watch` is called with PyTorch's counter.
+def run_whole(module: Any, shapes: Sequence[Sequence[int]], watch: Any = None) -> _RunResult:
+    """Run a module on the meta device with inputs of these shapes, which include the batch.
 
-    Raises NotImported if it does not run there.
+    `watch` is called with PyTorch's FLOP counter before the run. Raises NotImported if the module does not run.
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -31,13 +31,13 @@ def run_whole(module: Any, shapes: Sequence[Sequence[int]], watch: Any = None) -
             if watch is not None:
                 watch(counter)
             outputs = module(*(torch.empty(*shape) for shape in shapes))
-    except (Exception, SystemExit) as error:  # whatever the code of the module raises
-        raise NotImported(f"the module does not run on PyTorch's meta device: {why(error)}") from error
-    return Ran(counter.get_total_flops(), tuple(tuple(tensor.shape) for tensor in tensors_in(outputs)))
+    except (Exception, SystemExit) as error:  # the module's code may raise anything
+        raise NotImported(f"the module does not run on PyTorch's meta device: {describe_failure(error)}") from error
+    return _RunResult(counter.get_total_flops(), tuple(tuple(tensor.shape) for tensor in _list_tensors(outputs)))
 
 
-def tensors_in(outputs: Any) -> list[Any]:
-    """The tensors in what a module gives: itself, or in lists, dicts and objects."""
+def _list_tensors(outputs: Any) -> list[Any]:
+    """Return all tensors in a module's output: the output itself, or those in lists, dicts and objects."""
     import torch
 
     if isinstance(outputs, torch.Tensor):
@@ -46,71 +46,71 @@ def tensors_in(outputs: Any) -> list[Any]:
         outputs = outputs.values()
     elif hasattr(outputs, "__dict__"):
         outputs = vars(outputs).values()
-    return [tensor for output in outputs for tensor in tensors_in(output)] if isinstance(outputs, Iterable) else []
+    return [tensor for output in outputs for tensor in _list_tensors(output)] if isinstance(outputs, Iterable) else []
 
 
-class Watch:
-    """Notes the figures of every module that has weights of its own or no modules inside, each time it runs."""
+class _ModuleWatch:
+    """Records figures of every module that has its own weights or no inner modules, each time it runs."""
 
     def __init__(self, module: Any) -> None:
         self.module = module
-        self.parts: list[Part] = []
-        self.started: list[tuple[int, int]] = []  # FLOPs before a module that runs, and those of modules inside it
+        self.parts: list[ModelPart] = []
+        self.started: list[tuple[int, int]] = []  # per running module: FLOPs before it, and FLOPs of its inner modules
         self.seen: set[int] = set()
 
     def __call__(self, counter: Any) -> None:
-        """Begin: from here on every module is noted."""
+        """Register the hooks that record every module from now on."""
         for path, inner in self.module.named_modules():
             if any(True for _ in inner.parameters(recurse=False)) or not any(True for _ in inner.children()):
                 inner.register_forward_pre_hook(lambda *_: self.started.append((counter.get_total_flops(), 0)))
                 inner.register_forward_hook(
-                    lambda inner, given, result, path=path: self.note(path, inner, result, counter.get_total_flops())
+                    lambda inner, given, result, path=path: self.record(path, inner, result, counter.get_total_flops())
                 )
 
-    def note(self, path: str, inner: Any, result: Any, flops: int) -> None:
-        """Note a module that has run: its own figures without those of modules inside it."""
+    def record(self, path: str, inner: Any, result: Any, flops: int) -> None:
+        """Record a module that has run: its own figures, without those of inner modules."""
         before, inside = self.started.pop()
         if self.started:
             outer, others = self.started[-1]
             self.started[-1] = (outer, others + flops - before)
-        tensors = tensors_in(result)
+        tensors = _list_tensors(result)
         params = sum(value.numel() for value in inner.parameters(recurse=False) if self.is_new(value))
-        own = (value for name, value in inner.named_buffers(recurse=False) if name in statistics_of(inner))
+        own = (value for name, value in inner.named_buffers(recurse=False) if name in statistic_sizes(inner))
         buffers = sum(value.numel() for value in own if self.is_new(value))
         shape = tuple(tensors[0].shape[1:]) if tensors else ()
-        figures = Figures(shape, params, buffers, (flops - before - inside) // 2)
-        self.parts.append(Part(path, type(inner).__name__, figures))
+        figures = MeasuredFigures(shape, params, buffers, (flops - before - inside) // 2)
+        self.parts.append(ModelPart(path, type(inner).__name__, figures))
 
     def is_new(self, value: Any) -> bool:
-        """Whether a weight is used for the first time."""
+        """Return whether a weight is seen for the first time, and mark it as seen."""
         known = id(value) in self.seen
         self.seen.add(id(value))
         return not known
 
 
-def unused_parts(module: Any, watch: Watch) -> list[Part]:
-    """The modules with weights that the forward never uses."""
+def _list_unused(module: Any, watch: _ModuleWatch) -> list[ModelPart]:
+    """Return the modules with weights that the forward never uses."""
     found = []
     for path, inner in module.named_modules():
         params = sum(value.numel() for value in inner.parameters(recurse=False) if watch.is_new(value))
         if params:
-            found.append(Part(path, f"{type(inner).__name__}, not run", Figures((), params, 0, 0)))
+            found.append(ModelPart(path, f"{type(inner).__name__}, not run", MeasuredFigures((), params, 0, 0)))
     return found
 
 
-def model_of(module: Any, network: Network) -> Model:
-    """The figures of a module on the inputs of a network. Raises NotImported if it does not run on them."""
-    module = without_values(module).eval()
-    shapes = shapes_for(network, signature(module.forward).parameters)
-    watch = Watch(module)
+def measure_module(module: Any, network: Network) -> Model:
+    """Return the figures of a module on the inputs of a network. Raises NotImported if it does not run on them."""
+    module = copy_to_meta(module).eval()
+    shapes = order_input_shapes(network, signature(module.forward).parameters)
+    watch = _ModuleWatch(module)
     ran = run_whole(module, [(network.batch, *shape) for shape in shapes], watch)
     learnt = list(module.parameters())
     return Model(
         "PyTorch",
-        (*watch.parts, *unused_parts(module, watch)),
+        (*watch.parts, *_list_unused(module, watch)),
         sum(value.numel() for value in learnt),
         sum(value.numel() for value in learnt if value.requires_grad),
-        sum(statistics_of(module).values()),
+        sum(statistic_sizes(module).values()),
         ran.flops // 2,
         tuple(sizes[1:] for sizes in ran.outputs),
     )

@@ -1,12 +1,12 @@
-"""Modules made from calls: classes of torch.nn and of extra_modules.py by their names, nothing executed from text."""
+"""Creates modules from calls, by class names of torch.nn and extra_modules.py. No text is executed."""
 
 from typing import Any
 
-from convcalc.convert.pytorch.calls import Call
+from convcalc.convert.pytorch.calls import ModuleCall
 
 
-def built(call: Call) -> Any:
-    """The module that a call makes. Raises what PyTorch raises where it refuses the arguments."""
+def build_module(call: ModuleCall) -> Any:
+    """Return the module that a call creates. Raises PyTorch's own error if PyTorch rejects the arguments."""
     from torch import nn
 
     from convcalc.convert.pytorch import extra_modules
@@ -14,7 +14,7 @@ def built(call: Call) -> Any:
     target = getattr(nn, call.target[3:]) if call.target.startswith("nn.") else getattr(extra_modules, call.target)
     return target(
         **{
-            argument.name: built(argument.value) if isinstance(argument.value, Call) else argument.value
+            argument.name: build_module(argument.value) if isinstance(argument.value, ModuleCall) else argument.value
             for argument in call.arguments
         }
     )

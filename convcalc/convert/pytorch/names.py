@@ -1,4 +1,4 @@
-"""Names that Python and torch.nn take: attributes, variables and classes from the names of a network."""
+"""Turns the names of a network into valid names of attributes, variables and classes."""
 
 import keyword
 import re
@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from convcalc.problems import printable
 
-LONGEST_CLASS = 60
-# what nn.Module and nn.Sequential have themselves, and may not be the name of a layer
+_LONGEST_CLASS = 60
+# attributes of nn.Module and nn.Sequential, which cannot be names of layers
 TAKEN = frozenset(
     re.findall(
         r"\S+",
@@ -25,25 +25,25 @@ VARIABLES_TAKEN = frozenset({"self", "x", "out", "nn", "torch"})
 CLASSES_TAKEN = frozenset({"OrderedDict", "Tensor", "True", "False", "None"})
 
 
-def identifier(text: str, taken: Iterable[str] = TAKEN) -> str:
-    """A name of a network as Python takes it: `-` is `_`, and what is taken gets a `_` behind."""
+def make_identifier(text: str, taken: Iterable[str] = TAKEN) -> str:
+    """Return a name as a Python identifier: `-` becomes `_`, and reserved names get a trailing `_`."""
     name = re.sub(r"[^A-Za-z0-9_]", "_", text)
     return f"{name}_" if keyword.iskeyword(name) or name in taken else name
 
 
-def distinct(names: Iterable[str], taken: Iterable[str]) -> list[str]:
-    """Identifiers for names, each its own."""
+def make_distinct(names: Iterable[str], taken: Iterable[str]) -> list[str]:
+    """Return an identifier for each name, all different from each other and from those taken."""
     found: list[str] = []
     used = set(taken)
     for name in names:
-        candidate = first_free(identifier(name, taken), used)
+        candidate = first_free_name(make_identifier(name, taken), used)
         used.add(candidate)
         found.append(candidate)
     return found
 
 
-def first_free(name: str, used: Iterable[str]) -> str:
-    """The name, or with the first number behind it that is free."""
+def first_free_name(name: str, used: Iterable[str]) -> str:
+    """Return the name, with the first free number appended if it is taken."""
     candidate, number = name, 1
     while candidate in used:
         number += 1
@@ -51,15 +51,15 @@ def first_free(name: str, used: Iterable[str]) -> str:
     return candidate
 
 
-def class_name(text: str) -> str:
-    """`conv_bn` as `ConvBn`; a text without letters gives `Network`."""
+def make_class_name(text: str) -> str:
+    """Return `conv_bn` as `ConvBn`; a text without letters becomes `Network`."""
     parts = re.findall(r"[A-Za-z0-9]+", text)
-    name = "".join(part[:1].upper() + part[1:] for part in parts)[:LONGEST_CLASS]
+    name = "".join(part[:1].upper() + part[1:] for part in parts)[:_LONGEST_CLASS]
     if not name[:1].isalpha():
         name = f"Network{name}"
     return f"{name}_" if name in CLASSES_TAKEN else name
 
 
-def quotable(text: str) -> str:
-    """A text as it may stand in a docstring: on one line, printable, with nothing that ends the quotes."""
+def quote_for_docstring(text: str) -> str:
+    """Return a text that is safe in a docstring: on one line, printable, quotes and backslashes escaped."""
     return printable(" ".join(text.split())).replace("\\", "\\\\").replace('"', '\\"')

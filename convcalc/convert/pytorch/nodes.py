@@ -1,61 +1,61 @@
-"""What a traced operation says of itself: its arguments, its sizes, the modules that it is in."""
+"""Facts about a traced operation: its arguments, its output sizes, and the modules around it."""
 
 from typing import Any, NamedTuple
 
 from convcalc.convert.pytorch.traced_values import Sizes
-from convcalc.convert.pytorch.tracing import Constant, Weight
+from convcalc.convert.pytorch.tracing import TracedConstant, TracedWeight
 
 
-class Place(NamedTuple):
-    """The module that an operation is in: its path, its class of torch.nn, and the key of this call of it."""
+class CallPlace(NamedTuple):
+    """A module around an operation: its path, its class in torch.nn, and a key for this call of it."""
 
     path: str
     word: str
     key: str
 
 
-def places_of(node: Any) -> list[Place]:
-    """The modules that an operation is in, the outermost first."""
+def list_places(node: Any) -> list[CallPlace]:
+    """Return the modules around an operation, the outermost first."""
     stack = node.meta.get("nn_module_stack") or {}
-    return [Place(path, class_of(word), key) for key, (path, word) in stack.items()]
+    return [CallPlace(path, _torch_class_name(word), key) for key, (path, word) in stack.items()]
 
 
-def class_of(word: Any) -> str:
-    """The name of a class of torch.nn; of any other class nothing is known by its name."""
+def _torch_class_name(word: Any) -> str:
+    """Return the name of a class in torch.nn; empty for other classes, whose names say nothing about them."""
     package, _, name = str(word if isinstance(word, str) else f"{word.__module__}.{word.__qualname__}").rpartition(".")
     return name if package.startswith("torch.nn.") else ""
 
 
-def sizes_of(node: Any) -> Sizes:
-    """The sizes of what an operation gives; none if it is no tensor, or a size depends on the values of one."""
+def output_sizes(node: Any) -> Sizes:
+    """Return the output sizes; empty if the output is not a tensor, or if a size depends on tensor values."""
     sizes = tuple(getattr(node.meta.get("val"), "shape", ()))
     return sizes if all(type(size) is int for size in sizes) else ()
 
 
 def has_unknown_size(node: Any) -> bool:
-    """Whether an operation gives a tensor whose size depends on the values of another."""
+    """Whether the output is a tensor with a size that depends on the values of another tensor."""
     return any(type(size) is not int for size in getattr(node.meta.get("val"), "shape", ()))
 
 
-def named_arguments(node: Any) -> dict[str, Any]:
-    """The arguments of an operation by their names, defaults among them."""
+def name_arguments(node: Any) -> dict[str, Any]:
+    """Return the arguments of an operation by name, including defaults."""
     declared = node.target._schema.arguments
     found = {argument.name: argument.default_value for argument in declared if argument.has_default_value()}
     found |= {argument.name: value for argument, value in zip(declared, node.args, strict=False)}
     return found | dict(node.kwargs)
 
 
-def flat(given: Any) -> list[Any]:
-    """The nodes in nested arguments."""
+def list_nodes(given: Any) -> list[Any]:
+    """Return all nodes in nested arguments."""
     if isinstance(given, dict):
-        return [node for value in given.values() for node in flat(value)]
+        return [node for value in given.values() for node in list_nodes(value)]
     if isinstance(given, list | tuple):
-        return [node for value in given for node in flat(value)]
+        return [node for value in given for node in list_nodes(value)]
     return [given] if hasattr(given, "users") else []
 
 
-def names_of(known: Any) -> tuple[str, ...]:
-    """The names of the learnt tensors or running statistics that something is made of."""
-    if isinstance(known, Weight):
+def list_sources(known: Any) -> tuple[str, ...]:
+    """Return the names of the learnt tensors or running statistics that a value is made of."""
+    if isinstance(known, TracedWeight):
         return known.sources
-    return known.statistics if isinstance(known, Constant) else ()
+    return known.statistics if isinstance(known, TracedConstant) else ()

@@ -1,73 +1,72 @@
-"""Classes as Python text, lines broken as formatters do."""
+"""Writes classes as Python text, with line breaks in the style of common formatters."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
-from convcalc.convert.pytorch.calls import REQUIRED, Call
-from convcalc.convert.pytorch.classes import NAMED, Class, Parameter, Slot, same
-from convcalc.convert.pytorch.drafts import Alias, Container, Frozen
+from convcalc.convert.pytorch.calls import REQUIRED, ModuleCall
+from convcalc.convert.pytorch.classes import ALWAYS_NAMED, ClassParameter, ClassSlot, ModuleClass, is_same_value
+from convcalc.convert.pytorch.drafts import FrozenModule, ModuleAlias, ModuleContainer
 from convcalc.convert.pytorch.forward import Forward
 
 WIDTH = 100
-INDENT = "    "
+_INDENT = "    "
 
 
-def class_lines(made: Class) -> Iterator[str]:
-    """The lines of a class."""
-    base = "nn.Sequential" if made.forward is None else "nn.Module"
-    yield f"class {made.name}({base}):"
-    yield f'{INDENT}"""{said_of(made)}"""'
+def class_lines(module_class: ModuleClass) -> Iterator[str]:
+    """Yield the lines of a class."""
+    base = "nn.Sequential" if module_class.forward is None else "nn.Module"
+    yield f"class {module_class.name}({base}):"
+    yield f'{_INDENT}"""{_class_docstring(module_class)}"""'
     yield ""
-    parameters = [parameter_text(parameter) for parameter in made.parameters]
-    yield from wrapped(f"{INDENT}def __init__(", ["self", *parameters], ") -> None:", 1)
-    yield f"{INDENT * 2}super().__init__()"
-    for name, item in made.items:
-        yield from rendered(item, 2, f"self.{name} = ")
-    for target, source in made.ties:
-        yield f"{INDENT * 2}{target} = {source}"
-    if made.forward is not None:
+    parameters = [_parameter_text(parameter) for parameter in module_class.parameters]
+    yield from _wrap_items(f"{_INDENT}def __init__(", ["self", *parameters], ") -> None:", 1)
+    yield f"{_INDENT * 2}super().__init__()"
+    for name, item in module_class.items:
+        yield from _expression_lines(item, 2, f"self.{name} = ")
+    for target, source in module_class.ties:
+        yield f"{_INDENT * 2}{target} = {source}"
+    if module_class.forward is not None:
         yield ""
-        yield from forward_lines(made.forward)
+        yield from _forward_lines(module_class.forward)
 
 
-def said_of(made: Class) -> str:
-    """The docstring: what the class is in the network."""
-    if made.uses == ("",):
+def _class_docstring(module_class: ModuleClass) -> str:
+    """Return the docstring: the block and the scopes that use the class (`basic: stage1 and 3 more.`)."""
+    if module_class.uses == ("",):
         return "The network."
-    first, others = made.uses[0], len(made.uses) - 1
-    said = f"{made.word}: {first} and {others} more." if others else f"{made.word}: {first}."
-    return said if len(said) < WIDTH - 10 else f"{made.word}."
+    first, others = module_class.uses[0], len(module_class.uses) - 1
+    text = f"{module_class.word}: {first} and {others} more." if others else f"{module_class.word}: {first}."
+    return text if len(text) < WIDTH - 10 else f"{module_class.word}."
 
 
-def parameter_text(parameter: Parameter) -> str:
-    """`stride: int = 1`."""
+def _parameter_text(parameter: ClassParameter) -> str:
+    """Return a parameter such as `stride: int = 1`."""
     types = dict.fromkeys(type(value).__name__ for value in parameter.values)
-    default = "" if parameter.default is NAMED else f" = {literal(parameter.default)}"
+    default = "" if parameter.default is ALWAYS_NAMED else f" = {_value_text(parameter.default)}"
     return f"{parameter.name}: {' | '.join(types)}{default}"
 
 
-def forward_lines(forward: Forward) -> Iterator[str]:
-    """The lines of a forward."""
-    given = [f"{name}: Tensor" for name in forward.given]
-    yield from wrapped(f"{INDENT}def forward(", ["self", *given], f") -> {forward.returns}:", 1)
+def _forward_lines(forward: Forward) -> Iterator[str]:
+    inputs = [f"{name}: Tensor" for name in forward.inputs]
+    yield from _wrap_items(f"{_INDENT}def forward(", ["self", *inputs], f") -> {forward.returns}:", 1)
     for statement in [*forward.statements, f"return {forward.returned}"]:
-        yield from broken(f"{INDENT * 2}{statement}")
+        yield from _break_statement(f"{_INDENT * 2}{statement}")
 
 
-def broken(line: str) -> Iterator[str]:
-    """A statement, at its outermost brackets on several lines where it is long."""
+def _break_statement(line: str) -> Iterator[str]:
+    """Yield a statement; a long one is broken at its outermost brackets."""
     opening = min((line.find(bracket) for bracket in ("([", "{") if bracket in line), default=-1)
     if len(line) <= WIDTH or opening < 0:
         yield line
         return
     start = opening + 1 + (line[opening] == "(")
     stop = line.rindex("]" if line[opening] == "(" else "}")
-    yield from wrapped(line[:start], line[start:stop].split(", "), line[stop:], 2)
+    yield from _wrap_items(line[:start], line[start:stop].split(", "), line[stop:], 2)
 
 
-def wrapped(before: str, items: Iterable[str], after: str, depth: int) -> Iterator[str]:
-    """Items between brackets: on a line where they fit, else each on its own."""
+def _wrap_items(before: str, items: Iterable[str], after: str, depth: int) -> Iterator[str]:
+    """Yield items between brackets: on a single line if they fit, else one item per line."""
     items = list(items)
     line = f"{before}{', '.join(items)}{after}"
     if len(line) <= WIDTH:
@@ -75,86 +74,88 @@ def wrapped(before: str, items: Iterable[str], after: str, depth: int) -> Iterat
         return
     yield before
     for item in items:
-        yield f"{INDENT * (depth + 1)}{item},"
-    yield f"{INDENT * depth}{after}"
+        yield f"{_INDENT * (depth + 1)}{item},"
+    yield f"{_INDENT * depth}{after}"
 
 
-def rendered(expression: Any, depth: int, before: str = "", after: str = "") -> Iterator[str]:
-    """The lines of an expression, indented, with what stands before and behind it."""
-    if isinstance(expression, Frozen):
-        yield from rendered(expression.module, depth, before, f".requires_grad_(False){after}")
+def _expression_lines(expression: Any, depth: int, before: str = "", after: str = "") -> Iterator[str]:
+    """Yield the indented lines of an expression, with a prefix and a suffix."""
+    if isinstance(expression, FrozenModule):
+        yield from _expression_lines(expression.module, depth, before, f".requires_grad_(False){after}")
         return
-    if isinstance(expression, Copies):
-        yield from rendered(expression.module, depth, f"{before}*(", f" for _ in range({expression.count})){after}")
+    if isinstance(expression, _Copies):
+        yield from _expression_lines(
+            expression.module, depth, f"{before}*(", f" for _ in range({expression.count})){after}"
+        )
         return
-    line = f"{INDENT * depth}{before}{inline(expression)}{after}"
-    parts = list(arguments(expression))
+    line = f"{_INDENT * depth}{before}{_inline_text(expression)}{after}"
+    parts = list(_list_items(expression))
     if len(line) <= WIDTH or not parts:
         yield line
         return
-    opening, closing = brackets(expression)
-    yield f"{INDENT * depth}{before}{opening}"
+    opening, closing = _brackets(expression)
+    yield f"{_INDENT * depth}{before}{opening}"
     for name, value in parts:
-        yield from rendered(value, depth + 1, name, ",")
-    yield f"{INDENT * depth}{closing}{after}"
+        yield from _expression_lines(value, depth + 1, name, ",")
+    yield f"{_INDENT * depth}{closing}{after}"
 
 
-def inline(expression: Any) -> str:
-    """An expression on one line."""
-    if isinstance(expression, Frozen):
-        return f"{inline(expression.module)}.requires_grad_(False)"
-    if isinstance(expression, Copies):
-        return f"*({inline(expression.module)} for _ in range({expression.count}))"
-    if not isinstance(expression, Call | Container):
-        return literal(expression)
-    opening, closing = brackets(expression)
-    return opening + ", ".join(f"{name}{inline(value)}" for name, value in arguments(expression)) + closing
+def _inline_text(expression: Any) -> str:
+    """Return an expression on one line."""
+    if isinstance(expression, FrozenModule):
+        return f"{_inline_text(expression.module)}.requires_grad_(False)"
+    if isinstance(expression, _Copies):
+        return f"*({_inline_text(expression.module)} for _ in range({expression.count}))"
+    if not isinstance(expression, ModuleCall | ModuleContainer):
+        return _value_text(expression)
+    opening, closing = _brackets(expression)
+    return opening + ", ".join(f"{name}{_inline_text(value)}" for name, value in _list_items(expression)) + closing
 
 
-def brackets(expression: Any) -> tuple[str, str]:
-    """What stands around the arguments of an expression."""
-    if isinstance(expression, Call):
+def _brackets(expression: Any) -> tuple[str, str]:
+    """Return the text before and after the arguments of an expression."""
+    if isinstance(expression, ModuleCall):
         return f"{expression.target}(", ")"
     if expression.target == "nn.ModuleList":
         return "nn.ModuleList([", "])"
-    return ("nn.Sequential(", ")") if is_numbered(expression) else ("nn.Sequential(OrderedDict(", "))")
+    return ("nn.Sequential(", ")") if _is_numbered(expression) else ("nn.Sequential(OrderedDict(", "))")
 
 
-class Copies:
-    """Equal modules one after the other."""
+class _Copies:
+    """A run of equal modules, written as a generator expression."""
 
     def __init__(self, module: Any, count: int) -> None:
         self.module = module
         self.count = count
 
 
-def arguments(expression: Any) -> Iterator[tuple[str, Any]]:
-    """What stands between the brackets of an expression, each with the `name=` before it."""
-    if isinstance(expression, Call):
+def _list_items(expression: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the arguments or elements of an expression, each with its `name=` prefix."""
+    if isinstance(expression, ModuleCall):
         for argument in expression.arguments:
-            if argument.default in (REQUIRED, NAMED) or not same(argument.value, argument.default):
+            if argument.default in (REQUIRED, ALWAYS_NAMED) or not is_same_value(argument.value, argument.default):
                 yield "" if argument.default is REQUIRED else f"{argument.name}=", argument.value
-    elif isinstance(expression, Container) and not is_numbered(expression):
+    elif isinstance(expression, ModuleContainer) and not _is_numbered(expression):
         for key, item in expression.items:
             yield f"{key}=", item
-    elif isinstance(expression, Container):
+    elif isinstance(expression, ModuleContainer):
         for module, run in groupby(item for _, item in expression.items):
             count = len(list(run))
-            yield "", Copies(module, count) if count > 2 else module
+            yield "", _Copies(module, count) if count > 2 else module
             if count == 2:
                 yield "", module
 
 
-def is_numbered(container: Container) -> bool:
-    """Whether the modules of a container are known by their places."""
+def _is_numbered(container: ModuleContainer) -> bool:
+    """Whether the modules of a container are identified by number."""
     return all(key.isdigit() for key, _ in container.items)
 
 
-def literal(value: Any) -> str:
-    """A plain value, a parameter, or a module that stands elsewhere."""
-    if isinstance(value, Slot):
+def _value_text(value: Any) -> str:
+    """Return the text of a plain value, a class parameter, or a reference to another module."""
+    if isinstance(value, ClassSlot):
         return value.name
-    if isinstance(value, Alias):
+    if isinstance(value, ModuleAlias):
         return value.path
     if isinstance(value, float) and value in (float("inf"), float("-inf")):
         return f'float("{value}")'

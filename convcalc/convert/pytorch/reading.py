@@ -1,4 +1,7 @@
-"""A traced module read operation by operation into steps of our kinds."""
+"""Reads a traced module operation by operation and translates it to steps, one per layer.
+
+An operation that no layer kind matches becomes an `opaque` step with a note.
+"""
 
 from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,201 +9,223 @@ from math import prod
 from operator import getitem
 from typing import Any, Union
 
-from convcalc.convert.comparison import Figures
+from convcalc.convert.comparison import MeasuredFigures
 from convcalc.convert.graph import Graph, NotImported, Step
-from convcalc.convert.pytorch.activation_patterns import operator_of, patterns, viewed
-from convcalc.convert.pytorch.cutting import part
-from convcalc.convert.pytorch.failures import line_of_node
-from convcalc.convert.pytorch.fidelity import Read, layer_difference
-from convcalc.convert.pytorch.names import first_free
+from convcalc.convert.pytorch.activation_patterns import find_patterns, operator_name, view_base
+from convcalc.convert.pytorch.cutting import add_part
+from convcalc.convert.pytorch.failures import node_location
+from convcalc.convert.pytorch.fidelity import TraceFacts, describe_difference
+from convcalc.convert.pytorch.names import first_free_name
 from convcalc.convert.pytorch.nodes import (
-    Place,
-    flat,
+    CallPlace,
     has_unknown_size,
-    named_arguments,
-    names_of,
-    places_of,
-    sizes_of,
+    list_nodes,
+    list_places,
+    list_sources,
+    name_arguments,
+    output_sizes,
 )
-from convcalc.convert.pytorch.traced_values import Foreign, Moved, Parts, Sizes, Value, is_shape, settled
-from convcalc.convert.pytorch.tracing import BATCH, Constant, Traced, Weight
+from convcalc.convert.pytorch.traced_values import (
+    ForeignValue,
+    MovedValue,
+    Sizes,
+    SplitValue,
+    TracedValue,
+    is_shape,
+    settle_moves,
+)
+from convcalc.convert.pytorch.tracing import BATCH, TracedConstant, TracedModule, TracedWeight
 from convcalc.convert.pytorch.whole_modules import OPAQUE, WHOLE, whole_arguments
 from convcalc.shape import MOST_AXES
 
-Known = Union[Value, Moved, Parts, Foreign, Weight, Constant, "list[Any]"]
+KnownValue = Union[TracedValue, MovedValue, SplitValue, ForeignValue, TracedWeight, TracedConstant, "list[Any]"]
 
 
-class Refused(Exception):
-    """An operation that none of our kinds expresses."""
+class UnreadableOperation(Exception):
+    """No layer kind matches an operation; the message, if any, becomes the note of its opaque layer."""
 
 
-class Reader:
-    """Reads the operations of a trace one after the other. `known` says what each node is, `named` names the inputs."""
+class TraceReader:
+    """Reads the operations of a trace in order.
 
-    def __init__(self, found: Traced, operators: Mapping[str, Any], named: Sequence[str] = ()) -> None:
-        self.found = found
+    `known` maps each node to its value; `named` holds the names for the inputs.
+    """
+
+    def __init__(self, trace: TracedModule, operators: Mapping[str, Any], named: Sequence[str] = ()) -> None:
+        self.trace = trace
         self.named = iter(named)
         self.operators = operators
-        self.known: dict[Any, Known] = {}
+        self.known: dict[Any, KnownValue] = {}
         self.inputs: dict[str, Sizes] = {}
         self.steps: list[Step] = []
         self.shapes: dict[str, Sizes] = {}
         self.notes: list[str] = []
-        self.used = ChainMap(self.shapes, self.inputs)  # names that are taken
+        self.used = ChainMap(self.shapes, self.inputs)  # names of inputs and steps so far
         self.owners: dict[tuple[Any, ...], str] = {}
         self.counted: set[str] = set()
-        self.ends, self.inside = patterns(found.nodes)
-        self.called: dict[str, int] = {}
-        self.unknown: set[Any] = set()  # operations of which no layer states what they cost
+        self.pattern_ends, self.pattern_nodes = find_patterns(trace.nodes)
+        self.numbers: dict[str, int] = {}
+        self.uncounted: set[Any] = set()  # operations in opaque layers, whose costs are unknown
 
     def graph(self, name: str, origin: str) -> Graph:
-        """The network of all operations."""
+        """Return the network of all operations.
+
+        Raises NotImported if there are no layers between inputs and outputs, or if an output's size is unknown.
+        """
         done: set[str] = set()
         outputs: tuple[str, ...] = ()
-        for node in self.found.nodes:
+        for node in self.trace.nodes:
             if node.op == "placeholder":
-                self.place(node)
+                self._read_placeholder(node)
             elif node.op == "output":
-                outputs = self.outputs(node)
+                outputs = self._read_outputs(node)
             elif node.op == "get_attr":
-                self.known[node] = Constant()
-            elif node not in self.inside:
-                self.call(node, done)
+                self.known[node] = TracedConstant()
+            elif node not in self.pattern_nodes:
+                self._read_operation(node, done)
         if not self.steps or not outputs:
             raise NotImported("the module has no layers between its inputs and its outputs")
-        left = sum(self.found.elements.get(name, 0) for name in self.unused())
+        left = sum(self.trace.elements.get(name, 0) for name in self._list_unused())
         without = f" without the {left:,} params that its forward does not use" if left else ""
         return Graph(name, origin + without, self.inputs, tuple(self.steps), outputs, tuple(self.notes))
 
-    def unused(self) -> set[str]:
-        """The names of learnt tensors and running statistics that the forward never uses, which no layer has.
+    def _list_unused(self) -> set[str]:
+        """Return the names of learnt tensors and running statistics that no layer uses, because the forward does not.
 
-        A constant of the size of one may be it: a function that the module holds reads the weights of the module
-        itself, of which the trace sees a copy.
+        A tensor with the size of some constant is not reported: a function that the module holds may read the module's
+        weights directly, and the trace then contains a copy of them as a constant.
         """
-        nodes = [node for node in self.found.nodes if node.op == "placeholder"]
-        constants = {sizes_of(node) for node in nodes if node.users and self.found.given.get(node.name) == Constant()}
-        unread = [node for node in nodes if not node.users and sizes_of(node) not in constants]
-        return {name for node in unread for name in names_of(self.found.given.get(node.name))} - self.counted
+        nodes = [node for node in self.trace.nodes if node.op == "placeholder"]
+        constants = {
+            output_sizes(node)
+            for node in nodes
+            if node.users and self.trace.placeholders.get(node.name) == TracedConstant()
+        }
+        unread = [node for node in nodes if not node.users and output_sizes(node) not in constants]
+        return {name for node in unread for name in list_sources(self.trace.placeholders.get(node.name))} - self.counted
 
-    def beside_layers(self) -> Read:
-        """What else is to be known of the trace to compare all layers with the whole module."""
-        flops = self.found.flops
-        [output] = [node for node in self.found.nodes if node.op == "output"]
-        outputs = tuple(sizes_of(given) for given in flat(output.args))
-        opaque_flops = None if flops is None else sum(flops[node] for node in self.unknown)
-        return Read(self.unused(), opaque_flops, outputs, self.shapes)
+    def collect_facts(self) -> TraceFacts:
+        """Return the facts, besides the layers, that the comparison with the whole module needs."""
+        flops = self.trace.flops
+        [output] = [node for node in self.trace.nodes if node.op == "output"]
+        outputs = tuple(output_sizes(given) for given in list_nodes(output.args))
+        opaque_flops = None if flops is None else sum(flops[node] for node in self.uncounted)
+        return TraceFacts(self._list_unused(), opaque_flops, outputs, self.shapes)
 
-    def place(self, node: Any) -> None:
-        """An input, a weight or a buffer."""
-        given = self.found.given.get(node.name)
+    def _read_placeholder(self, node: Any) -> None:
+        """Store the value of a placeholder: an input, a weight or a buffer."""
+        given = self.trace.placeholders.get(node.name)
         if given is None:
-            sizes = sizes_of(node)[1:]
+            sizes = output_sizes(node)[1:]
             name = next(self.named, node.name)
             self.inputs[name] = sizes
-            self.known[node] = Value(name, sizes)
+            self.known[node] = TracedValue(name, sizes)
         else:
             self.known[node] = given
 
-    def outputs(self, node: Any) -> tuple[str, ...]:
-        """The names of what leaves the network; what goes through as it came is an identity."""
+    def _read_outputs(self, node: Any) -> tuple[str, ...]:
+        """Return the names of the outputs; an input that is returned unchanged becomes an identity layer."""
         found = []
-        for given in flat(node.args):
+        for given in list_nodes(node.args):
             known = self.known[given]
             if has_unknown_size(given):
-                what = f"the size of the output of {operator_of(given) or 'an operation'}"
-                raise NotImported(f"{line_of_node(given)}{what} depends on the values of a tensor")
-            if isinstance(known, Moved):
-                known = self.known[given] = self.moved(given, known)
-            if isinstance(known, Foreign):
-                elements = prod(sizes_of(given))
+                what = f"the size of the output of {operator_name(given) or 'an operation'}"
+                raise NotImported(f"{node_location(given)}{what} depends on the values of a tensor")
+            if isinstance(known, MovedValue):
+                known = self.known[given] = self._add_moves(given, known)
+            if isinstance(known, ForeignValue):
+                elements = prod(output_sizes(given))
                 shape = (elements // BATCH if elements % BATCH == 0 else elements,)
-                known = self.opaque(given, [given], known.what, shape)
-            if isinstance(known, Value) and known.name in self.inputs:
+                known = self._add_opaque_layer(given, [given], known.what, shape)
+            if isinstance(known, TracedValue) and known.name in self.inputs:
                 known = self.step(given, "identity", {}, [known], known.shape)
-            if isinstance(known, Value):
+            if isinstance(known, TracedValue):
                 found.append(known.name)
         return tuple(dict.fromkeys(found))
 
-    def call(self, node: Any, done: set[str]) -> None:
-        """An operation: of a module that is one layer, of a pattern, of the table, or one that cannot be expressed."""
-        places = places_of(node)
+    def _read_operation(self, node: Any, done: set[str]) -> None:
+        """Read an operation: as part of a whole module or a pattern, by its handler, or as an opaque layer."""
+        places = list_places(node)
         for place in places:
             if place.word in WHOLE or place.word in OPAQUE:
                 if place.key not in done:
                     done.add(place.key)
-                    self.whole(place)
+                    self._read_whole_module(place)
                 return
         try:
-            result = self.taken(node) if node.target is getitem else self.expressed(node)
-        except Refused as error:
-            result = self.unexpressed(node, str(error) or operator_of(node) or str(node.target))
+            result = self._take_result(node) if node.target is getitem else self._read_layer(node)
+        except UnreadableOperation as error:
+            result = self._read_unmatched(node, str(error) or operator_name(node) or str(node.target))
         self.known[node] = result
         schema = getattr(node.target, "_schema", None)
         if schema is not None and schema.is_mutable and node.args:
-            self.known[node.args[0]] = result  # what is read from here on is what was written
-            self.write_through(node)
+            self.known[node.args[0]] = result  # later operations read the value that was written
+            self._spread_write(node)
 
-    def write_through(self, node: Any) -> None:
-        """A tensor of which a part was written over is none of ours from there on, where it is read again."""
-        base = viewed(node.args[0])
+    def _spread_write(self, node: Any) -> None:
+        """Make a tensor opaque after an in-place write to part of it, if it is used again."""
+        base = view_base(node.args[0])
         while base is not None:
             if any(user > node for user in base.users):
-                values, sources = self.made_of([base, *flat((node.args, node.kwargs))])
-                what, sizes = f"{operator_of(node)} to a part", sizes_of(base)
-                foreign = Foreign(tuple(values), tuple(sources), what)
+                values, sources = self._collect_sources([base, *list_nodes((node.args, node.kwargs))])
+                what, sizes = f"{operator_name(node)} to part of a tensor", output_sizes(base)
+                foreign = ForeignValue(tuple(values), tuple(sources), what)
                 shaped = is_shape(sizes)
-                self.known[base] = self.opaque(node, values, what, sizes[1:], sources) if shaped else foreign
-            base = viewed(base)
+                self.known[base] = self._add_opaque_layer(node, values, what, sizes[1:], sources) if shaped else foreign
+            base = view_base(base)
 
-    def taken(self, node: Any) -> Known:
-        """One of several results."""
+    def _take_result(self, node: Any) -> KnownValue:
+        """Return one of several results of an operation."""
         several, place = node.args
         known = self.known[several]
         if isinstance(known, list):
-            return known[place] if place < len(known) else Constant()
-        if isinstance(known, Parts):
-            return part(self, node, known, known.bounds[place])
-        return known if isinstance(known, Weight | Constant) else self.unexpressed(node, operator_of(several))
+            return known[place] if place < len(known) else TracedConstant()
+        if isinstance(known, SplitValue):
+            return add_part(self, node, known, known.bounds[place])
+        return (
+            known
+            if isinstance(known, TracedWeight | TracedConstant)
+            else self._read_unmatched(node, operator_name(several))
+        )
 
     def shape_of(self, name: str) -> Sizes:
-        """The shape of an input or a step."""
+        """Return the shape of an input or a step."""
         return self.inputs[name] if name in self.inputs else self.shapes[name]
 
-    def expressed(self, node: Any) -> Known:
-        """What an operation gives by the table. Raises Refused."""
-        if node in self.ends:
-            kind, source = self.ends[node]
+    def _read_layer(self, node: Any) -> KnownValue:
+        """Read an operation as a layer. Raises UnreadableOperation."""
+        if node in self.pattern_ends:
+            kind, source = self.pattern_ends[node]
             value = self.tensor(source)
             return self.step(node, kind, {}, [value], value.shape, last=value.last)
-        if operator_of(node) == "":
-            raise Refused
-        givens = [self.known[given] for given in flat((node.args, node.kwargs)) if given in self.known]
-        if not any(isinstance(given, Value | Moved | Foreign | Parts | list) for given in givens):
-            weights = [given for given in givens if isinstance(given, Weight)]
+        if operator_name(node) == "":
+            raise UnreadableOperation
+        givens = [self.known[given] for given in list_nodes((node.args, node.kwargs)) if given in self.known]
+        if not any(isinstance(given, TracedValue | MovedValue | ForeignValue | SplitValue | list) for given in givens):
+            weights = [given for given in givens if isinstance(given, TracedWeight)]
             sources = tuple(dict.fromkeys(source for weight in weights for source in weight.sources))
-            return Weight(sources, sizes_of(node)) if weights else Constant()
-        if any(isinstance(given, Foreign) for given in givens):
-            raise Refused
-        handler = self.operators.get(operator_of(node))
+            return TracedWeight(sources, output_sizes(node)) if weights else TracedConstant()
+        if any(isinstance(given, ForeignValue) for given in givens):
+            raise UnreadableOperation
+        handler = self.operators.get(operator_name(node))
         if handler is None:
-            raise Refused
-        result: Known = handler(self, node, named_arguments(node))
+            raise UnreadableOperation
+        result: KnownValue = handler(self, node, name_arguments(node))
         return result
 
-    # -- what operations read
+    # -- inputs of operations
 
-    def tensor(self, node: Any) -> Value:
-        """The tensor of a node; moves that nothing undid become layers. Raises Refused."""
+    def tensor(self, node: Any) -> TracedValue:
+        """Return the tensor of a node; pending moves become layers. Raises UnreadableOperation."""
         known = self.known.get(node)
-        if isinstance(known, Moved):
-            known = self.known[node] = self.moved(node, known)
-        if not isinstance(known, Value):
-            raise Refused
+        if isinstance(known, MovedValue):
+            known = self.known[node] = self._add_moves(node, known)
+        if not isinstance(known, TracedValue):
+            raise UnreadableOperation
         return known
 
-    def moved(self, node: Any, moved: Moved) -> Known:
-        """Moves that nothing undoes: a reshape, and then perhaps channels last."""
+    def _add_moves(self, node: Any, moved: MovedValue) -> KnownValue:
+        """Turn pending moves into layers: reshapes, and possibly a change to channels last."""
         source = moved.source
         for count, (name, change) in enumerate(moved.moves):
             if name == "view" and is_shape(change) and (not source.last or len(change) == 2):
@@ -208,24 +233,28 @@ class Reader:
                 named = "flatten" if len(change) == 2 else "reshape"
                 source = self.step(node, named, kind, [source], change[1:], sizes=change)
                 continue
-            result = settled(Moved(source, ((name, change),), change))
-            if not isinstance(result, Value):
+            result = settle_moves(MovedValue(source, ((name, change),), change))
+            if not isinstance(result, TracedValue):
                 rest = " and ".join(dict.fromkeys(name for name, _ in moved.moves[count:]))
-                return self.own_part(node, source, rest, moved.sizes)
+                return self._add_unmatched_moves(node, source, rest, moved.sizes)
             source = result
         return source
 
-    def own_part(self, node: Any, source: Value, what: str, sizes: Sizes) -> Known:
-        """A tensor moved as none of our kinds does."""
-        return self.opaque(node, [source], what, sizes[1:]) if is_shape(sizes) else Foreign((source,), (), what)
+    def _add_unmatched_moves(self, node: Any, source: TracedValue, what: str, sizes: Sizes) -> KnownValue:
+        """Return a tensor whose moves no layer kind matches."""
+        return (
+            self._add_opaque_layer(node, [source], what, sizes[1:])
+            if is_shape(sizes)
+            else ForeignValue((source,), (), what)
+        )
 
-    def weight(self, node: Any) -> Weight | None:
-        """A learnt tensor; None where there is none. Raises Refused where it is something else."""
+    def weight(self, node: Any) -> TracedWeight | None:
+        """Return a learnt tensor; None for None. Raises UnreadableOperation for any other value."""
         if node is None:
             return None
         known = self.known.get(node)
-        if not isinstance(known, Weight):
-            raise Refused
+        if not isinstance(known, TracedWeight):
+            raise UnreadableOperation
         return known
 
     # -- steps
@@ -235,172 +264,186 @@ class Reader:
         node: Any,
         kind: str,
         arguments: Mapping[str, Any],
-        reads: Sequence[Value],
+        reads: Sequence[TracedValue],
         shape: Sizes,
-        weights: Sequence[Weight | None] = (),
+        weights: Sequence[TracedWeight | None] = (),
         last: bool = False,
         sizes: Sizes | None = None,
-    ) -> Value:
-        """A layer that gives `sizes`, by default those of the operation.
+    ) -> TracedValue:
+        """Add a layer and return its output, whose sizes are `sizes` (default: those of the operation).
 
-        Raises Refused if it is not what PyTorch runs, or its weights are not just its own or those of a layer before.
+        Raises UnreadableOperation if its figures differ from PyTorch's, or if its weights are neither all its own nor
+        all those of one earlier layer.
         """
         sources = [source for weight in weights if weight is not None for source in weight.sources]
-        statistics = self.made_of(given for given in flat((node.args, node.kwargs)) if self.is_statistic(given))[1]
+        statistics = self._collect_sources(
+            given for given in list_nodes((node.args, node.kwargs)) if self._is_statistic(given)
+        )[1]
         key = (kind, str(sorted(arguments.items())), *sources, *statistics)
         share = self.owners.get(key) if sources or statistics else None
-        made_of = [weight for weight in weights if weight is not None]
-        whole = sum(prod(weight.sizes) for weight in made_of) == sum(self.found.elements[name] for name in sources)
+        learnt = [weight for weight in weights if weight is not None]
+        whole = sum(prod(weight.sizes) for weight in learnt) == sum(self.trace.elements[name] for name in sources)
         if not whole or (share is None and self.counted.intersection(sources)):
-            raise Refused(f"{kind} with weights that are not its own")
-        frozen = self.found.frozen.intersection(sources)
+            raise UnreadableOperation(f"{kind} with weights that are not its own")
+        frozen = self.trace.frozen.intersection(sources)
         if share is None and frozen and len(frozen) < len(set(sources)):
-            count, total = (sum(map(self.found.elements.__getitem__, names)) for names in (frozen, set(sources)))
-            raise Refused(f"{kind} of which {count:,} of {total:,} params are frozen: a spec freezes whole layers")
-        self.check_traced(node, kind, arguments, reads, Value("", shape, last), {*sources, *statistics}, sizes)
-        name = self.name(node, kind)
+            count, total = (sum(map(self.trace.elements.__getitem__, names)) for names in (frozen, set(sources)))
+            raise UnreadableOperation(
+                f"{kind} with {count:,} of {total:,} params frozen: a spec can only freeze whole layers"
+            )
+        self._check_figures(node, kind, arguments, reads, TracedValue("", shape, last), {*sources, *statistics}, sizes)
+        name = self._make_name(node, kind)
         self.owners.setdefault(key, name)
         self.counted |= {*sources, *statistics}
         self.steps.append(
             Step(name, kind, dict(arguments), tuple(read.name for read in reads), share, bool(frozen and share is None))
         )
         self.shapes[name] = shape
-        return Value(name, shape, last)
+        return TracedValue(name, shape, last)
 
-    def check_traced(
+    def _check_figures(
         self,
         node: Any,
         kind: str,
         arguments: Mapping[str, Any],
-        reads: Sequence[Value],
-        result: Value,
+        reads: Sequence[TracedValue],
+        result: TracedValue,
         sources: set[str],
         sizes: Sizes | None,
     ) -> None:
-        """Raises Refused if the figures of a layer are not those of the operation."""
-        traced = sizes_of(node) if sizes is None else sizes
+        """Raise UnreadableOperation if the figures of a layer differ from those of its operation."""
+        traced = output_sizes(node) if sizes is None else sizes
         if traced and result.sizes != traced:
-            raise Refused(f"{kind} with an output of {traced}")
+            raise UnreadableOperation(f"{kind} with output sizes {traced}")
         params, buffers = (
-            sum(counts.get(name, 0) for name in sources) for counts in (self.found.elements, self.found.statistics)
+            sum(counts.get(name, 0) for name in sources) for counts in (self.trace.elements, self.trace.statistics)
         )
-        macs = None if self.found.flops is None else self.found.flops[node] // (2 * BATCH)
-        figures = Figures(result.shape, params, buffers, macs)
-        problem = layer_difference(kind, arguments, [read.shape for read in reads], figures)
+        macs = None if self.trace.flops is None else self.trace.flops[node] // (2 * BATCH)
+        figures = MeasuredFigures(result.shape, params, buffers, macs)
+        problem = describe_difference(kind, arguments, [read.shape for read in reads], figures)
         if problem:
-            raise Refused(f"{kind} with {problem}")
+            raise UnreadableOperation(f"{kind} with {problem}")
 
-    def is_statistic(self, node: Any) -> bool:
-        """Whether a node is a running statistic."""
-        return isinstance(self.known.get(node), Constant)
+    def _is_statistic(self, node: Any) -> bool:
+        """Whether a node may be a running statistic."""
+        return isinstance(self.known.get(node), TracedConstant)
 
-    def opaque(self, node: Any, reads: Iterable[Any], what: str, shape: Sizes, sources: Sequence[str] = ()) -> Value:
-        """A part that none of our kinds expresses, with a note; its params are those that nothing else counts.
+    def _add_opaque_layer(
+        self, node: Any, reads: Iterable[Any], what: str, shape: Sizes, sources: Sequence[str] = ()
+    ) -> TracedValue:
+        """Add an opaque layer with a note; its params are those not counted in any other layer.
 
-        Frozen params beside others are a part of their own, before it: a spec freezes whole layers.
+        If only some of them are frozen, these become an opaque layer of their own before it, because a spec can only
+        freeze whole layers.
         """
-        values, found = self.made_of(reads)
+        values, found = self._collect_sources(reads)
         new = {source: None for source in [*found, *sources] if source not in self.counted}
         self.counted |= set(new)
         if not values:
-            values = [Value(name, sizes) for name, sizes in list(self.inputs.items())[:1]]
+            values = [TracedValue(name, sizes) for name, sizes in list(self.inputs.items())[:1]]
         if len(shape) > MOST_AXES + 1:
             shape = (prod(shape),)
-        name = self.name(node, "opaque")
+        name = self._make_name(node, "opaque")
         before = tuple(dict.fromkeys(value.name for value in values))
-        frozen = [source for source in new if source in self.found.frozen]
-        others = [source for source in new if source not in self.found.frozen]
-        if frozen and any(source in self.found.elements for source in others):
-            apart = first_free(f"{name}_frozen", self.used)
-            self.add_opaque(apart, before, f"frozen params of {what}", shape, frozen)
+        frozen = [source for source in new if source in self.trace.frozen]
+        others = [source for source in new if source not in self.trace.frozen]
+        if frozen and any(source in self.trace.elements for source in others):
+            apart = first_free_name(f"{name}_frozen", self.used)
+            self._add_opaque_step(apart, before, f"frozen params of {what}", shape, frozen)
             before, frozen = (apart,), []
-        self.add_opaque(name, before, what, shape, [*frozen, *others])
-        return Value(name, shape)
+        self._add_opaque_step(name, before, what, shape, [*frozen, *others])
+        return TracedValue(name, shape)
 
-    def add_opaque(self, name: str, reads: tuple[str, ...], what: str, shape: Sizes, sources: Sequence[str]) -> None:
+    def _add_opaque_step(
+        self, name: str, reads: tuple[str, ...], what: str, shape: Sizes, sources: Sequence[str]
+    ) -> None:
         """Add an opaque step with a note; it is frozen if any of its learnt tensors is."""
         arguments: dict[str, Any] = {"output_shape": list(shape), "what": what}
-        arguments["params"] = sum(self.found.elements.get(source, 0) for source in sources)
-        buffers = sum(self.found.statistics.get(source, 0) for source in sources)
+        arguments["params"] = sum(self.trace.elements.get(source, 0) for source in sources)
+        buffers = sum(self.trace.statistics.get(source, 0) for source in sources)
         if buffers:
             arguments["buffers"] = buffers
-        frozen = not self.found.frozen.isdisjoint(sources)
+        frozen = not self.trace.frozen.isdisjoint(sources)
         self.steps.append(Step(name, "opaque", arguments, reads, None, frozen))
         self.shapes[name] = shape
         self.notes.append(f"{name}: {what}")
 
-    def made_of(self, nodes: Iterable[Any]) -> tuple[list[Value], list[str]]:
-        """The tensors, and the learnt tensors and running statistics, that go into nodes."""
-        values: dict[Value, None] = {}
+    def _collect_sources(self, nodes: Iterable[Any]) -> tuple[list[TracedValue], list[str]]:
+        """Return the tensors, and the names of learnt tensors and running statistics, that nodes depend on."""
+        values: dict[TracedValue, None] = {}
         sources: dict[str, None] = {}
         for node in nodes:
-            known = node if isinstance(node, Value) else self.known.get(node)
-            if isinstance(known, Moved | Parts):
+            known = node if isinstance(node, TracedValue) else self.known.get(node)
+            if isinstance(known, MovedValue | SplitValue):
                 known = known.source
-            if isinstance(known, Value):
+            if isinstance(known, TracedValue):
                 values[known] = None
-            elif isinstance(known, Foreign):
+            elif isinstance(known, ForeignValue):
                 values |= dict.fromkeys(known.reads)
                 sources |= dict.fromkeys(known.sources)
             else:
-                sources |= dict.fromkeys(names_of(known))
+                sources |= dict.fromkeys(list_sources(known))
         return list(values), list(sources)
 
-    def unexpressed(self, node: Any, what: str) -> Known:
-        """An operation that cannot be expressed: a part of its own, or on the way to one."""
+    def _read_unmatched(self, node: Any, what: str) -> KnownValue:
+        """Read an operation that no layer kind matches: as an opaque layer, or as a value on the way to one."""
         if not node.users:
-            return Constant()
-        reads = [given for given in flat((node.args, node.kwargs)) if given in self.known]
-        values, sources = self.made_of(reads)
-        self.unknown.add(node)
-        sizes = sizes_of(node)
+            return TracedConstant()
+        reads = [argument for argument in list_nodes((node.args, node.kwargs)) if argument in self.known]
+        values, sources = self._collect_sources(reads)
+        self.uncounted.add(node)
+        sizes = output_sizes(node)
         if not is_shape(sizes):
-            return Foreign(tuple(values), tuple(sources), what)
-        whats = [known.what for known in map(self.known.get, reads) if isinstance(known, Foreign)]
-        what = ", ".join(dict.fromkeys([*whats, what]))
-        keeps = bool(values) and values[0].last and len(sizes) == len(values[0].sizes)
-        shape = (sizes[-1], *sizes[1:-1]) if keeps else sizes[1:]
-        return self.opaque(node, values, what, shape, sources)._replace(last=keeps)
+            return ForeignValue(tuple(values), tuple(sources), what)
+        earlier = [known.what for known in map(self.known.get, reads) if isinstance(known, ForeignValue)]
+        what = ", ".join(dict.fromkeys([*earlier, what]))
+        channels_last = bool(values) and values[0].last and len(sizes) == len(values[0].sizes)
+        shape = (sizes[-1], *sizes[1:-1]) if channels_last else sizes[1:]
+        return self._add_opaque_layer(node, values, what, shape, sources)._replace(last=channels_last)
 
-    def whole(self, place: Place) -> None:
-        """All operations of a call of a module as one layer, or as one part that cannot be expressed."""
-        nodes = [node for node in self.found.nodes if any(found.key == place.key for found in places_of(node))]
+    def _read_whole_module(self, place: CallPlace) -> None:
+        """Read all operations of one call of a module as a single layer, or as an opaque layer."""
+        nodes = [node for node in self.trace.nodes if any(found.key == place.key for found in list_places(node))]
         inner = set(nodes)
-        read = [given for node in nodes for given in flat((node.args, node.kwargs)) if given not in inner]
-        given = [node for node in nodes if any(user not in inner for user in node.users)]
+        inputs = [
+            argument for node in nodes for argument in list_nodes((node.args, node.kwargs)) if argument not in inner
+        ]
+        results = [node for node in nodes if any(user not in inner for user in node.users)]
         for node in nodes:
-            self.known[node] = Constant()
-        if place.word in WHOLE and len(given) == 1:
+            self.known[node] = TracedConstant()
+        if place.word in WHOLE and len(results) == 1:
             kind, _ = WHOLE[place.word]
-            source = next(node for node in read if isinstance(self.known.get(node), Value | Moved))
-            shape = sizes_of(given[0])[1:]
+            source = next(node for node in inputs if isinstance(self.known.get(node), TracedValue | MovedValue))
+            shape = output_sizes(results[0])[1:]
             try:
-                self.known[given[0]] = self.step(
-                    given[0], kind, whole_arguments(place, nodes), [self.tensor(source)], shape
+                self.known[results[0]] = self.step(
+                    results[0], kind, whole_arguments(place, nodes), [self.tensor(source)], shape
                 )
                 return
-            except Refused:
-                pass  # none of ours in spite of its class: opaque, as below
-        self.unknown.update(nodes)
-        for node in given:
-            sizes = sizes_of(node)
-            values, sources = self.made_of(read)
+            except UnreadableOperation:
+                pass  # its figures differ from those of the layer kind: opaque, as below
+        self.uncounted.update(nodes)
+        for node in results:
+            sizes = output_sizes(node)
+            values, sources = self._collect_sources(inputs)
             if not is_shape(sizes):
-                self.known[node] = Foreign(tuple(values), tuple(sources), place.word)
+                self.known[node] = ForeignValue(tuple(values), tuple(sources), place.word)
                 continue
-            keeps = bool(values) and values[0].last and len(sizes) == len(values[0].sizes)
-            shape = (sizes[-1], *sizes[1:-1]) if keeps else sizes[1:]
-            self.known[node] = self.opaque(node, values, place.word, shape, sources)._replace(last=keeps)
+            channels_last = bool(values) and values[0].last and len(sizes) == len(values[0].sizes)
+            shape = (sizes[-1], *sizes[1:-1]) if channels_last else sizes[1:]
+            self.known[node] = self._add_opaque_layer(node, values, place.word, shape, sources)._replace(
+                last=channels_last
+            )
 
     # -- names
 
-    def name(self, node: Any, kind: str) -> str:
-        """The path of the module that the layer is, or the one that it is in and its kind with a number."""
-        places = places_of(node)
+    def _make_name(self, node: Any, kind: str) -> str:
+        """Return a layer's name: the path of its module, or that of the module around it plus its kind and a number."""
+        places = list_places(node)
         path = places[-1].path if places else ""
         whole = next((place.path for place in places if place.word in WHOLE or place.word in OPAQUE), None)
-        if whole is not None or path in self.found.leaves:
-            return first_free(whole or path or kind, self.used)
+        if whole is not None or path in self.trace.leaves:
+            return first_free_name(whole or path or kind, self.used)
         word = f"{path}.{kind}" if path else kind
-        self.called[word] = self.called.get(word, 0) + 1
-        return first_free(f"{word}{self.called[word]}", self.used)
+        self.numbers[word] = self.numbers.get(word, 0) + 1
+        return first_free_name(f"{word}{self.numbers[word]}", self.used)

@@ -1,54 +1,53 @@
-"""ATen's operations that only move values, or join and cut tensors, as our kinds."""
+"""Handlers of operations that only move values, or that join, split, pad and resize tensors."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from convcalc.convert.pytorch.cutting import part
-from convcalc.convert.pytorch.nodes import places_of, sizes_of
-from convcalc.convert.pytorch.reading import Known, Reader, Refused
-from convcalc.convert.pytorch.traced_values import Moved, Parts, Value, moved_again, settled
+from convcalc.convert.pytorch.cutting import add_part
+from convcalc.convert.pytorch.nodes import list_places, output_sizes
+from convcalc.convert.pytorch.reading import KnownValue, TraceReader, UnreadableOperation
+from convcalc.convert.pytorch.traced_values import MovedValue, SplitValue, TracedValue, append_move, settle_moves
 
 Arguments = dict[str, Any]
-Handler = Callable[[Reader, Any, Arguments], Known]
+Handler = Callable[[TraceReader, Any, Arguments], KnownValue]
 
 
-def per_axis(values: Any, axes: int) -> Any:
-    """One value where all axes have the same, else a list."""
+def collapse_axes(values: Any, axes: int) -> Any:
+    """Return a single value if all axes have the same one, else a list."""
     values = list(values) if isinstance(values, Iterable) else [values]
     return values[0] if len(set(values)) == 1 else values
 
 
-def without(arguments: Arguments, **defaults: Any) -> Arguments:
-    """The arguments that are not at their defaults."""
+def drop_defaults(arguments: Arguments, **defaults: Any) -> Arguments:
+    """Return the arguments that differ from their defaults."""
     return {name: value for name, value in arguments.items() if name not in defaults or value != defaults[name]}
 
 
-def spatial(value: Value) -> Value:
-    """A map with its channels first. Raises Refused."""
+def require_spatial(value: TracedValue) -> TracedValue:
+    """Return the tensor. Raises UnreadableOperation unless it has spatial axes and its channels come first."""
     if value.last or len(value.shape) == 1:
-        raise Refused
+        raise UnreadableOperation
     return value
 
 
-def each(names: str, handler: Handler) -> dict[str, Handler]:
-    """One handler for several operations; `#` stands for 1, 2 and 3."""
+def register_handler(names: str, handler: Handler) -> dict[str, Handler]:
+    """Return one handler for several operation names; `#` stands for 1, 2 and 3."""
     words = [word.replace("#", axes) for word in names.split() for axes in ("123" if "#" in word else "0")]
     return dict.fromkeys(words, handler)
 
 
-def concat(reader: Reader, node: Any, given: Arguments) -> Known:
-    """Tensors joined along the channels."""
+def _read_concat(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
     values = [reader.tensor(argument) for argument in node.args[0]]
     if len(values) == 1:
         return values[0]
     if any(value.last != values[0].last or value.axis(given["dim"]) != value.channel_axis for value in values):
-        raise Refused("concat along an axis that is not the channels")
+        raise UnreadableOperation("concat along an axis other than the channels")
     shape = (sum(value.shape[0] for value in values), *values[0].shape[1:])
     return reader.step(node, "concat", {}, values, shape, last=values[0].last)
 
 
-def cut(reader: Reader, node: Any, given: Arguments) -> Known:
-    """Some of the channels, or of the positions of an axis."""
+def _read_slice(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
+    """Read a range of channels, or of positions along an axis."""
     value = reader.tensor(node.args[0])
     axis = value.axis(given["dim"])
     size = value.sizes[axis]
@@ -56,28 +55,28 @@ def cut(reader: Reader, node: Any, given: Arguments) -> Known:
     stop = start + given["length"] if "length" in given else size if given["end"] is None else given["end"]
     start, stop = (min(max(place + size if place < 0 else place, 0), size) for place in (start, stop))
     if given.get("step", 1) != 1 or (axis == 0 and stop - start != size) or stop <= start:
-        raise Refused
-    return value if stop - start == size else part(reader, node, Parts(value, axis, ()), (start, stop))
+        raise UnreadableOperation
+    return value if stop - start == size else add_part(reader, node, SplitValue(value, axis, ()), (start, stop))
 
 
-def parts(reader: Reader, node: Any, given: Arguments) -> Known:
-    """A tensor in parts along an axis, each a layer where it is read."""
+def _read_split(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
+    """Read a split along an axis; each part becomes a layer only if it is used."""
     value = reader.tensor(node.args[0])
     axis = value.axis(given["dim"])
     if axis == 0:
-        raise Refused
+        raise UnreadableOperation
     sizes = [part.shape[axis] for part in node.meta["val"]]
     starts = [sum(sizes[:place]) for place in range(len(sizes))]
-    return Parts(value, axis, tuple((start, start + size) for start, size in zip(starts, sizes, strict=True)))
+    return SplitValue(value, axis, tuple((start, start + size) for start, size in zip(starts, sizes, strict=True)))
 
 
-def pad(reader: Reader, node: Any, given: Arguments) -> Known:
-    """Elements added around the positions; fewer than none are cut off."""
+def _read_pad(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
+    """Read padding of the spatial axes; negative padding is cropping."""
     value = reader.tensor(node.args[0])
     sides = [list(given["pad"][place : place + 2]) for place in range(0, len(given["pad"]), 2)][::-1]
     by_axis = dict(zip(range(len(value.shape) + 1 - len(sides), len(value.shape) + 1), sides, strict=True))
     if any(any(pair) for axis, pair in by_axis.items() if axis not in value.spatial_axes()):
-        raise Refused("pad along an axis that has no positions")
+        raise UnreadableOperation("pad along an axis that is not spatial")
     pairs = [by_axis.get(axis, [0, 0]) for axis in value.spatial_axes()]
     if not any(map(any, pairs)):
         return value
@@ -87,105 +86,108 @@ def pad(reader: Reader, node: Any, given: Arguments) -> Known:
     if all(side <= 0 for pair in pairs for side in pair):
         amount = [[-before, -after] for before, after in pairs]
         return reader.step(node, "crop", {"amount": amount}, [value], shape, last=value.last)
-    raise Refused
+    raise UnreadableOperation
 
 
-def upsample(mode: str) -> Handler:
-    """Interpolation, by a factor where the size is what the factor gives."""
+def _upsample_handler(mode: str) -> Handler:
+    """Return the handler for interpolation in one mode; a scale factor is preferred to a size if it is given."""
 
-    def handle(reader: Reader, node: Any, given: Arguments) -> Known:
-        value = spatial(reader.tensor(node.args[0]))
-        shape = sizes_of(node)[1:]
+    def handle(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
+        value = require_spatial(reader.tensor(node.args[0]))
+        shape = output_sizes(node)[1:]
         factors = given.get("scale_factors")
-        arguments: Arguments = {"size": per_axis(shape[1:], len(shape) - 1)}
+        arguments: Arguments = {"size": collapse_axes(shape[1:], len(shape) - 1)}
         if factors is not None:
             factors = [int(factor) if float(factor).is_integer() else factor for factor in factors]
-            arguments = {"scale_factor": per_axis(factors, len(shape) - 1)}
-        return reader.step(node, "upsample", without(arguments | {"mode": mode}, mode="nearest"), [value], shape)
+            arguments = {"scale_factor": collapse_axes(factors, len(shape) - 1)}
+        return reader.step(node, "upsample", drop_defaults(arguments | {"mode": mode}, mode="nearest"), [value], shape)
 
     return handle
 
 
-def with_factor(kind: str, key: str) -> Handler:
-    """A shuffle with one argument."""
+def _shuffle_handler(kind: str, key: str) -> Handler:
+    """Return the handler for a shuffle, which has a single argument."""
 
-    def handle(reader: Reader, node: Any, given: Arguments) -> Known:
-        value = spatial(reader.tensor(node.args[0]))
-        return reader.step(node, kind, {key: given[key]}, [value], sizes_of(node)[1:])
+    def handle(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
+        value = require_spatial(reader.tensor(node.args[0]))
+        return reader.step(node, kind, {key: given[key]}, [value], output_sizes(node)[1:])
 
     return handle
 
 
-def passed(reader: Reader, node: Any, given: Arguments) -> Known:
-    """What it reads; a module that leaves no operation behind."""
-    kept = reader.found.kept.get(path_of(node)) if "alias" in str(node.target) else None
+def _read_unchanged(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
+    """Return the input unchanged, or add the identity or dropout layer that the operation marks."""
+    kept = reader.trace.marked.get(_innermost_path(node)) if "alias" in str(node.target) else None
     if kept is None:
         return reader.known[node.args[0]]
     value = reader.tensor(node.args[0])
-    return reader.step(node, kept[0], without(dict(kept[1]), p=0.5), [value], value.shape, last=value.last)
+    return reader.step(node, kept[0], drop_defaults(dict(kept[1]), p=0.5), [value], value.shape, last=value.last)
 
 
-def path_of(node: Any) -> str:
-    """The path of the innermost module."""
-    return "".join([place.path for place in places_of(node)][-1:])
+def _innermost_path(node: Any) -> str:
+    """Return the path of the innermost module around an operation."""
+    return "".join([place.path for place in list_places(node)][-1:])
 
 
-def viewed(reader: Reader, node: Any, given: Arguments) -> Known:
-    """The same values in other sizes, which may still be undone."""
-    return moved_on(reader, node, "view", sizes_of(node))
+def _read_view(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
+    """Read a change of sizes, which a later operation may still undo."""
+    return _add_move(reader, node, "view", output_sizes(node))
 
 
-def permuted(reader: Reader, node: Any, given: Arguments) -> Known:
-    """The axes in another order, which may still be undone."""
-    axes = len(sizes_of(node))
+def _read_permute(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
+    """Read a change of the order of axes, which a later operation may still undo."""
+    axes = len(output_sizes(node))
     if "dims" in given:
         order = [axis % axes for axis in given["dims"]]
     elif "source" in given:
-        order = moved_axes(given["source"], given["destination"], axes)
+        order = _movedim_order(given["source"], given["destination"], axes)
     else:
         order = list(range(axes))
-        one, other = given.get("dim0", 0) % axes, given.get("dim1", -1) % axes  # `t` turns a matrix over
+        one, other = (
+            given.get("dim0", 0) % axes,
+            given.get("dim1", -1) % axes,
+        )  # `t` transposes a matrix and has no arguments
         order[one], order[other] = order[other], order[one]
-    return moved_on(reader, node, "permute", tuple(order))
+    return _add_move(reader, node, "permute", tuple(order))
 
 
-def moved_axes(source: Any, destination: Any, axes: int) -> list[int]:
-    """The order of axes that movedim gives."""
+def _movedim_order(source: Any, destination: Any, axes: int) -> list[int]:
+    """Return the order of axes that movedim produces."""
     listed = [[axis] if isinstance(axis, int) else axis for axis in (source, destination)]
     pairs = {to % axes: of % axes for of, to in zip(*listed, strict=True)}
     rest = iter([axis for axis in range(axes) if axis not in pairs.values()])
     return [pairs[axis] if axis in pairs else next(rest) for axis in range(axes)]
 
 
-def moved_on(reader: Reader, node: Any, name: str, change: tuple[int, ...]) -> Known:
-    """A move after those before it, settled where they come to something together."""
+def _add_move(reader: TraceReader, node: Any, name: str, change: tuple[int, ...]) -> KnownValue:
+    """Append a move to those before it, and turn them into a layer if together they match one."""
     known = reader.known.get(node.args[0])
-    if not isinstance(known, Value | Moved):
-        raise Refused
-    moved = moved_again(known, name, change, sizes_of(node))
+    if not isinstance(known, TracedValue | MovedValue):
+        raise UnreadableOperation
+    moved = append_move(known, name, change, output_sizes(node))
     if not moved.moves:
         return moved.source
-    result = settled(moved)
-    if isinstance(result, tuple) and not isinstance(result, Value):
+    result = settle_moves(moved)
+    if isinstance(result, tuple) and not isinstance(result, TracedValue):
         kind, arguments, shape = result
         return reader.step(node, kind, arguments, [moved.source], shape)
     return moved if result is None else result
 
 
 REARRANGING: dict[str, Handler] = {
-    **each("cat concat concatenate", concat),
-    **each("slice narrow", cut),
-    **each("chunk split split_with_sizes tensor_split", parts),
-    **each("pad constant_pad_nd", pad),
-    **each("upsample_nearest#d", upsample("nearest")),
-    "upsample_linear1d": upsample("linear"),
-    "upsample_bilinear2d": upsample("bilinear"),
-    "upsample_bicubic2d": upsample("bicubic"),
-    "upsample_trilinear3d": upsample("trilinear"),
-    "pixel_shuffle": with_factor("pixel_shuffle", "upscale_factor"),
-    "pixel_unshuffle": with_factor("pixel_unshuffle", "downscale_factor"),
-    **each("channel_shuffle native_channel_shuffle", with_factor("channel_shuffle", "groups")),
-    **each("alias clone contiguous detach to _to_copy lift_fresh_copy", passed),
-    **each("view reshape flatten unflatten squeeze unsqueeze _unsafe_view", viewed),
-    **each("permute transpose movedim t", permuted),
+    **register_handler("cat concat concatenate", _read_concat),
+    **register_handler("slice narrow", _read_slice),
+    **register_handler("chunk split split_with_sizes tensor_split", _read_split),
+    **register_handler("pad constant_pad_nd", _read_pad),
+    **register_handler("upsample_nearest#d", _upsample_handler("nearest")),
+    "upsample_linear1d": _upsample_handler("linear"),
+    "upsample_bilinear2d": _upsample_handler("bilinear"),
+    "upsample_bicubic2d": _upsample_handler("bicubic"),
+    "upsample_trilinear3d": _upsample_handler("trilinear"),
+    "pixel_shuffle": _shuffle_handler("pixel_shuffle", "upscale_factor"),
+    "pixel_unshuffle": _shuffle_handler("pixel_unshuffle", "downscale_factor"),
+    **register_handler("channel_shuffle native_channel_shuffle", _shuffle_handler("channel_shuffle", "groups")),
+    **register_handler("alias clone contiguous detach to _to_copy lift_fresh_copy", _read_unchanged),
+    **register_handler("view reshape flatten unflatten squeeze unsqueeze _unsafe_view", _read_view),
+    **register_handler("permute transpose movedim t", _read_permute),
 }

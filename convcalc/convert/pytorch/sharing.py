@@ -1,41 +1,41 @@
-"""Weights that several layers use: which module of a text stands in the place of which."""
+"""Finds the weights that several layers share, so that the text assigns one module in both places."""
 
 from typing import NamedTuple
 
-from convcalc.convert.pytorch.module_scopes import Places, Scope, Wiring, has_weights
+from convcalc.convert.pytorch.module_scopes import ModulePlaces, ModuleScope, ScopeWiring, has_weights
 
 
-class Tie(NamedTuple):
-    """The module of `target` is that of `source`; both are names of layers or scopes."""
+class WeightTie(NamedTuple):
+    """The module of `target` is the same as that of `source`; both are names of layers or scopes."""
 
     target: str
     source: str
 
 
-def ties_of(wiring: Wiring, places: Places) -> dict[str, list[Tie]]:
-    """The ties of a network by the class in which both modules are."""
-    found: dict[str, list[Tie]] = {}
+def find_ties(wiring: ScopeWiring, places: ModulePlaces) -> dict[str, list[WeightTie]]:
+    """Return the ties of a network, grouped by the class that contains both modules."""
+    found: dict[str, list[WeightTie]] = {}
     nodes = wiring.network.nodes
     done = 0
     for index, node in enumerate(nodes):
         if node.owner is None or index < done:
             continue
-        tie, done = widest(Tie(node.name, nodes[node.owner].name), places, index + 1)
-        found.setdefault(common_class(tie, places), []).append(tie)
+        tie, done = _widen_tie(WeightTie(node.name, nodes[node.owner].name), places, index + 1)
+        found.setdefault(_common_class(tie, places), []).append(tie)
     return found
 
 
-def widest(tie: Tie, places: Places, stop: int) -> tuple[Tie, int]:
-    """The tie of the largest scopes around both in which all weights are shared, and up to which layer it goes."""
+def _widen_tie(tie: WeightTie, places: ModulePlaces, stop: int) -> tuple[WeightTie, int]:
+    """Return the tie of the largest scopes around both modules that share all weights, and the end of the target."""
     while True:
         target, source = places.parents[tie.target], places.parents[tie.source]
-        if target.name == source.name or not mirrors(target, source, places.wiring):
+        if target.name == source.name or not _mirrors(target, source, places.wiring):
             return tie, stop
-        tie, stop = Tie(target.name, source.name), target.stop
+        tie, stop = WeightTie(target.name, source.name), target.stop
 
 
-def mirrors(target: Scope, source: Scope, wiring: Wiring) -> bool:
-    """Whether every layer of a scope uses the weights of the layer at the same place of another, if it has any."""
+def _mirrors(target: ModuleScope, source: ModuleScope, wiring: ScopeWiring) -> bool:
+    """Whether every layer with weights in a scope uses those of the layer at the same position in another scope."""
     nodes = wiring.network.nodes
     moved = target.start - source.start
     if target.stop - target.start != source.stop - source.start or not target.name or not source.name:
@@ -49,8 +49,8 @@ def mirrors(target: Scope, source: Scope, wiring: Wiring) -> bool:
     return True
 
 
-def common_class(tie: Tie, places: Places) -> str:
-    """The innermost class in which both modules are."""
+def _common_class(tie: WeightTie, places: ModulePlaces) -> str:
+    """Return the innermost class that contains both modules."""
     around = {scope.name for scope in places.ancestors(tie.source)}
     return next(
         scope.name for scope in places.ancestors(tie.target) if scope.name in around and places.wiring.is_class(scope)

@@ -1,4 +1,4 @@
-"""What flows through a traced module: tensors of our network, and what is on the way to one."""
+"""The values in a traced module: tensors of the network, and intermediate results on the way to one."""
 
 from typing import Any, NamedTuple
 
@@ -8,8 +8,8 @@ from convcalc.shape import MOST_AXES
 Sizes = tuple[int, ...]
 
 
-class Value(NamedTuple):
-    """A tensor of the network: the step or input that gives it, its shape, and whether PyTorch has channels last."""
+class TracedValue(NamedTuple):
+    """A tensor of the network: its step or input, its shape, and whether PyTorch has its channels last."""
 
     name: str
     shape: Sizes
@@ -17,7 +17,7 @@ class Value(NamedTuple):
 
     @property
     def sizes(self) -> Sizes:
-        """The sizes as PyTorch has them, with the batch."""
+        """The sizes in PyTorch, with the batch."""
         channels, *spatial = self.shape
         return (BATCH, *spatial, channels) if self.last else (BATCH, *self.shape)
 
@@ -27,58 +27,65 @@ class Value(NamedTuple):
         return len(self.shape) if self.last else 1
 
     def axis(self, axis: int) -> int:
-        """An axis counted from the front."""
+        """Return a possibly negative axis as a non-negative one."""
         return axis % (len(self.shape) + 1)
 
     def spatial_axes(self) -> list[int]:
-        """The spatial axes in PyTorch."""
+        """Return the spatial axes in PyTorch."""
         return [axis for axis in range(1, len(self.shape) + 1) if axis != self.channel_axis]
 
 
-class Moved(NamedTuple):
-    """A tensor seen in other sizes or another order of axes, not yet a layer: a later move may undo it."""
+class MovedValue(NamedTuple):
+    """A tensor with other sizes or another order of axes, not yet a layer, because a later move may undo it."""
 
-    source: Value
+    source: TracedValue
     moves: tuple[tuple[str, Sizes], ...]
     sizes: Sizes
 
 
-class Parts(NamedTuple):
-    """A tensor cut along an axis: start and stop of each part."""
+class SplitValue(NamedTuple):
+    """A tensor split along an axis; `bounds` are the start and stop of each part."""
 
-    source: Value
+    source: TracedValue
     axis: int
     bounds: tuple[tuple[int, int], ...]
 
 
-class Foreign(NamedTuple):
-    """What has no shape of ours, on the way through something that cannot be expressed: all that it was made of."""
+class ForeignValue(NamedTuple):
+    """A value that is not a valid tensor of a network, and everything that it was made of.
 
-    reads: tuple[Value, ...]
+    It leads to an opaque layer; `what` becomes part of that layer's note.
+    """
+
+    reads: tuple[TracedValue, ...]
     sources: tuple[str, ...]
     what: str
 
 
 def is_shape(sizes: Sizes) -> bool:
-    """Whether sizes are a shape of ours, with the batch."""
+    """Whether sizes, including the batch, are a valid shape of a network's tensor."""
     return 2 <= len(sizes) <= MOST_AXES + 2 and sizes[0] == BATCH and all(size > 0 for size in sizes)
 
 
-def settled(moved: Moved) -> Value | tuple[str, dict[str, Any], Sizes] | None:
-    """What moves come to: the tensor itself, its axes in another order, or a kind with its arguments and shape."""
+def settle_moves(moved: MovedValue) -> TracedValue | tuple[str, dict[str, Any], Sizes] | None:
+    """Return the result of moves; None if they match nothing yet.
+
+    This is the tensor itself, possibly with its channels moved last or first, or a kind with its arguments and output
+    shape.
+    """
     source, moves = moved.source, moved.moves
     names = [name for name, _ in moves]
     if names == ["permute"]:
-        return reordered(source, moves[0][1])
+        return _reorder(source, moves[0][1])
     if names == ["view"] and moved.sizes == source.sizes:
         return source
     if names == ["view", "permute", "view"] and not source.last:
-        return dealt(moved)
+        return _match_shuffle(moved)
     return None
 
 
-def reordered(source: Value, order: Sizes) -> Value | None:
-    """Channels moved last, or back to the front."""
+def _reorder(source: TracedValue, order: Sizes) -> TracedValue | None:
+    """Return the tensor with channels moved last, or back to the front; None for any other order."""
     axes = len(order)
     to_last, to_first = (0, *range(2, axes), 1), (0, axes - 1, *range(1, axes - 1))
     if order == tuple(range(axes)):
@@ -88,10 +95,10 @@ def reordered(source: Value, order: Sizes) -> Value | None:
     return source._replace(last=False) if order == to_first and source.last else None
 
 
-def dealt(moved: Moved) -> tuple[str, dict[str, Any], Sizes] | None:
-    """Channels dealt out anew, or moved into space and back: what shuffles are composed of.
+def _match_shuffle(moved: MovedValue) -> tuple[str, dict[str, Any], Sizes] | None:
+    """Match a channel shuffle, pixel shuffle or pixel unshuffle written as view, permute, view.
 
-    Every size is compared, those of the last view too: the same axes joined otherwise are no shuffle.
+    Every size is compared, including those of the last view: joining the same axes differently is not a shuffle.
     """
     (_, cut), (_, order), _ = moved.moves
     channels, *spatial = moved.source.shape
@@ -118,13 +125,13 @@ def dealt(moved: Moved) -> tuple[str, dict[str, Any], Sizes] | None:
     return None
 
 
-def moved_again(value: Value | Moved, name: str, change: Sizes, sizes: Sizes) -> Moved:
-    """A further move, joined with the one before where both are of one sort."""
-    source, moves = (value, ()) if isinstance(value, Value) else (value.source, value.moves)
+def append_move(value: TracedValue | MovedValue, name: str, change: Sizes, sizes: Sizes) -> MovedValue:
+    """Append a move, merged with the previous one if both are views or both are permutations."""
+    source, moves = (value, ()) if isinstance(value, TracedValue) else (value.source, value.moves)
     if moves and moves[-1][0] == name:
         before = moves[-1][1]
         change = change if name == "view" else tuple(before[axis] for axis in change)
         moves = moves[:-1]
         if name == "permute" and change == tuple(range(len(change))):
-            return Moved(source, moves, sizes)
-    return Moved(source, (*moves, (name, change)), sizes)
+            return MovedValue(source, moves, sizes)
+    return MovedValue(source, (*moves, (name, change)), sizes)

@@ -1,4 +1,4 @@
-"""A module traced on the meta device: its operations in their order, with shapes and the modules that they are in."""
+"""Traces a module on the meta device: its operations in order, with shapes and the modules around them."""
 
 import copy
 import logging
@@ -9,85 +9,89 @@ from io import StringIO
 from typing import Any, NamedTuple
 
 from convcalc.convert.graph import NotImported
-from convcalc.convert.pytorch.failures import in_words, why
+from convcalc.convert.pytorch.failures import describe_error, describe_failure
 from convcalc.convert.pytorch.layerwise import STATISTICS, check_installed
 
-BATCH = 11  # a size that few axes have, by which the batch is known among them
-PATHS = {"DropPath": "drop_path", "StochasticDepth": "drop_path"}  # classes of timm and torchvision, by their names
+BATCH = 11  # a size that few other axes have, so that the batch axis can be recognised
+_PATHS = {"DropPath": "drop_path", "StochasticDepth": "drop_path"}  # classes of timm and torchvision, by name
 
 
-class Weight(NamedTuple):
-    """A learnt tensor, or what was made of learnt tensors alone; `sources` are their names."""
+class TracedWeight(NamedTuple):
+    """A learnt tensor, or a value made only of learnt tensors; `sources` are their names."""
 
     sources: tuple[str, ...]
     sizes: tuple[int, ...]
 
 
-class Constant(NamedTuple):
-    """Anything that depends neither on the input nor on weights; `statistics` are the names of running statistics."""
+class TracedConstant(NamedTuple):
+    """A value that depends on neither inputs nor weights; `statistics` are the names of its running statistics."""
 
     statistics: tuple[str, ...] = ()
 
 
-class Traced(NamedTuple):
-    """The operations of a module: nodes of a torch.fx graph, and what its placeholders stand for.
+class TracedModule(NamedTuple):
+    """The operations of a module: the nodes of a torch.fx graph, and the values of its placeholders.
 
-    `elements` are the sizes of learnt tensors, `frozen` those that are not trained, `statistics` the sizes of running
-    statistics, `kept` modules that leave no operation behind: their kind and arguments by their path. `leaves` are the
-    paths of modules without inner ones. `flops` are PyTorch's count of each operation, None if they cannot be counted.
+    `elements` are the sizes of learnt tensors by name; `frozen` are the names of those that are not trained;
+    `statistics` are the sizes of running statistics. `marked` holds the kind and arguments of modules without an
+    operation of their own, by path. `leaves` are the paths of modules without inner modules. `flops` is PyTorch's count
+    per operation; None if it cannot be counted.
     """
 
     nodes: tuple[Any, ...]
-    given: Mapping[str, Weight | Constant]
+    placeholders: Mapping[str, TracedWeight | TracedConstant]
     elements: Mapping[str, int]
     frozen: frozenset[str]
     statistics: Mapping[str, int]
-    kept: Mapping[str, tuple[str, Mapping[str, Any]]]
+    marked: Mapping[str, tuple[str, Mapping[str, Any]]]
     leaves: frozenset[str]
     flops: Mapping[Any, int] | None
 
 
-def traced(module: Any, shapes: Sequence[Sequence[int]]) -> Traced:
-    """Trace a module with inputs of shapes without the batch. Raises NoTorch, and NotImported if that fails."""
+def trace_module(module: Any, shapes: Sequence[Sequence[int]]) -> TracedModule:
+    """Trace a module with inputs of these shapes, without the batch.
+
+    Raises MissingTorch if PyTorch is not installed; NotImported if the module cannot be traced.
+    """
     check_installed()
     import torch
 
-    module = without_values(module).eval()
+    module = copy_to_meta(module).eval()
     learnt = dict(module.named_parameters(remove_duplicate=False))
     first = {id(parameter): name for name, parameter in reversed(learnt.items())}
     elements = {name: parameter.numel() for name, parameter in learnt.items()}
     frozen = frozenset(name for name, parameter in learnt.items() if not parameter.requires_grad)
     leaves = frozenset(path for path, inner in module.named_modules() if not any(inner.children()))
-    statistics, kept_as = statistics_of(module), aliases_of_statistics(module)
-    kept = keep_modules(module)
+    statistics, aliases = statistic_sizes(module), _statistic_aliases(module)
+    marked = _mark_modules(module)
     with torch.device("meta"):
-        program = exported(module, blank_samples(shapes), frozenset(kept))
-    given: dict[str, Weight | Constant] = {}
+        program = _export_program(module, _blank_samples(shapes), frozenset(marked))
+    given: dict[str, TracedWeight | TracedConstant] = {}
     for spec in program.graph_signature.input_specs:
         if spec.kind.name == "PARAMETER":
             parameter = learnt[spec.target]
-            given[spec.arg.name] = Weight((first[id(parameter)],), tuple(parameter.shape))
+            given[spec.arg.name] = TracedWeight((first[id(parameter)],), tuple(parameter.shape))
         elif spec.kind.name != "USER_INPUT":
-            given[spec.arg.name] = Constant(kept_as.get(spec.target, ()))
-    flops = count_flops(program)
-    return Traced(tuple(program.graph.nodes), given, elements, frozen, statistics, kept, leaves, flops)
+            given[spec.arg.name] = TracedConstant(aliases.get(spec.target, ()))
+    flops = _count_flops(program)
+    return TracedModule(tuple(program.graph.nodes), given, elements, frozen, statistics, marked, leaves, flops)
 
 
-def blank_samples(shapes: Sequence[Sequence[int]]) -> tuple[Any, ...]:
-    """Inputs of shapes without the batch, on the device in force."""
+def _blank_samples(shapes: Sequence[Sequence[int]]) -> tuple[Any, ...]:
+    """Return inputs of these shapes plus a batch axis, on the current device."""
     import torch
 
     return tuple(torch.empty(BATCH, *shape) for shape in shapes)
 
 
-def statistics_of(module: Any) -> dict[str, int]:
-    """The sizes of the running statistics of a module, by name."""
+def statistic_sizes(module: Any) -> dict[str, int]:
+    """Return the sizes of a module's running statistics, by name."""
     buffers = module.named_buffers()
     return {name: buffer.numel() for name, buffer in buffers if name.rpartition(".")[2] in STATISTICS}
 
 
-def aliases_of_statistics(module: Any) -> dict[str, tuple[str, ...]]:
-    """For every name of a running statistic the one that `statistics_of` has it by."""
+def _statistic_aliases(module: Any) -> dict[str, tuple[str, ...]]:
+    """Map every name of a running statistic to the one that `statistic_sizes` uses."""
     first = {id(buffer): name for name, buffer in module.named_buffers() if name.rpartition(".")[2] in STATISTICS}
     return {
         name: (first[id(buffer)],)
@@ -96,8 +100,11 @@ def aliases_of_statistics(module: Any) -> dict[str, tuple[str, ...]]:
     }
 
 
-def without_values(module: Any) -> Any:
-    """A copy of a module on the meta device, where its weights take no memory; what is shared stays shared."""
+def copy_to_meta(module: Any) -> Any:
+    """Return a copy of a module on the meta device, where weights take no memory; sharing is preserved.
+
+    Raises NotImported if the module cannot be copied.
+    """
     from torch import nn
 
     memo: dict[int, Any] = {}
@@ -107,14 +114,15 @@ def without_values(module: Any) -> Any:
         for buffer in module.buffers():
             memo[id(buffer)] = buffer.detach().to("meta")
         return copy.deepcopy(module, memo)
-    except Exception as error:  # whatever the code of the module raises
-        raise NotImported(f"the module cannot be copied: {in_words(error)}") from error
+    except Exception as error:  # the module's code may raise anything
+        raise NotImported(f"the module cannot be copied: {describe_error(error)}") from error
 
 
-def exported(module: Any, samples: tuple[Any, ...], whole: frozenset[str]) -> Any:
-    """The program of torch.export; if that fails, of what torch.fx makes of the module, `whole` inner ones not entered.
+def _export_program(module: Any, samples: tuple[Any, ...], whole: frozenset[str]) -> Any:
+    """Return the program of torch.export; if that fails, try again with the module traced by torch.fx.
 
-    It is not strict: the module runs as it is, and what it does to tensors is written down.
+    Modules in `whole` are not entered by torch.fx. The export is not strict: the module runs as ordinary Python, and
+    its operations on tensors are recorded.
     """
     import torch
 
@@ -124,17 +132,17 @@ def exported(module: Any, samples: tuple[Any, ...], whole: frozenset[str]) -> An
             warnings.simplefilter("ignore")
             try:
                 return torch.export.export(module, samples, strict=False)
-            except (Exception, SystemExit) as error:  # whatever the code of the module and the tracing raise
+            except (Exception, SystemExit) as error:  # the module's code and the tracing may raise anything
                 try:
-                    return torch.export.export(symbolic(module, whole), samples, strict=False)
+                    return torch.export.export(_trace_symbolically(module, whole), samples, strict=False)
                 except (Exception, SystemExit):
-                    raise NotImported(f"the module cannot be traced: {why(error)}") from error
+                    raise NotImported(f"the module cannot be traced: {describe_failure(error)}") from error
     finally:
         logging.disable(logging.NOTSET)
 
 
-def symbolic(module: Any, whole: frozenset[str]) -> Any:
-    """What torch.fx makes of a module: an object that it gives (a dataclass) is the tensors in it."""
+def _trace_symbolically(module: Any, whole: frozenset[str]) -> Any:
+    """Trace a module with torch.fx; if it returns a dataclass object, the outputs are the tensors in it."""
     import torch
 
     class Tracer(torch.fx.Tracer):  # type: ignore[misc, unused-ignore]
@@ -150,8 +158,8 @@ def symbolic(module: Any, whole: frozenset[str]) -> Any:
     return torch.fx.GraphModule(module, graph)
 
 
-def count_flops(program: Any) -> dict[Any, int] | None:
-    """PyTorch's count of the FLOPs of each operation of a program; None if the program does not run by itself."""
+def _count_flops(program: Any) -> dict[Any, int] | None:
+    """Return PyTorch's FLOPs of each operation of a program; None if the program cannot run on the meta device."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -172,16 +180,16 @@ def count_flops(program: Any) -> dict[Any, int] | None:
     try:
         with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
             Counting(program.graph_module).run(*blank)
-    except Exception:  # an operation that has no meaning without values
+    except Exception:  # an operation that needs values
         return None
     return found
 
 
-def keep_modules(module: Any) -> dict[str, tuple[str, Mapping[str, Any]]]:
-    """Have identities and dropped paths leave an operation behind, though they only give back what they are given.
+def _mark_modules(module: Any) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """Make identities and drop-path modules leave an operation in the trace, although they return their input.
 
-    A hook does so: the modules themselves stay, since code may ask for their class. One that computes, whatever its
-    name, leaves its own operations.
+    A hook does this: the modules themselves are not replaced, because code may check their class. A module that
+    computes, whatever its name, leaves its own operations.
     """
     import torch
     from torch import nn
@@ -191,7 +199,7 @@ def keep_modules(module: Any) -> dict[str, tuple[str, Mapping[str, Any]]]:
 
     found: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for path, inner in module.named_modules():
-        kind = "identity" if type(inner) is nn.Identity else PATHS.get(type(inner).__name__)
+        kind = "identity" if type(inner) is nn.Identity else _PATHS.get(type(inner).__name__)
         if kind is None or not path:
             continue
         dropped = getattr(inner, "p", getattr(inner, "drop_prob", None))

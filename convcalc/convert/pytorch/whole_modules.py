@@ -1,12 +1,12 @@
-"""Classes of torch.nn that are one layer of ours, or one part that cannot be expressed, however many operations."""
+"""Classes of torch.nn that are read as a single layer, or as one opaque layer, instead of by operation."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from convcalc.convert.pytorch.activation_patterns import operator_of
-from convcalc.convert.pytorch.nodes import Place, named_arguments
+from convcalc.convert.pytorch.activation_patterns import operator_name
+from convcalc.convert.pytorch.nodes import CallPlace, name_arguments
 
-# classes of torch.nn whose operations are one layer of ours; what is none of them is read operation by operation
+# classes of torch.nn that are a single layer; all others are read operation by operation
 WHOLE = {
     "Softsign": ("softsign", ()),
     "LocalResponseNorm": ("local_response_norm", ("size",)),
@@ -18,14 +18,14 @@ OPAQUE = frozenset(
 )
 
 
-def whole_arguments(place: Place, nodes: Sequence[Any]) -> dict[str, Any]:
-    """The arguments of a layer that is several operations, read from those."""
-    pool = next((node for node in nodes if operator_of(node).startswith("avg_pool")), None)
+def whole_arguments(place: CallPlace, nodes: Sequence[Any]) -> dict[str, Any]:
+    """Return the arguments of a layer that consists of several operations, taken from these."""
+    pool = next((node for node in nodes if operator_name(node).startswith("avg_pool")), None)
     if place.word == "LocalResponseNorm" and pool is not None:
-        return {"size": max(named_arguments(pool)["kernel_size"])}
+        return {"size": max(name_arguments(pool)["kernel_size"])}
     if pool is None:
         return {}
-    arguments = named_arguments(pool)
+    arguments = name_arguments(pool)
     kernel = list(arguments["kernel_size"])
     stride = list(arguments["stride"]) or kernel
     return {"kernel_size": kernel, "stride": stride, "ceil_mode": arguments["ceil_mode"]}
