@@ -37,7 +37,8 @@ class Group(NamedTuple):
     """The nodes from start up to, but not including, stop that one scope of the spec expands to.
 
     A scope is a use of a block, a sequence, branches, one branch or a repeat; `word` is its key in the spec, `output`
-    the number of its output tensor. `copies` is the number of copies of a repeat.
+    the number of its output tensor. `copies` is the number of copies of a repeat. For one use of a block, `block` is
+    its name and `parameters` the values of its parameters; of a repeated block, the group of each copy has them.
     """
 
     name: str
@@ -47,6 +48,8 @@ class Group(NamedTuple):
     output: int
     line: int | None
     copies: int | None = None
+    block: str | None = None
+    parameters: Mapping[str, Any] = {}
 
 
 class Limit(NamedTuple):

@@ -58,6 +58,47 @@ def test_a_group_is_named_after_the_kind_that_its_parameter_selects() -> None:
     }
 
 
+def test_the_use_of_a_block_keeps_its_name_and_the_values_of_its_parameters() -> None:
+    conv = {"pointwise_conv": {"out_channels": "$width"}}
+    inner = {"params": {"width": 4}, "layers": [conv]}
+    outer = {
+        "params": {"width": None, "half": "$(width // 2)", "sizes": [1, 2]},
+        "layers": [{"inner": {"width": "$half"}}, "inner"],
+    }
+    layers = [
+        {"outer": {"width": "$wide", "name": "a"}},
+        {"outer": {"width": 16, "name": "b"}},  # as the first: its layers are copied
+        {"sequence": [{"$which": {"width": "$(index + 1)"}}], "repeat": 2, "name": "s"},
+        {"branches": [["inner"], ["inner"]], "merge": "add"},
+        {"inner": {"repeat": 2, "width": "$(8 if index == 0 else 6)", "name": "r"}},
+    ]
+    top = {"params": {"wide": 16, "which": "inner"}, "blocks": {"inner": inner, "outer": outer}}
+    found = {group.name: (group.block, dict(group.parameters)) for group in load(spec(*layers, **top)).groups}
+    used = {"width": 16, "half": 8, "sizes": [1, 2]}
+    plain: tuple[None, dict[str, Any]] = (None, {})
+    assert found == {
+        "a": ("outer", used),
+        "a.inner1": ("inner", {"width": 8}),
+        "a.inner2": ("inner", {"width": 4}),
+        "b": ("outer", used),
+        "b.inner1": ("inner", {"width": 8}),
+        "b.inner2": ("inner", {"width": 4}),
+        "s": plain,
+        "s.0": plain,
+        "s.0.inner1": ("inner", {"width": 1}),
+        "s.1": plain,
+        "s.1.inner1": ("inner", {"width": 2}),
+        "branches1": plain,
+        "branches1.0": plain,
+        "branches1.0.inner1": ("inner", {"width": 4}),
+        "branches1.1": plain,
+        "branches1.1.inner1": ("inner", {"width": 4}),
+        "r": plain,
+        "r.0": ("inner", {"width": 8}),
+        "r.1": ("inner", {"width": 6}),
+    }
+
+
 def test_entries_of_different_kinds_are_numbered_separately() -> None:
     params = {"act": "relu"}
     assert names(spec("$act", "tanh", "relu", "$act", "tanh", params=params)) == [

@@ -14,9 +14,7 @@ import convcalc
 from convcalc import Network, examples
 from convcalc.convert.decompile.leaves import make_layer_items
 from convcalc.convert.decompile.spec_writer import is_exact, list_folds, spec_text
-from convcalc.convert.decompile.yaml_scalars import format_flow, format_scalar
 from convcalc.convert.graph import Graph, Step, plain_spec, sort_steps
-from convcalc.spec.source import read_text
 from tests.flattening import flat, torchvision_names
 
 ZOO = examples.list_names()
@@ -400,30 +398,6 @@ def test_any_graph_is_written_exactly(source: Graph) -> None:
 
 
 # --- YAML ------------------------------------------------------------------------------------------------------------
-
-VALUES = st.one_of(
-    st.text().map(lambda text: "".join(character for character in text if character.isprintable())),
-    st.sampled_from(
-        ["yes", "No", "null", "~", "", "1e3", "0x10", "1:30", "a: b", "a #b", "- a", "<<", "&a", "!x", "a b"]
-    ),
-    st.integers(-(10**18) + 1, 10**18 - 1),
-    st.floats(allow_nan=False, allow_infinity=False, min_value=-1e17, max_value=1e17),
-    st.booleans(),
-)
-
-
-@given(VALUES)
-@settings(deadline=None)
-def test_a_value_is_read_back_unchanged(value: Any) -> None:
-    document = read_text(
-        f"a: {format_scalar(value)}\nb: {format_flow([value, [value]])}\nc: {{d: {format_scalar(value)}, e: 1}}\n",
-        "x",
-        True,
-    )
-    assert document.problems == []
-    back = document.root
-    assert (back["a"], back["b"], back["c"]) == (value, [value, [value]], {"d": value, "e": 1})
-    assert type(back["a"]) is type(value)
 
 
 @given(st.text(max_size=20), st.text(max_size=20))

@@ -4,8 +4,6 @@ The other layers must stay the same. An unnamed entry is called by its kind and 
 by another kind can rename the entries below it; if those are referred to, their old names are written into the spec.
 """
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,13 +13,11 @@ from convcalc.network import Network, Node
 from convcalc.problems import InvalidSpec, Path
 from convcalc.spec.document import Document
 from convcalc.spec.edits import CannotEdit, Edit, apply_edits, replace_entry, set_argument
+from convcalc.spec.emit import format_item, format_value
 from convcalc.spec.entries import LISTS
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network
 from convcalc.spec.source import read_text
-
-_PLAIN_TEXT = re.compile(r"[A-Za-z$][^,:#\[\]{}\"'\\&*!|>%@`\n]*(?<! )")
-_RESERVED_WORDS = ("true", "false", "null")
 
 
 class Change(NamedTuple):
@@ -214,7 +210,7 @@ def _replace_entry(document: Document, path: Path, items: Sequence[Any]) -> Edit
     try:
         return replace_entry(document, path, [_block_lines(item) for item in items])
     except CannotEdit:
-        return replace_entry(document, path, [[_flow_text(item, in_list=True)] for item in items])
+        return replace_entry(document, path, [[format_item(item)] for item in items])
 
 
 def _name_entry(document: Document, path: Path, name: str) -> Edit:
@@ -228,26 +224,10 @@ def _name_entry(document: Document, path: Path, name: str) -> Edit:
 def _block_lines(item: Any) -> list[str]:
     """Return an entry as lines of YAML; a sequence has one line per entry."""
     if not isinstance(item, dict) or "sequence" not in item:
-        return [_flow_text(item, in_list=True)]
-    inside = [f"  - {_flow_text(entry, in_list=True)}" for entry in item["sequence"]]
+        return [format_item(item)]
+    inside = [f"  - {format_item(entry)}" for entry in item["sequence"]]
     return [
         "sequence:",
         *inside,
-        *(f"{name}: {_flow_text(value)}" for name, value in item.items() if name != "sequence"),
+        *(f"{name}: {format_value(value)}" for name, value in item.items() if name != "sequence"),
     ]
-
-
-def _flow_text(value: Any, in_list: bool = False) -> str:
-    """Return a value as one line of YAML; a mapping with one key in a list needs no braces."""
-    if isinstance(value, dict):
-        inside = ", ".join(f"{key}: {_flow_text(item)}" for key, item in value.items())
-        return inside if in_list and len(value) == 1 else f"{{{inside}}}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(_flow_text(item, in_list=True) for item in value)}]"
-    if isinstance(value, str):
-        return (
-            value
-            if _PLAIN_TEXT.fullmatch(value) and value not in _RESERVED_WORDS
-            else json.dumps(value, ensure_ascii=False)
-        )
-    return json.dumps(value)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from convcalc import examples
 from convcalc.check.rule import Rule
-from convcalc.check.settings import Settings, limit_of, read_codes, read_multiple, read_severity
+from convcalc.check.settings import KEYS, Settings, limit_of, read_codes, read_severity, rule_options
 from convcalc.problems import Flaw, show
 from convcalc.spec.files import STANDARD_INPUT
 
@@ -120,21 +120,23 @@ def _read_configuration(path: str, table: dict[str, Any], rules: Mapping[str, ty
 def _read_settings(table: dict[str, Any], path: str, rules: Mapping[str, type[Rule]], *above: str) -> Settings:
     """Return the settings of one table; `above` are the keys that lead to it. Raises WrongConfiguration."""
     chosen: dict[str, tuple[str, ...]] = {"select": (), "ignore": ()}
-    limits, single = [], Settings()
+    limits, values, fail_on = [], {}, None
+    options = rule_options(rules)
     for key, value in table.items():
         try:
             if key in chosen:
                 chosen[key] = read_codes(key, value, rules)
             elif key == "fail-on":
-                single = single._replace(fail_on=read_severity(value))
-            elif key == "channel-multiple":
-                single = single._replace(channel_multiple=read_multiple(value))
+                fail_on = read_severity(value)
+            elif key in options:
+                values[key] = options[key].read(value)
             elif key != "per-path":
-                limits.append(limit_of(key, value, f"{key} in {os.path.basename(path)}"))
+                origin = f"{key} in {os.path.basename(path)}"
+                limits.append(limit_of(key, value, origin, (*KEYS, *options)))
         except Flaw as flaw:
             hint = f" ({flaw.hint})" if flaw.hint else ""
             raise WrongConfiguration(f"{_locate_key(path, *above, key)}{flaw.message}{hint}") from None
-    return single._replace(choices=((chosen["select"], chosen["ignore"]),), limits=tuple(limits))
+    return Settings(((chosen["select"], chosen["ignore"]),), tuple(limits), fail_on, values)
 
 
 def _locate_key(path: str, *keys: str) -> str:

@@ -58,7 +58,7 @@ def check(
     own = report.network.check
     chosen = settings.with_choice(own.get("select", ()), own.get("ignore", ())).then(last)
     breached = find_breaches(report, chosen.limits)
-    on = [rule.adjusted(chosen) for rule in chosen.enabled(rules)]
+    on = [rule(chosen.options) for rule in chosen.enabled(rules)]
     found = [problem for rule in on for problem in _merge_repeated(rule.findings(report))]
     located = [document.located(problem) for problem in found]
     if heed_comments and document.text is not None:

@@ -3,26 +3,26 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from convcalc.arguments import is_integer
-from convcalc.check.rule import Rule
+from convcalc.check.rule import IntegerOption, Rule
 from convcalc.network import Limit
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.spec import budget
 
 SEVERITIES = ("error", "warning", "note")
-_KEYS = ("select", "ignore", "fail-on", "channel-multiple", "per-path")
+KEYS = ("select", "ignore", "fail-on", "per-path")
 
 
 class Settings(NamedTuple):
     """The rules to select and ignore, level by level, and limits that are set outside the spec.
 
-    None means not set: `fail_on` then defaults to warning, and the rule CV307 uses its own multiple.
+    `fail_on` None means not set; it then defaults to warning. `options` are the values set for the options of rules,
+    by name, such as `{"channel-multiple": 16}`.
     """
 
     choices: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()  # (select, ignore) of each level
     limits: tuple[Limit, ...] = ()
     fail_on: str | None = None
-    channel_multiple: int | None = None
+    options: Mapping[str, int] = {}
 
     def then(self, later: "Settings") -> "Settings":
         """Return these settings overridden by later ones; a limit replaces one on the same side of the same metric."""
@@ -31,7 +31,7 @@ class Settings(NamedTuple):
             self.choices + later.choices,
             tuple(limit for limit in self.limits if _side_of(limit) not in replaced) + later.limits,
             later.fail_on or self.fail_on,
-            later.channel_multiple or self.channel_multiple,
+            {**self.options, **later.options},
         )
 
     def with_choice(self, select: Iterable[str], ignore: Iterable[str]) -> "Settings":
@@ -52,12 +52,15 @@ def _side_of(limit: Limit) -> tuple[str, bool]:
     return limit.metric, limit.minimum is None
 
 
-def limit_of(name: str, value: Any, origin: str) -> Limit:
-    """Return the limit for an option's name, such as `max-params` or `min-receptive-field`. Raises Flaw."""
+def limit_of(name: str, value: Any, origin: str, other_names: Iterable[str] = ()) -> Limit:
+    """Return the limit for an option's name, such as `max-params` or `min-receptive-field`. Raises Flaw.
+
+    `other_names` are suggested too if the name is unknown.
+    """
     bound, _, metric = name.replace("-", "_").partition("_")
     if bound not in ("max", "min") or metric not in budget.LIMITED:
         names = [f"{bound}-{known.replace('_', '-')}" for known in budget.LIMITED for bound in ("max", "min")]
-        raise Flaw(f"unknown setting {show(name)}", did_you_mean(name, [*names, *_KEYS]))
+        raise Flaw(f"unknown setting {show(name)}", did_you_mean(name, [*names, *other_names]))
     number = budget.read_quantity(metric, value)
     least, most = (number, None) if bound == "min" else (None, number)
     return Limit(metric, least, most, (), origin=origin)
@@ -80,8 +83,6 @@ def read_severity(value: Any) -> str:
     return str(value)
 
 
-def read_multiple(value: Any) -> int:
-    """Return the value of channel-multiple. Raises Flaw if it is not a positive integer."""
-    if not is_integer(value) or value < 1:
-        raise Flaw(f"channel-multiple must be a positive integer; got {show(value)}")
-    return int(value)
+def rule_options(rules: Mapping[str, type[Rule]]) -> dict[str, IntegerOption]:
+    """Return the options of all rules by name."""
+    return {option.name: option for rule in rules.values() for option in rule.options}

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from functools import wraps
 from typing import Any
 
 import click
@@ -13,7 +14,7 @@ from convcalc.check.fixing import diff_lines
 from convcalc.check.many import NOT_CHECKED, How, NoProcesses, Task, check_all
 from convcalc.check.rules import RULES
 from convcalc.check.runner import Checked
-from convcalc.check.settings import SEVERITIES, Settings, read_codes
+from convcalc.check.settings import SEVERITIES, Settings, read_codes, rule_options
 from convcalc.cli import common
 from convcalc.cli.main import NOT_DONE
 from convcalc.problems import Flaw, printable
@@ -26,6 +27,29 @@ Examples:
   convcalc check example:lenet5 --select CV3 --fail-on error"""
 _DIFF_STYLES = {"-": "error", "+": "hint", "@": "dim"}
 _FORMATS = ("text", "json", "github", "sarif", "junit", "gitlab")
+
+
+def _add_rule_options(function: common.Function) -> common.Function:
+    """Add the options that the lint rules declare; the command receives the given values by name as `options`."""
+    declared = rule_options(RULES)
+
+    @wraps(function)
+    def run(**given: Any) -> Any:
+        values = {name: given.pop(name.replace("-", "_")) for name in declared}
+        return function(options={name: value for name, value in values.items() if value is not None}, **given)
+
+    return common.add_options(
+        run,
+        *(
+            click.option(
+                f"--{option.name}",
+                type=click.IntRange(option.minimum),
+                metavar="N",
+                help=f"{option.help} (default: {option.default}).",
+            )
+            for option in declared.values()
+        ),
+    )
 
 
 @click.command("check", epilog=_EXAMPLES)
@@ -43,12 +67,7 @@ _FORMATS = ("text", "json", "github", "sarif", "junit", "gitlab")
 @click.option("--config", metavar="FILE", help="Configuration file (default: the nearest above each spec).")
 @click.option("--isolated", is_flag=True, help="Ignore all configuration files.")
 @common.limit_options
-@click.option(
-    "--channel-multiple",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Multiple that CV307 requires of channels (default: 8).",
-)
+@_add_rule_options
 @click.option(
     "--fix",
     is_flag=True,
@@ -78,11 +97,11 @@ def command(
     statistics: bool,
     config: str | None,
     isolated: bool,
-    channel_multiple: int | None,
     fix: bool,
     diff: bool,
     jobs: int | None,
     limits: tuple[Any, ...],
+    options: dict[str, int],
     format: str | None,
     where: common.Output,
 ) -> int:
@@ -102,7 +121,7 @@ def command(
         raise common.Failure(f"no specs to check{skipped}")
     try:
         codes = _read_codes("--select", select), _read_codes("--ignore", ignore)
-        line = Settings((), limits, fail_on, channel_multiple).with_choice(*codes)
+        line = Settings((), limits, fail_on, options).with_choice(*codes)
         tasks = _make_tasks(files.files, config, isolated)
         how = How(RULES, not no_ignores, line, fix or diff)
         checked = list(_show_progress(check_all(tasks, how, jobs), len(tasks), where))

@@ -49,7 +49,7 @@ class Failure(click.ClickException):
 
 def network_options(function: Function) -> Function:
     """Add NET and the options of `override_options`."""
-    return _add_options(override_options(function), click.argument("net", metavar="NET", shell_complete=complete_net))
+    return add_options(override_options(function), click.argument("net", metavar="NET", shell_complete=complete_net))
 
 
 def override_options(function: Function) -> Function:
@@ -59,7 +59,7 @@ def override_options(function: Function) -> Function:
     def run(params: Any, inputs: Any, batch: int | None, dtype: str | None, **rest: Any) -> Any:
         return function(overrides=_read_overrides(params, inputs, batch, dtype), **rest)
 
-    return _add_options(
+    return add_options(
         run,
         click.option("--set", "params", metavar="NAME=VALUE", multiple=True, help="Set a spec parameter."),
         click.option(
@@ -76,7 +76,7 @@ def override_options(function: Function) -> Function:
 
 def inference_options(function: Function) -> Function:
     """Add the options for counting inference memory."""
-    return _add_options(
+    return add_options(
         function,
         click.option(
             "--no-inplace",
@@ -91,7 +91,7 @@ def inference_options(function: Function) -> Function:
 
 def memory_options(function: Function) -> Function:
     """Add the options for counting inference and training memory."""
-    return _add_options(
+    return add_options(
         function,
         inference_options,
         click.option(
@@ -123,7 +123,7 @@ def limit_options(function: Function) -> Function:
         )
         for bound in _BOUNDS
     ]
-    return _add_options(run, *options)
+    return add_options(run, *options)
 
 
 def _limit_example(bound: str) -> str:
@@ -147,7 +147,7 @@ def output_options(function: Function) -> Function:
         except InvalidSpec as error:
             return report_invalid([error], where, as_json=rest.get("format") == "json")
 
-    return _add_options(
+    return add_options(
         run,
         click.option("-o", "--output", metavar="FILE", help="Write the result to FILE (all or nothing)."),
         click.option(
@@ -160,7 +160,7 @@ def output_options(function: Function) -> Function:
     )
 
 
-def _add_options(function: Function, *options: Function) -> Function:
+def add_options(function: Function, *options: Function) -> Function:
     """Add options to a function, in the order in which the help lists them."""
     for option in reversed(options):
         function = option(function)

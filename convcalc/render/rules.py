@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from inspect import cleandoc
 
-from convcalc.check.rule import Rule
+from convcalc.check.rule import IntegerOption, Rule
 from convcalc.render.layers import hang_text
 from convcalc.render.lines import Line
 
@@ -22,12 +22,22 @@ def rule_list_lines(rules: Sequence[type[Rule]], width: int | None) -> list[Line
 
 
 def rule_page_lines(rule: type[Rule], width: int | None) -> list[Line]:
-    """Return the page of one rule: what it finds, why that matters, the source, and two examples."""
+    """Return the page of one rule: what it finds, its options, why that matters, the source, two examples."""
     state = "on by default" if rule.default else "opt-in: --select " + rule.code
     text = " ".join(cleandoc(rule.__doc__ or "").split())
     lines: list[Line] = [[(f"{rule.code} {rule.name}", "title"), (f"  {rule.severity}, {state}", "dim")], []]
-    lines += [*hang_text("", text, width), [], *hang_text("why     ", " ".join(rule.why.split()), width, "title")]
+    lines += [*hang_text("", text, width), []]
+    for option in rule.options:
+        lines += hang_text("option  ", _describe_option(option), width, "title")
+    lines += [*hang_text("why     ", " ".join(rule.why.split()), width, "title")]
     lines += [*hang_text("source  ", " ".join(rule.source.split()), width, "title")]
     for title, spec in (("wrong", rule.wrong), ("right", rule.right)):
         lines += [[], [(title, "title")], *([("  " + line, "")] for line in cleandoc(spec).splitlines())]
     return lines
+
+
+def _describe_option(option: IntegerOption) -> str:
+    return (
+        f"{option.name} (default: {option.default}). {option.help}. Set `{option.name} = N` in the configuration file "
+        f"(also per path) or use `--{option.name} N`."
+    )

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from convcalc.problems import Path, Problem, Span
 from convcalc.spec.document import Document, Extent, Mapping
 from convcalc.spec.document import Sequence as Items
+from convcalc.spec.emit import quote
 from convcalc.spec.scalars import fold_lines, is_inside
 from convcalc.spec.source import scalar_extents
 
@@ -58,18 +59,12 @@ def make_edit(document: Document, problem: Problem) -> Edit:
             raise CannotEdit("it has an anchor or is an alias")
         return Edit(start, stop, text)
     if action == "quote":
-        return Edit(start, stop, _quote(document.text[start:stop]))
+        return Edit(start, stop, quote(fold_lines(document.text[start:stop])))
     return _quote_value_of_line(document.text, start)
 
 
 def _find_extent(document: Document, span: Span) -> Extent:
     return document.index(span.line, span.column), document.index(span.end_line, span.end_column)
-
-
-def _quote(value: str) -> str:
-    """Return a plain value in quotes, joined into one line."""
-    joined = fold_lines(value)
-    return f'"{joined}"' if not re.search(r'["\\]', joined) else "'" + joined.replace("'", "''") + "'"
 
 
 def _quote_value_of_line(text: str, index: int) -> Edit:
@@ -80,7 +75,7 @@ def _quote_value_of_line(text: str, index: int) -> Edit:
     if found is None:
         raise CannotEdit("the line is not a key with a value")
     begin, end = found.span("value")
-    return Edit(start + begin, start + end, _quote(line[begin:end]))
+    return Edit(start + begin, start + end, quote(fold_lines(line[begin:end])))
 
 
 def _check_written_once(document: Document, path: Path) -> None:

@@ -225,7 +225,7 @@ class Expander(LayerMaker):
         else:
             self.expand_body(entry.bodies[0], scope, entry.path)
             place = Place(entry.word, entry.path, self.outcome(expansion, scope), scope.places)
-        self.group(scope.prefix[:-1], place.word, start, place.outputs, entry.line)
+        self.group(scope.prefix[:-1], place.word, start, place.outputs, entry.line, use=place.signature)
         return place
 
     def expand_block(self, expansion: Expansion, block: Block, scope: Scope) -> Place:
@@ -249,11 +249,20 @@ class Expander(LayerMaker):
         return place
 
     def group(
-        self, name: str, word: str, start: int, outputs: Tensors, line: int | None, copies: int | None = None
+        self,
+        name: str,
+        word: str,
+        start: int,
+        outputs: Tensors,
+        line: int | None,
+        copies: int | None = None,
+        use: Use | None = None,
     ) -> None:
         """Record which layers belong to a scope, if it has any."""
         if start < len(self.nodes) and len(outputs) == 1:
-            self.groups.append(Group(name, word, start, len(self.nodes), outputs[0].number, line, copies))
+            block, parameters = (None, {}) if use is None else (use.block.name, use.variables)
+            output = outputs[0].number
+            self.groups.append(Group(name, word, start, len(self.nodes), output, line, copies, block, parameters))
 
     def outcome(self, expansion: Expansion, scope: Scope) -> Tensors:
         """Return the output of a finished scope: that of its last entry, or its only input if it has no layers."""

@@ -100,10 +100,8 @@ def test_knows_which_networks_round_their_channels() -> None:
 
 
 def test_the_multiple_can_be_another() -> None:
-    class MultipleOf64(ChannelMultiple):
-        multiple = 64
-
+    rule = ChannelMultiple({"channel-multiple": 64})
     report = summary(io.StringIO(ChannelMultiple.right))
-    assert [(problem.message, problem.hint) for problem in MultipleOf64().findings(report)] == [
+    assert [(problem.message, problem.hint) for problem in rule.findings(report)] == [
         ("conv has 32 output channels, not a multiple of 64", "nearest: 64")
     ]

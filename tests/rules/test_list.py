@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from convcalc.check import rules
-from convcalc.check.rule import Rule
+from convcalc.check.rule import IntegerOption, Rule
 from convcalc.check.rules import LIST, RULES, by_code
-from convcalc.problems import TITLES
+from convcalc.check.settings import KEYS, rule_options
+from convcalc.cli.check import command
+from convcalc.problems import TITLES, Flaw
 
 FILES = sorted(path.stem for path in Path(rules.__file__).parent.glob("*.py") if path.stem != "__init__")
 
@@ -40,3 +42,20 @@ def test_a_second_rule_with_the_same_code_or_name_is_refused(taken: str) -> None
     second = type("Second", (first,), others)
     with pytest.raises(ValueError, match="Second"):
         by_code([first, second])
+
+
+def test_every_option_of_a_rule_is_an_option_of_check_with_a_name_of_its_own() -> None:
+    names = [option.name for rule in LIST for option in rule.options]
+    assert "channel-multiple" in names
+    assert len(set(names)) == len(names)
+    assert not set(names) & {*KEYS, "max-params", "min-params"}
+    assert list(rule_options(RULES)) == names
+    assert {f"--{name}" for name in names} <= {spelling for option in command.params for spelling in option.opts}
+
+
+@pytest.mark.parametrize("value", [1, True, 2.0, "2"])
+def test_a_wrong_value_of_an_option_is_refused(value: object) -> None:
+    option = IntegerOption("size", 4, 2, "Size")
+    assert option.read(2) == 2
+    with pytest.raises(Flaw, match="size must be an integer of at least 2; got"):
+        option.read(value)

@@ -3,29 +3,28 @@
 from collections.abc import Iterator
 
 from convcalc.analysis.report import Report
-from convcalc.check.rule import Rule
-from convcalc.check.settings import Settings
+from convcalc.check.rule import IntegerOption, Rule
 from convcalc.layers.base import Layer
 from convcalc.layers.conv import OutChannels
 from convcalc.layers.linear import Linear
 from convcalc.network import Network
 from convcalc.problems import Problem
 
+_MULTIPLE = IntegerOption("channel-multiple", 8, 1, "Multiple that CV307 requires of channels")
+
 
 class ChannelMultiple(Rule):
     """The number of output channels of a convolution or linear layer is not a multiple of 8 (configurable).
 
     Only layers that choose this number are checked: a depthwise convolution gets its channels from its input. The
-    last such layers before the outputs are not reported, because the task determines the number of classes. To require
-    another multiple, set `channel-multiple = 16` in the configuration file (also per path) or use
-    `--channel-multiple 16`.
+    last such layers before the outputs are not reported, because the task determines the number of classes.
     """
 
     code = "CV307"
     name = "channel-multiple"
     severity = "note"
     default = False
-    multiple: int = 8
+    options = (_MULTIPLE,)
     why = (
         "NVIDIA's Tensor Cores run convolutions efficiently if the channels are divisible by 8 (in FP16; by 4 in "
         "TF32). The code of the MobileNets rounds all channels to multiples of 8. Params and MACs do not show the "
@@ -50,25 +49,18 @@ layers:
   - conv: {out_channels: 10, kernel_size: 3}
 """
 
-    @classmethod
-    def adjusted(cls, settings: Settings) -> "ChannelMultiple":
-        """Return the rule with the multiple from the settings, or with 8."""
-        rule = cls()
-        rule.multiple = settings.channel_multiple or cls.multiple
-        return rule
-
     def findings(self, report: Report) -> Iterator[Problem]:
         """Yield a finding for each chosen number of channels that is not a multiple, except at the outputs."""
-        last = _find_last_choices(report.network)
+        last, multiple = _find_last_choices(report.network), self.value(_MULTIPLE)
         for number, node in enumerate(report.network.nodes, len(report.network.inputs)):
             channels = node.layer.output.channels
-            if _chooses_channels(node.layer) and channels % self.multiple and number not in last:
-                lower = channels // self.multiple * self.multiple
-                near = f"{lower} or {lower + self.multiple}" if lower else f"{self.multiple}"
+            if _chooses_channels(node.layer) and channels % multiple and number not in last:
+                lower = channels // multiple * multiple
+                near = f"{lower} or {lower + multiple}" if lower else f"{multiple}"
                 what = "features" if isinstance(node.layer, Linear) else "channels"
                 yield self.finding(
                     node.path,
-                    f"{node.layer.kind} has {channels} output {what}, not a multiple of {self.multiple}",
+                    f"{node.layer.kind} has {channels} output {what}, not a multiple of {multiple}",
                     f"nearest: {near}",
                 )
 

@@ -5,6 +5,7 @@ A layer becomes a line such as `- conv: {out_channels: 8, kernel_size: 3, from: 
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from convcalc.convert.decompile.items import (
     NO_DEFAULT,
@@ -25,7 +26,7 @@ from convcalc.convert.decompile.items import (
     with_type,
 )
 from convcalc.convert.decompile.leaves import find_default
-from convcalc.convert.decompile.yaml_scalars import format_flow, format_scalar
+from convcalc.spec.emit import format_item, format_scalar, format_value
 
 _INDENT = "  "
 _Scope = tuple[str, ...]
@@ -109,12 +110,13 @@ class EntryWriter:
         for place, item in enumerate(body.items):
             options = self.options(body, place, before, scope)
             if isinstance(item, LayerItem | FoldedUse):
-                yield f"- {_format_entry(_get_keyword(item), {**self.arguments(item, scope), **options})}"
+                word, arguments = _get_keyword(item), {**self.arguments(item, scope), **options}
+                yield f"- {format_item({word: arguments} if arguments else word)}"
             else:
                 yield from self.list_lines(item, options, (*scope, self.names.of_items[scope, place]))
             before = item.output
 
-    def list_lines(self, item: BranchesItem | SequenceItem, options: dict[str, str], scope: _Scope) -> Iterator[str]:
+    def list_lines(self, item: BranchesItem | SequenceItem, options: dict[str, Any], scope: _Scope) -> Iterator[str]:
         """Yield the lines of branches or of a sequence, followed by their options."""
         yield f"- {_get_keyword(item)}:"
         for number, inner in enumerate(inner_lists(item)):
@@ -126,9 +128,9 @@ class EntryWriter:
                 yield from (f"{_INDENT * 2}{line}" for line in self.lines(inner, scope))
         if isinstance(item, BranchesItem):
             options = {"merge": item.merge, **options}
-        yield from (f"{_INDENT}{name}: {value}" for name, value in options.items())
+        yield from (f"{_INDENT}{name}: {format_value(value)}" for name, value in options.items())
 
-    def arguments(self, item: LayerItem | FoldedUse, scope: _Scope) -> dict[str, str]:
+    def arguments(self, item: LayerItem | FoldedUse, scope: _Scope) -> dict[str, Any]:
         """Return the arguments of an entry that differ from their defaults."""
         if isinstance(item, FoldedUse):
             pairs = zip(item.block.parameters.items(), item.values, strict=True)
@@ -140,39 +142,39 @@ class EntryWriter:
             }
         return {name: self.value(value, scope) for name, value in arguments.items()}
 
-    def options(self, body: EntryList, place: int, before: int | None, scope: _Scope) -> dict[str, str]:
+    def options(self, body: EntryList, place: int, before: int | None, scope: _Scope) -> dict[str, Any]:
         """Return the options of an entry: `from`, `frozen`, `share`, `repeat`, `when` and `name`, if needed."""
         item = body.items[place]
-        found: dict[str, str] = {}
+        found: dict[str, Any] = {}
         if item.reads != (before,):
             reads = [self.read(tensor, body, before, scope) for tensor in item.reads]
-            found["from"] = reads[0] if len(reads) == 1 else f"[{', '.join(reads)}]"
+            found["from"] = reads[0] if len(reads) == 1 else reads
         if isinstance(item, LayerItem):
             if item.frozen:
-                found["frozen"] = "true"
+                found["frozen"] = True
             if item.share is not None:
-                found["share"] = format_scalar(self.names.path(self.names.layers[item.share], scope))
+                found["share"] = self.names.path(self.names.layers[item.share], scope)
         elif not isinstance(item, BranchesItem) and item.repeat is not None:
-            found["repeat"] = str(item.repeat)
+            found["repeat"] = item.repeat
         if item.when is not None:
             found["when"] = self.value(item.when, scope)
         if self.names.written[scope, place]:
-            found["name"] = format_scalar(self.names.of_items[scope, place])
+            found["name"] = self.names.of_items[scope, place]
         return found
 
     def read(self, tensor: int, body: EntryList, before: int | None, scope: _Scope) -> str:
         """Return the name by which an entry reads a tensor, `previous` for the output of the entry before it."""
         if tensor == before and tensor != body.source:
             return "previous"
-        return "input" if tensor == body.source else format_scalar(self.names.reference(tensor, scope))
+        return "input" if tensor == body.source else self.names.reference(tensor, scope)
 
-    def value(self, value: Value, scope: _Scope) -> str:
-        """Format an argument value; placeholders become expressions."""
+    def value(self, value: Value, scope: _Scope) -> Any:
+        """Return an argument value as it is written; placeholders become expressions."""
         if isinstance(value, Reference):
-            return format_scalar(self.names.reference(value.tensor, scope))
+            return self.names.reference(value.tensor, scope)
         text = _format_expression(value)
         if text is None:
-            return format_flow(value.replace("$", "$$") if isinstance(value, str) else value)
+            return value.replace("$", "$$") if isinstance(value, str) else value
         return f"${text}" if isinstance(value, ParameterValue) else f"$({text})"
 
 
@@ -190,13 +192,6 @@ def _format_expression(value: Value) -> str | None:
     return f"{first} if index == 0 else {rest}"
 
 
-def _format_entry(word: str, arguments: Mapping[str, str]) -> str:
-    """Format an entry: `relu` or `conv: {out_channels: 8}`."""
-    if not arguments:
-        return word
-    return f"{word}: {{{', '.join(f'{name}: {value}' for name, value in arguments.items())}}}"
-
-
 def make_blocks_text(top: EntryList) -> list[str]:
     """Return the lines of the `blocks:` section; each block comes before the blocks that use it."""
     lines: list[str] = []
@@ -207,7 +202,8 @@ def make_blocks_text(top: EntryList) -> list[str]:
 
 def _make_block_lines(block: FoldedBlock) -> Iterator[str]:
     parameters = (
-        f"{name}: {'' if default is NO_DEFAULT else format_flow(default)}" for name, default in block.parameters.items()
+        f"{name}: {'' if default is NO_DEFAULT else format_value(default)}"
+        for name, default in block.parameters.items()
     )
     if block.parameters:
         yield f"{_INDENT * 2}params: {{{', '.join(parameters)}}}"

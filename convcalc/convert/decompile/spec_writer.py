@@ -23,7 +23,6 @@ from convcalc.convert.decompile.regions import (
 )
 from convcalc.convert.decompile.repeats import merge_repeats
 from convcalc.convert.decompile.spec_text import EntryWriter, make_blocks_text
-from convcalc.convert.decompile.yaml_scalars import format_flow, format_scalar
 from convcalc.convert.graph import Graph, NotImported, legal_names, plain_spec, title
 from convcalc.layers.base import Layer
 from convcalc.layout import find_misreading
@@ -31,6 +30,7 @@ from convcalc.network import Network, Node
 from convcalc.problems import InvalidSpec, printable
 from convcalc.shape import AXIS_NAMES
 from convcalc.spec.document import Document
+from convcalc.spec.emit import format_scalar, format_value
 from convcalc.spec.files import MOST_BYTES, decode_spec
 from convcalc.spec.reader import read_network
 
@@ -139,7 +139,7 @@ def _make_text(graph: Graph, network: Network, top: EntryList) -> str:
     last = len(network.inputs) + len(network.nodes) - 1
     if list(network.outputs.values()) != [last]:
         names = [writer.names.reference(tensor, ()) for tensor in network.outputs.values()]
-        lines += ["", f"outputs: {format_flow(names)}"]
+        lines += ["", f"outputs: {format_value(names)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -152,18 +152,17 @@ def _make_comments(graph: Graph) -> Iterator[str]:
 def _make_input_lines(graph: Graph, names: Mapping[int, str]) -> Iterator[str]:
     if names == {0: "input"}:
         [shape] = graph.inputs.values()
-        yield f"input: {_format_shape(shape)}"
+        yield f"input: {format_value(_make_shape(shape))}"
         return
-    shapes = zip(names.values(), graph.inputs.values(), strict=True)
-    yield f"inputs: {{{', '.join(f'{format_scalar(name)}: {_format_shape(shape)}' for name, shape in shapes)}}}"
+    shapes = zip(names.values(), map(_make_shape, graph.inputs.values()), strict=True)
+    yield f"inputs: {format_value(dict(shapes))}"
 
 
-def _format_shape(shape: tuple[int, ...]) -> str:
-    """Format a shape as a list, or with named axes if a list could be mistaken for another axis order."""
+def _make_shape(shape: tuple[int, ...]) -> tuple[int, ...] | dict[str, int]:
+    """Return a shape, with named axes if a list could be mistaken for another axis order."""
     if find_misreading(shape) is None:
-        return format_flow(shape)
-    axes = zip(("channels", *AXIS_NAMES[len(shape) - 1]), shape, strict=True)
-    return f"{{{', '.join(f'{axis}: {size}' for axis, size in axes)}}}"
+        return shape
+    return dict(zip(("channels", *AXIS_NAMES[len(shape) - 1]), shape, strict=True))
 
 
 def _make_dtype_lines(graph: Graph) -> Iterator[str]:
@@ -171,7 +170,7 @@ def _make_dtype_lines(graph: Graph) -> Iterator[str]:
     if len(graph.dtype) == 2 and len(set(graph.dtype.values())) == 1:
         yield f"dtype: {graph.dtype['weights']}"
     elif graph.dtype:
-        yield f"dtype: {{{', '.join(f'{use}: {dtype}' for use, dtype in graph.dtype.items())}}}"
+        yield f"dtype: {format_value(graph.dtype)}"
 
 
 # -- checking the text
