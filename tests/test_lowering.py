@@ -95,4 +95,6 @@ def test_json_holds_the_profile_and_the_suggestions(capsys: pytest.CaptureFixtur
     assert (found["schema"], found["peak_memory"]) == ("convcalc/memory/2", 6_422_528)
     assert max(layer["bytes"] for layer in found["live"]) == found["peak_memory"]
     assert sum(tensor["bytes"] for tensor in found["peak_tensors"]) == found["peak_memory"]
-    assert {"change": "elementwise layers in place (without --no-inplace)", "peak": 4_014_080} in found["suggestions"]
+    assert {"change": "elementwise layers in place (without --no-inplace)", "peak_memory": 4_014_080} in found[
+        "suggestions"
+    ]
