@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
+from tests.activations import ACTIVATIONS
+
 MOST_POSITIONS = 240  # of an axis and of a period
 Taps = Callable[[int], Iterable[int]]
 Entry = dict[str, Any]
@@ -357,9 +359,8 @@ def bordering(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
 
 # every output position depends on the same position of the input; tensors have two channels
 PLAIN = (
-    "relu", "relu6", "leaky_relu", "prelu", "elu", "selu", "celu", "gelu", "silu", "mish", "sigmoid", "tanh",
-    "softplus", "softsign", "hardswish", "hardsigmoid", "hardtanh", "softmax", "log_softmax", "batchnorm", "layernorm",
-    "instancenorm", "local_response_norm", "scale", "dropout", "drop_path", "identity",
+    *ACTIVATIONS, "prelu", "batchnorm", "layernorm", "instancenorm", "local_response_norm", "scale", "dropout",
+    "drop_path", "identity",
 )  # fmt: skip
 VALUE_BY_VALUE: dict[str, Entry] = {
     **{kind: {} for kind in PLAIN},

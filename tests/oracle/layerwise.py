@@ -14,13 +14,9 @@ from torch import Tensor, nn
 
 from convcalc import Network
 from convcalc.layers.base import Layer
+from tests.oracle.make_cases import ACTIVATIONS
 
-PLAIN = {
-    "relu": nn.ReLU, "relu6": nn.ReLU6, "leaky_relu": nn.LeakyReLU, "elu": nn.ELU, "selu": nn.SELU, "celu": nn.CELU,
-    "gelu": nn.GELU, "silu": nn.SiLU, "mish": nn.Mish, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "softplus": nn.Softplus,
-    "softsign": nn.Softsign, "hardswish": nn.Hardswish, "hardsigmoid": nn.Hardsigmoid, "hardtanh": nn.Hardtanh,
-    "dropout": nn.Dropout, "drop_path": nn.Identity, "identity": nn.Identity, "flatten": nn.Flatten,
-}  # fmt: skip
+PLAIN = {"dropout": nn.Dropout, "drop_path": nn.Identity, "identity": nn.Identity, "flatten": nn.Flatten}
 
 
 class Scaled(nn.Module):
@@ -82,6 +78,8 @@ def module_of(layer: Layer) -> nn.Module:
     if kind in PLAIN:
         module: nn.Module = PLAIN[kind]()
         return module
+    if kind in ACTIVATIONS:
+        return ACTIVATIONS[kind](list(layer.input.sizes), {})
     if kind in ("add", "multiply", "concat", "slice", "crop", "reshape"):
         return Operation(layer)
     if kind == "linear":
@@ -117,8 +115,6 @@ def other(layer: Layer, kind: str, given: dict[str, Any]) -> nn.Module:
         "lppool": lambda: of_axes("LPPool", axes)(2, *(window(given[name]) for name in ("kernel_size", "stride"))),
         "local_response_norm": lambda: nn.LocalResponseNorm(given["size"]),
         "prelu": lambda: nn.PReLU(given["num_parameters"]),
-        "softmax": lambda: nn.Softmax(dim=1),
-        "log_softmax": lambda: nn.LogSoftmax(dim=1),
         "scale": lambda: Scaled(channels, axes),
         "upsample": lambda: nn.Upsample(
             size=None if given.get("scale_factor") else layer.output.spatial,

@@ -29,6 +29,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from tests import activations
+
 TABLE = Path(__file__).parent / "cases.jsonl"
 
 Case = dict[str, Any]
@@ -386,24 +388,8 @@ def plain(layer: Callable[..., nn.Module], **fixed: Any) -> Callable[[Shape, Arg
 
 
 ACTIVATIONS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {
-    "relu": plain(nn.ReLU),
-    "relu6": plain(nn.ReLU6),
-    "leaky_relu": plain(nn.LeakyReLU),
-    "elu": plain(nn.ELU),
-    "selu": plain(nn.SELU),
-    "celu": plain(nn.CELU),
-    "gelu": plain(nn.GELU),
-    "silu": plain(nn.SiLU),
-    "mish": plain(nn.Mish),
-    "sigmoid": plain(nn.Sigmoid),
-    "tanh": plain(nn.Tanh),
-    "softplus": plain(nn.Softplus),
-    "softsign": plain(nn.Softsign),
-    "hardswish": plain(nn.Hardswish),
-    "hardsigmoid": plain(nn.Hardsigmoid),
-    "hardtanh": plain(nn.Hardtanh),
-    "softmax": plain(nn.Softmax, dim=1),
-    "log_softmax": plain(nn.LogSoftmax, dim=1),
+    kind: plain(getattr(nn, about.torch), **({"dim": 1} if kind in activations.OVER_CHANNELS else {}))
+    for kind, about in activations.ACTIVATIONS.items()
 }
 
 BUILDERS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {

@@ -204,7 +204,7 @@ def _change_value(value: Value, change: Callable[[Value], Value]) -> Value:
 
 
 def with_type(value: Value) -> tuple[type, Value]:
-    """Pair a value with its type, so that `1` and `True` compare as different."""
+    """Return a value with its type, so that `1` and `True` compare as different."""
     return value.__class__, value
 
 

@@ -88,7 +88,7 @@ def read_program(model: Any, shapes: Shapes, follow: Follow | None = None) -> Pr
 
 
 class _OnnxReader:
-    """Reads a model into a program; `types` and `data` are what the package onnx is told about each tensor."""
+    """Reads a model into a program; `types` and `data` describe each tensor to the package onnx."""
 
     def __init__(self, model: Any, shapes: Shapes) -> None:
         import onnx
