@@ -76,6 +76,12 @@ class Fit(NamedTuple):
     limits: tuple[Limit, ...]
     trials: tuple[Trial, ...]
 
+    def __rich__(self) -> object:
+        from convcalc.render.fit import MOST_ROWS, fit_lines
+        from convcalc.render.lines import RichBlocks
+
+        return RichBlocks(lambda width: fit_lines(self, width, MOST_ROWS))
+
     @property
     def keeping(self) -> list[Trial]:
         """The combinations within the budget, best first, unknown figures last; ties keep the order of trial."""

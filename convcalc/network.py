@@ -86,6 +86,12 @@ class Network(NamedTuple):
     def __repr__(self) -> str:
         return f"<Network {self.glance()}>"
 
+    def __rich__(self) -> object:
+        from convcalc.render.lines import RichBlocks
+        from convcalc.render.summary import network_lines
+
+        return RichBlocks(lambda width: network_lines(self, width))
+
     def glance(self) -> str:
         """`resnet18, 69 layers, input 3×224×224`."""
         inputs = ", ".join(f"{name} {shape}" for name, shape in self.inputs.items())

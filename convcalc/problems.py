@@ -210,6 +210,12 @@ class InvalidSpec(ValueError):
         self.text = text
         super().__init__("\n".join(f"{self.place(problem)}: {problem.message}" for problem in self.problems))
 
+    def __rich__(self) -> object:
+        from convcalc.render.excerpt import problem_lines
+        from convcalc.render.lines import RichBlocks
+
+        return RichBlocks(lambda width: problem_lines(self)[:-1])
+
     def place(self, problem: Problem) -> str:
         """Return `file:line:column`, or `file:path.in.spec` if the spec was not read from text."""
         file = printable(self.file or "<spec>")

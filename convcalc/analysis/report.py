@@ -3,7 +3,7 @@
 A `Network` comes in; `analyse` returns a `Report` of whole numbers, such as `analyse(network).totals.params`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from convcalc.analysis import batchnorm_folding
@@ -184,11 +184,11 @@ class Report:
 
         return table_text(self)
 
-    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
-        from convcalc.render.lines import rich_segments
+    def __rich__(self) -> object:
+        from convcalc.render.lines import RichBlocks
         from convcalc.render.summary import table
 
-        yield from rich_segments(table(self, width=options.max_width))
+        return RichBlocks(lambda width: table(self, width=width))
 
     def _repr_markdown_(self) -> str:
         from convcalc.render.summary_markdown import markdown_report

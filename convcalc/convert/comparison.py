@@ -83,6 +83,12 @@ class Verification(NamedTuple):
     totals: tuple[Total, ...] = ()
     source: str = "PyTorch"
 
+    def __rich__(self) -> object:
+        from convcalc.render.lines import RichBlocks
+        from convcalc.render.verify import verification_lines
+
+        return RichBlocks(lambda width: verification_lines([self], width))
+
     @property
     def agrees(self) -> bool:
         """Whether nothing differs."""

@@ -61,6 +61,12 @@ class Difference(NamedTuple):
     given: tuple[Change, ...]  # spec parameters, inputs, outputs, batch, data types
     layers: tuple[LayerChange, ...]  # in the order of the new network, removed layers at their old place
 
+    def __rich__(self) -> object:
+        from convcalc.render.diff import difference_lines
+        from convcalc.render.lines import RichBlocks
+
+        return RichBlocks(lambda width: difference_lines(self, width, layers=True))
+
     @property
     def is_empty(self) -> bool:
         """Whether there is no difference."""

@@ -45,6 +45,12 @@ class Explanation(NamedTuple):
     notes: tuple[str, ...]
     figures: tuple[Figure, ...]
 
+    def __rich__(self) -> object:
+        from convcalc.render.explain import explanation_lines
+        from convcalc.render.lines import RichBlocks
+
+        return RichBlocks(lambda width: explanation_lines([self], width))
+
     def legend(self) -> dict[str, list[str]]:
         """Return the names of the formulas' symbols by their meaning."""
         found: dict[str, list[str]] = {}

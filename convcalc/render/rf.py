@@ -11,8 +11,7 @@ from convcalc.intervals import Ratio
 from convcalc.problems import printable
 from convcalc.render.columns import LEAST_NAME, field_text, jump_text, per_axis_text, ratio_text
 from convcalc.render.columns import draw_bar as share_bar
-from convcalc.render.grid import GAP
-from convcalc.render.lines import Line
+from convcalc.render.lines import GAP, Line
 from convcalc.render.summary import heading_lines
 from convcalc.shape import AXIS_NAMES
 
