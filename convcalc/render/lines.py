@@ -137,10 +137,11 @@ def _rich_table(table: Table) -> "RichTable":
     styles = _rich_styles()
 
     def cell(styled: Styled, right: bool) -> "RenderableType":
-        text = Text(styled[0], styles[styled[1]] or "")
-        if right and styled[0].endswith(" "):  # rich strips blanks before it aligns text to the right
-            return Padding(text, (0, len(styled[0]) - len(styled[0].rstrip()), 0, 0))
-        return text
+        text, style = styled[0], styles[styled[1]] or ""
+        if right and text.endswith(" "):  # rich strips blanks before it aligns text to the right
+            stripped = text.rstrip()
+            return Padding(Text(stripped, style), (0, len(text) - len(stripped), 0, 0))
+        return Text(text, style)
 
     result = RichTable(box=None, pad_edge=False, padding=(0, len(GAP), 0, 0), header_style="")
     for title, right in zip(table.titles, table.right, strict=True):
