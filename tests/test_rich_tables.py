@@ -78,6 +78,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("explain", "example:resnet18"),
     ("alternatives", "example:resnet18"),
     ("fit", "example:mobilenet_v1", "-p", "width=0.25,0.5,1", "--max-params", "5M"),
+    ("rf", "example:unet"),
     ("examples",),
 )
 

@@ -4,7 +4,7 @@ A `Network` comes in; `analyse` returns a `Report` of whole numbers, such as `an
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convcalc.analysis import batchnorm_folding
 from convcalc.analysis.cost import Cost, activation_bytes, cost
@@ -17,6 +17,9 @@ from convcalc.layers.base import Layer
 from convcalc.network import Group, Network, Node
 from convcalc.shape import Shape
 from convcalc.version import __version__
+
+if TYPE_CHECKING:
+    from convcalc.render.lines import RichBlocks
 
 _SCHEMA = "convcalc/report/1"
 
@@ -184,7 +187,7 @@ class Report:
 
         return table_text(self)
 
-    def __rich__(self) -> object:
+    def __rich__(self) -> "RichBlocks":
         from convcalc.render.lines import RichBlocks
         from convcalc.render.summary import table
 

@@ -5,10 +5,13 @@ What a model is comes as `Model`, counted by PyTorch or from the nodes of an ONN
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convcalc.analysis.report import LayerReport, Report, analyse
 from convcalc.network import Network
+
+if TYPE_CHECKING:
+    from convcalc.render.lines import RichBlocks
 
 Sizes = tuple[int, ...]
 
@@ -83,7 +86,7 @@ class Verification(NamedTuple):
     totals: tuple[Total, ...] = ()
     source: str = "PyTorch"
 
-    def __rich__(self) -> object:
+    def __rich__(self) -> "RichBlocks":
         from convcalc.render.lines import RichBlocks
         from convcalc.render.verify import verification_lines
 
