@@ -21,7 +21,9 @@ from convcalc.cli.main import run
 from convcalc.convert.comparison import Verification
 from convcalc.diff.difference import compare_reports
 from convcalc.explain.figures import explain_layers
+from convcalc.fitting import Order, Param, Setup, fit
 from convcalc.render.lines import MOST_RICH_ROWS, Table, plain_text, styled_text
+from convcalc.spec.inputs import Overrides
 
 WIDTHS = (40, 60, 80, 120, 200)
 HOSTILE = "[bold]a[/bold] :smile: [link=x]b"
@@ -196,6 +198,7 @@ def results() -> dict[str, object]:
         "difference": compare_reports(report, convcalc.summary(path, batch=2)),
         "explanation": explain_layers(report, report.layers[0].name)[0],
         "verification": Verification(report, ()),
+        "fit": fit(lambda _: report.network, Setup(Overrides()), [Param("width", (1,))], [], Order("macs", False)),
     }
 
 
