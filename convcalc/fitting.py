@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from itertools import product
 from math import inf, prod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convcalc.analysis.budgets import figure, find_breaches, layer_figure, output_fields
 from convcalc.analysis.report import Report, analyse
@@ -16,6 +16,9 @@ from convcalc.network import Limit, Network
 from convcalc.problems import Flaw, InvalidSpec, Problem, show
 from convcalc.spec.budget import COUNTS, MEMORY
 from convcalc.spec.inputs import Overrides, WrongOverride
+
+if TYPE_CHECKING:
+    from convcalc.render.lines import RichBlocks
 
 METRICS = (*COUNTS, *MEMORY)
 _MOST_COMBINATIONS = 10_000
@@ -75,6 +78,12 @@ class Fit(NamedTuple):
     network: Network
     limits: tuple[Limit, ...]
     trials: tuple[Trial, ...]
+
+    def __rich__(self) -> "RichBlocks":
+        from convcalc.render.fit import MOST_ROWS, fit_lines
+        from convcalc.render.lines import RichBlocks
+
+        return RichBlocks(lambda width: fit_lines(self, width, MOST_ROWS))
 
     @property
     def keeping(self) -> list[Trial]:

@@ -1,12 +1,15 @@
 """A `Network`: layers in the order of the file, with their connections and checked shapes."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convcalc.layers.base import Layer
 from convcalc.layout import Misreading
 from convcalc.problems import Path, printable
 from convcalc.shape import Shape
+
+if TYPE_CHECKING:
+    from convcalc.render.lines import RichBlocks
 
 
 class Dtype(NamedTuple):
@@ -88,6 +91,12 @@ class Network(NamedTuple):
 
     def __repr__(self) -> str:
         return f"<Network {self.glance()}>"
+
+    def __rich__(self) -> "RichBlocks":
+        from convcalc.render.lines import RichBlocks
+        from convcalc.render.summary import network_lines
+
+        return RichBlocks(lambda width: network_lines(self, width))
 
     def glance(self) -> str:
         """`resnet18, 69 layers, input 3×224×224`."""

@@ -6,7 +6,10 @@ A `Problem` says where it is (a path in the spec; line and column are added late
 import re
 from collections.abc import Iterable
 from itertools import islice
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from convcalc.render.lines import RichBlocks
 
 Path = tuple[str | int, ...]
 
@@ -209,6 +212,12 @@ class InvalidSpec(ValueError):
         self.file = file
         self.text = text
         super().__init__("\n".join(f"{self.place(problem)}: {problem.message}" for problem in self.problems))
+
+    def __rich__(self) -> "RichBlocks":
+        from convcalc.render.excerpt import problem_lines
+        from convcalc.render.lines import RichBlocks
+
+        return RichBlocks(lambda width: problem_lines(self)[:-1])
 
     def place(self, problem: Problem) -> str:
         """Return `file:line:column`, or `file:path.in.spec` if the spec was not read from text."""

@@ -3,8 +3,8 @@
 A `Network` comes in; `analyse` returns a `Report` of whole numbers, such as `analyse(network).totals.params`.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convcalc.analysis import batchnorm_folding
 from convcalc.analysis.cost import Cost, activation_bytes, cost
@@ -17,6 +17,9 @@ from convcalc.layers.base import Layer
 from convcalc.network import Group, Network, Node
 from convcalc.shape import Shape
 from convcalc.version import __version__
+
+if TYPE_CHECKING:
+    from convcalc.render.lines import RichBlocks
 
 _SCHEMA = "convcalc/report/2"
 
@@ -180,11 +183,11 @@ class Report:
 
         return table_text(self)
 
-    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
-        from convcalc.render.lines import rich_segments
+    def __rich__(self) -> "RichBlocks":
+        from convcalc.render.lines import RichBlocks
         from convcalc.render.summary import table
 
-        yield from rich_segments(table(self, width=options.max_width))
+        return RichBlocks(lambda width: table(self, width=width))
 
     def _repr_markdown_(self) -> str:
         from convcalc.render.summary_markdown import markdown_report

@@ -14,7 +14,7 @@ from convcalc.arguments import is_integer
 from convcalc.cli.replacing import replace_file
 from convcalc.network import Network
 from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, show
-from convcalc.render.lines import Line, plain_text, styled_text
+from convcalc.render.lines import Block, Line, plain_text, styled_text
 from convcalc.spec.blame import read_overridden_network
 from convcalc.spec.budget import LIMITED
 from convcalc.spec.document import Document
@@ -354,10 +354,10 @@ def table_width(output: Output) -> int | None:
     return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else None
 
 
-def render_text(lines: list[Line], output: Output, cut: bool = True) -> str:
-    """Return lines as text for the output, coloured if wanted; `cut` removes trailing blanks."""
+def render_text(blocks: Sequence[Block], output: Output, cut: bool = True) -> str:
+    """Return blocks as text for the output, coloured if wanted; `cut` removes trailing blanks."""
     color = use_color(output.color, sys.stdout) if output.file is None else output.color == "always"
-    return styled_text(lines) if color else plain_text(lines, cut)
+    return styled_text(blocks) if color else plain_text(blocks, cut)
 
 
 def write_text(text: str, output: Output, inputs: Iterable[str]) -> None:

@@ -17,7 +17,6 @@ Examples:
   convcalc fit example:mobilenet_v1 -p width=0.25:1.5:0.05 --max-macs 300M
   convcalc fit example:mobilenet_v1 -p size=96,128,160 --max-peak-memory 2MiB
   convcalc fit example:ds_cnn -p channels=16:128:16 --max-params 50K --by -macs"""
-_ROWS = 10  # default number of rows of a table for people
 _NONE_FITS = 1
 _NO_BUDGET = "no budget: set one with an option such as --max-macs or --max-peak-memory, or in the spec (budget:)"
 _USAGE = "-p must be NAME=VALUES, such as width=0.25:1.5:0.05"
@@ -148,7 +147,7 @@ def _render(found: Fit, format: str, rows: int | None, where: common.Output) -> 
         return fit.fit_csv(found, listed)
     if where.quiet and format == "table":
         return fit.best_options(found)
-    listed = _ROWS if rows is None else listed
+    listed = fit.MOST_ROWS if rows is None else listed
     if format == "markdown":
         return fit.fit_markdown(found, listed)
     return common.render_text(fit.fit_lines(found, common.table_width(where), listed), where)

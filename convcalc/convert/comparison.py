@@ -6,10 +6,13 @@ so a comparison also finds their errors.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convcalc.analysis.report import LayerReport, Report, analyse
 from convcalc.network import Network
+
+if TYPE_CHECKING:
+    from convcalc.render.lines import RichBlocks
 
 Sizes = tuple[int, ...]
 
@@ -83,6 +86,12 @@ class Verification(NamedTuple):
     layers: tuple[ComparedLayer, ...]
     totals: tuple[ComparedTotal, ...] = ()
     source: str = "PyTorch"
+
+    def __rich__(self) -> "RichBlocks":
+        from convcalc.render.lines import RichBlocks
+        from convcalc.render.verify import verification_lines
+
+        return RichBlocks(lambda width: verification_lines([self], width))
 
     @property
     def agrees(self) -> bool:

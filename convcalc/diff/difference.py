@@ -4,12 +4,15 @@ For example `compared(old, new).figures["macs"].change`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convcalc.analysis.report import LayerReport, Report
 from convcalc.diff.compared_figures import Figure, figures_of
 from convcalc.diff.matching import Pair, find_replacements, match_layers
 from convcalc.network import Network
+
+if TYPE_CHECKING:
+    from convcalc.render.lines import RichBlocks
 
 _OPTIONS = {"frozen", "share"}
 
@@ -60,6 +63,12 @@ class Difference(NamedTuple):
     figures: dict[str, Figure]
     given: tuple[Change, ...]  # spec parameters, inputs, outputs, batch, data types
     layers: tuple[LayerChange, ...]  # in the order of the new network, removed layers at their old place
+
+    def __rich__(self) -> "RichBlocks":
+        from convcalc.render.diff import difference_lines
+        from convcalc.render.lines import RichBlocks
+
+        return RichBlocks(lambda width: difference_lines(self, width, layers=True))
 
     @property
     def is_empty(self) -> bool:

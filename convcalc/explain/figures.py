@@ -6,7 +6,7 @@ symbolic integers (see `make_symbolic_layer`).
 """
 
 from collections.abc import Hashable, Iterable, Iterator
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from convcalc.analysis.batchnorm_folding import foldable
 from convcalc.analysis.receptive_field import Field
@@ -19,6 +19,9 @@ from convcalc.problems import did_you_mean, show
 from convcalc.shape import AXIS_NAMES
 from convcalc.symbolic import Constant, Expression, Notation, Symbol, expression_of, iterate_symbols, make_quantity
 from convcalc.units import tensor_bytes
+
+if TYPE_CHECKING:
+    from convcalc.render.lines import RichBlocks
 
 _BEFORE = "receptive field and jump (cumulative stride) of the layer's input, in positions of the network's input"
 _Value = TypeVar("_Value", bound=Hashable)
@@ -44,6 +47,12 @@ class Explanation(NamedTuple):
     layer: LayerReport
     notes: tuple[str, ...]
     figures: tuple[Figure, ...]
+
+    def __rich__(self) -> "RichBlocks":
+        from convcalc.render.explain import explanation_lines
+        from convcalc.render.lines import RichBlocks
+
+        return RichBlocks(lambda width: explanation_lines([self], width))
 
     def legend(self) -> dict[str, list[str]]:
         """Return the names of the formulas' symbols by their meaning."""

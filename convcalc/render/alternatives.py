@@ -9,9 +9,9 @@ from convcalc.alternatives.subjects import names_of, pattern_of
 from convcalc.alternatives.weighing import Alternative, Refused, cost_of
 from convcalc.analysis.report import Report, field_dict
 from convcalc.problems import printable
-from convcalc.render.cells import Cells, cell_lines, cell_markdown
+from convcalc.render.cells import Cells, cell_markdown, cell_table
 from convcalc.render.columns import field_text
-from convcalc.render.lines import Line
+from convcalc.render.lines import Block, Line
 from convcalc.render.summary import heading_lines, wrap_facts
 from convcalc.render.summary_markdown import escape
 from convcalc.units import format_bytes, format_count
@@ -89,13 +89,13 @@ def alternative_lines(
     refused: Sequence[Refused],
     more: int,
     width: int | None,
-) -> list[Line]:
+) -> list[Block]:
     """Return a heading, the table and what it leaves out; for a single convolution also its own cost."""
     one = len(chosen) == 1
-    lines = [*heading_lines(report, width), []]
+    lines: list[Block] = [*heading_lines(report, width), []]
     if one:
         lines += [*_subject_lines(report, chosen[0], width), []]
-    lines += cell_lines(_make_columns(report, found, one), width, "") if found else [[("no alternatives", "dim")]]
+    lines.append(cell_table(_make_columns(report, found, one), width, "") if found else [("no alternatives", "dim")])
     if more > 0:
         lines.append([(f"and {more:,} more: --limit 0 lists all, LAYER only those of one layer", "dim")])
     if one:

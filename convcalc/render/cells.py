@@ -1,11 +1,11 @@
-"""Tables of ready-made texts: as lines that fit a width, and as Markdown."""
+"""Tables of ready-made texts: fitted to a width, and as Markdown."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from convcalc.render.columns import LEAST_NAME
 from convcalc.render.grid import ALWAYS, Column, grid
-from convcalc.render.lines import Line
+from convcalc.render.lines import Table
 from convcalc.render.summary_markdown import escape
 
 
@@ -30,8 +30,8 @@ class Cells(NamedTuple):
         )
 
 
-def cell_lines(columns: Sequence[Cells], width: int | None, first: str = "title") -> list[Line]:
-    """Return the titles and one line per row, cut in the first column to fit; `first` is the style of the first row."""
+def cell_table(columns: Sequence[Cells], width: int | None, first: str = "title") -> Table:
+    """Return the table, cut in the first column to fit; `first` is the style of the first row."""
     cuts = [0 if columns[0].right else LEAST_NAME, *[0] * (len(columns) - 1)]
     measured = [column.column(cut) for column, cut in zip(columns, cuts, strict=True)]
     rows = range(len(columns[0].texts))

@@ -13,7 +13,7 @@ from convcalc.problems import printable
 from convcalc.render.cells import Cells, cell_markdown
 from convcalc.render.columns import field_text, shapes_text
 from convcalc.render.grid import Column, find_column, grid
-from convcalc.render.lines import Line
+from convcalc.render.lines import Block
 from convcalc.units import format_bytes, format_count, format_exact
 from convcalc.version import __version__
 
@@ -121,11 +121,11 @@ GALLERY: tuple[Column[NetworkRow], ...] = (
 )
 
 
-def gallery_lines(examples: Sequence[tuple[str, Report]], width: int | None) -> list[Line]:
+def gallery_lines(examples: Sequence[tuple[str, Report]], width: int | None) -> list[Block]:
     """Return the list of the examples with their cost."""
     shown = [column.name for column in (_PARAMS, _MACS)]
     rows = [NetworkRow(name, report, {of: figure(report, of) for of in shown}) for name, report in examples]
-    return grid(GALLERY, rows, width=width, style=_style_of)
+    return [grid(GALLERY, rows, width=width, style=_style_of)]
 
 
 def _style_of(row: NetworkRow, column: Column[NetworkRow]) -> str:
@@ -150,11 +150,11 @@ def sort_network_rows(rows: Sequence[NetworkRow], sort: str | None) -> list[Netw
 
 def networks_lines(
     rows: Sequence[NetworkRow], width: int | None, exact: bool, columns: Sequence[Column[NetworkRow]] | None = None
-) -> list[Line]:
+) -> list[Block]:
     """Return the table, and a legend if anything is marked. Columns that are given are all shown, at any width."""
     shown = EVERY if columns is None else columns
-    lines = grid(shown, rows, width=width, exact=exact, fixed=columns is not None, style=_style_of)
-    return [*lines, *([[], [(_LEGEND, "dim")]] if _is_marked(rows, shown) else [])]
+    table = grid(shown, rows, width=width, exact=exact, fixed=columns is not None, style=_style_of)
+    return [table, *([[], [(_LEGEND, "dim")]] if _is_marked(rows, shown) else [])]
 
 
 def _is_marked(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow]]) -> bool:

@@ -14,7 +14,7 @@ from convcalc.problems import printable, shorten
 from convcalc.render.columns import field_text
 from convcalc.render.diff_rows import DifferenceRow, difference_rows, value_text
 from convcalc.render.grid import Column, grid
-from convcalc.render.lines import Line
+from convcalc.render.lines import Block, Line, Table
 from convcalc.shape import Shape
 from convcalc.units import format_bytes, format_count, format_exact
 from convcalc.version import __version__
@@ -107,15 +107,15 @@ LAYERS: tuple[Column[DifferenceRow], ...] = (
 )
 
 
-def difference_lines(difference: Difference, width: int | None, layers: bool) -> list[Line]:
+def difference_lines(difference: Difference, width: int | None, layers: bool) -> list[Block]:
     """Return both names, the totals side by side, and one row per change; only the totals if not `layers`."""
-    lines = [*_title_lines(difference, width), [], *_totals_grid(difference, width)]
+    lines: list[Block] = [*_title_lines(difference, width), [], _totals_table(difference, width)]
     given = [f"{change.what} {given_text(change)}" for change in difference.given]
     if given:
         lines += [[], *([(fact if width is None else shorten(fact, width), "")] for fact in given)]
     rows = difference_rows(difference) if layers else []
     if rows:
-        lines += [[], *grid(LAYERS, rows, width=width, style=_style_of)]
+        lines += [[], grid(LAYERS, rows, width=width, style=_style_of)]
     return [*lines, *([] if not difference.is_empty else [[], [("no differences", "title")]])]
 
 
@@ -133,12 +133,11 @@ def _title_lines(difference: Difference, width: int | None) -> list[Line]:
     return lines
 
 
-def _totals_grid(difference: Difference, width: int | None) -> list[Line]:
+def _totals_table(difference: Difference, width: int | None) -> Table:
     """Return the totals, with exact numbers if they fit."""
     rows = total_rows(difference)
     exact = grid(TOTALS, rows, exact=True)
-    fits = width is None or max(sum(len(text) for text, _ in line) for line in exact) <= width
-    return exact if fits else grid(TOTALS, rows, width=width)
+    return exact if width is None or exact.width <= width else grid(TOTALS, rows, width=width)
 
 
 def given_text(change: Change) -> str:

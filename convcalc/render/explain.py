@@ -9,10 +9,9 @@ from textwrap import wrap
 from convcalc.analysis.report import Report
 from convcalc.explain.figures import Explanation, Figure
 from convcalc.explain.totals import list_remarks, sum_by_kind
-from convcalc.render.cells import Cells, cell_lines
-from convcalc.render.grid import GAP
+from convcalc.render.cells import Cells, cell_table
 from convcalc.render.layers import hang_text, parse_page
-from convcalc.render.lines import Line
+from convcalc.render.lines import GAP, Block, Line
 from convcalc.render.rows import layer_row
 from convcalc.render.summary import format_totals, heading_lines
 from convcalc.render.summary import wrap_facts as fact_lines
@@ -144,9 +143,9 @@ def _legend_lines(explanation: Explanation, width: int | None, lead: int) -> lis
 # -- totals
 
 
-def totals_lines(report: Report, width: int | None) -> list[Line]:
+def totals_lines(report: Report, width: int | None) -> list[Block]:
     """Return how the totals are composed: the contribution of each kind, the sums, and remarks."""
-    lines = [*heading_lines(report, width), [], *cell_lines(share_cells(report), width, first=""), []]
+    lines: list[Block] = [*heading_lines(report, width), [], cell_table(share_cells(report), width, first=""), []]
     lines += [*format_totals(report, width), []]
     for name, text in list_remarks(report):
         lines += hang_text(f"{name:<11}{GAP}", text, width, "head", "dim")

@@ -10,9 +10,8 @@ from convcalc.analysis.report import Report
 from convcalc.explain.conventions import ASSUMPTIONS, PAGE, list_cautions
 from convcalc.explain.counters import KERAS, TOOLS, Reconciled, Tool, reconcile_tools
 from convcalc.render.explain import WORDS
-from convcalc.render.grid import GAP
 from convcalc.render.layers import hang_text
-from convcalc.render.lines import Line
+from convcalc.render.lines import GAP, Line
 from convcalc.render.summary import heading_lines
 from convcalc.render.summary_markdown import escape
 

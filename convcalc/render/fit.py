@@ -10,9 +10,9 @@ from typing import Any
 from convcalc.fitting import METRICS, Fit, Setup, Trial
 from convcalc.network import Limit
 from convcalc.problems import InvalidSpec, printable, show
-from convcalc.render.cells import Cells, cell_lines, cell_markdown
+from convcalc.render.cells import Cells, cell_markdown, cell_table
 from convcalc.render.explain import NO_BREAK
-from convcalc.render.lines import Line
+from convcalc.render.lines import Block, Line
 from convcalc.render.summary import wrap_facts
 from convcalc.render.summary_markdown import escape
 from convcalc.spec.budget import MEMORY
@@ -23,6 +23,7 @@ _SCHEMA = "convcalc/fit/1"
 _TITLES = {"macs": "MACs", "flops": "FLOPs", **{metric: metric.replace("_", " ") for metric in MEMORY}}
 # the metrics of a wide table; in a narrow one, those with the highest number stay longest
 _SHOWN = {"params": 5, "macs": 6, "peak_memory": 7, "weight_memory": 4, "flops": 1}
+MOST_ROWS = 10  # default number of rows of a table for people
 _LEAST_MESSAGE = 30  # messages are not wrapped to fewer characters per line
 _MOST_INVALID = 3  # problems of invalid combinations that are listed
 
@@ -136,21 +137,21 @@ def _reads_as(text: str, value: Any) -> bool:
         return False
 
 
-def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Line]:
+def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Block]:
     """Return the limits, the table of combinations within the budget, and the nearest ones that exceed it.
 
     `width` is in characters, None for unlimited; `rows` is the most rows of the table, None for all.
     """
     network, within = found.network, found.keeping
     counted = [_summary_text(found), _order_text(found)] if within else [_summary_text(found)]
-    lines: list[Line] = [
+    lines: list[Block] = [
         [(printable(network.name), "title")],
         *wrap_facts([_limit_text(limit) for limit in _merge_limits(found.limits)], width),
         *wrap_facts(counted, width),
         [],
     ]
     if within:
-        lines += cell_lines(_make_columns(found, within[:rows]), width)
+        lines.append(cell_table(_make_columns(found, within[:rows]), width))
         if rows is not None and len(within) > rows:
             lines.append([(f"and {len(within) - rows:,} more: --limit 0 lists all", "dim")])
         lines.append([])

@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from convcalc.problems import did_you_mean, show
-from convcalc.render.lines import Line
+from convcalc.render.lines import GAP, Table
 
-GAP = "  "
 ALWAYS = 9  # the weight of a column that is never dropped
 
 Kind = TypeVar("Kind")
@@ -61,20 +60,18 @@ def grid(
     exact: bool = False,
     fixed: bool = False,
     style: Callable[[Kind, Column[Kind]], str] = lambda row, column: "",
-) -> list[Line]:
-    """Return the titles and one line per row. Columns are dropped to fit `width`, unless `fixed`."""
+) -> Table:
+    """Return the table with one line per row. Columns are dropped to fit `width`, unless `fixed`."""
     cells = {column.name: [column.text(row, exact) for row in rows] for column in columns}
     widths = {column.name: max(map(len, [column.title, *cells[column.name]])) for column in columns}
     kept = list(columns) if width is None or fixed else _fit_columns(columns, widths, width)
     if width is not None:
         _narrow_columns(kept, cells, widths, width)
-    lines: list[Line] = [[(GAP.join(_align_cell(column, column.title, widths) for column in kept), "head")]]
-    for index, row in enumerate(rows):
-        line: Line = []
-        for column in kept:
-            line += [(_align_cell(column, cells[column.name][index], widths), style(row, column)), (GAP, "")]
-        lines.append(line[:-1])
-    return lines
+    return Table(
+        [column.title for column in kept],
+        [column.right for column in kept],
+        [[(cells[column.name][index], style(row, column)) for column in kept] for index, row in enumerate(rows)],
+    )
 
 
 def _total_width(columns: Sequence[Column[Any]], widths: dict[str, int]) -> int:
@@ -108,7 +105,3 @@ def _narrow_columns(
         most = max(widths[column.name], len(column.title))
         cells[column.name] = [text if len(text) <= most else text[: most - 1] + "…" for text in cells[column.name]]
         widths[column.name] = max(map(len, [column.title, *cells[column.name]]))
-
-
-def _align_cell(column: Column[Any], text: str, widths: dict[str, int]) -> str:
-    return text.rjust(widths[column.name]) if column.right else text.ljust(widths[column.name])

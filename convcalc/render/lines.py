@@ -1,13 +1,23 @@
-"""Lines of styled text, written plainly or, with colours, through rich."""
+"""Lines and tables of styled text, written plainly or, with colours, through rich.
 
-from collections.abc import Iterable
-from typing import IO, TYPE_CHECKING
+Only styled output imports rich. On a terminal, a table becomes a `rich.table.Table`; the plain writer aligns the same
+cells for pipes and for tables of more than 200 rows, for which rich would take too long.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import IO, TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from rich.segment import Segment
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment, Segments
+    from rich.style import Style
+    from rich.table import Table as RichTable
 
 Styled = tuple[str, str]  # text and the name of its style
 Line = list[Styled]
+GAP = "  "
+MOST_RICH_ROWS = 200
+_UNLIMITED = 1_000_000  # rich cuts a table that is wider than its console; here `grid` has already fitted it
 
 _STYLES = {
     "": "",
@@ -27,39 +37,127 @@ _STYLES = {
 }
 
 
-def plain_text(lines: Iterable[Line], cut: bool = True) -> str:
-    """Return the lines without styles; `cut` removes trailing blanks."""
-    texts = ("".join(text for text, _ in line) for line in lines)
+class Table(NamedTuple):
+    """A table whose columns fit: titles, whether each column is aligned to the right, and the cells of each row."""
+
+    titles: Sequence[str]
+    right: Sequence[bool]
+    rows: Sequence[Sequence[Styled]]
+
+    def lines(self) -> list[Line]:
+        """Return the titles and one line per row, with the columns aligned."""
+        texts = [[title, *(row[index][0] for row in self.rows)] for index, title in enumerate(self.titles)]
+        widths = [max(map(len, column)) for column in texts]
+        aligned = [
+            [text.rjust(width) if right else text.ljust(width) for text in column]
+            for column, width, right in zip(texts, widths, self.right, strict=True)
+        ]
+        titles, *others = zip(*aligned, strict=True)
+        lines: list[Line] = [[(GAP.join(titles), "head")]]
+        for row, cells in zip(self.rows, others, strict=True):
+            line: Line = []
+            for text, (_, style) in zip(cells, row, strict=True):
+                line += [(text, style), (GAP, "")]
+            lines.append(line[:-1])
+        return lines
+
+    @property
+    def width(self) -> int:
+        """The number of characters in a line."""
+        return max(sum(len(text) for text, _ in line) for line in self.lines())
+
+
+Block = Line | Table
+
+
+def split_tables(blocks: Iterable[Block]) -> Iterator[Line]:
+    """Return the blocks as lines, with those of the tables in their place."""
+    for block in blocks:
+        if isinstance(block, Table):
+            yield from block.lines()
+        else:
+            yield block
+
+
+def plain_text(blocks: Iterable[Block], cut: bool = True) -> str:
+    """Return the blocks without styles; `cut` removes trailing blanks."""
+    texts = ("".join(text for text, _ in line) for line in split_tables(blocks))
     return "".join((text.rstrip() if cut else text) + "\n" for text in texts)
 
 
-def styled_text(lines: Iterable[Line]) -> str:
-    """Return the lines with the escape sequences of their styles; imports rich."""
+def styled_text(blocks: Sequence[Block]) -> str:
+    """Return the blocks with the escape sequences of their styles; imports rich."""
     from io import StringIO
 
     from rich.console import Console
-    from rich.segment import Segments
 
     # rich chooses the colours by the environment, so NO_COLOR and TERM apply
     console = Console(file=StringIO(), force_terminal=True, width=10_000, legacy_windows=False)
     with console.capture() as capture:
-        console.print(Segments(rich_segments(lines)), end="")
+        console.print(RichBlocks(lambda width: blocks), end="", crop=False)
     return capture.get()
 
 
-def rich_segments(lines: Iterable[Line]) -> "list[Segment]":
-    """Return the lines as segments that rich prints; imports rich."""
-    from rich.segment import Segment
+class RichBlocks:
+    """What a result returns from `__rich__`: blocks that are made for the width of the console."""
+
+    def __init__(self, make_blocks: Callable[[int], Sequence[Block]]) -> None:
+        self.make_blocks = make_blocks
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "Iterator[Segment]":
+        unlimited = options.update(max_width=_UNLIMITED)
+        for part in _rich_parts(self.make_blocks(options.max_width)):
+            yield from console.render(part, unlimited)
+
+
+def _rich_parts(blocks: Sequence[Block]) -> "Iterator[Segments | RichTable]":
+    """Return a rich table for each table that is short enough, and segments for the lines in between."""
+    from rich.segment import Segment, Segments
+
+    styles = _rich_styles()
+    segments: list[Segment] = []
+    for block in blocks:
+        if isinstance(block, Table) and len(block.rows) <= MOST_RICH_ROWS:
+            yield Segments(segments)
+            yield _rich_table(block)
+            segments = []
+            continue
+        for line in split_tables([block]):
+            segments += [Segment(text, styles[style]) for text, style in line]
+            segments.append(Segment.line())
+    yield Segments(segments)
+
+
+def _rich_table(table: Table) -> "RichTable":
+    """Return the cells as they are: no wrapping, and no meaning for markup, emoji codes or links in names."""
+    from rich.padding import Padding
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    styles = _rich_styles()
+
+    def cell(styled: Styled, right: bool) -> "RenderableType":
+        text, style = styled[0], styles[styled[1]] or ""
+        if right and text.endswith(" "):  # rich strips blanks before it aligns text to the right
+            stripped = text.rstrip()
+            return Padding(Text(stripped, style), (0, len(text) - len(stripped), 0, 0))
+        return Text(text, style)
+
+    result = RichTable(box=None, pad_edge=False, padding=(0, len(GAP), 0, 0), header_style="")
+    for title, right in zip(table.titles, table.right, strict=True):
+        justify: Literal["left", "right"] = "right" if right else "left"
+        result.add_column(cell((title, "head"), right), justify=justify, no_wrap=True, overflow="crop")
+    for row in table.rows:
+        result.add_row(*map(cell, row, table.right))
+    return result
+
+
+def _rich_styles() -> "dict[str, Style | None]":
     from rich.style import Style
 
-    styles = {name: Style.parse(style) if style else None for name, style in _STYLES.items()}
-    segments = []
-    for line in lines:
-        segments += [Segment(text, styles[style]) for text, style in line]
-        segments.append(Segment.line())
-    return segments
+    return {name: Style.parse(style) if style else None for name, style in _STYLES.items()}
 
 
-def write(lines: Iterable[Line], stream: IO[str], color: bool) -> None:
-    """Write the lines to a stream."""
-    stream.write(styled_text(lines) if color else plain_text(lines))
+def write(blocks: Sequence[Block], stream: IO[str], color: bool) -> None:
+    """Write the blocks to a stream."""
+    stream.write(styled_text(blocks) if color else plain_text(blocks))

@@ -6,8 +6,7 @@ from typing import Any
 from convcalc.analysis.report import Report
 from convcalc.memory_savings import Suggestion
 from convcalc.render.columns import count_eighths
-from convcalc.render.grid import GAP
-from convcalc.render.lines import Line
+from convcalc.render.lines import GAP, Line
 from convcalc.render.summary import heading_lines
 from convcalc.units import format_bytes, format_exact
 

@@ -11,8 +11,7 @@ from convcalc.intervals import Ratio
 from convcalc.problems import printable
 from convcalc.render.columns import LEAST_NAME, field_text, jump_text, per_axis_text, ratio_text
 from convcalc.render.columns import draw_bar as share_bar
-from convcalc.render.grid import GAP
-from convcalc.render.lines import Line
+from convcalc.render.lines import GAP, Block, Line, Table
 from convcalc.render.summary import heading_lines
 from convcalc.shape import AXIS_NAMES
 
@@ -26,8 +25,8 @@ _HEAD = ("layer", "output", "field", "jump", "center", "border")
 # -- growth
 
 
-def growth_lines(report: Report, width: int | None, every: bool) -> list[Line]:
-    """Return one line per layer: field, jump, centre, the share beyond the border, and a bar relative to the input.
+def growth_lines(report: Report, width: int | None, every: bool) -> list[Block]:
+    """Return a row per layer: field, jump, centre, the share beyond the border, and a bar relative to the input.
 
     Layers that do not change the receptive field are left out unless `every` is true.
     """
@@ -37,12 +36,11 @@ def growth_lines(report: Report, width: int | None, every: bool) -> list[Line]:
     shown = _choose_layers(report, every)
     rows = [_HEAD, *(_cell_texts(report, index) for index in shown)]
     seen = [report.layers[index].receptive_field for index in shown]
-    texts, room = _fit_rows(rows, width)
-    bars = _draw_bars(seen, size, room)
-    lines: list[Line] = []
-    for number, (text, drawn) in enumerate(zip(texts, bars, strict=True)):
-        lines.append([(text + GAP, "" if number else "head"), (drawn, "bar" if number else "head")])
-    return [*heading_lines(report, width), [], *lines]
+    (titles, *others), room = _fit_rows(rows, width)
+    title, *bars = _draw_bars(seen, size, room)
+    right = [False, *[True] * (len(titles) - 1), False]
+    cells = [[*((text, "") for text in texts), (bar, "bar")] for texts, bar in zip(others, bars, strict=True)]
+    return [*heading_lines(report, width), [], Table([*titles, title], right, cells)]
 
 
 def _choose_layers(report: Report, every: bool) -> list[int]:
@@ -113,8 +111,8 @@ def _draw_field_bar(field: FieldReport, size: tuple[int, ...], length: int) -> s
     return share_bar(part, length) + ("▸" if part > 1 else "")
 
 
-def _fit_rows(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[str], int]:
-    """Return the text of each row and the width left for a bar.
+def _fit_rows(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[list[str]], int]:
+    """Return the cells of each row and the width left for a bar.
 
     Columns are dropped until full bars fit. Then names are cut to make room for short bars, unless too little of the
     names would remain.
@@ -137,7 +135,7 @@ def _fit_rows(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[str]
     texts = []
     for row in rows:
         name = row[0] if len(row[0]) <= widths[0] else row[0][: widths[0] - 1] + "…"
-        texts.append(GAP.join([name.ljust(widths[0]), *(row[column].rjust(widths[column]) for column in kept[1:])]))
+        texts.append([name, *(row[column] for column in kept[1:])])
     return texts, room
 
 

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from math import inf
 
 from convcalc.analysis.report import Report
+from convcalc.network import Network
 from convcalc.problems import printable, shorten
 from convcalc.render.columns import COLUMNS, SHOWN
-from convcalc.render.grid import GAP, Column, grid
-from convcalc.render.lines import Line, plain_text
+from convcalc.render.grid import Column, grid
+from convcalc.render.lines import GAP, Block, Line, plain_text
 from convcalc.render.rows import Row, layer_rows, tree_rows
 from convcalc.units import format_bytes, format_count, format_exact
 
@@ -28,8 +29,8 @@ def table(
     sort: str | None = None,
     exact: bool = False,
     layers: bool = True,
-) -> list[Line]:
-    """Return the lines of the table: the network's name and inputs, its layers, the totals.
+) -> list[Block]:
+    """Return the network's name and inputs, its layers, the totals.
 
     Columns are dropped to fit `width`, the least important first. `depth` folds deeper layers. `sort` lists all layers
     by a column, largest first. Without `layers`, only the totals are shown.
@@ -37,8 +38,8 @@ def table(
     if depth == 0 or not layers:
         return [*heading_lines(report, width), [], *format_totals(report, width)]
     rows = sort_rows(report, sort) if sort else tree_rows(report, depth)
-    lines = grid(columns, rows, width=width, exact=exact, fixed=columns is not SHOWN, style=_style_of)
-    return [*heading_lines(report, width), [], *lines, [], *format_totals(report, width)]
+    found = grid(columns, rows, width=width, exact=exact, fixed=columns is not SHOWN, style=_style_of)
+    return [*heading_lines(report, width), [], found, [], *format_totals(report, width)]
 
 
 def sort_rows(report: Report, sort: str) -> list[Row]:
@@ -56,6 +57,14 @@ def _style_of(row: Row, column: Column[Row]) -> str:
     if row.is_group:
         return "group" if column.name == "name" else "dim"
     return ""
+
+
+def network_lines(network: Network, width: int | None) -> list[Line]:
+    """Return the name, number of layers and inputs of a network, on one line if they fit."""
+    name, count = printable(network.name), len(network.nodes)
+    inputs = [f"{of} {shape}" for of, shape in network.inputs.items()]
+    [(first, _)], *others = wrap_facts([name, f"{count:,} layer{'' if count == 1 else 's'}", *inputs], width)
+    return [[(name, "title"), (first[len(name) :], "")], *others]
 
 
 def heading_lines(report: Report, width: int | None) -> list[Line]:

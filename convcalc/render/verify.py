@@ -5,10 +5,9 @@ from typing import Any
 
 from convcalc.convert.comparison import ComparedLayer, MeasuredFigures, Verification
 from convcalc.problems import printable, shorten
-from convcalc.render.lines import Line
+from convcalc.render.lines import GAP, Block, Line, Styled, Table
 
 _SCHEMA = "convcalc/verify/1"
-_GAP = "  "
 _TITLES = ("network", "layers", "params", "MACs")
 _LEAST_NAME = 12
 _MOST_LAYERS = 20  # differing layers that are listed
@@ -21,8 +20,8 @@ _WORDS = {
 _FIRST_TO_GO = (1, 2, 3)
 
 
-def verification_lines(found: list[Verification], width: int | None) -> list[Line]:
-    """Return one row per network, then every difference with both figures."""
+def verification_lines(found: list[Verification], width: int | None) -> list[Block]:
+    """Return a table with one row per network, then every difference with both figures."""
     titles = (*_TITLES, found[0].source)
     rows = [titles, *(_cell_texts(network) for network in found)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(titles))]
@@ -32,14 +31,16 @@ def verification_lines(found: list[Verification], width: int | None) -> list[Lin
             columns.remove(column)
     if width is not None:
         widths[0] = max(min(widths[0], widths[0] + width - _total_width(columns, widths)), _LEAST_NAME)
-    lines = [_row_line(row, columns, widths, "head" if not index else "") for index, row in enumerate(rows)]
-    for network in found:
-        lines += _difference_lines(network)
-    return lines
+    table = Table(
+        [titles[column] for column in columns],
+        [column in _FIRST_TO_GO for column in columns],
+        [[_style_cell(row, column, widths[0]) for column in columns] for row in rows[1:]],
+    )
+    return [table, *(line for network in found for line in _difference_lines(network))]
 
 
 def _total_width(columns: list[int], widths: list[int]) -> int:
-    return sum(widths[column] for column in columns) + len(_GAP) * (len(columns) - 1)
+    return sum(widths[column] for column in columns) + len(GAP) * (len(columns) - 1)
 
 
 def _cell_texts(network: Verification) -> tuple[str, ...]:
@@ -65,15 +66,12 @@ def _verdict_text(network: Verification) -> str:
     return f"{text}, {unknown} unknown" if unknown else text
 
 
-def _row_line(row: tuple[str, ...], columns: list[int], widths: list[int], style: str) -> Line:
-    line: Line = []
-    for column in columns:
-        text = row[column].rjust(widths[column]) if column in _FIRST_TO_GO else row[column]
-        if column == 0:
-            text = shorten(text, widths[0]).ljust(widths[0])
-        differs = column == len(_TITLES) and "differ" in row[column]
-        line += [(text, "error" if differs else style), (_GAP, "")]
-    return line[:-1]
+def _style_cell(row: tuple[str, ...], column: int, name_width: int) -> Styled:
+    """Return a cell with its style; the network's name is cut to fit."""
+    text = row[column]
+    if column == 0:
+        return shorten(text, name_width), ""
+    return text, "error" if column == len(_TITLES) and "differ" in text else ""
 
 
 def _difference_lines(network: Verification) -> list[Line]:
