@@ -28,8 +28,8 @@ LAYER = {  # column → its values for the three layers, and the text of the fir
     "what": (["3×3, 4, /2, p1", "", "2"], "3×3, 4, /2, p1"),
     "line": ([6, 7, 8], "6"),
     "from": (["input", "conv1", "batchnorm1"], "input"),
-    "input": (["3×8×6", "4×4×3", "4×4×3"], "3×8×6"),
-    "output": (["4×4×3", "4×4×3", "2×4×3"], "4×4×3"),
+    "input_shape": (["3×8×6", "4×4×3", "4×4×3"], "3×8×6"),
+    "output_shape": (["4×4×3", "4×4×3", "2×4×3"], "4×4×3"),
     "params": ([4 * 27 + 4, 4 + 4, 2 * 4], "112"),
     "trainable_params": ([112, 8, 8], "112"),
     "buffers": ([0, 4 + 4, 0], "·"),
@@ -39,11 +39,11 @@ LAYER = {  # column → its values for the three layers, and the text of the fir
     "flops": ([1296 + 1296, 48 + 48, 96 + 72], "2.59 K"),
     "receptive_field": (["3", "3", "3"], "3"),
     "jump": (["2", "2", "2"], "2"),
-    "memory.input": ([144 * FLOAT32, 48 * FLOAT32, 48 * FLOAT32], "576 B"),
-    "memory.weights": ([112 * FLOAT32, (8 + 8) * FLOAT32, 8 * FLOAT32], "448 B"),
-    "memory.output": ([48 * FLOAT32, 48 * FLOAT32, 24 * FLOAT32], "192 B"),
+    "input_memory": ([144 * FLOAT32, 48 * FLOAT32, 48 * FLOAT32], "576 B"),
+    "weight_memory": ([112 * FLOAT32, (8 + 8) * FLOAT32, 8 * FLOAT32], "448 B"),
+    "activation_memory": ([48 * FLOAT32, 48 * FLOAT32, 24 * FLOAT32], "192 B"),
     # batchnorm works in place
-    "memory.live": ([(144 + 48) * FLOAT32, 48 * FLOAT32, (48 + 24) * FLOAT32], "768 B"),
+    "live_memory": ([(144 + 48) * FLOAT32, 48 * FLOAT32, (48 + 24) * FLOAT32], "768 B"),
     "share": ([round(1296 / 1392, 6), 0, round(96 / 1392, 6)], " 93.1% ███████▌"),
 }
 PARAMS = 112 + 8 + 8
@@ -52,8 +52,8 @@ WEIGHTS = (PARAMS + 8) * FLOAT32
 TRAINING = WEIGHTS + PARAMS * FLOAT32 + (144 + 48 + 48 + 4 + 4) * FLOAT32
 NETWORK = {  # column → its value and text for the network
     "name": ("net", "net"),
-    "input": ("3×8×6", "3×8×6"),
-    "output": ("2×4×3", "2×4×3"),
+    "input_shape": ("3×8×6", "3×8×6"),
+    "output_shape": ("2×4×3", "2×4×3"),
     "layers": (3, "3"),
     "params": (PARAMS, "128"),
     "macs": (1296 + 96, "1.39 K"),
