@@ -41,7 +41,7 @@ def verify_network(network: Network) -> Verification:
 
 
 def _compare_layers(network: Network, report: Report) -> Iterator[ComparedLayer]:
-    """Yield the layers in order. Each gets PyTorch's outputs as inputs, or tensors of convcalc's shape if these differ."""
+    """Yield the layers in order. Each gets PyTorch's outputs as inputs, or tensors of the right shape if these differ."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
