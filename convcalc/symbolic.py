@@ -354,7 +354,7 @@ class Latex(Notation):
         return rf"\left( {text} \right)"
 
     def symbol(self, name: str) -> str:
-        """Return a letter with its index; longer names are set upright."""
+        """Return the LaTeX of a symbol: a letter with its subscript; longer names are set upright."""
         base, _, index = name.partition("_")
         if len(base) > 1:
             return rf"\text{{{name.replace('_', ' ')}}}"
