@@ -266,5 +266,5 @@ def _invert_factor(factor: float) -> Ratio:
 
 
 def _count_axes(axes: int) -> str:
-    """Return `1 axis` or `2 axes`."""
+    """Return a number of axes with its noun: `1 axis` or `2 axes`."""
     return f"{axes} {'axis' if axes == 1 else 'axes'}"

@@ -1,4 +1,4 @@
-"""The values in a traced module: tensors of the network, and intermediate results on the way to one."""
+"""The values in a traced module: tensors of the network, and intermediate results of which one may be made."""
 
 from typing import Any, NamedTuple
 
