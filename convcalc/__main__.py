@@ -1,7 +1,7 @@
 """The command `convcalc`, and `python -m convcalc`.
 
-Nothing but `sys` is imported before an interrupt is expected: while the other modules are imported, which takes most
-of the time of a short run, Ctrl-C ends the command as quietly as later.
+Only `sys` is imported before interrupts are handled, so Ctrl-C also ends the command quietly during the other imports,
+which take most of the time of a short run.
 """
 
 import sys
@@ -10,7 +10,7 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command line and exit: 0 well, 1 a wrong network, 2 not done, 130 interrupted."""
+    """Run the command line and exit: 0 success, 1 invalid or failing network, 2 could not run, 130 interrupted."""
     try:
         from convcalc.cli.main import main as run_command_line
 

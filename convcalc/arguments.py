@@ -282,7 +282,7 @@ class PerAxis(Key[tuple[int, ...]]):
         return {"anyOf": _per_axis_schemas({"type": "integer", "minimum": self.minimum})}
 
     def glance(self, value: tuple[int, ...]) -> str:
-        """Return `3×3`, or `/2` if there is a sign and all axes have the same value."""
+        """Return short text: `3×3`, or `/2` if there is a sign and all axes have the same value."""
         return _abbreviate_per_axis(self.sign, value)
 
 
@@ -306,7 +306,7 @@ class PerAxisNumber(Key[tuple[float, ...] | None]):
         return {"anyOf": _per_axis_schemas({"type": "number", "exclusiveMinimum": 0})}
 
     def glance(self, value: tuple[float, ...]) -> str:
-        """Return `×2`, or `×2×1.5` if the axes differ."""
+        """Return short text: `×2`, or `×2×1.5` if the axes differ."""
         return _abbreviate_per_axis(self.sign, value)
 
 
@@ -357,7 +357,7 @@ class Padding(Key[PerAxisPadding]):
         return {"anyOf": [side, *_per_axis_schemas({"anyOf": [side, pair]})[1:], *words]}
 
     def glance(self, value: PerAxisPadding) -> str:
-        """Return `p1`, `p1×0` if the axes differ, `p0-1` if the two sides differ."""
+        """Return short text: `p1`, `p1×0` if the axes differ, `p0-1` if the two sides differ."""
         return _abbreviate_per_axis(self.sign, [str(a) if a == b else f"{a}-{b}" for a, b in value])
 
 
@@ -387,7 +387,7 @@ class IntegerList(Key[tuple[int, ...]]):
         return {"type": "array", "items": items, "minItems": fewest, "maxItems": most}
 
     def glance(self, value: tuple[int, ...]) -> str:
-        """Return `64×8×8`, or `0:58` with another sign."""
+        """Return short text: `64×8×8`, or `0:58` with another sign."""
         return self.sign.join(map(str, value))
 
 
@@ -416,7 +416,7 @@ class LayerName(Key[NamedShape | None]):
         return {"type": "string"}
 
     def glance(self, value: NamedShape) -> str:
-        """Return `like skip3`."""
+        """Return the argument's text in the layer table: `like` and the layer's name, as in `like skip3`."""
         return f"{self.sign}{value.name}"
 
 

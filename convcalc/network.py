@@ -99,7 +99,7 @@ class Network(NamedTuple):
         return RichBlocks(lambda width: network_lines(self, width))
 
     def glance(self) -> str:
-        """`resnet18, 69 layers, input 3×224×224`."""
+        """Return a one-line description, such as `resnet18, 69 layers, input 3×224×224`."""
         inputs = ", ".join(f"{name} {shape}" for name, shape in self.inputs.items())
         count = f"{len(self.nodes):,} layer{'' if len(self.nodes) == 1 else 's'}"
         return f"{printable(self.name)}, {count}, {inputs}"

@@ -312,14 +312,14 @@ class Notation:
         return text
 
     def quotient(self, value: Quotient, place: int) -> str:
-        """Return `a / b`, or `floor(a / b)` if it is rounded."""
+        """Return a quotient as text: `a / b`, or `floor(a / b)` if it is rounded."""
         text = f"{self.write(value.dividend, 1)} / {self.write(value.divisor, 2)}"
         if value.rounding == "exact":
             return self.grouped(text) if place > 1 else text
         return self.rounded(value.rounding, text)
 
     def rounded(self, rounding: str, text: str) -> str:
-        """Return `floor(text)` or `ceil(text)`."""
+        """Return the text with the name of its rounding: `floor(text)` or `ceil(text)`."""
         return f"{rounding}({text})"
 
     def grouped(self, text: str) -> str:
@@ -354,7 +354,7 @@ class Latex(Notation):
         return rf"\left( {text} \right)"
 
     def symbol(self, name: str) -> str:
-        """Return a letter with its index; longer names are set upright."""
+        """Return the LaTeX of a symbol: a letter with its subscript; longer names are set upright."""
         base, _, index = name.partition("_")
         if len(base) > 1:
             return rf"\text{{{name.replace('_', ' ')}}}"

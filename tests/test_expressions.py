@@ -249,7 +249,7 @@ def test_parentheses_nested_32_deep_are_accepted(opening: str, expected: Any) ->
 
 @pytest.mark.parametrize("opening", [opening for opening, _ in NESTED if opening.count("(") == 1])
 def test_parentheses_nested_33_deep_are_refused(opening: str) -> None:
-    assert "32 deep" in flaw(nested(opening, 33)).message
+    assert "32 levels deep" in flaw(nested(opening, 33)).message
 
 
 def test_consecutive_parentheses_are_not_nested() -> None:

@@ -314,7 +314,7 @@ MALFORMED = [
     ("a: {b: 1\nc: 2\nd: 3", "{", "{ is never closed"),
     ("a: [1,\nb:\n  - c", "[", "[ is never closed"),
     ("a: [#, 2]\nb: 1", "[", "[ is never closed"),
-    ("a: [1]\n  - b", "- b", "this line is indented by 2, the keys of the mapping above by 0"),
+    ("a: [1]\n  - b", "- b", "this line is indented by 2, but the keys of the mapping above by 0"),
     ("a: {b: 1\n    c: 2}", ": 2", "expected ',' or '}'; got :"),
     ("a: {b: c: d}", ": d", "expected ',' or '}'; got :"),
     ("a: ['b' c]", "c]", "expected ',' or ']'; got c"),

@@ -89,4 +89,4 @@ def test_a_separable_convolution_works_out_same_padding() -> None:
 @pytest.mark.parametrize("shape", [[0], [4, 0], [-1, -1], [2, -1, -1]])
 def test_a_shape_has_no_zero_and_one_unknown_at_most(shape: list[int]) -> None:
     found = problem({"input": [4, 2], "layers": [{"reshape": {"shape": shape}}]})
-    assert found.message == "shape takes sizes from 1, and -1 once at most"
+    assert found.message == "shape must consist of positive integers and at most one -1"

@@ -152,10 +152,10 @@ def _add_name(entry: Any, name: str) -> Any:
 
 
 def _map_tensors(network: Network, found: Network, sizes: Mapping[Path, int]) -> tuple[int, ...]:
-    """Map the number of each tensor of the original network to its number in the changed one.
+    """Return the number in the changed network of each tensor of the original one.
 
-    `sizes` is the number of layers that replace the layer of a path. Raises CannotChange if any other layer is changed,
-    or has different inputs.
+    `sizes` maps the path of each replaced layer to the number of layers that replace it. Raises CannotChange if any
+    other layer changes or has different inputs, or if the outputs of the network change.
     """
     first = len(network.inputs)
     tensors = list(range(first))

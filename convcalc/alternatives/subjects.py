@@ -175,7 +175,7 @@ def common_pattern(names: Sequence[str]) -> str:
 
 
 def _common_letters(names: Sequence[str]) -> str:
-    """Return a pattern of the letters that names have in common at their start and end: `stage*.conv1`."""
+    """Return a pattern of the start and the end that all names have in common, such as `stage*.conv1`."""
     start = _count_common_start(names)
     stop = _count_common_start([name[start:][::-1] for name in names])
     return f"{names[0][:start]}*{names[0][len(names[0]) - stop :]}"

@@ -1,1 +1,1 @@
-"""From a network to a report of whole numbers; formatting is left to `convcalc.render`."""
+"""Analyses a network and returns a report of whole numbers; formatting is left to `convcalc.render`."""

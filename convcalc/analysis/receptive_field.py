@@ -193,7 +193,7 @@ def moving_paths(paths: Paths) -> Paths:
 
 
 def _are_aligned(inputs: list[Paths]) -> bool:
-    """Whether all moving paths of the inputs have the same jump and the same centre."""
+    """Whether all paths of the inputs whose interval moves with the position have the same jump and centre."""
     return len({(path.jump, path.center()) for paths in inputs for path in moving_paths(paths)}) <= 1
 
 

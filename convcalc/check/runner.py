@@ -84,5 +84,5 @@ def _merge_repeated(problems: Iterable[Problem]) -> list[Problem]:
 
 
 def _more_uses(times: int) -> str:
-    """Return `, also in 3 more uses of this entry`, or nothing."""
+    """Return the end of a message, such as `, also in 3 more uses of this entry`; empty if there are none."""
     return "" if times == 0 else f", also in {times} more {'use' if times == 1 else 'uses'} of this entry"

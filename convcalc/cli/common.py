@@ -277,7 +277,10 @@ def build_network(document: Document, overrides: Overrides, output: Output) -> N
 
 
 def make_reader(document: Document, output: Output | None = None) -> Callable[[Overrides], Network]:
-    """Return a function that reads a document with other overrides; with `output`, the first call may warn."""
+    """Return a function that reads a document with the overrides it is given.
+
+    With `output`, its first call warns if the input axes look swapped.
+    """
     outputs = [output] if output else []
 
     def read(overrides: Overrides) -> Network:

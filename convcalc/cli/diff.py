@@ -132,7 +132,7 @@ def _make_new_reader(nets: tuple[str, ...]) -> Callable[[], Document]:
 
 
 def _add_parameters(overrides: Overrides, option: str, texts: tuple[str, ...]) -> Overrides:
-    """Add the parameters of one network to those of both; its own take precedence."""
+    """Add the spec parameters given for one network to those given for both; the former take precedence."""
     return overrides.with_params({**overrides.params, **common.read_params(texts, option)})
 
 

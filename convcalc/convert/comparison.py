@@ -115,7 +115,7 @@ def _comparable_values(figures: MeasuredFigures) -> tuple[Any, ...]:
 
 
 def _match_axis_order(theirs: MeasuredFigures, ours: MeasuredFigures) -> MeasuredFigures:
-    """Return `theirs` with the order of axes of `ours` if the shapes differ only in order and in axes of size 1."""
+    """Return `theirs` with the axes in the order of `ours` if the shapes differ only in order and in axes of size 1."""
     same = _comparable_values(theirs)[0] == _comparable_values(ours)[0]
     return theirs._replace(output_shape=ours.output_shape) if same else theirs
 

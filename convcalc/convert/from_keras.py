@@ -237,7 +237,7 @@ class _ModelReader:
         return [make_opaque(output, why)]
 
     def read_stated_shapes(self, config: ModelConfig) -> dict[Reference, Shape]:
-        """Return the shapes of a model's tensors that the calls of its layers state."""
+        """Return the tensor shapes recorded in the calls of a model's layers, except those with unknown sizes."""
         return {
             reference: self.sample_shape(shape)
             for layer in config.layers

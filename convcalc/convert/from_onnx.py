@@ -48,7 +48,10 @@ def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) 
 
 
 def _find_input_order(found: Program, operations: Iterable[Operation], name: str) -> Sizes:
-    """Return the order of an input's axes: channels last if every operation that reads it moves them first."""
+    """Return the order of an input's axes.
+
+    Channels are last if every operation that reads the input transposes them to the axis after the batch.
+    """
     rank = len(found.inputs[name])
     last = (0, *range(2, rank), 1)
     to_front = (0, rank - 1, *range(1, rank - 1))

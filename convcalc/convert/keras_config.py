@@ -16,7 +16,7 @@ MOST_BYTES = 256 * 1024 * 1024
 MOST_NESTING = 32  # levels of nested models
 MODELS = ("Functional", "Model", "Sequential")
 WRONG_SORT = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""Raised by Python for values of another type than Keras writes, which any value in a file may be."""
+"""The exceptions that Python raises if a value in the file has a type that Keras never writes."""
 Reference = tuple[str, int, int]  # a tensor: the layer, and the numbers of its call and output
 
 
@@ -54,8 +54,8 @@ class ModelConfig(NamedTuple):
 def read_model(path: str) -> ModelConfig:
     """Return the model of a file.
 
-    Raises OSError if it cannot be read, NotImported if it is not a Keras model, and any of WRONG_SORT for values of
-    another type than Keras writes.
+    Raises OSError if it cannot be read, NotImported if it is not a Keras model, and any of WRONG_SORT if a value
+    has a type that Keras never writes.
     """
     try:
         found = json.loads(_read_text(path), parse_constant=_refuse_constant)
@@ -96,7 +96,10 @@ def _read_text(path: str) -> str:
 
 
 def parse_model(found: Mapping[str, Any]) -> ModelConfig:
-    """Return a model from its configuration. Raises NotImported, and any of WRONG_SORT."""
+    """Return a model from its configuration.
+
+    Raises NotImported, and any of WRONG_SORT if a value has a type that Keras never writes.
+    """
     config = found["config"]
     if found["class_name"] == "Sequential":
         return _parse_sequential(config, str(found.get("name") or "sequential"))

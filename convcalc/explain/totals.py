@@ -69,5 +69,5 @@ def list_remarks(report: Report) -> list[tuple[str, str]]:
 
 
 def _count_layers(layers: int) -> str:
-    """Return `1 layer shares` or `2 layers share`."""
+    """Return a number of layers with the verb: `1 layer shares` or `2 layers share`."""
     return "1 layer shares" if layers == 1 else f"{layers:,} layers share"

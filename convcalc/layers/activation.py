@@ -298,7 +298,7 @@ class PReLU(KeepsShape, NoBuffers, NoMacs, SavesInput):
         return ()
 
     def multiplications(self) -> int:
-        """Return one per value."""
+        """Return the number of multiplications: one per value."""
         return self.input.elements
 
     def additions(self) -> int:

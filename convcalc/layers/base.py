@@ -325,7 +325,7 @@ class Bias(NoBuffers):
     bias = Flag("add a learnt bias to each output channel", True)
 
     def bias_tensors(self) -> Tensors:
-        """Return out_channels, or nothing without a bias."""
+        """Return one bias tensor of out_channels elements; empty if `bias` is false."""
         return (self.output.channels,) if self.bias else ()
 
 
@@ -340,15 +340,18 @@ class SumOfProducts(Bias, AllMacs, SavesInput):
         """Return the number of products that are summed for one output value."""
 
     def weight_tensors(self) -> Tensors:
-        """Return out_channels × products: all positions share the weights."""
+        """Return the number of weights, out_channels × products per output value: all positions share the weights."""
         return (self.output.channels * self.products(),)
 
     def multiplications(self) -> int:
-        """Return output values × products."""
+        """Return the number of multiplications: output values × products per output value."""
         return self.output.elements * self.products()
 
     def additions(self) -> int:
-        """Return output values × (products - 1), plus one addition per output value with a bias."""
+        """Return the number of additions per sample.
+
+        Every output value takes one less than its number of products, plus one for the bias, if there is one.
+        """
         return self.output.elements * (self.products() - 1 + self.bias)
 
 
@@ -410,7 +413,7 @@ def check_positive(layer: Layer, sizes: Sizes, formulas: list[str], key: str | N
 
 
 def count_taps(kernel_size: Sizes) -> int:
-    """Return the number of taps of a kernel: 9 of a 3×3 kernel."""
+    """Return the number of taps of a kernel: 9 for a 3×3 kernel."""
     return prod(kernel_size)
 
 

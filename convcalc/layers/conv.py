@@ -81,12 +81,12 @@ class Conv(OutChannels, Window, _Groups, SumOfProducts, _InChannels):
     kind = "conv"
 
     def inferred_shape(self) -> Shape:
-        """Return out_channels and the number of windows on every axis."""
+        """Return the output shape: out_channels, and the number of windows on each axis."""
         self.check_groups(self.out_channels)
         return Shape(self.out_channels, self.windows())
 
     def products(self) -> int:
-        """Return k… × in_channels / groups."""
+        """Return the number of products per output value: kernel taps × in_channels / groups."""
         return count_taps(self.kernel_size) * self.input.channels // self.groups
 
 
@@ -129,7 +129,7 @@ class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput
             )
 
     def inferred_shape(self) -> Shape:
-        """Return the shape spanned by all products, less the padding."""
+        """Return the output shape: out_channels, and the positions that the spread kernels cover, less the padding."""
         self.check_groups(self.out_channels)
         parameters = (
             self.input.spatial,
@@ -148,15 +148,15 @@ class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput
         return tuple(map(spread_window, self.kernel_size, self.stride, before, self.dilation))
 
     def weight_tensors(self) -> Tensors:
-        """Return in_channels × (k… × out_channels / groups)."""
+        """Return the number of weights: in_channels × (kernel taps × out_channels / groups)."""
         return (self.input.channels * self._products(),)
 
     def multiplications(self) -> int:
-        """Return input positions × in_channels × (k… × out_channels / groups)."""
+        """Return the number of multiplications: input values × (kernel taps × out_channels / groups)."""
         return self.input.elements * self._products()
 
     def additions(self) -> int:
-        """Return one addition per product, plus one per output value with bias."""
+        """Return the number of additions: one per product, and with a bias one per output value."""
         return self.multiplications() + self.bias * self.output.elements
 
     def _products(self) -> int:
@@ -179,7 +179,7 @@ class PointwiseConv(OutChannels, _Groups, SumOfProducts, _InChannels):
     stride = PerAxis("distance between positions", 1, sign="/")
 
     def inferred_shape(self) -> Shape:
-        """Return out_channels and every stride-th position."""
+        """Return the output shape: out_channels, and every stride-th position of the input on each axis."""
         self.check_groups(self.out_channels)
         return Shape(self.out_channels, count_windows(self, *_describe_1x1_windows(self.input.axes, self.stride)))
 
@@ -188,7 +188,7 @@ class PointwiseConv(OutChannels, _Groups, SumOfProducts, _InChannels):
         return window_reach(*_describe_1x1_windows(self.input.axes, self.stride))
 
     def products(self) -> int:
-        """Return in_channels / groups."""
+        """Return the number of products per output value: in_channels / groups."""
         return self.input.channels // self.groups
 
 
@@ -207,11 +207,11 @@ class DepthwiseConv(Window, SumOfProducts, _InChannels):
     multiplier = Integer("kernels per input channel", 1, sign="m")
 
     def inferred_shape(self) -> Shape:
-        """Return in_channels × multiplier and the number of windows on every axis."""
+        """Return the output shape: in_channels × multiplier, and the number of windows on each axis."""
         return Shape(self.input.channels * self.multiplier, self.windows())
 
     def products(self) -> int:
-        """Return the number of taps, k…."""
+        """Return the number of products per output value: one per kernel tap."""
         return count_taps(self.kernel_size)
 
 
@@ -279,23 +279,23 @@ class LocallyConnected(OutChannels, Window, SumOfProducts, _InChannels):
     kind = "locally_connected"
 
     def inferred_shape(self) -> Shape:
-        """Return out_channels and the number of windows on every axis."""
+        """Return the output shape: out_channels, and the number of windows on each axis."""
         return Shape(self.out_channels, self.windows())
 
     def products(self) -> int:
-        """Return k… × in_channels."""
+        """Return the number of products per output value: kernel taps × in_channels."""
         return count_taps(self.kernel_size) * self.input.channels
 
     def weight_tensors(self) -> Tensors:
-        """Return output values × products: no position shares its weights."""
+        """Return the number of weights, output values × products per output value: no position shares its weights."""
         return (self.output.elements * self.products(),)
 
     def bias_tensors(self) -> Tensors:
-        """Return one bias per output value, or nothing without bias."""
+        """Return one bias tensor with an element per output value; empty if `bias` is false."""
         return (self.output.elements,) if self.bias else ()
 
     def weight_input(self) -> object:
-        """Return the whole shape, because every position has its own weights."""
+        """Return the whole input shape, because every position has its own weights."""
         return self.input
 
 

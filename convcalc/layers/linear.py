@@ -22,7 +22,7 @@ class Linear(SumOfProducts):
     in_features = StatedChannels("expected input features; only checked against the input")
 
     def inferred_shape(self) -> Shape:
-        """Return a vector of out_features; raises `Flaw` if the input is not a vector."""
+        """Return the output shape, a vector of out_features; raises `Flaw` if the input is not a vector."""
         if self.input.spatial:
             raise Flaw(
                 f"linear needs a vector, but its input is {self.input}",
@@ -36,5 +36,5 @@ class Linear(SumOfProducts):
         return "everything"
 
     def products(self) -> int:
-        """Return in_features."""
+        """Return the number of products per output value: in_features."""
         return self.input.channels

@@ -42,7 +42,7 @@ class Add(_Elementwise, NoWeights, NoMacs, SavesNothing):
         return 0
 
     def additions(self) -> int:
-        """Return (number of inputs - 1) × output values."""
+        """Return the number of additions: output values × (number of inputs - 1)."""
         return self.output.elements * (len(self.inputs) - 1)
 
 
@@ -58,7 +58,7 @@ class Multiply(_Elementwise, NoWeights, NoMacs):
     kind = "multiply"
 
     def multiplications(self) -> int:
-        """Return (number of inputs - 1) × output values."""
+        """Return the number of multiplications: output values × (number of inputs - 1)."""
         return self.output.elements * (len(self.inputs) - 1)
 
     def additions(self) -> int:
@@ -84,7 +84,7 @@ class Concat(SamePlace, Free, SavesNothing):
     reads_many = True
 
     def inferred_shape(self) -> Shape:
-        """Return the sum of the channels with the common sizes; raises `Flaw` if the sizes differ."""
+        """Return the output shape: the sum of the channels, and the common sizes. Raises `Flaw` if the sizes differ."""
         if len({shape.spatial for shape in self.inputs}) > 1:
             raise Flaw(
                 f"the input sizes of concat do not fit: {_join_shapes(self.inputs)}",
@@ -107,6 +107,6 @@ def _broadcast_sizes(sizes: tuple[int, ...]) -> int:
 
 
 def _join_shapes(shapes: tuple[Shape, ...]) -> str:
-    """Return `64×56×56 and 128×56×56`, at most four shapes."""
+    """Return shapes as text, at most four: `64×56×56 and 128×56×56`."""
     texts = [str(shape) for shape in shapes[:4]] + (["…"] if len(shapes) > 4 else [])
     return " and ".join(texts)

@@ -82,11 +82,11 @@ class BatchNorm(_Affine, KeepsShape, NoMacs):
         return (self.input.channels, self.input.channels) if self.track_running_stats else ()
 
     def multiplications(self) -> int:
-        """Return one per value."""
+        """Return the number of multiplications: one per value."""
         return self.input.elements
 
     def additions(self) -> int:
-        """Return one per value."""
+        """Return the number of additions: one per value."""
         return self.input.elements
 
     def saved_for_backward(self) -> SavedForBackward:
@@ -112,15 +112,15 @@ class LayerNorm(_InputStatistics):
     affine = Flag("learn a scale and a bias per normalised value", True)
 
     def scales(self) -> int:
-        """Return one per value of a normalised set."""
+        """Return the number of scales: one per value of a normalised set."""
         return self.input.elements if self.axes == "all" else self.input.channels
 
     def weight_input(self) -> object:
-        """Return the whole shape if it is normalised together, otherwise the channels."""
+        """Return the whole input shape if it is normalised together, otherwise its channels."""
         return self.input if self.axes == "all" else self.input.channels
 
     def statistics(self) -> int:
-        """Return 1, or one per position."""
+        """Return the number of means: 1 if everything is normalised together, otherwise one per position."""
         return 1 if self.axes == "all" else self.input.positions
 
 
@@ -143,7 +143,7 @@ class GroupNorm(_InputStatistics):
         return self.input
 
     def statistics(self) -> int:
-        """Return one per group."""
+        """Return the number of means: one per group."""
         return self.num_groups
 
 
@@ -161,7 +161,7 @@ class InstanceNorm(_InputStatistics):
     affine = Flag("learn a scale and a bias per channel", False)
 
     def statistics(self) -> int:
-        """Return one per channel."""
+        """Return the number of means: one per channel."""
         return self.input.channels
 
     def saved_for_backward(self) -> SavedForBackward:
@@ -183,11 +183,11 @@ class LocalResponseNorm(KeepsShape, NoWeights, NoMacs):
     size = Integer("number of neighbouring channels", 5)
 
     def multiplications(self) -> int:
-        """Return size squares, the constant factor and the division per value."""
+        """Return the number of multiplications: per value, `size` squares, the constant factor and the division."""
         return self.input.elements * (self.size + 2)
 
     def additions(self) -> int:
-        """Return size - 1 additions for the sum of squares and 1 for the constant, per value."""
+        """Return the number of additions: per value, size - 1 for the sum of squares and 1 for the constant."""
         return self.input.elements * self.size
 
     def saved_for_backward(self) -> SavedForBackward:
@@ -217,7 +217,7 @@ class Scale(KeepsShape, NoBuffers, NoMacs, SavesInput):
         return ()
 
     def multiplications(self) -> int:
-        """Return one per value."""
+        """Return the number of multiplications: one per value."""
         return self.input.elements
 
     def additions(self) -> int:

@@ -67,7 +67,7 @@ class Adaptive(Layer):
     output_size = PerAxis("output size", required=True, sign="→")
 
     def inferred_shape(self) -> Shape:
-        """Return the input's channels and output_size."""
+        """Return the output shape: the input's channels and output_size."""
         return Shape(self.input.channels, self.output_size)
 
     def reach(self) -> Reach:
@@ -84,7 +84,7 @@ class Global(Layer):
     keepdims = Flag("keep the spatial axes, with size 1; otherwise the output is a vector", True)
 
     def inferred_shape(self) -> Shape:
-        """Return the input's channels, with axes of size 1 if keepdims is set."""
+        """Return the output shape: the input's channels, with axes of size 1 if keepdims is set."""
         return Shape(self.input.channels, (1,) * self.input.axes if self.keepdims else ())
 
     def reach(self) -> Reach:
@@ -118,7 +118,7 @@ class MaxPool(_Pooling, Free, _SavesMaxima):
         self.resolve_padding(self.padding, self.dilation)
 
     def inferred_shape(self) -> Shape:
-        """Return the input's channels and the number of windows on every axis."""
+        """Return the output shape: the input's channels and the number of windows on every axis."""
         return self.windows(self.padding, self.dilation)
 
 
@@ -141,15 +141,15 @@ class AvgPool(_Pooling, NoWeights, NoMacs, SavesInput):
         self.resolve_padding(self.padding, (1,) * self.input.axes)
 
     def inferred_shape(self) -> Shape:
-        """Return the input's channels and the number of windows on every axis."""
+        """Return the output shape: the input's channels and the number of windows on every axis."""
         return self.windows(self.padding, (1,) * self.input.axes)
 
     def multiplications(self) -> int:
-        """Return one division per output value."""
+        """Return the number of divisions: one per output value."""
         return self.output.elements
 
     def additions(self) -> int:
-        """Return k… - 1 per output value."""
+        """Return the additions: one less than the number of kernel taps per output value."""
         return self.output.elements * (count_taps(self.kernel_size) - 1)
 
 
@@ -166,16 +166,16 @@ class LPPool(_Pooling, NoWeights, NoMacs):
     kind = "lppool"
 
     def inferred_shape(self) -> Shape:
-        """Return the input's channels and the number of windows on every axis."""
+        """Return the output shape: the input's channels and the number of windows on every axis."""
         axes = self.input.axes
         return self.windows(((0, 0),) * axes, (1,) * axes)
 
     def multiplications(self) -> int:
-        """Return k… per output value."""
+        """Return the multiplications: one per kernel tap and output value."""
         return self.output.elements * count_taps(self.kernel_size)
 
     def additions(self) -> int:
-        """Return k… - 1 per output value."""
+        """Return the additions: one less than the number of kernel taps per output value."""
         return self.output.elements * (count_taps(self.kernel_size) - 1)
 
     def saved_for_backward(self) -> SavedForBackward:
@@ -215,11 +215,11 @@ class AdaptiveAvgPool(Adaptive, NoWeights, NoMacs):
         self.fill(window_reads=tuple(map(adaptive_window_total, self.input.spatial, self.output_size)))
 
     def multiplications(self) -> int:
-        """Return one division per output value."""
+        """Return the number of divisions: one per output value."""
         return self.output.elements
 
     def additions(self) -> int:
-        """Return the total size of all windows, less one per output value."""
+        """Return the number of additions: the total size of all windows, less one per output value."""
         return self.input.channels * prod(self.window_reads) - self.output.elements
 
     def saved_for_backward(self) -> SavedForBackward:
@@ -251,11 +251,11 @@ class GlobalAvgPool(Global, NoWeights, NoMacs, SavesNothing):
     kind = "global_avgpool"
 
     def multiplications(self) -> int:
-        """Return one division per channel."""
+        """Return the number of divisions: one per channel."""
         return self.output.elements
 
     def additions(self) -> int:
-        """Return positions - 1 per channel."""
+        """Return the additions: one less than the number of positions per channel."""
         return self.input.elements - self.input.channels
 
 
@@ -309,7 +309,7 @@ class BlurPool(NoWeights, AllMacs):
     stride = PerAxis("distance between windows", 2, sign="/")
 
     def inferred_shape(self) -> Shape:
-        """Return the input's channels and the number of windows that fit after reflecting the border."""
+        """Return the output shape: the input's channels and the number of windows with a reflected border."""
         padding = self._reflect_padding()
         self._check_reflection(padding)
         spatial = tuple(
@@ -335,11 +335,11 @@ class BlurPool(NoWeights, AllMacs):
                 )
 
     def multiplications(self) -> int:
-        """Return k… per output value."""
+        """Return the multiplications: one per kernel tap and output value."""
         return self.output.elements * count_taps(self.kernel_size)
 
     def additions(self) -> int:
-        """Return k… - 1 per output value."""
+        """Return the additions: one less than the number of kernel taps per output value."""
         return self.output.elements * (count_taps(self.kernel_size) - 1)
 
     def saved_for_backward(self) -> SavedForBackward:

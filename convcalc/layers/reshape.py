@@ -21,7 +21,7 @@ class Flatten(SamePlace, Free, SavesNothing):
     is_view = True
 
     def inferred_shape(self) -> Shape:
-        """Return a vector with all elements."""
+        """Return the output shape: a vector with all elements of the input."""
         return Shape(self.input.elements)
 
 
@@ -83,7 +83,7 @@ class Slice(SamePlace, Free, SavesNothing):
     )
 
     def inferred_shape(self) -> Shape:
-        """Return stop - start channels; raises `Flaw` if the input does not have them."""
+        """Return the output shape, with stop - start channels; raises `Flaw` if the input does not have them."""
         start, stop = self.channels
         if not start < stop <= self.input.channels:
             raise Flaw(

@@ -56,7 +56,7 @@ class Upsample(NoWeights, NoMacs, SavesNothing):
             )
 
     def inferred_shape(self) -> Shape:
-        """Return the input's channels with the requested size."""
+        """Return the output shape: the input's channels with the requested size."""
         if self.like is not None:
             return Shape(self.input.channels, _find_like_sizes(self, self.like.name, self.like.shape))
         if self.scale_factor is None:
@@ -77,11 +77,11 @@ class Upsample(NoWeights, NoMacs, SavesNothing):
         return tuple(blended_inputs(scale, 1 if self.mode == "bicubic" else 0) for scale in scales)
 
     def multiplications(self) -> int:
-        """Return one per interpolation tap and output value."""
+        """Return the multiplications: one per interpolation tap and output value."""
         return self.output.elements * _MODE_TAPS.get(self.mode, 0)
 
     def additions(self) -> int:
-        """Return taps - 1 per output value."""
+        """Return the additions: one less than the number of interpolation taps per output value."""
         return self.output.elements * max(_MODE_TAPS.get(self.mode, 0) - 1, 0)
 
 
@@ -99,7 +99,10 @@ class PixelShuffle(Free, SavesNothing):
     upscale_factor = Integer("r, by which every axis grows", required=True, sign="×")
 
     def inferred_shape(self) -> Shape:
-        """Return channels / r^axes and every axis × r; raises `Flaw` if r^axes does not divide the channels."""
+        """Return the output shape: channels / r^axes, and every axis × r.
+
+        Raises `Flaw` if r^axes does not divide the channels.
+        """
         factor = self.upscale_factor
         block = factor**self.input.axes
         check_divides(
@@ -130,7 +133,10 @@ class PixelUnshuffle(Free, SavesNothing):
     downscale_factor = Integer("r, by which every axis shrinks; must divide every axis", required=True, sign="/")
 
     def inferred_shape(self) -> Shape:
-        """Return channels × r^axes and every axis / r; raises `Flaw` if r does not divide an axis."""
+        """Return the output shape: channels × r^axes, and every axis / r.
+
+        Raises `Flaw` if r does not divide an axis.
+        """
         factor = self.downscale_factor
         for size, name in zip(self.input.spatial, AXIS_NAMES[self.input.axes], strict=True):
             check_divides(factor, size, "downscale_factor", f"elements of the {name}")
@@ -260,5 +266,5 @@ def _invert_factor(factor: float) -> Ratio:
 
 
 def _count_axes(axes: int) -> str:
-    """Return `1 axis` or `2 axes`."""
+    """Return a number of axes with its noun: `1 axis` or `2 axes`."""
     return f"{axes} {'axis' if axes == 1 else 'axes'}"

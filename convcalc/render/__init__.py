@@ -1,1 +1,1 @@
-"""From reports and problems to text, JSON, CSV and Markdown. Only this package imports rich."""
+"""Renders reports and problems as text, JSON, CSV and Markdown. Only this package imports rich."""

@@ -39,12 +39,12 @@ def _change_text(before: int | None, after: int | None) -> str:
 
 
 def _field_cell(alternative: Alternative) -> str:
-    """Return `=` if the receptive field is unchanged, otherwise the new one."""
+    """Return the receptive field after the change, or `=` if it is unchanged."""
     return _SAME if alternative.same_field else field_text(alternative.after)
 
 
 def _shape_cell(alternative: Alternative) -> str:
-    """Return `=` if the output shape is unchanged, otherwise the new one."""
+    """Return the output shape after the change, or `=` if it is unchanged."""
     return _SAME if alternative.same_shape else str(alternative.after.output_shape)
 
 

@@ -142,8 +142,8 @@ def _quality(one: Checked, problem: Problem, fingerprint: str) -> dict[str, Any]
 def junit_xml(checked: Sequence[Checked]) -> str:
     """Return JUnit XML with one test case per file; errors and warnings make it fail, notes are its output.
 
-    Characters that XML does not allow are spelt out. A case has a single failure with all its problems, because readers
-    show only one.
+    Characters that XML does not allow are escaped. A test case has a single failure that lists all its problems,
+    because readers of JUnit XML show only one.
     """
     from xml.etree import ElementTree
 

@@ -66,7 +66,11 @@ def _share_text(row: Row, exact: bool) -> str:
 
 
 def field_text(row: Row | LayerReport | Totals) -> str:
-    """Return `427`, `43×11`, `188–204` if it varies by position, `all` for the whole input, with ` !` if misaligned."""
+    """Return the text of a receptive field.
+
+    It is `427` or `43×11`, `188–204` if the size varies by position, `all` for the whole input; ` !` marks a misaligned
+    field.
+    """
     field = row.receptive_field
     if field.whole:
         return "all"

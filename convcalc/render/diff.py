@@ -141,7 +141,7 @@ def _totals_table(difference: Difference, width: int | None) -> Table:
 
 
 def given_text(change: Change) -> str:
-    """Return `1.0 → 0.5`."""
+    """Return the old and the new value of a change, such as `1.0 → 0.5`."""
     return f"{value_text(change.old)} → {value_text(change.new)}"
 
 

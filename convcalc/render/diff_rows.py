@@ -160,7 +160,7 @@ def _summarise_texts(texts: Iterable[str]) -> str:
 
 
 def _argument_text(layer: LayerReport | None, change: Change, side: str) -> str:
-    """Return an argument's value as the layer table shows it, without its letter."""
+    """Return an argument's value as the layer table shows it, without its sign: `1`, not `p1`."""
     value: Any = getattr(change, side)
     key = None if layer is None else layer.layer.keys.get(change.what)
     if key is None or isinstance(key, Flag) or value is None:

@@ -1,1 +1,1 @@
-"""From the text of a spec to a `Network`: YAML, expressions, and the expansion of entries into layers."""
+"""Reads the text of a spec into a `Network`: YAML, expressions, and the expansion of entries into layers."""

@@ -40,9 +40,10 @@ def blame_params(error: InvalidSpec, document: Document, overrides: Overrides, n
 def _find_wrong_params(
     error: InvalidSpec, document: Document, overrides: Overrides, names: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Return the spec parameters without whose given values the spec is valid: one if that suffices, () if none do.
+    """Return the spec parameters whose given values make the spec invalid.
 
-    Values that only make shapes not fit are not wrong in themselves; that is a mistake in the network.
+    This is a single one if the spec is valid without its value, otherwise all of them if it is valid without all their
+    values, otherwise (). Shapes that do not fit are not blamed on a value: that is a mistake in the network.
     """
     if not names or not all(problem.code in _WRONG_VALUE_CODES for problem in error.problems):
         return ()

@@ -1,4 +1,4 @@
-"""From the written blocks of a spec to compiled `Block` recipes, each of which can use the blocks above it."""
+"""Compiles the blocks of a spec to `Block` objects, each of which can use the blocks above it."""
 
 from typing import Any
 

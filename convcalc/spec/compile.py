@@ -1,6 +1,6 @@
-"""From the written entries of a spec to `Entry` recipes: everything that can be checked without shapes is checked here.
+"""Compiles the entries of a spec to `Entry` objects, with all checks that do not need shapes.
 
-Each written entry is compiled once, however often it is expanded: its layer kind or block, the names of its
+Each entry of the text is compiled once, however often it is expanded: its layer kind or block, the names of its
 arguments, its options, and the syntax and names of its expressions.
 """
 

@@ -1,6 +1,6 @@
 """Entries and blocks once they are compiled, and the list of problems found in them.
 
-An `Entry` is a recipe: it is compiled once and expanded into layers as often as its block is used or it repeats.
+An `Entry` is compiled once and expanded into layers as often as its block is used or it repeats.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Arithmetic in a spec: `$name` and `$(expression)`, parsed and evaluated with a whitelist. Nothing is executed.
 
-In comes the text of an expression; out comes a function from a lookup of names to its value.
+The text of an expression is compiled to a function that takes a lookup of names and returns the value.
 
 Grammar, loosest first (a `chain` compares as in Python, a < b < c):
 

@@ -220,7 +220,7 @@ def _explain_in_lines(text: str, stopped: Stopped, unread: _Unread) -> Malformed
 
 
 def _explain_options_below_word(text: str, start: int) -> Malformed | None:
-    """Explain options in the line at `start` below an entry that is a bare word; None if they are not there."""
+    """Explain the error if the line at `start` holds options below an entry that is a bare word; otherwise None."""
     above = next((line for line in reversed(text[:start].splitlines()) if line.strip()), "")
     bare = re.fullmatch(_BARE_WORD_ENTRY, above, re.ASCII)
     line = re.split("[\r\n]", text[start:], maxsplit=1)[0]

@@ -1,4 +1,4 @@
-"""From a `Document` to a `Network`: reads the keys of a spec, applies overrides, and expands the entries."""
+"""Reads a `Document` into a `Network`: the keys of a spec, overrides, and the expansion of entries into layers."""
 
 import re
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Expands a block again by copying: equal uses on equal shapes have equal layers.
 
-In comes a `Recording` of the nodes, groups and names of the first use; out come copies with new numbers and names.
+A `Recording` of the nodes, groups and names of the first use is copied with new numbers and names.
 """
 
 from collections.abc import Callable

@@ -8,7 +8,10 @@ from convcalc.spec.document import Extent
 
 
 def fold_lines(text: str) -> str:
-    """Return a plain text of several lines as YAML reads it: each line break becomes a space, others stay."""
+    """Return an unquoted value of several lines as one line.
+
+    Line breaks become a space, together with the whitespace and blank lines around them; other spaces are kept.
+    """
     return re.sub(r"[ \t]*(?:\r\n|\r|\n)\s*", " ", text.strip())
 
 

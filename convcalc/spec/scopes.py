@@ -49,7 +49,7 @@ class Place:
 
     @property
     def children(self) -> "dict[str, Place] | None":
-        """The names in a finished scope; those of a copied block are made when they are first asked for."""
+        """The names in a finished scope; those of a copied block are computed on first access."""
         if callable(self._children):
             self._children = self._children()
         return self._children

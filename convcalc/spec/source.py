@@ -1,6 +1,6 @@
-"""From the text of a spec to values with their places. The only file that knows PyYAML.
+"""Reads the text of a spec into values with their places. The only file that uses PyYAML.
 
-In comes a text such as `input: [3, 32, 32]`; out comes a `Document` with the values and the problems of the YAML.
+A text such as `input: [3, 32, 32]` becomes a `Document` with the values and the problems of the YAML.
 The events of a YAML 1.1 parser are turned into mappings, lists and scalars here, without recursion and within limits.
 PyYAML's constructors are not used, so nothing in a file is executed. Plain scalars are decimal integers and floats,
 true, false, null and text; everything else that YAML 1.1 knows (octal, hexadecimal and sexagesimal numbers, dates,
@@ -325,7 +325,10 @@ class _YamlReader:
         self.take(value, container.extent, frame.nodes)
 
     def merge_all(self, container: Mapping, merges: list[Mapping]) -> None:
-        """Put merged keys before the mapping's own, which win; among several mappings, the first wins."""
+        """Insert the keys merged with `<<` before the mapping's own.
+
+        If a key occurs more than once, the mapping's own takes precedence, then that of the first merged mapping.
+        """
         own = [
             (key, container.key_extents[key], value, container.value_extents[key]) for key, value in container.items()
         ]

@@ -1,6 +1,6 @@
 """Texts with expressions, `$name` and `$(expression)`: finds them, compiles them, and inserts their values.
 
-In comes a text such as "conv$index"; out comes a `Template`, whose value is "conv3" if index is 3.
+A text such as "conv$index" is compiled to a `Template`, whose value is "conv3" if index is 3.
 """
 
 import re

@@ -86,5 +86,5 @@ def _follows_low_pass(network: Network, node: Node) -> bool:
 
 
 def _stride_text(strides: tuple[int, ...]) -> str:
-    """Return `2`, or `2×1` if the axes differ."""
+    """Return the strides as text: `2`, or `2×1` if the axes differ."""
     return str(strides[0]) if len(set(strides)) == 1 else "×".join(map(str, strides))

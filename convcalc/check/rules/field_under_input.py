@@ -64,7 +64,7 @@ layers:
 
 
 def _pools_everything(node: Node) -> bool:
-    """Whether a layer pools several positions, all of them, into one."""
+    """Whether a layer pools all positions of its input, more than one, into a single position."""
     layer = node.layer
     return isinstance(layer, Global | Adaptive) and layer.reach() == "everything" and layer.input.positions > 1
 
@@ -81,5 +81,5 @@ def _find_expanded_tensors(network: Network) -> set[int]:
 
 
 def _sizes_text(sizes: tuple[int, ...]) -> str:
-    """Return `32×32`."""
+    """Return spatial sizes as text, such as `32×32`."""
     return "×".join(map(str, sizes))

@@ -14,7 +14,7 @@ from convcalc.shape import axis_name
 
 
 class _Run(NamedTuple):
-    """Consecutive windows at one resolution: the common factors of their dilations, their number, first and last."""
+    """Consecutive layers with kernels at one resolution: common factors of dilations, their number, first and last."""
 
     factors: tuple[int, ...] = ()  # one per axis; 0 if every kernel is 1 on that axis
     length: int = 0
@@ -79,7 +79,7 @@ layers:
 
 
 def _find_runs(network: Network) -> list[_Run]:
-    """Return the run that ends at each tensor, indexed by tensor number."""
+    """Return the run that leads to each tensor, indexed by tensor number."""
     none = _Run()
     found = [none] * len(network.inputs)
     effects: dict[Layer, str] = {}  # repeated layers are the same object
@@ -94,10 +94,10 @@ def _find_runs(network: Network) -> list[_Run]:
 
 
 def _effect_on_run(layer: Layer) -> str:
-    """Return what a layer does to the runs at its inputs: `joins`, `continues` or `ends`.
+    """Return how a layer affects the runs of layers that reach its inputs: `joins`, `continues` or `ends`.
 
-    An elementwise layer `joins` them. A layer that moves one position at a time `continues` a run: a convolution with
-    stride 1, padding, cropping. Any other layer `ends` it.
+    An elementwise layer `joins` them. A layer with stride 1 `continues` a run: a convolution, pooling, padding,
+    cropping. Any other layer `ends` it.
     """
     reach = layer.reach()
     if isinstance(reach, str):

@@ -1,1 +1,1 @@
-"""From an imported network to the text of a spec that a person would want."""
+"""Turns an imported network into the text of a spec with blocks and repeats, as a person would write it."""

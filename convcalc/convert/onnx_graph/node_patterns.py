@@ -1,6 +1,6 @@
 """Merges several ONNX nodes that form one layer.
 
-In comes a program, out come its operations with these merged: activations and norms that an exporter decomposed,
+Takes a program and returns its operations with these merged: activations and norms that an exporter decomposed,
 channel shuffles, and biases, scales and stochastic depth in nodes of their own. `Sigmoid` and `Mul` become `silu`.
 """
 
@@ -310,7 +310,7 @@ def _trace_back(merger: _PatternMerger, name: str, source: str) -> set[int] | No
 
 
 def _trailing_axis(merger: _PatternMerger, mean: Operation) -> int | None:
-    """Return the first axis of a mean over the last axes; None if it is over others or drops them."""
+    """Return the first axis that a mean averages, if it averages the last axes and keeps them; otherwise None."""
     rank = len(merger.dims(mean.inputs[0]))
     axes: Any = mean.attributes.get("axes")
     if axes is None and len(mean.inputs) > 1:

@@ -30,7 +30,7 @@ _SIZES = _FEATURES | {"out_channels", "out_features"}
 
 
 class ClassSlot(NamedTuple):
-    """A parameter of a class, used instead of a value."""
+    """A constructor parameter of a generated class, in place of a literal value."""
 
     name: str
 

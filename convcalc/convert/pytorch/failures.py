@@ -23,7 +23,7 @@ def describe_error(error: BaseException) -> str:
 
 
 def error_location(error: BaseException) -> str:
-    """Return `nets.py:12: `, the innermost line of the module's own code in a traceback; empty if there is none."""
+    """Return the innermost line of the module's own code in a traceback, such as `nets.py:12: `; empty if none."""
     while error is not None:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own_code(frame.filename)]
         if frames:
@@ -45,7 +45,7 @@ def _is_own_code(file: str) -> bool:
 
 
 def node_location(node: Any) -> str:
-    """Return `nets.py:12: `, the line of the module's own code that an operation comes from; empty if unknown."""
+    """Return the line of the module's own code that an operation comes from: `nets.py:12: `; empty if unknown."""
     places = re.findall(r'File "([^"\n]+)", line (\d+)', node.meta.get("stack_trace") or "")
     own = [f"{file}:{line}: " for file, line in places if _is_own_code(file)]
     return own[-1] if own else ""

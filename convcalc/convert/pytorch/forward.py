@@ -120,7 +120,10 @@ class _Variables:
 
 
 def _input_names(scope: ModuleScope, inputs: Sequence[int], wiring: ScopeWiring) -> list[str]:
-    """Return `x` for a single input; the names of several network inputs; `x1`, `x2` for other classes."""
+    """Return the names of the inputs of a class.
+
+    A single input is `x`. Several inputs have the names of the network's inputs, or `x1`, `x2` in an inner class.
+    """
     if len(inputs) == 1:
         return ["x"]
     if scope.name:

@@ -41,7 +41,10 @@ def verify_network(network: Network) -> Verification:
 
 
 def _compare_layers(network: Network, report: Report) -> Iterator[ComparedLayer]:
-    """Yield the layers in order. Each gets PyTorch's outputs as inputs, or tensors of the right shape if these differ."""
+    """Yield the layers in order.
+
+    The inputs of each are PyTorch's outputs of earlier layers, or tensors of convcalc's shape if the shapes differ.
+    """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 

@@ -52,7 +52,7 @@ def first_free_name(name: str, used: Iterable[str]) -> str:
 
 
 def make_class_name(text: str) -> str:
-    """Return `conv_bn` as `ConvBn`; a text without letters becomes `Network`."""
+    """Return the text as a class name: `conv_bn` becomes `ConvBn`."""
     parts = re.findall(r"[A-Za-z0-9]+", text)
     name = "".join(part[:1].upper() + part[1:] for part in parts)[:_LONGEST_CLASS]
     if not name[:1].isalpha():

@@ -122,7 +122,7 @@ def _brackets(expression: Any) -> tuple[str, str]:
 
 
 class _Copies:
-    """A run of equal modules, written as a generator expression."""
+    """Consecutive equal modules, written as a generator expression."""
 
     def __init__(self, module: Any, count: int) -> None:
         self.module = module

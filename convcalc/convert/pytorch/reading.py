@@ -216,7 +216,7 @@ class TraceReader:
     # -- inputs of operations
 
     def tensor(self, node: Any) -> TracedValue:
-        """Return the tensor of a node; pending moves become layers. Raises UnreadableOperation."""
+        """Return the tensor of a node; pending views and permutations become layers. Raises UnreadableOperation."""
         known = self.known.get(node)
         if isinstance(known, MovedValue):
             known = self.known[node] = self._add_moves(node, known)
@@ -225,7 +225,7 @@ class TraceReader:
         return known
 
     def _add_moves(self, node: Any, moved: MovedValue) -> KnownValue:
-        """Turn pending moves into layers: reshapes, and possibly a change to channels last."""
+        """Turn pending views into layers, and pending permutations into a change of the position of the channels."""
         source = moved.source
         for count, (name, change) in enumerate(moved.moves):
             if name == "view" and is_shape(change) and (not source.last or len(change) == 2):
@@ -241,7 +241,7 @@ class TraceReader:
         return source
 
     def _add_unmatched_moves(self, node: Any, source: TracedValue, what: str, sizes: Sizes) -> KnownValue:
-        """Return a tensor whose moves no layer kind matches."""
+        """Return the result of views and permutations that no layer kind matches."""
         return (
             self._add_opaque_layer(node, [source], what, sizes[1:])
             if is_shape(sizes)
@@ -386,7 +386,10 @@ class TraceReader:
         return list(values), list(sources)
 
     def _read_unmatched(self, node: Any, what: str) -> KnownValue:
-        """Read an operation that no layer kind matches: as an opaque layer, or as a value on the way to one."""
+        """Read an operation that no layer kind matches.
+
+        It becomes an opaque layer, or part of a later one if its output is not a valid tensor of a network.
+        """
         if not node.users:
             return TracedConstant()
         reads = [argument for argument in list_nodes((node.args, node.kwargs)) if argument in self.known]

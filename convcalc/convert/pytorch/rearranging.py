@@ -160,7 +160,7 @@ def _movedim_order(source: Any, destination: Any, axes: int) -> list[int]:
 
 
 def _add_move(reader: TraceReader, node: Any, name: str, change: tuple[int, ...]) -> KnownValue:
-    """Append a move to those before it, and turn them into a layer if together they match one."""
+    """Append a view or permutation to those before it, and turn them into a layer if together they match one."""
     known = reader.known.get(node.args[0])
     if not isinstance(known, TracedValue | MovedValue):
         raise UnreadableOperation

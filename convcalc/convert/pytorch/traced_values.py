@@ -1,4 +1,4 @@
-"""The values in a traced module: tensors of the network, and intermediate results on the way to one."""
+"""The values in a traced module: tensors of the network, and intermediate results of which one may be made."""
 
 from typing import Any, NamedTuple
 
@@ -36,7 +36,10 @@ class TracedValue(NamedTuple):
 
 
 class MovedValue(NamedTuple):
-    """A tensor with other sizes or another order of axes, not yet a layer, because a later move may undo it."""
+    """A tensor after views and permutations that are not yet a layer, because later ones may undo them.
+
+    Each of the `moves` is a view with its sizes, or a permutation with its order of axes.
+    """
 
     source: TracedValue
     moves: tuple[tuple[str, Sizes], ...]
@@ -68,10 +71,10 @@ def is_shape(sizes: Sizes) -> bool:
 
 
 def settle_moves(moved: MovedValue) -> TracedValue | tuple[str, dict[str, Any], Sizes] | None:
-    """Return the result of moves; None if they match nothing yet.
+    """Return the result of a chain of views and permutations; None if the chain matches nothing yet.
 
-    This is the tensor itself, possibly with its channels moved last or first, or a kind with its arguments and output
-    shape.
+    The result is the tensor itself, possibly with its channels on the last axis or back on the first one after the
+    batch, or a layer kind with its arguments and output shape.
     """
     source, moves = moved.source, moved.moves
     names = [name for name, _ in moves]
@@ -85,7 +88,7 @@ def settle_moves(moved: MovedValue) -> TracedValue | tuple[str, dict[str, Any], 
 
 
 def _reorder(source: TracedValue, order: Sizes) -> TracedValue | None:
-    """Return the tensor with channels moved last, or back to the front; None for any other order."""
+    """Return a tensor whose channels are permuted to the last axis, or back to the first; None for other orders."""
     axes = len(order)
     to_last, to_first = (0, *range(2, axes), 1), (0, axes - 1, *range(1, axes - 1))
     if order == tuple(range(axes)):
@@ -126,7 +129,7 @@ def _match_shuffle(moved: MovedValue) -> tuple[str, dict[str, Any], Sizes] | Non
 
 
 def append_move(value: TracedValue | MovedValue, name: str, change: Sizes, sizes: Sizes) -> MovedValue:
-    """Append a move, merged with the previous one if both are views or both are permutations."""
+    """Append a view or permutation to a tensor's moves, merged with the last one if that is of the same sort."""
     source, moves = (value, ()) if isinstance(value, TracedValue) else (value.source, value.moves)
     if moves and moves[-1][0] == name:
         before = moves[-1][1]
