@@ -44,7 +44,7 @@ _ROWS = 20  # default number of rows without LAYER
 @click.option(
     "--apply", metavar="NAME:LAYER", help="Write the spec with one alternative applied; comments and layout are kept."
 )
-@click.option("-f", "--format", "format", type=click.Choice(["table", "json", "markdown"]), default="table")
+@common.format_option("table", "json", "markdown")
 @common.output_options
 def command(
     net: str,

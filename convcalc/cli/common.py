@@ -136,6 +136,13 @@ def _limit_help(bound: str) -> str:
     return f"{'Maximum' if side == 'max' else 'Minimum'} {what}; a spec's own budget can only be stricter."
 
 
+def format_option(*formats: str) -> Callable[[Function], Function]:
+    """Return the decorator that adds -f with these formats, the first of which is the default."""
+    return click.option(
+        "-f", "--format", "format", type=click.Choice(formats), default=formats[0], help="Output format."
+    )
+
+
 def output_options(function: Function) -> Function:
     """Add the options for the output, received as `where`, and report an invalid spec raised by the command."""
 

@@ -26,14 +26,7 @@ _UNREADABLE = 2
 @click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=common.complete_net)
 @common.override_options
 @common.memory_options
-@click.option(
-    "-f",
-    "--format",
-    "format",
-    type=click.Choice(["table", "json", "csv", "markdown"]),
-    default="table",
-    help="Output format.",
-)
+@common.format_option("table", "json", "csv", "markdown")
 @click.option("--columns", metavar="A,B,C", help="Columns to show: name, input_shape, params, macs, peak_memory, …")
 @click.option("--sort", metavar="COLUMN", help="Sort by a column, largest first: params, macs, peak_memory, …")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Show only the first N networks.")

@@ -38,14 +38,7 @@ Examples:
     multiple=True,
     help="Exit with status 1 if true: 'macs > +5%', 'params > +100K', 'peak_memory >= +64KiB'.",
 )
-@click.option(
-    "-f",
-    "--format",
-    "format",
-    type=click.Choice(["table", "json", "markdown"]),
-    default="table",
-    help="Output format.",
-)
+@common.format_option("table", "json", "markdown")
 @common.output_options
 def command(
     nets: tuple[str, ...],

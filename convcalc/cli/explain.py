@@ -19,14 +19,7 @@ Examples:
 @click.argument("layer", required=False)
 @common.inference_options
 @click.option("--conventions", is_flag=True, help="Explain how this and other tools count MACs, FLOPs and memory.")
-@click.option(
-    "-f",
-    "--format",
-    "format",
-    type=click.Choice(["text", "markdown", "json"]),
-    default="text",
-    help="Output format.",
-)
+@common.format_option("text", "markdown", "json")
 @common.output_options
 def command(
     net: str | None,

@@ -48,7 +48,7 @@ _USAGE = "-p must be NAME=VALUES, such as width=0.25:1.5:0.05"
 @click.option(
     "--limit", "rows", type=click.IntRange(0), metavar="N", help="Number of combinations to list; 0 lists all."
 )
-@click.option("-f", "--format", "format", type=click.Choice(["table", "json", "csv", "markdown"]), default="table")
+@common.format_option("table", "json", "csv", "markdown")
 @common.output_options
 def command(
     net: str,

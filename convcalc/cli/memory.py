@@ -16,7 +16,7 @@ Examples:
 @click.command("memory", epilog=_EXAMPLES)
 @common.network_options
 @common.memory_options
-@click.option("-f", "--format", "format", type=click.Choice(["table", "json"]), default="table", help="Output format.")
+@common.format_option("table", "json")
 @common.output_options
 def command(
     net: str,

@@ -21,9 +21,7 @@ Examples:
 @click.argument("layer", required=False)
 @click.option("--position", metavar="3,5", help="Position in LAYER's output (default: its middle).")
 @click.option("--all", "every", is_flag=True, help="Also list layers that do not change the receptive field.")
-@click.option(
-    "-f", "--format", "format", type=click.Choice(["table", "json", "svg"]), default="table", help="Output format."
-)
+@common.format_option("table", "json", "svg")
 @common.output_options
 def command(
     net: str,

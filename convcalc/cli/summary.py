@@ -17,14 +17,7 @@ _UNUSED = {"json": ("columns", "depth", "sort", "exact"), "csv": ("depth", "exac
 @click.command("summary", epilog=_EXAMPLES)
 @common.network_options
 @common.memory_options
-@click.option(
-    "-f",
-    "--format",
-    "format",
-    type=click.Choice(["table", "json", "csv", "markdown"]),
-    default="table",
-    help="Output format.",
-)
+@common.format_option("table", "json", "csv", "markdown")
 @click.option("--columns", metavar="A,B,C", help="Columns to show: name, kind, what, output, params, macs, flops, …")
 @click.option("--depth", type=click.IntRange(0), metavar="N", help="Fold layers nested more than N levels deep.")
 @click.option("--sort", metavar="COLUMN", help="List all layers sorted by a column, largest first.")

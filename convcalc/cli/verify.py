@@ -30,7 +30,7 @@ _DIFFERENT = 1
 )
 @click.option("--onnx", "file", metavar="FILE", type=click.Path(), help="Compare with an ONNX file.")
 @common.override_options
-@click.option("-f", "--format", "format", type=click.Choice(["table", "json"]), default="table", help="Output format.")
+@common.format_option("table", "json")
 @common.output_options
 def command(
     nets: tuple[str, ...],
