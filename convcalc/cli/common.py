@@ -275,10 +275,10 @@ def load(net: str, overrides: Overrides, output: Output) -> Network:
 
 def build_network(document: Document, overrides: Overrides, output: Output) -> Network:
     """Build a document's network, and warn if its input axes look swapped. Raises InvalidSpec."""
-    from convcalc.cli.misread import warn_of_misread_inputs
-
     network = read_overridden_network(document, overrides)
     if network.misread and not output.quiet:
+        from convcalc.cli.misread import warn_of_misread_inputs  # rare, and imports the linter
+
         warn_of_misread_inputs(document, overrides)
     return network
 
