@@ -14,7 +14,6 @@ from convcalc.spec.emit import quote
 from convcalc.spec.scalars import fold_lines, is_inside
 from convcalc.spec.source import scalar_extents
 
-_FLOW = "{["
 _ITEM = r"[ ]*(?:-[ ]+)+"
 _VALUE_OF_LINE = r"\s*(?:-\s+)*[A-Za-z][\w-]*:[ ]+(?P<value>[^\s'\"\[{&*|>#].*?)(?:\s+#.*)?\s*"
 _COMMENT = r"(?:(?<=\s)|^)#.*"
