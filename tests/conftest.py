@@ -1,12 +1,21 @@
-"""What all tests share: hypothesis draws the same cases every time, so that a run says the same twice.
+"""What all tests share: tests that need PyTorch are skipped without it, and hypothesis draws the same cases every time,
+so that a run says the same twice.
 
 `HYPOTHESIS_PROFILE=explore python -m pytest` draws new ones.
 """
 
 import os
+from importlib.util import find_spec
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("suite", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked `torch` where PyTorch is not installed, so that no test can forget to."""
+    if item.get_closest_marker("torch") and find_spec("torch") is None:
+        pytest.skip("compares with PyTorch: pip install torch")

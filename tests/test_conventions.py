@@ -194,7 +194,6 @@ def installed(tool: str) -> None:
     from importlib.metadata import version
 
     module = "torch" if tool == "FlopCounterMode" else tool
-    pytest.importorskip("torch", reason="the tools run on PyTorch: pip install 'convcalc[counters]'")
     pytest.importorskip(
         module, reason=f"{tool} is not installed: pip install 'convcalc[counters]'", exc_type=ImportError
     )

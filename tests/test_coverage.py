@@ -194,7 +194,6 @@ def test_parts_of_vectors_depend_on_the_positions_of_their_features(data: st.Dat
     ],
 )
 def test_classifiers_depend_on_the_inputs_that_have_gradients(name: str, sizes: tuple[int, ...]) -> None:
-    pytest.importorskip("torch", reason="the gradients are PyTorch's")
     from tests.oracle.dependence import Projection
 
     found = report_of(name, input=[channels(name), *sizes])

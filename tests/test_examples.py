@@ -205,7 +205,6 @@ DEFAULTS: list[Setting] = [(name, {}, example.figures) for name, example in TABL
 @pytest.mark.torch
 @pytest.mark.parametrize(("name", "params", "expected"), DEFAULTS + VARIANTS)
 def test_the_table_is_what_pytorch_counts(name: str, params: dict[str, float], expected: Figures) -> None:
-    pytest.importorskip("torch", reason="the networks are built in PyTorch")
     from tests.oracle.reference_models import figures
 
     assert Figures(**figures(name, **params)) == expected
@@ -214,7 +213,6 @@ def test_the_table_is_what_pytorch_counts(name: str, params: dict[str, float], e
 @pytest.mark.torch
 @pytest.mark.parametrize(("width", "size", "params", "macs", "millions"), MOBILENET_V1)
 def test_the_mobilenets_are_what_pytorch_counts(width: float, size: int, params: int, macs: int, millions: int) -> None:
-    pytest.importorskip("torch", reason="the networks are built in PyTorch")
     from tests.oracle.reference_models import figures
 
     found = figures("mobilenet_v1", width=width, size=size)

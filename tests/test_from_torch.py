@@ -25,7 +25,6 @@ NO_ARITHMETIC = ("dropout", "drop_path", "identity", "flatten", "reshape", "pad"
 
 
 def modules() -> Any:
-    pytest.importorskip("torch", reason="PyTorch traces the modules")
     from tests import torch_modules
 
     return torch_modules
@@ -33,7 +32,8 @@ def modules() -> Any:
 
 def by_hand(name: str) -> tuple[Any, tuple[int, ...]]:
     """The network of an example as written by hand in PyTorch."""
-    torch = pytest.importorskip("torch", reason="PyTorch traces the modules")
+    import torch
+
     from tests.oracle import reference_dense, reference_models, reference_zoo
 
     builders: dict[str, Callable[[], Any]] = {
@@ -81,7 +81,6 @@ def test_a_network_written_by_hand_has_the_layers_of_the_example(name: str) -> N
 @pytest.mark.torch
 @pytest.mark.parametrize("name", NAMES)
 def test_an_exported_module_round_trips(name: str) -> None:
-    pytest.importorskip("torch", reason="PyTorch traces the modules")
     network = example(name)
     graph = read_module(made(module_text(network)), [shape.sizes for shape in network.inputs.values()])
     assert graph.notes == ()
@@ -104,7 +103,6 @@ def loaded(spec: Any, network: convcalc.Network) -> convcalc.Network:
 @pytest.mark.torch
 @pytest.mark.parametrize("name", specs())
 def test_shared_and_frozen_weights_are_imported(name: str) -> None:
-    pytest.importorskip("torch", reason="PyTorch traces the modules")
     network = convcalc.load(specs()[name])
     found = imported(made(module_text(network)), {key: shape.sizes for key, shape in network.inputs.items()})
     assert len(network.inputs) == 1 or list(found.network.inputs) == list(network.inputs)
@@ -115,7 +113,6 @@ def test_shared_and_frozen_weights_are_imported(name: str) -> None:
 @settings(max_examples=40)
 @given(st.randoms(use_true_random=False))
 def test_any_exported_module_is_imported_with_the_same_figures(source: Random) -> None:
-    pytest.importorskip("torch", reason="PyTorch traces the modules")
     network = convcalc.load(random_spec(source.randrange))
     assert totals(imported(made(module_text(network)), (4, 3, 3))) == totals(convcalc.analyse(network))
 

@@ -245,8 +245,8 @@ def test_an_unexpected_object_is_described_in_words(name: str, said: str, capsys
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.torch
 def test_several_inputs_of_a_module_need_names(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("torch", reason="PyTorch traces the modules")
     factory = ["import", "--torch", "tests.torch_modules:LeftAndRight"]
     assert run([*factory, "--input", "right=3,20,20", "--input", "left=3,8,8", "-o", "net.yaml"]) == 0
     network = convcalc.load("net.yaml")

@@ -212,7 +212,6 @@ def test_the_documents_hold_what_the_cases_are_for(folder: Path) -> None:
 
 @pytest.mark.torch
 def test_what_verify_writes_of_pytorch_is_valid(folder: Path) -> None:
-    pytest.importorskip("torch", reason="verify compares with PyTorch")
     assert errors("verify", written(["verify", "small", "several", "unknown", "example:m5"])) == []
     module = ["--torch", "tests.reported_modules:Small"]
     small = folder / "same.yaml"

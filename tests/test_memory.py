@@ -473,7 +473,6 @@ TRACED = (
 @pytest.mark.torch
 @pytest.mark.parametrize("name", TRACED)
 def test_peaks_without_reuse_match_pytorch(name: str) -> None:
-    pytest.importorskip("torch", reason="the tensors are PyTorch's")
     from tests.oracle import reference_dense, reference_models, reference_zoo
     from tests.oracle.tracing import traced_peak
 

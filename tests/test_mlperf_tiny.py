@@ -99,7 +99,7 @@ def test_a_reference_network_passes_the_check_with_notes(path: Path, capsys: pyt
 @pytest.mark.torch
 @pytest.mark.parametrize("name", BY_HAND)
 def test_a_reference_network_costs_what_pytorch_counts(name: str) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch counts the networks written by hand")
+    import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     module, shape = modules(torch)[name]

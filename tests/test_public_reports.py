@@ -189,7 +189,8 @@ def test_every_report_of_a_temporal_classifier_agrees(tmp_path: Any, capsys: pyt
 
 @pytest.mark.torch
 def test_gradients_of_a_temporal_classifier_reach_as_far_back() -> None:
-    torch = pytest.importorskip("torch", reason="the gradients are PyTorch's")
+    import torch
+
     value = source = torch.ones(1, 1, 400, dtype=torch.float64, requires_grad=True)
     kernel = torch.ones(1, 1, 3, dtype=torch.float64)
     for dilation in (1, 2, 4, 8, 16):
@@ -526,7 +527,6 @@ def test_a_deleted_working_folder_is_reported_as_such(
 
 
 def reported(name: str) -> Any:
-    pytest.importorskip("torch", reason="PyTorch traces the modules")
     from tests import reported_modules
 
     return getattr(reported_modules, name)()

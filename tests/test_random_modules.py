@@ -36,7 +36,6 @@ def pytorch_figures(module: Any) -> dict[str, Any]:
 
 @pytest.mark.torch
 def test_random_modules_have_pytorchs_figures() -> None:
-    pytest.importorskip("torch", reason="PyTorch traces the modules")
     from tests.random_modules import RandomModule
 
     complete = 0

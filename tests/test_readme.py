@@ -16,7 +16,6 @@ def test_commands_print_what_the_readme_shows() -> None:
 
 @pytest.mark.torch
 def test_commands_that_need_pytorch_print_what_the_readme_shows() -> None:
-    pytest.importorskip("torch", reason="the commands need PyTorch")
     assert "```console torch\n" in TEXT
     assert rewritten(TEXT) == TEXT
 

@@ -439,7 +439,6 @@ def has_places(found: Field) -> bool:
 @pytest.mark.torch
 @pytest.mark.parametrize("name", PROBES)
 def test_fields_match_gradients(name: str) -> None:
-    pytest.importorskip("torch", reason="the gradients are PyTorch's")
     from tests.oracle.dependence import Projection
 
     probe = PROBES[name]

@@ -36,7 +36,8 @@ def classes(text: str) -> list[ast.ClassDef]:
 
 def made(text: str) -> Any:
     """The module defined by a text, on the meta device."""
-    torch = pytest.importorskip("torch", reason="PyTorch makes the modules")
+    import torch
+
     space: dict[str, Any] = {"__name__": "written"}
     exec(compile(text, "written.py", "exec"), space)
     with torch.device("meta"):
@@ -115,14 +116,12 @@ def test_options_of_a_network_reach_the_text(capsys: pytest.CaptureFixture[str])
 @pytest.mark.torch
 @pytest.mark.parametrize("name", NAMES)
 def test_the_module_of_an_example_matches_its_summary(name: str) -> None:
-    pytest.importorskip("torch", reason="PyTorch makes the modules")
     asserted_equal(example(name))
 
 
 @pytest.mark.torch
 @pytest.mark.parametrize("name", NAMES)
 def test_the_keys_of_a_state_dict_are_the_names_of_layers(name: str) -> None:
-    pytest.importorskip("torch", reason="PyTorch makes the modules")
     network = example(name)
     learning = {node.name for node in network.nodes if node.layer.weight_tensors()}
     assert {key.rpartition(".")[0] for key in made(module_text(network)).state_dict()} == learning
@@ -131,14 +130,12 @@ def test_the_keys_of_a_state_dict_are_the_names_of_layers(name: str) -> None:
 @pytest.mark.torch
 @pytest.mark.parametrize("name", specs())
 def test_scopes_sharing_and_names_are_right(name: str) -> None:
-    pytest.importorskip("torch", reason="PyTorch makes the modules")
     asserted_equal(convcalc.load(specs()[name]))
 
 
 @pytest.mark.torch
 def test_the_module_of_every_layer_in_the_oracle_matches() -> None:
     """Some layers of each kind in the oracle's table."""
-    pytest.importorskip("torch", reason="PyTorch makes the modules")
     taken: dict[str, int] = defaultdict(int)
     for line in CASES.read_text(encoding="utf-8").splitlines():
         case = json.loads(line)
@@ -152,7 +149,6 @@ def test_the_module_of_every_layer_in_the_oracle_matches() -> None:
 @settings(max_examples=150)
 @given(st.randoms(use_true_random=False))
 def test_any_nesting_of_scopes_results_in_a_matching_module(source: Random) -> None:
-    pytest.importorskip("torch", reason="PyTorch makes the modules")
     try:
         network = convcalc.load(random_spec(source.randrange))
     except convcalc.InvalidSpec:
@@ -170,7 +166,6 @@ def test_layers_cannot_take_the_names_of_attributes_of_a_module() -> None:
 @pytest.mark.parametrize("given", [{"scale": False}, {"center": False}, {"scale": False, "track_running_stats": False},
                                    {"scale": False, "center": False}])  # fmt: skip
 def test_a_batch_norm_without_scale_or_bias_is_exported_as_one(given: dict[str, Any]) -> None:
-    pytest.importorskip("torch", reason="PyTorch makes the modules")
     network = convcalc.load({"input": [4, 6, 6], "layers": [{"batchnorm": given}, "relu"]})
     asserted_equal(network)
     found = convcalc.from_torch(made(module_text(network)), (4, 6, 6))

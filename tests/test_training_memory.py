@@ -115,7 +115,6 @@ def test_every_example_is_in_the_table() -> None:
 
 @pytest.mark.torch
 def test_the_table_is_what_pytorch_saves() -> None:
-    pytest.importorskip("torch", reason="the table is made by PyTorch")
     from tests.oracle.make_saved import lines
 
     assert [json.loads(line) for line in lines()] == committed_cases()
@@ -124,7 +123,6 @@ def test_the_table_is_what_pytorch_saves() -> None:
 @pytest.mark.torch
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "m5"])
 def test_real_tensors_are_saved_like_those_of_the_table(name: str) -> None:
-    pytest.importorskip("torch", reason="PyTorch keeps them")
     from tests.oracle.make_saved import kept_by_network
 
     assert kept_by_network(name, "cpu") == NETWORKS[name]["kept_bytes"]

@@ -49,7 +49,6 @@ def test_without_pytorch_the_install_command_is_shown(
 
 @pytest.mark.torch
 def test_all_examples_agree(capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("torch", reason="verify compares with PyTorch")
     names = examples.list_names()
     assert run(["verify", *(f"example:{name}" for name in names), "-f", "json"]) == 0
     networks = json.loads(capsys.readouterr().out)["networks"]
@@ -70,7 +69,6 @@ def test_all_examples_agree(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_wrong_figure_is_shown_next_to_the_right_one(
     rule: str, replacement: Any, said: str, spec: str, wrong: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("torch", reason="verify compares with PyTorch")
     wrong(rule, replacement)
     assert run(["verify", spec]) == 1
     printed = capsys.readouterr().out
@@ -80,7 +78,6 @@ def test_a_wrong_figure_is_shown_next_to_the_right_one(
 
 @pytest.mark.torch
 def test_a_layer_refused_by_pytorch_is_a_difference(spec: str, wrong: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("torch", reason="verify compares with PyTorch")
     Path(spec).write_text("input: [6, 8, 8]\nlayers:\n  - conv: {out_channels: 4, kernel_size: 3, groups: 4}\n")
     wrong("check_groups", lambda self, out_channels: None)
     assert run(["verify", spec]) == 1
@@ -89,7 +86,6 @@ def test_a_layer_refused_by_pytorch_is_a_difference(spec: str, wrong: Any, capsy
 
 @pytest.mark.torch
 def test_an_opaque_layer_is_unknown_and_not_a_difference(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("torch", reason="verify compares with PyTorch")
     Path(spec).write_text(f"{SPEC}  - opaque: {{output_shape: [10]}}\n  - linear: {{out_features: 2}}\n")
     assert run(["verify", spec]) == 0
     assert "agrees, 1 unknown" in capsys.readouterr().out
@@ -97,7 +93,6 @@ def test_an_opaque_layer_is_unknown_and_not_a_difference(spec: str, capsys: pyte
 
 @pytest.mark.torch
 def test_a_batch_and_shared_weights_are_counted_the_same_way(spec: str) -> None:
-    pytest.importorskip("torch", reason="verify compares with PyTorch")
     more = "  - conv: {out_channels: 3, kernel_size: 1}\n  - conv: {out_channels: 4, kernel_size: 3, share: first}\n"
     Path(spec).write_text(SPEC + more)
     assert run(["verify", spec, "--batch", "4"]) == 0
@@ -108,7 +103,6 @@ def test_a_batch_and_shared_weights_are_counted_the_same_way(spec: str) -> None:
 def test_a_table_is_no_wider_than_the_terminal(
     width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("torch", reason="verify compares with PyTorch")
     monkeypatch.setenv("COLUMNS", str(width))
     assert run(["verify", "example:lenet5", "example:shufflenet_v2_x1_0"]) == 0
     assert max(map(len, capsys.readouterr().out.splitlines())) <= width
@@ -116,7 +110,6 @@ def test_a_table_is_no_wider_than_the_terminal(
 
 @pytest.mark.torch
 def test_a_spec_is_compared_with_the_real_module(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("torch", reason="verify compares with PyTorch")
     written, small = str(tmp_path / "small.yaml"), "tests.reported_modules:Small"
     assert run(["import", "--torch", small, "--input", "3,8,8", "-o", written]) == 0
     assert run(["verify", written, "--torch", small]) == 0
@@ -138,7 +131,6 @@ def test_a_spec_is_compared_with_the_real_module(tmp_path: Path, capsys: pytest.
 def test_what_a_spec_has_otherwise_than_the_module_is_shown(
     before: str, after: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("torch", reason="verify compares with PyTorch")
     written, small = tmp_path / "small.yaml", "tests.reported_modules:Small"
     assert run(["import", "--torch", small, "--input", "3,8,8", "-o", str(written)]) == 0
     text = written.read_text(encoding="utf-8")
@@ -150,7 +142,6 @@ def test_what_a_spec_has_otherwise_than_the_module_is_shown(
 
 @pytest.mark.torch
 def test_the_figures_of_a_whole_comparison_are_in_the_json(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("torch", reason="verify compares with PyTorch")
     assert run(["verify", spec, "--torch", "tests.reported_modules:Small", "-f", "json"]) == 1
     [network] = json.loads(capsys.readouterr().out)["networks"]
     assert network["agrees"] is False

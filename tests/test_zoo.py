@@ -96,7 +96,6 @@ def test_other_widths_are_the_other_mnasnets(width: float) -> None:
 
 @pytest.mark.torch
 def test_the_table_is_what_pytorch_counts() -> None:
-    pytest.importorskip("torch", reason="the figures are counted by PyTorch")
     from tests.oracle.reference_zoo import MODELS, figures
 
     assert {name: figures(name) for name in MODELS} == {name: row.figures() for name, row in ZOO.items()}

@@ -140,7 +140,6 @@ def test_the_cost_of_yolov3_scales_with_the_area_of_the_picture() -> None:
 @pytest.mark.torch
 @pytest.mark.parametrize("name", TABLE)
 def test_the_table_is_what_pytorch_counts(name: str) -> None:
-    pytest.importorskip("torch", reason="PyTorch counts the networks written by hand")
     from tests.oracle.reference_dense import figures
 
     known = TABLE[name]
