@@ -16,8 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from convcalc.cli.main import run
+from tests.support.places import README
 
-README = Path(__file__).parent.parent / "README.md"
 BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

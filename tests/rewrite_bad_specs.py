@@ -4,7 +4,8 @@ Then read every changed answer in `git diff tests/bad`: is the location right, i
 does the message say what was expected, is each mistake reported once? A golden file nobody has read is worthless.
 """
 
-from tests.test_bad_specs import BAD, NAMES, answer
+from tests.spec.test_bad_specs import NAMES, answer
+from tests.support.places import BAD
 
 
 def rewrite() -> None:

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from tests import activations
+from tests.support import activations
 
 TABLE = Path(__file__).parent / "cases.jsonl"
 

@@ -1,0 +1,345 @@
+"""The commands as seen by a terminal, a pipe and a script."""
+
+import gzip
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from convcalc.cli.main import SECTIONS, commands, run
+from tests.support.places import DATA
+from tests.support.specs import memory
+
+GOOD = "name: small\ninput: [3, 8, 8]\nlayers:\n  - conv: {out_channels: 4, kernel_size: 3}\n"
+# words that an example of the help contains → the package it needs
+NEEDS = {"verify": "torch", "--torch": "torch", "onnx": "onnx"}
+BAD = GOOD.replace("kernel_size", "kernel_sze")
+
+
+@pytest.fixture
+def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    Path("net.yaml").write_text(GOOD, encoding="utf-8")
+    return "net.yaml"
+
+
+def convcalc(*arguments: str, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "convcalc", *arguments]
+    return subprocess.run(command, input=stdin, capture_output=True, env={**os.environ, **environment}, check=False)
+
+
+def epilogues() -> list[str]:
+    names = [name for names in SECTIONS.values() for name in names]
+    helps = [run_help([])] + [run_help([name]) for name in names]
+    return [line.strip() for text in helps for line in text.split("Examples:")[-1].splitlines() if line.strip()]
+
+
+def run_help(arguments: list[str]) -> str:
+    return subprocess.run(
+        [sys.executable, "-m", "convcalc", *arguments, "--help"], capture_output=True, text=True, check=True
+    ).stdout
+
+
+def make_files_of_the_help() -> None:
+    """The files that examples of the help import or compare, in the current folder."""
+    config = json.dumps(json.loads(gzip.decompress((DATA / "keras" / "VGG16.json.gz").read_bytes()))["keras"])
+    with zipfile.ZipFile("model.keras", "w") as archive:
+        archive.writestr("config.json", config)
+    Path("nets.py").write_text(
+        "from torch import nn\n\n\ndef small():\n    return nn.Conv2d(3, 4, 3)\n", encoding="utf-8"
+    )
+    small = "input: [3, 8, 8]\nlayers:\n  - conv: {out_channels: 4, kernel_size: 3}\n"
+    Path("small.yaml").write_text(small, encoding="utf-8")
+    if find_spec("onnx"):
+        for file in ("resnet50.onnx", "net.onnx"):
+            assert run(["export", "example:resnet50", "--to", "onnx", "-o", file]) == 0
+        assert run(["import", "resnet50.onnx", "-o", "resnet50.yaml"]) == 0
+
+
+def is_runnable(line: str) -> bool:
+    """Whether the packages that an example of the help needs are installed."""
+    return all(find_spec(package) for word, package in NEEDS.items() if word in line)
+
+
+def test_examples_of_the_help_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_files_of_the_help()
+    lines = epilogues()
+    assert len(lines) >= 2 * len(commands.list_commands(None))  # type: ignore[arg-type]
+    for number, line in enumerate(filter(is_runnable, lines)):
+        arguments, _, target = line.partition(" > ")
+        assert run([*shlex.split(arguments)[1:], "-o", target or f"out{number}.txt"]) == 0, line
+
+
+def test_every_command_is_listed_in_its_section_of_the_help() -> None:
+    text = run_help([])
+    for section, names in SECTIONS.items():
+        assert f"{section}:\n" in text
+        assert all(re.search(rf"^  {name} ", text, re.MULTILINE) for name in names)
+
+
+def test_json_is_the_report(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["summary", net, "-f", "json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["schema"] == "convcalc/report/2"
+    assert report["file"] == "net.yaml"
+    assert report["layers"] == [
+        {
+            "name": "conv1",
+            "kind": "conv",
+            "line": 4,
+            "from": ["input"],
+            "arguments": {
+                "out_channels": 4,
+                "kernel_size": [3, 3],
+                "stride": [1, 1],
+                "padding": [[0, 0], [0, 0]],
+                "dilation": [1, 1],
+                "groups": 1,
+                "bias": True,
+            },
+            "input_shapes": [[3, 8, 8]],
+            "output_shape": [4, 6, 6],
+            "params": 112,
+            "trainable_params": 112,
+            "buffers": 0,
+            "multiplications": 3888,
+            "additions": 3888,
+            "macs": 3888,
+            "flops": 7776,
+            "input_memory": 768,
+            "weight_memory": 448,
+            "activation_memory": 576,
+            "live_memory": 1344,
+            "receptive_field": {"size": [3, 3], "jump": [1, 1], "center": [1, 1], "aligned": True},
+        }
+    ]
+    totals = report["totals"]
+    assert (totals["input_memory"], totals["weight_memory"], totals["activation_memory"]) == (768, 448, 576)
+    assert (totals["peak_memory"], totals["peak_at"]) == (1344, "conv1")
+    assert report["totals"]["receptive_field"]["size"] == [3, 3]
+
+
+def test_options_override_the_spec(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = tmp_path / "wide.yaml"
+    spec.write_text(
+        "params: {width: 8, act: relu}\ninput: [3, 8, 8]\nlayers:\n"
+        "  - conv: {out_channels: $width, kernel_size: 3}\n  - $act\n",
+        encoding="utf-8",
+    )
+    options = ["--set", "width=16", "--set", "act=tanh", "--input", "1,10,10", "--batch", "2", "--dtype", "int8"]
+    assert run(["summary", str(spec), "-f", "json", *options]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [layer["kind"] for layer in report["layers"]] == ["conv", "tanh"]
+    assert report["layers"][0]["output_shape"] == [16, 8, 8]
+    assert memory(report["layers"][0]) == {
+        "input": 200,
+        "weight": 16 * 9 + 16 * 4,
+        "activation": 2048,
+        "live": 2248,
+    }
+    assert (report["params"], report["batch"]) == ({"width": 16, "act": "tanh"}, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["sumary", "net.yaml"], "did you mean summary?"),
+        (["net.yaml"], "convcalc summary net.yaml shows a network"),
+        (["example:lenet5"], "convcalc summary example:lenet5 shows a network"),
+        (["summary", ""], "'': no such file"),
+        (["summary", "net.yaml", "-o", ""], "-o takes the name of a file, not ''"),
+        (["summary", "net.yaml", "-o", "out/"], "-o takes the name of a file, not 'out/'"),
+        (["summary", "net.yaml", "--dtype", "fp16"], "write float16"),
+        (["summary", "ne.yaml"], "no such file: did you mean net.yaml?"),
+        (["summary", "resnet50"], "did you mean example:resnet50?"),
+        (["summary", "example:resnet5"], "did you mean resnet50?"),
+        (["summary", "."], "directory"),
+        (["summary", "/dev/null"], "not a regular file"),
+        (["summary", "net.yaml", "--set", "width"], "NAME=VALUE"),
+        (["summary", "net.yaml", "--set", "width=2"], "no parameter 'width'"),
+        (["summary", "net.yaml", "--set", "width=[1"], "--set: "),
+        (["summary", "net.yaml", "--input", "left=3,8,8"], "unknown input 'left'"),
+        (["summary", "net.yaml", "--columns", "name,parms"], "did you mean params?"),
+        (["summary", "net.yaml", "--sort", "mcs"], "did you mean macs?"),
+        (["summary", "net.yaml", "-f", "json", "--depth", "1"], "--depth cannot be combined with -f json"),
+        (["summary", "net.yaml", "-o", "net.yaml"], "is also an input file"),
+        (["summary", "net.yaml", "-o", "no/such/folder/out"], "no such file or directory"),
+        (["summary", "net.yaml", "--batch", "0"], "x>=1"),
+        (["layers", "conv2d"], "write conv"),
+        (["examples", "resnet5"], "did you mean resnet50?"),
+        ([], "Usage: convcalc"),
+    ],
+)
+def test_what_cannot_be_done_is_explained_and_exits_with_2(
+    arguments: list[str], said: str, net: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert said in printed.err
+    assert Path(net).read_text(encoding="utf-8") == GOOD
+
+
+def test_standard_input_is_a_spec() -> None:
+    good, bad = convcalc("summary", "-", stdin=GOOD.encode()), convcalc("summary", "-", stdin=BAD.encode())
+    assert (good.returncode, b"112" in good.stdout) == (0, True)
+    assert (bad.returncode, bad.stderr.startswith(b"<stdin>:4:29: ")) == (1, True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here is always full")
+def test_a_full_disk_is_reported_in_words() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "convcalc", "summary", "example:lenet5"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (2, "convcalc: no space left on device\n")
+
+
+def test_a_closed_pipe_ends_quietly() -> None:
+    command = f"{shlex.quote(sys.executable)} -m convcalc summary example:resnet50 -f csv | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, check=True)
+    assert done.stderr == b""
+    assert done.stdout.startswith(b"name,")
+
+
+def test_output_is_written_atomically_and_keeps_the_permissions_of_the_old_file(net: str) -> None:
+    target = Path("out.json")
+    target.write_text("old", encoding="utf-8")
+    target.chmod(0o640)
+    assert run(["summary", net, "-f", "json", "-o", "out.json"]) == 0
+    assert json.loads(target.read_text(encoding="utf-8"))["name"] == "small"
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert sorted(path.name for path in Path().iterdir()) == ["net.yaml", "out.json"]
+
+
+def test_an_invalid_spec_leaves_the_output_file_alone(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(BAD, encoding="utf-8")
+    out = tmp_path / "out.txt"
+    out.write_text("old", encoding="utf-8")
+    assert run(["summary", str(tmp_path / "bad.yaml"), "-o", str(out)]) == 1
+    assert out.read_text(encoding="utf-8") == "old"
+
+
+def test_nothing_is_quoted_from_a_file_behind_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("secret").write_text("root:x:0:0\ntoken hunter2\n", encoding="utf-8")
+    Path("link.yaml").symlink_to("secret")
+    text = convcalc("summary", "link.yaml")
+    as_json = convcalc("summary", "link.yaml", "-f", "json")
+    assert (text.returncode, as_json.returncode) == (1, 1)
+    printed = text.stdout + text.stderr + as_json.stdout + as_json.stderr
+    assert b"link.yaml:1:" in text.stderr
+    assert not re.search(rb"root|token|hunter", printed)
+
+
+def test_colours_appear_on_request_and_never_from_a_file(net: str) -> None:
+    always = convcalc("summary", net, "--color", "always").stdout
+    plain = convcalc("summary", net).stdout
+    assert re.sub(rb"\x1b\[[0-9;]*m", b"", always).split() == plain.split()
+    assert b"\x1b[" in always
+    assert b"\x1b" not in plain
+    assert b"\x1b" in convcalc("summary", net, FORCE_COLOR="1").stdout
+    assert b"\x1b" not in convcalc("summary", net, FORCE_COLOR="1", NO_COLOR="1").stdout
+
+
+def test_json_needs_no_rich(net: str) -> None:
+    code = "import sys; from convcalc.cli.main import run; run(sys.argv[1:]); sys.exit('rich' in sys.modules)"
+    for arguments in (["-f", "json"], []):
+        subprocess.run([sys.executable, "-c", code, "summary", net, *arguments], capture_output=True, check=True)
+
+
+def test_an_internal_error_shows_no_traceback(
+    net: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object, **named: object) -> None:
+        raise RuntimeError("broken \x1b[31m")
+
+    monkeypatch.setattr("convcalc.cli.summary.analyse", fail)
+    assert run(["summary", net]) == 2
+    assert "internal error: RuntimeError: broken \\x1b[31m" in capsys.readouterr().err
+    monkeypatch.setenv("CONVCALC_TRACEBACK", "1")
+    with pytest.raises(RuntimeError):
+        run(["summary", net])
+
+
+def test_an_interrupt_exits_with_130(net: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*arguments: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("convcalc.cli.summary.analyse", interrupt)
+    assert run(["summary", net]) == 130
+
+
+INTERRUPT_AN_IMPORT = """
+import sys
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == MODULE:
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupt())
+sys.argv = ["convcalc", "summary", "example:lenet5"]
+"""
+STARTS = {
+    "command": "from convcalc.__main__ import main\nsys.exit(main())",
+    "module": "import runpy\nrunpy.run_module('convcalc', run_name='__main__', alter_sys=True)",
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize(
+    "module", ["convcalc.cli.main", "click", "convcalc.cli.summary", "yaml", "convcalc.render.summary"]
+)
+def test_an_interrupt_during_imports_exits_with_130(module: str, start: str) -> None:
+    code = INTERRUPT_AN_IMPORT.replace("MODULE", repr(module)) + STARTS[start]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "")  # click ends the line that shows ^C
+
+
+@pytest.mark.parametrize("module", ["convcalc", "convcalc.__main__"])
+def test_little_is_imported_before_interrupts_are_handled(module: str) -> None:
+    code = f"import sys; before = set(sys.modules); import {module}; print(*sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= {"convcalc", "convcalc.version", "convcalc.__main__"}
+
+
+def test_shells_complete_examples_and_kinds() -> None:
+    def completed(words: str) -> list[str]:
+        environment = {"_CONVCALC_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "2"}
+        code = "from convcalc.cli.main import main; import sys; sys.argv = ['convcalc']; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment}, check=False
+        )
+        return [line.partition(",")[2] for line in done.stdout.splitlines()]
+
+    assert "example:resnet50" in completed("convcalc summary example:res")
+    assert completed("convcalc layers conv_") == ["conv_transpose"]
+
+
+def test_quiet_prints_only_the_totals(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["summary", net, "-q"]) == 0
+    printed = capsys.readouterr().out
+    assert "conv1  " not in printed
+    assert "params" in printed
+
+
+def test_the_choices_of_a_missing_option_are_on_separate_lines(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["export", "example:lenet5"]) == 2
+    said = capsys.readouterr().err
+    assert "\\x09" not in said
+    assert said.split()[-2:] == ["torch,", "onnx"]

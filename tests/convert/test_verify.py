@@ -1,0 +1,194 @@
+"""`convcalc verify`: all examples agree with PyTorch, and deliberate errors are found."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from convcalc import examples
+from convcalc.analysis.cost import cost
+from convcalc.cli.main import run
+from convcalc.layers.conv import Conv
+from convcalc.shape import Shape
+from convcalc.spec.making import make_layer
+
+SPEC = "input: [3, 8, 8]\nlayers:\n  - conv: {out_channels: 4, kernel_size: 3, name: first}\n  - relu\n"
+
+
+@pytest.fixture
+def wrong(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, Any], None]]:
+    """Install a wrong rule in conv; cached layers and costs are cleared before and after."""
+
+    def forget() -> None:
+        make_layer.cache_clear()
+        cost.cache_clear()
+
+    forget()
+    yield lambda rule, replacement: monkeypatch.setattr(Conv, rule, replacement)
+    forget()
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> str:
+    (tmp_path / "net.yaml").write_text(SPEC, encoding="utf-8")
+    return str(tmp_path / "net.yaml")
+
+
+def test_without_pytorch_the_install_command_is_shown(
+    spec: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert run(["verify", spec]) == 2
+    assert "pip install 'convcalc[torch]'" in capsys.readouterr().err
+
+
+@pytest.mark.torch
+def test_all_examples_agree(capsys: pytest.CaptureFixture[str]) -> None:
+    names = examples.list_names()
+    assert run(["verify", *(f"example:{name}" for name in names), "-f", "json"]) == 0
+    networks = json.loads(capsys.readouterr().out)["networks"]
+    assert [network["name"] for network in networks] == names
+    assert [network["name"] for network in networks if not network["agrees"] or not network["complete"]] == []
+    assert all(layer["pytorch"] == layer["ours"] for network in networks for layer in network["layers"])
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("rule", "replacement", "said"),
+    [
+        ("weight_tensors", lambda self: (100,), "params 104 here, 112 in PyTorch"),
+        ("macs", lambda self: 5, "MACs 5 here, 3,888 in PyTorch"),
+        ("inferred_shape", lambda self: Shape(4, (7, 6)), "output shape 4×7×6 here, 4×6×6 in PyTorch"),
+    ],
+)
+def test_a_wrong_figure_is_shown_next_to_the_right_one(
+    rule: str, replacement: Any, said: str, spec: str, wrong: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong(rule, replacement)
+    assert run(["verify", spec]) == 1
+    printed = capsys.readouterr().out
+    assert f"net: first (conv): {said}" in printed
+    assert "1 differs" in printed  # the next layer gets convcalc's shape as its input, and agrees
+
+
+@pytest.mark.torch
+def test_a_layer_refused_by_pytorch_is_a_difference(spec: str, wrong: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(spec).write_text("input: [6, 8, 8]\nlayers:\n  - conv: {out_channels: 4, kernel_size: 3, groups: 4}\n")
+    wrong("check_groups", lambda self, out_channels: None)
+    assert run(["verify", spec]) == 1
+    assert "PyTorch rejects it: in_channels must be divisible by groups" in capsys.readouterr().out
+
+
+@pytest.mark.torch
+def test_an_opaque_layer_is_unknown_and_not_a_difference(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(spec).write_text(f"{SPEC}  - opaque: {{output_shape: [10]}}\n  - linear: {{out_features: 2}}\n")
+    assert run(["verify", spec]) == 0
+    assert "agrees, 1 unknown" in capsys.readouterr().out
+
+
+@pytest.mark.torch
+def test_a_batch_and_shared_weights_are_counted_the_same_way(spec: str) -> None:
+    more = "  - conv: {out_channels: 3, kernel_size: 1}\n  - conv: {out_channels: 4, kernel_size: 3, share: first}\n"
+    Path(spec).write_text(SPEC + more)
+    assert run(["verify", spec, "--batch", "4"]) == 0
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("width", [30, 40, 60, 80])
+def test_a_table_is_no_wider_than_the_terminal(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert run(["verify", "example:lenet5", "example:shufflenet_v2_x1_0"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= width
+
+
+@pytest.mark.torch
+def test_a_spec_is_compared_with_the_real_module(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written, small = str(tmp_path / "small.yaml"), "tests.support.reported_modules:Small"
+    assert run(["import", "--torch", small, "--input", "3,8,8", "-o", written]) == 0
+    assert run(["verify", written, "--torch", small]) == 0
+    assert run(["verify", written, "--torch", small, "--batch", "4", "--input", "3,9,9"]) == 0
+    assert capsys.readouterr().out.count("agrees") == 2
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("out_features: 10", "out_features: 11", "fc (linear): params 99 here, 90 in PyTorch"),
+        ("kernel_size: 3", "kernel_size: 1", "MACs 1,616 here, 7,856 in PyTorch"),
+        ("- relu", "- maxpool: {kernel_size: 2}", "agrees"),  # no figure of PyTorch's own differs
+        ("{name: bn}", "{name: bn, track_running_stats: false}", "running statistics 0 here, 16 in PyTorch"),
+        ("name: fc", "name: fc, frozen: true", "trainable params 240 here, 330 in PyTorch"),
+    ],
+)
+def test_what_a_spec_has_otherwise_than_the_module_is_shown(
+    before: str, after: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written, small = tmp_path / "small.yaml", "tests.support.reported_modules:Small"
+    assert run(["import", "--torch", small, "--input", "3,8,8", "-o", str(written)]) == 0
+    text = written.read_text(encoding="utf-8")
+    assert before in text
+    written.write_text(text.replace(before, after), encoding="utf-8")
+    assert run(["verify", str(written), "--torch", small]) == (0 if said == "agrees" else 1)
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.torch
+def test_the_figures_of_a_whole_comparison_are_in_the_json(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["verify", spec, "--torch", "tests.support.reported_modules:Small", "-f", "json"]) == 1
+    [network] = json.loads(capsys.readouterr().out)["networks"]
+    assert network["agrees"] is False
+    assert network["totals"]["params"] == {"ours": 112, "pytorch": 330}
+    assert network["totals"]["outputs"] == {"ours": [[4, 6, 6]], "pytorch": [[10]]}
+    only = {layer["name"]: layer["pytorch"]["params"] for layer in network["layers"] if layer["ours"] is None}
+    assert only == {"conv": 224, "bn": 16, "fc": 90}
+
+
+@pytest.mark.parametrize("name", ["resnet18", "unet", "mobilenet_v2", "dcgan_generator"])
+def test_an_exported_file_agrees_with_its_spec(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnx", reason="verify --onnx reads ONNX files")
+    file = str(tmp_path / "net.onnx")
+    assert run(["export", f"example:{name}", "--to", "onnx", "-o", file]) == 0
+    assert run(["verify", f"example:{name}", "--onnx", file]) == 0
+    assert "agrees" in capsys.readouterr().out
+
+
+def test_a_file_is_counted_without_the_importer(spec: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A weight of 4×3×3×3, a bias of 4: 112 params, 27 MACs for each of 4×6×6 outputs; computed ones are no params."""
+    pytest.importorskip("onnx", reason="verify --onnx reads ONNX files")
+    from tests.support.onnx_models import made
+
+    text = "a = Conv(x, w, b)\ns = Shape(a)\none = ConstantOfShape(s)\nm = Mul(a, one)\ny = Relu(m)"
+    model = made(text, {"x": (1, 3, 8, 8)}, {"w": (4, 3, 3, 3), "b": (4,)})
+    file = tmp_path / "net.onnx"
+    file.write_bytes(model.SerializeToString())
+    assert run(["verify", spec, "--onnx", str(file)]) == 0
+    Path(spec).write_text(SPEC.replace("out_channels: 4", "out_channels: 5"), encoding="utf-8")
+    assert run(["verify", spec, "--onnx", str(file)]) == 1
+    told = capsys.readouterr().out
+    assert "net: params 140 here, 112 in ONNX" in told
+    assert "net: MACs 4,860 here, 3,888 in ONNX" in told
+    assert "net: outputs 5×6×6 here, 4×6×6 in ONNX" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--torch", "a:b", "--onnx", "c.onnx"], "verify takes --torch or --onnx, not both"),
+        (["example:unet", "--onnx", "c.onnx"], "--onnx compares one NET; got 2"),
+        (["--onnx", "no_such_file.onnx"], "no_such_file.onnx: no such file"),
+    ],
+)
+def test_what_verify_cannot_compare_is_an_error(
+    arguments: list[str], said: str, spec: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnx", reason="verify --onnx reads ONNX files")
+    assert run(["verify", spec, *arguments]) == 2
+    assert said in capsys.readouterr().err

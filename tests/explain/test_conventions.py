@@ -1,0 +1,268 @@
+"""The totals attributed to other tools, compared with real runs; explain/counters.py states the tools' versions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+import convcalc
+from convcalc.analysis.report import Report, analyse
+from convcalc.explain.counters import KERAS, TOOLS, Reconciled, reconcile_tools
+from convcalc.layers import KINDS
+from tests.documented import printed
+from tests.support.places import EXAMPLES
+from tests.support.specs import load
+
+# of the hand-written networks in tests/oracle/, for one sample: torchinfo, fvcore, ptflops, thop, FlopCounterMode
+PRINTED = {
+    "resnet50": (4_089_238_376, 4_111_512_576, 4_132_436_968, 4_133_742_592, 8_178_368_512),
+    "mobilenet_v2": (300_809_384, 314_193_216, 320_362_728, 327_550_720, 601_548_544),
+    "vgg16": (15_483_821_032, 15_470_289_408, 15_523_225_576, 15_470_314_496, 30_940_528_640),
+    "densenet121": (2_834_246_312, 2_865_546_752, 2_899_943_400, 2_897_058_304, 5_668_323_328),
+    "shufflenet_v2_x1_0": (144_925_172, 148_858_568, 152_487_920, 152_759_992, 289_815_984),
+    "efficientnet_b0": (385_867_108, 401_659_392, 410_196_896, 415_145_024, 771_629_504),
+    "dcgan_generator": (428_345_216, 104_873_984, 105_119_744, 428_834_816, 209_256_448),
+    "m5": (1_902_563, 1_924_032, 2_033_635, 1_967_936, 3_760_512),
+}
+
+# kinds beyond the examples of the manual: other numbers of axes, other arguments
+FURTHER: list[tuple[list[int], Any]] = [
+    ([4, 9], {"conv": {"out_channels": 6, "kernel_size": 3, "stride": 2, "groups": 2}}),
+    ([4, 9, 9], {"conv": {"out_channels": 6, "kernel_size": 4, "padding": "same"}}),
+    ([4, 7, 7, 7], {"conv": {"out_channels": 6, "kernel_size": 3}}),
+    ([4, 9], {"conv_transpose": {"out_channels": 6, "kernel_size": 3, "stride": 2, "groups": 2}}),
+    ([4, 5, 5, 5], {"conv_transpose": {"out_channels": 6, "kernel_size": 3, "stride": 2, "padding": 1, "bias": False}}),
+    ([4, 9, 9], {"separable_conv": {"out_channels": 6, "kernel_size": 3, "multiplier": 2}}),
+    ([8], "batchnorm"),
+    ([8, 6], "batchnorm"),
+    ([8, 6, 6], {"batchnorm": {"affine": False}}),
+    ([8, 4, 4, 4], "batchnorm"),
+    ([8], {"layernorm": {"affine": False}}),
+    ([8, 6, 6], "layernorm"),
+    ([8, 6, 6], {"groupnorm": {"num_groups": 2, "affine": False}}),
+    ([8, 6, 6], {"instancenorm": {"affine": True}}),
+    ([8, 6], "local_response_norm"),
+    ([8, 4, 4, 4], {"local_response_norm": {"size": 3}}),
+    ([8, 6], {"maxpool": {"kernel_size": 2}}),
+    ([8, 4, 4, 4], {"maxpool": {"kernel_size": 2}}),
+    ([8, 6], {"avgpool": {"kernel_size": 2}}),
+    ([8, 4, 4, 4], {"avgpool": {"kernel_size": 2}}),
+    ([8, 7], {"lppool": {"kernel_size": 3, "stride": 2}}),
+    ([8, 7, 5], {"adaptive_avgpool": {"output_size": [3, 2]}}),
+    ([8, 7], {"adaptive_avgpool": {"output_size": 3}}),
+    ([8, 7, 7, 7], {"adaptive_avgpool": {"output_size": 3}}),
+    ([8, 6], "global_avgpool"),
+    ([8, 6, 5], {"global_avgpool": {"keepdims": False}}),
+    ([8, 6, 5], {"global_maxpool": {"keepdims": False}}),
+    ([8, 6], {"upsample": {"scale_factor": 2, "mode": "linear"}}),
+    ([8, 6, 6], {"upsample": {"scale_factor": 1.5}}),
+    ([8, 6, 6], {"upsample": {"size": [9, 7], "mode": "bicubic"}}),
+    ([8, 4, 4, 4], {"upsample": {"scale_factor": 2, "mode": "trilinear"}}),
+    ([8, 6, 6], "prelu"),
+    ([8, 6, 6], "softmax"),
+]
+WITHOUT_MODULE = {"locally_connected", "blurpool", "max_unpool", "opaque"}
+
+
+def example(name: str) -> Report:
+    return analyse(convcalc.load(EXAMPLES / f"{name}.yaml"))
+
+
+def of_tool(report: Report, tool: str) -> Reconciled:
+    [found] = [each for each in reconcile_tools(report) if each.tool.name == tool]
+    return found
+
+
+# -- recorded output and actual output
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_our_macs_and_the_terms_add_up_to_the_output_of_each_tool(name: str) -> None:
+    found = reconcile_tools(example(name))
+    assert tuple(each.total for each in found if each.tool is not KERAS) == PRINTED[name]
+    assert {each.ours for each in found if each.tool is not KERAS} == {example(name).totals.macs}
+
+
+def test_the_terms_of_resnet50_are_the_known_ones() -> None:
+    """Batch norms: two values per channel, two operations per value; 1000 biases; 7 × 7 averages of 2048 channels."""
+    report = example("resnet50")
+    assert sorted(amount for _, amount in of_tool(report, "torchinfo").terms) == [1_000, 2 * 26_560]
+    assert sorted(amount for _, amount in of_tool(report, "fvcore").terms) == [2048 * 49, 2 * 11_113_984]
+    assert sorted(amount for _, amount in of_tool(report, "thop").terms) == [2048 * 50, 4 * 11_113_984]
+    assert [amount for _, amount in of_tool(report, "FlopCounterMode").terms] == [4_089_184_256]
+
+
+def test_counting_a_transposed_convolution_by_output_positions_multiplies_by_its_squared_stride() -> None:
+    entry = {"conv_transpose": {"out_channels": 8, "kernel_size": 2, "stride": 2, "bias": False}}
+    found = of_tool(analyse(load({"input": [4, 10, 10], "layers": [entry]})), "torchinfo")
+    assert found.total == 4 * found.ours
+
+
+def test_keras_counts_running_statistics_among_its_params() -> None:
+    """Keras' ResNet50 has 53,120 non-trainable params; with the biases of its convolutions 25,636,712 in all."""
+    found = of_tool(example("resnet50"), "Keras")
+    biases = sum(layer.output_shape.channels for layer in example("resnet50").layers if layer.kind == "conv")
+    assert [amount for _, amount in found.terms] == [53_120]
+    assert found.total + biases == 25_636_712
+
+
+def test_an_unknown_cost_is_omitted_and_reported() -> None:
+    layers = ["relu", {"opaque": {"output_shape": [7], "params": 9}}]
+    text = printed_text({"input": [4, 8, 8], "layers": layers})
+    assert "opaque1: the cost is unknown and not included in any total" in text
+
+
+def test_totals_are_stated_to_be_for_one_sample() -> None:
+    entry = {"conv": {"out_channels": 8, "kernel_size": 3, "bias": False}}
+    spec = {"input": [4, 10, 10], "batch": 5, "layers": [entry]}
+    assert of_tool(analyse(load(spec)), "fvcore").total == 8 * 4 * 9 * 64
+    assert "for one sample, not for the batch of 5" in printed_text(spec)
+
+
+def test_padding_given_as_a_word_is_warned_about() -> None:
+    entry = {"conv": {"out_channels": 8, "kernel_size": 3, "padding": "same", "bias": False}}
+    macs = 8 * 4 * 9 * 100
+    assert f'fvcore prints {macs:,} less if convolutions are written with padding="same"' in printed_text(
+        {"input": [4, 10, 10], "layers": [entry]}
+    )
+
+
+def printed_text(spec: dict[str, Any]) -> str:
+    from convcalc.render.explain_conventions import reconciliation_lines
+    from convcalc.render.lines import plain_text
+
+    return plain_text(reconciliation_lines(analyse(load(spec)), None))
+
+
+def test_the_printed_table_adds_up() -> None:
+    text = printed(["explain", "example:efficientnet_b0", "--conventions"])
+    assert len(sums(text)) == len(TOOLS) + 1
+    for parts, total in sums(text):
+        assert sum(parts) == total
+
+
+def sums(text: str) -> list[tuple[list[int], int]]:
+    """The numbers of each tool on lines that begin with a sign, and its total."""
+    found: list[tuple[list[int], int]] = []
+    parts: list[int] = []
+    for line in text.splitlines():
+        sign, number = line[:3].strip(), line[3:].split()[:1]
+        if line.startswith("  ") and number and number[0].replace(",", "").isdecimal():
+            value = int(number[0].replace(",", ""))
+            if sign == "=":
+                found.append((parts, value))
+                parts = []
+            else:
+                parts.append(-value if sign == "-" else value)
+    return found
+
+
+def test_json_and_markdown_agree() -> None:
+    found = json.loads(printed(["explain", "example:resnet50", "--conventions", "-f", "json"]))
+    assert found["schema"] == "convcalc/conventions/1"
+    markdown = printed(["explain", "example:resnet50", "--conventions", "-f", "markdown"])
+    for tool in found["tools"]:
+        ours = tool.get("macs", tool.get("params"))
+        assert ours + sum(term["count"] for term in tool["terms"]) == tool["total"]
+        assert f"**{tool['total']:,}**" in markdown
+
+
+@pytest.mark.parametrize("format", ["text", "markdown", "json"])
+def test_the_page_names_every_tool_with_its_version_and_every_term(format: str) -> None:
+    text = printed(["explain", "--conventions", "-f", format])
+    for tool in TOOLS:
+        assert tool.name in text
+        assert tool.version in text
+    if format == "json":
+        found = {tool["name"]: tool["terms"] for tool in json.loads(text)["tools"]}
+        assert found == {tool.name: [term.what for term in tool.terms] for tool in (*TOOLS, KERAS)}
+
+
+def test_terms_refer_to_existing_kinds() -> None:
+    assert {kind for tool in TOOLS for term in tool.terms for kind in term.kinds} <= set(KINDS)
+
+
+# -- running the real tools
+
+
+def installed(tool: str) -> None:
+    """Skip if a tool is not installed in the version whose rules are known."""
+    from importlib.metadata import version
+
+    module = "torch" if tool == "FlopCounterMode" else tool
+    pytest.importorskip(
+        module, reason=f"{tool} is not installed: pip install 'convcalc[counters]'", exc_type=ImportError
+    )
+    [known] = [each.version.removeprefix("torch ") for each in TOOLS if each.name == tool]
+    found = version(module).partition("+")[0].replace("-", ".post")
+    if found != known:
+        pytest.skip(f"{module} is {found}, and the rules are those of {known}")
+
+
+def hand_written(name: str) -> Any:
+    from tests.oracle import reference_models, reference_zoo
+
+    return (reference_models.NETWORKS.get(name) or reference_zoo.MODELS[name])()
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("place", range(len(TOOLS)), ids=[tool.name for tool in TOOLS])
+@pytest.mark.parametrize("name", PRINTED)
+def test_tools_print_what_the_table_states(name: str, place: int) -> None:
+    tool = TOOLS[place].name
+    installed(tool)
+    from tests.oracle.other_counters import counted
+
+    module, shape = hand_written(name)
+    assert counted(tool, module.eval(), tuple(shape)) == PRINTED[name][place]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("tool", [tool.name for tool in TOOLS])
+def test_tools_print_for_every_kind_what_its_terms_add_up_to(tool: str) -> None:
+    installed(tool)
+    from tests.oracle.layerwise import built
+    from tests.oracle.other_counters import counted
+
+    wrong = []
+    for shape, entry in [*examples_of_the_manual(), *FURTHER]:
+        network = load(entry if isinstance(entry, str) and "\n" in entry else {"input": shape, "layers": [entry]})
+        expected, found = of_tool(analyse(network), tool).total, counted(tool, *built(network))
+        wrong += [] if found == expected else [(shape, entry, expected, found)]
+    assert wrong == []
+
+
+def examples_of_the_manual() -> list[tuple[list[int], str]]:
+    """The manual's example of every kind for which PyTorch has a module, on a small input."""
+    from convcalc.render.layers import parse_page
+
+    found = []
+    for kind in sorted(set(KINDS) - WITHOUT_MODULE):
+        about = parse_page(KINDS[kind])
+        channels, *spatial = json.loads(about.example_input)
+        shape = [channels, *(min(size, 12) for size in spatial)]
+        found.append((shape, f"input: {shape}\nlayers:\n  - {about.example}\n"))
+    return found
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("tool", [tool.name for tool in TOOLS])
+@pytest.mark.parametrize("name", ["unet", "unet_padded", "inception_v3", "convnext_tiny", "ds_cnn", "squeezenet1_1"])
+def test_tools_print_what_the_terms_add_up_to_for_one_module_per_layer(name: str, tool: str) -> None:
+    installed(tool)
+    from tests.oracle.layerwise import built
+    from tests.oracle.other_counters import counted
+
+    network = convcalc.load(EXAMPLES / f"{name}.yaml", input=[1, 188, 188] if name == "unet" else None)
+    assert counted(tool, *built(network)) == of_tool(analyse(network), tool).total
+
+
+@pytest.mark.torch
+def test_fvcore_misses_convolutions_with_padding_given_as_a_word() -> None:
+    installed("fvcore")
+    from tests.oracle.layerwise import padded_in_words
+    from tests.oracle.other_counters import counted
+
+    assert counted("fvcore", padded_in_words(), (4, 10, 10)) == 0
