@@ -69,10 +69,11 @@ def load(
         return net
     if _is_torch_module(net):
         _check_arguments(given - {"input_shape", "batch", "dtype"}, "a PyTorch module: it takes input_shape")
-        net = _spec_of_module(net, input_shape)
+        document = _read_document(_spec_of_module(net, input_shape))
     else:
+        document = _read_document(net)
         _check_arguments(given & {"input_shape"}, "a spec: it takes input, or inputs by name")
-    return read_overridden_network(_read_document(net), _make_overrides(params, input, inputs, batch, dtype))
+    return read_overridden_network(document, _make_overrides(params, input, inputs, batch, dtype))
 
 
 def summary(
