@@ -43,6 +43,7 @@ _STYLE = """
 .convcalc .name { padding-left: calc(2ch * var(--level)); }
 .convcalc .bar { display: inline-block; height: 0.8em; margin-left: 1ch; background: var(--bar); border-radius: 1px; }
 .convcalc .totals { display: grid; grid-template-columns: max-content max-content max-content; column-gap: 2ch; }
+.convcalc .total { display: contents; }
 """
 
 
@@ -78,7 +79,7 @@ def _line_html(line: Line) -> str:
 def _total_html(line: Line) -> str:
     label, number, note = (text.strip() for text, _ in line[::2])
     cells = (f'<span class="faint">{label}</span>', f'<b class="right">{number}</b>', f"<span>{escape(note)}</span>")
-    return "".join(cells)
+    return f'<div class="total">{" ".join(cells)}</div>'
 
 
 def _describe_rows(report: Report, rows: Sequence[Row]) -> Iterator[str]:
