@@ -6,21 +6,17 @@
 1792
 """
 
+import sys
+
 from convcalc.version import __version__
 
 TYPE_CHECKING = False  # as in typing, which the command does without until it can be interrupted
-
-if TYPE_CHECKING:
-    from convcalc.analysis.report import LayerReport, Report, Totals, analyse
-    from convcalc.api import Summary, from_torch, load, summary
-    from convcalc.network import Network
-    from convcalc.problems import InvalidSpec, Problem
-    from convcalc.shape import Shape
 
 _HOMES = {
     "InvalidSpec": "convcalc.problems",
     "LayerReport": "convcalc.analysis.report",
     "Network": "convcalc.network",
+    "NotImported": "convcalc.convert.graph",
     "Problem": "convcalc.problems",
     "Report": "convcalc.analysis.report",
     "Shape": "convcalc.shape",
@@ -35,6 +31,7 @@ __all__ = [
     "InvalidSpec",
     "LayerReport",
     "Network",
+    "NotImported",
     "Problem",
     "Report",
     "Shape",
@@ -48,10 +45,24 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    # import public names on first use, to keep start-up fast
-    if name not in _HOMES:
-        raise AttributeError(f"module 'convcalc' has no attribute {name!r}")
-    from importlib import import_module
+def __dir__() -> list[str]:
+    return __all__.copy()
 
-    return getattr(import_module(_HOMES[name]), name)
+
+if TYPE_CHECKING:
+    from convcalc.analysis.report import LayerReport, Report, Totals, analyse
+    from convcalc.api import Summary, from_torch, load, summary
+    from convcalc.convert.graph import NotImported
+    from convcalc.network import Network
+    from convcalc.problems import InvalidSpec, Problem
+    from convcalc.shape import Shape
+else:  # a type checker that saw __getattr__ would accept any name
+
+    def __getattr__(name: str) -> object:
+        # import public names on first use, to keep start-up fast
+        if name not in _HOMES:
+            module = sys.modules[__name__]  # with which Python suggests a similar name
+            raise AttributeError(f"module 'convcalc' has no attribute {name!r}", name=name, obj=module)
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)

@@ -1,111 +1,208 @@
-"""The Python entry points: `load` a spec, `summary` to analyse it, `from_torch` for a PyTorch module."""
+"""The Python entry points: `load` a network, `summary` to analyse it, `from_torch` for a PyTorch module.
 
+In comes a network in any form: the path of a spec, `example:NAME`, a text stream, a mapping, a PyTorch module or a
+`Network`; out comes a `Network` or a `Report`.
+
+>>> summary("example:lenet5").totals.params
+61706
+"""
+
+from __future__ import annotations  # help() shows types by their names
+
+import operator
 import os
-from collections.abc import Mapping, Sequence
-from typing import IO, Any
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import IO, Any, Literal, Protocol
 
+from convcalc import examples
 from convcalc.analysis.report import Report, analyse
 from convcalc.arguments import LARGEST, MOST_DIGITS
-from convcalc.gc_pause import defer_garbage_collection
 from convcalc.network import Network
-from convcalc.problems import InvalidSpec, Path, Problem
+from convcalc.problems import InvalidSpec, Path, Problem, show
 from convcalc.spec import files
 from convcalc.spec.blame import read_overridden_network
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.source import MOST_NESTING
 
-Source = str | os.PathLike[str] | IO[str] | Mapping[str, Any]
+
+class TorchModule(Protocol):
+    """A torch.nn.Module, as type checkers recognise it without PyTorch."""
+
+    def named_modules(self, *arguments: Any, **named: Any) -> Any:
+        """Return the modules inside the module, with their names."""
+
+
+Spec = str | os.PathLike[str] | IO[str] | Mapping[str, Any]
+InputShape = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
 
 
 def load(
-    spec: Source,
+    net: Spec | Network | TorchModule,
     *,
     params: Mapping[str, Any] | None = None,
-    input: Sequence[int] | Mapping[str, Any] | None = None,
-    inputs: Mapping[str, Sequence[int]] | None = None,
+    input: Sequence[int] | Mapping[str, int] | None = None,
+    inputs: Mapping[str, Sequence[int] | Mapping[str, int]] | None = None,
+    input_shape: InputShape | None = None,
     batch: int | None = None,
     dtype: str | Mapping[str, str] | None = None,
 ) -> Network:
-    """Return the network of a spec, given as a path, a text stream, or a mapping with the content of the file.
+    """Return the network of a spec or of a PyTorch module; a `Network` is returned unchanged.
 
-    `params` (spec parameters), `input` (or `inputs` by name), `batch` and `dtype` override the values in the spec.
-    Shapes are of one sample, channels first. Raises InvalidSpec if the spec is invalid, OSError if its file cannot be
-    read.
+    A spec is a path, `example:NAME`, a text stream, or a mapping with the content of the file. `params` (spec
+    parameters), `input` (or `inputs` by name), `batch` and `dtype` override the values in the spec. A torch.nn.Module
+    needs `input_shape`, as in `from_torch`, and accepts `batch` and `dtype`. Shapes are of one sample, channels first.
+
+    Raises InvalidSpec if the spec or a value is invalid, OSError if a file cannot be read, NotImported if a module
+    cannot be traced, and TypeError for any other type of network or argument, or an argument that does not apply.
 
     >>> network = load({"input": [3, 32, 32], "layers": [{"conv": {"out_channels": 8, "kernel_size": 3}}]})
     >>> network.nodes[0].layer.output
     Shape(channels=8, spatial=(30, 30))
     """
-    given: dict[str | None, Any] = {name: _normalise_optional(shape) for name, shape in (inputs or {}).items()}
-    if input is not None:
-        given[None] = _normalise_optional(input)
-    overrides = Overrides(_normalise_value(params or {}), given, batch, _normalise_optional(dtype), from_python=True)
-    return read_overridden_network(_read_document(spec), overrides)
+    overriding = {"params": params, "input": input, "inputs": inputs, "batch": batch, "dtype": dtype}
+    given = {name for name, value in {**overriding, "input_shape": input_shape}.items() if value is not None}
+    if isinstance(net, Network):
+        if given:
+            raise TypeError(f"overrides apply to a spec, not to a network: pass {' and '.join(sorted(given))} to load")
+        return net
+    if _is_torch_module(net):
+        _check_arguments(given - {"input_shape", "batch", "dtype"}, "a PyTorch module: it takes input_shape")
+        document = _read_document(_spec_of_module(net, input_shape))
+    else:
+        document = _read_document(net)
+        _check_arguments(given & {"input_shape"}, "a spec: it takes input, or inputs by name")
+    return read_overridden_network(document, _make_overrides(params, input, inputs, batch, dtype))
 
 
-def from_torch(
-    module: Any, input_shape: Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
-) -> Network:
+def summary(
+    net: Spec | Network | TorchModule,
+    *,
+    params: Mapping[str, Any] | None = None,
+    input: Sequence[int] | Mapping[str, int] | None = None,
+    inputs: Mapping[str, Sequence[int] | Mapping[str, int]] | None = None,
+    input_shape: InputShape | None = None,
+    batch: int | None = None,
+    dtype: str | Mapping[str, str] | None = None,
+    inplace: bool = True,
+    fold_batchnorm: bool = False,
+    optimizer: Literal["sgd", "momentum", "adam"] = "sgd",
+) -> Report:
+    """Return the report of a network in any form that `load` accepts; printed, it is a table.
+
+    The arguments up to `dtype` are those of `load`, the others those of `analyse`, and the same errors are raised. For
+    a `Network`, pass the arguments that override a spec to `load` instead.
+
+    >>> summary({"input": [64], "layers": [{"linear": {"out_features": 10}}]}).totals.params
+    650
+    """
+    network = load(net, params=params, input=input, inputs=inputs, input_shape=input_shape, batch=batch, dtype=dtype)
+    return analyse(network, inplace=inplace, fold_batchnorm=fold_batchnorm, optimizer=optimizer)
+
+
+def from_torch(module: TorchModule, input_shape: InputShape) -> Network:
     """Return the network of a torch.nn.Module, for example `analyse(from_torch(module, (3, 224, 224)))`.
 
     The input shape is channels first, without the batch; for several inputs, pass one shape per input, in order or by
     name. The module is traced on the meta device, so nothing is computed, no memory is allocated for weights, and the
     module's own weights do not change. Unsupported operations become layers of the kind `opaque`. To get the text of a
-    spec instead, run `convcalc import --torch`. Raises NotImported (from convcalc.convert.graph) if PyTorch (the extra
-    convcalc[torch]) is not installed or the module cannot be traced.
+    spec instead, run `convcalc import --torch`. Raises NotImported if PyTorch (the extra convcalc[torch]) is not
+    installed or the module cannot be traced, TypeError for anything but a module and a shape.
     """
-    from convcalc.convert.from_torch import read_module
-    from convcalc.convert.graph import plain_spec
-
-    return load(plain_spec(read_module(module, input_shape)))
-
-
-@defer_garbage_collection
-def summary(spec: Source | Network, **overrides: Any) -> Report:
-    """Return the report of a spec or a network; `print` shows it as a table.
-
-    Accepts the arguments of `load` and raises the same errors. Raises TypeError if a network is combined with
-    overrides, which apply only to a spec.
-
-    >>> summary({"input": [64], "layers": [{"linear": {"out_features": 10}}]}).totals.params
-    650
-    """
-    if not isinstance(spec, Network):
-        return analyse(load(spec, **overrides))
-    if overrides:
-        raise TypeError(f"overrides apply to a spec, not to a network: pass {' and '.join(overrides)} to load")
-    return analyse(spec)
+    return load(_spec_of_module(module, input_shape))
 
 
 Summary = Report
 """The former name of `Report`."""
 
 
-def _read_document(spec: Source) -> Document:
+def _check_arguments(refused: Iterable[str], taker: str) -> None:
+    """Raise TypeError if any arguments are refused."""
+    names = sorted(refused)
+    if names:
+        raise TypeError(f"{' and '.join(names)} cannot be combined with {taker}")
+
+
+def _is_torch_module(value: object) -> bool:
+    # whoever has a module has imported PyTorch
+    nn = getattr(sys.modules.get("torch"), "nn", None)
+    return nn is not None and isinstance(value, nn.Module)
+
+
+def _spec_of_module(module: object, input_shape: InputShape | None) -> dict[str, Any]:
+    """Return the spec of a PyTorch module as a mapping."""
+    from convcalc.convert.from_torch import read_module
+    from convcalc.convert.graph import plain_spec
+
+    if not callable(getattr(module, "forward", None)) or isinstance(module, type):
+        raise TypeError(f"the module must be a torch.nn.Module; got {_describe_type(module)}")
+    if input_shape is None:
+        raise TypeError("a PyTorch module needs its input shape, such as input_shape=(3, 224, 224)")
+    if isinstance(input_shape, str) or not isinstance(input_shape, Sequence | Mapping):
+        raise TypeError(f"input_shape must be a shape such as (3, 224, 224); got {show(input_shape)}")
+    return plain_spec(read_module(module, _normalise_value(input_shape)))
+
+
+def _make_overrides(params: object, input: object, inputs: object, batch: object, dtype: object) -> Overrides:
+    """Return the overrides. Raises TypeError if params or inputs are not mappings; other values are checked later."""
+    for name, value in (("params", params), ("inputs", inputs)):
+        if value is not None and not isinstance(value, Mapping):
+            raise TypeError(f"{name} must be a mapping from names to values; got {show(value)}")
+    given: dict[str | None, Any] = dict(_normalise_value(inputs or {}))
+    if input is not None:
+        given[None] = _normalise_value(input)
+    return Overrides(_normalise_value(params or {}), given, _normalise_value(batch), _normalise_value(dtype), True)
+
+
+def _read_document(spec: object) -> Document:
+    """Return the document of a spec, in whichever form it is given. Raises TypeError for any other type."""
     if isinstance(spec, Mapping):
         return Document(_normalise_value(spec))
     if isinstance(spec, str | os.PathLike):
-        return files.read_file(os.fspath(spec))
-    text = spec.read(files.MOST_BYTES + 1)
+        return _read_file(os.fsdecode(spec))
+    read = getattr(spec, "read", None)
+    if not callable(read):
+        expected = "a path, example:NAME, a text stream, a mapping, a Network or a torch.nn.Module"
+        raise TypeError(f"a network must be {expected}; got {_describe_type(spec)}")
+    text = read(files.MOST_BYTES + 1)
     if not isinstance(text, str):
-        raise TypeError("load expects a path, a text stream or a mapping")
+        raise TypeError("the stream must be opened in text mode; it contains bytes")
     file = getattr(spec, "name", None)
     return files.decode_spec(text.encode("utf-8", "surrogatepass"), file if isinstance(file, str) else "<stream>", True)
 
 
+def _read_file(name: str) -> Document:
+    """Return the document of a file or an example. Raises InvalidSpec for an unknown example, OSError with a hint."""
+    try:
+        return files.read_file(examples.resolve_net(name))
+    except examples.NoExample as error:
+        raise InvalidSpec([Problem((), str(error), "CV000")], name) from None
+    except OSError as error:
+        text = "\n" in name
+        error.add_note(
+            "for the text of a spec, pass io.StringIO(text)" if text else files.explain_unreadable(name, error)
+        )
+        raise
+
+
+def _describe_type(value: object) -> str:
+    """Return `a list`, or for a class the advice to create an instance."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}: pass an instance"
+    return f"a value of the type {type(value).__name__}"
+
+
 def _normalise_value(value: Any, path: Path = ()) -> Any:
-    """Convert a Python value to what a YAML file would contain: lists, dicts, and keys that are text."""
+    """Convert a Python value to what a YAML file would contain: lists, dicts, plain numbers, and keys that are text."""
     if len(path) > MOST_NESTING:
         raise InvalidSpec([Problem(path, f"nested more than {MOST_NESTING} deep", "CV004")])
     if isinstance(value, Mapping):
         return {str(key): _normalise_value(item, (*path, str(key))) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_normalise_value(item, (*path, index)) for index, item in enumerate(value)]
+    if hasattr(value, "__index__") and not isinstance(value, int):
+        value = operator.index(value)  # an integer of NumPy or PyTorch
     if isinstance(value, int | float) and not abs(value) <= LARGEST:
         raise InvalidSpec([Problem(path, f"a number has at most {MOST_DIGITS} digits", "CV004")])
     return value
-
-
-def _normalise_optional(value: Any) -> Any:
-    return None if value is None else _normalise_value(value)

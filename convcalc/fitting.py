@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from convcalc.analysis.budgets import figure, find_breaches, layer_figure, output_fields
 from convcalc.analysis.report import Report, analyse
 from convcalc.network import Limit, Network
-from convcalc.problems import Flaw, InvalidSpec, Problem, show
+from convcalc.problems import Flaw, InvalidSpec, Problem, printable, show
 from convcalc.spec.budget import COUNTS, MEMORY
 from convcalc.spec.inputs import Overrides, WrongOverride
 
@@ -78,6 +78,10 @@ class Fit(NamedTuple):
     network: Network
     limits: tuple[Limit, ...]
     trials: tuple[Trial, ...]
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.trials):,} combinations, {len(self.keeping):,} within the budget"
+        return f"<Fit of {printable(self.network.name)}: {counts}>"
 
     def __rich__(self) -> "RichBlocks":
         from convcalc.render.fit import MOST_ROWS, fit_lines

@@ -200,8 +200,15 @@ def join_words(names: Iterable[str]) -> str:
     return f"{', '.join(most)} or {last}" if most else last
 
 
+def message_with_hint(problem: Problem) -> str:
+    """Return the message, and the hint if there is one, on one line."""
+    return f"{problem.message} ({problem.hint})" if problem.hint else problem.message
+
+
 class InvalidSpec(ValueError):
     """A spec is invalid. `problems` are all problems found, in the order of the file.
+
+    As text, it has a line per problem with its place, message and hint.
 
     `file` is the name of the file and `text` its contents. `text` is None if the spec was not read from text, or if the
     file was reached through a symbolic link and must not be quoted.
@@ -211,7 +218,7 @@ class InvalidSpec(ValueError):
         self.problems = tuple(problems)
         self.file = file
         self.text = text
-        super().__init__("\n".join(f"{self.place(problem)}: {problem.message}" for problem in self.problems))
+        super().__init__("\n".join(f"{self.place(problem)}: {message_with_hint(problem)}" for problem in self.problems))
 
     def __rich__(self) -> "RichBlocks":
         from convcalc.render.excerpt import problem_lines

@@ -32,6 +32,12 @@ def _counts_dict(figures: "LayerReport | Totals") -> dict[str, int | None]:
     return {name: getattr(figures, name) for name in COUNTS}
 
 
+def _format_costs(figures: "LayerReport | Totals") -> str:
+    """Return `112 params, 3,888 MACs`."""
+    macs = "unknown" if figures.macs is None else f"{figures.macs:,}"
+    return f"{figures.params:,} params, {macs} MACs"
+
+
 class LayerReport(NamedTuple):
     """The figures of one layer: elements, operations for the whole batch (None: unknown), bytes for the whole batch.
 
@@ -66,6 +72,26 @@ class LayerReport(NamedTuple):
     def output_shape(self) -> Shape:
         """The output shape of one sample, channels first."""
         return self.layer.output
+
+    def __repr__(self) -> str:
+        return f"<LayerReport {self.name}: {self.kind} {self.output_shape}, {_format_costs(self)}>"
+
+    def to_record(self) -> dict[str, str | int | None]:
+        """Return the layer as a row of a data frame; see `Report.to_records`."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "line": self.line,
+            "from": " ".join(self.reads),
+            "input_shape": " + ".join(map(str, self.layer.inputs)),
+            "output_shape": str(self.output_shape),
+            **_counts_dict(self),
+            "input_memory": self.input_memory,
+            "weight_memory": self.weight_memory,
+            "activation_memory": self.activation_memory,
+            "live_memory": self.live_memory,
+            "receptive_field": min(self.receptive_field.size or (), default=None),
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Return the layer as a JSON-ready dict."""
@@ -175,8 +201,9 @@ class Report:
         raise AttributeError(f"a report is frozen: {name} cannot be set")
 
     def __repr__(self) -> str:
-        counted = "unknown" if self.totals.macs is None else f"{self.totals.macs:,}"
-        return f"<Report of {self.network.glance()}: {self.totals.params:,} params, {counted} MACs>"
+        from convcalc.render.summary import report_repr
+
+        return report_repr(self)
 
     def __str__(self) -> str:
         from convcalc.render.summary import table_text
@@ -188,6 +215,11 @@ class Report:
         from convcalc.render.summary import table
 
         return RichBlocks(lambda width: table(self, width=width))
+
+    def _repr_html_(self) -> str:
+        from convcalc.render.summary_html import html_report
+
+        return html_report(self)
 
     def _repr_markdown_(self) -> str:
         from convcalc.render.summary_markdown import markdown_report
@@ -248,6 +280,14 @@ class Report:
         layers = [layer.to_dict() for layer in self.layers]
         return {**self.header(), "layers": layers, "totals": self.totals_dict()}
 
+    def to_records(self) -> list[dict[str, str | int | None]]:
+        """Return one flat dict per layer, for `pandas.DataFrame(records)` or `polars.DataFrame(records)`.
+
+        Every record has the same keys: the columns of `convcalc summary --columns`. Shapes are text, such as 64×56×56.
+        `receptive_field` is its size along the axis where it is smallest. An unknown figure is None.
+        """
+        return [layer.to_record() for layer in self.layers]
+
     def totals_dict(self) -> dict[str, Any]:
         """Return the totals, with training memory, as a JSON-ready dict."""
         return {**self.totals.to_dict(), "training_memory": self.training().total}
@@ -265,9 +305,10 @@ def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = Fa
 
     `inplace` lets elementwise layers overwrite inputs that nothing else reads; `fold_batchnorm` folds batch norms into
     the layers before them; `optimizer` (sgd, momentum or adam) determines the optimizer state in training memory.
-    Raises ValueError for any other optimizer.
+    Raises ValueError for any other optimizer, TypeError for anything but a network and switches that are True or False.
     """
-    if optimizer not in OPTIMIZERS:
+    _check_types(network, inplace, fold_batchnorm)
+    if optimizer not in tuple(OPTIMIZERS):
         raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}; got {optimizer}")
     trained = network
     if fold_batchnorm:
@@ -298,6 +339,15 @@ def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = Fa
         trained=trained,
         optimizer=optimizer,
     )
+
+
+def _check_types(network: object, inplace: object, fold_batchnorm: object) -> None:
+    if not isinstance(network, Network):
+        got = type(network).__name__
+        raise TypeError(f"analyse expects a Network; got a value of the type {got}: pass it to convcalc.summary")
+    for name, value in (("inplace", inplace), ("fold_batchnorm", fold_batchnorm)):
+        if not isinstance(value, bool):
+            raise TypeError(f"{name} must be True or False; got {value!r}")
 
 
 def _report_layer(

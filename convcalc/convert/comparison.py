@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convcalc.analysis.report import LayerReport, Report, analyse
 from convcalc.network import Network
+from convcalc.problems import printable
 
 if TYPE_CHECKING:
     from convcalc.render.lines import RichBlocks
@@ -86,6 +87,10 @@ class Verification(NamedTuple):
     layers: tuple[ComparedLayer, ...]
     totals: tuple[ComparedTotal, ...] = ()
     source: str = "PyTorch"
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.layers):,} layers, {len(self.differences):,} differ"
+        return f"<Verification of {printable(self.report.network.name)} against {self.source}: {counts}>"
 
     def __rich__(self) -> "RichBlocks":
         from convcalc.render.lines import RichBlocks

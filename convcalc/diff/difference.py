@@ -10,6 +10,7 @@ from convcalc.analysis.report import LayerReport, Report
 from convcalc.diff.compared_figures import Figure, figures_of
 from convcalc.diff.matching import Pair, find_replacements, match_layers
 from convcalc.network import Network
+from convcalc.problems import printable
 
 if TYPE_CHECKING:
     from convcalc.render.lines import RichBlocks
@@ -63,6 +64,10 @@ class Difference(NamedTuple):
     figures: dict[str, Figure]
     given: tuple[Change, ...]  # spec parameters, inputs, outputs, batch, data types
     layers: tuple[LayerChange, ...]  # in the order of the new network, removed layers at their old place
+
+    def __repr__(self) -> str:
+        old, new = (printable(report.network.name) for report in (self.old, self.new))
+        return f"<Difference {old} → {new}: {len(self.layers):,} layers differ>"
 
     def __rich__(self) -> "RichBlocks":
         from convcalc.render.diff import difference_lines

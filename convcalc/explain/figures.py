@@ -48,6 +48,9 @@ class Explanation(NamedTuple):
     notes: tuple[str, ...]
     figures: tuple[Figure, ...]
 
+    def __repr__(self) -> str:
+        return f"<Explanation of {self.layer.name}: {len(self.figures)} figures>"
+
     def __rich__(self) -> "RichBlocks":
         from convcalc.render.explain import explanation_lines
         from convcalc.render.lines import RichBlocks

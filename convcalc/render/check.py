@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from convcalc.check.rule import Rule
 from convcalc.check.runner import Checked
-from convcalc.problems import TITLES, InvalidSpec, Problem, printable, shorten
+from convcalc.problems import TITLES, InvalidSpec, Problem, message_with_hint, printable, shorten
 from convcalc.render.lines import Line
 
 _SEVERITIES = ("error", "warning", "note")  # most severe first
@@ -36,11 +36,6 @@ def _printable(problem: Problem) -> Problem:
 def list_problems(checked: Iterable[Checked]) -> Iterator[tuple[Checked, Problem]]:
     """Yield every problem with its file, in order."""
     return ((one, problem) for one in sort_problems(checked) for problem in one.problems)
-
-
-def message_with_hint(problem: Problem) -> str:
-    """Return the message, and the hint if there is one, on one line."""
-    return f"{problem.message} ({problem.hint})" if problem.hint else problem.message
 
 
 def code_titles(rules: Mapping[str, type[Rule]]) -> dict[str, str]:

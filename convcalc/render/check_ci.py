@@ -8,8 +8,8 @@ from typing import Any
 
 from convcalc.check.rule import Rule
 from convcalc.check.runner import Checked
-from convcalc.problems import Problem, Related, Span, printable
-from convcalc.render.check import code_titles, list_problems, message_with_hint, severity_counts, sort_problems
+from convcalc.problems import Problem, Related, Span, message_with_hint, printable
+from convcalc.render.check import code_titles, list_problems, severity_counts, sort_problems
 from convcalc.render.excerpt import split_lines
 from convcalc.version import __version__
 

@@ -116,6 +116,29 @@ def tree_rows(report: Report, depth: int | None = None) -> list[Row]:
     return rows
 
 
+def choose_depth(report: Report, most_rows: int) -> int | None:
+    """Return the largest depth at which the table has at most `most_rows` rows, at least 1; None folds nothing."""
+    levels = count_levels(report)
+    for depth in range(1, levels):
+        if len(tree_rows(report, depth)) > most_rows:
+            return max(depth - 1, 1)
+    return None if levels == 1 or len(tree_rows(report)) <= most_rows else levels - 1
+
+
+def count_levels(report: Report) -> int:
+    """Return how deeply layers are nested: 1 if there are no scopes."""
+    return 1 + max((group.name.count(".") + 1 for group in report.groups), default=0)
+
+
+def fold_rows(report: Report, most_rows: int) -> tuple[list[Row], str]:
+    """Return at most `most_rows` rows, and a note on what is folded or left out, "" if every layer is shown."""
+    depth = choose_depth(report, most_rows)
+    rows, everything = tree_rows(report, depth), f"print(report) shows all {len(report.layers):,} layers"
+    if len(rows) > most_rows:
+        return rows[:most_rows], f"{most_rows:,} of {len(rows):,} rows; {everything}"
+    return rows, "" if depth is None else f"folded to depth {depth} of {count_levels(report)}; {everything}"
+
+
 def _shorten_name(name: str, shown: list[Group]) -> str:
     return name[len(shown[-1].name) + 1 :] if shown else name
 
@@ -140,7 +163,7 @@ def _group_row(
         indent=len(shown),
         is_group=not folded,
         kind=group.word,
-        what=_folded_text(group, _shorten_name(group.name, shown)) if folded else "",
+        what=describe_scope(group, _shorten_name(group.name, shown)) if folded else "",
         line=group.line,
         reads=(),
         input_shapes=first.layer.inputs[:1],
@@ -163,8 +186,8 @@ def _is_only_numbering(group: Group) -> bool:
     return group.copies is not None or group.word == "branch"
 
 
-def _folded_text(group: Group, label: str) -> str:
-    """Describe a folded scope: `bottleneck × 3, 32 layers`, without the word if its name starts with it."""
+def describe_scope(group: Group, label: str) -> str:
+    """Describe a scope for one line: `bottleneck × 3, 32 layers`, without the word if its name starts with it."""
     layers = group.stop - group.start
     counted = f"{layers} {'layer' if layers == 1 else 'layers'}"
     word = "" if label.startswith(group.word) else group.word

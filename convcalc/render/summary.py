@@ -9,9 +9,10 @@ from convcalc.problems import printable, shorten
 from convcalc.render.columns import COLUMNS, SHOWN
 from convcalc.render.grid import Column, grid
 from convcalc.render.lines import GAP, Block, Line, plain_text
-from convcalc.render.rows import Row, layer_rows, tree_rows
+from convcalc.render.rows import Row, fold_rows, layer_rows, tree_rows
 from convcalc.units import format_bytes, format_count, format_exact
 
+_MOST_REPR_ROWS = 60
 _MOST_NAMED = 3  # layers of unknown cost named in the totals
 
 
@@ -40,6 +41,19 @@ def table(
     rows = sort_rows(report, sort) if sort else tree_rows(report, depth)
     found = grid(columns, rows, width=width, exact=exact, fixed=columns is not SHOWN, style=_style_of)
     return [*heading_lines(report, width), [], found, [], *format_totals(report, width)]
+
+
+def report_repr(report: Report) -> str:
+    """Return the table for a prompt of Python: as wide as the terminal, with at most 60 rows of layers."""
+    from shutil import get_terminal_size
+
+    width = get_terminal_size().columns
+    rows, note = fold_rows(report, _MOST_REPR_ROWS)
+    found = grid(SHOWN, rows, width=width, style=_style_of)
+    notes: list[Line] = [[(note, "dim")]] if note else []
+    return plain_text([*heading_lines(report, width), [], found, *notes, [], *format_totals(report, width)]).rstrip(
+        "\n"
+    )
 
 
 def sort_rows(report: Report, sort: str) -> list[Row]:

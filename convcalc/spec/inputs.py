@@ -54,6 +54,12 @@ class Overrides:
             return f"params[{show(name)}] = {show(value)}"
         return f"--set {shorten(name)}={_format_value(value)}"
 
+    def param_advice(self, name: str) -> str:
+        """Return how to give a spec parameter a value: `give it with --set width=…`."""
+        if self.from_python:
+            return f"give it with params={{{show(name)}: …}}"
+        return f"give it with --set {name}=…"
+
     def input_option(self, name: str | None, sizes: Sequence[int] | None = None) -> str:
         """Return the option that sets an input, with the sizes if given: `--input left=3,64,64`."""
         if self.from_python:
@@ -142,7 +148,7 @@ class GivenReader:
                 path,
                 f"spec parameter {shorten(name)} needs a value",
                 "CV012",
-                f"give it with --set {name}=…",
+                self.overrides.param_advice(name),
                 on_key=True,
             )
             return UNKNOWN

@@ -319,7 +319,7 @@ def test_an_input_may_have_the_name_of_a_layer() -> None:
     assert [node.layer.input.sizes for node in network.nodes[:2]] == [(3, 8, 8), (3, 20, 20)]
 
 
-@pytest.mark.parametrize("shape", [(-3, 8, 8), (0, 8, 8), (3, 2.5), "abc", [(3, 8, 8), 5]])
+@pytest.mark.parametrize("shape", [(-3, 8, 8), (0, 8, 8), (3, 2.5), [(3, 8, 8), 5]])
 def test_an_invalid_shape_is_refused_with_a_message(shape: Any) -> None:
     with pytest.raises(NotImported, match="a shape must be a list of positive integers"):
         convcalc.from_torch(modules().LeftAndRight(), shape)

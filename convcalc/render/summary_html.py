@@ -1,0 +1,150 @@
+"""The report as HTML for a notebook: a table with bars, whose scopes fold.
+
+In comes a `Report`; out comes one `<div>` with its style, for example from the last line of a cell. It needs no script
+and nothing from elsewhere. Every text is escaped, because the names of a network come from files of strangers.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+from itertools import accumulate
+
+from convcalc.analysis.report import Report
+from convcalc.problems import printable
+from convcalc.render.columns import COLUMNS
+from convcalc.render.lines import Line
+from convcalc.render.rows import Row, describe_scope, fold_rows
+from convcalc.render.summary import format_totals, heading_lines
+
+_MOST_ROWS = 2000  # a notebook stores its output: about 500 bytes per row
+_MOST_OPEN = 60  # rows shown before anything is unfolded
+_COLUMNS = tuple(
+    COLUMNS[name] for name in ("name", "what", "output_shape", "params", "macs", "receptive_field", "activation_memory")
+)
+_WIDEST = 48  # characters of a column; longer texts are cut on the screen, and shown in full by a tooltip
+_STYLE = """
+.convcalc { --text: #1f2328; --faint: #656d76; --line: #d8dee4; --back: #ffffff; --bar: #54aeff;
+  color: var(--text); background: var(--back); padding: 8px 12px; overflow-x: auto;
+  font: 12px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-variant-numeric: tabular-nums; }
+@media (prefers-color-scheme: dark) {
+  .convcalc { --text: #e6edf3; --faint: #8d96a0; --line: #30363d; --back: #0d1117; --bar: #1f6feb; } }
+.convcalc p { margin: 0; }
+.convcalc .faint { color: var(--faint); }
+.convcalc .layers { margin: 8px 0; width: max-content; }
+.convcalc .row { display: grid; grid-template-columns: var(--columns); column-gap: 2ch; align-items: center;
+  border-bottom: 1px solid var(--line); white-space: pre; list-style: none; }
+.convcalc .row > span { overflow: hidden; text-overflow: ellipsis; }
+.convcalc .head { color: var(--faint); }
+.convcalc .right { text-align: right; }
+.convcalc summary { cursor: pointer; font-weight: bold; }
+.convcalc summary::-webkit-details-marker { display: none; }
+.convcalc summary .name::before { content: "▸ "; color: var(--faint); }
+.convcalc details[open] > summary .name::before { content: "▾ "; }
+.convcalc .name { padding-left: calc(2ch * var(--level)); }
+.convcalc .bar { display: inline-block; height: 0.8em; margin-left: 1ch; background: var(--bar); border-radius: 1px; }
+.convcalc .totals { display: grid; grid-template-columns: max-content max-content max-content; column-gap: 2ch; }
+.convcalc .total { display: contents; }
+"""
+
+
+def html_report(report: Report) -> str:
+    """Return the name and inputs, the layers in nested `<details>`, and the totals.
+
+    At most 2,000 rows are written: deeper scopes are folded for good, and the remaining rows are left out.
+    """
+    title, *facts = heading_lines(report, None)
+    rows, note = fold_rows(report, _MOST_ROWS)
+    described = [row._replace(what=text) for row, text in zip(rows, _describe_rows(report, rows), strict=True)]
+    parts = [
+        # MathJax of a notebook would typeset formulas in names
+        '<div class="convcalc tex2jax_ignore mathjax_ignore">',
+        f"<style>{_STYLE}</style>",
+        *(f"<p>{_line_html(line)}</p>" for line in (title, *facts)),
+        f'<div class="layers" style="--columns: {_measure_columns(described)}">',
+        *_table_html(described, _choose_open_indent(rows)),
+        "</div>",
+        *([f'<p class="faint">{escape(note)}</p>'] if note else []),
+        '<div class="totals">',
+        *(_total_html(line) for line in format_totals(report, None)),
+        "</div></div>",
+    ]
+    return "\n".join(parts)
+
+
+def _line_html(line: Line) -> str:
+    tags = {"title": ("<b>", "</b>"), "dim": ('<span class="faint">', "</span>")}
+    return "".join(escape(printable(text)).join(tags.get(style, ("", ""))) for text, style in line)
+
+
+def _total_html(line: Line) -> str:
+    label, number, note = (text.strip() for text, _ in line[::2])
+    cells = (f'<span class="faint">{label}</span>', f'<b class="right">{number}</b>', f"<span>{escape(note)}</span>")
+    return f'<div class="total">{" ".join(cells)}</div>'
+
+
+def _describe_rows(report: Report, rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the texts of the column `what`; those of open scopes describe what can be folded."""
+    groups = {group.name: group for group in report.groups}
+    for row in rows:
+        yield describe_scope(groups[row.name], row.label) if row.is_group else row.what
+
+
+def _texts(row: Row) -> list[str]:
+    return [printable(row.label), *(printable(column.text(row, False)) for column in _COLUMNS[1:])]
+
+
+def _measure_columns(rows: Sequence[Row]) -> str:
+    """Return the widths of the columns for the grid of CSS."""
+    table = [[column.title for column in _COLUMNS], *map(_texts, rows)]
+    widths = [max(map(len, texts)) for texts in zip(*table, strict=True)]
+    widths[0] = max((len(row.label) + 2 * row.indent + 2 * row.is_group for row in rows), default=0)
+    return " ".join(f"{min(max(width, 5), _WIDEST)}ch" for width in [*widths, 24])
+
+
+def _choose_open_indent(rows: Sequence[Row]) -> int:
+    """Return the largest indent up to which at most 60 rows are shown, at least 0."""
+    visible = accumulate(count for _, count in sorted(Counter(row.indent for row in rows).items()))
+    return max(sum(1 for count in visible if count <= _MOST_OPEN) - 1, 0)
+
+
+def _table_html(rows: Iterable[Row], open_indent: int) -> Iterator[str]:
+    """Yield the rows; those that follow a scope with a larger indent are inside its `<details>`."""
+    titles = [f'<span class="{_side(column.right)}">{column.title}</span>' for column in _COLUMNS]
+    yield f'<div class="row head">{" ".join(titles)} <span>share</span></div>'
+    open_scopes: list[int] = []
+    for row in rows:
+        while open_scopes and open_scopes[-1] >= row.indent:
+            open_scopes.pop()
+            yield "</details>"
+        if row.is_group:
+            open_scopes.append(row.indent)
+            state = " open" if row.indent < open_indent else ""
+            yield f'<details{state}><summary class="row">{_cells_html(row)}</summary>'
+        else:
+            yield f'<div class="row">{_cells_html(row)}</div>'
+    yield "</details>" * len(open_scopes)
+
+
+def _cells_html(row: Row) -> str:
+    name, *others = _texts(row)
+    full = _tooltip(row.name) if row.indent or len(name) > _WIDEST else ""
+    cells = [f'<span class="name" style="--level: {row.indent}"{full}>{escape(name)}</span>']
+    for column, text in zip(_COLUMNS[1:], others, strict=True):
+        full = _tooltip(text) if len(text) > _WIDEST else ""
+        cells.append(f'<span class="{_side(column.right)}"{full}>{escape(text)}</span>')
+    return " ".join([*cells, f"<span>{_share_html(row.share)}</span>"])
+
+
+def _tooltip(text: str) -> str:
+    return f' title="{escape(printable(text))}"'
+
+
+def _side(right: bool) -> str:
+    return "right" if right else "left"
+
+
+def _share_html(share: float | None) -> str:
+    """Return the percentage and its bar, at most 16 characters wide; blank if the layer costs nothing."""
+    if share is None:
+        return "?"
+    return f'{share:6.1%}<i class="bar" style="width: {16 * share:.2f}ch"></i>' if share else ""
