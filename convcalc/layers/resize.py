@@ -1,4 +1,4 @@
-"""Layers without weights that change sizes or rearrange channels: upsampling, shuffles, padding and cropping."""
+"""Defines layers without weights that resize or rearrange: upsampling, shuffles, padding and cropping."""
 
 from math import floor
 
@@ -25,7 +25,7 @@ _MODE_TAPS = {"linear": 2, "bilinear": 4, "bicubic": 16, "trilinear": 8}
 
 
 class Upsample(NoWeights, NoMacs, SavesNothing):
-    """Interpolation to a larger or smaller size: by a factor, to a given size, or to the size of another layer.
+    """Resizes by interpolation: by a factor, to a given size, or to the size of another layer.
 
     Output: floor(n × scale_factor) on every axis, or size, or the size of the layer given by like.
     Counted: nothing for nearest; linear 2, bilinear 4, trilinear 8 and bicubic 16 multiplications per output value, and
@@ -39,7 +39,7 @@ class Upsample(NoWeights, NoMacs, SavesNothing):
     one_of = ("scale_factor", "size", "like")
     scale_factor = PerAxisNumber("output size divided by input size")
     size = PerAxis("output size", None, sign="→")
-    like = LayerName("layer whose size is used as the output size")
+    like = LayerName("name of the layer whose size is used as the output size")
     mode = Choice("interpolation method", "nearest", choices=("nearest", "linear", "bilinear", "bicubic", "trilinear"))
 
     def normalise(self) -> None:
@@ -67,7 +67,7 @@ class Upsample(NoWeights, NoMacs, SavesNothing):
         return Shape(self.input.channels, check_positive(self, sizes, formulas, "scale_factor"))
 
     def reach(self) -> Reach:
-        """Return the interval of inputs from which an output is interpolated, for every axis."""
+        """Return the intervals of the inputs from which an output is interpolated, for every axis."""
         if self.scale_factor is None:
             scales = list(map(reduce_ratio, self.input.spatial, self.output.spatial))
         else:
@@ -96,7 +96,7 @@ class PixelShuffle(Free, SavesNothing):
 
     kind = "pixel_shuffle"
     needs_axes = True
-    upscale_factor = Integer("r, by which every axis grows", required=True, sign="×")
+    upscale_factor = Integer("factor r by which every axis is enlarged", required=True, sign="×")
 
     def inferred_shape(self) -> Shape:
         """Return the output shape: channels / r^axes, and every axis × r.
@@ -115,7 +115,7 @@ class PixelShuffle(Free, SavesNothing):
         return Shape(self.input.channels // block, tuple(size * factor for size in self.input.spatial))
 
     def reach(self) -> Reach:
-        """Return an interval of one position, on which a whole block of outputs depends."""
+        """Return intervals of one input position, for every axis: a block of r outputs depends on the same position."""
         return (nearest_input((1, self.upscale_factor)),) * self.input.axes
 
 
@@ -130,7 +130,9 @@ class PixelUnshuffle(Free, SavesNothing):
 
     kind = "pixel_unshuffle"
     needs_axes = True
-    downscale_factor = Integer("r, by which every axis shrinks; must divide every axis", required=True, sign="/")
+    downscale_factor = Integer(
+        "factor r by which every axis is reduced; must divide every size", required=True, sign="/"
+    )
 
     def inferred_shape(self) -> Shape:
         """Return the output shape: channels × r^axes, and every axis / r.
@@ -144,7 +146,7 @@ class PixelUnshuffle(Free, SavesNothing):
         return Shape(channels, tuple(size // factor for size in self.input.spatial))
 
     def reach(self) -> Reach:
-        """Return the block of r positions that an output depends on, for every axis."""
+        """Return intervals of r input positions, for every axis: each output depends on a block of its own."""
         return (sliding_window(self.downscale_factor, self.downscale_factor, 0, 1),) * self.input.axes
 
 
@@ -171,7 +173,7 @@ class _Bordered(Free, SavesNothing):
     needs_axes = True
     amount_key = ""
     direction = 1
-    like = LayerName("layer whose size is used; the input is centred, with an odd element at the end")
+    like = LayerName("layer whose size is used; both sides change equally, or the end by one more")
 
     def normalise(self) -> None:
         _check_one_of(self)
@@ -206,7 +208,7 @@ class _Bordered(Free, SavesNothing):
 
 
 class Pad(_Bordered):
-    """Adds zeros around the input.
+    """Pads the input with zeros.
 
     Output: n + before + after on every axis, or the size of the layer given by like.
     Counted: nothing.
@@ -221,7 +223,7 @@ class Pad(_Bordered):
 
 
 class Crop(_Bordered):
-    """Removes the borders of the input.
+    """Crops the input: removes elements at its borders.
 
     Output: n - before - after on every axis, or the size of the layer given by like.
     Counted: nothing.
