@@ -8,7 +8,7 @@
 
 from convcalc.version import __version__
 
-TYPE_CHECKING = False  # as in typing, which the command does without until it can be interrupted
+TYPE_CHECKING = False  # type checkers treat it as true; importing typing would delay the handling of Ctrl-C
 
 if TYPE_CHECKING:
     from convcalc.analysis.report import LayerReport, Report, Totals, analyse

@@ -30,7 +30,7 @@ def load(
     """Return the network of a spec, given as a path, a text stream, or a mapping with the content of the file.
 
     `params` (spec parameters), `input` (or `inputs` by name), `batch` and `dtype` override the values in the spec.
-    Shapes are of one sample, channels first. Raises InvalidSpec if the spec is invalid, OSError if its file cannot be
+    Shapes describe one sample, channels first. Raises InvalidSpec if the spec is invalid, OSError if its file cannot be
     read.
 
     >>> network = load({"input": [3, 32, 32], "layers": [{"conv": {"out_channels": 8, "kernel_size": 3}}]})
@@ -95,7 +95,10 @@ def _read_document(spec: Source) -> Document:
 
 
 def _normalise_value(value: Any, path: Path = ()) -> Any:
-    """Convert a Python value to what a YAML file would contain: lists, dicts, and keys that are text."""
+    """Return a Python value as if it came from a YAML file: tuples become lists, and keys of mappings become text.
+
+    Raises InvalidSpec if the value is nested too deeply or contains a number with too many digits.
+    """
     if len(path) > MOST_NESTING:
         raise InvalidSpec([Problem(path, f"nested more than {MOST_NESTING} deep", "CV004")])
     if isinstance(value, Mapping):
@@ -103,7 +106,7 @@ def _normalise_value(value: Any, path: Path = ()) -> Any:
     if isinstance(value, list | tuple):
         return [_normalise_value(item, (*path, index)) for index, item in enumerate(value)]
     if isinstance(value, int | float) and not abs(value) <= LARGEST:
-        raise InvalidSpec([Problem(path, f"a number has at most {MOST_DIGITS} digits", "CV004")])
+        raise InvalidSpec([Problem(path, f"a number can have at most {MOST_DIGITS} digits", "CV004")])
     return value
 
 

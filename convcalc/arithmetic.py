@@ -1,4 +1,4 @@
-"""Integer arithmetic of one spatial axis.
+"""Computes sizes, padding and windows along one spatial axis, in integers.
 
 Every function takes and returns integers for a single axis and knows nothing about layers. Sizes are in elements;
 `padding` is a pair (before, after). For example, a kernel of 3 with stride 2 and padding (1, 1) on an input of 224:
@@ -47,7 +47,7 @@ def window_formula(
 
 
 def same_padding(size: int, kernel_size: int, stride: int, dilation: int) -> Pair:
-    """Return the padding with which ceil(n / stride) windows fit; an odd element goes after.
+    """Return the padding with which ceil(n / stride) windows fit; if its total is odd, the end gets one more.
 
     Source: TensorFlow, `tf.nn.convolution`, padding "SAME"; `torch.nn.Conv2d(padding="same")` at stride 1.
     """
@@ -75,7 +75,8 @@ def transposed_formula(
 def same_transposed_padding(kernel_size: int, stride: int, dilation: int, output_padding: int) -> tuple[Pair, int]:
     """Return the padding and output padding with which a transposed convolution's output size is n × stride.
 
-    An odd element is removed after. If the effective kernel size is less than the stride, there is nothing to remove
+    If the total padding is odd, the end gets one more.
+    If the effective kernel size is less than the stride, there is nothing to remove
     and the output padding fills the gap. Source: TensorFlow, `tf.nn.conv2d_transpose`, "SAME".
     """
     output_padding = max(output_padding, stride - effective_kernel_size(kernel_size, dilation))

@@ -1,4 +1,4 @@
-"""Reading and formatting quantities: counts (`5M`), memory (`4 MiB`) and data types (`int8`)."""
+"""Reads and formats quantities: counts (`5M`), memory (`4 MiB`) and data types (`int8`)."""
 
 import re
 
