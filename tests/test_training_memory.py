@@ -12,7 +12,8 @@ import convcalc
 from convcalc.analysis.cost import activation_bytes
 from convcalc.analysis.training import OPTIMIZERS, Training, saved_bytes, training_bytes
 from convcalc.layers import KINDS
-from convcalc.layers.base import Free, KeepsShape, SavedForBackward
+from convcalc.layers.base import SavedForBackward
+from convcalc.layers.mixins import Free, KeepsShape
 from convcalc.network import Network
 from convcalc.shape import Shape
 from tests.specs import Spec, load

@@ -1,7 +1,7 @@
 """Folds batch norms into the layers before them, as is usual when a network is deployed."""
 
 from convcalc.analysis.liveness import count_readers
-from convcalc.layers.base import Bias
+from convcalc.layers.mixins import Bias
 from convcalc.layers.norm import BatchNorm
 from convcalc.network import Group, Network, Node
 

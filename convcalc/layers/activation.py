@@ -3,18 +3,16 @@
 from typing import ClassVar
 
 from convcalc.arguments import Integer, Number
-from convcalc.layers.base import (
+from convcalc.layers.base import Reach, SavedForBackward, Tensors
+from convcalc.layers.mixins import (
     Free,
     KeepsShape,
     NoBuffers,
     NoMacs,
     NoWeights,
-    Reach,
-    SavedForBackward,
     SavesInput,
     SavesNothing,
     SavesOutput,
-    Tensors,
 )
 from convcalc.problems import Flaw
 from convcalc.shape import Shape

@@ -1,9 +1,9 @@
-"""Defines the base class of all layer kinds, and mixins with the rules that several kinds share.
+"""Defines the base class of all layer kinds, and helpers for their rules.
 
 A kind is one class. Its keys are its arguments in the YAML, its docstring is its manual page (the tests run the line
 `Example on [input shape]: entry`), and its methods are the rules for the output shape, parameters, operations,
 receptive field and what is saved for backward. The rules are abstract, so that a kind that lacks one cannot be
-instantiated; a kind without weights or operations inherits that from a mixin such as `NoWeights`.
+instantiated; `convcalc.layers.mixins` has rules that several kinds share, such as `NoWeights`.
 """
 
 from abc import ABC, abstractmethod
@@ -19,8 +19,7 @@ from convcalc.shape import Shape, axis_name
 Tensors = tuple[int, ...]
 Sizes = tuple[int, ...]
 # Which input positions an output position depends on: an interval per axis, or one of four words. "same": only the same
-# position; "everything": all positions; "elsewhere": other positions, as in a
-# reshape; "unknown": the layer does not say.
+# position; "everything": all positions; "elsewhere": other positions, as after a reshape; "unknown": it cannot be known
 Reach = tuple[Reads, ...] | Literal["same", "everything", "elsewhere", "unknown"]
 
 
@@ -223,140 +222,6 @@ class Layer(ABC):
         unshown = {name for name, key in cls.keys.items() if isinstance(key, Flag) and not key.sign} | set(cls.stated)
         shown = [(name, key) for name, key in cls.keys.items() if name not in unshown]
         return sorted(shown, key=lambda pair: pair[0] != "kernel_size")
-
-
-class NoWeights(Layer):
-    """A kind without weights, biases or buffers."""
-
-    def weight_tensors(self) -> Tensors:
-        """No weights."""
-        return ()
-
-    def bias_tensors(self) -> Tensors:
-        """No biases."""
-        return ()
-
-    def buffer_tensors(self) -> Tensors:
-        """No buffers."""
-        return ()
-
-
-class NoMacs(Layer):
-    """A kind whose multiplications are not counted as multiply-accumulates."""
-
-    def macs(self) -> int:
-        """Return 0: papers count only the MACs of convolution and linear layers."""
-        return 0
-
-
-class _NoArithmetic(NoMacs):
-    # comparisons and functions such as exp are not counted
-
-    def multiplications(self) -> int:
-        return 0
-
-    def additions(self) -> int:
-        return 0
-
-
-class SamePlace(Layer):
-    """A kind whose output at a position depends only on the input at that position, in any channel."""
-
-    def reach(self) -> Reach:
-        """Return `same`: an output position depends only on the same input position."""
-        return "same"
-
-
-class KeepsShape(SamePlace):
-    """A kind whose output has the shape of its input, and depends at each position only on that input position."""
-
-    def inferred_shape(self) -> Shape:
-        """Return the input's shape."""
-        return self.input
-
-
-class Free(NoWeights, _NoArithmetic):
-    """A kind without weights and without counted operations."""
-
-
-class SavesNothing(Layer):
-    """A kind whose gradient is computed from the gradient of its output alone."""
-
-    def saved_for_backward(self) -> SavedForBackward:
-        """Return that nothing is saved for the backward pass."""
-        return SavedForBackward()
-
-
-class SavesInput(Layer):
-    """A kind whose gradient is computed from its input."""
-
-    def saved_for_backward(self) -> SavedForBackward:
-        """Return that the input is saved for the backward pass."""
-        return SavedForBackward(inputs=True)
-
-
-class SavesOutput(Layer):
-    """A kind whose gradient is computed from its output."""
-
-    def saved_for_backward(self) -> SavedForBackward:
-        """Return that the output is saved for the backward pass."""
-        return SavedForBackward(output=True)
-
-
-class AllMacs(Layer):
-    """A kind whose multiplications all count as multiply-accumulates."""
-
-    @abstractmethod
-    def multiplications(self) -> int:
-        """Return the multiplications per sample."""
-
-    def macs(self) -> int:
-        """Return the number of multiplications."""
-        return self.multiplications()
-
-
-class NoBuffers(Layer):
-    """A kind without buffers such as running statistics."""
-
-    def buffer_tensors(self) -> Tensors:
-        """No buffers."""
-        return ()
-
-
-class Bias(NoBuffers):
-    """A kind with an optional learnt bias per output channel."""
-
-    bias = Flag("add a learnt bias to each output channel", True)
-
-    def bias_tensors(self) -> Tensors:
-        """Return one bias tensor of out_channels elements; empty if `bias` is false."""
-        return (self.output.channels,) if self.bias else ()
-
-
-class SumOfProducts(Bias, AllMacs, SavesInput):
-    """A kind in which every output value is a sum of products of inputs and weights, plus an optional bias.
-
-    The gradient of the weights needs the input, which PyTorch saves without its padding.
-    """
-
-    @abstractmethod
-    def products(self) -> int:
-        """Return the number of products that are summed for one output value."""
-
-    def weight_tensors(self) -> Tensors:
-        """Return the number of weights, which all positions share: out_channels × products per output value."""
-        return (self.output.channels * self.products(),)
-
-    def multiplications(self) -> int:
-        """Return the number of multiplications: output values × products per output value."""
-        return self.output.elements * self.products()
-
-    def additions(self) -> int:
-        """Return the number of additions per sample.
-
-        Per output value: the number of products minus one, plus one if there is a bias.
-        """
-        return self.output.elements * (self.products() - 1 + self.bias)
 
 
 def check_divides(divisor: int, number: int, key: str, what: str, label: str = "") -> None:

@@ -4,15 +4,11 @@ from convcalc.arguments import Integer, Padding, PerAxis
 from convcalc.arithmetic import same_padding, same_transposed_padding, transposed_formula, transposed_size
 from convcalc.intervals import spread_window
 from convcalc.layers.base import (
-    AllMacs,
-    Bias,
     Layer,
     Reach,
     SavedForBackward,
-    SavesInput,
     Sizes,
     StatedChannels,
-    SumOfProducts,
     Tensors,
     check_divides,
     check_positive,
@@ -20,6 +16,7 @@ from convcalc.layers.base import (
     count_windows,
     window_reach,
 )
+from convcalc.layers.mixins import AllMacs, Bias, SavesInput, SumOfProducts
 from convcalc.problems import Flaw
 from convcalc.shape import Shape
 

@@ -1,7 +1,8 @@
 """Defines the fully connected layer."""
 
 from convcalc.arguments import Integer
-from convcalc.layers.base import Reach, StatedChannels, SumOfProducts
+from convcalc.layers.base import Reach, StatedChannels
+from convcalc.layers.mixins import SumOfProducts
 from convcalc.problems import Flaw
 from convcalc.shape import Shape
 

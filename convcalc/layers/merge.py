@@ -1,6 +1,7 @@
 """Defines the layers with several inputs: add, multiply and concat."""
 
-from convcalc.layers.base import Free, NoMacs, NoWeights, SamePlace, SavedForBackward, SavesNothing
+from convcalc.layers.base import SavedForBackward
+from convcalc.layers.mixins import Free, NoMacs, NoWeights, SamePlace, SavesNothing
 from convcalc.problems import Flaw
 from convcalc.shape import Shape
 

@@ -3,17 +3,8 @@
 from abc import abstractmethod
 
 from convcalc.arguments import Choice, Flag, Integer
-from convcalc.layers.base import (
-    KeepsShape,
-    Layer,
-    NoBuffers,
-    NoMacs,
-    NoWeights,
-    SavedForBackward,
-    SavesInput,
-    Tensors,
-    check_divides,
-)
+from convcalc.layers.base import Layer, SavedForBackward, Tensors, check_divides
+from convcalc.layers.mixins import KeepsShape, NoBuffers, NoMacs, NoWeights, SavesInput
 from convcalc.shape import Shape
 
 

@@ -6,21 +6,16 @@ from convcalc.arguments import Flag, Padding, PerAxis, PerAxisPadding
 from convcalc.arithmetic import adaptive_window_total, same_padding, window_count
 from convcalc.intervals import adaptive_window, spread_window
 from convcalc.layers.base import (
-    AllMacs,
-    Free,
     Layer,
-    NoMacs,
-    NoWeights,
     Reach,
     SavedForBackward,
-    SavesInput,
-    SavesNothing,
     Sizes,
     check_positive,
     count_taps,
     count_windows,
     window_reach,
 )
+from convcalc.layers.mixins import AllMacs, Free, NoMacs, NoWeights, SavesInput, SavesNothing
 from convcalc.problems import Flaw
 from convcalc.shape import Shape, axis_name
 

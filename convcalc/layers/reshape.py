@@ -3,7 +3,8 @@
 from math import prod
 
 from convcalc.arguments import IntegerList
-from convcalc.layers.base import Free, Reach, SamePlace, SavesNothing
+from convcalc.layers.base import Reach
+from convcalc.layers.mixins import Free, SamePlace, SavesNothing
 from convcalc.problems import Flaw
 from convcalc.shape import MOST_AXES, Shape
 

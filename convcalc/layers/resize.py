@@ -5,18 +5,8 @@ from math import floor
 from convcalc.arguments import Choice, Integer, LayerName, Padding, PerAxis, PerAxisNumber
 from convcalc.arithmetic import Pair
 from convcalc.intervals import Ratio, blended_inputs, nearest_input, reduce_ratio, shifted_input, sliding_window
-from convcalc.layers.base import (
-    Free,
-    Layer,
-    NoMacs,
-    NoWeights,
-    Reach,
-    SamePlace,
-    SavesNothing,
-    Sizes,
-    check_divides,
-    check_positive,
-)
+from convcalc.layers.base import Layer, Reach, Sizes, check_divides, check_positive
+from convcalc.layers.mixins import Free, NoMacs, NoWeights, SamePlace, SavesNothing
 from convcalc.problems import Flaw
 from convcalc.shape import AXIS_NAMES, Shape
 
