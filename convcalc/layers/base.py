@@ -152,7 +152,7 @@ class Layer(ABC):
         return self.inputs[0]
 
     def normalise(self) -> None:
-        """Resolve arguments that depend on the input, such as `same` padding."""
+        """Replace arguments whose value depends on the input, such as `same` padding; raises `Flaw` if one is wrong."""
         return
 
     @abstractmethod

@@ -64,7 +64,7 @@ class _InChannels(Layer):
 
 
 class Conv(OutChannels, Window, _Groups, SumOfProducts, _InChannels):
-    """Convolution in one, two or three dimensions, with an optional bias; all positions share the weights.
+    """Convolution in one, two or three dimensions; all positions share the weights.
 
     Output: floor((n + p_before + p_after - d (k - 1) - 1) / s) + 1 on every axis (n, k, s, p, d: input size, kernel
     size, stride, padding, dilation).
@@ -90,7 +90,8 @@ class Conv(OutChannels, Window, _Groups, SumOfProducts, _InChannels):
 class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput):
     """Transposed convolution: every input value is multiplied by the whole kernel, and the products are added up.
 
-    Output: (n - 1) s - p_before - p_after + d (k - 1) + output_padding + 1 on every axis; n × s with `same`.
+    Output: (n - 1) s - p_before - p_after + d (k - 1) + output_padding + 1 on every axis (symbols as in conv);
+    n × s if padding is same.
     Params: in_channels × (k… × out_channels / groups), + out_channels with bias (k…: the product of all kernel sizes).
     Counted: input positions × in_channels × (k… × out_channels / groups) multiplications, which are the MACs, and the
     same number of additions (including those for cropped outputs), + 1 per output value with bias.
@@ -163,7 +164,7 @@ class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput
 class PointwiseConv(OutChannels, _Groups, SumOfProducts, _InChannels):
     """1×1 convolution: a linear layer applied at every position, which mixes channels but not positions.
 
-    Output: floor((n - 1) / s) + 1 on every axis.
+    Output: floor((n - 1) / s) + 1 on every axis (n, s: input size, stride).
     Params: out_channels × in_channels / groups, + out_channels with bias.
     Counted: output positions × out_channels × in_channels / groups multiplications, which are the MACs;
     in_channels / groups - 1 additions per output value, + 1 with bias.
@@ -216,7 +217,7 @@ class SeparableConv(OutChannels, Window, Bias, _InChannels, AllMacs):
     """Depthwise separable convolution: a depthwise convolution without bias, then a pointwise one with the bias.
 
     In 2-D its MACs are 1 / out_channels + 1 / k² times those of a full k×k convolution (multiplier 1, stride 1).
-    Output: the same sizes as conv, with out_channels.
+    Output: the same sizes as conv, with out_channels channels.
     Params: in_channels × multiplier × k… + in_channels × multiplier × out_channels, + out_channels with bias (k…: the
     product of all kernel sizes).
     Counted: the multiplications (which are the MACs) and additions of both convolutions.
@@ -264,7 +265,7 @@ class SeparableConv(OutChannels, Window, Bias, _InChannels, AllMacs):
 class LocallyConnected(OutChannels, Window, SumOfProducts, _InChannels):
     """Convolution without weight sharing: every output position has its own kernel and biases.
 
-    Output: the same sizes as conv, with out_channels.
+    Output: the same sizes as conv, with out_channels channels.
     Params: output positions × out_channels × k… × in_channels, + output positions × out_channels with bias (k…: the
     product of all kernel sizes).
     Counted: output positions × out_channels × k… × in_channels multiplications, which are the MACs;

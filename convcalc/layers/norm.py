@@ -107,7 +107,7 @@ class LayerNorm(_InputStatistics):
         return self.input.elements if self.axes == "all" else self.input.channels
 
     def weight_input(self) -> object:
-        """Return the whole input shape if it is normalised together, otherwise its channels."""
+        """Return the whole input shape if all its values are normalised together, otherwise the channels."""
         return self.input if self.axes == "all" else self.input.channels
 
     def statistics(self) -> int:

@@ -9,8 +9,8 @@ class Opaque(Layer):
     """An operation that no other kind covers: its output shape, params and buffers are given, its cost is unknown.
 
     It accepts one or more inputs. Unknown is not zero: its multiplications, additions and MACs, the memory it saves for
-    backward and its receptive field are shown as `?` in tables and null in JSON, and so are all totals that include
-    them. The output counts as activation memory; memory that the operation uses while it runs is not counted.
+    the backward pass and its receptive field are shown as `?` in tables and null in JSON, and so are all totals that
+    include them. The output counts as activation memory; memory that the operation uses while it runs is not counted.
 
     Output: output_shape.
     Params: the argument params; the argument buffers counts as buffers.

@@ -98,8 +98,8 @@ class _SavesMaxima(Layer):
 class MaxPool(_Pooling, Free, _SavesMaxima):
     """Max pooling: the largest value of each window.
 
-    Output: floor((n + p_before + p_after - d (k - 1) - 1) / s) + 1 on every axis; with ceil_mode the division rounds
-    up, but a window that would start beyond the input and its leading padding is dropped.
+    Output: floor((n + p_before + p_after - d (k - 1) - 1) / s) + 1 on every axis (symbols as in conv). With
+    ceil_mode the division rounds up, but a window that would start beyond the input and its leading padding is dropped.
     Counted: nothing; comparisons are not counted.
     Source: torch.nn.MaxPool1d, MaxPool2d, MaxPool3d.
     Example on [64, 112, 112]: maxpool: {kernel_size: 3, stride: 2, padding: 1}

@@ -17,7 +17,7 @@ _MODE_TAPS = {"linear": 2, "bilinear": 4, "bicubic": 16, "trilinear": 8}
 class Upsample(NoWeights, NoMacs, SavesNothing):
     """Resizes by interpolation: by a factor, to a given size, or to the size of another layer.
 
-    Output: floor(n × scale_factor) on every axis, or size, or the size of the layer given by like.
+    Output: floor(n × scale_factor) on every axis (n: input size), or size, or the size of the layer given by like.
     Counted: nothing for nearest; linear 2, bilinear 4, trilinear 8 and bicubic 16 multiplications per output value, and
     one addition fewer; no MACs.
     Source: torch.nn.Upsample.
@@ -76,9 +76,9 @@ class Upsample(NoWeights, NoMacs, SavesNothing):
 
 
 class PixelShuffle(Free, SavesNothing):
-    """Moves channels into space: in 2-D, r² channels become r × r positions.
+    """Rearranges channels into positions: in 2-D, every r² channels become r × r positions of one channel.
 
-    Output: channels / r^axes, every axis × r.
+    Output: channels / r^axes (axes: the number of spatial axes), and every size × r.
     Counted: nothing.
     Source: Shi et al. 2016, "Real-time single image and video super-resolution".
     Example on [36, 56, 56]: pixel_shuffle: {upscale_factor: 2}
@@ -110,9 +110,9 @@ class PixelShuffle(Free, SavesNothing):
 
 
 class PixelUnshuffle(Free, SavesNothing):
-    """Moves space into channels: in 2-D, r × r positions become r² channels.
+    """Rearranges positions into channels: in 2-D, every r × r positions of a channel become r² channels.
 
-    Output: channels × r^axes, every axis / r.
+    Output: channels × r^axes (axes: the number of spatial axes), and every size / r.
     Counted: nothing.
     Source: Shi et al. 2016; torch.nn.PixelUnshuffle.
     Example on [3, 56, 56]: pixel_unshuffle: {downscale_factor: 2}
@@ -200,7 +200,7 @@ class _Bordered(Free, SavesNothing):
 class Pad(_Bordered):
     """Pads the input with zeros.
 
-    Output: n + before + after on every axis, or the size of the layer given by like.
+    Output: n + before + after on every axis (n: input size), or the size of the layer given by like.
     Counted: nothing.
     Source: torch.nn.ZeroPad2d.
     Example on [3, 224, 224]: pad: {padding: [[0, 1], [0, 1]]}
@@ -215,7 +215,7 @@ class Pad(_Bordered):
 class Crop(_Bordered):
     """Crops the input: removes elements at its borders.
 
-    Output: n - before - after on every axis, or the size of the layer given by like.
+    Output: n - before - after on every axis (n: input size), or the size of the layer given by like.
     Counted: nothing.
     Source: Ronneberger, Fischer and Brox 2015, "U-Net".
     Example on [64, 64, 64]: crop: {amount: 4}
