@@ -1,4 +1,4 @@
-"""The argument types with which a layer kind declares its arguments.
+"""Defines the types of arguments with which a layer kind is declared.
 
 A `Key` takes a value as written in a spec and returns its normal form, or raises `Flaw`. A per-axis value is always a
 tuple with one entry per axis: `kernel_size: 3` of a 2-D convolution becomes (3, 3). A key also provides the JSON Schema

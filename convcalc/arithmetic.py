@@ -39,7 +39,7 @@ def window_count(
 def window_formula(
     size: int, kernel_size: int, stride: int, padding: Pair, dilation: int, ceil_mode: bool = False
 ) -> str:
-    """Return the formula of `window_count` as text with these numbers and its result."""
+    """Return the formula of `window_count` as text, with the given numbers and the result."""
     rounding = "ceil" if ceil_mode else "floor"
     result = window_count(size, kernel_size, stride, padding, dilation, ceil_mode)
     before, after = padding
@@ -64,7 +64,7 @@ def transposed_size(size: int, kernel_size: int, stride: int, padding: Pair, dil
 def transposed_formula(
     size: int, kernel_size: int, stride: int, padding: Pair, dilation: int, output_padding: int
 ) -> str:
-    """Return the formula of `transposed_size` as text with these numbers and its result."""
+    """Return the formula of `transposed_size` as text, with the given numbers and the result."""
     result = transposed_size(size, kernel_size, stride, padding, dilation, output_padding)
     return (
         f"({size} - 1) × {stride} - {padding[0]} - {padding[1]} + {dilation} × ({kernel_size} - 1)"

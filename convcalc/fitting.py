@@ -49,7 +49,7 @@ class Trial(NamedTuple):
     problem: Problem | None = None
 
     @property
-    def keeps(self) -> bool:
+    def is_within_budget(self) -> bool:
         """Whether the spec is valid and the network is within every limit."""
         return self.figures is not None and not self.broken
 
@@ -89,13 +89,13 @@ class Fit(NamedTuple):
         return RichBlocks(lambda width: fit_lines(self, width, MOST_ROWS))
 
     @property
-    def keeping(self) -> list[Trial]:
+    def within_budget(self) -> list[Trial]:
         """The combinations within the budget, the best first; those whose figure is unknown come last.
 
         Combinations with equal figures stay in the order in which they were tried.
         """
         sign = 1 if self.order.smallest else -1
-        within = [trial for trial in self.trials if trial.keeps]
+        within = [trial for trial in self.trials if trial.is_within_budget]
         figures = ((trial, _figure_of(trial, self.order.metric)) for trial in within)
         ranks = {trial.place: (value is None, sign * (value or 0)) for trial, value in figures}
         return sorted(within, key=lambda trial: ranks[trial.place])
@@ -112,12 +112,12 @@ class Fit(NamedTuple):
         return min(breaking, key=lambda trial: trial.miss, default=None)
 
     @property
-    def beyond(self) -> list[Trial]:
+    def first_exceeding(self) -> list[Trial]:
         """The combinations at which the budget is exceeded first, starting from the best one.
 
         There are up to two per spec parameter: one for larger and one for smaller indexes of its values.
         """
-        best = next(iter(self.keeping), None)
+        best = next(iter(self.within_budget), None)
         if best is None:
             return []
         by_place = {trial.place: trial for trial in self.trials}
@@ -226,7 +226,7 @@ def _analyse_trial(place: tuple[int, ...], values: dict[str, Any], report: Repor
 
 
 def _measure_miss(report: Report, limit: Limit) -> float:
-    """Return how far the worst figure is from a limit, as a fraction of the limit; 0 if it is met."""
+    """Return how far the worst figure is from a limit, as a fraction of the limit; 0 if it is not exceeded."""
     if limit.metric == "output_shape":
         shapes = [shape for name, shape in report.outputs().items() if limit.output in (None, name)]
         return 0 if all(shape.sizes == limit.shape for shape in shapes) else inf

@@ -10,7 +10,7 @@ _Result = TypeVar("_Result")
 
 
 def defer_garbage_collection(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
-    """Return a function that does the same with the cyclic garbage collector switched off.
+    """Return the function, wrapped so that the cyclic garbage collector is off while it runs.
 
     Reading and analysing a network create many objects, nearly all of which are kept. Scanning them repeatedly takes a
     quarter of the run time of a large network, and grows faster than the network.

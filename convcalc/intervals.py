@@ -21,7 +21,7 @@ from convcalc.arithmetic import effective_kernel_size
 
 MOST_POSITIONS = 4_096  # the longest period that is computed
 MOST_READ = 100_000  # positions that may be visited to compose two layers
-Ratio = tuple[int, int]  # a fraction in lowest terms: importing fractions.Fraction would slow the start
+Ratio = tuple[int, int]  # a fraction in lowest terms: importing fractions.Fraction would slow start-up
 
 
 def reduce_ratio(numerator: int, denominator: int) -> Ratio:
@@ -210,7 +210,7 @@ def compose_reads(outer: Reads, inner: Reads) -> Reads:
 
 
 def _find_hull(interval: tuple[int, int] | None, reads: Reads, step: int = 1) -> tuple[int, int] | None:
-    """Return the first and the last input read by the outputs `step` apart in an interval.
+    """Return the first and the last input that the outputs in an interval read, of which only every `step`-th counts.
 
     As intervals never move backwards from one period to the next, only the first and the last period of outputs need
     to be visited. Returns None if no input is read.

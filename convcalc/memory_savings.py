@@ -24,7 +24,7 @@ class Suggestion(NamedTuple):
     peak: int
 
 
-def suggestions(report: Report, load: Load, overrides: Overrides, inplace: bool, fold: bool) -> list[Suggestion]:
+def suggest_savings(report: Report, load: Load, overrides: Overrides, inplace: bool, fold: bool) -> list[Suggestion]:
     """Return the changes that lower the peak of a report, the lowest peak first.
 
     `load` reads the same spec with other overrides; `inplace` and `fold` are the settings of the report.

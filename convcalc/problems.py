@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Path = tuple[str | int, ...]
 
 _MAX_CANDIDATES = 500  # at most this many words are compared with a misspelt one
-_CLEAR_LEAD = 0.1  # a misspelt word is renamed automatically only if the nearest word is this much nearer than the next
+_CLEAR_LEAD = 0.1  # a misspelt word is renamed only if the nearest word is more similar by this than the next one
 
 TITLES: dict[str, str] = {
     "CV000": "a file that cannot be checked",

@@ -17,7 +17,7 @@ def fold_batchnorm(network: Network) -> Network:
     Source: Jacob et al. 2018, "Quantization and training of neural networks for efficient
     integer-arithmetic-only inference", 3.2.
     """
-    folded = foldable(network)
+    folded = find_foldable_norms(network)
     if not folded:
         return network
     first = len(network.inputs)
@@ -44,7 +44,7 @@ def fold_batchnorm(network: Network) -> Network:
     return network._replace(nodes=tuple(nodes), groups=groups, outputs=outputs)
 
 
-def foldable(network: Network) -> set[int]:
+def find_foldable_norms(network: Network) -> set[int]:
     """Return the indexes of the nodes that are batch norms which can be folded."""
     first = len(network.inputs)
     readers = count_readers(network)

@@ -82,7 +82,7 @@ def _find_last_uses(network: Network, owner: list[int]) -> list[int]:
     return last
 
 
-def liveness(network: Network, sizes: Sequence[int], inplace: bool = True) -> Liveness:
+def compute_liveness(network: Network, sizes: Sequence[int], inplace: bool = True) -> Liveness:
     """Return which memory is live at each node, given the bytes of every tensor by number (`sizes`).
 
     `inplace` lets elementwise layers overwrite inputs that nothing else reads. The network's input counts until its

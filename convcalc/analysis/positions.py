@@ -56,9 +56,9 @@ def find_read_positions(reads: Reads, outputs: int, size: int) -> int:
 
 
 def _read_taps(reads: Reads, residue: int, starts: int, offset: int = 0) -> int:
-    """Return the set of inputs read by copies of the window of output `residue`, one moved by each start.
+    """Return the set of inputs that copies of the window of output `residue` read.
 
-    `starts` is the set of the starts less `offset`. Raises TooLarge.
+    One copy is moved by start + `offset` for each start in the set `starts`. Raises TooLarge.
     """
     low, high = reads.low[residue], reads.high[residue]
     if low is None or high is None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convcalc.analysis import batchnorm_folding
 from convcalc.analysis.cost import Cost, activation_bytes, cost
-from convcalc.analysis.liveness import Liveness, liveness
+from convcalc.analysis.liveness import Liveness, compute_liveness
 from convcalc.analysis.receptive_field import Field, FieldReport, compute_fields, field_report, input_size
-from convcalc.analysis.training import OPTIMIZERS, Training, training_bytes
+from convcalc.analysis.training import OPTIMIZERS, Training, compute_training_memory
 from convcalc.gc_pause import defer_garbage_collection
 from convcalc.intervals import Ratio
 from convcalc.layers.base import Layer
@@ -135,7 +135,7 @@ class Totals(NamedTuple):
 
 
 def field_dict(field: FieldReport) -> dict[str, Any]:
-    """Return a receptive field as a JSON-ready dict; fractions that are not whole are strings such as `1/2`."""
+    """Return a receptive field as a JSON-ready dict; fractions that are not integers are strings such as `1/2`."""
     if field.whole:
         return {"size": list(field.size or ()), "global": True, "aligned": field.aligned}
     found: dict[str, Any] = {"size": None if field.size is None else list(field.size)}
@@ -220,7 +220,7 @@ class Report:
         stored = sum(
             cost(node.layer, network.dtype, network.batch).weight_memory for node in network.nodes if node.owner is None
         )
-        return training_bytes(network, sizes, stored, self.optimizer)
+        return compute_training_memory(network, sizes, stored, self.optimizer)
 
     def outputs(self) -> dict[str, Shape]:
         """Return the shapes of the network's outputs by name."""
@@ -276,7 +276,7 @@ def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = Fa
     dtype, batch = network.dtype, network.batch
     sizes = _tensor_sizes(network)
     names = [*network.inputs, *(node.name for node in network.nodes)]
-    live = liveness(network, sizes, inplace)
+    live = compute_liveness(network, sizes, inplace)
     seen = tuple(compute_fields(network))
     whole = input_size(network)
     reported: dict[tuple[int, tuple[int, ...]], FieldReport] = {}

@@ -32,7 +32,7 @@ class Training(NamedTuple):
     total: int | None
 
 
-def training_bytes(network: Network, sizes: Sequence[int], weight_memory: int, optimizer: str) -> Training:
+def compute_training_memory(network: Network, sizes: Sequence[int], weight_memory: int, optimizer: str) -> Training:
     """Return the bytes for training.
 
     `sizes` are the bytes of every tensor by number, `weight_memory` those of all weights and buffers, and `optimizer`
@@ -44,7 +44,7 @@ def training_bytes(network: Network, sizes: Sequence[int], weight_memory: int, o
     """
     if not _is_trainable(network):
         return Training(None, None, None, weight_memory, None)
-    saved, gradients = saved_bytes(network, sizes), _gradient_bytes(network)
+    saved, gradients = count_saved_bytes(network, sizes), _gradient_bytes(network)
     states = OPTIMIZERS[optimizer] * gradients
     total = None if saved is None else weight_memory + gradients + states + saved
     return Training(saved, gradients, states, weight_memory, total)
@@ -71,7 +71,7 @@ def _learnt_bytes(layer: Layer, dtype: Dtype) -> int:
     return weights + sum(tensor_bytes(elements, dtype.bias) for elements in layer.bias_tensors())
 
 
-def saved_bytes(network: Network, sizes: Sequence[int]) -> int | None:
+def count_saved_bytes(network: Network, sizes: Sequence[int]) -> int | None:
     """Return the bytes that are saved for the backward pass, given those of every tensor by number; None if unknown.
 
     A tensor that several layers save counts once, and so do tensors that share memory. If neither a layer nor anything

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from convcalc.network import Network
 from convcalc.shape import Shape
 
-Text = tuple[str, str, str]
+_SortKey = tuple[str, str, str]
 
 
 class Mark(NamedTuple):
@@ -24,7 +24,7 @@ class Mark(NamedTuple):
     scope_written: bool
     leaf_written: bool
 
-    def text(self) -> Text:
+    def sort_key(self) -> _SortKey:
         """Return the key by which marks are ordered."""
         return self.name, self.kind, self.arguments
 

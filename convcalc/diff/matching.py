@@ -46,7 +46,7 @@ class _Stretch(NamedTuple):
 def match_layers(old: Network, new: Network) -> list[Pair]:
     """Return the pairs of corresponding layers, in the order of the new network."""
     marks = mark_layers(old), mark_layers(new)
-    if [mark.text() for mark in marks[1]] < [mark.text() for mark in marks[0]]:
+    if [mark.sort_key() for mark in marks[1]] < [mark.sort_key() for mark in marks[0]]:
         # ties are broken by order, so a fixed order of the networks makes the result the same in both directions
         found = [Pair(pair.new, pair.old, pair.moved) for pair in _match_marks(marks[1], marks[0])]
     else:
