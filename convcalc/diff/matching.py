@@ -179,7 +179,7 @@ def _score(mark: Mark, other: Mark) -> int:
 
 
 def _walk_back(taken: Sequence[bytearray], stretch: _Stretch) -> Iterator[Pair]:
-    """Follow the choices from the last cell back to the first, and yield the pairs."""
+    """Yield the pairs, the last one first, by following the choices back from the last cell."""
     i, j = len(taken), stretch.new_stop - stretch.new
     while i and j:
         choice = taken[i - 1][j - 1]

@@ -49,17 +49,17 @@ class Opaque(Layer):
         return (self.buffers,) if self.buffers else ()
 
     def multiplications(self) -> None:
-        """Unknown."""
+        """Return None: unknown."""
 
     def additions(self) -> None:
-        """Unknown."""
+        """Return None: unknown."""
 
     def macs(self) -> None:
-        """Unknown."""
+        """Return None: unknown."""
 
     def reach(self) -> Reach:
         """Return `unknown`."""
         return "unknown"
 
     def saved_for_backward(self) -> None:
-        """Unknown."""
+        """Return None: unknown."""

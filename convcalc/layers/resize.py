@@ -17,6 +17,7 @@ _MODE_TAPS = {"linear": 2, "bilinear": 4, "bicubic": 16, "trilinear": 8}
 class Upsample(NoWeights, NoMacs, SavesNothing):
     """Resizes by interpolation: by a factor, to a given size, or to the size of another layer.
 
+    Exactly one of scale_factor, size and like must be given.
     Output: floor(n × scale_factor) on every axis (n: input size), or size, or the size of the layer given by like.
     Counted: nothing for nearest; linear 2, bilinear 4, trilinear 8 and bicubic 16 multiplications per output value, and
     one addition fewer; no MACs.
@@ -29,8 +30,12 @@ class Upsample(NoWeights, NoMacs, SavesNothing):
     one_of = ("scale_factor", "size", "like")
     scale_factor = PerAxisNumber("output size divided by input size")
     size = PerAxis("output size", None, sign="→")
-    like = LayerName("name of the layer whose size is used as the output size")
-    mode = Choice("interpolation method", "nearest", choices=("nearest", "linear", "bilinear", "bicubic", "trilinear"))
+    like = LayerName("layer whose size is used as the output size")
+    mode = Choice(
+        "method: linear is for 1-D, bilinear and bicubic for 2-D, trilinear for 3-D",
+        "nearest",
+        choices=("nearest", "linear", "bilinear", "bicubic", "trilinear"),
+    )
 
     def normalise(self) -> None:
         """Raise `Flaw` unless one of scale_factor, size and like is given and the mode fits the number of axes."""
@@ -200,6 +205,7 @@ class _Bordered(Free, SavesNothing):
 class Pad(_Bordered):
     """Pads the input with zeros.
 
+    Exactly one of padding and like must be given.
     Output: n + before + after on every axis (n: input size), or the size of the layer given by like.
     Counted: nothing.
     Source: torch.nn.ZeroPad2d.
@@ -215,6 +221,7 @@ class Pad(_Bordered):
 class Crop(_Bordered):
     """Crops the input: removes elements at its borders.
 
+    Exactly one of amount and like must be given.
     Output: n - before - after on every axis (n: input size), or the size of the layer given by like.
     Counted: nothing.
     Source: Ronneberger, Fischer and Brox 2015, "U-Net".
