@@ -10,7 +10,7 @@ import sys
 
 from convcalc.version import __version__
 
-TYPE_CHECKING = False  # as in typing, which the command does without until it can be interrupted
+TYPE_CHECKING = False  # type checkers treat it as true; importing typing would delay the handling of Ctrl-C
 
 _HOMES = {
     "InvalidSpec": "convcalc.problems",

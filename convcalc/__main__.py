@@ -1,4 +1,4 @@
-"""The command `convcalc`, and `python -m convcalc`.
+"""Runs the command `convcalc`, also as `python -m convcalc`.
 
 Only `sys` is imported before interrupts are handled, so Ctrl-C also ends the command quietly during the other imports,
 which take most of the time of a short run.

@@ -194,9 +194,12 @@ def _describe_type(value: object) -> str:
 
 
 def _normalise_value(value: Any, path: Path = ()) -> Any:
-    """Convert a Python value to what a YAML file would contain: lists, dicts, plain numbers, and keys that are text."""
+    """Return a Python value as if it came from a YAML file: tuples become lists, and keys of mappings become text.
+
+    Raises InvalidSpec if the value is nested too deeply or contains a number with too many digits.
+    """
     if len(path) > MOST_NESTING:
-        raise InvalidSpec([Problem(path, f"nested more than {MOST_NESTING} deep", "CV004")])
+        raise InvalidSpec([Problem(path, f"nested more than {MOST_NESTING} levels deep", "CV004")])
     if isinstance(value, Mapping):
         return {str(key): _normalise_value(item, (*path, str(key))) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -204,5 +207,5 @@ def _normalise_value(value: Any, path: Path = ()) -> Any:
     if hasattr(value, "__index__") and not isinstance(value, int):
         value = operator.index(value)  # an integer of NumPy or PyTorch
     if isinstance(value, int | float) and not abs(value) <= LARGEST:
-        raise InvalidSpec([Problem(path, f"a number has at most {MOST_DIGITS} digits", "CV004")])
+        raise InvalidSpec([Problem(path, f"a number can have at most {MOST_DIGITS} digits", "CV004")])
     return value

@@ -1,4 +1,4 @@
-"""The argument types with which a layer kind declares its arguments.
+"""Defines the types of arguments with which a layer kind is declared.
 
 A `Key` takes a value as written in a spec and returns its normal form, or raises `Flaw`. A per-axis value is always a
 tuple with one entry per axis: `kernel_size: 3` of a 2-D convolution becomes (3, 3). A key also provides the JSON Schema
@@ -22,13 +22,13 @@ EXPRESSION: dict[str, Any] = {"type": "string", "pattern": r"\$"}  # JSON Schema
 
 
 class Key(Generic[_Value]):
-    """One argument of a layer kind.
+    """The declaration of one argument of a layer kind: its help, its default and the check of its values.
 
-    A key is a descriptor: on the class it is the key itself, on a layer the argument's value.
+    A key is a descriptor: `Conv.stride` is the key itself, `layer.stride` is the argument's value.
     """
 
-    expected = ""
-    sign = ""
+    expected = ""  # what a valid value is, for error messages
+    sign = ""  # shown in front of the value in tables, such as / for a stride
     named: tuple[str, ...] = ()  # words accepted as values
 
     def __init__(self, help: str, default: Any = None, *, required: bool = False, default_text: str = "") -> None:
@@ -46,13 +46,13 @@ class Key(Generic[_Value]):
     @overload
     def __get__(self, layer: object, owner: type) -> _Value: ...
     def __get__(self, layer: object | None, owner: type) -> "Key[_Value] | _Value":
-        """Return the key itself; a layer's value is in the layer's own dictionary, which Python looks up first."""
+        """Return the key itself on a class. On a layer, Python finds the value in the layer's dictionary instead."""
         if layer is None:
             return self
         raise AttributeError(self.name)
 
     def read(self, value: Any, axes: int | None) -> _Value:
-        """Return the normal form of a written value for a layer with `axes` spatial axes (None: unknown).
+        """Return the normal form of a value from a spec, for a layer with `axes` spatial axes (None: unknown).
 
         Raises `Flaw` if the value is not valid.
         """
@@ -63,7 +63,7 @@ class Key(Generic[_Value]):
         return None if self.default is None else self.read(self.default, axes)
 
     def schema(self) -> dict[str, Any]:
-        """Return the JSON Schema of a written value that is not an expression."""
+        """Return the JSON Schema of the values that a spec may give, apart from expressions."""
         return {}
 
     def glance(self, value: Any) -> str:
@@ -71,7 +71,7 @@ class Key(Generic[_Value]):
         return f"{self.sign}{value}"
 
     def flaw(self, value: Any, where: tuple[int, ...] = (), expected: str = "") -> Flaw:
-        """Return the error for a value that is not `expected`; `where` leads to the entry of a list that is wrong."""
+        """Return the error for a value that is not `expected`; `where` is the index of the wrong entry of a list."""
         wanted = expected or self.expected
         if is_integer(value) and value > LARGEST:
             wanted = f"an integer of at most {MOST_DIGITS} digits"
@@ -135,7 +135,7 @@ def _describe_integer(minimum: int) -> str:
 
 
 class Integer(Key[int]):
-    """An integer."""
+    """An argument that is an integer of at least a minimum."""
 
     def __init__(self, help: str, default: int | None = None, *, minimum: int = 1, sign: str = "", **rest: Any) -> None:
         super().__init__(help, default, **rest)
@@ -155,7 +155,7 @@ class Integer(Key[int]):
 
 
 class Number(Key[float]):
-    """A number, optionally with a minimum and a maximum, both included."""
+    """An argument that is a number, optionally from a minimum to a maximum, both included."""
 
     def __init__(
         self, help: str, default: float, *, minimum: float | None = None, maximum: float | None = None
@@ -186,7 +186,7 @@ class Number(Key[float]):
 
 
 class Flag(Key[bool]):
-    """True or false."""
+    """An argument that is true or false."""
 
     expected = "true or false"
 
@@ -205,12 +205,12 @@ class Flag(Key[bool]):
         return {"type": "boolean"}
 
     def glance(self, value: bool) -> str:
-        """Return the sign that tables show, such as `ceil`, or ""."""
+        """Return the sign, such as `ceil`, whatever the value: tables show a flag only if it is not at its default."""
         return self.sign
 
 
 class Choice(Key[str]):
-    """One of several words."""
+    """An argument that is one of several words."""
 
     def __init__(self, help: str, default: str, *, choices: tuple[str, ...]) -> None:
         super().__init__(help, default)
@@ -229,7 +229,7 @@ class Choice(Key[str]):
 
 
 class Text(Key[str]):
-    """Free text; unprintable characters are escaped."""
+    """An argument that is free text."""
 
     expected = "text"
 
@@ -255,7 +255,7 @@ def _per_axis_schemas(item: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 class PerAxis(Key[tuple[int, ...]]):
-    """An integer for all axes, or a list with one integer per axis."""
+    """An argument that is an integer for all axes, or a list with one integer per axis."""
 
     def __init__(self, help: str, default: int | None = None, *, minimum: int = 1, sign: str = "", **rest: Any) -> None:
         super().__init__(help, default, **rest)
@@ -282,12 +282,12 @@ class PerAxis(Key[tuple[int, ...]]):
         return {"anyOf": _per_axis_schemas({"type": "integer", "minimum": self.minimum})}
 
     def glance(self, value: tuple[int, ...]) -> str:
-        """Return short text: `3×3`, or `/2` if there is a sign and all axes have the same value."""
+        """Return the values in short form: `3×3`, or `/2` if there is a sign and all axes have the same value."""
         return _abbreviate_per_axis(self.sign, value)
 
 
 class PerAxisNumber(Key[tuple[float, ...] | None]):
-    """A positive number for all axes, or a list with one number per axis."""
+    """An argument that is a positive number for all axes, or a list with one number per axis."""
 
     expected = "a positive number or a list with one per axis"
     sign = "×"
@@ -306,14 +306,16 @@ class PerAxisNumber(Key[tuple[float, ...] | None]):
         return {"anyOf": _per_axis_schemas({"type": "number", "exclusiveMinimum": 0})}
 
     def glance(self, value: tuple[float, ...]) -> str:
-        """Return short text: `×2`, or `×2×1.5` if the axes differ."""
+        """Return the factors in short form: `×2`, or `×2×1.5` if the axes differ."""
         return _abbreviate_per_axis(self.sign, value)
 
 
 class Padding(Key[PerAxisPadding]):
-    """Elements before and after each axis: an integer, a list of integers or [before, after] pairs, or a word.
+    """An argument for the number of elements added (or removed) before and after each axis.
 
-    `same` stays a word, because its value depends on the size of the input; the layer resolves it.
+    It is an integer for all axes, a list with an integer or [before, after] pair per axis, or one of the words in
+    `named`. `read` returns the word `same` unchanged, because that padding depends on the input's size; the layer
+    computes it.
     """
 
     sign = "p"
@@ -357,12 +359,12 @@ class Padding(Key[PerAxisPadding]):
         return {"anyOf": [side, *_per_axis_schemas({"anyOf": [side, pair]})[1:], *words]}
 
     def glance(self, value: PerAxisPadding) -> str:
-        """Return short text: `p1`, `p1×0` if the axes differ, `p0-1` if the two sides differ."""
+        """Return the padding in short form: `p1`, `p1×0` if the axes differ, `p0-1` if the two sides differ."""
         return _abbreviate_per_axis(self.sign, [str(a) if a == b else f"{a}-{b}" for a, b in value])
 
 
 class IntegerList(Key[tuple[int, ...]]):
-    """A list of integers whose length and minimum are limited."""
+    """An argument that is a list of integers, whose length and minimum are limited."""
 
     def __init__(self, help: str, *, lengths: tuple[int, int], minimum: int, expected: str, sign: str = "×") -> None:
         super().__init__(help, required=True)
@@ -387,12 +389,12 @@ class IntegerList(Key[tuple[int, ...]]):
         return {"type": "array", "items": items, "minItems": fewest, "maxItems": most}
 
     def glance(self, value: tuple[int, ...]) -> str:
-        """Return short text: `64×8×8`, or `0:58` with another sign."""
+        """Return the integers joined by the sign: `64×8×8`, or `0:58` with the sign `:`."""
         return self.sign.join(map(str, value))
 
 
 class NamedShape:
-    """A layer referred to by an argument, with its output shape (None: unknown)."""
+    """The layer that an argument refers to by name, and its output shape (None: unknown)."""
 
     def __init__(self, name: str, shape: Shape | None) -> None:
         self.name = name
@@ -400,7 +402,7 @@ class NamedShape:
 
 
 class LayerName(Key[NamedShape | None]):
-    """The name of another layer, whose spatial size is used."""
+    """An argument that is the name of another layer, whose spatial size is used."""
 
     expected = "the name of a layer"
     sign = "like "
@@ -416,12 +418,12 @@ class LayerName(Key[NamedShape | None]):
         return {"type": "string"}
 
     def glance(self, value: NamedShape) -> str:
-        """Return the argument's text in the layer table: `like` and the layer's name, as in `like skip3`."""
+        """Return `like` and the layer's name: `like skip3`."""
         return f"{self.sign}{value.name}"
 
 
 def _abbreviate_per_axis(sign: str, values: Any) -> str:
-    """Return the values joined by `×`; with a sign and equal values, just one."""
+    """Return the sign and the values joined by `×`; if there is a sign and all values are equal, only one of them."""
     texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
     if sign and len(set(texts)) == 1:
         return sign + texts[0]
@@ -429,7 +431,7 @@ def _abbreviate_per_axis(sign: str, values: Any) -> str:
 
 
 def to_json_value(value: Any) -> Any:
-    """Return a normal value as JSON stores it: a tuple as a list, a `NamedShape` as its name."""
+    """Return a value in normal form as JSON stores it: a tuple as a list, a `NamedShape` as its name."""
     if isinstance(value, tuple):
         return [to_json_value(item) for item in value]
     return value.name if isinstance(value, NamedShape) else value

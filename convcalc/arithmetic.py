@@ -1,4 +1,4 @@
-"""Integer arithmetic of one spatial axis.
+"""Computes sizes, padding and windows along one spatial axis, in integers.
 
 Every function takes and returns integers for a single axis and knows nothing about layers. Sizes are in elements;
 `padding` is a pair (before, after). For example, a kernel of 3 with stride 2 and padding (1, 1) on an input of 224:
@@ -39,7 +39,7 @@ def window_count(
 def window_formula(
     size: int, kernel_size: int, stride: int, padding: Pair, dilation: int, ceil_mode: bool = False
 ) -> str:
-    """Return the formula of `window_count` as text with these numbers and its result."""
+    """Return the formula of `window_count` as text, with the given numbers and the result."""
     rounding = "ceil" if ceil_mode else "floor"
     result = window_count(size, kernel_size, stride, padding, dilation, ceil_mode)
     before, after = padding
@@ -47,7 +47,7 @@ def window_formula(
 
 
 def same_padding(size: int, kernel_size: int, stride: int, dilation: int) -> Pair:
-    """Return the padding with which ceil(n / stride) windows fit; an odd element goes after.
+    """Return the padding with which ceil(n / stride) windows fit; if its total is odd, the end gets one more.
 
     Source: TensorFlow, `tf.nn.convolution`, padding "SAME"; `torch.nn.Conv2d(padding="same")` at stride 1.
     """
@@ -64,7 +64,7 @@ def transposed_size(size: int, kernel_size: int, stride: int, padding: Pair, dil
 def transposed_formula(
     size: int, kernel_size: int, stride: int, padding: Pair, dilation: int, output_padding: int
 ) -> str:
-    """Return the formula of `transposed_size` as text with these numbers and its result."""
+    """Return the formula of `transposed_size` as text, with the given numbers and the result."""
     result = transposed_size(size, kernel_size, stride, padding, dilation, output_padding)
     return (
         f"({size} - 1) × {stride} - {padding[0]} - {padding[1]} + {dilation} × ({kernel_size} - 1)"
@@ -75,7 +75,8 @@ def transposed_formula(
 def same_transposed_padding(kernel_size: int, stride: int, dilation: int, output_padding: int) -> tuple[Pair, int]:
     """Return the padding and output padding with which a transposed convolution's output size is n × stride.
 
-    An odd element is removed after. If the effective kernel size is less than the stride, there is nothing to remove
+    If the total padding is odd, the end gets one more.
+    If the effective kernel size is less than the stride, there is nothing to remove
     and the output padding fills the gap. Source: TensorFlow, `tf.nn.conv2d_transpose`, "SAME".
     """
     output_padding = max(output_padding, stride - effective_kernel_size(kernel_size, dilation))

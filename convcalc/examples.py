@@ -1,4 +1,4 @@
-"""The example specs that are installed with the package, addressed as `example:NAME`."""
+"""Finds the example specs that are installed with the package and called `example:NAME` on the command line."""
 
 import os
 
@@ -26,7 +26,7 @@ def list_names() -> list[str]:
 
 
 def find_file(name: str) -> str:
-    """Return the file of an example; raises `NoExample` with the closest name if it does not exist."""
+    """Return the path of an example's file; raises `NoExample`, with the closest name, if there is no such example."""
     known = list_names()
     if name not in known:
         hint = problems.did_you_mean(name, known) or f"available: {', '.join(known)}"
@@ -35,11 +35,14 @@ def find_file(name: str) -> str:
 
 
 def resolve_net(net: str) -> str:
-    """Return the file of a NET argument, which is a file or `example:NAME`; raises `NoExample`."""
+    """Return the path that a NET argument stands for: the argument itself, or an example's file for `example:NAME`.
+
+    Raises `NoExample` if there is no such example.
+    """
     return find_file(net.removeprefix(PREFIX)) if net.startswith(PREFIX) else net
 
 
 def display_name(file: str) -> str:
-    """Return `example:NAME` for the file of an example, otherwise the file unchanged."""
+    """Return `example:NAME` for the path of an example's file, and any other path unchanged."""
     folder_of, name = os.path.split(file)
     return PREFIX + name.removesuffix(_SUFFIX) if folder_of == _find_folder() else file

@@ -1,6 +1,6 @@
-"""Find the values of spec parameters for which a network is within its budget: every combination is analysed.
+"""Finds the values of spec parameters for which a network is within its budget, by analysing every combination.
 
-`fit` takes parameters with the values to try, limits and an order; it returns all combinations with their results.
+`fit` takes spec parameters with the values to try, limits and an order, and returns the result of each combination.
 """
 
 import re
@@ -35,10 +35,10 @@ class Param(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """One combination of values and its result: figures, or the first problem if the spec is invalid with them.
+    """One combination of values and its result: figures, or the first problem if they make the spec invalid.
 
-    `place` holds the index of each value in its parameter's values; `broken` has one message per limit that is not
-    met; `miss` is the largest distance from a limit, as a fraction of that limit.
+    `place` holds the index of each value in `Param.values`. `broken` has one message per limit that is exceeded. `miss`
+    is the largest amount by which a limit is exceeded, as a fraction of that limit.
     """
 
     place: tuple[int, ...]
@@ -49,8 +49,8 @@ class Trial(NamedTuple):
     problem: Problem | None = None
 
     @property
-    def keeps(self) -> bool:
-        """Whether the spec is valid and the network meets every limit."""
+    def is_within_budget(self) -> bool:
+        """Whether the spec is valid and the network is within every limit."""
         return self.figures is not None and not self.broken
 
 
@@ -62,7 +62,7 @@ class Order(NamedTuple):
 
 
 class Setup(NamedTuple):
-    """What all combinations share: overrides, and how inference memory is counted."""
+    """The settings that all combinations share: overrides, and how memory during inference is counted."""
 
     overrides: Overrides
     inplace: bool = True
@@ -70,7 +70,10 @@ class Setup(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """All combinations in the order in which they were tried; `network` is the first valid one."""
+    """The results of all combinations (`trials`), in the order in which they were tried.
+
+    `network` is that of the first valid combination, `limits` are its budget and all further limits.
+    """
 
     params: tuple[Param, ...]
     setup: Setup
@@ -90,10 +93,13 @@ class Fit(NamedTuple):
         return RichBlocks(lambda width: fit_lines(self, width, MOST_ROWS))
 
     @property
-    def keeping(self) -> list[Trial]:
-        """The combinations within the budget, best first, unknown figures last; ties keep the order of trial."""
+    def within_budget(self) -> list[Trial]:
+        """The combinations within the budget, the best first; those whose figure is unknown come last.
+
+        Combinations with equal figures stay in the order in which they were tried.
+        """
         sign = 1 if self.order.smallest else -1
-        within = [trial for trial in self.trials if trial.keeps]
+        within = [trial for trial in self.trials if trial.is_within_budget]
         figures = ((trial, _figure_of(trial, self.order.metric)) for trial in within)
         ranks = {trial.place: (value is None, sign * (value or 0)) for trial, value in figures}
         return sorted(within, key=lambda trial: ranks[trial.place])
@@ -110,9 +116,12 @@ class Fit(NamedTuple):
         return min(breaking, key=lambda trial: trial.miss, default=None)
 
     @property
-    def beyond(self) -> list[Trial]:
-        """From the best combination, along each parameter in both directions, the first one that exceeds the budget."""
-        best = next(iter(self.keeping), None)
+    def first_exceeding(self) -> list[Trial]:
+        """The combinations at which the budget is exceeded first, starting from the best one.
+
+        There are up to two per spec parameter: one for larger and one for smaller indexes of its values.
+        """
+        best = next(iter(self.within_budget), None)
         if best is None:
             return []
         by_place = {trial.place: trial for trial in self.trials}
@@ -129,7 +138,7 @@ class Fit(NamedTuple):
 
 
 def _vary_place(place: tuple[int, ...], axis: int, indexes: Iterable[int]) -> list[tuple[int, ...]]:
-    """Return a place with the index of one parameter replaced by each of the indexes."""
+    """Return copies of a place, with the index of one parameter (`axis`) replaced by each of the indexes."""
     return [(*place[:axis], index, *place[axis + 1 :]) for index in indexes]
 
 
@@ -139,11 +148,11 @@ def _figure_of(trial: Trial, metric: str) -> int | None:
     return trial.figures[metric]
 
 
-# -- the values
+# -- the values to try
 
 
 def expand_values(written: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the values of a list, with `start:stop:step` expanded and duplicates removed. Raises Flaw."""
+    """Return the values to try, with ranges `start:stop:step` expanded and duplicates removed. Raises Flaw."""
     found: dict[str, Any] = {}
     for item in written:
         for value in _expand_range(item) if isinstance(item, str) else [item]:
@@ -154,9 +163,10 @@ def expand_values(written: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def _expand_range(text: str) -> list[Any]:
-    """Return the values of `0.25:1.5:0.05`, including the stop if a step reaches it; other text is one value.
+    """Return the values of a range such as `0.25:1.5:0.05`; any other text is a single value.
 
-    The steps are exact: 0.25 + 0.05 is 0.3. The values are integers if start, stop and step are. Raises Flaw.
+    The stop is included if a step reaches it. The steps are exact: 0.25 + 0.05 is 0.3. The values are integers if
+    start, stop and step are. Raises Flaw.
     """
     from fractions import Fraction
 
@@ -179,7 +189,7 @@ def _too_many(count: int) -> Flaw:
     return Flaw(f"{count:,} combinations exceed the limit of {_MOST_COMBINATIONS:,}", "use a larger step")
 
 
-# -- trying them
+# -- analysing the combinations
 
 
 def fit(load: Load, setup: Setup, params: Sequence[Param], outside: Sequence[Limit], order: Order) -> Fit:
@@ -220,7 +230,7 @@ def _analyse_trial(place: tuple[int, ...], values: dict[str, Any], report: Repor
 
 
 def _measure_miss(report: Report, limit: Limit) -> float:
-    """Return how far the worst figure is from a limit, as a fraction of the limit; 0 if it is met."""
+    """Return how far the worst figure is from a limit, as a fraction of the limit; 0 if it is not exceeded."""
     if limit.metric == "output_shape":
         shapes = [shape for name, shape in report.outputs().items() if limit.output in (None, name)]
         return 0 if all(shape.sizes == limit.shape for shape in shapes) else inf
@@ -228,7 +238,7 @@ def _measure_miss(report: Report, limit: Limit) -> float:
 
 
 def _list_figures(report: Report, limit: Limit) -> list[int | None]:
-    """Return the figures that a limit applies to; None for an unknown one."""
+    """Return the figures that a limit applies to, with None for each unknown one."""
     if limit.pattern is not None:
         named = (layer for layer in report.layers if fnmatchcase(layer.name, limit.pattern))
         return [layer_figure(layer, limit.metric) for layer in named]

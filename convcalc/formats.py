@@ -8,16 +8,17 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-HEAD = 65_536  # bytes of a file's start that are looked at
+HEAD = 65_536  # number of bytes at the start of a file that are inspected
 LAYERS = (
     rb"""(?:\xef\xbb\xbf)?(?:layers|'layers'|"layers")\s*:"""  # the outermost key of every spec, at the start of a line
 )
 
 
 class Format(NamedTuple):
-    """A file format. `holds` recognises it from the first bytes of a file.
+    """A file format.
 
-    `reader` is the importer that reads it, "" if there is none; `advice` is what to do in that case.
+    `holds` takes the first bytes of a file and returns a true value if they are in this format. `reader` names the
+    importer for the format; if there is none, it is "" and `advice` tells the user what to do instead.
     """
 
     name: str
@@ -33,22 +34,22 @@ _TF2ONNX = "convert it to ONNX with python -m tf2onnx.convert, then run convcalc
 
 
 def _begins_with(*magic: bytes) -> Callable[[bytes], bool]:
-    """Recognise files by their first bytes."""
+    """Return a function that recognises files by their first bytes."""
     return lambda head: head.startswith(magic)
 
 
 def _matches_all(*patterns: bytes) -> Callable[[bytes], bool]:
-    """Recognise text in which every pattern matches."""
+    """Return a function that recognises text in which every pattern matches."""
     return lambda head: b"\0" not in head and all(re.search(pattern, head, re.MULTILINE) for pattern in patterns)
 
 
 def _is_zip_with(member: bytes) -> Callable[[bytes], bool]:
-    """Recognise ZIP archives by a member, among the first or in the directory at the end."""
+    """Return a function that recognises ZIP archives whose inspected bytes contain a member name."""
     return lambda head: head.startswith(b"PK\x03\x04") and re.search(member, head) is not None
 
 
 def _never(head: bytes) -> bool:
-    """For formats that only the file name tells apart."""
+    """Return False: a format with this function is recognised only by the ending of the file name."""
     return False
 
 
@@ -155,5 +156,5 @@ def find_foreign_format(name: str, head: bytes) -> Format | None:
 
 
 def advice(found: Format, file: str) -> str:
-    """Return what to do with a file of another format than a spec."""
+    """Return the advice for a user who gave a file that is not a spec: how to import or convert it."""
     return f"import it with convcalc import {file}" if found.reader else found.advice

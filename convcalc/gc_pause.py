@@ -1,4 +1,4 @@
-"""Pausing the cyclic garbage collector while many long-lived objects are created."""
+"""Pauses the cyclic garbage collector while many long-lived objects are created."""
 
 import gc
 from collections.abc import Callable
@@ -10,7 +10,7 @@ _Result = TypeVar("_Result")
 
 
 def defer_garbage_collection(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
-    """Decorate a function so that the cyclic garbage collector is off while it runs.
+    """Return the function, wrapped so that the cyclic garbage collector is off while it runs.
 
     Reading and analysing a network create many objects, nearly all of which are kept. Scanning them repeatedly takes a
     quarter of the run time of a large network, and grows faster than the network.

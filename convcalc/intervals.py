@@ -1,12 +1,16 @@
-"""Which input positions each output position reads along one axis: the arithmetic of receptive fields.
+"""Computes which input positions each output position reads along one axis; receptive fields are made of these.
 
 A `Reads` maps every output position to an interval of input positions, on an axis that is infinite in both directions.
-The intervals are periodic: output i + period reads the interval of output i moved by `shift`. A convolution with stride
-s has period 1 and shift s. After a transposed convolution or an upsampling, the interval differs from position to
-position, and the period is greater than 1. For example `sliding(3, 2, 1, 1)`: output i reads 2i - 1 to 2i + 1.
+The intervals are periodic: the interval of output i + period is that of output i, moved by `shift`. A convolution with
+stride s has period 1 and shift s. After a transposed convolution or an upsampling, neighbouring outputs can read
+intervals of different lengths, and the period is greater than 1. For example, with a kernel of 3, stride 2 and padding
+1, output i reads the inputs 2i - 1 to 2i + 1:
 
-Source: Araujo, Norris and Sim 2019, "Computing receptive fields of convolutional neural networks" (Distill). Their
-single number per layer is the case of period 1.
+>>> sliding_window(3, 2, 1, 1).at(5)
+(9, 11)
+
+Source: Araujo, Norris and Sim 2019, "Computing receptive fields of convolutional neural networks" (Distill). They give
+each layer one field size and one stride, which is the case of period 1.
 """
 
 from collections.abc import Callable
@@ -16,8 +20,8 @@ from typing import NamedTuple
 from convcalc.arithmetic import effective_kernel_size
 
 MOST_POSITIONS = 4_096  # the longest period that is computed
-MOST_READ = 100_000  # positions visited to compose two layers
-Ratio = tuple[int, int]  # a fraction in lowest terms: importing fractions.Fraction would slow the start
+MOST_READ = 100_000  # positions that may be visited to compose two layers
+Ratio = tuple[int, int]  # a fraction in lowest terms: importing fractions.Fraction would slow start-up
 
 
 def reduce_ratio(numerator: int, denominator: int) -> Ratio:
@@ -27,11 +31,15 @@ def reduce_ratio(numerator: int, denominator: int) -> Ratio:
 
 
 class TooVaried(ValueError):
-    """The period is too long to be computed."""
+    """The intervals are too irregular to be computed: their period is too long."""
 
 
 class Reads(NamedTuple):
-    """The intervals read by one period of outputs, `low` to `high` inclusive; None if an output reads nothing."""
+    """The interval of input positions that each output position reads, given for the outputs 0 to period - 1.
+
+    Output i of these reads the inputs low[i] to high[i], inclusive; both are None if it reads nothing. After each
+    period the intervals repeat, moved by `shift`.
+    """
 
     period: int
     shift: int
@@ -74,25 +82,29 @@ SAME = Reads(1, 1, (0,), (0,))
 
 
 def fixed_reads(interval: tuple[int, int] | None) -> Reads:
-    """All outputs read the same interval, as after global pooling; None: nothing."""
+    """Return the `Reads` of outputs that all read the same interval, as after global pooling, or nothing (None)."""
     low, high = interval or (None, None)
     return Reads(1, 0, (low,), (high,))
 
 
 def sliding_window(kernel_size: int, stride: int, before: int, dilation: int) -> Reads:
-    """Sliding window of k elements, stride s, padding p, dilation d: output i reads i s - p to i s - p + d (k - 1)."""
+    """Return the `Reads` of a sliding window: output i reads the inputs i s - p to i s - p + d (k - 1).
+
+    Here k is the kernel size, s the stride, p the padding before the axis, and d the dilation.
+    """
     return Reads(1, stride, (-before,), (effective_kernel_size(kernel_size, dilation) - 1 - before,), dilation)
 
 
 def shifted_input(offset: int) -> Reads:
-    """Output i reads input i + offset."""
+    """Return the `Reads` of outputs of which output i reads only input i + offset."""
     return Reads(1, 1, (offset,), (offset,))
 
 
 def spread_window(kernel_size: int, stride: int, before: int, dilation: int) -> Reads:
-    """Transposed window: output i reads every input j with j s - p + d t = i for a kernel position t < k.
+    """Return the `Reads` of a transposed convolution with kernel size k, stride s, padding p and dilation d.
 
-    These t are t0, t0 + s / g, t0 + 2 s / g, … with g = gcd(s, d); an output may have none. Raises TooVaried.
+    Output i reads every input j with j s - p + d t = i for a kernel position t from 0 to k - 1. These t are
+    t0, t0 + s / g, t0 + 2 s / g, … with g = gcd(s, d); for some outputs there are none. Raises TooVaried.
     """
     if stride > MOST_POSITIONS:
         raise TooVaried
@@ -114,7 +126,10 @@ def spread_window(kernel_size: int, stride: int, before: int, dilation: int) -> 
 
 
 def adaptive_window(size: int, output_size: int) -> Reads:
-    """Adaptive pooling of n inputs to o outputs: output i reads floor(i n / o) to ceil((i + 1) n / o) - 1."""
+    """Return the `Reads` of adaptive pooling of n inputs to o outputs.
+
+    Output i reads the inputs floor(i n / o) to ceil((i + 1) n / o) - 1. Raises TooVaried.
+    """
     size, output_size = reduce_ratio(size, output_size)
     return _make_periodic(
         (size, output_size), lambda i: (i * size // output_size, -(-(i + 1) * size // output_size) - 1)
@@ -122,16 +137,20 @@ def adaptive_window(size: int, output_size: int) -> Reads:
 
 
 def nearest_input(scale: Ratio) -> Reads:
-    """Nearest interpolation: output i reads input floor(i × scale), with scale = input size / output size."""
+    """Return the `Reads` of nearest interpolation: output i reads input floor(i × scale).
+
+    The scale is input size / output size. Raises TooVaried.
+    """
     size, output_size = scale
     return _make_periodic(scale, lambda i: (i * size // output_size, i * size // output_size))
 
 
 def blended_inputs(scale: Ratio, before: int) -> Reads:
-    """Interpolation between the `before` + 1 nearest inputs on each side of (i + 1/2) × scale - 1/2.
+    """Return the `Reads` of linear (`before` 0) or cubic (`before` 1) interpolation.
 
-    If that point falls on an input, all other inputs have weight 0. Source: torch.nn.functional.interpolate,
-    align_corners false.
+    Output i lies at the point (i + 1/2) × scale - 1/2 between the inputs and reads the `before` + 1 nearest inputs on
+    each side. If that point falls on an input, output i reads only that input, as all others have weight 0. Raises
+    TooVaried. Source: torch.nn.functional.interpolate, align_corners false.
     """
     size, output_size = scale
 
@@ -143,7 +162,10 @@ def blended_inputs(scale: Ratio, before: int) -> Reads:
 
 
 def _make_periodic(scale: Ratio, interval: Callable[[int], tuple[int, int]]) -> Reads:
-    """Build periodic intervals; the period is the denominator of the scale. Raises TooVaried."""
+    """Return the `Reads` whose intervals a function computes; their period is the denominator of the scale.
+
+    Raises TooVaried.
+    """
     shift, period = scale
     if period > MOST_POSITIONS:
         raise TooVaried
@@ -152,7 +174,7 @@ def _make_periodic(scale: Ratio, interval: Callable[[int], tuple[int, int]]) -> 
 
 
 def _simplify(reads: Reads) -> Reads:
-    """Reduce the period to 1 if the intervals of all outputs differ only by the jump."""
+    """Return equal `Reads` of period 1 if each interval is the one before, moved by the jump; otherwise `reads`."""
     if reads.period == 1 or reads.shift % reads.period or None in reads.low:
         return reads
     step = reads.shift // reads.period
@@ -164,7 +186,10 @@ def _simplify(reads: Reads) -> Reads:
 
 
 def compose_reads(outer: Reads, inner: Reads) -> Reads:
-    """Compose two layers: what an output of the later one, `outer`, reads through `inner`. Raises TooVaried."""
+    """Return the input positions that two layers in a row read: `inner` is the first layer, `outer` the second.
+
+    Raises TooVaried.
+    """
     if outer.period == inner.period == 1:
         (low,), (high,) = outer.low, outer.high
         (inner_low,), (inner_high,) = inner.low, inner.high
@@ -185,10 +210,10 @@ def compose_reads(outer: Reads, inner: Reads) -> Reads:
 
 
 def _find_hull(interval: tuple[int, int] | None, reads: Reads, step: int = 1) -> tuple[int, int] | None:
-    """Return the first and the last input read by the outputs `step` apart in an interval.
+    """Return the first and the last input that the outputs in an interval read, of which only every `step`-th counts.
 
-    The intervals never move backwards from one period to the next, so the first input is read within the first period
-    of residues, and the last within the last.
+    As intervals never move backwards from one period to the next, only the first and the last period of outputs need
+    to be visited. Returns None if no input is read.
     """
     if interval is None:
         return None
@@ -201,7 +226,10 @@ def _find_hull(interval: tuple[int, int] | None, reads: Reads, step: int = 1) ->
 
 
 def unite_reads(one: Reads, other: Reads) -> Reads:
-    """Return the intervals that span those of both, which must have the same jump. Raises TooVaried."""
+    """Return for each output the interval that spans its intervals in both, which must have the same jump.
+
+    Raises TooVaried.
+    """
     if one == other:
         return one
     period = lcm(one.period, other.period)

@@ -12,7 +12,7 @@ _IMAGE_CHANNELS = (1, 3, 4)
 
 
 class Misreading(NamedTuple):
-    """Why a shape looks like one in another order, and the sizes that were probably meant, channels first."""
+    """The reason why a shape seems to be in another order, and the sizes that were probably meant, channels first."""
 
     why: str
     likely: tuple[int, ...]
@@ -20,7 +20,7 @@ class Misreading(NamedTuple):
 
 
 class Suggestion(NamedTuple):
-    """What to write instead of a shape with a wrong number of sizes."""
+    """The advice for a shape with a wrong number of sizes: the sizes, and the batch size if the shape contained one."""
 
     advice: str
     sizes: tuple[int, ...]
@@ -28,7 +28,7 @@ class Suggestion(NamedTuple):
 
 
 def find_misreading(sizes: Sequence[int], may_hold_batch: bool = True) -> Misreading | None:
-    """Return the other order that a shape seems to have, None if it looks like channels first.
+    """Return the order that a shape probably has, or None if it looks like channels first.
 
     A leading 1 before three sizes looks like a batch size; a last size of 1, 3 or 4 after two equal, larger sizes looks
     like the channels. Pass `may_hold_batch=False` if the number of sizes is known to be right.
@@ -53,7 +53,7 @@ def _put_channels_first(sizes: Sequence[int]) -> tuple[int, ...]:
 
 
 def describe_wrong_number_of_sizes(given: Sequence[int], own: Sequence[int], option: str, own_input: str) -> str:
-    """Return the message for a shape that has another number of sizes than the input it replaces (0: unknown size)."""
+    """Return the message for a shape with more or fewer sizes than the input it replaces (`own`; 0: unknown size)."""
     known = "×".join(str(size or "?") for size in own)
     return f"{option} has {_count_sizes(given)}, but {own_input} {known} has {len(own)}"
 
@@ -63,7 +63,7 @@ def _count_sizes(sizes: Sequence[int]) -> str:
 
 
 def suggest_sizes(given: Sequence[int], own: Sequence[int]) -> Suggestion:
-    """Return what to write instead of a shape that has another number of sizes than the input it replaces."""
+    """Return what to write instead of a shape with more or fewer sizes than the input it replaces (`own`)."""
     if len(given) == len(own) + 1:
         batch, sample = given[0], tuple(given[1:])
         if sample[0] != own[0] and sample[-1] == own[0]:

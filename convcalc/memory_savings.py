@@ -1,6 +1,6 @@
-"""Suggestions to lower the peak of activation memory: each change is applied and the peak computed again.
+"""Suggests changes that lower the peak of activation memory: each is applied, and the peak is computed again.
 
-For example `Suggestion("one sample at a time (--batch 1)", 1048576)`.
+For example `Suggestion("one sample at a time (--batch 1)", 1048576)` is a change with a peak of 1 MiB.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,15 +24,18 @@ class Suggestion(NamedTuple):
     peak: int
 
 
-def suggestions(report: Report, load: Load, overrides: Overrides, inplace: bool, fold: bool) -> list[Suggestion]:
-    """Return the changes that lower the peak, the lowest peak first; `load` reads the spec with other overrides."""
+def suggest_savings(report: Report, load: Load, overrides: Overrides, inplace: bool, fold: bool) -> list[Suggestion]:
+    """Return the changes that lower the peak of a report, the lowest peak first.
+
+    `load` reads the same spec with other overrides; `inplace` and `fold` are the settings of the report.
+    """
     found = [
         *_try_settings(report.network, inplace, fold),
         *_try_branch_orders(report.network, inplace),
         *_try_dtypes(report.network, inplace),
         *(
             [] if report.uncounted else _try_smaller_inputs(report.network, load, overrides, inplace)
-        ),  # the shapes of opaque layers are given, not computed
+        ),  # the shapes of opaque layers are given, so they would be wrong for another input
     ]
     lower = [suggestion for suggestion in found if suggestion.peak < report.totals.peak_memory]
     return sorted(lower, key=lambda suggestion: suggestion.peak)
@@ -43,7 +46,7 @@ def _compute_peak(network: Network, inplace: bool) -> int:
 
 
 def _try_settings(network: Network, inplace: bool, fold: bool) -> Iterable[Suggestion]:
-    """Suggest reuse in place, folded batch norms, and one sample at a time."""
+    """Suggest elementwise layers in place, folded batch norms, and a batch of one sample."""
     if not inplace:
         yield Suggestion("elementwise layers in place (without --no-inplace)", _compute_peak(network, True))
     if not fold:
@@ -61,7 +64,7 @@ def _try_dtypes(network: Network, inplace: bool) -> Iterable[Suggestion]:
 
 
 def _try_smaller_inputs(network: Network, load: Load, overrides: Overrides, inplace: bool) -> Iterable[Suggestion]:
-    """Suggest an input of three quarters or half of each axis, if the network accepts it."""
+    """Suggest an input with three quarters or half of each spatial size, if the network accepts it."""
     if len(network.inputs) != 1:
         return
     [(name, shape)] = network.inputs.items()
@@ -88,7 +91,7 @@ def _try_branch_orders(network: Network, inplace: bool) -> Iterable[Suggestion]:
 
 
 def _find_best_order(network: Network, group: Group, inplace: bool) -> Suggestion | None:
-    """Return the best order of one set of branches; None if there is only one order."""
+    """Return the order of one set of branches with the lowest peak; None if there is only one branch."""
     branches = _find_branches(network, group)
     best: Suggestion | None = None
     for count, order in enumerate(permutations(range(len(branches)))):
@@ -102,7 +105,7 @@ def _find_best_order(network: Network, group: Group, inplace: bool) -> Suggestio
 
 
 def _find_branches(network: Network, group: Group) -> list[Group]:
-    """Return the branches of a set that have layers, in order."""
+    """Return the branches of one set, in order."""
     depth = group.name.count(".") + 1
     return [
         inner

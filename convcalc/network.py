@@ -1,4 +1,4 @@
-"""A `Network`: layers in the order of the file, with their connections and checked shapes."""
+"""Defines `Network`: layers in the order of the spec, with their connections and checked shapes."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,8 +23,9 @@ class Dtype(NamedTuple):
 class Node(NamedTuple):
     """A layer of a network.
 
-    `reads` are the numbers of its input tensors, `owner` is the index of the node whose weights it shares (None: its
-    own), `path` and `line` are its place in the spec, and `frozen` excludes its params from training.
+    `reads` are the numbers of its input tensors (see `Network`). `owner` is the index of the node whose weights it
+    uses, or None if it has its own. `path` and `line` are its place in the spec. `frozen` excludes its params from
+    training.
     """
 
     name: str
@@ -69,7 +70,9 @@ class Limit(NamedTuple):
 
 
 class Network(NamedTuple):
-    """A network whose shapes fit. Tensors are numbered: first the inputs, then each node's output.
+    """A network whose shapes have been checked.
+
+    Its tensors are numbered: first the inputs, then the output of each node. `outputs` maps names to these numbers.
 
     `params` are the values of the spec parameters, `check` the rules selected and ignored in the spec.
     """

@@ -1,4 +1,4 @@
-"""Problems of a spec as values, and helpers for their messages and hints.
+"""Defines the problems of a spec, and helpers for their messages and hints.
 
 A `Problem` says where it is (a path in the spec; line and column are added later), what is wrong and how to fix it.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Path = tuple[str | int, ...]
 
 _MAX_CANDIDATES = 500  # at most this many words are compared with a misspelt one
-_CLEAR_LEAD = 0.1  # a misspelt word is renamed automatically only if the nearest word is this much nearer than the next
+_CLEAR_LEAD = 0.1  # a misspelt word is renamed only if the nearest word is more similar by this than the next one
 
 TITLES: dict[str, str] = {
     "CV000": "a file that cannot be checked",
@@ -154,7 +154,7 @@ def suggest_rename(word: str, words: Iterable[str], hint: str = "", taken: Itera
 
 
 def printable(text: str) -> str:
-    """Return the text with unprintable characters (control, escape and bidi) escaped, so that a terminal is safe."""
+    """Return the text with control, escape and bidi characters escaped, so that it cannot control a terminal."""
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else _escape(character) for character in text)

@@ -1,4 +1,4 @@
-"""The shape of one sample of a tensor: `Shape(64, (56, 56))` has 64 channels and 56×56 positions."""
+"""Defines the shape of one sample of a tensor: `Shape(64, (56, 56))` has 64 channels and 56×56 positions."""
 
 from math import prod
 from typing import NamedTuple

@@ -1,10 +1,10 @@
-"""Symbolic integers: numbers that record the formula from which they were computed.
+"""Defines integers that record the formula from which they were computed.
 
-A `Quantity` is an integer with an expression. If a rule of a layer kind is run on quantities, its result carries its
-own formula, so that the formula shown is the one that was computed. An expression is written as text or LaTeX, in
-symbols or with their values:
+A `Quantity` is an integer with an expression. If a method of a layer kind computes with quantities, its result carries
+its own formula, so a formula shown to users is always the one that was computed. `Notation` and `Latex` write an
+expression with symbols or with their values:
 
->>> n = named(Symbol("n", 28))
+>>> n = make_quantity(Symbol("n", 28))
 >>> size = (n - 3) // 2 + 1
 >>> size, Notation(numbers=False).write(size.expression), Notation(numbers=True).write(size.expression)
 (13, 'floor((n - 3) / 2) + 1', 'floor((28 - 3) / 2) + 1')
@@ -35,7 +35,7 @@ class Symbol(NamedTuple):
 
 
 class Constant(NamedTuple):
-    """An integer."""
+    """An integer constant."""
 
     value: int
 
@@ -68,7 +68,10 @@ class Power(NamedTuple):
 
 
 class Floor(NamedTuple):
-    """A product with a non-integer factor, rounded down; `product` is its value in floating-point arithmetic."""
+    """An expression rounded down; `product` is its unrounded value in floating-point arithmetic, as frameworks compute.
+
+    The expression is a product with a non-integer factor.
+    """
 
     value: "Expression"
     product: float
@@ -171,7 +174,7 @@ def evaluate(value: Expression) -> Fraction:
 
 
 def _list_parts(value: Expression) -> tuple[Expression, ...]:
-    """Return the operands of an expression."""
+    """Return the operands of an expression; a symbol or constant has none."""
     if isinstance(value, Sum):
         return tuple(term for _, term in value.terms)
     if isinstance(value, Product):
@@ -198,7 +201,7 @@ class Quantity(int):
     expression: Expression
 
     def __new__(cls, value: int, expression: Expression) -> "Quantity":
-        """Create a number with its expression."""
+        """Return a number with its expression."""
         quantity = super().__new__(cls, value)
         quantity.expression = expression
         return quantity
@@ -247,7 +250,7 @@ class Factor(float):
     expression: Expression
 
     def __new__(cls, value: float, expression: Expression) -> "Factor":
-        """Create a number with its expression."""
+        """Return a number with its expression."""
         factor = super().__new__(cls, value)
         factor.expression = expression
         return factor
@@ -273,7 +276,10 @@ def make_quantity(symbol: Symbol) -> Quantity:
 
 
 class Notation:
-    """Writes expressions as text: `floor((n - k) / s) + 1` in symbols, or with `numbers` as values."""
+    """Writes expressions as text: `floor((n - k) / s) + 1`, or with values in place of symbols if `numbers` is true.
+
+    `one_axis` shortens the names of symbols in a formula that is about one axis (`k` instead of `k_h`).
+    """
 
     times = " × "
 
@@ -282,7 +288,7 @@ class Notation:
         self.one_axis = one_axis
 
     def write(self, value: Expression, place: int = 0) -> str:
-        """Return an expression as text, in parentheses if needed at its place (0: alone, 1: a factor, 2: a divisor)."""
+        """Return an expression as text, in parentheses if needed at `place` (0: alone, 1: a factor, 2: a divisor)."""
         if isinstance(value, Symbol):
             return self.number(value.value) if self.numbers else self.symbol(value.called(self.one_axis))
         if isinstance(value, Constant):

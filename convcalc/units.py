@@ -1,4 +1,4 @@
-"""Reading and formatting quantities: counts (`5M`), memory (`4 MiB`) and data types (`int8`)."""
+"""Reads and formats quantities: counts (`5M`), memory (`4 MiB`) and data types (`int8`)."""
 
 import re
 
@@ -37,8 +37,8 @@ def tensor_bytes(elements: int, dtype: str) -> int:
 def parse_quantity(text: str, suffixes: dict[str, int]) -> int:
     """Return the integer that a text such as `5M`, `0.5 G` or `256 KiB` stands for.
 
-    Raises ValueError, with the expected form as its message, if the text is not a quantity with one of the suffixes or
-    not an integer.
+    Raises ValueError if the text is not a number with one of the suffixes, or not an integer. The message is the form
+    that was expected.
     """
     from fractions import Fraction  # imported only when a budget is read: it costs start-up time
 

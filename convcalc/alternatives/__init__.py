@@ -1,1 +1,1 @@
-"""Alternatives to convolutions: known factorisations, each built into the network and counted."""
+"""Finds alternatives to convolutions: known factorisations, each built into the network to compute what it saves."""

@@ -1,7 +1,7 @@
-"""Known factorisations of a convolution: functions from a convolution to the spec entries that could replace it.
+"""Defines known factorisations of convolutions; each function returns the spec entries that could replace one.
 
 For example, `conv: {out_channels: 8, kernel_size: 3}` could become `separable_conv: {out_channels: 8, kernel_size: 3}`.
-Arguments are kept as written, expressions included, if the new entries allow it. Stride, padding and dilation are
+If possible, arguments are copied as they are in the spec, expressions included. Stride, padding and dilation are
 distributed so that the output shape and, if possible, the receptive field stay the same. No norm or activation is added
 between the new layers.
 """
@@ -16,7 +16,7 @@ from convcalc.layers.base import Layer
 from convcalc.problems import Path
 
 Entry = tuple[str, dict[str, Any]]  # a kind and its arguments
-_RATIO = 4  # channels outside a bottleneck to channels inside it
+_RATIO = 4  # channels outside a bottleneck / channels inside it
 _GROUPS = (2, 4, 8, 32)
 _SMALLEST_KERNEL = 3  # smallest size of a dilated kernel
 _WINDOW = ("kernel_size", "stride", "padding", "dilation")
@@ -27,10 +27,11 @@ class CannotChange(ValueError):
 
 
 class Convolution(NamedTuple):
-    """An entry of a spec that is a convolution, and the layers that come from it.
+    """An entry of a spec that is a convolution, and the layers that it expands to.
 
-    `written` holds its arguments and `options` its options, both as written in the spec. `nodes` (indexes) and `layers`
-    are all uses of the entry: several if it is in a block that is used several times.
+    `path` leads to the entry and `word` is its layer kind as in the spec. `written` holds its arguments and `options`
+    its options (such as `name`), as in the spec. `nodes` (indexes) and `layers` are all uses of the entry: there are
+    several if it is in a block that is used several times.
     """
 
     path: Path
@@ -55,61 +56,66 @@ class Convolution(NamedTuple):
         """Whether every use connects all input channels with all output channels."""
         return self.word in ("conv", "pointwise_conv") and all(layer.__dict__["groups"] == 1 for layer in self.layers)
 
-    def keep(self, *names: str) -> dict[str, Any]:
-        """Return some of the arguments, as written."""
+    def copy_arguments(self, *names: str) -> dict[str, Any]:
+        """Return those of the named arguments that the entry has, as in the spec."""
         return {name: self.written[name] for name in names if name in self.written}
 
-    def fixed(self, name: str) -> Any:
-        """Return the value of an argument, which must be the same for every use. Raises CannotChange."""
+    def get_common_value(self, name: str) -> Any:
+        """Return the value of an argument; raises CannotChange if it is not the same for every use."""
         first, *others = (layer.__dict__[name] for layer in self.layers)
         if any(other != first for other in others):
             raise CannotChange(f"its {name} differs between its uses")
         return first
 
-    def later(self, name: str, reads_output: bool) -> Any:
-        """Return an argument for a layer after the first, whose `$in_channels` would have another value.
+    def adapt_argument(self, name: str, reads_output: bool) -> Any:
+        """Return an argument for a layer that follows the first of several new layers.
 
-        The argument is kept as written if that makes no difference; `reads_output` is whether the later layer reads
-        as many channels as the convolution produces. Raises CannotChange.
+        An expression with `$in_channels` could have another value there; it is then replaced by its value. Pass
+        `reads_output` if the later layer's input has as many channels as the convolution's output. Raises CannotChange
+        if the value differs between the uses.
         """
         value = self.written[name]
         if not isinstance(value, str) or not re.search(r"\$.*\bin_channels\b", value):
             return value
         same = reads_output and all(layer.input.channels == layer.output.channels for layer in self.layers)
-        return value if same else self.fixed(name)
+        return value if same else self.get_common_value(name)
 
-    def literal(self, use: int) -> "Convolution":
-        """Return one of the uses as a convolution with that single use, its arguments evaluated."""
+    def select_use(self, use: int) -> "Convolution":
+        """Return a convolution with only one of the uses, and with values in place of expressions."""
         layer = self.layers[use]
         written = {name: to_json_value(value) for name, value in layer.given.items() if value is not None}
         return self._replace(written=written, options={}, nodes=(self.nodes[use],), layers=(layer,))
 
 
-# -- the factorings; each returns None if it does not apply to a convolution
+# -- the factorings: each function returns the new entries, or None if it does not apply to the convolution
 
 
 def _make_separable(conv: Convolution) -> list[Entry] | None:
-    """Return a depthwise convolution followed by a pointwise one."""
+    """Return a depthwise separable convolution; None if the convolution is not a full one with a kernel."""
     if not (conv.word == "conv" and conv.is_full and conv.slides):
         return None
-    return [("separable_conv", conv.keep("out_channels", *_WINDOW, "bias", "in_channels"))]
+    return [("separable_conv", conv.copy_arguments("out_channels", *_WINDOW, "bias", "in_channels"))]
 
 
 def _make_bottleneck(conv: Convolution) -> list[Entry] | None:
-    """Return a 1×1 convolution to a quarter of the channels, the kernel on these, and a 1×1 convolution back."""
+    """Return a 1×1 convolution to a quarter of the channels, the same kernel on these, and a 1×1 convolution back."""
     outs = [layer.output.channels for layer in conv.layers]
     if not (conv.word == "conv" and conv.is_full and conv.slides) or min(outs) < _RATIO:
         return None
-    bias, out, again = conv.keep("bias"), conv.written["out_channels"], conv.later("out_channels", False)
+    bias, out, again = (
+        conv.copy_arguments("bias"),
+        conv.written["out_channels"],
+        conv.adapt_argument("out_channels", False),
+    )
     return [
         ("pointwise_conv", {"out_channels": _quarter_channels(out), **bias}),
-        ("conv", {"out_channels": _quarter_channels(again), **conv.keep(*_WINDOW), **bias}),
+        ("conv", {"out_channels": _quarter_channels(again), **conv.copy_arguments(*_WINDOW), **bias}),
         ("pointwise_conv", {"out_channels": again, **bias}),
     ]
 
 
 def _quarter_channels(channels: Any) -> Any:
-    """Return a quarter of a number of channels; for an expression, an expression. Raises CannotChange."""
+    """Return a quarter of a number of channels; for an expression, the expression `// 4`. Raises CannotChange."""
     if not isinstance(channels, str):
         return int(channels) // _RATIO
     expression = re.fullmatch(r"\$([A-Za-z][A-Za-z0-9_]*)|\$(\(.*\))", channels.strip(), re.DOTALL)
@@ -119,31 +125,34 @@ def _quarter_channels(channels: Any) -> Any:
 
 
 def _make_stacked(conv: Convolution) -> list[Entry] | None:
-    """Return as many 3-wide kernels in a row as have the receptive field of the larger one; the last has the stride."""
+    """Return 3-wide kernels in a row that together have the receptive field of the larger kernel.
+
+    The last one has the stride.
+    """
     if conv.word == "pointwise_conv" or not all(max(kernel) > 3 for kernel in conv.kernels):
         return None
     if any(size % 2 == 0 for kernel in conv.kernels for size in kernel):
         return None
-    depths = [(size - 1) // 2 for size in conv.fixed("kernel_size")]
+    depths = [(size - 1) // 2 for size in conv.get_common_value("kernel_size")]
     entries: list[Entry] = []
     for number in range(max(depths)):
         window = {"kernel_size": _shorten([3 if number < depth else 1 for depth in depths])}
         if number == max(depths) - 1:
-            window |= conv.keep("stride")
-        window |= _split_padding(conv, number, depths) | conv.keep("dilation")
-        entries.append((conv.word, {**_keep_channels(conv, number), **window, **conv.keep("bias")}))
+            window |= conv.copy_arguments("stride")
+        window |= _split_padding(conv, number, depths) | conv.copy_arguments("dilation")
+        entries.append((conv.word, {**_keep_channels(conv, number), **window, **conv.copy_arguments("bias")}))
     return entries
 
 
 def _split_padding(conv: Convolution, number: int, depths: list[int]) -> dict[str, Any]:
-    """Return the padding of one of several stacked kernels, which together have all of it."""
+    """Return the padding of stacked kernel `number`; the kernels share the convolution's padding equally."""
     if isinstance(conv.written.get("padding", 0), str) and conv.written["padding"] in ("same", "valid"):
-        return conv.keep("padding")
+        return conv.copy_arguments("padding")
     parts = [
         [side * (number + 1) // depth - side * number // depth if number < depth else 0 for side in sides]
         if depth
         else [side if number == 0 else 0 for side in sides]
-        for sides, depth in zip(conv.fixed("padding"), depths, strict=True)
+        for sides, depth in zip(conv.get_common_value("padding"), depths, strict=True)
     ]
     items: list[Any] = [sides[0] if sides[0] == sides[1] else sides for sides in parts]
     padding = items if any(isinstance(item, list) for item in items) else _shorten(items)
@@ -151,15 +160,15 @@ def _split_padding(conv: Convolution, number: int, depths: list[int]) -> dict[st
 
 
 def _keep_channels(conv: Convolution, number: int) -> dict[str, Any]:
-    """Return the channels of one of several layers in a row: only the first changes them."""
+    """Return the channel arguments of layer `number` in a row; only the first layer changes the channels."""
     if conv.word == "depthwise_conv":
-        return conv.keep("multiplier") if number == 0 else {}
+        return conv.copy_arguments("multiplier") if number == 0 else {}
     names = [name for name in ("out_channels", "groups") if name in conv.written]
-    return {name: conv.later(name, True) if number else conv.written[name] for name in names}
+    return {name: conv.adapt_argument(name, True) if number else conv.written[name] for name in names}
 
 
 def _make_asymmetric(conv: Convolution) -> list[Entry] | None:
-    """Return one kernel per axis: k×1, then 1×k."""
+    """Return one convolution per axis: k×1, then 1×k."""
     wide = {tuple(axis for axis, size in enumerate(kernel) if size > 1) for kernel in conv.kernels}
     if conv.word == "pointwise_conv" or any(len(axes) < 2 for axes in wide):
         return None
@@ -171,7 +180,7 @@ def _make_asymmetric(conv: Convolution) -> list[Entry] | None:
         # the first layer also has the stride, padding and dilation of axes on which the kernel is 1
         own = {axis} | (set(range(conv.layers[0].input.axes)) - set(axes) if number == 0 else set())
         window = {name: _restrict_to_axes(conv, name, own) for name in _WINDOW if name in conv.written}
-        entries.append((conv.word, {**_keep_channels(conv, number), **window, **conv.keep("bias")}))
+        entries.append((conv.word, {**_keep_channels(conv, number), **window, **conv.copy_arguments("bias")}))
     return entries
 
 
@@ -182,15 +191,15 @@ def _restrict_to_axes(conv: Convolution, name: str, own: set[int]) -> Any:
         return written
     values = conv.layers[0].__dict__[name]
     if not isinstance(written, list) and len(set(values)) > 1:  # written as a parameter whose value is a list
-        written = to_json_value(conv.fixed(name))
+        written = to_json_value(conv.get_common_value(name))
     return [
         (written[axis] if isinstance(written, list) else written) if axis in own else rest
         for axis in range(len(values))
     ]
 
 
-def _grouped(groups: int) -> Callable[[Convolution], list[Entry] | None]:
-    """Return the factoring that splits the channels into groups which are convolved separately."""
+def _make_grouped_factoring(groups: int) -> Callable[[Convolution], list[Entry] | None]:
+    """Return a function that makes the same convolution with a number of groups."""
 
     def make(conv: Convolution) -> list[Entry] | None:
         divided = all(layer.input.channels % groups == layer.output.channels % groups == 0 for layer in conv.layers)
@@ -199,8 +208,11 @@ def _grouped(groups: int) -> Callable[[Convolution], list[Entry] | None]:
     return make
 
 
-def _dilated(factor: int) -> Callable[[Convolution], list[Entry] | None]:
-    """Return the factoring to a smaller, dilated kernel with the same effective kernel size."""
+def _make_dilated_factoring(factor: int) -> Callable[[Convolution], list[Entry] | None]:
+    """Return a function that makes a smaller kernel with `factor` times the dilation.
+
+    The effective kernel size stays the same.
+    """
 
     def make(conv: Convolution) -> list[Entry] | None:
         sizes = {size for kernel in conv.kernels for size in kernel if size > 1}
@@ -208,18 +220,18 @@ def _dilated(factor: int) -> Callable[[Convolution], list[Entry] | None]:
             return None
         if any((size - 1) % factor or (size - 1) // factor + 1 < _SMALLEST_KERNEL for size in sizes):
             return None
-        kernel = [(size - 1) // factor + 1 for size in conv.fixed("kernel_size")]
-        dilation = [step * factor for step in conv.fixed("dilation")]
+        kernel = [(size - 1) // factor + 1 for size in conv.get_common_value("kernel_size")]
+        dilation = [step * factor for step in conv.get_common_value("dilation")]
         return [(conv.word, {**conv.written, "kernel_size": _shorten(kernel), "dilation": _shorten(dilation)})]
 
     return make
 
 
 def _make_unshared(conv: Convolution) -> list[Entry] | None:
-    """Return the same convolution without weight sharing: a kernel per position."""
+    """Return the same convolution without weight sharing, with a kernel per position."""
     if conv.word != "conv" or not conv.is_full:
         return None
-    return [("locally_connected", conv.keep("out_channels", *_WINDOW, "bias", "in_channels"))]
+    return [("locally_connected", conv.copy_arguments("out_channels", *_WINDOW, "bias", "in_channels"))]
 
 
 def _make_dense(conv: Convolution) -> list[Entry] | None:
@@ -231,13 +243,13 @@ def _make_dense(conv: Convolution) -> list[Entry] | None:
         raise CannotChange("its output shape differs between its uses")
     return [
         ("flatten", {}),
-        ("linear", {"out_features": first.elements, **conv.keep("bias")}),
+        ("linear", {"out_features": first.elements, **conv.copy_arguments("bias")}),
         ("reshape", {"shape": list(first.sizes)}),
     ]
 
 
 def _shorten(values: list[Any]) -> Any:
-    """Return one value if all axes agree, otherwise the list."""
+    """Return one value if the values of all axes are equal, otherwise the list."""
     return values[0] if all(value == values[0] for value in values) else values
 
 
@@ -256,8 +268,11 @@ FACTORINGS: dict[str, _Factoring] = {
     "bottleneck": _Factoring("1×1, kernel on a quarter of the channels, 1×1", "He et al. 2016", _make_bottleneck),
     "stacked": _Factoring("3-wide kernels in a row", "Simonyan and Zisserman 2015", _make_stacked),
     "asymmetric": _Factoring("k×1, then 1×k", "Szegedy et al. 2016", _make_asymmetric),
-    **{f"grouped{n}": _Factoring(f"in {n} groups", "Xie et al. 2017", _grouped(n)) for n in _GROUPS},
-    **{f"dilated{n}": _Factoring(f"a smaller kernel, dilation × {n}", _YU, _dilated(n)) for n in (2, 3, 4, 5)},
+    **{f"grouped{n}": _Factoring(f"in {n} groups", "Xie et al. 2017", _make_grouped_factoring(n)) for n in _GROUPS},
+    **{
+        f"dilated{n}": _Factoring(f"a smaller kernel, dilation × {n}", _YU, _make_dilated_factoring(n))
+        for n in (2, 3, 4, 5)
+    },
     "unshared": _Factoring("a kernel for every position", "Goodfellow et al. 2016, 9.5", _make_unshared),
     "dense": _Factoring("every output connected to every input", "Goodfellow et al. 2016, 9.2", _make_dense),
 }

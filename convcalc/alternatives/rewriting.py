@@ -1,7 +1,8 @@
-"""Replace entries of a spec: in its values, to count the changed network, and in its text, to write it.
+"""Replaces entries of a spec: in its values, to analyse the changed network, and in its text, to write it.
 
-The other layers must stay the same. An unnamed entry is called by its kind and ordinal (`conv2`), so replacing an entry
-by another kind can rename the entries below it; if those are referred to, their old names are written into the spec.
+All other layers must stay the same. The default name of an entry is its kind and a number (`conv2`), so replacing an
+entry by another kind can change the names of later entries. If the spec refers to such a name, it is written into the
+spec.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,9 +43,9 @@ class Rewritten(NamedTuple):
 
 
 def rewrite_spec(document: Document, network: Network, overrides: Overrides, changes: Sequence[Change]) -> Rewritten:
-    """Return the spec with changes. Raises CannotChange if that makes it invalid or changes other layers.
+    """Return the spec with changes. Raises CannotChange if it would be invalid or other layers would change.
 
-    Other entries are named only if their default names would otherwise change and are referred to.
+    Other entries get an explicit name only if their default name would change and the spec refers to it.
     """
     reason = ""
     limits = document.root.get("budget")
@@ -61,7 +62,10 @@ def rewrite_spec(document: Document, network: Network, overrides: Overrides, cha
 def _try_changes(
     document: Document, network: Network, overrides: Overrides, changes: Sequence[Change], naming: bool
 ) -> Rewritten:
-    """Return the spec with changes; `naming` keeps the names of other entries. Raises CannotChange and InvalidSpec."""
+    """Return the spec with changes; `naming` gives other entries explicit names, so that these do not change.
+
+    Raises CannotChange and InvalidSpec.
+    """
     items = {
         change.conv.path: _write_entries(change, _default_name(document, change.conv.path) if naming else None)
         for change in changes
@@ -77,7 +81,7 @@ def _try_changes(
 
 
 def _write_entries(change: Change, name: str | None) -> list[Any]:
-    """Return the entries to write for a change; several entries that share options become one sequence."""
+    """Return the entries to write for a change: if the old entry has options, several entries become a sequence."""
     options = dict(change.conv.options)
     if name is not None:
         options.setdefault("name", name)
@@ -89,14 +93,14 @@ def _write_entries(change: Change, name: str | None) -> list[Any]:
 
 
 def _word_of(entry: Any) -> str:
-    """Return the word of an entry from which its default name is made."""
+    """Return the word from which the default name of an entry is made: its kind, or `sequence` or the like."""
     if isinstance(entry, dict) and entry:
         return next((word for word in LISTS if word in entry), next(iter(entry)))
     return entry if isinstance(entry, str) else ""
 
 
 def _default_name(document: Document, path: Path) -> str:
-    """Return the default name of an entry: its word and its ordinal among such entries of its list."""
+    """Return the default name of an entry, such as `conv2` for the second `conv` of its list."""
     *body, index = path
     assert isinstance(index, int)
     words = [_word_of(entry) for entry in value_at(document.root, tuple(body))[: index + 1]]
@@ -126,7 +130,7 @@ def _has_name(entry: Any, word: str) -> bool:
 
 
 def _rebuild(value: Any, path: Path, items: Mapping[Path, Sequence[Any]], names: Mapping[Path, str]) -> Any:
-    """Return a copy of a value with entries replaced or named; unchanged parts are not copied."""
+    """Return the value at a path with entries replaced or named; parts that do not change are not copied."""
     if path in names:
         return _add_name(value, names[path])
     if not any(other[: len(path)] == path for other in (*items, *names)):
@@ -152,7 +156,7 @@ def _add_name(entry: Any, name: str) -> Any:
 
 
 def _map_tensors(network: Network, found: Network, sizes: Mapping[Path, int]) -> tuple[int, ...]:
-    """Return the number in the changed network of each tensor of the original one.
+    """Return, for each tensor of the original network, its number in the changed one.
 
     `sizes` maps the path of each replaced layer to the number of layers that replace it. Raises CannotChange if any
     other layer changes or has different inputs, or if the outputs of the network change.
@@ -176,7 +180,7 @@ def _map_tensors(network: Network, found: Network, sizes: Mapping[Path, int]) ->
 
 
 def _is_same_layer(one: Node, other: Node) -> bool:
-    """Whether two nodes have equal layers: kind, arguments, input and output shapes."""
+    """Whether the layers of two nodes are equal in kind, arguments, input shapes and output shape."""
     layer, twin = one.layer, other.layer
     same = (layer.kind, layer.inputs, layer.output) == (twin.kind, twin.inputs, twin.output)
     return layer is twin or (same and layer.arguments() == twin.arguments())
@@ -186,7 +190,7 @@ def _is_same_layer(one: Node, other: Node) -> bool:
 
 
 def rewrite_text(document: Document, overrides: Overrides, found: Rewritten) -> str:
-    """Return the text of the changed spec; comments and layout of the rest are kept. Raises CannotChange."""
+    """Return the text of the changed spec; everything else in the text stays as it is. Raises CannotChange."""
     if document.text is None or not document.quotable:
         raise CannotChange("the spec is behind a symbolic link, so its text is not shown")
     try:
@@ -206,7 +210,7 @@ def rewrite_text(document: Document, overrides: Overrides, found: Rewritten) -> 
 
 
 def _replace_entry(document: Document, path: Path, items: Sequence[Any]) -> Edit:
-    """Return the edit that replaces an entry by entries. Raises CannotEdit."""
+    """Return the edit that replaces an entry by one or more entries. Raises CannotEdit."""
     try:
         return replace_entry(document, path, [_block_lines(item) for item in items])
     except CannotEdit:
@@ -214,7 +218,7 @@ def _replace_entry(document: Document, path: Path, items: Sequence[Any]) -> Edit
 
 
 def _name_entry(document: Document, path: Path, name: str) -> Edit:
-    """Return the edit that names an entry. Raises CannotEdit."""
+    """Return the edit that gives an entry an explicit name. Raises CannotEdit."""
     entry = value_at(document.root, path)
     if _word_of(entry) in LISTS:
         raise CannotEdit(f"the default name of {name} below it would change: give it a name")
@@ -222,7 +226,7 @@ def _name_entry(document: Document, path: Path, name: str) -> Edit:
 
 
 def _block_lines(item: Any) -> list[str]:
-    """Return an entry as lines of YAML; a sequence has one line per entry."""
+    """Return an entry as lines of YAML, in block style with one line per entry if it is a sequence."""
     if not isinstance(item, dict) or "sequence" not in item:
         return [format_item(item)]
     inside = [f"  - {format_item(entry)}" for entry in item["sequence"]]

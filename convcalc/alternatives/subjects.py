@@ -1,6 +1,6 @@
-"""The convolutions of a network as entries of its spec; an entry in a block can be used many times.
+"""Finds the convolutions of a network as entries of its spec; an entry in a block can be used many times.
 
-Also finds them by name or pattern, and makes the shortest pattern that matches all uses of an entry.
+Selects them by name or pattern, and makes a pattern that matches all uses of an entry.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,14 +32,14 @@ def list_convolutions(document: Document, network: Network) -> list[Convolution]
 
 
 def _is_entry(root: Any, path: Path) -> bool:
-    """Whether a path leads to the kind of an entry that has arguments."""
+    """Whether a path ends in the kind of an entry with arguments: only such an entry can be replaced."""
     return (
         path[-1] != "merge" and isinstance(value_at(root, path[:-1]), dict) and isinstance(value_at(root, path), dict)
     )
 
 
 def value_at(value: Any, path: Path) -> Any:
-    """Return the value at a path."""
+    """Return the value at a path inside nested mappings and lists."""
     for step in path:
         value = value[step]
     return value
@@ -59,7 +59,7 @@ def _make_convolution(document: Document, network: Network, path: Path, nodes: S
 
 
 def map_sharers(network: Network) -> dict[int, list[int]]:
-    """Map each node whose weights are shared to the nodes that use them (indexes)."""
+    """Return, for the index of each node whose weights are shared, the indexes of the nodes that use them."""
     found: dict[int, list[int]] = {}
     for index, node in enumerate(network.nodes):
         if node.owner is not None:
@@ -95,7 +95,7 @@ def select_by_any_use(convs: Sequence[Convolution], network: Network, pattern: s
 
 
 def select_by_all_uses(convs: Sequence[Convolution], network: Network, pattern: str) -> list[Convolution]:
-    """Return the convolutions that match a pattern (see `select_by_any_use`) with every use.
+    """Return the convolutions of which every use matches a pattern (see `select_by_any_use`).
 
     Raises NoSuchLayer if there is none, or if the pattern matches only some of the uses of an entry.
     """
@@ -167,7 +167,7 @@ def make_patterns(names: Sequence[str], others: Iterable[str]) -> list[str]:
 
 
 def common_pattern(names: Sequence[str]) -> str:
-    """Return a pattern of the parts that names have in common at their start and end: `stage1.*.conv1`."""
+    """Return a pattern with the leading and trailing parts that all names have in common: `stage1.*.conv1`."""
     parts = [name.split(".") for name in names]
     start = min(_count_common_start(parts), min(map(len, parts)) - 1)
     stop = _count_common_start([one[start:][::-1] for one in parts])
@@ -175,7 +175,7 @@ def common_pattern(names: Sequence[str]) -> str:
 
 
 def _common_letters(names: Sequence[str]) -> str:
-    """Return a pattern of the start and the end that all names have in common, such as `stage*.conv1`."""
+    """Return a pattern with the leading and trailing letters that all names have in common: `stage*.conv1`."""
     start = _count_common_start(names)
     stop = _count_common_start([name[start:][::-1] for name in names])
     return f"{names[0][:start]}*{names[0][len(names[0]) - stop :]}"

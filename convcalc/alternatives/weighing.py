@@ -1,4 +1,4 @@
-"""The cost of alternatives: of the layers, which is quick, and of the whole network, by building it."""
+"""Computes the cost of alternatives: of the replaced layers, which is quick, or of the whole changed network."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -34,7 +34,7 @@ class _Figures(NamedTuple):
 
 
 class Option(NamedTuple):
-    """A convolution and an alternative to it, with the cost of both; the difference is what the network saves."""
+    """A convolution (cost `before`) and the entries that could replace it (cost `after`)."""
 
     conv: Convolution
     factoring: str
@@ -43,16 +43,17 @@ class Option(NamedTuple):
     after: _Figures
 
     def saving(self, metric: str) -> int:
-        """Return what the network saves by a metric; negative if it costs more."""
+        """Return how much the network saves of a metric; negative if the alternative costs more."""
         before: int = getattr(self.before, metric)
         after: int = getattr(self.after, metric)
         return before - after
 
 
 class Alternative(NamedTuple):
-    """An option built into the network: the changed spec, its report, and whether shape and field stay the same.
+    """An option built into the network: the changed spec and its report.
 
-    `before` is the first use of the entry, `after` the last of the layers that replace it.
+    `before` is the first use of the entry, `after` the last of the layers that replace it. `same_shape` and
+    `same_field` are whether the output shape and the receptive field stay the same for all uses.
     """
 
     option: Option
@@ -65,7 +66,7 @@ class Alternative(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A convolution that cannot be changed at all (empty `factoring`) or in one way, and the reason."""
+    """A convolution that cannot be changed by a factoring, and the reason; `factoring` is "" if none is possible."""
 
     conv: Convolution
     factoring: str
@@ -73,7 +74,7 @@ class Refused(NamedTuple):
 
 
 def list_options(convs: Iterable[Convolution], network: Network) -> tuple[list[Option], list[Refused]]:
-    """Return every alternative to the convolutions with its cost, and the refused ones."""
+    """Return every alternative to the convolutions with its cost, and the alternatives that are not possible."""
     found: list[Option] = []
     refused: list[Refused] = []
     sharing = map_sharers(network)
@@ -100,7 +101,7 @@ def _make_option(conv: Convolution, factoring: str, network: Network) -> Option 
         return None
     after = []
     for use, node in enumerate(conv.nodes):
-        own = FACTORINGS[factoring].make(conv.literal(use))
+        own = FACTORINGS[factoring].make(conv.select_use(use))
         try:
             made = _build_layers(own or [], conv.layers[use].input)
         except Flaw as flaw:
@@ -116,7 +117,7 @@ def cost_of(conv: Convolution, network: Network) -> _Figures:
 
 
 def _build_layers(entries: Sequence[Entry], shape: Shape) -> list[Layer]:
-    """Return the layers of consecutive entries with evaluated arguments. Raises Flaw."""
+    """Return the layers of consecutive entries whose arguments contain no expressions. Raises Flaw."""
     layers: list[Layer] = []
     for word, arguments in entries:
         layers.append(make_written_layer(word, arguments, (shape,)))
@@ -125,7 +126,7 @@ def _build_layers(entries: Sequence[Entry], shape: Shape) -> list[Layer]:
 
 
 def _add_costs(layers: Iterable[Layer], network: Network, owned: bool) -> _Figures:
-    """Return the cost of layers, whose kinds have a known cost; params and weights count only if `owned`."""
+    """Return the total cost of layers with known costs; params and weights count only if `owned` is true."""
     found = []
     for layer in layers:
         spent = cost(layer, network.dtype, network.batch)
@@ -145,7 +146,7 @@ def _total(found: Iterable[_Figures]) -> _Figures:
 
 
 def rank_options(found: Iterable[Option], metric: str) -> list[Option]:
-    """Return the options sorted by what they save in the whole network, most first."""
+    """Return the options sorted by how much they save of a metric, the largest saving first."""
     return sorted(found, key=lambda option: -option.saving(metric))
 
 
@@ -169,7 +170,7 @@ def _build_option(document: Document, overrides: Overrides, report: Report, opti
 def build_options(
     document: Document, overrides: Overrides, report: Report, found: Iterable[Option], rows: int | None
 ) -> tuple[list[Alternative], list[Refused]]:
-    """Return the first `rows` options that can be built into the network (None: all), and the refused ones before."""
+    """Return the first `rows` options (None: all) that can be built into the network, and those before that cannot."""
     alternatives: list[Alternative] = []
     refused: list[Refused] = []
     for option in found:

@@ -1,1 +1,1 @@
-"""Analyses a network and returns a report of whole numbers; formatting is left to `convcalc.render`."""
+"""Analyses a network and returns a report of integers; formatting is left to `convcalc.render`."""

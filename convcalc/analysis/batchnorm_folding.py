@@ -1,7 +1,7 @@
-"""Folding of batch norms into the layers before them, as networks are deployed."""
+"""Folds batch norms into the layers before them, as is usual when a network is deployed."""
 
 from convcalc.analysis.liveness import count_readers
-from convcalc.layers.base import Bias
+from convcalc.layers.mixins import Bias
 from convcalc.layers.norm import BatchNorm
 from convcalc.network import Group, Network, Node
 
@@ -10,13 +10,14 @@ def fold_batchnorm(network: Network) -> Network:
     """Return the network with each batch norm folded into the convolution or linear layer directly before it.
 
     The batch norm's scale is merged into the layer's weights and its bias into the layer's bias, which is added if the
-    layer has none; the batch norm's own weights and statistics disappear. A batch norm is not folded if something else
-    reads the layer's output, if that is an output of the network, or if either layer shares its weights.
+    layer has none; the batch norm's own weights and statistics disappear. A batch norm is not folded if another layer
+    also reads the first layer's output, if that is an output of the network, or if one of the two layers shares
+    weights.
 
     Source: Jacob et al. 2018, "Quantization and training of neural networks for efficient
     integer-arithmetic-only inference", 3.2.
     """
-    folded = foldable(network)
+    folded = find_foldable_norms(network)
     if not folded:
         return network
     first = len(network.inputs)
@@ -43,15 +44,15 @@ def fold_batchnorm(network: Network) -> Network:
     return network._replace(nodes=tuple(nodes), groups=groups, outputs=outputs)
 
 
-def foldable(network: Network) -> set[int]:
-    """Return the indexes of the nodes whose batch norm can be folded."""
+def find_foldable_norms(network: Network) -> set[int]:
+    """Return the indexes of the nodes that are batch norms which can be folded."""
     first = len(network.inputs)
     readers = count_readers(network)
     owners = {node.owner for node in network.nodes}
     found = set()
     for index, node in enumerate(network.nodes):
         source = node.reads[0] - first
-        # without running statistics those of the batch are used, which are not constant
+        # without running statistics, the norm uses those of each batch, which are not constant
         fixed = isinstance(node.layer, BatchNorm) and node.layer.track_running_stats
         if fixed and source >= 0 and readers[node.reads[0]] == 1:
             before = network.nodes[source]

@@ -1,4 +1,4 @@
-"""Budgets: checks the figures of a report against the limits of the spec and of the command line.
+"""Checks the figures of a report against the limits of the spec, the command line and the configuration.
 
 Each violation is a `Problem`, such as "72,344 params exceed the budget of 50,000 by 44.7%".
 """
@@ -20,7 +20,7 @@ _MOST_NAMED = 3  # layers named in a hint
 
 
 def find_breaches(report: Report, outside: Iterable[Limit] = ()) -> list[Problem]:
-    """Return the violations of the spec's limits and of those from `outside`: command line or configuration."""
+    """Return the violations of the spec's budget and of further limits (`outside`)."""
     return [problem for limit in (*report.network.budget, *outside) for problem in _check_limit(report, limit)]
 
 
@@ -51,7 +51,10 @@ def layer_figure(layer: LayerReport, metric: str) -> int | None:
 
 
 def _check_bounds(limit: Limit, value: int | None, where: str, hint: str) -> Iterator[Problem]:
-    """Yield a violation if a figure is unknown, above its maximum or below its minimum; `where` starts the message."""
+    """Yield a violation if a figure is unknown, above its maximum or below its minimum.
+
+    `where` is the start of the message, `hint` the hint of a violation.
+    """
     metric = limit.metric
     name = _NAMES.get(metric, metric.replace("_", " "))
     is_count = metric in _COUNTS
@@ -78,7 +81,7 @@ def _make_problem(limit: Limit, message: str, hint: str) -> Problem:
 
 
 def _figure_text(metric: str, value: int | None) -> str:
-    """Return `50,000`, or bytes as `262,144 B (256.0 KiB)`: exact, so that a figure just above its limit differs."""
+    """Return a figure with all digits, so that one just above its limit looks different: `262,144 B (256.0 KiB)`."""
     if value is None:
         return "?"
     if metric not in _MEMORY:
@@ -91,7 +94,7 @@ def _percent_text(part: int, whole: int) -> str:
 
 
 def _largest_hint(report: Report, metric: str) -> str:
-    """Return a hint that names the layers with the largest figures, or those whose figure is unknown."""
+    """Return a hint that names the layers with the largest figures, or the layers whose figure is unknown."""
     if metric == "layers":
         return ""
     if metric == "peak_memory":
@@ -131,10 +134,10 @@ def _check_receptive_fields(report: Report, limit: Limit) -> Iterator[Problem]:
 
 
 def output_fields(report: Report) -> dict[str, tuple[str, FieldReport]]:
-    """Return, per output, the name of the layer and its receptive field.
+    """Return the receptive field of each output of the network, with the name of the layer it belongs to.
 
-    If the network's only output has no positions left (after global pooling), it is that of the last layer with
-    positions.
+    After global pooling there are no positions left: if that is true of the only output, the receptive field is that of
+    the last layer that has positions.
     """
     network, whole = report.network, input_size(report.network)
     found = {}

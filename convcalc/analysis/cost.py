@@ -1,4 +1,4 @@
-"""The cost of one layer: the figures of its kind, for a whole batch and in bytes."""
+"""Computes the cost of one layer for a whole batch: elements, operations, and bytes of weights."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -22,7 +22,7 @@ class Cost(NamedTuple):
 
 @lru_cache(maxsize=10_000)
 def cost(layer: Layer, dtype: Dtype, batch: int) -> Cost:
-    """Return the cost of a layer that does not use the weights of another."""
+    """Return the cost of a layer that has its own weights."""
     weights, biases, buffers = layer.weight_tensors(), layer.bias_tensors(), layer.buffer_tensors()
     stored = 0
     for elements in weights + buffers:
@@ -44,5 +44,5 @@ def _scale_to_batch(batch: int, operations: int | None) -> int | None:
 
 
 def activation_bytes(shape: Shape, dtype: Dtype, batch: int) -> int:
-    """Return the bytes of an activation for a whole batch; `shape` is of one sample."""
+    """Return the bytes of a tensor of activations for a whole batch; `shape` is that of one sample."""
     return tensor_bytes(batch * shape.elements, dtype.activations)

@@ -1,11 +1,11 @@
-"""The part of the network's input that a whole tensor depends on: the receptive field of global pooling and the like.
+"""Computes the part of a network's input that a whole tensor depends on: the receptive field after global pooling.
 
-The positions needed of each preceding tensor are traced backward, exactly and within the actual ends of every tensor:
-positions that a crop removes, that strides skip at a border, or that lie in padding are not counted. For example,
+The computation goes backward from layer to layer and finds exactly the positions of each tensor that are needed.
+Positions that a crop removes, that strides skip at a border, or that lie in padding are not counted. For example,
 global pooling after `crop: {amount: [[19, 0]]}` of 20 positions depends on one input position.
 
-As in `convcalc.analysis.receptive_field`, a layer reads all channels of a position; of a vector, it reads only the
-features it uses.
+As in `convcalc.analysis.receptive_field`, a layer is taken to read all channels of a position. Of a vector, it reads
+only the features that it needs.
 """
 
 from functools import lru_cache
@@ -28,7 +28,7 @@ from convcalc.layers.reshape import Slice
 from convcalc.network import Network
 from convcalc.shape import Shape
 
-_MOST_WORK = 50_000  # tensors traced per network, larger ones counting for more
+_MOST_WORK = 50_000  # limit on the tensors visited per network; a large tensor counts several times
 Box = tuple[tuple[int, int] | None, ...]  # first and last position per axis; None if no position of an axis is read
 
 
@@ -39,7 +39,7 @@ class Coverage:
         self.network = network
         self.size = size
         self.work = 0
-        # whether a tensor surely depends on all of the input: found without sets, and true for nearly every tensor
+        # whether each tensor surely depends on all of the input; this is quick to find and true of nearly all tensors
         self.full = [shape.spatial == size for shape in network.inputs.values()]
         self.all: Box = tuple((0, length - 1) for length in size)
         self.known: dict[int, Box | None] = {}
@@ -53,10 +53,11 @@ class Coverage:
         if self.full[tensor]:
             return self.all
         if tensor not in self.known:
-            self.known[tensor] = self._followed(tensor)
+            self.known[tensor] = self._trace_back(tensor)
         return self.known[tensor]
 
-    def _followed(self, tensor: int) -> Box | None:
+    def _trace_back(self, tensor: int) -> Box | None:
+        # visit the tensors from the last to the first, so that all readers of a tensor come before it
         if max(self.size, default=0) > MOST_BITS:
             return None
         seen: Sets = (0,) * len(self.size)
@@ -64,9 +65,9 @@ class Coverage:
         try:
             needed = {tensor: _all_positions(self.network.tensor_shape(tensor))}
             while needed:
-                number = max(needed)  # every tensor that reads it has been handled
+                number = max(needed)
                 sets = needed.pop(number)
-                part = self._seen_at_once(number, sets)
+                part = self._find_known_part(number, sets)
                 if part is None:
                     is_known = self._add_needs(number, sets, needed) and is_known
                 else:
@@ -76,8 +77,8 @@ class Coverage:
         box = tuple(map(find_ends, seen))
         return box if is_known or box == self.all else None
 
-    def _seen_at_once(self, tensor: int, sets: Sets) -> Sets | None:
-        """Return the input positions behind some positions of a tensor, if known at once; else None."""
+    def _find_known_part(self, tensor: int, sets: Sets) -> Sets | None:
+        """Return the network's input positions that positions of a tensor need; None if they have yet to be traced."""
         shape = self.network.tensor_shape(tensor)
         if tensor < len(self.network.inputs):
             return sets if shape.axes == len(self.size) else (0,) * len(self.size)
@@ -87,12 +88,15 @@ class Coverage:
         return tuple(0 if interval is None else 1 << interval[0] | 1 << interval[1] for interval in box)
 
     def _add_needs(self, tensor: int, sets: Sets, needed: dict[int, Sets]) -> bool:
-        """Add the positions of its inputs that a tensor's positions need; False if unknown. Raises TooLarge."""
+        """Add to `needed` the positions of a layer's inputs that positions of its output (`tensor`) need.
+
+        Returns False if they are not known for every input. Raises TooLarge and TooVaried.
+        """
         node = self.network.nodes[tensor - len(self.network.inputs)]
         self.work += 1 + sum(node.layer.output.spatial) // 2_000
         if self.work > _MOST_WORK:
             raise TooLarge
-        parts = _find_needs(node.layer, sets)
+        parts = _find_needed_positions(node.layer, sets)
         for read, part in zip(node.reads, parts, strict=True):
             if part is not None and all(part):
                 needed[read] = _unite_sets(needed[read], part) if read in needed else part
@@ -100,7 +104,7 @@ class Coverage:
 
 
 def _all_positions(shape: Shape) -> Sets:
-    """Return all positions on every axis, or all features of a vector. Raises TooLarge."""
+    """Return the set of all positions for every axis, or of all features of a vector. Raises TooLarge."""
     return tuple(map(full_set, shape.spatial or (shape.channels,)))
 
 
@@ -121,8 +125,11 @@ def _reads_every_position(layer: Layer) -> bool:
     return all(map(reads_every_position, reach, layer.output.spatial, layer.input.spatial))
 
 
-def _find_needs(layer: Layer, sets: Sets) -> list[Sets | None]:
-    """Return the positions of each input that outputs need; None if unknown. Raises TooLarge and TooVaried."""
+def _find_needed_positions(layer: Layer, sets: Sets) -> list[Sets | None]:
+    """Return for each input of a layer the positions that positions of its output need; None if unknown.
+
+    Raises TooLarge and TooVaried.
+    """
     reach = layer.reach()
     if reach == "unknown":
         return [None] * len(layer.inputs)
@@ -130,11 +137,11 @@ def _find_needs(layer: Layer, sets: Sets) -> list[Sets | None]:
         return [_all_positions(shape) for shape in layer.inputs]
     if isinstance(layer, Slice | Concat) and not layer.output.axes:
         return _find_needed_features(layer, sets[0])
-    return [_find_needs_of_input(reach, shape, layer.output, sets) for shape in layer.inputs]
+    return [_find_positions_of_input(reach, shape, layer.output, sets) for shape in layer.inputs]
 
 
-def _find_needs_of_input(reach: Reach, shape: Shape, output: Shape, sets: Sets) -> Sets:
-    """Return the positions needed of one input, given how the layer reads it."""
+def _find_positions_of_input(reach: Reach, shape: Shape, output: Shape, sets: Sets) -> Sets:
+    """Return the positions that are needed of one input with a shape, given how the layer reads its inputs."""
     if isinstance(reach, tuple):
         return _read_windows(reach, shape, sets)
     if shape.axes and reach == "same" and output.axes:
@@ -152,7 +159,7 @@ def _read_windows(reach: tuple[Reads, ...], shape: Shape, sets: Sets) -> Sets:
 
 
 def _find_needed_features(layer: Slice | Concat, features: int) -> list[Sets | None]:
-    """Return the features needed of each input of a slice or concatenation of vectors."""
+    """Return the features that are needed of each input of a slice or concatenation of vectors."""
     if isinstance(layer, Slice):
         return [(features << layer.channels[0],)]
     found: list[Sets | None] = []

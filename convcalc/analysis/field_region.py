@@ -1,4 +1,4 @@
-"""The input region in the receptive field of one output position of a layer."""
+"""Finds the input region that one position of a layer's output depends on."""
 
 from math import prod
 from typing import NamedTuple
@@ -12,10 +12,11 @@ Interval = tuple[int, int]
 
 
 class Region(NamedTuple):
-    """The receptive field of one position, per axis; `outside` is the share of it beyond the input.
+    """The input region that a position depends on: an interval per axis, from the first to the last input position.
 
-    Intervals are the first and the last input position, inclusive. `unclipped` may extend beyond the input, `clipped`
-    is within it. None if the position reads nothing, or nothing within the input.
+    `unclipped` may extend beyond the input, `clipped` is the part within it, and `outside` is the share of the region
+    beyond the input. Both regions are None if the position depends on no input; `clipped` is also None if the region
+    lies entirely beyond the input.
     """
 
     position: tuple[int, ...]
@@ -29,7 +30,10 @@ class NoRegion(ValueError):
 
 
 def find_layer(report: Report, name: str) -> int:
-    """Return the index of a layer, or of the one whose output a scope returns. Raises NoRegion, with a suggestion."""
+    """Return the index of a layer by its name; for the name of a scope, of the layer that produces its output.
+
+    Raises NoRegion, with a suggestion, if there is none.
+    """
     names = [layer.name for layer in report.layers]
     if name in names:
         return names.index(name)
@@ -49,7 +53,7 @@ def middle_position(report: Report, index: int) -> tuple[int, ...]:
 
 
 def find_region(report: Report, index: int, position: tuple[int, ...]) -> Region:
-    """Return the region that a position of a layer's output sees. Raises NoRegion."""
+    """Return the input region that a position of a layer's output depends on. Raises NoRegion."""
     layer, size = report.layers[index], input_size(report.network)
     spatial = layer.output_shape.spatial
     fits = len(position) == len(spatial) and all(0 <= at < n for at, n in zip(position, spatial, strict=False))
@@ -71,13 +75,13 @@ def find_region(report: Report, index: int, position: tuple[int, ...]) -> Region
 
 
 def _clip_to_input(intervals: list[Interval], size: tuple[int, ...]) -> tuple[Interval, ...] | None:
-    """Clip the intervals to the input; None if they lie entirely beyond it."""
+    """Return the intervals clipped to the input; None if the region lies entirely beyond it."""
     cut = [(max(low, 0), min(high, length - 1)) for (low, high), length in zip(intervals, size, strict=True)]
     return tuple(cut) if all(low <= high for low, high in cut) else None
 
 
 def _share_outside(intervals: list[Interval], size: tuple[int, ...]) -> Ratio:
-    """Return the share of the region that lies beyond the input."""
+    """Return the share of a region that lies beyond the input."""
     whole = prod(high - low + 1 for low, high in intervals)
     inner = _clip_to_input(intervals, size)
     inside = 0 if inner is None else prod(high - low + 1 for low, high in inner)

@@ -1,9 +1,9 @@
-"""Memory during inference: which tensors are live at each layer, and the peak of their sizes.
+"""Computes memory during inference: which tensors are live at each layer, and the peak of their total size.
 
 A tensor is live from the layer that produces it to the last layer that reads it; outputs of the network stay live to
-the end. Layers run in the order of the file. A view has no memory of its own and keeps its source alive. With reuse in
-place, an elementwise layer overwrites its input if nothing else reads that input. Only tensors are counted: no scratch
-space of kernels and no alignment.
+the end. Layers run in the order of the file. A view has no memory of its own and keeps its source alive. If
+elementwise layers may work in place, such a layer overwrites its input if nothing else reads that input. Only tensors
+are counted: no scratch space of kernels and no alignment.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from convcalc.network import Network
 
 
 class Liveness(NamedTuple):
-    """The live bytes at each node, their maximum, the node that has it, and the tensors that are live there."""
+    """The live bytes at each node (`live`), and their peak with its node and the tensors that are live there."""
 
     live: tuple[int, ...]
     peak: int
@@ -41,7 +41,10 @@ def _find_owners(network: Network, sizes: Sequence[int], inplace: bool) -> list[
 
 
 def _can_overwrite(network: Network, tensor: int, readers: list[int], sizes: Sequence[int], number: int) -> bool:
-    """Whether a layer may overwrite a tensor: nothing else reads it or its source, and the sizes are equal."""
+    """Whether a layer with output `number` may overwrite a tensor: nothing else reads it, and the sizes are equal.
+
+    If the tensor is a view, the same must hold for the tensor that it views.
+    """
     first = len(network.inputs)
     if sizes[tensor] != sizes[number]:
         return False
@@ -53,7 +56,7 @@ def _can_overwrite(network: Network, tensor: int, readers: list[int], sizes: Seq
 
 
 def count_readers(network: Network) -> list[int]:
-    """Return how often each tensor is read; being an output of the network counts as a reader."""
+    """Return the number of readers of each tensor; an output of the network counts as one more."""
     readers = [0] * (len(network.inputs) + len(network.nodes))
     for node in network.nodes:
         for tensor in node.reads:
@@ -64,7 +67,10 @@ def count_readers(network: Network) -> list[int]:
 
 
 def _find_last_uses(network: Network, owner: list[int]) -> list[int]:
-    """Return for each owner the node after which its memory is free; outputs stay to the end."""
+    """Return for each tensor that owns memory the index of the node after which that memory is free.
+
+    The memory of the network's outputs is free after the last node.
+    """
     first, end = len(network.inputs), len(network.nodes) - 1
     last = [-1] * len(owner)
     for index, node in enumerate(network.nodes):
@@ -76,10 +82,11 @@ def _find_last_uses(network: Network, owner: list[int]) -> list[int]:
     return last
 
 
-def liveness(network: Network, sizes: Sequence[int], inplace: bool = True) -> Liveness:
-    """Return the live bytes at each node, given the bytes of every tensor by number.
+def compute_liveness(network: Network, sizes: Sequence[int], inplace: bool = True) -> Liveness:
+    """Return which memory is live at each node, given the bytes of every tensor by number (`sizes`).
 
-    The input counts until its last reader has run.
+    `inplace` lets elementwise layers overwrite inputs that nothing else reads. The network's input counts until its
+    last reader has run.
     """
     first = len(network.inputs)
     owner = _find_owners(network, sizes, inplace)

@@ -1,6 +1,10 @@
-"""Exact sets of positions, one per axis, as integers: bit i is set if position i is in the set.
+"""Computes exact sets of positions along an axis. A set is an integer: bit i is 1 if position i is in the set.
 
-    find_read_positions(sliding_window(3, 2, 1, 1), outputs=0b11, size=8) == 0b1111: outputs 0 and 1 read inputs 0 to 3
+With a kernel of 3, stride 2 and padding 1, the outputs 0 and 1 read the inputs 0 to 3:
+
+>>> from convcalc.intervals import sliding_window
+>>> find_read_positions(sliding_window(3, 2, 1, 1), outputs=0b11, size=8) == 0b1111
+True
 
 A receptive field (`convcalc.intervals`) is an interval on an axis without ends. A set respects the ends of every
 tensor, so it contains no positions in padding and none that were cropped before.
@@ -13,7 +17,7 @@ from math import prod
 
 from convcalc.intervals import Reads
 
-MOST_BITS = 1 << 24  # per set: two megabytes
+MOST_BITS = 1 << 24  # limit for one set, which then takes two megabytes
 Sets = tuple[int, ...]  # one set per axis; a set of features for a vector
 
 
@@ -34,7 +38,7 @@ def find_ends(positions: int) -> tuple[int, int] | None:
 
 
 def find_read_positions(reads: Reads, outputs: int, size: int) -> int:
-    """Return the inputs read by a set of outputs; the input axis has `size` positions. Raises TooLarge."""
+    """Return the set of inputs that a set of outputs reads, on an input axis of `size` positions. Raises TooLarge."""
     inside = full_set(size)
     if reads.period == reads.shift == 1:
         return _read_taps(reads, 0, outputs) & inside
@@ -44,7 +48,7 @@ def find_read_positions(reads: Reads, outputs: int, size: int) -> int:
         if low is None or high is None:
             continue
         first, last = 0, len(digits)
-        if reads.shift:  # periods whose window touches the input
+        if reads.shift:  # only the periods whose window touches the input
             first, last = max(-(high // reads.shift), 0), (size - 1 - low) // reads.shift
         starts = _spread_digits(digits[residue :: reads.period][first : last + 1], reads.shift)
         found |= _read_taps(reads, residue, starts, first * reads.shift) & inside
@@ -52,7 +56,10 @@ def find_read_positions(reads: Reads, outputs: int, size: int) -> int:
 
 
 def _read_taps(reads: Reads, residue: int, starts: int, offset: int = 0) -> int:
-    """Return the inputs read by windows, each moved by a start from the window of `residue`. Raises TooLarge."""
+    """Return the set of inputs that copies of the window of output `residue` read.
+
+    One copy is moved by start + `offset` for each start in the set `starts`. Raises TooLarge.
+    """
     low, high = reads.low[residue], reads.high[residue]
     if low is None or high is None:
         return 0
@@ -64,14 +71,14 @@ def _read_taps(reads: Reads, residue: int, starts: int, offset: int = 0) -> int:
 
 
 def _spread_digits(digits: str, step: int) -> int:
-    """Return the set of the indexes of the digits 1, multiplied by step."""
+    """Return the set of the indexes of all digits 1, each multiplied by `step`."""
     if "1" not in digits:
         return 0
     return int(("0" * (step - 1)).join(digits)[::-1], 2) if step else 1
 
 
 def _extend_positions(positions: int, step: int, count: int) -> int:
-    """Extend each position to `count` positions, `step` apart."""
+    """Return the set with each position replaced by `count` positions, `step` apart, of which it is the first."""
     done = 1
     while done < count and positions:
         more = min(done, count - done)
@@ -94,7 +101,7 @@ def reads_every_position(reads: Reads, outputs: int, size: int) -> bool:
 
 
 def _is_gapless(reads: Reads, outputs: int) -> bool:
-    """Whether neighbouring outputs surely leave no gap between their intervals."""
+    """Whether the intervals of neighbouring outputs leave no gap between them; False also if that is not certain."""
     if reads.step > 1:
         return reads.period == reads.shift == 1 and outputs >= reads.step
     spans = [reads.at(position) for position in range(min(reads.period + 1, outputs))]
@@ -106,7 +113,10 @@ def _is_gapless(reads: Reads, outputs: int) -> bool:
 
 
 def flatten_sets(sets: Sets, spatial: Iterable[int], channels: int) -> int:
-    """Return the features of the flattened tensor at positions in the set of every axis. Raises TooLarge."""
+    """Return the features of a flattened tensor whose positions are in the sets of all axes, for all channels.
+
+    Raises TooLarge.
+    """
     block, count = 1, 1
     for axis, size in reversed(list(zip(sets, spatial, strict=True))):
         block, count = _repeat_block(block, count, axis), count * size
@@ -114,7 +124,10 @@ def flatten_sets(sets: Sets, spatial: Iterable[int], channels: int) -> int:
 
 
 def _repeat_block(block: int, count: int, places: int) -> int:
-    """Repeat a set of `count` positions at every position of another set. Raises TooLarge."""
+    """Return a set with a copy of `block`, a set of `count` positions, moved by place × count for each place.
+
+    `places` is the set of these places. Raises TooLarge.
+    """
     if (places.bit_length() + 1) * count > MOST_BITS:
         raise TooLarge
     if places & (places + 1) == 0:  # all positions from 0 to a last one
@@ -123,7 +136,7 @@ def _repeat_block(block: int, count: int, places: int) -> int:
 
 
 def unflatten_features(features: int, spatial: tuple[int, ...], channels: int) -> Sets:
-    """Return per axis the positions that a set of features of the flattened tensor covers. Raises TooLarge."""
+    """Return for each axis the set of positions to which features of a flattened tensor belong. Raises TooLarge."""
     count = prod(spatial)
     if channels * count > MOST_BITS:
         raise TooLarge
@@ -139,7 +152,7 @@ def unflatten_features(features: int, spatial: tuple[int, ...], channels: int) -
 
 
 def _fold_modulo(positions: int, count: int) -> int:
-    """Return the positions modulo count."""
+    """Return the set of all positions modulo `count`."""
     folded, part = 0, full_set(count)
     while positions:
         folded |= positions & part

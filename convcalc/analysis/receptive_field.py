@@ -1,11 +1,11 @@
-"""The receptive field of every tensor: the input positions that an interior position of the tensor depends on.
+"""Computes the receptive field of every tensor: the input positions that one of its interior positions depends on.
 
 All inputs of a network share one coordinate system. Per axis, a tensor has one or more paths to them, each a `Reads`
-(`convcalc.intervals`). Where paths merge, those with the same jump (cumulative stride) are united and those with
-different jumps are kept apart; the field at a position spans all of them. A layer that reads a whole tensor (global
-pooling, a linear layer) depends on the union over the tensor's positions, within the input; all its output positions
-have the same field, so its jump is 0. Normalisation by statistics of the input counts as position-wise: a value
-depends on what it is computed from, not on the statistics that scale it.
+(`convcalc.intervals`). If branches merge, paths with the same jump (cumulative stride) are united and paths with
+different jumps remain separate; the receptive field of a position spans all of them. A layer that reads a whole tensor
+(global pooling, a linear layer) depends on the union over the tensor's positions, within the input; all its output
+positions have the same field, so its jump is 0. A norm that uses statistics of its input is treated as position-wise: a
+value depends on the input value that it is computed from, not on the statistics that scale it.
 
 Source: Araujo, Norris and Sim 2019, "Computing receptive fields of convolutional neural networks" (Distill).
 """
@@ -23,14 +23,15 @@ from convcalc.shape import Shape
 
 Paths = tuple[Reads, ...]  # along one axis, one per jump; empty if no spatial input is read
 MOST_PATHS = 6  # paths with different jumps per axis
-MOST_RESIDUES = 512  # residues of the common period that are visited for paths with different jumps
+MOST_RESIDUES = 512  # longest common period that is computed for paths with different jumps
 
 
 class Field(NamedTuple):
-    """The receptive field of a tensor. `axes` None: unknown; `whole`: the whole input; not `aligned`: paths disagree.
+    """The receptive field of a tensor: its paths to the network's input, per axis.
 
-    `collapsed` is true for the output of global pooling or a linear layer, which has no positions of its own. `flat` is
-    true for a vector that holds the values of several positions.
+    `axes` is None if the field is unknown. `whole` is true if it is the whole input. `aligned` is false if merged
+    branches differ in jump or centre. `collapsed` is true for the output of global pooling or a linear layer, which has
+    no positions of its own. `flat` is true for a vector that holds the values of several positions.
     """
 
     axes: tuple[Paths, ...] | None
@@ -49,7 +50,7 @@ class FieldReport(NamedTuple):
     """The receptive field of a layer per axis, in input positions; jumps and centres are fractions in lowest terms.
 
     Sizes are None if the field is unknown; `size_min` is None if all positions have the same size; jumps and centres
-    are None if paths disagree about the jump.
+    are None if there are paths with different jumps.
     """
 
     size: tuple[int, ...] | None
@@ -68,7 +69,7 @@ def compute_fields(network: Network) -> list[Field]:
     axes = _count_input_axes(network)
     found = [Field(((SAME,),) * axes if shape.axes == axes else ((),) * axes) for shape in network.inputs.values()]
     coverage = Coverage(network, input_size(network))
-    # most layers share the field object of the layer before: comparing identities avoids a deep comparison
+    # many layers have the same field object as the layer before, so comparing identities avoids a deep comparison
     known: dict[tuple[object, ...], Field] = {}
     for node in network.nodes:
         same = (node.layer, *[id(found[tensor]) for tensor in node.reads])
@@ -126,34 +127,38 @@ def input_size(network: Network) -> tuple[int, ...]:
 
 @lru_cache(maxsize=10_000)
 def propagate_field(layer: Layer, inputs: tuple[Field, ...]) -> Field:
-    """Return the field of a layer's output, given those of its inputs; the whole input if it reads everything."""
+    """Return the field of a layer's output, given the fields of its inputs.
+
+    For a layer that reads everything it is the whole input; `compute_fields` finds the exact part.
+    """
     try:
         reach = layer.reach()
         if reach == "unknown":
             return _UNKNOWN_FIELD
-        met = inputs[0] if len(inputs) == 1 else _merge_fields(layer, inputs)
+        merged = inputs[0] if len(inputs) == 1 else _merge_fields(layer, inputs)
         if reach == "everything":
-            return met._replace(whole=True, collapsed=True)
+            return merged._replace(whole=True, collapsed=True)
         if reach == "same":
             flattened = layer.input.positions > 1 and not layer.output.axes
-            return met._replace(flat=True) if flattened else met
-        if met.axes is None or met.is_fixed:
-            return met._replace(collapsed=False) if layer.output.positions > 1 else met
+            return merged._replace(flat=True) if flattened else merged
+        if merged.axes is None or merged.is_fixed:
+            return merged._replace(collapsed=False) if layer.output.positions > 1 else merged
         if reach == "elsewhere":
-            one_place = layer.input.positions == layer.output.positions == 1 and not met.flat
-            return met if one_place else _UNKNOWN_FIELD
-        if len(reach) != len(met.axes):
+            one_place = layer.input.positions == layer.output.positions == 1 and not merged.flat
+            return merged if one_place else _UNKNOWN_FIELD
+        if len(reach) != len(merged.axes):
             return _UNKNOWN_FIELD
         axes = tuple(
-            tuple([compose_reads(reads, path) for path in paths]) for reads, paths in zip(reach, met.axes, strict=True)
+            tuple([compose_reads(reads, path) for path in paths])
+            for reads, paths in zip(reach, merged.axes, strict=True)
         )
     except TooVaried:
         return _UNKNOWN_FIELD._replace(whole=any(field.whole for field in inputs))
-    return met._replace(axes=axes)
+    return merged._replace(axes=axes)
 
 
 def _merge_fields(layer: Layer, inputs: tuple[Field, ...]) -> Field:
-    """Merge the fields of several inputs, and note whether they are aligned. Raises TooVaried."""
+    """Return the field of a layer with several inputs, and whether these are aligned. Raises TooVaried."""
     whole = any(field.whole for field in inputs)
     aligned = all(field.aligned for field in inputs)
     axes_of_inputs = [
@@ -176,7 +181,10 @@ def _merge_fields(layer: Layer, inputs: tuple[Field, ...]) -> Field:
 
 
 def _broadcast_paths(field: Field, shape: Shape, output: Shape) -> tuple[Paths, ...] | None:
-    """Return a merge input's paths; along a broadcast axis all positions have the same field. Raises TooVaried."""
+    """Return the paths of an input of a merge after broadcasting; None if unknown.
+
+    Along a broadcast axis, all positions have the same field. Raises TooVaried.
+    """
     if field.axes is None or shape.spatial == output.spatial or field.is_fixed:
         return field.axes
     if len(field.axes) != shape.axes:
@@ -188,17 +196,17 @@ def _broadcast_paths(field: Field, shape: Shape, output: Shape) -> tuple[Paths, 
 
 
 def moving_paths(paths: Paths) -> Paths:
-    """Return the paths whose interval moves with the position: only these can be misaligned."""
+    """Return the paths whose interval depends on the position; only these can be misaligned."""
     return tuple([path for path in paths if not path.is_fixed])
 
 
 def _are_aligned(inputs: list[Paths]) -> bool:
-    """Whether all paths of the inputs whose interval moves with the position have the same jump and centre."""
+    """Whether all paths of the inputs whose interval depends on the position have the same jump and centre."""
     return len({(path.jump, path.center()) for paths in inputs for path in moving_paths(paths)}) <= 1
 
 
 def _unite_paths(paths: Paths) -> Paths:
-    """Unite the paths that have the same jump. Raises TooVaried."""
+    """Return one path per jump, uniting paths with the same jump. Raises TooVaried if there are too many jumps."""
     by_jump: dict[Ratio, Reads] = {}
     for path in paths:
         jump = path.jump
@@ -210,7 +218,10 @@ def _unite_paths(paths: Paths) -> Paths:
 
 @lru_cache(maxsize=10_000)
 def field_report(field: Field, spatial: tuple[int, ...], whole_input: tuple[int, ...]) -> FieldReport:
-    """Return the reported figures of a tensor's field; `spatial` is the tensor's size, `whole_input` the input's."""
+    """Return the figures to report for a tensor's field.
+
+    `spatial` are the spatial sizes of the tensor, `whole_input` those of the network's input.
+    """
     if field.whole:
         return FieldReport(whole_input, None, None, None, field.aligned, True)
     if field.axes is None:
@@ -233,7 +244,10 @@ def field_report(field: Field, spatial: tuple[int, ...], whole_input: tuple[int,
 
 
 def measure_span(paths: Paths, positions: int) -> tuple[int, int] | None:
-    """Return the smallest and the largest size of a field over the positions of an axis; None if not computed.
+    """Return the smallest and the largest size of a field over the positions of an axis.
+
+    Returns None if that would take too long: the common period of the paths is longer than MOST_RESIDUES.
+
 
     For paths with different jumps, the size at each residue of the common period is a convex function of the position:
     it is largest at an end, and smallest at an end or where two paths cross.
@@ -269,6 +283,6 @@ def _size_at(paths: Paths, position: int) -> int:
 
 
 def interval_at(paths: Paths, position: int) -> tuple[int, int] | None:
-    """Return the interval that all paths together span at one position; None if nothing is read."""
+    """Return the input interval that all paths together span at one position; None if nothing is read."""
     found = [interval for interval in (path.at(position) for path in paths) if interval is not None]
     return (min(low for low, _ in found), max(high for _, high in found)) if found else None

@@ -1,6 +1,6 @@
-"""The report of a network: every figure of every layer, and the totals.
+"""Defines the report of a network: every figure of every layer, and the totals.
 
-A `Network` comes in; `analyse` returns a `Report` of whole numbers, such as `analyse(network).totals.params`.
+`analyse` takes a `Network` and returns a `Report` of integers: `analyse(network).totals.params` is one of them.
 """
 
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convcalc.analysis import batchnorm_folding
 from convcalc.analysis.cost import Cost, activation_bytes, cost
-from convcalc.analysis.liveness import Liveness, liveness
+from convcalc.analysis.liveness import Liveness, compute_liveness
 from convcalc.analysis.receptive_field import Field, FieldReport, compute_fields, field_report, input_size
-from convcalc.analysis.training import OPTIMIZERS, Training, training_bytes
+from convcalc.analysis.training import OPTIMIZERS, Training, compute_training_memory
 from convcalc.gc_pause import defer_garbage_collection
 from convcalc.intervals import Ratio
 from convcalc.layers.base import Layer
@@ -39,9 +39,10 @@ def _format_costs(figures: "LayerReport | Totals") -> str:
 
 
 class LayerReport(NamedTuple):
-    """The figures of one layer: elements, operations for the whole batch (None: unknown), bytes for the whole batch.
+    """The figures of one layer: elements, and operations and bytes for the whole batch. None means unknown.
 
-    `shares` is the layer whose weights this one uses, if any: its params are then 0, as shared weights count once.
+    `shares` is the name of the layer whose weights this one uses, if any. Its own params and weight memory are then 0,
+    because shared weights count once.
     """
 
     name: str
@@ -120,9 +121,9 @@ class LayerReport(NamedTuple):
 class Totals(NamedTuple):
     """The figures of the whole network; a sum is None if any part of it is unknown.
 
-    `activation_memory` is the sum over all layers' outputs; `peak_memory` is the largest number of bytes live at once,
-    at the layer `peak_at`. `receptive_field` is that of `receptive_field_at`, the last layer that still has positions,
-    that is, before global pooling and linear layers.
+    `activation_memory` is the sum over all layers' outputs. `peak_memory` is the largest number of bytes that are live
+    at once, and `peak_at` the layer at which they are. `receptive_field` is that of the layer `receptive_field_at`, the
+    last one before global pooling and linear layers.
     """
 
     layers: int
@@ -160,7 +161,7 @@ class Totals(NamedTuple):
 
 
 def field_dict(field: FieldReport) -> dict[str, Any]:
-    """Return a receptive field as a JSON-ready dict; fractions that are not whole are strings such as `1/2`."""
+    """Return a receptive field as a JSON-ready dict; fractions that are not integers are strings such as `1/2`."""
     if field.whole:
         return {"size": list(field.size or ()), "global": True, "aligned": field.aligned}
     found: dict[str, Any] = {"size": None if field.size is None else list(field.size)}
@@ -177,9 +178,9 @@ def _ratio_value(ratio: Ratio) -> int | str:
 
 
 class Report:
-    """All figures of a network; immutable. `fields` and `tensor_bytes` are indexed by tensor number.
+    """All figures of a network; immutable. `print`, rich and notebooks show it as a table.
 
-    Printed, by `print`, rich or a notebook, it shows a table.
+    `fields` and `tensor_bytes` are indexed by tensor number (see `Network`).
     """
 
     __slots__ = ("fields", "layers", "liveness", "network", "optimizer", "tensor_bytes", "totals", "trained")
@@ -198,7 +199,7 @@ class Report:
             object.__setattr__(self, name, values[name])
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a report is frozen: {name} cannot be set")
+        raise AttributeError(f"a report is immutable: {name} cannot be set")
 
     def __repr__(self) -> str:
         from convcalc.render.summary import report_repr
@@ -233,7 +234,7 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether every figure is known."""
+        """Whether all operations and receptive fields are known."""
         return (
             all(layer.receptive_field.whole or layer.receptive_field.jump is not None for layer in self.layers)
             and not self.uncounted
@@ -241,7 +242,7 @@ class Report:
 
     @property
     def uncounted(self) -> tuple[LayerReport, ...]:
-        """The layers whose cost is unknown."""
+        """The layers whose operations are unknown."""
         return tuple(layer for layer in self.layers if layer.flops is None)
 
     def training(self) -> Training:
@@ -251,7 +252,7 @@ class Report:
         stored = sum(
             cost(node.layer, network.dtype, network.batch).weight_memory for node in network.nodes if node.owner is None
         )
-        return training_bytes(network, sizes, stored, self.optimizer)
+        return compute_training_memory(network, sizes, stored, self.optimizer)
 
     def outputs(self) -> dict[str, Shape]:
         """Return the shapes of the network's outputs by name."""
@@ -294,14 +295,14 @@ class Report:
 
 
 def _tensor_sizes(network: Network) -> tuple[int, ...]:
-    """Return the bytes of every tensor of a network, by its number."""
+    """Return the bytes of every tensor of a network for the whole batch, indexed by tensor number."""
     shapes = [*network.inputs.values(), *(node.layer.output for node in network.nodes)]
     return tuple([activation_bytes(shape, network.dtype, network.batch) for shape in shapes])
 
 
 @defer_garbage_collection
 def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = False, optimizer: str = "sgd") -> Report:
-    """Return every figure of a network.
+    """Return the report of a network, with every figure.
 
     `inplace` lets elementwise layers overwrite inputs that nothing else reads; `fold_batchnorm` folds batch norms into
     the layers before them; `optimizer` (sgd, momentum or adam) determines the optimizer state in training memory.
@@ -316,7 +317,7 @@ def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = Fa
     dtype, batch = network.dtype, network.batch
     sizes = _tensor_sizes(network)
     names = [*network.inputs, *(node.name for node in network.nodes)]
-    live = liveness(network, sizes, inplace)
+    live = compute_liveness(network, sizes, inplace)
     seen = tuple(compute_fields(network))
     whole = input_size(network)
     reported: dict[tuple[int, tuple[int, ...]], FieldReport] = {}
@@ -391,7 +392,7 @@ def sum_known(figures: Sequence[int | None]) -> int | None:
 
 
 def _sum_totals(layers: list[LayerReport], seen: tuple[Field, ...], live: Liveness, input_memory: int) -> Totals:
-    """Sum over all layers; take the field of the last layer that has positions."""
+    """Return the totals: sums over all layers, and the receptive field of the last layer that has positions."""
     placed = [layer for layer, field in zip(layers, seen, strict=True) if not field.collapsed] or layers
     return Totals(
         layers=len(layers),

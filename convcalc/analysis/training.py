@@ -1,7 +1,7 @@
-"""Memory for training: activations saved for backward, weights, gradients and the optimizer's state.
+"""Computes the memory for training: activations saved for backward, weights, gradients and the optimizer's state.
 
-Counted for one step at its peak, between the forward and the backward pass. Only tensors are counted: no scratch space
-of kernels and no gradients of activations.
+The memory is that of one training step at its peak, between the forward and the backward pass. Only tensors are
+counted: no scratch space of kernels and no gradients of activations.
 """
 
 from collections.abc import Sequence
@@ -12,16 +12,17 @@ from convcalc.network import Dtype, Network, Node
 from convcalc.units import tensor_bytes
 
 OPTIMIZERS = {"sgd": 0, "momentum": 1, "adam": 2}
-"""Values an optimizer stores per learnt weight: none, the momentum, or the mean and the mean square."""
+"""Number of values an optimizer stores per learnt element: none, the momentum, or the two moments of Adam."""
 
 _NOTHING = SavedForBackward()
 
 
 class Training(NamedTuple):
-    """Bytes for training. `saved_for_backward` are activations, `weights` are params and buffers.
+    """The bytes needed for training, by purpose.
 
-    `saved_for_backward` and `total` are None if what some layer saves is unknown. All but the weights are None if
-    integers would have to be learnt, as they have no gradients.
+    `saved_for_backward` are activations, `weights` are params and buffers. `saved_for_backward` and `total` are None if
+    it is unknown what some layer saves. All except `weights` are None if the learnt elements are integers, which have
+    no gradients.
     """
 
     saved_for_backward: int | None
@@ -31,23 +32,26 @@ class Training(NamedTuple):
     total: int | None
 
 
-def training_bytes(network: Network, sizes: Sequence[int], weight_memory: int, optimizer: str) -> Training:
-    """Return the bytes for training, given those of every tensor by number and of all weights, and one of OPTIMIZERS.
+def compute_training_memory(network: Network, sizes: Sequence[int], weight_memory: int, optimizer: str) -> Training:
+    """Return the bytes for training.
 
-    A network of integers is unknown here: it is trained in floating point with simulated rounding (quantisation-aware
-    training, Jacob et al. 2018), which is a network of other data types. PyTorch: "only Tensors of floating point and
-    complex dtype can require gradients".
+    `sizes` are the bytes of every tensor by number, `weight_memory` those of all weights and buffers, and `optimizer`
+    is a key of OPTIMIZERS.
+
+    For a network with integer data types the result is unknown: it is trained in floating point with simulated rounding
+    (quantisation-aware training, Jacob et al. 2018), which is a network with other data types. PyTorch: "only Tensors
+    of floating point and complex dtype can require gradients".
     """
     if not _is_trainable(network):
         return Training(None, None, None, weight_memory, None)
-    saved, gradients = saved_bytes(network, sizes), _gradient_bytes(network)
+    saved, gradients = count_saved_bytes(network, sizes), _gradient_bytes(network)
     states = OPTIMIZERS[optimizer] * gradients
     total = None if saved is None else weight_memory + gradients + states + saved
     return Training(saved, gradients, states, weight_memory, total)
 
 
 def _is_trainable(network: Network) -> bool:
-    """Whether nothing is learnt, or no data type is an integer."""
+    """Whether no data type is an integer; also true if nothing is learnt, as nothing then needs a gradient."""
     learns = any(_is_learnt(network, node) for node in network.nodes)
     return not learns or not any("int" in dtype for dtype in network.dtype)
 
@@ -67,8 +71,8 @@ def _learnt_bytes(layer: Layer, dtype: Dtype) -> int:
     return weights + sum(tensor_bytes(elements, dtype.bias) for elements in layer.bias_tensors())
 
 
-def saved_bytes(network: Network, sizes: Sequence[int]) -> int | None:
-    """Return the bytes of all that is saved for backward, given the bytes of every tensor by number; None: unknown.
+def count_saved_bytes(network: Network, sizes: Sequence[int]) -> int | None:
+    """Return the bytes that are saved for the backward pass, given those of every tensor by number; None if unknown.
 
     A tensor that several layers save counts once, and so do tensors that share memory. If neither a layer nor anything
     before it is learnt, nothing is saved. A frozen layer after a learnt one is treated as if it were learnt (PyTorch

@@ -90,7 +90,7 @@ def command(
             click.echo("convcalc: the spec is invalid for every combination; the first:", err=True)
         raise error from None
     common.write_text(_render(found, format, rows, where), where, [net])
-    return 0 if found.keeping else _NONE_FITS
+    return 0 if found.within_budget else _NONE_FITS
 
 
 def _has_budget(document: Document) -> bool:

@@ -32,7 +32,7 @@ def command(
     A tensor is live from the layer that produces it to the last layer that reads it. Only tensors are counted, not the
     scratch space of kernels. Every suggestion is applied and the peak computed again. Training memory is shown as well.
     """
-    from convcalc.memory_savings import suggestions
+    from convcalc.memory_savings import suggest_savings
     from convcalc.render.memory import memory_json, memory_lines
 
     document = common.read_document(net)
@@ -43,7 +43,7 @@ def command(
         optimizer=optimizer,
     )
     load = common.make_reader(document)
-    suggested = [] if where.quiet else suggestions(report, load, overrides, inplace, fold_batchnorm)
+    suggested = [] if where.quiet else suggest_savings(report, load, overrides, inplace, fold_batchnorm)
     if format == "json":
         text = memory_json(report, suggested)
     else:

@@ -1,1 +1,1 @@
-"""Comparison of two networks: which layers correspond, what changed in them, and what the change costs."""
+"""Compares two networks: which layers correspond, what changed in them, and what the change costs."""

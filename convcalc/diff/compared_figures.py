@@ -1,4 +1,4 @@
-"""The figures by which two networks are compared, each exact, or None if unknown."""
+"""Lists the figures by which two networks are compared, and computes them exactly."""
 
 from fractions import Fraction
 from typing import NamedTuple
@@ -18,7 +18,7 @@ FIGURES = (
 
 
 class Figure(NamedTuple):
-    """One figure of both networks: a count, bytes, or input positions."""
+    """A figure of the old and of the new network: a count, bytes, or input positions; None if unknown."""
 
     old: int | None
     new: int | None
@@ -38,7 +38,7 @@ class Figure(NamedTuple):
 
 
 def figures_of(report: Report) -> dict[str, int | None]:
-    """Return all figures of a network; for the receptive field, its largest side."""
+    """Return all figures of a network by name; None if unknown. The receptive field is its largest side."""
     return {name: figure(report, name) for name in FIGURES}
 
 

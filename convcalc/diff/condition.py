@@ -1,4 +1,4 @@
-"""Conditions on the cost of a change, such as `macs > +5%`: parsed without `eval`, compared without rounding."""
+"""Parses and checks conditions on the change of a figure, such as `macs > +5%`, without rounding."""
 
 import operator
 import re
@@ -24,7 +24,10 @@ _EXAMPLE = "write macs > +5%, or peak_memory > +64KiB"
 
 
 class Condition(NamedTuple):
-    """A bound on the change of a metric: absolute, or if `relative`, in percent of the old value."""
+    """A bound on the change of a metric; if `relative`, in percent of the old value.
+
+    `operator` compares the change with the bound: it is one of `> >= < <= == !=`.
+    """
 
     text: str
     metric: str
@@ -49,7 +52,10 @@ class Condition(NamedTuple):
 
 
 def parse_condition(text: str) -> Condition:
-    """Parse a condition: a metric, a comparison, and a signed change. Raises Flaw with the span of the mistake."""
+    """Return the condition that a text describes: a metric, a comparison and a signed change.
+
+    Raises Flaw, with the range of the characters that are wrong.
+    """
     match = _PARTS.fullmatch(text)
     assert match is not None  # every text matches: each part may be empty
     metric, compare, sign, amount = match.groups()
@@ -68,7 +74,7 @@ def parse_condition(text: str) -> Condition:
 
 
 def _read_amount(metric: str, text: str) -> tuple[Fraction, bool]:
-    """Parse a change without its sign, and return whether it is relative. Raises Flaw."""
+    """Return a change, given as text without a sign, and whether it is in percent. Raises Flaw."""
     if not text:
         raise Flaw("the change is missing", _EXAMPLE)
     percent = _PERCENT.fullmatch(text)

@@ -1,6 +1,6 @@
-"""The difference between two reports: figures, settings, and layers added, removed, changed, moved or renamed.
+"""Finds the differences between two reports: figures, settings, and layers added, removed, changed, moved or renamed.
 
-For example `compared(old, new).figures["macs"].change`.
+For example, `compare_reports(old, new).figures["macs"].change` is the number of MACs that the new network adds.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ _OPTIONS = {"frozen", "share"}
 
 
 class Change(NamedTuple):
-    """A value that changed; None on the side that does not have it."""
+    """The old and the new value of something named `what`; None on the side that does not have it."""
 
     what: str
     old: Any
@@ -27,9 +27,9 @@ class Change(NamedTuple):
 
 
 class LayerChange(NamedTuple):
-    """A layer that differs between the networks: None on the side that does not have it.
+    """A layer that differs between the networks; `old` or `new` is None if that network does not have it.
 
-    `written` are the arguments and options that changed; `shapes` are the input and output shapes that changed.
+    `written` are the arguments and options that changed, `shapes` are the input and output shapes that changed.
     """
 
     old: LayerReport | None
@@ -40,7 +40,7 @@ class LayerChange(NamedTuple):
 
     @property
     def renamed(self) -> bool:
-        """Whether the name changed but not the kind: another kind implies another default name."""
+        """Whether the name changed but not the kind: a layer of another kind usually has another default name too."""
         old, new = self.old, self.new
         return old is not None and new is not None and old.kind == new.kind and old.name != new.name
 
@@ -57,7 +57,7 @@ class LayerChange(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """All differences between two networks, except names, descriptions, files and budgets."""
+    """All differences between two networks, except in their names, descriptions, files and budgets."""
 
     old: Report
     new: Report
@@ -98,7 +98,7 @@ def compare_reports(old: Report, new: Report) -> Difference:
 
 
 def _collect_settings(report: Report) -> dict[str, Any]:
-    """Return a network's parameters, inputs, outputs, batch and data types."""
+    """Return a network's spec parameters, inputs, outputs, batch size and data types, by name."""
     network = report.network
     return {
         **{f"params.{name}": value for name, value in network.params.items()},
@@ -110,7 +110,7 @@ def _collect_settings(report: Report) -> dict[str, Any]:
 
 
 def _compare_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
-    """Yield the values that differ, in the order of both."""
+    """Yield the values that differ: first those of the old side in their order, then those only in the new one."""
     for name in dict.fromkeys((*old, *new)):
         if repr(old.get(name)) != repr(new.get(name)):  # distinguishes 1, 1.0 and true
             yield Change(name, old.get(name), new.get(name))
@@ -120,7 +120,10 @@ def _compare_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[
 
 
 def _compare_layers(old: Report, new: Report, pairs: Sequence[Pair]) -> list[LayerChange]:
-    """Return the layers that differ, in the order of the new network; a removed one follows its old predecessor."""
+    """Return the layers that differ, in the order of the new network.
+
+    A removed layer comes after the layer that preceded it in the old network.
+    """
     sources = _find_origins(old.network, {pair.old: number for number, pair in enumerate(pairs)})
     new_sources = _find_origins(new.network, {pair.new: number for number, pair in enumerate(pairs)})
     found: list[tuple[int, int, LayerChange | None]] = []
@@ -150,7 +153,10 @@ def _compare_pair(old: LayerReport, new: LayerReport, moved: bool, rewired: bool
 
 
 def _compare_arguments(old: LayerReport, new: LayerReport) -> Iterator[Change]:
-    """Yield the arguments and options that differ; for another kind, the kind and the arguments both kinds have."""
+    """Yield the arguments and options that differ.
+
+    If the kind changed, these are the kind and the common arguments of both kinds.
+    """
     before, after = _collect_options(old), _collect_options(new)
     if old.kind != new.kind:
         yield Change("kind", old.kind, new.kind)
@@ -160,7 +166,7 @@ def _compare_arguments(old: LayerReport, new: LayerReport) -> Iterator[Change]:
 
 
 def _collect_options(layer: LayerReport) -> dict[str, Any]:
-    """Return the arguments of a layer, and whether it is frozen or shares weights."""
+    """Return the arguments of a layer by name, with the options `frozen` and `share` if it has them."""
     shared = {} if layer.shares is None else {"share": True}
     return {**layer.layer.arguments(), **({"frozen": True} if layer.frozen else {}), **shared}
 

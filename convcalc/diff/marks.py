@@ -1,4 +1,4 @@
-"""The features by which a layer is recognised in another network: name, kind, arguments and output shape."""
+"""Collects the features by which a layer is recognised in another network: name, kind, arguments, output shape."""
 
 from sys import intern
 from typing import NamedTuple
@@ -6,11 +6,14 @@ from typing import NamedTuple
 from convcalc.network import Network
 from convcalc.shape import Shape
 
-Text = tuple[str, str, str]
+_SortKey = tuple[str, str, str]
 
 
 class Mark(NamedTuple):
-    """The features of one layer. `…_written`: the name was chosen, not a default such as conv2."""
+    """The features of one layer. Its name consists of its `scope` and, after the last point, its `leaf`.
+
+    `scope_written` and `leaf_written` are true for a name that the author chose, false for a default such as conv2.
+    """
 
     name: str
     scope: str
@@ -21,7 +24,7 @@ class Mark(NamedTuple):
     scope_written: bool
     leaf_written: bool
 
-    def text(self) -> Text:
+    def sort_key(self) -> _SortKey:
         """Return the key by which marks are ordered."""
         return self.name, self.kind, self.arguments
 
@@ -37,7 +40,7 @@ class Mark(NamedTuple):
 def mark_layers(network: Network) -> list[Mark]:
     """Return the marks of all layers, in order."""
     scopes = _find_named_scopes(network)
-    texts: dict[int, str] = {}  # equal layers are the same object
+    texts: dict[int, str] = {}  # by identity: repeated layers are the same object, and repr takes long
     found = []
     for node in network.nodes:
         same = id(node.layer)
@@ -61,7 +64,7 @@ def mark_layers(network: Network) -> list[Mark]:
 
 
 def _find_named_scopes(network: Network) -> dict[str, bool]:
-    """Return for every scope whether it, or one around it, has a chosen name."""
+    """Return for every scope whether its author chose its name, or that of a scope around it."""
     found = {"": False}
     for group in sorted(network.groups, key=lambda group: group.name.count(".")):
         around, _, last = group.name.rpartition(".")

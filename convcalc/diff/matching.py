@@ -1,7 +1,8 @@
-"""Matching of the layers of two networks: by name and kind, then by order.
+"""Matches the layers of two networks.
 
-Among all matchings that preserve the order of both networks, the one with the highest score is chosen; remaining layers
-with the same name have moved. Swapping the two networks does not change the result.
+Among all matchings that preserve the order of both networks, the one with the highest score is chosen; kind, arguments,
+names and output shapes that are equal add to the score. Layers that remain and have the same name count as moved.
+Swapping the two networks does not change the result.
 """
 
 from bisect import bisect_left
@@ -11,11 +12,11 @@ from typing import NamedTuple
 from convcalc.diff.marks import Mark, mark_layers
 from convcalc.network import Network, Node
 
-MOST_CELLS = 4_000_000  # cells of a table of scores: two networks of 2,000 layers
-_WINDOW = 64  # layers matched at a time in longer networks
+MOST_CELLS = 4_000_000  # limit on the table of scores, which has a cell per pair of layers: 2,000 × 2,000
+_WINDOW = 64  # number of layers that are matched at a time if the table would be larger
 
-_KIND, _ARGUMENTS, _SHAPE = 4, 3, 1  # score if both have the same one
-_WRITTEN, _ORDINAL = 6, 1  # score for the same chosen name, and for the same default name
+_KIND, _ARGUMENTS, _SHAPE = 4, 3, 1  # added to the score of two layers that have the same
+_WRITTEN, _ORDINAL = 6, 1  # added for the same name: one that the author chose, or a default
 
 _SKIP_OLD, _SKIP_NEW, _TAKE = range(3)
 
@@ -43,10 +44,10 @@ class _Stretch(NamedTuple):
 
 
 def match_layers(old: Network, new: Network) -> list[Pair]:
-    """Return the layers that are in both networks, in the order of the new one."""
+    """Return the pairs of corresponding layers, in the order of the new network."""
     marks = mark_layers(old), mark_layers(new)
-    if [mark.text() for mark in marks[1]] < [mark.text() for mark in marks[0]]:
-        # ties are broken by order: a fixed order makes the result the same in both directions
+    if [mark.sort_key() for mark in marks[1]] < [mark.sort_key() for mark in marks[0]]:
+        # ties are broken by order, so a fixed order of the networks makes the result the same in both directions
         found = [Pair(pair.new, pair.old, pair.moved) for pair in _match_marks(marks[1], marks[0])]
     else:
         found = _match_marks(*marks)
@@ -54,7 +55,7 @@ def match_layers(old: Network, new: Network) -> list[Pair]:
 
 
 def _match_marks(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
-    """Return pairs in the order of both networks, then those that moved."""
+    """Return the pairs that preserve the order of both networks, then the pairs that moved."""
     kept = _match_in_order(old, new)
     by_name = {new[index].name: index for index in set(range(len(new))) - {pair.new for pair in kept}}
     for index in sorted(set(range(len(old))) - {pair.old for pair in kept}):
@@ -67,7 +68,7 @@ def _match_marks(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
 
 
 def _match_in_order(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
-    """Return pairs that preserve the order of both networks."""
+    """Return the pairs with the highest score that preserve the order of both networks."""
     found: list[Pair] = []
     whole = _trim_ends(old, new, _Stretch(0, len(old), 0, len(new)), found)
     stretches = [whole] if whole.cells <= MOST_CELLS else _split_at_anchors(old, new, whole, found)
@@ -78,7 +79,7 @@ def _match_in_order(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
 
 
 def _trim_ends(old: Sequence[Mark], new: Sequence[Mark], stretch: _Stretch, found: list[Pair]) -> _Stretch:
-    """Match identical layers at both ends of a stretch, add them to `found`, and return the rest."""
+    """Add the pairs of identical layers at both ends of a stretch to `found`, and return the stretch between them."""
     i, i_stop, j, j_stop = stretch
     while i < i_stop and j < j_stop and old[i].is_same(new[j]):
         found.append(Pair(i, j))
@@ -93,7 +94,10 @@ def _trim_ends(old: Sequence[Mark], new: Sequence[Mark], stretch: _Stretch, foun
 
 
 def find_replacements(old: Network, new: Network, pairs: Sequence[Pair]) -> list[Pair]:
-    """Return layers replaced by another kind between the same neighbours, matched by name or one to one."""
+    """Return the pairs of layers whose kind changed: removed and added ones between the same matched neighbours.
+
+    They are paired by name, or in order if their numbers are equal.
+    """
     taken = {pair.old for pair in pairs}, {pair.new for pair in pairs}
     found: list[Pair] = []
     i = j = 0
@@ -106,7 +110,7 @@ def find_replacements(old: Network, new: Network, pairs: Sequence[Pair]) -> list
 
 
 def _pair_replacements(old: Network, new: Network, gone: Sequence[int], added: Sequence[int]) -> list[Pair]:
-    """Pair removed layers with added ones at the same place."""
+    """Return the pairs of a removed layer (`gone`) and an added one of another kind that replaces it."""
     by_name = {new.nodes[index].name: index for index in added}
     found = [Pair(index, by_name[old.nodes[index].name]) for index in gone if old.nodes[index].name in by_name]
     if len(gone) == len(added):
@@ -137,7 +141,10 @@ def _match_best(old: Sequence[Mark], new: Sequence[Mark], stretch: _Stretch) -> 
 
 
 def _fill_row(mark: Mark, columns: Sequence[Mark], above: list[int]) -> tuple[list[int], bytearray]:
-    """Return the best scores up to one old layer and each new one, and the choices that lead to them."""
+    """Return the best score up to an old layer and each new layer, and the choices that lead to these scores.
+
+    `above` are the best scores up to the old layer before.
+    """
     kind, row, choices = mark.kind, [0], bytearray(len(columns))
     left = 0
     for index, other in enumerate(columns):
@@ -172,7 +179,7 @@ def _score(mark: Mark, other: Mark) -> int:
 
 
 def _walk_back(taken: Sequence[bytearray], stretch: _Stretch) -> Iterator[Pair]:
-    """Follow the choices from the last cell back to the first, and yield the pairs."""
+    """Yield the pairs, the last one first, by following the choices back from the last cell."""
     i, j = len(taken), stretch.new_stop - stretch.new
     while i and j:
         choice = taken[i - 1][j - 1]
@@ -185,7 +192,7 @@ def _walk_back(taken: Sequence[bytearray], stretch: _Stretch) -> Iterator[Pair]:
 
 
 def _split_at_anchors(old: Sequence[Mark], new: Sequence[Mark], whole: _Stretch, found: list[Pair]) -> list[_Stretch]:
-    """Match layers of the same name and arguments, add them to `found`, and return the stretches between them."""
+    """Add pairs of layers with the same name, kind and arguments to `found`; return the stretches between them."""
     places = {new[j].name: j for j in range(whole.new, whole.new_stop)}
     named = ((i, places.get(old[i].name)) for i in range(whole.old, whole.old_stop))
     anchors = find_longest_rising([Pair(i, j) for i, j in named if j is not None and old[i].is_like(new[j])])
@@ -199,7 +206,7 @@ def _split_at_anchors(old: Sequence[Mark], new: Sequence[Mark], whole: _Stretch,
 
 
 def find_longest_rising(candidates: Sequence[Pair]) -> list[Pair]:
-    """Return the longest subsequence of pairs, ordered by old index, whose new indexes also increase."""
+    """Return the longest subsequence of pairs whose new indexes increase; the pairs are sorted by old index."""
     ends: list[int] = []  # the smallest last new index of a sequence, by its length
     last: list[int] = []  # the candidate with that index
     before: list[int | None] = []
@@ -216,7 +223,11 @@ def find_longest_rising(candidates: Sequence[Pair]) -> list[Pair]:
 
 
 def _match_in_windows(old: Sequence[Mark], new: Sequence[Mark], stretch: _Stretch) -> list[Pair]:
-    """Match a long stretch: equal layers one by one, otherwise the best pairs of a window's first half."""
+    """Return the pairs of a stretch that is too long for one table of scores.
+
+    Equal layers at its start are paired one by one. At a difference, the best pairs of a window are found, those of its
+    first half are taken, and the next window starts after them.
+    """
     found: list[Pair] = []
     i, i_stop, j, j_stop = stretch
     while i < i_stop and j < j_stop:

@@ -1,4 +1,4 @@
-"""A file's content at a git revision, read by running git."""
+"""Reads a file as it is in a git revision, by running git."""
 
 import os
 import subprocess
@@ -13,10 +13,10 @@ class NoRevision(ValueError):
 
 
 def read_at(revision: str, file: str) -> Document:
-    """Return the document of a file at a revision, named `REV:FILE`. Raises NoRevision and InvalidSpec.
+    """Return the document of a file at a git revision. Raises NoRevision and InvalidSpec.
 
-    The size limit of specs applies. `cat-file` returns the bytes as stored: no filter, hook or pager of the repository
-    is run.
+    In messages it is called `REVISION:FILE`. The size limit of specs applies. git `cat-file` returns the bytes as
+    stored, so no filter, hook or pager of the repository is run.
     """
     if not revision or revision.startswith("-") or ":" in revision:
         raise NoRevision(
@@ -46,7 +46,7 @@ def _check_repository(folder: str, file: str) -> None:
 
 
 def _ask_git(folder: str, *arguments: str) -> bytes | None:
-    """Return git's output, at most one byte more than a spec may have; None if git fails."""
+    """Return the output of a git command, cut to one byte more than a spec may have; None if git fails."""
     with subprocess.Popen(
         ["git", *arguments],
         cwd=folder,

@@ -8,7 +8,7 @@ symbolic integers (see `make_symbolic_layer`).
 from collections.abc import Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from convcalc.analysis.batchnorm_folding import foldable
+from convcalc.analysis.batchnorm_folding import find_foldable_norms
 from convcalc.analysis.receptive_field import Field
 from convcalc.analysis.report import LayerReport, Report
 from convcalc.explain.remembering import make_symbolic_layer
@@ -110,7 +110,7 @@ def _find_links(report: Report) -> _Links:
             users.setdefault(layer.shares, []).append(layer.name)
     folded: dict[str, list[str]] = {}
     nodes, first = report.trained.nodes, len(report.trained.inputs)
-    for index in sorted(foldable(report.trained)) if report.trained is not report.network else ():
+    for index in sorted(find_foldable_norms(report.trained)) if report.trained is not report.network else ():
         folded.setdefault(nodes[nodes[index].reads[0] - first].name, []).append(nodes[index].name)
     return _Links(users, folded)
 

@@ -1,10 +1,11 @@
-"""The JSON Schemas (draft 2020-12) of the documents that commands write with `-f json`.
+"""Provides the JSON Schemas (draft 2020-12) of the documents that commands write with `-f json`.
 
-Comes in: the name of a document, such as `report`. Goes out: its schema, complete in itself.
+`document_schema("report")` returns the complete schema of the document `report`.
 
-Each document has a file of that name here. To keep one key in one place, a file leaves out what follows from the rest,
-and `document_schema` adds it: `$schema`; `$id`, which is the value of the document's key `schema`; `required`, which
-names all properties unless the file says otherwise; and the definitions that it refers to, from `shared.json`.
+Each document has a file of that name in this folder. To avoid repetition, a file leaves out what follows from its other
+contents, and `document_schema` adds it: `$schema`; `$id`, which is the value of the document's key `schema`;
+`required`, which names all properties unless the file says otherwise; and the definitions that it refers to, from
+`shared.json`.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The list of all layer kinds, by family. To add a kind, write its class and add it to this list."""
+"""Lists all layer kinds by family. To add a kind, write its class and add it to `FAMILIES`."""
 
 from convcalc.layers.activation import (
     CELU,

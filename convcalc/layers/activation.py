@@ -1,20 +1,18 @@
-"""Elementwise activations, softmax over the channels, and layers that are active only in training."""
+"""Defines elementwise activations, softmax over the channels, and layers that are active only in training."""
 
 from typing import ClassVar
 
 from convcalc.arguments import Integer, Number
-from convcalc.layers.base import (
+from convcalc.layers.base import Reach, SavedForBackward, Tensors
+from convcalc.layers.mixins import (
     Free,
     KeepsShape,
     NoBuffers,
     NoMacs,
     NoWeights,
-    Reach,
-    SavedForBackward,
     SavesInput,
     SavesNothing,
     SavesOutput,
-    Tensors,
 )
 from convcalc.problems import Flaw
 from convcalc.shape import Shape
@@ -38,7 +36,7 @@ class _Activation(KeepsShape, NoWeights, NoMacs, SavesInput):
 
 
 class ReLU(_FreeActivation, SavesOutput):
-    """max(0, x).
+    """Rectified linear unit: max(0, x).
 
     Counted: nothing.
     Source: Nair and Hinton 2010.
@@ -49,7 +47,7 @@ class ReLU(_FreeActivation, SavesOutput):
 
 
 class ReLU6(_FreeActivation, SavesInput):
-    """min(max(0, x), 6).
+    """Rectified linear unit with a maximum of 6: min(max(0, x), 6).
 
     Counted: nothing.
     Source: Krizhevsky 2010, "Convolutional deep belief networks on CIFAR-10".
@@ -60,7 +58,7 @@ class ReLU6(_FreeActivation, SavesInput):
 
 
 class ELU(_FreeActivation, SavesInput):
-    """x if x > 0, otherwise exp(x) - 1.
+    """Exponential linear unit: x if x > 0, otherwise exp(x) - 1.
 
     Counted: nothing.
     Source: Clevert, Unterthiner and Hochreiter 2016.
@@ -71,7 +69,7 @@ class ELU(_FreeActivation, SavesInput):
 
 
 class SELU(_FreeActivation, SavesInput):
-    """A scaled elu that preserves mean and variance.
+    """Scaled exponential linear unit: elu with fixed factors chosen so that mean and variance are preserved.
 
     Counted: nothing.
     Source: Klambauer et al. 2017.
@@ -82,7 +80,7 @@ class SELU(_FreeActivation, SavesInput):
 
 
 class CELU(_FreeActivation, SavesInput):
-    """max(0, x) + min(0, exp(x) - 1).
+    """Continuously differentiable exponential linear unit: max(0, x) + min(0, exp(x) - 1), the same as elu.
 
     Counted: nothing.
     Source: Barron 2017.
@@ -93,7 +91,7 @@ class CELU(_FreeActivation, SavesInput):
 
 
 class Sigmoid(_FreeActivation, SavesOutput):
-    """1 / (1 + exp(-x)).
+    """The logistic function: 1 / (1 + exp(-x)).
 
     Counted: nothing.
     Source: torch.nn.Sigmoid.
@@ -104,7 +102,7 @@ class Sigmoid(_FreeActivation, SavesOutput):
 
 
 class Tanh(_FreeActivation, SavesOutput):
-    """The hyperbolic tangent.
+    """The hyperbolic tangent: (exp(x) - exp(-x)) / (exp(x) + exp(-x)).
 
     Counted: nothing.
     Source: torch.nn.Tanh.
@@ -115,7 +113,7 @@ class Tanh(_FreeActivation, SavesOutput):
 
 
 class Softplus(_FreeActivation, SavesInput):
-    """log(1 + exp(x)).
+    """A smooth approximation of relu: log(1 + exp(x)).
 
     Counted: nothing.
     Source: torch.nn.Softplus.
@@ -126,7 +124,7 @@ class Softplus(_FreeActivation, SavesInput):
 
 
 class Softsign(_FreeActivation):
-    """x / (1 + |x|).
+    """A sigmoid-shaped function without exp: x / (1 + |x|).
 
     Counted: nothing.
     Source: torch.nn.Softsign.
@@ -136,12 +134,12 @@ class Softsign(_FreeActivation):
     kind = "softsign"
 
     def saved_for_backward(self) -> SavedForBackward:
-        """Save what PyTorch's composition saves: the input, and 1 + |x|."""
+        """Return that the input and 1 + |x| are saved: PyTorch composes softsign of other functions."""
         return SavedForBackward(inputs=True, values=self.input.elements)
 
 
 class Hardtanh(_FreeActivation, SavesInput):
-    """x clipped to the range from -1 to 1.
+    """A piecewise linear approximation of tanh: x clipped to the range from -1 to 1.
 
     Counted: nothing.
     Source: torch.nn.Hardtanh.
@@ -152,7 +150,7 @@ class Hardtanh(_FreeActivation, SavesInput):
 
 
 class GELU(_Activation):
-    """x × the cumulative distribution function of the standard normal distribution.
+    """Gaussian error linear unit: x × Φ(x), with Φ the cumulative distribution function of the standard normal.
 
     Counted: one multiplication per value; no MACs.
     Source: Hendrycks and Gimpel 2016.
@@ -165,7 +163,7 @@ class GELU(_Activation):
 
 
 class SiLU(_Activation):
-    """x × sigmoid(x), also called swish.
+    """Sigmoid linear unit, also called swish: x × sigmoid(x).
 
     Counted: one multiplication per value; no MACs.
     Source: Elfwing, Uchibe and Doya 2017; Ramachandran, Zoph and Le 2017.
@@ -178,7 +176,7 @@ class SiLU(_Activation):
 
 
 class Mish(_Activation):
-    """x × tanh(softplus(x)).
+    """A smooth activation similar to silu: x × tanh(softplus(x)).
 
     Counted: one multiplication per value; no MACs.
     Source: Misra 2019.
@@ -191,7 +189,7 @@ class Mish(_Activation):
 
 
 class Hardsigmoid(_Activation):
-    """relu6(x + 3) / 6.
+    """A piecewise linear approximation of sigmoid: relu6(x + 3) / 6.
 
     Counted: one multiplication and one addition per value; no MACs.
     Source: Howard et al. 2019, "Searching for MobileNetV3".
@@ -204,7 +202,7 @@ class Hardsigmoid(_Activation):
 
 
 class Hardswish(_Activation):
-    """x × relu6(x + 3) / 6.
+    """A piecewise approximation of silu: x × relu6(x + 3) / 6.
 
     Counted: two multiplications and one addition per value; no MACs.
     Source: Howard et al. 2019, "Searching for MobileNetV3".
@@ -217,14 +215,14 @@ class Hardswish(_Activation):
 
 
 class _OverChannels(SavesOutput, _Activation):
-    """Activations computed from exp(x) and its sum over the channels."""
+    """A kind computed from exp(x) and its sum over the channels."""
 
     in_place = False  # every output depends on all channels
     multiplications_each = 1
     additions_each = 1
 
     def reach(self) -> Reach:
-        """Its own position, in all channels: all of a vector."""
+        """Return `same`, as positions are independent; for a vector, which has only channels, `everything`."""
         return "same" if self.input.axes else "everything"
 
 
@@ -240,7 +238,7 @@ class Softmax(_OverChannels):
 
 
 class LogSoftmax(_OverChannels):
-    """The logarithm of softmax.
+    """The logarithm of softmax: x minus the logarithm of the sum of exp(x) over the channels.
 
     Counted: one multiplication and one addition per value; no MACs.
     Source: torch.nn.LogSoftmax.
@@ -251,7 +249,7 @@ class LogSoftmax(_OverChannels):
 
 
 class LeakyReLU(_Activation):
-    """x if x > 0, otherwise negative_slope × x.
+    """Leaky rectified linear unit: x if x > 0, otherwise negative_slope × x.
 
     Counted: one multiplication per value; no MACs.
     Source: Maas, Hannun and Ng 2013.
@@ -265,7 +263,7 @@ class LeakyReLU(_Activation):
 
 
 class PReLU(KeepsShape, NoBuffers, NoMacs, SavesInput):
-    """max(0, x) + a min(0, x), with one learnt a for all channels or one per channel.
+    """Parametric rectified linear unit: x if x > 0, otherwise a × x; a is learnt, for all channels or per channel.
 
     Params: num_parameters.
     Counted: one multiplication per value; no MACs.
@@ -290,7 +288,7 @@ class PReLU(KeepsShape, NoBuffers, NoMacs, SavesInput):
         return self.input
 
     def weight_tensors(self) -> Tensors:
-        """Return the number of slopes."""
+        """Return one tensor with the learnt slopes."""
         return (self.num_parameters,)
 
     def bias_tensors(self) -> Tensors:
@@ -307,7 +305,7 @@ class PReLU(KeepsShape, NoBuffers, NoMacs, SavesInput):
 
 
 class Dropout(_FreeActivation):
-    """Sets random values to zero in training; does nothing at inference.
+    """Dropout: sets random values to zero in training, and does nothing at inference.
 
     Counted: nothing.
     Source: Srivastava et al. 2014.
@@ -319,12 +317,17 @@ class Dropout(_FreeActivation):
     p = Number("fraction of values that are dropped", 0.5, minimum=0, maximum=1)
 
     def saved_for_backward(self) -> SavedForBackward:
-        """The mask, one byte per value as on a GPU (PyTorch's CPU code saves floats), is saved; nothing if p is 0."""
+        """Return that a mask with one byte per value is saved, as PyTorch does on a GPU; nothing if p is 0.
+
+        On a CPU, PyTorch saves floats instead of bytes.
+        """
         return SavedForBackward(mask_bytes=self.input.elements) if self.p else SavedForBackward()
 
 
 class DropPath(_FreeActivation):
-    """Drops the whole path of random samples in training (stochastic depth); does nothing at inference.
+    """Stochastic depth: sets all values of random samples to zero in training, and does nothing at inference.
+
+    Used at the end of a residual path, where it removes that path for some samples.
 
     Counted: nothing.
     Source: Huang et al. 2016, "Deep networks with stochastic depth".
@@ -333,10 +336,10 @@ class DropPath(_FreeActivation):
 
     kind = "drop_path"
     is_view = True
-    p = Number("fraction of samples whose path is dropped", 0.5, minimum=0, maximum=1)
+    p = Number("fraction of samples that are dropped", 0.5, minimum=0, maximum=1)
 
     def saved_for_backward(self) -> SavedForBackward:
-        """One factor per sample is saved, as in torchvision's StochasticDepth; nothing if p is 0."""
+        """Return that one factor per sample is saved, as in torchvision's StochasticDepth; nothing if p is 0."""
         return SavedForBackward(values=1) if self.p else SavedForBackward()
 
 

@@ -1,9 +1,9 @@
-"""The base class of all layer kinds, and mixins with the rules that several kinds share.
+"""Defines the base class of all layer kinds, and helpers for their rules.
 
 A kind is one class. Its keys are its arguments in the YAML, its docstring is its manual page (the tests run the line
 `Example on [input shape]: entry`), and its methods are the rules for the output shape, parameters, operations,
 receptive field and what is saved for backward. The rules are abstract, so that a kind that lacks one cannot be
-instantiated; a kind without weights or operations inherits that from a mixin such as `NoWeights`.
+instantiated; `convcalc.layers.mixins` has rules that several kinds share, such as `NoWeights`.
 """
 
 from abc import ABC, abstractmethod
@@ -18,8 +18,8 @@ from convcalc.shape import Shape, axis_name
 
 Tensors = tuple[int, ...]
 Sizes = tuple[int, ...]
-# which inputs an output depends on: an interval on every axis, its own position, all inputs, rearranged positions, or
-# unknown
+# Which input positions an output position depends on: an interval per axis, or one of four words. "same": only the same
+# position; "everything": all positions; "elsewhere": other positions, as after a reshape; "unknown": it cannot be known
 Reach = tuple[Reads, ...] | Literal["same", "everything", "elsewhere", "unknown"]
 
 
@@ -46,7 +46,7 @@ _ARGUMENT_ORDER = {
 
 
 class StatedChannels(Key[int | None]):
-    """The number of input channels or features that a spec may give; it is only checked against the input."""
+    """An optional argument that states the number of input channels or features; the layer only checks it."""
 
     expected = "a positive integer"
 
@@ -62,14 +62,14 @@ class StatedChannels(Key[int | None]):
 
 
 class SavedForBackward(NamedTuple):
-    """The tensors that a layer saves for backward in addition to its weights, as in PyTorch 2.13.
+    """The tensors that PyTorch 2.13 saves for a layer's backward pass, in addition to the layer's weights.
 
-    Source: PyTorch's tools/autograd/derivatives.yaml, where the formula of each gradient names the tensors it needs. A
-    function that PyTorch composes of other functions saves what those save.
+    Source: PyTorch's tools/autograd/derivatives.yaml, where the formula of each gradient names the tensors it needs. If
+    PyTorch composes an operation of other functions, all tensors that those functions save are counted.
     """
 
     inputs: bool = False  # all inputs
-    output: bool = False
+    output: bool = False  # the output
     values: int = 0  # further elements per sample, in the activations' data type
     batch_values: int = 0  # further elements in that type, independent of the batch size
     mask_bytes: int = 0  # bytes of masks and indices per sample, independent of the activations' data type
@@ -82,16 +82,16 @@ class Layer(ABC):
     """
 
     kind: ClassVar[str] = ""
-    keys: ClassVar[dict[str, Key[Any]]] = {}
-    stated: ClassVar[tuple[str, ...]] = ()
+    keys: ClassVar[dict[str, Key[Any]]] = {}  # all arguments by name
+    stated: ClassVar[tuple[str, ...]] = ()  # the arguments that are `StatedChannels`
     one_of: ClassVar[tuple[str, ...]] = ()  # arguments of which exactly one must be given
-    known_defaults: ClassVar[dict[int | None, dict[str, Any]]] = {}
-    reads_many: ClassVar[bool] = False
+    known_defaults: ClassVar[dict[int | None, dict[str, Any]]] = {}  # cache of `defaults`
+    reads_many: ClassVar[bool] = False  # whether it needs two or more inputs
     reads_any: ClassVar[bool] = False  # whether it accepts one or more inputs
     is_view: ClassVar[bool] = False  # whether the output shares the input's memory
     is_part: ClassVar[bool] = False  # whether the output is a view of part of the input in PyTorch
     in_place: ClassVar[bool] = False  # whether the output may overwrite the input
-    needs_axes: ClassVar[bool] = False
+    needs_axes: ClassVar[bool] = False  # whether a vector is not a valid input
 
     inputs: tuple[Shape, ...]
     given: dict[str, Any]  # the arguments in normal form, before `normalise` resolves values such as `same`
@@ -124,7 +124,7 @@ class Layer(ABC):
         self.fill(output=output)
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a layer is frozen: {name} cannot be set")
+        raise AttributeError(f"a layer is immutable: {name} cannot be set")
 
     def fill(self, **values: Any) -> None:
         """Set attributes while the layer is being constructed."""
@@ -152,7 +152,7 @@ class Layer(ABC):
         return self.inputs[0]
 
     def normalise(self) -> None:
-        """Resolve arguments that depend on the input, such as `same` padding."""
+        """Replace arguments whose value depends on the input, such as `same` padding; raises `Flaw` if one is wrong."""
         return
 
     @abstractmethod
@@ -185,18 +185,21 @@ class Layer(ABC):
 
     @abstractmethod
     def reach(self) -> Reach:
-        """Return the input positions that an output position depends on: an interval per axis or a word of `Reach`."""
+        """Return which input positions an output position depends on: intervals per axis, or a word (see `Reach`)."""
 
     @abstractmethod
     def saved_for_backward(self) -> SavedForBackward | None:
-        """Return what the layer saves for backward; None if unknown."""
+        """Return the tensors that are saved for the backward pass; None if unknown."""
 
     def weight_input(self) -> object:
-        """Return the part of the input shape that fixes the weights; layers that share weights must agree in it."""
+        """Return the part of the input shape that determines the sizes of the weights.
+
+        Layers that share weights must have the same value.
+        """
         return self.input.channels
 
     def arguments(self) -> dict[str, Any]:
-        """Return the arguments in normal form, as JSON stores them."""
+        """Return the arguments by name, in normal form and as JSON stores them; those without a value are left out."""
         values = self.__dict__
         return {
             name: to_json_value(values[name])
@@ -215,144 +218,10 @@ class Layer(ABC):
 
     @classmethod
     def glance_keys(cls) -> list[tuple[str, Key[Any]]]:
-        """Return the arguments that tables show, the kernel first; flags only if they have a sign."""
+        """Return the arguments that tables show, the kernel size first; flags without a sign are left out."""
         unshown = {name for name, key in cls.keys.items() if isinstance(key, Flag) and not key.sign} | set(cls.stated)
         shown = [(name, key) for name, key in cls.keys.items() if name not in unshown]
         return sorted(shown, key=lambda pair: pair[0] != "kernel_size")
-
-
-class NoWeights(Layer):
-    """A kind without weights, biases or buffers."""
-
-    def weight_tensors(self) -> Tensors:
-        """No weights."""
-        return ()
-
-    def bias_tensors(self) -> Tensors:
-        """No biases."""
-        return ()
-
-    def buffer_tensors(self) -> Tensors:
-        """No buffers."""
-        return ()
-
-
-class NoMacs(Layer):
-    """A kind whose multiplications are not counted as multiply-accumulates."""
-
-    def macs(self) -> int:
-        """Return 0: papers count only the MACs of convolution and linear layers."""
-        return 0
-
-
-class _NoArithmetic(NoMacs):
-    # comparisons and functions such as exp are not counted
-
-    def multiplications(self) -> int:
-        return 0
-
-    def additions(self) -> int:
-        return 0
-
-
-class SamePlace(Layer):
-    """A kind whose output at a position depends only on the input at that position, in any channel."""
-
-    def reach(self) -> Reach:
-        """Return `same`: an output position depends on its own position."""
-        return "same"
-
-
-class KeepsShape(SamePlace):
-    """A kind whose output has the shape of its input and depends on its own position only."""
-
-    def inferred_shape(self) -> Shape:
-        """Return the input's shape."""
-        return self.input
-
-
-class Free(NoWeights, _NoArithmetic):
-    """A kind without weights and without counted operations."""
-
-
-class SavesNothing(Layer):
-    """A kind whose gradient depends only on the gradient of its output."""
-
-    def saved_for_backward(self) -> SavedForBackward:
-        """Nothing is saved for backward."""
-        return SavedForBackward()
-
-
-class SavesInput(Layer):
-    """A kind whose gradient depends on its input."""
-
-    def saved_for_backward(self) -> SavedForBackward:
-        """The input is saved for backward."""
-        return SavedForBackward(inputs=True)
-
-
-class SavesOutput(Layer):
-    """A kind whose gradient is computed from its output."""
-
-    def saved_for_backward(self) -> SavedForBackward:
-        """The output is saved for backward."""
-        return SavedForBackward(output=True)
-
-
-class AllMacs(Layer):
-    """A kind whose multiplications all count as multiply-accumulates."""
-
-    @abstractmethod
-    def multiplications(self) -> int:
-        """Return the multiplications per sample."""
-
-    def macs(self) -> int:
-        """Return the number of multiplications."""
-        return self.multiplications()
-
-
-class NoBuffers(Layer):
-    """A kind without buffers such as running statistics."""
-
-    def buffer_tensors(self) -> Tensors:
-        """No buffers."""
-        return ()
-
-
-class Bias(NoBuffers):
-    """A kind with an optional learnt bias per output channel."""
-
-    bias = Flag("add a learnt bias to each output channel", True)
-
-    def bias_tensors(self) -> Tensors:
-        """Return one bias tensor of out_channels elements; empty if `bias` is false."""
-        return (self.output.channels,) if self.bias else ()
-
-
-class SumOfProducts(Bias, AllMacs, SavesInput):
-    """A kind in which every output value is a sum of products of inputs and weights, plus an optional bias.
-
-    The gradient of the weights needs the input, which is saved for backward without its padding.
-    """
-
-    @abstractmethod
-    def products(self) -> int:
-        """Return the number of products that are summed for one output value."""
-
-    def weight_tensors(self) -> Tensors:
-        """Return the number of weights, out_channels × products per output value: all positions share the weights."""
-        return (self.output.channels * self.products(),)
-
-    def multiplications(self) -> int:
-        """Return the number of multiplications: output values × products per output value."""
-        return self.output.elements * self.products()
-
-    def additions(self) -> int:
-        """Return the number of additions per sample.
-
-        Every output value takes one less than its number of products, plus one for the bias, if there is one.
-        """
-        return self.output.elements * (self.products() - 1 + self.bias)
 
 
 def check_divides(divisor: int, number: int, key: str, what: str, label: str = "") -> None:
@@ -372,7 +241,7 @@ def check_divides(divisor: int, number: int, key: str, what: str, label: str = "
 def count_windows(
     layer: Layer, kernel_size: Sizes, stride: Sizes, padding: PerAxisPadding, dilation: Sizes, ceil_mode: bool = False
 ) -> Sizes:
-    """Return how many windows fit on each axis; raises `Flaw` with the formula if none fits."""
+    """Return the number of windows that fit on each axis; raises `Flaw` with the formula if none fits."""
     spatial = layer.input.spatial
     counts = []
     for axis, (size, k, s, p, d) in enumerate(zip(spatial, kernel_size, stride, padding, dilation, strict=True)):
@@ -413,11 +282,11 @@ def check_positive(layer: Layer, sizes: Sizes, formulas: list[str], key: str | N
 
 
 def count_taps(kernel_size: Sizes) -> int:
-    """Return the number of taps of a kernel: 9 for a 3×3 kernel."""
+    """Return the number of taps of a kernel, which is the product of its sizes: 9 for a 3×3 kernel."""
     return prod(kernel_size)
 
 
 def window_reach(kernel_size: Sizes, stride: Sizes, padding: PerAxisPadding, dilation: Sizes) -> Reach:
-    """Return the interval of inputs that a sliding window covers, for every axis."""
+    """Return the input intervals that the positions of a sliding window cover, for every axis."""
     before = [side for side, _ in padding]
     return tuple(map(sliding_window, kernel_size, stride, before, dilation))

@@ -1,18 +1,14 @@
-"""Convolutions: full, transposed, 1×1, depthwise, separable and locally connected (without weight sharing)."""
+"""Defines convolutions: full, transposed, 1×1, depthwise, separable, and without weight sharing."""
 
 from convcalc.arguments import Integer, Padding, PerAxis
 from convcalc.arithmetic import same_padding, same_transposed_padding, transposed_formula, transposed_size
 from convcalc.intervals import spread_window
 from convcalc.layers.base import (
-    AllMacs,
-    Bias,
     Layer,
     Reach,
     SavedForBackward,
-    SavesInput,
     Sizes,
     StatedChannels,
-    SumOfProducts,
     Tensors,
     check_divides,
     check_positive,
@@ -20,12 +16,13 @@ from convcalc.layers.base import (
     count_windows,
     window_reach,
 )
+from convcalc.layers.mixins import AllMacs, Bias, SavesInput, SumOfProducts
 from convcalc.problems import Flaw
 from convcalc.shape import Shape
 
 
 class OutChannels(Layer):
-    """A convolution with an argument for the number of output channels."""
+    """A convolution whose number of output channels is an argument."""
 
     out_channels = Integer("output channels", required=True)
 
@@ -35,22 +32,22 @@ class Window(Layer):
 
     needs_axes = True
     kernel_size = PerAxis("kernel size", required=True)
-    stride = PerAxis("distance between windows", 1, sign="/")
+    stride = PerAxis("distance between neighbouring windows, in input elements", 1, sign="/")
     padding = Padding("zeros added before and after each axis", 0)
     dilation = PerAxis("distance between the taps of the kernel", 1, sign="d")
 
     def normalise(self) -> None:
-        """Resolve `same` padding."""
+        """Replace `same` padding by the numbers of zeros it stands for."""
         if isinstance(self.padding, str):
             window = (self.kernel_size, self.stride, self.dilation)
             self.fill(padding=tuple(map(same_padding, self.input.spatial, *window)))
 
     def windows(self) -> Sizes:
-        """Return how many windows fit on each axis."""
+        """Return the number of windows that fit on each axis; raises `Flaw` if there are none."""
         return count_windows(self, self.kernel_size, self.stride, self.padding, self.dilation)
 
     def reach(self) -> Reach:
-        """Return the interval that a window covers, for every axis."""
+        """Return the input intervals that the windows cover, for every axis."""
         return window_reach(self.kernel_size, self.stride, self.padding, self.dilation)
 
 
@@ -91,9 +88,10 @@ class Conv(OutChannels, Window, _Groups, SumOfProducts, _InChannels):
 
 
 class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput):
-    """Transposed convolution: every input position is multiplied by the whole kernel and added to the output.
+    """Transposed convolution: every input value is multiplied by the whole kernel, and the products are added up.
 
-    Output: (n - 1) s - p_before - p_after + d (k - 1) + output_padding + 1 on every axis; n × s with `same`.
+    Output: (n - 1) s - p_before - p_after + d (k - 1) + output_padding + 1 on every axis (symbols as in conv);
+    n × s if padding is same.
     Params: in_channels × (k… × out_channels / groups), + out_channels with bias (k…: the product of all kernel sizes).
     Counted: input positions × in_channels × (k… × out_channels / groups) multiplications, which are the MACs, and the
     same number of additions (including those for cropped outputs), + 1 per output value with bias.
@@ -110,7 +108,7 @@ class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput
     dilation = PerAxis("distance between the taps of the kernel", 1, sign="d")
 
     def normalise(self) -> None:
-        """Check the output padding and resolve `same` padding."""
+        """Check output_padding, and replace `same` padding by numbers; raises `Flaw` if output_padding is too large."""
         for stride, dilation, extra in zip(self.stride, self.dilation, self.output_padding, strict=True):
             if extra >= max(stride, dilation):
                 raise Flaw(
@@ -129,7 +127,7 @@ class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput
             )
 
     def inferred_shape(self) -> Shape:
-        """Return the output shape: out_channels, and the positions that the spread kernels cover, less the padding."""
+        """Return the output shape: out_channels, and on each axis the size that `transposed_size` computes."""
         self.check_groups(self.out_channels)
         parameters = (
             self.input.spatial,
@@ -143,7 +141,7 @@ class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput
         return Shape(self.out_channels, check_positive(self, tuple(map(transposed_size, *parameters)), formulas))
 
     def reach(self) -> Reach:
-        """Return the interval of inputs whose products are added to an output, for every axis."""
+        """Return the intervals of the inputs that contribute to an output, for every axis."""
         before = [padding for padding, _ in self.padding]
         return tuple(map(spread_window, self.kernel_size, self.stride, before, self.dilation))
 
@@ -156,7 +154,7 @@ class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput
         return self.input.elements * self._products()
 
     def additions(self) -> int:
-        """Return the number of additions: one per product, and with a bias one per output value."""
+        """Return the number of additions: one per multiplication, and one per output value if there is a bias."""
         return self.multiplications() + self.bias * self.output.elements
 
     def _products(self) -> int:
@@ -166,7 +164,7 @@ class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput
 class PointwiseConv(OutChannels, _Groups, SumOfProducts, _InChannels):
     """1×1 convolution: a linear layer applied at every position, which mixes channels but not positions.
 
-    Output: floor((n - 1) / s) + 1 on every axis.
+    Output: floor((n - 1) / s) + 1 on every axis (n, s: input size, stride).
     Params: out_channels × in_channels / groups, + out_channels with bias.
     Counted: output positions × out_channels × in_channels / groups multiplications, which are the MACs;
     in_channels / groups - 1 additions per output value, + 1 with bias.
@@ -176,7 +174,7 @@ class PointwiseConv(OutChannels, _Groups, SumOfProducts, _InChannels):
 
     kind = "pointwise_conv"
     needs_axes = True
-    stride = PerAxis("distance between positions", 1, sign="/")
+    stride = PerAxis("distance between neighbouring positions, in input elements", 1, sign="/")
 
     def inferred_shape(self) -> Shape:
         """Return the output shape: out_channels, and every stride-th position of the input on each axis."""
@@ -184,7 +182,7 @@ class PointwiseConv(OutChannels, _Groups, SumOfProducts, _InChannels):
         return Shape(self.out_channels, count_windows(self, *_describe_1x1_windows(self.input.axes, self.stride)))
 
     def reach(self) -> Reach:
-        """Return the one position that an output depends on, for every axis."""
+        """Return the single input position that an output position depends on, for every axis."""
         return window_reach(*_describe_1x1_windows(self.input.axes, self.stride))
 
     def products(self) -> int:
@@ -193,7 +191,7 @@ class PointwiseConv(OutChannels, _Groups, SumOfProducts, _InChannels):
 
 
 class DepthwiseConv(Window, SumOfProducts, _InChannels):
-    """Depthwise convolution: each channel is convolved separately, with `multiplier` kernels.
+    """Depthwise convolution: each channel is convolved separately, with as many kernels as multiplier says.
 
     Output: the same sizes as conv, with in_channels × multiplier channels.
     Params: in_channels × multiplier × k…, + in_channels × multiplier with bias (k…: the product of all kernel sizes).
@@ -218,8 +216,8 @@ class DepthwiseConv(Window, SumOfProducts, _InChannels):
 class SeparableConv(OutChannels, Window, Bias, _InChannels, AllMacs):
     """Depthwise separable convolution: a depthwise convolution without bias, then a pointwise one with the bias.
 
-    In 2-D it costs 1 / out_channels + 1 / k² of a full convolution with the same kernel.
-    Output: the same sizes as conv, with out_channels.
+    In 2-D its MACs are 1 / out_channels + 1 / k² times those of a full k×k convolution (multiplier 1, stride 1).
+    Output: the same sizes as conv, with out_channels channels.
     Params: in_channels × multiplier × k… + in_channels × multiplier × out_channels, + out_channels with bias (k…: the
     product of all kernel sizes).
     Counted: the multiplications (which are the MACs) and additions of both convolutions.
@@ -234,7 +232,7 @@ class SeparableConv(OutChannels, Window, Bias, _InChannels, AllMacs):
     pointwise: PointwiseConv
 
     def normalise(self) -> None:
-        """Create the two convolutions."""
+        """Create the two convolutions from the arguments."""
         super().normalise()
         shared = {"bias": False, "in_channels": None}
         window = {name: getattr(self, name) for name in DepthwiseConv.keys}
@@ -260,14 +258,14 @@ class SeparableConv(OutChannels, Window, Bias, _InChannels, AllMacs):
         return self.depthwise.additions() + self.pointwise.additions()
 
     def saved_for_backward(self) -> SavedForBackward:
-        """The inputs of both convolutions are saved for backward."""
+        """Return that the inputs of both convolutions are saved for the backward pass."""
         return SavedForBackward(inputs=True, values=self.depthwise.output.elements)
 
 
 class LocallyConnected(OutChannels, Window, SumOfProducts, _InChannels):
-    """A convolution without weight sharing: every output position has its own kernel and biases.
+    """Convolution without weight sharing: every output position has its own kernel and biases.
 
-    Output: the same sizes as conv, with out_channels.
+    Output: the same sizes as conv, with out_channels channels.
     Params: output positions × out_channels × k… × in_channels, + output positions × out_channels with bias (k…: the
     product of all kernel sizes).
     Counted: output positions × out_channels × k… × in_channels multiplications, which are the MACs;
@@ -287,7 +285,7 @@ class LocallyConnected(OutChannels, Window, SumOfProducts, _InChannels):
         return count_taps(self.kernel_size) * self.input.channels
 
     def weight_tensors(self) -> Tensors:
-        """Return the number of weights, output values × products per output value: no position shares its weights."""
+        """Return the number of weights: output values × products per output value, as no weights are shared."""
         return (self.output.elements * self.products(),)
 
     def bias_tensors(self) -> Tensors:

@@ -1,7 +1,8 @@
-"""The fully connected layer."""
+"""Defines the fully connected layer."""
 
 from convcalc.arguments import Integer
-from convcalc.layers.base import Reach, StatedChannels, SumOfProducts
+from convcalc.layers.base import Reach, StatedChannels
+from convcalc.layers.mixins import SumOfProducts
 from convcalc.problems import Flaw
 from convcalc.shape import Shape
 
@@ -32,7 +33,7 @@ class Linear(SumOfProducts):
         return Shape(self.out_features)
 
     def reach(self) -> Reach:
-        """Return `everything`: an output depends on all features."""
+        """Return `everything`: every output feature depends on every input feature."""
         return "everything"
 
     def products(self) -> int:

@@ -1,6 +1,7 @@
-"""Layers with several inputs: add, multiply and concat."""
+"""Defines the layers with several inputs: add, multiply and concat."""
 
-from convcalc.layers.base import Free, NoMacs, NoWeights, SamePlace, SavedForBackward, SavesNothing
+from convcalc.layers.base import SavedForBackward
+from convcalc.layers.mixins import Free, NoMacs, NoWeights, SamePlace, SavesNothing
 from convcalc.problems import Flaw
 from convcalc.shape import Shape
 
@@ -27,10 +28,10 @@ class _Elementwise(SamePlace):
 
 
 class Add(_Elementwise, NoWeights, NoMacs, SavesNothing):
-    """The sum of its inputs; an axis of size 1 is broadcast.
+    """Elementwise sum of the inputs; channels or an axis of size 1 are broadcast.
 
-    Output: the largest size on every axis and of the channels.
-    Counted: number of inputs - 1 additions per output value; no MACs.
+    Output: on every axis, and for the channels, the largest size of any input.
+    Counted: (number of inputs - 1) additions per output value; no MACs.
     Source: He et al. 2016, "Deep residual learning".
     Example on [64, 56, 56]: add: {from: [input, input]}
     """
@@ -47,10 +48,10 @@ class Add(_Elementwise, NoWeights, NoMacs, SavesNothing):
 
 
 class Multiply(_Elementwise, NoWeights, NoMacs):
-    """The product of its inputs; an axis of size 1 is broadcast.
+    """Elementwise product of the inputs; channels or an axis of size 1 are broadcast.
 
-    Output: the largest size on every axis and of the channels.
-    Counted: number of inputs - 1 multiplications per output value; no MACs.
+    Output: on every axis, and for the channels, the largest size of any input.
+    Counted: (number of inputs - 1) multiplications per output value; no MACs.
     Source: Hu, Shen and Sun 2018, "Squeeze-and-excitation networks".
     Example on [64, 56, 56]: multiply: {from: [input, input]}
     """
@@ -66,7 +67,7 @@ class Multiply(_Elementwise, NoWeights, NoMacs):
         return 0
 
     def saved_for_backward(self) -> SavedForBackward:
-        """All inputs and the intermediate products are saved for backward, as PyTorch multiplies two at a time."""
+        """Return that all inputs and the intermediate products are saved: PyTorch multiplies two tensors at a time."""
         products = (_merge_shapes(self.inputs[:count]) for count in range(2, len(self.inputs)))
         return SavedForBackward(inputs=True, values=sum(shape.elements for shape in products))
 

@@ -1,19 +1,10 @@
-"""Normalisation layers, and a learnt scale per channel (layer scale)."""
+"""Defines normalisation layers, and a learnt scale per channel (layer scale)."""
 
 from abc import abstractmethod
 
 from convcalc.arguments import Choice, Flag, Integer
-from convcalc.layers.base import (
-    KeepsShape,
-    Layer,
-    NoBuffers,
-    NoMacs,
-    NoWeights,
-    SavedForBackward,
-    SavesInput,
-    Tensors,
-    check_divides,
-)
+from convcalc.layers.base import Layer, SavedForBackward, Tensors, check_divides
+from convcalc.layers.mixins import KeepsShape, NoBuffers, NoMacs, NoWeights, SavesInput
 from convcalc.shape import Shape
 
 
@@ -32,15 +23,15 @@ class _Affine(Layer):
 
 
 class _InputStatistics(_Affine, KeepsShape, NoBuffers, NoMacs):
-    # normalises by the mean and variance of the input itself, also at inference
+    # a norm that uses the mean and variance of its input, at inference too
     in_place = True
 
     def multiplications(self) -> int:
-        # per value the square and the division by the standard deviation, and the scale if affine
+        # per value: the square, the division by the standard deviation, and the scale if affine
         return self.input.elements * (2 + self.affine)
 
     def additions(self) -> int:
-        # per value the sum, the subtraction of the mean and the sum of squares, and the bias if affine
+        # per value: one for the sum, one for the sum of squares, the subtraction of the mean, and the bias if affine
         return self.input.elements * (3 + self.affine)
 
     def saved_for_backward(self) -> SavedForBackward:
@@ -53,10 +44,10 @@ class _InputStatistics(_Affine, KeepsShape, NoBuffers, NoMacs):
 
 
 class BatchNorm(_Affine, KeepsShape, NoMacs):
-    """Batch normalisation at inference: running statistics folded into one scale and one bias per channel.
+    """Batch normalisation, which at inference is one scale and one bias per channel.
 
     Params: if affine, channels for the scale (scale: true) + channels for the bias (center: true). Buffers: 2 ×
-    channels (running mean and variance) if track_running_stats is true.
+    channels (running mean and variance) if track_running_stats is true, otherwise none.
     Counted: one multiplication and one addition per value; no MACs.
     Source: Ioffe and Szegedy 2015; the names scale and center are from Keras.
     Example on [64, 56, 56]: batchnorm
@@ -70,15 +61,15 @@ class BatchNorm(_Affine, KeepsShape, NoMacs):
     center = Flag("learn the bias, if affine", True)
 
     def weight_tensors(self) -> Tensors:
-        """Return one scale per channel, if learnt."""
+        """Return one tensor with a scale per channel; empty if no scale is learnt."""
         return super().weight_tensors() if self.scale else ()
 
     def bias_tensors(self) -> Tensors:
-        """Return one bias per channel, if learnt."""
+        """Return one tensor with a bias per channel; empty if no bias is learnt."""
         return super().bias_tensors() if self.center else ()
 
     def buffer_tensors(self) -> Tensors:
-        """Return the running mean and variance per channel, if tracked."""
+        """Return two tensors with the running mean and variance per channel; empty if these are not tracked."""
         return (self.input.channels, self.input.channels) if self.track_running_stats else ()
 
     def multiplications(self) -> int:
@@ -90,16 +81,16 @@ class BatchNorm(_Affine, KeepsShape, NoMacs):
         return self.input.elements
 
     def saved_for_backward(self) -> SavedForBackward:
-        """The input, and each channel's mean and inverse standard deviation over the batch, are saved for backward."""
+        """Return that the input is saved, and each channel's mean and inverse standard deviation over the batch."""
         return SavedForBackward(inputs=True, batch_values=2 * self.input.channels)
 
 
 class LayerNorm(_InputStatistics):
     """Layer normalisation over a whole sample, or over the channels at each position.
 
-    Params: if affine, 2 × the elements of a sample; 2 × channels with axes: channels.
+    Params: 2 × elements of a sample with axes: all, 2 × channels with axes: channels; none if affine is false.
     Counted: 2 multiplications and 3 additions per value, + 1 of each if affine; no MACs.
-    Source: Ba, Kiros and Hinton 2016; Liu et al. 2022, "A ConvNet for the 2020s", for channels.
+    Source: Ba, Kiros and Hinton 2016; Liu et al. 2022, "A ConvNet for the 2020s", for axes: channels.
     Example on [96, 56, 56]: layernorm: {axes: channels}
     """
 
@@ -116,7 +107,7 @@ class LayerNorm(_InputStatistics):
         return self.input.elements if self.axes == "all" else self.input.channels
 
     def weight_input(self) -> object:
-        """Return the whole input shape if it is normalised together, otherwise its channels."""
+        """Return the whole input shape if all its values are normalised together, otherwise the channels."""
         return self.input if self.axes == "all" else self.input.channels
 
     def statistics(self) -> int:
@@ -125,7 +116,7 @@ class LayerNorm(_InputStatistics):
 
 
 class GroupNorm(_InputStatistics):
-    """Normalisation of groups of channels.
+    """Group normalisation: each group of channels of a sample is normalised separately.
 
     Params: 2 × channels if affine.
     Counted: 2 multiplications and 3 additions per value, + 1 of each if affine; no MACs.
@@ -148,7 +139,7 @@ class GroupNorm(_InputStatistics):
 
 
 class InstanceNorm(_InputStatistics):
-    """Normalisation of each channel of each sample separately.
+    """Instance normalisation: each channel of a sample is normalised separately.
 
     Params: 2 × channels if affine.
     Counted: 2 multiplications and 3 additions per value, + 1 of each if affine; no MACs.
@@ -165,12 +156,16 @@ class InstanceNorm(_InputStatistics):
         return self.input.channels
 
     def saved_for_backward(self) -> SavedForBackward:
-        """Save what a batch norm over one sample with the channels of all samples saves; scales repeat per sample."""
+        """Return that the input, each channel's mean and inverse standard deviation, and the scales are saved.
+
+        PyTorch treats the channels of all samples as channels of one sample and applies a batch norm, so the scales are
+        copied for every sample.
+        """
         return SavedForBackward(inputs=True, values=(2 + self.affine) * self.input.channels)
 
 
 class LocalResponseNorm(KeepsShape, NoWeights, NoMacs):
-    """Normalisation by the squares of neighbouring channels.
+    """Local response normalisation: each value is divided by a power of the sum of squares in nearby channels.
 
     Counted: size + 2 multiplications and size additions per value; no MACs.
     Source: Krizhevsky, Sutskever and Hinton 2012.
@@ -191,13 +186,16 @@ class LocalResponseNorm(KeepsShape, NoWeights, NoMacs):
         return self.input.elements * self.size
 
     def saved_for_backward(self) -> SavedForBackward:
-        """Save what PyTorch's composition saves: the input, its padded squares, the base of the power, the power."""
+        """Return that the input, its padded squares, the base of the power and the power are saved.
+
+        PyTorch composes this norm of other functions, each of which saves its own tensors.
+        """
         padded = self.input.elements + (self.size - 1) * self.input.positions
         return SavedForBackward(inputs=True, values=padded + 2 * self.input.elements)
 
 
 class Scale(KeepsShape, NoBuffers, NoMacs, SavesInput):
-    """One learnt scale per channel (layer scale).
+    """Layer scale: multiplies each channel by a learnt scale.
 
     Params: channels.
     Counted: one multiplication per value; no MACs.
@@ -209,7 +207,7 @@ class Scale(KeepsShape, NoBuffers, NoMacs, SavesInput):
     in_place = True
 
     def weight_tensors(self) -> Tensors:
-        """Return one scale per channel."""
+        """Return one tensor with a scale per channel."""
         return (self.input.channels,)
 
     def bias_tensors(self) -> Tensors:

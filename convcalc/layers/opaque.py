@@ -1,4 +1,4 @@
-"""The kind for operations that no other layer kind covers."""
+"""Defines the kind for operations that no other layer kind covers."""
 
 from convcalc.arguments import Integer, IntegerList, Text
 from convcalc.layers.base import Layer, Reach, Tensors
@@ -9,11 +9,11 @@ class Opaque(Layer):
     """An operation that no other kind covers: its output shape, params and buffers are given, its cost is unknown.
 
     It accepts one or more inputs. Unknown is not zero: its multiplications, additions and MACs, the memory it saves for
-    backward and its receptive field are `?` in tables and null in JSON, and so are all totals that include them. Its
-    output counts as activation memory; its working memory is not counted.
+    the backward pass and its receptive field are shown as `?` in tables and null in JSON, and so are all totals that
+    include them. The output counts as activation memory; memory that the operation uses while it runs is not counted.
 
     Output: output_shape.
-    Params: params; buffers are counted apart from them.
+    Params: the argument params; the argument buffers counts as buffers.
     Counted: unknown.
     Source: used for operations of an imported network that convcalc does not support.
     Example on [64, 56, 56]: opaque: {output_shape: [100, 4], params: 12544, what: RoiAlign}
@@ -45,21 +45,21 @@ class Opaque(Layer):
         return ()
 
     def buffer_tensors(self) -> Tensors:
-        """One tensor with all running statistics."""
+        """Return one tensor with all running statistics."""
         return (self.buffers,) if self.buffers else ()
 
     def multiplications(self) -> None:
-        """Unknown."""
+        """Return None: unknown."""
 
     def additions(self) -> None:
-        """Unknown."""
+        """Return None: unknown."""
 
     def macs(self) -> None:
-        """Unknown."""
+        """Return None: unknown."""
 
     def reach(self) -> Reach:
-        """Unknown."""
+        """Return `unknown`."""
         return "unknown"
 
     def saved_for_backward(self) -> None:
-        """Unknown."""
+        """Return None: unknown."""

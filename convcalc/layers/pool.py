@@ -1,4 +1,4 @@
-"""Pooling (sliding, adaptive and global), max unpooling, and blur pooling."""
+"""Defines sliding, adaptive and global pooling, max unpooling, and blur pooling."""
 
 from math import prod
 
@@ -6,21 +6,16 @@ from convcalc.arguments import Flag, Padding, PerAxis, PerAxisPadding
 from convcalc.arithmetic import adaptive_window_total, same_padding, window_count
 from convcalc.intervals import adaptive_window, spread_window
 from convcalc.layers.base import (
-    AllMacs,
-    Free,
     Layer,
-    NoMacs,
-    NoWeights,
     Reach,
     SavedForBackward,
-    SavesInput,
-    SavesNothing,
     Sizes,
     check_positive,
     count_taps,
     count_windows,
     window_reach,
 )
+from convcalc.layers.mixins import AllMacs, Free, NoMacs, NoWeights, SavesInput, SavesNothing
 from convcalc.problems import Flaw
 from convcalc.shape import Shape, axis_name
 
@@ -28,7 +23,9 @@ from convcalc.shape import Shape, axis_name
 class _Pooling(Layer):
     needs_axes = True
     kernel_size = PerAxis("window size", required=True)
-    stride = PerAxis("distance between windows", None, sign="/", default_text="kernel_size")
+    stride = PerAxis(
+        "distance between neighbouring windows, in input elements", None, sign="/", default_text="kernel_size"
+    )
     ceil_mode = Flag("allow a last window that extends beyond the end of the padded input", False, sign="ceil")
 
     def normalise(self) -> None:
@@ -61,7 +58,7 @@ class _Pooling(Layer):
 
 
 class Adaptive(Layer):
-    """Pooling to a given output size."""
+    """A kind that pools to a given output size."""
 
     needs_axes = True
     output_size = PerAxis("output size", required=True, sign="→")
@@ -71,14 +68,14 @@ class Adaptive(Layer):
         return Shape(self.input.channels, self.output_size)
 
     def reach(self) -> Reach:
-        """Return the windows, whose lengths differ between positions; `everything` if there is only one position."""
+        """Return the intervals of the windows, for every axis; `everything` if there is only one output position."""
         if self.output.positions == 1:
             return "everything"
         return tuple(map(adaptive_window, self.input.spatial, self.output_size))
 
 
 class Global(Layer):
-    """Pooling of all positions into one."""
+    """A kind that pools all positions into one."""
 
     needs_axes = True
     keepdims = Flag("keep the spatial axes, with size 1; otherwise the output is a vector", True)
@@ -99,10 +96,10 @@ class _SavesMaxima(Layer):
 
 
 class MaxPool(_Pooling, Free, _SavesMaxima):
-    """The largest value of each window.
+    """Max pooling: the largest value of each window.
 
-    Output: floor((n + p_before + p_after - d (k - 1) - 1) / s) + 1 on every axis; with ceil_mode the division rounds
-    up, but a window that would start beyond the input and its leading padding is dropped.
+    Output: floor((n + p_before + p_after - d (k - 1) - 1) / s) + 1 on every axis (symbols as in conv). With
+    ceil_mode the division rounds up, but a window that would start beyond the input and its leading padding is dropped.
     Counted: nothing; comparisons are not counted.
     Source: torch.nn.MaxPool1d, MaxPool2d, MaxPool3d.
     Example on [64, 112, 112]: maxpool: {kernel_size: 3, stride: 2, padding: 1}
@@ -113,7 +110,7 @@ class MaxPool(_Pooling, Free, _SavesMaxima):
     dilation = PerAxis("distance between the taps of the window", 1, sign="d")
 
     def normalise(self) -> None:
-        """Resolve the default stride and `same` padding."""
+        """Replace a missing stride and `same` padding by numbers; raises `Flaw` if the padding is too large."""
         super().normalise()
         self.resolve_padding(self.padding, self.dilation)
 
@@ -123,7 +120,7 @@ class MaxPool(_Pooling, Free, _SavesMaxima):
 
 
 class AvgPool(_Pooling, NoWeights, NoMacs, SavesInput):
-    """The mean of each window; padding counts as zeros.
+    """Average pooling: the mean of each window, in which padding counts as zeros.
 
     Output: the same sizes as maxpool.
     Counted: k… - 1 additions and one multiplication (the division) per output value; no MACs (k…: the product of all
@@ -136,7 +133,7 @@ class AvgPool(_Pooling, NoWeights, NoMacs, SavesInput):
     padding = Padding("zeros added before and after each axis, at most half the window", 0)
 
     def normalise(self) -> None:
-        """Resolve the default stride and `same` padding."""
+        """Replace a missing stride and `same` padding by numbers; raises `Flaw` if the padding is too large."""
         super().normalise()
         self.resolve_padding(self.padding, (1,) * self.input.axes)
 
@@ -179,12 +176,16 @@ class LPPool(_Pooling, NoWeights, NoMacs):
         return self.output.elements * (count_taps(self.kernel_size) - 1)
 
     def saved_for_backward(self) -> SavedForBackward:
-        """Save what PyTorch's composition saves: the input and its powers; their mean, its sign, its size, the root."""
+        """Return that the input, its squares, and four tensors of the output's size are saved.
+
+        PyTorch composes this pooling of other functions. The four are the mean of the squares, its sign, its absolute
+        value, and the base of the root.
+        """
         return SavedForBackward(inputs=True, values=self.input.elements + 4 * self.output.elements)
 
 
 class AdaptiveMaxPool(Adaptive, Free, _SavesMaxima):
-    """The largest value of each window, with one window per output position.
+    """Adaptive max pooling to a given output size: the largest value of each window, one window per position.
 
     Output: output_size. Window i goes from floor(i n / o) to ceil((i + 1) n / o), the end excluded (n, o: input and
     output size).
@@ -197,7 +198,7 @@ class AdaptiveMaxPool(Adaptive, Free, _SavesMaxima):
 
 
 class AdaptiveAvgPool(Adaptive, NoWeights, NoMacs):
-    """The mean of each window, with one window per output position.
+    """Adaptive average pooling to a given output size: the mean of each window, one window per position.
 
     Output: output_size. Window i goes from floor(i n / o) to ceil((i + 1) n / o), the end excluded (n, o: input and
     output size).
@@ -223,12 +224,12 @@ class AdaptiveAvgPool(Adaptive, NoWeights, NoMacs):
         return self.input.channels * prod(self.window_reads) - self.output.elements
 
     def saved_for_backward(self) -> SavedForBackward:
-        """The input is saved for backward, except for one position, which PyTorch computes as a mean."""
+        """Return that the input is saved; nothing for one output position, which PyTorch computes as a plain mean."""
         return SavedForBackward(inputs=self.output.positions > 1)
 
 
 class GlobalMaxPool(Global, Free, _SavesMaxima):
-    """The largest value of each channel.
+    """Global max pooling: the largest value of each channel.
 
     Output: 1 on every axis; a vector with keepdims: false.
     Counted: nothing; comparisons are not counted.
@@ -240,7 +241,7 @@ class GlobalMaxPool(Global, Free, _SavesMaxima):
 
 
 class GlobalAvgPool(Global, NoWeights, NoMacs, SavesNothing):
-    """The mean of each channel.
+    """Global average pooling: the mean of each channel.
 
     Output: 1 on every axis; a vector with keepdims: false.
     Counted: one multiplication (the division) and positions - 1 additions per channel; no MACs.
@@ -262,7 +263,7 @@ class GlobalAvgPool(Global, NoWeights, NoMacs, SavesNothing):
 class MaxUnpool(Free, SavesNothing):
     """The inverse of max pooling: each value returns to the position it came from, all others are zero.
 
-    Output: (n - 1) s - p_before - p_after + k on every axis.
+    Output: (n - 1) s - p_before - p_after + k on every axis (n, k, s, p: input size, kernel size, stride, padding).
     Counted: nothing; values are only moved.
     Source: torch.nn.MaxUnpool2d.
     Example on [64, 14, 14]: max_unpool: {kernel_size: 2}
@@ -275,7 +276,7 @@ class MaxUnpool(Free, SavesNothing):
     padding = Padding("padding of the pooling that is undone", 0, named=())
 
     def normalise(self) -> None:
-        """Resolve the default stride."""
+        """Replace a missing stride by the kernel size."""
         self.fill(stride=self.stride or self.kernel_size)
 
     def inferred_shape(self) -> Shape:
@@ -288,7 +289,7 @@ class MaxUnpool(Free, SavesNothing):
         return Shape(self.input.channels, check_positive(self, sizes, formulas, "padding"))
 
     def reach(self) -> Reach:
-        """Return the interval of pooled values whose windows contain an output, for every axis."""
+        """Return the intervals of the pooled values whose windows contain an output position, for every axis."""
         before = [padding for padding, _ in self.padding]
         return tuple(map(spread_window, self.kernel_size, self.stride, before, (1,) * self.input.axes))
 
@@ -306,10 +307,10 @@ class BlurPool(NoWeights, AllMacs):
     kind = "blurpool"
     needs_axes = True
     kernel_size = PerAxis("size of the filter", 3)
-    stride = PerAxis("distance between windows", 2, sign="/")
+    stride = PerAxis("distance between neighbouring windows, in input elements", 2, sign="/")
 
     def inferred_shape(self) -> Shape:
-        """Return the output shape: the input's channels and the number of windows with a reflected border."""
+        """Return the output shape: the input's channels, and the number of windows that fit with reflect padding."""
         padding = self._reflect_padding()
         self._check_reflection(padding)
         spatial = tuple(
@@ -321,7 +322,7 @@ class BlurPool(NoWeights, AllMacs):
         return tuple(((k - 1) // 2, k // 2) for k in self.kernel_size)
 
     def reach(self) -> Reach:
-        """Return the interval that a window covers, for every axis."""
+        """Return the input intervals that the windows cover, for every axis."""
         return window_reach(self.kernel_size, self.stride, self._reflect_padding(), (1,) * self.input.axes)
 
     def _check_reflection(self, padding: PerAxisPadding) -> None:
@@ -343,6 +344,6 @@ class BlurPool(NoWeights, AllMacs):
         return self.output.elements * (count_taps(self.kernel_size) - 1)
 
     def saved_for_backward(self) -> SavedForBackward:
-        """The input and the padded input, which the convolution uses, are saved for backward."""
+        """Return that the input and the padded input, which the convolution reads, are saved."""
         sides = zip(self.input.spatial, self._reflect_padding(), strict=True)
         return SavedForBackward(inputs=True, values=self.input.channels * prod(n + a + b for n, (a, b) in sides))

@@ -1,15 +1,16 @@
-"""Layers that rearrange or select values without computing anything: flatten, reshape and slice."""
+"""Defines layers that rearrange or select values without computing anything: flatten, reshape and slice."""
 
 from math import prod
 
 from convcalc.arguments import IntegerList
-from convcalc.layers.base import Free, Reach, SamePlace, SavesNothing
+from convcalc.layers.base import Reach
+from convcalc.layers.mixins import Free, SamePlace, SavesNothing
 from convcalc.problems import Flaw
 from convcalc.shape import MOST_AXES, Shape
 
 
 class Flatten(SamePlace, Free, SavesNothing):
-    """Turns a sample into a vector with all its values.
+    """Flattens a sample to a vector of all its values.
 
     Output: channels × positions features.
     Counted: nothing.
@@ -26,9 +27,9 @@ class Flatten(SamePlace, Free, SavesNothing):
 
 
 class Reshape(Free, SavesNothing):
-    """The same values in another shape, channels first; an entry of -1 is inferred from the number of values.
+    """Gives the values another shape, channels first; an entry of -1 is inferred from the number of values.
 
-    Output: shape.
+    Output: the argument shape, with -1 replaced.
     Counted: nothing.
     Source: torch.reshape.
     Example on [8192]: reshape: {shape: [512, 4, 4]}
@@ -59,12 +60,12 @@ class Reshape(Free, SavesNothing):
         return Shape(channels, tuple(spatial))
 
     def reach(self) -> Reach:
-        """Return `same` if the axes do not change, otherwise `elsewhere`."""
+        """Return `same` if the spatial sizes do not change, otherwise `elsewhere`."""
         return "same" if self.output.spatial == self.input.spatial else "elsewhere"
 
 
 class Slice(SamePlace, Free, SavesNothing):
-    """Selects channels from start up to, but not including, stop.
+    """Selects the channels [start, stop]: from start up to, but not including, stop.
 
     Output: stop - start channels.
     Counted: nothing.

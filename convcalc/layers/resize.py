@@ -1,22 +1,12 @@
-"""Layers without weights that change sizes or rearrange channels: upsampling, shuffles, padding and cropping."""
+"""Defines layers without weights that resize or rearrange: upsampling, shuffles, padding and cropping."""
 
 from math import floor
 
 from convcalc.arguments import Choice, Integer, LayerName, Padding, PerAxis, PerAxisNumber
 from convcalc.arithmetic import Pair
 from convcalc.intervals import Ratio, blended_inputs, nearest_input, reduce_ratio, shifted_input, sliding_window
-from convcalc.layers.base import (
-    Free,
-    Layer,
-    NoMacs,
-    NoWeights,
-    Reach,
-    SamePlace,
-    SavesNothing,
-    Sizes,
-    check_divides,
-    check_positive,
-)
+from convcalc.layers.base import Layer, Reach, Sizes, check_divides, check_positive
+from convcalc.layers.mixins import Free, NoMacs, NoWeights, SamePlace, SavesNothing
 from convcalc.problems import Flaw
 from convcalc.shape import AXIS_NAMES, Shape
 
@@ -25,9 +15,10 @@ _MODE_TAPS = {"linear": 2, "bilinear": 4, "bicubic": 16, "trilinear": 8}
 
 
 class Upsample(NoWeights, NoMacs, SavesNothing):
-    """Interpolation to a larger or smaller size: by a factor, to a given size, or to the size of another layer.
+    """Resizes by interpolation: by a factor, to a given size, or to the size of another layer.
 
-    Output: floor(n × scale_factor) on every axis, or size, or the size of the layer given by like.
+    Exactly one of scale_factor, size and like must be given.
+    Output: floor(n × scale_factor) on every axis (n: input size), or size, or the size of the layer given by like.
     Counted: nothing for nearest; linear 2, bilinear 4, trilinear 8 and bicubic 16 multiplications per output value, and
     one addition fewer; no MACs.
     Source: torch.nn.Upsample.
@@ -40,7 +31,11 @@ class Upsample(NoWeights, NoMacs, SavesNothing):
     scale_factor = PerAxisNumber("output size divided by input size")
     size = PerAxis("output size", None, sign="→")
     like = LayerName("layer whose size is used as the output size")
-    mode = Choice("interpolation method", "nearest", choices=("nearest", "linear", "bilinear", "bicubic", "trilinear"))
+    mode = Choice(
+        "method: linear is for 1-D, bilinear and bicubic for 2-D, trilinear for 3-D",
+        "nearest",
+        choices=("nearest", "linear", "bilinear", "bicubic", "trilinear"),
+    )
 
     def normalise(self) -> None:
         """Raise `Flaw` unless one of scale_factor, size and like is given and the mode fits the number of axes."""
@@ -67,7 +62,7 @@ class Upsample(NoWeights, NoMacs, SavesNothing):
         return Shape(self.input.channels, check_positive(self, sizes, formulas, "scale_factor"))
 
     def reach(self) -> Reach:
-        """Return the interval of inputs from which an output is interpolated, for every axis."""
+        """Return the intervals of the inputs from which an output is interpolated, for every axis."""
         if self.scale_factor is None:
             scales = list(map(reduce_ratio, self.input.spatial, self.output.spatial))
         else:
@@ -86,9 +81,9 @@ class Upsample(NoWeights, NoMacs, SavesNothing):
 
 
 class PixelShuffle(Free, SavesNothing):
-    """Moves channels into space: in 2-D, r² channels become r × r positions.
+    """Rearranges channels into positions: in 2-D, every r² channels become r × r positions of one channel.
 
-    Output: channels / r^axes, every axis × r.
+    Output: channels / r^axes (axes: the number of spatial axes), and every size × r.
     Counted: nothing.
     Source: Shi et al. 2016, "Real-time single image and video super-resolution".
     Example on [36, 56, 56]: pixel_shuffle: {upscale_factor: 2}
@@ -96,7 +91,7 @@ class PixelShuffle(Free, SavesNothing):
 
     kind = "pixel_shuffle"
     needs_axes = True
-    upscale_factor = Integer("r, by which every axis grows", required=True, sign="×")
+    upscale_factor = Integer("factor r by which every axis is enlarged", required=True, sign="×")
 
     def inferred_shape(self) -> Shape:
         """Return the output shape: channels / r^axes, and every axis × r.
@@ -115,14 +110,14 @@ class PixelShuffle(Free, SavesNothing):
         return Shape(self.input.channels // block, tuple(size * factor for size in self.input.spatial))
 
     def reach(self) -> Reach:
-        """Return an interval of one position, on which a whole block of outputs depends."""
+        """Return intervals of one input position, for every axis: a block of r outputs depends on the same position."""
         return (nearest_input((1, self.upscale_factor)),) * self.input.axes
 
 
 class PixelUnshuffle(Free, SavesNothing):
-    """Moves space into channels: in 2-D, r × r positions become r² channels.
+    """Rearranges positions into channels: in 2-D, every r × r positions of a channel become r² channels.
 
-    Output: channels × r^axes, every axis / r.
+    Output: channels × r^axes (axes: the number of spatial axes), and every size / r.
     Counted: nothing.
     Source: Shi et al. 2016; torch.nn.PixelUnshuffle.
     Example on [3, 56, 56]: pixel_unshuffle: {downscale_factor: 2}
@@ -130,7 +125,9 @@ class PixelUnshuffle(Free, SavesNothing):
 
     kind = "pixel_unshuffle"
     needs_axes = True
-    downscale_factor = Integer("r, by which every axis shrinks; must divide every axis", required=True, sign="/")
+    downscale_factor = Integer(
+        "factor r by which every axis is reduced; must divide every size", required=True, sign="/"
+    )
 
     def inferred_shape(self) -> Shape:
         """Return the output shape: channels × r^axes, and every axis / r.
@@ -144,7 +141,7 @@ class PixelUnshuffle(Free, SavesNothing):
         return Shape(channels, tuple(size // factor for size in self.input.spatial))
 
     def reach(self) -> Reach:
-        """Return the block of r positions that an output depends on, for every axis."""
+        """Return intervals of r input positions, for every axis: each output depends on a block of its own."""
         return (sliding_window(self.downscale_factor, self.downscale_factor, 0, 1),) * self.input.axes
 
 
@@ -171,7 +168,7 @@ class _Bordered(Free, SavesNothing):
     needs_axes = True
     amount_key = ""
     direction = 1
-    like = LayerName("layer whose size is used; the input is centred, with an odd element at the end")
+    like = LayerName("layer whose size is used; both sides change equally, or the end by one more")
 
     def normalise(self) -> None:
         _check_one_of(self)
@@ -206,9 +203,10 @@ class _Bordered(Free, SavesNothing):
 
 
 class Pad(_Bordered):
-    """Adds zeros around the input.
+    """Pads the input with zeros.
 
-    Output: n + before + after on every axis, or the size of the layer given by like.
+    Exactly one of padding and like must be given.
+    Output: n + before + after on every axis (n: input size), or the size of the layer given by like.
     Counted: nothing.
     Source: torch.nn.ZeroPad2d.
     Example on [3, 224, 224]: pad: {padding: [[0, 1], [0, 1]]}
@@ -221,9 +219,10 @@ class Pad(_Bordered):
 
 
 class Crop(_Bordered):
-    """Removes the borders of the input.
+    """Crops the input: removes elements at its borders.
 
-    Output: n - before - after on every axis, or the size of the layer given by like.
+    Exactly one of amount and like must be given.
+    Output: n - before - after on every axis (n: input size), or the size of the layer given by like.
     Counted: nothing.
     Source: Ronneberger, Fischer and Brox 2015, "U-Net".
     Example on [64, 64, 64]: crop: {amount: 4}

@@ -58,7 +58,7 @@ def _figure_text(trial: Trial, metric: str) -> str:
 
 def _summary_text(found: Fit) -> str:
     """Return how many of the combinations are within the budget."""
-    within, count = len(found.keeping), len(found.trials)
+    within, count = len(found.within_budget), len(found.trials)
     combinations = "1 combination" if count == 1 else f"{count:,} combinations"
     return f"{f'{within:,}' if within else 'none'} of {combinations} {'fit' if within > 1 else 'fits'} the budget"
 
@@ -98,7 +98,7 @@ def best_options(found: Fit) -> str:
 
     A shell and xargs split the line into options: `--set width=0.5`.
     """
-    return "".join(f"{join(_list_options(found.setup, trial.values))}\n" for trial in found.keeping[:1])
+    return "".join(f"{join(_list_options(found.setup, trial.values))}\n" for trial in found.within_budget[:1])
 
 
 def _list_options(setup: Setup, values: dict[str, Any]) -> list[str]:
@@ -142,7 +142,7 @@ def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Block]:
 
     `width` is in characters, None for unlimited; `rows` is the most rows of the table, None for all.
     """
-    network, within = found.network, found.keeping
+    network, within = found.network, found.within_budget
     counted = [_summary_text(found), _order_text(found)] if within else [_summary_text(found)]
     lines: list[Block] = [
         [(printable(network.name), "title")],
@@ -163,8 +163,8 @@ def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Block]:
 
 def _select_exceeding(found: Fit) -> list[tuple[str, Trial]]:
     """Return the combinations to show that exceed the budget: next to the best one, or the nearest miss."""
-    if found.keeping:
-        return [("exceeds the budget: ", trial) for trial in found.beyond]
+    if found.within_budget:
+        return [("exceeds the budget: ", trial) for trial in found.first_exceeding]
     return [] if found.nearest is None else [("nearest miss: ", found.nearest)]
 
 
@@ -221,7 +221,7 @@ def _problem_text(trial: Trial) -> str:
 
 def fit_markdown(found: Fit, rows: int | None) -> str:
     """Return the result as Markdown; `rows` as in `fit_lines`."""
-    within, limits = found.keeping, ", ".join(map(_limit_text, _merge_limits(found.limits)))
+    within, limits = found.within_budget, ", ".join(map(_limit_text, _merge_limits(found.limits)))
     lines = [f"### {escape(found.network.name)}: {escape(limits)}", ""]
     lines += [f"{_summary_text(found)}, {_order_text(found)}" if within else _summary_text(found), ""]
     if within:
@@ -244,7 +244,7 @@ def fit_csv(found: Fit, rows: int | None) -> str:
     stream = StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([*(param.name for param in found.params), *METRICS])
-    for trial in found.keeping[:rows]:
+    for trial in found.within_budget[:rows]:
         values = [_value_text(trial.values[param.name]) for param in found.params]
         writer.writerow([*values, *(trial.figures or {}).values()])
     return stream.getvalue()
@@ -252,7 +252,7 @@ def fit_csv(found: Fit, rows: int | None) -> str:
 
 def fit_json(found: Fit, rows: int | None) -> str:
     """Return the result as JSON; `fits` lists the combinations within the budget, best first."""
-    fits = [{"params": trial.values, "figures": trial.figures} for trial in found.keeping[:rows]]
+    fits = [{"params": trial.values, "figures": trial.figures} for trial in found.within_budget[:rows]]
     answer = {
         "schema": _SCHEMA,
         "name": found.network.name,
@@ -261,10 +261,10 @@ def fit_json(found: Fit, rows: int | None) -> str:
         "best": "smallest" if found.order.smallest else "largest",
         "limits": [_limit_dict(limit) for limit in _merge_limits(found.limits)],
         "tried": {param.name: param.values for param in found.params},
-        "kept": len(found.keeping),
+        "kept": len(found.within_budget),
         "fits": fits,
-        "breaks": [_exceeding_dict(trial) for trial in found.beyond],
-        "nearest": None if found.keeping or found.nearest is None else _exceeding_dict(found.nearest),
+        "breaks": [_exceeding_dict(trial) for trial in found.first_exceeding],
+        "nearest": None if found.within_budget or found.nearest is None else _exceeding_dict(found.nearest),
         "invalid": [
             {"params": trial.values, "problem": trial.problem and trial.problem.message} for trial in found.invalid
         ],

@@ -7,7 +7,7 @@ import pytest
 
 import convcalc
 from convcalc.cli.main import run
-from convcalc.memory_savings import suggestions
+from convcalc.memory_savings import suggest_savings
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network
@@ -30,7 +30,7 @@ UNEVEN = {
 def suggested(spec: dict[str, Any], inplace: bool = True, fold: bool = False, **overrides: Any) -> dict[str, int]:
     network = convcalc.load(spec, **overrides)
     report = convcalc.analyse(network, inplace=inplace, fold_batchnorm=fold)
-    found = suggestions(report, lambda given: read_network(Document(spec), given), Overrides(), inplace, fold)
+    found = suggest_savings(report, lambda given: read_network(Document(spec), given), Overrides(), inplace, fold)
     return {suggestion.change: suggestion.peak for suggestion in found}
 
 

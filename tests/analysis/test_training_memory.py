@@ -9,9 +9,10 @@ import pytest
 
 import convcalc
 from convcalc.analysis.cost import activation_bytes
-from convcalc.analysis.training import OPTIMIZERS, Training, saved_bytes, training_bytes
+from convcalc.analysis.training import OPTIMIZERS, Training, compute_training_memory, count_saved_bytes
 from convcalc.layers import KINDS
-from convcalc.layers.base import Free, KeepsShape, SavedForBackward
+from convcalc.layers.base import SavedForBackward
+from convcalc.layers.mixins import Free, KeepsShape
 from convcalc.network import Network
 from convcalc.shape import Shape
 from tests.support.places import TESTS
@@ -57,12 +58,12 @@ def sizes(network: Network) -> list[int]:
 
 def kept(spec: Spec, **overrides: Any) -> int | None:
     network = load(spec, **overrides)
-    return saved_bytes(network, sizes(network))
+    return count_saved_bytes(network, sizes(network))
 
 
 def training(spec: Spec, optimizer: str, weight_memory: int = 0, **overrides: Any) -> Training:
     network = load(spec, **overrides)
-    return training_bytes(network, sizes(network), weight_memory, optimizer)
+    return compute_training_memory(network, sizes(network), weight_memory, optimizer)
 
 
 def rule(case: Case) -> SavedForBackward | None:
@@ -105,7 +106,7 @@ def test_a_network_saves_what_pytorch_saves(name: str) -> None:
     case = NETWORKS[name]
     network = convcalc.load(EXAMPLES / f"{name}.yaml", batch=case["batch"], dtype="float32")
     more = DIFFERENCES[name].more if name in DIFFERENCES else 0
-    assert saved_bytes(network, sizes(network)) == case["kept_bytes"] + more
+    assert count_saved_bytes(network, sizes(network)) == case["kept_bytes"] + more
 
 
 def test_every_example_is_in_the_table() -> None:
@@ -225,7 +226,7 @@ def test_resnet18_with_adam() -> None:
     """11,689,512 params and 9,600 buffers of four bytes."""
     network = convcalc.load(EXAMPLES / "resnet18.yaml", batch=2)
     weights = (11_689_512 + 9_600) * 4
-    found = training_bytes(network, sizes(network), weights, "adam")
+    found = compute_training_memory(network, sizes(network), weights, "adam")
     params = 11_689_512 * 4
     assert found == (44_398_080, params, 2 * params, weights, 44_398_080 + 3 * params + weights)
 

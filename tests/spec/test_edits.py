@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from convcalc.examples import list_names, resolve_net
-from convcalc.layers.base import Bias
+from convcalc.layers.mixins import Bias
 from convcalc.problems import Path
 from convcalc.spec.document import Document
 from convcalc.spec.edits import CannotEdit, apply_edits, replace_entry, set_argument

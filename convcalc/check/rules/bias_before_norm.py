@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from convcalc.analysis.report import Report
 from convcalc.check.rule import Rule
 from convcalc.check.wiring import find_sole_readers
-from convcalc.layers.base import Bias
+from convcalc.layers.mixins import Bias
 from convcalc.layers.norm import BatchNorm
 from convcalc.network import Network, Node
 from convcalc.problems import Fix, Problem

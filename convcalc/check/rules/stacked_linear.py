@@ -6,7 +6,8 @@ from typing import TypeGuard
 from convcalc.analysis.report import Report
 from convcalc.check.rule import Rule
 from convcalc.check.wiring import find_sole_readers
-from convcalc.layers.base import Layer, SumOfProducts
+from convcalc.layers.base import Layer
+from convcalc.layers.mixins import SumOfProducts
 from convcalc.network import Node
 from convcalc.problems import Problem, Related
 

@@ -1,0 +1,144 @@
+"""Defines rules that several layer kinds share, each as a mixin: a kind inherits those that are true of it.
+
+For example, `class Linear(SumOfProducts)` inherits its weights, bias and operations, and defines the rest itself.
+"""
+
+from abc import abstractmethod
+
+from convcalc.arguments import Flag
+from convcalc.layers.base import Layer, Reach, SavedForBackward, Tensors
+from convcalc.shape import Shape
+
+
+class NoWeights(Layer):
+    """A kind without weights, biases or buffers."""
+
+    def weight_tensors(self) -> Tensors:
+        """No weights."""
+        return ()
+
+    def bias_tensors(self) -> Tensors:
+        """No biases."""
+        return ()
+
+    def buffer_tensors(self) -> Tensors:
+        """No buffers."""
+        return ()
+
+
+class NoMacs(Layer):
+    """A kind whose multiplications are not counted as multiply-accumulates."""
+
+    def macs(self) -> int:
+        """Return 0: papers count only the MACs of convolution and linear layers."""
+        return 0
+
+
+class _NoArithmetic(NoMacs):
+    # comparisons and functions such as exp are not counted
+
+    def multiplications(self) -> int:
+        return 0
+
+    def additions(self) -> int:
+        return 0
+
+
+class SamePlace(Layer):
+    """A kind whose output at a position depends only on the input at that position, in any channel."""
+
+    def reach(self) -> Reach:
+        """Return `same`: an output position depends only on the same input position."""
+        return "same"
+
+
+class KeepsShape(SamePlace):
+    """A kind whose output has the shape of its input, and depends at each position only on that input position."""
+
+    def inferred_shape(self) -> Shape:
+        """Return the input's shape."""
+        return self.input
+
+
+class Free(NoWeights, _NoArithmetic):
+    """A kind without weights and without counted operations."""
+
+
+class SavesNothing(Layer):
+    """A kind whose gradient is computed from the gradient of its output alone."""
+
+    def saved_for_backward(self) -> SavedForBackward:
+        """Return that nothing is saved for the backward pass."""
+        return SavedForBackward()
+
+
+class SavesInput(Layer):
+    """A kind whose gradient is computed from its input."""
+
+    def saved_for_backward(self) -> SavedForBackward:
+        """Return that the input is saved for the backward pass."""
+        return SavedForBackward(inputs=True)
+
+
+class SavesOutput(Layer):
+    """A kind whose gradient is computed from its output."""
+
+    def saved_for_backward(self) -> SavedForBackward:
+        """Return that the output is saved for the backward pass."""
+        return SavedForBackward(output=True)
+
+
+class AllMacs(Layer):
+    """A kind whose multiplications all count as multiply-accumulates."""
+
+    @abstractmethod
+    def multiplications(self) -> int:
+        """Return the multiplications per sample."""
+
+    def macs(self) -> int:
+        """Return the number of multiplications."""
+        return self.multiplications()
+
+
+class NoBuffers(Layer):
+    """A kind without buffers such as running statistics."""
+
+    def buffer_tensors(self) -> Tensors:
+        """No buffers."""
+        return ()
+
+
+class Bias(NoBuffers):
+    """A kind with an optional learnt bias per output channel."""
+
+    bias = Flag("add a learnt bias to each output channel", True)
+
+    def bias_tensors(self) -> Tensors:
+        """Return one bias tensor of out_channels elements; empty if `bias` is false."""
+        return (self.output.channels,) if self.bias else ()
+
+
+class SumOfProducts(Bias, AllMacs, SavesInput):
+    """A kind in which every output value is a sum of products of inputs and weights, plus an optional bias.
+
+    The gradient of the weights needs the input, which PyTorch saves without its padding.
+    """
+
+    @abstractmethod
+    def products(self) -> int:
+        """Return the number of products that are summed for one output value."""
+
+    def weight_tensors(self) -> Tensors:
+        """Return the number of weights, which all positions share: out_channels × products per output value."""
+        return (self.output.channels * self.products(),)
+
+    def multiplications(self) -> int:
+        """Return the number of multiplications: output values × products per output value."""
+        return self.output.elements * self.products()
+
+    def additions(self) -> int:
+        """Return the number of additions per sample.
+
+        Per output value: the number of products minus one, plus one if there is a bias.
+        """
+        return self.output.elements * (self.products() - 1 + self.bias)
