@@ -16,6 +16,7 @@ from convcalc.check.rules import RULES
 from convcalc.check.runner import Checked
 from convcalc.check.settings import SEVERITIES, Settings, read_codes, rule_options
 from convcalc.cli import common
+from convcalc.cli.limits import limit_options
 from convcalc.cli.main import NOT_DONE
 from convcalc.problems import Flaw, printable
 from convcalc.spec.files import explain_unreadable
@@ -66,7 +67,7 @@ def _add_rule_options(function: common.Function) -> common.Function:
 @click.option("--statistics", is_flag=True, help="Print only how often each code was found.")
 @click.option("--config", metavar="FILE", help="Configuration file (default: the nearest above each spec).")
 @click.option("--isolated", is_flag=True, help="Ignore all configuration files.")
-@common.limit_options
+@limit_options
 @_add_rule_options
 @click.option(
     "--fix",

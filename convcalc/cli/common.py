@@ -13,10 +13,9 @@ from convcalc.analysis.training import OPTIMIZERS
 from convcalc.arguments import is_integer
 from convcalc.cli.replacing import replace_file
 from convcalc.network import Network
-from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, show
+from convcalc.problems import InvalidSpec, did_you_mean, printable, show
 from convcalc.render.lines import Block, Line, plain_text, styled_text
 from convcalc.spec.blame import read_overridden_network
-from convcalc.spec.budget import LIMITED
 from convcalc.spec.document import Document
 from convcalc.spec.files import STANDARD_INPUT, explain_unreadable, read_file
 from convcalc.spec.inputs import Overrides
@@ -30,9 +29,6 @@ WRONG_NETWORK = 1
 _COMPARE_HINT = ": to compare two values, use convcalc diff NET NET --set-old NAME=VALUE --set-new NAME=VALUE"
 _MOST_DIGITS_OF_WIDTH = 6
 _BYTE_ORDER_MARK = "\ufeff"
-_BOUNDS = tuple(f"{bound}-{metric.replace('_', '-')}" for metric in LIMITED for bound in ("max", "min"))
-_METRIC_WORDS = {"macs": "MACs", "flops": "FLOPs", "receptive-field": "size of the receptive field"}
-_SHOWN_BOUNDS = ("max-params", "max-macs", "max-flops", "max-peak-memory", "max-weight-memory", "min-receptive-field")
 
 
 class Output(NamedTuple):
@@ -101,39 +97,6 @@ def memory_options(function: Function) -> Function:
             help="Optimizer whose state counts towards training memory (default: sgd).",
         ),
     )
-
-
-def limit_options(function: Function) -> Function:
-    """Add one option per limit, the rarer ones hidden; the command receives the given ones as `limits`."""
-
-    @wraps(function)
-    def run(**given: Any) -> Any:
-        from convcalc.check.settings import limit_of
-
-        values = {bound: given.pop(bound.replace("-", "_")) for bound in _BOUNDS}
-        try:
-            limits = [limit_of(name, value, f"--{name}") for name, value in values.items() if value is not None]
-        except Flaw as flaw:
-            raise Failure(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
-        return function(limits=tuple(limits), **given)
-
-    options = [
-        click.option(
-            f"--{bound}", metavar=_limit_example(bound), hidden=bound not in _SHOWN_BOUNDS, help=_limit_help(bound)
-        )
-        for bound in _BOUNDS
-    ]
-    return add_options(run, *options)
-
-
-def _limit_example(bound: str) -> str:
-    return "256KiB" if "memory" in bound else "224" if "field" in bound else "5M"
-
-
-def _limit_help(bound: str) -> str:
-    side, metric = bound.split("-", 1)
-    what = _METRIC_WORDS.get(metric, metric.replace("-", " "))
-    return f"{'Maximum' if side == 'max' else 'Minimum'} {what}; a spec's own budget can only be stricter."
 
 
 def format_option(*formats: str) -> Callable[[Function], Function]:

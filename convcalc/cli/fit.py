@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from convcalc.cli import common
+from convcalc.cli.limits import limit_options
 from convcalc.fitting import METRICS, Fit, Load, Order, Param, Setup, expand_values, fit
 from convcalc.problems import Flaw, InvalidSpec, did_you_mean, show
 from convcalc.spec.blame import blame_params
@@ -34,7 +35,7 @@ _USAGE = "-p must be NAME=VALUES, such as width=0.25:1.5:0.05"
     help="Values of a spec parameter to try: start:stop:step, or comma-separated. If repeated, all combinations "
     "are tried.",
 )
-@common.limit_options
+@limit_options
 @click.option("--no-spec-budget", is_flag=True, help="Ignore the spec's own budget.")
 @common.inference_options
 @click.option(
