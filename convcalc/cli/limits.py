@@ -48,4 +48,4 @@ def _limit_example(bound: str) -> str:
 def _limit_help(bound: str) -> str:
     side, metric = bound.split("-", 1)
     what = _METRIC_WORDS.get(metric, metric.replace("-", " "))
-    return f"{'Maximum' if side == 'max' else 'Minimum'} {what}; a spec's own budget can only be stricter."
+    return f"{'Maximum' if side == 'max' else 'Minimum'} {what}, in addition to the spec's own budget."
