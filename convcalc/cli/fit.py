@@ -65,8 +65,8 @@ def command(
     """Find the largest network within a budget.
 
     NET is analysed with every combination of the values of -p. The combinations within the budget are listed, best
-    first, followed by those next to the best one that exceed the budget. The budget consists of the limits of the spec
-    and of the command line. The exit status is 1 if no combination is within the budget.
+    first. Below them are the combinations nearest to the best one that exceed the budget. The budget consists of the
+    limits in the spec and on the command line. The exit status is 1 if no combination is within the budget.
 
     With -q, only the best combination is printed, as options for other commands:
 

@@ -3,8 +3,8 @@
 The terms follow from the source code of the tools. The totals are those for one sample in evaluation mode, if the
 network is written in PyTorch with one module per layer (`nn.Conv2d`, `nn.ReLU`, …), numeric padding, the sum of
 branches as `+`, their product as `*`, and global average pooling as `nn.AdaptiveAvgPool2d(1)`. A separable convolution
-is two modules. Layers without a module in PyTorch (locally connected layers, blur pooling, layer scale) are not counted by
-tools that attach hooks to modules.
+is two modules. Layers without a module in PyTorch (locally connected layers, blur pooling, layer scale) are not counted
+by tools that attach hooks to modules.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Results of `check` in formats of other programs: SARIF, GitLab Code Quality, JUnit XML."""
+"""Writes the results of `convcalc check` in the formats SARIF, GitLab Code Quality and JUnit XML."""
 
 import os
 from collections import Counter
@@ -19,10 +19,10 @@ _FAILURES = ("error", "warning")
 
 
 def _add_fingerprints(checked: Sequence[Checked]) -> Iterator[tuple[Checked, Problem, str]]:
-    """Yield every problem with a unique fingerprint that does not change when lines are inserted above it.
+    """Yield every problem with its file and a unique fingerprint that stays the same if lines are inserted above it.
 
-    It is a hash of the file name, the code, the text of the line (or the message, if there is no line) and a counter
-    of problems that are equal in these.
+    The fingerprint is a hash of the file name, the code, the text of the line (the message, if there is no line), and
+    the number of earlier problems for which all these are the same.
     """
     import json
     from hashlib import sha256
@@ -37,13 +37,16 @@ def _add_fingerprints(checked: Sequence[Checked]) -> Iterator[tuple[Checked, Pro
 
 
 def _line(source: list[str], problem: Problem) -> str:
-    """Return the text of the line a problem is in, or an empty text."""
+    """Return the text of the line in which a problem is; empty if it has no line."""
     number = problem.span.line if problem.span else 0
     return source[number - 1].strip() if 0 < number <= len(source) else ""
 
 
 def sarif_log(checked: Sequence[Checked], rules: Mapping[str, type[Rule]]) -> str:
-    """Return a SARIF 2.1.0 log, which GitHub code scanning accepts: https://docs.oasis-open.org/sarif/sarif/v2.1.0/."""
+    """Return the problems as a SARIF 2.1.0 log, which GitHub code scanning accepts.
+
+    The format is described at https://docs.oasis-open.org/sarif/sarif/v2.1.0/.
+    """
     import json
 
     codes = sorted({*code_titles(rules), *(problem.code for _, problem in list_problems(checked))})
@@ -65,7 +68,7 @@ def sarif_log(checked: Sequence[Checked], rules: Mapping[str, type[Rule]]) -> st
 
 
 def _descriptor(code: str, name: str, rule: type[Rule] | None) -> dict[str, Any]:
-    """Return the SARIF descriptor of a rule, or of a code that does not belong to a rule."""
+    """Return the SARIF descriptor of a code; `rule` is None if the code does not belong to a lint rule."""
     if rule is None:
         return {"id": code, "name": name, "shortDescription": {"text": name}, "fullDescription": {"text": name}}
     return {
@@ -98,12 +101,12 @@ def _related(file: str, number: int, other: Related, span: Span) -> dict[str, An
 
 
 def _unlinked(text: str) -> str:
-    """Return text without links: in a SARIF message, `[text](target)` would be one."""
+    """Return text in which SARIF finds no links; in a SARIF message, `[text](target)` is a link."""
     return text.replace("](", "] (")
 
 
 def _location(file: str, span: Span | None) -> dict[str, Any]:
-    """Return a SARIF location; a problem of the whole file is placed at its first line."""
+    """Return a SARIF location; a problem of the file as a whole is placed on line 1."""
     region = {"startLine": 1}
     if span is not None:
         region = dict(zip(("startLine", "startColumn", "endLine", "endColumn"), span, strict=True))
@@ -111,7 +114,7 @@ def _location(file: str, span: Span | None) -> dict[str, Any]:
 
 
 def _uri(file: str) -> str:
-    """Return a file name as a URI, relative if the name is relative."""
+    """Return a file name as a URI, which is relative if the name is relative."""
     from urllib.parse import quote
 
     path = PurePath(file)
@@ -121,7 +124,7 @@ def _uri(file: str) -> str:
 
 
 def gitlab_report(checked: Sequence[Checked]) -> str:
-    """Return a GitLab Code Quality report."""
+    """Return the problems as a GitLab Code Quality report."""
     import json
 
     problems = [_quality(one, problem, fingerprint) for one, problem, fingerprint in _add_fingerprints(checked)]
@@ -140,10 +143,11 @@ def _quality(one: Checked, problem: Problem, fingerprint: str) -> dict[str, Any]
 
 
 def junit_xml(checked: Sequence[Checked]) -> str:
-    """Return JUnit XML with one test case per file; errors and warnings make it fail, notes are its output.
+    """Return the problems as JUnit XML, with one test case per file.
 
-    Characters that XML does not allow are escaped. A test case has a single failure that lists all its problems,
-    because readers of JUnit XML show only one.
+    A file with errors or warnings is a failed test case; notes are the output of the test case. All errors and warnings
+    of a file are listed in a single failure, because programs that read JUnit XML show only one. Characters that XML
+    does not allow are escaped.
     """
     from xml.etree import ElementTree
 
