@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from convcalc import examples
 from convcalc.check.rule import Rule
-from convcalc.check.settings import KEYS, Settings, limit_of, read_codes, read_severity, rule_options
+from convcalc.check.settings import KEYS, Settings, read_codes, read_limit, read_severity, rule_options
 from convcalc.problems import Flaw, show
 from convcalc.spec.files import STANDARD_INPUT
 
@@ -142,7 +142,7 @@ def _read_settings(table: dict[str, Any], path: str, rules: Mapping[str, type[Ru
                 values[key] = options[key].read(value)
             elif key != "per-path":
                 origin = f"{key} in {os.path.basename(path)}"
-                limits.append(limit_of(key, value, origin, (*KEYS, *options)))
+                limits.append(read_limit(key, value, origin, (*KEYS, *options)))
         except Flaw as flaw:
             hint = f" ({flaw.hint})" if flaw.hint else ""
             raise WrongConfiguration(f"{_locate_key(path, *above, key)}{flaw.message}{hint}") from None

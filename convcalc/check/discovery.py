@@ -18,7 +18,7 @@ class _Chosen(NamedTuple):
     """The files to check, in order and without duplicates, and the number of YAML files skipped as not specs."""
 
     files: tuple[str, ...]
-    passed_over: int
+    skipped_files: int
 
 
 def choose_files(names: Iterable[str]) -> _Chosen:

@@ -65,10 +65,10 @@ def _try_edits(document: Document, found: Checked, edits: Sequence[Edit], check:
     changed = read_text(apply_edits(document.text, edits), document.file, document.quotable)
     checked = check(changed)
     harmed = _is_valid(found) and not _is_valid(checked)
-    return None if harmed or _is_wrong_inside(changed, checked, edits) else _Step(changed, checked, len(edits))
+    return None if harmed or _has_error_inside(changed, checked, edits) else _Step(changed, checked, len(edits))
 
 
-def _is_wrong_inside(changed: Document, checked: Checked, edits: Sequence[Edit]) -> bool:
+def _has_error_inside(changed: Document, checked: Checked, edits: Sequence[Edit]) -> bool:
     """Whether there is an error in the text that an edit inserted, which shows that the correction is wrong."""
     written, shift = [], 0
     for edit in edits:

@@ -39,7 +39,7 @@ class How(NamedTuple):
     """How to check files: rules, whether comments silence findings, settings of the command line, whether to fix."""
 
     rules: Mapping[str, type[Rule]]
-    heed_comments: bool = True
+    obey_comments: bool = True
     command_line: Settings = Settings()
     fixing: bool = False
 
@@ -115,7 +115,7 @@ def _check_document(document: Document, settings: Settings, how: How) -> Checked
     """Return the problems in a document: after fixing it if `how.fixing`, else with the number of possible fixes."""
 
     def checked(document: Document) -> Checked:
-        return check(document, Overrides(), settings, how.rules, how.heed_comments, how.command_line)
+        return check(document, Overrides(), settings, how.rules, how.obey_comments, how.command_line)
 
     def read(document: Document) -> Checked:
         return check(document, Overrides(), settings, {}, False)

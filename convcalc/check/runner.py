@@ -44,7 +44,7 @@ def check(
     overrides: Overrides,
     settings: Settings,
     rules: Mapping[str, type[Rule]],
-    heed_comments: bool = True,
+    obey_comments: bool = True,
     command_line: Settings | None = None,
 ) -> Checked:
     """Return the problems in a document: errors in the spec or, if it is valid, exceeded limits and lint findings.
@@ -64,7 +64,7 @@ def check(
     on = [rule(chosen.options) for rule in chosen.enabled(rules)]
     found = [problem for rule in on for problem in _merge_repeated(rule.findings(report))]
     located = [document.located(problem) for problem in found]
-    if heed_comments and document.text is not None:
+    if obey_comments and document.text is not None:
         located = apply_ignores(located, find_ignores(document.text), set(rules))
     problems = [*breached, *located]
     if not problems:

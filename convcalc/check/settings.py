@@ -59,7 +59,7 @@ def _side_of(limit: Limit) -> tuple[str, bool]:
     return limit.metric, limit.minimum is None
 
 
-def limit_of(name: str, value: Any, origin: str, other_names: Iterable[str] = ()) -> Limit:
+def read_limit(name: str, value: Any, origin: str, other_names: Iterable[str] = ()) -> Limit:
     """Return the limit that a setting such as `max-params` or `min-receptive-field` describes. Raises Flaw.
 
     `origin` says in messages where the limit was set. If the name is unknown, the closest name of a limit or of

@@ -129,8 +129,8 @@ def command(
     files = choose_files(nets)
     if not files.files:
         skipped = (
-            f" ({files.passed_over} YAML file{'s' * (files.passed_over > 1)} skipped: no layers)"
-            if files.passed_over
+            f" ({files.skipped_files} YAML file{'s' * (files.skipped_files > 1)} skipped: no layers)"
+            if files.skipped_files
             else ""
         )
         raise common.Failure(f"no specs to check{skipped}")
@@ -144,7 +144,7 @@ def command(
         raise common.Failure(str(error)) from None
     if fix and not diff:
         _write_fixes(checked, files.files, where)
-    text = _diff_text(checked, where) if diff else _render(checked, files.passed_over, format, statistics, where)
+    text = _diff_text(checked, where) if diff else _render(checked, files.skipped_files, format, statistics, where)
     common.write_text(text, where, files.files)
     if diff:
         _print_remaining(checked, where)
@@ -231,7 +231,7 @@ def _exit_status(checked: Checked, fail_on: str, exit_zero: bool) -> int:
 
 
 def _render(
-    checked: list[Checked], passed_over: int, format: str | None, statistics: bool, where: common.Output
+    checked: list[Checked], skipped_files: int, format: str | None, statistics: bool, where: common.Output
 ) -> str:
     """Return the problems as text in the requested format.
 
@@ -242,7 +242,7 @@ def _render(
     actions = os.environ.get("GITHUB_ACTIONS") == "true"
     format = format or ("github" if actions else "text")
     if statistics or format in ("text", "github"):
-        lines = check.statistics_lines(checked, RULES) if statistics else check.text_lines(checked, passed_over)
+        lines = check.statistics_lines(checked, RULES) if statistics else check.text_lines(checked, skipped_files)
         text = common.render_text(lines, where)
         # text from files must not act as a command to the runner that reads the log
         text = check.disarm_commands(text) if actions or format == "github" else text

@@ -22,11 +22,11 @@ def limit_options(function: common.Function) -> common.Function:
 
     @wraps(function)
     def run(**given: Any) -> Any:
-        from convcalc.check.settings import limit_of
+        from convcalc.check.settings import read_limit
 
         values = {bound: given.pop(bound.replace("-", "_")) for bound in _BOUNDS}
         try:
-            limits = [limit_of(name, value, f"--{name}") for name, value in values.items() if value is not None]
+            limits = [read_limit(name, value, f"--{name}") for name, value in values.items() if value is not None]
         except Flaw as flaw:
             raise common.Failure(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
         return function(limits=tuple(limits), **given)

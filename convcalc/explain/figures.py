@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from convcalc.analysis.batchnorm_folding import foldable
 from convcalc.analysis.receptive_field import Field
 from convcalc.analysis.report import LayerReport, Report
-from convcalc.explain.remembering import make_symbolic_layer
+from convcalc.explain.symbolic_layers import make_symbolic_layer
 from convcalc.intervals import Reads
 from convcalc.layers.base import Layer
 from convcalc.network import Dtype, matches_pattern

@@ -1,4 +1,4 @@
-"""Lays out tables whose cells are ready-made texts: as a table that fits a width, or as Markdown."""
+"""Makes tables from ready-made texts: a table that fits a width, or Markdown."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

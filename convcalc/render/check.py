@@ -17,18 +17,18 @@ MOST_ROWS, WIDEST_CELL = 500, 200  # limits of a job summary, because GitHub rej
 def sort_problems(checked: Iterable[Checked]) -> list[Checked]:
     """Return the files sorted by name, with their problems sorted by place and unprintable characters escaped."""
     return [
-        one._replace(problems=tuple(sorted(map(_printable, one.problems), key=_place)))
+        one._replace(problems=tuple(sorted(map(_make_printable, one.problems), key=_sort_key)))
         for one in sorted(checked, key=lambda one: one.file)
     ]
 
 
-def _place(problem: Problem) -> tuple[int, int, str, str]:
+def _sort_key(problem: Problem) -> tuple[int, int, str, str]:
     """Return the sort key of a problem; problems of the file as a whole come first."""
     line, column = problem.span[:2] if problem.span else (0, 0)
     return line, column, problem.code, problem.message
 
 
-def _printable(problem: Problem) -> Problem:
+def _make_printable(problem: Problem) -> Problem:
     related = tuple(other._replace(label=printable(other.label)) for other in problem.related)
     return problem._replace(message=printable(problem.message), hint=printable(problem.hint), related=related)
 
@@ -48,13 +48,13 @@ def code_titles(rules: Mapping[str, type[Rule]]) -> dict[str, str]:
     return {**TITLES, **{code: rule.name for code, rule in rules.items()}}
 
 
-def summary(checked: Sequence[Checked], passed_over: int = 0) -> str:
-    """Return the last line: the numbers of files, errors, warnings, notes, and skipped YAML files (`passed_over`)."""
+def summary(checked: Sequence[Checked], skipped_files: int = 0) -> str:
+    """Return the last line: the numbers of files, errors, warnings and notes, and of YAML files that were skipped."""
     files = counted(len(checked), "file")
     wrong = sum(bool(one.problems) for one in checked)
     fixable = sum(one.fixable for one in checked)
     fixes = f"; --fix can fix {fixable:,} of them" if fixable else ""
-    skipped = f"; {counted(passed_over, 'YAML file')} skipped: no layers" if passed_over else ""
+    skipped = f"; {counted(skipped_files, 'YAML file')} skipped: no layers" if skipped_files else ""
     if not wrong:
         return (f"{files} checked: no problems" if checked else "no files checked") + skipped
     return f"{files if len(checked) == 1 else f'{wrong} of {files}'}: {severity_counts(checked)}{fixes}{skipped}"
@@ -71,7 +71,7 @@ def counted(number: int, what: str, several: str = "") -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {several or what + 's'}"
 
 
-def text_lines(checked: Sequence[Checked], passed_over: int = 0) -> list[Line]:
+def text_lines(checked: Sequence[Checked], skipped_files: int = 0) -> list[Line]:
     """Return the lines of every problem, with its code and an excerpt of the spec, and a last line that sums up."""
     from convcalc.render.excerpt import lines_of_problem, split_lines
 
@@ -82,7 +82,7 @@ def text_lines(checked: Sequence[Checked], passed_over: int = 0) -> list[Line]:
         for problem in one.problems:
             head, *rest = lines_of_problem(error, problem, source)
             lines += [[*head, (f" [{problem.code}]", "dim")], *rest]
-    return [*lines, [(summary(checked, passed_over), "title")]]
+    return [*lines, [(summary(checked, skipped_files), "title")]]
 
 
 def statistics_lines(checked: Sequence[Checked], rules: Mapping[str, type[Rule]]) -> list[Line]:
@@ -105,28 +105,28 @@ def findings_json(checked: Sequence[Checked]) -> str:
 
 def github_annotations(checked: Sequence[Checked]) -> str:
     """Return one GitHub workflow command per problem, which GitHub shows as an annotation of the line."""
-    return "".join(f"{_command(one.file, problem)}\n" for one, problem in list_problems(checked))
+    return "".join(f"{_annotation_text(one.file, problem)}\n" for one, problem in list_problems(checked))
 
 
-def _command(file: str, problem: Problem) -> str:
+def _annotation_text(file: str, problem: Problem) -> str:
     properties: dict[str, object] = {"file": PurePath(file).as_posix()}  # GitHub does not recognise ./name
     if span := problem.span:
         properties |= {"line": span.line, "endLine": span.end_line}
         if span.line == span.end_line:  # GitHub ignores columns if a problem spans several lines
             properties |= {"col": span.column, "endColumn": span.end_column}
     properties["title"] = f"convcalc {problem.code}"
-    given = ",".join(f"{key}={_property(str(value))}" for key, value in properties.items())
-    return f"::{_COMMANDS[problem.severity]} {given}::{_data(message_with_hint(problem))}"
+    given = ",".join(f"{key}={_escape_property(str(value))}" for key, value in properties.items())
+    return f"::{_COMMANDS[problem.severity]} {given}::{_escape_data(message_with_hint(problem))}"
 
 
-def _data(text: str) -> str:
+def _escape_data(text: str) -> str:
     """Return the text of a workflow command with %, CR and LF as GitHub decodes them, and others printable."""
     return printable(text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A"))
 
 
-def _property(text: str) -> str:
+def _escape_property(text: str) -> str:
     """Return the value of a workflow command's property, escaped as GitHub decodes it."""
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return _escape_data(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def disarm_commands(text: str) -> str:
@@ -151,12 +151,17 @@ def github_summary(checked: Sequence[Checked]) -> str:
         lines += ["| place | severity | code | problem |", "|---|---|---|---|"]
     for one, problem in every[:MOST_ROWS]:
         line = f":{problem.span.line}:{problem.span.column}" if problem.span else ""
-        cells = (_cell(one.file) + line, problem.severity, problem.code, _cell(message_with_hint(problem)))
+        cells = (
+            _shorten_cell(one.file) + line,
+            problem.severity,
+            problem.code,
+            _shorten_cell(message_with_hint(problem)),
+        )
         lines.append(f"| {' | '.join(map(escape, cells))} |")
     if len(every) > MOST_ROWS:
         lines += ["", f"and {len(every) - MOST_ROWS:,} more"]
     return "\n".join([*lines, ""])
 
 
-def _cell(text: str) -> str:
+def _shorten_cell(text: str) -> str:
     return shorten(text, WIDEST_CELL)

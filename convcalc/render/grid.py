@@ -1,4 +1,4 @@
-"""Lays out a text table: measures its columns, and drops or cuts columns so that the table fits a width."""
+"""Makes a text table: measures its columns, and drops or cuts columns so that the table fits a width."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar

@@ -21,7 +21,7 @@ def show_progress(items: Iterable[Item], total: int, stream: IO[str], what: str 
             now = monotonic()
             if now >= due and done < total:
                 due, drawn = now + _PAUSE, True
-                stream.write(f"{ERASE}{draw_progress(done, total, width_of(stream), what)}")
+                stream.write(f"{ERASE}{draw_progress(done, total, terminal_width(stream), what)}")
                 stream.flush()
             yield item
     finally:
@@ -38,7 +38,7 @@ def draw_progress(done: int, total: int, width: int, what: str = "files") -> str
     return (said + "━" * full + "─" * (room - full))[: max(width - 1, 0)]
 
 
-def width_of(stream: IO[str]) -> int:
+def terminal_width(stream: IO[str]) -> int:
     """Return the width of a terminal in characters; 80 if it is unknown."""
     try:
         return os.get_terminal_size(stream.fileno()).columns or 80

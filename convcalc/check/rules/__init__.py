@@ -50,7 +50,7 @@ LIST: tuple[type[Rule], ...] = (
 )
 
 
-def by_code(rules: Iterable[type[Rule]]) -> dict[str, type[Rule]]:
+def index_by_code(rules: Iterable[type[Rule]]) -> dict[str, type[Rule]]:
     """Return the rules as a dict by code. Raises ValueError if two of them have the same code or name."""
     found: dict[str, type[Rule]] = {}
     for rule in rules:
@@ -61,4 +61,4 @@ def by_code(rules: Iterable[type[Rule]]) -> dict[str, type[Rule]]:
     return found
 
 
-RULES = by_code(LIST)
+RULES = index_by_code(LIST)
