@@ -64,7 +64,7 @@ layers:
 
 
 def _pools_everything(node: Node) -> bool:
-    """Whether a layer pools several positions, all those of its input, into a single one."""
+    """Whether a layer pools an input with several positions into a single one."""
     layer = node.layer
     return isinstance(layer, Global | Adaptive) and layer.reach() == "everything" and layer.input.positions > 1
 

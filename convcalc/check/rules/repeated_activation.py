@@ -15,7 +15,7 @@ class RepeatedActivation(Rule):
     """The same activation is applied twice in a row.
 
     A second relu, relu6, hardtanh or log_softmax changes nothing. Any other activation, such as softmax or sigmoid,
-    changes its own result once more, which is rarely intended.
+    changes the values a second time, which is rarely intended.
     """
 
     code = "CV212"
