@@ -83,7 +83,7 @@ class Fit(NamedTuple):
     trials: tuple[Trial, ...]
 
     def __repr__(self) -> str:
-        counts = f"{len(self.trials):,} combinations, {len(self.keeping):,} within the budget"
+        counts = f"{len(self.trials):,} combinations, {len(self.within_budget):,} within the budget"
         return f"<Fit of {printable(self.network.name)}: {counts}>"
 
     def __rich__(self) -> "RichBlocks":

@@ -1,1 +1,1 @@
-"""The checks behind `convcalc check`: valid specs, budgets, and lint rules for known design mistakes."""
+"""Checks whether specs are valid, within their budgets and free of known design mistakes, for `convcalc check`."""

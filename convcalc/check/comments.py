@@ -1,4 +1,4 @@
-"""Comments in specs that silence lint findings on their own line: `# convcalc: ignore[CV201]`."""
+"""Applies the comments in specs that silence lint findings on their own line: `# convcalc: ignore[CV201]`."""
 
 import re
 from typing import NamedTuple
@@ -13,7 +13,10 @@ _UNUSED = "CV199"
 
 
 class Ignore(NamedTuple):
-    """A code that a comment silences on its line, and its position; `code` is empty if the comment has none."""
+    """A code in a comment that silences findings on its line, and its position; line and column count from 1.
+
+    `code` is empty if the comment does not contain a code.
+    """
 
     line: int
     column: int
@@ -21,7 +24,10 @@ class Ignore(NamedTuple):
 
 
 def find_ignores(text: str) -> list[Ignore]:
-    """Return the codes that comments silence, in the order of the text; text inside a scalar is not a comment."""
+    """Return the codes that the comments in a spec silence, in the order of the text.
+
+    Text inside a YAML scalar is not a comment, even if it looks like one.
+    """
     if "convcalc:" not in text:
         return []
     inside, document = scalar_extents(text), Document(None, None, text)
@@ -35,9 +41,9 @@ def find_ignores(text: str) -> list[Ignore]:
 
 
 def apply_ignores(problems: list[Problem], found: list[Ignore], known: set[str]) -> list[Problem]:
-    """Return the findings that no comment silences, followed by a finding for each code that silences nothing.
+    """Return the findings that no comment silences, followed by one finding for each code that silences nothing.
 
-    `known` holds the codes of all rules.
+    `found` are the codes in comments, `known` the codes of all rules.
     """
     wanted = {(ignore.line, ignore.code) for ignore in found}
     used = {(problem.span.line, problem.code) for problem in problems if problem.span is not None} & wanted

@@ -1,6 +1,6 @@
-"""Configuration files: find the one that applies to a spec, and read its settings.
+"""Finds the configuration file that applies to a spec, and reads its settings.
 
-These are `convcalc.toml`, and `pyproject.toml` with a `[tool.convcalc]` table.
+A configuration file is a `convcalc.toml`, or a `pyproject.toml` with a `[tool.convcalc]` table.
 """
 
 import os
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from convcalc import examples
 from convcalc.check.rule import Rule
-from convcalc.check.settings import KEYS, Settings, limit_of, read_codes, read_severity, rule_options
+from convcalc.check.settings import KEYS, Settings, read_codes, read_limit, read_severity, rule_options
 from convcalc.problems import Flaw, show
 from convcalc.spec.files import STANDARD_INPUT
 
@@ -19,18 +19,21 @@ _FILES = ("convcalc.toml", "pyproject.toml")
 
 
 class WrongConfiguration(ValueError):
-    """A configuration file cannot be read or contains a wrong setting; the message has its place."""
+    """A configuration file cannot be read or contains a wrong setting; the message says where."""
 
 
 class _Configuration(NamedTuple):
-    """The settings of a configuration file: for all files below its folder, and for files that match a pattern."""
+    """The settings in a configuration file: for all specs in its folder or below, and for those matching a pattern."""
 
     folder: str
     settings: Settings
     patterns: tuple[tuple[str, Settings], ...] = ()
 
     def of(self, file: str) -> Settings:
-        """Return the settings for a file; those of matching patterns win, later ones over earlier ones."""
+        """Return the settings for a spec file.
+
+        Those of a matching pattern win over the general ones, and those of a later pattern over an earlier one.
+        """
         relative = os.path.relpath(os.path.abspath(file), self.folder).replace(os.sep, "/")
         settings = self.settings
         for pattern, more in self.patterns:
@@ -40,9 +43,10 @@ class _Configuration(NamedTuple):
 
 
 class Configurations:
-    """The configurations of many files; each configuration file is found and read once.
+    """Looks up the settings for many spec files, and reads each configuration file only once.
 
-    `only` is a configuration file that applies to all; without it, the nearest one above each file applies.
+    If `only` names a configuration file, it applies to all specs. Otherwise, the one in the folder of a spec applies,
+    or else the nearest one above.
     """
 
     def __init__(self, rules: Mapping[str, type[Rule]], only: str | None = None) -> None:
@@ -53,7 +57,7 @@ class Configurations:
         self.above: dict[str, _Configuration | None] = {}
 
     def of(self, file: str) -> Settings:
-        """Return the settings for a file. Raises WrongConfiguration.
+        """Return the settings for a spec file. Raises WrongConfiguration.
 
         Standard input and examples are treated as files in the current folder.
         """
@@ -62,7 +66,10 @@ class Configurations:
         return Settings() if found is None else found.of(file)
 
     def nearest(self, folder: str) -> _Configuration | None:
-        """Return the nearest configuration in a folder or above it, or None. Raises WrongConfiguration."""
+        """Return the configuration in a folder or else the nearest one above it; None if there is none.
+
+        Raises WrongConfiguration.
+        """
         if folder not in self.above:
             parent = os.path.dirname(folder)
             here = self.inside(folder)
@@ -70,7 +77,7 @@ class Configurations:
         return self.above[folder]
 
     def inside(self, folder: str) -> _Configuration | None:
-        """Return the configuration in a folder, or None. Raises WrongConfiguration."""
+        """Return the configuration in a folder; None if there is none. Raises WrongConfiguration."""
         for name in _FILES:
             path = os.path.join(folder, name)
             table = read_table(path) if os.path.isfile(path) else None
@@ -80,16 +87,16 @@ class Configurations:
 
 
 def read_table(path: str) -> dict[str, Any] | None:
-    """Return the settings table of a configuration file, as a dict. Raises WrongConfiguration.
+    """Return the table of settings in a configuration file; None for a pyproject.toml without [tool.convcalc].
 
-    Returns None for a pyproject.toml without [tool.convcalc].
+    Raises WrongConfiguration.
     """
-    import tomllib  # only if there is a configuration, because it costs start-up time
+    import tomllib  # imported only if there is a configuration file, because the import slows the start
 
     try:
         with open(path, "rb") as stream:
             whole = tomllib.load(stream)
-    except (OSError, ValueError, RecursionError) as error:  # an integer of 5000 digits is a plain ValueError
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: also raised for an integer of 5000 digits
         raise WrongConfiguration(f"{path}: {error}") from None
     if os.path.basename(path) != "pyproject.toml":
         return whole
@@ -118,7 +125,10 @@ def _read_configuration(path: str, table: dict[str, Any], rules: Mapping[str, ty
 
 
 def _read_settings(table: dict[str, Any], path: str, rules: Mapping[str, type[Rule]], *above: str) -> Settings:
-    """Return the settings of one table; `above` are the keys that lead to it. Raises WrongConfiguration."""
+    """Return the settings in one table. Raises WrongConfiguration.
+
+    `path` is the configuration file and `above` are the keys that lead to the table; both locate mistakes.
+    """
     chosen: dict[str, tuple[str, ...]] = {"select": (), "ignore": ()}
     limits, values, fail_on = [], {}, None
     options = rule_options(rules)
@@ -132,7 +142,7 @@ def _read_settings(table: dict[str, Any], path: str, rules: Mapping[str, type[Ru
                 values[key] = options[key].read(value)
             elif key != "per-path":
                 origin = f"{key} in {os.path.basename(path)}"
-                limits.append(limit_of(key, value, origin, (*KEYS, *options)))
+                limits.append(read_limit(key, value, origin, (*KEYS, *options)))
         except Flaw as flaw:
             hint = f" ({flaw.hint})" if flaw.hint else ""
             raise WrongConfiguration(f"{_locate_key(path, *above, key)}{flaw.message}{hint}") from None
@@ -140,9 +150,9 @@ def _read_settings(table: dict[str, Any], path: str, rules: Mapping[str, type[Ru
 
 
 def _locate_key(path: str, *keys: str) -> str:
-    """Return `file:line: ` of the last of nested keys; `file: ` if a key is not found.
+    """Return the place of the last of several nested keys, as `file:line: `; `file: ` if a key is not found.
 
-    tomllib reports no positions, so the keys are searched in the text, each from the line of the one before it.
+    tomllib does not report positions, so the text is searched for each key, from the line of the key that contains it.
     """
     with open(path, encoding="utf-8") as stream:
         lines = stream.read().split("\n")

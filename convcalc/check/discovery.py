@@ -1,4 +1,4 @@
-"""Which files to check: files given by name, and specs found in folders and by patterns."""
+"""Chooses which files to check: those given by name, and the specs in folders and among the matches of patterns."""
 
 import os
 import re
@@ -15,14 +15,14 @@ _SKIPPED_FOLDERS = frozenset({".git", ".venv", "venv", "node_modules", "__pycach
 
 
 class _Chosen(NamedTuple):
-    """The files to check, in order and without duplicates, and how many YAML files were skipped as not specs."""
+    """The files to check, in order and without duplicates, and the number of YAML files skipped as not specs."""
 
     files: tuple[str, ...]
-    passed_over: int
+    skipped_files: int
 
 
 def choose_files(names: Iterable[str]) -> _Chosen:
-    """Return the files to check: every file given by name, and the specs in folders and matching patterns."""
+    """Return the files to check: every file given by name, and the specs in folders or matching patterns."""
     found: dict[str, str] = {}
     no_specs = set()
     for name in names:
@@ -40,24 +40,24 @@ def choose_files(names: Iterable[str]) -> _Chosen:
 
 
 def _identity_of(name: str) -> str:
-    """Return a key that is equal for different names of one file.
+    """Return a text that is equal for different names of the same file, such as `a.yaml` and `./a.yaml`.
 
-    Names with `..` stay as they are, because after a symbolic link `..` is a different folder.
+    A name with `..` is returned unchanged: if a symbolic link comes before it, `..` leads to a different folder.
     """
     return name if ".." in name.split(os.sep) else os.path.abspath(name)
 
 
 def _is_pattern(name: str) -> bool:
-    """Whether a name is a pattern and not an existing file."""
+    """Whether a name is a pattern such as `*.yaml`, and not an existing file of that name."""
     if os.path.exists(name):
         return False
-    from glob import has_magic  # only if needed, because it costs start-up time
+    from glob import has_magic  # imported only if needed, because it slows the start
 
     return has_magic(name)
 
 
 def _find_yaml_files(name: str) -> Iterator[str]:
-    """Yield the YAML files below a folder, or those that match a pattern, sorted."""
+    """Yield the YAML files below a folder, or those that match a pattern, sorted; then any unreadable subfolders."""
     if not os.path.isabs(name):
         os.getcwd()  # raises FileNotFoundError if the current folder was deleted, instead of finding nothing
     if not os.path.isdir(name):
@@ -69,13 +69,13 @@ def _find_yaml_files(name: str) -> Iterator[str]:
     for folder, folders, files in os.walk(name, onerror=lambda error: unreadable.append(error.filename)):
         folders[:] = sorted(set(folders) - _SKIPPED_FOLDERS)
         yield from (os.path.normpath(os.path.join(folder, file)) for file in sorted(files) if file.endswith(_SUFFIXES))
-    yield from unreadable  # the check reports why
+    yield from unreadable  # so that checking them reports why they are unreadable
 
 
 def _is_spec(path: str) -> bool:
-    """Whether a file is a spec by its name, or has a top-level key `layers`.
+    """Whether a file is a spec: it is named `*.convcalc.yaml`, or has a top-level key `layers`.
 
-    Also true if it cannot be read, so that the check reports why.
+    Also true for a file that cannot be read, so that checking it reports why.
     """
     if path.endswith(_SPEC_SUFFIXES) or not os.path.isfile(path):
         return True

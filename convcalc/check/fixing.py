@@ -1,6 +1,6 @@
-"""Apply the exact fixes of problems to the text of a spec, except fixes that would only cause another error.
+"""Fixes the text of a spec if problems have an exact fix, except for fixes that would only cause another error.
 
-For example, `kernel_siez` in `conv: {out_channels: 0, kernel_siez: 3}` becomes `kernel_size`; the wrong value of
+For example, `kernel_siez` in `conv: {out_channels: 0, kernel_siez: 3}` becomes `kernel_size`, while the wrong value of
 `out_channels` is still reported.
 """
 
@@ -14,15 +14,15 @@ from convcalc.spec.document import Document
 from convcalc.spec.edits import CannotEdit, Edit, apply_edits, make_edit
 from convcalc.spec.source import read_text
 
-_MOST_ROUNDS = 10  # an error can hide others, which are found only after it is fixed
+_MOST_ROUNDS = 10  # several rounds are needed, because an error can hide others until it is fixed
 _MOST_TRIED = 100  # at most this many edits are tried one by one
-# exceeded limits and wrong shapes are found only after a name is corrected, so that they do not show a wrong correction
+# exceeded limits and wrong shapes: found only after a name is corrected, so they are not a sign of a wrong correction
 _UNRELATED = ("CV004", "CV016")
 _Check = Callable[[Document], Checked]
 
 
 class _Step(NamedTuple):
-    """A document after `fixes` fixes, and what is found in it then."""
+    """A document after some fixes, the problems that are left in it, and the number of fixes."""
 
     document: Document
     checked: Checked
@@ -30,9 +30,9 @@ class _Step(NamedTuple):
 
 
 def fix(document: Document, check: _Check) -> Checked:
-    """Return what is found in a document after all possible fixes, together with the fixed text.
+    """Return the fixed text of a document, and the problems that are left in it after all possible fixes.
 
-    `check` finds the problems of a document.
+    `check` is a function that returns the problems in a document.
     """
     done = _Step(document, check(document), 0)
     for _ in range(_MOST_ROUNDS):
@@ -46,7 +46,10 @@ def fix(document: Document, check: _Check) -> Checked:
 
 
 def apply_harmless_fixes(document: Document, found: Checked, check: _Check) -> _Step | None:
-    """Return the document after all harmless fixes of the problems found in it; None if there are none."""
+    """Return the document after the fixes of the problems in `found` that cause no other error; None if there are none.
+
+    All fixes are tried together first. If that causes an error, each one is tried alone.
+    """
     edits = _list_edits(document, found.problems)
     together = _try_edits(document, found, edits, check)
     if together is not None or len(edits) < 2:
@@ -56,17 +59,17 @@ def apply_harmless_fixes(document: Document, found: Checked, check: _Check) -> _
 
 
 def _try_edits(document: Document, found: Checked, edits: Sequence[Edit], check: _Check) -> _Step | None:
-    """Return the document after edits; None if there are no edits or one of them causes another error."""
+    """Return the document after all these edits; None if there are no edits or if they cause another error."""
     if not edits or document.text is None:
         return None
     changed = read_text(apply_edits(document.text, edits), document.file, document.quotable)
     checked = check(changed)
     harmed = _is_valid(found) and not _is_valid(checked)
-    return None if harmed or _is_wrong_inside(changed, checked, edits) else _Step(changed, checked, len(edits))
+    return None if harmed or _has_error_inside(changed, checked, edits) else _Step(changed, checked, len(edits))
 
 
-def _is_wrong_inside(changed: Document, checked: Checked, edits: Sequence[Edit]) -> bool:
-    """Whether a problem lies inside the text written by an edit, so that a different word was meant."""
+def _has_error_inside(changed: Document, checked: Checked, edits: Sequence[Edit]) -> bool:
+    """Whether there is an error in the text that an edit inserted, which shows that the correction is wrong."""
     written, shift = [], 0
     for edit in edits:
         written.append((edit.start + shift, edit.start + shift + len(edit.text)))
@@ -80,7 +83,7 @@ def _is_wrong_inside(changed: Document, checked: Checked, edits: Sequence[Edit])
 
 
 def _list_edits(document: Document, problems: Iterable[Problem]) -> list[Edit]:
-    """Return the edits that fix problems, in the order of the text and without overlaps."""
+    """Return the edits that fix these problems, in the order of the text; of overlapping edits, only the first."""
     found = set()
     for problem in problems:
         try:
@@ -100,20 +103,23 @@ def _is_valid(checked: Checked) -> bool:
 
 
 def _list_errors(checked: Checked) -> list[Problem]:
-    """Return the problems that make a spec invalid, without lint findings and budgets."""
+    """Return the problems that make a spec invalid, which lint findings and exceeded budgets do not."""
     return [problem for problem in checked.problems if problem.code < "CV100"]
 
 
 def diff_lines(file: str, change: Rewritten) -> list[str]:
-    """Return the changes of a file as lines in the format of `diff -u`, with unprintable characters escaped."""
-    from difflib import unified_diff  # only to show a difference, because it costs start-up time
+    """Return what changed in a file as lines in the format of `diff -u`, with unprintable characters escaped."""
+    from difflib import unified_diff  # imported only to show a difference, because it slows the start
 
     before, after = (list(StringIO(text, newline="\n")) for text in (change.before, change.after))
     return [shown for line in unified_diff(before, after, file, file) for shown in _printable_line(line)]
 
 
 def _printable_line(line: str) -> list[str]:
-    """Return a line of a difference, printable; tabs and line endings stay, so that `patch` accepts it."""
+    """Return a line of a difference with unprintable characters escaped, but with its tabs and line ending.
+
+    `patch` needs these. If the line ending is missing, a second line says this as in `diff -u`.
+    """
     text = line.removesuffix("\n")
     body = text.removesuffix("\r")
     shown = "\t".join(map(printable, body.split("\t"))) + text[len(body) :]

@@ -1,4 +1,4 @@
-"""Check many files: one after the other or, if that takes long, in several processes; the result is the same."""
+"""Checks many files, one after the other or, if that would take long, in several processes with the same result."""
 
 import gc
 import os
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
 
 NOT_CHECKED = "CV000"
-PATIENCE = 0.1  # seconds: about twice the time it takes to start processes, so shorter work is done without them
+PATIENCE = 0.1  # seconds of work before processes are started, about twice the time that starting them takes
 _MOST_PROCESSES = 61  # Windows cannot wait for more
-_SHARES = 8  # per process: more shares end more evenly, but cost more communication
+_SHARES = 8  # shares of the files per process: with more, processes end at about the same time but communicate more
 _MOST_OF_A_SHARE = 32  # files
 
 
 class Task(NamedTuple):
-    """A file to check, and the settings from configuration files that apply to it."""
+    """A file to check, and the settings that configuration files give it."""
 
     file: str
     settings: Settings
 
 
 class How(NamedTuple):
-    """How to check every file: the rules, whether to obey comments, command-line settings, whether to fix."""
+    """How to check files: rules, whether comments silence findings, settings of the command line, whether to fix."""
 
     rules: Mapping[str, type[Rule]]
-    heed_comments: bool = True
+    obey_comments: bool = True
     command_line: Settings = Settings()
     fixing: bool = False
 
@@ -49,9 +49,10 @@ class NoProcesses(Exception):
 
 
 def check_all(tasks: Sequence[Task], how: How, jobs: int | None = None) -> Iterator[Checked]:
-    """Yield what is found in each file, in the order of the tasks, using `jobs` processes. Raises NoProcesses.
+    """Yield the problems in each file, in the order of the tasks. Raises NoProcesses.
 
-    If `jobs` is None, all usable processors are used, provided that checking takes longer than starting processes.
+    Up to `jobs` processes are used. If `jobs` is None, this is one per usable processor, but only if checking the files
+    takes longer than starting the processes.
     """
     if len(tasks) > 1 and not gc.isenabled():
         _collect_garbage()
@@ -69,7 +70,10 @@ def check_all(tasks: Sequence[Task], how: How, jobs: int | None = None) -> Itera
 
 
 def is_long(seconds: float, done: int, total: int) -> bool:
-    """Whether to start processes: PATIENCE has passed, and at least as much work again is expected."""
+    """Whether starting processes pays: more than PATIENCE has passed, and the remaining files will take as long again.
+
+    `seconds` is the time that the first `done` of `total` files took.
+    """
     return seconds > PATIENCE and seconds * (total - done) > PATIENCE * done
 
 
@@ -79,13 +83,16 @@ def usable_processors() -> int:
 
 
 def _collect_garbage() -> None:
-    """Turn garbage collection on again for the objects of checked files, which add up over thousands of files."""
+    """Turn garbage collection on again, because the garbage of thousands of checked files adds up.
+
+    Objects that exist already, such as modules, are exempt, which saves time.
+    """
     gc.freeze()
     gc.enable()
 
 
 def check_file(task: Task, how: How) -> Checked:
-    """Return what is found in one file; if it cannot be read or causes an internal error, that is its only problem."""
+    """Return the problems in a file; if it cannot be read or causes an internal error, that is the only problem."""
     try:
         found = _check_document(read_file(examples.resolve_net(task.file)), task.settings, how)
     except InvalidSpec as error:
@@ -99,14 +106,16 @@ def check_file(task: Task, how: How) -> Checked:
             raise
         message = f"internal error: {type(error).__name__}: {error}"[:500]
         found = _not_checked(task.file, message, "CONVCALC_TRACEBACK=1 shows the traceback; please report it")
-    return found if found.problems else found._replace(text=None)  # no line of it will be quoted
+    return (
+        found if found.problems else found._replace(text=None)
+    )  # the text is needed only to quote lines with problems
 
 
 def _check_document(document: Document, settings: Settings, how: How) -> Checked:
-    """Return what is found in a document, after fixing it if `how` asks for that."""
+    """Return the problems in a document: after fixing it if `how.fixing`, else with the number of possible fixes."""
 
     def checked(document: Document) -> Checked:
-        return check(document, Overrides(), settings, how.rules, how.heed_comments, how.command_line)
+        return check(document, Overrides(), settings, how.rules, how.obey_comments, how.command_line)
 
     def read(document: Document) -> Checked:
         return check(document, Overrides(), settings, {}, False)
@@ -128,8 +137,11 @@ def _not_checked(file: str, why: str, hint: str = "") -> Checked:
 
 
 def check_in_processes(tasks: Sequence[Task], how: How, processes: int) -> Iterator[Checked]:
-    """Yield what is found in each file, in the order of the tasks; no process survives, however this ends."""
-    import multiprocessing  # only for many files, because these imports cost start-up time
+    """Yield the problems in each file, in the order of the tasks, using several processes. Raises NoProcesses.
+
+    The processes are ended even if the generator is closed early or an error occurs.
+    """
+    import multiprocessing  # imported only for many files, because it slows the start
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
@@ -160,7 +172,10 @@ def _check_files(tasks: Sequence[Task], how: How) -> list[Checked]:
 
 
 def _process_context() -> "BaseContext":
-    """Return how to start processes: forked on Linux, which is cheap, unless there are threads; spawned elsewhere."""
+    """Return the way to start processes: fork on Linux, which is fast, but spawn elsewhere.
+
+    A process with several threads is not forked either, because locks that other threads hold would stay locked.
+    """
     import multiprocessing
     import threading
 
@@ -170,7 +185,7 @@ def _process_context() -> "BaseContext":
 
 @contextmanager
 def _block_interrupts() -> Iterator[None]:
-    """Block Ctrl-C meanwhile: a process that is just starting would print a traceback."""
+    """Block Ctrl-C inside a `with` block: a process that is interrupted while it starts would print a traceback."""
     import signal
 
     if not hasattr(signal, "pthread_sigmask"):
@@ -184,7 +199,7 @@ def _block_interrupts() -> Iterator[None]:
 
 
 def _begin_process() -> None:
-    """Prepare a worker process: it ignores Ctrl-C, which its parent handles, and ends when its parent ends."""
+    """Prepare a worker process: make it ignore Ctrl-C, which its parent handles, and end when its parent ends."""
     import signal
     import threading
 
@@ -194,7 +209,7 @@ def _begin_process() -> None:
 
 
 def _end_with_parent() -> None:
-    """Wait until the parent process has ended in any way, then end this one."""
+    """Wait until the parent process has ended, even if it was killed, then end this process."""
     import multiprocessing
 
     parent = multiprocessing.parent_process()

@@ -1,4 +1,4 @@
-"""The base class of lint rules."""
+"""Defines the base class of lint rules, and the options that a rule can declare."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -12,8 +12,8 @@ from convcalc.problems import Flaw, Path, Problem, Related, show
 class IntegerOption(NamedTuple):
     """An integer that users can set for a lint rule: `channel-multiple = 16` in a configuration file.
 
-    From this declaration follow the key of the configuration file, the option of `convcalc check` with the same name
-    (`--channel-multiple 16`) and the section about it on the rule's page. `help` is a phrase without a final period.
+    The key in the configuration file, the option of `convcalc check` (`--channel-multiple 16`) and the description on
+    the rule's page are all derived from this declaration. `help` is a phrase without a final period.
     """
 
     name: str  # kebab-case
@@ -22,7 +22,10 @@ class IntegerOption(NamedTuple):
     help: str
 
     def read(self, value: Any) -> int:
-        """Return a value from a configuration file. Raises Flaw if it is not an integer or less than the minimum."""
+        """Return a value from a configuration file as an integer.
+
+        Raises Flaw if it is not an integer or is less than the minimum.
+        """
         if not is_integer(value) or value < self.minimum:
             wanted = "a positive integer" if self.minimum == 1 else f"an integer of at least {self.minimum}"
             raise Flaw(f"{self.name} must be {wanted}; got {show(value)}")
@@ -30,13 +33,15 @@ class IntegerOption(NamedTuple):
 
 
 class Rule(ABC):
-    """A known mistake of network design. A rule's docstring is its page: first what it finds, then details.
+    """A lint rule, which finds a known mistake of network design.
 
-    `why` explains why it matters and `source` cites the evidence. `wrong` and `right` are specs with and without a
-    finding; the tests run both. Rules that are on by default find nothing above a note in published networks.
+    The docstring of a rule is shown to users: its first sentence says what the rule finds, the following ones give
+    details. `why` explains why the mistake matters and `source` cites the evidence. `wrong` is a spec in which the rule
+    finds something and `right` one in which it does not; the tests check both. A rule that is on by default must not
+    report anything more severe than a note in published networks.
 
-    `options` are what users can set. A rule is made with the values that were set, by the names of the options:
-    `ChannelMultiple({"channel-multiple": 16})`; the others have their defaults.
+    `options` declares the options that users can set. A rule is created with the values that they set, by option name,
+    as in `ChannelMultiple({"channel-multiple": 16})`; other options have their defaults.
     """
 
     code: ClassVar[str]
@@ -53,7 +58,7 @@ class Rule(ABC):
         self._values = values or {}
 
     def value(self, option: IntegerOption) -> int:
-        """Return the value of one of the rule's options."""
+        """Return the value of one of the rule's options: the one that the user set, or the default."""
         return self._values.get(option.name, option.default)
 
     @abstractmethod
@@ -63,5 +68,8 @@ class Rule(ABC):
     def finding(
         self, path: Path, message: str, hint: str = "", *, on_key: bool = True, related: tuple[Related, ...] = ()
     ) -> Problem:
-        """Return a finding at a path of the spec; the path of a layer is `report.network.nodes[i].path`."""
+        """Return a finding of this rule at a path of the spec, such as `report.network.nodes[i].path` for a layer.
+
+        `on_key` marks the key at the path, otherwise its value is marked. `related` are other places to show.
+        """
         return Problem(path, message, self.code, hint, on_key=on_key, related=related, severity=self.severity)

@@ -1,4 +1,7 @@
-"""Check one file: is the spec valid, are all limits met (its budget, configuration, command line), lint rules."""
+"""Checks one spec: whether it is valid, whether it is within its limits, and whether a lint rule finds a mistake.
+
+Limits come from the budget in the spec, from configuration files, and from the command line.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -15,7 +18,7 @@ from convcalc.spec.reader import read_network
 
 
 class Rewritten(NamedTuple):
-    """The text of a file before and after fixes, and their number."""
+    """The text of a file before and after fixes, and the number of fixes."""
 
     before: str
     after: str
@@ -23,10 +26,10 @@ class Rewritten(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """The problems found in a file; `text` is its text, None if it must not be quoted.
+    """The problems in a file.
 
-    `fixable` is the number of fixes that --fix would apply first. If the file was fixed, `problems` are those of
-    `rewritten.after`.
+    `text` is the text to quote lines from; None if it must not be quoted. `fixable` is the number of problems that
+    --fix would fix at once. If the file was fixed, `problems` are those that are left in `rewritten.after`.
     """
 
     file: str
@@ -41,13 +44,13 @@ def check(
     overrides: Overrides,
     settings: Settings,
     rules: Mapping[str, type[Rule]],
-    heed_comments: bool = True,
+    obey_comments: bool = True,
     command_line: Settings | None = None,
 ) -> Checked:
-    """Return all problems of a document: an invalid spec, exceeded limits, lint findings.
+    """Return the problems in a document: errors in the spec or, if it is valid, exceeded limits and lint findings.
 
-    `settings` come from configuration files; those of the spec win over them, and the command line's over both.
-    Comments and `check` in the spec silence only lint findings, never an invalid spec or an exceeded budget.
+    `settings` are those of configuration files. The settings in the spec win over them, and those of the command line
+    win over both. Comments and the key `check` in the spec silence only lint findings, never errors or exceeded limits.
     """
     file = document.file or "<spec>"
     try:
@@ -61,7 +64,7 @@ def check(
     on = [rule(chosen.options) for rule in chosen.enabled(rules)]
     found = [problem for rule in on for problem in _merge_repeated(rule.findings(report))]
     located = [document.located(problem) for problem in found]
-    if heed_comments and document.text is not None:
+    if obey_comments and document.text is not None:
         located = apply_ignores(located, find_ignores(document.text), set(rules))
     problems = [*breached, *located]
     if not problems:
@@ -71,9 +74,9 @@ def check(
 
 
 def _merge_repeated(problems: Iterable[Problem]) -> list[Problem]:
-    """Return the first finding of each place, with the number of further layers it applies to.
+    """Return the first of the findings at each place of the spec, with the number of the others in its message.
 
-    Every use of a block repeats the findings about its layers.
+    This is needed because every use of a block repeats the findings about the layers in the block.
     """
     first: dict[Path, Problem] = {}
     times: dict[Path, int] = {}
@@ -84,5 +87,5 @@ def _merge_repeated(problems: Iterable[Problem]) -> list[Problem]:
 
 
 def _more_uses(times: int) -> str:
-    """Return the end of a message, such as `, also in 3 more uses of this entry`; empty if there are none."""
+    """Return the end of a message, such as `, also in 3 more uses of this entry`; empty if `times` is 0."""
     return "" if times == 0 else f", also in {times} more {'use' if times == 1 else 'uses'} of this entry"

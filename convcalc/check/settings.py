@@ -1,4 +1,4 @@
-"""Which rules and limits to check, from a configuration file, the spec and the command line."""
+"""Combines the settings of a configuration file, the spec and the command line: which rules and limits to check."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -13,19 +13,23 @@ KEYS = ("select", "ignore", "fail-on", "per-path")
 
 
 class Settings(NamedTuple):
-    """The rules to select and ignore, level by level, and limits that are set outside the spec.
+    """The rules to select and ignore, and the limits that are set outside the spec.
 
-    `fail_on` None means not set; it then defaults to warning. `options` are the values set for the options of rules,
-    by name, such as `{"channel-multiple": 16}`.
+    `choices` has one (select, ignore) pair for each source of settings, such as a configuration file and the command
+    line; later ones win. `fail_on` is the lowest severity that fails the check; None means the default, warning.
+    `options` holds the values that were set for the options of rules, such as `{"channel-multiple": 16}`.
     """
 
-    choices: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()  # (select, ignore) of each level
+    choices: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
     limits: tuple[Limit, ...] = ()
     fail_on: str | None = None
     options: Mapping[str, int] = {}
 
     def then(self, later: "Settings") -> "Settings":
-        """Return these settings overridden by later ones; a limit replaces one on the same side of the same metric."""
+        """Return these settings overridden by later ones.
+
+        A later maximum replaces an earlier maximum of the same metric, and a later minimum an earlier minimum.
+        """
         replaced = {_side_of(limit) for limit in later.limits}
         return Settings(
             self.choices + later.choices,
@@ -35,11 +39,14 @@ class Settings(NamedTuple):
         )
 
     def with_choice(self, select: Iterable[str], ignore: Iterable[str]) -> "Settings":
-        """Return the settings with another level of select and ignore, which wins over earlier levels."""
+        """Return the settings with further rules to select and to ignore, which win over the earlier choices."""
         return self._replace(choices=(*self.choices, (tuple(select), tuple(ignore))))
 
     def enabled(self, rules: Mapping[str, type[Rule]]) -> list[type[Rule]]:
-        """Return the active rules by code: the default ones, then per level plus the selected, minus the ignored."""
+        """Return the rules that are on, sorted by code.
+
+        These are the default rules; each of the `choices` in turn then adds its selected and removes its ignored ones.
+        """
         on = {code: rule.default for code, rule in rules.items()}
         for select, ignore in self.choices:
             for codes, value in ((select, True), (ignore, False)):
@@ -52,10 +59,11 @@ def _side_of(limit: Limit) -> tuple[str, bool]:
     return limit.metric, limit.minimum is None
 
 
-def limit_of(name: str, value: Any, origin: str, other_names: Iterable[str] = ()) -> Limit:
-    """Return the limit for an option's name, such as `max-params` or `min-receptive-field`. Raises Flaw.
+def read_limit(name: str, value: Any, origin: str, other_names: Iterable[str] = ()) -> Limit:
+    """Return the limit that a setting such as `max-params` or `min-receptive-field` describes. Raises Flaw.
 
-    `other_names` are suggested too if the name is unknown.
+    `origin` says in messages where the limit was set. If the name is unknown, the closest name of a limit or of
+    `other_names` is suggested.
     """
     bound, _, metric = name.replace("-", "_").partition("_")
     if bound not in ("max", "min") or metric not in budget.LIMITED:
@@ -67,7 +75,7 @@ def limit_of(name: str, value: Any, origin: str, other_names: Iterable[str] = ()
 
 
 def read_codes(key: str, value: Any, rules: Mapping[str, type[Rule]]) -> tuple[str, ...]:
-    """Return a list of rule codes or prefixes of codes as a tuple. Raises Flaw."""
+    """Return a list of rule codes or prefixes of codes as a tuple. Raises Flaw if one of them matches no rule."""
     if not isinstance(value, list) or not all(isinstance(code, str) for code in value):
         raise Flaw(f"{key} must be a list of rule codes; got {show(value)}", "write [CV201]")
     for code in value:
@@ -77,7 +85,7 @@ def read_codes(key: str, value: Any, rules: Mapping[str, type[Rule]]) -> tuple[s
 
 
 def read_severity(value: Any) -> str:
-    """Return the value of fail-on. Raises Flaw if it is not a severity."""
+    """Return the value of the setting fail-on. Raises Flaw if it is not a severity."""
     if value not in SEVERITIES:
         raise Flaw(f"fail-on must be error, warning or note; got {show(value)}", did_you_mean(str(value), SEVERITIES))
     return str(value)

@@ -1,10 +1,10 @@
-"""Which layers read which tensors of a network, for lint rules."""
+"""Tells lint rules which layers of a network read which tensors."""
 
 from convcalc.network import Network
 
 
 def list_readers(network: Network) -> list[list[int]]:
-    """Return the indexes of the nodes that read each tensor, without duplicates, indexed by tensor number."""
+    """Return, for each tensor by its number, the indexes of the nodes that read it, without duplicates."""
     found: list[list[int]] = [[] for _ in range(len(network.inputs) + len(network.nodes))]
     for index, node in enumerate(network.nodes):
         reads = node.reads
@@ -14,9 +14,9 @@ def list_readers(network: Network) -> list[list[int]]:
 
 
 def find_sole_readers(network: Network) -> dict[int, int]:
-    """Map each node that is the only reader of another node's output to that node: reader → producer.
+    """Return a dict from nodes to nodes: each key is the only reader of the output of its value.
 
-    Outputs of the network are left out, because they are also used outside.
+    Both are indexes of nodes. Outputs of the network are left out, because they are also used outside the network.
     """
     first, leaving = len(network.inputs), set(network.outputs.values())
     return {

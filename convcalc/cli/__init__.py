@@ -1,1 +1,1 @@
-"""The command line: one file per command. Only this package imports click."""
+"""The command line, with one file per command. Only this package imports click."""

@@ -1,4 +1,4 @@
-"""`convcalc alternatives`: list what could replace convolutions, or apply one replacement."""
+"""`convcalc alternatives`: lists cheaper replacements for convolutions, or writes a spec with one of them applied."""
 
 from collections.abc import Callable, Sequence
 
@@ -36,13 +36,13 @@ _ROWS = 20  # default number of rows without LAYER
     "--by",
     type=click.Choice(METRICS),
     default="macs",
-    help="Metric by which to rank the savings in the whole network (default: macs).",
+    help="Rank alternatives by how much of this the whole network saves (default: macs).",
 )
+@click.option("--limit", "rows", type=click.IntRange(0), metavar="N", help="Number of alternatives to list; 0 for all.")
 @click.option(
-    "--limit", "rows", type=click.IntRange(0), metavar="N", help="Number of alternatives to list; 0 lists all."
-)
-@click.option(
-    "--apply", metavar="NAME:LAYER", help="Write the spec with one alternative applied; comments and layout are kept."
+    "--apply",
+    metavar="NAME:LAYER",
+    help="Print the spec with an alternative applied; its comments and layout are preserved.",
 )
 @common.format_option("table", "json", "markdown")
 @common.output_options
@@ -58,13 +58,15 @@ def command(
 ) -> int:
     """List alternatives to convolutions with their cost.
 
-    LAYER is a name, a pattern such as 'stage2.*', a scope, or several of these, comma-separated; without it, all
-    convolutions are considered. Alternatives: depthwise separable, bottleneck, stacked 3-wide kernels, k×1 then 1×k,
-    groups, a smaller dilated kernel; for comparison, without weight sharing and fully connected.
+    LAYER is a layer, a scope such as a block, a pattern such as 'stage2.*', or a comma-separated list of these; without
+    it, all convolutions are considered. The alternatives are a depthwise separable convolution, a bottleneck, stacked
+    3-wide kernels, k×1 followed by 1×k, groups, and a smaller dilated kernel. For comparison, a layer without weight
+    sharing and a fully connected layer are listed too.
 
-    Each alternative is built into the network and counted. The table shows the layer's new cost as a ratio of the old
-    one, = for unchanged, and the change of the whole network. A layer of a block changes in all its uses; it is listed
-    if LAYER matches any of them, with a name for --apply that matches them all.
+    Each alternative is put into the network, and its cost is computed there. The table shows the layer's new cost
+    relative to its old cost (= if unchanged), and the change of the whole network. If a layer belongs to a block, all
+    uses of the block change together. Such a layer is listed if LAYER matches any of its uses; the name in the table
+    matches all of them and can be passed to --apply.
     """
     document = common.read_document(net)
     report = analyse(common.build_network(document, overrides, where))
@@ -91,7 +93,8 @@ def _select(
 ) -> list[Convolution]:
     """Return the convolutions that LAYER matches. Raises Failure if there are none.
 
-    `choose` is `select_by_any_use` to list them, `select_by_all_uses` to change them.
+    `choose` decides when a convolution of a block matches: `select_by_any_use` if LAYER matches any use of the block,
+    `select_by_all_uses` if it matches all of them.
     """
     try:
         return choose(convs, report.network, layer)
@@ -109,7 +112,7 @@ def _render(
     format: str,
     where: common.Output,
 ) -> str:
-    """Return the alternatives that save most, in a format."""
+    """Return the text to print: the `limit` alternatives that save most (all if None), in the requested format."""
     from convcalc.render import alternatives
 
     known, refused = list_options(chosen, report.network)
@@ -128,7 +131,10 @@ def _render(
 def _apply(
     document: Document, overrides: Overrides, report: Report, convs: Sequence[Convolution], apply: str
 ) -> tuple[str, str]:
-    """Return the text of the spec with an alternative applied, and one line with the savings."""
+    """Return the text of the spec with an alternative applied, and one line that says what it saves.
+
+    `apply` is the value of --apply, such as `separable:conv2`. Raises Failure.
+    """
     from convcalc.render.alternatives import applied_line
 
     factoring, colon, pattern = apply.partition(":")
@@ -153,10 +159,10 @@ def _apply(
 def _write_spec(
     document: Document, overrides: Overrides, report: Report, selected: Sequence[Option]
 ) -> tuple[str, Report]:
-    """Return the text of the spec with options applied, and the report of its network."""
+    """Return the text of the spec with the selected alternatives applied, and the report of its network."""
     changes = [Change(option.conv, option.entries) for option in selected]
     try:
         spec = rewrite_spec(document, report.network, overrides, changes)
         return rewrite_text(document, overrides, spec), analyse(spec.network)
     except CannotChange as error:
-        raise common.Failure(f"nothing is written: {printable(str(error))}") from None
+        raise common.Failure(f"nothing was written: {printable(str(error))}") from None

@@ -1,4 +1,4 @@
-"""`convcalc check`: validate specs, enforce budgets, lint designs."""
+"""`convcalc check`: validates specs, enforces budgets and lints network designs."""
 
 import os
 import sys
@@ -16,6 +16,7 @@ from convcalc.check.rules import RULES
 from convcalc.check.runner import Checked
 from convcalc.check.settings import SEVERITIES, Settings, read_codes, rule_options
 from convcalc.cli import common
+from convcalc.cli.limits import limit_options
 from convcalc.cli.main import NOT_DONE
 from convcalc.problems import Flaw, printable
 from convcalc.spec.files import explain_unreadable
@@ -30,7 +31,10 @@ _FORMATS = ("text", "json", "github", "sarif", "junit", "gitlab")
 
 
 def _add_rule_options(function: common.Function) -> common.Function:
-    """Add the options that the lint rules declare; the command receives the given values by name as `options`."""
+    """Add an option for each option that a lint rule declares, such as `--channel-multiple N`.
+
+    The command receives the values that the user sets as the dict `options`, by option name.
+    """
     declared = rule_options(RULES)
 
     @wraps(function)
@@ -54,27 +58,35 @@ def _add_rule_options(function: common.Function) -> common.Function:
 
 @click.command("check", epilog=_EXAMPLES)
 @click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=common.complete_net)
-@click.option("--select", metavar="CODES", help="Enable more lint rules: comma-separated codes or prefixes of codes.")
-@click.option("--ignore", metavar="CODES", help="Disable lint rules: comma-separated codes or prefixes.")
 @click.option(
-    "--fail-on", type=click.Choice(SEVERITIES), help="Lowest severity that fails the check (default: warning)."
+    "--select",
+    metavar="CODES",
+    help="Also enable these lint rules: comma-separated codes or prefixes of codes, such as CV301 or CV3.",
 )
+@click.option("--ignore", metavar="CODES", help="Disable these lint rules: comma-separated codes or prefixes.")
 @click.option(
-    "--exit-zero", is_flag=True, help="Do not fail on findings or exceeded budgets; an invalid spec still fails."
+    "--fail-on", type=click.Choice(SEVERITIES), help="Fail on findings of this severity or worse (default: warning)."
 )
-@click.option("--no-ignores", is_flag=True, help="Disregard `# convcalc: ignore[…]` comments in specs.")
-@click.option("--statistics", is_flag=True, help="Print only how often each code was found.")
-@click.option("--config", metavar="FILE", help="Configuration file (default: the nearest above each spec).")
+@click.option("--exit-zero", is_flag=True, help="Do not fail on findings or exceeded budgets, only on invalid specs.")
+@click.option("--no-ignores", is_flag=True, help="Report findings even if comments in the spec silence them.")
+@click.option("--statistics", is_flag=True, help="Print only how often each code occurs.")
+@click.option(
+    "--config",
+    metavar="FILE",
+    help="Configuration file (default: the nearest one in or above a spec's folder).",
+)
 @click.option("--isolated", is_flag=True, help="Ignore all configuration files.")
-@common.limit_options
+@limit_options
 @_add_rule_options
 @click.option(
     "--fix",
     is_flag=True,
-    help="Fix problems that have an exact fix and report the others; comments and layout are kept.",
+    help="Fix problems that have an exact fix, and report the others; comments and layout are preserved.",
 )
 @click.option(
-    "--diff", is_flag=True, help="Show the changes that --fix would make, and the remaining problems on standard error."
+    "--diff",
+    is_flag=True,
+    help="Print the changes that --fix would make, and other problems on standard error.",
 )
 @click.option(
     "-j", "--jobs", type=click.IntRange(1), metavar="N", help="Number of worker processes (default: automatic)."
@@ -105,17 +117,20 @@ def command(
     format: str | None,
     where: common.Output,
 ) -> int:
-    """Validate specs, enforce budgets, lint designs.
+    """Validate specs, enforce budgets and lint network designs.
 
-    Each NET is a file, a folder, a pattern or an example. A file given by name is always checked; in folders and
-    patterns, *.convcalc.yaml and other YAML files with a top-level `layers` are. The exit status is 1 if a spec is
-    invalid, exceeds a budget or has a finding of the --fail-on severity, and 2 if a file cannot be checked.
+    Each NET is a file, a folder, a pattern or an example. A file given by name is always checked. In folders and among
+    the files that match a pattern, only specs are checked: files named *.convcalc.yaml, and other YAML files with a
+    top-level `layers` key.
+
+    The exit status is 1 if a spec is invalid, exceeds a budget, or has a finding of the --fail-on severity or worse. It
+    is 2 if a file cannot be checked.
     """
     files = choose_files(nets)
     if not files.files:
         skipped = (
-            f" ({files.passed_over} YAML file{'s' * (files.passed_over > 1)} skipped: no layers)"
-            if files.passed_over
+            f" ({files.skipped_files} YAML file{'s' * (files.skipped_files > 1)} skipped: no layers)"
+            if files.skipped_files
             else ""
         )
         raise common.Failure(f"no specs to check{skipped}")
@@ -129,7 +144,7 @@ def command(
         raise common.Failure(str(error)) from None
     if fix and not diff:
         _write_fixes(checked, files.files, where)
-    text = _diff_text(checked, where) if diff else _render(checked, files.passed_over, format, statistics, where)
+    text = _diff_text(checked, where) if diff else _render(checked, files.skipped_files, format, statistics, where)
     common.write_text(text, where, files.files)
     if diff:
         _print_remaining(checked, where)
@@ -152,7 +167,7 @@ def _read_codes(option: str, text: str | None) -> tuple[str, ...]:
 
 
 def _write_fixes(checked: Sequence[Checked], files: Sequence[str], where: common.Output) -> None:
-    """Write the fixed files, and report the number of fixes on standard error."""
+    """Write the fixed text to each file that has fixes, and print the number of fixes on standard error."""
     changes = [(file, one.rewritten) for file, one in zip(files, checked, strict=True) if one.rewritten is not None]
     for file, change in changes:
         common.rewrite_file(file, change.before, change.after)
@@ -164,7 +179,7 @@ def _write_fixes(checked: Sequence[Checked], files: Sequence[str], where: common
 
 
 def _print_remaining(checked: Iterable[Checked], where: common.Output) -> None:
-    """Print the problems that would remain after fixes to standard error; lines are those of the fixed files."""
+    """Print on standard error the problems that --fix would not fix, with line numbers of the fixed text."""
     from convcalc.render.check import text_lines
 
     remaining = [one for one in checked if one.problems]
@@ -173,7 +188,7 @@ def _print_remaining(checked: Iterable[Checked], where: common.Output) -> None:
 
 
 def _diff_text(checked: Iterable[Checked], where: common.Output) -> str:
-    """Return the changes that --fix would make, in the format of `diff -u`."""
+    """Return the changes that --fix would make, in the format of `diff -u`; empty if there are none."""
     lines = [
         [(line, _DIFF_STYLES.get(line[:1], ""))]
         for one in checked
@@ -184,7 +199,10 @@ def _diff_text(checked: Iterable[Checked], where: common.Output) -> str:
 
 
 def _make_tasks(files: Iterable[str], config: str | None, isolated: bool) -> list[Task]:
-    """Return each file with its settings from configuration files. Raises WrongConfiguration."""
+    """Return one task per file, with the settings that configuration files give it. Raises WrongConfiguration.
+
+    With `isolated`, configuration files are not read.
+    """
     if isolated:
         return [Task(file, Settings()) for file in files]
     configurations = Configurations(RULES, config)
@@ -192,7 +210,7 @@ def _make_tasks(files: Iterable[str], config: str | None, isolated: bool) -> lis
 
 
 def _show_progress(checked: Iterator[Checked], total: int, where: common.Output) -> Iterator[Checked]:
-    """Pass results on, with a progress bar on standard error if that is a terminal."""
+    """Yield the same results, and meanwhile show a progress bar on standard error if that is a terminal."""
     if not common.may_show_bar(where):
         return checked
     from convcalc.render.progress import show_progress
@@ -201,7 +219,10 @@ def _show_progress(checked: Iterator[Checked], total: int, where: common.Output)
 
 
 def _exit_status(checked: Checked, fail_on: str, exit_zero: bool) -> int:
-    """Return the exit status for a file: 2 if it could not be checked, 1 if it fails; an invalid spec always fails."""
+    """Return the exit status for one file: 2 if it could not be checked, 1 if it fails the check, else 0.
+
+    It fails if it has a problem of severity `fail_on` or worse. With `exit_zero`, only an invalid spec fails.
+    """
     if any(problem.code == NOT_CHECKED for problem in checked.problems):
         return NOT_DONE
     grave = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
@@ -210,15 +231,18 @@ def _exit_status(checked: Checked, fail_on: str, exit_zero: bool) -> int:
 
 
 def _render(
-    checked: list[Checked], passed_over: int, format: str | None, statistics: bool, where: common.Output
+    checked: list[Checked], skipped_files: int, format: str | None, statistics: bool, where: common.Output
 ) -> str:
-    """Return the problems in a format; the default in GitHub Actions is annotations and a job summary."""
+    """Return the problems as text in the requested format.
+
+    If `format` is None, it is `github` (annotations and a job summary) in GitHub Actions, else `text`.
+    """
     from convcalc.render import check
 
     actions = os.environ.get("GITHUB_ACTIONS") == "true"
     format = format or ("github" if actions else "text")
     if statistics or format in ("text", "github"):
-        lines = check.statistics_lines(checked, RULES) if statistics else check.text_lines(checked, passed_over)
+        lines = check.statistics_lines(checked, RULES) if statistics else check.text_lines(checked, skipped_files)
         text = common.render_text(lines, where)
         # text from files must not act as a command to the runner that reads the log
         text = check.disarm_commands(text) if actions or format == "github" else text
@@ -233,7 +257,7 @@ def _render(
 
 
 def _annotate(checked: list[Checked]) -> str:
-    """Return GitHub's annotations; also append to the job summary if GitHub provides a file for it."""
+    """Return the problems as GitHub annotations, and append them to the job summary if GitHub names a file for it."""
     from convcalc.render import check
 
     summary = os.environ.get("GITHUB_STEP_SUMMARY")

@@ -1,4 +1,4 @@
-"""What the commands share: options, reading a network, writing a result."""
+"""Code shared by the commands: adds common options, reads networks, reports errors, and writes results."""
 
 import os
 import sys
@@ -13,10 +13,9 @@ from convcalc.analysis.training import OPTIMIZERS
 from convcalc.arguments import is_integer
 from convcalc.cli.replacing import replace_file
 from convcalc.network import Network
-from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, show
+from convcalc.problems import InvalidSpec, did_you_mean, printable, show
 from convcalc.render.lines import Block, Line, plain_text, styled_text
 from convcalc.spec.blame import read_overridden_network
-from convcalc.spec.budget import LIMITED
 from convcalc.spec.document import Document
 from convcalc.spec.files import STANDARD_INPUT, explain_unreadable, read_file
 from convcalc.spec.inputs import Overrides
@@ -30,13 +29,13 @@ WRONG_NETWORK = 1
 _COMPARE_HINT = ": to compare two values, use convcalc diff NET NET --set-old NAME=VALUE --set-new NAME=VALUE"
 _MOST_DIGITS_OF_WIDTH = 6
 _BYTE_ORDER_MARK = "\ufeff"
-_BOUNDS = tuple(f"{bound}-{metric.replace('_', '-')}" for metric in LIMITED for bound in ("max", "min"))
-_METRIC_WORDS = {"macs": "MACs", "flops": "FLOPs", "receptive-field": "size of the receptive field"}
-_SHOWN_BOUNDS = ("max-params", "max-macs", "max-flops", "max-peak-memory", "max-weight-memory", "min-receptive-field")
 
 
 class Output(NamedTuple):
-    """Where to write a result, whether in colour, and whether only the essential part."""
+    """How to write a result: to which file (None: standard output), in colour or not, in full or only the essentials.
+
+    `color` is `auto`, `always` or `never`.
+    """
 
     file: str | None
     color: str
@@ -44,16 +43,16 @@ class Output(NamedTuple):
 
 
 class Failure(click.ClickException):
-    """The command failed; the exit status is 2."""
+    """A command could not run: its message is printed and the exit status is 2."""
 
 
 def network_options(function: Function) -> Function:
-    """Add NET and the options of `override_options`."""
+    """Add the argument NET, and the options that override a spec."""
     return add_options(override_options(function), click.argument("net", metavar="NET", shell_complete=complete_net))
 
 
 def override_options(function: Function) -> Function:
-    """Add the options that override a spec; the command receives them as `overrides`."""
+    """Add --set, --input, --batch and --dtype, which override a spec; the command receives them as `overrides`."""
 
     @wraps(function)
     def run(params: Any, inputs: Any, batch: int | None, dtype: str | None, **rest: Any) -> Any:
@@ -70,12 +69,16 @@ def override_options(function: Function) -> Function:
             help="Input shape of one sample, channels first.",
         ),
         click.option("--batch", type=click.IntRange(1), metavar="N", help="Batch size."),
-        click.option("--dtype", metavar="TYPE", help="Data types: int8, or weights=int8,activations=int16,bias=int32."),
+        click.option(
+            "--dtype",
+            metavar="TYPE",
+            help="Data type, such as int8; or separately, weights=int8,bias=int32 (also activations).",
+        ),
     )
 
 
 def inference_options(function: Function) -> Function:
-    """Add the options for counting inference memory."""
+    """Add the options that change how inference memory is counted."""
     return add_options(
         function,
         click.option(
@@ -83,14 +86,14 @@ def inference_options(function: Function) -> Function:
             "inplace",
             flag_value=False,
             default=True,
-            help="Never let an elementwise layer overwrite its input.",
+            help="Assume that no elementwise layer overwrites its input.",
         ),
-        click.option("--fold-batchnorm", is_flag=True, help="Fold each batch norm into the layer before it."),
+        click.option("--fold-batchnorm", is_flag=True, help="Fold batch norms into the layers before them."),
     )
 
 
 def memory_options(function: Function) -> Function:
-    """Add the options for counting inference and training memory."""
+    """Add the options that change how inference and training memory are counted."""
     return add_options(
         function,
         inference_options,
@@ -98,53 +101,23 @@ def memory_options(function: Function) -> Function:
             "--optimizer",
             type=click.Choice(list(OPTIMIZERS)),
             default="sgd",
-            help="Optimizer whose state counts towards training memory (default: sgd).",
+            help="Optimizer whose state is counted in training memory (default: sgd).",
         ),
     )
 
 
-def limit_options(function: Function) -> Function:
-    """Add one option per limit, the rarer ones hidden; the command receives the given ones as `limits`."""
-
-    @wraps(function)
-    def run(**given: Any) -> Any:
-        from convcalc.check.settings import limit_of
-
-        values = {bound: given.pop(bound.replace("-", "_")) for bound in _BOUNDS}
-        try:
-            limits = [limit_of(name, value, f"--{name}") for name, value in values.items() if value is not None]
-        except Flaw as flaw:
-            raise Failure(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
-        return function(limits=tuple(limits), **given)
-
-    options = [
-        click.option(
-            f"--{bound}", metavar=_limit_example(bound), hidden=bound not in _SHOWN_BOUNDS, help=_limit_help(bound)
-        )
-        for bound in _BOUNDS
-    ]
-    return add_options(run, *options)
-
-
-def _limit_example(bound: str) -> str:
-    return "256KiB" if "memory" in bound else "224" if "field" in bound else "5M"
-
-
-def _limit_help(bound: str) -> str:
-    side, metric = bound.split("-", 1)
-    what = _METRIC_WORDS.get(metric, metric.replace("-", " "))
-    return f"{'Maximum' if side == 'max' else 'Minimum'} {what}; a spec's own budget can only be stricter."
-
-
 def format_option(*formats: str) -> Callable[[Function], Function]:
-    """Return the decorator that adds -f with these formats, the first of which is the default."""
+    """Return a decorator that adds the option -f with these formats; the first one is the default."""
     return click.option(
         "-f", "--format", "format", type=click.Choice(formats), default=formats[0], help="Output format."
     )
 
 
 def output_options(function: Function) -> Function:
-    """Add the options for the output, received as `where`, and report an invalid spec raised by the command."""
+    """Add -o, --color and -q, which the command receives as `where`.
+
+    If the command raises InvalidSpec, its problems are reported, and the command returns the exit status for them.
+    """
 
     @wraps(function)
     def run(output: str | None, color: str, quiet: bool, **rest: Any) -> Any:
@@ -156,12 +129,12 @@ def output_options(function: Function) -> Function:
 
     return add_options(
         run,
-        click.option("-o", "--output", metavar="FILE", help="Write the result to FILE (all or nothing)."),
+        click.option("-o", "--output", metavar="FILE", help="Write the result to FILE, all or nothing."),
         click.option(
             "--color",
             type=click.Choice(["auto", "always", "never"]),
             default="auto",
-            help="When to use colours (auto: only on a terminal).",
+            help="When to use colours (default: auto, only on a terminal).",
         ),
         click.option("-q", "--quiet", is_flag=True, help="Print only the essentials."),
     )
@@ -175,7 +148,7 @@ def add_options(function: Function, *options: Function) -> Function:
 
 
 def complete_net(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
-    """Complete NET in a shell: examples or files."""
+    """Return the shell completions of NET: names of examples, or a marker for the shell to complete file names."""
     from click.shell_completion import CompletionItem
 
     if incomplete.startswith("e") and "example:".startswith(incomplete[:8]):
@@ -186,7 +159,7 @@ def complete_net(context: click.Context, parameter: click.Parameter, incomplete:
 
 
 def complete_from(words: Callable[[], Iterable[str]]) -> Callable[..., list[str]]:
-    """Return a function that completes a word in a shell from a list of words."""
+    """Return a shell completion that offers the words that begin with what was typed."""
     return lambda context, parameter, incomplete: [word for word in words() if word.startswith(incomplete)]
 
 
@@ -194,7 +167,7 @@ def complete_from(words: Callable[[], Iterable[str]]) -> Callable[..., list[str]
 
 
 def _read_overrides(params: Iterable[str], inputs: Iterable[str], batch: int | None, dtype: str | None) -> Overrides:
-    """Read the overrides that the options specify, with values parsed as in a spec. Raises Failure."""
+    """Return the overrides that the options specify; their values are parsed as in a spec. Raises Failure."""
     return Overrides(
         read_params(params),
         collect_by_name("--input", map(read_input, inputs)),
@@ -204,12 +177,12 @@ def _read_overrides(params: Iterable[str], inputs: Iterable[str], batch: int | N
 
 
 def read_params(texts: Iterable[str], option: str = "--set") -> dict[str, Any]:
-    """Read a repeatable NAME=VALUE option into a dict. Raises Failure."""
+    """Return the values of a repeatable NAME=VALUE option by name. Raises Failure."""
     return collect_by_name(option, (_read_param(text, option) for text in texts))
 
 
 def collect_by_name(option: str, pairs: Iterable[tuple[Name, Any]]) -> dict[Name, Any]:
-    """Collect values by name. Raises Failure if a name is given twice."""
+    """Return (name, value) pairs as a dict. Raises Failure if a name is given twice."""
     found: dict[Name, Any] = {}
     for name, value in pairs:
         if name in found:
@@ -220,7 +193,7 @@ def collect_by_name(option: str, pairs: Iterable[tuple[Name, Any]]) -> dict[Name
 
 
 def _read_param(text: str, option: str) -> tuple[str, Any]:
-    """Read `width=0.5`."""
+    """Return the name and the value of a text such as `width=0.5`. Raises Failure."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise Failure(f"{option} must be NAME=VALUE; got {show(text)}")
@@ -228,7 +201,7 @@ def _read_param(text: str, option: str) -> tuple[str, Any]:
 
 
 def read_input(text: str) -> tuple[str | None, Any]:
-    """Read `3,320,320` or `left=3,320,320`; the name is None in the first form."""
+    """Return the name and the sizes of `left=3,320,320`; for `3,320,320` the name is None. Raises Failure."""
     name, equals, sizes = text.rpartition("=")
     shape = _parse_value("--input", f"[{sizes.strip('[]')}]")
     if not all(is_integer(size) and size > 0 for size in shape):
@@ -237,7 +210,7 @@ def read_input(text: str) -> tuple[str | None, Any]:
 
 
 def _read_dtype(text: str) -> Any:
-    """Read `int8` or `weights=int8,activations=int16`."""
+    """Return the data type `int8` as text, or `weights=int8,activations=int16` as a dict. Raises Failure."""
     parts = text.split(",") if "=" in text else [f"={text}"]
     for part in parts:
         dtype = part.partition("=")[2]
@@ -251,7 +224,7 @@ def _read_dtype(text: str) -> Any:
 
 
 def _parse_value(option: str, text: str) -> Any:
-    """Parse a value as in a spec. Raises Failure."""
+    """Return the value that a text has in a spec. Raises Failure that names the option if it cannot be parsed."""
     try:
         return read_value(text)
     except InvalidSpec as error:
@@ -259,7 +232,7 @@ def _parse_value(option: str, text: str) -> Any:
 
 
 def read_document(net: str) -> Document:
-    """Read the spec that NET refers to: a file, standard input or an example. Raises Failure."""
+    """Return the document that NET refers to: a file, standard input or an example. Raises Failure if unreadable."""
     try:
         return read_file(examples.resolve_net(net))
     except examples.NoExample as error:
@@ -269,12 +242,12 @@ def read_document(net: str) -> Document:
 
 
 def load(net: str, overrides: Overrides, output: Output) -> Network:
-    """Load the network that NET refers to, and warn if its axes look swapped. Raises InvalidSpec."""
+    """Return the network that NET refers to, and warn if its input axes look swapped. Raises Failure or InvalidSpec."""
     return build_network(read_document(net), overrides, output)
 
 
 def build_network(document: Document, overrides: Overrides, output: Output) -> Network:
-    """Build a document's network, and warn if its input axes look swapped. Raises InvalidSpec."""
+    """Return the network of a document, and warn if its input axes look swapped. Raises InvalidSpec."""
     network = read_overridden_network(document, overrides)
     if network.misread and not output.quiet:
         from convcalc.cli.misread import warn_of_misread_inputs  # rare, and imports the linter
@@ -284,9 +257,9 @@ def build_network(document: Document, overrides: Overrides, output: Output) -> N
 
 
 def make_reader(document: Document, output: Output | None = None) -> Callable[[Overrides], Network]:
-    """Return a function that reads a document with the overrides it is given.
+    """Return a function from overrides to the document's network with these overrides.
 
-    With `output`, its first call warns if the input axes look swapped.
+    If `output` is set, the first call of that function warns if the input axes look swapped.
     """
     outputs = [output] if output else []
 
@@ -301,7 +274,10 @@ def make_reader(document: Document, output: Output | None = None) -> Callable[[O
 
 
 def report_invalid(errors: Sequence[InvalidSpec], output: Output, as_json: bool = False) -> int:
-    """Report invalid specs and return the exit status. Raises Failure if an option or the file itself is at fault."""
+    """Report invalid specs, as JSON or on standard error, and return the exit status.
+
+    Raises Failure if an option or the file as a whole is at fault, and not the contents of the spec.
+    """
     for error in errors:
         refused = find_refusal(error)
         if refused is not None:
@@ -318,13 +294,13 @@ def report_invalid(errors: Sequence[InvalidSpec], output: Output, as_json: bool 
 
 
 def find_refusal(error: InvalidSpec) -> str | None:
-    """Return what is wrong with an option or the file itself (CV000, CV017); None if the spec is at fault."""
+    """Return the message and hint about an unusable file (CV000) or option (CV017); None if the spec is at fault."""
     problem = next((problem for problem in error.problems if problem.code in ("CV000", "CV017")), None)
     return None if problem is None else f"{problem.message}{f': {problem.hint}' if problem.hint else ''}"
 
 
 def print_invalid(error: InvalidSpec, output: Output) -> None:
-    """Print the problems of a spec on standard error."""
+    """Print the problems of a spec on standard error, with excerpts of its text."""
     from convcalc.render.excerpt import problem_lines
 
     lines = problem_lines(error)
@@ -334,12 +310,15 @@ def print_invalid(error: InvalidSpec, output: Output) -> None:
 
 
 def print_lines(lines: list[Line], output: Output) -> None:
-    """Print lines on standard error."""
+    """Print lines on standard error, in colour if that is wanted."""
     sys.stderr.write(styled_text(lines) if use_color(output.color, sys.stderr) else plain_text(lines))
 
 
 def use_color(color: str, stream: IO[str]) -> bool:
-    """Whether to colour the text written to a stream."""
+    """Whether to colour text for a stream; `color` is `auto`, `always` or `never`.
+
+    `auto` obeys the environment variables NO_COLOR and FORCE_COLOR, and otherwise colours text on a terminal.
+    """
     if color != "auto":
         return color == "always"
     if os.environ.get("NO_COLOR"):
@@ -355,7 +334,10 @@ def may_show_bar(output: Output) -> bool:
 
 
 def table_width(output: Output) -> int | None:
-    """Return the maximum width of a table, from COLUMNS or the terminal; None: unlimited."""
+    """Return the maximum width of a table in characters; None if unlimited.
+
+    It is taken from the environment variable COLUMNS, else from the terminal. A table in a file or pipe is unlimited.
+    """
     columns = os.environ.get("COLUMNS", "")
     if output.file is not None:
         return None
@@ -365,13 +347,16 @@ def table_width(output: Output) -> int | None:
 
 
 def render_text(blocks: Sequence[Block], output: Output, cut: bool = True) -> str:
-    """Return blocks as text for the output, coloured if wanted; `cut` removes trailing blanks."""
+    """Return blocks as text, coloured if the output wants that; `cut` removes trailing blanks from uncoloured text."""
     color = use_color(output.color, sys.stdout) if output.file is None else output.color == "always"
     return styled_text(blocks) if color else plain_text(blocks, cut)
 
 
 def write_text(text: str, output: Output, inputs: Iterable[str]) -> None:
-    """Write a result to standard output, or replace a file in one step. Raises Failure if that file is an input."""
+    """Write a result to standard output or to the file of -o.
+
+    That file is replaced in one step. Raises Failure if it is one of the input files, or cannot be written.
+    """
     if output.file in (None, "-"):
         sys.stdout.write(text)
         return
@@ -380,7 +365,7 @@ def write_text(text: str, output: Output, inputs: Iterable[str]) -> None:
 
 
 def write_bytes(content: bytes, output: Output, inputs: Iterable[str]) -> None:
-    """Write a binary result, as `write_text` does."""
+    """Write a binary result to standard output or to the file of -o; errors as in `write_text`."""
     if output.file in (None, "-"):
         sys.stdout.buffer.write(content)
         return
@@ -402,7 +387,10 @@ def write_bytes(content: bytes, output: Output, inputs: Iterable[str]) -> None:
 
 
 def rewrite_file(file: str, before: str, after: str) -> None:
-    """Replace the text `before` of a file by `after`, keeping a byte order mark. Raises Failure."""
+    """Replace the text of a file, but preserve a byte order mark.
+
+    Raises Failure if the file no longer contains the text `before`, is not a real file, or cannot be written.
+    """
     name = printable(file)
     if file == STANDARD_INPUT or file.startswith("example:"):
         raise Failure(f"{name} is not a file that can be rewritten: use --diff to see the changes")

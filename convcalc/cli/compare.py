@@ -1,4 +1,4 @@
-"""`convcalc compare`: shows many networks in one table."""
+"""`convcalc compare`: shows several networks in one table."""
 
 import sys
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ _UNREADABLE = 2
 @common.override_options
 @common.memory_options
 @common.format_option("table", "json", "csv", "markdown")
-@click.option("--columns", metavar="A,B,C", help="Columns to show: name, input_shape, params, macs, peak_memory, …")
-@click.option("--sort", metavar="COLUMN", help="Sort by a column, largest first: params, macs, peak_memory, …")
+@click.option("--columns", metavar="A,B,C", help="Columns to show, such as name,input_shape,params,macs,peak_memory.")
+@click.option("--sort", metavar="COLUMN", help="Sort by a column, such as params, macs or peak_memory, largest first.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Show only the first N networks.")
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.output_options
@@ -45,8 +45,8 @@ def command(
 ) -> int:
     """Compare networks in one table, one row per network.
 
-    A star marks the best value of each column: the lowest cost, the largest receptive field. --set applies to every
-    network that has the spec parameter. A network that cannot be read is reported, and the others are shown.
+    A star marks the best value of a column: the lowest cost or the largest receptive field. --set applies to every
+    network that has the spec parameter. If a network cannot be read, this is reported and the others are still shown.
     """
     from convcalc.render.compare import network_rows, sort_network_rows
 
@@ -79,10 +79,10 @@ def command(
 
 
 def _read_columns(columns: str | None, sort: str | None, exact: bool, format: str) -> Sequence[Any] | None:
-    """Return the columns to show; None for all that fit.
+    """Return the columns that --columns lists; None without that option, to show all columns that fit.
 
-    Raises UsageError for an unknown column, for --columns with JSON, which has every figure, and for --exact with JSON
-    and CSV, which are always exact.
+    Raises UsageError if --columns or --sort names an unknown column, or if the format does not allow --columns (JSON
+    has all figures) or --exact (JSON and CSV are always exact).
     """
     from convcalc.render.compare import COLUMNS
     from convcalc.render.grid import UnknownColumn, find_column, find_columns
@@ -100,7 +100,10 @@ def _read_columns(columns: str | None, sort: str | None, exact: bool, format: st
 
 
 def _expand_patterns(nets: Sequence[str]) -> list[str]:
-    """Expand each pattern of examples, such as `example:mobilenet*`. Raises Failure if one matches nothing."""
+    """Return the names with each pattern of examples, such as `example:mobilenet*`, replaced by its matches.
+
+    Raises Failure if a pattern matches no example.
+    """
     from fnmatch import fnmatchcase
 
     found: list[str] = []
@@ -116,7 +119,10 @@ def _expand_patterns(nets: Sequence[str]) -> list[str]:
 
 
 def _read_documents(files: Sequence[str]) -> tuple[list[tuple[str, Document]], list[tuple[str, InvalidSpec]], int]:
-    """Return the documents that can be read, the files that are not text, and the exit status so far."""
+    """Return the documents that can be read, the files whose content is not text, and the exit status so far.
+
+    The exit status is 2 if a file cannot be opened, which is reported on standard error, else 0.
+    """
     found, wrong, status = [], [], 0
     for file in files:
         try:
@@ -130,7 +136,7 @@ def _read_documents(files: Sequence[str]) -> tuple[list[tuple[str, Document]], l
 
 
 def _report_problem(file: str, error: InvalidSpec, where: common.Output) -> int:
-    """Report what is wrong with one network, and return the exit status."""
+    """Print the problems of one network on standard error, and return the exit status for them."""
     refused = common.find_refusal(error)
     if refused is None:
         common.print_invalid(error, where)
@@ -140,28 +146,28 @@ def _report_problem(file: str, error: InvalidSpec, where: common.Output) -> int:
 
 
 def _written_parameters(document: Document) -> dict[str, Any]:
-    """Return the parameters of a spec as written, {} if they are not a mapping."""
+    """Return the spec parameters that a document declares, unchecked; {} if `params` is not a mapping."""
     params = document.root.get("params") if isinstance(document.root, dict) else None
     return params if isinstance(params, dict) else {}
 
 
 def _check_parameters(overrides: Overrides, documents: Sequence[Document]) -> None:
-    """Raise Failure if --set names a parameter that no network has."""
+    """Raise Failure if --set names a spec parameter that none of the documents declares."""
     known = {name: None for document in documents for name in _written_parameters(document)}
     for name in overrides.params:
         if documents and name not in known:
             hint = did_you_mean(name, known)
-            raise common.Failure(f"no network has a parameter {show(name)}{f': {hint}' if hint else ''}")
+            raise common.Failure(f"no network has the spec parameter {show(name)}{f': {hint}' if hint else ''}")
 
 
 def _drop_unknown_parameters(overrides: Overrides, document: Document) -> Overrides:
-    """Drop the parameters that the network does not have."""
+    """Return the overrides without the spec parameters that the document does not declare."""
     params = {name: value for name, value in overrides.params.items() if name in _written_parameters(document)}
     return overrides.with_params(params)
 
 
 def _label_reports(reports: Sequence[tuple[str, Report]]) -> list[tuple[str, Report]]:
-    """Label each report with its network's name, or with its file if several networks share that name."""
+    """Return each report with a label: the name of its network, or its file if several networks have that name."""
     names = [report.network.name for _, report in reports]
     return [
         (name if names.count(name) == 1 else file, report) for name, (file, report) in zip(names, reports, strict=True)

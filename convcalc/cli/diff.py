@@ -25,7 +25,7 @@ Examples:
 
 @click.command("diff", epilog=_EXAMPLES)
 @click.argument("nets", metavar="OLD NEW", nargs=-1, required=True, shell_complete=common.complete_net)
-@click.option("--git", "revision", metavar="REV", help="Compare one FILE with its version at a git revision.")
+@click.option("--git", "revision", metavar="REV", help="Compare a file with its version at git revision REV.")
 @click.option("--set-old", "old_params", metavar="NAME=VALUE", multiple=True, help="Set a spec parameter of OLD only.")
 @click.option("--set-new", "new_params", metavar="NAME=VALUE", multiple=True, help="Set a spec parameter of NEW only.")
 @common.override_options
@@ -36,7 +36,7 @@ Examples:
     "conditions",
     metavar="CONDITION",
     multiple=True,
-    help="Exit with status 1 if true: 'macs > +5%', 'params > +100K', 'peak_memory >= +64KiB'.",
+    help="Exit with status 1 if this is true: 'macs > +5%', for example, or 'peak_memory >= +64KiB'.",
 )
 @common.format_option("table", "json", "markdown")
 @common.output_options
@@ -54,12 +54,13 @@ def command(
 ) -> int:
     """Show what changed between two networks, and what the change costs.
 
-    Shows the totals side by side, then the layers that were added, removed, changed, moved or renamed; the same change
-    in every copy of a repeat or use of a block is one row. With --git REV, one FILE is compared with its version at
-    that revision. --set applies to both networks, --set-old and --set-new to one.
+    The totals are shown side by side, followed by the layers that were added, removed, changed, moved or renamed. If
+    all copies of a repeat, or all uses of a block, have the same change, it is shown once. With --git REV, a single
+    file is compared with its version at that revision. --set applies to both networks; --set-old and --set-new apply
+    to one of them.
 
-    --fail-if tests the change in params, macs, flops, multiplications, layers, receptive_field,
-    weight_memory, activation_memory or peak_memory. A change from zero exceeds every percentage threshold.
+    --fail-if tests the change in params, macs, flops, multiplications, layers, receptive_field, weight_memory,
+    activation_memory or peak_memory. A change from zero exceeds every percentage threshold.
     """
     asked = [_read_condition(text) for text in conditions]
     sides = (
@@ -81,7 +82,7 @@ def command(
 
 
 class _Side(NamedTuple):
-    """One of the two networks: OLD or NEW, a function that reads its document, and its overrides."""
+    """One of the two networks: its name (OLD or NEW), a function that reads its document, and its overrides."""
 
     name: str
     document: Callable[[], Document]
@@ -89,7 +90,7 @@ class _Side(NamedTuple):
 
 
 def _read_condition(text: str) -> Condition:
-    """Parse a condition. Raises Failure with a caret under the mistake."""
+    """Return the condition that --fail-if describes. Raises Failure, with a caret under the mistake."""
     try:
         return parse_condition(text)
     except Flaw as flaw:
@@ -100,7 +101,10 @@ def _read_condition(text: str) -> Condition:
 
 
 def _make_old_reader(nets: tuple[str, ...], revision: str | None) -> Callable[[], Document]:
-    """Return a function that reads the old network, from a file or a git revision. Raises UsageError."""
+    """Return a function that reads the document of the old network, from a file or a git revision.
+
+    Raises UsageError if the number or kind of the arguments is wrong.
+    """
     if revision is None:
         if len(nets) != 2:
             raise click.UsageError(f"diff takes two networks, OLD and NEW, or one file with --git REV; got {len(nets)}")
@@ -125,12 +129,15 @@ def _make_new_reader(nets: tuple[str, ...]) -> Callable[[], Document]:
 
 
 def _add_parameters(overrides: Overrides, option: str, texts: tuple[str, ...]) -> Overrides:
-    """Add the spec parameters given for one network to those given for both; the former take precedence."""
+    """Return the overrides with the spec parameters of --set-old or --set-new, which win over those of --set."""
     return overrides.with_params({**overrides.params, **common.read_params(texts, option)})
 
 
 def _build_network(side: _Side, where: common.Output) -> Network:
-    """Build the network of a side. Raises InvalidSpec, or Failure naming the side if its options are at fault."""
+    """Return the network of a side.
+
+    Raises InvalidSpec if its spec is at fault, and Failure, which names the side, if its options are.
+    """
     document = side.document()
     try:
         return common.build_network(document, side.overrides, where)
@@ -154,7 +161,7 @@ def _render(difference: Difference, format: str, failed: list[Condition], where:
 
 
 def _report_failed(difference: Difference, failed: list[Condition]) -> int:
-    """Print which conditions hold and by how much, and return the exit status."""
+    """Print each condition that holds and by how much the figure changed; return 1 if there are any, else 0."""
     from convcalc.render.diff import failure_text
 
     for one in failed:

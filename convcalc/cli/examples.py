@@ -18,8 +18,8 @@ Examples:
 def command(name: str | None, where: common.Output) -> int:
     """List the example specs that come with convcalc, or print one.
 
-    The list shows the cost of each example; with NAME, prints that spec to start from. Every command accepts
-    example:NAME as NET.
+    Without NAME, all examples are listed with their cost. With NAME, its spec is printed, as a starting point for your
+    own. Every command that takes a NET accepts example:NAME.
     """
     if name is None:
         from convcalc.analysis.report import analyse

@@ -1,4 +1,4 @@
-"""`convcalc explain`: shows how every figure is derived."""
+"""`convcalc explain`: shows how every figure is calculated."""
 
 import click
 
@@ -18,7 +18,7 @@ Examples:
 @click.argument("net", required=False, shell_complete=common.complete_net)
 @click.argument("layer", required=False)
 @common.inference_options
-@click.option("--conventions", is_flag=True, help="Explain how this and other tools count MACs, FLOPs and memory.")
+@click.option("--conventions", is_flag=True, help="Explain how convcalc and other tools count MACs, FLOPs and memory.")
 @common.format_option("text", "markdown", "json")
 @common.output_options
 def command(
@@ -33,9 +33,11 @@ def command(
 ) -> int:
     """Show the formula behind every figure, with its numbers.
 
-    LAYER is a layer's name, or a pattern such as 'stage2.*' for several layers; without it, the totals are derived. The
-    formulas come from the code that computes the figures. --conventions with a NET shows, term by term, how convcalc's
-    MACs lead to the totals that other tools print.
+    LAYER is a layer's name, or a pattern such as 'stage2.*' for several layers. Without LAYER, the totals of the
+    network are explained. The formulas come from the code that computes the figures, so the two cannot differ.
+
+    --conventions explains how convcalc counts, and how other tools count differently. With a NET, it shows term by
+    term how the total that each tool prints follows from convcalc's MACs.
     """
     if net is None and not conventions:
         raise click.UsageError("Missing argument 'NET'.")

@@ -21,8 +21,10 @@ Examples:
 def command(net: str, overrides: Overrides, to: str, where: common.Output) -> int:
     """Write a network as a PyTorch module, or as an ONNX graph without weights.
 
-    torch: a Python file with an nn.Module; blocks become classes, and names are preserved. PyTorch is not needed to
-    write it. onnx: a graph whose weights have shapes but no values. Needs the extra convcalc[onnx].
+    --to torch writes a Python file with an nn.Module, in which blocks are classes and names are preserved. This does
+    not need PyTorch.
+
+    --to onnx writes a graph whose weights have shapes but no values. This needs the extra convcalc[onnx].
     """
     from convcalc.convert.graph import NotImported
 

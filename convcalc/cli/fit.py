@@ -1,10 +1,11 @@
-"""`convcalc fit`: find the spec parameters for which a network is within a budget."""
+"""`convcalc fit`: finds the values of spec parameters with which a network is within a budget."""
 
 from typing import Any
 
 import click
 
 from convcalc.cli import common
+from convcalc.cli.limits import limit_options
 from convcalc.fitting import METRICS, Fit, Load, Order, Param, Setup, expand_values, fit
 from convcalc.problems import Flaw, InvalidSpec, did_you_mean, show
 from convcalc.spec.blame import blame_params
@@ -31,10 +32,10 @@ _USAGE = "-p must be NAME=VALUES, such as width=0.25:1.5:0.05"
     metavar="NAME=VALUES",
     multiple=True,
     required=True,
-    help="Values of a spec parameter to try: start:stop:step, or comma-separated. If repeated, all combinations "
-    "are tried.",
+    help="Values to try for a spec parameter: start:stop:step, or a comma-separated list. If this option is repeated, "
+    "all combinations are tried.",
 )
-@common.limit_options
+@limit_options
 @click.option("--no-spec-budget", is_flag=True, help="Ignore the spec's own budget.")
 @common.inference_options
 @click.option(
@@ -42,12 +43,10 @@ _USAGE = "-p must be NAME=VALUES, such as width=0.25:1.5:0.05"
     default="macs",
     metavar="METRIC",
     shell_complete=common.complete_from(lambda: METRICS),
-    help="Metric to maximise within the budget (default: macs): params, peak_memory, …; with a leading minus, to "
-    "minimise.",
+    help="Metric to maximise within the budget, such as params or peak_memory (default: macs). A leading minus "
+    "minimises it: -params.",
 )
-@click.option(
-    "--limit", "rows", type=click.IntRange(0), metavar="N", help="Number of combinations to list; 0 lists all."
-)
+@click.option("--limit", "rows", type=click.IntRange(0), metavar="N", help="Number of combinations to list; 0 for all.")
 @common.format_option("table", "json", "csv", "markdown")
 @common.output_options
 def command(
@@ -65,12 +64,20 @@ def command(
 ) -> int:
     """Find the largest network within a budget.
 
-    Analyses NET with every combination of the given values, and lists those within the budget of the spec and the
-    command line, best first, followed by the first values that exceed it. The exit status is 1 if there are none.
+    NET is analysed with every combination of the values of -p. The combinations within the budget are listed, best
+    first. Below them are the combinations nearest to the best one that exceed the budget. The budget consists of the
+    limits in the spec and on the command line. The exit status is 1 if no combination is within the budget.
 
-    With -q, only the best combination is printed, as options for other commands: convcalc summary NET $(convcalc fit
-    NET … -q). If values contain spaces, use convcalc fit … -q | xargs convcalc summary NET.
-    """
+    With -q, only the best combination is printed, as options for other commands:
+
+    \b
+      convcalc summary NET $(convcalc fit NET … -q)
+
+    If values contain spaces, use xargs instead:
+
+    \b
+      convcalc fit NET … -q | xargs convcalc summary NET
+    """  # noqa: D301 (click preserves the line breaks of a paragraph after this backspace character)
     order, document = _read_order(by), common.read_document(net)
     if not limits and (no_spec_budget or not _has_budget(document)):
         raise common.Failure(_NO_BUDGET)
@@ -94,17 +101,17 @@ def command(
 
 
 def _has_budget(document: Document) -> bool:
-    """Whether a spec has a budget, or is so wrong that reading it will report better problems."""
+    """Whether a spec has a budget. Also true if the spec is invalid, because its problems are then reported instead."""
     return not isinstance(document.root, dict) or bool(document.root.get("budget")) or bool(document.problems)
 
 
 def _drop_budget(load: Load) -> Load:
-    """Return a reader of networks that drops their own budget."""
+    """Return a function like `load` that returns networks without their own budget."""
     return lambda overrides: load(overrides)._replace(budget=())
 
 
 def _read_order(text: str) -> Order:
-    """Return the order for `macs`, or `-params` for the smallest first. Raises Failure."""
+    """Return the order that --by describes: largest first for `macs`, smallest first for `-macs`. Raises Failure."""
     metric = text.removeprefix("-")
     if metric not in METRICS:
         hint = did_you_mean(metric, METRICS) or f"available: {', '.join(METRICS)}"
@@ -113,7 +120,10 @@ def _read_order(text: str) -> Order:
 
 
 def _read_params(tried: tuple[str, ...], overrides: Overrides) -> list[Param]:
-    """Return the parameters of texts such as `width=0.25:1.5:0.05` and `size=96,128`. Raises Flaw and Failure."""
+    """Return the spec parameters and the values to try, from texts such as `width=0.25:1.5:0.05` and `size=96,128`.
+
+    Raises Failure if a text is malformed, and Flaw if a range is.
+    """
     params: dict[str, Param] = {}
     for text in tried:
         name, equals, values = text.partition("=")
@@ -126,7 +136,7 @@ def _read_params(tried: tuple[str, ...], overrides: Overrides) -> list[Param]:
 
 
 def _read_values(text: str, values: str) -> list[Any]:
-    """Return comma-separated values, read as in a spec. Raises Failure."""
+    """Return comma-separated values, parsed as in a spec. Raises Failure that quotes the whole option `text`."""
     try:
         found = read_value(f"[{values}]")
     except InvalidSpec:
@@ -137,7 +147,10 @@ def _read_values(text: str, values: str) -> list[Any]:
 
 
 def _render(found: Fit, format: str, rows: int | None, where: common.Output) -> str:
-    """Return the result in a format; JSON and CSV list all rows by default."""
+    """Return the result in the requested format, with `rows` combinations (0: all).
+
+    If `rows` is None, JSON and CSV list all combinations, and the formats for people the first few.
+    """
     from convcalc.render import fit
 
     listed = rows or None

@@ -30,7 +30,7 @@ Shapes = dict[str | None, tuple[int, ...]]
     "--torch",
     "factory",
     metavar="PACKAGE.MODULE:FACTORY",
-    help="Function or class that returns a torch.nn.Module. Imports MODULE and runs its code.",
+    help="Import the torch.nn.Module that this function or class returns. This runs its code.",
 )
 @click.option("--input", "inputs", metavar="[NAME=]3,224,224", multiple=True, help="Shape of an input, channels first.")
 @click.option("--name", metavar="NAME", help="Name of the network.")
@@ -46,9 +46,9 @@ def command(
 ) -> int:
     """Convert an ONNX file, a Keras model or a PyTorch module to a spec.
 
-    FILE is an ONNX file, the JSON of a Keras model's to_json(), or a .keras archive. Weights are not needed. Nothing
-    in FILE is executed; only --torch runs code. Whatever a spec cannot express is reported and becomes an opaque layer
-    of unknown cost. ONNX and PyTorch need the extras convcalc[onnx] and convcalc[torch].
+    FILE is an ONNX file, a .keras archive, or the JSON that a Keras model's to_json() returns. Weights are not needed.
+    Nothing in FILE is executed; only --torch runs code. An operation that a spec cannot express is reported, and
+    becomes an opaque layer of unknown cost. ONNX needs the extra convcalc[onnx], PyTorch convcalc[torch].
     """
     if (file is None) == (factory is None):
         raise click.UsageError("import takes either a FILE or --torch")
@@ -69,7 +69,10 @@ def command(
 
 
 def _import_graph(file: str | None, factory: str | None, shapes: Shapes, bar: bool) -> Graph:
-    """Import a file, or the PyTorch module that a function returns. Raises NotImported and Failure."""
+    """Return the graph of a file, or of the PyTorch module that `factory` returns.
+
+    Raises NotImported if its contents are unsupported, and Failure if the file cannot be read.
+    """
     if factory is not None:
         return _import_torch(factory, shapes)
     assert file is not None
@@ -90,7 +93,10 @@ def _import_graph(file: str | None, factory: str | None, shapes: Shapes, bar: bo
 
 
 def _choose_importer(file: str) -> str:
-    """Return which importer reads a file. Raises Failure for a spec or an unsupported format, and OSError."""
+    """Return the importer for a file: `keras` or `onnx`.
+
+    Raises Failure if the file is a spec or has an unsupported format, and OSError if it cannot be opened.
+    """
     with open(file, "rb") as stream:
         head = stream.read(formats.HEAD)
     found = formats.recognise(file, head)
@@ -105,14 +111,17 @@ def _choose_importer(file: str) -> str:
 
 
 def _show_bar(nodes: Iterable[Any], total: int) -> Iterable[Any]:
-    """Iterate over the nodes of a graph, with a progress bar if it takes long."""
+    """Yield the nodes of a graph, and show a progress bar on standard error if this takes long."""
     from convcalc.render.progress import show_progress
 
     return show_progress(nodes, total, sys.stderr, "nodes")
 
 
 def _import_torch(factory: str, shapes: Shapes) -> Graph:
-    """Import the PyTorch module that a function returns. Raises NotImported."""
+    """Return the graph of the PyTorch module that `factory` returns.
+
+    Raises NotImported if it cannot be traced, and UsageError if the shapes of the inputs are missing or ambiguous.
+    """
     if not shapes:
         raise click.UsageError("--torch needs an --input, such as --input 3,224,224")
     if None in shapes and len(shapes) > 1:
@@ -124,12 +133,12 @@ def _import_torch(factory: str, shapes: Shapes) -> Graph:
 
 
 def _read_shapes(inputs: Iterable[str]) -> Shapes:
-    """Read the --input options, by the input's name or None if it has no name."""
+    """Return the shapes of the --input options by input name; the key of a shape without a name is None."""
     return common.collect_by_name("--input", ((name, tuple(shape)) for name, shape in map(common.read_input, inputs)))
 
 
 def _note_lines(notes: tuple[str, ...], strict: bool) -> list[Line]:
-    """List what a spec cannot express, and what becomes of it."""
+    """Return one line per unsupported operation, and a last line on what happened to them."""
     lines: list[Line] = [[("unsupported: ", "warning"), (printable(note), "")] for note in notes[:_MOST_NOTES]]
     if len(notes) > _MOST_NOTES:
         lines.append([(f"and {len(notes) - _MOST_NOTES} more", "dim")])

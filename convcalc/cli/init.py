@@ -60,7 +60,7 @@ budget:
 @click.command("init", epilog=_EXAMPLES)
 @common.output_options
 def command(where: common.Output) -> int:
-    """Print a commented spec to start from, or write it with -o to a new file."""
+    """Print a commented spec to start from; with -o, write it to a new file."""
     if where.file is not None and os.path.exists(where.file):
         raise common.Failure(f"{printable(where.file)} already exists: nothing was written")
     common.write_text(_STARTER, where, [])

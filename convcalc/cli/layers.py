@@ -1,4 +1,4 @@
-"""`convcalc layers`: shows the manual of layer kinds."""
+"""`convcalc layers`: lists the layer kinds, or shows the manual page of one."""
 
 import click
 
@@ -15,9 +15,10 @@ Examples:
 @click.argument("kind", required=False, shell_complete=common.complete_from(lambda: KINDS))
 @common.output_options
 def command(kind: str | None, where: common.Output) -> int:
-    """Show the manual of layer kinds.
+    """List the layer kinds, or show the manual page of one.
 
-    Lists all kinds with their arguments, or shows the page of one KIND: arguments, shapes, what is counted, an example.
+    Without KIND, all kinds are listed with their arguments. With KIND, its page shows the arguments, the output shape,
+    how params and operations are counted, and an example.
     """
     from convcalc.render.layers import kind_lines, kinds_lines
     from convcalc.spec.dialects import kind_hint

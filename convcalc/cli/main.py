@@ -1,4 +1,4 @@
-"""The `convcalc` command: finds the subcommands and turns errors into messages and exit statuses."""
+"""The `convcalc` command: runs the subcommands, and turns errors into messages and exit statuses."""
 
 import gc
 import os
@@ -30,21 +30,24 @@ _INTERRUPTED = 130
 
 
 class _Commands(click.Group):
-    """A group whose commands are imported when used, and listed in sections by purpose."""
+    """A click group that imports a command only when it is used, and lists the commands in sections by purpose."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        """Without a command, print the help on standard error and fail: versions of click differ in this."""
-        if not args and not context.resilient_parsing:  # which a shell's completion sets
+        """If there is no command, print the help on standard error and exit with status 2.
+
+        This is not left to click because its versions differ here.
+        """
+        if not args and not context.resilient_parsing:  # resilient_parsing is set while a shell completes a word
             click.echo(context.get_help(), err=True)
             context.exit(NOT_DONE)
         return super().parse_args(context, args)
 
     def list_commands(self, context: click.Context) -> list[str]:
-        """Return the names of all commands, section by section."""
+        """Return the names of all commands, in the order of the sections."""
         return [name for names in SECTIONS.values() for name in names]
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        """Import and return a command; None if there is none of that name."""
+        """Import and return the command of that name; None if it does not exist."""
         if name not in self.list_commands(context):
             return None
         module = f"{name}_" if iskeyword(name) else name
@@ -54,7 +57,7 @@ class _Commands(click.Group):
     def resolve_command(
         self, context: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Suggest the nearest command for a mistyped one."""
+        """Return the command to run and its arguments. Raises UsageError with a suggestion if it does not exist."""
         name = args[0]
         if self.get_command(context, name) is None and not name.startswith("-"):
             hint = did_you_mean(name, self.list_commands(context)) or "convcalc --help lists the commands"
@@ -64,7 +67,7 @@ class _Commands(click.Group):
         return super().resolve_command(context, args)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands in their sections."""
+        """Write the list of commands to the help, in sections."""
         for section, names in SECTIONS.items():
             commands = [(name, self.get_command(context, name)) for name in names]
             with formatter.section(section):
@@ -81,13 +84,17 @@ def commands() -> None:
 
 
 def main() -> None:
-    """Run the command line and exit: 0 success, 1 invalid or failing network, 2 could not run, 130 interrupted."""
-    gc.disable()  # a run is short, and collecting garbage takes a third of the time of a large file
+    """Run the command line and exit with its status.
+
+    The status is 0 for success, 1 for an invalid or failing network, 2 if the command could not run, and 130 after
+    Ctrl-C.
+    """
+    gc.disable()  # the process ends soon, and collecting garbage would take a third of the time for a large file
     sys.exit(run())
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run the command line with these arguments and return the exit status."""
+    """Run the command line with these arguments (None: those of the process) and return the exit status."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -123,7 +130,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _describe_os_error(error: OSError) -> str:
-    """Return why a file, a folder or a stream cannot be used."""
+    """Return the reason of an error as a message in lower case, such as `no such file or directory`."""
     from convcalc.spec.files import WORKING_FOLDER_GONE, is_working_folder_gone
 
     if isinstance(error, FileNotFoundError) and is_working_folder_gone():
@@ -132,11 +139,11 @@ def _describe_os_error(error: OSError) -> str:
 
 
 def _discard_output() -> None:
-    """Redirect standard output to nowhere, so that the flush at exit does not fail."""
+    """Redirect standard output to the null device, so that Python does not fail when it flushes it at exit."""
     with suppress(UnsupportedOperation):  # the stream is not a file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _escape_lines(text: str) -> str:
-    """Escape control characters in a message, keeping its line breaks."""
+    """Return a message with tabs expanded and control characters escaped; line breaks stay."""
     return "\n".join(map(printable, text.expandtabs(4).split("\n")))

@@ -1,4 +1,4 @@
-"""`convcalc memory`: shows memory use over the execution, its peak, and what would lower it."""
+"""`convcalc memory`: shows the memory in use while each layer runs, its peak, and changes that would lower the peak."""
 
 import click
 
@@ -30,7 +30,8 @@ def command(
     """Show memory use layer by layer, its peak, and what would lower it.
 
     A tensor is live from the layer that produces it to the last layer that reads it. Only tensors are counted, not the
-    scratch space of kernels. Every suggestion is applied and the peak computed again. Training memory is shown as well.
+    scratch space that kernels need. The peak shown next to each suggestion is that of the network with the suggestion
+    applied. Training memory is shown as well.
     """
     from convcalc.memory_savings import suggest_savings
     from convcalc.render.memory import memory_json, memory_lines

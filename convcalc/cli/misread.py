@@ -1,4 +1,4 @@
-"""The warning that an input's axes look swapped, such as channels last, for commands that print figures."""
+"""Warns that the axes of an input look swapped (channels last, for example), in commands that print figures."""
 
 import sys
 

@@ -1,10 +1,10 @@
-"""Replaces a file in one step: the old content stays until the new content is complete."""
+"""Replaces a file in one step: other programs see either the old content or the complete new content."""
 
 import os
 
 
 def replace_file(target: str, content: bytes) -> None:
-    """Write a file in one step, keeping the permissions of the one it replaces. Raises OSError."""
+    """Replace or create a file in one step; an existing file keeps its permissions. Raises OSError."""
     import tempfile  # importing it at the top would slow the start
 
     mode = os.stat(target).st_mode & 0o777 if os.path.exists(target) else 0o666 & ~_read_umask()
@@ -20,7 +20,7 @@ def replace_file(target: str, content: bytes) -> None:
 
 
 def _read_umask() -> int:
-    """Return the process's umask: the permissions that new files do not get."""
+    """Return the umask of the process: the permission bits that new files do not get."""
     umask = os.umask(0o077)
     os.umask(umask)
     return umask

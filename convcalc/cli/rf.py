@@ -1,4 +1,4 @@
-"""`convcalc rf`: shows the receptive field of all layers, or the input region of one."""
+"""`convcalc rf`: shows the receptive fields of all layers, or the input region that one position depends on."""
 
 import click
 
@@ -32,11 +32,13 @@ def command(
     format: str,
     where: common.Output,
 ) -> int:
-    """Show the receptive field of every layer, or the input region of one position.
+    """Show every layer's receptive field, or the input region of one position.
 
-    The receptive field is the size of the input region on which an interior position depends, exact through strides,
-    dilation, upsampling and several paths. A range means that it differs from position to position; ! marks merged
-    branches whose receptive fields are not aligned. LAYER is a layer, or a scope such as a block, whose output is used.
+    The receptive field is the size of the input region on which an interior position of a layer's output depends. It
+    is exact, also with strides, dilation, upsampling and merged branches. A range means that the size differs from
+    position to position; ! marks merged branches whose receptive fields are not aligned.
+
+    LAYER is the name of a layer or of a scope, such as a block. The region is that of one position in its output.
     """
     if layer is None and (position is not None or format == "svg"):
         raise click.UsageError("--position and -f svg need a LAYER")
@@ -66,7 +68,7 @@ def command(
 
 
 def _read_position(text: str) -> tuple[int, ...]:
-    """Read `3,5`."""
+    """Return the indexes of a position such as `3,5`. Raises Failure."""
     parts = text.split(",")
     if not all(part.strip().isdecimal() and len(part.strip()) <= MOST_DIGITS for part in parts):
         raise common.Failure(f"--position must be comma-separated whole numbers, such as 3,5; got {show(text)}")

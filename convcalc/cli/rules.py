@@ -1,4 +1,4 @@
-"""`convcalc rules`: list the lint rules, or explain one."""
+"""`convcalc rules`: lists the lint rules, or explains one."""
 
 import click
 
@@ -18,8 +18,8 @@ Examples:
 def command(code: str | None, where: common.Output) -> int:
     """List the lint rules, or explain one.
 
-    Without CODE, all rules are listed. With CODE, the page of that rule: what it finds, why that matters, its source,
-    and a spec before and after the fix.
+    Without CODE, all rules are listed. With CODE, the page of that rule is shown: what it finds, why that matters, the
+    source, and a spec before and after the fix.
     """
     from convcalc.render.rules import rule_list_lines, rule_page_lines
 

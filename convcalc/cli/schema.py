@@ -20,14 +20,16 @@ NAMES = (SPEC, *DOCUMENTS)
 @click.argument("document", default=SPEC, shell_complete=common.complete_from(lambda: NAMES))
 @common.output_options
 def command(document: str, where: common.Output) -> int:
-    """Print the JSON Schema of a spec, or of what commands write as JSON.
+    """Print the JSON Schema of specs, or of the JSON that a command writes.
 
-    DOCUMENT is spec (the default), or the name of a document that commands write with -f json: report, problems,
+    DOCUMENT is spec (the default), or the kind of document that a command writes with -f json: report, problems,
     receptive_field, memory, explanation, conventions, alternatives, fit, diff, compare or verify.
 
-    Editors complete and check a spec whose first line is
-    `# yaml-language-server: $schema=convcalc.schema.json`.
-    """
+    Editors can complete and check a spec that begins with this line:
+
+    \b
+      # yaml-language-server: $schema=convcalc.schema.json
+    """  # noqa: D301 (click preserves the line breaks of a paragraph after this backspace character)
     if document not in NAMES:
         raise common.Failure(f"unknown document {show(document)}: {_suggest_document(document)}")
     if document == SPEC:
@@ -41,7 +43,10 @@ def command(document: str, where: common.Output) -> int:
 
 
 def _suggest_document(name: str) -> str:
-    """Return a hint for an unknown name: the document of a command of that name, or the closest name."""
+    """Return a hint for an unknown document name.
+
+    If the name is that of a command, the hint names the document that the command writes; else the closest name.
+    """
     written = next((document for document, command in DOCUMENTS.items() if command == name), None)
     if written is not None:
         return f"convcalc {name} writes {written}"

@@ -1,4 +1,4 @@
-"""`convcalc summary`: shows the table of a network."""
+"""`convcalc summary`: shows a network as a table of its layers, with the totals."""
 
 import click
 
@@ -18,9 +18,14 @@ _UNUSED = {"json": ("columns", "depth", "sort", "exact"), "csv": ("depth", "exac
 @common.network_options
 @common.memory_options
 @common.format_option("table", "json", "csv", "markdown")
-@click.option("--columns", metavar="A,B,C", help="Columns to show: name, kind, what, output, params, macs, flops, …")
-@click.option("--depth", type=click.IntRange(0), metavar="N", help="Fold layers nested more than N levels deep.")
-@click.option("--sort", metavar="COLUMN", help="List all layers sorted by a column, largest first.")
+@click.option("--columns", metavar="A,B,C", help="Columns to show, such as name,kind,output_shape,params,macs.")
+@click.option(
+    "--depth",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Show layers nested deeper than N levels as one row per scope.",
+)
+@click.option("--sort", metavar="COLUMN", help="Sort all layers by a column, largest first, without nesting.")
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.output_options
 def command(
@@ -38,8 +43,8 @@ def command(
 ) -> int:
     """Show every layer's output shape, params, MACs and memory, and the totals.
 
-    Operations and activation memory are for the whole batch. MACs are the multiplications of convolution and linear
-    layers; FLOPs are the multiplications and additions of all layers.
+    MACs are the multiplications of convolution and linear layers; FLOPs are the multiplications and additions of all
+    layers. Operations and activation memory are for the whole batch.
     """
     given = {"columns": columns is not None, "depth": depth is not None, "sort": sort is not None, "exact": exact}
     for name in _UNUSED.get(format, ()):

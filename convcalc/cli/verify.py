@@ -26,7 +26,7 @@ _DIFFERENT = 1
     "--torch",
     "factory",
     metavar="PACKAGE.MODULE:FACTORY",
-    help="Compare with the torch.nn.Module that this function or class returns. Runs its code.",
+    help="Compare with the torch.nn.Module that this function or class returns. This runs its code.",
 )
 @click.option("--onnx", "file", metavar="FILE", type=click.Path(), help="Compare with an ONNX file.")
 @common.override_options
@@ -42,11 +42,14 @@ def command(
 ) -> int:
     """Check a spec against PyTorch, or against a real module or ONNX file.
 
-    By default, every layer is built in PyTorch and run on the meta device, where tensors have shapes but no values.
-    Its output shape, params, running statistics and MACs are compared with convcalc's. With --torch, the whole module
-    is run instead; compared are totals, trainable params, output shapes, and layers paired by name or by figures. With
-    --onnx, the nodes of the file are counted. Differences are listed with both values, and the exit status is then 1.
-    Needs the extra convcalc[torch], or convcalc[onnx] for --onnx.
+    By default, every layer is built in PyTorch and run on the meta device, where tensors have shapes but no values. Its
+    output shape, params, running statistics and MACs are compared with those that convcalc computes.
+
+    With --torch, the whole module is run instead. Compared are the totals, trainable params, output shapes, and the
+    layers, which are paired by name or by their figures. With --onnx, the nodes of the file are counted.
+
+    If figures differ, both values are listed and the exit status is 1. This needs the extra convcalc[torch]; --onnx
+    needs convcalc[onnx].
     """
     from convcalc.convert.graph import NotImported
     from convcalc.render.verify import verification_json, verification_lines
@@ -71,7 +74,7 @@ def command(
 def _compare(
     nets: Sequence[str], factory: str | None, file: str | None, overrides: Overrides, where: common.Output
 ) -> list[Any]:
-    """Compare each spec. Raises NotImported if PyTorch, the module or the ONNX file cannot be used."""
+    """Return the comparison of each spec. Raises NotImported if PyTorch, the module or the ONNX file cannot be used."""
     if file is not None:
         return [_compare_with_file(common.load(nets[0], overrides, where), file)]
     from convcalc.convert.pytorch.layerwise import check_installed, verify_network
@@ -88,7 +91,7 @@ def _compare(
 
 
 def _compare_with_file(network: Network, file: str) -> Any:
-    """Compare a network with an ONNX file. Raises NotImported."""
+    """Return the comparison of a network with an ONNX file. Raises NotImported, and Failure if it cannot be opened."""
     from convcalc.convert.comparison import compare_with
     from convcalc.convert.onnx_graph.measure_file import measure_file
     from convcalc.spec.files import explain_unreadable

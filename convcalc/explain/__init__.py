@@ -1,1 +1,1 @@
-"""Derivations of figures: formulas for a layer, contributions to the totals, and the totals of other tools."""
+"""Explains figures: the formulas of a layer, the contributions to the totals, and the totals of other tools."""

@@ -1,4 +1,4 @@
-"""How convcalc counts, as the page printed by `convcalc explain --conventions`, and warnings about other tools."""
+"""Contains the text of `convcalc explain --conventions` on how convcalc counts, and warnings about other tools."""
 
 from convcalc.analysis.report import Report
 from convcalc.explain.counters import MODULELESS, count_untraced_macs
@@ -13,13 +13,14 @@ PAGE: tuple[tuple[str, str], ...] = (
     (
         "FLOPs",
         "multiplications + additions of every layer: a sum of n products is n multiplications and n - 1 additions, a "
-        "bias is one more addition. A division counts as a multiplication, a subtraction as an addition. Comparisons, "
-        "exponentials and other functions are not counted.",
+        "bias is one more addition. A division counts as a multiplication, and a subtraction as an addition. "
+        "Comparisons, exponentials and other functions are not counted.",
     ),
     (
         "transposed",
-        "a transposed convolution is counted by its input positions: every input is multiplied by every tap once, even "
-        "if the product is cropped. Counted by its output positions it would cost about stride² times as much.",
+        "a transposed convolution multiplies every input value once by every weight of its kernel; products count even "
+        "if padding then crops them. Counting the kernel at every output position instead would give about stride² "
+        "times as many.",
     ),
     (
         "norms",
@@ -27,29 +28,29 @@ PAGE: tuple[tuple[str, str], ...] = (
         "inference; other norms also compute the statistics of their input.",
     ),
     ("params", "learnt elements; running statistics are buffers. Weights shared by several layers count once."),
-    ("batch", "operations and activation memory are for the whole batch, weight memory is for one model."),
+    ("batch", "operations and activation memory are for the whole batch; weight memory does not depend on it."),
     (
         "memory",
         "elements × the bits of their data type / 8. Activations are the sum of all outputs; the peak is the most "
-        "memory that is live at once, where a tensor is live from the layer that produces it to the last layer that "
-        "uses it, and in-place operations reuse their input. Only tensors count, not the scratch space of kernels.",
+        "memory that is live at once. A tensor is live from the layer that produces it to the last layer that uses it; "
+        "an in-place operation writes its output over its input. Only tensors count, not the scratch space of kernels.",
     ),
     (
         "receptive field",
-        "the region of the input on which an interior output position depends, not clipped at the border. A sliding "
-        "window enlarges it to field + (extent - 1) × jump, where extent = d (k - 1) + 1 is the effective kernel size "
-        "and jump is the cumulative stride.",
+        "the size of the input region on which an interior output position depends, not clipped at the border. A "
+        "sliding window enlarges it to field + (extent - 1) × jump, where extent = d (k - 1) + 1 is the effective "
+        "kernel size and jump is the cumulative stride.",
     ),
 )
 ASSUMPTIONS = (
-    "The totals of other tools assume one sample, evaluation mode, and the network written in PyTorch with one module "
-    "per layer, numeric padding, sums as +, products as *, and global average pooling as adaptive pooling to 1. "
-    "If functions are used instead of modules, ptflops, thop and torchinfo count differently."
+    "The totals of other tools are those for one sample in evaluation mode, if the network is written in PyTorch with "
+    "one module per layer, numeric padding, sums as +, products as *, and global average pooling as adaptive pooling "
+    "to 1. If functions are used instead of modules, ptflops, thop and torchinfo count differently."
 )
 
 
 def list_cautions(report: Report) -> list[str]:
-    """Return warnings about layers that a tool may count differently from the totals shown."""
+    """Return warnings about what a tool may count differently from the totals that convcalc shows for it."""
     found = [f"for one sample, not for the batch of {report.network.batch:,}"] if report.network.batch > 1 else []
     hidden = count_untraced_macs(report)
     if hidden:

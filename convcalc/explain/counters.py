@@ -1,9 +1,10 @@
-"""How the totals of other tools differ from convcalc's, term by term, according to their source code.
+"""Computes the totals that other tools print, term by term, from convcalc's figures.
 
-The totals are for one sample in evaluation mode of the network written in PyTorch with one module per layer
-(`nn.Conv2d`, `nn.ReLU`, …), numeric padding, the sum of branches as `+`, their product as `*`, and global average
-pooling as `nn.AdaptiveAvgPool2d(1)`. A separable convolution is two modules. Layers that have no module in PyTorch
-(locally connected layers, blur pooling, layer scale) are not counted by tools that hook modules.
+The terms follow from the source code of the tools. The totals are those for one sample in evaluation mode, if the
+network is written in PyTorch with one module per layer (`nn.Conv2d`, `nn.ReLU`, …), numeric padding, the sum of
+branches as `+`, their product as `*`, and global average pooling as `nn.AdaptiveAvgPool2d(1)`. A separable convolution
+is two modules. Layers without a module in PyTorch (locally connected layers, blur pooling, layer scale) are not counted
+by tools that attach hooks to modules.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,10 @@ MODULELESS = ("locally_connected", "blurpool")
 
 
 class Term(NamedTuple):
-    """A difference between a tool's total and the MACs (or params): what it counts, for which kinds, how much."""
+    """One difference between a tool's total and the MACs (or params): its description, layer kinds and amount.
+
+    `amount` returns the difference for one layer of these kinds.
+    """
 
     what: str
     kinds: tuple[str, ...]
@@ -33,7 +37,11 @@ class Term(NamedTuple):
 
 
 class Tool(NamedTuple):
-    """A tool: its version, the call, the name of the total it prints, and the differences from the MACs (or params)."""
+    """A tool that counts operations or params.
+
+    `call` shows how to use it, `prints` is its name for the total, and `terms` are its differences from the MACs (or
+    params).
+    """
 
     name: str
     version: str
@@ -43,7 +51,10 @@ class Tool(NamedTuple):
 
 
 class Reconciled(NamedTuple):
-    """How a tool's total for a network follows from convcalc's MACs or params (`basis`, `ours`) and non-zero terms."""
+    """How a tool's total for a network follows from a figure of convcalc.
+
+    `basis` names that figure (`MACs` or `params`), `ours` is its value, and `terms` are the differences other than 0.
+    """
 
     tool: Tool
     basis: str
@@ -57,7 +68,7 @@ class Reconciled(NamedTuple):
 
 
 def reconcile_tools(report: Report) -> list[Reconciled]:
-    """Return how each tool's total for one sample follows from the MACs; for Keras, from the params."""
+    """Return how each tool's total for one sample follows from convcalc's MACs; for Keras, from the params."""
     layers = [layer.layer for layer in report.layers]
     macs = sum(map(_count_macs, layers))
     found = []
@@ -88,7 +99,7 @@ def _count_outputs(layer: Layer) -> int:
 
 
 def _count_macs(layer: Layer) -> int:
-    return layer.macs() or 0  # unknown MACs are listed in a warning
+    return layer.macs() or 0  # unknown MACs count as 0; list_cautions warns about them
 
 
 def _subtract_macs(layer: Layer) -> int:
@@ -112,7 +123,7 @@ def _count_statistics(layer: Layer) -> int:
 
 
 def _count_by_output(layer: Layer) -> int:
-    """Return the excess of counting a transposed convolution's taps at every output instead of input position."""
+    """Return how much more a transposed convolution costs if its kernel counts per output, not per input position."""
     return sum(layer.weight_tensors()) * (layer.output.positions - layer.input.positions)
 
 
@@ -133,30 +144,33 @@ def _count_by_mode(taps: dict[str, int]) -> Amount:
 
 
 def _count_adaptive_means(layer: Layer) -> int:
-    """Return, per output value, the mean window size plus one; only the total is rounded down."""
+    """Return the mean window size plus 1, times the number of output values, rounded down."""
     sizes = zip(layer.input.spatial, layer.output.spatial or (1,) * layer.input.axes, strict=True)
     return int((prod(size / out for size, out in sizes) + 1) * layer.output.elements)
 
 
 def _count_softmax(layer: Layer) -> int:
-    """Return the operations of a softmax: per position an exponential and a division per channel, and the sum."""
+    """Return a softmax's operations: per position C exponentials, C divisions and C - 1 additions for C channels."""
     return layer.input.positions * (3 * layer.input.channels - 1)
 
 
 def _count_scaled_outputs(layer: Layer) -> int:
-    """Return the output values that ptflops assumes for a functional upsampling: the input × the integer factors."""
+    """Return the number of output values that ptflops assumes for `interpolate`: it rounds scale factors down."""
     factors: list[float] | None = layer.arguments().get("scale_factor")
     return layer.output.elements if factors is None else layer.input.elements * prod(map(int, factors))
 
 
 def _count_response_norm(layer: Layer) -> int:
-    """Return the elements of a local response norm's parts: two products, a sum, and a mean over the padded input."""
+    """Return what ptflops counts for the parts of a local response norm, from the number of their elements.
+
+    The parts are two products and a sum over the input, and a mean over the input padded with size - 1 channels.
+    """
     size: int = layer.arguments()["size"]
     return 4 * layer.input.elements + (size - 1) * layer.input.positions
 
 
 def _count_power_means(layer: Layer) -> int:
-    """Return the elements of lppool's parts: a mean over the input, and a relu and a product over the output."""
+    """Return what ptflops counts for lppool's parts: a mean over the input, a relu and a product over the output."""
     return layer.input.elements + 2 * layer.output.elements
 
 

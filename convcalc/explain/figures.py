@@ -1,8 +1,8 @@
-"""The figures of a layer, each with the formula from which it was computed.
+"""Derives the figures of a layer, each with the formula from which it was computed.
 
-Comes in: a report and the name of a layer. Goes out: an `Explanation` per layer with `Figure`s such as
-`params = C_out × k_h × k_w × C_in + C_out = 1,792`. The formulas are not written here: the layer's own rules are run on
-symbolic integers (see `make_symbolic_layer`).
+`explain_layers` takes a report and the name of a layer, and returns an `Explanation` per layer with `Figure`s such as
+`params = C_out × k_h × k_w × C_in + C_out = 1,792`. The formulas are not written here: they are recorded while the
+layer's own rules compute with symbolic integers (see `make_symbolic_layer`).
 """
 
 from collections.abc import Hashable, Iterable, Iterator
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from convcalc.analysis.batchnorm_folding import find_foldable_norms
 from convcalc.analysis.receptive_field import Field
 from convcalc.analysis.report import LayerReport, Report
-from convcalc.explain.remembering import make_symbolic_layer
+from convcalc.explain.symbolic_layers import make_symbolic_layer
 from convcalc.intervals import Reads
 from convcalc.layers.base import Layer
 from convcalc.network import Dtype, matches_pattern
@@ -28,9 +28,9 @@ _Value = TypeVar("_Value", bound=Hashable)
 
 
 class Figure(NamedTuple):
-    """A figure: its value (None: unknown), and its derivation as a formula or in words.
+    """A figure: its name, its value (None: unknown), and its derivation as a formula or in words.
 
-    `one_axis` means that the formula is about the axis named by the figure, so that its symbols need no axis index.
+    `one_axis` means that the formula is about a single axis, which `name` mentions, so its symbols need no axis index.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Explanation(NamedTuple):
         return RichBlocks(lambda width: explanation_lines([self], width))
 
     def legend(self) -> dict[str, list[str]]:
-        """Return the names of the formulas' symbols by their meaning."""
+        """Return the symbols in the formulas, by meaning: `{"stride": ["s_h", "s_w"], …}`."""
         found: dict[str, list[str]] = {}
         for figure in self.figures:
             for symbol in iterate_symbols(figure.formula) if figure.formula is not None else ():
@@ -72,9 +72,9 @@ class NoLayer(ValueError):
 
 
 def explain_layers(report: Report, pattern: str) -> list[Explanation]:
-    """Explain the layers that match a layer's name, a scope's name or a pattern.
+    """Return the explanations of the layers that `pattern` names: a layer, a scope, or a pattern such as `stage2.*`.
 
-    Raises `NoLayer` with the closest name if none matches.
+    Raises `NoLayer`, which suggests the closest name, if there are none.
     """
     names = [layer.name for layer in report.layers]
     indexes = [names.index(pattern)] if pattern in names else []
@@ -96,7 +96,7 @@ def _suggest_layer(report: Report, name: str, names: list[str]) -> str:
 
 
 class _Links(NamedTuple):
-    """By a layer's name: the layers that share its weights, and the batch norms that are folded into it."""
+    """Names of related layers, by layer name: those that share its weights, and the batch norms folded into it."""
 
     users: dict[str, list[str]]
     folded: dict[str, list[str]]
@@ -145,7 +145,7 @@ def _list_notes(layer: LayerReport, links: _Links) -> Iterator[str]:
 
 
 def _derive_sizes(layer: Layer) -> list[Figure]:
-    """Return the output's channels and size of every axis; axes with equal formulas and numbers are combined."""
+    """Return the output's number of channels and its sizes; axes with the same formula and numbers are combined."""
     shape = make_symbolic_layer(layer, sizes=True).inferred_shape()
     channels = Figure("channels" if shape.axes else "features", int(shape.channels), expression_of(shape.channels))
     written = [
@@ -160,7 +160,7 @@ def _derive_sizes(layer: Layer) -> list[Figure]:
 def _make_size_figure(names: list[str], size: int) -> Figure:
     formula = expression_of(size)
     used = set(iterate_symbols(formula))
-    # without axis indices only if no two symbols then have the same name
+    # axis indices are left out unless two symbols would then have the same name
     one_axis = len({symbol.called(True) for symbol in used}) == len(used)
     return Figure(", ".join(names), int(size), formula, one_axis=one_axis)
 
@@ -180,7 +180,7 @@ def _derive_weights(layer: LayerReport, twin: Layer) -> Iterator[Figure]:
 
 
 def _derive_operations(layer: LayerReport, twin: Layer, batch: int) -> list[Figure]:
-    # for the whole batch
+    # the figures are for the whole batch
     samples, products, sums = _make_batch_factor(batch), twin.multiplications(), twin.additions()
     if products is None or sums is None or layer.multiplications is None or layer.additions is None:
         return [Figure(name, None, words="unknown") for name in ("multiplications", "additions", "MACs", "FLOPs")]
@@ -221,7 +221,7 @@ def _derive_memory(report: Report, index: int, twin: Layer) -> Iterator[Figure]:
 
 
 def _make_weight_formula(layer: LayerReport, twin: Layer, dtype: Dtype) -> Expression:
-    # tensors are rounded up to bytes one by one, so the short formula holds only if it has the same result
+    # each tensor is rounded up to whole bytes, so the short formula is used only if its result is the same
     whole = make_quantity(Symbol("params", layer.params))
     if layer.buffers:
         whole = whole + make_quantity(Symbol("buffers", layer.buffers))
@@ -236,14 +236,17 @@ def _make_weight_formula(layer: LayerReport, twin: Layer, dtype: Dtype) -> Expre
 
 
 def _derive_field(report: Report, index: int, twin: Layer) -> list[Figure]:
-    """Return the receptive field and jump after this layer: field + (extent - 1) × jump on every axis."""
+    """Return the receptive field and the jump (cumulative stride) after a layer.
+
+    On each axis, the formula for a sliding window is field + (extent - 1) × jump. Other layers are explained in words.
+    """
     node = report.network.nodes[index]
     before, after = [report.fields[tensor] for tensor in node.reads], report.layers[index].receptive_field
     reach = node.layer.reach()
     if after.whole or not after.size:
         return [Figure("receptive field", None, words="the whole input" if after.whole else "unknown")]
     if reach == "everything":
-        words = "the region that all positions of its input see, within the input"
+        words = "the region on which all positions of its input depend, within the network's input"
         return _describe_fields(after.size, AXIS_NAMES[len(after.size)], words)
     if reach == "same" and len(set(before)) == 1:
         return _describe_fields(
@@ -267,7 +270,7 @@ def _derive_field(report: Report, index: int, twin: Layer) -> list[Figure]:
 
 
 def _is_regular(field: Field) -> bool:
-    # every axis has one path of sliding windows, and its field is the same at all positions
+    # on every axis there is a single path of sliding windows, and the field is the same at all positions
     return bool(field.axes) and all(len(paths) == 1 and paths[0].period == 1 for paths in field.axes or ())
 
 
@@ -291,7 +294,11 @@ def _group_by_value(pairs: Iterable[tuple[_Value, str]]) -> list[tuple[_Value, l
 
 
 def _derive_steps(field: Field, twin: Layer) -> list[Figure]:
-    """Return the extent (effective kernel size), field and jump of a sliding window; equal axes are combined."""
+    """Return the extent (effective kernel size) of a sliding window, and the receptive field and jump after it.
+
+    `field` is the receptive field of the layer's input, and `twin` the layer with symbolic numbers. Axes with the same
+    numbers are combined.
+    """
     reach = twin.reach()
     assert isinstance(reach, tuple)
     axes = AXIS_NAMES[len(reach)]

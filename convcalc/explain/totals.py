@@ -1,4 +1,4 @@
-"""How the totals of a network are composed: the contribution of each layer kind, and remarks on the other totals."""
+"""Explains the totals of a network: returns the contribution of each layer kind, and remarks on the other totals."""
 
 from math import inf
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from convcalc.analysis.report import LayerReport, Report, sum_known
 
 
 class Share(NamedTuple):
-    """The sums over all layers of one kind; None if unknown."""
+    """The contribution of one layer kind to the totals: the sums over its layers; None if unknown."""
 
     kind: str
     layers: int
@@ -18,7 +18,7 @@ class Share(NamedTuple):
 
 
 def sum_by_kind(report: Report) -> list[Share]:
-    """Return one share per kind, sorted by MACs, then params, then operations, the largest first."""
+    """Return the contribution of each layer kind, sorted by MACs, then params, then operations, the largest first."""
     kinds: dict[str, list[LayerReport]] = {}
     for layer in report.layers:
         kinds.setdefault(layer.kind, []).append(layer)

@@ -1,4 +1,4 @@
-"""Alternatives to convolutions as a table, Markdown or JSON."""
+"""Writes the alternatives to convolutions as a table, Markdown or JSON, for `convcalc alternatives`."""
 
 import json
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _SAME = "="
 
 
 def _ratio_text(before: int, after: int) -> str:
-    """Return a ratio with three digits: `0.116×`, `12.3×`; empty if both are 0."""
+    """Return after / before, such as `0.116×` or `12.3×`; `∞` if only `before` is 0, empty if both are."""
     if not before:
         return "" if not after else "∞"
     ratio = after / before
@@ -30,7 +30,7 @@ def _ratio_text(before: int, after: int) -> str:
 
 
 def _change_text(before: int | None, after: int | None) -> str:
-    """Return the relative change of a figure: `-12.3%`; `=` if it is the same, `?` if it is unknown."""
+    """Return the relative change of a figure, such as `-12.3%`; `=` if it is the same, `?` if a value is unknown."""
     if before is None or after is None:
         return "?"
     if before == after:
@@ -49,9 +49,10 @@ def _shape_cell(alternative: Alternative) -> str:
 
 
 def _make_columns(report: Report, found: Sequence[Alternative], one: bool) -> list[Cells]:
-    """Return the columns: layer, alternative, each figure as a ratio, and the changes of the whole network.
+    """Return the columns of the table, with one row per alternative.
 
-    `one` leaves out the column of the layer.
+    They are the layer (unless `one`, which says that all rows are about the same layer), the alternative, the ratio of
+    new to old for each figure of the layer, and the change of each total of the network.
     """
 
     def ratios(name: str) -> list[str]:
@@ -90,7 +91,10 @@ def alternative_lines(
     more: int,
     width: int | None,
 ) -> list[Block]:
-    """Return a heading, the table and what it leaves out; for a single convolution also its own cost."""
+    """Return a heading, the table of alternatives, and the number of those that are not shown (`more`).
+
+    If only one convolution was `chosen`, its own cost is shown as well, and the reasons why alternatives were refused.
+    """
     one = len(chosen) == 1
     lines: list[Block] = [*heading_lines(report, width), []]
     if one:
@@ -104,13 +108,13 @@ def alternative_lines(
 
 
 def _refusal_text(refused: Refused) -> str:
-    """Return what is not possible, and the reason."""
+    """Return which alternative is not possible for a convolution, and the reason."""
     what = f"not {refused.factoring}" if refused.factoring else "cannot be changed"
     return f"{what}: {printable(refused.reason)}"
 
 
 def _subject_lines(report: Report, conv: Convolution, width: int | None) -> list[Line]:
-    """Return the name of a convolution, its arguments, and the cost of all its uses."""
+    """Return the name of a convolution, its arguments, and the sum of the costs of all its uses."""
     layers = [report.layers[node] for node in conv.nodes]
     first, times, spent = layers[0], len(layers), cost_of(conv, report.network)
     facts = [
@@ -126,7 +130,7 @@ def _subject_lines(report: Report, conv: Convolution, width: int | None) -> list
 
 
 def alternative_markdown(report: Report, found: Sequence[Alternative], more: int) -> str:
-    """Return the alternatives as Markdown."""
+    """Return the alternatives as a Markdown table, and the number of those that are not shown (`more`)."""
     lines = [f"### Alternatives in {escape(report.network.name)}", ""]
     lines += cell_markdown(_make_columns(report, found, False)) if found else ["no alternatives"]
     return "\n".join([*lines, *(["", f"and {more:,} more"] if more > 0 else []), ""])
@@ -135,7 +139,7 @@ def alternative_markdown(report: Report, found: Sequence[Alternative], more: int
 def alternative_json(
     report: Report, found: Sequence[Alternative], refused: Sequence[Refused], metric: str, more: int
 ) -> str:
-    """Return the alternatives as JSON, with exact numbers before and after."""
+    """Return the alternatives as JSON text, with exact numbers before and after each change."""
     answer = {
         "schema": _SCHEMA,
         "name": report.network.name,
@@ -166,7 +170,7 @@ def _network_figures(report: Report) -> dict[str, int | None]:
 
 
 def _alternative_dict(report: Report, alternative: Alternative) -> dict[str, Any]:
-    """Return an alternative as a JSON object."""
+    """Return an alternative as a dict that can be written as JSON."""
     option = alternative.option
     return {
         "layers": names_of(option.conv, report.network),
@@ -183,7 +187,7 @@ def _alternative_dict(report: Report, alternative: Alternative) -> dict[str, Any
 
 
 def applied_line(before: Report, after: Report, entries: int) -> str:
-    """Return one line with the savings of a changed spec."""
+    """Return one line with the number of changed entries, and the MACs and params before and after."""
     old, new = before.totals, after.totals
     counted = "1 entry" if entries == 1 else f"{entries} entries"
     return (

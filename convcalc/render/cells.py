@@ -1,4 +1,4 @@
-"""Tables of ready-made texts: fitted to a width, and as Markdown."""
+"""Makes tables from ready-made texts: a table that fits a width, or Markdown."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,7 +10,10 @@ from convcalc.render.summary_markdown import escape
 
 
 class Cells(NamedTuple):
-    """A column: its title and one text per row. The lowest `weight` is dropped first to fit; 9 stays."""
+    """A column: its title, and one text per row.
+
+    If the table does not fit, the columns with the lowest `weight` are dropped first; those of weight 9 always stay.
+    """
 
     title: str
     texts: Sequence[str]
@@ -18,7 +21,7 @@ class Cells(NamedTuple):
     right: bool = True
 
     def column(self, cut: int) -> Column[int]:
-        """Return the column of a grid whose rows are row numbers."""
+        """Return the same column for a grid in which each row is represented by its number."""
         return Column(
             self.title,
             self.title,
@@ -31,7 +34,10 @@ class Cells(NamedTuple):
 
 
 def cell_table(columns: Sequence[Cells], width: int | None, first: str = "title") -> Table:
-    """Return the table, cut in the first column to fit; `first` is the style of the first row."""
+    """Return the table of these columns; `first` is the style of its first row.
+
+    To fit `width` characters, columns are dropped, and the texts in the first column are cut.
+    """
     cuts = [0 if columns[0].right else LEAST_NAME, *[0] * (len(columns) - 1)]
     measured = [column.column(cut) for column, cut in zip(columns, cuts, strict=True)]
     rows = range(len(columns[0].texts))

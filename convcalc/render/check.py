@@ -1,4 +1,4 @@
-"""Results of `check` as text, JSON, and GitHub's annotations and job summary."""
+"""Writes the results of `convcalc check` as text, JSON, and GitHub annotations with a job summary."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,30 +11,30 @@ from convcalc.render.lines import Line
 
 _SEVERITIES = ("error", "warning", "note")  # most severe first
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
-MOST_ROWS, WIDEST_CELL = 500, 200  # of a job summary: GitHub rejects summaries larger than 1 MiB
+MOST_ROWS, WIDEST_CELL = 500, 200  # limits of a job summary, because GitHub rejects summaries larger than 1 MiB
 
 
 def sort_problems(checked: Iterable[Checked]) -> list[Checked]:
-    """Return the files sorted by name, their problems sorted by place and code, all text printable."""
+    """Return the files sorted by name, with their problems sorted by place and unprintable characters escaped."""
     return [
-        one._replace(problems=tuple(sorted(map(_printable, one.problems), key=_place)))
+        one._replace(problems=tuple(sorted(map(_make_printable, one.problems), key=_sort_key)))
         for one in sorted(checked, key=lambda one: one.file)
     ]
 
 
-def _place(problem: Problem) -> tuple[int, int, str, str]:
-    """Return the sort key of a problem; problems of the whole file come first."""
+def _sort_key(problem: Problem) -> tuple[int, int, str, str]:
+    """Return the sort key of a problem; problems of the file as a whole come first."""
     line, column = problem.span[:2] if problem.span else (0, 0)
     return line, column, problem.code, problem.message
 
 
-def _printable(problem: Problem) -> Problem:
+def _make_printable(problem: Problem) -> Problem:
     related = tuple(other._replace(label=printable(other.label)) for other in problem.related)
     return problem._replace(message=printable(problem.message), hint=printable(problem.hint), related=related)
 
 
 def list_problems(checked: Iterable[Checked]) -> Iterator[tuple[Checked, Problem]]:
-    """Yield every problem with its file, in order."""
+    """Yield every problem with its file, sorted by file and place."""
     return ((one, problem) for one in sort_problems(checked) for problem in one.problems)
 
 
@@ -43,31 +43,31 @@ def code_titles(rules: Mapping[str, type[Rule]]) -> dict[str, str]:
     return {**TITLES, **{code: rule.name for code, rule in rules.items()}}
 
 
-def summary(checked: Sequence[Checked], passed_over: int = 0) -> str:
-    """Return the last line: how many files, errors, warnings and notes, and how many YAML files were skipped."""
+def summary(checked: Sequence[Checked], skipped_files: int = 0) -> str:
+    """Return the last line: the numbers of files, errors, warnings and notes, and of YAML files that were skipped."""
     files = counted(len(checked), "file")
     wrong = sum(bool(one.problems) for one in checked)
     fixable = sum(one.fixable for one in checked)
     fixes = f"; --fix can fix {fixable:,} of them" if fixable else ""
-    skipped = f"; {counted(passed_over, 'YAML file')} skipped: no layers" if passed_over else ""
+    skipped = f"; {counted(skipped_files, 'YAML file')} skipped: no layers" if skipped_files else ""
     if not wrong:
         return (f"{files} checked: no problems" if checked else "no files checked") + skipped
     return f"{files if len(checked) == 1 else f'{wrong} of {files}'}: {severity_counts(checked)}{fixes}{skipped}"
 
 
 def severity_counts(checked: Iterable[Checked]) -> str:
-    """Return the number of problems per severity: `1 error, 4 warnings`."""
+    """Return the number of problems per severity, such as `1 error, 4 warnings`."""
     counts = Counter(problem.severity for one in checked for problem in one.problems)
     return ", ".join(counted(counts[severity], severity) for severity in _SEVERITIES if counts[severity])
 
 
 def counted(number: int, what: str, several: str = "") -> str:
-    """Return a number with its noun: `1 file`, `2 files`."""
+    """Return a number with a noun, such as `1 file` or `2 files`; `several` is the plural if it does not end in s."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {several or what + 's'}"
 
 
-def text_lines(checked: Sequence[Checked], passed_over: int = 0) -> list[Line]:
-    """Return every problem with its code, its source line and a caret; then the summary."""
+def text_lines(checked: Sequence[Checked], skipped_files: int = 0) -> list[Line]:
+    """Return the lines of every problem, with its code and an excerpt of the spec, and a last line that sums up."""
     from convcalc.render.excerpt import lines_of_problem, split_lines
 
     lines: list[Line] = []
@@ -77,11 +77,11 @@ def text_lines(checked: Sequence[Checked], passed_over: int = 0) -> list[Line]:
         for problem in one.problems:
             head, *rest = lines_of_problem(error, problem, source)
             lines += [[*head, (f" [{problem.code}]", "dim")], *rest]
-    return [*lines, [(summary(checked, passed_over), "title")]]
+    return [*lines, [(summary(checked, skipped_files), "title")]]
 
 
 def statistics_lines(checked: Sequence[Checked], rules: Mapping[str, type[Rule]]) -> list[Line]:
-    """Return one line per code with how often it was found and its name, the most frequent first."""
+    """Return one line per code that was found: how often it was found, the code, and its title; most frequent first."""
     counts = Counter(problem.code for one in checked for problem in one.problems)
     width = max((len(f"{count:,}") for count in counts.values()), default=0)
     known = code_titles(rules)
@@ -92,42 +92,43 @@ def statistics_lines(checked: Sequence[Checked], rules: Mapping[str, type[Rule]]
 
 
 def findings_json(checked: Sequence[Checked]) -> str:
-    """Return the problems as JSON, in the schema that all commands use for problems."""
+    """Return the problems as JSON text, in the schema that all commands use for problems."""
     from convcalc.render.summary_data import problems_json
 
     return problems_json([InvalidSpec(one.problems, one.file) for one in sort_problems(checked)])
 
 
 def github_annotations(checked: Sequence[Checked]) -> str:
-    """Return one workflow command per problem; GitHub shows it as an annotation of the line."""
-    return "".join(f"{_command(one.file, problem)}\n" for one, problem in list_problems(checked))
+    """Return one GitHub workflow command per problem, which GitHub shows as an annotation of the line."""
+    return "".join(f"{_annotation_text(one.file, problem)}\n" for one, problem in list_problems(checked))
 
 
-def _command(file: str, problem: Problem) -> str:
+def _annotation_text(file: str, problem: Problem) -> str:
     properties: dict[str, object] = {"file": PurePath(file).as_posix()}  # GitHub does not recognise ./name
     if span := problem.span:
         properties |= {"line": span.line, "endLine": span.end_line}
-        if span.line == span.end_line:  # GitHub ignores columns if there are several lines
+        if span.line == span.end_line:  # GitHub ignores columns if a problem spans several lines
             properties |= {"col": span.column, "endColumn": span.end_column}
     properties["title"] = f"convcalc {problem.code}"
-    given = ",".join(f"{key}={_property(str(value))}" for key, value in properties.items())
-    return f"::{_COMMANDS[problem.severity]} {given}::{_data(message_with_hint(problem))}"
+    given = ",".join(f"{key}={_escape_property(str(value))}" for key, value in properties.items())
+    return f"::{_COMMANDS[problem.severity]} {given}::{_escape_data(message_with_hint(problem))}"
 
 
-def _data(text: str) -> str:
-    """Escape text for a workflow command: GitHub decodes %, CR and LF; other unprintable characters are spelt out."""
+def _escape_data(text: str) -> str:
+    """Return the text of a workflow command with %, CR and LF as GitHub decodes them, and others printable."""
     return printable(text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A"))
 
 
-def _property(text: str) -> str:
-    """Escape text for the value of a workflow command's property."""
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+def _escape_property(text: str) -> str:
+    """Return the value of a workflow command's property, escaped as GitHub decodes it."""
+    return _escape_data(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def disarm_commands(text: str) -> str:
-    """Return text for GitHub's log in which no line acts as a workflow command, whatever it contains.
+    """Return text for GitHub's log in which no line can act as a workflow command, whatever the text contains.
 
-    The token that turns commands on again is a hash of the text, so the text cannot contain it.
+    The text is enclosed in commands that turn workflow commands off and on again. The token for turning them on is a
+    hash of the text, so the text cannot contain it.
     """
     from hashlib import sha256
 
@@ -145,12 +146,17 @@ def github_summary(checked: Sequence[Checked]) -> str:
         lines += ["| place | severity | code | problem |", "|---|---|---|---|"]
     for one, problem in every[:MOST_ROWS]:
         line = f":{problem.span.line}:{problem.span.column}" if problem.span else ""
-        cells = (_cell(one.file) + line, problem.severity, problem.code, _cell(message_with_hint(problem)))
+        cells = (
+            _shorten_cell(one.file) + line,
+            problem.severity,
+            problem.code,
+            _shorten_cell(message_with_hint(problem)),
+        )
         lines.append(f"| {' | '.join(map(escape, cells))} |")
     if len(every) > MOST_ROWS:
         lines += ["", f"and {len(every) - MOST_ROWS:,} more"]
     return "\n".join([*lines, ""])
 
 
-def _cell(text: str) -> str:
+def _shorten_cell(text: str) -> str:
     return shorten(text, WIDEST_CELL)

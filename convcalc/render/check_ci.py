@@ -1,4 +1,4 @@
-"""Results of `check` in formats of other programs: SARIF, GitLab Code Quality, JUnit XML."""
+"""Writes the results of `convcalc check` in the formats SARIF, GitLab Code Quality and JUnit XML."""
 
 import os
 from collections import Counter
@@ -19,10 +19,10 @@ _FAILURES = ("error", "warning")
 
 
 def _add_fingerprints(checked: Sequence[Checked]) -> Iterator[tuple[Checked, Problem, str]]:
-    """Yield every problem with a unique fingerprint that does not change when lines are inserted above it.
+    """Yield every problem with its file and a unique fingerprint that stays the same if lines are inserted above it.
 
-    It is a hash of the file name, the code, the text of the line (or the message, if there is no line) and a counter
-    of problems that are equal in these.
+    The fingerprint is a hash of the file name, the code, the text of the line (the message, if there is no line), and
+    the number of earlier problems for which all these are the same.
     """
     import json
     from hashlib import sha256
@@ -31,19 +31,22 @@ def _add_fingerprints(checked: Sequence[Checked]) -> Iterator[tuple[Checked, Pro
     for one in sort_problems(checked):
         source = split_lines(one.text) if one.text is not None and one.problems else []
         for problem in one.problems:
-            key = (PurePath(one.file).as_posix(), problem.code, _line(source, problem) or problem.message)
+            key = (PurePath(one.file).as_posix(), problem.code, _line_text(source, problem) or problem.message)
             yield one, problem, sha256(json.dumps([*key, seen[key]]).encode()).hexdigest()
             seen[key] += 1
 
 
-def _line(source: list[str], problem: Problem) -> str:
-    """Return the text of the line a problem is in, or an empty text."""
+def _line_text(source: list[str], problem: Problem) -> str:
+    """Return the text of the line in which a problem is; empty if it has no line."""
     number = problem.span.line if problem.span else 0
     return source[number - 1].strip() if 0 < number <= len(source) else ""
 
 
 def sarif_log(checked: Sequence[Checked], rules: Mapping[str, type[Rule]]) -> str:
-    """Return a SARIF 2.1.0 log, which GitHub code scanning accepts: https://docs.oasis-open.org/sarif/sarif/v2.1.0/."""
+    """Return the problems as a SARIF 2.1.0 log, which GitHub code scanning accepts.
+
+    The format is described at https://docs.oasis-open.org/sarif/sarif/v2.1.0/.
+    """
     import json
 
     codes = sorted({*code_titles(rules), *(problem.code for _, problem in list_problems(checked))})
@@ -51,21 +54,21 @@ def sarif_log(checked: Sequence[Checked], rules: Mapping[str, type[Rule]]) -> st
     driver = {
         "name": "convcalc",
         "version": __version__,
-        "rules": [_descriptor(code, code_titles(rules).get(code, code), rules.get(code)) for code in codes],
+        "rules": [_rule_dict(code, code_titles(rules).get(code, code), rules.get(code)) for code in codes],
     }
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
         "results": [
-            _result(one, problem, fingerprint, index[problem.code])
+            _result_dict(one, problem, fingerprint, index[problem.code])
             for one, problem, fingerprint in _add_fingerprints(checked)
         ],
     }
     return json.dumps({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
 
 
-def _descriptor(code: str, name: str, rule: type[Rule] | None) -> dict[str, Any]:
-    """Return the SARIF descriptor of a rule, or of a code that does not belong to a rule."""
+def _rule_dict(code: str, name: str, rule: type[Rule] | None) -> dict[str, Any]:
+    """Return the SARIF descriptor of a code; `rule` is None if the code does not belong to a lint rule."""
     if rule is None:
         return {"id": code, "name": name, "shortDescription": {"text": name}, "fullDescription": {"text": name}}
     return {
@@ -77,41 +80,45 @@ def _descriptor(code: str, name: str, rule: type[Rule] | None) -> dict[str, Any]
     }
 
 
-def _result(one: Checked, problem: Problem, fingerprint: str, index: int) -> dict[str, Any]:
+def _result_dict(one: Checked, problem: Problem, fingerprint: str, index: int) -> dict[str, Any]:
     related = [
-        _related(one.file, number, other, other.span) for number, other in enumerate(problem.related) if other.span
+        _related_dict(one.file, number, other, other.span) for number, other in enumerate(problem.related) if other.span
     ]
     return {
         "ruleId": problem.code,
         "ruleIndex": index,
         "level": problem.severity,
-        "message": {"text": _unlinked(message_with_hint(problem))},
-        "locations": [{"physicalLocation": _location(one.file, problem.span)}],
+        "message": {"text": _break_links(message_with_hint(problem))},
+        "locations": [{"physicalLocation": _location_dict(one.file, problem.span)}],
         **({"relatedLocations": related} if related else {}),
         "partialFingerprints": {"convcalc/v1": fingerprint},
     }
 
 
-def _related(file: str, number: int, other: Related, span: Span) -> dict[str, Any]:
-    label = _unlinked(other.label)
-    return {"id": number, "physicalLocation": _location(file, span), **({"message": {"text": label}} if label else {})}
+def _related_dict(file: str, number: int, other: Related, span: Span) -> dict[str, Any]:
+    label = _break_links(other.label)
+    return {
+        "id": number,
+        "physicalLocation": _location_dict(file, span),
+        **({"message": {"text": label}} if label else {}),
+    }
 
 
-def _unlinked(text: str) -> str:
-    """Return text without links: in a SARIF message, `[text](target)` would be one."""
+def _break_links(text: str) -> str:
+    """Return text in which SARIF finds no links; in a SARIF message, `[text](target)` is a link."""
     return text.replace("](", "] (")
 
 
-def _location(file: str, span: Span | None) -> dict[str, Any]:
-    """Return a SARIF location; a problem of the whole file is placed at its first line."""
+def _location_dict(file: str, span: Span | None) -> dict[str, Any]:
+    """Return a SARIF location; a problem of the file as a whole is placed on line 1."""
     region = {"startLine": 1}
     if span is not None:
         region = dict(zip(("startLine", "startColumn", "endLine", "endColumn"), span, strict=True))
-    return {"artifactLocation": {"uri": _uri(file)}, "region": region}
+    return {"artifactLocation": {"uri": _file_uri(file)}, "region": region}
 
 
-def _uri(file: str) -> str:
-    """Return a file name as a URI, relative if the name is relative."""
+def _file_uri(file: str) -> str:
+    """Return a file name as a URI, which is relative if the name is relative."""
     from urllib.parse import quote
 
     path = PurePath(file)
@@ -121,14 +128,14 @@ def _uri(file: str) -> str:
 
 
 def gitlab_report(checked: Sequence[Checked]) -> str:
-    """Return a GitLab Code Quality report."""
+    """Return the problems as a GitLab Code Quality report."""
     import json
 
-    problems = [_quality(one, problem, fingerprint) for one, problem, fingerprint in _add_fingerprints(checked)]
+    problems = [_gitlab_dict(one, problem, fingerprint) for one, problem, fingerprint in _add_fingerprints(checked)]
     return json.dumps(problems, indent=1) + "\n"
 
 
-def _quality(one: Checked, problem: Problem, fingerprint: str) -> dict[str, Any]:
+def _gitlab_dict(one: Checked, problem: Problem, fingerprint: str) -> dict[str, Any]:
     path = PurePath(one.file).as_posix().encode("utf-8", "backslashreplace").decode()
     return {
         "description": message_with_hint(problem),
@@ -140,10 +147,11 @@ def _quality(one: Checked, problem: Problem, fingerprint: str) -> dict[str, Any]
 
 
 def junit_xml(checked: Sequence[Checked]) -> str:
-    """Return JUnit XML with one test case per file; errors and warnings make it fail, notes are its output.
+    """Return the problems as JUnit XML, with one test case per file.
 
-    Characters that XML does not allow are escaped. A test case has a single failure that lists all its problems,
-    because readers of JUnit XML show only one.
+    A file with errors or warnings is a failed test case; notes are the output of the test case. All errors and warnings
+    of a file are listed in a single failure, because programs that read JUnit XML show only one. Characters that XML
+    does not allow are escaped.
     """
     from xml.etree import ElementTree
 
@@ -157,9 +165,9 @@ def junit_xml(checked: Sequence[Checked]) -> str:
             message = severity_counts([one._replace(problems=failures)])
             worst = "error" if any(problem.severity == "error" for problem in failures) else "warning"
             failure = ElementTree.SubElement(case, "failure", type=worst, message=message)
-            failure.text = _listed(one.file, failures)
+            failure.text = _list_text(one.file, failures)
         if notes:
-            ElementTree.SubElement(case, "system-out").text = _listed(one.file, notes)
+            ElementTree.SubElement(case, "system-out").text = _list_text(one.file, notes)
     counts = {"tests": len(checked), "failures": len(suite.findall("testcase/failure")), "errors": 0, "skipped": 0}
     for element in (suites, suite):
         element.attrib.update({key: str(count) for key, count in counts.items()})
@@ -167,10 +175,12 @@ def junit_xml(checked: Sequence[Checked]) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(suites, encoding="unicode") + "\n"
 
 
-def _listed(file: str, problems: Sequence[Problem]) -> str:
-    return "\n".join(f"{_placed(file, problem)}: {message_with_hint(problem)} [{problem.code}]" for problem in problems)
+def _list_text(file: str, problems: Sequence[Problem]) -> str:
+    return "\n".join(
+        f"{_place_text(file, problem)}: {message_with_hint(problem)} [{problem.code}]" for problem in problems
+    )
 
 
-def _placed(file: str, problem: Problem) -> str:
+def _place_text(file: str, problem: Problem) -> str:
     span = problem.span
     return f"{printable(file)}:{span.line}:{span.column}" if span else printable(file)

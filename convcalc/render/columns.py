@@ -1,4 +1,4 @@
-"""The one list of columns of the layer table: name, title, importance, and the text for a row."""
+"""Defines the columns of the layer table: for each one its name, title, importance, and text for a row."""
 
 from collections.abc import Callable
 from typing import Any
@@ -42,9 +42,10 @@ def _text_column(name: str, title: str, weight: int, value: Callable[[Row], Any]
 
 
 def count_eighths(part: float, whole: float, cells: int) -> int:
-    """Return how many eighths of a bar of `cells` characters a part fills.
+    """Return the length of a bar that shows `part` of `whole`, in eighths of a character.
 
-    A part above 0 is never drawn empty, and a part below the whole is never drawn full.
+    `cells` is the length of a full bar in characters. The result is at least 1 if the part is above 0, and less than
+    that of a full bar if the part is below the whole.
     """
     if part <= 0:
         return 0
@@ -53,13 +54,13 @@ def count_eighths(part: float, whole: float, cells: int) -> int:
 
 
 def draw_bar(share: float, cells: int = _BAR) -> str:
-    """Draw a share between 0 and 1 as a bar of up to `cells` characters."""
+    """Return a bar of up to `cells` characters that shows a share between 0 and 1."""
     eighths = count_eighths(share, 1, cells)
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
 
 def _share_text(row: Row, exact: bool) -> str:
-    """Return `12.3% █`; blank if the layer costs nothing, `?` if the total is unknown."""
+    """Return the share of a layer in the total with a bar, such as `12.3% █`; blank if it is 0, `?` if unknown."""
     if row.share is None:
         return f"{'?':>6} {'':<{_BAR}}"
     return f"{row.share:6.1%} {draw_bar(row.share):<{_BAR}}" if row.share else " " * (_BAR + 7)
@@ -68,8 +69,8 @@ def _share_text(row: Row, exact: bool) -> str:
 def field_text(row: Row | LayerReport | Totals) -> str:
     """Return the text of a receptive field.
 
-    It is `427` or `43×11`, `188–204` if the size varies by position, `all` for the whole input; ` !` marks a misaligned
-    field.
+    This is its size, such as `427`, or `43×11` if the axes differ; `188–204` if the size differs between positions;
+    `all` for the whole input; `?` if it is unknown. A final ` !` means that merged branches are misaligned.
     """
     field = row.receptive_field
     if field.whole:
@@ -82,25 +83,25 @@ def field_text(row: Row | LayerReport | Totals) -> str:
 
 
 def jump_text(row: Row | LayerReport) -> str:
-    """Return the jump (cumulative stride) as `32` or `1/2`."""
+    """Return the jump (cumulative stride) as text, such as `32`, `1/2` or `4×2`; empty if it is unknown."""
     if row.receptive_field.jump is None:
         return ""
     return per_axis_text(map(ratio_text, row.receptive_field.jump))
 
 
 def ratio_text(ratio: Ratio) -> str:
-    """Return a fraction as `32` or `1/2`."""
+    """Return a (numerator, denominator) pair as text, such as `32` or `1/2`."""
     return str(ratio[0]) if ratio[1] == 1 else f"{ratio[0]}/{ratio[1]}"
 
 
 def per_axis_text(values: Any) -> str:
-    """Return one value if all axes agree, else all, joined by ×."""
+    """Return the values of all axes joined by ×, or only one of them if all are equal."""
     texts = [str(value) for value in values]
     return texts[0] if len(set(texts)) == 1 else "×".join(texts)
 
 
 def shapes_text(shapes: Any) -> str:
-    """Join the shapes of several inputs by +."""
+    """Return several shapes as text, joined by +."""
     return " + ".join(map(str, shapes))
 
 
@@ -134,5 +135,5 @@ SHOWN = tuple(column for column in EVERY if column.weight)
 
 
 def choose_columns(names: str | None, default: tuple[Column[Row], ...] = SHOWN) -> tuple[Column[Row], ...]:
-    """Return the columns in a comma-separated list, or the default for None. Raises UnknownColumn."""
+    """Return the columns that a comma-separated list names; `default` if it is None. Raises UnknownColumn."""
     return find_columns(names, COLUMNS, default)

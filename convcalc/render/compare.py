@@ -1,4 +1,4 @@
-"""Many networks in one table, one row per network: `convcalc compare` and the list of examples."""
+"""Writes several networks as one table, for `convcalc compare` and for the list of `convcalc examples`."""
 
 import csv
 import json
@@ -25,7 +25,7 @@ _MOST_IS_BEST = ("receptive_field",)
 
 
 class NetworkRow(NamedTuple):
-    """One network: its label, report and figures, and the columns in which it is best (None: not computed)."""
+    """One network: its label, its report, its figures, and the figures in which it is best (None: not compared)."""
 
     name: str
     report: Report
@@ -34,7 +34,7 @@ class NetworkRow(NamedTuple):
 
 
 def network_rows(named: Sequence[tuple[str, Report]]) -> list[NetworkRow]:
-    """Return one row per network, with the best of each column marked."""
+    """Return one row per network, in which `best` holds the figures that no other network surpasses."""
     names = (*_LEAST_IS_BEST, *_MOST_IS_BEST)
     rows = [NetworkRow(name, report, {of: figure(report, of) for of in names}) for name, report in named]
     best = {name: _find_best([_rank_value(row, name) for row in rows]) for name in names}
@@ -47,7 +47,10 @@ def network_rows(named: Sequence[tuple[str, Report]]) -> list[NetworkRow]:
 
 
 def _rank_value(row: NetworkRow, name: str) -> float | None:
-    """Return a value that is larger the better the figure; None if unknown. A field that covers the input is best."""
+    """Return a number by which networks are ranked: the larger, the better; None if the figure is unknown.
+
+    A receptive field that is the whole input ranks highest.
+    """
     value = row.figures[name]
     if name in _MOST_IS_BEST:
         return inf if row.report.totals.receptive_field.whole else value
@@ -55,7 +58,7 @@ def _rank_value(row: NetworkRow, name: str) -> float | None:
 
 
 def _find_best(values: Sequence[float | None]) -> float | None:
-    """Return the largest value; None if all are equal or any is unknown."""
+    """Return the largest value; None if all values are equal or if any of them is unknown."""
     known = [value for value in values if value is not None]
     return max(known) if len(known) == len(values) and len(set(known)) > 1 else None
 
@@ -67,7 +70,7 @@ def _text_column(
 
 
 def _figure_column(name: str, title: str, weight: int) -> Column[NetworkRow]:
-    """Return a column of figures that marks the best."""
+    """Return a column of figures in which a star marks the best."""
 
     def text(row: NetworkRow, exact: bool) -> str:
         value = row.figures[name]
@@ -122,7 +125,7 @@ GALLERY: tuple[Column[NetworkRow], ...] = (
 
 
 def gallery_lines(examples: Sequence[tuple[str, Report]], width: int | None) -> list[Block]:
-    """Return the list of the examples with their cost."""
+    """Return the table of the examples, with their tasks, inputs, params, MACs and sources."""
     shown = [column.name for column in (_PARAMS, _MACS)]
     rows = [NetworkRow(name, report, {of: figure(report, of) for of in shown}) for name, report in examples]
     return [grid(GALLERY, rows, width=width, style=_style_of)]
@@ -135,7 +138,10 @@ def _style_of(row: NetworkRow, column: Column[NetworkRow]) -> str:
 
 
 def sort_network_rows(rows: Sequence[NetworkRow], sort: str | None) -> list[NetworkRow]:
-    """Sort by a column: numbers descending after unknown ones, text ascending. Raises UnknownColumn."""
+    """Return the rows sorted by a column. Raises UnknownColumn.
+
+    Unknown numbers come first, then the others in descending order; text is sorted in ascending order.
+    """
     if sort is None:
         return list(rows)
     column = find_column(sort, COLUMNS)
@@ -151,7 +157,10 @@ def sort_network_rows(rows: Sequence[NetworkRow], sort: str | None) -> list[Netw
 def networks_lines(
     rows: Sequence[NetworkRow], width: int | None, exact: bool, columns: Sequence[Column[NetworkRow]] | None = None
 ) -> list[Block]:
-    """Return the table, and a legend if anything is marked. Columns that are given are all shown, at any width."""
+    """Return the table, and a legend if a star marks anything in it.
+
+    Without `columns`, as many columns as fit `width` are shown; `columns` are always all shown.
+    """
     shown = EVERY if columns is None else columns
     table = grid(shown, rows, width=width, exact=exact, fixed=columns is not None, style=_style_of)
     return [table, *([[], [(_LEGEND, "dim")]] if _is_marked(rows, shown) else [])]
@@ -184,7 +193,7 @@ def networks_csv(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow
 
 
 def networks_json(rows: Sequence[NetworkRow]) -> str:
-    """Return JSON with one line per network: header and totals of its report, and the columns in which it is best."""
+    """Return JSON text with one line per network: header and totals of its report, and the figures it is best in."""
     lines = []
     for row in rows:
         header = {name: value for name, value in row.report.header().items() if name not in ("schema", "version")}

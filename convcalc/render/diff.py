@@ -1,4 +1,4 @@
-"""A difference between networks as text and JSON: the totals side by side, then the changed layers."""
+"""Writes the difference between two networks as text or JSON: the totals side by side, then the changed layers."""
 
 import json
 from collections.abc import Sequence
@@ -36,20 +36,21 @@ _STYLES = {"added": "added", "removed": "removed", "changed": "", "moved": "dim"
 
 
 class TotalRow(NamedTuple):
-    """A figure of both networks, with its title."""
+    """A figure of both networks, with its name and title; `texts`, if set, replace its old and new value."""
 
     name: str
     title: str
     figure: Figure
-    texts: tuple[str, str] | None  # shown instead of the numbers
+    texts: tuple[str, str] | None
 
 
 def total_rows(difference: Difference) -> list[TotalRow]:
-    """Return the rows of the totals: figures always shown, and those shown only if they differ."""
+    """Return the rows of the totals; some figures are always included, others only if they differ."""
     rows = []
     for name, figure in difference.figures.items():
         title = _ALWAYS_SHOWN.get(name) or _SHOWN_IF_DIFFERENT.get(name)
-        same = figure.old == figure.new or figure == difference.figures["params"]  # all params are trainable
+        # if all params are trainable, their number is already in the row of the params
+        same = figure.old == figure.new or figure == difference.figures["params"]
         if title is not None and not (name in _SHOWN_IF_DIFFERENT and same):
             sizes = difference.old.totals, difference.new.totals
             texts = (field_text(sizes[0]), field_text(sizes[1])) if name == "receptive_field" else None
@@ -68,13 +69,13 @@ def _side_text(row: TotalRow, new: bool, exact: bool) -> str:
 
 
 def _change_text(row: TotalRow, exact: bool) -> str:
-    """Return the signed change; blank if there is none."""
+    """Return the change of a figure with its sign; empty if it is 0."""
     change = row.figure.change
     return "" if change == 0 else f"{'+' if (change or 0) > 0 else ''}{_figure_text(row, change, exact)}"
 
 
 def _percent_text(figure: Figure) -> str:
-    """Return the change in percent; blank if there is none, or if the old value is 0 or unknown."""
+    """Return the change of a figure in percent; empty if there is no change, or if the old value is 0 or unknown."""
     relative = figure.relative
     if not figure.change or relative is None:
         return ""
@@ -108,7 +109,10 @@ LAYERS: tuple[Column[DifferenceRow], ...] = (
 
 
 def difference_lines(difference: Difference, width: int | None, layers: bool) -> list[Block]:
-    """Return both names, the totals side by side, and one row per change; only the totals if not `layers`."""
+    """Return the names of both networks, the totals side by side, changed settings, and the changed layers.
+
+    Without `layers`, the changed layers are left out.
+    """
     lines: list[Block] = [*_title_lines(difference, width), [], _totals_table(difference, width)]
     given = [f"{change.what} {given_text(change)}" for change in difference.given]
     if given:
@@ -124,7 +128,7 @@ def _style_of(row: DifferenceRow, column: Column[DifferenceRow]) -> str:
 
 
 def _title_lines(difference: Difference, width: int | None) -> list[Line]:
-    """Return the names of both networks, and their files if they fit."""
+    """Return the names of both networks, with the names of their files if these fit."""
     lines: list[Line] = []
     for side, report in (("old", difference.old), ("new", difference.new)):
         name, file = printable(report.network.name), printable(examples.display_name(report.network.file or ""))
@@ -134,19 +138,19 @@ def _title_lines(difference: Difference, width: int | None) -> list[Line]:
 
 
 def _totals_table(difference: Difference, width: int | None) -> Table:
-    """Return the totals, with exact numbers if they fit."""
+    """Return the table of the totals, with exact numbers if they fit, else with abbreviated ones."""
     rows = total_rows(difference)
     exact = grid(TOTALS, rows, exact=True)
     return exact if width is None or exact.width <= width else grid(TOTALS, rows, width=width)
 
 
 def given_text(change: Change) -> str:
-    """Return the old and the new value of a change, such as `1.0 → 0.5`."""
+    """Return the old and the new value of a setting, such as `1.0 → 0.5`."""
     return f"{value_text(change.old)} → {value_text(change.new)}"
 
 
 def failure_text(condition: Condition, difference: Difference) -> str:
-    """Return a message that a condition holds, and by how much the figure changed."""
+    """Return the message for a condition of --fail-if that holds: by how much the figure changed."""
     figure, title = difference.figures[condition.metric], printable(condition.text)
     if figure.change is None:
         return f"{title}: the change in {condition.metric} is unknown"
@@ -161,7 +165,10 @@ def failure_text(condition: Condition, difference: Difference) -> str:
 
 
 def difference_json(difference: Difference, failed: Sequence[str]) -> str:
-    """Return the difference as JSON, schema convcalc/diff/1: exact figures, one line per layer that differs."""
+    """Return the difference as JSON text with exact figures, and one line per layer that differs.
+
+    The schema is convcalc/diff/1. `failed` are the conditions of --fail-if that hold.
+    """
     head = {
         "schema": _SCHEMA,
         "version": __version__,
@@ -235,7 +242,7 @@ def _change_dict(change: Change) -> dict[str, Any]:
 
 
 def _json_value(value: Any) -> Any:
-    """Convert a value for JSON: a shape becomes the list of its sizes."""
+    """Return a value as JSON can represent it: a shape becomes the list of its sizes."""
     if isinstance(value, Shape):
         return list(value.sizes)
     return [_json_value(item) for item in value] if isinstance(value, tuple | list) else value

@@ -1,4 +1,4 @@
-"""A difference as Markdown, for a comment on a pull request: the totals, and a collapsed table of layers."""
+"""Writes a difference as Markdown for a comment on a pull request: the totals, and a collapsed table of layers."""
 
 from collections.abc import Iterable, Sequence
 
@@ -16,7 +16,10 @@ _WIDEST = 200
 
 
 def difference_markdown(difference: Difference, failed: Sequence[str]) -> str:
-    """Return the totals, changed settings and a collapsed table of layers, in at most _MOST_BYTES bytes."""
+    """Return the totals, changed settings and a collapsed table of layers, in at most 65,000 bytes.
+
+    `failed` are messages about the conditions of --fail-if that hold.
+    """
     names = [escape(report.network.name) for report in (difference.old, difference.new)]
     title = names[0] if names[0] == names[1] else " → ".join(names)
     lines = [f"### {title}", ""]
@@ -45,7 +48,7 @@ def _table_lines(columns: Sequence[Column[Kind]], rows: Sequence[Kind]) -> list[
 
 
 def _fold_rows(rows: Sequence[DifferenceRow], room: int) -> list[str]:
-    """Return a collapsed table with as many rows as fit, and the number of those left out."""
+    """Return a collapsed table with as many rows as fit `room` bytes, and the number of those left out."""
     opening = ["<details>", "<summary>Changed layers</summary>", ""]
     lines = _table_lines(LAYERS, rows)
     room -= _count_bytes(opening) + 200  # room for the closing lines
@@ -60,5 +63,5 @@ def _left_out_lines(count: int, what: str) -> Iterable[str]:
 
 
 def _count_bytes(lines: Sequence[str]) -> int:
-    """Return the bytes of lines, line ends included."""
+    """Return the number of bytes in these lines, with their line endings."""
     return sum(len(line.encode("utf-8", "replace")) + 1 for line in lines)

@@ -1,4 +1,7 @@
-"""The rows of a difference; the same change in every copy of a repeat, or use of a block, is one row."""
+"""Groups the changed layers of a difference into rows.
+
+If all copies of a repeat, or all uses of a block, have the same change, they form a single row.
+"""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,11 +15,14 @@ from convcalc.network import Group
 from convcalc.problems import printable, shorten
 
 _DIGITS = re.compile(r"\d+")
-_MOST_READ = 4  # inputs of a layer that are named
+_MOST_READ = 4  # at most this many inputs of a layer are named
 
 
 class DifferenceRow(NamedTuple):
-    """What happened to some layers, and what that adds to params and MACs (None: unknown)."""
+    """What happened to some layers (`did`, such as `added`), and by how much their params and MACs changed.
+
+    `params` and `macs` are None if the change is unknown.
+    """
 
     did: str
     name: str
@@ -28,7 +34,7 @@ class DifferenceRow(NamedTuple):
 
 
 class _Bucket:
-    """Collects the changes that form one row."""
+    """Collects the changes of layers that form one row; the function `what` describes them."""
 
     def __init__(self, did: str, what: Callable[[Sequence[LayerChange]], str]) -> None:
         self.did = did
@@ -48,7 +54,10 @@ class _Bucket:
 
 
 def difference_rows(difference: Difference) -> list[DifferenceRow]:
-    """Return the rows in network order, then renamed layers, then the number of layers that changed only in shape."""
+    """Return the rows of a difference: changed layers in network order, then renamed layers.
+
+    A last row has the number of layers of which only the shapes changed.
+    """
     buckets: dict[tuple[object, ...], _Bucket] = {}
     scopes = {"removed": _find_whole_scopes(difference, "old"), "added": _find_whole_scopes(difference, "new")}
     for change in difference.layers:
@@ -64,7 +73,11 @@ Entry = tuple[str, tuple[object, ...], str, Callable[[Sequence[LayerChange]], st
 
 
 def _list_entries(change: LayerChange, scopes: dict[str, dict[str, Group]]) -> Iterator[Entry]:
-    """Yield what happened to a layer: the outcome, the key that groups it with others, its name, its description."""
+    """Yield what happened to a layer, as one or two entries.
+
+    An entry has the outcome (`added`, …), the key that layers in the same row share, the name, and a function that
+    returns the description of the row.
+    """
     old, new = change.old, change.new
     if old is None or new is None:
         did = "added" if old is None else "removed"
@@ -84,12 +97,15 @@ def _list_entries(change: LayerChange, scopes: dict[str, dict[str, Group]]) -> I
 
 
 def _is_costly(change: LayerChange) -> bool:
-    """Whether other shapes change params or MACs, or make the change unknown."""
+    """Whether new shapes of a layer change its params or MACs, or make that change unknown."""
     return bool(change.shapes) and any(change.figure(name).change != 0 for name in ("params", "macs"))
 
 
 def _place_key(layer: LayerReport) -> tuple[object, ...]:
-    """Return the key shared by all layers that one line of a spec creates; without lines, names without numbers."""
+    """Return a key that all layers from the same line of a spec share.
+
+    If lines are unknown, layers share the key if their names differ only in numbers.
+    """
     return layer.kind, layer.line or _strip_numbers(layer.name)
 
 
@@ -101,7 +117,10 @@ def _strip_numbers(name: str) -> str:
 
 
 def _find_whole_scopes(difference: Difference, side: str) -> dict[str, Group]:
-    """Return, by layer name, the outermost scope that exists only in this network."""
+    """Return the outermost scope around each layer whose layers exist only on this side, by layer name.
+
+    `side` is `old` or `new`. Layers without such a scope are left out.
+    """
     report: Report = getattr(difference, side)
     other = "new" if side == "old" else "old"
     alone = {getattr(change, side).name for change in difference.layers if getattr(change, other) is None}
@@ -117,13 +136,16 @@ def _find_whole_scopes(difference: Difference, side: str) -> dict[str, Group]:
 
 
 def _describe_kind(changes: Sequence[LayerChange]) -> str:
-    """Return the kind, and the arguments if all layers have the same."""
+    """Return the kind of the layers, and their arguments if these are the same for all."""
     glances = {change.layer.layer.glance() for change in changes}
     return " ".join(filter(None, (changes[0].layer.kind, glances.pop() if len(glances) == 1 else "")))
 
 
 def _describe_arguments(changes: Sequence[LayerChange]) -> str:
-    """Return `stride 1 → 2, groups 1 → 32`; for several layers, ranges such as `64…512 → 128…1024`."""
+    """Return the changed arguments, such as `stride 1 → 2, groups 1 → 32`.
+
+    Values that differ between the layers are shown as a range, such as `64…512 → 128…1024`.
+    """
     found = []
     for index, written in enumerate(changes[0].written):
         before = _summarise_texts(_argument_text(change.old, change.written[index], "old") for change in changes)
@@ -133,7 +155,7 @@ def _describe_arguments(changes: Sequence[LayerChange]) -> str:
 
 
 def _describe_input(changes: Sequence[LayerChange]) -> str:
-    """Return the change of the input's channels, or else of its spatial size."""
+    """Return the change of the input: of its number of channels if that changed, else of its size."""
     shapes = [(change.old.layer.input, change.new.layer.input) for change in changes if change.old and change.new]
     if any(old.channels != new.channels for old, new in shapes):
         before, after = (_summarise_texts(str(pair[side].channels) for pair in shapes) for side in (0, 1))
@@ -143,14 +165,14 @@ def _describe_input(changes: Sequence[LayerChange]) -> str:
 
 
 def _output_text(changes: Sequence[LayerChange]) -> str:
-    """Return the output shape, with the old one if it changed."""
+    """Return the output shape of the layers; if it changed, the old and the new one."""
     before = _summarise_texts(str(change.old.output_shape) for change in changes if change.old)
     after = _summarise_texts(str(change.new.output_shape) for change in changes if change.new)
     return after if before in ("", after) else before if not after else f"{before} → {after}"
 
 
 def _summarise_texts(texts: Iterable[str]) -> str:
-    """Return one text if all agree, else a range: smallest…largest number, or first…last text."""
+    """Return the text if all are equal, else a range from the smallest to the largest number, or first to last text."""
     found = list(dict.fromkeys(texts))
     if len(found) < 2:
         return "".join(found)
@@ -160,7 +182,7 @@ def _summarise_texts(texts: Iterable[str]) -> str:
 
 
 def _argument_text(layer: LayerReport | None, change: Change, side: str) -> str:
-    """Return an argument's value as the layer table shows it, without its sign: `1`, not `p1`."""
+    """Return the value of an argument as in the layer table, but without the letter before it: `1`, not `p1`."""
     value: Any = getattr(change, side)
     key = None if layer is None else layer.layer.keys.get(change.what)
     if key is None or isinstance(key, Flag) or value is None:
@@ -170,7 +192,7 @@ def _argument_text(layer: LayerReport | None, change: Change, side: str) -> str:
 
 
 def value_text(value: Any) -> str:
-    """Return a value as short printable text; lists joined by +, None as `none`."""
+    """Return a value as short printable text; the items of a list are joined by +, and None is `none`."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -185,7 +207,10 @@ def value_text(value: Any) -> str:
 
 
 def _renamed_rows(difference: Difference) -> Iterator[DifferenceRow]:
-    """Yield renamed scopes and layers, grouped if they differ in numbers; then how many changed only in numbers."""
+    """Yield a row for each renamed scope or layer; names that differ only in numbers share a row.
+
+    A last row counts the layers of which only numbers in the name changed.
+    """
     scopes: dict[tuple[str, str], list[tuple[str, str]]] = {}
     numbered = 0
     for change in difference.layers:
@@ -204,7 +229,7 @@ def _renamed_rows(difference: Difference) -> Iterator[DifferenceRow]:
 
 
 def _find_renamed_scope(old: str, new: str) -> tuple[str, str]:
-    """Return two names without their common ending: `stage2.*` and `layer2.*`."""
+    """Return the names without their common ending: `stage2.*`, `layer2.*` for `stage2.conv1`, `layer2.conv1`."""
     before, after = old.split("."), new.split(".")
     while len(before) > 1 and len(after) > 1 and before[-1] == after[-1]:
         before, after = before[:-1], after[:-1]
@@ -213,7 +238,7 @@ def _find_renamed_scope(old: str, new: str) -> tuple[str, str]:
 
 
 def _reshaped_row(difference: Difference) -> Iterator[DifferenceRow]:
-    """Yield the number of layers that differ only in shape."""
+    """Yield one row with the number of layers of which only the shapes changed, if there are any."""
     silent = [
         change
         for change in difference.layers

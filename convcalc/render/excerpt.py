@@ -1,14 +1,14 @@
-"""A problem as text: its place and message, the source line with a caret under the mistake, and a hint."""
+"""Writes a problem as text: its place and message, the line of the spec with carets under the mistake, and a hint."""
 
 from convcalc.problems import InvalidSpec, Problem, Span, printable
 from convcalc.render.lines import Line
 
 _WIDEST = 120
-_LEAD = 30  # characters shown before the caret in a long line
+_LEAD = 30  # in a long line, at most this many characters are shown before the mistake
 
 
 def problem_lines(error: InvalidSpec) -> list[Line]:
-    """Return the lines of all problems of one file."""
+    """Return the text of all problems in one file, as lines."""
     lines: list[Line] = []
     source = None if error.text is None else split_lines(error.text)
     for problem in error.problems:
@@ -17,12 +17,12 @@ def problem_lines(error: InvalidSpec) -> list[Line]:
 
 
 def split_lines(text: str) -> list[str]:
-    """Split a text at line feeds and carriage returns only, as YAML counts lines."""
+    """Return the lines of a text, split only at line feeds and carriage returns, which is how YAML counts lines."""
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def lines_of_problem(error: InvalidSpec, problem: Problem, source: list[str] | None) -> list[Line]:
-    """Return the lines of one problem, with its excerpt."""
+    """Return the text of one problem as lines; `source` are the lines of its file, None if they cannot be shown."""
     lines: list[Line] = [[(error.place(problem), "place"), (": ", ""), (problem.message, problem.severity)]]
     if source is not None and problem.span is not None:
         lines += _excerpt_lines(source, problem.span, "")
@@ -35,8 +35,8 @@ def lines_of_problem(error: InvalidSpec, problem: Problem, source: list[str] | N
 
 
 def _excerpt_lines(source: list[str], span: Span, label: str) -> list[Line]:
-    """Return the source line of a span, with carets under it."""
-    from rich.cells import cell_len  # how wide a character is in a terminal
+    """Return the line of the spec in which a span starts, with carets and `label` under the span."""
+    from rich.cells import cell_len  # the width of a text in a terminal, where some characters are two columns wide
 
     if span.line > len(source):
         return []

@@ -1,6 +1,7 @@
-"""Explanations as text: each figure as a formula in symbols, the formula with its values, and the result.
+"""Writes explanations as text: each figure as a formula in symbols, the formula with its values, and the result.
 
-For example `params  C_out × (k_h × k_w × C_in) + C_out`, `= 64 × (3 × 3 × 3) + 64`, `= 1,792`.
+For example, params are explained by three lines: `C_out × (k_h × k_w × C_in) + C_out`, `= 64 × (3 × 3 × 3) + 64`, and
+`= 1,792`.
 """
 
 import re
@@ -19,13 +20,13 @@ from convcalc.symbolic import Notation
 from convcalc.units import format_bytes, format_count, format_exact
 
 _PAGE = 100
-_NARROW = 60  # in a terminal of fewer columns, formulas go below their names
-WORDS = 17  # width of the names, to the left of the formulas
-NO_BREAK = "\u00a0"  # a blank at which lines are not broken
+_NARROW = 60  # in a terminal with fewer columns, a formula is placed below its name instead of next to it
+WORDS = 17  # width of the column of names, to the left of the formulas
+NO_BREAK = "\u00a0"  # a blank at which a line must not be broken
 
 
 def explanation_lines(found: list[Explanation], width: int | None, in_words: bool = True) -> list[Line]:
-    """Return the explanations of all layers as lines; without `in_words` only the figures."""
+    """Return the explanations of all layers as lines; without `in_words`, only the figures."""
     lines: list[Line] = []
     for explanation in found:
         lines += (
@@ -39,7 +40,7 @@ def _lead_width(width: int | None) -> int:
 
 
 def _layer_lines(explanation: Explanation, width: int | None, in_words: bool) -> list[Line]:
-    """Return one layer: title, summary, figures, legend of the symbols, what is counted, and the source."""
+    """Return the explanation of one layer: title, summary, figures, legend of the symbols, what is counted, source."""
     lead, about = _lead_width(width), parse_page(type(explanation.layer.layer))
     lines = [*_title_lines(explanation, width), []]
     if in_words:
@@ -56,7 +57,7 @@ def _layer_lines(explanation: Explanation, width: int | None, in_words: bool) ->
 
 
 def list_facts(explanation: Explanation) -> list[str]:
-    """Return the facts of a layer's title: its kind with arguments, its shapes, and its line in the spec."""
+    """Return the facts about a layer for its title: its kind with arguments, its shapes, and its line in the spec."""
     layer = explanation.layer
     shapes = " + ".join(map(str, layer.layer.inputs))
     line = f"line {layer.line}" if layer.line else ""
@@ -64,7 +65,7 @@ def list_facts(explanation: Explanation) -> list[str]:
 
 
 def _title_lines(explanation: Explanation, width: int | None) -> list[Line]:
-    # facts go below the name if they do not fit next to it
+    # the facts are placed below the name if they do not fit next to it
     name = explanation.layer.name
     line = " · ".join(list_facts(explanation))
     if width is None or len(name) + len(GAP) + len(line) <= width:
@@ -83,7 +84,10 @@ def _figure_lines(figure: Figure, width: int | None, lead: int) -> list[Line]:
 
 
 def _protect_blanks(text: str, room: int) -> str:
-    """Return a formula that breaks only before operators, and not inside parentheses that fit on a line."""
+    """Return a formula with no-break blanks where a line must not be broken.
+
+    These are all blanks except those before operators, and those inside parentheses that fit on a line.
+    """
     text = re.sub(r"(?<=[×/+=-]) | (?=/)| (?=[KMGTP]i?B?\))| (?=B\b)", NO_BREAK, text)
     groups = re.findall(r"\([^()]*\)", text)
     for group in groups:
@@ -92,7 +96,10 @@ def _protect_blanks(text: str, room: int) -> str:
 
 
 def _derivation_lines(figure: Figure) -> list[str]:
-    """Return at most three lines: symbols, values, result; a formula that is a single symbol needs only one."""
+    """Return the derivation of a figure as up to three lines: formula in symbols, formula with values, result.
+
+    Lines that would be equal are merged.
+    """
     result = "" if figure.value is None else format_result(figure.value, figure.unit)
     if figure.formula is None:
         return [": ".join(filter(None, (result, figure.words)))]
@@ -106,14 +113,14 @@ def _derivation_lines(figure: Figure) -> list[str]:
 
 
 def format_result(value: int, unit: str) -> str:
-    """Return a result exactly and rounded: `118,013,952 (118.0 M)`, `37,632 B (36.75 KiB)`."""
+    """Return a result exactly and rounded, such as `118,013,952 (118.0 M)` or `37,632 B (36.75 KiB)`."""
     exact = f"{value:,} {unit}".rstrip()
     short = format_bytes(value) if unit == "B" else format_count(value)
     return exact if short.replace(" ", "") == exact.replace(" ", "") or value < 1000 else f"{exact} ({short})"
 
 
 def _named_lines(name: str, text: str, width: int | None, lead: int, style: str = "") -> list[Line]:
-    # the text goes to the right of the name, in a narrow terminal below it
+    # the text is placed to the right of the name or, if the name is too long for that, below it
     pieces = _wrap_text(text, _text_width(width, lead))
     lines: list[Line] = [[(" " * lead, ""), (piece, style)] for piece in pieces]
     if len(name) >= lead:
@@ -127,7 +134,10 @@ def _text_width(width: int | None, lead: int) -> int:
 
 
 def _wrap_text(text: str, room: int) -> list[str]:
-    """Return a formula or text on as many lines as it needs; continued lines of a formula are indented."""
+    """Return a formula or text split into lines of at most `room` characters.
+
+    The continuation lines of a formula that begins with = are indented.
+    """
     later = "  " if text.startswith("=") else ""
     pieces = wrap(text, room, subsequent_indent=later, break_long_words=False, break_on_hyphens=False)
     return [piece.replace(NO_BREAK, " ") for piece in pieces] or [""]
@@ -144,7 +154,7 @@ def _legend_lines(explanation: Explanation, width: int | None, lead: int) -> lis
 
 
 def totals_lines(report: Report, width: int | None) -> list[Block]:
-    """Return how the totals are composed: the contribution of each kind, the sums, and remarks."""
+    """Return how the totals are composed: a table with the contribution of each layer kind, the totals, and remarks."""
     lines: list[Block] = [*heading_lines(report, width), [], cell_table(share_cells(report), width, first=""), []]
     lines += [*format_totals(report, width), []]
     for name, text in list_remarks(report):
@@ -157,7 +167,7 @@ def totals_lines(report: Report, width: int | None) -> list[Block]:
 
 
 def share_cells(report: Report) -> list[Cells]:
-    """Return the table of contributions: a column per figure, a row per kind, and a row with the sums."""
+    """Return the table of contributions, with one column per figure, one row per layer kind, and a row of sums."""
     found, total = sum_by_kind(report), report.totals
     columns = [Cells("kind", [*(share.kind for share in found), "sum"], right=False)]
     titles = (("layers", 4), ("params", 9), ("MACs", 9), ("multiplications", 3), ("additions", 2))

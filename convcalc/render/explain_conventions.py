@@ -1,6 +1,7 @@
-"""Output of `explain --conventions` as text, Markdown and JSON.
+"""Writes the output of `convcalc explain --conventions` as text, Markdown or JSON.
 
-Without a network: how convcalc and other tools count. With a network: how each tool's total follows from convcalc's.
+Without a network, it explains how convcalc and other tools count. With a network, it shows how each tool's total
+follows from convcalc's.
 """
 
 import json
@@ -71,7 +72,7 @@ def _tool_dict(tool: Tool) -> dict[str, Any]:
 
 
 def reconciliation_lines(report: Report, width: int | None, taken: bool = True) -> list[Line]:
-    """Return, per tool, convcalc's total, the differences and the tool's total; then the warnings.
+    """Return for each tool convcalc's total, the differences and the tool's total, followed by warnings.
 
     Without `taken`, the assumptions about how the tools are run are left out.
     """
@@ -103,7 +104,7 @@ def _sign(amount: int) -> str:
 
 
 def reconciliation_markdown(report: Report) -> str:
-    """Return a Markdown table with one row per term."""
+    """Return a Markdown table that shows, with one row per term, how each tool's total follows from convcalc's."""
     lines = [
         f"### {escape(report.network.name)}: the totals of other tools",
         "",

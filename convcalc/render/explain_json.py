@@ -1,4 +1,4 @@
-"""Explanations as JSON: formulas in symbols and in values, each as text and as LaTeX."""
+"""Writes explanations as JSON, with formulas in symbols and in values, each as text and as LaTeX."""
 
 import json
 from typing import Any
@@ -48,7 +48,7 @@ def _layer_dict(explanation: Explanation) -> dict[str, Any]:
 
 
 def _figure_dict(figure: Figure) -> dict[str, Any]:
-    """Return a figure with its formula in symbols and in values, as text and as LaTeX; null if it has none."""
+    """Return a figure with its formula in symbols and in values, as text and as LaTeX; all null without a formula."""
     found: dict[str, Any] = {"name": figure.name, "value": figure.value, "unit": figure.unit, "words": figure.words}
     for name, notation in (("formula", Notation), ("latex", Latex)):
         for part, numbers in (("", False), ("_numbers", True)):

@@ -1,7 +1,7 @@
-"""Explanations as Markdown with LaTeX formulas, for GitHub and Jupyter.
+"""Writes explanations as Markdown with LaTeX formulas, for GitHub and Jupyter.
 
-A renderer parses the LaTeX as Markdown first. The formulas therefore contain no backslash before punctuation, and every
-index follows a letter, so that nothing is mistaken for Markdown syntax.
+These programs parse the LaTeX as Markdown first. The formulas therefore contain no backslash before punctuation, and
+every index follows a letter, so that nothing is mistaken for Markdown syntax.
 """
 
 from convcalc.analysis.report import Report
@@ -42,7 +42,7 @@ def _inline_symbol(name: str) -> str:
 
 
 def _figure_markdown(figure: Figure) -> list[str]:
-    # the name and the result, then the derivation as a displayed equation
+    # the name and the result, followed by the derivation as an equation on its own line
     result = "" if figure.value is None else format_result(figure.value, figure.unit)
     first = f"**{escape(figure.name)}**: {escape(', '.join(filter(None, (result, figure.words))))}"
     if figure.formula is None or figure.value is None:

@@ -1,4 +1,7 @@
-"""Results of `fit`: the combinations of values within a budget, as a table, Markdown, CSV, JSON, or options."""
+"""Writes the results of `convcalc fit` as a table, Markdown, CSV, JSON, or command-line options.
+
+A result lists combinations of values for spec parameters with which a network is within its budget.
+"""
 
 import json
 import re
@@ -21,25 +24,25 @@ from convcalc.units import format_bytes, format_count
 
 _SCHEMA = "convcalc/fit/1"
 _TITLES = {"macs": "MACs", "flops": "FLOPs", **{metric: metric.replace("_", " ") for metric in MEMORY}}
-# the metrics of a wide table; in a narrow one, those with the highest number stay longest
+# the metrics in the table; if it does not fit, those with the lowest number are dropped first
 _SHOWN = {"params": 5, "macs": 6, "peak_memory": 7, "weight_memory": 4, "flops": 1}
 MOST_ROWS = 10  # default number of rows of a table for people
-_LEAST_MESSAGE = 30  # messages are not wrapped to fewer characters per line
-_MOST_INVALID = 3  # problems of invalid combinations that are listed
+_LEAST_MESSAGE = 30  # lines of messages are never made shorter than this many characters
+_MOST_INVALID = 3  # at most this many problems of invalid combinations are listed
 
 
 def _values_text(values: dict[str, Any]) -> str:
-    """Return a combination as text: `width 0.5, size 128`."""
+    """Return the values of a combination as text, such as `width 0.5, size 128`."""
     return ", ".join(f"{name} {_value_text(value)}" for name, value in values.items())
 
 
 def _value_text(value: Any) -> str:
-    """Return the value of a spec parameter as text, as on the command line."""
+    """Return the value of a spec parameter as it is written on the command line."""
     return show(value).removeprefix("the list ").strip("'") if not isinstance(value, str) else printable(value)
 
 
 def _make_columns(found: Fit, trials: Sequence[Trial]) -> list[Cells]:
-    """Return the columns: the parameters, the metrics of the order and the limits, and other metrics."""
+    """Return the columns: spec parameters, the metrics by which the table is sorted or limited, and other metrics."""
     asked = {found.order.metric, *(limit.metric for limit in found.limits)}
     columns = [Cells(param.name, [_value_text(trial.values[param.name]) for trial in trials]) for param in found.params]
     for metric in METRICS:
@@ -50,7 +53,7 @@ def _make_columns(found: Fit, trials: Sequence[Trial]) -> list[Cells]:
 
 
 def _figure_text(trial: Trial, metric: str) -> str:
-    """Return a figure of a network, rounded; `?` if it is unknown."""
+    """Return a figure of a combination's network as abbreviated text; `?` if it is unknown."""
     assert trial.figures is not None
     value = trial.figures[metric]
     return format_bytes(value) if metric in MEMORY else format_count(value)
@@ -64,13 +67,13 @@ def _summary_text(found: Fit) -> str:
 
 
 def _order_text(found: Fit) -> str:
-    """Return the order as text: `most MACs first`."""
+    """Return the order of the combinations as text, such as `most MACs first`."""
     metric = _TITLES.get(found.order.metric, found.order.metric)
     return f"{'least' if found.order.smallest else 'most'} {metric} first"
 
 
 def _limit_text(limit: Limit) -> str:
-    """Return a limit as text: `peak memory ≤ 256.0 KiB`."""
+    """Return a limit as text, such as `peak memory ≤ 256.0 KiB`."""
     what = _TITLES.get(limit.metric, limit.metric.replace("_", " "))
     of = limit.pattern or limit.output
     what = f"{printable(of)}: {what}" if of else what
@@ -82,7 +85,7 @@ def _limit_text(limit: Limit) -> str:
 
 
 def _merge_limits(limits: Sequence[Limit]) -> list[Limit]:
-    """Return the limits, with those on the same figure merged into the strictest."""
+    """Return the limits; several limits on the same figure are merged into the strictest one."""
     found: dict[tuple[object, ...], Limit] = {}
     for limit in limits:
         key = (limit.metric, limit.output, limit.pattern, limit.shape)
@@ -94,15 +97,15 @@ def _merge_limits(limits: Sequence[Limit]) -> list[Limit]:
 
 
 def best_options(found: Fit) -> str:
-    """Return one line with the options for the best combination; empty if none is within the budget.
+    """Return one line with the best combination as options, such as `--set width=0.5`; empty if there is none.
 
-    A shell and xargs split the line into options: `--set width=0.5`.
+    The line is quoted so that a shell or xargs splits it into the right words.
     """
     return "".join(f"{join(_list_options(found.setup, trial.values))}\n" for trial in found.within_budget[:1])
 
 
 def _list_options(setup: Setup, values: dict[str, Any]) -> list[str]:
-    """Return all overrides of a combination as command-line options."""
+    """Return the values of a combination and all other overrides of the spec as command-line options."""
     overrides = setup.overrides
     params = {**overrides.params, **values}
     options = [text for name, value in params.items() for text in ("--set", f"{name}={_value_option(value)}")]
@@ -117,20 +120,20 @@ def _list_options(setup: Setup, values: dict[str, Any]) -> list[str]:
 
 
 def _dtype_option(dtype: str | dict[str, str]) -> str:
-    """Return a data type, or one each for weights, activations and bias, in the syntax of --dtype."""
+    """Return data types in the syntax of --dtype: `int8`, or `weights=int8,bias=int32` for a dict."""
     return dtype if isinstance(dtype, str) else ",".join(f"{name}={value}" for name, value in dtype.items())
 
 
 def _value_option(value: Any) -> str:
-    """Return an exact value in the syntax of --set; text is quoted only if it would be read as something else."""
+    """Return a value in the syntax of --set, exactly; text is quoted only if it would otherwise be another value."""
     if isinstance(value, str) and _reads_as(value, value):
         return value
-    # without spaces, a list remains one word even if the shell ignores quotes, as in $(…)
+    # a list is written without spaces, so that it stays one word if the shell ignores the quotes, as in $(…)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _reads_as(text: str, value: Any) -> bool:
-    """Whether text on the command line is read as exactly this value."""
+    """Whether a text on the command line is parsed as exactly this value."""
     try:
         return bool(read_value(text) == value)
     except InvalidSpec:
@@ -140,7 +143,7 @@ def _reads_as(text: str, value: Any) -> bool:
 def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Block]:
     """Return the limits, the table of combinations within the budget, and the nearest ones that exceed it.
 
-    `width` is in characters, None for unlimited; `rows` is the most rows of the table, None for all.
+    `width` is in characters (None: unlimited), and `rows` is the maximum number of rows in the table (None: all).
     """
     network, within = found.network, found.within_budget
     counted = [_summary_text(found), _order_text(found)] if within else [_summary_text(found)]
@@ -162,14 +165,17 @@ def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Block]:
 
 
 def _select_exceeding(found: Fit) -> list[tuple[str, Trial]]:
-    """Return the combinations to show that exceed the budget: next to the best one, or the nearest miss."""
+    """Return the combinations to show although they exceed the budget, each with the text to put before it.
+
+    They are those next to the best combination or, if there is none within the budget, the one nearest to it.
+    """
     if found.within_budget:
         return [("exceeds the budget: ", trial) for trial in found.first_exceeding]
     return [] if found.nearest is None else [("nearest miss: ", found.nearest)]
 
 
 def _miss_lines(text: str, trial: Trial, width: int | None) -> list[Line]:
-    """Return a combination with the limits that it does not meet."""
+    """Return the values of a combination, and messages about the limits that it exceeds."""
     first, *others = _wrap_text(text + _values_text(trial.values), width)
     lines: list[Line] = [[(first[: len(text)], "head"), (first[len(text) :], "title")]]
     lines += [[(piece, "title")] for piece in others]
@@ -177,12 +183,15 @@ def _miss_lines(text: str, trial: Trial, width: int | None) -> list[Line]:
 
 
 def _message_lines(message: str, width: int | None) -> list[Line]:
-    """Return a message, indented and wrapped."""
+    """Return a message as indented lines that fit `width`."""
     return [[(piece, "")] for piece in _wrap_text(printable(message), width, "  ")]
 
 
 def _wrap_text(text: str, width: int | None, indent: str = "") -> list[str]:
-    """Wrap text into lines; continuation lines are indented further, and a number stays with its unit."""
+    """Return a text split into lines that fit `width`.
+
+    Continuation lines are indented further, and a number is never separated from its unit.
+    """
     room = 1000 if width is None else max(width, _LEAST_MESSAGE)
     joined = re.sub(r" (?=[KMGTP]?i?B\b)", NO_BREAK, text)
     pieces = wrap(joined, room, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
@@ -190,7 +199,10 @@ def _wrap_text(text: str, width: int | None, indent: str = "") -> list[str]:
 
 
 def _group_invalid(found: Fit) -> list[tuple[str, str]]:
-    """Return the invalid combinations grouped by problem: the first one of each group, and the problem."""
+    """Return the invalid combinations, grouped by their first problem.
+
+    For each group, the pair is the first combination with the number of others, and the problem.
+    """
     by_problem: dict[str, list[Trial]] = {}
     for trial in found.invalid:
         by_problem.setdefault(_problem_text(trial), []).append(trial)
@@ -213,7 +225,7 @@ def _invalid_lines(found: Fit, width: int | None) -> list[Line]:
 
 
 def _problem_text(trial: Trial) -> str:
-    """Return the first problem of an invalid combination, with its line."""
+    """Return the first problem of an invalid combination, with its line in the spec."""
     assert trial.problem is not None
     line = f"line {trial.problem.span.line}: " if trial.problem.span else ""
     return printable(line + trial.problem.message)
@@ -237,7 +249,7 @@ def fit_markdown(found: Fit, rows: int | None) -> str:
 
 
 def fit_csv(found: Fit, rows: int | None) -> str:
-    """Return CSV with a row per combination within the budget, best first, with exact numbers."""
+    """Return CSV text with exact numbers and one row per combination within the budget, best first; `rows` at most."""
     import csv
     from io import StringIO
 
@@ -251,7 +263,7 @@ def fit_csv(found: Fit, rows: int | None) -> str:
 
 
 def fit_json(found: Fit, rows: int | None) -> str:
-    """Return the result as JSON; `fits` lists the combinations within the budget, best first."""
+    """Return the result as JSON text; its key `fits` lists the combinations within the budget, best first."""
     fits = [{"params": trial.values, "figures": trial.figures} for trial in found.within_budget[:rows]]
     answer = {
         "schema": _SCHEMA,
@@ -273,12 +285,12 @@ def fit_json(found: Fit, rows: int | None) -> str:
 
 
 def _exceeding_dict(trial: Trial) -> dict[str, Any]:
-    """Return a combination that exceeds the budget as a JSON object."""
+    """Return a combination that exceeds the budget as a dict that can be written as JSON."""
     return {"params": trial.values, "figures": trial.figures, "problems": list(trial.broken)}
 
 
 def _limit_dict(limit: Limit) -> dict[str, Any]:
-    """Return a limit as a JSON object, without keys that are not set."""
+    """Return a limit as a dict that can be written as JSON; keys that are not set are left out."""
     settings = {
         "metric": limit.metric,
         "min": limit.minimum,

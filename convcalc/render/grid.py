@@ -1,4 +1,4 @@
-"""A text table: columns are measured, and dropped or cut to fit a width."""
+"""Makes a text table: measures its columns, and drops or cuts columns so that the table fits a width."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -12,11 +12,14 @@ Kind = TypeVar("Kind")
 
 
 class Column(NamedTuple, Generic[Kind]):
-    """A column: `value` for sorting, CSV and JSON, `text` for people.
+    """A column of a table.
 
-    If columns do not fit, those of the lowest `weight` are dropped first; 9 is never dropped, 0 is shown only on
-    request. If `cut` is not 0, texts may be cut down to that many characters, once all columns have been dropped that
-    can be while the text keeps twice as many.
+    `value` returns the value of a row for sorting, CSV and JSON. `text` returns the text of a row for people; its
+    second argument asks for exact numbers. `right` aligns the texts to the right.
+
+    If the columns do not fit, those with the lowest `weight` are dropped first. A column of weight 9 is never dropped,
+    one of weight 0 is shown only on request. If `cut` is not 0, the texts may be cut down to `cut` characters. To less
+    than twice as many they are cut only if no other column can be dropped.
     """
 
     name: str
@@ -33,7 +36,7 @@ class UnknownColumn(ValueError):
 
 
 def find_column(name: str, columns: Mapping[str, Column[Kind]]) -> Column[Kind]:
-    """Return the column of that name or printed header. Raises UnknownColumn, with a suggestion."""
+    """Return the column with that name or printed header. Raises UnknownColumn, which suggests a name."""
     if name in columns:
         return columns[name]
     for column in columns.values():
@@ -46,7 +49,10 @@ def find_column(name: str, columns: Mapping[str, Column[Kind]]) -> Column[Kind]:
 def find_columns(
     names: str | None, columns: Mapping[str, Column[Kind]], default: Sequence[Column[Kind]]
 ) -> tuple[Column[Kind], ...]:
-    """Return the columns of a comma-separated list of names or headers, or the default. Raises UnknownColumn."""
+    """Return the columns in a comma-separated list of names or headers; `default` if it is None.
+
+    Raises UnknownColumn.
+    """
     if names is None:
         return tuple(default)
     return tuple(dict.fromkeys(find_column(name.strip(), columns) for name in names.split(",")))
@@ -61,7 +67,11 @@ def grid(
     fixed: bool = False,
     style: Callable[[Kind, Column[Kind]], str] = lambda row, column: "",
 ) -> Table:
-    """Return the table with one line per row. Columns are dropped to fit `width`, unless `fixed`."""
+    """Return the table, which fits `width` characters (None: unlimited).
+
+    To fit, columns are dropped (unless `fixed`) and texts are cut. `exact` asks for exact numbers, and `style` returns
+    the name of a cell's style.
+    """
     cells = {column.name: [column.text(row, exact) for row in rows] for column in columns}
     widths = {column.name: max(map(len, [column.title, *cells[column.name]])) for column in columns}
     kept = list(columns) if width is None or fixed else _fit_columns(columns, widths, width)
@@ -79,7 +89,7 @@ def _total_width(columns: Sequence[Column[Any]], widths: dict[str, int]) -> int:
 
 
 def _fit_columns(columns: Sequence[Column[Kind]], widths: dict[str, int], width: int) -> list[Column[Kind]]:
-    """Drop the least important columns until the rest fits."""
+    """Return the columns without the least important ones, so that the others fit if their texts are cut."""
     least = {
         column.name: min(widths[column.name], 2 * column.cut) if column.cut else widths[column.name]
         for column in columns
@@ -95,7 +105,10 @@ def _fit_columns(columns: Sequence[Column[Kind]], widths: dict[str, int], width:
 def _narrow_columns(
     columns: Sequence[Column[Any]], cells: dict[str, list[str]], widths: dict[str, int], width: int
 ) -> None:
-    """Cut the widest column that may be cut, again and again, until all fit."""
+    """Cut the texts in `cells` so that the columns fit, if possible; the widest column is cut first.
+
+    `cells` and `widths` are changed in place.
+    """
     for _ in range(_total_width(columns, widths) - width):
         widest = max(columns, key=lambda column: widths[column.name] if widths[column.name] > column.cut > 0 else 0)
         if not widths[widest.name] > widest.cut > 0:

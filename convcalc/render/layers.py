@@ -1,4 +1,4 @@
-"""The manual of layer kinds as printed by `convcalc layers`, generated from the kinds' arguments and docstrings."""
+"""Writes the manual of layer kinds for `convcalc layers`, from the arguments and docstrings of the kinds."""
 
 import re
 from textwrap import dedent, wrap
@@ -10,12 +10,12 @@ from convcalc.layers.base import Layer
 from convcalc.render.lines import Line
 
 _SECTION = re.compile(r"(Output|Params|Counted|Source|Example on \[[0-9, ]+\]): ")
-_PAGE = 100  # the width of a page if the output is not a terminal
+_PAGE = 100  # width of a page in characters if the output is not a terminal
 _ALIASES = {"in_channels", "in_features"}
 
 
 class Page(NamedTuple):
-    """The parts of a kind's docstring; `sections` by name, such as Output, Params, Counted and Source."""
+    """The parts of a layer kind's docstring; `sections` are by name: Output, Params, Counted and Source."""
 
     summary: str
     sections: dict[str, str]
@@ -24,7 +24,7 @@ class Page(NamedTuple):
 
 
 def parse_page(kind: type[Layer]) -> Page:
-    """Parse a kind's docstring into its parts."""
+    """Return the parts of a layer kind's docstring."""
     first, _, rest = (kind.__doc__ or "").partition("\n")
     summary, sections, example, example_input = [first.strip()], dict[str, str](), "", ""
     current = ""
@@ -44,7 +44,7 @@ def parse_page(kind: type[Layer]) -> Page:
 
 
 def _signature(kind: type[Layer]) -> str:
-    """Return the arguments with their defaults, required ones first: `out_channels, kernel_size, stride 1`."""
+    """Return a layer kind's arguments with their defaults, required ones first: `out_channels, stride 1`."""
     parts = [
         name if key.required else f"{name} {key.described_default()}"
         for name, key in kind.keys.items()
@@ -54,7 +54,7 @@ def _signature(kind: type[Layer]) -> str:
 
 
 def kinds_lines(width: int | None) -> list[Line]:
-    """Return the list of all kinds by family, with their arguments."""
+    """Return the list of all layer kinds by family, with their arguments."""
     names = max(len(kind.kind) for family in FAMILIES.values() for kind in family)
     lines: list[Line] = []
     for family, kinds in FAMILIES.items():
@@ -65,7 +65,7 @@ def kinds_lines(width: int | None) -> list[Line]:
 
 
 def kind_lines(kind: type[Layer], width: int | None) -> list[Line]:
-    """Return the page of one kind."""
+    """Return the manual page of one layer kind."""
     found = parse_page(kind)
     lines: list[Line] = [[(kind.kind, "title")], [], *hang_text("", found.summary, width), []]
     if kind.keys:
@@ -81,7 +81,7 @@ def kind_lines(kind: type[Layer], width: int | None) -> list[Line]:
 
 
 def hang_text(lead: str, text: str, width: int | None, lead_style: str = "", style: str = "") -> list[Line]:
-    """Return a text to the right of `lead`, on as many lines as it needs."""
+    """Return lines with a text to the right of `lead`, wrapped to `width` characters (None: 100) in all."""
     pieces = wrap(text, max((width or _PAGE) - len(lead), 16)) or [""]
     first: Line = [(lead, lead_style), (pieces[0], style)]
     return [first, *([(" " * len(lead), ""), (piece, style)] for piece in pieces[1:])]

@@ -1,7 +1,7 @@
-"""Lines and tables of styled text, written plainly or, with colours, through rich.
+"""Writes lines and tables of styled text: as plain text, or in colour with rich.
 
-Only styled output imports rich. On a terminal, a table becomes a `rich.table.Table`; the plain writer aligns the same
-cells for pipes and for tables of more than 200 rows, for which rich would take too long.
+Only coloured output imports rich, and writes tables as a `rich.table.Table`. The plain writer aligns the same cells for
+pipes, and for tables of more than 200 rows, for which rich would take too long.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ Styled = tuple[str, str]  # text and the name of its style
 Line = list[Styled]
 GAP = "  "
 MOST_RICH_ROWS = 200
-_UNLIMITED = 1_000_000  # rich cuts a table that is wider than its console; here `grid` has already fitted it
+_UNLIMITED = 1_000_000  # a width that keeps rich from cutting a table, because `grid` has already made it fit
 
 _STYLES = {
     "": "",
@@ -38,7 +38,7 @@ _STYLES = {
 
 
 class Table(NamedTuple):
-    """A table whose columns fit: titles, whether each column is aligned to the right, and the cells of each row."""
+    """A table that is ready to write: titles, which columns are aligned to the right, and the cells of each row."""
 
     titles: Sequence[str]
     right: Sequence[bool]
@@ -63,7 +63,7 @@ class Table(NamedTuple):
 
     @property
     def width(self) -> int:
-        """The number of characters in a line."""
+        """The number of characters in the longest line."""
         return max(sum(len(text) for text, _ in line) for line in self.lines())
 
 
@@ -71,7 +71,7 @@ Block = Line | Table
 
 
 def split_tables(blocks: Iterable[Block]) -> Iterator[Line]:
-    """Return the blocks as lines, with those of the tables in their place."""
+    """Yield the lines of the blocks, with each table replaced by its lines."""
     for block in blocks:
         if isinstance(block, Table):
             yield from block.lines()
@@ -80,18 +80,18 @@ def split_tables(blocks: Iterable[Block]) -> Iterator[Line]:
 
 
 def plain_text(blocks: Iterable[Block], cut: bool = True) -> str:
-    """Return the blocks without styles; `cut` removes trailing blanks."""
+    """Return the blocks as text without colours; `cut` removes trailing blanks from each line."""
     texts = ("".join(text for text, _ in line) for line in split_tables(blocks))
     return "".join((text.rstrip() if cut else text) + "\n" for text in texts)
 
 
 def styled_text(blocks: Sequence[Block]) -> str:
-    """Return the blocks with the escape sequences of their styles; imports rich."""
+    """Return the blocks as text with the escape sequences of their styles."""
     from io import StringIO
 
     from rich.console import Console
 
-    # rich chooses the colours by the environment, so NO_COLOR and TERM apply
+    # rich itself obeys the environment variables NO_COLOR and TERM when it chooses colours
     console = Console(file=StringIO(), force_terminal=True, width=10_000, legacy_windows=False)
     with console.capture() as capture:
         console.print(RichBlocks(lambda width: blocks), end="", crop=False)
@@ -99,7 +99,7 @@ def styled_text(blocks: Sequence[Block]) -> str:
 
 
 class RichBlocks:
-    """What a result returns from `__rich__`: blocks that are made for the width of the console."""
+    """Blocks that rich can print, made when the width of the console is known; results return it from `__rich__`."""
 
     def __init__(self, make_blocks: Callable[[int], Sequence[Block]]) -> None:
         self.make_blocks = make_blocks
@@ -111,7 +111,7 @@ class RichBlocks:
 
 
 def _rich_parts(blocks: Sequence[Block]) -> "Iterator[Segments | RichTable]":
-    """Return a rich table for each table that is short enough, and segments for the lines in between."""
+    """Yield what rich prints for the blocks: rich tables for tables of at most 200 rows, segments for other lines."""
     from rich.segment import Segment, Segments
 
     styles = _rich_styles()
@@ -129,7 +129,10 @@ def _rich_parts(blocks: Sequence[Block]) -> "Iterator[Segments | RichTable]":
 
 
 def _rich_table(table: Table) -> "RichTable":
-    """Return the cells as they are: no wrapping, and no meaning for markup, emoji codes or links in names."""
+    """Return the table as a rich table that shows every cell unchanged.
+
+    Cells are not wrapped, and markup, emoji codes or links in the names of layers are not interpreted.
+    """
     from rich.padding import Padding
     from rich.table import Table as RichTable
     from rich.text import Text
@@ -138,7 +141,8 @@ def _rich_table(table: Table) -> "RichTable":
 
     def cell(styled: Styled, right: bool) -> "RenderableType":
         text, style = styled[0], styles[styled[1]] or ""
-        if right and text.endswith(" "):  # rich strips blanks before it aligns text to the right
+        if right and text.endswith(" "):
+            # padding replaces the trailing blanks, because rich strips them before it aligns text to the right
             stripped = text.rstrip()
             return Padding(Text(stripped, style), (0, len(text) - len(stripped), 0, 0))
         return Text(text, style)
@@ -159,5 +163,5 @@ def _rich_styles() -> "dict[str, Style | None]":
 
 
 def write(blocks: Sequence[Block], stream: IO[str], color: bool) -> None:
-    """Write the blocks to a stream."""
+    """Write the blocks to a stream, with or without colours."""
     stream.write(styled_text(blocks) if color else plain_text(blocks))

@@ -1,4 +1,4 @@
-"""Memory as text and JSON: the live bytes over the execution, the peak, and what would lower it."""
+"""Writes memory use as text or JSON: the bytes live while each layer runs, the peak, and what would lower it."""
 
 import json
 from typing import Any
@@ -31,7 +31,10 @@ def memory_lines(report: Report, suggested: list[Suggestion], width: int | None)
 
 
 def _draw_profile(report: Report, width: int | None) -> list[Line]:
-    """Draw the live bytes from the first layer to the last; a column shows the most of its layers."""
+    """Return a chart of the live bytes from the first layer to the last.
+
+    A column of the chart can represent several layers and shows the most of their live bytes.
+    """
     live = report.liveness.live
     label = max(len(format_bytes(report.totals.peak_memory)), 3)
     across = min(len(live), (width or _WIDEST + label + 3) - label - 3)
@@ -53,7 +56,7 @@ def _draw_profile(report: Report, width: int | None) -> list[Line]:
 
 
 def _draw_pointer(name: str, column: int, across: int) -> list[str]:
-    """Return an arrow at a column with the name next to it, or below if there is no room."""
+    """Return an arrow that points at a column of the chart, with a name next to it or, if there is no room, below."""
     arrow = " " * column + "▲"
     if column + len(name) + 2 <= across:
         return [f"{arrow} {name}"]
@@ -68,7 +71,7 @@ def _pick_character(value: int, top: int, row: int) -> str:
 
 
 def _peak_lines(report: Report) -> list[Line]:
-    """List the tensors live at the peak, the largest first."""
+    """Return the peak memory, and the tensors that are live at the peak, the largest first."""
     network, total = report.network, report.totals
     peak = f"{total.peak_memory:,} B"
     lines: list[Line] = [
@@ -85,7 +88,7 @@ def _peak_lines(report: Report) -> list[Line]:
 
 
 def _training_lines(report: Report) -> list[Line]:
-    """List the parts of training memory."""
+    """Return the training memory and its parts."""
     found = report.training()
     parts = (
         ("saved for backward", found.saved_for_backward),
@@ -102,7 +105,7 @@ def _training_lines(report: Report) -> list[Line]:
 
 
 def _suggestion_lines(report: Report, suggested: list[Suggestion]) -> list[Line]:
-    """List each suggestion with the resulting peak."""
+    """Return each suggestion with the peak memory that it leads to."""
     if not suggested:
         return [[], [("no change that was tried lowers the peak", "dim")]]
     lines: list[Line] = [[], [("what would lower it", "head")]]
@@ -114,7 +117,7 @@ def _suggestion_lines(report: Report, suggested: list[Suggestion]) -> list[Line]
 
 
 def memory_json(report: Report, suggested: list[Suggestion]) -> str:
-    """Return the same as JSON, schema convcalc/memory/2; sizes in bytes."""
+    """Return memory use and suggestions as JSON text, with the schema convcalc/memory/2; sizes are in bytes."""
     network = report.network
     found: dict[str, Any] = {
         "schema": _SCHEMA,

@@ -1,4 +1,4 @@
-"""A progress bar on a terminal, in one line that is erased when the work is done."""
+"""Shows a progress bar on one line of a terminal, and erases it when the work is done."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -9,19 +9,19 @@ Item = TypeVar("Item")
 
 PATIENCE = 0.5  # seconds before the bar appears
 _PAUSE = 0.1  # seconds between two updates
-_WIDEST = 40  # characters of the bar
+_WIDEST = 40  # maximum length of the bar in characters
 ERASE = "\r\x1b[2K"
 
 
 def show_progress(items: Iterable[Item], total: int, stream: IO[str], what: str = "files") -> Iterator[Item]:
-    """Yield the items, and meanwhile show on the stream how many of the total are done."""
+    """Yield the items, and show on the stream how many of the `total` items have been yielded."""
     due, drawn = monotonic() + PATIENCE, False
     try:
         for done, item in enumerate(items, 1):
             now = monotonic()
             if now >= due and done < total:
                 due, drawn = now + _PAUSE, True
-                stream.write(f"{ERASE}{draw_progress(done, total, width_of(stream), what)}")
+                stream.write(f"{ERASE}{draw_progress(done, total, terminal_width(stream), what)}")
                 stream.flush()
             yield item
     finally:
@@ -31,15 +31,15 @@ def show_progress(items: Iterable[Item], total: int, stream: IO[str], what: str 
 
 
 def draw_progress(done: int, total: int, width: int, what: str = "files") -> str:
-    """Return the progress as text and a bar, shorter than the width so that it does not wrap."""
+    """Return the progress as a text with a bar, which is shorter than `width` so that the terminal does not wrap it."""
     said = f"{done:,} of {total:,} {what} "
     room = min(width - 1 - len(said), _WIDEST)
     full = room * done // total
     return (said + "━" * full + "─" * (room - full))[: max(width - 1, 0)]
 
 
-def width_of(stream: IO[str]) -> int:
-    """Return the width of a terminal; 80 if unknown."""
+def terminal_width(stream: IO[str]) -> int:
+    """Return the width of a terminal in characters; 80 if it is unknown."""
     try:
         return os.get_terminal_size(stream.fileno()).columns or 80
     except OSError:

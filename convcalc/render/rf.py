@@ -1,4 +1,4 @@
-"""The receptive field as text, JSON and SVG: its growth through the layers, or a region drawn over the input."""
+"""Writes receptive fields as text, JSON or SVG: how they grow through the layers, or a region drawn over the input."""
 
 import json
 from itertools import pairwise
@@ -16,8 +16,8 @@ from convcalc.render.summary import heading_lines
 from convcalc.shape import AXIS_NAMES
 
 _SCHEMA = "convcalc/receptive_field/1"
-_BAR, _LEAST_BAR = 24, 8  # width of a bar, in characters
-_WIDEST, _TALLEST = 64, 24  # size of a drawing, in characters
+_BAR, _LEAST_BAR = 24, 8  # usual and minimum length of a bar, in characters
+_WIDEST, _TALLEST = 64, 24  # maximum size of a drawing, in characters
 _COVERS, _COVERS_SHORT = " ◀ covers it", " ◀"
 _HEAD = ("layer", "output", "field", "jump", "center", "border")
 
@@ -26,9 +26,11 @@ _HEAD = ("layer", "output", "field", "jump", "center", "border")
 
 
 def growth_lines(report: Report, width: int | None, every: bool) -> list[Block]:
-    """Return a row per layer: field, jump, centre, the share beyond the border, and a bar relative to the input.
+    """Return a table with one row per layer, which shows how the receptive field grows.
 
-    Layers that do not change the receptive field are left out unless `every` is true.
+    Its columns are the receptive field, the jump (cumulative stride), the centre, the share of the field beyond the
+    border of the input, and a bar that compares the field with the input. Layers that do not change the receptive field
+    are left out, unless `every` is true.
     """
     size = input_size(report.network)
     if not size:
@@ -54,7 +56,7 @@ def _choose_layers(report: Report, every: bool) -> list[int]:
 
 
 def _covers_input(field: FieldReport, size: tuple[int, ...]) -> bool:
-    """Whether the field of every position is at least as large as the input."""
+    """Whether the receptive fields of all positions are at least as large as the input."""
     least = field.size_min or field.size
     return least is not None and all(seen >= length for seen, length in zip(least, size, strict=True))
 
@@ -75,7 +77,7 @@ def _cell_texts(report: Report, index: int) -> tuple[str, ...]:
 
 
 def _border_text(report: Report, index: int) -> str:
-    """Return the share of the middle position's field that lies beyond the input."""
+    """Return the share of the middle position's receptive field that is beyond the input; empty if 0 or unknown."""
     try:
         share = find_region(report, index, middle_position(report, index)).outside
     except NoRegion:
@@ -88,7 +90,10 @@ def _percent_text(share: Ratio) -> str:
 
 
 def _draw_bars(seen: list[FieldReport], size: tuple[int, ...], room: int) -> list[str]:
-    """Return a title and one bar per field, scaled to fit `room`; the first that covers the input is marked."""
+    """Return a title and one bar per receptive field, which fit `room` characters.
+
+    A mark follows the first bar whose field covers the input. If there is too little room, all texts are empty.
+    """
     marker = _COVERS if room > _BAR + len(_COVERS) else _COVERS_SHORT
     length = min(_BAR, room - 1 - len(marker))
     if length < _LEAST_BAR:
@@ -104,7 +109,10 @@ def _draw_bars(seen: list[FieldReport], size: tuple[int, ...], room: int) -> lis
 
 
 def _draw_field_bar(field: FieldReport, size: tuple[int, ...], length: int) -> str:
-    """Draw the share of the input covered along the axis with the largest; an arrow if it exceeds the input."""
+    """Return a bar that shows how much of the input a receptive field covers, on the axis where it covers most.
+
+    An arrow is added if the field is larger than the input.
+    """
     if field.size is None:
         return "?"
     part = max(seen / full for seen, full in zip(field.size, size, strict=True))
@@ -112,10 +120,10 @@ def _draw_field_bar(field: FieldReport, size: tuple[int, ...], length: int) -> s
 
 
 def _fit_rows(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[list[str]], int]:
-    """Return the cells of each row and the width left for a bar.
+    """Return the cells of each row, and the number of characters left for a bar.
 
-    Columns are dropped until full bars fit. Then names are cut to make room for short bars, unless too little of the
-    names would remain.
+    Columns are dropped until bars of the usual length fit. If they never fit, names are cut to make room for bars of
+    the minimum length, unless too little of the names would be left.
     """
     kept = list(range(len(_HEAD)))
     widths = [max(len(row[column]) for row in rows) for column in kept]
@@ -143,7 +151,7 @@ def _fit_rows(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[list
 
 
 def region_lines(report: Report, index: int, seen: Region, width: int | None) -> list[Line]:
-    """Return the receptive field of one position: its figures, and a drawing over the input."""
+    """Return the receptive field of one position as figures, and as a drawing over the input."""
     layer, size = report.layers[index], input_size(report.network)
     place = f", position {', '.join(map(str, seen.position))}" if seen.position else ""
     lines: list[Line] = [
@@ -178,9 +186,9 @@ def _interval_text(interval: Interval) -> str:
 
 
 def _draw_region(intervals: tuple[Interval, ...], size: tuple[int, ...], width: int | None) -> list[Line]:
-    """Draw the last two axes: the input as dots, the field dark within the input and light beyond it.
+    """Return a drawing of the last two axes: the input as dots, the region dark within the input and light beyond it.
 
-    A character represents a range of positions, and shows the field if any of them is in it.
+    A character represents a range of positions, and belongs to the region if any of them does.
     """
     plane = list(zip(intervals, size, strict=True))[-2:]
     if len(plane) == 1:
@@ -203,7 +211,7 @@ def _legend_lines(across: int) -> list[str]:
 
 
 class _Tick(NamedTuple):
-    """The range of an axis that a character represents: from start up to stop, in units of 1 / parts position."""
+    """The range of positions on an axis that a character represents: from start / parts up to stop / parts."""
 
     start: int
     stop: int
@@ -211,7 +219,10 @@ class _Tick(NamedTuple):
 
 
 def _split_axis(interval: Interval, size: int, most: int) -> list[_Tick]:
-    """Divide an axis into at most `most` ranges, one per character."""
+    """Return the ranges, at most `most`, into which an axis is divided: one per character of the drawing.
+
+    The axis extends over both the interval and the input of the given size.
+    """
     low, high = min(interval[0], 0), max(interval[1], size - 1) + 1
     count = min(most, high - low)
     starts = [low * count + (high - low) * place for place in range(count + 1)]
@@ -219,7 +230,7 @@ def _split_axis(interval: Interval, size: int, most: int) -> list[_Tick]:
 
 
 def _mark_tick(tick: _Tick, interval: Interval, size: int) -> tuple[bool, bool, bool]:
-    """Return whether a range holds any of the field within the input, of the field, and of the input."""
+    """Return whether a range overlaps the interval within the input, the whole interval, and the input."""
     within = (max(interval[0], 0), min(interval[1], size - 1))
     return _overlaps(tick, within), _overlaps(tick, interval), _overlaps(tick, (0, size - 1))
 
@@ -237,7 +248,7 @@ def _pick_character(seen_within: bool, seen: bool, within: bool) -> str:
 
 
 def field_json(report: Report, index: int | None, seen: Region | None) -> str:
-    """Return the fields of all layers, or of one with the region of a position, as JSON."""
+    """Return the receptive fields of all layers, or that of one layer with the region of a position, as JSON text."""
     network = report.network
     found: dict[str, Any] = {
         "schema": _SCHEMA,

@@ -1,4 +1,4 @@
-"""The rows of the layer table: layers, and scopes (blocks, branches, repeats) that hold them, as a tree."""
+"""Makes the rows of the layer table: layers, and the scopes around them (blocks, branches, repeats), as a tree."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -34,21 +34,21 @@ class Row(NamedTuple):
 
 
 class _Sums:
-    """Prefix sums, from which the sum over any range of layers takes constant time."""
+    """Sums of a figure over ranges of layers, each in constant time because sums from the start are precomputed."""
 
     def __init__(self, figures: Sequence[int | None]) -> None:
         self.known = [0, *accumulate([figure or 0 for figure in figures])]
         self.unknown = [0, *accumulate([figure is None for figure in figures])] if None in figures else None
 
     def between(self, start: int, stop: int) -> int | None:
-        """Return the sum from start up to stop; None if any figure is unknown."""
+        """Return the sum over the layers from index `start` up to, not including, `stop`; None if any is unknown."""
         if self.unknown is not None and self.unknown[start] != self.unknown[stop]:
             return None
         return self.known[stop] - self.known[start]
 
 
 def _choose_basis(report: Report) -> str:
-    """Return the figure that shares refer to: MACs, or FLOPs if the network has no MACs."""
+    """Return the name of the figure of which rows show the share: macs, or flops if the network has no MACs."""
     return "flops" if report.totals.macs == 0 else "macs"
 
 
@@ -57,14 +57,14 @@ def _compute_share(part: int | None, whole: int | None) -> float | None:
 
 
 def layer_rows(report: Report) -> list[Row]:
-    """Return one row per layer, not nested, with full names."""
+    """Return one row per layer with its full name, without scopes."""
     basis = _choose_basis(report)
     whole = getattr(report.totals, basis)
     return [layer_row(layer, layer.name, 0, _compute_share(getattr(layer, basis), whole)) for layer in report.layers]
 
 
 def layer_row(layer: LayerReport, label: str, indent: int, share: float | None) -> Row:
-    """Return the row of one layer."""
+    """Return the row of one layer; `share` is its share of the network's MACs or FLOPs, None if unknown."""
     glance = layer.layer.glance()
     own_word = normalise_word(layer.name.rsplit(".", 1)[-1]).startswith(normalise_word(layer.kind))
     what = glance if own_word else " ".join(filter(None, (layer.kind, glance)))
@@ -88,7 +88,7 @@ def layer_row(layer: LayerReport, label: str, indent: int, share: float | None) 
 
 
 def tree_rows(report: Report, depth: int | None = None) -> list[Row]:
-    """Return layers nested by scope; layers more than `depth` levels deep are folded into their scope."""
+    """Return the rows of layers and scopes as a tree; layers deeper than `depth` levels are folded into one row."""
     basis = _choose_basis(report)
     whole = getattr(report.totals, basis)
     sums = {name: _Sums([getattr(layer, name) for layer in report.layers]) for name in _SUMMED}
@@ -152,7 +152,10 @@ def _group_row(
     whole: int | None,
     basis: str,
 ) -> Row:
-    """Return the row of a scope with the sums over its layers, whether it is folded or open."""
+    """Return the row of a scope, with the sums over its layers.
+
+    `folded` means that its layers have no rows of their own. `whole` is the total of the figure `basis`.
+    """
     while shown and shown[-1].stop <= group.start:
         shown.pop()
     total = {name: column.between(group.start, group.stop) for name, column in sums.items()}
@@ -182,12 +185,15 @@ def _tensor_field(report: Report, tensor: int) -> FieldReport:
 
 
 def _is_only_numbering(group: Group) -> bool:
-    """Whether a scope only numbers its contents: if open it needs no row, as the names inside show the numbers."""
+    """Whether a scope only adds a number to the names in it, so that it needs no row of its own unless folded."""
     return group.copies is not None or group.word == "branch"
 
 
 def describe_scope(group: Group, label: str) -> str:
-    """Describe a scope for one line: `bottleneck × 3, 32 layers`, without the word if its name starts with it."""
+    """Return the description of a folded scope, such as `bottleneck × 3, 32 layers`.
+
+    The word `bottleneck` is left out if the label of the scope begins with it.
+    """
     layers = group.stop - group.start
     counted = f"{layers} {'layer' if layers == 1 else 'layers'}"
     word = "" if label.startswith(group.word) else group.word

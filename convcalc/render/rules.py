@@ -1,4 +1,4 @@
-"""The pages of the lint rules, from their declarations."""
+"""Writes the list of lint rules, and the page of one rule, from the declarations of the rules."""
 
 from collections.abc import Sequence
 from inspect import cleandoc
@@ -9,7 +9,7 @@ from convcalc.render.lines import Line
 
 
 def rule_list_lines(rules: Sequence[type[Rule]], width: int | None) -> list[Line]:
-    """Return the list of all rules: those on by default, then the opt-in ones. `width` None means unlimited."""
+    """Return the list of rules: those that are on by default, followed by the opt-in ones."""
     lines: list[Line] = []
     names = max((len(rule.name) for rule in rules), default=0)
     for title, default in (("on by default", True), ("opt-in, with --select", False)):
@@ -22,7 +22,7 @@ def rule_list_lines(rules: Sequence[type[Rule]], width: int | None) -> list[Line
 
 
 def rule_page_lines(rule: type[Rule], width: int | None) -> list[Line]:
-    """Return the page of one rule: what it finds, its options, why that matters, the source, two examples."""
+    """Return the page of a rule: what it finds, its options, why that matters, its source, and two examples."""
     state = "on by default" if rule.default else "opt-in: --select " + rule.code
     text = " ".join(cleandoc(rule.__doc__ or "").split())
     lines: list[Line] = [[(f"{rule.code} {rule.name}", "title"), (f"  {rule.severity}, {state}", "dim")], []]

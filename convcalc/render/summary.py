@@ -1,4 +1,4 @@
-"""The table of a report as lines of text."""
+"""Writes a report as text: a heading, the table of layers, and the totals."""
 
 from collections.abc import Sequence
 from math import inf
@@ -13,11 +13,11 @@ from convcalc.render.rows import Row, fold_rows, layer_rows, tree_rows
 from convcalc.units import format_bytes, format_count, format_exact
 
 _MOST_REPR_ROWS = 60
-_MOST_NAMED = 3  # layers of unknown cost named in the totals
+_MOST_NAMED = 3  # at most this many layers of unknown cost are named below the totals
 
 
 def table_text(report: Report) -> str:
-    """Return the table as plain text of unlimited width."""
+    """Return the heading, table and totals of a report as plain text of unlimited width."""
     return plain_text(table(report))
 
 
@@ -31,10 +31,11 @@ def table(
     exact: bool = False,
     layers: bool = True,
 ) -> list[Block]:
-    """Return the network's name and inputs, its layers, the totals.
+    """Return the heading, the table of layers, and the totals of a report.
 
-    Columns are dropped to fit `width`, the least important first. `depth` folds deeper layers. `sort` lists all layers
-    by a column, largest first. Without `layers`, only the totals are shown.
+    If `width` characters are too few, the least important columns are dropped first. Layers nested more than `depth`
+    levels deep are folded into the rows of their scopes. `sort` is the name of a column; all layers are then sorted by
+    it, the largest first. `exact` shows exact numbers. Without `layers`, the table is left out.
     """
     if depth == 0 or not layers:
         return [*heading_lines(report, width), [], *format_totals(report, width)]
@@ -57,7 +58,10 @@ def report_repr(report: Report) -> str:
 
 
 def sort_rows(report: Report, sort: str) -> list[Row]:
-    """Sort layers by a column: numbers descending after unknown ones, text ascending."""
+    """Return one row per layer, sorted by a column.
+
+    Unknown numbers come first, then the others in descending order; text is sorted in ascending order.
+    """
     rows, value = layer_rows(report), COLUMNS[sort].value
     numeric = any(isinstance(value(row), int | float) for row in rows)
     if not numeric:
@@ -74,7 +78,7 @@ def _style_of(row: Row, column: Column[Row]) -> str:
 
 
 def network_lines(network: Network, width: int | None) -> list[Line]:
-    """Return the name, number of layers and inputs of a network, on one line if they fit."""
+    """Return the name, number of layers and inputs of a network, on a single line if they fit."""
     name, count = printable(network.name), len(network.nodes)
     inputs = [f"{of} {shape}" for of, shape in network.inputs.items()]
     [(first, _)], *others = wrap_facts([name, f"{count:,} layer{'' if count == 1 else 's'}", *inputs], width)
@@ -82,7 +86,7 @@ def network_lines(network: Network, width: int | None) -> list[Line]:
 
 
 def heading_lines(report: Report, width: int | None) -> list[Line]:
-    """Return name, description, inputs, outputs, data types, batch and spec parameters of the network."""
+    """Return the name, description, inputs, outputs, data types, batch size and spec parameters of a network."""
     network = report.network
     inputs = ", ".join(f"{name} {shape}" for name, shape in network.inputs.items())
     first, *others = [f"{name} {shape}" for name, shape in report.outputs().items()]
@@ -99,7 +103,7 @@ def heading_lines(report: Report, width: int | None) -> list[Line]:
 
 
 def wrap_facts(facts: list[str], width: int | None) -> list[Line]:
-    """Join facts by · on as many lines as the width requires."""
+    """Return the facts joined by ·, on as many lines as they need to fit the width."""
     lines, line = [], ""
     for fact in facts:
         longer = f"{line} · {fact}" if line else fact
@@ -111,7 +115,7 @@ def wrap_facts(facts: list[str], width: int | None) -> list[Line]:
 
 
 def format_totals(report: Report, width: int | None) -> list[Line]:
-    """Return the totals, exact and abbreviated."""
+    """Return the totals of a report, one per line, each as an exact number and abbreviated."""
     total = report.totals
     trainable = "" if total.trainable_params == total.params else f", {total.trainable_params:,} trainable"
     buffers = f", and {total.buffers:,} in buffers" if total.buffers else ""
@@ -143,7 +147,7 @@ def _short_text(count: int | None, meaning: str = "") -> str:
 
 
 def unknown_costs(report: Report) -> str:
-    """Describe what is unknown: the cost of some layers, the first of which are named."""
+    """Return the text `the cost of …`, which names the first layers of unknown cost."""
     names = [layer.name for layer in report.uncounted]
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     return f"the cost of {', '.join(names[:_MOST_NAMED])}{more}"

@@ -1,4 +1,4 @@
-"""The report for programs, as JSON and CSV."""
+"""Writes a report as JSON or CSV, for programs."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ _PROBLEMS_SCHEMA = "convcalc/problems/1"
 
 
 def report_json(report: Report) -> str:
-    """Return the JSON report with one line per key and per layer, so that line-based diffs are readable."""
+    """Return a report as JSON text, with one line per key and per layer so that line-based diffs are readable."""
     return "".join(_json_lines(report))
 
 
@@ -30,7 +30,7 @@ def _json_lines(report: Report) -> Iterator[str]:
 
 
 def report_csv(report: Report, columns: "Sequence[Column[Row]]", sort: str | None) -> str:
-    """Return the report as CSV: one line per layer, exact numbers, full names."""
+    """Return the report as CSV text: exact numbers, one line per layer, sorted by a column if `sort` names one."""
     import csv
     from io import StringIO
 
@@ -46,13 +46,13 @@ def report_csv(report: Report, columns: "Sequence[Column[Row]]", sort: str | Non
 
 
 def problems_json(errors: Sequence[InvalidSpec]) -> str:
-    """Return the problems of several files as JSON, schema convcalc/problems/1."""
+    """Return the problems in several files as JSON text, with the schema convcalc/problems/1."""
     problems = [_problem_dict(problem, error.file) for error in errors for problem in error.problems]
     return json.dumps({"schema": _PROBLEMS_SCHEMA, "problems": problems}, indent=1) + "\n"
 
 
 def _problem_dict(problem: Problem, file: str | None) -> dict[str, Any]:
-    """Return a problem as a JSON-ready dict; positions are null if the spec was not read from text."""
+    """Return a problem as a dict that can be written as JSON; its positions are None if the spec is not from text."""
     span = problem.span
     return {
         "file": file,

@@ -1,4 +1,4 @@
-"""The report as a Markdown table, for a pull request or a notebook."""
+"""Writes a report as Markdown, for a pull request or a notebook."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _DEFAULT = tuple(column for column in SHOWN if column.name != "share")
 
 
 def escape(text: str) -> str:
-    """Escape Markdown; a zero-width space after every @ prevents mentions of users."""
+    """Return text in which nothing is Markdown syntax; a zero-width space after every @ prevents mentions of users."""
     return re.sub(r"([\\`*_{}\[\]<>|#!&~$])", r"\\\1", printable(text)).replace("@", "@&#8203;")
 
 
@@ -43,7 +43,7 @@ def markdown_report(
 
 
 def totals_line(report: Report) -> str:
-    """Return the totals in one line."""
+    """Return the totals of a report as one line of Markdown."""
     total = report.totals
     macs = "? MACs" if total.macs is None else f"{total.macs:,} MACs ({format_count(total.macs)})"
     unknown = f", unknown: {escape(unknown_costs(report))}" if report.uncounted else ""

@@ -7,7 +7,7 @@ import pytest
 
 import convcalc
 from convcalc.analysis.budgets import find_breaches
-from convcalc.check.settings import limit_of
+from convcalc.check.settings import read_limit
 from convcalc.problems import Flaw, Problem
 
 # conv: 3 × 8 × 9 + 8 = 224 params, 900 positions × 216 = 194,400 MACs; linear: 7,200 × 10 + 10 = 72,010 params
@@ -97,7 +97,7 @@ def test_each_output_has_its_own_receptive_field() -> None:
     ],
 )
 def test_external_limits_are_read_like_those_of_a_budget(name: str, value: Any, bounds: tuple[Any, Any]) -> None:
-    limit = limit_of(name, value, "")
+    limit = read_limit(name, value, "")
     assert (limit.minimum, limit.maximum) == bounds
 
 
@@ -112,13 +112,13 @@ def test_external_limits_are_read_like_those_of_a_budget(name: str, value: Any, 
 )
 def test_wrong_external_limits_are_refused(name: str, value: Any, said: str) -> None:
     with pytest.raises(Flaw) as caught:
-        limit_of(name, value, "")
+        read_limit(name, value, "")
     assert said in caught.value.hint
 
 
 def test_an_external_limit_states_where_it_was_set() -> None:
     report = convcalc.summary(io.StringIO(NET))
-    [problem] = find_breaches(report, [limit_of("max-params", "70K", "--max-params")])
+    [problem] = find_breaches(report, [read_limit("max-params", "70K", "--max-params")])
     assert problem.message.endswith("by 3.2% (--max-params)")
 
 

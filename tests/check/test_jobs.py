@@ -202,7 +202,7 @@ def drawn(step: float, monkeypatch: pytest.MonkeyPatch, most: int = 10) -> str:
     """The terminal output while ten items arrive at fixed intervals, of which some are consumed."""
     stream = io.StringIO()
     monkeypatch.setattr("convcalc.render.progress.monotonic", Clock(step))
-    monkeypatch.setattr("convcalc.render.progress.width_of", lambda stream: 80)
+    monkeypatch.setattr("convcalc.render.progress.terminal_width", lambda stream: 80)
     items = show_progress(range(10), 10, stream)
     assert [item for item, _ in zip(items, range(most), strict=False)] == list(range(most))
     items.close()  # type: ignore[attr-defined]

@@ -163,7 +163,7 @@ def test_an_invalid_network_is_reported_and_the_others_are_shown(
         (["example:lenet5", "--sort", "parms"], "did you mean params?"),
         (["example:lenet5", "--columns", "name,parms"], "did you mean params?"),
         (["example:lenet5", "--columns", "params", "-f", "json"], "--columns cannot be combined with -f json"),
-        (["example:lenet5", "--set", "width=1"], "no network has a parameter 'width'"),
+        (["example:lenet5", "--set", "width=1"], "no network has the spec parameter 'width'"),
         (["example:mobilenet_v1", "--set", "widht=1"], "did you mean width?"),
         (["example:nosuch*"], "the pattern 'example:nosuch*' matches no example"),
         (["example:lenet5", "-f", "csv", "--exact"], "--exact cannot be combined with -f csv"),

@@ -1,4 +1,4 @@
-"""The list of all lint rules, by code. To add a rule, write its file and add it to this list."""
+"""Lists all lint rules. To add a rule, write its file in this folder and add its class to the list."""
 
 from collections.abc import Iterable
 
@@ -50,8 +50,8 @@ LIST: tuple[type[Rule], ...] = (
 )
 
 
-def by_code(rules: Iterable[type[Rule]]) -> dict[str, type[Rule]]:
-    """Rules by their codes. Raises ValueError if two have the same code or name."""
+def index_by_code(rules: Iterable[type[Rule]]) -> dict[str, type[Rule]]:
+    """Return the rules as a dict by code. Raises ValueError if two of them have the same code or name."""
     found: dict[str, type[Rule]] = {}
     for rule in rules:
         for other in found.values():
@@ -61,4 +61,4 @@ def by_code(rules: Iterable[type[Rule]]) -> dict[str, type[Rule]]:
     return found
 
 
-RULES = by_code(LIST)
+RULES = index_by_code(LIST)

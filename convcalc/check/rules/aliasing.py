@@ -1,4 +1,4 @@
-"""CV301: strides without a low-pass filter."""
+"""CV301 finds strides without a low-pass filter before them."""
 
 from collections.abc import Iterator
 
@@ -16,20 +16,20 @@ _STRIDED = (Window, PointwiseConv, MaxPool)
 class Aliasing(Rule):
     """A convolution or max pooling has a stride greater than 1 and no low-pass filter before it.
 
-    Average pooling is not reported: it is itself a low-pass filter (a box filter, the weakest; Zhang replaces it with a
-    stronger one). Nor is a convolution directly after a blurpool or avgpool with stride 1: convolutions are linear, so
-    a blur before one is as good as a blur after it. Max pooling is not linear and is reported even after a blur. A
-    stride that leaves only one position is not reported, because there is no other position to differ from.
+    Average pooling is not reported, because it is itself a low-pass filter (a box filter, the weakest one; Zhang
+    replaces it with a stronger one). A convolution directly after a blurpool or avgpool with stride 1 is not reported
+    either: convolutions are linear, so a blur before one is as good as a blur after it. Max pooling is not linear and
+    is reported even after a blur. A stride that leaves only one position is not reported, because a shift of the input
+    then cannot move values between positions.
     """
 
     code = "CV301"
     name = "aliasing"
     default = False
     why = (
-        "A stride of 2 keeps every second value of a map that may vary faster than that: the lost detail reappears "
-        "as false coarse detail (sampling theorem), and shifting the input by one pixel can change the output "
-        "considerably. With a low-pass filter before the stride, published networks were more stable under shifts "
-        "and usually more accurate."
+        "A stride of 2 uses only every second value of a map. Detail finer than that reappears as false coarse detail "
+        "(sampling theorem), and a shift of the input by one pixel can change the output considerably. With a low-pass "
+        "filter before the stride, published networks were more stable under shifts and usually more accurate."
     )
     source = 'Zhang 2019, "Making convolutional networks shift-invariant again"'
     wrong = """\
@@ -64,15 +64,15 @@ layers:
 
 
 def _skips_positions(layer: Layer) -> bool:
-    """Whether a stride skips positions on an axis with more than one output position."""
+    """Whether the layer has a stride greater than 1 on an axis with more than one output position."""
     strides: tuple[int, ...] = layer.__dict__["stride"]
     return any(stride > 1 and size > 1 for stride, size in zip(strides, layer.output.spatial, strict=True))
 
 
 def _follows_low_pass(network: Network, node: Node) -> bool:
-    """Whether a convolution directly follows a low-pass filter with stride 1.
+    """Whether the node is a convolution directly after a low-pass filter with stride 1.
 
-    A filter with a larger stride does not count: it is needed for that stride.
+    A filter with a larger stride does not count, because it suffices only for the stride of the filter itself.
     """
     number = node.reads[0] - len(network.inputs)
     if number < 0 or isinstance(node.layer, MaxPool):

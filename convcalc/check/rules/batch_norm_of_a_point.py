@@ -1,4 +1,4 @@
-"""CV306: batch norms of maps with one position."""
+"""CV306 finds batch norms of maps that have only one position."""
 
 from collections.abc import Iterator
 
@@ -9,9 +9,10 @@ from convcalc.problems import Problem
 
 
 class BatchNormOfAPoint(Rule):
-    """A batch norm normalises a map with one position, so that its statistics come from the batch only.
+    """A batch norm normalises a map with only one position, so its statistics come from the batch alone.
 
-    Not reported: vectors, for which this is intended, and frozen batch norms, which compute no statistics.
+    A batch norm of a vector is not reported, because this is intended there; nor is a frozen batch norm, which computes
+    no statistics.
     """
 
     code = "CV306"

@@ -1,4 +1,4 @@
-"""CV206: biases that the following batch norm cancels."""
+"""CV206 finds biases that the following batch norm cancels."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -13,19 +13,20 @@ from convcalc.problems import Fix, Problem
 
 
 class BiasBeforeNorm(Rule):
-    """A convolution or linear layer has a bias, but its output is read only by a batch norm.
+    """A convolution or linear layer has a bias, but only a batch norm reads its output.
 
-    The batch norm subtracts the mean, and with it the bias. Published networks have such biases: Keras adds them by
-    default, and all MLPerf Tiny reference networks have them. They cost little and do no harm, so this is a note.
+    When the batch norm subtracts the mean, it also subtracts the bias. Such biases occur in published networks, because
+    Keras adds them by default; all MLPerf Tiny reference networks have them. They cost little and do no harm, so the
+    severity is only note.
     """
 
     code = "CV206"
     name = "bias-before-norm"
     severity = "note"
-    why = "The bias has no effect: the batch norm cancels it and has a bias of its own."
+    why = "The bias has no effect: the batch norm cancels it, and adds a bias of its own."
     source = (
         'Ioffe and Szegedy 2015, "Batch normalization", 3.2: the bias "can be ignored since its effect will be '
-        'canceled by the subsequent mean subtraction".'
+        'canceled by the subsequent mean subtraction"'
     )
     wrong = """\
 input: [3, 32, 32]
@@ -43,7 +44,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each cancelled bias; a fix if every use of the entry has one."""
+        """Yield a finding for each cancelled bias, with a fix if every use of the entry has such a bias."""
         network = report.network
         found = list(_find_cancelled_biases(network))
         other_uses = Counter(node.path for node in network.nodes)
@@ -58,13 +59,13 @@ layers:
 
 
 def _find_cancelled_biases(network: Network) -> Iterator[tuple[Node, Node]]:
-    """Yield each layer with such a bias, and the batch norm that follows it."""
+    """Yield each layer whose bias is cancelled, with the batch norm that cancels it."""
     shared = {node.owner for node in network.nodes}
     for reader, producer in find_sole_readers(network).items():
         node, norm = network.nodes[producer], network.nodes[reader]
         layer = node.layer
         if not isinstance(norm.layer, BatchNorm) or not isinstance(layer, Bias) or not layer.bias:
             continue
-        # a locally connected layer has a bias per position, of which a batch norm cancels only the mean
+        # a locally connected layer has one bias per position; a batch norm cancels only their mean
         if layer.kind != "locally_connected" and node.owner is None and producer not in shared and not norm.frozen:
             yield node, norm

@@ -1,4 +1,4 @@
-"""CV307: output channels that are not a multiple of what the hardware prefers."""
+"""CV307 finds numbers of output channels with which the hardware is inefficient."""
 
 from collections.abc import Iterator
 
@@ -10,14 +10,15 @@ from convcalc.layers.linear import Linear
 from convcalc.network import Network
 from convcalc.problems import Problem
 
-_MULTIPLE = IntegerOption("channel-multiple", 8, 1, "Multiple that CV307 requires of channels")
+_MULTIPLE = IntegerOption("channel-multiple", 8, 1, "Number that must divide the output channels (CV307)")
 
 
 class ChannelMultiple(Rule):
     """The number of output channels of a convolution or linear layer is not a multiple of 8 (configurable).
 
-    Only layers that choose this number are checked: a depthwise convolution gets its channels from its input. The
-    last such layers before the outputs are not reported, because the task determines the number of classes.
+    Only layers with an argument for this number are checked; a depthwise convolution, for example, has as many channels
+    as its input. The last such layer before each output is not reported, because its number of channels is determined
+    by the task, such as the number of classes.
     """
 
     code = "CV307"
@@ -26,9 +27,9 @@ class ChannelMultiple(Rule):
     default = False
     options = (_MULTIPLE,)
     why = (
-        "NVIDIA's Tensor Cores run convolutions efficiently if the channels are divisible by 8 (in FP16; by 4 in "
-        "TF32). The code of the MobileNets rounds all channels to multiples of 8. Params and MACs do not show the "
-        "difference."
+        "NVIDIA's Tensor Cores compute convolutions efficiently if the numbers of channels are divisible by 8 (in "
+        "FP16; by 4 in TF32). The code of the MobileNets rounds all numbers of channels to multiples of 8. Params and "
+        "MACs do not show this effect."
     )
     source = (
         "NVIDIA, Convolutional layers user's guide (channels in and out divisible by 8 for FP16); "
@@ -50,7 +51,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each chosen number of channels that is not a multiple, except at the outputs."""
+        """Yield a finding for each layer whose number of output channels is not a multiple, except at the outputs."""
         last, multiple = _find_last_choices(report.network), self.value(_MULTIPLE)
         for number, node in enumerate(report.network.nodes, len(report.network.inputs)):
             channels = node.layer.output.channels
@@ -61,17 +62,17 @@ layers:
                 yield self.finding(
                     node.path,
                     f"{node.layer.kind} has {channels} output {what}, not a multiple of {multiple}",
-                    f"nearest: {near}",
+                    f"use {near}",
                 )
 
 
 def _chooses_channels(layer: Layer) -> bool:
-    """Whether the number of output channels is an argument of the layer."""
+    """Whether the layer has an argument for its number of output channels."""
     return isinstance(layer, OutChannels | Linear)
 
 
 def _find_last_choices(network: Network) -> set[int]:
-    """Return the tensors whose number of channels reaches an output unchanged, produced by layers that choose it."""
+    """Return the tensors, by number, from the last layers before each output that choose their number of channels."""
     first = len(network.inputs)
     waiting, seen = list(network.outputs.values()), set(network.outputs.values())
     found = set()

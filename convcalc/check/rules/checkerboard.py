@@ -1,4 +1,4 @@
-"""CV203: transposed convolutions whose windows overlap unevenly."""
+"""CV203 finds transposed convolutions whose windows overlap unevenly."""
 
 from collections.abc import Iterator
 from math import gcd
@@ -14,10 +14,11 @@ from convcalc.shape import axis_name
 
 
 class Checkerboard(Rule):
-    """The stride of a transposed convolution does not divide its kernel size, and no convolution follows it.
+    """The stride of a transposed convolution does not divide its kernel size, and no layer smooths its output.
 
-    Its outputs then sum different numbers of products, in a pattern that repeats with the stride. Nothing is reported
-    if every path to an output has a convolution or pooling with a kernel larger than 1, which smooths the pattern.
+    Different output positions then sum different numbers of products, in a pattern that repeats with the stride. A
+    convolution or pooling with a kernel larger than 1 smooths this pattern, so nothing is reported if there is one on
+    every path from the transposed convolution to an output.
     """
 
     code = "CV203"
@@ -25,7 +26,7 @@ class Checkerboard(Rule):
     why = "The uneven overlap appears in the output as a checkerboard pattern, which training rarely removes."
     source = (
         'Odena, Dumoulin and Olah 2016, "Deconvolution and checkerboard artifacts" (Distill): the overlap is uneven '
-        "if the stride does not divide the kernel size; a final layer with stride 1 dampens it."
+        "if the stride does not divide the kernel size; a final layer with stride 1 reduces the artifacts."
     )
     wrong = """\
 input: [64, 16, 16]
@@ -41,7 +42,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each transposed convolution whose pattern reaches an output."""
+        """Yield a finding for each transposed convolution whose uneven pattern reaches an output."""
         network = report.network
         undamped = _find_undamped_tensors(network)
         for index, node in enumerate(network.nodes):
@@ -59,7 +60,7 @@ layers:
         hint = f"use kernel_size {max(-(-kernel // stride), 2) * stride}, or upsample and then use a convolution"
         if gcd(layer.dilation[axis], stride) > 1:
             message = (
-                f"some outputs of {node.name} along the {axis_name(axis, layer.input.axes)} depend on no input: "
+                f"some outputs of {node.name} along the {axis_name(axis, layer.input.axes)} depend on no input value: "
                 f"stride {stride} and dilation {layer.dilation[axis]} have a common factor"
             )
             hint = "use dilation 1, or upsample and then use a convolution"
@@ -67,7 +68,7 @@ layers:
 
 
 def _find_uneven_axis(layer: ConvTranspose) -> int | None:
-    """Return the first axis along which outputs sum different numbers of products, or None."""
+    """Return the index of the first axis along which outputs sum different numbers of products; None if none does."""
     for axis, (kernel, stride, dilation) in enumerate(
         zip(layer.kernel_size, layer.stride, layer.dilation, strict=True)
     ):
@@ -77,7 +78,7 @@ def _find_uneven_axis(layer: ConvTranspose) -> int | None:
 
 
 def _find_undamped_tensors(network: Network) -> set[int]:
-    """Return the tensors with a path to an output on which no layer combines neighbouring positions."""
+    """Return the tensors, by number, with a path to an output on which no layer combines neighbouring positions."""
     found, reading = set(network.outputs.values()), list_readers(network)
     first = len(network.inputs)
     for tensor in range(first + len(network.nodes) - 1, -1, -1):

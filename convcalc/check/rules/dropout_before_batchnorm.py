@@ -1,4 +1,4 @@
-"""CV210: batch norms whose running variance is distorted by dropout."""
+"""CV210 finds batch norms whose running variance is distorted by a dropout."""
 
 from collections.abc import Iterator
 
@@ -13,18 +13,20 @@ from convcalc.problems import Problem, Related
 class DropoutBeforeBatchnorm(Rule):
     """A batch norm directly follows a dropout.
 
-    Not reported: a dropout with p = 0, a batch norm without running statistics, and a convolution or linear layer
-    between the two, which sums over many dropped values and occurs in published networks.
+    Nothing is reported if the dropout has p = 0, if the batch norm has no running statistics, or if there is a
+    convolution or linear layer between the two. Such a layer sums over many values, which reduces the effect, and
+    occurs there in published networks.
     """
 
     code = "CV210"
     name = "dropout-before-batchnorm"
     why = (
-        "Dropout changes the variance in training only, so at inference the running variance does not match the values."
+        "Dropout changes the variance of the values in training only. At inference, the running variance of the batch "
+        "norm therefore does not match them."
     )
     source = (
         'Li et al. 2019, "Understanding the disharmony between dropout and batch normalization by variance shift", '
-        "which recommends dropout after the last batch norm, and finds a smaller shift if many features are summed."
+        "which recommends dropout after the last batch norm, and finds a smaller shift if many features are summed"
     )
     wrong = """\
 input: [256]
@@ -59,7 +61,7 @@ layers:
 
 
 def _find_dropout_before(network: Network, norm: Node) -> Node | None:
-    """Return the active dropout that a batch norm reads directly, or None."""
+    """Return the dropout with p > 0 whose output the batch norm reads; None if it reads another layer."""
     index = norm.reads[0] - len(network.inputs)
     before = network.nodes[index] if index >= 0 else None
     return before if before is not None and isinstance(before.layer, Dropout) and before.layer.p else None

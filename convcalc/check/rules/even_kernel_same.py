@@ -1,4 +1,4 @@
-"""CV305: even kernels that `padding: same` pads by one more on one side."""
+"""CV305 finds even kernels for which `padding: same` pads one side by one more than the other."""
 
 from collections.abc import Iterator
 
@@ -13,15 +13,16 @@ from convcalc.shape import axis_name
 class EvenKernelSame(Rule):
     """A convolution with an even kernel and `padding: same` pads one side of an axis by one more than the other.
 
-    Only axes with such padding are reported: with a dilation or stride, both sides of an even kernel can be equal.
+    With a dilation or stride, `padding: same` can be equal on both sides even for an even kernel; this is not reported.
     """
 
     code = "CV305"
     name = "even-kernel-same"
     default = False
     why = (
-        "Every window is half a position off the output it produces, always towards the same side. Over several "
-        "such layers the shifts add up, and features are squeezed into a corner of the map (information erosion)."
+        "The centre of every window is half a position away from its output, always towards the same side. Over "
+        "several such layers the shifts add up, and features are squeezed into a corner of the map (information "
+        "erosion)."
     )
     source = 'Wu et al. 2019, "Convolution with even-sized kernels and symmetric padding"'
     wrong = """\
@@ -36,7 +37,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each such convolution, about its first affected axis."""
+        """Yield a finding for each convolution with such padding, about the first axis that has it."""
         for node in report.network.nodes:
             for axis in _find_shifted_axes(node.layer):
                 kernel, (before, after) = node.layer.__dict__["kernel_size"][axis], node.layer.__dict__["padding"][axis]
@@ -51,7 +52,7 @@ layers:
 
 
 def _find_shifted_axes(layer: Layer) -> list[int]:
-    """Return the axes with an even kernel that `same` pads unevenly."""
+    """Return the indexes of the axes with an even kernel that `padding: same` pads unevenly."""
     if not isinstance(layer, Window) or layer.given["padding"] != "same":
         return []
     per_axis = enumerate(zip(layer.kernel_size, layer.padding, strict=True))

@@ -1,4 +1,4 @@
-"""CV303: last maps before global pooling whose receptive field does not cover the input."""
+"""CV303 finds global pooling whose input has a receptive field smaller than the network's input."""
 
 from collections.abc import Iterator
 
@@ -11,10 +11,10 @@ from convcalc.problems import Problem
 
 
 class FieldUnderInput(Rule):
-    """The last map before global pooling has a receptive field that is smaller than the network input.
+    """The last map before global pooling has a receptive field that is smaller than the network's input.
 
-    Nothing is reported if the pooled values are expanded to a map again (the gate of squeeze-and-excite, the image
-    pooling of a segmentation head). If the receptive field differs between paths, the largest is compared.
+    Nothing is reported if the pooled values are later expanded to a map again, as in squeeze-and-excite or in the image
+    pooling of a segmentation head. If the receptive field differs between paths, the largest one is compared.
     """
 
     code = "CV303"
@@ -22,10 +22,10 @@ class FieldUnderInput(Rule):
     severity = "note"
     default = False
     why = (
-        "No pooled feature depends on the whole input: pooling only averages, or takes the maximum of, features of "
-        "parts. Among published classifiers, accuracy grows with the logarithm of the receptive field: large ones "
-        "seem to be necessary for recognition, with diminishing returns. The effective receptive field is even "
-        "smaller than the one calculated here."
+        "No feature before the pooling depends on the whole input; the pooling only combines features of parts of it. "
+        "Among published classifiers, accuracy grows with the logarithm of the receptive field: a large one seems to "
+        "be necessary for recognition, with diminishing returns. The effective receptive field, the region that "
+        "influences the output noticeably, is even smaller than the one computed here."
     )
     source = 'Araujo, Norris and Sim 2019, "Computing receptive fields of convolutional neural networks"'
     wrong = """\
@@ -47,7 +47,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each last global pooling whose input does not cover the network input."""
+        """Yield a finding for each last global pooling whose input has a smaller receptive field than that."""
         network = report.network
         whole, placed = input_size(network), _find_expanded_tensors(network)
         for number, node in enumerate(network.nodes, len(network.inputs)):
@@ -64,13 +64,13 @@ layers:
 
 
 def _pools_everything(node: Node) -> bool:
-    """Whether a layer pools all positions of its input, more than one, into a single position."""
+    """Whether a layer pools an input with several positions into a single one."""
     layer = node.layer
     return isinstance(layer, Global | Adaptive) and layer.reach() == "everything" and layer.input.positions > 1
 
 
 def _find_expanded_tensors(network: Network) -> set[int]:
-    """Return the tensors from which a later layer makes a map with several positions again."""
+    """Return the numbers of the tensors on which a map with several positions depends."""
     first = len(network.inputs)
     found: set[int] = set()
     for number in range(first + len(network.nodes) - 1, first - 1, -1):

@@ -1,4 +1,4 @@
-"""CV204: runs of dilated convolutions whose outputs skip positions in between."""
+"""CV204 finds sequences of dilated windows whose outputs depend on only every n-th position."""
 
 from collections.abc import Iterator
 from math import gcd
@@ -13,31 +13,36 @@ from convcalc.problems import Problem, Related
 from convcalc.shape import axis_name
 
 
-class _Run(NamedTuple):
-    """Consecutive layers with kernels at one resolution: common factors of dilations, their number, first and last."""
+class _Sequence(NamedTuple):
+    """Consecutive layers with windows at one resolution, and the common factors of their dilations.
 
-    factors: tuple[int, ...] = ()  # one per axis; 0 if every kernel is 1 on that axis
+    `factors` has one common factor per axis, 0 if all windows have size 1 on that axis. `length` is the number of
+    layers with a window larger than 1; `first` and `last` are the indexes of their nodes.
+    """
+
+    factors: tuple[int, ...] = ()
     length: int = 0
-    first: int = -1  # index of a node
+    first: int = -1
     last: int = -1
 
 
 class Gridding(Rule):
-    """Consecutive convolutions at one resolution have dilations with a common factor greater than 1.
+    """Consecutive convolutions or poolings with stride 1 have dilations with a common factor greater than 1.
 
-    Undilated convolutions anywhere in the run count: one of them makes the common factor 1. 1×1 convolutions do not
-    count, because they read no neighbouring positions. A run ends when the resolution changes.
+    Activations, batch norms and other elementwise layers may lie between them. A layer without dilation has dilation 1,
+    so one such layer in the sequence makes the common factor 1. Layers with a 1×1 window do not count, because they
+    read no neighbouring positions. The sequence ends at a layer that changes the resolution or reads all positions.
     """
 
     code = "CV204"
     name = "gridding"
     why = (
-        "With a common factor of n, an output depends on only one in n positions, neighbouring outputs depend on "
-        "different positions, and local detail is lost."
+        "With a common factor of n, an output depends on only every n-th position along an axis, and neighbouring "
+        "outputs depend on different positions: local detail is lost."
     )
     source = (
         'Wang et al. 2018, "Understanding convolution for semantic segmentation", 3.2 (hybrid dilated convolution: '
-        "the dilation rates of a group must not have a common factor, or the gridding remains)."
+        "the dilation rates of a group must not have a common factor, or the gridding remains)"
     )
     wrong = """\
 input: [16, 64, 64]
@@ -55,49 +60,49 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each run, at its last convolution."""
+        """Yield a finding for each sequence with a common factor, at its last layer."""
         network = report.network
-        runs, reading = _find_runs(network), list_readers(network)
+        sequences, reading = _find_sequences(network), list_readers(network)
         seen: set[int] = set()
-        for tensor, run in enumerate(runs):
-            if run.length < 2 or max(run.factors) < 2 or run.last in seen:
+        for tensor, sequence in enumerate(sequences):
+            if sequence.length < 2 or max(sequence.factors) < 2 or sequence.last in seen:
                 continue
-            if not any(runs[len(network.inputs) + index].length for index in reading[tensor]):
-                seen.add(run.last)
-                yield self._run_finding(network, run)
+            if not any(sequences[len(network.inputs) + index].length for index in reading[tensor]):
+                seen.add(sequence.last)
+                yield self._make_finding(network, sequence)
 
-    def _run_finding(self, network: Network, run: _Run) -> Problem:
-        first, last = network.nodes[run.first], network.nodes[run.last]
-        axis = next(axis for axis, factor in enumerate(run.factors) if factor > 1)
-        factor = run.factors[axis]
+    def _make_finding(self, network: Network, sequence: _Sequence) -> Problem:
+        first, last = network.nodes[sequence.first], network.nodes[sequence.last]
+        axis = next(axis for axis, factor in enumerate(sequence.factors) if factor > 1)
+        factor = sequence.factors[axis]
         message = (
             f"the dilations from {first.name} to {last.name} have the common factor {factor} along the "
-            f"{axis_name(axis, len(run.factors))}: outputs depend on only 1 in {factor} positions"
+            f"{axis_name(axis, len(sequence.factors))}: outputs depend on only 1 in {factor} positions"
         )
-        hint = "use dilations without a common factor, such as 1, 2, 5, or one undilated convolution among them"
-        return self.finding(last.path, message, hint, related=(Related(first.path, "the run starts here"),))
+        hint = "use dilations without a common factor, such as 1, 2, 5, or make one of the convolutions undilated"
+        return self.finding(last.path, message, hint, related=(Related(first.path, "the sequence starts here"),))
 
 
-def _find_runs(network: Network) -> list[_Run]:
-    """Return the run that leads to each tensor, indexed by tensor number."""
-    none = _Run()
+def _find_sequences(network: Network) -> list[_Sequence]:
+    """Return the sequence that ends at each tensor, indexed by tensor number."""
+    none = _Sequence()
     found = [none] * len(network.inputs)
-    effects: dict[Layer, str] = {}  # repeated layers are the same object
+    effects: dict[Layer, str] = {}  # copies of a repeated layer are the same object, so each effect is computed once
     for index, node in enumerate(network.nodes):
         layer = node.layer
-        effect = effects.get(layer) or effects.setdefault(layer, _effect_on_run(layer))
+        effect = effects.get(layer) or effects.setdefault(layer, _effect_on_sequence(layer))
         if effect == "joins":
-            found.append(_join_runs([found[tensor] for tensor in node.reads]))
+            found.append(_join_sequences([found[tensor] for tensor in node.reads]))
         else:
-            found.append(_extend_run(found[node.reads[0]], layer, index) if effect == "continues" else none)
+            found.append(_extend_sequence(found[node.reads[0]], layer, index) if effect == "continues" else none)
     return found
 
 
-def _effect_on_run(layer: Layer) -> str:
-    """Return how a layer affects the runs of layers that reach its inputs: `joins`, `continues` or `ends`.
+def _effect_on_sequence(layer: Layer) -> str:
+    """Return what a layer does to the sequences that end at its inputs: `joins`, `continues` or `ends`.
 
-    An elementwise layer `joins` them. A layer with stride 1 `continues` a run: a convolution, pooling, padding,
-    cropping. Any other layer `ends` it.
+    An elementwise layer joins the sequences of its inputs. A layer with stride 1 (convolution, pooling, padding,
+    cropping) continues the sequence of its input. Any other layer ends it.
     """
     reach = layer.reach()
     if isinstance(reach, str):
@@ -105,24 +110,26 @@ def _effect_on_run(layer: Layer) -> str:
     return "continues" if all(reads.period == reads.shift == 1 for reads in reach) else "ends"
 
 
-def _extend_run(run: _Run, layer: Layer, index: int) -> _Run:
-    """Return the run extended by a layer; unchanged if the layer's kernel is 1."""
+def _extend_sequence(sequence: _Sequence, layer: Layer, index: int) -> _Sequence:
+    """Return the sequence extended by the layer of node `index`; unchanged if the layer has no window above 1."""
     axes = layer.input.axes
     kernels: tuple[int, ...] = getattr(layer, "kernel_size", (1,) * axes)
     dilations: tuple[int, ...] = getattr(layer, "dilation", (1,) * axes)
     if max(kernels) == 1:
-        return run
+        return sequence
     own = [dilation if kernel > 1 else 0 for kernel, dilation in zip(kernels, dilations, strict=True)]
-    factors = tuple(map(gcd, run.factors or (0,) * axes, own))
-    return _Run(factors, run.length + 1, run.first if run.length else index, index)
+    factors = tuple(map(gcd, sequence.factors or (0,) * axes, own))
+    return _Sequence(factors, sequence.length + 1, sequence.first if sequence.length else index, index)
 
 
-def _join_runs(runs: list[_Run]) -> _Run:
-    """Return the longest of the runs that an elementwise layer reads, with the factors common to all of them."""
-    if len(runs) == 1:
-        return runs[0]
-    longest = max(runs, key=lambda run: run.length)
+def _join_sequences(sequences: list[_Sequence]) -> _Sequence:
+    """Return the longest of the sequences at the inputs of an elementwise layer, with factors common to all of them."""
+    if len(sequences) == 1:
+        return sequences[0]
+    longest = max(sequences, key=lambda sequence: sequence.length)
     if not longest.length:
         return longest
-    known = [run.factors for run in runs if run.length and len(run.factors) == len(longest.factors)]
+    known = [
+        sequence.factors for sequence in sequences if sequence.length and len(sequence.factors) == len(longest.factors)
+    ]
     return longest._replace(factors=tuple(gcd(*column) for column in zip(*known, strict=True)))

@@ -1,4 +1,4 @@
-"""CV308: fully connected layers that hold most of the params."""
+"""CV308 finds networks whose fully connected layers hold most of the params."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ _CONVOLUTIONS = FAMILIES["convolution"]
 class HeavyHead(Rule):
     """The fully connected layers of a convolutional network hold more than half of its params.
 
-    They are reported together, at the largest of them. Weights that layers share count once.
+    There is one finding for all these layers, at the largest of them. Weights shared by several layers count once.
     """
 
     code = "CV308"
@@ -22,9 +22,9 @@ class HeavyHead(Rule):
     severity = "note"
     default = False
     why = (
-        "After flatten, every output of a linear layer has a weight for every channel at every position. Such "
-        "layers are prone to overfitting and depend on dropout; global average pooling has no params and is less "
-        "prone to it. SqueezeNet has no fully connected layers at all."
+        "A linear layer after flatten has a weight per output, channel and position. Such layers are prone to "
+        "overfitting and depend on dropout; global average pooling has no params and is less prone to overfitting. "
+        "SqueezeNet has no fully connected layers at all."
     )
     source = 'Lin, Chen and Yan 2014, "Network in network" (3.2); Iandola et al. 2016, "SqueezeNet"'
     wrong = """\
@@ -46,7 +46,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield at most one finding, at the largest linear layer."""
+        """Yield one finding, at the largest linear layer, if the linear layers hold more than half of the params."""
         linear = [index for index, layer in enumerate(report.layers) if isinstance(layer.layer, Linear)]
         held, total = sum(report.layers[index].params for index in linear), report.totals.params
         if 2 * held <= total or not any(isinstance(layer.layer, _CONVOLUTIONS) for layer in report.layers):
@@ -55,5 +55,5 @@ layers:
         yield self.finding(
             report.network.nodes[largest].path,
             f"fully connected layers hold {held:,} of {total:,} params ({100 * held / total:.1f}%)",
-            "with global_avgpool before the first of them, it has only one input per channel",
+            "put a global_avgpool before the first of them, so that it has only one input per channel",
         )

@@ -1,4 +1,4 @@
-"""CV209: instance norms of maps with one position."""
+"""CV209 finds instance norms of maps that have only one position."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from convcalc.problems import Problem
 
 
 class InstanceNormOfAPoint(Rule):
-    """An instance norm normalises a map with one position, so that its output is always zero, or its bias if affine.
+    """An instance norm normalises a map with only one position, so its output is always zero (if affine: its bias).
 
     The mean of one value is the value itself, so subtracting it leaves zero.
     """
@@ -21,7 +21,7 @@ class InstanceNormOfAPoint(Rule):
     source = (
         'Ulyanov, Vedaldi and Lempitsky 2016, "Instance normalization": mean and variance are taken over the '
         "positions of a channel; torch.nn.functional.instance_norm (Expected more than 1 spatial element when "
-        "training)."
+        "training)"
     )
     wrong = """\
 input: [64, 8, 8]

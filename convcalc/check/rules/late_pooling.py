@@ -1,4 +1,4 @@
-"""CV211: global average pooling that could come before a 1×1 convolution."""
+"""CV211 finds 1×1 convolutions that could come after the following global average pooling."""
 
 from collections.abc import Iterator
 
@@ -10,19 +10,19 @@ from convcalc.problems import Problem, Related
 
 
 class LatePooling(Rule):
-    """A 1×1 convolution comes directly before a global average pooling, but could follow it.
+    """A 1×1 convolution comes directly before a global average pooling, but could come after it.
 
-    The mean of a linear map is the linear map of the mean, including the bias, so pooling first produces the same
-    values. Nothing is reported if the convolution pads, if an activation or a norm lies between the two (then the
-    order matters), or if another layer also reads the output of the convolution.
+    Both layers are linear, so pooling first produces the same values, also with a bias. Nothing is reported if the
+    convolution pads, if there is an activation or a norm between the two (the order then matters), or if another layer
+    also reads the output of the convolution.
     """
 
     code = "CV211"
     name = "late-pooling"
-    why = "Pooling first produces the same result, and the convolution then runs at one position instead of all."
+    why = "Pooling first produces the same result, but the convolution is then computed at one position instead of all."
     source = (
         'Both layers are linear. Howard et al. 2019, "Searching for MobileNetV3", 5.1, moves the last 1×1 '
-        "convolution past the pooling to save this cost (there across a nonlinearity, so not exactly)."
+        "convolution behind the pooling to save this cost (across a nonlinearity, so the result differs)"
     )
     wrong = """\
 input: [512, 7, 7]
@@ -38,7 +38,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each such convolution."""
+        """Yield a finding for each 1×1 convolution that could come after the pooling."""
         network = report.network
         for reader, producer in find_sole_readers(network).items():
             pooling, mixing = network.nodes[reader], network.nodes[producer]
@@ -53,7 +53,7 @@ layers:
 
 
 def _is_global_mean(layer: Layer) -> bool:
-    """Whether a layer averages all positions into one."""
+    """Whether a layer averages all positions of its input into a single one."""
     return layer.kind in ("global_avgpool", "adaptive_avgpool") and layer.output.positions == 1
 
 

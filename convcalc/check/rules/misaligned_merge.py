@@ -1,4 +1,4 @@
-"""CV205: merged branches whose receptive fields are centred at different positions."""
+"""CV205 finds merged branches whose receptive fields are centred at different positions."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -11,26 +11,27 @@ from convcalc.problems import Problem
 from convcalc.shape import axis_name
 
 if TYPE_CHECKING:
-    from fractions import Fraction  # otherwise imported when needed, because it costs start-up time
+    from fractions import Fraction  # at run time imported only if needed, because it slows the start
 
 
 class MisalignedMerge(Rule):
-    """Merged branches have receptive-field centres that are more than half a jump apart.
+    """Merged branches have receptive fields whose centres are more than half a jump (cumulative stride) apart.
 
-    The jump (the cumulative stride) is that of the coarsest resolution on any of the branches; upsampling by a whole
-    number keeps the centres within half of it. Along time (the only axis of a 1-D input, the first of a 3-D input),
-    branches whose receptive fields end at the same position are causal and are not reported.
+    The jump compared with is that of the coarsest resolution on any of the branches. A smaller distance is normal: even
+    upsampling by a whole number moves the centres by up to half that jump. Along the time axis (the only axis of a 1-D
+    input, the first of a 3-D input), branches whose receptive fields end at the same position are causal and are not
+    reported.
     """
 
     code = "CV205"
     name = "misaligned-merge"
     why = (
-        "Values from different positions are combined as if they came from the same one: usually padding or a crop "
-        "is on the wrong side."
+        "Values from different positions are combined as if they came from the same one. The cause is usually padding "
+        "or a crop on the wrong side."
     )
     source = (
         'Araujo, Norris and Sim 2019, "Computing receptive fields of convolutional neural networks" (Distill), on '
-        "the alignment of several paths."
+        "the alignment of several paths"
     )
     wrong = """\
 input: [8, 32, 32]
@@ -75,16 +76,20 @@ layers:
 
 
 def _list_positioned_fields(network: Network, node: Node, fields: tuple[Field, ...]) -> list[Field]:
-    """Return the distinct fields of a layer's inputs, without inputs that are broadcast or cover everything."""
+    """Return the distinct receptive fields of a layer's inputs.
+
+    Inputs that are broadcast, and those whose receptive field is the whole network input, are left out.
+    """
     spatial = node.layer.output.spatial
     found = {fields[tensor]: None for tensor in node.reads if network.tensor_shape(tensor).spatial == spatial}
     return [field for field in found if field.axes and not field.whole and len(field.axes) == len(spatial)]
 
 
 def _measure_distance(inputs: list[Paths], size: int) -> tuple["Fraction", int]:
-    """Return the largest distance between the centres of inputs, and the largest jump on their paths.
+    """Return the largest distance between receptive-field centres of the inputs, and the largest jump on their paths.
 
-    The distance is measured at the first and at the last of `size` positions, in positions of the network input.
+    Both are in positions of the network's input. The distance is the larger one of those at the first and at the last
+    of the `size` positions of the merge.
     """
     from fractions import Fraction
 
@@ -94,12 +99,12 @@ def _measure_distance(inputs: list[Paths], size: int) -> tuple["Fraction", int]:
     for position in (0, size - 1):
         centers = [_center_at(paths, position) for paths in inputs]
         ends.append(max(centers) - min(centers))
-    # a path repeats after the jump of the coarsest resolution on it
+    # the shift of a path is the jump of the coarsest resolution on it
     return max(ends), max(path.shift for paths in inputs for path in paths)
 
 
 def _center_at(paths: Paths, position: int) -> "Fraction":
-    """Return the centre of an input's receptive field at a position: the mean over its paths."""
+    """Return the centre of an input's receptive field at a position: the mean of the centres of its paths."""
     from fractions import Fraction
 
     return sum((Fraction(*path.center()) + position * Fraction(*path.jump) for path in paths), Fraction(0)) / len(paths)

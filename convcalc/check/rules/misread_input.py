@@ -1,4 +1,4 @@
-"""CV213: input shapes that look as if they were in the axis order of another framework."""
+"""CV213 finds input shapes that look as if they had the axis order of another framework."""
 
 from collections.abc import Iterator
 
@@ -10,21 +10,23 @@ from convcalc.shape import AXIS_NAMES, Shape
 
 
 class MisreadInput(Rule):
-    """An input has the batch first or the channels last, which is a valid shape for a different network.
+    """An input shape looks as if it had the batch first or the channels last.
 
-    A leading 1 before three sizes is read as one channel of a volume; a final 1, 3 or 4 after two larger, equal sizes
-    is read as a width. If that is intended, name the axes: {channels: 1, depth: 64, height: 128, width: 128}.
+    Such a shape is valid, but describes another input. In [1, 3, 224, 224], the leading 1 is taken as the one channel
+    of a volume; in [224, 224, 3], the final 3 is taken as the width. Reported are a leading 1 before three sizes, and a
+    final 1, 3 or 4 after two larger, equal sizes. If the shape is intended, name its axes:
+    {channels: 1, depth: 64, height: 128, width: 128}.
     """
 
     code = "CV213"
     name = "misread-input"
     why = (
-        "All results are then those of a different network: ResNet-18 on [1, 3, 224, 224] has 3-D kernels and 33.7 "
-        "M params."
+        "All results are then those of a different network: ResNet-18 with the input [1, 3, 224, 224] has 3-D kernels "
+        "and 33.7 M params."
     )
     source = (
-        "PyTorch writes the shape of a batch as (N, C, H, W) and Keras that of a sample as (H, W, C); convcalc "
-        "expects one sample, channels first."
+        "PyTorch writes the shape of a batch as (N, C, H, W), and Keras that of a sample as (H, W, C); convcalc "
+        "expects one sample, channels first"
     )
     wrong = """\
 input: [1, 3, 224, 224]
@@ -38,7 +40,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each input that looks misread."""
+        """Yield a finding for each input whose axis order is doubtful."""
         network = report.network
         for name, doubt in network.misread.items():
             path: Path = ("input",) if list(network.inputs) == ["input"] else ("inputs", name)
@@ -48,13 +50,13 @@ layers:
 
 
 def _reading_text(shape: Shape) -> str:
-    """Return how the sizes are read: `1 channel of 3×224×224`."""
+    """Return how convcalc interprets a shape, such as `1 channel of 3×224×224`."""
     channels = f"{shape.channels} channel{'s' if shape.channels > 1 else ''}"
     return f"{channels} of {'×'.join(map(str, shape.spatial))}"
 
 
 def _write_hint(name: str, shape: Shape, doubt: Misreading) -> str:
-    """Return a hint: the likely sizes, and how to write the given ones if they are intended."""
+    """Return a hint: the sizes that were probably meant, and how to write the given ones if they are intended."""
     if doubt.is_override:
         option = "--input " if name == "input" else f"--input {name}="
         return f"use {option}{','.join(map(str, doubt.likely))} if that is intended"

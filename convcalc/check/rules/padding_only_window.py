@@ -1,4 +1,4 @@
-"""CV202: windows that contain only padding."""
+"""CV202 finds windows that contain only padding."""
 
 from collections.abc import Iterator
 
@@ -9,26 +9,26 @@ from convcalc.problems import Problem
 from convcalc.shape import axis_name
 
 _HINT = "use a padding of at most dilation × (kernel_size - 1)"
-_MOST_WINDOWS = 10_000  # windows starting before the input that are examined one by one
+_MOST_WINDOWS = 10_000  # of the windows that start before the input, at most this many are examined
 
 
 class PaddingOnlyWindow(Rule):
     """Some windows of a convolution or pooling contain only padding.
 
-    This happens if the padding exceeds d (k - 1), where k is the kernel size and d the dilation: a 1×1 convolution
-    with padding 1 has such windows on every side. It also happens if the dilation is so large that the whole input
-    fits between two kernel taps. Windows added by ceil_mode always overlap the input.
+    This happens if the padding exceeds d (k - 1), where k is the kernel size and d the dilation; a 1×1 convolution with
+    padding 1, for example, has such windows on every side. It also happens if the dilation is so large that the whole
+    input fits between two neighbouring elements of the kernel. Windows that ceil_mode adds always overlap the input.
     """
 
     code = "CV202"
     name = "padding-only-window"
     why = (
-        "The outputs of such windows do not depend on the input: they are the bias or zero, and cost as much as the "
-        "others."
+        "The outputs of such windows do not depend on the input: they are always the bias or zero, but cost as much as "
+        "other outputs."
     )
     source = (
         'Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep learning", 2.2.2: full padding, k - '
-        "1, already covers every partial overlap of kernel and input."
+        "1, already covers every partial overlap of kernel and input"
     )
     wrong = """\
 input: [16, 32, 32]
@@ -42,7 +42,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each layer with such windows, about its first affected axis."""
+        """Yield a finding for each layer with such windows, about the first axis that has them."""
         for node in report.network.nodes:
             layer = node.layer
             if not hasattr(layer, "padding") or layer.kind in ("conv_transpose", "max_unpool", "pad"):
@@ -58,7 +58,7 @@ layers:
 
 
 def _count_empty_windows(layer: Layer, axis: int) -> int:
-    """Return how many windows of a layer along an axis have no tap inside the input."""
+    """Return how many windows of a layer along an axis read no position of the input."""
     size, windows = layer.input.spatial[axis], layer.output.spatial[axis]
     before, stride, dilation, reach = _window_sizes(layer, axis)
     wholly_before = min(windows, -(-max(before - reach, 0) // stride))
@@ -72,7 +72,10 @@ def _count_empty_windows(layer: Layer, axis: int) -> int:
 
 
 def _window_sizes(layer: Layer, axis: int) -> tuple[int, int, int, int]:
-    """Return the padding before the input, the stride, the dilation, and the distance from first to last tap."""
+    """Return the padding before the input, the stride, the dilation, and the distance from the first to the last tap.
+
+    A tap is an element of the kernel along the axis.
+    """
     kernels: Sizes = getattr(layer, "kernel_size", ())
     strides: Sizes = getattr(layer, "stride", ())
     padding: tuple[tuple[int, int], ...] = getattr(layer, "padding", ())

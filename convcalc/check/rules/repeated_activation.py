@@ -1,4 +1,4 @@
-"""CV212: activations that are applied twice."""
+"""CV212 finds activations that are applied twice in a row."""
 
 from collections.abc import Iterator
 
@@ -14,8 +14,8 @@ _IDEMPOTENT = {"relu", "relu6", "hardtanh", "log_softmax"}  # f(f(x)) = f(x)
 class RepeatedActivation(Rule):
     """The same activation is applied twice in a row.
 
-    A second relu, relu6, hardtanh or log_softmax changes nothing; any other activation, such as softmax or sigmoid,
-    is applied again to its own result, which is rarely intended.
+    A second relu, relu6, hardtanh or log_softmax changes nothing. Any other activation, such as softmax or sigmoid,
+    changes the values a second time, which is rarely intended.
     """
 
     code = "CV212"
@@ -25,7 +25,7 @@ class RepeatedActivation(Rule):
     )
     source = (
         "Follows from the formulas: relu(relu(x)) = relu(x), and sigmoid maps 0 … 1 to 0.5 … 0.731; "
-        "torch.nn.CrossEntropyLoss expects scores without softmax."
+        "torch.nn.CrossEntropyLoss expects scores without softmax"
     )
     wrong = """\
 input: [3, 32, 32]
@@ -42,7 +42,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each second activation."""
+        """Yield a finding for each activation that directly follows another one of the same kind."""
         network = report.network
         for node in network.nodes:
             before = node.reads[0] - len(network.inputs)

@@ -1,4 +1,4 @@
-"""CV208: consecutive linear layers that are equivalent to one."""
+"""CV208 finds consecutive linear layers that could be replaced by one."""
 
 from collections.abc import Iterator
 from typing import TypeGuard
@@ -13,10 +13,10 @@ from convcalc.problems import Problem, Related
 
 
 class StackedLinear(Rule):
-    """Two consecutive linear layers or 1×1 convolutions could be replaced by one at no greater cost.
+    """Two consecutive linear layers or 1×1 convolutions could be replaced by a single one at no greater cost.
 
-    One linear layer can compute the same function. Nothing is reported if the first has so few outputs that the pair
-    needs fewer params or MACs than the single layer (a low-rank factorisation).
+    A single layer can compute the same function. Nothing is reported if the first layer has so few outputs that the two
+    layers together have fewer params or MACs than the single one would have (a low-rank factorisation).
     """
 
     code = "CV208"
@@ -24,7 +24,7 @@ class StackedLinear(Rule):
     why = "Without a nonlinearity between them, two linear layers are equivalent to one, at the cost of two."
     source = (
         'Goodfellow, Bengio and Courville 2016, "Deep learning", 6.3.3: a composition of linear maps is linear, and '
-        "is useful only as a factorisation with fewer params."
+        "is useful only as a factorisation with fewer params"
     )
     wrong = """\
 input: [512]
@@ -41,7 +41,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each such pair, at its second layer."""
+        """Yield a finding for each such pair of layers, at the second one."""
         network = report.network
         shared = {node.owner for node in network.nodes}
         for reader, producer in find_sole_readers(network).items():
@@ -81,7 +81,7 @@ def _is_mixing(layer: Layer) -> TypeGuard[SumOfProducts]:
 
 
 def _cost_of_one(first: Layer, second: Layer) -> tuple[int, int]:
-    """Return the params, and the MACs per sample, of one layer that replaces both."""
+    """Return the params, and the MACs per sample, of a single layer that replaces both."""
     weights = first.input.channels * second.output.channels
     biased = bool(first.bias_tensors() or second.bias_tensors())
     return weights + biased * second.output.channels, weights * second.output.positions

@@ -1,4 +1,4 @@
-"""CV304: padding that windows with a stride read more on one side than on the other."""
+"""CV304 finds layers with a stride whose windows read more padding on one side than on the other."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -16,8 +16,8 @@ from convcalc.shape import axis_name
 class UnevenPadding(Rule):
     """With a stride greater than 1, windows read more padding on one side of an axis than on the other.
 
-    An uneven `padding: same` is also reported. Max pooling is not reported: its padding is never the
-    maximum, so no zeros enter the map.
+    An uneven `padding: same` is also reported. Max pooling is not, because it pads with minus infinity and not with
+    zeros, so the padding does not appear in its output.
     """
 
     code = "CV304"
@@ -25,9 +25,9 @@ class UnevenPadding(Rule):
     severity = "note"
     default = False
     why = (
-        "The last window ends before the padding does, so only the other side is fully padded. Uneven padding leads "
-        "to asymmetric weights, most of all around such layers, and to places in the map where the activation is "
-        "weakened. An input size that divides evenly reduced this in ResNets."
+        "The last window ends before the end of the padding, so only the padding on the other side is fully used. "
+        "Uneven padding leads to asymmetric weights, most of all around such layers, and to places in the map where "
+        "the activation is weakened. In ResNets, an input size at which the padding is even reduced this effect."
     )
     source = 'Alsallakh et al. 2021, "Mind the pad: CNNs can develop blind spots"'
     wrong = """\
@@ -42,7 +42,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each such layer, about its first affected axis."""
+        """Yield a finding for each layer with uneven padding, about the first axis that has it."""
         for node in report.network.nodes:
             for axis, used in enumerate(_measure_paddings(node.layer)):
                 if used.stride > 1 and used.before != used.after:
@@ -57,7 +57,11 @@ layers:
 
 
 class _UsedPadding(NamedTuple):
-    """How much padding the windows of an axis read; `unused` is the number of positions after the last window."""
+    """How much padding the windows along one axis read before and after the input.
+
+    `size` is the size of the input, and `unused` the number of positions after the last window, padding included. It is
+    negative if that window ends beyond the padding.
+    """
 
     size: int
     stride: int
@@ -66,15 +70,15 @@ class _UsedPadding(NamedTuple):
     unused: int
 
     def hint(self, name: str) -> str:
-        """Return a hint with the next larger input that leaves no padding unread; empty if none is."""
+        """Return a hint with the next larger input for which all padding is read; empty if it is read already."""
         if self.unused < 1:
             return ""
         fitting = self.size + self.stride - self.unused
-        return f"with an input {name} of {fitting} the last window ends at the end of the padding"
+        return f"with an input {name} of {fitting}, the last window would end at the end of the padding"
 
 
 def _measure_paddings(layer: Layer) -> list[_UsedPadding]:
-    """Return the padding that is read on each axis; empty for layers that do not pad with zeros."""
+    """Return the padding that the windows read, per axis; an empty list for a layer that does not pad with zeros."""
     if not isinstance(layer, Window | AvgPool):
         return []
     assert not isinstance(layer.padding, str)
@@ -87,7 +91,7 @@ def _measure_paddings(layer: Layer) -> list[_UsedPadding]:
 def _measure_padding(
     size: int, count: int, kernel_size: int, stride: int, padding: tuple[int, int], dilation: int
 ) -> _UsedPadding:
-    """Return the padding that the `count` windows of an axis read; the last one may end inside the input."""
+    """Return the padding that `count` windows along an axis of `size` positions read; the last may end in the input."""
     before, after = padding
     unused = before + size + after - (count - 1) * stride - effective_kernel_size(kernel_size, dilation)
     return _UsedPadding(size, stride, before, min(max(after - unused, 0), after), unused)

@@ -1,4 +1,4 @@
-"""CV302: convolutions whose input already has a receptive field that covers the network's input."""
+"""CV302 finds convolutions whose input already has a receptive field that covers the network's input."""
 
 from collections.abc import Iterator
 
@@ -13,11 +13,11 @@ _CONVOLUTIONS = FAMILIES["convolution"]
 
 
 class UnproductiveLayers(Rule):
-    """A convolution's input already has a receptive field as large as the network input, even on its shortest path.
+    """A convolution's input already has a receptive field as large as the network's input on every path to it.
 
-    If paths merge, the smaller receptive field counts, separately for each axis. Nothing is reported if everything is
-    covered only because of a global pooling or a linear layer. The authors predict this for classifiers; their
-    analysis alone does not show it for other tasks.
+    If paths merge, the smallest of their receptive fields counts, separately for each axis. A receptive field that
+    covers the whole input only because of a global pooling or a linear layer does not count. The authors of the source
+    studied classifiers; their results need not hold for other tasks.
     """
 
     code = "CV302"
@@ -25,8 +25,8 @@ class UnproductiveLayers(Rule):
     severity = "note"
     default = False
     why = (
-        "Such a layer cannot add context from further away. In trained classifiers, such layers did "
-        "not contribute qualitatively to the accuracy: they cost params and time for little gain."
+        "Such a layer cannot add context from further away. In trained classifiers, such layers hardly contributed to "
+        "the accuracy: they cost params and time for little gain."
     )
     source = (
         'Richter et al. 2021, "Should you go deeper? Optimizing convolutional neural network architectures without '
@@ -48,7 +48,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each such convolution."""
+        """Yield a finding for each convolution whose input already covers the network's input."""
         network = report.network
         seen, whole = _find_smallest_fields(network), input_size(network)
         size = "×".join(map(str, whole))
@@ -64,9 +64,9 @@ layers:
 
 
 def _find_smallest_fields(network: Network) -> list[Field]:
-    """Return the smallest receptive field of each tensor over all paths, indexed by tensor number.
+    """Return the smallest receptive field of each tensor over all paths to it, indexed by tensor number.
 
-    Paths are compared at each merge, by the sizes that they have there.
+    At each merge, the smallest of the receptive fields of its inputs is chosen.
     """
     found = compute_fields(network._replace(nodes=()))
     for node in network.nodes:
@@ -76,7 +76,10 @@ def _find_smallest_fields(network: Network) -> list[Field]:
 
 
 def _smallest_field(inputs: list[Field]) -> Field:
-    """Return the smallest of the fields, axis by axis; unknown if any of them is unknown."""
+    """Return the smallest of the receptive fields, axis by axis; unknown if any of them is unknown.
+
+    Fields that are the whole input count only if all of them are.
+    """
     partial = [field for field in inputs if not field.whole]
     if not partial:
         return inputs[0]
@@ -89,15 +92,16 @@ def _smallest_field(inputs: list[Field]) -> Field:
 
 
 def _smallest_size(field: Field) -> int:
-    """Return the smallest size of a field with one axis."""
+    """Return the smallest size of a receptive field with one axis, over all positions."""
     figures = field_report(field, (1,), (0,))
     return min(figures.size_min or figures.size or (0,))
 
 
 def _covers_input(field: Field, spatial: tuple[int, ...], whole: tuple[int, ...]) -> bool:
-    """Whether the field is at least as large as the network input (`whole`) on every axis.
+    """Whether a receptive field is at least as large as the network's input on every axis.
 
-    A field that covers everything because of a global pooling or a linear layer does not count.
+    `spatial` are the sizes of the tensor with that field, `whole` those of the network's input. A field that is the
+    whole input because of a global pooling or a linear layer does not count.
     """
     if field.whole:
         return False

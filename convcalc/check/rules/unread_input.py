@@ -1,4 +1,4 @@
-"""CV201: rows or columns between windows, which no layer reads."""
+"""CV201 finds rows or columns between windows, which no layer reads."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -12,27 +12,27 @@ from convcalc.network import Network
 from convcalc.problems import Problem
 from convcalc.shape import axis_name
 
-_MOST_RESIDUES = 10_000  # a longer period is not examined
+_MOST_RESIDUES = 10_000  # nothing is reported if the pattern of read positions has a longer period
 _Steps = tuple[int, frozenset[int]]  # a period, and the positions within it that are read
 
 
 class UnreadInput(Rule):
     """Some rows or columns of a tensor are never read: they lie between the windows of every layer that reads it.
 
-    All layers that read a tensor count together: a 1×1 convolution with stride 2 as a shortcut is fine if the other
-    path reads the positions that it skips. Rows cut off at the far border because the stride leaves a remainder are
-    not reported.
+    All layers that read the tensor are considered together. A 1×1 convolution with stride 2 in a shortcut, for example,
+    is not reported if the other path reads the positions that it skips. Rows or columns after the last window, which
+    are left over if the stride does not divide the size, are not reported either.
     """
 
     code = "CV201"
     name = "unread-input"
     why = (
-        "Positions that are never read are computed for nothing; a 1×1 convolution with stride 2 skips 3/4 of its "
-        "input."
+        "Positions that are never read are computed for nothing: a 1×1 convolution with stride 2, for example, skips "
+        "three quarters of its input."
     )
     source = (
         'He et al. 2019, "Bag of tricks for image classification with convolutional neural networks", 4.2 (a 1×1 '
-        "convolution with stride 2 ignores three quarters of its input; remedies: ResNet-B and ResNet-D)."
+        "convolution with stride 2 ignores three quarters of its input; ResNet-B and ResNet-D avoid this)"
     )
     wrong = """\
 input: [3, 32, 32]
@@ -65,7 +65,7 @@ layers:
         self, network: Network, tensor: int, reading: list[int], gaps: list[tuple[int, int]]
     ) -> Problem:
         """Return the finding for a tensor; `gaps` holds, per axis, the number of unread positions and their period."""
-        from fractions import Fraction  # only for a finding, because it costs start-up time
+        from fractions import Fraction  # imported only for a finding, because it slows the start
 
         share, axes = Fraction(1), []
         for axis, (unread, period) in enumerate(gaps):
@@ -89,7 +89,10 @@ def _is_strided(layer: Layer) -> bool:
 
 
 def _count_unread(layers: list[Layer], axis: int) -> tuple[int, int]:
-    """Return how many positions per period all layers skip along an axis, and the period; (0, 1) if none is skipped."""
+    """Return the number of positions per period that all layers skip along an axis, and the period.
+
+    (0, 1) means that no position is skipped.
+    """
     found = [step for step in (_find_read_positions(layer, axis) for layer in layers) if step is not None]
     period = lcm(*(stride for stride, _ in found))
     if len(found) < len(layers) or period > _MOST_RESIDUES or period >= layers[0].input.spatial[axis]:
@@ -99,7 +102,10 @@ def _count_unread(layers: list[Layer], axis: int) -> tuple[int, int]:
 
 
 def _find_read_positions(layer: Layer, axis: int) -> _Steps | None:
-    """Return the positions that the windows of a layer read; None if they read all, or if it has no windows."""
+    """Return the positions that the windows of a layer read along an axis, and the period with which they repeat.
+
+    None means that the layer reads all positions, as every layer without windows does.
+    """
     stride = getattr(layer, "stride", None)
     if stride is None or layer.kind in ("conv_transpose", "max_unpool", "blurpool"):
         return None
@@ -108,12 +114,12 @@ def _find_read_positions(layer: Layer, axis: int) -> _Steps | None:
         return None
     padding = getattr(layer, "padding", ((0, 0),) * len(stride))[axis][0]
     if (layer.output.spatial[axis] - 1) * step - padding < step:
-        return None  # with so few windows, all unread positions may lie at the far border
+        return None  # with so few windows, all unread positions may be after the last window, which is not reported
     return step, frozenset((tap * dilation - padding) % step for tap in range(min(kernel, step)))
 
 
 def _window_sizes(layer: Layer, axis: int) -> tuple[int, int, int]:
-    """Return kernel size, stride and dilation along an axis."""
+    """Return the kernel size, stride and dilation of a layer along an axis; 1 for those that it does not have."""
     ones = (1,) * layer.input.axes
     kernel: Sizes = getattr(layer, "kernel_size", ones)
     stride: Sizes = getattr(layer, "stride", ones)
@@ -122,7 +128,10 @@ def _window_sizes(layer: Layer, axis: int) -> tuple[int, int, int]:
 
 
 def _write_hint(layer: Layer, what: str, gaps: list[bool]) -> str:
-    """Return a hint with the nearest sizes for which the windows of a layer read every position."""
+    """Return a hint with the nearest kernel size, stride or dilation for which a layer's windows read every position.
+
+    `what` is inserted after the sizes, such as ` in conv2`; `gaps` tells for each axis whether positions are skipped.
+    """
     by_options: dict[str, list[str]] = {}
     for axis, has_gap in enumerate(gaps):
         if has_gap:
@@ -135,10 +144,11 @@ def _write_hint(layer: Layer, what: str, gaps: list[bool]) -> str:
 
 
 def _find_nearest_sizes(kernel: int, stride: int, dilation: int) -> dict[str, int]:
-    """Return the nearest sizes of a window with gaps, each of which closes the gaps on its own.
+    """Return the nearest values of kernel_size, dilation and stride, each of which closes the gaps between windows.
 
-    Windows read every position if the kernel is at least as large as the stride, and stride and dilation have no
-    common factor greater than 1: the taps t d then leave every possible remainder when divided by the stride.
+    Windows read every position if the kernel is at least as large as the stride, and stride and dilation have no common
+    factor greater than 1: the offsets 0, d, 2 d, … of the kernel's elements then leave every possible remainder when
+    divided by the stride.
     """
     nearest: dict[str, int] = {}
     if gcd(stride, dilation) == 1:

@@ -1,4 +1,4 @@
-"""CV207: layers whose output is not used."""
+"""CV207 finds layers whose output is not used."""
 
 from collections.abc import Iterator
 
@@ -9,16 +9,19 @@ from convcalc.problems import Problem
 
 
 class UnreadOutput(Rule):
-    """No layer reads the output of a layer, and it is not an output of the network.
+    """The output of a layer is neither read by another layer nor an output of the network.
 
-    The outputs of the network are those listed in `outputs`; without that list, only the output of the last layer.
-    `like` takes the size of a layer's output and does not count as reading it.
+    The outputs of the network are those listed in `outputs`; without that list, the output of the last layer is the
+    only one. A layer that takes only its size from another layer, with `like`, does not read it.
     """
 
     code = "CV207"
     name = "unread-output"
-    why = "The result is lost and the layer's params are never trained: a `from` is missing, or an entry in `outputs`."
-    source = "Follows from the wiring: no gradient reaches a layer that no output depends on."
+    why = (
+        "The output is lost, and the layer's params are never trained. Usually a `from`, or an entry in `outputs`, is "
+        "missing."
+    )
+    source = "Follows from the wiring: a layer that no output depends on gets no gradient"
     wrong = """\
 input: [3, 32, 32]
 layers:

@@ -103,5 +103,5 @@ def test_the_multiple_can_be_another() -> None:
     rule = ChannelMultiple({"channel-multiple": 64})
     report = summary(io.StringIO(ChannelMultiple.right))
     assert [(problem.message, problem.hint) for problem in rule.findings(report)] == [
-        ("conv has 32 output channels, not a multiple of 64", "nearest: 64")
+        ("conv has 32 output channels, not a multiple of 64", "use 64")
     ]

@@ -57,7 +57,7 @@ layers:
             (
                 ("layers", 0, "conv_transpose"),
                 (
-                    "some outputs of conv_transpose1 along the height depend on no input: stride 2 and "
+                    "some outputs of conv_transpose1 along the height depend on no input value: stride 2 and "
                     "dilation 2 have a common factor"
                 ),
             )

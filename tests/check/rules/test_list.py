@@ -7,7 +7,7 @@ import pytest
 
 from convcalc.check import rules
 from convcalc.check.rule import IntegerOption, Rule
-from convcalc.check.rules import LIST, RULES, by_code
+from convcalc.check.rules import LIST, RULES, index_by_code
 from convcalc.check.settings import KEYS, rule_options
 from convcalc.cli.check import command
 from convcalc.problems import TITLES, Flaw
@@ -41,7 +41,7 @@ def test_a_second_rule_with_the_same_code_or_name_is_refused(taken: str) -> None
     others = {"code": "CV999", "name": "another-rule", taken: getattr(first, taken)}
     second = type("Second", (first,), others)
     with pytest.raises(ValueError, match="Second"):
-        by_code([first, second])
+        index_by_code([first, second])
 
 
 def test_every_option_of_a_rule_is_an_option_of_check_with_a_name_of_its_own() -> None:

@@ -121,6 +121,6 @@ def test_finds_resnet_at_224_and_not_at_225() -> None:
     # the first convolution, and the 3×3 convolutions of stride 2 in three stages; max pooling does not pad with zeros
     found_at_224 = list(UnevenPadding().findings(summary("examples/resnet50.yaml")))
     assert len(found_at_224) == 4
-    assert found_at_224[0].hint == "with an input height of 225 the last window ends at the end of the padding"
+    assert found_at_224[0].hint == "with an input height of 225, the last window would end at the end of the padding"
     assert list(UnevenPadding().findings(summary("examples/resnet50.yaml", input=[3, 225, 225]))) == []
     assert list(UnevenPadding().findings(summary("examples/vgg16.yaml"))) == []

@@ -1,7 +1,7 @@
-"""Copies of layers with symbolic numbers, on which the rules of a layer kind compute their own formulas.
+"""Copies layers with symbolic numbers, so that the rules of a layer kind return formulas as well as numbers.
 
-No kind has its formulas written a second time: `make_symbolic_layer` replaces every number of a layer by a `Quantity`,
-so that for example `weight_tensors()` of a conv returns 1,728 with the formula `C_out × k_h × k_w × C_in`.
+The formulas therefore need not be written a second time. `make_symbolic_layer` replaces every number in a layer with a
+`Quantity`; `weight_tensors()` of a conv, for example, then returns 1,728 with the formula `C_out × k_h × k_w × C_in`.
 """
 
 from typing import Any
@@ -49,15 +49,15 @@ _DIVISORS = {
     "upscale_factor",
     "downscale_factor",
     "shape",
-}  # checked by the kinds to leave no remainder
+}  # the layer kinds check that these divide without remainder
 _SET_SEPARATELY = {"inputs", "given", "output"}
 
 
 def make_symbolic_layer(layer: Layer, sizes: bool = False) -> Layer:
-    """Return a copy of a layer with the same numbers as quantities that record their symbols.
+    """Return a copy of a layer whose numbers are quantities: the same values, with a symbol such as `C_out` for each.
 
-    With `sizes`, the sizes between the parts of a composed layer (such as separable_conv) are formulas computed by the
-    parts' rules; without, they are the symbols of the output's sizes.
+    `sizes` matters for a layer composed of several, such as separable_conv. If it is true, the sizes between its parts
+    are formulas that follow from the rules of the parts; otherwise they are the symbols of the output's sizes.
     """
     count = len(layer.inputs)
     names = ["in"] if count == 1 else [str(number) for number in range(1, count + 1)]
@@ -68,9 +68,10 @@ def make_symbolic_layer(layer: Layer, sizes: bool = False) -> Layer:
 def _copy_with_symbols(
     layer: Layer, inputs: tuple[Shape, ...], output: Shape | None, sizes: bool, whole: Layer | None = None
 ) -> Layer:
-    """Return a copy with symbolic numbers; in a part of `whole`, only the numbers that both have in common.
+    """Return a copy of a layer with symbolic numbers.
 
-    The input of each part is the output of the part created before it.
+    If the layer is a part of the layer `whole`, only the numbers that both have in common become symbolic. The input of
+    each part is the output of the previous part.
     """
     found: Layer = object.__new__(type(layer))
     for name, value in layer.__dict__.items():
@@ -91,12 +92,15 @@ def _copy_with_symbols(
 
 
 def _axis_letters(axes: int) -> list[str]:
-    # a single axis needs no letter
+    # the symbols of a layer with a single axis need no index
     return [name[0] for name in AXIS_NAMES[axes]] if axes > 1 else [""] * axes
 
 
 def _make_symbolic_shape(shape: Shape, index: str) -> Shape:
-    """Return a shape of symbols `C_in`, `H_in`, `W_in`; in formulas about one axis the size of an input is `n`."""
+    """Return a shape with symbols, such as `C_in`, `H_in` and `W_in` if `index` is `in`.
+
+    In formulas about a single axis, the size of the input is called `n`.
+    """
     what = {"in": "of the input", "out": "of the output", "like": "of the layer given by like"}.get(
         index, f"of input {index}"
     )
@@ -110,7 +114,7 @@ def _make_symbolic_shape(shape: Shape, index: str) -> Shape:
 
 
 def _make_symbolic_value(layer: Layer, name: str, value: Any) -> Any:
-    """Return an argument with its numbers as symbols; values that are not numbers are unchanged."""
+    """Return the value of the argument `name` with its numbers replaced by quantities; other values are unchanged."""
     letter, exact = _LETTERS.get(name, name), name in _DIVISORS
     meaning = _MEANINGS.get(name) or (layer.keys[name].help if name in layer.keys else "")
     if isinstance(value, int):
@@ -129,7 +133,7 @@ def _make_symbolic_value(layer: Layer, name: str, value: Any) -> Any:
 
 
 def _make_axis_value(symbol: Symbol, axis: str, value: Any) -> Any:
-    """Return the symbolic value of one axis: a number, or a (before, after) pair."""
+    """Return the value of an argument on one axis, a number or a (before, after) pair, with quantities for numbers."""
     if isinstance(value, tuple):
         return tuple(
             _make_axis_value(symbol._replace(name=f"{symbol.name}_{side}", plain=f"{symbol.name}_{side}"), "", number)

@@ -1,0 +1,51 @@
+"""The options that limit a figure of a network: `--max-params 5M`, `--min-receptive-field 224`, and so on."""
+
+from functools import wraps
+from typing import Any
+
+import click
+
+from convcalc.cli import common
+from convcalc.problems import Flaw
+from convcalc.spec.budget import LIMITED
+
+_BOUNDS = tuple(f"{bound}-{metric.replace('_', '-')}" for metric in LIMITED for bound in ("max", "min"))
+_METRIC_WORDS = {"macs": "MACs", "flops": "FLOPs", "receptive-field": "size of the receptive field"}
+_SHOWN_BOUNDS = ("max-params", "max-macs", "max-flops", "max-peak-memory", "max-weight-memory", "min-receptive-field")
+
+
+def limit_options(function: common.Function) -> common.Function:
+    """Add the options --max-… and --min-… for every metric that can be limited; the command receives them as `limits`.
+
+    `limits` holds only the limits that the user sets. The help does not list the options that are rarely needed.
+    """
+
+    @wraps(function)
+    def run(**given: Any) -> Any:
+        from convcalc.check.settings import read_limit
+
+        values = {bound: given.pop(bound.replace("-", "_")) for bound in _BOUNDS}
+        try:
+            limits = [read_limit(name, value, f"--{name}") for name, value in values.items() if value is not None]
+        except Flaw as flaw:
+            raise common.Failure(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
+        return function(limits=tuple(limits), **given)
+
+    options = [
+        click.option(
+            f"--{bound}", metavar=_limit_example(bound), hidden=bound not in _SHOWN_BOUNDS, help=_limit_help(bound)
+        )
+        for bound in _BOUNDS
+    ]
+    return common.add_options(run, *options)
+
+
+def _limit_example(bound: str) -> str:
+    """Return an example value for the help: `256KiB` for memory, `224` for a receptive field, else `5M`."""
+    return "256KiB" if "memory" in bound else "224" if "field" in bound else "5M"
+
+
+def _limit_help(bound: str) -> str:
+    side, metric = bound.split("-", 1)
+    what = _METRIC_WORDS.get(metric, metric.replace("-", " "))
+    return f"{'Maximum' if side == 'max' else 'Minimum'} {what}, in addition to the spec's own budget."
