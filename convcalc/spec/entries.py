@@ -1,15 +1,14 @@
-"""Entries and blocks once they are compiled, and the list of problems found in them.
+"""Defines the entries and blocks of a spec in their compiled form, and the names that they can have.
 
-An `Entry` is compiled once and expanded into layers as often as its block is used or it repeats.
+An `Entry` is compiled once and expanded into layers as often as it repeats or its block is used.
 """
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
-from convcalc.problems import Fix, Flaw, Path, Problem, Related
+from convcalc.problems import Path
 from convcalc.shape import Shape
 from convcalc.spec.expressions import RESERVED
 
@@ -17,15 +16,10 @@ OPTIONS = ("name", "from", "repeat", "when", "frozen", "share")
 LISTS = ("branches", "sequence")
 MERGES = ("add", "multiply", "concat")
 MOST_NAME = 200
-MOST_PROBLEMS = 1000
 LAYER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*", re.ASCII)
 PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 RESERVED_NAMES = frozenset({*OPTIONS, *RESERVED})
 RESERVED_BLOCKS = frozenset({*KINDS, *LISTS, "merge"})
-
-
-class TooMuch(Exception):
-    """A limit is exceeded; reading stops."""
 
 
 class Computed:
@@ -129,39 +123,3 @@ class Entry:
     def option_path(self, option: str) -> Path:
         """Return the path of an option: among the arguments, or next to branches and sequence."""
         return (*(self.path if self.bodies or self.word in LISTS else self.arguments_path), option)
-
-
-class Problems:
-    """All problems found.
-
-    A mistake in an entry that is expanded several times is reported for the first expansion only.
-    """
-
-    def __init__(self) -> None:
-        self.found: list[Problem] = []
-        self._first: dict[Path, object] = {}
-
-    def add(
-        self,
-        path: Path,
-        message: str,
-        code: str,
-        hint: str = "",
-        *,
-        on_key: bool = False,
-        within: tuple[int, int] | None = None,
-        related: Iterable[Related] = (),
-        expansion: object = None,
-        fix: Fix | None = None,
-    ) -> None:
-        """Add a problem; `expansion` tells one expansion of an entry from another. Raises TooMuch beyond the limit."""
-        if self._first.setdefault(path, expansion) is not expansion:
-            return
-        if len(self.found) == MOST_PROBLEMS:
-            raise TooMuch
-        self.found.append(Problem(path, message, code, hint, on_key, within, tuple(related), fix=fix))
-
-    def add_flaw(self, path: Path, flaw: Flaw, **rest: Any) -> None:
-        """Add a flaw of the value at a path."""
-        place, within = (*path, *flaw.where), flaw.within
-        self.add(place, flaw.message, flaw.code, flaw.hint, on_key=flaw.on_key, within=within, fix=flaw.fix, **rest)

@@ -12,6 +12,7 @@ import re
 from typing import NamedTuple
 
 from convcalc.problems import Fix, shorten
+from convcalc.spec.problem_list import TooDeep
 
 _CLOSERS = {"[": "]", "{": "}"}
 _NAMES = {"[": "list", "{": "mapping"}
@@ -53,14 +54,6 @@ class Malformed(NamedTuple):
     message: str
     hint: str = ""
     fix: Fix | None = None
-
-
-class TooDeep(Exception):
-    """Too many collections are nested; `place` is where the first of the excess ones begins."""
-
-    def __init__(self, place: int) -> None:
-        super().__init__(place)
-        self.place = place
 
 
 class _Unread(NamedTuple):

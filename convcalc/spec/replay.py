@@ -4,13 +4,10 @@ A `Recording` of the nodes, groups and names of the first use is copied with new
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from convcalc.network import Node
+from convcalc.spec.draft import Draft
 from convcalc.spec.scopes import UNKNOWN_TENSOR, Place, Scope, Tensor, Tensors, Use
-
-if TYPE_CHECKING:
-    from convcalc.spec.expand import Expander
 
 
 def make_replay_key(use: Use, scope: Scope) -> object | None:
@@ -31,25 +28,25 @@ _Names = Callable[[], dict[str, Place]]
 class Recording:
     """The result of expanding a block: a range of nodes, a range of groups, and names."""
 
-    def __init__(self, expander: "Expander", scope: Scope) -> None:
-        self.expander = expander
+    def __init__(self, draft: Draft, scope: Scope) -> None:
+        self.draft = draft
         self.scope = scope
-        self.start = len(expander.nodes)
-        self.groups_start = len(expander.groups)
-        self.entries_start = expander.entries
+        self.start = len(draft.nodes)
+        self.groups_start = len(draft.groups)
+        self.entries_start = draft.entries
 
     def finish(self, outputs: Tensors) -> None:
         """Record the results once the block is expanded."""
         self.outputs = outputs
-        self.nodes = self.expander.nodes[self.start :]
-        self.groups = self.expander.groups[self.groups_start :]
-        self.entries = self.expander.entries - self.entries_start
+        self.nodes = self.draft.nodes[self.start :]
+        self.groups = self.draft.groups[self.groups_start :]
+        self.entries = self.draft.entries - self.entries_start
 
     def replay(self, scope: Scope) -> "tuple[Tensors, _Names]":
         """Copy the layers of the block into another scope; return the outputs there, and its names when asked for."""
-        expander = self.expander
-        offset = len(expander.nodes) - self.start
-        first = len(expander.inputs) + self.start
+        draft = self.draft
+        offset = len(draft.nodes) - self.start
+        first = len(draft.inputs) + self.start
         given = {old.number: new.number for old, new in zip(self.scope.given, scope.given, strict=True)}
         given[UNKNOWN_TENSOR.number] = UNKNOWN_TENSOR.number  # the output of an entry with a mistake
 
@@ -60,11 +57,11 @@ class Recording:
         for name, layer, reads, path, line, frozen, owner in self.nodes:
             own = None if owner is None else owner + offset
             there = tuple([moved(number) for number in reads])
-            expander.nodes.append(Node(prefix + name[cut:], layer, there, path, line, frozen, own))
+            draft.nodes.append(Node(prefix + name[cut:], layer, there, path, line, frozen, own))
         for group in self.groups:
             name, output = prefix + group.name[cut:], moved(group.output)
             moved_group = group._replace(name=name, start=group.start + offset, stop=group.stop + offset, output=output)
-            expander.groups.append(moved_group)
+            draft.groups.append(moved_group)
         outputs = _copy_tensors(self.outputs, moved)
         return outputs, lambda: _copy_places(self.scope.places, moved, offset)
 

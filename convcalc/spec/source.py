@@ -28,8 +28,8 @@ from convcalc.arguments import MOST_DIGITS
 from convcalc.gc_pause import defer_garbage_collection
 from convcalc.problems import Fix, InvalidSpec, Problem, Span, printable, shorten
 from convcalc.spec.document import UNKNOWN, Document, Extent, Mapping, Sequence
-from convcalc.spec.entries import MOST_PROBLEMS, TooMuch
-from convcalc.spec.malformed import Stopped, TooDeep, explain_malformed
+from convcalc.spec.malformed import Stopped, explain_malformed
+from convcalc.spec.problem_list import MOST_PROBLEMS, TooDeep, TooMuch
 from convcalc.spec.scalars import find_closing_parenthesis, fold_lines
 
 MOST_NESTING = 64
