@@ -261,5 +261,5 @@ def _explain_indentation(text: str, stopped: Stopped, indent: int) -> Malformed:
         message = f"this line is indented by {indent}, but the {_COLLECTION_NAMES[sign]} above by {expected}"
         return Malformed(stopped.place, message, "indent them equally")
     if sign == "-":
-        return Malformed(stopped.place, "expected a list item as above", "begin it with -")
-    return Malformed(stopped.place, "expected a key as above", "write key: value")
+        return Malformed(stopped.place, "expected a list item like the lines above", "begin it with -")
+    return Malformed(stopped.place, "expected a key like the lines above", "write key: value")

@@ -206,7 +206,8 @@ class Resolver:
         scope = expansion.scope
         if scope.unnamed or (name == "previous" and scope.previous is not scope.given):
             return Place(name, (), scope.given if name == "input" else scope.previous)
-        message = f"{name} is not available here: the inputs have names"
+        owner = "the network" if scope.use is None else "the block"
+        message = f"{name} is not available here: {owner} has named inputs"
         hint = f"available: {', '.join(list(scope.places)[:8])}"
         self.reporter.report(expansion, path, message, "CV015", hint)
         raise UnknownValue
