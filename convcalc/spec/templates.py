@@ -11,6 +11,7 @@ from convcalc.arguments import is_number
 from convcalc.problems import shorten, show
 from convcalc.spec.expressions import Evaluate, Lookup, Parser, WrongExpression
 from convcalc.spec.functions import is_whole
+from convcalc.spec.scalars import walk_outside_quotes
 
 _MOST_CHARACTERS = 1000
 _MOST_TEXT = 10_000  # characters, after expressions are inserted
@@ -107,18 +108,13 @@ def _compile_expression(text: str, dollar: int) -> tuple[_Expression, int]:
 
 def _find_closing_parenthesis(text: str, opening: int) -> int:
     """Return the index of the parenthesis that closes the one at `opening`."""
-    depth, quote = 0, ""
-    for index in range(opening, len(text)):
-        character = text[index]
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "'\"":
-            quote = character
-        elif character in "()":
+    depth, character = 0, ""
+    for index, character in walk_outside_quotes(text, opening, len(text)):
+        if character in "()":
             depth += 1 if character == "(" else -1
             if depth == 0:
                 return index
-    what = "a quote" if quote else "$("
+    what = "$(" if character not in ("'", '"') else "a quote"
     raise WrongExpression(f"{what} is never closed in {shorten(text)}", opening - 1, opening + 1)
 
 
