@@ -4,13 +4,12 @@ Each entry of the text is compiled once, however often it is expanded: its layer
 arguments, its options, and the syntax and names of its expressions.
 """
 
-from collections.abc import Container, Iterable
-from typing import Any
+from collections.abc import Container
+from typing import TYPE_CHECKING, Any
 
 from convcalc.arguments import list_required
 from convcalc.layers import KINDS
-from convcalc.problems import Path, shorten, show, suggest_rename
-from convcalc.spec.dialects import KIND_KEYS, key_hint, kind_hint
+from convcalc.problems import Path, shorten, show
 from convcalc.spec.document import UNKNOWN, Document
 from convcalc.spec.entries import (
     LISTS,
@@ -26,6 +25,9 @@ from convcalc.spec.entries import (
 from convcalc.spec.problem_list import Problems
 from convcalc.spec.templates import Template
 from convcalc.spec.values import ValueCompiler, describe_unknown_name
+
+if TYPE_CHECKING:
+    from convcalc.spec.entry_mistakes import EntryMistakes
 
 
 class Visible:
@@ -86,49 +88,15 @@ class EntryCompiler:
                 entry = Entry(path, word, (*path, word), line)
                 self._compile_use(entry, arguments, visible)
                 return entry
-            return self._report_crowded_entry(written, path, line, visible)
+            entry = _make_broken_entry(path, line)
+            self._load_mistakes().report_crowded_entry(entry, written, visible)
+            return entry
         if written is not UNKNOWN:
             example = "write - relu, or - conv: {out_channels: 64, kernel_size: 3}"
             self.problems.add(
                 path, f"an entry must be a layer kind with its arguments; got {show(written)}", "CV013", example
             )
         return _make_broken_entry(path, line)
-
-    def _report_crowded_entry(self, written: dict[str, Any], path: Path, line: int | None, visible: Visible) -> Entry:
-        """Report an entry with several keys: misplaced options, arguments that are not indented, or two kinds."""
-        known = (key for key in written if key in KINDS or key in visible.blocks or key.startswith("$"))
-        word = next(known, None)
-        entry = _make_broken_entry(path, line, word or "")
-        beside = [key for key in written if key != word]
-        if word is None:
-            kind_key = next((key for key in beside if key in KIND_KEYS), None)
-            if kind_key is not None:
-                meant, _ = kind_hint(str(written[kind_key]), [*KINDS, *visible.blocks])
-                entry.word = meant or ""
-                message = "the layer kind must be the key of the entry, not a value"
-                hint = f"write - {meant or 'conv'}: {{…}}"
-                self.problems.add((*path, kind_key), message, "CV010", hint, on_key=True)
-                return entry
-            word = beside[0]
-            return self._report_misplaced_keys(entry, written, word, beside[1:], visible)
-        return self._report_misplaced_keys(entry, written, word, beside, visible)
-
-    def _report_misplaced_keys(
-        self, entry: Entry, written: dict[str, Any], word: str, beside: list[str], visible: Visible
-    ) -> Entry:
-        """Report the keys next to a layer kind that belong inside its entry."""
-        if word not in KINDS and word not in visible.blocks and not word.startswith("$"):
-            self._report_unknown_word(entry, word, (*entry.path, word), visible)
-        if not any(key in OPTIONS or key in KINDS for key in beside) and _has_no_arguments(written, word):
-            message = f"the arguments of {shorten(word)} are not indented under it"
-            self.problems.add((*entry.path, beside[0]), message, "CV010", f"indent them under {word}", on_key=True)
-            return entry
-        for key in beside:
-            subject = f"option {key}" if key in OPTIONS else shorten(key)
-            message = f"{subject} must be inside the entry {shorten(word)}, not next to it"
-            hint = f"write - {shorten(word)}: {{{shorten(key)}: …}}, or indent it under {shorten(word)}"
-            self.problems.add((*entry.path, key), message, "CV010", hint, on_key=True)
-        return entry
 
     def _compile_use(self, entry: Entry, arguments: Any, visible: Visible) -> None:
         """Compile a layer kind or block with its arguments."""
@@ -141,13 +109,13 @@ class EntryCompiler:
             self._compile_dynamic_word(entry, visible)
         else:
             entry.broken = True
-            self._report_unknown_word(entry, word, entry.word_path, visible)
+            self._load_mistakes().report_unknown_word(entry, word, entry.word_path, visible)
         if arguments is None:
             arguments = {}
         if not isinstance(arguments, dict):
             entry.broken = True
             if arguments is not UNKNOWN and not (entry.kind is None and entry.block is None):
-                self.problems.add(entry.word_path, *_describe_wrong_arguments(entry, arguments))
+                self._load_mistakes().report_wrong_arguments(entry, arguments)
             return
         self._compile_arguments(entry, arguments, visible)
 
@@ -165,31 +133,9 @@ class EntryCompiler:
         else:
             entry.blocks, entry.block_limit = visible.blocks, len(visible.blocks)
 
-    def _report_unknown_word(self, entry: Entry, word: str, path: Path, visible: Visible) -> None:
-        """Report a word that is neither a layer kind nor a block above.
-
-        If it resembles one, the entry is numbered as if that one were written, so that default names below stay right.
-        """
-        if word in visible.all_blocks:
-            inside = entry.path[:2] == ("blocks", word)
-            what = "uses itself" if inside else "is defined below"
-            message = f"block {word} {what}; a block can use only blocks defined above it"
-            self.problems.add(path, message, "CV011", on_key=True)
-            return
-        meant, hint = kind_hint(word, [*KINDS, *visible.blocks, *LISTS])
-        if word in OPTIONS:
-            hint = "an option belongs in the arguments of an entry: - conv: {…}"
-        elif word in KIND_KEYS:
-            hint = "use the layer kind as the key of the entry: - conv: {…}"
-        fix = suggest_rename(word, [*KINDS, *visible.blocks], hint)
-        self.problems.add(path, f"unknown layer kind or block {show(word)}", "CV011", hint, on_key=True, fix=fix)
-        entry.word = meant or word
-        if hint.startswith("write "):
-            entry.kind = KINDS.get(meant or "")  # the meaning is clear, so its arguments are checked as well
-
     def _compile_arguments(self, entry: Entry, arguments: dict[str, Any], visible: Visible) -> None:
         """Compile the options and arguments of an entry: first their names, then their expressions."""
-        known = _list_argument_names(entry)
+        known = entry.list_argument_names()
         names = visible.repeating if "repeat" in arguments else visible.reading
         path = entry.arguments_path
         guessed = entry.broken  # the word was wrong; the kind is the one that it most likely meant
@@ -198,10 +144,8 @@ class EntryCompiler:
             if key in OPTIONS:
                 self._compile_option(entry, key, value, visible, names)
             elif known is not None and key not in known:
-                hint = key_hint(key, [*known, *OPTIONS])
                 message = f"{entry.word} has no argument {show(key)}"
-                fix = suggest_rename(key, [*known, *OPTIONS], hint, taken=arguments)
-                self.problems.add((*path, key), message, "CV010", hint, on_key=True, fix=fix)
+                self._load_mistakes().report_unknown_key((*path, key), message, [*known, *OPTIONS], arguments)
                 entry.broken = True
             elif value is None:
                 self.problems.add((*path, key), f"{key} has no value", "CV012", on_key=True)
@@ -211,9 +155,9 @@ class EntryCompiler:
         entry.arguments = given
         entry.literal = all(_is_literal(value) for value in given.values())
         if not guessed:
-            self._report_missing_arguments(entry, arguments)
+            self._check_required_arguments(entry, arguments)
 
-    def _report_missing_arguments(self, entry: Entry, arguments: dict[str, Any]) -> None:
+    def _check_required_arguments(self, entry: Entry, arguments: dict[str, Any]) -> None:
         """Report required arguments that are not given."""
         if entry.kind is not None:
             required = list_required(entry.kind.keys)
@@ -225,14 +169,8 @@ class EntryCompiler:
             entry.broken = True
             return
         absent = [name for name in required if name not in arguments]
-        # a misspelt argument may be the missing one, and it was already reported with the right name
-        strangers = [key for key in arguments if key not in OPTIONS and key not in (_list_argument_names(entry) or ())]
-        absent = [name for name in absent if not any(f"{name}" in key_hint(key, [name]) for key in strangers)]
         if absent:
-            message = f"{entry.word} needs {' and '.join(absent)}"
-            example = f"- {entry.word}: {{{', '.join(f'{name}: …' for name in absent)}}}"
-            self.problems.add(entry.word_path, message, "CV012", f"write {example}", on_key=True)
-            entry.broken = True
+            self._load_mistakes().report_missing_arguments(entry, absent, arguments)
 
     def _compile_option(self, entry: Entry, key: str, value: Any, visible: Visible, names: frozenset[str]) -> None:
         """Compile one option."""
@@ -259,9 +197,8 @@ class EntryCompiler:
             if key in OPTIONS:
                 self._compile_option(entry, key, value, visible, names)
             elif key not in allowed:
-                hint, message = key_hint(key, allowed), f"{word} has no option {show(key)}"
-                fix = suggest_rename(key, allowed, hint, taken=written)
-                self.problems.add((*path, key), message, "CV010", hint, on_key=True, fix=fix)
+                message = f"{word} has no option {show(key)}"
+                self._load_mistakes().report_unknown_key((*path, key), message, allowed, written)
         if word == "sequence":
             entry.bodies = [self.compile_body(written[word], (*path, word), inside)]
             entry.broken = not isinstance(written[word], list)
@@ -296,38 +233,23 @@ class EntryCompiler:
             )
             entry.broken = True
         elif _is_literal(entry.merge) and entry.merge not in MERGES:
-            hint = kind_hint(str(entry.merge), MERGES)[1]
-            message = f"merge must be add, multiply or concat; got {show(entry.merge)}"
-            self.problems.add((*entry.path, "merge"), message, "CV013", hint if "layers" not in hint else "")
+            self._load_mistakes().report_wrong_merge(entry)
             entry.broken = True
 
+    def _load_mistakes(self) -> "EntryMistakes":
+        """Return the reporter of mistakes that need more than a line to explain; most specs have none."""
+        from convcalc.spec.entry_mistakes import EntryMistakes
 
-def _make_broken_entry(path: Path, line: int | None, word: str = "") -> Entry:
+        return EntryMistakes(self.problems)
+
+
+def _make_broken_entry(path: Path, line: int | None) -> Entry:
     """Return an entry that could not be read; its output is unknown."""
-    entry = Entry(path, word, path, line)
+    entry = Entry(path, "", path, line)
     entry.broken = True
     return entry
-
-
-def _has_no_arguments(written: dict[str, Any], word: str) -> bool:
-    """Whether nothing is written after the colon of a layer kind or block."""
-    return written.get(word, UNKNOWN) is None
 
 
 def _is_literal(value: Compiled) -> bool:
     """Whether a compiled value contains no expression."""
     return not isinstance(value, Template | Computed) and value is not UNKNOWN
-
-
-def _list_argument_names(entry: Entry) -> Iterable[str] | None:
-    """Return the names of the arguments that a kind or block has, None if that is not known."""
-    if entry.kind is not None:
-        return entry.kind.keys
-    return entry.block.parameters if entry.block is not None else None
-
-
-def _describe_wrong_arguments(entry: Entry, arguments: Any) -> tuple[str, str, str]:
-    """Return message, code and hint for arguments that are not a mapping."""
-    keys = list(_list_argument_names(entry) or ())
-    example = f"write - {entry.word}: {{{keys[0]}: {shorten(str(arguments), 20)}}}" if keys else f"write - {entry.word}"
-    return f"the arguments of {entry.word} must be a mapping; got {show(arguments)}", "CV013", example

@@ -4,6 +4,7 @@ An `Entry` is compiled once and expanded into layers as often as it repeats or i
 """
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 from convcalc.layers import KINDS
@@ -108,6 +109,12 @@ class Entry:
         """Return the block with the name that a parameter holds, if it is defined above this entry; else None."""
         block = self.blocks.get(word) if isinstance(word, str) else None
         return block if block is not None and block.number < self.block_limit else None
+
+    def list_argument_names(self) -> Collection[str] | None:
+        """Return the names of the arguments that the entry's kind or block has, None if that is not known."""
+        if self.kind is not None:
+            return self.kind.keys
+        return None if self.block is None else self.block.parameters
 
     def least(self) -> int:
         """Return the minimum number of entries visited when this one is expanded: itself and what it contains."""

@@ -16,7 +16,6 @@ from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
 from convcalc.problems import Path, Related, shorten, show
 from convcalc.spec.bind import BlockBinder
-from convcalc.spec.dialects import kind_hint
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.draft import Draft
 from convcalc.spec.entries import LAYER_NAME, MERGES, MOST_NAME, Block, Body, Entry
@@ -149,6 +148,8 @@ class Expander:
             return None, block
         if isinstance(word, str) and word in KINDS:
             return KINDS[word], None
+        from convcalc.spec.dialects import kind_hint  # few specs need hints
+
         message = f"{entry.word} is {show(word)}, which is neither a layer kind nor a block defined above"
         hint = kind_hint(word, KINDS)[1] if isinstance(word, str) else ""
         self.reporter.report(expansion, entry.word_path, message, "CV011", hint, on_key=True)
