@@ -32,24 +32,24 @@ class BlockBinder:
             raise UnknownValue
         scope.outer = None
         scope.index = None
-        scope.use = expansion.entry.word_path
+        scope.use_path = expansion.entry.word_path
         scope.variables = self._evaluate_parameters(expansion, block)
         self._bind_inputs(expansion, block, scope)
-        return Use(block, scope.variables, scope.given)
+        return Use(block, scope.variables, scope.inputs)
 
     def _bind_inputs(self, expansion: Expansion, block: Block, scope: Scope) -> None:
         """Give each input of a block its name. Raises UnknownValue if their number is wrong."""
         names = block.input_names
         due = 1 if names is None else len(names)
-        if len(scope.given) != due:
+        if len(scope.inputs) != due:
             what = "one input" if names is None else f"{due} inputs ({', '.join(names)})"
-            message = f"{block.name} needs {what}; got {len(scope.given)}"
+            message = f"{block.name} needs {what}; got {len(scope.inputs)}"
             self.reporter.report(expansion, expansion.entry.word_path, message, "CV016", on_key=True)
             raise UnknownValue
         if names is not None:
-            scope.unnamed = False
+            scope.has_named_inputs = True
             for index, name in enumerate(names):
-                scope.places[name] = Place("input", (*block.path, "inputs", index), (scope.given[index],))
+                scope.places[name] = Place("input", (*block.path, "inputs", index), (scope.inputs[index],))
 
     def _evaluate_parameters(self, expansion: Expansion, block: Block) -> dict[str, Any]:
         """Return the values of a block's parameters; one that cannot be evaluated is UNKNOWN."""
@@ -100,7 +100,7 @@ class BlockBinder:
 def _make_default_context(expansion: Expansion, variables: dict[str, Any]) -> Expansion:
     """Return the context for a default: it can use the block's input and the parameters above it, and no layers."""
     scope = Scope("", None, (), variables, 0, False)
-    scope.use = expansion.entry.word_path
+    scope.use_path = expansion.entry.word_path
     inside = Expansion(expansion.entry, scope, None)
     inside.tensors = expansion.tensors
     return inside

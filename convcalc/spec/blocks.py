@@ -1,4 +1,8 @@
-"""Compiles the blocks of a spec to `Block` objects, each of which can use the blocks above it."""
+"""Compiles the blocks of a spec to `Block` objects, each of which can use the blocks above it.
+
+For example, `blocks: {basic: {params: {width: }, layers: [conv: …, relu]}}` becomes a `Block` with a required parameter
+and two entries.
+"""
 
 from typing import Any
 

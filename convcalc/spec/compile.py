@@ -1,7 +1,8 @@
 """Compiles the entries of a spec to `Entry` objects, with all checks that do not need shapes.
 
-Each entry of the text is compiled once, however often it is expanded: its layer kind or block, the names of its
-arguments, its options, and the syntax and names of its expressions.
+Each entry of the text is compiled once, however often it is expanded. Checked are its layer kind or block, the names
+of its arguments and options, and the syntax and names of its expressions. For example, `conv: {out_channel: 8}` is
+reported here, and an out_channels of -8 when the entry is expanded.
 """
 
 from collections.abc import Container
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 
 
 class Visible:
-    """What an entry can refer to: parameters, the blocks above it, and whether `$index` has a value."""
+    """What an entry can refer to: parameters (`names`), the blocks above it, and $index inside a repeat.
+
+    The expressions of an entry can use the names in `reading`, or those in `repeating` if it repeats itself.
+    """
 
     __slots__ = ("all_blocks", "blocks", "index", "names", "reading", "repeating")
 
@@ -46,7 +50,7 @@ class Visible:
         self.reading = self.repeating if index else names | {"in_channels"}
 
     def inside_repeat(self) -> "Visible":
-        """Return the same for entries inside a repeat, where `$index` has a value."""
+        """Return what entries inside a repeat can refer to: in addition, $index."""
         return Visible(self.names, self.blocks, self.all_blocks, True)
 
 

@@ -1,6 +1,7 @@
-"""Edits of the text of a spec at the places of its values; comments and layout around them are preserved.
+"""Edits the text of a spec at the places of its values; comments and layout around them are preserved.
 
-In come a document and a change; out comes an `Edit`: Edit(0, 4, "silu") turns `relu: {}` into `silu: {}`.
+In come a document and a change, such as setting the argument bias to false; out comes an `Edit`, which says what
+characters to replace by what text: Edit(0, 4, "silu") turns `relu: {}` into `silu: {}`.
 """
 
 import re

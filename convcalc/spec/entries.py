@@ -24,7 +24,7 @@ RESERVED_BLOCKS = frozenset({*KINDS, *LISTS, "merge"})
 
 
 class Computed:
-    """A list with expressions in some of its items."""
+    """A list with an expression in at least one of its items."""
 
     __slots__ = ("items",)
 
@@ -51,7 +51,7 @@ class Block:
 
 
 class Body:
-    """The entries of a scope. `least` is the minimum number of entries visited when it is expanded."""
+    """A list of compiled entries. `least` is the minimum number of entries that it expands to."""
 
     __slots__ = ("dynamic", "entries", "least")
 
@@ -62,7 +62,12 @@ class Body:
 
 
 class Entry:
-    """A compiled entry."""
+    """A compiled entry: a layer kind or block with its arguments, or branches or a sequence with their `bodies`.
+
+    `word` is its layer kind, block or list. It is `dynamic` if a parameter names the kind or block ($act), `broken`
+    after a mistake that leaves its output unknown, and `literal` if no argument contains an expression. `ordinal` is
+    its number among the entries with the same word, which its default name ends with.
+    """
 
     __slots__ = (
         "arguments",
@@ -92,7 +97,7 @@ class Entry:
         self.line = line
         self.kind: type[Layer] | None = None
         self.block: Block | None = None
-        self.blocks: dict[str, Block] = {}  # if a parameter names the block: all candidates, of which those above count
+        self.blocks: dict[str, Block] = {}  # if dynamic, all blocks; see `block_above`
         self.block_limit = 0
         self.arguments: dict[str, Compiled] = {}
         self.arguments_path = word_path
@@ -102,11 +107,11 @@ class Entry:
         self.broken = False
         self.literal = True
         self.ordinal = 0
-        self.made: dict[tuple[Shape | None, ...], Layer] = {}  # by input shapes, if no expression is involved
+        self.made: dict[tuple[Shape | None, ...], Layer] = {}  # by input shapes, if `literal`
         self.dynamic = word.startswith("$")  # whether a parameter names the kind
 
     def block_above(self, word: object) -> Block | None:
-        """Return the block with the name that a parameter holds, if it is defined above this entry; else None."""
+        """Return the block with this name if it is defined above the entry, else None."""
         block = self.blocks.get(word) if isinstance(word, str) else None
         return block if block is not None and block.number < self.block_limit else None
 
@@ -117,12 +122,12 @@ class Entry:
         return None if self.block is None else self.block.parameters
 
     def least(self) -> int:
-        """Return the minimum number of entries visited when this one is expanded: itself and what it contains."""
+        """Return the minimum number of entries that this one expands to: itself and the entries in it."""
         repeat = self.options.get("repeat", 1)
         return 1 + repeat * self.least_inside() if isinstance(repeat, int) else 1
 
     def least_inside(self) -> int:
-        """Return the minimum number of entries visited in one copy of this one: 0 if a condition can disable it."""
+        """Return the minimum number of entries inside one copy of this one: 0 if a condition can disable it."""
         if self.options.get("when", True) is not True:
             return 0
         return self.block.body.least if self.block is not None else sum(body.least for body in self.bodies)

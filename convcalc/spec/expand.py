@@ -76,27 +76,27 @@ class Expander:
                 return
         place = self._expand_once(expansion, scope, name)
         self._register_name(scope, name, place, entry)
-        if not place.left_out:
+        if not place.disabled_by:
             scope.previous = place.outputs
 
     def _expand_repeat(self, expansion: Expansion, name: str) -> None:
         """Expand the copies of a repeated entry, each with the output of the one before as its input."""
         entry, scope = expansion.entry, expansion.scope
         copies = self._count_copies(expansion)
-        home = self._make_inner_scope(expansion, scope, name, scope.given)
+        home = self._make_inner_scope(expansion, scope, name, scope.inputs)
         first: Tensors | None = None
         start = len(self.draft.nodes)
         for index in range(copies):
             place = self._expand_once(Expansion(entry, scope, index, first), home, str(index))
             home.places[str(index)] = place
-            if not place.left_out:
+            if not place.disabled_by:
                 first = place.outputs
         if first is None:
             option = "when" if copies else "repeat"
             self._register_name(scope, name, _make_disabled_place(entry, option), entry)
             return
         self._register_name(scope, name, Place("repeat", entry.path, first, home.places), entry)
-        enabled = sum(not place.left_out for place in home.places.values())
+        enabled = sum(not place.disabled_by for place in home.places.values())
         word = self._find_word(entry, scope)
         self.draft.add_group(scope.prefix + name, word, start, first, entry.line, enabled)
         scope.previous = first
@@ -184,8 +184,8 @@ class Expander:
         """Make the name of an expanded entry refer to a place; report it if the scope already has that name."""
         place.path = entry.option_path("name") if "name" in entry.options else entry.word_path
         other = scope.places.get(name)
-        if other is not None and not place.left_out:
-            if not other.left_out:
+        if other is not None and not place.disabled_by:
+            if not other.disabled_by:
                 related = [Related(other.path, "first used here")]
                 message = f"two entries are named {shorten(name)}"
                 hint = "an entry without name is named after its kind and number: relu1, relu2"
@@ -204,7 +204,7 @@ class Expander:
         outer = expansion.scope
         scope = Scope(f"{home.prefix}{name}.", outer, given, outer.variables, home.depth + 1, home.frozen)
         scope.index = expansion.index
-        scope.use = outer.use
+        scope.use_path = outer.use_path
         scope.twin = None if home.twin is None else (home.twin.children or {}).get(name)
         return scope
 
@@ -232,7 +232,7 @@ class Expander:
             self.expand_body(entry.bodies[0], scope, entry.path)
             place = Place(entry.word, entry.path, self._find_output(expansion, scope), scope.places)
         group_name = scope.prefix[:-1]
-        self.draft.add_group(group_name, place.word, start, place.outputs, entry.line, use=place.signature)
+        self.draft.add_group(group_name, place.word, start, place.outputs, entry.line, use=place.use)
         return place
 
     def _expand_block(self, expansion: Expansion, block: Block, scope: Scope) -> Place:
@@ -252,7 +252,7 @@ class Expander:
             if key is not None and len(self.problems.found) == problems:
                 recording.finish(place.outputs)
                 self.recordings[key] = recording
-        place.signature = use
+        place.use = use
         return place
 
     def _expand_branches(self, expansion: Expansion, scope: Scope) -> Tensors:
@@ -277,7 +277,7 @@ class Expander:
         """Expand one branch, which is named after its index, and return its output."""
         entry, name = expansion.entry, str(index)
         path = (*entry.path, "branches", index)
-        inner = self._make_inner_scope(Expansion(entry, scope, expansion.index), scope, name, scope.given)
+        inner = self._make_inner_scope(Expansion(entry, scope, expansion.index), scope, name, scope.inputs)
         start = len(self.draft.nodes)
         self.expand_body(body, inner, path)
         output = self._find_output(expansion, inner)
@@ -287,8 +287,8 @@ class Expander:
 
     def _find_output(self, expansion: Expansion, scope: Scope) -> Tensors:
         """Return the output of a finished scope: that of its last entry, or its only input if it has no layers."""
-        if scope.previous is scope.given and len(scope.given) > 1:
-            entry, inputs = expansion.entry, len(scope.given)
+        if scope.previous is scope.inputs and len(scope.inputs) > 1:
+            entry, inputs = expansion.entry, len(scope.inputs)
             message = f"{entry.word} has no layers and cannot pass on its {inputs} inputs as one output"
             self.reporter.report(expansion, entry.word_path, message, "CV016", on_key=True)
             raise UnknownValue
@@ -298,5 +298,5 @@ class Expander:
 def _make_disabled_place(entry: Entry, option: str) -> Place:
     """Return the place of an entry that an option (`when`, or `repeat: 0`) disables."""
     place = Place(entry.word, entry.path, ())
-    place.left_out = entry.option_path(option)
+    place.disabled_by = entry.option_path(option)
     return place

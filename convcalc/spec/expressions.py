@@ -1,6 +1,6 @@
-"""Arithmetic in a spec: `$name` and `$(expression)`, parsed and evaluated with a whitelist. Nothing is executed.
+"""Parses the expressions of a spec, such as `2 * width`, into functions; only known functions can be called.
 
-The text of an expression is compiled to a function that takes a lookup of names and returns the value.
+The function of an expression takes a lookup of names (a function from names to values) and returns the value.
 
 Grammar, loosest first (a `chain` compares as in Python, a < b < c):
 

@@ -1,4 +1,7 @@
-"""The functions and operators of expressions; results are bounded before they become large."""
+"""Defines the functions and operators of expressions, such as round_to(37, 8) and 2 ** width.
+
+No result has more digits than the limit; of powers, this is checked before they are calculated.
+"""
 
 import math
 import operator

@@ -106,8 +106,8 @@ class ExpansionReporter:
 
 def _find_use(expansion: "Expansion") -> list[Related]:
     """Return where the block is used in which this expansion is, if it is in one."""
-    use = expansion.scope.use
-    return [] if use is None else [Related(use, "in this use of the block")]
+    path = expansion.scope.use_path
+    return [] if path is None else [Related(path, "in this use of the block")]
 
 
 def _identify_expansion(expansion: "Expansion") -> object:

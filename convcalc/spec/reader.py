@@ -321,9 +321,9 @@ def _make_top_scope(draft: Draft, inputs: dict[str, Shape | None]) -> Scope:
     """Return the outermost scope, whose inputs are those of the network."""
     scope = Scope("", None, draft.inputs, {}, 0, False)
     if not inputs:
-        scope.given = scope.previous = (UNKNOWN_TENSOR,)
+        scope.inputs = scope.previous = (UNKNOWN_TENSOR,)
     if list(inputs) != ["input"] and inputs:
-        scope.unnamed = False
+        scope.has_named_inputs = True
         for name, tensor in zip(inputs, draft.inputs, strict=True):
             scope.places[name] = Place("input", ("inputs", name), (tensor,))
     return scope

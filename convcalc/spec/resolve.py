@@ -115,13 +115,13 @@ class Resolver:
 
     def _find_default_input(self, expansion: Expansion) -> Tensors:
         entry, scope = expansion.entry, expansion.scope
-        if expansion.first is None and not scope.unnamed and scope.previous is scope.given:
+        if expansion.previous_copy is None and scope.has_named_inputs and scope.previous is scope.inputs:
             inputs = ", ".join(scope.places)
             message = f"the first entry must name its input with from (inputs: {shorten(inputs)})"
             hint = f"write from: {next(iter(scope.places))}"
             self.reporter.report(expansion, entry.word_path, message, "CV012", hint, on_key=True)
             raise UnknownValue
-        return expansion.first or scope.previous
+        return expansion.previous_copy or scope.previous
 
     def _find_named_inputs(self, expansion: Expansion) -> Tensors:
         """Look up `from`. In later copies of a repeat, the output of the copy before replaces the first name."""
@@ -130,9 +130,9 @@ class Resolver:
         known = True
         for index, name in enumerate(names):
             try:
-                given = expansion.first if index == 0 else None
+                copied = expansion.previous_copy if index == 0 else None
                 place = (*path, index) if len(names) > 1 else path
-                found.extend(self.find_place(expansion, name, place).outputs if given is None else given)
+                found.extend(self.find_place(expansion, name, place).outputs if copied is None else copied)
             except UnknownValue:
                 known = False
         if not known:
@@ -147,7 +147,7 @@ class Resolver:
         path = expansion.entry.option_path("from")
         written = expansion.entry.options["from"]
         items = written.items if isinstance(written, Computed) else written if isinstance(written, list) else None
-        is_later_copy = expansion.first is not None
+        is_later_copy = expansion.previous_copy is not None
         if items is None:
             names: list[Any] = ["" if is_later_copy else self.evaluate(written, path, expansion)]
         else:
@@ -178,15 +178,15 @@ class Resolver:
         )
         walked = first
         for part in rest:
-            if place is None or place.left_out or (place.outputs == (UNKNOWN_TENSOR,) and not place.children):
+            if place is None or place.disabled_by or (place.outputs == (UNKNOWN_TENSOR,) and not place.children):
                 break
             walked, place = f"{walked}.{part}", self._find_inside(expansion, place, walked, part, path)
         if place is None:
             self._report_unknown_name(expansion, name, path)
             raise UnknownValue
-        if place.left_out:
-            message = f"{shorten(walked)} is disabled by `{place.left_out[-1]}`"
-            self.reporter.report(expansion, path, message, "CV015", related=Related(place.left_out, "disabled here"))
+        if place.disabled_by:
+            message = f"{shorten(walked)} is disabled by `{place.disabled_by[-1]}`"
+            self.reporter.report(expansion, path, message, "CV015", related=Related(place.disabled_by, "disabled here"))
             raise UnknownValue
         return place
 
@@ -204,9 +204,9 @@ class Resolver:
     def _find_reserved_place(self, expansion: Expansion, name: str, path: Path) -> Place:
         """Return what `input` or `previous` refers to."""
         scope = expansion.scope
-        if scope.unnamed or (name == "previous" and scope.previous is not scope.given):
-            return Place(name, (), scope.given if name == "input" else scope.previous)
-        owner = "the network" if scope.use is None else "the block"
+        if not scope.has_named_inputs or (name == "previous" and scope.previous is not scope.inputs):
+            return Place(name, (), scope.inputs if name == "input" else scope.previous)
+        owner = "the network" if scope.use_path is None else "the block"
         message = f"{name} is not available here: {owner} has named inputs"
         hint = f"available: {', '.join(list(scope.places)[:8])}"
         self.reporter.report(expansion, path, message, "CV015", hint)

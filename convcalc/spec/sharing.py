@@ -33,7 +33,7 @@ class WeightSharing:
             self.reporter.report_option(expansion, "share", message)
             raise UnknownValue
         place = self.resolver.find_place(expansion, value, expansion.entry.option_path("share"))
-        shareable = place.node is not None or place.signature is not None
+        shareable = place.node is not None or place.use is not None
         if expansion.entry.word in LISTS or not (shareable or place.outputs == (UNKNOWN_TENSOR,)):
             self._refuse(expansion, "single layers or uses of a block")
         if not shareable:
@@ -57,7 +57,7 @@ class WeightSharing:
 
     def check_use(self, expansion: Expansion, use: Use, twin: Place) -> None:
         """Check that a use of a block can reuse the weights of another. Raises UnknownValue after reporting why not."""
-        if twin.signature is None or not use.equals(twin.signature):
+        if twin.use is None or not use.equals(twin.use):
             self._refuse(expansion, "uses of one block with equal arguments and input channels")
 
     def _refuse(self, expansion: Expansion, due: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Texts with expressions, `$name` and `$(expression)`: finds them, compiles them, and inserts their values.
+"""Compiles texts that contain expressions, `$name` or `$(expression)`, so that their values can be inserted.
 
 A text such as "conv$index" is compiled to a `Template`, whose value is "conv3" if index is 3.
 """
@@ -30,7 +30,7 @@ class _Expression:
 
 
 class Template:
-    """A text with expressions; if it is a single expression, its value can be of any type, else it is text."""
+    """A text with expressions; the value of a single expression can be of any type, that of other texts is text."""
 
     __slots__ = ("names", "parts", "text", "whole")
 
