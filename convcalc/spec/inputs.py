@@ -178,21 +178,18 @@ class InputReader:
         for index, size in enumerate(sizes):
             if not is_integer(size) or not 1 <= size <= LARGEST:
                 message = f"a size must be a positive integer; got {show(size)}"
-                hint = self._find_origin(written, index) or suggest_correction(size, "an integer")
-                self.problems.add((*path, names[index] if names else index), message, "CV013", hint)
+                step = names[index] if names else index
+                hint = _describe_origin(written, step) or suggest_correction(size, "an integer")
+                self.problems.add((*path, step), message, "CV013", hint)
                 return None
         channels, *spatial = sizes
         return Shape(channels, tuple(spatial))
 
-    @staticmethod
-    def _find_origin(written: Any, index: int) -> str:
-        """Return the hint for a wrong size that is the value of an expression."""
-        items = list(written.values()) if isinstance(written, dict) else written
-        item = items[index] if isinstance(items, list) and index < len(items) else None
-        return f"the value comes from {shorten(item)}" if isinstance(item, str) and "$" in item else ""
-
     def _order_axes(self, value: dict[str, Any], path: Path) -> list[Any]:
-        """Return the sizes of a shape with named axes, channels first. Raises UnknownValue after reporting why."""
+        """Return the sizes of a shape with named axes, and put its keys in the same order: channels first.
+
+        Raises UnknownValue after reporting wrong names.
+        """
         for key in value:
             if key not in _INPUT_KEYS:
                 hint = did_you_mean(key, _INPUT_KEYS) or f"available: {', '.join(_INPUT_KEYS)}"
@@ -217,6 +214,13 @@ class InputReader:
         hint = "use channels with length, with height and width, or with depth, height and width; or only features"
         self.problems.add(path, message, "CV012", hint, on_key=True)
         raise UnknownValue
+
+
+def _describe_origin(written: Any, step: str | int) -> str:
+    """Return the hint for a wrong size, at an axis name or index, that is the value of an expression; else ""."""
+    sizes: Any = written
+    item = sizes[step] if isinstance(written, dict | list) else None
+    return f"the value comes from {shorten(item)}" if isinstance(item, str) and "$" in item else ""
 
 
 def _format_value(value: Any) -> str:
