@@ -58,7 +58,7 @@ class Body:
     def __init__(self, entries: "list[Entry]") -> None:
         self.entries = entries
         self.dynamic = any(entry.dynamic for entry in entries)
-        self.least = sum(entry.least() for entry in entries)
+        self.least = sum(entry.count_least() for entry in entries)
 
 
 class Entry:
@@ -97,7 +97,7 @@ class Entry:
         self.line = line
         self.kind: type[Layer] | None = None
         self.block: Block | None = None
-        self.blocks: dict[str, Block] = {}  # if dynamic, all blocks; see `block_above`
+        self.blocks: dict[str, Block] = {}  # if dynamic, all blocks; see `find_block_above`
         self.block_limit = 0
         self.arguments: dict[str, Compiled] = {}
         self.arguments_path = word_path
@@ -110,7 +110,7 @@ class Entry:
         self.made: dict[tuple[Shape | None, ...], Layer] = {}  # by input shapes, if `literal`
         self.dynamic = word.startswith("$")  # whether a parameter names the kind
 
-    def block_above(self, word: object) -> Block | None:
+    def find_block_above(self, word: object) -> Block | None:
         """Return the block with this name if it is defined above the entry, else None."""
         block = self.blocks.get(word) if isinstance(word, str) else None
         return block if block is not None and block.number < self.block_limit else None
@@ -121,12 +121,12 @@ class Entry:
             return self.kind.keys
         return None if self.block is None else self.block.parameters
 
-    def least(self) -> int:
+    def count_least(self) -> int:
         """Return the minimum number of entries that this one expands to: itself and the entries in it."""
         repeat = self.options.get("repeat", 1)
-        return 1 + repeat * self.least_inside() if isinstance(repeat, int) else 1
+        return 1 + repeat * self.count_least_inside() if isinstance(repeat, int) else 1
 
-    def least_inside(self) -> int:
+    def count_least_inside(self) -> int:
         """Return the minimum number of entries inside one copy of this one: 0 if a condition can disable it."""
         if self.options.get("when", True) is not True:
             return 0

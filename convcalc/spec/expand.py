@@ -111,7 +111,7 @@ class Expander:
             raise UnknownValue
         path = entry.option_path("repeat")
         self.draft.count_entries(copies, path)
-        self.draft.check_coming_entries(copies * entry.least_inside(), path)
+        self.draft.check_coming_entries(copies * entry.count_least_inside(), path)
         return copies
 
     def _expand_once(self, expansion: Expansion, home: Scope, name: str) -> Place:
@@ -143,7 +143,7 @@ class Expander:
         word = self.resolver.find_variable(expansion.scope, entry.word[1:])
         if word is UNKNOWN or word is None:
             raise UnknownValue
-        block = entry.block_above(word)
+        block = entry.find_block_above(word)
         if block is not None:
             return None, block
         if isinstance(word, str) and word in KINDS:

@@ -79,7 +79,7 @@ class ParamReader:
     def _evaluate_compiled(self, value: Compiled, path: Path) -> Any:
         if isinstance(value, Template):
             try:
-                return value.value(self._find_variable)
+                return value.evaluate(self._find_variable)
             except WrongExpression as flaw:
                 self.problems.add_flaw(path, flaw)
                 raise UnknownValue from None

@@ -34,7 +34,7 @@ class Resolver:
         """Return the value of something compiled, in the context of an expansion."""
         if isinstance(compiled, Template):
             try:
-                return compiled.value(self._make_lookup(expansion))
+                return compiled.evaluate(self._make_lookup(expansion))
             except WrongExpression as flaw:
                 self.reporter.report_flaw(expansion, path, flaw)
                 raise UnknownValue from None

@@ -42,17 +42,19 @@ class Template:
             name: place for part in parts if isinstance(part, _Expression) for name, place in part.names.items()
         }
 
-    def value(self, lookup: Lookup) -> Any:
+    def evaluate(self, lookup: Lookup) -> Any:
         """Return the value for a lookup of names; whole floats become integers. Raises WrongExpression."""
         if self.whole is not None:
             value = self.whole.evaluate(lookup)
             return int(value) if value.__class__ is float and value.is_integer() else value
-        text = "".join(part if isinstance(part, str) else self._inserted(part.evaluate(lookup)) for part in self.parts)
+        text = "".join(
+            part if isinstance(part, str) else self._format_value(part.evaluate(lookup)) for part in self.parts
+        )
         if len(text) > _MOST_TEXT:
             raise WrongExpression(f"the text has more than {_MOST_TEXT:,} characters", 0, len(self.text))
         return text
 
-    def _inserted(self, value: Any) -> str:
+    def _format_value(self, value: Any) -> str:
         if isinstance(value, bool):
             return "true" if value else "false"
         if is_number(value):
