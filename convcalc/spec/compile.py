@@ -77,7 +77,10 @@ class EntryCompiler:
         return Body(compiled)
 
     def compile_entry(self, written: Any, path: Path, visible: Visible) -> Entry:
-        """Compile one entry."""
+        """Compile one entry, in any of the forms in which it can be written.
+
+        These are a word alone, a word with its arguments, and a mapping with branches or a sequence.
+        """
         line = self.document.line(path)
         if isinstance(written, str):
             entry = Entry(path, written, path, line)
@@ -114,14 +117,21 @@ class EntryCompiler:
         else:
             entry.broken = True
             self._load_mistakes().report_unknown_word(entry, word, entry.word_path, visible)
-        if arguments is None:
-            arguments = {}
-        if not isinstance(arguments, dict):
+        by_name = self._read_arguments(entry, arguments)
+        if by_name is None:
             entry.broken = True
-            if arguments is not UNKNOWN and not (entry.kind is None and entry.block is None):
-                self._load_mistakes().report_wrong_arguments(entry, arguments)
-            return
-        self._compile_arguments(entry, arguments, visible)
+        else:
+            self._compile_arguments(entry, by_name, visible)
+
+    def _read_arguments(self, entry: Entry, written: Any) -> dict[str, Any] | None:
+        """Return the arguments and options of an entry by name, None after reporting that they have another form."""
+        if isinstance(written, dict):
+            return written
+        if written is None:
+            return {}
+        if written is not UNKNOWN and not (entry.kind is None and entry.block is None):
+            self._load_mistakes().report_wrong_arguments(entry, written)
+        return None
 
     def _compile_dynamic_word(self, entry: Entry, visible: Visible) -> None:
         """Compile an entry whose layer kind is the value of a parameter, such as `- $act`."""

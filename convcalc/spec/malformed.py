@@ -42,7 +42,7 @@ class Stopped(NamedTuple):
     place: int  # the character it did not accept
     since: int  # the end of what it had read
     room: int  # how many more collections can be nested
-    collections: tuple[tuple[str, int], ...] = ()  # open ones: "[", "{", or "-", ":" in block style; where
+    collections: tuple[tuple[str, int], ...] = ()  # each open one: "[" or "{", in block style "-" or ":", and its place
     ended: bool = False  # whether the whole value was complete; if in block style, it is in `collections`
     key_due: bool = False  # whether the innermost collection is a mapping that expects a key
 
