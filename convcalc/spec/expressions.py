@@ -105,7 +105,7 @@ class Parser:
         return None
 
     def fail_expecting(self, what: str) -> NoReturn:
-        """Raise WrongExpression with what should be here."""
+        """Raise WrongExpression, which says what is expected instead of the next token."""
         token = self.token
         found = token.value if token.kind == "end" else show(token.value)
         hint = "compare with ==" if token.value == "=" else ""
@@ -292,7 +292,7 @@ def _require_truth(evaluate: Evaluate, token: _Token) -> Callable[[Lookup], bool
 
 
 def _calculate_bounded(token: _Token, calculate: Callable[..., Any], *operands: Any) -> Any:
-    """Return the result of a calculation, if it has one within the limit of digits."""
+    """Return the result of a calculation. Raises WrongExpression if it has none or too many digits."""
     start, end = token.start, token.end
     try:
         value = calculate(*operands)

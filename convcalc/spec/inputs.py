@@ -160,7 +160,7 @@ class InputReader:
         return shape
 
     def _format_batch(self, batch: int) -> str:
-        """Return how the batch size is written after an input."""
+        """Return the text that adds a batch size to a suggested input: ` (--batch 2)`."""
         return f", batch={batch}" if self.overrides.from_python else f" (--batch {batch})"
 
     def _read_shape(self, written: Any, path: Path) -> Shape | None:

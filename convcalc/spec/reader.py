@@ -337,7 +337,7 @@ def _find_default_output(draft: Draft, scope: Scope) -> dict[str, int]:
 
 
 def _split_by_use(dtype: Any) -> dict[str, Any]:
-    """Return data types by use: a mapping as it is, a single one for weights and activations."""
+    """Return data types by their use; a single one is that of weights and activations."""
     return dtype if isinstance(dtype, dict) else {"weights": dtype, "activations": dtype}
 
 

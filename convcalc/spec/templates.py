@@ -66,7 +66,7 @@ class Template:
 
 @lru_cache(maxsize=10_000)
 def compile_text(text: str) -> Template | str:
-    """Return a text with its expressions compiled; if it has none, the text, with `$$` as a dollar sign.
+    """Return a text with its expressions compiled; one without any is returned as text, in which `$$` becomes `$`.
 
     Raises WrongExpression.
     """
@@ -123,7 +123,7 @@ def _find_closing_parenthesis(text: str, opening: int) -> int:
 def check_list_length(items: list[Any]) -> list[Any]:
     """Return the list, if it is not too long. Raises WrongExpression.
 
-    Parameters that each repeat the one before in a list grow exponentially.
+    Without a limit, lists could grow exponentially: each parameter can be a list with the one above it several times.
     """
     if _count_items(items, _MOST_ITEMS) > _MOST_ITEMS:
         raise WrongExpression(f"the list has more than {_MOST_ITEMS:,} items", 0, 1)

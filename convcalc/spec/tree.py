@@ -2,7 +2,7 @@
 
 In come scalars, the starts and ends of collections, and aliases, each with its place; out come mappings, lists and
 scalars that know their places. For example, the start of a list, the scalars 3 and 32, and its end become [3, 32].
-Anchors, `<<` and repeated keys are dealt with here, and the limits on the size of a text are kept.
+Anchors and `<<` are resolved, repeated keys are reported, and the limits on size and nesting are enforced.
 """
 
 import re
@@ -27,7 +27,7 @@ _DROPPED = object()  # an invalid key, whose value is skipped
 class _Frame:
     """A collection that is being read: its values, the current key, and the number of nodes in it so far."""
 
-    __slots__ = ("anchor", "container", "flow", "key", "key_extent", "merged", "merges", "nodes", "swallowed", "tagged")
+    __slots__ = ("anchor", "container", "flow", "joined", "key", "key_extent", "merged", "merges", "nodes", "tagged")
 
     def __init__(self, container: Mapping | Sequence, anchor: str | None, flow: bool) -> None:
         self.container = container
@@ -39,7 +39,7 @@ class _Frame:
         self.merges: list[Mapping] = []
         self.nodes = 1
         self.tagged = False
-        self.swallowed: tuple[int, float] = (0, 0)
+        self.joined: tuple[int, float] = (0, 0)  # an expression that was joined from pieces; inf: it has no end
 
     @property
     def sign(self) -> str:
@@ -47,9 +47,9 @@ class _Frame:
         signs = "{:" if isinstance(self.container, Mapping) else "[-"
         return signs[0] if self.flow else signs[1]
 
-    def swallows(self, extent: Extent, value: Any) -> bool:
-        """Whether a value that starts here is a piece of an expression that was already put together."""
-        start, end = self.swallowed
+    def has_joined(self, extent: Extent, value: Any) -> bool:
+        """Whether a value that starts here is a piece of the expression that was already joined."""
+        start, end = self.joined
         if not start < extent[0] < end:
             return False
         return end != inf or value is None or isinstance(self.container, Sequence)
@@ -200,16 +200,16 @@ class TreeBuilder:
             return UNKNOWN
 
     def _join_expression(self, frame: _Frame, text: str, extent: Extent) -> Any:
-        """Return the whole of an expression without quotes that was split at its comma; report the missing quotes.
+        """Join the pieces of an expression without quotes that was split at its comma; report the missing quotes.
 
         For YAML, [$(min(a, b))] is a list of the items "$(min(a" and "b))". The later pieces are skipped, so that the
-        mistake is reported once.
+        mistake is reported once. Return the expression, UNKNOWN if it has no end, or the text if it is complete.
         """
         start = extent[0] + text.index("$(") + 1
-        if frame.swallows(extent, None) or find_closing_parenthesis(self.text, start, extent[1]) is not None:
+        if frame.has_joined(extent, None) or find_closing_parenthesis(self.text, start, extent[1]) is not None:
             return text
         end = find_closing_parenthesis(self.text, start, len(self.text))
-        frame.swallowed = (extent[0], inf if end is None else end)
+        frame.joined = (extent[0], inf if end is None else end)
         if end is None:
             if isinstance(frame.container, Mapping):
                 frame.container.incomplete = True
@@ -232,7 +232,7 @@ class TreeBuilder:
         frame.nodes += nodes
         container = frame.container
         if isinstance(container, Sequence):
-            if not frame.swallows(extent, value):
+            if not frame.has_joined(extent, value):
                 container.append(value)
                 container.item_extents.append(extent)
             return
@@ -244,7 +244,7 @@ class TreeBuilder:
             self._merge(frame, value, extent)
         elif key in container:
             self._report_repeated_key(key, container.key_extents[key], frame.key_extent)
-        elif key is not _DROPPED and not frame.swallows(frame.key_extent, value):
+        elif key is not _DROPPED and not frame.has_joined(frame.key_extent, value):
             _put(container, key, frame.key_extent, value, extent)
 
     def _report_repeated_key(self, key: str, first: Extent, second: Extent) -> None:
