@@ -24,7 +24,7 @@ from convcalc.spec import files
 from convcalc.spec.blame import read_overridden_network
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
-from convcalc.spec.source import MOST_NESTING
+from convcalc.spec.tree import MOST_NESTING
 
 
 class TorchModule(Protocol):

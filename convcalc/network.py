@@ -11,6 +11,8 @@ from convcalc.shape import Shape
 if TYPE_CHECKING:
     from convcalc.render.lines import RichBlocks
 
+MOST_LAYERS = 50_000  # convcalc does not read larger networks
+
 
 class Dtype(NamedTuple):
     """The data types of weights (and buffers), of activations, and of biases."""

@@ -9,12 +9,12 @@ from convcalc.alternatives.subjects import check_changeable, map_sharers
 from convcalc.analysis.cost import activation_bytes, cost
 from convcalc.analysis.report import LayerReport, Report, analyse
 from convcalc.layers.base import Layer
+from convcalc.layers.make import make_written_layer
 from convcalc.network import Network
 from convcalc.problems import Flaw
 from convcalc.shape import Shape
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
-from convcalc.spec.making import make_written_layer
 
 METRICS = ("macs", "params", "flops", "weight_memory", "activation_memory")
 

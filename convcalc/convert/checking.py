@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 
 from convcalc.arguments import MOST_DIGITS
 from convcalc.convert.graph import Graph, NotImported, collect_values, plain_spec
+from convcalc.layers.make import make_written_layer
 from convcalc.problems import Flaw, InvalidSpec, Problem, printable
 from convcalc.shape import Shape
 from convcalc.spec.document import Document
-from convcalc.spec.making import make_written_layer
 from convcalc.spec.reader import read_network
 
 _MOST_ROUNDS = 10  # one rejected layer may hide another

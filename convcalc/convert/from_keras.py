@@ -38,9 +38,10 @@ from convcalc.convert.keras_layers import (
     make_opaque,
 )
 from convcalc.convert.keras_types import add_types
+from convcalc.layers.make import make_written_layer
+from convcalc.network import MOST_LAYERS
 from convcalc.problems import Flaw, printable, show
 from convcalc.shape import Shape
-from convcalc.spec.making import MOST_LAYERS, make_written_layer
 
 _Inputs = Mapping[str | None, tuple[int, ...]]
 _KEEP_SHAPE = frozenset({"Activation", "Masking", "ReLU", "UnitNormalization"})  # of their input, without weights

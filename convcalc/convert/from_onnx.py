@@ -12,7 +12,7 @@ from convcalc.convert.onnx_graph.onnx_operators import OPERATORS
 from convcalc.convert.onnx_graph.program import Follow, Operation, Program, Shapes, read_program
 from convcalc.convert.onnx_graph.step_builder import Builder, UnsupportedOperation
 from convcalc.convert.onnx_graph.types import count_data_types
-from convcalc.spec.making import MOST_LAYERS
+from convcalc.network import MOST_LAYERS
 
 
 def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) -> Graph:

@@ -1,1 +1,20 @@
-"""Reads the text of a spec into a `Network`: YAML, expressions, and the expansion of entries into layers."""
+"""Reads the text of a spec into a `Network`.
+
+A spec passes through four stages:
+
+1. files.py, source.py and tree.py read the text into a `Document`: plain values that know their places.
+2. compile.py, blocks.py and values.py compile entries, blocks and expressions, each once, without knowing any shape.
+3. expand.py expands the entries into the layers of a `Draft`. To do so, it evaluates expressions and finds the layers
+   that names refer to (resolve.py), makes single layers (layer_maker.py), and enters blocks (bind.py, replay.py).
+4. reader.py reads the other keys of the spec (with params.py, inputs.py and budget.py) and makes the `Network`.
+
+Where a new feature of the language belongs:
+
+- another form of an entry: `compile_entry` in compile.py; another form of its arguments: `_read_arguments` there
+- an option of an entry: `OPTIONS` in entries.py, and the place in expand.py where the option matters
+- the names of branches and copies: `_expand_branch` and `_expand_repeat` in expand.py
+- another way to refer to layers: `find_place` in resolve.py
+- the syntax of expressions: the grammar in expressions.py
+
+The JSON Schema in spec_schema.py must accept all of it.
+"""

@@ -1,17 +1,28 @@
-"""Compiles the blocks of a spec to `Block` objects, each of which can use the blocks above it."""
+"""Compiles the blocks of a spec to `Block` objects, each of which can use the blocks above it.
+
+For example, `blocks: {basic: {params: {width: }, layers: [conv: …, relu]}}` becomes a `Block` with a required parameter
+and two entries.
+"""
 
 from typing import Any
 
 from convcalc.problems import Path, did_you_mean, shorten, show, suggest_rename
 from convcalc.spec.compile import EntryCompiler, Visible
 from convcalc.spec.document import UNKNOWN
-from convcalc.spec.entries import MOST_NAME, PARAMETER_NAME, RESERVED_BLOCKS, RESERVED_NAMES, Block, Compiled
+from convcalc.spec.entries import MOST_NAME, PARAMETER_NAME, RESERVED_BLOCKS, RESERVED_NAMES, Block
+from convcalc.spec.problem_list import Problems
+from convcalc.spec.values import ValueCompiler
 
 
-class Compiler(EntryCompiler):
-    """Compiles the written blocks and entries of one document."""
+class BlockCompiler:
+    """Compiles the written blocks of one document; their layers are compiled like any other entries."""
 
-    def blocks(self, written: Any, names: frozenset[str]) -> dict[str, Block]:
+    def __init__(self, problems: Problems, values: ValueCompiler, entries: EntryCompiler) -> None:
+        self.problems = problems
+        self.values = values
+        self.entries = entries
+
+    def compile_blocks(self, written: Any, names: frozenset[str]) -> dict[str, Block]:
         """Return all blocks by name; each can use the ones above it."""
         blocks: dict[str, Block] = {}
         if written is UNKNOWN or written is None:
@@ -23,12 +34,12 @@ class Compiler(EntryCompiler):
             return blocks
         for name, definition in written.items():
             path: Path = ("blocks", name)
-            self.block_name(name, path)
-            block = self.block(name, definition, path, Visible(names, blocks, written))
+            self._check_block_name(name, path)
+            block = self._compile_block(name, definition, path, Visible(names, blocks, written))
             blocks[name] = block
         return blocks
 
-    def block_name(self, name: str, path: Path) -> None:
+    def _check_block_name(self, name: str, path: Path) -> None:
         """Report a name that a block cannot have."""
         if not PARAMETER_NAME.fullmatch(name) or len(name) > MOST_NAME:
             message, hint = f"{show(name)} is not a valid block name", "use a letter, then letters, digits and _"
@@ -36,7 +47,7 @@ class Compiler(EntryCompiler):
         elif name in RESERVED_BLOCKS or name in RESERVED_NAMES:
             self.problems.add(path, f"{name} is reserved and cannot be the name of a block", "CV015", on_key=True)
 
-    def block(self, name: str, definition: Any, path: Path, visible: Visible) -> Block:
+    def _compile_block(self, name: str, definition: Any, path: Path, visible: Visible) -> Block:
         """Compile one block."""
         block = Block(name, path, len(visible.blocks))
         if not isinstance(definition, dict):
@@ -61,19 +72,19 @@ class Compiler(EntryCompiler):
                     "remove the key" if key != "layers" else "write []",
                     on_key=True,
                 )
-        own = self.parameters(block, definition.get("params"), (*path, "params"), visible.names)
-        self.block_inputs(block, definition.get("inputs"), (*path, "inputs"))
+        own = self._compile_parameters(block, definition.get("params"), (*path, "params"), visible.names)
+        self._compile_inputs(block, definition.get("inputs"), (*path, "inputs"))
         if "layers" not in definition:
             self.problems.add(path, f"the block {shorten(name)} has no layers", "CV012", on_key=True)
             block.broken = True
         else:
             inside = Visible(visible.names | own, visible.blocks, visible.all_blocks)
             layers = UNKNOWN if definition["layers"] is None else definition["layers"]
-            block.body = self.body(layers, (*path, "layers"), inside)
+            block.body = self.entries.compile_body(layers, (*path, "layers"), inside)
             block.broken = not isinstance(definition["layers"], list)
         return block
 
-    def parameters(self, block: Block, written: Any, path: Path, names: frozenset[str]) -> frozenset[str]:
+    def _compile_parameters(self, block: Block, written: Any, path: Path, names: frozenset[str]) -> frozenset[str]:
         """Compile the parameters of a block and return their names; a default can use the parameters above it."""
         if written is None or written is UNKNOWN:
             return frozenset()
@@ -83,28 +94,12 @@ class Compiler(EntryCompiler):
             return frozenset()
         seen = {"in_channels"}
         for name, default in written.items():
-            self.parameter_name(name, (*path, name))
-            block.parameters[name] = self.parameter(default, (*path, name), names | seen)
+            self.values.check_parameter_name(name, (*path, name))
+            block.parameters[name] = self.values.compile_parameter(default, (*path, name), names | seen)
             seen.add(name)
         return frozenset(block.parameters)
 
-    def parameter(self, default: Any, path: Path, names: frozenset[str]) -> Compiled:
-        """Compile a parameter's default: a number, true, false, text or a list of these."""
-        if not holds_only_values(default) and default is not None:
-            message = f"a parameter must be a number, true, false, text or a list; got {show(default)}"
-            self.problems.add(path, message, "CV013")
-            return UNKNOWN
-        return self.value(default, path, names)
-
-    def parameter_name(self, name: str, path: Path) -> None:
-        """Report a name that a parameter cannot have."""
-        if not PARAMETER_NAME.fullmatch(name) or len(name) > MOST_NAME:
-            message, hint = f"{show(name)} is not a valid parameter name", "use a letter, then letters, digits and _"
-            self.problems.add(path, message, "CV015", hint, on_key=True)
-        elif name in RESERVED_NAMES:
-            self.problems.add(path, f"{name} is reserved and cannot be the name of a parameter", "CV015", on_key=True)
-
-    def block_inputs(self, block: Block, written: Any, path: Path) -> None:
+    def _compile_inputs(self, block: Block, written: Any, path: Path) -> None:
         """Set the names of a block's inputs, if it lists several."""
         if written is None or written is UNKNOWN:
             return
@@ -115,14 +110,7 @@ class Compiler(EntryCompiler):
             block.broken = True
             return
         for index, name in enumerate(written):
-            self.parameter_name(name, (*path, index))
+            self.values.check_parameter_name(name, (*path, index))
             if name in written[:index]:
                 self.problems.add((*path, index), f"input {shorten(name)} is listed twice", "CV015")
         block.input_names = tuple(written)
-
-
-def holds_only_values(value: Any) -> bool:
-    """Whether a value is a number, true, false, text or a list of these."""
-    if isinstance(value, list):
-        return all(map(holds_only_values, value))
-    return value is not None and not isinstance(value, dict)

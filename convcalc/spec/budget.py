@@ -1,14 +1,20 @@
-"""The budget of a spec: limits as written become `Limit`s of whole numbers.
+"""Reads the budget of a spec: limits as written become `Limit`s with whole numbers.
 
 For example, `params: 5M` becomes a limit with the maximum 5,000,000. Limits are not enforced here.
 """
 
+from collections.abc import Callable
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 from convcalc.network import Limit
 from convcalc.problems import Flaw, Path, did_you_mean, show, suggest_rename
 from convcalc.shape import MOST_AXES
+from convcalc.spec.document import UNKNOWN
+from convcalc.spec.inputs import Evaluate
+from convcalc.spec.problem_list import Problems
+from convcalc.spec.scopes import UnknownValue
 from convcalc.units import COUNT_SUFFIXES, MEMORY_SUFFIXES, parse_quantity
 
 COUNTS = ("params", "macs", "flops", "multiplications", "layers")
@@ -109,3 +115,72 @@ def read_layer_limits(pattern: str, written: Any, path: Path, names: list[str] |
             raise Flaw(message, hint, where=(metric,), on_key=True, code="CV010", fix=fix)
         limits.append(read_limit(metric, value, (*path, metric), pattern=pattern))
     return limits
+
+
+class BudgetReader:
+    """Reads the limits in a spec; the wrong ones are reported and omitted."""
+
+    def __init__(self, problems: Problems, evaluate: Evaluate) -> None:
+        self.problems = problems
+        self.evaluate = evaluate
+
+    def read_budget(self, root: dict[str, Any], names: list[str], outputs: list[str]) -> list[Limit]:
+        """Return the limits in a spec, given the names of all layers and of the outputs."""
+        path: Path = ("budget",)
+        if "budget" not in root:
+            return []
+        written = root["budget"]
+        if not isinstance(written, dict):
+            if written is not UNKNOWN:
+                message = f"budget must be a mapping from metrics to limits; got {show(written)}"
+                self.problems.add(path, message, "CV013", "write {params: 5M}")
+            return []
+        limits: list[Limit] = []
+        for metric, value in written.items():
+            if metric == "per_layer":
+                limits += self._read_per_layer(value, names)
+            elif metric not in METRICS:
+                known = (*METRICS, "per_layer")
+                hint = did_you_mean(metric, known) or f"available: {', '.join(known)}"
+                fix = suggest_rename(metric, known, taken=written)
+                self.problems.add(
+                    (*path, metric), f"unknown key {show(metric)} in budget", "CV010", hint, on_key=True, fix=fix
+                )
+            else:
+                limits += self._read_metric(metric, value, (*path, metric), outputs)
+        return limits
+
+    def _read_metric(self, metric: str, value: Any, path: Path, outputs: list[str]) -> list[Limit]:
+        """Return one limit, or one per output."""
+
+        def read(value: Any) -> list[Limit]:
+            if is_per_output(metric, value):
+                return read_output_limits(metric, value, path, outputs)
+            return [read_limit(metric, value, path)]
+
+        return self._read_guarded(value, path, read)
+
+    def _read_per_layer(self, written: Any, names: list[str]) -> list[Limit]:
+        """Return the limits of layers, by name pattern."""
+        path: Path = ("budget", "per_layer")
+        if not isinstance(written, dict):
+            if written is not UNKNOWN:
+                message = f"per_layer must be a mapping from patterns to limits; got {show(written)}"
+                self.problems.add(path, message, "CV013", 'write {"head.*": {params: 1M}}')
+            return []
+        known = None if self.problems.found else names
+        limits: list[Limit] = []
+        for pattern, value in written.items():
+            place = (*path, pattern)
+            limits += self._read_guarded(value, place, partial(read_layer_limits, pattern, path=place, names=known))
+        return limits
+
+    def _read_guarded(self, value: Any, path: Path, read: Callable[[Any], list[Limit]]) -> list[Limit]:
+        """Evaluate a value and read its limits; none after reporting a mistake."""
+        try:
+            return read(self.evaluate(value, path))
+        except UnknownValue:
+            return []
+        except Flaw as flaw:
+            self.problems.add_flaw(path, flaw)
+            return []

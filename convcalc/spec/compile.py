@@ -1,16 +1,16 @@
 """Compiles the entries of a spec to `Entry` objects, with all checks that do not need shapes.
 
-Each entry of the text is compiled once, however often it is expanded: its layer kind or block, the names of its
-arguments, its options, and the syntax and names of its expressions.
+Each entry of the text is compiled once, however often it is expanded. Checked are its layer kind or block, the names
+of its arguments and options, and the syntax and names of its expressions. For example, `conv: {out_channel: 8}` is
+reported here, and an out_channels of -8 when the entry is expanded.
 """
 
-from collections.abc import Container, Iterable
-from typing import Any
+from collections.abc import Container
+from typing import TYPE_CHECKING, Any
 
 from convcalc.arguments import list_required
 from convcalc.layers import KINDS
-from convcalc.problems import Path, find_nearest, shorten, show, suggest_rename
-from convcalc.spec.dialects import KIND_KEYS, key_hint, kind_hint
+from convcalc.problems import Path, shorten, show
 from convcalc.spec.document import UNKNOWN, Document
 from convcalc.spec.entries import (
     LISTS,
@@ -22,14 +22,20 @@ from convcalc.spec.entries import (
     Compiled,
     Computed,
     Entry,
-    Problems,
 )
-from convcalc.spec.expressions import WrongExpression
-from convcalc.spec.templates import Template, compile_text
+from convcalc.spec.problem_list import Problems
+from convcalc.spec.templates import Template
+from convcalc.spec.values import ValueCompiler, describe_unknown_name
+
+if TYPE_CHECKING:
+    from convcalc.spec.entry_mistakes import EntryMistakes
 
 
 class Visible:
-    """What an entry can refer to: parameters, the blocks above it, and whether `$index` has a value."""
+    """What an entry can refer to: parameters (`names`), the blocks above it, and $index inside a repeat.
+
+    The expressions of an entry can use the names in `reading`, or those in `repeating` if it repeats itself.
+    """
 
     __slots__ = ("all_blocks", "blocks", "index", "names", "reading", "repeating")
 
@@ -43,44 +49,20 @@ class Visible:
         self.repeating = names | {"in_channels", "index"}
         self.reading = self.repeating if index else names | {"in_channels"}
 
-    def counting(self) -> "Visible":
-        """Return the same for entries inside a repeat, where `$index` has a value."""
+    def inside_repeat(self) -> "Visible":
+        """Return what entries inside a repeat can refer to: in addition, $index."""
         return Visible(self.names, self.blocks, self.all_blocks, True)
 
 
 class EntryCompiler:
     """Compiles the written entries of one document."""
 
-    def __init__(self, document: Document, problems: Problems) -> None:
+    def __init__(self, document: Document, problems: Problems, values: ValueCompiler) -> None:
         self.document = document
         self.problems = problems
+        self.values = values
 
-    def value(self, value: Any, path: Path, names: frozenset[str]) -> Compiled:
-        """Compile the expressions in a value and check the names in them."""
-        if isinstance(value, str):
-            return self.text(value, path, names) if "$" in value else value
-        if isinstance(value, list):
-            items = [self.value(item, (*path, index), names) for index, item in enumerate(value)]
-            if any(item is UNKNOWN for item in items):
-                return UNKNOWN
-            return Computed(items) if any(isinstance(item, Template | Computed) for item in items) else items
-        return value
-
-    def text(self, text: str, path: Path, names: frozenset[str]) -> Compiled:
-        """Compile a text with expressions."""
-        try:
-            template = compile_text(text)
-        except WrongExpression as flaw:
-            self.problems.add_flaw(path, flaw)
-            return UNKNOWN
-        if isinstance(template, str):
-            return template
-        unknown = [name for name in template.names if name not in names]
-        for name in unknown:
-            self.problems.add(path, *_describe_unknown_name(name, names), within=template.names[name])
-        return UNKNOWN if unknown else template
-
-    def body(self, entries: Any, path: Path, visible: Visible) -> Body:
+    def compile_body(self, entries: Any, path: Path, visible: Visible) -> Body:
         """Compile a list of entries."""
         if not isinstance(entries, list):
             if entries is not UNKNOWN:
@@ -88,29 +70,34 @@ class EntryCompiler:
                 on_key = isinstance(entries, dict) or entries is None
                 self.problems.add(path, message, "CV013", "begin each entry with -", on_key=on_key)
             return Body([])
-        compiled = [self.entry(entry, (*path, index), visible) for index, entry in enumerate(entries)]
+        compiled = [self.compile_entry(entry, (*path, index), visible) for index, entry in enumerate(entries)]
         ordinals: dict[str, int] = {}
         for entry in compiled:
             ordinals[entry.word] = entry.ordinal = ordinals.get(entry.word, 0) + 1
         return Body(compiled)
 
-    def entry(self, written: Any, path: Path, visible: Visible) -> Entry:
-        """Compile one entry."""
+    def compile_entry(self, written: Any, path: Path, visible: Visible) -> Entry:
+        """Compile one entry, in any of the forms in which it can be written.
+
+        These are a word alone, a word with its arguments, and a mapping with branches or a sequence.
+        """
         line = self.document.line(path)
         if isinstance(written, str):
             entry = Entry(path, written, path, line)
-            self.use(entry, {}, visible)
+            self._compile_use(entry, {}, visible)
             return entry
         if isinstance(written, dict) and written:
             for word in LISTS:
                 if word in written:
-                    return self.list_entry(written, word, path, line, visible)
+                    return self._compile_list_entry(written, word, path, line, visible)
             if len(written) == 1:
                 [(word, arguments)] = written.items()
                 entry = Entry(path, word, (*path, word), line)
-                self.use(entry, arguments, visible)
+                self._compile_use(entry, arguments, visible)
                 return entry
-            return self.report_crowded_entry(written, path, line, visible)
+            entry = _make_broken_entry(path, line)
+            self._load_mistakes().report_crowded_entry(entry, written, visible)
+            return entry
         if written is not UNKNOWN:
             example = "write - relu, or - conv: {out_channels: 64, kernel_size: 3}"
             self.problems.add(
@@ -118,43 +105,7 @@ class EntryCompiler:
             )
         return _make_broken_entry(path, line)
 
-    def report_crowded_entry(self, written: dict[str, Any], path: Path, line: int | None, visible: Visible) -> Entry:
-        """Report an entry with several keys: misplaced options, arguments that are not indented, or two kinds."""
-        known = (key for key in written if key in KINDS or key in visible.blocks or key.startswith("$"))
-        word = next(known, None)
-        entry = _make_broken_entry(path, line, word or "")
-        beside = [key for key in written if key != word]
-        if word is None:
-            kind_key = next((key for key in beside if key in KIND_KEYS), None)
-            if kind_key is not None:
-                meant, _ = kind_hint(str(written[kind_key]), [*KINDS, *visible.blocks])
-                entry.word = meant or ""
-                message = "the layer kind must be the key of the entry, not a value"
-                hint = f"write - {meant or 'conv'}: {{…}}"
-                self.problems.add((*path, kind_key), message, "CV010", hint, on_key=True)
-                return entry
-            word = beside[0]
-            return self.report_crowd(entry, written, word, beside[1:], visible)
-        return self.report_crowd(entry, written, word, beside, visible)
-
-    def report_crowd(
-        self, entry: Entry, written: dict[str, Any], word: str, beside: list[str], visible: Visible
-    ) -> Entry:
-        """Report the keys next to a layer kind that belong inside its entry."""
-        if word not in KINDS and word not in visible.blocks and not word.startswith("$"):
-            self.report_unknown_word(entry, word, (*entry.path, word), visible)
-        if not any(key in OPTIONS or key in KINDS for key in beside) and _has_no_arguments(written, word):
-            message = f"the arguments of {shorten(word)} are not indented under it"
-            self.problems.add((*entry.path, beside[0]), message, "CV010", f"indent them under {word}", on_key=True)
-            return entry
-        for key in beside:
-            subject = f"option {key}" if key in OPTIONS else shorten(key)
-            message = f"{subject} must be inside the entry {shorten(word)}, not next to it"
-            hint = f"write - {shorten(word)}: {{{shorten(key)}: …}}, or indent it under {shorten(word)}"
-            self.problems.add((*entry.path, key), message, "CV010", hint, on_key=True)
-        return entry
-
-    def use(self, entry: Entry, arguments: Any, visible: Visible) -> None:
+    def _compile_use(self, entry: Entry, arguments: Any, visible: Visible) -> None:
         """Compile a layer kind or block with its arguments."""
         word = entry.word
         if word in visible.blocks:
@@ -162,20 +113,27 @@ class EntryCompiler:
         elif word in KINDS:
             entry.kind = KINDS[word]
         elif word.startswith("$"):
-            self.dynamic_word(entry, visible)
+            self._compile_dynamic_word(entry, visible)
         else:
             entry.broken = True
-            self.report_unknown_word(entry, word, entry.word_path, visible)
-        if arguments is None:
-            arguments = {}
-        if not isinstance(arguments, dict):
+            self._load_mistakes().report_unknown_word(entry, word, entry.word_path, visible)
+        by_name = self._read_arguments(entry, arguments)
+        if by_name is None:
             entry.broken = True
-            if arguments is not UNKNOWN and not (entry.kind is None and entry.block is None):
-                self.problems.add(entry.word_path, *_describe_wrong_arguments(entry, arguments))
-            return
-        self.arguments(entry, arguments, visible)
+        else:
+            self._compile_arguments(entry, by_name, visible)
 
-    def dynamic_word(self, entry: Entry, visible: Visible) -> None:
+    def _read_arguments(self, entry: Entry, written: Any) -> dict[str, Any] | None:
+        """Return the arguments and options of an entry by name, None after reporting that they have another form."""
+        if isinstance(written, dict):
+            return written
+        if written is None:
+            return {}
+        if written is not UNKNOWN and not (entry.kind is None and entry.block is None):
+            self._load_mistakes().report_wrong_arguments(entry, written)
+        return None
+
+    def _compile_dynamic_word(self, entry: Entry, visible: Visible) -> None:
         """Compile an entry whose layer kind is the value of a parameter, such as `- $act`."""
         name = entry.word[1:]
         if not PARAMETER_NAME.fullmatch(name):
@@ -184,60 +142,36 @@ class EntryCompiler:
             self.problems.add(entry.word_path, message, "CV011", hint, on_key=True)
             entry.broken = True
         elif name not in visible.names:
-            self.problems.add(entry.word_path, *_describe_unknown_name(name, visible.names), on_key=True)
+            self.problems.add(entry.word_path, *describe_unknown_name(name, visible.names), on_key=True)
             entry.broken = True
         else:
             entry.blocks, entry.block_limit = visible.blocks, len(visible.blocks)
 
-    def report_unknown_word(self, entry: Entry, word: str, path: Path, visible: Visible) -> None:
-        """Report a word that is neither a layer kind nor a block above.
-
-        If it resembles one, the entry is numbered as if that one were written, so that default names below stay right.
-        """
-        if word in visible.all_blocks:
-            inside = entry.path[:2] == ("blocks", word)
-            what = "uses itself" if inside else "is defined below"
-            message = f"block {word} {what}; a block can use only blocks defined above it"
-            self.problems.add(path, message, "CV011", on_key=True)
-            return
-        meant, hint = kind_hint(word, [*KINDS, *visible.blocks, *LISTS])
-        if word in OPTIONS:
-            hint = "an option belongs in the arguments of an entry: - conv: {…}"
-        elif word in KIND_KEYS:
-            hint = "use the layer kind as the key of the entry: - conv: {…}"
-        fix = suggest_rename(word, [*KINDS, *visible.blocks], hint)
-        self.problems.add(path, f"unknown layer kind or block {show(word)}", "CV011", hint, on_key=True, fix=fix)
-        entry.word = meant or word
-        if hint.startswith("write "):
-            entry.kind = KINDS.get(meant or "")  # the meaning is clear, so its arguments are checked as well
-
-    def arguments(self, entry: Entry, arguments: dict[str, Any], visible: Visible) -> None:
+    def _compile_arguments(self, entry: Entry, arguments: dict[str, Any], visible: Visible) -> None:
         """Compile the options and arguments of an entry: first their names, then their expressions."""
-        known = _list_argument_names(entry)
+        known = entry.list_argument_names()
         names = visible.repeating if "repeat" in arguments else visible.reading
         path = entry.arguments_path
         guessed = entry.broken  # the word was wrong; the kind is the one that it most likely meant
         given = {}
         for key, value in arguments.items():
             if key in OPTIONS:
-                self.option(entry, key, value, visible, names)
+                self._compile_option(entry, key, value, visible, names)
             elif known is not None and key not in known:
-                hint = key_hint(key, [*known, *OPTIONS])
                 message = f"{entry.word} has no argument {show(key)}"
-                fix = suggest_rename(key, [*known, *OPTIONS], hint, taken=arguments)
-                self.problems.add((*path, key), message, "CV010", hint, on_key=True, fix=fix)
+                self._load_mistakes().report_unknown_key((*path, key), message, [*known, *OPTIONS], arguments)
                 entry.broken = True
             elif value is None:
                 self.problems.add((*path, key), f"{key} has no value", "CV012", on_key=True)
                 given[key] = UNKNOWN
             else:
-                given[key] = self.value(value, (*path, key), names)
+                given[key] = self.values.compile_value(value, (*path, key), names)
         entry.arguments = given
         entry.literal = all(_is_literal(value) for value in given.values())
         if not guessed:
-            self.report_missing(entry, arguments)
+            self._check_required_arguments(entry, arguments)
 
-    def report_missing(self, entry: Entry, arguments: dict[str, Any]) -> None:
+    def _check_required_arguments(self, entry: Entry, arguments: dict[str, Any]) -> None:
         """Report required arguments that are not given."""
         if entry.kind is not None:
             required = list_required(entry.kind.keys)
@@ -249,16 +183,10 @@ class EntryCompiler:
             entry.broken = True
             return
         absent = [name for name in required if name not in arguments]
-        # a misspelt argument may be the missing one, and it was already reported with the right name
-        strangers = [key for key in arguments if key not in OPTIONS and key not in (_list_argument_names(entry) or ())]
-        absent = [name for name in absent if not any(f"{name}" in key_hint(key, [name]) for key in strangers)]
         if absent:
-            message = f"{entry.word} needs {' and '.join(absent)}"
-            example = f"- {entry.word}: {{{', '.join(f'{name}: …' for name in absent)}}}"
-            self.problems.add(entry.word_path, message, "CV012", f"write {example}", on_key=True)
-            entry.broken = True
+            self._load_mistakes().report_missing_arguments(entry, absent, arguments)
 
-    def option(self, entry: Entry, key: str, value: Any, visible: Visible, names: frozenset[str]) -> None:
+    def _compile_option(self, entry: Entry, key: str, value: Any, visible: Visible, names: frozenset[str]) -> None:
         """Compile one option."""
         path = entry.option_path(key)
         if value is None:
@@ -269,29 +197,30 @@ class EntryCompiler:
             names = visible.reading
         elif key == "from":
             names = names - {"in_channels"}
-        entry.options[key] = self.value(value, path, names)
+        entry.options[key] = self.values.compile_value(value, path, names)
 
-    def list_entry(self, written: dict[str, Any], word: str, path: Path, line: int | None, visible: Visible) -> Entry:
+    def _compile_list_entry(
+        self, written: dict[str, Any], word: str, path: Path, line: int | None, visible: Visible
+    ) -> Entry:
         """Compile branches or a sequence."""
         entry = Entry(path, word, (*path, word), line)
         allowed = [word, *OPTIONS, *(["merge"] if word == "branches" else [])]
-        inside = visible.counting() if "repeat" in written else visible
+        inside = visible.inside_repeat() if "repeat" in written else visible
         names = visible.repeating if "repeat" in written else visible.reading
         for key, value in written.items():
             if key in OPTIONS:
-                self.option(entry, key, value, visible, names)
+                self._compile_option(entry, key, value, visible, names)
             elif key not in allowed:
-                hint, message = key_hint(key, allowed), f"{word} has no option {show(key)}"
-                fix = suggest_rename(key, allowed, hint, taken=written)
-                self.problems.add((*path, key), message, "CV010", hint, on_key=True, fix=fix)
+                message = f"{word} has no option {show(key)}"
+                self._load_mistakes().report_unknown_key((*path, key), message, allowed, written)
         if word == "sequence":
-            entry.bodies = [self.body(written[word], (*path, word), inside)]
+            entry.bodies = [self.compile_body(written[word], (*path, word), inside)]
             entry.broken = not isinstance(written[word], list)
         else:
-            self.branches(entry, written, names, inside)
+            self._compile_branches(entry, written, names, inside)
         return entry
 
-    def branches(self, entry: Entry, written: dict[str, Any], names: frozenset[str], visible: Visible) -> None:
+    def _compile_branches(self, entry: Entry, written: dict[str, Any], names: frozenset[str], visible: Visible) -> None:
         """Compile the branches and their merge."""
         path, branches = (*entry.path, "branches"), written["branches"]
         if isinstance(branches, dict):
@@ -309,61 +238,32 @@ class EntryCompiler:
                 message = f"branches must be a list of at least two branches; got {found}"
                 self.problems.add(path, message, "CV013", hint, on_key=True)
         else:
-            entry.bodies = [self.body(branch, (*path, index), visible) for index, branch in enumerate(branches)]
+            entry.bodies = [self.compile_body(branch, (*path, index), visible) for index, branch in enumerate(branches)]
             entry.broken = not all(isinstance(branch, list) for branch in branches)
-        entry.merge = self.value(written.get("merge"), (*entry.path, "merge"), names)
+        entry.merge = self.values.compile_value(written.get("merge"), (*entry.path, "merge"), names)
         if entry.merge is None:
             self.problems.add(
                 path, "branches needs merge", "CV012", "write merge: add, multiply or concat", on_key=True
             )
             entry.broken = True
         elif _is_literal(entry.merge) and entry.merge not in MERGES:
-            hint = kind_hint(str(entry.merge), MERGES)[1]
-            message = f"merge must be add, multiply or concat; got {show(entry.merge)}"
-            self.problems.add((*entry.path, "merge"), message, "CV013", hint if "layers" not in hint else "")
+            self._load_mistakes().report_wrong_merge(entry)
             entry.broken = True
 
+    def _load_mistakes(self) -> "EntryMistakes":
+        """Return the reporter of mistakes that need more than a line to explain; most specs have none."""
+        from convcalc.spec.entry_mistakes import EntryMistakes
 
-def _make_broken_entry(path: Path, line: int | None, word: str = "") -> Entry:
+        return EntryMistakes(self.problems)
+
+
+def _make_broken_entry(path: Path, line: int | None) -> Entry:
     """Return an entry that could not be read; its output is unknown."""
-    entry = Entry(path, word, path, line)
+    entry = Entry(path, "", path, line)
     entry.broken = True
     return entry
-
-
-def _has_no_arguments(written: dict[str, Any], word: str) -> bool:
-    """Whether nothing is written after the colon of a layer kind or block."""
-    return written.get(word, UNKNOWN) is None
 
 
 def _is_literal(value: Compiled) -> bool:
     """Whether a compiled value contains no expression."""
     return not isinstance(value, Template | Computed) and value is not UNKNOWN
-
-
-def _list_argument_names(entry: Entry) -> Iterable[str] | None:
-    """Return the names of the arguments that a kind or block has, None if that is not known."""
-    if entry.kind is not None:
-        return entry.kind.keys
-    return entry.block.parameters if entry.block is not None else None
-
-
-def _describe_unknown_name(name: str, names: frozenset[str]) -> tuple[str, str, str]:
-    """Return message, code and hint for an unknown name in an expression."""
-    if name == "index":
-        return "$index is available only inside a repeat", "CV014", ""
-    if name == "in_channels":
-        return "$in_channels (the channels of an entry's input) is not available here", "CV014", ""
-    params = sorted(names - {"index", "in_channels"})
-    close = find_nearest(name, names)
-    if close:
-        return f"unknown parameter {show(name)}", "CV014", f"did you mean {close}?"
-    quoted = f"write text in quotes: '{shorten(name)}'"
-    return f"unknown parameter {show(name)}", "CV014", f"available: {', '.join(params)}" if params else quoted
-
-
-def _describe_wrong_arguments(entry: Entry, arguments: Any) -> tuple[str, str, str]:
-    """Return message, code and hint for arguments that are not a mapping."""
-    keys = list(_list_argument_names(entry) or ())
-    example = f"write - {entry.word}: {{{keys[0]}: {shorten(str(arguments), 20)}}}" if keys else f"write - {entry.word}"
-    return f"the arguments of {entry.word} must be a mapping; got {show(arguments)}", "CV013", example

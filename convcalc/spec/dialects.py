@@ -1,4 +1,4 @@
-"""Words from other tools (PyTorch's class names, Keras, Caffe, common habits), and convcalc's word for each.
+"""Translates layer kinds and arguments of PyTorch, Keras, Caffe and other tools into those of convcalc, for hints.
 
 >>> kind_hint("Conv2d", ["conv", "relu"])
 ('conv', 'write conv')

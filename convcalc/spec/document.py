@@ -1,4 +1,8 @@
-"""The values of a spec with their places: a path such as ("layers", 2, "conv") has a line and a column."""
+"""Holds the values of a spec with their places in the text, and translates paths into lines and columns.
+
+A path such as ("layers", 2, "conv") leads from the root of the spec to a value or its key. A place in the text is an
+`Extent`: the index of its first character, and the index after its last one.
+"""
 
 import re
 from bisect import bisect_right
@@ -20,7 +24,7 @@ UNKNOWN = _Unknown()
 
 
 class Mapping(dict[str, Any]):
-    """A mapping of a file: a dict with the places of itself, its keys and its values in the text."""
+    """A mapping in a spec: a dict that knows where it, its keys and its values are in the text."""
 
     __slots__ = ("extent", "incomplete", "key_extents", "value_extents")
 
@@ -33,7 +37,7 @@ class Mapping(dict[str, Any]):
 
 
 class Sequence(list[Any]):
-    """A list of a file: a list with the places of itself and its items in the text."""
+    """A list in a spec, which knows where it and its items are in the text."""
 
     __slots__ = ("extent", "item_extents")
 
@@ -44,7 +48,10 @@ class Sequence(list[Any]):
 
 
 class Document:
-    """The values of a spec, the problems of its YAML, and the translation of paths to places in the text."""
+    """A spec as it was read: its values (`root`), its text, and the problems of its YAML.
+
+    `quotable` is whether messages may quote the text.
+    """
 
     def __init__(self, root: Any, file: str | None = None, text: str | None = None, quotable: bool = True) -> None:
         self.root = root
@@ -102,12 +109,12 @@ class Document:
         return extent
 
     def _inside(self, extent: Extent, value: str, within: Extent) -> Extent:
-        """Return the characters of a part of a scalar, if its text equals its value (no escapes or line breaks)."""
+        """Return where a part of a scalar is; the place of the whole scalar if it is written with escape sequences."""
         found = (self.text or "").find(value, extent[0], extent[1])
         return extent if found < 0 else (found + within[0], found + max(within[1], within[0] + 1))
 
     def located(self, problem: Problem) -> Problem:
-        """Return the problem with its line and column, and those of its related places."""
+        """Return the problem with its line and column, and with those of the related places."""
         if self.text is None or problem.span is not None:
             return problem
         extent = self.find(problem.path, problem.on_key, problem.within) or (0, 1)
@@ -119,7 +126,7 @@ class Document:
         return place if extent is None else place._replace(span=self.span(extent))
 
     def invalid(self, problems: list[Problem]) -> InvalidSpec:
-        """Return the error for all the problems, each with its place, in the order of the file."""
+        """Return the error with all these problems, each with its line and column, in the order of the file."""
         located = [_make_printable(self.located(problem)) for problem in problems]
         if not self.quotable:
             located = [_remove_quotations(problem) for problem in located]

@@ -1,6 +1,7 @@
-"""Edits of the text of a spec at the places of its values; comments and layout around them are preserved.
+"""Edits the text of a spec at the places of its values; comments and layout around them are preserved.
 
-In come a document and a change; out comes an `Edit`: Edit(0, 4, "silu") turns `relu: {}` into `silu: {}`.
+In come a document and a change, such as setting the argument bias to false; out comes an `Edit`, which says what
+characters to replace by what text: Edit(0, 4, "silu") turns `relu: {}` into `silu: {}`.
 """
 
 import re
@@ -107,7 +108,8 @@ def _is_merged(mapping: Mapping, key: str | int) -> bool:
 def _check_unconditional(document: Document, path: Path, follower: Path) -> None:
     """Raise CannotEdit unless the layer at `follower` always comes right after the one at `path`.
 
-    That depends on the spec parameters if an entry between them, or around the second, is conditional.
+    Whether it does depends on the spec parameters if an entry between the two, or one that contains the second, is
+    conditional.
     """
     shared = next((place for place, (one, other) in enumerate(zip(path, follower, strict=False)) if one != other), 0)
     inside = [follower[:length] for length in range(shared + 1, len(follower) + 1)]
@@ -200,7 +202,7 @@ def _find_last_end(value: Any) -> int | None:
 def _find_block_end(text: str, end: int) -> int:
     """Return the end of a block's last line of content, given the end that the parser reports.
 
-    For the parser, a block scalar ends where the next thing begins.
+    The parser reports that a block scalar ends where the next token begins, after any blank lines.
     """
     return len(text[:end].rstrip())
 
@@ -235,7 +237,7 @@ def replace_entry(document: Document, path: Path, entries: Sequence[Sequence[str
 
 
 def _indent_entries(column: int, dash: str, entries: Sequence[Sequence[str]], kept: Sequence[str]) -> list[str]:
-    """Return comments and entries as lines, with the dash of each entry at a column."""
+    """Return the lines of comments and entries, indented so that comments and dashes are in the given column."""
     indent, below = " " * column, " " * (column + len(dash))
     lines = [indent + comment for comment in kept]
     for first, *rest in entries:

@@ -1,4 +1,4 @@
-"""Write values as YAML text on one line, from which `source.py` reads the same values.
+"""Writes values as YAML text on one line, from which `source.py` reads the same values.
 
 In come the values of a spec, such as `{"conv": {"out_channels": 8, "from": ["a", "b"]}}`; out comes their text, such as
 `conv: {out_channels: 8, from: [a, b]}`. Text is written without quotes if neither convcalc nor another reader of YAML

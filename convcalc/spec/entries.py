@@ -1,15 +1,15 @@
-"""Entries and blocks once they are compiled, and the list of problems found in them.
+"""Defines the entries and blocks of a spec in their compiled form, and the names that they can have.
 
-An `Entry` is compiled once and expanded into layers as often as its block is used or it repeats.
+An `Entry` is compiled once and expanded into layers as often as it repeats or its block is used.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
-from convcalc.problems import Fix, Flaw, Path, Problem, Related
+from convcalc.problems import Path
 from convcalc.shape import Shape
 from convcalc.spec.expressions import RESERVED
 
@@ -17,19 +17,14 @@ OPTIONS = ("name", "from", "repeat", "when", "frozen", "share")
 LISTS = ("branches", "sequence")
 MERGES = ("add", "multiply", "concat")
 MOST_NAME = 200
-MOST_PROBLEMS = 1000
 LAYER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*", re.ASCII)
 PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 RESERVED_NAMES = frozenset({*OPTIONS, *RESERVED})
 RESERVED_BLOCKS = frozenset({*KINDS, *LISTS, "merge"})
 
 
-class TooMuch(Exception):
-    """A limit is exceeded; reading stops."""
-
-
 class Computed:
-    """A list with expressions in some of its items."""
+    """A list with an expression in at least one of its items."""
 
     __slots__ = ("items",)
 
@@ -56,18 +51,23 @@ class Block:
 
 
 class Body:
-    """The entries of a scope. `least` is the minimum number of entries visited when it is expanded."""
+    """A list of compiled entries. `least` is the minimum number of entries that it expands to."""
 
     __slots__ = ("dynamic", "entries", "least")
 
     def __init__(self, entries: "list[Entry]") -> None:
         self.entries = entries
         self.dynamic = any(entry.dynamic for entry in entries)
-        self.least = sum(entry.least() for entry in entries)
+        self.least = sum(entry.count_least() for entry in entries)
 
 
 class Entry:
-    """A compiled entry."""
+    """A compiled entry: a layer kind or block with its arguments, or branches or a sequence with their `bodies`.
+
+    `word` is its layer kind, block or list. It is `dynamic` if a parameter names the kind or block ($act), `broken`
+    after a mistake that leaves its output unknown, and `literal` if no argument contains an expression. `ordinal` is
+    its number among the entries with the same word, which its default name ends with.
+    """
 
     __slots__ = (
         "arguments",
@@ -97,7 +97,7 @@ class Entry:
         self.line = line
         self.kind: type[Layer] | None = None
         self.block: Block | None = None
-        self.blocks: dict[str, Block] = {}  # if a parameter names the block: all candidates, of which those above count
+        self.blocks: dict[str, Block] = {}  # if dynamic, all blocks; see `find_block_above`
         self.block_limit = 0
         self.arguments: dict[str, Compiled] = {}
         self.arguments_path = word_path
@@ -107,21 +107,27 @@ class Entry:
         self.broken = False
         self.literal = True
         self.ordinal = 0
-        self.made: dict[tuple[Shape | None, ...], Layer] = {}  # by input shapes, if no expression is involved
+        self.made: dict[tuple[Shape | None, ...], Layer] = {}  # by input shapes, if `literal`
         self.dynamic = word.startswith("$")  # whether a parameter names the kind
 
-    def block_above(self, word: object) -> Block | None:
-        """Return the block with the name that a parameter holds, if it is defined above this entry; else None."""
+    def find_block_above(self, word: object) -> Block | None:
+        """Return the block with this name if it is defined above the entry, else None."""
         block = self.blocks.get(word) if isinstance(word, str) else None
         return block if block is not None and block.number < self.block_limit else None
 
-    def least(self) -> int:
-        """Return the minimum number of entries visited when this one is expanded: itself and what it contains."""
-        repeat = self.options.get("repeat", 1)
-        return 1 + repeat * self.least_inside() if isinstance(repeat, int) else 1
+    def list_argument_names(self) -> Collection[str] | None:
+        """Return the names of the arguments that the entry's kind or block has, None if that is not known."""
+        if self.kind is not None:
+            return self.kind.keys
+        return None if self.block is None else self.block.parameters
 
-    def least_inside(self) -> int:
-        """Return the minimum number of entries visited in one copy of this one: 0 if a condition can disable it."""
+    def count_least(self) -> int:
+        """Return the minimum number of entries that this one expands to: itself and the entries in it."""
+        repeat = self.options.get("repeat", 1)
+        return 1 + repeat * self.count_least_inside() if isinstance(repeat, int) else 1
+
+    def count_least_inside(self) -> int:
+        """Return the minimum number of entries inside one copy of this one: 0 if a condition can disable it."""
         if self.options.get("when", True) is not True:
             return 0
         return self.block.body.least if self.block is not None else sum(body.least for body in self.bodies)
@@ -129,39 +135,3 @@ class Entry:
     def option_path(self, option: str) -> Path:
         """Return the path of an option: among the arguments, or next to branches and sequence."""
         return (*(self.path if self.bodies or self.word in LISTS else self.arguments_path), option)
-
-
-class Problems:
-    """All problems found.
-
-    A mistake in an entry that is expanded several times is reported for the first expansion only.
-    """
-
-    def __init__(self) -> None:
-        self.found: list[Problem] = []
-        self._first: dict[Path, object] = {}
-
-    def add(
-        self,
-        path: Path,
-        message: str,
-        code: str,
-        hint: str = "",
-        *,
-        on_key: bool = False,
-        within: tuple[int, int] | None = None,
-        related: Iterable[Related] = (),
-        expansion: object = None,
-        fix: Fix | None = None,
-    ) -> None:
-        """Add a problem; `expansion` tells one expansion of an entry from another. Raises TooMuch beyond the limit."""
-        if self._first.setdefault(path, expansion) is not expansion:
-            return
-        if len(self.found) == MOST_PROBLEMS:
-            raise TooMuch
-        self.found.append(Problem(path, message, code, hint, on_key, within, tuple(related), fix=fix))
-
-    def add_flaw(self, path: Path, flaw: Flaw, **rest: Any) -> None:
-        """Add a flaw of the value at a path."""
-        place, within = (*path, *flaw.where), flaw.within
-        self.add(place, flaw.message, flaw.code, flaw.hint, on_key=flaw.on_key, within=within, fix=flaw.fix, **rest)

@@ -1,7 +1,12 @@
-"""Expands the entries of a spec into layers: parameters, blocks, repeats, conditions, branches, names and shapes.
+"""Expands the entries of a spec into layers: blocks, repeats, conditions, branches, and the names of the layers.
 
 One pass in the order of the file is enough: an entry reads only entries above it, so each layer's input shapes are
-known (or known to be unknown, after a mistake) when it is made.
+known (or known to be unknown, after a mistake) when it is made. For example, the entry `conv: {…, repeat: 3}` expands
+to the layers conv1.0, conv1.1 and conv1.2.
+
+The expander decides which layers there are and how they are connected. Its collaborators look up values and names
+(`Resolver`), make single layers (`LayerMaker`), bind the parameters of blocks (`BlockBinder`), check shared weights
+(`WeightSharing`) and hold the result (`Draft`).
 """
 
 from typing import Any
@@ -9,104 +14,178 @@ from typing import Any
 from convcalc.arguments import suggest_correction
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
-from convcalc.network import Group
-from convcalc.problems import Flaw, Path, Related, shorten, show
-from convcalc.shape import Shape
-from convcalc.spec.blocks import holds_only_values
-from convcalc.spec.dialects import kind_hint
+from convcalc.problems import Path, Related, shorten, show
+from convcalc.spec.bind import BlockBinder
 from convcalc.spec.document import UNKNOWN
-from convcalc.spec.entries import LAYER_NAME, MERGES, MOST_NAME, Block, Body, Computed, Entry, Problems
-from convcalc.spec.making import MOST_LAYERS, LayerMaker, make_layer
+from convcalc.spec.draft import Draft
+from convcalc.spec.entries import LAYER_NAME, MERGES, MOST_NAME, Block, Body, Entry
+from convcalc.spec.layer_maker import LayerMaker
+from convcalc.spec.problem_list import ExpansionReporter, Problems
 from convcalc.spec.replay import Recording, make_replay_key
-from convcalc.spec.resolve import RESERVED_LAYERS
-from convcalc.spec.scopes import UNKNOWN_TENSOR, Expansion, Place, Scope, Tensor, Tensors, UnknownValue, Use
-from convcalc.spec.templates import Template
+from convcalc.spec.resolve import RESERVED_LAYERS, Resolver
+from convcalc.spec.scopes import UNKNOWN_TENSOR, Expansion, Place, Scope, Tensor, Tensors, UnknownValue
+from convcalc.spec.sharing import WeightSharing
 
-MOST_ENTRIES = 500_000
 MOST_SCOPES = 64
 
 
-class Expander(LayerMaker):
-    """Expands entries; the results are in `nodes` and `groups`."""
+class Expander:
+    """Expands entries into the layers and groups of a draft."""
 
-    def __init__(self, problems: Problems, params: dict[str, Any], inputs: dict[str, Shape | None]) -> None:
-        super().__init__(problems, params, inputs)
-        self.groups: list[Group] = []
+    def __init__(self, problems: Problems, params: dict[str, Any], draft: Draft) -> None:
+        self.problems = problems
+        self.draft = draft
+        self.reporter = ExpansionReporter(problems)
+        self.resolver = Resolver(self.reporter, params)
+        self.layer_maker = LayerMaker(self.resolver, self.reporter)
+        self.binder = BlockBinder(self.resolver, self.reporter)
+        self.sharing = WeightSharing(self.resolver, self.reporter, draft.nodes)
         self.recordings: dict[object, Recording] = {}
-        self.entries = 0
-
-    def count(self, entries: int, path: Path) -> None:
-        """Count entries before they are expanded, and stop if they are too many."""
-        self.entries += entries
-        if self.entries > MOST_ENTRIES:
-            self.stop(path, f"more than {MOST_ENTRIES:,} entries")
 
     def expand_body(self, body: Body, scope: Scope, path: Path) -> None:
         """Expand the entries of a scope in order."""
-        if self.entries + body.least > MOST_ENTRIES:
-            self.count(body.least, path)
-        self.count(len(body.entries), path)
+        self.draft.check_coming_entries(body.least, path)
+        self.draft.count_entries(len(body.entries), path)
         scope.body = body
         if not body.dynamic:
             for entry in body.entries:
-                self.expand_entry(entry, scope, f"{entry.word}{entry.ordinal}")
+                self._expand_entry(entry, scope, f"{entry.word}{entry.ordinal}")
             return
         ordinals: dict[str, int] = {}
         for entry in body.entries:
-            word = self.word(entry, scope)
+            word = self._find_word(entry, scope)
             ordinals[word] = ordinals.get(word, 0) + 1
-            self.expand_entry(entry, scope, f"{word}{ordinals[word]}")
+            self._expand_entry(entry, scope, f"{word}{ordinals[word]}")
 
-    def word(self, entry: Entry, scope: Scope) -> str:
-        """Return the layer kind, block or list of an entry, with a parameter replaced by its value."""
-        if not entry.dynamic:
-            return entry.word
-        value = self.variable(scope, entry.word[1:])
-        return value if isinstance(value, str) else entry.word[1:]
+    # -- one entry
 
-    def expand_entry(self, entry: Entry, scope: Scope, default_name: str) -> None:
+    def _expand_entry(self, entry: Entry, scope: Scope, default_name: str) -> None:
         """Expand one written entry: once, or as often as it repeats."""
         name = default_name
         expansion = Expansion(entry, scope, scope.index)
         if entry.options:
             try:
-                name = self.name(expansion, default_name)
+                name = self._evaluate_name(expansion, default_name)
                 if "repeat" in entry.options:
-                    self.expand_repeat(expansion, name)
+                    self._expand_repeat(expansion, name)
                     return
             except UnknownValue:
-                scope.previous = self.register(
-                    scope, name, Place(entry.word, entry.path, (UNKNOWN_TENSOR,)), entry
-                ).outputs
+                place = Place(entry.word, entry.path, (UNKNOWN_TENSOR,))
+                self._register_name(scope, name, place, entry)
+                scope.previous = place.outputs
                 return
-        place = self.expand_once(expansion, scope, name)
-        self.register(scope, name, place, entry)
-        if not place.left_out:
+        place = self._expand_once(expansion, scope, name)
+        self._register_name(scope, name, place, entry)
+        if not place.disabled_by:
             scope.previous = place.outputs
 
-    def name(self, expansion: Expansion, default: str) -> str:
+    def _expand_repeat(self, expansion: Expansion, name: str) -> None:
+        """Expand the copies of a repeated entry, each with the output of the one before as its input."""
+        entry, scope = expansion.entry, expansion.scope
+        copies = self._count_copies(expansion)
+        home = self._make_inner_scope(expansion, scope, name, scope.inputs)
+        first: Tensors | None = None
+        start = len(self.draft.nodes)
+        for index in range(copies):
+            place = self._expand_once(Expansion(entry, scope, index, first), home, str(index))
+            home.places[str(index)] = place
+            if not place.disabled_by:
+                first = place.outputs
+        if first is None:
+            option = "when" if copies else "repeat"
+            self._register_name(scope, name, _make_disabled_place(entry, option), entry)
+            return
+        self._register_name(scope, name, Place("repeat", entry.path, first, home.places), entry)
+        enabled = sum(not place.disabled_by for place in home.places.values())
+        word = self._find_word(entry, scope)
+        self.draft.add_group(scope.prefix + name, word, start, first, entry.line, enabled)
+        scope.previous = first
+
+    def _count_copies(self, expansion: Expansion) -> int:
+        """Return how often an entry repeats, and count its copies against the limit on entries."""
+        entry = expansion.entry
+        copies = self.resolver.evaluate_option(expansion, "repeat")
+        if not isinstance(copies, int) or isinstance(copies, bool) or copies < 0:
+            message = f"repeat must be a non-negative integer; got {show(copies)}"
+            self.reporter.report_option(expansion, "repeat", message, suggest_correction(copies, "an integer"))
+            raise UnknownValue
+        path = entry.option_path("repeat")
+        self.draft.count_entries(copies, path)
+        self.draft.check_coming_entries(copies * entry.count_least_inside(), path)
+        return copies
+
+    def _expand_once(self, expansion: Expansion, home: Scope, name: str) -> Place:
+        """Expand one copy of an entry under a name in the scope `home`, and return what the name refers to."""
+        entry, resolver = expansion.entry, self.resolver
+        try:
+            if "when" in entry.options and not resolver.evaluate_flag(expansion, "when", True):
+                return _make_disabled_place(entry, "when")
+            tensors = resolver.find_inputs(expansion)
+            frozen = resolver.evaluate_flag(expansion, "frozen", False) or home.frozen
+            twin = self.sharing.find_twin(expansion, home, name)
+            kind, block = self._find_kind_and_block(expansion)
+            if entry.broken and kind is None:
+                raise UnknownValue
+            if kind is not None:
+                layer = self.layer_maker.make_layer(expansion, kind, tensors)
+                owner = None if twin is None else self.sharing.find_owner(expansion, layer, twin)
+                full_name = home.prefix + name
+                return self.draft.add_layer(layer, full_name, entry, tensors, frozen, owner, entry.word_path)
+            return self._expand_scope(expansion, block, tensors, home, name, frozen, twin)
+        except UnknownValue:
+            return Place(entry.word, entry.path, (UNKNOWN_TENSOR,))
+
+    def _find_kind_and_block(self, expansion: Expansion) -> tuple[type[Layer] | None, Block | None]:
+        """Return the layer kind or the block of an entry, also if a parameter names it; the other is None."""
+        entry = expansion.entry
+        if not entry.dynamic or entry.broken:
+            return entry.kind, entry.block
+        word = self.resolver.find_variable(expansion.scope, entry.word[1:])
+        if word is UNKNOWN or word is None:
+            raise UnknownValue
+        block = entry.find_block_above(word)
+        if block is not None:
+            return None, block
+        if isinstance(word, str) and word in KINDS:
+            return KINDS[word], None
+        from convcalc.spec.dialects import kind_hint  # few specs need hints
+
+        message = f"{entry.word} is {show(word)}, which is neither a layer kind nor a block defined above"
+        hint = kind_hint(word, KINDS)[1] if isinstance(word, str) else ""
+        self.reporter.report(expansion, entry.word_path, message, "CV011", hint, on_key=True)
+        raise UnknownValue
+
+    # -- names
+
+    def _find_word(self, entry: Entry, scope: Scope) -> str:
+        """Return the layer kind, block or list of an entry, with a parameter replaced by its value."""
+        if not entry.dynamic:
+            return entry.word
+        value = self.resolver.find_variable(scope, entry.word[1:])
+        return value if isinstance(value, str) else entry.word[1:]
+
+    def _evaluate_name(self, expansion: Expansion, default: str) -> str:
         """Return the name of an entry; an invalid one is reported."""
         if "name" not in expansion.entry.options:
             return default
-        value = self.option(expansion, "name")
+        value = self.resolver.evaluate_option(expansion, "name")
         if not isinstance(value, str) or not LAYER_NAME.fullmatch(value) or len(value) > MOST_NAME:
             too_long = isinstance(value, str) and len(value) > MOST_NAME
             hint = f"use at most {MOST_NAME} characters" if too_long else "use a letter, then letters, digits, _ and -"
             message = f"{show(value)} is not a valid layer name"
-            self.report_wrong_option(expansion, "name", message, hint, "CV015")
+            self.reporter.report_option(expansion, "name", message, hint, "CV015")
             return value if isinstance(value, str) else default
         if value in RESERVED_LAYERS:
-            self.report_wrong_option(
-                expansion, "name", f"{value} is reserved and cannot be the name of a layer", code="CV015"
-            )
+            message = f"{value} is reserved and cannot be the name of a layer"
+            self.reporter.report_option(expansion, "name", message, code="CV015")
         return value
 
-    def register(self, scope: Scope, name: str, place: Place, entry: Entry) -> Place:
-        """Register the name of an expanded entry and report it if the scope already has that name."""
+    def _register_name(self, scope: Scope, name: str, place: Place, entry: Entry) -> None:
+        """Make the name of an expanded entry refer to a place; report it if the scope already has that name."""
         place.path = entry.option_path("name") if "name" in entry.options else entry.word_path
         other = scope.places.get(name)
-        if other is not None and not place.left_out:
-            if not other.left_out:
+        if other is not None and not place.disabled_by:
+            if not other.disabled_by:
                 related = [Related(other.path, "first used here")]
                 message = f"two entries are named {shorten(name)}"
                 hint = "an entry without name is named after its kind and number: relu1, relu2"
@@ -115,94 +194,21 @@ class Expander(LayerMaker):
             scope.places[name] = place
         elif other is None:
             scope.places[name] = place
-        return place
 
-    def make_disabled_place(self, entry: Entry, option: str) -> Place:
-        """Return the place of a disabled entry."""
-        place = Place(entry.word, entry.path, ())
-        place.left_out = entry.option_path(option)
-        return place
+    # -- scopes: blocks, sequences and branches
 
-    def expand_repeat(self, expansion: Expansion, name: str) -> None:
-        """Expand the copies of a repeated entry, each with the output of the one before as its input."""
-        entry, scope = expansion.entry, expansion.scope
-        copies = self.option(expansion, "repeat")
-        if not isinstance(copies, int) or isinstance(copies, bool) or copies < 0:
-            hint = suggest_correction(copies, "an integer")
-            self.report_wrong_option(
-                expansion, "repeat", f"repeat must be a non-negative integer; got {show(copies)}", hint
-            )
-            raise UnknownValue
-        self.count(copies, entry.option_path("repeat"))
-        if self.entries + copies * entry.least_inside() > MOST_ENTRIES:
-            self.count(copies * entry.least_inside(), entry.option_path("repeat"))
-        home = self.inner_scope(expansion, scope, name, scope.given)
-        first: Tensors | None = None
-        start = len(self.nodes)
-        for index in range(copies):
-            place = self.expand_once(Expansion(entry, scope, index, first), home, str(index))
-            home.places[str(index)] = place
-            if not place.left_out:
-                first = place.outputs
-        if first is None:
-            option = "when" if copies else "repeat"
-            self.register(scope, name, self.make_disabled_place(entry, option), entry)
-            return
-        self.register(scope, name, Place("repeat", entry.path, first, home.places), entry)
-        laid = sum(not place.left_out for place in home.places.values())
-        self.group(scope.prefix + name, self.word(entry, scope), start, first, entry.line, laid)
-        scope.previous = first
-
-    def expand_once(self, expansion: Expansion, home: Scope, name: str) -> Place:
-        """Expand one copy of an entry under a name in the scope `home`."""
-        entry = expansion.entry
-        try:
-            if "when" in entry.options and not self.flag(expansion, "when", True):
-                return self.make_disabled_place(entry, "when")
-            tensors = self.reads(expansion)
-            frozen = self.flag(expansion, "frozen", False) or home.frozen
-            twin = self.find_twin(expansion, home, name)
-            kind, block = self.kind_and_block(expansion)
-            if entry.broken and kind is None:
-                raise UnknownValue
-            if kind is not None:
-                return self.expand_layer(expansion, kind, tensors, home.prefix + name, frozen, twin)
-            return self.expand_scope(expansion, block, tensors, home, name, frozen, twin)
-        except UnknownValue:
-            return Place(entry.word, entry.path, (UNKNOWN_TENSOR,))
-
-    def kind_and_block(self, expansion: Expansion) -> tuple[type[Layer] | None, Block | None]:
-        """Return the layer kind or the block of an entry, also if a parameter names it; the other is None."""
-        entry = expansion.entry
-        if not entry.dynamic or entry.broken:
-            return entry.kind, entry.block
-        word = self.variable(expansion.scope, entry.word[1:])
-        if word is UNKNOWN or word is None:
-            raise UnknownValue
-        block = entry.block_above(word)
-        if block is not None:
-            return None, block
-        if isinstance(word, str) and word in KINDS:
-            return KINDS[word], None
-        message = f"{entry.word} is {show(word)}, which is neither a layer kind nor a block defined above"
-        hint = kind_hint(word, KINDS)[1] if isinstance(word, str) else ""
-        self.problems.add(entry.word_path, message, "CV011", hint, on_key=True, **self.context(expansion))
-        raise UnknownValue
-
-    # -- scopes
-
-    def inner_scope(self, expansion: Expansion, home: Scope, name: str, given: Tensors) -> Scope:
+    def _make_inner_scope(self, expansion: Expansion, home: Scope, name: str, given: Tensors) -> Scope:
         """Return a new scope inside `home`, from which the names of the outer scopes are visible."""
         if home.depth == MOST_SCOPES:
-            self.stop(expansion.entry.path, f"entries nested more than {MOST_SCOPES} levels deep")
+            self.draft.stop(expansion.entry.path, f"entries nested more than {MOST_SCOPES} levels deep")
         outer = expansion.scope
         scope = Scope(f"{home.prefix}{name}.", outer, given, outer.variables, home.depth + 1, home.frozen)
         scope.index = expansion.index
-        scope.use = outer.use
+        scope.use_path = outer.use_path
         scope.twin = None if home.twin is None else (home.twin.children or {}).get(name)
         return scope
 
-    def expand_scope(
+    def _expand_scope(
         self,
         expansion: Expansion,
         block: Block | None,
@@ -214,175 +220,83 @@ class Expander(LayerMaker):
     ) -> Place:
         """Expand the use of a block, a sequence, or branches."""
         entry = expansion.entry
-        scope = self.inner_scope(expansion, home, name, tensors)
+        scope = self._make_inner_scope(expansion, home, name, tensors)
         scope.frozen = frozen
         scope.twin = twin
-        start = len(self.nodes)
+        start = len(self.draft.nodes)
         if block is not None:
-            place = self.expand_block(expansion, block, scope)
+            place = self._expand_block(expansion, block, scope)
         elif entry.word == "branches":
-            place = Place(entry.word, entry.path, self.expand_branches(expansion, scope), scope.places)
+            place = Place(entry.word, entry.path, self._expand_branches(expansion, scope), scope.places)
         else:
             self.expand_body(entry.bodies[0], scope, entry.path)
-            place = Place(entry.word, entry.path, self.outcome(expansion, scope), scope.places)
-        self.group(scope.prefix[:-1], place.word, start, place.outputs, entry.line, use=place.signature)
+            place = Place(entry.word, entry.path, self._find_output(expansion, scope), scope.places)
+        group_name = scope.prefix[:-1]
+        self.draft.add_group(group_name, place.word, start, place.outputs, entry.line, use=place.use)
         return place
 
-    def expand_block(self, expansion: Expansion, block: Block, scope: Scope) -> Place:
+    def _expand_block(self, expansion: Expansion, block: Block, scope: Scope) -> Place:
         """Expand one use of a block, or copy the layers of an equal use."""
-        entry, use = expansion.entry, self.enter_block(expansion, block, scope)
-        if scope.twin is not None and not (scope.twin.signature and use.equals(scope.twin.signature)):
-            self.report_unshareable(expansion, "uses of one block with equal arguments and input channels")
+        entry, use = expansion.entry, self.binder.bind_block(expansion, block, scope)
+        if scope.twin is not None:
+            self.sharing.check_use(expansion, use, scope.twin)
         key = make_replay_key(use, scope)
         found = self.recordings.get(key)
-        if found is not None and len(self.nodes) + len(found.nodes) <= MOST_LAYERS:
-            self.count(found.entries, entry.path)
+        if found is not None and self.draft.has_room(len(found.nodes)):
+            self.draft.count_entries(found.entries, entry.path)
             place = Place(block.name, entry.path, *found.replay(scope))
         else:
-            recording, problems = Recording(self, scope), len(self.problems.found)
+            recording, problems = Recording(self.draft, scope), len(self.problems.found)
             self.expand_body(block.body, scope, entry.path)
-            place = Place(block.name, entry.path, self.outcome(expansion, scope), scope.places)
+            place = Place(block.name, entry.path, self._find_output(expansion, scope), scope.places)
             if key is not None and len(self.problems.found) == problems:
                 recording.finish(place.outputs)
                 self.recordings[key] = recording
-        place.signature = use
+        place.use = use
         return place
 
-    def group(
-        self,
-        name: str,
-        word: str,
-        start: int,
-        outputs: Tensors,
-        line: int | None,
-        copies: int | None = None,
-        use: Use | None = None,
-    ) -> None:
-        """Record which layers belong to a scope, if it has any."""
-        if start < len(self.nodes) and len(outputs) == 1:
-            block, parameters = (None, {}) if use is None else (use.block.name, use.variables)
-            output = outputs[0].number
-            self.groups.append(Group(name, word, start, len(self.nodes), output, line, copies, block, parameters))
+    def _expand_branches(self, expansion: Expansion, scope: Scope) -> Tensors:
+        """Expand all branches, each on the same input, and merge their outputs."""
+        entry, resolver = expansion.entry, self.resolver
+        outputs: list[Tensor] = []
+        for index, body in enumerate(entry.bodies):
+            outputs.extend(self._expand_branch(expansion, scope, index, body))
+        path = (*entry.path, "merge")
+        merge = resolver.evaluate(entry.merge, path, expansion)
+        if merge not in MERGES:
+            message = f"merge must be add, multiply or concat; got {show(merge)}"
+            self.reporter.report(expansion, path, message, "CV013")
+            raise UnknownValue
+        tensors = tuple(outputs)
+        layer = self.layer_maker.make_merge(expansion, KINDS[merge], tensors, path)
+        place = self.draft.add_layer(layer, scope.prefix + merge, entry, tensors, scope.frozen, None, path)
+        scope.places[merge] = place
+        return place.outputs
 
-    def outcome(self, expansion: Expansion, scope: Scope) -> Tensors:
+    def _expand_branch(self, expansion: Expansion, scope: Scope, index: int, body: Body) -> Tensors:
+        """Expand one branch, which is named after its index, and return its output."""
+        entry, name = expansion.entry, str(index)
+        path = (*entry.path, "branches", index)
+        inner = self._make_inner_scope(Expansion(entry, scope, expansion.index), scope, name, scope.inputs)
+        start = len(self.draft.nodes)
+        self.expand_body(body, inner, path)
+        output = self._find_output(expansion, inner)
+        scope.places[name] = Place("branch", path, output, inner.places)
+        self.draft.add_group(inner.prefix[:-1], "branch", start, output, entry.line)
+        return output
+
+    def _find_output(self, expansion: Expansion, scope: Scope) -> Tensors:
         """Return the output of a finished scope: that of its last entry, or its only input if it has no layers."""
-        if scope.previous is scope.given and len(scope.given) > 1:
-            message = (
-                f"{expansion.entry.word} has no layers and cannot pass on its {len(scope.given)} inputs as one output"
-            )
-            path = expansion.entry.word_path
-            self.problems.add(path, message, "CV016", on_key=True, **self.context(expansion))
+        if scope.previous is scope.inputs and len(scope.inputs) > 1:
+            entry, inputs = expansion.entry, len(scope.inputs)
+            message = f"{entry.word} has no layers and cannot pass on its {inputs} inputs as one output"
+            self.reporter.report(expansion, entry.word_path, message, "CV016", on_key=True)
             raise UnknownValue
         return scope.previous
 
-    def enter_block(self, expansion: Expansion, block: Block, scope: Scope) -> "Use":
-        """Set up a scope for a block, with its inputs and parameters.
 
-        The scopes around the use of the block are not visible inside it.
-        """
-        if block.broken:
-            raise UnknownValue
-        scope.outer = None
-        scope.index = None
-        scope.use = expansion.entry.word_path
-        scope.variables = self.block_variables(expansion, block)
-        due = len(block.input_names or "1")
-        if len(scope.given) != due:
-            what = f"{due} inputs ({', '.join(block.input_names)})" if block.input_names else "one input"
-            message = f"{block.name} needs {what}; got {len(scope.given)}"
-            path = expansion.entry.word_path
-            self.problems.add(path, message, "CV016", on_key=True, **self.context(expansion))
-            raise UnknownValue
-        if block.input_names is not None:
-            scope.unnamed = False
-            for index, name in enumerate(block.input_names):
-                scope.places[name] = Place("input", (*block.path, "inputs", index), (scope.given[index],))
-        return Use(block, scope.variables, scope.given)
-
-    def block_variables(self, expansion: Expansion, block: Block) -> dict[str, Any]:
-        """Return the parameters of a block with their values; they hide those of the spec."""
-        entry = expansion.entry
-        if entry.dynamic:
-            self.check_dynamic_use(expansion, block)
-        variables: dict[str, Any] = {}
-        for name, default in block.parameters.items():
-            try:
-                if name in entry.arguments:
-                    value = entry.arguments[name]
-                    if value.__class__ is not int:
-                        value = self.value(value, (*entry.arguments_path, name), expansion)
-                        self.check_parameter(expansion, name, value)
-                elif isinstance(default, Template | Computed):
-                    value = self.value(
-                        default, (*block.path, "params", name), self.make_default_context(expansion, variables)
-                    )
-                else:
-                    value = UNKNOWN if default is None else default
-            except UnknownValue:
-                value = UNKNOWN
-            variables[name] = value
-        return variables
-
-    @staticmethod
-    def make_default_context(expansion: Expansion, variables: dict[str, Any]) -> Expansion:
-        """Return the context for a block's defaults: they can use its input and the parameters above them."""
-        scope = Scope("", None, (), variables, 0, False)
-        scope.use = expansion.entry.word_path
-        inside = Expansion(expansion.entry, scope, None)
-        inside.tensors = expansion.tensors
-        return inside
-
-    def check_dynamic_use(self, expansion: Expansion, block: Block) -> None:
-        """Check the arguments of a block that a parameter names, which could not be checked before."""
-        entry = expansion.entry
-        for name, default in block.parameters.items():
-            if default is None and name not in entry.arguments:
-                message = f"{entry.word} is {block.name} here, which needs {name}"
-                self.problems.add(entry.word_path, message, "CV012", on_key=True, **self.context(expansion))
-        for name in entry.arguments:
-            if name not in block.parameters:
-                message = f"{block.name} has no parameter {show(name)}"
-                path = (*entry.arguments_path, name)
-                self.problems.add(path, message, "CV010", on_key=True, **self.context(expansion))
-
-    def check_parameter(self, expansion: Expansion, name: str, value: Any) -> None:
-        """Report a parameter that is not a number, true, false, text or a list."""
-        if not holds_only_values(value):
-            path = (*expansion.entry.arguments_path, name)
-            message = f"a parameter must be a number, true, false, text or a list; got {show(value)}"
-            self.problems.add(path, message, "CV013", **self.context(expansion))
-            raise UnknownValue
-
-    def expand_branches(self, expansion: Expansion, scope: Scope) -> Tensors:
-        """Expand all branches, each on the same input, and merge their outputs."""
-        entry = expansion.entry
-        outputs: list[Tensor] = []
-        for index, body in enumerate(entry.bodies):
-            branch = Expansion(entry, scope, expansion.index)
-            inner = self.inner_scope(branch, scope, str(index), scope.given)
-            start = len(self.nodes)
-            self.expand_body(body, inner, (*entry.path, "branches", index))
-            given = self.outcome(expansion, inner)
-            scope.places[str(index)] = Place("branch", (*entry.path, "branches", index), given, inner.places)
-            self.group(inner.prefix[:-1], "branch", start, given, entry.line)
-            outputs.extend(given)
-        merge = self.value(entry.merge, (*entry.path, "merge"), expansion)
-        if merge not in MERGES:
-            message = f"merge must be add, multiply or concat; got {show(merge)}"
-            self.problems.add((*entry.path, "merge"), message, "CV013", **self.context(expansion))
-            raise UnknownValue
-        scope.places[merge] = self.expand_merge(expansion, KINDS[merge], tuple(outputs), scope)
-        return scope.places[merge].outputs
-
-    def expand_merge(self, expansion: Expansion, kind: type[Layer], tensors: Tensors, scope: Scope) -> Place:
-        """Add the layer that merges the branches."""
-        path = (*expansion.entry.path, "merge")
-        shapes = tuple(tensor.shape for tensor in tensors if tensor.shape is not None)
-        if len(shapes) < len(tensors):
-            raise UnknownValue
-        try:
-            layer = make_layer(kind, shapes, ())
-        except Flaw as flaw:
-            self.problems.add(path, flaw.message, flaw.code, flaw.hint, **self.context(expansion))
-            raise UnknownValue from None
-        return self.add_node(expansion, layer, tensors, scope.prefix + kind.kind, scope.frozen, None, path)
+def _make_disabled_place(entry: Entry, option: str) -> Place:
+    """Return the place of an entry that an option (`when`, or `repeat: 0`) disables."""
+    place = Place(entry.word, entry.path, ())
+    place.disabled_by = entry.option_path(option)
+    return place

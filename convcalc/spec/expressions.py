@@ -1,6 +1,6 @@
-"""Arithmetic in a spec: `$name` and `$(expression)`, parsed and evaluated with a whitelist. Nothing is executed.
+"""Parses the expressions of a spec, such as `2 * width`, into functions; only known functions can be called.
 
-The text of an expression is compiled to a function that takes a lookup of names and returns the value.
+The function of an expression takes a lookup of names (a function from names to values) and returns the value.
 
 Grammar, loosest first (a `chain` compares as in Python, a < b < c):
 
@@ -91,7 +91,7 @@ class Parser:
         """The next token."""
         return self.tokens[self.position]
 
-    def next(self) -> _Token:
+    def take_token(self) -> _Token:
         """Consume and return the next token."""
         token = self.tokens[self.position]
         self.position += 1
@@ -101,11 +101,11 @@ class Parser:
         """Consume and return the next token if it is one of these signs or words."""
         token = self.token
         if token.value in values and token.kind in ("sign", "word"):
-            return self.next()
+            return self.take_token()
         return None
 
     def fail_expecting(self, what: str) -> NoReturn:
-        """Raise WrongExpression with what should be here."""
+        """Raise WrongExpression, which says what is expected instead of the next token."""
         token = self.token
         found = token.value if token.kind == "end" else show(token.value)
         hint = "compare with ==" if token.value == "=" else ""
@@ -113,29 +113,29 @@ class Parser:
 
     def parse(self) -> Evaluate:
         """Parse the whole expression."""
-        evaluate = self.conditional()
+        evaluate = self.parse_conditional()
         if self.token.kind != "end":
             self.fail_expecting("an operator")
         return evaluate
 
-    def conditional(self) -> Evaluate:
+    def parse_conditional(self) -> Evaluate:
         """Parse `a if b else c if d else e`."""
         cases: list[tuple[Callable[[Lookup], bool], Evaluate]] = []
-        value = self.either()
+        value = self.parse_or()
         while self.accept("if"):
-            cases.append((_require_truth(self.either(), self.token), value))
+            cases.append((_require_truth(self.parse_or(), self.token), value))
             if not self.accept("else"):
                 self.fail_expecting("else")
-            value = self.either()
+            value = self.parse_or()
         return _choose_case(cases, value) if cases else value
 
-    def either(self) -> Evaluate:
+    def parse_or(self) -> Evaluate:
         """Parse `a or b`."""
-        return self.join_sides("or", self.both, any)
+        return self.join_sides("or", self.parse_and, any)
 
-    def both(self) -> Evaluate:
+    def parse_and(self) -> Evaluate:
         """Parse `a and b`."""
-        return self.join_sides("and", self.negation, all)
+        return self.join_sides("and", self.parse_not, all)
 
     def join_sides(self, word: str, side: Callable[[], Evaluate], join: Callable[[Any], bool]) -> Evaluate:
         """Parse sides joined by `and` or `or`; a later side is evaluated only if it matters."""
@@ -147,113 +147,113 @@ class Parser:
         truths = [_require_truth(operand, token) for operand in sides]
         return lambda lookup: join(operand(lookup) for operand in truths)
 
-    def negation(self) -> Evaluate:
+    def parse_not(self) -> Evaluate:
         """Parse `not a`."""
         token, times = self.token, 0
         while self.accept("not"):
             times += 1
-        value = self.chain()
+        value = self.parse_chain()
         if not times:
             return value
         condition, odd = _require_truth(value, token), times % 2 == 1
         return lambda lookup: condition(lookup) is not odd
 
-    def chain(self) -> Evaluate:
+    def parse_chain(self) -> Evaluate:
         """Parse `a < b <= c`."""
-        first = self.sum()
+        first = self.parse_sum()
         links: list[tuple[_Token, Evaluate]] = []
         while token := self.accept(*_COMPARISONS):
-            links.append((token, self.sum()))
+            links.append((token, self.parse_sum()))
         return _chain_comparisons(first, links) if links else first
 
-    def sum(self) -> Evaluate:
+    def parse_sum(self) -> Evaluate:
         """Parse `a + b - c`."""
-        return self.operations(self.term, "+", "-")
+        return self.parse_operations(self.parse_term, "+", "-")
 
-    def term(self) -> Evaluate:
+    def parse_term(self) -> Evaluate:
         """Parse `a * b / c`."""
-        return self.operations(self.factor, "*", "/", "//", "%")
+        return self.parse_operations(self.parse_factor, "*", "/", "//", "%")
 
-    def operations(self, operand: Callable[[], Evaluate], *signs: str) -> Evaluate:
+    def parse_operations(self, operand: Callable[[], Evaluate], *signs: str) -> Evaluate:
         """Parse operands joined by operators of equal precedence, evaluated from the left."""
         first, steps = operand(), []
         while token := self.accept(*signs):
             steps.append((token, _require_number(operand(), token)))
         return _chain_operators(first, steps) if steps else first
 
-    def factor(self) -> Evaluate:
+    def parse_factor(self) -> Evaluate:
         """Parse `-a ** -b`: powers from the right; a sign applies to the power after it."""
-        tokens, signs, bases = [self.token], [self.sign()], [self.atom()]
+        tokens, signs, bases = [self.token], [self.parse_signs()], [self.parse_atom()]
         while power := self.accept("**"):
             tokens.append(power)
-            signs.append(self.sign())
-            bases.append(self.atom())
+            signs.append(self.parse_signs())
+            bases.append(self.parse_atom())
         if len(bases) == 1 and signs[0] is None:
             return bases[0]
         return _raise_powers(tokens, signs, list(map(_require_number, bases, tokens)))
 
-    def sign(self) -> int | None:
+    def parse_signs(self) -> int | None:
         """Return the product of the signs before a value, None if there are none."""
         product = None
         while sign := self.accept("+", "-"):
             product = (product or 1) * (-1 if sign.value == "-" else 1)
         return product
 
-    def atom(self) -> Evaluate:
+    def parse_atom(self) -> Evaluate:
         """Parse a number, a name, a text, a call, or an expression in parentheses."""
         token = self.token
         if token.kind == "number":
-            return self.constant(_read_number(self.next()))
+            return self.make_constant(_read_number(self.take_token()))
         if token.kind == "text":
-            return self.constant(self.next().value[1:-1])
+            return self.make_constant(self.take_token().value[1:-1])
         if token.kind == "word" and (token.value not in _WORDS or token.value in ("true", "false")):
-            return self.word(self.next())
+            return self.parse_word(self.take_token())
         if self.accept("("):
-            value = self.inside(token)
+            value = self.parse_inside(token)
             if not self.accept(")"):
                 self.fail_expecting("')'")
             self.parentheses -= 1
             return value
         return self.fail_expecting("a value")
 
-    def inside(self, token: _Token) -> Evaluate:
+    def parse_inside(self, token: _Token) -> Evaluate:
         """Parse the expression inside parentheses or between the commas of a call."""
         self.parentheses += 1
         if self.parentheses > _MOST_PARENTHESES:
             raise WrongExpression(
                 f"parentheses nested more than {_MOST_PARENTHESES} levels deep", token.start, token.end
             )
-        return self.conditional()
+        return self.parse_conditional()
 
     @staticmethod
-    def constant(value: Any) -> Evaluate:
+    def make_constant(value: Any) -> Evaluate:
         """Return a function that always has the same value."""
         return lambda lookup: value
 
-    def word(self, token: _Token) -> Evaluate:
+    def parse_word(self, token: _Token) -> Evaluate:
         """Parse a name, true, false, or a function with its arguments."""
         name = token.value
         if name in ("true", "false"):
-            return self.constant(name == "true")
+            return self.make_constant(name == "true")
         if self.token.value == "(" and self.token.kind == "sign":
-            return self.call(token)
+            return self.parse_call(token)
         if name in FUNCTIONS:
             self.fail_expecting(f"'(' after the function {name}")
         self.names.setdefault(name, (token.start, token.end))
         return lambda lookup: lookup(name)
 
-    def call(self, token: _Token) -> Evaluate:
+    def parse_call(self, token: _Token) -> Evaluate:
         """Parse the arguments of a function."""
         if token.value not in FUNCTIONS:
             hint = did_you_mean(token.value, FUNCTIONS) or f"available: {', '.join(FUNCTIONS)}"
             raise WrongExpression(f"unknown function {token.value}", token.start, token.end, hint)
         arguments = []
-        opening = self.next()
+        opening = self.take_token()
         if self.token.value != ")":
-            arguments.append(_require_number(self.inside(opening), token))
+            arguments.append(_require_number(self.parse_inside(opening), token))
             self.parentheses -= 1
             while self.accept(","):
-                arguments.append(_require_number(self.inside(opening), token))
+                arguments.append(_require_number(self.parse_inside(opening), token))
                 self.parentheses -= 1
         if not self.accept(")"):
             self.fail_expecting("',' or ')'")
@@ -292,7 +292,7 @@ def _require_truth(evaluate: Evaluate, token: _Token) -> Callable[[Lookup], bool
 
 
 def _calculate_bounded(token: _Token, calculate: Callable[..., Any], *operands: Any) -> Any:
-    """Return the result of a calculation, if it has one within the limit of digits."""
+    """Return the result of a calculation. Raises WrongExpression if it has none or too many digits."""
     start, end = token.start, token.end
     try:
         value = calculate(*operands)

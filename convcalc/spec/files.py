@@ -1,4 +1,7 @@
-"""The bytes of a spec, from a file or from standard input, decoded into a `Document`."""
+"""Reads the bytes of a spec from a file or from standard input, and decodes them into a `Document`.
+
+A path such as "net.yaml" goes in, or "-" for standard input. Files of other formats are refused with advice.
+"""
 
 import os
 import stat

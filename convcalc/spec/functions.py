@@ -1,4 +1,7 @@
-"""The functions and operators of expressions; results are bounded before they become large."""
+"""Defines the functions and operators of expressions, such as round_to(37, 8) and 2 ** width.
+
+No result has more digits than the limit; of powers, this is checked before they are calculated.
+"""
 
 import math
 import operator
@@ -11,10 +14,10 @@ Number = int | float
 
 
 def _round_to(value: Number, divisor: Number) -> int:
-    """Return the nearest multiple of the divisor (ties upward, at least the divisor), but not below 0.9 × the value.
+    """Return the multiple of the divisor nearest to the value, at least the divisor itself; ties are rounded up.
 
-    If it is, the next multiple is returned. Source: make_divisible of MobileNet (Howard et al. 2017; tensorflow/models,
-    slim/nets/mobilenet).
+    If that is below 0.9 × the value, return the next multiple. Source: make_divisible of MobileNet (Howard et al. 2017;
+    tensorflow/models, slim/nets/mobilenet).
 
     >>> _round_to(37, 8), _round_to(10, 8)
     (40, 16)

@@ -1,21 +1,23 @@
-"""The spec parameters and the input shapes of a network, each as written or as overridden."""
+"""Reads the input shapes of a network, each as written in the spec or as given from outside the file (`Overrides`).
 
-from collections.abc import Callable, Mapping, Sequence
+For example, `input: {channels: 3, height: 224, width: 224}` becomes the shape 3×224×224 of an input called input.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from convcalc.arguments import LARGEST, is_integer, suggest_correction
 from convcalc.layout import Misreading, describe_wrong_number_of_sizes, find_misreading, suggest_sizes
 from convcalc.problems import InvalidSpec, Path, Problem, did_you_mean, shorten, show, suggest_rename
 from convcalc.shape import AXIS_NAMES, MOST_AXES, Shape
-from convcalc.spec.blocks import Compiler
-from convcalc.spec.document import UNKNOWN, Document
-from convcalc.spec.entries import LAYER_NAME, MOST_NAME, Compiled, Computed, Problems
-from convcalc.spec.expressions import WrongExpression
+from convcalc.spec.document import UNKNOWN
+from convcalc.spec.entries import LAYER_NAME, MOST_NAME
+from convcalc.spec.problem_list import Problems
 from convcalc.spec.resolve import RESERVED_LAYERS
 from convcalc.spec.scopes import UnknownValue
-from convcalc.spec.templates import Template
 
 _Value = TypeVar("_Value")
+Evaluate = Callable[[Any, Path], Any]  # evaluates something written; raises UnknownValue after reporting a mistake
 _INPUT_KEYS = ("channels", "features", "length", "height", "width", "depth")
 
 
@@ -73,102 +75,32 @@ class WrongOverride(InvalidSpec):
     """A value given from outside the file is wrong or does not match the file."""
 
 
-class GivenReader:
-    """Reads spec parameters and inputs; expressions outside of entries can use the parameters."""
+class InputReader:
+    """Reads the inputs of a network; `misread` has those whose sizes seem to be in the order of another framework."""
 
-    def __init__(self, document: Document, overrides: Overrides) -> None:
-        self.document = document
+    def __init__(self, problems: Problems, evaluate: Evaluate, overrides: Overrides, file: str | None) -> None:
+        self.problems = problems
+        self.evaluate = evaluate
         self.overrides = overrides
-        self.problems = Problems()
-        self.compiler = Compiler(document, self.problems)
-        self.variables: dict[str, Any] = {}
-        self.meant: set[str | None] = set()  # the keys that misspelt ones most likely meant
+        self.file = file
         self.misread: dict[str, Misreading] = {}
 
-    def evaluate_value(self, value: Compiled, path: Path) -> Any:
-        """Return the value of a compiled expression outside of entries. Raises UnknownValue after reporting why."""
-        if isinstance(value, Template):
-            try:
-                return value.value(self.lookup)
-            except WrongExpression as flaw:
-                self.problems.add_flaw(path, flaw)
-                raise UnknownValue from None
-        if isinstance(value, Computed):
-            return [self.evaluate_value(item, (*path, index)) for index, item in enumerate(value.items)]
-        if value is UNKNOWN:
-            raise UnknownValue
-        return value
+    def read_inputs(self, root: dict[str, Any], meant: Collection[str]) -> dict[str, Shape | None]:
+        """Return the inputs by name; a single unnamed one is called input. An unknown shape is None.
 
-    def lookup(self, name: str) -> Any:
-        """Return the value of a spec parameter. Raises UnknownValue."""
-        value = self.variables.get(name, UNKNOWN)
-        if value is UNKNOWN:
-            raise UnknownValue
-        return value
-
-    def resolve(self, value: Any, path: Path) -> Any:
-        """Compile and evaluate a written value outside of entries. Raises UnknownValue after reporting why."""
-        if isinstance(value, dict):
-            return {key: self.resolve(item, (*path, key)) for key, item in value.items()}
-        return self.evaluate_value(self.compiler.value(value, path, frozenset(self.variables)), path)
-
-    def params(self, root: dict[str, Any]) -> None:
-        """Read the spec parameters; each default can use the ones above it, and overrides replace defaults."""
-        written = root.get("params")
-        if written is not None and not isinstance(written, dict):
-            if written is not UNKNOWN:
-                message = f"params must be a mapping from names to defaults; got {show(written)}"
-                self.problems.add(("params",), message, "CV013")
-            written = None
-        for name, default in (written or {}).items():
-            self.compiler.parameter_name(name, ("params", name))
-            self.variables[name] = self.param(name, default)
-        for name in self.overrides.params:
-            if name not in self.variables:
-                known = f"available: {', '.join(self.variables)}" if self.variables else "the spec has no parameters"
-                hint = did_you_mean(name, self.variables) or known
-                raise WrongOverride(
-                    [make_override_problem(f"the spec has no parameter {show(name)}", hint)], self.document.file
-                )
-
-    def param(self, name: str, default: Any) -> Any:
-        """Return the value of one spec parameter."""
-        path: Path = ("params", name)
-        if name in self.overrides.params:
-            given = self.overrides.params[name]
-            if isinstance(given, list | str | int | float):
-                return given
-            message = (
-                "a spec parameter must be a number, true, false, text or a list; "
-                f"{shorten(name)} is given {show(given)}"
-            )
-            raise WrongOverride([make_override_problem(message)], self.document.file)
-        if default is None:
-            self.problems.add(
-                path,
-                f"spec parameter {shorten(name)} needs a value",
-                "CV012",
-                self.overrides.param_advice(name),
-                on_key=True,
-            )
-            return UNKNOWN
-        try:
-            return self.evaluate_value(self.compiler.parameter(default, path, frozenset(self.variables)), path)
-        except UnknownValue:
-            return UNKNOWN
-
-    def inputs(self, root: dict[str, Any]) -> dict[str, Shape | None]:
-        """Return the inputs by name; a single unnamed one is called input. An unknown shape is None."""
+        `meant` are the keys that misspelt ones most likely meant: these are not reported as missing.
+        Raises WrongOverride.
+        """
         written = root.get("inputs")
         if written is UNKNOWN or root.get("input") is UNKNOWN:
             return {}
         if "inputs" not in root:
-            given = self.given_inputs(["input"])
+            given = self._find_overrides(["input"])
             if "input" not in root and not given:
-                if not {"input", "inputs"} & self.meant:
+                if "input" not in meant and "inputs" not in meant:
                     self.problems.add((), "the spec has no input", "CV012", "write input: [3, 224, 224]")
                 return {"input": None}
-            return {"input": self.one_input("input", root.get("input"), ("input",), given)}
+            return {"input": self._read_input("input", root.get("input"), ("input",), given)}
         if "input" in root:
             message = "input and inputs cannot both be given"
             self.problems.add(("input",), message, "CV010", on_key=True)
@@ -176,10 +108,10 @@ class GivenReader:
             message = f"inputs must be a mapping from names to shapes; got {show(written)}"
             self.problems.add(("inputs",), message, "CV013", "write {left: [3, 64, 64], right: [3, 64, 64]}")
             return {}
-        given = self.given_inputs(list(written))
-        return {name: self.named_input(name, shape, given) for name, shape in written.items()}
+        given = self._find_overrides(list(written))
+        return {name: self._read_named_input(name, shape, given) for name, shape in written.items()}
 
-    def given_inputs(self, names: list[str]) -> Mapping[str | None, Any]:
+    def _find_overrides(self, names: list[str]) -> Mapping[str | None, Any]:
         """Return the overriding shapes; the name of a single input is optional. Raises WrongOverride."""
         given = self.overrides.inputs
         for name in given:
@@ -188,13 +120,13 @@ class GivenReader:
             hint = f"available: {', '.join(names)}"
             several = f"the spec has {len(names)} inputs: an input shape needs the name of its input"
             said = several if name is None else f"unknown input {show(name)}"
-            raise WrongOverride([make_override_problem(said, hint)], self.document.file)
+            raise WrongOverride([make_override_problem(said, hint)], self.file)
         if len(given) > len(names):
             message = f"{self.overrides.input_option(None)}: the shape of {names[0]} is given twice"
-            raise WrongOverride([make_override_problem(message)], self.document.file)
+            raise WrongOverride([make_override_problem(message)], self.file)
         return given
 
-    def named_input(self, name: str, written: Any, given: Mapping[str | None, Any]) -> Shape | None:
+    def _read_named_input(self, name: str, written: Any, given: Mapping[str | None, Any]) -> Shape | None:
         """Return the shape of one of several inputs."""
         path: Path = ("inputs", name)
         if not LAYER_NAME.fullmatch(name) or len(name) > MOST_NAME:
@@ -202,15 +134,15 @@ class GivenReader:
             self.problems.add(path, message, "CV015", hint, on_key=True)
         elif name in RESERVED_LAYERS:
             self.problems.add(path, f"{name} is reserved and cannot be the name of an input", "CV015", on_key=True)
-        return self.one_input(name, written, path, given)
+        return self._read_input(name, written, path, given)
 
-    def one_input(self, name: str, written: Any, path: Path, given: Mapping[str | None, Any]) -> Shape | None:
+    def _read_input(self, name: str, written: Any, path: Path, given: Mapping[str | None, Any]) -> Shape | None:
         """Return the shape of an input, as written or as overridden."""
-        own = None if written is None else self.shape(written, path)
+        own = None if written is None else self._read_shape(written, path)
         doubt = None if own is None or isinstance(written, dict) else find_misreading(own.sizes)
         shape, option = own, None if None in given else name
         if option in given:
-            shape = self.given_shape(given[option], path, option, own)
+            shape = self._read_override(given[option], path, option, own)
             may_hold_batch = own is None or doubt is not None
             doubt = None if isinstance(given[option], dict) else find_misreading(shape.sizes, may_hold_batch)
             doubt = doubt and doubt._replace(is_override=True)
@@ -218,41 +150,30 @@ class GivenReader:
             self.misread[name] = doubt
         return shape
 
-    def given_shape(self, given: Any, path: Path, name: str | None, own: Shape | None) -> Shape:
+    def _read_override(self, given: Any, path: Path, name: str | None, own: Shape | None) -> Shape:
         """Return an overriding shape. Raises WrongOverride if it is wrong or has another number of sizes."""
         option = self.overrides.input_option(name)
-        shape = self.from_outside(option, lambda: self.shape(given, path))
+        shape = read_override(self.problems, self.file, option, lambda: self._read_shape(given, path))
         assert shape is not None
         if own is not None and own.axes != shape.axes:
             better = suggest_sizes(shape.sizes, own.sizes)
             form = self.overrides.input_option(name, better.sizes)
-            batch = "" if better.batch is None else self.batch_form(better.batch)
+            batch = "" if better.batch is None else self._format_batch(better.batch)
             spec_input = "the spec's input" if name is None else f"the spec's input {name}"
             message = describe_wrong_number_of_sizes(shape.sizes, own.sizes, option, spec_input)
             message = f"{message}; {better.advice}: {form}{batch}"
-            raise WrongOverride([make_override_problem(message)], self.document.file)
+            raise WrongOverride([make_override_problem(message)], self.file)
         return shape
 
-    def batch_form(self, batch: int) -> str:
-        """Return how the batch size is written after an input."""
+    def _format_batch(self, batch: int) -> str:
+        """Return the text that adds a batch size to a suggested input: ` (--batch 2)`."""
         return f", batch={batch}" if self.overrides.from_python else f" (--batch {batch})"
 
-    def from_outside(self, option: str, read: Callable[[], _Value]) -> _Value:
-        """Read a value given from outside the file. Raises WrongOverride with the first problem found in it."""
-        known = len(self.problems.found)
-        value = read()
-        if len(self.problems.found) > known:
-            problem = self.problems.found[known]
-            raise WrongOverride(
-                [make_override_problem(f"{option}: {problem.message}", problem.hint)], self.document.file
-            )
-        return value
-
-    def shape(self, written: Any, path: Path) -> Shape | None:
+    def _read_shape(self, written: Any, path: Path) -> Shape | None:
         """Return the shape of an input, written as a list or by axis names; None after reporting a mistake."""
         try:
-            value = self.resolve(written, path)
-            sizes = self.named_axes(value, path) if isinstance(value, dict) else value
+            value = self.evaluate(written, path)
+            sizes = self._order_axes(value, path) if isinstance(value, dict) else value
         except UnknownValue:
             return None
         if not isinstance(sizes, list) or not 1 <= len(sizes) <= MOST_AXES + 1:
@@ -263,21 +184,18 @@ class GivenReader:
         for index, size in enumerate(sizes):
             if not is_integer(size) or not 1 <= size <= LARGEST:
                 message = f"a size must be a positive integer; got {show(size)}"
-                hint = self.origin(written, index) or suggest_correction(size, "an integer")
-                self.problems.add((*path, names[index] if names else index), message, "CV013", hint)
+                step = names[index] if names else index
+                hint = _describe_origin(written, step) or suggest_correction(size, "an integer")
+                self.problems.add((*path, step), message, "CV013", hint)
                 return None
         channels, *spatial = sizes
         return Shape(channels, tuple(spatial))
 
-    @staticmethod
-    def origin(written: Any, index: int) -> str:
-        """Return the hint for a wrong size that is the value of an expression."""
-        items = list(written.values()) if isinstance(written, dict) else written
-        item = items[index] if isinstance(items, list) and index < len(items) else None
-        return f"the value comes from {shorten(item)}" if isinstance(item, str) and "$" in item else ""
+    def _order_axes(self, value: dict[str, Any], path: Path) -> list[Any]:
+        """Return the sizes of a shape with named axes, and put its keys in the same order: channels first.
 
-    def named_axes(self, value: dict[str, Any], path: Path) -> list[Any]:
-        """Return the sizes of a shape with named axes, channels first. Raises UnknownValue after reporting why."""
+        Raises UnknownValue after reporting wrong names.
+        """
         for key in value:
             if key not in _INPUT_KEYS:
                 hint = did_you_mean(key, _INPUT_KEYS) or f"available: {', '.join(_INPUT_KEYS)}"
@@ -304,9 +222,26 @@ class GivenReader:
         raise UnknownValue
 
 
+def _describe_origin(written: Any, step: str | int) -> str:
+    """Return the hint for a wrong size, at an axis name or index, that is the value of an expression; else ""."""
+    sizes: Any = written
+    item = sizes[step] if isinstance(written, dict | list) else None
+    return f"the value comes from {shorten(item)}" if isinstance(item, str) and "$" in item else ""
+
+
 def _format_value(value: Any) -> str:
     """Return a value as it is written on the command line."""
     return shorten(value) if isinstance(value, str) else show(value).removeprefix("the list ")
+
+
+def read_override(problems: Problems, file: str | None, option: str, read: Callable[[], _Value]) -> _Value:
+    """Read a value given from outside the file. Raises WrongOverride with the first problem found in it."""
+    known = len(problems.found)
+    value = read()
+    if len(problems.found) > known:
+        problem = problems.found[known]
+        raise WrongOverride([make_override_problem(f"{option}: {problem.message}", problem.hint)], file)
+    return value
 
 
 def make_override_problem(message: str, hint: str = "") -> Problem:

@@ -12,6 +12,7 @@ import re
 from typing import NamedTuple
 
 from convcalc.problems import Fix, shorten
+from convcalc.spec.problem_list import TooDeep
 
 _CLOSERS = {"[": "]", "{": "}"}
 _NAMES = {"[": "list", "{": "mapping"}
@@ -41,7 +42,7 @@ class Stopped(NamedTuple):
     place: int  # the character it did not accept
     since: int  # the end of what it had read
     room: int  # how many more collections can be nested
-    collections: tuple[tuple[str, int], ...] = ()  # open ones: "[", "{", or "-", ":" in block style; where
+    collections: tuple[tuple[str, int], ...] = ()  # each open one: "[" or "{", in block style "-" or ":", and its place
     ended: bool = False  # whether the whole value was complete; if in block style, it is in `collections`
     key_due: bool = False  # whether the innermost collection is a mapping that expects a key
 
@@ -53,14 +54,6 @@ class Malformed(NamedTuple):
     message: str
     hint: str = ""
     fix: Fix | None = None
-
-
-class TooDeep(Exception):
-    """Too many collections are nested; `place` is where the first of the excess ones begins."""
-
-    def __init__(self, place: int) -> None:
-        super().__init__(place)
-        self.place = place
 
 
 class _Unread(NamedTuple):
@@ -268,5 +261,5 @@ def _explain_indentation(text: str, stopped: Stopped, indent: int) -> Malformed:
         message = f"this line is indented by {indent}, but the {_COLLECTION_NAMES[sign]} above by {expected}"
         return Malformed(stopped.place, message, "indent them equally")
     if sign == "-":
-        return Malformed(stopped.place, "expected a list item as above", "begin it with -")
-    return Malformed(stopped.place, "expected a key as above", "write key: value")
+        return Malformed(stopped.place, "expected a list item like the lines above", "begin it with -")
+    return Malformed(stopped.place, "expected a key like the lines above", "write key: value")

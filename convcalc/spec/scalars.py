@@ -1,10 +1,24 @@
-"""Where the scalars of a spec end and what their text is on one line, from their characters only."""
+"""Reads scalars from their characters alone: their values, where expressions in them end, and their text on one line.
+
+Plain scalars are decimal integers and floats, true, false, null and text; everything else that YAML 1.1 knows (octal,
+hexadecimal and sexagesimal numbers, dates, yes and no) stays text.
+"""
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterator
 from math import inf
+from typing import Any
 
+from convcalc.arguments import MOST_DIGITS
+from convcalc.problems import Flaw
 from convcalc.spec.document import Extent
+
+# compiled when first used, so that convcalc starts faster
+_INTEGER = r"[-+]?(0|[1-9][0-9]*(_[0-9]+)*)"
+_FLOAT = r"[-+]?((0|[1-9][0-9]*(_[0-9]+)*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?"
+_CONSTANTS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
+_NUMBER_STARTS = frozenset("0123456789+-.")
 
 
 def fold_lines(text: str) -> str:
@@ -15,21 +29,59 @@ def fold_lines(text: str) -> str:
     return re.sub(r"[ \t]*(?:\r\n|\r|\n)\s*", " ", text.strip())
 
 
+def read_plain_scalar(text: str) -> Any:
+    """Return the value of a scalar without quotes: 8, 0.5, true, None, or the text itself.
+
+    Raises Flaw if a number has too many digits.
+    """
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if text[0] not in _NUMBER_STARTS:
+        return text
+    if text.isdigit() and len(text) < MOST_DIGITS and text[0] != "0" and text.isascii():
+        return int(text)
+    if re.fullmatch(_INTEGER, text, re.ASCII):
+        digits = text.replace("_", "")
+        if len(digits.lstrip("+-")) > MOST_DIGITS:
+            raise Flaw(f"the integer has more than {MOST_DIGITS} digits", code="CV004")
+        return int(digits)
+    if re.fullmatch(_FLOAT, text, re.ASCII):
+        value = float(text.replace("_", ""))
+        if abs(value) >= 10**MOST_DIGITS:
+            raise Flaw(f"the number has more than {MOST_DIGITS} digits", code="CV004")
+        return value
+    return text
+
+
+def walk_outside_quotes(text: str, start: int, stop: int) -> Iterator[tuple[int, str]]:
+    """Yield the characters of an expression that are not in quotes, with their places.
+
+    A quote that is never closed is yielded last.
+    """
+    index = start
+    while index < stop:
+        character = text[index]
+        if character in "'\"":
+            closing = text.find(character, index + 1, stop)
+            if closing < 0:
+                yield index, character
+                return
+            index = closing
+        else:
+            yield index, character
+        index += 1
+
+
 def find_closing_parenthesis(text: str, start: int, stop: int) -> int | None:
     """Return the index after the parenthesis that closes the one at `start`, if that is before `stop`; else None.
 
     Brackets, braces and a colon before a space cannot be part of an expression, so the search ends there.
     """
-    depth, quote = 0, ""
-    for index in range(start, min(stop, start + 2000)):
-        character = text[index]
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "{}[]" or text.startswith(": ", index):
+    depth = 0
+    for index, character in walk_outside_quotes(text, start, min(stop, start + 2000)):
+        if character in "{}[]" or text.startswith(": ", index):
             return None
-        elif character in "'\"":
-            quote = character
-        elif character in "()":
+        if character in "()":
             depth += 1 if character == "(" else -1
             if depth == 0:
                 return index + 1

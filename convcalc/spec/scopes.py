@@ -1,4 +1,8 @@
-"""The state of an expansion: tensors, what names refer to, scopes, and the expansion of a single entry."""
+"""Defines the state of an expansion: tensors, the places that names refer to, scopes, and the entry being expanded.
+
+A scope is the network, one use of a block, a sequence, one branch, or the copies of a repeat. Its entries have names,
+each of which refers to a `Place`; the name conv1 in the scope stage2 is stage2.conv1 outside of it.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +13,7 @@ from convcalc.spec.entries import Block, Body, Entry
 
 
 class UnknownValue(Exception):
-    """A value depends on a mistake that has already been reported."""
+    """A value is unknown because of a mistake that has already been reported; whatever depends on it is skipped."""
 
 
 class Tensor:
@@ -28,9 +32,12 @@ _EMPTY_BODY = Body([])
 
 
 class Place:
-    """What a name refers to: a layer, a finished scope with its names, an input, or a disabled entry."""
+    """What a name refers to: a layer, a scope with the names inside it, an input of a scope, or a disabled entry.
 
-    __slots__ = ("_children", "left_out", "node", "outputs", "path", "signature", "word")
+    `path` is where the name is written, or the entry that has it by default.
+    """
+
+    __slots__ = ("_children", "disabled_by", "node", "outputs", "path", "use", "word")
 
     def __init__(
         self,
@@ -43,9 +50,9 @@ class Place:
         self.path = path
         self.outputs = outputs
         self._children = children
-        self.node: int | None = None
-        self.signature: Use | None = None
-        self.left_out: Path | None = None
+        self.node: int | None = None  # if it is a layer, its number
+        self.use: Use | None = None  # if it is a use of a block, that use
+        self.disabled_by: Path | None = None  # if it is disabled, the option that does it
 
     @property
     def children(self) -> "dict[str, Place] | None":
@@ -56,72 +63,82 @@ class Place:
 
 
 class Use:
-    """One use of a block: the values of its parameters and its inputs."""
+    """One use of a block: the values of the block's parameters, and the inputs."""
 
-    __slots__ = ("block", "given", "variables")
+    __slots__ = ("block", "inputs", "variables")
 
-    def __init__(self, block: Block, variables: dict[str, Any], given: Tensors) -> None:
+    def __init__(self, block: Block, variables: dict[str, Any], inputs: Tensors) -> None:
         self.block = block
         self.variables = variables
-        self.given = given
+        self.inputs = inputs
 
     def equals(self, other: "Use") -> bool:
-        """Whether two uses can share weights: the same block with equal arguments and input channels."""
-        if any(tensor.shape is None for tensor in (*self.given, *other.given)):
-            raise UnknownValue
-        return self.block is other.block and self.values() == other.values()
+        """Whether two uses can share weights: of one block, with equal parameters and input channels.
 
-    def values(self) -> list[Any]:
-        """Return the values of the parameters and the channels of the inputs."""
-        channels = [tensor.shape and tensor.shape.channels for tensor in self.given]
+        Raises UnknownValue if an input shape is unknown.
+        """
+        if any(tensor.shape is None for tensor in (*self.inputs, *other.inputs)):
+            raise UnknownValue
+        return self.block is other.block and self._list_values() == other._list_values()
+
+    def _list_values(self) -> list[Any]:
+        channels = [tensor.shape and tensor.shape.channels for tensor in self.inputs]
         return [*(self.variables[name] for name in self.block.parameters), *channels]
 
 
 class Scope:
-    """Where entries are expanded: the inputs, the parameters, and the names they can refer to."""
+    """What the entries of one list are expanded in: their input, the parameters, and the names that they can refer to.
+
+    `prefix` begins the full names of its layers ("stage2."), `previous` is the output of the last entry so far, and
+    `outer` the scope around it, whose names are visible inside; a block sees no names outside of it.
+    """
 
     __slots__ = (
         "body",
         "depth",
         "frozen",
-        "given",
+        "has_named_inputs",
         "index",
+        "inputs",
         "outer",
         "places",
         "prefix",
         "previous",
         "twin",
-        "unnamed",
-        "use",
+        "use_path",
         "variables",
     )
 
     def __init__(
-        self, prefix: str, outer: "Scope | None", given: Tensors, variables: dict[str, Any], depth: int, frozen: bool
+        self, prefix: str, outer: "Scope | None", inputs: Tensors, variables: dict[str, Any], depth: int, frozen: bool
     ) -> None:
         self.prefix = prefix
         self.outer = outer
-        self.given = given
-        self.previous = given
+        self.inputs = inputs
+        self.previous = inputs
         self.variables = variables
         self.depth = depth
         self.frozen = frozen
         self.places: dict[str, Place] = {}
-        self.unnamed = True  # whether the input is called input (named inputs are not)
-        self.index: int | None = None
-        self.twin: Place | None = None
-        self.use: Path | None = None
+        self.has_named_inputs = False  # then `input` is not available
+        self.index: int | None = None  # the value of $index
+        self.twin: Place | None = None  # the earlier use of the same block whose weights are reused
+        self.use_path: Path | None = None  # where the innermost block around the entries is used
         self.body = _EMPTY_BODY
 
 
 class Expansion:
-    """The expansion of one entry: its scope, and, in a repeat, which copy it is and what the one before returned."""
+    """The expansion of one entry in a scope; of one copy of it if it repeats.
 
-    __slots__ = ("entry", "first", "index", "scope", "tensors")
+    `index` is the value of $index, `previous_copy` the output of the copy before (None in the first one), and `tensors`
+    are the inputs of the entry, once they are known.
+    """
 
-    def __init__(self, entry: Entry, scope: Scope, index: int | None, first: Tensors | None = None) -> None:
+    __slots__ = ("entry", "index", "previous_copy", "scope", "tensors")
+
+    def __init__(self, entry: Entry, scope: Scope, index: int | None, previous_copy: Tensors | None = None) -> None:
         self.entry = entry
         self.scope = scope
         self.index = index
-        self.first = first
+        self.previous_copy = previous_copy
         self.tensors: Tensors | None = None

@@ -1,6 +1,6 @@
-"""The JSON Schema of a spec, for editors: draft-07, one flat key per layer kind, so that editors complete all kinds.
+"""Makes the JSON Schema (draft-07) of a spec, with which editors complete keys, describe them and mark mistakes.
 
-It describes what is known without names, shapes and the values of expressions, and accepts every valid spec. Bare
+It accepts every valid spec, and some invalid ones: it cannot check names, shapes or the values of expressions. Bare
 words are constants with a description each, so that an editor shows the one under the pointer. There are no titles:
 yaml-language-server shows the title around a key as its heading, once for each schema that matches.
 """

@@ -1,4 +1,4 @@
-"""Texts with expressions, `$name` and `$(expression)`: finds them, compiles them, and inserts their values.
+"""Compiles texts that contain expressions, `$name` or `$(expression)`, so that their values can be inserted.
 
 A text such as "conv$index" is compiled to a `Template`, whose value is "conv3" if index is 3.
 """
@@ -11,6 +11,7 @@ from convcalc.arguments import is_number
 from convcalc.problems import shorten, show
 from convcalc.spec.expressions import Evaluate, Lookup, Parser, WrongExpression
 from convcalc.spec.functions import is_whole
+from convcalc.spec.scalars import walk_outside_quotes
 
 _MOST_CHARACTERS = 1000
 _MOST_TEXT = 10_000  # characters, after expressions are inserted
@@ -29,7 +30,7 @@ class _Expression:
 
 
 class Template:
-    """A text with expressions; if it is a single expression, its value can be of any type, else it is text."""
+    """A text with expressions; the value of a single expression can be of any type, that of other texts is text."""
 
     __slots__ = ("names", "parts", "text", "whole")
 
@@ -41,17 +42,19 @@ class Template:
             name: place for part in parts if isinstance(part, _Expression) for name, place in part.names.items()
         }
 
-    def value(self, lookup: Lookup) -> Any:
+    def evaluate(self, lookup: Lookup) -> Any:
         """Return the value for a lookup of names; whole floats become integers. Raises WrongExpression."""
         if self.whole is not None:
             value = self.whole.evaluate(lookup)
             return int(value) if value.__class__ is float and value.is_integer() else value
-        text = "".join(part if isinstance(part, str) else self._inserted(part.evaluate(lookup)) for part in self.parts)
+        text = "".join(
+            part if isinstance(part, str) else self._format_value(part.evaluate(lookup)) for part in self.parts
+        )
         if len(text) > _MOST_TEXT:
             raise WrongExpression(f"the text has more than {_MOST_TEXT:,} characters", 0, len(self.text))
         return text
 
-    def _inserted(self, value: Any) -> str:
+    def _format_value(self, value: Any) -> str:
         if isinstance(value, bool):
             return "true" if value else "false"
         if is_number(value):
@@ -63,7 +66,7 @@ class Template:
 
 @lru_cache(maxsize=10_000)
 def compile_text(text: str) -> Template | str:
-    """Return a text with its expressions compiled; if it has none, the text, with `$$` as a dollar sign.
+    """Return a text with its expressions compiled; one without any is returned as text, in which `$$` becomes `$`.
 
     Raises WrongExpression.
     """
@@ -107,25 +110,20 @@ def _compile_expression(text: str, dollar: int) -> tuple[_Expression, int]:
 
 def _find_closing_parenthesis(text: str, opening: int) -> int:
     """Return the index of the parenthesis that closes the one at `opening`."""
-    depth, quote = 0, ""
-    for index in range(opening, len(text)):
-        character = text[index]
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "'\"":
-            quote = character
-        elif character in "()":
+    depth, character = 0, ""
+    for index, character in walk_outside_quotes(text, opening, len(text)):
+        if character in "()":
             depth += 1 if character == "(" else -1
             if depth == 0:
                 return index
-    what = "a quote" if quote else "$("
+    what = "$(" if character not in ("'", '"') else "a quote"
     raise WrongExpression(f"{what} is never closed in {shorten(text)}", opening - 1, opening + 1)
 
 
 def check_list_length(items: list[Any]) -> list[Any]:
     """Return the list, if it is not too long. Raises WrongExpression.
 
-    Parameters that each repeat the one before in a list grow exponentially.
+    Without a limit, lists could grow exponentially: each parameter can be a list with the one above it several times.
     """
     if _count_items(items, _MOST_ITEMS) > _MOST_ITEMS:
         raise WrongExpression(f"the list has more than {_MOST_ITEMS:,} items", 0, 1)

@@ -167,7 +167,9 @@ def test_a_module_that_cannot_be_traced_is_not_imported() -> None:
 # -- what is refused
 
 
-@pytest.mark.parametrize("value", [3, None, ["conv"], object(), convcalc.Network, b"net.yaml"], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "value", [3, None, ["conv"], object(), convcalc.Network, b"net.yaml"], ids=lambda value: type(value).__name__
+)
 def test_a_wrong_type_of_network_is_a_type_error(value: Any) -> None:
     for function in (convcalc.load, convcalc.summary):
         with pytest.raises(

@@ -14,8 +14,8 @@ from convcalc import examples
 from convcalc.analysis.cost import cost
 from convcalc.cli.main import run
 from convcalc.layers.conv import Conv
+from convcalc.layers.make import make_layer
 from convcalc.shape import Shape
-from convcalc.spec.making import make_layer
 
 SPEC = "input: [3, 8, 8]\nlayers:\n  - conv: {out_channels: 4, kernel_size: 3, name: first}\n  - relu\n"
 

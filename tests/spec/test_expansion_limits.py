@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import convcalc
-from convcalc.spec import expand, making
+from convcalc import network
+from convcalc.spec import draft, expand
 from tests.support.places import README
 from tests.support.specs import load, problem, said
 
@@ -24,8 +25,8 @@ def test_the_limits_are_those_in_the_readme() -> None:
         README.read_text(encoding="utf-8"),
         re.MULTILINE | re.DOTALL,
     )
-    assert f"{making.MOST_LAYERS:,} layers" in limits
-    assert f"{expand.MOST_ENTRIES:,} expanded entries" in limits
+    assert f"{network.MOST_LAYERS:,} layers" in limits
+    assert f"{draft.MOST_ENTRIES:,} expanded entries" in limits
     assert f"scopes {expand.MOST_SCOPES} levels deep" in limits
 
 
@@ -67,9 +68,9 @@ def spec(blocks: dict[str, Any], layers: Entries) -> dict[str, Any]:
 def test_entries_up_to_the_limit_are_expanded_and_not_one_more(
     blocks: dict[str, Any], layers: Entries, entries: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(expand, "MOST_ENTRIES", entries)
+    monkeypatch.setattr(draft, "MOST_ENTRIES", entries)
     assert load(spec(blocks, layers)).nodes
-    monkeypatch.setattr(expand, "MOST_ENTRIES", entries - 1)
+    monkeypatch.setattr(draft, "MOST_ENTRIES", entries - 1)
     found = problem(spec(blocks, layers))
     assert (found.code, f"more than {entries - 1} entries" in found.message) == ("CV004", True)
 
@@ -89,16 +90,11 @@ LAYERS: dict[str, tuple[dict[str, Any], Entries, int]] = {
 def test_layers_up_to_the_limit_are_expanded_and_not_one_more(
     blocks: dict[str, Any], layers: Entries, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limit_layers(monkeypatch, count)
+    monkeypatch.setattr(draft, "MOST_LAYERS", count)
     assert len(load(spec(blocks, layers)).nodes) == count
-    limit_layers(monkeypatch, count - 1)
+    monkeypatch.setattr(draft, "MOST_LAYERS", count - 1)
     found = problem(spec(blocks, layers))
     assert (found.code, f"more than {count - 1} layers" in found.message) == ("CV004", True)
-
-
-def limit_layers(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    for module in (making, expand):
-        monkeypatch.setattr(module, "MOST_LAYERS", count)
 
 
 # -- nested scopes: blocks nest them deeper than a file may be nested

@@ -73,6 +73,11 @@ def test_the_documented_example_has_its_figures() -> None:
     assert (totals["params"], totals["macs"]) == (4_231_976, 568_740_352)
 
 
+def test_a_wrong_size_of_an_axis_names_its_own_expression_in_any_order_of_the_axes() -> None:
+    found = problem({"input": {"width": "$(2 - 2)", "channels": 3, "height": "$(4 + 4)"}, "layers": ["relu"]})
+    assert (found.path, found.hint) == (("input", "width"), "the value comes from $(2 - 2)")
+
+
 def test_a_param_is_overridden_from_outside() -> None:
     found = report(MOBILENET, params={"width": 0.5, "size": 160})
     assert found["inputs"] == {"input": [3, 160, 160]}

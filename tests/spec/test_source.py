@@ -347,8 +347,8 @@ MALFORMED = [
     (" a: 1\nb: 2", "b", "this line is indented by 0, but the keys of the mapping above by 1"),
     ("a: &b\n  - c\n d: 1", "d", "this line is indented by 1, but the keys of the mapping above by 0"),
     ("a:\n   - b\n  - c", "- c", "this line is indented by 2, but the keys of the mapping above by 0"),
-    ("- a\nb: 1", "b", "expected a list item as above"),
-    ("a: 1\n- b", "- b", "expected a key as above"),
+    ("- a\nb: 1", "b", "expected a list item like the lines above"),
+    ("a: 1\n- b", "- b", "expected a key like the lines above"),
     ("{a: 1}\nb: 2", "b", "text after the end of the spec"),
 ]
 

@@ -14,9 +14,9 @@ from convcalc.convert.onnx_graph.layer_names import OnnxNames
 from convcalc.convert.onnx_graph.learnt import list_learnt_roots
 from convcalc.convert.onnx_graph.program import OnnxValue, Operation, Program, describe_node
 from convcalc.layers.base import Layer
+from convcalc.layers.make import make_written_layer
 from convcalc.problems import Flaw, shorten
 from convcalc.shape import MOST_AXES, Shape
-from convcalc.spec.making import make_written_layer
 
 _MULTIPLYING_KINDS = frozenset({"conv", "conv_transpose", "depthwise_conv", "linear", "pointwise_conv"})
 

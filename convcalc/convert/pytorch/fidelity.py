@@ -14,11 +14,11 @@ from convcalc.convert.pytorch.joining import AFTER
 from convcalc.convert.pytorch.measure_module import run_whole
 from convcalc.convert.pytorch.names import first_free_name
 from convcalc.convert.pytorch.tracing import BATCH, copy_to_meta, statistic_sizes
+from convcalc.layers.make import make_written_layer
 from convcalc.network import Network
 from convcalc.problems import Flaw, InvalidSpec
 from convcalc.shape import Shape
 from convcalc.spec.document import Document
-from convcalc.spec.making import make_written_layer
 from convcalc.spec.reader import read_network
 
 _REMAINDER = "unaccounted"

@@ -1,0 +1,115 @@
+"""Reports mistakes in entries (unknown words, misplaced keys, missing arguments), each with a hint what to write.
+
+For example, `- Conv2d: {filters: 8}` is reported as an unknown layer kind, with the hint "write conv". Imported only
+for specs with mistakes, so that convcalc starts faster.
+"""
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from convcalc.layers import KINDS
+from convcalc.problems import Path, shorten, show, suggest_rename
+from convcalc.spec.dialects import KIND_KEYS, key_hint, kind_hint
+from convcalc.spec.entries import LISTS, MERGES, OPTIONS, Entry
+from convcalc.spec.problem_list import Problems
+
+if TYPE_CHECKING:
+    from convcalc.spec.compile import Visible
+
+
+class EntryMistakes:
+    """Reports mistakes in entries while these are compiled."""
+
+    def __init__(self, problems: Problems) -> None:
+        self.problems = problems
+
+    def report_crowded_entry(self, entry: Entry, written: dict[str, Any], visible: "Visible") -> None:
+        """Report an entry with several keys: misplaced options, arguments that are not indented, or two kinds."""
+        words = (key for key in written if _is_word(key, visible))
+        kind_key = next((key for key in written if key in KIND_KEYS), None)
+        word = next(words, None)
+        if word is not None:
+            entry.word = word
+            self._report_misplaced_keys(entry, written, word)
+        elif kind_key is not None:
+            meant, _ = kind_hint(str(written[kind_key]), [*KINDS, *visible.blocks])
+            entry.word = meant or ""
+            message = "the layer kind must be the key of the entry, not a value"
+            hint = f"write - {meant or 'conv'}: {{…}}"
+            self.problems.add((*entry.path, kind_key), message, "CV010", hint, on_key=True)
+        else:
+            word = next(iter(written))
+            self.report_unknown_word(entry, word, (*entry.path, word), visible)
+            self._report_misplaced_keys(entry, written, word)
+
+    def _report_misplaced_keys(self, entry: Entry, written: dict[str, Any], word: str) -> None:
+        """Report the keys next to a layer kind that belong inside its entry."""
+        misplaced = [key for key in written if key != word]
+        if written[word] is None and not any(key in OPTIONS or key in KINDS for key in misplaced):
+            message = f"the arguments of {shorten(word)} are not indented under it"
+            self.problems.add((*entry.path, misplaced[0]), message, "CV010", f"indent them under {word}", on_key=True)
+            return
+        for key in misplaced:
+            subject = f"option {key}" if key in OPTIONS else shorten(key)
+            message = f"{subject} must be inside the entry {shorten(word)}, not next to it"
+            hint = f"write - {shorten(word)}: {{{shorten(key)}: …}}, or indent it under {shorten(word)}"
+            self.problems.add((*entry.path, key), message, "CV010", hint, on_key=True)
+
+    def report_unknown_word(self, entry: Entry, word: str, path: Path, visible: "Visible") -> None:
+        """Report a word that is neither a layer kind nor a block above.
+
+        If it resembles one, the entry is numbered as if that one were written, so that default names below stay right.
+        """
+        if word in visible.all_blocks:
+            inside = entry.path[:2] == ("blocks", word)
+            what = "uses itself" if inside else "is defined below"
+            message = f"block {word} {what}; a block can use only blocks defined above it"
+            self.problems.add(path, message, "CV011", on_key=True)
+            return
+        meant, hint = kind_hint(word, [*KINDS, *visible.blocks, *LISTS])
+        if word in OPTIONS:
+            hint = "an option belongs in the arguments of an entry: - conv: {…}"
+        elif word in KIND_KEYS:
+            hint = "use the layer kind as the key of the entry: - conv: {…}"
+        fix = suggest_rename(word, [*KINDS, *visible.blocks], hint)
+        self.problems.add(path, f"unknown layer kind or block {show(word)}", "CV011", hint, on_key=True, fix=fix)
+        entry.word = meant or word
+        if hint.startswith("write "):
+            entry.kind = KINDS.get(meant or "")  # the meaning is clear, so its arguments are checked as well
+
+    def report_unknown_key(self, path: Path, message: str, known: Collection[str], written: dict[str, Any]) -> None:
+        """Report an argument or option that does not exist, at its path; `written` has it and its neighbours."""
+        key = str(path[-1])
+        hint = key_hint(key, known)
+        fix = suggest_rename(key, known, hint, taken=written)
+        self.problems.add(path, message, "CV010", hint, on_key=True, fix=fix)
+
+    def report_missing_arguments(self, entry: Entry, absent: list[str], arguments: dict[str, Any]) -> None:
+        """Report required arguments that are not given."""
+        # a misspelt argument may be the missing one, and it was already reported with the right name
+        known = entry.list_argument_names() or ()
+        strangers = [key for key in arguments if key not in OPTIONS and key not in known]
+        absent = [name for name in absent if not any(name in key_hint(key, [name]) for key in strangers)]
+        if absent:
+            message = f"{entry.word} needs {' and '.join(absent)}"
+            example = f"- {entry.word}: {{{', '.join(f'{name}: …' for name in absent)}}}"
+            self.problems.add(entry.word_path, message, "CV012", f"write {example}", on_key=True)
+            entry.broken = True
+
+    def report_wrong_arguments(self, entry: Entry, arguments: Any) -> None:
+        """Report arguments that are not a mapping."""
+        word, names = entry.word, list(entry.list_argument_names() or ())
+        hint = f"write - {word}: {{{names[0]}: {shorten(str(arguments), 20)}}}" if names else f"write - {word}"
+        message = f"the arguments of {word} must be a mapping; got {show(arguments)}"
+        self.problems.add(entry.word_path, message, "CV013", hint)
+
+    def report_wrong_merge(self, entry: Entry) -> None:
+        """Report a merge that is not one of the kinds that merge branches."""
+        hint = kind_hint(str(entry.merge), MERGES)[1]
+        message = f"merge must be add, multiply or concat; got {show(entry.merge)}"
+        self.problems.add((*entry.path, "merge"), message, "CV013", hint if "layers" not in hint else "")
+
+
+def _is_word(key: str, visible: "Visible") -> bool:
+    """Whether a key is a layer kind, a block, or a parameter that names one."""
+    return key in KINDS or key in visible.blocks or key.startswith("$")

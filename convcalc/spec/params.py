@@ -1,0 +1,96 @@
+"""Reads the spec parameters, each with its default or an overriding value, and evaluates values that use them.
+
+For example, with `params: {width: 64}` and the override width = 32, the value "$(2 * width)" is 64.
+"""
+
+from typing import Any
+
+from convcalc.problems import Path, did_you_mean, shorten, show
+from convcalc.spec.document import UNKNOWN
+from convcalc.spec.entries import Compiled, Computed
+from convcalc.spec.expressions import WrongExpression
+from convcalc.spec.inputs import Overrides, WrongOverride, make_override_problem
+from convcalc.spec.problem_list import Problems
+from convcalc.spec.scopes import UnknownValue
+from convcalc.spec.templates import Template
+from convcalc.spec.values import ValueCompiler
+
+
+class ParamReader:
+    """Reads spec parameters into `variables`; values outside of entries can use these."""
+
+    def __init__(self, problems: Problems, values: ValueCompiler, overrides: Overrides, file: str | None) -> None:
+        self.problems = problems
+        self.values = values
+        self.overrides = overrides
+        self.file = file
+        self.variables: dict[str, Any] = {}
+
+    def read_params(self, root: dict[str, Any]) -> None:
+        """Read the spec parameters; each default can use the ones above it, and overrides replace defaults.
+
+        Raises WrongOverride.
+        """
+        written = root.get("params")
+        if written is not None and not isinstance(written, dict):
+            if written is not UNKNOWN:
+                message = f"params must be a mapping from names to defaults; got {show(written)}"
+                self.problems.add(("params",), message, "CV013")
+            written = None
+        for name, default in (written or {}).items():
+            self.values.check_parameter_name(name, ("params", name))
+            self.variables[name] = self._read_param(name, default)
+        for name in self.overrides.params:
+            if name not in self.variables:
+                known = f"available: {', '.join(self.variables)}" if self.variables else "the spec has no parameters"
+                hint = did_you_mean(name, self.variables) or known
+                message = f"the spec has no parameter {show(name)}"
+                raise WrongOverride([make_override_problem(message, hint)], self.file)
+
+    def evaluate(self, value: Any, path: Path) -> Any:
+        """Return the value of something written outside of entries. Raises UnknownValue after reporting a mistake."""
+        if isinstance(value, dict):
+            return {key: self.evaluate(item, (*path, key)) for key, item in value.items()}
+        return self._evaluate_compiled(self.values.compile_value(value, path, frozenset(self.variables)), path)
+
+    def _read_param(self, name: str, default: Any) -> Any:
+        """Return the value of one spec parameter, UNKNOWN after reporting a mistake. Raises WrongOverride."""
+        path: Path = ("params", name)
+        if name in self.overrides.params:
+            return self._check_override(name, self.overrides.params[name])
+        if default is None:
+            message, hint = f"spec parameter {shorten(name)} needs a value", self.overrides.param_advice(name)
+            self.problems.add(path, message, "CV012", hint, on_key=True)
+            return UNKNOWN
+        compiled = self.values.compile_parameter(default, path, frozenset(self.variables))
+        try:
+            return self._evaluate_compiled(compiled, path)
+        except UnknownValue:
+            return UNKNOWN
+
+    def _check_override(self, name: str, given: Any) -> Any:
+        if isinstance(given, list | str | int | float):
+            return given
+        message = (
+            f"a spec parameter must be a number, true, false, text or a list; {shorten(name)} is given {show(given)}"
+        )
+        raise WrongOverride([make_override_problem(message)], self.file)
+
+    def _evaluate_compiled(self, value: Compiled, path: Path) -> Any:
+        if isinstance(value, Template):
+            try:
+                return value.evaluate(self._find_variable)
+            except WrongExpression as flaw:
+                self.problems.add_flaw(path, flaw)
+                raise UnknownValue from None
+        if isinstance(value, Computed):
+            return [self._evaluate_compiled(item, (*path, index)) for index, item in enumerate(value.items)]
+        if value is UNKNOWN:
+            raise UnknownValue
+        return value
+
+    def _find_variable(self, name: str) -> Any:
+        value = self.variables.get(name, UNKNOWN)
+        if value is UNKNOWN:
+            raise UnknownValue
+        return value

@@ -1,0 +1,295 @@
+"""Builds the values of a spec from the parts of a YAML text, in the order of the text, without recursion.
+
+In come scalars, the starts and ends of collections, and aliases, each with its place; out come mappings, lists and
+scalars that know their places. For example, the start of a list, the scalars 3 and 32, and its end become [3, 32].
+Anchors and `<<` are resolved, repeated keys are reported, and the limits on size and nesting are enforced.
+"""
+
+import re
+from math import inf
+from typing import Any
+
+from convcalc.problems import Fix, Flaw, Problem, shorten
+from convcalc.spec.document import UNKNOWN, Document, Extent, Mapping, Sequence
+from convcalc.spec.problem_list import MOST_PROBLEMS, TooDeep, TooMuch
+from convcalc.spec.scalars import find_closing_parenthesis, fold_lines, read_plain_scalar
+
+MOST_NESTING = 64
+_MOST_NODES = 500_000
+# compiled when first used, so that convcalc starts faster
+_BLANKS = r"(?:\s++|#.*+)*+"
+_PROPERTIES = r"(?:[&!]\S*\s+(?:#.*\s+)?)+"
+
+_MERGE = object()  # the key <<, as opposed to the quoted text "<<"
+_DROPPED = object()  # an invalid key, whose value is skipped
+
+
+class _Frame:
+    """A collection that is being read: its values, the current key, and the number of nodes in it so far."""
+
+    __slots__ = ("anchor", "container", "flow", "joined", "key", "key_extent", "merged", "merges", "nodes", "tagged")
+
+    def __init__(self, container: Mapping | Sequence, anchor: str | None, flow: bool) -> None:
+        self.container = container
+        self.anchor = anchor
+        self.flow = flow
+        self.key: Any = None
+        self.key_extent: Extent = (0, 0)
+        self.merged: Extent | None = None  # where the key << is
+        self.merges: list[Mapping] = []
+        self.nodes = 1
+        self.tagged = False
+        self.joined: tuple[int, float] = (0, 0)  # an expression that was joined from pieces; inf: it has no end
+
+    @property
+    def sign(self) -> str:
+        """The character that opens the collection: its bracket, or - or : in block style."""
+        signs = "{:" if isinstance(self.container, Mapping) else "[-"
+        return signs[0] if self.flow else signs[1]
+
+    def has_joined(self, extent: Extent, value: Any) -> bool:
+        """Whether a value that starts here is a piece of the expression that was already joined."""
+        start, end = self.joined
+        if not start < extent[0] < end:
+            return False
+        return end != inf or value is None or isinstance(self.container, Sequence)
+
+
+class TreeBuilder:
+    """Builds the root of a document, part by part; mistakes are added to the document's problems.
+
+    The places of parts are given as `extent`, their start and end in the text; of a block collection, only the first
+    character counts.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.text = document.text or ""
+        self.stack: list[_Frame] = []
+        self.anchors: dict[str, tuple[Any, int, Extent]] = {}  # value, number of nodes (0 while it is open), place
+        self.nodes = 0
+        self.closed: _Frame | None = None  # the collection that was completed last
+
+    def report(self, extent: Extent, message: str, code: str = "CV003", hint: str = "", fix: Fix | None = None) -> None:
+        """Add a problem at a place. Raises TooMuch at the limit."""
+        span = self.document.span(extent)
+        self.document.problems.append(Problem((), message, code, hint, span=span, fix=fix))
+        if len(self.document.problems) == MOST_PROBLEMS:
+            raise TooMuch
+
+    # -- parts of a text
+
+    def add_scalar(self, text: str, extent: Extent, anchor: str | None, tag: str | None, is_plain: bool) -> None:
+        """Add a scalar: a value, or a key. `is_plain` is whether it has neither quotes nor a tag."""
+        self._count(1, extent)
+        frame = self.stack[-1] if self.stack else None
+        if frame is not None and frame.key is None and frame.container.__class__ is Mapping:
+            if anchor:
+                self.anchors[anchor] = (text, 1, extent)
+            if tag is not None:
+                self._refuse_tag(tag, extent)
+            _take_key(frame, _MERGE if text == "<<" and is_plain else text, extent)
+            return
+        if not text and frame is not None and frame.flow and is_plain:
+            extent = self._skip_blanks(extent)
+        value: Any = text
+        if tag is not None:
+            self._refuse_tag(tag, extent)
+            value = UNKNOWN
+        elif is_plain:
+            value = self._read_plain(text, extent)
+            if frame is not None and frame.flow and "$(" in text:
+                value = self._join_expression(frame, text, extent)
+        if anchor:
+            self.anchors[anchor] = (value, 1, extent)
+        self._take_value(value, extent, 1)
+
+    def open_collection(
+        self, container: Mapping | Sequence, anchor: str | None, tag: str | None, is_flow: bool
+    ) -> None:
+        """Begin a collection, still empty. Raises TooDeep beyond the nesting limit."""
+        extent = container.extent
+        self._count(1, extent)
+        if tag is not None:
+            self._refuse_tag(tag, extent)
+        if len(self.stack) == MOST_NESTING:
+            raise TooDeep(extent[0])
+        frame = _Frame(container, anchor, is_flow)
+        frame.tagged = tag is not None
+        self.stack.append(frame)
+        if anchor:
+            self.anchors[anchor] = (None, 0, extent)
+
+    def close_collection(self, end: int) -> None:
+        """Complete the innermost collection, which ends at a character (if in brackets)."""
+        frame = self.closed = self.stack.pop()
+        container = frame.container
+        if frame.flow:
+            container.extent = (container.extent[0], end)
+        if frame.merges and isinstance(container, Mapping):
+            _merge_all(container, frame.merges)
+        value = UNKNOWN if frame.tagged else container
+        if frame.anchor:
+            self.anchors[frame.anchor] = (value, frame.nodes, container.extent)
+        self._take_value(value, container.extent, frame.nodes)
+
+    def add_alias(self, name: str, extent: Extent) -> None:
+        """Add the value of an anchor once more; all its nodes count again."""
+        anchor = self.anchors.get(name)
+        value, nodes, origin = anchor or (UNKNOWN, 1, extent)
+        if anchor is None:
+            self.report(extent, f"the alias *{shorten(name)} has no anchor above it")
+        elif nodes == 0:
+            self.report(extent, f"the alias *{shorten(name)} is inside its own anchor")
+            value, nodes, origin = UNKNOWN, 1, extent
+        self._count(nodes, extent)
+        frame = self.stack[-1] if self.stack else None
+        if frame is not None and frame.key is None and isinstance(frame.container, Mapping):
+            if not isinstance(value, str) and value is not UNKNOWN:
+                self.report(extent, "a key must be a single word, but the alias stands for something else")
+            _take_key(frame, value if isinstance(value, str) else _DROPPED, extent)
+            return
+        self._take_value(value, origin, nodes)
+
+    # -- where a text ends too early
+
+    def find_openings(self, ended: bool) -> list[tuple[str, int]]:
+        """Return the opening character of each open collection and its place, after any anchor.
+
+        If the whole value has `ended`, return that of the value itself, unless it is in brackets.
+        """
+        frames = [self.closed] if ended and self.closed and not self.closed.flow else self.stack
+        return [opening for frame in frames if (opening := self._find_opening(frame)) is not None]
+
+    def expects_key(self) -> bool:
+        """Whether the innermost collection is a mapping that expects a key."""
+        return bool(self.stack) and self.stack[-1].key is None and isinstance(self.stack[-1].container, Mapping)
+
+    def _find_opening(self, frame: _Frame) -> tuple[str, int] | None:
+        """Return the opening character of a collection and its place; None for a pair in [a: b], which has none."""
+        start = frame.container.extent[0]
+        properties = re.compile(_PROPERTIES).match(self.text, start)
+        after = start if properties is None else properties.end()
+        return (frame.sign, after) if not frame.flow or self.text.startswith(frame.sign, after) else None
+
+    # -- scalars
+
+    def _count(self, nodes: int, extent: Extent) -> None:
+        """Count nodes against the limit. Raises TooMuch."""
+        self.nodes += nodes
+        if self.nodes > _MOST_NODES:
+            message = f"more than {_MOST_NODES:,} YAML nodes (an alias counts as everything it stands for)"
+            self.report(extent, message, "CV004")
+            raise TooMuch
+
+    def _refuse_tag(self, tag: str, extent: Extent) -> None:
+        name = shorten(tag.replace("tag:yaml.org,2002:", "!!"))
+        self.report(extent, f"the tag {name} is not supported", hint="remove the tag")
+
+    def _skip_blanks(self, extent: Extent) -> Extent:
+        """Return the place of a missing value: right before what follows, on which parsers differ."""
+        blanks = re.compile(_BLANKS).match(self.text, extent[0])
+        end = extent[0] if blanks is None else blanks.end()
+        return end, end
+
+    def _read_plain(self, text: str, extent: Extent) -> Any:
+        try:
+            return read_plain_scalar(text)
+        except Flaw as flaw:
+            self.report(extent, flaw.message, flaw.code)
+            return UNKNOWN
+
+    def _join_expression(self, frame: _Frame, text: str, extent: Extent) -> Any:
+        """Join the pieces of an expression without quotes that was split at its comma; report the missing quotes.
+
+        For YAML, [$(min(a, b))] is a list of the items "$(min(a" and "b))". The later pieces are skipped, so that the
+        mistake is reported once. Return the expression, UNKNOWN if it has no end, or the text if it is complete.
+        """
+        start = extent[0] + text.index("$(") + 1
+        if frame.has_joined(extent, None) or find_closing_parenthesis(self.text, start, extent[1]) is not None:
+            return text
+        end = find_closing_parenthesis(self.text, start, len(self.text))
+        frame.joined = (extent[0], inf if end is None else end)
+        if end is None:
+            if isinstance(frame.container, Mapping):
+                frame.container.incomplete = True
+            message = "the expression is not closed; an expression with a comma needs quotes here"
+            self.report(extent, message, "CV014", 'write "$(…)"')
+            return UNKNOWN
+        whole = fold_lines(self.text[extent[0] : end])
+        message = "an expression with a comma needs quotes here"
+        self.report((extent[0], end), message, "CV014", f'write "{shorten(whole, 200)}"', Fix("quote"))
+        return whole
+
+    # -- collections
+
+    def _take_value(self, value: Any, extent: Extent, nodes: int) -> None:
+        """Add a value to the collection that it belongs to."""
+        if not self.stack:
+            self.document.root = value
+            return
+        frame = self.stack[-1]
+        frame.nodes += nodes
+        container = frame.container
+        if isinstance(container, Sequence):
+            if not frame.has_joined(extent, value):
+                container.append(value)
+                container.item_extents.append(extent)
+            return
+        key, frame.key = frame.key, None
+        if key is None:
+            self.report(extent, "a key must be a single word, not a list or a mapping")
+            frame.key = _DROPPED
+        elif key is _MERGE:
+            self._merge(frame, value, extent)
+        elif key in container:
+            self._report_repeated_key(key, container.key_extents[key], frame.key_extent)
+        elif key is not _DROPPED and not frame.has_joined(frame.key_extent, value):
+            _put(container, key, frame.key_extent, value, extent)
+
+    def _report_repeated_key(self, key: str, first: Extent, second: Extent) -> None:
+        """Report a key that is written twice; its first value counts."""
+        line = self.document.line_and_column(first[0])[0]
+        self.report(second, f"the key {shorten(key)} is written twice, first on line {line}")
+
+    def _merge(self, frame: _Frame, value: Any, extent: Extent) -> None:
+        """Read `<<`: remember the mappings until all keys next to it are known."""
+        if frame.merged is not None:
+            self._report_repeated_key("<<", frame.merged, frame.key_extent)
+            return
+        frame.merged = frame.key_extent
+        for item in value if isinstance(value, Sequence) else [value]:
+            if isinstance(item, Mapping):
+                frame.merges.append(item)
+            elif item is not UNKNOWN:
+                self.report(extent, "<< needs a mapping or a list of mappings")
+
+
+def _take_key(frame: _Frame, key: Any, extent: Extent) -> None:
+    """Remember a key until its value comes."""
+    frame.nodes += 1
+    frame.key = key
+    frame.key_extent = extent
+
+
+def _put(container: Mapping, key: str, key_extent: Extent, value: Any, extent: Extent) -> None:
+    container[key] = value
+    container.key_extents[key] = key_extent
+    container.value_extents[key] = extent
+
+
+def _merge_all(container: Mapping, merges: list[Mapping]) -> None:
+    """Insert the keys merged with `<<` before the mapping's own.
+
+    If a key occurs more than once, the mapping's own takes precedence, then that of the first merged mapping.
+    """
+    own = [(key, container.key_extents[key], value, container.value_extents[key]) for key, value in container.items()]
+    taken = set(container)
+    container.clear()
+    for source in merges:
+        for key, value in source.items():
+            if key not in taken:
+                taken.add(key)
+                _put(container, key, source.key_extents[key], value, source.value_extents[key])
+    for key, key_extent, value, extent in own:
+        _put(container, key, key_extent, value, extent)

@@ -1,0 +1,81 @@
+"""Compiles written values and parameters: the syntax of their expressions, and the names that occur in them.
+
+For example, "$(2 * width)" becomes a `Template`, [8, "$width"] a `Computed` list, and 8 stays 8.
+"""
+
+from typing import Any
+
+from convcalc.problems import Path, find_nearest, shorten, show
+from convcalc.spec.document import UNKNOWN
+from convcalc.spec.entries import MOST_NAME, PARAMETER_NAME, RESERVED_NAMES, Compiled, Computed
+from convcalc.spec.expressions import WrongExpression
+from convcalc.spec.problem_list import Problems
+from convcalc.spec.templates import Template, compile_text
+
+
+class ValueCompiler:
+    """Compiles values; a value with a mistake, which is reported, becomes UNKNOWN."""
+
+    def __init__(self, problems: Problems) -> None:
+        self.problems = problems
+
+    def compile_value(self, value: Any, path: Path, names: frozenset[str]) -> Compiled:
+        """Compile the expressions in a value; they can use these names."""
+        if isinstance(value, str):
+            return self._compile_text(value, path, names) if "$" in value else value
+        if isinstance(value, list):
+            items = [self.compile_value(item, (*path, index), names) for index, item in enumerate(value)]
+            if any(item is UNKNOWN for item in items):
+                return UNKNOWN
+            return Computed(items) if any(isinstance(item, Template | Computed) for item in items) else items
+        return value
+
+    def compile_parameter(self, default: Any, path: Path, names: frozenset[str]) -> Compiled:
+        """Compile a parameter's default: a number, true, false, text or a list of these; None if there is none."""
+        if not holds_only_values(default) and default is not None:
+            message = f"a parameter must be a number, true, false, text or a list; got {show(default)}"
+            self.problems.add(path, message, "CV013")
+            return UNKNOWN
+        return self.compile_value(default, path, names)
+
+    def check_parameter_name(self, name: str, path: Path) -> None:
+        """Report a name that a parameter cannot have."""
+        if not PARAMETER_NAME.fullmatch(name) or len(name) > MOST_NAME:
+            message, hint = f"{show(name)} is not a valid parameter name", "use a letter, then letters, digits and _"
+            self.problems.add(path, message, "CV015", hint, on_key=True)
+        elif name in RESERVED_NAMES:
+            self.problems.add(path, f"{name} is reserved and cannot be the name of a parameter", "CV015", on_key=True)
+
+    def _compile_text(self, text: str, path: Path, names: frozenset[str]) -> Compiled:
+        try:
+            template = compile_text(text)
+        except WrongExpression as flaw:
+            self.problems.add_flaw(path, flaw)
+            return UNKNOWN
+        if isinstance(template, str):
+            return template
+        unknown = [name for name in template.names if name not in names]
+        for name in unknown:
+            self.problems.add(path, *describe_unknown_name(name, names), within=template.names[name])
+        return UNKNOWN if unknown else template
+
+
+def describe_unknown_name(name: str, names: frozenset[str]) -> tuple[str, str, str]:
+    """Return message, code and hint for a name in an expression that is not among those it can use."""
+    if name == "index":
+        return "$index is available only inside a repeat", "CV014", ""
+    if name == "in_channels":
+        return "$in_channels (the channels of an entry's input) is not available here", "CV014", ""
+    params = sorted(names - {"index", "in_channels"})
+    close = find_nearest(name, names)
+    if close:
+        return f"unknown parameter {show(name)}", "CV014", f"did you mean {close}?"
+    quoted = f"write text in quotes: '{shorten(name)}'"
+    return f"unknown parameter {show(name)}", "CV014", f"available: {', '.join(params)}" if params else quoted
+
+
+def holds_only_values(value: Any) -> bool:
+    """Whether a value is a number, true, false, text or a list of these."""
+    if isinstance(value, list):
+        return all(map(holds_only_values, value))
+    return value is not None and not isinstance(value, dict)
