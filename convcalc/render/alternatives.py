@@ -10,7 +10,8 @@ from convcalc.alternatives.weighing import Alternative, Refused, cost_of
 from convcalc.analysis.report import Report, field_dict
 from convcalc.problems import printable
 from convcalc.render.cells import Cells, cell_markdown, cell_table
-from convcalc.render.columns import field_text
+from convcalc.render.columns import field_text, is_marked_misaligned
+from convcalc.render.legend import SEPARATOR, legend_lines, list_signs
 from convcalc.render.lines import Block, Line
 from convcalc.render.summary import heading_lines, wrap_facts
 from convcalc.render.summary_markdown import escape
@@ -95,12 +96,21 @@ def alternative_lines(
     lines: list[Block] = [*heading_lines(report, width), []]
     if one:
         lines += [*_subject_lines(report, chosen[0], width), []]
-    lines.append(cell_table(_make_columns(report, found, one), width, "") if found else [("no alternatives", "dim")])
+    table = cell_table(_make_columns(report, found, one), width, "") if found else None
+    lines.append(table or [("no alternatives", "dim")])
     if more > 0:
         lines.append([(f"and {more:,} more: --limit 0 lists all, LAYER only those of one layer", "dim")])
     if one:
         lines += [[(_refusal_text(one_refused), "dim")] for one_refused in refused]
-    return lines
+    signs = _list_signs(found, table.titles, [text for row in table.rows for text, _ in row]) if table else []
+    return [*lines, *legend_lines(signs, width)]
+
+
+def _list_signs(found: Sequence[Alternative], titles: Sequence[str], texts: Sequence[str]) -> list[str]:
+    """Return what a legend says about the signs in a table with these titles and texts."""
+    marked = any(is_marked_misaligned(one.after) for one in found if not one.same_field)
+    same = [f"{_SAME} unchanged"] if _SAME in texts else []
+    return [*same, *list_signs((), "field" in titles and marked)]
 
 
 def _refusal_text(refused: Refused) -> str:
@@ -128,7 +138,11 @@ def _subject_lines(report: Report, conv: Convolution, width: int | None) -> list
 def alternative_markdown(report: Report, found: Sequence[Alternative], more: int) -> str:
     """Return the alternatives as Markdown."""
     lines = [f"### Alternatives in {escape(report.network.name)}", ""]
-    lines += cell_markdown(_make_columns(report, found, False)) if found else ["no alternatives"]
+    columns = _make_columns(report, found, False)
+    lines += cell_markdown(columns) if found else ["no alternatives"]
+    texts = [text for column in columns for text in column.texts]
+    signs = _list_signs(found, [column.title for column in columns], texts)
+    lines += ["", escape(SEPARATOR.join(signs))] if signs else []
     return "\n".join([*lines, *(["", f"and {more:,} more"] if more > 0 else []), ""])
 
 

@@ -11,15 +11,17 @@ from convcalc.analysis.report import Report
 from convcalc.diff.compared_figures import figure
 from convcalc.problems import printable
 from convcalc.render.cells import Cells, cell_markdown
-from convcalc.render.columns import field_text, shapes_text
+from convcalc.render.columns import field_text, is_marked_misaligned, shapes_text
 from convcalc.render.grid import Column, find_column, grid
+from convcalc.render.legend import SEPARATOR, legend_lines, list_signs
 from convcalc.render.lines import Block
+from convcalc.render.summary_markdown import escape
 from convcalc.units import format_bytes, format_count, format_exact
 from convcalc.version import __version__
 
 _SCHEMA = "convcalc/compare/2"
 BEST = "*"
-_LEGEND = f"{BEST} best in its column"
+_BEST_TEXT = f"{BEST} best in its column"
 _LEAST_IS_BEST = ("params", "macs", "flops", "weight_memory", "activation_memory", "peak_memory", "training_memory")
 _MOST_IS_BEST = ("receptive_field",)
 
@@ -94,6 +96,7 @@ _NAME = _text_column("name", "network", 9, lambda row: row.name, cut=12)
 _INPUT = _text_column("input_shape", "input", 5, lambda row: shapes_text(row.report.network.inputs.values()))
 _PARAMS = _figure_column("params", "params", 9)
 _MACS = _figure_column("macs", "MACs", 9)
+_FIELD = _figure_column("receptive_field", "field", 7)
 EVERY: tuple[Column[NetworkRow], ...] = (
     _NAME,
     _INPUT,
@@ -108,7 +111,7 @@ EVERY: tuple[Column[NetworkRow], ...] = (
     _figure_column("activation_memory", "activations", 2),
     _figure_column("peak_memory", "peak", 8),
     _figure_column("training_memory", "training", 2),
-    _figure_column("receptive_field", "field", 7),
+    _FIELD,
 )
 COLUMNS = {column.name: column for column in EVERY}
 GALLERY: tuple[Column[NetworkRow], ...] = (
@@ -154,7 +157,15 @@ def networks_lines(
     """Return the table, and a legend if anything is marked. Columns that are given are all shown, at any width."""
     shown = EVERY if columns is None else columns
     table = grid(shown, rows, width=width, exact=exact, fixed=columns is not None, style=_style_of)
-    return [table, *([[], [(_LEGEND, "dim")]] if _is_marked(rows, shown) else [])]
+    titles = [column for column in shown if column.title in table.titles]
+    return [table, *legend_lines(_list_signs(rows, titles), width)]
+
+
+def _list_signs(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow]]) -> list[str]:
+    """Return what a legend says about the marks in these columns."""
+    misaligned = _FIELD in columns and any(is_marked_misaligned(row.report.totals) for row in rows)
+    best = [_BEST_TEXT] if _is_marked(rows, columns) else []
+    return [*best, *list_signs((), misaligned)]
 
 
 def _is_marked(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow]]) -> bool:
@@ -169,7 +180,8 @@ def networks_markdown(
     cells = [
         Cells(column.title, [column.text(row, exact).strip() for row in rows], right=column.right) for column in shown
     ]
-    legend = ["", _LEGEND.replace(BEST, f"\\{BEST}")] if _is_marked(rows, shown) else []
+    signs = _list_signs(rows, shown)
+    legend = ["", escape(SEPARATOR.join(signs))] if signs else []
     return "\n".join([*cell_markdown(cells), *legend, ""])
 
 

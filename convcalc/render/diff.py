@@ -14,6 +14,7 @@ from convcalc.problems import printable, shorten
 from convcalc.render.columns import field_text
 from convcalc.render.diff_rows import DifferenceRow, difference_rows, value_text
 from convcalc.render.grid import Column, grid
+from convcalc.render.legend import legend_lines, list_signs
 from convcalc.render.lines import Block, Line, Table
 from convcalc.shape import Shape
 from convcalc.units import format_bytes, format_count, format_exact
@@ -115,8 +116,18 @@ def difference_lines(difference: Difference, width: int | None, layers: bool) ->
         lines += [[], *([(fact if width is None else shorten(fact, width), "")] for fact in given)]
     rows = difference_rows(difference) if layers else []
     if rows:
-        lines += [[], grid(LAYERS, rows, width=width, style=_style_of)]
+        table = grid(LAYERS, rows, width=width, style=_style_of)
+        lines += [[], table, *legend_lines(_list_signs(rows, table), width)]
     return [*lines, *([] if not difference.is_empty else [[], [("no differences", "title")]])]
+
+
+def _list_signs(rows: Sequence[DifferenceRow], table: Table) -> list[str]:
+    """Return what a legend says about the signs of the arguments that the table shows in full."""
+    if "what" not in table.titles:
+        return []
+    place = list(table.titles).index("what")
+    pairs = zip(rows, table.rows, strict=True)
+    return list_signs([row.layer for row, cells in pairs if row.layer and cells[place][0] == row.what], False)
 
 
 def _style_of(row: DifferenceRow, column: Column[DifferenceRow]) -> str:
