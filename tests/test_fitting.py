@@ -75,7 +75,16 @@ def test_the_best_is_listed_with_its_neighbours_that_exceed_the_budget(
     assert found["breaks"][0]["problems"] == ["456 params exceed the budget of 380 by 20.0% (--max-params)"]
 
 
-@pytest.mark.parametrize(("by", "widths"), [("params", [3, 2, 1]), ("-params", [1, 2, 3]), ("layers", [1, 2, 3])])
+@pytest.mark.parametrize(
+    ("by", "widths"),
+    [
+        ("params", [3, 2, 1]),
+        ("-params", [1, 2, 3]),
+        ("layers", [1, 2, 3]),
+        ("weights", [3, 2, 1]),
+        ("-MACs", [1, 2, 3]),
+    ],
+)
 def test_the_best_is_the_largest_or_smallest_of_a_figure(
     net: str, by: str, widths: list[int], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from convcalc.analysis.figures import find_figure
 from convcalc.cli import common
 from convcalc.fitting import METRICS, Fit, Load, Order, Param, Setup, expand_values, fit
 from convcalc.problems import Flaw, InvalidSpec, did_you_mean, show
@@ -105,10 +106,11 @@ def _drop_budget(load: Load) -> Load:
 
 def _read_order(text: str) -> Order:
     """Return the order for `macs`, or `-params` for the smallest first. Raises Failure."""
-    metric = text.removeprefix("-")
+    written = text.removeprefix("-")
+    metric = find_figure(written) or written
     if metric not in METRICS:
         hint = did_you_mean(metric, METRICS) or f"available: {', '.join(METRICS)}"
-        raise common.Failure(f"--by: unknown metric {show(metric)}: {hint}")
+        raise common.Failure(f"--by: unknown metric {show(written)}: {hint}")
     return Order(metric, text.startswith("-"))
 
 

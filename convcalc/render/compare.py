@@ -7,8 +7,8 @@ from io import StringIO
 from math import inf
 from typing import Any, NamedTuple
 
+from convcalc.analysis.figures import FIGURES, figure
 from convcalc.analysis.report import Report
-from convcalc.diff.compared_figures import figure
 from convcalc.problems import printable
 from convcalc.render.cells import Cells, cell_markdown
 from convcalc.render.columns import field_text, is_marked_misaligned, shapes_text
@@ -68,7 +68,7 @@ def _text_column(
     return Column(name, title, weight, value, lambda row, exact: printable(str(value(row))), right, cut)
 
 
-def _figure_column(name: str, title: str, weight: int) -> Column[NetworkRow]:
+def _figure_column(name: str, weight: int) -> Column[NetworkRow]:
     """Return a column of figures that marks the best."""
 
     def text(row: NetworkRow, exact: bool) -> str:
@@ -81,7 +81,7 @@ def _figure_column(name: str, title: str, weight: int) -> Column[NetworkRow]:
             found = format_bytes(value) if name.endswith("_memory") else format_count(value)
         return found if row.best is None else found + (BEST if name in row.best else " ")
 
-    return Column(name, title, weight, lambda row: row.figures[name], text)
+    return Column(name, FIGURES[name], weight, lambda row: row.figures[name], text)
 
 
 def _task_text(row: NetworkRow) -> str:
@@ -94,9 +94,9 @@ def _description_text(row: NetworkRow) -> str:
 
 _NAME = _text_column("name", "network", 9, lambda row: row.name, cut=12)
 _INPUT = _text_column("input_shape", "input", 5, lambda row: shapes_text(row.report.network.inputs.values()))
-_PARAMS = _figure_column("params", "params", 9)
-_MACS = _figure_column("macs", "MACs", 9)
-_FIELD = _figure_column("receptive_field", "field", 7)
+_PARAMS = _figure_column("params", 9)
+_MACS = _figure_column("macs", 9)
+_FIELD = _figure_column("receptive_field", 7)
 EVERY: tuple[Column[NetworkRow], ...] = (
     _NAME,
     _INPUT,
@@ -106,11 +106,11 @@ EVERY: tuple[Column[NetworkRow], ...] = (
     ),
     _PARAMS,
     _MACS,
-    _figure_column("flops", "FLOPs", 4),
-    _figure_column("weight_memory", "weights", 6),
-    _figure_column("activation_memory", "activations", 2),
-    _figure_column("peak_memory", "peak", 8),
-    _figure_column("training_memory", "training", 2),
+    _figure_column("flops", 4),
+    _figure_column("weight_memory", 6),
+    _figure_column("activation_memory", 2),
+    _figure_column("peak_memory", 8),
+    _figure_column("training_memory", 2),
     _FIELD,
 )
 COLUMNS = {column.name: column for column in EVERY}

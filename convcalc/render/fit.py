@@ -7,6 +7,7 @@ from shlex import join
 from textwrap import wrap
 from typing import Any
 
+from convcalc.analysis.figures import FIGURES
 from convcalc.fitting import METRICS, Fit, Setup, Trial
 from convcalc.network import Limit
 from convcalc.problems import InvalidSpec, printable, show
@@ -45,7 +46,7 @@ def _make_columns(found: Fit, trials: Sequence[Trial]) -> list[Cells]:
     for metric in METRICS:
         if metric in asked or metric in _SHOWN:
             texts = [_figure_text(trial, metric) for trial in trials]
-            columns.append(Cells(_TITLES.get(metric, metric), texts, 9 if metric in asked else _SHOWN[metric]))
+            columns.append(Cells(FIGURES[metric], texts, 9 if metric in asked else _SHOWN[metric]))
     return columns
 
 
