@@ -20,7 +20,7 @@ from convcalc.spec.budget import MEMORY
 from convcalc.spec.source import read_value
 from convcalc.units import format_bytes, format_count
 
-_SCHEMA = "convcalc/fit/1"
+_SCHEMA = "convcalc/fit/2"
 _TITLES = {"macs": "MACs", "flops": "FLOPs", **{metric: metric.replace("_", " ") for metric in MEMORY}}
 # the metrics of a wide table; in a narrow one, those with the highest number stay longest
 _SHOWN = {"params": 5, "macs": 6, "peak_memory": 7, "weight_memory": 4, "flops": 1}
@@ -262,9 +262,9 @@ def fit_json(found: Fit, rows: int | None) -> str:
         "best": "smallest" if found.order.smallest else "largest",
         "limits": [_limit_dict(limit) for limit in _merge_limits(found.limits)],
         "tried": {param.name: param.values for param in found.params},
-        "kept": len(found.keeping),
+        "within_budget": len(found.keeping),
         "fits": fits,
-        "breaks": [_exceeding_dict(trial) for trial in found.beyond],
+        "exceeding": [_exceeding_dict(trial) for trial in found.beyond],
         "nearest": None if found.keeping or found.nearest is None else _exceeding_dict(found.nearest),
         "invalid": [
             {"params": trial.values, "problem": trial.problem and trial.problem.message} for trial in found.invalid
