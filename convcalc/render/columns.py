@@ -5,7 +5,7 @@ from typing import Any
 
 from convcalc.analysis.report import LayerReport, Totals
 from convcalc.intervals import Ratio
-from convcalc.render.grid import Column, find_columns
+from convcalc.render.grid import LEAST_NAME, Column, find_columns
 from convcalc.render.legend import MISALIGNED
 from convcalc.render.rows import Row
 from convcalc.units import format_bytes, format_count, format_exact
@@ -13,7 +13,6 @@ from convcalc.units import format_bytes, format_count, format_exact
 _BAR = 8
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _INDENT = "  "
-LEAST_NAME = 12
 
 
 def _name_text(row: Row, exact: bool) -> str:

@@ -12,7 +12,7 @@ from convcalc.explain.figures import Explanation, Figure
 from convcalc.explain.totals import list_remarks, sum_by_kind
 from convcalc.render.cells import Cells, cell_table
 from convcalc.render.layers import hang_text, parse_page
-from convcalc.render.lines import GAP, Block, Line
+from convcalc.render.lines import GAP, NO_BREAK, Block, Line
 from convcalc.render.rows import layer_row
 from convcalc.render.summary import format_totals, heading_lines
 from convcalc.render.summary import wrap_facts as fact_lines
@@ -22,7 +22,6 @@ from convcalc.units import format_bytes, format_count, format_exact
 _PAGE = 100
 _NARROW = 60  # in a terminal of fewer columns, formulas go below their names
 _WORDS = 23  # width of the names, to the left of the formulas
-NO_BREAK = "\u00a0"  # a blank at which lines are not broken
 
 
 def explanation_lines(found: list[Explanation], width: int | None, in_words: bool = True) -> list[Line]:
