@@ -170,6 +170,8 @@ def test_the_first_of_many_alternatives_by_a_figure_of_the_whole_network(capsys:
 
 
 def test_a_figure_that_does_not_exist_or_is_unknown_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["alternatives", "example:m5", "--by", "Peak Memory"]) == 0
+    capsys.readouterr()
     assert "did you mean peak_memory?" in refused(capsys, "example:m5", "--by", "peek_memory")
     assert "available: layers, params, " in refused(capsys, "example:m5", "--by", "price")
     said = refused(capsys, "example:ds_cnn", "--by", "training")

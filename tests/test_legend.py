@@ -1,7 +1,9 @@
 """The legend under a table explains the signs that the table shows, and no others; the layer kinds declare them."""
 
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from convcalc.layers import KINDS
 from convcalc.layers.activation import ReLU
 from convcalc.render.legend import list_signs
 from convcalc.shape import Shape
+from tests.documented import printed
 from tests.specs import load
 
 # of every sign that a kind declares: the kind, its input, arguments that show the sign, and the legend
@@ -131,10 +134,16 @@ def test_a_legend_fits_the_width(
     assert all(len(line) <= width for line in legend)
 
 
-def test_other_tables_explain_their_signs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_tables_explain_their_signs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert run(["alternatives", "example:alexnet", "conv2"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "= unchanged"
     assert run(["diff", "example:lenet5", "example:resnet18"]) == 0
     assert re.search(r"^/2 stride · p\S+ padding$", capsys.readouterr().out, re.MULTILINE)
+    assert "merged branches" not in printed(["diff", "example:lenet5", "example:resnet18", "-f", "markdown"])
+    (tmp_path / "net.json").write_text(json.dumps(MISALIGNED), encoding="utf-8")
+    for arguments in (["diff", str(tmp_path / "net.json"), "example:lenet5"], ["rf", str(tmp_path / "net.json")]):
+        assert re.search(r"^! merged branches misaligned$", printed(arguments), re.MULTILINE)
+    text = printed(["diff", str(tmp_path / "net.json"), "example:lenet5", "-f", "markdown"])
+    assert "\n\n\\! merged branches misaligned\n\n" in text
     assert run(["compare", "example:resnet18", "example:alexnet"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "* best in its column"

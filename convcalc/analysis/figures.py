@@ -42,7 +42,8 @@ def figures_of(report: Report) -> dict[str, int | None]:
 
 
 def find_figure(name: str) -> str | None:
-    """Return the name of a figure given by its name or printed header; None if there is none."""
-    if name in FIGURES:
-        return name
-    return next((known for known, header in FIGURES.items() if header.lower() == name.lower()), None)
+    """Return the name of a figure given by its name, with or without underscores, or by its printed header, or None."""
+    words = name.lower().replace("_", " ")
+    return next(
+        (known for known, header in FIGURES.items() if words in (known.replace("_", " "), header.lower())), None
+    )

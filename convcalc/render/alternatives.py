@@ -13,6 +13,7 @@ from convcalc.problems import printable
 from convcalc.render.cells import Cells, cell_markdown, cell_table
 from convcalc.render.columns import field_text, is_marked_misaligned
 from convcalc.render.grid import ALWAYS
+from convcalc.render.layers import hang_text
 from convcalc.render.legend import SEPARATOR, legend_lines, list_signs
 from convcalc.render.lines import Block, Line
 from convcalc.render.summary import heading_lines, wrap_facts
@@ -108,7 +109,8 @@ def alternative_lines(
     table = cell_table(_make_columns(report, shown, by, one), width, "") if shown else None
     lines.append(table or [(_none_text(found, by), "dim")])
     if found.more:
-        lines.append([(f"and {found.more:,} more: --limit 0 lists all, LAYER only those of one layer", "dim")])
+        text = f"and {found.more:,} more: --limit 0 lists all, LAYER only those of one layer"
+        lines += hang_text("", text, width, style="dim")
     if one:
         lines += [[(_refusal_text(one_refused), "dim")] for one_refused in found.refused]
     signs = _list_signs(shown, table.titles, [text for row in table.rows for text, _ in row]) if table else []

@@ -11,7 +11,7 @@ from convcalc.diff.compared_figures import Figure
 from convcalc.diff.condition import Condition
 from convcalc.diff.difference import Change, Difference, LayerChange
 from convcalc.problems import printable, shorten
-from convcalc.render.columns import field_text
+from convcalc.render.columns import field_text, is_marked_misaligned
 from convcalc.render.diff_rows import DifferenceRow, difference_rows, value_text
 from convcalc.render.grid import Column, grid
 from convcalc.render.legend import legend_lines, list_signs
@@ -110,7 +110,12 @@ LAYERS: tuple[Column[DifferenceRow], ...] = (
 
 def difference_lines(difference: Difference, width: int | None, layers: bool) -> list[Block]:
     """Return both names, the totals side by side, and one row per change; only the totals if not `layers`."""
-    lines: list[Block] = [*_title_lines(difference, width), [], _totals_table(difference, width)]
+    lines: list[Block] = [
+        *_title_lines(difference, width),
+        [],
+        _totals_table(difference, width),
+        *legend_lines(list_total_signs(difference), width),
+    ]
     given = [f"{change.what} {given_text(change)}" for change in difference.given]
     if given:
         lines += [[], *([(fact if width is None else shorten(fact, width), "")] for fact in given)]
@@ -119,6 +124,11 @@ def difference_lines(difference: Difference, width: int | None, layers: bool) ->
         table = grid(LAYERS, rows, width=width, style=_style_of)
         lines += [[], table, *legend_lines(_list_signs(rows, table), width)]
     return [*lines, *([] if not difference.is_empty else [[], [("no differences", "title")]])]
+
+
+def list_total_signs(difference: Difference) -> list[str]:
+    """Return what a legend says about the signs in the table of totals."""
+    return list_signs((), any(is_marked_misaligned(report.totals) for report in (difference.old, difference.new)))
 
 
 def _list_signs(rows: Sequence[DifferenceRow], table: Table) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from convcalc.diff.difference import Difference
 from convcalc.problems import shorten
 from convcalc.render.cells import Cells, cell_markdown
-from convcalc.render.diff import LAYERS, TOTALS, given_text, total_rows
+from convcalc.render.diff import LAYERS, TOTALS, given_text, list_total_signs, total_rows
 from convcalc.render.diff_rows import DifferenceRow, difference_rows
 from convcalc.render.grid import Column, Kind
 from convcalc.render.legend import SEPARATOR, list_signs
@@ -26,6 +26,8 @@ def difference_markdown(difference: Difference, failed: Sequence[str]) -> str:
     if difference.is_empty:
         return "\n".join([*lines, "No differences.", ""])
     lines += [*_table_lines(TOTALS, total_rows(difference)), ""]
+    signs = list_total_signs(difference)
+    lines += [escape(SEPARATOR.join(signs)), ""] if signs else []
     given = [f"- {escape(f'{change.what} {given_text(change)}')}" for change in difference.given]
     lines += (
         [*given[:_MOST_SETTINGS], *_left_out_lines(len(given) - _MOST_SETTINGS, "other values"), ""] if given else []
