@@ -28,7 +28,8 @@ class Key(Generic[_Value]):
     """
 
     expected = ""  # what a valid value is, for error messages
-    sign = ""  # shown in front of the value in tables, such as / for a stride
+    sign = ""  # shown in front of the value in tables, such as / for a stride; a sign that ends in a blank is a word
+    sign_meaning = ""  # what a legend says about the sign; the name of the argument if empty
     named: tuple[str, ...] = ()  # words accepted as values
 
     def __init__(self, help: str, default: Any = None, *, required: bool = False, default_text: str = "") -> None:
@@ -69,6 +70,12 @@ class Key(Generic[_Value]):
     def glance(self, value: Any) -> str:
         """Return the short form in which tables show a value, such as `/2` for a stride of 2."""
         return f"{self.sign}{value}"
+
+    def explain_sign(self) -> str:
+        """Return what a legend says about the sign; "" if there is none, or if it is a word that explains itself."""
+        if not self.sign or self.sign.endswith(" "):
+            return ""
+        return self.sign_meaning or self.name.replace("_", " ")
 
     def flaw(self, value: Any, where: tuple[int, ...] = (), expected: str = "") -> Flaw:
         """Return the error for a value that is not `expected`; `where` is the index of the wrong entry of a list."""
@@ -137,10 +144,20 @@ def _describe_integer(minimum: int) -> str:
 class Integer(Key[int]):
     """An argument that is an integer of at least a minimum."""
 
-    def __init__(self, help: str, default: int | None = None, *, minimum: int = 1, sign: str = "", **rest: Any) -> None:
+    def __init__(
+        self,
+        help: str,
+        default: int | None = None,
+        *,
+        minimum: int = 1,
+        sign: str = "",
+        sign_meaning: str = "",
+        **rest: Any,
+    ) -> None:
         super().__init__(help, default, **rest)
         self.minimum = minimum
         self.sign = sign
+        self.sign_meaning = sign_meaning
         self.expected = _describe_integer(minimum)
 
     def read(self, value: Any, axes: int | None) -> int:
@@ -190,9 +207,10 @@ class Flag(Key[bool]):
 
     expected = "true or false"
 
-    def __init__(self, help: str, default: bool, *, sign: str = "") -> None:
+    def __init__(self, help: str, default: bool, *, sign: str = "", sign_meaning: str = "") -> None:
         super().__init__(help, default)
         self.sign = sign
+        self.sign_meaning = sign_meaning
 
     def read(self, value: Any, axes: int | None) -> bool:
         """Return the boolean."""
@@ -366,9 +384,11 @@ class Padding(Key[PerAxisPadding]):
 class IntegerList(Key[tuple[int, ...]]):
     """An argument that is a list of integers, whose length and minimum are limited."""
 
-    def __init__(self, help: str, *, lengths: tuple[int, int], minimum: int, expected: str, sign: str = "×") -> None:
+    def __init__(
+        self, help: str, *, lengths: tuple[int, int], minimum: int, expected: str, separator: str = "×"
+    ) -> None:
         super().__init__(help, required=True)
-        self.sign = sign
+        self.separator = separator
         self.lengths = lengths
         self.minimum = minimum
         self.expected = expected
@@ -389,8 +409,8 @@ class IntegerList(Key[tuple[int, ...]]):
         return {"type": "array", "items": items, "minItems": fewest, "maxItems": most}
 
     def glance(self, value: tuple[int, ...]) -> str:
-        """Return the integers joined by the sign: `64×8×8`, or `0:58` with the sign `:`."""
-        return self.sign.join(map(str, value))
+        """Return short text: `64×8×8`, or `0:58` with another separator."""
+        return self.separator.join(map(str, value))
 
 
 class NamedShape:

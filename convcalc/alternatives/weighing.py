@@ -7,6 +7,7 @@ from convcalc.alternatives.factorings import FACTORINGS, CannotChange, Convoluti
 from convcalc.alternatives.rewriting import Change, Rewritten, rewrite_spec
 from convcalc.alternatives.subjects import check_changeable, map_sharers
 from convcalc.analysis.cost import activation_bytes, cost
+from convcalc.analysis.figures import figure
 from convcalc.analysis.report import LayerReport, Report, analyse
 from convcalc.layers.base import Layer
 from convcalc.layers.make import make_written_layer
@@ -15,8 +16,6 @@ from convcalc.problems import Flaw
 from convcalc.shape import Shape
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
-
-METRICS = ("macs", "params", "flops", "weight_memory", "activation_memory")
 
 
 class _Figures(NamedTuple):
@@ -63,6 +62,10 @@ class Alternative(NamedTuple):
     after: LayerReport
     same_shape: bool
     same_field: bool
+
+
+class UnknownFigure(ValueError):
+    """The figure by which alternatives are to be ranked is unknown for the network."""
 
 
 class Refused(NamedTuple):
@@ -145,9 +148,47 @@ def _total(found: Iterable[_Figures]) -> _Figures:
     return _Figures(*map(sum, zip(*found, strict=True)))
 
 
-def rank_options(found: Iterable[Option], metric: str) -> list[Option]:
-    """Return the options sorted by how much they save of a metric, the largest saving first."""
-    return sorted(found, key=lambda option: -option.saving(metric))
+class Found(NamedTuple):
+    """The alternatives that save most, how many more there are, what cannot be built, and if only lower ones count."""
+
+    alternatives: list[Alternative]
+    more: int
+    refused: list[Refused]
+    only_lower: bool = False
+
+
+def find_alternatives(
+    document: Document,
+    overrides: Overrides,
+    report: Report,
+    options: Iterable[Option],
+    by: str,
+    rows: int | None,
+    only_lower: bool,
+) -> Found:
+    """Return the first `rows` alternatives (None: all) by what they save of a figure of the whole network, most first.
+
+    `by` is a name in `FIGURES`. With `only_lower`, alternatives that do not lower that figure are left out. Raises
+    UnknownFigure.
+    """
+    if by in _Figures._fields:  # sums over layers: only the alternatives to return need to be built
+        ranked = sorted(options, key=lambda option: -option.saving(by))
+        ranked = [option for option in ranked if option.saving(by) > 0 or not only_lower]
+        alternatives, refused = build_options(document, overrides, report, ranked, rows)
+        return Found(alternatives, len(ranked) - len(alternatives) - len(refused), refused, only_lower)
+    built, refused = build_options(document, overrides, report, options, None)
+    savings = [(_find_saving(report, one.report, by), one) for one in built]
+    savings = sorted((pair for pair in savings if pair[0] > 0 or not only_lower), key=lambda pair: -pair[0])
+    first = [one for _, one in savings[:rows]]
+    return Found(first, len(savings) - len(first), refused, only_lower)
+
+
+def _find_saving(before: Report, after: Report, by: str) -> int:
+    """Return by how much a figure of a network is lower after a change. Raises UnknownFigure."""
+    old, new = figure(before, by), figure(after, by)
+    if old is None or new is None:
+        raise UnknownFigure(f"{by} is unknown for this network")
+    return old - new
 
 
 def _build_option(document: Document, overrides: Overrides, report: Report, option: Option) -> Alternative:

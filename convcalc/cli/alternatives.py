@@ -13,7 +13,8 @@ from convcalc.alternatives.subjects import (
     select_by_all_uses,
     select_by_any_use,
 )
-from convcalc.alternatives.weighing import METRICS, Option, build_options, list_options, rank_options
+from convcalc.alternatives.weighing import Option, UnknownFigure, find_alternatives, list_options
+from convcalc.analysis.figures import FIGURES, find_figure
 from convcalc.analysis.report import Report, analyse
 from convcalc.cli import common
 from convcalc.network import Network
@@ -34,9 +35,10 @@ _ROWS = 20  # default number of rows without LAYER
 @click.argument("layer", required=False)
 @click.option(
     "--by",
-    type=click.Choice(METRICS),
-    default="macs",
-    help="Rank alternatives by how much of this the whole network saves (default: macs).",
+    metavar="FIGURE",
+    shell_complete=common.complete_from(lambda: FIGURES),
+    help="List only alternatives that lower a figure of the whole network (macs, params, peak_memory, …), the largest "
+    "saving first. Default: all, by macs.",
 )
 @click.option("--limit", "rows", type=click.IntRange(0), metavar="N", help="Number of alternatives to list; 0 for all.")
 @click.option(
@@ -50,7 +52,7 @@ def command(
     net: str,
     overrides: Overrides,
     layer: str | None,
-    by: str,
+    by: str | None,
     rows: int | None,
     apply: str | None,
     format: str,
@@ -68,6 +70,7 @@ def command(
     uses of the block change together. Such a layer is listed if LAYER matches any of its uses; the name in the table
     matches all of them and can be passed to --apply.
     """
+    metric = "macs" if by is None else _read_figure(by)
     document = common.read_document(net)
     report = analyse(common.build_network(document, overrides, where))
     convs = list_convolutions(document, report.network)
@@ -81,8 +84,19 @@ def command(
         return 0
     chosen = convs if layer is None else _select(select_by_any_use, convs, report, layer)
     limit = (rows or None) if rows is not None else _ROWS if layer is None else None
-    common.write_text(_render(document, overrides, report, chosen, by, limit, format, where), where, [net])
+    common.write_text(
+        _render(document, overrides, report, chosen, metric, by is not None, limit, format, where), where, [net]
+    )
     return 0
+
+
+def _read_figure(text: str) -> str:
+    """Return the name of a figure given by its name or header. Raises Failure."""
+    found = find_figure(text)
+    if found is None:
+        hint = did_you_mean(text, FIGURES) or f"available: {', '.join(FIGURES)}"
+        raise common.Failure(f"--by: no figure {show(text)}: {hint}")
+    return found
 
 
 def _select(
@@ -108,6 +122,7 @@ def _render(
     report: Report,
     chosen: Sequence[Convolution],
     by: str,
+    only_lower: bool,
     limit: int | None,
     format: str,
     where: common.Output,
@@ -116,16 +131,17 @@ def _render(
     from convcalc.render import alternatives
 
     known, refused = list_options(chosen, report.network)
-    found, failed = build_options(document, overrides, report, rank_options(known, by), limit)
-    more = len(known) - len(found) - len(failed)
+    try:
+        found = find_alternatives(document, overrides, report, known, by, limit, only_lower)
+    except UnknownFigure as error:
+        raise common.Failure(f"--by: {error}") from None
+    found = found._replace(refused=[*refused, *found.refused])
     if format == "json":
-        return alternatives.alternative_json(report, found, [*refused, *failed], by, more)
+        return alternatives.alternative_json(report, found, by)
     if format == "markdown":
-        return alternatives.alternative_markdown(report, found, more)
+        return alternatives.alternative_markdown(report, found, by)
     width = common.table_width(where)
-    return common.render_text(
-        alternatives.alternative_lines(report, chosen, found, [*refused, *failed], more, width), where
-    )
+    return common.render_text(alternatives.alternative_lines(report, chosen, found, by, width), where)
 
 
 def _apply(

@@ -242,8 +242,11 @@ def _render(
     actions = os.environ.get("GITHUB_ACTIONS") == "true"
     format = format or ("github" if actions else "text")
     if statistics or format in ("text", "github"):
-        lines = check.statistics_lines(checked, RULES) if statistics else check.text_lines(checked, skipped_files)
-        text = common.render_text(lines, where)
+        width = common.table_width(where)
+        text = common.render_text(
+            check.statistics_lines(checked, RULES, width) if statistics else check.text_lines(checked, skipped_files),
+            where,
+        )
         # text from files must not act as a command to the runner that reads the log
         text = check.disarm_commands(text) if actions or format == "github" else text
         return text if statistics or format == "text" else _annotate(checked) + text

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from convcalc.analysis.figures import find_figure
 from convcalc.cli import common
 from convcalc.cli.limits import limit_options
 from convcalc.fitting import METRICS, Fit, Load, Order, Param, Setup, expand_values, fit
@@ -111,11 +112,12 @@ def _drop_budget(load: Load) -> Load:
 
 
 def _read_order(text: str) -> Order:
-    """Return the order that --by describes: largest first for `macs`, smallest first for `-macs`. Raises Failure."""
-    metric = text.removeprefix("-")
+    """Return the order for `macs`, or `-params` for the smallest first. Raises Failure."""
+    written = text.removeprefix("-")
+    metric = find_figure(written) or written
     if metric not in METRICS:
         hint = did_you_mean(metric, METRICS) or f"available: {', '.join(METRICS)}"
-        raise common.Failure(f"--by: unknown metric {show(metric)}: {hint}")
+        raise common.Failure(f"--by: unknown metric {show(written)}: {hint}")
     return Order(metric, text.startswith("-"))
 
 

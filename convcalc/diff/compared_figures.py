@@ -1,20 +1,7 @@
-"""Lists the figures by which two networks are compared, and computes them exactly."""
+"""A figure of two networks and how it changes, exact, or None if unknown."""
 
 from fractions import Fraction
 from typing import NamedTuple
-
-from convcalc.analysis import budgets
-from convcalc.analysis.report import COUNTS, Report
-
-FIGURES = (
-    "layers",
-    *COUNTS,
-    "weight_memory",
-    "activation_memory",
-    "peak_memory",
-    "training_memory",
-    "receptive_field",
-)
 
 
 class Figure(NamedTuple):
@@ -35,18 +22,3 @@ class Figure(NamedTuple):
         if change is None or (change and not self.old):
             return None
         return Fraction(change, self.old or 1)
-
-
-def figures_of(report: Report) -> dict[str, int | None]:
-    """Return all figures of a network by name; None if unknown. The receptive field is its largest side."""
-    return {name: figure(report, name) for name in FIGURES}
-
-
-def figure(report: Report, name: str) -> int | None:
-    """Return one figure of a network; None if unknown."""
-    if name == "training_memory":
-        return report.training().total
-    if name == "receptive_field":
-        size = report.totals.receptive_field.size
-        return None if size is None else max(size, default=0)
-    return budgets.figure(report, name)

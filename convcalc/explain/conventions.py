@@ -37,9 +37,9 @@ PAGE: tuple[tuple[str, str], ...] = (
     ),
     (
         "receptive field",
-        "the size of the input region on which an interior output position depends, not clipped at the border. A "
-        "sliding window enlarges it to field + (extent - 1) × jump, where extent = d (k - 1) + 1 is the effective "
-        "kernel size and jump is the cumulative stride.",
+        "the region of the input on which an interior output position depends, not clipped at the border. A sliding "
+        "window enlarges it to field + (k_eff - 1) × jump, where k_eff = d (k - 1) + 1 is the effective kernel size "
+        "and jump is the cumulative stride.",
     ),
 )
 ASSUMPTIONS = (

@@ -24,13 +24,15 @@ if TYPE_CHECKING:
     from convcalc.render.lines import RichBlocks
 
 _BEFORE = "receptive field and jump (cumulative stride) of the layer's input, in positions of the network's input"
+_TITLES = {"macs": "MACs", "flops": "FLOPs"}
 _Value = TypeVar("_Value", bound=Hashable)
 
 
 class Figure(NamedTuple):
     """A figure: its name, its value (None: unknown), and its derivation as a formula or in words.
 
-    `one_axis` means that the formula is about a single axis, which `name` mentions, so its symbols need no axis index.
+    `axes` are the axes for which it holds; empty if it holds for all of them or is not about axes. `one_axis` means
+    that the formula is about the axis named by the figure, so that its symbols need no axis index.
     """
 
     name: str
@@ -39,6 +41,13 @@ class Figure(NamedTuple):
     words: str = ""
     unit: str = ""
     one_axis: bool = False
+    axes: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The name as people read it: `MACs`, `receptive field, height`; for a size, only its axes."""
+        name = _TITLES.get(self.name, self.name.replace("_", " "))
+        return ", ".join([*([] if self.name == "size" and self.axes else [name]), *self.axes])
 
 
 class Explanation(NamedTuple):
@@ -162,7 +171,7 @@ def _make_size_figure(names: list[str], size: int) -> Figure:
     used = set(iterate_symbols(formula))
     # axis indices are left out unless two symbols would then have the same name
     one_axis = len({symbol.called(True) for symbol in used}) == len(used)
-    return Figure(", ".join(names), int(size), formula, one_axis=one_axis)
+    return Figure("size", int(size), formula, one_axis=one_axis, axes=tuple(names))
 
 
 # -- weights and operations
@@ -183,14 +192,14 @@ def _derive_operations(layer: LayerReport, twin: Layer, batch: int) -> list[Figu
     # the figures are for the whole batch
     samples, products, sums = _make_batch_factor(batch), twin.multiplications(), twin.additions()
     if products is None or sums is None or layer.multiplications is None or layer.additions is None:
-        return [Figure(name, None, words="unknown") for name in ("multiplications", "additions", "MACs", "FLOPs")]
+        return [Figure(name, None, words="unknown") for name in ("multiplications", "additions", "macs", "flops")]
     multiplications = make_quantity(Symbol("multiplications", layer.multiplications))
     flops = multiplications + make_quantity(Symbol("additions", layer.additions))
     return [
         _make_figure("multiplications", samples * products),
         _make_figure("additions", samples * sums),
-        _make_figure("MACs", multiplications if layer.macs else 0, "only convolution and linear layers have MACs"),
-        _make_figure("FLOPs", flops if layer.flops else 0),
+        _make_figure("macs", multiplications if layer.macs else 0, "only convolution and linear layers have MACs"),
+        _make_figure("flops", flops if layer.flops else 0),
     ]
 
 
@@ -214,10 +223,10 @@ def _derive_memory(report: Report, index: int, twin: Layer) -> Iterator[Figure]:
     layer, network = report.layers[index], report.network
     samples, dtype = _make_batch_factor(network.batch), network.dtype
     if layer.weight_memory:
-        yield Figure("weight memory", layer.weight_memory, _make_weight_formula(layer, twin, dtype), unit="B")
+        yield Figure("weight_memory", layer.weight_memory, _make_weight_formula(layer, twin, dtype), unit="B")
     inputs = sum(tensor_bytes(samples * shape.elements, dtype.activations) for shape in twin.inputs)
-    yield _make_figure("input memory", inputs, unit="B")
-    yield _make_figure("output memory", tensor_bytes(samples * twin.output.elements, dtype.activations), unit="B")
+    yield _make_figure("input_memory", inputs, unit="B")
+    yield _make_figure("activation_memory", tensor_bytes(samples * twin.output.elements, dtype.activations), unit="B")
 
 
 def _make_weight_formula(layer: LayerReport, twin: Layer, dtype: Dtype) -> Expression:
@@ -236,15 +245,12 @@ def _make_weight_formula(layer: LayerReport, twin: Layer, dtype: Dtype) -> Expre
 
 
 def _derive_field(report: Report, index: int, twin: Layer) -> list[Figure]:
-    """Return the receptive field and the jump (cumulative stride) after a layer.
-
-    On each axis, the formula for a sliding window is field + (extent - 1) × jump. Other layers are explained in words.
-    """
+    """Return the receptive field and jump after this layer: field + (k_eff - 1) × jump on every axis."""
     node = report.network.nodes[index]
     before, after = [report.fields[tensor] for tensor in node.reads], report.layers[index].receptive_field
     reach = node.layer.reach()
     if after.whole or not after.size:
-        return [Figure("receptive field", None, words="the whole input" if after.whole else "unknown")]
+        return [Figure("receptive_field", None, words="the whole input" if after.whole else "unknown")]
     if reach == "everything":
         words = "the region on which all positions of its input depend, within the network's input"
         return _describe_fields(after.size, AXIS_NAMES[len(after.size)], words)
@@ -276,14 +282,14 @@ def _is_regular(field: Field) -> bool:
 
 def _describe_fields(sizes: tuple[int, ...], axes: tuple[str, ...], words: str) -> list[Figure]:
     return [
-        Figure(_name_field(names, axes), size, words=words)
+        Figure("receptive_field", size, words=words, axes=_name_axes(names, axes))
         for size, names in _group_by_value(zip(sizes, axes, strict=True))
     ]
 
 
-def _name_field(names: list[str], axes: tuple[str, ...], what: str = "receptive field") -> str:
+def _name_axes(names: list[str], axes: tuple[str, ...]) -> tuple[str, ...]:
     # axes are named only if they differ
-    return what if len(names) == len(axes) else f"{what}, {', '.join(names)}"
+    return () if len(names) == len(axes) else tuple(names)
 
 
 def _group_by_value(pairs: Iterable[tuple[_Value, str]]) -> list[tuple[_Value, list[str]]]:
@@ -294,11 +300,7 @@ def _group_by_value(pairs: Iterable[tuple[_Value, str]]) -> list[tuple[_Value, l
 
 
 def _derive_steps(field: Field, twin: Layer) -> list[Figure]:
-    """Return the extent (effective kernel size) of a sliding window, and the receptive field and jump after it.
-
-    `field` is the receptive field of the layer's input, and `twin` the layer with symbolic numbers. Axes with the same
-    numbers are combined.
-    """
+    """Return the effective kernel size, field and jump of a sliding window; equal axes are combined."""
     reach = twin.reach()
     assert isinstance(reach, tuple)
     axes = AXIS_NAMES[len(reach)]
@@ -317,12 +319,16 @@ def _derive_step(size: int, jump: int, reads: Reads, names: list[str], axes: tup
     (low,), (high,) = reads.low, reads.high
     assert low is not None
     assert high is not None
-    extent = high - low + 1
-    window = make_quantity(Symbol("extent", int(extent), "effective kernel size"))
+    kernel = high - low + 1
+    window = make_quantity(Symbol("k_eff", int(kernel), "effective kernel size"))
     seen = make_quantity(Symbol("field", size, _BEFORE))
     step = make_quantity(Symbol("jump", jump, _BEFORE))
-    figures = [("extent", extent), ("receptive field", seen + (window - 1) * step), ("jump", step * reads.shift)]
+    figures = [
+        ("effective_kernel_size", kernel),
+        ("receptive_field", seen + (window - 1) * step),
+        ("jump", step * reads.shift),
+    ]
     return [
-        Figure(_name_field(names, axes, what), int(value), expression_of(value), one_axis=True)
+        Figure(what, int(value), expression_of(value), one_axis=True, axes=_name_axes(names, axes))
         for what, value in figures
     ]

@@ -61,9 +61,9 @@ def list_remarks(report: Report) -> list[tuple[str, str]]:
     if folded:
         found.append(("folded", f"{folded:,} batch norms are folded into the layers before them"))
     found += [
-        ("weights", "elements of params and buffers × bits of their data types / 8"),
-        ("peak", f"the most memory live at once, at {total.peak_at}: {tensors}"),
-        ("field", "receptive field of the last layer with positions: field + (extent - 1) × jump, layer by layer"),
+        ("weight_memory", "elements of params and buffers × bits of their data types / 8"),
+        ("peak_memory", f"the most memory live at once, at {total.peak_at}: {tensors}"),
+        ("receptive_field", "that of the last layer with positions: field + (k_eff - 1) × jump, layer by layer"),
     ]
     return found
 

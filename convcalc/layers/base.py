@@ -7,6 +7,7 @@ instantiated; `convcalc.layers.mixins` has rules that several kinds share, such 
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from math import prod
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -73,6 +74,14 @@ class SavedForBackward(NamedTuple):
     values: int = 0  # further elements per sample, in the activations' data type
     batch_values: int = 0  # further elements in that type, independent of the batch size
     mask_bytes: int = 0  # bytes of masks and indices per sample, independent of the activations' data type
+
+
+class Sign(NamedTuple):
+    """An argument that tables show with a sign: the sign `/`, the short form `/2`, and the meaning `stride`."""
+
+    sign: str
+    text: str
+    meaning: str
 
 
 class Layer(ABC):
@@ -209,12 +218,19 @@ class Layer(ABC):
 
     def glance(self) -> str:
         """Return the arguments in short form, without those at their default: `3×3, 64, /2, p1`."""
+        return ", ".join(key.glance(value) for key, value in self._list_glanced())
+
+    def signs(self) -> list[Sign]:
+        """Return the arguments that `glance` shows with a sign."""
+        signed = [(key, value) for key, value in self._list_glanced() if key.explain_sign()]
+        return [Sign(key.sign, key.glance(value), key.explain_sign()) for key, value in signed]
+
+    def _list_glanced(self) -> Iterator[tuple[Key[Any], Any]]:
         axes = self.input.axes
-        return ", ".join(
-            key.glance(self.__dict__[name])
-            for name, key in self.glance_keys()
-            if self.__dict__[name] is not None and (key.required or self.__dict__[name] != key.default_for(axes))
-        )
+        for name, key in self.glance_keys():
+            value = self.__dict__[name]
+            if value is not None and (key.required or value != key.default_for(axes)):
+                yield key, value
 
     @classmethod
     def glance_keys(cls) -> list[tuple[str, Key[Any]]]:

@@ -125,7 +125,7 @@ class GroupNorm(_InputStatistics):
     """
 
     kind = "groupnorm"
-    num_groups = Integer("number of groups; must divide the channels", required=True, sign="g")
+    num_groups = Integer("number of groups; must divide the channels", required=True, sign="g", sign_meaning="groups")
     affine = Flag("learn a scale and a bias per channel", True)
 
     def inferred_shape(self) -> Shape:

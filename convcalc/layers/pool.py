@@ -26,7 +26,12 @@ class _Pooling(Layer):
     stride = PerAxis(
         "distance between neighbouring windows, in input elements", None, sign="/", default_text="kernel_size"
     )
-    ceil_mode = Flag("allow a last window that extends beyond the end of the padded input", False, sign="ceil")
+    ceil_mode = Flag(
+        "allow a last window that extends beyond the end of the padded input",
+        False,
+        sign="ceil",
+        sign_meaning="output size rounded up",
+    )
 
     def normalise(self) -> None:
         self.fill(stride=self.stride or self.kernel_size)

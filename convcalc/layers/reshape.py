@@ -80,7 +80,7 @@ class Slice(SamePlace, Free, SavesNothing):
         lengths=(2, 2),
         minimum=0,
         expected="a list [start, stop]",
-        sign=":",
+        separator=":",
     )
 
     def inferred_shape(self) -> Shape:

@@ -6,11 +6,15 @@ from typing import Any
 
 from convcalc.alternatives.factorings import FACTORINGS, Convolution
 from convcalc.alternatives.subjects import names_of, pattern_of
-from convcalc.alternatives.weighing import Alternative, Refused, cost_of
+from convcalc.alternatives.weighing import Alternative, Found, Refused, cost_of
+from convcalc.analysis.figures import FIGURES, figure, figures_of
 from convcalc.analysis.report import Report, field_dict
 from convcalc.problems import printable
 from convcalc.render.cells import Cells, cell_markdown, cell_table
-from convcalc.render.columns import field_text
+from convcalc.render.columns import field_text, is_marked_misaligned
+from convcalc.render.grid import ALWAYS
+from convcalc.render.layers import hang_text
+from convcalc.render.legend import SEPARATOR, legend_lines, list_signs
 from convcalc.render.lines import Block, Line
 from convcalc.render.summary import heading_lines, wrap_facts
 from convcalc.render.summary_markdown import escape
@@ -18,14 +22,18 @@ from convcalc.units import format_bytes, format_count
 
 _SCHEMA = "convcalc/alternatives/2"
 _SAME = "="
+_CHANGES = {"macs": ALWAYS, "params": 7, "peak_memory": 2}  # figures of the network that are shown, with their weights
+_NETWORK_ONLY = ("peak_memory", "training_memory")  # figures that a layer does not have
 
 
 def _ratio_text(before: int, after: int) -> str:
-    """Return after / before, such as `0.116×` or `12.3×`; `∞` if only `before` is 0, empty if both are."""
+    """Return a ratio: `0.30×`, `0.046×`, `12.3×`; empty if both are 0."""
     if not before:
         return "" if not after else "∞"
     ratio = after / before
-    digits = 3 if ratio < 9.9995 else 1 if ratio < 1000 else 0
+    if 0 < ratio < 0.0005:
+        return "<0.001×"
+    digits = 3 if ratio < 0.0995 else 2 if ratio < 9.995 else 1 if ratio < 999.95 else 0
     return f"{ratio:,.{digits}f}×"
 
 
@@ -48,20 +56,21 @@ def _shape_cell(alternative: Alternative) -> str:
     return _SAME if alternative.same_shape else str(alternative.after.output_shape)
 
 
-def _make_columns(report: Report, found: Sequence[Alternative], one: bool) -> list[Cells]:
-    """Return the columns of the table, with one row per alternative.
+def _make_columns(report: Report, found: Sequence[Alternative], by: str, one: bool) -> list[Cells]:
+    """Return the columns: layer, alternative, each figure as a ratio, and the changes of the whole network.
 
-    They are the layer (unless `one`, which says that all rows are about the same layer), the alternative, the ratio of
-    new to old for each figure of the layer, and the change of each total of the network.
+    `by` ranks the alternatives; its change is always shown. `one` leaves out the column of the layer.
     """
 
     def ratios(name: str) -> list[str]:
         figures = [(alternative.option.before, alternative.option.after) for alternative in found]
         return [_ratio_text(getattr(before, name), getattr(after, name)) for before, after in figures]
 
-    def changes(name: str) -> list[str]:
-        old = getattr(report.totals, name)
-        return [_change_text(old, getattr(alternative.report.totals, name)) for alternative in found]
+    def changes(name: str) -> Cells:
+        old = figure(report, name)
+        texts = [_change_text(old, figure(alternative.report, name)) for alternative in found]
+        title = FIGURES[name] if name in _NETWORK_ONLY else f"all {FIGURES[name]}"
+        return Cells(title, texts, ALWAYS if name == by else _CHANGES.get(name, 0))
 
     convs = {alternative.option.conv.path: alternative.option.conv for alternative in found}
     patterns = {path: pattern_of(conv, report.network) for path, conv in convs.items()}
@@ -77,34 +86,46 @@ def _make_columns(report: Report, found: Sequence[Alternative], one: bool) -> li
         Cells("activations", ratios("activation_memory"), 4),
         Cells("field", list(map(_field_cell, found)), 5),
         Cells("output", list(map(_shape_cell, found)), 3),
-        Cells("all MACs", changes("macs")),
-        Cells("all params", changes("params"), 7),
-        Cells("peak", changes("peak_memory"), 2),
+        *map(changes, dict.fromkeys([*_CHANGES, by])),
     ]
 
 
 def alternative_lines(
     report: Report,
     chosen: Sequence[Convolution],
-    found: Sequence[Alternative],
-    refused: Sequence[Refused],
-    more: int,
+    found: Found,
+    by: str,
     width: int | None,
 ) -> list[Block]:
-    """Return a heading, the table of alternatives, and the number of those that are not shown (`more`).
+    """Return a heading, the table and what it leaves out; for a single convolution also its own cost.
 
-    If only one convolution was `chosen`, its own cost is shown as well, and the reasons why alternatives were refused.
+    `by` is the figure that ranks the alternatives.
     """
     one = len(chosen) == 1
     lines: list[Block] = [*heading_lines(report, width), []]
     if one:
         lines += [*_subject_lines(report, chosen[0], width), []]
-    lines.append(cell_table(_make_columns(report, found, one), width, "") if found else [("no alternatives", "dim")])
-    if more > 0:
-        lines.append([(f"and {more:,} more: --limit 0 lists all, LAYER only those of one layer", "dim")])
+    shown = found.alternatives
+    table = cell_table(_make_columns(report, shown, by, one), width, "") if shown else None
+    lines.append(table or [(_none_text(found, by), "dim")])
+    if found.more:
+        text = f"and {found.more:,} more: --limit 0 lists all, LAYER only those of one layer"
+        lines += hang_text("", text, width, style="dim")
     if one:
-        lines += [[(_refusal_text(one_refused), "dim")] for one_refused in refused]
-    return lines
+        lines += [[(_refusal_text(one_refused), "dim")] for one_refused in found.refused]
+    signs = _list_signs(shown, table.titles, [text for row in table.rows for text, _ in row]) if table else []
+    return [*lines, *legend_lines(signs, width)]
+
+
+def _list_signs(found: Sequence[Alternative], titles: Sequence[str], texts: Sequence[str]) -> list[str]:
+    """Return what a legend says about the signs in a table with these titles and texts."""
+    marked = any(is_marked_misaligned(one.after) for one in found if not one.same_field)
+    same = [f"{_SAME} unchanged"] if _SAME in texts else []
+    return [*same, *list_signs((), "field" in titles and marked)]
+
+
+def _none_text(found: Found, by: str) -> str:
+    return f"no alternative lowers {FIGURES[by]}" if found.only_lower else "no alternatives"
 
 
 def _refusal_text(refused: Refused) -> str:
@@ -129,44 +150,33 @@ def _subject_lines(report: Report, conv: Convolution, width: int | None) -> list
     return [[(printable(pattern_of(conv, report.network)), "title")], *wrap_facts(facts, width)]
 
 
-def alternative_markdown(report: Report, found: Sequence[Alternative], more: int) -> str:
-    """Return the alternatives as a Markdown table, and the number of those that are not shown (`more`)."""
+def alternative_markdown(report: Report, found: Found, by: str) -> str:
+    """Return the alternatives as Markdown."""
     lines = [f"### Alternatives in {escape(report.network.name)}", ""]
-    lines += cell_markdown(_make_columns(report, found, False)) if found else ["no alternatives"]
-    return "\n".join([*lines, *(["", f"and {more:,} more"] if more > 0 else []), ""])
+    columns = _make_columns(report, found.alternatives, by, False)
+    lines += cell_markdown(columns) if found.alternatives else [_none_text(found, by)]
+    texts = [text for column in columns for text in column.texts]
+    signs = _list_signs(found.alternatives, [column.title for column in columns], texts)
+    lines += ["", escape(SEPARATOR.join(signs))] if signs else []
+    return "\n".join([*lines, *(["", f"and {found.more:,} more"] if found.more else []), ""])
 
 
-def alternative_json(
-    report: Report, found: Sequence[Alternative], refused: Sequence[Refused], metric: str, more: int
-) -> str:
-    """Return the alternatives as JSON text, with exact numbers before and after each change."""
+def alternative_json(report: Report, found: Found, by: str) -> str:
+    """Return the alternatives as JSON, with exact numbers before and after."""
     answer = {
         "schema": _SCHEMA,
         "name": report.network.name,
         "file": report.network.file,
-        "by": metric,
-        "network": _network_figures(report),
-        "alternatives": [_alternative_dict(report, alternative) for alternative in found],
-        "more": more,
+        "by": by,
+        "network": figures_of(report),
+        "alternatives": [_alternative_dict(report, alternative) for alternative in found.alternatives],
+        "more": found.more,
         "refused": [
             {"layers": names_of(one.conv, report.network), "alternative": one.factoring or None, "reason": one.reason}
-            for one in refused
+            for one in found.refused
         ],
     }
     return json.dumps(answer, indent=1) + "\n"
-
-
-def _network_figures(report: Report) -> dict[str, int | None]:
-    """Return the totals of a network that an alternative can change."""
-    total = report.totals
-    return {
-        "params": total.params,
-        "macs": total.macs,
-        "flops": total.flops,
-        "weight_memory": total.weight_memory,
-        "activation_memory": total.activation_memory,
-        "peak_memory": total.peak_memory,
-    }
 
 
 def _alternative_dict(report: Report, alternative: Alternative) -> dict[str, Any]:
@@ -180,7 +190,7 @@ def _alternative_dict(report: Report, alternative: Alternative) -> dict[str, Any
         "entries": [{word: arguments} for word, arguments in option.entries],
         "before": option.before._asdict(),
         "after": option.after._asdict(),
-        "network": _network_figures(alternative.report),
+        "network": figures_of(alternative.report),
         "output_shape": {"same": alternative.same_shape, "sizes": list(alternative.after.output_shape.sizes)},
         "receptive_field": {"same": alternative.same_field, **field_dict(alternative.after.receptive_field)},
     }

@@ -1,12 +1,13 @@
 """Makes tables from ready-made texts: a table that fits a width, or Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from textwrap import wrap
 from typing import NamedTuple
 
-from convcalc.render.columns import LEAST_NAME
-from convcalc.render.grid import ALWAYS, Column, grid
-from convcalc.render.lines import Table
-from convcalc.render.summary_markdown import escape
+from convcalc.render.grid import ALWAYS, LEAST_NAME, Column, grid
+from convcalc.render.lines import GAP, NO_BREAK, Table
+
+_WANTED_ROOM, _LEAST_ROOM = 24, 16  # characters for a column of text: columns are dropped for more, never fewer
 
 
 class Cells(NamedTuple):
@@ -19,6 +20,11 @@ class Cells(NamedTuple):
     texts: Sequence[str]
     weight: int = ALWAYS
     right: bool = True
+
+    @property
+    def width(self) -> int:
+        """The number of characters of the longest text or the title."""
+        return max(map(len, [self.title, *self.texts]))
 
     def column(self, cut: int) -> Column[int]:
         """Return the same column for a grid in which each row is represented by its number."""
@@ -44,8 +50,43 @@ def cell_table(columns: Sequence[Cells], width: int | None, first: str = "title"
     return grid(measured, rows, width=width, style=lambda row, column: "" if row else first)
 
 
+def wrapped_table(columns: Sequence[Cells], width: int | None, style: Callable[[int], str] = lambda row: "") -> Table:
+    """Return the table with the texts of the last column wrapped to fit: further lines are rows with only that text.
+
+    Other columns are dropped, the lowest weight first, if too little would be left for it. `style` is that of a row's
+    first cell.
+    """
+    *others, last = columns
+    kept = _keep_beside_text(others, last, width)
+    used = sum(column.width + len(GAP) for column in kept)
+    room = None if width is None else max(width - used, _LEAST_ROOM)
+    rows = []
+    for row, text in enumerate(last.texts):
+        first, *further = [text] if room is None else wrap(text, room, break_on_hyphens=False) or [""]
+        first, *further = (piece.replace(NO_BREAK, " ") for piece in (first, *further))
+        cells = [(column.texts[row], "" if place else style(row)) for place, column in enumerate(kept)]
+        rows.append([*cells, (first, "")])
+        rows += [[*(("", "") for _ in kept), (piece, "")] for piece in further]
+    shown = [*kept, last]
+    return Table([column.title for column in shown], [column.right for column in shown], rows)
+
+
+def _keep_beside_text(columns: Sequence[Cells], text: Cells, width: int | None) -> list[Cells]:
+    """Return the columns that leave enough room for a column of text."""
+    kept = list(columns)
+    wanted = min(text.width, _WANTED_ROOM)
+    for column in sorted(columns, key=lambda column: column.weight):
+        used = sum(other.width + len(GAP) for other in kept)
+        if width is None or used + wanted <= width or column.weight >= ALWAYS:
+            break
+        kept.remove(column)
+    return kept
+
+
 def cell_markdown(columns: Sequence[Cells]) -> list[str]:
     """Return the lines of a Markdown table."""
+    from convcalc.render.summary_markdown import escape  # imports reports, which tables for terminals do without
+
     lines = ["| " + " | ".join(escape(column.title) for column in columns) + " |"]
     lines.append("|" + "|".join("---:" if column.right else "---" for column in columns) + "|")
     rows = zip(*(column.texts for column in columns), strict=True)

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from convcalc.check.rule import Rule
 from convcalc.check.runner import Checked
 from convcalc.problems import TITLES, InvalidSpec, Problem, message_with_hint, printable, shorten
-from convcalc.render.lines import Line
+from convcalc.render.lines import Block, Line
 
 _SEVERITIES = ("error", "warning", "note")  # most severe first
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
@@ -80,15 +80,21 @@ def text_lines(checked: Sequence[Checked], skipped_files: int = 0) -> list[Line]
     return [*lines, [(summary(checked, skipped_files), "title")]]
 
 
-def statistics_lines(checked: Sequence[Checked], rules: Mapping[str, type[Rule]]) -> list[Line]:
-    """Return one line per code that was found: how often it was found, the code, and its title; most frequent first."""
+def statistics_lines(
+    checked: Sequence[Checked], rules: Mapping[str, type[Rule]], width: int | None = None
+) -> list[Block]:
+    """Return the table of codes with how often they were found and their names, the most frequent first."""
+    from convcalc.render.cells import Cells, wrapped_table
+
     counts = Counter(problem.code for one in checked for problem in one.problems)
-    width = max((len(f"{count:,}") for count in counts.values()), default=0)
     known = code_titles(rules)
-    return [
-        [(f"{count:>{width},}", ""), (f"  {code}", "place"), (f"  {known.get(code, '')}", "")]
-        for code, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    found = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    columns = [
+        Cells("count", [f"{count:,}" for _, count in found]),
+        Cells("code", [code for code, _ in found], right=False),
+        Cells("problem", [known.get(code, "") for code, _ in found], right=False),
     ]
+    return [wrapped_table(columns, width)] if found else []
 
 
 def findings_json(checked: Sequence[Checked]) -> str:

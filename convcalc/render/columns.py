@@ -5,14 +5,14 @@ from typing import Any
 
 from convcalc.analysis.report import LayerReport, Totals
 from convcalc.intervals import Ratio
-from convcalc.render.grid import Column, find_columns
+from convcalc.render.grid import LEAST_NAME, Column, find_columns
+from convcalc.render.legend import MISALIGNED
 from convcalc.render.rows import Row
 from convcalc.units import format_bytes, format_count, format_exact
 
 _BAR = 8
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _INDENT = "  "
-LEAST_NAME = 12
 
 
 def _name_text(row: Row, exact: bool) -> str:
@@ -79,7 +79,12 @@ def field_text(row: Row | LayerReport | Totals) -> str:
         return "?"
     largest = per_axis_text(field.size)
     text = largest if field.size_min is None else f"{per_axis_text(field.size_min)}–{largest}"
-    return text if field.aligned else f"{text} !"
+    return text if field.aligned else f"{text} {MISALIGNED}"
+
+
+def is_marked_misaligned(row: Row | LayerReport | Totals) -> bool:
+    """Return whether `field_text` marks the receptive field as misaligned."""
+    return field_text(row).endswith(MISALIGNED)
 
 
 def jump_text(row: Row | LayerReport) -> str:

@@ -7,19 +7,21 @@ from io import StringIO
 from math import inf
 from typing import Any, NamedTuple
 
+from convcalc.analysis.figures import FIGURES, figure
 from convcalc.analysis.report import Report
-from convcalc.diff.compared_figures import figure
 from convcalc.problems import printable
 from convcalc.render.cells import Cells, cell_markdown
-from convcalc.render.columns import field_text, shapes_text
+from convcalc.render.columns import field_text, is_marked_misaligned, shapes_text
 from convcalc.render.grid import Column, find_column, grid
+from convcalc.render.legend import SEPARATOR, legend_lines, list_signs
 from convcalc.render.lines import Block
+from convcalc.render.summary_markdown import escape
 from convcalc.units import format_bytes, format_count, format_exact
 from convcalc.version import __version__
 
 _SCHEMA = "convcalc/compare/2"
 BEST = "*"
-_LEGEND = f"{BEST} best in its column"
+_BEST_TEXT = f"{BEST} best in its column"
 _LEAST_IS_BEST = ("params", "macs", "flops", "weight_memory", "activation_memory", "peak_memory", "training_memory")
 _MOST_IS_BEST = ("receptive_field",)
 
@@ -69,8 +71,8 @@ def _text_column(
     return Column(name, title, weight, value, lambda row, exact: printable(str(value(row))), right, cut)
 
 
-def _figure_column(name: str, title: str, weight: int) -> Column[NetworkRow]:
-    """Return a column of figures in which a star marks the best."""
+def _figure_column(name: str, weight: int) -> Column[NetworkRow]:
+    """Return a column of figures that marks the best."""
 
     def text(row: NetworkRow, exact: bool) -> str:
         value = row.figures[name]
@@ -82,7 +84,7 @@ def _figure_column(name: str, title: str, weight: int) -> Column[NetworkRow]:
             found = format_bytes(value) if name.endswith("_memory") else format_count(value)
         return found if row.best is None else found + (BEST if name in row.best else " ")
 
-    return Column(name, title, weight, lambda row: row.figures[name], text)
+    return Column(name, FIGURES[name], weight, lambda row: row.figures[name], text)
 
 
 def _task_text(row: NetworkRow) -> str:
@@ -95,8 +97,9 @@ def _description_text(row: NetworkRow) -> str:
 
 _NAME = _text_column("name", "network", 9, lambda row: row.name, cut=12)
 _INPUT = _text_column("input_shape", "input", 5, lambda row: shapes_text(row.report.network.inputs.values()))
-_PARAMS = _figure_column("params", "params", 9)
-_MACS = _figure_column("macs", "MACs", 9)
+_PARAMS = _figure_column("params", 9)
+_MACS = _figure_column("macs", 9)
+_FIELD = _figure_column("receptive_field", 7)
 EVERY: tuple[Column[NetworkRow], ...] = (
     _NAME,
     _INPUT,
@@ -106,12 +109,12 @@ EVERY: tuple[Column[NetworkRow], ...] = (
     ),
     _PARAMS,
     _MACS,
-    _figure_column("flops", "FLOPs", 4),
-    _figure_column("weight_memory", "weights", 6),
-    _figure_column("activation_memory", "activations", 2),
-    _figure_column("peak_memory", "peak", 8),
-    _figure_column("training_memory", "training", 2),
-    _figure_column("receptive_field", "field", 7),
+    _figure_column("flops", 4),
+    _figure_column("weight_memory", 6),
+    _figure_column("activation_memory", 2),
+    _figure_column("peak_memory", 8),
+    _figure_column("training_memory", 2),
+    _FIELD,
 )
 COLUMNS = {column.name: column for column in EVERY}
 GALLERY: tuple[Column[NetworkRow], ...] = (
@@ -163,7 +166,15 @@ def networks_lines(
     """
     shown = EVERY if columns is None else columns
     table = grid(shown, rows, width=width, exact=exact, fixed=columns is not None, style=_style_of)
-    return [table, *([[], [(_LEGEND, "dim")]] if _is_marked(rows, shown) else [])]
+    titles = [column for column in shown if column.title in table.titles]
+    return [table, *legend_lines(_list_signs(rows, titles), width)]
+
+
+def _list_signs(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow]]) -> list[str]:
+    """Return what a legend says about the marks in these columns."""
+    misaligned = _FIELD in columns and any(is_marked_misaligned(row.report.totals) for row in rows)
+    best = [_BEST_TEXT] if _is_marked(rows, columns) else []
+    return [*best, *list_signs((), misaligned)]
 
 
 def _is_marked(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow]]) -> bool:
@@ -178,7 +189,8 @@ def networks_markdown(
     cells = [
         Cells(column.title, [column.text(row, exact).strip() for row in rows], right=column.right) for column in shown
     ]
-    legend = ["", _LEGEND.replace(BEST, f"\\{BEST}")] if _is_marked(rows, shown) else []
+    signs = _list_signs(rows, shown)
+    legend = ["", escape(SEPARATOR.join(signs))] if signs else []
     return "\n".join([*cell_markdown(cells), *legend, ""])
 
 

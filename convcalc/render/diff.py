@@ -11,9 +11,10 @@ from convcalc.diff.compared_figures import Figure
 from convcalc.diff.condition import Condition
 from convcalc.diff.difference import Change, Difference, LayerChange
 from convcalc.problems import printable, shorten
-from convcalc.render.columns import field_text
+from convcalc.render.columns import field_text, is_marked_misaligned
 from convcalc.render.diff_rows import DifferenceRow, difference_rows, value_text
 from convcalc.render.grid import Column, grid
+from convcalc.render.legend import legend_lines, list_signs
 from convcalc.render.lines import Block, Line, Table
 from convcalc.shape import Shape
 from convcalc.units import format_bytes, format_count, format_exact
@@ -109,18 +110,35 @@ LAYERS: tuple[Column[DifferenceRow], ...] = (
 
 
 def difference_lines(difference: Difference, width: int | None, layers: bool) -> list[Block]:
-    """Return the names of both networks, the totals side by side, changed settings, and the changed layers.
-
-    Without `layers`, the changed layers are left out.
-    """
-    lines: list[Block] = [*_title_lines(difference, width), [], _totals_table(difference, width)]
+    """Return both names, the totals side by side, and one row per change; only the totals if not `layers`."""
+    lines: list[Block] = [
+        *_title_lines(difference, width),
+        [],
+        _totals_table(difference, width),
+        *legend_lines(list_total_signs(difference), width),
+    ]
     given = [f"{change.what} {given_text(change)}" for change in difference.given]
     if given:
         lines += [[], *([(fact if width is None else shorten(fact, width), "")] for fact in given)]
     rows = difference_rows(difference) if layers else []
     if rows:
-        lines += [[], grid(LAYERS, rows, width=width, style=_style_of)]
+        table = grid(LAYERS, rows, width=width, style=_style_of)
+        lines += [[], table, *legend_lines(_list_signs(rows, table), width)]
     return [*lines, *([] if not difference.is_empty else [[], [("no differences", "title")]])]
+
+
+def list_total_signs(difference: Difference) -> list[str]:
+    """Return what a legend says about the signs in the table of totals."""
+    return list_signs((), any(is_marked_misaligned(report.totals) for report in (difference.old, difference.new)))
+
+
+def _list_signs(rows: Sequence[DifferenceRow], table: Table) -> list[str]:
+    """Return what a legend says about the signs of the arguments that the table shows in full."""
+    if "what" not in table.titles:
+        return []
+    place = list(table.titles).index("what")
+    pairs = zip(rows, table.rows, strict=True)
+    return list_signs([row.layer for row, cells in pairs if row.layer and cells[place][0] == row.what], False)
 
 
 def _style_of(row: DifferenceRow, column: Column[DifferenceRow]) -> str:

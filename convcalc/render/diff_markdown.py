@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from convcalc.diff.difference import Difference
 from convcalc.problems import shorten
 from convcalc.render.cells import Cells, cell_markdown
-from convcalc.render.diff import LAYERS, TOTALS, given_text, total_rows
+from convcalc.render.diff import LAYERS, TOTALS, given_text, list_total_signs, total_rows
 from convcalc.render.diff_rows import DifferenceRow, difference_rows
 from convcalc.render.grid import Column, Kind
+from convcalc.render.legend import SEPARATOR, list_signs
 from convcalc.render.summary_markdown import escape
 
 _MOST_BYTES = 65_000  # a GitHub comment has at most 65,535 characters
@@ -28,6 +29,8 @@ def difference_markdown(difference: Difference, failed: Sequence[str]) -> str:
     if difference.is_empty:
         return "\n".join([*lines, "No differences.", ""])
     lines += [*_table_lines(TOTALS, total_rows(difference)), ""]
+    signs = list_total_signs(difference)
+    lines += [escape(SEPARATOR.join(signs)), ""] if signs else []
     given = [f"- {escape(f'{change.what} {given_text(change)}')}" for change in difference.given]
     lines += (
         [*given[:_MOST_SETTINGS], *_left_out_lines(len(given) - _MOST_SETTINGS, "other values"), ""] if given else []
@@ -51,11 +54,13 @@ def _fold_rows(rows: Sequence[DifferenceRow], room: int) -> list[str]:
     """Return a collapsed table with as many rows as fit `room` bytes, and the number of those left out."""
     opening = ["<details>", "<summary>Changed layers</summary>", ""]
     lines = _table_lines(LAYERS, rows)
-    room -= _count_bytes(opening) + 200  # room for the closing lines
+    room -= _count_bytes(opening) + 400  # room for the legend and the closing lines
     kept = 2
     while kept < len(lines) and _count_bytes(lines[: kept + 1]) <= room:
         kept += 1
-    return [*opening, *lines[:kept], *_left_out_lines(len(lines) - kept, "rows"), "", "</details>"]
+    signs = list_signs([row.layer for row in rows[: kept - 2] if row.layer], False)
+    legend = ["", escape(SEPARATOR.join(signs))] if signs else []
+    return [*opening, *lines[:kept], *legend, *_left_out_lines(len(lines) - kept, "rows"), "", "</details>"]
 
 
 def _left_out_lines(count: int, what: str) -> Iterable[str]:

@@ -11,6 +11,7 @@ from convcalc.alternatives.subjects import common_pattern
 from convcalc.analysis.report import LayerReport, Report, sum_known
 from convcalc.arguments import Flag
 from convcalc.diff.difference import Change, Difference, LayerChange
+from convcalc.layers.base import Layer
 from convcalc.network import Group
 from convcalc.problems import printable, shorten
 
@@ -31,6 +32,7 @@ class DifferenceRow(NamedTuple):
     output: str
     params: int | None
     macs: int | None
+    layer: Layer | None = None  # the layer whose arguments `what` shows with their signs
 
 
 class _Bucket:
@@ -49,7 +51,9 @@ class _Bucket:
             self.what(self.changes),
             len(self.changes),
             _output_text(self.changes),
-            *(sum_known([change.figure(name).change for change in self.changes]) for name in ("params", "macs")),
+            sum_known([change.figure("params").change for change in self.changes]),
+            sum_known([change.figure("macs").change for change in self.changes]),
+            self.changes[0].layer.layer if self.what is _describe_kind and _find_glance(self.changes) else None,
         )
 
 
@@ -136,9 +140,14 @@ def _find_whole_scopes(difference: Difference, side: str) -> dict[str, Group]:
 
 
 def _describe_kind(changes: Sequence[LayerChange]) -> str:
-    """Return the kind of the layers, and their arguments if these are the same for all."""
+    """Return the kind, and the arguments if all layers have the same."""
+    return " ".join(filter(None, (changes[0].layer.kind, _find_glance(changes))))
+
+
+def _find_glance(changes: Sequence[LayerChange]) -> str:
+    """Return the arguments in short form if all layers have the same, else ""."""
     glances = {change.layer.layer.glance() for change in changes}
-    return " ".join(filter(None, (changes[0].layer.kind, glances.pop() if len(glances) == 1 else "")))
+    return glances.pop() if len(glances) == 1 else ""
 
 
 def _describe_arguments(changes: Sequence[LayerChange]) -> str:

@@ -7,12 +7,13 @@ For example, params are explained by three lines: `C_out × (k_h × k_w × C_in)
 import re
 from textwrap import wrap
 
+from convcalc.analysis.figures import FIGURES
 from convcalc.analysis.report import Report
 from convcalc.explain.figures import Explanation, Figure
 from convcalc.explain.totals import list_remarks, sum_by_kind
 from convcalc.render.cells import Cells, cell_table
 from convcalc.render.layers import hang_text, parse_page
-from convcalc.render.lines import GAP, Block, Line
+from convcalc.render.lines import GAP, NO_BREAK, Block, Line
 from convcalc.render.rows import layer_row
 from convcalc.render.summary import format_totals, heading_lines
 from convcalc.render.summary import wrap_facts as fact_lines
@@ -20,9 +21,8 @@ from convcalc.symbolic import Notation
 from convcalc.units import format_bytes, format_count, format_exact
 
 _PAGE = 100
-_NARROW = 60  # in a terminal with fewer columns, a formula is placed below its name instead of next to it
-WORDS = 17  # width of the column of names, to the left of the formulas
-NO_BREAK = "\u00a0"  # a blank at which a line must not be broken
+_NARROW = 60  # in a terminal of fewer columns, formulas go below their names
+_WORDS = 23  # width of the names, to the left of the formulas
 
 
 def explanation_lines(found: list[Explanation], width: int | None, in_words: bool = True) -> list[Line]:
@@ -36,7 +36,7 @@ def explanation_lines(found: list[Explanation], width: int | None, in_words: boo
 
 
 def _lead_width(width: int | None) -> int:
-    return WORDS if (width or _PAGE) >= _NARROW else 2
+    return _WORDS if (width or _PAGE) >= _NARROW else 2
 
 
 def _layer_lines(explanation: Explanation, width: int | None, in_words: bool) -> list[Line]:
@@ -79,7 +79,7 @@ def _figure_lines(figure: Figure, width: int | None, lead: int) -> list[Line]:
     for place, text in enumerate(texts):
         style = "title" if place == len(texts) - 1 and figure.value is not None else ""
         kept = text if figure.formula is None else _protect_blanks(text, _text_width(width, lead))
-        lines += _named_lines("" if place else figure.name, kept, width, lead, style)
+        lines += _named_lines("" if place else figure.title, kept, width, lead, style)
     return lines
 
 
@@ -158,7 +158,7 @@ def totals_lines(report: Report, width: int | None) -> list[Block]:
     lines: list[Block] = [*heading_lines(report, width), [], cell_table(share_cells(report), width, first=""), []]
     lines += [*format_totals(report, width), []]
     for name, text in list_remarks(report):
-        lines += hang_text(f"{name:<11}{GAP}", text, width, "head", "dim")
+        lines += hang_text(f"{FIGURES.get(name, name):<11}{GAP}", text, width, "head", "dim")
     return [
         *lines,
         [],

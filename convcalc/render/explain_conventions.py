@@ -10,13 +10,13 @@ from typing import Any
 from convcalc.analysis.report import Report
 from convcalc.explain.conventions import ASSUMPTIONS, PAGE, list_cautions
 from convcalc.explain.counters import KERAS, TOOLS, Reconciled, Tool, reconcile_tools
-from convcalc.render.explain import WORDS
 from convcalc.render.layers import hang_text
 from convcalc.render.lines import GAP, Line
 from convcalc.render.summary import heading_lines
 from convcalc.render.summary_markdown import escape
 
-_SCHEMA = "convcalc/conventions/1"
+_SCHEMA = "convcalc/conventions/2"
+_WORDS = 17  # width of the names, to the left of the texts
 
 
 # -- the page
@@ -26,7 +26,7 @@ def page_lines(width: int | None) -> list[Line]:
     """Return the page on how convcalc counts and how other tools count differently."""
     lines: list[Line] = [[("how convcalc counts", "title")], []]
     for name, text in PAGE:
-        lines += hang_text(f"{name:<{WORDS}}", text, width, "head")
+        lines += hang_text(f"{name:<{_WORDS}}", text, width, "head")
     lines += [[], [("how other tools count differently", "title")]]
     for tool in TOOLS:
         lines += [[], _tool_line(tool), *hang_text("  ", tool.call, width, style="dim")]
@@ -59,8 +59,9 @@ def page_markdown() -> str:
 
 def page_json() -> str:
     """Return the page as JSON text."""
+    conventions = {name.lower().replace(" ", "_"): text for name, text in PAGE}
     tools = [{**_tool_dict(tool), "terms": [term.what for term in tool.terms]} for tool in (*TOOLS, KERAS)]
-    found = {"schema": _SCHEMA, "conventions": dict(PAGE), "taken": ASSUMPTIONS, "tools": tools}
+    found = {"schema": _SCHEMA, "conventions": conventions, "assumptions": ASSUMPTIONS, "tools": tools}
     return json.dumps(found, indent=1) + "\n"
 
 
@@ -71,17 +72,17 @@ def _tool_dict(tool: Tool) -> dict[str, Any]:
 # -- one network
 
 
-def reconciliation_lines(report: Report, width: int | None, taken: bool = True) -> list[Line]:
-    """Return for each tool convcalc's total, the differences and the tool's total, followed by warnings.
+def reconciliation_lines(report: Report, width: int | None, assumptions: bool = True) -> list[Line]:
+    """Return, per tool, convcalc's total, the differences and the tool's total; then the warnings.
 
-    Without `taken`, the assumptions about how the tools are run are left out.
+    Without `assumptions`, the assumptions about how the tools are run are left out.
     """
     found = reconcile_tools(report)
     number = max(len(f"{tool.total:,}") for tool in found)
     lines = heading_lines(report, width)
     for tool in found:
         lines += [[], *_tool_lines(tool, number, width)]
-    notes = [*list_cautions(report), *([ASSUMPTIONS] if taken else [])]
+    notes = [*list_cautions(report), *([ASSUMPTIONS] if assumptions else [])]
     hints = [line for text in notes for line in hang_text("", text, width, style="dim")]
     return [*lines, *([[]] if notes else []), *hints]
 

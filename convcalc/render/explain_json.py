@@ -9,7 +9,7 @@ from convcalc.explain.totals import list_remarks, sum_by_kind
 from convcalc.render.layers import parse_page
 from convcalc.symbolic import Latex, Notation
 
-_SCHEMA = "convcalc/explanation/1"
+_SCHEMA = "convcalc/explanation/2"
 
 
 def explanation_json(report: Report, found: list[Explanation]) -> str:
@@ -48,8 +48,14 @@ def _layer_dict(explanation: Explanation) -> dict[str, Any]:
 
 
 def _figure_dict(figure: Figure) -> dict[str, Any]:
-    """Return a figure with its formula in symbols and in values, as text and as LaTeX; all null without a formula."""
-    found: dict[str, Any] = {"name": figure.name, "value": figure.value, "unit": figure.unit, "words": figure.words}
+    """Return a figure with its formula in symbols and in values, as text and as LaTeX; null if it has none."""
+    found: dict[str, Any] = {
+        "name": figure.name,
+        "axes": list(figure.axes),
+        "value": figure.value,
+        "unit": figure.unit,
+        "words": figure.words,
+    }
     for name, notation in (("formula", Notation), ("latex", Latex)):
         for part, numbers in (("", False), ("_numbers", True)):
             text = figure.formula and notation(numbers, figure.one_axis).write(figure.formula)

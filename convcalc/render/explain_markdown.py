@@ -4,6 +4,7 @@ These programs parse the LaTeX as Markdown first. The formulas therefore contain
 every index follows a letter, so that nothing is mistaken for Markdown syntax.
 """
 
+from convcalc.analysis.figures import FIGURES
 from convcalc.analysis.report import Report
 from convcalc.explain.figures import Explanation, Figure
 from convcalc.explain.totals import list_remarks
@@ -44,7 +45,7 @@ def _inline_symbol(name: str) -> str:
 def _figure_markdown(figure: Figure) -> list[str]:
     # the name and the result, followed by the derivation as an equation on its own line
     result = "" if figure.value is None else format_result(figure.value, figure.unit)
-    first = f"**{escape(figure.name)}**: {escape(', '.join(filter(None, (result, figure.words))))}"
+    first = f"**{escape(figure.title)}**: {escape(', '.join(filter(None, (result, figure.words))))}"
     if figure.formula is None or figure.value is None:
         return [first]
     symbols = Latex(False, figure.one_axis).write(figure.formula)
@@ -61,4 +62,6 @@ def totals_markdown(report: Report) -> str:
     """Return the contributions of the kinds to the totals, the sums and the remarks as Markdown text."""
     lines = [f"### {escape(report.network.name)}: how the totals are composed", ""]
     lines += [*cell_markdown(share_cells(report)), "", totals_line(report), ""]
-    return "\n".join([*lines, *(f"- *{name}*: {escape(text)}" for name, text in list_remarks(report)), ""])
+    return "\n".join(
+        [*lines, *(f"- *{FIGURES.get(name, name)}*: {escape(text)}" for name, text in list_remarks(report)), ""]
+    )

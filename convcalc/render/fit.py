@@ -10,19 +10,19 @@ from shlex import join
 from textwrap import wrap
 from typing import Any
 
+from convcalc.analysis.figures import FIGURES
 from convcalc.fitting import METRICS, Fit, Setup, Trial
 from convcalc.network import Limit
 from convcalc.problems import InvalidSpec, printable, show
 from convcalc.render.cells import Cells, cell_markdown, cell_table
-from convcalc.render.explain import NO_BREAK
-from convcalc.render.lines import Block, Line
+from convcalc.render.lines import NO_BREAK, Block, Line
 from convcalc.render.summary import wrap_facts
 from convcalc.render.summary_markdown import escape
 from convcalc.spec.budget import MEMORY
 from convcalc.spec.source import read_value
 from convcalc.units import format_bytes, format_count
 
-_SCHEMA = "convcalc/fit/1"
+_SCHEMA = "convcalc/fit/2"
 _TITLES = {"macs": "MACs", "flops": "FLOPs", **{metric: metric.replace("_", " ") for metric in MEMORY}}
 # the metrics in the table; if it does not fit, those with the lowest number are dropped first
 _SHOWN = {"params": 5, "macs": 6, "peak_memory": 7, "weight_memory": 4, "flops": 1}
@@ -48,7 +48,7 @@ def _make_columns(found: Fit, trials: Sequence[Trial]) -> list[Cells]:
     for metric in METRICS:
         if metric in asked or metric in _SHOWN:
             texts = [_figure_text(trial, metric) for trial in trials]
-            columns.append(Cells(_TITLES.get(metric, metric), texts, 9 if metric in asked else _SHOWN[metric]))
+            columns.append(Cells(FIGURES[metric], texts, 9 if metric in asked else _SHOWN[metric]))
     return columns
 
 
@@ -273,9 +273,9 @@ def fit_json(found: Fit, rows: int | None) -> str:
         "best": "smallest" if found.order.smallest else "largest",
         "limits": [_limit_dict(limit) for limit in _merge_limits(found.limits)],
         "tried": {param.name: param.values for param in found.params},
-        "kept": len(found.within_budget),
+        "within_budget": len(found.within_budget),
         "fits": fits,
-        "breaks": [_exceeding_dict(trial) for trial in found.first_exceeding],
+        "exceeding": [_exceeding_dict(trial) for trial in found.first_exceeding],
         "nearest": None if found.within_budget or found.nearest is None else _exceeding_dict(found.nearest),
         "invalid": [
             {"params": trial.values, "problem": trial.problem and trial.problem.message} for trial in found.invalid

@@ -7,6 +7,7 @@ from convcalc.problems import did_you_mean, show
 from convcalc.render.lines import GAP, Table
 
 ALWAYS = 9  # the weight of a column that is never dropped
+LEAST_NAME = 12  # characters to which names may be cut
 
 Kind = TypeVar("Kind")
 

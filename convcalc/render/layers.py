@@ -1,13 +1,15 @@
 """Writes the manual of layer kinds for `convcalc layers`, from the arguments and docstrings of the kinds."""
 
 import re
+from collections.abc import Iterable
 from textwrap import dedent, wrap
 from typing import NamedTuple
 
 from convcalc.arguments import Key
 from convcalc.layers import FAMILIES
 from convcalc.layers.base import Layer
-from convcalc.render.lines import Line
+from convcalc.render.cells import Cells, wrapped_table
+from convcalc.render.lines import NO_BREAK, Block, Line
 
 _SECTION = re.compile(r"(Output|Params|Counted|Source|Example on \[[0-9, ]+\]): ")
 _PAGE = 100  # width of a page in characters if the output is not a terminal
@@ -44,24 +46,32 @@ def parse_page(kind: type[Layer]) -> Page:
 
 
 def _signature(kind: type[Layer]) -> str:
-    """Return a layer kind's arguments with their defaults, required ones first: `out_channels, stride 1`."""
+    """Return the arguments with their defaults, required ones first: `out_channels, kernel_size, stride 1`.
+
+    An argument and its default are joined by a blank that does not break.
+    """
     parts = [
-        name if key.required else f"{name} {key.described_default()}"
+        name if key.required else f"{name}{NO_BREAK}{key.described_default().replace(' ', NO_BREAK)}"
         for name, key in kind.keys.items()
         if name not in _ALIASES
     ]
-    return ", ".join(sorted(parts, key=lambda part: " " in part)) or "—"
+    return ", ".join(sorted(parts, key=lambda part: NO_BREAK in part)) or "—"
 
 
-def kinds_lines(width: int | None) -> list[Line]:
-    """Return the list of all layer kinds by family, with their arguments."""
-    names = max(len(kind.kind) for family in FAMILIES.values() for kind in family)
-    lines: list[Line] = []
-    for family, kinds in FAMILIES.items():
-        lines += [[], [(family, "title")]]
-        for kind in kinds:
-            lines += hang_text(f"  {kind.kind:<{names}}  ", _signature(kind), width, "", "dim")
-    return [*lines[1:], [], [("convcalc layers KIND shows the page of a kind.", "dim")]]
+def kinds_lines(width: int | None) -> list[Block]:
+    """Return the list of all kinds by family, with their arguments."""
+    rows = [row for family, kinds in FAMILIES.items() for row in _family_rows(family, kinds)]
+    columns = [
+        Cells("kind", [name for name, _ in rows], right=False),
+        Cells("arguments", [arguments for _, arguments in rows], right=False),
+    ]
+    table = wrapped_table(columns, width, lambda row: "group" if rows[row][0] in FAMILIES else "")
+    return [table, [], [("convcalc layers KIND shows the page of a kind.", "dim")]]
+
+
+def _family_rows(family: str, kinds: Iterable[type[Layer]]) -> list[tuple[str, str]]:
+    """Return the family, and its kinds with their arguments."""
+    return [(family, ""), *((f"  {kind.kind}", _signature(kind)) for kind in kinds)]
 
 
 def kind_lines(kind: type[Layer], width: int | None) -> list[Line]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Styled = tuple[str, str]  # text and the name of its style
 Line = list[Styled]
 GAP = "  "
+NO_BREAK = "\u00a0"  # a blank at which lines are not broken
 MOST_RICH_ROWS = 200
 _UNLIMITED = 1_000_000  # a width that keeps rich from cutting a table, because `grid` has already made it fit
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from convcalc.analysis.report import Report
 from convcalc.memory_savings import Suggestion
+from convcalc.render.cells import Cells, cell_table, wrapped_table
 from convcalc.render.columns import count_eighths
-from convcalc.render.lines import GAP, Line
+from convcalc.render.lines import Block, Line
 from convcalc.render.summary import heading_lines
 from convcalc.units import format_bytes, format_exact
 
@@ -16,17 +17,17 @@ _WIDEST = 72
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 
 
-def memory_lines(report: Report, suggested: list[Suggestion], width: int | None) -> list[Line]:
+def memory_lines(report: Report, suggested: list[Suggestion], width: int | None) -> list[Block]:
     """Return the profile, the tensors live at the peak, training memory, and suggestions to lower the peak."""
     return [
         *heading_lines(report, width),
         [],
         *_draw_profile(report, width),
         [],
-        *_peak_lines(report),
+        *_peak_lines(report, width),
         [],
-        *_training_lines(report),
-        *_suggestion_lines(report, suggested),
+        *_training_lines(report, width),
+        *_suggestion_lines(report, suggested, width),
     ]
 
 
@@ -70,25 +71,22 @@ def _pick_character(value: int, top: int, row: int) -> str:
     return _EIGHTHS[max(0, min(eighths, 8))]
 
 
-def _peak_lines(report: Report) -> list[Line]:
-    """Return the peak memory, and the tensors that are live at the peak, the largest first."""
+def _peak_lines(report: Report, width: int | None) -> list[Block]:
+    """List the tensors live at the peak, the largest first."""
     network, total = report.network, report.totals
     peak = f"{total.peak_memory:,} B"
-    lines: list[Line] = [
-        [("peak ", "head"), (peak, "title"), (f" ({format_bytes(total.peak_memory)}) at {total.peak_at}", "")]
-    ]
+    line: Line = [("peak ", "head"), (peak, "title"), (f" ({format_bytes(total.peak_memory)}) at {total.peak_at}", "")]
     tensors = sorted(report.liveness.peak_tensors, key=lambda tensor: -report.tensor_bytes[tensor])
-    names = [network.tensor_name(tensor) for tensor in tensors]
-    shapes = [str(network.tensor_shape(tensor)) for tensor in tensors]
-    for name, shape, tensor in zip(names, shapes, tensors, strict=True):
-        size = format_bytes(report.tensor_bytes[tensor])
-        row = (f"  {name:<{max(map(len, names))}}", f"{shape:>{max(map(len, shapes))}}", f"{size:>10}")
-        lines.append([(GAP.join(row), "")])
-    return lines
+    columns = [
+        Cells("tensor", [network.tensor_name(tensor) for tensor in tensors], right=False),
+        Cells("shape", [str(network.tensor_shape(tensor)) for tensor in tensors]),
+        Cells("memory", [format_bytes(report.tensor_bytes[tensor]) for tensor in tensors]),
+    ]
+    return [line, cell_table(columns, width, "")]
 
 
-def _training_lines(report: Report) -> list[Line]:
-    """Return the training memory and its parts."""
+def _training_lines(report: Report, width: int | None) -> list[Block]:
+    """List the parts of training memory."""
     found = report.training()
     parts = (
         ("saved for backward", found.saved_for_backward),
@@ -100,20 +98,28 @@ def _training_lines(report: Report) -> list[Line]:
         why = " (integers have no gradients: use --dtype float32)"
         return [[("training ", "head"), ("?", "title"), (why, "")]]
     short = " (unknown)" if found.total is None else f" ({format_bytes(found.total)})"
-    lines: list[Line] = [[("training ", "head"), (f"{format_exact(found.total)} B", "title"), (short, "")]]
-    return [*lines, *([(f"{format_bytes(size):>12}  {name}", "")] for name, size in parts if size != 0)]
+    line: Line = [("training ", "head"), (f"{format_exact(found.total)} B", "title"), (short, "")]
+    shown = [(name, size) for name, size in parts if size != 0]
+    if not shown:
+        return [line]
+    columns = [
+        Cells("part", [name for name, _ in shown], right=False),
+        Cells("memory", [format_bytes(size) for _, size in shown]),
+    ]
+    return [line, cell_table(columns, width, "")]
 
 
-def _suggestion_lines(report: Report, suggested: list[Suggestion]) -> list[Line]:
-    """Return each suggestion with the peak memory that it leads to."""
+def _suggestion_lines(report: Report, suggested: list[Suggestion], width: int | None) -> list[Block]:
+    """List each suggestion with the resulting peak."""
     if not suggested:
         return [[], [("no change that was tried lowers the peak", "dim")]]
-    lines: list[Line] = [[], [("what would lower it", "head")]]
-    for suggestion in suggested:
-        change = 1 - suggestion.peak / report.totals.peak_memory
-        figures = f"{format_bytes(suggestion.peak):>12}  {-change:>5.0%}  "
-        lines.append([(figures, ""), (suggestion.change, "")])
-    return lines
+    changes = [suggestion.peak / report.totals.peak_memory - 1 for suggestion in suggested]
+    columns = [
+        Cells("peak", [format_bytes(suggestion.peak) for suggestion in suggested]),
+        Cells("change", [f"{change:.1%}" for change in changes]),
+        Cells("what lowers it", [suggestion.change for suggestion in suggested], right=False),
+    ]
+    return [[], wrapped_table(columns, width)]
 
 
 def memory_json(report: Report, suggested: list[Suggestion]) -> str:

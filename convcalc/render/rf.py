@@ -9,8 +9,10 @@ from convcalc.analysis.receptive_field import FieldReport, input_size
 from convcalc.analysis.report import LayerReport, Report, field_dict
 from convcalc.intervals import Ratio
 from convcalc.problems import printable
-from convcalc.render.columns import LEAST_NAME, field_text, jump_text, per_axis_text, ratio_text
 from convcalc.render.columns import draw_bar as share_bar
+from convcalc.render.columns import field_text, is_marked_misaligned, jump_text, per_axis_text, ratio_text
+from convcalc.render.grid import LEAST_NAME
+from convcalc.render.legend import legend_lines, list_signs
 from convcalc.render.lines import GAP, Block, Line, Table
 from convcalc.render.summary import heading_lines
 from convcalc.shape import AXIS_NAMES
@@ -42,7 +44,9 @@ def growth_lines(report: Report, width: int | None, every: bool) -> list[Block]:
     title, *bars = _draw_bars(seen, size, room)
     right = [False, *[True] * (len(titles) - 1), False]
     cells = [[*((text, "") for text in texts), (bar, "bar")] for texts, bar in zip(others, bars, strict=True)]
-    return [*heading_lines(report, width), [], Table([*titles, title], right, cells)]
+    marked = any(is_marked_misaligned(report.layers[index]) for index in shown)
+    table = Table([*titles, title], right, cells)
+    return [*heading_lines(report, width), [], table, *legend_lines(list_signs((), marked), width)]
 
 
 def _choose_layers(report: Report, every: bool) -> list[int]:
@@ -86,7 +90,7 @@ def _border_text(report: Report, index: int) -> str:
 
 
 def _percent_text(share: Ratio) -> str:
-    return f"{share[0] / share[1]:.0%}"
+    return f"{share[0] / share[1]:.1%}"
 
 
 def _draw_bars(seen: list[FieldReport], size: tuple[int, ...], room: int) -> list[str]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from convcalc.analysis.receptive_field import FieldReport, field_report, input_size
 from convcalc.analysis.report import COUNTS, LayerReport, Report
+from convcalc.layers.base import Layer
 from convcalc.network import Group
 from convcalc.problems import normalise_word
 from convcalc.shape import Shape
@@ -31,6 +32,7 @@ class Row(NamedTuple):
     receptive_field: FieldReport
     sums: dict[str, int | None]
     share: float | None
+    layer: Layer | None = None
 
 
 class _Sums:
@@ -84,6 +86,7 @@ def layer_row(layer: LayerReport, label: str, indent: int, share: float | None) 
         receptive_field=layer.receptive_field,
         sums={name: getattr(layer, name) for name in _SUMMED},
         share=share,
+        layer=layer.layer,
     )
 
 

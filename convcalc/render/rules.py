@@ -4,20 +4,24 @@ from collections.abc import Sequence
 from inspect import cleandoc
 
 from convcalc.check.rule import IntegerOption, Rule
+from convcalc.render.cells import Cells, wrapped_table
 from convcalc.render.layers import hang_text
-from convcalc.render.lines import Line
+from convcalc.render.lines import Block, Line
 
 
-def rule_list_lines(rules: Sequence[type[Rule]], width: int | None) -> list[Line]:
-    """Return the list of rules: those that are on by default, followed by the opt-in ones."""
-    lines: list[Line] = []
-    names = max((len(rule.name) for rule in rules), default=0)
+def rule_list_lines(rules: Sequence[type[Rule]], width: int | None) -> list[Block]:
+    """Return the list of all rules: those on by default, then the opt-in ones. `width` None means unlimited."""
+    lines: list[Block] = []
+    names = max((len(rule.name) for rule in rules), default=0)  # both tables have columns of the same width
     for title, default in (("on by default", True), ("opt-in, with --select", False)):
-        lines += [[], [(title, "title")]]
-        for rule in rules:
-            if rule.default is default:
-                lead = f"  {rule.code}  {rule.name:<{names}}  {rule.severity:<7}  "
-                lines += hang_text(lead, cleandoc(rule.__doc__ or "").split("\n")[0], width, "", "dim")
+        shown = [rule for rule in rules if rule.default is default]
+        columns = [
+            Cells("code", [rule.code for rule in shown], right=False),
+            Cells("name", [f"{rule.name:<{names}}" for rule in shown], 8, right=False),
+            Cells("severity", [rule.severity for rule in shown], 1, right=False),
+            Cells("finds", [cleandoc(rule.__doc__ or "").split("\n")[0] for rule in shown], right=False),
+        ]
+        lines += [[], [(title, "title")], wrapped_table(columns, width)]
     return [*lines[1:], [], [("convcalc rules CODE explains a rule.", "dim")]]
 
 

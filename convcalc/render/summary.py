@@ -6,8 +6,9 @@ from math import inf
 from convcalc.analysis.report import Report
 from convcalc.network import Network
 from convcalc.problems import printable, shorten
-from convcalc.render.columns import COLUMNS, SHOWN
+from convcalc.render.columns import COLUMNS, SHOWN, is_marked_misaligned
 from convcalc.render.grid import Column, grid
+from convcalc.render.legend import legend_lines, list_signs
 from convcalc.render.lines import GAP, Block, Line, plain_text
 from convcalc.render.rows import Row, fold_rows, layer_rows, tree_rows
 from convcalc.units import format_bytes, format_count, format_exact
@@ -41,7 +42,16 @@ def table(
         return [*heading_lines(report, width), [], *format_totals(report, width)]
     rows = sort_rows(report, sort) if sort else tree_rows(report, depth)
     found = grid(columns, rows, width=width, exact=exact, fixed=columns is not SHOWN, style=_style_of)
-    return [*heading_lines(report, width), [], found, [], *format_totals(report, width)]
+    legend = legend_lines(list_row_signs(rows, found.titles), width)
+    return [*heading_lines(report, width), [], found, *legend, [], *format_totals(report, width)]
+
+
+def list_row_signs(rows: Sequence[Row], titles: Sequence[str]) -> list[str]:
+    """Return what a legend says about the signs in the columns with these titles."""
+    shown = {column.name for column in COLUMNS.values() if column.title in titles}
+    layers = {(row.kind, row.what): row.layer for row in rows if row.layer} if "what" in shown else {}
+    misaligned = "receptive_field" in shown and any(map(is_marked_misaligned, rows))
+    return list_signs(layers.values(), misaligned)
 
 
 def report_repr(report: Report) -> str:

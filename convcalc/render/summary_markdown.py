@@ -7,8 +7,9 @@ from convcalc.analysis.report import Report
 from convcalc.problems import printable
 from convcalc.render.columns import SHOWN
 from convcalc.render.grid import Column
+from convcalc.render.legend import SEPARATOR
 from convcalc.render.rows import Row, layer_rows, tree_rows
-from convcalc.render.summary import sort_rows, unknown_costs
+from convcalc.render.summary import list_row_signs, sort_rows, unknown_costs
 from convcalc.units import format_bytes, format_count
 
 _DEFAULT = tuple(column for column in SHOWN if column.name != "share")
@@ -39,7 +40,9 @@ def markdown_report(
         named = row._replace(label=row.name)
         cells = [escape(column.text(named, exact)).strip() for column in columns]
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", totals_line(report), ""])
+    signs = list_row_signs(rows, [column.title for column in columns]) if depth != 0 else []
+    legend = ["", escape(SEPARATOR.join(signs))] if signs else []
+    return "\n".join([*lines, *legend, "", totals_line(report), ""])
 
 
 def totals_line(report: Report) -> str:

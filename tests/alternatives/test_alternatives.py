@@ -16,8 +16,11 @@ from convcalc.alternatives.factorings import CannotChange
 from convcalc.alternatives.rewriting import rewrite_text
 from convcalc.alternatives.subjects import common_pattern, list_convolutions
 from convcalc.alternatives.weighing import Alternative, build_options, list_options
+from convcalc.analysis.figures import FIGURES
 from convcalc.analysis.report import Report, analyse
 from convcalc.cli.main import run
+from convcalc.render import columns as layer_columns
+from convcalc.render import compare
 from convcalc.spec.document import Document
 from convcalc.spec.files import decode_spec, read_file
 from convcalc.spec.inputs import Overrides
@@ -111,6 +114,68 @@ def test_overrides_also_apply_to_the_alternatives() -> None:
         assert totals(written) == totals(alternative.report)
         assert report.totals.macs is not None
         assert written.totals.macs == report.totals.macs - alternative.option.saving("macs")
+
+
+# -- ranking by a figure
+
+
+@pytest.mark.parametrize("name", [*FIGURES, *FIGURES.values()])
+def test_alternatives_are_ranked_by_any_figure_of_a_report(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    figure = name if name in FIGURES else next(known for known, header in FIGURES.items() if header == name)
+    listed = ["alternatives", "example:m5", "--limit", "0", "-f", "json"]
+    assert run(listed) == 0
+    every = json.loads(capsys.readouterr().out)
+    assert run([*listed, "--by", name]) == 0
+    found = json.loads(capsys.readouterr().out)
+    before = every["network"][figure]
+    lower = [one for one in every["alternatives"] if one["network"][figure] < before]
+    assert found["by"] == figure
+    assert sorted(map(json.dumps, found["alternatives"])) == sorted(map(json.dumps, lower))
+    after = [one["network"][figure] for one in found["alternatives"]]
+    assert after == sorted(after)
+    assert lower or figure in ("layers", "buffers", "activation_memory", "peak_memory", "receptive_field")
+
+
+def test_a_bottleneck_lowers_the_peak(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Input and output have 8192 bytes each; in between, only a quarter of them is live next to one of the two."""
+    net.write_text(net_of([8, 16, 16], out_channels=8, kernel_size=3, padding=1), encoding="utf-8")
+    found = asked(capsys, "net.yaml", "--by", "peak")
+    assert list(found) == ["bottleneck"]
+    assert found["bottleneck"]["network"]["peak_memory"] == 8192 + 8192 // 4
+
+
+def test_the_figures_are_those_of_a_report() -> None:
+    """Each has the header of the tables that show it, and the totals in JSON have no others."""
+    for columns in (layer_columns.EVERY, compare.EVERY):
+        assert {column.name: column.title for column in columns if column.name in FIGURES}.items() <= FIGURES.items()
+    totals = convcalc.summary(EXAMPLES / "m5.yaml").to_dict()["totals"]
+    assert FIGURES.keys() == totals.keys() - {"input_memory", "peak_at"}
+
+
+def test_the_figure_of_the_ranking_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, title in FIGURES.items():
+        assert run(["alternatives", "example:conv_autoencoder", "--by", name, "--limit", "2"]) == 0
+        out = capsys.readouterr().out
+        assert f"  {title}" in out or f"all {title}" in out or f"no alternative lowers {title}\n" in out
+
+
+def test_the_first_of_many_alternatives_by_a_figure_of_the_whole_network(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["alternatives", "example:alexnet", "--by", "training", "-f", "json"]
+    assert run([*command, "--limit", "0"]) == 0
+    every = json.loads(capsys.readouterr().out)
+    assert run([*command, "--limit", "3"]) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert first["alternatives"] == every["alternatives"][:3]
+    assert (first["more"], every["more"]) == (len(every["alternatives"]) - 3, 0)
+
+
+def test_a_figure_that_does_not_exist_or_is_unknown_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["alternatives", "example:m5", "--by", "Peak Memory"]) == 0
+    capsys.readouterr()
+    assert "did you mean peak_memory?" in refused(capsys, "example:m5", "--by", "peek_memory")
+    assert "available: layers, params, " in refused(capsys, "example:m5", "--by", "price")
+    said = refused(capsys, "example:ds_cnn", "--by", "training")
+    assert said == "convcalc: --by: training_memory is unknown for this network\n"
 
 
 # -- published savings

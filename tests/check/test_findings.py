@@ -147,10 +147,11 @@ def test_the_summary_counts(checked: list[Checked], expected: str) -> None:
 
 def test_statistics_begin_with_the_most_frequent() -> None:
     assert plain_text(statistics_lines(CHECKED, RULES)).splitlines() == [
-        "2  CV206  bias-before-norm",
-        "1  CV016  shapes that do not fit",
-        f"1  CV100  {TITLES['CV100']}",
-        "1  CV301",
+        "count  code   problem",
+        "    2  CV206  bias-before-norm",
+        "    1  CV016  shapes that do not fit",
+        f"    1  CV100  {TITLES['CV100']}",
+        "    1  CV301",
     ]
 
 

@@ -72,11 +72,20 @@ def test_the_best_is_listed_with_its_neighbours_that_exceed_the_budget(
     # width × 76 params, 152 to 380: widths 2 to 5
     found = answer(capsys, net, "-p", "width=1:9:1", "--max-params", "380", "--min-params", "152")
     assert [fit["params"]["width"] for fit in found["fits"]] == [5, 4, 3, 2]
-    assert [beyond["params"]["width"] for beyond in found["breaks"]] == [6, 1]
-    assert found["breaks"][0]["problems"] == ["456 params exceed the budget of 380 by 20.0% (--max-params)"]
+    assert [beyond["params"]["width"] for beyond in found["exceeding"]] == [6, 1]
+    assert found["exceeding"][0]["problems"] == ["456 params exceed the budget of 380 by 20.0% (--max-params)"]
 
 
-@pytest.mark.parametrize(("by", "widths"), [("params", [3, 2, 1]), ("-params", [1, 2, 3]), ("layers", [1, 2, 3])])
+@pytest.mark.parametrize(
+    ("by", "widths"),
+    [
+        ("params", [3, 2, 1]),
+        ("-params", [1, 2, 3]),
+        ("layers", [1, 2, 3]),
+        ("weights", [3, 2, 1]),
+        ("-MACs", [1, 2, 3]),
+    ],
+)
 def test_the_best_is_the_largest_or_smallest_of_a_figure(
     net: str, by: str, widths: list[int], capsys: pytest.CaptureFixture[str]
 ) -> None:

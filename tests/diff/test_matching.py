@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 import convcalc
 from convcalc import Report, examples
+from convcalc.analysis.figures import FIGURES
 from convcalc.diff import matching
-from convcalc.diff.compared_figures import FIGURES, Figure
+from convcalc.diff.compared_figures import Figure
 from convcalc.diff.condition import parse_condition
 from convcalc.diff.difference import Change, Difference, LayerChange, compare_reports
 from convcalc.diff.matching import Pair, find_longest_rising, match_layers

@@ -161,7 +161,7 @@ def sums(text: str) -> list[tuple[list[int], int]]:
 
 def test_json_and_markdown_agree() -> None:
     found = json.loads(printed(["explain", "example:resnet50", "--conventions", "-f", "json"]))
-    assert found["schema"] == "convcalc/conventions/1"
+    assert found["schema"] == "convcalc/conventions/2"
     markdown = printed(["explain", "example:resnet50", "--conventions", "-f", "markdown"])
     for tool in found["tools"]:
         ours = tool.get("macs", tool.get("params"))

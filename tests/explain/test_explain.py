@@ -25,7 +25,7 @@ from tests.support.places import EXAMPLES
 from tests.support.specs import load
 
 MOST = 30  # test cases per kind
-COSTS = ("params", "buffers", "multiplications", "additions", "MACs", "FLOPs")
+COSTS = ("params", "buffers", "multiplications", "additions", "macs", "flops")
 
 
 def explanations(report: Report) -> list[Explanation]:
@@ -88,11 +88,11 @@ def test_explained_figures_are_those_of_pytorch(kind: str) -> None:
         found = explanation_of(case)
         sizes = [figure(found, "channels") or figure(found, "features")]
         for axis in AXIS_NAMES[len(case["output"]) - 1]:
-            sizes += [each.value for each in found.figures if axis in each.name.split(", ")][:1]
+            sizes += [each.value for each in found.figures if each.name == "size" and axis in each.axes][:1]
         assert sizes == case["output"], case
         for name in ("params", "buffers", "macs"):
             if name in case:
-                assert figure(found, "MACs" if name == "macs" else name) == case[name], case
+                assert figure(found, name) == case[name], case
 
 
 def test_every_kind_is_explained() -> None:
@@ -101,10 +101,10 @@ def test_every_kind_is_explained() -> None:
     for kind in set(KINDS) - without:
         found = explanation_of(accepted(kind)[0]) if kind in CASES else example_of(kind)
         named = {each.name for each in found.figures}
-        assert {"params", "multiplications", "additions", "MACs", "FLOPs", "output memory"} <= named, kind
+        assert {"params", "multiplications", "additions", "macs", "flops", "activation_memory"} <= named, kind
         assert {"channels", "features"} & named, kind
         for each in found.figures:
-            if each.name in (*COSTS, "output memory") and each.value:
+            if each.name in (*COSTS, "activation_memory") and each.value:
                 assert each.formula is not None, (kind, each.name)
 
 
@@ -123,7 +123,7 @@ def test_no_size_of_a_layer_hides_in_its_formulas() -> None:
     for kind in sorted(set(KINDS) & set(CASES)):
         for case in accepted(kind):
             for each in explanation_of(case).figures:
-                if each.formula is not None and each.name in (*COSTS, "output memory", "height", "height, width"):
+                if each.formula is not None and each.name in (*COSTS, "activation_memory", "size"):
                     text = Notation(False, each.one_axis).write(each.formula)
                     hidden += [text for number in re.findall(r"(?<![\w.])\d+", text) if number not in constants]
     assert hidden == []
@@ -139,7 +139,7 @@ def test_every_figure_of_a_network_is_that_of_the_report(name: str, batch: int, 
         assert wrong_formulas(found) == []
         reported = (layer.params, layer.buffers, layer.multiplications, layer.additions, layer.macs, layer.flops)
         assert tuple(figure(found, each) for each in COSTS) == reported
-        memory = [figure(found, f"{each} memory") for each in ("weight", "input", "output")]
+        memory = [figure(found, f"{each}_memory") for each in ("weight", "input", "activation")]
         assert memory == [layer.weight_memory, layer.input_memory, layer.activation_memory]
 
 
@@ -147,9 +147,8 @@ def by_axis(found: Explanation, name: str, axes: int) -> list[int | None]:
     """A field figure for each axis: a name without an axis applies to all of them."""
     values: dict[str, int | None] = {}
     for each in found.figures:
-        what, _, named = each.name.partition(", ")
-        if what == name:
-            values |= dict.fromkeys(named.split(", ") if named else AXIS_NAMES[axes], each.value)
+        if each.name == name:
+            values |= dict.fromkeys(each.axes or AXIS_NAMES[axes], each.value)
     return [values[axis] for axis in AXIS_NAMES[axes]]
 
 
@@ -161,10 +160,10 @@ def test_the_receptive_field_of_each_step_is_that_of_the_report(name: str) -> No
         seen, jump = found.layer.receptive_field.size, found.layer.receptive_field.jump
         assert seen is not None
         if found.layer.receptive_field.whole:
-            assert [each.words for each in found.figures if each.name == "receptive field"] == ["the whole input"]
+            assert [each.words for each in found.figures if each.name == "receptive_field"] == ["the whole input"]
             continue
-        assert by_axis(found, "receptive field", len(seen)) == list(seen)
-        if any(each.name.startswith("extent") for each in found.figures):
+        assert by_axis(found, "receptive_field", len(seen)) == list(seen)
+        if any(each.name == "effective_kernel_size" for each in found.figures):
             assert [(step, 1) for step in by_axis(found, "jump", len(seen))] == list(jump or ())
             steps += 1
     assert steps > 2
@@ -233,41 +232,41 @@ conv1  7×7, 64, /2, p3 · 3×224×224 → 64×112×112 · line 35
 
 Convolution in one, two or three dimensions; all positions share the weights.
 
-channels         C_out = 64
-height, width    floor((n + p_before + p_after - d × (k - 1) - 1) / s) + 1
-                 = floor((224 + 3 + 3 - 1 × (7 - 1) - 1) / 2) + 1
-                 = 112
-params           C_out × k_h × k_w × C_in / g
-                 = 64 × 7 × 7 × 3 / 1
-                 = 9,408 (9.41 K)
-multiplications  C_out × H_out × W_out × k_h × k_w × C_in / g
-                 = 64 × 112 × 112 × 7 × 7 × 3 / 1
-                 = 118,013,952 (118.0 M)
-additions        C_out × H_out × W_out × (k_h × k_w × C_in / g - 1 + b)
-                 = 64 × 112 × 112 × (7 × 7 × 3 / 1 - 1 + 0)
-                 = 117,211,136 (117.2 M)
-MACs             multiplications = 118,013,952 (118.0 M)
-FLOPs            multiplications + additions
-                 = 118013952 + 117211136
-                 = 235,225,088 (235.2 M)
-weight memory    params × 32 / 8
-                 = 9408 × 32 / 8
-                 = 37,632 B (36.75 KiB)
-input memory     C_in × H_in × W_in × 32 / 8
-                 = 3 × 224 × 224 × 32 / 8
-                 = 602,112 B (588.0 KiB)
-output memory    C_out × H_out × W_out × 32 / 8
-                 = 64 × 112 × 112 × 32 / 8
-                 = 3,211,264 B (3.06 MiB)
-extent           d × (k - 1) + 1
-                 = 1 × (7 - 1) + 1
-                 = 7
-receptive field  field + (extent - 1) × jump
-                 = 1 + (7 - 1) × 1
-                 = 7
-jump             jump × s
-                 = 1 × 2
-                 = 2
+channels               C_out = 64
+height, width          floor((n + p_before + p_after - d × (k - 1) - 1) / s) + 1
+                       = floor((224 + 3 + 3 - 1 × (7 - 1) - 1) / 2) + 1
+                       = 112
+params                 C_out × k_h × k_w × C_in / g
+                       = 64 × 7 × 7 × 3 / 1
+                       = 9,408 (9.41 K)
+multiplications        C_out × H_out × W_out × k_h × k_w × C_in / g
+                       = 64 × 112 × 112 × 7 × 7 × 3 / 1
+                       = 118,013,952 (118.0 M)
+additions              C_out × H_out × W_out × (k_h × k_w × C_in / g - 1 + b)
+                       = 64 × 112 × 112 × (7 × 7 × 3 / 1 - 1 + 0)
+                       = 117,211,136 (117.2 M)
+MACs                   multiplications = 118,013,952 (118.0 M)
+FLOPs                  multiplications + additions
+                       = 118013952 + 117211136
+                       = 235,225,088 (235.2 M)
+weight memory          params × 32 / 8
+                       = 9408 × 32 / 8
+                       = 37,632 B (36.75 KiB)
+input memory           C_in × H_in × W_in × 32 / 8
+                       = 3 × 224 × 224 × 32 / 8
+                       = 602,112 B (588.0 KiB)
+activation memory      C_out × H_out × W_out × 32 / 8
+                       = 64 × 112 × 112 × 32 / 8
+                       = 3,211,264 B (3.06 MiB)
+effective kernel size  d × (k - 1) + 1
+                       = 1 × (7 - 1) + 1
+                       = 7
+receptive field        field + (k_eff - 1) × jump
+                       = 1 + (7 - 1) × 1
+                       = 7
+jump                   jump × s
+                       = 1 × 2
+                       = 2
 """
 NARROW = """\
 additions
@@ -397,11 +396,11 @@ def test_json_follows_its_schema() -> None:
             if each["formula"] is not None:
                 assert value_of(each["formula_numbers"]) == each["value"]
                 used = set(re.findall(r"[A-Za-z]\w*", each["formula"])) - {"floor", "ceil"}
-                assert used - {*COSTS, "extent"} <= known
+                assert used - {*COSTS, "k_eff"} <= known
 
 
 def test_json_of_the_totals_adds_up() -> None:
     found = json.loads(printed(["explain", "example:vgg16", "-f", "json"]))
-    assert found["schema"] == "convcalc/explanation/1"
+    assert found["schema"] == "convcalc/explanation/2"
     assert sum(kind["macs"] for kind in found["kinds"]) == found["totals"]["macs"] == 15_470_264_320
     assert sum(kind["params"] for kind in found["kinds"]) == found["totals"]["params"] == 138_357_544

@@ -148,3 +148,40 @@ def test_requested_columns_are_shown_however_narrow_the_terminal(
     assert run(["summary", "example:lenet5", "--columns", "name,input,output,params,macs,flops"]) == 0
     head = capsys.readouterr().out.splitlines()[4]
     assert head.split() == ["layer", "input", "output", "params", "MACs", "FLOPs"]
+
+
+PERCENT = re.compile(r"[+-]?(<?[0-9][0-9,]*\.[0-9])%")
+RATIO = re.compile(r"<0\.001|0\.0[0-9]{2}|[0-9]\.[0-9]{2}|[1-9][0-9]{1,2}\.[0-9]|[1-9][0-9,]{3,}")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "summary example:alexnet",
+        "rf example:alexnet",
+        "rf example:alexnet conv2",
+        "memory example:googlenet",
+        "alternatives example:alexnet",
+        "diff example:alexnet example:lenet5",
+        "fit example:mobilenet_v1 -p width=0.5,1 --max-macs 300M",
+    ],
+)
+def test_percentages_have_one_style(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(command.split()) == 0
+    found = re.findall(r"\S*%", capsys.readouterr().out)
+    assert found
+    assert [text for text in found if not PERCENT.fullmatch(text.lstrip("("))] == []
+
+
+def test_ratios_have_one_style_and_are_those_of_the_json(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["alternatives", "example:alexnet", "--limit", "0"]
+    assert run([*command, "-f", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)["alternatives"]
+    assert run(command) == 0
+    rows = capsys.readouterr().out.split("\n\n")[1].splitlines()[1:]
+    for row, one in zip(rows, found, strict=True):
+        ratios = re.findall(r"(\S+)× ", row)
+        for text, name in zip(ratios, ("params", "macs", "weight_memory", "activation_memory"), strict=True):
+            assert RATIO.fullmatch(text), row
+            exact = one["after"][name] / one["before"][name]
+            assert float(text.strip("<").replace(",", "")) == pytest.approx(exact, rel=0.05, abs=0.001)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from convcalc.convert.comparison import Verification
 from convcalc.diff.difference import compare_reports
 from convcalc.explain.figures import explain_layers
 from convcalc.fitting import Order, Param, Setup, fit
+from convcalc.render.cells import Cells, wrapped_table
 from convcalc.render.lines import MOST_RICH_ROWS, Table, plain_text, styled_text
 from convcalc.spec.inputs import Overrides
 
@@ -81,6 +83,9 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("alternatives", "example:resnet18"),
     ("fit", "example:mobilenet_v1", "-p", "width=0.25,0.5,1", "--max-params", "5M"),
     ("rf", "example:unet"),
+    ("memory", "example:googlenet", "--batch", "2"),
+    ("rules",),
+    ("layers",),
     ("examples",),
 )
 
@@ -124,6 +129,49 @@ def test_cells_survive_one_by_one() -> None:
         table = Table(["a", "", "b "], [right, not right, True], rows)
         plain, styled = plain_text([table]), without_styles(styled_text([table]))
         assert styled == plain
+
+
+# -- a column of text
+
+
+@pytest.mark.parametrize("width", [*range(20, 60), 80, None])
+def test_a_column_of_text_is_wrapped_and_complete(width: int | None) -> None:
+    texts = ["one two three four five six seven eight nine ten", "", "a b c"]
+    columns = [
+        Cells("code", ["A1", "A2", "A3"], right=False),
+        Cells("name", ["first-name", "second", "third"], 8, right=False),
+        Cells("finds", texts, right=False),
+    ]
+    table = wrapped_table(columns, width)
+    assert width is None or width < 22 or table.width <= width
+    assert ("name" in table.titles) == (width is None or width >= 4 + 2 + 10 + 2 + 24)
+    starts = [row for row, cells in enumerate(table.rows) if cells[0][0]]
+    assert [table.rows[row][0][0] for row in starts] == ["A1", "A2", "A3"]
+    found = [
+        " ".join(cells[-1][0] for cells in table.rows[start:stop])
+        for start, stop in itertools.pairwise([*starts, len(table.rows)])
+    ]
+    assert found == texts
+    assert width is not None or len(table.rows) == 3
+
+
+def test_lists_have_headers(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.yaml").write_text("input: [3, 8, 8]\nlayers: [relu, relu]\n", encoding="utf-8")
+    headers = {
+        ("memory", "example:lenet5"): ["tensor shape memory", "part memory", "peak change what lowers it"],
+        ("rules",): ["code name severity finds"] * 2,
+        ("layers",): ["kind arguments"],
+        ("check", "net.yaml", "--statistics"): ["count code problem"],
+    }
+    for command, expected in headers.items():
+        run([*command, "--color", "always"])
+        lines = capsys.readouterr().out.splitlines()
+        titles = [" ".join(re.sub(r"\x1b\[[0-9;]*m", "", line).split()) for line in lines if line.startswith("\x1b[2m")]
+        assert [title for title in titles if title in expected] == expected, command
 
 
 def test_wide_characters_are_aligned_on_a_terminal() -> None:
