@@ -13,6 +13,7 @@ from hypothesis import settings
 settings.register_profile("suite", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+os.environ.pop("COLUMNS", None)  # the width of the terminal that runs the tests, which pytest-xdist passes on
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
