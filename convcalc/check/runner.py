@@ -14,7 +14,7 @@ from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network
 
 
-class Rewritten(NamedTuple):
+class FixedText(NamedTuple):
     """The text of a file before and after fixes, and their number."""
 
     before: str
@@ -33,7 +33,7 @@ class Checked(NamedTuple):
     problems: tuple[Problem, ...]
     text: str | None
     fixable: int = 0
-    rewritten: Rewritten | None = None
+    rewritten: FixedText | None = None
 
 
 def check(

@@ -17,7 +17,7 @@ FIGURES = (
 )
 
 
-class Figure(NamedTuple):
+class FigurePair(NamedTuple):
     """One figure of both networks: a count, bytes, or input positions."""
 
     old: int | None

@@ -1,6 +1,6 @@
 """The figures of a layer, each with the formula from which it was computed.
 
-Comes in: a report and the name of a layer. Goes out: an `Explanation` per layer with `Figure`s such as
+Comes in: a report and the name of a layer. Goes out: an `Explanation` per layer with `DerivedFigure`s such as
 `params = C_out × k_h × k_w × C_in + C_out = 1,792`. The formulas are not written here: the layer's own rules are run on
 symbolic integers (see `make_symbolic_layer`).
 """
@@ -27,7 +27,7 @@ _BEFORE = "receptive field and jump (cumulative stride) of the layer's input, in
 _Value = TypeVar("_Value", bound=Hashable)
 
 
-class Figure(NamedTuple):
+class DerivedFigure(NamedTuple):
     """A figure: its value (None: unknown), and its derivation as a formula or in words.
 
     `one_axis` means that the formula is about the axis named by the figure, so that its symbols need no axis index.
@@ -46,7 +46,7 @@ class Explanation(NamedTuple):
 
     layer: LayerReport
     notes: tuple[str, ...]
-    figures: tuple[Figure, ...]
+    figures: tuple[DerivedFigure, ...]
 
     def __rich__(self) -> "RichBlocks":
         from convcalc.render.explain import explanation_lines
@@ -141,10 +141,12 @@ def _list_notes(layer: LayerReport, links: _Links) -> Iterator[str]:
 # -- sizes
 
 
-def _derive_sizes(layer: Layer) -> list[Figure]:
+def _derive_sizes(layer: Layer) -> list[DerivedFigure]:
     """Return the output's channels and size of every axis; axes with equal formulas and numbers are combined."""
     shape = make_symbolic_layer(layer, sizes=True).inferred_shape()
-    channels = Figure("channels" if shape.axes else "features", int(shape.channels), expression_of(shape.channels))
+    channels = DerivedFigure(
+        "channels" if shape.axes else "features", int(shape.channels), expression_of(shape.channels)
+    )
     written = [
         ((Notation(False, one_axis=True).write(expression_of(size)), Notation(True).write(expression_of(size))), size)
         for size in shape.spatial
@@ -154,21 +156,21 @@ def _derive_sizes(layer: Layer) -> list[Figure]:
     return [channels, *(_make_size_figure(names, sizes[same]) for same, names in axes)]
 
 
-def _make_size_figure(names: list[str], size: int) -> Figure:
+def _make_size_figure(names: list[str], size: int) -> DerivedFigure:
     formula = expression_of(size)
     used = set(iterate_symbols(formula))
     # without axis indices only if no two symbols then have the same name
     one_axis = len({symbol.called(True) for symbol in used}) == len(used)
-    return Figure(", ".join(names), int(size), formula, one_axis=one_axis)
+    return DerivedFigure(", ".join(names), int(size), formula, one_axis=one_axis)
 
 
 # -- weights and operations
 
 
-def _derive_weights(layer: LayerReport, twin: Layer) -> Iterator[Figure]:
+def _derive_weights(layer: LayerReport, twin: Layer) -> Iterator[DerivedFigure]:
     learnt = sum(twin.weight_tensors()) + sum(twin.bias_tensors())
     if layer.shares:
-        yield Figure("params", 0, words=f"shared weights, counted at {layer.shares}")
+        yield DerivedFigure("params", 0, words=f"shared weights, counted at {layer.shares}")
         return
     yield _make_figure("params", learnt, "no learnt elements")
     stored = sum(twin.buffer_tensors())
@@ -176,11 +178,13 @@ def _derive_weights(layer: LayerReport, twin: Layer) -> Iterator[Figure]:
         yield _make_figure("buffers", stored)
 
 
-def _derive_operations(layer: LayerReport, twin: Layer, batch: int) -> list[Figure]:
+def _derive_operations(layer: LayerReport, twin: Layer, batch: int) -> list[DerivedFigure]:
     # for the whole batch
     samples, products, sums = _make_batch_factor(batch), twin.multiplications(), twin.additions()
     if products is None or sums is None or layer.multiplications is None or layer.additions is None:
-        return [Figure(name, None, words="unknown") for name in ("multiplications", "additions", "MACs", "FLOPs")]
+        return [
+            DerivedFigure(name, None, words="unknown") for name in ("multiplications", "additions", "MACs", "FLOPs")
+        ]
     multiplications = make_quantity(Symbol("multiplications", layer.multiplications))
     flops = multiplications + make_quantity(Symbol("additions", layer.additions))
     return [
@@ -196,22 +200,22 @@ def _make_batch_factor(batch: int) -> int:
     return make_quantity(Symbol("B", batch, "samples in a batch")) if batch > 1 else 1
 
 
-def _make_figure(name: str, value: int, zero_reason: str = "", unit: str = "") -> Figure:
+def _make_figure(name: str, value: int, zero_reason: str = "", unit: str = "") -> DerivedFigure:
     formula = expression_of(value)
     if not value:
-        return Figure(name, 0, None if formula == Constant(0) else formula, zero_reason, unit)
-    return Figure(name, int(value), formula, unit=unit)
+        return DerivedFigure(name, 0, None if formula == Constant(0) else formula, zero_reason, unit)
+    return DerivedFigure(name, int(value), formula, unit=unit)
 
 
 # -- memory
 
 
-def _derive_memory(report: Report, index: int, twin: Layer) -> Iterator[Figure]:
+def _derive_memory(report: Report, index: int, twin: Layer) -> Iterator[DerivedFigure]:
     """Yield the bytes of the weights, and of the inputs and outputs for the whole batch."""
     layer, network = report.layers[index], report.network
     samples, dtype = _make_batch_factor(network.batch), network.dtype
     if layer.weight_memory:
-        yield Figure("weight memory", layer.weight_memory, _make_weight_formula(layer, twin, dtype), unit="B")
+        yield DerivedFigure("weight memory", layer.weight_memory, _make_weight_formula(layer, twin, dtype), unit="B")
     inputs = sum(tensor_bytes(samples * shape.elements, dtype.activations) for shape in twin.inputs)
     yield _make_figure("input memory", inputs, unit="B")
     yield _make_figure("output memory", tensor_bytes(samples * twin.output.elements, dtype.activations), unit="B")
@@ -232,13 +236,13 @@ def _make_weight_formula(layer: LayerReport, twin: Layer, dtype: Dtype) -> Expre
 # -- the receptive field
 
 
-def _derive_field(report: Report, index: int, twin: Layer) -> list[Figure]:
+def _derive_field(report: Report, index: int, twin: Layer) -> list[DerivedFigure]:
     """Return the receptive field and jump after this layer: field + (extent - 1) × jump on every axis."""
     node = report.network.nodes[index]
     before, after = [report.fields[tensor] for tensor in node.reads], report.layers[index].receptive_field
     reach = node.layer.reach()
     if after.whole or not after.size:
-        return [Figure("receptive field", None, words="the whole input" if after.whole else "unknown")]
+        return [DerivedFigure("receptive field", None, words="the whole input" if after.whole else "unknown")]
     if reach == "everything":
         words = "the region that all positions of its input see, within the input"
         return _describe_fields(after.size, AXIS_NAMES[len(after.size)], words)
@@ -260,7 +264,7 @@ def _derive_field(report: Report, index: int, twin: Layer) -> list[Figure]:
         after.size, AXIS_NAMES[len(after.size)], f"{spread}computed position by position over one period of the strides"
     )
     jumps = [] if after.jump is None else [f"{over}/{under}" if under > 1 else str(over) for over, under in after.jump]
-    return [*found, *([Figure("jump", None, words="×".join(dict.fromkeys(jumps)))] if jumps else [])]
+    return [*found, *([DerivedFigure("jump", None, words="×".join(dict.fromkeys(jumps)))] if jumps else [])]
 
 
 def _is_regular(field: Field) -> bool:
@@ -268,9 +272,9 @@ def _is_regular(field: Field) -> bool:
     return bool(field.axes) and all(len(paths) == 1 and paths[0].period == 1 for paths in field.axes or ())
 
 
-def _describe_fields(sizes: tuple[int, ...], axes: tuple[str, ...], words: str) -> list[Figure]:
+def _describe_fields(sizes: tuple[int, ...], axes: tuple[str, ...], words: str) -> list[DerivedFigure]:
     return [
-        Figure(_name_field(names, axes), size, words=words)
+        DerivedFigure(_name_field(names, axes), size, words=words)
         for size, names in _group_by_value(zip(sizes, axes, strict=True))
     ]
 
@@ -287,7 +291,7 @@ def _group_by_value(pairs: Iterable[tuple[_Value, str]]) -> list[tuple[_Value, l
     return list(found.items())
 
 
-def _derive_steps(field: Field, twin: Layer) -> list[Figure]:
+def _derive_steps(field: Field, twin: Layer) -> list[DerivedFigure]:
     """Return the extent (effective kernel size), field and jump of a sliding window; equal axes are combined."""
     reach = twin.reach()
     assert isinstance(reach, tuple)
@@ -303,7 +307,7 @@ def _derive_steps(field: Field, twin: Layer) -> list[Figure]:
     return found
 
 
-def _derive_step(size: int, jump: int, reads: Reads, names: list[str], axes: tuple[str, ...]) -> list[Figure]:
+def _derive_step(size: int, jump: int, reads: Reads, names: list[str], axes: tuple[str, ...]) -> list[DerivedFigure]:
     (low,), (high,) = reads.low, reads.high
     assert low is not None
     assert high is not None
@@ -313,6 +317,6 @@ def _derive_step(size: int, jump: int, reads: Reads, names: list[str], axes: tup
     step = make_quantity(Symbol("jump", jump, _BEFORE))
     figures = [("extent", extent), ("receptive field", seen + (window - 1) * step), ("jump", step * reads.shift)]
     return [
-        Figure(_name_field(names, axes, what), int(value), expression_of(value), one_axis=True)
+        DerivedFigure(_name_field(names, axes, what), int(value), expression_of(value), one_axis=True)
         for what, value in figures
     ]

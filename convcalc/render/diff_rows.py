@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from convcalc.alternatives.subjects import common_pattern
 from convcalc.analysis.report import LayerReport, Report, sum_known
 from convcalc.arguments import Flag
-from convcalc.diff.difference import Change, Difference, LayerChange
+from convcalc.diff.difference import Difference, LayerChange, ValueChange
 from convcalc.network import Group
 from convcalc.problems import printable, shorten
 
@@ -159,7 +159,7 @@ def _summarise_texts(texts: Iterable[str]) -> str:
     return f"{found[0]}…{found[-1]}"
 
 
-def _argument_text(layer: LayerReport | None, change: Change, side: str) -> str:
+def _argument_text(layer: LayerReport | None, change: ValueChange, side: str) -> str:
     """Return an argument's value as the layer table shows it, without its sign: `1`, not `p1`."""
     value: Any = getattr(change, side)
     key = None if layer is None else layer.layer.keys.get(change.what)

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from convcalc.analysis.report import Report
-from convcalc.memory_savings import Suggestion
+from convcalc.memory_savings import MemorySaving
 from convcalc.render.columns import count_eighths
 from convcalc.render.lines import GAP, Line
 from convcalc.render.summary import heading_lines
@@ -16,7 +16,7 @@ _WIDEST = 72
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 
 
-def memory_lines(report: Report, suggested: list[Suggestion], width: int | None) -> list[Line]:
+def memory_lines(report: Report, suggested: list[MemorySaving], width: int | None) -> list[Line]:
     """Return the profile, the tensors live at the peak, training memory, and suggestions to lower the peak."""
     return [
         *heading_lines(report, width),
@@ -101,7 +101,7 @@ def _training_lines(report: Report) -> list[Line]:
     return [*lines, *([(f"{format_bytes(size):>12}  {name}", "")] for name, size in parts if size != 0)]
 
 
-def _suggestion_lines(report: Report, suggested: list[Suggestion]) -> list[Line]:
+def _suggestion_lines(report: Report, suggested: list[MemorySaving]) -> list[Line]:
     """List each suggestion with the resulting peak."""
     if not suggested:
         return [[], [("no change that was tried lowers the peak", "dim")]]
@@ -113,7 +113,7 @@ def _suggestion_lines(report: Report, suggested: list[Suggestion]) -> list[Line]
     return lines
 
 
-def memory_json(report: Report, suggested: list[Suggestion]) -> str:
+def memory_json(report: Report, suggested: list[MemorySaving]) -> str:
     """Return the same as JSON, schema convcalc/memory/2; sizes in bytes."""
     network = report.network
     found: dict[str, Any] = {
