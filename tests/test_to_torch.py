@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections import defaultdict
+from inspect import signature
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 import convcalc
 from convcalc.cli.main import run
-from convcalc.convert.pytorch.makers import MAKERS, MERGES
+from convcalc.convert.pytorch.makers import MAKERS, MERGES, WITHOUT_MODULE
 from convcalc.convert.pytorch.names import TAKEN
 from convcalc.convert.to_torch import module_text
 from convcalc.layers import KINDS
@@ -63,8 +64,16 @@ def asserted_equal(network: convcalc.Network) -> None:
     }
 
 
-def test_every_kind_except_opaque_is_in_the_table() -> None:
-    assert set(KINDS) - set(MAKERS) - set(MERGES) == {"opaque"}
+@pytest.mark.torch
+def test_every_kind_except_opaque_is_in_the_table_or_has_a_namesake_in_torch() -> None:
+    from torch import nn
+
+    namesakes = set(KINDS) - set(MAKERS) - set(MERGES) - WITHOUT_MODULE
+    assert {"opaque"} == WITHOUT_MODULE
+    for kind in namesakes:
+        accepted = signature(getattr(nn, KINDS[kind].__name__)).parameters
+        for name, default in KINDS[kind].defaults(2).items():
+            assert KINDS[kind].keys[name].required or accepted[name].default == default
 
 
 @pytest.mark.parametrize("name", NAMES)
