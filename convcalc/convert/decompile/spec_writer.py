@@ -76,7 +76,8 @@ def _try_fold(fold: Callable[[], str]) -> str | None:
 def list_folds(graph: Graph, network: Network, leaves: list[ScopedItem]) -> Iterator[Callable[[], str]]:
     """Yield the ways to fold a network, each a function that returns the text of a spec.
 
-    The first goes by the scopes in the layers' names, if there are any; the other only by repeated entries.
+    The first makes a sequence of each scope in the layers' names, if there are any; the other only looks for repeated
+    entries.
     """
     shapes = [network.tensor_shape(tensor) for tensor in range(len(network.inputs))]
     shapes += [node.layer.output for node in network.nodes]

@@ -1,4 +1,4 @@
-"""Turns blocks into the classes of a module's text.
+"""Turns the blocks of a spec into the classes of an exported PyTorch module: `basic` becomes `class Basic(nn.Module)`.
 
 Every scope is drafted, the innermost first. Drafts that are equal except for the values of arguments become a single
 class: values that they share are written in the class, the others become parameters of its `__init__`.
@@ -50,7 +50,7 @@ class ClassParameter(NamedTuple):
 
 
 class ModuleClass(NamedTuple):
-    """A class of the text. Its arguments are plain values or slots; `forward` is None for an nn.Sequential."""
+    """A class of the exported module. Arguments are plain values or slots; `forward` is None for an nn.Sequential."""
 
     name: str
     word: str
@@ -61,7 +61,7 @@ class ModuleClass(NamedTuple):
     forward: Forward | None
 
 
-_Column = tuple[CallArgument, ...]
+_Column = tuple[CallArgument, ...]  # one argument of a module in a class, as each use of the class gives it
 
 
 def list_classes(network: Network, taken: set[str]) -> list[ModuleClass]:

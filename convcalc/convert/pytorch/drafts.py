@@ -1,4 +1,4 @@
-"""Drafts of the classes of a module's text: the modules of each scope, before equal drafts become one class."""
+"""Drafts the classes of an exported PyTorch module, one per scope of the spec; `classes` then joins equal drafts."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Union

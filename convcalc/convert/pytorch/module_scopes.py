@@ -1,4 +1,4 @@
-"""The scopes of a network as a tree, and the tensors that enter and leave each of them."""
+"""Arranges the scopes of a network in a tree, and finds the tensors that enter and leave each scope."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence

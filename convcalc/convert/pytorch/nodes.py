@@ -1,4 +1,4 @@
-"""Facts about a traced operation: its arguments, its output sizes, and the modules around it."""
+"""Finds facts about a traced operation: its arguments, its output sizes, and the modules that it is part of."""
 
 from typing import Any, NamedTuple
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from convcalc.convert.graph import Step
 from convcalc.convert.pytorch.names import first_free_name
 from convcalc.convert.pytorch.nodes import list_sources
-from convcalc.convert.pytorch.traced_values import ForeignValue, MovedValue, Sizes, SplitValue, TracedValue
+from convcalc.convert.pytorch.traced_values import ForeignValue, RearrangedValue, Sizes, SplitValue, TracedValue
 from convcalc.shape import MOST_AXES
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def collect_sources(reader: "TraceReader", nodes: Iterable[Any]) -> tuple[list[T
     sources: dict[str, None] = {}
     for node in nodes:
         known = node if isinstance(node, TracedValue) else reader.known.get(node)
-        if isinstance(known, MovedValue | SplitValue):
+        if isinstance(known, RearrangedValue | SplitValue):
             known = known.source
         if isinstance(known, TracedValue):
             values[known] = None

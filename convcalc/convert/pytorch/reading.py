@@ -29,17 +29,17 @@ from convcalc.convert.pytorch.nodes import (
 from convcalc.convert.pytorch.opaque_layers import add_opaque_layer, collect_sources
 from convcalc.convert.pytorch.traced_values import (
     ForeignValue,
-    MovedValue,
+    RearrangedValue,
     Sizes,
     SplitValue,
     TracedValue,
     is_shape,
-    settle_moves,
+    settle_rearrangements,
 )
 from convcalc.convert.pytorch.tracing import BATCH, TracedConstant, TracedModule, TracedWeight
 from convcalc.convert.pytorch.whole_modules import OPAQUE, WHOLE, whole_arguments
 
-KnownValue = Union[TracedValue, MovedValue, SplitValue, ForeignValue, TracedWeight, TracedConstant, "list[Any]"]
+KnownValue = Union[TracedValue, RearrangedValue, SplitValue, ForeignValue, TracedWeight, TracedConstant, "list[Any]"]
 
 
 class UnreadableOperation(Exception):
@@ -132,8 +132,8 @@ class TraceReader:
             if has_unknown_size(given):
                 what = f"the size of the output of {operator_name(given) or 'an operation'}"
                 raise NotImported(f"{node_location(given)}{what} depends on the values of a tensor")
-            if isinstance(known, MovedValue):
-                known = self.known[given] = self._add_moves(given, known)
+            if isinstance(known, RearrangedValue):
+                known = self.known[given] = self._add_rearrangements(given, known)
             if isinstance(known, ForeignValue):
                 elements = prod(output_sizes(given))
                 shape = (elements // BATCH if elements % BATCH == 0 else elements,)
@@ -202,7 +202,9 @@ class TraceReader:
         if operator_name(node) == "":
             raise UnreadableOperation
         givens = [self.known[given] for given in list_nodes((node.args, node.kwargs)) if given in self.known]
-        if not any(isinstance(given, TracedValue | MovedValue | ForeignValue | SplitValue | list) for given in givens):
+        if not any(
+            isinstance(given, TracedValue | RearrangedValue | ForeignValue | SplitValue | list) for given in givens
+        ):
             weights = [given for given in givens if isinstance(given, TracedWeight)]
             sources = tuple(dict.fromkeys(source for weight in weights for source in weight.sources))
             return TracedWeight(sources, output_sizes(node)) if weights else TracedConstant()
@@ -219,29 +221,29 @@ class TraceReader:
     def tensor(self, node: Any) -> TracedValue:
         """Return the tensor of a node; pending views and permutations become layers. Raises UnreadableOperation."""
         known = self.known.get(node)
-        if isinstance(known, MovedValue):
-            known = self.known[node] = self._add_moves(node, known)
+        if isinstance(known, RearrangedValue):
+            known = self.known[node] = self._add_rearrangements(node, known)
         if not isinstance(known, TracedValue):
             raise UnreadableOperation
         return known
 
-    def _add_moves(self, node: Any, moved: MovedValue) -> KnownValue:
+    def _add_rearrangements(self, node: Any, moved: RearrangedValue) -> KnownValue:
         """Turn pending views into layers, and pending permutations into a change of the position of the channels."""
         source = moved.source
-        for count, (name, change) in enumerate(moved.moves):
+        for count, (name, change) in enumerate(moved.rearrangements):
             if name == "view" and is_shape(change) and (not source.last or len(change) == 2):
                 kind: dict[str, Any] = {} if len(change) == 2 else {"shape": list(change[1:])}
                 named = "flatten" if len(change) == 2 else "reshape"
                 source = self.step(node, named, kind, [source], change[1:], sizes=change)
                 continue
-            result = settle_moves(MovedValue(source, ((name, change),), change))
+            result = settle_rearrangements(RearrangedValue(source, ((name, change),), change))
             if not isinstance(result, TracedValue):
-                rest = " and ".join(dict.fromkeys(name for name, _ in moved.moves[count:]))
-                return self._add_unmatched_moves(node, source, rest, moved.sizes)
+                rest = " and ".join(dict.fromkeys(name for name, _ in moved.rearrangements[count:]))
+                return self._add_unmatched_rearrangements(node, source, rest, moved.sizes)
             source = result
         return source
 
-    def _add_unmatched_moves(self, node: Any, source: TracedValue, what: str, sizes: Sizes) -> KnownValue:
+    def _add_unmatched_rearrangements(self, node: Any, source: TracedValue, what: str, sizes: Sizes) -> KnownValue:
         """Return the result of views and permutations that no layer kind matches."""
         return (
             add_opaque_layer(self, node, [source], what, sizes[1:])
@@ -359,7 +361,7 @@ class TraceReader:
             self.known[node] = TracedConstant()
         if place.word in WHOLE and len(results) == 1:
             kind, _ = WHOLE[place.word]
-            source = next(node for node in inputs if isinstance(self.known.get(node), TracedValue | MovedValue))
+            source = next(node for node in inputs if isinstance(self.known.get(node), TracedValue | RearrangedValue))
             shape = output_sizes(results[0])[1:]
             try:
                 self.known[results[0]] = self.step(
