@@ -51,7 +51,7 @@ def _is_zip_with(member: bytes) -> Callable[[bytes], bool]:
 
 
 def _never(head: bytes) -> bool:
-    """For formats that only the file name tells apart."""
+    """Recognise nothing: only the name of the file identifies the format."""
     return False
 
 
@@ -134,8 +134,8 @@ FORMATS = (
 def recognise(name: str, head: bytes) -> Format | None:
     """Return the format of a file from its name and first bytes, None if unknown.
 
-    The content decides. The name chooses between formats with the same beginning, and decides if the content says
-    nothing.
+    The content decides. The name chooses between formats with the same beginning, and decides if the content does
+    not identify any format.
     """
     if SPEC.holds(head):
         return SPEC

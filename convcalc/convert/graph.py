@@ -34,8 +34,8 @@ class Step(NamedTuple):
 class Graph(NamedTuple):
     """An imported network. Input shapes are of one sample, channels first; `origin` says where the network came from.
 
-    `notes` report, by name and position, what a spec does not express: `opaque` steps, several data types. `dtype` has
-    the data types by use (weights, activations, bias), empty if all are float32.
+    `notes` report, by name and position, what a spec does not express: `opaque` steps, several data types. `dtype` maps
+    `weights`, `activations` and `bias` to data types; it is empty if all are float32.
     """
 
     name: str
@@ -159,7 +159,7 @@ def collect_values(value: Any) -> set[Any]:
 
 
 def _to_spec_value(value: Any) -> Any:
-    """Return a value as a spec holds it: tuples as lists, and `$`, which begins an expression, doubled."""
+    """Return a value in the form of a spec: tuples as lists, and `$`, which begins an expression, doubled."""
     if isinstance(value, Mapping):
         return {name: _to_spec_value(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,8 +1,8 @@
-"""Converts Keras layers to convcalc layer kinds, by class, in the table CLASSES.
+"""Converts Keras layers to convcalc's layer kinds, by the rules in the table CLASSES.
 
-In come a layer's configuration and input shapes, channels first; out comes a list of layers, such as conv and relu for
-a Conv2D with an activation. Keras arguments have the channels last unless a layer says `channels_first`. Source of the
-arguments and their defaults: the Keras 3 API reference, keras.io/api/layers.
+A rule takes a Keras layer's configuration and input shapes, channels first, and returns a list of layers: `conv` and
+`relu` for a Conv2D with an activation. Keras arguments have the channels last unless the configuration contains
+`channels_first`. Source of the arguments and their defaults: the Keras 3 API reference, keras.io/api/layers.
 """
 
 from collections.abc import Callable, Mapping

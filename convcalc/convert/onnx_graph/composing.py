@@ -26,7 +26,7 @@ class OnnxWriter:
         self.made: set[str] = set()
 
     def begin(self, name: str, owner: str, reads: list[str], output: str) -> None:
-        """Start a layer: its name, the layer that owns its weights, its input tensors and its output tensor."""
+        """Start a layer, given its name, the layer that owns its weights, its input tensors and its output tensor."""
         self.name, self.owner, self.reads, self.output = name, owner, reads, output
         self.count = 0
 

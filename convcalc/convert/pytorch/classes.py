@@ -36,7 +36,7 @@ _SIZES = _FEATURES | {"out_channels", "out_features"}
 
 
 class ClassSlot(NamedTuple):
-    """A constructor parameter of a generated class, in place of a literal value."""
+    """The name of a constructor parameter that replaces a number: `channels` in `nn.Conv2d(3, channels, 1)`."""
 
     name: str
 
@@ -146,7 +146,7 @@ def _join_drafts(name: str, word: str, drafts: Sequence[ClassDraft]) -> tuple[Mo
 
 
 def _list_parameters(columns: list[_Column], slots: list[str | None]) -> tuple[ClassParameter, ...]:
-    """Return the parameters in order, those with a default last."""
+    """Return the constructor parameters in order, those with a default last."""
     found: dict[str, ClassParameter] = {}
     for column, slot in zip(columns, slots, strict=True):
         if slot is None or slot in found:

@@ -41,7 +41,7 @@ class ClassDraft(NamedTuple):
 
 
 def list_arguments(expression: Any) -> Iterator[CallArgument]:
-    """Yield the arguments with plain values in an expression, in order."""
+    """Yield the arguments of the module calls in an expression, in order, except arguments that are modules."""
     if isinstance(expression, ModuleCall):
         for argument in expression.arguments:
             if isinstance(argument.value, ModuleCall):

@@ -65,7 +65,7 @@ def _adaptive_maker(name: str) -> Maker:
 
 
 def _global_pool_maker(name: str, flat: str) -> Maker:
-    """Return a maker of adaptive pooling to one position; of an extra module if the spatial axes are removed."""
+    """Return a maker of adaptive pooling to one position; of a class in extra_modules.py without `keepdims`."""
 
     def make(layer: Any) -> LayerModules:
         if not layer.keepdims:
@@ -76,7 +76,7 @@ def _global_pool_maker(name: str, flat: str) -> Maker:
 
 
 def _make_max_unpool(layer: Any) -> LayerModules:
-    """Use an extra module: PyTorch's needs the indices from a pooling."""
+    """Use the class in extra_modules.py, because nn.MaxUnpool needs the indices from a pooling."""
     return LayerModules(
         ModuleCall(
             "MaxUnpool",
@@ -112,7 +112,7 @@ def _make_upsample(layer: Any) -> LayerModules:
 
 
 def _shuffle_maker(name: str, key: str) -> Maker:
-    """Return a maker of pixel shuffles; PyTorch's are only for two spatial axes, so others use an extra module."""
+    """Return a maker of pixel shuffles; PyTorch has them only for two spatial axes."""
 
     def make(layer: Any) -> LayerModules:
         target = f"nn.{name}" if layer.input.axes == 2 else f"{name}Nd"
@@ -122,7 +122,7 @@ def _shuffle_maker(name: str, key: str) -> Maker:
 
 
 def _make_batchnorm(layer: Any) -> LayerModules:
-    """Use nn.BatchNorm, or an extra module if the layer learns only a scale or only a bias."""
+    """Use nn.BatchNorm, or a class of extra_modules.py if the layer learns only a scale or only a bias."""
     learns, tracks = layer.affine, CallArgument("track_running_stats", layer.track_running_stats, True)
     if learns and layer.scale != layer.center:
         half = (CallArgument("scale", layer.scale), CallArgument("center", layer.center))
@@ -141,7 +141,7 @@ def _make_batchnorm(layer: Any) -> LayerModules:
 
 
 def _make_layernorm(layer: Any) -> LayerModules:
-    """Use nn.LayerNorm, or an extra module if it is over the channels at each position."""
+    """Use nn.LayerNorm, or a class of extra_modules.py if it is over the channels at each position."""
     affine = CallArgument("elementwise_affine", layer.affine, True)
     if layer.axes == "channels" and layer.input.spatial:
         return LayerModules(
@@ -172,7 +172,7 @@ def _make_instancenorm(layer: Any) -> LayerModules:
 
 
 def _make_reshape(layer: Any) -> LayerModules:
-    """Use nn.Unflatten for a vector, else an extra module."""
+    """Use nn.Unflatten for a vector, else the class in extra_modules.py."""
     shape = layer.output.sizes
     if layer.input.spatial:
         return LayerModules(ModuleCall("Reshape", (CallArgument("shape", shape),)))

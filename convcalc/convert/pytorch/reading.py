@@ -49,7 +49,7 @@ class UnreadableOperation(Exception):
 class TraceReader:
     """Reads the operations of a trace in order.
 
-    `known` maps each node to its value; `named` holds the names for the inputs.
+    `known` maps each node read so far to its value; `named` are the names to use for the inputs, in order.
     """
 
     def __init__(self, trace: TracedModule, operators: Mapping[str, Any], named: Sequence[str] = ()) -> None:
@@ -164,7 +164,7 @@ class TraceReader:
             self._spread_write(node)
 
     def _spread_write(self, node: Any) -> None:
-        """Make a tensor opaque after an in-place write to part of it, if it is used again."""
+        """Add an opaque layer for a tensor that is used again after an in-place write to part of it."""
         base = view_base(node.args[0])
         while base is not None:
             if any(user > node for user in base.users):
@@ -194,7 +194,7 @@ class TraceReader:
         return self.inputs[name] if name in self.inputs else self.shapes[name]
 
     def _read_layer(self, node: Any) -> KnownValue:
-        """Read an operation as a layer. Raises UnreadableOperation."""
+        """Read an operation as a layer or a constant. Raises UnreadableOperation if it is neither."""
         if node in self.pattern_ends:
             kind, source = self.pattern_ends[node]
             value = self.tensor(source)
