@@ -19,7 +19,7 @@ class Misreading(NamedTuple):
     is_override: bool = False
 
 
-class Suggestion(NamedTuple):
+class SizeCorrection(NamedTuple):
     """The advice for a shape with a wrong number of sizes: the sizes, and the batch size if the shape contained one."""
 
     advice: str
@@ -62,14 +62,14 @@ def _count_sizes(sizes: Sequence[int]) -> str:
     return f"{len(sizes)} size{'' if len(sizes) == 1 else 's'}"
 
 
-def suggest_sizes(given: Sequence[int], own: Sequence[int]) -> Suggestion:
+def suggest_sizes(given: Sequence[int], own: Sequence[int]) -> SizeCorrection:
     """Return what to write instead of a shape with more or fewer sizes than the input it replaces (`own`)."""
     if len(given) == len(own) + 1:
         batch, sample = given[0], tuple(given[1:])
         if sample[0] != own[0] and sample[-1] == own[0]:
-            return Suggestion("leave out the batch size and put the channels first", (own[0], *sample[:-1]), batch)
+            return SizeCorrection("leave out the batch size and put the channels first", (own[0], *sample[:-1]), batch)
         if sample[0] == own[0] or batch == 1:
-            return Suggestion("leave out the batch size", sample, batch)
+            return SizeCorrection("leave out the batch size", sample, batch)
     if len(given) == len(own) - 1 and len(given) > 1 and given[0] != own[0]:
-        return Suggestion("put the channels first", (own[0], *given))
-    return Suggestion(f"give {len(own)} {'size' if len(own) == 1 else 'sizes, channels first'}", tuple(own))
+        return SizeCorrection("put the channels first", (own[0], *given))
+    return SizeCorrection(f"give {len(own)} {'size' if len(own) == 1 else 'sizes, channels first'}", tuple(own))

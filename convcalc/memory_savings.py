@@ -1,6 +1,6 @@
 """Suggests changes that lower the peak of activation memory: each is applied, and the peak is computed again.
 
-For example `Suggestion("one sample at a time (--batch 1)", 1048576)` is a change with a peak of 1 MiB.
+For example `MemorySaving("one sample at a time (--batch 1)", 1048576)` is a change with a peak of 1 MiB.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,14 +17,14 @@ _MOST_SETS = 20  # sets of branches tried
 Load = Callable[[Overrides], Network]
 
 
-class Suggestion(NamedTuple):
+class MemorySaving(NamedTuple):
     """A change, and the resulting peak in bytes."""
 
     change: str
     peak: int
 
 
-def suggest_savings(report: Report, load: Load, overrides: Overrides, inplace: bool, fold: bool) -> list[Suggestion]:
+def suggest_savings(report: Report, load: Load, overrides: Overrides, inplace: bool, fold: bool) -> list[MemorySaving]:
     """Return the changes that lower the peak of a report, the lowest peak first.
 
     `load` reads the same spec with other overrides; `inplace` and `fold` are the settings of the report.
@@ -45,25 +45,25 @@ def _compute_peak(network: Network, inplace: bool) -> int:
     return analyse(network, inplace=inplace).totals.peak_memory
 
 
-def _try_settings(network: Network, inplace: bool, fold: bool) -> Iterable[Suggestion]:
+def _try_settings(network: Network, inplace: bool, fold: bool) -> Iterable[MemorySaving]:
     """Suggest elementwise layers in place, folded batch norms, and a batch of one sample."""
     if not inplace:
-        yield Suggestion("elementwise layers in place (without --no-inplace)", _compute_peak(network, True))
+        yield MemorySaving("elementwise layers in place (without --no-inplace)", _compute_peak(network, True))
     if not fold:
         folded = analyse(network, inplace=inplace, fold_batchnorm=True)
-        yield Suggestion("batch norms folded into convolutions (--fold-batchnorm)", folded.totals.peak_memory)
+        yield MemorySaving("batch norms folded into convolutions (--fold-batchnorm)", folded.totals.peak_memory)
     if network.batch > 1:
-        yield Suggestion("one sample at a time (--batch 1)", _compute_peak(network._replace(batch=1), inplace))
+        yield MemorySaving("one sample at a time (--batch 1)", _compute_peak(network._replace(batch=1), inplace))
 
 
-def _try_dtypes(network: Network, inplace: bool) -> Iterable[Suggestion]:
+def _try_dtypes(network: Network, inplace: bool) -> Iterable[MemorySaving]:
     """Suggest narrower data types for activations."""
     for dtype in ("float16", "int8"):
         narrow = network._replace(dtype=network.dtype._replace(activations=dtype))
-        yield Suggestion(f"{dtype} activations (--dtype activations={dtype})", _compute_peak(narrow, inplace))
+        yield MemorySaving(f"{dtype} activations (--dtype activations={dtype})", _compute_peak(narrow, inplace))
 
 
-def _try_smaller_inputs(network: Network, load: Load, overrides: Overrides, inplace: bool) -> Iterable[Suggestion]:
+def _try_smaller_inputs(network: Network, load: Load, overrides: Overrides, inplace: bool) -> Iterable[MemorySaving]:
     """Suggest an input with three quarters or half of each spatial size, if the network accepts it."""
     if len(network.inputs) != 1:
         return
@@ -78,10 +78,10 @@ def _try_smaller_inputs(network: Network, load: Load, overrides: Overrides, inpl
         except InvalidSpec:
             continue
         text = ",".join(map(str, (shape.channels, *spatial)))
-        yield Suggestion(f"a smaller input (--input {text})", _compute_peak(found, inplace))
+        yield MemorySaving(f"a smaller input (--input {text})", _compute_peak(found, inplace))
 
 
-def _try_branch_orders(network: Network, inplace: bool) -> Iterable[Suggestion]:
+def _try_branch_orders(network: Network, inplace: bool) -> Iterable[MemorySaving]:
     """Suggest another order of execution for one set of branches at a time."""
     sets = [group for group in network.groups if group.word == "branches"]
     for group in sets[:_MOST_SETS]:
@@ -90,17 +90,17 @@ def _try_branch_orders(network: Network, inplace: bool) -> Iterable[Suggestion]:
             yield found
 
 
-def _find_best_order(network: Network, group: Group, inplace: bool) -> Suggestion | None:
+def _find_best_order(network: Network, group: Group, inplace: bool) -> MemorySaving | None:
     """Return the order of one set of branches with the lowest peak; None if there is only one branch."""
     branches = _find_branches(network, group)
-    best: Suggestion | None = None
+    best: MemorySaving | None = None
     for count, order in enumerate(permutations(range(len(branches)))):
         if count == _MOST_ORDERS:
             break
         found = _compute_peak(_reorder_branches(network, [branches[place] for place in order], branches), inplace)
         if best is None or found < best.peak:
             named = ", ".join(branches[place].name.rsplit(".", 1)[-1] for place in order)
-            best = Suggestion(f"the branches of {group.name} in the order {named}", found)
+            best = MemorySaving(f"the branches of {group.name} in the order {named}", found)
     return best if len(branches) > 1 else None
 
 

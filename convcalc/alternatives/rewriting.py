@@ -21,14 +21,14 @@ from convcalc.spec.reader import read_network
 from convcalc.spec.source import read_text
 
 
-class Change(NamedTuple):
+class ConvReplacement(NamedTuple):
     """A convolution, and the entries that replace it."""
 
     conv: Convolution
     entries: list[Entry]
 
 
-class Rewritten(NamedTuple):
+class RewrittenSpec(NamedTuple):
     """A changed spec: its values (`root`), and the network that they describe.
 
     `tensors` maps the number of each tensor of the original network to its number in the changed one; `items` holds the
@@ -42,7 +42,9 @@ class Rewritten(NamedTuple):
     names: dict[Path, str]
 
 
-def rewrite_spec(document: Document, network: Network, overrides: Overrides, changes: Sequence[Change]) -> Rewritten:
+def rewrite_spec(
+    document: Document, network: Network, overrides: Overrides, changes: Sequence[ConvReplacement]
+) -> RewrittenSpec:
     """Return the spec with changes. Raises CannotChange if it would be invalid or other layers would change.
 
     Other entries get an explicit name only if their default name would change and the spec refers to it.
@@ -60,8 +62,8 @@ def rewrite_spec(document: Document, network: Network, overrides: Overrides, cha
 
 
 def _try_changes(
-    document: Document, network: Network, overrides: Overrides, changes: Sequence[Change], naming: bool
-) -> Rewritten:
+    document: Document, network: Network, overrides: Overrides, changes: Sequence[ConvReplacement], naming: bool
+) -> RewrittenSpec:
     """Return the spec with changes; `naming` gives other entries explicit names, so that these do not change.
 
     Raises CannotChange and InvalidSpec.
@@ -74,13 +76,13 @@ def _try_changes(
     root = _rebuild(document.root, (), items, names)
     found = read_network(Document(root, document.file), overrides)
     sizes = {(*change.conv.path, change.conv.word): len(change.entries) for change in changes}
-    return Rewritten(root, found, _map_tensors(network, found, sizes), items, names)
+    return RewrittenSpec(root, found, _map_tensors(network, found, sizes), items, names)
 
 
 # -- values
 
 
-def _write_entries(change: Change, name: str | None) -> list[Any]:
+def _write_entries(change: ConvReplacement, name: str | None) -> list[Any]:
     """Return the entries to write for a change: if the old entry has options, several entries become a sequence."""
     options = dict(change.conv.options)
     if name is not None:
@@ -189,7 +191,7 @@ def _is_same_layer(one: Node, other: Node) -> bool:
 # -- the text
 
 
-def rewrite_text(document: Document, overrides: Overrides, found: Rewritten) -> str:
+def rewrite_text(document: Document, overrides: Overrides, found: RewrittenSpec) -> str:
     """Return the text of the changed spec; everything else in the text stays as it is. Raises CannotChange."""
     if document.text is None or not document.quotable:
         raise CannotChange("the spec is behind a symbolic link, so its text is not shown")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from convcalc.alternatives.factorings import FACTORINGS, CannotChange, Convolution, Entry
-from convcalc.alternatives.rewriting import Change, Rewritten, rewrite_spec
+from convcalc.alternatives.rewriting import ConvReplacement, RewrittenSpec, rewrite_spec
 from convcalc.alternatives.subjects import check_changeable, map_sharers
 from convcalc.analysis.cost import activation_bytes, cost
 from convcalc.analysis.figures import figure
@@ -56,7 +56,7 @@ class Alternative(NamedTuple):
     """
 
     option: Option
-    spec: Rewritten
+    spec: RewrittenSpec
     report: Report
     before: LayerReport
     after: LayerReport
@@ -194,7 +194,7 @@ def _find_saving(before: Report, after: Report, by: str) -> int:
 def _build_option(document: Document, overrides: Overrides, report: Report, option: Option) -> Alternative:
     """Return an option built into the network. Raises CannotChange."""
     network = report.network
-    spec = rewrite_spec(document, network, overrides, [Change(option.conv, option.entries)])
+    spec = rewrite_spec(document, network, overrides, [ConvReplacement(option.conv, option.entries)])
     changed = analyse(spec.network)
     first = len(network.inputs)
     uses = [(report.layers[node], changed.layers[spec.tensors[first + node] - first]) for node in option.conv.nodes]

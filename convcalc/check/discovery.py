@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from convcalc.convert.formats import LAYERS
 from convcalc.examples import PREFIX
-from convcalc.formats import LAYERS
 from convcalc.spec.files import STANDARD_INPUT
 
 _SUFFIXES = (".yaml", ".yml")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from io import StringIO
 from typing import NamedTuple
 
-from convcalc.check.runner import Checked, Rewritten
+from convcalc.check.runner import Checked, FixedText
 from convcalc.problems import Problem, printable
 from convcalc.spec.document import Document
 from convcalc.spec.edits import CannotEdit, Edit, apply_edits, make_edit
@@ -21,7 +21,7 @@ _UNRELATED = ("CV004", "CV016")
 _Check = Callable[[Document], Checked]
 
 
-class _Step(NamedTuple):
+class _FixedState(NamedTuple):
     """A document after some fixes, the problems that are left in it, and the number of fixes."""
 
     document: Document
@@ -34,7 +34,7 @@ def fix(document: Document, check: _Check) -> Checked:
 
     `check` is a function that returns the problems in a document.
     """
-    done = _Step(document, check(document), 0)
+    done = _FixedState(document, check(document), 0)
     for _ in range(_MOST_ROUNDS):
         further = apply_harmless_fixes(done.document, done.checked, check)
         if further is None:
@@ -42,10 +42,10 @@ def fix(document: Document, check: _Check) -> Checked:
         done = further._replace(fixes=done.fixes + further.fixes)
     if not done.fixes or document.text is None or done.document.text is None:
         return done.checked
-    return done.checked._replace(rewritten=Rewritten(document.text, done.document.text, done.fixes))
+    return done.checked._replace(rewritten=FixedText(document.text, done.document.text, done.fixes))
 
 
-def apply_harmless_fixes(document: Document, found: Checked, check: _Check) -> _Step | None:
+def apply_harmless_fixes(document: Document, found: Checked, check: _Check) -> _FixedState | None:
     """Return the document after the fixes of the problems in `found` that cause no other error; None if there are none.
 
     All fixes are tried together first. If that causes an error, each one is tried alone.
@@ -58,14 +58,14 @@ def apply_harmless_fixes(document: Document, found: Checked, check: _Check) -> _
     return _try_edits(document, found, harmless, check) or _try_edits(document, found, harmless[:1], check)
 
 
-def _try_edits(document: Document, found: Checked, edits: Sequence[Edit], check: _Check) -> _Step | None:
+def _try_edits(document: Document, found: Checked, edits: Sequence[Edit], check: _Check) -> _FixedState | None:
     """Return the document after all these edits; None if there are no edits or if they cause another error."""
     if not edits or document.text is None:
         return None
     changed = read_text(apply_edits(document.text, edits), document.file, document.quotable)
     checked = check(changed)
     harmed = _is_valid(found) and not _is_valid(checked)
-    return None if harmed or _has_error_inside(changed, checked, edits) else _Step(changed, checked, len(edits))
+    return None if harmed or _has_error_inside(changed, checked, edits) else _FixedState(changed, checked, len(edits))
 
 
 def _has_error_inside(changed: Document, checked: Checked, edits: Sequence[Edit]) -> bool:
@@ -107,7 +107,7 @@ def _list_errors(checked: Checked) -> list[Problem]:
     return [problem for problem in checked.problems if problem.code < "CV100"]
 
 
-def diff_lines(file: str, change: Rewritten) -> list[str]:
+def diff_lines(file: str, change: FixedText) -> list[str]:
     """Return what changed in a file as lines in the format of `diff -u`, with unprintable characters escaped."""
     from difflib import unified_diff  # imported only to show a difference, because it slows the start
 

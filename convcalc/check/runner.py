@@ -17,7 +17,7 @@ from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network
 
 
-class Rewritten(NamedTuple):
+class FixedText(NamedTuple):
     """The text of a file before and after fixes, and the number of fixes."""
 
     before: str
@@ -36,7 +36,7 @@ class Checked(NamedTuple):
     problems: tuple[Problem, ...]
     text: str | None
     fixable: int = 0
-    rewritten: Rewritten | None = None
+    rewritten: FixedText | None = None
 
 
 def check(

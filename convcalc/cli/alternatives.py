@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import click
 
 from convcalc.alternatives.factorings import FACTORINGS, CannotChange, Convolution
-from convcalc.alternatives.rewriting import Change, rewrite_spec, rewrite_text
+from convcalc.alternatives.rewriting import ConvReplacement, rewrite_spec, rewrite_text
 from convcalc.alternatives.subjects import (
     NoSuchLayer,
     list_convolutions,
@@ -176,7 +176,7 @@ def _write_spec(
     document: Document, overrides: Overrides, report: Report, selected: Sequence[Option]
 ) -> tuple[str, Report]:
     """Return the text of the spec with the selected alternatives applied, and the report of its network."""
-    changes = [Change(option.conv, option.entries) for option in selected]
+    changes = [ConvReplacement(option.conv, option.entries) for option in selected]
     try:
         spec = rewrite_spec(document, report.network, overrides, changes)
         return rewrite_text(document, overrides, spec), analyse(spec.network)

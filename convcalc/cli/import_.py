@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from convcalc import examples, formats
+from convcalc import examples
 from convcalc.cli import common
+from convcalc.convert import formats
 from convcalc.convert.graph import Graph, NotImported
 from convcalc.problems import printable
 from convcalc.render.lines import Line, write

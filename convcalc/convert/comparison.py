@@ -1,4 +1,4 @@
-"""Compares a spec's network with a real model: totals, outputs, and layers that names or figures pair.
+"""Compares a spec's network with a real model: totals, outputs, and layers, which are paired by name or figures.
 
 The model comes as `Model`, counted by PyTorch or from the nodes of an ONNX file. convcalc's importers are not involved,
 so a comparison also finds their errors.

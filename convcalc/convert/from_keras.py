@@ -18,6 +18,7 @@ from convcalc.convert.graph import (
     sort_steps,
     use_pointwise_kind,
 )
+from convcalc.convert.keras_arguments import UnsupportedArgument, has_channels_first
 from convcalc.convert.keras_config import (
     MODELS,
     MOST_NESTING,
@@ -26,17 +27,11 @@ from convcalc.convert.keras_config import (
     LayerConfig,
     ModelConfig,
     Reference,
+    describe_malformed,
     parse_model,
     read_model,
 )
-from convcalc.convert.keras_layers import (
-    CLASSES,
-    Pieces,
-    UnsupportedArgument,
-    convert_relu,
-    has_channels_first,
-    make_opaque,
-)
+from convcalc.convert.keras_layers import CLASSES, Pieces, convert_relu, make_opaque
 from convcalc.convert.keras_types import add_types
 from convcalc.layers.make import make_written_layer
 from convcalc.network import MOST_LAYERS
@@ -72,7 +67,7 @@ def read(path: str, inputs: _Inputs | None = None) -> Graph:
         # the order of layers in the file need not be one of execution
         return make_loadable(use_pointwise_kind(sort_steps(_ModelReader(whole, inputs or {}).read_graph(whole))))
     except WRONG_SORT as error:
-        raise NotImported(f"incomplete or malformed Keras model: {type(error).__name__} {show(str(error))}") from None
+        raise NotImported(f"incomplete or malformed Keras model: {describe_malformed(error)}") from None
 
 
 class _ModelReader:

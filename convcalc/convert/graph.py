@@ -1,6 +1,7 @@
-"""An imported network: layers in an order of execution, before it becomes a spec.
+"""Defines a `Graph`: an imported network, as a list of `Step`s in an order of execution.
 
-Every importer returns a Graph; `plain_spec` and `writer` turn it into a spec.
+Every importer returns a Graph. `plain_spec` and `decompile.spec_writer.spec_text` turn it into a spec. For example, the
+ONNX node `Relu` becomes `Step("relu1", "relu", {}, ("conv1",))`, which is one layer of the spec.
 """
 
 import re
@@ -16,9 +17,9 @@ class Step(NamedTuple):
     """One layer of an imported network.
 
     `name` is unique and may be any text, with dots between a scope and what it contains; `named` is False if an
-    exporter made it up. `kind` and `arguments` are those of a spec, perhaps with defaults written; `like` among them is
-    a name as in `reads`. `reads` are names of inputs and of steps above; `share` is the step above whose weights are
-    shared.
+    exporter made it up. `kind` and `arguments` are those of a spec, and may include defaults; an argument `like`
+    names an input or a step, as `reads` does. `reads` are names of inputs and of earlier steps; `share` is the earlier
+    step whose weights are shared.
     """
 
     name: str
@@ -33,8 +34,8 @@ class Step(NamedTuple):
 class Graph(NamedTuple):
     """An imported network. Input shapes are of one sample, channels first; `origin` says where the network came from.
 
-    `notes` report, by name and position, what a spec does not express: `opaque` steps, several data types. `dtype` has
-    the data types by use (weights, activations, bias), empty if all are float32.
+    `notes` report, by name and position, what a spec does not express: `opaque` steps, several data types. `dtype` maps
+    `weights`, `activations` and `bias` to data types; it is empty if all are float32.
     """
 
     name: str
@@ -158,7 +159,7 @@ def collect_values(value: Any) -> set[Any]:
 
 
 def _to_spec_value(value: Any) -> Any:
-    """Return a value as a spec holds it: tuples as lists, and `$`, which begins an expression, doubled."""
+    """Return a value in the form of a spec: tuples as lists, and `$`, which begins an expression, doubled."""
     if isinstance(value, Mapping):
         return {name: _to_spec_value(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,6 +1,7 @@
-"""Parses the configuration of a Keras model from the JSON of `model.to_json()` or a `.keras` archive, within limits.
+"""Parses the configuration of a Keras model from the JSON of `model.to_json()` or a `.keras` archive.
 
-Keras is not needed, and nothing in the file is executed. Keras 2 and Keras 3 are both read; they write the calls of a
+Keras is not needed, and nothing in the file is executed. The sizes of files and the nesting of models are limited.
+Keras 2 and Keras 3 are both read; they write the calls of a
 layer differently. Source: keras.src.models.functional and keras.src.saving.serialization_lib of Keras 3.
 """
 
@@ -10,13 +11,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from convcalc.convert.graph import NotImported
-from convcalc.problems import printable, show
+from convcalc.problems import show
 
 MOST_BYTES = 256 * 1024 * 1024
 MOST_NESTING = 32  # levels of nested models
 MODELS = ("Functional", "Model", "Sequential")
 WRONG_SORT = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """The exceptions that Python raises if a value in the file has a type that Keras never writes."""
+
+
+class MalformedValue(ValueError):
+    """A value in the file that Keras never writes; the message says which."""
+
+
 Reference = tuple[str, int, int]  # a tensor: the layer, and the numbers of its call and output
 
 
@@ -60,15 +67,35 @@ def read_model(path: str) -> ModelConfig:
     try:
         found = json.loads(_read_text(path), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise NotImported(f"not the JSON of a Keras model: {printable(str(error))[:200]}") from None
+        raise NotImported(f"not the JSON of a Keras model: {_describe_json_error(error)}") from None
     if not isinstance(found, dict) or found.get("class_name") not in MODELS:
         raise NotImported("not a Keras model: expected the JSON of model.to_json(), with class_name and config")
     return parse_model(found)
 
 
 def _refuse_constant(word: str) -> None:
-    """Raise ValueError for NaN and Infinity, which no model contains."""
-    raise ValueError(f"{word} is not a number in JSON")
+    """Raise MalformedValue for NaN and Infinity, which no model contains."""
+    raise MalformedValue(f"{word} is not a number in JSON")
+
+
+def _describe_json_error(error: ValueError | RecursionError) -> str:
+    """Return why a text cannot be parsed as JSON."""
+    if isinstance(error, MalformedValue):
+        return str(error)
+    if isinstance(error, json.JSONDecodeError):
+        return f"invalid JSON at line {error.lineno}, column {error.colno}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8: byte 0x{error.object[error.start]:02x} at offset {error.start:,}"
+    return "nested too deep" if isinstance(error, RecursionError) else "it contains a number with too many digits"
+
+
+def describe_malformed(error: Exception) -> str:
+    """Return what is wrong with a configuration, from one of WRONG_SORT that was raised while it was read."""
+    if isinstance(error, MalformedValue):
+        return str(error)
+    if isinstance(error, KeyError):
+        return f"the key {show(error.args[0])} is missing"
+    return "nested too deep" if isinstance(error, RecursionError) else "a value is not of the type that Keras writes"
 
 
 def _read_text(path: str) -> str:
@@ -86,10 +113,9 @@ def _read_text(path: str) -> str:
                     data = inner.read(MOST_BYTES + 1)
             except KeyError:
                 raise NotImported("the archive has no config.json: it is not a .keras file") from None
-            except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-                raise NotImported(f"the archive cannot be read: {printable(str(error))}") from None
-            except Exception as error:  # zlib.error, lzma.LZMAError and others, from a broken archive
-                raise NotImported(f"the archive cannot be read: {printable(str(error))}") from None
+            except Exception:  # zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError for a password and others
+                message = "the archive cannot be read: it is damaged, encrypted, or compressed by an unsupported method"
+                raise NotImported(message) from None
     if len(data) > MOST_BYTES:
         raise NotImported(f"larger than {MOST_BYTES // 1024**2} MiB")
     return data.decode("utf-8")
@@ -135,8 +161,7 @@ def _parse_named_layer(item: Any, place: int) -> LayerConfig:
         return _parse_layer(item)
     except WRONG_SORT as error:
         name = str(item.get("name") or place) if isinstance(item, Mapping) else str(place)
-        reason = f"{type(error).__name__} {show(str(error))}"
-        raise NotImported(f"malformed configuration of layer {show(name)}: {reason}") from None
+        raise NotImported(f"malformed configuration of layer {show(name)}: {describe_malformed(error)}") from None
 
 
 def _parse_layer(item: Mapping[str, Any]) -> LayerConfig:
@@ -184,7 +209,7 @@ def _parse_references(value: Any) -> tuple[Reference, ...]:
     if _is_reference(value):
         return (_parse_reference(value),)
     if not isinstance(value, Mapping | list):
-        raise ValueError(f"{value} does not refer to tensors")
+        raise MalformedValue(f"{show(value)} does not refer to tensors")
     items = value.values() if isinstance(value, Mapping) else value
     return tuple(part for item in items for part in _parse_references(item))
 

@@ -1,19 +1,26 @@
-"""Converts Keras layers to convcalc layer kinds, by class, in the table CLASSES.
+"""Converts Keras layers to convcalc's layer kinds, by the rules in the table CLASSES.
 
-In come a layer's configuration and input shapes, channels first; out comes a list of layers, such as conv and relu for
-a Conv2D with an activation. Keras arguments have the channels last unless a layer says `channels_first`. Source of the
-arguments and their defaults: the Keras 3 API reference, keras.io/api/layers.
+A rule takes a Keras layer's configuration and input shapes, channels first, and returns a list of layers: `conv` and
+`relu` for a Conv2D with an activation. Keras arguments have the channels last unless the configuration contains
+`channels_first`. Source of the arguments and their defaults: the Keras 3 API reference, keras.io/api/layers.
 """
 
 from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any, NamedTuple
 
-from convcalc.arguments import LARGEST
+from convcalc.convert.keras_arguments import (
+    KerasConfig,
+    UnsupportedArgument,
+    has_channels_first,
+    read_flag,
+    read_number,
+    read_padding,
+    read_pairs,
+    read_per_axis,
+)
 from convcalc.problems import show
 from convcalc.shape import Shape
-
-_Config = Mapping[str, Any]
 
 
 class Piece(NamedTuple):
@@ -23,12 +30,8 @@ class Piece(NamedTuple):
     arguments: dict[str, Any]
 
 
-class UnsupportedArgument(Exception):
-    """An argument that no layer kind expresses; the message names it, to follow "Conv2D with"."""
-
-
 Pieces = list[Piece]
-_Translate = Callable[[_Config, tuple[Shape, ...]], Pieces]
+_Translate = Callable[[KerasConfig, tuple[Shape, ...]], Pieces]
 
 _ACTIVATIONS = {
     "relu": "relu",
@@ -54,55 +57,7 @@ _ACTIVATIONS = {
 }
 
 
-def has_channels_first(config: _Config) -> bool:
-    """Whether a layer has its channels first."""
-    return config.get("data_format") == "channels_first"
-
-
-def _read_flag(config: _Config, name: str, default: bool = False) -> bool:
-    """Return a boolean argument. Raises UnsupportedArgument."""
-    value = config.get(name, default)
-    if type(value) is not bool:
-        raise UnsupportedArgument(f"{name} {show(str(value))}, which is neither true nor false")
-    return value
-
-
-def _read_number(config: _Config, name: str, default: float) -> float:
-    """Return a number, not a boolean; null means the default. Raises UnsupportedArgument."""
-    value = config.get(name)
-    value = default if value is None else value
-    if type(value) not in (int, float) or not abs(value) < LARGEST:
-        raise UnsupportedArgument(f"{name} {show(str(value))}, which is not a number that a spec can hold")
-    return float(value) if isinstance(value, float) else int(value)
-
-
-def _read_padding(config: _Config, *others: str) -> str:
-    """Return the name of the padding. Raises UnsupportedArgument."""
-    value = config.get("padding", "valid")
-    if value not in ("valid", "same", *others):
-        raise UnsupportedArgument(f"padding {show(str(value))}")
-    return str(value)
-
-
-def _read_per_axis(value: Any, axes: int) -> list[int]:
-    """Return one integer per axis. Raises UnsupportedArgument."""
-    items = list(value) if isinstance(value, list) else [value] * axes
-    if len(items) != axes or not all(type(item) is int for item in items):
-        raise UnsupportedArgument(f"{value} instead of {axes} integers")
-    return items
-
-
-def _read_pairs(value: Any, axes: int) -> list[list[int]]:
-    """Return one pair per axis from an integer, one integer per axis or pairs; a single pair for one axis."""
-    if axes == 1 and isinstance(value, list) and len(value) == 2:
-        value = [value]
-    items = value if isinstance(value, list) else [value] * axes
-    if len(items) != axes:
-        raise UnsupportedArgument(f"{value} instead of {axes} pairs of integers")
-    return [_read_per_axis(item, 2) for item in items]
-
-
-def _convert_activation(config: _Config) -> Pieces:
+def _convert_activation(config: KerasConfig) -> Pieces:
     """Return the activation at the end of a layer, if any."""
     named = config.get("activation")
     if isinstance(named, Mapping):  # a serialised function or layer
@@ -110,40 +65,40 @@ def _convert_activation(config: _Config) -> Pieces:
     if named in (None, "linear"):
         return []
     if named not in _ACTIVATIONS:
-        raise UnsupportedArgument(f"activation {named}")
+        raise UnsupportedArgument(f"activation {show(named)}")
     return [Piece(_ACTIVATIONS[named], {"negative_slope": 0.2} if named == "leaky_relu" else {})]
 
 
-def _read_window(config: _Config, axes: int) -> dict[str, Any]:
+def _read_window(config: KerasConfig, axes: int) -> dict[str, Any]:
     """Return kernel size, stride, dilation and padding of a convolution."""
-    padding: Any = _read_padding(config, "causal")
-    kernel = _read_per_axis(config["kernel_size"], axes)
-    dilation = _read_per_axis(config.get("dilation_rate", 1), axes)
+    padding: Any = read_padding(config, "causal")
+    kernel = read_per_axis(config["kernel_size"], axes)
+    dilation = read_per_axis(config.get("dilation_rate", 1), axes)
     if padding == "causal":
         padding = [[(k - 1) * d, 0] for k, d in zip(kernel, dilation, strict=True)]
     elif padding == "same" and set(kernel) == {1}:
         padding = "valid"
     return {
         "kernel_size": kernel,
-        "stride": _read_per_axis(config.get("strides", 1), axes),
+        "stride": read_per_axis(config.get("strides", 1), axes),
         "padding": 0 if padding == "valid" else padding,
         "dilation": dilation,
     }
 
 
-def _convert_conv(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+def _convert_conv(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
     arguments = {"out_channels": config["filters"], **_read_window(config, inputs[0].axes)}
-    arguments |= {"groups": config.get("groups", 1), "bias": _read_flag(config, "use_bias", True)}
+    arguments |= {"groups": config.get("groups", 1), "bias": read_flag(config, "use_bias", True)}
     return [Piece("conv", arguments), *_convert_activation(config)]
 
 
-def _convert_depthwise_conv(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+def _convert_depthwise_conv(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
     arguments = _read_window(config, inputs[0].axes)
-    arguments |= {"multiplier": config.get("depth_multiplier", 1), "bias": _read_flag(config, "use_bias", True)}
+    arguments |= {"multiplier": config.get("depth_multiplier", 1), "bias": read_flag(config, "use_bias", True)}
     return [Piece("depthwise_conv", arguments), *_convert_activation(config)]
 
 
-def _convert_separable_conv(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+def _convert_separable_conv(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
     [piece, *_] = _convert_depthwise_conv({**config, "activation": None}, inputs)
     return [
         Piece("separable_conv", {"out_channels": config["filters"], **piece.arguments}),
@@ -151,7 +106,7 @@ def _convert_separable_conv(config: _Config, inputs: tuple[Shape, ...]) -> Piece
     ]
 
 
-def _convert_conv_transpose(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+def _convert_conv_transpose(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
     """Conv1DTranspose, Conv2DTranspose, Conv3DTranspose.
 
     For input size n, kernel size k, stride s, dilation d and padding p, the output size without output_padding is
@@ -163,101 +118,101 @@ def _convert_conv_transpose(config: _Config, inputs: tuple[Shape, ...]) -> Piece
     effective_sizes = [(k - 1) * d + 1 for k, d in zip(arguments["kernel_size"], arguments["dilation"], strict=True)]
     extra = config.get("output_padding")
     if extra is not None:
-        arguments["output_padding"] = _read_per_axis(extra, inputs[0].axes)
+        arguments["output_padding"] = read_per_axis(extra, inputs[0].axes)
         if arguments["padding"] == "same":
             arguments["padding"] = [effective_size // 2 for effective_size in effective_sizes]
     elif arguments["padding"] == 0:
         strides = zip(arguments["stride"], effective_sizes, strict=True)
         arguments["output_padding"] = [max(stride - effective_size, 0) for stride, effective_size in strides]
-    arguments["bias"] = _read_flag(config, "use_bias", True)
+    arguments["bias"] = read_flag(config, "use_bias", True)
     return [Piece("conv_transpose", arguments), *_convert_activation(config)]
 
 
-def _convert_dense(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+def _convert_dense(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
     """Dense: a linear layer, or a pointwise convolution with spatial axes."""
     if has_channels_first(config) and inputs[0].axes:
         raise UnsupportedArgument("a last axis that is not the channels")
     key, kind = ("out_channels", "pointwise_conv") if inputs[0].axes else ("out_features", "linear")
     return [
-        Piece(kind, {key: config["units"], "bias": _read_flag(config, "use_bias", True)}),
+        Piece(kind, {key: config["units"], "bias": read_flag(config, "use_bias", True)}),
         *_convert_activation(config),
     ]
 
 
 def _pooling_rule(kind: str) -> _Translate:
-    def translate(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+    def translate(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
         axes, size = inputs[0].axes, config["pool_size"]
         stride = config.get("strides")
         arguments = {
-            "kernel_size": _read_per_axis(size, axes),
-            "stride": _read_per_axis(size if stride is None else stride, axes),
+            "kernel_size": read_per_axis(size, axes),
+            "stride": read_per_axis(size if stride is None else stride, axes),
         }
-        return [Piece(kind, {**arguments, "padding": "same" if _read_padding(config) == "same" else 0})]
+        return [Piece(kind, {**arguments, "padding": "same" if read_padding(config) == "same" else 0})]
 
     return translate
 
 
 def _global_pooling_rule(kind: str) -> _Translate:
-    return lambda config, inputs: [Piece(kind, {"keepdims": _read_flag(config, "keepdims")})]
+    return lambda config, inputs: [Piece(kind, {"keepdims": read_flag(config, "keepdims")})]
 
 
-def _convert_batch_norm(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+def _convert_batch_norm(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
     _check_channel_axis(config, inputs)
-    scale, center = _read_flag(config, "scale", True), _read_flag(config, "center", True)
+    scale, center = read_flag(config, "scale", True), read_flag(config, "center", True)
     if scale == center:
         return [Piece("batchnorm", {"affine": scale})]
     return [Piece("batchnorm", {"scale": scale, "center": center})]
 
 
-def _convert_layer_norm(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+def _convert_layer_norm(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
     """LayerNormalization over the channels or over the whole sample."""
-    if _read_flag(config, "rms_scaling"):
+    if read_flag(config, "rms_scaling"):
         raise UnsupportedArgument("rms_scaling")
     axes = config.get("axis", -1)
     every = isinstance(axes, list) and sorted(axis % (inputs[0].axes + 2) for axis in axes)
     whole = every == list(range(1, inputs[0].axes + 2)) and inputs[0].axes > 0
     if not whole:
         _check_channel_axis(config, inputs)
-    affine = _read_flag(config, "scale", True)
-    if affine != _read_flag(config, "center", True):
+    affine = read_flag(config, "scale", True)
+    if affine != read_flag(config, "center", True):
         raise UnsupportedArgument("only one of scale and center")
     return [Piece("layernorm", {"axes": "all" if whole else "channels", "affine": affine})]
 
 
-def _convert_group_norm(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+def _convert_group_norm(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
     _check_channel_axis(config, inputs)
     groups = config.get("groups", 32)
-    if not (_read_flag(config, "scale", True) and _read_flag(config, "center", True)):
+    if not (read_flag(config, "scale", True) and read_flag(config, "center", True)):
         raise UnsupportedArgument("scale or center turned off")
     return [Piece("groupnorm", {"num_groups": inputs[0].channels if groups == -1 else groups})]
 
 
-def _check_channel_axis(config: _Config, inputs: tuple[Shape, ...]) -> None:
+def _check_channel_axis(config: KerasConfig, inputs: tuple[Shape, ...]) -> None:
     """Raise UnsupportedArgument unless the axis is that of the channels, by default the last."""
     axis = config.get("axis", -1)
     axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
     last = inputs[0].axes + 1
     if type(axis) is not int or axis % (last + 1) != (1 if has_channels_first(config) else last):
-        raise UnsupportedArgument(f"axis {axis}")
+        raise UnsupportedArgument(f"axis {show(axis)}")
 
 
-def _convert_rescaling(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+def _convert_rescaling(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
     """Rescaling: a constant scale and offset, which cost the same as a batch norm without params."""
     return [Piece("batchnorm", {"affine": False, "track_running_stats": False})]
 
 
-def _convert_normalization(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+def _convert_normalization(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
     """Normalization by each channel's mean and variance, which are stored with the weights or given."""
     _check_channel_axis(config, inputs)
     kept = config.get("mean") is None
     return [Piece("batchnorm", {"affine": False, "track_running_stats": kept})]
 
 
-def convert_relu(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+def convert_relu(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
     """Convert ReLU with its max_value and negative_slope. Raises UnsupportedArgument."""
-    most = None if config.get("max_value") is None else _read_number(config, "max_value", 0)
-    slope = _read_number(config, "negative_slope", 0)
-    if _read_number(config, "threshold", 0):
+    most = None if config.get("max_value") is None else read_number(config, "max_value", 0)
+    slope = read_number(config, "negative_slope", 0)
+    if read_number(config, "threshold", 0):
         raise UnsupportedArgument("a threshold")
     if slope:
         if most is not None:
@@ -268,13 +223,13 @@ def convert_relu(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
     return [Piece("relu" if most is None else "relu6", {})]
 
 
-def _convert_leaky_relu(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+def _convert_leaky_relu(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
     """LeakyReLU; Keras 2 calls the slope alpha."""
     named = "negative_slope" if "negative_slope" in config else "alpha"
-    return [Piece("leaky_relu", {"negative_slope": _read_number(config, named, 0.3)})]
+    return [Piece("leaky_relu", {"negative_slope": read_number(config, named, 0.3)})]
 
 
-def _convert_prelu(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+def _convert_prelu(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
     """PReLU with one slope per channel, shared over the spatial axes."""
     shared = config.get("shared_axes") or []
     if sorted(shared) != list(range(1, inputs[0].axes + 1)):
@@ -282,45 +237,45 @@ def _convert_prelu(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
     return [Piece("prelu", {"num_parameters": inputs[0].channels})]
 
 
-def _convert_dropout(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
-    return [Piece("dropout", {"p": _read_number(config, "rate", 0.5)})]
+def _convert_dropout(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
+    return [Piece("dropout", {"p": read_number(config, "rate", 0.5)})]
 
 
-def _convert_reshape(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+def _convert_reshape(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
     """Reshape to a vector, or to a shape with the channels last."""
     target = config.get("target_shape")
     if not isinstance(target, list) or not target or not all(type(size) is int for size in target):
-        raise UnsupportedArgument(f"target_shape {target}")
+        raise UnsupportedArgument(f"target_shape {show(target)}")
     if len(target) == 1:
         return [Piece("flatten", {})] if inputs[0].axes else [Piece("identity", {})]
     return [Piece("reshape", {"shape": target if has_channels_first(config) else [target[-1], *target[:-1]]})]
 
 
-def _convert_padding(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
-    return [Piece("pad", {"padding": _read_pairs(config["padding"], inputs[0].axes)})]
+def _convert_padding(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
+    return [Piece("pad", {"padding": read_pairs(config["padding"], inputs[0].axes)})]
 
 
-def _convert_cropping(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
-    return [Piece("crop", {"amount": _read_pairs(config["cropping"], inputs[0].axes)})]
+def _convert_cropping(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
+    return [Piece("crop", {"amount": read_pairs(config["cropping"], inputs[0].axes)})]
 
 
-def _convert_upsampling(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+def _convert_upsampling(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
     mode = config.get("interpolation", "nearest")
     if mode not in ("nearest", "bilinear", "bicubic"):
-        raise UnsupportedArgument(f"interpolation {mode}")
-    return [Piece("upsample", {"scale_factor": _read_per_axis(config["size"], inputs[0].axes), "mode": mode})]
+        raise UnsupportedArgument(f"interpolation {show(mode)}")
+    return [Piece("upsample", {"scale_factor": read_per_axis(config["size"], inputs[0].axes), "mode": mode})]
 
 
-def _convert_concatenate(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+def _convert_concatenate(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
     _check_channel_axis(config, inputs)
     return [Piece("concat", {})]
 
 
-def _convert_permute(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+def _convert_permute(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
     """Permute: an opaque layer of known shape, or an identity if the order is unchanged."""
     order = config.get("dims")
     if not isinstance(order, list) or sorted(order) != list(range(1, inputs[0].axes + 2)):
-        raise UnsupportedArgument(f"dims {order}")
+        raise UnsupportedArgument(f"dims {show(order)}")
     last = [*inputs[0].spatial, inputs[0].channels]
     sizes = [last[place - 1] for place in order]
     return (
@@ -338,7 +293,7 @@ def make_opaque(output: Shape, what: str, params: int = 0) -> Piece:
 def _elementwise_rule(what: str) -> _Translate:
     """Return a rule for merges without a layer kind: an opaque layer with the largest input's shape."""
 
-    def translate(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+    def translate(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
         largest = max(inputs, key=lambda shape: prod(shape.sizes))
         return [make_opaque(largest, what)]
 
@@ -353,7 +308,7 @@ def _plain_rule(kind: str) -> _Translate:
 def _merging_rule(kind: str) -> _Translate:
     """Return a rule for Add or Multiply; of one tensor and a constant they are opaque."""
 
-    def translate(config: _Config, inputs: tuple[Shape, ...]) -> Pieces:
+    def translate(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
         return [Piece(kind, {})] if len(inputs) > 1 else [make_opaque(inputs[0], f"{kind} with a constant")]
 
     return translate

@@ -1,7 +1,7 @@
-"""The data types of Keras layers, which their dtype policies say. Source: keras.io/api/mixed_precision/policy.
+"""Finds the data types of Keras layers from their dtype policies. Source: keras.io/api/mixed_precision/policy.
 
-A mixed policy computes in half precision and keeps its weights as float32. A quantised one stores kernels as integers,
-with biases and activations as its source policy has them: `Dense.quantize("int8")` changes the kernel alone.
+With the policy `mixed_float16`, a layer computes in float16 and keeps its weights as float32. A quantised policy
+such as `int8_from_float32` stores kernels as integers; biases and activations have the data type after `from`.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class Policy(NamedTuple):
 
 
 def policy_of(written: Any) -> Policy:
-    """The policy that a layer's `dtype` says: a name, or a configuration with one."""
+    """Return the policy of a layer's `dtype`, which is a name or a configuration with one."""
     config = written.get("config") if isinstance(written, Mapping) else {"name": written}
     if not isinstance(config, Mapping):
         return Policy()
@@ -37,14 +37,14 @@ def policy_of(written: Any) -> Policy:
 
 
 def named_policy(name: str) -> Policy:
-    """The policy of a name such as `float16` or `mixed_float16`."""
+    """Return the policy of a name such as `float16` or `mixed_float16`."""
     if name.startswith("mixed_"):
         return Policy(output=name.removeprefix("mixed_"))
     return Policy(name, name, name)
 
 
 def add_types(types: DataTypes, written: Any, layer: Layer, *, owns_weights: bool) -> None:
-    """Count the elements of a layer by the data types that its policy says."""
+    """Count the elements of a layer by data type, according to its policy."""
     policy = policy_of(written)
     types.add("activations", policy.output, layer.output.elements)
     if owns_weights:

@@ -4,7 +4,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 
-class Figure(NamedTuple):
+class FigurePair(NamedTuple):
     """A figure of the old and of the new network: a count, bytes, or input positions; None if unknown."""
 
     old: int | None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import NamedTuple
 
-from convcalc.diff.compared_figures import Figure
+from convcalc.diff.compared_figures import FigurePair
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.spec import budget
 
@@ -35,7 +35,7 @@ class Condition(NamedTuple):
     bound: Fraction
     relative: bool
 
-    def holds(self, figure: Figure) -> bool | None:
+    def holds(self, figure: FigurePair) -> bool | None:
         """Return whether the change of a figure fulfils the condition; None if the change is unknown.
 
         No change from 0 is a change of 0%; any other change from 0 exceeds every percentage.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convcalc.analysis.figures import figures_of
 from convcalc.analysis.report import LayerReport, Report
-from convcalc.diff.compared_figures import Figure
+from convcalc.diff.compared_figures import FigurePair
 from convcalc.diff.matching import Pair, find_replacements, match_layers
 from convcalc.network import Network
 from convcalc.problems import printable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _OPTIONS = {"frozen", "share"}
 
 
-class Change(NamedTuple):
+class ValueChange(NamedTuple):
     """The old and the new value of something named `what`; None on the side that does not have it."""
 
     what: str
@@ -36,8 +36,8 @@ class LayerChange(NamedTuple):
     old: LayerReport | None
     new: LayerReport | None
     moved: bool = False
-    written: tuple[Change, ...] = ()
-    shapes: tuple[Change, ...] = ()
+    written: tuple[ValueChange, ...] = ()
+    shapes: tuple[ValueChange, ...] = ()
 
     @property
     def renamed(self) -> bool:
@@ -52,9 +52,9 @@ class LayerChange(NamedTuple):
         assert found is not None
         return found
 
-    def figure(self, name: str) -> Figure:
+    def figure(self, name: str) -> FigurePair:
         """Return a figure of the layer on both sides; 0 on the side that does not have it."""
-        return Figure(*(0 if layer is None else getattr(layer, name) for layer in (self.old, self.new)))
+        return FigurePair(*(0 if layer is None else getattr(layer, name) for layer in (self.old, self.new)))
 
 
 class Difference(NamedTuple):
@@ -62,8 +62,8 @@ class Difference(NamedTuple):
 
     old: Report
     new: Report
-    figures: dict[str, Figure]
-    given: tuple[Change, ...]  # spec parameters, inputs, outputs, batch, data types
+    figures: dict[str, FigurePair]
+    given: tuple[ValueChange, ...]  # spec parameters, inputs, outputs, batch, data types
     layers: tuple[LayerChange, ...]  # in the order of the new network, removed layers at their old place
 
     def __repr__(self) -> str:
@@ -92,7 +92,7 @@ def compare_reports(old: Report, new: Report) -> Difference:
     return Difference(
         old,
         new,
-        {name: Figure(before[name], after[name]) for name in before},
+        {name: FigurePair(before[name], after[name]) for name in before},
         tuple(_compare_values(_collect_settings(old), _collect_settings(new))),
         tuple(_compare_layers(old, new, pairs)),
     )
@@ -110,11 +110,11 @@ def _collect_settings(report: Report) -> dict[str, Any]:
     }
 
 
-def _compare_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+def _compare_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[ValueChange]:
     """Yield the values that differ: first those of the old side in their order, then those only in the new one."""
     for name in dict.fromkeys((*old, *new)):
         if repr(old.get(name)) != repr(new.get(name)):  # distinguishes 1, 1.0 and true
-            yield Change(name, old.get(name), new.get(name))
+            yield ValueChange(name, old.get(name), new.get(name))
 
 
 # -- layers
@@ -146,21 +146,21 @@ def _compare_pair(old: LayerReport, new: LayerReport, moved: bool, rewired: bool
     """Return what changed in a layer; None if nothing did."""
     written = tuple(_compare_arguments(old, new))
     if rewired:
-        written += (Change("from", old.reads, new.reads),)
+        written += (ValueChange("from", old.reads, new.reads),)
     before = {"input": old.layer.inputs, "output": old.output_shape}
     shapes = tuple(_compare_values(before, {"input": new.layer.inputs, "output": new.output_shape}))
     change = LayerChange(old, new, moved, written, shapes)
     return change if written or shapes or moved or change.renamed else None
 
 
-def _compare_arguments(old: LayerReport, new: LayerReport) -> Iterator[Change]:
+def _compare_arguments(old: LayerReport, new: LayerReport) -> Iterator[ValueChange]:
     """Yield the arguments and options that differ.
 
     If the kind changed, these are the kind and the common arguments of both kinds.
     """
     before, after = _collect_options(old), _collect_options(new)
     if old.kind != new.kind:
-        yield Change("kind", old.kind, new.kind)
+        yield ValueChange("kind", old.kind, new.kind)
         common = (old.layer.keys.keys() & new.layer.keys.keys()) | _OPTIONS
         before, after = ({name: one[name] for name in one if name in common} for one in (before, after))
     yield from _compare_values(before, after)

@@ -1,7 +1,7 @@
 """Derives the figures of a layer, each with the formula from which it was computed.
 
-`explain_layers` takes a report and the name of a layer, and returns an `Explanation` per layer with `Figure`s such as
-`params = C_out × k_h × k_w × C_in + C_out = 1,792`. The formulas are not written here: they are recorded while the
+`explain_layers` takes a report and the name of a layer, and returns an `Explanation` per layer with `DerivedFigure`s
+such as `params = C_out × k_h × k_w × C_in + C_out = 1,792`. The formulas are not written here: they are recorded while the
 layer's own rules compute with symbolic integers (see `make_symbolic_layer`).
 """
 
@@ -28,7 +28,7 @@ _TITLES = {"macs": "MACs", "flops": "FLOPs"}
 _Value = TypeVar("_Value", bound=Hashable)
 
 
-class Figure(NamedTuple):
+class DerivedFigure(NamedTuple):
     """A figure: its name, its value (None: unknown), and its derivation as a formula or in words.
 
     `axes` are the axes for which it holds; empty if it holds for all of them or is not about axes. `one_axis` means
@@ -55,7 +55,7 @@ class Explanation(NamedTuple):
 
     layer: LayerReport
     notes: tuple[str, ...]
-    figures: tuple[Figure, ...]
+    figures: tuple[DerivedFigure, ...]
 
     def __repr__(self) -> str:
         return f"<Explanation of {self.layer.name}: {len(self.figures)} figures>"
@@ -153,10 +153,12 @@ def _list_notes(layer: LayerReport, links: _Links) -> Iterator[str]:
 # -- sizes
 
 
-def _derive_sizes(layer: Layer) -> list[Figure]:
+def _derive_sizes(layer: Layer) -> list[DerivedFigure]:
     """Return the output's number of channels and its sizes; axes with the same formula and numbers are combined."""
     shape = make_symbolic_layer(layer, sizes=True).inferred_shape()
-    channels = Figure("channels" if shape.axes else "features", int(shape.channels), expression_of(shape.channels))
+    channels = DerivedFigure(
+        "channels" if shape.axes else "features", int(shape.channels), expression_of(shape.channels)
+    )
     written = [
         ((Notation(False, one_axis=True).write(expression_of(size)), Notation(True).write(expression_of(size))), size)
         for size in shape.spatial
@@ -166,21 +168,21 @@ def _derive_sizes(layer: Layer) -> list[Figure]:
     return [channels, *(_make_size_figure(names, sizes[same]) for same, names in axes)]
 
 
-def _make_size_figure(names: list[str], size: int) -> Figure:
+def _make_size_figure(names: list[str], size: int) -> DerivedFigure:
     formula = expression_of(size)
     used = set(iterate_symbols(formula))
     # axis indices are left out unless two symbols would then have the same name
     one_axis = len({symbol.called(True) for symbol in used}) == len(used)
-    return Figure("size", int(size), formula, one_axis=one_axis, axes=tuple(names))
+    return DerivedFigure("size", int(size), formula, one_axis=one_axis, axes=tuple(names))
 
 
 # -- weights and operations
 
 
-def _derive_weights(layer: LayerReport, twin: Layer) -> Iterator[Figure]:
+def _derive_weights(layer: LayerReport, twin: Layer) -> Iterator[DerivedFigure]:
     learnt = sum(twin.weight_tensors()) + sum(twin.bias_tensors())
     if layer.shares:
-        yield Figure("params", 0, words=f"shared weights, counted at {layer.shares}")
+        yield DerivedFigure("params", 0, words=f"shared weights, counted at {layer.shares}")
         return
     yield _make_figure("params", learnt, "no learnt elements")
     stored = sum(twin.buffer_tensors())
@@ -188,11 +190,13 @@ def _derive_weights(layer: LayerReport, twin: Layer) -> Iterator[Figure]:
         yield _make_figure("buffers", stored)
 
 
-def _derive_operations(layer: LayerReport, twin: Layer, batch: int) -> list[Figure]:
+def _derive_operations(layer: LayerReport, twin: Layer, batch: int) -> list[DerivedFigure]:
     # the figures are for the whole batch
     samples, products, sums = _make_batch_factor(batch), twin.multiplications(), twin.additions()
     if products is None or sums is None or layer.multiplications is None or layer.additions is None:
-        return [Figure(name, None, words="unknown") for name in ("multiplications", "additions", "macs", "flops")]
+        return [
+            DerivedFigure(name, None, words="unknown") for name in ("multiplications", "additions", "macs", "flops")
+        ]
     multiplications = make_quantity(Symbol("multiplications", layer.multiplications))
     flops = multiplications + make_quantity(Symbol("additions", layer.additions))
     return [
@@ -208,22 +212,22 @@ def _make_batch_factor(batch: int) -> int:
     return make_quantity(Symbol("B", batch, "samples in a batch")) if batch > 1 else 1
 
 
-def _make_figure(name: str, value: int, zero_reason: str = "", unit: str = "") -> Figure:
+def _make_figure(name: str, value: int, zero_reason: str = "", unit: str = "") -> DerivedFigure:
     formula = expression_of(value)
     if not value:
-        return Figure(name, 0, None if formula == Constant(0) else formula, zero_reason, unit)
-    return Figure(name, int(value), formula, unit=unit)
+        return DerivedFigure(name, 0, None if formula == Constant(0) else formula, zero_reason, unit)
+    return DerivedFigure(name, int(value), formula, unit=unit)
 
 
 # -- memory
 
 
-def _derive_memory(report: Report, index: int, twin: Layer) -> Iterator[Figure]:
+def _derive_memory(report: Report, index: int, twin: Layer) -> Iterator[DerivedFigure]:
     """Yield the bytes of the weights, and of the inputs and outputs for the whole batch."""
     layer, network = report.layers[index], report.network
     samples, dtype = _make_batch_factor(network.batch), network.dtype
     if layer.weight_memory:
-        yield Figure("weight_memory", layer.weight_memory, _make_weight_formula(layer, twin, dtype), unit="B")
+        yield DerivedFigure("weight_memory", layer.weight_memory, _make_weight_formula(layer, twin, dtype), unit="B")
     inputs = sum(tensor_bytes(samples * shape.elements, dtype.activations) for shape in twin.inputs)
     yield _make_figure("input_memory", inputs, unit="B")
     yield _make_figure("activation_memory", tensor_bytes(samples * twin.output.elements, dtype.activations), unit="B")
@@ -244,13 +248,13 @@ def _make_weight_formula(layer: LayerReport, twin: Layer, dtype: Dtype) -> Expre
 # -- the receptive field
 
 
-def _derive_field(report: Report, index: int, twin: Layer) -> list[Figure]:
+def _derive_field(report: Report, index: int, twin: Layer) -> list[DerivedFigure]:
     """Return the receptive field and jump after this layer: field + (k_eff - 1) × jump on every axis."""
     node = report.network.nodes[index]
     before, after = [report.fields[tensor] for tensor in node.reads], report.layers[index].receptive_field
     reach = node.layer.reach()
     if after.whole or not after.size:
-        return [Figure("receptive_field", None, words="the whole input" if after.whole else "unknown")]
+        return [DerivedFigure("receptive_field", None, words="the whole input" if after.whole else "unknown")]
     if reach == "everything":
         words = "the region on which all positions of its input depend, within the network's input"
         return _describe_fields(after.size, AXIS_NAMES[len(after.size)], words)
@@ -272,7 +276,7 @@ def _derive_field(report: Report, index: int, twin: Layer) -> list[Figure]:
         after.size, AXIS_NAMES[len(after.size)], f"{spread}computed position by position over one period of the strides"
     )
     jumps = [] if after.jump is None else [f"{over}/{under}" if under > 1 else str(over) for over, under in after.jump]
-    return [*found, *([Figure("jump", None, words="×".join(dict.fromkeys(jumps)))] if jumps else [])]
+    return [*found, *([DerivedFigure("jump", None, words="×".join(dict.fromkeys(jumps)))] if jumps else [])]
 
 
 def _is_regular(field: Field) -> bool:
@@ -280,9 +284,9 @@ def _is_regular(field: Field) -> bool:
     return bool(field.axes) and all(len(paths) == 1 and paths[0].period == 1 for paths in field.axes or ())
 
 
-def _describe_fields(sizes: tuple[int, ...], axes: tuple[str, ...], words: str) -> list[Figure]:
+def _describe_fields(sizes: tuple[int, ...], axes: tuple[str, ...], words: str) -> list[DerivedFigure]:
     return [
-        Figure("receptive_field", size, words=words, axes=_name_axes(names, axes))
+        DerivedFigure("receptive_field", size, words=words, axes=_name_axes(names, axes))
         for size, names in _group_by_value(zip(sizes, axes, strict=True))
     ]
 
@@ -299,7 +303,7 @@ def _group_by_value(pairs: Iterable[tuple[_Value, str]]) -> list[tuple[_Value, l
     return list(found.items())
 
 
-def _derive_steps(field: Field, twin: Layer) -> list[Figure]:
+def _derive_steps(field: Field, twin: Layer) -> list[DerivedFigure]:
     """Return the effective kernel size, field and jump of a sliding window; equal axes are combined."""
     reach = twin.reach()
     assert isinstance(reach, tuple)
@@ -315,7 +319,7 @@ def _derive_steps(field: Field, twin: Layer) -> list[Figure]:
     return found
 
 
-def _derive_step(size: int, jump: int, reads: Reads, names: list[str], axes: tuple[str, ...]) -> list[Figure]:
+def _derive_step(size: int, jump: int, reads: Reads, names: list[str], axes: tuple[str, ...]) -> list[DerivedFigure]:
     (low,), (high,) = reads.low, reads.high
     assert low is not None
     assert high is not None
@@ -329,6 +333,6 @@ def _derive_step(size: int, jump: int, reads: Reads, names: list[str], axes: tup
         ("jump", step * reads.shift),
     ]
     return [
-        Figure(what, int(value), expression_of(value), one_axis=True, axes=_name_axes(names, axes))
+        DerivedFigure(what, int(value), expression_of(value), one_axis=True, axes=_name_axes(names, axes))
         for what, value in figures
     ]

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from convcalc import examples
 from convcalc.analysis.report import LayerReport, Report, field_dict
-from convcalc.diff.compared_figures import Figure
+from convcalc.diff.compared_figures import FigurePair
 from convcalc.diff.condition import Condition
-from convcalc.diff.difference import Change, Difference, LayerChange
+from convcalc.diff.difference import Difference, LayerChange, ValueChange
 from convcalc.problems import printable, shorten
 from convcalc.render.columns import field_text, is_marked_misaligned
 from convcalc.render.diff_rows import DifferenceRow, difference_rows, value_text
@@ -41,7 +41,7 @@ class TotalRow(NamedTuple):
 
     name: str
     title: str
-    figure: Figure
+    figure: FigurePair
     texts: tuple[str, str] | None
 
 
@@ -75,7 +75,7 @@ def _change_text(row: TotalRow, exact: bool) -> str:
     return "" if change == 0 else f"{'+' if (change or 0) > 0 else ''}{_figure_text(row, change, exact)}"
 
 
-def _percent_text(figure: Figure) -> str:
+def _percent_text(figure: FigurePair) -> str:
     """Return the change of a figure in percent; empty if there is no change, or if the old value is 0 or unknown."""
     relative = figure.relative
     if not figure.change or relative is None:
@@ -162,7 +162,7 @@ def _totals_table(difference: Difference, width: int | None) -> Table:
     return exact if width is None or exact.width <= width else grid(TOTALS, rows, width=width)
 
 
-def given_text(change: Change) -> str:
+def given_text(change: ValueChange) -> str:
     """Return the old and the new value of a setting, such as `1.0 → 0.5`."""
     return f"{value_text(change.old)} → {value_text(change.new)}"
 
@@ -213,7 +213,7 @@ def _totals_dict(difference: Difference) -> dict[str, Any]:
     return found
 
 
-def _figure_dict(figure: Figure) -> dict[str, Any]:
+def _figure_dict(figure: FigurePair) -> dict[str, Any]:
     relative = figure.relative
     return {
         "old": figure.old,
@@ -255,7 +255,7 @@ def _place_dict(layer: LayerReport | None) -> dict[str, Any] | None:
     return None if layer is None else {"name": layer.name, "line": layer.line}
 
 
-def _change_dict(change: Change) -> dict[str, Any]:
+def _change_dict(change: ValueChange) -> dict[str, Any]:
     return {"what": change.what, "old": _json_value(change.old), "new": _json_value(change.new)}
 
 

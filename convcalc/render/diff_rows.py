@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from convcalc.alternatives.subjects import common_pattern
 from convcalc.analysis.report import LayerReport, Report, sum_known
 from convcalc.arguments import Flag
-from convcalc.diff.difference import Change, Difference, LayerChange
+from convcalc.diff.difference import Difference, LayerChange, ValueChange
 from convcalc.layers.base import Layer
 from convcalc.network import Group
 from convcalc.problems import printable, shorten
@@ -190,7 +190,7 @@ def _summarise_texts(texts: Iterable[str]) -> str:
     return f"{found[0]}…{found[-1]}"
 
 
-def _argument_text(layer: LayerReport | None, change: Change, side: str) -> str:
+def _argument_text(layer: LayerReport | None, change: ValueChange, side: str) -> str:
     """Return the value of an argument as in the layer table, but without the letter before it: `1`, not `p1`."""
     value: Any = getattr(change, side)
     key = None if layer is None else layer.layer.keys.get(change.what)

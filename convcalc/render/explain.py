@@ -9,7 +9,7 @@ from textwrap import wrap
 
 from convcalc.analysis.figures import FIGURES
 from convcalc.analysis.report import Report
-from convcalc.explain.figures import Explanation, Figure
+from convcalc.explain.figures import DerivedFigure, Explanation
 from convcalc.explain.totals import list_remarks, sum_by_kind
 from convcalc.render.cells import Cells, cell_table
 from convcalc.render.layers import hang_text, parse_page
@@ -73,7 +73,7 @@ def _title_lines(explanation: Explanation, width: int | None) -> list[Line]:
     return [[(name, "title")], *fact_lines(list_facts(explanation), width)]
 
 
-def _figure_lines(figure: Figure, width: int | None, lead: int) -> list[Line]:
+def _figure_lines(figure: DerivedFigure, width: int | None, lead: int) -> list[Line]:
     texts = _derivation_lines(figure)
     lines: list[Line] = []
     for place, text in enumerate(texts):
@@ -95,7 +95,7 @@ def _protect_blanks(text: str, room: int) -> str:
     return text
 
 
-def _derivation_lines(figure: Figure) -> list[str]:
+def _derivation_lines(figure: DerivedFigure) -> list[str]:
     """Return the derivation of a figure as up to three lines: formula in symbols, formula with values, result.
 
     Lines that would be equal are merged.

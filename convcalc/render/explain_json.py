@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from convcalc.analysis.report import Report
-from convcalc.explain.figures import Explanation, Figure
+from convcalc.explain.figures import DerivedFigure, Explanation
 from convcalc.explain.totals import list_remarks, sum_by_kind
 from convcalc.render.layers import parse_page
 from convcalc.symbolic import Latex, Notation
@@ -47,7 +47,7 @@ def _layer_dict(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def _figure_dict(figure: Figure) -> dict[str, Any]:
+def _figure_dict(figure: DerivedFigure) -> dict[str, Any]:
     """Return a figure with its formula in symbols and in values, as text and as LaTeX; null if it has none."""
     found: dict[str, Any] = {
         "name": figure.name,

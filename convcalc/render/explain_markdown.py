@@ -6,7 +6,7 @@ every index follows a letter, so that nothing is mistaken for Markdown syntax.
 
 from convcalc.analysis.figures import FIGURES
 from convcalc.analysis.report import Report
-from convcalc.explain.figures import Explanation, Figure
+from convcalc.explain.figures import DerivedFigure, Explanation
 from convcalc.explain.totals import list_remarks
 from convcalc.render.cells import cell_markdown
 from convcalc.render.explain import format_result, list_facts, share_cells
@@ -42,7 +42,7 @@ def _inline_symbol(name: str) -> str:
     return f"${Latex(False).symbol(name)}$"
 
 
-def _figure_markdown(figure: Figure) -> list[str]:
+def _figure_markdown(figure: DerivedFigure) -> list[str]:
     # the name and the result, followed by the derivation as an equation on its own line
     result = "" if figure.value is None else format_result(figure.value, figure.unit)
     first = f"**{escape(figure.title)}**: {escape(', '.join(filter(None, (result, figure.words))))}"
@@ -54,7 +54,7 @@ def _figure_markdown(figure: Figure) -> list[str]:
     return [first, "", f"$${' = '.join(steps)}$$"] if len(steps) > 1 else [first]
 
 
-def _format_quantity(figure: Figure) -> str:
+def _format_quantity(figure: DerivedFigure) -> str:
     return f"{figure.value:,}".replace(",", "{,}") + (rf"\text{{ {figure.unit}}}" if figure.unit else "")
 
 

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from convcalc.analysis.report import Report
-from convcalc.memory_savings import Suggestion
+from convcalc.memory_savings import MemorySaving
 from convcalc.render.cells import Cells, cell_table, wrapped_table
 from convcalc.render.columns import count_eighths
 from convcalc.render.lines import Block, Line
@@ -17,7 +17,7 @@ _WIDEST = 72
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 
 
-def memory_lines(report: Report, suggested: list[Suggestion], width: int | None) -> list[Block]:
+def memory_lines(report: Report, suggested: list[MemorySaving], width: int | None) -> list[Block]:
     """Return the profile, the tensors live at the peak, training memory, and suggestions to lower the peak."""
     return [
         *heading_lines(report, width),
@@ -109,7 +109,7 @@ def _training_lines(report: Report, width: int | None) -> list[Block]:
     return [line, cell_table(columns, width, "")]
 
 
-def _suggestion_lines(report: Report, suggested: list[Suggestion], width: int | None) -> list[Block]:
+def _suggestion_lines(report: Report, suggested: list[MemorySaving], width: int | None) -> list[Block]:
     """List each suggestion with the resulting peak."""
     if not suggested:
         return [[], [("no change that was tried lowers the peak", "dim")]]
@@ -122,7 +122,7 @@ def _suggestion_lines(report: Report, suggested: list[Suggestion], width: int | 
     return [[], wrapped_table(columns, width)]
 
 
-def memory_json(report: Report, suggested: list[Suggestion]) -> str:
+def memory_json(report: Report, suggested: list[MemorySaving]) -> str:
     """Return memory use and suggestions as JSON text, with the schema convcalc/memory/2; sizes are in bytes."""
     network = report.network
     found: dict[str, Any] = {

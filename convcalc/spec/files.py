@@ -7,7 +7,8 @@ import os
 import stat
 import sys
 
-from convcalc import examples, formats
+from convcalc import examples
+from convcalc.convert import formats
 from convcalc.problems import InvalidSpec, Problem, Span, did_you_mean, printable
 from convcalc.spec.document import Document
 from convcalc.spec.source import read_text

@@ -11,7 +11,7 @@ import pytest
 
 import convcalc
 from convcalc.cli.main import run
-from convcalc.formats import FORMATS, SPEC, recognise
+from convcalc.convert.formats import FORMATS, SPEC, recognise
 from convcalc.problems import InvalidSpec
 
 SPEC_TEXT = b"input: [3, 8, 8]\nlayers:\n  - relu\n"

@@ -172,7 +172,7 @@ def test_any_name_of_a_source_becomes_a_legal_name(name: str) -> None:
 
 def test_comments_state_the_origin_and_what_is_not_expressed() -> None:
     text = spec_text(graph(step("1", "relu", "x"), origin="net.onnx\n- evil", notes=("Loop_3: a loop\x1b[31m",)))
-    assert text.splitlines()[:2] == [r"# imported from net.onnx\x0a- evil", r"# not expressed: Loop_3: a loop\x1b[31m"]
+    assert text.splitlines()[:2] == [r"# imported from net.onnx\x0a- evil", r"# unsupported: Loop_3: a loop\x1b[31m"]
 
 
 def test_outputs_are_written_only_if_they_are_not_the_last_layer() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections import defaultdict
+from inspect import signature
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 import convcalc
 from convcalc.cli.main import run
-from convcalc.convert.pytorch.makers import MAKERS, MERGES
+from convcalc.convert.pytorch.makers import MAKERS, MERGES, WITHOUT_MODULE
 from convcalc.convert.pytorch.names import TAKEN
 from convcalc.convert.to_torch import module_text
 from convcalc.layers import KINDS
@@ -63,8 +64,16 @@ def asserted_equal(network: convcalc.Network) -> None:
     }
 
 
-def test_every_kind_except_opaque_is_in_the_table() -> None:
-    assert set(KINDS) - set(MAKERS) - set(MERGES) == {"opaque"}
+@pytest.mark.torch
+def test_every_kind_except_opaque_is_in_the_table_or_has_a_namesake_in_torch() -> None:
+    from torch import nn
+
+    namesakes = set(KINDS) - set(MAKERS) - set(MERGES) - WITHOUT_MODULE
+    assert {"opaque"} == WITHOUT_MODULE
+    for kind in namesakes:
+        accepted = signature(getattr(nn, KINDS[kind].__name__)).parameters
+        for name, default in KINDS[kind].defaults(2).items():
+            assert KINDS[kind].keys[name].required or accepted[name].default == default
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -83,6 +92,38 @@ def test_the_text_does_not_reveal_the_folder() -> None:
 def test_uses_of_a_block_that_differ_only_in_numbers_share_a_class() -> None:
     found = [node.name for node in classes(module_text(example("resnet50")))]
     assert found == ["Bottleneck", "Bottleneck2", "Resnet50"]  # with and without a convolution in the shortcut
+
+
+BLOCKS = """\
+input: [4, 16, 16]
+blocks:
+  squeeze:
+    params: {out_channels: , stride: 1, my-width: }
+    layers:
+      - conv: {out_channels: $(my-width * 2), kernel_size: 1}
+      - conv: {out_channels: $my-width, kernel_size: 3, stride: $stride, padding: 1}
+      - conv: {out_channels: $out_channels, kernel_size: 1}
+layers:
+  - squeeze: {out_channels: 12, my-width: 4}
+  - squeeze: {out_channels: 24, my-width: 6, stride: 2}
+"""
+
+
+def test_a_class_of_a_block_has_its_name_and_its_parameters(tmp_path: Path) -> None:
+    spec = tmp_path / "net.yaml"
+    spec.write_text(BLOCKS.replace("my-width", "width"), encoding="utf-8")
+    block, _ = classes(module_text(convcalc.load(spec)))
+    [constructor] = [node for node in block.body if isinstance(node, ast.FunctionDef)]
+    assert block.name == "Squeeze"
+    assert {"out_channels", "stride", "width"} <= {argument.arg for argument in constructor.args.args}
+
+
+@pytest.mark.torch
+def test_a_parameter_of_a_block_does_not_hide_what_its_class_uses(tmp_path: Path) -> None:
+    for name in ("nn", "torch", "super", "self", "OrderedDict", "Squeeze", "lambda"):
+        spec = tmp_path / "net.yaml"
+        spec.write_text(BLOCKS.replace("my-width", name), encoding="utf-8")
+        asserted_equal(convcalc.load(spec))
 
 
 def test_a_name_and_description_only_appear_in_a_docstring() -> None:

@@ -14,9 +14,9 @@ import convcalc
 from convcalc import Report, examples
 from convcalc.analysis.figures import FIGURES
 from convcalc.diff import matching
-from convcalc.diff.compared_figures import Figure
+from convcalc.diff.compared_figures import FigurePair
 from convcalc.diff.condition import parse_condition
-from convcalc.diff.difference import Change, Difference, LayerChange, compare_reports
+from convcalc.diff.difference import Difference, LayerChange, ValueChange, compare_reports
 from convcalc.diff.matching import Pair, find_longest_rising, match_layers
 from convcalc.problems import Flaw
 from tests.support.specs import load
@@ -104,7 +104,7 @@ def test_an_inserted_layer_does_not_rewire_its_neighbours_but_a_skip_does() -> N
     assert told(diff(plain, spec(conv(name="a"), "relu", conv(name="b"), conv(name="c")))) == ["+ relu1"]
     skipped = spec(conv(name="a"), conv(name="b"), conv(name="c", **{"from": "a"}), outputs=["c"])
     [change] = [one for one in diff(plain, skipped).layers if one.written]
-    assert change.written == (Change("from", ("b",), ("a",)),)
+    assert change.written == (ValueChange("from", ("b",), ("a",)),)
 
 
 def test_replacing_the_kind_of_a_layer_is_a_change() -> None:
@@ -221,7 +221,7 @@ def networks(draw: st.DrawFn) -> Report:
 def mirrored(change: LayerChange) -> LayerChange:
     """The same change in the other direction."""
     written, shapes = (
-        tuple(Change(one.what, one.new, one.old) for one in part) for part in (change.written, change.shapes)
+        tuple(ValueChange(one.what, one.new, one.old) for one in part) for part in (change.written, change.shapes)
     )
     return LayerChange(change.new, change.old, change.moved, tuple(sorted(written)), tuple(sorted(shapes)))
 
@@ -324,13 +324,13 @@ def test_changes_of_layers_add_up_to_the_changes_of_the_totals_for_all_examples(
     ],
 )
 def test_a_condition_is_evaluated_exactly(text: str, old: int | None, new: int | None, holds: bool | None) -> None:
-    assert parse_condition(text).holds(Figure(old, new)) is holds
+    assert parse_condition(text).holds(FigurePair(old, new)) is holds
 
 
 @given(st.integers(1, 10**12), st.integers(0, 10**12), st.integers(0, 10**6), st.sampled_from("+-"))
 def test_a_percentage_is_relative_to_the_old_value(old: int, new: int, thousandths: int, sign: str) -> None:
     percent = f"{sign}{thousandths // 1000}.{thousandths % 1000:03}"
-    assert parse_condition(f"macs > {percent}%").holds(Figure(old, new)) == (
+    assert parse_condition(f"macs > {percent}%").holds(FigurePair(old, new)) == (
         100_000 * (new - old) > int(f"{sign}{thousandths}") * old
     )
 
@@ -368,7 +368,7 @@ def test_a_wrong_condition_is_explained_at_its_location(text: str, said: str, wi
 
 
 def test_growth_is_relative_to_the_old_value() -> None:
-    assert Figure(3, 4).relative == Fraction(1, 3)
-    assert Figure(0, 0).relative == 0
-    assert Figure(0, 4).relative is None
-    assert Figure(None, 4).change is None
+    assert FigurePair(3, 4).relative == Fraction(1, 3)
+    assert FigurePair(0, 0).relative == 0
+    assert FigurePair(0, 4).relative is None
+    assert FigurePair(None, 4).change is None

@@ -13,7 +13,7 @@ import pytest
 
 import convcalc
 from convcalc.analysis.report import Report, analyse
-from convcalc.explain.figures import Explanation, Figure, explain_layers
+from convcalc.explain.figures import DerivedFigure, Explanation, explain_layers
 from convcalc.explain.totals import sum_by_kind
 from convcalc.layers import KINDS
 from convcalc.shape import AXIS_NAMES
@@ -47,7 +47,7 @@ def explanation_of(case: Case) -> Explanation:
     return only({"input": case["input"], "layers": [{case["kind"]: case["arguments"]}]})
 
 
-def texts(figure: Figure) -> Iterator[tuple[str, int]]:
+def texts(figure: DerivedFigure) -> Iterator[tuple[str, int]]:
     """The texts that a figure prints, each with its value: in symbols, in numbers, in LaTeX."""
     assert figure.formula is not None
     values = {symbol.called(figure.one_axis): symbol.value for symbol in iterate_symbols(figure.formula)}

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from convcalc import Network
 from convcalc.layers.base import Layer
-from tests.oracle.make_cases import ACTIVATIONS
+from tests.oracle.make_cases import ACTIVATIONS, BUILDERS
 
 PLAIN = {"dropout": nn.Dropout, "drop_path": nn.Identity, "identity": nn.Identity, "flatten": nn.Flatten}
 
@@ -113,18 +113,15 @@ def other(layer: Layer, kind: str, given: dict[str, Any]) -> nn.Module:
     made: dict[str, Any] = {
         "groupnorm": lambda: nn.GroupNorm(given["num_groups"], channels, affine=given["affine"]),
         "lppool": lambda: of_axes("LPPool", axes)(2, *(window(given[name]) for name in ("kernel_size", "stride"))),
-        "local_response_norm": lambda: nn.LocalResponseNorm(given["size"]),
-        "prelu": lambda: nn.PReLU(given["num_parameters"]),
         "scale": lambda: Scaled(channels, axes),
         "upsample": lambda: nn.Upsample(
             size=None if given.get("scale_factor") else layer.output.spatial,
             scale_factor=tuple(map(float, given["scale_factor"])) if given.get("scale_factor") else None,
             mode=given["mode"],
         ),
-        "pixel_shuffle": lambda: nn.PixelShuffle(given["upscale_factor"]),
-        "pixel_unshuffle": lambda: nn.PixelUnshuffle(given["downscale_factor"]),
-        "channel_shuffle": lambda: nn.ChannelShuffle(given["groups"]),
     }
+    if kind not in made:
+        return BUILDERS[kind](list(layer.input.sizes), given)
     module: nn.Module = made[kind]()
     return module
 

@@ -15,7 +15,7 @@ from convcalc.layers.base import Layer
 PACKAGE = Path(convcalc.__file__).parent
 FLOORS = {
     **dict.fromkeys(("arithmetic", "gc_pause", "problems", "shape", "symbolic", "units", "version"), 0),
-    **dict.fromkeys(("arguments", "examples", "formats", "intervals", "json_schemas", "layout"), 1),
+    **dict.fromkeys(("arguments", "convert.formats", "examples", "intervals", "json_schemas", "layout"), 1),
     "layers": 2,
     "network": 3,
     **dict.fromkeys(("analysis", "spec"), 4),
@@ -45,8 +45,14 @@ RESULTS = (
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
-def room(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def room(module: str) -> str:
+    """Return the room of a module of the package; a file with a floor of its own is a room."""
+    parts = module.split(".")[1:]
+    return next(name for name in (".".join(parts[:2]), parts[0]) if name in FLOORS)
+
+
+def room_of_file(path: Path) -> str:
+    return room(".".join(("convcalc", *path.relative_to(PACKAGE).with_suffix("").parts)))
 
 
 def imports(path: Path) -> list[str]:
@@ -55,16 +61,14 @@ def imports(path: Path) -> list[str]:
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            found.append(node.module or "")
-            if node.module == "convcalc":
-                found += [f"convcalc.{alias.name}" for alias in node.names]
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
     return found
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_module_imports_only_from_floors_below(path: Path) -> None:
-    own = room(path)
-    others = {name.split(".")[1] for name in imports(path) if name.startswith("convcalc.")} - {own}
+    own = room_of_file(path)
+    others = {room(name) for name in imports(path) if name.startswith("convcalc.")} - {own}
     # a result renders itself when it is printed
     lazily = {"render"} if path.relative_to(PACKAGE).as_posix() in RESULTS else set()
     assert [other for other in others - lazily if FLOORS[other] >= FLOORS[own]] == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from convcalc.layout import Suggestion, find_misreading, suggest_sizes
+from convcalc.layout import SizeCorrection, find_misreading, suggest_sizes
 
 LIKELY = [
     ((1, 3, 224, 224), (3, 224, 224)),
@@ -39,22 +39,22 @@ def test_a_leading_one_is_not_a_batch_if_four_sizes_are_expected() -> None:
 @pytest.mark.parametrize(
     ("given", "own", "expected"),
     [
-        ((1, 3, 224, 224), (3, 224, 224), Suggestion("leave out the batch size", (3, 224, 224), 1)),
-        ((8, 3, 64, 64), (3, 224, 224), Suggestion("leave out the batch size", (3, 64, 64), 8)),
-        ((1, 1, 64, 64), (3, 224, 224), Suggestion("leave out the batch size", (1, 64, 64), 1)),
+        ((1, 3, 224, 224), (3, 224, 224), SizeCorrection("leave out the batch size", (3, 224, 224), 1)),
+        ((8, 3, 64, 64), (3, 224, 224), SizeCorrection("leave out the batch size", (3, 64, 64), 8)),
+        ((1, 1, 64, 64), (3, 224, 224), SizeCorrection("leave out the batch size", (1, 64, 64), 1)),
         (
             (8, 64, 48, 3),
             (3, 224, 224),
-            Suggestion("leave out the batch size and put the channels first", (3, 64, 48), 8),
+            SizeCorrection("leave out the batch size and put the channels first", (3, 64, 48), 8),
         ),
-        ((64, 64), (3, 224, 224), Suggestion("put the channels first", (3, 64, 64))),
-        ((3, 64), (3, 224, 224), Suggestion("give 3 sizes, channels first", (3, 224, 224))),
-        ((5, 16, 64, 64), (3, 224, 224), Suggestion("give 3 sizes, channels first", (3, 224, 224))),
-        ((1, 784), (784,), Suggestion("leave out the batch size", (784,), 1)),
-        ((1, 28, 28), (784,), Suggestion("give 1 size", (784,))),
+        ((64, 64), (3, 224, 224), SizeCorrection("put the channels first", (3, 64, 64))),
+        ((3, 64), (3, 224, 224), SizeCorrection("give 3 sizes, channels first", (3, 224, 224))),
+        ((5, 16, 64, 64), (3, 224, 224), SizeCorrection("give 3 sizes, channels first", (3, 224, 224))),
+        ((1, 784), (784,), SizeCorrection("leave out the batch size", (784,), 1)),
+        ((1, 28, 28), (784,), SizeCorrection("give 1 size", (784,))),
     ],
 )
 def test_corrections_for_a_wrong_number_of_sizes(
-    given: tuple[int, ...], own: tuple[int, ...], expected: Suggestion
+    given: tuple[int, ...], own: tuple[int, ...], expected: SizeCorrection
 ) -> None:
     assert suggest_sizes(given, own) == expected

@@ -1,6 +1,7 @@
-"""Turn entries that occur more than once into blocks, starting with the block that saves the most lines.
+"""Turns entries that occur more than once into blocks, starting with the block that saves the most lines.
 
-`Folder` replaces the occurrences by uses of the block; the values that differ between them become holes.
+`Folder` replaces the occurrences by uses of the block. The values that differ between them become holes: placeholders
+that each use fills with its own value. A stretch, below, is a sequence of consecutive entries of one list.
 """
 
 from collections.abc import Iterator

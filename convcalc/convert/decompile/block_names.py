@@ -1,4 +1,4 @@
-"""Names for blocks: the common prefix of the names of their uses (`layer`), or else their contents (`conv_bn_relu`)."""
+"""Names blocks after the common prefix of the names of their uses (`layer`), else their contents (`conv_bn_relu`)."""
 
 import re
 from itertools import takewhile
@@ -52,7 +52,7 @@ def _find_common_prefix(top: EntryList, block: FoldedBlock) -> str:
 
 
 def _describe_block(block: FoldedBlock) -> str:
-    """Name a block after its contents: the motif it implements, or the kinds of its layers."""
+    """Name a block after its contents: a known design such as `bottleneck`, or the kinds of its layers."""
     items = block.body.items
     branches = next((item for item in items if isinstance(item, BranchesItem)), None)
     if branches is not None:

@@ -1,4 +1,4 @@
-"""Remove unnecessary structure: blocks that are used only once, and branches that a single merge can replace."""
+"""Removes unnecessary structure: blocks that are used only once, and branches that a single merge can replace."""
 
 from collections.abc import Iterator
 from itertools import count

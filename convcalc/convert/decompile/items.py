@@ -1,4 +1,4 @@
-"""The intermediate form of a spec while it is written: lists of entries, wired by the numbers of their tensors.
+"""Defines the form that a spec has while it is written: lists of entries, connected by the numbers of their tensors.
 
 Lists are changed in place while they are folded; the entries themselves are immutable. Tensors are numbered as in a
 network: first the inputs, then the output of each layer.

@@ -1,6 +1,6 @@
-"""Turn the layers of a network into entries of a spec, with arguments as short as possible and legal names.
+"""Turns the layers of a network into entries of a spec, with arguments as short as possible and legal names.
 
-A kernel of 3×3 becomes `kernel_size: 3`. Arguments that convcalc works out itself are dropped, and so are generated
+A kernel of 3×3 becomes `kernel_size: 3`. Arguments that convcalc infers are dropped, and so are generated
 names such as `node_conv2d_12`.
 """
 

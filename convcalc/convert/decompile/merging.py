@@ -1,4 +1,4 @@
-"""Merge two blocks that differ only in entries that one of them lacks.
+"""Merges two blocks that differ only in entries that one of them lacks.
 
 The merged block gets a parameter that decides whether these entries exist, such as `downsample` of a residual block.
 """
@@ -86,7 +86,7 @@ class _Aligner:
         self.holes: dict[int, int] = {}
         self.lacking: list[int] = []
         self.lacking_lines = 0
-        self.places = 0  # runs of consecutive entries that the smaller block lacks
+        self.places = 0  # how many groups of consecutive entries the smaller block lacks
 
     def match_lists(self, larger: EntryList, smaller: EntryList) -> None:
         """Match the entries of two lists. Raises _NotMergeable."""
@@ -159,7 +159,7 @@ class _Aligner:
 
 
 def _replace_smaller(top: EntryList, larger: FoldedBlock, smaller: FoldedBlock, found: _Alignment) -> None:
-    """Replace the smaller block by the larger one, which gains a hole that says whether its optional entries exist."""
+    """Replace the smaller block by the larger one, which gains a hole for whether its optional entries exist."""
     vectors = [use.values for use in iterate_uses(top) if use.block is larger]
     flag = Hole(larger.holes)
     for body in find_lists(top):

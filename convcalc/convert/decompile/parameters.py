@@ -1,6 +1,7 @@
-"""Choose the parameters of blocks: one for each value that differs between uses, named after its argument.
+"""Chooses the parameters of blocks: one for each value that differs between uses, named after its argument.
 
-Holes with equal values in all uses share a parameter; a padding that is always half of the kernel needs none.
+A hole is a placeholder for a value that each use supplies. Holes with equal values in all uses share a parameter; a
+padding that is always half of the kernel needs none.
 """
 
 from collections.abc import Iterator, Sequence
@@ -63,13 +64,13 @@ def parametrise_blocks(top: EntryList, tensor_uses: TensorUses) -> None:
 
 
 class HoleFiller:
-    """Replaces holes by what they stand for."""
+    """Replaces each hole by its meaning: a constant, a parameter, or half of a parameter."""
 
     def __init__(self, meaning: dict[int, Value]) -> None:
         self.meaning = meaning
 
     def __call__(self, value: Value) -> Value:
-        """Return what a hole stands for; any other value is returned as it is."""
+        """Return the meaning of a hole; any other value is returned unchanged."""
         return self.meaning[value.number] if isinstance(value, Hole) else value
 
 

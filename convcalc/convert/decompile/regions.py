@@ -1,4 +1,4 @@
-"""Find structure in a flat list of layers: sequences from the scopes of their names, and parallel branches.
+"""Finds structure in a flat list of layers: sequences from the scopes of their names, and parallel branches.
 
 `layer1.conv1, layer1.relu` become a sequence `layer1`; layers that split and merge again become `branches`.
 """
@@ -26,7 +26,7 @@ _MAX_BRANCH_ENTRIES = 200
 
 
 class TensorUses:
-    """The tensors of a network: their shapes, and for each the number of the layer that reads it last.
+    """The tensors of a network: their shapes, and for each tensor the number of the layer that reads it last.
 
     `pinned` are the outputs of layers that are referred to by name or refer to another by name.
     """
@@ -58,7 +58,7 @@ def _is_tied_by_name(leaf: LayerItem) -> bool:
 
 
 def group_by_scope(leaves: list[ScopedItem], source: int | None, depth: int = 0) -> EntryList:
-    """Return the layers as nested lists, with a sequence for each run of layers whose names share a scope."""
+    """Return the layers as nested lists, with a sequence for consecutive layers whose names share a scope."""
     items: list[Item] = []
     taken: set[str] = set()
     before = source

@@ -1,4 +1,4 @@
-"""Replace consecutive uses of one block by a single entry with `repeat`.
+"""Replaces consecutive uses of one block by a single entry with `repeat`.
 
 If only the first use differs, its value becomes an expression: `stride: $(2 if index == 0 else 1)`.
 """
@@ -33,7 +33,7 @@ def partition_uses(uses: Sequence[_Values]) -> list[tuple[int, int]]:
     costs, cuts = (
         [0.0],
         [0],
-    )  # for the first n runs of equal uses: the least cost, and the run that begins the last part
+    )  # for the first n groups of equal uses: the least cost, and the group that begins the last part
     for run, start in enumerate(starts):
         cost, cut = costs[run] + 1, run
         if run and starts[run] - starts[run - 1] == 1:
@@ -55,7 +55,7 @@ def _are_equal(one: _Values, other: _Values) -> bool:
 
 
 def _count_first_cost(first: _Values, rest: _Values) -> float | None:
-    """Return the reader's cost, in lines, of a first use that differs; None if an expression should not state it."""
+    """Return the cost for a reader, in lines, of a first use that differs; None if no expression may state it."""
     pairs = {
         (with_type(one), with_type(other))
         for one, other in zip(first, rest, strict=True)
@@ -71,7 +71,7 @@ def _count_first_cost(first: _Values, rest: _Values) -> float | None:
 
 
 def _find_runs(body: EntryList, tensor_uses: TensorUses) -> list[tuple[int, int]]:
-    """Return the start and stop of each run of uses of one block in which each reads the one before it."""
+    """Return the start and stop of each series of uses of one block in which each use reads the one before it."""
     found, start = [], 0
     for place in range(1, len(body.items) + 1):
         if place == len(body.items) or not _may_repeat(body.items[place - 1], body.items[place], tensor_uses):

@@ -1,4 +1,4 @@
-"""Format entries as the YAML text of a spec, with their names, inputs and arguments in flow style.
+"""Formats entries as the YAML text of a spec, with their names, inputs and arguments in flow style.
 
 A layer becomes a line such as `- conv: {out_channels: 8, kernel_size: 3, from: stem}`.
 """

@@ -1,7 +1,8 @@
-"""Write an imported network as the compact spec that a person would write: repeated layers become blocks and repeats.
+"""Writes an imported network as the compact spec that a person would write: repeated layers become blocks and repeats.
 
-In: a `Graph` from any importer. Out: the YAML text of a spec that convcalc reads as exactly the same network, which is
-checked by reading it back. Example: five times conv, batchnorm and relu become one `sequence` with `repeat: 5`.
+`spec_text` takes a `Graph` from any importer and returns the YAML text of a spec. It reads the text back and compares,
+because the spec must describe exactly the same network. For example, five times conv, batchnorm and relu become one
+`sequence` with `repeat: 5`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -75,7 +76,8 @@ def _try_fold(fold: Callable[[], str]) -> str | None:
 def list_folds(graph: Graph, network: Network, leaves: list[ScopedItem]) -> Iterator[Callable[[], str]]:
     """Yield the ways to fold a network, each a function that returns the text of a spec.
 
-    The first goes by the scopes in the layers' names, if there are any; the other only by repeated entries.
+    The first makes a sequence of each scope in the layers' names, if there are any; the other only looks for repeated
+    entries.
     """
     shapes = [network.tensor_shape(tensor) for tensor in range(len(network.inputs))]
     shapes += [node.layer.output for node in network.nodes]
@@ -146,7 +148,7 @@ def _make_text(graph: Graph, network: Network, top: EntryList) -> str:
 def _make_comments(graph: Graph) -> Iterator[str]:
     """Yield comments on the network's origin and on what a spec cannot express."""
     yield f"# imported from {printable(graph.origin)}"
-    yield from (f"# not expressed: {printable(note)}" for note in graph.notes)
+    yield from (f"# unsupported: {printable(note)}" for note in graph.notes)
 
 
 def _make_input_lines(graph: Graph, names: Mapping[int, str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Numbers that identify similar entries: two entries get the same number if they differ only in values.
+"""Assigns numbers to entries; two entries get the same number if they differ only in values.
 
 Only values that a block's parameter could hold (numbers and lists of numbers) may differ.
 """

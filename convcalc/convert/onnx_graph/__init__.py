@@ -1,1 +1,1 @@
-"""ONNX graphs: parsing files, inferring shapes, and converting operators to convcalc layer kinds and back."""
+"""Parses ONNX files, infers their shapes, and converts ONNX operators to convcalc's layer kinds and back."""

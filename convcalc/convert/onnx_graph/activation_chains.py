@@ -69,7 +69,7 @@ COMPUTED: dict[str, Callable[..., float]] = {  # from the attributes and the inp
 def evaluate_operator(operator: str, attributes: _Attributes, columns: Sequence[Sequence[float]]) -> list[float] | None:
     """Return the output of an operator at all points, given one column of values per input.
 
-    None if the operator is not elementwise or has no value at some point.
+    None if the operator is not elementwise or is undefined at some point.
     """
     rule = COMPUTED.get(operator)
     if rule is None:

@@ -1,6 +1,6 @@
 """Builds the nodes and tensors of an ONNX graph.
 
-`to_onnx` creates one OnnxWriter per model; the rules in `writing` add the nodes of each layer to it.
+`to_onnx` creates one OnnxWriter per model; the rules in `onnx_nodes` add the nodes of each layer to it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ class OnnxWriter:
         self.made: set[str] = set()
 
     def begin(self, name: str, owner: str, reads: list[str], output: str) -> None:
-        """Start a layer: its name, the layer that owns its weights, its input tensors and its output tensor."""
+        """Start a layer, given its name, the layer that owns its weights, its input tensors and its output tensor."""
         self.name, self.owner, self.reads, self.output = name, owner, reads, output
         self.count = 0
 

@@ -1,4 +1,4 @@
-"""Rules for elementwise operators, norms, and sums and products of data."""
+"""Converts elementwise operators, norms, and sums and products of data to layers."""
 
 from collections.abc import Callable
 from struct import pack

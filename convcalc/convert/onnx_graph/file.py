@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from convcalc.convert.formats import ONNX
 from convcalc.convert.graph import NotImported
 
 _MOST_BYTES = 2**31  # limit of a protocol buffer message
@@ -18,7 +19,7 @@ MOST_DESCRIPTION = 64 * 2**20
 _MOST_CONTENTS = 65_536  # bytes of a tensor that are kept: the shapes that a graph computes with are small
 _MOST_FIELDS = 2_000_000
 _MOST_NESTED = 32
-_INSTALL_HINT = "ONNX files need the package onnx: pip install 'convcalc[onnx]'"
+_INSTALL_HINT = f"ONNX files need the package onnx: pip install 'convcalc[{ONNX.extra}]'"
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _Message = dict[int, str]

@@ -1,7 +1,7 @@
-"""Merges several ONNX nodes that form one layer.
+"""Merges ONNX nodes that together form one layer: `Sigmoid` and `Mul` become a `silu`.
 
-Takes a program and returns its operations with these merged: activations and norms that an exporter decomposed,
-channel shuffles, and biases, scales and stochastic depth in nodes of their own. `Sigmoid` and `Mul` become `silu`.
+`merge_patterns` takes a program and returns its operations. It merges activations and norms that an exporter
+decomposed, channel shuffles, and biases, scales and stochastic depth that are nodes of their own.
 """
 
 from collections.abc import Callable
@@ -66,7 +66,7 @@ class _PatternMerger:
         return place, operation
 
     def find_only_maker(self, name: str, *operators: str) -> tuple[int, Operation] | None:
-        """Return the same as `maker`, if the tensor is read exactly once."""
+        """Return the same as `find_maker`, if the tensor is read exactly once."""
         return self.find_maker(name, *operators) if len(self.readers.get(name, ())) == 1 else None
 
     def dims(self, name: str) -> Sizes:

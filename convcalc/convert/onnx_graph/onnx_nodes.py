@@ -1,4 +1,4 @@
-"""Rules that write each layer kind as ONNX nodes, in the table WRITERS.
+"""Writes each layer kind as ONNX nodes, by the rules in the table WRITERS: a `relu` becomes a `Relu` node.
 
 A kind without a rule has no ONNX operator; a rule raises UnsupportedLayer for arguments that ONNX cannot express.
 """

@@ -1,4 +1,4 @@
-"""Rules for operators that slide a window or multiply by a matrix: convolution, pooling, products."""
+"""Converts operators that slide a window or multiply by a matrix: convolution, pooling, matrix products."""
 
 from collections.abc import Sequence
 from typing import Any

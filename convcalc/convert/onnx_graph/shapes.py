@@ -1,4 +1,4 @@
-"""Rules for operators that move values or change shapes: slices, padding, resizing, reshaping, transposing."""
+"""Converts operators that rearrange values or change shapes: slices, padding, resizing, reshaping, transposing."""
 
 from math import prod
 from typing import Any
@@ -145,7 +145,7 @@ def convert_reshape(builder: Builder, operation: Operation) -> None:
 
 
 def convert_transpose(builder: Builder, operation: Operation) -> None:
-    """Convert Transpose: no step, the data with its axes in another order."""
+    """Convert Transpose, which adds no layer: the data has its axes in another order."""
     data = builder.read_any_order(operation.inputs[0])
     order: Sizes = tuple(operation.attributes.get("perm") or reversed(range(len(data.order))))
     moved = tuple(data.order[axis] for axis in order)
@@ -165,13 +165,13 @@ def convert_space_and_depth(builder: Builder, operation: Operation) -> None:
 
 
 def convert_channel_shuffle(builder: Builder, operation: Operation) -> None:
-    """Convert the ChannelShuffle found by `patterns`."""
+    """Convert the ChannelShuffle found by `node_patterns`."""
     data = builder.read(operation.inputs[0])
     builder.add(operation, "channel_shuffle", {"groups": operation.attributes["groups"]}, [data])
 
 
 def convert_quantise(builder: Builder, operation: Operation) -> None:
-    """Convert QuantizeLinear and DequantizeLinear: no step, the same values in another data type."""
+    """Convert QuantizeLinear and DequantizeLinear, which add no layer: the values have another data type."""
     if not all(builder.value(name).constant for name in operation.inputs[1:] if name):
         raise UnsupportedOperation("its scale is not a constant")
     builder.alias(operation, builder.read_any_order(operation.inputs[0]))

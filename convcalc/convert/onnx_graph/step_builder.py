@@ -1,7 +1,8 @@
-"""Converts the operations of an ONNX program to steps of a convcalc graph.
+"""Converts the operations of an ONNX program to steps of a `Graph`, each of which is one layer.
 
-`Builder` keeps the data that flows between steps, runs one rule per operation, and checks every layer's output against
-the shape in the file. An operation without a rule, or one whose rule raises, becomes an `opaque` step with a note.
+`Builder` keeps the data that flows between steps, applies one rule per operation, and checks the output of every layer
+against the shape in the file. An operation without a rule, or one whose rule raises, becomes an `opaque` step with a
+note.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Calls that create PyTorch modules, as data. This file does not need PyTorch.
+"""Represents calls that create PyTorch modules as data, so that this file does not need PyTorch.
 
 The target `nn.Conv2d` is a class of torch.nn; a target without a dot, such as `BlurPool`, is a class of
 extra_modules.py.

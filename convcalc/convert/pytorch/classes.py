@@ -1,4 +1,4 @@
-"""Turns blocks into the classes of a module's text.
+"""Turns the blocks of a spec into the classes of an exported PyTorch module: `basic` becomes `class Basic(nn.Module)`.
 
 Every scope is drafted, the innermost first. Drafts that are equal except for the values of arguments become a single
 class: values that they share are written in the class, the others become parameters of its `__init__`.
@@ -20,7 +20,13 @@ from convcalc.convert.pytorch.drafts import (
 )
 from convcalc.convert.pytorch.forward import Forward
 from convcalc.convert.pytorch.module_scopes import ModulePlaces, ModuleScope, ScopeWiring, build_scope_tree
-from convcalc.convert.pytorch.names import CLASSES_TAKEN, first_free_name, make_class_name
+from convcalc.convert.pytorch.names import (
+    CLASSES_TAKEN,
+    VARIABLES_TAKEN,
+    first_free_name,
+    make_class_name,
+    make_identifier,
+)
 from convcalc.convert.pytorch.sharing import find_ties
 from convcalc.network import Network
 
@@ -30,7 +36,7 @@ _SIZES = _FEATURES | {"out_channels", "out_features"}
 
 
 class ClassSlot(NamedTuple):
-    """A constructor parameter of a generated class, in place of a literal value."""
+    """The name of a constructor parameter that replaces a number: `channels` in `nn.Conv2d(3, channels, 1)`."""
 
     name: str
 
@@ -44,7 +50,7 @@ class ClassParameter(NamedTuple):
 
 
 class ModuleClass(NamedTuple):
-    """A class of the text. Its arguments are plain values or slots; `forward` is None for an nn.Sequential."""
+    """A class of the exported module. Arguments are plain values or slots; `forward` is None for an nn.Sequential."""
 
     name: str
     word: str
@@ -55,7 +61,7 @@ class ModuleClass(NamedTuple):
     forward: Forward | None
 
 
-_Column = tuple[CallArgument, ...]
+_Column = tuple[CallArgument, ...]  # one argument of a module in a class, as each use of the class gives it
 
 
 def list_classes(network: Network, taken: set[str]) -> list[ModuleClass]:
@@ -105,12 +111,11 @@ def _group_drafts(drafts: list[ClassDraft], places: ModulePlaces) -> list[list[C
 
 def _base_name(scope: ModuleScope, places: ModulePlaces) -> str:
     """Return the name that a class is named after: the block, the sequence's name, or the block around a branch."""
-    if not scope.name or scope.word not in ("sequence", "branch", "branches"):
-        return scope.word
+    if not scope.name or scope.block is not None:
+        return scope.block or scope.word
     if scope.word == "sequence":
         return next((part for part in reversed(scope.name.split(".")) if not part.isdigit()), scope.word)
-    words = ("sequence", "branch", "branches")
-    block = next((outer.word for outer in places.ancestors(scope.name) if outer.name and outer.word not in words), "")
+    block = next((outer.block for outer in places.ancestors(scope.name) if outer.block is not None), "")
     return f"{block}_{scope.word}" if block else scope.word
 
 
@@ -128,7 +133,7 @@ def _join_drafts(name: str, word: str, drafts: Sequence[ClassDraft]) -> tuple[Mo
     """Return the class of equal drafts, and the call that creates it in each use."""
     uses_arguments = [[found for _, item in draft.items for found in list_arguments(item)] for draft in drafts]
     columns: list[_Column] = list(zip(*uses_arguments, strict=True))
-    slots = _name_slots(columns, _list_owners(drafts[0]))
+    slots = _name_slots(columns, _list_owners(drafts[0]), _collect_block_parameters(drafts))
     values = iter([_settle_argument(column, slots[place]) for place, column in enumerate(columns)])
     items = tuple((key, replace_arguments(item, values)) for key, item in drafts[0].items)
     parameters = _list_parameters(columns, slots)
@@ -141,7 +146,7 @@ def _join_drafts(name: str, word: str, drafts: Sequence[ClassDraft]) -> tuple[Mo
 
 
 def _list_parameters(columns: list[_Column], slots: list[str | None]) -> tuple[ClassParameter, ...]:
-    """Return the parameters in order, those with a default last."""
+    """Return the constructor parameters in order, those with a default last."""
     found: dict[str, ClassParameter] = {}
     for column, slot in zip(columns, slots, strict=True):
         if slot is None or slot in found:
@@ -178,16 +183,51 @@ def _list_owners(draft: ClassDraft) -> list[tuple[str, ...]]:
     return [where for key, item in draft.items for where in list_argument_owners(item, (key,))]
 
 
-def _name_slots(columns: list[_Column], modules: list[tuple[str, ...]]) -> list[str | None]:
-    """Return the parameter for each argument; None if all uses have the same value."""
-    keys = [_column_key(column) if _differs(column) else None for column in columns]
+def _collect_block_parameters(drafts: Sequence[ClassDraft]) -> dict[str, list[Any]]:
+    """Return the values of each parameter of the block in all its uses, by a name that is valid in Python.
+
+    Names that could hide a class or function that the constructor calls are left out.
+    """
+    first = drafts[0].scope.parameters
+    values = {name: [draft.scope.parameters.get(name) for draft in drafts] for name in first}
+    named = {make_identifier(name, VARIABLES_TAKEN): given for name, given in values.items()}
+    return {name: given for name, given in named.items() if name[0].islower() and name != "super"}
+
+
+def _name_slots(
+    columns: list[_Column], modules: list[tuple[str, ...]], parameters: dict[str, list[Any]]
+) -> list[str | None]:
+    """Return the constructor parameter for each argument; None if all uses have the same value.
+
+    An argument that equals a parameter of the block in every use gets its name.
+    """
+    equal = _match_block_parameters(columns, parameters)
+    keys = [
+        name or _column_key(column) if _differs(column) else None for column, name in zip(columns, equal, strict=True)
+    ]
     wanted: dict[Any, tuple[str, tuple[str, ...]]] = {}
-    for key, column, module in zip(keys, columns, modules, strict=True):
+    for key, column, name, module in zip(keys, columns, equal, modules, strict=True):
         if key is not None and key not in wanted:
-            name = column[0].name
-            wanted[key] = ("in_channels" if name in _FEATURES else name, module)
+            own = "in_channels" if column[0].name in _FEATURES else column[0].name
+            wanted[key] = (own, module) if name is None else (name, ())
     names = dict(zip(wanted, _distinct_parameters(list(wanted.values())), strict=True))
     return [None if key is None else names[key] for key in keys]
+
+
+def _match_block_parameters(columns: list[_Column], parameters: dict[str, list[Any]]) -> list[str | None]:
+    """Return, for each column, the parameter of the block with the same values, if any.
+
+    A parameter with the name of an argument, such as `stride`, only matches arguments of that name; one named after
+    numbers of channels or features, such as `out_channels`, matches all of these.
+    """
+    arguments = {column[0].name for column in columns}
+    found = []
+    for column in columns:
+        own, values = column[0].name, [argument.value for argument in column]
+        equal = [name for name, given in parameters.items() if all(map(is_same_value, given, values))]
+        others = arguments - _SIZES if own in _SIZES else arguments
+        found.append(own if own in equal else next((name for name in equal if name not in others), None))
+    return found
 
 
 def _differs(column: _Column) -> bool:
@@ -201,19 +241,21 @@ def _column_key(column: _Column) -> Any:
 
 
 def _distinct_parameters(wanted: list[tuple[str, tuple[str, ...]]]) -> list[str]:
-    """Return distinct names for parameters.
+    """Return distinct names for parameters, each given with the names of the modules around its first argument.
 
-    If several parameters have the same name, the first for input channels and the last of any other name keep it. The
-    others are prefixed with the name of their module, or with the full path if that is ambiguous.
+    Parameters of the block are given without modules and keep their names. If several others have the same name, the
+    first for input channels and the last of any other name keep it. The remaining ones are prefixed with the name of
+    their module, or with its full path if that is ambiguous.
     """
     alone: dict[str, int] = {}
     for place, (name, _) in enumerate(wanted):
         if name not in alone or name != "in_channels":
             alone[name] = place
-    innermost = Counter((where[-1], name) for place, (name, where) in enumerate(wanted) if alone[name] != place)
+    alone |= {name: place for place, (name, where) in enumerate(wanted) if not where}
+    innermost = Counter((where[-1:], name) for place, (name, where) in enumerate(wanted) if alone[name] != place)
     found: list[str] = []
     for place, (name, where) in enumerate(wanted):
-        modules = where[-1:] if innermost[where[-1], name] == 1 else where
+        modules = where[-1:] if innermost[where[-1:], name] == 1 else where
         own = name if alone[name] == place else "_".join([*map(_word_key, modules), name])
         found.append(own if own == name else first_free_name(own, {*found, *alone}))
     return found

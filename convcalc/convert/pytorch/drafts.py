@@ -1,4 +1,4 @@
-"""Drafts of the classes of a module's text: the modules of each scope, before equal drafts become one class."""
+"""Drafts the classes of an exported PyTorch module, one per scope of the spec; `classes` then joins equal drafts."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Union
@@ -41,7 +41,7 @@ class ClassDraft(NamedTuple):
 
 
 def list_arguments(expression: Any) -> Iterator[CallArgument]:
-    """Yield the arguments with plain values in an expression, in order."""
+    """Yield the arguments of the module calls in an expression, in order, except arguments that are modules."""
     if isinstance(expression, ModuleCall):
         for argument in expression.arguments:
             if isinstance(argument.value, ModuleCall):

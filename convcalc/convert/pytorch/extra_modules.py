@@ -1,4 +1,4 @@
-"""Layers that PyTorch has no module for. An exported module contains the classes that it uses from this file."""
+"""Defines layers that PyTorch has no module for. An exported module contains copies of the classes that it uses."""
 
 import torch
 from torch import Tensor, nn

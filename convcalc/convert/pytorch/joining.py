@@ -1,4 +1,4 @@
-"""Moves separate padding back into the layers that it belongs to.
+"""Joins separate padding and cropping with the layers that they belong to, in a module that convcalc exported.
 
 An exported module pads or crops in a separate module if PyTorch's layer cannot. The names identify these modules:
 `conv1_pad` before `conv1`, `conv1_crop` after it.

@@ -1,4 +1,7 @@
-"""Maps each layer kind to its PyTorch module. The export and the comparison with PyTorch both use this table."""
+"""Makes the PyTorch modules of a layer: `Conv2d(3, 8, 3)` for a `conv`. Export and `verify` both use them.
+
+A kind that has the same name and arguments in torch.nn needs nothing here; the table MAKERS holds all others.
+"""
 
 from typing import Any
 
@@ -28,6 +31,7 @@ from convcalc.layers.base import Layer
 from convcalc.network import Network, Node
 
 MERGES = {"add": " + ", "multiply": " * ", "concat": ", "}
+WITHOUT_MODULE = frozenset({"opaque"})
 
 
 class NotExported(NotImported):
@@ -36,12 +40,13 @@ class NotExported(NotImported):
 
 def make_modules(node: Node) -> LayerModules:
     """Return the modules of a node that is not a merge."""
-    return MAKERS[node.layer.kind](node.layer)
+    make: Maker = MAKERS.get(node.layer.kind, _make_namesake)
+    return make(node.layer)
 
 
 def is_known(node: Node) -> bool:
     """Whether PyTorch has a module or an operation for a layer."""
-    return node.layer.kind in MERGES or node.layer.kind in MAKERS
+    return node.layer.kind not in WITHOUT_MODULE
 
 
 def check_known(network: Network) -> None:
@@ -60,7 +65,7 @@ def _adaptive_maker(name: str) -> Maker:
 
 
 def _global_pool_maker(name: str, flat: str) -> Maker:
-    """Return a maker of adaptive pooling to one position; of an extra module if the spatial axes are removed."""
+    """Return a maker of adaptive pooling to one position; of a class in extra_modules.py without `keepdims`."""
 
     def make(layer: Any) -> LayerModules:
         if not layer.keepdims:
@@ -71,7 +76,7 @@ def _global_pool_maker(name: str, flat: str) -> Maker:
 
 
 def _make_max_unpool(layer: Any) -> LayerModules:
-    """Use an extra module: PyTorch's needs the indices from a pooling."""
+    """Use the class in extra_modules.py, because nn.MaxUnpool needs the indices from a pooling."""
     return LayerModules(
         ModuleCall(
             "MaxUnpool",
@@ -107,7 +112,7 @@ def _make_upsample(layer: Any) -> LayerModules:
 
 
 def _shuffle_maker(name: str, key: str) -> Maker:
-    """Return a maker of pixel shuffles; PyTorch's are only for two spatial axes, so others use an extra module."""
+    """Return a maker of pixel shuffles; PyTorch has them only for two spatial axes."""
 
     def make(layer: Any) -> LayerModules:
         target = f"nn.{name}" if layer.input.axes == 2 else f"{name}Nd"
@@ -117,7 +122,7 @@ def _shuffle_maker(name: str, key: str) -> Maker:
 
 
 def _make_batchnorm(layer: Any) -> LayerModules:
-    """Use nn.BatchNorm, or an extra module if the layer learns only a scale or only a bias."""
+    """Use nn.BatchNorm, or a class of extra_modules.py if the layer learns only a scale or only a bias."""
     learns, tracks = layer.affine, CallArgument("track_running_stats", layer.track_running_stats, True)
     if learns and layer.scale != layer.center:
         half = (CallArgument("scale", layer.scale), CallArgument("center", layer.center))
@@ -136,7 +141,7 @@ def _make_batchnorm(layer: Any) -> LayerModules:
 
 
 def _make_layernorm(layer: Any) -> LayerModules:
-    """Use nn.LayerNorm, or an extra module if it is over the channels at each position."""
+    """Use nn.LayerNorm, or a class of extra_modules.py if it is over the channels at each position."""
     affine = CallArgument("elementwise_affine", layer.affine, True)
     if layer.axes == "channels" and layer.input.spatial:
         return LayerModules(
@@ -167,7 +172,7 @@ def _make_instancenorm(layer: Any) -> LayerModules:
 
 
 def _make_reshape(layer: Any) -> LayerModules:
-    """Use nn.Unflatten for a vector, else an extra module."""
+    """Use nn.Unflatten for a vector, else the class in extra_modules.py."""
     shape = layer.output.sizes
     if layer.input.spatial:
         return LayerModules(ModuleCall("Reshape", (CallArgument("shape", shape),)))
@@ -192,17 +197,14 @@ def _make_linear(layer: Any) -> LayerModules:
     )
 
 
-def _plain_maker(target: str, **defaults: Any) -> Maker:
-    """Return a maker of a module whose arguments have the same names as those of the layer kind."""
-
-    def make(layer: Layer) -> LayerModules:
-        return LayerModules(
-            ModuleCall(
-                target, tuple(CallArgument(name, getattr(layer, name), default) for name, default in defaults.items())
-            )
-        )
-
-    return make
+def _make_namesake(layer: Layer) -> LayerModules:
+    """Use the class of torch.nn with the same name and arguments as the layer's class, such as nn.LeakyReLU."""
+    defaults = layer.defaults(layer.input.axes)
+    arguments = (
+        CallArgument(name, getattr(layer, name), REQUIRED if key.required else defaults[name])
+        for name, key in layer.keys.items()
+    )
+    return LayerModules(ModuleCall(f"nn.{type(layer).__name__}", tuple(arguments)))
 
 
 def _softmax_maker(target: str) -> Maker:
@@ -210,6 +212,7 @@ def _softmax_maker(target: str) -> Maker:
     return lambda layer: LayerModules(ModuleCall(target, (CallArgument("dim", 1, None),)))
 
 
+# every other kind has a namesake in torch.nn, with the same arguments
 MAKERS: dict[str, Maker] = {
     "conv": make_conv,
     "conv_transpose": make_conv_transpose,
@@ -231,28 +234,18 @@ MAKERS: dict[str, Maker] = {
     "layernorm": _make_layernorm,
     "groupnorm": _make_groupnorm,
     "instancenorm": _make_instancenorm,
-    "local_response_norm": _plain_maker("nn.LocalResponseNorm", size=REQUIRED),
+    "local_response_norm": lambda layer: LayerModules(
+        ModuleCall("nn.LocalResponseNorm", (CallArgument("size", layer.size),))
+    ),
     "scale": lambda layer: LayerModules(ModuleCall("Scale", (CallArgument("channels", layer.input.channels),))),
-    "leaky_relu": _plain_maker("nn.LeakyReLU", negative_slope=0.01),
-    "prelu": _plain_maker("nn.PReLU", num_parameters=1),
     "softmax": _softmax_maker("nn.Softmax"),
     "log_softmax": _softmax_maker("nn.LogSoftmax"),
-    "dropout": _plain_maker("nn.Dropout", p=0.5),
-    "drop_path": _plain_maker("DropPath", p=0.5),
+    "drop_path": lambda layer: LayerModules(ModuleCall("DropPath", (CallArgument("p", layer.p, 0.5),))),
     "upsample": _make_upsample,
     "pixel_shuffle": _shuffle_maker("PixelShuffle", "upscale_factor"),
     "pixel_unshuffle": _shuffle_maker("PixelUnshuffle", "downscale_factor"),
-    "channel_shuffle": _plain_maker("nn.ChannelShuffle", groups=REQUIRED),
     "pad": lambda layer: LayerModules(call_zero_pad(layer.padding)),
     "crop": lambda layer: LayerModules(call_crop(layer.amount)),
-    "flatten": _plain_maker("nn.Flatten"),
     "reshape": _make_reshape,
     "slice": _make_slice,
-    **{
-        name.lower(): _plain_maker(f"nn.{name}")
-        for name in (
-            "ReLU", "ReLU6", "ELU", "SELU", "CELU", "GELU", "SiLU", "Mish", "Sigmoid", "Tanh", "Softplus", "Softsign",
-            "Hardswish", "Hardsigmoid", "Hardtanh", "Identity",
-        )
-    },
-}  # fmt: skip
+}

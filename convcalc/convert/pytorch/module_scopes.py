@@ -1,8 +1,8 @@
-"""The scopes of a network as a tree, and the tensors that enter and leave each of them."""
+"""Arranges the scopes of a network in a tree, and finds the tensors that enter and leave each scope."""
 
 from collections import deque
-from collections.abc import Sequence
-from typing import NamedTuple, Union
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Union
 
 from convcalc.convert.pytorch.makers import MERGES
 from convcalc.convert.pytorch.names import TAKEN, make_distinct, make_identifier
@@ -13,7 +13,11 @@ ScopeChild = Union[int, "ModuleScope"]
 
 
 class ModuleScope(NamedTuple):
-    """A scope with its layers (by index) and inner scopes, in order. The network itself has an empty name."""
+    """A scope with its layers (by index) and inner scopes, in order. The network itself has an empty name.
+
+    `word` is the scope's key in the spec. For a use of a block, `block` is its name and `parameters` are the values of
+    its parameters.
+    """
 
     name: str
     word: str
@@ -21,6 +25,8 @@ class ModuleScope(NamedTuple):
     stop: int
     copies: int | None
     children: tuple[ScopeChild, ...]
+    block: str | None = None
+    parameters: Mapping[str, Any] = {}
 
 
 def build_scope_tree(network: Network) -> ModuleScope:
@@ -41,7 +47,8 @@ def _nest_groups(start: int, stop: int, groups: deque[Group]) -> tuple[ScopeChil
         if groups and groups[0].start == index and groups[0].stop <= stop:
             group = groups.popleft()
             inner = _nest_groups(group.start, group.stop, groups)
-            found.append(ModuleScope(group.name, group.word, group.start, group.stop, group.copies, inner))
+            bounds = (group.start, group.stop, group.copies)
+            found.append(ModuleScope(group.name, group.word, *bounds, inner, group.block, group.parameters))
             index = group.stop
         else:
             found.append(index)
@@ -109,10 +116,9 @@ class ScopeWiring:
 
     def is_class(self, scope: ModuleScope) -> bool:
         """Whether a scope becomes a class: the network, a block, or any scope that is neither a chain nor a list."""
-        if not scope.name:
+        if not scope.name or scope.block is not None:
             return True
-        is_block = scope.copies is None and scope.word not in ("sequence", "branches", "branch")
-        return is_block or not (self.is_chain(scope.children) or self.is_list(scope))
+        return not (self.is_chain(scope.children) or self.is_list(scope))
 
     def is_frozen(self, child: ScopeChild) -> bool:
         """Whether a child has weights, and none of them is trained."""

@@ -1,4 +1,4 @@
-"""Facts about a traced operation: its arguments, its output sizes, and the modules around it."""
+"""Finds facts about a traced operation: its arguments, its output sizes, and the modules that it is part of."""
 
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ def list_places(node: Any) -> list[CallPlace]:
 
 
 def _torch_class_name(word: Any) -> str:
-    """Return the name of a class in torch.nn; empty for other classes, whose names say nothing about them."""
+    """Return the name of a class in torch.nn; empty for other classes, whose names do not identify what they do."""
     package, _, name = str(word if isinstance(word, str) else f"{word.__module__}.{word.__qualname__}").rpartition(".")
     return name if package.startswith("torch.nn.") else ""
 

@@ -1,10 +1,11 @@
-"""Reads a traced module operation by operation and translates it to steps, one per layer.
+"""Reads a traced module operation by operation and translates it to `graph.Step`s, each of which is one layer.
 
-An operation that no layer kind matches becomes an `opaque` step with a note.
+For example, `aten.convolution` becomes a step of kind `conv`. An operation that no layer kind matches becomes a step of
+kind `opaque` with a note.
 """
 
 from collections import ChainMap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from operator import getitem
 from typing import Any, Union
@@ -25,20 +26,20 @@ from convcalc.convert.pytorch.nodes import (
     name_arguments,
     output_sizes,
 )
+from convcalc.convert.pytorch.opaque_layers import add_opaque_layer, collect_sources
 from convcalc.convert.pytorch.traced_values import (
     ForeignValue,
-    MovedValue,
+    RearrangedValue,
     Sizes,
     SplitValue,
     TracedValue,
     is_shape,
-    settle_moves,
+    settle_rearrangements,
 )
 from convcalc.convert.pytorch.tracing import BATCH, TracedConstant, TracedModule, TracedWeight
 from convcalc.convert.pytorch.whole_modules import OPAQUE, WHOLE, whole_arguments
-from convcalc.shape import MOST_AXES
 
-KnownValue = Union[TracedValue, MovedValue, SplitValue, ForeignValue, TracedWeight, TracedConstant, "list[Any]"]
+KnownValue = Union[TracedValue, RearrangedValue, SplitValue, ForeignValue, TracedWeight, TracedConstant, "list[Any]"]
 
 
 class UnreadableOperation(Exception):
@@ -48,7 +49,7 @@ class UnreadableOperation(Exception):
 class TraceReader:
     """Reads the operations of a trace in order.
 
-    `known` maps each node to its value; `named` holds the names for the inputs.
+    `known` maps each node read so far to its value; `named` are the names to use for the inputs, in order.
     """
 
     def __init__(self, trace: TracedModule, operators: Mapping[str, Any], named: Sequence[str] = ()) -> None:
@@ -131,12 +132,12 @@ class TraceReader:
             if has_unknown_size(given):
                 what = f"the size of the output of {operator_name(given) or 'an operation'}"
                 raise NotImported(f"{node_location(given)}{what} depends on the values of a tensor")
-            if isinstance(known, MovedValue):
-                known = self.known[given] = self._add_moves(given, known)
+            if isinstance(known, RearrangedValue):
+                known = self.known[given] = self._add_rearrangements(given, known)
             if isinstance(known, ForeignValue):
                 elements = prod(output_sizes(given))
                 shape = (elements // BATCH if elements % BATCH == 0 else elements,)
-                known = self._add_opaque_layer(given, [given], known.what, shape)
+                known = add_opaque_layer(self, given, [given], known.what, shape)
             if isinstance(known, TracedValue) and known.name in self.inputs:
                 known = self.step(given, "identity", {}, [known], known.shape)
             if isinstance(known, TracedValue):
@@ -163,15 +164,15 @@ class TraceReader:
             self._spread_write(node)
 
     def _spread_write(self, node: Any) -> None:
-        """Make a tensor opaque after an in-place write to part of it, if it is used again."""
+        """Add an opaque layer for a tensor that is used again after an in-place write to part of it."""
         base = view_base(node.args[0])
         while base is not None:
             if any(user > node for user in base.users):
-                values, sources = self._collect_sources([base, *list_nodes((node.args, node.kwargs))])
+                values, sources = collect_sources(self, [base, *list_nodes((node.args, node.kwargs))])
                 what, sizes = f"{operator_name(node)} to part of a tensor", output_sizes(base)
                 foreign = ForeignValue(tuple(values), tuple(sources), what)
                 shaped = is_shape(sizes)
-                self.known[base] = self._add_opaque_layer(node, values, what, sizes[1:], sources) if shaped else foreign
+                self.known[base] = add_opaque_layer(self, node, values, what, sizes[1:], sources) if shaped else foreign
             base = view_base(base)
 
     def _take_result(self, node: Any) -> KnownValue:
@@ -193,7 +194,7 @@ class TraceReader:
         return self.inputs[name] if name in self.inputs else self.shapes[name]
 
     def _read_layer(self, node: Any) -> KnownValue:
-        """Read an operation as a layer. Raises UnreadableOperation."""
+        """Read an operation as a layer or a constant. Raises UnreadableOperation if it is neither."""
         if node in self.pattern_ends:
             kind, source = self.pattern_ends[node]
             value = self.tensor(source)
@@ -201,7 +202,9 @@ class TraceReader:
         if operator_name(node) == "":
             raise UnreadableOperation
         givens = [self.known[given] for given in list_nodes((node.args, node.kwargs)) if given in self.known]
-        if not any(isinstance(given, TracedValue | MovedValue | ForeignValue | SplitValue | list) for given in givens):
+        if not any(
+            isinstance(given, TracedValue | RearrangedValue | ForeignValue | SplitValue | list) for given in givens
+        ):
             weights = [given for given in givens if isinstance(given, TracedWeight)]
             sources = tuple(dict.fromkeys(source for weight in weights for source in weight.sources))
             return TracedWeight(sources, output_sizes(node)) if weights else TracedConstant()
@@ -218,32 +221,32 @@ class TraceReader:
     def tensor(self, node: Any) -> TracedValue:
         """Return the tensor of a node; pending views and permutations become layers. Raises UnreadableOperation."""
         known = self.known.get(node)
-        if isinstance(known, MovedValue):
-            known = self.known[node] = self._add_moves(node, known)
+        if isinstance(known, RearrangedValue):
+            known = self.known[node] = self._add_rearrangements(node, known)
         if not isinstance(known, TracedValue):
             raise UnreadableOperation
         return known
 
-    def _add_moves(self, node: Any, moved: MovedValue) -> KnownValue:
+    def _add_rearrangements(self, node: Any, moved: RearrangedValue) -> KnownValue:
         """Turn pending views into layers, and pending permutations into a change of the position of the channels."""
         source = moved.source
-        for count, (name, change) in enumerate(moved.moves):
+        for count, (name, change) in enumerate(moved.rearrangements):
             if name == "view" and is_shape(change) and (not source.last or len(change) == 2):
                 kind: dict[str, Any] = {} if len(change) == 2 else {"shape": list(change[1:])}
                 named = "flatten" if len(change) == 2 else "reshape"
                 source = self.step(node, named, kind, [source], change[1:], sizes=change)
                 continue
-            result = settle_moves(MovedValue(source, ((name, change),), change))
+            result = settle_rearrangements(RearrangedValue(source, ((name, change),), change))
             if not isinstance(result, TracedValue):
-                rest = " and ".join(dict.fromkeys(name for name, _ in moved.moves[count:]))
-                return self._add_unmatched_moves(node, source, rest, moved.sizes)
+                rest = " and ".join(dict.fromkeys(name for name, _ in moved.rearrangements[count:]))
+                return self._add_unmatched_rearrangements(node, source, rest, moved.sizes)
             source = result
         return source
 
-    def _add_unmatched_moves(self, node: Any, source: TracedValue, what: str, sizes: Sizes) -> KnownValue:
+    def _add_unmatched_rearrangements(self, node: Any, source: TracedValue, what: str, sizes: Sizes) -> KnownValue:
         """Return the result of views and permutations that no layer kind matches."""
         return (
-            self._add_opaque_layer(node, [source], what, sizes[1:])
+            add_opaque_layer(self, node, [source], what, sizes[1:])
             if is_shape(sizes)
             else ForeignValue((source,), (), what)
         )
@@ -276,9 +279,8 @@ class TraceReader:
         all those of one earlier layer.
         """
         sources = [source for weight in weights if weight is not None for source in weight.sources]
-        statistics = self._collect_sources(
-            given for given in list_nodes((node.args, node.kwargs)) if self._is_statistic(given)
-        )[1]
+        given = [given for given in list_nodes((node.args, node.kwargs)) if self._is_statistic(given)]
+        statistics = collect_sources(self, given)[1]
         key = (kind, str(sorted(arguments.items())), *sources, *statistics)
         share = self.owners.get(key) if sources or statistics else None
         learnt = [weight for weight in weights if weight is not None]
@@ -292,7 +294,7 @@ class TraceReader:
                 f"{kind} with {count:,} of {total:,} params frozen: a spec can only freeze whole layers"
             )
         self._check_figures(node, kind, arguments, reads, TracedValue("", shape, last), {*sources, *statistics}, sizes)
-        name = self._make_name(node, kind)
+        name = self.make_name(node, kind)
         self.owners.setdefault(key, name)
         self.counted |= {*sources, *statistics}
         self.steps.append(
@@ -328,63 +330,6 @@ class TraceReader:
         """Whether a node may be a running statistic."""
         return isinstance(self.known.get(node), TracedConstant)
 
-    def _add_opaque_layer(
-        self, node: Any, reads: Iterable[Any], what: str, shape: Sizes, sources: Sequence[str] = ()
-    ) -> TracedValue:
-        """Add an opaque layer with a note; its params are those not counted in any other layer.
-
-        If only some of them are frozen, these become an opaque layer of their own before it, because a spec can only
-        freeze whole layers.
-        """
-        values, found = self._collect_sources(reads)
-        new = {source: None for source in [*found, *sources] if source not in self.counted}
-        self.counted |= set(new)
-        if not values:
-            values = [TracedValue(name, sizes) for name, sizes in list(self.inputs.items())[:1]]
-        if len(shape) > MOST_AXES + 1:
-            shape = (prod(shape),)
-        name = self._make_name(node, "opaque")
-        before = tuple(dict.fromkeys(value.name for value in values))
-        frozen = [source for source in new if source in self.trace.frozen]
-        others = [source for source in new if source not in self.trace.frozen]
-        if frozen and any(source in self.trace.elements for source in others):
-            apart = first_free_name(f"{name}_frozen", self.used)
-            self._add_opaque_step(apart, before, f"frozen params of {what}", shape, frozen)
-            before, frozen = (apart,), []
-        self._add_opaque_step(name, before, what, shape, [*frozen, *others])
-        return TracedValue(name, shape)
-
-    def _add_opaque_step(
-        self, name: str, reads: tuple[str, ...], what: str, shape: Sizes, sources: Sequence[str]
-    ) -> None:
-        """Add an opaque step with a note; it is frozen if any of its learnt tensors is."""
-        arguments: dict[str, Any] = {"output_shape": list(shape), "what": what}
-        arguments["params"] = sum(self.trace.elements.get(source, 0) for source in sources)
-        buffers = sum(self.trace.statistics.get(source, 0) for source in sources)
-        if buffers:
-            arguments["buffers"] = buffers
-        frozen = not self.trace.frozen.isdisjoint(sources)
-        self.steps.append(Step(name, "opaque", arguments, reads, None, frozen))
-        self.shapes[name] = shape
-        self.notes.append(f"{name}: {what}")
-
-    def _collect_sources(self, nodes: Iterable[Any]) -> tuple[list[TracedValue], list[str]]:
-        """Return the tensors, and the names of learnt tensors and running statistics, that nodes depend on."""
-        values: dict[TracedValue, None] = {}
-        sources: dict[str, None] = {}
-        for node in nodes:
-            known = node if isinstance(node, TracedValue) else self.known.get(node)
-            if isinstance(known, MovedValue | SplitValue):
-                known = known.source
-            if isinstance(known, TracedValue):
-                values[known] = None
-            elif isinstance(known, ForeignValue):
-                values |= dict.fromkeys(known.reads)
-                sources |= dict.fromkeys(known.sources)
-            else:
-                sources |= dict.fromkeys(list_sources(known))
-        return list(values), list(sources)
-
     def _read_unmatched(self, node: Any, what: str) -> KnownValue:
         """Read an operation that no layer kind matches.
 
@@ -393,7 +338,7 @@ class TraceReader:
         if not node.users:
             return TracedConstant()
         reads = [argument for argument in list_nodes((node.args, node.kwargs)) if argument in self.known]
-        values, sources = self._collect_sources(reads)
+        values, sources = collect_sources(self, reads)
         self.uncounted.add(node)
         sizes = output_sizes(node)
         if not is_shape(sizes):
@@ -402,7 +347,7 @@ class TraceReader:
         what = ", ".join(dict.fromkeys([*earlier, what]))
         channels_last = bool(values) and values[0].last and len(sizes) == len(values[0].sizes)
         shape = (sizes[-1], *sizes[1:-1]) if channels_last else sizes[1:]
-        return self._add_opaque_layer(node, values, what, shape, sources)._replace(last=channels_last)
+        return add_opaque_layer(self, node, values, what, shape, sources)._replace(last=channels_last)
 
     def _read_whole_module(self, place: CallPlace) -> None:
         """Read all operations of one call of a module as a single layer, or as an opaque layer."""
@@ -416,7 +361,7 @@ class TraceReader:
             self.known[node] = TracedConstant()
         if place.word in WHOLE and len(results) == 1:
             kind, _ = WHOLE[place.word]
-            source = next(node for node in inputs if isinstance(self.known.get(node), TracedValue | MovedValue))
+            source = next(node for node in inputs if isinstance(self.known.get(node), TracedValue | RearrangedValue))
             shape = output_sizes(results[0])[1:]
             try:
                 self.known[results[0]] = self.step(
@@ -428,19 +373,19 @@ class TraceReader:
         self.uncounted.update(nodes)
         for node in results:
             sizes = output_sizes(node)
-            values, sources = self._collect_sources(inputs)
+            values, sources = collect_sources(self, inputs)
             if not is_shape(sizes):
                 self.known[node] = ForeignValue(tuple(values), tuple(sources), place.word)
                 continue
             channels_last = bool(values) and values[0].last and len(sizes) == len(values[0].sizes)
             shape = (sizes[-1], *sizes[1:-1]) if channels_last else sizes[1:]
-            self.known[node] = self._add_opaque_layer(node, values, place.word, shape, sources)._replace(
+            self.known[node] = add_opaque_layer(self, node, values, place.word, shape, sources)._replace(
                 last=channels_last
             )
 
     # -- names
 
-    def _make_name(self, node: Any, kind: str) -> str:
+    def make_name(self, node: Any, kind: str) -> str:
         """Return a layer's name: the path of its module, or that of the module around it plus its kind and a number."""
         places = list_places(node)
         path = places[-1].path if places else ""

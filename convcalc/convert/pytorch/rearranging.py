@@ -1,4 +1,4 @@
-"""Handlers of operations that only move values, or that join, split, pad and resize tensors."""
+"""Handles operations that only rearrange values, or that join, split, pad and resize tensors."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -6,7 +6,13 @@ from typing import Any
 from convcalc.convert.pytorch.cutting import add_part
 from convcalc.convert.pytorch.nodes import list_places, output_sizes
 from convcalc.convert.pytorch.reading import KnownValue, TraceReader, UnreadableOperation
-from convcalc.convert.pytorch.traced_values import MovedValue, SplitValue, TracedValue, append_move, settle_moves
+from convcalc.convert.pytorch.traced_values import (
+    RearrangedValue,
+    SplitValue,
+    TracedValue,
+    append_rearrangement,
+    settle_rearrangements,
+)
 
 Arguments = dict[str, Any]
 Handler = Callable[[TraceReader, Any, Arguments], KnownValue]
@@ -131,7 +137,7 @@ def _innermost_path(node: Any) -> str:
 
 def _read_view(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
     """Read a change of sizes, which a later operation may still undo."""
-    return _add_move(reader, node, "view", output_sizes(node))
+    return _add_rearrangement(reader, node, "view", output_sizes(node))
 
 
 def _read_permute(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
@@ -148,7 +154,7 @@ def _read_permute(reader: TraceReader, node: Any, given: Arguments) -> KnownValu
             given.get("dim1", -1) % axes,
         )  # `t` transposes a matrix and has no arguments
         order[one], order[other] = order[other], order[one]
-    return _add_move(reader, node, "permute", tuple(order))
+    return _add_rearrangement(reader, node, "permute", tuple(order))
 
 
 def _movedim_order(source: Any, destination: Any, axes: int) -> list[int]:
@@ -159,15 +165,15 @@ def _movedim_order(source: Any, destination: Any, axes: int) -> list[int]:
     return [pairs[axis] if axis in pairs else next(rest) for axis in range(axes)]
 
 
-def _add_move(reader: TraceReader, node: Any, name: str, change: tuple[int, ...]) -> KnownValue:
+def _add_rearrangement(reader: TraceReader, node: Any, name: str, change: tuple[int, ...]) -> KnownValue:
     """Append a view or permutation to those before it, and turn them into a layer if together they match one."""
     known = reader.known.get(node.args[0])
-    if not isinstance(known, TracedValue | MovedValue):
+    if not isinstance(known, TracedValue | RearrangedValue):
         raise UnreadableOperation
-    moved = append_move(known, name, change, output_sizes(node))
-    if not moved.moves:
+    moved = append_rearrangement(known, name, change, output_sizes(node))
+    if not moved.rearrangements:
         return moved.source
-    result = settle_moves(moved)
+    result = settle_rearrangements(moved)
     if isinstance(result, tuple) and not isinstance(result, TracedValue):
         kind, arguments, shape = result
         return reader.step(node, kind, arguments, [moved.source], shape)

@@ -1,4 +1,4 @@
-"""The PyTorch modules of layer kinds with a sliding window: convolutions and poolings."""
+"""Makes the PyTorch modules of layer kinds with a sliding window: convolutions and poolings."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The values in a traced module: tensors of the network, and intermediate results of which one may be made."""
+"""Defines the values in a traced module: tensors of the network, and intermediate results that may become one."""
 
 from typing import Any, NamedTuple
 
@@ -35,14 +35,14 @@ class TracedValue(NamedTuple):
         return [axis for axis in range(1, len(self.shape) + 1) if axis != self.channel_axis]
 
 
-class MovedValue(NamedTuple):
+class RearrangedValue(NamedTuple):
     """A tensor after views and permutations that are not yet a layer, because later ones may undo them.
 
-    Each of the `moves` is a view with its sizes, or a permutation with its order of axes.
+    Each rearrangement is a view with its sizes, or a permutation with its order of axes.
     """
 
     source: TracedValue
-    moves: tuple[tuple[str, Sizes], ...]
+    rearrangements: tuple[tuple[str, Sizes], ...]
     sizes: Sizes
 
 
@@ -70,16 +70,16 @@ def is_shape(sizes: Sizes) -> bool:
     return 2 <= len(sizes) <= MOST_AXES + 2 and sizes[0] == BATCH and all(size > 0 for size in sizes)
 
 
-def settle_moves(moved: MovedValue) -> TracedValue | tuple[str, dict[str, Any], Sizes] | None:
+def settle_rearrangements(moved: RearrangedValue) -> TracedValue | tuple[str, dict[str, Any], Sizes] | None:
     """Return the result of a chain of views and permutations; None if the chain matches nothing yet.
 
     The result is the tensor itself, possibly with its channels on the last axis or back on the first one after the
     batch, or a layer kind with its arguments and output shape.
     """
-    source, moves = moved.source, moved.moves
-    names = [name for name, _ in moves]
+    source, rearrangements = moved.source, moved.rearrangements
+    names = [name for name, _ in rearrangements]
     if names == ["permute"]:
-        return _reorder(source, moves[0][1])
+        return _reorder(source, rearrangements[0][1])
     if names == ["view"] and moved.sizes == source.sizes:
         return source
     if names == ["view", "permute", "view"] and not source.last:
@@ -98,12 +98,12 @@ def _reorder(source: TracedValue, order: Sizes) -> TracedValue | None:
     return source._replace(last=False) if order == to_first and source.last else None
 
 
-def _match_shuffle(moved: MovedValue) -> tuple[str, dict[str, Any], Sizes] | None:
+def _match_shuffle(moved: RearrangedValue) -> tuple[str, dict[str, Any], Sizes] | None:
     """Match a channel shuffle, pixel shuffle or pixel unshuffle written as view, permute, view.
 
     Every size is compared, including those of the last view: joining the same axes differently is not a shuffle.
     """
-    (_, cut), (_, order), _ = moved.moves
+    (_, cut), (_, order), _ = moved.rearrangements
     channels, *spatial = moved.source.shape
     axes, shape = len(spatial), moved.sizes[1:]
     if len(cut) not in (3 + axes, 2 + 2 * axes) or cut[0] != BATCH or moved.sizes[0] != BATCH:
@@ -128,13 +128,15 @@ def _match_shuffle(moved: MovedValue) -> tuple[str, dict[str, Any], Sizes] | Non
     return None
 
 
-def append_move(value: TracedValue | MovedValue, name: str, change: Sizes, sizes: Sizes) -> MovedValue:
-    """Append a view or permutation to a tensor's moves, merged with the last one if that is of the same sort."""
-    source, moves = (value, ()) if isinstance(value, TracedValue) else (value.source, value.moves)
-    if moves and moves[-1][0] == name:
-        before = moves[-1][1]
+def append_rearrangement(
+    value: TracedValue | RearrangedValue, name: str, change: Sizes, sizes: Sizes
+) -> RearrangedValue:
+    """Append a view or permutation to a tensor's rearrangements, merged with the last one if both are of one sort."""
+    source, rearrangements = (value, ()) if isinstance(value, TracedValue) else (value.source, value.rearrangements)
+    if rearrangements and rearrangements[-1][0] == name:
+        before = rearrangements[-1][1]
         change = change if name == "view" else tuple(before[axis] for axis in change)
-        moves = moves[:-1]
+        rearrangements = rearrangements[:-1]
         if name == "permute" and change == tuple(range(len(change))):
-            return MovedValue(source, moves, sizes)
-    return MovedValue(source, (*moves, (name, change)), sizes)
+            return RearrangedValue(source, rearrangements, sizes)
+    return RearrangedValue(source, (*rearrangements, (name, change)), sizes)

@@ -1,4 +1,4 @@
-"""Classes of torch.nn that are read as a single layer, or as one opaque layer, instead of by operation."""
+"""Lists the classes of torch.nn that are read as a single layer or one opaque layer, and not operation by operation."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,8 @@
-"""Recognises files of networks that are not specs, by their content and then by the ending of their name.
+"""The list of file formats. Recognises a file by its content, then by the ending of its name.
 
-This is the only list of formats. Commands that read specs use it to report what a file is instead; `import` uses it to
-choose a reader or to explain why there is none. Nothing is parsed, unpickled or run.
+For example, a file that begins with `GGUF` is "a GGUF file". Commands that read specs use the list to report what kind
+of file they were given instead; `import` uses it to choose the importer, or to explain what to do if there is none.
+Nothing is parsed, unpickled or run. This module imports nothing of convcalc, so that every room may import it.
 """
 
 import re
@@ -18,13 +19,15 @@ class Format(NamedTuple):
     """A file format.
 
     `holds` takes the first bytes of a file and returns a true value if they are in this format. `reader` names the
-    importer for the format; if there is none, it is "" and `advice` tells the user what to do instead.
+    importer for the format, and `extra` the extra of convcalc that the importer needs; if there is no importer, `reader`
+    is "" and `advice` tells the user what to do instead.
     """
 
     name: str
     endings: tuple[str, ...]
     holds: Callable[[bytes], object]
     reader: str = ""
+    extra: str = ""
     advice: str = ""
 
 
@@ -53,92 +56,87 @@ def _never(head: bytes) -> bool:
     return False
 
 
+ONNX = Format(
+    "an ONNX model",
+    (".onnx",),
+    lambda head: re.match(rb"\x08[\x01-\x1f][\x12\x1a\x22\x28\x32\x3a\x42]", head),
+    reader="onnx",
+    extra="onnx",
+)
 SPEC = Format("a spec", (".yaml", ".yml"), _matches_all(b"^" + LAYERS))
 FORMATS = (
     Format(
         "a Git LFS pointer",
         (),
         _begins_with(b"version https://git-lfs."),
-        "",
-        "run git lfs pull to fetch the file itself",
+        advice="run git lfs pull to fetch the file itself",
     ),
-    Format("a TFLite model", (".tflite",), lambda head: head[4:8] == b"TFL3", "", _TF2ONNX),
+    Format("a TFLite model", (".tflite",), lambda head: head[4:8] == b"TFL3", advice=_TF2ONNX),
     Format(
         "a GGUF file",
         (".gguf",),
         _begins_with(b"GGUF"),
-        "",
-        "it contains weights, not layers; there is no importer for it",
+        advice="it contains weights, not layers; there is no importer for it",
     ),
     Format(
         "a safetensors file",
         (".safetensors",),
         lambda head: head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**27,
-        "",
-        f"it contains only weights; {_CODE}",
+        advice=f"it contains only weights; {_CODE}",
     ),
     Format(
         "a Keras HDF5 model",
         (".h5", ".hdf5"),
         _begins_with(b"\x89HDF\r\n"),
-        "",
-        "save the model as .keras, or save the JSON of model.to_json(), then run convcalc import",
+        advice="save the model as .keras, or save the JSON of model.to_json(), then run convcalc import",
     ),
-    Format("a Keras model", (".keras",), _is_zip_with(rb"config\.json"), "keras"),
+    Format("a Keras model", (".keras",), _is_zip_with(rb"config\.json"), reader="keras"),
     Format(
         "a PyTorch file",
         (".pt", ".pth", ".ckpt", ".pkl", ".pt2"),
         lambda head: _is_zip_with(rb"data\.pkl|/version|archive_format")(head) or re.match(rb"\x80[\x02-\x05]", head),
-        "",
-        f"it is or contains a pickle, which is not read because that could run code; {_CODE}",
+        advice=f"it is or contains a pickle, which is not read because that could run code; {_CODE}",
     ),
     # schema version 1 and a graph; ONNX begins the same way, with a higher version
-    Format("a TensorFlow graph", (".pb",), _begins_with(b"\x08\x01\x12"), "", _TF2ONNX),
-    Format("a Core ML model", (".mlmodel",), _never, "", _THROUGH_ONNX),
+    Format("a TensorFlow graph", (".pb",), _begins_with(b"\x08\x01\x12"), advice=_TF2ONNX),
+    Format("a Core ML model", (".mlmodel",), _never, advice=_THROUGH_ONNX),
+    ONNX,
     Format(
-        "an ONNX model",
-        (".onnx",),
-        lambda head: re.match(rb"\x08[\x01-\x1f][\x12\x1a\x22\x28\x32\x3a\x42]", head),
-        "onnx",
+        "a Keras model in JSON", (), lambda head: head.lstrip()[:1] == b"{" and b'"class_name"' in head, reader="keras"
     ),
-    Format("a Keras model in JSON", (), lambda head: head.lstrip()[:1] == b"{" and b'"class_name"' in head, "keras"),
     Format(
         "an Ultralytics model YAML",
         (),
         _matches_all(rb"^nc\s*:", rb"^backbone\s*:", rb"^head\s*:"),
-        "",
-        "there is no importer for it; convert it with yolo export model=NAME.yaml format=onnx, then import that",
+        advice="there is no importer for it; convert it with yolo export model=NAME.yaml format=onnx, then import that",
     ),
     Format(
         "a Darknet configuration",
         (),
         _matches_all(rb"^\s*\[(?:net|network)\]", rb"^\s*\[(?:convolutional|connected|maxpool)\]"),
-        "",
-        f"there is no importer for it; {_THROUGH_ONNX}",
+        advice=f"there is no importer for it; {_THROUGH_ONNX}",
     ),
     Format(
         "a Caffe network",
         (".prototxt",),
         _matches_all(rb"^\s*layers?\s*\{"),
-        "",
-        f"there is no importer for it; {_THROUGH_ONNX}",
+        advice=f"there is no importer for it; {_THROUGH_ONNX}",
     ),
     Format(
         "an OpenVINO model",
         (),
         _matches_all(rb"<net\b[^>]*>", rb"<layers>"),
-        "",
-        f"there is no importer for it; {_THROUGH_ONNX}",
+        advice=f"there is no importer for it; {_THROUGH_ONNX}",
     ),
-    Format("a Python file", (".py",), _never, "", _CODE),
+    Format("a Python file", (".py",), _never, advice=_CODE),
 )
 
 
 def recognise(name: str, head: bytes) -> Format | None:
     """Return the format of a file from its name and first bytes, None if unknown.
 
-    The content decides. The name chooses between formats with the same beginning, and decides if the content says
-    nothing.
+    The content decides. The name chooses between formats with the same beginning, and decides if the content does
+    not identify any format.
     """
     if SPEC.holds(head):
         return SPEC

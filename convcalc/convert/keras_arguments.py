@@ -1,0 +1,65 @@
+"""Reads the arguments in the configuration of a Keras layer, and checks their types.
+
+For example, `read_per_axis` returns the 3 in a Conv2D's `{"kernel_size": 3}` as `[3, 3]`. A value that no argument of a
+layer kind can have raises `UnsupportedArgument`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from convcalc.arguments import LARGEST
+from convcalc.problems import show
+
+KerasConfig = Mapping[str, Any]
+
+
+class UnsupportedArgument(Exception):
+    """An argument that no layer kind expresses; the message names it, to follow "Conv2D with"."""
+
+
+def has_channels_first(config: KerasConfig) -> bool:
+    """Whether a layer has its channels first."""
+    return config.get("data_format") == "channels_first"
+
+
+def read_flag(config: KerasConfig, name: str, default: bool = False) -> bool:
+    """Return a boolean argument. Raises UnsupportedArgument."""
+    value = config.get(name, default)
+    if type(value) is not bool:
+        raise UnsupportedArgument(f"{name} {show(value)}, which is neither true nor false")
+    return value
+
+
+def read_number(config: KerasConfig, name: str, default: float) -> float:
+    """Return a number, not a boolean; null means the default. Raises UnsupportedArgument."""
+    value = config.get(name)
+    value = default if value is None else value
+    if type(value) not in (int, float) or not abs(value) < LARGEST:
+        raise UnsupportedArgument(f"{name} {show(value)}, which is not a number that a spec can hold")
+    return float(value) if isinstance(value, float) else int(value)
+
+
+def read_padding(config: KerasConfig, *others: str) -> str:
+    """Return the name of the padding. Raises UnsupportedArgument."""
+    value = config.get("padding", "valid")
+    if value not in ("valid", "same", *others):
+        raise UnsupportedArgument(f"padding {show(value)}")
+    return str(value)
+
+
+def read_per_axis(value: Any, axes: int) -> list[int]:
+    """Return one integer per axis. Raises UnsupportedArgument."""
+    items = list(value) if isinstance(value, list) else [value] * axes
+    if len(items) != axes or not all(type(item) is int for item in items):
+        raise UnsupportedArgument(f"{show(value)} instead of {axes} integers")
+    return items
+
+
+def read_pairs(value: Any, axes: int) -> list[list[int]]:
+    """Return one pair per axis from an integer, one integer per axis or pairs; a single pair for one axis."""
+    if axes == 1 and isinstance(value, list) and len(value) == 2:
+        value = [value]
+    items = value if isinstance(value, list) else [value] * axes
+    if len(items) != axes:
+        raise UnsupportedArgument(f"{show(value)} instead of {axes} pairs of integers")
+    return [read_per_axis(item, 2) for item in items]
