@@ -18,7 +18,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Decide": ("explain", "alternatives", "fit", "diff", "compare"),
     "Check": ("check",),
     "Convert": ("import", "export", "verify"),
-    "Reference": ("layers", "rules", "schema", "examples", "init"),
+    "Reference": ("help", "layers", "rules", "schema", "examples", "init"),
 }
 _EXAMPLES = """\b
 Examples:
