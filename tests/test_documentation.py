@@ -8,12 +8,15 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 
 import convcalc
 from convcalc.check.configuration import Configurations
 from convcalc.check.rules import RULES
+from convcalc.cli.main import commands
+from convcalc.examples import list_names
 from convcalc.manual import PAGE_OF_COMMAND, TOPICS, read_page
 from tests import json_fields, picture
 from tests.documented import BLOCK, MANUAL, PAGES, README, printed, rewritten, workplace
@@ -87,6 +90,40 @@ def test_links_of_a_page_lead_to_files_and_headings(page: Path) -> None:
             assert not heading or heading in headings(target.read_text(encoding="utf-8")), link
 
 
+@pytest.mark.parametrize("page", TEXTS)
+def test_a_page_names_only_commands_and_options_that_exist(page: str) -> None:
+    codes = [*re.findall(r"`([^`\n]+)`", BLOCK.sub("", TEXTS[page])), *commands_in_blocks(TEXTS[page])]
+    used = [(found[1], found[2]) for code in codes if (found := re.match(r"convcalc ([a-z]+)([^$|]*)", code))]
+    assert {command for command, _ in used} <= set(OPTIONS)
+    options = {(command, name) for command, rest in used for name in re.findall(r"(?<= )--?[a-z][\w-]*", rest)}
+    assert {(command, name) for command, name in options if name not in OPTIONS[command]} == set()
+    alone = {found[0] for code in codes if (found := re.match(r"--?[a-z][\w-]*", code))}
+    assert alone - {name for names in OPTIONS.values() for name in names} == set()
+
+
+def commands_in_blocks(text: str) -> list[str]:
+    """The commands in the blocks of a page, without their output."""
+    found = []
+    for language, _, content in BLOCK.findall(text):
+        lines = content.splitlines() if language in ("sh", "console") else []
+        found += [line.removeprefix("$ ") for line in lines if language == "sh" or line.startswith("$ ")]
+    return found
+
+
+def options_of_commands() -> dict[str, set[str]]:
+    """The options of every command, by its name."""
+    context = click.Context(commands)
+    found = {}
+    for name in commands.list_commands(context):
+        command = commands.get_command(context, name)
+        assert command is not None
+        found[name] = {"--help", *(option for parameter in command.params for option in parameter.opts)}
+    return found
+
+
+OPTIONS = options_of_commands()
+
+
 def headings(text: str) -> set[str]:
     """The anchors of the headings of a page, as GitHub and Python-Markdown form them."""
     found = re.findall(r"^#+ (.+)$", BLOCK.sub("", text), re.MULTILINE)
@@ -140,6 +177,11 @@ def test_the_site_has_every_page() -> None:
     listed = re.findall(r"'([\w-]+)\.md'", str(site["nav"]))
     assert len(listed) == len(set(listed))
     assert set(listed) == {*TOPICS, "index", "kinds", "rules"}
+
+
+def test_the_number_of_examples_is_right() -> None:
+    for page in ("README", "tutorial"):
+        assert re.findall(r"\b(\d+)\spublished\snetworks", TEXTS[page]) == [str(len(list_names()))]
 
 
 def test_topics_of_commands_exist() -> None:

@@ -93,7 +93,14 @@ def test_a_terminal_without_colours_shows_the_page_rendered() -> None:
     text = on_terminal("help", "fit", PAGER="cat", NO_COLOR="1")
     assert "\x1b[" not in text
     assert "## Traps" not in text
-    assert max(map(len, text.splitlines())) <= 72
+    assert max(map(len, text.split("\n\n")[1].splitlines())) <= 72
+
+
+def test_output_in_a_page_is_never_wrapped() -> None:
+    text = on_terminal("help", "tutorial", PAGER="cat", COLUMNS="40", NO_COLOR="1")
+    tables = [line for line in read_page("tutorial").splitlines() if line.startswith(("stage4 ", "global_avgpool1"))]
+    assert len(tables) == 2
+    assert all(line in text for line in tables)
 
 
 def test_the_list_is_not_paged() -> None:

@@ -24,7 +24,7 @@ _EXAMPLES = """\b
 Examples:
   convcalc summary example:resnet50
   convcalc examples mobilenet_v1 > net.yaml
-  convcalc layers conv_transpose"""
+  convcalc help tutorial"""
 NOT_DONE = 2
 _INTERRUPTED = 130
 
