@@ -1,6 +1,7 @@
 """The README and the manual are correct: their commands print what they show, their specs and Python code work."""
 
 import doctest
+import io
 import re
 import subprocess
 import sys
@@ -170,6 +171,25 @@ def test_a_page_begins_with_its_title_and_has_an_example(topic: str) -> None:
     assert read_page(topic) == TEXTS[topic]
     assert TEXTS[topic].startswith("# ")
     assert "\n```" in TEXTS[topic]
+
+
+# torchvision's models; the U-Net of the PyTorch versions without biases before the batch norms, for two classes
+PUBLISHED = {"alexnet.yaml": 61_100_840, "resnet18.yaml": 11_689_512, "unet.yaml": 31_037_698}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_networks_of_the_tutorial_have_the_published_params(name: str) -> None:
+    text = dict(blocks("tutorial", "yaml"))[name]
+    assert convcalc.summary(io.StringIO(text)).totals.params == PUBLISHED[name]
+
+
+def test_the_receptive_field_of_the_manual_is_that_of_the_formula() -> None:
+    """Two convolutions of 3 per level with dilation 2^level: 1 + 2 · 2 · (2^levels - 1) (Bai et al. 2018)."""
+    text = dict(blocks("receptive-field", "yaml"))["tcn.yaml"]
+    for levels in (1, 8, 10):
+        field = convcalc.summary(io.StringIO(text), params={"levels": levels}).totals.receptive_field
+        assert field is not None
+        assert field.size == (1 + 4 * (2**levels - 1),)
 
 
 def test_the_site_has_every_page() -> None:
