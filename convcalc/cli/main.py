@@ -18,13 +18,13 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Decide": ("explain", "alternatives", "fit", "diff", "compare"),
     "Check": ("check",),
     "Convert": ("import", "export", "verify"),
-    "Reference": ("layers", "rules", "schema", "examples", "init"),
+    "Reference": ("help", "layers", "rules", "schema", "examples", "init"),
 }
 _EXAMPLES = """\b
 Examples:
   convcalc summary example:resnet50
   convcalc examples mobilenet_v1 > net.yaml
-  convcalc layers conv_transpose"""
+  convcalc help tutorial"""
 NOT_DONE = 2
 _INTERRUPTED = 130
 

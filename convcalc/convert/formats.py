@@ -19,7 +19,7 @@ class Format(NamedTuple):
     """A file format.
 
     `holds` takes the first bytes of a file and returns a true value if they are in this format. `reader` names the
-    importer for the format, and `extra` the extra of convcalc that the importer needs; if there is no importer, `reader`
+    importer for the format, and `extra` the extra of convcalc that the importer needs; if there is none, `reader`
     is "" and `advice` tells the user what to do instead.
     """
 

@@ -1,8 +1,8 @@
 """Derives the figures of a layer, each with the formula from which it was computed.
 
 `explain_layers` takes a report and the name of a layer, and returns an `Explanation` per layer with `DerivedFigure`s
-such as `params = C_out × k_h × k_w × C_in + C_out = 1,792`. The formulas are not written here: they are recorded while the
-layer's own rules compute with symbolic integers (see `make_symbolic_layer`).
+such as `params = C_out × k_h × k_w × C_in + C_out = 1,792`. The formulas are not written here: they are recorded while
+the layer's own rules compute with symbolic integers (see `make_symbolic_layer`).
 """
 
 from collections.abc import Hashable, Iterable, Iterator

@@ -32,7 +32,7 @@ def rule_page_lines(rule: type[Rule], width: int | None) -> list[Line]:
     lines: list[Line] = [[(f"{rule.code} {rule.name}", "title"), (f"  {rule.severity}, {state}", "dim")], []]
     lines += [*hang_text("", text, width), []]
     for option in rule.options:
-        lines += hang_text("option  ", _describe_option(option), width, "title")
+        lines += hang_text("option  ", describe_option(option), width, "title")
     lines += [*hang_text("why     ", " ".join(rule.why.split()), width, "title")]
     lines += [*hang_text("source  ", " ".join(rule.source.split()), width, "title")]
     for title, spec in (("wrong", rule.wrong), ("right", rule.right)):
@@ -40,7 +40,8 @@ def rule_page_lines(rule: type[Rule], width: int | None) -> list[Line]:
     return lines
 
 
-def _describe_option(option: IntegerOption) -> str:
+def describe_option(option: IntegerOption) -> str:
+    """Return what an option of a rule means and how to set it."""
     return (
         f"{option.name} (default: {option.default}). {option.help}. Set `{option.name} = N` in the configuration file "
         f"(also per path) or use `--{option.name} N`."

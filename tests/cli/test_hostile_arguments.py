@@ -24,6 +24,7 @@ NEEDS = {  # arguments with which a command would succeed
     "diff": ["net.yaml", "net.yaml"],
     "import": ["model.json"],
     "export": ["net.yaml", "--to", "torch"],
+    "help": ["fit"],
     "layers": ["conv"],
     "rules": ["CV201"],
     "schema": [],

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from convcalc.manual import read_page
 from convcalc.version import __version__
 from tests.support.places import ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {"README": (ROOT / "README.md").read_text(encoding="utf-8"), "check": read_page("check")}
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 STEPS = {step["id"]: step for step in ACTION["runs"]["steps"]}
 SCRIPTS = {name: step for name, step in STEPS.items() if "run" in step}
@@ -99,9 +100,12 @@ def test_other_actions_are_pinned_to_a_commit() -> None:
     assert [name for name in used if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", name)] == []
 
 
-def test_the_readme_shows_only_existing_inputs() -> None:
-    blocks = [yaml.safe_load(text) for text in re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)]
-    (steps,) = [block["steps"] for block in blocks if "steps" in block]
+@pytest.mark.parametrize("page", PAGES)
+def test_the_workflow_of_a_page_has_only_existing_inputs(page: str) -> None:
+    texts = re.findall(r"^```yaml\n(.*?)^```", PAGES[page], re.MULTILINE | re.DOTALL)
+    (workflow,) = [block for block in map(yaml.safe_load, texts) if "jobs" in block]
+    assert set(workflow) == {"name", True, "permissions", "jobs"}  # YAML 1.1 reads the key on as true
+    steps = workflow["jobs"]["check"]["steps"]
     assert set(steps[1]["with"]) <= set(ACTION["inputs"])
     assert steps[1]["uses"] == f"OWNER/convcalc@v{__version__}"
 

@@ -15,7 +15,7 @@ from convcalc.layers.base import Layer
 PACKAGE = Path(convcalc.__file__).parent
 FLOORS = {
     **dict.fromkeys(("arithmetic", "gc_pause", "problems", "shape", "symbolic", "units", "version"), 0),
-    **dict.fromkeys(("arguments", "convert.formats", "examples", "intervals", "json_schemas", "layout"), 1),
+    **dict.fromkeys(("arguments", "convert.formats", "examples", "intervals", "json_schemas", "layout", "manual"), 1),
     "layers": 2,
     "network": 3,
     **dict.fromkeys(("analysis", "spec"), 4),

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from convcalc.manual import read_page
 from convcalc.version import __version__
 from tests.support.places import ROOT
 
@@ -48,9 +49,8 @@ def test_the_hook_runs_check() -> None:
     assert project["scripts"] == {"convcalc": "convcalc.__main__:main"}
 
 
-def test_the_readme_shows_the_hook() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = re.search(r"^```yaml\n(repos:.*?)^```", readme, re.MULTILINE | re.DOTALL)
+def test_the_manual_shows_the_hook() -> None:
+    shown = re.search(r"^```yaml\n(repos:.*?)^```", read_page("check"), re.MULTILINE | re.DOTALL)
     assert shown
     (repository,) = yaml.safe_load(shown[1])["repos"]
     assert repository["rev"] == f"v{__version__}"

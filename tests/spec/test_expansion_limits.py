@@ -1,6 +1,6 @@
 """The limits of an expanded network, on both sides: exactly at the limit is fine, one more is refused.
 
-The limits on entries and layers are lowered here so that they are reached quickly; the README states the real ones.
+The limits on entries and layers are lowered here so that they are reached quickly; the manual states the real ones.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import pytest
 
 import convcalc
 from convcalc import network
+from convcalc.manual import read_page
 from convcalc.spec import draft, expand
-from tests.support.places import README
 from tests.support.specs import load, problem, said
 
 Entries = list[Any]
 
 
-def test_the_limits_are_those_in_the_readme() -> None:
+def test_the_limits_are_those_in_the_manual() -> None:
     [limits] = re.findall(
         r"^To make it safe to open untrusted files, .*?\.$",
-        README.read_text(encoding="utf-8"),
+        read_page("limits-and-security"),
         re.MULTILINE | re.DOTALL,
     )
     assert f"{network.MOST_LAYERS:,} layers" in limits

@@ -1,0 +1,82 @@
+"""`convcalc help`: shows the pages of the manual, on a terminal through its pager."""
+
+import os
+import sys
+
+import click
+
+from convcalc.cli import common
+from convcalc.manual import PAGE_OF_COMMAND, TOPICS, read_page
+from convcalc.problems import did_you_mean, show
+
+_EXAMPLES = """\b
+Examples:
+  convcalc help
+  convcalc help tutorial"""
+_LESS = "-FRX"  # as git sets it: keep colours, and do not page what fits on the screen
+
+
+@click.command("help", epilog=_EXAMPLES)
+@click.argument("topic", required=False, shell_complete=common.complete_from(lambda: TOPICS))
+@common.output_options
+def command(topic: str | None, where: common.Output) -> int:
+    """Show the manual.
+
+    Lists the topics, or shows the page of one TOPIC: on a terminal with a pager, otherwise as Markdown. For the name of
+    a command that has no page of its own, its --help is shown.
+    """
+    if topic is None:
+        from convcalc.render.help import topic_lines
+
+        lines = topic_lines(TOPICS, common.table_width(where), only_names=where.quiet)
+        common.write_text(common.render_text(lines, where), where, [])
+    elif topic in TOPICS:
+        _show_page(read_page(topic), where)
+    else:
+        common.write_text(_help_of_command(topic), where, [])
+    return 0
+
+
+def _show_page(markdown: str, where: common.Output) -> None:
+    """Write a page as it is to a file or a pipe; render it for a terminal, or if colours are always wanted."""
+    on_terminal = where.file is None and sys.stdout.isatty()
+    if not on_terminal and where.color != "always":
+        common.write_text(markdown, where, [])
+        return
+    from convcalc.render.help import render_page
+
+    color = common.use_color(where.color, sys.stdout)
+    text = render_page(markdown, common.table_width(where), color)
+    if on_terminal:
+        os.environ.setdefault("LESS", _LESS)
+        click.echo_via_pager(text, color=color)
+    else:
+        common.write_text(text, where, [])
+
+
+def _help_of_command(name: str) -> str:
+    """Return the --help of a command, followed by its topic. Raises Failure if there is no such command."""
+    parent = click.get_current_context().parent
+    assert parent is not None
+    assert isinstance(parent.command, click.Group)
+    names = parent.command.list_commands(parent)
+    if name not in names:
+        raise common.Failure(f"no topic {show(name)}: {_suggest_topic(name, names)}")
+    found = parent.command.get_command(parent, name)
+    assert found is not None
+    with click.Context(found, parent, name) as context:
+        text = found.get_help(context)
+    topic = PAGE_OF_COMMAND.get(name)
+    return text + ("\n" if topic is None else f"\n\nManual: convcalc help {topic}\n")
+
+
+def _suggest_topic(name: str, commands: list[str]) -> str:
+    """Return a hint for an unknown topic: the page of a layer kind or a rule, or the closest word."""
+    from convcalc.check.rules import RULES
+    from convcalc.layers import KINDS
+
+    if name in KINDS:
+        return f"convcalc layers {name} shows this layer kind"
+    if name in RULES:
+        return f"convcalc rules {name} explains this rule"
+    return did_you_mean(name, [*TOPICS, *commands]) or "convcalc help lists the topics"
