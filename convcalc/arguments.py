@@ -314,8 +314,8 @@ class Padding(Key[PerAxisPadding]):
     """An argument for the number of elements added (or removed) before and after each axis.
 
     It is an integer for all axes, a list with an integer or [before, after] pair per axis, or one of the words in
-    `named`. `read` returns the word `same` unchanged, because that padding depends on the input's size; the layer
-    computes it.
+    `named`. `read` returns the words `same` and `causal` unchanged, because that padding depends on other arguments;
+    the layer computes it.
     """
 
     sign = "p"
@@ -329,11 +329,17 @@ class Padding(Key[PerAxisPadding]):
         self.expected = join_words(forms)
 
     def read(self, value: Any, axes: int | None) -> Any:
-        """Return one (before, after) pair per axis, or the word `same`."""
+        """Return one (before, after) pair per axis, or the word `same` or `causal`."""
         if value.__class__ is int:
             return (self._pair(value, ()),) * (axes or 1)
         if isinstance(value, str) and value in self.named:
-            return value if value == "same" else ((0, 0),) * (axes or 1)
+            if value == "causal" and axes and axes > 1:
+                raise Flaw(
+                    f"{self.name}: causal needs an input with one spatial axis; this one has {axes}",
+                    "give each axis its own padding: [[2, 0], 1] is causal along the first axis for a kernel of 3",
+                    key=self.name,
+                )
+            return ((0, 0),) * (axes or 1) if value == "valid" else value
         if not isinstance(value, list):
             raise self.flaw(value)
         if axes == 1 and len(value) == 2 and all(map(is_integer, value)):

@@ -19,6 +19,7 @@ Entry = tuple[str, dict[str, Any]]  # a kind and its arguments
 _RATIO = 4  # channels outside a bottleneck / channels inside it
 _GROUPS = (2, 4, 8, 32)
 _SMALLEST_KERNEL = 3  # smallest size of a dilated kernel
+_PADDING_WORDS = ("same", "valid", "causal")
 _WINDOW = ("kernel_size", "stride", "padding", "dilation")
 
 
@@ -146,7 +147,7 @@ def _make_stacked(conv: Convolution) -> list[Entry] | None:
 
 def _split_padding(conv: Convolution, number: int, depths: list[int]) -> dict[str, Any]:
     """Return the padding of stacked kernel `number`; the kernels share the convolution's padding equally."""
-    if isinstance(conv.written.get("padding", 0), str) and conv.written["padding"] in ("same", "valid"):
+    if conv.written.get("padding", 0) in _PADDING_WORDS:
         return conv.copy_arguments("padding")
     parts = [
         [side * (number + 1) // depth - side * number // depth if number < depth else 0 for side in sides]
@@ -187,7 +188,7 @@ def _make_asymmetric(conv: Convolution) -> list[Entry] | None:
 def _restrict_to_axes(conv: Convolution, name: str, own: set[int]) -> Any:
     """Return an argument for the axes in `own`, with a neutral value on the other axes."""
     written, rest = conv.written[name], 0 if name == "padding" else 1
-    if written in ("same", "valid"):
+    if written in _PADDING_WORDS:
         return written
     values = conv.layers[0].__dict__[name]
     if not isinstance(written, list) and len(set(values)) > 1:  # written as a parameter whose value is a list

@@ -1,7 +1,13 @@
 """Defines convolutions: full, transposed, 1×1, depthwise, separable, and without weight sharing."""
 
 from convcalc.arguments import Integer, Padding, PerAxis
-from convcalc.arithmetic import same_padding, same_transposed_padding, transposed_formula, transposed_size
+from convcalc.arithmetic import (
+    causal_padding,
+    same_padding,
+    same_transposed_padding,
+    transposed_formula,
+    transposed_size,
+)
 from convcalc.intervals import spread_window
 from convcalc.layers.base import (
     Layer,
@@ -33,14 +39,21 @@ class Window(Layer):
     needs_axes = True
     kernel_size = PerAxis("kernel size", required=True)
     stride = PerAxis("distance between neighbouring windows, in input elements", 1, sign="/")
-    padding = Padding("zeros added before and after each axis", 0)
+    padding = Padding("zeros added before and after each axis", 0, named=("same", "valid", "causal"))
     dilation = PerAxis("distance between the taps of the kernel", 1, sign="d")
 
     def normalise(self) -> None:
-        """Replace `same` padding by the numbers of zeros it stands for."""
-        if isinstance(self.padding, str):
+        """Replace `same` and `causal` padding by the numbers of elements they stand for."""
+        if self.given["padding"] == "causal":
+            self.fill(padding=tuple(map(causal_padding, self.kernel_size, self.dilation)))
+        elif self.given["padding"] == "same":
             window = (self.kernel_size, self.stride, self.dilation)
             self.fill(padding=tuple(map(same_padding, self.input.spatial, *window)))
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether the input is 1-D and padded as by `causal`, however the padding is written."""
+        return self.input.axes == 1 and self.padding == tuple(map(causal_padding, self.kernel_size, self.dilation))
 
     def windows(self) -> Sizes:
         """Return the number of windows that fit on each axis; raises `Flaw` if there are none."""
@@ -66,12 +79,14 @@ class _InChannels(Layer):
 class Conv(OutChannels, Window, _Groups, SumOfProducts, _InChannels):
     """Convolution in one, two or three dimensions; all positions share the weights.
 
+    Padding `same` makes ceil(n / s) outputs and adds an odd element at the end. Padding `causal`, for 1-D only, adds
+    d (k - 1) elements before the axis and none after it, so that no output depends on later inputs.
     Output: floor((n + p_before + p_after - d (k - 1) - 1) / s) + 1 on every axis (n, k, s, p, d: input size, kernel
     size, stride, padding, dilation).
     Params: out_channels × (k… × in_channels / groups), + out_channels with bias (k…: the product of all kernel sizes).
     Counted: output positions × out_channels × (k… × in_channels / groups) multiplications, which are the MACs;
     k… × in_channels / groups - 1 additions per output value, + 1 with bias.
-    Source: torch.nn.Conv1d, Conv2d, Conv3d; Dumoulin and Visin 2016.
+    Source: torch.nn.Conv1d, Conv2d, Conv3d; Dumoulin and Visin 2016; keras.layers.Conv1D (causal).
     Example on [3, 224, 224]: conv: {out_channels: 64, kernel_size: 7, stride: 2, padding: 3}
     """
 

@@ -126,6 +126,12 @@ def same_pairs(size: int, kernel: int, stride: int, dilation: int) -> tuple[int,
     return total // 2, total - total // 2
 
 
+def causal_pairs(shape: Shape, arguments: Arguments) -> Pairs:
+    """Keras pads the start so that the last tap of window i is input i × stride; its Conv1D has no other axis."""
+    [(_, kernel, _, dilation)] = geometry(shape, arguments, 1)
+    return [(dilation * (kernel - 1), 0)]
+
+
 def geometry(shape: Shape, arguments: Arguments, stride: Any) -> list[tuple[int, int, int, int]]:
     """The size, kernel, stride and dilation of every axis."""
     axes = len(shape) - 1
@@ -155,6 +161,8 @@ def own_padding(shape: Shape, arguments: Arguments, stride: Any, fill: float) ->
         return [], 0
     if padding == "same":
         pairs = [same_pairs(*axis) for axis in geometry(shape, arguments, stride)]
+    elif padding == "causal":
+        pairs = causal_pairs(shape, arguments)
     elif isinstance(padding, list) and any(isinstance(entry, list) for entry in padding):
         pairs = spread_pairs(padding, len(shape) - 1)
     else:
@@ -497,6 +505,14 @@ def same_sweep(dilations: Iterable[int]) -> Iterator[Request]:
         yield [2, 5, 6, 7], {"kernel_size": kernel, "stride": stride, "padding": "same"}
 
 
+def causal_sweep() -> Iterator[Request]:
+    for size, kernel, stride, dilation in product((1, 8), (1, 2, 3, 5), (1, 2, 3), (1, 2, 4)):
+        yield [4, size], {"kernel_size": kernel, "stride": stride, "dilation": dilation, "padding": "causal"}
+    yield [4, 8], {"kernel_size": [3], "padding": "causal"}
+    for axes in (2, 3):
+        yield [4] + [8] * axes, {"kernel_size": 3, "padding": "causal"}
+
+
 def add_to(requests: Iterable[Request], **arguments: Any) -> Iterator[Request]:
     for shape, written in requests:
         yield shape, arguments | written
@@ -525,6 +541,7 @@ def conv_boundaries() -> Iterator[Request]:
     yield from add_to(wrong_lengths(every_size), out_channels=4)
     yield from add_to(wrong_values(every_size), out_channels=4)
     yield from add_to(same_sweep((1, 2)), out_channels=2, bias=False)
+    yield from add_to(causal_sweep(), out_channels=2, groups=2)
 
 
 def conv_transpose_boundaries() -> Iterator[Request]:
@@ -558,11 +575,17 @@ def pointwise_boundaries() -> Iterator[Request]:
 
 
 def depthwise_boundaries() -> Iterator[Request]:
+    yield from causal_sweep()
     yield [32, 112, 112], {"kernel_size": 3, "stride": 2, "padding": 1, "bias": False}
     yield [4, 8, 9], {"kernel_size": 3, "multiplier": 0}
     for axes, multiplier in product(AXES, (1, 2, 3)):
         yield uneven(axes, 6, 4), {"kernel_size": 3, "multiplier": multiplier}
     yield from without_dilation(same_sweep((1,)))
+
+
+def locally_connected_boundaries() -> Iterator[Request]:
+    yield from add_to(without_dilation(around_the_fit()), out_channels=3)
+    yield from add_to(causal_sweep(), out_channels=3)
 
 
 def half_kernel_padding(dilations: Iterable[int]) -> Iterator[Request]:
@@ -791,7 +814,7 @@ BOUNDARIES: dict[str, Callable[[], Iterator[Request]]] = {
     "pointwise_conv": pointwise_boundaries,
     "depthwise_conv": depthwise_boundaries,
     "separable_conv": lambda: add_to(depthwise_boundaries(), out_channels=6),
-    "locally_connected": lambda: add_to(without_dilation(around_the_fit()), out_channels=3),
+    "locally_connected": locally_connected_boundaries,
     "maxpool": maxpool_boundaries,
     "avgpool": avgpool_boundaries,
     "lppool": lppool_boundaries,

@@ -16,8 +16,8 @@ from convcalc.shape import axis_name
 class UnevenPadding(Rule):
     """With a stride greater than 1, windows read more padding on one side of an axis than on the other.
 
-    An uneven `padding: same` is also reported. Max pooling is not reported: its padding is never the
-    maximum, so no zeros enter the map.
+    An uneven `padding: same` is also reported. Causal padding is not reported: it is on one side on purpose. Max
+    pooling is not reported: its padding is never the maximum, so no zeros enter the map.
     """
 
     code = "CV304"
@@ -74,8 +74,8 @@ class _UsedPadding(NamedTuple):
 
 
 def _measure_paddings(layer: Layer) -> list[_UsedPadding]:
-    """Return the padding that is read on each axis; empty for layers that do not pad with zeros."""
-    if not isinstance(layer, Window | AvgPool):
+    """Return the padding that is read on each axis; empty for layers that pad causally or not with zeros."""
+    if not isinstance(layer, Window | AvgPool) or (isinstance(layer, Window) and layer.is_causal):
         return []
     assert not isinstance(layer.padding, str)
     axes = len(layer.input.spatial)
