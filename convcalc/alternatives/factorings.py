@@ -21,6 +21,7 @@ _GROUPS = (2, 4, 8, 32)
 _SMALLEST_KERNEL = 3  # smallest size of a dilated kernel
 _PADDING_WORDS = ("same", "valid", "causal")
 _WINDOW = ("kernel_size", "stride", "padding", "dilation")
+_WINDOW_AND_MODE = (*_WINDOW, "padding_mode")
 
 
 class CannotChange(ValueError):
@@ -95,7 +96,7 @@ def _make_separable(conv: Convolution) -> list[Entry] | None:
     """Return a depthwise separable convolution; None if the convolution is not a full one with a kernel."""
     if not (conv.word == "conv" and conv.is_full and conv.slides):
         return None
-    return [("separable_conv", conv.copy_arguments("out_channels", *_WINDOW, "bias", "in_channels"))]
+    return [("separable_conv", conv.copy_arguments("out_channels", *_WINDOW_AND_MODE, "bias", "in_channels"))]
 
 
 def _make_bottleneck(conv: Convolution) -> list[Entry] | None:
@@ -110,7 +111,7 @@ def _make_bottleneck(conv: Convolution) -> list[Entry] | None:
     )
     return [
         ("pointwise_conv", {"out_channels": _quarter_channels(out), **bias}),
-        ("conv", {"out_channels": _quarter_channels(again), **conv.copy_arguments(*_WINDOW), **bias}),
+        ("conv", {"out_channels": _quarter_channels(again), **conv.copy_arguments(*_WINDOW_AND_MODE), **bias}),
         ("pointwise_conv", {"out_channels": again, **bias}),
     ]
 
@@ -140,7 +141,7 @@ def _make_stacked(conv: Convolution) -> list[Entry] | None:
         window = {"kernel_size": _shorten([3 if number < depth else 1 for depth in depths])}
         if number == max(depths) - 1:
             window |= conv.copy_arguments("stride")
-        window |= _split_padding(conv, number, depths) | conv.copy_arguments("dilation")
+        window |= _split_padding(conv, number, depths) | conv.copy_arguments("dilation", "padding_mode")
         entries.append((conv.word, {**_keep_channels(conv, number), **window, **conv.copy_arguments("bias")}))
     return entries
 
@@ -181,6 +182,7 @@ def _make_asymmetric(conv: Convolution) -> list[Entry] | None:
         # the first layer also has the stride, padding and dilation of axes on which the kernel is 1
         own = {axis} | (set(range(conv.layers[0].input.axes)) - set(axes) if number == 0 else set())
         window = {name: _restrict_to_axes(conv, name, own) for name in _WINDOW if name in conv.written}
+        window |= conv.copy_arguments("padding_mode")
         entries.append((conv.word, {**_keep_channels(conv, number), **window, **conv.copy_arguments("bias")}))
     return entries
 
@@ -232,7 +234,7 @@ def _make_unshared(conv: Convolution) -> list[Entry] | None:
     """Return the same convolution without weight sharing, with a kernel per position."""
     if conv.word != "conv" or not conv.is_full:
         return None
-    return [("locally_connected", conv.copy_arguments("out_channels", *_WINDOW, "bias", "in_channels"))]
+    return [("locally_connected", conv.copy_arguments("out_channels", *_WINDOW_AND_MODE, "bias", "in_channels"))]
 
 
 def _make_dense(conv: Convolution) -> list[Entry] | None:

@@ -37,6 +37,7 @@ _ARGUMENT_ORDER = {
             "groups",
             "multiplier",
             "bias",
+            "padding_mode",
             "ceil_mode",
             "in_channels",
             "in_features",

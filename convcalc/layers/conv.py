@@ -1,6 +1,8 @@
 """Defines convolutions: full, transposed, 1×1, depthwise, separable, and without weight sharing."""
 
-from convcalc.arguments import Integer, Padding, PerAxis
+from math import prod
+
+from convcalc.arguments import Choice, Integer, Padding, PerAxis
 from convcalc.arithmetic import (
     causal_padding,
     same_padding,
@@ -24,7 +26,7 @@ from convcalc.layers.base import (
 )
 from convcalc.layers.mixins import AllMacs, Bias, SavesInput, SumOfProducts
 from convcalc.problems import Flaw
-from convcalc.shape import Shape
+from convcalc.shape import Shape, axis_name
 
 
 class OutChannels(Layer):
@@ -39,8 +41,13 @@ class Window(Layer):
     needs_axes = True
     kernel_size = PerAxis("kernel size", required=True)
     stride = PerAxis("distance between neighbouring windows, in input elements", 1, sign="/")
-    padding = Padding("zeros added before and after each axis", 0, named=("same", "valid", "causal"))
+    padding = Padding("elements added before and after each axis", 0, named=("same", "valid", "causal"))
     dilation = PerAxis("distance between the taps of the kernel", 1, sign="d")
+    padding_mode = Choice(
+        "values of the added elements; in the figures, only training memory depends on them",
+        "zeros",
+        choices=("zeros", "reflect", "replicate", "circular"),
+    )
 
     def normalise(self) -> None:
         """Replace `same` and `causal` padding by the numbers of elements they stand for."""
@@ -49,6 +56,21 @@ class Window(Layer):
         elif self.given["padding"] == "same":
             window = (self.kernel_size, self.stride, self.dilation)
             self.fill(padding=tuple(map(same_padding, self.input.spatial, *window)))
+        self._check_padding_mode()
+
+    def _check_padding_mode(self) -> None:
+        # reflecting does not repeat the edge, and PyTorch wraps around once at most
+        if self.padding_mode not in ("reflect", "circular"):
+            return
+        for axis, (size, pair) in enumerate(zip(self.input.spatial, self.padding, strict=True)):
+            limit = size - 1 if self.padding_mode == "reflect" else size
+            if max(pair) > limit:
+                raise Flaw(
+                    f"padding {max(pair)} is too large for padding_mode {self.padding_mode}: at most {limit} for an "
+                    f"input {axis_name(axis, self.input.axes)} of {size}",
+                    key="padding",
+                    code="CV016",
+                )
 
     @property
     def is_causal(self) -> bool:
@@ -60,8 +82,19 @@ class Window(Layer):
         return count_windows(self, self.kernel_size, self.stride, self.padding, self.dilation)
 
     def reach(self) -> Reach:
-        """Return the input intervals that the windows cover, for every axis."""
+        """Return the input intervals that the windows cover, for every axis, in which elements added do not count."""
         return window_reach(self.kernel_size, self.stride, self.padding, self.dilation)
+
+    def saved_for_backward(self) -> SavedForBackward:
+        """Return that the input is saved for the backward pass.
+
+        In a padding mode other than zeros, PyTorch pads separately: the padded copy is saved too, and in mode circular
+        only that.
+        """
+        if self.padding_mode == "zeros":
+            return SavedForBackward(inputs=True)
+        padded = prod(size + sum(pair) for size, pair in zip(self.input.spatial, self.padding, strict=True))
+        return SavedForBackward(inputs=self.padding_mode != "circular", values=self.input.channels * padded)
 
 
 class _Groups(Layer):
@@ -80,7 +113,8 @@ class Conv(OutChannels, Window, _Groups, SumOfProducts, _InChannels):
     """Convolution in one, two or three dimensions; all positions share the weights.
 
     Padding `same` makes ceil(n / s) outputs and adds an odd element at the end. Padding `causal`, for 1-D only, adds
-    d (k - 1) elements before the axis and none after it, so that no output depends on later inputs.
+    d (k - 1) elements before the axis and none after it, so that no output depends on later inputs. Receptive fields
+    are those of positions whose windows do not touch the border, whatever `padding_mode` is.
     Output: floor((n + p_before + p_after - d (k - 1) - 1) / s) + 1 on every axis (n, k, s, p, d: input size, kernel
     size, stride, padding, dilation).
     Params: out_channels × (k… × in_channels / groups), + out_channels with bias (k…: the product of all kernel sizes).
@@ -121,6 +155,7 @@ class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput
     padding = Padding("elements removed from the start and end of each output axis", 0)
     output_padding = PerAxis("elements added to the end of each output axis", 0, minimum=0, sign="op")
     dilation = PerAxis("distance between the taps of the kernel", 1, sign="d")
+    padding_mode = Choice("only zeros is supported, as in PyTorch", "zeros", choices=("zeros",))
 
     def normalise(self) -> None:
         """Check output_padding, and replace `same` padding by numbers; raises `Flaw` if output_padding is too large."""
@@ -274,7 +309,8 @@ class SeparableConv(OutChannels, Window, Bias, _InChannels, AllMacs):
 
     def saved_for_backward(self) -> SavedForBackward:
         """Return that the inputs of both convolutions are saved for the backward pass."""
-        return SavedForBackward(inputs=True, values=self.depthwise.output.elements)
+        first = self.depthwise.saved_for_backward()
+        return first._replace(values=first.values + self.depthwise.output.elements)
 
 
 class LocallyConnected(OutChannels, Window, SumOfProducts, _InChannels):

@@ -1,4 +1,4 @@
-"""`padding: causal`, compared with its definition, with PyTorch and through exports and imports."""
+"""`padding: causal` and `padding_mode`, compared with definitions and PyTorch, and through exports and imports."""
 
 from itertools import product
 from pathlib import Path
@@ -114,3 +114,150 @@ def test_an_exported_graph_comes_back_as_causal_convolutions(tmp_path: Path) -> 
     text = spec_text(from_onnx.read(str(file)))
     assert text.count("padding: causal") == 5
     assert [node.layer.arguments() for node in load(text).nodes] == [node.layer.arguments() for node in load(TCN).nodes]
+
+
+# -- padding modes
+
+MODES = ("reflect", "replicate", "circular")
+
+
+def padded(kind: str, mode: str, padding: Any = 1, **arguments: Any) -> dict[str, Any]:
+    channels = {} if kind == "depthwise_conv" else {"out_channels": 4}
+    return {kind: {**channels, "kernel_size": 3, "padding": padding, "padding_mode": mode, **arguments}}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_mode_changes_no_figure_but_training_memory(kind: str, mode: str) -> None:
+    zeros, other = (only_layer([4, 9, 8], padded(kind, each, [1, [0, 2]])) for each in ("zeros", mode))
+    assert [other.pop("arguments")["padding_mode"], zeros.pop("arguments")["padding_mode"]] == [mode, "zeros"]
+    assert other == zeros
+
+
+@pytest.mark.parametrize(
+    ("mode", "padding", "expected"),
+    [
+        ("reflect", [1, [0, 8]], "padding 8 is too large for padding_mode reflect: at most 7 for an input width of 8"),
+        ("circular", [10, 1], "padding 10 is too large for padding_mode circular: at most 9 for an input height of 9"),
+    ],
+)
+def test_padding_beyond_the_input_is_refused(mode: str, padding: Any, expected: str) -> None:
+    assert expected in said(problem({"input": [4, 9, 8], "layers": [padded("conv", mode, padding)]}))
+    assert only_layer([4, 9, 8], padded("conv", "replicate", 20))["output_shape"] == [4, 47, 46]
+
+
+def test_resolved_padding_is_limited_too() -> None:
+    found = problem({"input": [4, 4], "layers": [padded("conv", "reflect", "causal", dilation=2)]})
+    assert "padding 4 is too large for padding_mode reflect: at most 3 for an input length of 4" in said(found)
+
+
+def test_a_transposed_convolution_has_only_zeros() -> None:
+    found = said(problem({"input": [4, 9], "layers": [padded("conv_transpose", "reflect")]}))
+    assert "padding_mode must be zeros; got 'reflect'" in found
+    assert only_layer([4, 9], padded("conv_transpose", "zeros"))["output_shape"] == [4, 9]
+
+
+MIXED = {
+    "name": "mixed",
+    "input": [4, 9, 8],
+    "layers": [padded("conv", mode) for mode in MODES]
+    + [padded("conv", mode, [[2, 0], 1]) for mode in MODES]
+    + [padded("depthwise_conv", mode, "same", kernel_size=4) for mode in MODES],
+}
+
+
+def arguments_of(network: convcalc.Network) -> list[dict[str, Any]]:
+    return [node.layer.arguments() for node in network.nodes]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("padding", [1, [[2, 0], 1]])
+def test_an_exported_module_pads_as_pytorch_does_in_that_mode(mode: str, padding: Any) -> None:
+    import torch
+
+    network = load({"name": "one", "input": [4, 9, 8], "layers": [padded("conv", mode, padding)]})
+    space: dict[str, Any] = {"__name__": "written"}
+    exec(compile(module_text(network), "written.py", "exec"), space)
+    module = space["One"]()
+    values = torch.randn(2, 4, 9, 8)
+    sides = (1, 1, 1, 1) if padding == 1 else (1, 1, 2, 0)
+    filled = torch.nn.functional.pad(values, sides, mode=mode)
+    expected = torch.nn.functional.conv2d(filled, module.conv1.weight, module.conv1.bias)
+    assert torch.allclose(module(values), expected, atol=1e-6)
+
+
+@pytest.mark.torch
+def test_an_exported_module_comes_back_with_its_modes() -> None:
+    space: dict[str, Any] = {"__name__": "written"}
+    exec(compile(module_text(load(MIXED)), "written.py", "exec"), space)
+    assert arguments_of(convcalc.from_torch(space["Mixed"](), (4, 9, 8))) == arguments_of(load(MIXED))
+
+
+@pytest.mark.torch
+def test_padding_by_a_module_of_its_own_stays_a_layer() -> None:
+    from torch import nn
+
+    module = nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(4, 4, 3))
+    back = convcalc.from_torch(module, (4, 9, 8))
+    assert [node.layer.kind for node in back.nodes] == ["pad", "conv"]
+
+
+def test_an_exported_graph_comes_back_with_its_modes(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    file = tmp_path / "mixed.onnx"
+    file.write_bytes(model_bytes(load(MIXED)))
+    onnx.checker.check_model(onnx.load(file), full_check=True)
+    graph = from_onnx.read(str(file))
+    assert graph.notes == ()
+    assert arguments_of(load(spec_text(graph))) == arguments_of(load(MIXED))
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", ["conv", "separable_conv"])
+def test_an_exported_graph_pads_with_the_same_values(mode: str, kind: str) -> None:
+    """All weights of an exported graph are equal, so PyTorch computes the same with constant ones."""
+    import torch
+
+    onnx = pytest.importorskip("onnx")
+    from onnx.reference import ReferenceEvaluator
+
+    network = load({"input": [2, 5, 6], "layers": [padded(kind, mode, [[2, 0], 1], out_channels=1)]})
+    evaluator = ReferenceEvaluator(onnx.load_from_string(model_bytes(network)))
+    values = torch.randn(1, 2, 5, 6)
+    [found] = evaluator.run(None, {evaluator.input_names[0]: values.numpy()})
+    filled = torch.nn.functional.pad(values, (1, 1, 2, 0), mode=mode)
+    weight = torch.full((1, 2, 3, 3), 0.02 if kind == "conv" else 0.02**2)
+    assert torch.allclose(torch.from_numpy(found), torch.nn.functional.conv2d(filled, weight), atol=1e-5)
+
+
+def test_a_pad_that_several_layers_read_is_not_merged(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    helper = onnx.helper
+    nodes = [
+        helper.make_node("Pad", ["x", "pads"], ["p"], mode="reflect"),
+        helper.make_node("Conv", ["p", "w"], ["y"], name="conv"),
+        helper.make_node("Relu", ["p"], ["z"], name="relu"),
+    ]
+    info = [helper.make_tensor_value_info(name, 1, [1, 2, 8, 8]) for name in ("x",)]
+    outputs = [helper.make_tensor_value_info(name, 1, None) for name in ("y", "z")]
+    weights = [
+        helper.make_tensor("pads", 7, [8], [0, 0, 1, 1, 0, 0, 1, 1]),
+        helper.make_tensor("w", 1, [2, 2, 3, 3], [0.1 * value for value in range(36)]),
+    ]
+    file = tmp_path / "two.onnx"
+    onnx.save(helper.make_model(helper.make_graph(nodes, "two", info, outputs, weights)), file)
+    graph = from_onnx.read(str(file))
+    assert [step.kind for step in graph.steps] == ["opaque", "conv", "relu"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_lint_rules_about_zeros_leave_other_modes_alone(mode: str) -> None:
+    from convcalc.check.rules.padding_only_window import PaddingOnlyWindow
+    from convcalc.check.rules.uneven_padding import UnevenPadding
+
+    spec = {"input": [4, 33, 33], "layers": [padded("conv", mode, 3, stride=2, kernel_size=2)]}
+    assert [list(rule().findings(convcalc.summary(spec))) for rule in (PaddingOnlyWindow, UnevenPadding)] == [[], []]
+    spec["layers"] = [padded("conv", "zeros", 3, stride=2, kernel_size=2)]
+    assert all(list(rule().findings(convcalc.summary(spec))) for rule in (PaddingOnlyWindow, UnevenPadding))

@@ -75,7 +75,9 @@ class _UsedPadding(NamedTuple):
 
 def _measure_paddings(layer: Layer) -> list[_UsedPadding]:
     """Return the padding that is read on each axis; empty for layers that pad causally or not with zeros."""
-    if not isinstance(layer, Window | AvgPool) or (isinstance(layer, Window) and layer.is_causal):
+    if not isinstance(layer, Window | AvgPool):
+        return []
+    if isinstance(layer, Window) and (layer.is_causal or layer.padding_mode != "zeros"):
         return []
     assert not isinstance(layer.padding, str)
     axes = len(layer.input.spatial)

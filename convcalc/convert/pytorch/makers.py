@@ -11,7 +11,7 @@ from convcalc.convert.pytorch.calls import (
     ModuleCall,
     call_crop,
     call_nn,
-    call_zero_pad,
+    call_pad,
     collapse_equal,
 )
 from convcalc.convert.pytorch.torch_windows import (
@@ -243,7 +243,7 @@ MAKERS: dict[str, Maker] = {
     "pixel_shuffle": _shuffle_maker("PixelShuffle", "upscale_factor"),
     "pixel_unshuffle": _shuffle_maker("PixelUnshuffle", "downscale_factor"),
     "channel_shuffle": _plain_maker("nn.ChannelShuffle", groups=REQUIRED),
-    "pad": lambda layer: LayerModules(call_zero_pad(layer.padding)),
+    "pad": lambda layer: LayerModules(call_pad(layer.padding)),
     "crop": lambda layer: LayerModules(call_crop(layer.amount)),
     "flatten": _plain_maker("nn.Flatten"),
     "reshape": _make_reshape,
