@@ -112,11 +112,10 @@ class _InChannels(Layer):
 class Conv(OutChannels, Window, _Groups, SumOfProducts, _InChannels):
     """Convolution in one, two or three dimensions; all positions share the weights.
 
-    Padding `same` makes ceil(n / s) outputs and adds an odd element at the end. Padding `causal`, for 1-D only, adds
-    d (k - 1) elements before the axis and none after it, so that no output depends on later inputs. Receptive fields
-    are those of positions whose windows do not touch the border, whatever `padding_mode` is.
     Output: floor((n + p_before + p_after - d (k - 1) - 1) / s) + 1 on every axis (n, k, s, p, d: input size, kernel
-    size, stride, padding, dilation).
+    size, stride, padding, dilation). Padding same makes ceil(n / s) outputs and adds an odd element at the end; causal,
+    for 1-D inputs, adds d (k - 1) elements before the axis and none after it, so that no output depends on later
+    inputs. The receptive field is that of windows away from the border, whatever padding_mode is.
     Params: out_channels × (k… × in_channels / groups), + out_channels with bias (k…: the product of all kernel sizes).
     Counted: output positions × out_channels × (k… × in_channels / groups) multiplications, which are the MACs;
     k… × in_channels / groups - 1 additions per output value, + 1 with bias.
