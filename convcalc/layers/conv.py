@@ -2,7 +2,7 @@
 
 from math import prod
 
-from convcalc.arguments import Choice, Integer, Padding, PerAxis
+from convcalc.arguments import ConvPadding, Integer, Padding, PaddingMode, PerAxis
 from convcalc.arithmetic import (
     causal_padding,
     same_padding,
@@ -41,11 +41,10 @@ class Window(Layer):
     needs_axes = True
     kernel_size = PerAxis("kernel size", required=True)
     stride = PerAxis("distance between neighbouring windows, in input elements", 1, sign="/")
-    padding = Padding("elements added before and after each axis", 0, named=("same", "valid", "causal"))
+    padding = ConvPadding("elements added before and after each axis", 0)
     dilation = PerAxis("distance between the taps of the kernel", 1, sign="d")
-    padding_mode = Choice(
+    padding_mode = PaddingMode(
         "values of the added elements; in the figures, only training memory depends on them",
-        "zeros",
         choices=("zeros", "reflect", "replicate", "circular"),
     )
 
@@ -154,7 +153,7 @@ class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput
     padding = Padding("elements removed from the start and end of each output axis", 0)
     output_padding = PerAxis("elements added to the end of each output axis", 0, minimum=0, sign="op")
     dilation = PerAxis("distance between the taps of the kernel", 1, sign="d")
-    padding_mode = Choice("only zeros is supported, as in PyTorch", "zeros", choices=("zeros",))
+    padding_mode = PaddingMode("only zeros is supported, as in PyTorch", choices=("zeros",))
 
     def normalise(self) -> None:
         """Check output_padding, and replace `same` padding by numbers; raises `Flaw` if output_padding is too large."""

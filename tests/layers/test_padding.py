@@ -261,3 +261,79 @@ def test_lint_rules_about_zeros_leave_other_modes_alone(mode: str) -> None:
     assert [list(rule().findings(convcalc.summary(spec))) for rule in (PaddingOnlyWindow, UnevenPadding)] == [[], []]
     spec["layers"] = [padded("conv", "zeros", 3, stride=2, kernel_size=2)]
     assert all(list(rule().findings(convcalc.summary(spec))) for rule in (PaddingOnlyWindow, UnevenPadding))
+
+
+# -- words of other tools
+
+
+def hint_of(word: str, kind: str = "conv", key: str = "padding") -> str:
+    needed: dict[str, Any] = {"maxpool": {"kernel_size": 3}}.get(kind, {"out_channels": 4, "kernel_size": 3})
+    found = problem({"input": [4, 9, 9], "layers": [{kind: {**needed, key: word}}]})
+    assert found.hint is not None
+    return found.hint
+
+
+@pytest.mark.parametrize(
+    ("word", "right"),
+    [
+        ("SAME", "same"),
+        ("VALID", "valid"),
+        ("Same", "same"),
+        ("SAME_UPPER", "same"),
+        ("auto", "same"),
+        ("CAUSAL", "causal"),
+        ("none", "0"),
+    ],
+)
+def test_a_padding_of_another_tool_has_an_exact_counterpart(word: str, right: str) -> None:
+    assert hint_of(word) == f"write {right}"
+    load({"input": [4, 9], "layers": [padded("conv", "zeros", 0 if right == "0" else right)]})
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("full", "dilation × (kernel_size - 1) on both sides"),
+        ("half", "kernel_size // 2 on both sides"),
+        ("SAME_LOWER", "to add it at the start, give a [before, after] pair per axis"),
+        ("EXPLICIT", "give the amounts"),
+        ("symmetric", "padding_mode: reflect"),
+        ("reflect", "padding_mode: reflect"),
+        ("edge", "padding_mode: replicate"),
+        ("wrap", "padding_mode: circular"),
+        ("zeros", "padding_mode: zeros"),
+    ],
+)
+def test_a_padding_of_another_tool_is_explained(word: str, expected: str) -> None:
+    assert expected in hint_of(word)
+
+
+@pytest.mark.parametrize(
+    ("word", "mode"),
+    [
+        ("constant", "zeros"),
+        ("REFLECT", "reflect"),
+        ("mirror", "reflect"),
+        ("symmetric", "reflect"),
+        ("edge", "replicate"),
+        ("wrap", "circular"),
+        ("periodic", "circular"),
+    ],
+)
+def test_a_padding_mode_of_another_tool_has_a_counterpart(word: str, mode: str) -> None:
+    assert hint_of(word, key="padding_mode") == f"write {mode}"
+    assert only_layer([4, 9], padded("conv", mode))["arguments"]["padding_mode"] == mode
+
+
+def test_poolings_are_not_sent_to_arguments_they_do_not_have() -> None:
+    assert hint_of("SAME", "maxpool") == "write same"
+    assert "padding_mode" not in hint_of("reflect", "maxpool")
+    assert "only conv, depthwise_conv, separable_conv and locally_connected" in hint_of("causal", "maxpool")
+    assert "only conv, depthwise_conv, separable_conv and locally_connected" in hint_of("causal", "conv_transpose")
+    assert hint_of("mirror", "conv_transpose", "padding_mode") == ""
+
+
+def test_a_word_inside_a_list_is_not_suggested() -> None:
+    [found] = [problem({"input": [4, 9, 9], "layers": [padded("conv", "zeros", ["same", 1])]})]
+    assert "each entry of padding must be a non-negative integer or a [before, after] pair; got 'same'" in found.message
+    assert not found.hint
