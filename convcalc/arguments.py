@@ -222,8 +222,8 @@ class Flag(Key[bool]):
 class Choice(Key[str]):
     """An argument that is one of several words."""
 
-    def __init__(self, help: str, default: str, *, choices: tuple[str, ...]) -> None:
-        super().__init__(help, default)
+    def __init__(self, help: str, default: str | None, *, choices: tuple[str, ...], **rest: Any) -> None:
+        super().__init__(help, default, **rest)
         self.named = choices
         self.expected = join_words(choices)
 

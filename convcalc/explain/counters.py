@@ -88,7 +88,7 @@ def _count_outputs(layer: Layer) -> int:
 
 
 def _count_macs(layer: Layer) -> int:
-    return layer.macs() or 0  # unknown MACs are listed in a warning
+    return layer.count_macs() or 0  # unknown MACs are listed in a warning
 
 
 def _subtract_macs(layer: Layer) -> int:

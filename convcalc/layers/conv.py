@@ -197,13 +197,13 @@ class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput
         """Return the number of weights: in_channels × (kernel taps × out_channels / groups)."""
         return (self.input.channels * self._products(),)
 
-    def multiplications(self) -> int:
+    def count_multiplications(self) -> int:
         """Return the number of multiplications: input values × (kernel taps × out_channels / groups)."""
         return self.input.elements * self._products()
 
-    def additions(self) -> int:
+    def count_additions(self) -> int:
         """Return the number of additions: one per multiplication, and one per output value if there is a bias."""
-        return self.multiplications() + self.bias * self.output.elements
+        return self.count_multiplications() + self.bias * self.output.elements
 
     def _products(self) -> int:
         return count_taps(self.kernel_size) * self.out_channels // self.groups
@@ -297,13 +297,13 @@ class SeparableConv(OutChannels, Window, Bias, _InChannels, AllMacs):
         """Return the weights of both convolutions."""
         return self.depthwise.weight_tensors() + self.pointwise.weight_tensors()
 
-    def multiplications(self) -> int:
+    def count_multiplications(self) -> int:
         """Return the multiplications of both convolutions."""
-        return self.depthwise.multiplications() + self.pointwise.multiplications()
+        return self.depthwise.count_multiplications() + self.pointwise.count_multiplications()
 
-    def additions(self) -> int:
+    def count_additions(self) -> int:
         """Return the additions of both convolutions."""
-        return self.depthwise.additions() + self.pointwise.additions()
+        return self.depthwise.count_additions() + self.pointwise.count_additions()
 
     def saved_for_backward(self) -> SavedForBackward:
         """Return that the inputs of both convolutions are saved for the backward pass."""
