@@ -337,3 +337,23 @@ def test_a_word_inside_a_list_is_not_suggested() -> None:
     [found] = [problem({"input": [4, 9, 9], "layers": [padded("conv", "zeros", ["same", 1])]})]
     assert "each entry of padding must be a non-negative integer or a [before, after] pair; got 'same'" in found.message
     assert not found.hint
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("merged", [False, True])
+def test_an_exported_module_pads_at_every_use_of_shared_weights(merged: bool) -> None:
+    """Reported: the second use had no padding."""
+    import torch
+
+    layers: list[Any] = [causal(name="first"), causal(share="first")]
+    if merged:
+        layers.append({"add": {"from": ["previous", "input"]}})
+    network = load({"name": "shared", "input": [4, 9], "layers": layers})
+    space: dict[str, Any] = {"__name__": "written"}
+    exec(compile(module_text(network), "written.py", "exec"), space)
+    module, values = space["Shared"](), torch.randn(1, 4, 9)
+    expected = values
+    for _ in range(2):
+        expected = module.first(torch.nn.functional.pad(expected, (2, 0)))
+    assert torch.allclose(module(values), expected + values if merged else expected, atol=1e-6)
+    assert sum(each.numel() for each in module.parameters()) == 4 * 4 * 3 + 4
