@@ -7,10 +7,11 @@ of its values, their short form in tables, and the text for messages and manual 
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar, overload
 
 from convcalc.arithmetic import Pair
-from convcalc.problems import Flaw, did_you_mean, join_words, printable, shorten, show
+from convcalc.problems import Flaw, did_you_mean, join_words, normalise_word, printable, shorten, show
 from convcalc.shape import MOST_AXES, Shape
 
 _Value = TypeVar("_Value")
@@ -31,6 +32,7 @@ class Key(Generic[_Value]):
     sign = ""  # shown in front of the value in tables, such as / for a stride; a sign that ends in a blank is a word
     sign_meaning = ""  # what a legend says about the sign; the name of the argument if empty
     named: tuple[str, ...] = ()  # words accepted as values
+    foreign: Mapping[str, str] = MappingProxyType({})  # hints by words of other tools, as `normalise_word` folds them
 
     def __init__(self, help: str, default: Any = None, *, required: bool = False, default_text: str = "") -> None:
         self.help = help
@@ -83,8 +85,16 @@ class Key(Generic[_Value]):
         if is_integer(value) and value > LARGEST:
             wanted = f"an integer of at most {MOST_DIGITS} digits"
         name = f"each entry of {self.name}" if where else self.name
-        hint = suggest_correction(value, wanted) or (did_you_mean(value, self.named) if isinstance(value, str) else "")
+        is_word = isinstance(value, str) and where == ()
+        hint = self._suggest_word(value) if is_word else ""
+        hint = hint or suggest_correction(value, wanted) or (did_you_mean(value, self.named) if is_word else "")
         return Flaw(f"{name} must be {wanted}; got {show(value)}", hint, key=self.name, where=where)
+
+    def _suggest_word(self, word: str) -> str:
+        """Return a hint for one of `named` in other letters (`SAME`), or for a word of another tool; "" for others."""
+        folded = normalise_word(word)
+        same = next((name for name in self.named if normalise_word(name) == folded), None)
+        return f"write {same}" if same else self.foreign.get(folded, "")
 
     def described_default(self) -> str:
         """Return the default as the manual shows it: `required`, `none` or the value."""
@@ -230,8 +240,8 @@ class Flag(Key[bool]):
 class Choice(Key[str]):
     """An argument that is one of several words."""
 
-    def __init__(self, help: str, default: str, *, choices: tuple[str, ...]) -> None:
-        super().__init__(help, default)
+    def __init__(self, help: str, default: str | None, *, choices: tuple[str, ...], **rest: Any) -> None:
+        super().__init__(help, default, **rest)
         self.named = choices
         self.expected = join_words(choices)
 
@@ -244,6 +254,27 @@ class Choice(Key[str]):
     def schema(self) -> dict[str, Any]:
         """Return the schema that lists the words."""
         return {"enum": list(self.named)}
+
+
+_OTHER_MODE_NAMES = {
+    "zeros": "constant zero",
+    "reflect": "mirror symmetric",  # symmetric repeats the edge, which no figure depends on
+    "replicate": "edge border nearest",
+    "circular": "wrap periodic",
+}
+
+
+class PaddingMode(Choice):
+    """An argument that is how the values of padding are chosen, in the words of PyTorch's convolutions."""
+
+    def __init__(self, help: str, *, choices: tuple[str, ...]) -> None:
+        super().__init__(help, "zeros", choices=choices)
+        self.foreign = {
+            word: f"write {mode}"
+            for mode, words in _OTHER_MODE_NAMES.items()
+            for word in words.split()
+            if mode in choices
+        }
 
 
 class Text(Key[str]):
@@ -328,12 +359,32 @@ class PerAxisNumber(Key[tuple[float, ...] | None]):
         return _abbreviate_per_axis(self.sign, value)
 
 
+_AMOUNTS = "give the amounts: an integer, or a list with one integer or [before, after] pair per axis"
+_FOREIGN_AMOUNTS = {  # TensorFlow, ONNX, Theano, NumPy
+    **dict.fromkeys(("sameupper", "auto"), "write same"),
+    "samelower": "same adds an odd element at the end; to add it at the start, give a [before, after] pair per axis",
+    **dict.fromkeys(("explicit", "notset"), _AMOUNTS),
+    **dict.fromkeys(("none", "no"), "write 0"),
+    "full": "full padding is dilation × (kernel_size - 1) on both sides: 2 for a kernel of 3",
+    "half": "half padding is kernel_size // 2 on both sides: 1 for a kernel of 3",
+    "causal": "only conv, depthwise_conv, separable_conv and locally_connected have causal padding",
+}
+_MODES = "padding is an amount; the values of the added elements are padding_mode: "
+_FOREIGN_MODES = {
+    **dict.fromkeys(("zeros", "zero", "constant"), f"{_MODES}zeros"),
+    **dict.fromkeys(("reflect", "mirror"), f"{_MODES}reflect"),
+    **dict.fromkeys(("replicate", "edge", "border"), f"{_MODES}replicate"),
+    **dict.fromkeys(("circular", "wrap", "periodic"), f"{_MODES}circular"),
+    "symmetric": f"{_MODES}reflect, which unlike symmetric does not repeat the edge; the figures are the same",
+}
+
+
 class Padding(Key[PerAxisPadding]):
     """An argument for the number of elements added (or removed) before and after each axis.
 
     It is an integer for all axes, a list with an integer or [before, after] pair per axis, or one of the words in
-    `named`. `read` returns the word `same` unchanged, because that padding depends on the input's size; the layer
-    computes it.
+    `named`. `read` returns the words `same` and `causal` unchanged, because that padding depends on other arguments;
+    the layer computes it.
     """
 
     sign = "p"
@@ -343,15 +394,22 @@ class Padding(Key[PerAxisPadding]):
     ):
         super().__init__(help, default, **rest)
         self.named = named
+        self.foreign = _FOREIGN_AMOUNTS if named else {}
         forms = ["a non-negative integer", "a list with one integer or [before, after] pair per axis", *named]
         self.expected = join_words(forms)
 
     def read(self, value: Any, axes: int | None) -> Any:
-        """Return one (before, after) pair per axis, or the word `same`."""
+        """Return one (before, after) pair per axis, or the word `same` or `causal`."""
         if value.__class__ is int:
             return (self._pair(value, ()),) * (axes or 1)
         if isinstance(value, str) and value in self.named:
-            return value if value == "same" else ((0, 0),) * (axes or 1)
+            if value == "causal" and axes and axes > 1:
+                raise Flaw(
+                    f"{self.name}: causal needs an input with one spatial axis; this one has {axes}",
+                    "give each axis its own padding: [[2, 0], 1] is causal along the first axis for a kernel of 3",
+                    key=self.name,
+                )
+            return ((0, 0),) * (axes or 1) if value == "valid" else value
         if not isinstance(value, list):
             raise self.flaw(value)
         if axes == 1 and len(value) == 2 and all(map(is_integer, value)):
@@ -379,6 +437,14 @@ class Padding(Key[PerAxisPadding]):
     def glance(self, value: PerAxisPadding) -> str:
         """Return the padding in short form: `p1`, `p1×0` if the axes differ, `p0-1` if the two sides differ."""
         return _abbreviate_per_axis(self.sign, [str(a) if a == b else f"{a}-{b}" for a, b in value])
+
+
+class ConvPadding(Padding):
+    """The padding of a convolution, which can also be causal, and whose values are those of its `padding_mode`."""
+
+    def __init__(self, help: str, default: int) -> None:
+        super().__init__(help, default, named=("same", "valid", "causal"))
+        self.foreign = {**_FOREIGN_AMOUNTS, **_FOREIGN_MODES}
 
 
 class IntegerList(Key[tuple[int, ...]]):

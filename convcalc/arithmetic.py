@@ -56,6 +56,14 @@ def same_padding(size: int, kernel_size: int, stride: int, dilation: int) -> Pai
     return total // 2, total - total // 2
 
 
+def causal_padding(kernel_size: int, dilation: int) -> Pair:
+    """Return the padding (d (k - 1), 0), with which no window reads beyond the position of its output.
+
+    The stride does not change it: output i ends at input i × stride. Source: `keras.layers.Conv1D`, padding "causal".
+    """
+    return effective_kernel_size(kernel_size, dilation) - 1, 0
+
+
 def transposed_size(size: int, kernel_size: int, stride: int, padding: Pair, dilation: int, output_padding: int) -> int:
     """Return a transposed convolution's size: (n - 1) s - p_before - p_after + d (k - 1) + output_padding + 1."""
     return (size - 1) * stride - padding[0] - padding[1] + effective_kernel_size(kernel_size, dilation) + output_padding

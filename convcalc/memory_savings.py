@@ -34,7 +34,9 @@ def suggest_savings(report: Report, load: Load, overrides: Overrides, inplace: b
         *_try_branch_orders(report.network, inplace),
         *_try_dtypes(report.network, inplace),
         *(
-            [] if report.uncounted else _try_smaller_inputs(report.network, load, overrides, inplace)
+            []
+            if any(layer.kind == "opaque" for layer in report.layers)
+            else _try_smaller_inputs(report.network, load, overrides, inplace)
         ),  # the shapes of opaque layers are given, so they would be wrong for another input
     ]
     lower = [suggestion for suggestion in found if suggestion.peak < report.totals.peak_memory]

@@ -19,7 +19,9 @@ Entry = tuple[str, dict[str, Any]]  # a kind and its arguments
 _RATIO = 4  # channels outside a bottleneck / channels inside it
 _GROUPS = (2, 4, 8, 32)
 _SMALLEST_KERNEL = 3  # smallest size of a dilated kernel
+_PADDING_WORDS = ("same", "valid", "causal")
 _WINDOW = ("kernel_size", "stride", "padding", "dilation")
+_WINDOW_AND_MODE = (*_WINDOW, "padding_mode")
 
 
 class CannotChange(ValueError):
@@ -94,7 +96,7 @@ def _make_separable(conv: Convolution) -> list[Entry] | None:
     """Return a depthwise separable convolution; None if the convolution is not a full one with a kernel."""
     if not (conv.word == "conv" and conv.is_full and conv.slides):
         return None
-    return [("separable_conv", conv.copy_arguments("out_channels", *_WINDOW, "bias", "in_channels"))]
+    return [("separable_conv", conv.copy_arguments("out_channels", *_WINDOW_AND_MODE, "bias", "in_channels"))]
 
 
 def _make_bottleneck(conv: Convolution) -> list[Entry] | None:
@@ -109,7 +111,7 @@ def _make_bottleneck(conv: Convolution) -> list[Entry] | None:
     )
     return [
         ("pointwise_conv", {"out_channels": _quarter_channels(out), **bias}),
-        ("conv", {"out_channels": _quarter_channels(again), **conv.copy_arguments(*_WINDOW), **bias}),
+        ("conv", {"out_channels": _quarter_channels(again), **conv.copy_arguments(*_WINDOW_AND_MODE), **bias}),
         ("pointwise_conv", {"out_channels": again, **bias}),
     ]
 
@@ -139,14 +141,14 @@ def _make_stacked(conv: Convolution) -> list[Entry] | None:
         window = {"kernel_size": _shorten([3 if number < depth else 1 for depth in depths])}
         if number == max(depths) - 1:
             window |= conv.copy_arguments("stride")
-        window |= _split_padding(conv, number, depths) | conv.copy_arguments("dilation")
+        window |= _split_padding(conv, number, depths) | conv.copy_arguments("dilation", "padding_mode")
         entries.append((conv.word, {**_keep_channels(conv, number), **window, **conv.copy_arguments("bias")}))
     return entries
 
 
 def _split_padding(conv: Convolution, number: int, depths: list[int]) -> dict[str, Any]:
     """Return the padding of stacked kernel `number`; the kernels share the convolution's padding equally."""
-    if isinstance(conv.written.get("padding", 0), str) and conv.written["padding"] in ("same", "valid"):
+    if conv.written.get("padding", 0) in _PADDING_WORDS:
         return conv.copy_arguments("padding")
     parts = [
         [side * (number + 1) // depth - side * number // depth if number < depth else 0 for side in sides]
@@ -180,6 +182,7 @@ def _make_asymmetric(conv: Convolution) -> list[Entry] | None:
         # the first layer also has the stride, padding and dilation of axes on which the kernel is 1
         own = {axis} | (set(range(conv.layers[0].input.axes)) - set(axes) if number == 0 else set())
         window = {name: _restrict_to_axes(conv, name, own) for name in _WINDOW if name in conv.written}
+        window |= conv.copy_arguments("padding_mode")
         entries.append((conv.word, {**_keep_channels(conv, number), **window, **conv.copy_arguments("bias")}))
     return entries
 
@@ -187,7 +190,7 @@ def _make_asymmetric(conv: Convolution) -> list[Entry] | None:
 def _restrict_to_axes(conv: Convolution, name: str, own: set[int]) -> Any:
     """Return an argument for the axes in `own`, with a neutral value on the other axes."""
     written, rest = conv.written[name], 0 if name == "padding" else 1
-    if written in ("same", "valid"):
+    if written in _PADDING_WORDS:
         return written
     values = conv.layers[0].__dict__[name]
     if not isinstance(written, list) and len(set(values)) > 1:  # written as a parameter whose value is a list
@@ -231,7 +234,7 @@ def _make_unshared(conv: Convolution) -> list[Entry] | None:
     """Return the same convolution without weight sharing, with a kernel per position."""
     if conv.word != "conv" or not conv.is_full:
         return None
-    return [("locally_connected", conv.copy_arguments("out_channels", *_WINDOW, "bias", "in_channels"))]
+    return [("locally_connected", conv.copy_arguments("out_channels", *_WINDOW_AND_MODE, "bias", "in_channels"))]
 
 
 def _make_dense(conv: Convolution) -> list[Entry] | None:

@@ -32,9 +32,9 @@ def cost(layer: Layer, dtype: Dtype, batch: int) -> Cost:
     return Cost(
         sum(weights) + sum(biases),
         sum(buffers),
-        _scale_to_batch(batch, layer.multiplications()),
-        _scale_to_batch(batch, layer.additions()),
-        _scale_to_batch(batch, layer.macs()),
+        _scale_to_batch(batch, layer.count_multiplications()),
+        _scale_to_batch(batch, layer.count_additions()),
+        _scale_to_batch(batch, layer.count_macs()),
         stored,
     )
 

@@ -242,8 +242,8 @@ class Report:
 
     @property
     def uncounted(self) -> tuple[LayerReport, ...]:
-        """The layers whose operations are unknown."""
-        return tuple(layer for layer in self.layers if layer.flops is None)
+        """The layers of which some operations are unknown."""
+        return tuple(layer for layer in self.layers if layer.flops is None or layer.macs is None)
 
     def training(self) -> Training:
         """Return the memory for training the network as written, without folding batch norms."""

@@ -74,9 +74,7 @@ def _read_window(config: KerasConfig, axes: int) -> dict[str, Any]:
     padding: Any = read_padding(config, "causal")
     kernel = read_per_axis(config["kernel_size"], axes)
     dilation = read_per_axis(config.get("dilation_rate", 1), axes)
-    if padding == "causal":
-        padding = [[(k - 1) * d, 0] for k, d in zip(kernel, dilation, strict=True)]
-    elif padding == "same" and set(kernel) == {1}:
+    if padding in ("same", "causal") and set(kernel) == {1}:
         padding = "valid"
     return {
         "kernel_size": kernel,

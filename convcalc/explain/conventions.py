@@ -60,7 +60,7 @@ def list_cautions(report: Report) -> list[str]:
     kinds = sorted({layer.kind for layer in report.layers if layer.kind in (*MODULELESS, "scale")})
     if kinds:
         found.append(f"{' and '.join(kinds)}: the count depends on how the layer is written")
-    if report.uncounted:
-        names = ", ".join(layer.name for layer in report.uncounted)
+    names = ", ".join(layer.name for layer in report.layers if layer.macs is None)
+    if names:
         found.append(f"{names}: the cost is unknown and not included in any total")
     return found

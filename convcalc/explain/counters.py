@@ -99,7 +99,7 @@ def _count_outputs(layer: Layer) -> int:
 
 
 def _count_macs(layer: Layer) -> int:
-    return layer.macs() or 0  # unknown MACs count as 0; list_cautions warns about them
+    return layer.count_macs() or 0  # unknown MACs count as 0; list_cautions warns about them
 
 
 def _subtract_macs(layer: Layer) -> int:

@@ -191,20 +191,33 @@ def _derive_weights(layer: LayerReport, twin: Layer) -> Iterator[DerivedFigure]:
 
 
 def _derive_operations(layer: LayerReport, twin: Layer, batch: int) -> list[DerivedFigure]:
-    # the figures are for the whole batch
-    samples, products, sums = _make_batch_factor(batch), twin.multiplications(), twin.additions()
-    if products is None or sums is None or layer.multiplications is None or layer.additions is None:
-        return [
-            DerivedFigure(name, None, words="unknown") for name in ("multiplications", "additions", "macs", "flops")
-        ]
+    # for the whole batch
+    samples = _make_batch_factor(batch)
+    counts = {"multiplications": twin.count_multiplications(), "additions": twin.count_additions()}
+    figures = [_make_operations(name, count, samples) for name, count in counts.items()]
+    return [*figures, _derive_macs(layer, twin, samples), _derive_flops(layer)]
+
+
+def _make_operations(name: str, count: int | None, samples: int) -> DerivedFigure:
+    return DerivedFigure(name, None, words="unknown") if count is None else _make_figure(name, samples * count)
+
+
+def _derive_macs(layer: LayerReport, twin: Layer, samples: int) -> DerivedFigure:
+    # they are all multiplications or none, except those that a spec states
+    macs = twin.count_macs()
+    if layer.kind == "opaque" or macs is None or layer.multiplications is None:
+        return _make_operations("macs", macs, samples)
     multiplications = make_quantity(Symbol("multiplications", layer.multiplications))
-    flops = multiplications + make_quantity(Symbol("additions", layer.additions))
-    return [
-        _make_figure("multiplications", samples * products),
-        _make_figure("additions", samples * sums),
-        _make_figure("macs", multiplications if layer.macs else 0, "only convolution and linear layers have MACs"),
-        _make_figure("flops", flops if layer.flops else 0),
-    ]
+    return _make_figure("macs", multiplications if layer.macs else 0, "only convolution and linear layers have MACs")
+
+
+def _derive_flops(layer: LayerReport) -> DerivedFigure:
+    if layer.multiplications is None or layer.additions is None:
+        return DerivedFigure("flops", None, words="unknown")
+    multiplications = make_quantity(Symbol("multiplications", layer.multiplications))
+    return _make_figure(
+        "flops", multiplications + make_quantity(Symbol("additions", layer.additions)) if layer.flops else 0
+    )
 
 
 def _make_batch_factor(batch: int) -> int:

@@ -28,10 +28,10 @@ class _Activation(KeepsShape, NoWeights, NoMacs, SavesInput):
     multiplications_each: ClassVar[int]
     additions_each: ClassVar[int]
 
-    def multiplications(self) -> int:
+    def count_multiplications(self) -> int:
         return self.input.elements * self.multiplications_each
 
-    def additions(self) -> int:
+    def count_additions(self) -> int:
         return self.input.elements * self.additions_each
 
 
@@ -295,11 +295,11 @@ class PReLU(KeepsShape, NoBuffers, NoMacs, SavesInput):
         """No biases."""
         return ()
 
-    def multiplications(self) -> int:
+    def count_multiplications(self) -> int:
         """Return the number of multiplications: one per value."""
         return self.input.elements
 
-    def additions(self) -> int:
+    def count_additions(self) -> int:
         """No additions."""
         return 0
 

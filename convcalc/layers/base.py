@@ -38,6 +38,7 @@ _ARGUMENT_ORDER = {
             "groups",
             "multiplier",
             "bias",
+            "padding_mode",
             "ceil_mode",
             "in_channels",
             "in_features",
@@ -181,15 +182,15 @@ class Layer(ABC):
         """Return the number of elements of each tensor stored with the weights but not learnt (running statistics)."""
 
     @abstractmethod
-    def multiplications(self) -> int | None:
+    def count_multiplications(self) -> int | None:
         """Return the multiplications and divisions per sample; None if unknown."""
 
     @abstractmethod
-    def additions(self) -> int | None:
+    def count_additions(self) -> int | None:
         """Return the additions and subtractions per sample; None if unknown."""
 
     @abstractmethod
-    def macs(self) -> int | None:
+    def count_macs(self) -> int | None:
         """Return the multiply-accumulates per sample, 0 except for convolution and linear layers; None if unknown."""
 
     @abstractmethod

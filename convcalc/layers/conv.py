@@ -1,7 +1,15 @@
 """Defines convolutions: full, transposed, 1×1, depthwise, separable, and without weight sharing."""
 
-from convcalc.arguments import Integer, Padding, PerAxis
-from convcalc.arithmetic import same_padding, same_transposed_padding, transposed_formula, transposed_size
+from math import prod
+
+from convcalc.arguments import ConvPadding, Integer, Padding, PaddingMode, PerAxis
+from convcalc.arithmetic import (
+    causal_padding,
+    same_padding,
+    same_transposed_padding,
+    transposed_formula,
+    transposed_size,
+)
 from convcalc.intervals import spread_window
 from convcalc.layers.base import (
     Layer,
@@ -18,7 +26,7 @@ from convcalc.layers.base import (
 )
 from convcalc.layers.mixins import AllMacs, Bias, SavesInput, SumOfProducts
 from convcalc.problems import Flaw
-from convcalc.shape import Shape
+from convcalc.shape import Shape, axis_name
 
 
 class OutChannels(Layer):
@@ -33,22 +41,59 @@ class Window(Layer):
     needs_axes = True
     kernel_size = PerAxis("kernel size", required=True)
     stride = PerAxis("distance between neighbouring windows, in input elements", 1, sign="/")
-    padding = Padding("zeros added before and after each axis", 0)
+    padding = ConvPadding("elements added before and after each axis", 0)
     dilation = PerAxis("distance between the taps of the kernel", 1, sign="d")
+    padding_mode = PaddingMode(
+        "values of the added elements; in the figures, only training memory depends on them",
+        choices=("zeros", "reflect", "replicate", "circular"),
+    )
 
     def normalise(self) -> None:
-        """Replace `same` padding by the numbers of zeros it stands for."""
-        if isinstance(self.padding, str):
+        """Replace `same` and `causal` padding by the numbers of elements they stand for."""
+        if self.given["padding"] == "causal":
+            self.fill(padding=tuple(map(causal_padding, self.kernel_size, self.dilation)))
+        elif self.given["padding"] == "same":
             window = (self.kernel_size, self.stride, self.dilation)
             self.fill(padding=tuple(map(same_padding, self.input.spatial, *window)))
+        self._check_padding_mode()
+
+    def _check_padding_mode(self) -> None:
+        # reflecting does not repeat the edge, and PyTorch wraps around once at most
+        if self.padding_mode not in ("reflect", "circular"):
+            return
+        for axis, (size, pair) in enumerate(zip(self.input.spatial, self.padding, strict=True)):
+            limit = size - 1 if self.padding_mode == "reflect" else size
+            if max(pair) > limit:
+                raise Flaw(
+                    f"padding {max(pair)} is too large for padding_mode {self.padding_mode}: at most {limit} for an "
+                    f"input {axis_name(axis, self.input.axes)} of {size}",
+                    key="padding",
+                    code="CV016",
+                )
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether the input is 1-D and padded as by `causal`, however the padding is written."""
+        return self.input.axes == 1 and self.padding == tuple(map(causal_padding, self.kernel_size, self.dilation))
 
     def windows(self) -> Sizes:
         """Return the number of windows that fit on each axis; raises `Flaw` if there are none."""
         return count_windows(self, self.kernel_size, self.stride, self.padding, self.dilation)
 
     def reach(self) -> Reach:
-        """Return the input intervals that the windows cover, for every axis."""
+        """Return the input intervals that the windows cover, for every axis, in which elements added do not count."""
         return window_reach(self.kernel_size, self.stride, self.padding, self.dilation)
+
+    def saved_for_backward(self) -> SavedForBackward:
+        """Return that the input is saved for the backward pass.
+
+        In a padding mode other than zeros, PyTorch pads separately: the padded copy is saved too, and in mode circular
+        only that.
+        """
+        if self.padding_mode == "zeros":
+            return SavedForBackward(inputs=True)
+        padded = prod(size + sum(pair) for size, pair in zip(self.input.spatial, self.padding, strict=True))
+        return SavedForBackward(inputs=self.padding_mode != "circular", values=self.input.channels * padded)
 
 
 class _Groups(Layer):
@@ -67,11 +112,13 @@ class Conv(OutChannels, Window, _Groups, SumOfProducts, _InChannels):
     """Convolution in one, two or three dimensions; all positions share the weights.
 
     Output: floor((n + p_before + p_after - d (k - 1) - 1) / s) + 1 on every axis (n, k, s, p, d: input size, kernel
-    size, stride, padding, dilation).
+    size, stride, padding, dilation). Padding same makes ceil(n / s) outputs and adds an odd element at the end; causal,
+    for 1-D inputs, adds d (k - 1) elements before the axis and none after it, so that no output depends on later
+    inputs. The receptive field is that of windows away from the border, whatever padding_mode is.
     Params: out_channels × (k… × in_channels / groups), + out_channels with bias (k…: the product of all kernel sizes).
     Counted: output positions × out_channels × (k… × in_channels / groups) multiplications, which are the MACs;
     k… × in_channels / groups - 1 additions per output value, + 1 with bias.
-    Source: torch.nn.Conv1d, Conv2d, Conv3d; Dumoulin and Visin 2016.
+    Source: torch.nn.Conv1d, Conv2d, Conv3d; Dumoulin and Visin 2016; keras.layers.Conv1D (causal).
     Example on [3, 224, 224]: conv: {out_channels: 64, kernel_size: 7, stride: 2, padding: 3}
     """
 
@@ -106,6 +153,7 @@ class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput
     padding = Padding("elements removed from the start and end of each output axis", 0)
     output_padding = PerAxis("elements added to the end of each output axis", 0, minimum=0, sign="op")
     dilation = PerAxis("distance between the taps of the kernel", 1, sign="d")
+    padding_mode = PaddingMode("only zeros is supported, as in PyTorch", choices=("zeros",))
 
     def normalise(self) -> None:
         """Check output_padding, and replace `same` padding by numbers; raises `Flaw` if output_padding is too large."""
@@ -149,13 +197,13 @@ class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput
         """Return the number of weights: in_channels × (kernel taps × out_channels / groups)."""
         return (self.input.channels * self._products(),)
 
-    def multiplications(self) -> int:
+    def count_multiplications(self) -> int:
         """Return the number of multiplications: input values × (kernel taps × out_channels / groups)."""
         return self.input.elements * self._products()
 
-    def additions(self) -> int:
+    def count_additions(self) -> int:
         """Return the number of additions: one per multiplication, and one per output value if there is a bias."""
-        return self.multiplications() + self.bias * self.output.elements
+        return self.count_multiplications() + self.bias * self.output.elements
 
     def _products(self) -> int:
         return count_taps(self.kernel_size) * self.out_channels // self.groups
@@ -249,17 +297,18 @@ class SeparableConv(OutChannels, Window, Bias, _InChannels, AllMacs):
         """Return the weights of both convolutions."""
         return self.depthwise.weight_tensors() + self.pointwise.weight_tensors()
 
-    def multiplications(self) -> int:
+    def count_multiplications(self) -> int:
         """Return the multiplications of both convolutions."""
-        return self.depthwise.multiplications() + self.pointwise.multiplications()
+        return self.depthwise.count_multiplications() + self.pointwise.count_multiplications()
 
-    def additions(self) -> int:
+    def count_additions(self) -> int:
         """Return the additions of both convolutions."""
-        return self.depthwise.additions() + self.pointwise.additions()
+        return self.depthwise.count_additions() + self.pointwise.count_additions()
 
     def saved_for_backward(self) -> SavedForBackward:
         """Return that the inputs of both convolutions are saved for the backward pass."""
-        return SavedForBackward(inputs=True, values=self.depthwise.output.elements)
+        first = self.depthwise.saved_for_backward()
+        return first._replace(values=first.values + self.depthwise.output.elements)
 
 
 class LocallyConnected(OutChannels, Window, SumOfProducts, _InChannels):

@@ -38,11 +38,11 @@ class Add(_Elementwise, NoWeights, NoMacs, SavesNothing):
 
     kind = "add"
 
-    def multiplications(self) -> int:
+    def count_multiplications(self) -> int:
         """No multiplications."""
         return 0
 
-    def additions(self) -> int:
+    def count_additions(self) -> int:
         """Return the number of additions: output values × (number of inputs - 1)."""
         return self.output.elements * (len(self.inputs) - 1)
 
@@ -58,11 +58,11 @@ class Multiply(_Elementwise, NoWeights, NoMacs):
 
     kind = "multiply"
 
-    def multiplications(self) -> int:
+    def count_multiplications(self) -> int:
         """Return the number of multiplications: output values × (number of inputs - 1)."""
         return self.output.elements * (len(self.inputs) - 1)
 
-    def additions(self) -> int:
+    def count_additions(self) -> int:
         """No additions."""
         return 0
 

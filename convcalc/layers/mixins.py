@@ -29,7 +29,7 @@ class NoWeights(Layer):
 class NoMacs(Layer):
     """A kind whose multiplications are not counted as multiply-accumulates."""
 
-    def macs(self) -> int:
+    def count_macs(self) -> int:
         """Return 0: papers count only the MACs of convolution and linear layers."""
         return 0
 
@@ -37,10 +37,10 @@ class NoMacs(Layer):
 class _NoArithmetic(NoMacs):
     # comparisons and functions such as exp are not counted
 
-    def multiplications(self) -> int:
+    def count_multiplications(self) -> int:
         return 0
 
-    def additions(self) -> int:
+    def count_additions(self) -> int:
         return 0
 
 
@@ -92,12 +92,12 @@ class AllMacs(Layer):
     """A kind whose multiplications all count as multiply-accumulates."""
 
     @abstractmethod
-    def multiplications(self) -> int:
+    def count_multiplications(self) -> int:
         """Return the multiplications per sample."""
 
-    def macs(self) -> int:
+    def count_macs(self) -> int:
         """Return the number of multiplications."""
-        return self.multiplications()
+        return self.count_multiplications()
 
 
 class NoBuffers(Layer):
@@ -132,11 +132,11 @@ class SumOfProducts(Bias, AllMacs, SavesInput):
         """Return the number of weights, which all positions share: out_channels × products per output value."""
         return (self.output.channels * self.products(),)
 
-    def multiplications(self) -> int:
+    def count_multiplications(self) -> int:
         """Return the number of multiplications: output values × products per output value."""
         return self.output.elements * self.products()
 
-    def additions(self) -> int:
+    def count_additions(self) -> int:
         """Return the number of additions per sample.
 
         Per output value: the number of products minus one, plus one if there is a bias.

@@ -26,11 +26,11 @@ class _InputStatistics(_Affine, KeepsShape, NoBuffers, NoMacs):
     # a norm that uses the mean and variance of its input, at inference too
     in_place = True
 
-    def multiplications(self) -> int:
+    def count_multiplications(self) -> int:
         # per value: the square, the division by the standard deviation, and the scale if affine
         return self.input.elements * (2 + self.affine)
 
-    def additions(self) -> int:
+    def count_additions(self) -> int:
         # per value: one for the sum, one for the sum of squares, the subtraction of the mean, and the bias if affine
         return self.input.elements * (3 + self.affine)
 
@@ -72,11 +72,11 @@ class BatchNorm(_Affine, KeepsShape, NoMacs):
         """Return two tensors with the running mean and variance per channel; empty if these are not tracked."""
         return (self.input.channels, self.input.channels) if self.track_running_stats else ()
 
-    def multiplications(self) -> int:
+    def count_multiplications(self) -> int:
         """Return the number of multiplications: one per value."""
         return self.input.elements
 
-    def additions(self) -> int:
+    def count_additions(self) -> int:
         """Return the number of additions: one per value."""
         return self.input.elements
 
@@ -177,11 +177,11 @@ class LocalResponseNorm(KeepsShape, NoWeights, NoMacs):
     needs_axes = True
     size = Integer("number of neighbouring channels", 5)
 
-    def multiplications(self) -> int:
+    def count_multiplications(self) -> int:
         """Return the number of multiplications: per value, `size` squares, the constant factor and the division."""
         return self.input.elements * (self.size + 2)
 
-    def additions(self) -> int:
+    def count_additions(self) -> int:
         """Return the number of additions: per value, size - 1 for the sum of squares and 1 for the constant."""
         return self.input.elements * self.size
 
@@ -214,10 +214,10 @@ class Scale(KeepsShape, NoBuffers, NoMacs, SavesInput):
         """No biases."""
         return ()
 
-    def multiplications(self) -> int:
+    def count_multiplications(self) -> int:
         """Return the number of multiplications: one per value."""
         return self.input.elements
 
-    def additions(self) -> int:
+    def count_additions(self) -> int:
         """No additions."""
         return 0

@@ -146,11 +146,11 @@ class AvgPool(_Pooling, NoWeights, NoMacs, SavesInput):
         """Return the output shape: the input's channels and the number of windows on every axis."""
         return self.windows(self.padding, (1,) * self.input.axes)
 
-    def multiplications(self) -> int:
+    def count_multiplications(self) -> int:
         """Return the number of divisions: one per output value."""
         return self.output.elements
 
-    def additions(self) -> int:
+    def count_additions(self) -> int:
         """Return the additions: one less than the number of kernel taps per output value."""
         return self.output.elements * (count_taps(self.kernel_size) - 1)
 
@@ -172,11 +172,11 @@ class LPPool(_Pooling, NoWeights, NoMacs):
         axes = self.input.axes
         return self.windows(((0, 0),) * axes, (1,) * axes)
 
-    def multiplications(self) -> int:
+    def count_multiplications(self) -> int:
         """Return the multiplications: one per kernel tap and output value."""
         return self.output.elements * count_taps(self.kernel_size)
 
-    def additions(self) -> int:
+    def count_additions(self) -> int:
         """Return the additions: one less than the number of kernel taps per output value."""
         return self.output.elements * (count_taps(self.kernel_size) - 1)
 
@@ -220,11 +220,11 @@ class AdaptiveAvgPool(Adaptive, NoWeights, NoMacs):
         """Compute the total length of all windows on each axis."""
         self.fill(window_reads=tuple(map(adaptive_window_total, self.input.spatial, self.output_size)))
 
-    def multiplications(self) -> int:
+    def count_multiplications(self) -> int:
         """Return the number of divisions: one per output value."""
         return self.output.elements
 
-    def additions(self) -> int:
+    def count_additions(self) -> int:
         """Return the number of additions: the total size of all windows, less one per output value."""
         return self.input.channels * prod(self.window_reads) - self.output.elements
 
@@ -256,11 +256,11 @@ class GlobalAvgPool(Global, NoWeights, NoMacs, SavesNothing):
 
     kind = "global_avgpool"
 
-    def multiplications(self) -> int:
+    def count_multiplications(self) -> int:
         """Return the number of divisions: one per channel."""
         return self.output.elements
 
-    def additions(self) -> int:
+    def count_additions(self) -> int:
         """Return the additions: one less than the number of positions per channel."""
         return self.input.elements - self.input.channels
 
@@ -340,11 +340,11 @@ class BlurPool(NoWeights, AllMacs):
                     code="CV016",
                 )
 
-    def multiplications(self) -> int:
+    def count_multiplications(self) -> int:
         """Return the multiplications: one per kernel tap and output value."""
         return self.output.elements * count_taps(self.kernel_size)
 
-    def additions(self) -> int:
+    def count_additions(self) -> int:
         """Return the additions: one less than the number of kernel taps per output value."""
         return self.output.elements * (count_taps(self.kernel_size) - 1)
 

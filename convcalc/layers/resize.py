@@ -71,11 +71,11 @@ class Upsample(NoWeights, NoMacs, SavesNothing):
             return tuple(map(nearest_input, scales))
         return tuple(blended_inputs(scale, 1 if self.mode == "bicubic" else 0) for scale in scales)
 
-    def multiplications(self) -> int:
+    def count_multiplications(self) -> int:
         """Return the multiplications: one per interpolation tap and output value."""
         return self.output.elements * _MODE_TAPS.get(self.mode, 0)
 
-    def additions(self) -> int:
+    def count_additions(self) -> int:
         """Return the additions: one less than the number of interpolation taps per output value."""
         return self.output.elements * max(_MODE_TAPS.get(self.mode, 0) - 1, 0)
 

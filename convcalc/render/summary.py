@@ -157,7 +157,14 @@ def _short_text(count: int | None, meaning: str = "") -> str:
 
 
 def unknown_costs(report: Report) -> str:
-    """Return the text `the cost of …`, which names the first layers of unknown cost."""
-    names = [layer.name for layer in report.uncounted]
+    """Describe what is unknown: the cost, or only the MACs or FLOPs, of some layers, the first of which are named."""
+    names: dict[str, list[str]] = {}
+    for layer in report.uncounted:
+        what = "the MACs" if layer.flops is not None else "the FLOPs" if layer.macs is not None else "the cost"
+        names.setdefault(what, []).append(layer.name)
+    return "; ".join(f"{what} of {_name_first(found)}" for what, found in names.items())
+
+
+def _name_first(names: list[str]) -> str:
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"the cost of {', '.join(names[:_MOST_NAMED])}{more}"
+    return f"{', '.join(names[:_MOST_NAMED])}{more}"

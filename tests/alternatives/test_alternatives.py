@@ -327,6 +327,22 @@ def test_same_padding_keeps_the_shape(size: int, stride: int) -> None:
         assert one.same_field == (one.after.receptive_field == before.receptive_field)
 
 
+def test_causal_padding_stays_causal() -> None:
+    report, alternatives = every(document_of(net_of([4, 40], out_channels=4, kernel_size=7, padding="causal")))
+    exact = {one.option.factoring for one in alternatives if one.same_shape and one.same_field}
+    assert {"stacked", "separable", "bottleneck", "dilated3", "grouped2"} <= exact
+    assert report.layers[0].receptive_field.size == (7,)
+
+
+def test_the_padding_mode_stays_the_same() -> None:
+    net = net_of([4, 40, 40], out_channels=4, kernel_size=7, padding=3, padding_mode="reflect")
+    _, alternatives = every(document_of(net))
+    for factoring in ("stacked", "separable", "bottleneck", "asymmetric", "unshared", "dilated3", "grouped2"):
+        [one] = [one for one in alternatives if one.option.factoring == factoring]
+        modes = [arguments.get("padding_mode") for kind, arguments in one.option.entries if kind != "pointwise_conv"]
+        assert set(modes) == {"reflect"}
+
+
 # -- where an entry is, and what replaces it
 
 

@@ -104,6 +104,7 @@ def test_json_is_the_report(net: str, capsys: pytest.CaptureFixture[str]) -> Non
                 "dilation": [1, 1],
                 "groups": 1,
                 "bias": True,
+                "padding_mode": "zeros",
             },
             "input_shapes": [[3, 8, 8]],
             "output_shape": [4, 6, 6],

@@ -154,3 +154,21 @@ def test_layers_of_several_data_types_are_noted(tmp_path: Path) -> None:
     [note] = graph.notes
     assert f"of {480 * 5 + 3 * 4:,} elements of weights, 12 are float32" in note
     assert graph.dtype["weights"] == "int8"
+
+
+@pytest.mark.parametrize("kind", ["Conv1D", "DepthwiseConv1D", "SeparableConv1D"])
+def test_causal_padding_stays_causal(tmp_path: Path, kind: str) -> None:
+    filters = {} if kind == "DepthwiseConv1D" else {"filters": 4}
+    one = (kind, {**filters, "kernel_size": [3], "padding": "causal", "strides": [2], "dilation_rate": [1]})
+    two = (kind, {**filters, "kernel_size": [1], "padding": "causal"})
+    text = spec_text(imported(tmp_path, sequential(one, two, shape=(12, 4))))
+    assert text.count("padding: causal") == 1
+    layers = convcalc.load(io.StringIO(text)).nodes
+    assert [node.layer.output.spatial for node in layers] == [(6,), (6,)]
+    assert [node.layer.arguments().get("padding", [[0, 0]]) for node in layers] == [[[2, 0]], [[0, 0]]]
+
+
+def test_causal_padding_of_an_image_is_not_imported(tmp_path: Path) -> None:
+    layer = ("Conv2D", {"filters": 4, "kernel_size": [3, 3], "padding": "causal"})
+    with pytest.raises(NotImported, match="layer1"):
+        imported(tmp_path, sequential(layer))

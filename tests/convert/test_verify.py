@@ -62,7 +62,7 @@ def test_all_examples_agree(capsys: pytest.CaptureFixture[str]) -> None:
     ("rule", "replacement", "said"),
     [
         ("weight_tensors", lambda self: (100,), "params 104 here, 112 in PyTorch"),
-        ("macs", lambda self: 5, "MACs 5 here, 3,888 in PyTorch"),
+        ("count_macs", lambda self: 5, "MACs 5 here, 3,888 in PyTorch"),
         ("inferred_shape", lambda self: Shape(4, (7, 6)), "output shape 4×7×6 here, 4×6×6 in PyTorch"),
     ],
 )

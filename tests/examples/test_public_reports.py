@@ -149,8 +149,7 @@ def tcn(length: int, kernel_size: int = 3, blocks: int = 5) -> dict[str, Any]:
     layers: list[Any] = []
     for block in range(blocks):
         dilation = 2**block
-        padding = [[dilation * (kernel_size - 1), 0]]
-        one = {"conv": {"out_channels": 2, "kernel_size": kernel_size, "dilation": dilation, "padding": padding}}
+        one = {"conv": {"out_channels": 2, "kernel_size": kernel_size, "dilation": dilation, "padding": "causal"}}
         layers.append({"branches": [[one, "relu", one, "relu"], []], "merge": "add"})
     last_step = {"crop": {"amount": [[length - 1, 0]]}}
     return {"input": [2, length], "layers": [*layers, last_step, "flatten", {"linear": {"out_features": 3}}]}

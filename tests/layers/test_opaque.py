@@ -55,6 +55,147 @@ def test_an_unknown_cost_stays_unknown_for_a_batch() -> None:
     assert report(SPEC, batch=4)["totals"]["flops"] is None
 
 
+def test_stated_macs_make_the_total_complete() -> None:
+    found = report(network(CONV, opaque(macs=1000, receptive_field="all")), batch=2)
+    layer, totals = found["layers"][1], found["totals"]
+    assert [layer[name] for name in OPERATIONS] == [None, None, 2000, None]
+    assert [totals[name] for name in OPERATIONS] == [None, None, 2 * (8 * 8 * 8 * 27 + 1000), None]
+    assert found["complete"] is False
+    assert layer["arguments"] == {
+        "output_shape": [8, 4, 4],
+        "params": 0,
+        "buffers": 0,
+        "macs": 1000,
+        "receptive_field": "all",
+    }
+
+
+def test_stated_multiplications_and_additions_make_the_flops_complete() -> None:
+    found = report(network(CONV, opaque(multiplications=300, additions=0)))
+    flops = 2 * 8 * 8 * 8 * 27
+    assert [found["layers"][1][name] for name in OPERATIONS] == [300, 0, None, 300]
+    assert (found["totals"]["flops"], found["totals"]["macs"]) == (flops + 300, None)
+    only_one = report(network(CONV, opaque(multiplications=300)))
+    assert [only_one["totals"][name] for name in OPERATIONS] == [flops // 2 + 300, None, None, None]
+
+
+STATED = {"macs": 100, "multiplications": 120, "additions": 90}
+
+
+@pytest.mark.parametrize("field", ["same", "all"])
+def test_a_report_with_everything_stated_is_complete(field: str) -> None:
+    found = report(network(opaque(**STATED, output_shape=[8, 8, 8], receptive_field=field), CONV))
+    assert found["complete"] is True
+    assert report(network(opaque(**STATED), CONV))["complete"] is False
+    half_stated = {"macs": 0, "multiplications": 0, "output_shape": [3, 8, 8], "receptive_field": field}
+    assert report(network(opaque(**half_stated)))["complete"] is False
+
+
+def test_the_same_position_passes_the_field_of_the_input() -> None:
+    same = opaque(output_shape=[8, 8, 8], receptive_field="same")
+    fields = [layer["receptive_field"] for layer in report(network(CONV, same, CONV))["layers"]]
+    assert fields == [layer["receptive_field"] for layer in report(network(CONV, "relu", CONV))["layers"]]
+
+
+def test_an_operation_at_the_same_position_merges_the_fields_of_its_inputs() -> None:
+    gated = opaque(output_shape=[8, 8, 8], receptive_field="same", **{"from": ["conv1", "conv2"]})
+    merged = {"add": {"from": ["conv1", "conv2"]}}
+    found, expected = (report(network(CONV, CONV, last))["layers"][-1] for last in (gated, merged))
+    assert found["receptive_field"] == expected["receptive_field"]
+
+
+def test_all_positions_cover_the_input() -> None:
+    everything = report(network(CONV, opaque(receptive_field="all"), CONV))["layers"]
+    assert [layer["receptive_field"].get("global") for layer in everything] == [None, True, True]
+    cropped = report(network({"crop": {"amount": 2}}, opaque(receptive_field="all")))["layers"]
+    assert cropped[1]["receptive_field"]["size"] == [4, 4]
+
+
+def test_a_vector_is_seen_as_a_whole() -> None:
+    entries = ("flatten", opaque(output_shape=[5], receptive_field="same"))
+    assert report(network(*entries))["layers"][-1]["receptive_field"]["global"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"receptive_field": "same"}, "the output is 8×4×4, the input 3×8×8"),
+        ({"receptive_field": "same", "output_shape": [8]}, "receptive_field: same needs an output with the spatial"),
+        ({"receptive_field": "some"}, "receptive_field must be same or all; got 'some'"),
+        ({"receptive_field": "ALL"}, "write all"),
+        ({"macs": 10, "multiplications": 9}, "macs 10 exceeds the 9 multiplications; each MAC includes one"),
+        ({"macs": -1}, "macs must be a non-negative integer; got -1"),
+        ({"additions": 1.5}, "additions must be a non-negative integer; got 1.5"),
+    ],
+)
+def test_contradictory_figures_are_reported(arguments: dict[str, Any], expected: str) -> None:
+    assert expected in said(problem(network(opaque(**arguments))))
+
+
+def test_a_single_position_is_not_the_same_as_many() -> None:
+    pooled = ("global_avgpool", opaque(output_shape=[8, 4, 4], receptive_field="same"))
+    assert "the output is 8×4×4, the input 3×1×1" in said(problem(network(*pooled)))
+    reading = {"from": ["pooled", "input"]}
+    entries = (
+        {"global_avgpool": {"name": "pooled"}},
+        opaque(output_shape=[3, 8, 8], receptive_field="same", **reading),
+    )
+    assert report(network(*entries))["layers"][1]["receptive_field"]["global"] is True
+
+
+def test_tables_name_what_is_unknown() -> None:
+    spec = network(opaque(macs=5), opaque(multiplications=5, additions=5), opaque(), opaque(macs=1))
+    text = table_text(convcalc.summary(spec))
+    assert "4  the FLOPs of opaque1, opaque4; the MACs of opaque2; the cost of opaque3" in text
+    known = table_text(convcalc.summary(network(opaque(**STATED, receptive_field="all"))))
+    assert "?" not in known
+    assert "opaque1  8×4×4  " in known
+
+
+def test_stated_figures_are_explained() -> None:
+    from convcalc.explain.figures import explain_layers
+
+    found = convcalc.summary(network(opaque(macs=100, multiplications=120)), batch=2)
+    [explained] = explain_layers(found, "opaque1")
+    values = {figure.name: figure.value for figure in explained.figures}
+    assert [values[name] for name in ("multiplications", "additions", "macs", "flops")] == [240, None, 200, None]
+
+
+def test_stated_macs_keep_a_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text(json.dumps({**network(opaque(macs=900)), "budget": {"macs": 900}}))
+    assert run(["check", str(path)]) == 0
+    path.write_text(json.dumps({**network(opaque(macs=901)), "budget": {"macs": 900, "flops": "1G"}}))
+    assert run(["check", str(path)]) == 1
+    said = capsys.readouterr().out
+    assert "901 MACs exceed the budget of 900" in said
+    assert "FLOPs are unknown" in said
+
+
+def test_a_changed_figure_is_part_of_a_diff(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
+    old.write_text(json.dumps(network(opaque(macs=900))))
+    new.write_text(json.dumps(network(opaque(macs=1000))))
+    assert run(["diff", str(old), str(new), "-f", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["totals"]["macs"]["change"] == 100
+
+
+def test_an_imported_network_with_stated_figures_is_written_as_it_is() -> None:
+    from convcalc.convert.decompile.spec_writer import spec_text
+    from convcalc.convert.graph import Graph, Step
+
+    arguments = {"output_shape": [3, 8, 8], "what": "Attention", **STATED, "receptive_field": "same"}
+    steps = tuple(
+        Step(f"attention{place}", "opaque", arguments, (before,))
+        for place, before in enumerate(("x", "attention0", "attention1"))
+    )
+    text = spec_text(Graph("net", "a test", {"x": (3, 8, 8)}, steps, ("attention2",)))
+    assert "macs: 100" in text
+    assert "receptive_field: same" in text
+    assert report(text)["totals"]["macs"] == 300
+
+
 def test_layers_after_it_have_an_unknown_field() -> None:
     entries = (CONV, opaque(), CONV, "global_avgpool", "flatten", {"linear": {"out_features": 2}})
     fields = [layer["receptive_field"] for layer in report(network(*entries))["layers"]]

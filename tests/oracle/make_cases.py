@@ -126,6 +126,12 @@ def same_pairs(size: int, kernel: int, stride: int, dilation: int) -> tuple[int,
     return total // 2, total - total // 2
 
 
+def causal_pairs(shape: Shape, arguments: Arguments) -> Pairs:
+    """Keras pads the start so that the last tap of window i is input i × stride; its Conv1D has no other axis."""
+    [(_, kernel, _, dilation)] = geometry(shape, arguments, 1)
+    return [(dilation * (kernel - 1), 0)]
+
+
 def geometry(shape: Shape, arguments: Arguments, stride: Any) -> list[tuple[int, int, int, int]]:
     """The size, kernel, stride and dilation of every axis."""
     axes = len(shape) - 1
@@ -155,13 +161,27 @@ def own_padding(shape: Shape, arguments: Arguments, stride: Any, fill: float) ->
         return [], 0
     if padding == "same":
         pairs = [same_pairs(*axis) for axis in geometry(shape, arguments, stride)]
+    elif padding == "causal":
+        pairs = causal_pairs(shape, arguments)
     elif isinstance(padding, list) and any(isinstance(entry, list) for entry in padding):
         pairs = spread_pairs(padding, len(shape) - 1)
     else:
         return [], padding
     if all(before == after for before, after in pairs):
         return [], [before for before, _ in pairs]
-    return [padding_layer("ConstantPad", pairs, fill)], 0
+    return [fill_padding(arguments, pairs, fill)], 0
+
+
+PADDING_LAYERS = {"reflect": "ReflectionPad", "replicate": "ReplicationPad", "circular": "CircularPad"}
+
+
+def fill_padding(arguments: Arguments, pairs: Pairs, fill: float) -> nn.Module:
+    mode = arguments.get("padding_mode", "zeros")
+    if mode == "zeros":
+        return padding_layer("ConstantPad", pairs, fill)
+    if mode not in PADDING_LAYERS:
+        raise ValueError(mode)
+    return padding_layer(PADDING_LAYERS[mode], pairs)
 
 
 def convolution(shape: Shape, arguments: Arguments, out_channels: int, groups: int, bias: bool) -> nn.Module:
@@ -173,7 +193,18 @@ def convolution(shape: Shape, arguments: Arguments, out_channels: int, groups: i
     layer = torch_layer("Conv", len(shape) - 1)
     dilation = arguments.get("dilation", 1)
     return nn.Sequential(
-        *before, layer(shape[0], out_channels, arguments["kernel_size"], stride, padding, dilation, groups, bias)
+        *before,
+        layer(
+            shape[0],
+            out_channels,
+            arguments["kernel_size"],
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            arguments.get("padding_mode", "zeros") if not before else "zeros",
+        ),
     )
 
 
@@ -232,6 +263,7 @@ def conv_transpose(shape: Shape, arguments: Arguments) -> nn.Module:
         arguments.get("groups", 1),
         arguments.get("bias", True),
         arguments.get("dilation", 1),
+        arguments.get("padding_mode", "zeros"),
     )
     return nn.Sequential(layer, *after)
 
@@ -239,7 +271,7 @@ def conv_transpose(shape: Shape, arguments: Arguments) -> nn.Module:
 def locally_connected(shape: Shape, arguments: Arguments) -> nn.Module:
     axes = len(shape) - 1
     before, padding = own_padding(shape, arguments, arguments.get("stride", 1), 0.0)
-    before = before or [padding_layer("ConstantPad", spread_pairs(padding, axes), 0.0)]
+    before = before or [fill_padding(arguments, spread_pairs(padding, axes), 0.0)]
     padded = before[0](torch.zeros(1, *shape))
     return nn.Sequential(*before, LocallyConnected(list(padded.shape[1:]), arguments))
 
@@ -497,6 +529,32 @@ def same_sweep(dilations: Iterable[int]) -> Iterator[Request]:
         yield [2, 5, 6, 7], {"kernel_size": kernel, "stride": stride, "padding": "same"}
 
 
+def causal_sweep() -> Iterator[Request]:
+    for size, kernel, stride, dilation in product((1, 8), (1, 2, 3, 5), (1, 2, 3), (1, 2, 4)):
+        yield [4, size], {"kernel_size": kernel, "stride": stride, "dilation": dilation, "padding": "causal"}
+    yield [4, 8], {"kernel_size": [3], "padding": "causal"}
+    for axes in (2, 3):
+        yield [4] + [8] * axes, {"kernel_size": 3, "padding": "causal"}
+
+
+def mode_sweep() -> Iterator[Request]:
+    """Padding below, at and above the size of the input, on both sides or one."""
+    for axes, mode in product(AXES, PADDING_LAYERS):
+        for size, amount in product((1, 4), (1, 3, 4, 5)):
+            sizes = [4] + [5] * (axes - 1) + [size]
+            last: Any
+            for last in (amount, [amount, 0], [0, amount]):
+                padding = [1] * (axes - 1) + [last]
+                yield sizes, {"kernel_size": 2, "padding": padding, "padding_mode": mode}
+        yield [4] + [5] * axes, {"kernel_size": 4, "padding": "same", "padding_mode": mode}
+    for size, mode in product((3, 4, 5), PADDING_LAYERS):
+        written = {"kernel_size": 3, "dilation": 2, "padding": "causal", "padding_mode": mode}
+        yield [4, size], written
+        yield [4, size], written | {"padding": "same", "stride": 2}
+    for mode in ("zeros", "constant"):
+        yield [4, 5], {"kernel_size": 2, "padding": 1, "padding_mode": mode}
+
+
 def add_to(requests: Iterable[Request], **arguments: Any) -> Iterator[Request]:
     for shape, written in requests:
         yield shape, arguments | written
@@ -525,6 +583,8 @@ def conv_boundaries() -> Iterator[Request]:
     yield from add_to(wrong_lengths(every_size), out_channels=4)
     yield from add_to(wrong_values(every_size), out_channels=4)
     yield from add_to(same_sweep((1, 2)), out_channels=2, bias=False)
+    yield from add_to(causal_sweep(), out_channels=2, groups=2)
+    yield from add_to(mode_sweep(), out_channels=2)
 
 
 def conv_transpose_boundaries() -> Iterator[Request]:
@@ -545,6 +605,8 @@ def conv_transpose_boundaries() -> Iterator[Request]:
     yield from add_to(wrong_lengths(every_size), out_channels=4)
     yield from add_to(wrong_values(every_size[:3] + every_size[4:]), out_channels=4)
     yield from add_to(same_sweep((1, 2)), out_channels=2)
+    for axes, mode in product(AXES, ("zeros", *PADDING_LAYERS)):
+        yield [4] + [5] * axes, {"out_channels": 2, "kernel_size": 3, "padding_mode": mode}
 
 
 def pointwise_boundaries() -> Iterator[Request]:
@@ -558,11 +620,19 @@ def pointwise_boundaries() -> Iterator[Request]:
 
 
 def depthwise_boundaries() -> Iterator[Request]:
+    yield from causal_sweep()
+    yield from mode_sweep()
     yield [32, 112, 112], {"kernel_size": 3, "stride": 2, "padding": 1, "bias": False}
     yield [4, 8, 9], {"kernel_size": 3, "multiplier": 0}
     for axes, multiplier in product(AXES, (1, 2, 3)):
         yield uneven(axes, 6, 4), {"kernel_size": 3, "multiplier": multiplier}
     yield from without_dilation(same_sweep((1,)))
+
+
+def locally_connected_boundaries() -> Iterator[Request]:
+    yield from add_to(without_dilation(around_the_fit()), out_channels=3)
+    yield from add_to(causal_sweep(), out_channels=3)
+    yield from add_to(mode_sweep(), out_channels=3)
 
 
 def half_kernel_padding(dilations: Iterable[int]) -> Iterator[Request]:
@@ -791,7 +861,7 @@ BOUNDARIES: dict[str, Callable[[], Iterator[Request]]] = {
     "pointwise_conv": pointwise_boundaries,
     "depthwise_conv": depthwise_boundaries,
     "separable_conv": lambda: add_to(depthwise_boundaries(), out_channels=6),
-    "locally_connected": lambda: add_to(without_dilation(around_the_fit()), out_channels=3),
+    "locally_connected": locally_connected_boundaries,
     "maxpool": maxpool_boundaries,
     "avgpool": avgpool_boundaries,
     "lppool": lppool_boundaries,

@@ -167,12 +167,24 @@ OWN: dict[str, Callable[[list[Shape], Case], nn.Module]] = {
     "concat": lambda _shapes, _: Call(lambda *values: torch.cat(values, dim=1)),
 }
 
+PADDING_MODES = ("reflect", "replicate", "circular")
 ARGUMENTS: dict[str, list[Case]] = {
-    "conv": [{"out_channels": 4, "kernel_size": 3}, {"out_channels": 4, "kernel_size": 3, "padding": 1, "groups": 2}],
+    "conv": [
+        {"out_channels": 4, "kernel_size": 3},
+        {"out_channels": 4, "kernel_size": 3, "padding": 1, "groups": 2},
+        *({"out_channels": 4, "kernel_size": 3, "padding": 1, "padding_mode": mode} for mode in PADDING_MODES),
+    ],
     "conv_transpose": [{"out_channels": 4, "kernel_size": 3, "stride": 2}],
     "pointwise_conv": [{"out_channels": 4}],
-    "depthwise_conv": [{"kernel_size": 3, "padding": 1, "stride": 2}],
-    "separable_conv": [{"out_channels": 4, "kernel_size": 3}, {"out_channels": 4, "kernel_size": 3, "multiplier": 2}],
+    "depthwise_conv": [
+        {"kernel_size": 3, "padding": 1, "stride": 2},
+        *({"kernel_size": 3, "padding": 2, "stride": 2, "padding_mode": mode} for mode in PADDING_MODES),
+    ],
+    "separable_conv": [
+        {"out_channels": 4, "kernel_size": 3},
+        {"out_channels": 4, "kernel_size": 3, "multiplier": 2},
+        *({"out_channels": 4, "kernel_size": 3, "padding": 1, "padding_mode": mode} for mode in PADDING_MODES),
+    ],
     "maxpool": [{"kernel_size": 2}, {"kernel_size": 3, "stride": 2, "padding": 1}],
     "avgpool": [{"kernel_size": 2}],
     "lppool": [{"kernel_size": 2}],

@@ -249,6 +249,9 @@ def windows(draw: st.DrawFn, kind: str, sizes: tuple[int, ...], most_padding: Ca
     arguments |= {"padding": [list(sides) for sides in padding]} if kind != "lppool" else {}
     arguments |= {"dilation": dilation} if kind not in ("avgpool", "lppool") else {}
     arguments |= {"out_channels": 2} if kind in CONVOLUTIONS and kind != "depthwise_conv" else {}
+    if kind in CONVOLUTIONS and len(sizes) == 1 and draw(st.booleans()):
+        padding = [(dilation[0] * (kernel[0] - 1), 0)]
+        arguments["padding"] = "causal"
     return [{kind: arguments}], list(map(window, sizes, kernel, stride, padding, dilation))
 
 

@@ -15,9 +15,10 @@ _MOST_WINDOWS = 10_000  # of the windows that start before the input, at most th
 class PaddingOnlyWindow(Rule):
     """Some windows of a convolution or pooling contain only padding.
 
-    This happens if the padding exceeds d (k - 1), where k is the kernel size and d the dilation; a 1×1 convolution with
-    padding 1, for example, has such windows on every side. It also happens if the dilation is so large that the whole
-    input fits between two neighbouring elements of the kernel. Windows that ceil_mode adds always overlap the input.
+    This happens if the padding exceeds d (k - 1), where k is the kernel size and d the dilation: a 1×1 convolution
+    with padding 1 has such windows on every side. It also happens if the dilation is so large that the whole input
+    fits between two kernel taps. Windows added by ceil_mode always overlap the input. Padding with copies of the input
+    (padding_mode other than zeros) is not reported.
     """
 
     code = "CV202"
@@ -47,6 +48,8 @@ layers:
             layer = node.layer
             if not hasattr(layer, "padding") or layer.kind in ("conv_transpose", "max_unpool", "pad"):
                 continue
+            if getattr(layer, "padding_mode", "zeros") != "zeros":
+                continue  # copies of the input
             for axis, windows in enumerate(layer.output.spatial):
                 empty = _count_empty_windows(layer, axis)
                 if empty:

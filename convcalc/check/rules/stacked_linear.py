@@ -51,7 +51,7 @@ layers:
                 continue
             if _is_mixing(first.layer) and _is_mixing(second.layer):
                 params = report.layers[producer].params + report.layers[reader].params
-                macs = first.layer.macs() + second.layer.macs()
+                macs = first.layer.count_macs() + second.layer.count_macs()
                 one_params, one_macs = _cost_of_one(first.layer, second.layer)
                 if one_params <= params and one_macs <= macs:
                     yield self._pair_finding(first, second, params - one_params)

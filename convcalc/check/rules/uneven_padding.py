@@ -16,8 +16,8 @@ from convcalc.shape import axis_name
 class UnevenPadding(Rule):
     """With a stride greater than 1, windows read more padding on one side of an axis than on the other.
 
-    An uneven `padding: same` is also reported. Max pooling is not, because it pads with minus infinity and not with
-    zeros, so the padding does not appear in its output.
+    An uneven `padding: same` is also reported. Causal padding is not reported: it is on one side on purpose. Max
+    pooling is not reported: its padding is never the maximum, so no zeros enter the map.
     """
 
     code = "CV304"
@@ -78,8 +78,10 @@ class _UsedPadding(NamedTuple):
 
 
 def _measure_paddings(layer: Layer) -> list[_UsedPadding]:
-    """Return the padding that the windows read, per axis; an empty list for a layer that does not pad with zeros."""
+    """Return the padding that is read on each axis; empty for layers that pad causally or not with zeros."""
     if not isinstance(layer, Window | AvgPool):
+        return []
+    if isinstance(layer, Window) and (layer.is_causal or layer.padding_mode != "zeros"):
         return []
     assert not isinstance(layer.padding, str)
     axes = len(layer.input.spatial)

@@ -13,6 +13,7 @@ from convcalc.convert.decompile.items import LayerItem, Reference, Value
 from convcalc.convert.graph import Graph, legal_names
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
+from convcalc.layers.conv import Window
 from convcalc.network import Network, Node
 from convcalc.problems import Flaw, normalise_word
 from convcalc.shape import Shape
@@ -65,6 +66,8 @@ def _make_layer_item(node: Node, number: int, name: str | None, first: int, numb
 def _shorten_arguments(layer: Layer) -> tuple[tuple[str, ...], tuple[Value, ...]]:
     """Return the names and the shortest values of a layer's arguments, including those at their default value."""
     given = {name: value for name, value in layer.given.items() if value is not None}
+    if isinstance(layer, Window) and layer.is_causal and any(map(any, layer.padding)):
+        given["padding"] = "causal"
     kept = {name: value for name, value in given.items() if not _is_redundant(type(layer), layer.inputs, given, name)}
     return tuple(kept), tuple(_shorten_value(layer.keys[name], value) for name, value in kept.items())
 

@@ -13,6 +13,7 @@ from convcalc.convert.onnx_graph.declared import Sizes
 from convcalc.convert.onnx_graph.learnt import is_learnt, is_varied
 from convcalc.convert.onnx_graph.program import Operation, Program
 
+_PADDING_MODES = {"reflect": "reflect", "edge": "replicate", "wrap": "circular"}
 _INPUTS_WITHOUT_BIAS = {
     "Conv": 2,
     "ConvTranspose": 2,
@@ -204,6 +205,37 @@ def _is_closed(merger: _PatternMerger, inside: set[int], last: int) -> bool:
     return True
 
 
+def _merge_padding_mode(merger: _PatternMerger, place: int, operation: Operation) -> bool:
+    """Merge a Pad with copies of the data into the convolution that alone reads it, as its attribute `padding_mode`."""
+    made = merger.find_only_maker(operation.inputs[0], "Pad")
+    attributes = dict(operation.attributes)
+    automatic = attributes.pop("auto_pad", None) or "NOTSET"
+    if made is None or automatic not in ("NOTSET", "VALID") or any(attributes.get("pads") or ()):
+        return False
+    at, pad = made
+    mode = _PADDING_MODES.get(pad.attributes.get("mode", ""))
+    rank = len(merger.dims(pad.inputs[0]))
+    amounts, axes = (_list_integers(merger, pad, position) for position in (1, 3))
+    axes = tuple(range(rank)) if axes is None else axes
+    if mode is None or amounts is None or len(amounts) != 2 * len(axes) or min(amounts) < 0:
+        return False
+    sides = {axis % rank: (amounts[i], amounts[i + len(axes)]) for i, axis in enumerate(axes)}
+    if any(any(sides.get(axis, ())) for axis in (0, 1)):
+        return False
+    pairs = [sides.get(axis, (0, 0)) for axis in range(2, rank)]
+    attributes["pads"] = (*(before for before, _ in pairs), *(after for _, after in pairs))
+    attributes["padding_mode"] = mode
+    inputs = (pad.inputs[0], *operation.inputs[1:])
+    return merger.replace(place, operation._replace(attributes=attributes, inputs=inputs), at)
+
+
+def _list_integers(merger: _PatternMerger, operation: Operation, position: int) -> tuple[int, ...] | None:
+    """Return the integers of an optional constant input; None if it is absent or not known."""
+    name = operation.inputs[position] if position < len(operation.inputs) else ""
+    contents = merger.values[name].contents if name else None
+    return None if contents is None else tuple(map(int, contents.ravel()))
+
+
 def _merge_bias(merger: _PatternMerger, place: int, operation: Operation) -> bool:
     """Merge an added constant into a convolution or product as its bias."""
     pair = _split_constant(merger, operation)
@@ -377,6 +409,7 @@ def _match_shuffle(sizes: Sizes, middle: Sizes, order: Sizes, after: Sizes) -> t
 
 _Pattern = Callable[[_PatternMerger, int, Operation], bool]
 _PATTERNS: dict[str, tuple[_Pattern, ...]] = {
+    "Conv": (_merge_padding_mode,),
     "Mul": (_merge_activation, _merge_affine_norm, _merge_stochastic_depth),
     "Div": (_merge_activation, _merge_layer_norm),
     "Min": (_merge_activation,),

@@ -30,14 +30,28 @@ def _write_convolution(
     writer: OnnxWriter, layer: Any, out_channels: int, groups: int, kernel: Sequence[int], **window: Any
 ) -> None:
     sizes = (out_channels, layer.input.channels // groups, *kernel)
+    _write_padding_mode(writer, layer)
     weights = [writer.weight("weight", sizes, RANDOM)]
     if layer.bias:
         weights.append(writer.weight("bias", (out_channels,), ZERO))
     writer.add("Conv", *weights, group=groups, kernel_shape=kernel, **window)
 
 
+_PAD_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
+
+def _write_padding_mode(writer: OnnxWriter, layer: Any) -> None:
+    """Write a Pad, if the padding of a convolution is not zeros, as Conv pads only with these."""
+    mode = getattr(layer, "padding_mode", "zeros")
+    if mode != "zeros" and any(map(any, layer.padding)):
+        axes = writer.integers(range(2, layer.input.axes + 2))
+        writer.add("Pad", writer.integers(list_pads(layer.padding)), "", axes, last=False, mode=_PAD_MODES[mode])
+
+
 def _window_attributes(layer: Any) -> dict[str, Any]:
-    return {"strides": layer.stride, "pads": list_pads(layer.padding), "dilations": layer.dilation}
+    zeros = layer.padding_mode == "zeros"
+    pads = list_pads(layer.padding) if zeros else [0] * (2 * layer.input.axes)
+    return {"strides": layer.stride, "pads": pads, "dilations": layer.dilation}
 
 
 def _write_conv(writer: OnnxWriter, layer: Any) -> None:
@@ -56,6 +70,7 @@ def _write_depthwise_conv(writer: OnnxWriter, layer: Any) -> None:
 
 def _write_separable_conv(writer: OnnxWriter, layer: Any) -> None:
     first, second = layer.depthwise, layer.pointwise
+    _write_padding_mode(writer, first)
     sizes = (first.output.channels, 1, *first.kernel_size)
     weight = writer.weight("depthwise.weight", sizes, RANDOM)
     window = _window_attributes(first)

@@ -98,6 +98,8 @@ def convert_conv(builder: Builder, operation: Operation) -> None:
         padding=_read_padding(operation, data.shape.spatial, tuple(kernel), stride, dilation),
         dilation=collapse_axes(dilation),
     )
+    if operation.attributes.get("padding_mode"):  # of a Pad that is merged, see `node_patterns`
+        window["padding_mode"] = operation.attributes["padding_mode"]
     bias = _drop_defaults(bias=_has_bias(builder, operation, out_channels))
     roots = builder.roots(operation, 1, 2)
     if 1 < groups == data.shape.channels:

@@ -43,9 +43,13 @@ def _read_conv(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
     else:
         rest |= {"groups": groups}
         window = {"out_channels": out_channels, **window}
+    pending = reader.pending_pads.get(node.args[0], {})
     arguments = drop_defaults(window | rest, stride=1, padding=0, dilation=1, groups=1, multiplier=1, bias=True)
+    if pending and arguments.get("padding", "valid") != "valid":
+        raise UnreadableOperation("padding of two kinds")
     if arguments.get("padding") == "valid":
         del arguments["padding"]
+    arguments |= pending
     return reader.step(node, kind, arguments, [value], output_sizes(node)[1:], [weight, bias])
 
 

@@ -53,9 +53,12 @@ def call_nn(name: str, axes: int, *arguments: CallArgument) -> ModuleCall:
     return ModuleCall(f"nn.{name}{axes}d", arguments)
 
 
-def call_zero_pad(padding: PerAxisPadding) -> ModuleCall:
-    """Return a call that pads with zeros."""
-    return call_nn("ZeroPad", len(padding), CallArgument("padding", list_sides(padding)))
+_PADDINGS = {"zeros": "ZeroPad", "reflect": "ReflectionPad", "replicate": "ReplicationPad", "circular": "CircularPad"}
+
+
+def call_pad(padding: PerAxisPadding, mode: str = "zeros") -> ModuleCall:
+    """Return a call that pads in one of the modes of PyTorch's convolutions."""
+    return call_nn(_PADDINGS[mode], len(padding), CallArgument("padding", list_sides(padding)))
 
 
 def is_symmetric(padding: PerAxisPadding) -> bool:

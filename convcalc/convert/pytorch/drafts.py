@@ -119,7 +119,7 @@ class ClassDrafter:
         for child in scope.children:
             name = self.wiring.full_name(child)
             if name in direct:
-                items.append((self.places.keys[name], ModuleAlias(self.places.path(direct[name], scope))))
+                items += self._surround(child, ModuleAlias(self.places.path(direct[name], scope)))
             elif not self.wiring.is_merge(child):
                 items += self._key_modules(child, scope)
         later = tuple(
@@ -132,15 +132,23 @@ class ClassDrafter:
 
     def _key_modules(self, child: ScopeChild, scope: ModuleScope) -> list[tuple[str, ModuleExpression]]:
         """Return the modules of a child by name, including padding before and cropping after it."""
-        key = self.places.keys[self.wiring.full_name(child)]
         frozen = self.wiring.is_frozen(child) and not (scope.name and self.wiring.is_frozen(scope))
-        if isinstance(child, int):
-            parts = make_modules(self.wiring.network.nodes[child])
-            names = [f"{key}{AROUND[0]}", key, f"{key}{AROUND[1]}"]
-            modules = [parts.before, FrozenModule(parts.module) if frozen else parts.module, parts.after]
-            return [(name, module) for name, module in zip(names, modules, strict=True) if module is not None]
-        expression = self._child_expression(child)
-        return [(key, FrozenModule(expression) if frozen else expression)]
+        expression: ModuleExpression = (
+            make_modules(self.wiring.network.nodes[child]).module
+            if isinstance(child, int)
+            else self._child_expression(child)
+        )
+        return self._surround(child, FrozenModule(expression) if frozen else expression)
+
+    def _surround(self, child: ScopeChild, expression: ModuleExpression) -> list[tuple[str, ModuleExpression]]:
+        """Return the module of a child by name, with any padding before and cropping after a layer."""
+        key = self.places.keys[self.wiring.full_name(child)]
+        if not isinstance(child, int):
+            return [(key, expression)]
+        parts = make_modules(self.wiring.network.nodes[child])
+        names = [f"{key}{AROUND[0]}", key, f"{key}{AROUND[1]}"]
+        modules = [parts.before, expression, parts.after]
+        return [(name, module) for name, module in zip(names, modules, strict=True) if module is not None]
 
     def _child_expression(self, scope: ModuleScope) -> ModuleExpression:
         """Return a finished class, list or chain; nn.Identity for a shared module, which is assigned later."""

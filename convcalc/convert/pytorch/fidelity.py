@@ -51,7 +51,7 @@ def describe_difference(
     except Flaw as flaw:
         return f"arguments that do not fit: {flaw.message}"
     params = sum(layer.weight_tensors()) + sum(layer.bias_tensors())
-    macs = None if traced.macs is None else layer.macs()
+    macs = None if traced.macs is None else layer.count_macs()
     ours = MeasuredFigures(layer.output.sizes, params, sum(layer.buffer_tensors()), macs)
     pairs = zip(ours._asdict().items(), traced, strict=True)
     return ", ".join(
@@ -123,7 +123,7 @@ def _sum_layers(network: Network) -> tuple[int, int, int, int]:
     params = {node.name: sum(node.layer.weight_tensors()) + sum(node.layer.bias_tensors()) for node in own}
     trained = sum(params[node.name] for node in own if not node.frozen)
     statistics = sum(sum(node.layer.buffer_tensors()) for node in own)
-    return sum(params.values()), trained, statistics, sum(node.layer.macs() or 0 for node in network.nodes)
+    return sum(params.values()), trained, statistics, sum(node.layer.count_macs() or 0 for node in network.nodes)
 
 
 def _shape_differences(graph: Graph, network: Network, read: TraceFacts) -> Iterator[str]:

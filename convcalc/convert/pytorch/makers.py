@@ -14,7 +14,7 @@ from convcalc.convert.pytorch.calls import (
     ModuleCall,
     call_crop,
     call_nn,
-    call_zero_pad,
+    call_pad,
     collapse_equal,
 )
 from convcalc.convert.pytorch.torch_windows import (
@@ -244,7 +244,7 @@ MAKERS: dict[str, Maker] = {
     "upsample": _make_upsample,
     "pixel_shuffle": _shuffle_maker("PixelShuffle", "upscale_factor"),
     "pixel_unshuffle": _shuffle_maker("PixelUnshuffle", "downscale_factor"),
-    "pad": lambda layer: LayerModules(call_zero_pad(layer.padding)),
+    "pad": lambda layer: LayerModules(call_pad(layer.padding)),
     "crop": lambda layer: LayerModules(call_crop(layer.amount)),
     "reshape": _make_reshape,
     "slice": _make_slice,

@@ -67,6 +67,7 @@ class TraceReader:
         self.pattern_ends, self.pattern_nodes = find_patterns(trace.nodes)
         self.numbers: dict[str, int] = {}
         self.uncounted: set[Any] = set()  # operations in opaque layers, whose costs are unknown
+        self.pending_pads: dict[Any, dict[str, Any]] = {}  # arguments that padding adds to the convolution after it
 
     def graph(self, name: str, origin: str) -> Graph:
         """Return the network of all operations.

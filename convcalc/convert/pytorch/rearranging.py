@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from convcalc.convert.pytorch.activation_patterns import operator_name
 from convcalc.convert.pytorch.cutting import add_part
+from convcalc.convert.pytorch.joining import BEFORE
 from convcalc.convert.pytorch.nodes import list_places, output_sizes
 from convcalc.convert.pytorch.reading import KnownValue, TraceReader, UnreadableOperation
 from convcalc.convert.pytorch.traced_values import (
@@ -86,6 +88,9 @@ def _read_pad(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
     pairs = [by_axis.get(axis, [0, 0]) for axis in value.spatial_axes()]
     if not any(map(any, pairs)):
         return value
+    if given["mode"] != "constant" and _is_part_of_convolution(node):
+        reader.pending_pads[node] = {"padding": pairs, "padding_mode": given["mode"]}
+        return value
     shape = (value.shape[0], *(size + sum(pair) for size, pair in zip(value.shape[1:], pairs, strict=True)))
     if all(side >= 0 for pair in pairs for side in pair):
         return reader.step(node, "pad", {"padding": pairs}, [value], shape, last=value.last)
@@ -93,6 +98,20 @@ def _read_pad(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
         amount = [[-before, -after] for before, after in pairs]
         return reader.step(node, "crop", {"amount": amount}, [value], shape, last=value.last)
     raise UnreadableOperation
+
+
+def _is_part_of_convolution(node: Any) -> bool:
+    """Whether a convolution alone reads padding, and its module, or one named `conv1_pad` for `conv1`, pads for it."""
+    if len(node.users) != 1:
+        return False
+    [user] = node.users
+    if operator_name(user) not in ("conv1d", "conv2d", "conv3d") or user.args[0] is not node:
+        return False
+    own, reading = list_places(node), list_places(user)
+    if not own or not reading:
+        return False
+    same_call = own[-1].key == reading[-1].key and reading[-1].word.startswith("Conv")
+    return same_call or own[-1].path == reading[-1].path + BEFORE
 
 
 def _upsample_handler(mode: str) -> Handler:

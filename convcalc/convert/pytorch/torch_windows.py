@@ -11,7 +11,7 @@ from convcalc.convert.pytorch.calls import (
     ModuleCall,
     call_crop,
     call_nn,
-    call_zero_pad,
+    call_pad,
     collapse_equal,
     is_symmetric,
     list_sides,
@@ -33,8 +33,9 @@ def _make_convolution(layer: Any, out_channels: int, groups: int, bias: bool) ->
         CallArgument("dilation", collapse_equal(layer.dilation), 1),
         CallArgument("groups", groups, 1),
         CallArgument("bias", layer.bias if bias else False, True),
+        CallArgument("padding_mode", layer.padding_mode if own else "zeros", "zeros"),
     )
-    return LayerModules(call, before=None if own else call_zero_pad(layer.padding))
+    return LayerModules(call, before=None if own else call_pad(layer.padding, layer.padding_mode))
 
 
 def make_conv(layer: Any) -> LayerModules:
@@ -108,7 +109,7 @@ def make_locally_connected(layer: Any) -> LayerModules:
         ),
     )
     padded = any(map(any, layer.padding))
-    return LayerModules(call, before=call_zero_pad(layer.padding) if padded else None)
+    return LayerModules(call, before=call_pad(layer.padding, layer.padding_mode) if padded else None)
 
 
 def sliding_pool_maker(name: str, fill: float) -> Maker:
@@ -120,7 +121,7 @@ def sliding_pool_maker(name: str, fill: float) -> Maker:
         before = None
         if not own:
             padding, ceil_mode = tuple(map(_exact_padding, *_window_values(layer, dilation))), False
-            before = call_zero_pad(padding) if fill == 0 else _call_constant_pad(padding, fill)
+            before = call_pad(padding) if fill == 0 else _call_constant_pad(padding, fill)
         kernel = collapse_equal(layer.kernel_size)
         arguments = [
             CallArgument("kernel_size", kernel),

@@ -104,6 +104,12 @@ input: [8, 33, 33]
 layers:
   - avgpool: {kernel_size: 3, stride: 2, padding: 1}
 """,
+    """\
+input: [8, 32]
+layers:
+  - conv: {out_channels: 8, kernel_size: 3, dilation: 2, stride: 2, padding: causal}
+  - depthwise_conv: {kernel_size: 4, stride: 3, padding: [[3, 0]]}
+""",
 ]
 
 
