@@ -37,9 +37,3 @@ def find_file(name: str) -> str:
 def resolve_net(net: str) -> str:
     """Return the file of a NET argument, which is a file or `example:NAME`; raises `NoExample`."""
     return find_file(net.removeprefix(PREFIX)) if net.startswith(PREFIX) else net
-
-
-def display_name(file: str) -> str:
-    """Return `example:NAME` for the file of an example, otherwise the file unchanged."""
-    folder_of, name = os.path.split(file)
-    return PREFIX + name.removesuffix(_SUFFIX) if folder_of == _find_folder() else file

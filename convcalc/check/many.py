@@ -15,7 +15,7 @@ from convcalc.check.runner import Checked, check
 from convcalc.check.settings import Settings
 from convcalc.problems import InvalidSpec, Problem
 from convcalc.spec.document import Document
-from convcalc.spec.files import STANDARD_INPUT, explain_unreadable, read_file
+from convcalc.spec.files import STANDARD_INPUT, explain_unreadable, read_net
 from convcalc.spec.inputs import Overrides
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _collect_garbage() -> None:
 def check_file(task: Task, how: How) -> Checked:
     """Return what is found in one file; if it cannot be read or causes an internal error, that is its only problem."""
     try:
-        found = _check_document(read_file(examples.resolve_net(task.file)), task.settings, how)
+        found = _check_document(read_net(task.file), task.settings, how)
     except InvalidSpec as error:
         found = Checked(error.file or task.file, error.problems, error.text)
     except OSError as error:

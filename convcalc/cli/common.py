@@ -18,7 +18,7 @@ from convcalc.render.lines import Block, Line, plain_text, styled_text
 from convcalc.spec.blame import read_overridden_network
 from convcalc.spec.budget import LIMITED
 from convcalc.spec.document import Document
-from convcalc.spec.files import STANDARD_INPUT, explain_unreadable, read_file
+from convcalc.spec.files import STANDARD_INPUT, explain_unreadable, read_net
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network
 from convcalc.spec.source import read_value
@@ -261,7 +261,7 @@ def _parse_value(option: str, text: str) -> Any:
 def read_document(net: str) -> Document:
     """Read the spec that NET refers to: a file, standard input or an example. Raises Failure."""
     try:
-        return read_file(examples.resolve_net(net))
+        return read_net(net)
     except examples.NoExample as error:
         raise Failure(str(error)) from None
     except OSError as error:

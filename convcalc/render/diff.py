@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from convcalc import examples
 from convcalc.analysis.report import LayerReport, Report, field_dict
 from convcalc.diff.compared_figures import Figure
 from convcalc.diff.condition import Condition
@@ -127,7 +126,7 @@ def _title_lines(difference: Difference, width: int | None) -> list[Line]:
     """Return the names of both networks, and their files if they fit."""
     lines: list[Line] = []
     for side, report in (("old", difference.old), ("new", difference.new)):
-        name, file = printable(report.network.name), printable(examples.display_name(report.network.file or ""))
+        name, file = printable(report.network.name), printable(report.network.file or "")
         room = 1000 if width is None else max(width - len(name) - 7, 0)
         lines.append([(f"{side}  ", "head"), (name, "title"), (f"  {file}" if len(file) <= room else "", "dim")])
     return lines

@@ -343,3 +343,38 @@ def test_the_choices_of_a_missing_option_are_on_separate_lines(
     said = capsys.readouterr().err
     assert "\\x09" not in said
     assert said.split()[-2:] == ["torch,", "onnx"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["summary", "-f", "json"],
+        ["rf", "-f", "json"],
+        ["memory", "-f", "json"],
+        ["explain", "-f", "json"],
+        ["explain", "--conventions", "-f", "json"],
+        ["compare", "-f", "json"],
+        ["alternatives", "-f", "json"],
+        ["check", "-f", "json", "--max-params", "1"],
+        ["fit", "-p", "size=160,224", "--max-params", "100M", "-f", "json"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_an_example_is_named_as_in_the_command_and_never_by_its_path(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run([arguments[0], "example:mobilenet_v1", *arguments[1:]])
+    printed = capsys.readouterr().out
+    assert '"file": "example:mobilenet_v1"' in printed
+    assert "mobilenet_v1.yaml" not in printed
+
+
+def test_the_problems_of_an_example_name_it_as_in_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["summary", "example:alexnet", "--input", "3,8,8", "-f", "json"]) == 1
+    assert '"file": "example:alexnet"' in capsys.readouterr().out
+    assert run(["check", "example:alexnet", "--max-params", "1"]) == 1
+    assert capsys.readouterr().out.startswith("example:alexnet:3:1: ")
+    assert run(["diff", "example:lenet5", "example:unet", "-f", "json"]) == 0
+    printed = capsys.readouterr().out
+    assert '"example:lenet5"' in printed
+    assert ".yaml" not in printed
