@@ -10,7 +10,8 @@ from keyword import iskeyword
 
 import click
 
-from convcalc.problems import did_you_mean, printable, show
+from convcalc.examples import PREFIX
+from convcalc.problems import did_you_mean, join_words, normalise_word, printable, show
 from convcalc.version import __version__
 
 SECTIONS: dict[str, tuple[str, ...]] = {
@@ -22,9 +23,27 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 }
 _EXAMPLES = """\b
 Examples:
-  convcalc summary example:resnet50
+  convcalc example:resnet50
   convcalc examples mobilenet_v1 > net.yaml
   convcalc layers conv_transpose"""
+# other words for a command, which are suggested before the nearest spelling
+OTHER_WORDS = {
+    "summary": "analyse analyze cost count flops info macs params print profile report show stats table",
+    "rf": "field receptive receptivefield",
+    "memory": "bytes mem peak ram",
+    "explain": "derive formula how why",
+    "alternatives": "factorize improve replace shrink suggest",
+    "fit": "budget grid optimize search sweep tune",
+    "diff": "changes delta",
+    "compare": "benchmark rank versus vs",
+    "check": "ci gate lint test validate",
+    "import": "convert load onnx open read torch",
+    "export": "convert draw graph onnx plot save torch visualize write",
+    "layers": "kinds operators ops",
+    "examples": "list models zoo",
+    "init": "new start template",
+}
+_SPEC_ENDINGS = (".yaml", ".yml")
 NOT_DONE = 2
 _INTERRUPTED = 130
 
@@ -33,10 +52,13 @@ class _Commands(click.Group):
     """A group whose commands are imported when used, and listed in sections by purpose."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        """Without a command, print the help on standard error and fail: versions of click differ in this."""
+        """Print the help if there are no arguments; options before a NET are those of summary."""
         if not args and not context.resilient_parsing:  # which a shell's completion sets
-            click.echo(context.get_help(), err=True)
-            context.exit(NOT_DONE)
+            click.echo(context.get_help())
+            context.exit(0)
+        own = {name for option in self.get_params(context) for name in option.opts}
+        if args and args[0].startswith("-") and args[0] not in own and any(map(_is_net, args)):
+            args = ["summary", *args]
         return super().parse_args(context, args)
 
     def list_commands(self, context: click.Context) -> list[str]:
@@ -54,13 +76,14 @@ class _Commands(click.Group):
     def resolve_command(
         self, context: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Suggest the nearest command for a mistyped one."""
+        """Return the command and its arguments: summary for a NET. Suggest a command for an unknown word."""
         name = args[0]
-        if self.get_command(context, name) is None and not name.startswith("-"):
-            hint = did_you_mean(name, self.list_commands(context)) or "convcalc --help lists the commands"
-            if name.startswith("example:") or os.path.isfile(name):
-                hint = f"convcalc summary {printable(name)} shows a network"
-            raise click.UsageError(f"no command {show(name)}: {hint}", context)
+        if self.get_command(context, name) is None:
+            if _is_net(name):
+                return super().resolve_command(context, ["summary", *args])
+            if not name.startswith("-") and not context.resilient_parsing:
+                hint = _suggest_command(name, self.list_commands(context))
+                raise click.UsageError(f"no command {show(name)}: {hint}", context)
         return super().resolve_command(context, args)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
@@ -76,8 +99,26 @@ class _Commands(click.Group):
 def commands() -> None:
     """Compute the exact cost of convolutional networks from a YAML spec: shapes, params, memory, MACs.
 
-    NET is a file, - for standard input, or example:NAME for a spec that comes with convcalc.
+    NET is a file, - for standard input, or example:NAME for a spec that comes with convcalc. convcalc NET is short for
+    convcalc summary NET.
     """
+
+
+def _is_net(argument: str) -> bool:
+    """Whether an argument in the place of a command is a network."""
+    return (
+        argument == "-" or argument.startswith(PREFIX) or argument.endswith(_SPEC_ENDINGS) or os.path.isfile(argument)
+    )
+
+
+def _suggest_command(word: str, known: list[str]) -> str:
+    """Return a hint for an unknown command: those that the word means, or the one of the nearest spelling."""
+    if os.path.isdir(word):
+        return f"convcalc check {printable(word)} checks the specs of a folder"
+    meant = [command for command, words in OTHER_WORDS.items() if normalise_word(word) in words.split()]
+    if meant:
+        return f"did you mean {join_words(meant)}?"
+    return did_you_mean(word, known) or "convcalc --help lists the commands"
 
 
 def main() -> None:
