@@ -167,6 +167,20 @@ def output_options(function: Function) -> Function:
     )
 
 
+def pager_option(function: Function) -> Function:
+    """Add --no-pager; the command receives `pager`, for `write_text`."""
+    return add_options(
+        function,
+        click.option(
+            "--no-pager",
+            "pager",
+            flag_value=False,
+            default=True,
+            help="Never show a long result in a pager (PAGER, default: less -R), as on a terminal.",
+        ),
+    )
+
+
 def add_options(function: Function, *options: Function) -> Function:
     """Add options to a function, in the order in which the help lists them."""
     for option in reversed(options):
@@ -370,13 +384,28 @@ def render_text(blocks: Sequence[Block], output: Output, cut: bool = True) -> st
     return styled_text(blocks) if color else plain_text(blocks, cut)
 
 
-def write_text(text: str, output: Output, inputs: Iterable[str]) -> None:
-    """Write a result to standard output, or replace a file in one step. Raises Failure if that file is an input."""
+def write_text(text: str, output: Output, inputs: Iterable[str], pager: bool = False) -> None:
+    """Write a result to standard output, or replace a file in one step. Raises Failure if that file is an input.
+
+    With `pager`, a result longer than the terminal is shown in a pager.
+    """
     if output.file in (None, "-"):
-        sys.stdout.write(text)
+        if pager and output.file is None and _is_longer_than_screen(text):
+            click.echo_via_pager(text)  # which keeps colours for less, with LESS=-R if it is not set
+        else:
+            sys.stdout.write(text)
         return
     # a lone surrogate cannot be encoded: it becomes a question mark, as on a terminal
     write_bytes(text.encode("utf-8", "replace"), output, inputs)
+
+
+def _is_longer_than_screen(text: str) -> bool:
+    """Whether standard output is a terminal that cannot show all lines at once, and a person is at the keyboard."""
+    if not (sys.stdout.isatty() and sys.stdin.isatty()) or os.environ.get("TERM") == "dumb":
+        return False
+    from shutil import get_terminal_size
+
+    return text.count("\n") >= get_terminal_size().lines
 
 
 def write_bytes(content: bytes, output: Output, inputs: Iterable[str]) -> None:

@@ -9,9 +9,10 @@ from convcalc.problems import printable, shorten
 from convcalc.render.columns import COLUMNS, SHOWN
 from convcalc.render.grid import Column, grid
 from convcalc.render.lines import GAP, Block, Line, plain_text
-from convcalc.render.rows import Row, layer_rows, tree_rows
+from convcalc.render.rows import Row, choose_depth, count_levels, leaf_rows, tree_rows
 from convcalc.units import format_bytes, format_count, format_exact
 
+MOST_ROWS = 60  # a longer table is folded by default
 _MOST_NAMED = 3  # layers of unknown cost named in the totals
 
 
@@ -26,25 +27,36 @@ def table(
     *,
     width: int | None = None,
     depth: int | None = None,
+    fold: bool = False,
     sort: str | None = None,
     exact: bool = False,
     layers: bool = True,
 ) -> list[Block]:
     """Return the network's name and inputs, its layers, the totals.
 
-    Columns are dropped to fit `width`, the least important first. `depth` folds deeper layers. `sort` lists all layers
-    by a column, largest first. Without `layers`, only the totals are shown.
+    Columns are dropped to fit `width`, the least important first. `depth` folds deeper layers; `fold` chooses it if the
+    table is longer than MOST_ROWS, and adds a line about it. `sort` lists layers and folded scopes by a column, largest
+    first. Without `layers`, only the totals are shown.
     """
     if depth == 0 or not layers:
         return [*heading_lines(report, width), [], *format_totals(report, width)]
-    rows = sort_rows(report, sort) if sort else tree_rows(report, depth)
+    if fold:
+        depth = choose_depth(report, MOST_ROWS, nested=sort is None)
+    rows = sort_rows(report, sort, depth) if sort else tree_rows(report, depth)
     found = grid(columns, rows, width=width, exact=exact, fixed=columns is not SHOWN, style=_style_of)
-    return [*heading_lines(report, width), [], found, [], *format_totals(report, width)]
+    note = _fold_lines(report, depth) if fold and depth is not None else []
+    return [*heading_lines(report, width), [], found, [], *note, *format_totals(report, width)]
 
 
-def sort_rows(report: Report, sort: str) -> list[Row]:
-    """Sort layers by a column: numbers descending after unknown ones, text ascending."""
-    rows, value = layer_rows(report), COLUMNS[sort].value
+def _fold_lines(report: Report, depth: int) -> list[Line]:
+    """Return a line about how far the table is folded, and an empty one."""
+    every = f"--depth all shows {len(report.layers):,} layers"
+    return [[(f"folded to depth {depth} of {count_levels(report)}; {every}", "dim")], []]
+
+
+def sort_rows(report: Report, sort: str, depth: int | None = None) -> list[Row]:
+    """Sort layers, and scopes folded at `depth`, by a column: numbers descending after unknown ones, text ascending."""
+    rows, value = leaf_rows(report, depth), COLUMNS[sort].value
     numeric = any(isinstance(value(row), int | float) for row in rows)
     if not numeric:
         return sorted(rows, key=lambda row: value(row) or "")
