@@ -46,6 +46,7 @@ _ROWS = 20  # default number of rows without LAYER
 )
 @common.format_option("table", "json", "markdown")
 @common.output_options
+@common.quiet_option("Do not print warnings or the savings of --apply.")
 def command(
     net: str,
     overrides: Overrides,

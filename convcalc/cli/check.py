@@ -87,6 +87,7 @@ def _add_rule_options(function: common.Function) -> common.Function:
     help="Output format (default: text; github in GitHub Actions).",
 )
 @common.output_options
+@common.quiet_option("Show no progress bar, and do not report the number of fixes.")
 def command(
     nets: tuple[str, ...],
     select: str | None,

@@ -7,6 +7,7 @@ from functools import wraps
 from typing import IO, Any, NamedTuple, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from convcalc import examples
 from convcalc.analysis.training import OPTIMIZERS
@@ -28,6 +29,14 @@ Name = TypeVar("Name", str, str | None)
 Function = Callable[..., Any]
 WRONG_NETWORK = 1
 _COMPARE_HINT = ": to compare two values, use convcalc diff NET NET --set-old NAME=VALUE --set-new NAME=VALUE"
+_FORMATS_BY_SUFFIX = {
+    ".csv": "csv",
+    ".json": "json",
+    ".markdown": "markdown",
+    ".md": "markdown",
+    ".sarif": "sarif",
+    ".svg": "svg",
+}
 _MOST_DIGITS_OF_WIDTH = 6
 _BYTE_ORDER_MARK = "\ufeff"
 _BOUNDS = tuple(f"{bound}-{metric.replace('_', '-')}" for metric in LIMITED for bound in ("max", "min"))
@@ -143,12 +152,18 @@ def format_option(*formats: str) -> Callable[[Function], Function]:
     )
 
 
-def output_options(function: Function) -> Function:
-    """Add the options for the output, received as `where`, and report an invalid spec raised by the command."""
+def output_options(function: Function, only: str = "text") -> Function:
+    """Add the options for the output, received as `where`, and report an invalid spec raised by the command.
+
+    The suffix of -o chooses the format, unless -f is given. `only` is the format of a command without -f.
+    """
 
     @wraps(function)
-    def run(output: str | None, color: str, quiet: bool, **rest: Any) -> Any:
+    def run(output: str | None, color: str, quiet: bool = False, **rest: Any) -> Any:
         where = Output(output, color, quiet)
+        chosen = _format_by_suffix(output, only)
+        if chosen is not None and "format" in rest:
+            rest["format"] = chosen
         try:
             return function(where=where, **rest)
         except InvalidSpec as error:
@@ -156,15 +171,43 @@ def output_options(function: Function) -> Function:
 
     return add_options(
         run,
-        click.option("-o", "--output", metavar="FILE", help="Write the result to FILE (all or nothing)."),
+        click.option("-o", "--output", metavar="FILE", help=_output_help(function)),
         click.option(
             "--color",
             type=click.Choice(["auto", "always", "never"]),
             default="auto",
             help="When to use colours (auto: only on a terminal).",
         ),
-        click.option("-q", "--quiet", is_flag=True, help="Print only the essentials."),
     )
+
+
+def quiet_option(help: str = "Do not print warnings.") -> Callable[[Function], Function]:
+    """Return the decorator that adds -q, received as `where.quiet`, to a command with `output_options`."""
+    return click.option("-q", "--quiet", is_flag=True, help=help)
+
+
+def _output_help(function: Function) -> str:
+    """Return the help of -o for a command with or without -f."""
+    has_formats = any(parameter.name == "format" for parameter in getattr(function, "__click_params__", ()))
+    suffix = "; its suffix chooses the format, such as .json" if has_formats else ""
+    return f"Write the result to FILE (all or nothing){suffix}."
+
+
+def _format_by_suffix(file: str | None, only: str) -> str | None:
+    """Return the format that the suffix of -o FILE stands for; None if it stands for none, or if -f is given.
+
+    Raises UsageError if the command does not have that format.
+    """
+    wanted = _FORMATS_BY_SUFFIX.get(os.path.splitext(file or "")[1].lower())
+    context = click.get_current_context()
+    if wanted is None or context.get_parameter_source("format") is ParameterSource.COMMANDLINE:
+        return None
+    types = [parameter.type for parameter in context.command.params if parameter.name == "format"]
+    formats = [str(choice) for kind in types if isinstance(kind, click.Choice) for choice in kind.choices] or [only]
+    if wanted not in formats:
+        has = f"its formats are {', '.join(formats)}" if len(formats) > 1 else f"it writes {only}"
+        raise click.UsageError(f"-o {printable(str(file))}: {context.command.name} has no format {wanted}; {has}")
+    return wanted
 
 
 def pager_option(function: Function) -> Function:
@@ -176,7 +219,7 @@ def pager_option(function: Function) -> Function:
             "pager",
             flag_value=False,
             default=True,
-            help="Never show a long result in a pager (PAGER, default: less -R), as on a terminal.",
+            help="Do not use a pager for a table longer than the terminal.",
         ),
     )
 

@@ -32,6 +32,7 @@ _UNREADABLE = 2
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Show only the first N networks.")
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.output_options
+@common.quiet_option()
 def command(
     nets: tuple[str, ...],
     overrides: Overrides,

@@ -40,6 +40,7 @@ Examples:
 )
 @common.format_option("table", "json", "markdown")
 @common.output_options
+@common.quiet_option("Omit the table of layers (text and Markdown), and print no warnings.")
 def command(
     nets: tuple[str, ...],
     revision: str | None,
@@ -149,7 +150,7 @@ def _render(difference: Difference, format: str, failed: list[Condition], where:
     if format == "markdown":
         from convcalc.render.diff_markdown import difference_markdown
 
-        return difference_markdown(difference, [failure_text(one, difference) for one in failed])
+        return difference_markdown(difference, [failure_text(one, difference) for one in failed], not where.quiet)
     return common.render_text(difference_lines(difference, common.table_width(where), not where.quiet), where)
 
 

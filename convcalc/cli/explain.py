@@ -21,6 +21,7 @@ Examples:
 @click.option("--conventions", is_flag=True, help="Explain how this and other tools count MACs, FLOPs and memory.")
 @common.format_option("text", "markdown", "json")
 @common.output_options
+@common.quiet_option("Print only the figures in the text, without explanations, and no warnings.")
 def command(
     net: str | None,
     overrides: Overrides,

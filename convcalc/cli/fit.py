@@ -50,6 +50,7 @@ _USAGE = "-p must be NAME=VALUES, such as width=0.25:1.5:0.05"
 )
 @common.format_option("table", "json", "csv", "markdown")
 @common.output_options
+@common.quiet_option("Print only the best combination, as options for other commands; with the default format only.")
 def command(
     net: str,
     overrides: Overrides,
@@ -71,6 +72,8 @@ def command(
     With -q, only the best combination is printed, as options for other commands: convcalc summary NET $(convcalc fit
     NET … -q). If values contain spaces, use convcalc fit … -q | xargs convcalc summary NET.
     """
+    if where.quiet and format != "table":
+        raise click.UsageError(f"-q cannot be combined with -f {format}")
     order, document = _read_order(by), common.read_document(net)
     if not limits and (no_spec_budget or not _has_budget(document)):
         raise common.Failure(_NO_BUDGET)
@@ -145,7 +148,7 @@ def _render(found: Fit, format: str, rows: int | None, where: common.Output) -> 
         return fit.fit_json(found, listed)
     if format == "csv":
         return fit.fit_csv(found, listed)
-    if where.quiet and format == "table":
+    if where.quiet:
         return fit.best_options(found)
     listed = fit.MOST_ROWS if rows is None else listed
     if format == "markdown":

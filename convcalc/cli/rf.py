@@ -23,6 +23,7 @@ Examples:
 @click.option("--all", "every", is_flag=True, help="Also list layers that do not change the receptive field.")
 @common.format_option("table", "json", "svg")
 @common.output_options
+@common.quiet_option()
 def command(
     net: str,
     overrides: Overrides,

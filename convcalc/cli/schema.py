@@ -1,6 +1,7 @@
 """`convcalc schema`: prints the JSON Schema of a spec, or of a JSON document that commands write."""
 
 import json
+from functools import partial
 
 import click
 
@@ -18,7 +19,7 @@ NAMES = (SPEC, *DOCUMENTS)
 
 @click.command("schema", epilog=_EXAMPLES)
 @click.argument("document", default=SPEC, shell_complete=common.complete_from(lambda: NAMES))
-@common.output_options
+@partial(common.output_options, only="json")
 def command(document: str, where: common.Output) -> int:
     """Print the JSON Schema of a spec, or of what commands write as JSON.
 

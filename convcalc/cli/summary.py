@@ -45,6 +45,7 @@ def _read_depth(context: click.Context, parameter: click.Parameter, value: str |
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.pager_option
 @common.output_options
+@common.quiet_option("Print only the totals (text and Markdown), and no warnings.")
 def command(
     net: str,
     overrides: Overrides,
@@ -105,7 +106,7 @@ def _render(
     if format == "markdown":
         from convcalc.render.summary_markdown import markdown_report
 
-        return markdown_report(report, picked, depth=depth, sort=sort, exact=exact)
+        return markdown_report(report, picked, depth=0 if output.quiet else depth, sort=sort, exact=exact)
     from convcalc.render.summary import table
 
     lines = table(

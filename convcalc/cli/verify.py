@@ -32,6 +32,7 @@ _DIFFERENT = 1
 @common.override_options
 @common.format_option("table", "json")
 @common.output_options
+@common.quiet_option()
 def command(
     nets: tuple[str, ...],
     factory: str | None,
