@@ -19,6 +19,7 @@ from convcalc.cli import common
 from convcalc.cli.main import NOT_DONE
 from convcalc.problems import Flaw, printable
 from convcalc.spec.files import explain_unreadable
+from convcalc.spec.net_argument import split_net
 
 _EXAMPLES = """\b
 Examples:
@@ -113,6 +114,8 @@ def command(
     invalid, exceeds a budget or has a finding of the --fail-on severity, and 2 if a file cannot be checked.
     """
     files = choose_files(nets)
+    if fix or diff:
+        _refuse_params(files.files)
     if not files.files:
         skipped = (
             f" ({files.passed_over} YAML file{'s' * (files.passed_over > 1)} skipped: no layers)"
@@ -131,7 +134,7 @@ def command(
     if fix and not diff:
         _write_fixes(checked, files.files, where)
     text = _diff_text(checked, where) if diff else _render(checked, files.passed_over, format, statistics, where)
-    common.write_text(text, where, files.files)
+    common.write_text(text, where, [split_net(file)[0] for file in files.files])
     if diff:
         _print_remaining(checked, where)
     differs = common.WRONG_NETWORK if diff and text else 0
@@ -142,6 +145,13 @@ def command(
             for found, task in zip(checked, tasks, strict=True)
         ),
     )
+
+
+def _refuse_params(files: Iterable[str]) -> None:
+    """Raise Failure if a file has values for its spec parameters: fixes have to be right for the spec as written."""
+    for file in files:
+        if split_net(file)[1]:
+            raise common.Failure(f"--fix and --diff take files without @NAME=VALUE; got {printable(file)}")
 
 
 def _read_codes(option: str, text: str | None) -> tuple[str, ...]:
@@ -189,7 +199,7 @@ def _make_tasks(files: Iterable[str], config: str | None, isolated: bool) -> lis
     if isolated:
         return [Task(file, Settings()) for file in files]
     configurations = Configurations(RULES, config)
-    return [Task(file, configurations.of(file)) for file in files]
+    return [Task(file, configurations.of(split_net(file)[0])) for file in files]
 
 
 def _show_progress(checked: Iterator[Checked], total: int, where: common.Output) -> Iterator[Checked]:

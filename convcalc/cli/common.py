@@ -21,6 +21,7 @@ from convcalc.spec.budget import LIMITED
 from convcalc.spec.document import Document
 from convcalc.spec.files import STANDARD_INPUT, explain_unreadable, read_net
 from convcalc.spec.inputs import Overrides
+from convcalc.spec.net_argument import read_net_params, split_net
 from convcalc.spec.reader import read_network
 from convcalc.spec.source import read_value
 from convcalc.units import BITS, DTYPE_ALIASES
@@ -28,7 +29,7 @@ from convcalc.units import BITS, DTYPE_ALIASES
 Name = TypeVar("Name", str, str | None)
 Function = Callable[..., Any]
 WRONG_NETWORK = 1
-_COMPARE_HINT = ": to compare two values, use convcalc diff NET NET --set-old NAME=VALUE --set-new NAME=VALUE"
+_COMPARE_HINT = ": to compare two values, use convcalc compare NET@NAME=VALUE NET@NAME=VALUE"
 _FORMATS_BY_SUFFIX = {
     ".csv": "csv",
     ".json": "json",
@@ -62,15 +63,27 @@ def network_options(function: Function) -> Function:
 
 
 def override_options(function: Function) -> Function:
-    """Add the options that override a spec; the command receives them as `overrides`."""
+    """Add the options that override a spec; the command receives them as `overrides`.
+
+    If the command has an argument `net`, its `@width=0.5` is moved from there to `overrides`.
+    """
 
     @wraps(function)
     def run(params: Any, inputs: Any, batch: int | None, dtype: str | None, **rest: Any) -> Any:
-        return function(overrides=_read_overrides(params, inputs, batch, dtype), **rest)
+        overrides = _read_overrides(params, inputs, batch, dtype)
+        if isinstance(rest.get("net"), str):
+            rest["net"], overrides = split_params(rest["net"], overrides)
+        return function(overrides=overrides, **rest)
 
     return add_options(
         run,
-        click.option("--set", "params", metavar="NAME=VALUE", multiple=True, help="Set a spec parameter."),
+        click.option(
+            "--set",
+            "params",
+            metavar="NAME=VALUE",
+            multiple=True,
+            help="Set a spec parameter; NET@NAME=VALUE,… sets those of one NET.",
+        ),
         click.option(
             "--input",
             "inputs",
@@ -313,6 +326,20 @@ def _parse_value(option: str, text: str) -> Any:
         return read_value(text)
     except InvalidSpec as error:
         raise Failure(f"{option}: {error.problems[0].message}") from None
+
+
+def split_params(argument: str, overrides: Overrides) -> tuple[str, Overrides]:
+    """Return the network of a NET argument, and the overrides with the spec parameters set there. Raises Failure."""
+    try:
+        return split_net(argument)[0], overrides.attach_params(read_net_params(argument))
+    except Flaw as flaw:
+        raise Failure(printable(f"{argument}: {flaw.message}")) from None
+
+
+def load_argument(argument: str, overrides: Overrides, output: Output) -> Network:
+    """Load the network of a NET argument, with the spec parameters set there. Raises InvalidSpec."""
+    net, overrides = split_params(argument, overrides)
+    return load(net, overrides, output)
 
 
 def read_document(net: str) -> Document:

@@ -13,12 +13,13 @@ from convcalc.cli import common
 from convcalc.problems import InvalidSpec, did_you_mean, printable, show
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
+from convcalc.spec.net_argument import join_net, split_net
 
 _EXAMPLES = """\b
 Examples:
   convcalc compare example:resnet18 example:mobilenet_v1 example:mobilenet_v2
   convcalc compare 'example:mobilenet*' --input 3,160,160 --sort peak_memory
-  convcalc compare 'example:resnet*' -f csv"""
+  convcalc compare example:mobilenet_v1 example:mobilenet_v1@width=0.5,size=160"""
 _UNREADABLE = 2
 
 
@@ -47,7 +48,8 @@ def command(
     """Compare networks in one table, one row per network.
 
     A star marks the best value of each column: the lowest cost, the largest receptive field. --set applies to every
-    network that has the spec parameter. A network that cannot be read is reported, and the others are shown.
+    network that has the spec parameter, NET@NAME=VALUE,… to one. A network that cannot be read is reported, and the
+    others are shown.
     """
     from convcalc.render.compare import network_rows, sort_network_rows
 
@@ -58,14 +60,8 @@ def command(
     reports = []
     for name, document in documents:
         try:
-            reports.append(
-                (
-                    name,
-                    analyse(
-                        common.build_network(document, _drop_unknown_parameters(overrides, document), where), **memory
-                    ),
-                )
-            )
+            _, given = common.split_params(name, _drop_unknown_parameters(overrides, document))
+            reports.append((name, analyse(common.build_network(document, given, where), **memory)))
         except InvalidSpec as error:
             wrong.append((name, error))
     if wrong and not reports and format == "json":
@@ -73,7 +69,8 @@ def command(
     status = max([status, *(_report_problem(name, error, where) for name, error in wrong)])
     if reports:
         rows = sort_network_rows(network_rows(_label_reports(reports)), sort)[:limit]
-        common.write_text(_render(rows, shown, format, exact, where), where, files)
+        text = _render(rows, shown, format, exact, where)
+        common.write_text(text, where, [split_net(file)[0] for file in files])
     elif not files:
         raise common.Failure("nothing to compare")
     return status
@@ -105,14 +102,15 @@ def _expand_patterns(nets: Sequence[str]) -> list[str]:
     from fnmatch import fnmatchcase
 
     found: list[str] = []
-    for net in nets:
+    for argument in nets:
+        net, params = split_net(argument)
         if not (net.startswith(examples.PREFIX) and any(character in net for character in "*?[")):
-            found.append(net)
+            found.append(argument)
             continue
         names = [name for name in map(examples.PREFIX.__add__, examples.list_names()) if fnmatchcase(name, net)]
         if not names:
             raise common.Failure(f"the pattern {show(net)} matches no example")
-        found += names
+        found += [join_net(name, params) for name in names]
     return found
 
 
@@ -121,7 +119,7 @@ def _read_documents(files: Sequence[str]) -> tuple[list[tuple[str, Document]], l
     found, wrong, status = [], [], 0
     for file in files:
         try:
-            found.append((file, common.read_document(file)))
+            found.append((file, common.read_document(split_net(file)[0])))
         except common.Failure as failure:
             sys.stderr.write(f"convcalc: {printable(failure.message)}\n")
             status = _UNREADABLE
@@ -162,8 +160,8 @@ def _drop_unknown_parameters(overrides: Overrides, document: Document) -> Overri
 
 
 def _label_reports(reports: Sequence[tuple[str, Report]]) -> list[tuple[str, Report]]:
-    """Label each report with its network's name, or with its file if several networks share that name."""
-    names = [report.network.name for _, report in reports]
+    """Label each report with its network's name, or with its file if several share that name, and its `@width=0.5`."""
+    names = [join_net(report.network.name, split_net(file)[1]) for file, report in reports]
     return [
         (name if names.count(name) == 1 else file, report) for name, (file, report) in zip(names, reports, strict=True)
     ]

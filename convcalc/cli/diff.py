@@ -1,7 +1,7 @@
 """`convcalc diff`: shows what changed between two networks and what the change costs."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import click
@@ -15,11 +15,12 @@ from convcalc.network import Network
 from convcalc.problems import Flaw, InvalidSpec, printable
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
+from convcalc.spec.net_argument import split_net
 
 _EXAMPLES = """\b
 Examples:
   convcalc diff example:resnet50 example:resnext50_32x4d
-  convcalc diff example:mobilenet_v1 example:mobilenet_v1 --set-new width=0.5
+  convcalc diff example:mobilenet_v1 example:mobilenet_v1@width=0.5
   convcalc diff example:resnet18 example:resnet34 --fail-if 'macs>+200%' -f markdown"""
 
 
@@ -57,15 +58,18 @@ def command(
 
     Shows the totals side by side, then the layers that were added, removed, changed, moved or renamed; the same change
     in every copy of a repeat or use of a block is one row. With --git REV, one FILE is compared with its version at
-    that revision. --set applies to both networks, --set-old and --set-new to one.
+    that revision. --set applies to both networks; NET@NAME=VALUE,…, --set-old and --set-new to one.
 
     --fail-if tests the change in params, macs, flops, multiplications, layers, receptive_field,
     weight_memory, activation_memory or peak_memory. A change from zero exceeds every percentage threshold.
     """
     asked = [_read_condition(text) for text in conditions]
+    old, old_overrides = common.split_params(nets[0], _add_parameters(overrides, "--set-old", old_params))
+    new, new_overrides = common.split_params(nets[-1], _add_parameters(overrides, "--set-new", new_params))
+    files = (old, new)[: len(nets)] if len(nets) <= 2 else nets
     sides = (
-        _Side("OLD", _make_old_reader(nets, revision), _add_parameters(overrides, "--set-old", old_params)),
-        _Side("NEW", _make_new_reader(nets), _add_parameters(overrides, "--set-new", new_params)),
+        _Side("OLD", _make_old_reader(files, revision), old_overrides),
+        _Side("NEW", _make_new_reader(files), new_overrides),
     )
     reports, errors = [], []
     for side in reversed(sides):  # a missing file is reported before one missing in git
@@ -77,7 +81,8 @@ def command(
         return common.report_invalid(errors[::-1], where, format == "json")
     difference = compare_reports(*reports[::-1])
     failed = [one for one in asked if one.holds(difference.figures[one.metric]) is not False]
-    common.write_text(_render(difference, format, failed, where), where, nets)
+    labels = [net if split_net(net)[1] else None for net in (nets[0], nets[-1])]
+    common.write_text(_render(difference, labels, format, failed, where), where, files)
     return _report_failed(difference, failed) or int(exit_code and not difference.is_empty)
 
 
@@ -142,7 +147,13 @@ def _build_network(side: _Side, where: common.Output) -> Network:
         raise common.Failure(f"{side.name}, {printable(document.file or '')}: {refused}") from None
 
 
-def _render(difference: Difference, format: str, failed: list[Condition], where: common.Output) -> str:
+def _render(
+    difference: Difference,
+    labels: Sequence[str | None],
+    format: str,
+    failed: list[Condition],
+    where: common.Output,
+) -> str:
     from convcalc.render.diff import difference_json, difference_lines, failure_text
 
     if format == "json":
@@ -151,7 +162,8 @@ def _render(difference: Difference, format: str, failed: list[Condition], where:
         from convcalc.render.diff_markdown import difference_markdown
 
         return difference_markdown(difference, [failure_text(one, difference) for one in failed], not where.quiet)
-    return common.render_text(difference_lines(difference, common.table_width(where), not where.quiet), where)
+    width = common.table_width(where)
+    return common.render_text(difference_lines(difference, width, not where.quiet, labels), where)
 
 
 def _report_failed(difference: Difference, failed: list[Condition]) -> int:

@@ -99,13 +99,17 @@ class _Commands(click.Group):
 def commands() -> None:
     """Compute the exact cost of convolutional networks from a YAML spec: shapes, params, memory, MACs.
 
-    NET is a file, - for standard input, or example:NAME for a spec that comes with convcalc. convcalc NET is short for
-    convcalc summary NET.
+    NET is a file, - for standard input, or example:NAME for a spec that comes with convcalc. NET@width=0.5,size=160
+    also sets spec parameters. convcalc NET is short for convcalc summary NET.
     """
 
 
 def _is_net(argument: str) -> bool:
     """Whether an argument in the place of a command is a network."""
+    if "@" in argument:
+        from convcalc.spec.net_argument import split_net  # imports the YAML parser
+
+        argument, _ = split_net(argument)
     return (
         argument == "-" or argument.startswith(PREFIX) or argument.endswith(_SPEC_ENDINGS) or os.path.isfile(argument)
     )

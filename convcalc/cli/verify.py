@@ -9,6 +9,7 @@ from convcalc.cli import common
 from convcalc.network import Network
 from convcalc.problems import printable
 from convcalc.spec.inputs import Overrides
+from convcalc.spec.net_argument import split_net
 
 _EXAMPLES = """\b
 Examples:
@@ -65,7 +66,7 @@ def command(
         text = verification_json(found)
     else:
         text = common.render_text(verification_lines(found, common.table_width(where)), where)
-    common.write_text(text, where, (*nets, *([file] if file else [])))
+    common.write_text(text, where, (*(split_net(net)[0] for net in nets), *([file] if file else [])))
     return 0 if all(network.agrees for network in found) else _DIFFERENT
 
 
@@ -74,11 +75,11 @@ def _compare(
 ) -> list[Any]:
     """Compare each spec. Raises NotImported if PyTorch, the module or the ONNX file cannot be used."""
     if file is not None:
-        return [_compare_with_file(common.load(nets[0], overrides, where), file)]
+        return [_compare_with_file(common.load_argument(nets[0], overrides, where), file)]
     from convcalc.convert.pytorch.layerwise import check_installed, verify_network
 
     check_installed()
-    networks = [common.load(net, overrides, where) for net in nets]
+    networks = [common.load_argument(net, overrides, where) for net in nets]
     if factory is None:
         return [verify_network(network) for network in networks]
     from convcalc.convert.comparison import compare_with

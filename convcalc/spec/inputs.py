@@ -22,7 +22,8 @@ _INPUT_KEYS = ("channels", "features", "length", "height", "width", "depth")
 class Overrides:
     """Values given from outside the file, by name; they replace those in the file.
 
-    `from_python` is whether messages name arguments of a function instead of options of the command line.
+    `from_python` is whether messages name arguments of a function instead of options of the command line. `attached`
+    are the spec parameters that were set after the `@` of a NET argument.
     """
 
     def __init__(
@@ -32,12 +33,14 @@ class Overrides:
         batch: int | None = None,
         dtype: Any = None,
         from_python: bool = False,
+        attached: frozenset[str] = frozenset(),
     ) -> None:
         self.params = dict(params or {})
         self.inputs = dict(inputs or {})
         self.batch = batch
         self.dtype = dtype
         self.from_python = from_python
+        self.attached = attached
 
     def option(self, name: str) -> str:
         """Return the name of an option as the caller writes it: `--input`, or `input` in Python."""
@@ -45,14 +48,21 @@ class Overrides:
 
     def with_params(self, params: Mapping[str, Any]) -> "Overrides":
         """Return the same overrides with other spec parameters."""
-        return Overrides(params, self.inputs, self.batch, self.dtype, self.from_python)
+        return Overrides(params, self.inputs, self.batch, self.dtype, self.from_python, self.attached)
+
+    def attach_params(self, params: Mapping[str, Any]) -> "Overrides":
+        """Return the overrides with more spec parameters, which win: those after the `@` of a NET argument."""
+        found = self.with_params({**self.params, **params})
+        found.attached = frozenset(params)
+        return found
 
     def param_option(self, name: str) -> str:
         """Return the option that sets a spec parameter: `--set width=0.5`."""
         value = self.params[name]
         if self.from_python:
             return f"params[{show(name)}] = {show(value)}"
-        return f"--set {shorten(name)}={_format_value(value)}"
+        option = "@" if name in self.attached else "--set "
+        return f"{option}{shorten(name)}={_format_value(value)}"
 
     def input_option(self, name: str | None, sizes: Sequence[int] | None = None) -> str:
         """Return the option that sets an input, with the sizes if given: `--input left=3,64,64`."""
