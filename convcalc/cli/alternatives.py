@@ -15,7 +15,7 @@ from convcalc.alternatives.subjects import (
 )
 from convcalc.alternatives.weighing import METRICS, Option, build_options, list_options, rank_options
 from convcalc.analysis.report import Report, analyse
-from convcalc.cli import common
+from convcalc.cli import common, completing
 from convcalc.network import Network
 from convcalc.problems import did_you_mean, printable, show
 from convcalc.spec.document import Document
@@ -31,7 +31,7 @@ _ROWS = 20  # default number of rows without LAYER
 
 @click.command("alternatives", epilog=_EXAMPLES)
 @common.network_options
-@click.argument("layer", required=False)
+@click.argument("layer", required=False, shell_complete=completing.complete_layer)
 @click.option(
     "--by",
     type=click.Choice(METRICS),
@@ -42,7 +42,10 @@ _ROWS = 20  # default number of rows without LAYER
     "--limit", "rows", type=click.IntRange(0), metavar="N", help="Number of alternatives to list; 0 lists all."
 )
 @click.option(
-    "--apply", metavar="NAME:LAYER", help="Write the spec with one alternative applied; comments and layout are kept."
+    "--apply",
+    metavar="NAME:LAYER",
+    shell_complete=completing.complete_apply,
+    help="Write the spec with one alternative applied; comments and layout are kept.",
 )
 @common.format_option("table", "json", "markdown")
 @common.output_options

@@ -15,7 +15,7 @@ from convcalc.check.many import NOT_CHECKED, How, NoProcesses, Task, check_all
 from convcalc.check.rules import RULES
 from convcalc.check.runner import Checked
 from convcalc.check.settings import SEVERITIES, Settings, read_codes, rule_options
-from convcalc.cli import common
+from convcalc.cli import common, completing
 from convcalc.cli.main import NOT_DONE
 from convcalc.problems import Flaw, printable
 from convcalc.spec.files import explain_unreadable
@@ -54,7 +54,7 @@ def _add_rule_options(function: common.Function) -> common.Function:
 
 
 @click.command("check", epilog=_EXAMPLES)
-@click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=common.complete_net)
+@click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=completing.complete_net)
 @click.option("--select", metavar="CODES", help="Enable more lint rules: comma-separated codes or prefixes of codes.")
 @click.option("--ignore", metavar="CODES", help="Disable lint rules: comma-separated codes or prefixes.")
 @click.option(

@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from convcalc import examples
 from convcalc.analysis.training import OPTIMIZERS
 from convcalc.arguments import is_integer
+from convcalc.cli import completing
 from convcalc.cli.replacing import replace_file
 from convcalc.network import Network
 from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, show
@@ -59,7 +60,9 @@ class Failure(click.ClickException):
 
 def network_options(function: Function) -> Function:
     """Add NET and the options of `override_options`."""
-    return add_options(override_options(function), click.argument("net", metavar="NET", shell_complete=complete_net))
+    return add_options(
+        override_options(function), click.argument("net", metavar="NET", shell_complete=completing.complete_net)
+    )
 
 
 def override_options(function: Function) -> Function:
@@ -83,6 +86,7 @@ def override_options(function: Function) -> Function:
             metavar="NAME=VALUE",
             multiple=True,
             help="Set a spec parameter; NET@NAME=VALUE,… sets those of one NET.",
+            shell_complete=completing.complete_param,
         ),
         click.option(
             "--input",
@@ -92,7 +96,12 @@ def override_options(function: Function) -> Function:
             help="Input shape of one sample, channels first.",
         ),
         click.option("--batch", type=click.IntRange(1), metavar="N", help="Batch size."),
-        click.option("--dtype", metavar="TYPE", help="Data types: int8, or weights=int8,activations=int16,bias=int32."),
+        click.option(
+            "--dtype",
+            metavar="TYPE",
+            help="Data types: int8, or weights=int8,activations=int16,bias=int32.",
+            shell_complete=completing.complete_dtype,
+        ),
     )
 
 
@@ -242,22 +251,6 @@ def add_options(function: Function, *options: Function) -> Function:
     for option in reversed(options):
         function = option(function)
     return function
-
-
-def complete_net(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
-    """Complete NET in a shell: examples or files."""
-    from click.shell_completion import CompletionItem
-
-    if incomplete.startswith("e") and "example:".startswith(incomplete[:8]):
-        found = [f"example:{name}" for name in examples.list_names()]
-        return [CompletionItem(name) for name in found if name.startswith(incomplete)]
-    encodable = incomplete.encode("utf-8", "replace").decode()  # the shell completes file names
-    return [CompletionItem(encodable, type="file")]
-
-
-def complete_from(words: Callable[[], Iterable[str]]) -> Callable[..., list[str]]:
-    """Return a function that completes a word in a shell from a list of words."""
-    return lambda context, parameter, incomplete: [word for word in words() if word.startswith(incomplete)]
 
 
 # -- reading

@@ -1,7 +1,7 @@
 """`convcalc compare`: shows many networks in one table."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
@@ -9,7 +9,7 @@ import click
 from convcalc import examples
 from convcalc.analysis.report import Report, analyse
 from convcalc.check.discovery import choose_files
-from convcalc.cli import common
+from convcalc.cli import common, completing
 from convcalc.problems import InvalidSpec, did_you_mean, printable, show
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
@@ -23,13 +23,29 @@ Examples:
 _UNREADABLE = 2
 
 
+def _list_columns() -> Iterable[str]:
+    from convcalc.render.compare import COLUMNS
+
+    return COLUMNS
+
+
 @click.command("compare", epilog=_EXAMPLES)
-@click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=common.complete_net)
+@click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=completing.complete_net)
 @common.override_options
 @common.memory_options
 @common.format_option("table", "json", "csv", "markdown")
-@click.option("--columns", metavar="A,B,C", help="Columns to show: name, input_shape, params, macs, peak_memory, …")
-@click.option("--sort", metavar="COLUMN", help="Sort by a column, largest first: params, macs, peak_memory, …")
+@click.option(
+    "--columns",
+    metavar="A,B,C",
+    shell_complete=completing.complete_list_from(_list_columns),
+    help="Columns to show: name, input_shape, params, macs, peak_memory, …",
+)
+@click.option(
+    "--sort",
+    metavar="COLUMN",
+    shell_complete=completing.complete_from(_list_columns),
+    help="Sort by a column, largest first: params, macs, peak_memory, …",
+)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Show only the first N networks.")
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.output_options

@@ -8,7 +8,7 @@ import click
 
 from convcalc import examples
 from convcalc.analysis.report import analyse
-from convcalc.cli import common
+from convcalc.cli import common, completing
 from convcalc.diff.condition import Condition, parse_condition
 from convcalc.diff.difference import Difference, compare_reports
 from convcalc.network import Network
@@ -25,10 +25,24 @@ Examples:
 
 
 @click.command("diff", epilog=_EXAMPLES)
-@click.argument("nets", metavar="OLD NEW", nargs=-1, required=True, shell_complete=common.complete_net)
+@click.argument("nets", metavar="OLD NEW", nargs=-1, required=True, shell_complete=completing.complete_net)
 @click.option("--git", "revision", metavar="REV", help="Compare one FILE with its version at a git revision.")
-@click.option("--set-old", "old_params", metavar="NAME=VALUE", multiple=True, help="Set a spec parameter of OLD only.")
-@click.option("--set-new", "new_params", metavar="NAME=VALUE", multiple=True, help="Set a spec parameter of NEW only.")
+@click.option(
+    "--set-old",
+    "old_params",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Set a spec parameter of OLD only.",
+    shell_complete=completing.complete_param,
+)
+@click.option(
+    "--set-new",
+    "new_params",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Set a spec parameter of NEW only.",
+    shell_complete=completing.complete_param,
+)
 @common.override_options
 @common.memory_options
 @click.option("--exit-code", is_flag=True, help="Exit with status 1 if anything differs.")

@@ -3,7 +3,7 @@
 import click
 
 from convcalc.analysis.report import Report, analyse
-from convcalc.cli import common
+from convcalc.cli import common, completing
 from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
@@ -15,8 +15,8 @@ Examples:
 
 @click.command("explain", epilog=_EXAMPLES)
 @common.override_options
-@click.argument("net", required=False, shell_complete=common.complete_net)
-@click.argument("layer", required=False)
+@click.argument("net", required=False, shell_complete=completing.complete_net)
+@click.argument("layer", required=False, shell_complete=completing.complete_layer)
 @common.inference_options
 @click.option("--conventions", is_flag=True, help="Explain how this and other tools count MACs, FLOPs and memory.")
 @common.format_option("text", "markdown", "json")

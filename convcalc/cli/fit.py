@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from convcalc.cli import common
+from convcalc.cli import common, completing
 from convcalc.fitting import METRICS, Fit, Load, Order, Param, Setup, expand_values, fit
 from convcalc.problems import Flaw, InvalidSpec, did_you_mean, show
 from convcalc.spec.blame import blame_params
@@ -29,6 +29,7 @@ _USAGE = "-p must be NAME=VALUES, such as width=0.25:1.5:0.05"
     "--param",
     "tried",
     metavar="NAME=VALUES",
+    shell_complete=completing.complete_param,
     multiple=True,
     required=True,
     help="Values of a spec parameter to try: start:stop:step, or comma-separated. If repeated, all combinations "
@@ -41,7 +42,7 @@ _USAGE = "-p must be NAME=VALUES, such as width=0.25:1.5:0.05"
     "--by",
     default="macs",
     metavar="METRIC",
-    shell_complete=common.complete_from(lambda: METRICS),
+    shell_complete=completing.complete_from(lambda: METRICS),
     help="Metric to maximise within the budget (default: macs): params, peak_memory, …; with a leading minus, to "
     "minimise.",
 )

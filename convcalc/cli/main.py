@@ -7,6 +7,7 @@ from contextlib import suppress
 from importlib import import_module
 from io import UnsupportedOperation
 from keyword import iskeyword
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,12 +15,15 @@ from convcalc.examples import PREFIX
 from convcalc.problems import did_you_mean, join_words, normalise_word, printable, show
 from convcalc.version import __version__
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Inspect": ("summary", "rf", "memory"),
     "Decide": ("explain", "alternatives", "fit", "diff", "compare"),
     "Check": ("check",),
     "Convert": ("import", "export", "verify"),
-    "Reference": ("layers", "rules", "schema", "examples", "init"),
+    "Reference": ("layers", "rules", "schema", "examples", "init", "completion"),
 }
 _EXAMPLES = """\b
 Examples:
@@ -86,6 +90,15 @@ class _Commands(click.Group):
                 raise click.UsageError(f"no command {show(name)}: {hint}", context)
         return super().resolve_command(context, args)
 
+    def shell_complete(self, context: click.Context, incomplete: str) -> "list[CompletionItem[Any]]":
+        """Complete commands, options and, in place of a command, networks."""
+        found = super().shell_complete(context, incomplete)
+        if incomplete.startswith("-") or (found and not incomplete.startswith("e")):
+            return found
+        from convcalc.cli.completing import complete_net
+
+        return [*found, *complete_net(context, self.params[0], incomplete)]
+
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands in their sections."""
         for section, names in SECTIONS.items():
@@ -137,6 +150,10 @@ def run(arguments: list[str] | None = None) -> int:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
+    if "_CONVCALC_COMPLETE" in os.environ:
+        from convcalc.cli.bash_completion import register
+
+        register()
     try:
         result = commands.main(arguments, "convcalc", standalone_mode=False)
         sys.stdout.flush()

@@ -5,7 +5,7 @@ from functools import partial
 
 import click
 
-from convcalc.cli import common
+from convcalc.cli import common, completing
 from convcalc.json_schemas import DOCUMENTS, document_schema
 from convcalc.problems import did_you_mean, show
 
@@ -18,7 +18,7 @@ NAMES = (SPEC, *DOCUMENTS)
 
 
 @click.command("schema", epilog=_EXAMPLES)
-@click.argument("document", default=SPEC, shell_complete=common.complete_from(lambda: NAMES))
+@click.argument("document", default=SPEC, shell_complete=completing.complete_from(lambda: NAMES))
 @partial(common.output_options, only="json")
 def command(document: str, where: common.Output) -> int:
     """Print the JSON Schema of a spec, or of what commands write as JSON.

@@ -1,10 +1,12 @@
 """`convcalc summary`: shows the table of a network."""
 
+from collections.abc import Iterable
+
 import click
 
 from convcalc.analysis.report import Report, analyse
 from convcalc.arguments import MOST_DIGITS
-from convcalc.cli import common
+from convcalc.cli import common, completing
 from convcalc.problems import show
 from convcalc.spec.inputs import Overrides
 
@@ -28,20 +30,36 @@ def _read_depth(context: click.Context, parameter: click.Parameter, value: str |
     return int(value)
 
 
+def _list_columns() -> Iterable[str]:
+    from convcalc.render.columns import COLUMNS
+
+    return COLUMNS
+
+
 @click.command("summary", epilog=_EXAMPLES)
 @common.network_options
 @common.memory_options
 @common.format_option("table", "json", "csv", "markdown")
-@click.option("--columns", metavar="A,B,C", help="Columns to show: name, kind, what, output, params, macs, flops, …")
+@click.option(
+    "--columns",
+    metavar="A,B,C",
+    shell_complete=completing.complete_list_from(_list_columns),
+    help="Columns to show: name, kind, what, output, params, macs, flops, …",
+)
 @click.option(
     "--depth",
     callback=_read_depth,
     metavar="N|all",
     help="Fold layers nested more than N levels deep (default: as many as needed for about 60 rows of the text table; "
     "other formats list all layers).",
-    shell_complete=common.complete_from(lambda: ["all"]),
+    shell_complete=completing.complete_from(lambda: ["all"]),
 )
-@click.option("--sort", metavar="COLUMN", help="List layers and folded groups sorted by a column, largest first.")
+@click.option(
+    "--sort",
+    metavar="COLUMN",
+    shell_complete=completing.complete_from(_list_columns),
+    help="List layers and folded groups sorted by a column, largest first.",
+)
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.pager_option
 @common.output_options

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from convcalc.cli import common
+from convcalc.cli import common, completing
 from convcalc.network import Network
 from convcalc.problems import printable
 from convcalc.spec.inputs import Overrides
@@ -22,7 +22,7 @@ _DIFFERENT = 1
 
 
 @click.command("verify", epilog=_EXAMPLES)
-@click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=common.complete_net)
+@click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=completing.complete_net)
 @click.option(
     "--torch",
     "factory",

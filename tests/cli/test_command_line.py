@@ -383,19 +383,6 @@ def test_little_is_imported_before_interrupts_are_handled(module: str) -> None:
     assert set(done.stdout.split()) <= {"convcalc", "convcalc.version", "convcalc.__main__"}
 
 
-def test_shells_complete_examples_and_kinds() -> None:
-    def completed(words: str) -> list[str]:
-        environment = {"_CONVCALC_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "2"}
-        code = "from convcalc.cli.main import main; import sys; sys.argv = ['convcalc']; main()"
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment}, check=False
-        )
-        return [line.partition(",")[2] for line in done.stdout.splitlines()]
-
-    assert "example:resnet50" in completed("convcalc summary example:res")
-    assert completed("convcalc layers conv_") == ["conv_transpose"]
-
-
 def test_quiet_prints_only_the_totals(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["summary", net, "-q"]) == 0
     printed = capsys.readouterr().out

@@ -29,6 +29,7 @@ NEEDS = {  # arguments with which a command would succeed
     "schema": [],
     "examples": ["lenet5"],
     "init": [],
+    "completion": ["bash"],
 }
 FORMS = (
     "{}",
