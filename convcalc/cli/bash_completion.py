@@ -35,7 +35,7 @@ class BashCompletion(ShellComplete):
 
     def get_completion_args(self) -> tuple[list[str], str]:
         """Return the words before the one at the cursor, and that word as far as the cursor."""
-        line = os.environ["COMP_LINE"]
+        line = os.environ.get("COMP_LINE", "")
         words = split_arg_string(line)
         word = "" if not words or line[-1:].isspace() else words.pop()
         return words[1:], word
