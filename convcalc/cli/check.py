@@ -85,7 +85,7 @@ def _add_rule_options(function: common.Function) -> common.Function:
     "--format",
     "format",
     type=click.Choice(_FORMATS),
-    help="Output format (default: text; github in GitHub Actions).",
+    help="Output format (default: by the suffix of -o FILE, else text; github in GitHub Actions).",
 )
 @common.output_options
 @common.quiet_option("Show no progress bar, and do not report the number of fixes.")

@@ -170,7 +170,12 @@ def _limit_help(bound: str) -> str:
 def format_option(*formats: str) -> Callable[[Function], Function]:
     """Return the decorator that adds -f with these formats, the first of which is the default."""
     return click.option(
-        "-f", "--format", "format", type=click.Choice(formats), default=formats[0], help="Output format."
+        "-f",
+        "--format",
+        "format",
+        type=click.Choice(formats),
+        default=formats[0],
+        help=f"Output format (default: by the suffix of -o FILE, else {formats[0]}).",
     )
 
 
@@ -193,7 +198,7 @@ def output_options(function: Function, only: str = "text") -> Function:
 
     return add_options(
         run,
-        click.option("-o", "--output", metavar="FILE", help=_output_help(function)),
+        click.option("-o", "--output", metavar="FILE", help="Write the result to FILE (all or nothing)."),
         click.option(
             "--color",
             type=click.Choice(["auto", "always", "never"]),
@@ -206,13 +211,6 @@ def output_options(function: Function, only: str = "text") -> Function:
 def quiet_option(help: str = "Do not print warnings.") -> Callable[[Function], Function]:
     """Return the decorator that adds -q, received as `where.quiet`, to a command with `output_options`."""
     return click.option("-q", "--quiet", is_flag=True, help=help)
-
-
-def _output_help(function: Function) -> str:
-    """Return the help of -o for a command with or without -f."""
-    has_formats = any(parameter.name == "format" for parameter in getattr(function, "__click_params__", ()))
-    suffix = "; its suffix chooses the format, such as .json" if has_formats else ""
-    return f"Write the result to FILE (all or nothing){suffix}."
 
 
 def _format_by_suffix(file: str | None, only: str) -> str | None:
