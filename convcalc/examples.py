@@ -40,9 +40,3 @@ def resolve_net(net: str) -> str:
     Raises `NoExample` if there is no such example.
     """
     return find_file(net.removeprefix(PREFIX)) if net.startswith(PREFIX) else net
-
-
-def display_name(file: str) -> str:
-    """Return `example:NAME` for the path of an example's file, and any other path unchanged."""
-    folder_of, name = os.path.split(file)
-    return PREFIX + name.removesuffix(_SUFFIX) if folder_of == _find_folder() else file

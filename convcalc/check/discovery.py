@@ -8,6 +8,7 @@ from typing import NamedTuple
 from convcalc.convert.formats import LAYERS
 from convcalc.examples import PREFIX
 from convcalc.spec.files import STANDARD_INPUT
+from convcalc.spec.net_argument import join_net, split_net
 
 _SUFFIXES = (".yaml", ".yml")
 _SPEC_SUFFIXES = tuple(f".convcalc{suffix}" for suffix in _SUFFIXES)
@@ -22,21 +23,25 @@ class _Chosen(NamedTuple):
 
 
 def choose_files(names: Iterable[str]) -> _Chosen:
-    """Return the files to check: every file given by name, and the specs in folders or matching patterns."""
-    found: dict[str, str] = {}
+    """Return the files to check: every file given by name, and the specs in folders and matching patterns.
+
+    The spec parameters of `NET@width=0.5` stay part of the name of each file.
+    """
+    found: dict[tuple[str, str], str] = {}
     no_specs = set()
-    for name in names:
+    for argument in names:
+        name, params = split_net(argument)
         if name == STANDARD_INPUT or name.startswith(PREFIX):
-            found.setdefault(name, name)
+            found.setdefault((name, params), argument)
         elif not (os.path.isdir(name) or _is_pattern(name)):
-            found.setdefault(_identity_of(name), name)
+            found.setdefault((_identity_of(name), params), argument)
         else:
             for path in _find_yaml_files(name):
                 if _is_spec(path):
-                    found.setdefault(_identity_of(path), path)
+                    found.setdefault((_identity_of(path), params), join_net(path, params))
                 else:
                     no_specs.add(_identity_of(path))
-    return _Chosen(tuple(found.values()), len(no_specs.difference(found)))
+    return _Chosen(tuple(found.values()), len(no_specs.difference(identity for identity, _ in found)))
 
 
 def _identity_of(name: str) -> str:

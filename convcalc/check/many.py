@@ -13,10 +13,12 @@ from convcalc.check.fixing import apply_harmless_fixes, fix
 from convcalc.check.rule import Rule
 from convcalc.check.runner import Checked, check
 from convcalc.check.settings import Settings
-from convcalc.problems import InvalidSpec, Problem
+from convcalc.problems import Flaw, InvalidSpec, Problem, printable
+from convcalc.spec.blame import read_overridden_network
 from convcalc.spec.document import Document
-from convcalc.spec.files import STANDARD_INPUT, explain_unreadable, read_file
-from convcalc.spec.inputs import Overrides
+from convcalc.spec.files import STANDARD_INPUT, explain_unreadable, read_net
+from convcalc.spec.inputs import Overrides, WrongOverride
+from convcalc.spec.net_argument import read_net_params, split_net
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
@@ -29,7 +31,7 @@ _MOST_OF_A_SHARE = 32  # files
 
 
 class Task(NamedTuple):
-    """A file to check, and the settings that configuration files give it."""
+    """A NET argument to check, and the settings from configuration files that apply to its file."""
 
     file: str
     settings: Settings
@@ -92,13 +94,22 @@ def _collect_garbage() -> None:
 
 
 def check_file(task: Task, how: How) -> Checked:
-    """Return the problems in a file; if it cannot be read or causes an internal error, that is the only problem."""
+    """Return what is found in one file; if it cannot be read or causes an internal error, that is its only problem."""
+    net, params = split_net(task.file)
     try:
-        found = _check_document(read_file(examples.resolve_net(task.file)), task.settings, how)
+        overrides = Overrides().attach_params(read_net_params(task.file))
+        document = read_net(net)
+        if params:
+            read_overridden_network(document, overrides)  # reports a wrong value once, at the @
+        found = _name_params(_check_document(document, overrides, task.settings, how), params)
+    except Flaw as flaw:
+        found = _not_checked(task.file, flaw.message, flaw.hint)
+    except WrongOverride as error:
+        found = _not_checked(task.file, error.problems[0].message, error.problems[0].hint)
     except InvalidSpec as error:
-        found = Checked(error.file or task.file, error.problems, error.text)
+        found = _name_params(Checked(error.file or net, error.problems, error.text), params)
     except OSError as error:
-        found = _not_checked(task.file, explain_unreadable(task.file, error))
+        found = _not_checked(net, explain_unreadable(net, error))
     except examples.NoExample as error:
         found = _not_checked(task.file, str(error))
     except Exception as error:
@@ -111,14 +122,22 @@ def check_file(task: Task, how: How) -> Checked:
     )  # the text is needed only to quote lines with problems
 
 
-def _check_document(document: Document, settings: Settings, how: How) -> Checked:
-    """Return the problems in a document: after fixing it if `how.fixing`, else with the number of possible fixes."""
+def _name_params(found: Checked, params: str) -> Checked:
+    """Return what is found with the spec parameters in each message: one file can be checked with several values."""
+    if not params:
+        return found
+    problems = (problem._replace(message=f"{problem.message} (with {printable(params)})") for problem in found.problems)
+    return found._replace(problems=tuple(problems))
+
+
+def _check_document(document: Document, overrides: Overrides, settings: Settings, how: How) -> Checked:
+    """Return what is found in a document, after fixing it if `how` asks for that."""
 
     def checked(document: Document) -> Checked:
-        return check(document, Overrides(), settings, how.rules, how.obey_comments, how.command_line)
+        return check(document, overrides, settings, how.rules, how.obey_comments, how.command_line)
 
     def read(document: Document) -> Checked:
-        return check(document, Overrides(), settings, {}, False)
+        return check(document, overrides, settings, {}, False)
 
     if how.fixing:
         return fix(document, checked)

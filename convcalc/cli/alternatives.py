@@ -16,7 +16,7 @@ from convcalc.alternatives.subjects import (
 from convcalc.alternatives.weighing import Option, UnknownFigure, find_alternatives, list_options
 from convcalc.analysis.figures import FIGURES, find_figure
 from convcalc.analysis.report import Report, analyse
-from convcalc.cli import common
+from convcalc.cli import common, completing
 from convcalc.network import Network
 from convcalc.problems import did_you_mean, printable, show
 from convcalc.spec.document import Document
@@ -32,11 +32,11 @@ _ROWS = 20  # default number of rows without LAYER
 
 @click.command("alternatives", epilog=_EXAMPLES)
 @common.network_options
-@click.argument("layer", required=False)
+@click.argument("layer", required=False, shell_complete=completing.complete_layer)
 @click.option(
     "--by",
     metavar="FIGURE",
-    shell_complete=common.complete_from(lambda: FIGURES),
+    shell_complete=completing.complete_from(lambda: FIGURES),
     help="List only alternatives that lower a figure of the whole network (macs, params, peak_memory, …), the largest "
     "saving first. Default: all, by macs.",
 )
@@ -44,10 +44,12 @@ _ROWS = 20  # default number of rows without LAYER
 @click.option(
     "--apply",
     metavar="NAME:LAYER",
+    shell_complete=completing.complete_apply,
     help="Print the spec with an alternative applied; its comments and layout are preserved.",
 )
 @common.format_option("table", "json", "markdown")
 @common.output_options
+@common.quiet_option("Do not print warnings or the savings of --apply.")
 def command(
     net: str,
     overrides: Overrides,

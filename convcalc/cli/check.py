@@ -15,11 +15,12 @@ from convcalc.check.many import NOT_CHECKED, How, NoProcesses, Task, check_all
 from convcalc.check.rules import RULES
 from convcalc.check.runner import Checked
 from convcalc.check.settings import SEVERITIES, Settings, read_codes, rule_options
-from convcalc.cli import common
+from convcalc.cli import common, completing
 from convcalc.cli.limits import limit_options
 from convcalc.cli.main import NOT_DONE
 from convcalc.problems import Flaw, printable
 from convcalc.spec.files import explain_unreadable
+from convcalc.spec.net_argument import split_net
 
 _EXAMPLES = """\b
 Examples:
@@ -57,7 +58,7 @@ def _add_rule_options(function: common.Function) -> common.Function:
 
 
 @click.command("check", epilog=_EXAMPLES)
-@click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=common.complete_net)
+@click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=completing.complete_net)
 @click.option(
     "--select",
     metavar="CODES",
@@ -96,9 +97,10 @@ def _add_rule_options(function: common.Function) -> common.Function:
     "--format",
     "format",
     type=click.Choice(_FORMATS),
-    help="Output format (default: text; github in GitHub Actions).",
+    help="Output format (default: by the suffix of -o FILE, else text; github in GitHub Actions).",
 )
 @common.output_options
+@common.quiet_option("Show no progress bar, and do not report the number of fixes.")
 def command(
     nets: tuple[str, ...],
     select: str | None,
@@ -127,6 +129,8 @@ def command(
     is 2 if a file cannot be checked.
     """
     files = choose_files(nets)
+    if fix or diff:
+        _refuse_params(files.files)
     if not files.files:
         skipped = (
             f" ({files.skipped_files} YAML file{'s' * (files.skipped_files > 1)} skipped: no layers)"
@@ -145,7 +149,7 @@ def command(
     if fix and not diff:
         _write_fixes(checked, files.files, where)
     text = _diff_text(checked, where) if diff else _render(checked, files.skipped_files, format, statistics, where)
-    common.write_text(text, where, files.files)
+    common.write_text(text, where, [split_net(file)[0] for file in files.files])
     if diff:
         _print_remaining(checked, where)
     differs = common.WRONG_NETWORK if diff and text else 0
@@ -156,6 +160,13 @@ def command(
             for found, task in zip(checked, tasks, strict=True)
         ),
     )
+
+
+def _refuse_params(files: Iterable[str]) -> None:
+    """Raise Failure if a file has values for its spec parameters: fixes have to be right for the spec as written."""
+    for file in files:
+        if split_net(file)[1]:
+            raise common.Failure(f"--fix and --diff take files without @NAME=VALUE; got {printable(file)}")
 
 
 def _read_codes(option: str, text: str | None) -> tuple[str, ...]:
@@ -206,7 +217,7 @@ def _make_tasks(files: Iterable[str], config: str | None, isolated: bool) -> lis
     if isolated:
         return [Task(file, Settings()) for file in files]
     configurations = Configurations(RULES, config)
-    return [Task(file, configurations.of(file)) for file in files]
+    return [Task(file, configurations.of(split_net(file)[0])) for file in files]
 
 
 def _show_progress(checked: Iterator[Checked], total: int, where: common.Output) -> Iterator[Checked]:

@@ -7,18 +7,21 @@ from functools import wraps
 from typing import IO, Any, NamedTuple, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from convcalc import examples
 from convcalc.analysis.training import OPTIMIZERS
 from convcalc.arguments import is_integer
+from convcalc.cli import completing
 from convcalc.cli.replacing import replace_file
 from convcalc.network import Network
-from convcalc.problems import InvalidSpec, did_you_mean, printable, show
+from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, show
 from convcalc.render.lines import Block, Line, plain_text, styled_text
 from convcalc.spec.blame import read_overridden_network
 from convcalc.spec.document import Document
-from convcalc.spec.files import STANDARD_INPUT, explain_unreadable, read_file
+from convcalc.spec.files import STANDARD_INPUT, explain_unreadable, read_net
 from convcalc.spec.inputs import Overrides
+from convcalc.spec.net_argument import read_net_params, split_net
 from convcalc.spec.reader import read_network
 from convcalc.spec.source import read_value
 from convcalc.units import BITS, DTYPE_ALIASES
@@ -26,7 +29,15 @@ from convcalc.units import BITS, DTYPE_ALIASES
 Name = TypeVar("Name", str, str | None)
 Function = Callable[..., Any]
 WRONG_NETWORK = 1
-_COMPARE_HINT = ": to compare two values, use convcalc diff NET NET --set-old NAME=VALUE --set-new NAME=VALUE"
+_COMPARE_HINT = ": to compare two values, use convcalc compare NET@NAME=VALUE NET@NAME=VALUE"
+_FORMATS_BY_SUFFIX = {
+    ".csv": "csv",
+    ".json": "json",
+    ".markdown": "markdown",
+    ".md": "markdown",
+    ".sarif": "sarif",
+    ".svg": "svg",
+}
 _MOST_DIGITS_OF_WIDTH = 6
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -47,20 +58,35 @@ class Failure(click.ClickException):
 
 
 def network_options(function: Function) -> Function:
-    """Add the argument NET, and the options that override a spec."""
-    return add_options(override_options(function), click.argument("net", metavar="NET", shell_complete=complete_net))
+    """Add NET and the options of `override_options`."""
+    return add_options(
+        override_options(function), click.argument("net", metavar="NET", shell_complete=completing.complete_net)
+    )
 
 
 def override_options(function: Function) -> Function:
-    """Add --set, --input, --batch and --dtype, which override a spec; the command receives them as `overrides`."""
+    """Add the options that override a spec; the command receives them as `overrides`.
+
+    If the command has an argument `net`, its `@width=0.5` is moved from there to `overrides`.
+    """
 
     @wraps(function)
     def run(params: Any, inputs: Any, batch: int | None, dtype: str | None, **rest: Any) -> Any:
-        return function(overrides=_read_overrides(params, inputs, batch, dtype), **rest)
+        overrides = _read_overrides(params, inputs, batch, dtype)
+        if isinstance(rest.get("net"), str):
+            rest["net"], overrides = split_params(rest["net"], overrides)
+        return function(overrides=overrides, **rest)
 
     return add_options(
         run,
-        click.option("--set", "params", metavar="NAME=VALUE", multiple=True, help="Set a spec parameter."),
+        click.option(
+            "--set",
+            "params",
+            metavar="NAME=VALUE",
+            multiple=True,
+            help="Set a spec parameter; NET@NAME=VALUE,… sets those of one NET.",
+            shell_complete=completing.complete_param,
+        ),
         click.option(
             "--input",
             "inputs",
@@ -73,6 +99,7 @@ def override_options(function: Function) -> Function:
             "--dtype",
             metavar="TYPE",
             help="Data type, such as int8; or separately, weights=int8,bias=int32 (also activations).",
+            shell_complete=completing.complete_dtype,
         ),
     )
 
@@ -109,19 +136,27 @@ def memory_options(function: Function) -> Function:
 def format_option(*formats: str) -> Callable[[Function], Function]:
     """Return a decorator that adds the option -f with these formats; the first one is the default."""
     return click.option(
-        "-f", "--format", "format", type=click.Choice(formats), default=formats[0], help="Output format."
+        "-f",
+        "--format",
+        "format",
+        type=click.Choice(formats),
+        default=formats[0],
+        help=f"Output format (default: by the suffix of -o FILE, else {formats[0]}).",
     )
 
 
-def output_options(function: Function) -> Function:
-    """Add -o, --color and -q, which the command receives as `where`.
+def output_options(function: Function, only: str = "text") -> Function:
+    """Add the options for the output, received as `where`, and report an invalid spec raised by the command.
 
-    If the command raises InvalidSpec, its problems are reported, and the command returns the exit status for them.
+    The suffix of -o chooses the format, unless -f is given. `only` is the format of a command without -f.
     """
 
     @wraps(function)
-    def run(output: str | None, color: str, quiet: bool, **rest: Any) -> Any:
+    def run(output: str | None, color: str, quiet: bool = False, **rest: Any) -> Any:
         where = Output(output, color, quiet)
+        chosen = _format_by_suffix(output, only)
+        if chosen is not None and "format" in rest:
+            rest["format"] = chosen
         try:
             return function(where=where, **rest)
         except InvalidSpec as error:
@@ -136,7 +171,42 @@ def output_options(function: Function) -> Function:
             default="auto",
             help="When to use colours (default: auto, only on a terminal).",
         ),
-        click.option("-q", "--quiet", is_flag=True, help="Print only the essentials."),
+    )
+
+
+def quiet_option(help: str = "Do not print warnings.") -> Callable[[Function], Function]:
+    """Return the decorator that adds -q, received as `where.quiet`, to a command with `output_options`."""
+    return click.option("-q", "--quiet", is_flag=True, help=help)
+
+
+def _format_by_suffix(file: str | None, only: str) -> str | None:
+    """Return the format that the suffix of -o FILE stands for; None if it stands for none, or if -f is given.
+
+    Raises UsageError if the command does not have that format.
+    """
+    wanted = _FORMATS_BY_SUFFIX.get(os.path.splitext(file or "")[1].lower())
+    context = click.get_current_context()
+    if wanted is None or context.get_parameter_source("format") is ParameterSource.COMMANDLINE:
+        return None
+    types = [parameter.type for parameter in context.command.params if parameter.name == "format"]
+    formats = [str(choice) for kind in types if isinstance(kind, click.Choice) for choice in kind.choices] or [only]
+    if wanted not in formats:
+        has = f"its formats are {', '.join(formats)}" if len(formats) > 1 else f"it writes {only}"
+        raise click.UsageError(f"-o {printable(str(file))}: {context.command.name} has no format {wanted}; {has}")
+    return wanted
+
+
+def pager_option(function: Function) -> Function:
+    """Add --no-pager; the command receives `pager`, for `write_text`."""
+    return add_options(
+        function,
+        click.option(
+            "--no-pager",
+            "pager",
+            flag_value=False,
+            default=True,
+            help="Do not use a pager for a table longer than the terminal.",
+        ),
     )
 
 
@@ -145,22 +215,6 @@ def add_options(function: Function, *options: Function) -> Function:
     for option in reversed(options):
         function = option(function)
     return function
-
-
-def complete_net(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
-    """Return the shell completions of NET: names of examples, or a marker for the shell to complete file names."""
-    from click.shell_completion import CompletionItem
-
-    if incomplete.startswith("e") and "example:".startswith(incomplete[:8]):
-        found = [f"example:{name}" for name in examples.list_names()]
-        return [CompletionItem(name) for name in found if name.startswith(incomplete)]
-    encodable = incomplete.encode("utf-8", "replace").decode()  # the shell completes file names
-    return [CompletionItem(encodable, type="file")]
-
-
-def complete_from(words: Callable[[], Iterable[str]]) -> Callable[..., list[str]]:
-    """Return a shell completion that offers the words that begin with what was typed."""
-    return lambda context, parameter, incomplete: [word for word in words() if word.startswith(incomplete)]
 
 
 # -- reading
@@ -231,10 +285,24 @@ def _parse_value(option: str, text: str) -> Any:
         raise Failure(f"{option}: {error.problems[0].message}") from None
 
 
+def split_params(argument: str, overrides: Overrides) -> tuple[str, Overrides]:
+    """Return the network of a NET argument, and the overrides with the spec parameters set there. Raises Failure."""
+    try:
+        return split_net(argument)[0], overrides.attach_params(read_net_params(argument))
+    except Flaw as flaw:
+        raise Failure(printable(f"{argument}: {flaw.message}")) from None
+
+
+def load_argument(argument: str, overrides: Overrides, output: Output) -> Network:
+    """Load the network of a NET argument, with the spec parameters set there. Raises InvalidSpec."""
+    net, overrides = split_params(argument, overrides)
+    return load(net, overrides, output)
+
+
 def read_document(net: str) -> Document:
     """Return the document that NET refers to: a file, standard input or an example. Raises Failure if unreadable."""
     try:
-        return read_file(examples.resolve_net(net))
+        return read_net(net)
     except examples.NoExample as error:
         raise Failure(str(error)) from None
     except OSError as error:
@@ -352,16 +420,28 @@ def render_text(blocks: Sequence[Block], output: Output, cut: bool = True) -> st
     return styled_text(blocks) if color else plain_text(blocks, cut)
 
 
-def write_text(text: str, output: Output, inputs: Iterable[str]) -> None:
-    """Write a result to standard output or to the file of -o.
+def write_text(text: str, output: Output, inputs: Iterable[str], pager: bool = False) -> None:
+    """Write a result to standard output, or replace a file in one step. Raises Failure if that file is an input.
 
-    That file is replaced in one step. Raises Failure if it is one of the input files, or cannot be written.
+    With `pager`, a result longer than the terminal is shown in a pager.
     """
     if output.file in (None, "-"):
-        sys.stdout.write(text)
+        if pager and output.file is None and _is_longer_than_screen(text):
+            click.echo_via_pager(text)  # which keeps colours for less, with LESS=-R if it is not set
+        else:
+            sys.stdout.write(text)
         return
     # a lone surrogate cannot be encoded: it becomes a question mark, as on a terminal
     write_bytes(text.encode("utf-8", "replace"), output, inputs)
+
+
+def _is_longer_than_screen(text: str) -> bool:
+    """Whether standard output is a terminal that cannot show all lines at once, and a person is at the keyboard."""
+    if not (sys.stdout.isatty() and sys.stdin.isatty()) or os.environ.get("TERM") == "dumb":
+        return False
+    from shutil import get_terminal_size
+
+    return text.count("\n") >= get_terminal_size().lines
 
 
 def write_bytes(content: bytes, output: Output, inputs: Iterable[str]) -> None:

@@ -1,7 +1,7 @@
 """`convcalc compare`: shows several networks in one table."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
@@ -9,29 +9,47 @@ import click
 from convcalc import examples
 from convcalc.analysis.report import Report, analyse
 from convcalc.check.discovery import choose_files
-from convcalc.cli import common
+from convcalc.cli import common, completing
 from convcalc.problems import InvalidSpec, did_you_mean, printable, show
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
+from convcalc.spec.net_argument import join_net, split_net
 
 _EXAMPLES = """\b
 Examples:
   convcalc compare example:resnet18 example:mobilenet_v1 example:mobilenet_v2
   convcalc compare 'example:mobilenet*' --input 3,160,160 --sort peak_memory
-  convcalc compare 'example:resnet*' -f csv"""
+  convcalc compare example:mobilenet_v1 example:mobilenet_v1@width=0.5,size=160"""
 _UNREADABLE = 2
 
 
+def _list_columns() -> Iterable[str]:
+    from convcalc.render.compare import COLUMNS
+
+    return COLUMNS
+
+
 @click.command("compare", epilog=_EXAMPLES)
-@click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=common.complete_net)
+@click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=completing.complete_net)
 @common.override_options
 @common.memory_options
 @common.format_option("table", "json", "csv", "markdown")
-@click.option("--columns", metavar="A,B,C", help="Columns to show, such as name,input_shape,params,macs,peak_memory.")
-@click.option("--sort", metavar="COLUMN", help="Sort by a column, such as params, macs or peak_memory, largest first.")
+@click.option(
+    "--columns",
+    metavar="A,B,C",
+    shell_complete=completing.complete_list_from(_list_columns),
+    help="Columns to show: name, input_shape, params, macs, peak_memory, …",
+)
+@click.option(
+    "--sort",
+    metavar="COLUMN",
+    shell_complete=completing.complete_from(_list_columns),
+    help="Sort by a column, largest first: params, macs, peak_memory, …",
+)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Show only the first N networks.")
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.output_options
+@common.quiet_option()
 def command(
     nets: tuple[str, ...],
     overrides: Overrides,
@@ -45,8 +63,9 @@ def command(
 ) -> int:
     """Compare networks in one table, one row per network.
 
-    A star marks the best value of a column: the lowest cost or the largest receptive field. --set applies to every
-    network that has the spec parameter. If a network cannot be read, this is reported and the others are still shown.
+    A star marks the best value of each column: the lowest cost, the largest receptive field. --set applies to every
+    network that has the spec parameter, NET@NAME=VALUE,… to one. A network that cannot be read is reported, and the
+    others are shown.
     """
     from convcalc.render.compare import network_rows, sort_network_rows
 
@@ -57,14 +76,8 @@ def command(
     reports = []
     for name, document in documents:
         try:
-            reports.append(
-                (
-                    name,
-                    analyse(
-                        common.build_network(document, _drop_unknown_parameters(overrides, document), where), **memory
-                    ),
-                )
-            )
+            _, given = common.split_params(name, _drop_unknown_parameters(overrides, document))
+            reports.append((name, analyse(common.build_network(document, given, where), **memory)))
         except InvalidSpec as error:
             wrong.append((name, error))
     if wrong and not reports and format == "json":
@@ -72,7 +85,8 @@ def command(
     status = max([status, *(_report_problem(name, error, where) for name, error in wrong)])
     if reports:
         rows = sort_network_rows(network_rows(_label_reports(reports)), sort)[:limit]
-        common.write_text(_render(rows, shown, format, exact, where), where, files)
+        text = _render(rows, shown, format, exact, where)
+        common.write_text(text, where, [split_net(file)[0] for file in files])
     elif not files:
         raise common.Failure("nothing to compare")
     return status
@@ -107,14 +121,15 @@ def _expand_patterns(nets: Sequence[str]) -> list[str]:
     from fnmatch import fnmatchcase
 
     found: list[str] = []
-    for net in nets:
+    for argument in nets:
+        net, params = split_net(argument)
         if not (net.startswith(examples.PREFIX) and any(character in net for character in "*?[")):
-            found.append(net)
+            found.append(argument)
             continue
         names = [name for name in map(examples.PREFIX.__add__, examples.list_names()) if fnmatchcase(name, net)]
         if not names:
             raise common.Failure(f"the pattern {show(net)} matches no example")
-        found += names
+        found += [join_net(name, params) for name in names]
     return found
 
 
@@ -126,7 +141,7 @@ def _read_documents(files: Sequence[str]) -> tuple[list[tuple[str, Document]], l
     found, wrong, status = [], [], 0
     for file in files:
         try:
-            found.append((file, common.read_document(file)))
+            found.append((file, common.read_document(split_net(file)[0])))
         except common.Failure as failure:
             sys.stderr.write(f"convcalc: {printable(failure.message)}\n")
             status = _UNREADABLE
@@ -167,8 +182,8 @@ def _drop_unknown_parameters(overrides: Overrides, document: Document) -> Overri
 
 
 def _label_reports(reports: Sequence[tuple[str, Report]]) -> list[tuple[str, Report]]:
-    """Return each report with a label: the name of its network, or its file if several networks have that name."""
-    names = [report.network.name for _, report in reports]
+    """Label each report with its network's name, or with its file if several share that name, and its `@width=0.5`."""
+    names = [join_net(report.network.name, split_net(file)[1]) for file, report in reports]
     return [
         (name if names.count(name) == 1 else file, report) for name, (file, report) in zip(names, reports, strict=True)
     ]

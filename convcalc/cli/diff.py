@@ -1,33 +1,48 @@
 """`convcalc diff`: shows what changed between two networks and what the change costs."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import click
 
 from convcalc import examples
 from convcalc.analysis.report import analyse
-from convcalc.cli import common
+from convcalc.cli import common, completing
 from convcalc.diff.condition import Condition, parse_condition
 from convcalc.diff.difference import Difference, compare_reports
 from convcalc.network import Network
 from convcalc.problems import Flaw, InvalidSpec, printable
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
+from convcalc.spec.net_argument import split_net
 
 _EXAMPLES = """\b
 Examples:
   convcalc diff example:resnet50 example:resnext50_32x4d
-  convcalc diff example:mobilenet_v1 example:mobilenet_v1 --set-new width=0.5
+  convcalc diff example:mobilenet_v1 example:mobilenet_v1@width=0.5
   convcalc diff example:resnet18 example:resnet34 --fail-if 'macs>+200%' -f markdown"""
 
 
 @click.command("diff", epilog=_EXAMPLES)
-@click.argument("nets", metavar="OLD NEW", nargs=-1, required=True, shell_complete=common.complete_net)
-@click.option("--git", "revision", metavar="REV", help="Compare a file with its version at git revision REV.")
-@click.option("--set-old", "old_params", metavar="NAME=VALUE", multiple=True, help="Set a spec parameter of OLD only.")
-@click.option("--set-new", "new_params", metavar="NAME=VALUE", multiple=True, help="Set a spec parameter of NEW only.")
+@click.argument("nets", metavar="OLD NEW", nargs=-1, required=True, shell_complete=completing.complete_net)
+@click.option("--git", "revision", metavar="REV", help="Compare one FILE with its version at a git revision.")
+@click.option(
+    "--set-old",
+    "old_params",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Set a spec parameter of OLD only.",
+    shell_complete=completing.complete_param,
+)
+@click.option(
+    "--set-new",
+    "new_params",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Set a spec parameter of NEW only.",
+    shell_complete=completing.complete_param,
+)
 @common.override_options
 @common.memory_options
 @click.option("--exit-code", is_flag=True, help="Exit with status 1 if anything differs.")
@@ -40,6 +55,7 @@ Examples:
 )
 @common.format_option("table", "json", "markdown")
 @common.output_options
+@common.quiet_option("Omit the table of layers (text and Markdown), and print no warnings.")
 def command(
     nets: tuple[str, ...],
     revision: str | None,
@@ -54,18 +70,20 @@ def command(
 ) -> int:
     """Show what changed between two networks, and what the change costs.
 
-    The totals are shown side by side, followed by the layers that were added, removed, changed, moved or renamed. If
-    all copies of a repeat, or all uses of a block, have the same change, it is shown once. With --git REV, a single
-    file is compared with its version at that revision. --set applies to both networks; --set-old and --set-new apply
-    to one of them.
+    Shows the totals side by side, then the layers that were added, removed, changed, moved or renamed; the same change
+    in every copy of a repeat or use of a block is one row. With --git REV, one FILE is compared with its version at
+    that revision. --set applies to both networks; NET@NAME=VALUE,…, --set-old and --set-new to one.
 
     --fail-if tests the change in params, macs, flops, multiplications, layers, receptive_field, weight_memory,
     activation_memory or peak_memory. A change from zero exceeds every percentage threshold.
     """
     asked = [_read_condition(text) for text in conditions]
+    old, old_overrides = common.split_params(nets[0], _add_parameters(overrides, "--set-old", old_params))
+    new, new_overrides = common.split_params(nets[-1], _add_parameters(overrides, "--set-new", new_params))
+    files = (old, new)[: len(nets)] if len(nets) <= 2 else nets
     sides = (
-        _Side("OLD", _make_old_reader(nets, revision), _add_parameters(overrides, "--set-old", old_params)),
-        _Side("NEW", _make_new_reader(nets), _add_parameters(overrides, "--set-new", new_params)),
+        _Side("OLD", _make_old_reader(files, revision), old_overrides),
+        _Side("NEW", _make_new_reader(files), new_overrides),
     )
     reports, errors = [], []
     for side in reversed(sides):  # a missing file is reported before one missing in git
@@ -77,7 +95,8 @@ def command(
         return common.report_invalid(errors[::-1], where, format == "json")
     difference = compare_reports(*reports[::-1])
     failed = [one for one in asked if one.holds(difference.figures[one.metric]) is not False]
-    common.write_text(_render(difference, format, failed, where), where, nets)
+    labels = [net if split_net(net)[1] else None for net in (nets[0], nets[-1])]
+    common.write_text(_render(difference, labels, format, failed, where), where, files)
     return _report_failed(difference, failed) or int(exit_code and not difference.is_empty)
 
 
@@ -148,7 +167,13 @@ def _build_network(side: _Side, where: common.Output) -> Network:
         raise common.Failure(f"{side.name}, {printable(document.file or '')}: {refused}") from None
 
 
-def _render(difference: Difference, format: str, failed: list[Condition], where: common.Output) -> str:
+def _render(
+    difference: Difference,
+    labels: Sequence[str | None],
+    format: str,
+    failed: list[Condition],
+    where: common.Output,
+) -> str:
     from convcalc.render.diff import difference_json, difference_lines, failure_text
 
     if format == "json":
@@ -156,8 +181,9 @@ def _render(difference: Difference, format: str, failed: list[Condition], where:
     if format == "markdown":
         from convcalc.render.diff_markdown import difference_markdown
 
-        return difference_markdown(difference, [failure_text(one, difference) for one in failed])
-    return common.render_text(difference_lines(difference, common.table_width(where), not where.quiet), where)
+        return difference_markdown(difference, [failure_text(one, difference) for one in failed], not where.quiet)
+    width = common.table_width(where)
+    return common.render_text(difference_lines(difference, width, not where.quiet, labels), where)
 
 
 def _report_failed(difference: Difference, failed: list[Condition]) -> int:

@@ -3,7 +3,7 @@
 import click
 
 from convcalc import examples
-from convcalc.cli import common
+from convcalc.cli import common, completing
 from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
@@ -13,7 +13,7 @@ Examples:
 
 
 @click.command("examples", epilog=_EXAMPLES)
-@click.argument("name", required=False, shell_complete=common.complete_from(examples.list_names))
+@click.argument("name", required=False, shell_complete=completing.complete_from(examples.list_names))
 @common.output_options
 def command(name: str | None, where: common.Output) -> int:
     """List the example specs that come with convcalc, or print one.

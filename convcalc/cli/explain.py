@@ -3,7 +3,7 @@
 import click
 
 from convcalc.analysis.report import Report, analyse
-from convcalc.cli import common
+from convcalc.cli import common, completing
 from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
@@ -15,12 +15,13 @@ Examples:
 
 @click.command("explain", epilog=_EXAMPLES)
 @common.override_options
-@click.argument("net", required=False, shell_complete=common.complete_net)
-@click.argument("layer", required=False)
+@click.argument("net", required=False, shell_complete=completing.complete_net)
+@click.argument("layer", required=False, shell_complete=completing.complete_layer)
 @common.inference_options
 @click.option("--conventions", is_flag=True, help="Explain how convcalc and other tools count MACs, FLOPs and memory.")
 @common.format_option("text", "markdown", "json")
 @common.output_options
+@common.quiet_option("Print only the figures in the text, without explanations, and no warnings.")
 def command(
     net: str | None,
     overrides: Overrides,

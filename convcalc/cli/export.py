@@ -18,6 +18,7 @@ Examples:
 @common.network_options
 @click.option("--to", "to", type=click.Choice(["torch", "onnx"]), required=True, help="Output format.")
 @common.output_options
+@common.quiet_option()
 def command(net: str, overrides: Overrides, to: str, where: common.Output) -> int:
     """Write a network as a PyTorch module, or as an ONNX graph without weights.
 

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from convcalc.analysis.figures import find_figure
-from convcalc.cli import common
+from convcalc.cli import common, completing
 from convcalc.cli.limits import limit_options
 from convcalc.fitting import METRICS, Fit, Load, Order, Param, Setup, expand_values, fit
 from convcalc.problems import Flaw, InvalidSpec, did_you_mean, show
@@ -31,6 +31,7 @@ _USAGE = "-p must be NAME=VALUES, such as width=0.25:1.5:0.05"
     "--param",
     "tried",
     metavar="NAME=VALUES",
+    shell_complete=completing.complete_param,
     multiple=True,
     required=True,
     help="Values to try for a spec parameter: start:stop:step, or a comma-separated list. If this option is repeated, "
@@ -43,13 +44,14 @@ _USAGE = "-p must be NAME=VALUES, such as width=0.25:1.5:0.05"
     "--by",
     default="macs",
     metavar="METRIC",
-    shell_complete=common.complete_from(lambda: METRICS),
+    shell_complete=completing.complete_from(lambda: METRICS),
     help="Metric to maximise within the budget, such as params or peak_memory (default: macs). A leading minus "
     "minimises it: -params.",
 )
 @click.option("--limit", "rows", type=click.IntRange(0), metavar="N", help="Number of combinations to list; 0 for all.")
 @common.format_option("table", "json", "csv", "markdown")
 @common.output_options
+@common.quiet_option("Print only the best combination, as options for other commands; with the default format only.")
 def command(
     net: str,
     overrides: Overrides,
@@ -79,6 +81,8 @@ def command(
     \b
       convcalc fit NET … -q | xargs convcalc summary NET
     """  # noqa: D301 (click preserves the line breaks of a paragraph after this backspace character)
+    if where.quiet and format != "table":
+        raise click.UsageError(f"-q cannot be combined with -f {format}")
     order, document = _read_order(by), common.read_document(net)
     if not limits and (no_spec_budget or not _has_budget(document)):
         raise common.Failure(_NO_BUDGET)
@@ -160,7 +164,7 @@ def _render(found: Fit, format: str, rows: int | None, where: common.Output) -> 
         return fit.fit_json(found, listed)
     if format == "csv":
         return fit.fit_csv(found, listed)
-    if where.quiet and format == "table":
+    if where.quiet:
         return fit.best_options(found)
     listed = fit.MOST_ROWS if rows is None else listed
     if format == "markdown":

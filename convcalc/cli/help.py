@@ -2,10 +2,11 @@
 
 import os
 import sys
+from functools import partial
 
 import click
 
-from convcalc.cli import common
+from convcalc.cli import common, completing
 from convcalc.manual import PAGE_OF_COMMAND, TOPICS, read_page
 from convcalc.problems import did_you_mean, show
 
@@ -17,8 +18,9 @@ _LESS = "-FRX"  # as git sets it: keep colours, and do not page what fits on the
 
 
 @click.command("help", epilog=_EXAMPLES)
-@click.argument("topic", required=False, shell_complete=common.complete_from(lambda: TOPICS))
-@common.output_options
+@click.argument("topic", required=False, shell_complete=completing.complete_from(lambda: TOPICS))
+@partial(common.output_options, only="markdown")
+@common.quiet_option("List only the names of the topics.")
 def command(topic: str | None, where: common.Output) -> int:
     """Show the manual.
 

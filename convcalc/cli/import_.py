@@ -37,6 +37,7 @@ Shapes = dict[str | None, tuple[int, ...]]
 @click.option("--name", metavar="NAME", help="Name of the network.")
 @click.option("--strict", is_flag=True, help="Fail if an operation is unsupported, instead of writing an opaque layer.")
 @common.output_options
+@common.quiet_option("Do not list unsupported operations, or show a progress bar.")
 def command(
     file: str | None,
     factory: str | None,

@@ -2,7 +2,7 @@
 
 import click
 
-from convcalc.cli import common
+from convcalc.cli import common, completing
 from convcalc.layers import KINDS
 
 _EXAMPLES = """\b
@@ -12,7 +12,7 @@ Examples:
 
 
 @click.command("layers", epilog=_EXAMPLES)
-@click.argument("kind", required=False, shell_complete=common.complete_from(lambda: KINDS))
+@click.argument("kind", required=False, shell_complete=completing.complete_from(lambda: KINDS))
 @common.output_options
 def command(kind: str | None, where: common.Output) -> int:
     """List the layer kinds, or show the manual page of one.

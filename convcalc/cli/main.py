@@ -7,24 +7,47 @@ from contextlib import suppress
 from importlib import import_module
 from io import UnsupportedOperation
 from keyword import iskeyword
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcalc.problems import did_you_mean, printable, show
+from convcalc.examples import PREFIX
+from convcalc.problems import did_you_mean, join_words, normalise_word, printable, show
 from convcalc.version import __version__
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Inspect": ("summary", "rf", "memory"),
     "Decide": ("explain", "alternatives", "fit", "diff", "compare"),
     "Check": ("check",),
     "Convert": ("import", "export", "verify"),
-    "Reference": ("help", "layers", "rules", "schema", "examples", "init"),
+    "Reference": ("help", "layers", "rules", "schema", "examples", "init", "completion"),
 }
 _EXAMPLES = """\b
 Examples:
-  convcalc summary example:resnet50
+  convcalc example:resnet50
   convcalc examples mobilenet_v1 > net.yaml
   convcalc help tutorial"""
+# other words for a command, which are suggested before the nearest spelling
+OTHER_WORDS = {
+    "summary": "analyse analyze cost count flops info macs params print profile report show stats table",
+    "rf": "field receptive receptivefield",
+    "memory": "bytes mem peak ram",
+    "explain": "derive formula how why",
+    "alternatives": "factorize improve replace shrink suggest",
+    "fit": "budget grid optimize search sweep tune",
+    "diff": "changes delta",
+    "compare": "benchmark rank versus vs",
+    "check": "ci gate lint test validate",
+    "import": "convert load onnx open read torch",
+    "export": "convert draw graph onnx plot save torch visualize write",
+    "layers": "kinds operators ops",
+    "examples": "list models zoo",
+    "init": "new start template",
+}
+_SPEC_ENDINGS = (".yaml", ".yml")
 NOT_DONE = 2
 _INTERRUPTED = 130
 
@@ -33,13 +56,13 @@ class _Commands(click.Group):
     """A click group that imports a command only when it is used, and lists the commands in sections by purpose."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        """If there is no command, print the help on standard error and exit with status 2.
-
-        This is not left to click because its versions differ here.
-        """
-        if not args and not context.resilient_parsing:  # resilient_parsing is set while a shell completes a word
-            click.echo(context.get_help(), err=True)
-            context.exit(NOT_DONE)
+        """Print the help if there are no arguments; options before a NET are those of summary."""
+        if not args and not context.resilient_parsing:  # which a shell's completion sets
+            click.echo(context.get_help())
+            context.exit(0)
+        own = {name for option in self.get_params(context) for name in option.opts}
+        if args and args[0].startswith("-") and args[0] not in own and any(map(_is_net, args)):
+            args = ["summary", *args]
         return super().parse_args(context, args)
 
     def list_commands(self, context: click.Context) -> list[str]:
@@ -57,14 +80,24 @@ class _Commands(click.Group):
     def resolve_command(
         self, context: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command to run and its arguments. Raises UsageError with a suggestion if it does not exist."""
+        """Return the command and its arguments: summary for a NET. Suggest a command for an unknown word."""
         name = args[0]
-        if self.get_command(context, name) is None and not name.startswith("-"):
-            hint = did_you_mean(name, self.list_commands(context)) or "convcalc --help lists the commands"
-            if name.startswith("example:") or os.path.isfile(name):
-                hint = f"convcalc summary {printable(name)} shows a network"
-            raise click.UsageError(f"no command {show(name)}: {hint}", context)
+        if self.get_command(context, name) is None:
+            if _is_net(name):
+                return super().resolve_command(context, ["summary", *args])
+            if not name.startswith("-") and not context.resilient_parsing:
+                hint = _suggest_command(name, self.list_commands(context))
+                raise click.UsageError(f"no command {show(name)}: {hint}", context)
         return super().resolve_command(context, args)
+
+    def shell_complete(self, context: click.Context, incomplete: str) -> "list[CompletionItem[Any]]":
+        """Complete commands, options and, in place of a command, networks."""
+        found = super().shell_complete(context, incomplete)
+        if incomplete.startswith("-") or (found and not incomplete.startswith("e")):
+            return found
+        from convcalc.cli.completing import complete_net
+
+        return [*found, *complete_net(context, self.params[0], incomplete)]
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands to the help, in sections."""
@@ -79,8 +112,30 @@ class _Commands(click.Group):
 def commands() -> None:
     """Compute the exact cost of convolutional networks from a YAML spec: shapes, params, memory, MACs.
 
-    NET is a file, - for standard input, or example:NAME for a spec that comes with convcalc.
+    NET is a file, - for standard input, or example:NAME for a spec that comes with convcalc. NET@width=0.5,size=160
+    also sets spec parameters. convcalc NET is short for convcalc summary NET.
     """
+
+
+def _is_net(argument: str) -> bool:
+    """Whether an argument in the place of a command is a network."""
+    if "@" in argument:
+        from convcalc.spec.net_argument import split_net  # imports the YAML parser
+
+        argument, _ = split_net(argument)
+    return (
+        argument == "-" or argument.startswith(PREFIX) or argument.endswith(_SPEC_ENDINGS) or os.path.isfile(argument)
+    )
+
+
+def _suggest_command(word: str, known: list[str]) -> str:
+    """Return a hint for an unknown command: those that the word means, or the one of the nearest spelling."""
+    if os.path.isdir(word):
+        return f"convcalc check {printable(word)} checks the specs of a folder"
+    meant = [command for command, words in OTHER_WORDS.items() if normalise_word(word) in words.split()]
+    if meant:
+        return f"did you mean {join_words(meant)}?"
+    return did_you_mean(word, known) or "convcalc --help lists the commands"
 
 
 def main() -> None:
@@ -99,6 +154,10 @@ def run(arguments: list[str] | None = None) -> int:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
+    if "_CONVCALC_COMPLETE" in os.environ:
+        from convcalc.cli.bash_completion import register
+
+        register()
     try:
         result = commands.main(arguments, "convcalc", standalone_mode=False)
         sys.stdout.flush()

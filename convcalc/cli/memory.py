@@ -18,6 +18,7 @@ Examples:
 @common.memory_options
 @common.format_option("table", "json")
 @common.output_options
+@common.quiet_option("Omit suggestions, and print no warnings.")
 def command(
     net: str,
     overrides: Overrides,

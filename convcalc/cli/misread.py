@@ -2,7 +2,6 @@
 
 import sys
 
-from convcalc import examples
 from convcalc.check.rules.misread_input import MisreadInput
 from convcalc.check.runner import check
 from convcalc.check.settings import Settings
@@ -16,7 +15,7 @@ def warn_of_misread_inputs(document: Document, overrides: Overrides) -> None:
     code = MisreadInput.code
     for problem in check(document, overrides, Settings(), {code: MisreadInput}).problems:
         if problem.code == code:
-            place = printable(examples.display_name(document.file or "<spec>"))
+            place = printable(document.file or "<spec>")
             if problem.span is not None and not overrides.inputs:
                 place += f":{problem.span.line}:{problem.span.column}"
             sys.stderr.write(f"convcalc: warning: {place}: {problem.message}: {problem.hint} [{code}]\n")

@@ -5,7 +5,7 @@ import click
 from convcalc.analysis.field_region import NoRegion, find_layer, find_region, middle_position
 from convcalc.analysis.report import analyse
 from convcalc.arguments import MOST_DIGITS
-from convcalc.cli import common
+from convcalc.cli import common, completing
 from convcalc.problems import show
 from convcalc.spec.inputs import Overrides
 
@@ -18,11 +18,12 @@ Examples:
 
 @click.command("rf", epilog=_EXAMPLES)
 @common.network_options
-@click.argument("layer", required=False)
+@click.argument("layer", required=False, shell_complete=completing.complete_layer)
 @click.option("--position", metavar="3,5", help="Position in LAYER's output (default: its middle).")
 @click.option("--all", "every", is_flag=True, help="Also list layers that do not change the receptive field.")
 @common.format_option("table", "json", "svg")
 @common.output_options
+@common.quiet_option()
 def command(
     net: str,
     overrides: Overrides,

@@ -3,7 +3,7 @@
 import click
 
 from convcalc.check.rules import RULES
-from convcalc.cli import common
+from convcalc.cli import common, completing
 from convcalc.problems import did_you_mean, show
 
 _EXAMPLES = """\b
@@ -13,7 +13,7 @@ Examples:
 
 
 @click.command("rules", epilog=_EXAMPLES)
-@click.argument("code", required=False, shell_complete=common.complete_from(lambda: RULES))
+@click.argument("code", required=False, shell_complete=completing.complete_from(lambda: RULES))
 @common.output_options
 def command(code: str | None, where: common.Output) -> int:
     """List the lint rules, or explain one.

@@ -1,10 +1,11 @@
 """`convcalc schema`: prints the JSON Schema of a spec, or of a JSON document that commands write."""
 
 import json
+from functools import partial
 
 import click
 
-from convcalc.cli import common
+from convcalc.cli import common, completing
 from convcalc.json_schemas import DOCUMENTS, document_schema
 from convcalc.problems import did_you_mean, show
 
@@ -17,8 +18,8 @@ NAMES = (SPEC, *DOCUMENTS)
 
 
 @click.command("schema", epilog=_EXAMPLES)
-@click.argument("document", default=SPEC, shell_complete=common.complete_from(lambda: NAMES))
-@common.output_options
+@click.argument("document", default=SPEC, shell_complete=completing.complete_from(lambda: NAMES))
+@partial(common.output_options, only="json")
 def command(document: str, where: common.Output) -> int:
     """Print the JSON Schema of specs, or of the JSON that a command writes.
 

@@ -1,33 +1,69 @@
 """`convcalc summary`: shows a network as a table of its layers, with the totals."""
 
+from collections.abc import Iterable
+
 import click
 
 from convcalc.analysis.report import Report, analyse
-from convcalc.cli import common
+from convcalc.arguments import MOST_DIGITS
+from convcalc.cli import common, completing
+from convcalc.problems import show
 from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
 Examples:
-  convcalc summary example:resnet50 --depth 1
+  convcalc example:resnet50 --depth 1
   convcalc summary example:mobilenet_v1 --set width=0.5 --input 3,160,160
   convcalc summary example:unet -f json"""
 _UNUSED = {"json": ("columns", "depth", "sort", "exact"), "csv": ("depth", "exact")}
+
+
+_ALL = -1  # the depth that folds nothing
+
+
+def _read_depth(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    """Return the number of levels, _ALL for `all`."""
+    if value is None or value == "all":
+        return None if value is None else _ALL
+    if not value.isdecimal() or len(value) > MOST_DIGITS:
+        raise click.BadParameter(f"must be a whole number or all; got {show(value)}", context, parameter)
+    return int(value)
+
+
+def _list_columns() -> Iterable[str]:
+    from convcalc.render.columns import COLUMNS
+
+    return COLUMNS
 
 
 @click.command("summary", epilog=_EXAMPLES)
 @common.network_options
 @common.memory_options
 @common.format_option("table", "json", "csv", "markdown")
-@click.option("--columns", metavar="A,B,C", help="Columns to show, such as name,kind,output_shape,params,macs.")
+@click.option(
+    "--columns",
+    metavar="A,B,C",
+    shell_complete=completing.complete_list_from(_list_columns),
+    help="Columns to show: name, kind, what, output, params, macs, flops, …",
+)
 @click.option(
     "--depth",
-    type=click.IntRange(0),
-    metavar="N",
-    help="Show layers nested deeper than N levels as one row per scope.",
+    callback=_read_depth,
+    metavar="N|all",
+    help="Fold layers nested more than N levels deep (default: as many as needed for about 60 rows of the text table; "
+    "other formats list all layers).",
+    shell_complete=completing.complete_from(lambda: ["all"]),
 )
-@click.option("--sort", metavar="COLUMN", help="Sort all layers by a column, largest first, without nesting.")
+@click.option(
+    "--sort",
+    metavar="COLUMN",
+    shell_complete=completing.complete_from(_list_columns),
+    help="List layers and folded groups sorted by a column, largest first.",
+)
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
+@common.pager_option
 @common.output_options
+@common.quiet_option("Print only the totals (text and Markdown), and no warnings.")
 def command(
     net: str,
     overrides: Overrides,
@@ -39,6 +75,7 @@ def command(
     depth: int | None,
     sort: str | None,
     exact: bool,
+    pager: bool,
     where: common.Output,
 ) -> int:
     """Show every layer's output shape, params, MACs and memory, and the totals.
@@ -53,7 +90,7 @@ def command(
     network = common.load(net, overrides, where)
     report = analyse(network, inplace=inplace, fold_batchnorm=fold_batchnorm, optimizer=optimizer)
     text = _render(report, format, columns, depth, sort, exact, where)
-    common.write_text(text, where, [net])
+    common.write_text(text, where, [net], pager)
     return 0
 
 
@@ -73,6 +110,7 @@ def _render(
     from convcalc.render.columns import EVERY, SHOWN, choose_columns
     from convcalc.render.grid import UnknownColumn
 
+    fold, depth = depth is None, None if depth == _ALL else depth
     try:
         picked = choose_columns(columns, EVERY if format == "csv" else SHOWN)
         if sort is not None:
@@ -86,10 +124,17 @@ def _render(
     if format == "markdown":
         from convcalc.render.summary_markdown import markdown_report
 
-        return markdown_report(report, picked, depth=depth, sort=sort, exact=exact)
+        return markdown_report(report, picked, depth=0 if output.quiet else depth, sort=sort, exact=exact)
     from convcalc.render.summary import table
 
     lines = table(
-        report, picked, width=common.table_width(output), depth=depth, sort=sort, exact=exact, layers=not output.quiet
+        report,
+        picked,
+        width=common.table_width(output),
+        depth=depth,
+        fold=fold,
+        sort=sort,
+        exact=exact,
+        layers=not output.quiet,
     )
     return common.render_text(lines, output)

@@ -5,10 +5,11 @@ from typing import Any
 
 import click
 
-from convcalc.cli import common
+from convcalc.cli import common, completing
 from convcalc.network import Network
 from convcalc.problems import printable
 from convcalc.spec.inputs import Overrides
+from convcalc.spec.net_argument import split_net
 
 _EXAMPLES = """\b
 Examples:
@@ -21,7 +22,7 @@ _DIFFERENT = 1
 
 
 @click.command("verify", epilog=_EXAMPLES)
-@click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=common.complete_net)
+@click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=completing.complete_net)
 @click.option(
     "--torch",
     "factory",
@@ -32,6 +33,7 @@ _DIFFERENT = 1
 @common.override_options
 @common.format_option("table", "json")
 @common.output_options
+@common.quiet_option()
 def command(
     nets: tuple[str, ...],
     factory: str | None,
@@ -67,7 +69,7 @@ def command(
         text = verification_json(found)
     else:
         text = common.render_text(verification_lines(found, common.table_width(where)), where)
-    common.write_text(text, where, (*nets, *([file] if file else [])))
+    common.write_text(text, where, (*(split_net(net)[0] for net in nets), *([file] if file else [])))
     return 0 if all(network.agrees for network in found) else _DIFFERENT
 
 
@@ -76,11 +78,11 @@ def _compare(
 ) -> list[Any]:
     """Return the comparison of each spec. Raises NotImported if PyTorch, the module or the ONNX file cannot be used."""
     if file is not None:
-        return [_compare_with_file(common.load(nets[0], overrides, where), file)]
+        return [_compare_with_file(common.load_argument(nets[0], overrides, where), file)]
     from convcalc.convert.pytorch.layerwise import check_installed, verify_network
 
     check_installed()
-    networks = [common.load(net, overrides, where) for net in nets]
+    networks = [common.load_argument(net, overrides, where) for net in nets]
     if factory is None:
         return [verify_network(network) for network in networks]
     from convcalc.convert.comparison import compare_with

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from convcalc import examples
 from convcalc.analysis.report import LayerReport, Report, field_dict
 from convcalc.diff.compared_figures import FigurePair
 from convcalc.diff.condition import Condition
@@ -109,10 +108,15 @@ LAYERS: tuple[Column[DifferenceRow], ...] = (
 )
 
 
-def difference_lines(difference: Difference, width: int | None, layers: bool) -> list[Block]:
-    """Return both names, the totals side by side, and one row per change; only the totals if not `layers`."""
+def difference_lines(
+    difference: Difference, width: int | None, layers: bool, labels: Sequence[str | None] = (None, None)
+) -> list[Block]:
+    """Return both names, the totals side by side, and one row per change; only the totals if not `layers`.
+
+    A label is shown in place of the file of its network.
+    """
     lines: list[Block] = [
-        *_title_lines(difference, width),
+        *_title_lines(difference, labels, width),
         [],
         _totals_table(difference, width),
         *legend_lines(list_total_signs(difference), width),
@@ -145,11 +149,11 @@ def _style_of(row: DifferenceRow, column: Column[DifferenceRow]) -> str:
     return _STYLES[row.did] if column.name in ("did", "name") else ""
 
 
-def _title_lines(difference: Difference, width: int | None) -> list[Line]:
-    """Return the names of both networks, with the names of their files if these fit."""
+def _title_lines(difference: Difference, labels: Sequence[str | None], width: int | None) -> list[Line]:
+    """Return the names of both networks, and their files if they fit."""
     lines: list[Line] = []
-    for side, report in (("old", difference.old), ("new", difference.new)):
-        name, file = printable(report.network.name), printable(examples.display_name(report.network.file or ""))
+    for side, report, label in zip(("old", "new"), (difference.old, difference.new), labels, strict=True):
+        name, file = printable(report.network.name), printable(label or report.network.file or "")
         room = 1000 if width is None else max(width - len(name) - 7, 0)
         lines.append([(f"{side}  ", "head"), (name, "title"), (f"  {file}" if len(file) <= room else "", "dim")])
     return lines

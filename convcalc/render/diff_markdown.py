@@ -16,11 +16,8 @@ _MOST_SETTINGS = 20
 _WIDEST = 200
 
 
-def difference_markdown(difference: Difference, failed: Sequence[str]) -> str:
-    """Return the totals, changed settings and a collapsed table of layers, in at most 65,000 bytes.
-
-    `failed` are messages about the conditions of --fail-if that hold.
-    """
+def difference_markdown(difference: Difference, failed: Sequence[str], layers: bool = True) -> str:
+    """Return the totals, changed settings and (if `layers`) a collapsed table, in at most _MOST_BYTES bytes."""
     names = [escape(report.network.name) for report in (difference.old, difference.new)]
     title = names[0] if names[0] == names[1] else " → ".join(names)
     lines = [f"### {title}", ""]
@@ -35,7 +32,7 @@ def difference_markdown(difference: Difference, failed: Sequence[str]) -> str:
     lines += (
         [*given[:_MOST_SETTINGS], *_left_out_lines(len(given) - _MOST_SETTINGS, "other values"), ""] if given else []
     )
-    rows = difference_rows(difference)
+    rows = difference_rows(difference) if layers else []
     if rows:
         lines += _fold_rows(rows, _MOST_BYTES - _count_bytes(lines))
     return "\n".join([*lines, ""])

@@ -1,6 +1,6 @@
 """Makes the rows of the layer table: layers, and the scopes around them (blocks, branches, repeats), as a tree."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -97,40 +97,71 @@ def tree_rows(report: Report, depth: int | None = None) -> list[Row]:
     sums = {name: _Sums([getattr(layer, name) for layer in report.layers]) for name in _SUMMED}
     rows: list[Row] = []
     shown: list[Group] = []
+    for item in _list_visible(report, depth):
+        while shown and shown[-1].stop <= (item if isinstance(item, int) else item.start):
+            shown.pop()
+        if isinstance(item, int):
+            layer = report.layers[item]
+            share = _compute_share(getattr(layer, basis), whole)
+            rows.append(layer_row(layer, _shorten_name(layer.name, shown), len(shown), share))
+        else:
+            rows.append(_group_row(report, item, shown, sums, _is_folded(item, depth), whole, basis))
+            shown.append(item)
+    return rows
+
+
+def leaf_rows(report: Report, depth: int | None = None) -> list[Row]:
+    """Return the layers and folded scopes of the tree, not nested, with full names."""
+    if depth is None:
+        return layer_rows(report)
+    return [row._replace(label=row.name, indent=0) for row in tree_rows(report, depth) if not row.is_group]
+
+
+def _list_visible(report: Report, depth: int | None) -> Iterator[Group | int]:
+    """Yield the scopes and the indices of the layers that have a row in the tree, in order."""
     groups = iter((*report.groups, None))
     group = next(groups)
     index = 0
     while index < len(report.layers):
-        while shown and shown[-1].stop <= index:
-            shown.pop()
-        if group is not None and group.start <= index:
-            if group.stop > index:
-                folded = depth is not None and group.name.count(".") + 1 >= depth
-                if folded or not _is_only_numbering(group):
-                    rows.append(_group_row(report, group, shown, sums, folded, whole, basis))
-                    shown.append(group)
-                index = group.stop if folded else index
-            group = next(groups)
+        if group is None or group.start > index:
+            yield index
+            index += 1
             continue
-        layer = report.layers[index]
-        share = _compute_share(getattr(layer, basis), whole)
-        rows.append(layer_row(layer, _shorten_name(layer.name, shown), len(shown), share))
-        index += 1
-    return rows
+        if group.stop > index:
+            folded = _is_folded(group, depth)
+            if folded or not _is_only_numbering(group):
+                yield group
+            index = group.stop if folded else index
+        group = next(groups)
 
 
-def choose_depth(report: Report, most_rows: int) -> int | None:
-    """Return the largest depth at which the table has at most `most_rows` rows, at least 1; None folds nothing."""
-    levels = count_levels(report)
-    for depth in range(1, levels):
-        if len(tree_rows(report, depth)) > most_rows:
-            return max(depth - 1, 1)
-    return None if levels == 1 or len(tree_rows(report)) <= most_rows else levels - 1
+def _is_folded(group: Group, depth: int | None) -> bool:
+    """Whether the layers of a scope are more than `depth` levels deep."""
+    return depth is not None and group.name.count(".") + 1 >= depth
 
 
 def count_levels(report: Report) -> int:
-    """Return how deeply layers are nested: 1 if there are no scopes."""
-    return 1 + max((group.name.count(".") + 1 for group in report.groups), default=0)
+    """Return how many levels deep the most deeply nested layer is; 1 if no layer is nested."""
+    return max((layer.name.count(".") + 1 for layer in report.layers), default=1)
+
+
+def choose_depth(report: Report, most: int, nested: bool = True) -> int | None:
+    """Return the largest depth at which the tree has at most `most` rows, at least 1.
+
+    None if nothing has to be folded, or nothing can be. Open scopes count only if the rows are `nested`.
+    """
+
+    def count_rows(depth: int | None) -> int:
+        items = _list_visible(report, depth)
+        return sum(nested or isinstance(item, int) or _is_folded(item, depth) for item in items)
+
+    every = count_rows(None)
+    if every <= most:
+        return None
+    depth = 1
+    while count_rows(depth + 1) <= most:  # the deeper, the more rows, and all of them do not fit
+        depth += 1
+    return depth if count_rows(depth) < every else None
 
 
 def fold_rows(report: Report, most_rows: int) -> tuple[list[Row], str]:
@@ -155,12 +186,7 @@ def _group_row(
     whole: int | None,
     basis: str,
 ) -> Row:
-    """Return the row of a scope, with the sums over its layers.
-
-    `folded` means that its layers have no rows of their own. `whole` is the total of the figure `basis`.
-    """
-    while shown and shown[-1].stop <= group.start:
-        shown.pop()
+    """Return the row of a scope with the sums over its layers, whether it is folded or open."""
     total = {name: column.between(group.start, group.stop) for name, column in sums.items()}
     first = report.layers[group.start]
     return Row(

@@ -10,11 +10,11 @@ from convcalc.render.columns import COLUMNS, SHOWN, is_marked_misaligned
 from convcalc.render.grid import Column, grid
 from convcalc.render.legend import legend_lines, list_signs
 from convcalc.render.lines import GAP, Block, Line, plain_text
-from convcalc.render.rows import Row, fold_rows, layer_rows, tree_rows
+from convcalc.render.rows import Row, choose_depth, count_levels, fold_rows, leaf_rows, tree_rows
 from convcalc.units import format_bytes, format_count, format_exact
 
-_MOST_REPR_ROWS = 60
-_MOST_NAMED = 3  # at most this many layers of unknown cost are named below the totals
+MOST_ROWS = 60  # a longer table is folded by default
+_MOST_NAMED = 3  # layers of unknown cost named in the totals
 
 
 def table_text(report: Report) -> str:
@@ -28,22 +28,26 @@ def table(
     *,
     width: int | None = None,
     depth: int | None = None,
+    fold: bool = False,
     sort: str | None = None,
     exact: bool = False,
     layers: bool = True,
 ) -> list[Block]:
     """Return the heading, the table of layers, and the totals of a report.
 
-    If `width` characters are too few, the least important columns are dropped first. Layers nested more than `depth`
-    levels deep are folded into the rows of their scopes. `sort` is the name of a column; all layers are then sorted by
-    it, the largest first. `exact` shows exact numbers. Without `layers`, the table is left out.
+    Columns are dropped to fit `width`, the least important first. `depth` folds deeper layers; `fold` chooses it if the
+    table is longer than MOST_ROWS, and adds a line about it. `sort` lists layers and folded scopes by a column, largest
+    first. Without `layers`, only the totals are shown.
     """
     if depth == 0 or not layers:
         return [*heading_lines(report, width), [], *format_totals(report, width)]
-    rows = sort_rows(report, sort) if sort else tree_rows(report, depth)
+    if fold:
+        depth = choose_depth(report, MOST_ROWS, nested=sort is None)
+    rows = sort_rows(report, sort, depth) if sort else tree_rows(report, depth)
     found = grid(columns, rows, width=width, exact=exact, fixed=columns is not SHOWN, style=_style_of)
     legend = legend_lines(list_row_signs(rows, found.titles), width)
-    return [*heading_lines(report, width), [], found, *legend, [], *format_totals(report, width)]
+    note = _fold_lines(report, depth) if fold and depth is not None else []
+    return [*heading_lines(report, width), [], found, *legend, [], *note, *format_totals(report, width)]
 
 
 def list_row_signs(rows: Sequence[Row], titles: Sequence[str]) -> list[str]:
@@ -59,20 +63,23 @@ def report_repr(report: Report) -> str:
     from shutil import get_terminal_size
 
     width = get_terminal_size().columns
-    rows, note = fold_rows(report, _MOST_REPR_ROWS)
+    rows, note = fold_rows(report, MOST_ROWS)
     found = grid(SHOWN, rows, width=width, style=_style_of)
+    legend = legend_lines(list_row_signs(rows, found.titles), width)
     notes: list[Line] = [[(note, "dim")]] if note else []
-    return plain_text([*heading_lines(report, width), [], found, *notes, [], *format_totals(report, width)]).rstrip(
-        "\n"
-    )
+    lines: list[Block] = [*heading_lines(report, width), [], found, *legend, [], *notes, *format_totals(report, width)]
+    return plain_text(lines).rstrip("\n")
 
 
-def sort_rows(report: Report, sort: str) -> list[Row]:
-    """Return one row per layer, sorted by a column.
+def _fold_lines(report: Report, depth: int) -> list[Line]:
+    """Return a line about how far the table is folded, and an empty one."""
+    every = f"--depth all shows {len(report.layers):,} layers"
+    return [[(f"folded to depth {depth} of {count_levels(report)}; {every}", "dim")], []]
 
-    Unknown numbers come first, then the others in descending order; text is sorted in ascending order.
-    """
-    rows, value = layer_rows(report), COLUMNS[sort].value
+
+def sort_rows(report: Report, sort: str, depth: int | None = None) -> list[Row]:
+    """Sort layers, and scopes folded at `depth`, by a column: numbers descending after unknown ones, text ascending."""
+    rows, value = leaf_rows(report, depth), COLUMNS[sort].value
     numeric = any(isinstance(value(row), int | float) for row in rows)
     if not numeric:
         return sorted(rows, key=lambda row: value(row) or "")

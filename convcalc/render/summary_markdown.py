@@ -30,7 +30,7 @@ def markdown_report(
 ) -> str:
     """Return a title, the table of layers with full names, and the totals, as Markdown."""
     columns = _DEFAULT if columns is SHOWN else columns
-    rows = sort_rows(report, sort) if sort else layer_rows(report) if depth is None else tree_rows(report, depth)
+    rows = sort_rows(report, sort, depth) if sort else layer_rows(report) if depth is None else tree_rows(report, depth)
     lines = [f"### {escape(report.network.name)}", ""]
     if report.network.description:
         lines += [escape(" ".join(report.network.description.split())), ""]

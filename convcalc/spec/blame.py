@@ -7,9 +7,8 @@ only one mistake, and it is reported where the value was given: `--set width=abc
 
 from collections.abc import Iterable
 
-from convcalc import examples
 from convcalc.network import Network
-from convcalc.problems import InvalidSpec, printable
+from convcalc.problems import InvalidSpec
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides, WrongOverride, make_override_problem
 from convcalc.spec.reader import read_network
@@ -68,7 +67,5 @@ def _describe_wrong_values(
     """Return one error for wrong values: what was given, and what was expected at their first use."""
     problem = error.problems[0]
     given = ", ".join(overrides.param_option(name) for name in names)
-    file = printable(error.file or "")
-    place = examples.display_name(file) + error.place(problem).removeprefix(file)
-    message = f"{given}: {problem.message} (first used at {place})"
+    message = f"{given}: {problem.message} (first used at {error.place(problem)})"
     return WrongOverride([make_override_problem(message, problem.hint)], document.file)

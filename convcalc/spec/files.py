@@ -36,6 +36,17 @@ def read_file(name: str) -> Document:
         return decode_spec(stream.read(min(found.st_size, MOST_BYTES) + 1), name, not reached_through_link(name))
 
 
+def read_net(net: str) -> Document:
+    """Read the spec that a NET argument names: a file, `-` for standard input, or `example:NAME`.
+
+    An example is known by that name, whatever its path. Raises NoExample, and the errors of `read_file`.
+    """
+    document = read_file(examples.resolve_net(net))
+    if net.startswith(examples.PREFIX):
+        document.file = net
+    return document
+
+
 def explain_unreadable(name: str, error: OSError) -> str:
     """Return the reason why a file cannot be read; for a missing file, with the most similar name there is."""
     if not isinstance(error, FileNotFoundError):

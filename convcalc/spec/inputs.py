@@ -24,7 +24,8 @@ _INPUT_KEYS = ("channels", "features", "length", "height", "width", "depth")
 class Overrides:
     """Values given from outside the file, by name; they replace those in the file.
 
-    `from_python` is whether messages name arguments of a function instead of options of the command line.
+    `from_python` is whether messages name arguments of a function instead of options of the command line. `attached`
+    are the spec parameters that were set after the `@` of a NET argument.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class Overrides:
         batch: int | None = None,
         dtype: Any = None,
         from_python: bool = False,
+        attached: frozenset[str] = frozenset(),
     ) -> None:
         self.params = dict(params or {})
         self.inputs = dict(inputs or {})
         self.batch = batch
         self.dtype = dtype
         self.from_python = from_python
+        self.attached = attached
 
     def option(self, name: str) -> str:
         """Return the name of an option as the caller writes it: `--input`, or `input` in Python."""
@@ -47,14 +50,21 @@ class Overrides:
 
     def with_params(self, params: Mapping[str, Any]) -> "Overrides":
         """Return the same overrides with other spec parameters."""
-        return Overrides(params, self.inputs, self.batch, self.dtype, self.from_python)
+        return Overrides(params, self.inputs, self.batch, self.dtype, self.from_python, self.attached)
+
+    def attach_params(self, params: Mapping[str, Any]) -> "Overrides":
+        """Return the overrides with more spec parameters, which win: those after the `@` of a NET argument."""
+        found = self.with_params({**self.params, **params})
+        found.attached = frozenset(params)
+        return found
 
     def param_option(self, name: str) -> str:
         """Return the option that sets a spec parameter: `--set width=0.5`."""
         value = self.params[name]
         if self.from_python:
             return f"params[{show(name)}] = {show(value)}"
-        return f"--set {shorten(name)}={_format_value(value)}"
+        option = "@" if name in self.attached else "--set "
+        return f"{option}{shorten(name)}={_format_value(value)}"
 
     def param_advice(self, name: str) -> str:
         """Return how to give a spec parameter a value: `give it with --set width=…`."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from convcalc.arguments import LARGEST, is_integer, suggest_correction
+from convcalc.examples import PREFIX
 from convcalc.gc_pause import defer_garbage_collection
 from convcalc.network import Dtype, Network
 from convcalc.problems import Fix, Path, Problem, did_you_mean, find_nearest, shorten, show, suggest_rename
@@ -190,7 +191,8 @@ class _SpecReader:
 
     def _read_name(self, root: dict[str, Any]) -> str:
         """Return the network's name; the default is the file name without its ending."""
-        stem = re.sub(r"\.(convcalc\.)?(ya?ml)$", "", re.split(r"[/\\]", self.document.file or "network")[-1])
+        file = re.split(r"[/\\]", (self.document.file or "network").removeprefix(PREFIX))[-1]
+        stem = re.sub(r"\.(convcalc\.)?(ya?ml)$", "", file)
         name = self._read_text(root, "name", "network" if stem in ("-", "<stdin>") else stem)
         if len(name) > MOST_NAME or ("name" in root and not name.isprintable()) or name == "":
             message = f"the name must have 1 to {MOST_NAME} printable characters"

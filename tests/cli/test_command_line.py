@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from convcalc.cli.main import SECTIONS, commands, run
+from convcalc.cli.main import OTHER_WORDS, SECTIONS, commands, run
+from convcalc.problems import normalise_word
 from tests.support.places import DATA
 from tests.support.specs import memory
 
@@ -153,8 +154,29 @@ def test_options_override_the_spec(tmp_path: Path, capsys: pytest.CaptureFixture
     ("arguments", "said"),
     [
         (["sumary", "net.yaml"], "did you mean summary?"),
-        (["net.yaml"], "convcalc summary net.yaml shows a network"),
-        (["example:lenet5"], "convcalc summary example:lenet5 shows a network"),
+        (["lint"], "did you mean check?"),
+        (["Validate", "net.yaml"], "did you mean check?"),
+        (["test"], "did you mean check?"),
+        (["ci"], "did you mean check?"),
+        (["sweep"], "did you mean fit?"),
+        (["tune"], "did you mean fit?"),
+        (["search"], "did you mean fit?"),
+        (["flops", "net.yaml"], "did you mean summary?"),
+        (["macs"], "did you mean summary?"),
+        (["show"], "did you mean summary?"),
+        (["draw"], "did you mean export?"),
+        (["plot"], "did you mean export?"),
+        (["receptive"], "did you mean rf?"),
+        (["receptive-field"], "did you mean rf?"),
+        (["convert", "net.onnx"], "did you mean import or export?"),
+        (["exprot"], "did you mean export?"),
+        (["qwertz"], "convcalc --help lists the commands"),
+        (["."], "convcalc check . checks the specs of a folder"),
+        (["ne.yaml"], "no such file: did you mean net.yaml?"),
+        (["example:lenet"], "did you mean lenet5?"),
+        (["net.yaml", "--dept", "1"], "--depth"),
+        (["net.yaml", "rf"], "unexpected extra argument"),
+        (["--vrsion"], "--version"),
         (["summary", ""], "'': no such file"),
         (["summary", "net.yaml", "-o", ""], "-o takes the name of a file, not ''"),
         (["summary", "net.yaml", "-o", "out/"], "-o takes the name of a file, not 'out/'"),
@@ -176,7 +198,6 @@ def test_options_override_the_spec(tmp_path: Path, capsys: pytest.CaptureFixture
         (["summary", "net.yaml", "--batch", "0"], "x>=1"),
         (["layers", "conv2d"], "write conv"),
         (["examples", "resnet5"], "did you mean resnet50?"),
-        ([], "Usage: convcalc"),
     ],
 )
 def test_what_cannot_be_done_is_explained_and_exits_with_2(
@@ -189,8 +210,54 @@ def test_what_cannot_be_done_is_explained_and_exits_with_2(
     assert Path(net).read_text(encoding="utf-8") == GOOD
 
 
+def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("Usage: convcalc")
+    assert printed.err == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["net.yaml"],
+        ["example:lenet5"],
+        ["example:lenet5", "-f", "json"],
+        ["-f", "json", "net.yaml"],
+        ["--depth", "1", "example:lenet5"],
+        ["-q", "./net.yaml"],
+    ],
+    ids=" ".join,
+)
+def test_a_network_in_place_of_a_command_is_summarised(
+    arguments: list[str], net: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 0
+    short = capsys.readouterr()
+    assert run(["summary", *arguments]) == 0
+    assert capsys.readouterr() == short
+    assert "conv1" in short.out or "params" in short.out
+
+
+def test_a_command_wins_over_a_file_of_its_name(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("layers").write_text(GOOD, encoding="utf-8")
+    assert run(["layers"]) == 0
+    assert "conv_transpose" in capsys.readouterr().out
+    Path("small").write_text(GOOD, encoding="utf-8")
+    assert run(["small"]) == 0
+    assert capsys.readouterr().out.startswith("small\n")
+
+
+def test_other_words_for_commands_can_be_found() -> None:
+    known = {name for names in SECTIONS.values() for name in names}
+    assert set(OTHER_WORDS) <= known
+    words = {word for line in OTHER_WORDS.values() for word in line.split()}
+    assert not words & known
+    assert {normalise_word(word) for word in words} == words
+
+
 def test_standard_input_is_a_spec() -> None:
-    good, bad = convcalc("summary", "-", stdin=GOOD.encode()), convcalc("summary", "-", stdin=BAD.encode())
+    good, bad = convcalc("-", stdin=GOOD.encode()), convcalc("summary", "-", stdin=BAD.encode())
     assert (good.returncode, b"112" in good.stdout) == (0, True)
     assert (bad.returncode, bad.stderr.startswith(b"<stdin>:4:29: ")) == (1, True)
 
@@ -317,19 +384,6 @@ def test_little_is_imported_before_interrupts_are_handled(module: str) -> None:
     assert set(done.stdout.split()) <= {"convcalc", "convcalc.version", "convcalc.__main__"}
 
 
-def test_shells_complete_examples_and_kinds() -> None:
-    def completed(words: str) -> list[str]:
-        environment = {"_CONVCALC_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "2"}
-        code = "from convcalc.cli.main import main; import sys; sys.argv = ['convcalc']; main()"
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment}, check=False
-        )
-        return [line.partition(",")[2] for line in done.stdout.splitlines()]
-
-    assert "example:resnet50" in completed("convcalc summary example:res")
-    assert completed("convcalc layers conv_") == ["conv_transpose"]
-
-
 def test_quiet_prints_only_the_totals(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["summary", net, "-q"]) == 0
     printed = capsys.readouterr().out
@@ -344,3 +398,38 @@ def test_the_choices_of_a_missing_option_are_on_separate_lines(
     said = capsys.readouterr().err
     assert "\\x09" not in said
     assert said.split()[-2:] == ["torch,", "onnx"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["summary", "-f", "json"],
+        ["rf", "-f", "json"],
+        ["memory", "-f", "json"],
+        ["explain", "-f", "json"],
+        ["explain", "--conventions", "-f", "json"],
+        ["compare", "-f", "json"],
+        ["alternatives", "-f", "json"],
+        ["check", "-f", "json", "--max-params", "1"],
+        ["fit", "-p", "size=160,224", "--max-params", "100M", "-f", "json"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_an_example_is_named_as_in_the_command_and_never_by_its_path(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run([arguments[0], "example:mobilenet_v1", *arguments[1:]])
+    printed = capsys.readouterr().out
+    assert '"file": "example:mobilenet_v1"' in printed
+    assert "mobilenet_v1.yaml" not in printed
+
+
+def test_the_problems_of_an_example_name_it_as_in_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["summary", "example:alexnet", "--input", "3,8,8", "-f", "json"]) == 1
+    assert '"file": "example:alexnet"' in capsys.readouterr().out
+    assert run(["check", "example:alexnet", "--max-params", "1"]) == 1
+    assert capsys.readouterr().out.startswith("example:alexnet:3:1: ")
+    assert run(["diff", "example:lenet5", "example:unet", "-f", "json"]) == 0
+    printed = capsys.readouterr().out
+    assert '"example:lenet5"' in printed
+    assert ".yaml" not in printed

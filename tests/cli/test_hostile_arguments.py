@@ -30,6 +30,7 @@ NEEDS = {  # arguments with which a command would succeed
     "schema": [],
     "examples": ["lenet5"],
     "init": [],
+    "completion": ["bash"],
 }
 FORMS = (
     "{}",
@@ -121,17 +122,25 @@ def test_the_environment(variable: str, value: bytes) -> None:
     assert b"internal error" not in done.stderr
 
 
-@pytest.mark.parametrize("words", [b"convcalc summary \xff", b"convcalc layers \xff", b"convcalc \xff"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"",
+        b"convcalc \xff",
+        b"convcalc summary \xff",
+        b"convcalc layers \xff",
+        b"convcalc net.yaml@\xff",
+        b"convcalc \xff@w",
+        b"convcalc \xff --set w",
+        b"convcalc rf \xff ",
+        b"convcalc rf net.yaml --set width=\xff ",
+    ],
+)
 def test_words_that_a_shell_wants_completed(words: bytes) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "import sys; from convcalc.cli.main import main; sys.argv = ['convcalc']; main()"],
         capture_output=True,
-        env={
-            **os.environb,
-            b"_CONVCALC_COMPLETE": b"bash_complete",
-            b"COMP_WORDS": words,
-            b"COMP_CWORD": b"%d" % words.count(b" "),
-        },
+        env={**os.environb, b"_CONVCALC_COMPLETE": b"bash_complete", b"COMP_LINE": words},
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, b"")

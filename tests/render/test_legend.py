@@ -119,7 +119,7 @@ def test_signs_of_omitted_columns_and_folded_layers_are_not_explained(
     assert "padding" not in summarised(capsys, "example:resnet18", "--columns", "name,macs", "-f", "markdown")
     assert "stride" not in summarised(capsys, "example:resnet18", "-q")
     assert "dilation" not in summarised(capsys, "example:resnet18")
-    assert "d2 dilation" in summarised(capsys, "example:deeplabv3_resnet50")
+    assert "d2 dilation" in summarised(capsys, "example:deeplabv3_resnet50", "--depth", "all")
     assert "d2 dilation" not in summarised(capsys, "example:deeplabv3_resnet50", "--depth", "1")
 
 
@@ -128,7 +128,7 @@ def test_a_legend_fits_the_width(
     width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
-    table = summarised(capsys, "example:googlenet", "--columns", "name,what")
+    table = summarised(capsys, "example:googlenet", "--columns", "name,what", "--depth", "all")
     legend = table.split("\n\n")[-2].splitlines()
     assert " ".join(legend).replace(" · ", " ") == "/1 stride p1 padding ceil output size rounded up"
     assert all(len(line) <= width for line in legend)

@@ -185,3 +185,73 @@ def test_ratios_have_one_style_and_are_those_of_the_json(capsys: pytest.CaptureF
             assert RATIO.fullmatch(text), row
             exact = one["after"][name] / one["before"][name]
             assert float(text.strip("<").replace(",", "")) == pytest.approx(exact, rel=0.05, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("name", "depth", "rows"),
+    [
+        ("lenet5", None, 12),
+        ("alexnet", None, 22),
+        ("vgg16", None, 58),  # all of it: 60 rows fit
+        ("unet", 2, 50),  # one level more would be 66 rows
+        ("resnet50", 3, 55),
+        ("resnet152", 2, 57),
+        ("inception_v3", 2, 42),
+    ],
+)
+def test_a_table_of_more_than_60_rows_is_folded_to_the_largest_depth_that_fits(
+    name: str, depth: int | None, rows: int
+) -> None:
+    report = convcalc.summary(str(examples.find_file(name)))
+    text = plain_text(table(report, fold=True))
+    shown = text.split("\n\n")[1].splitlines()[1:]
+    assert len(shown) == rows
+    assert len(shown) == len(tree_rows(report, depth))
+    assert ("--depth all" in text) == (depth is not None)
+
+
+def test_the_line_about_folding_says_how_far_and_how_to_see_everything() -> None:
+    report = convcalc.summary(str(examples.find_file("resnet50")))
+    assert "\nfolded to depth 3 of 5; --depth all shows 175 layers\n" in plain_text(table(report, fold=True))
+    assert "folded" not in plain_text(table(report, depth=3))
+    assert "folded" not in plain_text(table(report, fold=True, layers=False))
+
+
+def test_a_flat_network_is_never_folded() -> None:
+    report = convcalc.summary({"input": [3, 8, 8], "layers": [*["relu"] * 100]})
+    text = plain_text(table(report, fold=True))
+    assert "folded" not in text
+    assert "relu100" in text
+
+
+def test_a_network_whose_outermost_level_is_too_long_is_folded_to_it() -> None:
+    block = {"params": {}, "layers": ["relu", "sigmoid"]}
+    report = convcalc.summary({"input": [3, 8, 8], "blocks": {"pair": block}, "layers": [*["pair"] * 70]})
+    text = plain_text(table(report, fold=True))
+    assert "folded to depth 1 of 2; --depth all shows 140 layers" in text
+    assert len(text.split("\n\n")[1].splitlines()) == 71
+
+
+def test_sorting_lists_folded_scopes_as_one_row(report: Report) -> None:
+    for depth in (1, 2, None):
+        lines = plain_text(table(report, [COLUMNS["name"], COLUMNS["params"]], sort="params", exact=True, depth=depth))
+        rows = [line.split() for line in lines.split("\n\n")[1].splitlines()[1:]]
+        leaves = {row.name: row.sums["params"] for row in tree_rows(report, depth) if not row.is_group}
+        numbers = {name: int(number.replace(",", "")) for name, number in rows}
+        assert numbers == leaves
+        assert list(numbers.values()) == sorted(numbers.values(), reverse=True)
+
+
+@pytest.mark.parametrize("sort", [[], ["--sort", "macs"]])
+def test_only_the_text_table_is_folded_by_default(sort: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    def printed(*options: str) -> str:
+        assert run(["summary", "example:resnet50", *sort, *options]) == 0
+        return capsys.readouterr().out
+
+    assert "stage1.0.branches1.0.conv1" not in printed()
+    assert printed("--depth", "3" if not sort else "4").split("\n\n")[1] == printed().split("\n\n")[1]
+    assert sort or "0.branches1" in printed("--depth", "all")
+    assert "folded to depth" not in printed("--depth", "all")
+    assert len(printed("-f", "csv").splitlines()) == 176
+    assert printed("-f", "markdown").count("\n| ") == 176
+    assert printed("-f", "markdown", "--depth", "1").count("\n| ") == 12

@@ -7,12 +7,23 @@ import sys
 
 def on_terminal(*arguments: str) -> tuple[int, str]:
     """Run Python with a terminal as its standard error; return the exit status and what it wrote there."""
+    return _run(arguments, {}, only_errors=True)
+
+
+def on_screen(*arguments: str, **environment: str) -> tuple[int, str]:
+    """Run Python with a terminal as all its streams; return the exit status and what it wrote there."""
+    return _run(arguments, environment, only_errors=False)
+
+
+def _run(arguments: tuple[str, ...], environment: dict[str, str], only_errors: bool) -> tuple[int, str]:
     import pty  # not available on Windows
 
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm"}
+    environment = {**os.environ, "TERM": "xterm", **environment}
     command = [sys.executable, *arguments]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, env=environment) as process:
+    inputs = None if only_errors else theirs
+    outputs = subprocess.DEVNULL if only_errors else theirs
+    with subprocess.Popen(command, stdin=inputs, stdout=outputs, stderr=theirs, env=environment) as process:
         os.close(theirs)
         written = b""
         while True:

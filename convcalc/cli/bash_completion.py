@@ -1,0 +1,67 @@
+"""Completion for bash, which splits words at `:`, `=` and `@` and replaces only the last part of a word.
+
+Click's own script does not allow for that: it could not complete `example:res` or `net.yaml@wid`.
+"""
+
+import os
+from typing import Any
+
+from click.shell_completion import CompletionItem, ShellComplete, add_completion_class, split_arg_string
+
+VARIABLE = "_CONVCALC_COMPLETE"
+_SCRIPT = """\
+%(complete_func)s() {
+    local type value
+    COMPREPLY=()
+    while IFS=, read -r type value; do
+        if [[ $type == file ]]; then
+            compopt -o default
+        elif [[ $type == plain ]]; then
+            COMPREPLY+=("$value")
+            [[ $value == *[=:@,] ]] && compopt -o nospace
+        fi
+    done < <(env COMP_LINE="${COMP_LINE:0:COMP_POINT}" BREAKS="$COMP_WORDBREAKS" %(complete_var)s=bash_complete "$1")
+    return 0
+}
+complete -o nosort -F %(complete_func)s %(prog_name)s
+"""
+
+
+class BashCompletion(ShellComplete):
+    """The script for bash, and what it asks for."""
+
+    name = "bash"
+    source_template = _SCRIPT
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """Return the words before the one at the cursor, and that word as far as the cursor."""
+        line = os.environ.get("COMP_LINE", "")
+        words = split_arg_string(line)
+        word = "" if not words or line[-1:].isspace() else words.pop()
+        return words[1:], word
+
+    def get_completions(self, args: list[str], incomplete: str) -> "list[CompletionItem[Any]]":
+        """Return the completions, each only from the last place at which bash splits the word."""
+        option, equals, _ = incomplete.partition("=")
+        before = option + equals if equals and incomplete.startswith("-") else ""
+        split = _find_split(incomplete, os.environ.get("BREAKS", ""))
+        found = super().get_completions(args, incomplete)
+        for item in found:
+            if item.type == "plain":
+                item.value = (before + item.value)[split:]
+        return found
+
+    def format_completion(self, item: "CompletionItem[Any]") -> str:
+        """Return a line for the script."""
+        return f"{item.type},{item.value}"
+
+
+def _find_split(word: str, breaks: str) -> int:
+    """Return the index at which bash splits a word for the last time; an `@` itself belongs to the part after it."""
+    last = max((index for index, character in enumerate(word) if character in breaks), default=-1)
+    return last if word[last : last + 1] == "@" else last + 1
+
+
+def register() -> None:
+    """Use this completion for bash in place of click's."""
+    add_completion_class(BashCompletion)
