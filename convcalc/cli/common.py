@@ -14,7 +14,7 @@ from convcalc.arguments import is_integer
 from convcalc.cli.replacing import replace_file
 from convcalc.network import Network
 from convcalc.problems import InvalidSpec, did_you_mean, printable, show
-from convcalc.render.lines import Block, Line, plain_text, styled_text
+from convcalc.render.lines import Block, plain_text, styled_text
 from convcalc.spec.blame import read_overridden_network
 from convcalc.spec.document import Document
 from convcalc.spec.files import STANDARD_INPUT, explain_unreadable, read_file
@@ -113,7 +113,7 @@ def format_option(*formats: str) -> Callable[[Function], Function]:
     )
 
 
-def output_options(function: Function) -> Function:
+def output_options(function: Function, quiet_help: str = "Print only the essentials.") -> Function:
     """Add -o, --color and -q, which the command receives as `where`.
 
     If the command raises InvalidSpec, its problems are reported, and the command returns the exit status for them.
@@ -136,7 +136,7 @@ def output_options(function: Function) -> Function:
             default="auto",
             help="When to use colours (default: auto, only on a terminal).",
         ),
-        click.option("-q", "--quiet", is_flag=True, help="Print only the essentials."),
+        click.option("-q", "--quiet", is_flag=True, help=quiet_help),
     )
 
 
@@ -309,7 +309,7 @@ def print_invalid(error: InvalidSpec, output: Output) -> None:
     print_lines(lines, output)
 
 
-def print_lines(lines: list[Line], output: Output) -> None:
+def print_lines(lines: Sequence[Block], output: Output) -> None:
     """Print lines on standard error, in colour if that is wanted."""
     sys.stderr.write(styled_text(lines) if use_color(output.color, sys.stderr) else plain_text(lines))
 
