@@ -5,6 +5,7 @@ Each violation is a `Problem`, such as "72,344 params exceed the budget of 50,00
 
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from convcalc.analysis.receptive_field import FieldReport, field_report, input_size
 from convcalc.analysis.report import LayerReport, Report
@@ -19,9 +20,68 @@ _NAMES = {"macs": "MACs", "flops": "FLOPs", "trainable_params": "trainable param
 _MOST_NAMED = 3  # layers named in a hint
 
 
+class BudgetUse(NamedTuple):
+    """How much of a budget is used, as texts: `params`, `72,344`, `100,000`, `72.3%`; no percentage if none applies."""
+
+    budget: str
+    used: str
+    limit: str
+    percent: str
+
+
 def find_breaches(report: Report, outside: Iterable[Limit] = ()) -> list[Problem]:
     """Return the violations of the spec's budget and of further limits (`outside`)."""
     return [problem for limit in (*report.network.budget, *outside) for problem in _check_limit(report, limit)]
+
+
+def measure_budgets(report: Report, outside: Iterable[Limit] = ()) -> tuple[BudgetUse, ...]:
+    """Return how much of the spec's budget and of further limits (`outside`) is used, if none is exceeded.
+
+    Of the layers that match a pattern, the one that is closest to the limit is returned.
+    """
+    uses = (use for limit in (*report.network.budget, *outside) for use in _measure_limit(report, limit))
+    return tuple(dict.fromkeys(uses))
+
+
+def _measure_limit(report: Report, limit: Limit) -> Iterator[BudgetUse]:
+    if limit.metric == "output_shape":
+        for name, shape in report.outputs().items():
+            if limit.output in (None, name) and limit.shape is not None:
+                required = "×".join(map(str, limit.shape))
+                yield BudgetUse(f"output {name}", "×".join(map(str, shape.sizes)), required, "")
+    elif limit.metric == "receptive_field" and limit.pattern is None:
+        for name, (layer, field) in output_fields(report).items():
+            if limit.output in (None, name) and field.size is not None:
+                sizes = (min(field.size_min or field.size, default=0), max(field.size, default=0))
+                yield from _measure_bounds(limit, f"{layer}: ", *sizes)
+    elif limit.pattern is None:
+        value = figure(report, limit.metric) or 0
+        yield from _measure_bounds(limit, "", value, value)
+    else:
+        layers = [layer for layer in report.layers if fnmatchcase(layer.name, limit.pattern)]
+        if not layers:
+            yield BudgetUse(f"{limit.pattern}: {_metric_name(limit.metric)}", "no such layer", "", "")
+            return
+        figures = [(layer_figure(layer, limit.metric) or 0, layer.name) for layer in layers]
+        (least, smallest), (most, largest) = min(figures), max(figures)
+        yield from _measure_bounds(limit._replace(maximum=None), f"{smallest}: ", least, least)
+        yield from _measure_bounds(limit._replace(minimum=None), f"{largest}: ", most, most)
+
+
+def _measure_bounds(limit: Limit, where: str, smallest: int, largest: int) -> Iterator[BudgetUse]:
+    """Yield the use of a maximum by the largest figure, and of a minimum by the smallest."""
+    name = where + _metric_name(limit.metric)
+    short = format_bytes if limit.metric in _MEMORY else "{:,}".format
+    if limit.maximum is not None:
+        percent = _percent_text(largest, limit.maximum) if limit.maximum else ""
+        yield BudgetUse(name, short(largest), short(limit.maximum), percent)
+    if limit.minimum is not None:
+        percent = _percent_text(smallest, limit.minimum) if limit.minimum else ""
+        yield BudgetUse(name, short(smallest), f"≥ {short(limit.minimum)}", percent)
+
+
+def _metric_name(metric: str) -> str:
+    return _NAMES.get(metric, metric.replace("_", " "))
 
 
 def _check_limit(report: Report, limit: Limit) -> Iterator[Problem]:
@@ -56,7 +116,7 @@ def _check_bounds(limit: Limit, value: int | None, where: str, hint: str) -> Ite
     `where` is the start of the message, `hint` the hint of a violation.
     """
     metric = limit.metric
-    name = _NAMES.get(metric, metric.replace("_", " "))
+    name = _metric_name(metric)
     is_count = metric in _COUNTS
     if value is None:
         message = f"{where}{name} {'are' if is_count else 'is'} unknown, so the budget cannot be verified"

@@ -6,7 +6,7 @@ Limits come from the budget in the spec, from configuration files, and from the 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from convcalc.analysis.budgets import find_breaches
+from convcalc.analysis.budgets import BudgetUse, find_breaches, measure_budgets
 from convcalc.analysis.report import analyse
 from convcalc.check.comments import apply_ignores, find_ignores
 from convcalc.check.rule import Rule
@@ -30,6 +30,7 @@ class Checked(NamedTuple):
 
     `text` is the text to quote lines from; None if it must not be quoted. `fixable` is the number of problems that
     --fix would fix at once. If the file was fixed, `problems` are those that are left in `rewritten.after`.
+    `budgets` says how much of each budget is used, if there are no problems.
     """
 
     file: str
@@ -37,6 +38,7 @@ class Checked(NamedTuple):
     text: str | None
     fixable: int = 0
     rewritten: FixedText | None = None
+    budgets: tuple[BudgetUse, ...] = ()
 
 
 def check(
@@ -68,7 +70,8 @@ def check(
         located = apply_ignores(located, find_ignores(document.text), set(rules))
     problems = [*breached, *located]
     if not problems:
-        return Checked(file, (), document.text if document.quotable else None)
+        budgets = measure_budgets(report, chosen.limits)
+        return Checked(file, (), document.text if document.quotable else None, budgets=budgets)
     invalid = document.invalid(problems)
     return Checked(file, invalid.problems, invalid.text)
 

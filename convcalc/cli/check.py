@@ -58,7 +58,7 @@ def _add_rule_options(function: common.Function) -> common.Function:
 
 
 @click.command("check", epilog=_EXAMPLES)
-@click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=completing.complete_net)
+@click.argument("nets", metavar="[NET]...", nargs=-1, shell_complete=completing.complete_net)
 @click.option(
     "--select",
     metavar="CODES",
@@ -82,7 +82,8 @@ def _add_rule_options(function: common.Function) -> common.Function:
 @click.option(
     "--fix",
     is_flag=True,
-    help="Fix problems that have an exact fix, and report the others; comments and layout are preserved.",
+    help="Fix problems that have an exact fix, and report the fixes and the remaining problems; comments and layout "
+    "are preserved.",
 )
 @click.option(
     "--diff",
@@ -100,7 +101,9 @@ def _add_rule_options(function: common.Function) -> common.Function:
     help="Output format (default: by the suffix of -o FILE, else text; github in GitHub Actions).",
 )
 @common.output_options
-@common.quiet_option("Show no progress bar, and do not report the number of fixes.")
+@common.quiet_option(
+    "Print only problems, and with --diff changes: no summary, budgets, progress or number of fixes."
+)
 def command(
     nets: tuple[str, ...],
     select: str | None,
@@ -121,14 +124,14 @@ def command(
 ) -> int:
     """Validate specs, enforce budgets and lint network designs.
 
-    Each NET is a file, a folder, a pattern or an example. A file given by name is always checked. In folders and among
-    the files that match a pattern, only specs are checked: files named *.convcalc.yaml, and other YAML files with a
-    top-level `layers` key.
+    Each NET is a file, a folder, a pattern or an example; the default is the current folder. A file given by name is
+    always checked. In folders and among the files that match a pattern, only specs are checked: files named
+    *.convcalc.yaml, and other YAML files with a top-level `layers` key.
 
     The exit status is 1 if a spec is invalid, exceeds a budget, or has a finding of the --fail-on severity or worse. It
     is 2 if a file cannot be checked.
     """
-    files = choose_files(nets)
+    files = choose_files(nets or (".",))
     if fix or diff:
         _refuse_params(files.files)
     if not files.files:
@@ -151,7 +154,7 @@ def command(
     text = _diff_text(checked, where) if diff else _render(checked, files.skipped_files, format, statistics, where)
     common.write_text(text, where, [split_net(file)[0] for file in files.files])
     if diff:
-        _print_remaining(checked, where)
+        _print_remaining(checked, bool(text), where)
     differs = common.WRONG_NETWORK if diff and text else 0
     return max(
         differs,
@@ -178,24 +181,34 @@ def _read_codes(option: str, text: str | None) -> tuple[str, ...]:
 
 
 def _write_fixes(checked: Sequence[Checked], files: Sequence[str], where: common.Output) -> None:
-    """Write the fixed text to each file that has fixes, and print the number of fixes on standard error."""
+    """Write the fixed text to each file that has fixes, and print on standard error how many were fixed."""
     changes = [(file, one.rewritten) for file, one in zip(files, checked, strict=True) if one.rewritten is not None]
     for file, change in changes:
         common.rewrite_file(file, change.before, change.after)
     if changes and not where.quiet:
         from convcalc.render.check import counted
 
+        if len(changes) > 1:
+            for file, change in changes:
+                click.echo(f"{printable(file)}: {counted(change.fixes, 'fix', 'fixes')}", err=True)
         fixes = sum(change.fixes for _, change in changes)
-        click.echo(f"{counted(fixes, 'fix', 'fixes')} in {counted(len(changes), 'file')}", err=True)
+        files_text = counted(len(changes), "file") if len(changes) > 1 else printable(changes[0][0])
+        click.echo(f"{counted(fixes, 'fix', 'fixes')} in {files_text}", err=True)
+    elif not where.quiet:
+        click.echo("nothing to fix", err=True)
 
 
-def _print_remaining(checked: Iterable[Checked], where: common.Output) -> None:
+def _print_remaining(checked: Iterable[Checked], differs: bool, where: common.Output) -> None:
     """Print on standard error the problems that --fix would not fix, with line numbers of the fixed text."""
     from convcalc.render.check import text_lines
 
+    if not differs and not where.quiet:
+        click.echo("nothing to fix", err=True)
     remaining = [one for one in checked if one.problems]
     if remaining:
-        common.print_lines([[("problems remaining after these fixes:", "dim")], *text_lines(remaining)], where)
+        title = "problems remaining after these fixes:" if differs else "problems that --fix cannot fix:"
+        lines = text_lines(remaining, width=common.table_width(where), quiet=where.quiet)
+        common.print_lines(lines if where.quiet else [[(title, "dim")], *lines], where)
 
 
 def _diff_text(checked: Iterable[Checked], where: common.Output) -> str:
@@ -255,7 +268,9 @@ def _render(
     if statistics or format in ("text", "github"):
         width = common.table_width(where)
         text = common.render_text(
-            check.statistics_lines(checked, RULES, width) if statistics else check.text_lines(checked, skipped_files),
+            check.statistics_lines(checked, RULES, width)
+            if statistics
+            else check.text_lines(checked, skipped_files, width, where.quiet),
             where,
         )
         # text from files must not act as a command to the runner that reads the log

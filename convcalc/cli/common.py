@@ -16,7 +16,7 @@ from convcalc.cli import completing
 from convcalc.cli.replacing import replace_file
 from convcalc.network import Network
 from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, show
-from convcalc.render.lines import Block, Line, plain_text, styled_text
+from convcalc.render.lines import Block, plain_text, styled_text
 from convcalc.spec.blame import read_overridden_network
 from convcalc.spec.document import Document
 from convcalc.spec.files import STANDARD_INPUT, explain_unreadable, read_net
@@ -377,7 +377,7 @@ def print_invalid(error: InvalidSpec, output: Output) -> None:
     print_lines(lines, output)
 
 
-def print_lines(lines: list[Line], output: Output) -> None:
+def print_lines(lines: Sequence[Block], output: Output) -> None:
     """Print lines on standard error, in colour if that is wanted."""
     sys.stderr.write(styled_text(lines) if use_color(output.color, sys.stderr) else plain_text(lines))
 

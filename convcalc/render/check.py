@@ -1,5 +1,6 @@
 """Writes the results of `convcalc check` as text, JSON, and GitHub annotations with a job summary."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
@@ -7,6 +8,7 @@ from pathlib import PurePath
 from convcalc.check.rule import Rule
 from convcalc.check.runner import Checked
 from convcalc.problems import TITLES, InvalidSpec, Problem, message_with_hint, printable, shorten
+from convcalc.render.cells import Cells, cell_markdown, cell_table
 from convcalc.render.lines import Block, Line
 
 _SEVERITIES = ("error", "warning", "note")  # most severe first
@@ -51,7 +53,8 @@ def summary(checked: Sequence[Checked], skipped_files: int = 0) -> str:
     fixes = f"; --fix can fix {fixable:,} of them" if fixable else ""
     skipped = f"; {counted(skipped_files, 'YAML file')} skipped: no layers" if skipped_files else ""
     if not wrong:
-        return (f"{files} checked: no problems" if checked else "no files checked") + skipped
+        budget = "" if any(one.budgets for one in checked) else "; no budget is set"
+        return (f"{files} checked: no problems{budget}" if checked else "no files checked") + skipped
     return f"{files if len(checked) == 1 else f'{wrong} of {files}'}: {severity_counts(checked)}{fixes}{skipped}"
 
 
@@ -66,8 +69,23 @@ def counted(number: int, what: str, several: str = "") -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {several or what + 's'}"
 
 
-def text_lines(checked: Sequence[Checked], skipped_files: int = 0) -> list[Line]:
-    """Return the lines of every problem, with its code and an excerpt of the spec, and a last line that sums up."""
+def text_lines(
+    checked: Sequence[Checked], skipped_files: int = 0, width: int | None = None, quiet: bool = False
+) -> list[Block]:
+    """Return the problems, or if there are none a table of the budgets, and a last line that sums up.
+
+    Each problem has its severity, its code and an excerpt of the spec. Its message is wrapped to `width` characters
+    (None: unlimited). With `quiet`, only the problems are returned.
+    """
+    problems: list[Block] = [*_problem_lines(checked, width)]
+    if quiet:
+        return problems
+    budgets = _budget_columns(checked)
+    table: list[Block] = [cell_table(budgets, width, first=""), []] if budgets else []
+    return [*problems, *table, [(summary(checked, skipped_files), "title")]]
+
+
+def _problem_lines(checked: Sequence[Checked], width: int | None) -> list[Line]:
     from convcalc.render.excerpt import lines_of_problem, split_lines
 
     lines: list[Line] = []
@@ -75,9 +93,48 @@ def text_lines(checked: Sequence[Checked], skipped_files: int = 0) -> list[Line]
         source = split_lines(one.text) if one.text is not None and one.problems else None
         error = InvalidSpec(one.problems, one.file, one.text)
         for problem in one.problems:
-            head, *rest = lines_of_problem(error, problem, source)
-            lines += [[*head, (f" [{problem.code}]", "dim")], *rest]
-    return [*lines, [(summary(checked, skipped_files), "title")]]
+            (place, *_), *rest = lines_of_problem(error, problem, source)
+            severity = problem.severity
+            head = [place, (":", ""), (f" {severity}:", severity), (f" {problem.message}", severity)]
+            lines += _wrap([*head, (f" [{problem.code}]", "dim")], width, 4)
+            if problem.hint:
+                *rest, hint, _ = rest
+                rest = [*rest, *_wrap(hint, width, 5), []]
+            lines += rest
+    return lines
+
+
+def _wrap(line: Line, width: int | None, indent: int) -> list[Line]:
+    """Return the line broken at blanks so that it fits the width if possible; later lines are indented."""
+    if width is None:
+        return [line]
+    from rich.cells import cell_len
+
+    lines: list[Line] = [[]]
+    used = 0
+    for text, style in line:
+        for piece in re.findall(r" *[^ ]+| +", text):
+            if used > indent and piece.startswith(" ") and used + cell_len(piece) > width:
+                lines.append([(" " * indent, "")])
+                piece, used = piece.lstrip(), indent
+            lines[-1].append((piece, style))
+            used += cell_len(piece)
+    return lines
+
+
+def _budget_columns(checked: Sequence[Checked]) -> list[Cells]:
+    """Return the columns of the table of budgets; empty if there are no budgets or if there is a problem."""
+    rows = [(one.file, use) for one in sort_problems(checked) for use in one.budgets]
+    if not rows or any(one.problems for one in checked):
+        return []
+    columns = [
+        Cells("budget", [printable(use.budget) for _, use in rows], right=False),
+        Cells("used", [use.used for _, use in rows]),
+        Cells("limit", [use.limit for _, use in rows]),
+        Cells("%", [use.percent for _, use in rows]),
+    ]
+    files = Cells("file", [printable(file) for file, _ in rows], right=False)
+    return [files, *columns] if len(checked) > 1 else columns
 
 
 def statistics_lines(
@@ -143,11 +200,16 @@ def disarm_commands(text: str) -> str:
 
 
 def github_summary(checked: Sequence[Checked]) -> str:
-    """Return the job summary: a Markdown table of the problems."""
+    """Return the job summary: a Markdown table of the problems or, if there are none, of the budgets."""
     from convcalc.render.summary_markdown import escape
 
     lines = [f"### convcalc: {summary(checked)}", ""]
     every = list(list_problems(checked))
+    if budgets := _budget_columns(checked):
+        limited = [column._replace(texts=[*map(_shorten_cell, column.texts[:MOST_ROWS])]) for column in budgets]
+        lines += cell_markdown(limited)
+        if len(budgets[0].texts) > MOST_ROWS:
+            lines += ["", f"and {len(budgets[0].texts) - MOST_ROWS:,} more"]
     if every:
         lines += ["| place | severity | code | problem |", "|---|---|---|---|"]
     for one, problem in every[:MOST_ROWS]:

@@ -317,13 +317,13 @@ def test_an_unreadable_folder_is_not_skipped_silently(
 
     monkeypatch.setattr(os, "scandir", refused)
     assert run(["check", "models"]) == 2
-    assert "models/shut: permission denied [CV000]" in capsys.readouterr().out
+    assert "models/shut: error: permission denied [CV000]" in capsys.readouterr().out
 
 
 def test_an_unreadable_file_is_reported_and_the_others_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
     assert codes(capsys, "no.yaml", "biased.yaml", "clean.yaml") == (2, ["CV206", "CV000"])
     assert run(["check", "clean.yml", "--exit-zero"]) == 2
-    assert "clean.yml: no such file: did you mean clean.yaml? [CV000]" in capsys.readouterr().out
+    assert "clean.yml: error: no such file: did you mean clean.yaml? [CV000]" in capsys.readouterr().out
     Path("folder.yaml").mkdir()
     os.symlink("nowhere", "folder.yaml/link.convcalc.yaml")
     assert codes(capsys, "folder.yaml", "wrong.yaml") == (2, ["CV000", "CV010"])
@@ -335,14 +335,14 @@ def test_findings_behind_a_symbolic_link_quote_nothing_of_the_file(
     os.symlink("biased.yaml", "link.yaml")
     assert run(["check", "link.yaml", "--fail-on", "note"]) == 1
     told = capsys.readouterr().out
-    assert told.startswith("link.yaml:4:5: a finding of the linter (the contents")
+    assert told.startswith("link.yaml:4:5: note: a finding of the linter (the contents")
     assert "CV206" in told
     assert "conv" not in told
 
 
 def test_an_unknown_example_is_reported_like_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check", "example:lenet", "clean.yaml"]) == 2
-    assert "example:lenet: unknown example 'lenet': did you mean lenet5?" in capsys.readouterr().out
+    assert "example:lenet: error: unknown example 'lenet': did you mean lenet5?" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("format", ["text", "json", "github", "sarif", "junit", "gitlab"])
@@ -364,7 +364,7 @@ def test_a_crashing_rule_affects_only_its_file(
     monkeypatch.setattr(RULES["CV206"], "findings", findings)
     assert codes(capsys, "biased.yaml", "wrong.yaml") == (2, ["CV000", "CV010"])
     assert run(["check", "biased.yaml"]) == 2
-    assert "biased.yaml: internal error: ZeroDivisionError: by zero" in capsys.readouterr().out
+    assert "biased.yaml: error: internal error: ZeroDivisionError: by zero" in capsys.readouterr().out
 
 
 def test_the_summary_counts_the_files_that_are_not_specs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -372,10 +372,10 @@ def test_the_summary_counts_the_files_that_are_not_specs(capsys: pytest.CaptureF
     Path("wrong.yaml").unlink()
     Path("stacked.yaml").unlink()
     assert run(["check", ".", "*.yml", "clean.yaml", "--ignore", "CV206"]) == 0
-    assert capsys.readouterr().out == "2 files checked: no problems; 1 YAML file skipped: no layers\n"
+    assert capsys.readouterr().out == "2 files checked: no problems; no budget is set; 1 YAML file skipped: no layers\n"
     Path("biased.yaml").unlink()
     assert run(["check", "clean.yaml"]) == 0
-    assert capsys.readouterr().out == "1 file checked: no problems\n"
+    assert capsys.readouterr().out == "1 file checked: no problems; no budget is set\n"
 
 
 def test_the_multiple_of_channels_can_be_configured(capsys: pytest.CaptureFixture[str]) -> None:

@@ -120,8 +120,8 @@ def test_empty_results_are_rendered(name: str) -> None:
 
 def test_text_shows_the_location_the_code_and_the_line() -> None:
     lines = plain_text(text_lines(CHECKED[:2])).splitlines()
-    assert lines[0] == "nets/b.yaml:layers.0: params is 6 M, over 5 M [CV100]"
-    start = lines.index("nets/b.yaml:3:12: the bias does nothing [CV206]")
+    assert lines[0] == "nets/b.yaml:layers.0: error: params is 6 M, over 5 M [CV100]"
+    start = lines.index("nets/b.yaml:3:12: warning: the bias does nothing [CV206]")
     assert lines[start + 1 : start + 3] == ["   3 |   - conv: {bias: true}", "     |            ^^^^^^^^^^"]
     assert "   = say bias: false" in lines
     assert lines[-1] == "1 of 2 files: 2 errors, 1 warning, 1 note"
@@ -135,8 +135,8 @@ def test_text_of_a_file_that_may_not_be_quoted_is_omitted() -> None:
     ("checked", "expected"),
     [
         ([], "no files checked"),
-        ([Checked("a", (), "")], "1 file checked: no problems"),
-        ([Checked("a", (), "")] * 3, "3 files checked: no problems"),
+        ([Checked("a", (), "")], "1 file checked: no problems; no budget is set"),
+        ([Checked("a", (), "")] * 3, "3 files checked: no problems; no budget is set"),
         ([Checked("a", (WRONG,), "")], "1 file: 1 error"),
         ([Checked("a", (WRONG,), ""), Checked("b", (BIAS,) * 4, ""), CHECKED[1]], "2 of 3 files: 1 error, 4 warnings"),
     ],

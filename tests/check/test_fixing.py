@@ -206,7 +206,7 @@ def test_fix_writes_a_valid_spec_and_checks_it_again(folder: Path, capsys: pytes
     before = texts(folder)
     assert run(["check", "biased.yaml", "clean.yaml", "--fix"]) == 0
     out, err = capsys.readouterr()
-    assert (out, err) == ("2 files checked: no problems\n", "1 fix in 1 file\n")
+    assert (out, err) == ("2 files checked: no problems; no budget is set\n", "1 fix in biased.yaml\n")
     assert texts(folder) == {**before, "biased.yaml": UNBIASED}
 
 
@@ -216,9 +216,9 @@ def test_unfixable_problems_are_reported_and_the_others_fixed(folder: Path, caps
     assert "1 file: 2 errors; --fix can fix 1 of them\n" in capsys.readouterr().out
     assert run(["check", "wrong.yaml", "--fix"]) == 1
     out, err = capsys.readouterr()
-    assert "wrong.yaml:3:26: out_channels must be a positive integer; got 0 [CV013]\n" in out
+    assert "wrong.yaml:3:26: error: out_channels must be a positive integer; got 0 [CV013]\n" in out
     assert out.endswith("1 file: 1 error\n")
-    assert err == "1 fix in 1 file\n"
+    assert err == "1 fix in wrong.yaml\n"
     assert texts(folder) == {**before, "wrong.yaml": NORMED.replace("8", "0")}
 
 
@@ -232,7 +232,7 @@ def test_the_diff_is_shown_with_the_remaining_problems(folder: Path, capsys: pyt
         "-  - conv: {out_channels: 0, kernel_siez: 3}  # stem",
         "+  - conv: {out_channels: 0, kernel_size: 3}  # stem",
     ]
-    assert err.startswith("problems remaining after these fixes:\nwrong.yaml:3:26: out_channels must be")
+    assert err.startswith("problems remaining after these fixes:\nwrong.yaml:3:26: error: out_channels must be")
     assert err.endswith("1 file: 1 error\n")
     subprocess.run(["git", "apply", "-p0", "-"], input=out, text=True, check=True, cwd=folder)
     assert texts(folder) == {**before, "wrong.yaml": NORMED.replace("8", "0")}

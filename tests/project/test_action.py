@@ -114,7 +114,9 @@ def test_a_good_repository_passes(workspace: Path) -> None:
     done = check(workspace)
     assert (done.returncode, done.stderr) == (0, "")
     assert "1 file checked: no problems" in done.stdout
-    assert (workspace / "summary.md").read_text(encoding="utf-8") == "### convcalc: 1 file checked: no problems\n\n"
+    assert (workspace / "summary.md").read_text(encoding="utf-8") == (
+        "### convcalc: 1 file checked: no problems; no budget is set\n\n"
+    )
 
 
 def test_a_bad_file_is_annotated_and_fails_the_job(workspace: Path) -> None:
