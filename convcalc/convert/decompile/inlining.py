@@ -26,7 +26,7 @@ _FIRST_NEW_TENSOR = 10**9  # above the tensor numbers of any network
 def inline_single_uses(top: EntryList) -> None:
     """Replace the use of each block used only once by its entries, in a sequence if that use repeats or has a name."""
     fresh = count(_FIRST_NEW_TENSOR)
-    for block in find_blocks(top):
+    for block in reversed(find_blocks(top)):  # inner blocks first, so that all repeats inside a block are known
         uses = [use for use in iterate_uses(top) if use.block is block]
         if len(uses) == 1 and _may_be_inlined(block, uses[0]):
             for body in find_lists(top):
