@@ -73,5 +73,5 @@ def _find_named_scopes(network: Network) -> dict[str, bool]:
 
 
 def _is_ordinal(name: str, word: str) -> bool:
-    """Whether a name is the default: the kind, with or without a number, such as `conv2` or `add`."""
-    return name.startswith(word) and (name == word or name[len(word) :].isdigit())
+    """Whether a name is the default: the kind, with or without a number, such as `conv2`, `relu_6` or `add`."""
+    return name.startswith(word) and (name == word or name[len(word) :].removeprefix("_").isdigit())

@@ -25,33 +25,41 @@ from convcalc.spec.entries import (
 )
 from convcalc.spec.problem_list import Problems
 from convcalc.spec.templates import Template
-from convcalc.spec.values import ValueCompiler, describe_unknown_name
+from convcalc.spec.values import AMBIGUOUS_INDEX, ValueCompiler, describe_unknown_name
 
 if TYPE_CHECKING:
     from convcalc.spec.entry_mistakes import EntryMistakes
 
 
 class Visible:
-    """What an entry can refer to: parameters (`names`), the blocks above it, and $index inside a repeat.
+    """What an entry can refer to: parameters (`names`), the blocks above it, and the counts of the repeats around it.
 
-    The expressions of an entry can use the names in `reading`, or those in `repeating` if it repeats itself.
+    `counts` are the names of these counts, outermost first; "index" is that of a repeat without a name. The expressions
+    of an entry can use the names in `reading`. $index is among them if a single repeat is around them; if there are
+    more, it would be ambiguous.
     """
 
-    __slots__ = ("all_blocks", "blocks", "index", "names", "reading", "repeating")
+    __slots__ = ("all_blocks", "blocks", "counts", "names", "reading")
 
     def __init__(
-        self, names: frozenset[str], blocks: dict[str, Block], all_blocks: Container[str], index: bool = False
+        self,
+        names: frozenset[str],
+        blocks: dict[str, Block],
+        all_blocks: Container[str],
+        counts: tuple[str, ...] = (),
     ) -> None:
         self.names = names
         self.blocks = blocks
         self.all_blocks = all_blocks
-        self.index = index
-        self.repeating = names | {"in_channels", "index"}
-        self.reading = self.repeating if index else names | {"in_channels"}
+        self.counts = counts
+        own = {"in_channels", *(count for count in counts if count != "index")}
+        if counts:
+            own.add("index" if len(counts) == 1 else AMBIGUOUS_INDEX)
+        self.reading = names | own
 
-    def inside_repeat(self) -> "Visible":
-        """Return what entries inside a repeat can refer to: in addition, $index."""
-        return Visible(self.names, self.blocks, self.all_blocks, True)
+    def inside_repeat(self, count: str | None) -> "Visible":
+        """Return what can be referred to inside a repeat: in addition, its count, which may have a name."""
+        return Visible(self.names, self.blocks, self.all_blocks, (*self.counts, count or "index"))
 
 
 class EntryCompiler:
@@ -150,7 +158,7 @@ class EntryCompiler:
     def _compile_arguments(self, entry: Entry, arguments: dict[str, Any], visible: Visible) -> None:
         """Compile the options and arguments of an entry: first their names, then their expressions."""
         known = entry.list_argument_names()
-        names = visible.repeating if "repeat" in arguments else visible.reading
+        names = self._compile_repeat(entry, arguments, visible).reading
         path = entry.arguments_path
         guessed = entry.broken  # the word was wrong; the kind is the one that it most likely meant
         given = {}
@@ -188,16 +196,46 @@ class EntryCompiler:
 
     def _compile_option(self, entry: Entry, key: str, value: Any, visible: Visible, names: frozenset[str]) -> None:
         """Compile one option."""
+        if key == "repeat":
+            return  # compiled first, since it decides which names the others can use
         path = entry.option_path(key)
         if value is None:
             self.problems.add(path, f"{key} has no value", "CV012", on_key=True)
             entry.options[key] = UNKNOWN
             return
-        if key in ("name", "repeat"):
+        if key == "name":
             names = visible.reading
         elif key == "from":
             names = names - {"in_channels"}
         entry.options[key] = self.values.compile_value(value, path, names)
+
+    def _compile_repeat(self, entry: Entry, written: dict[str, Any], visible: Visible) -> Visible:
+        """Compile the option repeat, if it is given, and return what the entry can then refer to."""
+        if "repeat" not in written:
+            return visible
+        value, path = written["repeat"], entry.option_path("repeat")
+        if isinstance(value, dict):
+            if len(value) != 1:
+                message = f"repeat must be a count, or one name with its count; got {show(value)}"
+                self.problems.add(path, message, "CV013", "write repeat: {level: 3}")
+                entry.options["repeat"] = UNKNOWN
+                return visible.inside_repeat(None)
+            [(name, value)] = value.items()
+            path = (*path, name)
+            self._check_count_name(name, path, visible)
+            entry.counter = name
+        if value is None:
+            self.problems.add(path, f"{path[-1]} has no value", "CV012", on_key=True)
+            value = UNKNOWN
+        entry.options["repeat"] = self.values.compile_value(value, path, visible.reading)
+        return visible.inside_repeat(entry.counter)
+
+    def _check_count_name(self, name: str, path: Path, visible: Visible) -> None:
+        """Report a name that the count of a repeat cannot have."""
+        self.values.check_parameter_name(name, path, "count")
+        if name in visible.names or name in visible.counts:
+            other = "a parameter" if name in visible.names else "the count of a repeat around this one"
+            self.problems.add(path, f"{show(name)} is already {other}", "CV015", "choose another name", on_key=True)
 
     def _compile_list_entry(
         self, written: dict[str, Any], word: str, path: Path, line: int | None, visible: Visible
@@ -205,8 +243,8 @@ class EntryCompiler:
         """Compile branches or a sequence."""
         entry = Entry(path, word, (*path, word), line)
         allowed = [word, *OPTIONS, *(["merge"] if word == "branches" else [])]
-        inside = visible.inside_repeat() if "repeat" in written else visible
-        names = visible.repeating if "repeat" in written else visible.reading
+        inside = self._compile_repeat(entry, written, visible)
+        names = inside.reading
         for key, value in written.items():
             if key in OPTIONS:
                 self._compile_option(entry, key, value, visible, names)

@@ -32,6 +32,16 @@ class Computed:
         self.items = items
 
 
+def make_default_name(word: str, ordinal: int) -> str:
+    """Return the name of an unnamed entry: its word and number, unless these spell another layer kind.
+
+    >>> make_default_name("relu", 5), make_default_name("relu", 6)
+    ('relu5', 'relu_6')
+    """
+    name = f"{word}{ordinal}"
+    return f"{word}_{ordinal}" if name in KINDS else name
+
+
 Compiled = Any  # a literal value, a Template, a Computed list, or UNKNOWN
 
 
@@ -77,6 +87,7 @@ class Entry:
         "blocks",
         "bodies",
         "broken",
+        "counter",
         "dynamic",
         "kind",
         "line",
@@ -103,6 +114,7 @@ class Entry:
         self.arguments_path = word_path
         self.options: dict[str, Compiled] = {}
         self.bodies: list[Body] = []
+        self.counter: str | None = None  # the name that the count of a repeat has, if it is not $index
         self.merge: Compiled = None
         self.broken = False
         self.literal = True
@@ -134,4 +146,5 @@ class Entry:
 
     def option_path(self, option: str) -> Path:
         """Return the path of an option: among the arguments, or next to branches and sequence."""
-        return (*(self.path if self.bodies or self.word in LISTS else self.arguments_path), option)
+        path = (*(self.path if self.bodies or self.word in LISTS else self.arguments_path), option)
+        return (*path, self.counter) if option == "repeat" and self.counter is not None else path

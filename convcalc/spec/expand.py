@@ -18,7 +18,7 @@ from convcalc.problems import Path, Related, shorten, show
 from convcalc.spec.bind import BlockBinder
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.draft import Draft
-from convcalc.spec.entries import LAYER_NAME, MERGES, MOST_NAME, Block, Body, Entry
+from convcalc.spec.entries import LAYER_NAME, MERGES, MOST_NAME, Block, Body, Entry, make_default_name
 from convcalc.spec.layer_maker import LayerMaker
 from convcalc.spec.problem_list import ExpansionReporter, Problems
 from convcalc.spec.replay import Recording, make_replay_key
@@ -49,13 +49,13 @@ class Expander:
         scope.body = body
         if not body.dynamic:
             for entry in body.entries:
-                self._expand_entry(entry, scope, f"{entry.word}{entry.ordinal}")
+                self._expand_entry(entry, scope, make_default_name(entry.word, entry.ordinal))
             return
         ordinals: dict[str, int] = {}
         for entry in body.entries:
             word = self._find_word(entry, scope)
             ordinals[word] = ordinals.get(word, 0) + 1
-            self._expand_entry(entry, scope, f"{word}{ordinals[word]}")
+            self._expand_entry(entry, scope, make_default_name(word, ordinals[word]))
 
     # -- one entry
 
@@ -204,6 +204,8 @@ class Expander:
         outer = expansion.scope
         scope = Scope(f"{home.prefix}{name}.", outer, given, outer.variables, home.depth + 1, home.frozen)
         scope.index = expansion.index
+        if expansion.entry.counter is not None:
+            scope.variables = {**outer.variables, expansion.entry.counter: expansion.index}
         scope.use_path = outer.use_path
         scope.twin = None if home.twin is None else (home.twin.children or {}).get(name)
         return scope

@@ -11,7 +11,8 @@ Grammar, loosest first (a `chain` compares as in Python, a < b < c):
     chain:       sum (("<" | "<=" | ">" | ">=" | "==" | "!=") sum)*
     sum:         term (("+" | "-") term)*
     term:        factor (("*" | "/" | "//" | "%") factor)*
-    factor:      ("+" | "-")* atom ["**" factor]
+    factor:      ("+" | "-")* item ["**" factor]
+    item:        atom ("[" conditional "]")*
     atom:        number | name | text in quotes | function "(" conditional ("," conditional)* ")" | "(" conditional ")"
 """
 
@@ -21,7 +22,7 @@ from typing import Any, NoReturn
 
 from convcalc.arguments import MOST_DIGITS
 from convcalc.problems import Flaw, did_you_mean, show
-from convcalc.spec.functions import FUNCTIONS, OPERATORS, Number
+from convcalc.spec.functions import FUNCTIONS, OPERATORS, Number, get_item
 
 _MOST_PARENTHESES = 32
 _BOUND = 10**MOST_DIGITS
@@ -30,7 +31,7 @@ _TOKEN = re.compile(
     r"""\s*(?:(?P<number>(?:[0-9]+(?:_[0-9]+)*\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)
     |(?P<word>[A-Za-z_][A-Za-z0-9_]*)
     |(?P<text>'[^']*'|"[^"]*")
-    |(?P<sign>\*\*|//|<=|>=|==|!=|[-+*/%<>(),=]))""",
+    |(?P<sign>\*\*|//|<=|>=|==|!=|[-+*/%<>(),=\[\]]))""",
     re.ASCII | re.VERBOSE,
 )
 _WORDS = frozenset({"and", "or", "not", "if", "else", "true", "false"})
@@ -183,11 +184,11 @@ class Parser:
 
     def parse_factor(self) -> Evaluate:
         """Parse `-a ** -b`: powers from the right; a sign applies to the power after it."""
-        tokens, signs, bases = [self.token], [self.parse_signs()], [self.parse_atom()]
+        tokens, signs, bases = [self.token], [self.parse_signs()], [self.parse_item()]
         while power := self.accept("**"):
             tokens.append(power)
             signs.append(self.parse_signs())
-            bases.append(self.parse_atom())
+            bases.append(self.parse_item())
         if len(bases) == 1 and signs[0] is None:
             return bases[0]
         return _raise_powers(tokens, signs, list(map(_require_number, bases, tokens)))
@@ -198,6 +199,17 @@ class Parser:
         while sign := self.accept("+", "-"):
             product = (product or 1) * (-1 if sign.value == "-" else 1)
         return product
+
+    def parse_item(self) -> Evaluate:
+        """Parse `a[b][c]`: an item of a list, which can be a list itself."""
+        value = self.parse_atom()
+        while bracket := self.accept("["):
+            index = self.parse_inside(bracket)
+            if not self.accept("]"):
+                self.fail_expecting("']'")
+            self.parentheses -= 1
+            value = _index_list(bracket, value, index)
+        return value
 
     def parse_atom(self) -> Evaluate:
         """Parse a number, a name, a text, a call, or an expression in parentheses."""
@@ -250,14 +262,30 @@ class Parser:
         arguments = []
         opening = self.take_token()
         if self.token.value != ")":
-            arguments.append(_require_number(self.parse_inside(opening), token))
-            self.parentheses -= 1
+            arguments.append(self.parse_argument(opening, token))
             while self.accept(","):
-                arguments.append(_require_number(self.parse_inside(opening), token))
-                self.parentheses -= 1
+                arguments.append(self.parse_argument(opening, token))
         if not self.accept(")"):
             self.fail_expecting("',' or ')'")
         return _call_function(token, arguments)
+
+    def parse_argument(self, opening: _Token, function: _Token) -> Evaluate:
+        """Parse one argument of a function: a number or, for len, a list."""
+        value = self.parse_inside(opening)
+        self.parentheses -= 1
+        return value if function.value == "len" else _require_number(value, function)
+
+
+def _index_list(bracket: _Token, items: Evaluate, index: Evaluate) -> Evaluate:
+    """Return a function whose value is an item of a list."""
+
+    def evaluate(lookup: Lookup) -> Any:
+        try:
+            return get_item(items(lookup), index(lookup))
+        except ArithmeticError as error:
+            raise WrongExpression(str(error), bracket.start, bracket.end) from None
+
+    return evaluate
 
 
 def _read_number(token: _Token) -> Number:

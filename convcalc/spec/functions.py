@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from convcalc.arguments import MOST_DIGITS, is_number
+from convcalc.problems import show
 
 Number = int | float
 
@@ -31,6 +32,30 @@ def _round_to(value: Number, divisor: Number) -> int:
 
 def _round8(value: Number) -> int:
     return _round_to(value, 8)
+
+
+def _count_items(value: Any) -> int:
+    if not isinstance(value, list):
+        raise ArithmeticError(f"len needs a list; got {show(value)}")
+    return len(value)
+
+
+def get_item(items: Any, index: Any) -> Any:
+    """Return one item of a list; as in Python, the first has index 0 and the last also has index -1.
+
+    Raises ArithmeticError if there is none.
+
+    >>> get_item([3, 5, 7], 0), get_item([3, 5, 7], -1)
+    (3, 7)
+    """
+    if not isinstance(items, list):
+        raise ArithmeticError(f"only a list can be indexed; got {show(items)}")
+    if not is_whole(index):
+        raise ArithmeticError(f"an index must be an integer; got {show(index)}")
+    if not -len(items) <= index < len(items):
+        count = f"{len(items)} item{'' if len(items) == 1 else 's'}"
+        raise ArithmeticError(f"index {int(index)} is out of range: the list has {count}")
+    return items[int(index)]
 
 
 def is_whole(value: Any) -> bool:
@@ -59,6 +84,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
     "ceil": (math.ceil, 1, 1),
     "int": (int, 1, 1),
     "sqrt": (math.sqrt, 1, 1),
+    "len": (_count_items, 1, 1),
     "log2": (math.log2, 1, 1),
     "round_to": (_round_to, 2, 2),
     "round8": (_round8, 1, 1),

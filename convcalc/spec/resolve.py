@@ -9,13 +9,14 @@ from typing import Any
 from convcalc.arguments import is_number, suggest_correction
 from convcalc.problems import Path, Related, did_you_mean, shorten, show
 from convcalc.spec.document import UNKNOWN
-from convcalc.spec.entries import Compiled, Computed, Entry
+from convcalc.spec.entries import Compiled, Computed, Entry, make_default_name
 from convcalc.spec.expressions import Lookup, WrongExpression
-from convcalc.spec.problem_list import ExpansionReporter
+from convcalc.spec.problem_list import ExpansionReporter, TooMuch
 from convcalc.spec.scopes import UNKNOWN_TENSOR, Expansion, Place, Scope, Tensor, Tensors, UnknownValue
 from convcalc.spec.templates import Template, check_list_length
 
 RESERVED_LAYERS = ("input", "previous")
+MOST_COLLECTED = 500_000  # inputs that all `*` together stand for
 
 
 class Resolver:
@@ -27,6 +28,7 @@ class Resolver:
     def __init__(self, reporter: ExpansionReporter, params: dict[str, Any]) -> None:
         self.reporter = reporter
         self.params = params
+        self.collected = 0  # the inputs collected over copies so far
 
     # -- values
 
@@ -78,6 +80,8 @@ class Resolver:
                 value = self._find_in_channels(expansion)
             else:
                 value = self.find_variable(expansion.scope, name)
+                if value is UNKNOWN and name == expansion.entry.counter:
+                    value = expansion.index
             if value is UNKNOWN or value is None:
                 raise UnknownValue
             return value
@@ -132,7 +136,7 @@ class Resolver:
             try:
                 copied = expansion.previous_copy if index == 0 else None
                 place = (*path, index) if len(names) > 1 else path
-                found.extend(self.find_place(expansion, name, place).outputs if copied is None else copied)
+                found.extend(self._find_tensors(expansion, name, place) if copied is None else copied)
             except UnknownValue:
                 known = False
         if not known:
@@ -162,6 +166,44 @@ class Resolver:
             self.reporter.report_option(expansion, "from", message)
             raise UnknownValue
         return names, path
+
+    def _find_tensors(self, expansion: Expansion, name: str, path: Path) -> Tensors:
+        """Return what one name in `from` refers to: one place or, with `*`, that layer of each copy of a repeat."""
+        if "*" not in name.split("."):
+            return self.find_place(expansion, name, path).outputs
+        tensors = self._collect_copies(expansion, name, path)
+        self.collected += len(tensors)
+        if self.collected > MOST_COLLECTED:
+            message = f"more than {MOST_COLLECTED:,} inputs are collected with *"
+            self.reporter.report(expansion, path, message, "CV004")
+            raise TooMuch
+        return tensors
+
+    def _collect_copies(self, expansion: Expansion, name: str, path: Path) -> Tensors:
+        """Return the outputs of the layers that a name with `*` matches, in the order of the copies.
+
+        Each `*` stands for all copies of the repeat before it; layers that are disabled are left out.
+        """
+        parts = name.split(".")
+        start = max(parts.index("*"), 1)
+        walked = ".".join(parts[:start])
+        places = [self.find_place(expansion, walked, path)]
+        for part in parts[start:]:
+            if part == "*" and any(place.word != "repeat" and place.children is not None for place in places):
+                message = f"{shorten(walked)} has no copies: * stands for the copies of a repeat"
+                self.reporter.report(expansion, path, message, "CV015", _list_children(places[0]))
+                raise UnknownValue
+            if any(place.outputs == (UNKNOWN_TENSOR,) and not place.children for place in places):
+                raise UnknownValue
+            inside = [place.children or {} for place in places]
+            found = [one for names in inside for one in (names.values() if part == "*" else (names.get(part),))]
+            enabled = [place for place in found if place is not None and not place.disabled_by]
+            if not enabled:
+                message = f"{shorten(name)} matches no layer: {shorten(walked)} contains no enabled {show(part)}"
+                self.reporter.report(expansion, path, message, "CV015", _list_children(places[0]))
+                raise UnknownValue
+            walked, places = f"{walked}.{part}", enabled
+        return tuple([tensor for place in places for tensor in place.outputs])
 
     # -- names
 
@@ -194,8 +236,7 @@ class Resolver:
         """Return the layer with a name inside a place, whose own name is `walked`."""
         children = place.children or {}
         if part not in children:
-            available = f"available: {', '.join(list(children)[:8])}" if children else "it is a single layer"
-            hint = did_you_mean(part, children) or available
+            hint = did_you_mean(part, children) or _list_children(place)
             message = f"{shorten(walked)} contains no layer {show(part)}"
             self.reporter.report(expansion, path, message, "CV015", hint)
             raise UnknownValue
@@ -228,6 +269,12 @@ class Resolver:
         self.reporter.report(expansion, path, message, "CV015", did_you_mean(first, visible))
 
 
+def _list_children(place: Place) -> str:
+    """Return a hint with the names inside a place."""
+    children = place.children or {}
+    return f"available: {', '.join(list(children)[:8])}" if children else "it is a single layer"
+
+
 def _find_in_scopes(scope: Scope | None, name: str) -> Place | None:
     """Return the place with this name in the innermost scope that has it, None if none has."""
     while scope is not None:
@@ -241,4 +288,4 @@ def _find_in_scopes(scope: Scope | None, name: str) -> Place | None:
 def _guess_name(entry: Entry) -> str:
     """Return the name of an entry as far as it is known without expanding it."""
     name = entry.options.get("name")
-    return name if isinstance(name, str) else f"{entry.word}{entry.ordinal}"
+    return name if isinstance(name, str) else make_default_name(entry.word, entry.ordinal)

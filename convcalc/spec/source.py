@@ -78,6 +78,8 @@ class _EventReader:
         """Report why the parser gave up at a mark, in convcalc's own words."""
         from convcalc.spec.malformed import explain_malformed  # few specs are malformed
 
+        if self.tree.stopped_at_bracket:
+            return  # already reported
         text = self.tree.text
         control = re.search(_NOT_PRINTABLE, text)
         if control is not None:  # one parser finds it first of all, the other only when it gets there

@@ -33,6 +33,7 @@ _ENTRIES: _Schema = {"type": "array", "items": {"$ref": "#/definitions/entry"}}
 _SHAPE: _Schema = {"$ref": "#/definitions/shape"}
 _WORD: _Schema = {"type": "string", "pattern": rf"^\$?{PARAMETER_NAME.pattern}$"}  # a kind, a block, a parameter
 _VALUE: _Schema = {"type": ["number", "boolean", "string", "array"]}
+_COUNT: _Schema = {"type": "integer", "minimum": 0}
 _SIZE: _Schema = {"anyOf": [{"type": "integer", "minimum": 1}, EXPRESSION]}
 _SIZES: _Schema = {"type": "array", "items": _SIZE, "minItems": 1, "maxItems": MOST_AXES + 1}
 _NAME: _Schema = {"type": "string", "pattern": rf"^{LAYER_NAME.pattern}$|\$", "not": {"enum": list(RESERVED_LAYERS)}}
@@ -231,11 +232,13 @@ def _option_schemas() -> dict[str, _Schema]:
         "name": {**_NAME, "description": "the entry's name, unique in its scope"},
         "from": {
             "anyOf": [{"type": "string"}, _NAMES],
-            "description": "the entry's input: a name or a list of names; input and previous are always available",
+            "description": "the entry's input: a name or a list of names; input and previous are always available; "
+            "tcn.*.skip is the layer skip of every copy of the repeat tcn",
         },
         "repeat": {
-            "anyOf": [{"type": "integer", "minimum": 0}, EXPRESSION],
-            "description": "the number of copies in sequence; $index counts them from 0",
+            "anyOf": [_COUNT, EXPRESSION, _named_count_schema()],
+            "description": "the number of copies in sequence, which $index counts from 0; or a name for that count, "
+            "such as {level: 7} for $level",
         },
         "when": {
             "anyOf": [{"type": ["boolean", "number"]}, EXPRESSION],
@@ -246,6 +249,17 @@ def _option_schemas() -> dict[str, _Schema]:
             "description": "true excludes the weights from training",
         },
         "share": {"type": "string", "description": "an earlier layer or block use whose weights are reused"},
+    }
+
+
+def _named_count_schema() -> _Schema:
+    """Return the schema of a count with a name, such as {level: 7}."""
+    return {
+        "type": "object",
+        "additionalProperties": {"anyOf": [_COUNT, EXPRESSION]},
+        "propertyNames": _name_schema(RESERVED_NAMES),
+        "minProperties": 1,
+        "maxProperties": 1,
     }
 
 

@@ -69,6 +69,7 @@ class TreeBuilder:
         self.anchors: dict[str, tuple[Any, int, Extent]] = {}  # value, number of nodes (0 while it is open), place
         self.nodes = 0
         self.closed: _Frame | None = None  # the collection that was completed last
+        self.stopped_at_bracket = False  # whether an expression without quotes, already reported, stops the parser
 
     def report(self, extent: Extent, message: str, code: str = "CV003", hint: str = "", fix: Fix | None = None) -> None:
         """Add a problem at a place. Raises TooMuch at the limit."""
@@ -213,7 +214,10 @@ class TreeBuilder:
         if end is None:
             if isinstance(frame.container, Mapping):
                 frame.container.incomplete = True
+            self.stopped_at_bracket = self.text.startswith("[", extent[1])
             message = "the expression is not closed; an expression with a comma needs quotes here"
+            if self.stopped_at_bracket:
+                message = "an expression with brackets needs quotes here"
             self.report(extent, message, "CV014", 'write "$(…)"')
             return UNKNOWN
         whole = fold_lines(self.text[extent[0] : end])

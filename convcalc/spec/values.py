@@ -12,6 +12,8 @@ from convcalc.spec.expressions import WrongExpression
 from convcalc.spec.problem_list import Problems
 from convcalc.spec.templates import Template, compile_text
 
+AMBIGUOUS_INDEX = "index of several repeats"  # among the names that an expression can use, so that it can be reported
+
 
 class ValueCompiler:
     """Compiles values; a value with a mistake, which is reported, becomes UNKNOWN."""
@@ -38,13 +40,13 @@ class ValueCompiler:
             return UNKNOWN
         return self.compile_value(default, path, names)
 
-    def check_parameter_name(self, name: str, path: Path) -> None:
-        """Report a name that a parameter cannot have."""
+    def check_parameter_name(self, name: str, path: Path, owner: str = "parameter") -> None:
+        """Report a name that a parameter, or another owner of a name in expressions, cannot have."""
         if not PARAMETER_NAME.fullmatch(name) or len(name) > MOST_NAME:
-            message, hint = f"{show(name)} is not a valid parameter name", "use a letter, then letters, digits and _"
+            message, hint = f"{show(name)} is not a valid {owner} name", "use a letter, then letters, digits and _"
             self.problems.add(path, message, "CV015", hint, on_key=True)
         elif name in RESERVED_NAMES:
-            self.problems.add(path, f"{name} is reserved and cannot be the name of a parameter", "CV015", on_key=True)
+            self.problems.add(path, f"{name} is reserved and cannot be the name of a {owner}", "CV015", on_key=True)
 
     def _compile_text(self, text: str, path: Path, names: frozenset[str]) -> Compiled:
         try:
@@ -62,12 +64,15 @@ class ValueCompiler:
 
 def describe_unknown_name(name: str, names: frozenset[str]) -> tuple[str, str, str]:
     """Return message, code and hint for a name in an expression that is not among those it can use."""
+    if name == "index" and AMBIGUOUS_INDEX in names:
+        message = "$index is ambiguous: more than one repeat is around it"
+        return message, "CV014", "name the counts, such as repeat: {level: 3}, and write $level"
     if name == "index":
         return "$index is available only inside a repeat", "CV014", ""
     if name == "in_channels":
         return "$in_channels (the channels of an entry's input) is not available here", "CV014", ""
-    params = sorted(names - {"index", "in_channels"})
-    close = find_nearest(name, names)
+    params = sorted(names - {"index", "in_channels", AMBIGUOUS_INDEX})
+    close = find_nearest(name, names - {AMBIGUOUS_INDEX})
     if close:
         return f"unknown parameter {show(name)}", "CV014", f"did you mean {close}?"
     quoted = f"write text in quotes: '{shorten(name)}'"

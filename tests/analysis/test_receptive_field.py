@@ -471,3 +471,66 @@ def assert_spans(spans: list[tuple[int, int]], at: list[int], field: Field, axis
     jump = value(field["jump"][axis])
     middles = [Fraction(low + high, 2) - place * jump for (low, high), place in zip(spans, at, strict=True)]
     assert sum(middles) / len(middles) == value(field["center"][axis])
+
+
+def make_tcn(stacks: int, levels: int, kernel_size: int = 3) -> dict[str, Any]:
+    """Return the separator of Conv-TasNet: stacks of dilated depthwise convolutions, whose skip outputs are added."""
+    block = [
+        {"pointwise_conv": {"out_channels": 2}},
+        {
+            "depthwise_conv": {
+                "kernel_size": kernel_size,
+                "dilation": "$(2**level)",
+                "padding": f"$({kernel_size // 2} * 2**level)",
+                "name": "dilated",
+            }
+        },
+        {"pointwise_conv": {"out_channels": 3, "name": "skip"}},
+        {"pointwise_conv": {"out_channels": 3, "from": "dilated"}},
+        {"add": {"from": ["previous", "input"]}},
+    ]
+    stack = {"sequence": block, "repeat": {"level": levels}, "name": "stack"}
+    return {
+        "input": [3, 2000],
+        "layers": [
+            {"sequence": [stack], "repeat": {"number": stacks}, "name": "tcn"},
+            {"add": {"from": "tcn.*.stack.*.skip", "name": "skips"}},
+        ],
+    }
+
+
+def find_tcn_field(stacks: int, levels: int, kernel_size: int = 3) -> int:
+    """Return how many inputs the sum of the skips depends on, from the gradient of its middle in PyTorch."""
+    torch = pytest.importorskip("torch")
+    signal: Any = torch.zeros(1, 1, 2000, dtype=torch.float64, requires_grad=True)
+    state, skips = signal, torch.zeros(1, 1, 2000, dtype=torch.float64)
+    for _ in range(stacks):
+        for level in range(levels):
+            dilation, weight = 2**level, torch.ones(1, 1, kernel_size, dtype=torch.float64)
+            padding = kernel_size // 2 * dilation
+            dilated = torch.nn.functional.conv1d(state, weight, padding=padding, dilation=dilation)
+            skips, state = skips + dilated, state + dilated
+    skips[0, 0, 1000].backward()
+    read = signal.grad[0, 0].nonzero()[:, 0]
+    return int(read.max() - read.min() + 1)
+
+
+@pytest.mark.parametrize(("stacks", "levels", "kernel_size"), [(3, 7, 3), (2, 4, 3), (1, 8, 3), (2, 3, 5)])
+def test_the_skips_of_a_tcn_cover_all_its_dilations(stacks: int, levels: int, kernel_size: int) -> None:
+    """The size is 1 + stacks × (kernel_size - 1) × (2^levels - 1); the 763 of 3 stacks of 7 levels are counted so."""
+    expected = 1 + stacks * (kernel_size - 1) * (2**levels - 1)
+    assert find_tcn_field(stacks, levels, kernel_size) == expected
+    assert last_field(make_tcn(stacks, levels, kernel_size))["size"] == [expected]
+
+
+def test_conv_tasnet_has_a_field_of_1531_frames() -> None:
+    """Three repeats of eight dilations 1 to 128 with kernels of 3 (Luo & Mesgarani 2019: 1.53 s).
+
+    The encoder has a stride of 8 samples at 8 kHz, so 1,531 frames of 1 ms, each of 16 samples, are 12,256 samples.
+    """
+    spec = make_tcn(3, 8)
+    assert last_field(spec)["size"] == [1531]
+    network = convcalc.load(spec)
+    assert len(network.nodes[-1].reads) == 24
+    encoder = {"conv": {"out_channels": 3, "kernel_size": 16, "stride": 8}}
+    assert last_field({"input": [1, 16008], "layers": [encoder, *spec["layers"]]})["size"] == [12256]

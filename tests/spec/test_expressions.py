@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import convcalc
 from tests.support.specs import load, names, only_layer, place, place_of, problem, refused, said
 
 
@@ -487,3 +488,79 @@ def test_nothing_but_arithmetic_is_an_expression(expression: str) -> None:
 def test_an_expression_is_evaluated_once_per_copy_where_it_is_used() -> None:
     entry = {"relu": {"name": "n", "repeat": "$(1 + 2)", "when": "$(index != 1)"}}
     assert names({"input": [3], "layers": [entry]}) == ["n.0", "n.2"]
+
+
+LISTS = {"kernels": [3, 5, 7], "nested": [[1, 2], [3]], "empty": [], "names": ["relu", "tanh"]}
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "kernels[0]",
+        "kernels[2]",
+        "kernels[-1]",
+        "kernels[-3]",
+        "kernels[len(kernels) - 1]",
+        "len(nested)",
+        "len(nested[0])",
+        "nested[0][1]",
+        "nested[1]",
+        "nested[-2][-1]",
+        "names[1]",
+        "len(empty)",
+        "-kernels[0] ** 2",
+        "kernels[0] ** kernels[1]",
+        "kernels[kernels[0] - 2]",
+        "(kernels)[1]",
+        "names[0] == 'relu'",
+        "max(kernels[0], kernels[1])",
+    ],
+)
+def test_lists_are_indexed_as_in_python(expression: str) -> None:
+    assert value(expression, **LISTS) == eval(expression, dict(LISTS))
+
+
+def test_an_index_without_a_fraction_is_an_integer() -> None:
+    assert value("kernels[4 / 2]", **LISTS) == 7
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("kernels[3]", "index 3 is out of range: the list has 3 items"),
+        ("kernels[-4]", "index -4 is out of range: the list has 3 items"),
+        ("nested[1][1]", "index 1 is out of range: the list has 1 item"),
+        ("empty[0]", "index 0 is out of range: the list has 0 items"),
+        ("kernels[0.5]", "an index must be an integer; got 0.5"),
+        ("kernels['a']", "an index must be an integer; got 'a'"),
+        ("kernels[true]", "an index must be an integer; got true"),
+        ("kernels[0][0]", "only a list can be indexed; got 3"),
+        ("names[0][0]", "only a list can be indexed; got 'relu'"),
+        ("len(3)", "len needs a list; got 3"),
+        ("len('abc')", "len needs a list; got 'abc'"),
+        ("len(kernels, kernels)", "len needs 1 argument; got 2"),
+        ("kernels[0", "expected ']'; got the end of the expression"),
+        ("kernels[]", "expected a value; got ']'"),
+        ("kernels + 1", "arithmetic needs numbers; got the list [3, 5, 7]"),
+        ("min(kernels, 1)", "arithmetic needs numbers; got the list [3, 5, 7]"),
+        ("kernels[0:2]", "unexpected ':' in an expression"),
+    ],
+)
+def test_wrong_indices(expression: str, message: str) -> None:
+    assert flaw(expression, **LISTS).message == message
+
+
+def test_brackets_are_limited_like_parentheses() -> None:
+    assert value("kernels" + "[-1]" * 1, **LISTS) == 7
+    assert "levels deep" in flaw("kernels[" * 33 + "0" + "]" * 33, **LISTS).message
+
+
+def test_a_list_of_a_parameter_can_be_replaced() -> None:
+    spec = {
+        "params": {"kernels": [3, 5, 7]},
+        "input": [4, 32],
+        "layers": [{"conv": {"out_channels": 4, "kernel_size": "$(kernels[index])", "repeat": "$(len(kernels))"}}],
+    }
+    kernels = [node.layer.arguments()["kernel_size"] for node in convcalc.load(spec).nodes]
+    assert kernels == [[3], [5], [7]]
+    assert len(convcalc.load(spec, params={"kernels": [3, 5]}).nodes) == 2

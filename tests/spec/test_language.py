@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
+from convcalc.layers import KINDS
+from convcalc.spec.entries import make_default_name
 from tests.support.specs import (
     load,
     memory,
@@ -35,6 +38,12 @@ def paths(spec: Any) -> list[tuple[str | int, ...]]:
 
 def related(found: Any) -> list[tuple[str | int, ...]]:
     return [one.path for one in found.related]
+
+
+def find_kinds_with_numbers() -> list[tuple[str, int]]:
+    """Return kinds and numbers that together spell another kind, such as relu and 6."""
+    spelt = [re.fullmatch(r"(.*?)([1-9][0-9]*)", name) for name in KINDS]
+    return [(found[1], int(found[2])) for found in spelt if found is not None and found[1] in KINDS]
 
 
 # -- the file
@@ -661,10 +670,151 @@ def test_a_repeat_evaluates_its_options_in_the_surrounding_scope() -> None:
     assert (found["sequence1.add1.0"], found["sequence1.add1.1"]) == (["relu1"] * 2, ["sequence1.add1.0", "relu1"])
 
 
-def test_index_is_that_of_the_innermost_repeat() -> None:
-    inner = {"sequence": [{"relu": {"name": "r$index"}}], "repeat": "$(index + 1)", "name": "i$index"}
+def test_the_index_of_several_repeats_is_ambiguous() -> None:
+    inner = {"relu": {"repeat": 2, "when": "$(index > 0)"}}
+    found = problem(net({"sequence": [inner], "repeat": 2}))
+    assert found.path == ("layers", 0, "sequence", 0, "relu", "when")
+    assert found.message == "$index is ambiguous: more than one repeat is around it"
+    assert found.hint == "name the counts, such as repeat: {level: 3}, and write $level"
+
+
+def test_a_repeat_evaluates_its_count_and_name_with_the_index_around_it() -> None:
+    inner = {"sequence": ["relu"], "repeat": "$(index + 1)", "name": "i$index"}
     spec = net({"sequence": [inner], "repeat": 2, "name": "o"})
-    assert names(spec) == ["o.0.i0.0.r0", "o.1.i1.0.r0", "o.1.i1.1.r1"]
+    assert names(spec) == ["o.0.i0.0.relu1", "o.1.i1.0.relu1", "o.1.i1.1.relu1"]
+
+
+def test_named_counts_of_nested_repeats_are_both_available() -> None:
+    inner = {"sequence": [{"relu": {"name": "r$(n)_$level"}}], "repeat": {"level": "$(n + 1)"}}
+    spec = net({"sequence": [{**inner, "name": "i"}], "repeat": {"n": 2}, "name": "o"})
+    assert names(spec) == ["o.0.i.0.r0_0", "o.1.i.0.r1_0", "o.1.i.1.r1_1"]
+
+
+def test_a_single_named_repeat_still_has_an_index() -> None:
+    entry = {"relu": {"repeat": {"level": 3}, "when": "$(index == level)", "name": "r"}}
+    assert names(net(entry)) == ["r.0", "r.1", "r.2"]
+
+
+def test_branches_and_arguments_can_use_a_named_count() -> None:
+    layer = {"pointwise_conv": {"out_channels": "$(level + 1)"}}
+    spec = net({"branches": [[layer], [layer]], "merge": "concat", "repeat": {"level": 2}, "name": "b"})
+    assert shapes(spec)["b.1.concat"] == [4, 8, 8]
+
+
+def test_a_block_does_not_see_the_named_count_of_its_use() -> None:
+    block = {"layers": [{"relu": {"when": "$(level > 0)"}}]}
+    assert problem(net({"b": {"repeat": {"level": 2}}}, blocks={"b": block})).path[0] == "blocks"
+
+
+def test_a_block_can_have_a_parameter_named_like_the_count_of_its_use() -> None:
+    block = {"params": {"level": 7, "n": "$level"}, "layers": [{"relu": {"name": "r$n"}}]}
+    assert names(net({"b": {"repeat": {"level": 2}}}, blocks={"b": block})) == ["b1.0.r7", "b1.1.r7"]
+    own = {"b": {"level": "$level", "repeat": {"level": 2}}}
+    assert names(net(own, blocks={"b": block})) == ["b1.0.r0", "b1.1.r1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("width", "'width' is already a parameter"),
+        ("outer", "'outer' is already the count of a repeat around this one"),
+        ("index", "index is reserved and cannot be the name of a count"),
+        ("len", "len is reserved and cannot be the name of a count"),
+        ("a-b", "'a-b' is not a valid count name"),
+    ],
+)
+def test_wrong_names_of_counts(name: str, message: str) -> None:
+    inner = {"relu": {"repeat": {name: 2}}}
+    found = problem(net({"sequence": [inner], "repeat": {"outer": 2}}, params={"width": 1}))
+    assert (found.message, found.path[-2:]) == (message, ("repeat", name))
+
+
+@pytest.mark.parametrize("count", [-1, "x", 1.5, "$(1 / 2)"])
+def test_a_wrong_named_count_is_reported_at_its_value(count: Any) -> None:
+    found = problem(net({"relu": {"repeat": {"level": count}}}))
+    assert found.message.startswith("repeat must be a non-negative integer; got ")
+    assert found.path[-2:] == ("repeat", "level")
+
+
+@pytest.mark.parametrize("repeat", [{}, {"a": 1, "b": 2}])
+def test_a_repeat_has_a_single_name(repeat: Any) -> None:
+    assert problem(net({"relu": {"repeat": repeat}})).hint == "write repeat: {level: 3}"
+
+
+# -- layers of every copy
+
+
+COPIES: dict[str, Any] = {"sequence": ["relu", "tanh"], "repeat": 3, "name": "s"}
+
+
+def test_a_star_reads_a_layer_of_every_copy() -> None:
+    spec = net(COPIES, {"add": {"from": ["s.*.relu1", "input"], "name": "a"}})
+    assert reads(spec)["a"] == ["s.0.relu1", "s.1.relu1", "s.2.relu1", "input"]
+    whole = net(COPIES, {"concat": {"from": "s.*", "name": "a"}})
+    assert reads(whole)["a"] == ["s.0.tanh1", "s.1.tanh1", "s.2.tanh1"]
+
+
+def test_a_star_reads_the_copies_of_a_block() -> None:
+    block = {"layers": [{"relu": {"name": "skip"}}, "tanh"]}
+    spec = net({"b": {"repeat": 2, "name": "s"}}, {"add": {"from": "s.*.skip", "name": "a"}}, blocks={"b": block})
+    assert reads(spec)["a"] == ["s.0.skip", "s.1.skip"]
+
+
+def test_several_stars_read_all_combinations_in_the_order_of_the_file() -> None:
+    outer = {"sequence": [COPIES], "repeat": 2, "name": "o"}
+    spec = net(outer, {"add": {"from": "o.*.s.*.relu1", "name": "a"}})
+    assert reads(spec)["a"] == [f"o.{one}.s.{other}.relu1" for one in range(2) for other in range(3)]
+
+
+def test_a_star_leaves_out_disabled_layers() -> None:
+    copies = {"sequence": ["relu", {"tanh": {"when": "$(index != 1)"}}], "repeat": 3, "name": "s"}
+    assert reads(net(copies, {"add": {"from": "s.*.tanh1", "name": "a"}}))["a"] == ["s.0.tanh1", "s.2.tanh1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        ("s.*.gelu1", "s.*.gelu1 matches no layer: s.* contains no enabled 'gelu1'", "available: relu1, tanh1"),
+        ("t.*.relu1", "t has no copies: * stands for the copies of a repeat", "available: relu1"),
+        ("s.*.relu1.x", "s.*.relu1.x matches no layer: s.*.relu1 contains no enabled 'x'", "it is a single layer"),
+        ("none.*.x", "no layer named 'none' above", ""),
+    ],
+)
+def test_a_star_without_a_match_lists_what_there_is(name: str, message: str, hint: str) -> None:
+    spec = net(COPIES, {"sequence": ["relu"], "name": "t"}, {"add": {"from": [name, "input"]}})
+    assert (problem(spec).message, problem(spec).hint) == (message, hint)
+
+
+def test_a_star_cannot_read_the_repeat_that_it_is_in() -> None:
+    spec = net({"sequence": ["relu", {"add": {"from": ["s.*.relu1", "input"]}}], "repeat": 2, "name": "s"})
+    assert problem(spec).message == "s is not complete here; an entry can read only entries above it"
+
+
+def test_stars_are_limited() -> None:
+    copies = {"relu": {"repeat": 1000, "name": "s"}}
+    spec = net(copies, {"sequence": [{"add": {"from": "s.*"}}], "repeat": 501})
+    assert problem(spec).message == "more than 500,000 inputs are collected with *"
+
+
+# -- default names
+
+
+@pytest.mark.parametrize(("kind", "number"), find_kinds_with_numbers())
+def test_a_default_name_never_spells_another_kind(kind: str, number: int) -> None:
+    assert make_default_name(kind, number) == f"{kind}_{number}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_default_names_are_the_kind_and_its_number(kind: str) -> None:
+    found = {make_default_name(kind, number) for number in range(1, 200)}
+    assert len(found) == 199
+    assert not found & set(KINDS)
+
+
+def test_the_sixth_relu_is_relu_6() -> None:
+    spec = net(*["relu"] * 7, {"tanh": {"from": "relu_6"}})
+    assert names(spec) == ["relu1", "relu2", "relu3", "relu4", "relu5", "relu_6", "relu7", "tanh1"]
+    assert names(net(*["$act"] * 6, params={"act": "relu"}))[-1] == "relu_6"
 
 
 @pytest.mark.parametrize("option", [{"name": "r$index"}, {"repeat": "$(index + 1)"}])

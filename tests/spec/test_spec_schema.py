@@ -27,8 +27,8 @@ SCHEMA = make_spec_schema()
 # mistakes that a schema cannot detect
 BEYOND = {
     "no YAML": """
-        alias_mistakes at_sign bad_indent bare_word_with_options colon_in_text complex_key control_character not_utf8
-        tab_indent tagged two_documents unclosed_bracket unclosed_quote unknown_escape
+        alias_mistakes at_sign bad_indent bare_word_with_options brackets_without_quotes colon_in_text complex_key
+        control_character not_utf8 tab_indent tagged two_documents unclosed_bracket unclosed_quote unknown_escape
     """,
     "YAML that specs do not use": "duplicate_key yaml_directive",
     "names of blocks and layers": """
@@ -37,7 +37,7 @@ BEYOND = {
     """,
     "values of expressions": """
         computed_not_whole division_by_zero in_channels_outside nothing_laid unknown_expression_name unknown_function
-        wrong_expressions
+        wrong_copies wrong_expressions wrong_indices
     """,
     "values of params": "null_parameter",
     "shapes": """
@@ -82,6 +82,8 @@ budget:
     "inputs: {left: {features: 3}, right: [3]}\nlayers: [{add: {from: [left, right]}}]",
     "params: {ends: [relu1]}\ninput: {length: 4, channels: 3}\nlayers: [relu, tanh]\noutputs: $ends",
     "input: {channels: 3, depth: 4, height: 4, width: $(2 * 2)}\nlayers: [relu]\nx-mine: {a: [~]}\ndtype: int8",
+    "input: [3]\nlayers: [{sequence: [tanh], repeat: {n: 2}, name: s}, {relu: {repeat: {m: $(1 + 1)}}}, "
+    "{add: {from: [s.*.tanh1, input]}}]",
     "input: [3]\nlayers: [relu]\nbudget: {params: 0, layers: {max: 3}}\ndtype: {weights: int8}\nbatch: 2\ncheck: {}",
 )
 

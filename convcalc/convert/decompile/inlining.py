@@ -26,7 +26,7 @@ _FIRST_NEW_TENSOR = 10**9  # above the tensor numbers of any network
 def inline_single_uses(top: EntryList) -> None:
     """Replace the use of each block used only once by its entries, in a sequence if that use repeats or has a name."""
     fresh = count(_FIRST_NEW_TENSOR)
-    for block in find_blocks(top):
+    for block in reversed(find_blocks(top)):  # inner blocks first, so that all repeats inside a block are known
         uses = [use for use in iterate_uses(top) if use.block is block]
         if len(uses) == 1 and _may_be_inlined(block, uses[0]):
             for body in find_lists(top):
@@ -36,14 +36,15 @@ def inline_single_uses(top: EntryList) -> None:
 def _may_be_inlined(block: FoldedBlock, use: FoldedUse) -> bool:
     """Whether the values of a use may be written directly into the block's entries.
 
-    A value that differs for the first copy may not if something inside the block repeats, because `index` would then
-    refer to the inner repeat.
+    Values that differ for the first copy are written with `index`, which is ambiguous if several repeats are around it.
     """
     inside = list(_iterate_entries(block.body))
     if use.when is not None or any(item.when is not None for item in inside):
         return False
-    other_first = any(isinstance(value, FirstElse) for value in use.values)
-    return not other_first or all(isinstance(item, LayerItem | BranchesItem) or item.repeat is None for item in inside)
+    if all(isinstance(item, LayerItem | BranchesItem) or item.repeat is None for item in inside):
+        return True
+    users = [use, *(item for item in inside if use.repeat is not None and isinstance(item, LayerItem | FoldedUse))]
+    return not any(isinstance(value, FirstElse) for user in users for value in user.values)
 
 
 def _iterate_entries(body: EntryList) -> Iterator[Item]:

@@ -27,6 +27,7 @@ from convcalc.convert.decompile.items import (
 )
 from convcalc.convert.decompile.leaves import find_default
 from convcalc.spec.emit import format_item, format_scalar, format_value
+from convcalc.spec.entries import make_default_name
 
 _INDENT = "  "
 _Scope = tuple[str, ...]
@@ -51,7 +52,7 @@ class _EntryNames:
         counts: Counter[str] = Counter()
         for place, item in enumerate(body.items):
             counts[_get_keyword(item)] += 1
-            automatic = f"{_get_keyword(item)}{counts[_get_keyword(item)]}"
+            automatic = make_default_name(_get_keyword(item), counts[_get_keyword(item)])
             name = item.name
             if name is None or name in taken:
                 name = _find_unused_name(automatic, kept, taken)
