@@ -101,9 +101,7 @@ def _add_rule_options(function: common.Function) -> common.Function:
     help="Output format (default: by the suffix of -o FILE, else text; github in GitHub Actions).",
 )
 @common.output_options
-@common.quiet_option(
-    "Print only problems, and with --diff changes: no summary, budgets, progress or number of fixes."
-)
+@common.quiet_option("Print only problems, and with --diff changes: no summary, budgets, progress or number of fixes.")
 def command(
     nets: tuple[str, ...],
     select: str | None,

@@ -123,9 +123,9 @@ def _wrap(line: Line, width: int | None, indent: int) -> list[Line]:
 
 
 def _budget_columns(checked: Sequence[Checked]) -> list[Cells]:
-    """Return the columns of the table of budgets; empty if there are no budgets or if there is a problem."""
+    """Return the columns of the table of budgets; empty if there are no budgets or if there is an error or a warning."""
     rows = [(one.file, use) for one in sort_problems(checked) for use in one.budgets]
-    if not rows or any(one.problems for one in checked):
+    if not rows or any(problem.severity != "note" for one in checked for problem in one.problems):
         return []
     columns = [
         Cells("budget", [printable(use.budget) for _, use in rows], right=False),
@@ -210,6 +210,7 @@ def github_summary(checked: Sequence[Checked]) -> str:
         lines += cell_markdown(limited)
         if len(budgets[0].texts) > MOST_ROWS:
             lines += ["", f"and {len(budgets[0].texts) - MOST_ROWS:,} more"]
+        lines += [""] if every else []
     if every:
         lines += ["| place | severity | code | problem |", "|---|---|---|---|"]
     for one, problem in every[:MOST_ROWS]:
