@@ -123,7 +123,7 @@ def _wrap(line: Line, width: int | None, indent: int) -> list[Line]:
 
 
 def _budget_columns(checked: Sequence[Checked]) -> list[Cells]:
-    """Return the columns of the table of budgets; empty if there are no budgets or if there is an error or a warning."""
+    """Return the columns of the table of budgets; empty without budgets, or if there is an error or a warning."""
     rows = [(one.file, use) for one in sort_problems(checked) for use in one.budgets]
     if not rows or any(problem.severity != "note" for one in checked for problem in one.problems):
         return []
