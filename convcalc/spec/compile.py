@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from convcalc.arguments import list_required
 from convcalc.layers import KINDS
+from convcalc.layers.base import Layer
 from convcalc.problems import Path, shorten, show
 from convcalc.spec.document import UNKNOWN, Document
 from convcalc.spec.entries import (
@@ -129,7 +130,13 @@ class EntryCompiler:
             return written
         if written is None:
             return {}
-        if written is not UNKNOWN and not (entry.kind is None and entry.block is None):
+        if written is UNKNOWN:
+            return None
+        if _has_short_form(entry.kind, written):
+            assert entry.kind is not None
+            entry.short = entry.kind.main
+            return {entry.short: written}
+        if entry.kind is not None or entry.block is not None:
             self._load_mistakes().report_wrong_arguments(entry, written)
         return None
 
@@ -151,7 +158,6 @@ class EntryCompiler:
         """Compile the options and arguments of an entry: first their names, then their expressions."""
         known = entry.list_argument_names()
         names = visible.repeating if "repeat" in arguments else visible.reading
-        path = entry.arguments_path
         guessed = entry.broken  # the word was wrong; the kind is the one that it most likely meant
         given = {}
         for key, value in arguments.items():
@@ -159,13 +165,14 @@ class EntryCompiler:
                 self._compile_option(entry, key, value, visible, names)
             elif known is not None and key not in known:
                 message = f"{entry.word} has no argument {show(key)}"
-                self._load_mistakes().report_unknown_key((*path, key), message, [*known, *OPTIONS], arguments)
+                place = entry.argument_path(key)
+                self._load_mistakes().report_unknown_key(place, message, [*known, *OPTIONS], arguments)
                 entry.broken = True
             elif value is None:
-                self.problems.add((*path, key), f"{key} has no value", "CV012", on_key=True)
+                self.problems.add(entry.argument_path(key), f"{key} has no value", "CV012", on_key=True)
                 given[key] = UNKNOWN
             else:
-                given[key] = self.values.compile_value(value, (*path, key), names)
+                given[key] = self.values.compile_value(value, entry.argument_path(key), names)
         entry.arguments = given
         entry.literal = all(_is_literal(value) for value in given.values())
         if not guessed:
@@ -255,6 +262,11 @@ class EntryCompiler:
         from convcalc.spec.entry_mistakes import EntryMistakes
 
         return EntryMistakes(self.problems)
+
+
+def _has_short_form(kind: type[Layer] | None, written: Any) -> bool:
+    """Whether a value may be written alone in place of a kind's arguments; the inputs of a merge are always a list."""
+    return kind is not None and kind.main != "" and (kind.main not in OPTIONS or isinstance(written, list))
 
 
 def _make_broken_entry(path: Path, line: int | None) -> Entry:

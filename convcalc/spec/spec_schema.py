@@ -309,13 +309,23 @@ def _kind_schema(kind: type[Layer]) -> _Schema:
     required = list_required(kind.keys)
     found: _Schema = {
         "type": ["object", "null"] if can_be_bare(kind) else "object",
-        "description": _describe_kind(kind),
         "properties": {**{name: _key_schema(key) for name, key in kind.keys.items()}, **_refer_to_options(OPTIONS)},
         "additionalProperties": False,
     }
     if kind.one_of:
         found["oneOf"] = [{"required": [name]} for name in kind.one_of]
-    return {**found, "required": required} if required else found
+    if required:
+        found["required"] = required
+    if kind.main:
+        found = {"anyOf": [found, _short_form_schema(kind)]}
+    return {**found, "description": _describe_kind(kind)}
+
+
+def _short_form_schema(kind: type[Layer]) -> _Schema:
+    """Return the schema of a kind's main argument, whose value may be written alone."""
+    if kind.main in OPTIONS:
+        return _NAMES
+    return {"anyOf": [kind.keys[kind.main].schema(), EXPRESSION]}
 
 
 def _key_schema(key: Key[Any]) -> _Schema:

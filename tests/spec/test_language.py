@@ -305,7 +305,7 @@ def test_a_bare_word_is_an_entry(entry: Any) -> None:
     assert names(net(entry)) == ["relu1"]
 
 
-@pytest.mark.parametrize("entry", [3, None, [], {}, ["relu"], True, {"relu": 3}, {"relu": "x"}, {"maxpool": 2}])
+@pytest.mark.parametrize("entry", [3, None, [], {}, ["relu"], True, {"relu": 3}, {"relu": "x"}, {"conv": 2}])
 def test_an_entry_is_one_kind_with_its_arguments(entry: Any) -> None:
     assert problem(net(entry)).path[:2] == ("layers", 0)
 
