@@ -14,10 +14,13 @@ from convcalc.layers.base import Layer
 from convcalc.problems import Path, shorten, show
 from convcalc.spec.document import UNKNOWN, Document
 from convcalc.spec.entries import (
+    LAYER_NAME,
     LISTS,
     MERGES,
+    MOST_NAME,
     OPTIONS,
     PARAMETER_NAME,
+    RESERVED_LAYERS,
     Block,
     Body,
     Compiled,
@@ -230,23 +233,29 @@ class EntryCompiler:
     def _compile_branches(self, entry: Entry, written: dict[str, Any], names: frozenset[str], visible: Visible) -> None:
         """Compile the branches and their merge."""
         path, branches = (*entry.path, "branches"), written["branches"]
-        if isinstance(branches, dict):
-            message = "branches must be a list; merge and the options are keys next to branches"
+        misplaced = isinstance(branches, dict) and any(key in (*OPTIONS, "merge") for key in branches)
+        if misplaced:
+            message = "branches holds only branches; merge and the options are keys next to branches"
             self.problems.add(
                 path, message, "CV013", "write - branches: […] and, on the next line, merge: add", on_key=True
             )
             entry.broken = True
             return
-        if not isinstance(branches, list) or len(branches) < 2:
+        if not isinstance(branches, list | dict) or len(branches) < 2:
             entry.broken = True
             if branches is not UNKNOWN:
-                found = "one" if isinstance(branches, list) and branches else show(branches)
-                hint = "write sequence for a single branch" if isinstance(branches, list) and branches else ""
-                message = f"branches must be a list of at least two branches; got {found}"
+                single = isinstance(branches, list | dict) and len(branches) == 1
+                found = "one" if single else show(branches)
+                hint = "write sequence for a single branch" if single else ""
+                message = f"branches must be a list or mapping of at least two branches; got {found}"
                 self.problems.add(path, message, "CV013", hint, on_key=True)
         else:
-            entry.bodies = [self.compile_body(branch, (*path, index), visible) for index, branch in enumerate(branches)]
-            entry.broken = not all(isinstance(branch, list) for branch in branches)
+            by_step = branches if isinstance(branches, dict) else dict(enumerate(branches))
+            entry.branches = list(by_step)
+            entry.bodies = [self.compile_body(branch, (*path, step), visible) for step, branch in by_step.items()]
+            entry.broken = not all(isinstance(branch, list) for branch in by_step.values())
+            for name in branches if isinstance(branches, dict) else ():
+                self._check_branch_name(name, (*path, name))
         entry.merge = self.values.compile_value(written.get("merge"), (*entry.path, "merge"), names)
         if entry.merge is None:
             self.problems.add(
@@ -256,6 +265,16 @@ class EntryCompiler:
         elif _is_literal(entry.merge) and entry.merge not in MERGES:
             self._load_mistakes().report_wrong_merge(entry)
             entry.broken = True
+
+    def _check_branch_name(self, name: str, path: Path) -> None:
+        """Report a name that a branch cannot have."""
+        if not LAYER_NAME.fullmatch(name) or len(name) > MOST_NAME:
+            too_long = len(name) > MOST_NAME
+            hint = f"use at most {MOST_NAME} characters" if too_long else "use a letter, then letters, digits, _ and -"
+            self.problems.add(path, f"{show(name)} is not a valid name of a branch", "CV015", hint, on_key=True)
+        elif name in RESERVED_LAYERS or name in MERGES:
+            message = f"{name} is reserved and cannot be the name of a branch"
+            self.problems.add(path, message, "CV015", on_key=True)
 
     def _load_mistakes(self) -> "EntryMistakes":
         """Return the reporter of mistakes that need more than a line to explain; most specs have none."""

@@ -19,6 +19,7 @@ MERGES = ("add", "multiply", "concat")
 MOST_NAME = 200
 LAYER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*", re.ASCII)
 PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
+RESERVED_LAYERS = ("input", "previous")
 RESERVED_NAMES = frozenset({*OPTIONS, *RESERVED})
 RESERVED_BLOCKS = frozenset({*KINDS, *LISTS, "merge"})
 
@@ -94,6 +95,7 @@ class Entry:
         "block_limit",
         "blocks",
         "bodies",
+        "branches",
         "broken",
         "dynamic",
         "kind",
@@ -123,6 +125,7 @@ class Entry:
         self.short = ""  # the argument, or `from`, whose value is written alone: linear: 10
         self.options: dict[str, Compiled] = {}
         self.bodies: list[Body] = []
+        self.branches: list[str | int] = []  # the name or index of each branch
         self.merge: Compiled = None
         self.broken = False
         self.literal = True

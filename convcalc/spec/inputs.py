@@ -11,9 +11,8 @@ from convcalc.layout import Misreading, describe_wrong_number_of_sizes, find_mis
 from convcalc.problems import InvalidSpec, Path, Problem, did_you_mean, shorten, show, suggest_rename
 from convcalc.shape import AXIS_NAMES, MOST_AXES, Shape
 from convcalc.spec.document import UNKNOWN
-from convcalc.spec.entries import LAYER_NAME, MOST_NAME
+from convcalc.spec.entries import LAYER_NAME, MOST_NAME, RESERVED_LAYERS
 from convcalc.spec.problem_list import Problems
-from convcalc.spec.resolve import RESERVED_LAYERS
 from convcalc.spec.scopes import UnknownValue
 
 _Value = TypeVar("_Value")

@@ -21,10 +21,10 @@ from convcalc.spec.entries import (
     OPTIONS,
     PARAMETER_NAME,
     RESERVED_BLOCKS,
+    RESERVED_LAYERS,
     RESERVED_NAMES,
 )
 from convcalc.spec.reader import RULE_CODE, TOP_KEYS
-from convcalc.spec.resolve import RESERVED_LAYERS
 from convcalc.units import BITS, COUNT_SUFFIXES, MEMORY_SUFFIXES
 
 _Schema = dict[str, Any]
@@ -260,10 +260,9 @@ def _entry_schema() -> _Schema:
     other_words = {**_WORD, "not": {"enum": sorted(RESERVED_NAMES | RESERVED_BLOCKS)}}
     lists: dict[str, _Schema] = {
         "branches": {
-            "type": "array",
-            "items": _ENTRIES,
-            "minItems": 2,
-            "description": "lists of entries with the same input; [] passes the input on unchanged",
+            "anyOf": [{"type": "array", "items": _ENTRIES, "minItems": 2}, _named_branches_schema()],
+            "description": "lists of entries with the same input, or a mapping from names to such lists; "
+            "[] passes the input on unchanged",
         },
         "merge": {
             "anyOf": [{"enum": list(MERGES)}, EXPRESSION],
@@ -292,6 +291,13 @@ def _entry_schema() -> _Schema:
         "else": {"maxProperties": 1, "propertyNames": {"not": {"enum": ["merge", *OPTIONS]}}},
     }
     return {"anyOf": [*words, other_words, mapping]}
+
+
+def _named_branches_schema() -> _Schema:
+    """Return the schema of branches with names."""
+    reserved = sorted({*OPTIONS, "merge", *RESERVED_LAYERS, *MERGES})
+    names = {"pattern": f"^{LAYER_NAME.pattern}$", "not": {"enum": reserved}}
+    return {"type": "object", "additionalProperties": _ENTRIES, "propertyNames": names, "minProperties": 2}
 
 
 def can_be_bare(kind: type[Layer]) -> bool:

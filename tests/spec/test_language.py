@@ -910,7 +910,7 @@ def test_an_empty_branch_is_the_identity() -> None:
         {"branches": [], "merge": "add"},
         {"branches": ["relu", "tanh"], "merge": "add"},
         {"branches": None, "merge": "add"},
-        {"branches": {"a": ["relu"], "b": []}, "merge": "add"},
+        {"branches": {"a": ["relu"]}, "merge": "add"},
         {"sequence": "relu"},
         {"sequence": None},
         {"sequence": {"relu": None}},
