@@ -130,7 +130,8 @@ class EntryCompiler:
     def _read_arguments(self, entry: Entry, written: Any) -> dict[str, Any] | None:
         """Return the arguments and options of an entry by name, None after reporting that they have another form."""
         if isinstance(written, dict):
-            return written
+            has_tuple = any(value is None and key.endswith(")") for key, value in written.items())
+            return self._load_mistakes().report_tuples(entry, written) if has_tuple else written
         if written is None:
             return {}
         if written is UNKNOWN:

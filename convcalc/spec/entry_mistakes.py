@@ -11,6 +11,7 @@ from convcalc.arguments import list_required
 from convcalc.layers import KINDS
 from convcalc.problems import Path, shorten, show, suggest_rename
 from convcalc.spec.dialects import KIND_KEYS, key_hint, kind_hint
+from convcalc.spec.document import UNKNOWN
 from convcalc.spec.emit import format_value
 from convcalc.spec.entries import LISTS, MERGES, OPTIONS, Entry
 from convcalc.spec.problem_list import Problems
@@ -106,6 +107,26 @@ class EntryMistakes:
         word = entry.word
         message = f"the arguments of {word} must be a mapping; got {show(arguments)}"
         self.problems.add(entry.word_path, message, "CV013", hint)
+
+    def report_tuples(self, entry: Entry, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Report tuples such as `{kernel_size: (3, 3)}`, which YAML splits at the comma.
+
+        Return the arguments with an unknown value in place of each tuple.
+        """
+        found: dict[str, Any] = {}
+        name, items = "", list[str]()
+        for key, value in arguments.items():
+            if items and value is None:
+                items.append(key.removesuffix(")"))
+                if key.endswith(")"):
+                    message = f"{shorten(name)} must be a list in brackets, not in parentheses"
+                    hint = f"write [{', '.join(items)}]"
+                    self.problems.add((*entry.arguments_path, name), message, "CV013", hint)
+                    found[name], items = UNKNOWN, []
+            else:
+                found[key] = value
+                name, items = key, [value[1:]] if isinstance(value, str) and value.startswith("(") else []
+        return found
 
     def report_wrong_merge(self, entry: Entry) -> None:
         """Report a merge that is not one of the kinds that merge branches."""
