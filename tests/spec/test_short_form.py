@@ -1,9 +1,12 @@
 """Tests the short form of an entry, `maxpool: 2`: the value of the main argument of a layer kind is written alone."""
 
+from pathlib import Path
+
 import jsonschema
 import pytest
 
 from convcalc.arguments import list_required
+from convcalc.cli.main import run
 from convcalc.layers import KINDS
 from convcalc.problems import InvalidSpec, Problem
 from convcalc.spec.edits import apply_edits, set_argument
@@ -154,3 +157,19 @@ def test_only_a_main_argument_on_its_own_is_shortened() -> None:
     assert shorten_arguments("linear", {"out_features": 10, "bias": False}) == {"out_features": 10, "bias": False}
     assert shorten_arguments("add", {"from": ["a", "b"]}) == ["a", "b"]
     assert shorten_arguments("add", {"from": "a"}) == {"from": "a"}
+
+
+def test_a_short_form_has_alternatives_that_are_applied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "net.yaml"
+    file.write_text("input: [64, 8, 8]\nlayers:\n  - relu\n  - pointwise_conv: 64  # mixes\n  - dropout: 0.5\n")
+    assert run(["alternatives", str(file), "--apply", "grouped2:pointwise_conv1"]) == 0
+    changed = read_text(capsys.readouterr().out, "net.yaml", True)
+    node = read_network(changed).nodes[1]
+    assert (node.layer.arguments()["out_channels"], node.layer.arguments()["groups"]) == (64, 2)
+
+
+def test_an_argument_added_by_check_keeps_the_value_of_a_short_form(tmp_path: Path) -> None:
+    file = tmp_path / "net.yaml"
+    file.write_text("input: [64, 8, 8]\nlayers:\n  - pointwise_conv: 64  # mixes\n  - batchnorm\n")
+    run(["check", "--fix", str(file)])
+    assert "- pointwise_conv: {out_channels: 64, bias: false}  # mixes" in file.read_text()
