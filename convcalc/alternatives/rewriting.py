@@ -15,7 +15,7 @@ from convcalc.problems import InvalidSpec, Path
 from convcalc.spec.document import Document
 from convcalc.spec.edits import CannotEdit, Edit, apply_edits, replace_entry, set_argument
 from convcalc.spec.emit import format_item, format_value
-from convcalc.spec.entries import LISTS
+from convcalc.spec.entries import LISTS, name_arguments
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network
 from convcalc.spec.source import read_text
@@ -150,8 +150,8 @@ def _add_name(entry: Any, name: str) -> Any:
     word = _word_of(entry)
     if word in LISTS:
         return {**entry, "name": name}
-    arguments = entry[word] if isinstance(entry, dict) else None
-    return {word: {**(arguments or {}), "name": name}}
+    arguments = name_arguments(word, entry[word]) if isinstance(entry, dict) else {}
+    return {word: {**arguments, "name": name}}
 
 
 # -- the network

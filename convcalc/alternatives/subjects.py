@@ -12,7 +12,7 @@ from convcalc.layers import KINDS
 from convcalc.network import Network, matches_pattern
 from convcalc.problems import Path, did_you_mean, shorten, show
 from convcalc.spec.document import Document
-from convcalc.spec.entries import OPTIONS
+from convcalc.spec.entries import OPTIONS, name_arguments
 
 _WORDS = ("conv", "pointwise_conv", "depthwise_conv")
 _MOST_NAMED = 3  # layers that an error lists
@@ -33,9 +33,9 @@ def list_convolutions(document: Document, network: Network) -> list[Convolution]
 
 def _is_entry(root: Any, path: Path) -> bool:
     """Whether a path ends in the kind of an entry with arguments: only such an entry can be replaced."""
-    return (
-        path[-1] != "merge" and isinstance(value_at(root, path[:-1]), dict) and isinstance(value_at(root, path), dict)
-    )
+    if path[-1] == "merge" or not isinstance(value_at(root, path[:-1]), dict):
+        return False
+    return value_at(root, path) is not None
 
 
 def value_at(value: Any, path: Path) -> Any:
@@ -47,7 +47,7 @@ def value_at(value: Any, path: Path) -> Any:
 
 def _make_convolution(document: Document, network: Network, path: Path, nodes: Sequence[int]) -> Convolution:
     """Return the convolution at a path, with its uses."""
-    arguments = value_at(document.root, path)
+    arguments = name_arguments(str(path[-1]), value_at(document.root, path))
     return Convolution(
         path[:-1],
         str(path[-1]),

@@ -48,7 +48,7 @@ layers:
   - residual: {out_channels: $(round8(64 * width)), stride: $(2 if index == 0 else 1), repeat: 2, name: deep}
   - global_avgpool
   - flatten
-  - linear: {out_features: $classes}
+  - linear: $classes
 
 budget:
   params: 200K

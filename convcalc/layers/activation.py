@@ -257,6 +257,7 @@ class LeakyReLU(_Activation):
     """
 
     kind = "leaky_relu"
+    main = "negative_slope"
     negative_slope = Number("slope for x < 0", 0.01)
     multiplications_each = 1
     additions_each = 0
@@ -272,6 +273,7 @@ class PReLU(KeepsShape, NoBuffers, NoMacs, SavesInput):
     """
 
     kind = "prelu"
+    main = "num_parameters"
     in_place = True
     num_parameters = Integer("number of learnt slopes: 1, or the number of channels", 1)
 
@@ -313,6 +315,7 @@ class Dropout(_FreeActivation):
     """
 
     kind = "dropout"
+    main = "p"
     is_view = True
     p = Number("fraction of values that are dropped", 0.5, minimum=0, maximum=1)
 
@@ -335,6 +338,7 @@ class DropPath(_FreeActivation):
     """
 
     kind = "drop_path"
+    main = "p"
     is_view = True
     p = Number("fraction of samples that are dropped", 0.5, minimum=0, maximum=1)
 

@@ -94,6 +94,7 @@ class Layer(ABC):
     kind: ClassVar[str] = ""
     keys: ClassVar[dict[str, Key[Any]]] = {}  # all arguments by name
     stated: ClassVar[tuple[str, ...]] = ()  # the arguments that are `StatedChannels`
+    main: ClassVar[str] = ""  # the argument, or `from`, whose value may be written alone, as in `maxpool: 2`
     one_of: ClassVar[tuple[str, ...]] = ()  # arguments of which exactly one must be given
     known_defaults: ClassVar[dict[int | None, dict[str, Any]]] = {}  # cache of `defaults`
     reads_many: ClassVar[bool] = False  # whether it needs two or more inputs

@@ -221,6 +221,7 @@ class PointwiseConv(OutChannels, _Groups, SumOfProducts, _InChannels):
     """
 
     kind = "pointwise_conv"
+    main = "out_channels"
     needs_axes = True
     stride = PerAxis("distance between neighbouring positions, in input elements", 1, sign="/")
 
@@ -250,6 +251,7 @@ class DepthwiseConv(Window, SumOfProducts, _InChannels):
     """
 
     kind = "depthwise_conv"
+    main = "kernel_size"
     multiplier = Integer("kernels per input channel", 1, sign="m")
 
     def inferred_shape(self) -> Shape:

@@ -19,6 +19,7 @@ class Linear(SumOfProducts):
     """
 
     kind = "linear"
+    main = "out_features"
     out_features = Integer("output features", required=True)
     in_features = StatedChannels("expected input features; only checked against the input")
 

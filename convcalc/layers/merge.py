@@ -37,6 +37,7 @@ class Add(_Elementwise, NoWeights, NoMacs, SavesNothing):
     """
 
     kind = "add"
+    main = "from"
 
     def count_multiplications(self) -> int:
         """No multiplications."""
@@ -57,6 +58,7 @@ class Multiply(_Elementwise, NoWeights, NoMacs):
     """
 
     kind = "multiply"
+    main = "from"
 
     def count_multiplications(self) -> int:
         """Return the number of multiplications: output values × (number of inputs - 1)."""
@@ -82,6 +84,7 @@ class Concat(SamePlace, Free, SavesNothing):
     """
 
     kind = "concat"
+    main = "from"
     reads_many = True
 
     def inferred_shape(self) -> Shape:

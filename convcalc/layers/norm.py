@@ -125,6 +125,7 @@ class GroupNorm(_InputStatistics):
     """
 
     kind = "groupnorm"
+    main = "num_groups"
     num_groups = Integer("number of groups; must divide the channels", required=True, sign="g", sign_meaning="groups")
     affine = Flag("learn a scale and a bias per channel", True)
 
@@ -173,6 +174,7 @@ class LocalResponseNorm(KeepsShape, NoWeights, NoMacs):
     """
 
     kind = "local_response_norm"
+    main = "size"
     in_place = True
     needs_axes = True
     size = Integer("number of neighbouring channels", 5)

@@ -111,6 +111,7 @@ class MaxPool(_Pooling, Free, _SavesMaxima):
     """
 
     kind = "maxpool"
+    main = "kernel_size"
     padding = Padding("-∞ values added before and after each axis, at most half the window", 0)
     dilation = PerAxis("distance between the taps of the window", 1, sign="d")
 
@@ -135,6 +136,7 @@ class AvgPool(_Pooling, NoWeights, NoMacs, SavesInput):
     """
 
     kind = "avgpool"
+    main = "kernel_size"
     padding = Padding("zeros added before and after each axis, at most half the window", 0)
 
     def normalise(self) -> None:
@@ -200,6 +202,7 @@ class AdaptiveMaxPool(Adaptive, Free, _SavesMaxima):
     """
 
     kind = "adaptive_maxpool"
+    main = "output_size"
 
 
 class AdaptiveAvgPool(Adaptive, NoWeights, NoMacs):
@@ -213,6 +216,7 @@ class AdaptiveAvgPool(Adaptive, NoWeights, NoMacs):
     """
 
     kind = "adaptive_avgpool"
+    main = "output_size"
 
     window_reads: Sizes  # total length of all windows, per axis
 
@@ -275,6 +279,7 @@ class MaxUnpool(Free, SavesNothing):
     """
 
     kind = "max_unpool"
+    main = "kernel_size"
     needs_axes = True
     kernel_size = PerAxis("window size of the pooling that is undone", required=True)
     stride = PerAxis("stride of the pooling that is undone", None, sign="×", default_text="kernel_size")

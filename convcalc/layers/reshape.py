@@ -36,6 +36,7 @@ class Reshape(Free, SavesNothing):
     """
 
     kind = "reshape"
+    main = "shape"
     is_view = True
     shape = IntegerList(
         "new shape",
@@ -74,6 +75,7 @@ class Slice(SamePlace, Free, SavesNothing):
     """
 
     kind = "slice"
+    main = "channels"
     is_part = True
     channels = IntegerList(
         "first channel, and the channel after the last one",

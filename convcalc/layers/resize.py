@@ -26,6 +26,7 @@ class Upsample(NoWeights, NoMacs, SavesNothing):
     """
 
     kind = "upsample"
+    main = "scale_factor"
     needs_axes = True
     one_of = ("scale_factor", "size", "like")
     scale_factor = PerAxisNumber("output size divided by input size")
@@ -90,6 +91,7 @@ class PixelShuffle(Free, SavesNothing):
     """
 
     kind = "pixel_shuffle"
+    main = "upscale_factor"
     needs_axes = True
     upscale_factor = Integer("factor r by which every axis is enlarged", required=True, sign="×")
 
@@ -124,6 +126,7 @@ class PixelUnshuffle(Free, SavesNothing):
     """
 
     kind = "pixel_unshuffle"
+    main = "downscale_factor"
     needs_axes = True
     downscale_factor = Integer(
         "factor r by which every axis is reduced; must divide every size", required=True, sign="/"
@@ -155,6 +158,7 @@ class ChannelShuffle(SamePlace, Free, SavesNothing):
     """
 
     kind = "channel_shuffle"
+    main = "groups"
     needs_axes = True
     groups = Integer("number of groups; must divide the channels", required=True, sign="g")
 
@@ -213,6 +217,7 @@ class Pad(_Bordered):
     """
 
     kind = "pad"
+    main = "padding"
     amount_key = "padding"
     one_of = ("padding", "like")
     padding = Padding("zeros added before and after each axis", None, named=())
@@ -229,6 +234,7 @@ class Crop(_Bordered):
     """
 
     kind = "crop"
+    main = "amount"
     amount_key = "amount"
     one_of = ("amount", "like")
     direction = -1

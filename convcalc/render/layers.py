@@ -84,10 +84,19 @@ def kind_lines(kind: type[Layer], width: int | None) -> list[Line]:
         for name, key in kind.keys.items():
             lines += hang_text(f"  {name:<{names}}  ", f"{key.help}; {_describe_key(key)}", width, "", "dim")
         lines.append([])
+    if kind.main:
+        lines += [*hang_text("short form ", _describe_short_form(kind), width, "title"), []]
     for name, text in found.sections.items():
         lines += hang_text(f"{name.lower():<9} ", text, width, "title")
     lines += [[], [("example on input ", "title"), (found.example_input, "")], [(f"  - {found.example}", "")]]
     return lines
+
+
+def _describe_short_form(kind: type[Layer]) -> str:
+    """Return how the main argument of a kind is written alone."""
+    if kind.main == "from":
+        return f"- {kind.kind}: [previous, input] is - {kind.kind}: {{from: [previous, input]}}"
+    return f"- {kind.kind}: … is - {kind.kind}: {{{kind.main}: …}}"
 
 
 def hang_text(lead: str, text: str, width: int | None, lead_style: str = "", style: str = "") -> list[Line]:

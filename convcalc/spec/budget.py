@@ -39,6 +39,8 @@ def read_quantity(metric: str, value: Any) -> int:
     except ValueError as error:
         unit = str(value).lstrip("0123456789._ ")
         meant = next((suffix for suffix in suffixes if suffix.lower() == unit.lower()), None)
+        if metric in MEMORY and meant in ("KB", "MB", "GB"):
+            meant = meant.replace("B", "iB")  # sizes of memory are usually powers of 1024
         hint = f"write {str(value)[: -len(unit)]}{meant}" if unit and meant else ""
         raise Flaw(f"{metric} must be {error}; got {show(value)}", hint) from None
 

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from convcalc.arguments import list_required
 from convcalc.layers import KINDS
+from convcalc.layers.base import Layer
 from convcalc.problems import Path, shorten, show
 from convcalc.spec.document import UNKNOWN, Document
 from convcalc.spec.entries import (
+    LAYER_NAME,
     LISTS,
     MERGES,
+    MOST_NAME,
     OPTIONS,
     PARAMETER_NAME,
+    RESERVED_LAYERS,
     Block,
     Body,
     Compiled,
@@ -134,10 +138,17 @@ class EntryCompiler:
     def _read_arguments(self, entry: Entry, written: Any) -> dict[str, Any] | None:
         """Return the arguments and options of an entry by name, None after reporting that they have another form."""
         if isinstance(written, dict):
-            return written
+            has_tuple = any(value is None and key.endswith(")") for key, value in written.items())
+            return self._load_mistakes().report_tuples(entry, written) if has_tuple else written
         if written is None:
             return {}
-        if written is not UNKNOWN and not (entry.kind is None and entry.block is None):
+        if written is UNKNOWN:
+            return None
+        if _has_short_form(entry.kind, written):
+            assert entry.kind is not None
+            entry.short = entry.kind.main
+            return {entry.short: written}
+        if entry.kind is not None or entry.block is not None:
             self._load_mistakes().report_wrong_arguments(entry, written)
         return None
 
@@ -159,7 +170,6 @@ class EntryCompiler:
         """Compile the options and arguments of an entry: first their names, then their expressions."""
         known = entry.list_argument_names()
         names = self._compile_repeat(entry, arguments, visible).reading
-        path = entry.arguments_path
         guessed = entry.broken  # the word was wrong; the kind is the one that it most likely meant
         given = {}
         for key, value in arguments.items():
@@ -167,13 +177,14 @@ class EntryCompiler:
                 self._compile_option(entry, key, value, visible, names)
             elif known is not None and key not in known:
                 message = f"{entry.word} has no argument {show(key)}"
-                self._load_mistakes().report_unknown_key((*path, key), message, [*known, *OPTIONS], arguments)
+                place = entry.argument_path(key)
+                self._load_mistakes().report_unknown_key(place, message, [*known, *OPTIONS], arguments)
                 entry.broken = True
             elif value is None:
-                self.problems.add((*path, key), f"{key} has no value", "CV012", on_key=True)
+                self.problems.add(entry.argument_path(key), f"{key} has no value", "CV012", on_key=True)
                 given[key] = UNKNOWN
             else:
-                given[key] = self.values.compile_value(value, (*path, key), names)
+                given[key] = self.values.compile_value(value, entry.argument_path(key), names)
         entry.arguments = given
         entry.literal = all(_is_literal(value) for value in given.values())
         if not guessed:
@@ -261,23 +272,29 @@ class EntryCompiler:
     def _compile_branches(self, entry: Entry, written: dict[str, Any], names: frozenset[str], visible: Visible) -> None:
         """Compile the branches and their merge."""
         path, branches = (*entry.path, "branches"), written["branches"]
-        if isinstance(branches, dict):
-            message = "branches must be a list; merge and the options are keys next to branches"
+        misplaced = isinstance(branches, dict) and any(key in (*OPTIONS, "merge") for key in branches)
+        if misplaced:
+            message = "branches holds only branches; merge and the options are keys next to branches"
             self.problems.add(
                 path, message, "CV013", "write - branches: […] and, on the next line, merge: add", on_key=True
             )
             entry.broken = True
             return
-        if not isinstance(branches, list) or len(branches) < 2:
+        if not isinstance(branches, list | dict) or len(branches) < 2:
             entry.broken = True
             if branches is not UNKNOWN:
-                found = "one" if isinstance(branches, list) and branches else show(branches)
-                hint = "write sequence for a single branch" if isinstance(branches, list) and branches else ""
-                message = f"branches must be a list of at least two branches; got {found}"
+                single = isinstance(branches, list | dict) and len(branches) == 1
+                found = "one" if single else show(branches)
+                hint = "write sequence for a single branch" if single else ""
+                message = f"branches must be a list or mapping of at least two branches; got {found}"
                 self.problems.add(path, message, "CV013", hint, on_key=True)
         else:
-            entry.bodies = [self.compile_body(branch, (*path, index), visible) for index, branch in enumerate(branches)]
-            entry.broken = not all(isinstance(branch, list) for branch in branches)
+            by_step = branches if isinstance(branches, dict) else dict(enumerate(branches))
+            entry.branches = list(by_step)
+            entry.bodies = [self.compile_body(branch, (*path, step), visible) for step, branch in by_step.items()]
+            entry.broken = not all(isinstance(branch, list) for branch in by_step.values())
+            for name in branches if isinstance(branches, dict) else ():
+                self._check_branch_name(name, (*path, name))
         entry.merge = self.values.compile_value(written.get("merge"), (*entry.path, "merge"), names)
         if entry.merge is None:
             self.problems.add(
@@ -288,11 +305,26 @@ class EntryCompiler:
             self._load_mistakes().report_wrong_merge(entry)
             entry.broken = True
 
+    def _check_branch_name(self, name: str, path: Path) -> None:
+        """Report a name that a branch cannot have."""
+        if not LAYER_NAME.fullmatch(name) or len(name) > MOST_NAME:
+            too_long = len(name) > MOST_NAME
+            hint = f"use at most {MOST_NAME} characters" if too_long else "use a letter, then letters, digits, _ and -"
+            self.problems.add(path, f"{show(name)} is not a valid name of a branch", "CV015", hint, on_key=True)
+        elif name in RESERVED_LAYERS or name in MERGES:
+            message = f"{name} is reserved and cannot be the name of a branch"
+            self.problems.add(path, message, "CV015", on_key=True)
+
     def _load_mistakes(self) -> "EntryMistakes":
         """Return the reporter of mistakes that need more than a line to explain; most specs have none."""
         from convcalc.spec.entry_mistakes import EntryMistakes
 
         return EntryMistakes(self.problems)
+
+
+def _has_short_form(kind: type[Layer] | None, written: Any) -> bool:
+    """Whether a value may be written alone in place of a kind's arguments; the inputs of a merge are always a list."""
+    return kind is not None and kind.main != "" and (kind.main not in OPTIONS or isinstance(written, list))
 
 
 def _make_broken_entry(path: Path, line: int | None) -> Entry:

@@ -130,6 +130,23 @@ _FOREIGN_KEYS: dict[str, str] = {
     "weights": "share",
     "tie": "share",
 }
+_UNSUPPORTED_KINDS = frozenset(
+    {
+        "lstm",
+        "gru",
+        "rnn",
+        "attention",
+        "selfattention",
+        "multiheadattention",
+        "transformer",
+        "embedding",
+        "deformconv",
+        "deformableconv",
+        "permute",
+        "transpose",
+        "glu",
+    }
+)
 KIND_KEYS = frozenset({"type", "kind", "layer", "class", "module", "op", "class_name"})
 _WITHOUT_EFFECT = frozenset({"inplace", "device", "padding_mode", "momentum", "eps", "align_corners", "return_indices"})
 _INFERRED = frozenset({"num_features", "normalized_shape", "in_channels", "in_features", "num_channels"})
@@ -144,6 +161,8 @@ def kind_hint(word: str, known: Iterable[str]) -> tuple[str | None, str]:
     meant = by_folded.get(folded) or _FOREIGN_KINDS.get(folded)
     if meant is not None:
         return meant, f"write {meant}"
+    if folded in _UNSUPPORTED_KINDS and "opaque" in known:
+        return None, f"write - opaque: {{output_shape: [64, 8, 8], what: {folded}}}, with the shape of its output"
     hint = did_you_mean(folded, known)
     close = hint.removeprefix("did you mean ").removesuffix("?")
     return (close if hint else None), hint or "convcalc layers lists the layer kinds"

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from convcalc.layers import KINDS
 from convcalc.problems import Path, Problem, Span
 from convcalc.spec.document import Document, Extent, Mapping
 from convcalc.spec.document import Sequence as Items
@@ -142,11 +143,31 @@ def set_argument(document: Document, path: Path, name: str, value: str) -> Edit:
     if written is None:
         colon = text.index(":", word[1]) + 1
         return Edit(colon, max(colon, extent[1] if extent else colon), f" {{{name}: {value}}}")
+    main = KINDS[path[-1]].main if path[-1] in KINDS else ""
+    if not isinstance(written, Mapping) and main and extent is not None and extent[0] > word[0]:
+        return _expand_short_form(document, path, extent, main, name, value)
     if not isinstance(written, Mapping) or extent is None or extent[0] < word[0]:
         raise CannotEdit("its arguments come from an alias or from <<")
     if name in written:
         return _change_argument(written, name, value, text)
     return _add_in_braces(written, name, value) if text[extent[0]] == "{" else _add_line(written, name, value, text)
+
+
+def _expand_short_form(document: Document, path: Path, extent: Extent, main: str, name: str, value: str) -> Edit:
+    """Return the edit that sets an argument of an entry with only the value of its main argument: `linear: 10`."""
+    text = document.text or ""
+    start, stop = extent
+    if name == main:
+        if "$" in text[start:stop]:
+            raise CannotEdit("the argument is an expression")
+        return Edit(start, stop, value)
+    written = _get_value(document.root, path)
+    block_list = isinstance(written, Items) and text[start] != "["
+    if block_list or "\n" in text[start:stop] or text[start] in "|>":
+        raise CannotEdit("the value of its main argument takes several lines")
+    kept = text[start:stop].rstrip()
+    needs_quotes = isinstance(written, str) and kept[0] not in "'\"" and any(sign in kept for sign in ",[]{}")
+    return Edit(start, start + len(kept), f"{{{main}: {quote(kept) if needs_quotes else kept}, {name}: {value}}}")
 
 
 def _change_argument(written: Mapping, name: str, value: str, text: str) -> Edit:

@@ -4,7 +4,7 @@ An `Entry` is compiled once and expanded into layers as often as it repeats or i
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from convcalc.layers import KINDS
@@ -19,8 +19,27 @@ MERGES = ("add", "multiply", "concat")
 MOST_NAME = 200
 LAYER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*", re.ASCII)
 PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
+RESERVED_LAYERS = ("input", "previous")
 RESERVED_NAMES = frozenset({*OPTIONS, *RESERVED})
 RESERVED_BLOCKS = frozenset({*KINDS, *LISTS, "merge"})
+
+
+def name_arguments(word: str, written: Any) -> dict[str, Any]:
+    """Return the arguments of an entry by name, also if only the value of its kind's main argument is written."""
+    if isinstance(written, dict) or written is None:
+        return written or {}
+    return {KINDS[word].main: written}
+
+
+def shorten_arguments(word: str, arguments: Mapping[str, Any]) -> Any:
+    """Return the value of the main argument of a layer kind if it is the only one, otherwise all arguments.
+
+    The inputs of a merge are shortened only if they are a list.
+    """
+    main = KINDS[word].main if word in KINDS else ""
+    if list(arguments) != [main] or (main in OPTIONS and not isinstance(arguments[main], list | tuple)):
+        return arguments
+    return arguments[main]
 
 
 class Computed:
@@ -86,6 +105,7 @@ class Entry:
         "block_limit",
         "blocks",
         "bodies",
+        "branches",
         "broken",
         "counter",
         "dynamic",
@@ -97,6 +117,7 @@ class Entry:
         "options",
         "ordinal",
         "path",
+        "short",
         "word",
         "word_path",
     )
@@ -112,9 +133,11 @@ class Entry:
         self.block_limit = 0
         self.arguments: dict[str, Compiled] = {}
         self.arguments_path = word_path
+        self.short = ""  # the argument, or `from`, whose value is written alone: linear: 10
         self.options: dict[str, Compiled] = {}
         self.bodies: list[Body] = []
         self.counter: str | None = None  # the name that the count of a repeat has, if it is not $index
+        self.branches: list[str | int] = []  # the name or index of each branch
         self.merge: Compiled = None
         self.broken = False
         self.literal = True
@@ -144,7 +167,13 @@ class Entry:
             return 0
         return self.block.body.least if self.block is not None else sum(body.least for body in self.bodies)
 
+    def argument_path(self, name: str) -> Path:
+        """Return the path of an argument: among the arguments, or that of all of them in the short form."""
+        return self.arguments_path if name == self.short else (*self.arguments_path, name)
+
     def option_path(self, option: str) -> Path:
         """Return the path of an option: among the arguments, or next to branches and sequence."""
+        if option == self.short:
+            return self.arguments_path
         path = (*(self.path if self.bodies or self.word in LISTS else self.arguments_path), option)
         return (*path, self.counter) if option == "repeat" and self.counter is not None else path

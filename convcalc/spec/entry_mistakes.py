@@ -7,11 +7,16 @@ for specs with mistakes, so that convcalc starts faster.
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from convcalc.arguments import list_required
 from convcalc.layers import KINDS
 from convcalc.problems import Path, shorten, show, suggest_rename
 from convcalc.spec.dialects import KIND_KEYS, key_hint, kind_hint
+from convcalc.spec.document import UNKNOWN
+from convcalc.spec.emit import format_value
 from convcalc.spec.entries import LISTS, MERGES, OPTIONS, Entry
 from convcalc.spec.problem_list import Problems
+
+_EXAMPLE_VALUES = {"kernel_size": "3"}
 
 if TYPE_CHECKING:
     from convcalc.spec.compile import Visible
@@ -98,16 +103,54 @@ class EntryMistakes:
 
     def report_wrong_arguments(self, entry: Entry, arguments: Any) -> None:
         """Report arguments that are not a mapping."""
-        word, names = entry.word, list(entry.list_argument_names() or ())
-        hint = f"write - {word}: {{{names[0]}: {shorten(str(arguments), 20)}}}" if names else f"write - {word}"
+        hint = _suggest_arguments(entry, arguments)
+        word = entry.word
         message = f"the arguments of {word} must be a mapping; got {show(arguments)}"
         self.problems.add(entry.word_path, message, "CV013", hint)
+
+    def report_tuples(self, entry: Entry, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Report tuples such as `{kernel_size: (3, 3)}`, which YAML splits at the comma.
+
+        Return the arguments with an unknown value in place of each tuple.
+        """
+        found: dict[str, Any] = {}
+        name, items = "", list[str]()
+        for key, value in arguments.items():
+            if items and value is None:
+                items.append(key.removesuffix(")"))
+                if key.endswith(")"):
+                    message = f"{shorten(name)} must be a list in brackets, not in parentheses"
+                    hint = f"write [{', '.join(items)}]"
+                    self.problems.add((*entry.arguments_path, name), message, "CV013", hint)
+                    found[name], items = UNKNOWN, []
+            else:
+                found[key] = value
+                name, items = key, [value[1:]] if isinstance(value, str) and value.startswith("(") else []
+        return found
 
     def report_wrong_merge(self, entry: Entry) -> None:
         """Report a merge that is not one of the kinds that merge branches."""
         hint = kind_hint(str(entry.merge), MERGES)[1]
         message = f"merge must be add, multiply or concat; got {show(entry.merge)}"
         self.problems.add((*entry.path, "merge"), message, "CV013", hint if "layers" not in hint else "")
+
+
+def _suggest_arguments(entry: Entry, written: Any) -> str:
+    """Return the hint how to write the arguments of an entry that are a single value."""
+    word = entry.word
+    if entry.block is not None:
+        required = [name for name, default in entry.block.parameters.items() if default is None]
+        names = required or list(entry.block.parameters)[:1]
+    elif entry.kind is not None and entry.kind.reads_many:
+        return f"write - {word}: [previous, {written}]" if isinstance(written, str) else "name the inputs in a list"
+    else:
+        names = [] if entry.kind is None else list_required(entry.kind.keys)
+    if not names:
+        return f"write - {word}"
+    values = written if isinstance(written, list) and len(written) == len(names) > 1 else [written]
+    given = dict(zip(names, map(format_value, values), strict=False))
+    due = {name: _EXAMPLE_VALUES.get(name, "…") for name in names[len(given) :]}
+    return f"write - {word}: {{{', '.join(f'{name}: {value}' for name, value in {**given, **due}.items())}}}"
 
 
 def _is_word(key: str, visible: "Visible") -> bool:

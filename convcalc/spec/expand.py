@@ -18,11 +18,11 @@ from convcalc.problems import Path, Related, shorten, show
 from convcalc.spec.bind import BlockBinder
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.draft import Draft
-from convcalc.spec.entries import LAYER_NAME, MERGES, MOST_NAME, Block, Body, Entry, make_default_name
+from convcalc.spec.entries import LAYER_NAME, MERGES, MOST_NAME, RESERVED_LAYERS, Block, Body, Entry, make_default_name
 from convcalc.spec.layer_maker import LayerMaker
 from convcalc.spec.problem_list import ExpansionReporter, Problems
 from convcalc.spec.replay import Recording, make_replay_key
-from convcalc.spec.resolve import RESERVED_LAYERS, Resolver
+from convcalc.spec.resolve import Resolver
 from convcalc.spec.scopes import UNKNOWN_TENSOR, Expansion, Place, Scope, Tensor, Tensors, UnknownValue
 from convcalc.spec.sharing import WeightSharing
 
@@ -261,8 +261,8 @@ class Expander:
         """Expand all branches, each on the same input, and merge their outputs."""
         entry, resolver = expansion.entry, self.resolver
         outputs: list[Tensor] = []
-        for index, body in enumerate(entry.bodies):
-            outputs.extend(self._expand_branch(expansion, scope, index, body))
+        for step, body in zip(entry.branches, entry.bodies, strict=True):
+            outputs.extend(self._expand_branch(expansion, scope, step, body))
         path = (*entry.path, "merge")
         merge = resolver.evaluate(entry.merge, path, expansion)
         if merge not in MERGES:
@@ -275,10 +275,10 @@ class Expander:
         scope.places[merge] = place
         return place.outputs
 
-    def _expand_branch(self, expansion: Expansion, scope: Scope, index: int, body: Body) -> Tensors:
-        """Expand one branch, which is named after its index, and return its output."""
-        entry, name = expansion.entry, str(index)
-        path = (*entry.path, "branches", index)
+    def _expand_branch(self, expansion: Expansion, scope: Scope, step: str | int, body: Body) -> Tensors:
+        """Expand one branch, which has a name or is named after its index, and return its output."""
+        entry, name = expansion.entry, str(step)
+        path = (*entry.path, "branches", step)
         inner = self._make_inner_scope(Expansion(entry, scope, expansion.index), scope, name, scope.inputs)
         start = len(self.draft.nodes)
         self.expand_body(body, inner, path)

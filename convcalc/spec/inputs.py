@@ -3,6 +3,7 @@
 For example, `input: {channels: 3, height: 224, width: 224}` becomes the shape 3×224×224 of an input called input.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -11,9 +12,8 @@ from convcalc.layout import Misreading, describe_wrong_number_of_sizes, find_mis
 from convcalc.problems import InvalidSpec, Path, Problem, did_you_mean, shorten, show, suggest_rename
 from convcalc.shape import AXIS_NAMES, MOST_AXES, Shape
 from convcalc.spec.document import UNKNOWN
-from convcalc.spec.entries import LAYER_NAME, MOST_NAME
+from convcalc.spec.entries import LAYER_NAME, MOST_NAME, RESERVED_LAYERS
 from convcalc.spec.problem_list import Problems
-from convcalc.spec.resolve import RESERVED_LAYERS
 from convcalc.spec.scopes import UnknownValue
 
 _Value = TypeVar("_Value")
@@ -188,7 +188,7 @@ class InputReader:
             return None
         if not isinstance(sizes, list) or not 1 <= len(sizes) <= MOST_AXES + 1:
             message = f"an input must be a list of 1 to {MOST_AXES + 1} sizes, channels first; got {show(sizes)}"
-            self.problems.add(path, message, "CV013", "write [3, 224, 224]")
+            self.problems.add(path, message, "CV013", _suggest_shape(sizes))
             return None
         names = list(value) if isinstance(value, dict) else None
         for index, size in enumerate(sizes):
@@ -257,3 +257,11 @@ def read_override(problems: Problems, file: str | None, option: str, read: Calla
 def make_override_problem(message: str, hint: str = "") -> Problem:
     """Return a problem with a value given from outside the file."""
     return Problem((), message, "CV017", hint)
+
+
+def _suggest_shape(written: Any) -> str:
+    """Return a hint how to write an input's shape: with the sizes of a text such as 3x32x32, or an example."""
+    text = written if isinstance(written, str) else ""
+    if re.fullmatch(r"\(?\s*[1-9][0-9]*(\s*[x×*,]\s*[1-9][0-9]*){0,3}\s*\)?", text):
+        return f"write [{', '.join(re.findall('[0-9]+', text))}]"
+    return "write [3, 224, 224]"

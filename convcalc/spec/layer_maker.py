@@ -83,7 +83,7 @@ class LayerMaker:
         """Return the declaration of an argument; a layer kind named by a parameter may not have it."""
         key = kind.keys.get(name)
         if key is None:
-            path = (*expansion.entry.arguments_path, name)
+            path = expansion.entry.argument_path(name)
             message, hint = f"{kind.kind} has no argument {show(name)}", did_you_mean(name, kind.keys)
             self.reporter.report(expansion, path, message, "CV010", hint, on_key=True)
             raise UnknownValue
@@ -92,7 +92,7 @@ class LayerMaker:
     def _evaluate_argument(self, expansion: Expansion, key: Key[Any], name: str, compiled: Compiled) -> Any:
         if compiled.__class__ is int or compiled.__class__ is bool:  # most arguments; this saves time
             return compiled
-        path = (*expansion.entry.arguments_path, name)
+        path = expansion.entry.argument_path(name)
         value = self.resolver.evaluate(compiled, path, expansion)
         if isinstance(key, LayerName) and isinstance(value, str):
             return self._find_named_shape(expansion, name, value, path)
@@ -137,14 +137,14 @@ class LayerMaker:
         for step in flaw.where:
             item = item.items[int(step)] if isinstance(item, Computed) else item
         hint = f"the value comes from {shorten(item.text)}" if isinstance(item, Template) else flaw.hint
-        path = (*expansion.entry.arguments_path, name, *flaw.where)
+        path = (*expansion.entry.argument_path(name), *flaw.where)
         self.reporter.report(expansion, path, flaw.message, flaw.code, hint)
 
     def _report_misfit(self, expansion: Expansion, flaw: Flaw) -> None:
         """Report a layer that does not fit its input, at the argument at fault if the entry contains it."""
         entry = expansion.entry
         if flaw.key is not None and flaw.key in entry.arguments:
-            path: Path = (*entry.arguments_path, flaw.key, *flaw.where)
+            path: Path = (*entry.argument_path(flaw.key), *flaw.where)
             self.reporter.report(expansion, path, flaw.message, flaw.code, flaw.hint)
         else:
             self.reporter.report(expansion, entry.word_path, flaw.message, flaw.code, flaw.hint, on_key=True)

@@ -9,13 +9,12 @@ from typing import Any
 from convcalc.arguments import is_number, suggest_correction
 from convcalc.problems import Path, Related, did_you_mean, shorten, show
 from convcalc.spec.document import UNKNOWN
-from convcalc.spec.entries import Compiled, Computed, Entry, make_default_name
+from convcalc.spec.entries import RESERVED_LAYERS, Compiled, Computed, Entry, make_default_name
 from convcalc.spec.expressions import Lookup, WrongExpression
 from convcalc.spec.problem_list import ExpansionReporter, TooMuch
 from convcalc.spec.scopes import UNKNOWN_TENSOR, Expansion, Place, Scope, Tensor, Tensors, UnknownValue
 from convcalc.spec.templates import Template, check_list_length
 
-RESERVED_LAYERS = ("input", "previous")
 MOST_COLLECTED = 500_000  # inputs that all `*` together stand for
 
 

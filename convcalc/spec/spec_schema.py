@@ -21,10 +21,10 @@ from convcalc.spec.entries import (
     OPTIONS,
     PARAMETER_NAME,
     RESERVED_BLOCKS,
+    RESERVED_LAYERS,
     RESERVED_NAMES,
 )
 from convcalc.spec.reader import RULE_CODE, TOP_KEYS
-from convcalc.spec.resolve import RESERVED_LAYERS
 from convcalc.units import BITS, COUNT_SUFFIXES, MEMORY_SUFFIXES
 
 _Schema = dict[str, Any]
@@ -274,10 +274,9 @@ def _entry_schema() -> _Schema:
     other_words = {**_WORD, "not": {"enum": sorted(RESERVED_NAMES | RESERVED_BLOCKS)}}
     lists: dict[str, _Schema] = {
         "branches": {
-            "type": "array",
-            "items": _ENTRIES,
-            "minItems": 2,
-            "description": "lists of entries with the same input; [] passes the input on unchanged",
+            "anyOf": [{"type": "array", "items": _ENTRIES, "minItems": 2}, _named_branches_schema()],
+            "description": "lists of entries with the same input, or a mapping from names to such lists; "
+            "[] passes the input on unchanged",
         },
         "merge": {
             "anyOf": [{"enum": list(MERGES)}, EXPRESSION],
@@ -308,6 +307,13 @@ def _entry_schema() -> _Schema:
     return {"anyOf": [*words, other_words, mapping]}
 
 
+def _named_branches_schema() -> _Schema:
+    """Return the schema of branches with names."""
+    reserved = sorted({*OPTIONS, "merge", *RESERVED_LAYERS, *MERGES})
+    names = {"pattern": f"^{LAYER_NAME.pattern}$", "not": {"enum": reserved}}
+    return {"type": "object", "additionalProperties": _ENTRIES, "propertyNames": names, "minProperties": 2}
+
+
 def can_be_bare(kind: type[Layer]) -> bool:
     """Whether a kind has no required arguments, so that its name alone is an entry."""
     return not list_required(kind.keys) and not kind.one_of
@@ -323,13 +329,23 @@ def _kind_schema(kind: type[Layer]) -> _Schema:
     required = list_required(kind.keys)
     found: _Schema = {
         "type": ["object", "null"] if can_be_bare(kind) else "object",
-        "description": _describe_kind(kind),
         "properties": {**{name: _key_schema(key) for name, key in kind.keys.items()}, **_refer_to_options(OPTIONS)},
         "additionalProperties": False,
     }
     if kind.one_of:
         found["oneOf"] = [{"required": [name]} for name in kind.one_of]
-    return {**found, "required": required} if required else found
+    if required:
+        found["required"] = required
+    if kind.main:
+        found = {"anyOf": [found, _short_form_schema(kind)]}
+    return {**found, "description": _describe_kind(kind)}
+
+
+def _short_form_schema(kind: type[Layer]) -> _Schema:
+    """Return the schema of a kind's main argument, whose value may be written alone."""
+    if kind.main in OPTIONS:
+        return _NAMES
+    return {"anyOf": [kind.keys[kind.main].schema(), EXPRESSION]}
 
 
 def _key_schema(key: Key[Any]) -> _Schema:

@@ -140,7 +140,7 @@ def test_default_arguments_and_wires_to_the_previous_entry_are_omitted() -> None
     assert text.splitlines()[-3:] == [
         "layers:",
         "  - conv: {out_channels: 4, kernel_size: 3, padding: 1}",
-        "  - maxpool: {kernel_size: 2}",
+        "  - maxpool: 2",
     ]
 
 

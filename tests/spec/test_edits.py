@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from convcalc.examples import list_names, resolve_net
+from convcalc.layers import KINDS
 from convcalc.layers.mixins import Bias
 from convcalc.problems import Path
 from convcalc.spec.document import Document
@@ -74,7 +75,10 @@ def with_argument(values: Any, path: Path, name: str, value: Any) -> Any:
     if isinstance(last, int):
         parent[last] = {parent[last]: {name: value}}
     else:
-        parent[last] = {**(parent[last] or {}), name: value}
+        written = parent[last]
+        if written is not None and not isinstance(written, dict):
+            written = {KINDS[str(last)].main: written}
+        parent[last] = {**(written or {}), name: value}
     return values
 
 

@@ -206,7 +206,8 @@ def test_every_kind_is_completed_and_described() -> None:
     assert {word["const"] for word in words} == {name for name, kind in KINDS.items() if can_be_bare(kind)}
     assert set(KINDS) <= set(properties)
     for kind in KINDS:
-        arguments = set(properties[kind]["properties"])
+        long_form = properties[kind]["anyOf"][0] if KINDS[kind].main else properties[kind]
+        arguments = set(long_form["properties"])
         assert {*KINDS[kind].keys, *OPTIONS} == arguments
         assert properties[kind]["description"]
 

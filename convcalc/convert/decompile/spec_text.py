@@ -27,7 +27,7 @@ from convcalc.convert.decompile.items import (
 )
 from convcalc.convert.decompile.leaves import find_default
 from convcalc.spec.emit import format_item, format_scalar, format_value
-from convcalc.spec.entries import make_default_name
+from convcalc.spec.entries import make_default_name, shorten_arguments
 
 _INDENT = "  "
 _Scope = tuple[str, ...]
@@ -112,7 +112,7 @@ class EntryWriter:
             options = self.options(body, place, before, scope)
             if isinstance(item, LayerItem | FoldedUse):
                 word, arguments = _get_keyword(item), {**self.arguments(item, scope), **options}
-                yield f"- {format_item({word: arguments} if arguments else word)}"
+                yield f"- {format_item({word: shorten_arguments(word, arguments)} if arguments else word)}"
             else:
                 yield from self.list_lines(item, options, (*scope, self.names.of_items[scope, place]))
             before = item.output
