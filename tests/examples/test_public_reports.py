@@ -7,6 +7,7 @@ the framework.
 import inspect
 import io
 import json
+import re
 import shlex
 import sys
 from importlib.util import find_spec
@@ -180,7 +181,7 @@ def test_every_report_of_a_temporal_classifier_agrees(tmp_path: Any, capsys: pyt
     field = json.loads(printed(capsys, "rf", str(file), "linear1", "-f", "json"))["layers"][0]
     summary = json.loads(printed(capsys, "summary", str(file), "-f", "json"))
     assert [field["size"], summary["layers"][-1]["receptive_field"]["size"]] == [[125], [125]]
-    assert "receptive field  125: " in printed(capsys, "explain", str(file), "linear1", "-q")
+    assert re.search("receptive field +125: ", printed(capsys, "explain", str(file), "linear1", "-q"))
     assert "length  275 … 399" in printed(capsys, "rf", str(file), "linear1")
     assert run(["check", str(file), "--min-receptive-field", "400"]) == 1
     assert "flatten1: receptive field of 125 is below the minimum of 400 by" in capsys.readouterr().out
@@ -378,7 +379,7 @@ def test_summary_confirms_what_fit_promises(capsys: pytest.CaptureFixture[str]) 
     [
         (
             ["--set", "width=1", "--set", "width=2"],
-            "--set is given twice for 'width': to compare two values, use convcalc diff",
+            "--set is given twice for 'width': to compare two values, use convcalc compare NET@",
         ),
         (["--dtype", "weights=int8,weights=int4"], "--dtype is given twice for 'weights'"),
         (["--input", "3,8,8", "--input", "3,9,9"], "--input is given twice"),
@@ -479,11 +480,11 @@ def test_problems_of_a_spec_are_never_written_to_the_report_file(
 ) -> None:
     form = [] if command == "export" else form  # it has no -f
     Path("bad.yaml").write_text("params: {width: 1}\n" + IMAGE.replace("kernel_size", "kernel_sze"), encoding="utf-8")
-    Path("out.json").write_text("earlier", encoding="utf-8")
+    Path("earlier").write_text("earlier", encoding="utf-8")
     nets = ["bad.yaml", image] if command == "diff" else ["bad.yaml"]
-    assert run([command, *nets, *READING.get(command, []), *form, "-o", "out.json"]) == 1
+    assert run([command, *nets, *READING.get(command, []), *form, "-o", "earlier"]) == 1
     out, err = capsys.readouterr()
-    assert Path("out.json").read_text(encoding="utf-8") == "earlier"
+    assert Path("earlier").read_text(encoding="utf-8") == "earlier"
     assert "kernel_sze" in (out if form else err)
     assert not form or json.loads(out)["schema"].startswith("convcalc/")
 
