@@ -258,7 +258,7 @@ class SeparableConv(OutChannels, Window, Bias, _InChannels, AllMacs):
         return self.depthwise.additions() + self.pointwise.additions()
 
     def saved_for_backward(self) -> SavedForBackward:
-        """Return that the inputs of both convolutions are saved for the backward pass."""
+        """The inputs of both convolutions are saved for the backward pass."""
         return SavedForBackward(inputs=True, values=self.depthwise.output.elements)
 
 
