@@ -95,7 +95,7 @@ def _write_entries(change: ConvReplacement, name: str | None) -> list[Any]:
 
 
 def _word_of(entry: Any) -> str:
-    """Return the word from which the default name of an entry is made: its kind, or `sequence` or the like."""
+    """Return the word from which the default name of an entry is made: its kind, `branches` or `sequence`."""
     if isinstance(entry, dict) and entry:
         return next((word for word in LISTS if word in entry), next(iter(entry)))
     return entry if isinstance(entry, str) else ""

@@ -192,7 +192,7 @@ def _interval_text(interval: Interval) -> str:
 def _draw_region(intervals: tuple[Interval, ...], size: tuple[int, ...], width: int | None) -> list[Line]:
     """Return a drawing of the last two axes: the input as dots, the region dark within the input and light beyond it.
 
-    A character represents a range of positions, and belongs to the region if any of them does.
+    Each character stands for a range of positions, and is drawn as part of the region if any of them is in it.
     """
     plane = list(zip(intervals, size, strict=True))[-2:]
     if len(plane) == 1:

@@ -186,7 +186,7 @@ class _OnnxReader:
         return found
 
     def input_dims(self, info: Any) -> Sizes:
-        """Return the sizes of an input: those given, else those in the file. An open batch size is 1."""
+        """Return the sizes of an input: those given, else those in the file. An unspecified batch size becomes 1."""
         given = self.shapes.get(info.name, self.shapes.get(None))
         if info.type.WhichOneof("value") != "tensor_type":
             raise NotImported(f"the input {show(info.name)} is not a tensor")
