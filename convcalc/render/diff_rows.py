@@ -234,7 +234,7 @@ def _renamed_rows(difference: Difference) -> Iterator[DifferenceRow]:
         before, after = starred if len(set(found)) > 1 else found[0]
         yield DifferenceRow("renamed", before, f"now {after}", len(found), "", 0, 0)
     if numbered:
-        yield DifferenceRow("renamed", _layers_text(numbered), "only in numbers", numbered, "", 0, 0)
+        yield DifferenceRow("renamed", _layers_text(numbered), "numbers in names only", numbered, "", 0, 0)
 
 
 def _find_renamed_scope(old: str, new: str) -> tuple[str, str]:
@@ -254,7 +254,7 @@ def _reshaped_row(difference: Difference) -> Iterator[DifferenceRow]:
         if change.shapes and not (change.written or change.moved or _is_costly(change))
     ]
     if silent:
-        yield DifferenceRow("reshaped", _layers_text(len(silent)), "only in shape", len(silent), "", 0, 0)
+        yield DifferenceRow("reshaped", _layers_text(len(silent)), "shapes only", len(silent), "", 0, 0)
 
 
 def _layers_text(layers: int) -> str:
