@@ -116,7 +116,7 @@ def _read_configuration(path: str, table: dict[str, Any], rules: Mapping[str, ty
     for pattern, inner in patterns.items():
         if not isinstance(inner, dict):
             raise WrongConfiguration(
-                _locate_key(path, pattern) + f"per-path must have a table for {show(pattern)}; got {show(inner)}"
+                _locate_key(path, pattern) + f"per-path settings for {show(pattern)} must be a table; got {show(inner)}"
             )
         if "per-path" in inner:
             raise WrongConfiguration(_locate_key(path, pattern) + "per-path cannot be nested in a per-path table")

@@ -245,7 +245,7 @@ class _OnnxReader:
             value = self.values[name]
             if value.kind == self.onnx.TensorProto.INT64 and len(value.dims) == 1 and value.dims[0] > _MOST_AXES:
                 raise NotImported(
-                    f"{describe_node(operation)} reads {value.dims[0]} numbers; a tensor has at most {_MOST_AXES} axes"
+                    f"{describe_node(operation)} has a list for {value.dims[0]} axes; a tensor has at most {_MOST_AXES}"
                 )
 
     def read_attribute(self, attribute: Any) -> Any:
