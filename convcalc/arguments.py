@@ -29,7 +29,7 @@ class Key(Generic[_Value]):
 
     expected = ""  # what a valid value is, for error messages
     sign = ""  # shown in front of the value in tables, such as / for a stride; a sign that ends in a blank is a word
-    sign_meaning = ""  # what a legend says about the sign; the name of the argument if empty
+    sign_meaning = ""  # the sign's meaning in a legend; the name of the argument if empty
     named: tuple[str, ...] = ()  # words accepted as values
 
     def __init__(self, help: str, default: Any = None, *, required: bool = False, default_text: str = "") -> None:
@@ -72,7 +72,7 @@ class Key(Generic[_Value]):
         return f"{self.sign}{value}"
 
     def explain_sign(self) -> str:
-        """Return what a legend says about the sign; "" if there is none, or if it is a word that explains itself."""
+        """Return the meaning of the sign for a legend; "" if there is no sign or it explains itself."""
         if not self.sign or self.sign.endswith(" "):
             return ""
         return self.sign_meaning or self.name.replace("_", " ")

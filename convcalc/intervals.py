@@ -96,7 +96,7 @@ def sliding_window(kernel_size: int, stride: int, before: int, dilation: int) ->
 
 
 def shifted_input(offset: int) -> Reads:
-    """Return the `Reads` of outputs of which output i reads only input i + offset."""
+    """Return the `Reads` of a layer whose output i reads only input i + offset."""
     return Reads(1, 1, (offset,), (offset,))
 
 

@@ -32,7 +32,7 @@ class _Configuration(NamedTuple):
     def of(self, file: str) -> Settings:
         """Return the settings for a spec file.
 
-        Those of a matching pattern win over the general ones, and those of a later pattern over an earlier one.
+        The settings of a matching pattern override the general ones; if several patterns match, the last one wins.
         """
         relative = os.path.relpath(os.path.abspath(file), self.folder).replace(os.sep, "/")
         settings = self.settings

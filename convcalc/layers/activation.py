@@ -134,7 +134,7 @@ class Softsign(_FreeActivation):
     kind = "softsign"
 
     def saved_for_backward(self) -> SavedForBackward:
-        """The input and 1 + |x| are saved: PyTorch composes softsign of other functions."""
+        """The input and 1 + |x| are saved: PyTorch composes softsign from other functions."""
         return SavedForBackward(inputs=True, values=self.input.elements)
 
 

@@ -188,7 +188,7 @@ class LocalResponseNorm(KeepsShape, NoWeights, NoMacs):
     def saved_for_backward(self) -> SavedForBackward:
         """The input, its padded squares, the base of the power and the power are saved.
 
-        PyTorch composes this norm of other functions, each of which saves its own tensors.
+        PyTorch composes this norm from other functions, each of which saves its own tensors.
         """
         padded = self.input.elements + (self.size - 1) * self.input.positions
         return SavedForBackward(inputs=True, values=padded + 2 * self.input.elements)

@@ -183,7 +183,7 @@ class LPPool(_Pooling, NoWeights, NoMacs):
     def saved_for_backward(self) -> SavedForBackward:
         """The input, its squares, and four tensors of the output's size are saved.
 
-        PyTorch composes this pooling of other functions. The four are the mean of the squares, its sign, its absolute
+        PyTorch composes this pooling from other functions. The four are the mean of the squares, its sign, its absolute
         value, and the base of the root.
         """
         return SavedForBackward(inputs=True, values=self.input.elements + 4 * self.output.elements)

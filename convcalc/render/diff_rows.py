@@ -145,7 +145,7 @@ def _describe_kind(changes: Sequence[LayerChange]) -> str:
 
 
 def _find_glance(changes: Sequence[LayerChange]) -> str:
-    """Return the arguments in short form if all layers have the same, else ""."""
+    """Return the arguments in short form if they are the same for all layers, else ""."""
     glances = {change.layer.layer.glance() for change in changes}
     return glances.pop() if len(glances) == 1 else ""
 
@@ -164,7 +164,7 @@ def _describe_arguments(changes: Sequence[LayerChange]) -> str:
 
 
 def _describe_input(changes: Sequence[LayerChange]) -> str:
-    """Return the change of the input: of its number of channels if that changed, else of its size."""
+    """Return the change of the input's number of channels or, if that is the same, of its size."""
     shapes = [(change.old.layer.input, change.new.layer.input) for change in changes if change.old and change.new]
     if any(old.channels != new.channels for old, new in shapes):
         before, after = (_summarise_texts(str(pair[side].channels) for pair in shapes) for side in (0, 1))

@@ -50,7 +50,7 @@ class _Sums:
 
 
 def _choose_basis(report: Report) -> str:
-    """Return the name of the figure of which rows show the share: macs, or flops if the network has no MACs."""
+    """Return the name of the figure whose shares the rows show: macs, or flops if the network has no MACs."""
     return "flops" if report.totals.macs == 0 else "macs"
 
 
