@@ -1,7 +1,7 @@
 """The Python entry points: `load` a network, `summary` to analyse it, `from_torch` for a PyTorch module.
 
-In comes a network in any form: the path of a spec, `example:NAME`, a text stream, a mapping, a PyTorch module or a
-`Network`; out comes a `Network` or a `Report`.
+They accept a network in any form (the path of a spec, `example:NAME`, a text stream, a mapping, a PyTorch module or a
+`Network`) and return a `Network` or a `Report`.
 
 >>> summary("example:lenet5").totals.params
 61706

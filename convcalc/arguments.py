@@ -30,7 +30,7 @@ class Key(Generic[_Value]):
 
     expected = ""  # what a valid value is, for error messages
     sign = ""  # shown in front of the value in tables, such as / for a stride; a sign that ends in a blank is a word
-    sign_meaning = ""  # what a legend says about the sign; the name of the argument if empty
+    sign_meaning = ""  # the sign's meaning in a legend; the name of the argument if empty
     named: tuple[str, ...] = ()  # words accepted as values
     foreign: Mapping[str, str] = MappingProxyType({})  # hints by words of other tools, as `normalise_word` folds them
 
@@ -74,7 +74,7 @@ class Key(Generic[_Value]):
         return f"{self.sign}{value}"
 
     def explain_sign(self) -> str:
-        """Return what a legend says about the sign; "" if there is none, or if it is a word that explains itself."""
+        """Return the meaning of the sign for a legend; "" if there is no sign or it explains itself."""
         if not self.sign or self.sign.endswith(" "):
             return ""
         return self.sign_meaning or self.name.replace("_", " ")

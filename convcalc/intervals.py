@@ -96,15 +96,15 @@ def sliding_window(kernel_size: int, stride: int, before: int, dilation: int) ->
 
 
 def shifted_input(offset: int) -> Reads:
-    """Return the `Reads` of outputs of which output i reads only input i + offset."""
+    """Return the `Reads` of a layer whose output i reads only input i + offset."""
     return Reads(1, 1, (offset,), (offset,))
 
 
 def spread_window(kernel_size: int, stride: int, before: int, dilation: int) -> Reads:
     """Return the `Reads` of a transposed convolution with kernel size k, stride s, padding p and dilation d.
 
-    Output i reads every input j with j s - p + d t = i for a kernel position t from 0 to k - 1. These t are
-    t0, t0 + s / g, t0 + 2 s / g, … with g = gcd(s, d); for some outputs there are none. Raises TooVaried.
+    Output i reads every input j with j s - p + d t = i for a kernel position t from 0 to k - 1. For each i, the
+    possible t are t0, t0 + s / g, t0 + 2 s / g, … with g = gcd(s, d); some outputs read no input. Raises TooVaried.
     """
     if stride > MOST_POSITIONS:
         raise TooVaried

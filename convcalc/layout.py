@@ -1,8 +1,8 @@
 """Detects shapes in the order of another framework: with the batch size in front, or with the channels last.
 
 convcalc takes the shape of one sample, channels first. PyTorch prints (1, 3, 224, 224), Keras (224, 224, 3): both are
-valid shapes in convcalc too, but of another network. Shapes that look like them are reported, never changed: for both,
-the sizes that were probably meant are (3, 224, 224).
+valid shapes in convcalc too, but of another network. A shape in such an order is reported, never changed. For both
+examples, the report suggests (3, 224, 224).
 """
 
 from collections.abc import Sequence

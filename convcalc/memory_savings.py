@@ -107,7 +107,7 @@ def _find_best_order(network: Network, group: Group, inplace: bool) -> MemorySav
 
 
 def _find_branches(network: Network, group: Group) -> list[Group]:
-    """Return the branches of one set, in order."""
+    """Return the branches that start at the same `branches` entry (`group`), in order."""
     depth = group.name.count(".") + 1
     return [
         inner

@@ -30,7 +30,7 @@ class Symbol(NamedTuple):
     exact: bool = False
 
     def called(self, one_axis: bool) -> str:
-        """Return the name, `plain` in a formula that is about one axis."""
+        """Return the name to write in a formula: `plain`, if there is one and the formula is about one axis."""
         return self.plain if one_axis and self.plain else self.name
 
 
@@ -325,7 +325,7 @@ class Notation:
         return self.rounded(value.rounding, text)
 
     def rounded(self, rounding: str, text: str) -> str:
-        """Return the text with the name of its rounding: `floor(text)` or `ceil(text)`."""
+        """Return the text as the argument of its rounding function: `floor(text)` or `ceil(text)`."""
         return f"{rounding}({text})"
 
     def grouped(self, text: str) -> str:

@@ -95,7 +95,7 @@ def _write_entries(change: ConvReplacement, name: str | None) -> list[Any]:
 
 
 def _word_of(entry: Any) -> str:
-    """Return the word from which the default name of an entry is made: its kind, or `sequence` or the like."""
+    """Return the word from which the default name of an entry is made: its kind, `branches` or `sequence`."""
     if isinstance(entry, dict) and entry:
         return next((word for word in LISTS if word in entry), next(iter(entry)))
     return entry if isinstance(entry, str) else ""
@@ -207,7 +207,7 @@ def rewrite_text(document: Document, overrides: Overrides, found: RewrittenSpec)
     if len(network.nodes) != len(found.network.nodes) or not all(
         map(_is_same_layer, network.nodes, found.network.nodes)
     ):
-        raise CannotChange("the entry cannot be replaced at its place in the text")
+        raise CannotChange("replacing the entry in the text would give a different network")
     return text
 
 
@@ -223,7 +223,7 @@ def _name_entry(document: Document, path: Path, name: str) -> Edit:
     """Return the edit that gives an entry an explicit name. Raises CannotEdit."""
     entry = value_at(document.root, path)
     if _word_of(entry) in LISTS:
-        raise CannotEdit(f"the default name of {name} below it would change: give it a name")
+        raise CannotEdit(f"the default name of {name}, a later entry, would change: give {name} a name")
     return set_argument(document, path if isinstance(entry, str) else (*path, _word_of(entry)), "name", name)
 
 

@@ -70,7 +70,7 @@ def map_sharers(network: Network) -> dict[int, list[int]]:
 def check_changeable(conv: Convolution, network: Network, sharing: Mapping[int, Sequence[int]]) -> None:
     """Raise CannotChange if the entry's kind is a parameter, or if it shares weights with another entry."""
     if conv.word not in KINDS:
-        raise CannotChange(f"its kind is the parameter {conv.word}")
+        raise CannotChange(f"its kind is set by the parameter {conv.word}")
     if "share" in conv.options:
         raise CannotChange("it uses the weights of another layer (share)")
     own = set(conv.nodes)

@@ -149,7 +149,10 @@ def _total(found: Iterable[_Figures]) -> _Figures:
 
 
 class Found(NamedTuple):
-    """The alternatives that save most, how many more there are, what cannot be built, and if only lower ones count."""
+    """The alternatives that save most, the number of further ones, and the options that cannot be built.
+
+    `only_lower` is True if alternatives that do not lower the figure they are sorted by were left out.
+    """
 
     alternatives: list[Alternative]
     more: int
@@ -166,7 +169,7 @@ def find_alternatives(
     rows: int | None,
     only_lower: bool,
 ) -> Found:
-    """Return the first `rows` alternatives (None: all) by what they save of a figure of the whole network, most first.
+    """Return the `rows` alternatives (None: all) with the largest savings in a figure of the whole network, in order.
 
     `by` is a name in `FIGURES`. With `only_lower`, alternatives that do not lower that figure are left out. Raises
     UnknownFigure.

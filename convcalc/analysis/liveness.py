@@ -83,7 +83,7 @@ def _find_last_uses(network: Network, owner: list[int]) -> list[int]:
 
 
 def compute_liveness(network: Network, sizes: Sequence[int], inplace: bool = True) -> Liveness:
-    """Return which memory is live at each node, given the bytes of every tensor by number (`sizes`).
+    """Return which memory is live at each node, given the bytes of every tensor (`sizes`).
 
     `inplace` lets elementwise layers overwrite inputs that nothing else reads. The network's input counts until its
     last reader has run.

@@ -56,9 +56,10 @@ def find_read_positions(reads: Reads, outputs: int, size: int) -> int:
 
 
 def _read_taps(reads: Reads, residue: int, starts: int, offset: int = 0) -> int:
-    """Return the set of inputs that copies of the window of output `residue` read.
+    """Return the set of input positions that outputs with the same residue read.
 
-    One copy is moved by start + `offset` for each start in the set `starts`. Raises TooLarge.
+    All of them read the inputs that output `residue` reads, each moved by one of `starts` plus `offset`; `starts` is a
+    set. Raises TooLarge.
     """
     low, high = reads.low[residue], reads.high[residue]
     if low is None or high is None:
@@ -113,8 +114,9 @@ def _is_gapless(reads: Reads, outputs: int) -> bool:
 
 
 def flatten_sets(sets: Sets, spatial: Iterable[int], channels: int) -> int:
-    """Return the features of a flattened tensor whose positions are in the sets of all axes, for all channels.
+    """Return the set of features that the given positions of a tensor become when it is flattened.
 
+    `sets` holds the positions along each axis, `spatial` the sizes of the axes; every channel has the same positions.
     Raises TooLarge.
     """
     block, count = 1, 1

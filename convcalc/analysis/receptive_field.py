@@ -248,7 +248,6 @@ def measure_span(paths: Paths, positions: int) -> tuple[int, int] | None:
 
     Returns None if that would take too long: the common period of the paths is longer than MOST_RESIDUES.
 
-
     For paths with different jumps, the size at each residue of the common period is a convex function of the position:
     it is largest at an end, and smallest at an end or where two paths cross.
     """

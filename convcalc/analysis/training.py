@@ -35,7 +35,7 @@ class Training(NamedTuple):
 def compute_training_memory(network: Network, sizes: Sequence[int], weight_memory: int, optimizer: str) -> Training:
     """Return the bytes for training.
 
-    `sizes` are the bytes of every tensor by number, `weight_memory` those of all weights and buffers, and `optimizer`
+    `sizes` are the bytes of every tensor, `weight_memory` those of all weights and buffers, and `optimizer`
     is a key of OPTIMIZERS.
 
     For a network with integer data types the result is unknown: it is trained in floating point with simulated rounding
@@ -72,7 +72,7 @@ def _learnt_bytes(layer: Layer, dtype: Dtype) -> int:
 
 
 def count_saved_bytes(network: Network, sizes: Sequence[int]) -> int | None:
-    """Return the bytes that are saved for the backward pass, given those of every tensor by number; None if unknown.
+    """Return the bytes that are saved for the backward pass, None if unknown; `sizes` are the bytes of every tensor.
 
     A tensor that several layers save counts once, and so do tensors that share memory. If neither a layer nor anything
     before it is learnt, nothing is saved. A frozen layer after a learnt one is treated as if it were learnt (PyTorch

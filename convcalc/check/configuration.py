@@ -32,7 +32,7 @@ class _Configuration(NamedTuple):
     def of(self, file: str) -> Settings:
         """Return the settings for a spec file.
 
-        Those of a matching pattern win over the general ones, and those of a later pattern over an earlier one.
+        The settings of a matching pattern override the general ones; if several patterns match, the last one wins.
         """
         relative = os.path.relpath(os.path.abspath(file), self.folder).replace(os.sep, "/")
         settings = self.settings
@@ -116,7 +116,7 @@ def _read_configuration(path: str, table: dict[str, Any], rules: Mapping[str, ty
     for pattern, inner in patterns.items():
         if not isinstance(inner, dict):
             raise WrongConfiguration(
-                _locate_key(path, pattern) + f"per-path must have a table for {show(pattern)}; got {show(inner)}"
+                _locate_key(path, pattern) + f"per-path settings for {show(pattern)} must be a table; got {show(inner)}"
             )
         if "per-path" in inner:
             raise WrongConfiguration(_locate_key(path, pattern) + "per-path cannot be nested in a per-path table")

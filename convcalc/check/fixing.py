@@ -103,7 +103,7 @@ def _is_valid(checked: Checked) -> bool:
 
 
 def _list_errors(checked: Checked) -> list[Problem]:
-    """Return the problems that make a spec invalid, which lint findings and exceeded budgets do not."""
+    """Return the problems that make a spec invalid, without lint findings and exceeded budgets."""
     return [problem for problem in checked.problems if problem.code < "CV100"]
 
 

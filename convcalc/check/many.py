@@ -38,7 +38,11 @@ class Task(NamedTuple):
 
 
 class How(NamedTuple):
-    """How to check files: rules, whether comments silence findings, settings of the command line, whether to fix."""
+    """How to check files.
+
+    `rules` maps codes to rules, `command_line` holds the settings from the command line. With `obey_comments`, comments
+    in a spec silence findings; with `fixing`, problems that have an exact fix are fixed.
+    """
 
     rules: Mapping[str, type[Rule]]
     obey_comments: bool = True

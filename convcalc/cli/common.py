@@ -164,7 +164,9 @@ def output_options(function: Function, only: str = "text") -> Function:
 
     return add_options(
         run,
-        click.option("-o", "--output", metavar="FILE", help="Write the result to FILE, all or nothing."),
+        click.option(
+            "-o", "--output", metavar="FILE", help="Write the result to FILE; an error leaves FILE unchanged."
+        ),
         click.option(
             "--color",
             type=click.Choice(["auto", "always", "never"]),

@@ -99,7 +99,7 @@ def command(
         first = overrides.with_params({**overrides.params, **{param.name: param.values[0] for param in params}})
         error = blame_params(error, document, first, tuple(overrides.params))
         if not isinstance(error, WrongOverride):
-            click.echo("convcalc: the spec is invalid for every combination; the first:", err=True)
+            click.echo("convcalc: the spec is invalid for every combination; the first error:", err=True)
         raise error from None
     common.write_text(_render(found, format, rows, where), where, [net])
     return 0 if found.within_budget else _NONE_FITS

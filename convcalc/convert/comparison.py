@@ -76,7 +76,7 @@ class ComparedTotal(NamedTuple):
 
     @property
     def agrees(self) -> bool:
-        """Whether both are equal, or one is unknown."""
+        """Whether the two values are equal, or one of them is unknown."""
         return self.ours == self.theirs or None in (self.ours, self.theirs)
 
 
@@ -115,7 +115,7 @@ class Verification(NamedTuple):
 
 
 def _comparable_values(figures: MeasuredFigures) -> tuple[Any, ...]:
-    """Return figures without the order of axes and axes of size 1: other frameworks may have channels last."""
+    """Return figures with the output sizes sorted and sizes of 1 removed: other frameworks may have channels last."""
     return (sorted(size for size in figures.output_shape if size > 1), *figures[1:])
 
 

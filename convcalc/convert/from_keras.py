@@ -304,7 +304,7 @@ def _is_channels_first(config: ModelConfig) -> bool:
 
 
 def _sort_calls(config: ModelConfig, known: set[Reference]) -> list[_KerasUse]:
-    """Return the calls of a model's layers in an order of execution, that of the file if it is one."""
+    """Return the calls of a model's layers in an order of execution: the order of the file, if possible."""
     uses = [
         _KerasUse(layer, number, call)
         for layer in config.layers

@@ -115,7 +115,8 @@ def title(graph: Graph) -> str:
 def sort_steps(graph: Graph) -> Graph:
     """Return the graph with its steps in an order of execution in which each branch ends before the next begins.
 
-    For sources whose own order is not one of execution. A step comes as late as possible before the steps that read it.
+    Used for sources that do not list their steps in an order of execution. A step comes as late as possible before the
+    steps that read it.
     """
     steps = {step.name: step for step in graph.steps}
     placed: dict[str, Step] = {}

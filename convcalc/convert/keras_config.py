@@ -90,7 +90,7 @@ def _describe_json_error(error: ValueError | RecursionError) -> str:
 
 
 def describe_malformed(error: Exception) -> str:
-    """Return what is wrong with a configuration, from one of WRONG_SORT that was raised while it was read."""
+    """Return what is wrong with a configuration; `error` is one of WRONG_SORT, raised while it was read."""
     if isinstance(error, MalformedValue):
         return str(error)
     if isinstance(error, KeyError):

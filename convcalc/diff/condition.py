@@ -1,4 +1,4 @@
-"""Parses and checks conditions on the change of a figure, such as `macs > +5%`, without rounding."""
+"""Parses conditions on the change of a figure, such as `macs > +5%`, and checks them with exact arithmetic."""
 
 import operator
 import re

@@ -64,7 +64,7 @@ def mark_layers(network: Network) -> list[Mark]:
 
 
 def _find_named_scopes(network: Network) -> dict[str, bool]:
-    """Return for every scope whether its author chose its name, or that of a scope around it."""
+    """Return for every scope whether the author chose its name or the name of a scope around it."""
     found = {"": False}
     for group in sorted(network.groups, key=lambda group: group.name.count(".")):
         around, _, last = group.name.rpartition(".")

@@ -241,8 +241,8 @@ _PTFLOPS = Tool(
         Term(
             "relu6, leaky_relu, silu, softmax: 1 per value", ("relu6", "leaky_relu", "silu", "softmax"), _count_inputs
         ),
-        Term("upsampling: 1 per output value, counted as a module", ("upsample",), _count_outputs),
-        Term("upsampling: 1 per output value, counted again as a function", ("upsample",), _count_scaled_outputs),
+        Term("upsampling: 1 per output value, counted for the module", ("upsample",), _count_outputs),
+        Term("upsampling: 1 per output value, counted again for the function", ("upsample",), _count_scaled_outputs),
     ),
 )
 _THOP = Tool(
@@ -278,7 +278,7 @@ _FLOP_COUNTER_MODE = Tool(
     (
         Term("locally connected layers are not counted", ("locally_connected",), _subtract_macs),
         Term(
-            "a MAC counts as two FLOPs: the MACs again",
+            "a MAC counts as two FLOPs, so the MACs are added again",
             (*_CONVOLUTIONS, *_TRANSPOSED, "linear", "blurpool"),
             _count_macs,
         ),

@@ -284,7 +284,7 @@ def _derive_field(report: Report, index: int, twin: Layer) -> list[DerivedFigure
     if isinstance(reach, tuple) and all(map(_is_regular, before)) and all(reads.period == 1 for reads in reach):
         return _derive_steps(before[0], twin)
     least = after.size_min or after.size
-    spread = "" if least == after.size else f"the largest; the smallest is {'×'.join(map(str, least))}; "
+    spread = "" if least == after.size else f"the largest size (the smallest is {'×'.join(map(str, least))}), "
     found = _describe_fields(
         after.size, AXIS_NAMES[len(after.size)], f"{spread}computed position by position over one period of the strides"
     )

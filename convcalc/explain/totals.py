@@ -63,7 +63,7 @@ def list_remarks(report: Report) -> list[tuple[str, str]]:
     found += [
         ("weight_memory", "elements of params and buffers × bits of their data types / 8"),
         ("peak_memory", f"the most memory live at once, at {total.peak_at}: {tensors}"),
-        ("receptive_field", "that of the last layer with positions: field + (k_eff - 1) × jump, layer by layer"),
+        ("receptive_field", "that of the last layer with spatial axes: field + (k_eff - 1) × jump, layer by layer"),
     ]
     return found
 

@@ -134,7 +134,7 @@ class Softsign(_FreeActivation):
     kind = "softsign"
 
     def saved_for_backward(self) -> SavedForBackward:
-        """Return that the input and 1 + |x| are saved: PyTorch composes softsign of other functions."""
+        """The input and 1 + |x| are saved: PyTorch composes softsign from other functions."""
         return SavedForBackward(inputs=True, values=self.input.elements)
 
 
@@ -320,7 +320,7 @@ class Dropout(_FreeActivation):
     p = Number("fraction of values that are dropped", 0.5, minimum=0, maximum=1)
 
     def saved_for_backward(self) -> SavedForBackward:
-        """Return that a mask with one byte per value is saved, as PyTorch does on a GPU; nothing if p is 0.
+        """A mask with one byte per value is saved, as PyTorch does on a GPU; nothing if p is 0.
 
         On a CPU, PyTorch saves floats instead of bytes.
         """
@@ -343,7 +343,7 @@ class DropPath(_FreeActivation):
     p = Number("fraction of samples that are dropped", 0.5, minimum=0, maximum=1)
 
     def saved_for_backward(self) -> SavedForBackward:
-        """Return that one factor per sample is saved, as in torchvision's StochasticDepth; nothing if p is 0."""
+        """One factor per sample is saved, as in torchvision's StochasticDepth; nothing if p is 0."""
         return SavedForBackward(values=1) if self.p else SavedForBackward()
 
 

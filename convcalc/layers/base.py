@@ -67,7 +67,7 @@ class SavedForBackward(NamedTuple):
     """The tensors that PyTorch 2.13 saves for a layer's backward pass, in addition to the layer's weights.
 
     Source: PyTorch's tools/autograd/derivatives.yaml, where the formula of each gradient names the tensors it needs. If
-    PyTorch composes an operation of other functions, all tensors that those functions save are counted.
+    PyTorch composes an operation from other functions, all tensors that those functions save are counted.
     """
 
     inputs: bool = False  # all inputs

@@ -308,7 +308,7 @@ class SeparableConv(OutChannels, Window, Bias, _InChannels, AllMacs):
         return self.depthwise.count_additions() + self.pointwise.count_additions()
 
     def saved_for_backward(self) -> SavedForBackward:
-        """Return that the inputs of both convolutions are saved for the backward pass."""
+        """The inputs of both convolutions are saved for the backward pass."""
         first = self.depthwise.saved_for_backward()
         return first._replace(values=first.values + self.depthwise.output.elements)
 

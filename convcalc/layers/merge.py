@@ -69,7 +69,7 @@ class Multiply(_Elementwise, NoWeights, NoMacs):
         return 0
 
     def saved_for_backward(self) -> SavedForBackward:
-        """Return that all inputs and the intermediate products are saved: PyTorch multiplies two tensors at a time."""
+        """All inputs and the intermediate products are saved: PyTorch multiplies two tensors at a time."""
         products = (_merge_shapes(self.inputs[:count]) for count in range(2, len(self.inputs)))
         return SavedForBackward(inputs=True, values=sum(shape.elements for shape in products))
 

@@ -68,7 +68,7 @@ class SavesNothing(Layer):
     """A kind whose gradient is computed from the gradient of its output alone."""
 
     def saved_for_backward(self) -> SavedForBackward:
-        """Return that nothing is saved for the backward pass."""
+        """Nothing is saved for the backward pass."""
         return SavedForBackward()
 
 
@@ -76,7 +76,7 @@ class SavesInput(Layer):
     """A kind whose gradient is computed from its input."""
 
     def saved_for_backward(self) -> SavedForBackward:
-        """Return that the input is saved for the backward pass."""
+        """The input is saved for the backward pass."""
         return SavedForBackward(inputs=True)
 
 
@@ -84,7 +84,7 @@ class SavesOutput(Layer):
     """A kind whose gradient is computed from its output."""
 
     def saved_for_backward(self) -> SavedForBackward:
-        """Return that the output is saved for the backward pass."""
+        """The output is saved for the backward pass."""
         return SavedForBackward(output=True)
 
 

@@ -81,7 +81,7 @@ class BatchNorm(_Affine, KeepsShape, NoMacs):
         return self.input.elements
 
     def saved_for_backward(self) -> SavedForBackward:
-        """Return that the input is saved, and each channel's mean and inverse standard deviation over the batch."""
+        """The input is saved, and each channel's mean and inverse standard deviation over the batch."""
         return SavedForBackward(inputs=True, batch_values=2 * self.input.channels)
 
 
@@ -157,7 +157,7 @@ class InstanceNorm(_InputStatistics):
         return self.input.channels
 
     def saved_for_backward(self) -> SavedForBackward:
-        """Return that the input, each channel's mean and inverse standard deviation, and the scales are saved.
+        """The input, each channel's mean and inverse standard deviation, and the scales are saved.
 
         PyTorch treats the channels of all samples as channels of one sample and applies a batch norm, so the scales are
         copied for every sample.
@@ -188,9 +188,9 @@ class LocalResponseNorm(KeepsShape, NoWeights, NoMacs):
         return self.input.elements * self.size
 
     def saved_for_backward(self) -> SavedForBackward:
-        """Return that the input, its padded squares, the base of the power and the power are saved.
+        """The input, its padded squares, the base of the power and the power are saved.
 
-        PyTorch composes this norm of other functions, each of which saves its own tensors.
+        PyTorch composes this norm from other functions, each of which saves its own tensors.
         """
         padded = self.input.elements + (self.size - 1) * self.input.positions
         return SavedForBackward(inputs=True, values=padded + 2 * self.input.elements)

@@ -183,9 +183,9 @@ class LPPool(_Pooling, NoWeights, NoMacs):
         return self.output.elements * (count_taps(self.kernel_size) - 1)
 
     def saved_for_backward(self) -> SavedForBackward:
-        """Return that the input, its squares, and four tensors of the output's size are saved.
+        """The input, its squares, and four tensors of the output's size are saved.
 
-        PyTorch composes this pooling of other functions. The four are the mean of the squares, its sign, its absolute
+        PyTorch composes this pooling from other functions. The four are the mean of the squares, its sign, its absolute
         value, and the base of the root.
         """
         return SavedForBackward(inputs=True, values=self.input.elements + 4 * self.output.elements)
@@ -233,7 +233,7 @@ class AdaptiveAvgPool(Adaptive, NoWeights, NoMacs):
         return self.input.channels * prod(self.window_reads) - self.output.elements
 
     def saved_for_backward(self) -> SavedForBackward:
-        """Return that the input is saved; nothing for one output position, which PyTorch computes as a plain mean."""
+        """The input is saved; nothing for one output position, which PyTorch computes as a plain mean."""
         return SavedForBackward(inputs=self.output.positions > 1)
 
 
@@ -354,6 +354,6 @@ class BlurPool(NoWeights, AllMacs):
         return self.output.elements * (count_taps(self.kernel_size) - 1)
 
     def saved_for_backward(self) -> SavedForBackward:
-        """Return that the input and the padded input, which the convolution reads, are saved."""
+        """The input and the padded input, which the convolution reads, are saved."""
         sides = zip(self.input.spatial, self._reflect_padding(), strict=True)
         return SavedForBackward(inputs=True, values=self.input.channels * prod(n + a + b for n, (a, b) in sides))

@@ -172,7 +172,7 @@ class _Bordered(Free, SavesNothing):
     needs_axes = True
     amount_key = ""
     direction = 1
-    like = LayerName("layer whose size is used; both sides change equally, or the end by one more")
+    like = LayerName("layer whose size the output gets; if the difference is odd, the end changes by one more")
 
     def normalise(self) -> None:
         _check_one_of(self)

@@ -118,7 +118,7 @@ def alternative_lines(
 
 
 def _list_signs(found: Sequence[Alternative], titles: Sequence[str], texts: Sequence[str]) -> list[str]:
-    """Return what a legend says about the signs in a table with these titles and texts."""
+    """Return the entries of a legend for the signs in a table with these titles and texts."""
     marked = any(is_marked_misaligned(one.after) for one in found if not one.same_field)
     same = [f"{_SAME} unchanged"] if _SAME in texts else []
     return [*same, *list_signs((), "field" in titles and marked)]

@@ -72,7 +72,7 @@ def _text_column(
 
 
 def _figure_column(name: str, weight: int) -> Column[NetworkRow]:
-    """Return a column of figures that marks the best."""
+    """Return a column of figures in which the best one is marked."""
 
     def text(row: NetworkRow, exact: bool) -> str:
         value = row.figures[name]
@@ -171,7 +171,7 @@ def networks_lines(
 
 
 def _list_signs(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow]]) -> list[str]:
-    """Return what a legend says about the marks in these columns."""
+    """Return the entries of a legend for the marks in these columns."""
     misaligned = _FIELD in columns and any(is_marked_misaligned(row.report.totals) for row in rows)
     best = [_BEST_TEXT] if _is_marked(rows, columns) else []
     return [*best, *list_signs((), misaligned)]

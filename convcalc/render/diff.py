@@ -132,12 +132,12 @@ def difference_lines(
 
 
 def list_total_signs(difference: Difference) -> list[str]:
-    """Return what a legend says about the signs in the table of totals."""
+    """Return the entries of a legend for the signs in the table of totals."""
     return list_signs((), any(is_marked_misaligned(report.totals) for report in (difference.old, difference.new)))
 
 
 def _list_signs(rows: Sequence[DifferenceRow], table: Table) -> list[str]:
-    """Return what a legend says about the signs of the arguments that the table shows in full."""
+    """Return the entries of a legend for the signs of the arguments that the table shows in full."""
     if "what" not in table.titles:
         return []
     place = list(table.titles).index("what")

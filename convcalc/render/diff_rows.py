@@ -145,7 +145,7 @@ def _describe_kind(changes: Sequence[LayerChange]) -> str:
 
 
 def _find_glance(changes: Sequence[LayerChange]) -> str:
-    """Return the arguments in short form if all layers have the same, else ""."""
+    """Return the arguments in short form if they are the same for all layers, else ""."""
     glances = {change.layer.layer.glance() for change in changes}
     return glances.pop() if len(glances) == 1 else ""
 
@@ -164,7 +164,7 @@ def _describe_arguments(changes: Sequence[LayerChange]) -> str:
 
 
 def _describe_input(changes: Sequence[LayerChange]) -> str:
-    """Return the change of the input: of its number of channels if that changed, else of its size."""
+    """Return the change of the input's number of channels or, if that is the same, of its size."""
     shapes = [(change.old.layer.input, change.new.layer.input) for change in changes if change.old and change.new]
     if any(old.channels != new.channels for old, new in shapes):
         before, after = (_summarise_texts(str(pair[side].channels) for pair in shapes) for side in (0, 1))
@@ -234,7 +234,7 @@ def _renamed_rows(difference: Difference) -> Iterator[DifferenceRow]:
         before, after = starred if len(set(found)) > 1 else found[0]
         yield DifferenceRow("renamed", before, f"now {after}", len(found), "", 0, 0)
     if numbered:
-        yield DifferenceRow("renamed", _layers_text(numbered), "only in numbers", numbered, "", 0, 0)
+        yield DifferenceRow("renamed", _layers_text(numbered), "numbers in names only", numbered, "", 0, 0)
 
 
 def _find_renamed_scope(old: str, new: str) -> tuple[str, str]:
@@ -254,7 +254,7 @@ def _reshaped_row(difference: Difference) -> Iterator[DifferenceRow]:
         if change.shapes and not (change.written or change.moved or _is_costly(change))
     ]
     if silent:
-        yield DifferenceRow("reshaped", _layers_text(len(silent)), "only in shape", len(silent), "", 0, 0)
+        yield DifferenceRow("reshaped", _layers_text(len(silent)), "shapes only", len(silent), "", 0, 0)
 
 
 def _layers_text(layers: int) -> str:

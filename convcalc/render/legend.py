@@ -14,7 +14,7 @@ _MISALIGNED_TEXT = f"{MISALIGNED} merged branches misaligned"
 
 
 def list_signs(layers: Iterable[Layer], misaligned: bool) -> list[str]:
-    """Return what a legend says about the arguments of layers, and whether a receptive field is marked as misaligned.
+    """Return the entries of a legend for the arguments of layers, and for the mark of misaligned receptive fields.
 
     A sign is shown with its shortest value: `p1 padding` rather than `p4-5×1 padding`.
     """

@@ -20,7 +20,7 @@ from convcalc.shape import AXIS_NAMES
 _SCHEMA = "convcalc/receptive_field/1"
 _BAR, _LEAST_BAR = 24, 8  # usual and minimum length of a bar, in characters
 _WIDEST, _TALLEST = 64, 24  # maximum size of a drawing, in characters
-_COVERS, _COVERS_SHORT = " ◀ covers it", " ◀"
+_COVERS, _COVERS_SHORT = " ◀ covers input", " ◀"
 _HEAD = ("layer", "output", "field", "jump", "center", "border")
 
 
@@ -103,7 +103,7 @@ def _draw_bars(seen: list[FieldReport], size: tuple[int, ...], room: int) -> lis
     if length < _LEAST_BAR:
         return [""] * (len(seen) + 1)
     of = "×".join(map(str, size))
-    bars = [next((title for title in (f"against the input, {of}", f"of {of}") if len(title) <= room), "")]
+    bars = [next((title for title in (f"compared with the input, {of}", f"of {of}") if len(title) <= room), "")]
     covered = False
     for field in seen:
         first = not covered and _covers_input(field, size)
@@ -192,7 +192,7 @@ def _interval_text(interval: Interval) -> str:
 def _draw_region(intervals: tuple[Interval, ...], size: tuple[int, ...], width: int | None) -> list[Line]:
     """Return a drawing of the last two axes: the input as dots, the region dark within the input and light beyond it.
 
-    A character represents a range of positions, and belongs to the region if any of them does.
+    Each character stands for a range of positions, and is drawn as part of the region if any of them is in it.
     """
     plane = list(zip(intervals, size, strict=True))[-2:]
     if len(plane) == 1:
@@ -209,7 +209,7 @@ def _draw_region(intervals: tuple[Interval, ...], size: tuple[int, ...], width: 
 
 
 def _legend_lines(across: int) -> list[str]:
-    parts = ["█ seen", "· input, not seen", "░ beyond the input"]
+    parts = ["█ region", "· rest of the input", "░ region beyond the input"]
     whole = "   ".join(parts)
     return [whole] if len(whole) <= across else parts
 

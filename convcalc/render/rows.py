@@ -50,7 +50,7 @@ class _Sums:
 
 
 def _choose_basis(report: Report) -> str:
-    """Return the name of the figure of which rows show the share: macs, or flops if the network has no MACs."""
+    """Return the name of the figure whose shares the rows show: macs, or flops if the network has no MACs."""
     return "flops" if report.totals.macs == 0 else "macs"
 
 
@@ -214,7 +214,7 @@ def _tensor_field(report: Report, tensor: int) -> FieldReport:
 
 
 def _is_only_numbering(group: Group) -> bool:
-    """Whether a scope only adds a number to the names in it, so that it needs no row of its own unless folded."""
+    """Whether a scope is a copy or a branch, which only adds a number to names and has a row only if it is folded."""
     return group.copies is not None or group.word == "branch"
 
 

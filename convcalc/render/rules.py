@@ -26,7 +26,7 @@ def rule_list_lines(rules: Sequence[type[Rule]], width: int | None) -> list[Bloc
 
 
 def rule_page_lines(rule: type[Rule], width: int | None) -> list[Line]:
-    """Return the page of a rule: what it finds, its options, why that matters, its source, and two examples."""
+    """Return the page of a rule: what it finds, its options, why the finding matters, its source, and two examples."""
     state = "on by default" if rule.default else "opt-in: --select " + rule.code
     text = " ".join(cleandoc(rule.__doc__ or "").split())
     lines: list[Line] = [[(f"{rule.code} {rule.name}", "title"), (f"  {rule.severity}, {state}", "dim")], []]

@@ -51,7 +51,7 @@ def table(
 
 
 def list_row_signs(rows: Sequence[Row], titles: Sequence[str]) -> list[str]:
-    """Return what a legend says about the signs in the columns with these titles."""
+    """Return the entries of a legend for the signs in the columns with these titles."""
     shown = {column.name for column in COLUMNS.values() if column.title in titles}
     layers = {(row.kind, row.what): row.layer for row in rows if row.layer} if "what" in shown else {}
     misaligned = "receptive_field" in shown and any(map(is_marked_misaligned, rows))

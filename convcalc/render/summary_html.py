@@ -1,7 +1,7 @@
 """The report as HTML for a notebook: a table with bars, whose scopes fold.
 
-In comes a `Report`; out comes one `<div>` with its style, for example from the last line of a cell. It needs no script
-and nothing from elsewhere. Every text is escaped, because the names of a network come from files of strangers.
+A `Report` becomes one `<div>` with its style, for example on the last line of a cell. It needs no script and loads
+nothing. Every text is escaped, because the names of a network come from files of strangers.
 """
 
 from collections import Counter

@@ -82,7 +82,7 @@ class BlockBinder:
         entry = expansion.entry
         for name, default in block.parameters.items():
             if default is None and name not in entry.arguments:
-                message = f"{entry.word} is {block.name} here, which needs {name}"
+                message = f"{entry.word} is {block.name} here; {block.name} needs {name}"
                 self.reporter.report(expansion, entry.word_path, message, "CV012", on_key=True)
         for name in entry.arguments:
             if name not in block.parameters:

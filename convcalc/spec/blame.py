@@ -1,8 +1,8 @@
 """Decides whether a wrong value of a spec parameter, and not the spec, is why a network cannot be read.
 
-In come the error, the document and the overrides; out comes the error to report. A parameter may be used in many
-places, and each of them reports a wrong value. If the spec is valid without the values given from outside, there is
-only one mistake, and it is reported where the value was given: `--set width=abc`.
+`blame_params` takes an error, the document and the overrides, and returns the error to report. A parameter may be used
+in many places, and each of them reports a wrong value. If the spec is valid without the values given from outside,
+there is only one mistake, and it is reported where the value was given: `--set width=abc`.
 """
 
 from collections.abc import Iterable

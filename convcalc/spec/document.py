@@ -109,7 +109,7 @@ class Document:
         return extent
 
     def _inside(self, extent: Extent, value: str, within: Extent) -> Extent:
-        """Return where a part of a scalar is; the place of the whole scalar if it is written with escape sequences."""
+        """Return the place of the part `within` of a scalar, or of the whole scalar if it has escape sequences."""
         found = (self.text or "").find(value, extent[0], extent[1])
         return extent if found < 0 else (found + within[0], found + max(within[1], within[0] + 1))
 

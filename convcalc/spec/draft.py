@@ -39,7 +39,7 @@ class Draft:
     def add_layer(
         self, layer: Layer, name: str, entry: Entry, tensors: Tensors, frozen: bool, owner: int | None, path: Path
     ) -> Place:
-        """Add a layer to the network and return its place. Raises TooMuch if it is one too many.
+        """Add a layer to the network and return its place. Raises TooMuch at the limit.
 
         `path` is where the layer is written, `owner` the node whose weights it reuses.
         """

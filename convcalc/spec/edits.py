@@ -1,7 +1,7 @@
 """Edits the text of a spec at the places of its values; comments and layout around them are preserved.
 
-In come a document and a change, such as setting the argument bias to false; out comes an `Edit`, which says what
-characters to replace by what text: Edit(0, 4, "silu") turns `relu: {}` into `silu: {}`.
+Each function takes a document and a change, such as setting the argument bias to false, and returns an `Edit`: the
+characters to replace and their replacement. For example, Edit(0, 4, "silu") turns `relu: {}` into `silu: {}`.
 """
 
 import re

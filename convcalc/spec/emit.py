@@ -1,8 +1,7 @@
 """Writes values as YAML text on one line, from which `source.py` reads the same values.
 
-In come the values of a spec, such as `{"conv": {"out_channels": 8, "from": ["a", "b"]}}`; out comes their text, such as
-`conv: {out_channels: 8, from: [a, b]}`. Text is written without quotes if neither convcalc nor another reader of YAML
-could read it as something else.
+For example, `{"conv": {"out_channels": 8, "from": ["a", "b"]}}` becomes `conv: {out_channels: 8, from: [a, b]}`. Text
+is written without quotes if neither convcalc nor another reader of YAML could read it as something else.
 """
 
 import re

@@ -129,7 +129,7 @@ class EntryMistakes:
         return found
 
     def report_wrong_merge(self, entry: Entry) -> None:
-        """Report a merge that is not one of the kinds that merge branches."""
+        """Report a `merge` that is not add, multiply or concat."""
         hint = kind_hint(str(entry.merge), MERGES)[1]
         message = f"merge must be add, multiply or concat; got {show(entry.merge)}"
         self.problems.add((*entry.path, "merge"), message, "CV013", hint if "layers" not in hint else "")

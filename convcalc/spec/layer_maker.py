@@ -102,7 +102,7 @@ class LayerMaker:
         """Return the layer that an argument (`like`) names, with its output shape. Raises Flaw, UnknownValue."""
         outputs = self.resolver.find_place(expansion, name, path).outputs
         if len(outputs) != 1:
-            message = f"{key} must name something with one output; {show(name)} has {len(outputs)}"
+            message = f"{key} must refer to a single output; {show(name)} has {len(outputs)}"
             raise Flaw(message, key=key, code="CV015")
         if outputs[0].shape is None:
             raise UnknownValue
@@ -113,7 +113,7 @@ class LayerMaker:
         entry = expansion.entry
         absent = [name for name in list_required(kind.keys) if name not in entry.arguments]
         if absent:
-            message = f"{entry.word} is {kind.kind} here, which needs {' and '.join(absent)}"
+            message = f"{entry.word} is {kind.kind} here; {kind.kind} needs {' and '.join(absent)}"
             self.reporter.report(expansion, entry.word_path, message, "CV012", on_key=True)
         return not absent
 

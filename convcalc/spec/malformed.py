@@ -1,7 +1,7 @@
 """Explains why a text is not YAML, in convcalc's own words.
 
-In come the text, the place where the parser gave up, and what it had read before; out come the place to show, a
-message and a fix. The parser's own message is not used: it differs between parsers and their versions.
+The arguments are the text, the place where the parser gave up, and how far it had read; the result has the place to
+show, a message and a fix. The parser's own message is not used: it differs between parsers and their versions.
 
 >>> found = explain_malformed("name: net: the second", Stopped(place=9, since=5, room=64))
 >>> found.place, found.message

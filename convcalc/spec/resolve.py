@@ -88,7 +88,7 @@ class Resolver:
         return find_value
 
     def _find_in_channels(self, expansion: Expansion) -> int:
-        """Return the channels of an entry's input; of its first one if it has several."""
+        """Return the channels of an entry's input, or of its first input if it has several."""
         shape = self.find_inputs(expansion)[0].shape
         if shape is None:
             raise UnknownValue

@@ -128,7 +128,7 @@ class Scope:
 
 
 class Expansion:
-    """The expansion of one entry in a scope; of one copy of it if it repeats.
+    """The expansion of one entry in a scope, or of one copy of a repeated entry.
 
     `index` is the value of $index, `previous_copy` the output of the copy before (None in the first one), and `tensors`
     are the inputs of the entry, once they are known.

@@ -68,7 +68,7 @@ class WeightSharing:
         entry, other = expansion.entry, owner.layer
         message = (
             f"weights can be shared only between layers {due}: {owner.name} is {other.kind} {other.glance()} "
-            f"on {other.input}, this is {layer.kind} {layer.glance()} on {layer.input}"
+            f"on {other.input}, but this is {layer.kind} {layer.glance()} on {layer.input}"
         )
         path = entry.option_path("share") if "share" in entry.options else entry.word_path
         self.reporter.report(expansion, path, message, "CV015")

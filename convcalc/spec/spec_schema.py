@@ -1,7 +1,7 @@
 """Makes the JSON Schema (draft-07) of a spec, with which editors complete keys, describe them and mark mistakes.
 
-It accepts every valid spec, and some invalid ones: it cannot check names, shapes or the values of expressions. Bare
-words are constants with a description each, so that an editor shows the one under the pointer. There are no titles:
+It accepts every valid spec, and some invalid ones: it cannot check names, shapes or the values of expressions. Each
+bare word is a constant with its own description, so that an editor can show it. There are no titles:
 yaml-language-server shows the title around a key as its heading, once for each schema that matches.
 """
 

@@ -61,7 +61,7 @@ class Template:
             return str(int(value)) if is_whole(value) else repr(value)
         if isinstance(value, str):
             return value
-        raise WrongExpression(f"a text cannot contain {show(value)}", 0, len(self.text))
+        raise WrongExpression(f"text cannot contain {show(value)}", 0, len(self.text))
 
 
 @lru_cache(maxsize=10_000)

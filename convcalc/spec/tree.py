@@ -1,8 +1,8 @@
 """Builds the values of a spec from the parts of a YAML text, in the order of the text, without recursion.
 
-In come scalars, the starts and ends of collections, and aliases, each with its place; out come mappings, lists and
-scalars that know their places. For example, the start of a list, the scalars 3 and 32, and its end become [3, 32].
-Anchors and `<<` are resolved, repeated keys are reported, and the limits on size and nesting are enforced.
+The parts are scalars, the starts and ends of collections, and aliases, each with its place. The values are mappings,
+lists and scalars that know their places. For example, the start of a list, the scalars 3 and 32, and its end become
+[3, 32]. Anchors and `<<` are resolved, repeated keys are reported, and the limits on size and nesting are enforced.
 """
 
 import re

@@ -450,7 +450,7 @@ def test_an_entry_is_changed_in_any_layout(text: str, expected: str, net: Path) 
         (
             "params: {op: conv}\nlayers:\n  - $op: {out_channels: 3, kernel_size: 3}\n",
             "separable:conv1",
-            "its kind is the parameter $op",
+            "its kind is set by the parameter $op",
         ),
         (
             "x-a: &a {conv: {out_channels: 3, kernel_size: 3, padding: 1}}\nlayers:\n  - *a\n  - *a\n",

@@ -169,7 +169,7 @@ def test_a_constant_that_claims_terabytes_is_not_allocated(tmp_path: Path) -> No
 def test_a_shape_with_billions_of_axes_is_refused(operator: str, tmp_path: Path) -> None:
     model = made(f"y = {operator}(x, p)", X, integers={"p": [1]})
     model.graph.initializer[0].dims[0] = 2**31
-    with pytest.raises(NotImported, match=f"{operator}.*2147483648 numbers"):
+    with pytest.raises(NotImported, match=f"{operator}.*2147483648 axes"):
         imported(tmp_path, model)
 
 

@@ -146,7 +146,7 @@ def test_layers_without_a_module_are_named(capsys: pytest.CaptureFixture[str], t
 
 def test_the_command_writes_what_the_function_returns(tmp_path: Path) -> None:
     assert run(["export", "example:lenet5", "--to", "torch", "-o", str(tmp_path / "net.py")]) == 0
-    assert (tmp_path / "net.py").read_text(encoding="utf-8") == module_text(example("lenet5"))
+    assert (tmp_path / "net.py").read_text(encoding="utf-8") == module_text(convcalc.load("example:lenet5"))
 
 
 def test_options_of_a_network_reach_the_text(capsys: pytest.CaptureFixture[str]) -> None:

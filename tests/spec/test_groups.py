@@ -151,7 +151,7 @@ def test_a_block_selected_by_a_parameter_needs_its_required_parameters() -> None
     text = DYNAMIC.replace("USE", "$which: {kernel: 3}")
     found = problem(text)
     assert (found.code, place(found)) == ("CV012", place_of(text, "$which: {"))
-    assert "narrow here, which needs channels" in found.message
+    assert "narrow here; narrow needs channels" in found.message
 
 
 def test_a_block_selected_by_a_parameter_takes_no_other_arguments() -> None:

@@ -56,7 +56,7 @@ def index_by_code(rules: Iterable[type[Rule]]) -> dict[str, type[Rule]]:
     for rule in rules:
         for other in found.values():
             if rule.code == other.code or rule.name == other.name:
-                raise ValueError(f"{rule.__name__} and {other.__name__} are both {rule.code} {rule.name}")
+                raise ValueError(f"{rule.__name__} and {other.__name__} share a code or name: {rule.code} {rule.name}")
         found[rule.code] = rule
     return found
 

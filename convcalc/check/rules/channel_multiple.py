@@ -72,7 +72,7 @@ def _chooses_channels(layer: Layer) -> bool:
 
 
 def _find_last_choices(network: Network) -> set[int]:
-    """Return the tensors, by number, from the last layers before each output that choose their number of channels."""
+    """Find the last layers before every output that choose their channels; return the numbers of their tensors."""
     first = len(network.inputs)
     waiting, seen = list(network.outputs.values()), set(network.outputs.values())
     found = set()

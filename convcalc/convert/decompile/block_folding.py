@@ -141,7 +141,7 @@ class Folder:
         return True
 
     def count_saving(self, places: list[_Occurrence]) -> tuple[float, list[_Occurrence]]:
-        """Return how many lines a block for these occurrences saves, and the occurrences."""
+        """Return how many lines are saved if a block replaces these occurrences, and the occurrences themselves."""
         uses = [tuple(iterate_values(place.items)) for place in places]
         columns = {tuple(map(with_type, column)) for column in zip(*uses, strict=True)}
         if sum(len(set(column)) > 1 for column in columns) > _MAX_PARAMETERS:

@@ -56,7 +56,7 @@ def _iterate_entries(body: EntryList) -> Iterator[Item]:
 
 
 def _inline_use(item: Item, block: FoldedBlock, fresh: Iterator[int]) -> list[Item]:
-    """Return the entries that replace an entry: those of the block if it is a use of it, otherwise itself."""
+    """Return the entries of the block if the entry is a use of it, otherwise the entry itself."""
     if not isinstance(item, FoldedUse) or item.block is not block:
         return [item]
     tensors = {block.body.source: item.reads[0], block.body.items[-1].output: item.output}

@@ -73,7 +73,7 @@ def _shorten_arguments(layer: Layer) -> tuple[tuple[str, ...], tuple[Value, ...]
 
 
 def _is_redundant(kind: type[Layer], inputs: tuple[Shape, ...], given: dict[str, Any], name: str) -> bool:
-    """Whether the layer would work out the value of an optional argument without it, as a conv its `in_channels`."""
+    """Whether a layer would infer the same value if an optional argument, such as `in_channels`, were omitted."""
     key = kind.keys[name]
     if key.required or key.default is not None:
         return False

@@ -164,7 +164,7 @@ def _normalised_axes(data: Data, axes: Sizes) -> dict[str, Any]:
 
 
 def convert_mean_variance_norm(builder: Builder, operation: Operation) -> None:
-    """Convert MeanVarianceNormalization, a norm without scale and bias, per channel or over the channels or all."""
+    """Convert MeanVarianceNormalization, without scale and bias, to an instancenorm or a layernorm by its axes."""
     data = builder.read_any_order(operation.inputs[0])
     given = operation.attributes.get("axes") or (0, 2, 3)
     axes = tuple(data.order[axis % len(data.order)] for axis in given)

@@ -196,7 +196,7 @@ def _evaluate_chain(
 
 
 def _is_closed(merger: _PatternMerger, inside: set[int], last: int) -> bool:
-    """Whether no operation outside `inside` reads an output of those inside, except the last one's."""
+    """Whether operations outside `inside` read no output of those inside, except that of `last`."""
     for place in inside - {last}:
         operation = merger.found[place]
         assert operation is not None

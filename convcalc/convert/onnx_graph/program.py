@@ -186,7 +186,7 @@ class _OnnxReader:
         return found
 
     def input_dims(self, info: Any) -> Sizes:
-        """Return the sizes of an input: those given, else those in the file. An open batch size is 1."""
+        """Return the sizes of an input: those given, else those in the file. An unspecified batch size becomes 1."""
         given = self.shapes.get(info.name, self.shapes.get(None))
         if info.type.WhichOneof("value") != "tensor_type":
             raise NotImported(f"the input {show(info.name)} is not a tensor")
@@ -245,7 +245,7 @@ class _OnnxReader:
             value = self.values[name]
             if value.kind == self.onnx.TensorProto.INT64 and len(value.dims) == 1 and value.dims[0] > _MOST_AXES:
                 raise NotImported(
-                    f"{describe_node(operation)} reads {value.dims[0]} numbers; a tensor has at most {_MOST_AXES} axes"
+                    f"{describe_node(operation)} has a list for {value.dims[0]} axes; a tensor has at most {_MOST_AXES}"
                 )
 
     def read_attribute(self, attribute: Any) -> Any:

@@ -59,7 +59,7 @@ class _ModuleWatch:
         self.seen: set[int] = set()
 
     def __call__(self, counter: Any) -> None:
-        """Register the hooks that record every module from now on."""
+        """Register the hooks that record each module when it is run."""
         for path, inner in self.module.named_modules():
             if any(True for _ in inner.parameters(recurse=False)) or not any(True for _ in inner.children()):
                 inner.register_forward_pre_hook(lambda *_: self.started.append((counter.get_total_flops(), 0)))

@@ -141,7 +141,10 @@ def _shuffle_handler(kind: str, key: str) -> Handler:
 
 
 def _read_unchanged(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Return the input unchanged, or add the identity or dropout layer that the operation marks."""
+    """Return the input unchanged, or add the identity or dropout layer that the operation replaces.
+
+    These layers have no operation of their own in a trace; an `alias` operation marks their place.
+    """
     kept = reader.trace.marked.get(_innermost_path(node)) if "alias" in str(node.target) else None
     if kept is None:
         return reader.known[node.args[0]]

@@ -19,7 +19,7 @@ from convcalc.convert.pytorch.calls import (
 
 
 def _make_convolution(layer: Any, out_channels: int, groups: int, bias: bool) -> LayerModules:
-    """Return a convolution; padding that PyTorch's own cannot do is added before it."""
+    """Return a convolution; padding that PyTorch's convolution does not support is added before it."""
     own = is_symmetric(layer.padding)
     padding = collapse_equal([before for before, _ in layer.padding]) if own else 0
     call = call_nn(
