@@ -78,11 +78,15 @@ def test_every_kind_has_a_case_accepted_by_pytorch(kind: str) -> None:
 
 
 def test_every_kind_is_in_the_table() -> None:
-    assert set(CASES) == KINDS.keys() - NOT_IN_THE_TABLE.keys()
+    assert set(CASES) == KINDS.keys() - NOT_IN_THE_TABLE.keys(), (
+        "add the kind to BUILDERS in tests/oracle/make_cases.py, then run python -m tests.oracle.make_cases"
+    )
 
 
 def test_every_kind_is_part_of_the_random_receptive_field_networks() -> None:
-    assert KINDS.keys() - NOT_DRAWN.keys() == DRAWN
+    assert KINDS.keys() - NOT_DRAWN.keys() == DRAWN, (
+        "every kind is either in DRAWN in tests/support/dependence.py or, with a reason, in NOT_DRAWN in this file"
+    )
 
 
 @pytest.mark.torch

@@ -1124,6 +1124,9 @@ def cases() -> Iterator[Case]:
                 yield case | answer(kind, shape, arguments)
             except UndecidedError:
                 continue
+            except TypeError as error:
+                error.add_note(f"kind {kind}: if it needs arguments, list some in BOUNDARIES")
+                raise
 
 
 def main() -> None:

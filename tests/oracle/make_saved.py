@@ -257,7 +257,11 @@ def built(kind: str, shapes: list[Shape], arguments: Case) -> nn.Module:
 
 def layer_cases() -> Iterator[Case]:
     for kind, shapes, arguments in requests():
-        module = built(kind, shapes, arguments)
+        try:
+            module = built(kind, shapes, arguments)
+        except TypeError as error:
+            error.add_note(f"kind {kind}: if it needs arguments, list some in ARGUMENTS")
+            raise
         answers = [kept_by_layer(module, shapes, batch) for batch in BATCHES]
         [inputs], [output] = {answer[0] for answer in answers}, {answer[1] for answer in answers}
         rest = {str(batch): answer[2] for batch, answer in zip(BATCHES, answers, strict=True)}

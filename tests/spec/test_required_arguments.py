@@ -51,4 +51,5 @@ def test_a_linear_layer_needs_its_features() -> None:
 
 @pytest.mark.parametrize("kind", OTHERS)
 def test_all_other_layers_need_no_arguments(kind: str) -> None:
+    """A kind that needs arguments is listed above, in REQUIRED."""
     assert load({"input": [4, 8], "layers": [kind]}).nodes

@@ -1,7 +1,8 @@
 """The activations: for each layer kind its class in torch.nn, and the multiplications and additions per value.
 
-An output position depends on the same position of the input only. The tests of costs, of the receptive field and the
-tables of PyTorch's results all use this list, so a new activation is added to the tests here only.
+An output position depends on the same position of the input only, the shape stays the same, and no argument is needed.
+The tests of costs, of the receptive field and the tables of PyTorch's results all use this list, so a new activation is
+added to the tests here only. One that changes the shape or needs an argument is tested like the other kinds.
 """
 
 from typing import NamedTuple
