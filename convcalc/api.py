@@ -175,7 +175,7 @@ def _read_document(spec: object) -> Document:
 def _read_file(name: str) -> Document:
     """Return the document of a file or an example. Raises InvalidSpec for an unknown example, OSError with a hint."""
     try:
-        return files.read_file(examples.resolve_net(name))
+        return files.read_net(name)
     except examples.NoExample as error:
         raise InvalidSpec([Problem((), str(error), "CV000")], name) from None
     except OSError as error:
