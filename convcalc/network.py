@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from convcalc.axis_order import Misreading
 from convcalc.layers.base import Layer
-from convcalc.layout import Misreading
 from convcalc.problems import Path, printable
 from convcalc.shape import Shape
 

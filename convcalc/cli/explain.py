@@ -57,7 +57,7 @@ def command(
 
 
 def _render_figures(report: Report, layer: str | None, format: str, where: common.Output) -> str:
-    from convcalc.explain.figures import NoLayer, explain_layers
+    from convcalc.explain.derived_figures import NoLayer, explain_layers
     from convcalc.render import explain, explain_json, explain_markdown
 
     try:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
-from convcalc.convert.checking import make_loadable
 from convcalc.convert.dtypes import DataTypes
 from convcalc.convert.graph import (
     Graph,
@@ -33,6 +32,7 @@ from convcalc.convert.keras_config import (
 )
 from convcalc.convert.keras_layers import CLASSES, Pieces, convert_relu, make_opaque
 from convcalc.convert.keras_types import add_types
+from convcalc.convert.loading_check import make_loadable
 from convcalc.layers.make import make_written_layer
 from convcalc.network import MOST_LAYERS
 from convcalc.problems import Flaw, printable, show

@@ -3,12 +3,12 @@
 import os
 from collections.abc import Iterable
 
-from convcalc.convert.checking import make_loadable
 from convcalc.convert.graph import Graph, NotImported, use_pointwise_kind
+from convcalc.convert.loading_check import make_loadable
 from convcalc.convert.onnx_graph.declared import Sizes
 from convcalc.convert.onnx_graph.file import read_model
 from convcalc.convert.onnx_graph.node_patterns import merge_patterns
-from convcalc.convert.onnx_graph.onnx_operators import OPERATORS
+from convcalc.convert.onnx_graph.onnx_readers import OPERATORS
 from convcalc.convert.onnx_graph.program import Follow, Operation, Program, Shapes, read_program
 from convcalc.convert.onnx_graph.step_builder import Builder, UnsupportedOperation
 from convcalc.convert.onnx_graph.types import count_data_types

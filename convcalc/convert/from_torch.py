@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from convcalc.convert.checking import make_loadable
 from convcalc.convert.dtypes import FLOAT32, DataTypes
 from convcalc.convert.graph import Graph, NotImported, use_pointwise_kind
+from convcalc.convert.loading_check import make_loadable
 from convcalc.convert.pytorch.aten_operators import OPERATORS
 from convcalc.convert.pytorch.failures import describe_error, error_location
 from convcalc.convert.pytorch.fidelity import account_for, measure_totals

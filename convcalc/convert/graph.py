@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from convcalc.layout import describe_wrong_number_of_sizes, suggest_sizes
+from convcalc.axis_order import describe_wrong_number_of_sizes, suggest_sizes
 from convcalc.problems import shorten
 from convcalc.spec.entries import MOST_NAME, RESERVED_NAMES
 

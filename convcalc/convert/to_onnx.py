@@ -9,7 +9,7 @@ from typing import Any
 from convcalc.convert.graph import NotImported, legal_names
 from convcalc.convert.onnx_graph.composing import OnnxWriter, UnsupportedLayer
 from convcalc.convert.onnx_graph.file import import_onnx
-from convcalc.convert.onnx_graph.onnx_nodes import WRITERS
+from convcalc.convert.onnx_graph.onnx_writers import WRITERS
 from convcalc.network import Network, Node
 from convcalc.shape import Shape
 from convcalc.version import __version__

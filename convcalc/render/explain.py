@@ -9,7 +9,7 @@ from textwrap import wrap
 
 from convcalc.analysis.figures import FIGURES
 from convcalc.analysis.report import Report
-from convcalc.explain.figures import DerivedFigure, Explanation
+from convcalc.explain.derived_figures import DerivedFigure, Explanation
 from convcalc.explain.totals import list_remarks, sum_by_kind
 from convcalc.render.cells import Cells, cell_table
 from convcalc.render.layers import hang_text, parse_page

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from convcalc.analysis.report import Report
-from convcalc.explain.figures import DerivedFigure, Explanation
+from convcalc.explain.derived_figures import DerivedFigure, Explanation
 from convcalc.explain.totals import list_remarks, sum_by_kind
 from convcalc.render.layers import parse_page
 from convcalc.symbolic import Latex, Notation

@@ -6,7 +6,7 @@ every index follows a letter, so that nothing is mistaken for Markdown syntax.
 
 from convcalc.analysis.figures import FIGURES
 from convcalc.analysis.report import Report
-from convcalc.explain.figures import DerivedFigure, Explanation
+from convcalc.explain.derived_figures import DerivedFigure, Explanation
 from convcalc.explain.totals import list_remarks
 from convcalc.render.cells import cell_markdown
 from convcalc.render.explain import format_result, list_facts, share_cells

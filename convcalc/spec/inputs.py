@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from convcalc.arguments import LARGEST, is_integer, suggest_correction
-from convcalc.layout import Misreading, describe_wrong_number_of_sizes, find_misreading, suggest_sizes
+from convcalc.axis_order import Misreading, describe_wrong_number_of_sizes, find_misreading, suggest_sizes
 from convcalc.problems import InvalidSpec, Path, Problem, did_you_mean, shorten, show, suggest_rename
 from convcalc.shape import AXIS_NAMES, MOST_AXES, Shape
 from convcalc.spec.document import UNKNOWN

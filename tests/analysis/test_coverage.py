@@ -194,7 +194,7 @@ def test_parts_of_vectors_depend_on_the_positions_of_their_features(data: st.Dat
     ],
 )
 def test_classifiers_depend_on_the_inputs_that_have_gradients(name: str, sizes: tuple[int, ...]) -> None:
-    from tests.oracle.dependence import Projection
+    from tests.oracle.gradients import Projection
 
     found = report_of(name, input=[channels(name), *sizes])
     source, output = Projection(found, (0,)).run(last_placed(found))

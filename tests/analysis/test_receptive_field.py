@@ -438,7 +438,7 @@ def has_places(found: Field) -> bool:
 @pytest.mark.torch
 @pytest.mark.parametrize("name", PROBES)
 def test_fields_match_gradients(name: str) -> None:
-    from tests.oracle.dependence import Projection
+    from tests.oracle.gradients import Projection
 
     probe = PROBES[name]
     found = report_of(name, input=[channels(name), *probe.sizes])

@@ -17,7 +17,7 @@ import convcalc
 from convcalc import examples
 from convcalc.convert.comparison import Verification
 from convcalc.diff.difference import compare_reports
-from convcalc.explain.figures import explain_layers
+from convcalc.explain.derived_figures import explain_layers
 from convcalc.fitting import Order, Param, Setup, fit
 from convcalc.spec.inputs import Overrides
 
@@ -66,7 +66,9 @@ def test_load_and_summary_accept_every_form(form: str, tmp_path: Path) -> None:
 
 
 def test_an_example_is_the_file_of_that_name() -> None:
-    assert convcalc.load("example:resnet18") == convcalc.load(examples.find_file("resnet18"))
+    network = convcalc.load("example:resnet18")
+    assert network.file == "example:resnet18"
+    assert network == convcalc.load(examples.find_file("resnet18"))._replace(file=network.file)
 
 
 def test_load_returns_a_network_unchanged() -> None:

@@ -9,7 +9,7 @@ import convcalc
 from convcalc.analysis.report import LayerReport
 from convcalc.convert import from_onnx
 from convcalc.convert.graph import NotImported, plain_spec
-from convcalc.convert.onnx_graph.onnx_nodes import WRITERS
+from convcalc.convert.onnx_graph.onnx_writers import WRITERS
 from convcalc.convert.to_onnx import model_bytes
 from convcalc.examples import find_file, list_names
 from convcalc.layers import KINDS
@@ -31,7 +31,7 @@ def round_trip(network: Any, folder: Path) -> convcalc.Report:
     file.write_bytes(model_bytes(network))
     graph = from_onnx.read(str(file))
     assert graph.notes == (), (
-        "export writes an operator that import cannot read: add it to OPERATORS in onnx_operators.py"
+        "export writes an operator that import cannot read: add it to OPERATORS in onnx_readers.py"
     )
     dtype = {"weights": network.dtype.weights, "activations": network.dtype.activations}
     return convcalc.analyse(convcalc.load(plain_spec(graph), dtype=dtype))
@@ -122,7 +122,7 @@ def test_an_adaptive_pooling_with_unequal_windows_has_no_operator(kind: str) -> 
 
 def test_every_kind_is_exported_or_has_no_operator() -> None:
     assert set(WRITERS) == set(KINDS) - WITHOUT_OPERATOR, (
-        "every kind is either in WRITERS in onnx_nodes.py or in WITHOUT_OPERATOR in this file"
+        "every kind is either in WRITERS in onnx_writers.py or in WITHOUT_OPERATOR in this file"
     )
 
 

@@ -16,7 +16,7 @@ from convcalc.convert import from_onnx, to_onnx
 from convcalc.convert.decompile.spec_writer import spec_text
 from convcalc.convert.graph import NotImported, plain_spec
 from convcalc.convert.onnx_graph import file
-from convcalc.convert.onnx_graph.onnx_operators import OPERATORS
+from convcalc.convert.onnx_graph.onnx_readers import OPERATORS
 from tests.convert.test_onnx_import import ONE_NODE
 from tests.support.onnx_models import imported, made
 

@@ -13,7 +13,7 @@ import pytest
 
 import convcalc
 from convcalc.analysis.report import Report, analyse
-from convcalc.explain.figures import DerivedFigure, Explanation, explain_layers
+from convcalc.explain.derived_figures import DerivedFigure, Explanation, explain_layers
 from convcalc.explain.totals import sum_by_kind
 from convcalc.layers import KINDS
 from convcalc.shape import AXIS_NAMES

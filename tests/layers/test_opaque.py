@@ -153,7 +153,7 @@ def test_tables_name_what_is_unknown() -> None:
 
 
 def test_stated_figures_are_explained() -> None:
-    from convcalc.explain.figures import explain_layers
+    from convcalc.explain.derived_figures import explain_layers
 
     found = convcalc.summary(network(opaque(macs=100, multiplications=120)), batch=2)
     [explained] = explain_layers(found, "opaque1")

@@ -15,7 +15,9 @@ from convcalc.layers.base import Layer
 PACKAGE = Path(convcalc.__file__).parent
 FLOORS = {
     **dict.fromkeys(("arithmetic", "gc_pause", "problems", "shape", "symbolic", "units", "version"), 0),
-    **dict.fromkeys(("arguments", "convert.formats", "examples", "intervals", "json_schemas", "layout", "manual"), 1),
+    **dict.fromkeys(
+        ("arguments", "axis_order", "convert.formats", "examples", "intervals", "json_schemas", "manual"), 1
+    ),
     "layers": 2,
     "network": 3,
     **dict.fromkeys(("analysis", "spec"), 4),
@@ -37,7 +39,7 @@ RESULTS = (
     "analysis/report.py",
     "convert/comparison.py",
     "diff/difference.py",
-    "explain/figures.py",
+    "explain/derived_figures.py",
     "fitting.py",
     "network.py",
     "problems.py",

@@ -21,7 +21,7 @@ from convcalc import examples
 from convcalc.cli.main import run
 from convcalc.convert.comparison import Verification
 from convcalc.diff.difference import compare_reports
-from convcalc.explain.figures import explain_layers
+from convcalc.explain.derived_figures import explain_layers
 from convcalc.fitting import Order, Param, Setup, fit
 from convcalc.render.cells import Cells, wrapped_table
 from convcalc.render.lines import MOST_RICH_ROWS, Table, plain_text, styled_text

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from convcalc.analysis.report import Report
+from convcalc.axis_order import Misreading
 from convcalc.check.rule import Rule
-from convcalc.layout import Misreading
 from convcalc.problems import Path, Problem
 from convcalc.shape import AXIS_NAMES, Shape
 

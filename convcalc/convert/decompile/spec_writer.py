@@ -7,6 +7,7 @@ because the spec must describe exactly the same network. For example, five times
 
 from collections.abc import Callable, Iterator, Mapping
 
+from convcalc.axis_order import find_misreading
 from convcalc.convert.decompile.block_folding import Folder
 from convcalc.convert.decompile.block_names import name_blocks
 from convcalc.convert.decompile.inlining import inline_single_uses, unroll_residuals
@@ -26,7 +27,6 @@ from convcalc.convert.decompile.repeats import merge_repeats
 from convcalc.convert.decompile.spec_text import EntryWriter, make_blocks_text
 from convcalc.convert.graph import Graph, NotImported, legal_names, plain_spec, title
 from convcalc.layers.base import Layer
-from convcalc.layout import find_misreading
 from convcalc.network import Network, Node
 from convcalc.problems import InvalidSpec, printable
 from convcalc.shape import AXIS_NAMES

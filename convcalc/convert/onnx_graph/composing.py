@@ -1,6 +1,6 @@
 """Builds the nodes and tensors of an ONNX graph.
 
-`to_onnx` creates one OnnxWriter per model; the rules in `onnx_nodes` add the nodes of each layer to it.
+`to_onnx` creates one OnnxWriter per model; the rules in `onnx_writers` add the nodes of each layer to it.
 """
 
 from collections.abc import Iterable, Sequence

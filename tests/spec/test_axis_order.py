@@ -2,7 +2,7 @@
 
 import pytest
 
-from convcalc.layout import SizeCorrection, find_misreading, suggest_sizes
+from convcalc.axis_order import SizeCorrection, find_misreading, suggest_sizes
 
 LIKELY = [
     ((1, 3, 224, 224), (3, 224, 224)),
