@@ -99,7 +99,7 @@ def test_pre_commit_rejects_an_invalid_spec(tmp_path: Path) -> None:
     if UNREACHABLE.search(said):
         pytest.skip("no package index can be reached")
     assert status == 1
-    assert "a bad.convcalc.yml:3:29: conv has no argument 'kernal_size' [CV010]" in said
+    assert "a bad.convcalc.yml:3:29: error: conv has no argument 'kernal_size' [CV010]" in said
     assert "1 of 2 files: 1 error" in said
     status, said = answer("--files", "good.convcalc.yaml", "other.yaml")
     assert (status, re.sub(r"\.+", " ", said)) == (0, "convcalc check Passed\n")
