@@ -61,9 +61,6 @@ def _measure_limit(report: Report, limit: Limit) -> Iterator[BudgetUse]:
         yield from _measure_bounds(limit, "", value, value)
     else:
         layers = [layer for layer in report.layers if fnmatchcase(layer.name, limit.pattern)]
-        if not layers:
-            yield BudgetUse(f"{limit.pattern}: {_metric_name(limit.metric)}", "no such layer", "", "")
-            return
         figures = [(layer.name, layer_figure(layer, limit.metric)) for layer in layers]
         unknown = [named for named in figures if named[1] is None]
         smallest, least = unknown[0] if unknown else min(figures, key=lambda named: named[1] or 0)
