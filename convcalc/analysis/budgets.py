@@ -21,7 +21,10 @@ _MOST_NAMED = 3  # layers named in a hint
 
 
 class BudgetUse(NamedTuple):
-    """How much of a budget is used, as texts: `params`, `72,344`, `100,000`, `72.3%`; no percentage if none applies."""
+    """How much of a budget is used, as texts: `params`, `72,344`, `100,000`, `72.3%`.
+
+    An unknown figure is `?`. Only a known figure with a maximum has a percentage: more of a minimum is not worse.
+    """
 
     budget: str
     used: str
@@ -35,9 +38,9 @@ def find_breaches(report: Report, outside: Iterable[Limit] = ()) -> list[Problem
 
 
 def measure_budgets(report: Report, outside: Iterable[Limit] = ()) -> tuple[BudgetUse, ...]:
-    """Return how much of the spec's budget and of further limits (`outside`) is used, if none is exceeded.
+    """Return how much of the spec's budget and of further limits (`outside`) is used, in the order of the limits.
 
-    Of the layers that match a pattern, the one that is closest to the limit is returned.
+    Of the layers that match a pattern, the first of those closest to the limit is returned, or whose figure is unknown.
     """
     uses = (use for limit in (*report.network.budget, *outside) for use in _measure_limit(report, limit))
     return tuple(dict.fromkeys(uses))
@@ -51,33 +54,37 @@ def _measure_limit(report: Report, limit: Limit) -> Iterator[BudgetUse]:
                 yield BudgetUse(f"output {name}", "×".join(map(str, shape.sizes)), required, "")
     elif limit.metric == "receptive_field" and limit.pattern is None:
         for name, (layer, field) in output_fields(report).items():
-            if limit.output in (None, name) and field.size is not None:
-                sizes = (min(field.size_min or field.size, default=0), max(field.size, default=0))
-                yield from _measure_bounds(limit, f"{layer}: ", *sizes)
+            if limit.output in (None, name):
+                yield from _measure_bounds(limit, f"{layer}: ", *_field_bounds(field))
     elif limit.pattern is None:
-        value = figure(report, limit.metric) or 0
+        value = figure(report, limit.metric)
         yield from _measure_bounds(limit, "", value, value)
     else:
         layers = [layer for layer in report.layers if fnmatchcase(layer.name, limit.pattern)]
-        if not layers:
-            yield BudgetUse(f"{limit.pattern}: {_metric_name(limit.metric)}", "no such layer", "", "")
-            return
-        figures = [(layer_figure(layer, limit.metric) or 0, layer.name) for layer in layers]
-        (least, smallest), (most, largest) = min(figures), max(figures)
-        yield from _measure_bounds(limit._replace(maximum=None), f"{smallest}: ", least, least)
+        figures = [(layer.name, layer_figure(layer, limit.metric)) for layer in layers]
+        unknown = [named for named in figures if named[1] is None]
+        smallest, least = unknown[0] if unknown else min(figures, key=lambda named: named[1] or 0)
+        largest, most = unknown[0] if unknown else max(figures, key=lambda named: named[1] or 0)
         yield from _measure_bounds(limit._replace(minimum=None), f"{largest}: ", most, most)
+        yield from _measure_bounds(limit._replace(maximum=None), f"{smallest}: ", least, least)
 
 
-def _measure_bounds(limit: Limit, where: str, smallest: int, largest: int) -> Iterator[BudgetUse]:
+def _field_bounds(field: FieldReport) -> tuple[int | None, int | None]:
+    """Return the smallest and the largest receptive field along any axis; None if unknown."""
+    if field.size is None:
+        return None, None
+    return min(field.size_min or field.size, default=0), max(field.size, default=0)
+
+
+def _measure_bounds(limit: Limit, where: str, smallest: int | None, largest: int | None) -> Iterator[BudgetUse]:
     """Yield the use of a maximum by the largest figure, and of a minimum by the smallest."""
     name = where + _metric_name(limit.metric)
     short = format_bytes if limit.metric in _MEMORY else "{:,}".format
     if limit.maximum is not None:
-        percent = _percent_text(largest, limit.maximum) if limit.maximum else ""
-        yield BudgetUse(name, short(largest), short(limit.maximum), percent)
+        percent = _percent_text(largest, limit.maximum) if limit.maximum and largest is not None else ""
+        yield BudgetUse(name, "?" if largest is None else short(largest), short(limit.maximum), percent)
     if limit.minimum is not None:
-        percent = _percent_text(smallest, limit.minimum) if limit.minimum else ""
-        yield BudgetUse(name, short(smallest), f"≥ {short(limit.minimum)}", percent)
+        yield BudgetUse(name, "?" if smallest is None else short(smallest), f"≥ {short(limit.minimum)}", "")
 
 
 def _metric_name(metric: str) -> str:
@@ -185,9 +192,7 @@ def _check_receptive_fields(report: Report, limit: Limit) -> Iterator[Problem]:
     for name, (layer, field) in output_fields(report).items():
         if limit.output not in (None, name):
             continue
-        largest = smallest = None
-        if field.size is not None:
-            largest, smallest = max(field.size, default=0), min(field.size_min or field.size, default=0)
+        smallest, largest = _field_bounds(field)
         yield from _check_bounds(limit._replace(minimum=None), largest, f"{layer}: ", "")
         if smallest is not None:
             yield from _check_bounds(limit._replace(maximum=None), smallest, f"{layer}: ", "")

@@ -127,11 +127,13 @@ def check_file(task: Task, how: How) -> Checked:
 
 
 def _name_params(found: Checked, params: str) -> Checked:
-    """Return what is found with the spec parameters in each message: one file can be checked with several values."""
+    """Return what is found with the spec parameters in each message and budget, as a file can be checked repeatedly."""
     if not params:
         return found
-    problems = (problem._replace(message=f"{problem.message} (with {printable(params)})") for problem in found.problems)
-    return found._replace(problems=tuple(problems))
+    end = f" (with {printable(params)})"
+    problems = tuple(problem._replace(message=problem.message + end) for problem in found.problems)
+    budgets = tuple(use._replace(budget=use.budget + end) for use in found.budgets)
+    return found._replace(problems=problems, budgets=budgets)
 
 
 def _check_document(document: Document, overrides: Overrides, settings: Settings, how: How) -> Checked:

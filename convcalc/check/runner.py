@@ -30,7 +30,7 @@ class Checked(NamedTuple):
 
     `text` is the text to quote lines from; None if it must not be quoted. `fixable` is the number of problems that
     --fix would fix at once. If the file was fixed, `problems` are those that are left in `rewritten.after`.
-    `budgets` says how much of each budget is used, if there are no problems.
+    `budgets` says how much of each budget is used, if there is neither an error nor a warning.
     """
 
     file: str
@@ -69,11 +69,12 @@ def check(
     if obey_comments and document.text is not None:
         located = apply_ignores(located, find_ignores(document.text), set(rules))
     problems = [*breached, *located]
+    only_notes = all(problem.severity == "note" for problem in problems)
+    budgets = measure_budgets(report, chosen.limits) if only_notes else ()
     if not problems:
-        budgets = measure_budgets(report, chosen.limits)
         return Checked(file, (), document.text if document.quotable else None, budgets=budgets)
     invalid = document.invalid(problems)
-    return Checked(file, invalid.problems, invalid.text)
+    return Checked(file, invalid.problems, invalid.text, budgets=budgets)
 
 
 def _merge_repeated(problems: Iterable[Problem]) -> list[Problem]:

@@ -72,7 +72,7 @@ def counted(number: int, what: str, several: str = "") -> str:
 def text_lines(
     checked: Sequence[Checked], skipped_files: int = 0, width: int | None = None, quiet: bool = False
 ) -> list[Block]:
-    """Return the problems, or if there are none a table of the budgets, and a last line that sums up.
+    """Return the problems, a table of the budgets unless there is an error or a warning, and a last line that sums up.
 
     Each problem has its severity, its code and an excerpt of the spec. Its message is wrapped to `width` characters
     (None: unlimited). With `quiet`, only the problems are returned.
@@ -191,8 +191,10 @@ def disarm_commands(text: str) -> str:
     """Return text for GitHub's log in which no line can act as a workflow command, whatever the text contains.
 
     The text is enclosed in commands that turn workflow commands off and on again. The token for turning them on is a
-    hash of the text, so the text cannot contain it.
+    hash of the text, so the text cannot contain it. Empty text stays empty.
     """
+    if not text:
+        return ""
     from hashlib import sha256
 
     token = sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
@@ -200,7 +202,7 @@ def disarm_commands(text: str) -> str:
 
 
 def github_summary(checked: Sequence[Checked]) -> str:
-    """Return the job summary: a Markdown table of the problems or, if there are none, of the budgets."""
+    """Return the job summary in Markdown: the budgets, unless there is an error or a warning, and the problems."""
     from convcalc.render.summary_markdown import escape
 
     lines = [f"### convcalc: {summary(checked)}", ""]

@@ -166,6 +166,12 @@ def test_files_that_cannot_be_checked_never_pass(workspace: Path, paths: str) ->
     assert check(workspace, paths=paths).returncode != 0
 
 
+def test_empty_paths_are_an_error_that_says_how_to_check_everything(workspace: Path) -> None:
+    done = check(workspace, paths="\n\r\n")
+    assert done.returncode == 2
+    assert done.stdout == "::error::no paths to check: list one path per line, or . for the whole repository\n"
+
+
 @pytest.mark.parametrize("name", ["paths", "args", "format"])
 @pytest.mark.parametrize(
     "hostile",
