@@ -199,6 +199,15 @@ def test_the_receptive_field_of_the_manual_is_that_of_the_formula() -> None:
         assert field.size == (1 + 4 * (2**levels - 1),)
 
 
+def test_the_receptive_field_of_wavenet_is_that_of_the_formula() -> None:
+    """One convolution of 2 per level with dilation 2^level: 1 + stacks · (2^levels - 1) (van den Oord et al. 2016)."""
+    text = dict(blocks("receptive-field", "yaml"))["wavenet.yaml"]
+    for stacks, levels in ((3, 10), (1, 5), (2, 3)):
+        field = convcalc.summary(io.StringIO(text), params={"stacks": stacks, "levels": levels}).totals.receptive_field
+        assert field is not None
+        assert field.size == (1 + stacks * (2**levels - 1),)
+
+
 def test_the_site_has_every_page() -> None:
     site = yaml.safe_load((ROOT / ".github" / "mkdocs.yml").read_text(encoding="utf-8"))
     listed = re.findall(r"'([\w-]+)\.md'", str(site["nav"]))
