@@ -148,7 +148,7 @@ class EntryCompiler:
             assert entry.kind is not None
             entry.short = entry.kind.main
             return {entry.short: written}
-        if entry.kind is not None or entry.block is not None:
+        if not entry.broken:
             self._load_mistakes().report_wrong_arguments(entry, written)
         return None
 

@@ -138,6 +138,8 @@ class EntryMistakes:
 def _suggest_arguments(entry: Entry, written: Any) -> str:
     """Return the hint how to write the arguments of an entry that are a single value."""
     word = entry.word
+    if entry.dynamic:
+        return f"write the name of the argument: - {word}: {{NAME: {format_value(written)}}}"
     if entry.block is not None:
         required = [name for name, default in entry.block.parameters.items() if default is None]
         names = required or list(entry.block.parameters)[:1]

@@ -95,12 +95,18 @@ def test_links_of_a_page_lead_to_files_and_headings(page: Path) -> None:
 @pytest.mark.parametrize("page", TEXTS)
 def test_a_page_names_only_commands_and_options_that_exist(page: str) -> None:
     codes = [*re.findall(r"`([^`\n]+)`", BLOCK.sub("", TEXTS[page])), *commands_in_blocks(TEXTS[page])]
-    used = [(found[1], found[2]) for code in codes if (found := re.match(r"convcalc ([a-z]+)([^$|]*)", code))]
+    written = [found.groups() for code in codes if (found := re.match(r"convcalc ([a-z]\S*)([^$|]*)", code))]
+    used = [("summary" if is_network(word) else word, rest) for word, rest in written]
     assert {command for command, _ in used} <= set(OPTIONS)
     options = {(command, name) for command, rest in used for name in re.findall(r"(?<= )--?[a-z][\w-]*", rest)}
     assert {(command, name) for command, name in options if name not in OPTIONS[command]} == set()
     alone = {found[0] for code in codes if (found := re.match(r"--?[a-z][\w-]*", code))}
     assert alone - {name for names in OPTIONS.values() for name in names} == set()
+
+
+def is_network(word: str) -> bool:
+    """Whether the first word after `convcalc` is a network, which summary shows, and not a command."""
+    return word.startswith("example:") or ".yaml" in word
 
 
 def commands_in_blocks(text: str) -> list[str]:
@@ -191,6 +197,15 @@ def test_the_receptive_field_of_the_manual_is_that_of_the_formula() -> None:
         field = convcalc.summary(io.StringIO(text), params={"levels": levels}).totals.receptive_field
         assert field is not None
         assert field.size == (1 + 4 * (2**levels - 1),)
+
+
+def test_the_receptive_field_of_wavenet_is_that_of_the_formula() -> None:
+    """One convolution of 2 per level with dilation 2^level: 1 + stacks · (2^levels - 1) (van den Oord et al. 2016)."""
+    text = dict(blocks("receptive-field", "yaml"))["wavenet.yaml"]
+    for stacks, levels in ((3, 10), (1, 5), (2, 3)):
+        field = convcalc.summary(io.StringIO(text), params={"stacks": stacks, "levels": levels}).totals.receptive_field
+        assert field is not None
+        assert field.size == (1 + stacks * (2**levels - 1),)
 
 
 def test_the_site_has_every_page() -> None:

@@ -152,6 +152,15 @@ def test_an_argument_is_added_to_a_short_form(entry: str, expected: str) -> None
     assert layer.arguments()["bias"] is False
 
 
+def test_a_kind_from_a_parameter_has_no_short_form() -> None:
+    text = "params: {pool: maxpool}\ninput: [4, 8, 8]\nlayers:\n  - $pool: 2\n"
+    with pytest.raises(InvalidSpec) as caught:
+        read_network(read_text(text, "net.yaml", True))
+    assert [(problem.message, problem.hint) for problem in caught.value.problems] == [
+        ("the arguments of $pool must be a mapping; got 2", "write the name of the argument: - $pool: {NAME: 2}")
+    ]
+
+
 def test_only_a_main_argument_on_its_own_is_shortened() -> None:
     assert shorten_arguments("linear", {"out_features": 10}) == 10
     assert shorten_arguments("linear", {"out_features": 10, "bias": False}) == {"out_features": 10, "bias": False}
