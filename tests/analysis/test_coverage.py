@@ -161,7 +161,10 @@ def test_pooling_of_random_networks_depends_on_the_sets_of_positions(axes: int, 
     for number, tensor in enumerate(plan.tensors):
         size, is_whole = expected_box(tensor, plan.sizes)
         for name in (f"pool{number}", f"line{number}"):
-            assert (found[name]["size"], found[name].get("global", False)) == (size, is_whole), name
+            if 0 in size:  # nothing but padding along one axis, so no position at all: the other sizes have no meaning
+                assert 0 in found[name]["size"], name
+            else:
+                assert (found[name]["size"], found[name].get("global", False)) == (size, is_whole), name
 
 
 @settings(max_examples=150, deadline=None)

@@ -124,7 +124,7 @@ def test_diff_names_both_sides(capsys: pytest.CaptureFixture[str]) -> None:
 def test_check_names_the_values_in_its_messages(capsys: pytest.CaptureFixture[str]) -> None:
     printed(capsys, "check", "net.yaml@width=1", "--max-params", str(params(1)))
     text = printed(capsys, "check", "net.yaml", "net.yaml@width=2", "--max-params", str(params(1)), status=1)
-    assert f"net.yaml:1:1: {params(2)} params exceed the budget" in text
+    assert f"net.yaml:1:1: error: {params(2)} params exceed the budget" in text
     assert "(with width=2)" in text
     assert "1 of 2 files" in text
     assert "without @NAME=VALUE" in printed(capsys, "check", "net.yaml@width=2", "--fix", status=2)
@@ -136,7 +136,7 @@ def test_check_names_the_values_in_its_messages(capsys: pytest.CaptureFixture[st
     [
         ("net.yaml@width=abc", "@width=abc: arithmetic needs numbers; got 'abc' (first used at net.yaml:4:"),
         ("net.yaml@wdth=2", "the spec has no parameter 'wdth': did you mean width?"),
-        ("ne.yaml@width=2", "ne.yaml: no such file: did you mean net.yaml?"),
+        ("ne.yaml@width=2", "no such file: did you mean net.yaml?"),
     ],
 )
 def test_a_wrong_value_or_file_is_reported_once(

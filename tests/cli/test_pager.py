@@ -10,7 +10,7 @@ import pytest
 from tests.support.terminal import on_screen
 
 pytest.importorskip("pty")
-PAGER = "sed s/^/paged:/"
+PAGER = "sed s,^,paged:,"
 SUMMARY = ("-m", "convcalc", "summary", "example:lenet5")
 SCREEN = {"PAGER": PAGER, "COLUMNS": "100", "NO_COLOR": ""}
 

@@ -282,6 +282,7 @@ def test_convolutions_of_1_by_1_are_pointwise_next_to_depthwise_ones(name: str, 
     assert ones == {kind}
 
 
+@pytest.mark.torch
 def test_writing_into_a_part_of_a_tensor_is_not_lost() -> None:
     report = imported(modules().InParts(), PICTURE)
     assert report.totals.params == 2 * 112 + 144
@@ -289,42 +290,49 @@ def test_writing_into_a_part_of_a_tensor_is_not_lost() -> None:
     assert report.totals.macs is None
 
 
+@pytest.mark.torch
 def test_an_overwritten_view_that_nothing_else_reads_is_the_whole_tensor() -> None:
     report = imported(modules().OverAView(), PICTURE)
     assert report.totals.macs == 27 * 8 * 30 * 30 + 7200 * 3
     assert [layer.kind for layer in report.layers if layer.kind == "opaque"] == []
 
 
+@pytest.mark.torch
 def test_a_class_of_another_package_is_not_recognised_by_its_name() -> None:
     report = imported(modules().NamedLikeAnother(), PICTURE)
     assert [layer.kind for layer in report.layers] == ["conv", "batchnorm"]
     assert report.totals.params == 27 * 8 + 8 + 16
 
 
+@pytest.mark.torch
 def test_a_product_with_a_transposed_matrix_is_not_an_error() -> None:
     report = imported(modules().TurnedOver(), (6,))
     assert report.layers[0].macs == 30
     assert report.totals.macs is None
 
 
+@pytest.mark.torch
 def test_shapes_by_name_belong_to_the_parameters_of_that_name() -> None:
     network = convcalc.from_torch(modules().LeftAndRight(), {"right": (3, 20, 20), "left": (3, 8, 8)})
     assert {name: shape.sizes for name, shape in network.inputs.items()} == {"left": (3, 8, 8), "right": (3, 20, 20)}
     assert network.nodes[0].layer.input.sizes == (3, 8, 8)
 
 
+@pytest.mark.torch
 def test_an_input_may_have_the_name_of_a_layer() -> None:
     network = convcalc.from_torch(modules().LeftAndRight(), {"two": (3, 8, 8), "one": (3, 20, 20)})
     assert {name: shape.sizes for name, shape in network.inputs.items()} == {"two": (3, 8, 8), "one": (3, 20, 20)}
     assert [node.layer.input.sizes for node in network.nodes[:2]] == [(3, 8, 8), (3, 20, 20)]
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("shape", [(-3, 8, 8), (0, 8, 8), (3, 2.5), [(3, 8, 8), 5]])
 def test_an_invalid_shape_is_refused_with_a_message(shape: Any) -> None:
     with pytest.raises(NotImported, match="a shape must be a list of positive integers"):
         convcalc.from_torch(modules().LeftAndRight(), shape)
 
 
+@pytest.mark.torch
 def test_a_factor_expanded_for_a_product_is_imported_as_broadcasting() -> None:
     report = imported(modules().Squeezing(), PICTURE)
     assert report.totals.macs == 27 * 16 * 30 * 30 + 16 * 4 * 2
@@ -332,12 +340,14 @@ def test_a_factor_expanded_for_a_product_is_imported_as_broadcasting() -> None:
     assert (last.kind, last.output_shape.sizes, last.multiplications) == ("multiply", (16, 30, 30), 16 * 30 * 30)
 
 
+@pytest.mark.torch
 def test_a_sum_of_expanded_tensors_has_the_expanded_size() -> None:
     report = imported(modules().TwiceExpanded(), PICTURE)
     assert report.layers[-1].output_shape.sizes == PICTURE
     assert (report.layers[-1].kind, report.totals.macs) == ("opaque", None)
 
 
+@pytest.mark.torch
 def test_a_lazy_module_is_refused_with_a_message() -> None:
     with pytest.raises(NotImported, match="the module cannot be copied: ValueError"):
         convcalc.from_torch(modules().Lazy(), PICTURE)

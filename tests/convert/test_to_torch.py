@@ -204,6 +204,7 @@ def test_layers_cannot_take_the_names_of_attributes_of_a_module() -> None:
     assert {name for name in own if not name.startswith("_")} <= TAKEN
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("given", [{"scale": False}, {"center": False}, {"scale": False, "track_running_stats": False},
                                    {"scale": False, "center": False}])  # fmt: skip
 def test_a_batch_norm_without_scale_or_bias_is_exported_as_one(given: dict[str, Any]) -> None:
