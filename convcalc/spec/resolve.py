@@ -101,7 +101,7 @@ class Resolver:
             bare = written.text.replace("$", "")
             return suggest_correction(bare, "true or false") if bare != value else ""
         if isinstance(value, str) and self.find_variable(expansion.scope, value) is not UNKNOWN:
-            return f"write an expression as $({value})"
+            return f"write $({value})"
         return suggest_correction(value, "true or false")
 
     # -- the inputs of an entry
@@ -121,7 +121,7 @@ class Resolver:
         if expansion.previous_copy is None and scope.has_named_inputs and scope.previous is scope.inputs:
             inputs = ", ".join(scope.places)
             message = f"the first entry must name its input with from (inputs: {shorten(inputs)})"
-            hint = f"write from: {next(iter(scope.places))}"
+            hint = f"add from: {next(iter(scope.places))}"
             self.reporter.report(expansion, entry.word_path, message, "CV012", hint, on_key=True)
             raise UnknownValue
         return expansion.previous_copy or scope.previous
