@@ -236,7 +236,8 @@ class TreeBuilder:
         if end is None:
             if isinstance(frame.container, Mapping):
                 frame.container.incomplete = True
-            self.unquoted = (extent[0], extent[1] + 1)
+            rest_of_line = re.compile(".*").match(self.text, extent[1])
+            self.unquoted = (extent[0], extent[1] if rest_of_line is None else rest_of_line.end())
             message = "the expression is not closed; an expression with a comma or brackets needs quotes here"
             self.report(extent, message, "CV014", "close the expression and put it in quotes")
             return UNKNOWN
