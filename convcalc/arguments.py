@@ -115,7 +115,7 @@ def suggest_correction(value: Any, expected: str) -> str:
         return "write true" if value else "write false"
     if not isinstance(value, str):
         return ""
-    if "list" in expected and value.startswith("("):
+    if "list" in expected and suggest_list(value):
         return suggest_list(value)
     if "true or false" in expected and value.lower() in {"yes", "no", "on", "off", "true", "false"}:
         if value.lower() in {"true", "false"}:
@@ -123,11 +123,17 @@ def suggest_correction(value: Any, expected: str) -> str:
         return f"write {'true' if value.lower() in {'yes', 'on'} else 'false'}"
     if number_expected and re.fullmatch(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?", value, re.ASCII):
         return "a number in quotes is text: remove the quotes"
-    if number_expected and re.match(r"[-+]?\.?[0-9]|[-+]?\.(inf|nan)", value, re.ASCII | re.IGNORECASE):
+    if number_expected and _resembles_number(value):
         return f"{show(value)} is text: write a decimal number without leading zeros"
     if re.search(r"[-+*/<>=]|\b(and|or|not|if)\b", value) and re.search(r"[A-Za-z0-9_]", value):
         return f"write $({value})" if len(value) <= 60 else "put the expression in $( )"
     return ""
+
+
+def _resembles_number(text: str) -> bool:
+    """Whether a text begins like a number, such as `0x20`, and is not a calculation such as `1 + 1`."""
+    begins = re.match(r"[-+]?\.?[0-9]|[-+]?\.(inf|nan)", text, re.ASCII | re.IGNORECASE)
+    return begins is not None and not re.search(r"\w\s+[-+*/]+\s+\w", text, re.ASCII)
 
 
 def is_integer(value: Any) -> bool:

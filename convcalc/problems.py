@@ -129,7 +129,9 @@ def suggest_list(text: str) -> str:
     if not re.fullmatch(r"\(\s*[\w$.+-]+\s*(,\s*[\w$.+-]+\s*)*,?\s*\)", text):
         return ""
     items = [item.strip() for item in text[1:-1].split(",") if item.strip()]
-    return f"write [{', '.join(items)}]" if len(items) > 1 else f"write {items[0]}"
+    if len(items) == 1:
+        return f"write {items[0]}" if items[0].isdigit() else ""
+    return f"write [{', '.join(items)}]"
 
 
 def normalise_word(word: str) -> str:
