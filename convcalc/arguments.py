@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar, overload
 
 from convcalc.arithmetic import Pair
-from convcalc.problems import Flaw, did_you_mean, join_words, normalise_word, printable, shorten, show
+from convcalc.problems import Flaw, did_you_mean, join_words, normalise_word, printable, shorten, show, suggest_list
 from convcalc.shape import MOST_AXES, Shape
 
 _Value = TypeVar("_Value")
@@ -115,15 +115,25 @@ def suggest_correction(value: Any, expected: str) -> str:
         return "write true" if value else "write false"
     if not isinstance(value, str):
         return ""
+    if "list" in expected and suggest_list(value):
+        return suggest_list(value)
     if "true or false" in expected and value.lower() in {"yes", "no", "on", "off", "true", "false"}:
-        return f"write {'true' if value.lower() in {'yes', 'on', 'true'} else 'false'}, without quotes"
+        if value.lower() in {"true", "false"}:
+            return "remove the quotes"
+        return f"write {'true' if value.lower() in {'yes', 'on'} else 'false'}"
     if number_expected and re.fullmatch(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?", value, re.ASCII):
         return "a number in quotes is text: remove the quotes"
-    if number_expected and re.match(r"[-+]?\.?[0-9]|[-+]?\.(inf|nan)", value, re.ASCII | re.IGNORECASE):
+    if number_expected and _resembles_number(value):
         return f"{show(value)} is text: write a decimal number without leading zeros"
     if re.search(r"[-+*/<>=]|\b(and|or|not|if)\b", value) and re.search(r"[A-Za-z0-9_]", value):
-        return f"write an expression as $({value[:60]})"
+        return f"write $({value})" if len(value) <= 60 else "put the expression in $( )"
     return ""
+
+
+def _resembles_number(text: str) -> bool:
+    """Whether a text begins like a number, such as `0x20`, and is not a calculation such as `1 + 1`."""
+    begins = re.match(r"[-+]?\.?[0-9]|[-+]?\.(inf|nan)", text, re.ASCII | re.IGNORECASE)
+    return begins is not None and not re.search(r"\w\s+[-+*/]+\s+\w", text, re.ASCII)
 
 
 def is_integer(value: Any) -> bool:
@@ -415,7 +425,7 @@ class Padding(Key[PerAxisPadding]):
         if axes == 1 and len(value) == 2 and all(map(is_integer, value)):
             raise Flaw(
                 f"{self.name} must have one entry per axis (1 here); got 2",
-                f"write [before, after] for this axis as [[{value[0]}, {value[1]}]]",
+                f"for [before, after] of this axis, write [[{value[0]}, {value[1]}]]",
                 key=self.name,
             )
         _check_length(self, value, axes)

@@ -173,7 +173,7 @@ def _expand_range(text: str) -> list[Any]:
     match = _RANGE.fullmatch(text)
     if match is None:
         if ":" in text and re.fullmatch(r"[-+.:0-9eE ]+", text):
-            raise Flaw(f"{show(text)} is not a range", "write start:stop:step, such as 0.25:1.5:0.05")
+            raise Flaw(f"{show(text)} is not a range", "use start:stop:step, such as 0.25:1.5:0.05")
         return [text]
     start, stop, step = map(Fraction, match.groups())
     if not step or (stop - start) / step < 0:

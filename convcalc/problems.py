@@ -124,6 +124,16 @@ def find_nearest(word: str, words: Iterable[str]) -> str | None:
     return by_folded[close[0]] if close else None
 
 
+def suggest_list(text: str) -> str:
+    """Return the hint to write a list in place of a tuple such as `(3, 3)`; "" for other texts."""
+    if not re.fullmatch(r"\(\s*[\w$.+-]+\s*(,\s*[\w$.+-]+\s*)*,?\s*\)", text):
+        return ""
+    items = [item.strip() for item in text[1:-1].split(",") if item.strip()]
+    if len(items) == 1:
+        return f"write {items[0]}" if items[0].isdigit() else ""
+    return f"write [{', '.join(items)}]"
+
+
 def normalise_word(word: str) -> str:
     """Return a word in lower case without underscores, hyphens and blanks, for comparison."""
     return re.sub(r"[_\-\s]", "", word).lower()

@@ -56,7 +56,7 @@ def apply_ignores(problems: list[Problem], found: list[Ignore], known: set[str])
 def _unused_code(ignore: Ignore, known: set[str]) -> Problem:
     span = Span(ignore.line, ignore.column, ignore.line, ignore.column + max(len(ignore.code), 1))
     if not ignore.code:
-        message, hint = "the comment has no rule code and silences nothing", "write a code: # convcalc: ignore[CV201]"
+        message, hint = "the comment has no rule code and silences nothing", "add a code: # convcalc: ignore[CV201]"
         return Problem((), message, _UNUSED, hint, span=span, severity="warning")
     hint = "remove it" if ignore.code in known else did_you_mean(ignore.code, known) or "convcalc rules lists the codes"
     message = f"the comment ignores {show(ignore.code)}, which is not reported on this line"

@@ -77,7 +77,7 @@ def read_limit(name: str, value: Any, origin: str, other_names: Iterable[str] = 
 def read_codes(key: str, value: Any, rules: Mapping[str, type[Rule]]) -> tuple[str, ...]:
     """Return a list of rule codes or prefixes of codes as a tuple. Raises Flaw if one of them matches no rule."""
     if not isinstance(value, list) or not all(isinstance(code, str) for code in value):
-        raise Flaw(f"{key} must be a list of rule codes; got {show(value)}", "write [CV201]")
+        raise Flaw(f"{key} must be a list of rule codes; got {show(value)}", "for example: [CV201]")
     for code in value:
         if not any(known.startswith(code) for known in rules) or not code.startswith("CV"):
             raise Flaw(f"unknown rule {show(code)}", did_you_mean(code, rules) or "convcalc rules lists them")

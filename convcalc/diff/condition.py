@@ -20,7 +20,7 @@ _OPERATORS: dict[str, Callable[[Fraction, Fraction], bool]] = {
 }
 _PARTS = re.compile(r"\s*([^\s<>=!+%-]*)\s*([<>=!]*)\s*([+-]?)\s*(.*?)\s*", re.DOTALL)
 _PERCENT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?%")
-_EXAMPLE = "write macs > +5%, or peak_memory > +64KiB"
+_EXAMPLE = "for example: macs > +5%, or peak_memory > +64KiB"
 
 
 class Condition(NamedTuple):
@@ -81,7 +81,7 @@ def _read_amount(metric: str, text: str) -> tuple[Fraction, bool]:
     if percent:
         return Fraction(percent[1]), True
     if text.endswith("%"):
-        raise Flaw(f"{show(text)} is not a percentage", "write 5% or 0.5%")
+        raise Flaw(f"{show(text)} is not a percentage", "for example: 5% or 0.5%")
     if text == "0":  # 0 needs no unit, even in bytes
         return Fraction(0), False
     return Fraction(budget.read_quantity(metric, text)), False

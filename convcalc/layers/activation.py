@@ -283,7 +283,7 @@ class PReLU(KeepsShape, NoBuffers, NoMacs, SavesInput):
             raise Flaw(
                 f"num_parameters must be 1 or the number of input channels ({self.input.channels}); "
                 f"got {self.num_parameters}",
-                "write 1 or $in_channels",
+                "use 1 or $in_channels",
                 key="num_parameters",
                 code="CV016",
             )

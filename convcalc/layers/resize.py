@@ -46,7 +46,7 @@ class Upsample(NoWeights, NoMacs, SavesNothing):
             right = [mode for mode in _MODE_AXES if _MODE_AXES[mode] == self.input.axes]
             raise Flaw(
                 f"mode {self.mode} needs an input with {_count_axes(wanted)}, but this one has {self.input.axes}",
-                f"write {' or '.join(right)}",
+                f"{'write' if len(right) == 1 else 'use'} {' or '.join(right)}",
                 key="mode",
                 code="CV016",
             )

@@ -10,11 +10,16 @@ A spec passes through four stages:
 
 Where a new feature of the language belongs:
 
-- another form of an entry: `compile_entry` in compile.py; another form of its arguments: `_read_arguments` there
+- another form of an entry: `compile_entry` in compile.py; another form of its arguments: `_read_arguments` there, which
+  also reads short forms such as `- maxpool: 2` (`has_short_form` in entries.py)
 - an option of an entry: `OPTIONS` in entries.py, and the place in expand.py where the option matters
-- the names of branches and copies: `_expand_branch` and `_expand_repeat` in expand.py
-- another way to refer to layers: `find_place` in resolve.py
+- the counts of repeats, named (`repeat: {level: 7}`) or `$index`: `_compile_repeat` and `Visible` in compile.py decide
+  which ones an expression can use, `_make_lookup` in resolve.py finds their values
+- the names of branches and copies: `_expand_branch` and `_expand_repeat` in expand.py; `_compile_branches` in
+  compile.py reads named branches and lists
+- another way to refer to layers: `find_place` in resolve.py; names with `*`: `_collect_copies` there
 - the syntax of expressions: the grammar in expressions.py
+- the hint for a mistake: entry_mistakes.py, dialects.py (words of other tools), and malformed.py (not YAML)
 
 The JSON Schema in spec_schema.py must accept all of it.
 """

@@ -90,7 +90,7 @@ class BlockCompiler:
             return frozenset()
         if not isinstance(written, dict):
             message = f"params must be a mapping from names to defaults; got {show(written)}"
-            self.problems.add(path, message, "CV013", "write {width: 64}, or {width: } if the parameter is required")
+            self.problems.add(path, message, "CV013", "for example: {width: 64}, or {width: } for a required parameter")
             return frozenset()
         seen = {"in_channels"}
         for name, default in written.items():
@@ -104,9 +104,8 @@ class BlockCompiler:
         if written is None or written is UNKNOWN:
             return
         if not isinstance(written, list) or not written or not all(isinstance(name, str) for name in written):
-            self.problems.add(
-                path, f"inputs must be a list of names; got {show(written)}", "CV013", "write [deep, skip]"
-            )
+            hint = f"write [{written}]" if isinstance(written, str) else "for example: [deep, skip]"
+            self.problems.add(path, f"inputs must be a list of names; got {show(written)}", "CV013", hint)
             block.broken = True
             return
         for index, name in enumerate(written):

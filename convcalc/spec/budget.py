@@ -8,11 +8,12 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
+from convcalc.arguments import is_integer
 from convcalc.network import Limit
 from convcalc.problems import Flaw, Path, did_you_mean, show, suggest_rename
 from convcalc.shape import MOST_AXES
 from convcalc.spec.document import UNKNOWN
-from convcalc.spec.inputs import Evaluate
+from convcalc.spec.inputs import Evaluate, suggest_shape
 from convcalc.spec.problem_list import Problems
 from convcalc.spec.scopes import UnknownValue
 from convcalc.units import COUNT_SUFFIXES, MEMORY_SUFFIXES, parse_quantity
@@ -33,7 +34,7 @@ def read_quantity(metric: str, value: Any) -> int:
     if isinstance(value, str) and metric in MEMORY and value[-1:] in ("K", "M", "G"):
         unit, digits = value[-1], value[:-1].strip()
         message = f"{show(value)} is ambiguous: {unit} can mean {unit}B (powers of 1000) or {unit}iB (powers of 1024)"
-        raise Flaw(message, f"write {digits}{unit}iB or {digits}{unit}B")
+        raise Flaw(message, f"use {digits}{unit}iB or {digits}{unit}B")
     try:
         return parse_quantity(str(value), suffixes)
     except ValueError as error:
@@ -49,9 +50,8 @@ def _read_bounds(metric: str, value: Any) -> tuple[int | None, int | None]:
     """Return the minimum and maximum of a limit, given as a maximum or as a mapping with min and max. Raises Flaw."""
     if not isinstance(value, dict):
         if metric == "receptive_field":
-            raise Flaw(
-                f"receptive_field must be a mapping with min, max or both; got {show(value)}", "write {min: 224}"
-            )
+            hint = f"write {{min: {value}}}" if is_integer(value) else "for example: {min: 224}"
+            raise Flaw(f"receptive_field must be a mapping with min, max or both; got {show(value)}", hint)
         return None, read_quantity(metric, value)
     for key in value:
         if key not in ("min", "max"):
@@ -75,9 +75,8 @@ def read_limit(metric: str, value: Any, path: Path, output: str | None = None, p
     if metric == "output_shape":
         sizes = isinstance(value, list) and all(type(size) is int and size > 0 for size in value)
         if not sizes or not 1 <= len(value) <= MOST_AXES + 1:
-            raise Flaw(
-                f"output_shape must be a list of positive integers, channels first; got {show(value)}", "write [1000]"
-            )
+            message = f"output_shape must be a list of positive integers, channels first; got {show(value)}"
+            raise Flaw(message, suggest_shape(value, "[1000]"))
         return Limit(metric, None, None, path, output, pattern, tuple(value))
     minimum, maximum = _read_bounds(metric, value)
     return Limit(metric, minimum, maximum, path, output, pattern)
@@ -135,7 +134,7 @@ class BudgetReader:
         if not isinstance(written, dict):
             if written is not UNKNOWN:
                 message = f"budget must be a mapping from metrics to limits; got {show(written)}"
-                self.problems.add(path, message, "CV013", "write {params: 5M}")
+                self.problems.add(path, message, "CV013", "for example: {params: 5M}")
             return []
         limits: list[Limit] = []
         for metric, value in written.items():
@@ -168,7 +167,7 @@ class BudgetReader:
         if not isinstance(written, dict):
             if written is not UNKNOWN:
                 message = f"per_layer must be a mapping from patterns to limits; got {show(written)}"
-                self.problems.add(path, message, "CV013", 'write {"head.*": {params: 1M}}')
+                self.problems.add(path, message, "CV013", 'for example: {"head.*": {params: 1M}}')
             return []
         known = None if self.problems.found else names
         limits: list[Limit] = []

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from convcalc.arguments import list_required
 from convcalc.layers import KINDS
-from convcalc.layers.base import Layer
 from convcalc.problems import Path, shorten, show
 from convcalc.spec.document import UNKNOWN, Document
 from convcalc.spec.entries import (
@@ -26,6 +25,7 @@ from convcalc.spec.entries import (
     Compiled,
     Computed,
     Entry,
+    has_short_form,
 )
 from convcalc.spec.problem_list import Problems
 from convcalc.spec.templates import Template
@@ -111,7 +111,7 @@ class EntryCompiler:
             self._load_mistakes().report_crowded_entry(entry, written, visible)
             return entry
         if written is not UNKNOWN:
-            example = "write - relu, or - conv: {out_channels: 64, kernel_size: 3}"
+            example = "for example: - relu, or - conv: {out_channels: 64, kernel_size: 3}"
             self.problems.add(
                 path, f"an entry must be a layer kind with its arguments; got {show(written)}", "CV013", example
             )
@@ -128,7 +128,7 @@ class EntryCompiler:
             self._compile_dynamic_word(entry, visible)
         else:
             entry.broken = True
-            self._load_mistakes().report_unknown_word(entry, word, entry.word_path, visible)
+            self._load_mistakes().report_unknown_word(entry, word, entry.word_path, arguments, visible)
         by_name = self._read_arguments(entry, arguments)
         if by_name is None:
             entry.broken = True
@@ -138,13 +138,12 @@ class EntryCompiler:
     def _read_arguments(self, entry: Entry, written: Any) -> dict[str, Any] | None:
         """Return the arguments and options of an entry by name, None after reporting that they have another form."""
         if isinstance(written, dict):
-            has_tuple = any(value is None and key.endswith(")") for key, value in written.items())
-            return self._load_mistakes().report_tuples(entry, written) if has_tuple else written
+            return written
         if written is None:
             return {}
         if written is UNKNOWN:
             return None
-        if _has_short_form(entry.kind, written):
+        if has_short_form(entry.kind, written):
             assert entry.kind is not None
             entry.short = entry.kind.main
             return {entry.short: written}
@@ -157,7 +156,8 @@ class EntryCompiler:
         name = entry.word[1:]
         if not PARAMETER_NAME.fullmatch(name):
             message = f"{shorten(entry.word)} is not a layer kind"
-            hint = "write $name to take the layer kind from a parameter"
+            inner = name.strip("() ")
+            hint = f"write ${inner}" if inner in visible.names else "a parameter that is a layer kind is written $name"
             self.problems.add(entry.word_path, message, "CV011", hint, on_key=True)
             entry.broken = True
         elif name not in visible.names:
@@ -228,7 +228,7 @@ class EntryCompiler:
         if isinstance(value, dict):
             if len(value) != 1:
                 message = f"repeat must be a count, or one name with its count; got {show(value)}"
-                self.problems.add(path, message, "CV013", "write repeat: {level: 3}")
+                self.problems.add(path, message, "CV013", "write {level: 3}")
                 entry.options["repeat"] = UNKNOWN
                 return visible.inside_repeat(None)
             [(name, value)] = value.items()
@@ -276,7 +276,7 @@ class EntryCompiler:
         if misplaced:
             message = "branches holds only branches; merge and the options are keys next to branches"
             self.problems.add(
-                path, message, "CV013", "write - branches: […] and, on the next line, merge: add", on_key=True
+                path, message, "CV013", "move them: - branches: […] and, on the next line, merge: add", on_key=True
             )
             entry.broken = True
             return
@@ -285,7 +285,7 @@ class EntryCompiler:
             if branches is not UNKNOWN:
                 single = isinstance(branches, list | dict) and len(branches) == 1
                 found = "one" if single else show(branches)
-                hint = "write sequence for a single branch" if single else ""
+                hint = "use sequence for a single branch" if single else ""
                 message = f"branches must be a list or mapping of at least two branches; got {found}"
                 self.problems.add(path, message, "CV013", hint, on_key=True)
         else:
@@ -297,9 +297,7 @@ class EntryCompiler:
                 self._check_branch_name(name, (*path, name))
         entry.merge = self.values.compile_value(written.get("merge"), (*entry.path, "merge"), names)
         if entry.merge is None:
-            self.problems.add(
-                path, "branches needs merge", "CV012", "write merge: add, multiply or concat", on_key=True
-            )
+            self.problems.add(path, "branches needs merge", "CV012", "add merge: add, multiply or concat", on_key=True)
             entry.broken = True
         elif _is_literal(entry.merge) and entry.merge not in MERGES:
             self._load_mistakes().report_wrong_merge(entry)
@@ -320,11 +318,6 @@ class EntryCompiler:
         from convcalc.spec.entry_mistakes import EntryMistakes
 
         return EntryMistakes(self.problems)
-
-
-def _has_short_form(kind: type[Layer] | None, written: Any) -> bool:
-    """Whether a value may be written alone in place of a kind's arguments; the inputs of a merge are always a list."""
-    return kind is not None and kind.main != "" and (kind.main not in OPTIONS or isinstance(written, list))
 
 
 def _make_broken_entry(path: Path, line: int | None) -> Entry:

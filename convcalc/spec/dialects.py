@@ -162,7 +162,7 @@ def kind_hint(word: str, known: Iterable[str]) -> tuple[str | None, str]:
     if meant is not None:
         return meant, f"write {meant}"
     if folded in _UNSUPPORTED_KINDS and "opaque" in known:
-        return None, f"write - opaque: {{output_shape: [64, 8, 8], what: {folded}}}, with the shape of its output"
+        return None, f"with the shape of its output, write - opaque: {{output_shape: [64, 8, 8], what: {folded}}}"
     hint = did_you_mean(folded, known)
     close = hint.removeprefix("did you mean ").removesuffix("?")
     return (close if hint else None), hint or "convcalc layers lists the layer kinds"
@@ -182,5 +182,5 @@ def key_hint(word: str, known: Iterable[str]) -> str:
     if word in _WITHOUT_EFFECT:
         return "remove it: it does not affect any result"
     if word == "activation":
-        return "write the activation as a separate entry: - relu"
+        return "make the activation an entry of its own: - relu"
     return did_you_mean(word, known)

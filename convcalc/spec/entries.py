@@ -42,6 +42,11 @@ def shorten_arguments(word: str, arguments: Mapping[str, Any]) -> Any:
     return arguments[main]
 
 
+def has_short_form(kind: type[Layer] | None, written: Any) -> bool:
+    """Whether a value may be written alone in place of a kind's arguments; the inputs of a merge are always a list."""
+    return kind is not None and kind.main != "" and (kind.main not in OPTIONS or isinstance(written, list))
+
+
 class Computed:
     """A list with an expression in at least one of its items."""
 

@@ -13,7 +13,7 @@ from convcalc.problems import Path, shorten, show, suggest_rename
 from convcalc.spec.dialects import KIND_KEYS, key_hint, kind_hint
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.emit import format_value
-from convcalc.spec.entries import LISTS, MERGES, OPTIONS, Entry
+from convcalc.spec.entries import LISTS, MERGES, OPTIONS, Entry, has_short_form
 from convcalc.spec.problem_list import Problems
 
 _EXAMPLE_VALUES = {"kernel_size": "3"}
@@ -40,11 +40,11 @@ class EntryMistakes:
             meant, _ = kind_hint(str(written[kind_key]), [*KINDS, *visible.blocks])
             entry.word = meant or ""
             message = "the layer kind must be the key of the entry, not a value"
-            hint = f"write - {meant or 'conv'}: {{…}}"
+            hint = f"use the layer kind as the key: - {meant or 'conv'}: {{…}}"
             self.problems.add((*entry.path, kind_key), message, "CV010", hint, on_key=True)
         else:
             word = next(iter(written))
-            self.report_unknown_word(entry, word, (*entry.path, word), visible)
+            self.report_unknown_word(entry, word, (*entry.path, word), None, visible)
             self._report_misplaced_keys(entry, written, word)
 
     def _report_misplaced_keys(self, entry: Entry, written: dict[str, Any], word: str) -> None:
@@ -57,10 +57,10 @@ class EntryMistakes:
         for key in misplaced:
             subject = f"option {key}" if key in OPTIONS else shorten(key)
             message = f"{subject} must be inside the entry {shorten(word)}, not next to it"
-            hint = f"write - {shorten(word)}: {{{shorten(key)}: …}}, or indent it under {shorten(word)}"
+            hint = f"move it inside, as in - {shorten(word)}: {{{shorten(key)}: …}}, or indent it under {shorten(word)}"
             self.problems.add((*entry.path, key), message, "CV010", hint, on_key=True)
 
-    def report_unknown_word(self, entry: Entry, word: str, path: Path, visible: "Visible") -> None:
+    def report_unknown_word(self, entry: Entry, word: str, path: Path, arguments: Any, visible: "Visible") -> None:
         """Report a word that is neither a layer kind nor a block above.
 
         If it resembles one, the entry is numbered as if that one were written, so that default names below stay right.
@@ -77,10 +77,12 @@ class EntryMistakes:
         elif word in KIND_KEYS:
             hint = "use the layer kind as the key of the entry: - conv: {…}"
         fix = suggest_rename(word, [*KINDS, *visible.blocks], hint)
-        self.problems.add(path, f"unknown layer kind or block {show(word)}", "CV011", hint, on_key=True, fix=fix)
         entry.word = meant or word
         if hint.startswith("write "):
             entry.kind = KINDS.get(meant or "")  # the meaning is clear, so its arguments are checked as well
+            if _needs_other_arguments(entry, arguments):
+                hint, fix = _suggest_arguments(entry, arguments), None
+        self.problems.add(path, f"unknown layer kind or block {show(word)}", "CV011", hint, on_key=True, fix=fix)
 
     def report_unknown_key(self, path: Path, message: str, known: Collection[str], written: dict[str, Any]) -> None:
         """Report an argument or option that does not exist, at its path; `written` has it and its neighbours."""
@@ -98,7 +100,8 @@ class EntryMistakes:
         if absent:
             message = f"{entry.word} needs {' and '.join(absent)}"
             example = f"- {entry.word}: {{{', '.join(f'{name}: …' for name in absent)}}}"
-            self.problems.add(entry.word_path, message, "CV012", f"write {example}", on_key=True)
+            hint = f"add {'it' if len(absent) == 1 else 'them'}, as in {example}"
+            self.problems.add(entry.word_path, message, "CV012", hint, on_key=True)
             entry.broken = True
 
     def report_wrong_arguments(self, entry: Entry, arguments: Any) -> None:
@@ -107,26 +110,6 @@ class EntryMistakes:
         word = entry.word
         message = f"the arguments of {word} must be a mapping; got {show(arguments)}"
         self.problems.add(entry.word_path, message, "CV013", hint)
-
-    def report_tuples(self, entry: Entry, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Report tuples such as `{kernel_size: (3, 3)}`, which YAML splits at the comma.
-
-        Return the arguments with an unknown value in place of each tuple.
-        """
-        found: dict[str, Any] = {}
-        name, items = "", list[str]()
-        for key, value in arguments.items():
-            if items and value is None:
-                items.append(key.removesuffix(")"))
-                if key.endswith(")"):
-                    message = f"{shorten(name)} must be a list in brackets, not in parentheses"
-                    hint = f"write [{', '.join(items)}]"
-                    self.problems.add((*entry.arguments_path, name), message, "CV013", hint)
-                    found[name], items = UNKNOWN, []
-            else:
-                found[key] = value
-                name, items = key, [value[1:]] if isinstance(value, str) and value.startswith("(") else []
-        return found
 
     def report_wrong_merge(self, entry: Entry) -> None:
         """Report a `merge` that is not add, multiply or concat."""
@@ -138,8 +121,8 @@ class EntryMistakes:
 def _suggest_arguments(entry: Entry, written: Any) -> str:
     """Return the hint how to write the arguments of an entry that are a single value."""
     word = entry.word
-    if entry.dynamic:
-        return f"write the name of the argument: - {word}: {{NAME: {format_value(written)}}}"
+    if word.startswith("$"):
+        return "name the argument, because the layer kind comes from a parameter"
     if entry.block is not None:
         required = [name for name, default in entry.block.parameters.items() if default is None]
         names = required or list(entry.block.parameters)[:1]
@@ -152,7 +135,14 @@ def _suggest_arguments(entry: Entry, written: Any) -> str:
     values = written if isinstance(written, list) and len(written) == len(names) > 1 else [written]
     given = dict(zip(names, map(format_value, values), strict=False))
     due = {name: _EXAMPLE_VALUES.get(name, "…") for name in names[len(given) :]}
-    return f"write - {word}: {{{', '.join(f'{name}: {value}' for name, value in {**given, **due}.items())}}}"
+    example = f"- {word}: {{{', '.join(f'{name}: {value}' for name, value in {**given, **due}.items())}}}"
+    return f"give the arguments by name, as in {example}" if "…" in due.values() else f"write {example}"
+
+
+def _needs_other_arguments(entry: Entry, written: Any) -> bool:
+    """Whether the arguments of an entry with a clear meaning are a value that cannot be written alone."""
+    mapped = written is None or written is UNKNOWN or isinstance(written, dict)
+    return entry.kind is not None and not mapped and not has_short_form(entry.kind, written)
 
 
 def _is_word(key: str, visible: "Visible") -> bool:

@@ -108,7 +108,7 @@ class InputReader:
             given = self._find_overrides(["input"])
             if "input" not in root and not given:
                 if "input" not in meant and "inputs" not in meant:
-                    self.problems.add((), "the spec has no input", "CV012", "write input: [3, 224, 224]")
+                    self.problems.add((), "the spec has no input", "CV012", "add a line such as input: [3, 224, 224]")
                 return {"input": None}
             return {"input": self._read_input("input", root.get("input"), ("input",), given)}
         if "input" in root:
@@ -116,7 +116,7 @@ class InputReader:
             self.problems.add(("input",), message, "CV010", on_key=True)
         if not isinstance(written, dict) or not written:
             message = f"inputs must be a mapping from names to shapes; got {show(written)}"
-            self.problems.add(("inputs",), message, "CV013", "write {left: [3, 64, 64], right: [3, 64, 64]}")
+            self.problems.add(("inputs",), message, "CV013", "for example: {left: [3, 64, 64], right: [3, 64, 64]}")
             return {}
         given = self._find_overrides(list(written))
         return {name: self._read_named_input(name, shape, given) for name, shape in written.items()}
@@ -188,7 +188,7 @@ class InputReader:
             return None
         if not isinstance(sizes, list) or not 1 <= len(sizes) <= MOST_AXES + 1:
             message = f"an input must be a list of 1 to {MOST_AXES + 1} sizes, channels first; got {show(sizes)}"
-            self.problems.add(path, message, "CV013", _suggest_shape(sizes))
+            self.problems.add(path, message, "CV013", suggest_shape(sizes, "[3, 224, 224]"))
             return None
         names = list(value) if isinstance(value, dict) else None
         for index, size in enumerate(sizes):
@@ -259,9 +259,9 @@ def make_override_problem(message: str, hint: str = "") -> Problem:
     return Problem((), message, "CV017", hint)
 
 
-def _suggest_shape(written: Any) -> str:
-    """Return a hint how to write an input's shape: with the sizes of a text such as 3x32x32, or an example."""
+def suggest_shape(written: Any, example: str) -> str:
+    """Return a hint how to write a shape: with the sizes of a text such as 3x32x32, or an example."""
     text = written if isinstance(written, str) else ""
     if re.fullmatch(r"\(?\s*[1-9][0-9]*(\s*[x×*,]\s*[1-9][0-9]*){0,3}\s*\)?", text):
         return f"write [{', '.join(re.findall('[0-9]+', text))}]"
-    return "write [3, 224, 224]"
+    return f"for example: {example}"

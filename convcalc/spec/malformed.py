@@ -122,7 +122,7 @@ def _find_wrong_escape(text: str, start: int, stop: int) -> Malformed | None:
     for found in re.compile(_ESCAPE, re.DOTALL).finditer(text, start, stop) if text[start] == '"' else ():
         if len(found[1]) == 1 and found[1] not in _ESCAPED:
             message = f"\\{found[1]} is not an escape sequence"
-            return Malformed(found.start(), message, "write \\\\ for a backslash, or use single quotes")
+            return Malformed(found.start(), message, "double the backslash, or use single quotes")
     return None
 
 
@@ -138,7 +138,7 @@ def _explain_in_brackets(text: str, index: int, opening: int, previous: str) -> 
     if character in "]}" and character != closer:
         return Malformed(index, f"{character} cannot close the {name} that begins with {bracket}", f"write {closer}")
     if character == "\t":
-        return Malformed(index, "a tab is not allowed between values", "write spaces")
+        return Malformed(index, "a tab is not allowed between values", "use spaces")
     if previous in ("open", "comma", "sign"):
         return _explain_missing_value(index, character)
     if character == ":" and re.search(r"\n[^\n,\[\]{}]*$", text[opening:index]):
@@ -167,7 +167,7 @@ def _explain_missing_value(index: int, character: str) -> Malformed:
     if character == "-":
         return Malformed(index, "a list item cannot begin here", "separate the items with commas")
     if character == ":":
-        return Malformed(index, "a key is missing before the colon", "write key: value")
+        return Malformed(index, "a key is missing before the colon", "use the form key: value")
     return _explain_wrong_start(index, character)
 
 
@@ -190,7 +190,7 @@ def _explain_in_lines(text: str, stopped: Stopped, unread: _Unread) -> Malformed
     if "\t" in before + character and at_start:
         return Malformed(index, "a tab is not allowed as indentation", "indent with spaces")
     if character == "\t":
-        return Malformed(index, "a tab is not allowed between values", "write spaces")
+        return Malformed(index, "a tab is not allowed between values", "use spaces")
     if character and character in "]}":
         return Malformed(index, f"unmatched {character}", f"remove it, or {_QUOTE}", Fix("quote_line"))
     if character and character in "@`%,":
@@ -241,16 +241,16 @@ def _explain_after_end(text: str, index: int) -> Malformed:
     begin = re.match(_BEFORE_SPEC, text)
     start = begin.end() if begin else 0
     if text[start] in _CLOSERS:
-        return Malformed(index, "text after the end of the spec", "write the keys of the spec without brackets")
-    return Malformed(start, "a key without a colon", "write key: value, with a space after the colon")
+        return Malformed(index, "text after the end of the spec", "remove the brackets around the keys of the spec")
+    return Malformed(start, "a key without a colon", "use the form key: value, with a space after the colon")
 
 
 def _explain_missing_colon(text: str, word: int) -> Malformed:
     """Explain a word without a colon where a key is expected."""
     key = re.split(r":\s|[\r\n]", text[word:], maxsplit=1)[0]
     if len(key) > _MOST_KEY:
-        return Malformed(word, f"a key of more than {_MOST_KEY:,} characters", "write a shorter key")
-    return Malformed(word, "a key without a colon", "write key: value, with a space after the colon")
+        return Malformed(word, f"a key of more than {_MOST_KEY:,} characters", "use a shorter key")
+    return Malformed(word, "a key without a colon", "use the form key: value, with a space after the colon")
 
 
 def _explain_indentation(text: str, stopped: Stopped, indent: int) -> Malformed:
@@ -262,4 +262,4 @@ def _explain_indentation(text: str, stopped: Stopped, indent: int) -> Malformed:
         return Malformed(stopped.place, message, "indent them equally")
     if sign == "-":
         return Malformed(stopped.place, "expected a list item like the lines above", "begin it with -")
-    return Malformed(stopped.place, "expected a key like the lines above", "write key: value")
+    return Malformed(stopped.place, "expected a key like the lines above", "use the form key: value")

@@ -138,7 +138,7 @@ class _SpecReader:
         if isinstance(root, dict):
             return self._check_keys(root)
         if root is not UNKNOWN:
-            hint = "write input: and layers:"
+            hint = "begin with the keys input: and layers:"
             self.problems.add((), f"a spec must be a mapping; got {show(root)}", "CV013", hint)
         return None
 
@@ -271,7 +271,8 @@ class _SpecReader:
             elif not isinstance(codes, list) or not all(map(_is_rule_code, codes)):
                 if codes is not UNKNOWN:
                     message = f"{key} must be a list of rule codes; got {show(codes)}"
-                    self.problems.add(("check", key), message, "CV013", "write [CV201]")
+                    hint = f"write [{codes}]" if _is_rule_code(codes) else "for example: [CV201]"
+                    self.problems.add(("check", key), message, "CV013", hint)
             else:
                 found[key] = tuple(codes)
         return found

@@ -101,7 +101,7 @@ class Resolver:
             bare = written.text.replace("$", "")
             return suggest_correction(bare, "true or false") if bare != value else ""
         if isinstance(value, str) and self.find_variable(expansion.scope, value) is not UNKNOWN:
-            return f"write an expression as $({value})"
+            return f"write $({value})"
         return suggest_correction(value, "true or false")
 
     # -- the inputs of an entry
@@ -121,7 +121,7 @@ class Resolver:
         if expansion.previous_copy is None and scope.has_named_inputs and scope.previous is scope.inputs:
             inputs = ", ".join(scope.places)
             message = f"the first entry must name its input with from (inputs: {shorten(inputs)})"
-            hint = f"write from: {next(iter(scope.places))}"
+            hint = f"add from: {next(iter(scope.places))}"
             self.reporter.report(expansion, entry.word_path, message, "CV012", hint, on_key=True)
             raise UnknownValue
         return expansion.previous_copy or scope.previous
@@ -188,21 +188,26 @@ class Resolver:
         walked = ".".join(parts[:start])
         places = [self.find_place(expansion, walked, path)]
         for part in parts[start:]:
-            if part == "*" and any(place.word != "repeat" and place.children is not None for place in places):
-                message = f"{shorten(walked)} has no copies: * stands for the copies of a repeat"
-                self.reporter.report(expansion, path, message, "CV015", _list_children(places[0]))
-                raise UnknownValue
-            if any(place.outputs == (UNKNOWN_TENSOR,) and not place.children for place in places):
-                raise UnknownValue
-            inside = [place.children or {} for place in places]
-            found = [one for names in inside for one in (names.values() if part == "*" else (names.get(part),))]
-            enabled = [place for place in found if place is not None and not place.disabled_by]
-            if not enabled:
+            self._check_contents(expansion, places, walked, part, path)
+            inside = _find_enabled(places, part)
+            if not inside:
                 message = f"{shorten(name)} matches no layer: {shorten(walked)} contains no enabled {show(part)}"
                 self.reporter.report(expansion, path, message, "CV015", _list_children(places[0]))
                 raise UnknownValue
-            walked, places = f"{walked}.{part}", enabled
+            walked, places = f"{walked}.{part}", inside
         return tuple([tensor for place in places for tensor in place.outputs])
+
+    def _check_contents(self, expansion: Expansion, places: list[Place], walked: str, part: str, path: Path) -> None:
+        """Check that the contents of places are known and, if the next `part` is `*`, that these are repeats.
+
+        `walked` is the name of the places so far.
+        """
+        if part == "*" and any(place.word != "repeat" and place.children is not None for place in places):
+            message = f"{shorten(walked)} has no copies: * stands for the copies of a repeat"
+            self.reporter.report(expansion, path, message, "CV015", _list_children(places[0]))
+            raise UnknownValue
+        if any(place.outputs == (UNKNOWN_TENSOR,) and not place.children for place in places):
+            raise UnknownValue
 
     # -- names
 
@@ -272,6 +277,15 @@ def _list_children(place: Place) -> str:
     """Return a hint with the names inside a place."""
     children = place.children or {}
     return f"available: {', '.join(list(children)[:8])}" if children else "it is a single layer"
+
+
+def _find_enabled(places: list[Place], part: str) -> list[Place]:
+    """Return the enabled places with a name inside any of these, in order; with the name `*`, all enabled ones."""
+    found: list[Place | None] = []
+    for place in places:
+        children = place.children or {}
+        found += children.values() if part == "*" else [children.get(part)]
+    return [place for place in found if place is not None and not place.disabled_by]
 
 
 def _find_in_scopes(scope: Scope | None, name: str) -> Place | None:

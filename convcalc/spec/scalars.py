@@ -75,15 +75,18 @@ def walk_outside_quotes(text: str, start: int, stop: int) -> Iterator[tuple[int,
 def find_closing_parenthesis(text: str, start: int, stop: int) -> int | None:
     """Return the index after the parenthesis that closes the one at `start`, if that is before `stop`; else None.
 
-    Brackets, braces and a colon before a space cannot be part of an expression, so the search ends there.
+    Braces, unmatched brackets and a colon before a space cannot be part of an expression, so the search ends there.
     """
-    depth = 0
+    expected: list[str] = []  # what closes each open parenthesis and bracket
     for index, character in walk_outside_quotes(text, start, min(stop, start + 2000)):
-        if character in "{}[]" or text.startswith(": ", index):
+        if character in "{}" or text.startswith(": ", index):
             return None
-        if character in "()":
-            depth += 1 if character == "(" else -1
-            if depth == 0:
+        if character in "([":
+            expected.append(")" if character == "(" else "]")
+        elif character in ")]":
+            if expected.pop() != character:
+                return None
+            if not expected:
                 return index + 1
     return None
 

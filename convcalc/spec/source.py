@@ -78,8 +78,6 @@ class _EventReader:
         """Report why the parser gave up at a mark, in convcalc's own words."""
         from convcalc.spec.malformed import explain_malformed  # few specs are malformed
 
-        if self.tree.stopped_at_bracket:
-            return  # already reported
         text = self.tree.text
         control = re.search(_NOT_PRINTABLE, text)
         if control is not None:  # one parser finds it first of all, the other only when it gets there
@@ -87,6 +85,8 @@ class _EventReader:
             self.tree.report(control.span(), "a control character; a spec must be printable text", "CV001")
             return
         place = len(text) if mark is None else min(mark.index, len(text))
+        if self.tree.unquoted[0] <= place < self.tree.unquoted[1]:
+            return  # already reported
         try:
             found = explain_malformed(text, self._describe_stop(place))
         except TooDeep as error:

@@ -102,7 +102,7 @@ def _compile_expression(text: str, dollar: int) -> tuple[_Expression, int]:
     match = _NAME.match(text, dollar)
     if match is None:
         raise WrongExpression(
-            "$ must be followed by a name or by (expression)", dollar, dollar + 1, "write $$ for a literal dollar sign"
+            "$ must be followed by a name or by (expression)", dollar, dollar + 1, "a literal dollar sign is $$"
         )
     name = match[1]
     return _Expression(lambda lookup: lookup(name), {name: match.span(1)}), match.end()

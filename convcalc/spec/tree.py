@@ -9,12 +9,13 @@ import re
 from math import inf
 from typing import Any
 
-from convcalc.problems import Fix, Flaw, Problem, shorten
+from convcalc.problems import Fix, Flaw, Problem, shorten, suggest_list
 from convcalc.spec.document import UNKNOWN, Document, Extent, Mapping, Sequence
 from convcalc.spec.problem_list import MOST_PROBLEMS, TooDeep, TooMuch
 from convcalc.spec.scalars import find_closing_parenthesis, fold_lines, read_plain_scalar
 
 MOST_NESTING = 64
+_MOST_SHOWN = 200  # characters of an expression in a hint
 _MOST_NODES = 500_000
 # compiled when first used, so that convcalc starts faster
 _BLANKS = r"(?:\s++|#.*+)*+"
@@ -69,7 +70,10 @@ class TreeBuilder:
         self.anchors: dict[str, tuple[Any, int, Extent]] = {}  # value, number of nodes (0 while it is open), place
         self.nodes = 0
         self.closed: _Frame | None = None  # the collection that was completed last
-        self.stopped_at_bracket = False  # whether an expression without quotes, already reported, stops the parser
+        self.unquoted: Extent = (
+            0,
+            0,
+        )  # the last expression that lacks quotes; a bracket in it stops the parser
 
     def report(self, extent: Extent, message: str, code: str = "CV003", hint: str = "", fix: Fix | None = None) -> None:
         """Add a problem at a place. Raises TooMuch at the limit."""
@@ -99,8 +103,8 @@ class TreeBuilder:
             value = UNKNOWN
         elif is_plain:
             value = self._read_plain(text, extent)
-            if frame is not None and frame.flow and "$(" in text:
-                value = self._join_expression(frame, text, extent)
+            if frame is not None and frame.flow and "(" in text:
+                value = self._join_pieces(frame, value, text, extent)
         if anchor:
             self.anchors[anchor] = (value, 1, extent)
         self._take_value(value, extent, 1)
@@ -200,6 +204,24 @@ class TreeBuilder:
             self.report(extent, flaw.message, flaw.code)
             return UNKNOWN
 
+    def _join_pieces(self, frame: _Frame, value: Any, text: str, extent: Extent) -> Any:
+        """Return the value of a scalar in brackets that may be the first piece of an expression or of a tuple."""
+        if "$(" in text:
+            return self._join_expression(frame, text, extent)
+        end = find_closing_parenthesis(self.text, extent[0], len(self.text)) if text.startswith("(") else None
+        if end is None or end <= extent[1] or self._is_in_own_key() or frame.has_joined(extent, None):
+            return value
+        hint = suggest_list(fold_lines(self.text[extent[0] : end]))
+        if not hint:
+            return value
+        frame.joined = (extent[0], end)
+        self.report((extent[0], end), "a list must be in brackets, not in parentheses", "CV013", hint)
+        return UNKNOWN
+
+    def _is_in_own_key(self) -> bool:
+        """Whether the current part is inside a top-level key of the user's own, such as `x-notes`."""
+        return str(self.stack[0].key).startswith("x-")
+
     def _join_expression(self, frame: _Frame, text: str, extent: Extent) -> Any:
         """Join the pieces of an expression without quotes that was split at its comma; report the missing quotes.
 
@@ -214,15 +236,18 @@ class TreeBuilder:
         if end is None:
             if isinstance(frame.container, Mapping):
                 frame.container.incomplete = True
-            self.stopped_at_bracket = self.text.startswith("[", extent[1])
-            message = "the expression is not closed; an expression with a comma needs quotes here"
-            if self.stopped_at_bracket:
-                message = "an expression with brackets needs quotes here"
-            self.report(extent, message, "CV014", 'write "$(…)"')
+            rest_of_line = re.compile(".*").match(self.text, extent[1])
+            self.unquoted = (extent[0], extent[1] if rest_of_line is None else rest_of_line.end())
+            message = "the expression is not closed; an expression with a comma or brackets needs quotes here"
+            self.report(extent, message, "CV014", "close the expression and put it in quotes")
             return UNKNOWN
+        from convcalc.spec.emit import quote  # few specs need it
+
+        self.unquoted = (extent[0], end)
         whole = fold_lines(self.text[extent[0] : end])
-        message = "an expression with a comma needs quotes here"
-        self.report((extent[0], end), message, "CV014", f'write "{shorten(whole, 200)}"', Fix("quote"))
+        message = f"an expression with {'brackets' if '[' in whole else 'a comma'} needs quotes here"
+        hint = f"write {quote(whole)}" if len(whole) <= _MOST_SHOWN else "put the expression in quotes"
+        self.report((extent[0], end), message, "CV014", hint, Fix("quote"))
         return whole
 
     # -- collections

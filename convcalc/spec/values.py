@@ -75,7 +75,7 @@ def describe_unknown_name(name: str, names: frozenset[str]) -> tuple[str, str, s
     close = find_nearest(name, names - {AMBIGUOUS_INDEX})
     if close:
         return f"unknown parameter {show(name)}", "CV014", f"did you mean {close}?"
-    quoted = f"write text in quotes: '{shorten(name)}'"
+    quoted = f"put text in quotes: '{shorten(name)}'"
     return f"unknown parameter {show(name)}", "CV014", f"available: {', '.join(params)}" if params else quoted
 
 

@@ -58,6 +58,14 @@ def after(text: str) -> str:
         ),
         ("description: @home\n" + UNBIASED, 'description: "@home"\n' + UNBIASED),
         ('description: a "b": c\n' + UNBIASED, "description: 'a \"b\": c'\n" + UNBIASED),
+        (
+            "params: {widths: [8, 16]}\n" + UNBIASED.replace("8", "$(widths[0])"),
+            "params: {widths: [8, 16]}\n" + UNBIASED.replace("8", '"$(widths[0])"'),
+        ),
+        (
+            "params: {widths: [8, 16]}\n" + UNBIASED.replace("8", "$(max(widths[0], widths[1]))"),
+            "params: {widths: [8, 16]}\n" + UNBIASED.replace("8", '"$(max(widths[0], widths[1]))"'),
+        ),
         (UNBIASED + "budget: {paramz: 5M}\n", UNBIASED + "budget: {params: 5M}\n"),
         (
             UNBIASED + "budget: {per_layer: {conv1: {macz: 5M}}}\n",

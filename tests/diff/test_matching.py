@@ -344,7 +344,7 @@ def test_a_percentage_is_relative_to_the_old_value(old: int, new: int, thousandt
         ("macs = 5", "no comparison", "="),
         ("macs > 5x", "suffixes", "5x"),
         ("macs > 5 KiB", "suffixes", "5 KiB"),
-        ("peak_memory > +64K", "write 64KiB or 64KB", "+64K"),
+        ("peak_memory > +64K", "use 64KiB or 64KB", "+64K"),
         ("macs > +%", "not a percentage", "+%"),
         ("macs > 1/0%", "not a percentage", "1/0%"),
         ("macs > __import__('os')", "suffixes", "__import__('os')"),

@@ -101,7 +101,7 @@ def test_a_spec_with_a_batch_or_channels_last_causes_a_warning_on_standard_error
     assert run([command, image, *READING[command]]) == 0
     out, err = capsys.readouterr()
     assert err.startswith("convcalc: warning: net.yaml:3:1: input ")
-    assert err.count("write input: [3, 224, 224];") == 1
+    assert err.count("use input: [3, 224, 224];") == 1
     assert "CV213" not in out
     assert run(["check", image]) == 1
     assert "[CV213]" in capsys.readouterr().out

@@ -39,7 +39,7 @@ def test_a_mode_of_upsampling_requires_its_number_of_axes(mode: str, axes: int) 
     message = refusal([3, *SIZES[axes]], upsample=entry)
     [due] = MODES[mode]
     assert f"{due} {'axis' if due == 1 else 'axes'}, but this one has {axes}" in message
-    assert message.endswith({1: "write linear", 2: "write bilinear or bicubic", 3: "write trilinear"}[axes])
+    assert message.endswith({1: "write linear", 2: "use bilinear or bicubic", 3: "write trilinear"}[axes])
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -738,7 +738,7 @@ def test_a_wrong_named_count_is_reported_at_its_value(count: Any) -> None:
 
 @pytest.mark.parametrize("repeat", [{}, {"a": 1, "b": 2}])
 def test_a_repeat_has_a_single_name(repeat: Any) -> None:
-    assert problem(net({"relu": {"repeat": repeat}})).hint == "write repeat: {level: 3}"
+    assert problem(net({"relu": {"repeat": repeat}})).hint == "write {level: 3}"
 
 
 # -- layers of every copy

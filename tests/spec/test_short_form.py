@@ -113,6 +113,17 @@ def test_the_short_form_is_the_same_layer_as_the_long_form(word: str, value: str
     jsonschema.validate(document.root, make_spec_schema())
 
 
+def test_a_kind_that_comes_from_a_parameter_has_no_short_form() -> None:
+    text = "input: [4, 8, 8]\nparams: {pool: maxpool}\nlayers:\n  - $pool: 2\n"
+    with pytest.raises(InvalidSpec) as caught:
+        read_network(read_text(text, "net.yaml", True))
+    [problem] = caught.value.problems
+    assert problem.message == "the arguments of $pool must be a mapping; got 2"
+    assert problem.hint == "name the argument, because the layer kind comes from a parameter"
+    network = read_network(read_text(text.replace("2", "{kernel_size: 2}"), "net.yaml", True))
+    assert network.nodes[0].layer.output.spatial == (4, 4)
+
+
 @pytest.mark.parametrize(
     ("entry", "column", "hint"),
     [
@@ -157,7 +168,10 @@ def test_a_kind_from_a_parameter_has_no_short_form() -> None:
     with pytest.raises(InvalidSpec) as caught:
         read_network(read_text(text, "net.yaml", True))
     assert [(problem.message, problem.hint) for problem in caught.value.problems] == [
-        ("the arguments of $pool must be a mapping; got 2", "write the name of the argument: - $pool: {NAME: 2}")
+        (
+            "the arguments of $pool must be a mapping; got 2",
+            "name the argument, because the layer kind comes from a parameter",
+        )
     ]
 
 

@@ -759,3 +759,16 @@ def test_integers_of_python_that_no_file_could_hold_are_refused(power: int) -> N
 def test_floats_of_python_that_no_file_could_hold_are_refused(value: float) -> None:
     spec = {"params": {"p": value, "text": "n$p"}, "input": [3, 8, 8], "layers": [{"relu": {"name": "$text"}}]}
     assert refused(spec)[0].path[0] == "params"
+
+
+def test_tuples_in_own_keys_are_not_an_error() -> None:
+    document = source.read_text("x-notes: [(1, 2), {sizes: (3, 4)}]\n")
+    assert document.problems == []
+    assert document.root == {"x-notes": ["(1", "2)", {"sizes": "(3", "4)": None}]}
+
+
+@pytest.mark.parametrize("value", ["$(sizes[0]", "$(max(sizes[0], 3)", "$(sizes[0", "$(max(3, sizes[0)"])
+def test_an_unclosed_expression_with_brackets_is_one_problem(value: str) -> None:
+    [problem] = source.read_text(f"layers:\n  - conv: {{out_channels: 8, kernel_size: {value}}}\n").problems
+    assert problem.span is not None
+    assert (problem.code, problem.span[:2]) == ("CV014", (2, 42))

@@ -55,7 +55,7 @@ layers:
             )
             # an entry that is used several times can lose its bias only if a batch norm follows every use
             fix = None if other_uses[node.path] else Fix("argument", "bias: false", norm.path)
-            yield self.finding(node.path, message, "write bias: false")._replace(fix=fix)
+            yield self.finding(node.path, message, "set bias: false")._replace(fix=fix)
 
 
 def _find_cancelled_biases(network: Network) -> Iterator[tuple[Node, Node]]:

@@ -62,4 +62,4 @@ def _write_hint(name: str, shape: Shape, doubt: Misreading) -> str:
         return f"use {option}{','.join(map(str, doubt.likely))} if that is intended"
     named = zip(("channels", *AXIS_NAMES[shape.axes]), shape.sizes, strict=True)
     axes = ", ".join(f"{axis}: {size}" for axis, size in named)
-    return f"write {name}: {list(doubt.likely)}; if the order is right, name the axes: {{{axes}}}"
+    return f"if that is wrong, use {name}: {list(doubt.likely)}; if it is right, name the axes: {{{axes}}}"
