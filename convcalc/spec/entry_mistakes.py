@@ -1,4 +1,4 @@
-"""Reports mistakes in entries (unknown words, misplaced keys, missing arguments), each with a hint what to write.
+"""Reports mistakes in entries (unknown words, misplaced keys, missing arguments), each with a hint on what to write.
 
 For example, `- Conv2d: {filters: 8}` is reported as an unknown layer kind, with the hint "write conv". Imported only
 for specs with mistakes, so that convcalc starts faster.
@@ -136,7 +136,7 @@ class EntryMistakes:
 
 
 def _suggest_arguments(entry: Entry, written: Any) -> str:
-    """Return the hint how to write the arguments of an entry that are a single value."""
+    """Return a hint on how to write the arguments of an entry that are given as a single value."""
     word = entry.word
     if entry.block is not None:
         required = [name for name, default in entry.block.parameters.items() if default is None]
