@@ -226,7 +226,7 @@ def _find_hull(interval: tuple[int, int] | None, reads: Reads, step: int = 1) ->
 
 
 def unite_reads(one: Reads, other: Reads) -> Reads:
-    """Return for each output the interval that spans its intervals in both, which must have the same jump.
+    """Return the union of two `Reads` with the same jump: for each output, the interval that spans both its intervals.
 
     Raises TooVaried.
     """

@@ -69,7 +69,7 @@ def _measure_limit(report: Report, limit: Limit) -> Iterator[BudgetUse]:
 
 
 def _measure_bounds(limit: Limit, where: str, smallest: int, largest: int) -> Iterator[BudgetUse]:
-    """Yield the use of a maximum by the largest figure, and of a minimum by the smallest."""
+    """Yield the largest figure relative to the maximum, and the smallest relative to the minimum, if these are set."""
     name = where + _metric_name(limit.metric)
     short = format_bytes if limit.metric in _MEMORY else "{:,}".format
     if limit.maximum is not None:

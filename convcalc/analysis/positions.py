@@ -56,10 +56,10 @@ def find_read_positions(reads: Reads, outputs: int, size: int) -> int:
 
 
 def _read_taps(reads: Reads, residue: int, starts: int, offset: int = 0) -> int:
-    """Return the set of input positions that outputs with the same residue read.
+    """Return the set of input positions that several outputs with the same residue (modulo the period) read.
 
-    All of them read the inputs that output `residue` reads, each moved by one of `starts` plus `offset`; `starts` is a
-    set. Raises TooLarge.
+    Each output reads the inputs of output `residue`, moved by an element of the set `starts` plus `offset`. Raises
+    TooLarge.
     """
     low, high = reads.low[residue], reads.high[residue]
     if low is None or high is None:
@@ -72,7 +72,7 @@ def _read_taps(reads: Reads, residue: int, starts: int, offset: int = 0) -> int:
 
 
 def _spread_digits(digits: str, step: int) -> int:
-    """Return the set of the indexes of all digits 1, each multiplied by `step`."""
+    """Return the set of the indexes of all digits that are 1, each index multiplied by `step`."""
     if "1" not in digits:
         return 0
     return int(("0" * (step - 1)).join(digits)[::-1], 2) if step else 1

@@ -27,7 +27,7 @@ class Cells(NamedTuple):
         return max(map(len, [self.title, *self.texts]))
 
     def column(self, cut: int) -> Column[int]:
-        """Return the same column for a grid in which each row is represented by its number."""
+        """Return this column in the form that `grid` takes, for rows given by their indexes; `cut` as in `Column`."""
         return Column(
             self.title,
             self.title,
