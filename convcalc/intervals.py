@@ -210,7 +210,7 @@ def compose_reads(outer: Reads, inner: Reads) -> Reads:
 
 
 def _find_hull(interval: tuple[int, int] | None, reads: Reads, step: int = 1) -> tuple[int, int] | None:
-    """Return the first and the last input that the outputs in an interval read, of which only every `step`-th counts.
+    """Return the first and the last input that every `step`-th output in an interval reads.
 
     As intervals never move backwards from one period to the next, only the first and the last period of outputs need
     to be visited. Returns None if no input is read.

@@ -102,7 +102,7 @@ def reads_every_position(reads: Reads, outputs: int, size: int) -> bool:
 
 
 def _is_gapless(reads: Reads, outputs: int) -> bool:
-    """Whether the intervals of neighbouring outputs leave no gap between them; False also if that is not certain."""
+    """Whether the intervals of neighbouring outputs leave no gap between them; also False if that is uncertain."""
     if reads.step > 1:
         return reads.period == reads.shift == 1 and outputs >= reads.step
     spans = [reads.at(position) for position in range(min(reads.period + 1, outputs))]
