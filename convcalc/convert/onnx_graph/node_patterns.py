@@ -59,7 +59,7 @@ class _PatternMerger:
     # -- finding operations
 
     def find_maker(self, name: str, *operators: str) -> tuple[int, Operation] | None:
-        """Return the position and operation that produces a tensor, if it is one of some operators."""
+        """Return the operation that produces a tensor, with its position; None if it is not one of `operators`."""
         place = self.makers.get(name)
         operation = None if place is None else self.found[place]
         if place is None or operation is None or (operators and operation.operator not in operators):

@@ -135,7 +135,7 @@ def _ceil_mode(layer: Any, padding: Sequence[Pair], dilation: Sequence[int]) -> 
 
 
 def _adaptive_pool_rule(operator: str, whole: str) -> _WriteRule:
-    """Write a global pooling for output size 1, else a pooling with equal windows if the sizes divide."""
+    """Write a global pooling for output size 1, else a pooling with equal windows, which the sizes must allow."""
 
     def rule(writer: OnnxWriter, layer: Any) -> None:
         sizes = list(zip(layer.input.spatial, layer.output_size, strict=True))
