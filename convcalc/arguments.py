@@ -275,7 +275,7 @@ _OTHER_MODE_NAMES = {
 
 
 class PaddingMode(Choice):
-    """An argument that is how the values of padding are chosen, in the words of PyTorch's convolutions."""
+    """An argument that selects the values to pad with, named as in PyTorch's convolutions."""
 
     def __init__(self, help: str, *, choices: tuple[str, ...]) -> None:
         super().__init__(help, "zeros", choices=choices)
@@ -450,7 +450,7 @@ class Padding(Key[PerAxisPadding]):
 
 
 class ConvPadding(Padding):
-    """The padding of a convolution, which can also be causal, and whose values are those of its `padding_mode`."""
+    """The padding of a convolution, which can also be causal; `padding_mode` selects the values to pad with."""
 
     def __init__(self, help: str, default: int) -> None:
         super().__init__(help, default, named=("same", "valid", "causal"))

@@ -210,7 +210,7 @@ def compose_reads(outer: Reads, inner: Reads) -> Reads:
 
 
 def _find_hull(interval: tuple[int, int] | None, reads: Reads, step: int = 1) -> tuple[int, int] | None:
-    """Return the first and the last input that the outputs in an interval read, of which only every `step`-th counts.
+    """Return the first and the last input that every `step`-th output in an interval reads.
 
     As intervals never move backwards from one period to the next, only the first and the last period of outputs need
     to be visited. Returns None if no input is read.
@@ -226,7 +226,7 @@ def _find_hull(interval: tuple[int, int] | None, reads: Reads, step: int = 1) ->
 
 
 def unite_reads(one: Reads, other: Reads) -> Reads:
-    """Return for each output the interval that spans its intervals in both, which must have the same jump.
+    """Return the union of two `Reads` with the same jump: for each output, the interval that spans both its intervals.
 
     Raises TooVaried.
     """

@@ -214,7 +214,10 @@ def _build_option(document: Document, overrides: Overrides, report: Report, opti
 def build_options(
     document: Document, overrides: Overrides, report: Report, found: Iterable[Option], rows: int | None
 ) -> tuple[list[Alternative], list[Refused]]:
-    """Return the first `rows` options (None: all) that can be built into the network, and those before that cannot."""
+    """Return the first `rows` options (None: all) that can be built into the network, and those that cannot.
+
+    Options after the last one that was built are not tried.
+    """
     alternatives: list[Alternative] = []
     refused: list[Refused] = []
     for option in found:

@@ -141,7 +141,7 @@ def _find_needed_positions(layer: Layer, sets: Sets) -> list[Sets | None]:
 
 
 def _find_positions_of_input(reach: Reach, shape: Shape, output: Shape, sets: Sets) -> Sets:
-    """Return the positions that are needed of one input with a shape, given how the layer reads its inputs."""
+    """Return the positions of one input that positions of the output (`sets`) need, given how the layer reads it."""
     if isinstance(reach, tuple):
         return _read_windows(reach, shape, sets)
     if shape.axes and reach == "same" and output.axes:
@@ -159,7 +159,7 @@ def _read_windows(reach: tuple[Reads, ...], shape: Shape, sets: Sets) -> Sets:
 
 
 def _find_needed_features(layer: Slice | Concat, features: int) -> list[Sets | None]:
-    """Return the features that are needed of each input of a slice or concatenation of vectors."""
+    """Return for each input of a slice or concatenation of vectors the features that `features` of the output need."""
     if isinstance(layer, Slice):
         return [(features << layer.channels[0],)]
     found: list[Sets | None] = []

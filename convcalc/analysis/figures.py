@@ -1,6 +1,6 @@
 """The one list of a network's figures: their names, and the headers under which tables show them.
 
-Comes in: a report and a name, such as `peak_memory`. Goes out: a whole number, or None if it is unknown.
+`figure` takes a report and a name, such as `peak_memory`, and returns a whole number, or None if it is unknown.
 """
 
 from convcalc.analysis import budgets

@@ -56,10 +56,10 @@ def find_read_positions(reads: Reads, outputs: int, size: int) -> int:
 
 
 def _read_taps(reads: Reads, residue: int, starts: int, offset: int = 0) -> int:
-    """Return the set of input positions that outputs with the same residue read.
+    """Return the set of input positions that several outputs with the same residue (modulo the period) read.
 
-    All of them read the inputs that output `residue` reads, each moved by one of `starts` plus `offset`; `starts` is a
-    set. Raises TooLarge.
+    Each output reads the inputs of output `residue`, moved by an element of the set `starts` plus `offset`. Raises
+    TooLarge.
     """
     low, high = reads.low[residue], reads.high[residue]
     if low is None or high is None:
@@ -72,7 +72,7 @@ def _read_taps(reads: Reads, residue: int, starts: int, offset: int = 0) -> int:
 
 
 def _spread_digits(digits: str, step: int) -> int:
-    """Return the set of the indexes of all digits 1, each multiplied by `step`."""
+    """Return the set of the indexes of all digits that are 1, each index multiplied by `step`."""
     if "1" not in digits:
         return 0
     return int(("0" * (step - 1)).join(digits)[::-1], 2) if step else 1
@@ -102,7 +102,7 @@ def reads_every_position(reads: Reads, outputs: int, size: int) -> bool:
 
 
 def _is_gapless(reads: Reads, outputs: int) -> bool:
-    """Whether the intervals of neighbouring outputs leave no gap between them; False also if that is not certain."""
+    """Whether the intervals of neighbouring outputs leave no gap between them; also False if that is uncertain."""
     if reads.step > 1:
         return reads.period == reads.shift == 1 and outputs >= reads.step
     spans = [reads.at(position) for position in range(min(reads.period + 1, outputs))]

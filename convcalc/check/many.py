@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 NOT_CHECKED = "CV000"
 PATIENCE = 0.1  # seconds of work before processes are started, about twice the time that starting them takes
-_MOST_PROCESSES = 61  # Windows cannot wait for more
+_MOST_PROCESSES = 61  # Windows cannot wait for more at once
 _SHARES = 8  # shares of the files per process: with more, processes end at about the same time but communicate more
-_MOST_OF_A_SHARE = 32  # files
+_MOST_OF_A_SHARE = 32  # maximum number of files in a share
 
 
 class Task(NamedTuple):

@@ -28,7 +28,7 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 
 
 class BashCompletion(ShellComplete):
-    """The script for bash, and what it asks for."""
+    """Provides the completion script for bash, and the completions that the script requests."""
 
     name = "bash"
     source_template = _SCRIPT

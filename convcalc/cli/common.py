@@ -429,7 +429,7 @@ def write_text(text: str, output: Output, inputs: Iterable[str], pager: bool = F
     """
     if output.file in (None, "-"):
         if pager and output.file is None and _is_longer_than_screen(text):
-            click.echo_via_pager(text)  # which keeps colours for less, with LESS=-R if it is not set
+            click.echo_via_pager(text)  # keeps colours if the pager is less; click sets LESS=-R if LESS is not set
         else:
             sys.stdout.write(text)
         return

@@ -2,7 +2,7 @@
 
 For example, a file that begins with `GGUF` is "a GGUF file". Commands that read specs use the list to report what kind
 of file they were given instead; `import` uses it to choose the importer, or to explain what to do if there is none.
-Nothing is parsed, unpickled or run. This module imports nothing of convcalc, so that every room may import it.
+Nothing is parsed, unpickled or run. This module imports nothing from convcalc, so that any other module may import it.
 """
 
 import re

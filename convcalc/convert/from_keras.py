@@ -208,7 +208,10 @@ class _ModelReader:
         self.steps.append(step)
 
     def convert_layer(self, use: _KerasUse, shapes: tuple[Shape, ...], stated: dict[Reference, Shape]) -> Pieces:
-        """Convert a layer to layer kinds; one without is opaque, or noted in `unknown` if it may have weights."""
+        """Convert a layer to layer kinds.
+
+        If none fits, it becomes opaque or, if it may have weights, is noted in `unknown`.
+        """
         layer = use.layer
         translate = CLASSES.get(layer.class_name)
         if not shapes:

@@ -56,7 +56,7 @@ def read_per_axis(value: Any, axes: int) -> list[int]:
 
 
 def read_pairs(value: Any, axes: int) -> list[list[int]]:
-    """Return one pair per axis from an integer, one integer per axis or pairs; a single pair for one axis."""
+    """Return one pair per axis, given an integer, one integer or pair per axis or, for a single axis, its pair."""
     if axes == 1 and isinstance(value, list) and len(value) == 2:
         value = [value]
     items = value if isinstance(value, list) else [value] * axes

@@ -28,7 +28,7 @@ Reference = tuple[str, int, int]  # a tensor: the layer, and the numbers of its 
 
 
 class KerasCall(NamedTuple):
-    """One call of a layer: its input tensors, with their shapes if the file has them, and constants among them."""
+    """One call of a layer: its input tensors, their shapes if the file has them, and the constants it is given."""
 
     reads: tuple[Reference, ...]
     shapes: tuple[tuple[int | None, ...] | None, ...] = ()

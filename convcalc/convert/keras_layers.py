@@ -127,7 +127,7 @@ def _convert_conv_transpose(config: KerasConfig, inputs: tuple[Shape, ...]) -> P
 
 
 def _convert_dense(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    """Dense: a linear layer, or a pointwise convolution with spatial axes."""
+    """Dense: a linear layer, or a pointwise convolution if the input has spatial axes."""
     if has_channels_first(config) and inputs[0].axes:
         raise UnsupportedArgument("a last axis that is not the channels")
     key, kind = ("out_channels", "pointwise_conv") if inputs[0].axes else ("out_features", "linear")
@@ -304,7 +304,7 @@ def _plain_rule(kind: str) -> _Translate:
 
 
 def _merging_rule(kind: str) -> _Translate:
-    """Return a rule for Add or Multiply; of one tensor and a constant they are opaque."""
+    """Return a rule for Add or Multiply, which become opaque if one operand is a constant."""
 
     def translate(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
         return [Piece(kind, {})] if len(inputs) > 1 else [make_opaque(inputs[0], f"{kind} with a constant")]

@@ -15,7 +15,7 @@ from convcalc.network import Network, Node
 MOST_CELLS = 4_000_000  # limit on the table of scores, which has a cell per pair of layers: 2,000 × 2,000
 _WINDOW = 64  # number of layers that are matched at a time if the table would be larger
 
-_KIND, _ARGUMENTS, _SHAPE = 4, 3, 1  # added to the score of two layers that have the same
+_KIND, _ARGUMENTS, _SHAPE = 4, 3, 1  # added to the score of two layers for the same kind, arguments, shape
 _WRITTEN, _ORDINAL = 6, 1  # added for the same name: one that the author chose, or a default
 
 _SKIP_OLD, _SKIP_NEW, _TAKE = range(3)

@@ -81,7 +81,7 @@ class Window(Layer):
         return count_windows(self, self.kernel_size, self.stride, self.padding, self.dilation)
 
     def reach(self) -> Reach:
-        """Return the input intervals that the windows cover, for every axis, in which elements added do not count."""
+        """Return the input intervals that the windows cover, for every axis; padding is not part of the input."""
         return window_reach(self.kernel_size, self.stride, self.padding, self.dilation)
 
     def saved_for_backward(self) -> SavedForBackward:

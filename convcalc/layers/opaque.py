@@ -47,7 +47,7 @@ class Opaque(Layer):
     what = Text("description or name of the operation")
 
     def normalise(self) -> None:
-        """Raise `Flaw` if MACs exceed the multiplications, or if no input position is the same as an output's."""
+        """Raise `Flaw` if MACs exceed multiplications, or if receptive_field is `same` but the spatial sizes change."""
         if self.macs is not None and self.multiplications is not None and self.macs > self.multiplications:
             raise Flaw(
                 f"macs {self.macs:,} exceeds the {self.multiplications:,} multiplications; each MAC includes one",

@@ -57,9 +57,10 @@ def _shape_cell(alternative: Alternative) -> str:
 
 
 def _make_columns(report: Report, found: Sequence[Alternative], by: str, one: bool) -> list[Cells]:
-    """Return the columns: layer, alternative, each figure as a ratio, and the changes of the whole network.
+    """Return the columns: layer, alternative, each figure as a ratio, and how the network's figures change.
 
-    `by` ranks the alternatives; its change is always shown. `one` leaves out the column of the layer.
+    `by` is the figure that ranks the alternatives; its change is always shown. If `one` is true, all alternatives are
+    for one convolution, and the column of layers is left out.
     """
 
     def ratios(name: str) -> list[str]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from convcalc.render.grid import ALWAYS, LEAST_NAME, Column, grid
 from convcalc.render.lines import GAP, NO_BREAK, Table
 
-_WANTED_ROOM, _LEAST_ROOM = 24, 16  # characters for a column of text: columns are dropped for more, never fewer
+_WANTED_ROOM, _LEAST_ROOM = 24, 16  # preferred and minimum width of a wrapped column, in characters
 
 
 class Cells(NamedTuple):
@@ -27,7 +27,7 @@ class Cells(NamedTuple):
         return max(map(len, [self.title, *self.texts]))
 
     def column(self, cut: int) -> Column[int]:
-        """Return the same column for a grid in which each row is represented by its number."""
+        """Return this column in the form that `grid` takes, for rows given by their indexes; `cut` as in `Column`."""
         return Column(
             self.title,
             self.title,
@@ -85,7 +85,7 @@ def _keep_beside_text(columns: Sequence[Cells], text: Cells, width: int | None) 
 
 def cell_markdown(columns: Sequence[Cells]) -> list[str]:
     """Return the lines of a Markdown table."""
-    from convcalc.render.summary_markdown import escape  # imports reports, which tables for terminals do without
+    from convcalc.render.summary_markdown import escape  # imports reports, which tables for terminals do not need
 
     lines = ["| " + " | ".join(escape(column.title) for column in columns) + " |"]
     lines.append("|" + "|".join("---:" if column.right else "---" for column in columns) + "|")

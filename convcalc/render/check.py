@@ -178,7 +178,7 @@ def _annotation_text(file: str, problem: Problem) -> str:
 
 
 def _escape_data(text: str) -> str:
-    """Return the text of a workflow command with %, CR and LF as GitHub decodes them, and others printable."""
+    """Return the text of a workflow command with %, CR and LF percent-encoded and other control characters escaped."""
     return printable(text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A"))
 
 

@@ -162,7 +162,7 @@ def networks_lines(
 ) -> list[Block]:
     """Return the table, and a legend if a star marks anything in it.
 
-    Without `columns`, as many columns as fit `width` are shown; `columns` are always all shown.
+    If `columns` are given, all of them are shown, otherwise as many columns as fit `width`.
     """
     shown = EVERY if columns is None else columns
     table = grid(shown, rows, width=width, exact=exact, fixed=columns is not None, style=_style_of)

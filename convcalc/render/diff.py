@@ -111,7 +111,7 @@ LAYERS: tuple[Column[DifferenceRow], ...] = (
 def difference_lines(
     difference: Difference, width: int | None, layers: bool, labels: Sequence[str | None] = (None, None)
 ) -> list[Block]:
-    """Return both names, the totals side by side, and one row per change; only the totals if not `layers`.
+    """Return both names, the totals side by side, and one row per change (only if `layers`).
 
     A label is shown in place of the file of its network.
     """

@@ -125,7 +125,7 @@ def _dtype_option(dtype: str | dict[str, str]) -> str:
 
 
 def _value_option(value: Any) -> str:
-    """Return a value in the syntax of --set, exactly; text is quoted only if it would otherwise be another value."""
+    """Return a value in the syntax of --set, exactly; text is quoted if it would otherwise be parsed differently."""
     if isinstance(value, str) and _reads_as(value, value):
         return value
     # a list is written without spaces, so that it stays one word if the shell ignores the quotes, as in $(…)
@@ -201,7 +201,7 @@ def _wrap_text(text: str, width: int | None, indent: str = "") -> list[str]:
 def _group_invalid(found: Fit) -> list[tuple[str, str]]:
     """Return the invalid combinations, grouped by their first problem.
 
-    For each group, the pair is the first combination with the number of others, and the problem.
+    Each pair is the text of a group (its first combination, and how many more there are) and the problem.
     """
     by_problem: dict[str, list[Trial]] = {}
     for trial in found.invalid:

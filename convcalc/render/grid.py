@@ -19,8 +19,8 @@ class Column(NamedTuple, Generic[Kind]):
     second argument asks for exact numbers. `right` aligns the texts to the right.
 
     If the columns do not fit, those with the lowest `weight` are dropped first. A column of weight 9 is never dropped,
-    one of weight 0 is shown only on request. If `cut` is not 0, the texts may be cut down to `cut` characters. To less
-    than twice as many they are cut only if no other column can be dropped.
+    one of weight 0 is shown only on request. If `cut` is not 0, the texts may be cut to `cut` characters, but to
+    less than twice that length only if no other column can be dropped.
     """
 
     name: str

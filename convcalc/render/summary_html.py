@@ -1,7 +1,7 @@
-"""The report as HTML for a notebook: a table with bars, whose scopes fold.
+"""The report as HTML for a notebook: a table with bars, in which scopes can be folded.
 
 A `Report` becomes one `<div>` with its style, for example on the last line of a cell. It needs no script and loads
-nothing. Every text is escaped, because the names of a network come from files of strangers.
+nothing. Every text is escaped, because the names of a network come from untrusted files.
 """
 
 from collections import Counter

@@ -119,7 +119,7 @@ def read_layer_limits(pattern: str, written: Any, path: Path, names: list[str] |
 
 
 class BudgetReader:
-    """Reads the limits in a spec; the wrong ones are reported and omitted."""
+    """Reads the limits in a spec; invalid ones are reported and omitted."""
 
     def __init__(self, problems: Problems, evaluate: Evaluate) -> None:
         self.problems = problems

@@ -136,7 +136,7 @@ class EntryCompiler:
             self._compile_arguments(entry, by_name, visible)
 
     def _read_arguments(self, entry: Entry, written: Any) -> dict[str, Any] | None:
-        """Return the arguments and options of an entry by name, None after reporting that they have another form."""
+        """Return the arguments and options of an entry by name; None after reporting that they have no valid form."""
         if isinstance(written, dict):
             return written
         if written is None:

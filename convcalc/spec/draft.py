@@ -28,7 +28,7 @@ class Draft:
             self.stop(path, f"more than {MOST_ENTRIES:,} entries")
 
     def check_coming_entries(self, entries: int, path: Path) -> None:
-        """Raise TooMuch if at least this many more entries will be too many, before any of them is expanded."""
+        """Raise TooMuch if `entries`, the least number still to come, would exceed the limit; counts nothing."""
         if self.entries + entries > MOST_ENTRIES:
             self.count_entries(entries, path)
 

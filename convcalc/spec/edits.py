@@ -201,7 +201,7 @@ def _add_line(written: Mapping, name: str, value: str, text: str) -> Edit:
 
 
 def _find_last_end(value: Any) -> int | None:
-    """Return the end of the last item of a collection, None if it is unknown (an alias) or there are no items."""
+    """Return the end of the last item of a collection, None if there are no items or one is an alias."""
     if isinstance(value, Mapping):
         inside = [(value.value_extents[key], item, value.key_extents[key][1]) for key, item in value.items()]
         if any(before < value.extent[0] for _, _, before in inside):

@@ -25,7 +25,7 @@ RESERVED_BLOCKS = frozenset({*KINDS, *LISTS, "merge"})
 
 
 def name_arguments(word: str, written: Any) -> dict[str, Any]:
-    """Return the arguments of an entry by name, also if only the value of its kind's main argument is written."""
+    """Return the arguments of an entry by name, even if only the value of its kind's main argument is written."""
     if isinstance(written, dict) or written is None:
         return written or {}
     return {KINDS[word].main: written}

@@ -1,4 +1,4 @@
-"""Reports mistakes in entries (unknown words, misplaced keys, missing arguments), each with a hint what to write.
+"""Reports mistakes in entries (unknown words, misplaced keys, missing arguments), each with a hint on what to write.
 
 For example, `- Conv2d: {filters: 8}` is reported as an unknown layer kind, with the hint "write conv". Imported only
 for specs with mistakes, so that convcalc starts faster.
@@ -119,7 +119,7 @@ class EntryMistakes:
 
 
 def _suggest_arguments(entry: Entry, written: Any) -> str:
-    """Return the hint how to write the arguments of an entry that are a single value."""
+    """Return a hint on how to write the arguments of an entry that are given as a single value."""
     word = entry.word
     if word.startswith("$"):
         return "name the argument, because the layer kind comes from a parameter"

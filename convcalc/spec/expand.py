@@ -136,7 +136,7 @@ class Expander:
             return Place(entry.word, entry.path, (UNKNOWN_TENSOR,))
 
     def _find_kind_and_block(self, expansion: Expansion) -> tuple[type[Layer] | None, Block | None]:
-        """Return the layer kind or the block of an entry, also if a parameter names it; the other is None."""
+        """Return the layer kind and the block of an entry, one of which is None; a parameter may name either."""
         entry = expansion.entry
         if not entry.dynamic or entry.broken:
             return entry.kind, entry.block

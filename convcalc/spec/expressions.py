@@ -79,7 +79,7 @@ def _split_tokens(text: str, start: int, end: int) -> list[_Token]:
 
 
 class Parser:
-    """Parses one expression into a function of its names; `names` has the places where they are used."""
+    """Parses one expression into a function that looks up its names; `names` maps each to its place in the text."""
 
     def __init__(self, text: str, start: int, end: int) -> None:
         self.tokens = _split_tokens(text, start, end)

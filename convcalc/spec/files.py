@@ -48,7 +48,7 @@ def read_net(net: str) -> Document:
 
 
 def explain_unreadable(name: str, error: OSError) -> str:
-    """Return the reason why a file cannot be read; for a missing file, with the most similar name there is."""
+    """Return the reason why a file cannot be read; for a missing file, with the most similar existing name."""
     if not isinstance(error, FileNotFoundError):
         said = error.strerror or str(error).removeprefix(name).strip()
         return printable(said[:1].lower() + said[1:])

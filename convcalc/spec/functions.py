@@ -1,6 +1,6 @@
 """Defines the functions and operators of expressions, such as round_to(37, 8) and 2 ** width.
 
-No result has more digits than the limit; of powers, this is checked before they are calculated.
+No result has more digits than the limit; for powers, this is checked before they are calculated.
 """
 
 import math

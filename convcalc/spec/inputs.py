@@ -260,7 +260,7 @@ def make_override_problem(message: str, hint: str = "") -> Problem:
 
 
 def suggest_shape(written: Any, example: str) -> str:
-    """Return a hint how to write a shape: with the sizes of a text such as 3x32x32, or an example."""
+    """Return a hint on how to write a shape: with the sizes of a text such as 3x32x32, or an example."""
     text = written if isinstance(written, str) else ""
     if re.fullmatch(r"\(?\s*[1-9][0-9]*(\s*[x×*,]\s*[1-9][0-9]*){0,3}\s*\)?", text):
         return f"write [{', '.join(re.findall('[0-9]+', text))}]"

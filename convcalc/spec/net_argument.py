@@ -1,6 +1,7 @@
 """A NET argument with values for the spec parameters of that network only: `net.yaml@width=0.5,kernels=[3,5]`.
 
-In comes the argument; out come the file (or `-`, or `example:NAME`) and the values by name.
+`split_net` splits an argument into the file (or `-`, or `example:NAME`) and the text of the values; `read_net_params`
+returns the values by name.
 """
 
 import os
@@ -39,7 +40,7 @@ def _exists(net: str) -> bool:
 
 
 def join_net(net: str, params: str) -> str:
-    """Return the argument of which `split_net` returns these parts."""
+    """Return the NET argument that `split_net` splits into `net` and `params`, such as `net.yaml@width=0.5`."""
     return f"{net}{_MARK}{params}" if params else net
 
 

@@ -105,7 +105,7 @@ class ExpansionReporter:
 
 
 def _find_use(expansion: "Expansion") -> list[Related]:
-    """Return where the block is used in which this expansion is, if it is in one."""
+    """Return the use of the block that an expansion is inside, as a related place; empty outside of blocks."""
     path = expansion.scope.use_path
     return [] if path is None else [Related(path, "in this use of the block")]
 

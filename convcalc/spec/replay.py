@@ -12,7 +12,7 @@ from convcalc.spec.scopes import UNKNOWN_TENSOR, Place, Scope, Tensor, Tensors, 
 
 
 def make_replay_key(use: Use, scope: Scope) -> object | None:
-    """Return a key that two uses of a block have in common only if they expand to equal layers.
+    """Return a key for a use of a block: two uses with the same key expand to equal layers.
 
     Return None if a use cannot be copied: its parameters include lists, an input shape is unknown, or it reuses the
     weights of another.

@@ -143,9 +143,10 @@ class Resolver:
         return tuple(found)
 
     def _evaluate_from(self, expansion: Expansion) -> tuple[list[str], Path]:
-        """Return the names in `from`, and their path.
+        """Return the names in `from`, and the path where they are written.
 
-        In later copies of a repeat, the first name is "": it is not used, and with an $index it may not exist.
+        In later copies of a repeat, the first name is not evaluated but returned as "": the previous copy is read
+        instead, and a name with $index need not exist for every copy.
         """
         path = expansion.entry.option_path("from")
         written = expansion.entry.options["from"]
@@ -237,7 +238,7 @@ class Resolver:
         return place
 
     def _find_inside(self, expansion: Expansion, place: Place, walked: str, part: str, path: Path) -> Place:
-        """Return the layer with a name inside a place, whose own name is `walked`."""
+        """Return what the name `part` refers to inside a place; `walked` is the name of that place."""
         children = place.children or {}
         if part not in children:
             hint = did_you_mean(part, children) or _list_children(place)

@@ -87,7 +87,7 @@ class Use:
 
 
 class Scope:
-    """What the entries of one list are expanded in: their input, the parameters, and the names that they can refer to.
+    """The context in which the entries of one list are expanded: input, parameters, and names they can refer to.
 
     `prefix` begins the full names of its layers ("stage2."), `previous` is the output of the last entry so far, and
     `outer` the scope around it, whose names are visible inside; a block sees no names outside of it.

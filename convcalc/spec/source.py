@@ -80,7 +80,7 @@ class _EventReader:
 
         text = self.tree.text
         control = re.search(_NOT_PRINTABLE, text)
-        if control is not None:  # one parser finds it first of all, the other only when it gets there
+        if control is not None:  # one parser checks for these first, the other only when it reaches them
             self.document.problems.clear()
             self.tree.report(control.span(), "a control character; a spec must be printable text", "CV001")
             return

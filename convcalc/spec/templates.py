@@ -123,7 +123,8 @@ def _find_closing_parenthesis(text: str, opening: int) -> int:
 def check_list_length(items: list[Any]) -> list[Any]:
     """Return the list, if it is not too long. Raises WrongExpression.
 
-    Without a limit, lists could grow exponentially: each parameter can be a list with the one above it several times.
+    Without a limit, lists could grow exponentially: each parameter can be a list that contains the one above it several
+    times.
     """
     if _count_items(items, _MOST_ITEMS) > _MOST_ITEMS:
         raise WrongExpression(f"the list has more than {_MOST_ITEMS:,} items", 0, 1)

@@ -192,7 +192,7 @@ class TreeBuilder:
         self.report(extent, f"the tag {name} is not supported", hint="remove the tag")
 
     def _skip_blanks(self, extent: Extent) -> Extent:
-        """Return the place of a missing value: right before what follows, on which parsers differ."""
+        """Return the place of a missing value, moved to right before the next token: parsers report it differently."""
         blanks = re.compile(_BLANKS).match(self.text, extent[0])
         end = extent[0] if blanks is None else blanks.end()
         return end, end

@@ -41,7 +41,7 @@ class ValueCompiler:
         return self.compile_value(default, path, names)
 
     def check_parameter_name(self, name: str, path: Path, owner: str = "parameter") -> None:
-        """Report a name that a parameter, or another owner of a name in expressions, cannot have."""
+        """Report a name that cannot be used in expressions; `owner` is what has the name, such as a parameter."""
         if not PARAMETER_NAME.fullmatch(name) or len(name) > MOST_NAME:
             message, hint = f"{show(name)} is not a valid {owner} name", "use a letter, then letters, digits and _"
             self.problems.add(path, message, "CV015", hint, on_key=True)

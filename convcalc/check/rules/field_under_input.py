@@ -47,7 +47,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each last global pooling whose input has a smaller receptive field than that."""
+        """Yield a finding for each final global pooling whose input has a field smaller than the network's input."""
         network = report.network
         whole, placed = input_size(network), _find_expanded_tensors(network)
         for number, node in enumerate(network.nodes, len(network.inputs)):

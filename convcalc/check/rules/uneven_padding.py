@@ -78,7 +78,10 @@ class _UsedPadding(NamedTuple):
 
 
 def _measure_paddings(layer: Layer) -> list[_UsedPadding]:
-    """Return the padding that is read on each axis; empty for layers that pad causally or not with zeros."""
+    """Return the padding that the windows read on each axis.
+
+    Empty for all layers except convolutions and average poolings, and for padding that is causal or not with zeros.
+    """
     if not isinstance(layer, Window | AvgPool):
         return []
     if isinstance(layer, Window) and (layer.is_causal or layer.padding_mode != "zeros"):
@@ -93,7 +96,10 @@ def _measure_paddings(layer: Layer) -> list[_UsedPadding]:
 def _measure_padding(
     size: int, count: int, kernel_size: int, stride: int, padding: tuple[int, int], dilation: int
 ) -> _UsedPadding:
-    """Return the padding that `count` windows along an axis of `size` positions read; the last may end in the input."""
+    """Return how much padding `count` windows read before and after an input of `size` positions on one axis.
+
+    No padding after the input is read if the last window ends inside it.
+    """
     before, after = padding
     unused = before + size + after - (count - 1) * stride - effective_kernel_size(kernel_size, dilation)
     return _UsedPadding(size, stride, before, min(max(after - unused, 0), after), unused)

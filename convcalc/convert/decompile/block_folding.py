@@ -41,7 +41,7 @@ _FOLLOWERS = frozenset({"batchnorm", "groupnorm", "instancenorm", "local_respons
 
 
 class _Occurrence(NamedTuple):
-    """Consecutive entries of a list. With `inside` it is a single sequence, and its inner entries are meant."""
+    """Consecutive entries of a list or, with `inside`, the inner entries of a single sequence in that list."""
 
     body: EntryList
     start: int

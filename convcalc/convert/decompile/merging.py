@@ -182,7 +182,7 @@ def _update_use(
 
 
 def _fill_hole(hole: int, values: list[Value], vectors: list[tuple[Value, ...]]) -> Value:
-    """Choose a value for a hole, preferring, if the use does not need it, one that requires no additional parameter."""
+    """Choose a value for a hole; if the use does not need it, preferably one that requires no additional parameter."""
     if values[hole] is not None:
         return values[hole]
     column = [with_type(vector[hole]) for vector in vectors]

@@ -75,7 +75,10 @@ class HoleFiller:
 
 
 def _keep_parameter_values(item: Item, block: FoldedBlock, places: Sequence[int]) -> Item:
-    """Reduce the values of a use of `block` from one per hole to one per parameter."""
+    """Return a use of `block` with one value per parameter instead of one per hole; any other item is unchanged.
+
+    `places` lists, for each parameter, the index of the hole whose value it has.
+    """
     if isinstance(item, FoldedUse) and item.block is block:
         return item._replace(values=tuple(item.values[hole] for hole in places))
     return item

@@ -55,7 +55,10 @@ def _are_equal(one: _Values, other: _Values) -> bool:
 
 
 def _count_first_cost(first: _Values, rest: _Values) -> float | None:
-    """Return the cost for a reader, in lines, of a first use that differs; None if no expression may state it."""
+    """Return the cost, counted in lines, of the expressions for a first use that differs.
+
+    None if they would contain a list or a large number, which is hard to read.
+    """
     pairs = {
         (with_type(one), with_type(other))
         for one, other in zip(first, rest, strict=True)

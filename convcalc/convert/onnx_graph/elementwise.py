@@ -110,14 +110,14 @@ def convert_batch_norm(builder: Builder, operation: Operation) -> None:
 
 
 def _is_default_constant(builder: Builder, operation: Operation, place: int) -> bool:
-    """Whether a norm's scale (position 1) is all ones, or its bias (2) all zeros, and neither is learnt."""
+    """Whether a norm's scale (`place` 1) is a constant of ones, or its bias (`place` 2) of zeros, and not learnt."""
     value = builder.value(operation.inputs[place])
     plain = value.contents is not None and bool((value.contents == (1, 0)[place - 1]).all())
     return plain and set(value.roots) <= builder.program.literal
 
 
 def _are_default_constants(builder: Builder, operation: Operation) -> bool:
-    """Whether neither scale nor bias is learnt."""
+    """Whether both scale and bias are constants with their defaults, so that neither is learnt."""
     return all(_is_default_constant(builder, operation, place) for place in (1, 2))
 
 

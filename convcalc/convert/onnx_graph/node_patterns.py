@@ -59,7 +59,7 @@ class _PatternMerger:
     # -- finding operations
 
     def find_maker(self, name: str, *operators: str) -> tuple[int, Operation] | None:
-        """Return the position and operation that produces a tensor, if it is one of some operators."""
+        """Return the operation that produces a tensor, with its position; None if it is not one of `operators`."""
         place = self.makers.get(name)
         operation = None if place is None else self.found[place]
         if place is None or operation is None or (operators and operation.operator not in operators):
@@ -104,7 +104,7 @@ class _PatternMerger:
 
 
 def _split_constant(merger: _PatternMerger, operation: Operation) -> tuple[str, str] | None:
-    """Return the data and the constant that an operation with two inputs reads, None if it reads others."""
+    """Return the data and the constant that an operation reads; None unless its inputs are one of each."""
     if len(operation.inputs) != 2:
         return None
     first, second = operation.inputs
@@ -196,7 +196,7 @@ def _evaluate_chain(
 
 
 def _is_closed(merger: _PatternMerger, inside: set[int], last: int) -> bool:
-    """Whether operations outside `inside` read no output of those inside, except that of `last`."""
+    """Whether only operations in `inside` read the outputs of these operations, except the outputs of `last`."""
     for place in inside - {last}:
         operation = merger.found[place]
         assert operation is not None
@@ -206,7 +206,7 @@ def _is_closed(merger: _PatternMerger, inside: set[int], last: int) -> bool:
 
 
 def _merge_padding_mode(merger: _PatternMerger, place: int, operation: Operation) -> bool:
-    """Merge a Pad with copies of the data into the convolution that alone reads it, as its attribute `padding_mode`."""
+    """Merge a Pad in a mode other than zeros into the convolution that is its only reader, as its `padding_mode`."""
     made = merger.find_only_maker(operation.inputs[0], "Pad")
     attributes = dict(operation.attributes)
     automatic = attributes.pop("auto_pad", None) or "NOTSET"
@@ -283,7 +283,7 @@ def _merge_stochastic_depth(merger: _PatternMerger, place: int, operation: Opera
 
 
 def _merge_affine_norm(merger: _PatternMerger, place: int, operation: Operation) -> bool:
-    """Merge the scale, or then the bias, that follows a norm found by this module."""
+    """Merge the scale that follows a norm found by this module, or the bias that follows that scale."""
     pair = _split_constant(merger, operation)
     made = None if pair is None else merger.find_only_maker(pair[0], "LayerNormalization", "GroupNormalization")
     if pair is None or made is None or not made[1].attributes.get("written") or not merger.is_weight(pair[1]):

@@ -64,5 +64,5 @@ OPERATORS: dict[str, Rule] = {
     "Softsign": elementwise.activation_rule("softsign"),
     "HardSwish": elementwise.activation_rule("hardswish"),
     "HardSigmoid": elementwise.activation_rule("hardsigmoid"),
-    **{kind: elementwise.activation_rule(kind) for kind in ACTIVATIONS},  # merged from several nodes, see patterns
+    **{kind: elementwise.activation_rule(kind) for kind in ACTIVATIONS},  # merged nodes, see `node_patterns`
 }

@@ -86,7 +86,7 @@ def _check_fit(operation: Operation, data: Data, channels: int, kernel: Sequence
 
 
 def convert_conv(builder: Builder, operation: Operation) -> None:
-    """Convert Conv, to a depthwise one if each channel is a group."""
+    """Convert Conv to a convolution, a depthwise one if each channel is a group of its own."""
     data = builder.read(operation.inputs[0])
     out_channels, per_group, *kernel = builder.constant(operation, 1, "weights").dims
     axes, groups = data.shape.axes, operation.attributes.get("group", 1)
@@ -226,7 +226,7 @@ def convert_gemm(builder: Builder, operation: Operation) -> None:
 
 
 def convert_matmul(builder: Builder, operation: Operation) -> None:
-    """Convert MatMul with a weight matrix to a linear layer, or to a pointwise convolution with spatial axes."""
+    """Convert MatMul with a weight matrix to a linear layer, or to a pointwise convolution over spatial axes."""
     if builder.value(operation.inputs[0]).constant:
         raise UnsupportedOperation("it is not a product of data and a weight matrix")
     data = builder.read_any_order(operation.inputs[0])

@@ -41,7 +41,7 @@ _PAD_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
 def _write_padding_mode(writer: OnnxWriter, layer: Any) -> None:
-    """Write a Pad, if the padding of a convolution is not zeros, as Conv pads only with these."""
+    """Write a Pad if a convolution does not pad with zeros, because Conv cannot pad with anything else."""
     mode = getattr(layer, "padding_mode", "zeros")
     if mode != "zeros" and any(map(any, layer.padding)):
         axes = writer.integers(range(2, layer.input.axes + 2))
@@ -135,7 +135,7 @@ def _ceil_mode(layer: Any, padding: Sequence[Pair], dilation: Sequence[int]) -> 
 
 
 def _adaptive_pool_rule(operator: str, whole: str) -> _WriteRule:
-    """Write a global pooling for output size 1, else a pooling with equal windows if the sizes divide."""
+    """Write a global pooling for output size 1, else a pooling with equal windows, which the sizes must allow."""
 
     def rule(writer: OnnxWriter, layer: Any) -> None:
         sizes = list(zip(layer.input.spatial, layer.output_size, strict=True))
@@ -251,7 +251,7 @@ def _write_silu(writer: OnnxWriter, layer: Layer) -> None:
 
 
 def _merge_rule(two: str, many: str | None = None) -> _WriteRule:
-    """Return a rule that writes `two` for two inputs and `many` for more, or a chain of `two` without `many`."""
+    """Return a rule that writes `two` for two inputs and `many` for more; without `many`, a chain of `two`."""
 
     def rule(writer: OnnxWriter, layer: Any) -> None:
         reads = writer.reads
@@ -334,7 +334,7 @@ def _write_dropout(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_drop_path(writer: OnnxWriter, layer: Any) -> None:
-    """Write a Mul with one randomly dropped 1 per sample."""
+    """Write a Mul with one factor per sample, made by a Dropout of ones."""
     if not layer.p:
         writer.add("Identity")
         return

@@ -67,7 +67,7 @@ def convert_slice(builder: Builder, operation: Operation) -> None:
 
 
 def _clamp(start: int, size: int) -> int:
-    """Return a start, perhaps negative from the end, as a position within the size."""
+    """Return a start, which counts from the end if negative, as a position from 0 to `size`."""
     return min(max(start + size if start < 0 else start, 0), size)
 
 

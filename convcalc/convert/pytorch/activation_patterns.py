@@ -73,7 +73,7 @@ def _match_mish(node: Any) -> _Match:
 
 
 def _divided_by_six(node: Any) -> Any:
-    """Return the dividend of a division by six, also if written as a product with 1/6."""
+    """Return the dividend of a division by six, even if it is written as a product with 1/6."""
     if operator_name(node) == "div" and node.args[1] in _SIX:
         return node.args[0]
     number = node.args[1] if operator_name(node) == "mul" and len(node.args) > 1 else None

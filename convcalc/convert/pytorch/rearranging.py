@@ -101,7 +101,10 @@ def _read_pad(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
 
 
 def _is_part_of_convolution(node: Any) -> bool:
-    """Whether a convolution alone reads padding, and its module, or one named `conv1_pad` for `conv1`, pads for it."""
+    """Whether a padding belongs to the convolution that is its only reader.
+
+    It does if the module of the convolution pads, or if for `conv1` the module that pads is named `conv1_pad`.
+    """
     if len(node.users) != 1:
         return False
     [user] = node.users

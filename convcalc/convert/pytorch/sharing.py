@@ -26,7 +26,10 @@ def find_ties(wiring: ScopeWiring, places: ModulePlaces) -> dict[str, list[Weigh
 
 
 def _widen_tie(tie: WeightTie, places: ModulePlaces, stop: int) -> tuple[WeightTie, int]:
-    """Return the tie of the largest scopes around both modules that share all weights, and the end of the target."""
+    """Return the tie of the largest scopes around both modules that share all their weights.
+
+    Also return the index of the layer after the target scope; `stop` is that index for the given tie.
+    """
     while True:
         target, source = places.parents[tie.target], places.parents[tie.source]
         if target.name == source.name or not _mirrors(target, source, places.wiring):

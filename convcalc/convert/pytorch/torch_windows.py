@@ -95,7 +95,7 @@ def make_conv_transpose(layer: Any) -> LayerModules:
 
 
 def make_locally_connected(layer: Any) -> LayerModules:
-    """Return an extra module, because PyTorch has no locally connected layer."""
+    """Use the class in extra_modules.py, because PyTorch has no locally connected layer."""
     call = ModuleCall(
         "LocallyConnected",
         (
