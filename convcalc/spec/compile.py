@@ -178,7 +178,7 @@ class EntryCompiler:
             elif known is not None and key not in known:
                 message = f"{entry.word} has no argument {show(key)}"
                 place = entry.argument_path(key)
-                self._load_mistakes().report_unknown_key(place, message, [*known, *OPTIONS], arguments)
+                self._load_mistakes().report_unknown_key(place, message, [*known, *OPTIONS], arguments, entry.word)
                 entry.broken = True
             elif value is None:
                 self.problems.add(entry.argument_path(key), f"{key} has no value", "CV012", on_key=True)

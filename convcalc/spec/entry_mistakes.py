@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from convcalc.arguments import list_required
 from convcalc.layers import KINDS
 from convcalc.problems import Path, shorten, show, suggest_rename
-from convcalc.spec.dialects import KIND_KEYS, key_hint, kind_hint
+from convcalc.spec.dialects import KIND_KEYS, is_argument, key_hint, kind_hint
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.emit import format_value
 from convcalc.spec.entries import LISTS, MERGES, OPTIONS, Entry
@@ -82,11 +82,20 @@ class EntryMistakes:
         if hint.startswith("write "):
             entry.kind = KINDS.get(meant or "")  # the meaning is clear, so its arguments are checked as well
 
-    def report_unknown_key(self, path: Path, message: str, known: Collection[str], written: dict[str, Any]) -> None:
-        """Report an argument or option that does not exist, at its path; `written` has it and its neighbours."""
+    def report_unknown_key(
+        self, path: Path, message: str, known: Collection[str], written: dict[str, Any], kind: str = ""
+    ) -> None:
+        """Report an argument or option that does not exist, at its path; `written` has it and its neighbours.
+
+        A name that is right for another kind, such as out_channels, is not renamed automatically.
+        """
         key = str(path[-1])
-        hint = key_hint(key, known)
-        fix = suggest_rename(key, known, hint, taken=written)
+        hint = key_hint(key, known, kind, written[key])
+        foreign = is_argument(key)
+        if foreign and not hint:
+            hint = f"available: {', '.join(name for name in known if name not in OPTIONS)}"
+        renamed = not foreign and (not hint or hint.startswith(("write ", "did you mean ")))
+        fix = suggest_rename(key, known, hint, taken=written) if renamed else None
         self.problems.add(path, message, "CV010", hint, on_key=True, fix=fix)
 
     def report_missing_arguments(self, entry: Entry, absent: list[str], arguments: dict[str, Any]) -> None:
@@ -94,7 +103,9 @@ class EntryMistakes:
         # a misspelt argument may be the missing one, and it was already reported with the right name
         known = entry.list_argument_names() or ()
         strangers = [key for key in arguments if key not in OPTIONS and key not in known]
-        absent = [name for name in absent if not any(name in key_hint(key, [name]) for key in strangers)]
+        absent = [
+            name for name in absent if not any(name in key_hint(key, [name], value=arguments[key]) for key in strangers)
+        ]
         if absent:
             message = f"{entry.word} needs {' and '.join(absent)}"
             example = f"- {entry.word}: {{{', '.join(f'{name}: …' for name in absent)}}}"

@@ -1,0 +1,88 @@
+"""Tests hints for mistakes of people who know another tool or are new to YAML: each leads to a spec that is right."""
+
+import pytest
+
+from convcalc.problems import InvalidSpec, Problem
+from convcalc.spec.reader import read_network
+from convcalc.spec.source import read_text
+
+
+def find_problems(*lines: str) -> list[Problem]:
+    text = "\n".join(["input: [3, 32, 32]", "params: {w: 16}", "layers:", *(f"  {line}" for line in lines)]) + "\n"
+    try:
+        read_network(read_text(text, "net.yaml", True))
+    except InvalidSpec as error:
+        return list(error.problems)
+    return []
+
+
+def hint_for(*lines: str) -> str:
+    [problem] = find_problems(*lines)
+    return problem.hint
+
+
+@pytest.mark.parametrize("key", ["out_channels", "filters"])
+def test_a_depthwise_convolution_has_a_multiplier_instead_of_output_channels(key: str) -> None:
+    [problem] = find_problems(f"- depthwise_conv: {{{key}: 16, kernel_size: 3}}")
+    assert "multiplier" in problem.hint
+    assert "conv with groups" in problem.hint
+    assert problem.fix is None
+    assert find_problems("- depthwise_conv: {multiplier: 5, kernel_size: 3}") == []
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "linear: {out_features: 8, out_channels: 8}",
+        "linear: {out_channels: 8}",
+        "conv: {out_features: 8, kernel_size: 3}",
+        "maxpool: {kernel_size: 2, output_size: 2}",
+        "maxpool: {kernel_size: 2, out_channels: 2}",
+        "upsample: {scale_factor: 2, upscale_factor: 2}",
+        "pixel_shuffle: {scale_factor: 2}",
+        "pixel_unshuffle: {upscale_factor: 2}",
+    ],
+)
+def test_an_argument_of_another_kind_is_not_renamed_automatically(entry: str) -> None:
+    wrong = [problem for problem in find_problems(f"- {entry}") if "has no argument" in problem.message]
+    assert [problem.fix for problem in wrong] == [None]
+    assert not wrong[0].hint.startswith("did you mean")
+
+
+def test_a_misspelt_argument_is_still_renamed() -> None:
+    [problem] = find_problems("- conv: {out_chanels: 8, kernel_size: 3}")
+    assert problem.fix is not None
+    assert problem.fix.text == "out_channels"
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("relu", "- relu"),
+        ("softmax", "- softmax"),
+        ("swish", "- silu"),
+        ("ReLU6", "- relu6"),
+        ("LeakyReLU", "- leaky_relu"),
+        ("$w", "- $w"),
+    ],
+)
+@pytest.mark.parametrize("key", ["activation", "act"])
+def test_the_hint_for_an_activation_names_its_layer_kind(key: str, written: str, expected: str) -> None:
+    hint = hint_for("- flatten", f"- linear: {{out_features: 10, {key}: {written}}}")
+    assert hint == f"make the activation an entry of its own: {expected}"
+
+
+@pytest.mark.parametrize("written", ["null", "none", "None", "linear", "identity", "false"])
+def test_no_activation_is_removed(written: str) -> None:
+    assert hint_for("- flatten", f"- linear: {{out_features: 10, activation: {written}}}").startswith("remove it")
+
+
+def test_an_unknown_activation_leads_to_an_example() -> None:
+    assert "such as - relu" in hint_for("- flatten", "- linear: {out_features: 10, activation: qzx}")
+
+
+@pytest.mark.parametrize(("sign", "start"), [(":", "a space must follow the colon"), ("=", "use a colon")])
+def test_a_key_joined_to_its_value_is_taken_apart(sign: str, start: str) -> None:
+    problems = find_problems(f"- conv: {{out_channels{sign}16, kernel_size{sign}3}}")
+    assert [problem.hint.split(": ", 1)[1] for problem in problems] == ["out_channels: 16", "kernel_size: 3"]
+    assert all(problem.hint.startswith(start) and problem.fix is None for problem in problems)
