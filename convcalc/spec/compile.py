@@ -144,7 +144,7 @@ class EntryCompiler:
             return {}
         if written is UNKNOWN:
             return None
-        if _has_short_form(entry.kind, written):
+        if _has_short_form(entry.kind, written) and not _is_several_numbers(written):
             assert entry.kind is not None
             entry.short = entry.kind.main
             return {entry.short: written}
@@ -325,6 +325,11 @@ class EntryCompiler:
 def _has_short_form(kind: type[Layer] | None, written: Any) -> bool:
     """Whether a value may be written alone in place of a kind's arguments; the inputs of a merge are always a list."""
     return kind is not None and kind.main != "" and (kind.main not in OPTIONS or isinstance(written, list))
+
+
+def _is_several_numbers(written: Any) -> bool:
+    """Whether a value is a text with numbers separated by commas, such as "2, 2"."""
+    return isinstance(written, str) and "," in written and not written.strip("0123456789., +-")
 
 
 def _make_broken_entry(path: Path, line: int | None) -> Entry:

@@ -7,16 +7,18 @@ for specs with mistakes, so that convcalc starts faster.
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from convcalc.arguments import list_required
+from convcalc.arguments import Key, is_number, list_required
 from convcalc.layers import KINDS
-from convcalc.problems import Path, shorten, show, suggest_rename
+from convcalc.problems import Flaw, Path, shorten, show, suggest_rename
 from convcalc.spec.dialects import KIND_KEYS, is_argument, key_hint, kind_hint
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.emit import format_value
 from convcalc.spec.entries import LISTS, MERGES, OPTIONS, Entry
 from convcalc.spec.problem_list import Problems
+from convcalc.spec.scalars import read_plain_scalar
 
-_EXAMPLE_VALUES = {"kernel_size": "3"}
+_EXAMPLE_VALUES = {"out_channels": "64", "kernel_size": "3"}
+_MOST_NUMBERS = 200  # characters of a text that is split at its commas
 
 if TYPE_CHECKING:
     from convcalc.spec.compile import Visible
@@ -156,12 +158,48 @@ def _suggest_arguments(entry: Entry, written: Any) -> str:
         return f"write - {word}: [previous, {written}]" if isinstance(written, str) else "name the inputs in a list"
     else:
         names = [] if entry.kind is None else list_required(entry.kind.keys)
+        if entry.kind is not None and entry.kind.main and not names:
+            names = [entry.kind.main]
     if not names:
         return f"write - {word}"
-    values = written if isinstance(written, list) and len(written) == len(names) > 1 else [written]
-    given = dict(zip(names, map(format_value, values), strict=False))
+    values = _split_numbers(written) if isinstance(written, str) else written
+    if not isinstance(values, list) or len(values) < len(names):
+        values = [written]
+    given = _assign_values(entry, names, values)
+    if not given:
+        example = ", ".join(f"{name}: {_EXAMPLE_VALUES.get(name, '…')}" for name in names)
+        return f"give the arguments by name, as in - {word}: {{{example}}}"
     due = {name: _EXAMPLE_VALUES.get(name, "…") for name in names[len(given) :]}
     return f"write - {word}: {{{', '.join(f'{name}: {value}' for name, value in {**given, **due}.items())}}}"
+
+
+def _split_numbers(written: str) -> list[Any] | None:
+    """Return the numbers of a text such as "16, 3", None if it is not a list of numbers."""
+    numbers = [read_plain_scalar(item.strip()) for item in written[:_MOST_NUMBERS].split(",")]
+    return numbers if all(map(is_number, numbers)) else None
+
+
+def _assign_values(entry: Entry, required: list[str], values: list[Any]) -> dict[str, str]:
+    """Return the first arguments with these values as they are written; nothing if one cannot have its value."""
+    if entry.kind is None:
+        names = list(required) if entry.block is None else [*dict.fromkeys([*required, *entry.block.parameters])]
+    else:
+        names = list(dict.fromkeys([*required, *entry.kind.keys]))
+    if len(values) > len(names):
+        return {}
+    for name, value in zip(names, values, strict=False):
+        if entry.kind is not None and not _is_valid(entry.kind.keys[name], value):
+            return {}
+    return dict(zip(names, map(format_value, values), strict=False))
+
+
+def _is_valid(key: Key[Any], value: Any) -> bool:
+    """Whether an argument can have a value."""
+    try:
+        key.read(value, None)
+    except Flaw:
+        return isinstance(value, str) and value.startswith("$")
+    return True
 
 
 def _is_word(key: str, visible: "Visible") -> bool:

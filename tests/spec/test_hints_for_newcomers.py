@@ -86,3 +86,27 @@ def test_a_key_joined_to_its_value_is_taken_apart(sign: str, start: str) -> None
     problems = find_problems(f"- conv: {{out_channels{sign}16, kernel_size{sign}3}}")
     assert [problem.hint.split(": ", 1)[1] for problem in problems] == ["out_channels: 16", "kernel_size: 3"]
     assert all(problem.hint.startswith(start) and problem.fix is None for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("conv: 16, 3", "conv: {out_channels: 16, kernel_size: 3}"),
+        ("conv: 16,3", "conv: {out_channels: 16, kernel_size: 3}"),
+        ("conv: 16, 3, 2", "conv: {out_channels: 16, kernel_size: 3, stride: 2}"),
+        ("conv: [16, 3, 2]", "conv: {out_channels: 16, kernel_size: 3, stride: 2}"),
+        ("conv: 16", "conv: {out_channels: 16, kernel_size: 3}"),
+        ("maxpool: 2, 2", "maxpool: {kernel_size: 2, stride: 2}"),
+        ("depthwise_conv: 3, 2", "depthwise_conv: {kernel_size: 3, stride: 2}"),
+    ],
+)
+def test_numbers_separated_by_commas_are_the_first_arguments(written: str, expected: str) -> None:
+    assert hint_for(f"- {written}") == f"write - {expected}"
+    assert find_problems(f"- {expected}") == []
+
+
+@pytest.mark.parametrize("written", ["conv: 16, abc", "conv: 16, 0", "conv: 16x3", "linear: 10, 5", "conv: true"])
+def test_no_arguments_are_suggested_that_are_not_valid(written: str) -> None:
+    hint = hint_for("- flatten" if written.startswith("linear") else "- relu", f"- {written}")
+    assert not hint.startswith("write ")
+    assert "by name" in hint
