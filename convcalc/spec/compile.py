@@ -74,13 +74,13 @@ class EntryCompiler:
         self.problems = problems
         self.values = values
 
-    def compile_body(self, entries: Any, path: Path, visible: Visible) -> Body:
-        """Compile a list of entries."""
+    def compile_body(self, entries: Any, path: Path, visible: Visible, hint: str = "begin each entry with -") -> Body:
+        """Compile a list of entries; the hint is for anything else."""
         if not isinstance(entries, list):
             if entries is not UNKNOWN:
                 message = f"expected a list of entries; got {show(entries)}"
                 on_key = isinstance(entries, dict) or entries is None
-                self.problems.add(path, message, "CV013", "begin each entry with -", on_key=on_key)
+                self.problems.add(path, message, "CV013", hint, on_key=on_key)
             return Body([])
         compiled = [self.compile_entry(entry, (*path, index), visible) for index, entry in enumerate(entries)]
         ordinals: dict[str, int] = {}
@@ -291,7 +291,10 @@ class EntryCompiler:
         else:
             by_step = branches if isinstance(branches, dict) else dict(enumerate(branches))
             entry.branches = list(by_step)
-            entry.bodies = [self.compile_body(branch, (*path, step), visible) for step, branch in by_step.items()]
+            entry.bodies = [
+                self.compile_body(branch, (*path, step), visible, *_suggest_branch(step, branch))
+                for step, branch in by_step.items()
+            ]
             entry.broken = not all(isinstance(branch, list) for branch in by_step.values())
             for name in branches if isinstance(branches, dict) else ():
                 self._check_branch_name(name, (*path, name))
@@ -330,6 +333,14 @@ def _has_short_form(kind: type[Layer] | None, written: Any) -> bool:
 def _is_several_numbers(written: Any) -> bool:
     """Whether a value is a text with numbers separated by commas, such as "2, 2"."""
     return isinstance(written, str) and "," in written and not written.strip("0123456789., +-")
+
+
+def _suggest_branch(step: str | int, branch: Any) -> tuple[str, ...]:
+    """Return the hint for a branch without a name that is an entry instead of a list of entries, if it is one."""
+    if isinstance(step, str) or not isinstance(branch, dict | str) or not branch:
+        return ()
+    begin = f"- - {branch}" if isinstance(branch, str) else f"- - {shorten(next(iter(branch)))}: …"
+    return (f"each branch is a list of entries: begin it with {begin}, or name the branches",)
 
 
 def _make_broken_entry(path: Path, line: int | None) -> Entry:

@@ -157,6 +157,10 @@ _INSTEAD: dict[tuple[str, str], str] = {
     ("depthwise_conv", "out_channels"): (
         "use multiplier: depthwise_conv has in_channels × multiplier output channels; or use conv with groups"
     ),
+    **{
+        (merge, "branches"): f"branches is an entry: - branches: […] and, on the next line, merge: {merge}"
+        for merge in ("add", "multiply", "concat")
+    },
 }
 _INFERRED = frozenset({"num_features", "normalized_shape", "in_channels", "in_features", "num_channels"})
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from convcalc.arguments import Key, is_number, list_required
 from convcalc.layers import KINDS
-from convcalc.problems import Flaw, Path, shorten, show, suggest_rename
+from convcalc.problems import Fix, Flaw, Path, shorten, show, suggest_rename
 from convcalc.spec.dialects import KIND_KEYS, is_argument, key_hint, kind_hint
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.emit import format_value
@@ -44,6 +44,11 @@ class EntryMistakes:
             message = "the layer kind must be the key of the entry, not a value"
             hint = f"write - {meant or 'conv'}: {{…}}"
             self.problems.add((*entry.path, kind_key), message, "CV010", hint, on_key=True)
+        elif (entries := _find_unnamed_sequence(written)) is not None:
+            message = f"{shorten(entries)} is not a layer kind or block; a list of entries with options is a sequence"
+            hint = "use sequence: - sequence: […] and, on the next line, repeat: 3"
+            fix = Fix("rename", "sequence")
+            self.problems.add((*entry.path, entries), message, "CV011", hint, on_key=True, fix=fix)
         else:
             word = next(iter(written))
             self.report_unknown_word(entry, word, (*entry.path, word), visible)
@@ -76,6 +81,8 @@ class EntryMistakes:
         meant, hint = kind_hint(word, [*KINDS, *visible.blocks, *LISTS])
         if word in OPTIONS:
             hint = "an option belongs in the arguments of an entry: - conv: {…}"
+            if word == "repeat":
+                hint += "; entries are repeated by - sequence: […] and, on the next line, repeat: 3"
         elif word in KIND_KEYS:
             hint = "use the layer kind as the key of the entry: - conv: {…}"
         fix = suggest_rename(word, [*KINDS, *visible.blocks], hint)
@@ -200,6 +207,14 @@ def _is_valid(key: Key[Any], value: Any) -> bool:
     except Flaw:
         return isinstance(value, str) and value.startswith("$")
     return True
+
+
+def _find_unnamed_sequence(written: dict[str, Any]) -> str | None:
+    """Return the key of an entry that holds entries to repeat, as `layers` does in {repeat: 3, layers: […]}."""
+    others = [key for key in written if key not in OPTIONS]
+    if "repeat" not in written or len(others) != 1 or not isinstance(written[others[0]], list):
+        return None
+    return others[0] if kind_hint(others[0], [*KINDS, *LISTS])[0] in (None, "sequence") else None
 
 
 def _is_word(key: str, visible: "Visible") -> bool:

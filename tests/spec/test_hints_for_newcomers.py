@@ -110,3 +110,37 @@ def test_no_arguments_are_suggested_that_are_not_valid(written: str) -> None:
     hint = hint_for("- flatten" if written.startswith("linear") else "- relu", f"- {written}")
     assert not hint.startswith("write ")
     assert "by name" in hint
+
+
+def test_a_branch_written_as_an_entry_becomes_a_list() -> None:
+    wrong = ["- branches:", "    - conv: {out_channels: 8, kernel_size: 1}", "    - relu", "  merge: concat"]
+    hints = [problem.hint for problem in find_problems(*wrong)]
+    assert [hint.split(" begin it with ")[1] for hint in hints] == [
+        "- - conv: …, or name the branches",
+        "- - relu, or name the branches",
+    ]
+    assert find_problems(*(line.replace("    - ", "    - - ") for line in wrong)) == []
+
+
+def test_a_named_branch_written_as_an_entry_begins_with_a_dash() -> None:
+    wrong = ["- branches:", "    a: {conv: {out_channels: 8, kernel_size: 1}}", "    b: [relu]", "  merge: concat"]
+    assert hint_for(*wrong) == "begin each entry with -"
+
+
+@pytest.mark.parametrize("merge", ["add", "multiply", "concat"])
+def test_branches_are_no_argument_of_a_merge(merge: str) -> None:
+    hints = [problem.hint for problem in find_problems(f"- {merge}: {{branches: [[relu], [tanh]]}}")]
+    assert f"branches is an entry: - branches: […] and, on the next line, merge: {merge}" in hints
+
+
+@pytest.mark.parametrize("key", ["layers", "entries", "body", "modules"])
+def test_a_list_of_entries_beside_a_repeat_is_a_sequence(key: str) -> None:
+    [problem] = find_problems("- repeat: 3", f"  {key}:", "    - relu")
+    assert problem.hint == "use sequence: - sequence: […] and, on the next line, repeat: 3"
+    assert problem.fix is not None
+    assert find_problems("- repeat: 3", f"  {problem.fix.text}:", "    - relu") == []
+
+
+@pytest.mark.parametrize("lines", [["- repeat: {count: 3, layers: [relu]}"], ["- repeat: 3", "- relu"]])
+def test_a_repeat_on_its_own_leads_to_a_sequence(lines: list[str]) -> None:
+    assert "- sequence: […] and, on the next line, repeat: 3" in hint_for(*lines)
