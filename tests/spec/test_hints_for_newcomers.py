@@ -1,5 +1,7 @@
 """Tests hints for mistakes of people who know another tool or are new to YAML: each leads to a spec that is right."""
 
+import re
+
 import pytest
 
 from convcalc.problems import InvalidSpec, Problem
@@ -8,7 +10,9 @@ from convcalc.spec.source import read_text
 
 
 def find_problems(*lines: str) -> list[Problem]:
-    text = "\n".join(["input: [3, 32, 32]", "params: {w: 16}", "layers:", *(f"  {line}" for line in lines)]) + "\n"
+    text = (
+        "\n".join(["input: [3, 32, 32]", "params: {w: 16, v: 1}", "layers:", *(f"  {line}" for line in lines)]) + "\n"
+    )
     try:
         read_network(read_text(text, "net.yaml", True))
     except InvalidSpec as error:
@@ -144,3 +148,62 @@ def test_a_list_of_entries_beside_a_repeat_is_a_sequence(key: str) -> None:
 @pytest.mark.parametrize("lines", [["- repeat: {count: 3, layers: [relu]}"], ["- repeat: 3", "- relu"]])
 def test_a_repeat_on_its_own_leads_to_a_sequence(lines: list[str]) -> None:
     assert "- sequence: […] and, on the next line, repeat: 3" in hint_for(*lines)
+
+
+@pytest.mark.parametrize(
+    ("written", "right"),
+    [("False", "false"), ("no", "false"), ("off", "false"), ("FALSE", "false"), ("True", "true"), ("yes", "true")],
+)
+def test_another_word_for_true_or_false_is_replaced(written: str, right: str) -> None:
+    entry = "- conv: {{out_channels: 8, kernel_size: 3, bias: {}}}"
+    assert hint_for(entry.format(written)) == f"write {right}"
+    assert find_problems(entry.format(right)) == []
+
+
+def test_quotes_around_true_or_false_are_removed() -> None:
+    assert hint_for('- conv: {out_channels: 8, kernel_size: 3, bias: "false"}') == "remove the quotes"
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "right"),
+    [
+        ("kernel_size", "3x3", "[3, 3]"),
+        ("kernel_size", "3 × 1", "[3, 1]"),
+        ("kernel_size", '"3, 3"', "[3, 3]"),
+        ("out_channels", "16*2", "$(16*2)"),
+        ("out_channels", "16 * 2", "$(16 * 2)"),
+        ("out_channels", "2 * (w - 4)", "$(2 * (w - 4))"),
+        ("out_channels", "$w * 2", "$(w * 2)"),
+        ("out_channels", "2 * $w", "$(2 * w)"),
+        ("out_channels", "$(w + 1) * 2", "$((w + 1) * 2)"),
+        ("out_channels", "w", "$w"),
+        ("kernel_size", "[3, v]", "$v"),
+        ("kernel_size", "[$w / 8, 3]", "$(w / 8)"),
+    ],
+)
+def test_a_size_in_another_notation_is_rewritten(key: str, written: str, right: str) -> None:
+    arguments = {"out_channels": "8", "kernel_size": "3", key: written}
+    assert hint_for(_write_conv(arguments)) == f"write {right}"
+    in_list = written.startswith("[")
+    arguments[key] = re.sub(r"v(?=\])|\$w / 8", lambda _: right, written) if in_list else right
+    assert find_problems(_write_conv(arguments)) == []
+
+
+@pytest.mark.parametrize(("written", "right"), [("0x20", 32), ("0o20", 16), ("0b11", 3)])
+def test_another_base_is_rewritten_as_a_decimal_number(written: str, right: int) -> None:
+    hint = hint_for(_write_conv({"out_channels": written, "kernel_size": "3"}))
+    assert hint == f"'{written}' is text: write {right}"
+
+
+@pytest.mark.parametrize(("written", "zeros"), [("010", True), ("1:30", False), ("16px", False), ("1_000_", False)])
+def test_leading_zeros_are_mentioned_only_if_there_are_some(written: str, zeros: bool) -> None:
+    hint = hint_for(_write_conv({"out_channels": written, "kernel_size": "3"}))
+    assert hint.endswith("write a decimal number without leading zeros" if zeros else "write a decimal number")
+
+
+def test_a_parameter_without_its_dollar_sign_is_recognised_as_a_repeat() -> None:
+    assert hint_for("- relu: {repeat: w}") == "write $w"
+
+
+def _write_conv(arguments: dict[str, str]) -> str:
+    return f"- conv: {{{', '.join(f'{key}: {value}' for key, value in arguments.items())}}}"
