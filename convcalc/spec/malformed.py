@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from convcalc.problems import Fix, shorten
 from convcalc.spec.problem_list import TooDeep
+from convcalc.spec.templates import replace_braces
 
 _CLOSERS = {"[": "]", "{": "}"}
 _NAMES = {"[": "list", "{": "mapping"}
@@ -141,6 +142,9 @@ def _explain_in_brackets(text: str, index: int, opening: int, previous: str) -> 
         return Malformed(index, "a tab is not allowed between values", "write spaces")
     if previous in ("open", "comma", "sign"):
         return _explain_missing_value(index, character)
+    braces = re.match(r"\$\{([^{}$\r\n]{1,60})\}", text[index - 1 :]) if character == "{" else None
+    if braces is not None:
+        return Malformed(index - 1, "an expression has no braces", f"write {replace_braces(braces[1])}")
     if character == ":" and re.search(r"\n[^\n,\[\]{}]*$", text[opening:index]):
         hint = "end the line above with a comma"
     else:

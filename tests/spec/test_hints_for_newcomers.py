@@ -207,3 +207,46 @@ def test_a_parameter_without_its_dollar_sign_is_recognised_as_a_repeat() -> None
 
 def _write_conv(arguments: dict[str, str]) -> str:
     return f"- conv: {{{', '.join(f'{key}: {value}' for key, value in arguments.items())}}}"
+
+
+@pytest.mark.parametrize(
+    ("written", "wrong", "right"),
+    [
+        ("${w}", "${w}", "$w"),
+        ('"${w}"', "${w}", "$w"),
+        ("${ w }", "${ w }", "$w"),
+        ("${w * 2}", "${w * 2}", "$(w * 2)"),
+        ('"${w * 2}"', "${w * 2}", "$(w * 2)"),
+    ],
+)
+@pytest.mark.parametrize("in_braces", [True, False])
+def test_an_expression_in_braces_is_rewritten(written: str, wrong: str, right: str, in_braces: bool) -> None:
+    lines = ["- conv:", f"    out_channels: {written}", "    kernel_size: 3"]
+    if in_braces:
+        lines = [_write_conv({"out_channels": written, "kernel_size": "3"})]
+    assert hint_for(*lines) == f"write {right}"
+    assert find_problems(*(line.replace(wrong, right) for line in lines)) == []
+
+
+def hint_without_params(expression: str, repeat: str = "") -> str:
+    entry = f"pointwise_conv: {{out_channels: {expression}{repeat}}}"
+    with pytest.raises(InvalidSpec) as caught:
+        read_network(read_text(f"input: [3, 32, 32]\nlayers:\n  - {entry}\n", "net.yaml", True))
+    [problem] = caught.value.problems
+    return problem.hint
+
+
+def test_an_unknown_name_in_a_repeat_leads_to_the_name_of_its_count() -> None:
+    hint = hint_without_params("$(2 ** level)", ", repeat: 3")
+    assert hint == "available: index; to name the count, use repeat: {level: 3}"
+
+
+@pytest.mark.parametrize("expression", ["$(2 ** level)", "$level", "$(level + 1)", "$(2 * level == 8)"])
+def test_an_unknown_name_in_arithmetic_is_not_taken_for_text(expression: str) -> None:
+    assert hint_without_params(expression) == "declare it, as in params: {level: 8}"
+
+
+@pytest.mark.parametrize("expression", ["$(8 if 'a' == level else 4)", "$(8 if level != 'a' else 4)"])
+def test_an_unknown_name_that_is_compared_may_be_text(expression: str) -> None:
+    assert hint_without_params(expression) == "put text in quotes: 'level'"
+    assert "put text in quotes" in hint_for(_write_conv({"out_channels": expression, "kernel_size": "3"}))
