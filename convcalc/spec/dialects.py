@@ -187,10 +187,9 @@ def key_hint(word: str, known: Iterable[str], kind: str = "", value: Any = None)
     `kind` is the layer kind that the argument is given to, `value` its value.
     """
     known = list(known)
-    joined = re.fullmatch(r"([A-Za-z_]\w*)\s*([:=])\s*(\S.*)", word)
-    if joined is not None and value is None:
-        what = "a space must follow the colon" if joined[2] == ":" else "use a colon in place of ="
-        return f"{what}: {joined[1]}: {shorten(joined[3])}"
+    joined = suggest_split(word) if value is None else ""
+    if joined:
+        return joined
     by_folded = {normalise_word(name): name for name in known}
     meant = by_folded.get(normalise_word(word)) or _FOREIGN_KEYS.get(normalise_word(word))
     if meant in known:
@@ -207,6 +206,16 @@ def key_hint(word: str, known: Iterable[str], kind: str = "", value: Any = None)
     if word in _ACTIVATION_KEYS:
         return _suggest_activation(value)
     return "" if is_argument(word) else did_you_mean(word, known)
+
+
+def suggest_split(word: str) -> str:
+    """Return the hint for a key and its value without a space between them, such as `stride:2`; "" for another text."""
+    joined = re.fullmatch(r"([A-Za-z_]\w*)\s*([:=])\s*([^\s/=].*)", word)
+    if joined is None:
+        return ""
+    what = "a space must follow the colon" if joined[2] == ":" else "use a colon in place of ="
+    value = "{…}" if joined[3].startswith("{") and "}" not in joined[3] else shorten(joined[3])
+    return f"{what}: {joined[1]}: {value}"
 
 
 def is_argument(word: str) -> bool:

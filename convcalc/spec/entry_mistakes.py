@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from convcalc.arguments import Key, is_number, list_required
 from convcalc.layers import KINDS
 from convcalc.problems import Fix, Flaw, Path, shorten, show, suggest_rename
-from convcalc.spec.dialects import KIND_KEYS, is_argument, key_hint, kind_hint
+from convcalc.spec.dialects import KIND_KEYS, is_argument, key_hint, kind_hint, suggest_split
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.emit import format_value
 from convcalc.spec.entries import LISTS, MERGES, OPTIONS, Entry
@@ -85,7 +85,9 @@ class EntryMistakes:
                 hint += "; entries are repeated by - sequence: […] and, on the next line, repeat: 3"
         elif word in KIND_KEYS:
             hint = "use the layer kind as the key of the entry: - conv: {…}"
-        fix = suggest_rename(word, [*KINDS, *visible.blocks], hint)
+        joined = suggest_split(word)
+        hint = joined or hint
+        fix = None if joined else suggest_rename(word, [*KINDS, *visible.blocks], hint)
         self.problems.add(path, f"unknown layer kind or block {show(word)}", "CV011", hint, on_key=True, fix=fix)
         entry.word = meant or word
         if hint.startswith("write "):

@@ -250,3 +250,26 @@ def test_an_unknown_name_in_arithmetic_is_not_taken_for_text(expression: str) ->
 def test_an_unknown_name_that_is_compared_may_be_text(expression: str) -> None:
     assert hint_without_params(expression) == "put text in quotes: 'level'"
     assert "put text in quotes" in hint_for(_write_conv({"out_channels": expression, "kernel_size": "3"}))
+
+
+@pytest.mark.parametrize(
+    ("lines", "hint"),
+    [
+        (["- maxpool:2"], "a space must follow the colon: maxpool: 2"),
+        (["- relu:{}"], "a space must follow the colon: relu: {}"),
+        (["- maxpool=2"], "use a colon in place of =: maxpool: 2"),
+        (["- conv:{stride: 2}"], "a space must follow the colon: conv: {…}"),
+        (["- conv:", "    stride:2", "    kernel_size: 3"], "a space must follow the colon: stride: 2"),
+        (["- conv:", "    kernel_size: 3", "    stride:2"], "a space must follow the colon: stride: 2"),
+        (["- conv:", "    kernel_size: 3", "    stride=2"], "use a colon in place of =: stride: 2"),
+    ],
+)
+def test_a_key_joined_to_its_value_is_taken_apart_in_any_place(lines: list[str], hint: str) -> None:
+    problem = find_problems(*lines)[0]
+    assert problem.hint == hint
+    assert problem.fix is None
+
+
+def test_a_text_with_a_colon_is_still_put_in_quotes() -> None:
+    [problem] = find_problems("- relu: {}", "- identity:", "    name: a:b: c")
+    assert problem.hint == "put a value that holds ': ' in quotes"
