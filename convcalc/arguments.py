@@ -118,22 +118,34 @@ def suggest_correction(value: Any, expected: str) -> str:
     if "list" in expected and suggest_list(value):
         return suggest_list(value)
     if "true or false" in expected and value.lower() in {"yes", "no", "on", "off", "true", "false"}:
-        if value.lower() in {"true", "false"}:
+        if value in {"true", "false"}:
             return "remove the quotes"
-        return f"write {'true' if value.lower() in {'yes', 'on'} else 'false'}"
+        return f"write {'true' if value.lower() in {'yes', 'on', 'true'} else 'false'}"
     if number_expected and re.fullmatch(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?", value, re.ASCII):
         return "a number in quotes is text: remove the quotes"
-    if number_expected and _resembles_number(value):
-        return f"{show(value)} is text: write a decimal number without leading zeros"
+    if number_expected and re.match(r"[-+]?\.?[0-9]|[-+]?\.(inf|nan)", value, re.ASCII | re.IGNORECASE):
+        return _suggest_number(value, "list" in expected)
     if re.search(r"[-+*/<>=]|\b(and|or|not|if)\b", value) and re.search(r"[A-Za-z0-9_]", value):
         return f"write $({value})" if len(value) <= 60 else "put the expression in $( )"
     return ""
 
 
-def _resembles_number(text: str) -> bool:
-    """Whether a text begins like a number, such as `0x20`, and is not a calculation such as `1 + 1`."""
-    begins = re.match(r"[-+]?\.?[0-9]|[-+]?\.(inf|nan)", text, re.ASCII | re.IGNORECASE)
-    return begins is not None and not re.search(r"\w\s+[-+*/]+\s+\w", text, re.ASCII)
+def _suggest_number(text: str, list_allowed: bool) -> str:
+    """Return a hint for a text that begins like a number: sizes such as 3x3, arithmetic, or another notation."""
+    if list_allowed and re.fullmatch(r"[0-9]+(\s*[x×,]\s*[1-9][0-9]*)+", text, re.ASCII) and text[0] != "0":
+        return f"write [{', '.join(re.findall('[0-9]+', text))}]"
+    if is_arithmetic(text):
+        return f"write $({text})"
+    if re.fullmatch(r"0(x[0-9a-f]{1,8}|o[0-7]{1,8}|b[01]{1,32})", text, re.ASCII | re.IGNORECASE):
+        return f"{show(text)} is text: write {int(text, 0)}"
+    zeros = " without leading zeros" if re.match(r"[-+]?0[0-9_]", text, re.ASCII) else ""
+    return f"{show(text)} is text: write a decimal number{zeros}"
+
+
+def is_arithmetic(text: str) -> bool:
+    """Return whether a text is numbers and names joined by operators, such as `16 * 2`, and short enough for a hint."""
+    operand = r"[(\s]*([A-Za-z]\w*|(0|[1-9][0-9]*)(\.[0-9]+)?)[)\s]*"
+    return len(text) <= 60 and bool(re.fullmatch(rf"{operand}((\*\*|//|[-+*/%]){operand})+", text, re.ASCII))
 
 
 def is_integer(value: Any) -> bool:

@@ -74,13 +74,13 @@ class EntryCompiler:
         self.problems = problems
         self.values = values
 
-    def compile_body(self, entries: Any, path: Path, visible: Visible) -> Body:
-        """Compile a list of entries."""
+    def compile_body(self, entries: Any, path: Path, visible: Visible, hint: str = "begin each entry with -") -> Body:
+        """Compile a list of entries; the hint is for anything else."""
         if not isinstance(entries, list):
             if entries is not UNKNOWN:
                 message = f"expected a list of entries; got {show(entries)}"
                 on_key = isinstance(entries, dict) or entries is None
-                self.problems.add(path, message, "CV013", "begin each entry with -", on_key=on_key)
+                self.problems.add(path, message, "CV013", hint, on_key=on_key)
             return Body([])
         compiled = [self.compile_entry(entry, (*path, index), visible) for index, entry in enumerate(entries)]
         ordinals: dict[str, int] = {}
@@ -143,7 +143,7 @@ class EntryCompiler:
             return {}
         if written is UNKNOWN:
             return None
-        if has_short_form(entry.kind, written):
+        if has_short_form(entry.kind, written) and not _is_several_numbers(written):
             assert entry.kind is not None
             entry.short = entry.kind.main
             return {entry.short: written}
@@ -178,7 +178,7 @@ class EntryCompiler:
             elif known is not None and key not in known:
                 message = f"{entry.word} has no argument {show(key)}"
                 place = entry.argument_path(key)
-                self._load_mistakes().report_unknown_key(place, message, [*known, *OPTIONS], arguments)
+                self._load_mistakes().report_unknown_key(place, message, [*known, *OPTIONS], arguments, entry.word)
                 entry.broken = True
             elif value is None:
                 self.problems.add(entry.argument_path(key), f"{key} has no value", "CV012", on_key=True)
@@ -291,7 +291,10 @@ class EntryCompiler:
         else:
             by_step = branches if isinstance(branches, dict) else dict(enumerate(branches))
             entry.branches = list(by_step)
-            entry.bodies = [self.compile_body(branch, (*path, step), visible) for step, branch in by_step.items()]
+            entry.bodies = [
+                self.compile_body(branch, (*path, step), visible, *_suggest_branch(step, branch))
+                for step, branch in by_step.items()
+            ]
             entry.broken = not all(isinstance(branch, list) for branch in by_step.values())
             for name in branches if isinstance(branches, dict) else ():
                 self._check_branch_name(name, (*path, name))
@@ -318,6 +321,19 @@ class EntryCompiler:
         from convcalc.spec.entry_mistakes import EntryMistakes
 
         return EntryMistakes(self.problems)
+
+
+def _is_several_numbers(written: Any) -> bool:
+    """Whether a value is a text with numbers separated by commas, such as "2, 2"."""
+    return isinstance(written, str) and "," in written and not written.strip("0123456789., +-")
+
+
+def _suggest_branch(step: str | int, branch: Any) -> tuple[str, ...]:
+    """Return the hint for a branch without a name that is an entry instead of a list of entries, if it is one."""
+    if isinstance(step, str) or not isinstance(branch, dict | str) or not branch:
+        return ()
+    begin = f"- - {branch}" if isinstance(branch, str) else f"- - {shorten(next(iter(branch)))}: …"
+    return (f"each branch is a list of entries: begin it with {begin}, or name the branches",)
 
 
 def _make_broken_entry(path: Path, line: int | None) -> Entry:

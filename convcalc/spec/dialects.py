@@ -6,8 +6,10 @@
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
-from convcalc.problems import did_you_mean, normalise_word
+from convcalc.layers import KINDS
+from convcalc.problems import did_you_mean, normalise_word, shorten, show
 
 _FOREIGN_KINDS: dict[str, str] = {
     "convolution": "conv",
@@ -149,6 +151,17 @@ _UNSUPPORTED_KINDS = frozenset(
 )
 KIND_KEYS = frozenset({"type", "kind", "layer", "class", "module", "op", "class_name"})
 _WITHOUT_EFFECT = frozenset({"inplace", "device", "padding_mode", "momentum", "eps", "align_corners", "return_indices"})
+_ACTIVATION_KEYS = frozenset({"activation", "act", "nonlinearity"})
+_NO_ACTIVATION = frozenset({None, False, "none", "None", "linear", "identity", ""})
+_INSTEAD: dict[tuple[str, str], str] = {
+    ("depthwise_conv", "out_channels"): (
+        "use multiplier: depthwise_conv has in_channels × multiplier output channels; or use conv with groups"
+    ),
+    **{
+        (merge, "branches"): f"branches is an entry: - branches: […] and, on the next line, merge: {merge}"
+        for merge in ("add", "multiply", "concat")
+    },
+}
 _INFERRED = frozenset({"num_features", "normalized_shape", "in_channels", "in_features", "num_channels"})
 
 
@@ -168,19 +181,56 @@ def kind_hint(word: str, known: Iterable[str]) -> tuple[str | None, str]:
     return (close if hint else None), hint or "convcalc layers lists the layer kinds"
 
 
-def key_hint(word: str, known: Iterable[str]) -> str:
-    """Return a hint for a wrong argument name, with the right name if it is known; "" if there is none."""
+def key_hint(word: str, known: Iterable[str], kind: str = "", value: Any = None) -> str:
+    """Return a hint for a wrong argument name, with the right name if it is known; "" if there is none.
+
+    `kind` is the layer kind that the argument is given to, `value` its value.
+    """
     known = list(known)
+    joined = suggest_split(word) if value is None else ""
+    if joined:
+        return joined
     by_folded = {normalise_word(name): name for name in known}
     meant = by_folded.get(normalise_word(word)) or _FOREIGN_KEYS.get(normalise_word(word))
     if meant in known:
         return f"write {meant}"
-    if normalise_word(word) in {"units", "filters", "outchannels"} and "out_features" in known:
-        return "write out_features"
+    if (kind, meant or word) in _INSTEAD:
+        return _INSTEAD[kind, meant or word]
+    for output in ("out_features", "out_channels"):
+        if normalise_word(word) in {"units", "filters", "outchannels", "outfeatures"} and output in known:
+            return f"write {output}"
     if word in _INFERRED:
         return "remove it: it is inferred from the input"
     if word in _WITHOUT_EFFECT:
         return "remove it: it does not affect any result"
-    if word == "activation":
-        return "make the activation an entry of its own: - relu"
-    return did_you_mean(word, known)
+    if word in _ACTIVATION_KEYS:
+        return _suggest_activation(value)
+    return "" if is_argument(word) else did_you_mean(word, known)
+
+
+def suggest_split(word: str) -> str:
+    """Return the hint for a key and its value without a space between them, such as `stride:2`; "" for another text."""
+    joined = re.fullmatch(r"([A-Za-z_]\w*)\s*([:=])\s*([^\s/=].*)", word)
+    if joined is None:
+        return ""
+    what = "a space must follow the colon" if joined[2] == ":" else "use a colon in place of ="
+    value = "{…}" if joined[3].startswith("{") and "}" not in joined[3] else shorten(joined[3])
+    return f"{what}: {joined[1]}: {value}"
+
+
+def is_argument(word: str) -> bool:
+    """Whether some layer kind has an argument of this name, so that it cannot be a misspelling of another."""
+    return any(word in kind.keys for kind in KINDS.values())
+
+
+def _suggest_activation(value: Any) -> str:
+    """Return the hint where to write an activation that is given as an argument of another layer."""
+    if not isinstance(value, list | dict) and value in _NO_ACTIVATION:
+        return "remove it: no activation is applied by default"
+    if isinstance(value, str) and value.startswith("$"):
+        return f"make the activation an entry of its own: - {shorten(value)}"
+    meant = kind_hint(value, KINDS)[0] if isinstance(value, str) else None
+    if meant is None:
+        unclear = f"; {show(value)} is not a layer kind" if isinstance(value, str) else ""
+        return f"make the activation an entry of its own, such as - relu{unclear}"
+    return f"make the activation an entry of its own: - {meant}"

@@ -7,16 +7,18 @@ for specs with mistakes, so that convcalc starts faster.
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from convcalc.arguments import list_required
+from convcalc.arguments import Key, is_number, list_required
 from convcalc.layers import KINDS
-from convcalc.problems import Path, shorten, show, suggest_rename
-from convcalc.spec.dialects import KIND_KEYS, key_hint, kind_hint
+from convcalc.problems import Fix, Flaw, Path, shorten, show, suggest_rename
+from convcalc.spec.dialects import KIND_KEYS, is_argument, key_hint, kind_hint, suggest_split
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.emit import format_value
 from convcalc.spec.entries import LISTS, MERGES, OPTIONS, Entry, has_short_form
 from convcalc.spec.problem_list import Problems
+from convcalc.spec.scalars import read_plain_scalar
 
-_EXAMPLE_VALUES = {"kernel_size": "3"}
+_EXAMPLE_VALUES = {"out_channels": "64", "kernel_size": "3"}
+_MOST_NUMBERS = 200  # characters of a text that is split at its commas
 
 if TYPE_CHECKING:
     from convcalc.spec.compile import Visible
@@ -42,6 +44,11 @@ class EntryMistakes:
             message = "the layer kind must be the key of the entry, not a value"
             hint = f"use the layer kind as the key: - {meant or 'conv'}: {{…}}"
             self.problems.add((*entry.path, kind_key), message, "CV010", hint, on_key=True)
+        elif (entries := _find_unnamed_sequence(written)) is not None:
+            message = f"{shorten(entries)} is not a layer kind or block; a list of entries with options is a sequence"
+            hint = "use sequence: - sequence: […] and, on the next line, repeat: 3"
+            fix = Fix("rename", "sequence")
+            self.problems.add((*entry.path, entries), message, "CV011", hint, on_key=True, fix=fix)
         else:
             word = next(iter(written))
             self.report_unknown_word(entry, word, (*entry.path, word), None, visible)
@@ -74,9 +81,13 @@ class EntryMistakes:
         meant, hint = kind_hint(word, [*KINDS, *visible.blocks, *LISTS])
         if word in OPTIONS:
             hint = "an option belongs in the arguments of an entry: - conv: {…}"
+            if word == "repeat":
+                hint += "; entries are repeated by - sequence: […] and, on the next line, repeat: 3"
         elif word in KIND_KEYS:
             hint = "use the layer kind as the key of the entry: - conv: {…}"
-        fix = suggest_rename(word, [*KINDS, *visible.blocks], hint)
+        joined = suggest_split(word)
+        hint = joined or hint
+        fix = None if joined else suggest_rename(word, [*KINDS, *visible.blocks], hint)
         entry.word = meant or word
         if hint.startswith("write "):
             entry.kind = KINDS.get(meant or "")  # the meaning is clear, so its arguments are checked as well
@@ -84,11 +95,20 @@ class EntryMistakes:
                 hint, fix = _suggest_arguments(entry, arguments), None
         self.problems.add(path, f"unknown layer kind or block {show(word)}", "CV011", hint, on_key=True, fix=fix)
 
-    def report_unknown_key(self, path: Path, message: str, known: Collection[str], written: dict[str, Any]) -> None:
-        """Report an argument or option that does not exist, at its path; `written` has it and its neighbours."""
+    def report_unknown_key(
+        self, path: Path, message: str, known: Collection[str], written: dict[str, Any], kind: str = ""
+    ) -> None:
+        """Report an argument or option that does not exist, at its path; `written` has it and its neighbours.
+
+        A name that is right for another kind, such as out_channels, is not renamed automatically.
+        """
         key = str(path[-1])
-        hint = key_hint(key, known)
-        fix = suggest_rename(key, known, hint, taken=written)
+        hint = key_hint(key, known, kind, written[key])
+        foreign = is_argument(key)
+        if foreign and not hint:
+            hint = f"available: {', '.join(name for name in known if name not in OPTIONS)}"
+        renamed = not foreign and (not hint or hint.startswith(("write ", "did you mean ")))
+        fix = suggest_rename(key, known, hint, taken=written) if renamed else None
         self.problems.add(path, message, "CV010", hint, on_key=True, fix=fix)
 
     def report_missing_arguments(self, entry: Entry, absent: list[str], arguments: dict[str, Any]) -> None:
@@ -96,7 +116,9 @@ class EntryMistakes:
         # a misspelt argument may be the missing one, and it was already reported with the right name
         known = entry.list_argument_names() or ()
         strangers = [key for key in arguments if key not in OPTIONS and key not in known]
-        absent = [name for name in absent if not any(name in key_hint(key, [name]) for key in strangers)]
+        absent = [
+            name for name in absent if not any(name in key_hint(key, [name], value=arguments[key]) for key in strangers)
+        ]
         if absent:
             message = f"{entry.word} needs {' and '.join(absent)}"
             example = f"- {entry.word}: {{{', '.join(f'{name}: …' for name in absent)}}}"
@@ -130,10 +152,17 @@ def _suggest_arguments(entry: Entry, written: Any) -> str:
         return f"write - {word}: [previous, {written}]" if isinstance(written, str) else "name the inputs in a list"
     else:
         names = [] if entry.kind is None else list_required(entry.kind.keys)
+        if entry.kind is not None and entry.kind.main and not names:
+            names = [entry.kind.main]
     if not names:
         return f"write - {word}"
-    values = written if isinstance(written, list) and len(written) == len(names) > 1 else [written]
-    given = dict(zip(names, map(format_value, values), strict=False))
+    values = _split_numbers(written) if isinstance(written, str) else written
+    if not isinstance(values, list) or len(values) < len(names):
+        values = [written]
+    given = _assign_values(entry, names, values)
+    if not given:
+        example = ", ".join(f"{name}: {_EXAMPLE_VALUES.get(name, '…')}" for name in names)
+        return f"give the arguments by name, as in - {word}: {{{example}}}"
     due = {name: _EXAMPLE_VALUES.get(name, "…") for name in names[len(given) :]}
     example = f"- {word}: {{{', '.join(f'{name}: {value}' for name, value in {**given, **due}.items())}}}"
     return f"give the arguments by name, as in {example}" if "…" in due.values() else f"write {example}"
@@ -143,6 +172,43 @@ def _needs_other_arguments(entry: Entry, written: Any) -> bool:
     """Whether the arguments of an entry with a clear meaning are a value that cannot be written alone."""
     mapped = written is None or written is UNKNOWN or isinstance(written, dict)
     return entry.kind is not None and not mapped and not has_short_form(entry.kind, written)
+
+
+def _split_numbers(written: str) -> list[Any] | None:
+    """Return the numbers of a text such as "16, 3", None if it is not a list of numbers."""
+    numbers = [read_plain_scalar(item.strip()) for item in written[:_MOST_NUMBERS].split(",")]
+    return numbers if all(map(is_number, numbers)) else None
+
+
+def _assign_values(entry: Entry, required: list[str], values: list[Any]) -> dict[str, str]:
+    """Return the first arguments with these values as they are written; nothing if one cannot have its value."""
+    if entry.kind is None:
+        names = list(required) if entry.block is None else [*dict.fromkeys([*required, *entry.block.parameters])]
+    else:
+        names = list(dict.fromkeys([*required, *entry.kind.keys]))
+    if len(values) > len(names):
+        return {}
+    for name, value in zip(names, values, strict=False):
+        if entry.kind is not None and not _is_valid(entry.kind.keys[name], value):
+            return {}
+    return dict(zip(names, map(format_value, values), strict=False))
+
+
+def _is_valid(key: Key[Any], value: Any) -> bool:
+    """Whether an argument can have a value."""
+    try:
+        key.read(value, None)
+    except Flaw:
+        return isinstance(value, str) and value.startswith("$")
+    return True
+
+
+def _find_unnamed_sequence(written: dict[str, Any]) -> str | None:
+    """Return the key of an entry that holds entries to repeat, as `layers` does in {repeat: 3, layers: […]}."""
+    others = [key for key in written if key not in OPTIONS]
+    if "repeat" not in written or len(others) != 1 or not isinstance(written[others[0]], list):
+        return None
+    return others[0] if kind_hint(others[0], [*KINDS, *LISTS])[0] in (None, "sequence") else None
 
 
 def _is_word(key: str, visible: "Visible") -> bool:

@@ -107,7 +107,9 @@ class Expander:
         copies = self.resolver.evaluate_option(expansion, "repeat")
         if not isinstance(copies, int) or isinstance(copies, bool) or copies < 0:
             message = f"repeat must be a non-negative integer; got {show(copies)}"
-            self.reporter.report_option(expansion, "repeat", message, suggest_correction(copies, "an integer"))
+            hint = self.resolver.suggest_expression(entry.options["repeat"], expansion)
+            hint = hint or suggest_correction(copies, "an integer")
+            self.reporter.report_option(expansion, "repeat", message, hint)
             raise UnknownValue
         path = entry.option_path("repeat")
         self.draft.count_entries(copies, path)

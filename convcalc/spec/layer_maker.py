@@ -135,8 +135,11 @@ class LayerMaker:
         """Report a wrong value of an argument; the hint shows the expression that it comes from."""
         item = compiled
         for step in flaw.where:
-            item = item.items[int(step)] if isinstance(item, Computed) else item
-        hint = f"the value comes from {shorten(item.text)}" if isinstance(item, Template) else flaw.hint
+            items = item.items if isinstance(item, Computed) else item
+            item = items[int(step)] if isinstance(items, list) else item
+        hint = self.resolver.suggest_expression(item, expansion) or flaw.hint
+        if isinstance(item, Template) and not hint.startswith("write $"):
+            hint = f"the value comes from {shorten(item.text)}"
         path = (*expansion.entry.argument_path(name), *flaw.where)
         self.reporter.report(expansion, path, flaw.message, flaw.code, hint)
 

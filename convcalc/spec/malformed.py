@@ -11,8 +11,11 @@ show, a message and a fix. The parser's own message is not used: it differs betw
 import re
 from typing import NamedTuple
 
+from convcalc.layers import KINDS
 from convcalc.problems import Fix, shorten
+from convcalc.spec.dialects import is_argument, suggest_split
 from convcalc.spec.problem_list import TooDeep
+from convcalc.spec.templates import replace_braces
 
 _CLOSERS = {"[": "]", "{": "}"}
 _NAMES = {"[": "list", "{": "mapping"}
@@ -141,6 +144,9 @@ def _explain_in_brackets(text: str, index: int, opening: int, previous: str) -> 
         return Malformed(index, "a tab is not allowed between values", "use spaces")
     if previous in ("open", "comma", "sign"):
         return _explain_missing_value(index, character)
+    braces = re.match(r"\$\{([^{}$\r\n]{1,60})\}", text[index - 1 :]) if character == "{" else None
+    if braces is not None:
+        return Malformed(index - 1, "an expression has no braces", f"write {replace_braces(braces[1])}")
     if character == ":" and re.search(r"\n[^\n,\[\]{}]*$", text[opening:index]):
         hint = "end the line above with a comma"
     else:
@@ -203,6 +209,9 @@ def _explain_in_lines(text: str, stopped: Stopped, unread: _Unread) -> Malformed
     if stopped.key_due and unread.word is not None:
         return _explain_missing_colon(text, unread.word)
     if character == ":":
+        joined = _explain_joined_key(text, index)
+        if joined is not None:
+            return joined
         return Malformed(index, "unexpected ':' in a value", "put a value that holds ': ' in quotes", Fix("quote_line"))
     if at_start:
         return _explain_indentation(text, stopped, len(before))
@@ -245,12 +254,28 @@ def _explain_after_end(text: str, index: int) -> Malformed:
     return Malformed(start, "a key without a colon", "use the form key: value, with a space after the colon")
 
 
+def _explain_joined_key(text: str, index: int) -> Malformed | None:
+    """Explain a key such as `stride:2` without a space after its colon, which makes it part of the value at `index`.
+
+    It begins the line of `index` or the line above. Returns None if there is no such key.
+    """
+    start = text.rfind("\n", 0, index) + 1
+    above = text.rfind("\n", 0, max(start - 1, 0)) + 1
+    for begin in (start, above):
+        found = re.compile(r"[ \t]*(?:-[ \t]+)*((\w+):\S[^\r\n]*)", re.ASCII).match(text, begin)
+        if found is not None and (found[2] in KINDS or is_argument(found[2])):
+            hint = suggest_split(found[1].strip())
+            return Malformed(found.start(1), "a key without a space after its colon", hint) if hint else None
+    return None
+
+
 def _explain_missing_colon(text: str, word: int) -> Malformed:
     """Explain a word without a colon where a key is expected."""
     key = re.split(r":\s|[\r\n]", text[word:], maxsplit=1)[0]
     if len(key) > _MOST_KEY:
         return Malformed(word, f"a key of more than {_MOST_KEY:,} characters", "use a shorter key")
-    return Malformed(word, "a key without a colon", "use the form key: value, with a space after the colon")
+    hint = suggest_split(key.strip()) or "use the form key: value, with a space after the colon"
+    return Malformed(word, "a key without a colon", hint)
 
 
 def _explain_indentation(text: str, stopped: Stopped, indent: int) -> Malformed:

@@ -6,7 +6,7 @@ For example, inside a block with the parameter width = 64, the option `repeat: $
 
 from typing import Any
 
-from convcalc.arguments import is_number, suggest_correction
+from convcalc.arguments import is_arithmetic, is_number, suggest_correction
 from convcalc.problems import Path, Related, did_you_mean, shorten, show
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.entries import RESERVED_LAYERS, Compiled, Computed, Entry, make_default_name
@@ -86,6 +86,15 @@ class Resolver:
             return value
 
         return find_value
+
+    def suggest_expression(self, written: Compiled, expansion: Expansion) -> str:
+        """Return the hint for a parameter without its $, or arithmetic without its $( ); "" for another value."""
+        if isinstance(written, str) and self.find_variable(expansion.scope, written) is not UNKNOWN:
+            return f"write ${written}"
+        if isinstance(written, Template) and written.whole is None:
+            bare = written.text.replace("$", "")
+            return f"write $({bare})" if is_arithmetic(bare) else ""
+        return ""
 
     def _find_in_channels(self, expansion: Expansion) -> int:
         """Return the channels of an entry's input, or of its first input if it has several."""

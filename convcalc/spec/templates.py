@@ -101,11 +101,25 @@ def _compile_expression(text: str, dollar: int) -> tuple[_Expression, int]:
         return _Expression(parser.parse(), parser.names), end + 1
     match = _NAME.match(text, dollar)
     if match is None:
+        braces = re.match(r"\$\{([^{}$]{1,60})\}", text[dollar:])
+        if braces is not None:
+            hint = f"write {replace_braces(braces[1])}"
+            raise WrongExpression("an expression has no braces", dollar, dollar + braces.end(), hint)
         raise WrongExpression(
             "$ must be followed by a name or by (expression)", dollar, dollar + 1, "a literal dollar sign is $$"
         )
     name = match[1]
     return _Expression(lambda lookup: lookup(name), {name: match.span(1)}), match.end()
+
+
+def replace_braces(inner: str) -> str:
+    """Return the expression that is meant by `${inner}`, as other languages write it: `$name` or `$(expression)`.
+
+    >>> replace_braces("width"), replace_braces("2 * width")
+    ('$width', '$(2 * width)')
+    """
+    inner = inner.strip()
+    return f"${inner}" if _NAME.fullmatch(f"${inner}") else f"$({inner})"
 
 
 def _find_closing_parenthesis(text: str, opening: int) -> int:

@@ -3,6 +3,7 @@
 For example, "$(2 * width)" becomes a `Template`, [8, "$width"] a `Computed` list, and 8 stays 8.
 """
 
+import re
 from typing import Any
 
 from convcalc.problems import Path, find_nearest, shorten, show
@@ -58,12 +59,17 @@ class ValueCompiler:
             return template
         unknown = [name for name in template.names if name not in names]
         for name in unknown:
-            self.problems.add(path, *describe_unknown_name(name, names), within=template.names[name])
+            start, end = template.names[name]
+            compared = _is_compared(text[:start], text[end:])
+            self.problems.add(path, *describe_unknown_name(name, names, compared), within=(start, end))
         return UNKNOWN if unknown else template
 
 
-def describe_unknown_name(name: str, names: frozenset[str]) -> tuple[str, str, str]:
-    """Return message, code and hint for a name in an expression that is not among those it can use."""
+def describe_unknown_name(name: str, names: frozenset[str], compared: bool = False) -> tuple[str, str, str]:
+    """Return message, code and hint for a name in an expression that is not among those it can use.
+
+    A name that is `compared` with == or != may be a text without quotes.
+    """
     if name == "index" and AMBIGUOUS_INDEX in names:
         message = "$index is ambiguous: more than one repeat is around it"
         return message, "CV014", "name the counts, such as repeat: {level: 3}, and write $level"
@@ -71,12 +77,26 @@ def describe_unknown_name(name: str, names: frozenset[str]) -> tuple[str, str, s
         return "$index is available only inside a repeat", "CV014", ""
     if name == "in_channels":
         return "$in_channels (the channels of an entry's input) is not available here", "CV014", ""
-    params = sorted(names - {"index", "in_channels", AMBIGUOUS_INDEX})
     close = find_nearest(name, names - {AMBIGUOUS_INDEX})
-    if close:
-        return f"unknown parameter {show(name)}", "CV014", f"did you mean {close}?"
-    quoted = f"put text in quotes: '{shorten(name)}'"
-    return f"unknown parameter {show(name)}", "CV014", f"available: {', '.join(params)}" if params else quoted
+    hint = f"did you mean {close}?" if close else _suggest_names(name, names, compared)
+    return f"unknown parameter {show(name)}", "CV014", hint
+
+
+def _is_compared(before: str, after: str) -> bool:
+    """Whether the name between these parts of an expression is compared with == or !=, and not part of arithmetic."""
+    calculated = re.search(r"[-+*/%]\s*$", before) or re.match(r"\s*[-+*/%]", after)
+    return not calculated and bool(re.search(r"[=!]=\s*$", before) or re.match(r"\s*[=!]=", after))
+
+
+def _suggest_names(name: str, names: frozenset[str], compared: bool) -> str:
+    """Return the hint for an unknown name that resembles no other: a text, a count, or the parameters there are."""
+    params = sorted(names - {"in_channels", AMBIGUOUS_INDEX})
+    if "index" in names:
+        return f"available: {', '.join(params)}; to name the count, use repeat: {{{shorten(name)}: 3}}"
+    if compared and not params:
+        return f"put text in quotes: '{shorten(name)}'"
+    quotes = f"; or put text in quotes: '{shorten(name)}'" if compared else ""
+    return f"available: {', '.join(params)}{quotes}" if params else f"declare it, as in params: {{{shorten(name)}: 8}}"
 
 
 def holds_only_values(value: Any) -> bool:
