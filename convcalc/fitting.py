@@ -182,7 +182,7 @@ def _expand_range(text: str) -> list[Any]:
 
     match = _RANGE.fullmatch(text)
     if match is None:
-        if ":" in text and re.fullmatch(r"[-+.:0-9eE ]+", text):
+        if (":" in text or ".." in text) and re.fullmatch(r"[-+.:0-9eE ]+", text):
             raise Flaw(f"{show(text)} is not a range", "write start:stop:step, such as 0.25:1.5:0.05")
         return [text]
     start, stop, step = map(Fraction, match.groups())

@@ -116,12 +116,13 @@ def _read_columns(columns: str | None, sort: str | None, exact: bool, format: st
 def _expand_patterns(nets: Sequence[str]) -> list[str]:
     """Return the names with each pattern of examples, such as `example:mobilenet*`, replaced by its matches.
 
-    Raises Failure if a pattern matches no example.
+    Raises Failure if a pattern matches no example, or if the text after the `@` of an argument is malformed.
     """
     from fnmatch import fnmatchcase
 
     found: list[str] = []
     for argument in nets:
+        common.split_params(argument, Overrides())
         net, params = split_net(argument)
         if not (net.startswith(examples.PREFIX) and any(character in net for character in "*?[")):
             found.append(argument)

@@ -194,7 +194,9 @@ def test_a_range_includes_both_ends_and_has_exact_steps(written: list[Any], valu
     assert repr(expand_values(written)) == repr(values)
 
 
-@pytest.mark.parametrize("text", ["1:2", "1:2:0", "2:1:1", "1:2:3:4", ":", "0:1:0.00001", f"1:{'9' * 18}:1"])
+@pytest.mark.parametrize(
+    "text", ["1:2", "0.1..2", "1...3", "1:2:0", "2:1:1", "1:2:3:4", ":", "0:1:0.00001", f"1:{'9' * 18}:1"]
+)
 def test_an_invalid_range_is_refused(text: str) -> None:
     with pytest.raises(Flaw):
         expand_values([text])
@@ -212,6 +214,10 @@ def test_the_number_of_values_is_limited(net: str, capsys: pytest.CaptureFixture
         (["-p", "widht=1,2", "--max-params", "1M"], "the spec has no parameter 'widht': did you mean width?"),
         (["-p", "width", "--max-params", "1M"], "-p must be NAME=VALUES, such as width=0.25:1.5:0.05; got 'width'"),
         (["-p", "width=", "--max-params", "1M"], "-p: no values to try"),
+        (
+            ["-p", "width=0.1..2", "--max-params", "1M"],
+            "convcalc: -p: '0.1..2' is not a range: write start:stop:step, such as 0.25:1.5:0.05\n",
+        ),
         (
             ["-p", "width=1]", "--max-params", "1M"],
             "-p must be NAME=VALUES, such as width=0.25:1.5:0.05; got 'width=1]'",
