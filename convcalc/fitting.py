@@ -6,6 +6,7 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 from itertools import product
 from math import inf, prod
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -96,13 +97,18 @@ class Fit(NamedTuple):
     def within_budget(self) -> list[Trial]:
         """The combinations within the budget, the best first; those whose figure is unknown come last.
 
-        Combinations with equal figures stay in the order in which they were tried.
+        Among combinations with equal figures, the one with the largest values comes first (the smallest ones, if the
+        smallest figure is the best). The values of the last numeric parameter count first. Combinations that differ
+        only in other values, such as text, stay in the order in which they were tried.
         """
+        numeric = [param.name for param in reversed(self.params) if all(map(_is_number, param.values))]
+        return sorted((trial for trial in self.trials if trial.is_within_budget), key=partial(self._rank, numeric))
+
+    def _rank(self, numeric: Sequence[str], trial: Trial) -> tuple[Any, ...]:
+        """Return the key that sorts a combination; `numeric` are the parameters that decide between equal figures."""
         sign = 1 if self.order.smallest else -1
-        within = [trial for trial in self.trials if trial.is_within_budget]
-        figures = ((trial, _figure_of(trial, self.order.metric)) for trial in within)
-        ranks = {trial.place: (value is None, sign * (value or 0)) for trial, value in figures}
-        return sorted(within, key=lambda trial: ranks[trial.place])
+        value = _figure_of(trial, self.order.metric)
+        return (value is None, sign * (value or 0), *(sign * trial.values[name] for name in numeric))
 
     @property
     def invalid(self) -> list[Trial]:
@@ -142,6 +148,10 @@ def _vary_place(place: tuple[int, ...], axis: int, indexes: Iterable[int]) -> li
     return [(*place[:axis], index, *place[axis + 1 :]) for index in indexes]
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _figure_of(trial: Trial, metric: str) -> int | None:
     """Return a figure of a valid network; None if it is unknown."""
     assert trial.figures is not None
@@ -172,7 +182,7 @@ def _expand_range(text: str) -> list[Any]:
 
     match = _RANGE.fullmatch(text)
     if match is None:
-        if ":" in text and re.fullmatch(r"[-+.:0-9eE ]+", text):
+        if (":" in text or ".." in text) and re.fullmatch(r"[-+.:0-9eE ]+", text):
             raise Flaw(f"{show(text)} is not a range", "use start:stop:step, such as 0.25:1.5:0.05")
         return [text]
     start, stop, step = map(Fraction, match.groups())

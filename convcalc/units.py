@@ -44,13 +44,59 @@ def parse_quantity(text: str, suffixes: dict[str, int]) -> int:
 
     match = re.fullmatch(r"([0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?) ?([A-Za-z]*)", text, re.ASCII)
     if match is None or match[2] not in suffixes:
-        raise ValueError("a number with one of the suffixes " + " ".join(filter(None, suffixes)))
+        plain = ", plain or" if "" in suffixes else ""
+        raise ValueError(f"a number{plain} with one of the suffixes {' '.join(filter(None, suffixes))}")
     if len(match[1]) > MOST_QUANTITY_DIGITS:
         raise ValueError(f"a number of at most {MOST_QUANTITY_DIGITS} digits")
     value = Fraction(match[1].replace("_", "")) * suffixes[match[2]]
     if value.denominator != 1:
         raise ValueError("an integer")
     return int(value)
+
+
+def suggest_quantity(text: str, suffixes: dict[str, int]) -> str:
+    """Return the quantity that a malformed text most likely means, in the form that `parse_quantity` reads; else "".
+
+    >>> [suggest_quantity(text, COUNT_SUFFIXES) for text in ("5e6", "5,000,000", "5MB", "5m", "-5M")]
+    ['5M', '5M', '5M', '5M', '5M']
+    """
+    from fractions import Fraction
+
+    number = r"([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+(?:\.[0-9]+)?)(?:[eE]\+?([0-9]|1[0-9]))?"
+    match = re.fullmatch(rf"[-+]?{number}( ?)([A-Za-z]*)", text, re.ASCII)
+    suffix = None if match is None else _find_suffix(match[4], suffixes)
+    if match is None or suffix is None or len(text) > MOST_QUANTITY_DIGITS:
+        return ""
+    digits = match[1].replace(",", "")
+    value = Fraction(digits) * 10 ** int(match[2] or 0) * suffixes[suffix]
+    if value.denominator != 1:
+        return ""
+    is_expanded = match[2] is not None or digits != match[1]
+    return _shorten_quantity(int(value), suffixes) if is_expanded else f"{digits}{match[3]}{suffix}"
+
+
+def _find_suffix(unit: str, suffixes: dict[str, int]) -> str | None:
+    """Return the suffix that a unit most likely means, such as `M` for `MB` in a count, `MiB` for `mb` in a memory."""
+    if unit in suffixes:
+        return unit
+    if "" not in suffixes:
+        meant = next((suffix for suffix in suffixes if suffix.lower() == (unit.lower() or "b")), None)
+        return meant.replace("B", "iB") if meant in ("KB", "MB", "GB") else meant  # memory is mostly in powers of 1024
+    letter = "G" if unit in ("b", "B") else re.sub("(?<=.)i?b$", "", unit, flags=re.IGNORECASE).upper()  # B: billion
+    return letter if letter in suffixes else None
+
+
+def _shorten_quantity(value: int, suffixes: dict[str, int]) -> str:
+    """Return a quantity exactly, with the largest suffix that needs at most two decimals: `5M`, `5.25MB`, `5000001`."""
+    from fractions import Fraction
+
+    decimal = [(suffix, factor) for suffix, factor in suffixes.items() if "i" not in suffix]
+    for suffix, factor in reversed(decimal):
+        hundredths = Fraction(100 * value, factor)
+        if hundredths >= 100 and hundredths.denominator == 1:
+            whole, decimals = divmod(int(hundredths), 100)
+            return f"{whole}.{decimals:02}".rstrip("0").rstrip(".") + suffix
+    return f"{value}{decimal[0][0]}"
 
 
 def format_exact(value: int | None) -> str:

@@ -284,8 +284,9 @@ class Report:
     def to_records(self) -> list[dict[str, str | int | None]]:
         """Return one flat dict per layer, for `pandas.DataFrame(records)` or `polars.DataFrame(records)`.
 
-        Every record has the same keys: the columns of `convcalc summary --columns`. Shapes are text, such as 64×56×56.
-        `receptive_field` is its size along the axis where it is smallest. An unknown figure is None.
+        Every record has the same keys: the columns of `convcalc summary --columns` except `what`, `jump` and `share`.
+        Shapes are text, such as 64×56×56. `receptive_field` is its size along the axis where it is smallest. An unknown
+        figure is None.
         """
         return [layer.to_record() for layer in self.layers]
 

@@ -69,7 +69,7 @@ def read_limit(name: str, value: Any, origin: str, other_names: Iterable[str] = 
     if bound not in ("max", "min") or metric not in budget.LIMITED:
         names = [f"{bound}-{known.replace('_', '-')}" for known in budget.LIMITED for bound in ("max", "min")]
         raise Flaw(f"unknown setting {show(name)}", did_you_mean(name, [*names, *other_names]))
-    number = budget.read_quantity(metric, value)
+    number = budget.read_quantity(metric, value, origin if origin.startswith("--") else "")
     least, most = (number, None) if bound == "min" else (None, number)
     return Limit(metric, least, most, (), origin=origin)
 

@@ -38,6 +38,8 @@ _FORMATS_BY_SUFFIX = {
     ".sarif": "sarif",
     ".svg": "svg",
 }
+# a reader expects such a file to have a format that convcalc does not write
+_FOREIGN_SUFFIXES = frozenset((".htm", ".html", ".jpeg", ".jpg", ".ods", ".pdf", ".png", ".xls", ".xlsm", ".xlsx"))
 _MOST_DIGITS_OF_WIDTH = 6
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -186,7 +188,8 @@ def _format_by_suffix(file: str | None, only: str) -> str | None:
 
     Raises UsageError if the command does not have that format.
     """
-    wanted = _FORMATS_BY_SUFFIX.get(os.path.splitext(file or "")[1].lower())
+    suffix = os.path.splitext(file or "")[1].lower()
+    wanted = suffix[1:] if suffix in _FOREIGN_SUFFIXES else _FORMATS_BY_SUFFIX.get(suffix)
     context = click.get_current_context()
     if wanted is None or context.get_parameter_source("format") is ParameterSource.COMMANDLINE:
         return None
@@ -196,6 +199,14 @@ def _format_by_suffix(file: str | None, only: str) -> str | None:
         has = f"its formats are {', '.join(formats)}" if len(formats) > 1 else f"it writes {only}"
         raise click.UsageError(f"-o {printable(str(file))}: {context.command.name} has no format {wanted}; {has}")
     return wanted
+
+
+def describe_format(format: str, output: Output) -> str:
+    """Return how a format was chosen: `-f csv`, or by the suffix of a file, `-o layers.csv (CSV)`."""
+    source = click.get_current_context().get_parameter_source("format")
+    if output.file is None or source is ParameterSource.COMMANDLINE:
+        return f"-f {format}"
+    return f"-o {printable(output.file)} ({'Markdown' if format == 'markdown' else format.upper()})"
 
 
 def pager_option(function: Function) -> Function:

@@ -69,7 +69,7 @@ def command(
     """
     from convcalc.render.compare import network_rows, sort_network_rows
 
-    shown = _read_columns(columns, sort, exact, format)
+    shown = _read_columns(columns, sort, exact, format, where)
     files = choose_files(_expand_patterns(nets)).files
     documents, wrong, status = _read_documents(files)
     _check_parameters(overrides, [document for _, document in documents])
@@ -92,7 +92,9 @@ def command(
     return status
 
 
-def _read_columns(columns: str | None, sort: str | None, exact: bool, format: str) -> Sequence[Any] | None:
+def _read_columns(
+    columns: str | None, sort: str | None, exact: bool, format: str, where: common.Output
+) -> Sequence[Any] | None:
     """Return the columns that --columns lists; None without that option, to show all columns that fit.
 
     Raises UsageError if --columns or --sort names an unknown column, or if the format does not allow --columns (JSON
@@ -102,9 +104,10 @@ def _read_columns(columns: str | None, sort: str | None, exact: bool, format: st
     from convcalc.render.grid import UnknownColumn, find_column, find_columns
 
     if exact and format in ("json", "csv"):
-        raise click.UsageError(f"--exact cannot be combined with -f {format}")
+        raise click.UsageError(f"--exact cannot be combined with {common.describe_format(format, where)}")
     if columns is not None and format == "json":
-        raise click.UsageError("--columns cannot be combined with -f json, which has every figure")
+        chosen = common.describe_format(format, where)
+        raise click.UsageError(f"--columns cannot be combined with {chosen}, which has every figure")
     try:
         if sort is not None:
             find_column(sort, COLUMNS)
@@ -116,12 +119,13 @@ def _read_columns(columns: str | None, sort: str | None, exact: bool, format: st
 def _expand_patterns(nets: Sequence[str]) -> list[str]:
     """Return the names with each pattern of examples, such as `example:mobilenet*`, replaced by its matches.
 
-    Raises Failure if a pattern matches no example.
+    Raises Failure if a pattern matches no example, or if the text after the `@` of an argument is malformed.
     """
     from fnmatch import fnmatchcase
 
     found: list[str] = []
     for argument in nets:
+        common.split_params(argument, Overrides())
         net, params = split_net(argument)
         if not (net.startswith(examples.PREFIX) and any(character in net for character in "*?[")):
             found.append(argument)

@@ -82,7 +82,7 @@ def command(
       convcalc fit NET … -q | xargs convcalc summary NET
     """  # noqa: D301 (click preserves the line breaks of a paragraph after this backspace character)
     if where.quiet and format != "table":
-        raise click.UsageError(f"-q cannot be combined with -f {format}")
+        raise click.UsageError(f"-q cannot be combined with {common.describe_format(format, where)}")
     order, document = _read_order(by), common.read_document(net)
     if not limits and (no_spec_budget or not _has_budget(document)):
         raise common.Failure(_NO_BUDGET)

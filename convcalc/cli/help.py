@@ -8,12 +8,16 @@ import click
 
 from convcalc.cli import common, completing
 from convcalc.manual import PAGE_OF_COMMAND, TOPICS, read_page
-from convcalc.problems import did_you_mean, show
+from convcalc.problems import did_you_mean, join_words, normalise_word, show
 
 _EXAMPLES = """\b
 Examples:
   convcalc help
   convcalc help tutorial"""
+# other words for a topic, which are suggested before the nearest spelling
+_OTHER_WORDS = {
+    "python": "api dataframe excel html ipython jupyter notebook notebooks pandas polars records torecords",
+}
 _LESS = "-FRX"  # as git sets it: keep colours, and do not page what fits on the screen
 
 
@@ -73,7 +77,7 @@ def _help_of_command(name: str) -> str:
 
 
 def _suggest_topic(name: str, commands: list[str]) -> str:
-    """Return a hint for an unknown topic: the page of a layer kind or a rule, or the closest word."""
+    """Return a hint for an unknown topic: the page of a layer kind or a rule, a topic meant, or the closest word."""
     from convcalc.check.rules import RULES
     from convcalc.layers import KINDS
 
@@ -81,4 +85,7 @@ def _suggest_topic(name: str, commands: list[str]) -> str:
         return f"convcalc layers {name} shows this layer kind"
     if name in RULES:
         return f"convcalc rules {name} explains this rule"
+    meant = [topic for topic, words in _OTHER_WORDS.items() if normalise_word(name) in words.split()]
+    if meant:
+        return f"did you mean {join_words(meant)}?"
     return did_you_mean(name, [*TOPICS, *commands]) or "convcalc help lists the topics"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcalc.examples import PREFIX
-from convcalc.problems import did_you_mean, join_words, normalise_word, printable, show
+from convcalc.examples import PREFIX, list_names
+from convcalc.problems import did_you_mean, find_nearest, join_words, normalise_word, printable, show
 from convcalc.version import __version__
 
 if TYPE_CHECKING:
@@ -129,13 +129,17 @@ def _is_net(argument: str) -> bool:
 
 
 def _suggest_command(word: str, known: list[str]) -> str:
-    """Return a hint for an unknown command: those that the word means, or the one of the nearest spelling."""
+    """Return a hint for an unknown command: those that the word means, or the nearest command or example."""
     if os.path.isdir(word):
         return f"convcalc check {printable(word)} checks the specs of a folder"
     meant = [command for command, words in OTHER_WORDS.items() if normalise_word(word) in words.split()]
     if meant:
         return f"did you mean {join_words(meant)}?"
-    return did_you_mean(word, known) or "convcalc --help lists the commands"
+    hint = did_you_mean(word, known)
+    example = "" if hint else find_nearest(word, list_names())
+    if example:
+        return f"did you mean {PREFIX}{example}?"
+    return hint or "convcalc --help lists the commands"
 
 
 def main() -> None:

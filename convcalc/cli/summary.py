@@ -86,7 +86,7 @@ def command(
     given = {"columns": columns is not None, "depth": depth is not None, "sort": sort is not None, "exact": exact}
     for name in _UNUSED.get(format, ()):
         if given[name]:
-            raise click.UsageError(f"--{name} cannot be combined with -f {format}")
+            raise click.UsageError(f"--{name} cannot be combined with {common.describe_format(format, where)}")
     network = common.load(net, overrides, where)
     report = analyse(network, inplace=inplace, fold_batchnorm=fold_batchnorm, optimizer=optimizer)
     text = _render(report, format, columns, depth, sort, exact, where)

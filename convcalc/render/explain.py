@@ -95,6 +95,13 @@ def _protect_blanks(text: str, room: int) -> str:
     return text
 
 
+class _GroupedNotation(Notation):
+    """Writes expressions as text with the digits of integers in groups of three: `64 × 1,024`."""
+
+    def number(self, value: int | float) -> str:
+        return f"{value:,}" if isinstance(value, int) else super().number(value)
+
+
 def _derivation_lines(figure: DerivedFigure) -> list[str]:
     """Return the derivation of a figure as up to three lines: formula in symbols, formula with values, result.
 
@@ -103,11 +110,11 @@ def _derivation_lines(figure: DerivedFigure) -> list[str]:
     result = "" if figure.value is None else format_result(figure.value, figure.unit)
     if figure.formula is None:
         return [": ".join(filter(None, (result, figure.words)))]
-    symbols = Notation(False, figure.one_axis).write(figure.formula)
-    numbers = Notation(True).write(figure.formula)
+    symbols = _GroupedNotation(False, figure.one_axis).write(figure.formula)
+    numbers = _GroupedNotation(True).write(figure.formula)
     if symbols == numbers:
         return [result]
-    if numbers == str(figure.value):
+    if figure.value is not None and numbers == f"{figure.value:,}":
         return [f"{symbols} = {result}"]
     return [symbols, f"= {numbers}", f"= {result}"]
 

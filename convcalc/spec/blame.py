@@ -5,7 +5,7 @@ in many places, and each of them reports a wrong value. If the spec is valid wit
 there is only one mistake, and it is reported where the value was given: `--set width=abc`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from convcalc.network import Network
 from convcalc.problems import InvalidSpec
@@ -62,10 +62,11 @@ def _is_valid_without(names: Iterable[str], document: Document, overrides: Overr
 
 
 def _describe_wrong_values(
-    error: InvalidSpec, names: Iterable[str], document: Document, overrides: Overrides
+    error: InvalidSpec, names: Sequence[str], document: Document, overrides: Overrides
 ) -> WrongOverride:
     """Return one error for wrong values: what was given, and what was expected at their first use."""
     problem = error.problems[0]
     given = ", ".join(overrides.param_option(name) for name in names)
     message = f"{given}: {problem.message} (first used at {error.place(problem)})"
-    return WrongOverride([make_override_problem(message, problem.hint)], document.file)
+    hint = next(filter(None, map(overrides.list_advice, names)), problem.hint)
+    return WrongOverride([make_override_problem(message, hint)], document.file)

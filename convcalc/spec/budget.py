@@ -16,7 +16,7 @@ from convcalc.spec.document import UNKNOWN
 from convcalc.spec.inputs import Evaluate, suggest_shape
 from convcalc.spec.problem_list import Problems
 from convcalc.spec.scopes import UnknownValue
-from convcalc.units import COUNT_SUFFIXES, MEMORY_SUFFIXES, parse_quantity
+from convcalc.units import COUNT_SUFFIXES, MEMORY_SUFFIXES, parse_quantity, suggest_quantity
 
 COUNTS = ("params", "macs", "flops", "multiplications", "layers")
 MEMORY = ("weight_memory", "activation_memory", "peak_memory")
@@ -26,24 +26,26 @@ LIMITED = (*COUNTS, *MEMORY, "receptive_field")  # the metrics that options and 
 PER_LAYER = tuple(metric for metric in (*COUNTS, *MEMORY) if metric not in ("layers", "peak_memory"))
 
 
-def read_quantity(metric: str, value: Any) -> int:
-    """Return the whole number that a limit stands for, such as 5,000,000 for `5M`. Raises Flaw."""
+def read_quantity(metric: str, value: Any, name: str = "") -> int:
+    """Return the whole number that a limit stands for, such as 5,000,000 for `5M`.
+
+    Raises Flaw; its message calls the limit by `name`, such as `--max-params`, or else by the metric.
+    """
     suffixes = MEMORY_SUFFIXES if metric in MEMORY else COUNT_SUFFIXES
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise Flaw(f"{metric} must be a quantity such as {'256KiB' if metric in MEMORY else '5M'}; got {show(value)}")
+        raise Flaw(
+            f"{name or metric} must be a quantity such as {'256KiB' if metric in MEMORY else '5M'}; got {show(value)}"
+        )
     if isinstance(value, str) and metric in MEMORY and value[-1:] in ("K", "M", "G"):
-        unit, digits = value[-1], value[:-1].strip()
-        message = f"{show(value)} is ambiguous: {unit} can mean {unit}B (powers of 1000) or {unit}iB (powers of 1024)"
+        unit, digits = value[-1], value[:-1].strip(" +-")
+        two = f"{unit}B (powers of 1000) or {unit}iB (powers of 1024)"
+        message = f"{name}{': ' if name else ''}{show(value)} is ambiguous: {unit} can mean {two}"
         raise Flaw(message, f"use {digits}{unit}iB or {digits}{unit}B")
     try:
         return parse_quantity(str(value), suffixes)
     except ValueError as error:
-        unit = str(value).lstrip("0123456789._ ")
-        meant = next((suffix for suffix in suffixes if suffix.lower() == unit.lower()), None)
-        if metric in MEMORY and meant in ("KB", "MB", "GB"):
-            meant = meant.replace("B", "iB")  # sizes of memory are usually powers of 1024
-        hint = f"write {str(value)[: -len(unit)]}{meant}" if unit and meant else ""
-        raise Flaw(f"{metric} must be {error}; got {show(value)}", hint) from None
+        meant = suggest_quantity(str(value), suffixes)
+        raise Flaw(f"{name or metric} must be {error}; got {show(value)}", f"write {meant}" if meant else "") from None
 
 
 def _read_bounds(metric: str, value: Any) -> tuple[int | None, int | None]:

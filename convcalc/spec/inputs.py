@@ -18,6 +18,7 @@ from convcalc.spec.scopes import UnknownValue
 
 _Value = TypeVar("_Value")
 Evaluate = Callable[[Any, Path], Any]  # evaluates something written; raises UnknownValue after reporting a mistake
+_NUMBERS = re.compile(r"[-+.0-9]{1,20}(, ?[-+.0-9]{1,20}){1,9}", re.ASCII)  # several numbers with commas between
 _INPUT_KEYS = ("channels", "features", "length", "height", "width", "depth")
 
 
@@ -71,6 +72,14 @@ class Overrides:
         if self.from_python:
             return f"give it with params={{{show(name)}: …}}"
         return f"give it with --set {name}=…"
+
+    def list_advice(self, name: str) -> str:
+        """Return how to give several values, if that of a spec parameter is text such as `0.5,1`; else ""."""
+        value = self.params[name]
+        if self.from_python or not isinstance(value, str) or not _NUMBERS.fullmatch(value):
+            return ""
+        nets = " ".join(f"NET@{name}={number.strip()}" for number in value.split(","))
+        return f"--set takes one value; use convcalc compare {nets}, or convcalc fit -p {name}={value}"
 
     def input_option(self, name: str | None, sizes: Sequence[int] | None = None) -> str:
         """Return the option that sets an input, with the sizes if given: `--input left=3,64,64`."""

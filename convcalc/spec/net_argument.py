@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from convcalc.examples import PREFIX
-from convcalc.problems import Flaw, InvalidSpec, show
+from convcalc.problems import Flaw, InvalidSpec, shorten, show
 from convcalc.spec.source import read_value
 
 _MARK = "@"
@@ -54,6 +54,8 @@ def read_net_params(argument: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if net == argument:
         return found
+    if not net:
+        raise Flaw(f"no network before the @; write NET{shorten(argument)}, without a space in between")
     for part in _split_at_commas(text):
         name, equals, value = part.partition("=")
         if not equals or not name:

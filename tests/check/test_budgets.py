@@ -116,6 +116,46 @@ def test_wrong_external_limits_are_refused(name: str, value: Any, said: str) -> 
     assert said in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "correct"),
+    [
+        ("max-params", "5e6", "5M"),
+        ("max-params", "5MB", "5M"),
+        ("max-params", "5MiB", "5M"),
+        ("max-params", "5,000,000", "5M"),
+        ("max-params", "-5M", "5M"),
+        ("max-params", "5m", "5M"),
+        ("max-params", "7B", "7G"),
+        ("max-params", "5,250,000", "5.25M"),
+        ("max-params", "5,000,001", "5000001"),
+        ("max-params", "1.5e3", "1.5K"),
+        ("max-params", "9007199254740993e0", "9007199254740993"),
+        ("max-params", "2e14", "200T"),
+        ("max-peak-memory", "5e6", "5MB"),
+        ("max-peak-memory", "262144", "262144B"),
+        ("max-peak-memory", "256kb", "256KiB"),
+        ("max-peak-memory", "-256KiB", "256KiB"),
+    ],
+)
+def test_a_malformed_limit_is_refused_with_its_correct_form(name: str, value: str, correct: str) -> None:
+    with pytest.raises(Flaw) as caught:
+        read_limit(name, value, f"--{name}")
+    assert caught.value.message.startswith(f"--{name} must be a number")
+    assert ("plain or with" in caught.value.message) is (name == "max-params")
+    assert caught.value.hint == f"write {correct}"
+    limit = read_limit(name, correct, f"--{name}")
+    assert limit.maximum is not None
+    assert limit.maximum > 0
+
+
+@pytest.mark.parametrize("value", ["5,5", "1.5", "abc", "-", "5e-3", "5Q", "1e99Q", "1e99", "9" * 50])
+def test_no_correct_form_is_invented(value: str) -> None:
+    with pytest.raises(Flaw) as caught:
+        read_limit("max-params", value, "--max-params")
+    assert caught.value.message.startswith("--max-params must be ")
+    assert caught.value.hint == ""
+
+
 def test_an_external_limit_states_where_it_was_set() -> None:
     report = convcalc.summary(io.StringIO(NET))
     [problem] = find_breaches(report, [read_limit("max-params", "70K", "--max-params")])

@@ -81,7 +81,8 @@ def test_the_best_is_listed_with_its_neighbours_that_exceed_the_budget(
     [
         ("params", [3, 2, 1]),
         ("-params", [1, 2, 3]),
-        ("layers", [1, 2, 3]),
+        ("layers", [3, 2, 1]),  # all networks have one layer: the largest value comes first
+        ("-layers", [1, 2, 3]),
         ("weights", [3, 2, 1]),
         ("-MACs", [1, 2, 3]),
     ],
@@ -91,6 +92,43 @@ def test_the_best_is_the_largest_or_smallest_of_a_figure(
 ) -> None:
     found = answer(capsys, net, "-p", "width=1:9:1", "--max-params", "240", "--by", by)
     assert [fit["params"]["width"] for fit in found["fits"]] == widths
+
+
+@pytest.mark.parametrize("by", ["macs", "-macs"])
+@pytest.mark.parametrize("order", ["ascending", "descending"])
+def test_among_equal_figures_the_largest_or_smallest_value_is_the_best(
+    net: str, by: str, order: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Brute force: floor(width) channels, so that several widths have the same figures."""
+    Path(net).write_text(NET.replace("$width", "$(floor(width))"), encoding="utf-8")
+    widths = [step / 4 for step in range(4, 21)]  # 1 to 5
+    sizes = [7, 8, 9]
+    within = [(width, size) for width in widths for size in sizes if int(width) * 76 <= 240]
+    sign = 1 if by == "-macs" else -1
+
+    def rank(pair: tuple[float, int]) -> tuple[float, ...]:
+        width, size = pair
+        return sign * int(width) * (size - 4) ** 2 * 75, sign * size, sign * width
+
+    tried = widths if order == "ascending" else widths[::-1]
+    asked = ["-p", f"width={','.join(map(str, tried))}", "-p", "size=7:9:1", "--max-params", "240", "--by", by]
+    found = answer(capsys, net, *asked)
+    assert [(fit["params"]["width"], fit["params"]["size"]) for fit in found["fits"]] == sorted(within, key=rank)
+    if by == "macs":
+        assert found["fits"][0]["params"] == {"width": 3.75, "size": 9}
+        assert [beyond["params"] for beyond in found["exceeding"]] == [{"width": 4.0, "size": 9}]  # one step further
+
+
+def test_values_other_than_numbers_do_not_decide_between_equal_figures(
+    net: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(net).write_text(NET.replace("size: 8", "size: 8, note: x, flag: true"), encoding="utf-8")
+    asked = ["-p", "width=1,2", "-p", "note=b,c,a", "-p", "flag=true,false", "--max-params", "1M", "--by", "layers"]
+    order = [
+        (fit["params"]["width"], fit["params"]["note"], fit["params"]["flag"])
+        for fit in answer(capsys, net, *asked)["fits"]
+    ]
+    assert order == [(width, note, flag) for width in (2, 1) for note in "bca" for flag in (True, False)]
 
 
 def test_the_budget_of_the_spec_also_applies(net: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,7 +194,9 @@ def test_a_range_includes_both_ends_and_has_exact_steps(written: list[Any], valu
     assert repr(expand_values(written)) == repr(values)
 
 
-@pytest.mark.parametrize("text", ["1:2", "1:2:0", "2:1:1", "1:2:3:4", ":", "0:1:0.00001", f"1:{'9' * 18}:1"])
+@pytest.mark.parametrize(
+    "text", ["1:2", "0.1..2", "1...3", "1:2:0", "2:1:1", "1:2:3:4", ":", "0:1:0.00001", f"1:{'9' * 18}:1"]
+)
 def test_an_invalid_range_is_refused(text: str) -> None:
     with pytest.raises(Flaw):
         expand_values([text])
@@ -174,6 +214,10 @@ def test_the_number_of_values_is_limited(net: str, capsys: pytest.CaptureFixture
         (["-p", "widht=1,2", "--max-params", "1M"], "the spec has no parameter 'widht': did you mean width?"),
         (["-p", "width", "--max-params", "1M"], "-p must be NAME=VALUES, such as width=0.25:1.5:0.05; got 'width'"),
         (["-p", "width=", "--max-params", "1M"], "-p: no values to try"),
+        (
+            ["-p", "width=0.1..2", "--max-params", "1M"],
+            "convcalc: -p: '0.1..2' is not a range: use start:stop:step, such as 0.25:1.5:0.05\n",
+        ),
         (
             ["-p", "width=1]", "--max-params", "1M"],
             "-p must be NAME=VALUES, such as width=0.25:1.5:0.05; got 'width=1]'",

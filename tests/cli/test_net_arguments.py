@@ -73,6 +73,25 @@ def test_what_is_not_a_value_is_an_error(argument: str, said: str, capsys: pytes
         assert said in printed(capsys, *command, argument, status=2)
 
 
+@pytest.mark.parametrize("command", ["compare", "diff"])
+def test_a_space_before_the_sign_is_pointed_out(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said = printed(capsys, command, "net.yaml", "@width=2", status=2)
+    assert said == "convcalc: @width=2: no network before the @; write NET@width=2, without a space in between\n"
+
+
+@pytest.mark.parametrize("command", ["compare", "summary"])
+def test_several_values_for_set_are_answered_with_the_commands_that_take_them(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = printed(capsys, command, "net.yaml", "--set", "width=0.5,1", status=2)
+    assert "--set width=0.5,1: " in said
+    assert (
+        ": --set takes one value; use convcalc compare NET@width=0.5 NET@width=1, or convcalc fit -p width=0.5,1"
+        in said
+    )
+    assert "takes one value" not in printed(capsys, command, "net.yaml", "--set", "width=abc", status=2)
+
+
 @pytest.mark.parametrize("name", ["a@width=2", "a@b.yaml", "@width=2"])
 def test_a_file_whose_name_contains_the_sign_still_opens(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path(name).write_text(NET, encoding="utf-8")

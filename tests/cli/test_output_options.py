@@ -62,6 +62,8 @@ def test_a_given_format_wins_over_the_suffix_and_an_unknown_suffix_keeps_the_def
     assert run(["summary", "example:lenet5", "-o", "OUT.JSON"]) == 0
     assert json.loads(Path("OUT.JSON").read_text(encoding="utf-8"))["name"] == "lenet5"
     assert run(["schema", "-o", "schema.json"]) == 0
+    assert run(["summary", "example:lenet5", "-o", "out.png", "-f", "csv"]) == 0
+    assert Path("out.png").read_text(encoding="utf-8").startswith("name,")
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,21 @@ def test_a_given_format_wins_over_the_suffix_and_an_unknown_suffix_keeps_the_def
         (["init", "-o", "out.json"], "init has no format json; it writes text"),
         (["schema", "-o", "out.md"], "schema has no format markdown; it writes json"),
         (["rf", "example:lenet5", "-o", "out.svg"], "-f svg need a LAYER"),
-        (["summary", "example:lenet5", "--depth", "1", "-o", "out.json"], "--depth cannot be combined with -f json"),
+        (
+            ["summary", "example:lenet5", "--depth", "1", "-o", "out.csv"],
+            "--depth cannot be combined with -o out.csv (CSV)",
+        ),
+        (["compare", "example:lenet5", "--exact", "-o", "out.json"], "cannot be combined with -o out.json (JSON)"),
+        (["compare", "example:lenet5", "--columns", "macs", "-o", "out.json"], "-o out.json (JSON), which has every"),
+        (
+            ["fit", "example:ds_cnn", "-p", "channels=16", "--max-params", "1M", "-q", "-o", "out.md"],
+            "-q cannot be combined with -o out.md (Markdown)",
+        ),
+        (["summary", "example:lenet5", "-o", "out.xlsx"], "no format xlsx; its formats are table, json, csv, markdown"),
+        (["summary", "example:lenet5", "-o", "out.XLS"], "summary has no format xls; its formats are table, json,"),
+        (["compare", "example:lenet5", "-o", "out.html"], "compare has no format html; its formats are table, json,"),
+        (["memory", "example:lenet5", "-o", "out.pdf"], "memory has no format pdf; its formats are table, json"),
+        (["rf", "example:lenet5", "conv1", "-o", "out.png"], "rf has no format png; its formats are table, json, svg"),
     ],
 )
 def test_a_suffix_without_a_format_is_an_error(

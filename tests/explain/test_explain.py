@@ -247,10 +247,10 @@ additions              C_out × H_out × W_out × (k_h × k_w × C_in / g - 1 + 
                        = 117,211,136 (117.2 M)
 MACs                   multiplications = 118,013,952 (118.0 M)
 FLOPs                  multiplications + additions
-                       = 118013952 + 117211136
+                       = 118,013,952 + 117,211,136
                        = 235,225,088 (235.2 M)
 weight memory          params × 32 / 8
-                       = 9408 × 32 / 8
+                       = 9,408 × 32 / 8
                        = 37,632 B (36.75 KiB)
 input memory           C_in × H_in × W_in × 32 / 8
                        = 3 × 224 × 224 × 32 / 8
@@ -320,6 +320,22 @@ def test_lines_fit_the_terminal(arguments: list[str]) -> None:
     assert [
         line for line in text.splitlines() if len(line) > int(os.environ["COLUMNS"]) and not titles.match(line)
     ] == []
+
+
+@pytest.mark.parametrize("columns", [1000], indirect=True)
+@pytest.mark.usefixtures("columns")
+def test_integers_in_text_have_separators_and_keep_their_values() -> None:
+    """In every derivation, the line with numbers evaluates to the result below it."""
+    text = printed(["explain", "example:resnet18", "conv1"]) + printed(["explain", "example:vgg16", "linear1"])
+    derivations = re.findall(r"^ +(= .*)\n += ([0-9,]+)", text, re.MULTILINE)
+    assert len(derivations) > 15
+    for numbers, result in derivations:
+        assert not re.search(r"[0-9]{4}", numbers), numbers
+        assert value_of(numbers.removeprefix("= ").replace(",", "")) == int(result.replace(",", ""))
+    assert ("= 118,013,952 + 117,211,136", "235,225,088") in derivations  # 64 × 112² × (147 + 146)
+    latex = printed(["explain", "example:resnet18", "conv1", "-f", "markdown"])
+    assert "118013952 + 117211136" in latex
+    assert '"118013952 + 117211136"' in printed(["explain", "example:resnet18", "conv1", "-f", "json"])
 
 
 def test_markdown_has_the_derivation_as_latex() -> None:
