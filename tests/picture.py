@@ -23,6 +23,7 @@ def draw() -> str:
     report = convcalc.summary(examples.find_file("mobilenet_v1"))
     console = Console(record=True, width=_COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(RichBlocks(lambda width: table(report, width=width, depth=1)), end="")
+    console.print()  # rich cuts the descenders off the last line
     return console.export_svg(title=COMMAND, unique_id="convcalc")
 
 
