@@ -12,7 +12,7 @@ from .measure import SPEC, WALL, Goal, Row, medians, python
 
 FILES, LOOP = 1_000, 30
 CHECK = ("-m", "convcalc", "check", "--isolated")
-HEAD = "out_features: 1000"
+HEAD = "linear: 1000"
 
 
 def many(runs: int) -> list[Row]:
@@ -40,7 +40,7 @@ def written(path: Path, features: int) -> str:
     text = SPEC.read_text(encoding="utf-8")
     if text.count(HEAD) != 1:
         raise RuntimeError(f"{SPEC.name} has not one line with {HEAD}")
-    path.write_text(text.replace(HEAD, f"out_features: {features}"), encoding="utf-8")
+    path.write_text(text.replace(HEAD, f"linear: {features}"), encoding="utf-8")
     return str(path)
 
 

@@ -6,13 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-CHECKOUT = Path(__file__).parents[1]
+import convcalc
+from tests.benchmarks.many import written
+from tests.support.places import ROOT
+
 HEADINGS = ["benchmark", "ratio", "goal", "medians"]
 
 
 def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tests.benchmarks", *arguments]
-    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, check=False, encoding="utf-8")
+    return subprocess.run(command, cwd=ROOT, capture_output=True, check=False, encoding="utf-8")
 
 
 def test_the_command_prints_a_table_of_ratios_and_goals() -> None:
@@ -30,3 +33,8 @@ def test_an_unknown_benchmark_is_refused_with_the_available_ones() -> None:
     result = benchmarks("tabel")
     assert result.returncode == 2
     assert "no benchmark tabel: there are table, json" in result.stderr
+
+
+def test_the_files_of_the_many_benchmark_differ_in_their_classes(tmp_path: Path) -> None:
+    network = convcalc.load(written(tmp_path / "net.yaml", 7))
+    assert network.nodes[-1].layer.output.sizes == (7,)
