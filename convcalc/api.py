@@ -18,6 +18,7 @@ from typing import IO, Any, Literal, Protocol
 from convcalc import examples
 from convcalc.analysis.report import Report, analyse
 from convcalc.arguments import LARGEST, MOST_DIGITS
+from convcalc.gc_pause import defer_garbage_collection
 from convcalc.network import Network
 from convcalc.problems import InvalidSpec, Path, Problem, show
 from convcalc.spec import files
@@ -76,6 +77,7 @@ def load(
     return read_overridden_network(document, _make_overrides(params, input, inputs, batch, dtype))
 
 
+@defer_garbage_collection
 def summary(
     net: Spec | Network | TorchModule,
     *,
