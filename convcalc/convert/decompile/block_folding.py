@@ -1,7 +1,8 @@
 """Turns entries that occur more than once into blocks, starting with the block that saves the most lines.
 
-`Folder` replaces the occurrences by uses of the block. The values that differ between them become holes: placeholders
-that each use fills with its own value. A stretch, below, is a sequence of consecutive entries of one list.
+`Folder` replaces the occurrences by uses of the block. Values that may differ between uses become holes: placeholders
+that each use fills with its own value. Below, a stretch is a run of consecutive entries of one list that are not in a
+`sequence` entry of their own.
 """
 
 from collections.abc import Iterator
@@ -32,16 +33,19 @@ from convcalc.convert.decompile.tokens import ItemTokens, may_differ
 _MAX_BLOCK_ENTRIES = 20
 _MAX_BLOCKS = 60
 _MAX_PARAMETERS = 8
-_MAX_VISITS = 1_000_000  # of stretches of entries; beyond this, the search for blocks ends
-_MAX_EXACT_COUNTS = 16  # of candidates per round whose saving is counted exactly
+_MAX_VISITS = 1_000_000  # entries looked at; beyond this, the search for blocks ends
+_MAX_EXACT_COUNTS = 16  # candidates per round whose saving is counted exactly; the others are only estimated
 _BLOCK_OVERHEAD = 4  # lines of a block besides its entries
 _MIN_SAVED_LINES = 2
 _FOLLOWERS = frozenset({"batchnorm", "groupnorm", "instancenorm", "local_response_norm", "dropout", "scale"})
-"""Kinds that belong to the layer before them: a block should not begin with one."""
+"""Layer kinds that belong to the layer before them, so that no block should begin with one."""
 
 
 class _Occurrence(NamedTuple):
-    """Consecutive entries of a list or, with `inside`, the inner entries of a single sequence in that list."""
+    """The place of entries that a block may replace: `body.items[start:stop]`.
+
+    If `inside` is set, that is a single sequence, and the block holds the entries of the sequence.
+    """
 
     body: EntryList
     start: int
@@ -69,8 +73,8 @@ class Folder:
     def fold(self, *, stretches: bool = False, inner_first: bool = False) -> None:
         """Turn sequences into blocks until no block saves enough lines.
 
-        With `stretches`, consecutive entries without names may become blocks as well; with `inner_first`, sequences
-        that hold numbered copies may not.
+        If `stretches` is set, runs of entries outside sequences may become blocks as well. If `inner_first` is set,
+        a sequence that holds numbered copies, such as a ResNet stage, is left for later.
         """
         self.inner_first = inner_first
         for _ in range(_MAX_BLOCKS):
@@ -83,7 +87,7 @@ class Folder:
             _make_block(places)
 
     def find_candidates(self, stretches: bool) -> list[list[_Occurrence]]:
-        """Return the occurrences of similar entries, those with the largest estimated saving first."""
+        """Return groups of occurrences, the largest estimated saving first. One block could replace each group."""
         tokens = ItemTokens()
         found: dict[object, list[_Occurrence]] = {}
         for body in find_lists(self.top):
@@ -103,7 +107,7 @@ class Folder:
         return sorted(many, key=_estimate_saving, reverse=True)[:_MAX_EXACT_COUNTS]
 
     def add_stretches(self, body: EntryList, tokens: ItemTokens, found: dict[object, list[_Occurrence]]) -> None:
-        """Add the stretches of a list that read one tensor and of which only the last entry is read elsewhere."""
+        """Add to `found` the stretches of a list that have one input and whose last entry alone is read elsewhere."""
         kinds = tokens.number_entries(body)
         free = [is_movable(item, self.tensor_uses) for item in body.items]
         for start in range(len(body.items)):
@@ -124,11 +128,14 @@ class Folder:
                 read_until = max(read_until, self.tensor_uses.last_reader[last.output])
 
     def is_closed(self, scope: SequenceItem) -> bool:
-        """Whether a sequence of several entries has one input and one output, and no entry that must not be moved."""
+        """Whether a sequence has several entries, one input and one output, and no pinned entry (see TensorUses)."""
         return len(scope.body.items) > 1 and self.only_reads(scope.body.items, {scope.body.source}, scope.output)
 
     def only_reads(self, items: list[Item], known: set[int | None], last: int) -> bool:
-        """Whether entries read only known tensors or each other's, and only the output `last` is read elsewhere."""
+        """Whether entries read only `known` tensors and each other, and only the output `last` is read elsewhere.
+
+        False also if an entry is pinned, see TensorUses.
+        """
         known = set(known)
         for item in items:
             if not known.issuperset(item.reads) or item.output in self.tensor_uses.pinned:
@@ -141,7 +148,10 @@ class Folder:
         return True
 
     def count_saving(self, places: list[_Occurrence]) -> tuple[float, list[_Occurrence]]:
-        """Return how many lines are saved if a block replaces these occurrences, and the occurrences themselves."""
+        """Return the number of lines saved if a block replaces these occurrences, and the occurrences.
+
+        The number is reduced by the penalty for cuts, and is 0 if the block would have too many parameters.
+        """
         uses = [tuple(iterate_values(place.items)) for place in places]
         columns = {tuple(map(with_type, column)) for column in zip(*uses, strict=True)}
         if sum(len(set(column)) > 1 for column in columns) > _MAX_PARAMETERS:
@@ -152,7 +162,7 @@ class Folder:
         return lines - entries - count_lines(places[0].items) - head - self.penalise_cuts(places[0]), places
 
     def penalise_cuts(self, place: _Occurrence) -> float:
-        """Return a penalty of less than a line for a block that separates entries which belong together."""
+        """Return a penalty, in lines, below 1, for a block that begins or ends between entries that belong together."""
         before = place.body.items[place.start - 1] if place.start else None
         after = place.body.items[place.stop] if place.stop < len(place.body.items) else None
         cut_before = before is not None and _belongs_to_previous(before, place.items[0], self.tensor_uses)
@@ -162,23 +172,29 @@ class Folder:
 
 
 def _holds_copies(scope: SequenceItem) -> bool:
-    """Whether a sequence holds sequences named by numbers, or only blocks that were made from such sequences."""
+    """Whether a sequence holds an unnamed sequence, or nothing but unnamed uses of blocks.
+
+    Sequences are unnamed if their names in the source were numbers, as for the copies of a block.
+    """
     copies = [item for item in scope.body.items if isinstance(item, SequenceItem | FoldedUse) and item.name is None]
     return len(copies) == len(scope.body.items) or any(isinstance(item, SequenceItem) for item in copies)
 
 
 def _count_own_lines(place: _Occurrence) -> int:
-    """Count the lines that a sequence takes besides its entries."""
+    """Count the lines of a sequence besides those of its entries; 0 for an occurrence that is not a sequence."""
     return count_item_lines(place.body.items[place.start]) - count_lines(place.items) if place.inside else 0
 
 
 def _estimate_saving(places: list[_Occurrence]) -> int:
-    """Estimate, from below, how many lines a block for these occurrences saves."""
+    """Return a rough lower estimate of the number of lines that a block for these occurrences saves."""
     return (len(places) - 1) * (count_lines(places[0].items) - 1) - _BLOCK_OVERHEAD
 
 
 def _belongs_to_previous(one: Item, other: Item, tensor_uses: TensorUses) -> bool:
-    """Whether an entry belongs to the one before it: a norm or a layer without arguments, such as an activation."""
+    """Whether the entry `other` belongs to the entry `one` before it.
+
+    It does if it alone reads that entry and is a norm or a layer without arguments, such as an activation.
+    """
     if (
         not isinstance(other, LayerItem)
         or other.reads != (one.output,)
@@ -189,7 +205,10 @@ def _belongs_to_previous(one: Item, other: Item, tensor_uses: TensorUses) -> boo
 
 
 def _count_use_lines(places: list[_Occurrence], uses: list[tuple[Value, ...]]) -> int:
-    """Count the lines that the uses take after consecutive ones have been merged into repeats."""
+    """Count the lines of the uses of a block once consecutive uses have been merged into repeats.
+
+    `uses` has the values of each occurrence.
+    """
     total, row = 0, [0]
     for number in range(1, len(places) + 1):
         if number < len(places) and _is_adjacent(places[number - 1], places[number]):
@@ -205,7 +224,7 @@ def _is_adjacent(one: _Occurrence, other: _Occurrence) -> bool:
 
 
 def _splits_equal_uses(body: EntryList, start: int, stop: int) -> bool:
-    """Whether a stretch begins or ends between two equal uses, which could otherwise become one repeat."""
+    """Whether a stretch begins or ends between two equal uses of a block, which should become one repeat instead."""
     pairs = [body.items[cut - 1 : cut + 1] for cut in (start, stop) if 0 < cut < len(body.items)]
     return any(
         isinstance(one, FoldedUse)
@@ -217,7 +236,7 @@ def _splits_equal_uses(body: EntryList, start: int, stop: int) -> bool:
 
 
 def _is_periodic(key: object) -> bool:
-    """Whether a stretch, given as the numbers of its entries, is a repetition of a shorter one."""
+    """Whether a stretch repeats a shorter one. `key` is a tuple of the numbers of its entries, see ItemTokens."""
     if not isinstance(key, tuple):
         return False
     size = len(key)
@@ -249,7 +268,7 @@ def _make_block(places: list[_Occurrence]) -> FoldedBlock:
 
 
 def _drop_optional_names(item: Item) -> Item:
-    """Return an entry without the names that folding may drop, in the lists nested in it as well."""
+    """Return an entry without its name if folding may drop it. Nested entries are treated likewise, in place."""
     for inner in inner_lists(item):
         inner.items = [_drop_optional_names(entry) for entry in inner.items]
     return item._replace(name=None) if item.soft else item

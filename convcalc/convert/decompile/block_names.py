@@ -1,4 +1,4 @@
-"""Names blocks after the common prefix of the names of their uses (`layer`), else their contents (`conv_bn_relu`)."""
+"""Names blocks: after the common prefix of their uses (`layer`), or else after their contents (`conv_bn_relu`)."""
 
 import re
 from itertools import takewhile
@@ -23,12 +23,12 @@ _SHORT_WORDS = {
     "depthwise_conv": "depthwise",
     "global_avgpool": "avgpool",
 }
-_MAX_NAME_LENGTH = 20  # of a name joined from the words of all entries
+_MAX_NAME_LENGTH = 20  # characters of a name joined from the words for all entries
 _MIN_NAME_LENGTH = 3
 
 
 def name_blocks(top: EntryList) -> None:
-    """Give each block a unique name. Inner blocks come first, since the name of a block may contain theirs."""
+    """Give each block a unique name. Inner blocks are named first: the name of an outer block may contain theirs."""
     taken: set[str] = set()
     for block in reversed(find_blocks(top)):
         word = _find_common_prefix(top, block) or _describe_block(block)
@@ -41,7 +41,10 @@ def name_blocks(top: EntryList) -> None:
 
 
 def _find_common_prefix(top: EntryList, block: FoldedBlock) -> str:
-    """Return the common prefix of the names of a block's uses, or an empty string if it is too short."""
+    """Return the common prefix of the names of a block's uses, without a number at its end.
+
+    Empty if it is too short or not a legal name, or if a use has no name or repeats.
+    """
     uses = [use for use in iterate_uses(top) if use.block is block]
     if any(use.name is None or use.repeat is not None for use in uses):
         return ""
@@ -87,7 +90,7 @@ def _describe_branches(item: BranchesItem) -> str:
 
 
 def _describe_merge(kind: str, convolutions: int) -> str:
-    """Name a block whose input bypasses its layers and is merged with their output."""
+    """Return a name for a block whose input bypasses its layers and is merged with their output by `kind`."""
     if kind == "add":
         return "bottleneck" if convolutions > 2 else "residual"
     return "dense_layer" if kind == "concat" else "squeeze_excite"

@@ -24,7 +24,10 @@ _FIRST_NEW_TENSOR = 10**9  # above the tensor numbers of any network
 
 
 def inline_single_uses(top: EntryList) -> None:
-    """Replace the use of each block used only once by its entries, in a sequence if that use repeats or has a name."""
+    """Replace each use of a block that is used only once by the entries of the block.
+
+    They are put into a sequence if the use repeats or has a name.
+    """
     fresh = count(_FIRST_NEW_TENSOR)
     for block in reversed(find_blocks(top)):  # inner blocks first, so that all repeats inside a block are known
         uses = [use for use in iterate_uses(top) if use.block is block]
@@ -36,7 +39,8 @@ def inline_single_uses(top: EntryList) -> None:
 def _may_be_inlined(block: FoldedBlock, use: FoldedUse) -> bool:
     """Whether the values of a use may be written directly into the block's entries.
 
-    Values that differ for the first copy are written with `index`, which is ambiguous if several repeats are around it.
+    Values that differ for the first copy are written with `index`, which is ambiguous
+    inside nested repeats.
     """
     inside = list(_iterate_entries(block.body))
     if use.when is not None or any(item.when is not None for item in inside):
@@ -56,7 +60,10 @@ def _iterate_entries(body: EntryList) -> Iterator[Item]:
 
 
 def _inline_use(item: Item, block: FoldedBlock, fresh: Iterator[int]) -> list[Item]:
-    """Return the entries of the block if the entry is a use of it, otherwise the entry itself."""
+    """Return the entries that replace `item`: those of `block` if it is a use of that block, else the item itself.
+
+    `fresh` yields unused tensor numbers.
+    """
     if not isinstance(item, FoldedUse) or item.block is not block:
         return [item]
     tensors = {block.body.source: item.reads[0], block.body.items[-1].output: item.output}
@@ -71,7 +78,10 @@ def _inline_use(item: Item, block: FoldedBlock, fresh: Iterator[int]) -> list[It
 
 
 def _renumber_tensors(item: Item, tensors: dict[int | None, int], fresh: Iterator[int]) -> Item:
-    """Return an entry with its tensors renumbered by `tensors`, which gains new numbers for unknown outputs."""
+    """Return an entry with its tensors renumbered by the mapping `tensors`.
+
+    Outputs that are not in the mapping are added to it with a number from `fresh`.
+    """
     reads = tuple(tensors[tensor] for tensor in item.reads)
     bodies = [
         EntryList(
@@ -91,7 +101,10 @@ def _renumber_tensors(item: Item, tensors: dict[int | None, int], fresh: Iterato
 
 
 def unroll_residuals(top: EntryList) -> None:
-    """Write branches at the beginning of a list as a merge with the list's input: `add: {from: [previous, input]}`."""
+    """Replace residual branches at the start of a list by their layers and a merge with the list's input.
+
+    The merge is written `add: {from: [previous, input]}`.
+    """
     for body in find_lists(top):
         while body.items and _is_residual(body.items[0], body.source):
             [first, *rest] = body.items
@@ -102,7 +115,7 @@ def unroll_residuals(top: EntryList) -> None:
 
 
 def _is_residual(item: Item, source: int | None) -> bool:
-    """Whether an entry merges its list's source with the result of a single non-empty branch that reads it."""
+    """Whether an entry merges `source`, the input of its list, with the output of a single non-empty branch."""
     if not isinstance(item, BranchesItem) or item.reads != (source,) or item.when is not None:
         return False
     filled = [body for body in item.bodies if body.items]

@@ -1,4 +1,4 @@
-"""Defines the form that a spec has while it is written: lists of entries, connected by the numbers of their tensors.
+"""Defines the form in which a spec is built before it becomes text: lists of entries, connected by tensor numbers.
 
 Lists are changed in place while they are folded; the entries themselves are immutable. Tensors are numbered as in a
 network: first the inputs, then the output of each layer.
@@ -24,7 +24,10 @@ class ParameterValue(NamedTuple):
 
 
 class Half(NamedTuple):
-    """Half the value of a block's parameter, rounded down: the padding that preserves the size for an odd kernel."""
+    """Half the value of a block's parameter, rounded down.
+
+    For a kernel size that is odd, this is the padding that preserves the size of the input.
+    """
 
     name: str
 
@@ -43,7 +46,7 @@ class FirstElse(NamedTuple):
 
 
 class EntryList:
-    """A list of entries. `source` is the tensor that its first entry reads by default, None if there is none."""
+    """A list of entries. `source` is the tensor that the first entry reads by default, None if it has no default."""
 
     def __init__(self, source: int | None, items: "list[Item]") -> None:
         self.source = source
@@ -51,7 +54,11 @@ class EntryList:
 
 
 class LayerItem(NamedTuple):
-    """A layer. `names` and `values` are its arguments; `share` is the output of the layer whose weights it uses."""
+    """A layer. `names` and `values` are its arguments; `reads` and `output` are tensor numbers.
+
+    `share` is the output of the layer whose weights it uses, None for its own; `when` is the condition under which it
+    exists, None for always.
+    """
 
     kind: str
     names: tuple[str, ...]
@@ -66,7 +73,7 @@ class LayerItem(NamedTuple):
 
 
 class BranchesItem(NamedTuple):
-    """Lists that read the same tensor and whose results are merged."""
+    """Parallel lists that read the same tensor and whose outputs are merged by a layer of kind `merge`."""
 
     bodies: tuple[EntryList, ...]
     merge: str
@@ -90,7 +97,7 @@ class SequenceItem(NamedTuple):
 
 
 class FoldedUse(NamedTuple):
-    """A use of a block. `values` fill the block's holes, or its parameters once those have been chosen."""
+    """A use of a block. `values` has one value per hole of the block, or per parameter once parameters are chosen."""
 
     block: "FoldedBlock"
     values: tuple[Value, ...]
@@ -106,27 +113,27 @@ Item = LayerItem | BranchesItem | SequenceItem | FoldedUse
 
 
 class FoldedBlock:
-    """A block: its entries and, once they have been chosen, its name and its parameters with their defaults."""
+    """A block with its entries and number of holes. Its name, parameters and their defaults are chosen later."""
 
     def __init__(self, body: EntryList, holes: int) -> None:
         self.body = body
         self.holes = holes
         self.name = ""
-        self.parameters: dict[str, Value] = {}  # NO_DEFAULT: required
+        self.parameters: dict[str, Value] = {}  # defaults by name; NO_DEFAULT if a use must give a value
 
 
 NO_DEFAULT = Hole(-1)
 
 
 def inner_lists(item: Item) -> tuple[EntryList, ...]:
-    """Return the lists inside an entry. The list of a block that it uses is not among them."""
+    """Return the lists nested in branches or a sequence. Empty for a layer or a use of a block."""
     if isinstance(item, BranchesItem):
         return item.bodies
     return (item.body,) if isinstance(item, SequenceItem) else ()
 
 
 def find_lists(body: EntryList) -> list[EntryList]:
-    """Return a list, all lists nested in it, and the lists of all blocks they use; outer lists come first."""
+    """Return a list, the lists nested in it, and the lists of the blocks that any of them use, outer lists first."""
     found, waiting, seen = [], [body], set[int]()
     while waiting:
         outer = waiting.pop()
@@ -167,7 +174,7 @@ def _iterate_blocks(body: EntryList) -> Iterator[FoldedBlock]:
 
 
 def iterate_values(items: list[Item]) -> Iterator[Value]:
-    """Yield all values of the entries, in order."""
+    """Yield the values and conditions of entries and of those nested in them. A FirstElse yields both its values."""
     for item in items:
         if isinstance(item, LayerItem | FoldedUse):
             for value in item.values:
@@ -196,7 +203,7 @@ def _replace_item_values(item: Item, change: Callable[[Value], Value]) -> Item:
 
 
 def _change_value(value: Value, change: Callable[[Value], Value]) -> Value:
-    """Return the changed value. A FirstElse whose two values have become equal is reduced to that value."""
+    """Return `change(value)`. A FirstElse whose two values become equal is reduced to that value."""
     if not isinstance(value, FirstElse):
         return change(value)
     first, rest = change(value.first), change(value.rest)
@@ -204,18 +211,18 @@ def _change_value(value: Value, change: Callable[[Value], Value]) -> Value:
 
 
 def with_type(value: Value) -> tuple[type, Value]:
-    """Return a value with its type, so that `1` and `True` compare as different."""
+    """Return the pair of type and value, so that `1` and `True` compare as different."""
     return value.__class__, value
 
 
 def count_lines(items: list[Item]) -> int:
-    """Count the lines that the entries take; equal consecutive uses of a block count as one."""
+    """Count the lines of entries in a spec; consecutive uses of a block with equal values count as one."""
     repeated = sum(_is_repeated(one, other) for one, other in pairwise(items))
     return sum(map(count_item_lines, items)) - repeated
 
 
 def _is_repeated(one: Item, other: Item) -> bool:
-    """Whether `other` directly follows `one` and uses the same block with the same values."""
+    """Whether two entries use the same block with the same values, and the second reads the output of the first."""
     both = (
         isinstance(one, FoldedUse)
         and isinstance(other, FoldedUse)
@@ -226,7 +233,7 @@ def _is_repeated(one: Item, other: Item) -> bool:
 
 
 def count_item_lines(item: Item) -> int:
-    """Count the lines that one entry takes."""
+    """Count the lines of one entry in a spec, including the entries nested in it."""
     inner = sum(max(count_lines(body.items), 1) for body in inner_lists(item))
     if isinstance(item, BranchesItem):
         return 2 + inner + (item.when is not None)

@@ -19,7 +19,7 @@ from convcalc.problems import Flaw, normalise_word
 from convcalc.shape import Shape
 from convcalc.spec.entries import RESERVED_NAMES
 
-_MAX_SCOPES = 12  # of a dotted name; the rest is one name
+_MAX_SCOPES = 12  # of a dotted name; any further parts form one name
 MAX_PART_LENGTH = 40
 _OPERATOR_WORDS = """
     argmax activation averagepool averagepooling avgpool batchnorm batchnormalization cat clip concatenate conv
@@ -64,7 +64,10 @@ def _make_layer_item(node: Node, number: int, name: str | None, first: int, numb
 
 
 def _shorten_arguments(layer: Layer) -> tuple[tuple[str, ...], tuple[Value, ...]]:
-    """Return the names and the shortest values of a layer's arguments, including those at their default value."""
+    """Return the names and the shortest values of a layer's arguments, without those that the layer would infer.
+
+    Arguments with a fixed default are included.
+    """
     given = {name: value for name, value in layer.given.items() if value is not None}
     if isinstance(layer, Window) and layer.is_causal and any(map(any, layer.padding)):
         given["padding"] = "causal"
@@ -73,7 +76,7 @@ def _shorten_arguments(layer: Layer) -> tuple[tuple[str, ...], tuple[Value, ...]
 
 
 def _is_redundant(kind: type[Layer], inputs: tuple[Shape, ...], given: dict[str, Any], name: str) -> bool:
-    """Whether a layer would infer the same value if an optional argument, such as `in_channels`, were omitted."""
+    """Whether a layer would infer the value of its argument `name`, such as `in_channels`, if it were omitted."""
     key = kind.keys[name]
     if key.required or key.default is not None:
         return False
@@ -84,12 +87,12 @@ def _is_redundant(kind: type[Layer], inputs: tuple[Shape, ...], given: dict[str,
 
 
 def _resolve_arguments(kind: type[Layer], inputs: tuple[Shape, ...], given: dict[str, Any]) -> dict[str, Any]:
-    """Return all arguments of a layer, including those that it works out itself. Raises Flaw."""
+    """Return all arguments of a layer, including those that it infers. Raises Flaw."""
     return kind(inputs, {**dict.fromkeys(kind.keys), **given}).arguments()
 
 
 def _shorten_value(key: Key[Any], value: Any) -> Value:
-    """Shorten a normalised value: one integer if it is the same for all axes. Lists are returned as tuples."""
+    """Return the shortest form of a normalised argument: one integer if it is the same for all axes, else a tuple."""
     if value.__class__ is not tuple or isinstance(key, IntegerList):
         return value
     items = [item[0] if item.__class__ is tuple and item[0] == item[1] else item for item in value]
@@ -105,16 +108,16 @@ def find_default(kind: str, name: str) -> Value:
 
 
 def _split_name(name: str) -> tuple[tuple[str, ...], str | None]:
-    """Split the dotted name of a step into its scopes and its own name, None if that is not informative.
+    """Split the dotted name of a step into its scopes and its last part, None if that is not informative.
 
-    Scopes that are numbers stay as they are: they number copies or unnamed modules.
+    Scopes that are numbers are kept: they number copies or unnamed modules.
     """
     *scopes, last = name.split(".", _MAX_SCOPES)
     return tuple(part if part.isdigit() else _make_legal(part) or "scope" for part in scopes), _make_legal(last)
 
 
 def _make_legal(part: str) -> str | None:
-    """Convert one part of a dotted name to a legal name of a spec, None if it is not informative."""
+    """Convert one part of a dotted name to a name that a spec allows; None if it is a number or was generated."""
     word = re.sub(r"[^A-Za-z0-9_-]+", "_", part[:MAX_PART_LENGTH]).strip("_-")
     if not word or word.isdigit() or _is_generated(word):
         return None

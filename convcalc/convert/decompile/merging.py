@@ -1,6 +1,7 @@
-"""Merges two blocks that differ only in entries that one of them lacks.
+"""Merges two blocks if one of them is the other with some entries missing.
 
-The merged block gets a parameter that decides whether these entries exist, such as `downsample` of a residual block.
+The larger block replaces the smaller one and gets a parameter that decides whether the missing entries exist, such as
+`downsample` of a residual block. A hole is a placeholder in a block for a value that each use of the block supplies.
 """
 
 from typing import NamedTuple
@@ -28,24 +29,24 @@ _MAX_COMPARED = 24  # blocks
 
 
 class _Alignment(NamedTuple):
-    """How a smaller block maps onto a larger one: which holes correspond, and which entries it lacks."""
+    """How a smaller block corresponds to a larger one: the common holes, and the entries that it lacks."""
 
-    holes: dict[int, int]  # hole of the larger block → hole of the smaller one
-    lacking: list[int]  # output tensors of entries in the larger block
+    holes: dict[int, int]  # number of a hole in the larger block → number of the same hole in the smaller block
+    lacking: list[int]  # the entries missing from the smaller block, by their output tensors in the larger one
 
 
 class _NotMergeable(Exception):
-    """Raised if a block is not another block with fewer entries."""
+    """Raised if the smaller block is not the larger block with some entries missing."""
 
 
 def merge_blocks(top: EntryList) -> None:
-    """Merge blocks until no two differ only in entries that one of them lacks."""
+    """Merge pairs of blocks until no block is another one with some entries missing."""
     while _merge_pair(top):
         pass
 
 
 def _merge_pair(top: EntryList) -> bool:
-    """Merge one pair of blocks, preferring large ones. Return whether a pair was found."""
+    """Merge the first pair of blocks that can be merged, large blocks first. Return whether there was one."""
     blocks = sorted(find_blocks(top)[:_MAX_COMPARED], key=lambda block: -count_lines(block.body.items))
     for place, larger in enumerate(blocks):
         for smaller in blocks[place + 1 :]:
@@ -70,7 +71,10 @@ def _uses_block(block: FoldedBlock, other: FoldedBlock) -> bool:
 
 
 def _align_blocks(larger: FoldedBlock, smaller: FoldedBlock) -> _Alignment:
-    """Map the smaller block onto the larger one. Raises _NotMergeable."""
+    """Return how the smaller block corresponds to the larger one.
+
+    Raises _NotMergeable if it does not, lacks more than half of the lines, or lacks entries in more than one place.
+    """
     aligner = _Aligner()
     aligner.match_lists(larger.body, smaller.body)
     if aligner.lacking_lines * 2 > count_lines(larger.body.items) or aligner.places > 1:
@@ -79,17 +83,21 @@ def _align_blocks(larger: FoldedBlock, smaller: FoldedBlock) -> _Alignment:
 
 
 class _Aligner:
-    """Walks through two lists in parallel. `tensors` maps tensors of the larger list to tensors of the smaller one."""
+    """Compares the lists of two blocks entry by entry.
+
+    `tensors` maps each tensor of the larger block to the corresponding tensor of the smaller one; the other attributes
+    describe the entries missing from the smaller block.
+    """
 
     def __init__(self) -> None:
         self.tensors: dict[int | None, int | None] = {}
         self.holes: dict[int, int] = {}
         self.lacking: list[int] = []
         self.lacking_lines = 0
-        self.places = 0  # how many groups of consecutive entries the smaller block lacks
+        self.places = 0  # number of groups of consecutive entries missing from the smaller block
 
     def match_lists(self, larger: EntryList, smaller: EntryList) -> None:
-        """Match the entries of two lists. Raises _NotMergeable."""
+        """Match the entries of two lists. Raises _NotMergeable if an entry of the smaller list has no match."""
         self.tensors[larger.source] = smaller.source
         before, place, lacking = larger.source, 0, False
         for item in larger.items:
@@ -108,7 +116,7 @@ class _Aligner:
             raise _NotMergeable
 
     def is_like(self, item: Item, other: Item) -> bool:
-        """Whether two entries may correspond, without regard to their values and contents."""
+        """Whether entries of the larger and the smaller block may match. Values and nested entries are ignored."""
         if type(item) is not type(other) or item.name != other.name or item.when is not None or other.when is not None:
             return False
         if [self.tensors.get(tensor, -1) for tensor in item.reads] != list(other.reads):
@@ -122,7 +130,7 @@ class _Aligner:
         return isinstance(item, SequenceItem) and isinstance(other, SequenceItem) and item.repeat == other.repeat
 
     def match_items(self, item: Item, other: Item) -> None:
-        """Match the values and the contents of two corresponding entries. Raises _NotMergeable."""
+        """Match the values and the nested lists of two corresponding entries. Raises _NotMergeable if they differ."""
         if isinstance(item, LayerItem | FoldedUse) and isinstance(other, LayerItem | FoldedUse):
             for value, another in zip(item.values, other.values, strict=True):
                 self.match_values(value, another)
@@ -130,16 +138,16 @@ class _Aligner:
             self.match_lists(inner, counterpart)
 
     def match_values(self, value: Value, other: Value) -> None:
-        """Match two corresponding values. Raises _NotMergeable."""
+        """Match two corresponding values. Raises _NotMergeable unless they are equal or both are holes."""
         if isinstance(value, Hole) and isinstance(other, Hole):
             self.holes[value.number] = other.number
         elif with_type(value) != with_type(other):
             raise _NotMergeable
 
     def skip_item(self, item: Item, before: int | None) -> None:
-        """Skip an entry that the smaller list lacks: there, its readers read the tensor before it.
+        """Record that an entry is missing from the smaller list: its readers there read the tensor `before` instead.
 
-        Raises _NotMergeable.
+        Raises _NotMergeable if the entry is already optional, or `before` has no counterpart in the smaller list.
         """
         if item.when is not None or any(inner.when is not None for body in inner_lists(item) for inner in body.items):
             raise _NotMergeable
@@ -159,7 +167,7 @@ class _Aligner:
 
 
 def _replace_smaller(top: EntryList, larger: FoldedBlock, smaller: FoldedBlock, found: _Alignment) -> None:
-    """Replace the smaller block by the larger one, which gains a hole for whether its optional entries exist."""
+    """Replace the smaller block by the larger one, whose new last hole says whether the missing entries exist."""
     vectors = [use.values for use in iterate_uses(top) if use.block is larger]
     flag = Hole(larger.holes)
     for body in find_lists(top):
@@ -171,7 +179,10 @@ def _replace_smaller(top: EntryList, larger: FoldedBlock, smaller: FoldedBlock, 
 def _update_use(
     item: Item, larger: FoldedBlock, smaller: FoldedBlock, found: _Alignment, vectors: list[tuple[Value, ...]]
 ) -> Item:
-    """Return an entry as it is after the two blocks were merged."""
+    """Return an entry with a use of either block changed to a use of the merged one. Other entries are unchanged.
+
+    `vectors` has the values of each use of the larger block.
+    """
     if isinstance(item, FoldedUse) and item.block is larger:
         return item._replace(values=(*item.values, True))
     if isinstance(item, FoldedUse) and item.block is smaller:
@@ -182,7 +193,10 @@ def _update_use(
 
 
 def _fill_hole(hole: int, values: list[Value], vectors: list[tuple[Value, ...]]) -> Value:
-    """Choose a value for a hole; if the use does not need it, preferably one that requires no additional parameter."""
+    """Return the value that a former use of the smaller block supplies for a hole of the larger one.
+
+    If the hole is only in the missing entries, any value will do; one that needs no additional parameter is preferred.
+    """
     if values[hole] is not None:
         return values[hole]
     column = [with_type(vector[hole]) for vector in vectors]
@@ -194,7 +208,7 @@ def _fill_hole(hole: int, values: list[Value], vectors: list[tuple[Value, ...]])
 
 
 def _make_optional(body: EntryList, lacking: set[int], flag: Hole) -> None:
-    """Make the lacking entries conditional on the flag."""
+    """Make the entries whose outputs are in `lacking` conditional on the hole `flag`."""
     for inner in (inner for item in body.items for inner in inner_lists(item)):
         _make_optional(inner, lacking, flag)
     body.items = [

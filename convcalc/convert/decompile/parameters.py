@@ -1,7 +1,7 @@
 """Chooses the parameters of blocks: one for each value that differs between uses, named after its argument.
 
-A hole is a placeholder for a value that each use supplies. Holes with equal values in all uses share a parameter; a
-padding that is always half of the kernel needs none.
+A hole is a placeholder in a block for a value that each use supplies; its column is the list of these values, one per
+use. Holes with equal columns share a parameter. A padding that is half of the kernel size in every use needs none.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,7 +36,7 @@ _CHANNELS = "out_channels"
 
 
 class _HoleRole(NamedTuple):
-    """The role of a hole: its argument's name and default, and for a padding the hole of the layer's kernel."""
+    """The argument that a hole stands for: its name, its default, and for a padding the hole of the kernel size."""
 
     name: str
     default: Value
@@ -88,7 +88,7 @@ def _keep_parameter_values(item: Item, block: FoldedBlock, places: Sequence[int]
 
 
 def _find_roles(block: FoldedBlock) -> dict[int, _HoleRole]:
-    """Return the role of each hole of a block, the first one if it occurs several times."""
+    """Return the role of each hole of a block. If a hole occurs several times, the first occurrence decides."""
     found: dict[int, _HoleRole] = {}
     for hole, slot in _iterate_roles(block.body, "", False):
         found.setdefault(hole, slot)
@@ -96,7 +96,10 @@ def _find_roles(block: FoldedBlock) -> dict[int, _HoleRole]:
 
 
 def _iterate_roles(body: EntryList, scope: str, in_branch: bool) -> Iterator[tuple[int, _HoleRole]]:
-    """Yield the holes of a list with the roles they have there."""
+    """Yield each occurrence of a hole in a list, with its role.
+
+    `scope` is the name of the entry that contains the list, `in_branch` whether that entry is branches.
+    """
     for item in body.items:
         if isinstance(item, LayerItem):
             yield from _iterate_layer_roles(item)
@@ -129,7 +132,7 @@ def _iterate_holes(value: Value) -> Iterator[int]:
 
 
 def _name_condition(item: Item, scope: str, in_branch: bool) -> str:
-    """Name the parameter that decides whether an optional entry exists."""
+    """Return the name of the parameter that decides whether the optional entry `item` exists."""
     if scope:
         return scope.replace("-", "_")
     if in_branch:
@@ -143,7 +146,7 @@ def _name_condition(item: Item, scope: str, in_branch: bool) -> str:
 
 
 def _assign_meanings(found: dict[int, _HoleRole], columns: Sequence[_Column]) -> dict[int, Value]:
-    """Decide what replaces each hole: a constant if all uses agree, a parameter, or half of a parameter."""
+    """Return what replaces each hole: its value if all uses have the same, else a parameter or half of a parameter."""
     meaning: dict[int, Value] = {}
     varying = [hole for hole in found if not _is_constant(columns[hole])]
     halves = {hole for hole in varying if _is_half_of_kernel(hole, found, columns, varying)}
@@ -159,7 +162,7 @@ def _assign_meanings(found: dict[int, _HoleRole], columns: Sequence[_Column]) ->
 
 
 def _is_constant(column: _Column) -> bool:
-    """Whether all uses have the same value, and that value does not depend on the surrounding block."""
+    """Whether all uses have the same value, and that value contains no placeholder of the block around them."""
     return len(set(column)) == 1 and not isinstance(column[0][1], ParameterValue | Half | FirstElse | Hole)
 
 
@@ -177,9 +180,10 @@ def _is_half_of_kernel(
 def _name_parameters(
     found: dict[int, _HoleRole], columns: Sequence[_Column], holes: Sequence[int]
 ) -> dict[_Column, str]:
-    """Name each distinct column of values after the argument that uses it first.
+    """Return a name for each distinct column: that of the first argument in the block that has these values.
 
-    Of several columns of output channels, the one used last is `out_channels`; a single other is `mid_channels`.
+    Of several columns for output channels, the last one in the block is `out_channels`; if there is only one other, it
+    is `mid_channels`. Other names that coincide are numbered.
     """
     firsts: dict[_Column, str] = {}
     lasts: dict[_Column, int] = {}

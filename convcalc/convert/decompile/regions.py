@@ -26,9 +26,11 @@ _MAX_BRANCH_ENTRIES = 200
 
 
 class TensorUses:
-    """The tensors of a network: their shapes, and for each tensor the number of the layer that reads it last.
+    """The tensors of a network: the shape of each, and the output number of the layer that reads it last.
 
-    `pinned` are the outputs of layers that are referred to by name or refer to another by name.
+    `last_reader` is -1 for a tensor that is never read, and above all tensor numbers for one that needs a name or is an
+    output of the network (`leaving`). `pinned` are the outputs of layers that refer to another layer by name or share
+    their weights.
     """
 
     def __init__(self, leaves: list[LayerItem], shapes: list[Shape], leaving: set[int]) -> None:
@@ -41,7 +43,8 @@ class TensorUses:
                 if isinstance(value, Reference):
                     self.last_reader[value.tensor] = len(shapes)
             if leaf.share is not None:
-                self.last_reader[leaf.share] = self.last_reader[leaf.output] = len(shapes)  # both need a name
+                # neither layer may be folded
+                self.last_reader[leaf.share] = self.last_reader[leaf.output] = len(shapes)
         for tensor in leaving:
             self.last_reader[tensor] = len(shapes)
         self.pinned = {leaf.output for leaf in leaves if _is_tied_by_name(leaf)} | {
@@ -50,7 +53,7 @@ class TensorUses:
 
 
 def _is_tied_by_name(leaf: LayerItem) -> bool:
-    """Whether a layer refers to another by name, so that it cannot be folded into a repeated block."""
+    """Whether a layer refers to another layer by name and can therefore not be part of a repeated block."""
     return leaf.share is not None or any(isinstance(value, Reference) for value in leaf.values)
 
 
@@ -58,7 +61,10 @@ def _is_tied_by_name(leaf: LayerItem) -> bool:
 
 
 def group_by_scope(leaves: list[ScopedItem], source: int | None, depth: int = 0) -> EntryList:
-    """Return the layers as nested lists, with a sequence for consecutive layers whose names share a scope."""
+    """Return the layers as nested lists, with a sequence for consecutive layers whose names share a scope.
+
+    `source` is the tensor that the first layer reads by default, `depth` the number of scopes already grouped.
+    """
     items: list[Item] = []
     taken: set[str] = set()
     before = source
@@ -77,9 +83,9 @@ def group_by_scope(leaves: list[ScopedItem], source: int | None, depth: int = 0)
 
 
 def list_flat(leaves: list[ScopedItem], source: int | None, soft: bool = False, nameless: bool = False) -> EntryList:
-    """Return the layers as one list, with their full names, or without names if `nameless`.
+    """Return the layers as one list, with their full names, or without names if `nameless` is set.
 
-    With `soft`, only layers without a scope keep their names, and folding may drop those.
+    If `soft` is set, only layers without a scope keep their names, and folding may drop these names.
     """
     taken: set[str] = set()
     items: list[Item] = []
@@ -90,7 +96,7 @@ def list_flat(leaves: list[ScopedItem], source: int | None, soft: bool = False, 
 
 
 def _rename_item(leaf: LayerItem, path: tuple[str, ...], taken: set[str]) -> LayerItem:
-    """Prefix a layer's name with the given scopes. It becomes unnamed if that name is taken."""
+    """Return a layer with its name prefixed by the scopes in `path`, or without a name if the result is taken."""
     parts = [part for part in (*path, leaf.name) if part is not None and not part.isdigit()]
     name = "_".join(parts)[-MAX_PART_LENGTH:].lstrip("_-0123456789") or None
     if name in taken:
@@ -123,7 +129,7 @@ def dissolve_unnamed_sequences(body: EntryList) -> None:
 
 
 def gather_branches(body: EntryList, tensor_uses: TensorUses) -> None:
-    """Replace layers that split and merge again by branches, inner ones first."""
+    """Gather parallel chains of entries, which read one tensor and are merged, into `branches`, inner ones first."""
     depth: dict[int, int] = {}  # output tensor of branches → levels of branches inside them
     found: list[Item] = []
     for item in body.items:
@@ -141,7 +147,10 @@ def gather_branches(body: EntryList, tensor_uses: TensorUses) -> None:
 
 
 def _make_branches(merge: LayerItem, before: list[Item], tensor_uses: TensorUses) -> BranchesItem | None:
-    """Return the branches that a layer merges, None unless all of them are chains from one tensor."""
+    """Return the branches that end in the layer `merge`; None unless all its inputs are chains from one tensor.
+
+    `before` are the entries before the merge. None also for a skip connection across a change of size.
+    """
     if not is_movable(merge, tensor_uses):
         return None
     stop = len(before)
@@ -164,7 +173,7 @@ def _make_branches(merge: LayerItem, before: list[Item], tensor_uses: TensorUses
 
 
 def _find_chain_start(before: list[Item], stop: int, merge: int, tensor_uses: TensorUses) -> int:
-    """Return the start of the chain that ends before `stop`, or `stop` if there is none.
+    """Return the position at which the chain of entries that ends before `stop` starts, or `stop` if there is none.
 
     In a chain each entry is the only reader of the one before it, and the merge is the only reader of the last.
     """
@@ -187,7 +196,7 @@ def is_movable(item: Item, tensor_uses: TensorUses) -> bool:
 
 
 def _changes_size(bodies: list[list[Item]], source: int, merge: LayerItem, tensor_uses: TensorUses) -> bool:
-    """Whether a connection bypasses layers that shrink and enlarge a feature map, as in a U-Net.
+    """Whether one branch is empty and the others shrink or enlarge the feature map on the way, as in a U-Net.
 
     Such a skip connection is easier to read as a named input than as an empty branch.
     """

@@ -1,6 +1,6 @@
 """Replaces consecutive uses of one block by a single entry with `repeat`.
 
-If only the first use differs, its value becomes an expression: `stride: $(2 if index == 0 else 1)`.
+If only the first use differs, the value that differs becomes an expression: `stride: $(2 if index == 0 else 1)`.
 """
 
 from collections.abc import Sequence
@@ -17,16 +17,17 @@ from convcalc.convert.decompile.items import (
 )
 from convcalc.convert.decompile.regions import TensorUses
 
-_COST_OF_FIRST_VALUE = 0.5  # in lines: how much harder an expression for a number of the first copy is to read
-_COST_OF_FIRST_FLAG = 0.3  # the same for true and false
-_MIN_LARGE_VALUE = 8  # such a value is a number of channels, and a change of channels deserves a line of its own
+_COST_OF_FIRST_VALUE = 0.5  # lines; an expression with another number for the first copy is harder to read
+_COST_OF_FIRST_FLAG = 0.3  # lines; the same for an expression with true and false
+_MIN_LARGE_VALUE = 8  # from here on, a value is probably a number of channels, whose change deserves a line of its own
 _Values = tuple[Value, ...]
 
 
 def partition_uses(uses: Sequence[_Values]) -> list[tuple[int, int]]:
-    """Divide consecutive uses into parts that can each be written as one entry; return the start and stop of each.
+    """Divide consecutive uses of a block into parts that can be written as one entry each; return their (start, stop).
 
-    All uses in a part have the same values, except that the first may differ. The division costs the fewest lines.
+    `uses` has the values of each use. In a part, all uses but the first have the same values. The division is the one
+    with the lowest cost in lines.
     """
     starts = [place for place, use in enumerate(uses) if not place or not _are_equal(use, uses[place - 1])]
     stops = [*starts[1:], len(uses)]
@@ -55,9 +56,9 @@ def _are_equal(one: _Values, other: _Values) -> bool:
 
 
 def _count_first_cost(first: _Values, rest: _Values) -> float | None:
-    """Return the cost, counted in lines, of the expressions for a first use that differs.
+    """Return the cost, in lines, of expressions for the values in which the first of several uses differs.
 
-    None if they would contain a list or a large number, which is hard to read.
+    None if an expression would contain a list or a large number and be hard to read.
     """
     pairs = {
         (with_type(one), with_type(other))
@@ -74,7 +75,10 @@ def _count_first_cost(first: _Values, rest: _Values) -> float | None:
 
 
 def _find_runs(body: EntryList, tensor_uses: TensorUses) -> list[tuple[int, int]]:
-    """Return the start and stop of each series of uses of one block in which each use reads the one before it."""
+    """Divide a list into runs and return the (start, stop) of each.
+
+    A run is a series of uses of one block, each of which reads the one before it, or any other single entry.
+    """
     found, start = [], 0
     for place in range(1, len(body.items) + 1):
         if place == len(body.items) or not _may_repeat(body.items[place - 1], body.items[place], tensor_uses):
@@ -99,7 +103,7 @@ def _may_repeat(one: Item, other: Item, tensor_uses: TensorUses) -> bool:
 
 
 def merge_repeats(top: EntryList, tensor_uses: TensorUses) -> None:
-    """Merge consecutive uses of one block in a list, the lists nested in it and the blocks they use."""
+    """Merge consecutive uses of a block into repeats, in a list, the lists nested in it and the blocks they use."""
     for body in find_lists(top):
         made: list[Item] = []
         for start, stop in _find_runs(body, tensor_uses):
@@ -122,7 +126,10 @@ def _join_uses(row: list[FoldedUse]) -> FoldedUse:
 
 
 def _unwrap_repeat(item: Item) -> Item:
-    """Replace a sequence that holds only a repeated use by that use, whose copies are then numbered under its name."""
+    """Return the use of a block in place of a sequence that holds nothing else; the use takes the name of the sequence.
+
+    Any other entry is returned unchanged.
+    """
     if isinstance(item, SequenceItem) and len(item.body.items) == 1 and item.repeat is item.when is None:
         [inner] = item.body.items
         alone = isinstance(inner, FoldedUse) and inner.name is None and inner.when is None

@@ -34,7 +34,11 @@ _Scope = tuple[str, ...]
 
 
 class _EntryNames:
-    """The names of all entries in a list and in the lists nested in it, and how each scope refers to a tensor."""
+    """Names the entries of a list and of the lists nested in it, and finds the name of a tensor in each scope.
+
+    A scope is the tuple of the names of the entries around a list; entries are identified by their scope and position.
+    `written` says whether a name must be written because it is not the automatic one.
+    """
 
     def __init__(self, body: EntryList, inputs: Mapping[int, str]) -> None:
         self.inputs = inputs
@@ -42,7 +46,7 @@ class _EntryNames:
         self.of_items: dict[tuple[_Scope, int], str] = {}
         self.written: dict[tuple[_Scope, int], bool] = {}
         self.homes: dict[int, tuple[_Scope, str]] = {}  # the outermost entry that outputs a tensor
-        self.layers: dict[int, tuple[_Scope, str]] = {}  # the innermost such entry, which is the layer itself
+        self.layers: dict[int, tuple[_Scope, str]] = {}  # the innermost entry that outputs a tensor: the layer
         self.assign(body, ())
 
     def assign(self, body: EntryList, scope: _Scope) -> None:
@@ -73,7 +77,7 @@ class _EntryNames:
         return self.path(self.homes[tensor], scope)
 
     def path(self, place: tuple[_Scope, str], scope: _Scope) -> str:
-        """Return the dotted name by which a scope refers to an entry of another scope."""
+        """Return the dotted name by which `scope` refers to an entry, given as its scope and name."""
         home, name = place
         shared = 0
         while shared < min(len(home), len(scope)) and home[shared] == scope[shared]:
@@ -82,7 +86,7 @@ class _EntryNames:
 
 
 def _find_unused_name(word: str, *taken: set[str]) -> str:
-    """Return the word itself or, if it is taken, the word with a number."""
+    """Return the word or, if it is in any of the sets, the word with the first free number."""
     number, name = 1, word
     while any(name in names for names in taken):
         number += 1
@@ -164,13 +168,16 @@ class EntryWriter:
         return found
 
     def read(self, tensor: int, body: EntryList, before: int | None, scope: _Scope) -> str:
-        """Return the name by which an entry reads a tensor, `previous` for the output of the entry before it."""
+        """Return the name by which an entry of `body` reads a tensor: `input`, `previous`, or that of another entry.
+
+        `before` is the output of the entry before it.
+        """
         if tensor == before and tensor != body.source:
             return "previous"
         return "input" if tensor == body.source else self.names.reference(tensor, scope)
 
     def value(self, value: Value, scope: _Scope) -> Any:
-        """Return an argument value as it is written; placeholders become expressions."""
+        """Return an argument value as a spec has it. A placeholder becomes an expression: `$(kernel // 2)`."""
         if isinstance(value, Reference):
             return self.names.reference(value.tensor, scope)
         text = _format_expression(value)
@@ -180,7 +187,7 @@ class EntryWriter:
 
 
 def _format_expression(value: Value) -> str | None:
-    """Return the expression for a placeholder, None for a plain value."""
+    """Return the expression for a placeholder, without the `$`; None for a plain value."""
     if isinstance(value, ParameterValue):
         return value.name
     if isinstance(value, Half):

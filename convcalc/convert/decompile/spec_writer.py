@@ -1,8 +1,8 @@
 """Writes an imported network as the compact spec that a person would write: repeated layers become blocks and repeats.
 
 `spec_text` takes a `Graph` from any importer and returns the YAML text of a spec. It reads the text back and compares,
-because the spec must describe exactly the same network. For example, five times conv, batchnorm and relu become one
-`sequence` with `repeat: 5`.
+because the spec must describe exactly the same network. For example, conv, batchnorm and relu five times in a row
+become one `sequence` with `repeat: 5`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -35,13 +35,13 @@ from convcalc.spec.emit import format_scalar, format_value
 from convcalc.spec.files import MOST_BYTES, decode_spec
 from convcalc.spec.reader import read_network
 
-_MAX_LENGTH_RATIO = 1.5  # a spec that keeps the source's names may be this much longer than the shortest
+_MAX_LENGTH_RATIO = 1.5  # the most lines of a spec that keeps the source's names, relative to the shortest spec
 
 
 def spec_text(graph: Graph) -> str:
     """Return the text of a spec that describes exactly the network of a graph, layer by layer.
 
-    A spec that keeps the names of the source is preferred unless it is much longer than one that does not. Raises
+    A spec that keeps the names of the source is preferred, unless it is much longer than one without them. Raises
     InvalidSpec if the graph is not a valid network, and NotImported if the network is too large for a spec.
     """
     network = read_network(Document(plain_spec(graph)))
@@ -63,9 +63,10 @@ def spec_text(graph: Graph) -> str:
 
 
 def _try_fold(fold: Callable[[], str]) -> str | None:
-    """Return the text that a fold produces, None if it fails.
+    """Return the spec text that the function `fold` produces; None if it raises an exception.
 
-    Folding only shortens the spec, so a bug in it must not prevent the import. The tests call the folds directly.
+    Folding only shortens the spec, so a bug in it must not prevent the import. The tests call
+    the fold functions directly.
     """
     try:
         return fold()
@@ -74,10 +75,10 @@ def _try_fold(fold: Callable[[], str]) -> str | None:
 
 
 def list_folds(graph: Graph, network: Network, leaves: list[ScopedItem]) -> Iterator[Callable[[], str]]:
-    """Yield the ways to fold a network, each a function that returns the text of a spec.
+    """Yield functions, each of which folds a network in its own way and returns the text of a spec.
 
-    The first makes a sequence of each scope in the layers' names, if there are any; the other only looks for repeated
-    entries.
+    If the layers' names have scopes, the first function makes a sequence of each scope. The last one ignores scopes and
+    only looks for repeated entries.
     """
     shapes = [network.tensor_shape(tensor) for tensor in range(len(network.inputs))]
     shapes += [node.layer.output for node in network.nodes]
@@ -116,7 +117,7 @@ def _fold_fully(top: EntryList, tensor_uses: TensorUses) -> EntryList:
 
 
 def _single_input(network: Network) -> int | None:
-    """Return the number of the input tensor, None if the network has several inputs."""
+    """Return the number of the input tensor, which is 0; None if the network has several inputs."""
     return 0 if len(network.inputs) == 1 else None
 
 
@@ -128,7 +129,7 @@ def _make_text(graph: Graph, network: Network, top: EntryList) -> str:
     writer = EntryWriter(top, inputs)
     entries = [f"  {line}" for line in writer.lines(top)]
     if top.source == 0 and any(writer.names.inputs_read):
-        # inside a scope, `input` means that scope's input: to be read there, the network's input needs a name
+        # inside a scope, `input` means the scope's own input; the network's input can only be read there by a name
         return _make_text(graph, network, EntryList(None, top.items))
     lines = [
         *_make_comments(graph),
@@ -161,7 +162,7 @@ def _make_input_lines(graph: Graph, names: Mapping[int, str]) -> Iterator[str]:
 
 
 def _make_shape(shape: tuple[int, ...]) -> tuple[int, ...] | dict[str, int]:
-    """Return a shape, with named axes if a list could be mistaken for another axis order."""
+    """Return a shape as a spec writes it: a dict with named axes if a list could be mistaken for another axis order."""
     if find_misreading(shape) is None:
         return shape
     return dict(zip(("channels", *AXIS_NAMES[len(shape) - 1]), shape, strict=True))
@@ -195,6 +196,6 @@ def _is_same_node(one: Node, other: Node) -> bool:
 
 
 def _list_features(layer: Layer) -> tuple[object, ...]:
-    """Return all properties of a layer except `like`: the output shape covers the size it refers to."""
+    """Return the properties of a layer, except `like`: its effect is covered by the output shape."""
     arguments = {name: value for name, value in layer.arguments().items() if name != "like"}
     return layer.kind, layer.inputs, layer.output, arguments

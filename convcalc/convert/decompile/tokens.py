@@ -1,6 +1,6 @@
-"""Assigns numbers to entries; two entries get the same number if they differ only in values.
+"""Assigns numbers to entries, such that two entries have the same number if one block can represent them.
 
-Only values that a block's parameter could hold (numbers and lists of numbers) may differ.
+They may differ only in values that a parameter of the block could hold: numbers and lists of numbers.
 """
 
 from convcalc.convert.decompile.items import BranchesItem, EntryList, FirstElse, Item, LayerItem, SequenceItem, Value
@@ -11,10 +11,10 @@ class ItemTokens:
 
     def __init__(self) -> None:
         self.known: dict[object, int] = {}
-        self.lists: dict[int, int] = {}  # by the id of the list; lists do not change while they are compared
+        self.lists: dict[int, int] = {}  # by the id() of the list, since lists do not change while they are compared
 
     def number_entries(self, body: EntryList) -> list[tuple[int, int]]:
-        """Return, for each entry of a list, its number and the distance back to the farthest entry it reads.
+        """Return, for each entry of a list, its number and the distance in entries back to the farthest that it reads.
 
         A tensor from outside the list, other than the list's own source, has the distance 10**9.
         """
@@ -27,7 +27,7 @@ class ItemTokens:
         return found
 
     def number(self, token: object) -> int:
-        """Return the number of a token, a new one for an unknown token."""
+        """Return the number of a token, any hashable value; a token not seen before gets a new number."""
         return self.known.setdefault(token, len(self.known))
 
     def list_number(self, body: EntryList) -> int:
@@ -37,7 +37,7 @@ class ItemTokens:
         return self.lists[id(body)]
 
     def shape(self, item: Item) -> object:
-        """Return everything about an entry except its variable values and its inputs."""
+        """Return all properties of an entry, except its inputs and the values that may differ between uses."""
         kept = None if item.soft else item.name
         own: object
         if isinstance(item, LayerItem):
@@ -47,13 +47,13 @@ class ItemTokens:
         elif isinstance(item, SequenceItem):
             own = (self.list_number(item.body), item.repeat)
         else:
-            # one of two repeated uses may have other values for its first copy and therefore more values
+            # a FirstElse has more values than a plain one, so uses must agree in which of their values are FirstElse
             own = (id(item.block), item.repeat, tuple(map(_keep_fixed_part, item.values)))
         return type(item).__name__, own, kept, item.when is None
 
 
 def _keep_fixed_part(value: Value) -> object:
-    """Return a value that must be the same in all uses of a block, or an empty tuple for one that may differ."""
+    """Return an empty tuple for a value that may differ between uses of a block, else the value with its type."""
     if isinstance(value, FirstElse):
         return _keep_fixed_part(value.first), _keep_fixed_part(value.rest)
     return () if may_differ(value) else (value.__class__, value)

@@ -1,8 +1,8 @@
 """Recognises an activation by the values that it computes.
 
 Exporters write gelu, silu or hardswish in many ways. Instead of matching each pattern of nodes, the chain of
-elementwise operators is evaluated at POINTS and compared with the known activations:
-x * Sigmoid(x), for example, has the values of silu.
+elementwise operators is evaluated at the inputs in POINTS, and its outputs are compared with those of the known
+activations: x * Sigmoid(x), for example, has the values of silu.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import Any
 
 POINTS = (-7.5, -4.1, -2.9, -2.1, -1.2, -0.6, -0.2, 0.3, 0.8, 1.7, 2.6, 3.4, 5.5, 6.5, 9.0)
 _TOLERANCE = 2e-3  # more than the error of gelu's tanh approximation and of half-precision constants
-MOST_CHAIN = 16  # operators
+MOST_CHAIN = 16  # operators in a chain
 
 _Attributes = Mapping[str, Any]
 
@@ -42,7 +42,8 @@ ACTIVATIONS: dict[str, Callable[[float], float]] = {
     "hardsigmoid": lambda x: _clip(x + 3, 0, 6) / 6,
     "hardswish": lambda x: x * _clip(x + 3, 0, 6) / 6,
 }
-COMPUTED: dict[str, Callable[..., float]] = {  # from the attributes and the inputs
+# how the output of each elementwise operator is computed from its attributes and inputs
+COMPUTED: dict[str, Callable[..., float]] = {
     "Add": lambda at, x, y: x + y,
     "Sub": lambda at, x, y: x - y,
     "Mul": lambda at, x, y: x * y,
@@ -67,21 +68,21 @@ COMPUTED: dict[str, Callable[..., float]] = {  # from the attributes and the inp
 
 
 def evaluate_operator(operator: str, attributes: _Attributes, columns: Sequence[Sequence[float]]) -> list[float] | None:
-    """Return the output of an operator at all points, given one column of values per input.
+    """Return the output of an operator at each of POINTS; None if it is not in COMPUTED or is undefined at some point.
 
-    None if the operator is not elementwise or is undefined at some point.
+    `columns` has one list per input of the operator, with the input's value at each point.
     """
     rule = COMPUTED.get(operator)
     if rule is None:
         return None
     try:
         return [float(rule(attributes, *row)) for row in zip(*columns, strict=True)]
-    except (ArithmeticError, TypeError, ValueError):  # including a power that is not real
+    except (ArithmeticError, TypeError, ValueError):  # TypeError: a power is complex
         return None
 
 
 def match_activation(values: Sequence[float]) -> str | None:
-    """Return the layer kind of the activation with these values at POINTS, None if there is none."""
+    """Return the layer kind of the activation whose outputs at POINTS are `values`; None if there is none."""
     for kind, function in ACTIVATIONS.items():
         pairs = zip(map(function, POINTS), values, strict=True)
         if all(isclose(due, value, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE) for due, value in pairs):

@@ -9,15 +9,16 @@ from typing import Any
 
 from convcalc.arithmetic import Pair
 
-RANDOM, ONE, ZERO = 0.02, 1.0, 0.0  # fill values: weights, scales and variances, biases and means
+# values that fill learnt tensors: RANDOM for weights, ONE for scales and variances, ZERO for biases and means
+RANDOM, ONE, ZERO = 0.02, 1.0, 0.0
 
 
 class UnsupportedLayer(Exception):
-    """A layer for which ONNX has no operator; the message describes the layer."""
+    """Raised for a layer that ONNX cannot express; the message describes the layer."""
 
 
 class OnnxWriter:
-    """Collects nodes and initializers. Call `begin` before adding the nodes of a layer."""
+    """Collects the nodes and initializers of a graph. Call `begin` before adding the nodes of each layer."""
 
     def __init__(self, onnx: Any) -> None:
         self.onnx = onnx
@@ -26,14 +27,18 @@ class OnnxWriter:
         self.made: set[str] = set()
 
     def begin(self, name: str, owner: str, reads: list[str], output: str) -> None:
-        """Start a layer, given its name, the layer that owns its weights, its input tensors and its output tensor."""
+        """Start the layer `name`, which reads the tensors `reads`, produces `output` and has the weights of `owner`.
+
+        `owner` is the name of the layer itself, or of the layer whose weights it shares.
+        """
         self.name, self.owner, self.reads, self.output = name, owner, reads, output
         self.count = 0
 
     def add(self, operator: str, *others: str, last: bool = True, **attributes: Any) -> None:
-        """Add a node that reads the output of the layer's previous node (at first the layer's inputs) and `others`.
+        """Add a node to the current layer. Pass `last=False` unless it produces the output of the layer.
 
-        The node with `last` produces the layer's output.
+        A layer's first node reads the layer's inputs, and each later node reads the output of the node before it.
+        The tensors `others` are further inputs of the node.
         """
         self.count += 1
         name = self.name if last else f"{self.name}.{operator.lower()}{self.count}"
@@ -43,7 +48,7 @@ class OnnxWriter:
         self.reads = [output]
 
     def weight(self, part: str, sizes: Sequence[int], value: float) -> str:
-        """Return the name of a learnt tensor, filled with one value by a ConstantOfShape node."""
+        """Return the name of a learnt tensor of shape `sizes`; on first use, add a node that fills it with `value`."""
         name = f"{self.owner}.{part}"
         if name not in self.made:
             shape = self.integers(sizes)
@@ -55,7 +60,7 @@ class OnnxWriter:
         return name
 
     def constant(self, values: Sequence[float], sizes: Sequence[int]) -> str:
-        """Return the name of a tensor that is not learnt, stored in a Constant node."""
+        """Add a Constant node that holds `values` in the shape `sizes`, and return the name of its output."""
         name = f"{self.name}.constant{len(self.nodes)}"
         value = self.onnx.helper.make_tensor("value", self.onnx.TensorProto.FLOAT, sizes, values)
         self.nodes.append(self.onnx.helper.make_node("Constant", [], [name], name=name, value=value))
@@ -73,7 +78,7 @@ class OnnxWriter:
         return self.initializer(name, self.onnx.TensorProto.FLOAT, [], [value])
 
     def initializer(self, name: str, kind: int, sizes: list[int], values: list[Any]) -> str:
-        """Return the name of an initializer, added to the graph on first use."""
+        """Return the name of an initializer, which is added to the graph on first use. `kind` is its data type."""
         if name not in self.made:
             self.initializers.append(self.onnx.helper.make_tensor(name, kind, sizes, values))
             self.made.add(name)
@@ -81,13 +86,13 @@ class OnnxWriter:
 
 
 def list_pads(pairs: Iterable[Pair]) -> list[int]:
-    """Return padding in ONNX's order: the amounts before each axis, then the amounts after each axis."""
+    """Return (before, after) pairs, one per axis, in ONNX's order: all amounts before, then all amounts after."""
     found = list(pairs)
     return [*(before for before, _ in found), *(after for _, after in found)]
 
 
 def scale_and_bias(writer: OnnxWriter, layer: Any, sizes: Sequence[int]) -> list[str]:
-    """Return the names of a norm's scale and bias: learnt tensors, or constant ones and zeros if not affine."""
+    """Return the names of a norm's scale and bias. If the norm is not affine, they are constants: ones and zeros."""
     if layer.affine:
         return [writer.weight("weight", sizes, ONE), writer.weight("bias", sizes, ZERO)]
     return [writer.constant([value] * prod(sizes), sizes) for value in (ONE, ZERO)]

@@ -7,13 +7,13 @@ at most MOST_ELEMENTS elements.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-MOST_ELEMENTS = 4096  # of a constant whose values are known
+MOST_ELEMENTS = 4096  # the most that a constant may have for its values to be kept
 _Arrays = Sequence[Any]
 _Attributes = Mapping[str, Any]
 
 
 def fold(operator: str, attributes: _Attributes, arrays: _Arrays) -> list[Any] | None:
-    """Return the outputs of an operator on constant inputs, or None if it is not in the tables or fails."""
+    """Return the outputs of an operator on constant inputs; None if it is not in the tables or the evaluation fails."""
     import numpy
 
     rule = _load_rules(numpy).get(operator)
@@ -32,7 +32,7 @@ _RULES: dict[str, Callable[..., Any]] = {}
 
 
 def _load_rules(np: Any) -> dict[str, Callable[..., Any]]:
-    """Return how each operator is computed from its attributes and input arrays."""
+    """Return, for each operator, a function that computes its output from its attributes and input arrays."""
     if not _RULES:
         _RULES.update({**_elementwise_rules(np), **_moving_rules(np)})
     return _RULES
@@ -88,7 +88,7 @@ def _moving_rules(np: Any) -> dict[str, Callable[..., Any]]:
 
 
 def _divide(np: Any, x: Any, y: Any) -> Any:
-    """Divide as ONNX does: integers are rounded towards zero. Raises ZeroDivisionError for integers."""
+    """Divide as ONNX does: integer quotients are rounded towards zero. Raises ZeroDivisionError for an integer 0."""
     if np.issubdtype(np.asarray(x).dtype, np.integer):
         if not np.all(y):
             raise ZeroDivisionError
@@ -97,7 +97,7 @@ def _divide(np: Any, x: Any, y: Any) -> Any:
 
 
 def _cast(np: Any, x: Any, to: int) -> Any:
-    """Convert to another data type. Raises ValueError for types that numpy does not have."""
+    """Convert to the data type with number `to` in onnx.TensorProto. Raises ValueError for an unsupported type."""
     names = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64"}
     if to not in names:
         raise ValueError
@@ -105,7 +105,10 @@ def _cast(np: Any, x: Any, to: int) -> Any:
 
 
 def _read_axes(attributes: _Attributes, given: _Arrays) -> tuple[int, ...] | None:
-    """Return the axes, an attribute in old operator versions and an input in later ones; None if not given."""
+    """Return the axes of an operator; None if it has none.
+
+    They are an attribute in old operator versions and an optional input, the first of `given`, in later ones.
+    """
     if given and given[0] is not None:
         return tuple(map(int, given[0].ravel())) or None
     axes = attributes.get("axes")
@@ -113,7 +116,7 @@ def _read_axes(attributes: _Attributes, given: _Arrays) -> tuple[int, ...] | Non
 
 
 def _slice(x: Any, attributes: _Attributes, given: _Arrays) -> Any:
-    """Slice along axes. The bounds are attributes in old operator versions and inputs in later ones."""
+    """Slice an array. The bounds are attributes in old operator versions and the inputs `given` in later ones."""
     names = ("starts", "ends", "axes", "steps")
     found: _Attributes = dict(zip(names, given, strict=False)) if given else attributes
     parts: list[Any] = [found.get(name) for name in names]
@@ -132,7 +135,7 @@ def _split(np: Any, x: Any, attributes: _Attributes, given: _Arrays) -> list[Any
 
 
 def _reshape(np: Any, x: Any, shape: Any) -> Any:
-    """Reshape. As in ONNX, a size of 0 keeps the size of the input."""
+    """Reshape as ONNX does: a size of 0 stands for the size of the input along the same axis."""
     sizes = [x.shape[place] if size == 0 else int(size) for place, size in enumerate(shape)]
     return np.reshape(x, sizes)
 

@@ -8,7 +8,10 @@ Sizes = tuple[int, ...]
 
 
 def read_tensor_type(found: Any) -> tuple[int, Sizes] | None:
-    """Return the data type (a number of onnx.TensorProto) and sizes of a tensor; None unless all sizes are known."""
+    """Return the data type (its number in onnx.TensorProto) and sizes of an onnx.TypeProto.
+
+    None if it is not a tensor or not all sizes are known.
+    """
     if found.WhichOneof("value") != "tensor_type" or not found.tensor_type.HasField("shape"):
         return None
     sizes = [read_size(size) for size in found.tensor_type.shape.dim]
@@ -18,19 +21,19 @@ def read_tensor_type(found: Any) -> tuple[int, Sizes] | None:
 
 
 def read_size(size: Any) -> int | None:
-    """Return a declared size, or None if the file gives it a name or leaves it open."""
+    """Return a declared size; None if the file declares a name (such as `batch`) or nothing in its place."""
     return int(size.dim_value) if size.WhichOneof("value") == "dim_value" else None
 
 
 def describe_size(size: Any) -> Any:
-    """Return a declared size, its name, or "?"."""
+    """Return a declared size, or else its name, or else "?"."""
     return size.dim_value if size.WhichOneof("value") == "dim_value" else check_text(size.dim_param) or "?"
 
 
 def describe_mismatch(declared: Any, dims: Sizes) -> str:
-    """Return how a declared shape differs from the shape that an operator produces; empty if they agree.
+    """Return how a declared shape differs from `dims`, the shape that an operator produces; empty if they agree.
 
-    Open sizes agree with any size, and the batch size is ignored: it may come from an earlier export.
+    An unknown declared size agrees with any size. The batch size is ignored: it may come from an earlier export.
     """
     if not declared.tensor_type.HasField("shape"):
         return ""

@@ -1,4 +1,7 @@
-"""Converts elementwise operators, norms, and sums and products of data to layers."""
+"""Converts elementwise operators, norms, sums and products to layers.
+
+Each `convert_…` function is a rule: it adds the layers of an operation to the builder, or raises UnsupportedOperation.
+"""
 
 from collections.abc import Callable
 from struct import pack
@@ -13,7 +16,7 @@ Rule = Callable[[Builder, Operation], None]
 
 
 def activation_rule(kind: str) -> Rule:
-    """Return a rule that converts an operator to an activation."""
+    """Return a rule that converts an operator to a layer of kind `kind`, which has no arguments."""
 
     def rule(builder: Builder, operation: Operation) -> None:
         data = builder.read_any_order(operation.inputs[0])
@@ -23,7 +26,7 @@ def activation_rule(kind: str) -> Rule:
 
 
 def convert_leaky_relu(builder: Builder, operation: Operation) -> None:
-    """Convert LeakyRelu, with its slope rounded to single precision."""
+    """Convert LeakyRelu. Its slope, a single-precision number, is written with as few digits as possible."""
     data = builder.read_any_order(operation.inputs[0])
     slope = _shorten_number(operation.attributes.get("alpha", 0.01))
     arguments = {} if slope == 0.01 else {"negative_slope": slope}
@@ -31,7 +34,7 @@ def convert_leaky_relu(builder: Builder, operation: Operation) -> None:
 
 
 def convert_clip(builder: Builder, operation: Operation) -> None:
-    """Convert Clip to relu, relu6, or hardtanh with any two limits."""
+    """Convert Clip to relu for [0, inf), to relu6 for [0, 6], and to hardtanh for any other two finite limits."""
     data = builder.read_any_order(operation.inputs[0])
     low = (builder.numbers(operation, 1, "min") or [-1e38])[0]
     high = (builder.numbers(operation, 2, "max") or [1e38])[0]
@@ -47,7 +50,7 @@ def convert_clip(builder: Builder, operation: Operation) -> None:
 def convert_softmax(builder: Builder, operation: Operation) -> None:
     """Convert Softmax and LogSoftmax over the channels.
 
-    Before operator set 13, all axes from `axis` on are normalised together.
+    Before operator set 13, these operators normalise over `axis` and all later axes together.
     """
     data = builder.read_any_order(operation.inputs[0])
     old = operation.version < 13
@@ -60,10 +63,10 @@ def convert_softmax(builder: Builder, operation: Operation) -> None:
 
 
 def convert_prelu(builder: Builder, operation: Operation) -> None:
-    """Convert PRelu with one slope, or one per channel."""
+    """Convert PRelu with a single slope or one slope per channel."""
     data = builder.read_any_order(operation.inputs[0])
     slopes = builder.constant(operation, 1, "slopes").dims
-    each = operation.version < 7 and slopes == (data.shape.channels,)  # earlier versions did not broadcast
+    each = operation.version < 7 and slopes == (data.shape.channels,)  # before operator set 7, slopes did not broadcast
     if max(slopes, default=1) > 1 and not each:
         _check_channel_axis(slopes, data, "slopes")
     arguments = {"num_parameters": data.shape.channels} if max(slopes, default=1) > 1 else {}
@@ -79,7 +82,7 @@ def _check_channel_axis(sizes: Sizes, data: Data, what: str) -> None:
 
 
 def dropout_rule(kind: str) -> Rule:
-    """Return a rule for dropout or stochastic depth, whose ratio is an attribute before operator set 12."""
+    """Return a rule for dropout or stochastic depth. The ratio is an attribute before operator set 12."""
 
     def rule(builder: Builder, operation: Operation) -> None:
         data = builder.read_any_order(operation.inputs[0])
@@ -90,19 +93,22 @@ def dropout_rule(kind: str) -> Rule:
 
 
 def _shorten_number(value: float) -> float:
-    """Return the shortest number equal to a value in single precision: 0.1 for 0.10000000149."""
+    """Return the number with the fewest digits that equals a value in single precision: 0.1 for 0.10000000149."""
     single = pack("f", value)
     return next(short for digits in range(1, 18) if pack("f", short := float(f"{value:.{digits}g}")) == single)
 
 
 def convert_batch_norm(builder: Builder, operation: Operation) -> None:
-    """Convert BatchNormalization. Weights are shared if all four tensors are the same as another layer's."""
+    """Convert BatchNormalization.
+
+    Two norms share weights only if they have the same scale, bias, mean and variance.
+    """
     data = builder.read(operation.inputs[0])
     for place in range(1, 5):
         if builder.constant(operation, place, "parameters").dims != (data.shape.channels,):
             raise UnsupportedOperation("it does not have one scale, bias, mean and variance per channel")
     roots = builder.roots(operation, 1, 2, 3, 4)
-    # exporters may merge equal constants, so sharing some of them does not mean one layer used twice
+    # exporters may merge equal constants, so norms with only some tensors in common are separate layers
     scale, center = (not _is_default_constant(builder, operation, place) for place in (1, 2))
     arguments = {"affine": False} if not (scale or center) else {"scale": False} if not scale else {}
     arguments |= {"center": False} if scale and not center else {}
@@ -110,14 +116,14 @@ def convert_batch_norm(builder: Builder, operation: Operation) -> None:
 
 
 def _is_default_constant(builder: Builder, operation: Operation, place: int) -> bool:
-    """Whether a norm's scale (`place` 1) is a constant of ones, or its bias (`place` 2) of zeros, and not learnt."""
+    """Whether a norm's scale (`place` 1) is all ones, or its bias (`place` 2) all zeros, and it is not learnt."""
     value = builder.value(operation.inputs[place])
     plain = value.contents is not None and bool((value.contents == (1, 0)[place - 1]).all())
     return plain and set(value.roots) <= builder.program.literal
 
 
 def _are_default_constants(builder: Builder, operation: Operation) -> bool:
-    """Whether both scale and bias are constants with their defaults, so that neither is learnt."""
+    """Whether a norm's scale is a constant of ones and its bias a constant of zeros, so that neither is learnt."""
     return all(_is_default_constant(builder, operation, place) for place in (1, 2))
 
 
@@ -131,7 +137,10 @@ def convert_instance_norm(builder: Builder, operation: Operation) -> None:
 
 
 def convert_group_norm(builder: Builder, operation: Operation) -> None:
-    """Convert GroupNormalization with one scale and bias per channel; none if it was merged from several nodes."""
+    """Convert GroupNormalization with one scale and one bias per channel.
+
+    An operation that `node_patterns` merged from several nodes may have neither; the layer then has `affine: false`.
+    """
     data = builder.read(operation.inputs[0])
     arguments: dict[str, Any] = {"num_groups": operation.attributes["num_groups"]}
     for place in range(1, len(operation.inputs)):
@@ -155,7 +164,10 @@ def convert_layer_norm(builder: Builder, operation: Operation) -> None:
 
 
 def _normalised_axes(data: Data, axes: Sizes) -> dict[str, Any]:
-    """Return the arguments for the axes that a layer norm normalises over. Raises UnsupportedOperation."""
+    """Return the arguments of a layernorm over `axes`, positions in (batch, channels, spatial axes...).
+
+    Raises UnsupportedOperation unless they are the channels or all axes of a sample.
+    """
     if set(axes) == set(range(1, len(data.order))):
         return {}
     if axes == (1,):
@@ -164,7 +176,10 @@ def _normalised_axes(data: Data, axes: Sizes) -> dict[str, Any]:
 
 
 def convert_mean_variance_norm(builder: Builder, operation: Operation) -> None:
-    """Convert MeanVarianceNormalization, without scale and bias, to an instancenorm or a layernorm by its axes."""
+    """Convert MeanVarianceNormalization, which has no scale or bias.
+
+    Over the spatial axes it is an instancenorm; over the channels or the whole sample it is a layernorm.
+    """
     data = builder.read_any_order(operation.inputs[0])
     given = operation.attributes.get("axes") or (0, 2, 3)
     axes = tuple(data.order[axis % len(data.order)] for axis in given)
@@ -176,14 +191,17 @@ def convert_mean_variance_norm(builder: Builder, operation: Operation) -> None:
 
 
 def convert_response_norm(builder: Builder, operation: Operation) -> None:
-    """Convert LRN."""
+    """Convert LRN to a local_response_norm."""
     data = builder.read(operation.inputs[0])
     size = operation.attributes["size"]
     builder.add(operation, "local_response_norm", {} if size == 5 else {"size": size}, [data])
 
 
 def merge_rule(kind: str) -> Rule:
-    """Return a rule for Add, Sum or Mul of data; a product with one factor per channel becomes a scale."""
+    """Return a rule for Add, Sum or Mul. Inputs from layers are merged by a layer of kind `kind`: `add` or `multiply`.
+
+    A product with one learnt factor per channel becomes a `scale`.
+    """
 
     def rule(builder: Builder, operation: Operation) -> None:
         names = [name for name in operation.inputs if not builder.value(name).constant]
@@ -201,7 +219,10 @@ def merge_rule(kind: str) -> Rule:
 
 
 def _convert_constant_operand(builder: Builder, operation: Operation, kind: str, data: list[Data]) -> None:
-    """Convert a product with one learnt factor per channel. Raises UnsupportedOperation for anything else."""
+    """Convert a product of data and one learnt factor per channel to a `scale`.
+
+    Raises UnsupportedOperation for any other sum or product with a constant.
+    """
     places = [place for place, name in enumerate(operation.inputs) if builder.value(name).constant]
     sizes = builder.value(operation.inputs[places[0]]).dims
     if kind != "multiply" or len(places) + len(data) > 2 or max(sizes, default=1) == 1:

@@ -1,8 +1,8 @@
 """Reads an ONNX file without its weights, with limits on what an untrusted file can make it do.
 
 A file may hold gigabytes of weights and only some kilobytes that describe the network. It is mapped into memory rather
-than read: the protocol buffer wire format is walked down to the tensors, and only messages without the contents of
-large tensors reach the parser. Source: protobuf.dev/programming-guides/encoding, onnx/onnx.proto.
+than read: the fields of its protocol buffer messages are followed down to the tensors, and the parser receives the
+messages without the contents of large tensors. Source: protobuf.dev/programming-guides/encoding, onnx/onnx.proto.
 """
 
 import mmap
@@ -16,14 +16,15 @@ from convcalc.convert.graph import NotImported
 
 _MOST_BYTES = 2**31  # limit of a protocol buffer message
 MOST_DESCRIPTION = 64 * 2**20
-_MOST_CONTENTS = 65_536  # bytes of a tensor that are kept: the shapes that a graph computes with are small
+_MOST_CONTENTS = 65_536  # bytes; larger contents are dropped. The shapes that a graph computes with are smaller
 _MOST_FIELDS = 2_000_000
 _MOST_NESTED = 32
 _INSTALL_HINT = f"ONNX files need the package onnx: pip install 'convcalc[{ONNX.extra}]'"
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _Message = dict[int, str]
-_MESSAGES: dict[str, _Message] = {  # by field number, the fields that lead to the contents of tensors
+# by message type and field number, the type of each field that leads to the contents of tensors
+_MESSAGES: dict[str, _Message] = {
     "model": {7: "graph", 25: "function"},
     "function": {7: "node"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
@@ -35,7 +36,10 @@ _MESSAGES: dict[str, _Message] = {  # by field number, the fields that lead to t
 
 
 class _ProtobufField(NamedTuple):
-    """A field of a message: its number, the positions of its start, its content and its end."""
+    """A field of a message: its number, and the positions in the file of its start, its content and its end.
+
+    `has_length` says whether the content is preceded by its length in bytes, as strings and nested messages are.
+    """
 
     number: int
     start: int
@@ -45,7 +49,7 @@ class _ProtobufField(NamedTuple):
 
 
 def read_model(path: str) -> Any:
-    """Return the onnx.ModelProto of a file, with its large tensors emptied.
+    """Return the onnx.ModelProto of a file, without the contents of its large tensors.
 
     Raises OSError if the file cannot be read, and NotImported if it is not an ONNX model or exceeds a limit.
     """
@@ -62,7 +66,7 @@ def read_model(path: str) -> Any:
 
 
 def import_onnx() -> Any:
-    """Return the package onnx. Raises NotImported, with how to install it, if it is missing."""
+    """Return the package onnx. If it is missing, raises NotImported with the command that installs it."""
     try:
         import onnx
     except ImportError:
@@ -91,7 +95,7 @@ def read_description(path: str) -> bytes:
 
 
 class _DescriptionReader:
-    """Walks once through a file, counting the fields seen and the bytes kept."""
+    """Copies a file without the contents of its large tensors, and counts the fields read and the bytes copied."""
 
     def __init__(self, data: mmap.mmap) -> None:
         self.data = data
@@ -99,7 +103,10 @@ class _DescriptionReader:
         self.kept = 0
 
     def strip_contents(self, message: str, start: int, stop: int, depth: int) -> bytes:
-        """Return a message without the contents of its large tensors; small fields are copied unchanged."""
+        """Return the message at `start` to `stop` without the contents of its large tensors.
+
+        `message` is its type, a key of _MESSAGES; `depth` is the number of messages around it. Raises NotImported.
+        """
         if depth > _MOST_NESTED:
             raise NotImported(f"graphs nested more than {_MOST_NESTED} deep")
         parts = []
@@ -118,7 +125,7 @@ class _DescriptionReader:
         return b"".join(parts)
 
     def count(self, kept: int) -> None:
-        """Count one more field, of which `kept` bytes are kept. Raises NotImported at a limit."""
+        """Count one more field, of which `kept` bytes are copied. Raises NotImported if a limit is exceeded."""
         self.seen += 1
         self.kept += kept
         if self.kept > MOST_DESCRIPTION or self.seen > _MOST_FIELDS:
@@ -128,7 +135,7 @@ class _DescriptionReader:
 
 
 def _read_fields(data: mmap.mmap, position: int, end: int) -> Iterator[_ProtobufField]:
-    """Iterate over the fields of a message. Raises NotImported if it is truncated or malformed."""
+    """Yield the fields of the message from `position` to `end`. Raises NotImported if it is truncated or malformed."""
     while position < end:
         start = position
         key, position = _read_varint(data, position, end)
@@ -148,7 +155,10 @@ def _read_fields(data: mmap.mmap, position: int, end: int) -> Iterator[_Protobuf
 
 
 def _read_varint(data: mmap.mmap, position: int, end: int) -> tuple[int, int]:
-    """Return an integer of variable length and the position after it. Raises NotImported."""
+    """Return the variable-length integer at a position, and the position after it.
+
+    Raises NotImported if it is malformed or does not end before `end`.
+    """
     value = 0
     for shift in range(0, 70, 7):
         if position >= end:

@@ -1,8 +1,9 @@
-"""Finds which constants of an ONNX graph are learnt weights, rather than zero states, scales or computed values.
+"""Finds the constants of an ONNX graph that are learnt weights, as opposed to initial states, scales or shapes.
 
-ONNX does not mark weights. For operators whose description names the weight inputs, those inputs are weights. For all
-others an initializer is a weight, and a constant that the graph fills with one value is not: `zeros_like(y)` is
-exported as ConstantOfShape. Only convcalc itself writes weights that way (see `to_onnx`).
+ONNX does not mark weights. If the documentation of an operator says which of its inputs are weights, those inputs are
+learnt. For any other operator, an initializer is learnt, but a constant that a node fills with one value is not:
+`zeros_like(y)`, for example, is exported as ConstantOfShape. Files written by convcalc are an exception: all of their
+weights come from ConstantOfShape (see `to_onnx`).
 Source: onnx.ai/onnx/operators.
 """
 
@@ -40,7 +41,7 @@ _STATE_INPUTS = {
 
 
 def list_learnt_roots(program: Program, operation: Operation) -> tuple[str, ...]:
-    """Return the learnt tensors that an operation reads, including those read by its subgraphs."""
+    """Return the names of the learnt tensors from which the inputs of an operation and of its subgraphs are made."""
     return tuple(
         dict.fromkeys(root for name in _list_learnt_inputs(program, operation) for root in program.values[name].roots)
     )
@@ -61,11 +62,11 @@ def _list_learnt_inputs(program: Program, operation: Operation) -> Iterator[str]
 
 
 def is_learnt(program: Program, roots: Iterable[str]) -> bool:
-    """Whether a constant made of `roots` is a weight, for operators that do not name their weights."""
+    """Whether a constant made from the tensors `roots` is learnt, if _WEIGHT_INPUTS lacks its operator."""
     return any(root not in program.filled for root in roots)
 
 
 def is_varied(program: Program, name: str) -> bool:
-    """Whether a constant is known to hold different values."""
+    """Whether a constant is known to hold at least two different values."""
     contents = program.values[name].contents
     return contents is not None and contents.size > 0 and bool((contents != contents.ravel()[0]).any())

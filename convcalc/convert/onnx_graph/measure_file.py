@@ -13,7 +13,7 @@ from convcalc.convert.onnx_graph.file import import_onnx, read_model
 from convcalc.network import Network
 
 _FLOATS = frozenset({1, 10, 11, 16})  # TensorProto's float, float16, double and bfloat16
-# nodes that pass a weight on
+# operators whose output is still the same weight as their input
 _THROUGH = frozenset(
     {"Identity", "Cast", "DequantizeLinear", "Transpose", "Reshape", "Unsqueeze", "Squeeze", "Flatten"}
 )
@@ -33,10 +33,11 @@ _UNCOUNTED_WITH_BODY = frozenset({"If", "Loop", "Scan"})
 
 
 class _GraphFacts(NamedTuple):
-    """Facts about the tensors of a graph, by name: sizes, elements of tensors that may be learnt, and their roots.
+    """Facts about the tensors of a graph, by name.
 
-    A root is the tensor before casts, transposes and the like. Tensors in `filled` hold one repeated number: they count
-    as weights only if the operator's input cannot be anything else.
+    `elements` has the number of elements of each tensor that may be learnt; `roots` maps a tensor to the stored tensor
+    from which casts, transposes and the like make it. Tensors in `filled` hold one repeated number: they count as
+    weights only if the operator's input cannot be anything else.
     """
 
     sizes: Mapping[str, Sizes]
@@ -46,7 +47,7 @@ class _GraphFacts(NamedTuple):
 
 
 def measure_file(path: str, network: Network) -> Model:
-    """Return the figures of a file on the inputs of a network.
+    """Return the measured figures of an ONNX file for inputs with the shapes and batch size of `network`.
 
     Raises OSError if the file cannot be read; NotImported if it is not an ONNX model, has other inputs, or onnx cannot
     infer its shapes.
@@ -92,7 +93,10 @@ def _infer_shapes(model: Any, network: Network) -> Any:
 
 
 def _set_sizes(value: Any, shape: Sizes) -> None:
-    """Set an input's shape, channels last if the file has them there. Raises NotImported."""
+    """Set an input's shape to one sample of `shape`, channels first or last as in the file.
+
+    Raises NotImported if the file has another shape.
+    """
     dims = value.type.tensor_type.shape.dim
     stated = [dim.dim_value or None for dim in dims]
     orders = [(1, *shape), (1, *shape[1:], shape[0])]
@@ -135,7 +139,7 @@ def _collect_facts(graph: Any) -> _GraphFacts:
 
 
 def _measure_node(node: Any, facts: _GraphFacts, seen: set[str], batch: int) -> ModelPart | None:
-    """Return what a node computes and learns; None if nothing, or if it only passes a weight on."""
+    """Return the figures of a node; None if it has no params, buffers or MACs, or only converts a weight."""
     if not node.output or node.output[0] in facts.roots:
         return None
     places = _DATA_INPUTS.get(node.op_type, range(len(node.input)))
@@ -162,7 +166,7 @@ def _measure_node(node: Any, facts: _GraphFacts, seen: set[str], batch: int) -> 
 
 
 def _count_new(names: Iterable[str], facts: _GraphFacts, seen: set[str], least: int) -> int:
-    """Count the elements of tensors that may be learnt, have at least `least` elements and were not counted before."""
+    """Count the elements of tensors that may be learnt, have `least` elements or more and are not yet in `seen`."""
     roots = dict.fromkeys(facts.roots[name] for name in names if name in facts.roots)
     new = [root for root in roots if facts.elements.get(root, 0) >= least and root not in seen]
     seen.update(new)
@@ -170,7 +174,7 @@ def _count_new(names: Iterable[str], facts: _GraphFacts, seen: set[str], least: 
 
 
 def _merge_biases(parts: list[ModelPart]) -> list[ModelPart]:
-    """Merge each learnt Add that follows a product into it, as its bias."""
+    """Merge each Add of a learnt vector into the convolution or matrix product directly before it, as its bias."""
     found: list[ModelPart] = []
     for part in parts:
         before = found[-1] if found else None
@@ -184,17 +188,17 @@ def _merge_biases(parts: list[ModelPart]) -> list[ModelPart]:
 
 
 def _conv_macs(node: Any, facts: _GraphFacts) -> int:
-    """Each output is a sum over the kernel and the channels of a group."""
+    """Return the MACs of a Conv: each output element is a sum over the kernel and the input channels of its group."""
     return prod(facts.sizes[node.output[0]]) * prod(_weight_sizes(node, facts)[1:])
 
 
 def _transposed_macs(node: Any, facts: _GraphFacts) -> int:
-    """Each input is multiplied by the kernel for all output channels of its group."""
+    """Return the MACs of a ConvTranspose: each input element is multiplied by all kernels of its group."""
     return prod(facts.sizes[node.input[0]]) * prod(_weight_sizes(node, facts)[1:])
 
 
 def _product_macs(node: Any, facts: _GraphFacts) -> int:
-    """Each output is a sum over the axis that both factors share."""
+    """Return the MACs of a matrix product: each output element is a sum over the axis that both factors share."""
     transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
     return prod(facts.sizes[node.output[0]]) * facts.sizes[node.input[0]][0 if transposed else -1]
 

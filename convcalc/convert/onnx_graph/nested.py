@@ -1,4 +1,4 @@
-"""Handles subgraphs inside nodes and functions defined by a model: which tensors they read, and how large they are."""
+"""Handles nested parts of a model: finds the tensors that subgraphs of nodes read, and inlines functions."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,14 +10,14 @@ MOST_NODES = 100_000
 
 
 def check_text(value: str | bytes) -> str:
-    """Return a string of the file. Raises NotImported for bytes: the parser returns invalid UTF-8 as bytes."""
+    """Return a string of the file. Raises NotImported if it is not valid UTF-8, which the parser returns as bytes."""
     if isinstance(value, bytes):
         raise NotImported(f"not an ONNX model: the name {show(repr(value))} is not valid UTF-8")
     return value
 
 
 def list_captured(node: Any) -> list[str]:
-    """Return the tensors that a node's subgraphs read from outside."""
+    """Return the names of the tensors that a node's subgraphs read but do not produce."""
     found: dict[str, None] = {}
     for attribute in node.attribute:
         for graph in [attribute.g] if attribute.HasField("g") else list(attribute.graphs):
@@ -26,7 +26,7 @@ def list_captured(node: Any) -> list[str]:
 
 
 def _list_free_names(graph: Any) -> list[str]:
-    """Return the tensors that a graph reads but does not produce."""
+    """Return the names of the tensors that a graph and its subgraphs read but do not produce."""
     made = {info.name for info in graph.input} | {tensor.name for tensor in graph.initializer} | {""}
     found: dict[str, None] = {}
     for node in graph.node:
@@ -37,7 +37,10 @@ def _list_free_names(graph: Any) -> list[str]:
 
 
 def inline_functions(model: Any) -> Any:
-    """Return the model with its own functions inlined. Raises NotImported."""
+    """Return the model with each call of a function that it defines replaced by the nodes of the function.
+
+    Raises NotImported if a function calls itself, the result is too large, or the package onnx fails.
+    """
     if not model.functions:
         return model
     _check_inlined_size(model)
@@ -50,7 +53,7 @@ def inline_functions(model: Any) -> Any:
 
 
 def _check_inlined_size(model: Any) -> None:
-    """Raise NotImported for functions that call themselves or exceed the limit of nodes when inlined."""
+    """Raise NotImported if a function calls itself, or the model would have too many nodes after inlining."""
     functions = {(function.domain, function.name): function for function in model.functions}
     counted: dict[tuple[str, str], int] = {}
 

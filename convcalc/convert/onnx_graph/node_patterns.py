@@ -1,7 +1,10 @@
 """Merges ONNX nodes that together form one layer: `Sigmoid` and `Mul` become a `silu`.
 
-`merge_patterns` takes a program and returns its operations. It merges activations and norms that an exporter
-decomposed, channel shuffles, and biases, scales and stochastic depth that are nodes of their own.
+`merge_patterns` takes a program and returns its operations. It merges activations, norms and channel shuffles that an
+exporter wrote as several nodes, stochastic depth, and biases and scales that follow a layer as separate nodes.
+
+Each `_merge_…` function is a pattern: given the position of an operation, it looks for the pattern that ends there,
+replaces the operations by one and returns whether it did.
 """
 
 from collections.abc import Callable
@@ -19,16 +22,21 @@ _INPUTS_WITHOUT_BIAS = {
     "ConvTranspose": 2,
     "MatMul": 2,
     "Gemm": 2,
-}  # number of inputs without a bias
+}  # number of inputs of a node that has no bias
 
 
 def merge_patterns(program: Program) -> list[Operation]:
-    """Return the operations of a program that process data, with each known pattern of operations merged into one."""
+    """Return the operations of a program that process data, each known pattern merged into one operation."""
     return _PatternMerger(program).merge()
 
 
 class _PatternMerger:
-    """Tries each operation as the last of a pattern. `found` holds the operations by position, None if merged."""
+    """Tries each operation as the last of a pattern.
+
+    `found` has the operation at each position, None if it was merged into another or only computes constants.
+    `makers` maps a tensor to the position of the operation that produces it, `readers` to those that read it (-1 for
+    an output of the graph).
+    """
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -59,7 +67,10 @@ class _PatternMerger:
     # -- finding operations
 
     def find_maker(self, name: str, *operators: str) -> tuple[int, Operation] | None:
-        """Return the operation that produces a tensor, with its position; None if it is not one of `operators`."""
+        """Return the operation that produces a tensor, preceded by its position; None if there is none.
+
+        If `operators` are given, also None if the operation is not one of them.
+        """
         place = self.makers.get(name)
         operation = None if place is None else self.found[place]
         if place is None or operation is None or (operators and operation.operator not in operators):
@@ -67,7 +78,7 @@ class _PatternMerger:
         return place, operation
 
     def find_only_maker(self, name: str, *operators: str) -> tuple[int, Operation] | None:
-        """Return the same as `find_maker`, if the tensor is read exactly once."""
+        """Return the same as `find_maker`, but None unless the tensor is read exactly once."""
         return self.find_maker(name, *operators) if len(self.readers.get(name, ())) == 1 else None
 
     def dims(self, name: str) -> Sizes:
@@ -77,11 +88,11 @@ class _PatternMerger:
         return self.values[name].constant
 
     def is_weight(self, name: str) -> bool:
-        """Whether a constant is a weight."""
+        """Whether a constant is learnt."""
         return is_learnt(self.program, self.values[name].roots)
 
     def is_filled(self, name: str, value: float) -> bool:
-        """Whether a tensor is known to hold one value everywhere."""
+        """Whether all elements of a tensor are known to equal `value`."""
         contents = self.values[name].contents
         return contents is not None and bool((contents == value).all())
 
@@ -95,7 +106,7 @@ class _PatternMerger:
     # -- merging
 
     def replace(self, place: int, operation: Operation, *gone: int) -> bool:
-        """Put an operation at a position and remove those at `gone`."""
+        """Put an operation at position `place`, remove the operations at the positions `gone`, and return True."""
         for other in gone:
             self.found[other] = None
         self.found[place] = operation
@@ -104,7 +115,7 @@ class _PatternMerger:
 
 
 def _split_constant(merger: _PatternMerger, operation: Operation) -> tuple[str, str] | None:
-    """Return the data and the constant that an operation reads; None unless its inputs are one of each."""
+    """Return the names of the data and of the constant that an operation reads; None unless it reads one of each."""
     if len(operation.inputs) != 2:
         return None
     first, second = operation.inputs
@@ -114,7 +125,7 @@ def _split_constant(merger: _PatternMerger, operation: Operation) -> tuple[str, 
 
 
 def _is_channel_vector(merger: _PatternMerger, constant: str, data: str, axis: int) -> bool:
-    """Whether a constant has one value per channel along an axis of some data."""
+    """Whether a constant, broadcast to the tensor `data`, has the size of `data` on `axis` and 1 elsewhere."""
     sizes = merger.dims(data)
     own = merger.dims(constant)
     padded = (1,) * (len(sizes) - len(own)) + own
@@ -125,7 +136,7 @@ def _is_channel_vector(merger: _PatternMerger, constant: str, data: str, axis: i
 
 
 def _merge_activation(merger: _PatternMerger, place: int, operation: Operation) -> bool:
-    """Merge a chain of elementwise operators that equals an activation."""
+    """Merge a chain of elementwise operators whose values are those of an activation."""
     chain = _list_chain_inputs(merger, place)
     for root in chain:
         used: dict[int, None] = {}
@@ -144,7 +155,7 @@ def _merge_activation(merger: _PatternMerger, place: int, operation: Operation) 
 
 
 def _list_chain_inputs(merger: _PatternMerger, place: int) -> list[str]:
-    """Return the tensors at which a chain of elementwise operators may start, nearest first."""
+    """Return the possible inputs of a chain of elementwise operators that ends at `place`, nearest first."""
     found: dict[str, None] = {}
     pending = [place]
     for current in pending:
@@ -167,9 +178,10 @@ def _list_chain_inputs(merger: _PatternMerger, place: int) -> list[str]:
 def _evaluate_chain(
     merger: _PatternMerger, name: str, root: str, used: dict[int, None], known: dict[str, list[float] | None]
 ) -> list[float] | None:
-    """Return the values of a tensor for each value of `root` in POINTS, None if it depends on other data.
+    """Return the value of the tensor `name` for each value of the tensor `root` in POINTS.
 
-    The positions of the operations on the way are added to `used`.
+    None if it depends on other data or cannot be computed. The positions of the operations between the two tensors are
+    added to `used`; `known` caches the result for each tensor.
     """
     if name == root:
         return list(activation_chains.POINTS)
@@ -196,7 +208,10 @@ def _evaluate_chain(
 
 
 def _is_closed(merger: _PatternMerger, inside: set[int], last: int) -> bool:
-    """Whether only operations in `inside` read the outputs of these operations, except the outputs of `last`."""
+    """Whether the outputs of the operations at the positions `inside` are read by none but these operations.
+
+    The outputs of the operation at `last` may be read anywhere.
+    """
     for place in inside - {last}:
         operation = merger.found[place]
         assert operation is not None
@@ -230,14 +245,14 @@ def _merge_padding_mode(merger: _PatternMerger, place: int, operation: Operation
 
 
 def _list_integers(merger: _PatternMerger, operation: Operation, position: int) -> tuple[int, ...] | None:
-    """Return the integers of an optional constant input; None if it is absent or not known."""
+    """Return the integers of the constant input at a position; None if it is absent or its values are unknown."""
     name = operation.inputs[position] if position < len(operation.inputs) else ""
     contents = merger.values[name].contents if name else None
     return None if contents is None else tuple(map(int, contents.ravel()))
 
 
 def _merge_bias(merger: _PatternMerger, place: int, operation: Operation) -> bool:
-    """Merge an added constant into a convolution or product as its bias."""
+    """Merge the addition of a learnt constant into the convolution or matrix product before it, as its bias."""
     pair = _split_constant(merger, operation)
     made = None if pair is None else merger.find_only_maker(pair[0], *_INPUTS_WITHOUT_BIAS)
     if pair is None or made is None:
@@ -255,7 +270,10 @@ def _merge_bias(merger: _PatternMerger, place: int, operation: Operation) -> boo
 
 
 def _merge_affine_batch_norm(merger: _PatternMerger, place: int, operation: Operation) -> bool:
-    """Merge the learnt scale and bias that follow a batch norm, as Caffe's BatchNorm and Scale do."""
+    """Merge a Mul and an Add by one value per channel into the batch norm before them, as its scale and bias.
+
+    Models converted from Caffe have them, because Caffe writes a batch norm as BatchNorm and Scale.
+    """
     shifted = _split_constant(merger, operation)
     factor = None if shifted is None else merger.find_only_maker(shifted[0], "Mul")
     scaled = None if factor is None else _split_constant(merger, factor[1])
@@ -270,7 +288,7 @@ def _merge_affine_batch_norm(merger: _PatternMerger, place: int, operation: Oper
 
 
 def _merge_stochastic_depth(merger: _PatternMerger, place: int, operation: Operation) -> bool:
-    """Merge a product with one randomly dropped factor per sample."""
+    """Merge a product with one factor per sample, produced by a Dropout, into a DropPath."""
     pair = _split_constant(merger, operation)
     source = None if pair is None else merger.sources.get(pair[1])
     if pair is None or source is None or source.operator != "Dropout" or prod(merger.dims(pair[1])[1:]) > 1:
@@ -283,7 +301,10 @@ def _merge_stochastic_depth(merger: _PatternMerger, place: int, operation: Opera
 
 
 def _merge_affine_norm(merger: _PatternMerger, place: int, operation: Operation) -> bool:
-    """Merge the scale that follows a norm found by this module, or the bias that follows that scale."""
+    """Merge a learnt scale into the norm before it, or a learnt bias into the norm that already has a scale.
+
+    Only norms that this module merged from several nodes are considered; their attribute `written` is set.
+    """
     pair = _split_constant(merger, operation)
     made = None if pair is None else merger.find_only_maker(pair[0], "LayerNormalization", "GroupNormalization")
     if pair is None or made is None or not made[1].attributes.get("written") or not merger.is_weight(pair[1]):
@@ -301,7 +322,7 @@ def _merge_affine_norm(merger: _PatternMerger, place: int, operation: Operation)
 
 
 def _merge_layer_norm(merger: _PatternMerger, place: int, operation: Operation) -> bool:
-    """Merge (x - mean) / sqrt(variance + epsilon)."""
+    """Merge the operators of (x - mean) / sqrt(variance + epsilon) into a LayerNormalization."""
     made = [merger.find_maker(name) for name in operation.inputs]
     if made[0] is None or made[1] is None or made[0][1].operator != "Sub" or made[1][1].operator != "Sqrt":
         return False
@@ -325,7 +346,10 @@ def _merge_layer_norm(merger: _PatternMerger, place: int, operation: Operation) 
 
 
 def _trace_back(merger: _PatternMerger, name: str, source: str) -> set[int] | None:
-    """Return the operations between two tensors, None if they are too many or read other data."""
+    """Return the positions of the operations that compute the tensor `name` from the tensor `source` and constants.
+
+    None if there are too many or they read other data.
+    """
     inside: set[int] = set()
     pending = [name]
     while pending:
@@ -342,7 +366,10 @@ def _trace_back(merger: _PatternMerger, name: str, source: str) -> set[int] | No
 
 
 def _trailing_axis(merger: _PatternMerger, mean: Operation) -> int | None:
-    """Return the first axis that a mean averages, if it averages the last axes and keeps them; otherwise None."""
+    """Return the first of the axes that a ReduceMean averages.
+
+    None unless these are the last axes of its input and are kept with size 1.
+    """
     rank = len(merger.dims(mean.inputs[0]))
     axes: Any = mean.attributes.get("axes")
     if axes is None and len(mean.inputs) > 1:
@@ -355,7 +382,7 @@ def _trailing_axis(merger: _PatternMerger, mean: Operation) -> int | None:
 
 
 def _merge_group_norm(merger: _PatternMerger, place: int, operation: Operation) -> bool:
-    """Merge a reshape to groups, an instance norm and a reshape back."""
+    """Merge a reshape to groups, a plain instance norm and a reshape back into one GroupNormalization."""
     norm = merger.find_only_maker(operation.inputs[0], "InstanceNormalization")
     before = None if norm is None else merger.find_only_maker(norm[1].inputs[0], "Reshape")
     if norm is None or before is None:
@@ -389,7 +416,11 @@ def _merge_shuffle(merger: _PatternMerger, place: int, operation: Operation) -> 
 
 
 def _match_shuffle(sizes: Sizes, middle: Sizes, order: Sizes, after: Sizes) -> tuple[str, dict[str, int]] | None:
-    """Return the operator and attributes of a shuffle, from its sizes at each stage and its order of axes."""
+    """Return the operator and attributes of a reshape, transpose and reshape; None if they are not a known shuffle.
+
+    `sizes` is the input shape, `middle` the shape after the first reshape, `order` the permutation of the transpose,
+    and `after` the output shape.
+    """
     if sizes[:1] != middle[:1] or len(sizes) < 3:
         return None
     spatial = sizes[2:]

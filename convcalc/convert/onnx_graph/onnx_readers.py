@@ -1,4 +1,4 @@
-"""Lists the ONNX operators that can be imported, each with the rule that converts it; others become opaque layers."""
+"""Maps each ONNX operator that convcalc can import to the rule that converts it. All others become opaque layers."""
 
 from convcalc.convert.onnx_graph import elementwise, onnx_windows, shapes
 from convcalc.convert.onnx_graph.activation_chains import ACTIVATIONS

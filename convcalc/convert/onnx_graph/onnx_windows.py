@@ -1,4 +1,7 @@
-"""Converts operators that slide a window or multiply by a matrix: convolution, pooling, matrix products."""
+"""Converts operators that slide a window or multiply by a matrix: convolutions, pooling, matrix products.
+
+Each `convert_…` function is a rule: it adds the layers of an operation to the builder, or raises UnsupportedOperation.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,19 +14,26 @@ from convcalc.convert.onnx_graph.step_builder import Builder, Data, UnsupportedO
 
 
 def collapse_axes(values: Sequence[Any]) -> Any:
-    """Return one value if all axes have the same, else a list with one per axis."""
+    """Return a single value if all axes have the same value, else a list with one value per axis."""
     return values[0] if len(set(values)) == 1 else list(values)
 
 
 def spec_padding(pairs: Sequence[Pair]) -> Any:
-    """Return padding as a spec writes it: one number per axis if both sides are equal, else pairs."""
+    """Return (before, after) pairs, one per axis, as a spec writes padding.
+
+    If both sides of every axis are equal, one number per axis, or a single number if all axes are equal too; otherwise
+    the pairs.
+    """
     if all(before == after for before, after in pairs):
         return collapse_axes([before for before, _ in pairs])
     return [list(pair) for pair in pairs]
 
 
 def _read_per_axis(operation: Operation, name: str, axes: int) -> Sizes:
-    """Return an attribute with one positive integer per axis, 1 by default. Raises UnsupportedOperation."""
+    """Return an attribute with one integer per spatial axis, ones if it is absent.
+
+    Raises UnsupportedOperation if the number of integers differs from `axes` or one is not positive.
+    """
     found = operation.attributes.get(name) or (1,) * axes
     if len(found) != axes or min(found) < 1:
         raise UnsupportedOperation(f"{name} is {list(found)}; expected one positive integer per spatial axis ({axes})")
@@ -31,7 +41,10 @@ def _read_per_axis(operation: Operation, name: str, axes: int) -> Sizes:
 
 
 def _read_pads(operation: Operation, axes: int) -> list[Pair]:
-    """Return the attribute `pads` as one (before, after) pair per axis. Raises UnsupportedOperation."""
+    """Return the attribute `pads` as one (before, after) pair per spatial axis, zeros if it is absent.
+
+    Raises UnsupportedOperation if there are not two amounts per axis or one is negative.
+    """
     pads = operation.attributes.get("pads") or (0,) * (2 * axes)
     if len(pads) != 2 * axes or min(pads) < 0:
         raise UnsupportedOperation(
@@ -43,7 +56,7 @@ def _read_pads(operation: Operation, axes: int) -> list[Pair]:
 def _read_padding(operation: Operation, spatial: Sizes, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Any:
     """Return the padding of a sliding window as a spec writes it.
 
-    `SAME_UPPER` is `same` in a spec; `SAME_LOWER` puts the odd element in front and is written as pairs.
+    `SAME_UPPER` is `same` in a spec. `SAME_LOWER` is written as numbers: of an odd total, it pads one more before.
     """
     automatic = operation.attributes.get("auto_pad") or "NOTSET"
     if automatic == "SAME_UPPER":
@@ -79,14 +92,14 @@ def _has_bias(builder: Builder, operation: Operation, channels: int) -> bool:
 
 
 def _check_fit(operation: Operation, data: Data, channels: int, kernel: Sequence[int]) -> None:
-    """Raise NotImported if weights do not have the channels and number of axes of the data."""
+    """Raise NotImported unless weights for `channels` input channels and this kernel fit the shape of the data."""
     if channels != data.shape.channels or len(kernel) != data.shape.axes or not kernel:
         weights = f"weights for {channels} channels and {len(kernel)} axes"
         raise NotImported(f"{describe_node(operation)} has {weights}, but its input is {data.shape}")
 
 
 def convert_conv(builder: Builder, operation: Operation) -> None:
-    """Convert Conv to a convolution, a depthwise one if each channel is a group of its own."""
+    """Convert Conv to a conv, or to a depthwise_conv if it has one group per input channel and several channels."""
     data = builder.read(operation.inputs[0])
     out_channels, per_group, *kernel = builder.constant(operation, 1, "weights").dims
     axes, groups = data.shape.axes, operation.attributes.get("group", 1)
@@ -98,7 +111,7 @@ def convert_conv(builder: Builder, operation: Operation) -> None:
         padding=_read_padding(operation, data.shape.spatial, tuple(kernel), stride, dilation),
         dilation=collapse_axes(dilation),
     )
-    if operation.attributes.get("padding_mode"):  # of a Pad that is merged, see `node_patterns`
+    if operation.attributes.get("padding_mode"):  # from a Pad that `node_patterns` merged into the Conv
         window["padding_mode"] = operation.attributes["padding_mode"]
     bias = _drop_defaults(bias=_has_bias(builder, operation, out_channels))
     roots = builder.roots(operation, 1, 2)
@@ -111,7 +124,7 @@ def convert_conv(builder: Builder, operation: Operation) -> None:
 
 
 def convert_conv_transpose(builder: Builder, operation: Operation) -> None:
-    """Convert ConvTranspose, with its padding computed if only the output size is given."""
+    """Convert ConvTranspose. If the file has an output size instead of the padding, the padding is computed from it."""
     data = builder.read(operation.inputs[0])
     channels, per_group, *kernel = builder.constant(operation, 1, "weights").dims
     axes, groups = data.shape.axes, operation.attributes.get("group", 1)
@@ -139,7 +152,11 @@ def convert_conv_transpose(builder: Builder, operation: Operation) -> None:
 def _transposed_padding(
     operation: Operation, axis: int, axes: int, size: int, kernel: int, stride: int, dilation: int, extra: int
 ) -> tuple[Pair, int]:
-    """Return the padding and output padding of one axis of ConvTranspose. Source: onnx.ai/onnx/operators."""
+    """Return the (before, after) padding and the output padding of one spatial axis of ConvTranspose.
+
+    `axis` is the number of the axis among `axes` spatial axes; `size` is its input size and `extra` the output padding
+    in the file. Source: onnx.ai/onnx/operators.
+    """
     automatic = operation.attributes.get("auto_pad") or "NOTSET"
     wanted = operation.attributes.get("output_shape")
     if not wanted and automatic in ("NOTSET", "VALID"):
@@ -215,7 +232,7 @@ def convert_reduction(builder: Builder, operation: Operation) -> None:
 
 
 def convert_gemm(builder: Builder, operation: Operation) -> None:
-    """Convert Gemm with a weight matrix to a linear layer."""
+    """Convert Gemm, whose second input must be a weight matrix, to a linear layer."""
     data = builder.read(operation.inputs[0])
     sizes = builder.constant(operation, 1, "weights").dims
     if operation.attributes.get("transA") or len(sizes) != 2:
@@ -226,7 +243,7 @@ def convert_gemm(builder: Builder, operation: Operation) -> None:
 
 
 def convert_matmul(builder: Builder, operation: Operation) -> None:
-    """Convert MatMul with a weight matrix to a linear layer, or to a pointwise convolution over spatial axes."""
+    """Convert MatMul with a weight matrix to a linear layer, or to a pointwise_conv if the data has spatial axes."""
     if builder.value(operation.inputs[0]).constant:
         raise UnsupportedOperation("it is not a product of data and a weight matrix")
     data = builder.read_any_order(operation.inputs[0])

@@ -120,10 +120,9 @@ def _pool_rule(operator: str, **attributes: Any) -> _WriteRule:
 
 
 def _ceil_mode(layer: Any, padding: Sequence[Pair], dilation: Sequence[int]) -> int:
-    """Return ONNX's ceil_mode, 0 or 1, that gives the layer's output size.
+    """Return the value of ONNX's ceil_mode, 0 or 1, with which a pooling has the layer's output size.
 
-    Unlike convcalc's, ONNX's ceil_mode does not drop a last window that starts beyond the input. Raises
-    UnsupportedLayer.
+    Raises UnsupportedLayer if neither has it: unlike convcalc, ONNX keeps a last window that starts beyond the input.
     """
     windows = list(zip(layer.input.spatial, layer.kernel_size, layer.stride, padding, dilation, strict=True))
     if layer.output.spatial == tuple(starmap(window_count, windows)):
@@ -135,7 +134,10 @@ def _ceil_mode(layer: Any, padding: Sequence[Pair], dilation: Sequence[int]) -> 
 
 
 def _adaptive_pool_rule(operator: str, whole: str) -> _WriteRule:
-    """Write a global pooling for output size 1, else a pooling with equal windows, which the sizes must allow."""
+    """Return a rule for adaptive pooling: global pooling for output size 1, else a pooling with equal windows.
+
+    The rule raises UnsupportedLayer if the windows cannot be equal.
+    """
 
     def rule(writer: OnnxWriter, layer: Any) -> None:
         sizes = list(zip(layer.input.spatial, layer.output_size, strict=True))
@@ -189,7 +191,10 @@ def _write_batchnorm(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_layernorm(writer: OnnxWriter, layer: Any) -> None:
-    """Write LayerNormalization, which covers the last axes; MeanVarianceNormalization if not affine."""
+    """Write LayerNormalization, or MeanVarianceNormalization if the layer is not affine.
+
+    LayerNormalization always normalises over the last axes.
+    """
     axes = layer.input.axes
     if not layer.affine:
         every = range(1, axes + 2) if layer.axes == "all" else [1]
@@ -203,7 +208,7 @@ def _write_layernorm(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_groupnorm(writer: OnnxWriter, layer: Any) -> None:
-    """Write GroupNormalization; an instance norm of the groups if not affine."""
+    """Write GroupNormalization, or an instance norm of the groups if the layer is not affine."""
     channels, groups = layer.input.channels, layer.num_groups
     if layer.affine:
         writer.add("GroupNormalization", *scale_and_bias(writer, layer, (channels,)), num_groups=groups)
@@ -214,7 +219,7 @@ def _write_groupnorm(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_instancenorm(writer: OnnxWriter, layer: Any) -> None:
-    """Write InstanceNormalization; MeanVarianceNormalization if not affine."""
+    """Write InstanceNormalization, or MeanVarianceNormalization if the layer is not affine."""
     if layer.affine:
         writer.add("InstanceNormalization", *scale_and_bias(writer, layer, (layer.input.channels,)))
     else:
@@ -251,7 +256,10 @@ def _write_silu(writer: OnnxWriter, layer: Layer) -> None:
 
 
 def _merge_rule(two: str, many: str | None = None) -> _WriteRule:
-    """Return a rule that writes `two` for two inputs and `many` for more; without `many`, a chain of `two`."""
+    """Return a rule that writes the operator `two` for two inputs and the operator `many` for more.
+
+    Without `many`, more inputs are merged by a chain of the operator `two`.
+    """
 
     def rule(writer: OnnxWriter, layer: Any) -> None:
         reads = writer.reads
@@ -266,7 +274,7 @@ def _merge_rule(two: str, many: str | None = None) -> _WriteRule:
 
 
 def _write_upsample(writer: OnnxWriter, layer: Any) -> None:
-    """Write Resize by integer scales, else to a size, with PyTorch's interpolation."""
+    """Write Resize with PyTorch's interpolation: with scales if they are integers, else with the output size."""
     nearest = layer.mode == "nearest"
     spatial = list(zip(layer.input.spatial, layer.output.spatial, strict=True))
     axes = list(range(2, layer.input.axes + 2))
@@ -296,7 +304,7 @@ def _write_pixel_unshuffle(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _check_two_axes(layer: Layer) -> None:
-    """Raise UnsupportedLayer for an operator that ONNX has for two spatial axes only."""
+    """Raise UnsupportedLayer unless the input has two spatial axes, for operators that ONNX limits to two."""
     if layer.input.axes != 2:
         raise UnsupportedLayer(f"{layer.kind} on {layer.input}, which does not have two spatial axes")
 
@@ -334,7 +342,7 @@ def _write_dropout(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_drop_path(writer: OnnxWriter, layer: Any) -> None:
-    """Write a Mul with one factor per sample, made by a Dropout of ones."""
+    """Write a Mul with one factor per sample; the factors are the output of a Dropout whose input is all ones."""
     if not layer.p:
         writer.add("Identity")
         return

@@ -1,7 +1,7 @@
 """Reads an ONNX graph into a `Program`: its nodes in order, and the shape of each tensor, constant or data.
 
 The package onnx infers shapes node by node. It is given the contents of small constants, so that arithmetic on shapes
-is evaluated on the way. No array is allocated with the size that a shape in the file claims.
+can be evaluated. Whatever shapes the file declares, only small arrays are allocated.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from convcalc.problems import shorten, show
 
 Shapes = Mapping[str | None, Sequence[int]]
 Follow = Callable[[Iterable[Any], int], Iterable[Any]]
-_MOST_ELEMENTS = 10**11  # of one tensor
+_MOST_ELEMENTS = 10**11  # in one tensor
 _DEFAULT_DOMAIN = ("", "ai.onnx")
 _KEEPS_SHAPE = frozenset(("GroupNormalization", "MeanVarianceNormalization", "Swish", "Gelu", "Mish", "HardSwish"))
 _MOST_AXES = 64
@@ -30,10 +30,10 @@ _WEIGHT_TYPES = frozenset(
 
 
 class OnnxValue(NamedTuple):
-    """A tensor: its sizes including the batch, and for a constant its contents if small.
+    """A tensor: `dims` are its sizes including the batch, `kind` is the number of its data type in onnx.TensorProto.
 
-    `kind` is the number of its data type in onnx.TensorProto, `roots` are the learnt tensors from which a constant is
-    made, and `measured` marks a constant that depends on the shape of data.
+    For a constant, `contents` is its array, None if large or unknown; `roots` are the names of the stored tensors that
+    may be learnt and from which it is made; `measured` says whether it depends on the shape of another tensor.
     """
 
     dims: Sizes
@@ -45,9 +45,9 @@ class OnnxValue(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """A node. `operator` includes the domain unless that is ONNX's own; `captured` are tensors that its subgraphs read.
+    """A node. `operator` begins with its domain unless it is a standard ONNX operator.
 
-    `version` is the version of the operator set.
+    `version` is the version of the operator set; `captured` are the outside tensors that the node's subgraphs read.
     """
 
     name: str
@@ -62,9 +62,10 @@ class Operation(NamedTuple):
 class Program(NamedTuple):
     """A graph as a list of operations, with the facts known about its tensors.
 
-    `weights` has the number of elements of each tensor that may be learnt; `literal` are constants stored in nodes.
-    `filled` are the weights that a node fills with one value; they are learnt only if an operator says so. `disputed`
-    describes, by tensor, how the file's shape differs from the inferred shape; empty if it does not.
+    `inputs` are the shapes of the inputs, batch first. `weights` has the number of elements of each tensor that may be
+    learnt; of these, `literal` are stored in Constant nodes, and `filled` are filled with one value by a node, so that
+    they are learnt only if the operator that reads them has an input for weights there. `disputed` describes how the
+    declared shape of a tensor differs from the inferred one, with an empty text if it does not.
     """
 
     name: str
@@ -81,8 +82,9 @@ class Program(NamedTuple):
 def read_program(model: Any, shapes: Shapes, follow: Follow | None = None) -> Program:
     """Return the program of an onnx.ModelProto.
 
-    `shapes` overrides input shapes, without the batch, by name or by None for a single input. `follow` wraps the
-    iteration over nodes, for progress bars. Raises NotImported if a shape is unknown or a limit is exceeded.
+    `shapes` overrides input shapes, without the batch; its keys are the names of inputs, or None for the only input.
+    `follow` takes the nodes and their number and returns an iterable over them, for progress bars.
+    Raises NotImported if a shape is unknown or a limit is exceeded.
     """
     return _OnnxReader(inline_functions(model), shapes).read(follow or (lambda nodes, total: nodes))
 
@@ -132,7 +134,7 @@ class _OnnxReader:
     # -- values
 
     def check_sizes(self, dims: Sizes, name: str) -> Sizes:
-        """Return the sizes of a tensor. Raises NotImported if they are negative or too large."""
+        """Return the sizes unchanged. Raises NotImported if one is negative or the tensor has too many elements."""
         if any(size < 0 for size in dims):
             raise NotImported(f"{show(name)} has a negative size: {' × '.join(map(str, dims))}")
         if prod(dims) > _MOST_ELEMENTS:
@@ -142,7 +144,7 @@ class _OnnxReader:
         return dims
 
     def add(self, name: str, value: OnnxValue, data: Any = None) -> None:
-        """Add a value, and its type and contents for onnx's inference."""
+        """Record a tensor, and its type and contents for onnx's inference; `data`, if given, replaces the contents."""
         self.values[name] = value
         self.types[name] = self.onnx.helper.make_tensor_type_proto(value.kind, value.dims)
         if data is not None:
@@ -151,7 +153,7 @@ class _OnnxReader:
             self.data[name] = self.onnx.numpy_helper.from_array(value.contents, name)
 
     def add_weight(self, name: str, dims: Sizes, tensor: Any) -> None:
-        """Add an initializer."""
+        """Record the initializer `name` with the sizes `dims`. Raises NotImported if it is too large."""
         self.check_sizes(dims, name)
         contents = self.read_contents(tensor) if prod(dims) <= constants.MOST_ELEMENTS else None
         roots: tuple[str, ...] = ()
@@ -161,7 +163,7 @@ class _OnnxReader:
         self.add(name, OnnxValue(dims, tensor.data_type, True, contents, roots))
 
     def read_contents(self, tensor: Any) -> Any:
-        """Return the contents of a tensor; None if they are in another file or do not fit its sizes."""
+        """Return the array of an onnx.TensorProto; None if it is stored in another file or is malformed."""
         if tensor.data_location == self.onnx.TensorProto.EXTERNAL:
             return None
         try:
@@ -186,7 +188,10 @@ class _OnnxReader:
         return found
 
     def input_dims(self, info: Any) -> Sizes:
-        """Return the sizes of an input: those given, else those in the file. An unspecified batch size becomes 1."""
+        """Return the sizes of an input, batch first: those the caller gave, else those in the file.
+
+        An unspecified batch size becomes 1. Raises NotImported if another size is unknown.
+        """
         given = self.shapes.get(info.name, self.shapes.get(None))
         if info.type.WhichOneof("value") != "tensor_type":
             raise NotImported(f"the input {show(info.name)} is not a tensor")
@@ -211,7 +216,7 @@ class _OnnxReader:
     # -- nodes
 
     def read_node(self, node: Any, place: int) -> Operation:
-        """Read a node and add the values that it produces. Raises NotImported."""
+        """Return node number `place` as an operation, and record its outputs. Raises NotImported."""
         default = node.domain in _DEFAULT_DOMAIN
         operation = Operation(
             check_text(node.name) or f"{check_text(node.op_type)}_{place}",
@@ -239,7 +244,7 @@ class _OnnxReader:
         return operation
 
     def check_lengths(self, operation: Operation) -> None:
-        """Raise NotImported for a list of sizes or axes that is longer than any tensor has axes."""
+        """Raise NotImported if an input that lists sizes or axes has more elements than a tensor may have axes."""
         sizes = operation.inputs if operation.operator == "ConstantOfShape" else operation.inputs[1:]
         for name in filter(None, sizes):
             value = self.values[name]
@@ -249,7 +254,7 @@ class _OnnxReader:
                 )
 
     def read_attribute(self, attribute: Any) -> Any:
-        """Return an attribute as a Python value: tensors as arrays or None if large, None for subgraphs."""
+        """Return an attribute as a Python value: an array for a small tensor, None for a large one or a subgraph."""
         value = self.onnx.helper.get_attribute_value(attribute)
         if isinstance(value, self.onnx.TensorProto):
             return self.read_contents(value) if prod(value.dims) <= constants.MOST_ELEMENTS else None
@@ -260,7 +265,7 @@ class _OnnxReader:
         return value if isinstance(value, int | float) else None
 
     def add_outputs(self, node: Any, operation: Operation) -> None:
-        """Add the values that a node produces."""
+        """Record the outputs of a node; if the shape of one is unknown, record the reason in `unknown`."""
         reads = [self.values[name] for name in (*operation.inputs, *operation.captured) if name]
         inferred = self.infer_outputs(node, operation)
         constant = all(value.constant for value in reads) or operation.operator in ("Shape", "Size")
@@ -283,13 +288,17 @@ class _OnnxReader:
     def find_roots(
         self, operation: Operation, name: str, dims: Sizes, kind: int, reads: list[OnnxValue]
     ) -> tuple[str, ...]:
-        """Return the learnt tensors of a constant: those of the constants it is made from, or itself."""
+        """Return the names of the tensors that may be learnt and from which the constant `name` is made.
+
+        These are the roots of its inputs, or the constant itself if it is stored in the node. Empty if it cannot be
+        learnt.
+        """
         if operation.operator in ("Shape", "Size") or kind not in _WEIGHT_TYPES:
             return ()
         is_dequantized = operation.operator == "DequantizeLinear"
-        sources = reads[:1] if is_dequantized else reads  # its scale and zero point are not learnt
+        sources = reads[:1] if is_dequantized else reads  # the scale and zero point are not learnt
         found = tuple(dict.fromkeys(root for value in sources for root in value.roots))
-        if is_dequantized and not found:  # a bias of 32 bits
+        if is_dequantized and not found:  # a quantised bias: 32-bit integers are not in _WEIGHT_TYPES
             name = operation.inputs[0]
         elif found or operation.operator not in ("Constant", "ConstantOfShape"):
             return found
@@ -305,14 +314,14 @@ class _OnnxReader:
         return (name,)
 
     def is_uniform(self, operation: Operation) -> bool:
-        """Whether a Constant is known to hold one value everywhere."""
+        """Whether all elements of a Constant are known to be equal."""
         import numpy
 
         contents = (_read_constant(numpy, operation.attributes) or [None])[0]
         return contents is not None and contents.size > 0 and bool((contents == contents.ravel()[0]).all())
 
     def fold_outputs(self, operation: Operation, inferred: dict[str, tuple[int, Sizes]]) -> list[Any] | None:
-        """Return the contents of the outputs of a node with small constant inputs, None if they cannot be evaluated."""
+        """Return the output arrays of a node that reads only constants; None if large or not evaluated."""
         import numpy
 
         sizes = [prod(dims) for _, dims in inferred.values()]
@@ -333,7 +342,10 @@ class _OnnxReader:
         return constants.fold(operation.operator, operation.attributes, contents)
 
     def infer_outputs(self, node: Any, operation: Operation) -> dict[str, tuple[int, Sizes]]:
-        """Return the data type and sizes of each output, as inferred or else as declared in the file."""
+        """Return the data type and sizes of each output by name: as inferred, or else as declared in the file.
+
+        An output with neither is left out.
+        """
         found = {}
         types = self.infer_types(node, operation)
         for name in filter(None, operation.outputs):
@@ -352,7 +364,10 @@ class _OnnxReader:
         return found
 
     def infer_types(self, node: Any, operation: Operation) -> dict[str, Any]:
-        """Return the output types inferred by the package onnx; none if it has no rule, with `failure` set."""
+        """Return the output types that the package onnx infers, by name.
+
+        Empty if onnx does not know the operator or fails; `failure` is then the reason.
+        """
         domain = "" if node.domain in _DEFAULT_DOMAIN else node.domain
         onnx = self.onnx
         self.failure = ""
@@ -379,7 +394,7 @@ class _OnnxReader:
 
 
 def _read_constant(numpy: Any, attributes: Mapping[str, Any]) -> list[Any] | None:
-    """Return the value of a Constant from any of its attributes."""
+    """Return the array of a Constant as a list of one output, from whichever attribute holds it; None if none does."""
     for name, kind in (("value_float", "float32"), ("value_int", "int64")):
         if name in attributes:
             return [numpy.asarray(attributes[name], kind)]
@@ -391,5 +406,5 @@ def _read_constant(numpy: Any, attributes: Mapping[str, Any]) -> list[Any] | Non
 
 
 def describe_node(operation: Operation) -> str:
-    """Return a node as messages name it: `Conv 'conv1'`."""
+    """Return the description of a node in messages: `Conv 'conv1'`."""
     return f"{shorten(operation.operator)} {show(operation.name)}"

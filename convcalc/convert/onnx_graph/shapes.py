@@ -1,4 +1,7 @@
-"""Converts operators that rearrange values or change shapes: slices, padding, resizing, reshaping, transposing."""
+"""Converts operators that rearrange values or change shapes: slices, padding, resizing, reshaping, transposing.
+
+Each `convert_…` function is a rule: it adds the layers of an operation to the builder, or raises UnsupportedOperation.
+"""
 
 from math import prod
 from typing import Any
@@ -26,9 +29,9 @@ def convert_concat(builder: Builder, operation: Operation) -> None:
 
 
 def _take_part(builder: Builder, operation: Operation, data: Data, starts: dict[int, int], output: int) -> None:
-    """Take a part of some data, with the sizes of output number `output`: a slice of channels, a crop, or both.
+    """Add the layers that cut output number `output` out of `data`: a slice of channels, a crop, or both.
 
-    `starts` are the first positions by axis.
+    `starts` maps an axis to the first position that is kept, 0 by default. The output's sizes are those in the file.
     """
     sizes = (builder.batch, *data.shape.sizes)
     output_sizes = dict(zip(data.order, builder.value(operation.outputs[output]).dims, strict=True))
@@ -67,7 +70,7 @@ def convert_slice(builder: Builder, operation: Operation) -> None:
 
 
 def _clamp(start: int, size: int) -> int:
-    """Return a start, which counts from the end if negative, as a position from 0 to `size`."""
+    """Return a start as a position from 0 to `size`. A negative start counts from the end."""
     return min(max(start + size if start < 0 else start, 0), size)
 
 
@@ -83,7 +86,7 @@ def convert_split(builder: Builder, operation: Operation) -> None:
 
 
 def convert_pad(builder: Builder, operation: Operation) -> None:
-    """Convert Pad with constants on the spatial axes; negative amounts crop."""
+    """Convert Pad with a constant value on the spatial axes to a pad, or to a crop if the amounts are negative."""
     data = builder.read_any_order(operation.inputs[0])
     mode = operation.attributes.get("mode") or "constant"
     pads = builder.integers(operation, 1, "pads")
@@ -106,7 +109,10 @@ def convert_pad(builder: Builder, operation: Operation) -> None:
 
 
 def convert_resize(builder: Builder, operation: Operation) -> None:
-    """Convert Resize and Upsample of the spatial axes, to a scale factor if it is an integer, else to a size."""
+    """Convert Resize and Upsample of the spatial axes to an upsample.
+
+    It has a `scale_factor` if all factors are integers, else a `size`.
+    """
     data = builder.read_any_order(operation.inputs[0])
     dims = builder.value(operation.outputs[0]).dims
     sizes = dict(zip(data.order, dims, strict=True))
@@ -129,7 +135,7 @@ def convert_resize(builder: Builder, operation: Operation) -> None:
 
 
 def convert_reshape(builder: Builder, operation: Operation) -> None:
-    """Convert Reshape, Flatten, Squeeze and Unsqueeze of each sample."""
+    """Convert Reshape, Flatten, Squeeze and Unsqueeze, which must keep the batch axis."""
     data = builder.read_any_order(operation.inputs[0])
     dims = builder.value(operation.outputs[0]).dims
     if len(dims) < 2 or dims[0] != builder.batch or prod(dims[1:]) != data.shape.elements:
@@ -145,7 +151,7 @@ def convert_reshape(builder: Builder, operation: Operation) -> None:
 
 
 def convert_transpose(builder: Builder, operation: Operation) -> None:
-    """Convert Transpose, which adds no layer: the data has its axes in another order."""
+    """Convert Transpose without adding a layer: only the recorded order of the axes changes."""
     data = builder.read_any_order(operation.inputs[0])
     order: Sizes = tuple(operation.attributes.get("perm") or reversed(range(len(data.order))))
     moved = tuple(data.order[axis] for axis in order)
@@ -171,12 +177,12 @@ def convert_channel_shuffle(builder: Builder, operation: Operation) -> None:
 
 
 def convert_quantise(builder: Builder, operation: Operation) -> None:
-    """Convert QuantizeLinear and DequantizeLinear, which add no layer: the values have another data type."""
+    """Convert QuantizeLinear and DequantizeLinear without adding a layer: only the data type changes."""
     if not all(builder.value(name).constant for name in operation.inputs[1:] if name):
         raise UnsupportedOperation("its scale is not a constant")
     builder.alias(operation, builder.read_any_order(operation.inputs[0]))
 
 
 def pass_on(builder: Builder, operation: Operation) -> None:
-    """Convert an operator whose output is its input."""
+    """Convert an operator that changes no shape, such as Cast, without adding a layer."""
     builder.alias(operation, builder.read_any_order(operation.inputs[0]))

@@ -23,11 +23,11 @@ _MULTIPLYING_KINDS = frozenset({"conv", "conv_transpose", "depthwise_conv", "lin
 
 
 class UnsupportedOperation(Exception):
-    """An operation that convcalc cannot express; the message is the reason."""
+    """Raised if no layer of convcalc can express an operation; the message is the reason."""
 
 
 class _AxesOutOfOrder(Exception):
-    """An operation needs its input with the channels first, but the axes of the tensor `name` are in another order."""
+    """Raised if an operation needs its input `name` with the channels first, but its axes are in another order."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -54,8 +54,8 @@ class Data(NamedTuple):
 class Builder:
     """Collects the steps of an ONNX program.
 
-    `data` maps tensor names to what steps produce; `owners` maps a kind and its learnt tensors to the step that owns
-    them; `counted` are the learnt tensors already counted in a step.
+    `data` maps the name of a tensor in the file to the output of a step; `owners` maps a layer kind and its learnt
+    tensors to the step that owns these weights; `counted` are the learnt tensors that belong to the params of a step.
     """
 
     def __init__(self, program: Program, operations: Iterable[Operation]) -> None:
@@ -70,9 +70,9 @@ class Builder:
         self.batch = next(iter(program.inputs.values()))[0]
 
     def add_input(self, name: str, order: Sizes) -> None:
-        """Add an input of the network, whose axes in the file are in the given order.
+        """Add an input of the network. `order` describes its axes in the file, see Data.
 
-        Raises UnsupportedOperation if its shape is not a batch of samples with channels.
+        Raises UnsupportedOperation if the shape is not a batch of samples with channels.
         """
         dims = self.program.inputs[name]
         if dims[0] != self.batch or not 1 <= len(dims) - 1 <= MOST_AXES + 1 or not all(dims):
@@ -85,7 +85,7 @@ class Builder:
         self.data[name] = Data(name, Shape(channels, tuple(spatial)), order)
 
     def run(self, operation: Operation, rule: Callable[["Builder", Operation], None] | None) -> None:
-        """Add the steps of an operation, converted by its rule; an opaque step if it has none or the rule raises."""
+        """Add the steps that `rule` makes of an operation; opaque steps if there is no rule or it raises."""
         made, self.before = len(self.steps), []
         try:
             if rule is None:
@@ -106,7 +106,7 @@ class Builder:
             self.add_opaque(operation, f"malformed attributes: {shorten(str(error))}")
 
     def take_back(self, made: int) -> None:
-        """Remove all steps but the first `made`, and restore the owners from before the operation."""
+        """Undo the current operation: remove all steps but the first `made`, and restore `owners`."""
         del self.steps[made:]
         for key, owner in reversed(self.before):
             if owner is None:
@@ -115,7 +115,10 @@ class Builder:
                 self.owners[key] = owner
 
     def insert_transpose(self, operation: Operation, name: str) -> None:
-        """Insert an opaque Transpose that brings a tensor's axes into the file's order, which no layer kind can do."""
+        """Insert an opaque Transpose step that puts the axes of the tensor `name` into their order in the file.
+
+        It is opaque because no layer kind can reorder axes.
+        """
         data = self.data[name]
         moving = operation._replace(name=f"{operation.name}_transpose", operator="Transpose")
         sizes = self.sample_sizes(self.value(name).dims)
@@ -125,11 +128,15 @@ class Builder:
     # -- reading inputs
 
     def value(self, name: str) -> OnnxValue:
-        """Return a tensor as it is in the file."""
+        """Return the properties of a tensor in the file."""
         return self.program.values[name]
 
     def read_any_order(self, name: str) -> Data:
-        """Return the data of a tensor with its axes in any order. Raises UnsupportedOperation."""
+        """Return the data of the tensor `name`, in whatever order its axes are in the file.
+
+        Raises UnsupportedOperation if no layer produces the tensor, the batch is not its first axis, or its shape in
+        the file is not that of the data.
+        """
         found = self.data.get(name)
         if found is None:
             raise UnsupportedOperation("its input is not the output of any layer")
@@ -143,16 +150,19 @@ class Builder:
         return f"(batch {self.batch}, channels, up to {MOST_AXES} spatial sizes), all positive"
 
     def read(self, name: str) -> Data:
-        """Return the data of a tensor with the channels first. Raises UnsupportedOperation, _AxesOutOfOrder."""
+        """Return the data of the tensor `name`, whose axes must be batch, channels, spatial axes in this order.
+
+        Raises _AxesOutOfOrder if they are not, and UnsupportedOperation as `read_any_order` does.
+        """
         found = self.read_any_order(name)
         if not found.standard:
             raise _AxesOutOfOrder(name)
         return found
 
     def constant(self, operation: Operation, place: int, what: str) -> OnnxValue:
-        """Return the constant at position `place` of an operation's inputs; `what` names it in messages.
+        """Return the constant at position `place` of an operation's inputs; `what` is its name in messages, a plural.
 
-        Raises UnsupportedOperation if it is missing, not a constant or not learnt.
+        Raises UnsupportedOperation if the input is missing, not a constant or not learnt.
         """
         name = operation.inputs[place] if place < len(operation.inputs) else ""
         if not name or not self.value(name).constant:
@@ -162,9 +172,10 @@ class Builder:
         return self.value(name)
 
     def numbers(self, operation: Operation, place: int, attribute: str) -> list[float] | None:
-        """Return numbers that are an attribute in old operator versions and an input in later ones; None if absent.
+        """Return the numbers in an attribute or, if the operation does not have it, in its input at position `place`.
 
-        Raises UnsupportedOperation if the input is not a constant with known values.
+        None if both are absent. Later versions of many operators take attributes of older versions as inputs. Raises
+        UnsupportedOperation if the input is not a constant with known values.
         """
         if attribute in operation.attributes:
             given = operation.attributes[attribute]
@@ -184,12 +195,15 @@ class Builder:
     # -- adding steps
 
     def alias(self, operation: Operation, data: Data) -> None:
-        """Let an operation's output be the same data as its input, perhaps with its axes in another order."""
+        """Record `data` as the output of an operation, without a step. Raises UnsupportedOperation if shapes differ."""
         self.check_shape(operation.outputs[0], data, "its input is")
         self.data[operation.outputs[0]] = data
 
     def check_shape(self, name: str, data: Data, what: str) -> None:
-        """Check that the file gives a tensor the shape of `data`. Raises UnsupportedOperation."""
+        """Raise UnsupportedOperation unless the shape of a tensor in the file is that of `data`.
+
+        `what` begins the description of the expected shape in the message.
+        """
         sizes = (self.batch, *data.shape.sizes)
         if self.value(name).dims != tuple(sizes[axis] for axis in data.order):
             raise UnsupportedOperation(f"its output has shape {list(self.value(name).dims)}, but {what} {data.shape}")
@@ -203,9 +217,10 @@ class Builder:
         roots: tuple[str, ...] = (),
         suffix: str = "",
     ) -> Data:
-        """Add a step and return its output; `roots` are the learnt tensors of its weights.
+        """Add a step with the inputs `reads`, and return its output, with the channels first.
 
-        Raises Flaw or UnsupportedOperation if its inputs do not fit.
+        `roots` are the learnt tensors of its weights; `suffix` is appended to its name. Raises Flaw if its inputs do
+        not fit, and UnsupportedOperation if its weights cannot be shared as in the file.
         """
         layer = make_written_layer(kind, arguments, tuple(data.shape for data in reads))
         name = self.names.assign(operation.name, kind, roots) + suffix
@@ -222,9 +237,10 @@ class Builder:
         return Data(name, layer.output, tuple(range(len(layer.output.sizes) + 1)))
 
     def owner(self, kind: str, roots: tuple[str, ...], layer: Layer) -> Step | None:
-        """Return the step that owns a layer's weights, or None if the layer owns them or uses only a part of them.
+        """Return the earlier step that owns a layer's weights, the learnt tensors `roots`.
 
-        Raises UnsupportedOperation if the layer shares only its weight and not its bias.
+        None if no earlier step has them, or if the layer uses only a part of one of these tensors. Raises
+        UnsupportedOperation if an earlier step of another kind, or with another bias, has the same weight.
         """
         own = sum(layer.weight_tensors()) + sum(layer.bias_tensors())
         if not roots or max(self.program.weights[root] for root in roots) > own:
@@ -245,7 +261,11 @@ class Builder:
         order: Sizes | None = None,
         output: int = 0,
     ) -> Data:
-        """Add a step that produces an output of an operation, and check its shape against the file."""
+        """Add a step that produces the operation's output number `output`, and return it as data.
+
+        `order` describes the axes of the output in the file, channels first by default. Raises UnsupportedOperation if
+        the output's shape in the file differs, and as `make` does.
+        """
         data = self.make(operation, kind, arguments, reads, roots)
         data = data if order is None else data._replace(order=order)
         name = operation.outputs[output]
@@ -254,16 +274,16 @@ class Builder:
         return data
 
     def roots(self, operation: Operation, *places: int) -> tuple[str, ...]:
-        """Return the learnt tensors from which the inputs at some positions are made."""
+        """Return the names of the learnt tensors from which the inputs at the given positions are made."""
         names = [operation.inputs[place] for place in places if place < len(operation.inputs)]
         return tuple(dict.fromkeys(root for name in names if name for root in self.value(name).roots))
 
     # -- unsupported operations
 
     def add_opaque(self, operation: Operation, reason: str) -> None:
-        """Add an opaque step for each output of an operation, with a note that gives the reason.
+        """Add an opaque step for each output of an operation, and a note with the reason.
 
-        Only the first step has the operation's params. Raises UnsupportedOperation if no input comes from a layer.
+        The first step has all params of the operation. Raises UnsupportedOperation if no input comes from a layer.
         """
         names = dict.fromkeys(name for name in (*operation.inputs, *operation.captured) if name)
         reads = [self.data[name] for name in names if name in self.data]
@@ -281,13 +301,17 @@ class Builder:
                 params = 0
 
     def add_opaque_step(self, operation: Operation, sizes: Sizes, params: int, sources: list[str]) -> Data:
-        """Add a step of unknown cost and return its output."""
+        """Add an opaque step, of unknown cost, and return its output. `sizes` is its shape without the batch."""
         arguments = {"output_shape": list(sizes), "params": params, "what": shorten(operation.operator)}
         name = self.names.assign(operation.name, "opaque", ())
         self.steps.append(Step(name, "opaque", arguments, tuple(sources)))
         return Data(name, Shape(sizes[0], sizes[1:]), tuple(range(len(sizes) + 1)))
 
     def sample_sizes(self, dims: Sizes) -> Sizes:
-        """Return the shape of one sample; a vector of all elements if the tensor has no batch axis or too many axes."""
+        """Return the shape of one sample of a tensor with sizes `dims`.
+
+        A tensor without a batch axis is one sample. A sample with no axes, too many axes or an axis of size 0 is
+        returned as a vector of its elements, at least one.
+        """
         sizes = dims[1:] if len(dims) > 1 and dims[0] == self.batch else dims
         return sizes if 1 <= len(sizes) <= MOST_AXES + 1 and all(sizes) else (max(prod(sizes), 1),)

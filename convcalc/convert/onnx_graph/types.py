@@ -1,4 +1,4 @@
-"""Finds the data types of an ONNX network: of its stored weights and of the outputs of its layers."""
+"""Counts the elements of each data type in the weights, biases and layer outputs of an ONNX network."""
 
 from collections.abc import Iterable
 
@@ -41,7 +41,7 @@ def count_data_types(builder: Builder, operations: Iterable[Operation]) -> DataT
     types: dict[str, str] = {}
     for name, data in builder.data.items():
         dtype = _DTYPE_NAMES.get(values[name].kind)
-        # of a tensor that is cast or quantised, the smallest form is the stored one
+        # if a tensor is cast or quantised, count it in its smallest data type: that form is stored
         if dtype is not None and BITS[dtype] < BITS.get(types.get(data.step, ""), 65):
             types[data.step] = dtype
     shapes = {data.step: data.shape for data in builder.data.values()}
