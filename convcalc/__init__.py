@@ -61,7 +61,7 @@ else:  # a type checker that saw __getattr__ would accept any name
     def __getattr__(name: str) -> object:
         # import public names on first use, to keep start-up fast
         if name not in _HOMES:
-            module = sys.modules[__name__]  # with which Python suggests a similar name
+            module = sys.modules[__name__]  # Python uses it to suggest a similar name
             raise AttributeError(f"module 'convcalc' has no attribute {name!r}", name=name, obj=module)
         from importlib import import_module
 

@@ -120,14 +120,14 @@ Summary = Report
 
 
 def _check_arguments(refused: Iterable[str], taker: str) -> None:
-    """Raise TypeError if any arguments are refused."""
+    """Raise TypeError if `refused` has names of arguments, which do not apply to the network described by `taker`."""
     names = sorted(refused)
     if names:
         raise TypeError(f"{' and '.join(names)} cannot be combined with {taker}")
 
 
 def _is_torch_module(value: object) -> bool:
-    # whoever has a module has imported PyTorch
+    # if PyTorch has not been imported, the value cannot be one of its modules
     nn = getattr(sys.modules.get("torch"), "nn", None)
     return nn is not None and isinstance(value, nn.Module)
 
@@ -147,7 +147,10 @@ def _spec_of_module(module: object, input_shape: InputShape | None) -> dict[str,
 
 
 def _make_overrides(params: object, input: object, inputs: object, batch: object, dtype: object) -> Overrides:
-    """Return the overrides. Raises TypeError if params or inputs are not mappings; other values are checked later."""
+    """Return the overrides for a spec, given the arguments of `load`; their values are checked later.
+
+    Raises TypeError if params or inputs are not mappings.
+    """
     for name, value in (("params", params), ("inputs", inputs)):
         if value is not None and not isinstance(value, Mapping):
             raise TypeError(f"{name} must be a mapping from names to values; got {show(value)}")
@@ -158,7 +161,10 @@ def _make_overrides(params: object, input: object, inputs: object, batch: object
 
 
 def _read_document(spec: object) -> Document:
-    """Return the document of a spec, in whichever form it is given. Raises TypeError for any other type."""
+    """Return the document of a spec given as a mapping, path, `example:NAME` or text stream.
+
+    Raises TypeError for any other type.
+    """
     if isinstance(spec, Mapping):
         return Document(_normalise_value(spec))
     if isinstance(spec, str | os.PathLike):
@@ -175,7 +181,11 @@ def _read_document(spec: object) -> Document:
 
 
 def _read_file(name: str) -> Document:
-    """Return the document of a file or an example. Raises InvalidSpec for an unknown example, OSError with a hint."""
+    """Return the document of a file or an example.
+
+    Raises InvalidSpec if there is no such example, and OSError, with a note that says what to do, if the file cannot
+    be read.
+    """
     try:
         return files.read_net(name)
     except examples.NoExample as error:
@@ -189,7 +199,7 @@ def _read_file(name: str) -> Document:
 
 
 def _describe_type(value: object) -> str:
-    """Return `a list`, or for a class the advice to create an instance."""
+    """Return a description such as `a value of the type list`; for a class, also the advice to pass an instance."""
     if isinstance(value, type):
         return f"the class {value.__name__}: pass an instance"
     return f"a value of the type {type(value).__name__}"
@@ -198,7 +208,8 @@ def _describe_type(value: object) -> str:
 def _normalise_value(value: Any, path: Path = ()) -> Any:
     """Return a Python value as if it came from a YAML file: tuples become lists, and keys of mappings become text.
 
-    Raises InvalidSpec if the value is nested too deeply or contains a number with too many digits.
+    Integers of NumPy and PyTorch become Python integers. Raises InvalidSpec if the value is nested too deeply or has a
+    number with too many digits.
     """
     if len(path) > MOST_NESTING:
         raise InvalidSpec([Problem(path, f"nested more than {MOST_NESTING} levels deep", "CV004")])
@@ -207,7 +218,7 @@ def _normalise_value(value: Any, path: Path = ()) -> Any:
     if isinstance(value, list | tuple):
         return [_normalise_value(item, (*path, index)) for index, item in enumerate(value)]
     if hasattr(value, "__index__") and not isinstance(value, int):
-        value = operator.index(value)  # an integer of NumPy or PyTorch
+        value = operator.index(value)  # for example an integer of NumPy or PyTorch
     if isinstance(value, int | float) and not abs(value) <= LARGEST:
         raise InvalidSpec([Problem(path, f"a number can have at most {MOST_DIGITS} digits", "CV004")])
     return value

@@ -1,4 +1,4 @@
-"""Defines the types of arguments with which a layer kind is declared.
+"""Defines the argument types from which layer kinds are declared, such as `Integer` and `PerAxis`.
 
 A `Key` takes a value as written in a spec and returns its normal form, or raises `Flaw`. A per-axis value is always a
 tuple with one entry per axis: `kernel_size: 3` of a 2-D convolution becomes (3, 3). A key also provides the JSON Schema
@@ -29,10 +29,10 @@ class Key(Generic[_Value]):
     """
 
     expected = ""  # what a valid value is, for error messages
-    sign = ""  # shown in front of the value in tables, such as / for a stride; a sign that ends in a blank is a word
+    sign = ""  # shown before the value in tables, such as / for a stride; one that ends in a blank needs no legend
     sign_meaning = ""  # the sign's meaning in a legend; the name of the argument if empty
     named: tuple[str, ...] = ()  # words accepted as values
-    foreign: Mapping[str, str] = MappingProxyType({})  # hints by words of other tools, as `normalise_word` folds them
+    foreign: Mapping[str, str] = MappingProxyType({})  # hints; keys: normalised words of other tools
 
     def __init__(self, help: str, default: Any = None, *, required: bool = False, default_text: str = "") -> None:
         self.help = help
@@ -49,7 +49,7 @@ class Key(Generic[_Value]):
     @overload
     def __get__(self, layer: object, owner: type) -> _Value: ...
     def __get__(self, layer: object | None, owner: type) -> "Key[_Value] | _Value":
-        """Return the key itself on a class. On a layer, Python finds the value in the layer's dictionary instead."""
+        """Return the key itself if accessed on a class; on a layer, Python finds the value in its `__dict__` first."""
         if layer is None:
             return self
         raise AttributeError(self.name)
@@ -66,7 +66,7 @@ class Key(Generic[_Value]):
         return None if self.default is None else self.read(self.default, axes)
 
     def schema(self) -> dict[str, Any]:
-        """Return the JSON Schema of the values that a spec may give, apart from expressions."""
+        """Return the JSON Schema of the argument's values in a spec; the caller adds that expressions are allowed."""
         return {}
 
     def glance(self, value: Any) -> str:
@@ -74,13 +74,16 @@ class Key(Generic[_Value]):
         return f"{self.sign}{value}"
 
     def explain_sign(self) -> str:
-        """Return the meaning of the sign for a legend; "" if there is no sign or it explains itself."""
+        """Return the meaning of the sign for a legend; "" if there is no sign or it ends in a blank."""
         if not self.sign or self.sign.endswith(" "):
             return ""
         return self.sign_meaning or self.name.replace("_", " ")
 
     def flaw(self, value: Any, where: tuple[int, ...] = (), expected: str = "") -> Flaw:
-        """Return the error for a value that is not `expected`; `where` is the index of the wrong entry of a list."""
+        """Return the error for a wrong value; `expected` says what it must be (default: the key's own text).
+
+        If `value` is an entry of a list, `where` holds its index.
+        """
         wanted = expected or self.expected
         if is_integer(value) and value > LARGEST:
             wanted = f"an integer of at most {MOST_DIGITS} digits"
@@ -91,13 +94,13 @@ class Key(Generic[_Value]):
         return Flaw(f"{name} must be {wanted}; got {show(value)}", hint, key=self.name, where=where)
 
     def _suggest_word(self, word: str) -> str:
-        """Return a hint for one of `named` in other letters (`SAME`), or for a word of another tool; "" for others."""
+        """Return a hint for a word of `named` in another spelling (`SAME`) or a word of another tool; otherwise ""."""
         folded = normalise_word(word)
         same = next((name for name in self.named if normalise_word(name) == folded), None)
         return f"write {same}" if same else self.foreign.get(folded, "")
 
     def described_default(self) -> str:
-        """Return the default as the manual shows it: `required`, `none` or the value."""
+        """Return the default as the manual shows it: `required`, `default_text` if it is set, `none` or the value."""
         if self.required:
             return "required"
         return self.default_text or ("none" if self.default is None else show(self.default).strip("'"))
@@ -131,7 +134,10 @@ def suggest_correction(value: Any, expected: str) -> str:
 
 
 def _suggest_number(text: str, list_allowed: bool) -> str:
-    """Return a hint for a text that begins like a number: sizes such as 3x3, arithmetic, or another notation."""
+    """Return a hint for a text that begins like a number: `3x3`, arithmetic such as `2*8`, or `0x10`.
+
+    A list is suggested for `3x3` only if `list_allowed` is true.
+    """
     if list_allowed and re.fullmatch(r"[0-9]+(\s*[x×,]\s*[1-9][0-9]*)+", text, re.ASCII) and text[0] != "0":
         return f"write [{', '.join(re.findall('[0-9]+', text))}]"
     if is_arithmetic(text):
@@ -143,7 +149,7 @@ def _suggest_number(text: str, list_allowed: bool) -> str:
 
 
 def is_arithmetic(text: str) -> bool:
-    """Return whether a text is numbers and names joined by operators, such as `16 * 2`, and short enough for a hint."""
+    """Return whether a text of at most 60 characters is numbers and names joined by operators, such as `16 * 2`."""
     operand = r"[(\s]*([A-Za-z]\w*|(0|[1-9][0-9]*)(\.[0-9]+)?)[)\s]*"
     return len(text) <= 60 and bool(re.fullmatch(rf"{operand}((\*\*|//|[-+*/%]){operand})+", text, re.ASCII))
 
@@ -159,7 +165,7 @@ def is_number(value: Any) -> bool:
 
 
 def _check_length(key: Key[Any], value: list[Any], axes: int | None) -> None:
-    if not axes:  # for a vector any list passes here: the layer then reports that it needs axes
+    if not axes:  # vector or unknown; a layer that needs axes reports a vector later
         fits = 1 <= len(value) <= MOST_AXES
         wanted = f"1 to {MOST_AXES} entries"
     else:
@@ -204,7 +210,7 @@ class Integer(Key[int]):
 
 
 class Number(Key[float]):
-    """An argument that is a number, optionally from a minimum to a maximum, both included."""
+    """An argument that is a number, optionally limited to a range that includes its ends."""
 
     def __init__(
         self, help: str, default: float, *, minimum: float | None = None, maximum: float | None = None
@@ -245,7 +251,7 @@ class Flag(Key[bool]):
         self.sign_meaning = sign_meaning
 
     def read(self, value: Any, axes: int | None) -> bool:
-        """Return the boolean."""
+        """Return the boolean; raises `Flaw` for any other value."""
         if value.__class__ is not bool:
             raise self.flaw(value)
         return bool(value)
@@ -280,14 +286,14 @@ class Choice(Key[str]):
 
 _OTHER_MODE_NAMES = {
     "zeros": "constant zero",
-    "reflect": "mirror symmetric",  # symmetric repeats the edge, which no figure depends on
+    "reflect": "mirror symmetric",  # symmetric also repeats the edge, but no figure depends on that
     "replicate": "edge border nearest",
     "circular": "wrap periodic",
 }
 
 
 class PaddingMode(Choice):
-    """An argument that selects the values to pad with, named as in PyTorch's convolutions."""
+    """An argument that selects the values to pad with, by a word of PyTorch's `padding_mode`, such as `reflect`."""
 
     def __init__(self, help: str, *, choices: tuple[str, ...]) -> None:
         super().__init__(help, "zeros", choices=choices)
@@ -326,7 +332,7 @@ def _per_axis_schemas(item: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 class PerAxis(Key[tuple[int, ...]]):
-    """An argument that is an integer for all axes, or a list with one integer per axis."""
+    """An argument that is one integer for all axes, or a list with one integer per axis."""
 
     def __init__(self, help: str, default: int | None = None, *, minimum: int = 1, sign: str = "", **rest: Any) -> None:
         super().__init__(help, default, **rest)
@@ -358,7 +364,7 @@ class PerAxis(Key[tuple[int, ...]]):
 
 
 class PerAxisNumber(Key[tuple[float, ...] | None]):
-    """An argument that is a positive number for all axes, or a list with one number per axis."""
+    """An argument that is one positive number for all axes, or a list with one number per axis."""
 
     expected = "a positive number or a list with one per axis"
     sign = "×"
@@ -382,7 +388,7 @@ class PerAxisNumber(Key[tuple[float, ...] | None]):
 
 
 _AMOUNTS = "give the amounts: an integer, or a list with one integer or [before, after] pair per axis"
-_FOREIGN_AMOUNTS = {  # TensorFlow, ONNX, Theano, NumPy
+_FOREIGN_AMOUNTS = {  # hints for the words of TensorFlow, ONNX, Theano and NumPy
     **dict.fromkeys(("sameupper", "auto"), "write same"),
     "samelower": "same adds an odd element at the end; to add it at the start, give a [before, after] pair per axis",
     **dict.fromkeys(("explicit", "notset"), _AMOUNTS),
@@ -462,7 +468,7 @@ class Padding(Key[PerAxisPadding]):
 
 
 class ConvPadding(Padding):
-    """The padding of a convolution, which can also be causal; `padding_mode` selects the values to pad with."""
+    """The padding argument of a convolution: it also accepts `causal`, and has hints for words of `padding_mode`."""
 
     def __init__(self, help: str, default: int) -> None:
         super().__init__(help, default, named=("same", "valid", "causal"))
@@ -470,7 +476,7 @@ class ConvPadding(Padding):
 
 
 class IntegerList(Key[tuple[int, ...]]):
-    """An argument that is a list of integers, whose length and minimum are limited."""
+    """An argument that is a list of integers of at least `minimum`; `lengths` are the fewest and the most entries."""
 
     def __init__(
         self, help: str, *, lengths: tuple[int, int], minimum: int, expected: str, separator: str = "×"
@@ -516,7 +522,7 @@ class LayerName(Key[NamedShape | None]):
     sign = "like "
 
     def read(self, value: Any, axes: int | None) -> NamedShape:
-        """Return the layer, which the spec reader has already looked up by name."""
+        """Return the value, which must be a `NamedShape`: the spec reader has already looked up the name."""
         if not isinstance(value, NamedShape):
             raise self.flaw(value)
         return value
@@ -531,7 +537,7 @@ class LayerName(Key[NamedShape | None]):
 
 
 def _abbreviate_per_axis(sign: str, values: Any) -> str:
-    """Return the sign and the values joined by `×`; if there is a sign and all values are equal, only one of them."""
+    """Return the sign followed by the values joined by `×`: `3×3` without a sign; `/2` if all values are 2."""
     texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
     if sign and len(set(texts)) == 1:
         return sign + texts[0]

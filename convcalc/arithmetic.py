@@ -1,7 +1,8 @@
 """Computes sizes, padding and windows along one spatial axis, in integers.
 
-Every function takes and returns integers for a single axis and knows nothing about layers. Sizes are in elements;
-`padding` is a pair (before, after). For example, a kernel of 3 with stride 2 and padding (1, 1) on an input of 224:
+Every function is about a single axis and knows nothing about layers. Sizes are in elements; `padding` is a pair
+(before, after). In formulas, n is the input size, o the output size, k the kernel size, s the stride, p the padding and
+d the dilation. For example, a kernel of 3 with stride 2 and padding (1, 1) on an input of 224:
 
 >>> window_count(224, 3, 2, (1, 1), 1)
 112
@@ -16,7 +17,7 @@ Pair = tuple[int, int]
 
 
 def effective_kernel_size(kernel_size: int, dilation: int) -> int:
-    """Return the effective kernel size, d (k - 1) + 1: the inputs from a dilated kernel's first tap to its last."""
+    """Return the effective kernel size, d (k - 1) + 1: the number of inputs from the first tap to the last."""
     return dilation * (kernel_size - 1) + 1
 
 
@@ -47,7 +48,7 @@ def window_formula(
 
 
 def same_padding(size: int, kernel_size: int, stride: int, dilation: int) -> Pair:
-    """Return the padding with which ceil(n / stride) windows fit; if its total is odd, the end gets one more.
+    """Return the padding (before, after) with which ceil(n / s) windows fit; if its sum is odd, the end gets one more.
 
     Source: TensorFlow, `tf.nn.convolution`, padding "SAME"; `torch.nn.Conv2d(padding="same")` at stride 1.
     """
@@ -57,9 +58,9 @@ def same_padding(size: int, kernel_size: int, stride: int, dilation: int) -> Pai
 
 
 def causal_padding(kernel_size: int, dilation: int) -> Pair:
-    """Return the padding (d (k - 1), 0), with which no window reads beyond the position of its output.
+    """Return the padding (d (k - 1), 0), with which the window of output i ends at input i × s, for any stride s.
 
-    The stride does not change it: output i ends at input i × stride. Source: `keras.layers.Conv1D`, padding "causal".
+    So no output depends on later inputs. Source: `keras.layers.Conv1D`, padding "causal".
     """
     return effective_kernel_size(kernel_size, dilation) - 1, 0
 
@@ -81,11 +82,10 @@ def transposed_formula(
 
 
 def same_transposed_padding(kernel_size: int, stride: int, dilation: int, output_padding: int) -> tuple[Pair, int]:
-    """Return the padding and output padding with which a transposed convolution's output size is n × stride.
+    """Return the padding and output padding with which a transposed convolution's output size is n × s.
 
-    If the total padding is odd, the end gets one more.
-    If the effective kernel size is less than the stride, there is nothing to remove
-    and the output padding fills the gap. Source: TensorFlow, `tf.nn.conv2d_transpose`, "SAME".
+    If the total padding is odd, the end gets one more. If the effective kernel size is less than the stride, the output
+    padding is raised to at least the difference. Source: TensorFlow, `tf.nn.conv2d_transpose`, "SAME".
     """
     output_padding = max(output_padding, stride - effective_kernel_size(kernel_size, dilation))
     total = effective_kernel_size(kernel_size, dilation) + output_padding - stride

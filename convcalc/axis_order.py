@@ -12,7 +12,10 @@ _IMAGE_CHANNELS = (1, 3, 4)
 
 
 class Misreading(NamedTuple):
-    """The reason why a shape seems to be in another order, and the sizes that were probably meant, channels first."""
+    """The reason why a shape seems to be in another order, and the sizes that were probably meant, channels first.
+
+    `is_override` is true if the shape overrides the one in the spec.
+    """
 
     why: str
     likely: tuple[int, ...]
@@ -28,7 +31,7 @@ class SizeCorrection(NamedTuple):
 
 
 def find_misreading(sizes: Sequence[int], may_hold_batch: bool = True) -> Misreading | None:
-    """Return the order that a shape probably has, or None if it looks like channels first.
+    """Return why a shape seems to be in another order; None if it looks like channels first, without a batch.
 
     A leading 1 before three sizes looks like a batch size; a last size of 1, 3 or 4 after two equal, larger sizes looks
     like the channels. Pass `may_hold_batch=False` if the number of sizes is known to be right.
@@ -53,7 +56,11 @@ def _put_channels_first(sizes: Sequence[int]) -> tuple[int, ...]:
 
 
 def describe_wrong_number_of_sizes(given: Sequence[int], own: Sequence[int], option: str, own_input: str) -> str:
-    """Return the message for a shape with more or fewer sizes than the input it replaces (`own`; 0: unknown size)."""
+    """Return the message for a shape with more or fewer sizes than the input it replaces.
+
+    `given` are the sizes given with `option`, such as `--input`; `own` are the sizes of the input in the spec (0:
+    unknown), and `own_input` is what the message calls that input.
+    """
     known = "×".join(str(size or "?") for size in own)
     return f"{option} has {_count_sizes(given)}, but {own_input} {known} has {len(own)}"
 
@@ -63,7 +70,7 @@ def _count_sizes(sizes: Sequence[int]) -> str:
 
 
 def suggest_sizes(given: Sequence[int], own: Sequence[int]) -> SizeCorrection:
-    """Return what to write instead of a shape with more or fewer sizes than the input it replaces (`own`)."""
+    """Return what to write instead of the sizes `given`, if the input they replace has fewer or more (`own`)."""
     if len(given) == len(own) + 1:
         batch, sample = given[0], tuple(given[1:])
         if sample[0] != own[0] and sample[-1] == own[0]:

@@ -29,17 +29,17 @@ Load = Callable[[Overrides], Network]
 
 
 class Param(NamedTuple):
-    """A spec parameter, and the values to try, in this order."""
+    """The name of a spec parameter, and the values to try, in the order given."""
 
     name: str
     values: tuple[Any, ...]
 
 
 class Trial(NamedTuple):
-    """One combination of values and its result: figures, or the first problem if they make the spec invalid.
+    """One combination of values and its result: `figures`, or None and the first `problem` if the spec is invalid.
 
-    `place` holds the index of each value in `Param.values`. `broken` has one message per limit that is exceeded. `miss`
-    is the largest amount by which a limit is exceeded, as a fraction of that limit.
+    `place` holds the index of each value in `Param.values`. `broken` has one message per violation of a limit. `miss`
+    is the largest amount by which a limit is violated, as a fraction of that limit.
     """
 
     place: tuple[int, ...]
@@ -56,7 +56,7 @@ class Trial(NamedTuple):
 
 
 class Order(NamedTuple):
-    """How to rank the networks within the budget: by a metric, the largest or the smallest first."""
+    """How to rank the combinations within the budget: by a metric, the largest first, or the smallest if `smallest`."""
 
     metric: str
     smallest: bool = False
@@ -95,7 +95,7 @@ class Fit(NamedTuple):
 
     @property
     def within_budget(self) -> list[Trial]:
-        """The combinations within the budget, the best first; those whose figure is unknown come last.
+        """The combinations within the budget, in the order given by `order`; those with an unknown figure come last.
 
         Among combinations with equal figures, the one with the largest values comes first (the smallest ones, if the
         smallest figure is the best). The values of the last numeric parameter count first. Combinations that differ
@@ -117,15 +117,16 @@ class Fit(NamedTuple):
 
     @property
     def nearest(self) -> Trial | None:
-        """The combination closest to the budget among those that exceed it, or None."""
+        """Of the combinations that exceed the budget, the one closest to it; None if no combination exceeds it."""
         breaking = [trial for trial in self.trials if trial.broken]
         return min(breaking, key=lambda trial: trial.miss, default=None)
 
     @property
     def first_exceeding(self) -> list[Trial]:
-        """The combinations at which the budget is exceeded first, starting from the best one.
+        """The nearest combinations that exceed the budget if one value of the best combination is changed.
 
-        There are up to two per spec parameter: one for larger and one for smaller indexes of its values.
+        There are up to two per spec parameter: the nearest one among the later values of the parameter, and the nearest
+        one among the earlier values. Empty if no combination is within the budget.
         """
         best = next(iter(self.within_budget), None)
         if best is None:
@@ -144,7 +145,7 @@ class Fit(NamedTuple):
 
 
 def _vary_place(place: tuple[int, ...], axis: int, indexes: Iterable[int]) -> list[tuple[int, ...]]:
-    """Return copies of a place, with the index of one parameter (`axis`) replaced by each of the indexes."""
+    """Return copies of a place (see `Trial`) in which the index of parameter number `axis` is each of `indexes`."""
     return [(*place[:axis], index, *place[axis + 1 :]) for index in indexes]
 
 
@@ -153,7 +154,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _figure_of(trial: Trial, metric: str) -> int | None:
-    """Return a figure of a valid network; None if it is unknown."""
+    """Return a figure of a combination for which the spec is valid; None if the figure is unknown."""
     assert trial.figures is not None
     return trial.figures[metric]
 
@@ -162,7 +163,10 @@ def _figure_of(trial: Trial, metric: str) -> int | None:
 
 
 def expand_values(written: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the values to try, with ranges `start:stop:step` expanded and duplicates removed. Raises Flaw."""
+    """Return the values to try, with ranges `start:stop:step` expanded and duplicates removed.
+
+    Raises Flaw if a range is malformed or there are no values.
+    """
     found: dict[str, Any] = {}
     for item in written:
         for value in _expand_range(item) if isinstance(item, str) else [item]:
@@ -176,7 +180,7 @@ def _expand_range(text: str) -> list[Any]:
     """Return the values of a range such as `0.25:1.5:0.05`; any other text is a single value.
 
     The stop is included if a step reaches it. The steps are exact: 0.25 + 0.05 is 0.3. The values are integers if
-    start, stop and step are. Raises Flaw.
+    start, stop and step are. Raises Flaw if the range is malformed or too long.
     """
     from fractions import Fraction
 
@@ -205,9 +209,9 @@ def _too_many(count: int) -> Flaw:
 def fit(load: Load, setup: Setup, params: Sequence[Param], outside: Sequence[Limit], order: Order) -> Fit:
     """Analyse every combination of the parameters' values and return the results.
 
-    `load` reads the network for some overrides; `outside` are limits in addition to the network's own budget. Raises
-    Flaw if there are too many combinations, WrongOverride if the spec has no such parameter, and InvalidSpec if the
-    spec is invalid for every combination.
+    `load` returns the network for given overrides; `outside` are limits in addition to the network's own budget;
+    `order` ranks `Fit.within_budget`. Raises Flaw if there are too many combinations, WrongOverride if the spec has no
+    such parameter, and InvalidSpec if the spec is invalid for every combination.
     """
     count = prod(len(param.values) for param in params)
     if count > _MOST_COMBINATIONS:
@@ -240,7 +244,10 @@ def _analyse_trial(place: tuple[int, ...], values: dict[str, Any], report: Repor
 
 
 def _measure_miss(report: Report, limit: Limit) -> float:
-    """Return how far the worst figure is from a limit, as a fraction of the limit; 0 if it is not exceeded."""
+    """Return by how much the worst figure violates a limit, as a fraction of the limit; 0 if none does.
+
+    It is inf if a figure is unknown or an output has the wrong shape.
+    """
     if limit.metric == "output_shape":
         shapes = [shape for name, shape in report.outputs().items() if limit.output in (None, name)]
         return 0 if all(shape.sizes == limit.shape for shape in shapes) else inf
@@ -259,7 +266,10 @@ def _list_figures(report: Report, limit: Limit) -> list[int | None]:
 
 
 def _relative_miss(value: int | None, limit: Limit) -> float:
-    """Return how far a figure exceeds the maximum or falls below the minimum, as a fraction of that; inf if unknown."""
+    """Return by how much a figure violates a limit, as a fraction of its maximum or minimum.
+
+    It is 0 if the figure is within the limit, and inf if the figure is unknown or the maximum is 0 and exceeded.
+    """
     if value is None:
         return inf
     if limit.maximum is not None and value > limit.maximum:

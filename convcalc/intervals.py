@@ -1,4 +1,4 @@
-"""Computes which input positions each output position reads along one axis; receptive fields are made of these.
+"""Computes which input positions each output position reads along one axis, as a basis for receptive fields.
 
 A `Reads` maps every output position to an interval of input positions, on an axis that is infinite in both directions.
 The intervals are periodic: the interval of output i + period is that of output i, moved by `shift`. A convolution with
@@ -20,7 +20,7 @@ from typing import NamedTuple
 from convcalc.arithmetic import effective_kernel_size
 
 MOST_POSITIONS = 4_096  # the longest period that is computed
-MOST_READ = 100_000  # positions that may be visited to compose two layers
+MOST_READ = 100_000  # most positions that are visited to compose two layers
 Ratio = tuple[int, int]  # a fraction in lowest terms: importing fractions.Fraction would slow start-up
 
 
@@ -37,7 +37,7 @@ class TooVaried(ValueError):
 class Reads(NamedTuple):
     """The interval of input positions that each output position reads, given for the outputs 0 to period - 1.
 
-    Output i of these reads the inputs low[i] to high[i], inclusive; both are None if it reads nothing. After each
+    Output i reads the inputs low[i] to high[i], inclusive; low[i] and high[i] are None if it reads nothing. After each
     period the intervals repeat, moved by `shift`.
     """
 
@@ -58,7 +58,10 @@ class Reads(NamedTuple):
         return [0 if low is None or high is None else high - low + 1 for low, high in pairs]
 
     def center(self) -> Ratio:
-        """Return the centre of output 0's interval: the mean over a period of output i's centre minus i × jump."""
+        """Return the centre of output 0's interval as a fraction, in input positions; 0 if no output reads anything.
+
+        If the intervals vary in length, it is the mean over one period of (centre of output i's interval) - i × jump.
+        """
         doubled, count = 0, 0  # twice the centres, times the period
         for position, (low, high) in enumerate(zip(self.low, self.high, strict=True)):
             if low is not None and high is not None:
@@ -82,7 +85,7 @@ SAME = Reads(1, 1, (0,), (0,))
 
 
 def fixed_reads(interval: tuple[int, int] | None) -> Reads:
-    """Return the `Reads` of outputs that all read the same interval, as after global pooling, or nothing (None)."""
+    """Return the `Reads` of outputs that all read one interval, as after global pooling; None: they read nothing."""
     low, high = interval or (None, None)
     return Reads(1, 0, (low,), (high,))
 
@@ -104,7 +107,8 @@ def spread_window(kernel_size: int, stride: int, before: int, dilation: int) -> 
     """Return the `Reads` of a transposed convolution with kernel size k, stride s, padding p and dilation d.
 
     Output i reads every input j with j s - p + d t = i for a kernel position t from 0 to k - 1. For each i, the
-    possible t are t0, t0 + s / g, t0 + 2 s / g, … with g = gcd(s, d); some outputs read no input. Raises TooVaried.
+    possible t are s / g apart, with g = gcd(s, d); some outputs read no input. `before` is p at the start of the axis.
+    Raises TooVaried.
     """
     if stride > MOST_POSITIONS:
         raise TooVaried
@@ -126,7 +130,7 @@ def spread_window(kernel_size: int, stride: int, before: int, dilation: int) -> 
 
 
 def adaptive_window(size: int, output_size: int) -> Reads:
-    """Return the `Reads` of adaptive pooling of n inputs to o outputs.
+    """Return the `Reads` of adaptive pooling from n (`size`) inputs to o (`output_size`) outputs.
 
     Output i reads the inputs floor(i n / o) to ceil((i + 1) n / o) - 1. Raises TooVaried.
     """
@@ -162,9 +166,9 @@ def blended_inputs(scale: Ratio, before: int) -> Reads:
 
 
 def _make_periodic(scale: Ratio, interval: Callable[[int], tuple[int, int]]) -> Reads:
-    """Return the `Reads` whose intervals a function computes; their period is the denominator of the scale.
+    """Return the `Reads` whose output i reads the inputs interval(i), given as (first, last).
 
-    Raises TooVaried.
+    The scale is input size / output size in lowest terms, so its denominator is the period. Raises TooVaried.
     """
     shift, period = scale
     if period > MOST_POSITIONS:
@@ -174,7 +178,7 @@ def _make_periodic(scale: Ratio, interval: Callable[[int], tuple[int, int]]) -> 
 
 
 def _simplify(reads: Reads) -> Reads:
-    """Return equal `Reads` of period 1 if each interval is the one before, moved by the jump; otherwise `reads`."""
+    """Return equal `Reads` of period 1 if each interval is the previous one moved by the jump; otherwise `reads`."""
     if reads.period == 1 or reads.shift % reads.period or None in reads.low:
         return reads
     step = reads.shift // reads.period
@@ -186,7 +190,7 @@ def _simplify(reads: Reads) -> Reads:
 
 
 def compose_reads(outer: Reads, inner: Reads) -> Reads:
-    """Return the input positions that two layers in a row read: `inner` is the first layer, `outer` the second.
+    """Return the `Reads` of two consecutive layers as one: `inner` is the first layer, `outer` reads its output.
 
     Raises TooVaried.
     """
@@ -210,7 +214,7 @@ def compose_reads(outer: Reads, inner: Reads) -> Reads:
 
 
 def _find_hull(interval: tuple[int, int] | None, reads: Reads, step: int = 1) -> tuple[int, int] | None:
-    """Return the first and the last input that every `step`-th output in an interval reads.
+    """Return the first and the last input that are read by the outputs start, start + step, …, stop of an interval.
 
     As intervals never move backwards from one period to the next, only the first and the last period of outputs need
     to be visited. Returns None if no input is read.

@@ -27,7 +27,8 @@ class MemorySaving(NamedTuple):
 def suggest_savings(report: Report, load: Load, overrides: Overrides, inplace: bool, fold: bool) -> list[MemorySaving]:
     """Return the changes that lower the peak of a report, the lowest peak first.
 
-    `load` reads the same spec with other overrides; `inplace` and `fold` are the settings of the report.
+    `load` returns the network of the same spec for other overrides; `overrides`, `inplace` and `fold` (whether batch
+    norms are folded) are those with which the report was made.
     """
     found = [
         *_try_settings(report.network, inplace, fold),
@@ -93,7 +94,7 @@ def _try_branch_orders(network: Network, inplace: bool) -> Iterable[MemorySaving
 
 
 def _find_best_order(network: Network, group: Group, inplace: bool) -> MemorySaving | None:
-    """Return the order of one set of branches with the lowest peak; None if there is only one branch."""
+    """Return the order of execution of one set of branches with the lowest peak; None if there is only one branch."""
     branches = _find_branches(network, group)
     best: MemorySaving | None = None
     for count, order in enumerate(permutations(range(len(branches)))):
@@ -129,6 +130,9 @@ def _reorder_branches(network: Network, order: list[Group], branches: list[Group
 
 
 def _renumber_node(node: Node, moved: dict[int, int], first: int) -> Node:
-    """Return a node with the new numbers of its inputs and of the owner of its weights."""
+    """Return a node with the new numbers of its inputs and of the owner of its weights.
+
+    `moved` has the new tensor numbers by the old ones; `first` is the number of the first node's output.
+    """
     owner = None if node.owner is None else moved[first + node.owner] - first
     return node._replace(reads=tuple(moved.get(tensor, tensor) for tensor in node.reads), owner=owner)

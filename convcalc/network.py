@@ -40,11 +40,11 @@ class Node(NamedTuple):
 
 
 class Group(NamedTuple):
-    """The nodes from start up to, but not including, stop that one scope of the spec expands to.
+    """One scope of the spec, which expands to the nodes from index `start` up to, but not including, `stop`.
 
     A scope is a use of a block, a sequence, branches, one branch or a repeat; `word` is its key in the spec, `output`
     the number of its output tensor. `copies` is the number of copies of a repeat. For one use of a block, `block` is
-    its name and `parameters` the values of its parameters; of a repeated block, the group of each copy has them.
+    its name and `parameters` the values of its parameters; if a block is repeated, each copy has its own group.
     """
 
     name: str
@@ -59,7 +59,10 @@ class Group(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """A budget: the minimum and maximum of a metric, for the network, an output, or the layers matching a pattern."""
+    """A budget: the minimum and maximum of a metric, for the network, an output, or the layers matching a pattern.
+
+    `output` names the output; None means all outputs. `shape` is the required shape if the metric is `output_shape`.
+    """
 
     metric: str
     minimum: int | None
@@ -110,13 +113,13 @@ class Network(NamedTuple):
         return f"{printable(self.name)}, {count}, {inputs}"
 
     def tensor_shape(self, tensor: int) -> Shape:
-        """Return the shape of a tensor by its number."""
+        """Return the shape of the tensor with the given number."""
         if tensor < len(self.inputs):
             return list(self.inputs.values())[tensor]
         return self.nodes[tensor - len(self.inputs)].layer.output
 
     def tensor_name(self, tensor: int) -> str:
-        """Return the name of the input or node that produces a tensor."""
+        """Return the name of the input or node that produces the tensor with the given number."""
         if tensor < len(self.inputs):
             return list(self.inputs)[tensor]
         return self.nodes[tensor - len(self.inputs)].name

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Path = tuple[str | int, ...]
 
 _MAX_CANDIDATES = 500  # at most this many words are compared with a misspelt one
-_CLEAR_LEAD = 0.1  # a misspelt word is renamed only if the nearest word is more similar by this than the next one
+_CLEAR_LEAD = 0.1  # a word is renamed only if the closest match beats the second by this much in similarity (0 to 1)
 
 TITLES: dict[str, str] = {
     "CV000": "a file that cannot be checked",
@@ -68,7 +68,7 @@ class Fix(NamedTuple):
 class Problem(NamedTuple):
     """One mistake in a spec.
 
-    `path` leads from the root of the spec to the value that is wrong, or to its key with `on_key`; `within` narrows it
+    `path` leads from the root of the spec to the value that is wrong, or to its key if `on_key`; `within` narrows it
     to the characters (start, end) of a text; `span` is set if the spec was read from text. `code` is a key of `TITLES`
     or the code of a lint rule.
     """
@@ -88,8 +88,8 @@ class Problem(NamedTuple):
 class Flaw(Exception):
     """Raised for a wrong value by code that does not know the value's place in the file; the caller adds the place.
 
-    `key` is the argument at fault, `where` the path inside its value (to a key with `on_key`), `within` the characters
-    (start, end) of a text.
+    `key` is the argument at fault, `where` the path inside its value (to a key there if `on_key` is true), and `within`
+    the wrong characters (start, end) of a text.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Flaw(Exception):
 
 
 def find_nearest(word: str, words: Iterable[str]) -> str | None:
-    """Return the word closest to a misspelt one, or None if none is close."""
+    """Return the word most similar to a misspelt one, or None if no word is similar."""
     from difflib import get_close_matches  # imported only for errors: difflib costs start-up time
 
     by_folded = {normalise_word(known): known for known in islice(words, _MAX_CANDIDATES)}
@@ -148,7 +148,7 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
 def suggest_rename(word: str, words: Iterable[str], hint: str = "", taken: Iterable[str] = ()) -> Fix | None:
     """Return the fix that renames a misspelt word, or None.
 
-    There is a fix only if a single word is close, no other is named in `hint`, and it is not in `taken`.
+    There is a fix only if one word is clearly the closest, it is not in `taken`, and `hint`, if there is one, names it.
     """
     from difflib import SequenceMatcher, get_close_matches
 

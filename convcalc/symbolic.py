@@ -68,9 +68,9 @@ class Power(NamedTuple):
 
 
 class Floor(NamedTuple):
-    """An expression rounded down; `product` is its unrounded value in floating-point arithmetic, as frameworks compute.
+    """A product with a non-integer factor (`value`), rounded down.
 
-    The expression is a product with a non-integer factor.
+    `product` is the same product computed in floating point, as frameworks do; it determines the result.
     """
 
     value: "Expression"
@@ -85,7 +85,7 @@ Expression: TypeAlias = Symbol | Constant | Sum | Product | Quotient | Power | F
 
 def _add(one: Expression, other: Expression, sign: int = 1) -> Expression:
     """Return a sum (a difference with sign -1) in which equal terms, and all constants, are combined."""
-    found: dict[Expression | None, int] = {}  # by term; all constants under None, in the place of the first one
+    found: dict[Expression | None, int] = {}  # coefficients by term; constants add up under None
     for factor, expression in ((1, one), (sign, other)):
         for coefficient, term in expression.terms if isinstance(expression, Sum) else ((1, expression),):
             value, key = (term.value, None) if isinstance(term, Constant) else (1, term)
@@ -196,7 +196,7 @@ def iterate_symbols(value: Expression) -> Iterator[Symbol]:
 
 
 class Quantity(int):
-    """An integer with the expression it was computed from; its sums, products and quotients are quantities too."""
+    """An integer with the expression it was computed from; its sums, products and `//` quotients are quantities too."""
 
     expression: Expression
 
@@ -245,7 +245,10 @@ class Quantity(int):
 
 
 class Factor(float):
-    """A non-integer factor with its expression; `floor` of its product with an integer is a `Quantity`."""
+    """A non-integer number, such as a scale factor of 1.5, with its expression.
+
+    An integer times a `Factor` is again a `Factor`, and `floor` of that is a `Quantity`.
+    """
 
     expression: Expression
 
@@ -288,7 +291,10 @@ class Notation:
         self.one_axis = one_axis
 
     def write(self, value: Expression, place: int = 0) -> str:
-        """Return an expression as text, in parentheses if needed at `place` (0: alone, 1: a factor, 2: a divisor)."""
+        """Return an expression as text, in parentheses if `place` requires them.
+
+        The place is 0 for an expression that is alone, 1 for a factor, and 2 for a divisor or the base of a power.
+        """
         if isinstance(value, Symbol):
             return self.number(value.value) if self.numbers else self.symbol(value.called(self.one_axis))
         if isinstance(value, Constant):
@@ -356,7 +362,7 @@ class Latex(Notation):
         return rf"\left\l{rounding} {text} \right\r{rounding}"
 
     def grouped(self, text: str) -> str:
-        """Return the text in parentheses that grow with it."""
+        """Return the text in parentheses that are as tall as the text."""
         return rf"\left( {text} \right)"
 
     def symbol(self, name: str) -> str:

@@ -37,8 +37,8 @@ def tensor_bytes(elements: int, dtype: str) -> int:
 def parse_quantity(text: str, suffixes: dict[str, int]) -> int:
     """Return the integer that a text such as `5M`, `0.5 G` or `256 KiB` stands for.
 
-    Raises ValueError if the text is not a number with one of the suffixes, or not an integer. The message is the form
-    that was expected.
+    Raises ValueError if the text is not a number with one of the suffixes, or not an integer. The message is the
+    expected form, such as `an integer`.
     """
     from fractions import Fraction  # imported only when a budget is read: it costs start-up time
 
@@ -76,7 +76,7 @@ def suggest_quantity(text: str, suffixes: dict[str, int]) -> str:
 
 
 def _find_suffix(unit: str, suffixes: dict[str, int]) -> str | None:
-    """Return the suffix that a unit most likely means, such as `M` for `MB` in a count, `MiB` for `mb` in a memory."""
+    """Return the suffix that a unit most likely means, such as `M` for `MB` in a count; None if none is likely."""
     if unit in suffixes:
         return unit
     if "" not in suffixes:

@@ -10,9 +10,9 @@ def fold_batchnorm(network: Network) -> Network:
     """Return the network with each batch norm folded into the convolution or linear layer directly before it.
 
     The batch norm's scale is merged into the layer's weights and its bias into the layer's bias, which is added if the
-    layer has none; the batch norm's own weights and statistics disappear. A batch norm is not folded if another layer
-    also reads the first layer's output, if that is an output of the network, or if one of the two layers shares
-    weights.
+    layer has none; the batch norm's own weights and statistics disappear. A batch norm is not folded if its input is
+    also read by another layer or is an output of the network, if one of the two layers shares weights, if the norm has
+    no running statistics, or if the layer before it is locally connected.
 
     Source: Jacob et al. 2018, "Quantization and training of neural networks for efficient
     integer-arithmetic-only inference", 3.2.
@@ -21,8 +21,8 @@ def fold_batchnorm(network: Network) -> Network:
     if not folded:
         return network
     first = len(network.inputs)
-    moved = list(range(first))  # the new number of every tensor
-    places: list[int] = []  # how many nodes remain before each old node
+    moved = list(range(first))  # the new number of every tensor, by its old number
+    places: list[int] = []  # by the old index of a node: how many nodes before it remain
     nodes: list[Node] = []
     for index, node in enumerate(network.nodes):
         places.append(len(nodes))
@@ -45,7 +45,7 @@ def fold_batchnorm(network: Network) -> Network:
 
 
 def find_foldable_norms(network: Network) -> set[int]:
-    """Return the indexes of the nodes that are batch norms which can be folded."""
+    """Return the indexes of the batch norms that can be folded into the layer before them (see `fold_batchnorm`)."""
     first = len(network.inputs)
     readers = count_readers(network)
     owners = {node.owner for node in network.nodes}

@@ -23,7 +23,8 @@ _MOST_NAMED = 3  # layers named in a hint
 class BudgetUse(NamedTuple):
     """How much of a budget is used, as texts: `params`, `72,344`, `100,000`, `72.3%`.
 
-    An unknown figure is `?`. Only a known figure with a maximum has a percentage: more of a minimum is not worse.
+    An unknown figure is `?`. `percent` is empty if the figure is unknown, and for a minimum, a maximum of 0 or
+    an output shape.
     """
 
     budget: str
@@ -40,7 +41,8 @@ def find_breaches(report: Report, outside: Iterable[Limit] = ()) -> list[Problem
 def measure_budgets(report: Report, outside: Iterable[Limit] = ()) -> tuple[BudgetUse, ...]:
     """Return how much of the spec's budget and of further limits (`outside`) is used, in the order of the limits.
 
-    Of the layers that match a pattern, the first of those closest to the limit is returned, or whose figure is unknown.
+    If a limit applies to all layers that match a pattern, only one layer is returned: the first whose figure is unknown
+    or, if all are known, the one with the largest figure (for a maximum) or the smallest (for a minimum).
     """
     uses = (use for limit in (*report.network.budget, *outside) for use in _measure_limit(report, limit))
     return tuple(dict.fromkeys(uses))
@@ -70,14 +72,17 @@ def _measure_limit(report: Report, limit: Limit) -> Iterator[BudgetUse]:
 
 
 def _field_bounds(field: FieldReport) -> tuple[int | None, int | None]:
-    """Return the smallest and the largest receptive field along any axis; None if unknown."""
+    """Return the smallest and the largest size of a receptive field along any axis; (None, None) if it is unknown."""
     if field.size is None:
         return None, None
     return min(field.size_min or field.size, default=0), max(field.size, default=0)
 
 
 def _measure_bounds(limit: Limit, where: str, smallest: int | None, largest: int | None) -> Iterator[BudgetUse]:
-    """Yield the use of a maximum by the largest figure, and of a minimum by the smallest."""
+    """Yield how much of the maximum the largest figure uses, and how the smallest figure compares with the minimum.
+
+    `where` is the start of the name that is shown, such as `conv1: `.
+    """
     name = where + _metric_name(limit.metric)
     short = format_bytes if limit.metric in _MEMORY else "{:,}".format
     if limit.maximum is not None:
@@ -120,7 +125,7 @@ def layer_figure(layer: LayerReport, metric: str) -> int | None:
 def _check_bounds(limit: Limit, value: int | None, where: str, hint: str) -> Iterator[Problem]:
     """Yield a violation if a figure is unknown, above its maximum or below its minimum.
 
-    `where` is the start of the message, `hint` the hint of a violation.
+    `where` is the start of the message, such as `conv1: `; `hint` is the hint, except for a minimum.
     """
     metric = limit.metric
     name = _metric_name(metric)
@@ -148,7 +153,10 @@ def _make_problem(limit: Limit, message: str, hint: str) -> Problem:
 
 
 def _figure_text(metric: str, value: int | None) -> str:
-    """Return a figure with all digits, so that one just above its limit looks different: `262,144 B (256.0 KiB)`."""
+    """Return a figure as text, memory in bytes and in larger units: `262,144 B (256.0 KiB)`; `?` if it is unknown.
+
+    All digits are shown, so that a figure just above its limit differs visibly from the limit.
+    """
     if value is None:
         return "?"
     if metric not in _MEMORY:
@@ -161,7 +169,10 @@ def _percent_text(part: int, whole: int) -> str:
 
 
 def _largest_hint(report: Report, metric: str) -> str:
-    """Return a hint that names the layers with the largest figures, or the layers whose figure is unknown."""
+    """Return a hint that names the layers with the largest figures, or those whose figure is unknown; "" for `layers`.
+
+    For peak memory, it names the layer at which the peak occurs.
+    """
     if metric == "layers":
         return ""
     if metric == "peak_memory":
@@ -201,8 +212,8 @@ def _check_receptive_fields(report: Report, limit: Limit) -> Iterator[Problem]:
 def output_fields(report: Report) -> dict[str, tuple[str, FieldReport]]:
     """Return the receptive field of each output of the network, with the name of the layer it belongs to.
 
-    After global pooling there are no positions left: if that is true of the only output, the receptive field is that of
-    the last layer that has positions.
+    A layer after global pooling has no positions. If the network's only output comes from such a layer, the last layer
+    that has positions is used instead.
     """
     network, whole = report.network, input_size(report.network)
     found = {}

@@ -10,7 +10,7 @@ from convcalc.units import tensor_bytes
 
 
 class Cost(NamedTuple):
-    """Elements, operations for a whole batch (None: unknown), and bytes of weights (params and buffers)."""
+    """The cost of a layer: elements, operations for a whole batch (None: unknown), and bytes of params and buffers."""
 
     params: int
     buffers: int
@@ -22,7 +22,7 @@ class Cost(NamedTuple):
 
 @lru_cache(maxsize=10_000)
 def cost(layer: Layer, dtype: Dtype, batch: int) -> Cost:
-    """Return the cost of a layer that has its own weights."""
+    """Return the cost of a layer, including its weights, as if it did not share those of another layer."""
     weights, biases, buffers = layer.weight_tensors(), layer.bias_tensors(), layer.buffer_tensors()
     stored = 0
     for elements in weights + buffers:

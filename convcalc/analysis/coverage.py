@@ -4,8 +4,8 @@ The computation goes backward from layer to layer and finds exactly the position
 Positions that a crop removes, that strides skip at a border, or that lie in padding are not counted. For example,
 global pooling after `crop: {amount: [[19, 0]]}` of 20 positions depends on one input position.
 
-As in `convcalc.analysis.receptive_field`, a layer is taken to read all channels of a position. Of a vector, it reads
-only the features that it needs.
+As in `convcalc.analysis.receptive_field`, a layer is assumed to read all channels of a position. The features
+of a vector are traced separately.
 """
 
 from functools import lru_cache
@@ -29,7 +29,7 @@ from convcalc.network import Network
 from convcalc.shape import Shape
 
 _MOST_WORK = 50_000  # limit on the tensors visited per network; a large tensor counts several times
-Box = tuple[tuple[int, int] | None, ...]  # first and last position per axis; None if no position of an axis is read
+Box = tuple[tuple[int, int] | None, ...]  # first and last position per axis; None for an axis of which nothing is read
 
 
 class Coverage:
@@ -78,7 +78,10 @@ class Coverage:
         return box if is_known or box == self.all else None
 
     def _find_known_part(self, tensor: int, sets: Sets) -> Sets | None:
-        """Return the network's input positions that positions of a tensor need; None if they have yet to be traced."""
+        """Return the input positions of the network that the positions `sets` of a tensor depend on.
+
+        Returns None if they are not known yet: the layer that produces the tensor must be traced first.
+        """
         shape = self.network.tensor_shape(tensor)
         if tensor < len(self.network.inputs):
             return sets if shape.axes == len(self.size) else (0,) * len(self.size)
@@ -88,9 +91,10 @@ class Coverage:
         return tuple(0 if interval is None else 1 << interval[0] | 1 << interval[1] for interval in box)
 
     def _add_needs(self, tensor: int, sets: Sets, needed: dict[int, Sets]) -> bool:
-        """Add to `needed` the positions of a layer's inputs that positions of its output (`tensor`) need.
+        """Add to `needed` which positions of a layer's inputs are needed to compute the positions `sets` of its output.
 
-        Returns False if they are not known for every input. Raises TooLarge and TooVaried.
+        `tensor` is the number of that output. Returns False if the positions of some input are unknown. Raises
+        TooLarge and TooVaried.
         """
         node = self.network.nodes[tensor - len(self.network.inputs)]
         self.work += 1 + sum(node.layer.output.spatial) // 2_000
@@ -126,7 +130,7 @@ def _reads_every_position(layer: Layer) -> bool:
 
 
 def _find_needed_positions(layer: Layer, sets: Sets) -> list[Sets | None]:
-    """Return for each input of a layer the positions that positions of its output need; None if unknown.
+    """Return, per input of a layer, which positions are needed to compute the output positions `sets`; None if unknown.
 
     Raises TooLarge and TooVaried.
     """
@@ -141,7 +145,10 @@ def _find_needed_positions(layer: Layer, sets: Sets) -> list[Sets | None]:
 
 
 def _find_positions_of_input(reach: Reach, shape: Shape, output: Shape, sets: Sets) -> Sets:
-    """Return the positions of one input that positions of the output (`sets`) need, given how the layer reads it."""
+    """Return which positions of one input (`shape`) are needed to compute the output positions `sets`.
+
+    `reach` says how the layer reads its inputs. Raises TooLarge.
+    """
     if isinstance(reach, tuple):
         return _read_windows(reach, shape, sets)
     if shape.axes and reach == "same" and output.axes:
@@ -159,7 +166,7 @@ def _read_windows(reach: tuple[Reads, ...], shape: Shape, sets: Sets) -> Sets:
 
 
 def _find_needed_features(layer: Slice | Concat, features: int) -> list[Sets | None]:
-    """Return for each input of a slice or concatenation of vectors the features that `features` of the output need."""
+    """Return, per input of a slice or concatenation of vectors, which features end up in `features` of the output."""
     if isinstance(layer, Slice):
         return [(features << layer.channels[0],)]
     found: list[Sets | None] = []

@@ -30,9 +30,9 @@ class NoRegion(ValueError):
 
 
 def find_layer(report: Report, name: str) -> int:
-    """Return the index of a layer by its name; for the name of a scope, of the layer that produces its output.
+    """Return the index of the layer with a name or, for the name of a scope, of the layer that produces its output.
 
-    Raises NoRegion, with a suggestion, if there is none.
+    Raises NoRegion, with a suggestion, if no layer or scope has this name.
     """
     names = [layer.name for layer in report.layers]
     if name in names:
@@ -53,7 +53,10 @@ def middle_position(report: Report, index: int) -> tuple[int, ...]:
 
 
 def find_region(report: Report, index: int, position: tuple[int, ...]) -> Region:
-    """Return the input region that a position of a layer's output depends on. Raises NoRegion."""
+    """Return the input region that a position of a layer's output depends on.
+
+    Raises NoRegion if the position does not exist or the receptive field is unknown.
+    """
     layer, size = report.layers[index], input_size(report.network)
     spatial = layer.output_shape.spatial
     fits = len(position) == len(spatial) and all(0 <= at < n for at, n in zip(position, spatial, strict=False))

@@ -24,9 +24,9 @@ FIGURES: dict[str, str] = {
 
 
 def figure(report: Report, name: str) -> int | None:
-    """Return one figure of a network: a count, bytes or, for the receptive field, its largest side in positions.
+    """Return one figure of a network: a count, or bytes, or the largest side of the receptive field in positions.
 
-    It is None if it is unknown.
+    Returns None if the figure is unknown.
     """
     if name == "training_memory":
         return report.training().total
@@ -37,12 +37,12 @@ def figure(report: Report, name: str) -> int | None:
 
 
 def figures_of(report: Report) -> dict[str, int | None]:
-    """Return all figures of a network."""
+    """Return all figures of a network by name; None for each unknown one."""
     return {name: figure(report, name) for name in FIGURES}
 
 
 def find_figure(name: str) -> str | None:
-    """Return the name of a figure given by its name, with or without underscores, or by its printed header, or None."""
+    """Return the key in `FIGURES` for a name or header, such as `Peak memory` or `peak`; None if there is none."""
     words = name.lower().replace("_", " ")
     return next(
         (known for known, header in FIGURES.items() if words in (known.replace("_", " "), header.lower())), None

@@ -13,7 +13,10 @@ from convcalc.network import Network
 
 
 class Liveness(NamedTuple):
-    """The live bytes at each node (`live`), and their peak with its node and the tensors that are live there."""
+    """The live bytes at each node (`live`) and the largest of them (`peak`).
+
+    `peak_at` is the index of the node with the peak, `peak_tensors` are the numbers of the tensors that are live there.
+    """
 
     live: tuple[int, ...]
     peak: int
@@ -22,7 +25,7 @@ class Liveness(NamedTuple):
 
 
 def _find_owners(network: Network, sizes: Sequence[int], inplace: bool) -> list[int]:
-    """Return for each tensor which tensor's memory it uses: its own, or that of the tensor it views or overwrites."""
+    """Return, per tensor, the number of the tensor whose memory it uses: itself, or one that it views or overwrites."""
     first = len(network.inputs)
     readers = count_readers(network)
     owner = list(range(first))
@@ -56,7 +59,7 @@ def _can_overwrite(network: Network, tensor: int, readers: list[int], sizes: Seq
 
 
 def count_readers(network: Network) -> list[int]:
-    """Return the number of readers of each tensor; an output of the network counts as one more."""
+    """Return the number of readers of each tensor; being an output of the network counts as one reader."""
     readers = [0] * (len(network.inputs) + len(network.nodes))
     for node in network.nodes:
         for tensor in node.reads:
@@ -67,9 +70,10 @@ def count_readers(network: Network) -> list[int]:
 
 
 def _find_last_uses(network: Network, owner: list[int]) -> list[int]:
-    """Return for each tensor that owns memory the index of the node after which that memory is free.
+    """Return, per tensor, the index of the node after which its memory is free; -1 if no node uses its memory.
 
-    The memory of the network's outputs is free after the last node.
+    `owner` is the result of `_find_owners`; a tensor that uses the memory of another has -1. Memory of the network's
+    outputs is free after the last node.
     """
     first, end = len(network.inputs), len(network.nodes) - 1
     last = [-1] * len(owner)
@@ -83,7 +87,7 @@ def _find_last_uses(network: Network, owner: list[int]) -> list[int]:
 
 
 def compute_liveness(network: Network, sizes: Sequence[int], inplace: bool = True) -> Liveness:
-    """Return which memory is live at each node, given the bytes of every tensor (`sizes`).
+    """Return how many bytes are live at each node, and their peak, given the bytes of every tensor (`sizes`).
 
     `inplace` lets elementwise layers overwrite inputs that nothing else reads. The network's input counts until its
     last reader has run.

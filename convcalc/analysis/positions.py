@@ -17,7 +17,7 @@ from math import prod
 
 from convcalc.intervals import Reads
 
-MOST_BITS = 1 << 24  # limit for one set, which then takes two megabytes
+MOST_BITS = 1 << 24  # most positions in one set, which then takes 2 MiB
 Sets = tuple[int, ...]  # one set per axis; a set of features for a vector
 
 
@@ -56,10 +56,10 @@ def find_read_positions(reads: Reads, outputs: int, size: int) -> int:
 
 
 def _read_taps(reads: Reads, residue: int, starts: int, offset: int = 0) -> int:
-    """Return the set of input positions that several outputs with the same residue (modulo the period) read.
+    """Return the set of input positions that outputs with the same residue (output modulo period) read.
 
-    Each output reads the inputs of output `residue`, moved by an element of the set `starts` plus `offset`. Raises
-    TooLarge.
+    For every element s of the set `starts`, one output reads the inputs of output `residue`, moved by s + `offset`.
+    Raises TooLarge.
     """
     low, high = reads.low[residue], reads.high[residue]
     if low is None or high is None:
@@ -72,14 +72,14 @@ def _read_taps(reads: Reads, residue: int, starts: int, offset: int = 0) -> int:
 
 
 def _spread_digits(digits: str, step: int) -> int:
-    """Return the set of the indexes of all digits that are 1, each index multiplied by `step`."""
+    """Return the set of index × step for every digit that is 1: `101` with step 2 is the set of 0 and 4."""
     if "1" not in digits:
         return 0
     return int(("0" * (step - 1)).join(digits)[::-1], 2) if step else 1
 
 
 def _extend_positions(positions: int, step: int, count: int) -> int:
-    """Return the set with each position replaced by `count` positions, `step` apart, of which it is the first."""
+    """Return the set with each position p replaced by p, p + step, …, p + (count - 1) × step."""
     done = 1
     while done < count and positions:
         more = min(done, count - done)
@@ -138,7 +138,7 @@ def _repeat_block(block: int, count: int, places: int) -> int:
 
 
 def unflatten_features(features: int, spatial: tuple[int, ...], channels: int) -> Sets:
-    """Return for each axis the set of positions to which features of a flattened tensor belong. Raises TooLarge."""
+    """Return, per axis, the set of positions from which features of a flattened tensor come. Raises TooLarge."""
     count = prod(spatial)
     if channels * count > MOST_BITS:
         raise TooLarge
@@ -154,7 +154,7 @@ def unflatten_features(features: int, spatial: tuple[int, ...], channels: int) -
 
 
 def _fold_modulo(positions: int, count: int) -> int:
-    """Return the set of all positions modulo `count`."""
+    """Return the set of the remainders of all positions divided by `count`."""
     folded, part = 0, full_set(count)
     while positions:
         folded |= positions & part

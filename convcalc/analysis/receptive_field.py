@@ -1,8 +1,8 @@
 """Computes the receptive field of every tensor: the input positions that one of its interior positions depends on.
 
-All inputs of a network share one coordinate system. Per axis, a tensor has one or more paths to them, each a `Reads`
-(`convcalc.intervals`). If branches merge, paths with the same jump (cumulative stride) are united and paths with
-different jumps remain separate; the receptive field of a position spans all of them. A layer that reads a whole tensor
+All inputs of a network share one coordinate system. Per axis, a tensor has one or more paths to the inputs, each a
+`Reads` (`convcalc.intervals`). If branches merge, paths with the same jump (cumulative stride) are united and others
+remain separate; the receptive field of a position spans all paths. A layer that reads a whole tensor
 (global pooling, a linear layer) depends on the union over the tensor's positions, within the input; all its output
 positions have the same field, so its jump is 0. A norm that uses statistics of its input is treated as position-wise: a
 value depends on the input value that it is computed from, not on the statistics that scale it.
@@ -65,7 +65,7 @@ _UNKNOWN_FIELD = Field(None)
 
 
 def compute_fields(network: Network) -> list[Field]:
-    """Return the field of every tensor of a network, by its number."""
+    """Return the fields of all tensors of a network, indexed by tensor number."""
     axes = _count_input_axes(network)
     found = [Field(((SAME,),) * axes if shape.axes == axes else ((),) * axes) for shape in network.inputs.values()]
     coverage = Coverage(network, input_size(network))
@@ -76,7 +76,7 @@ def compute_fields(network: Network) -> list[Field]:
         field = known.get(same)
         if field is None:
             field = _compute_field(node, [found[tensor] for tensor in node.reads], coverage)
-            if not field.collapsed:  # the field of a whole tensor depends on more than that of its positions
+            if not field.collapsed:  # otherwise it depends on more than the inputs' fields
                 known[same] = field
         found.append(field)
     return found
@@ -113,7 +113,7 @@ def _covers_input(field: Field, size: tuple[int, ...]) -> bool:
 
 
 def _count_input_axes(network: Network) -> int:
-    """Return the number of spatial axes of a network: the largest of any input."""
+    """Return the number of spatial axes of a network: that of the input with the most axes."""
     return max(shape.axes for shape in network.inputs.values())
 
 
@@ -129,7 +129,8 @@ def input_size(network: Network) -> tuple[int, ...]:
 def propagate_field(layer: Layer, inputs: tuple[Field, ...]) -> Field:
     """Return the field of a layer's output, given the fields of its inputs.
 
-    For a layer that reads everything it is the whole input; `compute_fields` finds the exact part.
+    If the layer reads its whole input, the result is the whole input of the network; `compute_fields` finds the exact
+    part of it.
     """
     try:
         reach = layer.reach()
@@ -158,7 +159,10 @@ def propagate_field(layer: Layer, inputs: tuple[Field, ...]) -> Field:
 
 
 def _merge_fields(layer: Layer, inputs: tuple[Field, ...]) -> Field:
-    """Return the field of a layer with several inputs, and whether these are aligned. Raises TooVaried."""
+    """Return the field of the output of a layer with several inputs, given their fields.
+
+    Its `aligned` is false if the inputs are not aligned. Raises TooVaried.
+    """
     whole = any(field.whole for field in inputs)
     aligned = all(field.aligned for field in inputs)
     axes_of_inputs = [
@@ -201,7 +205,7 @@ def moving_paths(paths: Paths) -> Paths:
 
 
 def _are_aligned(inputs: list[Paths]) -> bool:
-    """Whether all paths of the inputs whose interval depends on the position have the same jump and centre."""
+    """Whether the moving paths (see `moving_paths`) of all inputs have the same jump and the same centre."""
     return len({(path.jump, path.center()) for paths in inputs for path in moving_paths(paths)}) <= 1
 
 
@@ -264,7 +268,7 @@ def measure_span(paths: Paths, positions: int) -> tuple[int, int] | None:
 
 
 def _find_turning_positions(paths: Paths, period: int, residue: int, positions: int) -> set[int]:
-    """Return the first and last position with this residue, and the positions next to which two paths cross."""
+    """Return the first and last position with this residue, and those where the ends of two paths' intervals cross."""
     turns = (positions - 1 - residue) // period
     lines = [(path.at(residue), path.shift * period // path.period) for path in paths]
     places = {0, turns}
@@ -282,6 +286,6 @@ def _size_at(paths: Paths, position: int) -> int:
 
 
 def interval_at(paths: Paths, position: int) -> tuple[int, int] | None:
-    """Return the input interval that all paths together span at one position; None if nothing is read."""
+    """Return the smallest input interval that contains those of all paths at a position; None if nothing is read."""
     found = [interval for interval in (path.at(position) for path in paths) if interval is not None]
     return (min(low for low, _ in found), max(high for _, high in found)) if found else None

@@ -33,13 +33,13 @@ def _counts_dict(figures: "LayerReport | Totals") -> dict[str, int | None]:
 
 
 def _format_costs(figures: "LayerReport | Totals") -> str:
-    """Return `112 params, 3,888 MACs`."""
+    """Return params and MACs as text: `112 params, 3,888 MACs`."""
     macs = "unknown" if figures.macs is None else f"{figures.macs:,}"
     return f"{figures.params:,} params, {macs} MACs"
 
 
 class LayerReport(NamedTuple):
-    """The figures of one layer: elements, and operations and bytes for the whole batch. None means unknown.
+    """The figures of one layer; operations and bytes are for the whole batch, and None means unknown.
 
     `shares` is the name of the layer whose weights this one uses, if any. Its own params and weight memory are then 0,
     because shared weights count once.
@@ -234,7 +234,7 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether all operations and receptive fields are known."""
+        """Whether the FLOPs, MACs and receptive field of every layer are known, with a single jump per axis."""
         return (
             all(layer.receptive_field.whole or layer.receptive_field.jump is not None for layer in self.layers)
             and not self.uncounted
@@ -242,7 +242,7 @@ class Report:
 
     @property
     def uncounted(self) -> tuple[LayerReport, ...]:
-        """The layers of which some operations are unknown."""
+        """The layers whose FLOPs or MACs are unknown."""
         return tuple(layer for layer in self.layers if layer.flops is None or layer.macs is None)
 
     def training(self) -> Training:
@@ -285,8 +285,8 @@ class Report:
         """Return one flat dict per layer, for `pandas.DataFrame(records)` or `polars.DataFrame(records)`.
 
         Every record has the same keys: the columns of `convcalc summary --columns` except `what`, `jump` and `share`.
-        Shapes are text, such as 64×56×56. `receptive_field` is its size along the axis where it is smallest. An unknown
-        figure is None.
+        Shapes are text, such as 64×56×56. `receptive_field` is the smallest of its sizes per axis. An unknown figure is
+        None.
         """
         return [layer.to_record() for layer in self.layers]
 
@@ -387,7 +387,7 @@ def _report_layer(
 
 
 def sum_known(figures: Sequence[int | None]) -> int | None:
-    """Return the sum; None if any figure is unknown."""
+    """Return the sum of the figures; None if any of them is unknown."""
     known = [figure for figure in figures if figure is not None]
     return sum(known) if len(known) == len(figures) else None
 

@@ -33,7 +33,7 @@ class Training(NamedTuple):
 
 
 def compute_training_memory(network: Network, sizes: Sequence[int], weight_memory: int, optimizer: str) -> Training:
-    """Return the bytes for training.
+    """Return the bytes needed for training, by purpose.
 
     `sizes` are the bytes of every tensor, `weight_memory` those of all weights and buffers, and `optimizer`
     is a key of OPTIMIZERS.
@@ -57,7 +57,7 @@ def _is_trainable(network: Network) -> bool:
 
 
 def _gradient_bytes(network: Network) -> int:
-    """Return the bytes of all learnt params, in the data types of weights and biases.
+    """Return the bytes of all gradients: one value per learnt element, in the data type of the weight or bias.
 
     Frozen layers have no gradients; shared weights have one gradient.
     """
@@ -105,7 +105,7 @@ def _own_bytes(saved: SavedForBackward, network: Network) -> int:
 
 
 def _find_learning(network: Network) -> list[bool]:
-    """Return for each tensor whether it depends on learnt weights."""
+    """Return, per tensor, whether it depends on learnt weights."""
     learns = [False] * len(network.inputs)
     for node in network.nodes:
         learns.append(_is_learnt(network, node) or any(learns[tensor] for tensor in node.reads))
@@ -119,10 +119,10 @@ def _is_learnt(network: Network, node: Node) -> bool:
 
 
 def _find_training_owners(network: Network) -> list[int]:
-    """Return for each tensor which tensor's memory it uses in training: its own, or that of the tensor it views.
+    """Return, per tensor, the number of the tensor whose memory it uses in training: itself, or one that it views.
 
-    As in PyTorch, a slice of the channels keeps the memory of all channels alive. A layer that computes something in
-    training, such as dropout, is not a view then; it is recognised by saving something for backward.
+    As in PyTorch, a slice of the channels keeps the memory of all channels alive. A layer that is a view
+    only at inference, such as dropout, has its own memory in training; it is recognised by what it saves for backward.
     """
     owner = list(range(len(network.inputs)))
     for number, node in enumerate(network.nodes, len(owner)):

@@ -290,7 +290,7 @@ class PReLU(KeepsShape, NoBuffers, NoMacs, SavesInput):
         return self.input
 
     def weight_tensors(self) -> Tensors:
-        """Return one tensor with the learnt slopes."""
+        """Return the size of the one weight tensor: num_parameters, the learnt slopes."""
         return (self.num_parameters,)
 
     def bias_tensors(self) -> Tensors:

@@ -53,7 +53,7 @@ class StatedChannels(Key[int | None]):
     expected = "a positive integer"
 
     def read(self, value: Any, axes: int | None) -> int:
-        """Return the integer."""
+        """Return the integer; raises `Flaw` if it is not positive."""
         if value.__class__ is not int or value < 1:
             raise self.flaw(value)
         return int(value)
@@ -96,7 +96,7 @@ class Layer(ABC):
     stated: ClassVar[tuple[str, ...]] = ()  # the arguments that are `StatedChannels`
     main: ClassVar[str] = ""  # the argument, or `from`, whose value may be written alone, as in `maxpool: 2`
     one_of: ClassVar[tuple[str, ...]] = ()  # arguments of which exactly one must be given
-    known_defaults: ClassVar[dict[int | None, dict[str, Any]]] = {}  # cache of `defaults`
+    known_defaults: ClassVar[dict[int | None, dict[str, Any]]] = {}  # cache of `defaults`, by number of axes
     reads_many: ClassVar[bool] = False  # whether it needs two or more inputs
     reads_any: ClassVar[bool] = False  # whether it accepts one or more inputs
     is_view: ClassVar[bool] = False  # whether the output shares the input's memory
@@ -163,7 +163,10 @@ class Layer(ABC):
         return self.inputs[0]
 
     def normalise(self) -> None:
-        """Replace arguments whose value depends on the input, such as `same` padding; raises `Flaw` if one is wrong."""
+        """Replace arguments whose value depends on the input, such as `same` padding.
+
+        Raises `Flaw` if an argument is wrong.
+        """
         return
 
     @abstractmethod
@@ -305,6 +308,6 @@ def count_taps(kernel_size: Sizes) -> int:
 
 
 def window_reach(kernel_size: Sizes, stride: Sizes, padding: PerAxisPadding, dilation: Sizes) -> Reach:
-    """Return the input intervals that the positions of a sliding window cover, for every axis."""
+    """Return, per axis, the interval of inputs that the sliding window of each output position covers."""
     before = [side for side, _ in padding]
     return tuple(map(sliding_window, kernel_size, stride, before, dilation))

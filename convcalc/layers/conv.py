@@ -58,7 +58,7 @@ class Window(Layer):
         self._check_padding_mode()
 
     def _check_padding_mode(self) -> None:
-        # reflecting does not repeat the edge, and PyTorch wraps around once at most
+        # reflect copies all but the edge element, so at most size - 1; in PyTorch, circular wraps around at most once
         if self.padding_mode not in ("reflect", "circular"):
             return
         for axis, (size, pair) in enumerate(zip(self.input.spatial, self.padding, strict=True)):
@@ -73,7 +73,7 @@ class Window(Layer):
 
     @property
     def is_causal(self) -> bool:
-        """Whether the input is 1-D and padded as by `causal`, however the padding is written."""
+        """Whether the input is 1-D and its padding equals that of `causal`, even if it is written as numbers."""
         return self.input.axes == 1 and self.padding == tuple(map(causal_padding, self.kernel_size, self.dilation))
 
     def windows(self) -> Sizes:
@@ -81,14 +81,14 @@ class Window(Layer):
         return count_windows(self, self.kernel_size, self.stride, self.padding, self.dilation)
 
     def reach(self) -> Reach:
-        """Return the input intervals that the windows cover, for every axis; padding is not part of the input."""
+        """Return, per axis, the interval of inputs that each output's window covers; it may extend into the padding."""
         return window_reach(self.kernel_size, self.stride, self.padding, self.dilation)
 
     def saved_for_backward(self) -> SavedForBackward:
-        """Return that the input is saved for the backward pass.
+        """The input is saved for the backward pass, or a padded copy of it.
 
-        In a padding mode other than zeros, PyTorch pads separately: the padded copy is saved too, and in mode circular
-        only that.
+        In a padding mode other than zeros, PyTorch pads separately and also saves the padded copy; in mode circular, it
+        saves only the padded copy.
         """
         if self.padding_mode == "zeros":
             return SavedForBackward(inputs=True)
@@ -189,12 +189,12 @@ class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput
         return Shape(self.out_channels, check_positive(self, tuple(map(transposed_size, *parameters)), formulas))
 
     def reach(self) -> Reach:
-        """Return the intervals of the inputs that contribute to an output, for every axis."""
+        """Return, per axis, the interval of inputs that contribute to each output position."""
         before = [padding for padding, _ in self.padding]
         return tuple(map(spread_window, self.kernel_size, self.stride, before, self.dilation))
 
     def weight_tensors(self) -> Tensors:
-        """Return the number of weights: in_channels × (kernel taps × out_channels / groups)."""
+        """Return the size of the one weight tensor: in_channels × (kernel taps × out_channels / groups)."""
         return (self.input.channels * self._products(),)
 
     def count_multiplications(self) -> int:
@@ -231,7 +231,7 @@ class PointwiseConv(OutChannels, _Groups, SumOfProducts, _InChannels):
         return Shape(self.out_channels, count_windows(self, *_describe_1x1_windows(self.input.axes, self.stride)))
 
     def reach(self) -> Reach:
-        """Return the single input position that an output position depends on, for every axis."""
+        """Return, per axis, the one input position that each output position depends on."""
         return window_reach(*_describe_1x1_windows(self.input.axes, self.stride))
 
     def products(self) -> int:
@@ -296,7 +296,7 @@ class SeparableConv(OutChannels, Window, Bias, _InChannels, AllMacs):
         return self.pointwise.output
 
     def weight_tensors(self) -> Tensors:
-        """Return the weights of both convolutions."""
+        """Return the sizes of the weight tensors of both convolutions, the depthwise one first."""
         return self.depthwise.weight_tensors() + self.pointwise.weight_tensors()
 
     def count_multiplications(self) -> int:
@@ -336,11 +336,11 @@ class LocallyConnected(OutChannels, Window, SumOfProducts, _InChannels):
         return count_taps(self.kernel_size) * self.input.channels
 
     def weight_tensors(self) -> Tensors:
-        """Return the number of weights: output values × products per output value, as no weights are shared."""
+        """Return the size of the one weight tensor: output values × products per output value, as none are shared."""
         return (self.output.elements * self.products(),)
 
     def bias_tensors(self) -> Tensors:
-        """Return one bias tensor with an element per output value; empty if `bias` is false."""
+        """Return the size of the one bias tensor: one element per output value; an empty tuple if `bias` is false."""
         return (self.output.elements,) if self.bias else ()
 
     def weight_input(self) -> object:

@@ -17,7 +17,7 @@ from convcalc.shape import Shape
 def make_layer(kind: type[Layer], shapes: tuple[Shape, ...], values: tuple[Any, ...]) -> Layer:
     """Return a layer from the values of all its arguments, in normal form and in the order of the kind's keys.
 
-    Equal layers are one object. Raises Flaw if the arguments or the input shapes do not fit.
+    Equal arguments return the same object, from a cache. Raises Flaw if the arguments or the input shapes do not fit.
     """
     return kind(shapes, dict(zip(kind.keys, values, strict=True)))
 

@@ -99,7 +99,7 @@ class Concat(SamePlace, Free, SavesNothing):
 
 
 def _merge_shapes(shapes: tuple[Shape, ...]) -> Shape:
-    """Return the broadcast shape, with 0 on every axis on which the sizes do not fit."""
+    """Return the broadcast shape, with 0 for the channels or an axis if the sizes do not fit there."""
     channels, *spatial = (_broadcast_sizes(column) for column in zip(*(shape.sizes for shape in shapes), strict=True))
     return Shape(channels, tuple(spatial))
 

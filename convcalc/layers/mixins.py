@@ -53,7 +53,7 @@ class SamePlace(Layer):
 
 
 class KeepsShape(SamePlace):
-    """A kind whose output has the shape of its input, and depends at each position only on that input position."""
+    """A kind whose output has its input's shape, and at each position depends only on the input there."""
 
     def inferred_shape(self) -> Shape:
         """Return the input's shape."""
@@ -114,7 +114,7 @@ class Bias(NoBuffers):
     bias = Flag("add a learnt bias to each output channel", True)
 
     def bias_tensors(self) -> Tensors:
-        """Return one bias tensor of out_channels elements; empty if `bias` is false."""
+        """Return the size of the one bias tensor: out_channels; an empty tuple if `bias` is false."""
         return (self.output.channels,) if self.bias else ()
 
 
@@ -126,10 +126,13 @@ class SumOfProducts(Bias, AllMacs, SavesInput):
 
     @abstractmethod
     def products(self) -> int:
-        """Return the number of products that are summed for one output value."""
+        """Return how many products of an input and a weight are summed for one output value."""
 
     def weight_tensors(self) -> Tensors:
-        """Return the number of weights, which all positions share: out_channels × products per output value."""
+        """Return the size of the one weight tensor: out_channels × products per output value.
+
+        All output positions share these weights.
+        """
         return (self.output.channels * self.products(),)
 
     def count_multiplications(self) -> int:

@@ -61,15 +61,15 @@ class BatchNorm(_Affine, KeepsShape, NoMacs):
     center = Flag("learn the bias, if affine", True)
 
     def weight_tensors(self) -> Tensors:
-        """Return one tensor with a scale per channel; empty if no scale is learnt."""
+        """Return the size of the one weight tensor, which has a scale per channel; empty if no scale is learnt."""
         return super().weight_tensors() if self.scale else ()
 
     def bias_tensors(self) -> Tensors:
-        """Return one tensor with a bias per channel; empty if no bias is learnt."""
+        """Return the size of the one bias tensor, which has a bias per channel; empty if no bias is learnt."""
         return super().bias_tensors() if self.center else ()
 
     def buffer_tensors(self) -> Tensors:
-        """Return two tensors with the running mean and variance per channel; empty if these are not tracked."""
+        """Return the sizes of two tensors, the running mean and variance per channel; empty if they are not tracked."""
         return (self.input.channels, self.input.channels) if self.track_running_stats else ()
 
     def count_multiplications(self) -> int:
@@ -209,7 +209,7 @@ class Scale(KeepsShape, NoBuffers, NoMacs, SavesInput):
     in_place = True
 
     def weight_tensors(self) -> Tensors:
-        """Return one tensor with a scale per channel."""
+        """Return the size of the one weight tensor, which has a scale per channel."""
         return (self.input.channels,)
 
     def bias_tensors(self) -> Tensors:

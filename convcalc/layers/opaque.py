@@ -76,7 +76,7 @@ class Opaque(Layer):
         return Shape(channels, tuple(spatial))
 
     def weight_tensors(self) -> Tensors:
-        """Return one tensor with all params."""
+        """Return the size of one tensor with all params; an empty tuple if there are none."""
         return (self.params,) if self.params else ()
 
     def bias_tensors(self) -> Tensors:
@@ -84,7 +84,7 @@ class Opaque(Layer):
         return ()
 
     def buffer_tensors(self) -> Tensors:
-        """Return one tensor with all running statistics."""
+        """Return the size of one tensor with all running statistics; an empty tuple if there are none."""
         return (self.buffers,) if self.buffers else ()
 
     def count_multiplications(self) -> int | None:
@@ -106,7 +106,7 @@ class Opaque(Layer):
         return "same" if self.receptive_field == "same" and self.output_shape[1:] else "everything"
 
     def saved_for_backward(self) -> None:
-        """Return None: unknown."""
+        """Return None: what the operation saves is unknown."""
 
     @classmethod
     def glance_keys(cls) -> list[tuple[str, Key[Any]]]:

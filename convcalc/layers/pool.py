@@ -73,7 +73,7 @@ class Adaptive(Layer):
         return Shape(self.input.channels, self.output_size)
 
     def reach(self) -> Reach:
-        """Return the intervals of the windows, for every axis; `everything` if there is only one output position."""
+        """Return, per axis, the interval of each output's window; `everything` if there is only one output position."""
         if self.output.positions == 1:
             return "everything"
         return tuple(map(adaptive_window, self.input.spatial, self.output_size))
@@ -153,7 +153,7 @@ class AvgPool(_Pooling, NoWeights, NoMacs, SavesInput):
         return self.output.elements
 
     def count_additions(self) -> int:
-        """Return the additions: one less than the number of kernel taps per output value."""
+        """Return the additions: per output value, the number of kernel taps minus one."""
         return self.output.elements * (count_taps(self.kernel_size) - 1)
 
 
@@ -179,7 +179,7 @@ class LPPool(_Pooling, NoWeights, NoMacs):
         return self.output.elements * count_taps(self.kernel_size)
 
     def count_additions(self) -> int:
-        """Return the additions: one less than the number of kernel taps per output value."""
+        """Return the additions: per output value, the number of kernel taps minus one."""
         return self.output.elements * (count_taps(self.kernel_size) - 1)
 
     def saved_for_backward(self) -> SavedForBackward:
@@ -233,7 +233,7 @@ class AdaptiveAvgPool(Adaptive, NoWeights, NoMacs):
         return self.input.channels * prod(self.window_reads) - self.output.elements
 
     def saved_for_backward(self) -> SavedForBackward:
-        """The input is saved; nothing for one output position, which PyTorch computes as a plain mean."""
+        """The input is saved, except for a single output position, which PyTorch computes as a plain mean."""
         return SavedForBackward(inputs=self.output.positions > 1)
 
 
@@ -265,7 +265,7 @@ class GlobalAvgPool(Global, NoWeights, NoMacs, SavesNothing):
         return self.output.elements
 
     def count_additions(self) -> int:
-        """Return the additions: one less than the number of positions per channel."""
+        """Return the additions: per channel, the number of input positions minus one."""
         return self.input.elements - self.input.channels
 
 
@@ -299,7 +299,7 @@ class MaxUnpool(Free, SavesNothing):
         return Shape(self.input.channels, check_positive(self, sizes, formulas, "padding"))
 
     def reach(self) -> Reach:
-        """Return the intervals of the pooled values whose windows contain an output position, for every axis."""
+        """Return, per axis, the interval of inputs whose pooling windows contain each output position."""
         before = [padding for padding, _ in self.padding]
         return tuple(map(spread_window, self.kernel_size, self.stride, before, (1,) * self.input.axes))
 
@@ -332,7 +332,7 @@ class BlurPool(NoWeights, AllMacs):
         return tuple(((k - 1) // 2, k // 2) for k in self.kernel_size)
 
     def reach(self) -> Reach:
-        """Return the input intervals that the windows cover, for every axis."""
+        """Return, per axis, the interval of inputs that the window of each output position covers."""
         return window_reach(self.kernel_size, self.stride, self._reflect_padding(), (1,) * self.input.axes)
 
     def _check_reflection(self, padding: PerAxisPadding) -> None:
@@ -350,7 +350,7 @@ class BlurPool(NoWeights, AllMacs):
         return self.output.elements * count_taps(self.kernel_size)
 
     def count_additions(self) -> int:
-        """Return the additions: one less than the number of kernel taps per output value."""
+        """Return the additions: per output value, the number of kernel taps minus one."""
         return self.output.elements * (count_taps(self.kernel_size) - 1)
 
     def saved_for_backward(self) -> SavedForBackward:

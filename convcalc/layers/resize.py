@@ -63,7 +63,7 @@ class Upsample(NoWeights, NoMacs, SavesNothing):
         return Shape(self.input.channels, check_positive(self, sizes, formulas, "scale_factor"))
 
     def reach(self) -> Reach:
-        """Return the intervals of the inputs from which an output is interpolated, for every axis."""
+        """Return, per axis, the interval of inputs from which each output position is interpolated."""
         if self.scale_factor is None:
             scales = list(map(reduce_ratio, self.input.spatial, self.output.spatial))
         else:
@@ -73,11 +73,11 @@ class Upsample(NoWeights, NoMacs, SavesNothing):
         return tuple(blended_inputs(scale, 1 if self.mode == "bicubic" else 0) for scale in scales)
 
     def count_multiplications(self) -> int:
-        """Return the multiplications: one per interpolation tap and output value."""
+        """Return the multiplications: one per interpolation tap and output value; 0 for nearest."""
         return self.output.elements * _MODE_TAPS.get(self.mode, 0)
 
     def count_additions(self) -> int:
-        """Return the additions: one less than the number of interpolation taps per output value."""
+        """Return the additions: per output value, the number of interpolation taps minus one; 0 for nearest."""
         return self.output.elements * max(_MODE_TAPS.get(self.mode, 0) - 1, 0)
 
 
@@ -112,7 +112,7 @@ class PixelShuffle(Free, SavesNothing):
         return Shape(self.input.channels // block, tuple(size * factor for size in self.input.spatial))
 
     def reach(self) -> Reach:
-        """Return intervals of one input position, for every axis: a block of r outputs depends on the same position."""
+        """Return, per axis, the one input position that each block of r output positions depends on."""
         return (nearest_input((1, self.upscale_factor)),) * self.input.axes
 
 
@@ -144,7 +144,7 @@ class PixelUnshuffle(Free, SavesNothing):
         return Shape(channels, tuple(size // factor for size in self.input.spatial))
 
     def reach(self) -> Reach:
-        """Return intervals of r input positions, for every axis: each output depends on a block of its own."""
+        """Return, per axis, the block of r input positions that each output position depends on."""
         return (sliding_window(self.downscale_factor, self.downscale_factor, 0, 1),) * self.input.axes
 
 
