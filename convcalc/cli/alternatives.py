@@ -93,7 +93,7 @@ def command(
 
 
 def _read_figure(text: str) -> str:
-    """Return the name of a figure given by its name or header. Raises Failure."""
+    """Return the name of the figure that --by asks for by its name or table header. Raises Failure if there is none."""
     found = find_figure(text)
     if found is None:
         hint = did_you_mean(text, FIGURES) or f"available: {', '.join(FIGURES)}"
