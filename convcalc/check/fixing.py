@@ -30,7 +30,7 @@ class _FixedState(NamedTuple):
 
 
 def fix(document: Document, check: _Check) -> Checked:
-    """Return the fixed text of a document, and the problems that are left in it after all possible fixes.
+    """Return the problems that are left in a document after all possible fixes, with its fixed text (`rewritten`).
 
     `check` is a function that returns the problems in a document.
     """

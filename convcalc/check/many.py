@@ -98,7 +98,7 @@ def _collect_garbage() -> None:
 
 
 def check_file(task: Task, how: How) -> Checked:
-    """Return what is found in one file; if it cannot be read or causes an internal error, that is its only problem."""
+    """Return the problems in one file; only one, CV000, if it cannot be read or causes an internal error."""
     net, params = split_net(task.file)
     try:
         overrides = Overrides().attach_params(read_net_params(task.file))
@@ -140,7 +140,7 @@ def _name_params(found: Checked, params: str) -> Checked:
 
 
 def _check_document(document: Document, overrides: Overrides, settings: Settings, how: How) -> Checked:
-    """Return what is found in a document, after fixing it if `how` asks for that."""
+    """Return the problems in a document: those left after fixing if `how.fixing` is true, otherwise all of them."""
 
     def checked(document: Document) -> Checked:
         return check(document, overrides, settings, how.rules, how.obey_comments, how.command_line)

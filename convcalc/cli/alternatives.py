@@ -129,7 +129,7 @@ def _render(
     format: str,
     where: common.Output,
 ) -> str:
-    """Return the text to print: the `limit` alternatives that save most (all if None), in the requested format."""
+    """Return the text to print: the `limit` alternatives (None: all) that lower the figure `by` most, as `format`."""
     from convcalc.render import alternatives
 
     known, refused = list_options(chosen, report.network)

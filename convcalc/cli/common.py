@@ -186,7 +186,7 @@ def quiet_option(help: str = "Do not print warnings.") -> Callable[[Function], F
 def _format_by_suffix(file: str | None, only: str) -> str | None:
     """Return the format that the suffix of -o FILE stands for; None if it stands for none, or if -f is given.
 
-    Raises UsageError if the command does not have that format.
+    Raises UsageError if the command does not have that format. `only` is the format of a command without -f.
     """
     suffix = os.path.splitext(file or "")[1].lower()
     wanted = suffix[1:] if suffix in _FOREIGN_SUFFIXES else _FORMATS_BY_SUFFIX.get(suffix)
@@ -299,7 +299,7 @@ def _parse_value(option: str, text: str) -> Any:
 
 
 def split_params(argument: str, overrides: Overrides) -> tuple[str, Overrides]:
-    """Return the network of a NET argument, and the overrides with the spec parameters set there. Raises Failure."""
+    """Return a NET argument without its `@width=0.5`, and the overrides with these values added. Raises Failure."""
     try:
         return split_net(argument)[0], overrides.attach_params(read_net_params(argument))
     except Flaw as flaw:
@@ -410,7 +410,7 @@ def use_color(color: str, stream: IO[str]) -> bool:
 
 
 def may_show_bar(output: Output) -> bool:
-    """Whether standard error is a terminal on which a progress bar can be drawn."""
+    """Whether to show a progress bar: standard error is a terminal that can draw one, and -q is not given."""
     return not output.quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 

@@ -112,7 +112,7 @@ class _Links(NamedTuple):
 
 
 def _find_links(report: Report) -> _Links:
-    """Return which layers share weights and which batch norms are folded."""
+    """Return the names of the layers that share weights, and of the batch norms that are folded into layers."""
     users: dict[str, list[str]] = {}
     for layer in report.layers:
         if layer.shares:
