@@ -1,9 +1,9 @@
-"""Defines known factorisations of convolutions; each function returns the spec entries that could replace one.
+"""Defines known factorisations of convolutions: each function takes a convolution and returns entries to replace it.
 
-For example, `conv: {out_channels: 8, kernel_size: 3}` could become `separable_conv: {out_channels: 8, kernel_size: 3}`.
-If possible, arguments are copied as they are in the spec, expressions included. Stride, padding and dilation are
-distributed so that the output shape and, if possible, the receptive field stay the same. No norm or activation is added
-between the new layers.
+For example, the factoring `separable` replaces `conv: {out_channels: 8, kernel_size: 3}` by
+`separable_conv: {out_channels: 8, kernel_size: 3}`. If possible, arguments are copied as the spec writes them,
+expressions included. Stride, padding and dilation are distributed over the new layers so that the output shape and, if
+possible, the receptive field stay the same. No norm or activation is added between the new layers.
 """
 
 import re
@@ -16,9 +16,9 @@ from convcalc.layers.base import Layer
 from convcalc.problems import Path
 
 Entry = tuple[str, dict[str, Any]]  # a kind and its arguments
-_RATIO = 4  # channels outside a bottleneck / channels inside it
+_RATIO = 4  # number of channels outside a bottleneck, divided by the number inside it
 _GROUPS = (2, 4, 8, 32)
-_SMALLEST_KERNEL = 3  # smallest size of a dilated kernel
+_SMALLEST_KERNEL = 3  # smallest kernel size on an axis that a dilated replacement may have
 _PADDING_WORDS = ("same", "valid", "causal")
 _WINDOW = ("kernel_size", "stride", "padding", "dilation")
 _WINDOW_AND_MODE = (*_WINDOW, "padding_mode")
@@ -29,11 +29,11 @@ class CannotChange(ValueError):
 
 
 class Convolution(NamedTuple):
-    """An entry of a spec that is a convolution, and the layers that it expands to.
+    """A convolution in a spec (one entry), and every layer that is built from it.
 
-    `path` leads to the entry and `word` is its layer kind as in the spec. `written` holds its arguments and `options`
-    its options (such as `name`), as in the spec. `nodes` (indexes) and `layers` are all uses of the entry: there are
-    several if it is in a block that is used several times.
+    `path` is the entry's path in the spec and `word` its layer kind. `written` holds its arguments and `options` its
+    options (such as `name`), both as the spec writes them. An entry in a block has one use per use of the block:
+    `nodes` holds the index of each use in the network's nodes, and `layers` its layer.
     """
 
     path: Path
@@ -45,36 +45,36 @@ class Convolution(NamedTuple):
 
     @property
     def kernels(self) -> set[tuple[int, ...]]:
-        """The kernel sizes of all uses."""
+        """The distinct kernel sizes of the uses, each with one size per axis; () for a layer without kernel_size."""
         return {layer.__dict__.get("kernel_size", ()) for layer in self.layers}
 
     @property
     def slides(self) -> bool:
-        """Whether the kernel of every use is larger than 1 on some axis."""
+        """Whether every use has a kernel larger than 1 on at least one axis."""
         return all(prod(kernel) > 1 for kernel in self.kernels)
 
     @property
     def is_full(self) -> bool:
-        """Whether every use connects all input channels with all output channels."""
+        """Whether every output channel depends on all input channels: a conv or pointwise_conv with groups = 1."""
         return self.word in ("conv", "pointwise_conv") and all(layer.__dict__["groups"] == 1 for layer in self.layers)
 
     def copy_arguments(self, *names: str) -> dict[str, Any]:
-        """Return those of the named arguments that the entry has, as in the spec."""
+        """Return the arguments with these names that the spec sets, with their values as written there."""
         return {name: self.written[name] for name in names if name in self.written}
 
     def get_common_value(self, name: str) -> Any:
-        """Return the value of an argument; raises CannotChange if it is not the same for every use."""
+        """Return the value of an argument if it is the same for every use; otherwise raise CannotChange."""
         first, *others = (layer.__dict__[name] for layer in self.layers)
         if any(other != first for other in others):
             raise CannotChange(f"its {name} differs between its uses")
         return first
 
     def adapt_argument(self, name: str, reads_output: bool) -> Any:
-        """Return an argument for a layer that follows the first of several new layers.
+        """Return the value of an argument for a new layer that is not the first of those that replace the convolution.
 
-        An expression with `$in_channels` could have another value there; it is then replaced by its value. Pass
-        `reads_output` if the later layer's input has as many channels as the convolution's output. Raises CannotChange
-        if the value differs between the uses.
+        `reads_output` says whether the new layer's input has as many channels as the convolution's output. An
+        expression with `$in_channels` is replaced by its value if it could have another value in the new layer. Raises
+        CannotChange if that value differs between the uses.
         """
         value = self.written[name]
         if not isinstance(value, str) or not re.search(r"\$.*\bin_channels\b", value):
@@ -83,24 +83,27 @@ class Convolution(NamedTuple):
         return value if same else self.get_common_value(name)
 
     def select_use(self, use: int) -> "Convolution":
-        """Return a convolution with only one of the uses, and with values in place of expressions."""
+        """Return the convolution with use number `use` (from 0) only, without options, with expressions evaluated."""
         layer = self.layers[use]
         written = {name: to_json_value(value) for name, value in layer.given.items() if value is not None}
         return self._replace(written=written, options={}, nodes=(self.nodes[use],), layers=(layer,))
 
 
-# -- the factorings: each function returns the new entries, or None if it does not apply to the convolution
+# -- the factorings: each function returns the new entries, or None if the factoring does not apply
 
 
 def _make_separable(conv: Convolution) -> list[Entry] | None:
-    """Return a depthwise separable convolution; None if the convolution is not a full one with a kernel."""
+    """Return a depthwise separable convolution; None unless this is a `conv` with groups = 1 and a kernel above 1."""
     if not (conv.word == "conv" and conv.is_full and conv.slides):
         return None
     return [("separable_conv", conv.copy_arguments("out_channels", *_WINDOW_AND_MODE, "bias", "in_channels"))]
 
 
 def _make_bottleneck(conv: Convolution) -> list[Entry] | None:
-    """Return a 1×1 convolution to a quarter of the channels, the same kernel on these, and a 1×1 convolution back."""
+    """Return a 1×1 convolution to a quarter of the output channels, the original kernel, and a 1×1 convolution back.
+
+    None unless this is a `conv` with groups = 1, a kernel larger than 1 and at least 4 output channels.
+    """
     outs = [layer.output.channels for layer in conv.layers]
     if not (conv.word == "conv" and conv.is_full and conv.slides) or min(outs) < _RATIO:
         return None
@@ -117,7 +120,10 @@ def _make_bottleneck(conv: Convolution) -> list[Entry] | None:
 
 
 def _quarter_channels(channels: Any) -> Any:
-    """Return a quarter of a number of channels; for an expression, the expression `// 4`. Raises CannotChange."""
+    """Return a quarter of a number of channels, rounded down; for the expression `$width`, `$(width // 4)`.
+
+    Raises CannotChange if the number is text that is not a single expression.
+    """
     if not isinstance(channels, str):
         return int(channels) // _RATIO
     expression = re.fullmatch(r"\$([A-Za-z][A-Za-z0-9_]*)|\$(\(.*\))", channels.strip(), re.DOTALL)
@@ -127,9 +133,9 @@ def _quarter_channels(channels: Any) -> Any:
 
 
 def _make_stacked(conv: Convolution) -> list[Entry] | None:
-    """Return 3-wide kernels in a row that together have the receptive field of the larger kernel.
+    """Return 3-wide convolutions in a row that together have the receptive field of the original kernel.
 
-    The last one has the stride.
+    Only the last one has the stride. None unless the kernel is odd on every axis and larger than 3 on at least one.
     """
     if conv.word == "pointwise_conv" or not all(max(kernel) > 3 for kernel in conv.kernels):
         return None
@@ -147,7 +153,11 @@ def _make_stacked(conv: Convolution) -> list[Entry] | None:
 
 
 def _split_padding(conv: Convolution, number: int, depths: list[int]) -> dict[str, Any]:
-    """Return the padding of stacked kernel `number`; the kernels share the convolution's padding equally."""
+    """Return the `padding` argument of new layer `number` (from 0) in a row of 3-wide kernels; {} for padding 0.
+
+    `depths` holds the number of 3-wide kernels per axis. These share the replaced convolution's padding as equally as
+    whole numbers allow. A word such as `same` is copied to every layer.
+    """
     if conv.written.get("padding", 0) in _PADDING_WORDS:
         return conv.copy_arguments("padding")
     parts = [
@@ -162,7 +172,11 @@ def _split_padding(conv: Convolution, number: int, depths: list[int]) -> dict[st
 
 
 def _keep_channels(conv: Convolution, number: int) -> dict[str, Any]:
-    """Return the channel arguments of layer `number` in a row; only the first layer changes the channels."""
+    """Return out_channels and groups, or the multiplier, for new layer `number` (from 0) of a row.
+
+    The first layer has the number of output channels of the replaced convolution; the later ones keep it. {} for later
+    layers of a depthwise convolution, because the default multiplier keeps the channels.
+    """
     if conv.word == "depthwise_conv":
         return conv.copy_arguments("multiplier") if number == 0 else {}
     names = [name for name in ("out_channels", "groups") if name in conv.written]
@@ -170,7 +184,7 @@ def _keep_channels(conv: Convolution, number: int) -> dict[str, Any]:
 
 
 def _make_asymmetric(conv: Convolution) -> list[Entry] | None:
-    """Return one convolution per axis: k×1, then 1×k."""
+    """Return one convolution per axis, such as k×1 then 1×k; None if fewer than two axes have a kernel above 1."""
     wide = {tuple(axis for axis, size in enumerate(kernel) if size > 1) for kernel in conv.kernels}
     if conv.word == "pointwise_conv" or any(len(axes) < 2 for axes in wide):
         return None
@@ -188,12 +202,15 @@ def _make_asymmetric(conv: Convolution) -> list[Entry] | None:
 
 
 def _restrict_to_axes(conv: Convolution, name: str, own: set[int]) -> Any:
-    """Return an argument for the axes in `own`, with a neutral value on the other axes."""
+    """Return a list with the argument's value for each axis in `own`, and a neutral value for the other axes.
+
+    The neutral value is 0 for `padding` and otherwise 1. A word such as `same` is returned as it is.
+    """
     written, rest = conv.written[name], 0 if name == "padding" else 1
     if written in _PADDING_WORDS:
         return written
     values = conv.layers[0].__dict__[name]
-    if not isinstance(written, list) and len(set(values)) > 1:  # written as a parameter whose value is a list
+    if not isinstance(written, list) and len(set(values)) > 1:  # the spec has an expression whose value is a list
         written = to_json_value(conv.get_common_value(name))
     return [
         (written[axis] if isinstance(written, list) else written) if axis in own else rest
@@ -202,7 +219,10 @@ def _restrict_to_axes(conv: Convolution, name: str, own: set[int]) -> Any:
 
 
 def _make_grouped_factoring(groups: int) -> Callable[[Convolution], list[Entry] | None]:
-    """Return a function that makes the same convolution with a number of groups."""
+    """Return a factoring function that divides the convolution into this number of groups.
+
+    It returns None if the convolution is grouped already, or if the number does not divide its channels.
+    """
 
     def make(conv: Convolution) -> list[Entry] | None:
         divided = all(layer.input.channels % groups == layer.output.channels % groups == 0 for layer in conv.layers)
@@ -212,9 +232,9 @@ def _make_grouped_factoring(groups: int) -> Callable[[Convolution], list[Entry] 
 
 
 def _make_dilated_factoring(factor: int) -> Callable[[Convolution], list[Entry] | None]:
-    """Return a function that makes a smaller kernel with `factor` times the dilation.
+    """Return a factoring function that replaces the kernel by a smaller one with `factor` times the dilation.
 
-    The effective kernel size stays the same.
+    The effective kernel size stays the same. The function returns None if no such kernel of at least 3 exists.
     """
 
     def make(conv: Convolution) -> list[Entry] | None:
@@ -231,14 +251,17 @@ def _make_dilated_factoring(factor: int) -> Callable[[Convolution], list[Entry] 
 
 
 def _make_unshared(conv: Convolution) -> list[Entry] | None:
-    """Return the same convolution without weight sharing, with a kernel per position."""
+    """Return a locally connected layer (one kernel per position); None unless this is a `conv` with groups = 1."""
     if conv.word != "conv" or not conv.is_full:
         return None
     return [("locally_connected", conv.copy_arguments("out_channels", *_WINDOW_AND_MODE, "bias", "in_channels"))]
 
 
 def _make_dense(conv: Convolution) -> list[Entry] | None:
-    """Return a linear layer that connects every output with every input."""
+    """Return a flatten, a linear layer that connects every output value with every input value, and a reshape.
+
+    None unless this is a `conv` with groups = 1.
+    """
     if conv.word != "conv" or not conv.is_full:
         return None
     first, *others = (layer.output for layer in conv.layers)
@@ -252,7 +275,7 @@ def _make_dense(conv: Convolution) -> list[Entry] | None:
 
 
 def _shorten(values: list[Any]) -> Any:
-    """Return one value if the values of all axes are equal, otherwise the list."""
+    """Return a single value if the values of all axes are equal, otherwise the list."""
     return values[0] if all(value == values[0] for value in values) else values
 
 

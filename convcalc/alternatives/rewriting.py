@@ -1,8 +1,8 @@
-"""Replaces entries of a spec: in its values, to analyse the changed network, and in its text, to write it.
+"""Replaces convolutions in a spec: in the parsed spec, to analyse the changed network, and in its text, to print it.
 
 All other layers must stay the same. The default name of an entry is its kind and a number (`conv2`), so replacing an
-entry by another kind can change the names of later entries. If the spec refers to such a name, it is written into the
-spec.
+entry by one of another kind can change the default names of later entries. If the spec refers to such a name, the later
+entry gets it as an explicit name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,10 +29,11 @@ class ConvReplacement(NamedTuple):
 
 
 class RewrittenSpec(NamedTuple):
-    """A changed spec: its values (`root`), and the network that they describe.
+    """A changed spec: its parsed content (`root`), and the network that it describes.
 
-    `tensors` maps the number of each tensor of the original network to its number in the changed one; `items` holds the
-    new entries by path, and `names` the names given to other entries.
+    `tensors` holds, by tensor number in the original network, the tensor number in the changed one. `items` maps the
+    path of each replaced entry to the entries that replace it. `names` maps the paths of other entries to the explicit
+    names that they were given.
     """
 
     root: Any
@@ -45,7 +46,7 @@ class RewrittenSpec(NamedTuple):
 def rewrite_spec(
     document: Document, network: Network, overrides: Overrides, changes: Sequence[ConvReplacement]
 ) -> RewrittenSpec:
-    """Return the spec with changes. Raises CannotChange if it would be invalid or other layers would change.
+    """Return the spec with `changes` applied. Raises CannotChange if it would be invalid or other layers would change.
 
     Other entries get an explicit name only if their default name would change and the spec refers to it.
     """
@@ -64,9 +65,9 @@ def rewrite_spec(
 def _try_changes(
     document: Document, network: Network, overrides: Overrides, changes: Sequence[ConvReplacement], naming: bool
 ) -> RewrittenSpec:
-    """Return the spec with changes; `naming` gives other entries explicit names, so that these do not change.
+    """Return the spec with `changes` applied. Raises InvalidSpec, and CannotChange if other layers would change.
 
-    Raises CannotChange and InvalidSpec.
+    With `naming`, every other entry whose default name would change gets that name as an explicit one.
     """
     items = {
         change.conv.path: _write_entries(change, _default_name(document, change.conv.path) if naming else None)
@@ -79,11 +80,14 @@ def _try_changes(
     return RewrittenSpec(root, found, _map_tensors(network, found, sizes), items, names)
 
 
-# -- values
+# -- the parsed spec
 
 
 def _write_entries(change: ConvReplacement, name: str | None) -> list[Any]:
-    """Return the entries to write for a change: if the old entry has options, several entries become a sequence."""
+    """Return the entries of a replacement as they appear in the spec, with the options of the replaced entry.
+
+    Several entries with options become one `sequence`. `name` is added if the replaced entry has no name.
+    """
     options = dict(change.conv.options)
     if name is not None:
         options.setdefault("name", name)
@@ -110,7 +114,7 @@ def _default_name(document: Document, path: Path) -> str:
 
 
 def _list_kept_names(document: Document, items: Mapping[Path, Sequence[Any]]) -> dict[Path, str]:
-    """Return the default names of unnamed entries that a change above them would rename."""
+    """Return the default name, by path, of each unnamed entry that a replacement earlier in its list would rename."""
     found: dict[Path, str] = {}
     for path, replacing in items.items():
         *body, index = path
@@ -126,13 +130,16 @@ def _list_kept_names(document: Document, items: Mapping[Path, Sequence[Any]]) ->
 
 
 def _has_name(entry: Any, word: str) -> bool:
-    """Whether an entry has an explicit name."""
+    """Whether an entry has an explicit name; `word` is its layer kind, `branches` or `sequence`."""
     options = entry if word in LISTS else entry.get(word) if isinstance(entry, dict) else None
     return isinstance(options, dict) and "name" in options
 
 
 def _rebuild(value: Any, path: Path, items: Mapping[Path, Sequence[Any]], names: Mapping[Path, str]) -> Any:
-    """Return the value at a path with entries replaced or named; parts that do not change are not copied."""
+    """Return `value`, which is at `path` in the spec, with the entries in it replaced by `items` or named by `names`.
+
+    Parts that do not change are not copied.
+    """
     if path in names:
         return _add_name(value, names[path])
     if not any(other[: len(path)] == path for other in (*items, *names)):
@@ -158,10 +165,11 @@ def _add_name(entry: Any, name: str) -> Any:
 
 
 def _map_tensors(network: Network, found: Network, sizes: Mapping[Path, int]) -> tuple[int, ...]:
-    """Return, for each tensor of the original network, its number in the changed one.
+    """Return, for each tensor of the original network, its number in the changed network `found`.
 
-    `sizes` maps the path of each replaced layer to the number of layers that replace it. Raises CannotChange if any
-    other layer changes or has different inputs, or if the outputs of the network change.
+    The output of a replaced layer becomes that of the last layer that replaces it. `sizes` maps the path of each
+    replaced layer to the number of layers that replace it. Raises CannotChange if any other layer changes or has
+    different inputs, or if the outputs of the network change.
     """
     first = len(network.inputs)
     tensors = list(range(first))
@@ -192,7 +200,7 @@ def _is_same_layer(one: Node, other: Node) -> bool:
 
 
 def rewrite_text(document: Document, overrides: Overrides, found: RewrittenSpec) -> str:
-    """Return the text of the changed spec; everything else in the text stays as it is. Raises CannotChange."""
+    """Return the text of the spec with the changes in `found`; comments and layout stay. Raises CannotChange."""
     if document.text is None or not document.quotable:
         raise CannotChange("the spec is behind a symbolic link, so its text is not shown")
     try:
@@ -228,7 +236,7 @@ def _name_entry(document: Document, path: Path, name: str) -> Edit:
 
 
 def _block_lines(item: Any) -> list[str]:
-    """Return an entry as lines of YAML, in block style with one line per entry if it is a sequence."""
+    """Return an entry as lines of YAML: one line, or for a `sequence` a block with one line per inner entry."""
     if not isinstance(item, dict) or "sequence" not in item:
         return [format_item(item)]
     inside = [f"  - {format_item(entry)}" for entry in item["sequence"]]

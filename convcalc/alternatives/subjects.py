@@ -1,6 +1,6 @@
-"""Finds the convolutions of a network as entries of its spec; an entry in a block can be used many times.
+"""Finds the convolutions in a spec, each with all its uses: an entry in a block is used as often as the block.
 
-Selects them by name or pattern, and makes a pattern that matches all uses of an entry.
+Also selects convolutions by name or pattern, and makes a pattern that matches all uses of an entry.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ def list_convolutions(document: Document, network: Network) -> list[Convolution]
 
 
 def _is_entry(root: Any, path: Path) -> bool:
-    """Whether a path ends in the kind of an entry with arguments: only such an entry can be replaced."""
+    """Whether a node's path leads to the arguments of an entry; an entry without arguments cannot be replaced."""
     if path[-1] == "merge" or not isinstance(value_at(root, path[:-1]), dict):
         return False
     return value_at(root, path) is not None
@@ -46,7 +46,7 @@ def value_at(value: Any, path: Path) -> Any:
 
 
 def _make_convolution(document: Document, network: Network, path: Path, nodes: Sequence[int]) -> Convolution:
-    """Return the convolution at a path, with its uses."""
+    """Return the convolution at a path, which ends in its layer kind; `nodes` are the node indexes of its uses."""
     arguments = name_arguments(str(path[-1]), value_at(document.root, path))
     return Convolution(
         path[:-1],
@@ -59,7 +59,7 @@ def _make_convolution(document: Document, network: Network, path: Path, nodes: S
 
 
 def map_sharers(network: Network) -> dict[int, list[int]]:
-    """Return, for the index of each node whose weights are shared, the indexes of the nodes that use them."""
+    """Return, for each node whose weights other nodes share, the indexes of those nodes; the keys are node indexes."""
     found: dict[int, list[int]] = {}
     for index, node in enumerate(network.nodes):
         if node.owner is not None:
@@ -68,7 +68,10 @@ def map_sharers(network: Network) -> dict[int, list[int]]:
 
 
 def check_changeable(conv: Convolution, network: Network, sharing: Mapping[int, Sequence[int]]) -> None:
-    """Raise CannotChange if the entry's kind is a parameter, or if it shares weights with another entry."""
+    """Raise CannotChange if the entry's kind is a parameter, or if it shares weights with another entry.
+
+    `sharing` is the result of `map_sharers`.
+    """
     if conv.word not in KINDS:
         raise CannotChange(f"its kind is set by the parameter {conv.word}")
     if "share" in conv.options:
@@ -127,7 +130,7 @@ def _no_such_layer(names: Sequence[str], network: Network, pattern: str) -> str:
 
 
 def _only_some_uses(conv: Convolution, network: Network, others: Sequence[str]) -> str:
-    """Return the message that an entry has more uses than a pattern matches, with a pattern for all of them."""
+    """Return the message that a pattern misses the uses `others` of an entry, with a pattern that matches all uses."""
     own = names_of(conv, network)
     chosen = next(name for name in own if name not in others)
     place = f" in block {show(conv.path[1])}" if conv.path[0] == "blocks" else ""
@@ -151,7 +154,7 @@ def pattern_of(conv: Convolution, network: Network) -> str:
 
 
 def make_patterns(names: Sequence[str], others: Iterable[str]) -> list[str]:
-    """Return a few patterns that together match all of the names and none of the others."""
+    """Return a few patterns that together match every name in `names` and none in `others`."""
     if len(names) == 1:
         return list(names)
     for pattern in (common_pattern(names), _common_letters(names)):
@@ -167,7 +170,7 @@ def make_patterns(names: Sequence[str], others: Iterable[str]) -> list[str]:
 
 
 def common_pattern(names: Sequence[str]) -> str:
-    """Return a pattern with the leading and trailing parts that all names have in common: `stage1.*.conv1`."""
+    """Return a pattern of the first and last dot-separated parts that all names share, such as `stage1.*.conv1`."""
     parts = [name.split(".") for name in names]
     start = min(_count_common_start(parts), min(map(len, parts)) - 1)
     stop = _count_common_start([one[start:][::-1] for one in parts])
@@ -175,7 +178,7 @@ def common_pattern(names: Sequence[str]) -> str:
 
 
 def _common_letters(names: Sequence[str]) -> str:
-    """Return a pattern with the leading and trailing letters that all names have in common: `stage*.conv1`."""
+    """Return a pattern of the first and last characters that all names share, such as `stage*.conv1`."""
     start = _count_common_start(names)
     stop = _count_common_start([name[start:][::-1] for name in names])
     return f"{names[0][:start]}*{names[0][len(names[0]) - stop :]}"

@@ -1,4 +1,4 @@
-"""Computes the cost of alternatives: of the replaced layers, which is quick, or of the whole changed network."""
+"""Computes the cost of alternatives: quickly, of the new layers alone, or of the whole network with them in place."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -42,17 +42,17 @@ class Option(NamedTuple):
     after: _Figures
 
     def saving(self, metric: str) -> int:
-        """Return how much the network saves of a metric; negative if the alternative costs more."""
+        """Return by how much the alternative lowers a metric, such as `macs`; negative if it costs more."""
         before: int = getattr(self.before, metric)
         after: int = getattr(self.after, metric)
         return before - after
 
 
 class Alternative(NamedTuple):
-    """An option built into the network: the changed spec and its report.
+    """An option built into the network: the changed spec and the report of its network.
 
-    `before` is the first use of the entry, `after` the last of the layers that replace it. `same_shape` and
-    `same_field` are whether the output shape and the receptive field stay the same for all uses.
+    `before` is the report of the entry's first use, `after` that of the last layer that replaces this use. `same_shape`
+    and `same_field` are true if the output shape and the receptive field, respectively, stay the same for all uses.
     """
 
     option: Option
@@ -69,7 +69,7 @@ class UnknownFigure(ValueError):
 
 
 class Refused(NamedTuple):
-    """A convolution that cannot be changed by a factoring, and the reason; `factoring` is "" if none is possible."""
+    """A factoring that cannot change a convolution, and the reason; `factoring` is "" if no factoring can change it."""
 
     conv: Convolution
     factoring: str
@@ -77,7 +77,7 @@ class Refused(NamedTuple):
 
 
 def list_options(convs: Iterable[Convolution], network: Network) -> tuple[list[Option], list[Refused]]:
-    """Return every alternative to the convolutions with its cost, and the alternatives that are not possible."""
+    """Return the possible alternatives to the convolutions with their costs, and the impossible ones with reasons."""
     found: list[Option] = []
     refused: list[Refused] = []
     sharing = map_sharers(network)
@@ -98,7 +98,10 @@ def list_options(convs: Iterable[Convolution], network: Network) -> tuple[list[O
 
 
 def _make_option(conv: Convolution, factoring: str, network: Network) -> Option | None:
-    """Return an alternative with its cost; None if it does not apply to the convolution. Raises CannotChange."""
+    """Return the alternative that a factoring makes, with its cost; None if the factoring does not apply.
+
+    Raises CannotChange if the convolution cannot be replaced by it.
+    """
     entries = FACTORINGS[factoring].make(conv)
     if entries is None:
         return None
@@ -120,7 +123,10 @@ def cost_of(conv: Convolution, network: Network) -> _Figures:
 
 
 def _build_layers(entries: Sequence[Entry], shape: Shape) -> list[Layer]:
-    """Return the layers of consecutive entries whose arguments contain no expressions. Raises Flaw."""
+    """Return the layers of consecutive entries; `shape` is the input of the first one. Raises Flaw.
+
+    The arguments must not contain expressions.
+    """
     layers: list[Layer] = []
     for word, arguments in entries:
         layers.append(make_written_layer(word, arguments, (shape,)))
@@ -129,7 +135,10 @@ def _build_layers(entries: Sequence[Entry], shape: Shape) -> list[Layer]:
 
 
 def _add_costs(layers: Iterable[Layer], network: Network, owned: bool) -> _Figures:
-    """Return the total cost of layers with known costs; params and weights count only if `owned` is true."""
+    """Return the total cost of layers, whose costs must be known.
+
+    `owned` is false if the layers use the weights of another layer; their params and weight memory are then 0.
+    """
     found = []
     for layer in layers:
         spent = cost(layer, network.dtype, network.batch)
@@ -144,14 +153,14 @@ def _add_costs(layers: Iterable[Layer], network: Network, owned: bool) -> _Figur
 
 
 def _total(found: Iterable[_Figures]) -> _Figures:
-    """Return the sum of each figure."""
+    """Return the sums of params, of MACs, and so on."""
     return _Figures(*map(sum, zip(*found, strict=True)))
 
 
 class Found(NamedTuple):
     """The alternatives that save most, the number of further ones, and the options that cannot be built.
 
-    `only_lower` is True if alternatives that do not lower the figure they are sorted by were left out.
+    `only_lower` is true if alternatives that do not lower the figure that they are sorted by are left out.
     """
 
     alternatives: list[Alternative]
@@ -169,12 +178,12 @@ def find_alternatives(
     rows: int | None,
     only_lower: bool,
 ) -> Found:
-    """Return the `rows` alternatives (None: all) with the largest savings in a figure of the whole network, in order.
+    """Return the `rows` alternatives (None: all) that save most of a figure of the whole network, largest saving first.
 
-    `by` is a name in `FIGURES`. With `only_lower`, alternatives that do not lower that figure are left out. Raises
-    UnknownFigure.
+    `by` is the figure, a name in `FIGURES`. With `only_lower`, alternatives that do not lower it are left out. Raises
+    UnknownFigure if it is unknown for this network.
     """
-    if by in _Figures._fields:  # sums over layers: only the alternatives to return need to be built
+    if by in _Figures._fields:  # sums over layers, so options can be ranked before they are built
         ranked = sorted(options, key=lambda option: -option.saving(by))
         ranked = [option for option in ranked if option.saving(by) > 0 or not only_lower]
         alternatives, refused = build_options(document, overrides, report, ranked, rows)

@@ -13,9 +13,9 @@ _UNUSED = "CV199"
 
 
 class Ignore(NamedTuple):
-    """A code in a comment that silences findings on its line, and its position; line and column count from 1.
+    """A rule code in an ignore comment, and its position; line and column count from 1.
 
-    `code` is empty if the comment does not contain a code.
+    The findings of that rule on that line are silenced. `code` is empty if the comment does not contain a code.
     """
 
     line: int
@@ -24,7 +24,7 @@ class Ignore(NamedTuple):
 
 
 def find_ignores(text: str) -> list[Ignore]:
-    """Return the codes that the comments in a spec silence, in the order of the text.
+    """Return the rule codes in the ignore comments of a spec, in the order of the text.
 
     Text inside a YAML scalar is not a comment, even if it looks like one.
     """

@@ -16,7 +16,7 @@ _SKIPPED_FOLDERS = frozenset({".git", ".venv", "venv", "node_modules", "__pycach
 
 
 class _Chosen(NamedTuple):
-    """The files to check, in order and without duplicates, and the number of YAML files skipped as not specs."""
+    """The files to check, in order, without duplicates, and the number of YAML files skipped as they are not specs."""
 
     files: tuple[str, ...]
     skipped_files: int

@@ -16,7 +16,7 @@ from convcalc.spec.source import read_text
 
 _MOST_ROUNDS = 10  # several rounds are needed, because an error can hide others until it is fixed
 _MOST_TRIED = 100  # at most this many edits are tried one by one
-# exceeded limits and wrong shapes: found only after a name is corrected, so they are not a sign of a wrong correction
+# exceeded limits and wrong shapes are found only after a name is corrected: they do not mean that the fix was wrong
 _UNRELATED = ("CV004", "CV016")
 _Check = Callable[[Document], Checked]
 
@@ -30,7 +30,7 @@ class _FixedState(NamedTuple):
 
 
 def fix(document: Document, check: _Check) -> Checked:
-    """Return the fixed text of a document, and the problems that are left in it after all possible fixes.
+    """Return the problems that are left in a document after all possible fixes, with its fixed text (`rewritten`).
 
     `check` is a function that returns the problems in a document.
     """
@@ -46,7 +46,7 @@ def fix(document: Document, check: _Check) -> Checked:
 
 
 def apply_harmless_fixes(document: Document, found: Checked, check: _Check) -> _FixedState | None:
-    """Return the document after the fixes of the problems in `found` that cause no other error; None if there are none.
+    """Return the document with every fix for `found` applied that causes no other error; None if there are none.
 
     All fixes are tried together first. If that causes an error, each one is tried alone.
     """
@@ -116,9 +116,9 @@ def diff_lines(file: str, change: FixedText) -> list[str]:
 
 
 def _printable_line(line: str) -> list[str]:
-    """Return a line of a difference with unprintable characters escaped, but with its tabs and line ending.
+    """Return a line of a difference with unprintable characters escaped, except tabs and the line ending.
 
-    `patch` needs these. If the line ending is missing, a second line says this as in `diff -u`.
+    `patch` needs those unchanged. If the line ending is missing, a second line says so, as in `diff -u`.
     """
     text = line.removesuffix("\n")
     body = text.removesuffix("\r")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 NOT_CHECKED = "CV000"
 PATIENCE = 0.1  # seconds of work before processes are started, about twice the time that starting them takes
-_MOST_PROCESSES = 61  # Windows cannot wait for more at once
+_MOST_PROCESSES = 61  # Windows cannot wait for more processes at once
 _SHARES = 8  # shares of the files per process: with more, processes end at about the same time but communicate more
 _MOST_OF_A_SHARE = 32  # maximum number of files in a share
 
@@ -98,7 +98,7 @@ def _collect_garbage() -> None:
 
 
 def check_file(task: Task, how: How) -> Checked:
-    """Return what is found in one file; if it cannot be read or causes an internal error, that is its only problem."""
+    """Return the problems in one file; only one, CV000, if it cannot be read or causes an internal error."""
     net, params = split_net(task.file)
     try:
         overrides = Overrides().attach_params(read_net_params(task.file))
@@ -127,7 +127,10 @@ def check_file(task: Task, how: How) -> Checked:
 
 
 def _name_params(found: Checked, params: str) -> Checked:
-    """Return what is found with the spec parameters in each message and budget, as a file can be checked repeatedly."""
+    """Return `found` with the spec parameters, such as `width=0.5`, added to each message and budget.
+
+    Otherwise, the results could not be told apart if the same file is checked with different parameters.
+    """
     if not params:
         return found
     end = f" (with {printable(params)})"
@@ -137,7 +140,7 @@ def _name_params(found: Checked, params: str) -> Checked:
 
 
 def _check_document(document: Document, overrides: Overrides, settings: Settings, how: How) -> Checked:
-    """Return what is found in a document, after fixing it if `how` asks for that."""
+    """Return the problems in a document: those left after fixing if `how.fixing` is true, otherwise all of them."""
 
     def checked(document: Document) -> Checked:
         return check(document, overrides, settings, how.rules, how.obey_comments, how.command_line)

@@ -70,6 +70,7 @@ class Rule(ABC):
     ) -> Problem:
         """Return a finding of this rule at a path of the spec, such as `report.network.nodes[i].path` for a layer.
 
-        `on_key` marks the key at the path, otherwise its value is marked. `related` are other places to show.
+        With `on_key`, the key at the path is marked in the excerpt of the spec, otherwise its value. `related` are
+        other places to show.
         """
         return Problem(path, message, self.code, hint, on_key=on_key, related=related, severity=self.severity)

@@ -45,7 +45,8 @@ class Settings(NamedTuple):
     def enabled(self, rules: Mapping[str, type[Rule]]) -> list[type[Rule]]:
         """Return the rules that are on, sorted by code.
 
-        These are the default rules; each of the `choices` in turn then adds its selected and removes its ignored ones.
+        At first, the default rules are on. Each pair in `choices`, in turn, then turns on the rules that it selects and
+        turns off those that it ignores.
         """
         on = {code: rule.default for code, rule in rules.items()}
         for select, ignore in self.choices:

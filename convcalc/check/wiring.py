@@ -14,9 +14,9 @@ def list_readers(network: Network) -> list[list[int]]:
 
 
 def find_sole_readers(network: Network) -> dict[int, int]:
-    """Return a dict from nodes to nodes: each key is the only reader of the output of its value.
+    """Return a dict from reader to producer (both node indexes): only that reader reads the producer's output.
 
-    Both are indexes of nodes. Outputs of the network are left out, because they are also used outside the network.
+    Producers of an output of the network are left out, because that output is also used outside the network.
     """
     first, leaving = len(network.inputs), set(network.outputs.values())
     return {

@@ -93,7 +93,7 @@ def command(
 
 
 def _read_figure(text: str) -> str:
-    """Return the name of a figure given by its name or header. Raises Failure."""
+    """Return the name of the figure that --by asks for by its name or table header. Raises Failure if there is none."""
     found = find_figure(text)
     if found is None:
         hint = did_you_mean(text, FIGURES) or f"available: {', '.join(FIGURES)}"
@@ -129,7 +129,7 @@ def _render(
     format: str,
     where: common.Output,
 ) -> str:
-    """Return the text to print: the `limit` alternatives that save most (all if None), in the requested format."""
+    """Return the text to print: the `limit` alternatives (None: all) that lower the figure `by` most, as `format`."""
     from convcalc.render import alternatives
 
     known, refused = list_options(chosen, report.network)

@@ -41,7 +41,7 @@ class BashCompletion(ShellComplete):
         return words[1:], word
 
     def get_completions(self, args: list[str], incomplete: str) -> "list[CompletionItem[Any]]":
-        """Return the completions, each only from the last place at which bash splits the word."""
+        """Return the completions, each shortened to the part after the last place at which bash splits the word."""
         option, equals, _ = incomplete.partition("=")
         before = option + equals if equals and incomplete.startswith("-") else ""
         split = _find_split(incomplete, os.environ.get("BREAKS", ""))
@@ -57,7 +57,7 @@ class BashCompletion(ShellComplete):
 
 
 def _find_split(word: str, breaks: str) -> int:
-    """Return the index at which bash splits a word for the last time; an `@` itself belongs to the part after it."""
+    """Return the index at which the last part of a word starts after bash has split it; an `@` belongs to that part."""
     last = max((index for index, character in enumerate(word) if character in breaks), default=-1)
     return last if word[last : last + 1] == "@" else last + 1
 

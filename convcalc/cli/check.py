@@ -164,7 +164,7 @@ def command(
 
 
 def _refuse_params(files: Iterable[str]) -> None:
-    """Raise Failure if a file has values for its spec parameters: fixes have to be right for the spec as written."""
+    """Raise Failure if an argument sets spec parameters (`@width=0.5`): a fix must be right for the spec as written."""
     for file in files:
         if split_net(file)[1]:
             raise common.Failure(f"--fix and --diff take files without @NAME=VALUE; got {printable(file)}")

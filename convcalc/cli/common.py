@@ -38,14 +38,14 @@ _FORMATS_BY_SUFFIX = {
     ".sarif": "sarif",
     ".svg": "svg",
 }
-# a reader expects such a file to have a format that convcalc does not write
+# suffixes of formats that convcalc does not write: -o refuses them
 _FOREIGN_SUFFIXES = frozenset((".htm", ".html", ".jpeg", ".jpg", ".ods", ".pdf", ".png", ".xls", ".xlsm", ".xlsx"))
 _MOST_DIGITS_OF_WIDTH = 6
 _BYTE_ORDER_MARK = "\ufeff"
 
 
 class Output(NamedTuple):
-    """How to write a result: to which file (None: standard output), in colour or not, in full or only the essentials.
+    """How to write a result: `file` is that of -o (None: standard output), and `quiet` is true with -q.
 
     `color` is `auto`, `always` or `never`.
     """
@@ -60,7 +60,7 @@ class Failure(click.ClickException):
 
 
 def network_options(function: Function) -> Function:
-    """Add NET and the options of `override_options`."""
+    """Add the argument NET, received as `net`, and the options of `override_options`."""
     return add_options(
         override_options(function), click.argument("net", metavar="NET", shell_complete=completing.complete_net)
     )
@@ -107,7 +107,7 @@ def override_options(function: Function) -> Function:
 
 
 def inference_options(function: Function) -> Function:
-    """Add the options that change how inference memory is counted."""
+    """Add --no-inplace and --fold-batchnorm (received as `inplace`, `fold_batchnorm`), for inference memory."""
     return add_options(
         function,
         click.option(
@@ -122,7 +122,7 @@ def inference_options(function: Function) -> Function:
 
 
 def memory_options(function: Function) -> Function:
-    """Add the options that change how inference and training memory are counted."""
+    """Add the options of `inference_options`, and --optimizer (received as `optimizer`) for training memory."""
     return add_options(
         function,
         inference_options,
@@ -186,7 +186,7 @@ def quiet_option(help: str = "Do not print warnings.") -> Callable[[Function], F
 def _format_by_suffix(file: str | None, only: str) -> str | None:
     """Return the format that the suffix of -o FILE stands for; None if it stands for none, or if -f is given.
 
-    Raises UsageError if the command does not have that format.
+    Raises UsageError if the command does not have that format. `only` is the format of a command without -f.
     """
     suffix = os.path.splitext(file or "")[1].lower()
     wanted = suffix[1:] if suffix in _FOREIGN_SUFFIXES else _FORMATS_BY_SUFFIX.get(suffix)
@@ -299,7 +299,7 @@ def _parse_value(option: str, text: str) -> Any:
 
 
 def split_params(argument: str, overrides: Overrides) -> tuple[str, Overrides]:
-    """Return the network of a NET argument, and the overrides with the spec parameters set there. Raises Failure."""
+    """Return a NET argument without its `@width=0.5`, and the overrides with these values added. Raises Failure."""
     try:
         return split_net(argument)[0], overrides.attach_params(read_net_params(argument))
     except Flaw as flaw:
@@ -331,16 +331,16 @@ def build_network(document: Document, overrides: Overrides, output: Output) -> N
     """Return the network of a document, and warn if its input axes look swapped. Raises InvalidSpec."""
     network = read_overridden_network(document, overrides)
     if network.misread and not output.quiet:
-        from convcalc.cli.misread import warn_of_misread_inputs  # rare, and imports the linter
+        from convcalc.cli.misread import warn_of_misread_inputs  # slow: imports the linter
 
         warn_of_misread_inputs(document, overrides)
     return network
 
 
 def make_reader(document: Document, output: Output | None = None) -> Callable[[Overrides], Network]:
-    """Return a function from overrides to the document's network with these overrides.
+    """Return a function that takes overrides and returns the document's network with them.
 
-    If `output` is set, the first call of that function warns if the input axes look swapped.
+    If `output` is given, the first call of that function warns if the input axes look swapped.
     """
     outputs = [output] if output else []
 
@@ -410,7 +410,7 @@ def use_color(color: str, stream: IO[str]) -> bool:
 
 
 def may_show_bar(output: Output) -> bool:
-    """Whether standard error is a terminal on which a progress bar can be drawn."""
+    """Whether to show a progress bar: standard error is a terminal that can draw one, and -q is not given."""
     return not output.quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 

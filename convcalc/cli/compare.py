@@ -186,7 +186,7 @@ def _drop_unknown_parameters(overrides: Overrides, document: Document) -> Overri
 
 
 def _label_reports(reports: Sequence[tuple[str, Report]]) -> list[tuple[str, Report]]:
-    """Label each report with its network's name, or with its file if several share that name, and its `@width=0.5`."""
+    """Label each report with its network's name and `@width=0.5`, or with its NET argument if that is not unique."""
     names = [join_net(report.network.name, split_net(file)[1]) for file, report in reports]
     return [
         (name if names.count(name) == 1 else file, report) for name, (file, report) in zip(names, reports, strict=True)

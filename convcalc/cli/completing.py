@@ -11,12 +11,12 @@ Completer = Callable[[click.Context, click.Parameter, str], list[Any]]
 
 
 def complete_from(words: Callable[[], Iterable[str]]) -> Completer:
-    """Return a function that completes a word from a list of words."""
+    """Return a completer for one of the words that `words` returns; it is called only when the shell completes."""
     return lambda context, parameter, incomplete: [word for word in words() if word.startswith(incomplete)]
 
 
 def complete_list_from(words: Callable[[], Iterable[str]]) -> Completer:
-    """Return a function that completes the last of several comma-separated words."""
+    """Return a completer for comma-separated words: it completes the last one with a word that `words` returns."""
 
     def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
         before, comma, last = incomplete.rpartition(",")

@@ -101,7 +101,7 @@ def command(
 
 
 class _Side(NamedTuple):
-    """One of the two networks: its name (OLD or NEW), a function that reads its document, and its overrides."""
+    """One of the two networks: `name` is OLD or NEW, and `document` is a function that reads its document."""
 
     name: str
     document: Callable[[], Document]

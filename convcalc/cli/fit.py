@@ -116,7 +116,7 @@ def _drop_budget(load: Load) -> Load:
 
 
 def _read_order(text: str) -> Order:
-    """Return the order for `macs`, or `-params` for the smallest first. Raises Failure."""
+    """Return the order that --by asks for, such as `macs` (most first) or `-params` (fewest first). Raises Failure."""
     written = text.removeprefix("-")
     metric = find_figure(written) or written
     if metric not in METRICS:

@@ -77,7 +77,7 @@ def _help_of_command(name: str) -> str:
 
 
 def _suggest_topic(name: str, commands: list[str]) -> str:
-    """Return a hint for an unknown topic: the page of a layer kind or a rule, a topic meant, or the closest word."""
+    """Return a hint for an unknown topic: a layer kind's or rule's page, the topic it means, or the closest name."""
     from convcalc.check.rules import RULES
     from convcalc.layers import KINDS
 

@@ -140,7 +140,7 @@ def _read_shapes(inputs: Iterable[str]) -> Shapes:
 
 
 def _note_lines(notes: tuple[str, ...], strict: bool) -> list[Line]:
-    """Return one line per unsupported operation, and a last line on what happened to them."""
+    """Return one line per unsupported operation, and a last line with their number and what was done with them."""
     lines: list[Line] = [[("unsupported: ", "warning"), (printable(note), "")] for note in notes[:_MOST_NOTES]]
     if len(notes) > _MOST_NOTES:
         lines.append([(f"and {len(notes) - _MOST_NOTES} more", "dim")])

@@ -56,8 +56,8 @@ class _Commands(click.Group):
     """A click group that imports a command only when it is used, and lists the commands in sections by purpose."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        """Print the help if there are no arguments; options before a NET are those of summary."""
-        if not args and not context.resilient_parsing:  # which a shell's completion sets
+        """Print the help if there are no arguments; insert `summary` if options come before a NET without a command."""
+        if not args and not context.resilient_parsing:  # resilient_parsing is true while a shell completes words
             click.echo(context.get_help())
             context.exit(0)
         own = {name for option in self.get_params(context) for name in option.opts}
@@ -80,7 +80,10 @@ class _Commands(click.Group):
     def resolve_command(
         self, context: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command and its arguments: summary for a NET. Suggest a command for an unknown word."""
+        """Return the command's name, the command and its arguments; a NET in place of a command means `summary`.
+
+        Raises UsageError, which suggests a command, for an unknown word.
+        """
         name = args[0]
         if self.get_command(context, name) is None:
             if _is_net(name):

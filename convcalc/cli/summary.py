@@ -18,11 +18,11 @@ Examples:
 _UNUSED = {"json": ("columns", "depth", "sort", "exact"), "csv": ("depth", "exact")}
 
 
-_ALL = -1  # the depth that folds nothing
+_ALL = -1  # the value of `depth` for --depth all: no layers are folded
 
 
 def _read_depth(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
-    """Return the number of levels, _ALL for `all`."""
+    """Return the value of --depth: a number of levels, _ALL for `all`, None if the option is not given."""
     if value is None or value == "all":
         return None if value is None else _ALL
     if not value.isdecimal() or len(value) > MOST_DIGITS:

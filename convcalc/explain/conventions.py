@@ -50,7 +50,7 @@ ASSUMPTIONS = (
 
 
 def list_cautions(report: Report) -> list[str]:
-    """Return warnings about what a tool may count differently from the totals that convcalc shows for it."""
+    """Return warnings for cases in which a tool may print another total than the one that convcalc derives for it."""
     found = [f"for one sample, not for the batch of {report.network.batch:,}"] if report.network.batch > 1 else []
     hidden = count_untraced_macs(report)
     if hidden:

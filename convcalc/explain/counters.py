@@ -123,7 +123,7 @@ def _count_statistics(layer: Layer) -> int:
 
 
 def _count_by_output(layer: Layer) -> int:
-    """Return how much more a transposed convolution costs if its kernel counts per output, not per input position."""
+    """Return the extra MACs of a transposed convolution if its kernel is counted per output, not input, position."""
     return sum(layer.weight_tensors()) * (layer.output.positions - layer.input.positions)
 
 
@@ -144,13 +144,13 @@ def _count_by_mode(taps: dict[str, int]) -> Amount:
 
 
 def _count_adaptive_means(layer: Layer) -> int:
-    """Return the mean window size plus 1, times the number of output values, rounded down."""
+    """Return thop's count for adaptive average pooling: (mean window size + 1) × output values, rounded down."""
     sizes = zip(layer.input.spatial, layer.output.spatial or (1,) * layer.input.axes, strict=True)
     return int((prod(size / out for size, out in sizes) + 1) * layer.output.elements)
 
 
 def _count_softmax(layer: Layer) -> int:
-    """Return a softmax's operations: per position C exponentials, C divisions and C - 1 additions for C channels."""
+    """Return thop's count for softmax: per position, C exponentials, C divisions and C - 1 additions for C channels."""
     return layer.input.positions * (3 * layer.input.channels - 1)
 
 
@@ -161,16 +161,16 @@ def _count_scaled_outputs(layer: Layer) -> int:
 
 
 def _count_response_norm(layer: Layer) -> int:
-    """Return what ptflops counts for the parts of a local response norm, from the number of their elements.
+    """Return ptflops's count for a local response norm: 1 per element of each operation of which it is composed.
 
-    The parts are two products and a sum over the input, and a mean over the input padded with size - 1 channels.
+    These are two products and a sum over the input, and a mean over the input padded with size - 1 channels.
     """
     size: int = layer.arguments()["size"]
     return 4 * layer.input.elements + (size - 1) * layer.input.positions
 
 
 def _count_power_means(layer: Layer) -> int:
-    """Return what ptflops counts for lppool's parts: a mean over the input, a relu and a product over the output."""
+    """Return ptflops's count for lppool: 1 per input value (its mean), and 2 per output value (relu and product)."""
     return layer.input.elements + 2 * layer.output.elements
 
 

@@ -31,8 +31,8 @@ _Value = TypeVar("_Value", bound=Hashable)
 class DerivedFigure(NamedTuple):
     """A figure: its name, its value (None: unknown), and its derivation as a formula or in words.
 
-    `axes` are the axes for which it holds; empty if it holds for all of them or is not about axes. `one_axis` means
-    that the formula is about the axis named by the figure, so that its symbols need no axis index.
+    `axes` names the axes that the figure is about; empty if it is about all axes or none. If `one_axis` is true, the
+    formula is about a single axis, so its symbols are written without axis index (`k`, not `k_h`).
     """
 
     name: str
@@ -51,7 +51,7 @@ class DerivedFigure(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """A layer, notes such as `frozen: …`, and its figures."""
+    """The explanation of one layer: the report on it, notes such as `frozen: …`, and its derived figures."""
 
     layer: LayerReport
     notes: tuple[str, ...]
@@ -105,14 +105,14 @@ def _suggest_layer(report: Report, name: str, names: list[str]) -> str:
 
 
 class _Links(NamedTuple):
-    """Names of related layers, by layer name: those that share its weights, and the batch norms folded into it."""
+    """By layer name, the layers that share its weights (`users`) and the batch norms folded into it (`folded`)."""
 
     users: dict[str, list[str]]
     folded: dict[str, list[str]]
 
 
 def _find_links(report: Report) -> _Links:
-    """Return which layers share weights and which batch norms are folded."""
+    """Return the names of the layers that share weights, and of the batch norms that are folded into layers."""
     users: dict[str, list[str]] = {}
     for layer in report.layers:
         if layer.shares:
@@ -191,7 +191,7 @@ def _derive_weights(layer: LayerReport, twin: Layer) -> Iterator[DerivedFigure]:
 
 
 def _derive_operations(layer: LayerReport, twin: Layer, batch: int) -> list[DerivedFigure]:
-    # for the whole batch
+    # the counts of `twin` are per sample, the figures for the whole batch
     samples = _make_batch_factor(batch)
     counts = {"multiplications": twin.count_multiplications(), "additions": twin.count_additions()}
     figures = [_make_operations(name, count, samples) for name, count in counts.items()]
@@ -203,7 +203,7 @@ def _make_operations(name: str, count: int | None, samples: int) -> DerivedFigur
 
 
 def _derive_macs(layer: LayerReport, twin: Layer, samples: int) -> DerivedFigure:
-    # they are all multiplications or none, except those that a spec states
+    # a layer's MACs are all of its multiplications or 0, except those that the spec gives for an opaque layer
     macs = twin.count_macs()
     if layer.kind == "opaque" or macs is None or layer.multiplications is None:
         return _make_operations("macs", macs, samples)
@@ -262,7 +262,10 @@ def _make_weight_formula(layer: LayerReport, twin: Layer, dtype: Dtype) -> Expre
 
 
 def _derive_field(report: Report, index: int, twin: Layer) -> list[DerivedFigure]:
-    """Return the receptive field and jump after this layer: field + (k_eff - 1) × jump on every axis."""
+    """Return the receptive field and jump of a layer's output, as formulas if possible, otherwise in words.
+
+    On every axis, the formula is field + (k_eff - 1) × jump, with the receptive field and jump of the layer's input.
+    """
     node = report.network.nodes[index]
     before, after = [report.fields[tensor] for tensor in node.reads], report.layers[index].receptive_field
     reach = node.layer.reach()
@@ -317,7 +320,10 @@ def _group_by_value(pairs: Iterable[tuple[_Value, str]]) -> list[tuple[_Value, l
 
 
 def _derive_steps(field: Field, twin: Layer) -> list[DerivedFigure]:
-    """Return the effective kernel size, field and jump of a sliding window; equal axes are combined."""
+    """Return the effective kernel size, receptive field and jump of a layer with windows; equal axes are combined.
+
+    `field` is the receptive field of the layer's input, and `twin` the layer with symbolic numbers.
+    """
     reach = twin.reach()
     assert isinstance(reach, tuple)
     axes = AXIS_NAMES[len(reach)]

@@ -1,4 +1,4 @@
-"""Copies layers with symbolic numbers, so that the rules of a layer kind return formulas as well as numbers.
+"""Copies layers with symbolic numbers, so that their own methods return formulas together with the numbers.
 
 The formulas therefore need not be written a second time. `make_symbolic_layer` replaces every number in a layer with a
 `Quantity`; `weight_tensors()` of a conv, for example, then returns 1,728 with the formula `C_out × k_h × k_w × C_in`.
@@ -56,8 +56,8 @@ _SET_SEPARATELY = {"inputs", "given", "output"}
 def make_symbolic_layer(layer: Layer, sizes: bool = False) -> Layer:
     """Return a copy of a layer whose numbers are quantities: the same values, with a symbol such as `C_out` for each.
 
-    `sizes` matters for a layer composed of several, such as separable_conv. If it is true, the sizes between its parts
-    are formulas that follow from the rules of the parts; otherwise they are the symbols of the output's sizes.
+    `sizes` matters only for a layer composed of several parts, such as separable_conv. If it is true, the output sizes
+    of the parts are formulas that the parts compute; otherwise they are the symbols of the whole layer's output sizes.
     """
     count = len(layer.inputs)
     names = ["in"] if count == 1 else [str(number) for number in range(1, count + 1)]
@@ -68,10 +68,10 @@ def make_symbolic_layer(layer: Layer, sizes: bool = False) -> Layer:
 def _copy_with_symbols(
     layer: Layer, inputs: tuple[Shape, ...], output: Shape | None, sizes: bool, whole: Layer | None = None
 ) -> Layer:
-    """Return a copy of a layer with symbolic numbers.
+    """Return a copy of a layer with symbolic numbers, and with these symbolic shapes as its inputs and output.
 
-    If the layer is a part of the layer `whole`, only the numbers that both have in common become symbolic. The input of
-    each part is the output of the previous part.
+    If the layer is a part of the layer `whole`, only arguments that have the same value in `whole` become symbolic, and
+    `output` is None. The parts of a layer are copied too; the input of each part is the output of the previous one.
     """
     found: Layer = object.__new__(type(layer))
     for name, value in layer.__dict__.items():

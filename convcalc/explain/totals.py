@@ -1,4 +1,4 @@
-"""Explains the totals of a network: returns the contribution of each layer kind, and remarks on the other totals."""
+"""Explains the totals of a network: the contribution of each layer kind, and remarks on the other totals."""
 
 from math import inf
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from convcalc.analysis.report import LayerReport, Report, sum_known
 
 
 class Share(NamedTuple):
-    """The contribution of one layer kind to the totals: the sums over its layers; None if unknown."""
+    """The contribution of one layer kind to the totals: sums over the layers of that kind; None if unknown."""
 
     kind: str
     layers: int
@@ -43,7 +43,7 @@ def _sort_key(share: Share) -> tuple[float, ...]:
 
 
 def list_remarks(report: Report) -> list[tuple[str, str]]:
-    """Return (name, text) pairs that explain the totals which are not sums over kinds."""
+    """Return (name, text) pairs that explain the totals other than the sums over layer kinds."""
     network, total = report.network, report.totals
     sharing = [layer for layer in report.layers if layer.shares]
     frozen = sum(layer.params for layer in report.layers if layer.frozen)

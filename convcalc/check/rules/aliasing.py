@@ -72,7 +72,7 @@ def _skips_positions(layer: Layer) -> bool:
 def _follows_low_pass(network: Network, node: Node) -> bool:
     """Whether the node is a convolution directly after a low-pass filter with stride 1.
 
-    A filter with a larger stride does not count, because it suffices only for the stride of the filter itself.
+    A filter with a larger stride does not count: it only removes detail that is too fine for that stride.
     """
     number = node.reads[0] - len(network.inputs)
     if number < 0 or isinstance(node.layer, MaxPool):

@@ -51,7 +51,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each layer whose number of output channels is not a multiple, except at the outputs."""
+        """Yield a finding for each layer with a wrong number of output channels, except the last before an output."""
         last, multiple = _find_last_choices(report.network), self.value(_MULTIPLE)
         for number, node in enumerate(report.network.nodes, len(report.network.inputs)):
             channels = node.layer.output.channels
@@ -72,7 +72,7 @@ def _chooses_channels(layer: Layer) -> bool:
 
 
 def _find_last_choices(network: Network) -> set[int]:
-    """Find the last layers before every output that choose their channels; return the numbers of their tensors."""
+    """Return the tensor numbers of the last layers, on each path to an output, that choose their number of channels."""
     first = len(network.inputs)
     waiting, seen = list(network.outputs.values()), set(network.outputs.values())
     found = set()

@@ -78,7 +78,7 @@ def _find_uneven_axis(layer: ConvTranspose) -> int | None:
 
 
 def _find_undamped_tensors(network: Network) -> set[int]:
-    """Return the numbers of the tensors that reach an output without a layer that combines neighbouring positions."""
+    """Return the numbers of the tensors with a path to an output on which no layer combines neighbouring positions."""
     found, reading = set(network.outputs.values()), list_readers(network)
     first = len(network.inputs)
     for tensor in range(first + len(network.nodes) - 1, -1, -1):

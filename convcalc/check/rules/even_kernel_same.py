@@ -37,7 +37,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each convolution whose `same` padding is unequal, about the first axis where it is."""
+        """Yield a finding for each convolution with an even kernel padded unequally, about the first such axis."""
         for node in report.network.nodes:
             for axis in _find_shifted_axes(node.layer):
                 kernel, (before, after) = node.layer.__dict__["kernel_size"][axis], node.layer.__dict__["padding"][axis]

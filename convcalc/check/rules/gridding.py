@@ -84,7 +84,7 @@ layers:
 
 
 def _find_sequences(network: Network) -> list[_Sequence]:
-    """Return the sequence that ends at each tensor, indexed by tensor number."""
+    """Return, by tensor number, the sequence of layers that ends with each tensor; its length is 0 if there is none."""
     none = _Sequence()
     found = [none] * len(network.inputs)
     effects: dict[Layer, str] = {}  # copies of a repeated layer are the same object, so each effect is computed once
@@ -111,7 +111,7 @@ def _effect_on_sequence(layer: Layer) -> str:
 
 
 def _extend_sequence(sequence: _Sequence, layer: Layer, index: int) -> _Sequence:
-    """Return the sequence extended by the layer of node `index`; unchanged if the layer has no window above 1."""
+    """Return the sequence extended by the layer of node `index`; unchanged if its window has size 1 on every axis."""
     axes = layer.input.axes
     kernels: tuple[int, ...] = getattr(layer, "kernel_size", (1,) * axes)
     dilations: tuple[int, ...] = getattr(layer, "dilation", (1,) * axes)

@@ -88,8 +88,8 @@ def _list_positioned_fields(network: Network, node: Node, fields: tuple[Field, .
 def _measure_distance(inputs: list[Paths], size: int) -> tuple["Fraction", int]:
     """Return the largest distance between receptive-field centres of the inputs, and the largest jump on their paths.
 
-    Both are in positions of the network's input. The distance is the larger one of those at the first and at the last
-    of the `size` positions of the merge.
+    Both are in positions of the network's input. `size` is the number of output positions of the merge along the axis:
+    the distance is computed at the first and at the last of them, and the larger one is returned.
     """
     from fractions import Fraction
 
@@ -104,7 +104,7 @@ def _measure_distance(inputs: list[Paths], size: int) -> tuple["Fraction", int]:
 
 
 def _center_at(paths: Paths, position: int) -> "Fraction":
-    """Return the centre of an input's receptive field at a position: the mean of the centres of its paths."""
+    """Return the centre of the receptive field of one output position: the mean of the centres along all paths."""
     from fractions import Fraction
 
     return sum((Fraction(*path.center()) + position * Fraction(*path.jump) for path in paths), Fraction(0)) / len(paths)

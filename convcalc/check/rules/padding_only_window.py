@@ -43,13 +43,13 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each layer with such windows, about the first axis that has them."""
+        """Yield a finding for each layer with windows that contain only padding, about the first axis that has them."""
         for node in report.network.nodes:
             layer = node.layer
             if not hasattr(layer, "padding") or layer.kind in ("conv_transpose", "max_unpool", "pad"):
                 continue
             if getattr(layer, "padding_mode", "zeros") != "zeros":
-                continue  # copies of the input
+                continue  # such padding holds copies of the input, not zeros
             for axis, windows in enumerate(layer.output.spatial):
                 empty = _count_empty_windows(layer, axis)
                 if empty:
@@ -68,7 +68,7 @@ def _count_empty_windows(layer: Layer, axis: int) -> int:
     begin_before = min(windows, -(-before // stride))
     within = max(-(-(size + before) // stride), 0)  # windows that start before the end of the input
     straddling = 0
-    if dilation > size:  # the whole input may lie between two taps
+    if dilation > size:  # the whole input may lie between two elements of the kernel
         some = range(wholly_before, min(begin_before, wholly_before + _MOST_WINDOWS))
         straddling = sum((index * stride - before) % dilation >= size for index in some)
     return wholly_before + straddling + max(windows - within, 0)

@@ -41,7 +41,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each such pair of layers, at the second one."""
+        """Yield a finding for each pair of layers that one layer could replace, at the second of the two."""
         network = report.network
         shared = {node.owner for node in network.nodes}
         for reader, producer in find_sole_readers(network).items():
@@ -81,7 +81,7 @@ def _is_mixing(layer: Layer) -> TypeGuard[SumOfProducts]:
 
 
 def _cost_of_one(first: Layer, second: Layer) -> tuple[int, int]:
-    """Return the params, and the MACs per sample, of a single layer that replaces both."""
+    """Return the params, and the MACs per sample, of the single layer that could replace `first` and `second`."""
     weights = first.input.channels * second.output.channels
     biased = bool(first.bias_tensors() or second.bias_tensors())
     return weights + biased * second.output.channels, weights * second.output.positions

@@ -59,8 +59,8 @@ layers:
 class _UsedPadding(NamedTuple):
     """How much padding the windows along one axis read before and after the input.
 
-    `size` is the size of the input, and `unused` the number of positions after the last window, padding included. It is
-    negative if that window ends beyond the padding.
+    `size` is the size of the input, and `unused` the number of positions after the last window, padding included;
+    `unused` is negative if that window ends beyond the padding.
     """
 
     size: int
@@ -70,7 +70,7 @@ class _UsedPadding(NamedTuple):
     unused: int
 
     def hint(self, name: str) -> str:
-        """Return a hint with the next larger input for which all padding is read; empty if it is read already."""
+        """Return a hint with the next larger size of axis `name` at which all padding is read; empty if it is now."""
         if self.unused < 1:
             return ""
         fitting = self.size + self.stride - self.unused

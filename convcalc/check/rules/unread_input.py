@@ -89,7 +89,7 @@ def _is_strided(layer: Layer) -> bool:
 
 
 def _count_unread(layers: list[Layer], axis: int) -> tuple[int, int]:
-    """Return the number of positions per period that all layers skip along an axis, and the period.
+    """Return the number of positions per period that no layer reads along an axis, and the period in positions.
 
     (0, 1) means that no position is skipped.
     """
@@ -102,7 +102,7 @@ def _count_unread(layers: list[Layer], axis: int) -> tuple[int, int]:
 
 
 def _find_read_positions(layer: Layer, axis: int) -> _Steps | None:
-    """Return the positions that the windows of a layer read along an axis, and the period with which they repeat.
+    """Return the period (the stride) of a layer's windows along an axis, and which positions in it they read.
 
     None means that the layer reads all positions, as every layer without windows does.
     """
