@@ -68,7 +68,7 @@ class Difference(NamedTuple):
     new: Report
     figures: dict[str, FigurePair]
     given: tuple[ValueChange, ...]  # changed spec parameters, inputs, outputs, batch size and data types
-    layers: tuple[LayerChange, ...]  # in the new order; a removed layer follows its old predecessor
+    layers: tuple[LayerChange, ...]  # in the order of the new network; removed layers after their old predecessors
 
     def __repr__(self) -> str:
         old, new = (printable(report.network.name) for report in (self.old, self.new))

@@ -16,8 +16,8 @@ from convcalc.network import Network, Node
 MOST_CELLS = 4_000_000  # limit on the table of scores, which has one cell per pair of layers (2,000 × 2,000)
 _WINDOW = 64  # if the table would be larger, this many layers are matched at a time
 
-_KIND, _ARGUMENTS, _SHAPE = 4, 3, 1  # what the same kind, arguments or output shape adds to the score of two layers
-_WRITTEN, _ORDINAL = 6, 1  # what the same name adds: one that the author chose, or a default one
+_KIND, _ARGUMENTS, _SHAPE = 4, 3, 1  # added to the score of two layers for equal kind, arguments and shape
+_WRITTEN, _ORDINAL = 6, 1  # added for an equal name that the author chose, and for an equal default name
 
 _SKIP_OLD, _SKIP_NEW, _TAKE = range(3)
 

@@ -197,8 +197,8 @@ def _escape_property(text: str) -> str:
 def disarm_commands(text: str) -> str:
     """Return text for the log of GitHub Actions in which no line can act as a workflow command.
 
-    The text is put between a command that turns workflow commands off and one that turns them on again. The latter is a
-    hash of the text, which the text cannot contain. Empty text stays empty.
+    The text is put between a command that turns workflow commands off and one that turns them on again. The latter
+    consists of a hash of the text, which the text cannot contain. Empty text stays empty.
     """
     if not text:
         return ""

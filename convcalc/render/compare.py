@@ -39,7 +39,7 @@ class NetworkRow(NamedTuple):
 
 
 def network_rows(named: Sequence[tuple[str, Report]]) -> list[NetworkRow]:
-    """Return one row per network, given with their labels, and find out which networks are best in which figures."""
+    """Return one row per network, with the figures in which it is best; `named` are pairs of a label and a report."""
     names = (*_LEAST_IS_BEST, *_MOST_IS_BEST)
     rows = [NetworkRow(name, report, {of: figure(report, of) for of in names}) for name, report in named]
     best = {name: _find_best([_rank_value(row, name) for row in rows]) for name in names}
