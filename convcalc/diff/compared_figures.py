@@ -1,23 +1,26 @@
-"""A figure of two networks and how it changes, exact, or None if unknown."""
+"""The old and new value of a figure, and its exact change, absolute and relative."""
 
 from fractions import Fraction
 from typing import NamedTuple
 
 
 class FigurePair(NamedTuple):
-    """A figure of the old and of the new network: a count, bytes, or input positions; None if unknown."""
+    """The value of one figure in the old and the new network: a count, bytes, or input positions; None if unknown."""
 
     old: int | None
     new: int | None
 
     @property
     def change(self) -> int | None:
-        """New minus old; None if unknown."""
+        """The new value minus the old one; None if either is unknown."""
         return None if self.old is None or self.new is None else self.new - self.old
 
     @property
     def relative(self) -> Fraction | None:
-        """The change divided by the old value; None if unknown, or if the old value is 0 and the new one is not."""
+        """The change divided by the old value; 0 if there is no change.
+
+        It is None if a value is unknown, or if the old value is 0 and the new one is not.
+        """
         change = self.change
         if change is None or (change and not self.old):
             return None

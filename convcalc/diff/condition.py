@@ -24,9 +24,10 @@ _EXAMPLE = "for example: macs > +5%, or peak_memory > +64KiB"
 
 
 class Condition(NamedTuple):
-    """A bound on the change of a metric; if `relative`, in percent of the old value.
+    """A condition on the change of a metric, such as `macs > +5%`; `text` is the condition as written.
 
-    `operator` compares the change with the bound: it is one of `> >= < <= == !=`.
+    `operator`, one of `> >= < <= == !=`, compares the change with `bound`. The bound is in percent of the old value if
+    `relative` is true, otherwise in the unit of the metric.
     """
 
     text: str
@@ -36,9 +37,9 @@ class Condition(NamedTuple):
     relative: bool
 
     def holds(self, figure: FigurePair) -> bool | None:
-        """Return whether the change of a figure fulfils the condition; None if the change is unknown.
+        """Return whether the change of a figure meets the condition; None if the change is unknown.
 
-        No change from 0 is a change of 0%; any other change from 0 exceeds every percentage.
+        If the old value is 0, an unchanged figure counts as a change of 0%, and any change exceeds every percentage.
         """
         change = figure.change
         if change is None:
@@ -52,9 +53,9 @@ class Condition(NamedTuple):
 
 
 def parse_condition(text: str) -> Condition:
-    """Return the condition that a text describes: a metric, a comparison and a signed change.
+    """Parse a condition, which consists of a metric, a comparison and a change with an optional sign.
 
-    Raises Flaw, with the range of the characters that are wrong.
+    Raises Flaw, with the range of the wrong characters, if the text is not a condition.
     """
     match = _PARTS.fullmatch(text)
     assert match is not None  # every text matches: each part may be empty
@@ -74,7 +75,7 @@ def parse_condition(text: str) -> Condition:
 
 
 def _read_amount(metric: str, text: str) -> tuple[Fraction, bool]:
-    """Return a change, given as text without a sign, and whether it is in percent. Raises Flaw."""
+    """Return the amount in a text such as `5%` or `64KiB`, and whether it is a percentage. Raises Flaw."""
     if not text:
         raise Flaw("the change is missing", _EXAMPLE)
     percent = _PERCENT.fullmatch(text)

@@ -1,6 +1,6 @@
-"""Finds the differences between two reports: figures, settings, and layers added, removed, changed, moved or renamed.
+"""Compares two reports: their figures, their settings, and which layers were added, removed, changed, moved or renamed.
 
-For example, `compare_reports(old, new).figures["macs"].change` is the number of MACs that the new network adds.
+For example, `compare_reports(old, new).figures["macs"].change` is the MACs of the new network minus those of the old.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ _OPTIONS = {"frozen", "share"}
 
 
 class ValueChange(NamedTuple):
-    """The old and the new value of something named `what`; None on the side that does not have it."""
+    """The old and the new value of the setting, argument or shape named `what`; None in a network that lacks it."""
 
     what: str
     old: Any
@@ -28,9 +28,10 @@ class ValueChange(NamedTuple):
 
 
 class LayerChange(NamedTuple):
-    """A layer that differs between the networks; `old` or `new` is None if that network does not have it.
+    """A layer that differs between the networks; `old` is None if it was added, `new` is None if it was removed.
 
-    `written` are the arguments and options that changed, `shapes` are the input and output shapes that changed.
+    `written` lists the changed kind, arguments, options and connections, `shapes` the changed input and output shapes.
+    `moved` is true if its place among the other layers changed.
     """
 
     old: LayerReport | None
@@ -41,7 +42,7 @@ class LayerChange(NamedTuple):
 
     @property
     def renamed(self) -> bool:
-        """Whether the name changed but not the kind: a layer of another kind usually has another default name too."""
+        """Whether the name changed but the kind did not: a layer of a new kind usually has a new default name."""
         old, new = self.old, self.new
         return old is not None and new is not None and old.kind == new.kind and old.name != new.name
 
@@ -53,18 +54,21 @@ class LayerChange(NamedTuple):
         return found
 
     def figure(self, name: str) -> FigurePair:
-        """Return a figure of the layer on both sides; 0 on the side that does not have it."""
+        """Return the old and the new value of a figure of this layer; 0 in a network that lacks the layer."""
         return FigurePair(*(0 if layer is None else getattr(layer, name) for layer in (self.old, self.new)))
 
 
 class Difference(NamedTuple):
-    """All differences between two networks, except in their names, descriptions, files and budgets."""
+    """The differences between two networks; their names, descriptions, files and budgets are not compared.
+
+    `figures` maps the name of every figure to its old and new value, whether or not they differ.
+    """
 
     old: Report
     new: Report
     figures: dict[str, FigurePair]
-    given: tuple[ValueChange, ...]  # spec parameters, inputs, outputs, batch, data types
-    layers: tuple[LayerChange, ...]  # in the order of the new network, removed layers at their old place
+    given: tuple[ValueChange, ...]  # changed spec parameters, inputs, outputs, batch size and data types
+    layers: tuple[LayerChange, ...]  # in the order of the new network; removed layers after their old predecessors
 
     def __repr__(self) -> str:
         old, new = (printable(report.network.name) for report in (self.old, self.new))
@@ -78,7 +82,7 @@ class Difference(NamedTuple):
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no difference."""
+        """Whether the figures, receptive fields, settings and layers of both networks are the same."""
         same_field = self.old.totals.receptive_field.size == self.new.totals.receptive_field.size
         same_figures = all(figure.old == figure.new for figure in self.figures.values())
         return same_figures and same_field and not self.given and not self.layers
@@ -111,7 +115,7 @@ def _collect_settings(report: Report) -> dict[str, Any]:
 
 
 def _compare_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[ValueChange]:
-    """Yield the values that differ: first those of the old side in their order, then those only in the new one."""
+    """Yield the values that differ: in the order of the old network, then those that only the new network has."""
     for name in dict.fromkeys((*old, *new)):
         if repr(old.get(name)) != repr(new.get(name)):  # distinguishes 1, 1.0 and true
             yield ValueChange(name, old.get(name), new.get(name))
@@ -123,7 +127,7 @@ def _compare_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[
 def _compare_layers(old: Report, new: Report, pairs: Sequence[Pair]) -> list[LayerChange]:
     """Return the layers that differ, in the order of the new network.
 
-    A removed layer comes after the layer that preceded it in the old network.
+    `pairs` are the corresponding layers. A removed layer comes after the layer that preceded it in the old network.
     """
     sources = _find_origins(old.network, {pair.old: number for number, pair in enumerate(pairs)})
     new_sources = _find_origins(new.network, {pair.new: number for number, pair in enumerate(pairs)})
@@ -143,7 +147,10 @@ def _compare_layers(old: Report, new: Report, pairs: Sequence[Pair]) -> list[Lay
 
 
 def _compare_pair(old: LayerReport, new: LayerReport, moved: bool, rewired: bool) -> LayerChange | None:
-    """Return what changed in a layer; None if nothing did."""
+    """Return what changed between two corresponding layers; None if nothing did.
+
+    `rewired` is true if the inputs of the layer come from different layers than before.
+    """
     written = tuple(_compare_arguments(old, new))
     if rewired:
         written += (ValueChange("from", old.reads, new.reads),)
@@ -156,7 +163,7 @@ def _compare_pair(old: LayerReport, new: LayerReport, moved: bool, rewired: bool
 def _compare_arguments(old: LayerReport, new: LayerReport) -> Iterator[ValueChange]:
     """Yield the arguments and options that differ.
 
-    If the kind changed, these are the kind and the common arguments of both kinds.
+    If the kind changed, yield that change first, and then compare only the arguments that both kinds have.
     """
     before, after = _collect_options(old), _collect_options(new)
     if old.kind != new.kind:
@@ -167,16 +174,17 @@ def _compare_arguments(old: LayerReport, new: LayerReport) -> Iterator[ValueChan
 
 
 def _collect_options(layer: LayerReport) -> dict[str, Any]:
-    """Return the arguments of a layer by name, with the options `frozen` and `share` if it has them."""
+    """Return the arguments of a layer by name, and the options `frozen` and `share` if they are set."""
     shared = {} if layer.shares is None else {"share": True}
     return {**layer.layer.arguments(), **({"frozen": True} if layer.frozen else {}), **shared}
 
 
 def _find_origins(network: Network, numbers: Mapping[int, int]) -> list[int | str]:
-    """Return for every tensor its source: the number of the matched pair that produces it, or an input's name.
+    """Return the source of every tensor: the number of the matched pair that produces it, or the name of an input.
 
-    An added or removed layer is replaced by the source of its input, so that inserting a layer between two others does
-    not count as rewiring them.
+    `numbers` maps the index of a layer to the number of its pair. The output of a layer without a pair, which was added
+    or removed, has the source of its first input, so that inserting a layer between two others does not count as
+    rewiring them.
     """
     single = len(network.inputs) == 1
     found: list[int | str] = ["input" if single else name for name in network.inputs]
@@ -186,5 +194,5 @@ def _find_origins(network: Network, numbers: Mapping[int, int]) -> list[int | st
 
 
 def _find_sources(network: Network, sources: Sequence[int | str], index: int) -> list[int | str]:
-    """Return the sources of a layer's inputs, as `_find_origins` identifies them."""
+    """Return the sources of the inputs of the layer at `index`; `sources` is the result of `_find_origins`."""
     return [sources[tensor] for tensor in network.nodes[index].reads]

@@ -10,9 +10,10 @@ _SortKey = tuple[str, str, str]
 
 
 class Mark(NamedTuple):
-    """The features of one layer. Its name consists of its `scope` and, after the last point, its `leaf`.
+    """The features of one layer.
 
-    `scope_written` and `leaf_written` are true for a name that the author chose, false for a default such as conv2.
+    In its name, `leaf` is the part after the last dot, and `scope` is everything before that dot. `scope_written` and
+    `leaf_written` tell whether the author chose that part; they are false for a default such as conv2.
     """
 
     name: str
@@ -25,7 +26,7 @@ class Mark(NamedTuple):
     leaf_written: bool
 
     def sort_key(self) -> _SortKey:
-        """Return the key by which marks are ordered."""
+        """Return the key by which marks are sorted: name, kind and arguments."""
         return self.name, self.kind, self.arguments
 
     def is_like(self, other: "Mark") -> bool:
@@ -38,7 +39,7 @@ class Mark(NamedTuple):
 
 
 def mark_layers(network: Network) -> list[Mark]:
-    """Return the marks of all layers, in order."""
+    """Return one mark per layer, in the order of the network."""
     scopes = _find_named_scopes(network)
     texts: dict[int, str] = {}  # by identity: repeated layers are the same object, and repr takes long
     found = []
@@ -64,7 +65,7 @@ def mark_layers(network: Network) -> list[Mark]:
 
 
 def _find_named_scopes(network: Network) -> dict[str, bool]:
-    """Return for every scope whether the author chose its name or the name of a scope around it."""
+    """Map the name of every scope to whether the author chose any part of it, or left all parts at their defaults."""
     found = {"": False}
     for group in sorted(network.groups, key=lambda group: group.name.count(".")):
         around, _, last = group.name.rpartition(".")
@@ -73,5 +74,5 @@ def _find_named_scopes(network: Network) -> dict[str, bool]:
 
 
 def _is_ordinal(name: str, word: str) -> bool:
-    """Whether a name is the default: the kind, with or without a number, such as `conv2`, `relu_6` or `add`."""
+    """Whether a name is a default: `word` (the kind), alone or with a number, such as `add`, `conv2` or `relu_6`."""
     return name.startswith(word) and (name == word or name[len(word) :].removeprefix("_").isdigit())

@@ -1,8 +1,9 @@
-"""Matches the layers of two networks.
+"""Finds which layers of two networks correspond to each other.
 
-Among all matchings that preserve the order of both networks, the one with the highest score is chosen; kind, arguments,
-names and output shapes that are equal add to the score. Layers that remain and have the same name count as moved.
-Swapping the two networks does not change the result.
+A matching is a list of pairs of an old and a new layer. Among the matchings in which the pairs have the same order in
+both networks, the one with the highest total score is chosen: two layers score more, the more of their kind, arguments,
+names and output shapes are equal. Unmatched layers with the same name and kind are then paired as moved. Swapping the
+two networks gives the same pairs, swapped.
 """
 
 from bisect import bisect_left
@@ -12,17 +13,17 @@ from typing import NamedTuple
 from convcalc.diff.marks import Mark, mark_layers
 from convcalc.network import Network, Node
 
-MOST_CELLS = 4_000_000  # limit on the table of scores, which has a cell per pair of layers: 2,000 × 2,000
-_WINDOW = 64  # number of layers that are matched at a time if the table would be larger
+MOST_CELLS = 4_000_000  # limit on the table of scores, which has one cell per pair of layers (2,000 × 2,000)
+_WINDOW = 64  # if the table would be larger, this many layers are matched at a time
 
-_KIND, _ARGUMENTS, _SHAPE = 4, 3, 1  # added to the score of two layers for the same kind, arguments, shape
-_WRITTEN, _ORDINAL = 6, 1  # added for the same name: one that the author chose, or a default
+_KIND, _ARGUMENTS, _SHAPE = 4, 3, 1  # added to the score of two layers for equal kind, arguments and shape
+_WRITTEN, _ORDINAL = 6, 1  # added for an equal name that the author chose, and for an equal default name
 
 _SKIP_OLD, _SKIP_NEW, _TAKE = range(3)
 
 
 class Pair(NamedTuple):
-    """The indexes of corresponding layers in the old and the new network."""
+    """The indexes of two corresponding layers; `moved` is true if their place among the other layers differs."""
 
     old: int
     new: int
@@ -30,7 +31,7 @@ class Pair(NamedTuple):
 
 
 class _Stretch(NamedTuple):
-    """A range of layers in each network, from start up to stop, within which pairs are sought."""
+    """A range of old and a range of new layers to match with each other; the stops are exclusive."""
 
     old: int
     old_stop: int
@@ -39,7 +40,7 @@ class _Stretch(NamedTuple):
 
     @property
     def cells(self) -> int:
-        """The number of possible pairs."""
+        """The number of possible pairs of an old and a new layer, which is the size of the table of scores."""
         return (self.old_stop - self.old) * (self.new_stop - self.new)
 
 
@@ -55,7 +56,7 @@ def match_layers(old: Network, new: Network) -> list[Pair]:
 
 
 def _match_marks(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
-    """Return the pairs that preserve the order of both networks, then the pairs that moved."""
+    """Return the pairs that have the same order in both networks, followed by the pairs that moved."""
     kept = _match_in_order(old, new)
     by_name = {new[index].name: index for index in set(range(len(new))) - {pair.new for pair in kept}}
     for index in sorted(set(range(len(old))) - {pair.old for pair in kept}):
@@ -68,7 +69,7 @@ def _match_marks(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
 
 
 def _match_in_order(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
-    """Return the pairs with the highest score that preserve the order of both networks."""
+    """Return the pairs with the highest total score among those that have the same order in both networks."""
     found: list[Pair] = []
     whole = _trim_ends(old, new, _Stretch(0, len(old), 0, len(new)), found)
     stretches = [whole] if whole.cells <= MOST_CELLS else _split_at_anchors(old, new, whole, found)
@@ -79,7 +80,10 @@ def _match_in_order(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
 
 
 def _trim_ends(old: Sequence[Mark], new: Sequence[Mark], stretch: _Stretch, found: list[Pair]) -> _Stretch:
-    """Add the pairs of identical layers at both ends of a stretch to `found`, and return the stretch between them."""
+    """Pair identical layers at the start and the end of a stretch.
+
+    The pairs are added to `found`; the stretch between them is returned.
+    """
     i, i_stop, j, j_stop = stretch
     while i < i_stop and j < j_stop and old[i].is_same(new[j]):
         found.append(Pair(i, j))
@@ -94,9 +98,10 @@ def _trim_ends(old: Sequence[Mark], new: Sequence[Mark], stretch: _Stretch, foun
 
 
 def find_replacements(old: Network, new: Network, pairs: Sequence[Pair]) -> list[Pair]:
-    """Return the pairs of layers whose kind changed: removed and added ones between the same matched neighbours.
+    """Return the pairs of a removed layer and an added layer of another kind that replaces it.
 
-    They are paired by name, or in order if their numbers are equal.
+    `pairs` are the layers already matched. Between two neighbouring matches, removed and added layers are paired by
+    name. If there are as many removed as added layers, the remaining ones are paired in order.
     """
     taken = {pair.old for pair in pairs}, {pair.new for pair in pairs}
     found: list[Pair] = []
@@ -110,7 +115,7 @@ def find_replacements(old: Network, new: Network, pairs: Sequence[Pair]) -> list
 
 
 def _pair_replacements(old: Network, new: Network, gone: Sequence[int], added: Sequence[int]) -> list[Pair]:
-    """Return the pairs of a removed layer (`gone`) and an added one of another kind that replaces it."""
+    """Return the replacements among the given layers: `gone` and `added` are indexes of removed and added layers."""
     by_name = {new.nodes[index].name: index for index in added}
     found = [Pair(index, by_name[old.nodes[index].name]) for index in gone if old.nodes[index].name in by_name]
     if len(gone) == len(added):
@@ -121,7 +126,7 @@ def _pair_replacements(old: Network, new: Network, gone: Sequence[int], added: S
 
 
 def _is_alike(old: Node, new: Node) -> bool:
-    """Whether two layers have the same scope and the same output shape."""
+    """Whether two layers are in the same scope and have the same output shape."""
     same_scope = old.name.rpartition(".")[0] == new.name.rpartition(".")[0]
     return same_scope and old.layer.output == new.layer.output
 
@@ -130,7 +135,10 @@ def _is_alike(old: Node, new: Node) -> bool:
 
 
 def _match_best(old: Sequence[Mark], new: Sequence[Mark], stretch: _Stretch) -> list[Pair]:
-    """Return the pairs of a stretch with the highest total score (Needleman and Wunsch 1970, gaps cost nothing)."""
+    """Return the pairs in a stretch with the highest total score, by the algorithm of Needleman and Wunsch (1970).
+
+    Leaving a layer unmatched costs nothing.
+    """
     columns = new[stretch.new : stretch.new_stop]
     above = [0] * (len(columns) + 1)
     taken = []
@@ -141,9 +149,10 @@ def _match_best(old: Sequence[Mark], new: Sequence[Mark], stretch: _Stretch) -> 
 
 
 def _fill_row(mark: Mark, columns: Sequence[Mark], above: list[int]) -> tuple[list[int], bytearray]:
-    """Return the best score up to an old layer and each new layer, and the choices that lead to these scores.
+    """Return one row of the table of scores, and for each new layer the choice that leads to its score.
 
-    `above` are the best scores up to the old layer before.
+    The row is that of the old layer `mark`; `columns` are the new layers. Item n of the row is the best total score of
+    the old layers up to this one with the first n new layers. `above` is the row of the previous old layer.
     """
     kind, row, choices = mark.kind, [0], bytearray(len(columns))
     left = 0
@@ -153,7 +162,7 @@ def _fill_row(mark: Mark, columns: Sequence[Mark], above: list[int]) -> tuple[li
             best, choice = left, _SKIP_NEW
         if other.kind == kind:
             gain = _score(mark, other)
-            if gain and above[index] + gain > best:  # ties go to the pairing of earlier layers
+            if gain and above[index] + gain > best:  # on a tie, earlier layers are paired
                 best, choice = above[index] + gain, _TAKE
         choices[index] = choice
         row.append(best)
@@ -162,7 +171,7 @@ def _fill_row(mark: Mark, columns: Sequence[Mark], above: list[int]) -> tuple[li
 
 
 def _score(mark: Mark, other: Mark) -> int:
-    """Return how similar two layers of one kind are; 0 if neither their arguments nor their own names match."""
+    """Return the score of two layers of the same kind; 0 if neither their arguments nor their leaves are equal."""
     same_leaf = mark.leaf == other.leaf
     gain = _KIND
     if mark.arguments == other.arguments:
@@ -179,7 +188,10 @@ def _score(mark: Mark, other: Mark) -> int:
 
 
 def _walk_back(taken: Sequence[bytearray], stretch: _Stretch) -> Iterator[Pair]:
-    """Yield the pairs, the last one first, by following the choices back from the last cell."""
+    """Yield the pairs with the highest total score, the last pair first.
+
+    `taken` has the choices of each row of the table, which are followed back from the last cell.
+    """
     i, j = len(taken), stretch.new_stop - stretch.new
     while i and j:
         choice = taken[i - 1][j - 1]
@@ -188,11 +200,14 @@ def _walk_back(taken: Sequence[bytearray], stretch: _Stretch) -> Iterator[Pair]:
         i, j = i - (choice != _SKIP_NEW), j - (choice != _SKIP_OLD)
 
 
-# -- long networks: between layers that surely correspond, one window at a time
+# -- long networks: split at layers that clearly correspond, then match one window at a time
 
 
 def _split_at_anchors(old: Sequence[Mark], new: Sequence[Mark], whole: _Stretch, found: list[Pair]) -> list[_Stretch]:
-    """Add pairs of layers with the same name, kind and arguments to `found`; return the stretches between them."""
+    """Split a stretch at layers that have the same name, kind and arguments in both networks.
+
+    The pairs of these layers are added to `found`; the stretches between them are returned.
+    """
     places = {new[j].name: j for j in range(whole.new, whole.new_stop)}
     named = ((i, places.get(old[i].name)) for i in range(whole.old, whole.old_stop))
     anchors = find_longest_rising([Pair(i, j) for i, j in named if j is not None and old[i].is_like(new[j])])
@@ -206,9 +221,9 @@ def _split_at_anchors(old: Sequence[Mark], new: Sequence[Mark], whole: _Stretch,
 
 
 def find_longest_rising(candidates: Sequence[Pair]) -> list[Pair]:
-    """Return the longest subsequence of pairs whose new indexes increase; the pairs are sorted by old index."""
-    ends: list[int] = []  # the smallest last new index of a sequence, by its length
-    last: list[int] = []  # the candidate with that index
+    """Return the longest subsequence in which the new indexes increase, of candidates sorted by their old index."""
+    ends: list[int] = []  # for each length, the smallest new index with which a subsequence of that length can end
+    last: list[int] = []  # for each length, the number of the candidate with that index
     before: list[int | None] = []
     for number, pair in enumerate(candidates):
         length = bisect_left(ends, pair.new)
@@ -223,10 +238,10 @@ def find_longest_rising(candidates: Sequence[Pair]) -> list[Pair]:
 
 
 def _match_in_windows(old: Sequence[Mark], new: Sequence[Mark], stretch: _Stretch) -> list[Pair]:
-    """Return the pairs of a stretch that is too long for one table of scores.
+    """Return the pairs in a stretch that is too long for one table of scores.
 
-    Equal layers at its start are paired one by one. At a difference, the best pairs of a window are found, those of its
-    first half are taken, and the next window starts after them.
+    Layers of the same kind with the same arguments are paired one by one. At the first two that differ, the best pairs
+    of the next 64 layers are found, and those in the first half are used. Matching continues after them likewise.
     """
     found: list[Pair] = []
     i, i_stop, j, j_stop = stretch

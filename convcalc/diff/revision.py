@@ -1,4 +1,4 @@
-"""Reads a file as it is in a git revision, by running git."""
+"""Reads a file from a git revision, by running git."""
 
 import os
 import subprocess
@@ -9,14 +9,14 @@ from convcalc.spec.document import Document
 
 
 class NoRevision(ValueError):
-    """The file cannot be read at the revision."""
+    """A file cannot be read from a git revision; the message says why."""
 
 
 def read_at(revision: str, file: str) -> Document:
-    """Return the document of a file at a git revision. Raises NoRevision and InvalidSpec.
+    """Return the spec document in a file as of a git revision. Raises NoRevision and InvalidSpec.
 
-    In messages it is called `REVISION:FILE`. The size limit of specs applies. git `cat-file` returns the bytes as
-    stored, so no filter, hook or pager of the repository is run.
+    Messages call the document `REVISION:FILE`. It may be no larger than a spec in a file. It is read with
+    `git cat-file`, which returns the bytes as stored and runs no filter, hook or pager of the repository.
     """
     if not revision or revision.startswith("-") or ":" in revision:
         raise NoRevision(
@@ -33,7 +33,10 @@ def read_at(revision: str, file: str) -> Document:
 
 
 def _check_repository(folder: str, file: str) -> None:
-    """Raise NoRevision, with git's message, if git is missing or cannot open the folder's repository."""
+    """Raise NoRevision, with the reason, if git cannot be run or `folder` is not in a repository that git can read.
+
+    `file` is named in the message.
+    """
     try:
         done = subprocess.run(["git", "rev-parse", "--git-dir"], cwd=folder, capture_output=True, check=False)
     except FileNotFoundError:
@@ -46,7 +49,10 @@ def _check_repository(folder: str, file: str) -> None:
 
 
 def _ask_git(folder: str, *arguments: str) -> bytes | None:
-    """Return the output of a git command, cut to one byte more than a spec may have; None if git fails."""
+    """Return the output of a git command run in `folder`; None if git fails.
+
+    At most one byte more than the size limit of specs is read, which is enough to detect that it is exceeded.
+    """
     with subprocess.Popen(
         ["git", *arguments],
         cwd=folder,

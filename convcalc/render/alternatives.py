@@ -1,4 +1,4 @@
-"""Writes the alternatives to convolutions as a table, Markdown or JSON, for `convcalc alternatives`."""
+"""Writes alternatives to the convolutions of a network as a table, Markdown or JSON, for `convcalc alternatives`."""
 
 import json
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ from convcalc.units import format_bytes, format_count
 
 _SCHEMA = "convcalc/alternatives/2"
 _SAME = "="
-_CHANGES = {"macs": ALWAYS, "params": 7, "peak_memory": 2}  # figures of the network that are shown, with their weights
-_NETWORK_ONLY = ("peak_memory", "training_memory")  # figures that a layer does not have
+_CHANGES = {"macs": ALWAYS, "params": 7, "peak_memory": 2}  # network figures shown, with column weights
+_NETWORK_ONLY = ("peak_memory", "training_memory")  # figures that only a network has, not a layer
 
 
 def _ratio_text(before: int, after: int) -> str:
-    """Return a ratio: `0.30×`, `0.046×`, `12.3×`; empty if both are 0."""
+    """Return `after` divided by `before`, such as `0.30×` or `12.3×`; empty if both are 0, `∞` if only `before` is."""
     if not before:
         return "" if not after else "∞"
     ratio = after / before
@@ -38,7 +38,10 @@ def _ratio_text(before: int, after: int) -> str:
 
 
 def _change_text(before: int | None, after: int | None) -> str:
-    """Return the relative change of a figure, such as `-12.3%`; `=` if it is the same, `?` if a value is unknown."""
+    """Return the relative change of a figure, such as `-12.3%`.
+
+    It is `=` if the value is unchanged, `?` if a value is unknown, and empty if it grew from 0.
+    """
     if before is None or after is None:
         return "?"
     if before == after:
@@ -57,10 +60,11 @@ def _shape_cell(alternative: Alternative) -> str:
 
 
 def _make_columns(report: Report, found: Sequence[Alternative], by: str, one: bool) -> list[Cells]:
-    """Return the columns: layer, alternative, each figure as a ratio, and how the network's figures change.
+    """Return the columns of the table, which has one row per alternative.
 
-    `by` is the figure that ranks the alternatives; its change is always shown. If `one` is true, all alternatives are
-    for one convolution, and the column of layers is left out.
+    They show the layer, the alternative, the figures of the layer (costs as ratios to those before), and the change of
+    the network's figures. `by` is the figure that ranks the alternatives; its change is always shown. If `one` is true,
+    all alternatives are for the same convolution, and the column of layers is left out.
     """
 
     def ratios(name: str) -> list[str]:
@@ -98,9 +102,10 @@ def alternative_lines(
     by: str,
     width: int | None,
 ) -> list[Block]:
-    """Return a heading, the table and what it leaves out; for a single convolution also its own cost.
+    """Return a heading, the table of alternatives, the number of those left out, and a legend.
 
-    `by` is the figure that ranks the alternatives.
+    `chosen` are the convolutions that the user asked about. If there is only one, its own cost and its impossible
+    alternatives are added, with reasons. `by` is the figure that ranks the alternatives.
     """
     one = len(chosen) == 1
     lines: list[Block] = [*heading_lines(report, width), []]
@@ -119,7 +124,7 @@ def alternative_lines(
 
 
 def _list_signs(found: Sequence[Alternative], titles: Sequence[str], texts: Sequence[str]) -> list[str]:
-    """Return the entries of a legend for the signs in a table with these titles and texts."""
+    """Return the legend entries that explain the signs in a table with these column titles and cell texts."""
     marked = any(is_marked_misaligned(one.after) for one in found if not one.same_field)
     same = [f"{_SAME} unchanged"] if _SAME in texts else []
     return [*same, *list_signs((), "field" in titles and marked)]
@@ -130,13 +135,13 @@ def _none_text(found: Found, by: str) -> str:
 
 
 def _refusal_text(refused: Refused) -> str:
-    """Return which alternative is not possible for a convolution, and the reason."""
+    """Return a line about an alternative that is not possible for a convolution, with the reason."""
     what = f"not {refused.factoring}" if refused.factoring else "cannot be changed"
     return f"{what}: {printable(refused.reason)}"
 
 
 def _subject_lines(report: Report, conv: Convolution, width: int | None) -> list[Line]:
-    """Return the name of a convolution, its arguments, and the sum of the costs of all its uses."""
+    """Return lines about one convolution: its name, arguments and shapes, and the costs summed over all its uses."""
     layers = [report.layers[node] for node in conv.nodes]
     first, times, spent = layers[0], len(layers), cost_of(conv, report.network)
     facts = [
@@ -152,7 +157,7 @@ def _subject_lines(report: Report, conv: Convolution, width: int | None) -> list
 
 
 def alternative_markdown(report: Report, found: Found, by: str) -> str:
-    """Return the alternatives as Markdown."""
+    """Return a Markdown table of the alternatives; `by` is the figure that ranks them."""
     lines = [f"### Alternatives in {escape(report.network.name)}", ""]
     columns = _make_columns(report, found.alternatives, by, False)
     lines += cell_markdown(columns) if found.alternatives else [_none_text(found, by)]
@@ -163,7 +168,7 @@ def alternative_markdown(report: Report, found: Found, by: str) -> str:
 
 
 def alternative_json(report: Report, found: Found, by: str) -> str:
-    """Return the alternatives as JSON, with exact numbers before and after."""
+    """Return the alternatives as JSON text, with exact figures before and after; `by` is the figure that ranks them."""
     answer = {
         "schema": _SCHEMA,
         "name": report.network.name,
@@ -181,7 +186,7 @@ def alternative_json(report: Report, found: Found, by: str) -> str:
 
 
 def _alternative_dict(report: Report, alternative: Alternative) -> dict[str, Any]:
-    """Return an alternative as a dict that can be written as JSON."""
+    """Return an alternative in the form in which it is written as JSON."""
     option = alternative.option
     return {
         "layers": names_of(option.conv, report.network),
@@ -198,7 +203,10 @@ def _alternative_dict(report: Report, alternative: Alternative) -> dict[str, Any
 
 
 def applied_line(before: Report, after: Report, entries: int) -> str:
-    """Return one line with the number of changed entries, and the MACs and params before and after."""
+    """Return one line on the effect of applied alternatives: the MACs and params of the network before and after.
+
+    `entries` is the number of spec entries that were changed.
+    """
     old, new = before.totals, after.totals
     counted = "1 entry" if entries == 1 else f"{entries} entries"
     return (

@@ -1,4 +1,4 @@
-"""Makes tables from ready-made texts: a table that fits a width, or Markdown."""
+"""Makes tables whose cells are given as texts, either to fit a width in characters or as Markdown."""
 
 from collections.abc import Callable, Sequence
 from textwrap import wrap
@@ -7,13 +7,13 @@ from typing import NamedTuple
 from convcalc.render.grid import ALWAYS, LEAST_NAME, Column, grid
 from convcalc.render.lines import GAP, NO_BREAK, Table
 
-_WANTED_ROOM, _LEAST_ROOM = 24, 16  # preferred and minimum width of a wrapped column, in characters
+_WANTED_ROOM, _LEAST_ROOM = 24, 16  # preferred and minimum width of the wrapped column, in characters
 
 
 class Cells(NamedTuple):
-    """A column: its title, and one text per row.
+    """A column: its title, and one text per row, aligned to the right if `right` is true.
 
-    If the table does not fit, the columns with the lowest `weight` are dropped first; those of weight 9 always stay.
+    If the table is too wide, the columns with the lowest `weight` are dropped first; those of weight 9 always stay.
     """
 
     title: str
@@ -27,7 +27,7 @@ class Cells(NamedTuple):
         return max(map(len, [self.title, *self.texts]))
 
     def column(self, cut: int) -> Column[int]:
-        """Return this column in the form that `grid` takes, for rows given by their indexes; `cut` as in `Column`."""
+        """Convert this column for `grid`, which is then given row indexes as rows; `cut` is explained in `Column`."""
         return Column(
             self.title,
             self.title,
@@ -40,9 +40,9 @@ class Cells(NamedTuple):
 
 
 def cell_table(columns: Sequence[Cells], width: int | None, first: str = "title") -> Table:
-    """Return the table of these columns; `first` is the style of its first row.
+    """Return the table of these columns; `first` is the style of the first row below the titles.
 
-    To fit `width` characters, columns are dropped, and the texts in the first column are cut.
+    To fit `width` characters (None: unlimited), columns are dropped, and texts in a left-aligned first column are cut.
     """
     cuts = [0 if columns[0].right else LEAST_NAME, *[0] * (len(columns) - 1)]
     measured = [column.column(cut) for column, cut in zip(columns, cuts, strict=True)]
@@ -51,10 +51,11 @@ def cell_table(columns: Sequence[Cells], width: int | None, first: str = "title"
 
 
 def wrapped_table(columns: Sequence[Cells], width: int | None, style: Callable[[int], str] = lambda row: "") -> Table:
-    """Return the table with the texts of the last column wrapped to fit: further lines are rows with only that text.
+    """Return a table that fits `width` characters (None: unlimited) because the texts of its last column are wrapped.
 
-    Other columns are dropped, the lowest weight first, if too little would be left for it. `style` is that of a row's
-    first cell.
+    The second and later lines of a wrapped text are rows whose other cells are empty. If the last column would be too
+    narrow, other columns are dropped, the lowest weight first. `style` returns the style of the first cell of the row
+    with a given index.
     """
     *others, last = columns
     kept = _keep_beside_text(others, last, width)
@@ -72,7 +73,7 @@ def wrapped_table(columns: Sequence[Cells], width: int | None, style: Callable[[
 
 
 def _keep_beside_text(columns: Sequence[Cells], text: Cells, width: int | None) -> list[Cells]:
-    """Return the columns that leave enough room for a column of text."""
+    """Return the columns that fit next to a wrapped column `text`; those with the lowest weight are dropped."""
     kept = list(columns)
     wanted = min(text.width, _WANTED_ROOM)
     for column in sorted(columns, key=lambda column: column.weight):

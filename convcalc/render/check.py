@@ -17,7 +17,7 @@ MOST_ROWS, WIDEST_CELL = 500, 200  # limits of a job summary, because GitHub rej
 
 
 def sort_problems(checked: Iterable[Checked]) -> list[Checked]:
-    """Return the files sorted by name, with their problems sorted by place and unprintable characters escaped."""
+    """Return the files sorted by name, each with its problems sorted by place; unprintable characters are escaped."""
     return [
         one._replace(problems=tuple(sorted(map(_make_printable, one.problems), key=_sort_key)))
         for one in sorted(checked, key=lambda one: one.file)
@@ -25,7 +25,10 @@ def sort_problems(checked: Iterable[Checked]) -> list[Checked]:
 
 
 def _sort_key(problem: Problem) -> tuple[int, int, str, str]:
-    """Return the sort key of a problem; problems of the file as a whole come first."""
+    """Return the key by which problems are sorted: line and column, code, message.
+
+    Problems of the file as a whole, which have no line, come first.
+    """
     line, column = problem.span[:2] if problem.span else (0, 0)
     return line, column, problem.code, problem.message
 
@@ -36,17 +39,20 @@ def _make_printable(problem: Problem) -> Problem:
 
 
 def list_problems(checked: Iterable[Checked]) -> Iterator[tuple[Checked, Problem]]:
-    """Yield every problem with its file, sorted by file and place."""
+    """Yield every problem together with its file, sorted by file name and place."""
     return ((one, problem) for one in sort_problems(checked) for problem in one.problems)
 
 
 def code_titles(rules: Mapping[str, type[Rule]]) -> dict[str, str]:
-    """Return the title of every code: of invalid specs, budgets and lint rules."""
+    """Map the code of every kind of problem to its title: invalid specs, exceeded budgets, and lint findings."""
     return {**TITLES, **{code: rule.name for code, rule in rules.items()}}
 
 
 def summary(checked: Sequence[Checked], skipped_files: int = 0) -> str:
-    """Return the last line: the numbers of files, errors, warnings and notes, and of YAML files that were skipped."""
+    """Return the last line of the output: the number of files checked, and the number of problems per severity.
+
+    `skipped_files` is the number of YAML files that were skipped because they have no layers.
+    """
     files = counted(len(checked), "file")
     wrong = sum(bool(one.problems) for one in checked)
     fixable = sum(one.fixable for one in checked)
@@ -65,17 +71,18 @@ def severity_counts(checked: Iterable[Checked]) -> str:
 
 
 def counted(number: int, what: str, several: str = "") -> str:
-    """Return a number with a noun, such as `1 file` or `2 files`; `several` is the plural if it does not end in s."""
+    """Return a number with a noun, such as `1 file` or `2 files`; `several` is the plural unless it just adds an s."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {several or what + 's'}"
 
 
 def text_lines(
     checked: Sequence[Checked], skipped_files: int = 0, width: int | None = None, quiet: bool = False
 ) -> list[Block]:
-    """Return the problems, a table of the budgets unless there is an error or a warning, and a last line that sums up.
+    """Return the problems, a table of the budgets, and the line from `summary`.
 
-    Each problem has its severity, its code and an excerpt of the spec. Its message is wrapped to `width` characters
-    (None: unlimited). With `quiet`, only the problems are returned.
+    Each problem is shown with its severity, its code and an excerpt of the spec. Its message is wrapped to `width`
+    characters (None: unlimited). There is no table if there is an error or a warning. With `quiet`, only the problems
+    are returned.
     """
     problems: list[Block] = [*_problem_lines(checked, width)]
     if quiet:
@@ -105,7 +112,7 @@ def _problem_lines(checked: Sequence[Checked], width: int | None) -> list[Line]:
 
 
 def _wrap(line: Line, width: int | None, indent: int) -> list[Line]:
-    """Return the line broken at blanks so that it fits the width if possible; later lines are indented."""
+    """Break a line at blanks so that it fits `width` if possible; all lines but the first are indented by `indent`."""
     if width is None:
         return [line]
     from rich.cells import cell_len
@@ -123,7 +130,7 @@ def _wrap(line: Line, width: int | None, indent: int) -> list[Line]:
 
 
 def _budget_columns(checked: Sequence[Checked]) -> list[Cells]:
-    """Return the columns of the table of budgets; empty without budgets, or if there is an error or a warning."""
+    """Return the columns of the table of budgets; empty if no budget is set, or if there is an error or a warning."""
     rows = [(one.file, use) for one in sort_problems(checked) for use in one.budgets]
     if not rows or any(problem.severity != "note" for one in checked for problem in one.problems):
         return []
@@ -140,7 +147,7 @@ def _budget_columns(checked: Sequence[Checked]) -> list[Cells]:
 def statistics_lines(
     checked: Sequence[Checked], rules: Mapping[str, type[Rule]], width: int | None = None
 ) -> list[Block]:
-    """Return the table of codes with how often they were found and their names, the most frequent first."""
+    """Return a table with the count, code and title of every problem found, the most frequent first; empty if none."""
     from convcalc.render.cells import Cells, wrapped_table
 
     counts = Counter(problem.code for one in checked for problem in one.problems)
@@ -155,14 +162,14 @@ def statistics_lines(
 
 
 def findings_json(checked: Sequence[Checked]) -> str:
-    """Return the problems as JSON text, in the schema that all commands use for problems."""
+    """Return the problems as JSON text, in the same schema in which other commands report problems."""
     from convcalc.render.summary_data import problems_json
 
     return problems_json([InvalidSpec(one.problems, one.file) for one in sort_problems(checked)])
 
 
 def github_annotations(checked: Sequence[Checked]) -> str:
-    """Return one GitHub workflow command per problem, which GitHub shows as an annotation of the line."""
+    """Return one GitHub workflow command per problem; GitHub shows it as an annotation of the line in the spec."""
     return "".join(f"{_annotation_text(one.file, problem)}\n" for one, problem in list_problems(checked))
 
 
@@ -178,20 +185,20 @@ def _annotation_text(file: str, problem: Problem) -> str:
 
 
 def _escape_data(text: str) -> str:
-    """Return the text of a workflow command with %, CR and LF percent-encoded and other control characters escaped."""
+    """Return text for a workflow command, with %, CR and LF percent-encoded and other control characters escaped."""
     return printable(text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A"))
 
 
 def _escape_property(text: str) -> str:
-    """Return the value of a workflow command's property, escaped as GitHub decodes it."""
+    """Return the value of a property of a workflow command, in which colons and commas must be percent-encoded too."""
     return _escape_data(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def disarm_commands(text: str) -> str:
-    """Return text for GitHub's log in which no line can act as a workflow command, whatever the text contains.
+    """Return text for the log of GitHub Actions in which no line can act as a workflow command.
 
-    The text is enclosed in commands that turn workflow commands off and on again. The token for turning them on is a
-    hash of the text, so the text cannot contain it. Empty text stays empty.
+    The text is put between a command that turns workflow commands off and one that turns them on again. The latter
+    consists of a hash of the text, which the text cannot contain. Empty text stays empty.
     """
     if not text:
         return ""
@@ -202,7 +209,7 @@ def disarm_commands(text: str) -> str:
 
 
 def github_summary(checked: Sequence[Checked]) -> str:
-    """Return the job summary in Markdown: the budgets, unless there is an error or a warning, and the problems."""
+    """Return the job summary as Markdown: the budgets (unless there is an error or a warning), then the problems."""
     from convcalc.render.summary_markdown import escape
 
     lines = [f"### convcalc: {summary(checked)}", ""]

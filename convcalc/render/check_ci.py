@@ -19,10 +19,10 @@ _FAILURES = ("error", "warning")
 
 
 def _add_fingerprints(checked: Sequence[Checked]) -> Iterator[tuple[Checked, Problem, str]]:
-    """Yield every problem with its file and a unique fingerprint that stays the same if lines are inserted above it.
+    """Yield every problem with its file and a unique fingerprint that does not depend on the line number.
 
-    The fingerprint is a hash of the file name, the code, the text of the line (the message, if there is no line), and
-    the number of earlier problems for which all these are the same.
+    The fingerprint is a hash of the file name, the code, the text of the line (or the message if the problem has no
+    line), and the number of earlier problems with the same file name, code and text.
     """
     import json
     from hashlib import sha256
@@ -37,7 +37,7 @@ def _add_fingerprints(checked: Sequence[Checked]) -> Iterator[tuple[Checked, Pro
 
 
 def _line_text(source: list[str], problem: Problem) -> str:
-    """Return the text of the line in which a problem is; empty if it has no line."""
+    """Return the text of the line of a problem, without the blanks around it; empty if the problem has no line."""
     number = problem.span.line if problem.span else 0
     return source[number - 1].strip() if 0 < number <= len(source) else ""
 
@@ -68,7 +68,7 @@ def sarif_log(checked: Sequence[Checked], rules: Mapping[str, type[Rule]]) -> st
 
 
 def _rule_dict(code: str, name: str, rule: type[Rule] | None) -> dict[str, Any]:
-    """Return the SARIF descriptor of a code; `rule` is None if the code does not belong to a lint rule."""
+    """Return the SARIF rule for a code; `rule` is the lint rule, or None for a problem of a spec or budget."""
     if rule is None:
         return {"id": code, "name": name, "shortDescription": {"text": name}, "fullDescription": {"text": name}}
     return {
@@ -105,12 +105,12 @@ def _related_dict(file: str, number: int, other: Related, span: Span) -> dict[st
 
 
 def _break_links(text: str) -> str:
-    """Return text in which SARIF finds no links; in a SARIF message, `[text](target)` is a link."""
+    """Return text that contains no SARIF link, which has the form `[text](target)`."""
     return text.replace("](", "] (")
 
 
 def _location_dict(file: str, span: Span | None) -> dict[str, Any]:
-    """Return a SARIF location; a problem of the file as a whole is placed on line 1."""
+    """Return a SARIF location; without a span, it is line 1 of the file."""
     region = {"startLine": 1}
     if span is not None:
         region = dict(zip(("startLine", "startColumn", "endLine", "endColumn"), span, strict=True))
@@ -118,7 +118,7 @@ def _location_dict(file: str, span: Span | None) -> dict[str, Any]:
 
 
 def _file_uri(file: str) -> str:
-    """Return a file name as a URI, which is relative if the name is relative."""
+    """Convert a file name to a URI: a `file:` URI if the name is absolute, otherwise a relative one."""
     from urllib.parse import quote
 
     path = PurePath(file)
@@ -149,9 +149,9 @@ def _gitlab_dict(one: Checked, problem: Problem, fingerprint: str) -> dict[str, 
 def junit_xml(checked: Sequence[Checked]) -> str:
     """Return the problems as JUnit XML, with one test case per file.
 
-    A file with errors or warnings is a failed test case; notes are the output of the test case. All errors and warnings
-    of a file are listed in a single failure, because programs that read JUnit XML show only one. Characters that XML
-    does not allow are escaped.
+    The test case of a file with errors or warnings fails; notes become its output. All errors and warnings of a file
+    are listed in a single failure, because programs that read JUnit XML show only one per test case. Characters that
+    XML does not allow are escaped.
     """
     from xml.etree import ElementTree
 

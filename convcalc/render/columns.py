@@ -1,4 +1,4 @@
-"""Defines the columns of the layer table: for each one its name, title, importance, and text for a row."""
+"""Defines the columns of the layer table: the name, title, weight, and cell texts of each column."""
 
 from collections.abc import Callable
 from typing import Any
@@ -42,10 +42,10 @@ def _text_column(name: str, title: str, weight: int, value: Callable[[Row], Any]
 
 
 def count_eighths(part: float, whole: float, cells: int) -> int:
-    """Return the length of a bar that shows `part` of `whole`, in eighths of a character.
+    """Return the length, in eighths of a character, of a bar that shows `part` as a share of `whole`.
 
-    `cells` is the length of a full bar in characters. The result is at least 1 if the part is above 0, and less than
-    that of a full bar if the part is below the whole.
+    A full bar is `cells` characters long. The length is at least 1 if the part is above 0, and below that of a full bar
+    if the part is below the whole.
     """
     if part <= 0:
         return 0
@@ -54,23 +54,23 @@ def count_eighths(part: float, whole: float, cells: int) -> int:
 
 
 def draw_bar(share: float, cells: int = _BAR) -> str:
-    """Return a bar of up to `cells` characters that shows a share between 0 and 1."""
+    """Return a bar for a share between 0 and 1, which is `cells` characters long for a share of 1."""
     eighths = count_eighths(share, 1, cells)
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
 
 def _share_text(row: Row, exact: bool) -> str:
-    """Return the share of a layer in the total with a bar, such as `12.3% █`; blank if it is 0, `?` if unknown."""
+    """Return the share of a row in the total cost, with a bar, such as `12.3% █`; blank if it is 0, `?` if unknown."""
     if row.share is None:
         return f"{'?':>6} {'':<{_BAR}}"
     return f"{row.share:6.1%} {draw_bar(row.share):<{_BAR}}" if row.share else " " * (_BAR + 7)
 
 
 def field_text(row: Row | LayerReport | Totals) -> str:
-    """Return the text of a receptive field.
+    """Return the size of a receptive field as text.
 
-    This is its size, such as `427`, or `43×11` if the axes differ; `188–204` if the size differs between positions;
-    `all` for the whole input; `?` if it is unknown. A final ` !` means that merged branches are misaligned.
+    For example: `427`; `43×11` if the axes differ; `188–204` if the size differs between positions; `all` if every
+    position sees the whole input; `?` if unknown. A final ` !` means that merged branches are misaligned.
     """
     field = row.receptive_field
     if field.whole:
@@ -83,7 +83,7 @@ def field_text(row: Row | LayerReport | Totals) -> str:
 
 
 def is_marked_misaligned(row: Row | LayerReport | Totals) -> bool:
-    """Return whether `field_text` marks the receptive field as misaligned."""
+    """Return whether the text that `field_text` returns ends with the mark for misaligned branches."""
     return field_text(row).endswith(MISALIGNED)
 
 
@@ -100,13 +100,13 @@ def ratio_text(ratio: Ratio) -> str:
 
 
 def per_axis_text(values: Any) -> str:
-    """Return the values of all axes joined by ×, or only one of them if all are equal."""
+    """Return one text for values per axis: joined by ×, such as `4×2`, or a single value if all are equal."""
     texts = [str(value) for value in values]
     return texts[0] if len(set(texts)) == 1 else "×".join(texts)
 
 
 def shapes_text(shapes: Any) -> str:
-    """Return several shapes as text, joined by +."""
+    """Return the shapes as text, joined by ` + `."""
     return " + ".join(map(str, shapes))
 
 
@@ -140,5 +140,5 @@ SHOWN = tuple(column for column in EVERY if column.weight)
 
 
 def choose_columns(names: str | None, default: tuple[Column[Row], ...] = SHOWN) -> tuple[Column[Row], ...]:
-    """Return the columns that a comma-separated list names; `default` if it is None. Raises UnknownColumn."""
+    """Return the columns named in a comma-separated list; `default` if `names` is None. Raises UnknownColumn."""
     return find_columns(names, COLUMNS, default)

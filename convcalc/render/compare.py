@@ -27,7 +27,10 @@ _MOST_IS_BEST = ("receptive_field",)
 
 
 class NetworkRow(NamedTuple):
-    """One network: its label, its report, its figures, and the figures in which it is best (None: not compared)."""
+    """A network in the table: its label, its report, and its figures by name.
+
+    `best` are the names of the figures in which it is the best of the networks; None if the networks are not compared.
+    """
 
     name: str
     report: Report
@@ -36,7 +39,7 @@ class NetworkRow(NamedTuple):
 
 
 def network_rows(named: Sequence[tuple[str, Report]]) -> list[NetworkRow]:
-    """Return one row per network, in which `best` holds the figures that no other network surpasses."""
+    """Return one row per network, with the figures in which it is best; `named` are pairs of a label and a report."""
     names = (*_LEAST_IS_BEST, *_MOST_IS_BEST)
     rows = [NetworkRow(name, report, {of: figure(report, of) for of in names}) for name, report in named]
     best = {name: _find_best([_rank_value(row, name) for row in rows]) for name in names}
@@ -49,7 +52,7 @@ def network_rows(named: Sequence[tuple[str, Report]]) -> list[NetworkRow]:
 
 
 def _rank_value(row: NetworkRow, name: str) -> float | None:
-    """Return a number by which networks are ranked: the larger, the better; None if the figure is unknown.
+    """Return the figure `name` as a number that is larger for a better network; None if the figure is unknown.
 
     A receptive field that is the whole input ranks highest.
     """
@@ -60,7 +63,7 @@ def _rank_value(row: NetworkRow, name: str) -> float | None:
 
 
 def _find_best(values: Sequence[float | None]) -> float | None:
-    """Return the largest value; None if all values are equal or if any of them is unknown."""
+    """Return the largest value; None, for no best network, if all are equal or any is unknown."""
     known = [value for value in values if value is not None]
     return max(known) if len(known) == len(values) and len(set(known)) > 1 else None
 
@@ -72,7 +75,7 @@ def _text_column(
 
 
 def _figure_column(name: str, weight: int) -> Column[NetworkRow]:
-    """Return a column of figures in which the best one is marked."""
+    """Return the column of the figure `name`, in which the best values are marked."""
 
     def text(row: NetworkRow, exact: bool) -> str:
         value = row.figures[name]
@@ -128,7 +131,7 @@ GALLERY: tuple[Column[NetworkRow], ...] = (
 
 
 def gallery_lines(examples: Sequence[tuple[str, Report]], width: int | None) -> list[Block]:
-    """Return the table of the examples, with their tasks, inputs, params, MACs and sources."""
+    """Return the table of the example networks, with their tasks, inputs, params, MACs and sources."""
     shown = [column.name for column in (_PARAMS, _MACS)]
     rows = [NetworkRow(name, report, {of: figure(report, of) for of in shown}) for name, report in examples]
     return [grid(GALLERY, rows, width=width, style=_style_of)]
@@ -141,9 +144,9 @@ def _style_of(row: NetworkRow, column: Column[NetworkRow]) -> str:
 
 
 def sort_network_rows(rows: Sequence[NetworkRow], sort: str | None) -> list[NetworkRow]:
-    """Return the rows sorted by a column. Raises UnknownColumn.
+    """Return the rows sorted by the column named `sort`, or unchanged if it is None. Raises UnknownColumn.
 
-    Unknown numbers come first, then the others in descending order; text is sorted in ascending order.
+    Numbers are sorted in descending order, after unknown ones; text is sorted in ascending order.
     """
     if sort is None:
         return list(rows)
@@ -160,9 +163,9 @@ def sort_network_rows(rows: Sequence[NetworkRow], sort: str | None) -> list[Netw
 def networks_lines(
     rows: Sequence[NetworkRow], width: int | None, exact: bool, columns: Sequence[Column[NetworkRow]] | None = None
 ) -> list[Block]:
-    """Return the table, and a legend if a star marks anything in it.
+    """Return the table, and a legend if any value in it is marked.
 
-    If `columns` are given, all of them are shown, otherwise as many columns as fit `width`.
+    If `columns` is None, all columns that fit `width` are shown; otherwise all the given ones are, whatever the width.
     """
     shown = EVERY if columns is None else columns
     table = grid(shown, rows, width=width, exact=exact, fixed=columns is not None, style=_style_of)
@@ -171,7 +174,7 @@ def networks_lines(
 
 
 def _list_signs(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow]]) -> list[str]:
-    """Return the entries of a legend for the marks in these columns."""
+    """Return the legend entries that explain the marks in these columns."""
     misaligned = _FIELD in columns and any(is_marked_misaligned(row.report.totals) for row in rows)
     best = [_BEST_TEXT] if _is_marked(rows, columns) else []
     return [*best, *list_signs((), misaligned)]
@@ -184,7 +187,7 @@ def _is_marked(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow]]
 def networks_markdown(
     rows: Sequence[NetworkRow], exact: bool, columns: Sequence[Column[NetworkRow]] | None = None
 ) -> str:
-    """Return the table as Markdown."""
+    """Return the table as Markdown, followed by a legend if any value is marked."""
     shown = EVERY if columns is None else columns
     cells = [
         Cells(column.title, [column.text(row, exact).strip() for row in rows], right=column.right) for column in shown
@@ -195,7 +198,7 @@ def networks_markdown(
 
 
 def networks_csv(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow]] | None = None) -> str:
-    """Return the table as CSV: one line per network, exact numbers."""
+    """Return the table as CSV text: column names, then one line per network with exact numbers."""
     shown = EVERY if columns is None else columns
     stream = StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -205,7 +208,7 @@ def networks_csv(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow
 
 
 def networks_json(rows: Sequence[NetworkRow]) -> str:
-    """Return JSON text with one line per network: header and totals of its report, and the figures it is best in."""
+    """Return JSON text with one line per network: the header and totals of its report, and the figures in `best`."""
     lines = []
     for row in rows:
         header = {name: value for name, value in row.report.header().items() if name not in ("schema", "version")}

@@ -36,7 +36,10 @@ _STYLES = {"added": "added", "removed": "removed", "changed": "", "moved": "dim"
 
 
 class TotalRow(NamedTuple):
-    """A figure of both networks, with its name and title; `texts`, if set, replace its old and new value."""
+    """A row of the totals: the name and title of a figure, and its old and new value.
+
+    `texts`, if not None, are shown in place of the old and the new value.
+    """
 
     name: str
     title: str
@@ -45,11 +48,11 @@ class TotalRow(NamedTuple):
 
 
 def total_rows(difference: Difference) -> list[TotalRow]:
-    """Return the rows of the totals; some figures are always included, others only if they differ."""
+    """Return the rows of the totals: the figures that are always shown, and a few others if they differ."""
     rows = []
     for name, figure in difference.figures.items():
         title = _ALWAYS_SHOWN.get(name) or _SHOWN_IF_DIFFERENT.get(name)
-        # if all params are trainable, their number is already in the row of the params
+        # if all params are trainable, the row of the params already shows their number
         same = figure.old == figure.new or figure == difference.figures["params"]
         if title is not None and not (name in _SHOWN_IF_DIFFERENT and same):
             sizes = difference.old.totals, difference.new.totals
@@ -69,13 +72,16 @@ def _side_text(row: TotalRow, new: bool, exact: bool) -> str:
 
 
 def _change_text(row: TotalRow, exact: bool) -> str:
-    """Return the change of a figure with its sign; empty if it is 0."""
+    """Return the change of a figure as text, with its sign; empty if the change is 0, `?` if unknown."""
     change = row.figure.change
     return "" if change == 0 else f"{'+' if (change or 0) > 0 else ''}{_figure_text(row, change, exact)}"
 
 
 def _percent_text(figure: FigurePair) -> str:
-    """Return the change of a figure in percent; empty if there is no change, or if the old value is 0 or unknown."""
+    """Return the change in percent of the old value, such as `-12.3%`.
+
+    It is empty if there is no change, if a value is unknown, or if the old value is 0.
+    """
     relative = figure.relative
     if not figure.change or relative is None:
         return ""
@@ -111,9 +117,10 @@ LAYERS: tuple[Column[DifferenceRow], ...] = (
 def difference_lines(
     difference: Difference, width: int | None, layers: bool, labels: Sequence[str | None] = (None, None)
 ) -> list[Block]:
-    """Return both names, the totals side by side, and one row per change (only if `layers`).
+    """Return the names of both networks, their totals side by side, and the changed settings.
 
-    A label is shown in place of the file of its network.
+    With `layers`, a table of changed layers follows. `labels`, for the old and the new network,
+    are shown in place of their file names (None: no label).
     """
     lines: list[Block] = [
         *_title_lines(difference, labels, width),
@@ -132,12 +139,12 @@ def difference_lines(
 
 
 def list_total_signs(difference: Difference) -> list[str]:
-    """Return the entries of a legend for the signs in the table of totals."""
+    """Return the legend entries that explain the signs in the table of totals."""
     return list_signs((), any(is_marked_misaligned(report.totals) for report in (difference.old, difference.new)))
 
 
 def _list_signs(rows: Sequence[DifferenceRow], table: Table) -> list[str]:
-    """Return the entries of a legend for the signs of the arguments that the table shows in full."""
+    """Return the legend entries for the signs of arguments; rows whose arguments are cut in the table are left out."""
     if "what" not in table.titles:
         return []
     place = list(table.titles).index("what")
@@ -150,7 +157,7 @@ def _style_of(row: DifferenceRow, column: Column[DifferenceRow]) -> str:
 
 
 def _title_lines(difference: Difference, labels: Sequence[str | None], width: int | None) -> list[Line]:
-    """Return the names of both networks, and their files if they fit."""
+    """Return one line per network: its name, and its label or file if that fits `width`."""
     lines: list[Line] = []
     for side, report, label in zip(("old", "new"), (difference.old, difference.new), labels, strict=True):
         name, file = printable(report.network.name), printable(label or report.network.file or "")
@@ -160,19 +167,19 @@ def _title_lines(difference: Difference, labels: Sequence[str | None], width: in
 
 
 def _totals_table(difference: Difference, width: int | None) -> Table:
-    """Return the table of the totals, with exact numbers if they fit, else with abbreviated ones."""
+    """Return the table of the totals, with exact numbers if these fit `width`, otherwise with abbreviated ones."""
     rows = total_rows(difference)
     exact = grid(TOTALS, rows, exact=True)
     return exact if width is None or exact.width <= width else grid(TOTALS, rows, width=width)
 
 
 def given_text(change: ValueChange) -> str:
-    """Return the old and the new value of a setting, such as `1.0 → 0.5`."""
+    """Return the old and the new value of a setting as text, such as `1.0 → 0.5`."""
     return f"{value_text(change.old)} → {value_text(change.new)}"
 
 
 def failure_text(condition: Condition, difference: Difference) -> str:
-    """Return the message for a condition of --fail-if that holds: by how much the figure changed."""
+    """Return the message for a condition of --fail-if that is met or unknown: by how much its figure changed."""
     figure, title = difference.figures[condition.metric], printable(condition.text)
     if figure.change is None:
         return f"{title}: the change in {condition.metric} is unknown"
@@ -189,7 +196,7 @@ def failure_text(condition: Condition, difference: Difference) -> str:
 def difference_json(difference: Difference, failed: Sequence[str]) -> str:
     """Return the difference as JSON text with exact figures, and one line per layer that differs.
 
-    The schema is convcalc/diff/1. `failed` are the conditions of --fail-if that hold.
+    The schema is convcalc/diff/1. `failed` has the texts of the conditions of --fail-if that are met or unknown.
     """
     head = {
         "schema": _SCHEMA,
@@ -264,7 +271,7 @@ def _change_dict(change: ValueChange) -> dict[str, Any]:
 
 
 def _json_value(value: Any) -> Any:
-    """Return a value as JSON can represent it: a shape becomes the list of its sizes."""
+    """Convert a value to what JSON can represent: a shape becomes the list of its sizes, a tuple becomes a list."""
     if isinstance(value, Shape):
         return list(value.sizes)
     return [_json_value(item) for item in value] if isinstance(value, tuple | list) else value

@@ -17,7 +17,11 @@ _WIDEST = 200
 
 
 def difference_markdown(difference: Difference, failed: Sequence[str], layers: bool = True) -> str:
-    """Return the totals, changed settings and (if `layers`) a collapsed table, in at most _MOST_BYTES bytes."""
+    """Return a Markdown comment of at most _MOST_BYTES bytes: messages, totals and changed settings.
+
+    `failed` are the messages about the conditions of --fail-if that are met or unknown. With `layers`, a collapsed
+    table of changed layers follows.
+    """
     names = [escape(report.network.name) for report in (difference.old, difference.new)]
     title = names[0] if names[0] == names[1] else " → ".join(names)
     lines = [f"### {title}", ""]
@@ -48,7 +52,7 @@ def _table_lines(columns: Sequence[Column[Kind]], rows: Sequence[Kind]) -> list[
 
 
 def _fold_rows(rows: Sequence[DifferenceRow], room: int) -> list[str]:
-    """Return a collapsed table with as many rows as fit `room` bytes, and the number of those left out."""
+    """Return a collapsed table with as many rows as fit `room` bytes, and a line on how many rows were left out."""
     opening = ["<details>", "<summary>Changed layers</summary>", ""]
     lines = _table_lines(LAYERS, rows)
     room -= _count_bytes(opening) + 400  # room for the legend and the closing lines
@@ -65,5 +69,5 @@ def _left_out_lines(count: int, what: str) -> Iterable[str]:
 
 
 def _count_bytes(lines: Sequence[str]) -> int:
-    """Return the number of bytes in these lines, with their line endings."""
+    """Return the number of bytes in these lines, including their line endings."""
     return sum(len(line.encode("utf-8", "replace")) + 1 for line in lines)

@@ -1,6 +1,6 @@
-"""Groups the changed layers of a difference into rows.
+"""Groups the changed layers of a difference into the rows of a table.
 
-If all copies of a repeat, or all uses of a block, have the same change, they form a single row.
+The same change in several copies of a repeat, or in several uses of a block, forms a single row.
 """
 
 import re
@@ -16,13 +16,13 @@ from convcalc.network import Group
 from convcalc.problems import printable, shorten
 
 _DIGITS = re.compile(r"\d+")
-_MOST_READ = 4  # at most this many inputs of a layer are named
+_MOST_READ = 4  # at most this many items of a list, such as the inputs of a layer, are shown
 
 
 class DifferenceRow(NamedTuple):
-    """What happened to some layers (`did`, such as `added`), and by how much their params and MACs changed.
+    """What happened to a group of layers, such as `added` (`did`), the name and description (`what`) of the group.
 
-    `params` and `macs` are None if the change is unknown.
+    `layers` is the number of layers. `params` and `macs` are the sums of the changes; None if unknown.
     """
 
     did: str
@@ -32,11 +32,11 @@ class DifferenceRow(NamedTuple):
     output: str
     params: int | None
     macs: int | None
-    layer: Layer | None = None  # the layer whose arguments `what` shows with their signs
+    layer: Layer | None = None  # the layer whose arguments `what` shows, if it does: its signs need a legend
 
 
 class _Bucket:
-    """Collects the changes of layers that form one row; the function `what` describes them."""
+    """Collects the changes that form one row; the function `what` returns the description of the row."""
 
     def __init__(self, did: str, what: Callable[[Sequence[LayerChange]], str]) -> None:
         self.did = did
@@ -58,9 +58,9 @@ class _Bucket:
 
 
 def difference_rows(difference: Difference) -> list[DifferenceRow]:
-    """Return the rows of a difference: changed layers in network order, then renamed layers.
+    """Return the rows of a difference: changed layers in the order of the network, then renamed ones.
 
-    A last row has the number of layers of which only the shapes changed.
+    If there are layers of which only the shapes changed, a last row has their number.
     """
     buckets: dict[tuple[object, ...], _Bucket] = {}
     scopes = {"removed": _find_whole_scopes(difference, "old"), "added": _find_whole_scopes(difference, "new")}
@@ -77,10 +77,11 @@ Entry = tuple[str, tuple[object, ...], str, Callable[[Sequence[LayerChange]], st
 
 
 def _list_entries(change: LayerChange, scopes: dict[str, dict[str, Group]]) -> Iterator[Entry]:
-    """Yield what happened to a layer, as one or two entries.
+    """Yield what happened to a layer: one entry per outcome, such as `moved` and `changed`, at most two.
 
-    An entry has the outcome (`added`, …), the key that layers in the same row share, the name, and a function that
-    returns the description of the row.
+    An entry has the outcome, a key (layers with the same outcome and key share a row), the name of the layer or scope,
+    and a function that returns the description of the row. `scopes` has, for `added` and `removed`, the result of
+    `_find_whole_scopes`. Layers have no entry if only their names or shapes changed, unless new shapes change the cost.
     """
     old, new = change.old, change.new
     if old is None or new is None:
@@ -101,14 +102,14 @@ def _list_entries(change: LayerChange, scopes: dict[str, dict[str, Group]]) -> I
 
 
 def _is_costly(change: LayerChange) -> bool:
-    """Whether new shapes of a layer change its params or MACs, or make that change unknown."""
+    """Whether the shapes of a layer changed, and its params or MACs too; an unknown change of these counts as one."""
     return bool(change.shapes) and any(change.figure(name).change != 0 for name in ("params", "macs"))
 
 
 def _place_key(layer: LayerReport) -> tuple[object, ...]:
-    """Return a key that all layers from the same line of a spec share.
+    """Return a key that is the same for all layers of one kind from the same line of the spec.
 
-    If lines are unknown, layers share the key if their names differ only in numbers.
+    If the line is unknown, the key is the same for layers of one kind whose names differ only in numbers.
     """
     return layer.kind, layer.line or _strip_numbers(layer.name)
 
@@ -121,9 +122,10 @@ def _strip_numbers(name: str) -> str:
 
 
 def _find_whole_scopes(difference: Difference, side: str) -> dict[str, Group]:
-    """Return the outermost scope around each layer whose layers exist only on this side, by layer name.
+    """Map layers to the scopes that exist only in one network, `side`, which is `old` or `new`.
 
-    `side` is `old` or `new`. Layers without such a scope are left out.
+    The key is the name of a layer, the value the outermost scope around it that has no layer in common with the other
+    network. Layers without such a scope are left out.
     """
     report: Report = getattr(difference, side)
     other = "new" if side == "old" else "old"
@@ -140,7 +142,7 @@ def _find_whole_scopes(difference: Difference, side: str) -> dict[str, Group]:
 
 
 def _describe_kind(changes: Sequence[LayerChange]) -> str:
-    """Return the kind, and the arguments if all layers have the same."""
+    """Return the kind of the layers, followed by their arguments if these are the same for all of them."""
     return " ".join(filter(None, (changes[0].layer.kind, _find_glance(changes))))
 
 
@@ -153,7 +155,7 @@ def _find_glance(changes: Sequence[LayerChange]) -> str:
 def _describe_arguments(changes: Sequence[LayerChange]) -> str:
     """Return the changed arguments, such as `stride 1 → 2, groups 1 → 32`.
 
-    Values that differ between the layers are shown as a range, such as `64…512 → 128…1024`.
+    If the layers of the row have different values, these are shown as a range, such as `64…512 → 128…1024`.
     """
     found = []
     for index, written in enumerate(changes[0].written):
@@ -164,7 +166,7 @@ def _describe_arguments(changes: Sequence[LayerChange]) -> str:
 
 
 def _describe_input(changes: Sequence[LayerChange]) -> str:
-    """Return the change of the input's number of channels or, if that is the same, of its size."""
+    """Return how the input changed: in its number of channels or, if that is the same, in its spatial size."""
     shapes = [(change.old.layer.input, change.new.layer.input) for change in changes if change.old and change.new]
     if any(old.channels != new.channels for old, new in shapes):
         before, after = (_summarise_texts(str(pair[side].channels) for pair in shapes) for side in (0, 1))
@@ -174,14 +176,17 @@ def _describe_input(changes: Sequence[LayerChange]) -> str:
 
 
 def _output_text(changes: Sequence[LayerChange]) -> str:
-    """Return the output shape of the layers; if it changed, the old and the new one."""
+    """Return the output shape of the layers as text, such as `64×32×32`, or `64×32×32 → 64×16×16` if it changed."""
     before = _summarise_texts(str(change.old.output_shape) for change in changes if change.old)
     after = _summarise_texts(str(change.new.output_shape) for change in changes if change.new)
     return after if before in ("", after) else before if not after else f"{before} → {after}"
 
 
 def _summarise_texts(texts: Iterable[str]) -> str:
-    """Return the text if all are equal, else a range from the smallest to the largest number, or first to last text."""
+    """Return the common text if all are equal, otherwise a range such as `64…512`.
+
+    The range is from the smallest to the largest number or, if not all texts are numbers, from the first to the last.
+    """
     found = list(dict.fromkeys(texts))
     if len(found) < 2:
         return "".join(found)
@@ -191,7 +196,7 @@ def _summarise_texts(texts: Iterable[str]) -> str:
 
 
 def _argument_text(layer: LayerReport | None, change: ValueChange, side: str) -> str:
-    """Return the value of an argument as in the layer table, but without the letter before it: `1`, not `p1`."""
+    """Return the old or new value (`side`) of an argument as in the layer table, without its sign: `1`, not `p1`."""
     value: Any = getattr(change, side)
     key = None if layer is None else layer.layer.keys.get(change.what)
     if key is None or isinstance(key, Flag) or value is None:
@@ -201,7 +206,7 @@ def _argument_text(layer: LayerReport | None, change: ValueChange, side: str) ->
 
 
 def value_text(value: Any) -> str:
-    """Return a value as short printable text; the items of a list are joined by +, and None is `none`."""
+    """Return a value as short printable text: None as `none`, a list with its items joined by ` + `."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -216,9 +221,9 @@ def value_text(value: Any) -> str:
 
 
 def _renamed_rows(difference: Difference) -> Iterator[DifferenceRow]:
-    """Yield a row for each renamed scope or layer; names that differ only in numbers share a row.
+    """Yield one row per renaming of a scope or layer; renamings that differ only in numbers share a row.
 
-    A last row counts the layers of which only numbers in the name changed.
+    If there are layers with new names that differ from the old ones only in numbers, a last row has their number.
     """
     scopes: dict[tuple[str, str], list[tuple[str, str]]] = {}
     numbered = 0
@@ -238,7 +243,10 @@ def _renamed_rows(difference: Difference) -> Iterator[DifferenceRow]:
 
 
 def _find_renamed_scope(old: str, new: str) -> tuple[str, str]:
-    """Return the names without their common ending: `stage2.*`, `layer2.*` for `stage2.conv1`, `layer2.conv1`."""
+    """Return the old and new name up to the last part that differs.
+
+    For example, it returns `stage2.*` and `layer2.*` for `stage2.conv1` and `layer2.conv1`.
+    """
     before, after = old.split("."), new.split(".")
     while len(before) > 1 and len(after) > 1 and before[-1] == after[-1]:
         before, after = before[:-1], after[:-1]
@@ -247,7 +255,7 @@ def _find_renamed_scope(old: str, new: str) -> tuple[str, str]:
 
 
 def _reshaped_row(difference: Difference) -> Iterator[DifferenceRow]:
-    """Yield one row with the number of layers of which only the shapes changed, if there are any."""
+    """Yield one row with the number of layers of which only the shapes changed; no row if there are none."""
     silent = [
         change
         for change in difference.layers

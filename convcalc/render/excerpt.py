@@ -1,4 +1,4 @@
-"""Writes a problem as text: its place and message, the line of the spec with carets under the mistake, and a hint."""
+"""Writes problems as text: place and message, the line of the spec with carets under the mistake, and a hint."""
 
 from convcalc.problems import InvalidSpec, Problem, Span, printable
 from convcalc.render.lines import Line
@@ -8,7 +8,7 @@ _LEAD = 30  # in a long line, at most this many characters are shown before the 
 
 
 def problem_lines(error: InvalidSpec) -> list[Line]:
-    """Return the text of all problems in one file, as lines."""
+    """Return all problems of one file as lines of text."""
     lines: list[Line] = []
     source = None if error.text is None else split_lines(error.text)
     for problem in error.problems:
@@ -17,12 +17,12 @@ def problem_lines(error: InvalidSpec) -> list[Line]:
 
 
 def split_lines(text: str) -> list[str]:
-    """Return the lines of a text, split only at line feeds and carriage returns, which is how YAML counts lines."""
+    """Split a text at line feeds and carriage returns only, which is how the YAML parser counts lines."""
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def lines_of_problem(error: InvalidSpec, problem: Problem, source: list[str] | None) -> list[Line]:
-    """Return the text of one problem as lines; `source` are the lines of its file, None if they cannot be shown."""
+    """Return one problem as lines of text; `source` are the lines of its file, or None if the text is not available."""
     lines: list[Line] = [[(error.place(problem), "place"), (": ", ""), (problem.message, problem.severity)]]
     if source is not None and problem.span is not None:
         lines += _excerpt_lines(source, problem.span, "")
@@ -35,7 +35,7 @@ def lines_of_problem(error: InvalidSpec, problem: Problem, source: list[str] | N
 
 
 def _excerpt_lines(source: list[str], span: Span, label: str) -> list[Line]:
-    """Return the line of the spec in which a span starts, with carets and `label` under the span."""
+    """Return two lines: the line of the spec in which `span` starts, and below the span carets and `label`."""
     from rich.cells import cell_len  # the width of a text in a terminal, where some characters are two columns wide
 
     if span.line > len(source):

@@ -1,4 +1,4 @@
-"""Writes explanations as text: each figure as a formula in symbols, the formula with its values, and the result.
+"""Writes explanations as text: for each figure, its formula in symbols, the formula with values, and the result.
 
 For example, params are explained by three lines: `C_out × (k_h × k_w × C_in) + C_out`, `= 64 × (3 × 3 × 3) + 64`, and
 `= 1,792`.
@@ -21,12 +21,12 @@ from convcalc.symbolic import Notation
 from convcalc.units import format_bytes, format_count, format_exact
 
 _PAGE = 100
-_NARROW = 60  # in a terminal of fewer columns, formulas go below their names
-_WORDS = 23  # width of the names, to the left of the formulas
+_NARROW = 60  # in a terminal with fewer columns, formulas go below the names of their figures
+_WORDS = 23  # characters for the names of figures, to the left of the formulas
 
 
 def explanation_lines(found: list[Explanation], width: int | None, in_words: bool = True) -> list[Line]:
-    """Return the explanations of all layers as lines; without `in_words`, only the figures."""
+    """Return the explanations of several layers as lines; without `in_words`, only their titles and figures."""
     lines: list[Line] = []
     for explanation in found:
         lines += (
@@ -40,7 +40,10 @@ def _lead_width(width: int | None) -> int:
 
 
 def _layer_lines(explanation: Explanation, width: int | None, in_words: bool) -> list[Line]:
-    """Return the explanation of one layer: title, summary, figures, legend of the symbols, what is counted, source."""
+    """Return the explanation of one layer: its title and figures.
+
+    With `in_words`, also a summary, notes, the meanings of the symbols, what is counted, and the source.
+    """
     lead, about = _lead_width(width), parse_page(type(explanation.layer.layer))
     lines = [*_title_lines(explanation, width), []]
     if in_words:
@@ -57,7 +60,7 @@ def _layer_lines(explanation: Explanation, width: int | None, in_words: bool) ->
 
 
 def list_facts(explanation: Explanation) -> list[str]:
-    """Return the facts about a layer for its title: its kind with arguments, its shapes, and its line in the spec."""
+    """Return the facts in the title of a layer: kind and arguments, shapes, and (if known) the line in the spec."""
     layer = explanation.layer
     shapes = " + ".join(map(str, layer.layer.inputs))
     line = f"line {layer.line}" if layer.line else ""
@@ -84,9 +87,9 @@ def _figure_lines(figure: DerivedFigure, width: int | None, lead: int) -> list[L
 
 
 def _protect_blanks(text: str, room: int) -> str:
-    """Return a formula with no-break blanks where a line must not be broken.
+    """Return a formula with no-break blanks where lines must not be broken.
 
-    These are all blanks except those before operators, and those inside parentheses that fit on a line.
+    Lines may be broken only before an operator (but not `/`), and not inside parentheses if these fit on one line.
     """
     text = re.sub(r"(?<=[×/+=-]) | (?=/)| (?=[KMGTP]i?B?\))| (?=B\b)", NO_BREAK, text)
     groups = re.findall(r"\([^()]*\)", text)
@@ -96,7 +99,7 @@ def _protect_blanks(text: str, room: int) -> str:
 
 
 class _GroupedNotation(Notation):
-    """Writes expressions as text with the digits of integers in groups of three: `64 × 1,024`."""
+    """Writes expressions as text; the digits of integers are in groups of three, as in `64 × 1,024`."""
 
     def number(self, value: int | float) -> str:
         return f"{value:,}" if isinstance(value, int) else super().number(value)
@@ -105,7 +108,7 @@ class _GroupedNotation(Notation):
 def _derivation_lines(figure: DerivedFigure) -> list[str]:
     """Return the derivation of a figure as up to three lines: formula in symbols, formula with values, result.
 
-    Lines that would be equal are merged.
+    A line that would repeat another is left out. A figure without a formula has one line: its result and explanation.
     """
     result = "" if figure.value is None else format_result(figure.value, figure.unit)
     if figure.formula is None:
@@ -120,14 +123,14 @@ def _derivation_lines(figure: DerivedFigure) -> list[str]:
 
 
 def format_result(value: int, unit: str) -> str:
-    """Return a result exactly and rounded, such as `118,013,952 (118.0 M)` or `37,632 B (36.75 KiB)`."""
+    """Return a result as an exact number and, unless it is small, a rounded one, such as `37,632 B (36.75 KiB)`."""
     exact = f"{value:,} {unit}".rstrip()
     short = format_bytes(value) if unit == "B" else format_count(value)
     return exact if short.replace(" ", "") == exact.replace(" ", "") or value < 1000 else f"{exact} ({short})"
 
 
 def _named_lines(name: str, text: str, width: int | None, lead: int, style: str = "") -> list[Line]:
-    # the text is placed to the right of the name or, if the name is too long for that, below it
+    # the text is to the right of the name, or below it if the name is longer than `lead` characters
     pieces = _wrap_text(text, _text_width(width, lead))
     lines: list[Line] = [[(" " * lead, ""), (piece, style)] for piece in pieces]
     if len(name) >= lead:
@@ -141,9 +144,9 @@ def _text_width(width: int | None, lead: int) -> int:
 
 
 def _wrap_text(text: str, room: int) -> list[str]:
-    """Return a formula or text split into lines of at most `room` characters.
+    """Split a formula or text into lines of at most `room` characters, if possible.
 
-    The continuation lines of a formula that begins with = are indented.
+    If it begins with =, its continuation lines are indented.
     """
     later = "  " if text.startswith("=") else ""
     pieces = wrap(text, room, subsequent_indent=later, break_long_words=False, break_on_hyphens=False)
@@ -161,7 +164,7 @@ def _legend_lines(explanation: Explanation, width: int | None, lead: int) -> lis
 
 
 def totals_lines(report: Report, width: int | None) -> list[Block]:
-    """Return how the totals are composed: a table with the contribution of each layer kind, the totals, and remarks."""
+    """Return a table of what each layer kind contributes to the totals, followed by the totals and remarks on them."""
     lines: list[Block] = [*heading_lines(report, width), [], cell_table(share_cells(report), width, first=""), []]
     lines += [*format_totals(report, width), []]
     for name, text in list_remarks(report):
@@ -174,7 +177,7 @@ def totals_lines(report: Report, width: int | None) -> list[Block]:
 
 
 def share_cells(report: Report) -> list[Cells]:
-    """Return the table of contributions, with one column per figure, one row per layer kind, and a row of sums."""
+    """Return the columns of the table of contributions: one per figure, with a row per layer kind and a row of sums."""
     found, total = sum_by_kind(report), report.totals
     columns = [Cells("kind", [*(share.kind for share in found), "sum"], right=False)]
     titles = (("layers", 4), ("params", 9), ("MACs", 9), ("multiplications", 3), ("additions", 2))

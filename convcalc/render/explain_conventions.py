@@ -1,7 +1,7 @@
 """Writes the output of `convcalc explain --conventions` as text, Markdown or JSON.
 
-Without a network, it explains how convcalc and other tools count. With a network, it shows how each tool's total
-follows from convcalc's.
+Without a network, this is a page that explains how convcalc and other tools count. With a network, it is a calculation
+that leads from convcalc's total to the total of each tool.
 """
 
 import json
@@ -16,7 +16,7 @@ from convcalc.render.summary import heading_lines
 from convcalc.render.summary_markdown import escape
 
 _SCHEMA = "convcalc/conventions/2"
-_WORDS = 17  # width of the names, to the left of the texts
+_WORDS = 17  # characters for the names of the conventions, to the left of their texts
 
 
 # -- the page
@@ -48,7 +48,7 @@ def _tool_line(tool: Tool) -> Line:
 
 
 def page_markdown() -> str:
-    """Return the page as Markdown text."""
+    """Return the page on how convcalc and other tools count as Markdown text."""
     lines = ["## How convcalc counts", "", *(f"- **{name}**: {escape(text)}" for name, text in PAGE), ""]
     lines += ["## How other tools count differently", ""]
     lines += ["| tool | version | in addition to the MACs |", "|---|---|---|"]
@@ -58,7 +58,7 @@ def page_markdown() -> str:
 
 
 def page_json() -> str:
-    """Return the page as JSON text."""
+    """Return the page on how convcalc and other tools count as JSON text."""
     conventions = {name.lower().replace(" ", "_"): text for name, text in PAGE}
     tools = [{**_tool_dict(tool), "terms": [term.what for term in tool.terms]} for tool in (*TOOLS, KERAS)]
     found = {"schema": _SCHEMA, "conventions": conventions, "assumptions": ASSUMPTIONS, "tools": tools}
@@ -73,9 +73,9 @@ def _tool_dict(tool: Tool) -> dict[str, Any]:
 
 
 def reconciliation_lines(report: Report, width: int | None, assumptions: bool = True) -> list[Line]:
-    """Return, per tool, convcalc's total, the differences and the tool's total; then the warnings.
+    """Return the calculation for each tool: convcalc's total, the differences, and the tool's total; then the warnings.
 
-    Without `assumptions`, the assumptions about how the tools are run are left out.
+    Without `assumptions`, the text on how the tools are assumed to be run is left out.
     """
     found = reconcile_tools(report)
     number = max(len(f"{tool.total:,}") for tool in found)
@@ -105,7 +105,7 @@ def _sign(amount: int) -> str:
 
 
 def reconciliation_markdown(report: Report) -> str:
-    """Return a Markdown table that shows, with one row per term, how each tool's total follows from convcalc's."""
+    """Return a Markdown table with a calculation per tool: convcalc's total, the differences, and the tool's total."""
     lines = [
         f"### {escape(report.network.name)}: the totals of other tools",
         "",
@@ -121,7 +121,7 @@ def reconciliation_markdown(report: Report) -> str:
 
 
 def reconciliation_json(report: Report) -> str:
-    """Return the totals of the tools and their terms as JSON text."""
+    """Return, as JSON text, the total of each tool and the terms by which it differs from convcalc's."""
     tools = [
         {
             **_tool_dict(found.tool),

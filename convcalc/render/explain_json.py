@@ -1,4 +1,4 @@
-"""Writes explanations as JSON, with formulas in symbols and in values, each as text and as LaTeX."""
+"""Writes explanations as JSON; each formula is given with symbols and with values, both as text and as LaTeX."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ def explanation_json(report: Report, found: list[Explanation]) -> str:
 
 
 def totals_json(report: Report) -> str:
-    """Return the contributions of the kinds, the totals and the remarks as JSON text."""
+    """Return, as JSON text, what each layer kind contributes to the totals, the totals, and remarks on them."""
     kinds = [share._asdict() for share in sum_by_kind(report)]
     return _write_json(report, {"kinds": kinds, "totals": report.totals_dict(), "remarks": dict(list_remarks(report))})
 
@@ -48,7 +48,7 @@ def _layer_dict(explanation: Explanation) -> dict[str, Any]:
 
 
 def _figure_dict(figure: DerivedFigure) -> dict[str, Any]:
-    """Return a figure with its formula in symbols and in values, as text and as LaTeX; null if it has none."""
+    """Return a figure in the form in which it is written as JSON; its formulas are None if it has no formula."""
     found: dict[str, Any] = {
         "name": figure.name,
         "axes": list(figure.axes),

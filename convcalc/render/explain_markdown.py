@@ -1,7 +1,7 @@
 """Writes explanations as Markdown with LaTeX formulas, for GitHub and Jupyter.
 
-These programs parse the LaTeX as Markdown first. The formulas therefore contain no backslash before punctuation, and
-every index follows a letter, so that nothing is mistaken for Markdown syntax.
+GitHub and Jupyter parse a formula as Markdown before they treat it as LaTeX. The formulas therefore have no backslash
+before punctuation and no index without a letter before it, which could be mistaken for Markdown syntax.
 """
 
 from convcalc.analysis.figures import FIGURES
@@ -16,7 +16,7 @@ from convcalc.symbolic import Latex
 
 
 def explanation_markdown(found: list[Explanation]) -> str:
-    """Return the explanations of all layers as Markdown text."""
+    """Return the explanations of several layers as Markdown text."""
     return "\n".join(_layer_markdown(explanation) for explanation in found)
 
 
@@ -43,7 +43,7 @@ def _inline_symbol(name: str) -> str:
 
 
 def _figure_markdown(figure: DerivedFigure) -> list[str]:
-    # the name and the result, followed by the derivation as an equation on its own line
+    # a line with the title and the result, then the derivation as a displayed equation
     result = "" if figure.value is None else format_result(figure.value, figure.unit)
     first = f"**{escape(figure.title)}**: {escape(', '.join(filter(None, (result, figure.words))))}"
     if figure.formula is None or figure.value is None:
@@ -59,7 +59,7 @@ def _format_quantity(figure: DerivedFigure) -> str:
 
 
 def totals_markdown(report: Report) -> str:
-    """Return the contributions of the kinds to the totals, the sums and the remarks as Markdown text."""
+    """Return, as Markdown text, what each layer kind contributes to the totals, the totals, and remarks on them."""
     lines = [f"### {escape(report.network.name)}: how the totals are composed", ""]
     lines += [*cell_markdown(share_cells(report)), "", totals_line(report), ""]
     return "\n".join(

@@ -1,6 +1,7 @@
 """Writes the results of `convcalc fit` as a table, Markdown, CSV, JSON, or command-line options.
 
-A result lists combinations of values for spec parameters with which a network is within its budget.
+convcalc tries combinations of values for spec parameters. A result lists those with which the network is within its
+budget, and some of those with which it exceeds the budget.
 """
 
 import json
@@ -24,11 +25,11 @@ from convcalc.units import format_bytes, format_count
 
 _SCHEMA = "convcalc/fit/2"
 _TITLES = {"macs": "MACs", "flops": "FLOPs", **{metric: metric.replace("_", " ") for metric in MEMORY}}
-# the metrics in the table; if it does not fit, those with the lowest number are dropped first
+# the metrics in the table and their weights; if the table is too wide, the lowest weights are dropped first
 _SHOWN = {"params": 5, "macs": 6, "peak_memory": 7, "weight_memory": 4, "flops": 1}
-MOST_ROWS = 10  # default number of rows of a table for people
-_LEAST_MESSAGE = 30  # lines of messages are never made shorter than this many characters
-_MOST_INVALID = 3  # at most this many problems of invalid combinations are listed
+MOST_ROWS = 10  # default number of rows of a printed table
+_LEAST_MESSAGE = 30  # messages are not wrapped to fewer characters than this
+_MOST_INVALID = 3  # at most this many different problems are listed
 
 
 def _values_text(values: dict[str, Any]) -> str:
@@ -37,12 +38,15 @@ def _values_text(values: dict[str, Any]) -> str:
 
 
 def _value_text(value: Any) -> str:
-    """Return the value of a spec parameter as it is written on the command line."""
+    """Return the value of a spec parameter as short printable text, without quotes."""
     return show(value).removeprefix("the list ").strip("'") if not isinstance(value, str) else printable(value)
 
 
 def _make_columns(found: Fit, trials: Sequence[Trial]) -> list[Cells]:
-    """Return the columns: spec parameters, the metrics by which the table is sorted or limited, and other metrics."""
+    """Return the columns of the table, one row per trial: first the spec parameters, then the metrics.
+
+    The metrics that order the combinations or that are limited are never dropped.
+    """
     asked = {found.order.metric, *(limit.metric for limit in found.limits)}
     columns = [Cells(param.name, [_value_text(trial.values[param.name]) for trial in trials]) for param in found.params]
     for metric in METRICS:
@@ -53,7 +57,7 @@ def _make_columns(found: Fit, trials: Sequence[Trial]) -> list[Cells]:
 
 
 def _figure_text(trial: Trial, metric: str) -> str:
-    """Return a figure of a combination's network as abbreviated text; `?` if it is unknown."""
+    """Return a figure of the network in a trial as abbreviated text; `?` if it is unknown."""
     assert trial.figures is not None
     value = trial.figures[metric]
     return format_bytes(value) if metric in MEMORY else format_count(value)
@@ -85,7 +89,7 @@ def _limit_text(limit: Limit) -> str:
 
 
 def _merge_limits(limits: Sequence[Limit]) -> list[Limit]:
-    """Return the limits; several limits on the same figure are merged into the strictest one."""
+    """Return the limits with those on the same figure merged into one, which has the strictest minimum and maximum."""
     found: dict[tuple[object, ...], Limit] = {}
     for limit in limits:
         key = (limit.metric, limit.output, limit.pattern, limit.shape)
@@ -97,15 +101,15 @@ def _merge_limits(limits: Sequence[Limit]) -> list[Limit]:
 
 
 def best_options(found: Fit) -> str:
-    """Return one line with the best combination as options, such as `--set width=0.5`; empty if there is none.
+    """Return a line with options for the best combination, such as `--set width=0.5`; empty if none fits the budget.
 
-    The line is quoted so that a shell or xargs splits it into the right words.
+    Values are quoted so that a shell or xargs splits the line into the right words.
     """
     return "".join(f"{join(_list_options(found.setup, trial.values))}\n" for trial in found.within_budget[:1])
 
 
 def _list_options(setup: Setup, values: dict[str, Any]) -> list[str]:
-    """Return the values of a combination and all other overrides of the spec as command-line options."""
+    """Return command-line options that set the values of a combination and repeat all other options of the command."""
     overrides = setup.overrides
     params = {**overrides.params, **values}
     options = [text for name, value in params.items() for text in ("--set", f"{name}={_value_option(value)}")]
@@ -120,12 +124,15 @@ def _list_options(setup: Setup, values: dict[str, Any]) -> list[str]:
 
 
 def _dtype_option(dtype: str | dict[str, str]) -> str:
-    """Return data types in the syntax of --dtype: `int8`, or `weights=int8,bias=int32` for a dict."""
+    """Return data types in the syntax of --dtype: `int8`, or `weights=int8,bias=int32` if given as a dict."""
     return dtype if isinstance(dtype, str) else ",".join(f"{name}={value}" for name, value in dtype.items())
 
 
 def _value_option(value: Any) -> str:
-    """Return a value in the syntax of --set, exactly; text is quoted if it would otherwise be parsed differently."""
+    """Return a value in the syntax of --set, such that it is parsed as exactly the same value.
+
+    Text is returned without quotes if it is parsed as text without them.
+    """
     if isinstance(value, str) and _reads_as(value, value):
         return value
     # a list is written without spaces, so that it stays one word if the shell ignores the quotes, as in $(…)
@@ -133,7 +140,7 @@ def _value_option(value: Any) -> str:
 
 
 def _reads_as(text: str, value: Any) -> bool:
-    """Whether a text on the command line is parsed as exactly this value."""
+    """Whether --set parses the text as a value that is equal to `value`."""
     try:
         return bool(read_value(text) == value)
     except InvalidSpec:
@@ -141,7 +148,7 @@ def _reads_as(text: str, value: Any) -> bool:
 
 
 def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Block]:
-    """Return the limits, the table of combinations within the budget, and the nearest ones that exceed it.
+    """Return the limits, the table of combinations within the budget, those that just exceed it, and invalid ones.
 
     `width` is in characters (None: unlimited), and `rows` is the maximum number of rows in the table (None: all).
     """
@@ -165,9 +172,10 @@ def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Block]:
 
 
 def _select_exceeding(found: Fit) -> list[tuple[str, Trial]]:
-    """Return the combinations to show although they exceed the budget, each with the text to put before it.
+    """Return the combinations to show although they exceed the budget, each after its introductory text.
 
-    They are those next to the best combination or, if there is none within the budget, the one nearest to it.
+    If some combinations are within the budget, these are the first that exceed it when one spec parameter is varied
+    from the best combination; otherwise it is the combination that is nearest to the budget.
     """
     if found.within_budget:
         return [("exceeds the budget: ", trial) for trial in found.first_exceeding]
@@ -175,7 +183,7 @@ def _select_exceeding(found: Fit) -> list[tuple[str, Trial]]:
 
 
 def _miss_lines(text: str, trial: Trial, width: int | None) -> list[Line]:
-    """Return the values of a combination, and messages about the limits that it exceeds."""
+    """Return `text`, the values of a combination, and messages about the limits that it exceeds, as lines."""
     first, *others = _wrap_text(text + _values_text(trial.values), width)
     lines: list[Line] = [[(first[: len(text)], "head"), (first[len(text) :], "title")]]
     lines += [[(piece, "title")] for piece in others]
@@ -183,14 +191,14 @@ def _miss_lines(text: str, trial: Trial, width: int | None) -> list[Line]:
 
 
 def _message_lines(message: str, width: int | None) -> list[Line]:
-    """Return a message as indented lines that fit `width`."""
+    """Wrap a message to indented lines that fit `width`."""
     return [[(piece, "")] for piece in _wrap_text(printable(message), width, "  ")]
 
 
 def _wrap_text(text: str, width: int | None, indent: str = "") -> list[str]:
-    """Return a text split into lines that fit `width`.
+    """Split a text into lines that fit `width`.
 
-    Continuation lines are indented further, and a number is never separated from its unit.
+    Continuation lines are indented by two more blanks, and a number of bytes is never separated from its unit.
     """
     room = 1000 if width is None else max(width, _LEAST_MESSAGE)
     joined = re.sub(r" (?=[KMGTP]?i?B\b)", NO_BREAK, text)
@@ -199,9 +207,9 @@ def _wrap_text(text: str, width: int | None, indent: str = "") -> list[str]:
 
 
 def _group_invalid(found: Fit) -> list[tuple[str, str]]:
-    """Return the invalid combinations, grouped by their first problem.
+    """Group the invalid combinations by their first problem.
 
-    Each pair is the text of a group (its first combination, and how many more there are) and the problem.
+    Return two texts per group: its combinations (the first one, and how many more there are), and the problem.
     """
     by_problem: dict[str, list[Trial]] = {}
     for trial in found.invalid:
@@ -225,14 +233,14 @@ def _invalid_lines(found: Fit, width: int | None) -> list[Line]:
 
 
 def _problem_text(trial: Trial) -> str:
-    """Return the first problem of an invalid combination, with its line in the spec."""
+    """Return the first problem of an invalid combination, after its line in the spec if it has one."""
     assert trial.problem is not None
     line = f"line {trial.problem.span.line}: " if trial.problem.span else ""
     return printable(line + trial.problem.message)
 
 
 def fit_markdown(found: Fit, rows: int | None) -> str:
-    """Return the result as Markdown; `rows` as in `fit_lines`."""
+    """Return the result as Markdown, with at most `rows` rows in its table (None: all)."""
     within, limits = found.within_budget, ", ".join(map(_limit_text, _merge_limits(found.limits)))
     lines = [f"### {escape(found.network.name)}: {escape(limits)}", ""]
     lines += [f"{_summary_text(found)}, {_order_text(found)}" if within else _summary_text(found), ""]
@@ -249,7 +257,7 @@ def fit_markdown(found: Fit, rows: int | None) -> str:
 
 
 def fit_csv(found: Fit, rows: int | None) -> str:
-    """Return CSV text with exact numbers and one row per combination within the budget, best first; `rows` at most."""
+    """Return CSV text with exact numbers: one row per combination within the budget, best first, at most `rows`."""
     import csv
     from io import StringIO
 
@@ -263,7 +271,10 @@ def fit_csv(found: Fit, rows: int | None) -> str:
 
 
 def fit_json(found: Fit, rows: int | None) -> str:
-    """Return the result as JSON text; its key `fits` lists the combinations within the budget, best first."""
+    """Return the result as JSON text.
+
+    Its key `fits` lists the combinations within the budget, best first, at most `rows` (None: all).
+    """
     fits = [{"params": trial.values, "figures": trial.figures} for trial in found.within_budget[:rows]]
     answer = {
         "schema": _SCHEMA,
@@ -285,12 +296,12 @@ def fit_json(found: Fit, rows: int | None) -> str:
 
 
 def _exceeding_dict(trial: Trial) -> dict[str, Any]:
-    """Return a combination that exceeds the budget as a dict that can be written as JSON."""
+    """Return a combination that exceeds the budget in the form in which it is written as JSON."""
     return {"params": trial.values, "figures": trial.figures, "problems": list(trial.broken)}
 
 
 def _limit_dict(limit: Limit) -> dict[str, Any]:
-    """Return a limit as a dict that can be written as JSON; keys that are not set are left out."""
+    """Return a limit in the form in which it is written as JSON, without the keys that are None."""
     settings = {
         "metric": limit.metric,
         "min": limit.minimum,

@@ -1,4 +1,4 @@
-"""Makes a text table: measures its columns, and drops or cuts columns so that the table fits a width."""
+"""Makes a text table that fits a width in characters, by dropping columns and cutting texts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -7,7 +7,7 @@ from convcalc.problems import did_you_mean, show
 from convcalc.render.lines import GAP, Table
 
 ALWAYS = 9  # the weight of a column that is never dropped
-LEAST_NAME = 12  # characters to which names may be cut
+LEAST_NAME = 12  # names may be cut to this many characters
 
 Kind = TypeVar("Kind")
 
@@ -15,12 +15,12 @@ Kind = TypeVar("Kind")
 class Column(NamedTuple, Generic[Kind]):
     """A column of a table.
 
-    `value` returns the value of a row for sorting, CSV and JSON. `text` returns the text of a row for people; its
-    second argument asks for exact numbers. `right` aligns the texts to the right.
+    `value` takes a row and returns the value of its cell, for sorting, CSV and JSON. `text` takes a row, and whether
+    numbers must be exact, and returns the text of the cell. `right` aligns the texts to the right.
 
-    If the columns do not fit, those with the lowest `weight` are dropped first. A column of weight 9 is never dropped,
-    one of weight 0 is shown only on request. If `cut` is not 0, the texts may be cut to `cut` characters, but to
-    less than twice that length only if no other column can be dropped.
+    If the table is too wide, the columns with the lowest `weight` are dropped first. A column of weight 9 is never
+    dropped, one of weight 0 is shown only on request. If `cut` is not 0, texts may be cut to `cut` characters; to less
+    than twice that length only if no other column can be dropped.
     """
 
     name: str
@@ -33,11 +33,11 @@ class Column(NamedTuple, Generic[Kind]):
 
 
 class UnknownColumn(ValueError):
-    """A requested column does not exist."""
+    """A requested column does not exist; the message suggests a name or lists all names."""
 
 
 def find_column(name: str, columns: Mapping[str, Column[Kind]]) -> Column[Kind]:
-    """Return the column with that name or printed header. Raises UnknownColumn, which suggests a name."""
+    """Return the column with the given name or printed header. Raises UnknownColumn if there is none."""
     if name in columns:
         return columns[name]
     for column in columns.values():
@@ -50,9 +50,9 @@ def find_column(name: str, columns: Mapping[str, Column[Kind]]) -> Column[Kind]:
 def find_columns(
     names: str | None, columns: Mapping[str, Column[Kind]], default: Sequence[Column[Kind]]
 ) -> tuple[Column[Kind], ...]:
-    """Return the columns in a comma-separated list of names or headers; `default` if it is None.
+    """Return the columns in a comma-separated list of names or printed headers; `default` if `names` is None.
 
-    Raises UnknownColumn.
+    Raises UnknownColumn if a column does not exist.
     """
     if names is None:
         return tuple(default)
@@ -68,10 +68,10 @@ def grid(
     fixed: bool = False,
     style: Callable[[Kind, Column[Kind]], str] = lambda row, column: "",
 ) -> Table:
-    """Return the table, which fits `width` characters (None: unlimited).
+    """Return the table with these columns and rows, made to fit `width` characters (None: unlimited).
 
-    To fit, columns are dropped (unless `fixed`) and texts are cut. `exact` asks for exact numbers, and `style` returns
-    the name of a cell's style.
+    To fit, columns are dropped (unless `fixed`) and texts are cut. With `exact`, numbers are exact instead of
+    abbreviated. `style` returns the name of the style of a cell.
     """
     cells = {column.name: [column.text(row, exact) for row in rows] for column in columns}
     widths = {column.name: max(map(len, [column.title, *cells[column.name]])) for column in columns}
@@ -90,7 +90,7 @@ def _total_width(columns: Sequence[Column[Any]], widths: dict[str, int]) -> int:
 
 
 def _fit_columns(columns: Sequence[Column[Kind]], widths: dict[str, int], width: int) -> list[Column[Kind]]:
-    """Return the columns without the least important ones, so that the others fit if their texts are cut."""
+    """Return the columns that fit if their texts are cut; those with the lowest weight are left out."""
     least = {
         column.name: min(widths[column.name], 2 * column.cut) if column.cut else widths[column.name]
         for column in columns
@@ -106,9 +106,9 @@ def _fit_columns(columns: Sequence[Column[Kind]], widths: dict[str, int], width:
 def _narrow_columns(
     columns: Sequence[Column[Any]], cells: dict[str, list[str]], widths: dict[str, int], width: int
 ) -> None:
-    """Cut the texts in `cells` so that the columns fit, if possible; the widest column is cut first.
+    """Cut texts so that the columns fit, if possible; the widest column that may be cut is cut first.
 
-    `cells` and `widths` are changed in place.
+    `cells` and `widths`, the texts and the width of each column by name, are changed in place.
     """
     for _ in range(_total_width(columns, widths) - width):
         widest = max(columns, key=lambda column: widths[column.name] if widths[column.name] > column.cut > 0 else 0)

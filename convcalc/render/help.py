@@ -1,4 +1,4 @@
-"""The manual as shown by `convcalc help`: the list of topics, and a page rendered for a terminal."""
+"""Writes the manual for `convcalc help`: the list of topics, or one page rendered for a terminal."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from convcalc.render.lines import Line
 if TYPE_CHECKING:
     from rich.markdown import Markdown
 
-_WIDEST_PAGE = 100  # longer lines are hard to read
+_WIDEST_PAGE = 100  # characters; longer lines are hard to read
 _LINK_TO_PAGE = re.compile(r"\[([^\]]+)\]\((?!http)[^)]*\)")
 _INDENT = "  "
 _FURTHER = {
@@ -21,7 +21,10 @@ _FURTHER = {
 
 
 def topic_lines(topics: Mapping[str, str], width: int | None, only_names: bool = False) -> list[Line]:
-    """Return the topics, each with what it is about."""
+    """Return the list of topics with their descriptions, and further commands; with `only_names`, just the topics.
+
+    `topics` maps each topic to its description.
+    """
     if only_names:
         return [[(topic, "")] for topic in topics]
     names = max(map(len, topics))
@@ -35,9 +38,9 @@ def topic_lines(topics: Mapping[str, str], width: int | None, only_names: bool =
 
 
 def render_page(markdown: str, width: int | None, color: bool) -> str:
-    """Return a Markdown page rendered for a terminal; without colour, only its layout remains.
+    """Return a Markdown page rendered for a terminal, with or without colours and other styles.
 
-    Links to other pages become their text, which is the name of the topic or contains it.
+    A link to another page is replaced by its text, which contains the name of the topic.
     """
     from io import StringIO
 
@@ -45,7 +48,7 @@ def render_page(markdown: str, width: int | None, color: bool) -> str:
     from rich.theme import Theme
 
     columns = min(width or _WIDEST_PAGE, _WIDEST_PAGE)
-    theme = Theme({"markdown.code": "cyan"})  # rich's own has a black background
+    theme = Theme({"markdown.code": "cyan"})  # the default style of rich has a black background
     console = Console(file=StringIO(), width=columns, theme=theme, force_terminal=color, legacy_windows=False)
     with console.capture() as capture:
         console.print(_parse_markdown(_LINK_TO_PAGE.sub(r"\1", markdown)), crop=False)
@@ -53,9 +56,10 @@ def render_page(markdown: str, width: int | None, color: bool) -> str:
 
 
 def _parse_markdown(text: str) -> "Markdown":
-    """Return rich's Markdown, in which blocks of code are indented and neither wrapped nor coloured by language.
+    """Parse Markdown for rich so that code blocks are indented if they fit, never wrapped, and not highlighted.
 
-    Outputs are as wide as 80 columns, so a frame around them would break their lines on many terminals.
+    By default, rich adds padding around code blocks and wraps them. Many are 80 columns wide, so padding would break
+    their lines in many terminals.
     """
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.markdown import CodeBlock, Markdown

@@ -1,4 +1,4 @@
-"""Writes the manual of layer kinds for `convcalc layers`, from the arguments and docstrings of the kinds."""
+"""Writes the manual of layer kinds for `convcalc layers`, made from the classes of the kinds and their docstrings."""
 
 import re
 from collections.abc import Iterable
@@ -12,12 +12,16 @@ from convcalc.render.cells import Cells, wrapped_table
 from convcalc.render.lines import NO_BREAK, Block, Line
 
 _SECTION = re.compile(r"(Output|Params|Counted|Source|Example on \[[0-9, ]+\]): ")
-_PAGE = 100  # width of a page in characters if the output is not a terminal
+_PAGE = 100  # characters per line if the width is unlimited
 _ALIASES = {"in_channels", "in_features"}
 
 
 class Page(NamedTuple):
-    """The parts of a layer kind's docstring; `sections` are by name: Output, Params, Counted and Source."""
+    """The parts of the docstring of a layer kind.
+
+    `sections` maps names (Output, Params, Counted, Source) to texts. `example` is a spec entry for the layer, and
+    `example_input` the shape to which it is applied, such as `[3, 32, 32]`.
+    """
 
     summary: str
     sections: dict[str, str]
@@ -26,7 +30,7 @@ class Page(NamedTuple):
 
 
 def parse_page(kind: type[Layer]) -> Page:
-    """Return the parts of a layer kind's docstring."""
+    """Split the docstring of a layer kind into its parts."""
     first, _, rest = (kind.__doc__ or "").partition("\n")
     summary, sections, example, example_input = [first.strip()], dict[str, str](), "", ""
     current = ""
@@ -46,9 +50,9 @@ def parse_page(kind: type[Layer]) -> Page:
 
 
 def _signature(kind: type[Layer]) -> str:
-    """Return the arguments with their defaults, required ones first: `out_channels, kernel_size, stride 1`.
+    """Return the arguments with their defaults, required ones first, such as `out_channels, kernel_size, stride 1`.
 
-    An argument and its default are joined by a blank that does not break.
+    A no-break blank joins an argument and its default, so that both are on the same line.
     """
     parts = [
         name if key.required else f"{name}{NO_BREAK}{key.described_default().replace(' ', NO_BREAK)}"
@@ -59,7 +63,7 @@ def _signature(kind: type[Layer]) -> str:
 
 
 def kinds_lines(width: int | None) -> list[Block]:
-    """Return the list of all kinds by family, with their arguments."""
+    """Return a table of all layer kinds and their arguments, grouped by family."""
     rows = [row for family, kinds in FAMILIES.items() for row in _family_rows(family, kinds)]
     columns = [
         Cells("kind", [name for name, _ in rows], right=False),
@@ -70,7 +74,7 @@ def kinds_lines(width: int | None) -> list[Block]:
 
 
 def _family_rows(family: str, kinds: Iterable[type[Layer]]) -> list[tuple[str, str]]:
-    """Return the family, and its kinds with their arguments."""
+    """Return the rows of a family in the table of kinds: its name, then each kind with its arguments."""
     return [(family, ""), *((f"  {kind.kind}", _signature(kind)) for kind in kinds)]
 
 
@@ -93,14 +97,17 @@ def kind_lines(kind: type[Layer], width: int | None) -> list[Line]:
 
 
 def _describe_short_form(kind: type[Layer]) -> str:
-    """Return how the main argument of a kind is written alone."""
+    """Return the short form of a kind, in which only the value of its main argument is written, and its long form."""
     if kind.main == "from":
         return f"- {kind.kind}: [previous, input] is - {kind.kind}: {{from: [previous, input]}}"
     return f"- {kind.kind}: … is - {kind.kind}: {{{kind.main}: …}}"
 
 
 def hang_text(lead: str, text: str, width: int | None, lead_style: str = "", style: str = "") -> list[Line]:
-    """Return lines with a text to the right of `lead`, wrapped to `width` characters (None: 100) in all."""
+    """Return lines of at most `width` characters (None: 100) with `lead` at the left and the wrapped text beside it.
+
+    Continuation lines are indented to the start of the text.
+    """
     pieces = wrap(text, max((width or _PAGE) - len(lead), 16)) or [""]
     first: Line = [(lead, lead_style), (pieces[0], style)]
     return [first, *([(" " * len(lead), ""), (piece, style)] for piece in pieces[1:])]

@@ -1,6 +1,7 @@
-"""The line under a table that explains its signs, such as `p1 padding · /2 stride · ! merged branches misaligned`.
+"""Writes the legend under a table: `p1 padding · /2 stride · ! merged branches misaligned` explains three signs.
 
-The signs of arguments are declared by the layer kinds; only those that the table shows are explained.
+A sign is a short prefix or mark, such as `p` for padding. Layer kinds declare the signs of their arguments. Only the
+signs that occur in the table are explained.
 """
 
 from collections.abc import Iterable
@@ -14,9 +15,9 @@ _MISALIGNED_TEXT = f"{MISALIGNED} merged branches misaligned"
 
 
 def list_signs(layers: Iterable[Layer], misaligned: bool) -> list[str]:
-    """Return the entries of a legend for the arguments of layers, and for the mark of misaligned receptive fields.
+    """Return the legend entries for the arguments of the layers and, with `misaligned`, for the mark of such branches.
 
-    A sign is shown with its shortest value: `p1 padding` rather than `p4-5×1 padding`.
+    Each sign is shown with the shortest value it has in the layers: `p1 padding` rather than `p4-5×1 padding`.
     """
     found: dict[str, list[Sign]] = {}
     for layer in layers:
@@ -27,13 +28,13 @@ def list_signs(layers: Iterable[Layer], misaligned: bool) -> list[str]:
 
 
 def _explain_sign(signs: list[Sign]) -> str:
-    """Return the shortest form of a sign with its meaning, or its meanings if kinds differ."""
+    """Return the legend entry for one sign: its shortest text, and its meanings, joined by `or` if kinds differ."""
     shortest = min((sign.text for sign in signs), key=lambda text: (len(text), text))
     return f"{shortest} {' or '.join(dict.fromkeys(sign.meaning for sign in signs))}"
 
 
 def legend_lines(signs: list[str], width: int | None) -> list[Line]:
-    """Return the legend below an empty line, on as many lines as the width requires; no lines without signs."""
+    """Return an empty line, then the legend on as many lines as `width` requires; no lines if `signs` is empty."""
     lines: list[str] = []
     for sign in signs:
         longer = f"{lines[-1]}{SEPARATOR}{sign}" if lines else sign

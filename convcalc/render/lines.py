@@ -1,7 +1,7 @@
 """Writes lines and tables of styled text: as plain text, or in colour with rich.
 
-Only coloured output imports rich, and writes tables as a `rich.table.Table`. The plain writer aligns the same cells for
-pipes, and for tables of more than 200 rows, for which rich would take too long.
+rich is imported only for coloured output, in which tables are written as `rich.table.Table`. Tables of more than 200
+rows, for which rich would take too long, are aligned by this module, and so are all tables in plain text.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ Line = list[Styled]
 GAP = "  "
 NO_BREAK = "\u00a0"  # a blank at which lines are not broken
 MOST_RICH_ROWS = 200
-_UNLIMITED = 1_000_000  # a width that keeps rich from cutting a table, because `grid` has already made it fit
+_UNLIMITED = 1_000_000  # a width at which rich never cuts a table: `grid` has already made it fit
 
 _STYLES = {
     "": "",
@@ -39,14 +39,14 @@ _STYLES = {
 
 
 class Table(NamedTuple):
-    """A table that is ready to write: titles, which columns are aligned to the right, and the cells of each row."""
+    """A table ready to be written: titles, whether each column is aligned to the right, and the cells of each row."""
 
     titles: Sequence[str]
     right: Sequence[bool]
     rows: Sequence[Sequence[Styled]]
 
     def lines(self) -> list[Line]:
-        """Return the titles and one line per row, with the columns aligned."""
+        """Return the table as lines with aligned columns: the titles, then one line per row."""
         texts = [[title, *(row[index][0] for row in self.rows)] for index, title in enumerate(self.titles)]
         widths = [max(map(len, column)) for column in texts]
         aligned = [
@@ -72,7 +72,7 @@ Block = Line | Table
 
 
 def split_tables(blocks: Iterable[Block]) -> Iterator[Line]:
-    """Yield the lines of the blocks, with each table replaced by its lines."""
+    """Yield the lines of the blocks, including those of the tables."""
     for block in blocks:
         if isinstance(block, Table):
             yield from block.lines()
@@ -81,13 +81,13 @@ def split_tables(blocks: Iterable[Block]) -> Iterator[Line]:
 
 
 def plain_text(blocks: Iterable[Block], cut: bool = True) -> str:
-    """Return the blocks as text without colours; `cut` removes trailing blanks from each line."""
+    """Return the blocks as text without styles; if `cut` is true, without trailing blanks."""
     texts = ("".join(text for text, _ in line) for line in split_tables(blocks))
     return "".join((text.rstrip() if cut else text) + "\n" for text in texts)
 
 
 def styled_text(blocks: Sequence[Block]) -> str:
-    """Return the blocks as text with the escape sequences of their styles."""
+    """Return the blocks as text with ANSI escape sequences for their styles."""
     from io import StringIO
 
     from rich.console import Console
@@ -100,7 +100,10 @@ def styled_text(blocks: Sequence[Block]) -> str:
 
 
 class RichBlocks:
-    """Blocks that rich can print, made when the width of the console is known; results return it from `__rich__`."""
+    """Blocks in a form that rich can print; they are made for the width of the console when they are printed.
+
+    Reports and differences return an instance from their method `__rich__`.
+    """
 
     def __init__(self, make_blocks: Callable[[int], Sequence[Block]]) -> None:
         self.make_blocks = make_blocks
@@ -112,7 +115,7 @@ class RichBlocks:
 
 
 def _rich_parts(blocks: Sequence[Block]) -> "Iterator[Segments | RichTable]":
-    """Yield what rich prints for the blocks: rich tables for tables of at most 200 rows, segments for other lines."""
+    """Convert blocks for rich: tables of at most 200 rows to rich tables, anything else to segments of styled text."""
     from rich.segment import Segment, Segments
 
     styles = _rich_styles()
@@ -130,9 +133,9 @@ def _rich_parts(blocks: Sequence[Block]) -> "Iterator[Segments | RichTable]":
 
 
 def _rich_table(table: Table) -> "RichTable":
-    """Return the table as a rich table that shows every cell unchanged.
+    """Convert a table to a rich table that shows every cell unchanged.
 
-    Cells are not wrapped, and markup, emoji codes or links in the names of layers are not interpreted.
+    Cells are not wrapped, and text that looks like markup, an emoji code or a link is not interpreted.
     """
     from rich.padding import Padding
     from rich.table import Table as RichTable

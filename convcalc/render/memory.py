@@ -1,4 +1,4 @@
-"""Writes memory use as text or JSON: the bytes live while each layer runs, the peak, and what would lower it."""
+"""Writes memory use as text or JSON: the bytes live while each layer runs, their peak, and ways to lower the peak."""
 
 import json
 from typing import Any
@@ -18,7 +18,10 @@ _EIGHTHS = " ▁▂▃▄▅▆▇█"
 
 
 def memory_lines(report: Report, suggested: list[MemorySaving], width: int | None) -> list[Block]:
-    """Return the profile, the tensors live at the peak, training memory, and suggestions to lower the peak."""
+    """Return a chart of the live bytes, the tensors live at the peak, training memory, and suggestions.
+
+    `suggested` are changes to the network that lower the peak.
+    """
     return [
         *heading_lines(report, width),
         [],
@@ -32,9 +35,9 @@ def memory_lines(report: Report, suggested: list[MemorySaving], width: int | Non
 
 
 def _draw_profile(report: Report, width: int | None) -> list[Line]:
-    """Return a chart of the live bytes from the first layer to the last.
+    """Return a bar chart of the bytes that are live while each layer runs, from the first layer to the last.
 
-    A column of the chart can represent several layers and shows the most of their live bytes.
+    If there are more layers than characters in a line, each bar stands for several layers and shows their maximum.
     """
     live = report.liveness.live
     label = max(len(format_bytes(report.totals.peak_memory)), 3)
@@ -57,7 +60,10 @@ def _draw_profile(report: Report, width: int | None) -> list[Line]:
 
 
 def _draw_pointer(name: str, column: int, across: int) -> list[str]:
-    """Return an arrow that points at a column of the chart, with a name next to it or, if there is no room, below."""
+    """Return an arrow that points up at the bar with index `column`, with `name` beside it or, if too wide, below it.
+
+    `across` is the width of the chart in characters.
+    """
     arrow = " " * column + "▲"
     if column + len(name) + 2 <= across:
         return [f"{arrow} {name}"]
@@ -72,7 +78,7 @@ def _pick_character(value: int, top: int, row: int) -> str:
 
 
 def _peak_lines(report: Report, width: int | None) -> list[Block]:
-    """List the tensors live at the peak, the largest first."""
+    """Return a line with the peak, and a table of the tensors that are live there, the largest first."""
     network, total = report.network, report.totals
     peak = f"{total.peak_memory:,} B"
     line: Line = [("peak ", "head"), (peak, "title"), (f" ({format_bytes(total.peak_memory)}) at {total.peak_at}", "")]
@@ -86,7 +92,7 @@ def _peak_lines(report: Report, width: int | None) -> list[Block]:
 
 
 def _training_lines(report: Report, width: int | None) -> list[Block]:
-    """List the parts of training memory."""
+    """Return a line with the training memory, and a table of its parts; `?` for integers, which have no gradients."""
     found = report.training()
     parts = (
         ("saved for backward", found.saved_for_backward),
@@ -110,7 +116,7 @@ def _training_lines(report: Report, width: int | None) -> list[Block]:
 
 
 def _suggestion_lines(report: Report, suggested: list[MemorySaving], width: int | None) -> list[Block]:
-    """List each suggestion with the resulting peak."""
+    """Return a table of the suggestions, each with the peak that would result."""
     if not suggested:
         return [[], [("no change that was tried lowers the peak", "dim")]]
     changes = [suggestion.peak / report.totals.peak_memory - 1 for suggestion in suggested]
@@ -123,7 +129,7 @@ def _suggestion_lines(report: Report, suggested: list[MemorySaving], width: int 
 
 
 def memory_json(report: Report, suggested: list[MemorySaving]) -> str:
-    """Return memory use and suggestions as JSON text, with the schema convcalc/memory/2; sizes are in bytes."""
+    """Return memory use (in bytes) and suggestions as JSON text with the schema convcalc/memory/2."""
     network = report.network
     found: dict[str, Any] = {
         "schema": _SCHEMA,

@@ -14,7 +14,10 @@ ERASE = "\r\x1b[2K"
 
 
 def show_progress(items: Iterable[Item], total: int, stream: IO[str], what: str = "files") -> Iterator[Item]:
-    """Yield the items, and show on the stream how many of the `total` items have been yielded."""
+    """Yield the items unchanged, and show on the stream how many of the `total` items have been yielded.
+
+    `what` is the plural noun for the items.
+    """
     due, drawn = monotonic() + PATIENCE, False
     try:
         for done, item in enumerate(items, 1):
@@ -31,7 +34,7 @@ def show_progress(items: Iterable[Item], total: int, stream: IO[str], what: str 
 
 
 def draw_progress(done: int, total: int, width: int, what: str = "files") -> str:
-    """Return the progress as a text with a bar, which is shorter than `width` so that the terminal does not wrap it."""
+    """Return a text such as `3 of 10 files ━━━───`, shorter than `width` so that the terminal does not wrap it."""
     said = f"{done:,} of {total:,} {what} "
     room = min(width - 1 - len(said), _WIDEST)
     full = room * done // total

@@ -1,4 +1,7 @@
-"""Writes receptive fields as text, JSON or SVG: how they grow through the layers, or a region drawn over the input."""
+"""Writes receptive fields: how they grow from layer to layer, or the region that one position sees.
+
+The formats are text and JSON; a region can also be drawn over the input as text or SVG.
+"""
 
 import json
 from itertools import pairwise
@@ -30,9 +33,10 @@ _HEAD = ("layer", "output", "field", "jump", "center", "border")
 def growth_lines(report: Report, width: int | None, every: bool) -> list[Block]:
     """Return a table with one row per layer, which shows how the receptive field grows.
 
-    Its columns are the receptive field, the jump (cumulative stride), the centre, the share of the field beyond the
-    border of the input, and a bar that compares the field with the input. Layers that do not change the receptive field
-    are left out, unless `every` is true.
+    Its columns are the receptive field, the jump (cumulative stride), the centre of the first position's field, the
+    share of the middle position's field beyond the border of the input, and a bar that compares the field with the
+    input.
+    Layers that do not change the receptive field are left out, unless `every` is true.
     """
     size = input_size(report.network)
     if not size:
@@ -60,7 +64,7 @@ def _choose_layers(report: Report, every: bool) -> list[int]:
 
 
 def _covers_input(field: FieldReport, size: tuple[int, ...]) -> bool:
-    """Whether the receptive fields of all positions are at least as large as the input."""
+    """Whether the receptive field of every position is at least as large as the input, which has the given size."""
     least = field.size_min or field.size
     return least is not None and all(seen >= length for seen, length in zip(least, size, strict=True))
 
@@ -81,7 +85,7 @@ def _cell_texts(report: Report, index: int) -> tuple[str, ...]:
 
 
 def _border_text(report: Report, index: int) -> str:
-    """Return the share of the middle position's receptive field that is beyond the input; empty if 0 or unknown."""
+    """Return which percentage of the middle position's receptive field is beyond the input; empty if 0 or unknown."""
     try:
         share = find_region(report, index, middle_position(report, index)).outside
     except NoRegion:
@@ -94,9 +98,10 @@ def _percent_text(share: Ratio) -> str:
 
 
 def _draw_bars(seen: list[FieldReport], size: tuple[int, ...], room: int) -> list[str]:
-    """Return a title and one bar per receptive field, which fit `room` characters.
+    """Return the title and the bars (one per receptive field) of a column that is at most `room` characters wide.
 
-    A mark follows the first bar whose field covers the input. If there is too little room, all texts are empty.
+    `size` is that of the input. A mark follows the first bar whose field covers the input. If `room` is too small, all
+    texts are empty.
     """
     marker = _COVERS if room > _BAR + len(_COVERS) else _COVERS_SHORT
     length = min(_BAR, room - 1 - len(marker))
@@ -113,9 +118,9 @@ def _draw_bars(seen: list[FieldReport], size: tuple[int, ...], room: int) -> lis
 
 
 def _draw_field_bar(field: FieldReport, size: tuple[int, ...], length: int) -> str:
-    """Return a bar that shows how much of the input a receptive field covers, on the axis where it covers most.
+    """Return a bar for the size of a receptive field as a share of the input size, on the axis with the largest share.
 
-    An arrow is added if the field is larger than the input.
+    A full bar has `length` characters. An arrow is added if the field is larger than the input; `?` means unknown.
     """
     if field.size is None:
         return "?"
@@ -124,10 +129,10 @@ def _draw_field_bar(field: FieldReport, size: tuple[int, ...], length: int) -> s
 
 
 def _fit_rows(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[list[str]], int]:
-    """Return the cells of each row, and the number of characters left for a bar.
+    """Return the cells of each row, the first of which has the titles, and the number of characters left for bars.
 
-    Columns are dropped until bars of the usual length fit. If they never fit, names are cut to make room for bars of
-    the minimum length, unless too little of the names would be left.
+    Columns are dropped until bars of the usual length fit. If these still do not fit, names are cut to make room for
+    bars of the minimum length, unless the names would become too short.
     """
     kept = list(range(len(_HEAD)))
     widths = [max(len(row[column]) for row in rows) for column in kept]
@@ -139,7 +144,7 @@ def _fit_rows(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[list
     room = full
     if width is not None:
         others = sum(widths[column] for column in kept[1:]) + len(GAP) * (len(kept) - 1)
-        beside = width - others - len(GAP) - least  # width of a name next to a bar
+        beside = width - others - len(GAP) - least  # width left for names next to bars of the minimum length
         if beside < min(widths[0], 2 * LEAST_NAME):
             beside = width - others
         widths[0] = min(widths[0], max(beside, LEAST_NAME))
@@ -155,7 +160,10 @@ def _fit_rows(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[list
 
 
 def region_lines(report: Report, index: int, seen: Region, width: int | None) -> list[Line]:
-    """Return the receptive field of one position as figures, and as a drawing over the input."""
+    """Return figures about the region that one position sees, `seen`, and a drawing of it over the input.
+
+    `index` is that of the layer.
+    """
     layer, size = report.layers[index], input_size(report.network)
     place = f", position {', '.join(map(str, seen.position))}" if seen.position else ""
     lines: list[Line] = [
@@ -190,9 +198,10 @@ def _interval_text(interval: Interval) -> str:
 
 
 def _draw_region(intervals: tuple[Interval, ...], size: tuple[int, ...], width: int | None) -> list[Line]:
-    """Return a drawing of the last two axes: the input as dots, the region dark within the input and light beyond it.
+    """Draw a region over the last two axes of the input, with a legend below.
 
-    Each character stands for a range of positions, and is drawn as part of the region if any of them is in it.
+    The input is drawn as dots, and the region dark within the input and light beyond it. Each character stands for a
+    range of positions, and is drawn as part of the region if any of these positions is.
     """
     plane = list(zip(intervals, size, strict=True))[-2:]
     if len(plane) == 1:
@@ -215,7 +224,10 @@ def _legend_lines(across: int) -> list[str]:
 
 
 class _Tick(NamedTuple):
-    """The range of positions on an axis that a character represents: from start / parts up to stop / parts."""
+    """The range of positions on an axis that one character stands for, from start / parts up to stop / parts.
+
+    The fractions keep the ranges exact if the number of positions is not a multiple of the number of characters.
+    """
 
     start: int
     stop: int
@@ -223,9 +235,9 @@ class _Tick(NamedTuple):
 
 
 def _split_axis(interval: Interval, size: int, most: int) -> list[_Tick]:
-    """Return the ranges, at most `most`, into which an axis is divided: one per character of the drawing.
+    """Divide an axis into at most `most` ranges of equal length, one per character of the drawing.
 
-    The axis extends over both the interval and the input of the given size.
+    The axis is long enough for both `interval` and the input, which has positions from 0 to `size` - 1.
     """
     low, high = min(interval[0], 0), max(interval[1], size - 1) + 1
     count = min(most, high - low)
@@ -234,7 +246,7 @@ def _split_axis(interval: Interval, size: int, most: int) -> list[_Tick]:
 
 
 def _mark_tick(tick: _Tick, interval: Interval, size: int) -> tuple[bool, bool, bool]:
-    """Return whether a range overlaps the interval within the input, the whole interval, and the input."""
+    """Return whether a range overlaps the part of the interval within the input, the interval, and the input."""
     within = (max(interval[0], 0), min(interval[1], size - 1))
     return _overlaps(tick, within), _overlaps(tick, interval), _overlaps(tick, (0, size - 1))
 
@@ -252,7 +264,10 @@ def _pick_character(seen_within: bool, seen: bool, within: bool) -> str:
 
 
 def field_json(report: Report, index: int | None, seen: Region | None) -> str:
-    """Return the receptive fields of all layers, or that of one layer with the region of a position, as JSON text."""
+    """Return receptive fields as JSON text: of the layer `index`, or of all layers if it is None.
+
+    `seen`, if not None, is the region that one position of the layer sees; it is added.
+    """
     network = report.network
     found: dict[str, Any] = {
         "schema": _SCHEMA,
@@ -279,7 +294,10 @@ def _layer_dict(report: Report, index: int) -> dict[str, Any]:
 
 
 def region_svg(report: Report, index: int, seen: Region) -> str:
-    """Return an SVG picture of the input and the region over it, in units of input positions."""
+    """Return an SVG picture of a region drawn over the last two axes of the input; one unit is one input position.
+
+    `index` is that of the layer, which is named in the title.
+    """
     size = input_size(report.network)
     intervals = seen.unclipped or tuple((0, -1) for _ in size)
     plane = list(zip(intervals, size, strict=True))[-2:]

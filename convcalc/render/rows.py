@@ -1,4 +1,7 @@
-"""Makes the rows of the layer table: layers, and the scopes around them (blocks, branches, repeats), as a tree."""
+"""Makes the rows of the layer table, as a tree: layers, and the scopes (blocks, branches, repeats) that contain them.
+
+A scope is folded if one row stands for all its layers, and open if its layers have rows of their own below it.
+"""
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
@@ -15,7 +18,11 @@ _SUMMED = (*COUNTS, "weight_memory", "activation_memory")
 
 
 class Row(NamedTuple):
-    """A layer, or a scope with the sums over its layers; unknown figures are None."""
+    """A row of the table: a layer, or a scope with the sums over its layers; unknown figures are None.
+
+    `is_group` is true only for an open scope. `label` is the name without the part that the rows above already show,
+    and `indent` is the number of open scopes around the row. `what` describes the layer or folded scope.
+    """
 
     name: str
     label: str
@@ -36,21 +43,24 @@ class Row(NamedTuple):
 
 
 class _Sums:
-    """Sums of a figure over ranges of layers, each in constant time because sums from the start are precomputed."""
+    """Sums of a figure over ranges of layers.
+
+    Each takes constant time, because the sums over the first n layers are precomputed for every n.
+    """
 
     def __init__(self, figures: Sequence[int | None]) -> None:
         self.known = [0, *accumulate([figure or 0 for figure in figures])]
         self.unknown = [0, *accumulate([figure is None for figure in figures])] if None in figures else None
 
     def between(self, start: int, stop: int) -> int | None:
-        """Return the sum over the layers from index `start` up to, not including, `stop`; None if any is unknown."""
+        """Return the sum over the layers with indexes from `start` to `stop` - 1; None if any figure is unknown."""
         if self.unknown is not None and self.unknown[start] != self.unknown[stop]:
             return None
         return self.known[stop] - self.known[start]
 
 
 def _choose_basis(report: Report) -> str:
-    """Return the name of the figure whose shares the rows show: macs, or flops if the network has no MACs."""
+    """Return the figure on which the column `share` is based: `macs`, or `flops` if the network has no MACs."""
     return "flops" if report.totals.macs == 0 else "macs"
 
 
@@ -59,7 +69,7 @@ def _compute_share(part: int | None, whole: int | None) -> float | None:
 
 
 def layer_rows(report: Report) -> list[Row]:
-    """Return one row per layer with its full name, without scopes."""
+    """Return one row per layer, labelled with its full name, and no rows for scopes."""
     basis = _choose_basis(report)
     whole = getattr(report.totals, basis)
     return [layer_row(layer, layer.name, 0, _compute_share(getattr(layer, basis), whole)) for layer in report.layers]
@@ -91,7 +101,10 @@ def layer_row(layer: LayerReport, label: str, indent: int, share: float | None) 
 
 
 def tree_rows(report: Report, depth: int | None = None) -> list[Row]:
-    """Return the rows of layers and scopes as a tree; layers deeper than `depth` levels are folded into one row."""
+    """Return the rows of layers and scopes as a tree.
+
+    A scope whose layers are more than `depth` levels deep (None: unlimited) is folded into one row.
+    """
     basis = _choose_basis(report)
     whole = getattr(report.totals, basis)
     sums = {name: _Sums([getattr(layer, name) for layer in report.layers]) for name in _SUMMED}
@@ -111,14 +124,14 @@ def tree_rows(report: Report, depth: int | None = None) -> list[Row]:
 
 
 def leaf_rows(report: Report, depth: int | None = None) -> list[Row]:
-    """Return the layers and folded scopes of the tree, not nested, with full names."""
+    """Return the rows of `tree_rows` except open scopes, not indented and labelled with full names."""
     if depth is None:
         return layer_rows(report)
     return [row._replace(label=row.name, indent=0) for row in tree_rows(report, depth) if not row.is_group]
 
 
 def _list_visible(report: Report, depth: int | None) -> Iterator[Group | int]:
-    """Yield the scopes and the indices of the layers that have a row in the tree, in order."""
+    """Yield, in the order of the rows, the scopes and the indexes of the layers that have a row in the tree."""
     groups = iter((*report.groups, None))
     group = next(groups)
     index = 0
@@ -136,19 +149,20 @@ def _list_visible(report: Report, depth: int | None) -> Iterator[Group | int]:
 
 
 def _is_folded(group: Group, depth: int | None) -> bool:
-    """Whether the layers of a scope are more than `depth` levels deep."""
+    """Whether the layers of a scope are more than `depth` levels deep (None: unlimited), so that it is folded."""
     return depth is not None and group.name.count(".") + 1 >= depth
 
 
 def count_levels(report: Report) -> int:
-    """Return how many levels deep the most deeply nested layer is; 1 if no layer is nested."""
+    """Return the number of levels in the tree of scopes and layers, which is 1 if no layer is in a scope."""
     return max((layer.name.count(".") + 1 for layer in report.layers), default=1)
 
 
 def choose_depth(report: Report, most: int, nested: bool = True) -> int | None:
-    """Return the largest depth at which the tree has at most `most` rows, at least 1.
+    """Return the largest depth (at least 1) at which the tree has at most `most` rows.
 
-    None if nothing has to be folded, or nothing can be. Open scopes count only if the rows are `nested`.
+    Return None if the whole tree fits, or if folding would not save any rows. Open scopes count as rows only if
+    `nested` is true.
     """
 
     def count_rows(depth: int | None) -> int:
@@ -159,13 +173,13 @@ def choose_depth(report: Report, most: int, nested: bool = True) -> int | None:
     if every <= most:
         return None
     depth = 1
-    while count_rows(depth + 1) <= most:  # the deeper, the more rows, and all of them do not fit
+    while count_rows(depth + 1) <= most:  # ends: a greater depth gives more rows, and not all of them fit
         depth += 1
     return depth if count_rows(depth) < every else None
 
 
 def fold_rows(report: Report, most_rows: int) -> tuple[list[Row], str]:
-    """Return at most `most_rows` rows, and a note on what is folded or left out, "" if every layer is shown."""
+    """Return at most `most_rows` rows, and a note on what is folded or left out ("" if every layer is shown)."""
     depth = choose_depth(report, most_rows)
     rows, everything = tree_rows(report, depth), f"print(report) shows all {len(report.layers):,} layers"
     if len(rows) > most_rows:
@@ -186,7 +200,10 @@ def _group_row(
     whole: int | None,
     basis: str,
 ) -> Row:
-    """Return the row of a scope with the sums over its layers, whether it is folded or open."""
+    """Return the row of a scope, folded or open, with the sums over its layers.
+
+    `shown` are the open scopes around it, and `whole` is the total of the figure `basis`, of which the row has a share.
+    """
     total = {name: column.between(group.start, group.stop) for name, column in sums.items()}
     first = report.layers[group.start]
     return Row(
@@ -214,14 +231,14 @@ def _tensor_field(report: Report, tensor: int) -> FieldReport:
 
 
 def _is_only_numbering(group: Group) -> bool:
-    """Whether a scope is a copy or a branch, which only adds a number to names and has a row only if it is folded."""
+    """Whether a scope only adds a number to names, as copies and branches do; it has no row while it is open."""
     return group.copies is not None or group.word == "branch"
 
 
 def describe_scope(group: Group, label: str) -> str:
     """Return the description of a folded scope, such as `bottleneck × 3, 32 layers`.
 
-    The word `bottleneck` is left out if the label of the scope begins with it.
+    The word, here `bottleneck`, is left out if the label of the scope begins with it.
     """
     layers = group.stop - group.start
     counted = f"{layers} {'layer' if layers == 1 else 'layers'}"

@@ -1,4 +1,4 @@
-"""Writes the list of lint rules, and the page of one rule, from the declarations of the rules."""
+"""Writes the list of lint rules and the page of one rule for `convcalc rules`, made from the rule classes."""
 
 from collections.abc import Sequence
 from inspect import cleandoc
@@ -10,7 +10,10 @@ from convcalc.render.lines import Block, Line
 
 
 def rule_list_lines(rules: Sequence[type[Rule]], width: int | None) -> list[Block]:
-    """Return the list of all rules: those on by default, then the opt-in ones. `width` None means unlimited."""
+    """Return two tables: the rules that are on by default, then the opt-in ones.
+
+    They fit `width` characters (None: unlimited).
+    """
     lines: list[Block] = []
     names = max((len(rule.name) for rule in rules), default=0)  # both tables have columns of the same width
     for title, default in (("on by default", True), ("opt-in, with --select", False)):
@@ -41,7 +44,7 @@ def rule_page_lines(rule: type[Rule], width: int | None) -> list[Line]:
 
 
 def describe_option(option: IntegerOption) -> str:
-    """Return what an option of a rule means and how to set it."""
+    """Return a text on one option of a rule: its default, its meaning, and how to set it."""
     return (
         f"{option.name} (default: {option.default}). {option.help}. Set `{option.name} = N` in the configuration file "
         f"(also per path) or use `--{option.name} N`."

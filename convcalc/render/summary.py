@@ -14,7 +14,7 @@ from convcalc.render.rows import Row, choose_depth, count_levels, fold_rows, lea
 from convcalc.units import format_bytes, format_count, format_exact
 
 MOST_ROWS = 60  # a longer table is folded by default
-_MOST_NAMED = 3  # layers of unknown cost named in the totals
+_MOST_NAMED = 3  # at most this many layers of unknown cost are named in the totals
 
 
 def table_text(report: Report) -> str:
@@ -35,9 +35,10 @@ def table(
 ) -> list[Block]:
     """Return the heading, the table of layers, and the totals of a report.
 
-    Columns are dropped to fit `width`, the least important first. `depth` folds deeper layers; `fold` chooses it if the
-    table is longer than MOST_ROWS, and adds a line about it. `sort` lists layers and folded scopes by a column, largest
-    first. Without `layers`, only the totals are shown.
+    To fit `width` characters (None: unlimited), columns of `SHOWN` are dropped, the lowest weight first. Scopes with
+    layers more than `depth` levels deep are folded into one row. If `fold` is true, the depth is chosen so that the
+    table has at most MOST_ROWS rows, and a line about it is added. `sort` is the name of a column by which the rows are
+    sorted. `exact` asks for exact numbers. Without `layers`, the table is left out.
     """
     if depth == 0 or not layers:
         return [*heading_lines(report, width), [], *format_totals(report, width)]
@@ -51,7 +52,7 @@ def table(
 
 
 def list_row_signs(rows: Sequence[Row], titles: Sequence[str]) -> list[str]:
-    """Return the entries of a legend for the signs in the columns with these titles."""
+    """Return the legend entries that explain the signs in these rows, for the columns with these titles."""
     shown = {column.name for column in COLUMNS.values() if column.title in titles}
     layers = {(row.kind, row.what): row.layer for row in rows if row.layer} if "what" in shown else {}
     misaligned = "receptive_field" in shown and any(map(is_marked_misaligned, rows))
@@ -59,7 +60,10 @@ def list_row_signs(rows: Sequence[Row], titles: Sequence[str]) -> list[str]:
 
 
 def report_repr(report: Report) -> str:
-    """Return the table for a prompt of Python: as wide as the terminal, with at most 60 rows of layers."""
+    """Return the text that the Python prompt shows for a report.
+
+    It fits the width of the terminal, and its table has at most 60 rows.
+    """
     from shutil import get_terminal_size
 
     width = get_terminal_size().columns
@@ -72,13 +76,16 @@ def report_repr(report: Report) -> str:
 
 
 def _fold_lines(report: Report, depth: int) -> list[Line]:
-    """Return a line about how far the table is folded, and an empty one."""
+    """Return a line on the depth to which the table is folded, and an empty line."""
     every = f"--depth all shows {len(report.layers):,} layers"
     return [[(f"folded to depth {depth} of {count_levels(report)}; {every}", "dim")], []]
 
 
 def sort_rows(report: Report, sort: str, depth: int | None = None) -> list[Row]:
-    """Sort layers, and scopes folded at `depth`, by a column: numbers descending after unknown ones, text ascending."""
+    """Return the rows of layers, and of scopes folded at `depth`, sorted by the column named `sort`.
+
+    Numbers are sorted in descending order, after unknown ones; text is sorted in ascending order.
+    """
     rows, value = leaf_rows(report, depth), COLUMNS[sort].value
     numeric = any(isinstance(value(row), int | float) for row in rows)
     if not numeric:
@@ -95,7 +102,7 @@ def _style_of(row: Row, column: Column[Row]) -> str:
 
 
 def network_lines(network: Network, width: int | None) -> list[Line]:
-    """Return the name, number of layers and inputs of a network, on a single line if they fit."""
+    """Return the name, the number of layers and the inputs of a network, on a single line if that fits `width`."""
     name, count = printable(network.name), len(network.nodes)
     inputs = [f"{of} {shape}" for of, shape in network.inputs.items()]
     [(first, _)], *others = wrap_facts([name, f"{count:,} layer{'' if count == 1 else 's'}", *inputs], width)
@@ -120,7 +127,7 @@ def heading_lines(report: Report, width: int | None) -> list[Line]:
 
 
 def wrap_facts(facts: list[str], width: int | None) -> list[Line]:
-    """Return the facts joined by ·, on as many lines as they need to fit the width."""
+    """Return the facts joined by ` · `, on as many lines as are needed to fit `width` characters (None: unlimited)."""
     lines, line = [], ""
     for fact in facts:
         longer = f"{line} · {fact}" if line else fact
@@ -132,7 +139,7 @@ def wrap_facts(facts: list[str], width: int | None) -> list[Line]:
 
 
 def format_totals(report: Report, width: int | None) -> list[Line]:
-    """Return the totals of a report, one per line, each as an exact number and abbreviated."""
+    """Return the totals of a report, one per line, each as an exact number followed by an abbreviated one."""
     total = report.totals
     trainable = "" if total.trainable_params == total.params else f", {total.trainable_params:,} trainable"
     buffers = f", and {total.buffers:,} in buffers" if total.buffers else ""
@@ -164,7 +171,7 @@ def _short_text(count: int | None, meaning: str = "") -> str:
 
 
 def unknown_costs(report: Report) -> str:
-    """Describe what is unknown: the cost, or only the MACs or FLOPs, of some layers, the first of which are named."""
+    """Return a text that names the first layers whose MACs, FLOPs or both are unknown; both are called the cost."""
     names: dict[str, list[str]] = {}
     for layer in report.uncounted:
         what = "the MACs" if layer.flops is not None else "the FLOPs" if layer.macs is not None else "the cost"

@@ -1,4 +1,4 @@
-"""Writes a report as JSON or CSV, for programs."""
+"""Writes a report as JSON or CSV, and problems as JSON, for programs."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from convcalc.analysis.report import Report
 from convcalc.problems import InvalidSpec, Problem
 
-if TYPE_CHECKING:  # JSON needs no columns: importing them would slow the start
+if TYPE_CHECKING:  # importing these modules would slow the start, and JSON does not need them
     from convcalc.render.grid import Column
     from convcalc.render.rows import Row
 
@@ -30,7 +30,10 @@ def _json_lines(report: Report) -> Iterator[str]:
 
 
 def report_csv(report: Report, columns: "Sequence[Column[Row]]", sort: str | None) -> str:
-    """Return the report as CSV text: exact numbers, one line per layer, sorted by a column if `sort` names one."""
+    """Return the report as CSV text with exact numbers: the names of the columns, then one line per layer.
+
+    `sort` is the name of the column by which the lines are sorted, or None for the order of the network.
+    """
     import csv
     from io import StringIO
 
@@ -52,7 +55,7 @@ def problems_json(errors: Sequence[InvalidSpec]) -> str:
 
 
 def _problem_dict(problem: Problem, file: str | None) -> dict[str, Any]:
-    """Return a problem as a dict that can be written as JSON; its positions are None if the spec is not from text."""
+    """Return a problem in the form in which it is written as JSON; its lines and columns are None if unknown."""
     span = problem.span
     return {
         "file": file,

@@ -1,7 +1,7 @@
-"""The report as HTML for a notebook: a table with bars, in which scopes can be folded.
+"""Writes a report as HTML for a notebook, where a cell that ends with a `Report` shows a table with foldable scopes.
 
-A `Report` becomes one `<div>` with its style, for example on the last line of a cell. It needs no script and loads
-nothing. Every text is escaped, because the names of a network come from untrusted files.
+The HTML is one `<div>` that contains its own style, needs no script and loads nothing. Every text is escaped, because
+the names in a network can come from an untrusted file.
 """
 
 from collections import Counter
@@ -16,12 +16,12 @@ from convcalc.render.lines import Line
 from convcalc.render.rows import Row, describe_scope, fold_rows
 from convcalc.render.summary import format_totals, heading_lines
 
-_MOST_ROWS = 2000  # a notebook stores its output: about 500 bytes per row
-_MOST_OPEN = 60  # rows shown before anything is unfolded
+_MOST_ROWS = 2000  # a limit on the size of the notebook file, which stores about 500 bytes per row
+_MOST_OPEN = 60  # at most this many rows are visible before the reader unfolds any scope
 _COLUMNS = tuple(
     COLUMNS[name] for name in ("name", "what", "output_shape", "params", "macs", "receptive_field", "activation_memory")
 )
-_WIDEST = 48  # characters of a column; longer texts are cut on the screen, and shown in full by a tooltip
+_WIDEST = 48  # characters; longer texts are cut on the screen, and shown in full by a tooltip
 _STYLE = """
 .convcalc { --text: #1f2328; --faint: #656d76; --line: #d8dee4; --back: #ffffff; --bar: #54aeff;
   color: var(--text); background: var(--back); padding: 8px 12px; overflow-x: auto;
@@ -48,15 +48,16 @@ _STYLE = """
 
 
 def html_report(report: Report) -> str:
-    """Return the name and inputs, the layers in nested `<details>`, and the totals.
+    """Return the report as HTML: its heading, its layers in nested `<details>` elements, and its totals.
 
-    At most 2,000 rows are written: deeper scopes are folded for good, and the remaining rows are left out.
+    At most 2,000 rows are written. To keep this limit, deep scopes become single rows that the reader cannot unfold,
+    and if that is not enough, the last rows are left out.
     """
     title, *facts = heading_lines(report, None)
     rows, note = fold_rows(report, _MOST_ROWS)
     described = [row._replace(what=text) for row, text in zip(rows, _describe_rows(report, rows), strict=True)]
     parts = [
-        # MathJax of a notebook would typeset formulas in names
+        # keeps the MathJax of a notebook from typesetting names as formulas
         '<div class="convcalc tex2jax_ignore mathjax_ignore">',
         f"<style>{_STYLE}</style>",
         *(f"<p>{_line_html(line)}</p>" for line in (title, *facts)),
@@ -83,7 +84,7 @@ def _total_html(line: Line) -> str:
 
 
 def _describe_rows(report: Report, rows: Sequence[Row]) -> Iterator[str]:
-    """Yield the texts of the column `what`; those of open scopes describe what can be folded."""
+    """Yield the text of the column `what` for each row; open scopes, which the reader can fold, get one as well."""
     groups = {group.name: group for group in report.groups}
     for row in rows:
         yield describe_scope(groups[row.name], row.label) if row.is_group else row.what
@@ -94,7 +95,7 @@ def _texts(row: Row) -> list[str]:
 
 
 def _measure_columns(rows: Sequence[Row]) -> str:
-    """Return the widths of the columns for the grid of CSS."""
+    """Return the widths of all columns as a value for the CSS property `grid-template-columns`."""
     table = [[column.title for column in _COLUMNS], *map(_texts, rows)]
     widths = [max(map(len, texts)) for texts in zip(*table, strict=True)]
     widths[0] = max((len(row.label) + 2 * row.indent + 2 * row.is_group for row in rows), default=0)
@@ -102,13 +103,16 @@ def _measure_columns(rows: Sequence[Row]) -> str:
 
 
 def _choose_open_indent(rows: Sequence[Row]) -> int:
-    """Return the largest indent up to which at most 60 rows are shown, at least 0."""
+    """Return the largest indent (at least 0) such that at most 60 rows have that indent or a smaller one."""
     visible = accumulate(count for _, count in sorted(Counter(row.indent for row in rows).items()))
     return max(sum(1 for count in visible if count <= _MOST_OPEN) - 1, 0)
 
 
 def _table_html(rows: Iterable[Row], open_indent: int) -> Iterator[str]:
-    """Yield the rows; those that follow a scope with a larger indent are inside its `<details>`."""
+    """Yield the HTML of the rows; the rows of a scope, which have a larger indent, are inside its `<details>`.
+
+    Scopes with an indent below `open_indent` are unfolded at first.
+    """
     titles = [f'<span class="{_side(column.right)}">{column.title}</span>' for column in _COLUMNS]
     yield f'<div class="row head">{" ".join(titles)} <span>share</span></div>'
     open_scopes: list[int] = []
@@ -144,7 +148,7 @@ def _side(right: bool) -> str:
 
 
 def _share_html(share: float | None) -> str:
-    """Return the percentage and its bar, at most 16 characters wide; blank if the layer costs nothing."""
+    """Return a share as a percentage and a bar of at most 16 characters; empty if it is 0, `?` if it is unknown."""
     if share is None:
         return "?"
     return f'{share:6.1%}<i class="bar" style="width: {16 * share:.2f}ch"></i>' if share else ""

@@ -16,7 +16,10 @@ _DEFAULT = tuple(column for column in SHOWN if column.name != "share")
 
 
 def escape(text: str) -> str:
-    """Return text in which nothing is Markdown syntax; a zero-width space after every @ prevents mentions of users."""
+    """Escape text so that it contains no Markdown syntax, and mentions no GitHub user.
+
+    A zero-width space after every @ prevents mentions.
+    """
     return re.sub(r"([\\`*_{}\[\]<>|#!&~$])", r"\\\1", printable(text)).replace("@", "@&#8203;")
 
 
@@ -28,7 +31,11 @@ def markdown_report(
     sort: str | None = None,
     exact: bool = False,
 ) -> str:
-    """Return a title, the table of layers with full names, and the totals, as Markdown."""
+    """Return a title, the table of layers with full names, and the totals, as Markdown.
+
+    Scopes with layers more than `depth` levels deep (None: unlimited) are folded into one row. `sort` is the name of a
+    column by which the rows are sorted, and `exact` asks for exact numbers.
+    """
     columns = _DEFAULT if columns is SHOWN else columns
     rows = sort_rows(report, sort, depth) if sort else layer_rows(report) if depth is None else tree_rows(report, depth)
     lines = [f"### {escape(report.network.name)}", ""]

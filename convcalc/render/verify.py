@@ -21,7 +21,7 @@ _FIRST_TO_GO = (1, 2, 3)
 
 
 def verification_lines(found: list[Verification], width: int | None) -> list[Block]:
-    """Return a table with one row per network, followed by the differences, each with both values."""
+    """Return a table with one row per network, followed by one line per difference with both values."""
     titles = (*_TITLES, found[0].source)
     rows = [titles, *(_cell_texts(network) for network in found)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(titles))]
@@ -59,7 +59,7 @@ def _count_text(count: int | None) -> str:
 
 
 def _verdict_text(network: Verification) -> str:
-    """Return `agrees` or the number of differences, and the number of layers that could not be compared."""
+    """Return `agrees` or the number of differences; if some layers could not be compared, also their number."""
     unknown = len(network.unknown)
     differences = len(network.differences) or sum(not total.agrees for total in network.totals)
     text = f"{differences} differ{'s' if differences == 1 else ''}" if differences else "agrees"
@@ -67,7 +67,7 @@ def _verdict_text(network: Verification) -> str:
 
 
 def _style_cell(row: tuple[str, ...], column: int, name_width: int) -> Styled:
-    """Return a cell with its style; the name of the network is cut to `name_width` characters."""
+    """Return the text of a cell and its style; the name of a network is cut to `name_width` characters."""
     text = row[column]
     if column == 0:
         return shorten(text, name_width), ""
@@ -104,7 +104,7 @@ def _difference_texts(layer: ComparedLayer, source: str) -> list[str]:
 
 
 def _both_text(figure: str, ours: Any, theirs: Any, source: str) -> str:
-    """Return convcalc's value of a figure and the other one, such as `params 104 here, 112 in PyTorch`."""
+    """Return a figure as computed by convcalc and by `source`, such as `params 104 here, 112 in PyTorch`."""
     return f"{_WORDS.get(figure, figure)} {_value_text(ours)} here, {_value_text(theirs)} in {source}"
 
 
@@ -113,7 +113,7 @@ def _figures_dict(of: MeasuredFigures) -> dict[str, Any]:
 
 
 def _value_text(figure: Any) -> str:
-    """Return a shape, a list of shapes or a count as text."""
+    """Return a figure, which is a shape, a list of shapes, or a count (`?` if unknown), as text."""
     if isinstance(figure, list) and figure and not isinstance(figure[0], int):
         return ", ".join(map(_value_text, figure))
     return "×".join(map(str, figure)) if isinstance(figure, list | tuple) else _count_text(figure)
@@ -143,7 +143,7 @@ def _whole_dict(network: Verification) -> dict[str, Any]:
 
 
 def _layer_dict(layer: ComparedLayer, source: str) -> dict[str, Any]:
-    """Return a layer as a dict that can be written as JSON; figures are None on a side that lacks the layer."""
+    """Return a layer in the form in which it is written as JSON; its figures are None on a side that lacks it."""
     ours, theirs = (None if each is None else _figures_dict(each) for each in (layer.ours, layer.theirs))
     why = {"refusal": layer.refusal} if layer.refusal else {}
     return {"name": layer.name, "kind": layer.kind, "ours": ours, source.lower(): theirs, **why}
