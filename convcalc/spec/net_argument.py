@@ -1,7 +1,7 @@
-"""A NET argument with values for the spec parameters of that network only: `net.yaml@width=0.5,kernels=[3,5]`.
+"""Reads NET arguments, which can set spec parameters for one network: `net.yaml@width=0.5,kernels=[3,5]`.
 
-`split_net` splits an argument into the file (or `-`, or `example:NAME`) and the text of the values; `read_net_params`
-returns the values by name.
+`split_net` splits an argument into the network (a file, `-` or `example:NAME`) and the text after the `@`;
+`read_net_params` returns the values in that text by name.
 """
 
 import os
@@ -19,17 +19,19 @@ _CLOSING = {"[": "]", "{": "}", "(": ")", '"': '"', "'": "'"}
 
 
 def split_net(argument: str) -> tuple[str, str]:
-    """Return the network and the text after the `@` that sets its spec parameters, "" without one.
+    """Return the network and the text after the `@`, which sets spec parameters; this text is "" if there is none.
 
     >>> split_net("example:mobilenet_v1@width=0.5")
     ('example:mobilenet_v1', 'width=0.5')
 
-    An existing file whose name contains `@` is a network, whatever follows the `@`.
+    If a file with the name of the whole argument exists, the `@` is part of its name.
     """
     if _MARK not in argument or os.path.exists(argument):
         return argument, ""
     parts = [(argument[: mark.start()], argument[mark.end() :]) for mark in re.finditer(_MARK, argument)]
-    existing = [part for part in reversed(parts) if _exists(part[0])]  # a folder can have an `@` in its name
+    existing = [
+        part for part in reversed(parts) if _exists(part[0])
+    ]  # the name of a folder or file may also contain an `@`
     assigning = [part for part in parts if _ASSIGNMENT.match(part[1])]
     found = [part for part in existing if part in assigning] or assigning or existing
     return found[0] if found else (argument, "")
@@ -45,7 +47,7 @@ def join_net(net: str, params: str) -> str:
 
 
 def read_net_params(argument: str) -> dict[str, Any]:
-    """Return the spec parameters that a NET argument sets, with values read as in a spec. Raises Flaw.
+    """Return the spec parameters that a NET argument sets, with their values. Raises Flaw if the text is invalid.
 
     >>> read_net_params("example:mobilenet_v1@width=0.5,size=160")
     {'width': 0.5, 'size': 160}
@@ -71,7 +73,7 @@ def read_net_params(argument: str) -> dict[str, Any]:
 
 
 def _split_at_commas(text: str) -> Iterator[str]:
-    """Yield the parts between commas that are not inside brackets or quotes."""
+    """Yield the parts of a text that are separated by commas; commas inside brackets or quotes do not count."""
     start, awaited = 0, ""
     for index, character in enumerate(text):
         if awaited.endswith(character):
