@@ -19,7 +19,7 @@ _CLOSING = {"[": "]", "{": "}", "(": ")", '"': '"', "'": "'"}
 
 
 def split_net(argument: str) -> tuple[str, str]:
-    """Return the network and the text after the `@`, which sets spec parameters; this text is "" if there is none.
+    """Return the network and the text after the `@`, which sets spec parameters; the text is "" without an `@`.
 
     >>> split_net("example:mobilenet_v1@width=0.5")
     ('example:mobilenet_v1', 'width=0.5')
