@@ -38,7 +38,7 @@ class BlockBinder:
         return Use(block, scope.variables, scope.inputs)
 
     def _bind_inputs(self, expansion: Expansion, block: Block, scope: Scope) -> None:
-        """Make the block's inputs available under their names, if it has any.
+        """Make the block's inputs available under their names, if they have names.
 
         Raises UnknownValue after reporting a wrong number of inputs.
         """

@@ -94,7 +94,7 @@ class Document:
         """Return the extent of the value at a path, or of its key if `on_key`.
 
         If the path does not exist, this is the extent of the longest beginning of the path that does. `within` selects
-        a part of a text by its first and last index. Return None if the root has no place.
+        a part of the value, if it is text, by its extent in that text. Return None if the root has no place.
         """
         extent: Extent | None = getattr(self.root, "extent", None)
         value = self.root

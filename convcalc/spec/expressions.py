@@ -106,7 +106,7 @@ class Parser:
         return token
 
     def accept(self, *values: str) -> _Token | None:
-        """Consume and return the next token if it is one of these signs or words."""
+        """Consume and return the next token if it is one of the given signs or words; otherwise return None."""
         token = self.token
         if token.value in values and token.kind in ("sign", "word"):
             return self.take_token()

@@ -29,9 +29,7 @@ def split_net(argument: str) -> tuple[str, str]:
     if _MARK not in argument or os.path.exists(argument):
         return argument, ""
     parts = [(argument[: mark.start()], argument[mark.end() :]) for mark in re.finditer(_MARK, argument)]
-    existing = [
-        part for part in reversed(parts) if _exists(part[0])
-    ]  # the name of a folder or file may also contain an `@`
+    existing = [part for part in reversed(parts) if _exists(part[0])]  # a folder can have an `@` in its name
     assigning = [part for part in parts if _ASSIGNMENT.match(part[1])]
     found = [part for part in existing if part in assigning] or assigning or existing
     return found[0] if found else (argument, "")

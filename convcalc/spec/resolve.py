@@ -33,7 +33,7 @@ class Resolver:
     # -- values
 
     def evaluate(self, compiled: Compiled, path: Path, expansion: Expansion) -> Any:
-        """Return the value of a compiled value, which may contain expressions, for an entry that is being expanded.
+        """Evaluate the expressions in a compiled value, for an entry that is being expanded, and return the result.
 
         `path` is where the value is written.
         """

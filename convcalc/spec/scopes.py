@@ -54,8 +54,8 @@ class Place:
         self.path = path
         self.outputs = outputs
         self._children = children
-        self.node: int | None = None  # the number of the layer, if it is one
-        self.use: Use | None = None  # the use of a block, if it is one
+        self.node: int | None = None  # the number of the layer; None if this is not a layer
+        self.use: Use | None = None  # the use of the block; None if this is not a block
         self.disabled_by: Path | None = None  # the path of the option that disables it, None if it is enabled
 
     @property

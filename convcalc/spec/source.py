@@ -80,7 +80,7 @@ class _EventReader:
 
         text = self.tree.text
         control = re.search(_NOT_PRINTABLE, text)
-        if control is not None:  # one of PyYAML's parsers finds these first, the other when it reaches them
+        if control is not None:  # PyYAML's Python parser checks the whole text first, libyaml stops only on reaching it
             self.document.problems.clear()
             self.tree.report(control.span(), "a control character; a spec must be printable text", "CV001")
             return
@@ -165,7 +165,7 @@ def parse_events(text: str) -> Iterator[Event]:
 
 
 def scalar_extents(text: str) -> list[Extent]:
-    """Return the places of the scalars in a well-formed text, which tell a # inside a scalar from a comment."""
+    """Return the places of the scalars in a well-formed text; a # inside a scalar does not begin a comment."""
     return [_find_extent(event) for event in parse_events(text) if event.__class__ is ScalarEvent]
 
 

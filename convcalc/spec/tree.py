@@ -234,7 +234,7 @@ class TreeBuilder:
         return UNKNOWN
 
     def _is_in_own_key(self) -> bool:
-        """Whether the part that is being read is inside a top-level key that convcalc ignores, such as `x-notes`."""
+        """Whether the part that is being read is inside a top-level key of the user's own, such as `x-notes`."""
         return str(self.stack[0].key).startswith("x-")
 
     def _join_expression(self, frame: _Frame, text: str, extent: Extent) -> Any:
