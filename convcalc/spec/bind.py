@@ -38,7 +38,10 @@ class BlockBinder:
         return Use(block, scope.variables, scope.inputs)
 
     def _bind_inputs(self, expansion: Expansion, block: Block, scope: Scope) -> None:
-        """Give each input of a block its name. Raises UnknownValue if their number is wrong."""
+        """Make the block's inputs available under their names, if they have names.
+
+        Raises UnknownValue after reporting a wrong number of inputs.
+        """
         names = block.input_names
         due = 1 if names is None else len(names)
         if len(scope.inputs) != due:
@@ -52,7 +55,7 @@ class BlockBinder:
                 scope.places[name] = Place("input", (*block.path, "inputs", index), (scope.inputs[index],))
 
     def _evaluate_parameters(self, expansion: Expansion, block: Block) -> dict[str, Any]:
-        """Return the values of a block's parameters; one that cannot be evaluated is UNKNOWN."""
+        """Return the values of a block's parameters by name; a value is UNKNOWN if it cannot be evaluated."""
         if expansion.entry.dynamic:
             self._check_names(expansion, block)
         variables: dict[str, Any] = {}
@@ -64,7 +67,10 @@ class BlockBinder:
         return variables
 
     def _evaluate_parameter(self, expansion: Expansion, block: Block, name: str, above: dict[str, Any]) -> Any:
-        """Return the value of a parameter: the argument of the use, or the default, which can use parameters above."""
+        """Return the value of a parameter: the argument if one is given, otherwise the default.
+
+        The default can use the values in `above`: those of the parameters declared before this one.
+        """
         entry, default = expansion.entry, block.parameters[name]
         if name in entry.arguments:
             value = entry.arguments[name]
@@ -78,7 +84,10 @@ class BlockBinder:
         return UNKNOWN if default is None else default
 
     def _check_names(self, expansion: Expansion, block: Block) -> None:
-        """Check the arguments of a block that a parameter names, which was not known when they were compiled."""
+        """Report missing and unknown arguments of an entry such as `- $block: {width: 64}`.
+
+        They cannot be checked earlier: only the value of the parameter tells which block it is.
+        """
         entry = expansion.entry
         for name, default in block.parameters.items():
             if default is None and name not in entry.arguments:
@@ -98,7 +107,11 @@ class BlockBinder:
 
 
 def _make_default_context(expansion: Expansion, variables: dict[str, Any]) -> Expansion:
-    """Return the context for a default: it can use the block's input and the parameters above it, and no layers."""
+    """Return the context in which a parameter's default is evaluated.
+
+    The default can use the inputs of the block (for `$in_channels`) and `variables`, the values of the parameters
+    declared before it, but it cannot refer to layers.
+    """
     scope = Scope("", None, (), variables, 0, False)
     scope.use_path = expansion.entry.word_path
     inside = Expansion(expansion.entry, scope, None)

@@ -1,8 +1,8 @@
-"""Decides whether a wrong value of a spec parameter, and not the spec, is why a network cannot be read.
+"""Decides whether an error is caused by the spec itself or by a spec parameter set from outside, as with `--set`.
 
-`blame_params` takes an error, the document and the overrides, and returns the error to report. A parameter may be used
-in many places, and each of them reports a wrong value. If the spec is valid without the values given from outside,
-there is only one mistake, and it is reported where the value was given: `--set width=abc`.
+`blame_params` takes an error, the document and the overrides, and returns the error to report. A wrong value is found
+at every place that uses the parameter. If the spec is valid without the values given from outside, all these problems
+are replaced by a single one, which names the option: `--set width=abc`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,12 +13,12 @@ from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides, WrongOverride, make_override_problem
 from convcalc.spec.reader import read_network
 
-# without the codes of shapes and limits
+# not the codes for shapes that do not fit and for exceeded limits: those are mistakes in the network
 _WRONG_VALUE_CODES = frozenset({"CV010", "CV011", "CV012", "CV013", "CV014", "CV015"})
 
 
 def read_overridden_network(document: Document, overrides: Overrides) -> Network:
-    """Return the network of a document; a wrong spec parameter is reported once, where it was given.
+    """Return the network of a document; a wrong spec parameter is reported once, with the option that set it.
 
     Raises InvalidSpec if the spec is wrong, WrongOverride if an override is.
     """
@@ -29,7 +29,10 @@ def read_overridden_network(document: Document, overrides: Overrides) -> Network
 
 
 def blame_params(error: InvalidSpec, document: Document, overrides: Overrides, names: tuple[str, ...]) -> InvalidSpec:
-    """Return the error about the values of the named spec parameters if they are the cause, else the error itself."""
+    """Return an error about the values of the named spec parameters if they are the cause, otherwise `error` itself.
+
+    `names` are spec parameters whose values were given from outside.
+    """
     if isinstance(error, WrongOverride):
         return error
     wrong = _find_wrong_params(error, document, overrides, names)
@@ -39,10 +42,10 @@ def blame_params(error: InvalidSpec, document: Document, overrides: Overrides, n
 def _find_wrong_params(
     error: InvalidSpec, document: Document, overrides: Overrides, names: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Return the spec parameters whose given values make the spec invalid.
+    """Return the names of the spec parameters whose given values make the spec invalid.
 
-    This is a single one if the spec is valid without its value, otherwise all of them if it is valid without all their
-    values, otherwise (). Shapes that do not fit are not blamed on a value: that is a mistake in the network.
+    If the spec is valid without the value of one of them, return only that name. Otherwise, return all names if the
+    spec is valid without all the values, else (). Shapes that do not fit are never blamed on a value.
     """
     if not names or not all(problem.code in _WRONG_VALUE_CODES for problem in error.problems):
         return ()
@@ -51,7 +54,7 @@ def _find_wrong_params(
 
 
 def _is_valid_without(names: Iterable[str], document: Document, overrides: Overrides) -> bool:
-    """Whether the spec has no mistake without the given values, except that these spec parameters need a value."""
+    """Whether the spec is valid without the values given for `names`, apart from required parameters in `names`."""
     kept = {name: value for name, value in overrides.params.items() if name not in names}
     try:
         read_network(document, overrides.with_params(kept))
@@ -64,7 +67,7 @@ def _is_valid_without(names: Iterable[str], document: Document, overrides: Overr
 def _describe_wrong_values(
     error: InvalidSpec, names: Sequence[str], document: Document, overrides: Overrides
 ) -> WrongOverride:
-    """Return one error for wrong values: what was given, and what was expected at their first use."""
+    """Return one error for all wrong values: what was given, and the first problem that it causes in the spec."""
     problem = error.problems[0]
     given = ", ".join(overrides.param_option(name) for name in names)
     message = f"{given}: {problem.message} (first used at {error.place(problem)})"

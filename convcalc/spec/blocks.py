@@ -1,4 +1,4 @@
-"""Compiles the blocks of a spec to `Block` objects, each of which can use the blocks above it.
+"""Compiles the blocks of a spec to `Block` objects; a block can use only blocks defined above it.
 
 For example, `blocks: {basic: {params: {width: }, layers: [conv: …, relu]}}` becomes a `Block` with a required parameter
 and two entries.
@@ -23,7 +23,10 @@ class BlockCompiler:
         self.entries = entries
 
     def compile_blocks(self, written: Any, names: frozenset[str]) -> dict[str, Block]:
-        """Return all blocks by name; each can use the ones above it."""
+        """Return the compiled blocks by name.
+
+        `written` is the value of the key blocks, `names` are the spec parameters that blocks can use.
+        """
         blocks: dict[str, Block] = {}
         if written is UNKNOWN or written is None:
             return blocks
@@ -40,7 +43,7 @@ class BlockCompiler:
         return blocks
 
     def _check_block_name(self, name: str, path: Path) -> None:
-        """Report a name that a block cannot have."""
+        """Report a block name that is invalid or reserved."""
         if not PARAMETER_NAME.fullmatch(name) or len(name) > MOST_NAME:
             message, hint = f"{show(name)} is not a valid block name", "use a letter, then letters, digits and _"
             self.problems.add(path, message, "CV015", hint, on_key=True)
@@ -48,7 +51,7 @@ class BlockCompiler:
             self.problems.add(path, f"{name} is reserved and cannot be the name of a block", "CV015", on_key=True)
 
     def _compile_block(self, name: str, definition: Any, path: Path, visible: Visible) -> Block:
-        """Compile one block."""
+        """Return one compiled block; mistakes are reported, and mark it as broken if it cannot be used."""
         block = Block(name, path, len(visible.blocks))
         if not isinstance(definition, dict):
             block.broken = True
@@ -85,7 +88,10 @@ class BlockCompiler:
         return block
 
     def _compile_parameters(self, block: Block, written: Any, path: Path, names: frozenset[str]) -> frozenset[str]:
-        """Compile the parameters of a block and return their names; a default can use the parameters above it."""
+        """Add the parameters to a block, with their compiled defaults, and return their names.
+
+        A default can use `names`, which are the spec parameters, and the block's own parameters declared before it.
+        """
         if written is None or written is UNKNOWN:
             return frozenset()
         if not isinstance(written, dict):
@@ -100,7 +106,7 @@ class BlockCompiler:
         return frozenset(block.parameters)
 
     def _compile_inputs(self, block: Block, written: Any, path: Path) -> None:
-        """Set the names of a block's inputs, if it lists several."""
+        """Set the names of a block's inputs if it declares `inputs`; otherwise, it has one input without a name."""
         if written is None or written is UNKNOWN:
             return
         if not isinstance(written, list) or not written or not all(isinstance(name, str) for name in written):

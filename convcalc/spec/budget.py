@@ -1,4 +1,4 @@
-"""Reads the budget of a spec: limits as written become `Limit`s with whole numbers.
+"""Reads the budget of a spec into a list of `Limit`s, whose bounds are integers.
 
 For example, `params: 5M` becomes a limit with the maximum 5,000,000. Limits are not enforced here.
 """
@@ -22,14 +22,14 @@ COUNTS = ("params", "macs", "flops", "multiplications", "layers")
 MEMORY = ("weight_memory", "activation_memory", "peak_memory")
 _PER_OUTPUT = ("receptive_field", "output_shape")
 METRICS = (*COUNTS, *MEMORY, *_PER_OUTPUT)
-LIMITED = (*COUNTS, *MEMORY, "receptive_field")  # the metrics that options and settings can limit
+LIMITED = (*COUNTS, *MEMORY, "receptive_field")  # metrics that options such as --max-params and settings can limit
 PER_LAYER = tuple(metric for metric in (*COUNTS, *MEMORY) if metric not in ("layers", "peak_memory"))
 
 
 def read_quantity(metric: str, value: Any, name: str = "") -> int:
-    """Return the whole number that a limit stands for, such as 5,000,000 for `5M`.
+    """Return the integer that a written quantity stands for, such as 5,000,000 for `5M`; memory is in bytes.
 
-    Raises Flaw; its message calls the limit by `name`, such as `--max-params`, or else by the metric.
+    Raises Flaw if it is invalid; the message refers to it by `name`, such as `--max-params`, or else by the metric.
     """
     suffixes = MEMORY_SUFFIXES if metric in MEMORY else COUNT_SUFFIXES
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -49,7 +49,10 @@ def read_quantity(metric: str, value: Any, name: str = "") -> int:
 
 
 def _read_bounds(metric: str, value: Any) -> tuple[int | None, int | None]:
-    """Return the minimum and maximum of a limit, given as a maximum or as a mapping with min and max. Raises Flaw."""
+    """Return the minimum and maximum of a limit, each None if it is not given. Raises Flaw if the limit is invalid.
+
+    A limit is written as a maximum (except for receptive_field), or as a mapping with min, max or both.
+    """
     if not isinstance(value, dict):
         if metric == "receptive_field":
             hint = f"write {{min: {value}}}" if is_integer(value) else "for example: {min: 224}"
@@ -73,7 +76,11 @@ def _read_bounds(metric: str, value: Any) -> tuple[int | None, int | None]:
 
 
 def read_limit(metric: str, value: Any, path: Path, output: str | None = None, pattern: str | None = None) -> Limit:
-    """Return the limit of one metric. Raises Flaw."""
+    """Return the limit of one metric, written as `value`. Raises Flaw if it is invalid.
+
+    `output` names the output that the limit applies to, None for all; `pattern` is that of the layer names that a
+    limit per layer applies to.
+    """
     if metric == "output_shape":
         sizes = isinstance(value, list) and all(type(size) is int and size > 0 for size in value)
         if not sizes or not 1 <= len(value) <= MOST_AXES + 1:
@@ -85,12 +92,15 @@ def read_limit(metric: str, value: Any, path: Path, output: str | None = None, p
 
 
 def is_per_output(metric: str, value: Any) -> bool:
-    """Whether a limit is a mapping from output names."""
+    """Whether a limit is written as a mapping from the names of outputs to their limits."""
     return metric in _PER_OUTPUT and isinstance(value, dict) and not set(value) & {"min", "max"}
 
 
 def read_output_limits(metric: str, value: dict[str, Any], path: Path, outputs: list[str]) -> list[Limit]:
-    """Return one limit per named output. Raises Flaw."""
+    """Return the limits in a mapping from output names to limits. Raises Flaw if one is invalid.
+
+    `outputs` are the names of the network's outputs.
+    """
     limits = []
     for name, written in value.items():
         if name not in outputs:
@@ -101,9 +111,9 @@ def read_output_limits(metric: str, value: dict[str, Any], path: Path, outputs: 
 
 
 def read_layer_limits(pattern: str, written: Any, path: Path, names: list[str] | None) -> list[Limit]:
-    """Return the limits of the layers whose names match a pattern such as `head.*`. Raises Flaw.
+    """Return the limits for the layers whose names match a pattern such as `head.*`. Raises Flaw if one is invalid.
 
-    `names` are the names of all layers, or None if they are not known.
+    `names` are the names of all layers, None if they are unknown; if they are known, one of them must match.
     """
     if names is not None and not any(fnmatchcase(name, pattern) for name in names):
         raise Flaw(f"the pattern {show(pattern)} matches no layer", did_you_mean(pattern, names), code="CV015")
@@ -128,7 +138,10 @@ class BudgetReader:
         self.evaluate = evaluate
 
     def read_budget(self, root: dict[str, Any], names: list[str], outputs: list[str]) -> list[Limit]:
-        """Return the limits in a spec, given the names of all layers and of the outputs."""
+        """Return the limits in a spec, or [] if it has no budget.
+
+        `names` are the names of all layers, `outputs` those of the network's outputs.
+        """
         path: Path = ("budget",)
         if "budget" not in root:
             return []
@@ -154,7 +167,7 @@ class BudgetReader:
         return limits
 
     def _read_metric(self, metric: str, value: Any, path: Path, outputs: list[str]) -> list[Limit]:
-        """Return one limit, or one per output."""
+        """Return the limits of one metric: a single limit, or one per output if they are given by output."""
 
         def read(value: Any) -> list[Limit]:
             if is_per_output(metric, value):
@@ -164,7 +177,7 @@ class BudgetReader:
         return self._read_guarded(value, path, read)
 
     def _read_per_layer(self, written: Any, names: list[str]) -> list[Limit]:
-        """Return the limits of layers, by name pattern."""
+        """Return the limits under `per_layer`, which are given for patterns of layer names."""
         path: Path = ("budget", "per_layer")
         if not isinstance(written, dict):
             if written is not UNKNOWN:
@@ -179,7 +192,7 @@ class BudgetReader:
         return limits
 
     def _read_guarded(self, value: Any, path: Path, read: Callable[[Any], list[Limit]]) -> list[Limit]:
-        """Evaluate a value and read its limits; none after reporting a mistake."""
+        """Evaluate a value and return the limits that `read` finds in it, or [] after reporting a mistake."""
         try:
             return read(self.evaluate(value, path))
         except UnknownValue:

@@ -1,8 +1,9 @@
 """Compiles the entries of a spec to `Entry` objects, with all checks that do not need shapes.
 
-Each entry of the text is compiled once, however often it is expanded. Checked are its layer kind or block, the names
-of its arguments and options, and the syntax and names of its expressions. For example, `conv: {out_channel: 8}` is
-reported here, and an out_channels of -8 when the entry is expanded.
+Each entry of the text is compiled once, however often it is expanded. Its layer kind or block, the names of its
+arguments and options, and the syntax and names of its expressions are checked here; the values of its arguments are
+checked when it is expanded. For example, the misspelt name in `conv: {out_channel: 8}` is reported here, but the wrong
+value in `conv: {out_channels: -8}` when a layer is made from the entry.
 """
 
 from collections.abc import Container
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
 class Visible:
     """What an entry can refer to: parameters (`names`), the blocks above it, and the counts of the repeats around it.
 
-    `counts` are the names of these counts, outermost first; "index" is that of a repeat without a name. The expressions
-    of an entry can use the names in `reading`. $index is among them if a single repeat is around them; if there are
-    more, it would be ambiguous.
+    `all_blocks` has the names of all blocks, including those below. `counts` has the names of the counts, outermost
+    repeat first; the count of a repeat that does not name it is called "index". `reading` has all names that the
+    entry's expressions can use. $index is one of them only inside exactly one repeat: with more, it would be ambiguous.
     """
 
     __slots__ = ("all_blocks", "blocks", "counts", "names", "reading")
@@ -62,7 +63,10 @@ class Visible:
         self.reading = names | own
 
     def inside_repeat(self, count: str | None) -> "Visible":
-        """Return what can be referred to inside a repeat: in addition, its count, which may have a name."""
+        """Return what the entries inside a repeat can refer to: the same and the repeat's count.
+
+        `count` is the name of that count, None if it is only available as $index.
+        """
         return Visible(self.names, self.blocks, self.all_blocks, (*self.counts, count or "index"))
 
 
@@ -75,7 +79,7 @@ class EntryCompiler:
         self.values = values
 
     def compile_body(self, entries: Any, path: Path, visible: Visible, hint: str = "begin each entry with -") -> Body:
-        """Compile a list of entries; the hint is for anything else."""
+        """Return the compiled entries of a list; anything other than a list is reported with `hint`."""
         if not isinstance(entries, list):
             if entries is not UNKNOWN:
                 message = f"expected a list of entries; got {show(entries)}"
@@ -89,9 +93,9 @@ class EntryCompiler:
         return Body(compiled)
 
     def compile_entry(self, written: Any, path: Path, visible: Visible) -> Entry:
-        """Compile one entry, in any of the forms in which it can be written.
+        """Return one compiled entry; mistakes are reported.
 
-        These are a word alone, a word with its arguments, and a mapping with branches or a sequence.
+        An entry is a word (`relu`), a word with arguments (`conv: {…}`), or a mapping with branches or a sequence.
         """
         line = self.document.line(path)
         if isinstance(written, str):
@@ -118,7 +122,7 @@ class EntryCompiler:
         return _make_broken_entry(path, line)
 
     def _compile_use(self, entry: Entry, arguments: Any, visible: Visible) -> None:
-        """Compile a layer kind or block with its arguments."""
+        """Set the layer kind or block of an entry from its word, and compile its arguments and options."""
         word = entry.word
         if word in visible.blocks:
             entry.block = visible.blocks[word]
@@ -136,7 +140,7 @@ class EntryCompiler:
             self._compile_arguments(entry, by_name, visible)
 
     def _read_arguments(self, entry: Entry, written: Any) -> dict[str, Any] | None:
-        """Return the arguments and options of an entry by name; None after reporting that they have no valid form."""
+        """Return the written arguments and options of an entry by name; None if they are not in a valid form."""
         if isinstance(written, dict):
             return written
         if written is None:
@@ -170,7 +174,7 @@ class EntryCompiler:
         """Compile the options and arguments of an entry: first their names, then their expressions."""
         known = entry.list_argument_names()
         names = self._compile_repeat(entry, arguments, visible).reading
-        guessed = entry.broken  # the word was wrong; the kind is the one that it most likely meant
+        guessed = entry.broken  # if the word is wrong, the kind is only the one that it most likely meant
         given = {}
         for key, value in arguments.items():
             if key in OPTIONS:
@@ -191,7 +195,7 @@ class EntryCompiler:
             self._check_required_arguments(entry, arguments)
 
     def _check_required_arguments(self, entry: Entry, arguments: dict[str, Any]) -> None:
-        """Report required arguments that are not given."""
+        """Report required arguments that are missing."""
         if entry.kind is not None:
             required = list_required(entry.kind.keys)
         elif entry.block is not None:
@@ -206,9 +210,9 @@ class EntryCompiler:
             self._load_mistakes().report_missing_arguments(entry, absent, arguments)
 
     def _compile_option(self, entry: Entry, key: str, value: Any, visible: Visible, names: frozenset[str]) -> None:
-        """Compile one option."""
+        """Compile one option of an entry, except `repeat`; expressions in it can use `names`."""
         if key == "repeat":
-            return  # compiled first, since it decides which names the others can use
+            return  # already compiled: it decides which names the other options can use
         path = entry.option_path(key)
         if value is None:
             self.problems.add(path, f"{key} has no value", "CV012", on_key=True)
@@ -221,7 +225,7 @@ class EntryCompiler:
         entry.options[key] = self.values.compile_value(value, path, names)
 
     def _compile_repeat(self, entry: Entry, written: dict[str, Any], visible: Visible) -> Visible:
-        """Compile the option repeat, if it is given, and return what the entry can then refer to."""
+        """Compile the option repeat, if it is given, and return what the rest of the entry can refer to."""
         if "repeat" not in written:
             return visible
         value, path = written["repeat"], entry.option_path("repeat")
@@ -242,7 +246,7 @@ class EntryCompiler:
         return visible.inside_repeat(entry.counter)
 
     def _check_count_name(self, name: str, path: Path, visible: Visible) -> None:
-        """Report a name that the count of a repeat cannot have."""
+        """Report a name for the count of a repeat that is invalid, reserved or already used."""
         self.values.check_parameter_name(name, path, "count")
         if name in visible.names or name in visible.counts:
             other = "a parameter" if name in visible.names else "the count of a repeat around this one"
@@ -251,7 +255,7 @@ class EntryCompiler:
     def _compile_list_entry(
         self, written: dict[str, Any], word: str, path: Path, line: int | None, visible: Visible
     ) -> Entry:
-        """Compile branches or a sequence."""
+        """Return a compiled entry with branches or a sequence; `word` is which of the two it is."""
         entry = Entry(path, word, (*path, word), line)
         allowed = [word, *OPTIONS, *(["merge"] if word == "branches" else [])]
         inside = self._compile_repeat(entry, written, visible)
@@ -270,7 +274,7 @@ class EntryCompiler:
         return entry
 
     def _compile_branches(self, entry: Entry, written: dict[str, Any], names: frozenset[str], visible: Visible) -> None:
-        """Compile the branches and their merge."""
+        """Compile the branches of an entry and its key `merge`."""
         path, branches = (*entry.path, "branches"), written["branches"]
         misplaced = isinstance(branches, dict) and any(key in (*OPTIONS, "merge") for key in branches)
         if misplaced:
@@ -307,7 +311,7 @@ class EntryCompiler:
             entry.broken = True
 
     def _check_branch_name(self, name: str, path: Path) -> None:
-        """Report a name that a branch cannot have."""
+        """Report a branch name that is invalid or reserved."""
         if not LAYER_NAME.fullmatch(name) or len(name) > MOST_NAME:
             too_long = len(name) > MOST_NAME
             hint = f"use at most {MOST_NAME} characters" if too_long else "use a letter, then letters, digits, _ and -"
@@ -317,19 +321,19 @@ class EntryCompiler:
             self.problems.add(path, message, "CV015", on_key=True)
 
     def _load_mistakes(self) -> "EntryMistakes":
-        """Return the reporter of mistakes that need more than a line to explain; most specs have none."""
+        """Return the reporter of mistakes with long explanations, imported only when needed: most specs have none."""
         from convcalc.spec.entry_mistakes import EntryMistakes
 
         return EntryMistakes(self.problems)
 
 
 def _is_several_numbers(written: Any) -> bool:
-    """Whether a value is a text with numbers separated by commas, such as "2, 2"."""
+    """Whether a value is text that consists of numbers separated by commas, such as "2, 2"."""
     return isinstance(written, str) and "," in written and not written.strip("0123456789., +-")
 
 
 def _suggest_branch(step: str | int, branch: Any) -> tuple[str, ...]:
-    """Return the hint for a branch without a name that is an entry instead of a list of entries, if it is one."""
+    """Return a tuple with a hint if an unnamed branch is written as an entry instead of a list of entries, else ()."""
     if isinstance(step, str) or not isinstance(branch, dict | str) or not branch:
         return ()
     begin = f"- - {branch}" if isinstance(branch, str) else f"- - {shorten(next(iter(branch)))}: …"

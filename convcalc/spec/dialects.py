@@ -1,4 +1,4 @@
-"""Translates layer kinds and arguments of PyTorch, Keras, Caffe and other tools into those of convcalc, for hints.
+"""Suggests convcalc's layer kinds and arguments for names from PyTorch, Keras, Caffe and other tools.
 
 >>> kind_hint("Conv2d", ["conv", "relu"])
 ('conv', 'write conv')
@@ -166,7 +166,10 @@ _INFERRED = frozenset({"num_features", "normalized_shape", "in_channels", "in_fe
 
 
 def kind_hint(word: str, known: Iterable[str]) -> tuple[str | None, str]:
-    """Return the kind or block that a wrong word meant, None if that is unclear, and a hint."""
+    """Return the layer kind or block that a wrong word most likely means (None if that is unclear), and a hint.
+
+    `known` are the names of the available layer kinds and blocks.
+    """
     known = list(known)
     bare = re.sub(r"^((torch|nn|functional|F|tf|keras|layers|tensorflow)\.)+", "", word.strip())
     folded = re.sub(r"[123]d$", "", normalise_word(bare))
@@ -182,9 +185,9 @@ def kind_hint(word: str, known: Iterable[str]) -> tuple[str | None, str]:
 
 
 def key_hint(word: str, known: Iterable[str], kind: str = "", value: Any = None) -> str:
-    """Return a hint for a wrong argument name, with the right name if it is known; "" if there is none.
+    """Return a hint for a wrong argument name, such as `write out_channels` for filters; "" if there is no hint.
 
-    `kind` is the layer kind that the argument is given to, `value` its value.
+    `known` are the arguments that exist, `kind` is the layer kind, and `value` is the value of the argument.
     """
     known = list(known)
     joined = suggest_split(word) if value is None else ""
@@ -209,7 +212,7 @@ def key_hint(word: str, known: Iterable[str], kind: str = "", value: Any = None)
 
 
 def suggest_split(word: str) -> str:
-    """Return the hint for a key and its value without a space between them, such as `stride:2`; "" for another text."""
+    """Return the hint for a key that is joined to its value, as in `stride:2` or `stride=2`; "" for any other text."""
     joined = re.fullmatch(r"([A-Za-z_]\w*)\s*([:=])\s*([^\s/=].*)", word)
     if joined is None:
         return ""
@@ -219,12 +222,15 @@ def suggest_split(word: str) -> str:
 
 
 def is_argument(word: str) -> bool:
-    """Whether some layer kind has an argument of this name, so that it cannot be a misspelling of another."""
+    """Whether any layer kind has an argument with this name: the name is then not treated as a misspelling."""
     return any(word in kind.keys for kind in KINDS.values())
 
 
 def _suggest_activation(value: Any) -> str:
-    """Return the hint where to write an activation that is given as an argument of another layer."""
+    """Return the hint for an activation given as an argument, as in `conv: {activation: relu}`.
+
+    The activation must be an entry of its own; `value` is the value of the argument.
+    """
     if not isinstance(value, list | dict) and value in _NO_ACTIVATION:
         return "remove it: no activation is applied by default"
     if isinstance(value, str) and value.startswith("$"):

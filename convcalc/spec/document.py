@@ -1,7 +1,7 @@
 """Holds the values of a spec with their places in the text, and translates paths into lines and columns.
 
 A path such as ("layers", 2, "conv") leads from the root of the spec to a value or its key. A place in the text is an
-`Extent`: the index of its first character, and the index after its last one.
+`Extent`: the index of its first character, and the index after its last character.
 """
 
 import re
@@ -24,20 +24,20 @@ UNKNOWN = _Unknown()
 
 
 class Mapping(dict[str, Any]):
-    """A mapping in a spec: a dict that knows where it, its keys and its values are in the text."""
+    """A mapping in a spec: a dict with the places of the mapping, its keys and its values in the text."""
 
     __slots__ = ("extent", "incomplete", "key_extents", "value_extents")
 
     def __init__(self, extent: Extent) -> None:
         super().__init__()
         self.extent = extent
-        self.incomplete = False  # whether a part of it could not be read
+        self.incomplete = False  # whether a part of the mapping could not be read
         self.key_extents: dict[str, Extent] = {}
         self.value_extents: dict[str, Extent] = {}
 
 
 class Sequence(list[Any]):
-    """A list in a spec, which knows where it and its items are in the text."""
+    """A list in a spec, with the places of the list and its items in the text."""
 
     __slots__ = ("extent", "item_extents")
 
@@ -48,9 +48,9 @@ class Sequence(list[Any]):
 
 
 class Document:
-    """A spec as it was read: its values (`root`), its text, and the problems of its YAML.
+    """A spec whose YAML has been read: its values (`root`), its text, and the problems in the YAML.
 
-    `quotable` is whether messages may quote the text.
+    `quotable` is False if messages must not quote the text, because the file was reached through a symbolic link.
     """
 
     def __init__(self, root: Any, file: str | None = None, text: str | None = None, quotable: bool = True) -> None:
@@ -70,28 +70,32 @@ class Document:
         return self._line_starts
 
     def line_and_column(self, index: int) -> tuple[int, int]:
-        """Return the line and column, both counted from 1, of a character of the text."""
+        """Return the line and column, both counted from 1, of the character at an index of the text."""
         starts = self.line_starts
         line = bisect_right(starts, index)
         return line, index - starts[line - 1] + 1
 
     def index(self, line: int, column: int) -> int:
-        """Return the index of the character at a line and column."""
+        """Return the index of the character at a line and column, both counted from 1."""
         return self.line_starts[line - 1] + column - 1
 
     def span(self, extent: Extent) -> Span:
-        """Return the lines and columns of a range of characters; an empty range becomes one character."""
+        """Return the lines and columns of an extent; an empty extent is widened to one character."""
         line, column = self.line_and_column(extent[0])
         end_line, end_column = self.line_and_column(max(extent[1], extent[0] + 1))
         return Span(line, column, end_line, end_column)
 
     def line(self, path: Path) -> int | None:
-        """Return the line of the key or value at a path."""
+        """Return the line, counted from 1, of the key or list item at a path; None if its place is unknown."""
         extent = self.find(path, on_key=True)
         return None if extent is None else self.line_and_column(extent[0])[0]
 
     def find(self, path: Path, on_key: bool = False, within: Extent | None = None) -> Extent | None:
-        """Return the characters of the value (or key) at a path, or at the longest part of the path that exists."""
+        """Return the extent of the value at a path, or of its key if `on_key`.
+
+        If the path does not exist, this is the extent of the longest beginning of the path that does. `within` selects
+        a part of the value, if it is text, by its extent in that text. Return None if the root has no place.
+        """
         extent: Extent | None = getattr(self.root, "extent", None)
         value = self.root
         for position, step in enumerate(path):
@@ -109,12 +113,12 @@ class Document:
         return extent
 
     def _inside(self, extent: Extent, value: str, within: Extent) -> Extent:
-        """Return the place of the part `within` of a scalar, or of the whole scalar if it has escape sequences."""
+        """Return the extent of the part `within` of a scalar, or of the whole scalar if it is written with escapes."""
         found = (self.text or "").find(value, extent[0], extent[1])
         return extent if found < 0 else (found + within[0], found + max(within[1], within[0] + 1))
 
     def located(self, problem: Problem) -> Problem:
-        """Return the problem with its line and column, and with those of the related places."""
+        """Return the problem with its lines and columns, and with those of its related places, filled in."""
         if self.text is None or problem.span is not None:
             return problem
         extent = self.find(problem.path, problem.on_key, problem.within) or (0, 1)
@@ -126,23 +130,23 @@ class Document:
         return place if extent is None else place._replace(span=self.span(extent))
 
     def invalid(self, problems: list[Problem]) -> InvalidSpec:
-        """Return the error with all these problems, each with its line and column, in the order of the file."""
+        """Return one error with all these problems in the order of the file, each with its line and column."""
         located = [_make_printable(self.located(problem)) for problem in problems]
         if not self.quotable:
             located = [_remove_quotations(problem) for problem in located]
         located.sort(key=lambda problem: (problem.span is not None, problem.span or (), problem.message))
-        # a mistake in an anchor is found once per alias, at paths that all lead to one place of the text
+        # a mistake in a value with an anchor is found again for each alias, but always at the same place in the text
         distinct = {(problem.span or problem.path, problem.message): problem for problem in reversed(located)}
         return InvalidSpec(reversed(distinct.values()), self.file, self.text if self.quotable else None)
 
 
 def _make_printable(problem: Problem) -> Problem:
-    """Return the problem with a printable message and hint: they can contain keys and names of the file."""
+    """Return the problem with unprintable characters escaped: its message and hint may contain text of the file."""
     return problem._replace(message=printable(problem.message), hint=printable(problem.hint))
 
 
 def _remove_quotations(problem: Problem) -> Problem:
-    """Return the problem without any text of the file: only its title and place."""
+    """Return the problem with only its title and place, so that it quotes no text of the file."""
     title = TITLES.get(problem.code, "a finding of the linter")
     message = f"{title} (the contents of a file behind a symbolic link are not quoted)"
     return problem._replace(message=message, hint="", path=(), related=(), fix=None)

@@ -1,4 +1,7 @@
-"""Holds the network while it is being expanded: its inputs, layers and groups so far, within the limits on its size."""
+"""Defines `Draft`: the inputs, layers and groups of a network whose entries are still being expanded.
+
+A draft also enforces the limits on the number of entries and layers.
+"""
 
 from convcalc.layers.base import Layer
 from convcalc.network import MOST_LAYERS, Group, Node
@@ -12,7 +15,7 @@ MOST_ENTRIES = 500_000
 
 
 class Draft:
-    """A network that is being expanded; the results are in `nodes` and `groups`."""
+    """An unfinished network; the layers and groups added so far are in `nodes` and `groups`."""
 
     def __init__(self, problems: Problems, inputs: dict[str, Shape | None]) -> None:
         self.problems = problems
@@ -22,26 +25,30 @@ class Draft:
         self.entries = 0
 
     def count_entries(self, entries: int, path: Path) -> None:
-        """Count entries before they are expanded. Raises TooMuch if they are too many in all."""
+        """Add to the number of entries, before expanding them. Raises TooMuch if the total exceeds the limit."""
         self.entries += entries
         if self.entries > MOST_ENTRIES:
             self.stop(path, f"more than {MOST_ENTRIES:,} entries")
 
     def check_coming_entries(self, entries: int, path: Path) -> None:
-        """Raise TooMuch if `entries`, the least number still to come, would exceed the limit; counts nothing."""
+        """Raise TooMuch if `entries` more would exceed the limit on entries; otherwise, do not count them.
+
+        `entries` is the minimum number that will be expanded, so a spec that is too large is refused early.
+        """
         if self.entries + entries > MOST_ENTRIES:
             self.count_entries(entries, path)
 
     def has_room(self, layers: int) -> bool:
-        """Whether this many layers can be added."""
+        """Whether this many layers can be added without exceeding the limit."""
         return len(self.nodes) + layers <= MOST_LAYERS
 
     def add_layer(
         self, layer: Layer, name: str, entry: Entry, tensors: Tensors, frozen: bool, owner: int | None, path: Path
     ) -> Place:
-        """Add a layer to the network and return its place. Raises TooMuch at the limit.
+        """Add a layer to the network and return the place that its name refers to. Raises TooMuch at the limit.
 
-        `path` is where the layer is written, `owner` the node whose weights it reuses.
+        `tensors` are the inputs, `path` is where the layer is written, and `owner` is the number of the node whose
+        weights it reuses (None if it has its own).
         """
         number = len(self.nodes)
         if number == MOST_LAYERS:
@@ -62,14 +69,17 @@ class Draft:
         copies: int | None = None,
         use: Use | None = None,
     ) -> None:
-        """Record that the layers from number `start` on belong to one scope, if there are any."""
+        """Record a group of all layers from number `start` on: those of a block, sequence, branch or repeat.
+
+        Nothing is recorded if there are no such layers, or if they do not have exactly one output.
+        """
         if start < len(self.nodes) and len(outputs) == 1:
             block, parameters = (None, {}) if use is None else (use.block.name, use.variables)
             output = outputs[0].number
             self.groups.append(Group(name, word, start, len(self.nodes), output, line, copies, block, parameters))
 
     def stop(self, path: Path, message: str) -> None:
-        """Report that a limit is exceeded and stop. Raises TooMuch."""
+        """Report that a limit is exceeded, and raise TooMuch to stop the expansion."""
         hint = "this is the largest network that convcalc accepts"
         self.problems.add(path, message, "CV004", hint, on_key=True, expansion=object())
         raise TooMuch

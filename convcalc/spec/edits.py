@@ -1,7 +1,8 @@
-"""Edits the text of a spec at the places of its values; comments and layout around them are preserved.
+"""Edits single values in the text of a spec; the comments and layout around them are preserved.
 
-Each function takes a document and a change, such as setting the argument bias to false, and returns an `Edit`: the
-characters to replace and their replacement. For example, Edit(0, 4, "silu") turns `relu: {}` into `silu: {}`.
+The functions take a document and a change, such as setting the argument bias to false, and return an `Edit`: the
+characters to replace, and their replacement. `apply_edits` makes the changes. For example, Edit(0, 4, "silu") turns
+`relu: {}` into `silu: {}`.
 """
 
 import re
@@ -22,7 +23,7 @@ _COMMENT = r"(?:(?<=\s)|^)#.*"
 
 
 class Edit(NamedTuple):
-    """Replaces the characters of a text from `start` up to, but not including, `stop` by `text`."""
+    """A replacement of the characters from `start` up to, but not including, `stop` with `text`."""
 
     start: int
     stop: int
@@ -30,7 +31,7 @@ class Edit(NamedTuple):
 
 
 class CannotEdit(ValueError):
-    """A value cannot be edited in the text; the message says why."""
+    """Raised if a value cannot be edited in the text; the message says why."""
 
 
 def apply_edits(text: str, edits: Iterable[Edit]) -> str:
@@ -46,7 +47,7 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
 
 
 def make_edit(document: Document, problem: Problem) -> Edit:
-    """Return the edit that fixes a problem whose place is known. Raises CannotEdit."""
+    """Return the edit that applies the fix of a problem. Raises CannotEdit if it has no fix or no known place."""
     if problem.fix is None or problem.span is None or document.text is None:
         raise CannotEdit("there is nothing to change")
     action, text, relies_on = problem.fix
@@ -69,7 +70,10 @@ def _find_extent(document: Document, span: Span) -> Extent:
 
 
 def _quote_value_of_line(text: str, index: int) -> Edit:
-    """Return the edit that quotes the value of a `key: value` line, given any of its characters. Raises CannotEdit."""
+    """Return the edit that puts quotes around the value in a `key: value` line.
+
+    `index` is that of any character in the line. Raises CannotEdit if the line does not have this form.
+    """
     start = text.rfind("\n", 0, index) + 1
     line = text[start:].split("\n", 1)[0]
     found = re.fullmatch(_VALUE_OF_LINE, line)
@@ -80,9 +84,10 @@ def _quote_value_of_line(text: str, index: int) -> Edit:
 
 
 def _check_written_once(document: Document, path: Path) -> None:
-    """Raise CannotEdit if other parts of the file share the value at a path.
+    """Raise CannotEdit if the value at a path is used in more than one place, which an edit would change as well.
 
-    That is the case if it, or anything around it, has an anchor, is an alias, or comes from a mapping through `<<`.
+    That is the case if the value, or any collection that contains it, has an anchor, is an alias, or comes from another
+    mapping through `<<`.
     """
     text = document.text or ""
     for length in range(1, len(path) + 1):
@@ -96,7 +101,8 @@ def _check_written_once(document: Document, path: Path) -> None:
 def _is_merged(mapping: Mapping, key: str | int) -> bool:
     """Whether a key of a mapping comes from another mapping through `<<`.
 
-    Such a key is outside of the mapping's text or inside one of its values; the mapping's own keys come last, in order.
+    The text of such a key is not inside the mapping, or it is inside a value of the mapping. It can be recognised by
+    its place because a mapping's own keys come last, in the order of the text.
     """
     names = [name for name in mapping if name in mapping.key_extents]
     later = [mapping.key_extents[name][0] for name in names[names.index(key) :]] if key in names else []
@@ -107,10 +113,9 @@ def _is_merged(mapping: Mapping, key: str | int) -> bool:
 
 
 def _check_unconditional(document: Document, path: Path, follower: Path) -> None:
-    """Raise CannotEdit unless the layer at `follower` always comes right after the one at `path`.
+    """Raise CannotEdit unless the layer at `follower` always comes right after the layer at `path`.
 
-    Whether it does depends on the spec parameters if an entry between the two, or one that contains the second, is
-    conditional.
+    An entry with a condition between the two layers, or around the second layer, can change what comes after the first.
     """
     shared = next((place for place, (one, other) in enumerate(zip(path, follower, strict=False)) if one != other), 0)
     inside = [follower[:length] for length in range(shared + 1, len(follower) + 1)]
@@ -123,7 +128,7 @@ def _check_unconditional(document: Document, path: Path, follower: Path) -> None
 
 
 def _is_conditional(entry: Any) -> bool:
-    """Whether an entry can be disabled, or takes its layer kind from a parameter."""
+    """Whether an entry has a condition (`when`), or takes its layer kind from a parameter."""
     if not isinstance(entry, Mapping):
         return isinstance(entry, str) and entry.startswith("$")
     inside = [value for value in entry.values() if isinstance(value, Mapping)]
@@ -131,7 +136,10 @@ def _is_conditional(entry: Any) -> bool:
 
 
 def set_argument(document: Document, path: Path, name: str, value: str) -> Edit:
-    """Return the edit that sets an argument of the entry whose layer kind is at `path`. Raises CannotEdit."""
+    """Return the edit that adds or changes an argument of a layer. Raises CannotEdit.
+
+    `path` is that of the layer kind in its entry; `value` is the new value as YAML text.
+    """
     _check_written_once(document, path)
     text, word = document.text or "", document.find(path, on_key=True)
     written = _get_value(document.root, path)
@@ -154,7 +162,11 @@ def set_argument(document: Document, path: Path, name: str, value: str) -> Edit:
 
 
 def _expand_short_form(document: Document, path: Path, extent: Extent, main: str, name: str, value: str) -> Edit:
-    """Return the edit that sets an argument of an entry with only the value of its main argument: `linear: 10`."""
+    """Return the edit that sets an argument of an entry in the short form, such as `linear: 10`.
+
+    The short form has only the value of the main argument `main`; for any other argument, `linear: 10` becomes
+    `linear: {out_features: 10, bias: false}`.
+    """
     text = document.text or ""
     start, stop = extent
     if name == main:
@@ -190,7 +202,7 @@ def _add_in_braces(written: Mapping, name: str, value: str) -> Edit:
 
 
 def _add_line(written: Mapping, name: str, value: str, text: str) -> Edit:
-    """Return the edit that adds an argument on a line of its own, after the last one."""
+    """Return the edit that adds an argument on a line of its own, after the last argument."""
     last = _find_last_end(written)
     if last is None:
         raise CannotEdit("its arguments come from an alias or from <<")
@@ -201,7 +213,7 @@ def _add_line(written: Mapping, name: str, value: str, text: str) -> Edit:
 
 
 def _find_last_end(value: Any) -> int | None:
-    """Return the end of the last item of a collection, None if there are no items or one is an alias."""
+    """Return the index after the last item of a collection; None if it has no items or an item is an alias."""
     if isinstance(value, Mapping):
         inside = [(value.value_extents[key], item, value.key_extents[key][1]) for key, item in value.items()]
         if any(before < value.extent[0] for _, _, before in inside):
@@ -221,9 +233,9 @@ def _find_last_end(value: Any) -> int | None:
 
 
 def _find_block_end(text: str, end: int) -> int:
-    """Return the end of a block's last line of content, given the end that the parser reports.
+    """Return the index after the last character of a block that is not blank, given the end that the parser reports.
 
-    The parser reports that a block scalar ends where the next token begins, after any blank lines.
+    For a block scalar, the parser reports the start of the next token, which may come after blank lines.
     """
     return len(text[:end].rstrip())
 
@@ -232,10 +244,11 @@ def _find_block_end(text: str, end: int) -> int:
 
 
 def replace_entry(document: Document, path: Path, entries: Sequence[Sequence[str]]) -> Edit:
-    """Return the edit that replaces the entry at `path`, such as ("layers", 3), by others, each given as its lines.
+    """Return the edit that replaces the entry at `path`, such as ("layers", 3), with new entries.
 
-    The first line of each entry has no dash; the other lines are indented relative to it. Comments inside the old entry
-    move above the new ones. Raises CannotEdit if the entry is in a list in brackets and a new one needs several lines.
+    Each new entry is given as its lines: the first line without its dash, the others indented relative to the first.
+    Comments inside the old entry are moved above the new entries. Raises CannotEdit if the text cannot be replaced, for
+    example if the entry is in a list in brackets and a new entry has several lines.
     """
     _check_written_once(document, path)
     text, extent = document.text or "", document.find(path)
@@ -249,7 +262,7 @@ def replace_entry(document: Document, path: Path, entries: Sequence[Sequence[str
         return Edit(start, stop, ", ".join(lines[0] for lines in entries))
     kept = [comment[0].strip() for comment in _find_comments(text, start, stop)]
     dash = before.rindex("-")
-    alone = not before[:dash].strip()  # otherwise the entry is the first of a nested list
+    alone = not before[:dash].strip()  # else the line begins with several dashes: the entry is first in a nested list
     lines = _indent_entries(dash, before[dash:], entries, kept if alone else ())
     if alone:
         return Edit(start - len(before), stop, _find_line_break(text).join(lines))
@@ -258,7 +271,10 @@ def replace_entry(document: Document, path: Path, entries: Sequence[Sequence[str
 
 
 def _indent_entries(column: int, dash: str, entries: Sequence[Sequence[str]], kept: Sequence[str]) -> list[str]:
-    """Return the lines of comments and entries, indented so that comments and dashes are in the given column."""
+    """Return the lines of the comments `kept`, then of the entries, with the comments and dashes in the given column.
+
+    `dash` is the dash with the spaces after it.
+    """
     indent, below = " " * column, " " * (column + len(dash))
     lines = [indent + comment for comment in kept]
     for first, *rest in entries:
@@ -267,7 +283,7 @@ def _indent_entries(column: int, dash: str, entries: Sequence[Sequence[str]], ke
 
 
 def _find_entry_end(document: Document, path: Path, extent: Extent) -> int:
-    """Return the end of an entry. Raises CannotEdit if the entry ends with an alias."""
+    """Return the index after an entry. Raises CannotEdit if it contains an alias, so that its end is unknown."""
     value = _get_value(document.root, path)
     if not isinstance(value, Mapping) or extent[1] > extent[0] + 1:
         return extent[1]

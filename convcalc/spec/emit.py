@@ -1,7 +1,7 @@
-"""Writes values as YAML text on one line, from which `source.py` reads the same values.
+"""Formats values as one line of YAML text; `source.py` reads the same values from it.
 
 For example, `{"conv": {"out_channels": 8, "from": ["a", "b"]}}` becomes `conv: {out_channels: 8, from: [a, b]}`. Text
-is written without quotes if neither convcalc nor another reader of YAML could read it as something else.
+is put in quotes if convcalc or another YAML parser could read it as something other than text.
 """
 
 import re
@@ -19,7 +19,7 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"}
 
 
 def format_value(value: Any) -> str:
-    """Format a value of a spec, with lists in brackets and mappings in braces."""
+    """Return a value of a spec as YAML text, with lists in brackets and mappings in braces."""
     if isinstance(value, Mapping):
         return f"{{{', '.join(_format_pair(key, item) for key, item in value.items())}}}"
     if isinstance(value, list | tuple):
@@ -28,7 +28,7 @@ def format_value(value: Any) -> str:
 
 
 def format_item(value: Any) -> str:
-    """Format an item of a list; a mapping with one key needs no braces there: `conv: {out_channels: 8}`."""
+    """Return an item of a list as YAML text; a mapping with one key needs no braces: `conv: {out_channels: 8}`."""
     if isinstance(value, Mapping) and len(value) == 1:
         return "".join(_format_pair(key, item) for key, item in value.items())
     return format_value(value)
@@ -39,7 +39,7 @@ def _format_pair(key: str, value: Any) -> str:
 
 
 def format_scalar(value: Any) -> str:
-    """Format text, a number, a boolean or None; text is quoted if YAML could read it as something else."""
+    """Return a text, number, boolean or None as YAML text; a text is in quotes unless it is safe without them."""
     if isinstance(value, str):
         return value if _is_plain(value) else quote(value)
     if value is None:
@@ -50,14 +50,14 @@ def format_scalar(value: Any) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether text needs no quotes: words, or an expression such as `$(width // 2)` without commas."""
+    """Whether a text is safe without quotes: plain words, or an expression without commas, such as `$(width // 2)`."""
     if text.startswith("$("):
         return bool(re.fullmatch(_EXPRESSION, text)) and find_closing_parenthesis(text, 1, len(text)) == len(text)
     return bool(re.fullmatch(_WORDS, text)) and text.lower() not in _RESERVED_WORDS
 
 
 def quote(text: str) -> str:
-    """Put text in double quotes, or in single quotes if that saves escape sequences."""
+    """Return a text in double quotes, or in single quotes if that avoids escape sequences."""
     if ('"' in text or "\\" in text) and text.isprintable():
         return "'" + text.replace("'", "''") + "'"
     return '"' + "".join(map(_escape, text)) + '"'
@@ -73,6 +73,9 @@ def _escape(character: str) -> str:
 
 
 def _format_decimal(number: float) -> str:
-    """Format a float with as few digits as possible. Other readers of YAML need the `.0` in `1.0e-05`."""
+    """Return a float with as few digits as possible; an exponent follows a decimal point, as some YAML parsers require.
+
+    For example, 0.00001 is `1.0e-05`, not `1e-05`.
+    """
     text = repr(number)
     return text if "e" not in text or "." in text.split("e")[0] else text.replace("e", ".0e")

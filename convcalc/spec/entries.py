@@ -1,6 +1,6 @@
-"""Defines the entries and blocks of a spec in their compiled form, and the names that they can have.
+"""Defines the compiled form of entries and blocks, and which names are valid or reserved.
 
-An `Entry` is compiled once and expanded into layers as often as it repeats or its block is used.
+An `Entry` is compiled once. It is expanded into layers once for each repetition and each use of its block.
 """
 
 import re
@@ -25,16 +25,19 @@ RESERVED_BLOCKS = frozenset({*KINDS, *LISTS, "merge"})
 
 
 def name_arguments(word: str, written: Any) -> dict[str, Any]:
-    """Return the arguments of an entry by name, even if only the value of its kind's main argument is written."""
+    """Return the arguments of an entry by name; the short form `linear: 10` becomes {"out_features": 10}.
+
+    `word` is the layer kind, and `written` is the value after it.
+    """
     if isinstance(written, dict) or written is None:
         return written or {}
     return {KINDS[word].main: written}
 
 
 def shorten_arguments(word: str, arguments: Mapping[str, Any]) -> Any:
-    """Return the value of the main argument of a layer kind if it is the only one, otherwise all arguments.
+    """Return the value of a layer kind's main argument if no other is given, otherwise all arguments.
 
-    The inputs of a merge are shortened only if they are a list.
+    The main argument of a merge (add, multiply, concat) is its inputs, which are shortened only if they are a list.
     """
     main = KINDS[word].main if word in KINDS else ""
     if list(arguments) != [main] or (main in OPTIONS and not isinstance(arguments[main], list | tuple)):
@@ -43,7 +46,10 @@ def shorten_arguments(word: str, arguments: Mapping[str, Any]) -> Any:
 
 
 def has_short_form(kind: type[Layer] | None, written: Any) -> bool:
-    """Whether a value may be written alone in place of a kind's arguments; the inputs of a merge are always a list."""
+    """Whether a value may be written in place of the arguments of a layer kind, as in `linear: 10`.
+
+    For a merge (add, multiply, concat), the value is the list of its inputs.
+    """
     return kind is not None and kind.main != "" and (kind.main not in OPTIONS or isinstance(written, list))
 
 
@@ -57,7 +63,9 @@ class Computed:
 
 
 def make_default_name(word: str, ordinal: int) -> str:
-    """Return the name of an unnamed entry: its word and number, unless these spell another layer kind.
+    """Return the default name of an entry: its word and number, such as relu5.
+
+    relu6 is a layer kind, so the sixth relu is named relu_6:
 
     >>> make_default_name("relu", 5), make_default_name("relu", 6)
     ('relu5', 'relu_6')
@@ -70,7 +78,11 @@ Compiled = Any  # a literal value, a Template, a Computed list, or UNKNOWN
 
 
 class Block:
-    """A compiled block: its parameters with their defaults (None if required) and its entries."""
+    """A compiled block: its parameters with their defaults (None if required), its inputs, and its entries (`body`).
+
+    `number` counts the blocks from 0 in the order of the file. `input_names` is None if the block has a single input
+    without a name. `broken` is whether a mistake makes the block unusable.
+    """
 
     __slots__ = ("body", "broken", "input_names", "name", "number", "parameters", "path")
 
@@ -85,7 +97,11 @@ class Block:
 
 
 class Body:
-    """A list of compiled entries. `least` is the minimum number of entries that it expands to."""
+    """A list of compiled entries, such as those of a block or branch.
+
+    `dynamic` is whether a parameter names the layer kind or block of any entry; `least` is the minimum number of
+    entries to expand.
+    """
 
     __slots__ = ("dynamic", "entries", "least")
 
@@ -98,9 +114,9 @@ class Body:
 class Entry:
     """A compiled entry: a layer kind or block with its arguments, or branches or a sequence with their `bodies`.
 
-    `word` is its layer kind, block or list. It is `dynamic` if a parameter names the kind or block ($act), `broken`
-    after a mistake that leaves its output unknown, and `literal` if no argument contains an expression. `ordinal` is
-    its number among the entries with the same word, which its default name ends with.
+    `word` is the name of its layer kind or block, or else "branches" or "sequence". The entry is `dynamic` if a
+    parameter names the layer kind or block (`- $act`), `broken` if a mistake makes its output unknown, and `literal` if
+    no argument contains an expression. `ordinal` counts the entries with the same word from 1, for the default name.
     """
 
     __slots__ = (
@@ -134,50 +150,50 @@ class Entry:
         self.line = line
         self.kind: type[Layer] | None = None
         self.block: Block | None = None
-        self.blocks: dict[str, Block] = {}  # if dynamic, all blocks; see `find_block_above`
+        self.blocks: dict[str, Block] = {}  # if dynamic, the blocks by name; see `find_block_above`
         self.block_limit = 0
         self.arguments: dict[str, Compiled] = {}
         self.arguments_path = word_path
-        self.short = ""  # the argument, or `from`, whose value is written alone: linear: 10
+        self.short = ""  # in the short form `linear: 10`, the argument (or `from`) with that value
         self.options: dict[str, Compiled] = {}
         self.bodies: list[Body] = []
-        self.counter: str | None = None  # the name that the count of a repeat has, if it is not $index
+        self.counter: str | None = None  # the name of its repeat count, None if only $index has it
         self.branches: list[str | int] = []  # the name or index of each branch
         self.merge: Compiled = None
         self.broken = False
         self.literal = True
         self.ordinal = 0
-        self.made: dict[tuple[Shape | None, ...], Layer] = {}  # by input shapes, if `literal`
-        self.dynamic = word.startswith("$")  # whether a parameter names the kind
+        self.made: dict[tuple[Shape | None, ...], Layer] = {}  # layers made, by input shapes, if `literal`
+        self.dynamic = word.startswith("$")  # whether a parameter names the layer kind or block
 
     def find_block_above(self, word: object) -> Block | None:
-        """Return the block with this name if it is defined above the entry, else None."""
+        """Return the block with this name if it is defined above the entry; otherwise None."""
         block = self.blocks.get(word) if isinstance(word, str) else None
         return block if block is not None and block.number < self.block_limit else None
 
     def list_argument_names(self) -> Collection[str] | None:
-        """Return the names of the arguments that the entry's kind or block has, None if that is not known."""
+        """Return the names of all arguments of the entry's layer kind or block; None if that is unknown."""
         if self.kind is not None:
             return self.kind.keys
         return None if self.block is None else self.block.parameters
 
     def count_least(self) -> int:
-        """Return the minimum number of entries that this one expands to: itself and the entries in it."""
+        """Return the minimum number of entries to expand for this one: itself and the entries inside its copies."""
         repeat = self.options.get("repeat", 1)
         return 1 + repeat * self.count_least_inside() if isinstance(repeat, int) else 1
 
     def count_least_inside(self) -> int:
-        """Return the minimum number of entries inside one copy of this one: 0 if a condition can disable it."""
+        """Return the minimum number of entries inside one copy of this entry; 0 if `when` may disable it."""
         if self.options.get("when", True) is not True:
             return 0
         return self.block.body.least if self.block is not None else sum(body.least for body in self.bodies)
 
     def argument_path(self, name: str) -> Path:
-        """Return the path of an argument: among the arguments, or that of all of them in the short form."""
+        """Return the path of an argument; in the short form, such as `linear: 10`, that of the only value."""
         return self.arguments_path if name == self.short else (*self.arguments_path, name)
 
     def option_path(self, option: str) -> Path:
-        """Return the path of an option: among the arguments, or next to branches and sequence."""
+        """Return the path of an option, which is written among the arguments, or next to `branches` or `sequence`."""
         if option == self.short:
             return self.arguments_path
         path = (*(self.path if self.bodies or self.word in LISTS else self.arguments_path), option)

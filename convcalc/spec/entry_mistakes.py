@@ -18,20 +18,23 @@ from convcalc.spec.problem_list import Problems
 from convcalc.spec.scalars import read_plain_scalar
 
 _EXAMPLE_VALUES = {"out_channels": "64", "kernel_size": "3"}
-_MOST_NUMBERS = 200  # characters of a text that is split at its commas
+_MOST_NUMBERS = 200  # characters of a text that are searched for numbers between commas
 
 if TYPE_CHECKING:
     from convcalc.spec.compile import Visible
 
 
 class EntryMistakes:
-    """Reports mistakes in entries while these are compiled."""
+    """Reports mistakes in entries that are being compiled."""
 
     def __init__(self, problems: Problems) -> None:
         self.problems = problems
 
     def report_crowded_entry(self, entry: Entry, written: dict[str, Any], visible: "Visible") -> None:
-        """Report an entry with several keys: misplaced options, arguments that are not indented, or two kinds."""
+        """Report an entry with several keys, where only one is allowed: the layer kind or block.
+
+        The other keys are misplaced options, arguments that are not indented, or a second layer kind.
+        """
         words = (key for key in written if _is_word(key, visible))
         kind_key = next((key for key in written if key in KIND_KEYS), None)
         word = next(words, None)
@@ -55,7 +58,7 @@ class EntryMistakes:
             self._report_misplaced_keys(entry, written, word)
 
     def _report_misplaced_keys(self, entry: Entry, written: dict[str, Any], word: str) -> None:
-        """Report the keys next to a layer kind that belong inside its entry."""
+        """Report the keys next to `word` that must be moved into its arguments."""
         misplaced = [key for key in written if key != word]
         if written[word] is None and not any(key in OPTIONS or key in KINDS for key in misplaced):
             message = f"the arguments of {shorten(word)} are not indented under it"
@@ -68,9 +71,10 @@ class EntryMistakes:
             self.problems.add((*entry.path, key), message, "CV010", hint, on_key=True)
 
     def report_unknown_word(self, entry: Entry, word: str, path: Path, arguments: Any, visible: "Visible") -> None:
-        """Report a word that is neither a layer kind nor a block above.
+        """Report a word that is neither a layer kind nor a block defined above.
 
-        If it resembles one, the entry is numbered as if that one were written, so that default names below stay right.
+        If the word resembles a valid one, the entry gets the valid word, so that the default names of later entries
+        (relu1, relu2) are numbered as intended.
         """
         if word in visible.all_blocks:
             inside = entry.path[:2] == ("blocks", word)
@@ -98,9 +102,10 @@ class EntryMistakes:
     def report_unknown_key(
         self, path: Path, message: str, known: Collection[str], written: dict[str, Any], kind: str = ""
     ) -> None:
-        """Report an argument or option that does not exist, at its path; `written` has it and its neighbours.
+        """Report an argument or option that does not exist.
 
-        A name that is right for another kind, such as out_channels, is not renamed automatically.
+        `path` is that of the unknown key, `written` is the mapping that contains it, `known` are the valid keys, and
+        `kind` is the layer kind. No automatic fix is offered for a name that another layer kind has as an argument.
         """
         key = str(path[-1])
         hint = key_hint(key, known, kind, written[key])
@@ -112,8 +117,8 @@ class EntryMistakes:
         self.problems.add(path, message, "CV010", hint, on_key=True, fix=fix)
 
     def report_missing_arguments(self, entry: Entry, absent: list[str], arguments: dict[str, Any]) -> None:
-        """Report required arguments that are not given."""
-        # a misspelt argument may be the missing one, and it was already reported with the right name
+        """Report the required arguments in `absent`, which are not given."""
+        # a missing argument may be there but misspelt: then it has already been reported, with the right name
         known = entry.list_argument_names() or ()
         strangers = [key for key in arguments if key not in OPTIONS and key not in known]
         absent = [
@@ -127,7 +132,7 @@ class EntryMistakes:
             entry.broken = True
 
     def report_wrong_arguments(self, entry: Entry, arguments: Any) -> None:
-        """Report arguments that are not a mapping."""
+        """Report arguments that are a single value or a list instead of a mapping."""
         hint = _suggest_arguments(entry, arguments)
         word = entry.word
         message = f"the arguments of {word} must be a mapping; got {show(arguments)}"
@@ -141,7 +146,7 @@ class EntryMistakes:
 
 
 def _suggest_arguments(entry: Entry, written: Any) -> str:
-    """Return a hint on how to write the arguments of an entry that are given as a single value."""
+    """Return a hint on how to name the arguments of an entry that are given as a value or list without names."""
     word = entry.word
     if word.startswith("$"):
         return "name the argument, because the layer kind comes from a parameter"
@@ -169,19 +174,22 @@ def _suggest_arguments(entry: Entry, written: Any) -> str:
 
 
 def _needs_other_arguments(entry: Entry, written: Any) -> bool:
-    """Whether the arguments of an entry with a clear meaning are a value that cannot be written alone."""
+    """Whether a corrected layer kind still has invalid arguments: a value that needs the name of an argument."""
     mapped = written is None or written is UNKNOWN or isinstance(written, dict)
     return entry.kind is not None and not mapped and not has_short_form(entry.kind, written)
 
 
 def _split_numbers(written: str) -> list[Any] | None:
-    """Return the numbers of a text such as "16, 3", None if it is not a list of numbers."""
+    """Return the numbers in a text such as "16, 3"; None if it contains anything other than numbers and commas."""
     numbers = [read_plain_scalar(item.strip()) for item in written[:_MOST_NUMBERS].split(",")]
     return numbers if all(map(is_number, numbers)) else None
 
 
 def _assign_values(entry: Entry, required: list[str], values: list[Any]) -> dict[str, str]:
-    """Return the first arguments with these values as they are written; nothing if one cannot have its value."""
+    """Return the values as YAML text by argument name: the required arguments first, then the others in order.
+
+    Return {} if there are too many values, or if one is invalid for its argument.
+    """
     if entry.kind is None:
         names = list(required) if entry.block is None else [*dict.fromkeys([*required, *entry.block.parameters])]
     else:
@@ -195,7 +203,7 @@ def _assign_values(entry: Entry, required: list[str], values: list[Any]) -> dict
 
 
 def _is_valid(key: Key[Any], value: Any) -> bool:
-    """Whether an argument can have a value."""
+    """Whether a value, or an expression such as $width, is valid for an argument."""
     try:
         key.read(value, None)
     except Flaw:
@@ -204,7 +212,10 @@ def _is_valid(key: Key[Any], value: Any) -> bool:
 
 
 def _find_unnamed_sequence(written: dict[str, Any]) -> str | None:
-    """Return the key of an entry that holds entries to repeat, as `layers` does in {repeat: 3, layers: […]}."""
+    """Return the unknown key that was written in place of `sequence`: "layers" for `{repeat: 3, layers: […]}`.
+
+    Return None if the entry does not have this form.
+    """
     others = [key for key in written if key not in OPTIONS]
     if "repeat" not in written or len(others) != 1 or not isinstance(written[others[0]], list):
         return None
@@ -212,5 +223,5 @@ def _find_unnamed_sequence(written: dict[str, Any]) -> str | None:
 
 
 def _is_word(key: str, visible: "Visible") -> bool:
-    """Whether a key is a layer kind, a block, or a parameter that names one."""
+    """Whether a key is a layer kind, a block, or a parameter such as $act, which can name either."""
     return key in KINDS or key in visible.blocks or key.startswith("$")

@@ -1,8 +1,8 @@
-"""Expands the entries of a spec into layers: blocks, repeats, conditions, branches, and the names of the layers.
+"""Expands the entries of a spec into named layers: it applies blocks, repeats, conditions and branches.
 
-One pass in the order of the file is enough: an entry reads only entries above it, so each layer's input shapes are
-known (or known to be unknown, after a mistake) when it is made. For example, the entry `conv: {…, repeat: 3}` expands
-to the layers conv1.0, conv1.1 and conv1.2.
+One pass in the order of the file is enough: an entry can use only outputs of entries above it, so the input shapes of
+a layer are already known when it is made (unless there was a mistake above). For example, the entry
+`conv: {…, repeat: 3}` expands to the layers conv1.0, conv1.1 and conv1.2.
 
 The expander decides which layers there are and how they are connected. Its collaborators look up values and names
 (`Resolver`), make single layers (`LayerMaker`), bind the parameters of blocks (`BlockBinder`), check shared weights
@@ -30,7 +30,7 @@ MOST_SCOPES = 64
 
 
 class Expander:
-    """Expands entries into the layers and groups of a draft."""
+    """Expands entries, and adds the resulting layers and groups to a draft, the unfinished network."""
 
     def __init__(self, problems: Problems, params: dict[str, Any], draft: Draft) -> None:
         self.problems = problems
@@ -43,7 +43,7 @@ class Expander:
         self.recordings: dict[object, Recording] = {}
 
     def expand_body(self, body: Body, scope: Scope, path: Path) -> None:
-        """Expand the entries of a scope in order."""
+        """Expand a list of entries in a scope, in order; `path` is where the list is written."""
         self.draft.check_coming_entries(body.least, path)
         self.draft.count_entries(len(body.entries), path)
         scope.body = body
@@ -60,7 +60,7 @@ class Expander:
     # -- one entry
 
     def _expand_entry(self, entry: Entry, scope: Scope, default_name: str) -> None:
-        """Expand one written entry: once, or as often as it repeats."""
+        """Expand one entry, including all its copies if it is repeated."""
         name = default_name
         expansion = Expansion(entry, scope, scope.index)
         if entry.options:
@@ -80,7 +80,7 @@ class Expander:
             scope.previous = place.outputs
 
     def _expand_repeat(self, expansion: Expansion, name: str) -> None:
-        """Expand the copies of a repeated entry, each with the output of the one before as its input."""
+        """Expand the copies of a repeated entry in a chain: the output of each is the input of the next."""
         entry, scope = expansion.entry, expansion.scope
         copies = self._count_copies(expansion)
         home = self._make_inner_scope(expansion, scope, name, scope.inputs)
@@ -102,7 +102,7 @@ class Expander:
         scope.previous = first
 
     def _count_copies(self, expansion: Expansion) -> int:
-        """Return how often an entry repeats, and count its copies against the limit on entries."""
+        """Return the number of copies of a repeated entry, and count them towards the limit on entries."""
         entry = expansion.entry
         copies = self.resolver.evaluate_option(expansion, "repeat")
         if not isinstance(copies, int) or isinstance(copies, bool) or copies < 0:
@@ -117,7 +117,10 @@ class Expander:
         return copies
 
     def _expand_once(self, expansion: Expansion, home: Scope, name: str) -> Place:
-        """Expand one copy of an entry under a name in the scope `home`, and return what the name refers to."""
+        """Expand an entry once, and return the place that its name refers to.
+
+        `home` is the scope that contains the name; for a repeated entry, `name` is the index of the copy.
+        """
         entry, resolver = expansion.entry, self.resolver
         try:
             if "when" in entry.options and not resolver.evaluate_flag(expansion, "when", True):
@@ -138,7 +141,7 @@ class Expander:
             return Place(entry.word, entry.path, (UNKNOWN_TENSOR,))
 
     def _find_kind_and_block(self, expansion: Expansion) -> tuple[type[Layer] | None, Block | None]:
-        """Return the layer kind and the block of an entry, one of which is None; a parameter may name either."""
+        """Return the layer kind and the block of an entry; at least one of the two is None."""
         entry = expansion.entry
         if not entry.dynamic or entry.broken:
             return entry.kind, entry.block
@@ -160,14 +163,14 @@ class Expander:
     # -- names
 
     def _find_word(self, entry: Entry, scope: Scope) -> str:
-        """Return the layer kind, block or list of an entry, with a parameter replaced by its value."""
+        """Return the word of an entry; if it names a parameter, as in `- $act`, return its value instead."""
         if not entry.dynamic:
             return entry.word
         value = self.resolver.find_variable(scope, entry.word[1:])
         return value if isinstance(value, str) else entry.word[1:]
 
     def _evaluate_name(self, expansion: Expansion, default: str) -> str:
-        """Return the name of an entry; an invalid one is reported."""
+        """Return the name of an entry, or `default` if it has no option `name`; an invalid name is reported."""
         if "name" not in expansion.entry.options:
             return default
         value = self.resolver.evaluate_option(expansion, "name")
@@ -183,7 +186,7 @@ class Expander:
         return value
 
     def _register_name(self, scope: Scope, name: str, place: Place, entry: Entry) -> None:
-        """Make the name of an expanded entry refer to a place; report it if the scope already has that name."""
+        """Make a name refer to the place of an expanded entry; report it if another enabled entry has the same name."""
         place.path = entry.option_path("name") if "name" in entry.options else entry.word_path
         other = scope.places.get(name)
         if other is not None and not place.disabled_by:
@@ -200,7 +203,10 @@ class Expander:
     # -- scopes: blocks, sequences and branches
 
     def _make_inner_scope(self, expansion: Expansion, home: Scope, name: str, given: Tensors) -> Scope:
-        """Return a new scope inside `home`, from which the names of the outer scopes are visible."""
+        """Return a new scope called `name` inside `home`; its entries can refer to names in the scopes around it.
+
+        `given` are the inputs of the new scope.
+        """
         if home.depth == MOST_SCOPES:
             self.draft.stop(expansion.entry.path, f"entries nested more than {MOST_SCOPES} levels deep")
         outer = expansion.scope
@@ -222,7 +228,7 @@ class Expander:
         frozen: bool,
         twin: Place | None,
     ) -> Place:
-        """Expand the use of a block, a sequence, or branches."""
+        """Expand an entry that contains others (a block, a sequence, or branches), and return its place."""
         entry = expansion.entry
         scope = self._make_inner_scope(expansion, home, name, tensors)
         scope.frozen = frozen
@@ -240,7 +246,7 @@ class Expander:
         return place
 
     def _expand_block(self, expansion: Expansion, block: Block, scope: Scope) -> Place:
-        """Expand one use of a block, or copy the layers of an equal use."""
+        """Expand one use of a block, by copying the layers of an earlier use if that use is equal."""
         entry, use = expansion.entry, self.binder.bind_block(expansion, block, scope)
         if scope.twin is not None:
             self.sharing.check_use(expansion, use, scope.twin)
@@ -260,7 +266,7 @@ class Expander:
         return place
 
     def _expand_branches(self, expansion: Expansion, scope: Scope) -> Tensors:
-        """Expand all branches, each on the same input, and merge their outputs."""
+        """Expand all branches, which have the same inputs, and return the output of the layer that merges them."""
         entry, resolver = expansion.entry, self.resolver
         outputs: list[Tensor] = []
         for step, body in zip(entry.branches, entry.bodies, strict=True):
@@ -278,7 +284,7 @@ class Expander:
         return place.outputs
 
     def _expand_branch(self, expansion: Expansion, scope: Scope, step: str | int, body: Body) -> Tensors:
-        """Expand one branch, which has a name or is named after its index, and return its output."""
+        """Expand one branch and return its output; `step` is the name of the branch, or its index if it has no name."""
         entry, name = expansion.entry, str(step)
         path = (*entry.path, "branches", step)
         inner = self._make_inner_scope(Expansion(entry, scope, expansion.index), scope, name, scope.inputs)
@@ -290,7 +296,7 @@ class Expander:
         return output
 
     def _find_output(self, expansion: Expansion, scope: Scope) -> Tensors:
-        """Return the output of a finished scope: that of its last entry, or its only input if it has no layers."""
+        """Return the output of a scope's last entry, or the scope's only input if it has no layers."""
         if scope.previous is scope.inputs and len(scope.inputs) > 1:
             entry, inputs = expansion.entry, len(scope.inputs)
             message = f"{entry.word} has no layers and cannot pass on its {inputs} inputs as one output"
@@ -300,7 +306,7 @@ class Expander:
 
 
 def _make_disabled_place(entry: Entry, option: str) -> Place:
-    """Return the place of an entry that an option (`when`, or `repeat: 0`) disables."""
+    """Return the place of an entry that is disabled by an option: `when` or `repeat`."""
     place = Place(entry.word, entry.path, ())
     place.disabled_by = entry.option_path(option)
     return place

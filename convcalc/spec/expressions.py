@@ -1,8 +1,9 @@
-"""Parses the expressions of a spec, such as `2 * width`, into functions; only known functions can be called.
+"""Parses the expressions of a spec, such as `2 * width`, into Python functions that calculate their values.
 
-The function of an expression takes a lookup of names (a function from names to values) and returns the value.
+Each of these functions takes a lookup (a function from a name to its value) and returns the value of the expression.
+An expression can call only the functions in functions.py.
 
-Grammar, loosest first (a `chain` compares as in Python, a < b < c):
+The grammar, from the lowest precedence to the highest (`a < b < c` means `a < b and b < c`, as in Python):
 
     conditional: or ("if" or "else" or)*
     or:          and ("or" and)*
@@ -41,7 +42,10 @@ Evaluate = Callable[[Lookup], Any]
 
 
 class WrongExpression(Flaw):
-    """An expression that is malformed or has no value; `within` are the characters at fault in its text."""
+    """Raised for an expression that is malformed or has no value.
+
+    The characters at fault are those from `start` up to, but not including, `end`.
+    """
 
     def __init__(self, message: str, start: int, end: int, hint: str = "") -> None:
         super().__init__(message, hint, within=(start, end), code="CV014")
@@ -64,7 +68,7 @@ class _Token:
 
 
 def _split_tokens(text: str, start: int, end: int) -> list[_Token]:
-    """Return the tokens of an expression between two positions of a text, and one for its end."""
+    """Return the tokens of the expression between two positions of a text, followed by a token that marks its end."""
     tokens, position = [], start
     while text[position:end].strip():
         match = _TOKEN.match(text, position, end)
@@ -79,7 +83,10 @@ def _split_tokens(text: str, start: int, end: int) -> list[_Token]:
 
 
 class Parser:
-    """Parses one expression into a function that looks up its names; `names` maps each to its place in the text."""
+    """Parses one expression, which is between two positions of a text, into a function.
+
+    `names` maps each name in the expression to the place where it first occurs. `parentheses` is the nesting depth.
+    """
 
     def __init__(self, text: str, start: int, end: int) -> None:
         self.tokens = _split_tokens(text, start, end)
@@ -99,28 +106,28 @@ class Parser:
         return token
 
     def accept(self, *values: str) -> _Token | None:
-        """Consume and return the next token if it is one of these signs or words."""
+        """Consume and return the next token if it is one of the given signs or words; otherwise return None."""
         token = self.token
         if token.value in values and token.kind in ("sign", "word"):
             return self.take_token()
         return None
 
     def fail_expecting(self, what: str) -> NoReturn:
-        """Raise WrongExpression, which says what is expected instead of the next token."""
+        """Raise WrongExpression with a message that names what was expected in place of the next token."""
         token = self.token
         found = token.value if token.kind == "end" else show(token.value)
         hint = "compare with ==" if token.value == "=" else ""
         raise WrongExpression(f"expected {what}; got {found}", token.start, token.end, hint)
 
     def parse(self) -> Evaluate:
-        """Parse the whole expression."""
+        """Return the function of the whole expression. Raises WrongExpression if it is malformed."""
         evaluate = self.parse_conditional()
         if self.token.kind != "end":
             self.fail_expecting("an operator")
         return evaluate
 
     def parse_conditional(self) -> Evaluate:
-        """Parse `a if b else c if d else e`."""
+        """Parse alternatives, such as `a if b else c if d else e`."""
         cases: list[tuple[Callable[[Lookup], bool], Evaluate]] = []
         value = self.parse_or()
         while self.accept("if"):
@@ -139,7 +146,7 @@ class Parser:
         return self.join_sides("and", self.parse_not, all)
 
     def join_sides(self, word: str, side: Callable[[], Evaluate], join: Callable[[Any], bool]) -> Evaluate:
-        """Parse sides joined by `and` or `or`; a later side is evaluated only if it matters."""
+        """Parse operands joined by `and` or `or`, each parsed by `side`; evaluated as in Python."""
         token, sides = self.token, [side()]
         while self.accept(word):
             sides.append(side())
@@ -176,14 +183,14 @@ class Parser:
         return self.parse_operations(self.parse_factor, "*", "/", "//", "%")
 
     def parse_operations(self, operand: Callable[[], Evaluate], *signs: str) -> Evaluate:
-        """Parse operands joined by operators of equal precedence, evaluated from the left."""
+        """Parse operands, each with `operand`, joined by the operators `signs` and evaluated from left to right."""
         first, steps = operand(), []
         while token := self.accept(*signs):
             steps.append((token, _require_number(operand(), token)))
         return _chain_operators(first, steps) if steps else first
 
     def parse_factor(self) -> Evaluate:
-        """Parse `-a ** -b`: powers from the right; a sign applies to the power after it."""
+        """Parse `-a ** -b`; as in Python, `-a ** b` is `-(a ** b)`, and `a ** b ** c` is `a ** (b ** c)`."""
         tokens, signs, bases = [self.token], [self.parse_signs()], [self.parse_item()]
         while power := self.accept("**"):
             tokens.append(power)
@@ -194,14 +201,14 @@ class Parser:
         return _raise_powers(tokens, signs, list(map(_require_number, bases, tokens)))
 
     def parse_signs(self) -> int | None:
-        """Return the product of the signs before a value, None if there are none."""
+        """Consume the signs before a value and return their product, 1 or -1; None if there are no signs."""
         product = None
         while sign := self.accept("+", "-"):
             product = (product or 1) * (-1 if sign.value == "-" else 1)
         return product
 
     def parse_item(self) -> Evaluate:
-        """Parse `a[b][c]`: an item of a list, which can be a list itself."""
+        """Parse `a[b][c]`: an item of a list; the brackets can be repeated for nested lists."""
         value = self.parse_atom()
         while bracket := self.accept("["):
             index = self.parse_inside(bracket)
@@ -229,7 +236,10 @@ class Parser:
         return self.fail_expecting("a value")
 
     def parse_inside(self, token: _Token) -> Evaluate:
-        """Parse the expression inside parentheses or between the commas of a call."""
+        """Parse the expression inside parentheses or brackets, or between the commas of a call.
+
+        `token` is the opening one, for the message if the nesting is too deep. The caller decreases `parentheses`.
+        """
         self.parentheses += 1
         if self.parentheses > _MOST_PARENTHESES:
             raise WrongExpression(
@@ -239,11 +249,11 @@ class Parser:
 
     @staticmethod
     def make_constant(value: Any) -> Evaluate:
-        """Return a function that always has the same value."""
+        """Return a function that returns the same value for every lookup."""
         return lambda lookup: value
 
     def parse_word(self, token: _Token) -> Evaluate:
-        """Parse a name, true, false, or a function with its arguments."""
+        """Parse a name, true, false, or a call, whose first token has been consumed."""
         name = token.value
         if name in ("true", "false"):
             return self.make_constant(name == "true")
@@ -255,7 +265,7 @@ class Parser:
         return lambda lookup: lookup(name)
 
     def parse_call(self, token: _Token) -> Evaluate:
-        """Parse the arguments of a function."""
+        """Parse a call, given the token of the function's name."""
         if token.value not in FUNCTIONS:
             hint = did_you_mean(token.value, FUNCTIONS) or f"available: {', '.join(FUNCTIONS)}"
             raise WrongExpression(f"unknown function {token.value}", token.start, token.end, hint)
@@ -277,7 +287,7 @@ class Parser:
 
 
 def _index_list(bracket: _Token, items: Evaluate, index: Evaluate) -> Evaluate:
-    """Return a function whose value is an item of a list."""
+    """Return a function that evaluates a list and an index, and returns the item at that index."""
 
     def evaluate(lookup: Lookup) -> Any:
         try:
@@ -289,7 +299,7 @@ def _index_list(bracket: _Token, items: Evaluate, index: Evaluate) -> Evaluate:
 
 
 def _read_number(token: _Token) -> Number:
-    """Return the value of a number token."""
+    """Return the value of a number token. Raises WrongExpression if it is too large or begins with zeros."""
     digits = token.value.replace("_", "")
     value: Number = int(digits) if digits.isdigit() else float(digits)
     if abs(value) >= _BOUND:
@@ -300,7 +310,7 @@ def _read_number(token: _Token) -> Number:
 
 
 def _require_number(evaluate: Evaluate, token: _Token) -> Evaluate:
-    """Return the same function, restricted to numbers and booleans."""
+    """Return a function with the same value that raises WrongExpression unless it is a number or boolean."""
 
     def checked(lookup: Lookup) -> Any:
         value = evaluate(lookup)
@@ -314,13 +324,13 @@ def _require_number(evaluate: Evaluate, token: _Token) -> Evaluate:
 
 
 def _require_truth(evaluate: Evaluate, token: _Token) -> Callable[[Lookup], bool]:
-    """Return the truth of a value: a number other than 0, or true."""
+    """Return a function that returns whether the value is true or a number other than 0."""
     checked = _require_number(evaluate, token)
     return lambda lookup: bool(checked(lookup))
 
 
 def _calculate_bounded(token: _Token, calculate: Callable[..., Any], *operands: Any) -> Any:
-    """Return the result of a calculation. Raises WrongExpression if it has none or too many digits."""
+    """Return the result of a calculation. Raises WrongExpression if it has no result or the result is too large."""
     start, end = token.start, token.end
     try:
         value = calculate(*operands)
@@ -337,7 +347,7 @@ def _calculate_bounded(token: _Token, calculate: Callable[..., Any], *operands: 
 
 
 def _chain_operators(first: Evaluate, steps: list[tuple[_Token, Evaluate]]) -> Evaluate:
-    """Return a function that applies operators from the left."""
+    """Return a function that applies operators from left to right, starting with the value of `first`."""
     start = _require_number(first, steps[0][0])
 
     def evaluate(lookup: Lookup) -> Any:
@@ -350,7 +360,7 @@ def _chain_operators(first: Evaluate, steps: list[tuple[_Token, Evaluate]]) -> E
 
 
 def _choose_case(cases: list[tuple[Callable[[Lookup], bool], Evaluate]], otherwise: Evaluate) -> Evaluate:
-    """Return a function with the value of the first case whose condition holds."""
+    """Return a function that returns the value of the first case whose condition holds, else that of `otherwise`."""
 
     def evaluate(lookup: Lookup) -> Any:
         for condition, value in cases:
@@ -362,7 +372,10 @@ def _choose_case(cases: list[tuple[Callable[[Lookup], bool], Evaluate]], otherwi
 
 
 def _raise_powers(tokens: list[_Token], signs: list[int | None], bases: list[Evaluate]) -> Evaluate:
-    """Return a function that evaluates powers from the right; a sign applies to the power after it."""
+    """Return a function for `-a ** b ** c`, which is evaluated as `-(a ** (b ** c))`.
+
+    `tokens` has the first token and then those of the operators; `signs` has the sign before each base, None without.
+    """
 
     def evaluate(lookup: Lookup) -> Any:
         value: Any = None
@@ -376,7 +389,7 @@ def _raise_powers(tokens: list[_Token], signs: list[int | None], bases: list[Eva
 
 
 def _call_function(token: _Token, arguments: list[Evaluate]) -> Evaluate:
-    """Return a function that evaluates a call."""
+    """Return a function that evaluates a call. Raises WrongExpression if the number of arguments is wrong."""
     function, fewest, most = FUNCTIONS[token.value]
     if not fewest <= len(arguments) <= most:
         wanted = f"{fewest} argument{'s' if fewest > 1 else ''}"
@@ -386,7 +399,10 @@ def _call_function(token: _Token, arguments: list[Evaluate]) -> Evaluate:
 
 
 def _chain_comparisons(first: Evaluate, links: list[tuple[_Token, Evaluate]]) -> Evaluate:
-    """Return a function that compares neighbours; text can only be compared with == and !=."""
+    """Return a function for `a < b <= c`: whether every comparison of two neighbouring values is true.
+
+    Text can be compared only with == and !=.
+    """
 
     def evaluate(lookup: Lookup) -> bool:
         left = first(lookup)

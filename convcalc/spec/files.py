@@ -1,6 +1,7 @@
-"""Reads the bytes of a spec from a file or from standard input, and decodes them into a `Document`.
+"""Reads a spec from a file or from standard input into a `Document`.
 
-A path such as "net.yaml" goes in, or "-" for standard input. Files of other formats are refused with advice.
+The input is a path such as "net.yaml", or "-" for standard input. Files in other formats, such as ONNX, are refused
+with advice on how to use them.
 """
 
 import os
@@ -21,7 +22,7 @@ MOST_BYTES = 4 * 1024 * 1024
 def read_file(name: str) -> Document:
     """Read a spec from a file, or from standard input if the name is `-`.
 
-    Raises OSError if it cannot be read, InvalidSpec if it is not text.
+    Raises OSError if the file cannot be read, InvalidSpec if its contents are not the text of a spec.
     """
     if name == STANDARD_INPUT:
         return decode_spec(sys.stdin.buffer.read(MOST_BYTES + 1), "<stdin>", True)
@@ -32,14 +33,15 @@ def read_file(name: str) -> Document:
     if not stat.S_ISREG(found.st_mode):
         raise OSError(f"{name} is not a regular file")
     with open(name, "rb") as stream:
-        # reading up to 4 MiB would allocate them even for a small file
+        # read(MOST_BYTES + 1) would allocate 4 MiB even for a small file
         return decode_spec(stream.read(min(found.st_size, MOST_BYTES) + 1), name, not reached_through_link(name))
 
 
 def read_net(net: str) -> Document:
     """Read the spec that a NET argument names: a file, `-` for standard input, or `example:NAME`.
 
-    An example is known by that name, whatever its path. Raises NoExample, and the errors of `read_file`.
+    For an example, the document's file is this name, not the path of the installed file. Raises NoExample if there is
+    no such example, and the errors of `read_file`.
     """
     document = read_file(examples.resolve_net(net))
     if net.startswith(examples.PREFIX):
@@ -48,7 +50,7 @@ def read_net(net: str) -> Document:
 
 
 def explain_unreadable(name: str, error: OSError) -> str:
-    """Return the reason why a file cannot be read; for a missing file, with the most similar existing name."""
+    """Return the reason why a file cannot be read; for a missing file, suggest the most similar existing name."""
     if not isinstance(error, FileNotFoundError):
         said = error.strerror or str(error).removeprefix(name).strip()
         return printable(said[:1].lower() + said[1:])
@@ -72,7 +74,10 @@ def is_working_folder_gone() -> bool:
 
 
 def reached_through_link(name: str) -> bool:
-    """Whether any part of a path (below the current directory, if it is inside) is a symbolic link."""
+    """Whether any part of a path is a symbolic link.
+
+    For a file inside the current directory, only the parts of its path below that directory count.
+    """
     here = "" if os.path.isabs(name) else os.getcwd()
     path = os.path.normpath(os.path.join(here, name))
     while path not in (here, os.path.dirname(path)):
@@ -83,9 +88,10 @@ def reached_through_link(name: str) -> bool:
 
 
 def decode_spec(data: bytes, file: str, quotable: bool) -> Document:
-    """Return the document of a file's bytes: UTF-8, optionally with a byte order mark.
+    """Return the document in the bytes of a file, which must be UTF-8, optionally with a byte order mark.
 
-    Raises InvalidSpec if they are not the text of a spec.
+    `quotable` is whether messages may quote the file. Raises InvalidSpec if the bytes are too many, not UTF-8, or in
+    another file format.
     """
     other = formats.find_foreign_format(file, data)
     if other is not None:

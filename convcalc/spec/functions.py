@@ -1,6 +1,7 @@
 """Defines the functions and operators of expressions, such as round_to(37, 8) and 2 ** width.
 
-No result has more digits than the limit; for powers, this is checked before they are calculated.
+Results must not exceed a limit on their digits. expressions.py checks this, but powers are checked here before they
+are calculated: a huge power would take too long.
 """
 
 import math
@@ -15,10 +16,10 @@ Number = int | float
 
 
 def _round_to(value: Number, divisor: Number) -> int:
-    """Return the multiple of the divisor nearest to the value, at least the divisor itself; ties are rounded up.
+    """Return the multiple of `divisor` nearest to `value`, at least the divisor itself; ties are rounded up.
 
-    If that is below 0.9 × the value, return the next multiple. Source: make_divisible of MobileNet (Howard et al. 2017;
-    tensorflow/models, slim/nets/mobilenet).
+    If that is less than 0.9 × the value, return the next larger multiple. Source: make_divisible of MobileNet (Howard
+    et al. 2017; tensorflow/models, slim/nets/mobilenet).
 
     >>> _round_to(37, 8), _round_to(10, 8)
     (40, 16)
@@ -41,9 +42,9 @@ def _count_items(value: Any) -> int:
 
 
 def get_item(items: Any, index: Any) -> Any:
-    """Return one item of a list; as in Python, the first has index 0 and the last also has index -1.
+    """Return the item of a list at an index; as in Python, 0 is the first item and -1 the last.
 
-    Raises ArithmeticError if there is none.
+    Raises ArithmeticError if there is no such item.
 
     >>> get_item([3, 5, 7], 0), get_item([3, 5, 7], -1)
     (3, 7)
@@ -64,7 +65,7 @@ def is_whole(value: Any) -> bool:
 
 
 def _power(base: Number, exponent: Number) -> Number:
-    """Return base ** exponent; the number of digits is estimated before it is calculated."""
+    """Return base ** exponent. Raises OverflowError before the calculation if the result would be too large."""
     if abs(base) > 1 and exponent * math.log10(abs(base)) > MOST_DIGITS + 1:
         raise OverflowError
     if 0 < abs(base) < 1 and exponent * math.log10(abs(base)) > MOST_DIGITS + 1:

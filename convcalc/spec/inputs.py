@@ -1,4 +1,4 @@
-"""Reads the input shapes of a network, each as written in the spec or as given from outside the file (`Overrides`).
+"""Reads the input shapes of a network; a shape given from outside the file (`Overrides`) replaces that in the spec.
 
 For example, `input: {channels: 3, height: 224, width: 224}` becomes the shape 3×224×224 of an input called input.
 """
@@ -17,16 +17,17 @@ from convcalc.spec.problem_list import Problems
 from convcalc.spec.scopes import UnknownValue
 
 _Value = TypeVar("_Value")
-Evaluate = Callable[[Any, Path], Any]  # evaluates something written; raises UnknownValue after reporting a mistake
-_NUMBERS = re.compile(r"[-+.0-9]{1,20}(, ?[-+.0-9]{1,20}){1,9}", re.ASCII)  # several numbers with commas between
+Evaluate = Callable[[Any, Path], Any]  # evaluates a written value; raises UnknownValue after reporting a mistake
+_NUMBERS = re.compile(r"[-+.0-9]{1,20}(, ?[-+.0-9]{1,20}){1,9}", re.ASCII)  # several numbers separated by commas
 _INPUT_KEYS = ("channels", "features", "length", "height", "width", "depth")
 
 
 class Overrides:
-    """Values given from outside the file, by name; they replace those in the file.
+    """Values given from outside the file, on the command line or in Python; they replace those in the file.
 
-    `from_python` is whether messages name arguments of a function instead of options of the command line. `attached`
-    are the spec parameters that were set after the `@` of a NET argument.
+    `params` and `inputs` are by name; the name None stands for the only input of a spec. `from_python` is whether
+    messages name function arguments instead of command-line options. `attached` are the names of the spec parameters
+    that were set after the `@` of a NET argument, such as `net.yaml@width=0.5`.
     """
 
     def __init__(
@@ -46,21 +47,21 @@ class Overrides:
         self.attached = attached
 
     def option(self, name: str) -> str:
-        """Return the name of an option as the caller writes it: `--input`, or `input` in Python."""
+        """Return an option as the user writes it: `--batch` on the command line, `batch` in Python."""
         return name if self.from_python else f"--{name}"
 
     def with_params(self, params: Mapping[str, Any]) -> "Overrides":
-        """Return the same overrides with other spec parameters."""
+        """Return a copy of the overrides with `params` as its only spec parameters."""
         return Overrides(params, self.inputs, self.batch, self.dtype, self.from_python, self.attached)
 
     def attach_params(self, params: Mapping[str, Any]) -> "Overrides":
-        """Return the overrides with more spec parameters, which win: those after the `@` of a NET argument."""
+        """Return a copy with the spec parameters after the `@` of a NET argument, which take precedence over others."""
         found = self.with_params({**self.params, **params})
         found.attached = frozenset(params)
         return found
 
     def param_option(self, name: str) -> str:
-        """Return the option that sets a spec parameter: `--set width=0.5`."""
+        """Return the option that set a spec parameter, with its value: `--set width=0.5` or `@width=0.5`."""
         value = self.params[name]
         if self.from_python:
             return f"params[{show(name)}] = {show(value)}"
@@ -68,13 +69,13 @@ class Overrides:
         return f"{option}{shorten(name)}={_format_value(value)}"
 
     def param_advice(self, name: str) -> str:
-        """Return how to give a spec parameter a value: `give it with --set width=…`."""
+        """Return the advice on how to give a spec parameter a value: `give it with --set width=…`."""
         if self.from_python:
             return f"give it with params={{{show(name)}: …}}"
         return f"give it with --set {name}=…"
 
     def list_advice(self, name: str) -> str:
-        """Return how to give several values, if that of a spec parameter is text such as `0.5,1`; else ""."""
+        """Return the advice for a spec parameter given as several numbers, such as `0.5,1`; "" for other values."""
         value = self.params[name]
         if self.from_python or not isinstance(value, str) or not _NUMBERS.fullmatch(value):
             return ""
@@ -82,7 +83,10 @@ class Overrides:
         return f"--set takes one value; use convcalc compare {nets}, or convcalc fit -p {name}={value}"
 
     def input_option(self, name: str | None, sizes: Sequence[int] | None = None) -> str:
-        """Return the option that sets an input, with the sizes if given: `--input left=3,64,64`."""
+        """Return the option that sets the shape of an input: `--input left=3,64,64`, or without sizes `--input left`.
+
+        The name is None for the only input of a spec: `--input 3,64,64`.
+        """
         if self.from_python:
             option = "input" if name is None else f"inputs[{name!r}]"
             return option if sizes is None else f"{option}={list(sizes)}"
@@ -91,11 +95,14 @@ class Overrides:
 
 
 class WrongOverride(InvalidSpec):
-    """A value given from outside the file is wrong or does not match the file."""
+    """Raised if a value given from outside the file is wrong or does not match the file."""
 
 
 class InputReader:
-    """Reads the inputs of a network; `misread` has those whose sizes seem to be in the order of another framework."""
+    """Reads the inputs of a network.
+
+    `misread` has an entry for each input whose sizes seem to be in another framework's order, such as channels last.
+    """
 
     def __init__(self, problems: Problems, evaluate: Evaluate, overrides: Overrides, file: str | None) -> None:
         self.problems = problems
@@ -105,10 +112,10 @@ class InputReader:
         self.misread: dict[str, Misreading] = {}
 
     def read_inputs(self, root: dict[str, Any], meant: Collection[str]) -> dict[str, Shape | None]:
-        """Return the inputs by name; a single unnamed one is called input. An unknown shape is None.
+        """Return the shapes of the inputs by name; a shape is None after a mistake in it.
 
-        `meant` are the keys that misspelt ones most likely meant: these are not reported as missing.
-        Raises WrongOverride.
+        A single input without a name is called input. `meant` are the correct spellings of misspelt keys: they are not
+        reported as missing as well. Raises WrongOverride if an override is wrong.
         """
         written = root.get("inputs")
         if written is UNKNOWN or root.get("input") is UNKNOWN:
@@ -131,7 +138,10 @@ class InputReader:
         return {name: self._read_named_input(name, shape, given) for name, shape in written.items()}
 
     def _find_overrides(self, names: list[str]) -> Mapping[str | None, Any]:
-        """Return the overriding shapes; the name of a single input is optional. Raises WrongOverride."""
+        """Return the overriding shapes by name, or by None if there is only one input and its name is not given.
+
+        `names` are the inputs of the spec. Raises WrongOverride if an override does not match them.
+        """
         given = self.overrides.inputs
         for name in given:
             if name in names or (name is None and len(names) == 1):
@@ -146,7 +156,7 @@ class InputReader:
         return given
 
     def _read_named_input(self, name: str, written: Any, given: Mapping[str | None, Any]) -> Shape | None:
-        """Return the shape of one of several inputs."""
+        """Return the shape of an input under the key `inputs`, or None after reporting a mistake in its shape."""
         path: Path = ("inputs", name)
         if not LAYER_NAME.fullmatch(name) or len(name) > MOST_NAME:
             message, hint = f"{show(name)} is not a valid input name", "use a letter, then letters, digits, _ and -"
@@ -156,7 +166,10 @@ class InputReader:
         return self._read_input(name, written, path, given)
 
     def _read_input(self, name: str, written: Any, path: Path, given: Mapping[str | None, Any]) -> Shape | None:
-        """Return the shape of an input, as written or as overridden."""
+        """Return the shape of an input: its override in `given` if there is one, otherwise the written shape.
+
+        Return None after reporting a mistake in the written shape.
+        """
         own = None if written is None else self._read_shape(written, path)
         doubt = None if own is None or isinstance(written, dict) else find_misreading(own.sizes)
         shape, option = own, None if None in given else name
@@ -170,7 +183,10 @@ class InputReader:
         return shape
 
     def _read_override(self, given: Any, path: Path, name: str | None, own: Shape | None) -> Shape:
-        """Return an overriding shape. Raises WrongOverride if it is wrong or has another number of sizes."""
+        """Return the shape in an override.
+
+        `own` is the written shape. Raises WrongOverride if the override is wrong or has a different number of sizes.
+        """
         option = self.overrides.input_option(name)
         shape = read_override(self.problems, self.file, option, lambda: self._read_shape(given, path))
         assert shape is not None
@@ -185,11 +201,11 @@ class InputReader:
         return shape
 
     def _format_batch(self, batch: int) -> str:
-        """Return the text that adds a batch size to a suggested input: ` (--batch 2)`."""
+        """Return the text that adds a batch size to a suggested option: ` (--batch 2)`, or `, batch=2` in Python."""
         return f", batch={batch}" if self.overrides.from_python else f" (--batch {batch})"
 
     def _read_shape(self, written: Any, path: Path) -> Shape | None:
-        """Return the shape of an input, written as a list or by axis names; None after reporting a mistake."""
+        """Return a shape that is written as a list of sizes or as a mapping from axis names; None after a mistake."""
         try:
             value = self.evaluate(written, path)
             sizes = self._order_axes(value, path) if isinstance(value, dict) else value
@@ -211,9 +227,9 @@ class InputReader:
         return Shape(channels, tuple(spatial))
 
     def _order_axes(self, value: dict[str, Any], path: Path) -> list[Any]:
-        """Return the sizes of a shape with named axes, and put its keys in the same order: channels first.
+        """Return the sizes in a mapping from axis names, channels first, and reorder the mapping in the same way.
 
-        Raises UnknownValue after reporting wrong names.
+        Raises UnknownValue after reporting wrong axis names.
         """
         for key in value:
             if key not in _INPUT_KEYS:
@@ -242,19 +258,25 @@ class InputReader:
 
 
 def _describe_origin(written: Any, step: str | int) -> str:
-    """Return the hint for a wrong size, at an axis name or index, that is the value of an expression; else ""."""
+    """Return the hint for a wrong size that is the value of an expression; "" if it is written as a number.
+
+    `step` is the axis name or index of the size in `written`, the shape before its expressions were evaluated.
+    """
     sizes: Any = written
     item = sizes[step] if isinstance(written, dict | list) else None
     return f"the value comes from {shorten(item)}" if isinstance(item, str) and "$" in item else ""
 
 
 def _format_value(value: Any) -> str:
-    """Return a value as it is written on the command line."""
+    """Return the value of a spec parameter as it is written on the command line."""
     return shorten(value) if isinstance(value, str) else show(value).removeprefix("the list ")
 
 
 def read_override(problems: Problems, file: str | None, option: str, read: Callable[[], _Value]) -> _Value:
-    """Read a value given from outside the file. Raises WrongOverride with the first problem found in it."""
+    """Return the value that `read` reads from an override.
+
+    Raises WrongOverride, with the first problem that `read` reported, if the value is wrong.
+    """
     known = len(problems.found)
     value = read()
     if len(problems.found) > known:
@@ -264,12 +286,12 @@ def read_override(problems: Problems, file: str | None, option: str, read: Calla
 
 
 def make_override_problem(message: str, hint: str = "") -> Problem:
-    """Return a problem with a value given from outside the file."""
+    """Return the problem for a wrong value that was given from outside the file."""
     return Problem((), message, "CV017", hint)
 
 
 def suggest_shape(written: Any, example: str) -> str:
-    """Return a hint on how to write a shape: with the sizes of a text such as 3x32x32, or an example."""
+    """Return a hint on how to write a shape: `write [3, 32, 32]` for a text such as 3x32x32, otherwise `example`."""
     text = written if isinstance(written, str) else ""
     if re.fullmatch(r"\(?\s*[1-9][0-9]*(\s*[x×*,]\s*[1-9][0-9]*){0,3}\s*\)?", text):
         return f"write [{', '.join(re.findall('[0-9]+', text))}]"

@@ -19,14 +19,17 @@ from convcalc.spec.templates import Template
 
 
 class LayerMaker:
-    """Makes layers; mistakes are reported, and UnknownValue is raised if a layer cannot be made."""
+    """Makes layers; if that is impossible, the mistake is reported and UnknownValue is raised."""
 
     def __init__(self, resolver: Resolver, reporter: ExpansionReporter) -> None:
         self.resolver = resolver
         self.reporter = reporter
 
     def make_layer(self, expansion: Expansion, kind: type[Layer], tensors: Tensors) -> Layer:
-        """Return the layer of an entry, for inputs of these shapes. Raises UnknownValue after reporting a mistake."""
+        """Return the layer of an entry with the inputs `tensors`. Raises UnknownValue after reporting a mistake.
+
+        If all arguments are literal, a layer made earlier for the same input shapes is reused.
+        """
         entry = expansion.entry
         shapes = tuple([tensor.shape for tensor in tensors])
         layer = entry.made.get(shapes)
@@ -37,7 +40,10 @@ class LayerMaker:
         return layer
 
     def make_merge(self, expansion: Expansion, kind: type[Layer], tensors: Tensors, path: Path) -> Layer:
-        """Return the layer that merges branches, without arguments. Raises UnknownValue after reporting a mistake."""
+        """Return the layer that merges branches with the outputs `tensors`; `kind` is add, multiply or concat.
+
+        `path` is that of the key `merge`. Raises UnknownValue after reporting a mistake.
+        """
         shapes = tuple(tensor.shape for tensor in tensors if tensor.shape is not None)
         if len(shapes) < len(tensors):
             raise UnknownValue
@@ -62,7 +68,7 @@ class LayerMaker:
     # -- arguments
 
     def _read_arguments(self, expansion: Expansion, kind: type[Layer], shape: Shape | None) -> dict[str, Any] | None:
-        """Return all arguments of a layer in their normal form, None after reporting a mistake in one."""
+        """Return the values of all arguments of a layer by name, with defaults; None after reporting a mistake."""
         entry, axes = expansion.entry, None if shape is None else shape.axes
         values = dict(kind.defaults(axes))
         known = True
@@ -80,7 +86,11 @@ class LayerMaker:
         return values if known else None
 
     def _find_key(self, expansion: Expansion, kind: type[Layer], name: str) -> Key[Any]:
-        """Return the declaration of an argument; a layer kind named by a parameter may not have it."""
+        """Return the declaration of an argument of a layer kind.
+
+        Raises UnknownValue after reporting an argument that does not exist, which is possible only if a parameter names
+        the layer kind: otherwise, this was checked earlier.
+        """
         key = kind.keys.get(name)
         if key is None:
             path = expansion.entry.argument_path(name)
@@ -99,7 +109,10 @@ class LayerMaker:
         return value
 
     def _find_named_shape(self, expansion: Expansion, key: str, name: str, path: Path) -> NamedShape:
-        """Return the layer that an argument (`like`) names, with its output shape. Raises Flaw, UnknownValue."""
+        """Return the layer that the argument `like` refers to, with its output shape.
+
+        Raises Flaw if it does not have a single output, UnknownValue if there is no such layer or its shape is unknown.
+        """
         outputs = self.resolver.find_place(expansion, name, path).outputs
         if len(outputs) != 1:
             message = f"{key} must refer to a single output; {show(name)} has {len(outputs)}"
@@ -109,7 +122,10 @@ class LayerMaker:
         return NamedShape(name, outputs[0].shape)
 
     def _has_required_arguments(self, expansion: Expansion, kind: type[Layer]) -> bool:
-        """Whether the layer kind named by a parameter has all the arguments that it requires."""
+        """Whether all required arguments are given in an entry whose layer kind is named by a parameter.
+
+        Missing arguments are reported.
+        """
         entry = expansion.entry
         absent = [name for name in list_required(kind.keys) if name not in entry.arguments]
         if absent:
@@ -118,7 +134,10 @@ class LayerMaker:
         return not absent
 
     def _check_number_of_inputs(self, expansion: Expansion, kind: type[Layer], inputs: int) -> None:
-        """Report a wrong number of inputs: merges need at least two, opaque any number, all other kinds one."""
+        """Check the number of inputs: at least two for a merge, any number for opaque, otherwise exactly one.
+
+        Raises UnknownValue after reporting a wrong number.
+        """
         if kind.reads_any or kind.reads_many == (inputs > 1):
             return
         due = "at least two inputs" if kind.reads_many else "one input"
@@ -132,7 +151,7 @@ class LayerMaker:
     # -- reports
 
     def _report_wrong_argument(self, expansion: Expansion, name: str, compiled: Compiled, flaw: Flaw) -> None:
-        """Report a wrong value of an argument; the hint shows the expression that it comes from."""
+        """Report a wrong value of an argument; if it comes from an expression, the hint shows that expression."""
         item = compiled
         for step in flaw.where:
             items = item.items if isinstance(item, Computed) else item
@@ -144,7 +163,7 @@ class LayerMaker:
         self.reporter.report(expansion, path, flaw.message, flaw.code, hint)
 
     def _report_misfit(self, expansion: Expansion, flaw: Flaw) -> None:
-        """Report a layer that does not fit its input, at the argument at fault if the entry contains it."""
+        """Report why a layer cannot be made: at the argument that causes it, or at the layer kind."""
         entry = expansion.entry
         if flaw.key is not None and flaw.key in entry.arguments:
             path: Path = (*entry.argument_path(flaw.key), *flaw.where)

@@ -1,7 +1,7 @@
 """Explains why a text is not YAML, in convcalc's own words.
 
-The arguments are the text, the place where the parser gave up, and how far it had read; the result has the place to
-show, a message and a fix. The parser's own message is not used: it differs between parsers and their versions.
+The input is the text, the place where the YAML parser gave up, and what it had read before. The result is the place of
+the mistake, a message and a hint. The parser's own message is not used: it differs between parsers and versions.
 
 >>> found = explain_malformed("name: net: the second", Stopped(place=9, since=5, room=64))
 >>> found.place, found.message
@@ -19,7 +19,7 @@ from convcalc.spec.templates import replace_braces
 
 _CLOSERS = {"[": "]", "{": "}"}
 _NAMES = {"[": "list", "{": "mapping"}
-_MOST_KEY = 1024  # characters; a limit of YAML 1.1
+_MOST_KEY = 1024  # characters; the limit in YAML 1.1
 _BARE_WORD_ENTRY = r"\s*(?:-\s+)+([\w$]+)\s*(#.*)?"
 _ENTRY_LINE = r"(?P<indent>[ ]*)(?:(?P<dash>-)\s|[\w.-]+:(?:\s|$))"
 _DOUBLE_QUOTED = r"\"(?:[^\"\\]++|\\.)*+\""
@@ -40,18 +40,18 @@ _COLLECTION_NAMES = {"-": "items of the list", ":": "keys of the mapping"}
 
 
 class Stopped(NamedTuple):
-    """Where a parser gave up, and what it had read before."""
+    """Where the YAML parser gave up, and what it had read before."""
 
-    place: int  # the character it did not accept
-    since: int  # the end of what it had read
-    room: int  # how many more collections can be nested
-    collections: tuple[tuple[str, int], ...] = ()  # each open one: "[" or "{", in block style "-" or ":", and its place
-    ended: bool = False  # whether the whole value was complete; if in block style, it is in `collections`
+    place: int  # the index of the character that it did not accept
+    since: int  # the index after the last part of the text that it had read
+    room: int  # how many more levels of nesting are allowed here
+    collections: tuple[tuple[str, int], ...] = ()  # the open ones: a sign ([ { or, without brackets, - :) and a place
+    ended: bool = False  # whether the value of the whole spec was complete; it is in `collections` unless in brackets
     key_due: bool = False  # whether the innermost collection is a mapping that expects a key
 
 
 class Malformed(NamedTuple):
-    """A place in the text, what is wrong there, and how to fix it."""
+    """Why a text is not YAML: the index of the mistake, a message, a hint, and an automatic fix if there is one."""
 
     place: int
     message: str
@@ -62,13 +62,13 @@ class Malformed(NamedTuple):
 class _Unread(NamedTuple):
     """The text between the end of what was read and the place where the parser gave up."""
 
-    brackets: list[int]  # the open brackets
+    brackets: list[int]  # the places of the open brackets, outermost first
     previous: str  # the kind of the last token: "sign", "comma", "open", "plain", …
-    word: int | None  # where the first scalar begins
+    word: int | None  # where the first scalar begins, None if there is none
 
 
 def explain_malformed(text: str, stopped: Stopped) -> Malformed:
-    """Explain what is wrong where a parser gave up. Raises TooDeep if the nesting limit is exceeded before."""
+    """Return the explanation of why the parser gave up. Raises TooDeep if the text before is nested too deeply."""
     unread = _read_tokens(text, stopped)
     if isinstance(unread, Malformed):
         return unread
@@ -81,7 +81,10 @@ def explain_malformed(text: str, stopped: Stopped) -> Malformed:
 
 
 def _read_tokens(text: str, stopped: Stopped) -> _Unread | Malformed:
-    """Return the open brackets and the words up to where the parser gave up, or a mistake in quotes before it."""
+    """Return a summary of the text that the parser had not read when it gave up.
+
+    If this text has a mistake in quotes (a wrong escape sequence or a missing end), return that mistake instead.
+    """
     brackets = [start for sign, start in stopped.collections if sign in _CLOSERS]
     most = len(brackets) + stopped.room
     position, word = stopped.since, None
@@ -121,7 +124,7 @@ def _find_end_of_quotes(text: str, start: int) -> int:
 
 
 def _find_wrong_escape(text: str, start: int, stop: int) -> Malformed | None:
-    """Return the first backslash in double quotes that does not begin an escape sequence."""
+    """Return the mistake of the first invalid escape sequence in a text in double quotes; None if there is none."""
     for found in re.compile(_ESCAPE, re.DOTALL).finditer(text, start, stop) if text[start] == '"' else ():
         if len(found[1]) == 1 and found[1] not in _ESCAPED:
             message = f"\\{found[1]} is not an escape sequence"
@@ -133,7 +136,11 @@ def _find_wrong_escape(text: str, start: int, stop: int) -> Malformed | None:
 
 
 def _explain_in_brackets(text: str, index: int, opening: int, previous: str) -> Malformed:
-    """Explain a mistake inside [ ] or { }."""
+    """Explain a mistake inside [ ] or { }.
+
+    `index` is where the parser gave up, `opening` the place of the innermost open bracket, and `previous` the kind of
+    the token before.
+    """
     bracket, character = text[opening], text[index : index + 1]
     closer, name = _CLOSERS[bracket], _NAMES[bracket]
     if _is_unclosed(text, opening, index):
@@ -155,7 +162,7 @@ def _explain_in_brackets(text: str, index: int, opening: int, previous: str) -> 
 
 
 def _is_unclosed(text: str, opening: int, index: int) -> bool:
-    """Whether the bracket ends nowhere: the text ends, or the next lines are clearly entries outside of it."""
+    """Whether a bracket was never closed: the text ends, or the lines up to `index` begin new entries outside of it."""
     if not text[index:].strip() or re.compile(_DOCUMENT_MARK).match(text, index):
         return True
     begin = text.rfind("\n", 0, opening) + 1
@@ -167,7 +174,7 @@ def _is_unclosed(text: str, opening: int, index: int) -> bool:
 
 
 def _explain_missing_value(index: int, character: str) -> Malformed:
-    """Explain a character that does not begin a value, where a value is expected."""
+    """Explain a character that cannot begin a value, at a place where a value is expected."""
     if character == ",":
         return Malformed(index, "a value is missing before the comma", "remove the comma or write a value")
     if character == "-":
@@ -185,7 +192,7 @@ def _explain_wrong_start(index: int, character: str) -> Malformed:
 
 
 def _explain_in_lines(text: str, stopped: Stopped, unread: _Unread) -> Malformed:
-    """Explain a mistake outside of brackets."""
+    """Explain a mistake that is not inside brackets."""
     index, character = stopped.place, text[stopped.place : stopped.place + 1]
     start = text.rfind("\n", 0, index) + 1
     before = text[start:index]
@@ -222,7 +229,10 @@ def _explain_in_lines(text: str, stopped: Stopped, unread: _Unread) -> Malformed
 
 
 def _explain_options_below_word(text: str, start: int) -> Malformed | None:
-    """Explain the error if the line at `start` holds options below an entry that is a bare word; otherwise None."""
+    """Explain options on the line at `start`, below an entry without a colon such as `- relu`.
+
+    Return None if the lines are not of this form.
+    """
     above = next((line for line in reversed(text[:start].splitlines()) if line.strip()), "")
     bare = re.fullmatch(_BARE_WORD_ENTRY, above, re.ASCII)
     line = re.split("[\r\n]", text[start:], maxsplit=1)[0]
@@ -236,7 +246,7 @@ def _explain_options_below_word(text: str, start: int) -> Malformed | None:
 
 
 def _explain_after_sign(index: int, sign: str) -> Malformed:
-    """Explain text after a character with a special meaning in YAML."""
+    """Explain wrong text after a character with a special meaning in YAML: | > ! & or *."""
     if sign in "|>":
         return Malformed(index, f"only +, - or a digit can follow {sign} here", "begin the text on the next line")
     if sign == "!":
@@ -246,7 +256,10 @@ def _explain_after_sign(index: int, sign: str) -> Malformed:
 
 
 def _explain_after_end(text: str, index: int) -> Malformed:
-    """Explain text after the value of the whole spec: one in brackets, or a first line that is not a key."""
+    """Explain text after the end of the value of the whole spec.
+
+    The value is either a spec in brackets, or a first line that is a text because it has no colon.
+    """
     begin = re.match(_BEFORE_SPEC, text)
     start = begin.end() if begin else 0
     if text[start] in _CLOSERS:
@@ -255,9 +268,9 @@ def _explain_after_end(text: str, index: int) -> Malformed:
 
 
 def _explain_joined_key(text: str, index: int) -> Malformed | None:
-    """Explain a key such as `stride:2` without a space after its colon, which makes it part of the value at `index`.
+    """Explain a key without a space after its colon, such as `stride:2`, which YAML reads as a single text.
 
-    It begins the line of `index` or the line above. Returns None if there is no such key.
+    The key is searched for at the start of the line of `index` and of the line above. Return None if there is none.
     """
     start = text.rfind("\n", 0, index) + 1
     above = text.rfind("\n", 0, max(start - 1, 0)) + 1
@@ -270,7 +283,7 @@ def _explain_joined_key(text: str, index: int) -> Malformed | None:
 
 
 def _explain_missing_colon(text: str, word: int) -> Malformed:
-    """Explain a word without a colon where a key is expected."""
+    """Explain a word without a colon, at index `word`, where a key is expected."""
     key = re.split(r":\s|[\r\n]", text[word:], maxsplit=1)[0]
     if len(key) > _MOST_KEY:
         return Malformed(word, f"a key of more than {_MOST_KEY:,} characters", "use a shorter key")
@@ -279,7 +292,7 @@ def _explain_missing_colon(text: str, word: int) -> Malformed:
 
 
 def _explain_indentation(text: str, stopped: Stopped, indent: int) -> Malformed:
-    """Explain a line with an indentation that no open collection has."""
+    """Explain a line that does not continue the list or mapping above, mostly because of its indentation."""
     sign, start = [(":", 0), *(each for each in stopped.collections if each[0] in _COLLECTION_NAMES)][-1]
     expected = start - (text.rfind("\n", 0, start) + 1)
     if indent != expected:

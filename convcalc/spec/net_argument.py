@@ -1,7 +1,7 @@
-"""A NET argument with values for the spec parameters of that network only: `net.yaml@width=0.5,kernels=[3,5]`.
+"""Reads NET arguments, which can set spec parameters for one network: `net.yaml@width=0.5,kernels=[3,5]`.
 
-`split_net` splits an argument into the file (or `-`, or `example:NAME`) and the text of the values; `read_net_params`
-returns the values by name.
+`split_net` splits an argument into the network (a file, `-` or `example:NAME`) and the text after the `@`;
+`read_net_params` returns the values in that text by name.
 """
 
 import os
@@ -19,12 +19,12 @@ _CLOSING = {"[": "]", "{": "}", "(": ")", '"': '"', "'": "'"}
 
 
 def split_net(argument: str) -> tuple[str, str]:
-    """Return the network and the text after the `@` that sets its spec parameters, "" without one.
+    """Return the network and the text after the `@`, which sets spec parameters; the text is "" without an `@`.
 
     >>> split_net("example:mobilenet_v1@width=0.5")
     ('example:mobilenet_v1', 'width=0.5')
 
-    An existing file whose name contains `@` is a network, whatever follows the `@`.
+    If a file with the name of the whole argument exists, the `@` is part of its name.
     """
     if _MARK not in argument or os.path.exists(argument):
         return argument, ""
@@ -45,7 +45,7 @@ def join_net(net: str, params: str) -> str:
 
 
 def read_net_params(argument: str) -> dict[str, Any]:
-    """Return the spec parameters that a NET argument sets, with values read as in a spec. Raises Flaw.
+    """Return the spec parameters that a NET argument sets, with their values. Raises Flaw if the text is invalid.
 
     >>> read_net_params("example:mobilenet_v1@width=0.5,size=160")
     {'width': 0.5, 'size': 160}
@@ -71,7 +71,7 @@ def read_net_params(argument: str) -> dict[str, Any]:
 
 
 def _split_at_commas(text: str) -> Iterator[str]:
-    """Yield the parts between commas that are not inside brackets or quotes."""
+    """Yield the parts of a text that are separated by commas; commas inside brackets or quotes do not count."""
     start, awaited = 0, ""
     for index, character in enumerate(text):
         if awaited.endswith(character):

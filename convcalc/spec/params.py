@@ -1,4 +1,4 @@
-"""Reads the spec parameters, each with its default or an overriding value, and evaluates values that use them.
+"""Reads the spec parameters, whose defaults can be overridden, and evaluates values that use them.
 
 For example, with `params: {width: 64}` and the override width = 32, the value "$(2 * width)" is 64.
 """
@@ -17,7 +17,7 @@ from convcalc.spec.values import ValueCompiler
 
 
 class ParamReader:
-    """Reads spec parameters into `variables`; values outside of entries can use these."""
+    """Reads the spec parameters into `variables`, and evaluates expressions that use them outside of entries."""
 
     def __init__(self, problems: Problems, values: ValueCompiler, overrides: Overrides, file: str | None) -> None:
         self.problems = problems
@@ -27,9 +27,9 @@ class ParamReader:
         self.variables: dict[str, Any] = {}
 
     def read_params(self, root: dict[str, Any]) -> None:
-        """Read the spec parameters; each default can use the ones above it, and overrides replace defaults.
+        """Read the spec parameters; a default can use the parameters above it, and an override replaces the default.
 
-        Raises WrongOverride.
+        Raises WrongOverride if an override is invalid or for an unknown parameter.
         """
         written = root.get("params")
         if written is not None and not isinstance(written, dict):
@@ -48,13 +48,19 @@ class ParamReader:
                 raise WrongOverride([make_override_problem(message, hint)], self.file)
 
     def evaluate(self, value: Any, path: Path) -> Any:
-        """Return the value of something written outside of entries. Raises UnknownValue after reporting a mistake."""
+        """Return a value of the spec with its expressions evaluated; `path` is where it is written, outside of entries.
+
+        Raises UnknownValue after reporting a mistake.
+        """
         if isinstance(value, dict):
             return {key: self.evaluate(item, (*path, key)) for key, item in value.items()}
         return self._evaluate_compiled(self.values.compile_value(value, path, frozenset(self.variables)), path)
 
     def _read_param(self, name: str, default: Any) -> Any:
-        """Return the value of one spec parameter, UNKNOWN after reporting a mistake. Raises WrongOverride."""
+        """Return the value of one spec parameter: its override or default, or UNKNOWN after reporting a mistake.
+
+        Raises WrongOverride if the override is invalid.
+        """
         path: Path = ("params", name)
         if name in self.overrides.params:
             return self._check_override(name, self.overrides.params[name])

@@ -1,6 +1,6 @@
-"""Collects the problems that are found while a spec is read, each at the path of the value at fault.
+"""Collects the problems that are found while a spec is read, each with the path of the value at fault.
 
-A path such as ("layers", 2, "conv", "stride") becomes a line and column later, in `document.py`.
+Later, `document.py` finds the line and column of a path such as ("layers", 2, "conv", "stride").
 """
 
 from collections.abc import Iterable
@@ -15,11 +15,11 @@ MOST_PROBLEMS = 1000
 
 
 class TooMuch(Exception):
-    """A limit is exceeded; reading stops."""
+    """Raised if a limit on size is exceeded, to stop reading the spec."""
 
 
 class TooDeep(Exception):
-    """Too many collections are nested; `place` is where the first one beyond the limit begins."""
+    """Raised if lists and mappings are nested too deeply; `place` is the index where the nesting limit is exceeded."""
 
     def __init__(self, place: int) -> None:
         super().__init__(place)
@@ -27,9 +27,9 @@ class TooDeep(Exception):
 
 
 class Problems:
-    """All problems found.
+    """The problems found so far.
 
-    A mistake in an entry that is expanded several times is reported for the first expansion only.
+    If an entry is expanded several times, a mistake in it is reported only for its first expansion.
     """
 
     def __init__(self) -> None:
@@ -49,9 +49,10 @@ class Problems:
         expansion: object = None,
         fix: Fix | None = None,
     ) -> None:
-        """Add a problem, unless another expansion of the same entry already has one at this path.
+        """Add a problem, unless one was already added at this path for a different `expansion`.
 
-        `expansion` identifies the expansion. Raises TooMuch beyond the limit.
+        `expansion` is any object that identifies the expansion of an entry, None outside of expansions. Raises TooMuch
+        if there are too many problems.
         """
         if self._first.setdefault(path, expansion) is not expansion:
             return
@@ -60,13 +61,13 @@ class Problems:
         self.found.append(Problem(path, message, code, hint, on_key, within, tuple(related), fix=fix))
 
     def add_flaw(self, path: Path, flaw: Flaw, **context: Any) -> None:
-        """Add a flaw of the value at a path."""
+        """Add the problem for a flaw in the value at a path; `context` has other arguments of `add`."""
         place, within = (*path, *flaw.where), flaw.within
         self.add(place, flaw.message, flaw.code, flaw.hint, on_key=flaw.on_key, within=within, fix=flaw.fix, **context)
 
 
 class ExpansionReporter:
-    """Reports the mistakes that an expansion finds; inside a block, a report refers to the use of the block."""
+    """Reports mistakes found while entries are expanded; for a mistake inside a block, the report shows its use."""
 
     def __init__(self, problems: Problems) -> None:
         self.problems = problems
@@ -82,7 +83,7 @@ class ExpansionReporter:
         on_key: bool = False,
         related: Related | None = None,
     ) -> None:
-        """Report a mistake; `related` is a place that explains it better than the use of the block."""
+        """Report a mistake; `related` is a place to show instead of the use of the block around the entry."""
         self.problems.add(
             path,
             message,
@@ -94,22 +95,26 @@ class ExpansionReporter:
         )
 
     def report_flaw(self, expansion: "Expansion", path: Path, flaw: Flaw) -> None:
-        """Report a flaw of the value at a path."""
+        """Report a flaw in the value at a path."""
         self.problems.add_flaw(path, flaw, related=_find_use(expansion), expansion=_identify_expansion(expansion))
 
     def report_option(
         self, expansion: "Expansion", name: str, message: str, hint: str = "", code: str = "CV013"
     ) -> None:
-        """Report a wrong value of an option."""
+        """Report a wrong value of the option `name` of the entry."""
         self.report(expansion, expansion.entry.option_path(name), message, code, hint)
 
 
 def _find_use(expansion: "Expansion") -> list[Related]:
-    """Return the use of the block that an expansion is inside, as a related place; empty outside of blocks."""
+    """Return a list with the place where the block around an entry is used; [] outside of blocks."""
     path = expansion.scope.use_path
     return [] if path is None else [Related(path, "in this use of the block")]
 
 
 def _identify_expansion(expansion: "Expansion") -> object:
-    """Return the object that all expansions in one scope, or in one copy of a repeat, have in common."""
+    """Return the object that identifies an expansion in `Problems.add`.
+
+    All expansions of entries in one scope share that scope. An exception are the copies of a repeated entry, which are
+    identified separately.
+    """
     return expansion.scope if expansion.index == expansion.scope.index else expansion

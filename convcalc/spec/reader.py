@@ -1,7 +1,7 @@
-"""Reads a `Document` into a `Network`: reads the keys of the spec, and has its entries compiled and expanded.
+"""Reads a `Document` into a `Network`: reads the top-level keys of the spec, and compiles and expands its entries.
 
-The keys with a grammar of their own have readers in other files: params.py, inputs.py, budget.py, blocks.py and
-compile.py (entries). Values given from outside the file (`Overrides`) replace those in it.
+The keys params, inputs, budget, blocks and layers are read in files of their own: params.py, inputs.py, budget.py,
+blocks.py and compile.py. Values given from outside the file (`Overrides`) replace those in it.
 """
 
 import re
@@ -64,7 +64,10 @@ _Read = TypeVar("_Read")
 
 @defer_garbage_collection
 def read_network(document: Document, overrides: Overrides | None = None) -> Network:
-    """Return the network that a document describes. Raises InvalidSpec with all its problems."""
+    """Return the network that a document describes.
+
+    Raises InvalidSpec with all problems of the spec, WrongOverride if an override is wrong.
+    """
     reader = _SpecReader(document, overrides or Overrides())
     network, more = None, []
     try:
@@ -80,13 +83,13 @@ def read_network(document: Document, overrides: Overrides | None = None) -> Netw
 
 
 class _SpecReader:
-    """Reads the keys of a spec; mistakes are collected in `problems`."""
+    """Reads the top-level keys of a spec; mistakes are collected in `problems`."""
 
     def __init__(self, document: Document, overrides: Overrides) -> None:
         self.document = document
         self.overrides = overrides
         self.problems = Problems()
-        self.meant: set[str] = set()  # the keys that misspelt ones most likely meant
+        self.meant: set[str] = set()  # the likely correct spellings of misspelt keys
         values = ValueCompiler(self.problems)
         self.entries = EntryCompiler(document, self.problems, values)
         self.blocks = BlockCompiler(self.problems, values, self.entries)
@@ -95,7 +98,7 @@ class _SpecReader:
         self.budget = BudgetReader(self.problems, self.params.evaluate)
 
     def read_network(self) -> Network | None:
-        """Return the network, None if the spec is wrong."""
+        """Return the network, or None if the spec has a mistake."""
         root = self._read_root()
         if root is None:
             return None
@@ -133,7 +136,7 @@ class _SpecReader:
         )
 
     def _read_root(self) -> dict[str, Any] | None:
-        """Return the keys of the spec, None if it is not a mapping."""
+        """Return the top-level keys of the spec with their values, or None if the spec is not a mapping."""
         root = self.document.root
         if isinstance(root, dict):
             return self._check_keys(root)
@@ -143,7 +146,7 @@ class _SpecReader:
         return None
 
     def _compile_layers(self, root: dict[str, Any]) -> Body | None:
-        """Compile the blocks and return the compiled entries of the network, None if there is no key layers."""
+        """Compile the blocks and the entries, and return the entries; None if the key `layers` is missing."""
         names = frozenset(self.params.variables)
         blocks = self.blocks.compile_blocks(root.get("blocks"), names)
         if "layers" not in root:
@@ -156,7 +159,7 @@ class _SpecReader:
         return body
 
     def _expand(self, body: Body, expander: Expander, scope: Scope) -> None:
-        """Expand the entries of the network; if all are disabled, and nothing else is wrong, report that."""
+        """Expand the entries of the network, and report if all of them are disabled."""
         expander.expand_body(body, scope, ("layers",))
         if body.entries and not expander.draft.nodes and not self.problems.found and not self.document.problems:
             message = "the network has no layers: every entry is disabled by `when`"
@@ -165,7 +168,10 @@ class _SpecReader:
     # -- keys
 
     def _check_keys(self, root: dict[str, Any]) -> dict[str, Any]:
-        """Return the keys of the spec; unknown keys and keys without a value are reported."""
+        """Return the top-level keys with their values, UNKNOWN for keys without a value.
+
+        Unknown keys and keys without a value are reported.
+        """
         for key, value in root.items():
             if key not in TOP_KEYS and not key.startswith("x-"):
                 foreign, near = _FOREIGN_TOP_KEYS.get(key), find_nearest(key, TOP_KEYS)
@@ -179,7 +185,7 @@ class _SpecReader:
         return {key: UNKNOWN if value is None else value for key, value in root.items()}
 
     def _read_text(self, root: dict[str, Any], key: str, default: str) -> str:
-        """Return the text of a key, or the default."""
+        """Return the text that a key has as its value; `default` if the key is missing or its value is not text."""
         value = root.get(key, default)
         if isinstance(value, str):
             return value
@@ -190,7 +196,7 @@ class _SpecReader:
         return default
 
     def _read_name(self, root: dict[str, Any]) -> str:
-        """Return the network's name; the default is the file name without its ending."""
+        """Return the network's name; by default, the file name without its ending."""
         file = re.split(r"[/\\]", (self.document.file or "network").removeprefix(PREFIX))[-1]
         stem = re.sub(r"\.(convcalc\.)?(ya?ml)$", "", file)
         name = self._read_text(root, "name", "network" if stem in ("-", "<stdin>") else stem)
@@ -200,13 +206,13 @@ class _SpecReader:
         return name
 
     def _read_batch(self, root: dict[str, Any]) -> int:
-        """Return the number of samples per batch."""
+        """Return the batch size: the override, or the value in the spec (1 by default)."""
         own = self._read_batch_size(root.get("batch", 1))
         given = self.overrides.batch
         return own if given is None else self._read_override("batch", lambda: self._read_batch_size(given))
 
     def _read_batch_size(self, value: Any) -> int:
-        """Return a batch size; 1 if it is wrong."""
+        """Return the batch size in a written value; 1 after reporting a wrong value."""
         if is_integer(value) and 1 <= value <= LARGEST:
             return int(value)
         if value is not UNKNOWN:
@@ -215,7 +221,10 @@ class _SpecReader:
         return 1
 
     def _read_dtype(self, root: dict[str, Any]) -> Dtype:
-        """Return the data types of weights, activations and biases."""
+        """Return the data types of weights, activations and biases.
+
+        The default is float32, but that of biases is int32 for integer weights, otherwise the data type of the weights.
+        """
         types = self._read_data_types(root.get("dtype", "float32"))
         given = self.overrides.dtype
         if given is not None:
@@ -226,7 +235,10 @@ class _SpecReader:
         return Dtype(weights, types.get("activations", "float32"), bias)
 
     def _read_data_types(self, value: Any) -> dict[str, str]:
-        """Return the data types that are given, by their use; wrong ones are reported and omitted."""
+        """Return the written data types by use ("weights", "activations", "bias").
+
+        Unknown data types are reported and omitted.
+        """
         if value is UNKNOWN:
             return {}
         given, types = _split_by_use(value), {}
@@ -253,7 +265,7 @@ class _SpecReader:
         self.problems.add(path, f"unknown data type {show(value)}", "CV013", hint or f"available: {known}")
 
     def _read_check(self, root: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-        """Return the rule codes that the linter selects and ignores."""
+        """Return the lint rule codes under `check`, by the keys "select" and "ignore" that are written."""
         written = root.get("check", {})
         found: dict[str, tuple[str, ...]] = {}
         if not isinstance(written, dict):
@@ -278,13 +290,16 @@ class _SpecReader:
         return found
 
     def _read_override(self, name: str, read: Callable[[], _Read]) -> _Read:
-        """Read the overriding value of a key. Raises WrongOverride."""
+        """Return the overriding value of a key, read by `read`. Raises WrongOverride if the value is wrong."""
         return read_override(self.problems, self.document.file, self.overrides.option(name), read)
 
     # -- outputs
 
     def _find_outputs(self, root: dict[str, Any], expander: Expander, scope: Scope) -> dict[str, int]:
-        """Return the output tensors of the network by the names in the spec; by default, the last layer."""
+        """Return the numbers of the network's output tensors, by the names of their layers.
+
+        They are listed under `outputs`; by default, the only output is that of the last layer.
+        """
         if "outputs" not in root:
             return _find_default_output(expander.draft, scope)
         written, path = root["outputs"], ("outputs",)
@@ -307,7 +322,7 @@ class _SpecReader:
         return outputs
 
     def _find_output(self, expander: Expander, expansion: Expansion, name: str, path: Path) -> int:
-        """Return the number of the tensor that a name in outputs refers to, -1 after reporting a mistake."""
+        """Return the number of the tensor that a name under `outputs` refers to; -1 after a mistake."""
         try:
             place = expander.resolver.find_place(expansion, name, path)
         except UnknownValue:
@@ -321,7 +336,7 @@ class _SpecReader:
 
 
 def _make_top_scope(draft: Draft, inputs: dict[str, Shape | None]) -> Scope:
-    """Return the outermost scope, whose inputs are those of the network."""
+    """Return the outermost scope, which has the inputs of the network."""
     scope = Scope("", None, draft.inputs, {}, 0, False)
     if not inputs:
         scope.inputs = scope.previous = (UNKNOWN_TENSOR,)
@@ -333,17 +348,17 @@ def _make_top_scope(draft: Draft, inputs: dict[str, Shape | None]) -> Scope:
 
 
 def _find_default_output(draft: Draft, scope: Scope) -> dict[str, int]:
-    """Return the output of the last layer by its name; nothing if there is no layer or its output is unknown."""
+    """Return the tensor number of the last layer's output by the layer's name; {} if there is no such layer."""
     last = scope.previous[0].number if draft.nodes and scope.previous else -1
     first_node = len(draft.inputs)
     return {draft.nodes[last - first_node].name: last} if last >= first_node else {}
 
 
 def _split_by_use(dtype: Any) -> dict[str, Any]:
-    """Return data types by their use; a single one is that of weights and activations."""
+    """Return written data types by use; a single data type is used for weights and activations."""
     return dtype if isinstance(dtype, dict) else {"weights": dtype, "activations": dtype}
 
 
 def _is_rule_code(code: Any) -> bool:
-    """Whether a value looks like the code of a rule, or the beginning of one."""
+    """Whether a value has the form of a lint rule code, such as CV201, or of the beginning of a code, such as CV2."""
     return isinstance(code, str) and re.fullmatch(RULE_CODE, code, re.ASCII) is not None

@@ -1,7 +1,7 @@
-"""Expands a block that was expanded before by copying its layers: equal uses on equal input shapes have equal layers.
+"""Copies the layers of a block that was already expanded, which is faster than expanding the block again.
 
-A `Recording` of the first use knows its nodes, groups and names. For each later use they are copied, with the numbers
-and names that they have there.
+Two uses of a block with equal parameters and input shapes have equal layers. A `Recording` holds the nodes, groups and
+names of the first use; for each later use, `replay` copies them with new numbers and new full names.
 """
 
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from convcalc.spec.scopes import UNKNOWN_TENSOR, Place, Scope, Tensor, Tensors, 
 
 
 def make_replay_key(use: Use, scope: Scope) -> object | None:
-    """Return a key for a use of a block: two uses with the same key expand to equal layers.
+    """Return a key for a use of a block; uses with equal keys expand to equal layers.
 
-    Return None if a use cannot be copied: its parameters include lists, an input shape is unknown, or it reuses the
-    weights of another.
+    Return None if the use cannot be copied: a parameter is a list or unknown, an input shape is unknown, or the use
+    shares the weights of another use.
     """
     values = tuple((value.__class__, value) for value in use.variables.values())
     shapes = tuple(tensor.shape for tensor in scope.inputs)
@@ -28,7 +28,10 @@ _Names = Callable[[], dict[str, Place]]
 
 
 class Recording:
-    """The result of one use of a block: a range of the draft's nodes and of its groups, and the names inside."""
+    """The result of expanding one use of a block: its nodes, its groups, and the names of its layers.
+
+    It is created before the block is expanded into the draft (the unfinished network), and finished afterwards.
+    """
 
     def __init__(self, draft: Draft, scope: Scope) -> None:
         self.draft = draft
@@ -38,16 +41,17 @@ class Recording:
         self.entries_start = draft.entries
 
     def finish(self, outputs: Tensors) -> None:
-        """Complete the recording once the block is expanded; `outputs` are those of the block."""
+        """Complete the recording after the block has been expanded; `outputs` are the block's outputs."""
         self.outputs = outputs
         self.nodes = self.draft.nodes[self.start :]
         self.groups = self.draft.groups[self.groups_start :]
         self.entries = self.draft.entries - self.entries_start
 
     def replay(self, scope: Scope) -> "tuple[Tensors, _Names]":
-        """Copy the layers of the block into another scope.
+        """Copy the recorded layers into `scope`, the scope of another use of the block.
 
-        Return the outputs of the copy, and a function that returns the names inside it: most are never looked up.
+        Return the outputs of the copy, and a function that returns the places of the copied layers by name. They are
+        computed only when needed: most are never looked up.
         """
         draft = self.draft
         offset = len(draft.nodes) - self.start
@@ -72,19 +76,19 @@ class Recording:
 
 
 def _copy_places(places: dict[str, Place], renumber: Callable[[int], int], offset: int) -> dict[str, Place]:
-    """Return the names of a copied block."""
+    """Return copies of the places in a block by name; node numbers increase by `offset`."""
     return {name: _copy_place(place, renumber, offset) for name, place in places.items()}
 
 
 def _copy_tensors(tensors: Tensors, renumber: Callable[[int], int]) -> Tensors:
-    """Return the tensors of a copied block; the unknown tensor stays the same object, which identifies it."""
+    """Return copies of tensors with new numbers; UNKNOWN_TENSOR is not copied, as it is recognised by identity."""
     return tuple(
         tensor if tensor is UNKNOWN_TENSOR else Tensor(renumber(tensor.number), tensor.shape) for tensor in tensors
     )
 
 
 def _copy_place(place: Place, renumber: Callable[[int], int], offset: int) -> Place:
-    """Return one name of a copied block; the names inside it are copied when they are first asked for."""
+    """Return a copy of a place; the places inside it are copied only when they are first accessed."""
     outputs = _copy_tensors(place.outputs, renumber)
     below = place.children
     copy = Place(

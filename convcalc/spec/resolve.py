@@ -1,4 +1,4 @@
-"""Looks up what entries refer to: the values of their expressions and options, and the layers that names refer to.
+"""Evaluates the expressions and options of entries, and finds the layers that names refer to.
 
 For example, inside a block with the parameter width = 64, the option `repeat: $(width // 32)` has the value 2, and
 `from: [previous, stem.conv1]` refers to two tensors.
@@ -15,24 +15,28 @@ from convcalc.spec.problem_list import ExpansionReporter, TooMuch
 from convcalc.spec.scopes import UNKNOWN_TENSOR, Expansion, Place, Scope, Tensor, Tensors, UnknownValue
 from convcalc.spec.templates import Template, check_list_length
 
-MOST_COLLECTED = 500_000  # inputs that all `*` together stand for
+MOST_COLLECTED = 500_000  # the total number of inputs that names with `*` may stand for
 
 
 class Resolver:
     """Looks up values and names for entries that are being expanded.
 
-    Every method raises UnknownValue if there is no value, after reporting why.
+    Methods that return a value or a place raise UnknownValue after reporting a mistake, or if the result depends on a
+    mistake that was reported earlier.
     """
 
     def __init__(self, reporter: ExpansionReporter, params: dict[str, Any]) -> None:
         self.reporter = reporter
         self.params = params
-        self.collected = 0  # the inputs collected over copies so far
+        self.collected = 0  # the number of inputs that names with `*` have stood for so far
 
     # -- values
 
     def evaluate(self, compiled: Compiled, path: Path, expansion: Expansion) -> Any:
-        """Return the value of something compiled, in the context of an expansion."""
+        """Evaluate the expressions in a compiled value, for an entry that is being expanded, and return the result.
+
+        `path` is where the value is written.
+        """
         if isinstance(compiled, Template):
             try:
                 return compiled.evaluate(self._make_lookup(expansion))
@@ -51,11 +55,11 @@ class Resolver:
         return compiled
 
     def evaluate_option(self, expansion: Expansion, name: str) -> Any:
-        """Return the value of an option that the entry has."""
+        """Return the value of an option that is given in the entry."""
         return self.evaluate(expansion.entry.options[name], expansion.entry.option_path(name), expansion)
 
     def evaluate_flag(self, expansion: Expansion, name: str, default: bool) -> bool:
-        """Return the value of an option that is true or false."""
+        """Return the value of an option that must be true or false; `default` if the option is not given."""
         if name not in expansion.entry.options:
             return default
         value = self.evaluate_option(expansion, name)
@@ -66,7 +70,7 @@ class Resolver:
         raise UnknownValue
 
     def find_variable(self, scope: Scope, name: str) -> Any:
-        """Return the value of a parameter: of the block, or else of the spec; UNKNOWN if there is none."""
+        """Return the value of a parameter of the block, or else of the spec; UNKNOWN if there is no such parameter."""
         return scope.variables[name] if name in scope.variables else self.params.get(name, UNKNOWN)
 
     def _make_lookup(self, expansion: Expansion) -> Lookup:
@@ -88,7 +92,11 @@ class Resolver:
         return find_value
 
     def suggest_expression(self, written: Compiled, expansion: Expansion) -> str:
-        """Return the hint for a parameter without its $, or arithmetic without its $( ); "" for another value."""
+        """Return the hint for a value that lacks the syntax of an expression; "" for any other value.
+
+        For example, the hint for `width` is "write $width" if width is a parameter, and that for `2 * $width` is
+        "write $(2 * width)".
+        """
         if isinstance(written, str) and self.find_variable(expansion.scope, written) is not UNKNOWN:
             return f"write ${written}"
         if isinstance(written, Template) and written.whole is None:
@@ -97,14 +105,14 @@ class Resolver:
         return ""
 
     def _find_in_channels(self, expansion: Expansion) -> int:
-        """Return the channels of an entry's input, or of its first input if it has several."""
+        """Return the number of channels of an entry's first input."""
         shape = self.find_inputs(expansion)[0].shape
         if shape is None:
             raise UnknownValue
         return shape.channels
 
     def _suggest_flag(self, expansion: Expansion, name: str, value: Any) -> str:
-        """Return a hint for a wrong value of an option that is true or false."""
+        """Return the hint for a wrong value of an option that must be true or false; "" if there is none."""
         written = expansion.entry.options[name]
         if isinstance(written, Template):
             bare = written.text.replace("$", "")
@@ -116,7 +124,7 @@ class Resolver:
     # -- the inputs of an entry
 
     def find_inputs(self, expansion: Expansion) -> Tensors:
-        """Return the inputs of an entry: those that `from` names, or the output of the entry before."""
+        """Return the inputs of an entry: those that `from` names, or by default the output of the previous entry."""
         if expansion.tensors is None:
             if "from" in expansion.entry.options:
                 expansion.tensors = (UNKNOWN_TENSOR,)  # $in_channels is not known inside `from`, which determines it
@@ -136,7 +144,10 @@ class Resolver:
         return expansion.previous_copy or scope.previous
 
     def _find_named_inputs(self, expansion: Expansion) -> Tensors:
-        """Look up `from`. In later copies of a repeat, the output of the copy before replaces the first name."""
+        """Return the inputs that `from` names.
+
+        In all copies of a repeated entry but the first, the output of the previous copy replaces the first name.
+        """
         names, path = self._evaluate_from(expansion)
         found: list[Tensor] = []
         known = True
@@ -152,10 +163,10 @@ class Resolver:
         return tuple(found)
 
     def _evaluate_from(self, expansion: Expansion) -> tuple[list[str], Path]:
-        """Return the names in `from`, and the path where they are written.
+        """Return the names in `from`, and the path of the list, or of its only name.
 
-        In later copies of a repeat, the first name is not evaluated but returned as "": the previous copy is read
-        instead, and a name with $index need not exist for every copy.
+        In all copies of a repeated entry but the first, the first name is "" and is not evaluated: the output of the
+        previous copy replaces it, so a name with $index need not exist for every copy.
         """
         path = expansion.entry.option_path("from")
         written = expansion.entry.options["from"]
@@ -177,7 +188,7 @@ class Resolver:
         return names, path
 
     def _find_tensors(self, expansion: Expansion, name: str, path: Path) -> Tensors:
-        """Return what one name in `from` refers to: one place or, with `*`, that layer of each copy of a repeat."""
+        """Return the outputs that one name in `from` refers to; a name with `*` refers to a layer in every copy."""
         if "*" not in name.split("."):
             return self.find_place(expansion, name, path).outputs
         tensors = self._collect_copies(expansion, name, path)
@@ -191,7 +202,7 @@ class Resolver:
     def _collect_copies(self, expansion: Expansion, name: str, path: Path) -> Tensors:
         """Return the outputs of the layers that a name with `*` matches, in the order of the copies.
 
-        Each `*` stands for all copies of the repeat before it; layers that are disabled are left out.
+        For example, `tcn.*.skip` matches the layer skip in each copy of the repeat tcn. Disabled layers are left out.
         """
         parts = name.split(".")
         start = max(parts.index("*"), 1)
@@ -208,9 +219,9 @@ class Resolver:
         return tuple([tensor for place in places for tensor in place.outputs])
 
     def _check_contents(self, expansion: Expansion, places: list[Place], walked: str, part: str, path: Path) -> None:
-        """Check that the contents of places are known and, if the next `part` is `*`, that these are repeats.
+        """Check that `part`, the next part of a name with `*`, can be looked up in these places.
 
-        `walked` is the name of the places so far.
+        `*` can be looked up only in repeats. `walked` is the beginning of the name, which led to the places.
         """
         if part == "*" and any(place.word != "repeat" and place.children is not None for place in places):
             message = f"{shorten(walked)} has no copies: * stands for the copies of a repeat"
@@ -222,9 +233,9 @@ class Resolver:
     # -- names
 
     def find_place(self, expansion: Expansion, name: str, path: Path) -> Place:
-        """Return what a name such as `stage1.conv2` refers to; `path` is where the name is written.
+        """Return the place that a name such as `stage1.conv2` refers to; `path` is where the name is written.
 
-        Its first part is searched from the innermost scope outwards.
+        The first part of the name (`stage1`) is looked up in the innermost scope first, then in the scopes around it.
         """
         first, *rest = name.split(".")
         place = (
@@ -247,7 +258,7 @@ class Resolver:
         return place
 
     def _find_inside(self, expansion: Expansion, place: Place, walked: str, part: str, path: Path) -> Place:
-        """Return what the name `part` refers to inside a place; `walked` is the name of that place."""
+        """Return the place called `part` inside another place; `walked` is the name of the latter."""
         children = place.children or {}
         if part not in children:
             hint = did_you_mean(part, children) or _list_children(place)
@@ -257,7 +268,7 @@ class Resolver:
         return children[part]
 
     def _find_reserved_place(self, expansion: Expansion, name: str, path: Path) -> Place:
-        """Return what `input` or `previous` refers to."""
+        """Return the place that the name `input` or `previous` refers to."""
         scope = expansion.scope
         if not scope.has_named_inputs or (name == "previous" and scope.previous is not scope.inputs):
             return Place(name, (), scope.inputs if name == "input" else scope.previous)
@@ -268,7 +279,7 @@ class Resolver:
         raise UnknownValue
 
     def _report_unknown_name(self, expansion: Expansion, name: str, path: Path) -> None:
-        """Report a name that no entry above has."""
+        """Report a name that does not belong to any entry above."""
         first = name.split(".")[0]
         visible: list[str] = ["input", "previous"]
         later: set[str] = set()
@@ -284,13 +295,13 @@ class Resolver:
 
 
 def _list_children(place: Place) -> str:
-    """Return a hint with the names inside a place."""
+    """Return a hint that lists the names inside a place."""
     children = place.children or {}
     return f"available: {', '.join(list(children)[:8])}" if children else "it is a single layer"
 
 
 def _find_enabled(places: list[Place], part: str) -> list[Place]:
-    """Return the enabled places with a name inside any of these, in order; with the name `*`, all enabled ones."""
+    """Return the enabled places called `part` inside the given places, in order; `*` stands for every name."""
     found: list[Place | None] = []
     for place in places:
         children = place.children or {}
@@ -299,7 +310,7 @@ def _find_enabled(places: list[Place], part: str) -> list[Place]:
 
 
 def _find_in_scopes(scope: Scope | None, name: str) -> Place | None:
-    """Return the place with this name in the innermost scope that has it, None if none has."""
+    """Return the place with this name in the innermost scope that has the name; None if no scope has it."""
     while scope is not None:
         place = scope.places.get(name)
         if place is not None:
@@ -309,6 +320,6 @@ def _find_in_scopes(scope: Scope | None, name: str) -> Place | None:
 
 
 def _guess_name(entry: Entry) -> str:
-    """Return the name of an entry as far as it is known without expanding it."""
+    """Return the most likely name of an entry that has not been expanded: its literal name, or its default name."""
     name = entry.options.get("name")
     return name if isinstance(name, str) else make_default_name(entry.word, entry.ordinal)

@@ -1,4 +1,4 @@
-"""Reads scalars from their characters alone: their values, where expressions in them end, and their text on one line.
+"""Reads scalars (single values) from YAML text: finds their values, and where the expressions in them end.
 
 Plain scalars are decimal integers and floats, true, false, null and text; everything else that YAML 1.1 knows (octal,
 hexadecimal and sexagesimal numbers, dates, yes and no) stays text.
@@ -22,9 +22,9 @@ _NUMBER_STARTS = frozenset("0123456789+-.")
 
 
 def fold_lines(text: str) -> str:
-    """Return an unquoted value of several lines as one line.
+    """Return a text that is written on several lines without quotes as one line, in the way YAML reads it.
 
-    Line breaks become a space, together with the whitespace and blank lines around them; other spaces are kept.
+    A line break becomes one space, together with the blanks and empty lines around it; other spaces are kept.
     """
     return re.sub(r"[ \t]*(?:\r\n|\r|\n)\s*", " ", text.strip())
 
@@ -54,9 +54,9 @@ def read_plain_scalar(text: str) -> Any:
 
 
 def walk_outside_quotes(text: str, start: int, stop: int) -> Iterator[tuple[int, str]]:
-    """Yield the characters of an expression that are not in quotes, with their places.
+    """Yield the index and character of each character of an expression that is not in quotes.
 
-    A quote that is never closed is yielded last.
+    If a quote is never closed, it is yielded last.
     """
     index = start
     while index < stop:
@@ -73,11 +73,11 @@ def walk_outside_quotes(text: str, start: int, stop: int) -> Iterator[tuple[int,
 
 
 def find_closing_parenthesis(text: str, start: int, stop: int) -> int | None:
-    """Return the index after the parenthesis that closes the one at `start`, if that is before `stop`; else None.
+    """Return the index after the parenthesis that closes the one at `start`; None if there is none before `stop`.
 
-    Braces, unmatched brackets and a colon before a space cannot be part of an expression, so the search ends there.
+    The search ends at braces, unmatched brackets, and a colon before a space: they cannot be part of an expression.
     """
-    expected: list[str] = []  # what closes each open parenthesis and bracket
+    expected: list[str] = []  # the closing characters of the open parentheses and brackets
     for index, character in walk_outside_quotes(text, start, min(stop, start + 2000)):
         if character in "{}" or text.startswith(": ", index):
             return None
@@ -92,6 +92,6 @@ def find_closing_parenthesis(text: str, start: int, stop: int) -> int | None:
 
 
 def is_inside(index: int, scalars: list[Extent]) -> bool:
-    """Whether a character is inside one of the scalars of a text; these are sorted by place."""
+    """Whether the character at an index is inside a scalar; `scalars` are the places of all scalars, in order."""
     before = bisect_right(scalars, (index, inf)) - 1
     return before >= 0 and index < scalars[before][1]

@@ -13,11 +13,14 @@ from convcalc.spec.entries import Block, Body, Entry
 
 
 class UnknownValue(Exception):
-    """A value is unknown because of a mistake that has already been reported; whatever depends on it is skipped."""
+    """Raised if a value is unknown because of a mistake that was already reported, to skip what depends on it."""
 
 
 class Tensor:
-    """The output of a layer, or an input: its number in the network and its shape, None if unknown."""
+    """An input of the network or the output of a layer, with its number and its shape (None if unknown).
+
+    Inputs are numbered first, from 0, then the layers in order.
+    """
 
     __slots__ = ("number", "shape")
 
@@ -32,9 +35,10 @@ _EMPTY_BODY = Body([])
 
 
 class Place:
-    """What a name refers to: a layer, a scope with the names inside it, an input of a scope, or a disabled entry.
+    """What a name refers to: a layer, a scope, an input of a scope, or a disabled entry.
 
-    `path` is where the name is written, or the entry that has it by default.
+    `path` is where the name is written; for a default name, where the layer kind or block is. `children` are the places
+    inside a scope by name, None for anything else.
     """
 
     __slots__ = ("_children", "disabled_by", "node", "outputs", "path", "use", "word")
@@ -50,20 +54,20 @@ class Place:
         self.path = path
         self.outputs = outputs
         self._children = children
-        self.node: int | None = None  # if it is a layer, its number
-        self.use: Use | None = None  # if it is a use of a block, that use
-        self.disabled_by: Path | None = None  # if it is disabled, the option that does it
+        self.node: int | None = None  # the number of the layer; None if this is not a layer
+        self.use: Use | None = None  # the use of the block; None if this is not a block
+        self.disabled_by: Path | None = None  # the path of the option that disables it, None if it is enabled
 
     @property
     def children(self) -> "dict[str, Place] | None":
-        """The names in a finished scope; those of a copied block are computed on first access."""
+        """The places inside a finished scope by name; those of a copied block are computed on first access."""
         if callable(self._children):
             self._children = self._children()
         return self._children
 
 
 class Use:
-    """One use of a block: the values of the block's parameters, and the inputs."""
+    """One use of a block: the values of the block's parameters (`variables`), and its inputs."""
 
     __slots__ = ("block", "inputs", "variables")
 
@@ -73,7 +77,7 @@ class Use:
         self.inputs = inputs
 
     def equals(self, other: "Use") -> bool:
-        """Whether two uses can share weights: of one block, with equal parameters and input channels.
+        """Whether two uses can share weights: they use the same block, with equal parameters and input channels.
 
         Raises UnknownValue if an input shape is unknown.
         """
@@ -87,10 +91,11 @@ class Use:
 
 
 class Scope:
-    """The context in which the entries of one list are expanded: input, parameters, and names they can refer to.
+    """The context in which the entries of one list are expanded: the inputs, parameters and names that they can use.
 
-    `prefix` begins the full names of its layers ("stage2."), `previous` is the output of the last entry so far, and
-    `outer` the scope around it, whose names are visible inside; a block sees no names outside of it.
+    `prefix` is the beginning of the full names of its layers ("stage2."). `previous` is the output of the last
+    entry so far. `outer` is the scope around it, whose names are visible inside; it is None for a block, in which no
+    outer names are visible. `places` are the places of its entries by name, and `depth` counts the scopes around it.
     """
 
     __slots__ = (
@@ -120,18 +125,18 @@ class Scope:
         self.depth = depth
         self.frozen = frozen
         self.places: dict[str, Place] = {}
-        self.has_named_inputs = False  # then `input` is not available
-        self.index: int | None = None  # the value of $index
-        self.twin: Place | None = None  # the earlier use of the same block whose weights are reused
-        self.use_path: Path | None = None  # where the innermost block around the entries is used
+        self.has_named_inputs = False  # if true, the name `input` is not available
+        self.index: int | None = None  # the value of $index, None outside of repeats
+        self.twin: Place | None = None  # the earlier place whose weights the layers in this scope reuse
+        self.use_path: Path | None = None  # inside a block, where that block is used
         self.body = _EMPTY_BODY
 
 
 class Expansion:
     """The expansion of one entry in a scope, or of one copy of a repeated entry.
 
-    `index` is the value of $index, `previous_copy` the output of the copy before (None in the first one), and `tensors`
-    are the inputs of the entry, once they are known.
+    `index` is the value of $index, and `previous_copy` the output of the previous copy of a repeated entry (None for
+    the first copy). `tensors` are the inputs of the entry, None until they are looked up.
     """
 
     __slots__ = ("entry", "index", "previous_copy", "scope", "tensors")

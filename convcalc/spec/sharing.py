@@ -1,4 +1,7 @@
-"""Finds the layers and blocks whose weights others reuse (`share`), and checks that these can have the same weights."""
+"""Finds the layers and blocks whose weights an entry reuses with the option `share`, and checks that this is possible.
+
+For example, `conv: {…, share: conv1}` is allowed only if its arguments and input channels equal those of conv1.
+"""
 
 from typing import NoReturn
 
@@ -12,7 +15,7 @@ from convcalc.spec.scopes import UNKNOWN_TENSOR, Expansion, Place, Scope, Unknow
 
 
 class WeightSharing:
-    """Checks the sharing of weights among the nodes of a network that is being expanded."""
+    """Finds and checks shared weights; `nodes` are the layers of the network that have been expanded so far."""
 
     def __init__(self, resolver: Resolver, reporter: ExpansionReporter, nodes: list[Node]) -> None:
         self.resolver = resolver
@@ -20,9 +23,10 @@ class WeightSharing:
         self.nodes = nodes
 
     def find_twin(self, expansion: Expansion, home: Scope, name: str) -> Place | None:
-        """Return the earlier layer or use of a block whose weights an entry reuses, None if it has its own.
+        """Return the earlier layer or use of a block whose weights an entry reuses; None if it has its own weights.
 
-        It is named by `share`, or has the same name in the block whose weights the block around this entry reuses.
+        It is the one that the option `share` names. Without that option, if the entry is in a block that reuses the
+        weights of another use of the block, it is the layer that has the same name in that other use.
         Raises UnknownValue after reporting a mistake.
         """
         if "share" not in expansion.entry.options:
@@ -41,7 +45,11 @@ class WeightSharing:
         return place
 
     def find_owner(self, expansion: Expansion, layer: Layer, twin: Place) -> int:
-        """Return the node whose weights a layer reuses. Raises UnknownValue after reporting unequal layers."""
+        """Return the number of the node that owns the weights reused by `layer`.
+
+        `twin` is the place of the earlier layer; if it reuses weights itself, their owner is returned. Raises
+        UnknownValue after reporting that the two layers cannot share weights.
+        """
         if twin.outputs == (UNKNOWN_TENSOR,):
             raise UnknownValue
         if twin.node is None:
@@ -56,7 +64,10 @@ class WeightSharing:
         return twin.node if node.owner is None else node.owner
 
     def check_use(self, expansion: Expansion, use: Use, twin: Place) -> None:
-        """Check that a use of a block can reuse the weights of another. Raises UnknownValue after reporting why not."""
+        """Check that a use of a block can reuse the weights of `twin`, an earlier use.
+
+        Raises UnknownValue after reporting that the two uses are different.
+        """
         if twin.use is None or not use.equals(twin.use):
             self._refuse(expansion, "uses of one block with equal arguments and input channels")
 

@@ -1,8 +1,8 @@
-"""Reads the text of a spec into values with their places. The only file that uses PyYAML.
+"""Reads YAML text, such as `input: [3, 32, 32]`, into a `Document`: values with their places, and problems in the YAML.
 
-A text such as `input: [3, 32, 32]` becomes a `Document` with the values and the problems of the YAML. PyYAML only
-splits the text into events (a scalar, the start or end of a collection, an alias), which `tree.py` puts together. Its
-constructors are not used, so nothing in a file is executed.
+This is the only file that uses PyYAML, which splits the text into events (a scalar, the start or end of a collection,
+an alias). `tree.py` builds the values from the events. PyYAML's own constructors are not used, so nothing in a file is
+executed.
 """
 
 import re
@@ -30,22 +30,22 @@ from convcalc.spec.tree import MOST_NESTING, TreeBuilder
 if TYPE_CHECKING:
     from convcalc.spec.malformed import Stopped
 
-# compiled when first used, so that convcalc starts faster
+# patterns are not compiled on import, so that convcalc starts faster
 _NOT_PRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _DIRECTIVE = "(?:^|[\n\r\x85\u2028\u2029])%"
 
 
 class _EventReader:
-    """Passes the events of one YAML document on to a `TreeBuilder`."""
+    """Passes the events of a YAML text to a `TreeBuilder`, and reports where and why the parser gives up."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self.tree = TreeBuilder(document)
         self.read_one = False  # whether a document has begun
-        self.last: Any = None  # the last event that came before the parser gave up
+        self.last: Any = None  # the last event before the parser gave up
 
     def read_events(self, stream: Iterator[Event]) -> None:
-        """Read all events; the result is the document's root."""
+        """Read all events, and set the document's root to the resulting value."""
         event: Any = None
         tree = self.tree
         try:
@@ -75,12 +75,12 @@ class _EventReader:
         self.tree.report((error.place, error.place + 1), f"nested more than {MOST_NESTING} levels deep", "CV004")
 
     def report_malformed(self, mark: Any) -> None:
-        """Report why the parser gave up at a mark, in convcalc's own words."""
+        """Report in convcalc's own words why the parser gave up at a mark: a place, or None for the end of the text."""
         from convcalc.spec.malformed import explain_malformed  # few specs are malformed
 
         text = self.tree.text
         control = re.search(_NOT_PRINTABLE, text)
-        if control is not None:  # one parser checks for these first, the other only when it reaches them
+        if control is not None:  # PyYAML's Python parser checks the whole text first, libyaml stops only on reaching it
             self.document.problems.clear()
             self.tree.report(control.span(), "a control character; a spec must be printable text", "CV001")
             return
@@ -95,7 +95,7 @@ class _EventReader:
             self.tree.report((found.place, found.place + 1), found.message, "CV002", found.hint, found.fix)
 
     def _describe_stop(self, place: int) -> "Stopped":
-        """Return what had been read when the parser gave up at a character."""
+        """Return a description of what had been read when the parser gave up at index `place`."""
         from convcalc.spec.malformed import Stopped
 
         ended = self.read_one and not self.tree.stack and self.last.__class__ is not DocumentStartEvent
@@ -110,7 +110,7 @@ class _EventReader:
 
 
 def _find_extent(event: Any) -> Extent:
-    """Return the characters of an event; of a block collection, only the first one."""
+    """Return the place of an event in the text; for the start of a collection, only its first character."""
     start: int = event.start_mark.index
     end: int = event.end_mark.index
     return start, end if event.__class__ is ScalarEvent or event.__class__ is AliasEvent else start + 1
@@ -118,9 +118,10 @@ def _find_extent(event: Any) -> Extent:
 
 @defer_garbage_collection
 def read_text(text: str, file: str | None = None, quotable: bool = True) -> Document:
-    """Return the document of a YAML text, with what is wrong in its `problems`.
+    """Return the document of a YAML text; mistakes in the YAML are in its `problems`.
 
-    The root is UNKNOWN if the text could not be read.
+    The document's root is UNKNOWN if the text cannot be read. `file` is the name for messages, and `quotable` is
+    whether messages may quote the text.
     """
     document = Document(UNKNOWN, file, text, quotable)
     reader = _EventReader(document)
@@ -146,7 +147,7 @@ def read_text(text: str, file: str | None = None, quotable: bool = True) -> Docu
 
 
 def _read_events(reader: _EventReader, text: str) -> None:
-    """Read a text, or report why it is malformed. Raises TooMuch."""
+    """Read a text, or report why it is malformed. Raises TooMuch if there are too many problems or values."""
     try:
         reader.read_events(parse_events(text))
     except TooDeep as error:
@@ -158,18 +159,21 @@ def _read_events(reader: _EventReader, text: str) -> None:
 
 
 def parse_events(text: str) -> Iterator[Event]:
-    """Return the events of a YAML text. Raises YAMLError or ValueError, with texts that depend on the parser."""
+    """Return the events of a YAML text. Raises YAMLError or ValueError, whose messages depend on the parser."""
     parsed: Iterator[Event] = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return parsed
 
 
 def scalar_extents(text: str) -> list[Extent]:
-    """Return the places of the scalars in a well-formed text; a # inside one does not begin a comment."""
+    """Return the places of the scalars in a well-formed text; a # inside a scalar does not begin a comment."""
     return [_find_extent(event) for event in parse_events(text) if event.__class__ is ScalarEvent]
 
 
 def read_value(text: str) -> Any:
-    """Return a value given on the command line, read as in a file. Raises InvalidSpec."""
+    """Return the value of a text given on the command line, which is read like a value in a file.
+
+    Raises InvalidSpec if the text is not valid YAML.
+    """
     broken = re.search("[\ud800-\udfff]", text)  # how Python keeps the bytes of an argument that are not UTF-8
     if broken is not None:
         raise InvalidSpec([Problem((), f"not UTF-8: {printable(broken[0])}", "CV001")])

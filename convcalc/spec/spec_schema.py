@@ -1,8 +1,9 @@
-"""Makes the JSON Schema (draft-07) of a spec, with which editors complete keys, describe them and mark mistakes.
+"""Makes the JSON Schema (draft-07) of specs, which lets editors complete keys, describe them and mark mistakes.
 
-It accepts every valid spec, and some invalid ones: it cannot check names, shapes or the values of expressions. Each
-bare word is a constant with its own description, so that an editor can show it. There are no titles:
-yaml-language-server shows the title around a key as its heading, once for each schema that matches.
+The schema accepts every valid spec, but also some invalid ones: it cannot check names, shapes or the values of
+expressions. Each layer kind that can be an entry without arguments, such as `- relu`, is a constant with its own
+description, which editors show. The schema has no titles, because yaml-language-server would show a title as a heading
+once for each matching schema.
 """
 
 import re
@@ -31,7 +32,7 @@ _Schema = dict[str, Any]
 
 _ENTRIES: _Schema = {"type": "array", "items": {"$ref": "#/definitions/entry"}}
 _SHAPE: _Schema = {"$ref": "#/definitions/shape"}
-_WORD: _Schema = {"type": "string", "pattern": rf"^\$?{PARAMETER_NAME.pattern}$"}  # a kind, a block, a parameter
+_WORD: _Schema = {"type": "string", "pattern": rf"^\$?{PARAMETER_NAME.pattern}$"}  # layer kind, block or parameter
 _VALUE: _Schema = {"type": ["number", "boolean", "string", "array"]}
 _COUNT: _Schema = {"type": "integer", "minimum": 0}
 _SIZE: _Schema = {"anyOf": [{"type": "integer", "minimum": 1}, EXPRESSION]}
@@ -120,7 +121,7 @@ def _check_schema() -> _Schema:
 
 
 def _name_schema(reserved: frozenset[str]) -> _Schema:
-    """Return the schema of the names that parameters and blocks can have."""
+    """Return the schema of the names of parameters or blocks, except for reserved names."""
     return {"pattern": f"^{PARAMETER_NAME.pattern}$", "not": {"enum": sorted(reserved)}}
 
 
@@ -137,7 +138,7 @@ def _parameters_schema() -> _Schema:
 
 def _shape_schema() -> _Schema:
     """Return the schema of an input shape: a list, channels first, or a mapping from axis names to sizes."""
-    # the error that an editor shows is about the first of these
+    # editors show the error for the first alternative, so the most common one (height and width) comes first
     axes = [*(("channels", *AXIS_NAMES[axes]) for axes in (2, 1, 3)), ("features",)]
     named = {
         "type": "object",
@@ -202,7 +203,7 @@ def _budget_schema() -> _Schema:
 
 
 def _limit_schema(metric: str) -> _Schema:
-    """Return the schema of a maximum, or of a mapping with min and max."""
+    """Return the schema of a limit: a maximum, or a mapping with min, max or both."""
     found = _quantity_schema(metric)
     example = "256 KiB" if metric in budget.MEMORY else 50 if metric == "layers" else "5M"
     return {
@@ -213,7 +214,7 @@ def _limit_schema(metric: str) -> _Schema:
 
 
 def _bounds_schema(found: _Schema) -> _Schema:
-    """Return the schema of a mapping with min, max or both."""
+    """Return the schema of a mapping with min, max or both; `found` is the schema of their values."""
     limits = {"type": "object", "properties": {"min": found, "max": found}}
     return {**limits, "minProperties": 1, "additionalProperties": False}
 
@@ -227,7 +228,7 @@ def _quantity_schema(metric: str) -> _Schema:
 
 
 def _option_schemas() -> dict[str, _Schema]:
-    """Return the definitions of the options of an entry."""
+    """Return the schemas of an entry's options by name."""
     return {
         "name": {**_NAME, "description": "the entry's name, unique in its scope"},
         "from": {
@@ -253,7 +254,7 @@ def _option_schemas() -> dict[str, _Schema]:
 
 
 def _named_count_schema() -> _Schema:
-    """Return the schema of a count with a name, such as {level: 7}."""
+    """Return the schema of a repeat count with a name, such as {level: 7}."""
     return {
         "type": "object",
         "additionalProperties": {"anyOf": [_COUNT, EXPRESSION]},
@@ -264,12 +265,12 @@ def _named_count_schema() -> _Schema:
 
 
 def _refer_to_options(names: tuple[str, ...]) -> dict[str, _Schema]:
-    """Return options as references to their definitions."""
+    """Return references to the schemas of options, by name of the option."""
     return {name: {"$ref": f"#/definitions/{name}"} for name in names}
 
 
 def _entry_schema() -> _Schema:
-    """Return the schema of an entry: a bare word, a kind or block with arguments, branches, or a sequence."""
+    """Return the schema of an entry: a word, a layer kind or block with arguments, branches, or a sequence."""
     words = [{"const": name, "description": _describe_kind(kind)} for name, kind in KINDS.items() if can_be_bare(kind)]
     other_words = {**_WORD, "not": {"enum": sorted(RESERVED_NAMES | RESERVED_BLOCKS)}}
     lists: dict[str, _Schema] = {
@@ -315,17 +316,17 @@ def _named_branches_schema() -> _Schema:
 
 
 def can_be_bare(kind: type[Layer]) -> bool:
-    """Whether a kind has no required arguments, so that its name alone is an entry."""
+    """Whether a layer kind has no required arguments, so that its name alone can be an entry: `- relu`."""
     return not list_required(kind.keys) and not kind.one_of
 
 
 def _describe_kind(kind: type[Layer]) -> str:
-    """Return the first paragraph of the manual page of a kind."""
+    """Return the first paragraph of the manual page of a layer kind."""
     return re.sub(r"\s+", " ", (kind.__doc__ or "").strip().split("\n\n")[0])
 
 
 def _kind_schema(kind: type[Layer]) -> _Schema:
-    """Return the schema of a kind's arguments and of the options of its entry."""
+    """Return the schema of the value after a layer kind: its arguments, and the options of the entry."""
     required = list_required(kind.keys)
     found: _Schema = {
         "type": ["object", "null"] if can_be_bare(kind) else "object",
@@ -342,14 +343,14 @@ def _kind_schema(kind: type[Layer]) -> _Schema:
 
 
 def _short_form_schema(kind: type[Layer]) -> _Schema:
-    """Return the schema of a kind's main argument, whose value may be written alone."""
+    """Return the schema of the value of a layer kind's main argument in the short form, such as `linear: 10`."""
     if kind.main in OPTIONS:
         return _NAMES
     return {"anyOf": [kind.keys[kind.main].schema(), EXPRESSION]}
 
 
 def _key_schema(key: Key[Any]) -> _Schema:
-    """Return the schema of one argument: its values or an expression, and its default."""
+    """Return the schema of one argument: a valid value or an expression, with its description and default."""
     default = "required" if key.required else f"default {key.described_default()}"
     found = {"description": f"{key.help} ({default})", "anyOf": [key.schema(), EXPRESSION]}
     return {**found, "default": key.default} if key.default is not None else found

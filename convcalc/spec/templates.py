@@ -1,6 +1,6 @@
-"""Compiles texts that contain expressions, `$name` or `$(expression)`, so that their values can be inserted.
+"""Compiles texts that contain expressions, in the form `$name` or `$(expression)`.
 
-A text such as "conv$index" is compiled to a `Template`, whose value is "conv3" if index is 3.
+A text such as "conv$index" is compiled to a `Template`; its value is "conv3" if index is 3.
 """
 
 import re
@@ -14,13 +14,13 @@ from convcalc.spec.functions import is_whole
 from convcalc.spec.scalars import walk_outside_quotes
 
 _MOST_CHARACTERS = 1000
-_MOST_TEXT = 10_000  # characters, after expressions are inserted
-_MOST_ITEMS = 10_000  # after expressions are inserted, including nested lists
+_MOST_TEXT = 10_000  # characters of a text with the values of its expressions inserted
+_MOST_ITEMS = 10_000  # of a list with its expressions evaluated, including the items of nested lists
 _NAME = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
 
 
 class _Expression:
-    """One `$name` or `$(expression)`: a function of the values of its names."""
+    """One `$name` or `$(expression)`, compiled to the function `evaluate`; `names` has the places of its names."""
 
     __slots__ = ("evaluate", "names")
 
@@ -30,7 +30,11 @@ class _Expression:
 
 
 class Template:
-    """A text with expressions; the value of a single expression can be of any type, that of other texts is text."""
+    """A text with at least one expression.
+
+    If the text is a single expression (`whole`), its value can be of any type. Otherwise, the values of the expressions
+    are inserted into the text. `names` maps the names in the expressions to their places in the text.
+    """
 
     __slots__ = ("names", "parts", "text", "whole")
 
@@ -43,7 +47,10 @@ class Template:
         }
 
     def evaluate(self, lookup: Lookup) -> Any:
-        """Return the value for a lookup of names; whole floats become integers. Raises WrongExpression."""
+        """Return the value of the text, given a lookup (a function from names to values).
+
+        A float without a fraction becomes an integer. Raises WrongExpression if there is no value.
+        """
         if self.whole is not None:
             value = self.whole.evaluate(lookup)
             return int(value) if value.__class__ is float and value.is_integer() else value
@@ -66,9 +73,9 @@ class Template:
 
 @lru_cache(maxsize=10_000)
 def compile_text(text: str) -> Template | str:
-    """Return a text with its expressions compiled; one without any is returned as text, in which `$$` becomes `$`.
+    """Return the template of a text with expressions; a text without expressions is returned as a string.
 
-    Raises WrongExpression.
+    In both, `$$` stands for a literal `$`. Raises WrongExpression if an expression is malformed.
     """
     parts: list[str | _Expression] = []
     position, literal_text = 0, ""
@@ -92,7 +99,7 @@ def compile_text(text: str) -> Template | str:
 
 
 def _compile_expression(text: str, dollar: int) -> tuple[_Expression, int]:
-    """Return the expression that begins at a dollar sign, and where it ends."""
+    """Return the expression that begins at the dollar sign with index `dollar`, and the index after it."""
     if text.startswith("$(", dollar):
         end = _find_closing_parenthesis(text, dollar + 1)
         if end - dollar - 2 > _MOST_CHARACTERS:
@@ -113,7 +120,7 @@ def _compile_expression(text: str, dollar: int) -> tuple[_Expression, int]:
 
 
 def replace_braces(inner: str) -> str:
-    """Return the expression that is meant by `${inner}`, as other languages write it: `$name` or `$(expression)`.
+    """Return the expression for `${inner}`, a form used in other languages, which convcalc writes without braces.
 
     >>> replace_braces("width"), replace_braces("2 * width")
     ('$width', '$(2 * width)')
@@ -123,7 +130,7 @@ def replace_braces(inner: str) -> str:
 
 
 def _find_closing_parenthesis(text: str, opening: int) -> int:
-    """Return the index of the parenthesis that closes the one at `opening`."""
+    """Return the index of the parenthesis that closes the one at `opening`. Raises WrongExpression if none does."""
     depth, character = 0, ""
     for index, character in walk_outside_quotes(text, opening, len(text)):
         if character in "()":
@@ -135,10 +142,10 @@ def _find_closing_parenthesis(text: str, opening: int) -> int:
 
 
 def check_list_length(items: list[Any]) -> list[Any]:
-    """Return the list, if it is not too long. Raises WrongExpression.
+    """Return the list itself. Raises WrongExpression if it has too many items, including those of nested lists.
 
-    Without a limit, lists could grow exponentially: each parameter can be a list that contains the one above it several
-    times.
+    Without a limit, lists could grow exponentially: each parameter can be a list that contains the previous parameter
+    several times.
     """
     if _count_items(items, _MOST_ITEMS) > _MOST_ITEMS:
         raise WrongExpression(f"the list has more than {_MOST_ITEMS:,} items", 0, 1)
@@ -146,7 +153,7 @@ def check_list_length(items: list[Any]) -> list[Any]:
 
 
 def _count_items(value: Any, most: int) -> int:
-    """Count the items of nested lists, but stop once there are more than `most`."""
+    """Return the number of items in nested lists; stop counting once there are more than `most`."""
     if not isinstance(value, list):
         return 1
     total = len(value)

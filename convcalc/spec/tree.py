@@ -1,8 +1,9 @@
-"""Builds the values of a spec from the parts of a YAML text, in the order of the text, without recursion.
+"""Builds the values of a spec from the parts of its YAML text, which are added in the order of the text.
 
-The parts are scalars, the starts and ends of collections, and aliases, each with its place. The values are mappings,
-lists and scalars that know their places. For example, the start of a list, the scalars 3 and 32, and its end become
-[3, 32]. Anchors and `<<` are resolved, repeated keys are reported, and the limits on size and nesting are enforced.
+The parts are scalars (single values), the starts and ends of collections (mappings and lists), and aliases. The values
+remember their places in the text. For example, the start of a list, the scalars 3 and 32, and the end of the list
+become [3, 32]. Anchors and `<<` are resolved, repeated keys are reported, and the limits on size and nesting are
+enforced.
 """
 
 import re
@@ -15,9 +16,9 @@ from convcalc.spec.problem_list import MOST_PROBLEMS, TooDeep, TooMuch
 from convcalc.spec.scalars import find_closing_parenthesis, fold_lines, read_plain_scalar
 
 MOST_NESTING = 64
-_MOST_SHOWN = 200  # characters of an expression in a hint
+_MOST_SHOWN = 200  # characters of an expression that is quoted in a hint
 _MOST_NODES = 500_000
-# compiled when first used, so that convcalc starts faster
+# patterns are not compiled on import, so that convcalc starts faster
 _BLANKS = r"(?:\s++|#.*+)*+"
 _PROPERTIES = r"(?:[&!]\S*\s+(?:#.*\s+)?)+"
 
@@ -26,7 +27,11 @@ _DROPPED = object()  # an invalid key, whose value is skipped
 
 
 class _Frame:
-    """A collection that is being read: its values, the current key, and the number of nodes in it so far."""
+    """A collection that is being read.
+
+    `key` is the key whose value comes next, None if a key is expected; `nodes` counts the collection itself and all
+    keys and values in it so far; `merges` are the mappings that `<<` merges into it.
+    """
 
     __slots__ = ("anchor", "container", "flow", "joined", "key", "key_extent", "merged", "merges", "nodes", "tagged")
 
@@ -40,16 +45,16 @@ class _Frame:
         self.merges: list[Mapping] = []
         self.nodes = 1
         self.tagged = False
-        self.joined: tuple[int, float] = (0, 0)  # an expression that was joined from pieces; inf: it has no end
+        self.joined: tuple[int, float] = (0, 0)  # an expression that YAML split at its commas; inf: never closed
 
     @property
     def sign(self) -> str:
-        """The character that opens the collection: its bracket, or - or : in block style."""
+        """The sign of the collection: its opening bracket or, without brackets, - for a list and : for a mapping."""
         signs = "{:" if isinstance(self.container, Mapping) else "[-"
         return signs[0] if self.flow else signs[1]
 
     def has_joined(self, extent: Extent, value: Any) -> bool:
-        """Whether a value that starts here is a piece of the expression that was already joined."""
+        """Whether a value at this place is part of an already joined expression, which YAML split at its commas."""
         start, end = self.joined
         if not start < extent[0] < end:
             return False
@@ -59,15 +64,15 @@ class _Frame:
 class TreeBuilder:
     """Builds the root of a document, part by part; mistakes are added to the document's problems.
 
-    The places of parts are given as `extent`, their start and end in the text; of a block collection, only the first
-    character counts.
+    The `extent` of a part is its start and end in the text; for a collection that is being opened, it covers only the
+    first character.
     """
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self.text = document.text or ""
         self.stack: list[_Frame] = []
-        self.anchors: dict[str, tuple[Any, int, Extent]] = {}  # value, number of nodes (0 while it is open), place
+        self.anchors: dict[str, tuple[Any, int, Extent]] = {}  # value, number of nodes (0 until complete), place
         self.nodes = 0
         self.closed: _Frame | None = None  # the collection that was completed last
         self.unquoted: Extent = (
@@ -76,7 +81,7 @@ class TreeBuilder:
         )  # the last expression that lacks quotes; a bracket in it stops the parser
 
     def report(self, extent: Extent, message: str, code: str = "CV003", hint: str = "", fix: Fix | None = None) -> None:
-        """Add a problem at a place. Raises TooMuch at the limit."""
+        """Add a problem at a place. Raises TooMuch if the limit on problems is reached."""
         span = self.document.span(extent)
         self.document.problems.append(Problem((), message, code, hint, span=span, fix=fix))
         if len(self.document.problems) == MOST_PROBLEMS:
@@ -85,7 +90,7 @@ class TreeBuilder:
     # -- parts of a text
 
     def add_scalar(self, text: str, extent: Extent, anchor: str | None, tag: str | None, is_plain: bool) -> None:
-        """Add a scalar: a value, or a key. `is_plain` is whether it has neither quotes nor a tag."""
+        """Add a scalar, which is a value or a key; `is_plain` is whether it has neither quotes nor a tag."""
         self._count(1, extent)
         frame = self.stack[-1] if self.stack else None
         if frame is not None and frame.key is None and frame.container.__class__ is Mapping:
@@ -112,7 +117,10 @@ class TreeBuilder:
     def open_collection(
         self, container: Mapping | Sequence, anchor: str | None, tag: str | None, is_flow: bool
     ) -> None:
-        """Begin a collection, still empty. Raises TooDeep beyond the nesting limit."""
+        """Begin a collection, which is still empty; `is_flow` is whether it is in brackets.
+
+        Raises TooDeep if the nesting limit is exceeded.
+        """
         extent = container.extent
         self._count(1, extent)
         if tag is not None:
@@ -126,7 +134,7 @@ class TreeBuilder:
             self.anchors[anchor] = (None, 0, extent)
 
     def close_collection(self, end: int) -> None:
-        """Complete the innermost collection, which ends at a character (if in brackets)."""
+        """Complete the innermost collection; if it is in brackets, `end` is the index after it."""
         frame = self.closed = self.stack.pop()
         container = frame.container
         if frame.flow:
@@ -139,7 +147,7 @@ class TreeBuilder:
         self._take_value(value, container.extent, frame.nodes)
 
     def add_alias(self, name: str, extent: Extent) -> None:
-        """Add the value of an anchor once more; all its nodes count again."""
+        """Add an alias: the value of its anchor, all of whose nodes are counted again."""
         anchor = self.anchors.get(name)
         value, nodes, origin = anchor or (UNKNOWN, 1, extent)
         if anchor is None:
@@ -159,9 +167,9 @@ class TreeBuilder:
     # -- where a text ends too early
 
     def find_openings(self, ended: bool) -> list[tuple[str, int]]:
-        """Return the opening character of each open collection and its place, after any anchor.
+        """Return the sign ([ { - or :) of each open collection, and the place where it begins after any anchor.
 
-        If the whole value has `ended`, return that of the value itself, unless it is in brackets.
+        If the value of the whole spec has `ended`, return the sign and place of that value unless it is in brackets.
         """
         frames = [self.closed] if ended and self.closed and not self.closed.flow else self.stack
         return [opening for frame in frames if (opening := self._find_opening(frame)) is not None]
@@ -171,7 +179,7 @@ class TreeBuilder:
         return bool(self.stack) and self.stack[-1].key is None and isinstance(self.stack[-1].container, Mapping)
 
     def _find_opening(self, frame: _Frame) -> tuple[str, int] | None:
-        """Return the opening character of a collection and its place; None for a pair in [a: b], which has none."""
+        """Return the sign of a collection and its place; None for the mapping in [a: b], which has no sign."""
         start = frame.container.extent[0]
         properties = re.compile(_PROPERTIES).match(self.text, start)
         after = start if properties is None else properties.end()
@@ -180,7 +188,7 @@ class TreeBuilder:
     # -- scalars
 
     def _count(self, nodes: int, extent: Extent) -> None:
-        """Count nodes against the limit. Raises TooMuch."""
+        """Count nodes (values and keys). Raises TooMuch if the limit is exceeded."""
         self.nodes += nodes
         if self.nodes > _MOST_NODES:
             message = f"more than {_MOST_NODES:,} YAML nodes (an alias counts as everything it stands for)"
@@ -192,7 +200,10 @@ class TreeBuilder:
         self.report(extent, f"the tag {name} is not supported", hint="remove the tag")
 
     def _skip_blanks(self, extent: Extent) -> Extent:
-        """Return the place of a missing value, moved to right before the next token: parsers report it differently."""
+        """Return the place of a missing value: an empty extent right before the next token.
+
+        The parsers of PyYAML report different places, which this makes equal.
+        """
         blanks = re.compile(_BLANKS).match(self.text, extent[0])
         end = extent[0] if blanks is None else blanks.end()
         return end, end
@@ -205,7 +216,11 @@ class TreeBuilder:
             return UNKNOWN
 
     def _join_pieces(self, frame: _Frame, value: Any, text: str, extent: Extent) -> Any:
-        """Return the value of a scalar in brackets that may be the first piece of an expression or of a tuple."""
+        """Return the value of a scalar in brackets, which may be the first part of an unquoted expression or a tuple.
+
+        YAML splits `$(min(a, b))` and `(3, 3)` at their commas. Return the whole expression in the first case, and
+        UNKNOWN in the second, after reporting the mistake.
+        """
         if "$(" in text:
             return self._join_expression(frame, text, extent)
         end = find_closing_parenthesis(self.text, extent[0], len(self.text)) if text.startswith("(") else None
@@ -219,14 +234,14 @@ class TreeBuilder:
         return UNKNOWN
 
     def _is_in_own_key(self) -> bool:
-        """Whether the current part is inside a top-level key of the user's own, such as `x-notes`."""
+        """Whether the part that is being read is inside a top-level key of the user's own, such as `x-notes`."""
         return str(self.stack[0].key).startswith("x-")
 
     def _join_expression(self, frame: _Frame, text: str, extent: Extent) -> Any:
-        """Join the pieces of an expression without quotes that was split at its comma; report the missing quotes.
+        """Return the whole expression that begins with a scalar, and report its missing quotes if YAML has split it.
 
-        For YAML, [$(min(a, b))] is a list of the items "$(min(a" and "b))". The later pieces are skipped, so that the
-        mistake is reported once. Return the expression, UNKNOWN if it has no end, or the text if it is complete.
+        For YAML, [$(min(a, b))] is a list of the items "$(min(a" and "b))". The later items are then skipped, so that
+        the mistake is reported only once. Return UNKNOWN if the expression is never closed.
         """
         start = extent[0] + text.index("$(") + 1
         if frame.has_joined(extent, None) or find_closing_parenthesis(self.text, start, extent[1]) is not None:
@@ -253,7 +268,7 @@ class TreeBuilder:
     # -- collections
 
     def _take_value(self, value: Any, extent: Extent, nodes: int) -> None:
-        """Add a value to the collection that it belongs to."""
+        """Add a value to the innermost open collection, or make it the root of the document if none is open."""
         if not self.stack:
             self.document.root = value
             return
@@ -277,12 +292,12 @@ class TreeBuilder:
             _put(container, key, frame.key_extent, value, extent)
 
     def _report_repeated_key(self, key: str, first: Extent, second: Extent) -> None:
-        """Report a key that is written twice; its first value counts."""
+        """Report a key that is written twice in a mapping, which keeps only the first value."""
         line = self.document.line_and_column(first[0])[0]
         self.report(second, f"the key {shorten(key)} is written twice, first on line {line}")
 
     def _merge(self, frame: _Frame, value: Any, extent: Extent) -> None:
-        """Read `<<`: remember the mappings until all keys next to it are known."""
+        """Remember the mappings in the value of `<<`; they are merged once all keys of the mapping are known."""
         if frame.merged is not None:
             self._report_repeated_key("<<", frame.merged, frame.key_extent)
             return
@@ -295,7 +310,7 @@ class TreeBuilder:
 
 
 def _take_key(frame: _Frame, key: Any, extent: Extent) -> None:
-    """Remember a key until its value comes."""
+    """Remember a key until its value is read."""
     frame.nodes += 1
     frame.key = key
     frame.key_extent = extent
@@ -308,9 +323,9 @@ def _put(container: Mapping, key: str, key_extent: Extent, value: Any, extent: E
 
 
 def _merge_all(container: Mapping, merges: list[Mapping]) -> None:
-    """Insert the keys merged with `<<` before the mapping's own.
+    """Insert the keys and values of the mappings merged with `<<` before the mapping's own.
 
-    If a key occurs more than once, the mapping's own takes precedence, then that of the first merged mapping.
+    A key of the mapping itself takes precedence over a merged one, and an earlier merged mapping over a later one.
     """
     own = [(key, container.key_extents[key], value, container.value_extents[key]) for key, value in container.items()]
     taken = set(container)

@@ -1,4 +1,4 @@
-"""Compiles written values and parameters: the syntax of their expressions, and the names that occur in them.
+"""Compiles written values: parses the expressions in them, and checks the names that the expressions use.
 
 For example, "$(2 * width)" becomes a `Template`, [8, "$width"] a `Computed` list, and 8 stays 8.
 """
@@ -13,17 +13,17 @@ from convcalc.spec.expressions import WrongExpression
 from convcalc.spec.problem_list import Problems
 from convcalc.spec.templates import Template, compile_text
 
-AMBIGUOUS_INDEX = "index of several repeats"  # among the names that an expression can use, so that it can be reported
+AMBIGUOUS_INDEX = "index of several repeats"  # not a real name: marks that $index is ambiguous
 
 
 class ValueCompiler:
-    """Compiles values; a value with a mistake, which is reported, becomes UNKNOWN."""
+    """Compiles values; a value with a mistake is reported and becomes UNKNOWN."""
 
     def __init__(self, problems: Problems) -> None:
         self.problems = problems
 
     def compile_value(self, value: Any, path: Path, names: frozenset[str]) -> Compiled:
-        """Compile the expressions in a value; they can use these names."""
+        """Return a value with its expressions compiled; `names` are those that the expressions can use."""
         if isinstance(value, str):
             return self._compile_text(value, path, names) if "$" in value else value
         if isinstance(value, list):
@@ -34,7 +34,10 @@ class ValueCompiler:
         return value
 
     def compile_parameter(self, default: Any, path: Path, names: frozenset[str]) -> Compiled:
-        """Compile a parameter's default: a number, true, false, text or a list of these; None if there is none."""
+        """Return the compiled default of a parameter: a number, true, false, a text or a list.
+
+        Return None if the parameter has no default, and UNKNOWN after reporting a mistake.
+        """
         if not holds_only_values(default) and default is not None:
             message = f"a parameter must be a number, true, false, text or a list; got {show(default)}"
             self.problems.add(path, message, "CV013")
@@ -42,7 +45,10 @@ class ValueCompiler:
         return self.compile_value(default, path, names)
 
     def check_parameter_name(self, name: str, path: Path, owner: str = "parameter") -> None:
-        """Report a name that cannot be used in expressions; `owner` is what has the name, such as a parameter."""
+        """Report a name that expressions cannot use because it is invalid or reserved.
+
+        `owner` is what the message calls the named thing: "parameter" or "count".
+        """
         if not PARAMETER_NAME.fullmatch(name) or len(name) > MOST_NAME:
             message, hint = f"{show(name)} is not a valid {owner} name", "use a letter, then letters, digits and _"
             self.problems.add(path, message, "CV015", hint, on_key=True)
@@ -66,9 +72,9 @@ class ValueCompiler:
 
 
 def describe_unknown_name(name: str, names: frozenset[str], compared: bool = False) -> tuple[str, str, str]:
-    """Return message, code and hint for a name in an expression that is not among those it can use.
+    """Return the message, code and hint for an unknown name in an expression, which can use only `names`.
 
-    A name that is `compared` with == or != may be a text without quotes.
+    `compared` is whether the name is compared with == or !=; then it may be a text whose quotes are missing.
     """
     if name == "index" and AMBIGUOUS_INDEX in names:
         message = "$index is ambiguous: more than one repeat is around it"
@@ -83,13 +89,16 @@ def describe_unknown_name(name: str, names: frozenset[str], compared: bool = Fal
 
 
 def _is_compared(before: str, after: str) -> bool:
-    """Whether the name between these parts of an expression is compared with == or !=, and not part of arithmetic."""
+    """Whether the name between two parts of an expression is compared with == or !=, and is not part of arithmetic."""
     calculated = re.search(r"[-+*/%]\s*$", before) or re.match(r"\s*[-+*/%]", after)
     return not calculated and bool(re.search(r"[=!]=\s*$", before) or re.match(r"\s*[=!]=", after))
 
 
 def _suggest_names(name: str, names: frozenset[str], compared: bool) -> str:
-    """Return the hint for an unknown name that resembles no other: a text, a count, or the parameters there are."""
+    """Return the hint for an unknown name that does not resemble any name that the expression can use.
+
+    It lists the available names, or suggests to put text in quotes, to name a count, or to declare a parameter.
+    """
     params = sorted(names - {"in_channels", AMBIGUOUS_INDEX})
     if "index" in names:
         return f"available: {', '.join(params)}; to name the count, use repeat: {{{shorten(name)}: 3}}"
